@@ -131,7 +131,8 @@ class World:
         self.clock = SystemClock()
         self.turns: dict[int, Turn] = {}
         self.tape = Tape(self._show)
-        self.telegram = Telegram(hub=self.tape, limits=scenario.limits, distance=scenario.distance, seed=1)
+        self.telegram = Telegram(hub=self.tape, limits=scenario.limits, seed=1)
+        self.telegram.api.distance = scenario.distance
         self.telegram.faults.set_shares({"error500": scenario.failing * 2 / 3, "reset": scenario.failing / 3})
         self.studio = Studio(keys=(KEY,), folder=FOLDER, quotas=False)
         self.studio.answer(self._answer)

@@ -128,18 +128,15 @@ class Model(Protocol):
     @property
     def name(self) -> str:
         """The name or URI under which the service knows the model."""
-        ...
 
     @property
     def profile(self) -> Profile:
         """What the model can do and costs."""
-        ...
 
     def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
         """Ask the model; yields the answer in pieces. Raises only `ModelError`s. Closing the iterator closes the
         connection.
         """
-        ...
 
 
 # --- answers that come later ------------------------------------------------------------------------------------------
@@ -181,15 +178,12 @@ class AsyncModel(Protocol):
 
     async def submit(self, request: Request) -> str:
         """Start an operation; returns its id. Raises `OutcomeUnknown` if it may have been started."""
-        ...
 
     async def poll(self, operation: str) -> Pending | Answered | Failed:
         """Ask how the operation stands."""
-        ...
 
     async def cancel(self, operation: str) -> bool:
         """Ask the service to cancel the operation; returns whether it did. Work done until then may be charged."""
-        ...
 
 
 # --- pictures ---------------------------------------------------------------------------------------------------------
@@ -212,11 +206,9 @@ class ImageModel(Protocol):
 
     async def submit(self, drawing: ImageRequest) -> str:
         """Start an operation; returns its id. Raises `ModelError`s; `OutcomeUnknown` if it may have been started."""
-        ...
 
     async def poll(self, operation: str) -> Pending | Finished | Failed:
         """Ask how the operation stands. `Finished.data` is a JPEG."""
-        ...
 
 
 # --- the web ----------------------------------------------------------------------------------------------------------
@@ -243,11 +235,9 @@ class Searcher(Protocol):
 
     async def search(self, query: str) -> Findings:
         """Return an answer that the service wrote from the pages it found."""
-        ...
 
     async def pages(self, query: str) -> tuple[Excerpt, ...]:
         """Return excerpts of the pages found, best first."""
-        ...
 
 
 # --- vectors ----------------------------------------------------------------------------------------------------------
@@ -267,13 +257,11 @@ class Embedder(Protocol):
     @property
     def longest(self) -> int:
         """The most tokens that one text may have."""
-        ...
 
     async def embed(self, texts: Sequence[str], *, question: bool = False) -> Sequence[Vector | ModelError]:
         """Return for each text its vector or the error; vectors are paid for even if other texts failed. `question`:
         the texts are questions, not texts to be found.
         """
-        ...
 
 
 # --- speech -----------------------------------------------------------------------------------------------------------
@@ -286,19 +274,15 @@ class SpeechToText(Protocol):
 
     def short(self, size: int, seconds: int) -> bool:
         """Whether a voice note of `size` bytes and `seconds` is short enough for `hear`."""
-        ...
 
     async def hear(self, sound: bytes, language: str) -> str:
         """Return the words of a short OggOpus note; "" if nothing was said."""
-        ...
 
     async def submit(self, sound: bytes, mime: str, language: str) -> str:
         """Start an operation for a long note; returns its id. `mime` is audio/ogg (Opus), audio/mpeg or audio/wav."""
-        ...
 
     async def poll(self, operation: str) -> Pending | Answered | Failed:
         """Ask how the operation stands. `Answered.text` is the transcript."""
-        ...
 
 
 class TextToSpeech(Protocol):
@@ -307,8 +291,6 @@ class TextToSpeech(Protocol):
     @property
     def longest(self) -> int:
         """The most characters that one text may have."""
-        ...
 
     async def speak(self, text: str, language: str) -> bytes:
         """Return the spoken text as OggOpus. Raises `ModelError`s; `OutcomeUnknown` if it may have been charged."""
-        ...

@@ -27,7 +27,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-models = typer.Typer(help="Models: which there are, and local ones for the sandbox.", no_args_is_help=True)
+models = typer.Typer(help="List models, and download local ones for the sandbox.", no_args_is_help=True)
 app.add_typer(models, name="models")
 
 
@@ -35,7 +35,7 @@ ROLE = typer.Option(
     ProcessRole.ALL,
     help="What this process does: all; or with PostgreSQL take updates (webhook) or work on them (worker).",
 )
-OWN = typer.Option("", "--app", help="A bot of your own: module:name or file.py:name of its App.")
+OWN = typer.Option("", "--app", help="Your own bot: module:name or file.py:name of its App.")
 
 
 @app.command()
@@ -66,7 +66,7 @@ def run(own: str = OWN, role: ProcessRole = ROLE) -> None:
 def sandbox(
     port: int | None = typer.Option(None, help="Port of the page; a free one when not given."),
     directory: Path = typer.Option(
-        Path(".govorun"), help="Where the chats and the bot's database are kept; only you may open it then."
+        Path(".govorun"), help="Folder for the chats and the bot's database; only your user can read it."
     ),
     browser: bool = typer.Option(True, help="Open the page in the browser."),
     own: str = OWN,
@@ -94,7 +94,9 @@ def migrate() -> None:
 
 @app.command()
 def backup(
-    file: Path | None = typer.Argument(None, help="Where to; beside the database, named after the time, if not given."),
+    file: Path | None = typer.Argument(
+        None, help="The file to write; if not given, one beside the database, named after the time."
+    ),
 ) -> None:
     """Copy the database while the bot runs, and check the copy."""
     from bot.config.settings import load
@@ -105,7 +107,7 @@ def backup(
 
 @app.command()
 def restore(file: Path = typer.Argument(help="A copy that `govorun backup` has made.")) -> None:
-    """Put a copy in the place of the database, after a check. Stop the bot first; the replaced database is kept."""
+    """Replace the database by a copy, after checking the copy. Stop the bot first; the replaced database is kept."""
     from bot.config.settings import load
     from bot.storage.maintenance import backup_command
 
@@ -117,7 +119,7 @@ def restore(file: Path = typer.Argument(help="A copy that `govorun backup` has m
 def verify(
     file: Path | None = typer.Argument(None, help="A copy of the database; the database itself if not given."),
 ) -> None:
-    """Check every page, index and link of a database, and say what is open in it (exit code 1 if it is damaged)."""
+    """Check every page, index and link of a database, and list its unfinished work (exit code 1 if it is damaged)."""
     from bot.config.settings import load
     from bot.storage.maintenance import backup_command
 
@@ -130,7 +132,7 @@ def verify(
 @app.command()
 def move(
     to: str = typer.Option(
-        "", help="Where to: postgresql://user:password@host/name, a database without other rows; MOVE_TO if not given."
+        "", help="The new database, postgresql://user:password@host/name, without other rows; MOVE_TO if not given."
     ),
 ) -> None:
     """Copy the SQLite database into PostgreSQL and compare every row. Stop the bot first; the file stays as it is."""
@@ -142,7 +144,7 @@ def move(
     moved = asyncio.run(sqlite_to_postgres.move(settings.database_url, target))
     for table, rows in moved.rows.items():
         typer.echo(f"{rows:>9,}  {table}")
-    typer.echo("All of it was there already." if moved.before else "All of it is there. Set DATABASE_URL to it now.")
+    typer.echo("Every row was there already." if moved.before else "Every row is there. Now set DATABASE_URL to it.")
 
 
 def _destination(argument: str, setting: str) -> str:
@@ -155,13 +157,15 @@ def _destination(argument: str, setting: str) -> str:
     if argument and passwords(database_address(argument)):
         typer.echo(
             "govorun: an argument can be read by everybody on this machine (ps) and stays in the shell's history; "
-            "a password is safer in MOVE_TO, or typed when --to is left out",
+            "a password is safer in MOVE_TO, or typed when asked (without --to)",
             err=True,
         )
     if found := argument or setting:
         return found
     if not sys.stdin.isatty():
-        raise BadInput("where to? Set MOVE_TO to postgresql://user:password@host/name, or be asked on a terminal")
+        raise BadInput(
+            "where to? Set MOVE_TO to postgresql://user:password@host/name, or run this on a terminal, which asks"
+        )
     typed: str = typer.prompt("Where to, as postgresql://user:password@host/name (not shown)", hide_input=True)
     return database_address(typed.strip())
 
@@ -169,7 +173,7 @@ def _destination(argument: str, setting: str) -> str:
 @app.command()
 def feedback(
     bot: int = typer.Option(
-        0, help="Number of the bot, which its token begins with; without it those of the settings."
+        0, help="Id of the bot (its token begins with it); if not given, the bots of the settings."
     ),
 ) -> None:
     """Print what people thought of answers, one JSON object a line, with prompt, answer, model and sources."""
@@ -184,7 +188,7 @@ def feedback(
 
 
 @app.command()
-def log(code: str = typer.Argument("", help="The code that a user was told; without one the last failures.")) -> None:
+def log(code: str = typer.Argument("", help="The code that a user was told; if not given, the last failures.")) -> None:
     """Explain a failure by the code that a user was told: what, where, why, and what to do about it."""
     from bot.config.settings import load
     from bot.storage.engines.sqlite_files import home
@@ -286,12 +290,16 @@ def fetch(
 
 
 def _abilities(profile: Profile) -> str:
-    """What is known of a model, for the list; "" for a model that the catalog does not have."""
+    """The window of a model and what it can do, for the list; "" for a model that the catalog does not have."""
     from bot.ai import Profile
 
     if profile == Profile():
         return ""
-    return f"{profile.window:>9,} tokens" + ("" if profile.native else "; not in the native API, which Govorun uses")
+    can = {
+        "sees pictures": profile.vision, "calls tools": profile.tools, "reasons": profile.reasoning,
+        "answers later": profile.asynchronous,
+    }  # fmt: skip
+    return f"{profile.window:>9,} tokens; " + ", ".join(ability for ability, has in can.items() if has)
 
 
 def main() -> None:

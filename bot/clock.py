@@ -12,15 +12,12 @@ class Clock(Protocol):
 
     def monotonic(self) -> float:
         """Seconds since some moment: for durations and deadlines. Never jumps."""
-        ...
 
     def time(self) -> float:
         """Unix time in seconds: only for what is stored or shown, because wall clocks jump."""
-        ...
 
     async def sleep(self, seconds: float) -> None:
         """Wait for this many seconds; not at all if they are 0 or negative."""
-        ...
 
 
 class SystemClock:

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from bot.jobs.worker import Work
+from bot.outbox import Page
 from bot.ports import Handler, Reply
 from bot.storage.repositories.buttons import ButtonPress
+from bot.storage.store import Tx
 from bot.types import Incoming, Kind, Permission
 
 K = TypeVar("K", bound=str)
@@ -26,16 +28,17 @@ ReplyHandler = Callable[[Incoming, Reply, ButtonPress], Awaitable[bool]]
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command. `requires` is the permission that a user needs; `in_menu`: the menu lists it.
+    """A command. `requires` is the permission that a user needs. `dispatch/help.py` says what stands in the menus;
+    `in_menu` False: not this command, because it can do nothing as the bot is set up.
 
-    `about` is its description, one text for all languages or one for each; without it the texts have one, under the
-    key `command.NAME`. `is_notice`: the answer is a notice (`outbox.notice_of`). `ephemeral`: in a group only the bot
-    sees that the command was given, where the messenger can do that.
+    `about` is a programmer's description of it, one text for all languages or one for each. The bot's own commands have
+    one in the texts, under the key `command.NAME`. `is_notice`: the answer is a notice (`outbox.notice_of`).
+    `ephemeral`: in a group only the bot sees that the command was given, where the messenger can do that.
     """
 
     run: CommandHandler
-    in_menu: bool = True
     requires: Permission = Permission.TALK
+    in_menu: bool = True
     about: str | Mapping[str, str] = ""
     is_notice: bool = False
     ephemeral: bool = False
@@ -43,19 +46,36 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class ButtonHandler:
-    """What the buttons of one action do, and the permission to press them (`tx.buttons.add_button`)."""
+    """What the buttons of one action do, and the permission to press them (`tx.buttons.add_button`).
+
+    `has_toast`: the handler acknowledges the press itself, with a text that the messenger shows for a moment.
+    """
 
     run: PressHandler
     requires: Permission = Permission.TALK
+    has_toast: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """An entry of the settings panel. Its title is the text `settings.NAME`.
+
+    `page` returns the page that it opens. `value` is what the overview shows beside the title, "" for the title alone.
+    `offered` says whether this chat has it.
+    """
+
+    page: Callable[[Tx, Incoming], Page]
+    value: Callable[[Tx, Incoming], str] = lambda _tx, _incoming: ""
+    offered: Callable[[Incoming], bool] = lambda _incoming: True
 
 
 @dataclass(frozen=True, slots=True)
 class Feature:
     """The handlers of one feature.
 
-    `commands` are by their words ("/image"), `presses` by the action of the button, `awaits` (for the user's next
-    message) by the action that `tx.buttons.await_answer` was given, `jobs` by their kind. `kinds` are for updates that
-    are neither messages nor presses.
+    `commands` are by their words ("/image"), `presses` by the action of the button, `awaits` (for words that it
+    asked for) by the action that `outbox.finish_asking` was given, `jobs` by their kind. `kinds` are for updates that
+    are neither messages nor presses, `sections` are entries of the settings panel, by their names.
     """
 
     commands: Mapping[str, Command] = field(default_factory=dict)
@@ -63,6 +83,7 @@ class Feature:
     awaits: Mapping[str, ReplyHandler] = field(default_factory=dict)
     jobs: Mapping[str, Work] = field(default_factory=dict)
     kinds: Mapping[Kind, Handler] = field(default_factory=dict)
+    sections: Mapping[str, Section] = field(default_factory=dict)
 
 
 def joined(features: Sequence[Feature]) -> Feature:
@@ -73,6 +94,7 @@ def joined(features: Sequence[Feature]) -> Feature:
         awaits=_united([feature.awaits for feature in features]),
         jobs=_united([feature.jobs for feature in features]),
         kinds=_united([feature.kinds for feature in features]),
+        sections=_united([feature.sections for feature in features]),
     )
 
 

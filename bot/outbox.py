@@ -13,12 +13,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
 from bot.ports import Reply
+from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import NOT_READ, Address, Button, Incoming, Outgoing
 
 T = TypeVar("T")
 Effect = Callable[[Tx], object]
+SOON = 120.0  # seconds in which a plain text answers a question for words; after them only a reply does
 ALONE = "alone"  # a group's choice for notices: only the user who asked sees them
 
 
@@ -27,7 +29,6 @@ class Writer(Protocol):
 
     async def write(self, work: Callable[[Tx], T]) -> T:
         """Run a function in a transaction and return its result after the commit."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +42,35 @@ class Choice:
     action: str
     payload: Mapping[str, Any] = field(default_factory=dict)
     queued: bool = False
+    dangerous: bool = False  # the messenger shows it in red
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of the settings panel: a text, and rows of buttons below it."""
+
+    text: str
+    rows: Sequence[Sequence[Choice]] = ()
 
 
 def finish_turn(
-    tx: Tx, incoming: Incoming, *answers: Outgoing | str, choices: Sequence[Choice] = (), over: bool = False
+    tx: Tx,
+    incoming: Incoming,
+    *answers: Outgoing | str,
+    choices: Sequence[Choice | Sequence[Choice]] = (),
+    over: bool = False,
 ) -> None:
     """End the turn of `incoming` in this transaction: store its answers, mark its updates as done.
 
-    A `str` is a plain text in the bot's own voice. `choices` become buttons below the first answer, one a line. `over`:
-    the first answer replaces the message whose button was pressed, where that is known. The caller delivers after the
-    commit, as `finish` does.
+    A `str` is a plain text in the bot's own voice. `choices` become buttons below the first answer, one choice or one
+    row of choices a line. `over`: the first answer replaces the message whose button was pressed, where that is known.
+    The caller delivers after the commit, as `finish` does.
     """
     outgoing = [Outgoing(one, plain=True) if isinstance(one, str) else one for one in answers]
     if choices:
-        outgoing[0] = replace(outgoing[0], buttons=tuple((_button(tx, incoming, choice),) for choice in choices))
+        rows = [(one,) if isinstance(one, Choice) else one for one in choices]
+        buttons = tuple(tuple(_button(tx, incoming, choice) for choice in row) for row in rows)
+        outgoing[0] = replace(outgoing[0], buttons=buttons)
     shown = tx.outbox.find_shown(incoming.address, incoming.message_id, but=incoming.id) if over else None
     if shown is not None:
         tx.outbox.claim_messages(incoming.id, incoming.address, shown.ids)
@@ -68,6 +84,63 @@ def finish_turn(
     tx.inbox.mark_done(incoming.ids)
 
 
+def finish_page(tx: Tx, incoming: Incoming, page: Page, *more: Outgoing | str, back: bool = True) -> None:
+    """End the turn with a page of the settings panel; `back` adds the button to the overview. `more` are sent after it.
+
+    A press on the panel changes the panel itself. A command opens a new panel; the old panel loses its buttons and
+    says where the new one is.
+    """
+    where, of = incoming.address, f"panel-{incoming.user.id}"
+    open_panel = tx.outbox.find_newest(where, of, but=incoming.id)
+    if open_panel is not None and incoming.message_id not in open_panel.ids:
+        moved = f"{incoming.id}.moved"
+        tx.outbox.claim_messages(moved, where, open_panel.ids)
+        tx.outbox.add_answer(moved, where, Outgoing(say(incoming.language, "panel.moved"), plain=True))
+    rows = [*page.rows, [Choice(say(incoming.language, "panel.back"), "settings")]] if back else page.rows
+    finish_turn(tx, incoming, Outgoing(page.text, plain=True, of=of), *more, choices=rows, over=True)
+
+
+def finish_asking(tx: Tx, incoming: Incoming, action: str, text: str, **payload: Any) -> None:
+    """End the turn with a question that the user answers in words, below it a button that cancels it.
+
+    The handler that `Feature.awaits` has for the `action` gets the answer, and the `payload`; it ends the question with
+    `end_question`. `answers_question` says which message is the answer; all others are ordinary messages.
+    """
+    end_question(tx, incoming)
+    tx.buttons.await_answer(incoming.address, incoming.user.id, action, asked=incoming.id, **payload)
+    question = Outgoing(text, plain=True, note=say(incoming.language, "ask.how"))
+    cancel = Choice(say(incoming.language, "ask.cancel"), "ask.cancel", {"asked": incoming.id})
+    finish_turn(tx, incoming, question, choices=[cancel])
+
+
+def answers_question(tx: Tx, incoming: Incoming, waiting: ButtonPress) -> bool:
+    """Whether a message answers the question that the bot waits with.
+
+    The answer is a reply to the question, or within `SOON` a text of the user's own that asks nothing and replies to
+    nothing. A question that was not asked by `finish_asking`, such as a field of a template, takes any message.
+    """
+    if not waiting.payload.get("asked") or replies_to_question(tx, incoming, waiting):
+        return True
+    is_plain = not (incoming.reply_to or incoming.parts or incoming.relayed or "?" in incoming.text)
+    sent = tx.clock.time() if incoming.since is None else incoming.since
+    return is_plain and sent - waiting.at <= SOON
+
+
+def replies_to_question(tx: Tx, incoming: Incoming, waiting: ButtonPress) -> bool:
+    """Whether a message is a reply to the question of `finish_asking` that the bot waits with."""
+    asked = waiting.payload.get("asked", "")
+    return bool(incoming.reply_to) and incoming.reply_to in tx.outbox.message_ids(incoming.address, asked)
+
+
+def end_question(tx: Tx, incoming: Incoming) -> None:
+    """Stop waiting for words of this user, and remove the buttons of the question from the chat."""
+    waiting = tx.buttons.find_awaited(incoming.address, incoming.user.id)
+    tx.buttons.cancel_awaited(incoming.address, incoming.user.id)
+    shown = tx.outbox.message_ids(incoming.address, waiting.payload.get("asked", "")) if waiting is not None else ()
+    if shown and shown[0] != incoming.message_id:
+        remove_buttons(tx, incoming, message=shown[0])
+
+
 async def finish(store: Writer, reply: Reply, work: Callable[[Tx], T]) -> T:
     """Run the one transaction of a command or press, which calls `finish_turn`; after its commit deliver the answers.
 
@@ -79,7 +152,11 @@ async def finish(store: Writer, reply: Reply, work: Callable[[Tx], T]) -> T:
 
 
 async def finish_with(
-    store: Store, incoming: Incoming, reply: Reply, *answers: Outgoing | str, choices: Sequence[Choice] = ()
+    store: Store,
+    incoming: Incoming,
+    reply: Reply,
+    *answers: Outgoing | str,
+    choices: Sequence[Choice | Sequence[Choice]] = (),
 ) -> None:
     """End a turn that changes nothing else, with these answers or silently."""
     await finish(store, reply, lambda tx: finish_turn(tx, incoming, *answers, choices=choices))
@@ -139,10 +216,10 @@ async def dead_letter(store: Store, incoming: Incoming, reason: str) -> None:
     await store.write(work)
 
 
-def remove_buttons(tx: Tx, incoming: Incoming, *, message: int = 0, only: str = "") -> None:
+def remove_buttons(tx: Tx, incoming: Incoming, *, message: int = 0, only: str = "", note: str = "") -> None:
     """Remove the buttons of the message whose button was pressed, or of the message with the id `message`.
 
-    `only` is the key of the one button to remove; without it all are removed.
+    `only` is the key of the one button to remove; without it all are removed. `note` is added below the text.
     """
     bare = f"{incoming.id}.bare"
     shown = tx.outbox.find_shown(incoming.address, message or incoming.message_id, but=bare)
@@ -151,7 +228,16 @@ def remove_buttons(tx: Tx, incoming: Incoming, *, message: int = 0, only: str = 
     rows = [tuple(button for button in row if only not in ("", button.data)) for row in shown.outgoing.buttons]
     tx.outbox.claim_messages(bare, incoming.address, shown.ids)
     left = tuple(row for row in rows if row)
-    tx.outbox.add_answer(bare, incoming.address, replace(shown.outgoing, buttons=left, of=shown.of))
+    tx.outbox.add_answer(
+        bare, incoming.address, replace(shown.outgoing, buttons=left, note=note or shown.outgoing.note, of=shown.of)
+    )
+
+
+def expire_buttons(tx: Tx, incoming: Incoming) -> None:
+    """Make all buttons of the message whose button was pressed do nothing from now on, so that a second tap is late."""
+    shown = tx.outbox.find_shown(incoming.address, incoming.message_id)
+    for button in (button for row in shown.outgoing.buttons for button in row) if shown else ():
+        tx.buttons.expire_button(button.data)
 
 
 def delivery_key(turn: str, number: int = 0) -> str:
@@ -161,7 +247,8 @@ def delivery_key(turn: str, number: int = 0) -> str:
 
 def _button(tx: Tx, incoming: Incoming, choice: Choice) -> Button:
     add = tx.buttons.add_queued_button if choice.queued else tx.buttons.add_button
-    return add(incoming.address, incoming.id, incoming.user.id, choice.label, choice.action, **choice.payload)
+    button = add(incoming.address, incoming.id, incoming.user.id, choice.label, choice.action, **choice.payload)
+    return replace(button, dangerous=True) if choice.dangerous else button
 
 
 def public_fallback(tx: Tx, where: Address) -> Outgoing:

@@ -83,30 +83,24 @@ class Inbox(Protocol):
         An update whose id and once-only key are known is not stored again. Other processes are told in the same commit.
         Raises `StorageUnavailable`; nothing is stored then.
         """
-        ...
 
     async def open(self, bot: int) -> Sequence[Received]:
         """Return the rows that are not done, oldest first, and count an attempt for each that was being worked on."""
-        ...
 
     async def take(self, bot: int, place: str, known: Collection[int], *, interrupted: bool) -> Sequence[Received]:
         """Return the rows of a chat that are not done and whose ids are not in `known`, oldest first.
 
         `interrupted`: the process that worked on the chat is gone, so an attempt is counted for each row it had begun.
         """
-        ...
 
     async def done(self, ids: Sequence[int]) -> None:
         """Mark rows as done: they are not worked on again."""
-        ...
 
     async def quarantine(self, id: int, reason: str) -> None:
         """Put an update aside as a dead letter, with the reason, for the operator."""
-        ...
 
     async def find(self, bot: int, once: str) -> int | None:
         """Return the id of the row with a once-only key, or None if there is none (any more)."""
-        ...
 
 
 class Outbox(Protocol):
@@ -114,61 +108,48 @@ class Outbox(Protocol):
 
     async def unfinished(self, bot: int, place: str | None = None) -> Unfinished:
         """Return what was left in one chat, or in all (None), by the process that worked there before."""
-        ...
 
     async def waiting(self, bot: int, place: str) -> Sequence[Address]:
         """Return the addresses in a chat (its topics, its members) that have something to deliver."""
-        ...
 
     async def next(self, address: Address) -> Delivery | None:
         """Return the oldest finished delivery to an address that is not sent, or None."""
-        ...
 
     async def note_streaming_message(self, key: str, address: Address, message_id: int = 0, marker: int = 0) -> None:
         """Remember the message in which the answer of turn `key` is being written (0: it is about to be sent). `marker`
         becomes `Delivery.last_known_id`.
         """
-        ...
 
     async def claimed_ids(self, address: Address, first: int, last: int, *, but: int) -> set[tuple[int, int]]:
         """Return chat and id of the newest known messages in the chat and, unless it is a business chat, in the chats
         with ids from `first` to `last`: the bot's own, without those of the delivery `but`, and those of updates.
         """
-        ...
 
     async def highest_message_id(self, bot: int, first: int, last: int) -> int:
         """Return the highest message id known in the chats with ids from `first` to `last`; 0: none is known."""
-        ...
 
     async def begin(self, delivery: Delivery, marker: int) -> None:
         """Set the state SENDING: until `progress` is called the outcome of the send is unknown. `marker` becomes
         `Delivery.last_known_id`.
         """
-        ...
 
     async def progress(self, delivery: Delivery, message_ids: Sequence[int], *, done: int, sent: bool) -> None:
         """Store that `done` parts of a delivery stand in the chat as `message_ids`; `sent`: that was all of it."""
-        ...
 
     async def postpone(self, delivery: Delivery, due: float, *, begun: bool = False) -> None:
         """Do not deliver it before `due` (Unix time). `begun`: part of it may already stand in the chat."""
-        ...
 
     async def dead_letter(self, delivery: Delivery, reason: str) -> None:
         """Give a delivery up for good; the reason is kept for the operator."""
-        ...
 
     async def make_public(self, delivery: Delivery) -> None:
         """Replace a delivery that can't be shown to one user alone by a sentence for everybody that says so."""
-        ...
 
     async def chat_blocked(self, bot: int, chat: int) -> None:
         """The bot can't write to the chat any more: give up everything that waits for it."""
-        ...
 
     async def chat_migrated(self, bot: int, old: int, new: int) -> None:
         """The chat has a new id: change it in all rows, in one transaction."""
-        ...
 
 
 class Reply(Protocol):
@@ -181,65 +162,65 @@ class Reply(Protocol):
     @property
     def address(self) -> Address:
         """Where the answer goes."""
-        ...
 
     def begin(self, mode: str = "", over: int = 0) -> None:
         """Open the live view. `mode`: "draft", "edit" or "off"; "": the operator's choice. `over`: write over this
         message of the bot (0: none).
         """
-        ...
 
     def append(self, text: str) -> None:
         """Add text to the live view. Never waits and never fails."""
-        ...
 
     def replace(self, text: str) -> None:
         """Replace the whole text of the live view. Never waits and never fails."""
-        ...
 
     def show(self, doing: str) -> None:
         """Show below the text what is being done ("searching the web…"), until the next text comes."""
-        ...
 
     def complete(self) -> None:
         """The text is complete and `finish` follows after its commit, so the live view need not be updated any more."""
-        ...
 
     async def finish(self) -> None:
         """End the live view, then deliver everything that the outbox has for this address, in order."""
-        ...
 
     async def close(self) -> None:
         """End the live view without an answer."""
-        ...
 
     async def acknowledge(self, text: str = "") -> None:
         """Answer a button press: its spinner ends, and `text` is shown for a moment. Does nothing for other kinds."""
-        ...
 
     async def busy(self, kind: Literal["typing", "photo", "voice", "document"]) -> None:
         """Show for some seconds that the bot is typing, recording or uploading. May be skipped."""
-        ...
 
     async def fetch(self, attachment: Attachment) -> bytes:
         """Download an attachment. Raises `TooLarge` (before the download, if the size is known), `Refused` if the file
         is gone, and `TransportUnavailable` if the messenger does not hand it over now.
         """
-        ...
 
     def show_only_to(self, user: int) -> None:
         """Show everything that follows to this member of the group only: changes `address`."""
-        ...
 
     async def open_ephemeral(self) -> bool:
         """Open the message that only the user of the address sees; the answer is written into it. False: that is
         impossible here, and nothing was sent.
         """
-        ...
 
     async def is_admin(self, user: int) -> bool:
         """Whether the user administers this chat. Asks the messenger each time: rights change."""
-        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Menu:
+    """The commands (name, description) that the messenger offers in all private chats, or in all groups.
+
+    `language` is the language of the user's app, "" for every other one. `ephemeral` are the names of commands that in
+    groups are sent so that only the bot sees them.
+    """
+
+    language: str
+    commands: Sequence[tuple[str, str]]
+    of_groups: bool = False
+    ephemeral: Collection[str] = ()
 
 
 class Transport(Protocol):
@@ -247,10 +228,12 @@ class Transport(Protocol):
 
     def reply(self, address: Address, turn: str) -> Reply:
         """Return a `Reply` to an address; `turn` is the id of the turn whose answer it delivers."""
-        ...
 
     async def rename(self, address: Address, title: str) -> None:
         """Give the topic of an address a name. Does nothing if the topic is gone or can't be named."""
+
+    async def set_menu(self, address: Address, menu: Sequence[tuple[str, str]]) -> None:
+        """Show these commands (name, description) in the menu of one chat. Raises `TransportUnavailable`."""
         ...
 
 
@@ -280,32 +263,26 @@ class ChatHost(Protocol):
 
     async def recover(self) -> None:
         """At a start: work on all updates that are not done, deliver all answers that are not sent."""
-        ...
 
     async def adopt(self, place: str, known: set[int], *, interrupted: bool) -> None:
         """Begin to work on one chat: its open updates and unsent answers. Adds the ids of the rows to `known`.
         `interrupted`: the process that worked on the chat before is gone.
         """
-        ...
 
     @property
     def newest(self) -> int:
         """The highest message id known in private chats, which share one sequence of ids."""
-        ...
 
     def saw(self, message_id: int) -> None:
         """Another process has seen this message id in a private chat."""
-        ...
 
     async def take(self, place: str, known: set[int]) -> None:
         """Work on the updates of a chat that came since (ids not in `known`), and deliver what other processes put into
         its outbox.
         """
-        ...
 
     def leave(self, place: str) -> None:
         """Forget a chat: another process works on it from now on."""
-        ...
 
 
 class SendQuota(Protocol):
@@ -313,11 +290,9 @@ class SendQuota(Protocol):
 
     async def permit(self) -> None:
         """Wait until one message may be sent."""
-        ...
 
     def spent(self) -> None:
         """Count a message that was sent without waiting: a frame of an answer that is being written."""
-        ...
 
 
 class Dispatcher(Protocol):
@@ -326,22 +301,17 @@ class Dispatcher(Protocol):
     @property
     def at_once(self) -> bool:
         """Whether the process that accepts an update also handles it, without telling others."""
-        ...
 
     async def begin(self, chats: ChatHost) -> None:
         """Begin to work, first on what an earlier run has left."""
-        ...
 
     async def run(self) -> None:
         """Do the background work (jobs, leases) until cancelled."""
-        ...
 
     async def lead(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
         """Run `work` in only one process at a time: wait for the leadership called `what`, then run it. Returns when
         `work` has returned.
         """
-        ...
 
     async def drain(self, seconds: float) -> None:
         """Let running turns end for this many seconds; then put the rest back, for whichever process works next."""
-        ...

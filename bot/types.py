@@ -227,6 +227,7 @@ class Button:
 
     label: str
     data: str
+    dangerous: bool = False  # shown in red: what it does can't be undone
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +249,6 @@ class Outgoing:
     buttons: tuple[tuple[Button, ...], ...] = ()  # rows, from the top
     note: str = ""  # a line in the bot's own voice below the text ("stopped"), set apart from the model's words
     reply_to: int = 0  # the message to quote, if it still exists; 0: none
-    ask_reply: bool = False  # open the user's input field as a reply to this message
     instead: str = ""  # what to say where the file can't be delivered in any way
     of: str = ""  # the id of the turn whose answer this shows; "": this turn's own
     gone: bool = False  # send nothing, and delete the messages that this was to be written over

@@ -11,77 +11,101 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 LONG = "sweep or e2e or page"
+# Tests start hundreds of Pythons: one that may not keep what it has compiled takes three times as long to start.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+Step = Callable[[], int]
 
 
-def run(title: str, *command: str, **environment: str) -> None:
-    if failed := status(title, *command, **environment):
-        sys.exit(failed)
+def run(title: str, *command: str, talks: bool = True, **environment: str) -> int:
+    """Print what a command says when it has ended, so that two at the same time can be read. Returns its status.
 
-
-def status(title: str, *command: str, **environment: str) -> int:
+    What one that does not talk says is only printed when it has failed.
+    """
     started = time.monotonic()
-    print(f"--- {title}", flush=True)
-    result = subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, check=False)
-    ending = f"FAILED ({result.returncode})" if result.returncode else f"{time.monotonic() - started:.0f} s"
-    print(f"--- {title}: {ending}", flush=True)
-    return result.returncode
+    done = subprocess.run(
+        command, cwd=ROOT, env={**ENVIRONMENT, **environment}, check=False, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    said = done.stdout if talks or done.returncode else ""
+    _print(f"{said}--- {title}: {_ending(done.returncode, started)}")
+    return done.returncode
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def _ending(status: int, started: float) -> str:
+    return f"FAILED ({status})" if status else f"{time.monotonic() - started:.0f} s"
+
+
+def step(title: str, *command: str, talks: bool = True) -> Step:
+    return lambda: run(title, *command, talks=talks)
 
 
 def tool(name: str, *arguments: str) -> tuple[str, ...]:
     return (str(BIN / name), *arguments)
 
 
-def lint() -> None:
-    run("format", *tool("ruff", "format", "--check", "."))
-    run("lint", *tool("ruff", "check", "."))
-    run("import rules", *tool("lint-imports", "--no-cache"))
-    run("types", *tool("mypy"))
-    run("settings example", sys.executable, "scripts/env_example.py", "--check")
-    run("secrets", sys.executable, "scripts/secret_scan.py")
-    run("dependencies", sys.executable, "scripts/audit.py")
+def script(name: str, *arguments: str) -> tuple[str, ...]:
+    return (sys.executable, f"scripts/{name}.py", *arguments)
 
 
-def migrations() -> None:
+def together(steps: Sequence[Step]) -> None:
+    """Run the steps two at a time, one for each core, and exit with 1 if any has failed."""
+    with ThreadPoolExecutor(2) as lanes:
+        if any(list(lanes.map(lambda step: step(), steps))):
+            sys.exit(1)
+
+
+def migrations() -> int:
     with tempfile.TemporaryDirectory() as folder:
-        _migrations(f"sqlite+aiosqlite:///{folder}/check.db", "SQLite")
+        failed = _migrations(f"sqlite+aiosqlite:///{folder}/check.db", "SQLite")
     sys.path.insert(0, str(ROOT))
     from tests.support.postgres_side import started
 
     try:
         with started() as server:
-            _migrations(server.create("template1"), "PostgreSQL")
+            return failed or _migrations(server.create("template1"), "PostgreSQL")
     except ImportError as error:
         if os.environ.get("CI"):
             raise
-        print(f"--- NO POSTGRESQL: nothing will be tested on it ({error})", flush=True)
+        _print(f"--- NO POSTGRESQL: nothing will be tested on it ({error})")
+        return failed
 
 
-def _migrations(url: str, database: str) -> None:
-    run(f"migrations on {database}", *tool("alembic", "upgrade", "head"), DATABASE_URL=url)
-    run(f"they match the tables on {database}", *tool("alembic", "check"), DATABASE_URL=url)
+def _migrations(url: str, database: str) -> int:
+    return run(f"migrations on {database}", *tool("alembic", "upgrade", "head"), DATABASE_URL=url) or run(
+        f"they match the tables on {database}", *tool("alembic", "check"), DATABASE_URL=url
+    )
 
 
-def tests(title: str, workers: int, which: str, *more: str) -> int:
+def tests(title: str, workers: int, which: str, *more: str) -> None:
     """An idle worker takes what another has not begun, so that the end does not wait for one of them."""
-    return status(title, *tool("pytest", "-q", "-n", str(workers), "--dist", "worksteal", "-m", which, *more))
-
-
-def deployment() -> None:
-    run("what checks deploy/", sys.executable, "scripts/deploy_tools.py")
+    started = time.monotonic()
+    _print(f"--- {title}")
+    command = tool("pytest", "-q", "-n", str(workers), "--dist", "worksteal", "-m", which, *more)
+    status = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, check=False).returncode
+    _print(f"--- {title}: {_ending(status, started)}")
+    sys.exit(status)
 
 
 def unit() -> None:
-    sys.exit(tests("unit tests", 2, f"not stage and not process and not ({LONG})"))
+    tests("unit tests", 2, f"not stage and not process and not ({LONG})")
 
 
 def whole() -> None:
     """Three workers for two cores: most tests wait now and then for a disk, another process or quiet."""
-    sys.exit(tests("tests", 3, ""))
+    tests("tests", 3, "")
 
 
 def coverage() -> None:
@@ -89,16 +113,32 @@ def coverage() -> None:
 
     Without whole processes, of which it would see nothing, and without sweeps, whose last inputs are nothing new to it.
     """
-    sys.exit(tests("tests", 3, f"not ({LONG})", "--cov=bot", "--cov-report=term", "--cov-fail-under=85"))
+    tests("tests", 3, f"not ({LONG})", "--cov=bot", "--cov-report=term", "--cov-fail-under=85")
+
+
+# The longest first: the others run beside it.
+LINT = (
+    step("types", *tool("mypy")),
+    step("format", *tool("ruff", "format", "--check", ".")),
+    step("lint", *tool("ruff", "check", ".")),
+    step("import rules", *tool("lint-imports", "--no-cache")),
+    step("settings example", *script("env_example", "--check")),
+    step("secrets", *script("secret_scan")),
+    step("dependencies", *script("audit")),
+)
+# What the tests need; that they are collected once compiles them and what they import, so that no worker has to.
+READY = (
+    step("what checks deploy/", *script("deploy_tools")),
+    migrations,
+    step("tests are compiled", *tool("pytest", "--collect-only", "-q"), talks=False),
+)
 
 
 def main() -> None:
     wish = sys.argv[1] if len(sys.argv) > 1 else "all"
     if wish in ("all", "lint"):
-        lint()
+        together([*LINT, *(READY if wish == "all" else ())])
     if wish == "all":
-        migrations()
-        deployment()
         whole()
     if wish == "unit":
         unit()

@@ -15,7 +15,7 @@ from bot.sandbox.main import Sandbox
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.sandbox.page.chromium import launched, opened
 
-SCENE = ("/image a lighthouse in a storm", "Write code", "Show me a table", "Give me a long answer")
+SCENE = ("Show me a table", "/image a lighthouse in a storm", "Give me a long answer")
 MOST = re.compile(r"[\s\S]{150}")
 
 
@@ -24,7 +24,8 @@ async def main(folder: Path) -> None:
         sandbox = Sandbox(Path(data))
         url = await sandbox.start()
         try:
-            async with launched() as browser, opened(browser, url, [], height=860) as page:
+            async with launched() as browser, opened(browser, url, [], height=1060) as page:
+                await page.get_by_test_id("tab-journal").click()
                 answers = page.locator("[data-testid^=message-][data-from=bot]")
                 for number, text in enumerate(SCENE):
                     await expect(answers).to_have_count(number, timeout=60_000)

@@ -84,9 +84,9 @@ class Members:
         """The commands and buttons for admins."""
         return Feature(
             commands={
-                "/members": Command(self.members, in_menu=False, requires=Permission.MANAGE),
-                "/invite": Command(self.invite, in_menu=False, requires=Permission.MANAGE),
-                "/audit": Command(self.audit, in_menu=False, requires=Permission.MANAGE),
+                "/members": Command(self.members, requires=Permission.MANAGE),
+                "/invite": Command(self.invite, requires=Permission.MANAGE),
+                "/audit": Command(self.audit, requires=Permission.MANAGE),
             },
             presses={
                 "members.show": ButtonHandler(self.press_show, Permission.MANAGE),

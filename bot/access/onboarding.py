@@ -64,7 +64,7 @@ class Onboarding:
     def feature(self) -> Feature:
         """The command /start, and the buttons below a request for access."""
         return Feature(
-            commands={"/start": Command(self.start, in_menu=False)},
+            commands={"/start": Command(self.start)},
             presses={
                 "join.allow": ButtonHandler(self.press_decide, Permission.MANAGE),
                 "join.refuse": ButtonHandler(self.press_decide, Permission.MANAGE),
@@ -274,7 +274,7 @@ class Onboarding:
     def _make_owner(self, tx: Tx, bot: int, user: int) -> Role | None:
         if any(member.role == Role.OWNER.word for member in tx.members.list_members(bot)):
             return None
-        tx.members.store_member(bot, user, Role.OWNER.word, 0)
+        self.rights.set_role(tx, bot, user, Role.OWNER, 0)
         tx.audit.add_entry(bot, user, "owner", user)
         return Role.OWNER
 

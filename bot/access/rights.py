@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from bot.access.directory import stored_access
 from bot.access.policy import Access, Actor, Decision, Role, may_set
 from bot.errors import NotAllowed
+from bot.jobs import menus
 from bot.outbox import with_choices
 from bot.storage.repositories.members import Invitation
 from bot.storage.store import Tx
@@ -80,6 +81,8 @@ class Rights:
             tx.members.remove_member(bot, user)
         else:
             tx.members.store_member(bot, user, new.word, by, expires)
+        if max(had, new) >= Role.ADMIN:
+            menus.request(tx, Address("telegram", bot, user))
         if not managed or (new >= had and not is_over):
             return 0
         if is_over or new < Role.ADMIN:

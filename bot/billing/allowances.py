@@ -20,17 +20,17 @@ from bot.access.directory import MemberDirectory, stored_access
 from bot.access.policy import Access, Actor, Decision, Role, may_set
 from bot.access.rights import refusal
 from bot.billing import pricing
-from bot.billing.budget import IMAGES, MONEY, TOKENS, Budget, duration, until_month
+from bot.billing.budget import IMAGES, MONEY, TOKENS, Budget, duration, set_caps, subject, until_month
 from bot.errors import BadInput, NotAllowed
 from bot.feature import ButtonHandler, Command, Feature
-from bot.outbox import Choice, finish, finish_turn, finish_with
+from bot.outbox import Choice, end_question, finish, finish_asking, finish_turn, finish_with
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.members import Allowance
-from bot.storage.repositories.money.budgets import BOT, CHAT, DAY, USER, Caps
+from bot.storage.repositories.money.budgets import BOT, CHAT, DAY, USER
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
-from bot.types import Address, Incoming, Outgoing, Permission, User
+from bot.types import Address, Incoming, Permission, User
 
 ID = re.compile(r"[1-9]\d{0,17}")
 MOST_NAMED = 20  # people of one name who are listed
@@ -152,9 +152,9 @@ class Allowances:
         def question(tx: Tx) -> list[str]:
             lines = []
             for kind in (MONEY, TOKENS, IMAGES):
-                for scope, month, cap in _caps(self.budget.caps(kind, incoming)):
-                    subject = _subject(scope, incoming)
-                    spent = tx.budgets.read_spent(kind, incoming.address.bot, scope, subject, month=month)
+                for scope, month, cap in set_caps(self.budget.caps(kind, incoming)):
+                    whose, bot = subject(scope, incoming), incoming.address.bot
+                    spent = tx.budgets.read_spent(kind, bot, scope, whose, month=month)
                     left, most = (self._amount(language, kind, amount) for amount in (max(cap - spent, 0), cap))
                     lines.append(say(language, LEFT[scope, kind, month], left=left, cap=most))
             return lines
@@ -206,11 +206,10 @@ class Allowances:
 
     async def press_change(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Ask the admin for the new allowance of a person."""
-        user, admin = action.payload["whom"], incoming.user.id
+        user = action.payload["whom"]
 
         def work(tx: Tx) -> None:
-            tx.buttons.await_answer(incoming.address, admin, "allowance.change", whom=user)
-            finish_turn(tx, incoming, Outgoing(say(incoming.language, "allowance.ask"), plain=True, ask_reply=True))
+            finish_asking(tx, incoming, "allowance.change", say(incoming.language, "allowance.ask"), whom=user)
 
         await finish(self.store, reply, work)
 
@@ -239,7 +238,7 @@ class Allowances:
             new = change.over(tx.members.list_allowances(bot).get(user, Allowance()))
             tx.members.store_allowance(bot, user, new, admin)
             tx.audit.add_entry(bot, admin, "allowance", user, **_details(new))
-            tx.buttons.cancel_awaited(incoming.address, admin)
+            end_question(tx, incoming)
             day, month = (self._allowed(language, amount) for amount in (new.day, new.month))
             name = tx.members.read_names(bot, [user]).get(user, "-")
             text = say(language, "allowance.set", name=name, id=user, day=day, month=month)
@@ -254,19 +253,6 @@ class Allowances:
 def _may(access: Access, incoming: Incoming, user: int) -> bool:
     target = access.role(Actor(user, private=True))
     return target is not Role.OWNER and may_set(access.role(Actor.of(incoming)), target, Role.USER)
-
-
-def _caps(caps: Caps) -> list[tuple[str, bool, int]]:
-    """The caps that are set, as (scope, whether the cap is for a month, amount)."""
-    rows = [
-        (USER, False, caps.user), (USER, True, caps.user_month), (CHAT, False, caps.chat),
-        (CHAT, True, caps.chat_month), (BOT, False, caps.bot), (BOT, True, caps.bot_month),
-    ]  # fmt: skip
-    return [row for row in rows if row[2]]
-
-
-def _subject(scope: str, incoming: Incoming) -> int:
-    return {USER: incoming.user.id, CHAT: incoming.address.chat, BOT: 0}[scope]
 
 
 def _details(allowance: Allowance) -> dict[str, str]:

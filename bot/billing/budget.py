@@ -13,6 +13,7 @@ from math import ceil
 from typing import Protocol
 
 from bot.access.policy import Access, Actor, Decision, Role
+from bot.billing import pricing
 from bot.billing.pricing import millionths
 from bot.config.settings import Settings
 from bot.errors import LimitReached
@@ -150,6 +151,43 @@ class Budget:
         if reservation is None:
             raise _refusal(language, kind, tx.budgets.find_exhausted_cap(kind, where, user, caps), tx.clock.time())
         return reservation
+
+    def reserve_price(self, tx: Tx, incoming: Incoming, price: int, currency: str, language: str) -> int:
+        """Reserve a price in millionths that is known before, so that it passes no cap. Returns the id as `reserve`.
+
+        Raises `LimitReached` with the price and what is left.
+        """
+        bot, now = incoming.address.bot, tx.clock.time()
+        rests = [
+            (cap - tx.budgets.read_spent(MONEY, bot, scope, subject(scope, incoming), month=month), month)
+            for scope, month, cap in set_caps(self.caps(MONEY, incoming))
+        ]
+        left, month = min(rests, default=(price, False))
+        if 0 < left < price:
+            wait = until_month(now) if month else DAY - now % DAY
+            sentence = say(
+                language,
+                "limit.price",
+                price=pricing.shown(language, price, currency),
+                left=pricing.shown(language, left, currency),
+                wait=duration(language, wait),
+            )
+            raise LimitReached(sentence, retry_after=wait)
+        return self.reserve(tx, incoming, MONEY, price, language)
+
+
+def set_caps(caps: Caps) -> list[tuple[str, bool, int]]:
+    """The caps that are set, as (scope, whether the cap is for a month, amount)."""
+    rows = [
+        (USER, False, caps.user), (USER, True, caps.user_month), (CHAT, False, caps.chat),
+        (CHAT, True, caps.chat_month), (BOT, False, caps.bot), (BOT, True, caps.bot_month),
+    ]  # fmt: skip
+    return [row for row in rows if row[2]]
+
+
+def subject(scope: str, incoming: Incoming) -> int:
+    """The id under which the spending of a scope is counted: of the user, of the chat, 0 for the bot."""
+    return {USER: incoming.user.id, CHAT: incoming.address.chat, BOT: 0}[scope]
 
 
 def _refusal(language: str, kind: str, scope: str, now: float) -> LimitReached:

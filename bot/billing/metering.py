@@ -63,17 +63,20 @@ class Meter:
     tariffs: PriceList = field(default_factory=PriceList)
 
     @asynccontextmanager
-    async def charge(self, payer: BillTo, tariff: Price, units: int) -> AsyncIterator[Charge]:
+    async def charge(
+        self, payer: BillTo, tariff: Price, units: int, *, estimated: bool = False
+    ) -> AsyncIterator[Charge]:
         """Reserve the price of `units`, run the block that asks the service, and book what the request has cost.
 
-        A request that the service has certainly not done costs nothing. If its outcome is unknown, or the block is
+        `estimated`: `units` are the most that it can be, so that the last request within a cap may pass it. A request
+        that the service has certainly not done costs nothing. If its outcome is unknown, or the block is
         cancelled, it costs the full price. Raises `NotAgreed` or `LimitReached` before the block runs.
         """
         most = tariff.cost(units)
         if payer.asks and self.budget.needs_consent(most):
             price = pricing.shown(payer.language, most, self.tariffs.currency)
             raise NotAgreed(say(payer.language, payer.asks, price=price))
-        reservation, charge = await self._reserve(payer, most), Charge(units=units)
+        reservation, charge = await self._reserve(payer, most, estimated=estimated), Charge(units=units)
 
         def book(tx: Tx) -> None:
             price = tariff.cost(charge.units)
@@ -95,13 +98,19 @@ class Meter:
             if reservation or charge.units:
                 await self._end(book, waits=waits)
 
-    async def _reserve(self, payer: BillTo, price: int) -> Reservation:
+    async def _reserve(self, payer: BillTo, price: int, *, estimated: bool) -> Reservation:
         user = User(payer.user)
         asked = Incoming(payer.turn, payer.address, user, private=payer.address.chat == payer.user)
         if not self.budget.caps(MONEY, asked):
             return Reservation()
-        reserve = self.store.write(lambda tx: self.budget.reserve(tx, asked, MONEY, price, payer.language))
-        return Reservation(money=await reserve)
+        language, currency = payer.language, self.tariffs.currency
+
+        def reserve(tx: Tx) -> int:
+            if estimated:
+                return self.budget.reserve(tx, asked, MONEY, price, language)
+            return self.budget.reserve_price(tx, asked, price, currency, language)
+
+        return Reservation(money=await self.store.write(reserve))
 
     async def _end(self, book: Effect, *, waits: bool) -> None:
         """Book the request; a cancelled one only once: if that fails, `settle_stale` settles its reservation later."""

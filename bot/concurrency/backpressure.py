@@ -16,11 +16,9 @@ class Source(Protocol):
 
     def hold(self) -> None:
         """Keep what arrives from the reader until `release`."""
-        ...
 
     def release(self) -> float:
         """Hand over what was kept. Returns for how many seconds the oldest byte of it was kept; 0.0: nothing was."""
-        ...
 
 
 class Flow:

@@ -62,11 +62,8 @@ class AnswerWriter:
     async def write(self, incoming: Incoming, reply: Reply, context: TurnContext, place: BranchPoint) -> AnswerDraft:
         """Write the answer to `context`, streamed to `reply`. Errors of the model end in the draft's `error`."""
         wanted = self.routing.by_name(context.choices.model)
-        written = AnswerDraft(
-            wanted=wanted,
-            option=self.routing.available(wanted),
-            reservations=[context.reservation] if context.reservation else [],
-        )
+        held = [context.reservation] if context.reservation else []
+        written = AnswerDraft(wanted=wanted, option=self.routing.available(wanted), reservations=held)
         written.steps = context.steps
         try:
             # A timeout without a deadline until somebody presses Stop: then it ends whatever is waited for.
@@ -151,10 +148,8 @@ class AnswerWriter:
         if self.routing.by_name(context.choices.model).model.profile.tools:
             await self.request_builder.toolbox.ready()
         if context.decided_call is not None:
-            asker = self._asker(incoming, context)
-            await approvals.perform(
-                self.store, self.request_builder.toolbox, context.decided_call, context.steps, asker, reply
-            )
+            asker, toolbox = self._asker(incoming, context), self.request_builder.toolbox
+            await approvals.perform(self.store, toolbox, context.decided_call, context.steps, asker, reply)
 
     async def _use_tools(self, incoming: Incoming, reply: Reply, context: TurnContext, written: AnswerDraft) -> bool:
         """Do the tool calls of the model. Returns whether to ask the model again, with the results."""
@@ -168,13 +163,9 @@ class AnswerWriter:
 
     def _asker(self, incoming: Incoming, context: TurnContext) -> ToolContext:
         return ToolContext(
-            address=incoming.address,
-            user=incoming.user.id,
-            language=context.language,
-            zone=context.choices.zone,
-            clock=self.store.clock,
-            turn=incoming.id,
-        )
+            address=incoming.address, user=incoming.user.id, turn=incoming.id, language=context.language,
+            zone=context.choices.zone, clock=self.store.clock,
+        )  # fmt: skip
 
     def _may_help(self, written: AnswerDraft, error: ModelError, end: float) -> bool:
         """Whether another request may help: to the same model after a cut, to another one if its circuit is open."""
@@ -203,13 +194,11 @@ class AnswerWriter:
     async def _request_once(
         self, reply: Reply, context: TurnContext, written: AnswerDraft, shrink: float, end: float
     ) -> None:
-        option = written.option
+        option, builder = written.option, self.request_builder
         with tracing.span("prompt"):
-            ratio, request = (
-                self.request_builder.ratio(option),
-                self.request_builder.request(context, option, written.steps, shrink),
-            )
+            ratio, request = builder.ratio(option), builder.request(context, option, written.steps, shrink)
         written.begin()
+        written.request = request
         try:
             async with asyncio.timeout_at(end + GRACE) as late:
                 await self._consume(reply, request, written, context)

@@ -17,6 +17,7 @@ from bot.conversation.answer_writer import AnswerWriter
 from bot.conversation.cost import AnswerCost
 from bot.conversation.turn_start import Approval, TurnStart
 from bot.conversation.turn_state import AnswerDraft, Awaited, TurnContext
+from bot.knowledge.documents import Retrieved
 from bot.llm.routing import ModelOption, Routing
 from bot.outbox import Effect, as_notice, finish, finish_turn, notice_of
 from bot.ports import Reply
@@ -104,15 +105,18 @@ class Assistant:
 
     async def deferred_request(
         self, incoming: Incoming, reply: Reply, text: str, asked: Remembered | None = None
-    ) -> Request:
+    ) -> tuple[Request, Retrieved]:
         """The request for an answer that comes later (/later): as it would be now, but without tools.
+
+        With it comes what of the documents is in it.
 
         `asked` is an earlier question; without it `text` is a new question. Nothing is saved.
         """
         context = await self.store.read(lambda tx: self.turn_start.deferred(tx, incoming, asked, text))
         context = await self.writer.informed(incoming, reply, context)
         option = self.routing.by_name(context.choices.model)
-        return self.writer.request_builder.request(context, option, context.steps, tools=False)
+        request = self.writer.request_builder.request(context, option, context.steps, tools=False)
+        return request, context.retrieved
 
     def model_for(self, choices: ChatChoices) -> ModelOption:
         """The model that answers in a chat with these choices."""
@@ -148,10 +152,12 @@ class Assistant:
         if written.error is not None:
             turn.mark_failed(written.error)
             written.code = self.incidents.record(written.error, incoming.id) if self.incidents is not None else ""
+
+        def save(tx: Tx) -> None:
+            self._save(tx, incoming, context, written)
+
         # The answer is paid for: a full disk must not make the bot ask, and pay, again.
-        await self.store.retry_until_stored(
-            lambda: self.store.write(lambda tx: self._save(tx, incoming, context, written))
-        )
+        await self.store.retry_until_stored(lambda: self.store.write(save))
         if self._gets_title(incoming, context, written) or context.then or len(context.history) >= memory.ENOUGH:
             self.wake_jobs()
         await reply.finish()

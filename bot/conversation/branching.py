@@ -138,16 +138,9 @@ def history(tx: Tx, place: BranchPoint, most: int) -> Sequence[Remembered]:
 
 
 def keyboard(
-    tx: Tx,
-    where: Address,
-    delivery: str,
-    user: int,
-    language: str,
-    answer: Remembered,
-    *,
-    thumbs: bool = False,
-    alone: bool = False,
-) -> tuple[tuple[Button, ...], ...]:
+    tx: Tx, where: Address, delivery: str, user: int, language: str, answer: Remembered,
+    *, thumbs: bool = False, alone: bool = False,
+) -> tuple[tuple[Button, ...], ...]:  # fmt: skip
     """The buttons below an answer: other versions, another answer, the rest of it, and with `thumbs` 👍 and 👎.
 
     `delivery` is the key of the answer's delivery. `alone`: this is the first answer, so no versions are looked up.

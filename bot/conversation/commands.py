@@ -9,7 +9,7 @@ from bot.conversation.assistant import Assistant
 from bot.conversation.conversation_list import request_title
 from bot.conversation.request import Options
 from bot.feature import ButtonHandler, Command, Feature
-from bot.outbox import finish, finish_turn, finish_with, finish_with_notice
+from bot.outbox import end_question, finish, finish_turn, finish_with, finish_with_notice
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.store import Store, Tx
@@ -33,9 +33,8 @@ class ConversationCommands:
                 "/stop": Command(lambda incoming, reply, _rest: self.stop(incoming, reply)),
             },
             presses={
-                "retry": ButtonHandler(self.press_again),
-                "resume": ButtonHandler(self.press_again),
-                "version": ButtonHandler(self.press_version),
+                **dict.fromkeys((branching.RETRY, branching.RESUME), ButtonHandler(self.press_again)),
+                branching.TURN: ButtonHandler(self.press_version),
             },
             kinds={Kind.STOP: self.stop},
         )
@@ -48,7 +47,7 @@ class ConversationCommands:
             if old is not None and tx.messages.find_head(old) is not None and self.options.names_topics:
                 request_title(tx, old, incoming, incoming.language)
             tx.messages.begin_conversation(incoming.address)
-            tx.buttons.cancel_awaited(incoming.address, incoming.user.id)
+            end_question(tx, incoming)
             finish_turn(tx, incoming, say(incoming.language, "new"))
 
         await finish(self.store, reply, begin)

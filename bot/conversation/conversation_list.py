@@ -13,7 +13,7 @@ from typing import Any
 
 from bot.conversation.helper_model import HelperModel
 from bot.feature import ButtonHandler, Command, Feature
-from bot.outbox import as_notice, finish, finish_turn
+from bot.outbox import Choice, as_notice, end_question, finish, finish_asking, finish_turn
 from bot.ports import Reply, Transport
 from bot.prompts.catalog import instruct
 from bot.storage.repositories.buttons import ButtonPress
@@ -42,11 +42,9 @@ class ConversationList:
         return Feature(
             commands={"/chats": Command(self.chats)},
             presses={
-                "chats.open": ButtonHandler(self.press),
-                "chats.page": ButtonHandler(self.press),
-                "chats.pin": ButtonHandler(self.press),
-                "chats.archive": ButtonHandler(self.press),
+                **dict.fromkeys(("chats.open", "chats.page", "chats.pin", "chats.archive"), ButtonHandler(self.press)),
                 "chats.rename": ButtonHandler(self.press_rename),
+                "chats.undo": ButtonHandler(self.press_undo),
             },
             awaits={"chats.rename": self.rename},
             jobs={KIND: self.name},
@@ -71,26 +69,42 @@ class ConversationList:
         """Ask the user for the new title of a conversation."""
 
         def work(tx: Tx) -> None:
-            tx.buttons.await_answer(incoming.address, incoming.user.id, "chats.rename", id=action.payload["id"])
-            asked = Outgoing(say(incoming.language, "chats.rename.ask"), plain=True, ask_reply=True)
-            finish_turn(tx, incoming, asked)
+            text = say(incoming.language, "chats.rename.ask")
+            finish_asking(tx, incoming, "chats.rename", text, id=action.payload["id"])
 
         await finish(self.store, reply, work)
 
     async def rename(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> bool:
-        """Store the new title, which is the text of `incoming`. A topic is renamed first, as that may be repeated."""
+        """Store the new title, which is the text of `incoming`, and offer to take it back.
+
+        A topic is renamed first, as that may be repeated.
+        """
         title = " ".join(incoming.text.split())[:LONGEST_TITLE]
         if incoming.address.thread:
             await self.transport.rename(incoming.address, title)
         notice = as_notice(incoming, reply)
 
         def work(tx: Tx) -> None:
-            tx.buttons.cancel_awaited(incoming.address, incoming.user.id)
+            end_question(tx, incoming)
+            before = tx.conversations.find_conversation(incoming.address, action.payload["id"])
             tx.conversations.set_title(action.payload["id"], title, "user")
-            finish_turn(tx, notice, say(incoming.language, "chats.renamed", title=title))
+            undo = [] if before is None else [_undo(notice, before)]
+            finish_turn(tx, notice, say(incoming.language, "chats.renamed", title=title), choices=undo)
 
         await finish(self.store, reply, work)
         return True
+
+    async def press_undo(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+        """Give a conversation, and its topic, the title that it had before it was renamed."""
+        before = action.payload
+        if incoming.address.thread:
+            await self.transport.rename(incoming.address, before["shown"])
+
+        def work(tx: Tx) -> None:
+            tx.conversations.set_title(before["id"], before["title"], before["by"])
+            finish_turn(tx, incoming, say(incoming.language, "chats.renamed", title=before["shown"]), over=True)
+
+        await finish(self.store, reply, work)
 
     async def name(self, job: Job) -> None:
         """The job: have a model give the conversation `job.key` a title, once; then rename its topic."""
@@ -152,12 +166,8 @@ def _heading(language: str, view: Where, current: Listed | None, count: int) -> 
         return say(language, "chats.found", count=count, words=view["words"])
     if view["archived"]:
         return say(language, "chats.archived", count=count)
-    return say(
-        language,
-        "chats.list",
-        title=current.title if current and current.title else say(language, "chats.unnamed"),
-        count=count,
-    )
+    title = current.title if current and current.title else say(language, "chats.unnamed")
+    return say(language, "chats.list", title=title, count=count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +205,13 @@ class _Drawing:
     def _button(self, label: str, action: str, what: Where) -> Button:
         where, user = self.incoming.address, self.incoming.user.id
         return self.tx.buttons.add_button(where, self.incoming.id, user, label, action, **{**self.view, **what})
+
+
+def _undo(incoming: Incoming, before: Listed) -> Choice:
+    """The button that takes a new title back. A title that nobody gave is the beginning of the first question."""
+    title = before.title if before.named_by else ""
+    payload = {"id": before.id, "title": title, "by": before.named_by, "shown": before.title}
+    return Choice(say(incoming.language, "ask.undo"), "chats.undo", payload)
 
 
 # --- what the buttons change ------------------------------------------------------------------------------------------

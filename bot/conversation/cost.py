@@ -61,10 +61,8 @@ class AnswerCost:
         price, question = context.price, context.place.question.id if context.place else 0
         now = self.routing.by_name(context.choices.model)
         others = [option for option in self.routing.options if option is not now]
-        prices = [
-            (self._most(context, option)[1] + self._search_price(tx, context, option), option) for option in others
-        ]
-        less, option = min(prices, key=lambda row: row[0], default=(price, now))
+        prices = [self._most(context, other)[1] + self._search_price(tx, context, other) for other in others]
+        less, option = min(zip(prices, others, strict=True), key=lambda row: row[0], default=(price, now))
 
         def shown(amount: int) -> str:
             return pricing.shown(context.language, amount, now.model.profile.currency)
@@ -89,13 +87,11 @@ class AnswerCost:
 
     def _most(self, context: TurnContext, option: ModelOption) -> tuple[int, int]:
         """The most that the answer of a model can cost: tokens, and millionths of the currency."""
-        usage = prompt.most(
-            self.request_builder.request(context, option, context.steps), self.request_builder.ratio(option)
-        )
+        ratio = self.request_builder.ratio(option)
+        usage = prompt.most(self.request_builder.request(context, option, context.steps), ratio)
         if context.has_documents:  # the documents are searched later, in `AnswerWriter`
             most = most_characters(option.model.profile.window, context.size_of_documents, context.language)
-            room = self.request_builder.ratio(option).tokens(most)
-            usage = replace(usage, prompt=usage.prompt + room)
+            usage = replace(usage, prompt=usage.prompt + ratio.tokens(most))
         return usage.total, pricing.most(option.model.profile, usage)
 
 

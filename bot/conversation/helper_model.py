@@ -93,9 +93,8 @@ class HelperModel:
         False: the budget or the last try is used up, so there will be no answer. `job.payload` names the `user`;
         `longest` is in tokens. Raises the model's `ModelError` while the job can be tried again.
         """
-        request = Request(
-            (Message.of("system", system), Message.of("user", text)), temperature=0.2, max_tokens=longest
-        )  # fmt: skip
+        messages = (Message.of("system", system), Message.of("user", text))
+        request = Request(messages, temperature=0.2, max_tokens=longest)
         incoming = Incoming(f"{job.kind} {job.key}", job.address, User(int(job.payload["user"])))
         try:
             payer = PaidBy(incoming, job.key, self.budget)

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from bot.conversation import branching
 from bot.conversation.helper_model import HelperModel
 from bot.errors import BadInput
-from bot.feature import ButtonHandler, Command, Feature
+from bot.feature import ButtonHandler, Command, Feature, Section
 from bot.llm import prompt
 from bot.llm.routing import Routing
-from bot.outbox import Effect, finish, finish_turn
+from bot.outbox import Choice, Effect, Page, end_question, finish, finish_asking, finish_page, finish_turn
 from bot.ports import Reply
 from bot.prompts.catalog import instruct
 from bot.prompts.library import Library
@@ -24,7 +24,7 @@ from bot.storage.repositories.memory import Fact, Summary
 from bot.storage.repositories.messages import Remembered
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
-from bot.types import Button, Incoming, Job, Outgoing
+from bot.types import Incoming, Job
 
 KIND = "summary"
 VERBATIM = 20  # newest messages that a summary leaves out
@@ -48,9 +48,8 @@ class Kept:
         """Facts and summary as a part of the system prompt; "" if there are none."""
         parts = []
         if self.facts:
-            parts.append(
-                instruct(language, "facts.preface") + "\n" + "\n".join(f"- {fact.text}" for fact in self.facts)
-            )
+            rows = (f"- {fact.text}" for fact in self.facts)
+            parts.append("\n".join((instruct(language, "facts.preface"), *rows)))
         if self.summary is not None:
             parts.append(instruct(language, "summary.preface") + "\n" + self.summary.text)
         return "\n\n".join(parts)
@@ -94,34 +93,34 @@ class ConversationMemory:
             commands={
                 "/context": Command(self.show),
                 "/pin": Command(self.pin),
-                "/summary": Command(self.summary, in_menu=False),
+                "/summary": Command(self.summary),
             },
             presses={
                 "fact.unpin": ButtonHandler(self.press_unpin),
                 "summary.edit": ButtonHandler(self.press_edit),
-                "summary.undo": ButtonHandler(self.press_undo),
+                "summary.undo": ButtonHandler(self.press_older),
+                "summary.redo": ButtonHandler(self.press_newer),
             },
             awaits={"summary.edit": self.edited},
             jobs={KIND: self.summarise},
+            sections={"memory": Section(page=self._page)},
         )
 
     # --- what is there ------------------------------------------------------------------------------------------------
 
     async def show(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
-        """/context: show what the next request will hold, with its size in tokens."""
-        await finish(self.store, reply, lambda tx: finish_turn(tx, incoming, self._view(tx, incoming)))
+        """/context: open a settings panel with what the next request will hold, and its size in tokens."""
+        await finish(self.store, reply, lambda tx: finish_page(tx, incoming, self._page(tx, incoming)))
 
-    def _view(self, tx: Tx, incoming: Incoming) -> Outgoing:
+    def _page(self, tx: Tx, incoming: Incoming) -> Page:
         choices, language = incoming.chat, incoming.language
         conversation = tx.messages.current_conversation(incoming.address)
         kept, branch = apply(tx, conversation, tx.messages.list_newest(conversation, self.history))
         persona = self.library.persona(choices.persona)
         option, _ = self.routing.resolve(choices.model, choices.own_model, persona.model)
         ratio = prompt.Ratio()
-        characters = len(persona.system_prompt(language, self.system)) + sum(
-            len(row.text) for row in persona.example_messages(language)
-        )
-        system = ratio.tokens(characters)
+        examples = sum(len(row.text) for row in persona.example_messages(language))
+        system = ratio.tokens(len(persona.system_prompt(language, self.system)) + examples)
         lines = [
             say(language, "context.model", model=option.title, window=option.model.profile.window),
             say(language, "context.persona", persona=persona.name(language), version=persona.version),
@@ -132,23 +131,16 @@ class ConversationMemory:
         if kept.summary is not None:
             key = "context.summary.user" if kept.summary.author == "user" else "context.summary.model"
             lines.append(say(language, key, text=_short(kept.summary.text)))
-        return Outgoing("\n".join(lines), plain=True, buttons=self._buttons(tx, incoming, language, conversation, kept))
-
-    @staticmethod
-    def _buttons(
-        tx: Tx, incoming: Incoming, language: str, conversation: int, kept: Kept
-    ) -> tuple[tuple[Button, ...], ...]:
-        def button(label: str, action: str, fact: int = 0) -> Button:
-            where, user = incoming.address, incoming.user.id
-            return tx.buttons.add_button(where, incoming.id, user, label, action, conversation=conversation, fact=fact)
-
-        rows: list[tuple[Button, ...]] = [
-            (button("✕ " + _short(fact.text, 30), "fact.unpin", fact=fact.id),) for fact in kept.facts
-        ]
+            place, count = tx.memory.place_of_summary(conversation)
+            if count > 1:
+                lines.append(say(language, "context.version", number=place, count=count))
+        here = {"conversation": conversation}
+        rows = [[Choice("✕ " + _short(one.text, 30), "fact.unpin", {**here, "fact": one.id})] for one in kept.facts]
         if kept.summary is not None:
-            edit, undo = say(language, "summary.edit"), say(language, "summary.undo")
-            rows.append((button(edit, "summary.edit"), button(undo, "summary.undo")))
-        return tuple(rows)
+            steps = {"summary.edit": True, "summary.undo": place > 1, "summary.redo": place < count}
+            keys = [key for key, is_possible in steps.items() if is_possible]
+            rows.append([Choice(say(language, key), key, here) for key in keys])
+        return Page("\n".join(lines), rows)
 
     # --- facts --------------------------------------------------------------------------------------------------------
 
@@ -173,9 +165,8 @@ class ConversationMemory:
 
     async def press_unpin(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Delete a pinned fact, and show what is left in the same message."""
-        await self._changed(
-            incoming, reply, lambda tx: tx.memory.unpin_fact(action.payload["conversation"], action.payload["fact"])
-        )
+        conversation, fact = action.payload["conversation"], action.payload["fact"]
+        await self._changed(incoming, reply, lambda tx: tx.memory.unpin_fact(conversation, fact))
 
     # --- the summary --------------------------------------------------------------------------------------------------
 
@@ -196,10 +187,9 @@ class ConversationMemory:
 
         def work(tx: Tx) -> None:
             found = tx.memory.newest_summary(conversation)
-            tx.buttons.await_answer(incoming.address, incoming.user.id, "summary.edit", conversation=conversation)
             now = found.text if found is not None else ""
             asked = say(language, "summary.edit.ask") + "\n\n" + now
-            finish_turn(tx, incoming, Outgoing(asked, plain=True, ask_reply=True))
+            finish_asking(tx, incoming, "summary.edit", asked, conversation=conversation)
 
         await finish(self.store, reply, work)
 
@@ -208,18 +198,23 @@ class ConversationMemory:
         conversation = action.payload["conversation"]
 
         def work(tx: Tx) -> None:
-            tx.buttons.cancel_awaited(incoming.address, incoming.user.id)
+            end_question(tx, incoming)
             found = tx.memory.newest_summary(conversation)
             if found is not None:
                 tx.memory.add_summary(conversation, incoming.text.strip(), found.upto, "user")
-            finish_turn(tx, incoming, say(incoming.language, "summary.saved"))
+            undo = Choice(say(incoming.language, "ask.undo"), "summary.undo", {"conversation": conversation})
+            finish_turn(tx, incoming, say(incoming.language, "summary.saved"), choices=[undo])
 
         await finish(self.store, reply, work)
         return True
 
-    async def press_undo(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Go back to the previous version of the summary, and show it in the same message."""
-        await self._changed(incoming, reply, lambda tx: tx.memory.undo_summary(action.payload["conversation"]))
+    async def press_older(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+        """Go back to the version of the summary before the one that counts, and show it in the same message."""
+        await self._changed(incoming, reply, lambda tx: tx.memory.step_summary(action.payload["conversation"], -1))
+
+    async def press_newer(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+        """Go to the version of the summary after the one that counts, and show it in the same message."""
+        await self._changed(incoming, reply, lambda tx: tx.memory.step_summary(action.payload["conversation"], 1))
 
     async def summarise(self, job: Job) -> None:
         """The job: summarise the last summary and all messages after it, except the newest `VERBATIM`."""
@@ -244,7 +239,7 @@ class ConversationMemory:
 
         def work(tx: Tx) -> None:
             change(tx)
-            finish_turn(tx, incoming, self._view(tx, incoming), over=True)
+            finish_page(tx, incoming, self._page(tx, incoming))
 
         await finish(self.store, reply, work)
 

@@ -23,13 +23,8 @@ class PriceConfirmation:
 
     def feature(self) -> Feature:
         """The presses `price.answer`, `price.cheaper` and `price.drop`."""
-        return Feature(
-            presses={
-                "price.answer": ButtonHandler(self.press_answer),
-                "price.cheaper": ButtonHandler(self.press_answer),
-                "price.drop": ButtonHandler(self.press_drop),
-            }
-        )
+        answers = dict.fromkeys(("price.answer", "price.cheaper"), ButtonHandler(self.press_answer))
+        return Feature(presses={**answers, "price.drop": ButtonHandler(self.press_drop)})
 
     async def press_answer(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Answer the question, with the chosen model or, this once, with the cheaper model of the button."""

@@ -57,7 +57,8 @@ class ToolApproval:
             tx.operations.mark_submitting(operation.id)
         elif operation.state == "asked":
             approvals.refuse(tx, operation)
-        remove_buttons(tx, incoming)
+        outcome = say(incoming.language, "tool.approved" if yes else "tool.refused")
+        remove_buttons(tx, incoming, note=outcome if operation.state == "asked" else "")
         decided = tx.operations.find_of_turn(incoming.address.bot, turn) or operation
         question = tx.messages.find_message(operation.request["question"])
         if question is None:

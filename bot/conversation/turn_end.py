@@ -12,6 +12,7 @@ from bot.conversation.turn_state import AnswerDraft, TurnContext
 from bot.errors import ContextOverflow, ModelRefused
 from bot.knowledge import citations, documents
 from bot.outbox import finish_turn
+from bot.storage.repositories.mapping import dump_request
 from bot.storage.repositories.messages import Remembered
 from bot.storage.store import Tx
 from bot.texts.catalog import say
@@ -37,21 +38,19 @@ def save(tx: Tx, incoming: Incoming, context: TurnContext, written: AnswerDraft)
         outgoing = _previous_version(tx, incoming, context, place.shown, written)
     else:
         outgoing = _apology(tx, incoming, context, place, written)
-    finish_turn(
-        tx,
-        incoming,
-        *_with_tool_messages(tx, incoming, context, written, replace(outgoing, reply_to=_quoted(incoming))),
-    )
+    outgoing = replace(outgoing, reply_to=incoming.quotes or (0 if incoming.private else incoming.message_id))
+    finish_turn(tx, incoming, *_with_tool_messages(tx, incoming, context, written, outgoing))
 
 
 def _answer(tx: Tx, incoming: Incoming, context: TurnContext, place: BranchPoint, written: AnswerDraft) -> Outgoing:
     thoughts = (_thought_before(tx, incoming, context, place), written.thought)
-    answer = _remember(tx, incoming, place, context.prefix, written)
+    answer = _remember(tx, incoming, context, place, written)
     failed = context.decided_call and _failed(written)
     rows = _retry(tx, incoming, context, place) if failed else _keyboard(tx, incoming, context, answer)
     if context.gone:  # the note below this answer says so, once
         tx.chats.drop_models(incoming.address, incoming.user.id, context.gone)
-    text = citations.under(context.prefix + written.visible_text(), written.steps.sources, context.language)
+    sources = (*written.steps.sources, *documents.used(written.text, written.retrieved))
+    text = citations.under(context.prefix + written.visible_text(), sources, context.language)
     note = _note(tx, incoming, context, written)
     return Outgoing(text, of=answer.turn, buttons=rows, note=note, thought="\n\n".join(filter(None, thoughts)))
 
@@ -95,18 +94,21 @@ def _with_tool_messages(
     return answers
 
 
-def _remember(tx: Tx, incoming: Incoming, place: BranchPoint, prefix: str, written: AnswerDraft) -> Remembered:
-    said = (*written.steps.parts, Text(prefix + written.text))
+def _remember(
+    tx: Tx, incoming: Incoming, context: TurnContext, place: BranchPoint, written: AnswerDraft
+) -> Remembered:  # fmt: skip
+    said = (*written.steps.parts, Text(context.prefix + written.text))
+    request = dump_request(written.request, context.stored_texts) if written.request is not None else None
     if place.resumed is not None:
         answer = replace(place.resumed, message=Message("assistant", said), ending=written.ending())
-        tx.messages.extend_answer(answer.id, said, answer.ending)
+        tx.messages.extend_answer(answer.id, said, answer.ending, request)
     else:
         question = place.question
         answer = tx.messages.add_message(
             question.conversation, incoming.address, incoming.id, "assistant", said,
             parent=place.after or question.id, ending=written.ending(), user=incoming.user.id,
-            model=written.option.name,
-            sources=(*written.steps.sources, *documents.cited(written.text, written.retrieved)),
+            model=written.option.name, request=request,
+            sources=(*written.steps.sources, *documents.rests_on(written.text, written.retrieved)),
         )  # fmt: skip
     if place.tip is not None:
         tx.messages.move_head(place.question.conversation, place.tip)
@@ -133,17 +135,11 @@ def _keyboard(tx: Tx, incoming: Incoming, context: TurnContext, answer: Remember
 
 def _retry(tx: Tx, incoming: Incoming, context: TurnContext, place: BranchPoint) -> Rows:
     """The button "try again" below an answer that failed."""
-    where, label = incoming.address, say(context.language, "retry")
-    if context.decided_call is not None:
-        again = tx.buttons.add_queued_button(
-            where, incoming.id, incoming.user.id, label, "act.yes", turn=context.decided_call.turn
-        )
-        return ((again,),)
-    question = place.question.id
-    retry = tx.buttons.add_queued_button(
-        where, incoming.id, incoming.user.id, label, branching.RETRY, question=question
-    )
-    return ((retry,),)
+    decided = context.decided_call
+    action = "act.yes" if decided else branching.RETRY
+    payload = {"turn": decided.turn} if decided else {"question": place.question.id}
+    where, user, label = incoming.address, incoming.user.id, say(context.language, "retry")
+    return ((tx.buttons.add_queued_button(where, incoming.id, user, label, action, **payload),),)
 
 
 def _note(tx: Tx, incoming: Incoming, context: TurnContext, written: AnswerDraft) -> str:
@@ -151,8 +147,5 @@ def _note(tx: Tx, incoming: Incoming, context: TurnContext, written: AnswerDraft
     waited = tx.clock.time() - incoming.at.timestamp() if incoming.at else 0.0
     late = say(language, "late.note") if waited > LATE else ""
     gone = say(language, "gone.note", old=", ".join(context.gone), new=written.option.title) if context.gone else ""
-    return "; ".join(filter(None, (written.note(language), gone, late)))
-
-
-def _quoted(incoming: Incoming) -> int:
-    return incoming.quotes or (0 if incoming.private else incoming.message_id)
+    once = say(language, "once.note", model=written.option.title) if context.answers_once else ""
+    return "; ".join(filter(None, (written.note(language) or once, gone, late)))

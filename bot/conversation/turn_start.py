@@ -16,7 +16,7 @@ from bot.conversation.request import Options
 from bot.conversation.turn_state import Awaited, TurnContext
 from bot.llm import prompt
 from bot.llm.routing import ModelOption, Routing
-from bot.outbox import Effect, with_choices
+from bot.outbox import Effect, answers_question, end_question, with_choices
 from bot.prompts.catalog import instruct
 from bot.prompts.library import Library
 from bot.prompts.schema import Persona
@@ -58,7 +58,7 @@ class TurnStart:
     def question(
         self, tx: Tx, incoming: Incoming, *, last: bool = False, then: Effect | None = None
     ) -> TurnContext | Awaited:
-        """Save a question and read what its answer needs. Returns `Awaited` if the bot has asked for this message.
+        """Save a question and read what its answer needs. Returns `Awaited` if it answers a question of the bot.
 
         `last`: forget what the bot has asked for. `then`: see `TurnContext`.
         """
@@ -67,8 +67,10 @@ class TurnStart:
             incoming, chat=tx.chats.record_and_read_choices(incoming.address, incoming.user, private=incoming.private)
         )
         if last:
-            tx.buttons.cancel_awaited(incoming.address, incoming.user.id)
-        elif (awaited := tx.buttons.find_awaited(incoming.address, incoming.user.id)) is not None:
+            end_question(tx, incoming)
+        elif (awaited := tx.buttons.find_awaited(incoming.address, incoming.user.id)) is not None and (
+            answers_question(tx, incoming, awaited)
+        ):
             return Awaited(incoming, awaited)
         parts = (part for part in incoming.parts if not isinstance(part, Attachment))
         point = branching.follow(tx, incoming, (Text(incoming.text), *parts))
@@ -131,6 +133,8 @@ class TurnStart:
         """The context of an answer, with the reservation for its price."""
         choices = replace(incoming.chat, model=model) if model else incoming.chat
         context = self._read(tx, point, choices, incoming.language)
+        if model and context.choices.model != self.chosen(incoming.chat).option.name:
+            context = replace(context, answers_once=True)
         if self.options.summaries:
             memory.request_summary(tx, incoming, point.question, len(context.history), context.language)
         return self.pricing.reserve(tx, incoming, replace(context, pressed=pressed), agreed=agreed)
@@ -155,4 +159,5 @@ class TurnStart:
             place=None, history=tx.blobs.load_images(prompt.spoken(branch)), language=language,
             choices=replace(choices, model=chosen.option.name), preface=kept.preface(language), persona=chosen.persona,
             gone=chosen.gone, has_documents=beside.documents, thumbs=self.options.thumbs, conversation=conversation,
+            branch=branch,
         )  # fmt: skip

@@ -18,10 +18,11 @@ from bot.llm.routing import ModelOption
 from bot.outbox import Effect
 from bot.prompts.schema import Persona
 from bot.storage.repositories.buttons import ButtonPress
+from bot.storage.repositories.messages import Remembered
 from bot.storage.repositories.operations import Operation
 from bot.texts.catalog import say
 from bot.tools.toolbox import Steps
-from bot.types import ChatChoices, Incoming, Message, ToolCall
+from bot.types import ChatChoices, Incoming, Message, Text, ToolCall
 
 log = logging.getLogger(__name__)
 
@@ -47,13 +48,14 @@ class Awaited:
 class TurnContext:
     """What the first transaction of a turn has read and decided.
 
-    `place` is the question in its branch, `history` the messages before and including the question, `preface` the
-    pinned facts and the summary. `choices.model` is the model that shall answer; `gone` are chosen models that are no
-    longer offered. `reservation` holds the price of the answer. `price`, in millionths, is set if the user has to
-    accept it first. `pressed` is the key of the button that asked for the answer, which works once. `decided_call` is
-    the tool call that the user has decided on, after these `steps`. `retrieved` are passages of documents, once these
-    were searched; `size_of_documents` (characters) is only known if there are budgets. `then` is called in the last
-    transaction of the turn.
+    `place` is the question in its branch, `history` the messages before and including the question, `branch` their
+    stored rows, `preface` the pinned facts and the summary. `choices.model` is the model that shall answer; `gone`
+    are chosen models that are no longer offered. `reservation` holds the price of the answer. `price`, in
+    millionths, is set if the user has to accept it first. `pressed` is the key of the button that asked for the
+    answer, which works once. `decided_call` is the tool call that the user has decided on, after these `steps`.
+    `retrieved` are passages of documents, once these were searched; `size_of_documents` (characters) is only known
+    if there are budgets. `then` is called in the last transaction of the turn. `answers_once`: the model was chosen
+    for this answer only, the chat has another one.
     """
 
     place: BranchPoint | None
@@ -74,11 +76,22 @@ class TurnContext:
     gone: tuple[str, ...] = ()
     then: Effect | None = None
     conversation: int = 0
+    branch: Sequence[Remembered] = ()
+    answers_once: bool = False
 
     @property
     def messages(self) -> Sequence[Message]:
         """The persona's examples, then the history."""
         return [*self.persona.example_messages(self.language), *self.history]
+
+    @property
+    def stored_texts(self) -> dict[str, tuple[int, int]]:
+        """Where each text of the branch is stored: the id of its message, and which text of the message it is."""
+        return {
+            part.text: (row.id, number)
+            for row in self.branch
+            for number, part in enumerate(part for part in row.message.parts if isinstance(part, Text))
+        }
 
     @property
     def prefix(self) -> str:
@@ -96,7 +109,7 @@ class AnswerDraft:
     was held back for it. `before` is the text from earlier requests, at the head of `text`. `calls` (of tools),
     `searches` (of the web), `usage` and `finish` belong to the last request, `steps` to the earlier ones.
     `limit` is the sentence of a budget that ended the answer. `thought` is the model's reasoning, if it may be shown.
-    `code` names the error in the operator's log.
+    `code` names the error in the operator's log. `request` is the last request that was sent.
     """
 
     wanted: ModelOption
@@ -119,6 +132,7 @@ class AnswerDraft:
     code: str = field(default="", init=False)
     thought: str = field(default="", init=False)
     retrieved: Retrieved = field(default=NOTHING, init=False)
+    request: Request | None = field(default=None, init=False)
 
     def begin(self) -> None:
         """Reset what belongs to one request: another request follows."""

@@ -26,14 +26,8 @@ class ChatEvents:
 
     def feature(self) -> Feature:
         """Handlers for the four kinds of events."""
-        return Feature(
-            kinds={
-                Kind.BLOCKED: self.blocked,
-                Kind.UNBLOCKED: self.unblocked,
-                Kind.MIGRATED: self.migrated,
-                Kind.TOPIC: self.topic,
-            }
-        )
+        presence = {Kind.BLOCKED: self.blocked, Kind.UNBLOCKED: self.unblocked}
+        return Feature(kinds={**presence, Kind.MIGRATED: self.migrated, Kind.TOPIC: self.topic})
 
     async def blocked(self, incoming: Incoming, reply: Reply) -> None:
         """The user blocked the bot, or a group removed the bot: nothing is delivered to that chat any more."""

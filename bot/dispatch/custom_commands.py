@@ -26,7 +26,7 @@ class CustomCommands:
 
     def _command(self, own: OwnCommand) -> Command:
         act = Permission.ADMINISTER if own.owners_only else Permission.TALK
-        return Command(self._run(own), in_menu=bool(own.about) and not own.owners_only, requires=act, about=own.about)
+        return Command(self._run(own), requires=act, about=own.about)
 
     def _run(self, own: OwnCommand) -> CommandHandler:
         async def run(incoming: Incoming, reply: Reply, _rest: str) -> None:

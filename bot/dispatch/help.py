@@ -1,4 +1,8 @@
-"""/help and the menu: the commands that this user can give here."""
+"""/help and the menus of commands: nine in private chats, fewer in groups, more for owners and administrators.
+
+Every command works when it is typed. Those that stand in no menu have their place in the settings panel. Begin with
+`Help.menu`.
+"""
 
 from __future__ import annotations
 
@@ -7,49 +11,76 @@ from dataclasses import dataclass
 
 from bot.access.policy import Access, Actor, Decision
 from bot.feature import Command, Feature, joined
+from bot.jobs import menus
 from bot.outbox import finish_with_notice
-from bot.ports import Reply
+from bot.ports import Menu, Reply, Transport
 from bot.storage.store import Store
 from bot.texts.catalog import own, say
-from bot.types import Incoming, Permission
+from bot.types import Incoming, Job, Permission
+
+PRIVATE = ("/new", "/chats", "/image", "/write", "/remind", "/model", "/settings", "/usage", "/help")
+GROUP = ("/new", "/image", "/whisper", "/remind", "/model", "/settings", "/usage", "/help")
+MENU_LANGUAGES = ("", "ru")  # "": for every other language
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Help:
-    """Lists the commands of all `features`, which are in the order of the menu."""
+    """Lists the commands of all `features`."""
 
     store: Store
     access: Access
+    transport: Transport
     features: Sequence[Feature] = ()
 
     def feature(self) -> Feature:
-        """/help."""
-        return Feature(commands={"/help": Command(self.help, is_notice=True)})
+        """/help, and the job that sets the menu of one private chat."""
+        return Feature(commands={"/help": Command(self.help, is_notice=True)}, jobs={menus.KIND: self.set_menu})
 
     @property
     def commands(self) -> Mapping[str, Command]:
-        """Every command by its word, such as "/help", in the order of the menu."""
+        """Every command by its word, such as "/help"."""
         return joined([self.feature(), *self.features]).commands
 
-    def menu(self, language: str) -> list[tuple[str, str]]:
-        """Name and description of every command in the menu."""
-        return [_line(word, command, language) for word, command in self.commands.items() if command.in_menu]
+    def menu(self, language: str, actor: Actor | None = None, *, of_groups: bool = False) -> list[tuple[str, str]]:
+        """Name and description of each command in a menu: the bot's own, those of programmers, those of the role.
 
-    @property
-    def unseen(self) -> frozenset[str]:
-        """The names of ephemeral commands: in a group only the bot sees that they were given."""
-        return frozenset(word.removeprefix("/") for word, command in self.commands.items() if command.ephemeral)
+        Without an `actor` it is the menu of a user without special rights.
+        """
+        known = self.commands
+        usual = [word for word in (GROUP if of_groups else PRIVATE) if word in known and known[word].in_menu]
+        added = [word for word, one in known.items() if one.about and one.requires is Permission.TALK]
+        special = [
+            word
+            for word, one in known.items()
+            if actor is not None
+            and one.requires in (Permission.MANAGE, Permission.ADMINISTER)
+            and self.access.authorize(actor, one.requires) is Decision.ALLOWED
+        ]
+        return [_line(word, known[word], language) for word in dict.fromkeys((*usual, *added, *special))]
+
+    def menus(self) -> Sequence[Menu]:
+        """The menus that all private chats and all groups begin with, in each language."""
+        ephemeral = frozenset(word.removeprefix("/") for word, command in self.commands.items() if command.ephemeral)
+        return [
+            Menu(language, self.menu(language, of_groups=of_groups), of_groups, ephemeral if of_groups else frozenset())
+            for language in MENU_LANGUAGES
+            for of_groups in (False, True)
+        ]
+
+    async def set_menu(self, job: Job) -> None:
+        """The job: set the menu of a private chat by the language and the role that its user has now."""
+        where = job.address
+        language = await self.store.read(lambda tx: tx.chats.read_language(where.bot, where.chat))
+        await self.transport.set_menu(
+            where, self.menu(language, Actor(where.chat, private=True, firsthand=True, chat=where.chat))
+        )
+        await self.store.write(lambda tx: tx.jobs.delete_done(job))
 
     async def help(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
-        """List the menu, and below it the commands for which this user has a special permission."""
-        chosen, actor = incoming.language, Actor.of(incoming)
-        hidden = [(word, one) for word, one in self.commands.items() if not one.in_menu]
-        special = [
-            _line(word, one, chosen)
-            for word, one in hidden
-            if one.requires is not Permission.TALK and self.access.authorize(actor, one.requires) is Decision.ALLOWED
-        ]
-        lines = "\n".join(say(chosen, "help.line", name=name, about=text) for name, text in self.menu(chosen) + special)
+        """Say what can be sent, edited and replied to, and list the menu of this user."""
+        language = incoming.language
+        listed = self.menu(language, Actor.of(incoming), of_groups=not incoming.private)
+        lines = "\n".join(say(language, "help.line", name=name, about=text) for name, text in listed)
         key = "help" if incoming.private else "help.group"
         await finish_with_notice(self.store, incoming, reply, key, commands=lines)
 

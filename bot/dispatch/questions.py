@@ -9,7 +9,7 @@ from bot.conversation import branching
 from bot.conversation.assistant import Assistant
 from bot.feature import ButtonHandler, Feature, ReplyHandler
 from bot.media.attachments import Attachments
-from bot.outbox import Effect, finish, finish_turn, finish_with, finish_with_notice, with_choices
+from bot.outbox import Effect, end_question, finish, finish_turn, finish_with, finish_with_notice, with_choices
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.store import Store, Tx
@@ -30,9 +30,12 @@ class Questions:
     awaits: Mapping[str, ReplyHandler] = field(default_factory=dict)
 
     def feature(self) -> Feature:
-        """Edited messages, and the button that accepts the price of attachments."""
+        """Edited messages, and buttons: one accepts the price of attachments, one cancels a question of the bot."""
         return Feature(
-            presses={"attached.again": ButtonHandler(self.press_attached)},
+            presses={
+                "attached.again": ButtonHandler(self.press_attached),
+                "ask.cancel": ButtonHandler(self.press_cancel),
+            },
             kinds={Kind.EDIT: self.edit},
         )
 
@@ -84,6 +87,17 @@ class Questions:
                     spoken(tx)
 
             await self._answer(question, reply, then)
+
+    async def press_cancel(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+        """Stop waiting for the words that the message of this button asked for."""
+
+        def work(tx: Tx) -> None:
+            waiting = tx.buttons.find_awaited(incoming.address, incoming.user.id)
+            if waiting is not None and waiting.payload.get("asked") == action.payload["asked"]:
+                end_question(tx, incoming)
+            finish_turn(tx, incoming, say(incoming.language, "ask.cancelled"), over=True)
+
+        await finish(self.store, reply, work)
 
     async def _answer(self, question: Incoming, reply: Reply, then: Effect | None) -> None:
         """Ask the assistant, or hand the message to the feature that has asked for it."""

@@ -35,9 +35,8 @@ class QueueNotice:
     after: float
     stop: Callable[[str], bool]
     wake_jobs: Callable[[], None]
-    _notices: dict[str, str] = field(
-        default_factory=dict, init=False
-    )  # the keys of their deliveries, "" until they are made
+    # By conversation: the key of the notice's delivery, "" until it is made.
+    _notices: dict[str, str] = field(default_factory=dict, init=False)
 
     @property
     def clock(self) -> Clock:

@@ -6,6 +6,7 @@ The handlers belong to the features that `runtime/wiring.py` lists.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 
 from bot.access.policy import RULES, Access, Actor, Decision
 from bot.dispatch.fallback import Fallback
@@ -58,7 +59,10 @@ class Router:
         elif await self.fallback.take(incoming, reply):
             return
         elif incoming.private or at or incoming.address.visible_to:
-            await finish_with_notice(self.store, incoming, reply, "unknown.command", command=word[:64])
+            public = [word for word, one in self.known.commands.items() if one.requires is Permission.TALK]
+            near = get_close_matches(name.lower(), public, 1, cutoff=0.75)
+            key, shown = ("unknown.command.near", near[0]) if near else ("unknown.command", "")
+            await finish_with_notice(self.store, incoming, reply, key, command=word[:64], near=shown)
         else:  # in a group the command is probably meant for another bot
             await finish_with(self.store, incoming, reply)
 
@@ -79,7 +83,8 @@ class Router:
             await reply.acknowledge(say(language, "admins.only"))
             await finish_with(self.store, incoming, reply)
         else:
-            await reply.acknowledge()
+            if not press.has_toast:
+                await reply.acknowledge()
             await press.run(incoming, reply, action)
 
     async def _may(self, incoming: Incoming, reply: Reply, act: Permission) -> bool:

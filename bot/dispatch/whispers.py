@@ -38,6 +38,5 @@ class Whispers:
         else:
             reply.show_only_to(incoming.user.id)
             # The ids of the group's public messages mean nothing in the asker's own conversation.
-            await self.questions.ask(
-                replace(incoming, text=rest, address=reply.address, message_id=0, reply_to=0), reply
-            )
+            asked = replace(incoming, text=rest, address=reply.address, message_id=0, reply_to=0)
+            await self.questions.ask(asked, reply)

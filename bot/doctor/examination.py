@@ -1,7 +1,7 @@
 """Checks for real everything that the bot depends on, and says what to do about each problem. Begin with `examine`.
 
-Each check is a generator of findings. The most expensive thing that a check does is to let each model write a few
-tokens; no picture is bought.
+Each check is a generator of findings. Each offered model writes a few tokens, each service that is switched on is
+called once with one word; no picture is bought.
 """
 
 from __future__ import annotations
@@ -13,20 +13,24 @@ from bot.clock import Clock, SystemClock
 from bot.config.settings import Settings
 from bot.doctor.finding import Finding, Verdict, cleaner
 from bot.doctor.machine import check_database, check_prompts, check_proxies, check_settings
+from bot.doctor.services import check_tool_servers
 from bot.doctor.studio import check_picture, check_studio
 from bot.doctor.telegram import check_telegram
 
 
 async def examine(
-    settings: Settings, *, clock: Clock | None = None, env_file: Path = Path(".env")
+    settings: Settings, *, clock: Clock | None = None, env_file: Path = Path(".env"), paid: bool = True
 ) -> AsyncIterator[Finding]:
-    """All findings, check by check, without secrets. A check is skipped if a setting that it needs is missing."""
+    """All findings, check by check, without secrets. A check is skipped if a setting that it needs is missing.
+
+    With `paid` False the services that sell single calls (speech, search) are not asked.
+    """
     clean = cleaner(settings)
-    async for finding in _examine(settings, clock or SystemClock(), env_file):
+    async for finding in _examine(settings, clock or SystemClock(), env_file, paid=paid):
         yield Finding(finding.leg, finding.verdict, clean(finding.text), clean(finding.advice))
 
 
-async def _examine(settings: Settings, clock: Clock, env_file: Path) -> AsyncIterator[Finding]:
+async def _examine(settings: Settings, clock: Clock, env_file: Path, *, paid: bool) -> AsyncIterator[Finding]:
     found = list(check_settings(settings, env_file))
     for finding in found:
         yield finding
@@ -41,6 +45,8 @@ async def _examine(settings: Settings, clock: Clock, env_file: Path) -> AsyncIte
         async for finding in check_telegram(settings):
             yield finding
     if not any(name.startswith("YC_") for name in wrong):
-        async for finding in check_studio(settings, clock):
+        async for finding in check_studio(settings, clock, paid=paid):
             yield finding
+    async for finding in check_tool_servers(settings, clock):
+        yield finding
     yield check_picture(settings)

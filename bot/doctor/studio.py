@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Mapping
 from email.utils import parsedate_to_datetime
+from functools import partial
 from random import Random
 
 from bot.ai import Request
 from bot.clock import Clock
 from bot.config.settings import WHERE, Settings
 from bot.doctor.finding import PATIENCE, Finding, Verdict, fail, host_and_port, ok, secret, warn
+from bot.doctor.services import check_operations, check_services
 from bot.errors import BotError, ConfigError, ModelError, ModelProtocolError, ModelUnavailable
 from bot.http.client import Http
 from bot.http.transport import environment_proxy
@@ -24,8 +26,11 @@ from bot.types import Message
 SKEW = 30.0  # seconds that this machine's clock may be wrong
 
 
-async def check_studio(settings: Settings, clock: Clock) -> AsyncIterator[Finding]:
-    """Whether AI Studio can be reached, takes the key, and each configured model answers."""
+async def check_studio(settings: Settings, clock: Clock, *, paid: bool = True) -> AsyncIterator[Finding]:
+    """Whether AI Studio can be reached, takes the key, and each offered model and each service answers.
+
+    With `paid` False what sells single calls (speech, search) is not asked.
+    """
     try:
         http = Http(direct=[settings.yc_metadata_addr])
     except ConfigError as error:
@@ -39,7 +44,9 @@ async def check_studio(settings: Settings, clock: Clock) -> AsyncIterator[Findin
         auth = await _auth(settings, http, clock)
         yield auth
         if auth.verdict is not Verdict.FAIL:
-            async for finding in _models(settings, http, clock):
+            async for finding in _models(settings, http, clock, paid=paid):
+                yield finding
+            async for finding in check_operations(settings, http):
                 yield finding
 
 
@@ -92,10 +99,10 @@ def _credentials(settings: Settings) -> Mapping[str, object]:
     }
 
 
-async def _models(settings: Settings, http: Http, clock: Clock) -> AsyncIterator[Finding]:
+async def _models(settings: Settings, http: Http, clock: Clock, *, paid: bool) -> AsyncIterator[Finding]:
     patient = settings.model_copy(update={"answer_deadline": PATIENCE})
     studio = YandexStudio(settings=patient, http=http, clock=clock, random=Random())  # noqa: S311
-    for name in dict.fromkeys([settings.model, *(entry.name for entry in settings.models)]):
+    for name in dict.fromkeys([settings.model, *(entry.name for entry in catalog.choices(settings.models))]):
         try:
             yield await _says(studio, name, clock)
         except BotError as error:
@@ -103,6 +110,8 @@ async def _models(settings: Settings, http: Http, clock: Clock) -> AsyncIterator
             elsewhere = _elsewhere(name, settings)
             if (isinstance(error, Unauthenticated) and not elsewhere) or RIGHT_FOLDER.search(str(error)):
                 return  # every other model of AI Studio would fail for this reason too
+    async for finding in check_services(settings, studio, partial(_service_advice, settings), paid=paid):
+        yield finding
     tokenizer = studio.tokenizer()
     if tokenizer is None:
         return
@@ -146,6 +155,12 @@ def _next_step(error: BotError, name: str, settings: Settings) -> str:
     return "Check the name: `govorun models list`"
 
 
+def _service_advice(settings: Settings, error: BotError, role: str) -> str:
+    if str(error).startswith("403") and not MONEY.search(str(error)):
+        return f"Give the service account the role {role} in this folder (console.yandex.cloud -> Access bindings)"
+    return _next_step(error, settings.model, settings)
+
+
 def _trouble(words: str) -> str:
     if words.startswith("429"):
         return "The quota is used up, perhaps by another program with this folder: wait, or ask for more in the console"
@@ -162,7 +177,8 @@ def check_picture(settings: Settings) -> Finding:
         uri = names.uri(settings.image_model, settings.yc_folder_id, "art")
     except ConfigError as error:
         return fail("image", f"IMAGE_MODEL: {error}", "IMAGE_MODEL=yandex-art, or empty for no /image")
-    return ok("image", f"{uri} is a good name; no picture was bought to try it (role ai.imageGeneration.user)")
+    price = f"one costs {settings.image_price} {settings.currency}"
+    return ok("image", f"{uri} is a good name; no picture was bought to try it: {price} (role ai.imageGeneration.user)")
 
 
 GREETING = "Привет"

@@ -20,12 +20,15 @@ from bot.feature import ButtonHandler, Command, Feature
 from bot.features.task_list import cancel_choice
 from bot.jobs import operations
 from bot.jobs.operations import FailureReason, OperationRunner, Outcome, PollSchedule
+from bot.knowledge import citations, documents
+from bot.knowledge.chunking import Passage
+from bot.knowledge.documents import Retrieved
 from bot.llm import prompt
 from bot.llm.routing import ModelOption, Routing
 from bot.outbox import delivery_key, finish, finish_turn
 from bot.ports import Reply, Transport
 from bot.storage.repositories.buttons import ButtonPress
-from bot.storage.repositories.mapping import dump_parts, load_parts
+from bot.storage.repositories.mapping import dump_parts, dump_request, load_parts
 from bot.storage.repositories.operations import Operation
 from bot.storage.store import Store, Tx
 from bot.telemetry import tracing
@@ -61,7 +64,7 @@ class DeferredAnswers:
             store=self.store, clock=self.store.clock, transport=self.transport, kind=self.operation
         )
         return Feature(
-            commands={"/later": Command(self.later, in_menu=self._other() is not None)},
+            commands={"/later": Command(self.later)},
             presses={"later": ButtonHandler(self.press), "later.again": ButtonHandler(self.press_again)},
             jobs={KIND: runner.follow},
         )
@@ -73,13 +76,13 @@ class DeferredAnswers:
         if not rest.strip():
             raise BadInput(say(incoming.language, "later.usage"))
         option = self._model_option(incoming)
-        request = await self.assistant.deferred_request(incoming, reply, rest)
+        request, found = await self.assistant.deferred_request(incoming, reply, rest)
 
         def ask(tx: Tx) -> dict[str, Any]:
             conversation = tx.messages.current_conversation(incoming.address)
             parent = tx.messages.find_head(conversation)
             question = _DeferredQuestion(conversation, incoming.id, rest, parent, incoming.message_id)
-            return _stored_request(question, option, request, incoming.language)
+            return _stored_request(question, option, request, found, incoming.language)
 
         await self._submit(incoming, reply, ask)
 
@@ -90,12 +93,12 @@ class DeferredAnswers:
         if asked is None:
             raise BadInput(say(incoming.language, "later.gone"))
         option = self._model_option(incoming)
-        request = await self.assistant.deferred_request(incoming, reply, asked.text, asked)
+        request, found = await self.assistant.deferred_request(incoming, reply, asked.text, asked)
 
         def ask(tx: Tx) -> dict[str, Any]:
             tx.buttons.expire_button(action.key)
             question = _DeferredQuestion(asked.conversation, turn, asked.text, asked.parent, asked.place)
-            return _stored_request(question, option, request, incoming.language)
+            return _stored_request(question, option, request, found, incoming.language)
 
         await self._submit(incoming, reply, ask)
 
@@ -209,7 +212,8 @@ class DeferredOperation:
             self._book(tx, operation, result)
             if tx.conversations.find_address(conversation := asked["conversation"]) is not None:
                 self._remember(tx, operation, conversation, result)
-            answer = Outgoing(result.text, note=note, reply_to=asked["reply_to"])
+            text = citations.under(result.text, documents.used(result.text, _retrieved(asked)), asked["language"])
+            answer = Outgoing(text, note=note, reply_to=asked["reply_to"])
             tx.outbox.add_answer(delivery_key(operation.turn, 1), operation.address, answer)
             tx.operations.replace_request(operation.id, {})  # the conversation has the question now
 
@@ -266,6 +270,7 @@ class DeferredOperation:
         tx.messages.add_message(
             conversation, where, asked["turn"], "assistant", (Text(answer.text),), parent=question.id,
             ending=str(answer.finish), user=operation.user, model=asked["model"],
+            sources=documents.rests_on(answer.text, _retrieved(asked)), request=dump_request(_request(asked), {}),
         )  # fmt: skip
         if tip not in (asked.get("parent"), question.id):
             tx.messages.move_head(conversation, tip)
@@ -282,12 +287,15 @@ class _DeferredQuestion:
     reply_to: int
 
 
-def _stored_request(asked: _DeferredQuestion, option: ModelOption, request: Request, language: str) -> dict[str, Any]:
+def _stored_request(
+    asked: _DeferredQuestion, option: ModelOption, request: Request, found: Retrieved, language: str
+) -> dict[str, Any]:  # fmt: skip
     """The stored request of an operation: it fixes now what the model is asked, whatever is said in the chat later."""
     return {
         **asdict(asked), "model": option.name, "language": language, "temperature": request.temperature,
         "max_tokens": request.max_tokens, "reasoning": request.reasoning,
         "messages": [[message.role, dump_parts(message.parts)] for message in request.messages],
+        "passages": [[one.name, one.page, one.text] for one in found.passages],
     }  # fmt: skip
 
 
@@ -296,6 +304,12 @@ def _request(asked: Mapping[str, Any]) -> Request:
     messages = tuple(Message(role, load_parts(parts)) for role, parts in asked["messages"])
     reasoning = asked.get("reasoning", "")
     return Request(messages, temperature=asked["temperature"], max_tokens=asked["max_tokens"], reasoning=reasoning)
+
+
+def _retrieved(asked: Mapping[str, Any]) -> Retrieved:
+    """What of the documents is in the stored request of an operation."""
+    passages = asked.get("passages", ())
+    return Retrieved(passages=tuple(Passage(text, page, name=name) for name, page, text in passages))
 
 
 SENTENCES = {

@@ -1,4 +1,4 @@
-"""Feedback on answers: reactions and thumbs, stored with the messages that the model was asked.
+"""Feedback on answers: reactions and thumbs, stored with the request that the model was sent for the answer.
 
 Each person has one judgement of an answer: a new one replaces it, and removing the reaction deletes it. In a group,
 Telegram sends reactions only to a bot that is an administrator of the group.
@@ -9,26 +9,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bot.feature import ButtonHandler, Feature
-from bot.outbox import finish, finish_turn, with_choices
+from bot.outbox import finish, finish_turn
 from bot.ports import Reply
-from bot.prompts.catalog import instruct
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.messages import Remembered
 from bot.storage.store import Store, Tx
-from bot.types import Incoming, Kind, Message
+from bot.types import Incoming, Kind
 
 GOOD = frozenset("👍❤🔥👏🎉💯🥰😍🤩🙏👌🏆⚡😁🤗😘💋🍾🆒🦄😇🤝🫡💘😎⭐")
 BAD = frozenset("👎💩🤮🤬😢💔😡🖕🥱🤡😨")
-LONGEST = 60  # messages of the conversation that are stored with a judgement
 VARIATION = "\ufe0f"  # variation selector: may follow an emoji and says only how to draw it
 
 
 @dataclass(slots=True, kw_only=True)
 class Feedback:
-    """Stores judgements of answers. `system` is the operator's system prompt, "" for the built-in one."""
+    """Stores judgements of answers."""
 
     store: Store
-    system: str = ""
 
     def feature(self) -> Feature:
         """The handlers of thumbs below an answer, and of reactions to it."""
@@ -64,10 +61,8 @@ class Feedback:
         if not sign:
             tx.feedback.delete_judgement(incoming.address.bot, answer.id, user)
             return
-        language = with_choices(tx, incoming).language
-        read = [row.message for row in tx.messages.list_before(answer, LONGEST)]
-        asked = [Message.of("system", self.system or instruct(language, "system")), *read]
-        tx.feedback.store_judgement(incoming.address, answer, user, value(sign), sign, asked)
+        request = tx.messages.find_request(answer.id) or {}
+        tx.feedback.store_judgement(incoming.address, answer, user, value(sign), sign, request)
 
 
 def value(sign: str) -> int:

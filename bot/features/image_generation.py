@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 from bot.ai import Failed, Finished, ImageModel, ImageRequest, Pending, Usage
 from bot.billing import pricing
-from bot.billing.budget import IMAGES, MONEY, Budget
+from bot.billing.budget import IMAGES, Budget
 from bot.config.settings import Settings
 from bot.conversation.cost import finish_with_price, price_choice
 from bot.errors import BadInput, LimitReached, ModelError
@@ -20,7 +20,18 @@ from bot.feature import ButtonHandler, Command, Feature
 from bot.features.prompt_improver import LONGEST, PromptImprover
 from bot.jobs import operations
 from bot.jobs.operations import FailureReason, OperationRunner, Outcome, PollSchedule
-from bot.outbox import Effect, as_notice, delivery_key, finish, finish_turn, finish_with, finish_with_notice
+from bot.outbox import (
+    Effect,
+    as_notice,
+    delivery_key,
+    end_question,
+    finish,
+    finish_asking,
+    finish_turn,
+    finish_with,
+    finish_with_notice,
+    replies_to_question,
+)
 from bot.ports import Reply, Transport
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.operations import Operation
@@ -64,17 +75,16 @@ class ImageGeneration:
 
     def feature(self) -> Feature:
         """The command, its buttons, and the job of an operation. Without a painter /image says that it is off."""
-        again = ("image.again", "image.ratio")
         runner = OperationRunner(
             store=self.store, clock=self.store.clock, transport=self.transport, kind=self.operation
         )
         return Feature(
             commands={
                 "/image": Command(self.image, in_menu=self.operation.painter is not None),
-                "/img": Command(self.image, in_menu=False),
+                "/img": Command(self.image),
             },
             presses={
-                **{name: ButtonHandler(self.press) for name in again},
+                **dict.fromkeys(("image.again", "image.ratio"), ButtonHandler(self.press)),
                 "image.change": ButtonHandler(self.press_change),
                 "image.improve": ButtonHandler(self.press_improve),
                 "price.draw": ButtonHandler(self.press_draw),
@@ -95,12 +105,11 @@ class ImageGeneration:
         else:
             sentence = Outgoing(say(incoming.language, "image.improve.plain"), plain=True)
             name, marker = delivery_key(incoming.id, 1), incoming.message_id  # the picture has delivery key 0
-            await self.request_image(
-                incoming,
-                reply,
-                wanted,
-                lambda tx: tx.outbox.add_answer(name, incoming.address, sentence, marker=marker),
-            )
+
+            def also(tx: Tx) -> None:
+                tx.outbox.add_answer(name, incoming.address, sentence, marker=marker)
+
+            await self.request_image(incoming, reply, wanted, also)
 
     async def press_improve(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Draw the picture of a turn again from a richer description; the button works once."""
@@ -123,38 +132,39 @@ class ImageGeneration:
         before = await self.find_request(incoming.address, action.payload["turn"])
         if before is None:
             await finish_with(self.store, incoming, reply)
-        elif action.name == "image.again":
+            return
+        if action.name == "image.again":
             wanted = replace(before, seed=self.seed())
-            await self.request_image(incoming, reply, wanted, lambda tx: tx.buttons.expire_button(action.key))
         else:
             wanted = replace(before, width=action.payload["width"], height=action.payload["height"])
-            await self.request_image(incoming, reply, wanted, lambda tx: tx.buttons.expire_button(action.key))
+        await self.request_image(incoming, reply, wanted, lambda tx: tx.buttons.expire_button(action.key))
 
     async def press_change(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Ask the user what should be different in the picture."""
-        user, turn = incoming.user.id, action.payload["turn"]
 
         def work(tx: Tx) -> None:
-            tx.buttons.await_answer(incoming.address, user, "image.change", turn=turn)
-            finish_turn(tx, incoming, Outgoing(say(incoming.language, "image.change.ask"), plain=True, ask_reply=True))
+            text = say(incoming.language, "image.change.ask")
+            finish_asking(tx, incoming, "image.change", text, turn=action.payload["turn"])
 
         await finish(self.store, reply, work)
 
     async def change(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> bool:
         """Draw the picture with the change that the user has written. Raises `BadInput`; then the bot still waits.
 
-        False if the picture is not known or the bot draws no pictures.
+        Words that are no reply to the bot's question may mean something else: they draw nothing without a tap. False if
+        the picture is not known or the bot draws no pictures.
         """
 
         def forget(tx: Tx) -> None:
-            tx.buttons.cancel_awaited(incoming.address, incoming.user.id)
+            end_question(tx, incoming)
 
         before = await self.find_request(incoming.address, action.payload["turn"])
         if before is None or self.operation.painter is None:
             return False
+        is_sure = await self.store.read(lambda tx: replies_to_question(tx, incoming, action))
         try:
             wanted = replace(before, prompt=f"{before.prompt}, {incoming.text.strip()}")
-            await self.request_image(incoming, reply, wanted, forget)
+            await self.request_image(incoming, reply, wanted, forget, is_sure=is_sure)
         except LimitReached as error:  # the bot stops waiting: the next message is a question like any other
             sentence, notice = str(error), as_notice(incoming, reply)
 
@@ -171,36 +181,30 @@ class ImageGeneration:
         await self.request_image(incoming, reply, wanted, lambda tx: tx.buttons.expire_button(action.key), agreed=True)
 
     async def request_image(
-        self,
-        incoming: Incoming,
-        reply: Reply,
-        wanted: ImageRequest,
-        also: Effect | None = None,
-        *,
-        agreed: bool = False,
-    ) -> None:
+        self, incoming: Incoming, reply: Reply, wanted: ImageRequest, also: Effect | None = None,
+        *, agreed: bool = False, is_sure: bool = True,
+    ) -> None:  # fmt: skip
         """Check a request for a picture, and store it as an operation for the job worker.
 
-        `also` runs in the same transaction. Until the user has `agreed`, an expensive picture ends the turn with a
-        question. Raises `BadInput`, `LimitReached`.
+        `also` runs in the same transaction. Until the user has `agreed`, an expensive picture, and one of which it is
+        not sure (`is_sure`) that it is wanted, ends the turn with a question. Raises `BadInput`, `LimitReached`.
         """
-        language = incoming.language
+        language, price = incoming.language, self.operation.price
         if self.operation.painter is None:
             raise BadInput(say(language, "image.off"))
         if not wanted.prompt.strip():
             raise BadInput(say(language, "image.usage"))
         if (length := len(wanted.prompt)) > LONGEST:
             raise BadInput(say(language, "image.long", limit=LONGEST, length=length))
-        if self.budget.needs_consent(self.operation.price.amount) and not agreed:
-            await finish(self.store, reply, lambda tx: self._ask_first(tx, incoming, wanted, also))
+        if not agreed and (not is_sure or self.budget.needs_consent(price.amount)):
+            await finish(self.store, reply, lambda tx: self._ask_first(tx, incoming, wanted, also, is_sure=is_sure))
             return
 
         def work(tx: Tx) -> None:
             request = {
-                "prompt": wanted.prompt, "seed": wanted.seed, "width": wanted.width, "height": wanted.height,
-                "language": language, "reply_to": 0 if incoming.private else incoming.message_id,
+                **asdict(wanted), "language": language, "reply_to": 0 if incoming.private else incoming.message_id,
                 "held": self.budget.reserve(tx, incoming, IMAGES, 1, language),
-                "held_money": self.budget.reserve(tx, incoming, MONEY, self.operation.price.amount, language),
+                "held_money": self.budget.reserve_price(tx, incoming, price.amount, price.currency, language),
             }  # fmt: skip
             operations.order(tx, self.store.clock, KIND, incoming, request)
             if also is not None:
@@ -210,14 +214,20 @@ class ImageGeneration:
         await finish(self.store, reply, work)
         self.wake_jobs()
 
-    def _ask_first(self, tx: Tx, incoming: Incoming, wanted: ImageRequest, also: Effect | None) -> None:
-        """End the turn with the price of the picture, and ask whether to draw it."""
-        language = incoming.language
-        price = pricing.shown(language, self.operation.price.amount, self.operation.price.currency)
+    def _ask_first(
+        self, tx: Tx, incoming: Incoming, wanted: ImageRequest, also: Effect | None, *, is_sure: bool
+    ) -> None:
+        """End the turn with the price of the picture, if known, and ask whether to draw it.
+
+        A picture of which it is not sure that it is wanted is described.
+        """
+        language, amount = incoming.language, self.operation.price.amount
+        price = pricing.shown(language, amount, self.operation.price.currency)
+        asked = say(language, "price.picture", price=price) if amount else say(language, "image.ask")
         draw, drop = price_choice(incoming, "price.draw", asdict(wanted)), price_choice(incoming, "price.drop", {})
         if also is not None:
             also(tx)
-        finish_with_price(tx, incoming, say(language, "price.picture", price=price), draw, drop)
+        finish_with_price(tx, incoming, asked if is_sure else f"{wanted.prompt}\n\n{asked}", draw, drop)
 
     def seed(self) -> int:
         """A random seed for a new picture, never 0: then the service would choose one, and a change needs the seed."""
@@ -293,7 +303,7 @@ class ImageOperation:
         sentence = say(operation.request["language"], "error.denied" if why is FailureReason.DENIED else f"image.{why}")
 
         def work(tx: Tx) -> None:
-            row = () if why is FailureReason.REFUSED else ((self._again(tx, operation),),)
+            row = () if why is FailureReason.REFUSED else ((_button(tx, operation, "image.again"),),)
             notice = Outgoing(sentence, True, None, row, reply_to=operation.request["reply_to"])
             tx.outbox.add_answer(operation.turn, operation.address, notice)
             self._book(tx, operation, 1 if why is FailureReason.UNKNOWN else 0)
@@ -315,27 +325,18 @@ class ImageOperation:
             pricing.book(tx, where, operation.user, operation.turn, price.model, Usage(), price.amount, pricing.IMAGE)
 
     def _buttons(self, tx: Tx, operation: Operation) -> tuple[tuple[Button, ...], ...]:
-        language, where, user = operation.request["language"], operation.address, operation.user
-        turn = operation.turn
-        change = tx.buttons.add_button(where, turn, user, say(language, "image.change"), "image.change", turn=turn)
-        first = (self._again(tx, operation), change)
         before = _image_request(operation)
-        ratios = [
-            tx.buttons.add_button(
-                where, turn, user, f"{width}:{height}", "image.ratio", turn=turn, width=width, height=height
-            )
-            for width, height in RATIOS
-            if (width, height) != (before.width, before.height)
-        ]
-        if not self.may_improve(before):
-            return (first, tuple(ratios))
-        label = say(language, "image.improve")
-        return (first, tuple(ratios), (tx.buttons.add_button(where, turn, user, label, "image.improve", turn=turn),))
+        others = [ratio for ratio in RATIOS if ratio != (before.width, before.height)]
+        first = tuple(_button(tx, operation, action) for action in ("image.again", "image.change"))
+        ratios = [_button(tx, operation, "image.ratio", f"{x}:{y}", width=x, height=y) for x, y in others]
+        improve = ((_button(tx, operation, "image.improve"),),) if self.may_improve(before) else ()
+        return (first, tuple(ratios), *improve)
 
-    def _again(self, tx: Tx, operation: Operation) -> Button:
-        label = say(operation.request["language"], "image.again")
-        turn = operation.turn
-        return tx.buttons.add_button(operation.address, turn, operation.user, label, "image.again", turn=turn)
+
+def _button(tx: Tx, operation: Operation, action: str, label: str = "", **size: int) -> Button:
+    """A button below a picture. Its label is the text whose key is the `action`, unless one is given."""
+    where, turn, label = operation.address, operation.turn, label or say(operation.request["language"], action)
+    return tx.buttons.add_button(where, turn, operation.user, label, action, turn=turn, **size)
 
 
 def _image_request(operation: Operation) -> ImageRequest:

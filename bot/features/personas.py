@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from bot.conversation.assistant import Assistant
-from bot.feature import ButtonHandler, Command, Feature
-from bot.outbox import Choice, finish, finish_turn, finish_with
+from bot.feature import ButtonHandler, Command, Feature, Section
+from bot.features.settings_panel import pairs, store_choices
+from bot.outbox import Choice, Page, finish, finish_page
 from bot.ports import Reply
 from bot.prompts.greeting import greeting, suggested
 from bot.prompts.library import ASSISTANT, Library
@@ -30,43 +31,51 @@ class Personas:
     library: Library
 
     def feature(self) -> Feature:
-        """The command /persona and its buttons."""
+        """The command /persona, its buttons, and the section of the settings panel."""
         return Feature(
             commands={"/persona": Command(self.personas)},
             presses={
-                "persona.set": ButtonHandler(self.press_set, Permission.CHOOSE),
+                "persona.set": ButtonHandler(self.press_set, Permission.CHOOSE, has_toast=True),
                 "persona.ask": ButtonHandler(self.press_ask),
             },
+            sections={"persona": Section(page=self._page, value=self._value)},
         )
 
     async def personas(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
-        """List the personas, with a button to choose each."""
+        """Open a settings panel with the personas, and a button to choose each."""
+        await finish(self.store, reply, lambda tx: finish_page(tx, incoming, self._page(tx, incoming)))
+
+    def _value(self, _tx: Tx, incoming: Incoming) -> str:
+        return self.library.persona(incoming.chat.persona).name(incoming.language)
+
+    def _page(self, _tx: Tx, incoming: Incoming) -> Page:
         language = incoming.language
         found, now = self.library.personas(), self.library.persona(incoming.chat.persona)
-        rows = [
-            f"{'✓' if key == now.key else '•'} {persona.name(language)}: {said(persona.description, language, '')}"
-            for key, persona in found.items()
-        ]
+        rows, choices = [], []
+        for key, persona in found.items():
+            name, is_now = persona.name(language), key == now.key
+            rows.append(f"{'✓' if is_now else '•'} {name}: {said(persona.description, language, '')}")
+            choices.append(Choice(f"✓ {name}" if is_now else name, "persona.set", {"persona": key}))
         text = "\n".join((say(language, "persona.choose", persona=now.name(language)), "", *rows))
-        choices = [Choice(persona.name(language), "persona.set", {"persona": key}) for key, persona in found.items()]
-        await finish_with(self.store, incoming, reply, text, choices=choices)
+        return Page(text, pairs(choices))
 
     async def press_set(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Store the chosen persona, and show its greeting and suggested questions."""
-        key, personas = action.payload["persona"], self.library.personas()
+        """Store the chosen persona and mark it in the panel; its greeting and suggested questions follow."""
+        key, personas, language = action.payload["persona"], self.library.personas(), incoming.language
+        stored = "" if key == ASSISTANT else key
+        changed = replace(incoming, chat=replace(incoming.chat, persona=stored))
 
-        def work(tx: Tx) -> None:
-            language = incoming.language
+        def work(tx: Tx) -> str:
             if key not in personas:
-                finish_turn(tx, incoming, say(language, "persona.gone"))
-                return
-            tx.chats.store_choices(incoming.address, persona="" if key == ASSISTANT else key)
+                finish_page(tx, incoming, self._page(tx, incoming))
+                return say(language, "persona.gone")
+            store_choices(tx, incoming, {"persona": stored})
             text = greeting(personas[key], incoming, language) or say(language, "persona.chosen")
-            head = say(language, "persona.now", persona=personas[key].name(language))
-            buttons = suggested(tx, incoming, personas[key], language)
-            finish_turn(tx, incoming, Outgoing(f"{head}\n\n{text}", plain=True, buttons=buttons))
+            buttons = suggested(tx, incoming, personas[key], language, 1)
+            finish_page(tx, changed, self._page(tx, changed), Outgoing(text, plain=True, buttons=buttons))
+            return say(language, "persona.now", persona=personas[key].name(language))
 
-        await finish(self.store, reply, work)
+        await reply.acknowledge(await finish(self.store, reply, work))
 
     async def press_ask(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Answer a suggested question as if the user had written it."""

@@ -11,10 +11,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from bot.feature import ButtonHandler, Command, Feature
+from bot.feature import ButtonHandler, Command, Feature, Section
 from bot.features.data_export import BIGGEST, filed, zips
 from bot.jobs import operations
-from bot.outbox import Choice, delivery_key, finish, finish_turn, finish_with, finish_with_notice
+from bot.outbox import Choice, Page, delivery_key, finish, finish_turn, finish_with_notice
 from bot.ports import Reply, Transport
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.operations import Operation
@@ -27,17 +27,8 @@ Listed = tuple[int, str, str, int]  # id, name, MIME type, size in bytes
 KIND = "export"
 STOP_SECONDS = 130.0  # for answers under way to end: the longest time of an answer
 CHECK_SECONDS = 0.1
-SENTENCES = {
-    "conversations": "forget.conversations",
-    "messages": "forget.messages",
-    "files": "forget.files",
-    "documents": "forget.documents",
-    "facts": "forget.facts",
-    "feedback": "forget.feedback",
-    "orders": "forget.orders",
-    "reminders": "forget.reminders",
-    "usage": "forget.usage",
-}
+# What is counted when it is deleted; the sentences about it have the keys "forget.<name>".
+COUNTED = ("conversations", "messages", "files", "documents", "facts", "feedback", "orders", "reminders", "usage")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,8 +50,14 @@ class Privacy:
         """The commands /export and /forget, and the jobs behind them."""
         return Feature(
             commands={"/export": Command(self.export), "/forget": Command(self.ask)},
-            presses={"forget": ButtonHandler(self.forget)},
+            presses={
+                "forget": ButtonHandler(self.forget),
+                "forget.ask": ButtonHandler(lambda incoming, reply, _action: self.ask(incoming, reply, "")),
+                "forget.cancel": ButtonHandler(self.cancel),
+                "export": ButtonHandler(lambda incoming, reply, _action: self.export(incoming, reply, "")),
+            },
             jobs={KIND: self.hand_over, SCRUB: self.scrub},
+            sections={"data": Section(page=_page, offered=lambda incoming: incoming.private)},
         )
 
     # --- /export ------------------------------------------------------------------------------------------------------
@@ -117,8 +114,19 @@ class Privacy:
         if not incoming.private:
             await finish_with_notice(self.store, incoming, reply, "own.private")
             return
-        yes = Choice(say(incoming.language, "forget.yes"), "forget")
-        await finish_with(self.store, incoming, reply, say(incoming.language, "forget.ask"), choices=[yes])
+        language = incoming.language
+        yes, no = say(language, "forget.yes"), say(language, "cancel")
+        rows = [Choice(yes, "forget", dangerous=True), Choice(no, "forget.cancel")]
+
+        def work(tx: Tx) -> None:
+            finish_turn(tx, incoming, say(language, "forget.ask"), choices=rows, over=True)
+
+        await finish(self.store, reply, work)
+
+    async def cancel(self, incoming: Incoming, reply: Reply, _action: ButtonPress) -> None:
+        """Delete nothing, and say so in the message that asked."""
+        sentence = say(incoming.language, "forget.cancelled")
+        await finish(self.store, reply, lambda tx: finish_turn(tx, incoming, sentence, over=True))
 
     async def forget(self, incoming: Incoming, reply: Reply, _action: ButtonPress) -> None:
         """Delete the data of the person and list what was deleted. A second press finds nothing to delete."""
@@ -126,12 +134,15 @@ class Privacy:
         await self._end_work(bot, user)
 
         def work(tx: Tx) -> list[Operation]:
+            asked = tx.outbox.find_shown(incoming.address, incoming.message_id)
             running = tx.operations.list_open(incoming.address, user)
             for operation in running:
                 operations.release(tx, operation)
             deleted = tx.personal_data.delete_person(bot, user)
-            lines = [say(language, key, count=deleted[name]) for name, key in SENTENCES.items() if deleted[name]]
+            lines = [say(language, f"forget.{name}", count=deleted[name]) for name in COUNTED if deleted[name]]
             summary = "\n".join(lines) or say(language, "forget.nothing")
+            if asked is not None:  # its row is deleted, but the message with the button is still there
+                tx.outbox.claim_messages(incoming.id, incoming.address, asked.ids)
             finish_turn(tx, incoming, say(language, "forget.done", lines=summary))
             # The job runs after the sentence was sent: the row of the sentence is the last one about this chat.
             tx.jobs.add_job(Job(SCRUB, incoming.id, incoming.address, {}, due=self.store.clock.time()))
@@ -153,6 +164,13 @@ class Privacy:
         """The job: remove the deleted data from the files of the database. It is repeated until the disk allows it."""
         await self.store.scrub_deleted()
         await self.store.write(lambda tx: tx.jobs.delete_done(job))
+
+
+def _page(_tx: Tx, incoming: Incoming) -> Page:
+    language = incoming.language
+    text = f"{say(language, 'settings.data')}\n\n{say(language, 'settings.data.about')}"
+    export = Choice(say(language, "export.button"), "export")
+    return Page(text, [[export], [Choice(say(language, "forget.button"), "forget.ask", dangerous=True)]])
 
 
 def grouped(files: Sequence[Listed]) -> list[list[Listed]]:

@@ -1,6 +1,7 @@
 """The commands /remind and /timezone: "/remind tomorrow 9:00 call mum" becomes a job that is due at that time.
 
-Begin with `Reminders.remind`; the tool for models is `Reminders.tool`. The bot asks each person once for the time zone.
+Begin with `Reminders.remind`; the tool for models is `Reminders.tool`. The bot asks each person once for the time zone,
+and which time is meant where words can be understood in two ways.
 A late reminder says when it was due. The next time of a repeated reminder is counted from the time it was due, not from
 the time it was sent.
 """
@@ -8,16 +9,29 @@ the time it was sent.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Any
 from zlib import crc32
 
 from bot.errors import BadInput
-from bot.feature import ButtonHandler, Command, Feature
-from bot.features import time_phrases
+from bot.feature import ButtonHandler, Command, Feature, Section
+from bot.features.settings_panel import pairs
 from bot.features.task_list import cancel_choice
-from bot.outbox import Effect, finish, finish_turn, remove_buttons
+from bot.features.times import reading, zones
+from bot.features.times.forms import MONTHLY, WEEKEND, WORKDAYS
+from bot.features.times.reading import Reading, When
+from bot.outbox import (
+    Choice,
+    Effect,
+    Page,
+    end_question,
+    expire_buttons,
+    finish,
+    finish_page,
+    finish_turn,
+    remove_buttons,
+)
 from bot.ports import Reply, Transport
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.store import Store, Tx
@@ -28,9 +42,15 @@ from bot.types import Incoming, Job, Outgoing, User
 
 KIND = "reminder"
 ASKED = "reminder.zone"  # the awaited answer to the question for the time zone
+TIME = "reminder.time"  # a button with one of the times that may be meant
 LATE = 120.0  # seconds after which a reminder says when it was due
 MOST = 100  # reminders of one chat
 LONGEST = 500  # characters of the text of a reminder
+REPEATED = {
+    "day": "remind.daily", WORKDAYS: "remind.workdays", WEEKEND: "remind.weekends", "month": "remind.monthly",
+    "year": "remind.yearly",
+}  # fmt: skip
+WESTMOST = timezone(timedelta(hours=-12))  # where no time is past that is to come anywhere
 ZONES = (
     "Europe/Kaliningrad", "Europe/Moscow", "Europe/Samara", "Asia/Yekaterinburg", "Asia/Omsk", "Asia/Krasnoyarsk",
     "Asia/Irkutsk", "Asia/Vladivostok", "Europe/London", "Europe/Berlin", "America/New_York", "UTC",
@@ -48,24 +68,27 @@ class Reminders:
     def feature(self) -> Feature:
         """The commands, the buttons of time zones, and the job that sends a reminder."""
         return Feature(
-            commands={"/remind": Command(self.remind), "/timezone": Command(self.timezone, in_menu=False)},
-            presses={ASKED: ButtonHandler(self.press_zone)},
+            commands={"/remind": Command(self.remind), "/timezone": Command(self.timezone)},
+            presses={
+                "reminder.zone": ButtonHandler(self.press_zone),
+                "reminder.time": ButtonHandler(self.press_time),
+                "zone.set": ButtonHandler(self.press_own_zone, has_toast=True),
+            },
             awaits={ASKED: self.receive_zone},
             jobs={KIND: self.send},
+            sections={"zone": Section(page=self._page, value=_zone_title)},
         )
 
     async def remind(self, incoming: Incoming, reply: Reply, rest: str) -> None:
         """Set a reminder, or ask for the time zone first if it is not known. Raises `BadInput`."""
-        where, language = time_phrases.zone(incoming.chat.zone), incoming.language
+        where, language = zones.zone(incoming.chat.zone), incoming.language
         if not rest.strip():
             raise BadInput(say(language, "remind.usage"))
         if where is None:
-            when_there = time_phrases.read(rest, self._now(UTC))
-            if when_there is None or not when_there[1]:
-                raise BadInput(say(language, "remind.unclear" if when_there is None else "remind.usage"))
+            self._read(language, rest, WESTMOST)
             await self._finish(reply, lambda tx: self._ask_zone(tx, incoming, rest))
         else:
-            await self._finish(reply, lambda tx: self._finish_set(tx, incoming, rest, where))
+            await self._finish(reply, lambda tx: self._finish_phrase(tx, incoming, rest, where))
 
     async def timezone(self, incoming: Incoming, reply: Reply, rest: str) -> None:
         """Change the time zone. Set reminders keep their moments; a reminder that waits for the zone is set now."""
@@ -73,8 +96,10 @@ class Reminders:
         def work(tx: Tx) -> None:
             waiting = tx.buttons.find_awaited(incoming.address, incoming.user.id)
             phrase = str(waiting.payload["text"]) if waiting is not None and waiting.name == ASKED else ""
-            if where := time_phrases.zone(rest):
+            if where := zones.zone(rest):
                 self._set_zone(tx, incoming, where, phrase)
+            elif not rest and not phrase:
+                finish_page(tx, incoming, self._page(tx, incoming))
             else:
                 self._ask_zone(tx, incoming, phrase)
 
@@ -82,27 +107,78 @@ class Reminders:
 
     async def press_zone(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Store the time zone of the button, and set the reminder that waits for it."""
-        where = time_phrases.zone(action.payload["zone"]) or UTC
-        await self._finish(reply, lambda tx: self._set_zone(tx, incoming, where, action.payload["text"]))
+        where = zones.zone(action.payload["zone"]) or UTC
+
+        def work(tx: Tx) -> None:
+            expire_buttons(tx, incoming)
+            self._set_zone(tx, incoming, where, action.payload["text"])
+
+        await self._finish(reply, work)
 
     async def receive_zone(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> bool:
         """Store the time zone that the user has written. False for words that are no time zone."""
-        where = time_phrases.zone(incoming.text)
+        where = zones.zone(incoming.text)
         if where is None:
             return False
         await self._finish(reply, lambda tx: self._set_zone(tx, incoming, where, action.payload["text"]))
         return True
 
-    def set(self, tx: Tx, incoming: Incoming, language: str, phrase: str) -> str:
+    async def press_time(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+        """Set a reminder at the time of the button. Raises `BadInput` if that time is past by now."""
+        where, chosen = zones.zone(incoming.chat.zone) or UTC, action.payload
+        when = When(datetime.fromtimestamp(chosen["at"], where), chosen["repeat"])
+        if when.at <= self._now(where):
+            raise BadInput(say(incoming.language, "remind.unclear"))
+
+        def work(tx: Tx) -> None:
+            expire_buttons(tx, incoming)
+            self._finish_set(tx, incoming, when, chosen["text"], where)
+
+        await self._finish(reply, work)
+
+    def _page(self, tx: Tx, incoming: Incoming) -> Page:
+        """The page of the settings panel: the time zone of the user, and places to choose another."""
+        language, now = incoming.language, zones.zone(incoming.chat.zone)
+        places = [(name, zones.city(_zone(name), language), _zone(name) == now) for name in ZONES]
+        title, about = (
+            say(language, "settings.zone"),
+            say(language, "settings.zone.about", now=_zone_title(tx, incoming)),
+        )
+        choices = [
+            Choice(("✓ " if is_now else "") + f"{city} {self._now(_zone(name)):%H:%M}", "zone.set", {"zone": name})
+            for name, city, is_now in places
+        ]
+        return Page(f"{title}\n\n{about}", pairs(choices))
+
+    async def press_own_zone(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+        """Store the time zone of the button, and show it in the settings panel."""
+        zone = str(action.payload["zone"])
+        changed = replace(incoming, chat=replace(incoming.chat, zone=zone))
+
+        def work(tx: Tx) -> None:
+            tx.users.store_timezone(incoming.address.bot, incoming.user.id, zone)
+            finish_page(tx, changed, self._page(tx, changed))
+
+        await finish(self.store, reply, work)
+        await reply.acknowledge(say(incoming.language, "settings.saved"))
+
+    def set(self, tx: Tx, incoming: Incoming, language: str, when: str, text: str) -> str:
         """Set a reminder inside a transaction. Returns the sentence that confirms it.
 
-        Raises `BadInput` with a sentence if the time is not understood or is past, or the time zone is not known. The
-        caller wakes the jobs after the commit.
+        Raises `BadInput` with a sentence if `when` is not understood, has two meanings or is past, or the time zone is
+        not known. The caller wakes the jobs after the commit.
         """
-        where = time_phrases.zone(tx.users.read_timezone(incoming.address.bot, incoming.user.id))
+        where = zones.zone(tx.users.read_timezone(incoming.address.bot, incoming.user.id))
         if where is None:
             raise BadInput(say(language, "remind.zone.unknown"))
-        return self._set(tx, incoming, language, phrase, where)[0]
+        now = self._now(where)
+        found = reading.read(when, now)
+        if not found.times or found.text:
+            raise BadInput(say(language, "remind.unclear"))
+        if not found.sure:
+            times = "; ".join(shown_time(language, one, now) for one in found.times)
+            raise BadInput(say(language, "remind.unsure", times=times))
+        return self._set(tx, incoming, language, found.times[0], text, where)[0]
 
     def tool(self) -> Tool:
         """The tool `remind`: models set reminders with it, and repeat the sentence that confirms them."""
@@ -113,11 +189,11 @@ class Reminders:
             when: such as 2026-12-05 18:30, tomorrow 9:00, in 20 minutes, every monday 9:00
             text: what to remind of
             """
-            phrase = f"{when.strip()} {' '.join(text.split())}"
+            text = " ".join(text.split())
             # An idempotency key: a turn that starts again after a crash does not set its reminders twice.
-            key = f"{turn_log.current.get().name}.{crc32(phrase.encode()):x}"
+            key = f"{turn_log.current.get().name}.{crc32(f'{when.strip()} {text}'.encode()):x}"
             asked = Incoming(key, asker.address, User(asker.user))
-            sentence = await self.store.write(lambda tx: self.set(tx, asked, asker.language, phrase))
+            sentence = await self.store.write(lambda tx: self.set(tx, asked, asker.language, when, text))
             self.wake_jobs()
             return sentence
 
@@ -130,44 +206,66 @@ class Reminders:
         await finish(self.store, reply, work)
         self.wake_jobs()
 
-    def _finish_set(self, tx: Tx, incoming: Incoming, phrase: str, where: tzinfo) -> None:
-        """Set a reminder, and end the turn with the sentence that confirms it."""
-        sentence, key = self._set(tx, incoming, incoming.language, phrase, where)
+    def _read(self, language: str, phrase: str, where: tzinfo) -> Reading:
+        """Find the time in a phrase. Raises `BadInput` if there is none to come, or nothing to remind of."""
+        found = reading.read(phrase, self._now(where))
+        if not found.times or not found.text:
+            raise BadInput(say(language, "remind.usage" if found.times else "remind.unclear"))
+        return found
+
+    def _finish_phrase(self, tx: Tx, incoming: Incoming, phrase: str, where: tzinfo) -> None:
+        """Set a reminder, or ask which time is meant, and end the turn. Raises `BadInput`."""
+        language = incoming.language
+        found = self._read(language, phrase, where)
+        if found.sure:
+            self._finish_set(tx, incoming, found.times[0], found.text, where)
+            return
+        choices = [
+            Choice(
+                shown_time(language, when, self._now(where)),
+                TIME,
+                {"at": when.at.timestamp(), "repeat": when.repeat, "text": found.text},
+            )
+            for when in found.times
+        ]
+        finish_turn(tx, incoming, say(language, "remind.which", text=found.text), choices=choices, over=True)
+
+    def _finish_set(self, tx: Tx, incoming: Incoming, when: When, text: str, where: tzinfo) -> None:
+        """Set a reminder, and end the turn with the sentence that confirms it. Raises `BadInput`."""
+        sentence, key = self._set(tx, incoming, incoming.language, when, text, where)
         finish_turn(tx, incoming, sentence, choices=[cancel_choice(incoming, KIND, key)], over=True)
 
-    def _set(self, tx: Tx, incoming: Incoming, language: str, phrase: str, where: tzinfo) -> tuple[str, str]:
+    def _set(self, tx: Tx, incoming: Incoming, language: str, when: When, text: str, where: tzinfo) -> tuple[str, str]:
         """Set a reminder. Returns the sentence that confirms it, and the key of the job. Raises `BadInput`."""
-        found = time_phrases.read(phrase, self._now(where))
-        if found is None or not found[1]:
-            raise BadInput(say(language, "remind.unclear" if found is None else "remind.usage"))
-        moment, text = found
         tx.chats.serialize_decisions(incoming.address)
         before = tx.jobs.list_of_chat(incoming.address, KIND)
         if len(before) >= MOST or len(text) > LONGEST:
             raise BadInput(say(language, "remind.much", most=MOST, longest=LONGEST))
         number = sum(job.key.partition("-")[0] == incoming.id for job in before)
         key = f"{incoming.id}-{number}" if number and not _of_tool(incoming) else incoming.id
-        at = shown_time(language, moment.at, moment.repeat)
+        now = self._now(where)
         payload = {
-            "user": incoming.user.id, "text": text, "language": language, "zone": time_phrases.name_of(where),
-            "repeat": moment.repeat, "at": at, "reply_to": incoming.message_id,
+            "user": incoming.user.id, "text": text, "language": language, "zone": zones.name_of(where),
+            "repeat": when.repeat, "at": shown_time(language, when, now, near=False),
+            "reply_to": incoming.message_id,
         }  # fmt: skip
-        tx.jobs.add_job(Job(KIND, key, incoming.address, payload, due=moment.at.timestamp()))
-        return say(language, "remind.set", at=at, zone=time_phrases.city(where, language), text=text), key
+        tx.jobs.add_job(Job(KIND, key, incoming.address, payload, due=when.at.timestamp()))
+        at = shown_time(language, when, now)
+        return say(language, "remind.set", at=at, zone=zones.city(where, language), text=text), key
 
     def _set_zone(self, tx: Tx, incoming: Incoming, where: tzinfo, phrase: str) -> None:
         """Store the time zone, set the reminder `phrase` that waits for it, and end the turn."""
         bot, user, language = incoming.address.bot, incoming.user.id, incoming.language
-        tx.users.store_timezone(bot, user, time_phrases.name_of(where))
+        tx.users.store_timezone(bot, user, zones.name_of(where))
         _remove_zone_buttons(tx, incoming)
         tx.buttons.cancel_awaited(incoming.address, user)
         if phrase:
             try:
-                self._finish_set(tx, incoming, phrase, where)
+                self._finish_phrase(tx, incoming, phrase, where)
             except BadInput as error:  # for example, the time is past in that zone; the zone stays stored
                 finish_turn(tx, incoming, str(error))
             return
-        zone, time = time_phrases.city(where, language), f"{self._now(where):%H:%M}"
+        zone, time = zones.city(where, language), shown_clock(self._now(where))
         finish_turn(tx, incoming, say(language, "remind.zone.set", zone=zone, time=time), over=True)
 
     def _ask_zone(self, tx: Tx, incoming: Incoming, phrase: str) -> None:
@@ -175,13 +273,14 @@ class Reminders:
         where, turn, user, language = incoming.address, incoming.id, incoming.user.id, incoming.language
         buttons = [
             tx.buttons.add_button(
-                where, turn, user, f"{time_phrases.city(zone, language)} {self._now(zone):%H:%M}", ASKED,
+                where, turn, user, f"{zones.city(zone, language)} {self._now(zone):%H:%M}", ASKED,
                 zone=name, text=phrase,
             )
             for name, zone in ((name, _zone(name)) for name in ZONES)
         ]  # fmt: skip
         pairs = tuple(tuple(buttons[first : first + 2]) for first in range(0, len(buttons), 2))
         _remove_zone_buttons(tx, incoming)
+        end_question(tx, incoming)
         tx.buttons.await_answer(where, user, ASKED, text=phrase, turn=turn)
         finish_turn(tx, incoming, Outgoing(say(language, "remind.zone.ask"), plain=True, buttons=pairs))
 
@@ -215,12 +314,12 @@ class Reminders:
 
     def _next_due(self, asked: Mapping[str, Any], due: float) -> float | None:
         """The next future time of a repeated reminder in Unix seconds, None for one that is not repeated."""
-        where = time_phrases.zone(str(asked["zone"]))
+        where = zones.zone(str(asked["zone"]))
         if not asked["repeat"] or where is None:
             return None
         at = datetime.fromtimestamp(due, where)
         while at.timestamp() <= self.store.clock.time():
-            at = time_phrases.following(at, str(asked["repeat"]))
+            at = reading.following(at, str(asked["repeat"]))
         return at.timestamp()
 
 
@@ -234,22 +333,44 @@ def _remove_zone_buttons(tx: Tx, incoming: Incoming) -> None:
             remove_buttons(tx, incoming, message=message)
 
 
-def shown_time(language: str, at: datetime, repeat: str) -> str:
-    """The time of a reminder in words: "Sunday 22 November at 09:00", "every day at 09:00"."""
-    clock = f"{at:%H:%M}"
-    weekday = say(language, "weekdays").split()[at.weekday()]
-    if repeat == "day":
-        return say(language, "remind.daily", clock=clock)
-    if repeat == "week":
-        each = say(language, "weekdays.each").split()[at.weekday()]
-        return say(language, "remind.weekly", weekday=each, clock=clock)
+def shown_time(language: str, when: When, now: datetime, *, near: bool = True) -> str:
+    """The time of a reminder in words: "tomorrow, 22 November, at 9:00", "every Monday at 9:00".
+
+    Not `near`: without "today" and "tomorrow", which are soon no longer true. A year is told unless it is this one.
+    """
+    at, clock = when.at, shown_clock(when.at)
     month = say(language, "months").split()[at.month - 1]
-    return say(language, "remind.at", weekday=weekday, day=at.day, month=month, year=at.year, clock=clock)
+    if when.repeat in REPEATED:
+        each = say(language, "days.each").split()[min(at.day, MONTHLY) - 1]
+        return say(language, REPEATED[when.repeat], each=each, day=at.day, month=month, clock=clock)
+    if when.repeat:
+        days = when.repeat if when.repeat.isdigit() else str(at.weekday())
+        *first, last = [say(language, "weekdays.each").split()[int(day)] for day in days]
+        weekdays = say(language, "remind.and", first=", ".join(first), last=last) if first else last
+        return say(language, "remind.weekly", weekdays=weekdays, clock=clock)
+    date = f"{at.day} {month}"
+    if at.year != now.year:
+        date = say(language, "remind.year", date=date, year=at.year)
+    days_ahead = (at.date() - now.date()).days
+    if near and days_ahead <= 1:
+        return say(language, "remind.tomorrow" if days_ahead else "remind.today", date=date, clock=clock)
+    weekday = say(language, "weekdays.on").split(", ")[at.weekday()]
+    return say(language, "remind.on", weekday=weekday, date=date, clock=clock)
+
+
+def shown_clock(at: datetime) -> str:
+    """The time of day: "9:00"."""
+    return f"{at.hour}:{at:%M}"
 
 
 def _zone(name: str) -> tzinfo:
-    return time_phrases.zone(name) or UTC
+    return zones.zone(name) or UTC
 
 
 def _of_tool(incoming: Incoming) -> bool:
     return "." in incoming.id
+
+
+def _zone_title(_tx: Tx, incoming: Incoming) -> str:
+    zone = zones.zone(incoming.chat.zone)
+    return say(incoming.language, "settings.zone.none") if zone is None else zones.city(zone, incoming.language)

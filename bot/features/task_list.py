@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from bot.errors import ModelError
-from bot.feature import ButtonHandler, Command, Feature
+from bot.feature import ButtonHandler, Command, Feature, Section
 from bot.jobs import operations
-from bot.outbox import Choice, finish, finish_turn, remove_buttons
+from bot.outbox import Choice, Page, finish, finish_page, finish_turn, remove_buttons
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.operations import Operation
@@ -21,6 +22,7 @@ log = logging.getLogger(__name__)
 
 REMINDER = "reminder"  # the only kind of job here without an operation
 SHOWN = 60  # characters of a question, prompt or reminder in the list
+NAMED = 30  # of them on the button that cancels it
 MOST = 20  # lines
 KINDS = {"later": "jobs.later", "image": "jobs.image"}  # kinds of operations, with their text keys
 
@@ -29,11 +31,15 @@ Withdraw = Callable[[Operation], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class TaskLine:
-    """A line of the list: an operation or a reminder. `key` is its turn, or the key of its job."""
+    """A line of the list: an operation or a reminder. `key` is its turn, or the key of its job.
+
+    `text` is the line, `name` what the button that cancels it says.
+    """
 
     kind: str
     key: str
     text: str
+    name: str
 
 
 @dataclass(slots=True, kw_only=True)
@@ -44,37 +50,38 @@ class TaskList:
     withdraw: Mapping[str, Withdraw] = field(default_factory=dict)
 
     def feature(self) -> Feature:
-        """The command /jobs and the button that cancels a task."""
-        return Feature(commands={"/jobs": Command(self.jobs)}, presses={"jobs.cancel": ButtonHandler(self.cancel)})
+        """The command /jobs, the page of the settings panel that it opens, and the button that cancels a task."""
+        return Feature(
+            commands={"/jobs": Command(self.jobs)},
+            presses={"jobs.cancel": ButtonHandler(self.cancel, has_toast=True)},
+            sections={"jobs": Section(page=self._page)},
+        )
 
     async def jobs(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
         """List the tasks of the user in this chat, with a button to cancel each."""
-
-        def work(tx: Tx) -> None:
-            language = incoming.language
-            lines = self._lines(tx, incoming, language)
-            text = "\n".join(f"{number}. {line.text}" for number, line in enumerate(lines, 1))
-            text = say(language, "jobs", lines=text) if lines else say(language, "jobs.none")
-            cancels = [
-                cancel_choice(incoming, line.kind, line.key, f" {number}") for number, line in enumerate(lines, 1)
-            ]
-            finish_turn(tx, incoming, text, choices=cancels)
-
-        await finish(self.store, reply, work)
+        await finish(self.store, reply, lambda tx: finish_page(tx, incoming, self._page(tx, incoming)))
 
     async def cancel(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Cancel a task in the database, so that a late result changes nothing, and then at the service."""
+        """Cancel a task in the database, so that a late result changes nothing, and then at the service.
+
+        The list shows what is left; below the answer about a task its button goes, and a sentence says what was done.
+        """
         kind, key = action.payload["kind"], action.payload["key"]
 
-        def work(tx: Tx) -> Operation | None:
+        def work(tx: Tx) -> tuple[Operation | None, str]:
             tx.buttons.expire_button(action.key)
-            remove_buttons(tx, incoming, only=action.key)
             operation = tx.operations.find_of_turn(incoming.address.bot, key) if kind != REMINDER else None
             found = _end(tx, incoming, kind, key, operation)
-            finish_turn(tx, incoming, say(incoming.language, "jobs.cancelled" if found else "jobs.over"))
-            return operation if found else None
+            done = say(incoming.language, "jobs.cancelled" if found else "jobs.over")
+            if action.payload.get("listed"):
+                finish_page(tx, incoming, self._page(tx, incoming))
+            else:
+                remove_buttons(tx, incoming, only=action.key)
+                finish_turn(tx, incoming, done)
+            return (operation if found else None), done
 
-        operation = await finish(self.store, reply, work)
+        operation, done = await finish(self.store, reply, work)
+        await reply.acknowledge(done)
         if operation is not None:
             await self.leave(operation)
 
@@ -88,28 +95,45 @@ class TaskList:
         except ModelError as error:
             log.warning("operation %s was not cancelled at the service: %s", operation.operation, error)
 
+    def _page(self, tx: Tx, incoming: Incoming) -> Page:
+        """The page of the settings panel: what was ordered, the reminders, and a button to cancel each."""
+        lines = self._lines(tx, incoming, incoming.language)
+        text = "\n\n".join(
+            say(incoming.language, heading, lines="\n".join(f"· {line.text}" for line in under))
+            for heading, reminders in (("jobs.orders", False), ("jobs.reminders", True))
+            if (under := [line for line in lines if (line.kind == REMINDER) is reminders])
+        )
+        names = Counter(line.name for line in lines)
+        buttons = [
+            Choice(
+                f"✕ {line.name if names[line.name] == 1 else line.text}",
+                "jobs.cancel",
+                {"kind": line.kind, "key": line.key, "listed": True},
+            )
+            for line in lines
+        ]
+        return Page(text or say(incoming.language, "jobs.none"), [[button] for button in buttons])
+
     def _lines(self, tx: Tx, incoming: Incoming, language: str) -> list[TaskLine]:
         where, user = incoming.address, incoming.user.id
-        running = [
-            TaskLine(one.kind, one.turn, say(language, KINDS[one.kind], text=_short(_subject(one))))
-            for one in tx.operations.list_open(where, user)
+        orders = [
+            TaskLine(
+                one.kind, one.turn, say(language, KINDS[one.kind], text=_short(subject, SHOWN)), _short(subject, NAMED)
+            )
+            for one, subject in ((one, _subject(one)) for one in tx.operations.list_open(where, user))
             if one.kind in KINDS
         ]
-        waiting = [
-            TaskLine(
-                REMINDER,
-                job.key,
-                say(language, "jobs.reminder", text=_short(job.payload["text"]), at=job.payload["at"]),
-            )
-            for job in tx.jobs.list_of_chat(where, REMINDER)
+        reminders = [
+            TaskLine(REMINDER, job.key, f"{job.payload['at']}: {_short(text, SHOWN)}", _short(text, NAMED))
+            for job, text in ((job, str(job.payload["text"])) for job in tx.jobs.list_of_chat(where, REMINDER))
             if job.payload["user"] == user
         ]
-        return [*running, *waiting][:MOST]
+        return [*orders, *reminders][:MOST]
 
 
-def cancel_choice(incoming: Incoming, kind: str, key: str, suffix: str = "") -> Choice:
-    """The button that cancels the task with this kind and key."""
-    return Choice(say(incoming.language, "jobs.cancel") + suffix, "jobs.cancel", {"kind": kind, "key": key})
+def cancel_choice(incoming: Incoming, kind: str, key: str) -> Choice:
+    """The button that cancels the task with this kind and key, below the answer about that task."""
+    return Choice(say(incoming.language, "jobs.cancel"), "jobs.cancel", {"kind": kind, "key": key})
 
 
 def _end(tx: Tx, incoming: Incoming, kind: str, key: str, operation: Operation | None) -> bool:
@@ -135,6 +159,6 @@ def _subject(operation: Operation) -> str:
     return str(operation.request.get("question") or operation.request.get("prompt") or "")
 
 
-def _short(text: str) -> str:
+def _short(text: str, most: int) -> str:
     line = " ".join(text.split())
-    return line if len(line) <= SHOWN else line[: SHOWN - 1] + "…"
+    return line if len(line) <= most else line[: most - 1] + "…"

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from bot.conversation.assistant import Assistant
 from bot.errors import BadInput
 from bot.feature import ButtonHandler, Command, Feature
-from bot.outbox import Choice, finish, finish_turn, finish_with
+from bot.outbox import Choice, end_question, finish, finish_turn, finish_with
 from bot.ports import Reply
 from bot.prompts.library import Library
 from bot.prompts.schema import Blank, Template, said
@@ -158,6 +158,7 @@ def _next(template: Template, values: Mapping[str, str]) -> Blank | None:
 
 def _ask(tx: Tx, incoming: Incoming, template: Template, values: Mapping[str, str], blank: Blank) -> None:
     language, where, user, fields = incoming.language, incoming.address, incoming.user.id, template.fields
+    end_question(tx, incoming)
     tx.buttons.await_answer(where, user, WAITING, template=template.key, values=dict(values))
 
     def button(name: str) -> Button:

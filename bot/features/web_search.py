@@ -35,7 +35,7 @@ class WebSearch:
     def feature(self) -> Feature:
         """The command /search, and the button that agrees to its price."""
         return Feature(
-            commands={"/search": Command(self.search, in_menu=self.searcher is not None)},
+            commands={"/search": Command(self.search)},
             presses={"price.search": ButtonHandler(self.press)},
         )
 
@@ -62,11 +62,8 @@ class WebSearch:
         try:
             found = await self._answer(self.searcher, incoming, payer, rest)
         except NotAgreed as costly:
-            sentence = str(costly)
-            choices = (
-                price_choice(incoming, "price.search", {"query": rest}),
-                price_choice(incoming, "price.drop", {}),
-            )
+            sentence, payloads = str(costly), {"price.search": {"query": rest}, "price.drop": {}}
+            choices = [price_choice(incoming, action, payload) for action, payload in payloads.items()]
             await finish(self.store, reply, lambda tx: finish_with_price(tx, incoming, sentence, *choices))
             return
 

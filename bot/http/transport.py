@@ -21,9 +21,9 @@ from python_socks.async_.asyncio import Proxy
 
 from bot.http.tls import trusted_context
 
-POOL = 16  # connections of a pool; at both ends of a request httpcore goes through all of its pool
 KEPT = 15.0  # seconds that an idle connection is kept
 MUCH = 1 << 18  # bytes that may wait to be read
+MANY = 64  # chunks that may wait to be read
 NEXT_ADDRESS = 0.25  # seconds after which another address of a host is tried beside the first (RFC 8305)
 TLS_END = 1.0  # seconds for the other side to say that TLS is over
 HELD = 0.25  # seconds that what arrives may be held back
@@ -42,23 +42,21 @@ def environment_proxy(url: str) -> str:
 class Transport(httpx.AsyncBaseTransport):
     """Sends requests directly or through the proxies of the environment, which the `direct` hosts never use.
 
-    Another pool is opened where those to a proxy are full. Raises httpx's errors. The constructor raises `ValueError`
-    or `httpx.InvalidURL` where the address of a proxy is wrong.
+    Raises httpx's errors. The constructor raises `ValueError` or `httpx.InvalidURL` where the address of a proxy is
+    wrong.
     """
 
     def __init__(self, *, direct: Collection[str] = ()) -> None:
         self._direct = direct
-        self._proxies: dict[tuple[str, str], str] = {}  # addresses by scheme and host
-        self._pools: dict[str, list[_Pool]] = {}  # by address of the proxy, "" for direct connections
+        # By scheme, host and port. Pools have one connection each: at both ends of a request httpcore goes through
+        # all connections of a pool, and for each idle one through all again.
+        self._pools: dict[tuple[str, str, int | None], list[_Pool]] = {}
         for scheme in ("http", "https"):
-            self._free_pool(environment_proxy(f"{scheme}://"))
+            _connections(environment_proxy(f"{scheme}://"))
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request and return its answer as soon as its head is there; the body is read from its `stream`."""
-        place = request.url.scheme, request.url.host
-        if place not in self._proxies:
-            self._proxies[place] = "" if request.url.host in self._direct else environment_proxy(str(request.url))
-        return await self._free_pool(self._proxies[place]).send(request)
+        return await self._free_pool(request.url).send(request)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -66,22 +64,22 @@ class Transport(httpx.AsyncBaseTransport):
             for pool in pools:
                 await pool.connections.aclose()
 
-    def _free_pool(self, proxy: str) -> _Pool:
-        """The first pool that has a place."""
-        pools = self._pools.setdefault(proxy, [])
+    def _free_pool(self, url: httpx.URL) -> _Pool:
+        """The first pool to a server that is not busy."""
+        pools = self._pools.setdefault((url.scheme, url.host, url.port), [])
         for pool in pools:
-            if pool.busy < POOL:
+            if not pool.is_busy:
                 return pool
-        pools.append(_Pool(_connections(proxy)))
+        pools.append(_Pool(_connections("" if url.host in self._direct else environment_proxy(str(url)))))
         return pools[-1]
 
 
 class _Pool:
-    """Connections to one proxy, or to no proxy. `busy` counts the requests whose answers are not closed yet."""
+    """A pool of one connection. `is_busy`: there is a request whose answer is not closed yet."""
 
     def __init__(self, connections: httpcore.AsyncConnectionPool) -> None:
         self.connections = connections
-        self.busy = 0
+        self.is_busy = False
 
     async def send(self, request: httpx.Request) -> httpx.Response:
         url = request.url
@@ -92,11 +90,11 @@ class _Pool:
             content=request.stream,
             extensions=request.extensions,
         )
-        self.busy += 1
+        self.is_busy = True
         try:
             answer = await self.connections.handle_async_request(asked)
         except BaseException as error:
-            self.busy -= 1
+            self.is_busy = False
             if kind := ERRORS.get(type(error)):
                 raise kind(str(error)) from error
             raise
@@ -105,38 +103,64 @@ class _Pool:
         )
 
     def _left(self) -> None:
-        self.busy -= 1
+        self.is_busy = False
 
 
 class _Body(httpx.AsyncByteStream):
-    """The body of an answer, which calls `closed` once when it is closed."""
+    """The body of an answer, which calls `closed` once when it is closed.
+
+    httpcore gives each chunk of an answer by itself. A task takes them as they come, so that all chunks which came
+    together are one piece for the layers above: they would take more time than the chunks' words are worth.
+    """
 
     def __init__(self, answer: httpcore.Response, closed: Callable[[], None]) -> None:
         assert isinstance(answer.stream, AsyncIterable)  # noqa: S101  of a pool for asyncio
-        self._pieces = answer.stream
+        self._chunks = answer.stream
         self._answer = answer
         self._closed: Callable[[], None] | None = closed
+        self._taken: asyncio.Queue[bytes] = asyncio.Queue(MANY)
+        self._error: Exception | None = None
+        self._taker: asyncio.Task[None] | None = None
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        try:
-            async for piece in self._pieces:
+        self._taker = asyncio.create_task(self._take())
+        while True:
+            pieces = [await self._taken.get()]
+            while not self._taken.empty():
+                pieces.append(self._taken.get_nowait())
+            if piece := b"".join(pieces):
                 yield piece
-        except tuple(ERRORS) as error:
-            raise ERRORS[type(error)](str(error)) from error
+            if not pieces[-1]:
+                break
+        if self._error is not None:
+            if kind := ERRORS.get(type(self._error)):
+                raise kind(str(self._error)) from self._error
+            raise self._error
+
+    async def _take(self) -> None:
+        """Take the chunks, and b"" at their end."""
+        try:
+            async for chunk in self._chunks:
+                await self._taken.put(chunk)
+        except Exception as error:
+            self._error = error
+        await self._taken.put(b"")
 
     async def aclose(self) -> None:
         if self._closed is not None:
             self._closed()
             self._closed = None
+        if self._taker is not None and not self._taker.done():
+            self._taker.cancel()
+            await asyncio.wait({self._taker})
         await self._answer.aclose()
 
 
 def _connections(proxy: str) -> httpcore.AsyncConnectionPool:
-    """A pool of connections through the proxy with this address, or straight to hosts where it is ""."""
+    """A pool of one connection through the proxy with this address, or straight to a host where it is ""."""
     options: dict[str, Any] = {
         "ssl_context": trusted_context(),
-        "max_connections": POOL,
-        "max_keepalive_connections": POOL,
+        "max_connections": 1,
         "keepalive_expiry": KEPT,
     }
     if not proxy:

@@ -76,39 +76,30 @@ class OperationKind(Protocol[Result]):
     @property
     def pace(self) -> PollSchedule:
         """How often the service is polled, and for how long."""
-        ...
 
     def is_offered(self, operation: Operation) -> bool:
         """Whether the bot still has a service for this operation."""
-        ...
 
     async def submit(self, operation: Operation) -> str:
         """Submit the operation, and return the id that the service gave it. May raise `OutcomeUnknown`."""
-        ...
 
     async def poll(self, operation: Operation) -> Pending | Failed | Result:
         """Ask the service for the result."""
-        ...
 
     async def withdraw(self, operation: Operation) -> None:
         """Ask the service to cancel an operation for which nobody waits any more, where the service can."""
-        ...
 
     def accepted(self, tx: Tx, operation: Operation) -> None:
         """Called in the transaction that stores the service's id: the service has accepted the operation."""
-        ...
 
     def finished(self, operation: Operation, result: Result) -> Outcome:
         """What to store and send when the result is there."""
-        ...
 
     def failed(self, operation: Operation, why: FailureReason, error: ModelError | BadInput | None = None) -> Outcome:
         """What to store and send if there will be no result."""
-        ...
 
     def abandoned(self, tx: Tx, operation: Operation) -> None:
         """Called in the transaction that closes an operation whose chat can't be reached any more."""
-        ...
 
 
 def order(tx: Tx, clock: Clock, kind: str, incoming: Incoming, request: Mapping[str, Any]) -> None:

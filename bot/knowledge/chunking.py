@@ -12,6 +12,7 @@ from operator import mul
 LONGEST = 1_200  # characters of a passage: far below the 2,048 tokens of an embedding
 SHORT = 300  # a piece shorter than this is joined with the next one
 STEM = 6  # letters of a word that are compared, as Russian words have many endings
+TELLING = 5  # letters of a word that is hardly in a text by chance
 SMOOTH = 60.0  # added to each rank: the constant of reciprocal rank fusion
 
 
@@ -68,6 +69,18 @@ def best(question: str, passages: Sequence[Passage], vector: Sequence[float] = (
     ranks = [_ranks(score) for score in scores]
     fused = [sum(1 / (SMOOTH + rank[place]) for rank in ranks) for place in range(len(passages))]
     return [passages[place] for place in sorted(range(len(passages)), key=lambda place: -fused[place])]
+
+
+def supporting(answer: str, passages: Sequence[Passage]) -> list[Passage]:
+    """The passages that an answer seems to rest on, best first: those that share its numbers and longer words.
+
+    Passages with less than half the score of the best one are left out.
+    """
+    telling = " ".join(word for word in _words(answer) if len(word) >= TELLING or any(map(str.isdigit, word)))
+    scores = _by_words(telling, passages)
+    enough = max(scores, default=0) / 2
+    chosen = [place for place, score in enumerate(scores) if score and score >= enough]
+    return [passages[place] for place in sorted(chosen, key=lambda place: -scores[place])]
 
 
 def _ranks(scores: Sequence[float]) -> list[int]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from bot.ai import Embedder, Source, Vector
 from bot.billing.metering import BillTo, Meter
 from bot.errors import LimitReached, ModelError
-from bot.knowledge.chunking import Passage, best, cut, unit
+from bot.knowledge.chunking import Passage, best, cut, supporting, unit
 from bot.prompts.catalog import instruct
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import LANGUAGES, say
@@ -32,12 +32,18 @@ PATIENCE = 120.0  # seconds for the embeddings of a document; without them only 
 class Retrieved:
     """What the model is given of the documents, and the sources that it can cite.
 
-    `limit` is the sentence of a budget that did not allow embeddings.
+    `passages` are the pieces of the documents in `text`. `limit` is the sentence of a budget that did not allow
+    embeddings.
     """
 
     text: str = ""
-    sources: tuple[Source, ...] = ()
+    passages: tuple[Passage, ...] = ()
     limit: str = ""
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The pages of the passages, each once."""
+        return _pages(self.passages)
 
 
 NOTHING = Retrieved()
@@ -127,7 +133,9 @@ class Documents:
         """Embed texts and charge the tokens that the service counts. Raises `LimitReached`."""
         tariffs = self.meter.tariffs
         most = [min(len(text), embedder.longest) for text in texts]
-        async with self.meter.charge(payer, tariffs.questions if question else tariffs.documents, sum(most)) as bill:
+        async with self.meter.charge(
+            payer, tariffs.questions if question else tariffs.documents, sum(most), estimated=True
+        ) as bill:
             vectors = await embedder.embed(texts, question=question)
             told = [to.tokens or guess for to, guess in zip(vectors, most, strict=True) if isinstance(to, Vector)]
             bill.units = sum(told)
@@ -136,6 +144,7 @@ class Documents:
 
 BATCH = 20
 MOST_PASSAGES = 12
+MOST_USED = 3  # pages named below an answer that cites none itself
 LONGEST_CITATION = 120  # characters of a citation, such as [report.pdf, p. 3]
 LONGEST_QUESTION = 2_000  # characters of a question that are embedded
 
@@ -168,13 +177,26 @@ def cited(answer: str, found: Retrieved) -> tuple[Source, ...]:
     return tuple(places[name] for name in dict.fromkeys(named) if name in places)
 
 
+def used(answer: str, found: Retrieved) -> tuple[Source, ...]:
+    """The pages of documents, at most `MOST_USED`, whose words and numbers are in an answer that cites no page."""
+    return () if cited(answer, found) else _pages(supporting(answer, found.passages))[:MOST_USED]
+
+
+def rests_on(answer: str, found: Retrieved) -> tuple[Source, ...]:
+    """The pages of documents that are stored with an answer: those that it cites, else those that it has `used`."""
+    return cited(answer, found) or used(answer, found)
+
+
+def _pages(passages: Sequence[Passage]) -> tuple[Source, ...]:
+    return tuple(dict.fromkeys(Source(one.name, page=one.page) for one in passages))
+
+
 def _found(passages: Sequence[Passage], language: str) -> Retrieved:
     if not passages:
         return NOTHING
     texts = [instruct(language, "documents.head", example=_citation(passages[0], language))]
     texts += [f"[{_citation(one, language)}]\n{one.text}" for one in passages]
-    sources = dict.fromkeys(Source(one.name, page=one.page) for one in passages)
-    return Retrieved("\n\n".join([*texts, instruct(language, "documents.tail")]), tuple(sources))
+    return Retrieved("\n\n".join([*texts, instruct(language, "documents.tail")]), tuple(passages))
 
 
 def _citation(passage: Passage, language: str) -> str:

@@ -59,8 +59,13 @@ class Attachments:
     files: ChildPool
 
     def feature(self) -> Feature:
-        """The button that has a model with vision answer a question about a picture."""
-        return Feature(presses={"picture.ask": ButtonHandler(self.press_ask, Permission.CHOOSE)})
+        """The buttons that have a model with vision answer a question about a picture, once or from then on."""
+        return Feature(
+            presses={
+                "picture.ask": ButtonHandler(self.press_ask),
+                "picture.always": ButtonHandler(self.press_always, Permission.CHOOSE),
+            }
+        )
 
     async def take(self, incoming: Incoming, reply: Reply, *, agreed: bool = False) -> Incoming | None:
         """The message with its attachments converted to text and pictures.
@@ -132,20 +137,28 @@ class Attachments:
             return Image(await slot.run(images.scaled, data))
 
     async def _suggest(self, taking: _Taking, wanted: ModelOption, other: ModelOption) -> None:
-        """Store the question, and end the turn with a button that asks a model with vision."""
+        """Store the question, and end the turn with buttons that ask a model with vision, once or from then on."""
         incoming, language = taking.incoming, taking.language
         text = say(language, "picture.unseen", model=wanted.title, other=other.title)
 
         def work(tx: Tx) -> None:
             tx.chats.record_seen(incoming.address, incoming.user, private=incoming.private)
             point = branching.follow(tx, incoming, (Text(taking.text), *taking.parts))
-            label = say(language, "picture.ask", model=other.title)
-            ask = Choice(label, "picture.ask", {"question": point.question.id, "model": other.name}, queued=True)
-            finish_turn(tx, incoming, text, choices=[ask])
+            asked = {"question": point.question.id, "model": other.name}
+            choices = [
+                Choice(say(language, key, model=other.title), key, asked, queued=True)
+                for key in ("picture.ask", "picture.always")
+            ]
+            finish_turn(tx, incoming, text, choices=choices)
 
         await finish(self.store, taking.reply, work)
 
     async def press_ask(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+        """Let the model with vision answer the stored question; the model of the chat stays."""
+        gone = say(incoming.language, "price.gone")
+        await self.assistant.answer_again(incoming, reply, action, model=action.payload["model"], gone=gone)
+
+    async def press_always(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Choose the model with vision for the chat, and let it answer the stored question."""
         model = action.payload["model"]
         chosen = say(incoming.language, "model.chosen", model=self.routing.by_name(model).title)

@@ -14,10 +14,11 @@ from bot.ai import Answered, Failed, SpeechToText, TextToSpeech
 from bot.billing.metering import BillTo, Meter
 from bot.concurrency.child_pool import ChildSlot
 from bot.errors import BadInput, LimitReached, ModelDenied, ModelError, ModelUnavailable
-from bot.feature import Command, Feature
+from bot.feature import ButtonHandler, Command, Feature, Section
 from bot.media import audio
-from bot.outbox import as_notice, delivery_key, finish, finish_turn, finish_with_notice
+from bot.outbox import Choice, Page, as_notice, delivery_key, finish, finish_page, finish_with_notice
 from bot.ports import Reply, Transport
+from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import Attachment, File, Incoming, Job, Outgoing, Permission
@@ -55,25 +56,51 @@ class Voice:
     longest: int = 1800
 
     def feature(self) -> Feature:
-        """The command /voice, and the job that speaks an answer."""
+        """The command /voice with its section of the settings panel, and the job that speaks an answer."""
         return Feature(
-            commands={"/voice": Command(self.toggle, in_menu=self.speaker is not None, requires=Permission.CHOOSE)},
+            commands={"/voice": Command(self.voice)},
+            presses={"voice.set": ButtonHandler(self.press_set, Permission.CHOOSE, has_toast=True)},
             jobs={KIND: self.speak},
+            sections={
+                "voice": Section(page=self._page, value=self._value, offered=lambda _incoming: self.speaker is not None)
+            },
         )
 
-    async def toggle(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
-        """Switch spoken answers to voice notes on or off in this chat."""
+    async def voice(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
+        """Open a settings panel with the choice whether voice notes are answered with voice in this chat."""
         if self.speaker is None:
             await finish_with_notice(self.store, incoming, reply, "voice.off")
             return
         notice = as_notice(incoming, reply)
+        await finish(self.store, reply, lambda tx: finish_page(tx, notice, self._page(tx, notice)))
+
+    def _value(self, tx: Tx, incoming: Incoming) -> str:
+        return say(incoming.language, "voice.on" if tx.chats.answers_with_voice(incoming.address) else "voice.text")
+
+    def _page(self, tx: Tx, incoming: Incoming) -> Page:
+        language, now = incoming.language, tx.chats.answers_with_voice(incoming.address)
+        title = f"{say(language, 'settings.voice')}\n\n{say(language, 'settings.voice.about')}"
+        values = ((True, "voice.on"), (False, "voice.text"))
+        return Page(
+            title,
+            [
+                [Choice(("✓ " if on is now else "") + say(language, key), "voice.set", {"voice": on})]
+                for on, key in values
+            ],
+        )
+
+    async def press_set(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+        """Store whether voice notes are answered with voice in this chat, and show it in the panel."""
+        on, where = bool(action.payload["voice"]), incoming.address
 
         def work(tx: Tx) -> None:
-            on = not tx.chats.answers_with_voice(incoming.address)
-            tx.chats.set_voice_answers(incoming.address, on=on)
-            finish_turn(tx, notice, say(incoming.language, "voice.mirrors" if on else "voice.silent"))
+            tx.chats.set_voice_answers(where, on=on)
+            if not incoming.private:
+                tx.audit.add_entry(where.bot, incoming.user.id, "settings", where.chat, voice="on" if on else "off")
+            finish_page(tx, incoming, self._page(tx, incoming))
 
         await finish(self.store, reply, work)
+        await reply.acknowledge(say(incoming.language, "voice.mirrors" if on else "voice.silent"))
 
     def check(self, attachment: Attachment, language: str) -> None:
         """Raise `BadInput` for a note that is too long, or if speech is off, before the file is fetched."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bot.outbox import delivery_key
 from bot.prompts.library import Library
 from bot.prompts.schema import Persona, said
 from bot.storage.store import Tx
@@ -23,11 +24,16 @@ def greeting(persona: Persona, incoming: Incoming, language: str) -> str:
     return said(persona.greeting, language, "").strip().replace("{name}", incoming.user.name)
 
 
-def suggested(tx: Tx, incoming: Incoming, persona: Persona, language: str) -> tuple[tuple[Button, ...], ...]:
-    """A button for each question that the persona suggests. Only the user of `incoming` can press them."""
-    where, user = incoming.address, incoming.user.id
+def suggested(
+    tx: Tx, incoming: Incoming, persona: Persona, language: str, number: int = 0
+) -> tuple[tuple[Button, ...], ...]:
+    """A button for each question that the persona suggests. Only the user of `incoming` can press them.
+
+    `number` is the place of the message with the buttons among the answers of the turn.
+    """
+    where, user, delivery = incoming.address, incoming.user.id, delivery_key(incoming.id, number)
     questions = said(persona.suggestions, language, ())[:MOST_SUGGESTIONS]
     return tuple(
-        (tx.buttons.add_queued_button(where, incoming.id, user, question, "persona.ask", question=question),)
+        (tx.buttons.add_queued_button(where, delivery, user, question, "persona.ask", question=question),)
         for question in questions
     )

@@ -6,17 +6,17 @@ or a silence is alike for all of them and stands here.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from bot.ai import Chunk, Finish, Profile, Request, Usage
+from bot.ai import Chunk, Finish, Profile, Request, Source, Usage
 from bot.config.settings import Settings
-from bot.errors import ModelRefused, ModelUnavailable, StreamCut
+from bot.errors import ModelError, ModelRefused, ModelUnavailable, StreamCut
 from bot.http.client import Stream
 from bot.providers.account import Account
-from bot.types import Image, ToolResult
+from bot.types import Image, ToolCall, ToolResult
 
 LONGEST_ANSWER = 200_000  # characters we take
 CUT_MARK = "[...]\n"
@@ -61,8 +61,8 @@ class Wire(Protocol):
         """Return a new reader for one answer; `trace` is the server's id of the request."""
         ...
 
-    def pieces(self, stream: Stream) -> AsyncGenerator[str]:
-        """Give the pieces of an open answer that the reader takes."""
+    def pieces(self, stream: Stream) -> AsyncGenerator[list[str]]:
+        """Give the pieces of an open answer that the reader takes, in lists of those that came together."""
         ...
 
 
@@ -156,8 +156,8 @@ class TextModel:
             reader = self._wire.reader(request, trace=stream.headers.get("x-server-trace-id", ""))
             try:
                 async with aclosing(self._wire.pieces(stream)) as pieces:
-                    async for piece in pieces:
-                        if chunk := reader.feed(piece):
+                    async for together in pieces:
+                        for chunk in _read(reader, together):
                             yield chunk
                         if reader.done:
                             break
@@ -171,17 +171,44 @@ class TextModel:
             await stream.drain(LAST_WORDS)
 
 
-def joined(first: Chunk | None, last: Chunk | None) -> Chunk:
-    """Return two chunks of one answer as one chunk."""
-    if first is None or last is None:
-        return first or last or Chunk()
+def _read(reader: Reader, pieces: Iterable[str]) -> Iterator[Chunk]:
+    """Give what is new in pieces that came together. Raises as `Reader.feed` does, after what was read before.
+
+    It is one chunk, since each goes through all layers of an answer. What the model does by itself (`Chunk.activity`)
+    is counted by chunks, so then they stay apart.
+    """
+    chunks: list[Chunk] = []
+    failure: ModelError | None = None
+    for piece in pieces:
+        try:
+            if chunk := reader.feed(piece):
+                chunks.append(chunk)
+        except ModelError as error:
+            failure = error
+        if failure or reader.done:
+            break
+    if any(chunk.activity for chunk in chunks):
+        yield from chunks
+    elif chunks:
+        yield joined(*chunks)
+    if failure:
+        raise failure
+
+
+def joined(*chunks: Chunk | None) -> Chunk:
+    """Return chunks of one answer, one after the other, as one chunk."""
+    text, replaces, finish, usage, reasoning = "", False, None, None, ""
+    calls: tuple[ToolCall, ...] = ()
+    sources: tuple[Source, ...] = ()
+    for chunk in filter(None, chunks):
+        text = chunk.text if chunk.replaces else text + chunk.text
+        replaces = replaces or chunk.replaces
+        finish, usage = chunk.finish or finish, chunk.usage or usage
+        calls += chunk.tool_calls
+        reasoning += chunk.reasoning
+        sources += chunk.sources
     return Chunk(
-        last.text if last.replaces else first.text + last.text,
-        finish=last.finish or first.finish,
-        usage=last.usage or first.usage,
-        tool_calls=first.tool_calls + last.tool_calls,
-        reasoning=first.reasoning + last.reasoning,
-        sources=first.sources + last.sources,
+        text, replaces=replaces, finish=finish, usage=usage, tool_calls=calls, reasoning=reasoning, sources=sources
     )
 
 

@@ -17,6 +17,7 @@ from bot.dispatch.help import Help
 from bot.dispatch.lanes import Lanes
 from bot.errors import StorageUnavailable
 from bot.features.retention import Retention
+from bot.jobs import menus
 from bot.ports import Dispatcher, Handler, ProcessRole
 from bot.storage.store import Store, Tx
 from bot.telegram.transport import Telegram
@@ -108,23 +109,24 @@ class Bot:
     async def _start(self) -> None:
         """Begin to work, or leave it when `stop` is called first: Telegram or the disk may be away for hours."""
         inbound, placement = self.inbound, self.placement
-        menus = {"": inbound.help.menu("en"), "ru": inbound.help.menu("ru")}
         try:
             # A deadline that is set only by `stop`.
             async with asyncio.timeout(0 if self.stopping.is_set() else None) as self._starting:
                 # Where others work too, what is open may be theirs.
                 before = self.clock.time() - LONG_DEAD if placement.shared else None
-                await self.store.retry_until_stored(
-                    lambda: self.store.write(lambda tx: settle_stale(tx, self.telegram.api.id, before))
-                )
-                await self.telegram.start(
-                    inbound.handler, menus, inbound.dispatcher, inbound.help.unseen, placement.role
-                )
+                await self.store.retry_until_stored(lambda: self.store.write(lambda tx: self._begin(tx, before)))
+                await self.telegram.start(inbound.handler, inbound.help.menus(), inbound.dispatcher, placement.role)
         except TimeoutError:
             if not self.stopping.is_set():
                 raise
         finally:
             self._starting = None
+
+    def _begin(self, tx: Tx, before: float | None) -> None:
+        """Settle what an earlier run has reserved (`settle_stale`), and have the menus of the owners set."""
+        settle_stale(tx, self.telegram.api.id, before)
+        for owner in self.settings.owners:
+            menus.request(tx, Address("telegram", self.telegram.api.id, owner))
 
     async def _sweep(self) -> None:
         keep = Retention(self.settings.retention_private_days, self.settings.retention_group_days)

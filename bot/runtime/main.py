@@ -30,7 +30,7 @@ from bot.telemetry import logging as logs
 from bot.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
-    from bot.runtime.health_server import HealthByBot
+    from bot.runtime.health.server import HealthByBot
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ def health(settings: Settings, health_by_bot: HealthByBot, metrics: Metrics) -> 
     """Serve health checks while inside, if HEALTH_PORT is set. Gives the address, or "". Raises `ConfigError`."""
     if not settings.health_port:
         return nullcontext("")
-    from bot.runtime.health_server import serving  # with it comes a server, 2 MB
+    from bot.runtime.health.server import serving  # with it comes a server, 2 MB
 
     return serving(settings, health_by_bot, metrics)
 

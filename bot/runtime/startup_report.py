@@ -34,7 +34,7 @@ def announce(settings: Settings, health: str, database: str, code: str = "", env
         log.warning(warning)
     if code:
         log.warning(
-            "this bot has no owner yet. To be it, send this to the bot: /start %s (works once, until a restart)", code
+            "this bot has no owner yet. To become its owner, send it /start %s (works once, until a restart)", code
         )
 
 
@@ -44,7 +44,7 @@ def warnings(settings: Settings, env_file: Path = ENV_FILE) -> list[str]:
     if _holds_something(env_file) and env_file.stat().st_mode & OTHERS:
         found.append(f"{env_file} holds keys and can be read by others on this machine: chmod 600 {env_file}")
     if settings.log_content:
-        found.append("LOG_CONTENT is on: what people write and are answered stands in the log")
+        found.append("LOG_CONTENT is on: the log contains what people write and what the bot answers")
     if settings.access == "open" and not any(getattr(settings, name) for name in LIMITS):
         found.append("ACCESS=open and no budget for a day: everybody may spend your money (DAILY_TOKENS, ...)")
     found += [f"{problem} (it is left out)" for problem in Library(settings.prompts_dir).problems()]

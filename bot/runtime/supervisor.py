@@ -21,7 +21,7 @@ from bot.extension import Extension
 from bot.ports import ProcessRole
 from bot.runtime.bot import Bot
 from bot.runtime.build import build
-from bot.runtime.health import Check, Health
+from bot.runtime.health.checks import Check, Health
 from bot.runtime.resources import SharedResources
 from bot.runtime.startup_report import announce
 from bot.telemetry import logging as logs

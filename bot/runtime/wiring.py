@@ -59,7 +59,7 @@ from bot.features.personas import Personas
 from bot.features.privacy import Privacy
 from bot.features.prompt_improver import PromptImprover
 from bot.features.reminders import Reminders
-from bot.features.settings_menu import SettingsMenu
+from bot.features.settings_panel import SettingsPanel
 from bot.features.task_list import TaskList
 from bot.features.templates import Templates
 from bot.features.web_search import WebSearch
@@ -151,10 +151,12 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
     answering = _answering(given, ground)
     assistant, people, lanes = answering.assistant, ground.people, ground.lanes
     notice = _queue_notice(given, ground, assistant)
-    # The questions must know what each feature awaits, and the help lists the questions: in this order.
+    # The panel shows the sections of the features, the questions must know what each feature awaits, and the help lists
+    # the commands of all: in this order.
     features = [*_features(given, ground, answering), notice.feature()]
+    features.append(_settings_panel(given, ground, features))
     questions = Questions(store=store, assistant=assistant, attached=answering.attached, awaits=joined(features).awaits)
-    help = _help(given, people.access, assistant, questions, features)
+    help = _help(given, ground, assistant, questions, features)
     turns = TurnLogs(
         clock=store.clock, metrics=given.api.metrics, tracer=given.api.tracer, content=settings.log_content
     )
@@ -193,14 +195,26 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
     )
 
 
+def _settings_panel(given: Given, ground: Ground, features: Sequence[Feature]) -> Feature:
+    return SettingsPanel(
+        store=given.store,
+        routing=given.models.routing,
+        streaming=given.settings.streaming,
+        others=joined(features).sections,
+        wake_jobs=ground.wake_jobs,
+        library=ground.library,
+    ).feature()
+
+
 def _help(
-    given: Given, access: Access, assistant: Assistant, questions: Questions, features: Sequence[Feature]
+    given: Given, ground: Ground, assistant: Assistant, questions: Questions, features: Sequence[Feature]
 ) -> Help:
-    """/help and the menus, which list the features in this order: talking itself comes first."""
+    """/help and the menus, which know the commands of all features."""
     store = given.store
     return Help(
         store=store,
-        access=access,
+        access=ground.people.access,
+        transport=ground.telegram,
         features=[
             ConversationCommands(
                 store=store, assistant=assistant, options=AnswerOptions.from_settings(given.settings)
@@ -373,7 +387,6 @@ def _features(given: Given, ground: Ground, answering: Answering) -> Sequence[Fe
     return [
         answering.attached.feature(),
         _images(given, ground).feature(),
-        SettingsMenu(store=store, routing=routing, streaming=settings.streaming, library=library).feature(),
         ConversationList(store=store, transport=ground.telegram, helper_model=helper).feature(),
         ConversationMemory(
             store=store,
@@ -392,7 +405,7 @@ def _features(given: Given, ground: Ground, answering: Answering) -> Sequence[Fe
         PriceConfirmation(store=store, assistant=assistant).feature(),
         ToolApproval(assistant=assistant).feature(),
         answering.reminders.feature(),
-        Feedback(store=store, system=settings.system_prompt).feature(),
+        Feedback(store=store).feature(),
         *_of_people(given, ground, assistant.writer.leave, orders.leave),
         ChatEvents(store=store, leave=assistant.writer.leave, moved=people.directory.load).feature(),
         CustomCommands(store=store, commands=given.added.commands).feature(),

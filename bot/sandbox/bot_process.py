@@ -6,6 +6,7 @@ import asyncio
 import ctypes
 import logging
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +20,8 @@ log = logging.getLogger(__name__)
 STOP_DEADLINE = 30.0  # seconds between SIGTERM and SIGKILL
 OWNERS_FILE = 0o600  # other users of this machine may not read the chats
 PR_SET_PDEATHSIG = 1
+OWNER_CODE = re.compile(r"has no owner yet\. To become its owner, send it /start ([\w-]+)")  # as `runtime/startup_report.py` says it
+LONGEST_REPORT = 100_000  # bytes of the log in which a bot that starts tells its code
 LAST_WORDS = 1_000  # bytes of its log that are shown when the bot ended by itself
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "VIRTUAL_ENV", "TRACES")
 
@@ -43,6 +46,8 @@ class BotProcess:
         self._from = None if command else directory
         kept = (name for name in os.environ if command or name in KEPT or name.startswith(OPENTELEMETRY))
         self._environment = {name: os.environ[name] for name in kept} | dict(settings)
+        self._trials: Mapping[str, str] = {}
+        self._log_start = 0  # bytes of the log that were there when the process was started
         self._on_change = on_change
         self._process: asyncio.subprocess.Process | None = None
         self._watch: asyncio.Task[None] | None = None
@@ -60,14 +65,29 @@ class BotProcess:
         if action in ("start", "restart"):
             await self.start()
 
+    async def reconfigure(self, settings: Mapping[str, str]) -> None:
+        """Use these settings beside those of the constructor from now on: a process that runs is restarted."""
+        self._trials = settings
+        if self.state()["running"]:
+            await self.control("restart")
+
+    def owner_code(self) -> str:
+        """The first-run code that the running bot has written into its log; "" if it has an owner."""
+        with self.log.open("rb") as log:
+            log.seek(self._log_start)
+            found = OWNER_CODE.search(log.read(LONGEST_REPORT).decode("utf-8", "replace"))
+        return found[1] if found else ""
+
     async def start(self) -> None:
         """Start the process, unless it runs."""
         if self.state()["running"]:
             return
+        environment = self._environment | dict(self._trials)
         with private(self.log).open("ab") as log:
+            self._log_start = log.tell()
             self._process = await asyncio.create_subprocess_exec(
                 *self._command,
-                cwd=self._from, env=self._environment, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
+                cwd=self._from, env=environment, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
                 preexec_fn=die_with_parent,
                 start_new_session=True,  # Ctrl-C must not reach the bot: the sandbox stops it in order
             )  # fmt: skip

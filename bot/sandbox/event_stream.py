@@ -19,12 +19,10 @@ T = TypeVar("T")
 RING = 2_000
 JOURNAL = 500
 LONGEST = 2_000
-SECRETS = frozenset(
-    {
-        "token", "secret_token", "authorization", "x-api-key", "api_key", "certificate", "jwt", "access_token",
-        "iamtoken", "yandexpassportoauthtoken",
-    }
-)  # fmt: skip
+SECRETS = frozenset({
+    "token", "secret_token", "authorization", "x-api-key", "api_key", "certificate", "jwt", "access_token",
+    "iamtoken", "yandexpassportoauthtoken",
+})  # fmt: skip
 
 
 class Hub:
@@ -46,32 +44,19 @@ class Hub:
         return self.seq
 
     def journal(
-        self,
-        lane: str,
-        name: str,
-        *,
-        chat_id: int | None = None,
-        status: int = 200,
-        ms: float = 0.0,
-        summary: str = "",
+        self, lane: str, name: str,
+        *, chat_id: int | None = None, status: int = 200, ms: float = 0.0, summary: str = "",
         detail: Mapping[str, Any] | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         """Write one line of the journal. `lane` is "update", "call" or "model"; `ms` are milliseconds.
 
         Long strings in `detail` are cut and values named like a secret are replaced by "…".
         """
         self._entries += 1
         entry = {
-            "n": self._entries,
-            "at": self._clock.time(),
-            "lane": lane,
-            "name": name,
-            "chat_id": chat_id,
-            "status": status,
-            "ms": round(ms, 1),
-            "summary": summary[:200],
-            "detail": presentable(detail or {}),
-        }
+            "n": self._entries, "at": self._clock.time(), "lane": lane, "name": name, "chat_id": chat_id,
+            "status": status, "ms": round(ms, 1), "summary": summary[:200], "detail": presentable(detail or {}),
+        }  # fmt: skip
         self._journal.append(entry)
         self.publish("journal", entry=entry)
 

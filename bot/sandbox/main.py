@@ -11,7 +11,8 @@ import os
 import signal
 import sys
 import webbrowser
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from bot.sandbox.bot_process import BotProcess, private
 from bot.sandbox.event_stream import Hub
 from bot.sandbox.page_api import PageApi
 from bot.sandbox.telegram.server_facade import Telegram
+from bot.sandbox.trials import Trials
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +43,8 @@ FOREIGN = (
     "TELEGRAM_PROXY",
     "BOTS",
 )
+WHOLE_ESSAY = "4000"  # tokens: the scripted model's long answer should not always be cut short
+LONGEST_START = 120.0  # seconds until a bot asks for updates
 PIECES_A_SECOND, FIRST_PIECE, PICTURE = 30.0, 0.4, 3.0
 
 
@@ -48,21 +52,27 @@ class Sandbox:
     """Everything that `make run` starts. The bot's token and API key are new at each start.
 
     `directory` keeps the chats, the bot's database and its log; only its owner may read it. `bot` is the command line
-    of a bot other than Govorun itself.
+    of a bot other than Govorun itself. `tell` gets lines for the person at the terminal.
     """
 
-    def __init__(self, directory: Path, bot: Sequence[str] = ()) -> None:
+    def __init__(
+        self, directory: Path, bot: Sequence[str] = (), *, tell: Callable[[str], None] = lambda _line: None
+    ) -> None:
         self.command = bot
+        self._tell = tell
         self.directory = _made(directory.absolute())
         self.hub = Hub()
         self.telegram = Telegram(hub=self.hub, topics=True)
         self.studio = Studio(hub=self.hub, models_dir=self.directory / "models", on_model=self._model_changed)
         self.studio.speed, self.studio.ttft = PIECES_A_SECOND, FIRST_PIECE
         self.studio.operations.seconds["art"] = PICTURE
+        self.trials = Trials(self._try)
         self.bot: BotProcess | None = None
         self.world: PageApi | None = None
         self.url = ""
         self._runner: web.AppRunner | None = None
+        self._start_watch: asyncio.Future[None] | None = None
+        self._fixed: Mapping[str, str] = {}
         self._saved = -1
 
     async def start(self, port: int | None = None) -> str:
@@ -71,8 +81,9 @@ class Sandbox:
         telegram_url, _ = await self.telegram.start(), await self.studio.start()
         services = self._services(telegram_url)
         self._write(self.env_file, "".join(f"{name}={value}\n" for name, value in services.items()))
-        self.bot = BotProcess(self.directory, self._settings(services), self._bot_changed, self.command)
-        self.world = PageApi(self.telegram, self.studio, self.bot.state, self.bot.control)
+        self._fixed = self._settings(services)
+        self.bot = BotProcess(self.directory, self._fixed, self._bot_changed, self.command)
+        self.world = PageApi(self.telegram, self.studio, self.bot.state, self.bot.control, trials=self.trials)
         page = self.world.app()
         page.router.add_get("/", _index)
         page.router.add_static("/", PAGE)
@@ -84,6 +95,8 @@ class Sandbox:
 
     async def close(self) -> None:
         """Stop the bot in order, save the chats, stop the servers."""
+        if self._start_watch is not None:
+            self._start_watch.cancel()
         if self.bot is not None:
             await self.bot.close()
         self._save()
@@ -113,12 +126,38 @@ class Sandbox:
             **services,
             "SHUTDOWN_GRACE": "2",  # Ctrl-C should not wait for an essay; the next start writes it again
             "DATABASE_URL": f"sqlite+aiosqlite:///{self.directory / 'govorun.db'}",
+            **({} if self.command else {"MAX_TOKENS": WHOLE_ESSAY}),
         }
         return {**settings, **dict.fromkeys(FOREIGN, ""), SANDBOX: ",".join([*settings, *FOREIGN])}
 
+    async def _try(self, settings: Mapping[str, str]) -> None:
+        """Restart the bot with settings that the page has chosen, and wait until it is ready."""
+        if self.bot is not None:
+            await self.bot.reconfigure({**settings, SANDBOX: ",".join([self._fixed[SANDBOX], *settings])})
+            if self._start_watch is not None:
+                await asyncio.wait([self._start_watch])
+
     def _bot_changed(self) -> None:
-        if self.world is not None:
-            self.world.show_bot()
+        if self.bot is None or self.world is None:
+            return
+        if self._start_watch is not None:
+            self._start_watch.cancel()
+        if self.bot.state()["running"]:
+            self.trials.bot_started()
+            self._start_watch = asyncio.ensure_future(self._watch_start(self.bot, self.world))
+        self.world.show_bot()
+        self.world.show_trials()
+
+    async def _watch_start(self, bot: BotProcess, world: PageApi) -> None:
+        """Wait until the bot that was started asks for updates: by then its log has said how to become its owner."""
+        started = self.telegram.clock.monotonic()
+        with suppress(TimeoutError):
+            await self.telegram.wait_for(lambda: self.telegram.updates.polled > started, LONGEST_START)
+            code = bot.owner_code()
+            self.trials.bot_ready(code)
+            world.show_trials()
+            if code:
+                self._tell(f"  To own the bot, write to it: /start {code}\n")
 
     def _model_changed(self, _state: Mapping[str, Any]) -> None:
         if self.world is not None:
@@ -158,7 +197,7 @@ class Sandbox:
 
 async def serve(directory: Path, port: int | None, *, browser: bool, bot: Sequence[str] = ()) -> None:
     """Run the sandbox until Ctrl-C. No process is left running afterwards."""
-    sandbox = Sandbox(directory, bot)
+    sandbox = Sandbox(directory, bot, tell=typer.echo)
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)

@@ -7,25 +7,35 @@ browser may load and run for the page: the page's own files, and nothing that st
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
-from typing import Any, get_args
+from typing import Any
 
 from aiohttp import web
 
+from bot.errors import Unreadable
 from bot.media import audio
 from bot.sandbox.ai_studio.server import Studio
 from bot.sandbox.event_stream import Event, Hub
 from bot.sandbox.guard import guard, loads
 from bot.sandbox.telegram.call import ApiError
 from bot.sandbox.telegram.files import UPLOAD_LIMIT
-from bot.sandbox.telegram.people import UploadKind
 from bot.sandbox.telegram.server_facade import Telegram
+from bot.sandbox.telegram.state import Message
+from bot.sandbox.trials import Trials
 
 HEARTBEAT = 15.0
-KINDS = get_args(UploadKind)
+OGG = b"OggS"
+LONGEST_VOICE = 3_600  # seconds
+UNHEARD = {
+    "missing": "this recording has to be converted to OggOpus: pip install 'govorun[video]', or record in Firefox",
+    "mute": "there is no sound in it",
+    "long": "a voice message of more than an hour",
+}
 INLINE = re.compile(r"(image/(jpeg|png|gif|webp)|(audio|video)/[\w.+-]+)")
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; media-src 'self'; "
@@ -48,15 +58,18 @@ Body = dict[str, Any]
 
 class PageApi:
     """The routes of the page. `bot_state` returns {"running", "pid"}; `bot_control` takes kill, stop, start
-    or restart.
+    or restart; `trials` is what the page lets people try.
     """
 
-    def __init__(self, telegram: Telegram, studio: Studio, bot_state: BotState, bot_control: BotControl) -> None:
+    def __init__(
+        self, telegram: Telegram, studio: Studio, bot_state: BotState, bot_control: BotControl, *, trials: Trials
+    ) -> None:
         self._telegram = telegram
         self._studio = studio
         self._bot_state = bot_state
         self._bot_control = bot_control
-        self._streams: set[asyncio.Event] = set()
+        self._trials = trials
+        self._closing = False
 
     def app(self) -> web.Application:
         """The server for the page, without the page's own files: add those to its router."""
@@ -65,8 +78,8 @@ class PageApi:
         app.router.add_get("/world/events", self._events)
         app.router.add_get("/world/file/{file_id}", self._file)
         app.router.add_post("/world/upload", self._upload)
-        for name, action in self._actions().items():
-            app.router.add_post(f"/world/{name}", _action(action))
+        for name, (function, result) in self._actions().items():
+            app.router.add_post(f"/world/{name}", self._action(function, result))
         app.on_response_prepare.append(_add_headers)
         app.on_shutdown.append(self._shut)
         return app
@@ -79,6 +92,10 @@ class PageApi:
         """Tell the page which model writes the answers, and how far a change of it is."""
         self._hub.publish("model", model=self._studio.model_state())
 
+    def show_trials(self) -> None:
+        """Tell the page what people try, and whether the bot has an owner."""
+        self._hub.publish("trials", trials=self._trials.state())
+
     # --- looking ------------------------------------------------------------------------------------------------------
 
     @property
@@ -88,23 +105,15 @@ class PageApi:
     def _bot(self) -> dict[str, Any]:
         me = self._telegram.state.profile.me()
         names = ("id", "username", "first_name", "has_topics_enabled")
-        return {**{name: me[name] for name in names}, **self._bot_state()}
+        return {name: me[name] for name in names} | self._bot_state()
 
     def _faults(self) -> dict[str, Any]:
         return {"telegram": dict(self._telegram.faults.shares), "model": dict(self._studio.faults)}
 
     async def _state(self, request: web.Request) -> web.Response:
-        snapshot = self._telegram.snapshot()
-        return web.json_response(
-            {
-                "seq": self._hub.seq,
-                "bot": self._bot(),
-                **snapshot,
-                "journal": self._hub.entries(),
-                "faults": self._faults(),
-                "model": self._studio.model_state(),
-            }
-        )
+        seq, bot, journal = self._hub.seq, self._bot(), self._hub.entries()
+        state = {"seq": seq, "bot": bot, **self._telegram.snapshot(), "journal": journal, "faults": self._faults()}
+        return web.json_response({**state, "model": self._studio.model_state(), "trials": self._trials.state()})
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         """Send the stream of events. A client that is too far behind gets one event "reset" and continues from now."""
@@ -118,36 +127,24 @@ class PageApi:
         return response
 
     async def _stream(self, response: web.StreamResponse, seq: int) -> None:
-        closing = asyncio.Event()
-        self._streams.add(closing)
-        try:
-            while not closing.is_set():
+        with suppress(ConnectionError):
+            while not self._closing:
                 events = self._hub.after(seq)
                 if events is None:
                     events = [{"seq": self._hub.seq, "type": "reset"}]
                 if events:
                     seq = events[-1]["seq"]
                     await response.write(b"".join(map(_sse, events)))
-                elif not await self._moved(closing):
+                    continue
+                try:
+                    async with asyncio.timeout(HEARTBEAT):
+                        await self._hub.changed()
+                except TimeoutError:
                     await response.write(b": still here\n\n")
-        except ConnectionError:
-            return
-        finally:
-            self._streams.discard(closing)
 
-    async def _moved(self, closing: asyncio.Event) -> bool:
-        """Wait for a new event; return False after 15 s without one."""
-        waits = {asyncio.ensure_future(self._hub.changed()), asyncio.ensure_future(closing.wait())}
-        try:
-            done, _ = await asyncio.wait(waits, timeout=HEARTBEAT, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
-        return bool(done)
-
-    async def _shut(self, app: web.Application) -> None:
-        for closing in self._streams:
-            closing.set()
+    async def _shut(self, _app: web.Application) -> None:
+        self._closing = True
+        self._hub.touch()
 
     async def _file(self, request: web.Request) -> web.Response:
         """The bytes of a file. What a browser might run (pages, pictures with scripts) is only offered for download."""
@@ -163,153 +160,143 @@ class PageApi:
 
     # --- doing --------------------------------------------------------------------------------------------------------
 
-    def _actions(self) -> dict[str, Callable[[Body], Awaitable[Body]]]:
+    def _actions(self) -> dict[str, tuple[Callable[..., Any], str]]:
+        """What people can do: a function, which gets its arguments by their names, and the name of its result."""
+        people = self._telegram
         return {
-            "send": self._send,
-            "edit": self._edit,
-            "press": self._press,
-            "stop": self._stop,
-            "react": self._react,
-            "topic": self._topic,
-            "delete_topic": self._delete_topic,
-            "chat": self._chat,
-            "block": self._block,
-            "promote": self._promote,
-            "faults": self._set_faults,
-            "bot": self._control,
-            "model": self._model,
-            "reset": self._reset,
+            "send": (self._send, "message"),
+            "edit": (people.edit, "message"),
+            "delete": (people.delete, ""),
+            "press": (self._press, "callback_query_id"),
+            "stop": (people.stop, ""),
+            "react": (people.react, ""),
+            "topic": (people.topic, "topic"),
+            "delete_topic": (people.delete_topic, ""),
+            "chat": (self._chat, "chat"),
+            "block": (people.block, ""),
+            "promote": (people.promote, ""),
+            "faults": (self._set_faults, "faults"),
+            "bot": (self._control, "bot"),
+            "model": (self._model, "model"),
+            "try": (self._try, "trials"),
+            "reset": (people.reset, ""),
         }
 
-    async def _send(self, body: Body) -> Body:
-        text = _text(body, "text")
+    def _action(self, function: Callable[..., Any], result: str) -> Callable[[web.Request], Awaitable[web.Response]]:
+        async def handle(request: web.Request) -> web.Response:
+            if request.content_type != "application/json":
+                return _error(415, "content-type must be application/json")
+            try:
+                body = loads(await request.read() or b"{}")
+                if not isinstance(body, dict):
+                    raise ValueError("an object is expected")
+                done = function(**self._arguments(function, body))
+                done = await done if inspect.isawaitable(done) else done
+            except (ValueError, ApiError) as error:
+                return _error(400, str(error))
+            return web.json_response({result: done} if result else {})
+
+        return handle
+
+    def _arguments(self, function: Callable[..., Any], body: Body) -> dict[str, Any]:
+        """The arguments of a function from the fields of a request; one that is called `body` is all of them.
+
+        Raises `ValueError` for a missing or wrong one, and for an unknown chat: the page must not create people by
+        mistake.
+        """
+        found: dict[str, Any] = {}
+        body = {**body, "body": body}
+        for name, parameter in inspect.signature(function).parameters.items():
+            needed = parameter.default is parameter.empty
+            kind, optional, _ = str(parameter.annotation).partition(" |")
+            if body.get(name) is not None or (needed and not optional):
+                found[name] = READERS.get(kind, _given)(body, name)
+            elif needed:
+                found[name] = None
+        chat_id = found.get("chat_id", found.get("user_id"))
+        if chat_id is not None and chat_id not in self._telegram.state.chats:
+            raise ValueError("there is no such chat")
+        return found
+
+    def _send(self, chat_id: int, text: str, user_id: int = 0, thread_id: int = 0, reply_to: int = 0) -> Message:
         if not text.strip():
             raise ValueError("the text is empty")
-        chat_id, reply_to = self._known(body), _number(body, "reply_to", 0)
-        user_id, thread_id = _number(body, "user_id", 0), _number(body, "thread_id", 0)
-        if reply_to < 0:  # a reply to an ephemeral message (`State.unseen_view`)
-            return {"message": self._telegram.whisper(chat_id, text, user_id, thread_id, -reply_to)}
-        return {"message": self._telegram.say(chat_id, text, user_id, thread_id, reply_to)}
-
-    async def _edit(self, body: Body) -> Body:
-        number = _number(body, "message_id")
-        user_id = _number(body, "user_id", 0)
-        return {"message": self._telegram.edit(self._known(body), number, _text(body, "text"), user_id)}
+        if reply_to < 0:  # a reply to an ephemeral message (`State.view`)
+            return self._telegram.whisper(chat_id, text, user_id, thread_id, -reply_to)
+        if self._telegram.state.chats[chat_id].private and self._trials.said(user_id, text):
+            self.show_trials()
+        return self._telegram.say(chat_id, text, user_id, thread_id, reply_to)
 
     async def _upload(self, request: web.Request) -> web.Response:
         if request.headers.get("X-Sandbox") != "1":
             return _error(403, "the header X-Sandbox: 1 is missing")
-        query: Body = dict(request.query)
-        kind = query.get("kind", "photo")
+        data, mime = await request.read(), request.content_type
         try:
-            if kind not in KINDS:
-                raise ValueError(f"kind must be one of {', '.join(KINDS)}")
-            data = await request.read()
-            message = self._telegram.upload(
-                self._known(query),
-                data,
-                kind,
-                name=query.get("name", ""),
-                mime=request.content_type,
-                duration=max(round(audio.seconds(data)), 1),
-                caption=query.get("caption", ""),
-                user_id=_number(query, "user_id", 0),
-                thread_id=_number(query, "thread_id", 0),
-                group=query.get("group", ""),
-            )
+            if request.query.get("kind") == "voice" and not data.startswith(OGG):
+                data, mime = await asyncio.to_thread(_voice, data), "audio/ogg"
+            about = {"data": data, "mime": mime, "duration": max(round(audio.seconds(data)), 1)}
+            message = self._telegram.upload(**self._arguments(self._telegram.upload, {**request.query, **about}))
         except (ValueError, ApiError) as error:
             return _error(400, str(error))
         return web.json_response({"message": message})
 
-    async def _press(self, body: Body) -> Body:
-        chat_id, number = self._known(body), _number(body, "message_id")
-        chat, unseen, user_id = self._telegram.state.chats[chat_id], number < 0, _number(body, "user_id", 0)
-        if abs(number) not in (chat.unseen if unseen else chat.messages):
+    def _press(self, chat_id: int, message_id: int, data: str, user_id: int = 0) -> str:
+        chat, unseen = self._telegram.state.chats[chat_id], message_id < 0
+        if abs(message_id) not in (chat.unseen if unseen else chat.messages):
             raise ValueError("there is no such message")
-        data = _text(body, "data")
-        return {"callback_query_id": self._telegram.press(chat_id, abs(number), data, user_id, unseen=unseen)}
+        return self._telegram.press(chat_id, abs(message_id), data, user_id, unseen=unseen)
 
-    async def _stop(self, body: Body) -> Body:
-        self._telegram.stop(self._known(body), _number(body, "draft_id"), _number(body, "thread_id", 0))
-        return {}
-
-    async def _react(self, body: Body) -> Body:
-        emoji = _text(body, "emoji") if body.get("emoji") else None
-        self._telegram.react(self._known(body), _number(body, "message_id"), emoji, _number(body, "user_id", 0))
-        return {}
-
-    async def _topic(self, body: Body) -> Body:
-        name = _text(body, "name") if body.get("name") else ""
-        return {"topic": self._telegram.topic(self._known(body), _number(body, "user_id", 0), name)}
-
-    async def _delete_topic(self, body: Body) -> Body:
-        self._telegram.delete_topic(self._known(body), _number(body, "thread_id"))
-        return {}
-
-    async def _chat(self, body: Body) -> Body:
-        title = _text(body, "title").strip()
+    def _chat(
+        self, type: str, title: str, language_code: str = "", members: list[int] | None = None, is_forum: bool = False
+    ) -> Body:
+        title = title.strip()
         if not 1 <= len(title) <= 128:
             raise ValueError("title must have 1 to 128 characters")
-        if body.get("type") == "private":
-            language = body.get("language_code") or ""
-            return {"chat": self._telegram.person(title, str(language))}
-        if body.get("type") != "supergroup":
+        if type == "private":
+            return self._telegram.person(title, language_code)
+        if type != "supergroup":
             raise ValueError("type must be private or supergroup")
-        members = body.get("members") or []
-        if not isinstance(members, list):
+        if not isinstance(members or [], list):
             raise ValueError("members must be a list")
-        return {"chat": self._telegram.group(title, members, is_forum=bool(body.get("is_forum")))}
+        return self._telegram.group(title, members or [], is_forum=is_forum)
 
-    async def _block(self, body: Body) -> Body:
-        user_id = _number(body, "user_id")
-        self._telegram.block(self._known({"chat_id": user_id}), bool(body.get("blocked")))
-        return {}
-
-    async def _promote(self, body: Body) -> Body:
-        self._telegram.promote(self._known(body), bool(body.get("up")), _number(body, "user_id", 0))
-        return {}
-
-    async def _set_faults(self, body: Body) -> Body:
-        for name in ("telegram", "model"):
-            if not isinstance(body.get(name, {}), dict):
+    def _set_faults(self, telegram: Body | None = None, model: Body | None = None) -> Body:
+        for name, given in (("telegram", telegram), ("model", model)):
+            if not isinstance(given or {}, dict):
                 raise ValueError(f"{name} must be an object")
-        self._telegram.faults.set_shares(body.get("telegram", {}))
-        if body.get("model"):
-            self._studio.set_faults(body["model"])
+        self._telegram.faults.set_shares(telegram or {})
+        self._studio.set_faults(model or {})
         self._hub.publish("faults", faults=self._faults())
-        return {"faults": self._faults()}
+        return self._faults()
 
-    async def _control(self, body: Body) -> Body:
-        action = body.get("action")
+    async def _control(self, action: str) -> Body:
         if action not in {"kill", "stop", "start", "restart"}:
             raise ValueError("action must be kill, stop, start or restart")
         await self._bot_control(action)
         self.show_bot()
-        return {"bot": self._bot()}
+        return self._bot()
 
-    async def _model(self, body: Body) -> Body:
-        await self._studio.switch(_text(body, "kind"), str(body.get("name") or ""))
+    async def _model(self, kind: str, name: str = "") -> Body:
+        await self._studio.switch(kind, name)
         self.show_model()
-        return {"model": self._studio.model_state()}
+        return self._studio.model_state()
 
-    async def _reset(self, body: Body) -> Body:
-        self._telegram.reset()
-        return {}
-
-    def _known(self, body: Body) -> int:
-        """The chat of the request. Raises `ValueError` for an unknown one: the page must not create people
-        by mistake.
-        """
-        chat_id = _number(body, "chat_id")
-        if chat_id not in self._telegram.state.chats:
-            raise ValueError("there is no such chat")
-        return chat_id
+    async def _try(self, body: Body) -> Body:
+        await self._trials.change(body)
+        self.show_trials()
+        return self._trials.state()
 
 
-def _number(body: Body, name: str, default: int | None = None) -> int:
+def _voice(data: bytes) -> bytes:
+    """Any sound as a voice message: OggOpus. Browsers other than Firefox record WebM. Raises `ValueError`."""
+    try:
+        return audio.opus(data, LONGEST_VOICE)
+    except Unreadable as error:
+        raise ValueError(UNHEARD.get(str(error), UNHEARD["mute"])) from None
+
+
+def _number(body: Body, name: str) -> int:
     value = body.get(name)
-    if value is None and default is not None:
-        return default
     if isinstance(value, str) and re.fullmatch(r"-?\d{1,19}", value):
         return int(value)
     if not isinstance(value, int) or isinstance(value, bool):
@@ -324,27 +311,20 @@ def _text(body: Body, name: str) -> str:
     return value
 
 
+def _given(body: Body, name: str) -> Any:
+    return body.get(name)
+
+
+# By the type of a parameter; values of other types are passed on as they are.
+READERS: dict[str, Callable[[Body, str], Any]] = {"int": _number, "str": _text}
+
+
 def _error(status: int, sentence: str) -> web.Response:
     return web.json_response({"error": sentence}, status=status)
 
 
 def _sse(event: Event) -> bytes:
     return f"id: {event['seq']}\ndata: {json.dumps(event)}\n\n".encode()
-
-
-def _action(action: Callable[[Body], Awaitable[Body]]) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def handle(request: web.Request) -> web.Response:
-        if request.content_type != "application/json":
-            return _error(415, "content-type must be application/json")
-        try:
-            body = loads(await request.read() or b"{}")
-            if not isinstance(body, dict):
-                raise ValueError("an object is expected")
-            return web.json_response(await action(body))
-        except (ValueError, ApiError) as error:
-            return _error(400, str(error))
-
-    return handle
 
 
 async def _add_headers(_request: web.Request, response: web.StreamResponse) -> None:

@@ -6,8 +6,6 @@ import logging
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-import bot.telegram.client.fast_import  # noqa: F401  isort: skip  before aiogram
-
 from aiogram.methods import AnswerCallbackQuery, GetChatMember
 
 from bot.errors import TransportError
@@ -68,14 +66,9 @@ class TelegramReply:
         quote = 0 if self.origin.private else self.origin.message_id
         over = over or self._ephemeral_id
         self._live = LiveMessage(
-            deliverer=self.deliverer,
-            address=self.address,
-            turn=self.turn,
-            mode=live,
-            stop_label=label,
-            quote=quote,
+            deliverer=self.deliverer, address=self.address, turn=self.turn, mode=live, stop_label=label, quote=quote,
             over=over,
-        )
+        )  # fmt: skip
         self._live.begin()
 
     def append(self, text: str) -> None:

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import bot.telegram.client.fast_import  # noqa: F401  isort: skip  before aiogram
-
 from aiogram.methods import EditForumTopic, GetMe, SetMyCommands, TelegramMethod
-from aiogram.types import BotCommand, BotCommandScopeAllGroupChats
+from aiogram.types import BotCommand, BotCommandScopeAllGroupChats, BotCommandScopeChat
 
 from bot.clock import Clock
 from bot.concurrency.retry import Backoff, Retry
 from bot.config.settings import Settings
 from bot.errors import ConfigError, Refused, TransportError, TransportUnavailable, Unauthorized
-from bot.ports import Dispatcher, Handler, Inbox, ProcessRole
+from bot.ports import Dispatcher, Handler, Inbox, Menu, ProcessRole
 from bot.telegram.client.api import Api, NoMethod
 from bot.telegram.receiving import auto_answers, webhook
 from bot.telegram.receiving.aiogram_routers import Routers
@@ -59,98 +58,17 @@ class Options:
         )
 
 
-class Telegram:
-    """One bot on Telegram. Everything that it starts runs in `tasks`.
+@dataclass(frozen=True, slots=True)
+class ChatWork:
+    """What a dispatcher asks for (`ports.ChatHost`): deliveries and updates of chats that this process works on."""
 
-    `start` must come first. It sets `username` and `is_ready`; while this process takes updates, `poller` or `watch` is
-    set, which health checks read.
-    """
-
-    def __init__(
-        self,
-        *,
-        api: Api,
-        inbox: Inbox,
-        deliverer: Deliverer,
-        clock: Clock,
-        tasks: asyncio.TaskGroup,
-        hooks: WebhookServer,
-        options: Options,
-    ) -> None:
-        self.api = api
-        self.inbox = inbox
-        self.clock = clock
-        self.tasks = tasks
-        self.hooks = hooks
-        self.options = options
-        self.deliverer = deliverer
-        self.username = ""
-        self.is_ready = False
-        self.poller: Poller | None = None
-        self.watch: WebhookWatch | None = None
-        self._intake: Intake | None = None
-        self._webhook: webhook.Webhook | None = None
-        self._leading: asyncio.Task[None] | None = None
-
-    async def start(
-        self,
-        handler: Handler,
-        menu: Mapping[str, Sequence[tuple[str, str]]],
-        engine: Dispatcher,
-        unseen: Collection[str] = (),
-        role: ProcessRole = ProcessRole.ALL,
-    ) -> None:
-        """Check the token, work on what an earlier run left, then take updates. Raises `ConfigError`.
-
-        `menu` has names and descriptions of commands by language. In groups, commands in `unseen` are sent so that only
-        the bot sees them. `role` says whether this process takes updates, works on them, or both.
-        """
-        me = await self._get_me()
-        self.username = me.username
-        handlers = UpdateHandlers(
-            reply=self._make_reply,
-            handler=handler,
-            note_id=self.deliverer.unconfirmed.note_id,
-            dismiss=self._dismiss,
-            others=self.options.others,
-        )
-        self._intake = intake = Intake(
-            api=self.api,
-            inbox=self.inbox,
-            clock=self.clock,
-            me=me,
-            tasks=self.tasks,
-            handlers=handlers,
-            at_once=engine.at_once,
-        )
-        if role.works:
-            await engine.begin(self)
-            self.tasks.create_task(
-                self._set_menu(menu, unseen)
-            )  # a process that takes updates only may not know the models
-        if role.takes:
-            await self._take_updates(intake, engine)
-        how = "takes no updates" if not role.takes else f"takes updates by {'webhook' if self._webhook else 'polling'}"
-        log.info("@%s %s", me.username, how)
-        self.is_ready = True
-
-    async def stop_intake(self) -> None:
-        """Take no more updates, and confirm to Telegram the ones that were accepted."""
-        poller = self.poller
-        if self._webhook is not None:
-            await self._webhook.close()
-        if self._leading is not None:
-            self._leading.cancel()
-            await asyncio.wait({self._leading})
-        if poller is not None:
-            await poller.confirm()
-
-    # --- `ports.ChatHost`: what a dispatcher asks for --------------------------------------------------------------
+    deliverer: Deliverer
+    intake: Intake
 
     async def recover(self) -> None:
         """Deliver and hand on, at a start, everything that an earlier run left."""
         await self.deliverer.recover()
-        await self._started_intake.recover()
+        await self.intake.recover()
 
     async def adopt(self, place: str, known: set[int], *, interrupted: bool) -> None:
         """Deliver and hand on what another process left in a chat whose lease this process has just taken over.
@@ -158,12 +76,12 @@ class Telegram:
         `known` gets the rows of the updates. `interrupted`: the process that held the lease is gone.
         """
         await self.deliverer.adopt(place)
-        await self._started_intake.take(place, known, interrupted=interrupted)
+        await self.intake.take(place, known, interrupted=interrupted)
 
     async def take(self, place: str, known: set[int]) -> None:
         """Deliver and hand on what has come since for a chat whose lease this process holds. `known` gets the rows."""
         await self.deliverer.look(place)
-        await self._started_intake.take(place, known)
+        await self.intake.take(place, known)
 
     @property
     def newest(self) -> int:
@@ -177,26 +95,87 @@ class Telegram:
     def leave(self, place: str) -> None:
         """Forget a chat whose lease this process has given up."""
         self.deliverer.leave(place)
-        self._started_intake.leave(place)
+        self.intake.leave(place)
 
-    @property
-    def _started_intake(self) -> Intake:
-        assert self._intake is not None  # noqa: S101  an engine begins after it was made
-        return self._intake
 
-    # ------------------------------------------------------------------------------------------------------------------
+class Telegram:
+    """One bot on Telegram. Everything that it starts runs in `tasks`.
 
-    async def _take_updates(self, intake: Intake, engine: Dispatcher) -> None:
+    `start` must come first. It sets `username` and `is_ready`; while this process takes updates, `poller` or `watch` is
+    set, which health checks read.
+    """
+
+    def __init__(
+        self,
+        *, api: Api, inbox: Inbox, deliverer: Deliverer, clock: Clock, tasks: asyncio.TaskGroup, hooks: WebhookServer,
+        options: Options,
+    ) -> None:  # fmt: skip
+        self.api = api
+        self.inbox = inbox
+        self.clock = clock
+        self.tasks = tasks
+        self.hooks = hooks
+        self.options = options
+        self.deliverer = deliverer
+        self.username = ""
+        self.is_ready = False
+        self.poller: Poller | None = None
+        self.watch: WebhookWatch | None = None
+        self._intake_ends = AsyncExitStack()  # what `start` has begun, and `stop_intake` ends
+
+    async def start(
+        self, handler: Handler, menus: Sequence[Menu], engine: Dispatcher, role: ProcessRole = ProcessRole.ALL
+    ) -> None:
+        """Check the token, work on what an earlier run left, then take updates. Raises `ConfigError`.
+
+        `menus` are the menus of private chats and of groups. `role` says whether this process takes updates, works on
+        them, or both.
+        """
+        me = await self._get_me()
+        self.username = me.username
+        handlers = UpdateHandlers(
+            reply=self._make_reply, handler=handler, note_id=self.deliverer.unconfirmed.note_id, dismiss=self._dismiss,
+            others=self.options.others,
+        )  # fmt: skip
+        intake = Intake(
+            api=self.api, inbox=self.inbox, clock=self.clock, me=me, tasks=self.tasks, handlers=handlers,
+            at_once=engine.at_once,
+        )  # fmt: skip
+        if role.works:
+            await engine.begin(ChatWork(self.deliverer, intake))
+            self.tasks.create_task(self._set_menus(menus))  # a process that takes updates only may not know the models
+        how = "takes no updates" if not role.takes else f"takes updates by {await self._take_updates(intake, engine)}"
+        log.info("@%s %s", me.username, how)
+        self.is_ready = True
+
+    async def stop_intake(self) -> None:
+        """Take no more updates, and confirm to Telegram the ones that were accepted."""
+        await self._intake_ends.aclose()
+
+    async def _take_updates(self, intake: Intake, engine: Dispatcher) -> str:
+        """Begin to take updates, and return by which way."""
         options = self.options
-        if options.webhook_url:
-            self._webhook = webhook.Webhook(
-                api=self.api, intake=intake, hooks=self.hooks, url=options.webhook_url, secret=options.webhook_secret
-            )
-            await self._webhook.listen()
-            work = partial(self._keep_webhook, self._webhook, intake)
-        else:
-            work = partial(self._poll, intake)
-        self._leading = self.tasks.create_task(engine.lead("intake", work))
+        if not options.webhook_url:
+            self._lead(engine, partial(self._poll, intake))
+            return "polling"
+        hook = webhook.Webhook(
+            api=self.api, intake=intake, hooks=self.hooks, url=options.webhook_url, secret=options.webhook_secret
+        )
+        await hook.listen()
+        self._lead(engine, partial(self._keep_webhook, hook, intake))
+        self._intake_ends.push_async_callback(hook.close)
+        return "webhook"
+
+    def _lead(self, engine: Dispatcher, work: Callable[[], Awaitable[None]]) -> None:
+        leading = self.tasks.create_task(engine.lead("intake", work))
+        self._intake_ends.push_async_callback(self._end, leading)
+
+    async def _end(self, leading: asyncio.Task[None]) -> None:
+        poller = self.poller
+        leading.cancel()
+        await asyncio.wait({leading})
+        if poller is not None:
+            await poller.confirm()
 
     async def _keep_webhook(self, hook: webhook.Webhook, intake: Intake) -> None:
         """Set the webhook, and watch it until cancelled."""
@@ -222,6 +201,17 @@ class Telegram:
             await self.api.call(method)
         except Refused as error:
             log.info("chat %d: topic %d keeps its name: %s", address.chat, address.thread, error)
+
+    async def set_menu(self, address: Address, menu: Sequence[tuple[str, str]]) -> None:
+        """Show these commands in the menu of one chat, whatever the language of the user's app.
+
+        A chat that can't be reached keeps its menu. Raises `TransportUnavailable`.
+        """
+        rows = [BotCommand(command=name, description=text) for name, text in menu]
+        try:
+            await self.api.call(SetMyCommands(commands=rows, scope=BotCommandScopeChat(chat_id=address.chat)))
+        except (Refused, NoMethod) as error:
+            log.info("chat %d keeps its menu: %s", address.chat, error)
 
     def _make_reply(self, incoming: Incoming, callback: str) -> TelegramReply:
         origin = Origin(
@@ -275,15 +265,15 @@ class Telegram:
         finally:
             self.poller = None
 
-    async def _set_menu(self, menu: Mapping[str, Sequence[tuple[str, str]]], unseen: Collection[str]) -> None:
+    async def _set_menus(self, menus: Sequence[Menu]) -> None:
         try:
-            for language, commands in menu.items():
-                for scope, hidden in ((None, ()), (BotCommandScopeAllGroupChats(), unseen)):
-                    rows = [
-                        BotCommand(command=name, description=text, is_ephemeral=name in hidden or None)
-                        for name, text in commands
-                    ]
-                    await self.api.call(SetMyCommands(commands=rows, scope=scope, language_code=language or None))
+            for menu in menus:
+                rows = [
+                    BotCommand(command=name, description=text, is_ephemeral=name in menu.ephemeral or None)
+                    for name, text in menu.commands
+                ]
+                scope = BotCommandScopeAllGroupChats() if menu.of_groups else None
+                await self.api.call(SetMyCommands(commands=rows, scope=scope, language_code=menu.language or None))
         except NoMethod as error:  # `Api` has logged a warning
             log.debug("the menu of commands: %s", error)
         except TransportError as error:  # the menu is a convenience: the bot works without

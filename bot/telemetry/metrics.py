@@ -1,7 +1,7 @@
 """The metrics of a process, counted with prometheus_client where something happens. Begin with `Metrics`.
 
-`bot/runtime/prometheus.py` prints them for Prometheus. No label holds an id, a name or a text of people: labels are the
-names of models, methods, errors and states.
+`bot/runtime/health/prometheus.py` prints them for Prometheus. No label holds an id, a name or a text of people:
+labels are the names of models, methods, errors and states.
 """
 
 from __future__ import annotations

@@ -17,13 +17,13 @@ from bot.extension import Extension
 from bot.runtime.bot import Bot
 from bot.runtime.build import Instead, build
 from bot.sandbox.ai_studio.server import Studio
-from bot.sandbox.telegram.server_facade import Telegram, buttons_of
+from bot.sandbox.telegram.server_facade import Telegram, buttons_of, find_button
 from bot.telegram.sending.messages import STOP
 from bot.testing.virtual_loop import LoopClock
 
 T = TypeVar("T")
 ANNA, BORIS, TEAM = 1001, 1002, -1001000000001
-CODE = re.compile(r" (?:Code|Код) [0-9a-f]{6}\.")
+CODE = re.compile(r" (?:Code|Код) [0-9a-f]{6}:[^.]{1,60}\.")
 PATIENCE = 900.0  # virtual seconds until a wait is a failure
 
 
@@ -121,12 +121,7 @@ class Stage:
 
     async def press(self, label: str, chat: int = ANNA, user: int | None = None) -> None:
         """Press the newest button with this label. Raises `AssertionError` if there is none."""
-        for message in reversed(self.telegram.transcript(chat)):
-            for button in buttons_of(message):
-                if button["text"] == label:
-                    self.telegram.press(chat, message["message_id"], button["callback_data"], user)
-                    return
-        raise AssertionError(f"there is no button {label!r}")
+        self.telegram.press(chat, *find_button(self.telegram.transcript(chat), label), user)
 
     def prompts(self) -> list[list[dict[str, str]]]:
         """What the model was asked: the messages of each native request, oldest first."""
@@ -135,13 +130,8 @@ class Stage:
 
 @asynccontextmanager
 async def opened(
-    folder: Path,
-    template: Path,
-    token: str = "",
-    own: App | None = None,
-    kind: type[Stage] = Stage,
-    **changes: Any,
-) -> AsyncIterator[Stage]:
+    folder: Path, template: Path, token: str = "", own: App | None = None, kind: type[Stage] = Stage, **changes: Any,
+) -> AsyncIterator[Stage]:  # fmt: skip
     """Start both servers with a copy of the database `template`. The bot is not started. `changes` are settings."""
     own = own or App()
     clock = LoopClock()
@@ -163,13 +153,9 @@ async def opened(
         **{name.lower(): value for name, value in studio.settings().items()},
     )
     stage = kind(
-        telegram=telegram,
-        studio=studio,
-        settings=settings.model_copy(update=changes),
-        clock=clock,
-        extension=own.extension,
-        shared=False,
-    )
+        telegram=telegram, studio=studio, settings=settings.model_copy(update=changes), clock=clock,
+        extension=own.extension, shared=False,
+    )  # fmt: skip
     try:
         yield stage
     finally:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
-from bot.sandbox.telegram.server_facade import Telegram, buttons_of, text_of
+from bot.sandbox.telegram.server_facade import Telegram, buttons_of, find_button, text_of
 from bot.storage.engines.dialects import connector
 from bot.testing.stage import PATIENCE, Stage
 
@@ -153,15 +153,9 @@ class Person:
         self.tg.server.say(self._chat(to), text, self.id, reply_to=reply_to.id if reply_to else None)
 
     async def send(
-        self,
-        data: bytes,
-        kind: Literal["photo", "voice", "document"] = "photo",
-        caption: str = "",
-        *,
-        name: str = "",
-        mime: str = "",
-        to: Group | None = None,
-    ) -> BotMessage:
+        self, data: bytes, kind: Literal["photo", "voice", "document"] = "photo", caption: str = "",
+        *, name: str = "", mime: str = "", to: Group | None = None,
+    ) -> BotMessage:  # fmt: skip
         """Send a file and return the bot's newest message. Raises `AssertionError` if the bot does not answer."""
         chat = self._chat(to)
         before = len(self.tg.said(chat))
@@ -171,12 +165,8 @@ class Person:
     async def press(self, label: str, to: Group | None = None) -> BotMessage | None:
         """Press the newest button with this label and return the bot's newest message afterwards."""
         chat = self._chat(to)
-        for message in reversed(self.tg.said(chat)):
-            for button in buttons_of(message.raw):
-                if button["text"] == label:
-                    self.tg.server.press(chat, message.id, button["callback_data"], self.id)
-                    return await self.tg._done(chat)
-        raise AssertionError(f"there is no button {label!r}; there are {self._labels(chat)}")
+        self.tg.server.press(chat, *find_button([message.raw for message in self.tg.said(chat)], label), self.id)
+        return await self.tg._done(chat)
 
     async def edit(self, text: str, to: Group | None = None) -> BotMessage | None:
         """Change the person's own newest message and return the bot's newest message afterwards."""
@@ -191,6 +181,3 @@ class Person:
 
     def _chat(self, to: Group | None) -> int:
         return self.id if to is None else to.id
-
-    def _labels(self, chat: int) -> list[str]:
-        return [label for message in self.tg.said(chat) for label in message.buttons]

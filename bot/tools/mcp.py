@@ -86,6 +86,15 @@ class McpServer:
         except TimeoutError:
             log.debug("MCP server %s is still starting", self._entry.name)
 
+    async def list_tools(self) -> Sequence[Tool]:
+        """Start the server only to list its tools, and stop it. Raises `ModelUnavailable`, or `ConfigError`."""
+        check([self._entry])
+        try:
+            async with asyncio.timeout(STARTING), self._connected() as client:
+                return await self._listed(client)
+        except Exception as error:  # the boundary around a foreign program
+            raise ModelUnavailable(_root(error)) from None
+
     # --- its life -----------------------------------------------------------------------------------------------------
 
     async def _live(self) -> None:

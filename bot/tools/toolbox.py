@@ -30,12 +30,10 @@ class Supplier(Protocol):
 
     async def ready(self) -> None:
         """Wait up to some seconds for the tools. Raises nothing."""
-        ...
 
     @property
     def tools(self) -> Sequence[Tool]:
         """The tools that can be called now."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

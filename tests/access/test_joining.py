@@ -1,4 +1,7 @@
-"""How people and groups are let in: the first-run code, links, questions to the admins, and what admins may do."""
+"""How people and groups are let in: the first-run code, links, questions to the admins, and what admins may do.
+
+See T18 in docs/promises.md.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from bot.storage.repositories.money.budgets import DAY
 from bot.storage.store import Tx
 from bot.texts.catalog import say
 from bot.types import Address
+from tests.support.choosing import pressed, toasts
 from tests.support.stage import ANNA, BORIS, TEAM, Stage
 from tests.support.telegram_side import inbox, rows, said, soon
 
@@ -310,7 +314,8 @@ async def test_an_anonymous_admin_speaks_for_the_group_and_a_channel_for_nobody(
     )
     assert toast == [say("ru", "admins.only")]
     await stage.press(label, TEAM, ANNA)
-    assert (await stage.texts(3, TEAM))[2] == say("en", "model.chosen", model="YandexGPT Lite")
+    await stage.until(lambda: len(stage.telegram.calls_of("answerCallbackQuery")) == 2 or None)
+    assert toasts(stage)[1] == say("en", "model.chosen", model="YandexGPT Lite")
     assert rows(stage, "SELECT DISTINCT user FROM usage") == [(TEAM,)]
 
 
@@ -416,8 +421,7 @@ async def test_more_members_than_fit_stand_on_pages(stage: Stage) -> None:
 async def test_a_setting_of_a_group_stands_in_the_log(stage: Stage) -> None:
     await stage.start()
     await stage.ask("/model@govorun_sandbox_bot", TEAM, ANNA)
-    await stage.press("YandexGPT Lite", TEAM, ANNA)
-    await stage.texts(2, TEAM)
+    await pressed(stage, "YandexGPT Lite", chat=TEAM, user=ANNA)
     assert rows(stage, "SELECT actor, action, subject FROM audit") == [(ANNA, "settings", str(TEAM))]
 
 

@@ -58,7 +58,7 @@ async def _set(stage: Stage, user: int, label: str, by: int = ANNA) -> None:
     """Press a button of /members, and wait until it is done."""
 
     def done() -> int:
-        return sum(text.startswith(f"Number {user} is now") for text in stage.telegram.texts(by))
+        return sum(text.startswith(f"ID {user} is now") for text in stage.telegram.texts(by))
 
     def labels() -> list[str]:
         return [button["text"] for message in said(stage, by) for button in buttons_of(message)]

@@ -109,7 +109,7 @@ async def test_a_process_that_is_killed_again_and_again_spends_no_more_than_its_
                 while len(studio.seen("completion")) < kills and not telegram.texts(ANNA):
                     await asyncio.sleep(0.05)
                 process.signal(signal.SIGKILL)
-        assert telegram.texts(ANNA)[0].startswith("I have used up everything")
+        assert telegram.texts(ANNA)[0].startswith("I have reached my limit")
         assert len(studio.seen("completion")) == 2
     finally:
         await studio.close()
@@ -178,7 +178,8 @@ async def test_a_wish_that_the_budget_refuses_is_asked_for_no_longer(stage: Stag
     await stage.ask("/image a cat")
     await stage.press("Same, but…")
     await stage.texts(2)
-    assert await stage.ask("with a hat") == _tomorrow(stage, "limit.images.user")
+    stage.telegram.say(ANNA, "with a hat", reply_to=stage.telegram.transcript(ANNA)[-1]["message_id"])
+    assert (await stage.texts(3))[-1] == _tomorrow(stage, "limit.images.user")
     stage.studio.script("hello yourself")
     assert await stage.ask("hello") == "hello yourself"
 

@@ -1,4 +1,7 @@
-"""Money: prices, the ledger, budgets by day and month, the price that is asked about first, /usage and /allowance."""
+"""Money: prices, the ledger, budgets by day and month, the price that is asked about first, /usage and /allowance.
+
+See P16, T10 in docs/promises.md.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from PIL import Image
 
 from bot.ai import Profile, Usage
 from bot.billing import pricing, usage_chart
-from bot.billing.budget import until_month
+from bot.billing.budget import duration, until_month
 from bot.billing.usage import shortened
 from bot.sandbox.ai_studio.server import Answer
 from bot.sandbox.media import landscapes
@@ -104,6 +107,16 @@ def test_a_month_ends_with_its_last_day() -> None:
 
 
 # --- the ledger and the budgets ---------------------------------------------------------------------------------------
+
+
+async def test_a_known_price_that_does_not_fit_is_refused_with_both_figures(stage: Stage) -> None:
+    stage.studio.paint(JPEG, JPEG)
+    await stage.start(user_daily_money=Decimal("2.47"))
+    await stage.ask("/image a cat")
+    wait = duration("en", DAY - stage.clock.time() % DAY)
+    refusal = say("en", "limit.price", price="2.20 RUB", left="0.27 RUB", wait=wait)
+    assert await stage.ask("/image a dog") == refusal
+    assert (stage.studio.bought, _spent(stage)) == (1, 2_200_000)
 
 
 async def test_the_ledger_holds_the_cost_of_answers_and_pictures(stage: Stage) -> None:
@@ -209,7 +222,9 @@ async def test_a_cheaper_model_answers_this_time(stage: Stage) -> None:
     (label,) = (button["text"] for button in buttons_of(said(stage)[-1]) if "Lite" in button["text"])
     assert label.startswith(say("en", "price.cheaper", model="YandexGPT Lite", price="0.")[:20])
     await stage.press(label)
-    await stage.until(lambda: stage.telegram.texts(ANNA) == ["yes"] or None)
+    note = say("en", "once.note", model="YandexGPT Lite")
+    await stage.until(lambda: stage.telegram.texts(ANNA)[0].startswith("yes") or None)
+    assert note in stage.telegram.texts(ANNA)[0]
     assert rows(stage, "SELECT model, cost FROM usage") == [("yandexgpt-lite", 20_000)]
     assert (await stage.ask("and now?")).startswith("This answer may cost")
 
@@ -293,7 +308,7 @@ async def test_the_allowance_says_what_is_left_here(stage: Stage) -> None:
         say("en", "allowance.chat.month", left="4.88 RUB", cap="5.00 RUB"),
         say("en", "allowance.bot.tokens", left=900, cap=1000),
     ]
-    assert lines[3].startswith("Daily shares begin anew in ")
+    assert lines[3].startswith("Daily limits start anew in ")
 
 
 async def test_where_nothing_is_limited_the_allowance_says_so(stage: Stage) -> None:

@@ -1,4 +1,7 @@
-"""What is no answer is paid for too: speech, voices, vectors and searches are held back, settled and in the ledger."""
+"""What is no answer is paid for too: speech, voices, vectors and searches are held back, settled and in the ledger.
+
+See P16, T10 in docs/promises.md.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,7 @@ from bot.texts.catalog import say
 from tests.knowledge.test_documents import LONG, pdf
 from tests.media.test_voice import say_it, voices
 from tests.promises.e2e.surroundings import Process
+from tests.support.choosing import speaks
 from tests.support.scripted_model import ScriptedModel, call
 from tests.support.stage import ANNA, BORIS, TEAM, Stage
 from tests.support.telegram_side import inbox, rows, soon
@@ -115,7 +119,7 @@ async def test_what_may_have_been_done_is_paid_in_full(stage: Stage, failure: di
 
 async def test_a_spoken_answer_is_booked_by_its_characters_as_of_who_has_asked(stage: Stage) -> None:
     await stage.start(speech="on", **MUCH)
-    await stage.ask("/voice")
+    await speaks(stage)
     stage.studio.script("It is **four**.")
     say_it(stage, "What is two and two?")
     await soon(stage, lambda: voices(stage) or None)
@@ -219,10 +223,10 @@ async def test_a_note_that_a_budget_refuses_is_kept_and_taken_by_its_button(stag
     await stage.texts(2)
     say_it(stage, "Second", 5, caption="Listen:")
     refusal = (await stage.texts(3))[-1]
-    assert refusal.startswith("You have used up your share for today.")
+    assert refusal.startswith("You have reached your limit for today.")
     assert len(stage.studio.speech.heard) == 1
     await stage.press(say("en", "retry"))  # "attached.again"
-    assert (await stage.texts(4))[-1].startswith("You have used up your share for today.")
+    assert (await stage.texts(4))[-1].startswith("You have reached your limit for today.")
     _jump(DAY)
     await stage.press(say("en", "retry"))
     assert (await stage.texts(6))[4:] == [f"{MARK}Second", "two"]
@@ -236,7 +240,7 @@ async def test_a_note_that_a_budget_refuses_is_kept_and_taken_by_its_button(stag
 async def test_a_search_that_a_budget_refuses_is_said(stage: Stage) -> None:
     await stage.start(tools=("search",), user_daily_money=Decimal(2), **PRICES)
     await stage.ask("/search cats")
-    assert (await stage.ask("/search dogs")).startswith("You have used up your share for today.")
+    assert (await stage.ask("/search dogs")).startswith("You have reached your limit for today.")
     assert len(stage.studio.seen("gen/search")) == 1
 
 
@@ -265,11 +269,11 @@ async def test_where_the_budget_allows_no_vectors_a_document_is_searched_by_its_
 
 async def test_an_answer_that_a_budget_lets_not_be_spoken_is_there_in_writing_with_the_reason(stage: Stage) -> None:
     await stage.start(speech="on", user_daily_money=Decimal("1.2"), **PRICES)
-    await stage.ask("/voice")
+    await speaks(stage)
     stage.studio.script(Answer(["It is four, and it was always four."], usage=DEAR))
     say_it(stage, "What is two and two?")
     spoken = (await stage.texts(4))[-1]
-    assert spoken.startswith(f"{say('en', 'voice.unspoken')} You have used up")
+    assert spoken.startswith(f"{say('en', 'voice.unspoken')} You have reached your limit")
     assert stage.studio.speech.spoken == []
 
 
@@ -376,12 +380,12 @@ async def test_kill_minus_nine_between_the_request_and_its_settlement_is_paid_in
 
 @pytest.mark.e2e
 async def test_a_search_that_is_killed_again_and_again_costs_no_more_than_its_budget(tmp_path: Path) -> None:
-    """A real kill -9 while the service is asked: the third time nothing is left, and the user is told so."""
+    """A real kill -9 while the service is asked: too little is left for another, and the user is told so."""
     telegram, studio = Telegram(limits=False), Studio(quotas=False)
     environment = {"BOT_TOKEN": telegram.token, "TELEGRAM_API_URL": await telegram.start(), "ACCESS": "open"}
     await studio.start()
     environment |= {name.upper(): value for name, value in studio.settings().items()}
-    environment |= {"TOOLS": "search", "SEARCH_ANSWER_PRICE": "2", "MONTHLY_MONEY": "3"}
+    environment |= {"TOOLS": "search", "SEARCH_ANSWER_PRICE": "2", "MONTHLY_MONEY": "5"}
     studio.fail_next("gen/search", hang=True, times=9)
     telegram.say(ANNA, "/search cats")
     try:
@@ -390,7 +394,7 @@ async def test_a_search_that_is_killed_again_and_again_costs_no_more_than_its_bu
                 while len(studio.seen("gen/search")) < kills and not telegram.texts(ANNA):
                     await asyncio.sleep(0.05)
                 process.signal(signal.SIGKILL)
-        assert telegram.texts(ANNA)[0].startswith("I have used up everything I may spend this month.")
+        assert telegram.texts(ANNA)[0].startswith("This costs 2.00 RUB, and only 1.00 RUB is left.")
         assert len(studio.seen("gen/search")) == 2
     finally:
         await studio.close()
@@ -405,7 +409,7 @@ async def _asks(stage: Stage, route: str) -> None:
         stage.telegram.upload(ANNA, BOOK, "document", name="book.txt", caption="Freedonia?")
     else:
         if route == "synthesize":
-            await stage.ask("/voice")
+            await speaks(stage)
             stage.studio.script("Four.")
         say_it(stage, "What is two and two?", 60 if route == "recognizeFileAsync" else 5)
 

@@ -1,4 +1,7 @@
-"""Files are opened in child processes: what a file does there ends that process, and the next file has another."""
+"""Files are opened in child processes: what a file does there ends that process, and the next file has another.
+
+See P26, T25, F102 in docs/promises.md.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Settings: what is taken, what is refused, and that a refusal names the setting and never shows its value."""
+"""Settings: what is taken, what is refused, and that a refusal names the setting and never shows its value.
+
+See P28, F105 in docs/promises.md.
+"""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ async def test_the_stop_command_does_not_wait_behind_the_answer(stage: Stage) ->
 
 async def test_stop_without_an_answer_says_so(stage: Stage) -> None:
     await stage.start()
-    assert await stage.ask("/stop") == "Nothing is being written now."
+    assert await stage.ask("/stop") == "I am not writing anything now."
 
 
 async def test_order_is_kept_and_other_chats_do_not_wait(stage: Stage) -> None:
@@ -133,6 +133,7 @@ async def test_a_prompt_over_the_window_is_shortened_once(stage: Stage) -> None:
 
 
 async def test_the_content_filter_takes_the_answer_back(stage: Stage) -> None:
+    """T38."""
     await stage.start()
     stage.studio.script(Answer(["Something bad", " is"], status="CONTENT_FILTER"))
     assert "can't talk about that" in await stage.ask("tell me")
@@ -169,7 +170,7 @@ async def test_a_refused_question_can_be_put_in_other_words_by_an_edit(stage: St
 async def test_an_answer_of_full_length_says_that_it_was_cut(stage: Stage) -> None:
     await stage.start()
     stage.studio.script(Answer(["a beginning"], status="TRUNCATED_FINAL"))
-    assert "cut short" in await stage.ask("tell me everything")
+    assert "cut off" in await stage.ask("tell me everything")
 
 
 async def test_an_empty_answer_never_enters_history(stage: Stage) -> None:

@@ -1,4 +1,4 @@
-"""What the bot remembers is what the chat shows: word for word, also of long, stopped and broken answers."""
+"""What the bot remembers is what the chat shows: word for word, also of long, stopped and broken answers (P5)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bot.telegram.render import parse, pieces
 from tests.support.stage import ANNA, TEAM, Stage
 from tests.support.telegram_side import QUESTION, counted, rows, said, settled
 
-NOTES = ("stopped", "interrupted: the connection to the model broke", "cut short: the answer reached its longest size")
+NOTES = ("stopped", "interrupted: the connection to the model broke", "cut off: the answer hit its length limit")
 
 
 def remembered(stage: Stage) -> list[str]:

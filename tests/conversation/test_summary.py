@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bot.conversation import memory
 from bot.prompts.catalog import instruct
+from bot.storage.store import Tx
 from bot.texts.catalog import say
 from tests.support.stage import ANNA, Stage
 from tests.support.telegram_side import rows, soon
@@ -102,7 +103,7 @@ async def test_a_summary_can_be_changed_and_the_version_before_comes_back(stage:
     await stage.ask("/pin a fact")
     await stage.ask("/context")
     actions = rows(stage, "SELECT DISTINCT action FROM buttons WHERE action LIKE '%.%' ORDER BY action")
-    assert actions == [("fact.unpin",), ("summary.edit",), ("summary.undo",)]
+    assert actions == [("fact.unpin",), ("summary.edit",)]
     await stage.press("✏️ Edit the summary")
     await stage.until(lambda: stage.telegram.texts(ANNA)[-1].startswith(say("en", "summary.edit.ask")) or None)
     assert await stage.ask("they spoke of numbers") == say("en", "summary.saved")
@@ -111,6 +112,24 @@ async def test_a_summary_can_be_changed_and_the_version_before_comes_back(stage:
     await stage.press("↶ The version before")
     await soon(stage, lambda: "they counted questions" in stage.telegram.texts(ANNA)[-1] or None)
     assert rows(stage, "SELECT version, author FROM summaries") == [(1, "model"), (2, "user"), (3, "model")]
+
+
+async def test_all_versions_of_a_summary_can_be_reached_backwards_and_forwards(stage: Stage) -> None:
+    app = await stage.start()
+    await stage.ask("hello")
+    ((conversation, tip),) = rows(stage, "SELECT id, head FROM conversations")
+
+    def keep(tx: Tx) -> None:
+        for number in (1, 2, 3):
+            tx.memory.add_summary(conversation, f"summary {number}", tip, "model")
+
+    await app.store.write(keep)
+    assert "version 3 of 3" in await stage.ask("/context")
+    for label, place in (("summary.undo", 2), ("summary.undo", 1), ("summary.redo", 2), ("summary.redo", 3)):
+        await stage.press(say("en", label))
+        await soon(stage, lambda place=place: f"version {place} of 3" in stage.telegram.texts(ANNA)[-1] or None)  # type: ignore[misc]
+        assert await stage.ask("/summary") == f"summary {place}"
+        await stage.ask("/context")
 
 
 async def test_a_summary_of_one_branch_is_none_of_another(stage: Stage) -> None:

@@ -1,4 +1,4 @@
-"""Tools that act need a tap and are done once: what happens in the middle is said, never repeated (P3, P25, T21)."""
+"""Tools that act need a tap and are done once: what happens in the middle is said, never repeated (P2, P25, T21)."""
 
 from __future__ import annotations
 
@@ -100,15 +100,18 @@ async def test_a_second_tap_does_nothing_more(stage: Stage) -> None:
     assert post.sent == ["bob"]
 
 
-@pytest.mark.parametrize("label", [YES, NO])
-async def test_a_question_that_is_decided_stays_without_its_buttons(stage: Stage, label: str) -> None:
+@pytest.mark.parametrize(("label", "outcome"), [(YES, "tool.approved"), (NO, "tool.refused")])
+async def test_a_question_that_is_decided_keeps_the_decision_for_its_buttons(
+    stage: Stage, label: str, outcome: str
+) -> None:
     given(stage, Post(), [call("send", to="bob")], "All right.")
     await stage.start()
     question = await stage.ask("write to bob")
     await stage.press(label)
     await stage.texts(2)
     asked = stage.telegram.transcript(ANNA)[1]
-    assert asked["text"] == question
+    assert asked["text"].startswith(question)
+    assert asked["text"].endswith(say("en", outcome))
     assert asked["entities"]
     assert not buttons_of(asked)
 
@@ -290,7 +293,7 @@ async def test_a_tap_that_does_not_fit_into_the_budget_can_be_repeated(stage: St
     await stage.start(user_daily_tokens=90, max_tokens=10)
     await stage.ask("write to bob")
     await stage.press(YES)
-    assert "share for today" in (await stage.texts(2))[-1]
+    assert "your limit for today" in (await stage.texts(2))[-1]
     assert (post.sent, states(stage)) == ([], ["asked"])
 
 

@@ -1,4 +1,4 @@
-"""What only one member of a group sees: answers to /whisper, and what is said where that can't be."""
+"""What only one member of a group sees: answers to /whisper, and what is said where that can't be (P4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whispers are never lost and never doubled: crashes, floods, groups that move, /forget."""
+"""Whispers are never lost and never doubled: crashes, floods, groups that move, /forget (P1, P2)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from bot.sandbox.ai_studio.server import Answer
 from bot.telegram.sending.messages import NOTHING
 from bot.texts.catalog import say
 from bot.types import Address, File, Outgoing
+from tests.support.choosing import pressed
 from tests.support.stage import ANNA, TEAM, Stage
 from tests.support.telegram_side import counted, rows, settled, soon
 from tests.support.whispering import WORD, begin, idle, quiet, whispers
@@ -114,7 +115,7 @@ async def test_where_no_file_can_be_written_into_a_message_it_is_sent_by_itself(
     await usage_for_anna(stage)
     await soon(stage, lambda: (charts(stage) and idle(stage)) or None)
     assert len(charts(stage)) == len(stage.telegram.whispers(TEAM, ANNA)) == 1
-    assert len(stage.telegram.texts(TEAM)) == 3  # what came of choosing it
+    assert len(stage.telegram.texts(TEAM)) == 1  # the panel in which it was chosen
 
 
 @pytest.mark.parametrize("apply", [True, False])
@@ -183,8 +184,7 @@ async def test_forget_removes_what_was_whispered(stage: Stage) -> None:
     stage.telegram.say(TEAM, "/whisper a word", ANNA)
     await whispers(stage, 1)
     await stage.ask("/forget")
-    await stage.press(say("en", "forget.yes"))
-    await stage.texts(2)
+    await pressed(stage, say("en", "forget.yes"))
     tables = ("messages", "deliveries", "conversations")
     left = str([rows(stage, f"SELECT * FROM {table}") for table in tables])
     assert WORD not in left

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.sandbox.media import landscapes
+from bot.sandbox.telegram.methods.account import DEFAULT_SCOPE
 from bot.sandbox.telegram.server_facade import buttons_of
 from bot.texts.catalog import say
 from tests.support.stage import ANNA, BORIS, TEAM, Stage
@@ -41,20 +42,19 @@ async def test_help_lists_the_menu_of_which_telegram_is_told_in_both_languages(s
         text = await stage.ask("/help", chat)
         for name, description in app.inbound.help.menu(code):
             assert f"/{name} {'-' if code == 'en' else '—'} {description}" in text
-    shown = stage.telegram.snapshot()["commands"]
+    shown = stage.telegram.snapshot()["commands"][DEFAULT_SCOPE]
     for code, language in (("", "en"), ("ru", "ru")):
         rows = app.inbound.help.menu(language)
         assert shown[code] == [{"command": name, "description": text} for name, text in rows]
     assert [row["command"] for row in shown[""]] == [
-        "help", "new", "stop", "whisper", "image", "model", "reasoning", "settings", "chats", "context", "pin",
-        "persona", "write", "later", "jobs", "remind", "usage", "allowance", "export", "forget",
+        "new", "chats", "image", "write", "remind", "model", "settings", "usage", "help",
     ]  # fmt: skip
 
 
 async def test_a_bot_that_does_not_draw_has_no_image_in_its_menu(stage: Stage) -> None:
     await stage.start(image_model="")
     assert "/image" not in (await stage.ask("/help")).replace("/image a", "")
-    assert "image" not in [row["command"] for row in stage.telegram.snapshot()["commands"][""]]
+    assert "image" not in [row["command"] for row in stage.telegram.snapshot()["commands"][DEFAULT_SCOPE][""]]
 
 
 async def test_a_command_is_known_however_it_is_written(stage: Stage) -> None:
@@ -75,10 +75,12 @@ async def test_what_follows_a_command_may_begin_on_a_new_line(stage: Stage) -> N
 
 async def test_an_unknown_command_points_to_help(stage: Stage) -> None:
     await stage.start()
-    for said in ("/nonsense", "/ѕtart", "/helpme please", "/" + "x" * 300):
+    for said in ("/nonsense", "/qwerty", "/дай please", "/" + "x" * 300):
         for chat, language in LANGUAGE_OF.items():
             word = said.partition(" ")[0][:64]
             assert await stage.ask(said, chat) == say(language, "unknown.command", command=word)
+            near = say(language, "unknown.command.near", command="/setings", near="/settings")
+            assert await stage.ask("/setings", chat) == near
     assert stage.prompts() == []
 
 

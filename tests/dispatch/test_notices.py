@@ -7,6 +7,7 @@ import pytest
 from bot.dispatch.questions import Questions
 from bot.sandbox.telegram.server_facade import buttons_of
 from bot.texts.catalog import say
+from tests.support.choosing import pressed, toasts
 from tests.support.stage import ANNA, BORIS, TEAM, Stage
 from tests.support.telegram_side import rows
 from tests.support.whispering import CANNOT, begin, press, quiet, whispers
@@ -19,7 +20,7 @@ async def test_a_group_may_want_notices_to_be_seen_by_the_asker_alone(stage: Sta
     stage.telegram.promote(TEAM)
     await quiet(stage)
     before = stage.telegram.texts(TEAM)
-    assert before[-1] == say("en", "settings.saved")
+    assert toasts(stage)[-1] == say("en", "settings.saved")
     for command in ("/usage", "/model", "/help", "/allowance", "/settings", "/nothing"):
         stage.telegram.say(TEAM, f"{command}@govorun_sandbox_bot", BORIS)
     assert len(await whispers(stage, 6, BORIS)) == 6
@@ -41,10 +42,15 @@ async def test_a_button_under_a_notice_works_for_who_sees_it(stage: Stage) -> No
     await quiet(stage)
     stage.telegram.say(TEAM, "/settings@govorun_sandbox_bot", ANNA)
     await whispers(stage, 1)
-    await press(stage, say("en", "settings.streaming"))
-    await whispers(stage, 2)
-    await press(stage, say("en", "streaming.off"))
-    assert (await whispers(stage, 3))[-1] == say("en", "settings.saved")
+    for label in (say("en", "settings.streaming"), say("en", "streaming.off")):
+        count = len(toasts(stage))
+        await press(stage, label)
+        await stage.until(lambda count=count: len(toasts(stage)) > count or None)  # type: ignore[misc]
+        await whispers(stage, 1)
+    assert toasts(stage)[-1] == say("en", "settings.saved")
+    assert "✓ " + say("en", "streaming.off") in [
+        button["text"] for button in buttons_of(stage.telegram.unseen(TEAM, ANNA)[-1])
+    ]
     assert rows(stage, f"SELECT streaming FROM chats WHERE id = {TEAM}") == [("off",)]
 
 
@@ -74,20 +80,15 @@ async def test_only_administrators_of_the_group_choose_it(stage: Stage) -> None:
     await begin(stage)
     stage.telegram.promote(TEAM)
     await stage.ask("/settings@govorun_sandbox_bot", TEAM, BORIS)
-    await stage.press(say("ru", "settings.notices"), TEAM, BORIS)
-    await stage.texts(2, TEAM)
-    await stage.press(say("ru", "notices.alone"), TEAM, BORIS)
-    toast = say("ru", "admins.only")
-    await stage.until(
-        lambda: toast in [c.params.get("text") for c in stage.telegram.calls_of("answerCallbackQuery")] or None
-    )
+    await pressed(stage, say("ru", "settings.notices"), say("ru", "notices.alone"), chat=TEAM, user=BORIS)
+    assert toasts(stage)[-1] == say("ru", "admins.only")
     assert rows(stage, f"SELECT notices FROM chats WHERE id = {TEAM}") == [("",)]
 
 
 async def test_it_can_not_be_chosen_where_the_bot_is_no_administrator(stage: Stage) -> None:
     await begin(stage)
     await quiet(stage)
-    assert stage.telegram.texts(TEAM)[-1] == say("en", "notices.cannot")
+    assert toasts(stage)[-1] == say("en", "notices.cannot")
     assert rows(stage, f"SELECT notices FROM chats WHERE id = {TEAM}") == [("",)]
 
 

@@ -130,7 +130,7 @@ async def test_a_service_message_reaches_a_router_and_its_answer_is_sent(tg: Tg)
 async def test_a_handler_that_fails_is_told_of_and_sets_only_its_update_aside(
     tg: Tg, polled: Polled, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert "Something broke" in (await tg.user("Ann").say("/broken")).text
+    assert "Something went wrong" in (await tg.user("Ann").say("/broken")).text
     polled(13)
     polled(3)
     await tg.settled()

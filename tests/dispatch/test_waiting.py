@@ -1,4 +1,4 @@
-"""Messages that wait behind an answer: shown after a while, sent now, dropped."""
+"""Messages that wait behind an answer: shown after a while, sent now, dropped (P6)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from bot.texts.catalog import say
+from tests.support.choosing import toasts
 from tests.support.stage import ANNA, TEAM, Stage
 from tests.support.telegram_side import QUESTION, counted, inbox, rows, soon
 
@@ -88,7 +89,7 @@ async def test_what_is_pressed_meanwhile_leaves_the_notice(stage: Stage) -> None
     stage.telegram.say(ANNA, "second")
     await soon(stage, lambda: NOTICE in stage.telegram.texts(ANNA) or None)
     await stage.press("YandexGPT Lite")
-    await soon(stage, lambda: say("en", "model.chosen", model="YandexGPT Lite") in stage.telegram.texts(ANNA) or None)
+    await soon(stage, lambda: say("en", "model.chosen", model="YandexGPT Lite") in toasts(stage) or None)
     await stage.clock.sleep(2)
     assert NOTICE in stage.telegram.texts(ANNA)
 

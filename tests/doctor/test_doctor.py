@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
+from bot.clock import SystemClock
 from bot.config.settings import Settings
 from bot.doctor.finding import Verdict
 from bot.doctor.machine import check_prompts, check_proxies
+from bot.doctor.services import check_tool_servers
+from bot.doctor.studio import check_studio
+from bot.providers.catalog import choices
 from tests.support.doctor_patient import Patient, is_bad
+from tests.support.raw_server import closed_port
 
 LEGS = [
     "settings",
@@ -21,7 +27,9 @@ LEGS = [
     "network",
     "auth",
     "text",
+    "embedding",
     "tokenizer",
+    "operations",
     "image",
 ]
 
@@ -31,12 +39,49 @@ LEGS = [
 
 async def test_a_bot_that_lacks_nothing_gets_one_good_line_for_each_leg(patient: Patient) -> None:
     found = await patient.findings()
-    assert [finding.leg for finding in found] == LEGS
+    assert list(dict.fromkeys(finding.leg for finding in found)) == LEGS
     assert {(finding.verdict, finding.advice) for finding in found} == {(Verdict.OK, "")}
-    said = {finding.leg: finding.text for finding in found}
+    said = {finding.leg: finding.text for finding in reversed(found)}
     assert "@govorun_sandbox_bot" in said["telegram"]
     assert "topics in private chats: on" in said["telegram"]
     assert "yandexgpt answers" in said["text"]
+
+
+async def test_each_model_that_is_offered_is_asked(patient: Patient) -> None:
+    found = [finding.text.split()[0] for finding in await patient.findings() if finding.leg == "text"]
+    assert sorted(found) == sorted(row.name for row in choices())
+
+
+async def test_speech_search_and_embeddings_are_asked_where_they_are_on(patient: Patient) -> None:
+    on = {"speech": "on", "tools": ("search",)}
+    said = {finding.leg: finding.text for finding in await patient.findings(**on)}
+    assert "heard 'Привет'" in said["speech"]
+    assert "found " in said["search"]
+    assert "embeds texts" in said["embedding"]
+    dead = closed_port()
+    addresses = ("yc_stt_url", "yc_search_url", "yc_operation_url", "yc_image_operation_url")
+    spoilt = await patient.findings(**on, **dict.fromkeys(addresses, dead))
+    wrong = [finding.leg for finding in spoilt if finding.verdict is Verdict.FAIL]
+    assert wrong == ["speech", "search", "operations"]
+    assert is_bad(await patient.finding("speech", **on, yc_tts_url=dead), Verdict.FAIL, "", "try again")
+
+
+async def test_a_look_that_may_cost_nothing_leaves_out_what_sells_single_calls(patient: Patient) -> None:
+    settings = Settings(_env_file=None, **patient.settings | {"speech": "on", "tools": ("search",)})
+    legs = {finding.leg async for finding in check_studio(settings, SystemClock(), paid=False)}
+    assert {"text", "embedding"} <= legs
+    assert legs.isdisjoint({"speech", "search"})
+
+
+@pytest.mark.process
+async def test_each_mcp_server_is_started_and_lists_its_tools(patient: Patient) -> None:
+    program = str(Path(__file__).parents[1] / "support" / "mcp_program.py")
+    good = {"name": "files", "command": sys.executable, "args": [program, ""]}
+    bad = {"name": "broken", "command": "/nothing/is/here"}
+    settings = Settings(_env_file=None, **patient.settings | {"mcp_servers": [good, bad]})
+    first, second = [finding async for finding in check_tool_servers(settings, SystemClock())]
+    assert (first.verdict, first.text) == (Verdict.OK, "files offers 7 tools")
+    assert is_bad(second, Verdict.FAIL, "broken can't be used", "MCP_SERVERS")
 
 
 async def test_a_check_costs_a_few_tokens_and_no_picture(patient: Patient) -> None:
@@ -44,7 +89,7 @@ async def test_a_check_costs_a_few_tokens_and_no_picture(patient: Patient) -> No
     asked = patient.studio.seen("completion")
     assert [request.body["modelUri"].split("/")[3] for request in asked] == ["yandexgpt", "yandexgpt-lite"]
     assert all(1 <= int(request.body["completionOptions"]["maxTokens"]) <= 5 for request in asked)
-    assert len(patient.studio.requests) < 6
+    assert len(patient.studio.requests) < 9
     assert patient.studio.bought == 0
 
 

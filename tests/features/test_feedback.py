@@ -12,6 +12,7 @@ from bot.ports import Received
 from bot.storage.repositories.feedback import exported
 from bot.telegram.receiving.parsing import Me, read
 from bot.types import Kind
+from tests.support.scripted_model import ScriptedModel, call
 from tests.support.stage import ANNA, BORIS, TEAM, Stage
 from tests.support.telegram_side import QUESTION, inbox, rows, soon
 
@@ -50,6 +51,45 @@ async def test_a_reaction_is_kept_with_the_exact_answer_and_its_prompt(stage: St
     assert [said["role"] for said in row["prompt"]] == ["system", "user", "assistant", "user"]
     assert [said["text"] for said in row["prompt"][1:]] == ["first?", "one", "second?"]
     assert row["sources"] == []
+
+
+async def test_feedback_has_the_request_that_the_model_was_sent_to_the_letter(stage: Stage) -> None:
+    """Pinned facts, persona, documents, tools and their results, also after the answer grew and the chat changed."""
+    model = ScriptedModel("one", [call("calculator", expression="6 * 7")], "two", "three")
+    stage.given = {"routing": model.routing}
+    await stage.start()
+    stage.telegram.upload(ANNA, b"The capital of Freedonia is Fredville.", "document", name="book.txt")
+    await stage.texts(1)
+    await stage.ask("/pin my name is Anna")
+    await stage.ask("first?")
+    await stage.ask("second?")
+    sent = model.requests[-1]
+    assert sent.tools
+    await stage.ask("/pin my name is Eve")
+    await stage.ask("third?")
+    _react(stage, "two", "👍")
+    await soon(stage, lambda: rows(stage, KEPT) or None)
+    (row,) = exported(stage.settings.database_url, [stage.settings.bot_id])
+    assert [(said["role"], said["text"]) for said in row["prompt"]] == [(one.role, one.text) for one in sent.messages]
+    told = "".join(said["text"] for said in row["prompt"])
+    assert [words in told for words in ("my name is Anna", "my name is Eve", "Fredville")] == [True, False, True]
+    results = [part for said in row["prompt"] for part in said.get("parts", ()) if part["is"] == "toolresult"]
+    assert "42" in results[0]["content"]
+    assert [tool["name"] for tool in row["request"]["tools"]] == [tool.name for tool in sent.tools]
+    assert row["request"]["temperature"] == sent.temperature
+    assert row["request"]["max_tokens"] == sent.max_tokens
+
+
+async def test_the_stored_request_repeats_no_text_of_the_conversation(stage: Stage) -> None:
+    await stage.start()
+    noise = "".join(chr(0x400 + number * 7919 % 0x2FF) for number in range(3_000))
+    stage.studio.script(noise, "two", "three")
+    for question in ("first?", "second?", "third?"):
+        await stage.ask(question)
+    sizes = [size for (size,) in rows(stage, "SELECT length(request) FROM messages WHERE role = 'assistant'")]
+    assert len(sizes) == 3
+    assert max(sizes) < 1_500
+    assert noise in [said["text"] for said in stage.prompts()[-1]]
 
 
 async def test_a_changed_reaction_changes_it_and_a_removed_one_removes_it(stage: Stage) -> None:
@@ -129,11 +169,11 @@ async def test_a_storm_of_reactions_is_not_answered(stage: Stage) -> None:
 )
 def test_a_reaction_is_read(new: object, data: str) -> None:
     body = {"chat": {"id": 5}, "message_id": 7, "user": {"id": 5, "first_name": "A"}, "new_reaction": new}
-    found = read({"message_reaction": body}, [_row()], Me(42, "bot"))
+    found = read({"message_reaction": body}, _row(), Me(42, "bot"))
     assert found is not None
     assert (found.kind, found.data, found.reply_to, found.private) == (Kind.REACTION, data, 7, True)
     body = {**body, "user": None, "actor_chat": {"id": -100}}
-    assert read({"message_reaction": body}, [_row()], Me(42, "bot")) is None
+    assert read({"message_reaction": body}, _row(), Me(42, "bot")) is None
 
 
 def _row() -> Received:

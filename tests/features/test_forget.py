@@ -1,4 +1,4 @@
-"""/forget: everything of a person goes, everywhere, down to the bytes of the files; what others said stays."""
+"""/forget: everything of a person goes, everywhere, down to the bytes of the files; what others said stays (P21)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bot.storage.store import Tx
 from bot.texts.catalog import say
+from tests.support.choosing import pressed, toasts
 from tests.support.stage import ANNA, BORIS, TEAM, Stage
 from tests.support.telegram_side import rows, soon
 
@@ -25,9 +26,7 @@ def _bytes(stage: Stage) -> bytes:
 async def _forget(stage: Stage) -> str:
     """Press the button of "forget"; the sentence that says what was removed."""
     await stage.ask("/forget")
-    before = len(stage.telegram.texts(ANNA))
-    await stage.press(YES)
-    told = (await stage.texts(before + 1))[-1]
+    told = await pressed(stage, YES)
     await soon(stage, lambda: rows(stage, "SELECT * FROM jobs WHERE kind = 'scrub'") == [] or None)
     return told
 
@@ -44,7 +43,7 @@ async def test_the_words_are_gone_from_the_bytes_of_the_files(stage: Stage) -> N
     await soon(stage, lambda: rows(stage, "SELECT * FROM feedback") or None)
     assert WORD.encode() in _bytes(stage)
     told = await _forget(stage)
-    for line in ("conversations: 1", "messages: 24", "opinions on answers: 1", "pictures and later answers: 1"):
+    for line in ("conversations: 1", "messages: 24", "ratings: 1", "pictures and later answers: 1"):
         assert line in told
     assert WORD.encode() not in _bytes(stage)
     assert b"Anna" not in _bytes(stage)
@@ -109,7 +108,7 @@ async def test_the_daily_share_is_not_given_back(stage: Stage) -> None:
     await stage.ask("hello")
     await _forget(stage)
     assert (
-        await stage.ask("again") == say("en", "limit.tokens.user", wait="") or "share" in stage.telegram.texts(ANNA)[-1]
+        await stage.ask("again") == say("en", "limit.tokens.user", wait="") or "limit" in stage.telegram.texts(ANNA)[-1]
     )
 
 
@@ -171,9 +170,8 @@ async def test_a_button_of_before_does_nothing(stage: Stage) -> None:
     await stage.start()
     await stage.ask("/settings")
     await _forget(stage)
-    await stage.press("Language")
-    await asyncio.sleep(5)
-    assert stage.telegram.calls_of("answerCallbackQuery")[-1].params["text"] == say("en", "old.button")
+    await pressed(stage, "Language")
+    assert toasts(stage)[-1] == say("en", "old.button")
 
 
 async def test_retention_removes_what_is_older_by_kind_of_chat(stage: Stage) -> None:

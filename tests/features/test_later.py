@@ -13,8 +13,10 @@ from bot.config.entries import ModelConfig
 from bot.errors import ModelDenied, ModelRefused, ModelUnavailable, OutcomeUnknown
 from bot.features.deferred_answers import PATIENCE
 from bot.sandbox.telegram.server_facade import buttons_of
+from bot.storage.repositories.mapping import load_request
 from bot.testing.virtual_loop import VirtualLoop
 from bot.texts.catalog import say
+from tests.support.choosing import pressed
 from tests.support.stage import ANNA, CODE, TEAM, Stage
 from tests.support.telegram_side import rows, soon
 
@@ -101,10 +103,8 @@ async def test_a_model_is_asked_later_what_it_would_be_asked_now(stage: Stage) -
     await stage.texts(1)
     for words, label in (("/persona", "Translator"), ("/model", say("en", "model.everywhere"))):
         await stage.ask(words)
-        await stage.press(label)
-        await stage.texts(len(stage.telegram.texts(ANNA)) + 1)
-    await stage.press(LITE)
-    await stage.texts(6)
+        await pressed(stage, label)
+    await pressed(stage, LITE)
     await stage.ask("/pin my name is Anna")
     await stage.ask("hello")
     answers = len(stage.telegram.texts(ANNA))
@@ -120,6 +120,19 @@ async def test_a_model_is_asked_later_what_it_would_be_asked_now(stage: Stage) -
     texts = [said["text"] for said in later["messages"]]
     assert texts[-1].endswith("what is the capital?")
     assert any("Fredville" in text for text in texts)
+
+
+async def test_it_names_the_pages_of_documents_and_is_stored_with_them_and_its_request(stage: Stage) -> None:
+    slow = Slow(Answered("The capital is Fredville."))
+    await _begin(stage, slow)
+    stage.telegram.upload(ANNA, b"Fredville is where the king lives.", "document", name="book.txt")
+    await stage.texts(1)
+    stage.telegram.say(ANNA, "/later what is the capital?")
+    assert (await stage.texts(3))[-1] == f"The capital is Fredville.\n\n{say('en', 'sources')}:\n1. book.txt"
+    (kept,) = rows(stage, "SELECT sources, request FROM messages WHERE role = 'assistant'")
+    assert '"book.txt"' in kept[0]
+    stored = load_request(kept[1], lambda _: {})
+    assert [said["text"] for said in stored["messages"]] == [said.text for said in slow.submitted[0].messages]
 
 
 async def test_an_open_question_is_not_mixed_with_what_is_said_meanwhile(stage: Stage) -> None:
@@ -276,7 +289,7 @@ async def test_polls_become_rarer_and_are_given_up_after_a_day(stage: Stage) -> 
     assert 100 < waits[-2] < 130
 
 
-async def test_jobs_lists_what_is_under_way_and_cancels_it(stage: Stage) -> None:
+async def test_jobs_lists_what_is_ordered_and_cancels_it(stage: Stage) -> None:
     slow = Slow(Pending())
     await _begin(stage, slow)
     stage.studio.paint("never")
@@ -284,18 +297,17 @@ async def test_jobs_lists_what_is_under_way_and_cancels_it(stage: Stage) -> None
     await stage.ask("/later a hard one")
     stage.telegram.say(ANNA, "/image a cat")
     await soon(stage, lambda: (slow.polled and stage.studio.seen("operation")) or None)
-    assert await stage.ask("/jobs") == "Under way here:\n1. answer: a hard one\n2. picture: a cat"
-    await stage.press("Cancel 1")
-    assert (await stage.texts(4))[3] == say("en", "jobs.cancelled")
+    assert await stage.ask("/jobs") == "Being prepared:\n· answer: a hard one\n· picture: a cat"
+    await stage.press("✕ a hard one")
+    await stage.until(lambda: stage.telegram.texts(ANNA)[-1] == "Being prepared:\n· picture: a cat" or None)
     await soon(stage, lambda: slow.cancelled or None)
     assert slow.cancelled == ["operation-1"]
-    await stage.press("Cancel 2")
-    await stage.texts(5)
-    assert await stage.ask("/jobs") == say("en", "jobs.none")
+    await stage.press("✕ a cat")
+    await stage.until(lambda: stage.telegram.texts(ANNA)[-1] == say("en", "jobs.none") or None)
     polled = len(slow.polled)
     await asyncio.sleep(600)
     assert len(slow.polled) == polled
-    assert len(stage.telegram.texts(ANNA)) == 6
+    assert len(stage.telegram.texts(ANNA)) == 3
 
 
 async def test_an_order_can_be_cancelled_before_it_is_taken(stage: Stage) -> None:

@@ -20,7 +20,7 @@ from bot.sandbox.media import landscapes
 from bot.telegram.sending.messages import Rung, finished
 from bot.texts.catalog import say
 from bot.types import Outgoing
-from tests.support.choosing import PIRATE, actions, choose, labels, pressed, written
+from tests.support.choosing import PIRATE, actions, choose, labels, pressed, toasts, written
 from tests.support.stage import ANNA, BORIS, TEAM, Stage
 from tests.support.telegram_side import soon
 
@@ -39,14 +39,16 @@ async def test_a_chats_model_comes_before_ones_own_and_that_before_the_personas(
     await stage.ask("one")
     await stage.ask("/model")
     mine = await pressed(stage, say("en", "model.everywhere"), "yandexgpt-lite")
-    assert mine == say("en", "model.mine.chosen", model="yandexgpt-lite")
+    assert mine.startswith(say("en", "model.mine"))
+    assert toasts(stage)[-1] == say("en", "model.mine.chosen", model="yandexgpt-lite")
     assert {"model.everywhere", "model.mine"} <= actions(stage)
     await stage.ask("two")
     await stage.ask("/model")
     await pressed(stage, "yandexgpt")
     await stage.ask("three")
     await stage.ask("/model")
-    assert await pressed(stage, say("en", "model.reset")) == say("en", "model.chosen", model="yandexgpt-lite")
+    await pressed(stage, say("en", "model.reset"))
+    assert toasts(stage)[-1] == say("en", "model.chosen", model="yandexgpt-lite")
     await stage.ask("four")
     await stage.ask("/model")
     await pressed(stage, say("en", "model.everywhere"), say("en", "model.reset"))
@@ -99,8 +101,10 @@ async def test_reasoning_is_switched_only_where_the_model_can(stage: Stage) -> N
     await stage.start()
     text = await stage.ask("/reasoning")
     assert text == say("en", "reasoning.choose", model="YandexGPT Pro", mode=say("en", "reasoning.auto"))
-    assert labels(stage) == [say("en", f"reasoning.{mode}") for mode in ("on", "off", "auto")]
-    assert await pressed(stage, say("en", "reasoning.on")) == say("en", "settings.saved")
+    auto, on, off = (say("en", f"reasoning.{mode}") for mode in ("auto", "on", "off"))
+    assert labels(stage) == [f"✓ {auto}", on, off, say("en", "panel.back")]
+    await pressed(stage, say("en", "reasoning.on"))
+    assert toasts(stage)[-1] == say("en", "settings.saved")
     assert say("en", "reasoning.on") in await stage.ask("/reasoning")
     await stage.ask("/model")
     await pressed(stage, "YandexGPT Lite")
@@ -145,8 +149,8 @@ async def thinking(stage: Stage, model: Thinker, **changes: Any) -> AsyncIterato
 async def test_reasoning_is_asked_for_as_it_was_chosen(stage: Stage) -> None:
     model = Thinker()
     async with thinking(stage, model):
+        await stage.ask("/reasoning")
         for label in ("reasoning.on", "reasoning.off", "reasoning.auto"):
-            await stage.ask("/reasoning")
             await pressed(stage, say("en", label))
             await stage.ask("one and one?")
     assert [request.reasoning for request in model.asked] == ["medium", "none", ""]

@@ -11,9 +11,9 @@ from bot.prompts.catalog import instruct
 from bot.prompts.library import SHIPPED, Library
 from bot.prompts.schema import said
 from bot.texts.catalog import LANGUAGES, say
-from tests.support.choosing import PIRATE, actions, choose, labels, written
+from tests.support.choosing import PIRATE, actions, choose, labels, pressed, toasts, written
 from tests.support.stage import ANNA, BORIS, TEAM, Stage
-from tests.support.telegram_side import soon
+from tests.support.telegram_side import rows, soon
 
 
 def orders(stage: Stage) -> str:
@@ -122,15 +122,16 @@ async def test_the_list_says_what_each_persona_does(stage: Stage) -> None:
     assert text.startswith(say("en", "persona.choose", persona="Assistant"))
     for persona in Library().personas().values():
         assert f"{persona.name('en')}: {said(persona.description, 'en', '')}" in text
-    assert labels(stage) == [persona.name("en") for persona in Library().personas().values()]
+    first, *others = [persona.name("en") for persona in Library().personas().values()]
+    assert labels(stage) == [f"✓ {first}", *others, say("en", "panel.back")]
     assert "Переводчик" in await stage.ask("/persona", BORIS)
 
 
 async def test_the_chosen_persona_greets_suggests_and_answers(stage: Stage, tmp_path: Path) -> None:
     written(tmp_path, PIRATE)
     await stage.start(prompts_dir=tmp_path)
-    said_first = await choose(stage, "Pirate")
-    assert said_first == say("en", "persona.now", persona="Pirate") + "\n\nAhoy, Anna!"
+    assert await choose(stage, "Pirate") == "Ahoy, Anna!"
+    assert toasts(stage) == [say("en", "persona.now", persona="Pirate")]
     assert labels(stage) == ["Where is the treasure?"]
     assert {"persona.set", "persona.ask"} <= actions(stage)
     stage.studio.script("Under the palm.")
@@ -173,10 +174,10 @@ async def test_another_chat_keeps_its_own_persona(stage: Stage) -> None:
 async def test_in_a_group_an_administrator_chooses(stage: Stage) -> None:
     await stage.start()
     await stage.ask("/persona@govorun_sandbox_bot", TEAM, BORIS)
-    await stage.press("Переводчик", TEAM, BORIS)
-    answers = await stage.until(lambda: stage.telegram.calls_of("answerCallbackQuery"))
-    assert answers[-1].params["text"] == say("ru", "admins.only")
-    assert "Translator" in await choose(stage, "Translator", TEAM, ANNA)
+    await pressed(stage, "Переводчик", chat=TEAM, user=BORIS)
+    await choose(stage, "Translator", TEAM, ANNA)
+    assert toasts(stage) == [say("ru", "admins.only"), say("en", "persona.now", persona="Translator")]
+    assert rows(stage, "SELECT actor, action, subject FROM audit") == [(ANNA, "settings", str(TEAM))]
 
 
 async def test_a_changed_file_counts_without_a_restart(stage: Stage, tmp_path: Path) -> None:
@@ -198,8 +199,8 @@ async def test_a_button_for_a_persona_that_is_gone_says_so(stage: Stage, tmp_pat
     await stage.start(prompts_dir=tmp_path)
     await stage.ask("/persona")
     path.unlink()
-    await stage.press("Pirate")
-    assert (await stage.texts(2))[-1] == say("en", "persona.gone")
+    assert "Pirate" not in await pressed(stage, "Pirate")
+    assert toasts(stage) == [say("en", "persona.gone")]
 
 
 async def test_the_log_names_the_persona_and_its_version(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:

@@ -260,6 +260,8 @@ async def test_the_models_of_the_folder_are_listed(tmp_path: Path, services: dic
     lines = done.out.splitlines()
     assert [line for line in lines if not line.startswith(f"gpt://{SANDBOX_FOLDER}/")] == []
     assert any("/yandexgpt/latest" in line and "32,768 tokens" in line for line in lines)
+    (gemma,) = [line for line in lines if "/gemma-3-27b-it/" in line]
+    assert gemma.split("tokens; ")[1] == "sees pictures, calls tools"
 
 
 async def test_the_folder_is_told_when_models_are_listed(tmp_path: Path) -> None:

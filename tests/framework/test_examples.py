@@ -74,7 +74,7 @@ async def test_a_model_of_ones_own_answers_and_another_can_be_chosen(tg: Tg, stu
     ann = tg.user("Ann")
     assert (await ann.say("one two three")).text == "three two one"
     assert studio.requests == []
-    assert "✓ Backwards" in (await ann.say("/model")).buttons or "Backwards" in tg.last.text
+    assert any("Backwards" in label for label in (await ann.say("/model")).buttons)
     await ann.press("YandexGPT Lite")
     studio.says("I am another.")
     assert (await ann.say("and now?")).text == "I am another."

@@ -30,21 +30,6 @@ def test_the_public_names_are_there_sorted_and_documented() -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+\S*", bot.__version__)
 
 
-def test_every_promise_fault_and_threat_has_a_line_and_every_test_in_it_exists() -> None:
-    text = (ROOT / "docs" / "promises.md").read_text()
-    ids = [row.split("|")[1] for row in text.splitlines() if re.match(r"\| [PFT]\d", row)]
-    found: dict[str, set[int]] = {"P": set(), "F": set(), "T": set()}
-    for kind, first, last in re.findall(r"([PFT])(\d+)(?:-[PFT]?(\d+))?", ",".join(ids)):
-        found[kind].update(range(int(first), int(last or first) + 1))
-    assert found == {"P": {*range(1, 33)}, "F": {*range(1, 113)}, "T": {*range(1, 41)}}
-    assert [path for path in re.findall(r"tests/[\w/]+\.(?:py|c)", text) if not (ROOT / path).exists()] == []
-    for cell in re.split(r"[|\n]", text):
-        source = ""
-        for path, name in re.findall(r"(tests/[\w/]+\.py)|::(test_\w+)", cell):
-            source = (ROOT / path).read_text() if path else source
-            assert f"def {name}" in source, f"{name} does not stand where {cell.strip()} says"
-
-
 def test_each_package_stands_in_the_table_of_the_architecture() -> None:
     """import-linter knows the floors from pyproject.toml."""
     text = (ROOT / "docs" / "architecture.md").read_text()
@@ -57,10 +42,8 @@ def test_each_package_stands_in_the_table_of_the_architecture() -> None:
 
 
 def test_what_the_architecture_names_exists() -> None:
-    """Files by their paths, and attributes of classes as `Class.attribute`."""
+    """Attributes of classes, as `Class.attribute`."""
     text = (ROOT / "docs" / "architecture.md").read_text()
-    files = re.findall(r"`([\w./]+\.(?:py|toml))`", text)
-    assert [file for file in files if not ((ROOT / "bot" / file).exists() or (ROOT / file).exists())] == []
     attributes: dict[str, set[str]] = {}
     for path in MODULES:
         for node in ast.walk(ast.parse(path.read_text())):
@@ -69,6 +52,18 @@ def test_what_the_architecture_names_exists() -> None:
     named = re.findall(r"`([A-Z]\w*[a-z]\w*)\.(\w+)", text)
     ours = [(kind, name) for kind, name in named if kind in attributes]
     assert [f"{kind}.{name}" for kind, name in ours if name not in attributes[kind]] == []
+
+
+@table("page", [*(ROOT / "docs").glob("*.md"), *ROOT.glob("*.md"), ROOT / "bench" / "README.md"])
+def test_a_page_names_files_that_exist(page: Path) -> None:
+    """By their paths in `bot/` or the repository; in a page about a folder by their names."""
+    for file in re.findall(r"`([\w./]+\.py)`", page.read_text()):
+        assert (
+            (ROOT / "bot" / file).exists()
+            or (ROOT / file).exists()
+            or (page.parent / file).exists()
+            or ("/" not in file and any((ROOT / "tests").rglob(file)))
+        ), file
 
 
 def _attributes(kind: ast.ClassDef) -> Iterator[str]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-TREES = {path.relative_to(ROOT): ast.parse(path.read_text()) for path in sorted((ROOT / "bot").rglob("*.py"))}
 MOST_FILES = 15  # of a package
 MOST_PARAMETERS = 7  # of a constructor
 MOST_BY_POSITION = 4  # arguments of a constructor without their names
@@ -19,10 +19,15 @@ MOST_BY_POSITION = 4  # arguments of a constructor without their names
 Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
+@cache
+def trees() -> dict[Path, ast.Module]:
+    return {path.relative_to(ROOT): ast.parse(path.read_text()) for path in sorted((ROOT / "bot").rglob("*.py"))}
+
+
 def undocumented() -> Counter[str]:
     """How many public modules, classes, functions and methods of each package have no docstring."""
     found: Counter[str] = Counter()
-    for path, tree in TREES.items():
+    for path, tree in trees().items():
         things = [tree, *_public(tree)]
         found[_package(path)] += sum(ast.get_docstring(thing) is None for thing in things if not _is_setter(thing))
     return +found
@@ -35,14 +40,14 @@ def _is_setter(thing: ast.AST) -> bool:
 
 def crowded() -> Counter[str]:
     """Packages with more than `MOST_FILES` files beside `__init__.py`."""
-    files = Counter(_package(path) for path in TREES if path.name != "__init__.py")
+    files = Counter(_package(path) for path in trees() if path.name != "__init__.py")
     return Counter({package: count for package, count in files.items() if count > MOST_FILES})
 
 
 def wide() -> Counter[str]:
     """Classes whose constructor has more than `MOST_PARAMETERS`. A frozen dataclass is a value, which may be wider."""
     found: Counter[str] = Counter()
-    for tree in TREES.values():
+    for tree in trees().values():
         for node in ast.walk(tree):
             if isinstance(node, ast.ClassDef) and (count := _parameters(node)) > MOST_PARAMETERS:
                 found[node.name] = count
@@ -52,7 +57,7 @@ def wide() -> Counter[str]:
 def positional() -> Counter[str]:
     """How often each package makes an object out of more than `MOST_BY_POSITION` arguments without their names."""
     found: Counter[str] = Counter()
-    for path, tree in TREES.items():
+    for path, tree in trees().items():
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and len(node.args) > MOST_BY_POSITION and _makes(node):
                 found[_package(path)] += 1
@@ -111,28 +116,9 @@ def _makes(call: ast.Call) -> bool:
 
 
 UNDOCUMENTED: dict[str, int] = {}
-CROWDED = {
-    "bot/runtime": 16,
-}
-WIDE = {
-    "Call": 9,
-    "Chat": 13,
-    "Draft": 10,
-    "Fault": 13,
-    "Limits": 13,
-    "MethodContext": 11,
-    "Operation": 10,
-    "ReceivedRequest": 9,
-    "Studio": 8,
-    "Telegram": 15,
-}
+CROWDED: dict[str, int] = {}
+WIDE: dict[str, int] = {}
 POSITIONAL = {
-    "bot/sandbox/ai_studio": 30,
-    "bot/sandbox/ai_studio/generation": 2,
-    "bot/sandbox/media": 7,
-    "bot/sandbox/telegram": 12,
-    "bot/sandbox/telegram/markup": 1,
-    "bot/sandbox/telegram/methods": 1,
     "bot/storage/tables": 2,
 }
 

@@ -79,7 +79,7 @@ async def test_what_a_command_refuses_is_told_and_what_breaks_has_a_code(tg: Tg)
     ann = tg.user("Ann")
     assert (await ann.say("/refuse")).text == "Not on Sundays."
     broken = (await ann.say("/fail")).text
-    assert "written down as" in broken
+    assert "(code " in broken
     assert "secret" not in broken
 
 

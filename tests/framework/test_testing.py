@@ -51,7 +51,7 @@ async def test_people_are_the_same_by_their_names_and_have_chats_of_their_own(tg
     await bob.say("hi")
     assert tg.user("Ann") == ann
     assert ([said.text for said in ann.said()], [said.text for said in bob.said()]) == (["To Ann."], ["To Bob."])
-    assert (await bob.say("/new")).text.startswith("Начинаем новый разговор")
+    assert (await bob.say("/new")).text.startswith("Начинаем новый диалог")
     assert tg.last == bob.said()[-1]
 
 

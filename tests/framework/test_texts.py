@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.features.settings_menu import REASONING, SETTINGS, SIGNS, STREAMING
+from bot.dispatch.help import GROUP, PRIVATE
+from bot.features.privacy import COUNTED
+from bot.features.settings_panel import ORDER, REASONING, SIGNS, STREAMING
 from bot.jobs.operations import FailureReason
 from bot.texts.catalog import LANGUAGES, NAMES, known, say
 
@@ -18,9 +20,11 @@ BOT = Path(__file__).parents[2] / "bot"
 PLACES = re.compile(r"\{(\w*)\}")
 KEY_AT = {"say": 1, "tell": 3}  # which argument is the key
 # Keys that the code puts together.
-WORDS = {word for path in BOT.rglob("*.py") for word in re.findall(r'"/(\w+)": Command\(', path.read_text())}
-MADE = {f"command.{word}" for word in WORDS} | {f"streaming.{mode}" for mode in STREAMING}
-MADE |= {f"settings.{name}" for name in SETTINGS} | {f"image.{why}" for why in FailureReason}
+MENUS = (*PRIVATE, *GROUP, "/members", "/invite", "/audit")
+MADE = {f"command.{word.removeprefix('/')}" for word in MENUS} | {f"streaming.{mode}" for mode in STREAMING}
+MADE |= {f"settings.{name}" for name in ORDER} | {f"image.{why}" for why in FailureReason}
+MADE |= {f"forget.{name}" for name in COUNTED}
+MADE |= {f"settings.{name}.about" for name in ("language", "streaming", "notices")}
 MADE |= {f"reasoning.{mode}" for mode in REASONING} | {f"can.{ability}" for ability in SIGNS}
 
 
@@ -72,11 +76,10 @@ def test_a_language_tag_finds_a_language(tag: str, language: str) -> None:
 
 
 @given(st.text(max_size=30), st.text(max_size=30), st.sampled_from([*LANGUAGES, "xx", ""]))
-def test_foreign_text_is_never_a_format(language: str, model: str, tag: str) -> None:
-    sentence = say(tag, "settings", language=language + "{model}", model=model + "{streaming}\\1", streaming="{x}")
-    template = LANGUAGES[known(tag)]["settings"]
-    pieces = PLACES.split(template)[::2]
-    assert sentence == pieces[0] + language + "{model}" + pieces[1] + model + "{streaming}\\1" + pieces[2] + "{x}"
+def test_foreign_text_is_never_a_format(at: str, zone: str, tag: str) -> None:
+    sentence = say(tag, "remind.set", at=at + "{zone}", zone=zone + "{text}\\1", text="{x}")
+    pieces = PLACES.split(LANGUAGES[known(tag)]["remind.set"])[::2]
+    assert sentence == pieces[0] + at + "{zone}" + pieces[1] + zone + "{text}\\1" + pieces[2] + "{x}"
 
 
 def _sources() -> list[tuple[str, ast.Module]]:

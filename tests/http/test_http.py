@@ -40,12 +40,12 @@ async def http() -> AsyncIterator[Http]:
 
 async def lines(http: Http, server: RawServer, *, total: float = 5, idle: float = 5) -> list[str]:
     async with http.stream(server.url, {}, headers=HEADERS, total=total, idle=idle) as stream:
-        return [line async for line in stream.lines()]
+        return [line async for together in stream.lines() for line in together]
 
 
 async def events(http: Http, server: RawServer) -> list[tuple[str, str]]:
     async with http.stream(server.url, {}, total=5, idle=5) as stream:
-        return [(event.name, event.data) async for event in stream.events()]
+        return [(event.name, event.data) async for together in stream.events() for event in together]
 
 
 async def test_what_a_model_writes_waits_until_the_view_of_the_answer_releases_it(
@@ -64,7 +64,7 @@ async def test_what_a_model_writes_waits_until_the_view_of_the_answer_releases_i
 
     async with serve(play) as server, http.stream(server.url, {}, total=50, idle=50) as stream:
         lines = stream.lines()
-        assert await anext(lines) == "one"
+        assert await anext(lines) == ["one"]
         reading = asyncio.ensure_future(anext(lines))
         go_on.set()
         waited = 0.0
@@ -73,8 +73,22 @@ async def test_what_a_model_writes_waits_until_the_view_of_the_answer_releases_i
             await asyncio.sleep(0)
             assert not reading.done()
             waited = flow.release()
-        assert await reading == "two"
+        assert await reading == ["two"]
     assert flow.release() == 0.0
+
+
+async def test_chunks_that_come_together_are_read_at_once(http: Http) -> None:
+    size = 200
+
+    async def play(seen: Seen, writer: asyncio.StreamWriter) -> None:
+        lines = b"".join(b"5\r\nline\n\r\n" for _ in range(size))
+        writer.write(head(200, "transfer-encoding: chunked") + lines + b"0\r\n\r\n")
+        await seen.gone.wait()
+
+    async with serve(play) as server, http.stream(server.url, {}, total=50, idle=50) as stream:
+        found = [len(together) async for together in stream.lines()]
+    assert sum(found) == size
+    assert len(found) < 10
 
 
 # --- lines ------------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from pypdf import PdfReader, PdfWriter
 from bot.ai import Source
 from bot.errors import Unreadable
 from bot.knowledge.chunking import LONGEST, Passage, best, cut, unit
-from bot.knowledge.documents import Retrieved, cited
+from bot.knowledge.documents import Retrieved, cited, used
 from bot.knowledge.extraction import MOST_CHARACTERS, can_read, decoded, pages
 from bot.prompts.catalog import instruct
 from bot.texts.catalog import say
@@ -170,6 +170,7 @@ async def test_stop_ends_the_search_in_documents_too(stage: Stage) -> None:
 
 
 async def test_without_embeddings_the_words_are_searched(stage: Stage) -> None:
+    """F81."""
     await stage.start()
     stage.telegram.upload(ANNA, pdf(*LONG), "document", name="book.pdf")
     await stage.texts(1)
@@ -276,10 +277,25 @@ def test_the_best_passage_is_the_one_with_the_rare_word_in_any_form() -> None:
 
 
 def test_only_places_that_were_given_count_as_cited() -> None:
-    found = Retrieved("", (Source("a.pdf", page=1), Source("a.pdf", page=2), Source("b.txt")))
+    places = (("a.pdf", 1), ("a.pdf", 2), ("b.txt", 0))
+    found = Retrieved("", tuple(Passage(f"Code {4711 + page}", page, name=name) for name, page in places))
     answer = "One [a.pdf, p. 2], two [b.txt], again [a.pdf, p. 2], not [a.pdf, p. 9] nor [1]."
     assert cited(answer, found) == (Source("a.pdf", page=2), Source("b.txt"))
     assert cited("[a.pdf, с. 2]", found) == (Source("a.pdf", page=2),)
+    assert used(answer, found) == ()
+    assert used("It is 4712.", found) == (Source("a.pdf", page=1),)
+    assert used("Hello, how can I help you today?", found) == ()
+
+
+async def test_the_page_that_was_used_is_named_where_the_model_wrote_no_mark(stage: Stage) -> None:
+    await stage.start()
+    stage.studio.script("It is 4711.", "You are welcome.")
+    stage.telegram.upload(ANNA, pdf("Introduction", "The code is 4711"), "document", name="report.pdf", caption="Code?")
+    assert await stage.texts(1) == [f"It is 4711.\n\n{say('en', 'sources')}:\n1. report.pdf, p. 2"]
+    stored = "SELECT sources FROM messages WHERE role = 'assistant' ORDER BY id"
+    assert '"report.pdf"' in rows(stage, stored)[0][0]
+    assert await stage.ask("thanks") == "You are welcome."
+    assert rows(stage, stored)[1] == ("[]",)
 
 
 async def test_pages_are_called_as_in_the_language_of_the_chat(stage: Stage) -> None:

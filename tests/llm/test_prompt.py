@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.ai import Profile, Request, Usage
+from bot.ai import Profile, Request, ToolSpec, Usage
 from bot.llm import prompt
 from bot.llm.prompt import Ratio
 from bot.types import Image, Message, Text
@@ -128,8 +129,14 @@ def test_the_ratio_is_learned_from_the_usage() -> None:
     assert ratio.tokens(400) == 101
 
 
-def test_size_counts_every_message() -> None:
-    assert prompt.size(built([Message.of("user", "hello")], Profile(), 2.5)) == len("be kind" + "hello")
+def test_size_counts_every_message_and_tool() -> None:
+    history = [Message.of(role, role * times) for times in (1, 2, 3) for role in ("user", "assistant")]
+    request = built([*history, Message("user", (Text("hello"), PICTURE))], Profile(vision=True), 2.5)
+    words = len("be kind" + "hello") + sum(len(message.text) for message in history)
+    assert prompt.size(request) == words + prompt.PICTURE
+    tool = ToolSpec("add", "Adds two numbers", {"type": "object"})
+    more = len("add" + "Adds two numbers" + str(tool.parameters))
+    assert prompt.size(replace(request, tools=(tool, tool))) == words + prompt.PICTURE + 2 * more
 
 
 def test_letters_that_nobody_sees_are_not_asked() -> None:

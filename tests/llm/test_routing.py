@@ -11,6 +11,7 @@ from bot.llm.routing import ModelOption, Routing
 from bot.prompts.catalog import instruct
 from bot.sandbox.telegram.server_facade import buttons_of
 from bot.texts.catalog import NAMES, say
+from tests.support.choosing import pressed, toasts
 from tests.support.stage import ANNA, BORIS, TEAM, Stage
 
 
@@ -37,7 +38,7 @@ async def test_the_chosen_model_is_the_one_that_is_asked(stage: Stage) -> None:
     await stage.start()
     await stage.ask("hello")
     await stage.ask("/model")
-    await _choose(stage, "YandexGPT Lite", say("en", "model.chosen", model="YandexGPT Lite"))
+    await _choose(stage, say("en", "model.chosen", model="YandexGPT Lite"), "YandexGPT Lite")
     await stage.ask("hello again")
     await stage.ask("hello", BORIS)
     uris = [seen.body["modelUri"] for seen in stage.studio.seen("completion")]
@@ -48,13 +49,13 @@ async def test_a_model_is_named_after_the_operators_list(stage: Stage) -> None:
     models = [ModelConfig(name="yandexgpt-lite", title="Quick"), ModelConfig(name="yandexgpt/rc")]
     await stage.start(models=models, model="yandexgpt-lite")
     assert (await stage.ask("/model")).startswith(say("en", "model.choose", model="Quick"))
-    assert _labels(stage) == ["Quick", "yandexgpt/rc", say("en", "model.everywhere")]
+    assert _labels(stage) == ["✓ Quick", "yandexgpt/rc", say("en", "model.everywhere"), say("en", "panel.back")]
 
 
 async def test_a_model_that_is_no_longer_offered_is_said_and_the_default_answers(stage: Stage) -> None:
     await stage.start()
     await stage.ask("/model")
-    await _choose(stage, "YandexGPT Lite", say("en", "model.chosen", model="YandexGPT Lite"))
+    await _choose(stage, say("en", "model.chosen", model="YandexGPT Lite"), "YandexGPT Lite")
     await stage.stop()
     await stage.start(models=[ModelConfig(name="yandexgpt", title="Pro")])
     said = await stage.ask("/model")
@@ -66,16 +67,14 @@ async def test_a_model_that_is_no_longer_offered_is_said_and_the_default_answers
 async def test_the_chosen_language_is_spoken_from_then_on(stage: Stage) -> None:
     await stage.start()
     await stage.ask("/settings")
-    await _choose(stage, "Language", say("en", "settings.choose"))
-    await _choose(stage, NAMES["ru"], say("ru", "settings.saved"))
+    await _choose(stage, say("ru", "settings.saved"), "Language", NAMES["ru"])
     assert await stage.ask("/new") == say("ru", "new")
     assert await stage.ask("/nonsense") == say("ru", "unknown.command", command="/nonsense")
     assert await stage.ask("/image") == say("ru", "image.usage")
     await stage.ask("hello")
     assert stage.prompts()[-1][0]["text"] == f"{instruct('ru', 'system')}\n\n{instruct('ru', 'tool.rule')}"
     await stage.ask("/settings")
-    await _choose(stage, say("ru", "settings.language"), say("ru", "settings.choose"))
-    await _choose(stage, NAMES["en"], say("en", "settings.saved"))
+    await _choose(stage, say("en", "settings.saved"), say("ru", "settings.language"), NAMES["en"])
     assert await stage.ask("/new") == say("en", "new")
 
 
@@ -84,9 +83,9 @@ async def test_streaming_off_shows_no_draft_and_edit_grows_one_message(stage: St
     await stage.start()
     for label, drafts, edits in (("whole answers", 0, False), ("live, by editing", 0, True), ("live, with", 1, None)):
         await stage.ask("/settings")
-        await _choose(stage, "Streaming", say("en", "settings.choose"))
+        await pressed(stage, "Streaming")
         label = next(found for found in _labels(stage) if found.startswith(label))
-        await _choose(stage, label, say("en", "settings.saved"))
+        await _choose(stage, say("en", "settings.saved"), label)
         before = len(stage.telegram.calls_of("sendMessageDraft")), len(stage.telegram.calls_of("editMessageText"))
         stage.studio.script([f"word{number} " for number in range(20)])
         stage.telegram.say(ANNA, "count")
@@ -109,12 +108,10 @@ async def test_a_short_answer_in_a_group_stands_there_once(stage: Stage) -> None
 async def test_settings_show_what_was_chosen(stage: Stage) -> None:
     await stage.start(streaming="off")
     text = await stage.ask("/settings")
-    assert text == say(
-        "en", "settings", language="English", model="YandexGPT Pro", streaming=say("en", "streaming.off")
-    )
-    await stage.press("Model")
-    assert (await stage.texts(2))[-1].startswith(say("en", "model.choose", model="YandexGPT Pro"))
-    await _choose(stage, "YandexGPT Lite", say("en", "model.chosen", model="YandexGPT Lite"))
+    for line in ("Language: English", "Model: YandexGPT Pro", f"Streaming: {say('en', 'streaming.off')}"):
+        assert line in text.splitlines()
+    assert (await pressed(stage, "Model")).startswith(say("en", "model.choose", model="YandexGPT Pro"))
+    await _choose(stage, say("en", "model.chosen", model="YandexGPT Lite"), "YandexGPT Lite")
     assert "Model: YandexGPT Lite" in await stage.ask("/settings")
     assert "YandexGPT Pro" in await stage.ask("/settings", BORIS)
 
@@ -122,8 +119,7 @@ async def test_settings_show_what_was_chosen(stage: Stage) -> None:
 async def test_choices_survive_a_restart(stage: Stage) -> None:
     await stage.start()
     await stage.ask("/settings")
-    await _choose(stage, "Language", say("en", "settings.choose"))
-    await _choose(stage, NAMES["ru"], say("ru", "settings.saved"))
+    await _choose(stage, say("ru", "settings.saved"), "Language", NAMES["ru"])
     await stage.stop()
     await stage.start()
     assert await stage.ask("/new") == say("ru", "new")
@@ -136,7 +132,7 @@ async def test_in_a_group_only_its_administrators_choose(stage: Stage) -> None:
     await _refused(stage, "YandexGPT Lite", say("en", "old.button.group"), ANNA)
     await _refused(stage, "YandexGPT Lite", say("ru", "admins.only"), BORIS)
     assert (await stage.ask("/model", TEAM, ANNA)).startswith(say("en", "model.choose", model="YandexGPT Pro"))
-    await _choose(stage, "YandexGPT Lite", say("en", "model.chosen", model="YandexGPT Lite"), TEAM, ANNA)
+    await _choose(stage, say("en", "model.chosen", model="YandexGPT Lite"), "YandexGPT Lite", chat=TEAM)
     await stage.ask("/settings", TEAM, BORIS)
     assert "YandexGPT Lite" in stage.telegram.texts(TEAM)[-1]
 
@@ -158,14 +154,10 @@ async def _refused(stage: Stage, label: str, expected: str, user: int) -> None:
     assert stage.telegram.texts(TEAM) == before
 
 
-def toasts(stage: Stage) -> list[str]:
-    return [call.params.get("text", "") for call in stage.telegram.calls_of("answerCallbackQuery")]
-
-
-async def _choose(stage: Stage, label: str, expected: str, chat: int = ANNA, user: int | None = None) -> None:
-    before = len(stage.telegram.texts(chat))
-    await stage.press(label, chat, user)
-    assert (await stage.texts(before + 1, chat))[-1] == expected
+async def _choose(stage: Stage, toast: str, *labels: str, chat: int = ANNA) -> None:
+    """Press one button after another; the last shows the toast."""
+    await pressed(stage, *labels, chat=chat, user=ANNA)
+    assert toasts(stage)[-1] == toast
 
 
 def _labels(stage: Stage, chat: int = ANNA) -> list[str]:

@@ -94,10 +94,23 @@ async def test_a_model_that_is_blind_points_to_one_that_sees_and_a_tap_asks_it(s
     stage.telegram.upload(ANNA, picture(40, 20), caption="what is it?")
     assert await stage.texts(1) == [say("en", "picture.unseen", model="Blind", other="Eyes")]
     await stage.press(say("en", "picture.ask", model="Eyes"))
-    await stage.until(lambda: stage.telegram.texts(ANNA) == ["eyes: 'what is it?' [(40, 20)]"] or None)
+    note = say("en", "once.note", model="Eyes")
+    await stage.until(lambda: stage.telegram.texts(ANNA)[0].startswith("eyes: 'what is it?' [(40, 20)]") or None)
+    assert stage.telegram.texts(ANNA)[0].endswith(note)
     assert blind.requests == []
+    assert (await stage.ask("thanks")).startswith("blind: ")
+    assert len(eyes.requests) == 1
+
+
+async def test_a_tap_on_always_chooses_the_model_that_sees_for_the_chat(stage: Stage) -> None:
+    blind, eyes = offers(stage)
+    await stage.start()
+    stage.telegram.upload(ANNA, picture(40, 20), caption="what is it?")
+    await stage.texts(1)
+    await stage.press(say("en", "picture.always", model="Eyes"))
+    await stage.until(lambda: stage.telegram.texts(ANNA) == ["eyes: 'what is it?' [(40, 20)]"] or None)
     assert await stage.ask("thanks") == "eyes: 'thanks' []"
-    assert len(eyes.requests) == 2
+    assert (len(blind.requests), len(eyes.requests)) == (0, 2)
 
 
 async def test_a_sticker_is_a_picture_and_one_that_moves_is_its_emoji(stage: Stage) -> None:
@@ -139,7 +152,7 @@ async def test_a_pointer_that_is_tapped_late_still_asks_the_model_that_sees(stag
     await stage.ask("never mind")
     assert blind.requests[0].messages[-1].text == "what is it?\n[picture]\nnever mind"
     await stage.press(say("en", "picture.ask", model="Eyes"))
-    await stage.until(lambda: stage.telegram.texts(ANNA)[0] == "eyes: 'what is it?' [(40, 20)]" or None)
+    await stage.until(lambda: stage.telegram.texts(ANNA)[0].startswith("eyes: 'what is it?' [(40, 20)]") or None)
     assert len(eyes.requests) == 1
 
 

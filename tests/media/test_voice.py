@@ -15,6 +15,7 @@ from bot.media.audio import opus, seconds
 from bot.media.voice import MARK, spoken
 from bot.sandbox.media import ogg
 from bot.texts.catalog import say
+from tests.support.choosing import pressed, speaks, toasts
 from tests.support.opening import refusal
 from tests.support.stage import ANNA, Stage
 from tests.support.telegram_side import rows, soon
@@ -133,14 +134,16 @@ async def test_a_recognition_is_read_line_by_line_whatever_stands_between(stage:
 
 async def test_a_mirror_answers_voice_with_voice_and_text(stage: Stage) -> None:
     await stage.start(speech="on")
-    assert await stage.ask("/voice") == say("en", "voice.mirrors")
+    await speaks(stage)
+    assert toasts(stage)[-1] == say("en", "voice.mirrors")
     stage.studio.script("It is **four**.", "Text stays text.")
     say_it(stage, "What is two and two?")
     await soon(stage, lambda: voices(stage) or None)
     assert stage.telegram.texts(ANNA)[1:3] == [f"{MARK}What is two and two?", "It is four."]
     assert ogg.words(voices(stage)[0]) == "It is four."
     await stage.ask("And in writing?")
-    assert await stage.ask("/voice") == say("en", "voice.silent")
+    await pressed(stage, say("en", "voice.text"))
+    assert toasts(stage)[-1] == say("en", "voice.silent")
     say_it(stage, "And now?")
     await soon(stage, lambda: len(stage.prompts()) == 3 or None)
     await stage.clock.sleep(30)
@@ -150,7 +153,7 @@ async def test_a_mirror_answers_voice_with_voice_and_text(stage: Stage) -> None:
 
 async def test_an_answer_that_can_not_be_spoken_is_said_so(stage: Stage) -> None:
     await stage.start(speech="on")
-    await stage.ask("/voice")
+    await speaks(stage)
     stage.studio.fail_next("synthesize", status=400)
     say_it(stage, "hello")
     await soon(stage, lambda: say("en", "voice.unspoken") in stage.telegram.texts(ANNA) or None)

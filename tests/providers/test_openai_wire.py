@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -84,20 +84,22 @@ def test_after_every_byte_the_reader_knows_whether_the_answer_is_whole(name: str
     stream = (RECORDINGS / name).read_bytes()
     finished = stream.index(b'"finish_reason":"') + stream[stream.index(b'"finish_reason":"') :].index(b"\n")
     splitter, reader = LineSplitter(), EventReader()
+    so_far = pickle.dumps(reader)  # changes with a line; `deepcopy` of it takes ten times as long
     for told, byte in enumerate(stream, 1):
         for line in splitter.feed(bytes([byte])):
             reader.feed(line.removeprefix("data: "))
-        _cut_here(copy.deepcopy(splitter), copy.deepcopy(reader), whole=told >= finished)
+            so_far = pickle.dumps(reader)
+        _cut_here(pickle.loads(pickle.dumps(splitter)), pickle.loads(so_far), whole=told >= finished)
 
 
 def _cut_here(splitter: LineSplitter, reader: EventReader, *, whole: bool) -> None:
     for line in splitter.rest():
         reader.feed(line.removeprefix("data:").removeprefix(" "))
-    if whole:
-        assert reader.end().finish
-    else:
-        with pytest.raises(StreamCut):
-            reader.end()
+    try:
+        finish = reader.end().finish
+    except StreamCut:
+        finish = None
+    assert (finish is not None) == whole
 
 
 @pytest.mark.parametrize("reason", ["insufficient_system_resource", "abort", "error"])
@@ -237,7 +239,7 @@ def test_halves_of_a_character_in_two_pieces_are_joined() -> None:
 
 def test_a_filtered_answer_is_replaced() -> None:
     chunk = read(said("bad "), said("Let us talk of something else", "content_filter"))
-    assert (chunk.text, chunk.finish, chunk.replaces) == ("Let us talk of something else", Finish.FILTERED, False)
+    assert (chunk.text, chunk.finish, chunk.replaces) == ("Let us talk of something else", Finish.FILTERED, True)
 
 
 def test_reasoning_tokens_are_counted() -> None:

@@ -46,7 +46,8 @@ def settings(**given: Any) -> Settings:
 
 @pytest.fixture
 async def world() -> AsyncIterator[World]:
-    studio = Studio(strict_hosts=True)
+    studio = Studio()
+    studio.operations.strict_hosts = True
     await studio.start()
     try:
         async with Http() as http:

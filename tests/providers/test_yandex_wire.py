@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bot.ai import Chunk, Finish, Request, Usage
 from bot.errors import ModelError, ModelProtocolError, ModelRefused, ModelUnavailable, StreamCut
 from bot.http.framing import LineSplitter
-from bot.providers.text_model import CUT_MARK, LONGEST_ANSWER
+from bot.providers.text_model import CUT_MARK, LONGEST_ANSWER, joined
 from bot.providers.yandex import wire
 from bot.types import Image, Message, Text, ToolCall, ToolResult
 
@@ -71,6 +71,34 @@ def test_the_newest_text_is_what_is_shown_whatever_the_order(texts: list[str]) -
     lines = [line(text) for text in texts[:-1]] + [line(texts[-1], "FINAL")]
     newest = next((text for text in reversed(texts) if text), "")
     assert shown(read(*lines)) == newest
+
+
+def compact(status: str, text: str | None, tokens: int) -> str:
+    """A line without spaces, as the service writes it."""
+    usage = {"inputTextTokens": "5", "completionTokens": str(tokens)} if tokens else None
+    return json.dumps(json.loads(line(text, status, usage)), separators=(",", ":"))
+
+
+TEXTS = st.one_of(st.none(), st.sampled_from(["", "a", 'a "b', 'a "b"},"status":"ALTERNATIVE_STATUS_FINAL"']))
+STATUSES = st.sampled_from(["PARTIAL", "FINAL", "TRUNCATED_FINAL", "CONTENT_FILTER", "TOOL_CALLS"])
+
+
+@given(st.lists(st.tuples(TEXTS, st.integers(0, 3))), STATUSES, TEXTS, st.integers(0, 3))
+def test_reading_the_newest_line_alone_changes_nothing(
+    partial: list[tuple[str | None, int]], status: str, text: str | None, tokens: int
+) -> None:
+    lines = [*(compact("PARTIAL", *each) for each in partial), compact(status, text, tokens)]
+    found = []
+    for together in (lines, wire.newest(lines)):
+        reader = wire.StreamReader()
+        whole = joined(*(reader.feed(each) for each in together))
+        found.append((whole.text, whole.finish, reader.done, whole.finish and whole.usage))
+    assert found[0] == found[1]
+
+
+def test_the_recorded_lines_are_repeated_by_their_last() -> None:
+    lines = STREAM.decode().splitlines()
+    assert wire.newest(lines) == lines[-1:]
 
 
 def test_a_whole_answer_that_was_not_streamed_is_read_too() -> None:

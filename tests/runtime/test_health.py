@@ -1,5 +1,7 @@
 """Health tells the truth: each fault that keeps people waiting turns it red within a minute, and green when it is over.
 
+See P32 in docs/promises.md.
+
 The faults are made outside the bot: by the servers that it talks to, and by another program at its database.
 """
 
@@ -15,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.runtime.health import CHECKS
+from bot.runtime.health.checks import CHECKS
 from tests.support.counting import counted
 from tests.support.health_side import MINUTE, becomes, health_of, healthy, red
 from tests.support.stage import ANNA, BORIS, Stage

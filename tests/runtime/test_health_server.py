@@ -16,7 +16,7 @@ from bench.crew import free_port
 from bot.errors import ConfigError
 from bot.runtime import main
 from bot.runtime.bot import Bot
-from bot.runtime.health_server import serving
+from bot.runtime.health.server import serving
 from bot.sandbox.ai_studio.server import Answer
 from tests.support.health_side import becomes, health_of, red
 from tests.support.stage import ANNA, Stage

@@ -1,4 +1,7 @@
-"""The process says that it is ready and that its event loop is alive, to whoever wants to know; nobody else pays."""
+"""The process says that it is ready and that its event loop is alive, to whoever wants to know; nobody else pays.
+
+See F102 in docs/promises.md.
+"""
 
 from __future__ import annotations
 

@@ -17,8 +17,8 @@ from bot.config import multi_bot
 from bot.config.settings import Settings, load
 from bot.errors import ConfigError
 from bot.runtime import main
-from bot.runtime.health import Health
-from bot.runtime.health_server import serving
+from bot.runtime.health.checks import Health
+from bot.runtime.health.server import serving
 from bot.runtime.supervisor import Supervisor
 from bot.telemetry import logging as logs
 from bot.texts.catalog import say

@@ -1,11 +1,11 @@
-"""What the sandbox's three servers refuse: other hosts, other pages, deep JSON, keys that are guessed."""
+"""What the sandbox's three servers refuse: other hosts, other pages, deep JSON, keys that are guessed (P28, T31)."""
 
 from __future__ import annotations
 
 import base64
 import io
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -17,6 +17,7 @@ from bot.sandbox.ai_studio.server import Studio
 from bot.sandbox.guard import DEEPEST
 from bot.sandbox.page_api import PageApi
 from bot.sandbox.telegram.server_facade import Telegram
+from bot.sandbox.trials import Trials
 
 ANNA = 1001
 SERVERS = ("page", "telegram", "studio")
@@ -64,7 +65,10 @@ async def servers() -> AsyncIterator[Servers]:
 
     async def control(_action: str) -> None: ...
 
-    page = web.AppRunner(PageApi(telegram, studio, lambda: {"running": True, "pid": 7}, control).app())
+    async def restart(_settings: Mapping[str, str]) -> None: ...
+
+    page_api = PageApi(telegram, studio, lambda: {"running": True, "pid": 7}, control, trials=Trials(restart))
+    page = web.AppRunner(page_api.app())
     await page.setup()
     await web.TCPSite(page, "127.0.0.1", 0).start()
     async with aiohttp.ClientSession() as session:

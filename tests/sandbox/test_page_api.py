@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import aiohttp
+import av
 import pytest
 from aiohttp import web
 
 from bot.sandbox.ai_studio.server import Studio
 from bot.sandbox.page_api import PageApi
 from bot.sandbox.telegram.server_facade import Telegram
+from bot.sandbox.trials import Trials
 from tests.support.sandbox_client import Client, png
 from tests.support.virtual import VirtualClock
 
@@ -23,9 +26,10 @@ ANNA, TEAM = 1001, -1001000000001
 class Page:
     """A browser's view: requests to one server, and its stream of events."""
 
-    def __init__(self, url: str, actions: list[str]) -> None:
+    def __init__(self, url: str, actions: list[str], trials: Trials) -> None:
         self.url = url
         self.actions = actions
+        self.trials = trials
         self.session = aiohttp.ClientSession()
 
     async def get(self, path: str, **options: Any) -> tuple[int, Any]:
@@ -68,11 +72,16 @@ async def page(telegram: Telegram) -> AsyncIterator[Page]:
         actions.append(action)
 
     studio = Studio(hub=telegram.hub)
-    page_api = PageApi(telegram, studio, lambda: {"running": not actions, "pid": 7}, control)
+
+    async def restart(settings: Mapping[str, str]) -> None:
+        actions.append(",".join(f"{name}={value}" for name, value in settings.items() if "PRICE" not in name))
+
+    trials = Trials(restart)
+    page_api = PageApi(telegram, studio, lambda: {"running": not actions, "pid": 7}, control, trials=trials)
     runner = web.AppRunner(page_api.app(), shutdown_timeout=1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    page = Page(f"http://127.0.0.1:{runner.addresses[0][1]}", actions)
+    page = Page(f"http://127.0.0.1:{runner.addresses[0][1]}", actions, trials)
     yield page
     await page.session.close()
     await runner.cleanup()
@@ -91,7 +100,7 @@ async def test_the_state_has_all_the_page_needs(page: Page, telegram: Telegram, 
     await client.ok("sendMessageDraft", chat_id=ANNA, draft_id=1, text="He", can_stop=True)
     _, state = await page.get("/world/state")
     assert set(state) == {
-        "seq", "bot", "users", "chats", "messages", "drafts", "commands", "journal", "faults", "model",
+        "seq", "bot", "users", "chats", "messages", "drafts", "commands", "journal", "faults", "model", "trials",
     }  # fmt: skip
     assert state["bot"] == {
         "id": 4200000042,
@@ -166,7 +175,11 @@ async def test_the_page_can_do_what_people_do(page: Page, telegram: Telegram, cl
     await page.did("send", chat_id=ANNA, user_id=ANNA, text="in it", thread_id=topic, reply_to=sent)
     assert telegram.transcript(ANNA, topic)[-1]["reply_to_message"]["message_id"] == sent
     await page.did("delete_topic", chat_id=ANNA, thread_id=topic)
+    after = telegram.hub.seq
+    await page.did("delete", chat_id=ANNA, message_id=sent)
+    assert (await page.events(after, 1))[0]["message_ids"] == [sent]
     await page.did("block", user_id=ANNA, blocked=True)
+    assert telegram.snapshot()["users"][0]["blocked"]
     assert "blocked" in await client.refused("sendMessage", chat_id=ANNA, text="x")
     person = (await page.did("chat", type="private", title="Дина", language_code="ru"))["chat"]
     group = (await page.did("chat", type="supergroup", title="G", members=[ANNA], is_forum=True))["chat"]
@@ -220,6 +233,67 @@ async def test_files_go_up_and_come_back_harmless(page: Page, telegram: Telegram
         assert response.status == 403
     async with page.session.post(url + "&kind=photo", data=b"no picture", headers=headers) as response:
         assert (response.status, await response.json()) == (400, {"error": "Bad Request: IMAGE_PROCESS_FAILED"})
+
+
+async def test_any_recorded_sound_becomes_the_ogg_opus_of_a_voice_message(page: Page, telegram: Telegram) -> None:
+    url = f"{page.url}/world/upload?chat_id={ANNA}&user_id={ANNA}&kind=voice"
+    headers = {"X-Sandbox": "1", "Content-Type": "audio/webm"}
+    async with page.session.post(url, data=webm(seconds=2), headers=headers) as response:
+        voice = (await response.json())["message"]["voice"]
+    assert (voice["mime_type"], voice["duration"]) == ("audio/ogg", 2)
+    assert telegram.state.files[voice["file_id"]].data.startswith(b"OggS")
+    async with page.session.post(url, data=b"no sound", headers=headers) as response:
+        assert response.status == 400
+
+
+def webm(seconds: int) -> bytes:
+    """Silence, in the format in which Chromium records a microphone."""
+    out, rate = io.BytesIO(), 48_000
+    with av.open(out, "w", format="webm") as target:
+        stream = target.add_stream("libopus", rate=rate, layout="mono")
+        frame = av.AudioFrame(format="s16", layout="mono", samples=rate * seconds)
+        frame.planes[0].update(bytes(frame.planes[0].buffer_size))
+        frame.rate, frame.pts = rate, 0
+        target.mux(stream.encode(frame))
+        target.mux(stream.encode(None))
+    return out.getvalue()
+
+
+async def test_what_people_try_becomes_settings_of_the_bot(page: Page, telegram: Telegram) -> None:
+    page.trials.bot_ready("code")
+    await page.did("try", search=True, budget=5)
+    answer = await page.did("try", budget=0, confirm=2, closed=True)
+    assert page.actions == [
+        "TOOLS=time,calculator,reminders,search,USER_DAILY_MONEY=5",
+        "TOOLS=time,calculator,reminders,search,CONFIRM_ABOVE=2,ACCESS=closed",
+    ]
+    assert answer["trials"] == {
+        "search": 1, "budget": 0, "confirm": 2, "closed": 1, "code": "code", "owner": 0, "ready": True,
+    }  # fmt: skip
+    for body in ({"dance": 1}, {"budget": "5"}, {"confirm": -1}):
+        assert (await page.post("try", **body))[0] == 400
+    assert len(page.actions) == 2
+
+
+async def test_the_code_of_the_owner_works_once(page: Page, telegram: Telegram) -> None:
+    page.trials.bot_ready("code")
+    await page.did("send", chat_id=ANNA, user_id=ANNA, text="/start other")
+    await page.did("send", chat_id=TEAM, user_id=1003, text="/start code")
+    assert page.trials.state()["code"] == "code"
+    await page.did("send", chat_id=1002, user_id=1002, text="/start code")
+    assert (page.trials.state()["code"], page.trials.state()["owner"]) == ("", 1002)
+    page.trials.bot_started()
+    assert not page.trials.state()["ready"]
+    page.trials.bot_ready("")
+    assert page.trials.state()["owner"] == 1002
+    page.trials.bot_ready("new")  # a bot that knows no owner: it was stopped before it read the code
+    assert page.trials.state()["owner"] == 0
+
+
+async def test_a_message_that_asks_for_a_reply_says_so_to_the_page_only(telegram: Telegram, client: Client) -> None:
+    sent = await client.ok("sendMessage", chat_id=ANNA, text="What?", reply_markup={"force_reply": True})
+    assert telegram.snapshot()["messages"][str(ANNA)][0]["force_reply"]
+    assert not {"force_reply", "reply_markup"} & sent.keys()
 
 
 async def test_faults_of_both_sides_are_set_in_one_place(page: Page, telegram: Telegram, client: Client) -> None:

@@ -52,6 +52,7 @@ def test_every_answer_is_in_the_language_of_the_question() -> None:
 
 
 def test_it_quotes_the_question_and_counts_what_it_was_given() -> None:
+    assert say("Murka").startswith("You wrote (1 word):")
     answer = say("one", "two", "Why is\nthe sea salt?")
     assert "> Why is\n> the sea salt?" in answer
     assert "**2** earlier messages" in answer
@@ -185,6 +186,19 @@ def test_a_document_is_quoted_with_its_place(language: str) -> None:
     assert "> The warranty lasts 24 months." in say(text)
     assert "[report.pdf, p. 2]" in say(text)
     assert "none of the words" in say(text.replace("How long is the warranty?", "Who?"))
+
+
+def test_words_to_try_work_after_a_document_but_not_in_the_question_that_brings_it() -> None:
+    text = documents("en", "a.pdf, p. 1", "[a.pdf, p. 1]\nThe table is slow.", "Show me a table")
+    assert "|:-------|" in say(text)
+    assert model.seconds_wanted([{"role": "user", "text": text}]) is None
+    with_file = text + "\n" + instruct("en", "document.kept.pages", name="a.pdf", pages=1)
+    assert "> The table is slow." in say(with_file)
+
+
+def test_a_slow_answer_leaves_time_to_press_stop() -> None:
+    assert model.seconds_wanted([{"role": "user", "text": "Расскажи медленно"}]) == 20
+    assert model.seconds_wanted([{"role": "user", "text": "instant"}]) == 0
 
 
 @pytest.mark.parametrize("language", PROMPTS)

@@ -1,4 +1,7 @@
-"""A turn costs the same in a chat with two messages and in one with twenty thousand, in steps of SQLite's machine."""
+"""A turn costs the same in a chat with two messages and in one with twenty thousand, in steps of SQLite's machine.
+
+See F91 in docs/promises.md.
+"""
 
 from __future__ import annotations
 

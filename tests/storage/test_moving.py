@@ -136,8 +136,8 @@ def test_the_command_says_what_was_moved(
     monkeypatch.setenv("DATABASE_URL", source)
     done = CliRunner().invoke(app, ["move", "--to", target])
     assert "    2,499  updates" in done.output
-    assert done.output.endswith("All of it is there. Set DATABASE_URL to it now.\n")
-    assert CliRunner().invoke(app, ["move", "--to", target]).output.endswith("All of it was there already.\n")
+    assert done.output.endswith("Every row is there. Now set DATABASE_URL to it.\n")
+    assert CliRunner().invoke(app, ["move", "--to", target]).output.endswith("Every row was there already.\n")
     wrong = CliRunner().invoke(app, ["move", "--to", "postgresql://anna:hush@"])
     assert isinstance(wrong.exception, BadInput)
     assert "hush" not in str(wrong.exception)
@@ -149,7 +149,7 @@ def test_the_command_says_what_was_moved(
 def test_a_password_in_the_argument_is_warned_of_in_one_line(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, shape: str
 ) -> None:
-    """There is nothing to move, so nothing is asked of that host."""
+    """T1: There is nothing to move, so nothing is asked of that host."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MOVE_TO", shape)
     assert CliRunner().invoke(app, ["move"]).stderr == ""
@@ -165,7 +165,7 @@ def test_where_to_is_read_from_the_settings(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".env").write_text(f"DATABASE_URL={source}\nMOVE_TO={target}\n")
-    assert CliRunner().invoke(app, ["move"]).output.endswith("All of it is there. Set DATABASE_URL to it now.\n")
+    assert CliRunner().invoke(app, ["move"]).output.endswith("Every row is there. Now set DATABASE_URL to it.\n")
 
 
 def test_without_an_address_and_a_terminal_it_is_said_how_to_give_one(
@@ -193,7 +193,7 @@ async def test_on_a_terminal_it_asks_where_to_and_shows_nothing_of_the_answer(
     async with asyncio.timeout(60):
         asked = await seen.readuntil(b": ")  # the space comes when nothing is shown any more
         terminal.write(target.encode() + b"\n")
-        told = await seen.readuntil(b"All of it is there.")
+        told = await seen.readuntil(b"Every row is there.")
         assert await process.wait() == 0
     assert b"postgresql://" in asked
     assert target.encode() not in asked + told

@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 
 from bot.sandbox.telegram.server_facade import buttons_of
+from bot.texts.catalog import say
 from tests.support.stage import ANNA, Stage
-from tests.support.telegram_side import rows
+from tests.support.telegram_side import deliveries, inbox, rows, soon
 
 PIRATE = """
 title.en = "Pirate"
@@ -37,9 +38,7 @@ def written(folder: Path, text: str, name: str = "pirate", kind: str = "personas
 
 async def choose(stage: Stage, title: str, chat: int = ANNA, user: int | None = None) -> str:
     await stage.ask("/persona" if chat > 0 else "/persona@govorun_sandbox_bot", chat, user)
-    count = len(stage.telegram.texts(chat))
-    await stage.press(title, chat, user)
-    return (await stage.texts(count + 1, chat))[-1]
+    return await pressed(stage, title, chat=chat, user=user)
 
 
 def labels(stage: Stage, chat: int = ANNA) -> list[str]:
@@ -50,10 +49,22 @@ def actions(stage: Stage) -> set[str]:
     return {action for (action,) in rows(stage, "SELECT action FROM buttons")}
 
 
-async def pressed(stage: Stage, *titles: str, chat: int = ANNA) -> str:
-    """Press one button after another, each in what the one before brought."""
+async def pressed(stage: Stage, *titles: str, chat: int = ANNA, user: int | None = None) -> str:
+    """Press one button after another, each in what the one before brought. Returns the newest text of the chat."""
     for title in titles:
-        count = len(stage.telegram.texts(chat))
-        await stage.press(title, chat)
-        await stage.texts(count + 1, chat)
+        count = len(toasts(stage))
+        await stage.press(title, chat, user)
+        await stage.until(lambda count=count: len(toasts(stage)) > count or None)  # type: ignore[misc]
+        await soon(stage, lambda: {*inbox(stage), *deliveries(stage)} <= {"done", "sent", "dead"} or None)
     return stage.telegram.texts(chat)[-1]
+
+
+def toasts(stage: Stage) -> list[str]:
+    """What was shown for a moment after each press."""
+    return [call.params.get("text", "") for call in stage.telegram.calls_of("answerCallbackQuery")]
+
+
+async def speaks(stage: Stage) -> None:
+    """Have voice notes of Anna answered with voice."""
+    await stage.ask("/voice")
+    await pressed(stage, say("en", "voice.on"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bot.runtime.bot import Bot
-from bot.runtime.health import Health, Report
+from bot.runtime.health.checks import Health, Report
 from tests.support.stage import Stage
 
 MINUTE = 60.0

@@ -6,6 +6,7 @@ from typing import Any
 
 from bot.sandbox.telegram.server_facade import buttons_of
 from bot.texts.catalog import say
+from tests.support.choosing import pressed
 from tests.support.stage import ANNA, TEAM, Stage
 from tests.support.telegram_side import rows, soon
 
@@ -46,7 +47,4 @@ async def press(stage: Stage, label: str, user: int = ANNA) -> None:
 async def quiet(stage: Stage) -> None:
     """Anna, who owns the group, has chosen that only the asker sees notices."""
     await stage.ask("/settings@govorun_sandbox_bot", TEAM, ANNA)
-    await stage.press(say("en", "settings.notices"), TEAM, ANNA)
-    await stage.texts(2, TEAM)
-    await stage.press(say("en", "notices.alone"), TEAM, ANNA)
-    await stage.texts(3, TEAM)
+    await pressed(stage, say("en", "settings.notices"), say("en", "notices.alone"), chat=TEAM, user=ANNA)

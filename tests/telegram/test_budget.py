@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.sandbox.telegram.flood_limits import Limits
+from bot.sandbox.telegram.flood_limits import FloodLimits
 from bot.telegram.sending.flood_budget import DRAFTS, Bucket, FloodBudget, Window
 
 ANNA, BORIS, TEAM = 1001, 1002, -1001000000001
@@ -53,7 +53,7 @@ def test_drafts_and_chat_actions_share_one_budget(pauses: list[float], chance: o
 @given(PAUSES, st.lists(st.sampled_from([ANNA, BORIS, TEAM, 7, 8, 9, -5]), min_size=150, max_size=150))
 def test_no_limit_of_messages_is_overrun(pauses: list[float], chats: list[int]) -> None:
     """Judged by the sandbox's own count of Telegram's limits, which was written without this one."""
-    budget, limits, now = FloodBudget(28, 1), Limits(), 0.0
+    budget, limits, now = FloodBudget(28, 1), FloodLimits(), 0.0
     for pause, chat in zip(pauses, chats, strict=False):
         now += pause
         now += max(budget.message_wait(chat, now), budget.bot_wait(now))

@@ -1,4 +1,4 @@
-"""What Telegram refuses in an answer costs its form, not its words."""
+"""What Telegram refuses in an answer costs its form, not its words (P10, F16, F17, F19, F20)."""
 
 from __future__ import annotations
 

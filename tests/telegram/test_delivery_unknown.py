@@ -1,4 +1,4 @@
-"""Sends whose outcome is not known leave one answer: it is looked for, not repeated."""
+"""Sends whose outcome is not known leave one answer: it is looked for, not repeated (F3, F4)."""
 
 from __future__ import annotations
 

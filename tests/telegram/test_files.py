@@ -1,4 +1,4 @@
-"""Files that came with a message: fetched whole, or refused in a way that tells nothing of the token."""
+"""Files that came with a message: fetched whole, or refused in a way that tells nothing of the token (F31, T3)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,12 @@ from bot.ports import Received
 from bot.telegram.client.api import Api
 from bot.telegram.client.files import LARGEST, fetch
 from bot.telegram.receiving.parsing import Me, read
+from bot.texts.catalog import say
 from bot.types import Attachment
 from tests.support.stage import ANNA, Stage
+from tests.support.telegram_side import inbox, rows
+
+HALF = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\ndata"
 
 
 def _api(stage: Stage) -> Api:
@@ -33,7 +37,9 @@ async def test_a_file_is_fetched_whole(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("method", ["getFile", "file"])
-@pytest.mark.parametrize("fault", [{"code": 502}, {"reset": True}, {"code": 429, "parameters": {"retry_after": 3}}])
+@pytest.mark.parametrize(
+    "fault", [{"code": 502}, {"reset": True}, {"raw": HALF}, {"code": 429, "parameters": {"retry_after": 3}}]
+)
 async def test_a_file_is_asked_for_again_where_the_connection_broke(
     stage: Stage, method: str, fault: dict[str, Any]
 ) -> None:
@@ -73,10 +79,27 @@ async def test_no_error_and_no_log_of_a_download_holds_the_token(
     await api.close()
 
 
+async def test_f31_a_file_that_can_not_be_had_is_told_and_nothing_of_it_is_kept(stage: Stage) -> None:
+    await stage.start()
+    faults: list[tuple[str, dict[str, Any]]] = [
+        ("file.gone", {"code": 404}), ("file.unavailable", {"raw": HALF}), ("file.unavailable", {"reset": True}),
+        ("file.large", {"code": 0}),  # nothing is wrong but its size
+    ]  # fmt: skip
+    for number, (key, fault) in enumerate(faults, 1):
+        met = stage.telegram.fail_next("file", times=None, **fault)
+        size = LARGEST + 1 if key == "file.large" else 8
+        stage.telegram.upload(ANNA, b"x" * size, "document", name="a.txt", caption="What does it say?")
+        assert (await stage.texts(number))[-1] == say("en", key, limit=20)
+        met.remove()
+    assert stage.prompts() == []
+    assert rows(stage, "SELECT (SELECT count(*) FROM documents), (SELECT count(*) FROM messages)") == [(0, 0)]
+    assert set(inbox(stage)) == {"done"}
+
+
 def test_what_came_with_a_message_is_read_with_its_type_and_name() -> None:
     def parts(**content: Any) -> list[Attachment]:
         body = {"message_id": 5, "chat": {"id": 7}, "from": {"id": 7}, **content}
-        incoming = read({"update_id": 1, "message": body}, [_row()], Me(1, "bot"))
+        incoming = read({"update_id": 1, "message": body}, _row(), Me(1, "bot"))
         assert incoming is not None
         return [part for part in incoming.parts if isinstance(part, Attachment)]
 

@@ -1,4 +1,4 @@
-"""Updates that are broken or hostile: none stops the others, and words among them are answered."""
+"""Updates that are broken or hostile: none stops the others, and words among them are answered (F37, F40, F41, F46)."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from bot.config.entries import ModelConfig
+from bot.texts.catalog import say
 from tests.support.odd_updates import PERSON, PLACE, TOKEN_BOT, UNREADABLE, message
 from tests.support.stage import ANNA, BORIS, TEAM, Stage
 from tests.support.telegram_side import inbox, questions, rows, soon
 
-EMPTY = "There is nothing to read in this message. Write your question in words."
+EMPTY = say("en", "empty.question")
 DEEP: Any = "x"
 for _ in range(100):  # the sandbox's journal takes no more; test_polling has 5,000
     DEEP = {"type": "quote", "blocks": [DEEP]}

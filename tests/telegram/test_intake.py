@@ -1,4 +1,4 @@
-"""From updates to questions: on disk first, once each, whatever crashes or fails in between."""
+"""From updates to questions: on disk first, once each, whatever crashes or fails in between (F34, F35)."""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ async def test_f44_f47_what_looks_like_a_template_or_a_role_is_a_users_text(stag
         ("/start ref_" + "a" * 60, say("en", "start", name="Anna")),
         ("/start %00../..", say("en", "start", name="Anna")),
         ("/start eyJhIjoxfQ", say("en", "start", name="Anna")),
-        ("/ѕtart", say("en", "unknown.command", command="/ѕtart")),
+        ("/ѕtart", say("en", "unknown.command.near", command="/ѕtart", near="/start")),
         ("/telepathy now", say("en", "unknown.command", command="/telepathy")),
         ("/help@govorun_sandbox_bot", None),
     ],
@@ -169,6 +169,7 @@ FUTURE: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("fields", FUTURE.values(), ids=FUTURE.keys())
 async def test_f39_what_is_unknown_beside_the_words_costs_no_answer(stage: Stage, fields: dict[str, Any]) -> None:
+    """F38 and F39."""
     await stage.start()
     stage.studio.script("read")
     stage.telegram.push_raw({"message": message(1, text="hello") | fields})

@@ -55,6 +55,7 @@ async def test_trouble_with_getting_updates_passes(stage: Stage, fault: dict[str
 
 
 async def test_a_poll_is_not_repeated_before_the_flood_wait_is_over(stage: Stage) -> None:
+    """F14."""
     await stage.start()
     await stage.ask("hello")
     stage.telegram.fail_next("getUpdates", code=429, parameters={"retry_after": 40})
@@ -317,6 +318,7 @@ MALFORMED = [
 
 
 async def test_no_token_is_logged_whatever_telegram_answers(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    """F7."""
     caplog.set_level(logging.DEBUG)
     await stage.start()
     for raw in MALFORMED:

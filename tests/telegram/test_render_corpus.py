@@ -1,5 +1,7 @@
 """Five hundred nasty answers: every letter and digit arrives, in order, and Telegram refuses none of them.
 
+See P10, P11, F45, T37 in docs/promises.md.
+
 Judged by the sandbox's own checks of entities and of rich messages. No fragment here has what a reader is not meant to
 see: the language of code, the title of a link, the cross in a box.
 """

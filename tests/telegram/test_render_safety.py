@@ -1,5 +1,7 @@
 """What a model may not do with its words: no button, no hidden link, no preview, no ringing, no text that deceives.
 
+See P24, T22, T23 in docs/promises.md.
+
 Judged by what the sandbox's Telegram received: drafts, edits, messages, rich messages, plain text after a refusal.
 """
 

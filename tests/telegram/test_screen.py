@@ -131,12 +131,6 @@ def test_buttons_stand_under_the_last_part_only() -> None:
     assert [(b.text, b.callback_data) for b in markup.inline_keyboard[0]] == [("Again", "key1"), ("Change", "key2")]
 
 
-def test_a_question_of_the_bot_asks_for_a_reply() -> None:
-    markup = fields(messages.send(Screen("x"), ANNA, Outgoing("x", ask_reply=True), last=True))["reply_markup"]
-    assert markup.force_reply
-    assert markup.selective
-
-
 def test_a_draft_can_always_be_stopped() -> None:
     (blocks,) = messages.finished(Outgoing(TABLE), Rung.RICH)
     for part in (Screen(""), Screen("hello"), blocks):

@@ -30,7 +30,7 @@ def message(text: str | None = "hello", **fields: Any) -> dict[str, Any]:
 
 
 def read(kind: str = "message", **fields: Any) -> Incoming | None:
-    return parsing.read({"update_id": 1, kind: message(**fields)}, [ROW], ME)
+    return parsing.read({"update_id": 1, kind: message(**fields)}, ROW, ME)
 
 
 # --- what is said -----------------------------------------------------------------------------------------------------
@@ -56,6 +56,7 @@ def test_a_topic_is_part_of_the_address_only_where_it_is_one() -> None:
 
 @table("text", ["\u2800", "\u200b\u200d", "\u3164", " ", ".", "\n\t", "\ufeff", "\0", "\u0301", "\x1b"])
 def test_a_text_without_anything_to_read_is_empty(text: str) -> None:
+    """F40."""
     found = read(text=text)
     assert found is not None
     assert found.text == ""
@@ -191,7 +192,7 @@ def test_what_only_looks_like_stop_is_a_message(text: str) -> None:
 
 def test_a_press_is_read_even_on_a_message_that_is_gone() -> None:
     place = {"chat": PRIVATE, "message_id": 9, "date": 0}
-    found = parsing.read({"callback_query": {"id": "1", "from": ANNA, "message": place, "data": "k"}}, [ROW], ME)
+    found = parsing.read({"callback_query": {"id": "1", "from": ANNA, "message": place, "data": "k"}}, ROW, ME)
     assert found is not None
     assert (found.kind, found.data, found.message_id) == (Kind.BUTTON, "k", 9)
 
@@ -199,7 +200,7 @@ def test_a_press_is_read_even_on_a_message_that_is_gone() -> None:
 @table("data", ["\ud800", "a\0b", 5, None, [], "😀" * 500])
 def test_what_a_button_carries_can_always_be_looked_up(data: Any) -> None:
     query = {"id": "1", "from": ANNA, "message": {"chat": PRIVATE, "message_id": 9}, "data": data}
-    found = parsing.read({"callback_query": query}, [ROW], ME)
+    found = parsing.read({"callback_query": query}, ROW, ME)
     assert found is not None
     found.data.encode()
 
@@ -209,7 +210,7 @@ def test_what_a_button_carries_can_always_be_looked_up(data: Any) -> None:
     [("kicked", Kind.BLOCKED), ("left", Kind.BLOCKED), ("member", Kind.UNBLOCKED), ("ghost", Kind.UNBLOCKED)],
 )
 def test_the_bots_own_standing_is_followed(status: str, kind: Kind) -> None:
-    found = parsing.read({"my_chat_member": {"chat": PRIVATE, "new_chat_member": {"status": status}}}, [ROW], ME)
+    found = parsing.read({"my_chat_member": {"chat": PRIVATE, "new_chat_member": {"status": status}}}, ROW, ME)
     assert found is not None
     assert found.kind is kind
 
@@ -327,7 +328,7 @@ def test_no_mutation_of_an_update_does_more_than_make_it_unreadable(data: st.Dat
     parsing.press(update).encode()
     parsing.album(update)
     try:
-        found = parsing.read(update, [ROW], ME)
+        found = parsing.read(update, ROW, ME)
     except UnreadableUpdate as bad:
         str(bad).encode()
         return
@@ -343,7 +344,7 @@ def test_no_json_at_all_does_more_than_be_unreadable(value: Any) -> None:
     json.dumps(value)
     assert parsing.number(value) is None or isinstance(value, dict)
     if isinstance(value, dict):
-        assert parsing.read(value, [ROW], ME) is None
+        assert parsing.read(value, ROW, ME) is None
 
 
 def test_a_topic_of_a_group_is_not_our_conversation() -> None:

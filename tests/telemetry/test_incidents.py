@@ -60,6 +60,7 @@ def test_every_error_of_a_model_has_advice() -> None:
 
 
 def test_the_file_does_not_grow_for_ever(book: IncidentLog) -> None:
+    """T40."""
     assert book.path is not None
     book.path.write_text("x" * (incidents.LARGEST + 1) + "\n")
     code = book.record(_failure(StreamCut()))

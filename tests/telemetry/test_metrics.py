@@ -11,8 +11,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from bot.ai import Usage
 from bot.clock import SystemClock
 from bot.runtime.bot import Bot
-from bot.runtime.health import CHECKS, Health, Report, RowCounts
-from bot.runtime.prometheus import exposition
+from bot.runtime.health.checks import CHECKS, Health, Report, RowCounts
+from bot.runtime.health.prometheus import exposition
 from bot.telemetry.metrics import Metrics
 from bot.telemetry.turn_log import TurnLogs
 from bot.types import Address, Incoming, User

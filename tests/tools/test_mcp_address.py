@@ -1,4 +1,7 @@
-"""The address of an MCP server holds a key in its path: it is shown to nobody, whatever the server answers."""
+"""The address of an MCP server holds a key in its path: it is shown to nobody, whatever the server answers.
+
+See P22, T2 in docs/promises.md.
+"""
 
 from __future__ import annotations
 

@@ -55,11 +55,11 @@ class OpenAIWire:
         """Return a new reader for one answer."""
         return EventReader(trace=trace, taken=taken_ids(request), tools=bool(request.tools))
 
-    async def pieces(self, stream: Stream) -> AsyncGenerator[str]:
-        """Give the data of each server-sent event."""
+    async def pieces(self, stream: Stream) -> AsyncGenerator[list[str]]:
+        """Give the data of server-sent events, in lists of those that came together."""
         if "json" in stream.headers.get("content-type", ""):  # not streamed after all, or an error with status 200
-            yield (await stream.body()).decode("utf-8", "replace")
+            yield [(await stream.body()).decode("utf-8", "replace")]
             return
         async with aclosing(stream.events()) as events:
-            async for event in events:
-                yield event.data
+            async for together in events:
+                yield [event.data for event in together]

@@ -136,14 +136,14 @@ class ResponsesWire:
         """Return a new reader for one answer."""
         return ResponseReader(trace=trace, taken=taken_ids(request))
 
-    async def pieces(self, stream: Stream) -> AsyncGenerator[str]:
-        """Give the data of each server-sent event."""
+    async def pieces(self, stream: Stream) -> AsyncGenerator[list[str]]:
+        """Give the data of server-sent events, in lists of those that came together."""
         if "json" in stream.headers.get("content-type", ""):
-            yield (await stream.body()).decode("utf-8", "replace")
+            yield [(await stream.body()).decode("utf-8", "replace")]
             return
         async with aclosing(stream.events()) as events:
-            async for event in events:
-                yield event.data
+            async for together in events:
+                yield [event.data for event in together]
 
     def _wishes(self, request: Request) -> dict[str, Any]:
         tools: list[dict[str, Any]] = [{"type": "function", **function(tool)} for tool in request.tools]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
 from bot.ai import Profile, Request
@@ -61,6 +62,8 @@ class NativeWire:
         """Return a new reader for one answer."""
         return wire.StreamReader(trace=trace, taken=taken_ids(request))
 
-    def pieces(self, stream: Stream) -> AsyncGenerator[str]:
-        """Give the lines of an open answer."""
-        return stream.lines()
+    async def pieces(self, stream: Stream) -> AsyncGenerator[list[str]]:
+        """Give the lines of an open answer, of those that came together only the last where it repeats the others."""
+        async with aclosing(stream.lines()) as lines:
+            async for together in lines:
+                yield wire.newest(together)

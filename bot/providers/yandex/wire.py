@@ -72,6 +72,17 @@ def _message(message: Message) -> dict[str, Any] | None:
 # --- answers ----------------------------------------------------------------------------------------------------------
 
 
+def newest(lines: list[str]) -> list[str]:
+    """Return the last of some lines of a stream where it repeats all others, otherwise all.
+
+    That is so where all are written as the service writes them, and the others say nothing but a text and its usage.
+    Quotes inside a text are escaped, so what is looked for stands in the JSON around it.
+    """
+    *earlier, last = lines
+    repeats = last.startswith(TEXT) and not last.startswith(f'{TEXT}"') and USAGE in last
+    return [last] if repeats and all(line.startswith(TEXT) and PARTIAL in line for line in earlier) else lines
+
+
 class StreamReader:
     """Turns the lines of a completion, each with the whole text so far, into chunks of what is new.
 
@@ -186,6 +197,9 @@ def _calls(message: Mapping[str, Any], taken: Set[str]) -> tuple[ToolCall, ...]:
 def _mapping(value: Any, otherwise: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else otherwise or {}
 
+
+TEXT = '{"result":{"alternatives":[{"message":{"role":"assistant","text":"'
+PARTIAL, USAGE = '"status":"ALTERNATIVE_STATUS_PARTIAL"', '"usage":{'
 
 CHOICES: Mapping[str, str] = {"none": "NONE", "required": "REQUIRED"}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -18,6 +18,7 @@ from aiohttp import web
 from bot.sandbox import broken_connections
 from bot.sandbox.ai_studio.quota import session_quota
 from bot.sandbox.ai_studio.wire import GRPC_OF, Call, Fault, Problem, encode, problem_json
+from bot.sandbox.fault_shares import changed_shares
 
 
 class Broken(Exception):
@@ -73,13 +74,7 @@ class Faults:
         """Change some of the shares and return all. Raises `ValueError` for an unknown name or a number out
         of range.
         """
-        for name, value in partial.items():
-            if name not in NO_FAULTS:
-                raise ValueError(f"there is no fault {name!r}; known: {', '.join(NO_FAULTS)}")
-            top = 1.0 if name in SHARES else 1e6
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= top:
-                raise ValueError(f"{name} should be a number from 0 to {top:g}")
-        self.shares.update({name: float(value) for name, value in partial.items()})
+        self.shares = changed_shares(self.shares, partial, {"latency_ms": 1e6, "slow": 1e6})
         return dict(self.shares)
 
 
@@ -89,46 +84,46 @@ class Stream:
     """
 
     def __init__(self, call: Call, content_type: str, *, split: int = 0) -> None:
-        self.sent = 0
-        self.is_open = False
+        self._sent = 0
+        self._is_open = False
         self._call = call
         self._split = split
         self._fault = call.fault if call.fault and call.fault.after_chunks is not None else None
         self._response = web.StreamResponse(headers={**call.headers, "content-type": content_type})
+        if call.route.shape == "openai":
+            self._response.headers["cache-control"] = "no-cache"
         if self._fault and self._fault.cut == "short":
             self._response.content_length = 50_000_000
 
-    async def open(self) -> None:
-        """Send the status and the headers."""
-        if self._call.shape == "openai":
-            self._response.headers["cache-control"] = "no-cache"
-        await self._response.prepare(self._call.request)
-        self.is_open = True
+    async def write(self, pieces: AsyncIterable[tuple[bytes, bool]], closing: bytes = b"") -> web.StreamResponse:
+        """Send the pieces, each with whether it is the last, and the `closing` one, and end the body.
 
-    async def send(self, data: bytes, *, last: bool = False) -> None:
-        """Write one piece. Raises `Broken` if the fault is due before it."""
-        await self._break_when_due(last)
-        await self._write(data)
-        self.sent += 1
-
-    async def end(self, data: bytes = b"") -> web.StreamResponse:
-        """Write the closing piece, if there is one, and end the body. A fault that is still due comes first."""
+        A `Problem` among the pieces becomes a line with an error, since the status was sent already; before the first
+        piece it is raised. Raises `Broken` where the fault is due.
+        """
+        try:
+            async for data, last in pieces:
+                await self._send(data, last=last)
+        except Problem as problem:
+            if not self._is_open:
+                raise
+            self._fault, closing = None, self._line(problem_json(self._call.route.shape, problem))
         if self._fault:
             await self._break()
-        if data:
-            await self._write(data)
+        if closing:
+            await self._write(closing)
         with suppress(ConnectionResetError):  # the client has read all and closed the connection
             await self._response.write_eof()
         return self._response
 
-    async def fail(self, problem: Problem) -> web.StreamResponse:
-        """End the body with a line that carries an error, since the status was sent already."""
-        self._fault = None
-        return await self.end(self._line(problem_json(self._call.shape, problem)))
-
-    async def _break_when_due(self, last: bool) -> None:
-        if self._fault and (self._fault.after_chunks == self.sent or (last and self._fault.after_chunks == -1)):
+    async def _send(self, data: bytes, *, last: bool) -> None:
+        if not self._is_open:
+            await self._response.prepare(self._call.request)
+            self._is_open = True
+        if self._fault and (self._fault.after_chunks == self._sent or (last and self._fault.after_chunks == -1)):
             await self._break()
+        await self._write(data)
+        self._sent += 1
 
     async def _break(self) -> None:
         fault, response = self._fault, self._response
@@ -148,11 +143,11 @@ class Stream:
     def _error_line(self, fault: Fault) -> bytes:
         if isinstance(fault.body, str | bytes):
             return fault.body.encode() if isinstance(fault.body, str) else fault.body
-        return self._line(fault.body or problem_json(self._call.shape, _problem(fault)))
+        return self._line(fault.body or problem_json(self._call.route.shape, _problem(fault)))
 
     def _line(self, value: Mapping[str, Any]) -> bytes:
         line = encode(value)
-        return b"data: " + line + b"\n\n" if self._call.shape == "openai" else line + b"\n"
+        return b"data: " + line + b"\n\n" if self._call.route.shape == "openai" else line + b"\n"
 
     async def _write(self, data: bytes) -> None:
         step = self._split or len(data) or 1
@@ -191,7 +186,7 @@ def _body(call: Call, fault: Fault) -> tuple[bytes, str]:
         return raw, "text/html" if raw.lstrip().startswith(b"<") else "application/json"
     if fault.status in (502, 504):
         return HTML % (fault.status, fault.status), "text/html"
-    return encode(problem_json(call.shape, _problem(fault))), "application/json"
+    return encode(problem_json(call.route.shape, _problem(fault))), "application/json"
 
 
 def disconnect(call: Call, *, reset: bool) -> None:
@@ -210,7 +205,6 @@ HTML = (
     b"<hr><center>balancer</center>\r\n</body>\r\n</html>\r\n"
 )
 NO_FAULTS = {"quota429": 0.0, "error500": 0.0, "cut": 0.0, "latency_ms": 0.0, "slow": 1.0, "filter": 0.0}
-SHARES = frozenset({"quota429", "error500", "cut", "filter"})
 UNHURT = frozenset({"tokens", "metadata"})
 
 

@@ -5,9 +5,10 @@ Begin with `Operations.open` and `Operations.poll`. Pictures and texts differ in
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -26,8 +27,9 @@ PICTURE = "type.googleapis.com/yandex.cloud.ai.foundation_models.v1.image_genera
 
 @dataclass(slots=True)
 class Operation:
-    """One operation. `created` is a Unix time, `due` a monotonic one; `error` is a google.rpc.Status. `never`: it stays
-    pending.
+    """One operation. `created` is a Unix time, `due` a monotonic one.
+
+    `result` is the field `response`, or `error` (a google.rpc.Status), or computes the response.
     """
 
     id: str
@@ -37,9 +39,7 @@ class Operation:
     due: float
     polls_left: int
     result: Result
-    error: Json | None = None
-    never: bool = False
-    finished: float = 0.0
+    finished: float = field(default=0.0, init=False)
 
 
 class Operations:
@@ -61,12 +61,17 @@ class Operations:
     def open(
         self, what: OperationKind, description: str, result: Result, *, error: Json | None = None, never: bool = False
     ) -> Json:
-        """Begin an operation and return it as the request for it is answered. `result` may be computed later."""
-        now = self._clock.time()
-        id = PREFIX[what] + secrets.token_hex(9)[:17]
-        due = self._clock.monotonic() + self.seconds[what]
-        operation = Operation(id, what, description, now, due, self.polls[what], result, error, never)
-        self.all[id] = operation
+        """Begin an operation and return it as the request for it is answered. `result` may be computed later.
+
+        `error` comes in place of the result; with `never` the operation stays pending.
+        """
+        due = math.inf if never else self._clock.monotonic() + self.seconds[what]
+        operation = Operation(
+            id=PREFIX[what] + secrets.token_hex(9)[:17], what=what, description=description, created=self._clock.time(),
+            due=due, polls_left=self.polls[what],
+            result={"error": error} if error else {"response": result} if isinstance(result, Mapping) else result,
+        )  # fmt: skip
+        self.all[operation.id] = operation
         while len(self.all) > REMEMBERED:
             del self.all[next(iter(self.all))]
         return _shown(operation)
@@ -79,17 +84,20 @@ class Operations:
         if self._pending(operation):
             return json_response(call, _shown(operation))
         operation.finished = operation.finished or self._clock.time()
-        if operation.error is None and not isinstance(operation.result, Mapping):
-            operation.result = await operation.result()
-        return json_response(call, {**_shown(operation), **_outcome(operation)})
+        return await self._done(call, operation)
 
     async def cancel(self, call: Call) -> web.Response:
         """`GET /operations/{id}:cancel`. An operation that is done stays done."""
         operation = self._find(call)
         if not operation.finished:
-            operation.error = {"code": 1, "message": "operation was cancelled", "details": []}
-            operation.finished, operation.never = self._clock.time(), False
-        return json_response(call, {**_shown(operation), **_outcome(operation)})
+            operation.result = {"error": {"code": 1, "message": "operation was cancelled", "details": []}}
+            operation.finished = self._clock.time()
+        return await self._done(call, operation)
+
+    async def _done(self, call: Call, operation: Operation) -> web.Response:
+        if not isinstance(operation.result, Mapping):
+            operation.result = {"response": await operation.result()}
+        return json_response(call, {**_shown(operation), **operation.result})
 
     def _find(self, call: Call) -> Operation:
         id = call.request.match_info["id"]
@@ -100,31 +108,20 @@ class Operations:
         return operation
 
     def _pending(self, operation: Operation) -> bool:
-        if operation.finished:
-            return False
-        if operation.never or self._clock.monotonic() < operation.due:
-            return True
+        if operation.finished or self._clock.monotonic() < operation.due:
+            return not operation.finished
         operation.polls_left -= 1
         return operation.polls_left >= 0
 
 
 def _shown(operation: Operation) -> Json:
     """An operation without its result. As recorded, operations of pictures show neither dates nor who made them."""
-    text = operation.what == "text"
-    changed = operation.finished or operation.created
-    return {
-        "id": operation.id,
-        "description": operation.description,
-        "createdAt": stamp(operation.created) if text else None,
-        "createdBy": "ajesandbox0000000000" if text else "",
-        "modifiedAt": stamp(changed) if text else None,
-        "done": bool(operation.finished),
-        "metadata": None,
-    }
-
-
-def _outcome(operation: Operation) -> Json:
-    return {"error": operation.error} if operation.error is not None else {"response": operation.result}
+    made: Json = {"createdAt": None, "createdBy": "", "modifiedAt": None}
+    if operation.what == "text":
+        changed = operation.finished or operation.created
+        made = {"createdAt": stamp(operation.created), "createdBy": CREATOR, "modifiedAt": stamp(changed)}
+    head = {"id": operation.id, "description": operation.description, **made}
+    return {**head, "done": bool(operation.finished), "metadata": None}
 
 
 def stamp(at: float, *, milliseconds: bool = False) -> str:
@@ -134,5 +131,6 @@ def stamp(at: float, *, milliseconds: bool = False) -> str:
 
 
 REMEMBERED = 500
+CREATOR = "ajesandbox0000000000"
 PREFIX: dict[OperationKind, str] = {"text": "d7q", "art": "fbv"}
 HOSTS: dict[OperationKind, str] = {"text": "operation", "art": "llm"}

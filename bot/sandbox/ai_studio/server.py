@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from aiohttp import web
 
@@ -31,18 +30,7 @@ from bot.sandbox.ai_studio.services.iam import Iam
 from bot.sandbox.ai_studio.services.search import Search
 from bot.sandbox.ai_studio.services.speech import Speech
 from bot.sandbox.ai_studio.validation import Access, require_body
-from bot.sandbox.ai_studio.wire import (
-    Call,
-    Cut,
-    Fault,
-    Json,
-    Problem,
-    ReceivedRequest,
-    Shape,
-    problem_response,
-    reply_headers,
-    seen_headers,
-)
+from bot.sandbox.ai_studio.wire import Call, Fault, Json, Problem, ReceivedRequest, Route, problem_response, received
 from bot.sandbox.event_stream import Hub
 from bot.sandbox.guard import guard, loads
 
@@ -51,53 +39,27 @@ __all__ = ["Answer", "Fault", "Studio"]
 SANDBOX_FOLDER = "b1gsandbox0000000000"
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One route of the server.
-
-    A `public` route needs no key. `streams`: its answers are streams, which a random fault may cut. The body of a `raw`
-    route is not JSON; the parameters of its URL are taken instead.
-    """
-
-    name: str
-    method: Literal["GET", "POST"]
-    path: str
-    shape: Shape
-    handler: Callable[[Call], Awaitable[web.StreamResponse]]
-    public: bool = False
-    streams: bool = False
-    raw: bool = False
-
-
 class Studio:
     """The server. Its attributes may be changed at any time; tests reach its parts by name.
 
     The parts are `access` (keys, roles, tokens), `quotas`, `operations` (how long operations take), `source` (answers,
     their speed), and the groups of routes `texts`, `openai`, `responses`, `embeddings`, `iam`, `art`, `speech` and
     `search`. `requests` are the requests that arrived, oldest first. `keys` are the valid API keys; without any the
-    server makes one that nobody can guess. `on_model` is called with `model_state()` whenever that changes.
-    `strict_hosts` serves operations of texts on a port of their own (`operation_url`), so that a bot which polls the
-    wrong host fails.
+    server makes one that nobody can guess. `on_model` is called with `model_state()` whenever that changes. With
+    `operations.strict_hosts`, set before the start, operations of texts have a port of their own (`operation_url`), so
+    that a bot which polls the wrong host fails.
     """
 
     def __init__(
         self,
-        *,
-        hub: Hub | None = None,
-        clock: Clock | None = None,
-        keys: Sequence[str] = (),
-        folder: str = SANDBOX_FOLDER,
-        quotas: bool = True,
-        strict_hosts: bool = False,
-        models_dir: Path = Path(".govorun/models"),
-        on_model: Callable[[Json], None] | None = None,
-    ) -> None:
+        *, hub: Hub | None = None, clock: Clock | None = None, keys: Sequence[str] = (), folder: str = SANDBOX_FOLDER,
+        quotas: bool = True, models_dir: Path = Path(".govorun/models"), on_model: Callable[[Json], None] | None = None,
+    ) -> None:  # fmt: skip
         self.clock = clock or SystemClock()
         self.requests: list[ReceivedRequest] = []
         self.access = Access(self.clock, keys or [secrets.token_urlsafe(32)], folder)
         self.quotas = Quotas(self.clock, enabled=quotas)
         self.operations = Operations(self.clock, self.quotas)
-        self.operations.strict_hosts = strict_hosts
         self._faults = Faults()
         self.source = AnswerSource(self.clock, self._faults)
         self.art = Art(self.access, self.quotas, self.operations)
@@ -106,7 +68,9 @@ class Studio:
         self.search = Search(self.access)
         self.speech = Speech(self.operations)
         self.texts = Texts(self.access, self.quotas, self.source, self.operations)
-        self.openai = OpenAi(self.clock, self.access, self.quotas, self.source, self.embeddings)
+        self.openai = OpenAi(
+            clock=self.clock, access=self.access, quotas=self.quotas, source=self.source, embeddings=self.embeddings
+        )
         self.responses = Responses(self.clock, self.access, self.quotas, self.source)
         self._model = ModelSwitch(self.source, models_dir, on_model)
         self._hub = hub
@@ -141,38 +105,21 @@ class Studio:
 
     def settings(self) -> dict[str, str]:
         """The settings, by name, with which a bot uses this server."""
+        services = ("llm", "image_operation", "iam", "search", "stt", "tts")
         return {
             "yc_api_key": self.key,
             "yc_folder_id": self.access.folder,
-            "yc_llm_url": self.url,
+            **{f"yc_{service}_url": self.url for service in services},
             "yc_operation_url": self.operation_url,
-            "yc_image_operation_url": self.url,
             "yc_openai_url": f"{self.url}/v1",
-            "yc_iam_url": self.url,
-            "yc_search_url": self.url,
-            "yc_stt_url": self.url,
-            "yc_tts_url": self.url,
             "yc_metadata_addr": self.url.removeprefix("http://"),
         }
 
     # --- what tests and the page's sliders ask for
 
-    def fail_next(
-        self,
-        route: str,
-        *,
-        status: int = 0,
-        body: str | bytes | Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
-        times: int = 1,
-        after_chunks: int | None = None,
-        cut: Cut = "",
-        hang: bool = False,
-        apply: bool = False,
-    ) -> None:
+    def fail_next(self, route: str, *, times: int = 1, **how: Any) -> None:
         """Make the next `times` calls of a route fail; "*" means any route. `Fault` explains the other arguments."""
-        fault = Fault(status, body, headers or {}, after_chunks, cut, hang, apply)
-        self._faults.plan(route, fault, times)
+        self._faults.plan(route, Fault(**how), times)
 
     @property
     def planned(self) -> int:
@@ -280,14 +227,12 @@ class Studio:
     async def _call(self, route: Route, request: web.Request) -> Call:
         raw = await request.read()
         body = _parse(raw) if request.method == "POST" and not route.raw else dict(request.query)
-        seen = ReceivedRequest(route.name, body, seen_headers(request), self.clock.monotonic(), request.path)
+        seen = received(request, route, body, self.clock.monotonic())
         self.requests.append(seen)
         del self.requests[:-REMEMBERED]
         local = request.transport.get_extra_info("sockname") if request.transport else None
-        here = "operation" if local and self.operation_url.endswith(f":{local[1]}") else "llm"
-        call = Call(request, route.name, route.shape, body, seen, headers=reply_headers(request))
-        call.host = "operation" if here == "operation" else "llm"
-        return call
+        is_operation = local and self.operation_url.endswith(f":{local[1]}")
+        return Call(request, route, body, seen, host="operation" if is_operation else "llm")
 
     async def _answer(self, route: Route, call: Call) -> web.StreamResponse:
         call.fault = self._faults.pick(route.name, streams=route.streams)
@@ -310,8 +255,7 @@ class Studio:
             return
         seen = call.seen
         detail = {"request": call.body, "answer": seen.answer, "headers": seen.headers}
-        summary = f"{seen.note} (cut off)" if seen.gone else seen.note
-        status = 0 if seen.gone else seen.status
+        summary, status = (f"{seen.note} (cut off)", 0) if seen.gone else (seen.note, seen.status)
         self._hub.journal("model", seen.route, status=status, ms=ms, summary=summary, detail=detail)
 
     async def _unbuilt(self, call: Call) -> web.StreamResponse:
@@ -326,43 +270,33 @@ class Studio:
         return f"http://127.0.0.1:{found[1]}"
 
     def _routes(self) -> list[Route]:
-        native = "/foundationModels/v1/"
-        built = [
-            Route("completion", "POST", native + "completion", "stream", self.texts.completion, streams=True),
-            Route("completionAsync", "POST", native + "completionAsync", "unary", self.texts.later),
-            Route("tokenize", "POST", native + "tokenize", "unary", self.texts.tokenize),
-            Route("tokenizeCompletion", "POST", native + "tokenizeCompletion", "unary", self.texts.tokenize_completion),
-            Route("imageGenerationAsync", "POST", native + "imageGenerationAsync", "unary", self.art.submit),
-            Route("textEmbedding", "POST", native + "textEmbedding", "unary", self.embeddings.embed),
-            Route(
-                "fewShotTextClassification",
-                "POST",
-                native + "fewShotTextClassification",
-                "unary",
-                self.embeddings.few_shot,
-            ),
-            Route("textClassification", "POST", native + "textClassification", "unary", self.embeddings.classify),
-            Route("cancel", "GET", "/operations/{id:[^/:]+}:cancel", "unary", self.operations.cancel),
-            Route("operation", "GET", "/operations/{id:[^/:]+}", "unary", self.operations.poll),
-            Route("models", "GET", "/v1/models", "openai", self.openai.models),
-            Route("chat/completions", "POST", "/v1/chat/completions", "openai", self.openai.chat, streams=True),
-            Route("responses", "POST", "/v1/responses", "openai", self.responses.create, streams=True),
-            Route("response", "GET", "/v1/responses/{id:[^/]+}", "openai", self.responses.get),
-            Route("response/cancel", "POST", "/v1/responses/{id:[^/]+}/cancel", "openai", self.responses.cancel),
-            Route("embeddings", "POST", "/v1/embeddings", "openai", self.openai.embeddings),
-            Route("gen/search", "POST", "/v2/gen/search", "stream", self.search.search),
-            Route("web/search", "POST", "/v2/web/search", "unary", self.search.pages),
-            Route("recognize", "POST", "/speech/v1/stt:recognize", "speech", self.speech.recognize, raw=True),
-            Route("recognizeFileAsync", "POST", "/stt/v3/recognizeFileAsync", "unary", self.speech.submit),
-            Route("getRecognition", "GET", "/stt/v3/getRecognition", "stream", self.speech.result),
-            Route("synthesize", "POST", "/speech/v1/tts:synthesize", "speech", self.speech.synthesize, raw=True),
-            Route("tokens", "POST", "/iam/v1/tokens", "unary", self.iam.token, public=True),
-            Route("metadata", "GET", METADATA, "unary", self.iam.metadata, public=True),
-        ]
-        return built + [
-            Route(path.strip("/").partition("{")[0], method, path, shape, self._unbuilt)
-            for path, shape in UNBUILT
-            for method in METHODS
+        texts, openai, responses = self.texts, self.openai, self.responses
+        return [
+            Route("completion", NATIVE + "completion", "stream", texts.completion, streams=True),
+            Route("completionAsync", NATIVE + "completionAsync", "unary", texts.later),
+            Route("tokenize", NATIVE + "tokenize", "unary", texts.tokenize),
+            Route("tokenizeCompletion", NATIVE + "tokenizeCompletion", "unary", texts.tokenize_completion),
+            Route("imageGenerationAsync", NATIVE + "imageGenerationAsync", "unary", self.art.submit),
+            Route("textEmbedding", NATIVE + "textEmbedding", "unary", self.embeddings.embed),
+            Route(FEW_SHOT, NATIVE + FEW_SHOT, "unary", self.embeddings.few_shot),
+            Route("textClassification", NATIVE + "textClassification", "unary", self.embeddings.classify),
+            Route("cancel", "/operations/{id:[^/:]+}:cancel", "unary", self.operations.cancel, method="GET"),
+            Route("operation", "/operations/{id:[^/:]+}", "unary", self.operations.poll, method="GET"),
+            Route("models", "/v1/models", "openai", openai.models, method="GET"),
+            Route("chat/completions", "/v1/chat/completions", "openai", openai.chat, streams=True),
+            Route("responses", "/v1/responses", "openai", responses.create, streams=True),
+            Route("response", "/v1/responses/{id:[^/]+}", "openai", responses.get, method="GET"),
+            Route("response/cancel", "/v1/responses/{id:[^/]+}/cancel", "openai", responses.cancel),
+            Route("embeddings", "/v1/embeddings", "openai", openai.embeddings),
+            Route("gen/search", "/v2/gen/search", "stream", self.search.search),
+            Route("web/search", "/v2/web/search", "unary", self.search.pages),
+            Route("recognize", "/speech/v1/stt:recognize", "speech", self.speech.recognize, raw=True),
+            Route("recognizeFileAsync", "/stt/v3/recognizeFileAsync", "unary", self.speech.submit),
+            Route("getRecognition", "/stt/v3/getRecognition", "stream", self.speech.result, method="GET"),
+            Route("synthesize", "/speech/v1/tts:synthesize", "speech", self.speech.synthesize, raw=True),
+            Route("tokens", "/iam/v1/tokens", "unary", self.iam.token, public=True),
+            Route("metadata", METADATA, "unary", self.iam.metadata, method="GET", public=True),
+            *(Route(path, f"/{path}{{rest:(/.*)?}}", "openai", self._unbuilt, method="*") for path in UNBUILT),
         ]
 
 
@@ -380,14 +314,7 @@ def _parse(raw: bytes) -> Json:
 
 
 REMEMBERED = 5_000
+NATIVE = "/foundationModels/v1/"
+FEW_SHOT = "fewShotTextClassification"
 METADATA = "/computeMetadata/v1/instance/service-accounts/default/token"
-METHODS: tuple[Literal["GET", "POST"], ...] = ("GET", "POST")
-UNBUILT: tuple[tuple[str, Shape], ...] = (
-    ("/v1/responses/{rest:.*}", "openai"),
-    ("/v1/files", "openai"),
-    ("/v1/files/{rest:.*}", "openai"),
-    ("/v1/vector_stores", "openai"),
-    ("/v1/vector_stores/{rest:.*}", "openai"),
-    ("/v1/conversations", "openai"),
-    ("/v1/conversations/{rest:.*}", "openai"),
-)
+UNBUILT = ("v1/responses", "v1/files", "v1/vector_stores", "v1/conversations")

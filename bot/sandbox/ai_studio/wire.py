@@ -10,7 +10,7 @@ import json
 import re
 import secrets
 import uuid
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Literal
@@ -50,10 +50,28 @@ class ReceivedRequest:
     headers: dict[str, str]
     at: float
     path: str = ""
-    status: int = 0
-    gone: bool = False
-    answer: str = ""
-    note: str = ""
+    status: int = field(default=0, init=False)
+    gone: bool = field(default=False, init=False)
+    answer: str = field(default="", init=False)
+    note: str = field(default="", init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One route of the server.
+
+    A `public` route needs no key. `streams`: its answers are streams, which a random fault may cut. The body of a `raw`
+    route is not JSON; the parameters of its URL are taken instead.
+    """
+
+    name: str
+    path: str
+    shape: Shape
+    handler: Callable[[Call], Awaitable[web.StreamResponse]]
+    method: Literal["GET", "POST", "*"] = "POST"
+    public: bool = False
+    streams: bool = False
+    raw: bool = False
 
 
 @dataclass(slots=True)
@@ -61,14 +79,16 @@ class Call:
     """One request on its way through the server. `folder` is the caller's folder; `host` tells which port was asked."""
 
     request: web.Request
-    route: str
-    shape: Shape
+    route: Route
     body: Json
     seen: ReceivedRequest
     host: Literal["llm", "operation"] = "llm"
-    folder: str = ""
-    fault: Fault | None = None
-    headers: dict[str, str] = field(default_factory=dict)
+    folder: str = field(default="", init=False)
+    fault: Fault | None = field(default=None, init=False)
+    headers: dict[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.headers = reply_headers(self.request)
 
 
 def encode(value: Mapping[str, Any]) -> bytes:
@@ -81,7 +101,7 @@ def encode(value: Mapping[str, Any]) -> bytes:
 
 def json_response(call: Call, value: Mapping[str, Any], status: int = 200) -> web.Response:
     """An answer with a JSON body and the headers of the call."""
-    body = encode(value) + (b"\n" if call.shape == "openai" else b"")
+    body = encode(value) + (b"\n" if call.route.shape == "openai" else b"")
     return web.Response(body=body, status=status, content_type="application/json", headers=call.headers)
 
 
@@ -104,29 +124,24 @@ def problem_json(shape: Shape, problem: Problem) -> Json:
 def problem_response(call: Call, problem: Problem) -> web.Response:
     """The answer for an error, in the form and with the status of the route."""
     call.seen.note = problem.message
-    return json_response(call, problem_json(call.shape, problem), problem.http)
+    return json_response(call, problem_json(call.route.shape, problem), problem.http)
 
 
-def reply_headers(request: web.Request, *, echo: bool = True) -> dict[str, str]:
+def reply_headers(request: web.Request) -> dict[str, str]:
     """The headers of every reply: `server`, the trace id and both request ids, as recorded from the service."""
     first = secrets.token_hex(8)
-    headers = {
-        "server": "ycalb",
-        "x-request-id": str(uuid.uuid4()),
-        "x-server-trace-id": f"{first}:{secrets.token_hex(8)}:{first}:1",
-    }
+    trace = f"{first}:{secrets.token_hex(8)}:{first}:1"
+    headers = {"server": "ycalb", "x-request-id": str(uuid.uuid4()), "x-server-trace-id": trace}
     client = request.headers.get("x-client-request-id", "")
-    if echo and client:
-        headers["x-client-request-id"] = client
-    return headers
+    return {**headers, "x-client-request-id": client} if client else headers
 
 
-def seen_headers(request: web.Request) -> dict[str, str]:
-    """The headers of a request with names in lower case, without the secret in `authorization`."""
+def received(request: web.Request, route: Route, body: Json, at: float) -> ReceivedRequest:
+    """A request for `Studio.requests`, at the monotonic time `at`."""
     headers = {name.lower(): value for name, value in request.headers.items()}
     if "authorization" in headers:
         headers["authorization"] = headers["authorization"].partition(" ")[0]
-    return headers
+    return ReceivedRequest(route.name, body, headers, at, path=request.path)
 
 
 def count_tokens(text: str) -> int:
@@ -141,6 +156,11 @@ def get(body: Mapping[str, Any], name: str, default: Any = None) -> Any:
     return body.get(re.sub(r"[A-Z]", lambda match: "_" + match[0].lower(), name), default)
 
 
+def mapping(value: Any) -> Mapping[str, Any]:
+    """The value, if it is a JSON object, else an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
 def integer(value: Any, name: str) -> int:
     """An int64 from a JSON number or a string of digits. Raises `Problem` for anything else."""
     if isinstance(value, bool) or not re.fullmatch(r"-?\d+", str(value)):
@@ -148,9 +168,7 @@ def integer(value: Any, name: str) -> int:
     return int(value)
 
 
-HTTP_OF = {
-    3: 400, 4: 504, 5: 404, 7: 403, 8: 429, 12: 501, 13: 500, 14: 503, 16: 401,
-}  # fmt: skip
+HTTP_OF = {3: 400, 4: 504, 5: 404, 7: 403, 8: 429, 12: 501, 13: 500, 14: 503, 16: 401}
 GRPC_NAMES = {3: "InvalidArgument", 7: "PermissionDenied", 8: "ResourceExhausted", 16: "Unauthenticated"}
 GRPC_OF = {http: code for code, http in HTTP_OF.items()} | {502: 14}
 

@@ -119,11 +119,8 @@ def ship(pen: Pen, chance: random.Random) -> None:
 def flowers(pen: Pen, chance: random.Random) -> None:
     """Draw a few flowers; chance chooses their colours."""
     for number in range(23):
-        x, y, size = (
-            (number - 11) / 4.4 + chance.uniform(-0.1, 0.1),
-            chance.uniform(-0.55, 0.1),
-            chance.uniform(0.09, 0.15),
-        )
+        x, y = (number - 11) / 4.4 + chance.uniform(-0.1, 0.1), chance.uniform(-0.55, 0.1)
+        size = chance.uniform(0.09, 0.15)
         top, petal = y + chance.uniform(0.35, 0.75), chance.choice(PETALS)
         pen.line([(x, y), (x + 0.03, top)], 0.03, GREEN)
         pen.polygon([(x, y + 0.1), (x + 0.16, y + 0.3), (x + 0.02, y + 0.2)], mixed(GREEN, WHITE, 0.15))

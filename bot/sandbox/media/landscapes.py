@@ -40,7 +40,8 @@ def draw(prompt: str, seed: int, width: int = 1, height: int = 1) -> bytes:
     mood = mood or ("day", "sunset", "morning")[zlib.crc32(prompt.encode("utf-8", "replace")) % 3]
     width, height = size[0] * FINER, size[1] * FINER
     image, horizon = Image.new("RGB", (width, height), MOODS[mood].skyline), height * chance.uniform(0.54, 0.62)
-    scene = Scene(image, subjects, MOODS[mood], chance, width, height, horizon, min(width, height))
+    side = min(width, height)
+    scene = Scene(image, subjects, MOODS[mood], chance, width=width, height=height, horizon=horizon, side=side)
     _night_sky(scene) if mood == "night" else _day_sky(scene)
     _ground(scene)
     _figures(scene)
@@ -157,13 +158,11 @@ def _hills(scene: Scene, share: float, nearness: float) -> None:
 
 def _waves(scene: Scene, base: float, swing: float) -> list[Point]:
     parts = [(scene.chance.uniform(0.6, 1.4) * 2**power, scene.chance.uniform(0, 7), 1.8**-power) for power in range(4)]
-    return [
-        (
-            scene.width * x / 120,
-            swing * sum(size * math.sin(phase + rate * math.tau * x / 120) for rate, phase, size in parts) - base,
-        )
-        for x in range(121)
-    ]
+
+    def height(turn: float) -> float:
+        return swing * sum(size * math.sin(phase + rate * turn) for rate, phase, size in parts) - base
+
+    return [(scene.width * step / 120, height(math.tau * step / 120)) for step in range(121)]
 
 
 def _mountains(scene: Scene) -> None:
@@ -248,11 +247,13 @@ def _weather(scene: Scene) -> None:
 
 
 SEA: Colour = (24, 92, 128)
-MOODS = {
-    "day": Mood((58, 122, 196), (196, 222, 240), (255, 248, 220), (120, 158, 150), (64, 120, 62)),
-    "morning": Mood((112, 150, 204), (252, 222, 196), (255, 240, 200), (150, 150, 168), (88, 118, 88)),
-    "sunset": Mood((62, 52, 110), (250, 150, 84), (255, 226, 150), (128, 74, 96), (58, 44, 62)),
-    "night": Mood((8, 12, 34), (38, 52, 92), (240, 240, 224), (30, 40, 68), (16, 24, 36)),
-    "winter": Mood((136, 164, 196), (226, 234, 242), (255, 252, 240), (180, 196, 214), (228, 234, 242)),
-    "storm": Mood((52, 60, 72), (138, 146, 152), (206, 206, 196), (84, 94, 100), (50, 60, 58)),
+# The colours of `Mood`, in the order of its fields.
+COLOURS = {
+    "day": ((58, 122, 196), (196, 222, 240), (255, 248, 220), (120, 158, 150), (64, 120, 62)),
+    "morning": ((112, 150, 204), (252, 222, 196), (255, 240, 200), (150, 150, 168), (88, 118, 88)),
+    "sunset": ((62, 52, 110), (250, 150, 84), (255, 226, 150), (128, 74, 96), (58, 44, 62)),
+    "night": ((8, 12, 34), (38, 52, 92), (240, 240, 224), (30, 40, 68), (16, 24, 36)),
+    "winter": ((136, 164, 196), (226, 234, 242), (255, 252, 240), (180, 196, 214), (228, 234, 242)),
+    "storm": ((52, 60, 72), (138, 146, 152), (206, 206, 196), (84, 94, 100), (50, 60, 58)),
 }
+MOODS = {name: Mood(*colours) for name, colours in COLOURS.items()}

@@ -29,7 +29,7 @@ export function startAttach() {
     offer([...(input.files ?? [])], kind);
     input.value = "";
   });
-  byId("composer").addEventListener("paste", (/** @type {ClipboardEvent} */ event) => {
+  document.addEventListener("paste", (/** @type {ClipboardEvent} */ event) => {
     const files = [...(event.clipboardData?.files ?? [])];
     if (files.length) event.preventDefault();
     offer(files);
@@ -78,13 +78,16 @@ function offer(files, chosen) {
   if (!files.length || !state.chat) return;
   const kindOf = (/** @type {File} */ file) => (chosen === "photo" || !chosen ? (PHOTO.test(file.type) ? "photo" : "document") : chosen);
   const addresses = files.map((file) => URL.createObjectURL(file));
-  const caption = /** @type {HTMLInputElement} */ (h("input", { type: "text", maxlength: 1024, placeholder: t("caption"), "data-testid": "caption", autofocus: true }));
+  const caption = /** @type {HTMLInputElement} */ (h("input", { type: "text", maxlength: 1024, placeholder: t("caption"), "aria-label": t("caption"), dir: "auto", "data-testid": "caption", autofocus: true }));
   const box = dialog({
     title: t("attach"), button: t("send"), testid: "upload",
-    body: [h("div", { class: "previews" }, files.map((file, index) => look(file, kindOf(file), addresses[index]))), CAPTIONLESS.has(kindOf(files[0])) ? null : h("label", { class: "field" }, caption)],
+    body: [h("div", { class: `previews ${files.length > 1 && files.every((file) => kindOf(file) === "photo") ? "several" : ""}` }, files.map((file, index) => look(file, kindOf(file), addresses[index]))), CAPTIONLESS.has(kindOf(files[0])) ? null : h("label", { class: "field" }, caption)],
     done: () => void sendAll(files, kindOf, caption.value),
   });
-  box.addEventListener("close", () => addresses.forEach((address) => URL.revokeObjectURL(address)));
+  box.addEventListener("close", () => {
+    addresses.forEach((address) => URL.revokeObjectURL(address));
+    byId("composer").focus({ preventScroll: true });
+  });
 }
 
 /** @param {File} file @param {Kind} as @param {string} address */

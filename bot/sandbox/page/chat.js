@@ -3,8 +3,9 @@
 import { byId, h } from "./dom.js";
 import { draftRow, updateDraft } from "./draft.js";
 import { messageRow } from "./message.js";
-import { markRead, unreadHere } from "./reading.js";
+import { markRead, oldestUnread, unreadHere } from "./reading.js";
 import { here, isForMe, messagesOf, on, seenIn, state, threadOf } from "./state.js";
+import { keepStop, moveByKeys, settle } from "./roving.js";
 import { day, t } from "./words.js";
 
 const PAGE = 120;
@@ -21,7 +22,10 @@ const rows = new Map();
 let visible = new Map();
 let limit = PAGE;
 let stuck = true;
+let lastTop = 0;
 let justFinished = false;
+/** The first message that was unread when this place was opened; 0 for none. */
+let firstUnread = 0;
 /** @type {HTMLElement | null} */
 let draft = null;
 
@@ -34,6 +38,7 @@ export function startChat() {
   new ResizeObserver(() => stuck && toBottom()).observe(scroller);
   jump.addEventListener("click", () => scroller.scrollTo({ top: scroller.scrollHeight, behavior: "smooth" }));
   document.addEventListener("go-to-message", (event) => goTo(/** @type {CustomEvent} */ (event).detail));
+  moveByKeys(list);
   addEventListener("focus", read);
 }
 
@@ -48,25 +53,39 @@ function current() {
 let drawn = "";
 
 function drawAll() {
-  if (drawn !== here()) limit = PAGE;
-  const isNewPlace = drawn !== here();
-  drawn = here();
+  const isNewPlace = drawn !== `${state.me} ${here()}`;
+  if (isNewPlace) limit = PAGE;
+  if (isNewPlace) firstUnread = oldestUnread();
+  drawn = `${state.me} ${here()}`;
   rows.clear();
   const all = current();
   visible = new Map(all.slice(-limit).map((message) => [message.message_id, message]));
-  const nodes = [...visible.values()].map((message) => row(message));
+  const nodes = [...visible.values()].filter(isLeader).map(row);
   list.replaceChildren(...(all.length > limit ? [earlier()] : []), ...nodes);
   draft = null;
   arrange();
   drawDraft();
   if (isNewPlace || stuck) toBottom();
+  if (isNewPlace) showUnreadLine();
   read();
+}
+
+/** Put a line above what is unread, and begin to read there. */
+function showUnreadLine() {
+  const first = rows.get(firstUnread);
+  if (!first) return;
+  const line = h("div", { class: "unread-line", "data-testid": "unread-line" }, h("span", null, t("unread")));
+  const before = first.previousElementSibling;
+  list.insertBefore(line, before?.classList.contains("day") ? before : first);
+  if (line.getBoundingClientRect().top >= scroller.getBoundingClientRect().top) return;
+  stuck = false;
+  line.scrollIntoView({ block: "start" });
 }
 
 /** @param {Set<number>} ids */
 function drawSome(ids) {
   let isNew = false;
-  for (const id of [...ids].sort((a, b) => a - b)) isNew = drawOne(id) || isNew;
+  for (const id of ids) isNew = drawOne(id) || isNew; // as they came: ids below zero count downwards
   arrange();
   if (isNew && isOwnLast()) stuck = true;
   if (stuck) toBottom();
@@ -79,23 +98,45 @@ function drawOne(id) {
   const message = messagesOf(state.chat).get(id);
   const old = rows.get(id);
   const belongs = message && isForMe(message) && (!state.chats.get(state.chat)?.topics.length || threadOf(message) === state.thread);
-  if (!message || !belongs) {
-    old?.remove();
-    rows.delete(id);
-    visible.delete(id);
-    return false;
-  }
+  if (!message || !belongs) return remove(id);
   if (!old && id > 0 && id < eldest()) return false;
   visible.set(id, message);
+  if (!isLeader(message)) return drawOne(albumOf(message)[0].message_id) || !old;
   const fresh = row(message);
   if (old) {
     keepOpen(old, fresh);
+    const hadFocus = old.contains(document.activeElement);
     old.replaceWith(fresh);
+    if (hadFocus) fresh.focus({ preventScroll: true });
     return false;
   }
   if (!justFinished) fresh.classList.add("arriving");
   list.insertBefore(fresh, draft);
   return true;
+}
+
+/** Take away a message; the others of its album stay. @param {number} id */
+function remove(id) {
+  const gone = visible.get(id);
+  const others = gone ? albumOf(gone).filter((one) => one !== gone) : [];
+  rows.get(id)?.remove();
+  for (const one of [gone, ...others]) if (one) rows.delete(one.message_id);
+  visible.delete(id);
+  if (others.length) list.insertBefore(row(others[0]), nextRow(others[0]) ?? draft);
+  return false;
+}
+
+/** The messages that share a bubble with this one, itself among them. @param {import("./state.js").Message} message */
+const albumOf = (message) =>
+  message.media_group_id ? [...visible.values()].filter((one) => one.media_group_id === message.media_group_id) : [message];
+
+/** Whether a message has a row: in an album only the first has one. @param {import("./state.js").Message} message */
+const isLeader = (message) => !message.media_group_id || albumOf(message)[0].message_id === message.message_id;
+
+/** The row of the first message after this one that has another. @param {import("./state.js").Message} message */
+function nextRow(message) {
+  const ids = [...visible.keys()];
+  return ids.slice(ids.indexOf(message.message_id) + 1).map((id) => rows.get(id)).find((one) => one?.isConnected) ?? null;
 }
 
 /** The lowest id that everybody sees, of those that are drawn. */
@@ -116,8 +157,10 @@ function keepOpen(old, fresh) {
 
 /** @param {import("./state.js").Message} message */
 function row(message) {
-  const element = messageRow(message);
-  rows.set(message.message_id, element);
+  const album = albumOf(message);
+  const element = messageRow(message, album);
+  for (const one of album) rows.set(one.message_id, element);
+  settle(element);
   return element;
 }
 
@@ -133,7 +176,7 @@ function earlier() {
 
 /** Day dividers, and which rows of one speaker belong together. */
 function arrange() {
-  const messages = [...visible.values()];
+  const messages = [...visible.values()].filter(isLeader);
   const dividers = new Map([...list.querySelectorAll(".day")].map((item) => [item.getAttribute("data-before"), item]));
   messages.forEach((message, index) => {
     const element = /** @type {HTMLElement} */ (rows.get(message.message_id));
@@ -148,6 +191,7 @@ function arrange() {
     element.classList.toggle("last", !messages[index + 1] || !together(message, messages[index + 1]));
   });
   for (const divider of dividers.values()) divider.remove();
+  keepStop(list);
   byId("empty").hidden = messages.length > 0 || Boolean(draft) || !state.chats.has(state.chat);
 }
 
@@ -185,10 +229,14 @@ function drawDraft() {
 
 function toBottom() {
   scroller.scrollTop = scroller.scrollHeight;
+  lastTop = scroller.scrollTop;
 }
 
+/** Only the reader lets go of the bottom, by scrolling up: a picture that grows while it loads does not. */
 function scrolled() {
-  stuck = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR_BOTTOM;
+  const isNear = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR_BOTTOM;
+  stuck = isNear || (stuck && scroller.scrollTop >= lastTop);
+  lastTop = scroller.scrollTop;
   jump.hidden = stuck;
   if (stuck) read();
 }
@@ -199,8 +247,14 @@ function read() {
   jump.querySelector(".count").textContent = unread ? String(unread) : "";
 }
 
-/** @param {number} id */
+/** Show a message, also one that is too old to be drawn yet. @param {number} id */
 function goTo(id) {
+  const place = current().findIndex((message) => message.message_id === id);
+  if (place >= 0 && !rows.has(id)) {
+    limit = current().length - place + PAGE / 2;
+    stuck = false;
+    drawAll();
+  }
   const element = rows.get(id);
   if (!element) return;
   element.scrollIntoView({ block: "center", behavior: "smooth" });

@@ -18,6 +18,10 @@ export function startCommands(onSend, onPrefill) {
   send = onSend;
   prefill = onPrefill;
   byId("commands-button").addEventListener("click", () => (isOpen ? hideCommands() : show(all())));
+  document.addEventListener("keydown", (event) => {
+    const elsewhere = /** @type {Element} */ (event.target).closest("#composer, input, select, dialog, .menu");
+    if (!elsewhere && keyInCommands(event)) event.preventDefault();
+  });
   on(["commands", "selection"], () => isOpen && hideCommands());
   document.addEventListener("pointerdown", (event) => {
     const inside = /** @type {Element} */ (event.target).closest?.("#command-menu, #commands-button, #composer");
@@ -25,10 +29,23 @@ export function startCommands(onSend, onPrefill) {
   });
 }
 
-/** The commands in the language of the person I am. */
+/** The commands of the narrowest scope that has some here, in the language of the person I am if it has that. */
 function all() {
-  const own = state.users.get(state.me)?.language_code ?? "";
-  return state.commands[own] ?? state.commands[own.split("-")[0]] ?? state.commands[""] ?? [];
+  const language = (state.users.get(state.me)?.language_code ?? "").split("-")[0];
+  const isPrivate = state.chats.get(state.chat)?.type === "private";
+  const scopes = [
+    isPrivate ? null : { type: "chat_member", chat_id: state.chat, user_id: state.me },
+    { type: "chat", chat_id: state.chat },
+    { type: isPrivate ? "all_private_chats" : "all_group_chats" },
+    { type: "default" },
+  ];
+  const menus = Object.entries(state.commands).map(([scope, menu]) => ({ scope: JSON.parse(scope), menu }));
+  for (const wanted of scopes.filter(Boolean)) {
+    const found = menus.find(({ scope }) => Object.entries(wanted).every(([name, value]) => String(scope[name]) === String(value)));
+    const commands = found?.menu[language]?.length ? found.menu[language] : found?.menu[""];
+    if (commands?.length) return commands;
+  }
+  return [];
 }
 
 /** Offer what fits to the text typed so far. @param {string} text */
@@ -66,7 +83,7 @@ function row(item, index) {
   return h("button", {
     type: "button", role: "option", tabindex: -1, class: `command-row ${index === chosen ? "chosen" : ""}`, "aria-selected": String(index === chosen),
     "data-testid": `command-${item.command}`, onclick: () => run(item),
-  }, h("b", null, `/${item.command}`), h("span", null, item.description));
+  }, h("b", null, `/${item.command}`), h("span", { dir: "auto" }, item.description));
 }
 
 /** @param {any} item */

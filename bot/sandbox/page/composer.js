@@ -1,12 +1,13 @@
 "use strict";
-/** Writing: the growing field, reply and edit, Stop, suggestions. Attachments and commands have files of their own. */
+/** Writing: the growing field, reply and edit, Send and Stop. Attachments, commands and recording have files of their own. */
 import { startAttach } from "./attach.js";
 import { hideCommands, keyInCommands, startCommands, suggestCommands } from "./command-menu.js";
 import { byId, fill, h } from "./dom.js";
 import { icon } from "./icons.js";
 import { isMine, nameOf, summary } from "./people.js";
 import { messagesIn } from "./reading.js";
-import { here, on, select, state } from "./state.js";
+import { canRecord, startRecording } from "./recorder.js";
+import { here, messagesOf, on, select, state } from "./state.js";
 import { t } from "./words.js";
 import { post } from "./wire.js";
 
@@ -20,6 +21,8 @@ let intent = null;
 /** Texts not sent yet, by place. @type {Map<string, string>} */
 const unsent = new Map();
 let place = "";
+/** Messages that have asked for a reply. */
+const asked = new Set();
 /** Enter was pressed before the chats were here. */
 let isEarly = false;
 
@@ -30,14 +33,21 @@ export function startComposer() {
   field.addEventListener("keydown", key);
   byId("send").addEventListener("click", () => void submit());
   byId("stop").addEventListener("click", () => void stop());
+  byId("record").addEventListener("click", startRecording);
   on("selection", changePlace);
-  on("draft", drawStop);
-  on("selection", drawStop);
+  on(["selection", "draft"], drawButtons);
+  on("messages", beginReplies);
+  document.addEventListener("keydown", typeAnywhere);
   document.addEventListener("reply-to", (event) => setIntent("reply", /** @type {CustomEvent} */ (event).detail));
   document.addEventListener("edit-message", (event) => setIntent("edit", /** @type {CustomEvent} */ (event).detail));
   document.addEventListener("click", commandClicked);
   startCommands(say, prefill);
   startAttach();
+}
+
+/** Put the cursor into the field, unless that would open the keyboard of a phone. */
+export function focusField() {
+  if (matchMedia("(pointer: fine)").matches && !document.querySelector("dialog[open]")) field.focus({ preventScroll: true });
 }
 
 /** Send a text in the selected place. @param {string} text @param {number} [replyTo] */
@@ -59,7 +69,7 @@ function typed() {
   field.style.height = "auto";
   if (field.scrollHeight) field.style.height = `${Math.min(field.scrollHeight, TALLEST)}px`;
   field.style.overflowY = field.scrollHeight > TALLEST ? "auto" : "hidden";
-  byId("send").classList.toggle("ready", Boolean(field.value.trim()));
+  drawButtons();
   if (!intent) suggestCommands(field.value);
 }
 
@@ -77,6 +87,16 @@ function key(event) {
     if (last) setIntent("edit", last);
     if (last) event.preventDefault();
   }
+}
+
+/** What is typed while nothing else takes it goes into the field, as in Telegram. @param {KeyboardEvent} event */
+function typeAnywhere(event) {
+  const target = /** @type {Element} */ (event.target);
+  const isPaste = (event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "v";
+  const isLetter = [...event.key].length === 1 && !event.ctrlKey && !event.metaKey && !event.altKey;
+  if (event.defaultPrevented || !(isLetter || isPaste)) return;
+  if (target.closest("input, textarea, select, dialog, .menu") || (event.key === " " && target !== document.body)) return;
+  field.focus();
 }
 
 function lastOwn() {
@@ -114,11 +134,13 @@ function changePlace() {
   clear();
   field.value = unsent.get(place) ?? "";
   typed();
+  focusField();
 }
 
 /** The first place: what was written while the page was loading stays, and goes if it was to go. */
 function begin() {
   place = here();
+  focusField();
   if (isEarly) void submit();
 }
 
@@ -152,6 +174,17 @@ function setIntent(kind, message) {
   field.focus();
 }
 
+/** A question of the bot that wants a reply opens one. @param {Set<number | string>} ids of messages that came */
+function beginReplies(ids) {
+  for (const id of ids) {
+    const message = typeof id === "number" ? messagesOf(state.chat).get(id) : null;
+    const isForMe = message?.chat.type === "private" || message?.reply_to_message?.from?.id === state.me;
+    if (!message?.force_reply || !isForMe || asked.has(`${state.chat} ${id}`)) continue;
+    asked.add(`${state.chat} ${id}`);
+    if (!intent && !field.value) setIntent("reply", message);
+  }
+}
+
 function cancelIntent() {
   if (intent?.kind === "edit") field.value = "";
   intent = null;
@@ -170,15 +203,20 @@ function drawIntent() {
     h("button", { type: "button", class: "icon-button", title: t("cancel"), "aria-label": t("cancel"), "data-testid": "intent-cancel", onclick: cancelIntent }, icon("close")));
 }
 
-// --- Stop --------------------------------------------------------------------------------------------------------------
+// --- Send, Stop, Record ------------------------------------------------------------------------------------------------
 
-function drawStop() {
-  byId("stop").hidden = !state.drafts.get(here())?.can_stop;
+/** Stop, or else the microphone, stands in the place of Send while there is nothing to send. */
+function drawButtons() {
+  const hasText = Boolean(field.value.trim());
+  const canStop = Boolean(state.drafts.get(here())?.can_stop);
+  byId("send").classList.toggle("ready", hasText);
+  byId("stop").hidden = !canStop;
+  byId("record").hidden = hasText || canStop || intent?.kind === "edit" || !canRecord();
+  byId("send").hidden = !hasText && (canStop || !byId("record").hidden);
 }
 
 async function stop() {
   const draft = state.drafts.get(here());
   if (!draft) return;
-  byId("stop").hidden = true;
   await post("stop", { chat_id: draft.chat_id, thread_id: draft.thread_id || undefined, draft_id: draft.draft_id });
 }

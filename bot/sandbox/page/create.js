@@ -4,8 +4,10 @@ import { h } from "./dom.js";
 import { nameOf } from "./people.js";
 import { become, hasTopics, select, state, touch } from "./state.js";
 import { dialog, toast } from "./toast.js";
-import { t } from "./words.js";
+import { language, languageName, t } from "./words.js";
 import { connect, post } from "./wire.js";
+
+const LANGUAGES = ["en", "ru", "uk", "be", "kk", "uz", "de", "es", "fr", "tr", "ar", "he", "zh"];
 
 /** @param {string} label @param {object} props */
 function field(label, props) {
@@ -27,12 +29,12 @@ export function newChat(type) {
 
 function newPerson() {
   const name = field(t("name"), { required: true, "data-testid": "new-name", autofocus: true });
-  const language = h("select", { "data-testid": "new-language" }, ["en", "ru", "de", "uz", "kk"].map((code) => h("option", { value: code }, code)));
+  const choice = h("select", { "data-testid": "new-language" }, LANGUAGES.map((code) => h("option", { value: code, selected: code === language }, languageName(code))));
   dialog({
     title: t("newUser"), button: t("create"),
-    body: [name.row, h("label", { class: "field" }, h("span", null, t("language")), language)],
+    body: [name.row, h("label", { class: "field" }, h("span", null, t("language")), choice)],
     done: async () => {
-      const body = { type: "private", title: name.input.value, language_code: /** @type {HTMLSelectElement} */ (language).value };
+      const body = { type: "private", title: name.input.value, language_code: /** @type {HTMLSelectElement} */ (choice).value };
       const answer = await post("chat", body);
       if (!answer) return false;
       await connect();

@@ -8,7 +8,7 @@ import { t } from "./words.js";
 /** @param {import("./state.js").Draft} draft */
 export function draftRow(draft) {
   const row = h("div", { class: "row in draft first last arriving", "data-testid": "draft", "data-from": "bot", "aria-live": "off", "aria-busy": "true" },
-    h("div", { class: "stack" }, h("div", { class: "bubble" }, h("div", { class: "draft-content" }))));
+    h("div", { class: "stack" }, h("div", { class: "bubble" }, h("div", { class: "draft-content", dir: "auto" }))));
   updateDraft(row, draft);
   return row;
 }

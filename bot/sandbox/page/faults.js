@@ -1,17 +1,15 @@
 "use strict";
 /** Switches for everything that can go wrong. Each is a share of the calls, a delay, or a factor. */
 import { byId, fill, h } from "./dom.js";
+import { slider } from "./slider.js";
 import { on, state } from "./state.js";
 import { t } from "./words.js";
 import { post } from "./wire.js";
 
-/**
- * `calm` is the value when nothing is wrong, `bad` what the switch sets.
- * @typedef {{unit: "share" | "ms" | "times", top: number, step: number, calm: number, bad: number}} Scale
- */
-const SHARE = { unit: "share", top: 1, step: 0.05, calm: 0, bad: 0.5 };
-const DELAY = { unit: "ms", top: 10_000, step: 100, calm: 0, bad: 2000 };
-const FACTOR = { unit: "times", top: 20, step: 1, calm: 1, bad: 5 };
+/** @typedef {import("./slider.js").Scale} Scale */
+const SHARE = { unit: "share", top: 1, step: 0.05, calm: 0, on: 0.5 };
+const DELAY = { unit: "ms", top: 10_000, step: 100, calm: 0, on: 2000 };
+const FACTOR = { unit: "times", top: 20, step: 1, calm: 1, on: 5 };
 
 /** @type {Record<string, Record<string, [string, Scale]>>} */
 const FAULTS = {
@@ -45,37 +43,10 @@ export function startFaults() {
 
 /** @param {string} side @param {string} name @param {string} key @param {Scale} scale */
 function control(side, name, key, scale) {
-  const id = `fault-${side}-${name}`;
   const set = (/** @type {number} */ value) => void post("faults", { [side]: { [name]: value } });
-  const value = h("output", { for: id });
-  const range = /** @type {HTMLInputElement} */ (h("input", { type: "range", id, min: scale.calm, max: scale.top, step: scale.step, "data-testid": id }));
-  const flick = /** @type {HTMLInputElement} */ (h("input", { type: "checkbox", role: "switch", class: "switch", "aria-label": t(key), "data-testid": `fault-${side}-${name}-switch` }));
-  const box = h("div", { class: "fault" },
-    h("label", { class: "fault-head" }, h("span", { class: "grow" }, h("b", null, t(key)), h("small", null, t(`${key}Note`))), value, flick), range);
-  const show = (/** @type {number} */ now) => {
-    value.textContent = words(now, scale);
-    flick.checked = now !== scale.calm;
-    box.classList.toggle("on", flick.checked);
-    if (document.activeElement !== range || Number(range.value) !== now) range.value = String(now);
-    range.style.setProperty("--filled", `${(100 * (now - scale.calm)) / (scale.top - scale.calm)}%`);
-    range.setAttribute("aria-label", t(key));
-  };
-  range.addEventListener("input", () => show(Number(range.value)));
-  range.addEventListener("change", () => set(Number(range.value)));
-  flick.addEventListener("change", () => {
-    show(flick.checked ? scale.bad : scale.calm);
-    set(flick.checked ? scale.bad : scale.calm);
-  });
+  const { box, show } = slider({ testid: `fault-${side}-${name}`, label: t(key), note: t(`${key}Note`), scale, set });
   shows.set(`${side}/${name}`, show);
-  show(scale.calm);
   return box;
-}
-
-/** @param {number} value @param {Scale} scale */
-function words(value, scale) {
-  if (value === scale.calm) return "";
-  if (scale.unit === "share") return `${Math.round(value * 100)} %`;
-  return scale.unit === "ms" ? t("ms", { n: value }) : `×${value}`;
 }
 
 function draw() {

@@ -4,7 +4,8 @@ import { byId, fill, h } from "./dom.js";
 import { newTopic } from "./create.js";
 import { dots } from "./draft.js";
 import { openMenu } from "./menu.js";
-import { chatAvatar, chatTitle } from "./people.js";
+import { block, hasBlocked } from "./notice.js";
+import { chatAvatar, chatTitle, membersCount } from "./people.js";
 import { hasTopics, here, on, select, state } from "./state.js";
 import { toast } from "./toast.js";
 import { t } from "./words.js";
@@ -29,30 +30,27 @@ function draw() {
   const topic = chat?.topics.find((one) => one.id === state.thread);
   const action = state.drafts.has(here()) ? "typing" : ACTIONS[state.actions.get(here())?.action ?? ""] ?? "";
   const title = topic ? topic.name : chat ? chatTitle(chat) : t("nothingHere");
-  const key = JSON.stringify([chat?.id, title, action, state.bot.running, chat?.members.length, Boolean(topic)]);
+  const key = JSON.stringify([chat?.id, title, action, state.isDead, chat?.members.length, Boolean(topic)]);
   if (key === shown) return;
   shown = key;
   fill(byId("chat-title"), chat ? chatAvatar(chat) : null,
-    h("div", null, h("h1", null, title),
+    h("div", null, h("h1", { dir: "auto" }, title),
       h("p", { class: action ? "live" : null, "data-testid": "chat-status", "aria-live": "polite" }, action ? [t(action), dots()] : status(chat, Boolean(topic)))));
-  document.title = chat ? `${title} · Govorun` : "Govorun";
+  document.title = [title, t("app")].join(" · ");
 }
 
 /** @param {import("./state.js").Chat | undefined} chat @param {boolean} inTopic */
 function status(chat, inTopic) {
   if (!chat) return "";
+  if (state.isDead) return h("span", { class: "warn" }, t("botDown"));
   if (inTopic) return chatTitle(chat);
-  if (chat.type !== "private") return t("membersCount", { n: chat.members.length + 1 });
-  return state.bot.running === false ? h("span", { class: "warn" }, t("botDown")) : t("bot");
+  return chat.type === "private" ? t("bot") : membersCount(chat);
 }
 
 /** @param {Element} button */
 function more(button) {
   const chat = state.chats.get(state.chat);
   if (!chat) return;
-  const block = (/** @type {boolean} */ blocked) => async () => {
-    if (await post("block", { user_id: state.me, blocked })) toast(t(blocked ? "blocked" : "unblocked"));
-  };
   const promote = (/** @type {boolean} */ up) => async () => {
     if (await post("promote", { chat_id: chat.id, user_id: state.me, up })) toast(t(up ? "promoted" : "demoted"));
   };
@@ -62,8 +60,8 @@ function more(button) {
     state.thread ? { label: t("deleteTopic"), icon: "trash", danger: true, testid: "delete-topic", run: deleteTopic } : null,
     isGroup && !chat.administers ? { label: t("promoteBot"), icon: "check", testid: "promote", run: promote(true) } : null,
     isGroup && chat.administers ? { label: t("demoteBot"), icon: "block", testid: "demote", run: promote(false) } : null,
-    chat.type === "private" ? { label: t("blockBot"), icon: "block", danger: true, testid: "block", run: block(true) } : null,
-    chat.type === "private" ? { label: t("unblockBot"), icon: "check", testid: "unblock", run: block(false) } : null,
+    isGroup || hasBlocked() ? null : { label: t("blockBot"), icon: "block", danger: true, testid: "block", run: () => void block(true) },
+    isGroup || !hasBlocked() ? null : { label: t("unblockBot"), icon: "check", testid: "unblock", run: () => void block(false) },
   ];
   openMenu(button, /** @type {any} */ (items.filter(Boolean)));
 }

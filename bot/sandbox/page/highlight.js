@@ -6,8 +6,11 @@ const KEYWORDS = new Set(
   ("and as assert async await break case catch class const continue def default del delete do elif else enum except export " +
     "extends false False finally fn for from func function if impl implements import in interface is lambda let loop match mod " +
     "module mut new nil None not null or pass print private protected pub public raise return self static struct super switch " +
-    "this throw true True try type typeof use var void while with yield package echo then fi done esac select insert update " +
-    "where join on group by order limit values into create table").split(" "),
+    "this throw true True try type typeof use var void while with yield package echo then fi done esac").split(" "),
+);
+const SQL = new Set(
+  ("select insert update delete where from join left right inner outer on group by order having limit values into create table " +
+    "alter drop set and or not null in is like as distinct union all primary key references default").split(" "),
 );
 const HASH = new Set(["python", "py", "bash", "sh", "shell", "yaml", "yml", "ruby", "toml", "ini", "dockerfile", "r", "perl", ""]);
 const LONGEST = 20_000;
@@ -42,7 +45,6 @@ function kindOf(found, language) {
   if (found[1]) return "hl-comment";
   if (found[2]) return "hl-string";
   if (found[3]) return "hl-number";
-  const word = language === "sql" ? found[4].toLowerCase() : found[4];
-  if (KEYWORDS.has(word)) return "hl-keyword";
+  if (language === "sql" ? SQL.has(found[4].toLowerCase()) : KEYWORDS.has(found[4])) return "hl-keyword";
   return found[5] ? "hl-call" : "";
 }

@@ -26,6 +26,6 @@ function draw() {
     localStorage.setItem(SAVED, "hidden");
     draw();
   };
-  fill(row, HINTS.map((key, index) => h("button", { type: "button", class: "hint-chip", "data-testid": `hint-${index}`, onclick: () => void say(t(key)) }, t(key))),
+  fill(row, h("div", { class: "hint-chips" }, HINTS.map((key, index) => h("button", { type: "button", class: "hint-chip", "data-testid": `hint-${index}`, onclick: () => void say(t(key)) }, t(key)))),
     h("button", { type: "button", class: "icon-button", title: t("hideHints"), "aria-label": t("hideHints"), "data-testid": "hints-hide", onclick: hide }, icon("close")));
 }

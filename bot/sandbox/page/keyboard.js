@@ -14,6 +14,13 @@ const waiting = new Map();
 /** Answers that came before the id was known. @type {Set<string>} */
 const early = new Set();
 
+/** What a label of signs alone means, for who hears it. @type {Record<string, string>} */
+const SIGNS = { "↻": "again", "‹": "previous", "›": "next" };
+
+/** A text that a click copies. @param {string} text */
+export const copyable = (text) =>
+  h("button", { type: "button", class: "copyable", title: t("copy"), onclick: () => void copy(text).then(() => toast(t("copied"))) }, text);
+
 /** @param {any} message @returns {HTMLElement | null} */
 export function inlineKeyboard(message) {
   const rows = message.reply_markup?.inline_keyboard;
@@ -31,6 +38,8 @@ export function richButton(button, message, label) {
     type: "button",
     class: `key ${style}`,
     disabled: Boolean(button.disabled) || !message,
+    "aria-label": SIGNS[label] ? t(SIGNS[label]) : null,
+    title: SIGNS[label] ? t(SIGNS[label]) : null,
     "data-testid": `button-${data ?? label}`,
     "data-press": data !== undefined && message ? keyOf(message, data) : null,
     onclick: () => press(element, button, message),

@@ -19,11 +19,11 @@ const DEEPEST = 24;
 /** @param {string} source @returns {any[]} nodes and strings */
 export function renderMath(source) {
   const tokens = source.match(/\\[A-Za-z]+|\\.|[{}^_]|\s+|./gsu) ?? [];
-  const reader = { tokens, place: 0 };
+  const reader = { tokens, place: 0, words: 0 };
   return sequence(reader, 0, false);
 }
 
-/** @typedef {{tokens: string[], place: number}} Reader */
+/** `words`: in how many commands for upright words. @typedef {{tokens: string[], place: number, words: number}} Reader */
 /** @param {Reader} reader @param {number} depth @param {boolean} inGroup @returns {any[]} */
 function sequence(reader, depth, inGroup) {
   /** @type {any[]} */
@@ -45,6 +45,7 @@ function atom(reader, depth) {
   if (token === "{") return sequence(reader, depth + 1, true);
   if (token === "^") return h("sup", null, atom(reader, depth + 1));
   if (token === "_") return h("sub", null, atom(reader, depth + 1));
+  if (token === "-" && !reader.words) return "−";
   if (!token.startsWith("\\") || token.length < 2) return token;
   return command(token.slice(1), reader, depth + 1);
 }
@@ -55,7 +56,12 @@ function command(name, reader, depth) {
     return h("span", { class: "fraction" }, h("span", null, argument(reader, depth)), h("span", null, argument(reader, depth)));
   }
   if (name === "sqrt") return ["√", h("span", { class: "root" }, argument(reader, depth))];
-  if (PLAIN.has(name)) return h("span", { class: "upright" }, argument(reader, depth));
+  if (PLAIN.has(name)) {
+    reader.words += 1;
+    const inside = argument(reader, depth);
+    reader.words -= 1;
+    return h("span", { class: "upright" }, inside);
+  }
   if (WORDS.has(name)) return h("span", { class: "upright" }, name);
   return SYMBOLS[name] ?? `\\${name}`;
 }

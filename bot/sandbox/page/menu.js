@@ -45,14 +45,14 @@ function button(item) {
 
 /** @param {HTMLElement} menu @param {{x: number, y: number} | Element} place */
 function put(menu, place) {
-  const box = menu.getBoundingClientRect();
+  const box = { width: menu.offsetWidth, height: menu.offsetHeight }; // not scaled by the animation
   const at = place instanceof Element ? place.getBoundingClientRect() : null;
   let left = at ? at.left : /** @type {any} */ (place).x;
   let top = at ? at.bottom + 6 : /** @type {any} */ (place).y;
   if (left + box.width > innerWidth - 8) left = at ? at.right - box.width : left - box.width;
-  if (top + box.height > innerHeight - 8) top = at ? at.top - box.height - 6 : innerHeight - box.height - 8;
+  if (top + box.height > innerHeight - 8) top = at ? at.top - box.height - 6 : top - box.height;
   menu.style.left = `${Math.max(8, Math.min(left, innerWidth - box.width - 8))}px`;
-  menu.style.top = `${Math.max(8, top)}px`;
+  menu.style.top = `${Math.max(8, Math.min(top, innerHeight - box.height - 8))}px`;
 }
 
 /** @param {KeyboardEvent} event */
@@ -61,6 +61,7 @@ function move(event) {
   const now = buttons.indexOf(/** @type {any} */ (document.activeElement));
   const step = { ArrowDown: 1, ArrowUp: -1, ArrowRight: 1, ArrowLeft: -1 }[event.key];
   if (step) buttons[(now + step + buttons.length) % buttons.length].focus();
+  else if (event.key === "Home" || event.key === "End") buttons[event.key === "Home" ? 0 : buttons.length - 1].focus();
   else if (event.key === "Escape" || event.key === "Tab") closeMenu();
   else return;
   event.preventDefault();

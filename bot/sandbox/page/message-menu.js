@@ -4,7 +4,7 @@ import { copy, h } from "./dom.js";
 import { closeMenu, openMenu } from "./menu.js";
 import { isMine, wordsOf } from "./people.js";
 import { state } from "./state.js";
-import { toast, viewJson } from "./toast.js";
+import { dialog, toast, viewJson } from "./toast.js";
 import { t } from "./words.js";
 import { post } from "./wire.js";
 
@@ -19,8 +19,21 @@ export function messageMenu(message, place) {
     words ? { label: t("copy"), icon: "copy", testid: "menu-copy", run: () => void copy(words).then(() => toast(t("copied"))) } : null,
     isMine(message) && message.text ? { label: t("edit"), icon: "pencil", testid: "menu-edit", run: tell("edit-message") } : null,
     { label: t("json"), icon: "code", testid: "menu-json", run: () => viewJson(`message ${message.message_id}`, message) },
+    mayDelete(message) ? { label: t("delete"), icon: "trash", danger: true, testid: "menu-delete", run: () => askToDelete(message) } : null,
   ];
   openMenu(place, /** @type {any} */ (items.filter(Boolean)), picker(message));
+}
+
+/** Both sides may delete in a private chat; in a group one's own, or what the group's owner likes. @param {any} message */
+function mayDelete(message) {
+  const isOwner = state.chats.get(state.chat)?.members[0] === state.me;
+  return message.message_id > 0 && (message.chat.type === "private" || isMine(message) || isOwner);
+}
+
+/** @param {any} message */
+function askToDelete(message) {
+  const done = () => post("delete", { chat_id: message.chat.id, message_id: message.message_id });
+  dialog({ title: t("deleteTitle"), body: h("p", null, t("deleteAsk")), button: t("delete"), danger: true, testid: "delete-dialog", done });
 }
 
 /** @param {any} message */

@@ -7,27 +7,38 @@ import { messageMenu, toggleReaction } from "./message-menu.js";
 import { avatar, isMine, nameOf, serviceText, summary } from "./people.js";
 import { patchBlocks } from "./render-blocks.js";
 import { renderText } from "./render-entities.js";
-import { audioPlayer, fileRow, photoView, roundVideo, stickerView } from "./render-media.js";
+import { audioPlayer, fileRow, mosaic, photoView, roundVideo, stickerView } from "./render-media.js";
+import { replyByGesture } from "./reply-gesture.js";
 import { state } from "./state.js";
 import { clock, t } from "./words.js";
 
-/** @param {import("./state.js").Message} message @returns {HTMLElement} */
-export function messageRow(message) {
+/**
+ * The row of a message, or of an album: `album` are its messages, beginning with `message`.
+ * @param {import("./state.js").Message} message @param {import("./state.js").Message[]} [album] @returns {HTMLElement}
+ */
+export function messageRow(message, album = [message]) {
   const service = serviceText(message);
   const from = message.from?.is_bot ? "bot" : "user";
-  const attributes = { "data-testid": `message-${message.message_id}`, "data-id": message.message_id, "data-from": from };
+  const attributes = { "data-testid": `message-${message.message_id}`, "data-id": message.message_id, "data-from": from, role: "article", "aria-label": `${nameOf(message.from)}, ${clock(message.date)}` };
   if (service) return h("div", { ...attributes, class: "row service" }, h("span", null, service));
   const side = isMine(message) ? "out" : "in";
   const row = h("div", { ...attributes, class: `row ${side}` },
     side === "in" && state.chats.get(state.chat)?.type !== "private" ? avatar(message.from?.id, nameOf(message.from), "small") : null,
-    h("div", { class: "stack" }, bubble(message, side), inlineKeyboard(message)));
+    h("div", { class: "stack" }, bubble(message, side, album), inlineKeyboard(message)));
   row.addEventListener("contextmenu", (event) => {
     if (/** @type {Element} */ (event.target).closest("a, audio") || String(getSelection())) return;
     event.preventDefault();
-    messageMenu(message, { x: event.clientX, y: event.clientY });
+    messageMenu(pointedAt(event, album), { x: event.clientX, y: event.clientY });
   });
   row.addEventListener("click", (event) => tapped(event, message));
+  replyByGesture(row, (event) => pointedAt(event, album));
   return row;
+}
+
+/** The message of an album whose picture was hit. @param {Event} event @param {import("./state.js").Message[]} album */
+function pointedAt(event, album) {
+  const part = /** @type {Element} */ (event.target).closest("[data-part]")?.getAttribute("data-part");
+  return album.find((one) => String(one.message_id) === part) ?? album[0];
 }
 
 /** On a touch screen a tap on a bubble opens its menu. @param {MouseEvent} event @param {any} message */
@@ -38,11 +49,12 @@ function tapped(event, message) {
   messageMenu(message, { x: event.clientX, y: event.clientY });
 }
 
-/** @param {any} message @param {string} side */
-function bubble(message, side) {
-  const isPhotoOnly = message.photo && !message.caption;
+/** @param {any} message @param {string} side @param {any[]} album */
+function bubble(message, side, album) {
+  const isPhotoOnly = message.photo && !album.some((one) => one.caption);
   const isRich = Boolean(message.rich_message);
-  const classes = ["bubble", message.only && "only-you", isPhotoOnly && "photo-only", message.photo && "with-photo", isRich && "rich", isLoneEmoji(message) && "lone-emoji"];
+  const isBare = Boolean(message.sticker || message.video_note);
+  const classes = ["bubble", message.only && "only-you", isPhotoOnly && "photo-only", message.photo && "with-photo", isRich && "rich", isBare && "bare", isLoneEmoji(message) && "lone-emoji"];
   const more = h("button", {
     type: "button", class: "bubble-more icon-button", title: t("more"), "aria-label": t("more"), "aria-haspopup": "menu", "data-testid": `menu-${message.message_id}`,
     onclick: (/** @type {Event} */ event) => messageMenu(message, /** @type {Element} */ (event.currentTarget)),
@@ -50,19 +62,21 @@ function bubble(message, side) {
   return h("div", { class: classes.filter(Boolean).join(" ") },
     side === "in" ? h("div", { class: `sender color-text-${Math.abs(message.from?.id ?? 0) % 7}` }, nameOf(message.from)) : null,
     message.only ? h("div", { class: "only-you-label", "data-testid": `only-you-${message.message_id}` }, t("onlyYou")) : null,
-    quoted(message), content(message), reactions(message), meta(message), more);
+    quoted(message), content(message, album), reactions(message), meta(message), more);
 }
 
-/** @param {any} message */
-function content(message) {
+/** @param {any} message @param {any[]} album */
+function content(message, album) {
   if (message.rich_message) {
-    const box = h("div", { class: "blocks" });
+    const box = h("div", { class: "blocks", dir: "auto" });
     patchBlocks(box, message.rich_message.blocks, message);
     return box;
   }
-  const words = message.text ?? message.caption;
-  const text = words ? h("div", { class: "text" }, renderText(words, message.entities ?? message.caption_entities)) : null;
-  return [media(message), text];
+  const spoken = album.find((one) => one.text ?? one.caption) ?? message;
+  const words = spoken.text ?? spoken.caption;
+  const text = words ? h("div", { class: "text", dir: "auto" }, renderText(words, spoken.entities ?? spoken.caption_entities)) : null;
+  const pictures = album.filter((one) => one.photo);
+  return [pictures.length > 1 ? mosaic(pictures) : null, album.filter((one) => pictures.length < 2 || !one.photo).map(media), text];
 }
 
 /** @param {any} message */
@@ -82,7 +96,7 @@ function quoted(message) {
   if (!original || original.message_id === message.message_thread_id) return null;
   const go = () => document.dispatchEvent(new CustomEvent("go-to-message", { detail: original.message_id }));
   return h("button", { type: "button", class: "quoted", "data-testid": `reply-of-${message.message_id}`, onclick: go },
-    h("b", null, nameOf(original.from)), h("span", null, message.quote?.text ?? summary(original)));
+    h("b", { dir: "auto" }, nameOf(original.from)), h("span", { dir: "auto" }, message.quote?.text ?? summary(original)));
 }
 
 /** @param {any} message */

@@ -1,23 +1,26 @@
 "use strict";
-/** Right: what happens inside (journal), what goes wrong (faults), who answers (bot and model). Three tabs. */
+/** Right: what to try, what happens inside (journal), what goes wrong (faults), who answers (bot and model). Four tabs. */
 import { startControl } from "./control.js";
 import { byId } from "./dom.js";
 import { startFaults } from "./faults.js";
 import { startJournal } from "./journal.js";
+import { startTrials } from "./trials.js";
 
 const SAVED = "govorun.panel";
 const WIDE = 1100;
-const TABS = ["journal", "faults", "process"];
+const TABS = ["try", "journal", "faults", "process"];
 
 export function startPanel() {
   for (const name of TABS) byId(`tab-${name}`).addEventListener("click", () => showTab(name));
   byId("tabs").addEventListener("keydown", step);
   byId("panel-toggle").addEventListener("click", () => choose(!document.body.classList.contains("with-panel")));
   byId("panel-close").addEventListener("click", () => choose(false));
+  document.addEventListener("show-chat", () => innerWidth < WIDE && setOpen(false));
   const saved = JSON.parse(localStorage.getItem(SAVED) ?? "{}");
   setOpen(innerWidth >= WIDE && saved.open !== false);
   matchMedia(`(max-width: ${WIDE - 1}px)`).addEventListener("change", (event) => event.matches && setOpen(false));
-  showTab(TABS.includes(saved.tab) ? saved.tab : "journal");
+  showTab(TABS.includes(saved.tab) ? saved.tab : "try");
+  startTrials();
   startJournal();
   startFaults();
   startControl();

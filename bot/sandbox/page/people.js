@@ -20,6 +20,9 @@ export const nameOf = (user) => [user?.first_name, user?.last_name].filter(Boole
 /** The name of a chat for the person I am. @param {import("./state.js").Chat} chat */
 export const chatTitle = (chat) => (chat.type === "private" ? state.bot.first_name : chat.title);
 
+/** How many people a group has, the bot among them. @param {import("./state.js").Chat} chat */
+export const membersCount = (chat) => t("membersCount", { n: chat.members.length + 1 });
+
 /** The one behind a chat: the bot in a private one. @param {import("./state.js").Chat} chat */
 export const chatAvatar = (chat, className = "") =>
   chat.type === "private" ? avatar(state.bot.id, chatTitle(chat), className) : avatar(chat.id, chat.title, className);
@@ -52,8 +55,7 @@ function kindOf(message) {
 
 /** The sentence of a service message, or "". @param {any} message @returns {string} */
 export function serviceText(message) {
-  const who = isMine(message) ? t("you") : nameOf(message.from);
-  if (message.forum_topic_created) return t("topicCreated", { who, name: message.forum_topic_created.name });
+  if (message.forum_topic_created) return t("topicCreated", { name: message.forum_topic_created.name });
   if (message.forum_topic_edited) return t("topicEdited", { name: message.forum_topic_edited.name ?? "" });
   if (message.forum_topic_closed) return t("topicClosed");
   if (message.forum_topic_reopened) return t("topicReopened");

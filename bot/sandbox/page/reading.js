@@ -20,11 +20,20 @@ export function messagesIn(chat, thread) {
 const newestOf = (messages) => Math.max(0, ...messages.map((message) => message.message_id));
 
 /** @param {import("./state.js").Chat} chat @param {number} thread */
-export function unread(chat, thread) {
+export const unread = (chat, thread) => unreadIn(chat, thread).length;
+
+/** @param {import("./state.js").Chat} chat @param {number} thread */
+function unreadIn(chat, thread) {
   const messages = messagesIn(chat, thread);
-  const newest = newestOf(messages);
-  const read = Math.min(seen[key(chat.id, thread)] ?? 0, newest);
-  return messages.filter((message) => message.message_id > read && message.from?.id !== state.me).length;
+  const read = Math.min(seen[key(chat.id, thread)] ?? 0, newestOf(messages));
+  return messages.filter((message) => message.message_id > read && message.from?.id !== state.me);
+}
+
+/** The id of the first unread message of somebody else in the selected place; 0 for none. */
+export function oldestUnread() {
+  const chat = state.chats.get(state.chat);
+  if (!chat || seen[key(chat.id, state.thread)] === undefined) return 0;
+  return unreadIn(chat, state.thread)[0]?.message_id ?? 0;
 }
 
 export function unreadHere() {

@@ -109,7 +109,7 @@ const TEXTS = {
 /** @param {any} block @param {any} message */
 function heading(block, message) {
   const level = Math.min(Math.max(Number(block.size) || 1, 1), 6);
-  return h(`h${level}`, null, richText(block.text, message));
+  return h(`h${level}`, { dir: "auto" }, richText(block.text, message));
 }
 
 /** @param {any} block @param {any} message @param {number} depth */
@@ -117,7 +117,7 @@ function list(block, message, depth) {
   const items = block.items ?? [];
   const ordered = items.some((/** @type {any} */ item) => item.value || item.type || /^\w+[.)]/.test(item.label ?? ""));
   return h(ordered ? "ol" : "ul", { class: "rich-list" }, items.map((/** @type {any} */ item) =>
-    h("li", { class: item.has_checkbox ? "task" : null },
+    h("li", { class: item.has_checkbox ? "task" : null, dir: "auto" },
       item.has_checkbox
         ? h("span", { class: `checkbox ${item.is_checked ? "checked" : ""}`, role: "img", "aria-label": item.is_checked ? "☑" : "☐" }, item.is_checked ? icon("check") : null)
         : h("span", { class: "marker" }, ordered ? item.label || `${item.value ?? ""}.` : "•"),
@@ -128,6 +128,7 @@ function list(block, message, depth) {
 function table(block, message) {
   const cell = (/** @type {any} */ one) =>
     h(one.is_header ? "th" : "td", {
+      dir: "auto",
       class: `align-${ALIGNS.has(one.align) ? one.align : "left"} valign-${VALIGNS.has(one.valign) ? one.valign : "top"}`,
       colspan: one.colspan > 1 ? one.colspan : null,
       rowspan: one.rowspan > 1 ? one.rowspan : null,
@@ -154,7 +155,7 @@ const VALIGNS = new Set(["top", "middle", "bottom"]);
 
 /** @type {Record<string, (block: any, message: any, depth: number) => Node>} */
 const BLOCKS = {
-  paragraph: (block, message) => h("p", null, richText(block.text, message)),
+  paragraph: (block, message) => h("p", { dir: "auto" }, richText(block.text, message)),
   heading,
   pre: (block) => codeBlock(plainText(block.text), block.language),
   footer: (block, message) => h("footer", null, richText(block.text, message)),
@@ -162,9 +163,9 @@ const BLOCKS = {
   mathematical_expression: (block) => h("div", { class: "math-block math", tabindex: 0, title: block.expression }, renderMath(block.expression ?? "")),
   anchor: () => h("span", { hidden: true }),
   list,
-  blockquote: (block, message, depth) => h("blockquote", null, renderBlocks(block.blocks, message, depth), credit(block, message)),
+  blockquote: (block, message, depth) => h("blockquote", { dir: "auto" }, renderBlocks(block.blocks, message, depth), credit(block, message)),
   expandable_blockquote: (block, message) => expandable(richText(block.text, message), credit(block, message)),
-  pullquote: (block, message) => h("blockquote", { class: "pullquote" }, richText(block.text, message), credit(block, message)),
+  pullquote: (block, message) => h("blockquote", { class: "pullquote", dir: "auto" }, richText(block.text, message), credit(block, message)),
   collage: (block, message, depth) => figure(block, message, h("div", { class: "collage" }, renderBlocks(block.blocks, message, depth))),
   slideshow: (block, message, depth) => figure(block, message, h("div", { class: "slideshow" }, renderBlocks(block.blocks, message, depth))),
   table,

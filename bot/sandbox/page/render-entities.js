@@ -102,7 +102,7 @@ export function expandable(inside, credit) {
     const shown = box.classList.toggle("shown");
     /** @type {HTMLElement} */ (event.currentTarget).setAttribute("aria-expanded", String(shown));
   };
-  return h("blockquote", { class: "expandable" }, h("div", { class: "quote-text" }, inside), credit,
+  return h("blockquote", { class: "expandable", dir: "auto" }, h("div", { class: "quote-text" }, inside), credit,
     h("button", { type: "button", class: "quote-more", "aria-expanded": "false", title: t("expand"), "aria-label": t("expand"), onclick: toggle }, icon("down")));
 }
 
@@ -123,7 +123,7 @@ const MAKERS = {
   code: (inside, text) => h("code", { class: "inline-code" }, text),
   pre: (inside, text, entity) => codeBlock(text, entity.language),
   spoiler: (inside) => spoiler(inside()),
-  blockquote: wrap("blockquote"),
+  blockquote: (inside) => h("blockquote", { dir: "auto" }, inside()),
   expandable_blockquote: (inside) => expandable(inside()),
   url: (inside, text) => link(text, inside()),
   text_link: (inside, text, entity) => link(entity.url ?? "", inside()),

@@ -8,6 +8,28 @@ import { fileAddress } from "./wire.js";
 
 const WIDEST = 400;
 const TALLEST = 440;
+const STICKER = 180;
+
+/** How many pictures of an album stand in each row, by their number. */
+const MOSAIC = [[], [1], [2], [1, 2], [2, 2], [2, 3], [3, 3], [2, 2, 3], [2, 3, 3], [3, 3, 3], [3, 3, 4]];
+
+/** The photos of an album in rows of one height. @param {any[]} messages */
+export function mosaic(messages) {
+  const rest = [...messages];
+  const rows = (MOSAIC[messages.length] ?? [messages.length]).map((count) => rest.splice(0, count));
+  return h("div", { class: "mosaic", "data-testid": "mosaic" }, rows.map((row) => h("div", { class: "mosaic-row" }, row.map(tile))));
+}
+
+/** @param {any} message */
+function tile(message) {
+  const best = message.photo[message.photo.length - 1];
+  const view = photoView(message.photo);
+  const shape = Math.max(0.66, Math.min((best.width || 1) / (best.height || 1), 1.9));
+  view.style.flexGrow = String(shape);
+  view.style.aspectRatio = String(shape);
+  view.setAttribute("data-part", message.message_id);
+  return view;
+}
 
 /** A photo that opens at full size; its place is kept while it loads. @param {any[]} sizes PhotoSize, the largest last */
 export function photoView(sizes) {
@@ -21,7 +43,7 @@ export function photoView(sizes) {
 
 /** @param {any} sticker */
 export const stickerView = (sticker) =>
-  h("img", { class: "sticker", "data-testid": "sticker", src: fileAddress(sticker.file_id), alt: sticker.emoji ?? t("sticker") });
+  h("img", { class: "sticker", "data-testid": "sticker", src: fileAddress(sticker.file_id), alt: sticker.emoji ?? t("sticker"), width: STICKER, height: STICKER });
 
 /** @param {any} video */
 export const roundVideo = (video) =>

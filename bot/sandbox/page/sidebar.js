@@ -4,10 +4,10 @@ import { byId, fill, h } from "./dom.js";
 import { newChat, newTopic } from "./create.js";
 import { dots } from "./draft.js";
 import { openMenu } from "./menu.js";
-import { avatar, chatAvatar, chatTitle, isMine, nameOf, summary } from "./people.js";
+import { avatar, chatAvatar, chatTitle, isMine, membersCount, nameOf, summary } from "./people.js";
 import { messagesIn, unread } from "./reading.js";
 import { become, chatsOf, hasTopics, on, placeKey, select, state } from "./state.js";
-import { clock, day, t } from "./words.js";
+import { clock, day, languageName, t } from "./words.js";
 
 export function startSidebar() {
   on(["chats", "selection", "bot", "action"], draw);
@@ -66,9 +66,9 @@ function topicMark(topic) {
 function preview(chat, thread, last) {
   const key = placeKey(chat.id, thread);
   if (state.drafts.has(key) || state.actions.has(key)) return h("span", { class: "preview live" }, t("draftPreview").replace("…", ""), dots());
-  if (!last) return h("span", { class: "preview" }, chat.type === "private" ? `@${state.bot.username}` : t("membersCount", { n: chat.members.length + 1 }));
+  if (!last) return h("span", { class: "preview" }, chat.type === "private" ? `@${state.bot.username}` : membersCount(chat));
   const who = isMine(last) ? t("you") : chat.type === "private" ? "" : nameOf(last.from);
-  return h("span", { class: "preview" }, who ? h("i", null, `${who}: `) : null, summary(last));
+  return h("span", { class: "preview", dir: "auto" }, who ? h("i", null, `${who}: `) : null, summary(last));
 }
 
 /** @param {number} unix */
@@ -78,13 +78,12 @@ const when = (unix) => (day(unix) === t("today") ? clock(unix) : day(unix));
 function go(chat, thread) {
   select(chat, thread);
   document.body.classList.add("in-chat");
-  if (matchMedia("(pointer: fine)").matches) byId("composer").focus();
 }
 
 /** @param {Element} button */
 function chooseAccount(button) {
   const people = [...state.users.values()].map((user) => ({
-    label: nameOf(user), note: [user.username ? `@${user.username}` : "", user.language_code].filter(Boolean).join(" · "), testid: `user-${user.id}`,
+    label: nameOf(user), note: [user.username ? `@${user.username}` : "", languageName(user.language_code ?? "")].filter(Boolean).join(" · "), testid: `user-${user.id}`,
     current: user.id === state.me, avatar: avatar(user.id, nameOf(user), "small"), run: () => become(user.id),
   }));
   openMenu(button, [...people, { label: t("newUser"), icon: "plus", testid: "new-user-here", run: () => newChat("private") }]);

@@ -7,8 +7,8 @@
  * @typedef {{id: number, type: string, title: string, members: number[], is_forum?: boolean, administers?: boolean,
  *   topics: Topic[]}} Chat
  * @typedef {{id: number, name: string, icon_color: number}} Topic
- * @typedef {Record<string, any> & {message_id: number, date: number}} Message A Bot API message plus `reactions`, and
- *   `only`, the person who alone sees it.
+ * @typedef {Record<string, any> & {message_id: number, date: number}} Message A Bot API message plus `reactions`,
+ *   `force_reply`, and `only`, the person who alone sees it.
  * @typedef {{chat_id: number, thread_id: number, draft_id: number, text: string, entities: any[],
  *   rich_message: any, can_stop: boolean, keep_on_stop: boolean, thinking: boolean}} Draft
  * @typedef {{n: number, at: number, lane: string, name: string, chat_id: number | null, status: number, ms: number,
@@ -24,15 +24,17 @@ export const state = {
   ready: false,
   connection: "connecting",
   bot: /** @type {any} */ ({}),
+  isDead: false, // the sandbox's bot does not run, and no other one has done anything since
   users: /** @type {Map<number, any>} */ (new Map()),
   chats: /** @type {Map<number, Chat>} */ (new Map()),
   messages: /** @type {Map<number, Map<number, Message>>} */ (new Map()),
   drafts: /** @type {Map<string, Draft>} */ (new Map()),
   actions: /** @type {Map<string, {action: string, until: number}>} */ (new Map()),
-  commands: /** @type {Record<string, any[]>} */ ({}),
+  commands: /** @type {Record<string, Record<string, any[]>>} */ ({}), // by scope (JSON) and language
   journal: /** @type {Entry[]} */ ([]),
   faults: /** @type {any} */ ({}),
   model: /** @type {any} */ ({}),
+  trials: /** @type {any} */ ({}),
   me: 0,
   chat: 0,
   thread: 0,
@@ -56,7 +58,8 @@ let timer = 0;
 
 /**
  * Call `listener` in the next frame after a change. Topics: chats, selection, messages (keys: message ids of the
- * selected chat, or "all"), draft, action, bot, model, faults, journal (keys: entries, or "all"), commands, connection.
+ * selected chat, or "all"), draft, action, bot, user, model, faults, trials, journal (keys: entries, or "all"), commands,
+ * connection.
  * @param {string | string[]} topics @param {(keys: Set<any>) => void} listener
  */
 export function on(topics, listener) {
@@ -104,6 +107,8 @@ export function load(snapshot) {
     journal: snapshot.journal ?? [],
     faults: snapshot.faults ?? {},
     model: snapshot.model ?? {},
+    trials: snapshot.trials ?? {},
+    isDead: snapshot.bot.running === false,
   });
   state.users = new Map(snapshot.users.map((/** @type {any} */ user) => [user.id, user]));
   state.chats = new Map(snapshot.chats.map((/** @type {Chat} */ chat) => [chat.id, chat]));
@@ -111,7 +116,8 @@ export function load(snapshot) {
   for (const [id, list] of Object.entries(snapshot.messages ?? {})) {
     state.messages.set(Number(id), new Map(list.map((/** @type {Message} */ item) => [item.message_id, item])));
   }
-  state.drafts = new Map(snapshot.drafts.map((/** @type {Draft} */ draft) => [placeKey(draft.chat_id, draft.thread_id), draft]));
+  const drafts = state.isDead ? [] : snapshot.drafts;
+  state.drafts = new Map(drafts.map((/** @type {Draft} */ draft) => [placeKey(draft.chat_id, draft.thread_id), draft]));
   state.actions.clear();
   for (const topic of listeners.keys()) touch(topic);
 }
@@ -121,7 +127,21 @@ export function apply(event) {
   if (event.type === "reset") return false;
   if (event.seq <= state.seq) return true;
   state.seq = event.seq;
+  if (state.isDead && (SIGNS_OF_LIFE.has(event.type) || event.message?.from?.is_bot)) setDead(false);
   return CHANGES[event.type]?.(event) !== false;
+}
+
+/** What only a bot that runs can cause: the sandbox's own, or one that somebody has started by hand. */
+const SIGNS_OF_LIFE = new Set(["draft", "action", "commands", "callback_answer"]);
+
+/** A dead bot writes nothing: what it was writing disappears. @param {boolean} isDead */
+function setDead(isDead) {
+  state.isDead = isDead;
+  if (isDead) {
+    state.drafts.clear();
+    state.actions.clear();
+  }
+  for (const topic of ["bot", "draft", "action", "chats"]) touch(topic);
 }
 
 /** @param {number} chat @returns {Map<number, Message>} */
@@ -199,11 +219,20 @@ const CHANGES = {
   },
   bot({ bot }) {
     state.bot = bot;
-    touch("bot");
+    setDead(bot.running === false);
+  },
+  user({ user }) {
+    state.users.set(user.id, user);
+    touch("chats");
+    touch("user");
   },
   model({ model }) {
     state.model = model;
     touch("model");
+  },
+  trials({ trials }) {
+    state.trials = trials;
+    touch("trials");
   },
   callback_answer(event) {
     answered(event);

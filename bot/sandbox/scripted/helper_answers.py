@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
+from bot.sandbox.scripted.texts import phrase
+
 Messages = Sequence[dict[str, str]]
 TITLE_WORDS, NOTE_WORDS = 5, 8
 
@@ -22,14 +24,22 @@ def helper_answer(messages: Messages, text: str, language: str, again: Callable[
     for pattern, make in ORDERS:
         if pattern.match(orders):
             return make(text, language)
-    if RESUME.match(text):
-        return _rest(messages, language, again)
+    return _rest(messages, language, again) if RESUME.match(text) else None
+
+
+def answer_about_files(text: str, language: str) -> str:
+    """The answer to a question with documents or with something that this model can't open; "" for any other."""
     _, documents, asked = _parted(text)
     if documents:
         return _cited(documents, asked, language)
     if found := UNSEEN.search(text):
-        return BLIND[language] if found[1] in ("a picture", "картинку") else CLOSED[language]
-    return None
+        return phrase(language, "blind" if found[1] in ("a picture", "картинку") else "closed")
+    return ""
+
+
+def brings_files(text: str) -> bool:
+    """Whether a file came with this very question, and not with an earlier one."""
+    return bool(MARK.search(text) or UNSEEN.search(text))
 
 
 def _title(text: str, _language: str) -> str:
@@ -43,7 +53,7 @@ def _summary(text: str, _language: str) -> str:
 
 
 def _improved(text: str, language: str) -> str:
-    return f"{text.strip().rstrip('.')}{SCENE[language]}"
+    return f"{text.strip().rstrip('.')}{phrase(language, 'scene')}"
 
 
 def _rest(messages: Messages, language: str, again: Callable[[Messages], str]) -> str:
@@ -51,7 +61,7 @@ def _rest(messages: Messages, language: str, again: Callable[[Messages], str]) -
     asked = max((at for at, said in enumerate(messages[:-1]) if said["role"] == "user"), default=-1)
     said = messages[-2]["text"] if len(messages) > 1 else ""
     whole = again(messages[: asked + 1]) if asked >= 0 else ""
-    return whole[len(said) :] if whole.startswith(said) and len(whole) > len(said) else END[language]
+    return whole[len(said) :] if whole.startswith(said) and len(whole) > len(said) else phrase(language, "end")
 
 
 def spoken(text: str) -> str:
@@ -77,8 +87,8 @@ def _cited(body: str, question: str, language: str) -> str:
         elif (shared := len(wanted & _stems(line))) > most:
             best, most, place = line.strip(), shared, here
     if not best:
-        return NOWHERE[language]
-    return QUOTE[language].format(line=best[:300], place=place)
+        return phrase(language, "nowhere")
+    return phrase(language, "quote", line=best[:300], place=place)
 
 
 def _stems(text: str) -> set[str]:
@@ -96,30 +106,6 @@ UNSEEN = re.compile(
     r"^\[(?:The user attached|Пользователь прислал) (a picture|something|картинку|вложение)[^\n]*\]$", re.M
 )
 RESUME = re.compile(r"Go on exactly where your last message stopped|Продолжи ровно с того места")
-SCENE = {
-    "en": ", in the soft light of the evening, warm colours, a calm composition with much air, as a painting",
-    "ru": ", мягкий вечерний свет, тёплые цвета, спокойная композиция, много воздуха, тонкие детали, как на картине",
-}
-END = {"en": " And that is all I had to say.", "ru": " Вот и всё, что я хотел сказать."}
-QUOTE = {
-    "en": "In your documents I found this:\n\n> {line}\n\nIt stands here: [{place}]. I only compare words; a real "
-    "model would understand them.",
-    "ru": "В ваших документах нашлось вот что:\n\n> {line}\n\nЭто здесь: [{place}]. Я только сравниваю слова, "
-    "настоящая модель поняла бы их смысл.",
-}
-NOWHERE = {
-    "en": "I have read your documents, but none of the words of your question stands in them. A real model would look "
-    "for the meaning.",
-    "ru": "Документы прочитаны, но слов из вашего вопроса в них нет. Настоящая модель искала бы по смыслу.",
-}
-BLIND = {
-    "en": "I see that you have sent a picture, but I can't see what is on it: this model has no eyes.",
-    "ru": "Вы прислали картинку, но я не вижу, что на ней: эта модель не умеет смотреть.",
-}
-CLOSED = {
-    "en": "You have sent something that I can't open. Tell me in words what is in it.",
-    "ru": "Вы прислали то, что я не могу открыть. Расскажите словами, что там.",
-}
 ORDERS: list[tuple[re.Pattern[str], Callable[[str, str], str]]] = [
     (re.compile("Give this conversation a title|Дай этой беседе название"), _title),
     (re.compile("Summarise this conversation|Составь для себя краткую запись"), _summary),

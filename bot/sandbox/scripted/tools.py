@@ -10,6 +10,7 @@ from typing import Any
 from bot.sandbox.image_header import picture_header
 from bot.sandbox.scripted.helper_answers import spoken
 from bot.sandbox.scripted.model import Messages, language_of, question
+from bot.sandbox.scripted.texts import phrase
 
 Call = tuple[str, dict[str, Any]]
 Schema = Mapping[str, Any]
@@ -57,7 +58,7 @@ def results(messages: Messages) -> list[str]:
 def results_text(messages: Messages) -> str:
     """A message that reports what the tools answered; "" if none did."""
     rows = [f"- **{said['tool']}:** {FRAME.sub('', said['text'])}" for said in _since(messages) if said.get("tool")]
-    return "\n".join([TOLD[language_of(question(messages))], "", *rows]) if rows else ""
+    return "\n".join([phrase(language_of(question(messages)), "told"), "", *rows]) if rows else ""
 
 
 def _since(messages: Messages) -> Messages:
@@ -159,7 +160,7 @@ def thought(messages: Messages) -> str:
     """The reasoning before an answer, in the language of the question."""
     text = question(messages)
     short = " ".join(text.split())[:80]
-    return THOUGHT[language_of(text)].format(question=short, words=len(text.split()))
+    return phrase(language_of(text), "thought", question=short, words=len(text.split()))
 
 
 def describe_pictures(messages: Messages, pictures: Sequence[bytes]) -> str:
@@ -169,8 +170,8 @@ def describe_pictures(messages: Messages, pictures: Sequence[bytes]) -> str:
     rows = []
     for number, data in enumerate(pictures, 1):
         kind, width, height = picture_header(data)
-        rows.append(SEEN[language].format(number=number, kind=kind, width=width, height=height, size=len(data)))
-    return "\n".join([LOOKED[language], "", *rows])
+        rows.append(phrase(language, "seen", number=number, kind=kind, width=width, height=height, size=len(data)))
+    return "\n".join([phrase(language, "looked"), "", *rows])
 
 
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
@@ -194,13 +195,3 @@ HINTS = {
     "weather": r"погод",
 }
 FRAME = re.compile(r"\A\[[^\]\n]*\]\n")  # the first line that the bot puts before a result
-TOLD = {"en": "The tools answered:", "ru": "Инструменты ответили:"}
-THOUGHT = {
-    "en": "The user says «{question}»: {words} words. I look for the rule that fits, and answer by it.",
-    "ru": "Пользователь пишет «{question}»: слов — {words}. Ищу подходящее правило и отвечаю по нему.",
-}
-LOOKED = {"en": "This is what I see:", "ru": "Вот что я вижу:"}
-SEEN = {
-    "en": "{number}. a picture ({kind}), {width} × {height} pixels, {size} bytes",
-    "ru": "{number}. картинка ({kind}), {width} × {height} точек, байтов: {size}",
-}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bot.sandbox.telegram.call import Call, bad
-from bot.sandbox.telegram.state import State
+from bot.sandbox.telegram.state import Chat, State
 from bot.sandbox.telegram.updates import UpdateQueue
 from bot.sandbox.telegram.webhook import Webhook
 
@@ -32,9 +32,11 @@ class MethodContext:
 
     `queries` are the button presses that wait for answerCallbackQuery: query id -> (user id, Unix time of the
     deadline). `presses` are all presses, answered or not. `remarks` list what the server would have changed silently,
-    for tests that want none of it. With `cross_edits` off, a rich message cannot be edited into a plain one, nor a
-    plain one into a rich one. `ephemeral` off is a server before Bot API 10.3: it sends ephemeral messages to
-    everybody. With `short_edits` an edit of an ephemeral message may have 1,024 characters only.
+    for tests that want none of it.
+
+    The rules: with `cross_edits` off, a rich message cannot be edited into a plain one, nor a plain one into a rich
+    one. `ephemeral` off is a server before Bot API 10.3: it sends ephemeral messages to everybody. With `short_edits`
+    an edit of an ephemeral message may have 1,024 characters only. Each answer takes `distance` seconds to the bot.
     """
 
     state: State
@@ -43,17 +45,23 @@ class MethodContext:
     cross_edits: bool = True
     ephemeral: bool = True
     short_edits: bool = False
-    presses: dict[str, Press] = field(default_factory=dict)
-    queries: dict[str, tuple[int, float]] = field(default_factory=dict)
-    remarks: list[str] = field(default_factory=list)
-    settings: dict[str, str] = field(default_factory=dict)
-    webhook_at: float = float("-inf")
+    distance: float = 0.0
+    presses: dict[str, Press] = field(default_factory=dict, init=False)
+    queries: dict[str, tuple[int, float]] = field(default_factory=dict, init=False)
+    remarks: list[str] = field(default_factory=list, init=False)
+    settings: dict[str, str] = field(default_factory=dict, init=False)
+    webhook_at: float = field(default=float("-inf"), init=False)
 
-    def chat_id(self, call: Call) -> int:
-        """The chat id of the call. Raises 400 if it is missing."""
+    def chat(self, call: Call) -> Chat:
+        """The chat of the call. Raises 400 if it is missing or unknown, 403 if the bot may not write there."""
         if not call.text("chat_id"):
             raise bad("chat_id is empty")
-        return call.integer("chat_id")
+        return self.state.chat(call.integer("chat_id"))
+
+    def place(self, call: Call) -> tuple[Chat, int]:
+        """The chat and the topic (0: none) of the call. Raises what `chat` raises, and 400 for an unknown topic."""
+        chat = self.chat(call)
+        return chat, self.state.thread(chat, call.integer("message_thread_id"))
 
     def message_id(self, call: Call) -> int:
         """The message id of the call. Raises 400 if it is missing."""

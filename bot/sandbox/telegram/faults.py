@@ -9,24 +9,21 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
-DESCRIPTIONS = {
-    400: "Bad Request",
-    401: "Unauthorized",
-    403: "Forbidden",
-    404: "Not Found",
+from bot.sandbox.fault_shares import changed_shares
+from bot.sandbox.telegram.call import ApiError, too_many
+
+DESCRIPTIONS = {status.value: status.phrase for status in HTTPStatus} | {
     409: "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running",
     413: "Request Entity Too Large",
-    500: "Internal Server Error",
-    502: "Bad Gateway",
-    504: "Gateway Timeout",
 }
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Fault:
-    """How calls of a method fail, and how many of them (`times` None: until `remove`).
+    """How a call fails.
 
     `apply` carries the call out first, so that only the answer is lost. `reset` cuts the connection instead of
     answering. `raw` sends exactly these bytes instead of an HTTP answer and closes. `body` answers with status `code`
@@ -34,25 +31,50 @@ class Fault:
     the call is only delayed. `about` leaves out calls in whose parameters this text does not stand.
     """
 
-    method: str
     code: int = 500
     description: str = ""
-    parameters: dict[str, Any] = field(default_factory=dict)
-    times: int | None = 1
-    chat_id: int | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
     apply: bool = False
     reset: bool = False
     body: bytes = b""
     raw: bytes = b""
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
     delay: float = 0.0
     about: str = ""
-    hits: int = 0
+
+    @property
+    def status(self) -> int:
+        """The HTTP status of the answer; 0 if there is none."""
+        return 0 if self.reset or self.raw else self.code
 
     @property
     def fails(self) -> bool:
         """Whether the call fails; False for a fault that only delays."""
         return bool(self.code or self.reset or self.raw)
+
+    @property
+    def error(self) -> ApiError:
+        """The answer with `ok: false`."""
+        parameters = dict(self.parameters)
+        if self.code == 429 and not self.description:
+            description = too_many(parameters.get("retry_after", 3)).description
+            return ApiError(429, description, parameters or {"retry_after": 3})
+        description = self.description or DESCRIPTIONS.get(self.code, DESCRIPTIONS[500])
+        return ApiError(self.code, description, parameters)
+
+
+@dataclass(slots=True)
+class PlannedFault:
+    """A fault of the next `times` calls of a method, in one chat or in any (None). `times` None: until `remove`.
+
+    `hits` is how many calls it has met.
+    """
+
+    method: str
+    fault: Fault
+    times: int | None = 1
+    chat_id: int | None = None
+    hits: int = field(default=0, init=False)
 
     def remove(self) -> None:
         """End the fault."""
@@ -63,16 +85,6 @@ class Fault:
         """Whether the fault has met as many calls as it should."""
         return self.times is not None and self.hits >= self.times
 
-    def answer(self) -> dict[str, Any]:
-        """The JSON body with `ok: false`."""
-        parameters = dict(self.parameters)
-        description = self.description or DESCRIPTIONS.get(self.code, "Internal Server Error")
-        if self.code == 429 and not self.description:
-            parameters = parameters or {"retry_after": 3}
-            description = f"Too Many Requests: retry after {parameters.get('retry_after', 3)}"
-        body: dict[str, Any] = {"ok": False, "error_code": self.code, "description": description}
-        return {**body, "parameters": parameters} if parameters else body
-
 
 class Faults:
     """The exact failures in the order in which they were added, and `shares`: 0..1 of all calls, `latency_ms` for each
@@ -81,13 +93,13 @@ class Faults:
 
     def __init__(self, chance: random.Random) -> None:
         self._random = chance
-        self._exact: list[Fault] = []
+        self._exact: list[PlannedFault] = []
         self.shares: dict[str, float] = {"flood": 0.0, "error500": 0.0, "reset": 0.0, "latency_ms": 0}
 
-    def add(self, fault: Fault) -> Fault:
+    def add(self, planned: PlannedFault) -> PlannedFault:
         """Add an exact failure and return it."""
-        self._exact.append(fault)
-        return fault
+        self._exact.append(planned)
+        return planned
 
     def clear(self) -> None:
         """Forget the exact failures and set all shares to 0."""
@@ -96,27 +108,18 @@ class Faults:
 
     def set_shares(self, given: Mapping[str, Any]) -> None:
         """Change some of the shares. Raises `ValueError` for an unknown name or a number out of range."""
-        changed = dict(self.shares)
-        for name, value in given.items():
-            top = 60_000.0 if name == "latency_ms" else 1.0
-            known = name in changed and isinstance(value, int | float) and not isinstance(value, bool)
-            if not known or not 0 <= value <= top:
-                raise ValueError(
-                    f"{name} must be a number from 0 to {top:g}" if name in changed else f"no fault {name}"
-                )
-            changed[name] = value
-        self.shares = changed
+        self.shares = changed_shares(self.shares, given, {"latency_ms": 60_000.0})
 
     def take(self, method: str, chat_id: int | None, given: object = "") -> Fault | None:
         """The fault that a call with the parameters `given` meets, or None. An exact failure counts the call as one of
         its hits.
         """
-        self._exact = [fault for fault in self._exact if not fault.spent]
-        for fault in self._exact:
-            is_meant = fault.method.lower() in {method.lower(), "*"} and fault.chat_id in {None, chat_id}
-            if is_meant and fault.about in str(given):
-                fault.hits += 1
-                return fault
+        self._exact = [planned for planned in self._exact if not planned.spent]
+        for planned in self._exact:
+            is_meant = planned.method.lower() in {method.lower(), "*"} and planned.chat_id in {None, chat_id}
+            if is_meant and planned.fault.about in str(given):
+                planned.hits += 1
+                return planned.fault
         return self._by_chance(method)
 
     def _by_chance(self, method: str) -> Fault | None:
@@ -124,6 +127,6 @@ class Faults:
         for name, code in (("flood", 429), ("error500", 500), ("reset", 0)):
             if throw < self.shares[name]:
                 wait = {"retry_after": self._random.randint(1, 3)} if name == "flood" else {}
-                return Fault(method, code, parameters=wait, reset=name == "reset")
+                return Fault(code, parameters=wait, reset=name == "reset")
             throw -= self.shares[name]
         return None

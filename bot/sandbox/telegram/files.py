@@ -1,11 +1,11 @@
-"""Photos, voice messages and documents: what Telegram accepts, how it describes them. Begin with `photo`."""
+"""Photos, voice messages and documents: what Telegram accepts, how it describes them. Begin with `stored`."""
 
 from __future__ import annotations
 
 import mimetypes
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from bot.sandbox.image_header import picture_header
 from bot.sandbox.telegram.call import bad
@@ -16,6 +16,8 @@ DOWNLOAD_LIMIT = 20 * 1024 * 1024
 SIDES_LIMIT = 10_000
 RATIO_LIMIT = 20
 SMALL_SIDES = (90, 320, 800)
+
+FileKind = Literal["photo", "voice", "document", "video_note", "sticker"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +36,6 @@ class StoredFile:
         return {"file_id": self.file_id, "file_unique_id": self.unique_id, "file_size": len(self.data)}
 
 
-IdMaker = Callable[[], str]
-FileKeeper = Callable[[StoredFile], StoredFile]
-
-
 def check_photo(data: bytes) -> tuple[int, int]:
     """(width, height) in pixels of a picture that may be sent as a photo. Raises 400 for any other."""
     if len(data) > PHOTO_LIMIT:
@@ -50,57 +48,60 @@ def check_photo(data: bytes) -> tuple[int, int]:
     return width, height
 
 
-def photo(data: bytes, name: IdMaker, keep: FileKeeper) -> list[dict[str, Any]]:
-    """Store a photo and return its list of PhotoSize, the largest last.
+def stored(
+    kind: FileKind, data: bytes, make_id: Callable[[], str], *, name: str = "", mime: str = "", duration: int = 0
+) -> tuple[list[StoredFile], Any]:
+    """What the server keeps of an upload, and the field of the message that shows it. Raises 400 for a bad photo.
 
-    All sizes have the bytes of the original: the sandbox does not scale.
+    `name` of a sticker is its emoji. `duration` is in seconds. `make_id` returns a new part of a file id.
     """
+    if kind == "photo":
+        return _photo(data, make_id)
+    file = _file(kind, data, make_id(), mime, name if kind == "document" else "")
+    optional = {"document": "file_name", "sticker": "emoji"}.get(kind)
+    shown: dict[str, Any] = {optional: name} if optional and name else {}
+    if kind in ("document", "voice"):
+        shown["mime_type"] = file.mime
+    if kind in ("voice", "video_note"):
+        shown["duration"] = duration
+    return [file], {**shown, **SHAPES.get(kind, {}), **file.head()}
+
+
+def _photo(data: bytes, make_id: Callable[[], str]) -> tuple[list[StoredFile], list[dict[str, Any]]]:
+    """A photo as a list of PhotoSize, the largest last. All have the bytes of the original: nothing is scaled."""
     width, height = check_photo(data)
-    mime, ending = ("image/png", "png") if data[:1] == b"\x89" else ("image/jpeg", "jpg")
-    sides = [side for side in SMALL_SIDES if side < max(width, height)] + [max(width, height)]
-    sizes = []
-    for side in sides:
-        word = name()
-        share = side / max(width, height)
-        stored = keep(StoredFile(f"AgAC{word}", f"AQAD{word}", f"photos/file_{word}.{ending}", mime, "", data))
-        share_size = {"width": max(round(width * share), 1), "height": max(round(height * share), 1)}
-        sizes.append({**stored.head(), **share_size})
-    return sizes
+    longest = max(width, height)
+    sides = [*(side for side in SMALL_SIDES if side < longest), longest]
+    files = [_file("photo", data, make_id(), "image/png" if data[:1] == b"\x89" else "image/jpeg") for _ in sides]
+    shares = [side / longest for side in sides]
+    sizes = [{"width": max(round(width * by), 1), "height": max(round(height * by), 1)} for by in shares]
+    return files, [{**file.head(), **size} for file, size in zip(files, sizes, strict=True)]
 
 
-def document(data: bytes, file_name: str, mime: str, name: IdMaker, keep: FileKeeper) -> dict[str, Any]:
-    """Store a file and return the Bot API Document."""
-    mime = mime or mimetypes.guess_type(file_name)[0] or "application/octet-stream"
-    word = name()
-    path = f"documents/file_{word}{_ending(file_name)}"
-    stored = keep(StoredFile(f"BQAC{word}", f"AgAD{word}", path, mime, file_name, data))
-    named = {"file_name": file_name} if file_name else {}
-    return {**named, "mime_type": mime, **stored.head()}
-
-
-def voice(data: bytes, mime: str, duration: int, name: IdMaker, keep: FileKeeper) -> dict[str, Any]:
-    """Store a voice message and return the Bot API Voice."""
-    word = name()
-    mime = mime or "audio/ogg"
-    stored = keep(StoredFile(f"AwAC{word}", f"AgAD{word}", f"voice/file_{word}.oga", mime, "", data))
-    return {"duration": duration, "mime_type": mime, **stored.head()}
-
-
-def video_note(data: bytes, duration: int, name: IdMaker, keep: FileKeeper) -> dict[str, Any]:
-    """Store a round video and return the Bot API VideoNote, which has no MIME type."""
-    word = name()
-    stored = keep(StoredFile(f"DQAC{word}", f"AgAD{word}", f"video_notes/file_{word}.mp4", "video/mp4", "", data))
-    return {"duration": duration, "length": 240, **stored.head()}
-
-
-def sticker(data: bytes, emoji: str, name: IdMaker, keep: FileKeeper) -> dict[str, Any]:
-    """Store a still sticker and return the Bot API Sticker."""
-    word = name()
-    stored = keep(StoredFile(f"CAAC{word}", f"AgAD{word}", f"stickers/file_{word}.webp", "image/webp", "", data))
-    shape = {"type": "regular", "width": 512, "height": 512, "is_animated": False, "is_video": False}
-    return {**shape, **({"emoji": emoji} if emoji else {}), **stored.head()}
+def _file(kind: FileKind, data: bytes, word: str, mime: str, name: str = "") -> StoredFile:
+    start, folder, ending, fixed = FOLDERS[kind]
+    mime = fixed or mime or mimetypes.guess_type(name)[0] or DEFAULT_TYPES.get(kind, "application/octet-stream")
+    ending = ".png" if mime == "image/png" and kind == "photo" else ending or _ending(name)
+    unique = f"{'AQAD' if kind == 'photo' else 'AgAD'}{word}"
+    path = f"{folder}/file_{word}{ending}"
+    return StoredFile(file_id=start + word, unique_id=unique, path=path, mime=mime, name=name, data=data)
 
 
 def _ending(file_name: str) -> str:
     ending = file_name.rpartition(".")[2]
     return f".{ending}" if ending != file_name and ending.isascii() and ending.isalnum() and len(ending) < 8 else ""
+
+
+# The beginning of a file id, the folder, the ending of a path ("": of the name), the MIME type where only one is known.
+FOLDERS: dict[FileKind, tuple[str, str, str, str]] = {
+    "photo": ("AgAC", "photos", ".jpg", ""),
+    "document": ("BQAC", "documents", "", ""),
+    "voice": ("AwAC", "voice", ".oga", ""),
+    "video_note": ("DQAC", "video_notes", ".mp4", "video/mp4"),
+    "sticker": ("CAAC", "stickers", ".webp", "image/webp"),
+}
+DEFAULT_TYPES: dict[FileKind, str] = {"voice": "audio/ogg"}
+SHAPES: dict[FileKind, dict[str, Any]] = {
+    "video_note": {"length": 240},
+    "sticker": {"type": "regular", "width": 512, "height": 512, "is_animated": False, "is_video": False},
+}

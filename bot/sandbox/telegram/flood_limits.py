@@ -1,4 +1,4 @@
-"""The flood limits of the Bot API: how fast a bot may send. Begin with `Limits.wait`.
+"""The flood limits of the Bot API: how fast a bot may send. Begin with `FloodLimits.wait`.
 
 Telegram does not publish the exact numbers; these are the documented ones. A chat in which the limit was exceeded stays
 closed until the wait is over.
@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict, deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-SPEAKING = frozenset(
-    {
-        "sendmessage", "sendrichmessage", "sendphoto", "senddocument", "sendvoice", "copymessage", "forwardmessage",
-        "editmessagetext", "editmessagecaption", "editmessagereplymarkup", "editephemeralmessagetext",
-        "editephemeralmessagecaption", "editephemeralmessagereplymarkup",
-    }
-)  # fmt: skip
+SPEAKING = frozenset({
+    "sendmessage", "sendrichmessage", "sendphoto", "senddocument", "sendvoice", "copymessage", "forwardmessage",
+    "editmessagetext", "editmessagecaption", "editmessagereplymarkup", "editephemeralmessagetext",
+    "editephemeralmessagecaption", "editephemeralmessagereplymarkup",
+})  # fmt: skip
 SHOWING = frozenset({"sendmessagedraft", "sendrichmessagedraft", "sendchataction"})
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits, and how much of them is used. Rates are messages a second; an edit counts like a message.
+    """How much is allowed. Rates are messages a second; an edit counts like a message.
 
     In a private chat `private_burst` messages may follow each other at once, then `private_rate` a second. A group
     takes `group_minute` messages a minute; all chats together take `overall` a second. Drafts and chat actions are
@@ -30,7 +28,6 @@ class Limits:
     in seconds.
     """
 
-    on: bool = True
     private_rate: float = 1.0
     private_burst: int = 5
     group_minute: int = 20
@@ -38,11 +35,19 @@ class Limits:
     drafts_short: int = 20
     drafts_long: int = 40
     flood_wait: int = 3
-    _closed: dict[int, float] = field(default_factory=dict)
-    _levels: dict[int, tuple[float, float]] = field(default_factory=dict)
-    _minutes: defaultdict[int, deque[float]] = field(default_factory=lambda: defaultdict(deque))
-    _drafts: defaultdict[int, deque[float]] = field(default_factory=lambda: defaultdict(deque))
-    _all: deque[float] = field(default_factory=deque)
+
+
+class FloodLimits:
+    """Counts calls and says how much of the limits is used up. `on` may be changed at any time."""
+
+    def __init__(self, limits: Limits | bool = True) -> None:
+        self.on = bool(limits)
+        self.limits = limits if isinstance(limits, Limits) else Limits()
+        self._closed: dict[int, float] = {}
+        self._levels: dict[int, tuple[float, float]] = {}
+        self._minutes: defaultdict[int, deque[float]] = defaultdict(deque)
+        self._drafts: defaultdict[int, deque[float]] = defaultdict(deque)
+        self._all: deque[float] = deque()
 
     def wait(self, method: str, chat_id: int, private: bool, now: float) -> int:
         """Count a call. Returns 0, or the `retry_after` in seconds if the call must be refused. `now` is a monotonic
@@ -60,23 +65,23 @@ class Limits:
             return math.ceil(left)
         allowed = self._private(chat_id, now) if private else self._group(chat_id, now)
         if not allowed:
-            self._closed[chat_id] = now + self.flood_wait
-            return self.flood_wait
+            self._closed[chat_id] = now + self.limits.flood_wait
+            return self.limits.flood_wait
         _forget(self._all, now - 1)
         self._all.append(now)
-        return 1 if len(self._all) > self.overall else 0
+        return 1 if len(self._all) > self.limits.overall else 0
 
     def _private(self, chat_id: int, now: float) -> bool:
         level, at = self._levels.get(chat_id, (0.0, now))
-        level = max(level - (now - at) * self.private_rate, 0.0)
-        allowed = level + 1 <= self.private_burst + 1e-9
+        level = max(level - (now - at) * self.limits.private_rate, 0.0)
+        allowed = level + 1 <= self.limits.private_burst + 1e-9
         self._levels[chat_id] = (level + allowed, now)
         return allowed
 
     def _group(self, chat_id: int, now: float) -> bool:
         sent = self._minutes[chat_id]
         _forget(sent, now - 60)
-        if len(sent) >= self.group_minute:
+        if len(sent) >= self.limits.group_minute:
             return False
         sent.append(now)
         return True
@@ -85,10 +90,10 @@ class Limits:
         shown = self._drafts[chat_id]
         _forget(shown, now - 30)
         recent = sum(at > now - 5 for at in shown)
-        if len(shown) >= self.drafts_long:
-            return max(1, min(self.flood_wait, math.ceil(shown[0] + 30 - now)))
-        if recent >= self.drafts_short:
-            return max(1, min(self.flood_wait, math.ceil(shown[-self.drafts_short] + 5 - now)))
+        if len(shown) >= self.limits.drafts_long:
+            return max(1, min(self.limits.flood_wait, math.ceil(shown[0] + 30 - now)))
+        if recent >= self.limits.drafts_short:
+            return max(1, min(self.limits.flood_wait, math.ceil(shown[-self.limits.drafts_short] + 5 - now)))
         shown.append(now)
         return 0
 

@@ -8,6 +8,7 @@ import inspect
 import json
 import re
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,8 +20,8 @@ from bot.sandbox.telegram.call import ApiError, Call, read, too_many
 from bot.sandbox.telegram.context import Method, MethodContext
 from bot.sandbox.telegram.faults import Fault, Faults
 from bot.sandbox.telegram.files import UPLOAD_LIMIT
-from bot.sandbox.telegram.flood_limits import Limits
-from bot.sandbox.telegram.methods import account, drafts, edit, ephemeral, send
+from bot.sandbox.telegram.flood_limits import FloodLimits
+from bot.sandbox.telegram.methods import account, drafts, edit, send
 
 TOKEN = re.compile(r"\d+:[A-Za-z0-9_-]+")
 REMEMBERED = 20_000
@@ -28,13 +29,7 @@ INTERNAL = frozenset({"getupdates", "setwebhook", "deletewebhook", "close", "log
 
 METHODS: dict[str, tuple[str, Method]] = {
     name.lower(): (name, method)
-    for table in (
-        send.METHODS,
-        edit.METHODS,
-        ephemeral.METHODS,
-        drafts.METHODS,
-        account.METHODS,
-    )
+    for table in (send.METHODS, edit.METHODS, edit.EPHEMERAL_METHODS, drafts.METHODS, account.METHODS)
     for name, method in table.items()
 }
 
@@ -76,12 +71,9 @@ class _Outcome:
 
 
 class HttpServer:
-    """Listens on loopback. Methods of Telegram that are not in the tables answer 404.
+    """Listens on loopback. Methods of Telegram that are not in the tables answer 404."""
 
-    `distance` is how many seconds the answer to a call that was carried out takes to the bot.
-    """
-
-    def __init__(self, token: str, api: MethodContext, faults: Faults, limits: Limits) -> None:
+    def __init__(self, token: str, api: MethodContext, faults: Faults, limits: FloodLimits) -> None:
         self._token = token
         self._api = api
         self._faults = faults
@@ -89,7 +81,6 @@ class HttpServer:
         self._runner: web.AppRunner | None = None
         self.calls: deque[ApiCall] = deque(maxlen=REMEMBERED)
         self.url = ""
-        self.distance = 0.0
 
     async def start(self, port: int) -> str:
         """Start listening on 127.0.0.1 and return the base URL. Port 0 takes a free port."""
@@ -128,31 +119,26 @@ class HttpServer:
         try:
             call = await read(request, name)
         except web.HTTPRequestEntityTooLarge:
-            return _json(413, ApiError(413, "Request Entity Too Large").body())
+            return _error(413, "Request Entity Too Large")
         except ApiError as error:
-            return _json(error.code, error.body())
+            return _error(error.code, error.description)
         fault = self._faults.take(name, call.chat_id, call.params)
-        if (
-            fault is not None and fault.apply and fault.fails
-        ):  # the call is carried out at once, only the answer is delayed
-            outcome = await self.execute(call)
+        if fault is not None and fault.fails:
+            outcome = await self.execute(call) if fault.apply else _Outcome()
             await self._delay(fault)
-            self._record(call, outcome, 0 if fault.reset or fault.raw else fault.code, started, fault)
+            self._record(call, outcome, started, fault)
             return _fail(request, fault)
         await self._delay(fault)
-        if fault is None or not fault.fails:
-            outcome = await self.execute(call)
-            self._record(call, outcome, outcome.status, started)
-            if self.distance and name != "getUpdates":
-                await self._api.state.clock.sleep(self.distance)
-            return _json(outcome.status, outcome.body())
-        self._record(call, _Outcome(), 0 if fault.reset or fault.raw else fault.code, started, fault)
-        return _fail(request, fault)
+        outcome = await self.execute(call)
+        self._record(call, outcome, started)
+        if self._api.distance and name != "getUpdates":
+            await self._api.state.clock.sleep(self._api.distance)
+        return _json(outcome.status, outcome.body())
 
     async def execute(self, call: Call) -> _Outcome:
         """Carry out a call within the flood limits. Errors are part of the returned outcome."""
         found = METHODS.get(call.method.lower())
-        if found is None or (found[0] in ephemeral.METHODS and not self._api.ephemeral):
+        if found is None or (found[0] in edit.EPHEMERAL_METHODS and not self._api.ephemeral):
             return _Outcome(error=ApiError(404, "Not Found: method not found"))
         try:
             self._limit(call)
@@ -172,8 +158,7 @@ class HttpServer:
             return
         call = Call(name, {key: value for key, value in body.items() if key != "method"})
         started = self._api.state.clock.monotonic()
-        outcome = await self.execute(call)
-        self._record(call, outcome, outcome.status, started)
+        self._record(call, await self.execute(call), started)
 
     def _limit(self, call: Call) -> None:
         chat = self._api.state.chats.get(call.chat_id or 0)
@@ -190,37 +175,24 @@ class HttpServer:
         if seconds:
             await self._api.state.clock.sleep(seconds)
 
-    def _record(self, call: Call, outcome: _Outcome, status: int, started: float, fault: Fault | None = None) -> None:
+    def _record(self, call: Call, outcome: _Outcome, started: float, fault: Fault | None = None) -> None:
         clock, hub = self._api.state.clock, self._api.state.hub
-        description = outcome.error.description if outcome.error else ""
-        if fault and status:
-            description = str(fault.answer()["description"])
+        status = fault.status if fault else outcome.status
+        error = fault.error if fault and status else outcome.error
+        description, now = error.description if error else "", clock.monotonic()
         sizes = {name: len(upload.data) for name, upload in call.files.items()}
-        self.calls.append(
-            ApiCall(
-                call.method,
-                call.params,
-                status,
-                clock.time(),
-                clock.monotonic(),
-                call.chat_id,
-                outcome.applied,
-                outcome.result,
-                description,
-                sizes,
-            )
-        )
+        self.calls.append(ApiCall(
+            method=call.method, params=call.params, status=status, at=clock.time(), monotonic=now, chat_id=call.chat_id,
+            applied=outcome.applied, result=outcome.result, description=description, files=sizes,
+        ))  # fmt: skip
         if call.method == "getUpdates" and status == 200:
             hub.touch()
             return
         summary = description or call.text("text") or call.text("caption") or call.text("action")
-        detail = {
-            **call.params,
-            **({"files": sizes} if sizes else {}),
-            **({"error": description} if description else {}),
-        }
-        ms = (clock.monotonic() - started) * 1000
-        hub.journal("call", call.method, chat_id=call.chat_id, status=status, ms=ms, summary=summary, detail=detail)
+        told = {"files": sizes, "error": description}
+        detail = call.params | {name: value for name, value in told.items() if value}
+        chat_id, ms = call.chat_id, (now - started) * 1000
+        hub.journal("call", call.method, chat_id=chat_id, status=status, ms=ms, summary=summary, detail=detail)
 
     # --- files --------------------------------------------------------------------------------------------------------
 
@@ -230,12 +202,12 @@ class HttpServer:
             return refused
         fault = self._faults.take("file", None)
         await self._delay(fault)
-        if fault is not None and (fault.code or fault.reset or fault.raw):
+        if fault is not None and fault.fails:
             return _fail(request, fault)
         path = request.match_info["path"]
         file = next((file for file in self._api.state.files.values() if file.path == path), None)
         if file is None:
-            return _json(404, ApiError(404, "Not Found").body())
+            return _error(404, "Not Found")
         return web.Response(body=file.data, content_type="application/octet-stream")
 
     def _stranger(self, request: web.Request) -> web.Response | None:
@@ -243,40 +215,36 @@ class HttpServer:
         token = request.match_info["token"]
         if token == self._token:
             return None
-        error = ApiError(401, "Unauthorized") if TOKEN.fullmatch(token) else ApiError(404, "Not Found")
-        return _json(error.code, error.body())
+        return _error(401, "Unauthorized") if TOKEN.fullmatch(token) else _error(404, "Not Found")
 
 
-def _json(status: int, body: dict[str, Any]) -> web.Response:
-    headers = {"Retry-After": str(body["parameters"]["retry_after"])} if status == 429 and "parameters" in body else {}
-    return web.Response(status=status, body=_dumps(body), content_type="application/json", headers=headers)
+def _json(status: int, body: dict[str, Any], headers: Mapping[str, str] | None = None) -> web.Response:
+    waits = {"Retry-After": str(body["parameters"]["retry_after"])} if status == 429 and "parameters" in body else {}
+    headers = waits if headers is None else headers
+    return web.Response(status=status, body=json.dumps(body).encode(), content_type="application/json", headers=headers)
 
 
-def _dumps(body: Any) -> bytes:
-    return json.dumps(body).encode()
+def _error(status: int, description: str) -> web.Response:
+    return _json(status, ApiError(status, description).body())
 
 
 def _forbidden(sentence: str) -> web.Response:
-    return _json(403, ApiError(403, f"Forbidden: {sentence}").body())
+    return _error(403, f"Forbidden: {sentence}")
 
 
-async def _not_found(request: web.Request) -> web.Response:
-    return _json(404, ApiError(404, "Not Found").body())
+async def _not_found(_request: web.Request) -> web.Response:
+    return _error(404, "Not Found")
 
 
 def _fail(request: web.Request, fault: Fault) -> web.Response:
     """Answer with the failure that the fault describes."""
     transport = request.transport
-    if transport is not None and (fault.reset or fault.raw):
-        if fault.raw:
-            transport.write(fault.raw)
-            transport.close()
-        else:
-            broken_connections.reset(transport)
+    if transport is not None and fault.raw:
+        transport.write(fault.raw)
+        transport.close()
+    elif transport is not None and fault.reset:
+        broken_connections.reset(transport)
     if fault.body:
-        kind = fault.headers.get("Content-Type", "application/json")
-        headers = {name: value for name, value in fault.headers.items() if name.lower() != "content-type"}
-        return web.Response(status=fault.code, body=fault.body, headers={**headers, "Content-Type": kind})
-    return web.Response(
-        status=fault.code or 500, body=_dumps(fault.answer()), content_type="application/json", headers=fault.headers
-    )
+        kind = {} if "content-type" in map(str.lower, fault.headers) else {"Content-Type": "application/json"}
+        return web.Response(status=fault.code, body=fault.body, headers={**kind, **fault.headers})
+    return _json(fault.code or 500, fault.error.body(), fault.headers)

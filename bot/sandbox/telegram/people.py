@@ -7,16 +7,17 @@ checked, so tests may act like a hostile client.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
-from bot.sandbox.telegram import files as files
 from bot.sandbox.telegram.context import QUERY_LIFE, MethodContext, Press
+from bot.sandbox.telegram.files import FOLDERS, FileKind
 from bot.sandbox.telegram.markup.entities import CAPTION_LIMIT, TEXT_LIMIT, detect
 from bot.sandbox.telegram.methods.account import DEFAULT_SCOPE, GROUP_SCOPE
 from bot.sandbox.telegram.methods.edit import react
 from bot.sandbox.telegram.state import COLORS, FIRST_GROUP, Chat, Message, Person
 
-UploadKind = Literal["photo", "voice", "document", "video_note", "sticker"]
+LEAST_PIECE = 3_950  # characters: a bot takes a shorter message for a whole one
 ANONYMOUS = {"id": 1087968824, "is_bot": True, "first_name": "Group", "username": "GroupAnonymousBot"}
 
 
@@ -33,21 +34,14 @@ class PeopleActions:
     # --- messages -----------------------------------------------------------------------------------------------------
 
     def say(
-        self,
-        chat_id: int,
-        text: str,
-        user_id: int | None = None,
-        thread_id: int = 0,
-        reply_to: int | None = None,
-        *,
-        anonymous: bool = False,
-        aloud: bool = False,
-    ) -> Message:
+        self, chat_id: int, text: str, user_id: int | None = None, thread_id: int = 0, reply_to: int | None = None,
+        *, anonymous: bool = False, aloud: bool = False,
+    ) -> Message:  # fmt: skip
         """Write a message and return it.
 
-        A text of more than 4,096 characters is split into several messages, as clients do; the last one is returned. An
-        unknown positive `chat_id` becomes a new person. `anonymous`: the sender is an administrator whom the group
-        shows under its own name.
+        A text of more than 4,096 characters is split into several messages, between words as clients do; the last one
+        is returned. An unknown positive `chat_id` becomes a new person. `anonymous`: the sender is an administrator
+        whom the group shows under its own name.
 
         A command that the bot has declared ephemeral is sent ephemerally in a group, unless `aloud`: old clients do not
         know ephemeral commands.
@@ -55,14 +49,11 @@ class PeopleActions:
         chat, sender = self._place(chat_id, user_id)
         if not (chat.private or anonymous or aloud) and self._is_unseen(text):
             return self.whisper(chat_id, text, sender, thread_id)
-        pieces = [text[start : start + TEXT_LIMIT] for start in range(0, len(text), TEXT_LIMIT)] or [""]
-        for piece in pieces:
+        for piece in _pieces(text):
             content: dict[str, Any] = {"text": piece}
             if anonymous:
                 content |= {"from": ANONYMOUS, "sender_chat": self.state.head(chat)}
-            if entities := detect(piece):
-                content["entities"] = entities
-            message = self._send(chat, sender, content, thread_id, reply_to or 0)
+            message = self._send(chat, sender, content | _found(piece), thread_id, reply_to or 0)
         return message
 
     def whisper(
@@ -72,12 +63,9 @@ class PeopleActions:
         message.
         """
         chat, sender = self._place(chat_id, user_id)
-        text = text[:TEXT_LIMIT]
-        entities = {"entities": found} if (found := detect(text)) else {}
-        message = self.state.whisper(
-            chat, sender, self.state.profile.id, {"text": text, **entities},
-            thread_id=thread_id, reply_to=reply_to,
-        )  # fmt: skip
+        content = {"text": text[:TEXT_LIMIT], **_found(text[:TEXT_LIMIT])}
+        bot = self.state.profile.id
+        message = self.state.post(chat, sender, content, thread_id=thread_id, reply_to=reply_to, receiver=bot)
         if chat.has_bot:
             self.updates.add("message", message, lane=f"chat {chat.id}")
         return message
@@ -107,70 +95,43 @@ class PeopleActions:
         entities = "entities" if name == "text" else "caption_entities"
         text = text[: TEXT_LIMIT if name == "text" else CAPTION_LIMIT]
         fresh = {key: value for key, value in old.items() if key != entities}
-        fresh |= {name: text, "edit_date": int(self.state.clock.time())}
-        if found := detect(text):
-            fresh[entities] = found
-        chat.messages[message_id] = fresh
-        self.state.show(chat, fresh)
+        fresh |= {name: text, "edit_date": int(self.state.clock.time()), **_found(text, entities)}
+        self.state.replace(chat, fresh)
         self._tell(chat, "edited_message", fresh)
         return fresh
 
     def upload(
-        self,
-        chat_id: int,
-        data: bytes,
-        kind: UploadKind = "photo",
-        *,
-        name: str = "",
-        mime: str = "",
-        caption: str = "",
-        user_id: int | None = None,
-        thread_id: int = 0,
-        reply_to: int | None = None,
-        duration: int = 1,
-        group: str = "",
-    ) -> Message:
+        self, chat_id: int, data: bytes, kind: FileKind = "photo",
+        *, name: str = "", mime: str = "", caption: str = "", user_id: int | None = None, thread_id: int = 0,
+        reply_to: int | None = None, duration: int = 1, group: str = "",
+    ) -> Message:  # fmt: skip
         """Send a photo, a voice message, a video note, a still sticker (`name`: its emoji) or a document.
 
         `duration` is in seconds; messages with one `group` are an album. Raises `ApiError` for a photo that Telegram
         would not take.
         """
         chat, sender = self._place(chat_id, user_id)
-        content = self._stored(kind, data, name, mime, duration)
-        if caption:
-            content["caption"] = caption[:CAPTION_LIMIT]
-            if entities := detect(content["caption"]):
-                content["caption_entities"] = entities
+        if kind not in FOLDERS:
+            raise ValueError(f"can't upload a {kind}")
+        content: dict[str, Any] = {kind: self.state.keep_file(kind, data, name=name, mime=mime, duration=duration)}
+        if caption := caption[:CAPTION_LIMIT]:
+            content |= {"caption": caption, **_found(caption, "caption_entities")}
         if group:
             content["media_group_id"] = group
         return self._send(chat, sender, content, thread_id, reply_to or 0)
 
     def album(
-        self,
-        chat_id: int,
-        photos: Sequence[bytes],
-        caption: str = "",
-        *,
-        user_id: int | None = None,
-        thread_id: int = 0,
-        caption_on: int = 0,
-    ) -> list[Message]:
+        self, chat_id: int, photos: Sequence[bytes], caption: str = "",
+        *, user_id: int | None = None, thread_id: int = 0, caption_on: int = 0,
+    ) -> list[Message]:  # fmt: skip
         """Send photos as one album: one update for each photo, one `media_group_id` for all.
 
         `caption_on` is the index of the photo that carries the caption.
         """
-        group = str(10_000_000_000 + self.state.serial)
-        return [
-            self.upload(
-                chat_id,
-                data,
-                caption=caption if number == caption_on else "",
-                user_id=user_id,
-                thread_id=thread_id,
-                group=group,
-            )
-            for number, data in enumerate(photos)
-        ]
+        album: dict[str, Any] = {"group": str(10_000_000_000 + self.state.serial), "thread_id": thread_id}
+        captions = [caption if number == caption_on else "" for number in range(len(photos))]
+        rows = zip(photos, captions, strict=True)
+        return [self.upload(chat_id, data, caption=words, user_id=user_id, **album) for data, words in rows]
 
     # --- touching what the bot wrote ----------------------------------------------------------------------------------
 
@@ -207,7 +168,7 @@ class PeopleActions:
         self.state.stopped.add((chat_id, thread_id, draft_id))
         if draft and draft.draft_id == draft_id:
             if draft.keep_on_stop:
-                draft.can_stop = False
+                self.state.drafts[chat_id, thread_id] = draft = replace(draft, can_stop=False)
                 self.state.hub.publish("draft", draft=draft.view())
             else:
                 self.state.drop_draft(chat_id, thread_id)
@@ -264,21 +225,16 @@ class PeopleActions:
         return self.state.add_person(Person(number, title, "", language_code)).view()
 
     def group(
-        self,
-        title: str,
-        members: Sequence[int] = (),
-        *,
-        type: Literal["group", "supergroup"] = "supergroup",
-        is_forum: bool = False,
-        chat_id: int | None = None,
-    ) -> dict[str, Any]:
+        self, title: str, members: Sequence[int] = (),
+        *, type: Literal["group", "supergroup"] = "supergroup", is_forum: bool = False, chat_id: int | None = None,
+    ) -> dict[str, Any]:  # fmt: skip
         """Add a group with the bot in it; the first of `members` owns it. Returns the chat as the page shows it."""
         people = list(members) or list(self.state.people)[:1]
         if unknown := [member for member in people if member not in self.state.people]:
             raise ValueError(f"there is no user {unknown[0]}")
         used = [chat.id for chat in self.state.chats.values() if (chat.type == "supergroup") == (type == "supergroup")]
         number = chat_id or min([FIRST_GROUP + 1 if type == "supergroup" else -4000, *(n for n in used if n < 0)]) - 1
-        return self.state.add_group(Chat(number, type, title, people, is_forum)).view()
+        return self.state.add_chat(Chat(number, type, title, people, is_forum=is_forum)).view()
 
     def block(self, user_id: int, blocked: bool = True) -> None:
         """A person blocks the bot, or with False unblocks it."""
@@ -290,7 +246,7 @@ class PeopleActions:
             if draft.chat_id == user_id:
                 self.state.drop_draft(user_id, draft.thread_id)
         self._member(chat, user_id, "kicked" if blocked else "member")
-        self.state.show_chat(chat)
+        self.state.show_person(self.state.people[user_id])
 
     def kick(self, chat_id: int, gone: bool = True, user_id: int | None = None) -> None:
         """A person removes the bot from a group, or with False adds it again."""
@@ -309,7 +265,7 @@ class PeopleActions:
         """Turn a group into a supergroup and return its new id. Two service messages tell the bot."""
         old, sender = self._place(chat_id, None)
         number = min([FIRST_GROUP, *self.state.chats]) - 1
-        new = self.state.add_group(Chat(number, "supergroup", old.title, list(old.members)))
+        new = self.state.add_chat(Chat(number, "supergroup", old.title, list(old.members)))
         self._send(old, sender, {"migrate_to_chat_id": number}, 0, 0)
         self._send(new, sender, {"migrate_from_chat_id": chat_id}, 0, 0)
         old.migrated_to = number
@@ -358,31 +314,30 @@ class PeopleActions:
         service = not any(name in message for name in ("text", "photo", "document", "voice", "video_note", "sticker"))
         return replied or for_me or service or f"@{self.state.profile.username}".lower() in text.lower()
 
-    def _stored(self, kind: UploadKind, data: bytes, name: str, mime: str, duration: int) -> dict[str, Any]:
-        unique, store = self.state.unique, self.state.store
-        if kind == "photo":
-            return {"photo": files.photo(data, unique, store)}
-        if kind == "voice":
-            return {"voice": files.voice(data, mime, duration, unique, store)}
-        if kind == "video_note":
-            return {"video_note": files.video_note(data, duration, unique, store)}
-        if kind == "sticker":
-            return {"sticker": files.sticker(data, name, unique, store)}
-        if kind == "document":
-            return {"document": files.document(data, name, mime, unique, store)}
-        raise ValueError(f"can't upload a {kind}")
-
     def _member(self, chat: Chat, sender: int, status: str) -> None:
         """Queue my_chat_member: the bot's own status in a chat has changed."""
-        bot = self.state.profile.user()
-        kicked = {"status": "kicked", "user": bot, "until_date": 0}
-        member = {"status": "member", "user": bot}
-        new = {"kicked": kicked, "member": member}.get(status, {"status": status, "user": bot})
+        bot = {"user": self.state.profile.user()}
+        kicked, member = {"status": "kicked", **bot, "until_date": 0}, {"status": "member", **bot}
         payload = {
             "chat": self.state.head(chat),
             "from": self.state.user(sender),
             "date": int(self.state.clock.time()),
             "old_chat_member": member if status in ("kicked", "administrator") else kicked,
-            "new_chat_member": new,
+            "new_chat_member": kicked if status == "kicked" else {"status": status, **bot},
         }
         self.updates.add("my_chat_member", payload, lane=f"chat {chat.id}")
+
+
+def _found(text: str, name: str = "entities") -> dict[str, Any]:
+    """The entities that Telegram finds in a text by itself, as the field `name`; nothing if it finds none."""
+    return {name: entities} if (entities := detect(text)) else {}
+
+
+def _pieces(text: str) -> list[str]:
+    """The text as messages of at most 4,096 characters, cut at white space (which is dropped) where there is some."""
+    pieces = []
+    while len(text) > TEXT_LIMIT:
+        space = max(text.rfind(" ", LEAST_PIECE, TEXT_LIMIT), text.rfind("\n", LEAST_PIECE, TEXT_LIMIT))
+        pieces.append(text[: space if space > 0 else TEXT_LIMIT])
+        text = text[space + 1 if space > 0 else TEXT_LIMIT :]
+    return [*pieces, text]

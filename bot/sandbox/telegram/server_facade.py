@@ -10,16 +10,16 @@ import asyncio
 import random
 import secrets
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from bot.clock import Clock, SystemClock
 from bot.sandbox.event_stream import Hub
 from bot.sandbox.telegram.context import MethodContext
-from bot.sandbox.telegram.faults import Fault, Faults
-from bot.sandbox.telegram.flood_limits import Limits
+from bot.sandbox.telegram.faults import Fault, Faults, PlannedFault
+from bot.sandbox.telegram.flood_limits import FloodLimits, Limits
 from bot.sandbox.telegram.http import ApiCall, HttpServer
 from bot.sandbox.telegram.markup.rich import plain
-from bot.sandbox.telegram.methods.account import default_commands
 from bot.sandbox.telegram.people import PeopleActions
 from bot.sandbox.telegram.state import FIRST_GROUP, Chat, Message, Person, Profile, State
 from bot.sandbox.telegram.updates import UpdateQueue
@@ -39,52 +39,34 @@ class Telegram(PeopleActions):
     """A Bot API server with its people and chats.
 
     Without `token` the server makes one that nobody can guess. `limits` False switches the flood limits off, so the bot
-    may send as fast as it likes. `topics` allows topics in private chats. With `privacy` the bot sees in groups only
-    what is meant for it. `careful` makes getUpdates slower for a bot that asks with one offset again and again (a crash
-    loop). `cross_edits`, `ephemeral` and `short_edits` are explained at `MethodContext`.
+    may send as fast as it likes. `topics` allows topics in private chats. `seed` makes random faults and webhook pauses
+    repeatable. The rules in `api` (see `MethodContext`), `updates.careful` and `state.profile` may be changed at any
+    time.
 
     All times come from `clock`. Its `sleep` must really wait: a clock that jumps would end every draft and every poll
-    at once. Each answer takes `distance` seconds to reach the bot. `seed` makes random faults and webhook pauses
-    repeatable.
+    at once.
     """
 
     def __init__(
-        self,
-        token: str = "",
-        *,
-        clock: Clock | None = None,
-        hub: Hub | None = None,
-        limits: Limits | bool = True,
-        username: str = "govorun_sandbox_bot",
-        first_name: str = "Govorun",
-        topics: bool = False,
-        privacy: bool = False,
-        careful: bool = False,
-        cross_edits: bool = True,
-        ephemeral: bool = True,
-        short_edits: bool = False,
-        first_update: int = 100_000_001,
-        distance: float = 0.0,
-        seed: int | None = None,
-    ) -> None:
-        clock = clock or SystemClock()
+        self, token: str = "",
+        *, clock: Clock | None = None, hub: Hub | None = None, limits: Limits | bool = True, topics: bool = False,
+        username: str = "govorun_sandbox_bot", seed: int | None = None,
+    ) -> None:  # fmt: skip
+        self.clock = clock = clock or SystemClock()
         self.token = token = token or f"{BOT}:{secrets.token_urlsafe(26)}"
-        self.clock = clock
         self.hub = hub or Hub(clock)
-        profile = Profile(int(token.partition(":")[0]), username, first_name, topics, privacy)
-        state = State(profile, clock, self.hub)
-        updates = UpdateQueue(clock, self.hub, first_update, careful=careful)
+        state = State(Profile(int(token.partition(":")[0]), username, topics), clock, self.hub)
+        updates = UpdateQueue(clock, self.hub)
         chance = random.Random(seed)  # noqa: S311 - chances of faults, no secret
-        self.webhook = Webhook(clock, self.hub, updates, self._from_webhook, chance)
+        self.webhook = Webhook(clock, self.hub, updates, self._from_webhook, chance=chance)
+        super().__init__(MethodContext(state, updates, self.webhook))
         self.faults = Faults(chance)
-        self.limits = limits if isinstance(limits, Limits) else Limits(on=limits)
-        super().__init__(MethodContext(state, updates, self.webhook, cross_edits, ephemeral, short_edits))
+        self.limits = FloodLimits(limits)
         self._server = HttpServer(token, self.api, self.faults, self.limits)
-        self._server.distance = distance
         self._reaper: asyncio.Task[None] | None = None
         for person in PEOPLE:
-            state.add_person(Person(person.id, person.first_name, person.username, person.language_code))
-        state.add_group(Chat(FIRST_GROUP, "supergroup", "Team", [person.id for person in PEOPLE]))
+            state.add_person(replace(person))
+        state.add_chat(Chat(FIRST_GROUP, "supergroup", "Team", [person.id for person in PEOPLE]))
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
@@ -140,7 +122,7 @@ class Telegram(PeopleActions):
     def unseen(self, chat_id: int, user_id: int) -> list[Message]:
         """The ephemeral messages of a group that this person sees and the other members do not, oldest first."""
         chat = self.state.chats[chat_id]
-        found = [message for message in chat.unseen.values() if self.state.unseen_view(message)["only"] == user_id]
+        found = [message for message in chat.unseen.values() if self.state.view(chat, message)["only"] == user_id]
         return sorted(found, key=lambda message: message["ephemeral_message_id"])
 
     def whispers(self, chat_id: int, user_id: int) -> list[str]:
@@ -183,62 +165,27 @@ class Telegram(PeopleActions):
         """The people, chats, messages, drafts and commands that the page shows when it is opened."""
         state = self.state
         return {
-            "users": [person.user() for person in state.people.values()],
+            "users": [person.view() for person in state.people.values()],
             "chats": [chat.view() for chat in state.chats.values()],
             "messages": {
                 str(chat.id): sorted(
-                    [
-                        *(state.view(chat, message) for message in chat.messages.values()),
-                        *(state.unseen_view(message) for message in chat.unseen.values()),
-                    ],
+                    (state.view(chat, message) for kept in (chat.messages, chat.unseen) for message in kept.values()),
                     key=lambda message: message["date"],
                 )
                 for chat in state.chats.values()
             },
             "drafts": self.drafts,
-            "commands": default_commands(self.api),
+            "commands": state.commands,
         }
 
     # --- failing ------------------------------------------------------------------------------------------------------
 
-    def fail_next(
-        self,
-        method: str,
-        *,
-        code: int = 500,
-        description: str = "",
-        parameters: dict[str, Any] | None = None,
-        times: int | None = 1,
-        chat_id: int | None = None,
-        apply: bool = False,
-        reset: bool = False,
-        body: bytes = b"",
-        raw: bytes = b"",
-        headers: dict[str, str] | None = None,
-        delay: float = 0.0,
-        about: str = "",
-    ) -> Fault:
+    def fail_next(self, method: str, *, times: int | None = 1, chat_id: int | None = None, **how: Any) -> PlannedFault:
         """Make the next calls of `method` fail; "*" means any method, "file" the download of a file.
 
-        `Fault` explains the arguments. Call `remove()` on the returned fault to end it early.
+        `Fault` explains `how`. Call `remove()` on the returned fault to end it early.
         """
-        return self.faults.add(
-            Fault(
-                method,
-                code,
-                description,
-                parameters or {},
-                times,
-                chat_id,
-                apply=apply,
-                reset=reset,
-                body=body,
-                raw=raw,
-                headers=headers or {},
-                delay=delay,
-                about=about,
-            )
-        )
+        return self.faults.add(PlannedFault(method, Fault(**how), times, chat_id))
 
     # --- keeping ------------------------------------------------------------------------------------------------------
 
@@ -285,6 +232,15 @@ def text_of(message: Message) -> str:
     """The plain text of a Bot API Message: its text, caption or rich message; empty if it has none."""
     rich = message.get("rich_message")
     return plain(rich["blocks"]) if rich else str(message.get("text") or message.get("caption") or "")
+
+
+def find_button(messages: Sequence[Message], label: str) -> tuple[int, str]:
+    """The message id and the data of the newest button with this label. Raises `AssertionError` if there is none."""
+    buttons = [(message, button) for message in reversed(messages) for button in buttons_of(message)]
+    for message, button in buttons:
+        if button["text"] == label:
+            return int(message["message_id"]), str(button["callback_data"])
+    raise AssertionError(f"there is no button {label!r}; there are {[button['text'] for _, button in buttons]}")
 
 
 def buttons_of(message: Message) -> Sequence[dict[str, Any]]:

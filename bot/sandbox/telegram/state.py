@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from itertools import count
 from typing import Any
 
 from bot.clock import Clock
 from bot.sandbox.event_stream import Hub
 from bot.sandbox.telegram.call import ApiError, bad
-from bot.sandbox.telegram.files import StoredFile
+from bot.sandbox.telegram.files import FileKind, StoredFile, stored
 
 Message = dict[str, Any]
 
@@ -36,11 +36,13 @@ class Person:
 
     def user(self) -> dict[str, Any]:
         """The person as a Bot API User."""
-        user: dict[str, Any] = {"id": self.id, "is_bot": False, "first_name": self.first_name}
-        for name in ("username", "language_code"):
-            if value := getattr(self, name):
-                user[name] = value
-        return user
+        user = {"id": self.id, "is_bot": False, "first_name": self.first_name}
+        named = {"username": self.username, "language_code": self.language_code}
+        return user | {name: value for name, value in named.items() if value}
+
+    def view(self) -> dict[str, Any]:
+        """The person as the page shows it."""
+        return {**self.user(), "blocked": self.blocked}
 
 
 @dataclass(slots=True)
@@ -54,7 +56,7 @@ class Topic:
 
     def view(self) -> dict[str, Any]:
         """The topic as the page shows it."""
-        return {"id": self.id, "name": self.name, "icon_color": self.icon_color}
+        return picked(self, "id", "name", "icon_color")
 
 
 @dataclass(slots=True)
@@ -71,14 +73,14 @@ class Chat:
     title: str
     members: list[int]
     is_forum: bool = False
-    has_bot: bool = True
-    migrated_to: int = 0
-    administers: bool = False
-    last_id: int = 0
-    topics: dict[int, Topic] = field(default_factory=dict)
-    messages: dict[int, Message] = field(default_factory=dict)
-    unseen: dict[int, Message] = field(default_factory=dict)
-    reactions: dict[int, dict[str, list[int]]] = field(default_factory=dict)
+    has_bot: bool = field(default=True, init=False)
+    migrated_to: int = field(default=0, init=False)
+    administers: bool = field(default=False, init=False)
+    last_id: int = field(default=0, init=False)
+    topics: dict[int, Topic] = field(default_factory=dict, init=False)
+    messages: dict[int, Message] = field(default_factory=dict, init=False)
+    unseen: dict[int, Message] = field(default_factory=dict, init=False)
+    reactions: dict[int, dict[str, list[int]]] = field(default_factory=dict, init=False)
 
     @property
     def private(self) -> bool:
@@ -88,18 +90,10 @@ class Chat:
     def view(self) -> dict[str, Any]:
         """The chat as the page shows it."""
         topics = [topic.view() for topic in self.topics.values()]
-        return {
-            "id": self.id,
-            "type": self.type,
-            "title": self.title,
-            "members": self.members,
-            "is_forum": self.is_forum,
-            "administers": self.administers,
-            "topics": topics,
-        }
+        return picked(self, "id", "type", "title", "members", "is_forum", "administers") | {"topics": topics}
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Draft:
     """What the bot shows in a private chat while it writes an answer.
 
@@ -120,19 +114,18 @@ class Draft:
 
     def view(self) -> dict[str, Any]:
         """The draft as the page shows it."""
-        names = ("chat_id", "thread_id", "draft_id", "text", "entities", "rich_message", "can_stop", "keep_on_stop")
-        return {**{name: getattr(self, name) for name in names}, "thinking": self.thinking}
+        return picked(self, *(one.name for one in fields(self) if one.name != "until"))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Profile:
     """The bot as BotFather set it up. With `privacy` the bot sees in groups only what is meant for it."""
 
     id: int
     username: str
-    first_name: str
-    topics: bool
-    privacy: bool
+    topics: bool = False
+    first_name: str = "Govorun"
+    privacy: bool = False
 
     def user(self) -> dict[str, Any]:
         """The bot as a Bot API User."""
@@ -140,16 +133,10 @@ class Profile:
 
     def me(self) -> dict[str, Any]:
         """The answer of getMe."""
-        return {
-            **self.user(),
-            "can_join_groups": True,
-            "can_read_all_group_messages": not self.privacy,
-            "supports_inline_queries": False,
-            "can_connect_to_business": False,
-            "has_main_web_app": False,
-            "has_topics_enabled": self.topics,
-            "allows_users_to_create_topics": self.topics,
-        }
+        never = ("supports_inline_queries", "can_connect_to_business", "has_main_web_app")
+        topics = dict.fromkeys(("has_topics_enabled", "allows_users_to_create_topics"), self.topics)
+        reads = {"can_join_groups": True, "can_read_all_group_messages": not self.privacy}
+        return {**self.user(), **reads, **dict.fromkeys(never, False), **topics}
 
 
 class State:
@@ -163,6 +150,7 @@ class State:
         self.chats: dict[int, Chat] = {}
         self.drafts: dict[tuple[int, int], Draft] = {}
         self.stopped: set[tuple[int, int, int]] = set()
+        self.force_replies: set[tuple[int, int]] = set()  # chat and message; forgotten when the sandbox ends
         self.files: dict[str, StoredFile] = {}
         self.commands: dict[str, dict[str, list[dict[str, Any]]]] = {}
         self.last_id = 0
@@ -226,79 +214,57 @@ class State:
         return self.last_id
 
     def post(
-        self,
-        chat: Chat,
-        sender: int,
-        content: dict[str, Any],
-        *,
-        thread_id: int = 0,
-        reply_to: int = 0,
-        quote: str = "",
-    ) -> Message:
-        """Add a message to a chat and return it. A message of the bot removes the draft in that chat and topic."""
-        message: Message = {
-            "message_id": self.next_id(chat),
-            "from": self.user(sender),
-            "chat": self.head(chat),
-            "date": int(self.clock.time()),
-        }
+        self, chat: Chat, sender: int, content: dict[str, Any],
+        *, thread_id: int = 0, reply_to: int = 0, quote: str = "", receiver: int = 0, force_reply: bool = False,
+    ) -> Message:  # fmt: skip
+        """Add a message to a chat and return it. A message of the bot removes the draft in that chat and topic.
+
+        With a `receiver` the message is ephemeral: only `sender` and `receiver` see it, one of whom is the bot.
+        `force_reply`: the clients of those who are meant begin a reply to it. The Bot API does not return that.
+        """
+        kept = chat.unseen if receiver else chat.messages
+        number = next(id_ for id_ in count(1) if id_ not in kept) if receiver else self.next_id(chat)
+        message: Message = {"message_id": 0 if receiver else number, "from": self.user(sender), "chat": self.head(chat)}
+        message["date"] = int(self.clock.time())
+        if receiver:
+            message |= {"ephemeral_message_id": number, "receiver_user": self.user(receiver)}
         if thread_id:
             message |= {"message_thread_id": thread_id, "is_topic_message": True}
-        if original := chat.messages.get(reply_to):
+        if original := kept.get(reply_to):
             message["reply_to_message"] = {key: value for key, value in original.items() if key != "reply_to_message"}
         if quote:
             message["quote"] = {"text": quote, "position": 0, "is_manual": True}
-        message |= content
-        chat.messages[message["message_id"]] = message
-        if sender == self.profile.id:
+        kept[number] = message = message | content
+        if force_reply and not receiver:
+            self.force_replies.add((chat.id, number))
+        if sender == self.profile.id and not receiver:
             self.drop_draft(chat.id, thread_id)
         self.show(chat, message)
         return message
+
+    def replace(self, chat: Chat, message: Message) -> None:
+        """Store the new form of a message and publish it."""
+        kept = chat.unseen if "ephemeral_message_id" in message else chat.messages
+        kept[message.get("ephemeral_message_id") or message["message_id"]] = message
+        self.show(chat, message)
 
     def show(self, chat: Chat, message: Message) -> None:
         """Publish a new or changed message to the page."""
         self.hub.publish("message", chat_id=chat.id, message=self.view(chat, message))
 
     def view(self, chat: Chat, message: Message) -> Message:
-        """The message as the page shows it: with its reactions."""
-        reactions = chat.reactions.get(message["message_id"])
-        return {**message, "reactions": reactions} if reactions else dict(message)
+        """The message as the page shows it: with its reactions, and `force_reply` if it asks for a reply.
 
-    def whisper(
-        self, chat: Chat, sender: int, receiver: int, content: dict[str, Any], *, thread_id: int = 0, reply_to: int = 0
-    ) -> Message:
-        """Add an ephemeral message to a group, which only `sender` and `receiver` see; one of them is the bot. Returns
-        it.
+        An ephemeral one has a negative `message_id`, since the page has one range of ids, and in `only` the id of the
+        person who sees it.
         """
-        number = next(id_ for id_ in count(1) if id_ not in chat.unseen)
-        message: Message = {
-            "message_id": 0,
-            "ephemeral_message_id": number,
-            "from": self.user(sender),
-            "receiver_user": self.user(receiver),
-            "chat": self.head(chat),
-            "date": int(self.clock.time()),
-        }
-        if thread_id:
-            message |= {"message_thread_id": thread_id, "is_topic_message": True}
-        if original := chat.unseen.get(reply_to):
-            message["reply_to_message"] = {key: value for key, value in original.items() if key != "reply_to_message"}
-        chat.unseen[number] = message = {**message, **content}
-        self.show_unseen(chat, message)
-        return message
-
-    def show_unseen(self, chat: Chat, message: Message) -> None:
-        """Publish a new or changed ephemeral message to the page."""
-        self.hub.publish("message", chat_id=chat.id, message=self.unseen_view(message))
-
-    def unseen_view(self, message: Message) -> Message:
-        """An ephemeral message as the page shows it: with a negative `message_id`, since the page has one range of ids.
-
-        `only` is the id of the person who sees it.
-        """
-        people = (message["from"]["id"], message["receiver_user"]["id"])
-        only = next(id_ for id_ in people if id_ != self.profile.id)
-        return {**message, "message_id": -message["ephemeral_message_id"], "only": only}
+        if number := message.get("ephemeral_message_id"):
+            people = (message["from"]["id"], message["receiver_user"]["id"])
+            return {**message, "message_id": -number, "only": next(id_ for id_ in people if id_ != self.profile.id)}
+        number = message["message_id"]
+        reactions = {"reactions": found} if (found := chat.reactions.get(number)) else {}
+        asks = {"force_reply": True} if (chat.id, number) in self.force_replies else {}
+        return {**message, **reactions, **asks}
 
     def forget_unseen(self, chat: Chat, numbers: Iterable[int]) -> None:
         """Remove ephemeral messages by their ids and tell the page."""
@@ -317,6 +283,10 @@ class State:
     def show_chat(self, chat: Chat) -> None:
         """Publish a new or changed chat to the page."""
         self.hub.publish("chat", chat=chat.view())
+
+    def show_person(self, person: Person) -> None:
+        """Publish a changed person to the page."""
+        self.hub.publish("user", user=person.view())
 
     # --- drafts -------------------------------------------------------------------------------------------------------
 
@@ -346,22 +316,17 @@ class State:
     def add_person(self, person: Person) -> Chat:
         """Add a person and the person's private chat with the bot. Returns the chat."""
         self.people[person.id] = person
-        chat = Chat(person.id, "private", person.first_name, [person.id])
-        self.chats[chat.id] = chat
-        self.show_chat(chat)
-        return chat
+        return self.add_chat(Chat(person.id, "private", person.first_name, [person.id]))
 
-    def add_group(self, chat: Chat) -> Chat:
-        """Add a group and return it."""
+    def add_chat(self, chat: Chat) -> Chat:
+        """Add a chat and return it."""
         self.chats[chat.id] = chat
         self.show_chat(chat)
         return chat
 
     def make_topic(self, chat: Chat, creator: int, name: str, color: int, *, implicit: bool = False) -> Message:
         """Create a topic and return the service message that announces it. The topic's id is the id of that message."""
-        created: dict[str, Any] = {"name": name, "icon_color": color}
-        if implicit:
-            created["is_name_implicit"] = True
+        created = {"name": name, "icon_color": color, **({"is_name_implicit": True} if implicit else {})}
         message = self.post(chat, creator, {"forum_topic_created": created})
         number = message["message_id"]
         message |= {"message_thread_id": number, "is_topic_message": True}
@@ -382,56 +347,53 @@ class State:
         self.serial += 1
         return f"{self.profile.id}x{self.serial}"
 
-    def store(self, file: StoredFile) -> StoredFile:
-        """Remember a file by its id and return it."""
-        self.files[file.file_id] = file
-        return file
+    def keep_file(self, kind: FileKind, data: bytes, *, name: str = "", mime: str = "", duration: int = 0) -> Any:
+        """Store an upload, and return the field of the message that shows it. Raises 400 for a bad photo."""
+        files, shown = stored(kind, data, self.unique, name=name, mime=mime, duration=duration)
+        self.files.update({file.file_id: file for file in files})
+        return shown
 
     # --- keeping ------------------------------------------------------------------------------------------------------
 
     def dump(self) -> dict[str, Any]:
         """People, chats, files, commands and counters as plain JSON; drafts are left out."""
         return {
-            "people": [plain(person) for person in self.people.values()],
-            "chats": [_dump_chat(chat) for chat in self.chats.values()],
-            "files": [{**plain(file), "data": base64.b64encode(file.data).decode()} for file in self.files.values()],
-            "commands": self.commands,
-            "last_id": self.last_id,
-            "serial": self.serial,
+            "people": [picked(person) for person in self.people.values()],
+            "chats": [
+                picked(chat)
+                | {"topics": [picked(topic) for topic in chat.topics.values()]}
+                | {"messages": list(chat.messages.values()), "unseen": list(chat.unseen.values())}
+                | {"reactions": {str(number): found for number, found in chat.reactions.items()}}
+                for chat in self.chats.values()
+            ],
+            "files": [picked(file) | {"data": base64.b64encode(file.data).decode()} for file in self.files.values()],
+            **picked(self, "commands", "last_id", "serial"),
         }
 
     def load(self, data: dict[str, Any]) -> None:
         """Replace all data by what `dump` returned."""
         self.people = {item["id"]: Person(**item) for item in data["people"]}
-        self.chats = {item["id"]: _load_chat(item) for item in data["chats"]}
+        self.chats = {item["id"]: _load_chat(dict(item)) for item in data["chats"]}
         files = (StoredFile(**{**item, "data": base64.b64decode(item["data"])}) for item in data["files"])
         self.files = {file.file_id: file for file in files}
-        self.commands = data["commands"]
-        self.last_id, self.serial = data["last_id"], data["serial"]
+        self.commands, self.last_id, self.serial = data["commands"], data["last_id"], data["serial"]
         self.drafts.clear()
         self.stopped.clear()
 
 
-def plain(value: Any) -> dict[str, Any]:
-    """The fields of a dataclass as a dict. Values inside the fields stay as they are."""
-    return {name: getattr(value, name) for name in value.__dataclass_fields__}
-
-
-def _dump_chat(chat: Chat) -> dict[str, Any]:
-    messages = list(chat.messages.values())
-    reactions = {str(number): found for number, found in chat.reactions.items()}
-    topics = [plain(topic) for topic in chat.topics.values()]
-    unseen = list(chat.unseen.values())
-    return {**plain(chat), "topics": topics, "messages": messages, "unseen": unseen, "reactions": reactions}
+def picked(value: Any, *names: str) -> dict[str, Any]:
+    """These fields of a dataclass (by default all) by their names. Values inside the fields stay as they are."""
+    return {name: getattr(value, name) for name in names or (one.name for one in fields(value))}
 
 
 def _load_chat(item: dict[str, Any]) -> Chat:
-    return Chat(
-        **{
-            **item,
-            "topics": {topic["id"]: Topic(**topic) for topic in item["topics"]},
-            "messages": {message["message_id"]: message for message in item["messages"]},
-            "unseen": {message["ephemeral_message_id"]: message for message in item.get("unseen", [])},
-            "reactions": {int(number): found for number, found in item["reactions"].items()},
-        }
-    )
+    chat = Chat(item["id"], item["type"], item["title"], item["members"])
+    contents: dict[str, Any] = {
+        "topics": {topic["id"]: Topic(**topic) for topic in item["topics"]},
+        "messages": {message["message_id"]: message for message in item["messages"]},
+        "unseen": {message["ephemeral_message_id"]: message for message in item.get("unseen", [])},
+        "reactions": {int(number): found for number, found in item["reactions"].items()},
+    }
+    for name, value in {**item, **contents}.items():
+        setattr(chat, name, value)
+    return chat

@@ -14,16 +14,14 @@ from bot.clock import Clock
 from bot.sandbox.event_stream import Hub
 from bot.sandbox.telegram.call import ApiError
 
-KINDS = frozenset(
-    {
-        "message", "edited_message", "channel_post", "edited_channel_post", "business_connection", "business_message",
-        "edited_business_message", "deleted_business_messages", "guest_message", "message_reaction",
-        "message_reaction_count", "inline_query", "chosen_inline_result", "callback_query", "shipping_query",
-        "pre_checkout_query", "purchased_paid_media", "poll", "poll_answer", "my_chat_member", "chat_member",
-        "chat_join_request", "chat_boost", "removed_chat_boost", "managed_bot", "subscription",
-        "stopped_message_generation",
-    }
-)  # fmt: skip
+KINDS = frozenset({
+    "message", "edited_message", "channel_post", "edited_channel_post", "business_connection", "business_message",
+    "edited_business_message", "deleted_business_messages", "guest_message", "message_reaction",
+    "message_reaction_count", "inline_query", "chosen_inline_result", "callback_query", "shipping_query",
+    "pre_checkout_query", "purchased_paid_media", "poll", "poll_answer", "my_chat_member", "chat_member",
+    "chat_join_request", "chat_boost", "removed_chat_boost", "managed_bot", "subscription",
+    "stopped_message_generation",
+})  # fmt: skip
 DEFAULT_KINDS = KINDS - {"chat_member", "message_reaction", "message_reaction_count"}
 
 DAY = 86_400.0
@@ -35,6 +33,7 @@ LIVES = {
     "chosen_inline_result": 600.0,
 }
 LONGEST_POLL = 50
+FIRST_UPDATE = 100_000_001
 BATCH_BYTES = 4 * 1024 * 1024
 
 WEBHOOK_ACTIVE = (
@@ -67,17 +66,17 @@ class UpdateQueue:
     of the last getUpdates.
     """
 
-    def __init__(self, clock: Clock, hub: Hub, first_id: int, *, careful: bool = False) -> None:
+    def __init__(self, clock: Clock, hub: Hub) -> None:
         self._clock = clock
         self._hub = hub
-        self._careful = careful
+        self.careful = False
         self._pending: list[PendingUpdate] = []
         self._poll: asyncio.Future[str] | None = None
         self._last_offset: int | None = None
         self._next_conflict = 0.0
         self._stopping = False
         self.polled = 0.0
-        self.next_id = first_id
+        self.next_id = FIRST_UPDATE
         self.allowed: frozenset[str] = DEFAULT_KINDS
         self.webhook_active = False
 
@@ -95,14 +94,13 @@ class UpdateQueue:
         """
         given = body.get("update_id")
         update_id = given if isinstance(given, int) else self.next_id
-        kind = next((name for name in body if name != "update_id"), "")
         content = {name: value for name, value in body.items() if name != "update_id"}
-        return self._queue(update_id, kind, content, f"raw {update_id}", forced=True)
+        return self._queue(update_id, next(iter(content), ""), content, f"raw {update_id}", forced=True)
 
     def _queue(self, update_id: int, kind: str, content: dict[str, Any], lane: str, *, forced: bool = False) -> int:
         body = {"update_id": update_id, **content}
         expires = self._clock.time() + LIVES.get(kind, DAY)
-        self._pending.append(PendingUpdate(update_id, kind, lane, body, expires, forced))
+        self._pending.append(PendingUpdate(update_id, kind, lane, body, expires=expires, forced=forced))
         self.next_id = max(self.next_id, update_id + 1)
         payload = content.get(kind)
         chat = payload.get("chat") if isinstance(payload, dict) else None
@@ -202,7 +200,7 @@ class UpdateQueue:
 
     def _guard(self, offset: int, limit: int, timeout: int) -> tuple[int, int]:
         now = self._clock.monotonic()
-        if self._careful and offset == self._last_offset:
+        if self.careful and offset == self._last_offset:
             if now < self.polled + 3:
                 timeout = max(timeout, 3)
             if now < self.polled + 0.5:

@@ -68,9 +68,7 @@ class Webhook:
         if url and (parts.scheme not in {"http", "https"} or not LOOPBACK.fullmatch(parts.hostname or "")):
             raise bad("bad webhook: the sandbox delivers only to this machine (127.0.0.1)")
         if not SECRET.fullmatch(secret):
-            raise bad(
-                "secret token contains unallowed characters" if len(secret) <= 256 else "secret token is too long"
-            )
+            raise bad(f"secret token {'contains unallowed characters' if len(secret) <= 256 else 'is too long'}")
         await self.close()
         if drop_pending:
             self._updates.drop_all()
@@ -85,11 +83,8 @@ class Webhook:
     def info(self) -> dict[str, Any]:
         """The Bot API WebhookInfo."""
         target = self._target
-        info: dict[str, Any] = {
-            "url": target.url if target else "",
-            "has_custom_certificate": False,
-            "pending_update_count": len(self._updates.waiting()),
-        }
+        info: dict[str, Any] = {"url": target.url if target else "", "has_custom_certificate": False}
+        info["pending_update_count"] = len(self._updates.waiting())
         if target:
             info |= {"max_connections": target.connections, "ip_address": "127.0.0.1"}
         if target and target.reason:

@@ -44,24 +44,18 @@ class Engine(Protocol):
 
     async def commit(self, lane: int, works: Sequence[Work]) -> list[Outcome]:
         """Commit works and return the outcome of each. A work may be run more than once, of which one counts."""
-        ...
 
     async def read(self, question: Callable[[Connection], T]) -> T:
         """Ask in a transaction that sees one state of the database and can't change it. Raises `DBAPIError`."""
-        ...
 
     async def ask(self, question: Callable[[Connection], T]) -> T:
         """Ask with one statement. Raises `DBAPIError`."""
-        ...
 
     async def scrub(self) -> None:
         """Overwrite deleted rows. Raises `DBAPIError`, `StorageUnavailable`."""
-        ...
 
     def look(self) -> None:
         """Raise `Lost` when the database is not where the next start looks for it."""
-        ...
 
     async def rescue(self) -> None:
         """After `Lost`: save what can be saved, and log where."""
-        ...

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import aiosqlite
 from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine import URL, Dialect
 from sqlalchemy.pool import NullPool, StaticPool
 from sqlalchemy.util import LRUCache
@@ -54,7 +55,6 @@ def engine(place: URL, connect: Callable[[], sqlite3.Connection], *, writer: boo
     """Return an engine for one connection. All engines of a process share their compiled statements."""
     # What people write is not for the log: errors say the statement, never its values.
     made = create_engine(place, creator=connect, poolclass=StaticPool, hide_parameters=True)
-    made.dialect = _dialect()
     made.update_execution_options(compiled_cache=_COMPILED)
     prepare_sqlite(made, writer=writer)
     return made
@@ -65,7 +65,7 @@ def prepare_sqlite(engine: Engine, *, writer: bool) -> None:
 
     @event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, _record: object) -> None:
-        connection.isolation_level = None  # we begin transactions ourselves, below
+        connection.isolation_level = None  # the dialect begins transactions
         cursor = connection.cursor()
         cursor.execute("PRAGMA busy_timeout=5000")
         cursor.execute("PRAGMA foreign_keys=ON")
@@ -79,17 +79,29 @@ def prepare_sqlite(engine: Engine, *, writer: bool) -> None:
             cursor.execute("PRAGMA wal_autocheckpoint=0")
         cursor.close()
 
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")
+    engine.dialect = _dialect("BEGIN IMMEDIATE" if writer else "BEGIN")
+
+
+class _Dialect(SQLiteDialect_pysqlite):
+    """Begins transactions with a statement. A listener to the event "begin" would slow down every statement."""
+
+    supports_statement_cache = True
+
+    def __init__(self, begin: str) -> None:
+        super().__init__(dbapi=sqlite3)
+        self._begin = begin
+
+    def do_begin(self, dbapi_connection: Any) -> None:
+        dbapi_connection.execute(self._begin)
 
 
 @cache
-def _dialect() -> Dialect:
-    """Return the one dialect of all connections: SQLAlchemy compiles a statement for each dialect (1 ms)."""
-    engine = create_engine("sqlite://", poolclass=NullPool)
-    engine.connect().close()  # it reads what this SQLite can do
-    return engine.dialect
+def _dialect(begin: str) -> Dialect:
+    """Return the one dialect of all connections that begin so: SQLAlchemy compiles a statement for each (1 ms)."""
+    dialect = _Dialect(begin)
+    with create_engine("sqlite://", poolclass=NullPool).connect() as connection:
+        dialect.initialize(connection)  # it reads what this SQLite can do
+    return dialect
 
 
 _COMPILED = LRUCache[Any, Any](500)

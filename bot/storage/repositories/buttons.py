@@ -19,7 +19,7 @@ LIFE = 30 * 24 * 3600.0  # seconds in which a button works; Telegram shows it fo
 AROUND = 60.0  # seconds between rows of one transaction, at most
 PATIENCE = 15 * 60.0  # seconds in which a question of the bot is answered by the next message
 ADD = insert(buttons)
-AWAITED = select(awaited.c.action, awaited.c.payload).where(
+AWAITED = select(*awaited.c["action", "payload", "expires"]).where(
     awaited.c.bot == bindparam("b"),
     awaited.c.key == bindparam("k"),
     awaited.c.user == bindparam("u"),
@@ -44,13 +44,15 @@ PRESSED = (
 class ButtonPress:
     """The action of a pressed button, or of the message that the bot waited for. `key` is the button's own.
 
-    `of_group`: made for an anonymous administrator, so only an administrator of the group may press it.
+    `of_group`: made for an anonymous administrator, so only an administrator of the group may press it. `at` is when
+    the bot began to wait for the message (Unix time).
     """
 
     name: str
     payload: Mapping[str, Any]
     key: str = ""
     of_group: bool = False
+    at: float = 0.0
 
 
 class Buttons(Repository):
@@ -104,20 +106,27 @@ class Buttons(Repository):
         query = select(buttons.c.user, buttons.c.payload).where(*works)
         return [(user, json.loads(payload)) for user, payload in self.connection.execute(query)]
 
-    def await_answer(self, address: Address, user: int, action: str, **payload: Any) -> None:
-        """Take the next message of a user at an address as the answer to a question of the bot."""
+    def await_answer(self, address: Address, user: int, action: str, *, asked: str = "", **payload: Any) -> None:
+        """Take a message of a user at an address as the answer to a question of the bot.
+
+        `asked` is the key of the delivery that shows the question: then the bot waits as long as its buttons work.
+        """
         self.cancel_awaited(address, user)
+        payload, life = ({**payload, "asked": asked}, LIFE) if asked else (payload, PATIENCE)
         row = {
             "bot": address.bot, "key": address.key, "user": user, "action": action,
-            "payload": json.dumps(payload, ensure_ascii=False), "expires": self.clock.time() + PATIENCE,
+            "payload": json.dumps(payload, ensure_ascii=False), "expires": self.clock.time() + life,
         }  # fmt: skip
         self.connection.execute(insert(awaited), row)
 
     def find_awaited(self, address: Address, user: int) -> ButtonPress | None:
-        """Return the bot's question that the next message of a user at an address answers; None if there is none."""
+        """Return the bot's question that a message of a user at an address may answer; None if there is none."""
         values = {"b": address.bot, "k": address.key, "u": user, "now": self.clock.time()}
         row = self.connection.execute(AWAITED, values).one_or_none()
-        return ButtonPress(row.action, json.loads(row.payload)) if row else None
+        if row is None:
+            return None
+        payload = json.loads(row.payload)
+        return ButtonPress(row.action, payload, at=row.expires - (LIFE if "asked" in payload else PATIENCE))
 
     def cancel_awaited(self, address: Address, user: int) -> None:
         """Stop waiting for an answer of a user at an address."""

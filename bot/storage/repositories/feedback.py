@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +14,6 @@ from bot.storage.repositories.mapping import Repository, load_parts
 from bot.storage.repositories.messages import Remembered
 from bot.storage.tables.history import feedback, messages
 from bot.types import Address
-from bot.types import Message as Words
 
 KEEP = insert_or_update(feedback, ("message_id", "user"), ("value", "sign", "model", "prompt", "at"))
 
@@ -23,13 +22,12 @@ class Feedback(Repository):
     """What users thought of answers: one judgement of a user for an answer."""
 
     def store_judgement(
-        self, where: Address, answer: Remembered, user: int, value: int, sign: str, asked: Sequence[Words]
+        self, where: Address, answer: Remembered, user: int, value: int, sign: str, request: Mapping[str, Any]
     ) -> None:
-        """Store the judgement of a user (1, -1, 0 for unclear), with what the model was asked."""
-        prompt = [{"role": said.role, "text": said.text} for said in asked]
+        """Store the judgement of a user (1, -1, 0 for unclear), with the request to the model, {} if it is unknown."""
         row = {
             "message_id": answer.id, "bot": where.bot, "chat": where.chat, "user": user, "value": value,
-            "sign": sign[:64], "model": answer.model, "prompt": json.dumps(prompt, ensure_ascii=False),
+            "sign": sign[:64], "model": answer.model, "prompt": json.dumps(request, ensure_ascii=False),
             "at": self.clock.time(),
         }  # fmt: skip
         self.connection.execute(KEEP(self.connection), row)
@@ -51,9 +49,14 @@ def exported(url: str, bots: Collection[int]) -> Iterator[dict[str, Any]]:
     with connector(url, writer=False).connect() as connection:
         for row in connection.execute(query):
             text = "\n".join(part.text for part in load_parts(row.parts) if hasattr(part, "text"))
+            asked = json.loads(row.prompt)
+            request = (
+                asked if isinstance(asked, dict) else {"messages": asked}
+            )  # earlier versions stored a list of messages
             yield {
                 "at": datetime.fromtimestamp(row.at, UTC).isoformat(timespec="seconds"), "value": row.value,
                 "sign": row.sign, "model": row.model, "bot": row.bot, "chat": row.chat, "user": row.user,
-                "turn": row.turn, "conversation": row.conversation_id, "prompt": json.loads(row.prompt),
+                "turn": row.turn, "conversation": row.conversation_id, "prompt": request.pop("messages", []),
+                "request": request,
                 "answer": text, "sources": json.loads(row.sources),
             }  # fmt: skip

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+import zlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, literal_column
 
+from bot.ai import Request
 from bot.clock import Clock
 from bot.storage.engines.job_notify import Queue
 from bot.types import Address, Attachment, Button, File, Image, Outgoing, Part, Text, ToolCall, ToolResult
@@ -108,11 +111,60 @@ def load_parts(text: str) -> tuple[Part, ...]:
     return tuple(parts)
 
 
+def dump_request(request: Request, said: Mapping[str, tuple[int, int]]) -> bytes:
+    """A request to a model, compressed, without the bytes of its images.
+
+    `said` tells where the texts of the conversation are stored: the id of a message, and which of its texts it is. Such
+    a text is kept as a reference with its length, since an answer that is continued later becomes longer.
+    """
+    kept: list[Any] = []
+    for message in request.messages:
+        parts: list[Any] = []
+        for part in message.parts:
+            if isinstance(part, Text) and part.text in said:
+                parts.append([*said[part.text], len(part.text)])
+            else:
+                data = {"data": ""} if isinstance(part, Image) else {}
+                parts.append({"is": type(part).__name__.lower(), **asdict(part), **data})
+        kept.append([message.role, parts])
+    row = {
+        "messages": kept, "tools": [asdict(tool) for tool in request.tools], "choice": request.choice,
+        "temperature": request.temperature, "max_tokens": request.max_tokens, "reasoning": request.reasoning,
+    }  # fmt: skip
+    return zlib.compress(json.dumps(row, ensure_ascii=False, default=str).encode())
+
+
+def load_request(data: bytes, find_parts: Callable[[set[int]], Mapping[int, Sequence[Part]]]) -> dict[str, Any]:
+    """A request from `dump_request` as JSON: its messages with `role`, `text` and other `parts`, its tools and options.
+
+    `find_parts` returns the parts of the messages with these ids. A text that was deleted meanwhile is empty.
+    """
+    row: dict[str, Any] = json.loads(zlib.decompress(data))
+    said = find_parts({part[0] for _, parts in row["messages"] for part in parts if isinstance(part, list)})
+    texts = {id_: [part.text for part in parts if isinstance(part, Text)] for id_, parts in said.items()}
+    messages = []
+    for role, parts in row["messages"]:
+        words, others = [], []
+        for part in parts:
+            if isinstance(part, list):
+                id_, number, length = part
+                words += [text[:length] for text in texts.get(id_, [])[number : number + 1]]
+            elif part["is"] == "text":
+                words.append(part["text"])
+            else:
+                others.append(part)
+        messages.append({"role": role, "text": "\n".join(words)} | ({"parts": others} if others else {}))
+    return {**row, "messages": messages}
+
+
 def dump_outgoing(outgoing: Outgoing) -> str:
     """Return an answer as JSON, without the bytes of its file: the table has a column for them."""
     row = asdict(outgoing)
     if row["file"]:
         del row["file"]["data"]  # a column of its own
+    for button in chain.from_iterable(row["buttons"]):
+        if not button["dangerous"]:  # so that a version of before, which runs beside this one, can read the row
+            del button["dangerous"]
     return json.dumps(row, ensure_ascii=False)
 
 

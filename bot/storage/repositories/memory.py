@@ -13,12 +13,11 @@ from bot.storage.tables.history import facts, summaries
 FACTS = (
     select(facts.c.id, facts.c.text).where(facts.c.conversation_id == bindparam("conversation")).order_by(facts.c.id)
 )
-NEWEST = (
-    select(summaries.c.version, summaries.c.text, summaries.c.upto, summaries.c.author)
-    .where(summaries.c.conversation_id == bindparam("conversation"))
-    .order_by(summaries.c.version.desc())
-    .limit(1)
+OF_CONVERSATION = select(summaries.c.version, summaries.c.text, summaries.c.upto, summaries.c.author).where(
+    summaries.c.conversation_id == bindparam("conversation")
 )
+NEWEST = OF_CONVERSATION.order_by(summaries.c.version.desc()).limit(1)
+VERSIONS = OF_CONVERSATION.order_by(summaries.c.version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +68,27 @@ class Memory(Repository):
         row = {"conversation_id": conversation, "version": version, "text": text, "upto": upto, "author": author}
         self.connection.execute(insert(summaries), {**row, "at": self.clock.time()})
 
-    def undo_summary(self, conversation: int) -> bool:
-        """Add the version before the newest as the newest. Returns False where there is none."""
-        rows = self.connection.execute(
-            select(summaries.c.text, summaries.c.upto, summaries.c.author)
-            .where(summaries.c.conversation_id == conversation)
-            .order_by(summaries.c.version.desc())
-            .limit(2)
-        ).all()
-        if len(rows) < 2:
-            return False
-        self.add_summary(conversation, rows[1].text, rows[1].upto, rows[1].author)
-        return True
+    def list_summaries(self, conversation: int) -> Sequence[Summary]:
+        """Return the versions of the summary, oldest first, each once: a version that was shown again is no new one."""
+        rows = self.connection.execute(VERSIONS, {"conversation": conversation})
+        found: dict[tuple[str, int, str], Summary] = {}
+        for row in rows:
+            found.setdefault((row.text, row.upto, row.author), Summary(*row))
+        return list(found.values())
+
+    def place_of_summary(self, conversation: int) -> tuple[int, int]:
+        """Return which version of the summary counts, from 1, and how many there are; (0, 0) without a summary."""
+        versions, newest = self.list_summaries(conversation), self.newest_summary(conversation)
+        places = [place for place, one in enumerate(versions, 1) if newest is not None and _is_same(one, newest)]
+        return (places[0], len(versions)) if places else (0, 0)
+
+    def step_summary(self, conversation: int, step: int) -> None:
+        """Make an older (`step` -1) or newer (1) version of the summary count again, if there is one."""
+        (place, count), versions = self.place_of_summary(conversation), self.list_summaries(conversation)
+        if 1 <= place + step <= count:
+            one = versions[place + step - 1]
+            self.add_summary(conversation, one.text, one.upto, one.author)
+
+
+def _is_same(one: Summary, other: Summary) -> bool:
+    return (one.text, one.upto, one.author) == (other.text, other.upto, other.author)

@@ -16,7 +16,7 @@ from sqlalchemy import BigInteger, ColumnElement, and_, bindparam, func, insert,
 from bot.ai import Source
 from bot.storage.engines.dialects import upsert
 from bot.storage.repositories.files.blobs import Blobs
-from bot.storage.repositories.mapping import Repository, at, columns, dump_parts, here, load_parts, spot
+from bot.storage.repositories.mapping import Repository, at, columns, dump_parts, here, load_parts, load_request, spot
 from bot.storage.tables.history import conversations, messages
 from bot.storage.tables.people import users
 from bot.types import Address, Image, Part, Role, Text
@@ -156,10 +156,12 @@ class Messages(Repository):
         place: int = 0,
         model: str = "",
         sources: Sequence[Source] = (),
+        request: bytes | None = None,
     ) -> Remembered:
         """Add a message after `parent` (None: after the head; 0: as a root) and make it the head.
 
-        Images are stored as blobs. A second message with this turn and role is not added: the first one is returned.
+        `request` is what a model was asked for an answer (`dump_request`). Images are stored as blobs.
+        A second message with this turn and role is not added: the first one is returned.
         """
         if any(isinstance(part, Image) for part in parts) and not self._is_there(conversation, turn, role):
             parts = Blobs(self.connection, self.clock, self.queue).store_images(address, user, parts)
@@ -167,7 +169,7 @@ class Messages(Repository):
         row = {
             "conversation_id": conversation, "bot": address.bot, "chat": address.chat, "turn": turn, "role": role,
             "parts": dump_parts(parts), "ending": ending, "at": self.clock.time(), "user": user, "place": place,
-            "parent": before, "model": model,
+            "parent": before, "model": model, "request": request,
             "sources": json.dumps([asdict(source) for source in sources], ensure_ascii=False),
         }  # fmt: skip
         added = self.connection.execute(ADD(self.connection), row).scalar_one_or_none()
@@ -200,13 +202,22 @@ class Messages(Repository):
         """Make a message the head of a conversation, which the next message follows; None: no message."""
         self.connection.execute(MOVE_HEAD, {"conversation": conversation, "tip": tip})
 
-    def extend_answer(self, message: int, parts: tuple[Part, ...], ending: str) -> None:
-        """Replace the parts of an answer that was continued, and make it the head of its conversation."""
-        values = {"parts": dump_parts(parts), "ending": ending}
+    def extend_answer(self, message: int, parts: tuple[Part, ...], ending: str, request: bytes | None) -> None:
+        """Replace the parts and the request of a continued answer, and make it the head of its conversation."""
+        values = {"parts": dump_parts(parts), "ending": ending, "request": request}
         conversation = self.connection.execute(
             update(messages).where(messages.c.id == message).values(**values).returning(messages.c.conversation_id)
         ).scalar_one()
         self.move_head(conversation, message)
+
+    def find_request(self, message: int) -> dict[str, Any] | None:
+        """Return what the model was asked for an answer, as JSON; None if that is not known."""
+        request = self.connection.scalar(select(messages.c.request).where(messages.c.id == message))
+        return load_request(request, self._find_parts) if request is not None else None
+
+    def _find_parts(self, ids: set[int]) -> dict[int, tuple[Part, ...]]:
+        rows = self.connection.execute(select(messages.c.id, messages.c.parts).where(messages.c.id.in_(ids)))
+        return {id_: load_parts(parts) for id_, parts in rows}
 
     # --- branches -----------------------------------------------------------------------------------------------------
 

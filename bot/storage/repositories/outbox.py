@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -147,19 +147,19 @@ class Outbox(Repository):
 
     def find_shown(self, where: Address, message_id: int, *, but: str = "") -> Shown | None:
         """Return the newest answer that was put into a message of the chat, but not the one with the key `but`."""
-        newest = (
-            select(column.key, column.message_ids, column.outgoing)
-            .where(
-                column.bot == where.bot, column.chat == where.chat, column.only == where.visible_to, column.key != but
-            )
-            .order_by(column.id.desc())
-            .limit(LOOK_BACK)
+        rows = self._newest(where, but)
+        return next((_shown(row) for row in rows if message_id in json.loads(row.message_ids)), None)
+
+    def find_newest(self, where: Address, of: str, *, but: str = "") -> Shown | None:
+        """Return the newest answer with this `Outgoing.of` that stands in a message of the chat; see `find_shown`."""
+        rows = (row for row in self._newest(where, but) if of in row.outgoing and json.loads(row.message_ids))
+        return next((shown for shown in map(_shown, rows) if shown.of == of), None)
+
+    def _newest(self, where: Address, but: str) -> Iterable[Row[Any]]:
+        query = select(*column["key", "message_ids", "outgoing"]).where(
+            column.bot == where.bot, column.chat == where.chat, column.only == where.visible_to, column.key != but
         )
-        for key, ids, outgoing in self.connection.execute(newest):
-            if message_id in (found := json.loads(ids)):
-                said = load_outgoing(outgoing, None)
-                return Shown(key, tuple(found), said.of or key, said)
-        return None
+        return self.connection.execute(query.order_by(column.id.desc()).limit(LOOK_BACK))
 
     def find_as_sent(self, where: Address, turn: str, text: str) -> Outgoing | None:
         """Return the answer of a turn as it was first sent with this text; None where it is not known any more.
@@ -314,3 +314,8 @@ def _delivery(row: Row[Any]) -> Delivery:
         attempts=row.attempts,
         due=row.due,
     )
+
+
+def _shown(row: Row[Any]) -> Shown:
+    said = load_outgoing(row.outgoing, None)
+    return Shown(row.key, tuple(json.loads(row.message_ids)), said.of or row.key, said)

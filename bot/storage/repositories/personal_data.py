@@ -119,6 +119,7 @@ class PersonalData(Repository):
             self._change(conversations, {"title": "", "named_by": ""}, conversations.c.id.in_(some))
             others = select(messages.c.id).where(messages.c.conversation_id.in_(some))
             self._change(feedback, {"prompt": "[]"}, feedback.c.message_id.in_(others))
+            self._change(messages, {"request": None}, messages.c.conversation_id.in_(some))
         for some in _pieces(turns):
             keys = select(deliveries.c.id, deliveries.c.key).where(deliveries.c.bot == bot, deliveries.c.chat != user)
             found = [id_ for id_, key in self.connection.execute(keys) if key.partition(".")[0] in set(some)]
@@ -207,7 +208,8 @@ class PersonalData(Repository):
         mine = or_(
             messages.c.chat == user, messages.c.user == user, messages.c.turn.in_(paid), messages.c.turn.in_(asked)
         )
-        return self._rows(select(messages).where(messages.c.bot == bot, mine).order_by(messages.c.id))
+        fields = [column for column in messages.c if column.name != "request"]  # made of the person's other data
+        return self._rows(select(*fields).where(messages.c.bot == bot, mine).order_by(messages.c.id))
 
     def _jobs(self, bot: int, user: int) -> list[Row[Any]]:
         """Return the jobs of the private chat; in groups those that name the person or do what they ordered."""

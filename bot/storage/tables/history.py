@@ -51,7 +51,8 @@ class MessageColumns(TypedColumns):
     """A message of a conversation. An answer is added in the commit that puts it into the outbox.
 
     `parent` is the message before it; messages with one parent are versions of each other. `place` is the transport's
-    id of a question, `sources` what an answer rests on (JSON).
+    id of a question, `sources` what an answer rests on (JSON), `request` what the model was asked for an answer
+    (`repositories.mapping.dump_request`; NULL where it is not known).
     """
 
     id: Named[int] = Column(Id, primary_key=True)
@@ -68,6 +69,7 @@ class MessageColumns(TypedColumns):
     place: Named[int] = Column(BigInteger, server_default="0")
     model: Named[str] = Column(String(200), server_default="")
     sources: Named[str] = Column(Text, server_default="[]")
+    request: Named[bytes | None] = Column(LargeBinary)
 
 
 messages = Table(

@@ -11,24 +11,9 @@ import re
 from typing import Any
 from urllib.parse import quote
 
-import bot.telegram.client.fast_import  # noqa: F401  isort: skip  before aiogram
-
 import aiohttp
-from aiogram import Bot
+from aiogram import Bot, exceptions
 from aiogram.client.telegram import TelegramAPIServer
-from aiogram.exceptions import (
-    ClientDecodeError,
-    TelegramAPIError,
-    TelegramConflictError,
-    TelegramEntityTooLarge,
-    TelegramForbiddenError,
-    TelegramMigrateToChat,
-    TelegramNetworkError,
-    TelegramNotFound,
-    TelegramRetryAfter,
-    TelegramServerError,
-    TelegramUnauthorizedError,
-)
 from aiogram.methods import GetMe, TelegramMethod
 from aiohttp_socks import ProxyConnectionError, ProxyError, ProxyTimeoutError
 
@@ -115,34 +100,18 @@ class NotAlone(Refused):
 REFUSALS: tuple[tuple[type[Refused], tuple[str, ...]], ...] = (
     (NoField, (OPTIONAL, "unknown parameter", "unknown field", "unexpected parameter", "unexpected field")),
     (NotModified, ("message is not modified", "message_not_modified")),
-    (
-        NoMessage,
-        (
-            "message to edit not found",
-            "message can't be edited",
-            "message_id_invalid",
-            "there is no caption",
-            "there is no text",
-        ),
-    ),
+    (NoMessage, (
+        "message to edit not found", "message can't be edited", "message_id_invalid", "there is no caption",
+        "there is no text",
+    )),
     (NoThread, ("thread not found", "topic_closed", "topic_deleted", "topic_id_invalid")),
-    (
-        Gone,
-        (
-            "chat not found",
-            "peer_id_invalid",
-            "user is deactivated",
-            "bot was blocked",
-            "bot was kicked",
-            "can't initiate conversation",
-            "chat_write_forbidden",
-            "not enough rights to send",
-            "have no rights to send",
-            "bot is not a member",
-        ),
-    ),
+    (Gone, (
+        "chat not found", "peer_id_invalid", "user is deactivated", "bot was blocked", "bot was kicked",
+        "can't initiate conversation", "chat_write_forbidden", "not enough rights to send",
+        "have no rights to send", "bot is not a member",
+    )),
     (BadMarkup, ("can't parse", "entit", "rich_message", "too long", "too_long", "text is empty", "text must be")),
-)
+)  # fmt: skip
 
 
 class Api:
@@ -224,29 +193,29 @@ class Api:
             if asyncio.get_running_loop().time() - begun < QUICK:
                 self._patience = 0.0
             return result
-        except TelegramRetryAfter as error:
+        except exceptions.TelegramRetryAfter as error:
             raise Flood(retry_after=max(float(error.retry_after), 0.0)) from None
-        except TelegramMigrateToChat as error:
+        except exceptions.TelegramMigrateToChat as error:
             raise Moved(error.migrate_to_chat_id) from None
-        except TelegramUnauthorizedError:
+        except exceptions.TelegramUnauthorizedError:
             raise Unauthorized() from None
-        except TelegramConflictError as error:
+        except exceptions.TelegramConflictError as error:
             raise Conflict(_harmless(error.message)) from None
-        except TelegramEntityTooLarge as error:  # a subclass of aiogram's network error
+        except exceptions.TelegramEntityTooLarge as error:  # a subclass of aiogram's network error
             raise Refused(_harmless(error.message)) from None
-        except TelegramNetworkError as error:
+        except exceptions.TelegramNetworkError as error:
             if type(error.__cause__) is TimeoutError:
                 self._patience = min(max(self._patience, seconds), MOST_PATIENCE)
             raise _network(error) from None
         except (ProxyError, ProxyConnectionError, ProxyTimeoutError):
             raise NotSent("no connection through TELEGRAM_PROXY") from None
-        except (TelegramServerError, ClientDecodeError) as error:
+        except (exceptions.TelegramServerError, exceptions.ClientDecodeError) as error:
             raise Unknown(f"Telegram answered with an error of its own ({type(error).__name__})") from None
-        except TelegramForbiddenError as error:
+        except exceptions.TelegramForbiddenError as error:
             raise Gone(_harmless(error.message)) from None
-        except TelegramNotFound as error:
+        except exceptions.TelegramNotFound as error:
             raise _not_found(error.message) from None
-        except TelegramAPIError as error:
+        except exceptions.TelegramAPIError as error:
             raise _refusal(error.message) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise Unknown(f"Telegram's answer can't be read ({type(error).__name__})") from None
@@ -281,7 +250,7 @@ def _without(method: TelegramMethod[Any]) -> TelegramMethod[Any]:
     return method.model_copy(update={OPTIONAL: None}) if getattr(method, OPTIONAL, None) else method
 
 
-def _network(error: TelegramNetworkError) -> TransportUnavailable:
+def _network(error: exceptions.TelegramNetworkError) -> TransportUnavailable:
     cause: Any = error.__cause__ or error.__context__
     if isinstance(cause, aiohttp.ClientConnectorCertificateError):
         return NotSent("the server's certificate is not Telegram's: something stands between")
@@ -315,6 +284,7 @@ def _refusal(message: str) -> Refused | Flood:
 
 def _harmless(message: str) -> str:
     """Return what Telegram wrote without a token, and without the address of a link, which is text of the message."""
-    return re.sub(r"URL '.*' is", "URL is", re.sub(r"(?<!\d)\d+:[A-Za-z0-9_-]{20,}", "<token>", message), flags=re.S)[
-        :300
-    ]
+    hidden = re.sub(r"(?<!\d)\d+:[A-Za-z0-9_-]{20,}", "<token>", message)
+    before, url, rest = hidden.partition("URL '")
+    _address, is_, reason = rest.rpartition("' is")
+    return (before + "URL is" + reason if url and is_ else hidden)[:300]

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 
-import bot.telegram.client.fast_import  # noqa: F401  isort: skip  before aiogram
-
 from aiogram.methods import GetFile
 
 from bot.clock import Clock

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import bot.telegram.client.fast_import  # noqa: F401  isort: skip  before aiogram
-
 from aiogram.methods import AnswerCallbackQuery, AnswerPreCheckoutQuery, AnswerShippingQuery, TelegramMethod
 
 from bot.telegram.receiving.fields import whole

@@ -122,11 +122,6 @@ def _joined(first: Incoming, more: Incoming) -> Incoming:
     glue = "" if len(first.text) % 4096 == 0 and first.text else "\n"
     text = glue.join(part for part in (first.text, more.text) if part)
     return replace(
-        first,
-        text=text,
-        parts=(*first.parts, *more.parts),
-        ids=(*first.ids, *more.ids),
-        message_id=more.message_id,
-        attempts=max(first.attempts, more.attempts),
-        relayed=first.relayed or more.relayed,
-    )
+        first, text=text, parts=(*first.parts, *more.parts), ids=(*first.ids, *more.ids), message_id=more.message_id,
+        attempts=max(first.attempts, more.attempts), relayed=first.relayed or more.relayed,
+    )  # fmt: skip

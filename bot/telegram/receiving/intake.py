@@ -123,9 +123,9 @@ class Intake:
         broken: dict[int, str] = {}
         for row, update in rows:
             try:
-                incoming = parsing.read(update, [row], self.me)
+                incoming = parsing.read(update, row, self.me)
                 if incoming is None and self.handlers.others:
-                    incoming = parsing.other(update, [row], self.me, self.handlers.others)
+                    incoming = parsing.other(update, row, self.me, self.handlers.others)
             except parsing.UnreadableUpdate as error:
                 broken[row.id] = str(error)
             except Exception as error:  # a defect of the reader costs this update, never those after it

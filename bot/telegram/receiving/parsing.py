@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,16 +21,6 @@ from bot.telegram.receiving.fields import MAX_ID, ReadChat, ReadMessage
 from bot.telegram.sending.messages import BY_PRESS, BY_REPLY, STOP
 from bot.types import Address, Button, Incoming, Kind, User
 
-ALLOWED = (
-    "message",
-    "edited_message",
-    "callback_query",
-    "my_chat_member",
-    "message_reaction",
-    "stopped_message_generation",
-    "pre_checkout_query",  # nothing is sold: the payment has to be declined within ten seconds
-    "shipping_query",
-)
 RELAYED = ("forward_origin", "forward_date", "forward_from", "via_bot")
 LONGEST_NAME = 200  # characters, of the 255 that the inbox has
 PIECE = 3900  # UTF-16 units: a text as long as this was probably cut by the sender's client, and goes on
@@ -124,19 +114,19 @@ def press(update: dict[str, Any]) -> str:
     return fields.whole(query.get("id")) if isinstance(query, dict) else ""
 
 
-def read(update: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming | None:
+def read(update: dict[str, Any], row: Received, me: Me) -> Incoming | None:
     """Return what an update means; None where the bot has nothing to do with it. Raises `UnreadableUpdate`."""
     for name, reader in READERS.items():
         if isinstance(body := update.get(name), dict):
             try:
-                return reader(body, rows, me)
+                return reader(body, row, me)
             except ValidationError as error:
                 places = sorted({".".join(str(step) for step in problem["loc"]) for problem in error.errors()})
                 raise UnreadableUpdate(f"{name}: unreadable {', '.join(places)}") from None
     return None
 
 
-def other(update: dict[str, Any], rows: Sequence[Received], me: Me, kinds: Collection[str]) -> Incoming | None:
+def other(update: dict[str, Any], row: Received, me: Me, kinds: Collection[str]) -> Incoming | None:
     """Return only chat and user of an update whose kind is in `kinds`, for aiogram's routers. Raises
     `UnreadableUpdate`.
     """
@@ -150,12 +140,8 @@ def other(update: dict[str, Any], rows: Sequence[Received], me: Me, kinds: Colle
         chat = ReadChat.model_validate({"id": user.id or me.id, **place}).id
     except (ValidationError, TypeError):
         raise UnreadableUpdate(f"{kind}: unreadable chat or user") from None
-    address = Address("telegram", me.id, chat)
-    number = fields.natural(body.get("message_id"))
-    return Incoming(
-        str(rows[0].id), address, user, Kind.UNHANDLED, ids=_ids(rows), data=kind, private=chat > 0, message_id=number,
-        attempts=max(row.attempts for row in rows),
-    )  # fmt: skip
+    address, number = Address("telegram", me.id, chat), fields.natural(body.get("message_id"))
+    return _incoming(row, Kind.UNHANDLED, address, user, data=kind, private=chat > 0, message_id=number)
 
 
 def album(update: dict[str, Any]) -> str:
@@ -173,19 +159,17 @@ def goes_on(text: str) -> bool:
 # --- readers ----------------------------------------------------------------------------------------------------------
 
 
-def _message(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming | None:
+def _message(body: dict[str, Any], row: Received, me: Me) -> Incoming | None:
     message = ReadMessage.model_validate(body)
     if moved := fields.moved(body, message):
         old, new = moved
-        return Incoming(
-            str(rows[0].id), Address("telegram", me.id, old), User(0), Kind.MIGRATED, ids=_ids(rows), data=str(new)
-        )
+        return _incoming(row, Kind.MIGRATED, Address("telegram", me.id, old), User(0), data=str(new))
     user = fields.user(body)
     if user is not None and not user.is_bot and message.chat.id > 0 and (topic := _topic(body)) is not None:
-        return Incoming(str(rows[0].id), _address(body, message, me), user, Kind.TOPIC, ids=_ids(rows), data=topic)
+        return _incoming(row, Kind.TOPIC, _address(body, message, me), user, data=topic)
     if user is None or user.is_bot or not (isinstance(body.get("text"), str) or fields.attachments(body)):
         return None  # bots don't talk to bots; service messages say nothing
-    return _said(Kind.MESSAGE, body, message, user, rows, me)
+    return _said(Kind.MESSAGE, body, message, user, row, me)
 
 
 def _topic(body: dict[str, Any]) -> str | None:
@@ -196,17 +180,15 @@ def _topic(body: dict[str, Any]) -> str | None:
     return fields.name(renamed.get("name")) if isinstance(renamed, dict) and renamed.get("name") else None
 
 
-def _edited(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming | None:
+def _edited(body: dict[str, Any], row: Received, me: Me) -> Incoming | None:
     message = ReadMessage.model_validate(body)
     user = fields.user(body)
     if user is None or user.is_bot or not fields.text(body):
         return None
-    return _said(Kind.EDIT, body, message, user, rows, me)
+    return _said(Kind.EDIT, body, message, user, row, me)
 
 
-def _said(
-    kind: Kind, body: dict[str, Any], message: ReadMessage, user: User, rows: Sequence[Received], me: Me
-) -> Incoming | None:
+def _said(kind: Kind, body: dict[str, Any], message: ReadMessage, user: User, row: Received, me: Me) -> Incoming | None:
     text = fields.text(body)
     private = message.chat.id > 0  # ids of people are positive, in kinds of chats that are unknown here too
     unseen = 0 if private else fields.natural(body.get("ephemeral_message_id"))
@@ -216,26 +198,18 @@ def _said(
         return None
     if kind is Kind.MESSAGE and re.match(r"/stop(@\w+)?$", text.strip(), re.IGNORECASE):
         kind = Kind.STOP
-    return Incoming(
-        id=str(rows[0].id),
-        address=_address(body, message, me, visible_to=user.id if unseen else 0),
-        user=user,
-        kind=kind,
-        text=text,
+    return _incoming(
+        row, kind, _address(body, message, me, visible_to=user.id if unseen else 0), user, text=text,
         parts=(*fields.quoted(body), *fields.attachments(body)),
-        at=fields.date(body.get("edit_date") or body.get("date")),
-        ids=_ids(rows),
-        private=private,
+        at=fields.date(body.get("edit_date") or body.get("date")), private=private,
         message_id=unseen or message.message_id,
         reply_to=fields.reply(body).number if unseen else fields.reply(body).message_id,
-        attempts=max(row.attempts for row in rows),
-        relayed=any(name in body for name in RELAYED),
-        title=message.chat.title,
+        relayed=any(name in body for name in RELAYED), title=message.chat.title,
         opens=f"{BY_REPLY}{unseen}" if unseen else "",
-    )
+    )  # fmt: skip
 
 
-def _press(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming | None:
+def _press(body: dict[str, Any], row: Received, me: Me) -> Incoming | None:
     user = fields.user(body)
     if user is None or user.is_bot:
         return None
@@ -245,57 +219,39 @@ def _press(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming |
     message = ReadMessage.model_validate(place)
     data, private = fields.whole(body.get("data")), message.chat.id > 0
     unseen = 0 if private else fields.natural(place.get("ephemeral_message_id"))
-    return Incoming(
-        id=str(rows[0].id),
-        address=_address(place, message, me, visible_to=user.id if unseen else 0),
-        user=user,
-        kind=Kind.STOP if data == STOP else Kind.BUTTON,
-        ids=_ids(rows),
-        data="" if data == STOP else data,
-        in_turn=data.startswith(Button.IN_TURN),
-        private=private,
-        message_id=unseen or message.message_id,
-        attempts=max(row.attempts for row in rows),
+    return _incoming(
+        row, Kind.STOP if data == STOP else Kind.BUTTON,
+        _address(place, message, me, visible_to=user.id if unseen else 0), user, data="" if data == STOP else data,
+        in_turn=data.startswith(Button.IN_TURN), private=private, message_id=unseen or message.message_id,
         opens="" if private else BY_PRESS + press({"callback_query": body}),
-    )
+    )  # fmt: skip
 
 
-def _stopped(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming | None:
+def _stopped(body: dict[str, Any], row: Received, me: Me) -> Incoming | None:
     chat = ReadChat.model_validate(body.get("chat"))
     address = Address("telegram", me.id, chat.id, fields.natural(body.get("message_thread_id")))
     # A draft has the id of its turn (`LiveMessage`): the button of an old one must not stop the next answer.
     turn = str(fields.natural(body.get("draft_id")) or "")
-    return Incoming(str(rows[0].id), address, User(0), Kind.STOP, ids=_ids(rows), data=turn)
+    return _incoming(row, Kind.STOP, address, User(0), data=turn)
 
 
-def _member(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming | None:
+def _member(body: dict[str, Any], row: Received, me: Me) -> Incoming | None:
     chat = ReadChat.model_validate(body.get("chat"))
     new = body.get("new_chat_member")
     status = new.get("status") if isinstance(new, dict) else ""
     kind = Kind.BLOCKED if status in ("kicked", "left") else Kind.UNBLOCKED
-    where, private = Address("telegram", me.id, chat.id), chat.id > 0
-    return Incoming(
-        id=str(rows[0].id),
-        address=where,
-        user=User(0, language=fields.tongue(body)),
-        kind=kind,
-        ids=_ids(rows),
-        private=private,
-        attempts=max(row.attempts for row in rows),
-        title=chat.title,
-    )
+    where, user = Address("telegram", me.id, chat.id), User(0, language=fields.tongue(body))
+    return _incoming(row, kind, where, user, private=chat.id > 0, title=chat.title)
 
 
-def _reaction(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming | None:
+def _reaction(body: dict[str, Any], row: Received, me: Me) -> Incoming | None:
     user = fields.user({"from": body.get("user")})
     if user is None or user.is_bot:
         return None  # a channel, an anonymous administrator
     message = ReadMessage.model_validate(body)
-    return Incoming(
-        str(rows[0].id), Address("telegram", me.id, message.chat.id), user, Kind.REACTION, ids=_ids(rows),
-        data=fields.emoji(body.get("new_reaction")), private=message.chat.id > 0, reply_to=message.message_id,
-        attempts=max(row.attempts for row in rows),
-    )  # fmt: skip
+    where, sign = Address("telegram", me.id, message.chat.id), fields.emoji(body.get("new_reaction"))
+    private = message.chat.id > 0
+    return _incoming(row, Kind.REACTION, where, user, data=sign, private=private, reply_to=message.message_id)
 
 
 READERS = {
@@ -306,6 +262,8 @@ READERS = {
     "my_chat_member": _member,
     "message_reaction": _reaction,
 }
+# Nothing is sold: a payment has to be declined within ten seconds.
+ALLOWED = (*READERS, "pre_checkout_query", "shipping_query")
 
 # --- fields -----------------------------------------------------------------------------------------------------------
 
@@ -315,8 +273,9 @@ def _address(body: dict[str, Any], message: ReadMessage, me: Me, visible_to: int
     return Address("telegram", me.id, message.chat.id, thread, visible_to=visible_to)
 
 
-def _ids(rows: Sequence[Received]) -> tuple[int, ...]:
-    return tuple(row.id for row in rows)
+def _incoming(row: Received, kind: Kind, address: Address, user: User, **values: Any) -> Incoming:
+    """Return what came in, in this row of the inbox. `values` are the other fields of `Incoming`."""
+    return Incoming(str(row.id), address, user, kind, ids=(row.id,), attempts=row.attempts, **values)
 
 
 def _addressed(body: dict[str, Any], text: str, me: Me, *, private: bool) -> tuple[bool, str]:

@@ -7,8 +7,6 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
-import bot.telegram.client.fast_import  # noqa: F401  isort: skip  before aiogram
-
 from aiogram.methods import GetWebhookInfo, TelegramMethod
 
 from bot.clock import Clock

@@ -13,8 +13,6 @@ import secrets
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import bot.telegram.client.fast_import  # noqa: F401  isort: skip  before aiogram
-
 from aiogram.methods import DeleteWebhook, GetWebhookInfo, SetWebhook
 
 from bot.concurrency.retry import Backoff, Retry
@@ -121,11 +119,8 @@ class Webhook:
 
         It must come directly from this machine, at an address that no other machine reaches.
         """
-        return (
-            self.is_open
-            and is_this_machine(request.remote or "")
-            and not any(name in request.headers for name in RELAYED)
-        )
+        is_relayed = any(name in request.headers for name in RELAYED)
+        return self.is_open and is_this_machine(request.remote or "") and not is_relayed
 
 
 async def remove(api: Api) -> None:

@@ -19,8 +19,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import bot.telegram.client.fast_import  # noqa: F401  isort: skip  before aiogram
-
 from aiogram.methods import TelegramMethod
 from aiogram.types import InlineKeyboardMarkup, Message
 
@@ -340,7 +338,7 @@ class Deliverer:
     def _screens(self, progress: Progress) -> list[Screen]:
         try:
             screens = messages.finished(progress.delivery.outgoing, progress.rung, progress.limit)
-            if not screens[0].blocks:  # the next rung would look as this one
+            if not screens[0].blocks and not screens[0].file:  # the next rung would look as this one
                 progress.rung = max(progress.rung, Rung.ENTITIES)
             return screens
         except Exception:  # a defect in the formatting must not cost the answer

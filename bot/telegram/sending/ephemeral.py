@@ -11,9 +11,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
-
-import bot.telegram.client.fast_import  # noqa: F401  isort: skip  before aiogram
+from typing import Protocol
 
 from aiogram.methods import TelegramMethod
 from aiogram.types import Message
@@ -23,16 +21,10 @@ from bot.ports import Outbox
 from bot.telegram.client.api import Api, Flood, Moved, NotAlone, NoThread, NotModified, NotSent
 from bot.telegram.sending import messages
 from bot.telegram.sending.messages import NOTHING, Rung, Screen
-from bot.telegram.sending.progress import Progress
+from bot.telegram.sending.progress import Edit, Progress
 from bot.types import Address, Outgoing
 
 MAYBE_SENT = 0  # stored behind the id of the opened message: a file was about to be sent, and may have been
-
-
-class Change(Protocol):
-    """Edits a message into a part of the delivery; may be repeated. Returns what Telegram answers."""
-
-    async def __call__(self, progress: Progress, part: Screen, message_id: int, *, last: bool) -> Any: ...
 
 
 class Method(Protocol):
@@ -48,7 +40,7 @@ class EphemeralSender:
     api: Api
     outbox: Outbox
     acquire_slot: Callable[[int], Awaitable[None]]
-    edit: Change
+    edit: Edit
     method: Method
 
     async def send(self, progress: Progress, part: Screen, *, last: bool) -> int:

@@ -10,39 +10,9 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
 
-import bot.telegram.client.fast_import  # noqa: F401  isort: skip  before aiogram
-
-from aiogram.methods import (
-    DeleteEphemeralMessage,
-    DeleteMessage,
-    EditEphemeralMessageMedia,
-    EditEphemeralMessageText,
-    EditMessageCaption,
-    EditMessageText,
-    SendChatAction,
-    SendDocument,
-    SendMessage,
-    SendMessageDraft,
-    SendPhoto,
-    SendRichMessage,
-    SendRichMessageDraft,
-    SendVoice,
-    TelegramMethod,
-)
-from aiogram.types import (
-    BufferedInputFile,
-    EphemeralMessageParameters,
-    ForceReply,
-    InlineKeyboardButton,
-    InlineKeyboardMarkup,
-    InputMediaDocument,
-    InputMediaPhoto,
-    InputRichMessage,
-    LinkPreviewOptions,
-    Message,
-    MessageEntity,
-    ReplyParameters,
-)
+from aiogram import methods, types
+from aiogram.methods import TelegramMethod
+from aiogram.types import InlineKeyboardMarkup, InputRichMessage, Message
 
 from bot.telegram import render
 from bot.types import Address, Button, File, Outgoing
@@ -53,11 +23,14 @@ SHORT_LIMIT = 1024  # of an edited ephemeral message: for a time servers took no
 NOTHING = "…"  # an answer without anything to see is still an answer
 STOP = "stop"  # the callback data of the Stop button: it needs no rights but to see the chat
 BY_REPLY, BY_PRESS = "m", "q"  # `Outgoing.opens` begins with what allows an ephemeral answer: a message, a press
-NO_PREVIEW = LinkPreviewOptions(is_disabled=True)  # a preview fetches what the model wrote
+NO_PREVIEW = types.LinkPreviewOptions(is_disabled=True)  # a preview fetches what the model wrote
 
 
 class Rung(IntEnum):
-    """The ways to send a text, each simpler than the one before. After a refusal the next one is tried."""
+    """The ways to send a message, each simpler than the one before. After a refusal the next one is tried.
+
+    A text goes out with blocks, with entities, or plain; a file with its caption, without it, or as a sentence.
+    """
 
     RICH = 0
     ENTITIES = 1
@@ -77,15 +50,15 @@ class Screen:
         """Return the blocks as aiogram's type."""
         return InputRichMessage.model_validate(json.loads(self.blocks))
 
-    def marks(self) -> list[MessageEntity]:
+    def marks(self) -> list[types.MessageEntity]:
         """Return the entities as aiogram's type."""
-        return [MessageEntity.model_validate(entity) for entity in self.entities]
+        return [types.MessageEntity.model_validate(entity) for entity in self.entities]
 
 
 def finished(outgoing: Outgoing, rung: Rung, limit: int = LIMIT) -> list[Screen]:
     """Return the messages of a finished answer, at least one; `limit` is the length of one text (UTF-16 units)."""
     if outgoing.file and rung is not Rung.PLAIN:
-        caption = render.plain(outgoing.text, limit=CAPTION_LIMIT)
+        caption = render.plain(outgoing.text, limit=CAPTION_LIMIT) if rung is Rung.RICH else []
         return [Screen(text=caption[0] if caption else "", file=outgoing.file)]
     if outgoing.plain or rung is Rung.PLAIN:
         text = outgoing.instead if outgoing.file else outgoing.text
@@ -128,36 +101,37 @@ def send(
     if to.visible_to:
         where |= _alone(to, outgoing.opens)
     elif outgoing.reply_to:
-        where["reply_parameters"] = ReplyParameters(message_id=outgoing.reply_to, allow_sending_without_reply=True)
+        replied = types.ReplyParameters(message_id=outgoing.reply_to, allow_sending_without_reply=True)
+        where["reply_parameters"] = replied
     if screen.file:
-        file = BufferedInputFile(screen.file.data, screen.file.name)
+        file = types.BufferedInputFile(screen.file.data, screen.file.name)
         caption: dict[str, Any] = {"caption": screen.text or None, "parse_mode": None}
         match screen.file.kind:
             case "photo":
-                return SendPhoto(**where, photo=file, **caption)
+                return methods.SendPhoto(**where, photo=file, **caption)
             case "voice":
-                return SendVoice(**where, voice=file, **caption)
+                return methods.SendVoice(**where, voice=file, **caption)
             case _:
-                return SendDocument(**where, document=file, **caption)
+                return methods.SendDocument(**where, document=file, **caption)
     if screen.blocks:
-        return SendRichMessage(**where, rich_message=screen.rich())
-    return SendMessage(
-        **where, text=screen.text, entities=screen.marks() or None, parse_mode=None, link_preview_options=NO_PREVIEW
-    )
+        return methods.SendRichMessage(**where, rich_message=screen.rich())
+    return methods.SendMessage(**where, **_words(screen))
+
+
+def _words(screen: Screen) -> dict[str, Any]:
+    """Return the arguments for the text of a message."""
+    marks = screen.marks() or None
+    return {"text": screen.text, "entities": marks, "parse_mode": None, "link_preview_options": NO_PREVIEW}
 
 
 def _alone(to: Address, opens: str) -> dict[str, Any]:
     """Return the arguments that make a message visible to one member of the group only."""
     way, id_ = opens[:1], opens[1:]
-    query = id_ if way == BY_PRESS else None
-    where: dict[str, Any] = {
-        "ephemeral_message_parameters": EphemeralMessageParameters(
-            receiver_user_id=to.visible_to, callback_query_id=query
-        )
-    }
-    if way == BY_REPLY:
-        where["reply_parameters"] = ReplyParameters(ephemeral_message_id=int(id_))
-    return where
+    alone = types.EphemeralMessageParameters(
+        receiver_user_id=to.visible_to, callback_query_id=id_ if way == BY_PRESS else None
+    )
+    replied = {"reply_parameters": types.ReplyParameters(ephemeral_message_id=int(id_))} if way == BY_REPLY else {}
+    return {"ephemeral_message_parameters": alone, **replied}
 
 
 def as_document(screen: Screen) -> Screen:
@@ -167,34 +141,19 @@ def as_document(screen: Screen) -> Screen:
 
 def edit(screen: Screen, to: Address, message_id: int, markup: InlineKeyboardMarkup | None) -> TelegramMethod[Any]:
     """Return the call that edits a message into a screen."""
+    where: dict[str, Any] = {"chat_id": to.chat, "reply_markup": markup}
+    new = {"rich_message": screen.rich()} if screen.blocks else _words(screen)
     if to.visible_to:
-        return _edit_alone(screen, to, message_id, markup)
-    where: dict[str, Any] = {"chat_id": to.chat, "message_id": message_id, "reply_markup": markup}
+        where |= {"receiver_user_id": to.visible_to, "ephemeral_message_id": message_id}
+        if screen.file:
+            return methods.EditEphemeralMessageMedia(**where, media=_media(screen, screen.file))
+        return methods.EditEphemeralMessageText(**where, **new)
+    where["message_id"] = message_id
     if to.connection:
         where["business_connection_id"] = to.connection
     if screen.file:
-        return EditMessageCaption(**where, caption=screen.text or None, parse_mode=None)
-    if screen.blocks:
-        return EditMessageText(**where, rich_message=screen.rich())
-    return EditMessageText(
-        **where, text=screen.text, entities=screen.marks() or None, parse_mode=None, link_preview_options=NO_PREVIEW
-    )
-
-
-def _edit_alone(
-    screen: Screen, to: Address, message_id: int, markup: InlineKeyboardMarkup | None
-) -> TelegramMethod[bool]:
-    where: dict[str, Any] = {
-        "chat_id": to.chat, "receiver_user_id": to.visible_to, "ephemeral_message_id": message_id,
-        "reply_markup": markup,
-    }  # fmt: skip
-    if screen.file:
-        return EditEphemeralMessageMedia(**where, media=_media(screen, screen.file))
-    if screen.blocks:
-        return EditEphemeralMessageText(**where, rich_message=screen.rich())
-    return EditEphemeralMessageText(
-        **where, text=screen.text, entities=screen.marks() or None, parse_mode=None, link_preview_options=NO_PREVIEW
-    )
+        return methods.EditMessageCaption(**where, caption=screen.text or None, parse_mode=None)
+    return methods.EditMessageText(**where, **new)
 
 
 def can_be_written(screen: Screen) -> bool:
@@ -202,15 +161,17 @@ def can_be_written(screen: Screen) -> bool:
     return screen.file is not None and screen.file.kind in MEDIA
 
 
-def _media(screen: Screen, file: File) -> InputMediaPhoto | InputMediaDocument:
-    return MEDIA[file.kind](media=BufferedInputFile(file.data, file.name), caption=screen.text or None, parse_mode=None)
+def _media(screen: Screen, file: File) -> types.InputMediaPhoto | types.InputMediaDocument:
+    media = types.BufferedInputFile(file.data, file.name)
+    return MEDIA[file.kind](media=media, caption=screen.text or None, parse_mode=None)
 
 
 def delete(to: Address, message_id: int) -> TelegramMethod[bool]:
     """Return the call that deletes a message."""
     if to.visible_to:
-        return DeleteEphemeralMessage(chat_id=to.chat, receiver_user_id=to.visible_to, ephemeral_message_id=message_id)
-    return DeleteMessage(chat_id=to.chat, message_id=message_id)
+        alone = {"receiver_user_id": to.visible_to, "ephemeral_message_id": message_id}
+        return methods.DeleteEphemeralMessage(chat_id=to.chat, **alone)
+    return methods.DeleteMessage(chat_id=to.chat, message_id=message_id)
 
 
 def draft(screen: Screen, to: Address, draft_id: int) -> TelegramMethod[bool]:
@@ -219,22 +180,20 @@ def draft(screen: Screen, to: Address, draft_id: int) -> TelegramMethod[bool]:
     if to.thread:
         where["message_thread_id"] = to.thread
     if screen.blocks:
-        return SendRichMessageDraft(**where, rich_message=screen.rich())
-    return SendMessageDraft(**where, text=screen.text, entities=screen.marks() or None, parse_mode=None)
+        return methods.SendRichMessageDraft(**where, rich_message=screen.rich())
+    return methods.SendMessageDraft(**where, text=screen.text, entities=screen.marks() or None, parse_mode=None)
 
 
 def action(to: Address, name: str) -> TelegramMethod[bool]:
     """Return the call that shows a chat action (`sendChatAction`), such as "typing"."""
-    return SendChatAction(
+    return methods.SendChatAction(
         chat_id=to.chat, message_thread_id=to.thread or None, business_connection_id=to.connection or None, action=name
     )
 
 
-def keyboard(outgoing: Outgoing) -> InlineKeyboardMarkup | ForceReply | None:
-    """Return the buttons of a message, or a prompt for a reply, or None."""
-    if outgoing.buttons:
-        return _inline(outgoing.buttons)
-    return ForceReply(force_reply=True, selective=True) if outgoing.ask_reply else None
+def keyboard(outgoing: Outgoing) -> InlineKeyboardMarkup | None:
+    """Return the buttons of a message, None if it has none."""
+    return _inline(outgoing.buttons) if outgoing.buttons else None
 
 
 def stop_keyboard(label: str) -> InlineKeyboardMarkup:
@@ -243,11 +202,14 @@ def stop_keyboard(label: str) -> InlineKeyboardMarkup:
 
 
 def _inline(rows: tuple[tuple[Button, ...], ...]) -> InlineKeyboardMarkup:
-    return InlineKeyboardMarkup(
-        inline_keyboard=[[InlineKeyboardButton(text=b.label, callback_data=b.data) for b in row] for row in rows]
-    )
+    return InlineKeyboardMarkup(inline_keyboard=[[_key(button) for button in row] for row in rows])
 
 
-MEDIA: dict[str, type[InputMediaPhoto | InputMediaDocument]] = {
-    "photo": InputMediaPhoto, "document": InputMediaDocument,
+def _key(button: Button) -> types.InlineKeyboardButton:
+    style = "danger" if button.dangerous else None  # since Bot API 9.4; servers of before ignore it
+    return types.InlineKeyboardButton(text=button.label, callback_data=button.data, style=style)
+
+
+MEDIA: dict[str, type[types.InputMediaPhoto | types.InputMediaDocument]] = {
+    "photo": types.InputMediaPhoto, "document": types.InputMediaDocument,
 }  # fmt: skip

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from bot.ports import Delivery, DeliveryState
 from bot.telegram.client.api import BadMarkup, NoMessage, NoMethod, NoThread
 from bot.telegram.sending import messages
-from bot.telegram.sending.messages import Rung
+from bot.telegram.sending.messages import Rung, Screen
 
 SHORTEST = 256  # characters: shorter pieces are not tried where a server finds all of them too long
 
@@ -48,6 +49,12 @@ class Progress:
         self.done = self.delivery.done
         self.last_known_id = self.delivery.last_known_id
         self.stored = self.last_known_id if self.delivery.state is DeliveryState.SENDING else None
+
+
+class Edit(Protocol):
+    """Edits a message into a part of the delivery; may be repeated. Returns what Telegram answers."""
+
+    async def __call__(self, progress: Progress, part: Screen, message_id: int, *, last: bool) -> Any: ...
 
 
 def simpler(progress: Progress, error: Exception) -> bool:

@@ -19,14 +19,14 @@ from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from bot.errors import TransportUnavailable
 from bot.ports import Outbox
 from bot.telegram.client.api import Api, NoMessage, NoMethod, NotModified
 from bot.telegram.sending import messages
 from bot.telegram.sending.messages import Screen
-from bot.telegram.sending.progress import Progress
+from bot.telegram.sending.progress import Edit, Progress
 from bot.types import Address
 
 # How many message ids behind the newest known one an unconfirmed send may have got: other chats count in the same line.
@@ -34,12 +34,6 @@ LOOK_AHEAD, LOOK_AHEAD_AFTER_START = 3, 24
 MOST_PROBES = 32
 LANDING = 1.0  # seconds after a start in which what an earlier process sent may still arrive
 SUPERGROUP = -1_000_000_000_000  # chats below have message ids of their own; all others of a bot share theirs
-
-
-class Edit(Protocol):
-    """Edits a message into a part of the delivery, at once; may be repeated. Returns what Telegram answers."""
-
-    async def __call__(self, progress: Progress, part: Screen, message_id: int, *, last: bool) -> Any: ...
 
 
 @dataclass(slots=True)

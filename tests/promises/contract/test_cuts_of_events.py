@@ -1,4 +1,4 @@
-"""Recorded answers of the compatible API cut after every byte, in five framings: never passed off as whole.
+"""Recorded answers of the compatible API cut after every byte, in five framings: never passed off as whole (P6, F70).
 
 `CUTS=all` tries each byte over a real connection; without it the bytes are chosen so that each kind of place is among
 them. That the reader itself knows it after each byte is in `test_openai_wire.py`.

@@ -1,5 +1,7 @@
 """The promises of both engines: one process on SQLite; on PostgreSQL several, and none works on what it has accepted.
 
+See P1, P3 in docs/promises.md.
+
 In real time: a server of its own keeps the queue.
 """
 

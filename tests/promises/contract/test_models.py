@@ -115,7 +115,6 @@ async def test_a_whole_answer_is_a_joined_stream(world: World) -> None:
     assert streamed.text == whole.text
     assert "| Planet |" in whole.text
     assert (streamed.finish, whole.finish) == (Finish.STOP, Finish.STOP)
-    assert len([chunk for chunk in world.chunks if chunk.text]) > 1
 
 
 async def test_what_it_costs_is_told_where_the_server_tells_it(world: World) -> None:
@@ -128,7 +127,7 @@ async def test_what_it_costs_is_told_where_the_server_tells_it(world: World) -> 
 
 @pytest.mark.parametrize("split", [1, 7])
 async def test_it_does_not_matter_how_the_bytes_are_divided(world: World, split: int) -> None:
-    world.studio.texts.split = world.studio.openai.split = split
+    world.studio.source.split = split
     world.studio.script("Привет 😀, мир — ой!")
     assert (await world.ask()).text == "Привет 😀, мир — ой!"
 
@@ -211,6 +210,7 @@ async def test_an_error_in_the_middle_cuts_the_answer(world: World) -> None:
     world.studio.script("One word after another makes an answer. " * 20)
     with pytest.raises(StreamCut):
         await world.ask()
+    assert world.so_far.text
 
 
 async def test_a_model_that_falls_silent_cuts_the_answer(world: World) -> None:
@@ -225,7 +225,7 @@ async def test_stop_closes_the_connection(world: World) -> None:
     world.studio.script("One word after another makes an answer. " * 200)
     async with aclosing(world.model.stream(ASK)) as chunks:
         async for chunk in chunks:
-            if chunk.text:
+            if chunk.text:  # it is shown before the answer is complete, which would take minutes
                 break
     seen = world.studio.seen(world.route)[0]
     async with asyncio.timeout(60):

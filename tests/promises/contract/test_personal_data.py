@@ -1,4 +1,4 @@
-"""Two bots in one database: what one of them is asked about a person, and told to forget, is never the other's.
+"""Two bots in one database: what one of them is asked about a person, and told to forget, is never the other's (P21).
 
 Every table is filled for two bots, two people and two kinds of chat, each row with a word that says whose it is.
 """

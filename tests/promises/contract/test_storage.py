@@ -7,9 +7,10 @@ import random
 import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError
 
 from bot.clock import SystemClock
@@ -336,15 +337,30 @@ async def test_what_is_asked_after_a_cancelled_write_comes_after_it(store: Store
     assert await seen == [0, 1]
 
 
-async def test_a_check_is_a_commit(store: Store) -> None:
-    await store.check_writable()
+async def test_a_check_is_a_commit(store: Store, database_url: str) -> None:
+    """Each database counts what was committed, whoever did it."""
+    is_sqlite = database_url.startswith("sqlite")
+    count = text("PRAGMA data_version" if is_sqlite else "SELECT pg_snapshot_xmax(pg_current_snapshot())")
+    with connector(database_url, writer=False).connect() as other:
+        before = other.execute(count).scalar_one()
+        other.rollback()
+        await store.check_writable()
+        assert other.execute(count).scalar_one() != before
 
 
-async def test_what_was_deleted_is_cleaned_up_behind_a_running_store(store: Store) -> None:
-    await asyncio.gather(*(store.write(_adding(number)) for number in range(20)))
+async def test_what_was_deleted_is_cleaned_up_behind_a_running_store(store: Store, database_url: str) -> None:
+    """SQLite: the word is in none of the files any more. PostgreSQL: a new row takes the place of the first one."""
+    await store.write(lambda tx: tx.inbox.add_update(42, 0, "", "apricot" * 1_000))
+    await asyncio.gather(*(store.write(_adding(number)) for number in range(1, 20)))
     await store.write(lambda tx: tx.connection.execute(text("DELETE FROM updates")))
+    name = make_url(database_url).database or ""
+    files = [Path(name), Path(f"{name}-wal")] if database_url.startswith("sqlite") else []
+    assert any(b"apricot" in file.read_bytes() for file in files) == bool(files)
     await store.scrub_deleted()
+    assert not any(b"apricot" in file.read_bytes() for file in files)
     await store.write(_adding(1))
+    if not files:
+        assert await store.read(lambda tx: tx.connection.scalar(text("SELECT ctid FROM updates"))) == "(0,1)"
 
 
 # --- what several need ------------------------------------------------------------------------------------------------

@@ -20,7 +20,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bot.storage.maintenance import migrations
-from tests.promises.crash.conftest import forking
 from tests.promises.crash.driver import Case, Scenario, strike_everywhere
 from tests.promises.crash.fleet import DELAY, Ordeal, ordeal, share
 from tests.promises.crash.judge import COLUMNS
@@ -37,13 +36,13 @@ HEAD = ("strike", "at", "runs", "reached", *COLUMNS, "strays", "apologies")
 async def main() -> int:
     wish = _wish()
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # it tells of every client that went away
-    with tempfile.TemporaryDirectory() as folder, forking(Path(folder)) as socket:
+    with tempfile.TemporaryDirectory() as folder:
         template = Path(folder) / "template.db"
         await migrations.upgrade(f"sqlite+aiosqlite:///{template}")
-        nursery = Nursery(socket, template, Path(folder))
+        nursery = Nursery(template, Path(folder))
         faults = await _points(nursery, wish) if wish.every else []
         faults += await _kills(nursery, wish)
-        return 1 if faults + await _fleet(socket, Path(folder), wish) else 0
+        return 1 if faults + await _fleet(Path(folder), wish) else 0
 
 
 def _wish() -> argparse.Namespace:
@@ -145,14 +144,14 @@ def _sum(found: Sequence[Campaign]) -> None:
 # --- many processes ---------------------------------------------------------------------------------------------------
 
 
-async def _fleet(forks: Path, folder: Path, wish: argparse.Namespace) -> list[str]:
+async def _fleet(folder: Path, wish: argparse.Namespace) -> list[str]:
     if not wish.fleet:
         return []
     with started() as server:
         server.execute(f"CREATE DATABASE {TEMPLATE}")
         await migrations.upgrade(server.url(TEMPLATE))
         everything = Ordeal(seconds=wish.fleet, seed=wish.seed, kill_webhooks_every=7.0, strike_at=15.0, part_at=95.0)
-        found = await ordeal(forks, server, folder, everything)
+        found = await ordeal(server, folder, everything)
     print(found, *found.faults, sep="\n")
     late = share(found.delays, 0.95) > DELAY
     return found.faults + (["late: answers whose worker died"] if late else [])

@@ -183,10 +183,10 @@ async def _lived_through(world: World, scenario: Scenario) -> tuple[list[str], l
 def _deaths(world: World, strike: Strike) -> list[str]:
     """Ends that should not have come, or not so late."""
     faults = [
-        f"other: ended with {death.status}: {world.log()[-700:]!r}"
+        f"other: ended with {death.returncode}: {world.log()[-700:]!r}"
         for death in world.deaths
-        if death.status not in strike.deaths
+        if death.returncode not in strike.deaths
     ]
-    if world.deaths and (took := world.deaths[0].at - world.struck_at) > strike.within:
+    if world.deaths and (took := world.deaths[0].died - world.struck_at) > strike.within:
         faults.append(f"other: the end took {took:.1f} s")
     return faults

@@ -21,11 +21,10 @@ from pathlib import Path
 from bench.crew import crew
 from bot.sandbox.ai_studio.server import Studio
 from bot.sandbox.telegram.server_facade import Telegram
-from tests.promises.crash.forkserver import LOG
 from tests.promises.crash.judge import ASK, Place, Question, Verdict
 from tests.promises.crash.line import Line
-from tests.promises.crash.process import Process
-from tests.promises.crash.world import Author, World, environment
+from tests.promises.crash.world import LOG, Author, World, begin, environment
+from tests.support.forked import Forked
 from tests.support.postgres_side import Server
 
 SECRET = "a-secret-of-the-fleet"
@@ -89,10 +88,9 @@ def _shares(values: Sequence[float]) -> str:
 @dataclass
 class Fleet:
     world: World
-    forks: Path
     roles: dict[str, dict[str, str]]
     line: Line
-    processes: dict[str, Process] = field(default_factory=dict)
+    processes: dict[str, Forked] = field(default_factory=dict)
     begun: defaultdict[int, list[float]] = field(default_factory=lambda: defaultdict(list))  # when the model was asked
 
     @property
@@ -107,11 +105,11 @@ class Fleet:
         directory = self.world.directory / name
         directory.mkdir(exist_ok=True)
         settings = {**self.world.settings, **self.roles[name]}
-        self.processes[name] = await Process.start(self.forks, directory, settings, lambda: None)
+        self.processes[name] = await begin(directory, settings)
 
     async def kill(self, name: str) -> None:
-        self.processes[name].signal(signal.SIGKILL)
-        await self.processes[name].ended()
+        self.processes[name].kill()
+        await self.processes[name].wait()
 
     async def supervise(self) -> None:
         """Start what has ended again, as a supervisor does: also who was started while the server was away."""
@@ -123,8 +121,8 @@ class Fleet:
     async def stop(self) -> list[int]:
         """Stop all in order; their exit statuses."""
         for process in self.processes.values():
-            process.signal(signal.SIGTERM)
-        return [(await process.ended()).status for process in self.processes.values()]
+            process.send_signal(signal.SIGTERM)
+        return [await process.wait() for process in self.processes.values()]
 
     def log(self) -> str:
         return "\n".join(
@@ -136,7 +134,6 @@ class Fleet:
 
 @asynccontextmanager
 async def fleet(
-    forks: Path,
     server: Server,
     directory: Path,
     how: Ordeal,
@@ -158,7 +155,7 @@ async def fleet(
         roles = {name: {"CRASH_ROLE": hand.role, **hand.settings} for name, hand in hands.items()}
         name = database.partition("@/")[2].partition("?")[0]
         roles[f"worker{workers - 1}"]["DATABASE_URL"] = f"postgresql://postgres@127.0.0.1:{line.port}/{name}?{KEPT}"
-        found = Fleet(World(telegram, studio, directory, forks, given), forks, roles, line)
+        found = Fleet(World(telegram, studio, directory, given), roles, line)
         studio.answer(_author(how, found.begun))
         try:
             for name in roles:
@@ -166,8 +163,8 @@ async def fleet(
             yield found
         finally:
             for process in found.processes.values():
-                process.signal(signal.SIGKILL)
-                await process.ended()
+                process.kill()
+                await process.wait()
             await studio.close()
             await telegram.close()
             server.drop(database)
@@ -253,8 +250,8 @@ class Crowd:
         self.answered[question.number] = time.monotonic()
 
 
-async def ordeal(forks: Path, server: Server, directory: Path, how: Ordeal) -> Report:
-    async with fleet(forks, server, directory, how, yc_concurrency=2 * how.people) as ships:
+async def ordeal(server: Server, directory: Path, how: Ordeal) -> Report:
+    async with fleet(server, directory, how, yc_concurrency=2 * how.people) as ships:
         world, chance = ships.world, random.Random(how.seed)
         await world.telegram.wait_for(lambda: world.telegram.updates.webhook_active or None, 60)
         crowd = Crowd(world, how, chance)
@@ -325,9 +322,9 @@ async def _strike(
                 await asyncio.to_thread(server.restart)
             case "suspend":
                 suspended = ships.workers[0]
-                ships.processes[suspended].signal(signal.SIGSTOP)
+                ships.processes[suspended].send_signal(signal.SIGSTOP)
             case "resume":
-                ships.processes[suspended].signal(signal.SIGCONT)
+                ships.processes[suspended].send_signal(signal.SIGCONT)
                 suspended = ""
     await asyncio.sleep(max(begun + how.seconds - time.monotonic(), 0.0))
     return struck, strikes, kills

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from bot.storage.maintenance import migrations
 from tests.promises.crash.fleet import Crowd, Fleet, Ordeal, fleet
-from tests.promises.crash.forkserver import LOG
 from tests.promises.crash.judge import Place
+from tests.promises.crash.world import LOG
 from tests.support.postgres_side import Server
 
 ROOT = Path(__file__).parents[3]
@@ -54,8 +54,8 @@ def next_version(directory: Path) -> Path:
     return folder
 
 
-async def update(forks: Path, server: Server, directory: Path, how: Ordeal) -> Updated:
-    async with fleet(forks, server, directory, how, yc_concurrency=2 * how.people) as ships:
+async def update(server: Server, directory: Path, how: Ordeal) -> Updated:
+    async with fleet(server, directory, how, yc_concurrency=2 * how.people) as ships:
         world, folder = ships.world, next_version(directory)
         await world.telegram.wait_for(lambda: world.telegram.updates.webhook_active or None, 60)
         crowd = Crowd(world, how, random.Random(how.seed))
@@ -83,8 +83,8 @@ async def replace(ships: Fleet, name: str, folder: Path) -> None:
     """As every supervisor does it: SIGTERM, wait for the end, start the next version, wait until it is up."""
     if not ships.processes[name].alive:
         raise AssertionError(f"{name} has ended by itself")
-    ships.processes[name].signal(signal.SIGTERM)
-    await ships.processes[name].ended()
+    ships.processes[name].send_signal(signal.SIGTERM)
+    await ships.processes[name].wait()
     ships.roles[name]["CRASH_NEXT"] = str(folder)
     await begin(ships, name)
 

@@ -18,7 +18,8 @@ from tests.support.sandbox_client import jpeg_header
 
 ANNA, BORIS, CLARA, TEAM = 1001, 1002, 1003, -1001000000001
 PROMPT = "a lighthouse in a storm"
-SAVED = say("en", "settings.saved")
+CHOICES = (say("en", "settings.streaming"), say("en", "streaming.off"))
+CHOSEN = f"✓ {CHOICES[-1]}"
 # The commits around an order, by what does them.
 SUBMITTING, RUNNING = f"{OperationRunner._submit.__qualname__}.<lambda>", f"{OperationRunner._run.__qualname__}.running"
 # What a picture may come to when AI Studio fails: a sentence, with a button to order it again.
@@ -54,24 +55,28 @@ async def talk_in_topics(world: World) -> None:
 
 
 async def choose(world: World) -> None:
-    """Ask for the settings, open one of them, choose a value."""
+    """Ask for the settings, open one of them, choose a value: all in one message, which changes."""
     world.telegram.say(ANNA, "/settings")
-    for number in range(2):
-        message = await world.telegram.wait_for(partial(_offer, world, number), PATIENCE)
-        world.telegram.press(ANNA, message["message_id"], buttons_of(message)[-1]["callback_data"])
-    await world.telegram.wait_for(lambda: SAVED in world.telegram.texts(ANNA), PATIENCE)
+    for label in CHOICES:
+        message = await world.telegram.wait_for(partial(_panel, world, label), PATIENCE)
+        data = next(button["callback_data"] for button in buttons_of(message) if button["text"] == label)
+        world.telegram.press(ANNA, message["message_id"], data)
+    await world.telegram.wait_for(partial(_panel, world, CHOSEN), PATIENCE)
 
 
-def _offer(world: World, number: int) -> Message | None:
-    offers = [message for message in world.own(Place(ANNA)) if buttons_of(message)]
-    return offers[number] if len(offers) > number else None
+def _panel(world: World, label: str) -> Message | None:
+    """The settings as soon as they have a button with this label."""
+    for message in world.own(Place(ANNA)):
+        if label in [button["text"] for button in buttons_of(message)]:
+            return message
+    return None
 
 
 def chosen(world: World) -> Verdict:
-    """Three messages: the settings, the values, that it is saved. The closing question is judged beside them."""
-    shown = [text_of(message) for message in world.own(Place(ANNA)) if "mark" not in text_of(message)]
-    verdict = world.judged(expected=lambda message: text_of(message) in shown)
-    if len(shown) != 3 or shown[1:] != [say("en", "settings.choose"), SAVED]:
+    """One message, which shows what was chosen. The closing question is judged beside it."""
+    shown = [message for message in world.own(Place(ANNA)) if "mark" not in text_of(message)]
+    verdict = world.judged(expected=lambda message: message in shown)
+    if len(shown) != 1 or CHOSEN not in [button["text"] for button in buttons_of(shown[0])]:
         verdict.others.append(f"the chat shows {shown}")
     return verdict
 

@@ -1,4 +1,4 @@
-"""Many processes for one bot: whatever happens to them, every question is answered, once and in order."""
+"""Many processes for one bot: whatever happens to them, every question is answered, once and in order (P1, P2, P3)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from bot.storage.maintenance import migrations
 from tests.promises.crash import rolling
 from tests.promises.crash.fleet import DELAY, Ordeal, ordeal, share
-from tests.promises.crash.forkserver import LOG
+from tests.promises.crash.world import LOG
 from tests.support.postgres_side import Server
 
 pytestmark = [pytest.mark.e2e]
@@ -25,9 +25,9 @@ HARD = Ordeal(
 
 @pytest.mark.timeout(300)
 async def test_workers_die_the_server_restarts_one_stands_still_and_everybody_is_answered_once(
-    fork_server: Path, postgres: Server, tmp_path: Path
+    postgres: Server, tmp_path: Path
 ) -> None:
-    report = await ordeal(fork_server, postgres, tmp_path, SHORT)
+    report = await ordeal(postgres, tmp_path, SHORT)
     print(report)  # noqa: T201  what was measured
     assert report.faults == [], (tmp_path / "faults.log").read_text()
     assert report.kills >= 3
@@ -36,20 +36,18 @@ async def test_workers_die_the_server_restarts_one_stands_still_and_everybody_is
 
 @pytest.mark.timeout(300)
 async def test_webhooks_and_the_server_are_killed_a_line_falls_silent_and_everybody_is_answered_once(
-    fork_server: Path, postgres: Server, tmp_path: Path
+    postgres: Server, tmp_path: Path
 ) -> None:
-    report = await ordeal(fork_server, postgres, tmp_path, HARD)
+    report = await ordeal(postgres, tmp_path, HARD)
     print(report)  # noqa: T201  what was measured
     assert report.faults == [], (tmp_path / "faults.log").read_text()
     assert report.questions > 30
 
 
 @pytest.mark.timeout(300)
-async def test_an_update_of_one_process_after_the_other_costs_no_answer(
-    fork_server: Path, postgres: Server, tmp_path: Path
-) -> None:
+async def test_an_update_of_one_process_after_the_other_costs_no_answer(postgres: Server, tmp_path: Path) -> None:
     how = Ordeal(people=16, sentences=4, pause=0.2, think=1.0)
-    updated = await rolling.update(fork_server, postgres, tmp_path, how)
+    updated = await rolling.update(postgres, tmp_path, how)
     print(updated)  # noqa: T201  what was measured
     assert updated.faults == [], (tmp_path / "faults.log").read_text()
     assert updated.schema == migrations.State(rolling.NEXT, migrations.OLDEST)

@@ -52,7 +52,7 @@ async def test_a_message_that_kills_three_times_is_given_up_and_the_others_are_a
         await world.answered(patience=60)
         told = [text for person in (ANNA, BORIS, CLARA) for text in world.telegram.texts(person) if "mark" not in text]
         assert told == [say("en", "error.crashed")]
-        assert [death.status for death in world.deaths] == [-signal.SIGKILL] * 3
+        assert [death.returncode for death in world.deaths] == [-signal.SIGKILL] * 3
         await world.closing()
         revival.cancel()
         assert world.judged().faults() == []

@@ -1,5 +1,7 @@
 """Something happens at every point of what people do: nothing is lost, doubled, out of order, leaked or left half.
 
+See P1-P6, P7, P13 in docs/promises.md.
+
 The short form: half of the points that each test names, by turns from commit to commit (`half`). `make crash` does
 each strike at each point of each scenario (see `__main__`).
 """

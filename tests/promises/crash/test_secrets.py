@@ -1,4 +1,4 @@
-"""T1, P22: after a run with everything that goes wrong, at LOG_LEVEL=DEBUG, no secret stands in anything written.
+"""After a run with all that goes wrong, at LOG_LEVEL=DEBUG, no secret stands in anything written (P22, T1, T2, F7).
 
 Looked at is every file of the bot's folder (log with both standard streams, database, -wal, backups), every request
 that the model got and every call that reached Telegram. Services and proxies repeat the secrets that they were sent.

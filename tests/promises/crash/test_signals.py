@@ -1,5 +1,7 @@
 """Signals at moments that nobody chose: a stop drains, a pause is slept through, and kills lose nothing.
 
+See P1-P7, F83, F94 in docs/promises.md.
+
 F95, F96, F97. A pause is 2 s here and as long as `CRASH_PAUSE` says in the long form.
 """
 

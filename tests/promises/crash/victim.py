@@ -1,7 +1,7 @@
 """The bot that something happens to: `run` serves like `govorun run`, and stands still at one exact point.
 
 There it has stopped itself, all its threads, until somebody lets it go on (SIGCONT) or ends it: who watches it
-(`forkserver`, `process`) sees that and does what is to be done at this point. Points are counted from the first
+(`World`) sees that and does what is to be done at this point. Points are counted from the first
 `getUpdates` on (with `CRASH_FROM=start`: from the start, so that what recovery does counts too). `CRASH_AT` is one of
 
     before:7               the 7th `Store.write` was asked for: all that came before it has happened outside
@@ -150,3 +150,7 @@ def run() -> None:
     role = os.environ.get("CRASH_ROLE", "")
     sys.argv = ["govorun", "run", *(["--role", role] if role else [])]
     cli.main()
+
+
+if __name__ == "__main__":
+    run()

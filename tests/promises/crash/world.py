@@ -17,11 +17,11 @@ from typing import Any
 from bot.sandbox.ai_studio.server import Studio
 from bot.sandbox.telegram.server_facade import Telegram
 from tests.promises.crash import victim
-from tests.promises.crash.forkserver import LOG
 from tests.promises.crash.judge import ASK, Place, Question, Verdict, is_apology, judge, outcomes
-from tests.promises.crash.process import Death, Process
 from tests.promises.crash.strikes import Hit, Point, Strike
+from tests.support.forked import Forked
 
+LOG = "bot.log"
 PATIENCE = 60.0  # seconds until something is taken for lost
 LONG_WORDS = "tell it at length"  # a question with these words has a long answer
 LENGTH = 25  # sentences of it, and words in each
@@ -61,7 +61,7 @@ class Author:
 
 @dataclass
 class World:
-    """Telegram, AI Studio, and a bot in `directory`. `deaths` are those of its processes, in order.
+    """Telegram, AI Studio, and a bot in `directory`. `deaths` are its processes that have ended, in order.
 
     `strike` is done when a process stands still at its point; `hit` then says whether it had an effect.
     """
@@ -69,21 +69,20 @@ class World:
     telegram: Telegram
     studio: Studio
     directory: Path
-    socket: Path
     settings: dict[str, str]
     strike: Strike | None = None
     questions: list[Question] = field(default_factory=list)
-    deaths: list[Death] = field(default_factory=list)
+    deaths: list[Forked] = field(default_factory=list)
     hits: list[Hit] = field(default_factory=list)
     struck_at: float = 0.0
-    process: Process | None = None
+    process: Forked | None = None
     _numbers: count[int] = field(default_factory=lambda: count(1))
 
     # --- the bot ------------------------------------------------------------------------------------------------------
 
     async def start(self, crash_at: str = "", crash_from: str = "") -> None:
         environment = {**self.settings, "CRASH_AT": crash_at, "CRASH_FROM": crash_from}
-        self.process = await Process.start(self.socket, self.directory, environment, self._struck)
+        self.process = await begin(self.directory, environment, self._struck)
 
     def _struck(self) -> None:
         """The process stands still: do what is to be done, and let it go on if it lives."""
@@ -92,7 +91,7 @@ class World:
             return
         self.struck_at = asyncio.get_running_loop().time()
         self.hits.append(self.strike.do(self, Point.read(self.lives()[-1][-1])))
-        self.process.signal(signal.SIGCONT)
+        self.process.send_signal(signal.SIGCONT)
 
     async def polled(self) -> None:
         """Wait until the bot has asked for updates: it is up. Returns also when it has ended."""
@@ -102,19 +101,21 @@ class World:
 
     def send(self, number: signal.Signals) -> None:
         assert self.process is not None
-        self.process.signal(number)
+        self.process.send_signal(number)
 
     async def end(self, number: signal.Signals = signal.SIGKILL) -> int:
         """Send a signal and wait for the end. Returns the exit status."""
         assert self.process is not None
-        self.process.signal(number)
-        return (await self.process.ended()).status
+        self.process.send_signal(number)
+        return await self.process.wait()
 
     async def revive(self, again: str = "") -> None:
         """Start the bot again each time it dies, the first time to be struck again at `again`. Runs until cancelled."""
         while True:
-            assert self.process is not None
-            self.deaths.append(await self.process.ended())
+            process = self.process
+            assert process is not None
+            await process.wait()
+            self.deaths.append(process)
             await self.start(again if len(self.deaths) == 1 else "", crash_from="start")
 
     def trace(self) -> list[str]:
@@ -210,9 +211,8 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class Nursery:
-    """What worlds are made from: the fork server, a migrated database, a place."""
+    """What worlds are made from: a migrated database, a place."""
 
-    socket: Path
     template: Path
     directory: Path
     _serial: count[int] = field(default_factory=count)
@@ -227,7 +227,7 @@ class Nursery:
         telegram, studio = Telegram(limits=False, seed=1), Studio(quotas=False)
         await telegram.start()
         await studio.start()
-        world = World(telegram, studio, directory, self.socket, environment(telegram, studio, directory, **settings))
+        world = World(telegram, studio, directory, environment(telegram, studio, directory, **settings))
         studio.answer(Author(sentences, padding, pause, world.shown if halting else None))
         try:
             yield world
@@ -236,6 +236,17 @@ class Nursery:
                 await world.end()
             await studio.close()
             await telegram.close()
+
+
+async def begin(directory: Path, environment: dict[str, str], on_stop: Callable[[], None] = lambda: None) -> Forked:
+    """Start a victim, whose output goes to the file `LOG`."""
+    log = os.open(directory / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    try:
+        return await Forked.start(
+            "-m", victim.__name__, directory=directory, environment=environment, stdout=log, stderr=log, on_stop=on_stop
+        )
+    finally:
+        os.close(log)
 
 
 def environment(telegram: Telegram, studio: Studio, directory: Path, **settings: object) -> dict[str, str]:

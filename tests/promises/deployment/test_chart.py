@@ -1,4 +1,7 @@
-"""The Helm chart as Helm renders it: Kubernetes knows every field, Govorun every setting, and no pod has rights."""
+"""The Helm chart as Helm renders it: Kubernetes knows every field, Govorun every setting, and no pod has rights.
+
+See T5, T24 in docs/promises.md.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ import pytest
 import yaml
 
 import bot
-from bot.runtime.health_server import Probes
+from bot.runtime.health.server import Probes
 from tests.promises.deployment.conftest import DEPLOY, Program
 from tests.promises.deployment.names import readable, unknown
 

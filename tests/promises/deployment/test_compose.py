@@ -1,4 +1,4 @@
-"""The Compose file and its proxy: what they name exists, and no process has more rights than it needs."""
+"""The Compose file and its proxy: what they name exists, and no process has more rights than it needs (T4, T5)."""
 
 from __future__ import annotations
 

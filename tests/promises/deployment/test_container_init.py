@@ -1,4 +1,7 @@
-"""The first process of a container: what is frozen ends, what lives is left alone, and signals and statuses pass."""
+"""The first process of a container: what is frozen ends, what lives is left alone, and signals and statuses pass.
+
+See F102 in docs/promises.md.
+"""
 
 from __future__ import annotations
 

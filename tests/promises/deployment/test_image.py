@@ -1,4 +1,4 @@
-"""The image: what its instructions name is there, and it runs as nobody on a root that can't be written."""
+"""The image: what its instructions name is there, and it runs as nobody on a root that can't be written (T5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Images are known by their digests as soon as somebody who reaches the registries has run scripts/pin_images.py."""
+"""Images are known by their digests as soon as somebody who reaches the registries has run scripts/pin_images.py.
+
+See T5 in docs/promises.md.
+"""
 
 from __future__ import annotations
 

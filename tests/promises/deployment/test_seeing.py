@@ -12,8 +12,8 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from bot.runtime.health import CHECKS, Check, Report, RowCounts
-from bot.runtime.prometheus import exposition
+from bot.runtime.health.checks import CHECKS, Check, Report, RowCounts
+from bot.runtime.health.prometheus import exposition
 from bot.telemetry.metrics import Metrics
 from tests.promises.deployment.conftest import DEPLOY, ROOT, Program
 from tests.support.counting import every_sample

@@ -74,7 +74,8 @@ class Patient:
     async def again(self) -> AsyncIterator[None]:
         """A process; leaving the block kills it, if it still runs."""
         starts = len(self.telegram.calls_of("setMyCommands"))
-        async with Process.start("run", directory=self.database.parents[1], **self._environment) as self.process:
+        start = Process.python if "LD_PRELOAD" in self._environment else Process.fork
+        async with start("-m", "bot", "run", directory=self.database.parents[1], **self._environment) as self.process:
             await self.until(lambda: len(self.telegram.calls_of("setMyCommands")) > starts)
             yield
 

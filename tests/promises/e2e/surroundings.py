@@ -18,6 +18,7 @@ from typing import Any
 import aiohttp
 
 from tests.support.child import PYTHONPATH
+from tests.support.forked import Forked
 
 ROOT = Path(__file__).parents[3]
 PATIENCE = 60.0  # seconds until something is taken for lost: slow machines are no failure
@@ -27,19 +28,30 @@ ANNA = 1001
 class Process:
     """`govorun ...` in `directory`, with the given environment and nothing else of ours."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process | Forked) -> None:
         self.pid = process.pid
         self._process = process
 
     @classmethod
     def start(cls, *arguments: str, directory: Path, **environment: str) -> AbstractAsyncContextManager[Process]:
-        """Leaving the block kills what still runs."""
-        return cls.python("-m", "bot", *arguments, directory=directory, **environment)
+        """Fork the bot from a process that has imported it: see `tests/support/fork_server.py`. Leaving the block kills
+        what still runs.
+        """
+        return cls.fork("-m", "bot", *arguments, directory=directory, **environment)
+
+    @classmethod
+    @asynccontextmanager
+    async def fork(cls, *words: str, directory: Path, **environment: str) -> AsyncIterator[Process]:
+        """Fork another program. `words` are what stands after `python`. Leaving the block kills what still runs."""
+        given = {"PATH": os.environ["PATH"], **environment}
+        pipe = asyncio.subprocess.PIPE
+        async with Forked.running(*words, directory=directory, environment=given, stdout=pipe, stderr=pipe) as program:
+            yield cls(program)
 
     @classmethod
     @asynccontextmanager
     async def python(cls, *arguments: str, directory: Path, **environment: str) -> AsyncIterator[Process]:
-        """The same with another program than Govorun's own."""
+        """Start a new Python, which takes 2 s. Leaving the block kills what still runs."""
         process = await asyncio.create_subprocess_exec(
             sys.executable, *arguments, cwd=directory,
             env={"PATH": os.environ["PATH"], "PYTHONPATH": PYTHONPATH, **environment},

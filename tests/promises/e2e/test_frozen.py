@@ -1,4 +1,4 @@
-"""A process that freezes: whoever watches over it notices, ends it, and learns where it stood."""
+"""A process that freezes: whoever watches over it notices, ends it, and learns where it stood (F102)."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ async def test_systemd_hears_that_the_bot_is_ready_when_it_is_and_nothing_from_a
                 heard.append(await asyncio.get_running_loop().sock_recv(systemd, 4096))
 
         async with asyncio.timeout(PATIENCE):
-            async with Process.python("mybot.py", directory=world.directory, **world.environment, **told) as process:
+            async with Process.fork("mybot.py", directory=world.directory, **world.environment, **told) as process:
                 await hear(b"READY=1")
                 assert world.telegram.calls_of("getUpdates") or world.telegram.calls_of("getMe")
                 heard.clear()

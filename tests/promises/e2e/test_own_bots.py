@@ -41,7 +41,8 @@ def project(tmp_path: Path) -> Path:
     ids=" ".join,
 )
 async def test_without_a_token_it_answers_in_the_sandbox(project: Path, program: tuple[str, ...]) -> None:
-    async with Process.python(*program, directory=project) as process:
+    start = Process.python if program == ("mybot.py",) else Process.fork
+    async with start(*program, directory=project) as process:
         line = await process.said("http://")
         async with Page.open(line.split()[-1]) as page:
             after = await page.say("/menu")
@@ -64,7 +65,7 @@ async def test_with_a_token_it_runs_on_telegram(project: Path, program: tuple[st
     environment = {name.upper(): value for name, value in studio.settings().items()}
     environment |= {"BOT_TOKEN": telegram.token, "TELEGRAM_API_URL": url, "ACCESS": "open"}
     try:
-        async with Process.python(*program, directory=project, **environment) as process:
+        async with Process.fork(*program, directory=project, **environment) as process:
             telegram.say(ANNA, "/start")
             said = await telegram.wait_for(lambda: telegram.texts(ANNA) or None, PATIENCE)
             assert said == ["Hello, Anna! What will it be?"]
@@ -76,7 +77,7 @@ async def test_with_a_token_it_runs_on_telegram(project: Path, program: tuple[st
 
 
 async def test_what_is_missing_or_wrong_is_said_in_a_line(project: Path) -> None:
-    async with Process.python("mybot.py", directory=project, BOT_TOKEN="42:abcdef") as process:
+    async with Process.fork("mybot.py", directory=project, BOT_TOKEN="42:abcdef") as process:
         code, _, err = await process.ended()
         assert (code, err.startswith("govorun: YC_API_KEY is missing")) == (1, True)
     async with Process.start("run", "--app", "mybot:nothing", directory=project) as process:

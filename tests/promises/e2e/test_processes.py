@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 import sys
 import time
@@ -24,10 +25,10 @@ LONG = "Write me a long essay about the sea, please."
 
 
 @asynccontextmanager
-async def sandbox(directory: Path) -> AsyncIterator[tuple[Process, Page]]:
-    """A sandbox whose bot is in `directory`/world."""
-    arguments = ("sandbox", "--no-browser", "--port", "0", "--directory", "world")
-    async with Process.start(*arguments, directory=directory) as process:
+async def sandbox(directory: Path, *, is_new: bool = False) -> AsyncIterator[tuple[Process, Page]]:
+    """A sandbox whose bot is in `directory`/world. `is_new`: in a Python that has imported nothing yet."""
+    words = ("-m", "bot", "sandbox", "--no-browser", "--port", "0", "--directory", "world")
+    async with (Process.python if is_new else Process.fork)(*words, directory=directory) as process:
         line = await process.said("http://")
         async with Page.open(line.split()[-1]) as page:
             yield process, page
@@ -60,7 +61,7 @@ async def is_up(telegram: Telegram) -> None:
 
 
 async def test_the_sandbox_prints_its_address_and_answers_with_a_growing_draft(tmp_path: Path) -> None:
-    async with sandbox(tmp_path) as (process, page):
+    async with sandbox(tmp_path, is_new=True) as (process, page):
         state = await page.state()
         assert state["bot"]["running"]
         after = await page.say("hello")
@@ -73,6 +74,7 @@ async def test_the_sandbox_prints_its_address_and_answers_with_a_growing_draft(t
         code, out, err = await process.ended()
         assert (code, err) == (0, "")
         assert "http://" not in out
+        assert re.search(r"To own the bot, write to it: /start [\w-]{16,}\n", out)
     assert working_in(tmp_path / "world") == []
 
 
@@ -203,7 +205,7 @@ async def test_a_signal_ends_an_idle_bot_in_order(tmp_path: Path, number: signal
 async def test_a_signal_lets_the_running_answer_finish(tmp_path: Path) -> None:
     async with (
         services(SHUTDOWN_GRACE="20") as (telegram, studio, environment),
-        Process.start("run", directory=tmp_path, **environment) as process,
+        Process.python("-m", "bot", "run", directory=tmp_path, **environment) as process,
     ):
         studio.speed = 20.0
         studio.script([f"word{number} " for number in range(40)])

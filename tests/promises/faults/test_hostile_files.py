@@ -1,4 +1,4 @@
-"""Files that are made to hurt: the person hears what is wrong, and nobody else notices anything."""
+"""Files that are made to hurt: the person hears what is wrong, and nobody else notices anything (P26, T25, F102)."""
 
 from __future__ import annotations
 

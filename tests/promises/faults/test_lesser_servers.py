@@ -1,6 +1,8 @@
 """Servers that stand in Telegram's place and know less of the Bot API: nothing that they lack may cost an answer.
 
-Their shapes are those of emulators that people test their bots with (`docs/promises.md` names them): what a method is
+See F32, F33, F35 in docs/promises.md.
+
+Their shapes are those of emulators that people test their bots with (`docs/testing.md` names them): what a method is
 not known by is a page, a JSON of their own, a 404 without a word; edits return null; polls come back at once.
 """
 
@@ -376,10 +378,10 @@ async def test_a_press_under_a_number_that_was_used_before_works(stage: Stage) -
     await stage.start()
     await stage.ask("/settings")
     message = stage.telegram.transcript(ANNA)[-1]
-    for number, button in enumerate(buttons_of(message)[:2]):
+    for button, title in zip(buttons_of(message)[:2], ("Model", "Persona"), strict=True):
         press = {"id": "1", "from": PERSON, "message": message, "chat_instance": "1", "data": button["callback_data"]}
         stage.telegram.push_raw({"callback_query": press})
-        await stage.texts(2 + number)
+        await soon(stage, lambda title=title: title in stage.telegram.texts(ANNA)[-1] or None)  # type: ignore[misc]
 
 
 async def test_after_a_server_was_away_everything_that_it_has_is_asked_for(stage: Stage) -> None:

@@ -1,4 +1,7 @@
-"""Answers that arrive, and are strange: halves of characters, text that shrinks, no text, too much, absurd numbers."""
+"""Answers that arrive, and are strange: halves of characters, text that shrinks, no text, too much, absurd numbers.
+
+See P5, P11 in docs/promises.md.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
 """HTTP that is not what Telegram would send: proxies, portals, redirects, certificates of others, answers without end.
 
+See P8 in docs/promises.md.
+
 After a send whose answer can't be believed the outcome is unknown, and the answer stands in the chat once all the same:
-`test_delivery_unknown.BROKEN` has these cases for sends (F3-F7, F29, F33); here are those that are about the wire.
+`test_delivery_unknown.BROKEN` has these cases for sends; here are those that are about the wire.
 """
 
 from __future__ import annotations

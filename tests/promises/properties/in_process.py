@@ -113,7 +113,7 @@ class Wire(Session):
         else:
             if fault.apply:
                 await self._carried_out(call)
-            status, body = fault.code, fault.answer()
+            status, body = fault.code, fault.error.body()
         await asyncio.sleep(self.delay / 2)
         if fault is not None and fault.reset:
             raise TelegramNetworkError(method=method, message="reset") from ConnectionResetError()

@@ -1,6 +1,9 @@
 """Every course of events that Hypothesis can think of: people, kills, floods, broken models; and seven promises kept.
 
-The short form runs in CI. The long one: `HYPOTHESIS_PROFILE=long .venv/bin/pytest -n0 tests/properties --timeout 0`.
+See P1-P6, P16 in docs/promises.md.
+
+The short form runs in CI. The long one:
+`HYPOTHESIS_PROFILE=long .venv/bin/pytest -n0 tests/promises/properties/test_machine.py --timeout 0`.
 The rules are what happens, `Judge` says what must hold.
 """
 

@@ -1,5 +1,7 @@
 """A command and a press are done once, and what they say is what they have changed, wherever the process was killed.
 
+See P2 in docs/promises.md.
+
 Each is done twice: undisturbed, and killed after every commit of the turn that leaves it open, then begun again by the
 next process. In the end the database and the chat must hold the same. Every command, button and awaited message of the
 bot has a row in `COMMANDS`, `PRESSES` or `AWAITED`; one that is added without a row fails here.
@@ -20,6 +22,7 @@ import pytest
 
 from bot.ai import Answered, Findings, Finished, ImageRequest, Request
 from bot.feature import joined
+from bot.jobs.worker import LONGEST_WAIT
 from bot.providers.yandex.service import YandexStudio
 from bot.sandbox.telegram.server_facade import text_of
 from bot.storage.repositories.mapping import dump_parts
@@ -28,7 +31,7 @@ from bot.types import Address, Text, ToolCall
 from tests.promises.properties.world import ANNA, World
 
 HERE = (ANNA, 0)
-BUG = "Something broke on my side"
+BUG = "Something went wrong (code"
 # What is another time, another random number, or another count of tries in each course.
 VOLATILE = {
     "id",
@@ -154,7 +157,7 @@ class Course:
             if self.world.disk.threads[0].pulled:
                 self.world.kill()
                 self.world.start()
-        self.world.wait(10.0)  # for jobs
+        self.world.wait(LONGEST_WAIT + 5.0)  # for jobs
         self.world.settle()
 
     def _written(self, connection: sqlite3.Connection) -> bool:
@@ -196,6 +199,10 @@ def _row(row: sqlite3.Row) -> str:
 
 def asks_zone(tx: Tx, where: Address) -> None:
     tx.buttons.await_answer(where, ANNA, "reminder.zone", text="in 20 minutes tea", turn="1")
+
+
+def asks_name(tx: Tx, where: Address) -> None:
+    tx.buttons.await_answer(where, ANNA, "chats.rename", asked="1", id=1)
 
 
 def drawn(tx: Tx, where: Address) -> None:
@@ -257,7 +264,7 @@ PRESSES = {
     "version": Press({"answer": 2}),
     "attached.again": Press({"parts": [{"kind": "sticker", "ref": "f", "name": "q2"}], "text": "", "quotes": 0,
                              "agreed": True}),
-    "picture.ask": Press({"question": 1, "model": "two"}),
+    "picture.ask": Press({"question": 1, "model": "two"}), "picture.always": Press({"question": 1, "model": "two"}),
     "image.again": Press({"turn": "1"}, drawn),
     "image.ratio": Press({"turn": "1", "width": 16, "height": 9}, drawn),
     "image.change": Press({"turn": "1"}, drawn),
@@ -267,16 +274,17 @@ PRESSES = {
     "price.answer": Press({"question": 1}),
     "price.cheaper": Press({"question": 1, "model": "two"}),
     "price.drop": Press({"question": 1}),
-    "settings.language": Press(), "settings.model": Press(), "settings.streaming": Press(),
-    "settings.notices": Press(),
+    "settings": Press({"section": "memory"}), "settings.language": Press(), "settings.model": Press(),
+    "settings.streaming": Press(), "settings.notices": Press(),
     "language.set": Press({"language": "ru"}), "model.set": Press({"model": "two"}),
     "streaming.set": Press({"streaming": "off"}), "notices.set": Press({"notices": ""}),
     "reasoning.set": Press({"reasoning": "off"}),
     "model.everywhere": Press(), "model.mine": Press({"model": "two"}),
     "chats.open": Press(VIEW), "chats.page": Press(VIEW), "chats.pin": Press(VIEW), "chats.archive": Press(VIEW),
-    "chats.rename": Press(VIEW),
+    "chats.rename": Press(VIEW), "chats.undo": Press({"id": 1, "title": "A name", "by": "user", "shown": "A name"}),
+    "ask.cancel": Press({"asked": "1"}, asks_name),
     "fact.unpin": Press(FACT, summarised), "summary.edit": Press(FACT, summarised),
-    "summary.undo": Press(FACT, summarised),
+    "summary.undo": Press(FACT, summarised), "summary.redo": Press(FACT, summarised),
     "persona.set": Press({"persona": "teacher"}), "persona.ask": Press({"question": "q2 please"}),
     "write.start": Press({"template": "post"}),
     "write.skip": Press({"template": "post", "field": "tone"}), "write.cancel": Press({"template": "post"}),
@@ -285,9 +293,11 @@ PRESSES = {
     "act.yes": Press({"turn": "1"}, acts("asked"), otherwise="may or may not have been done"),
     "act.no": Press({"turn": "1"}, acts("asked")),
     "reminder.zone": Press({"zone": "Europe/Moscow", "text": "in 20 minutes tea"}, asks_zone),
+    "reminder.time": Press({"at": 2_000_000_000.0, "repeat": "", "text": "tea"}),
     "feedback": Press({"turn": "1", "sign": "👍"}),
     "allowance.of": Press({"whom": 777, "wish": "200"}), "allowance.change": Press({"whom": 777}),
-    "forget": Press(),
+    "forget": Press(), "forget.ask": Press(), "forget.cancel": Press(), "export": Press(),
+    "voice.set": Press({"voice": True}), "zone.set": Press({"zone": "Europe/Moscow"}),
     "join.allow": Press(SUBJECT, applied), "join.refuse": Press(SUBJECT, applied),
     "members.show": Press({"whom": "777"}), "members.page": Press({"page": "0"}),
     "members.set": Press({"whom": "777", "role": "operator"}), "group.withdraw": Press({"chat": "-100777"}),
@@ -296,7 +306,7 @@ PRESSES = {
 }  # fmt: skip
 AWAITED = {
     "image.change": Press({"turn": "1"}, drawn, "with a hat"),
-    "chats.rename": Press({"id": 1}, said="A name"),
+    "chats.rename": Press({"id": 1, "asked": "1"}, said="A name"),
     "summary.edit": Press({"conversation": 1}, summarised, "another summary"),
     "write": Press({"template": "post", "values": {}}, said="q2 please"),
     "reminder.zone": Press({"text": "in 20 minutes tea", "turn": "1"}, said="Moscow"),

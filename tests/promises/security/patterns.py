@@ -30,6 +30,7 @@ UNITS = (
 )
 ENDS = ("", "\0\n\0")  # neither is what a stretch is expected to end with
 METHODS = {"match", "fullmatch", "search", "sub", "subn", "split", "findall", "finditer"}
+CALLS = METHODS | {"compile"}
 FLAGS = {"compile": 1, "sub": 4, "subn": 4, "split": 3}  # where `re`'s functions have them, else 2
 
 Pattern = re.Pattern[Any]
@@ -92,8 +93,6 @@ def uses() -> tuple[list[Use], set[str]]:
         made |= dict.fromkeys(_inside(list(vars(module).values())), module.__name__)
         for place, call in _calls(module):
             method = call.func.attr
-            if method not in METHODS | {"compile"}:
-                continue
             try:
                 pattern = _compiled(call, module) if _is_re(call.func.value) else _value(call.func.value, module)
             except NameError:
@@ -109,13 +108,17 @@ def uses() -> tuple[list[Use], set[str]]:
 
 
 def _calls(module: ModuleType) -> Iterator[tuple[str, Any]]:
-    """The calls of methods in a module, each with the module and the function where it stands."""
-    tree = ast.parse(Path(str(module.__file__)).read_text())
-    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-    names = {inner: f".{function.name}" for function in functions for inner in ast.walk(function)}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            yield f"{module.__name__}{names.get(node, '')}", node
+    """The calls of methods of patterns in a module, each with the module and the function where it stands."""
+    return _calls_below(ast.parse(Path(str(module.__file__)).read_text()), module.__name__, module.__name__)
+
+
+def _calls_below(node: ast.AST, place: str, module: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        place = f"{module}.{node.name}"
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in CALLS:
+        yield place, node
+    for inner in ast.iter_child_nodes(node):
+        yield from _calls_below(inner, place, module)
 
 
 def _is_re(node: ast.expr) -> bool:

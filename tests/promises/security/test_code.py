@@ -1,4 +1,4 @@
-"""Rules for the code itself (P28, T27, T28, T35): each rule sees what breaks it, and nothing of ours does."""
+"""Rules for the code itself (T27, T28, T35): each rule sees what breaks it, and nothing of ours does."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ SPEAKERS = {
     "aiohttp": {
         "http",
         "providers/local/server.py",
-        "runtime/health_server.py",
-        "runtime/prometheus.py",
+        "runtime/health/server.py",
+        "runtime/health/prometheus.py",
         "sandbox",
         "telegram",
     },

@@ -1,4 +1,4 @@
-"""A thousand strangers at the ports of the running bot, which may open 256 files (T7)."""
+"""A thousand strangers at the ports of the running bot, which may open 256 files (P27, T7)."""
 
 from __future__ import annotations
 

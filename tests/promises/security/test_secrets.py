@@ -1,4 +1,4 @@
-"""No secret leaves the process (P22, T2-T4, T39): no log at DEBUG, traceback, database, prompt or reply has one."""
+"""No secret leaves the process (P22, T1-T4, T39): no log at DEBUG, traceback, database, prompt or reply has one."""
 
 from __future__ import annotations
 

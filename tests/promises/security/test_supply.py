@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,12 @@ def test_without_advisories_a_release_fails_and_any_other_check_says_so(
 def test_a_key_in_a_file_is_seen(tmp_path: Path, what: str, form: str) -> None:
     path = tmp_path / "file.txt"
     path.write_text(f"nothing here\n{form.format(KEYS[what])}\n")
+    assert len(secret_scan.scan([str(path)])) == 1
+
+
+def test_a_key_that_only_quotes_would_show_is_seen_in_settings_without_them(tmp_path: Path) -> None:
+    path = tmp_path / "file.yaml"
+    path.write_text(f"aws_secret_key: {hashlib.sha256(b'made up').hexdigest()[:40]}\n")
     assert len(secret_scan.scan([str(path)])) == 1
 
 

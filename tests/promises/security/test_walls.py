@@ -1,9 +1,11 @@
-"""Chats know nothing of each other, and foreign text is only ever text (T13, T14, T27, T28)."""
+"""Chats know nothing of each other, and foreign text is only ever text (P4, F46, T13, T14, T26, T27, T28)."""
 
 from __future__ import annotations
 
 import pytest
 
+from bot.texts.catalog import say
+from tests.support.choosing import pressed
 from tests.support.stage import ANNA, BORIS, TEAM, Stage
 from tests.support.telegram_side import rows, soon
 
@@ -49,6 +51,40 @@ async def test_what_is_said_in_one_place_is_in_no_prompt_of_another(stage: Stage
         found = prompts_of(stage, word)
         assert len(found) == 2
         assert [other for other in places if other != word and any(other in text for text in found)] == []
+
+
+async def test_a_document_of_one_place_is_in_no_prompt_of_another_and_in_none_after_forget(stage: Stage) -> None:
+    """T26, P4: also where it is long, so that its passages are looked for by their meaning."""
+    await stage.start()
+    filler = "The weather was fine that day, and nothing happened. " * 40
+    for place, word, times in ((ANNA, "alpha", 20), (BORIS, "bravo", 1)):
+        text = "\n\n".join(f"{filler}\n\nThe secret word of page {page} is {word}." for page in range(times))
+        stage.telegram.upload(place, text.encode(), "document", name="secrets.txt")
+        await stage.texts(1, place)
+    for place, own, other in ((ANNA, "alpha", "bravo"), (BORIS, "bravo", "alpha")):
+        await stage.ask("what is the secret word?", place)
+        assert own in str(stage.prompts()[-1])
+        assert other not in str(stage.prompts()[-1])
+    assert stage.studio.seen("textEmbedding")
+    await stage.ask("/new")
+    await stage.ask("what is the secret word?")
+    assert len(prompts_of(stage, "alpha")) == 1
+    await stage.ask("/forget", BORIS)
+    await pressed(stage, say("ru", "forget.yes"), chat=BORIS)
+    await stage.ask("what is the secret word?", BORIS)
+    assert len(prompts_of(stage, "bravo")) == 1
+
+
+async def test_a_search_of_conversations_takes_every_text_to_the_letter(stage: Stage) -> None:
+    """F46, T27."""
+    await stage.start()
+    for text in HOSTILE[:6]:
+        await stage.ask(f"I say {text} to you")
+        await stage.ask("/new")
+    for text in (*HOSTILE[:6], *HOSTILE[9:]):
+        count = int(text in HOSTILE[:6])
+        words = " ".join(text.split())
+        assert await stage.ask(f"/chats {text}") == say("en", "chats.found", count=count, words=words)
 
 
 @pytest.mark.parametrize("command", ["/start", "/new", "/help", "/settings", "/model", "/image", "/status", "/stop"])

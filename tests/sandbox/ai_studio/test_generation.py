@@ -279,7 +279,7 @@ async def test_an_error_may_come_inside_a_stream() -> None:
 
 async def test_lines_and_letters_may_be_torn_apart_without_being_changed() -> None:
     async with running() as (studio, session):
-        studio.texts.split, studio.texts.blank_lines = 3, True
+        studio.source.split, studio.texts.blank_lines = 3, True
         studio.script("Утконос — зверь 🦆, да.")
         pieces = 0
         async with session.post("/foundationModels/v1/completion", json=ask(stream=True), headers=KEY) as response:

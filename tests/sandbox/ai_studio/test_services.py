@@ -50,8 +50,9 @@ RECORDED_WHOLE = (
 
 
 @asynccontextmanager
-async def running(**options: Any) -> AsyncIterator[tuple[Studio, aiohttp.ClientSession]]:
+async def running(*, strict_hosts: bool = False, **options: Any) -> AsyncIterator[tuple[Studio, aiohttp.ClientSession]]:
     studio = Studio(keys=(SECRET,), **options)
+    studio.operations.strict_hosts = strict_hosts
     await studio.start()
     try:
         async with aiohttp.ClientSession(studio.url, headers=KEY) as session:

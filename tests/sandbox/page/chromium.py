@@ -11,6 +11,7 @@ from playwright.async_api import Browser, ConsoleMessage, Page, Request, Respons
 from scripts.system_packages import CHROMIUM
 
 PATIENCE = 60.0  # seconds for whatever the browser waits for: a loaded machine is slow
+MICROPHONE = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")  # it beeps
 FLAGS = ("--disable-quic", "--disable-dev-shm-usage", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")
 
 
@@ -23,7 +24,9 @@ def find_browser() -> str | None:
 async def launched() -> AsyncIterator[Browser]:
     """Start headless Chromium without a sandbox of its own, which it can't have in a container."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=find_browser(), chromium_sandbox=False, args=FLAGS)
+        browser = await playwright.chromium.launch(
+            executable_path=find_browser(), chromium_sandbox=False, args=[*FLAGS, *MICROPHONE]
+        )
         yield browser
         await browser.close()
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -16,7 +18,7 @@ from playwright.async_api import Browser, Locator, Page, expect
 
 from bot.sandbox.main import Sandbox
 from bot.sandbox.media.landscapes import draw
-from bot.sandbox.telegram.methods.account import GROUP_SCOPE
+from bot.sandbox.telegram.methods.account import DEFAULT_SCOPE, GROUP_SCOPE
 from tests.sandbox.page.chromium import PATIENCE, find_browser, launched, opened
 
 pytestmark = [
@@ -26,6 +28,7 @@ pytestmark = [
     pytest.mark.skipif(not find_browser() and not os.environ.get("CI"), reason="NO CHROMIUM: the page is not tested"),
 ]
 expect.set_options(timeout=PATIENCE * 1000)
+ANNA = 1001
 
 MARKUP = (
     "const script = document.createElement('script'); script.textContent = 'ran = 1'; document.body.append(script)",
@@ -47,6 +50,30 @@ async def sandbox(tmp_path: Path) -> AsyncIterator[Sandbox]:
     await sandbox.start()
     yield sandbox
     await sandbox.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def quiet(tmp_path: Path) -> AsyncIterator[Sandbox]:
+    """A sandbox whose bot does nothing: what it says is said by the test (`bot_says`)."""
+    sandbox = Sandbox(tmp_path / "quiet", (sys.executable, "-S", "-c", "import time; time.sleep(600)"))
+    await sandbox.start()
+    yield sandbox
+    await sandbox.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def quiet_page(browser: Browser, quiet: Sandbox, problems: list[str]) -> AsyncIterator[Page]:
+    async with opened(browser, quiet.url, problems) as page:
+        await expect(page.get_by_test_id("chat-status")).to_have_text("bot")
+        yield page
+        assert problems == []
+
+
+def bot_says(sandbox: Sandbox, text: str, chat_id: int = ANNA, **options: Any) -> int:
+    """A message of the bot; returns its id."""
+    state = sandbox.telegram.state
+    message = state.post(state.chats[chat_id], state.profile.id, {"text": text, **options.pop("more", {})}, **options)
+    return int(message["message_id"])
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -105,9 +132,12 @@ async def test_an_answer_streams_and_then_stands(page: Page) -> None:
     await expect(page.get_by_test_id("draft")).to_have_count(0)
 
 
-async def test_stop_keeps_what_was_written(page: Page) -> None:
+async def test_stop_stands_in_the_place_of_send_and_keeps_what_was_written(page: Page) -> None:
+    send = await page.get_by_test_id("record").bounding_box()
     await say(page, "Give me a long answer")
     await expect(page.get_by_test_id("draft")).to_have_text(LONG)
+    await expect(page.get_by_test_id("send")).to_be_hidden()
+    assert await page.get_by_test_id("stop").bounding_box() == send
     await page.get_by_test_id("stop").click()
     assert "stopped" in await answered(page, 1)
 
@@ -124,6 +154,9 @@ async def test_several_photos_are_an_album_with_one_answer(sandbox: Sandbox, pag
     for number, file in enumerate(files):
         file.write_bytes(draw("a cat", number, 1, 1))
     await attach(page, "photo", files)
+    boxes = [await picture.bounding_box() for picture in await page.locator(".previews img").all()]
+    tops, lefts = {round(box["y"]) for box in boxes if box}, {round(box["x"]) for box in boxes if box}
+    assert (len(tops), len(lefts)) == (1, 3)  # side by side
     await page.get_by_test_id("caption").fill("What is it?")
     await page.get_by_test_id("dialog-ok").click()
     await answered(page, 1)
@@ -131,6 +164,8 @@ async def test_several_photos_are_an_album_with_one_answer(sandbox: Sandbox, pag
     assert len(sent) == 3
     assert len({one["media_group_id"] for one in sent}) == 1
     assert await answers(page).count() == 1
+    await expect(page.get_by_test_id("mosaic").get_by_test_id("photo")).to_have_count(3)
+    await expect(page.locator("[data-testid^=message-][data-from=user]")).to_have_count(1)
 
 
 async def test_any_picture_is_sent_as_a_sticker(sandbox: Sandbox, page: Page, tmp_path: Path) -> None:
@@ -186,13 +221,17 @@ async def test_the_journal_shows_what_went_over_the_wire(page: Page) -> None:
         await expect(page.locator(f"[data-testid=journal-entry][data-lane={lane}]").first).to_be_attached()
 
 
-async def test_a_bot_killed_in_the_middle_of_an_answer_answers_after_its_start(page: Page) -> None:
+async def test_a_bot_killed_in_the_middle_of_an_answer_looks_dead_and_answers_after_its_start(page: Page) -> None:
     await say(page, "Give me a long answer")
     await expect(page.get_by_test_id("draft")).to_have_text(LONG)
     await page.get_by_test_id("tab-process").click()
     await page.get_by_test_id("bot-kill").click()
-    await page.get_by_test_id("bot-start").click()
+    await expect(page.get_by_test_id("chat-status")).to_have_text("bot is not running")
+    await expect(page.get_by_test_id("draft")).to_have_count(0)
+    await expect(page.get_by_test_id("stop")).to_be_hidden()
+    await page.get_by_test_id("start-bar").click()
     await answered(page, 1)
+    await expect(page.get_by_test_id("notice")).to_be_hidden()
 
 
 async def test_what_one_member_alone_sees_is_drawn_for_that_person_and_says_so(sandbox: Sandbox, page: Page) -> None:
@@ -201,10 +240,150 @@ async def test_what_one_member_alone_sees_is_drawn_for_that_person_and_says_so(s
     await say(page, "/whisper hello")
     alone = page.locator("[data-testid^=only-you-]")
     await expect(alone.nth(1)).to_be_visible()
+    rows = await page.locator("[data-testid^=message-]").all()
+    assert [await row.get_attribute("data-from") for row in rows] == ["user", "bot"]
     await page.get_by_test_id("account").click()
     await page.get_by_test_id("user-1002").click()
     await page.get_by_test_id("chat--1001000000001").click()
     await expect(alone).to_have_count(0)
+
+
+async def test_what_can_be_tried_says_what_it_has_done(sandbox: Sandbox, page: Page) -> None:
+    await page.get_by_test_id("try-owner").click()
+    assert "yours now" in await answered(page, 1)
+    await expect(page.get_by_test_id("try-owner-result")).to_contain_text("Anna owns the bot now")
+    await page.get_by_test_id("try-closed-switch").click()
+    await expect(page.get_by_test_id("try-closed-result")).to_contain_text("talks to its owner")
+    await page.get_by_test_id("try-friend").click()
+    await expect(page.get_by_test_id("try-friend-result")).to_contain_text("Friend has followed the link")
+    await expect(page.get_by_test_id("account")).to_contain_text("Friend")
+    await say(page, "Show me a table")  # with ACCESS=closed only somebody who was let in is answered
+    await answered(page, 2)
+    assert await answers(page).locator("table").count() == 1
+
+
+async def test_the_keyboard_reaches_everything(quiet: Sandbox, quiet_page: Page) -> None:
+    page, field = quiet_page, quiet_page.get_by_test_id("composer")
+    await expect(page).to_have_title("Govorun · Sandbox")
+    await expect(field).to_be_focused()
+    commands = [{"command": word, "description": word} for word in ("one", "two", "three")]
+    quiet.telegram.state.commands[DEFAULT_SCOPE] = {"": commands}
+    quiet.hub.publish("commands", commands=quiet.telegram.state.commands)
+    menu = page.get_by_test_id("command-menu")
+    await page.get_by_test_id("commands-button").click()
+    await page.keyboard.press("Escape")
+    await expect(menu).to_be_hidden()
+    await page.get_by_test_id("commands-button").click()
+    await expect(page.get_by_test_id("command-three")).to_be_visible()
+    for key in ("ArrowDown", "ArrowDown", "ArrowUp", "Enter"):
+        await page.keyboard.press(key)
+    await expect(page.get_by_test_id("messages")).to_contain_text("/two")
+
+    again = {"reply_markup": {"inline_keyboard": [[{"text": sign, "callback_data": sign} for sign in "‹↻›"]]}}
+    ids = [bot_says(quiet, "word", more=again) for _ in range(20)]
+    await expect(page.get_by_role("button", name="Another answer")).to_have_count(20)
+    await page.get_by_test_id("panel-toggle").focus()
+    for _presses in range(14):  # the last message with its buttons, and the suggestions
+        await page.keyboard.press("Tab")
+        if await field.evaluate("field => field === document.activeElement"):
+            break
+    await expect(field).to_be_focused()
+    await page.get_by_test_id(f"message-{ids[-1]}").focus()
+    await page.keyboard.press("ArrowUp")
+    await expect(page.get_by_test_id(f"message-{ids[-2]}")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_test_id("menu")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await page.get_by_test_id("chat-title").click()
+    await page.keyboard.type("hello")
+    await expect(field).to_have_value("hello")
+    await to_the_group(page)
+    await expect(field).to_be_focused()
+
+
+async def test_messages_are_found_answered_and_deleted(quiet: Sandbox, quiet_page: Page) -> None:
+    page = quiet_page
+    first = bot_says(quiet, "The lighthouse")
+    for number in range(30):
+        bot_says(quiet, f"number {number}")
+    await page.get_by_test_id("search-open").click()
+    await page.get_by_test_id("search-field").fill("LIGHTHOUSE")
+    await expect(page.get_by_test_id("search-count")).to_have_text("1 / 1")
+    await expect(page.get_by_test_id(f"message-{first}")).to_be_in_viewport()
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_test_id("composer")).to_be_focused()
+
+    await page.get_by_test_id(f"message-{first}").locator(".bubble").dblclick()
+    await expect(page.get_by_test_id("intent")).to_contain_text("The lighthouse")
+    await page.get_by_test_id("intent-cancel").click()
+    bot_says(quiet, "What shall it be called?", force_reply=True)
+    await expect(page.get_by_test_id("intent")).to_contain_text("What shall it be called?")
+    await say(page, "Ann")
+    await expect(page.locator("[data-testid^=reply-of-]")).to_contain_text("What shall it be called?")
+
+    last = page.locator("[data-testid^=message-]").last
+    await expect(last).to_be_in_viewport()
+    await last.click(button="right")
+    box = await page.get_by_test_id("menu").bounding_box()
+    assert box
+    assert box["y"] + box["height"] <= 800
+    await page.get_by_test_id("menu-delete").click()
+    await page.get_by_test_id("dialog-ok").click()
+    await expect(page.locator("[data-testid^=reply-of-]")).to_have_count(0)
+    assert quiet.telegram.transcript(ANNA)[-1]["text"] == "What shall it be called?"
+
+    await to_the_group(page)
+    await page.get_by_test_id("chat-1001").click()
+    await to_the_group(page)
+    bot_says(quiet, "While you were away")
+    await expect(page.get_by_test_id("chat-1001").get_by_test_id("unread")).to_have_text("1")
+    await page.get_by_test_id("chat-1001").click()
+    line = page.get_by_test_id("unread-line")
+    await expect(line).to_be_visible()
+    assert await line.evaluate("line => line.nextElementSibling.innerText.includes('While you were away')")
+
+
+async def test_media_and_scripts_look_as_in_telegram(quiet: Sandbox, quiet_page: Page, tmp_path: Path) -> None:
+    page = quiet_page
+    for number in range(20):
+        bot_says(quiet, f"number {number}")
+    quiet.telegram.upload(ANNA, draw("a cat", 1, 1, 1), "photo")
+    await page.get_by_test_id("photo").click()
+    box = await page.get_by_test_id("photo-view").locator("img").bounding_box()
+    assert box
+    assert abs(box["x"] + box["width"] / 2 - 640) < 2
+    await page.keyboard.press("Escape")
+
+    quiet.telegram.upload(ANNA, draw("a cat", 2, 1, 1), "sticker", name="🙂")
+    bare = page.locator(".bubble:has([data-testid=sticker])")
+    await expect(bare).to_be_in_viewport()
+    assert await bare.evaluate("bubble => getComputedStyle(bubble).backgroundColor") == "rgba(0, 0, 0, 0)"
+    below = "() => scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 2"
+    await page.wait_for_function(below)
+
+    hebrew = bot_says(quiet, "שלום עולם")
+    text = page.get_by_test_id(f"message-{hebrew}").locator(".text")
+    assert await text.evaluate("text => getComputedStyle(text).direction") == "rtl"
+
+    await page.get_by_test_id("record").click()
+    await expect(page.get_by_test_id("recording")).to_contain_text("0:01")
+    await page.get_by_test_id("record-send").click()
+    await expect(page.get_by_test_id("voice")).to_be_visible()
+    voice = quiet.telegram.transcript(ANNA)[-1]["voice"]
+    assert quiet.telegram.state.files[voice["file_id"]].data.startswith(b"OggS")
+
+
+async def test_a_blocked_bot_has_a_bar_to_unblock_it_in_place_of_the_field(quiet_page: Page) -> None:
+    page = quiet_page
+    await page.get_by_test_id("chat-more").click()
+    await expect(page.get_by_test_id("unblock")).to_have_count(0)
+    await page.get_by_test_id("block").click()
+    await expect(page.get_by_test_id("composer")).to_be_hidden()
+    await page.get_by_test_id("chat-more").click()
+    await expect(page.get_by_test_id("block")).to_have_count(0)
+    await page.keyboard.press("Escape")
+    await page.get_by_test_id("unblock-bar").click()
+    await expect(page.get_by_test_id("composer")).to_be_visible()
 
 
 def is_policy(line: str) -> bool:

@@ -46,6 +46,9 @@ def test_every_documented_hook_is_set_by_the_page() -> None:
         "model-local": "local",
         "model-url": "url",
         "lane-<update|call|model>": "lane-X",
+        "fault-<telegram|model>-<name>-switch": "X-switch",
+        "try-<closed|search|budget|confirm>-switch": "X-switch",
+        **dict.fromkeys(("search-up", "search-down", "search-close"), "search-X"),
     }
     missing = [
         hook for hook in documented() if not any(re.fullmatch(pattern(built.get(hook, hook)), one) for one in quoted)
@@ -57,6 +60,12 @@ def test_every_documented_hook_is_set_by_the_page() -> None:
 def test_every_hook_of_the_html_is_documented() -> None:
     in_html = set(re.findall(r'data-testid="([^"]+)"', read(PAGE / "index.html")))
     assert in_html - documented() == set()
+
+
+def test_every_button_of_the_html_has_a_name() -> None:
+    buttons = re.findall(r"<button.*?</button>", read(PAGE / "index.html"))
+    assert len(buttons) > 10
+    assert [button for button in buttons if not re.search(r'data-t(-title)?="', button)] == []
 
 
 @table("path", FILES)
@@ -95,12 +104,19 @@ def test_every_word_exists_in_both_languages_and_is_used() -> None:
     words = read(PAGE / "words.js").split("const COLUMN", 1)[0]
     known = set(re.findall(r"^  (\w+): \[", words, re.MULTILINE))
     sources = "\n".join(read(path) for path in [*MODULES, PAGE / "index.html"] if path.name != "words.js")
-    asked = set(re.findall(r"\bt\(\"(\w+)\"", sources)) | set(re.findall(r'data-t(?:-title)?="(\w+)"', sources))
+    asked = set(re.findall(r"\bt\(\"(\w+)\"", sources)) | set(re.findall(r'data-t(?:-title|-label)?="(\w+)"', sources))
     assert asked - known == set()
     quoted = set(re.findall(r'"(\w+)"', sources + read(PAGE / "words.js").split("const COLUMN", 1)[1]))
-    built = {f"{key}Note" for key in quoted} | {"telegramFaults", "modelFaults"}
+    built = {f"{key}{end}" for key in quoted for end in ("Note", "Title", "Do", "On")} | {
+        "telegramFaults",
+        "modelFaults",
+    }
     assert known - quoted - built == set()
-    for key, english, russian in re.findall(r'^  (\w+): \[\s*"([^"]+)",\s*"([^"]+)",?\s*\]', words, re.MULTILINE):
+    columns = re.findall(r'^  (\w+): \[\s*"([^"]+)",\s*"([^"]+)",?\s*\]', words, re.MULTILINE)
+    assert len(columns) == len(known)
+    same = {key for key, _, russian in columns if not re.search("[а-яё]", russian, re.IGNORECASE)}
+    assert same == {"telegramFaults", "money", "sayUsage", "sayMembers", "sayInvite", "sayAudit"}
+    for key, english, russian in columns:
         assert set(re.findall(r"\{\w+\}", english)) == set(re.findall(r"\{\w+\}", russian)), key
 
 

@@ -79,7 +79,11 @@ async def test_commands_have_scopes_and_languages(client: Client, telegram: Tele
     await client.ok("setMyCommands", commands=[], language_code="ru")
     assert await client.ok("getMyCommands") == commands
     assert await client.ok("getMyCommands", scope={"type": "all_group_chats"}) == []
-    assert telegram.snapshot()["commands"] == {"": commands, "ru": []}
+    await client.ok("setMyCommands", commands=commands, scope={"type": "chat", "chat_id": ANNA})
+    shown = telegram.snapshot()["commands"]
+    assert {key: menus for scope, menus in shown.items() for key in [json.loads(scope)["type"]]} == {
+        "default": {"": commands, "ru": []}, "chat": {"": commands},
+    }  # fmt: skip
     assert "BOT_COMMAND_INVALID" in await client.refused("setMyCommands", commands=[{"command": "Новый"}])
 
 

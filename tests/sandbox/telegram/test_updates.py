@@ -95,7 +95,8 @@ async def test_updates_grow_old(client: Client, telegram: Telegram, manual_clock
 
 
 async def test_the_guard_against_crash_loops_can_be_switched_on(manual_clock: VirtualClock) -> None:
-    telegram = Telegram(clock=manual_clock, careful=True)
+    telegram = Telegram(clock=manual_clock)
+    telegram.updates.careful = True
     client = Client(await telegram.start(), telegram.token)
     for text in "ab":
         telegram.say(ANNA, text)
@@ -125,9 +126,14 @@ async def test_allowed_updates_stay_and_the_default_leaves_reactions_out(client:
 # --- what people do ---------------------------------------------------------------------------------------------------
 
 
-async def test_a_long_text_arrives_in_pieces(client: Client, telegram: Telegram) -> None:
+async def test_a_long_text_arrives_in_pieces_cut_between_words(client: Client, telegram: Telegram) -> None:
     telegram.say(ANNA, "a" * 5000)
     assert [len(text) for text in texts(await client.updates())] == [4096, 904]
+    words = [f"word{number}" for number in range(1_000)]
+    telegram.say(ANNA, " ".join(words))
+    first, second = texts(await client.updates())[2:]
+    assert [*first.split(" "), *second.split(" ")] == words
+    assert 3_900 < len(first) < 4_096
 
 
 async def test_messages_have_the_fields_of_the_real_ones(client: Client, telegram: Telegram) -> None:
@@ -208,7 +214,8 @@ async def test_a_migration_is_told_in_both_chats(client: Client, telegram: Teleg
 
 
 async def test_privacy_hides_in_groups_what_is_not_for_the_bot(manual_clock: VirtualClock) -> None:
-    telegram = Telegram(clock=manual_clock, privacy=True)
+    telegram = Telegram(clock=manual_clock)
+    telegram.state.profile.privacy = True
     for text in ("hello all", "/start", "/start@other_bot", "hi @govorun_sandbox_bot"):
         telegram.say(TEAM, text)
     assert texts([item.body for item in telegram.updates.waiting()]) == ["/start", "hi @govorun_sandbox_bot"]

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot.errors import BotError
-from bot.sandbox.ai_studio.generation.writer import AnswerSource, Messages
+from bot.sandbox.ai_studio.generation.text_request import Messages
+from bot.sandbox.ai_studio.generation.writer import AnswerSource
 from bot.sandbox.ai_studio.wire import Json
 from bot.sandbox.scripted import model
 

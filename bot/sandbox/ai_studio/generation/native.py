@@ -5,39 +5,28 @@ Begin with `Texts.completion`. As recorded, each line of a stream has the whole 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Any
 from zlib import crc32
 
 from aiohttp import web
 
-from bot.sandbox.ai_studio.faults import Stream, fail
+from bot.sandbox.ai_studio.faults import fail
 from bot.sandbox.ai_studio.generation.calls import native_calls
-from bot.sandbox.ai_studio.generation.request_options import RequestOptions, native_request_options
-from bot.sandbox.ai_studio.generation.writer import AnswerSource, Messages, PendingAnswer, phrases
+from bot.sandbox.ai_studio.generation.text_request import Messages, TextRequest, native_request
+from bot.sandbox.ai_studio.generation.writer import AnswerSource, PendingAnswer, Piece, phrases
 from bot.sandbox.ai_studio.operations import COMPLETION, Operations
 from bot.sandbox.ai_studio.quota import Quotas
-from bot.sandbox.ai_studio.validation import (
-    Access,
-    Uri,
-    check_text,
-    check_window,
-    native_messages,
-    native_stream_and_limit,
-    text_model,
-)
-from bot.sandbox.ai_studio.wire import TOKEN, Call, Fault, Json, Problem, count_tokens, encode, get, json_response
+from bot.sandbox.ai_studio.validation import Access, check_text, text_model
+from bot.sandbox.ai_studio.wire import TOKEN, Call, Json, count_tokens, encode, get, json_response
 
 VERSION = "09.02.2025"
 
 
 class Texts:
-    """The routes of the native API. `split` writes streams in pieces of so many bytes, `blank_lines` adds
-    empty lines.
-    """
+    """The routes of the native API. `blank_lines` adds empty lines to streams."""
 
     def __init__(self, access: Access, quotas: Quotas, source: AnswerSource, operations: Operations) -> None:
-        self.split = 0
         self.blank_lines = False
         self._access = access
         self._quotas = quotas
@@ -46,98 +35,67 @@ class Texts:
 
     async def completion(self, call: Call) -> web.StreamResponse:
         """`completion`: an answer, whole or streamed."""
-        messages, streams, limit, options = self._check(call)
+        request = native_request(call, self._access)
+
+        async def write(pending: PendingAnswer) -> web.StreamResponse:
+            lines = self._lines(request, pending)
+            if request.streams:
+                return await self._source.stream(call, "application/json").write(self._pieces(call, lines))
+            result = await _last(lines)
+            _remember(call, result)
+            return await fail(call, call.fault) if call.fault else json_response(call, {"result": result})
+
         with self._quotas.session():
-            pending = self._source.next(messages, call, options)
-            if isinstance(pending, Fault):
-                return await fail(call, pending)
-            if pending.answer.raw:
-                return await self._raw(call, pending)
-            lines = self._lines(messages, pending, limit)
-            return await (self._stream(call, lines) if streams else self._whole(call, lines))
+            return await self._source.respond(call, request, "application/json", write)
 
     async def later(self, call: Call) -> web.StreamResponse:
         """`completionAsync`: begin an operation whose result is an answer, which is written at once."""
-        messages, _, limit, options = self._check(call)
+        request = native_request(call, self._access)
         self._quotas.take("completionAsync")
-        pending = self._source.next(messages, call, options)
-        if isinstance(pending, Fault):
-            return await fail(call, pending)
-        result: Json = {}
-        async for line, _ in self._lines(messages, pending, limit):
-            result = line
-        operation = self._operations.open("text", "Async GPT Completion", {"@type": COMPLETION, **result})
-        return json_response(call, operation)
+
+        async def write(pending: PendingAnswer) -> web.StreamResponse:
+            result = {"@type": COMPLETION, **await _last(self._lines(request, pending))}
+            return json_response(call, self._operations.open("text", "Async GPT Completion", result))
+
+        return await self._source.respond(call, request, "application/json", write)
 
     async def tokenize(self, call: Call) -> web.Response:
         """`tokenize`: the tokens of a text."""
-        text_model(call, self._access, get(call.body, "modelUri"), native=True)
+        text_model(self._access, get(call.body, "modelUri"), native=True)
         check_text(call.body.get("text"))
         self._quotas.take("tokenize")
         return json_response(call, {"tokens": [START, *text_tokens(call.body["text"])], "modelVersion": VERSION})
 
     async def tokenize_completion(self, call: Call) -> web.Response:
         """`tokenizeCompletion`: the tokens of the prompt that the messages make."""
-        messages, _, _, _ = self._check(call)
+        request = native_request(call, self._access)
         self._quotas.take("tokenizeCompletion")
-        return json_response(call, {"tokens": template(messages), "modelVersion": VERSION})
+        return json_response(call, {"tokens": template(request.messages), "modelVersion": VERSION})
 
-    def _check(self, call: Call) -> tuple[Messages, bool, int, RequestOptions]:
-        uri: Uri = text_model(call, self._access, get(call.body, "modelUri"), native=True)
-        messages = native_messages(call.body)
-        streams, limit = native_stream_and_limit(call.body)
-        options = native_request_options(call.body, uri)
-        check_window(call, uri, prompt_tokens(messages))
-        call.seen.note = f"{uri.name}/{uri.version}, {len(messages)} messages"
-        return messages, streams, limit, options
-
-    async def _lines(self, messages: Messages, pending: PendingAnswer, limit: int) -> AsyncIterator[tuple[Json, bool]]:
+    async def _lines(self, request: TextRequest, pending: PendingAnswer) -> AsyncIterator[tuple[Json, bool]]:
         """CompletionResponses with the text so far, each with whether it is the last."""
-        prompt, answer = prompt_tokens(messages), pending.answer
+        prompt, answer = request.prompt_tokens, pending.answer
         thought = count_tokens(answer.thought)
         if answer.calls:
             message, done = native_calls(answer.calls), count_tokens(str(answer.calls))
             yield completion(message, "TOOL_CALLS", prompt, done, answer.usage, thought), True
             return
-        async for step in self._source.steps(pending, phrases, limit):
+        async for step in self._source.steps(pending, phrases, request.limit):
             message = {"role": "assistant", "text": step.text}
             yield completion(message, step.status, prompt, step.tokens, answer.usage, thought), step.last
 
-    async def _stream(self, call: Call, lines: AsyncIterator[tuple[Json, bool]]) -> web.StreamResponse:
-        stream = Stream(call, "application/json", split=self.split)
-        try:
-            async for line, last in lines:
-                if not stream.is_open:
-                    await stream.open()
-                data = encode({"result": line}) + b"\n"
-                await stream.send(b"\n" + data if self.blank_lines else data, last=last)
-                _remember(call, line)
-        except Problem as problem:
-            if not stream.is_open:
-                raise
-            return await stream.fail(problem)
-        return await stream.end()
-
-    async def _whole(self, call: Call, lines: AsyncIterator[tuple[Json, bool]]) -> web.StreamResponse:
-        result: Json = {}
-        async for line, _ in lines:
-            result = line
-        _remember(call, result)
-        if call.fault is not None:
-            return await fail(call, call.fault)
-        return json_response(call, {"result": result})
-
-    async def _raw(self, call: Call, pending: PendingAnswer) -> web.StreamResponse:
-        return await raw(call, pending.answer.raw, pending.answer.raw_type or "application/json", self.split)
+    async def _pieces(self, call: Call, lines: AsyncIterator[tuple[Json, bool]]) -> AsyncIterator[Piece]:
+        async for line, last in lines:
+            data = encode({"result": line}) + b"\n"
+            yield b"\n" + data if self.blank_lines else data, last
+            _remember(call, line)
 
 
-async def raw(call: Call, pieces: Sequence[bytes], content_type: str, split: int) -> web.StreamResponse:
-    """Send these pieces as a body, byte for byte."""
-    stream = Stream(call, content_type, split=split)
-    await stream.open()
-    for index, piece in enumerate(pieces):
-        await stream.send(piece, last=index == len(pieces) - 1)
-    return await stream.end()
+async def _last(lines: AsyncIterator[tuple[Json, bool]]) -> Json:
+    result: Json = {}
+    async for line, _ in lines:
+        result = line
+    return result
 
 
 def completion(message: Json, status: str, prompt: int, done: int, usage: Any = None, thought: int = 0) -> Json:
@@ -149,20 +107,13 @@ def completion(message: Json, status: str, prompt: int, done: int, usage: Any = 
         "totalTokens": str(prompt + done + thought),
         "completionTokensDetails": {"reasoningTokens": str(thought)},
     }
-    found: Json = {"alternatives": [alternative], "usage": counted if usage is None else usage, "modelVersion": VERSION}
-    if usage == {}:
-        del found["usage"]
-    return found
+    shown = {"usage": counted if usage is None else usage} if usage != {} else {}
+    return {"alternatives": [alternative], **shown, "modelVersion": VERSION}
 
 
 def _remember(call: Call, line: Json) -> None:
     message = line["alternatives"][0]["message"]
     call.seen.answer = message.get("text") or str(message.get("toolCallList", ""))
-
-
-def prompt_tokens(messages: Messages) -> int:
-    """How many tokens the prompt of the messages has: as many as `template` returns, only counted."""
-    return 9 + sum(5 + count_tokens(message["text"]) for message in messages)
 
 
 def text_tokens(text: str) -> list[Json]:

@@ -14,13 +14,12 @@ from typing import Any
 from aiohttp import web
 
 from bot.clock import Clock
-from bot.sandbox.ai_studio.faults import Stream, fail
-from bot.sandbox.ai_studio.generation.native import prompt_tokens, raw
-from bot.sandbox.ai_studio.generation.request_options import openai_request_options
-from bot.sandbox.ai_studio.generation.writer import AnswerSource, PendingAnswer, sentences
+from bot.sandbox.ai_studio.faults import fail
+from bot.sandbox.ai_studio.generation.text_request import openai_request
+from bot.sandbox.ai_studio.generation.writer import AnswerSource, PendingAnswer, Piece, sentences
 from bot.sandbox.ai_studio.quota import Quotas
-from bot.sandbox.ai_studio.validation import Access, check_window, openai_messages, openai_stream_and_limit, text_model
-from bot.sandbox.ai_studio.wire import Call, Fault, Json, Problem, count_tokens, encode, json_response
+from bot.sandbox.ai_studio.validation import Access
+from bot.sandbox.ai_studio.wire import Call, Json, Problem, count_tokens, encode, json_response, mapping
 from bot.sandbox.scripted import model as scripted
 
 
@@ -50,12 +49,9 @@ class ResponseParts:
     def value(self, status: str, done: int = 0, thought: int = 0, **rest: Any) -> Json:
         """The response as JSON. `done` are the tokens of the answer, `thought` those of the reasoning."""
         text = "".join(part["text"] for item in self.output for part in item.get("content", ()))
-        numbers = {
-            "input_tokens": self.prompt,
-            "output_tokens": done + thought,
-            "total_tokens": self.prompt + done + thought,
-            "output_tokens_details": {"reasoning_tokens": thought},
-        }
+        counts = {"input_tokens": self.prompt, "output_tokens": done + thought}
+        details = {"output_tokens_details": {"reasoning_tokens": thought}}
+        numbers = {**counts, "total_tokens": sum(counts.values()), **details}
         over = status not in ("queued", "in_progress")
         return {
             "id": self.id, "object": "response", "status": status, "created_at": self.created, "error": None,
@@ -84,22 +80,19 @@ class Responses:
     async def create(self, call: Call) -> web.StreamResponse:
         """`POST /v1/responses`: a response, whole, streamed or in the background."""
         chat = self._as_chat(call.body)
-        uri = text_model(call, self._access, chat["model"], native=False)
-        messages, options = openai_messages(chat), openai_request_options(chat, uri)
-        _, limit = openai_stream_and_limit(chat)
-        check_window(call, uri, prompt_tokens(messages))
+        request = openai_request(call, self._access, chat)
         searches = any(tool.get("type") == "web_search" for tool in call.body.get("tools") or ())
-        call.seen.note = f"{uri.name}/{uri.version}, {len(messages)} messages"
+        pages = self.pages if searches and scripted.question(request.messages) else []
+
+        async def write(pending: PendingAnswer) -> web.StreamResponse:
+            parts = ResponseParts(str(uuid.uuid4()), chat["model"], int(self._clock.time()), request.prompt_tokens)
+            events = self._events(parts, pending, request.limit, pages)
+            if call.body.get("stream") is True:
+                return await self._source.stream(call, "text/event-stream").write(self._pieces(call, events))
+            return await self._whole(call, parts, events)
+
         with self._quotas.session():
-            pending = self._source.next(messages, call, options)
-            if isinstance(pending, Fault):
-                return await fail(call, pending)
-            if pending.answer.raw:
-                return await raw(call, pending.answer.raw, pending.answer.raw_type or "text/event-stream", 0)
-            parts = ResponseParts(str(uuid.uuid4()), chat["model"], int(self._clock.time()), prompt_tokens(messages))
-            pages = self.pages if searches and scripted.question(messages) else []
-            events = self._events(parts, pending, limit, pages)
-            return await (self._stream if call.body.get("stream") is True else self._whole)(call, parts, events)
+            return await self._source.respond(call, request, "text/event-stream", write)
 
     async def get(self, call: Call) -> web.Response:
         """`GET /v1/responses/{id}`: a response by its id."""
@@ -184,22 +177,14 @@ class Responses:
         else:
             yield {"type": "response.completed", "response": parts.value("completed", count, thought)}
 
-    async def _stream(self, call: Call, parts: ResponseParts, events: AsyncIterator[Json]) -> web.StreamResponse:
-        stream = Stream(call, "text/event-stream")
-        try:
-            async for number, event in _numbered(events):
-                if not stream.is_open:
-                    await stream.open()
-                data = encode({**event, "sequence_number": number})
-                last = event["type"] in ("response.completed", "response.incomplete")
-                await stream.send(b"event: " + event["type"].encode() + b"\ndata: " + data + b"\n\n", last=last)
-                if last:
-                    self._keep(call, event["response"])
-        except Problem as problem:
-            if not stream.is_open:
-                raise
-            return await stream.fail(problem)
-        return await stream.end()
+    async def _pieces(self, call: Call, events: AsyncIterator[Json]) -> AsyncIterator[Piece]:
+        number = 0
+        async for event in events:
+            data, last = encode({**event, "sequence_number": number}), event["type"] in ENDS
+            yield b"event: " + event["type"].encode() + b"\ndata: " + data + b"\n\n", last
+            number += 1
+            if last:
+                self._keep(call, event["response"])
 
     async def _whole(self, call: Call, parts: ResponseParts, events: AsyncIterator[Json]) -> web.StreamResponse:
         value: Json = {}
@@ -220,14 +205,8 @@ class Responses:
             del self.all[next(iter(self.all))]
 
 
-async def _numbered(events: AsyncIterator[Json]) -> AsyncIterator[tuple[int, Json]]:
-    number = 0
-    async for event in events:
-        yield number, event
-        number += 1
-
-
 def _message(item: Any) -> Json:
+    """An item of the input as a message of a chat request."""
     if not isinstance(item, Mapping):
         raise Problem(3, "an item of input must be an object")
     kind = item.get("type", "message")
@@ -244,7 +223,7 @@ def _message(item: Any) -> Json:
 
 
 def _part(part: Any) -> Json:
-    kind = part.get("type") if isinstance(part, Mapping) else None
+    kind = mapping(part).get("type")
     if kind == "input_image":
         return {"type": "image_url", "image_url": {"url": part.get("image_url")}}
     if kind in ("input_text", "output_text"):
@@ -257,4 +236,5 @@ def _choice(choice: Any) -> Any:
 
 
 REMEMBERED = 200
+ENDS = ("response.completed", "response.incomplete")
 REASONS = {"TRUNCATED_FINAL": "max_output_tokens", "CONTENT_FILTER": "content_filter"}

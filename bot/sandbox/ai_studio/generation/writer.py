@@ -8,30 +8,28 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from aiohttp import web
+
 from bot.clock import Clock
 from bot.errors import ModelError
-from bot.sandbox.ai_studio.faults import Faults
-from bot.sandbox.ai_studio.generation.request_options import RequestOptions
+from bot.sandbox.ai_studio.faults import Faults, Stream, fail
+from bot.sandbox.ai_studio.generation.text_request import Messages, TextRequest
 from bot.sandbox.ai_studio.wire import TOKEN, Call, Fault, Problem, count_tokens
 from bot.sandbox.scripted import model
 from bot.sandbox.scripted import tools as scripted_tools
 
 Status = Literal["FINAL", "TRUNCATED_FINAL", "CONTENT_FILTER", "TOOL_CALLS", "UNSPECIFIED"]
 Quirk = Literal["no_usage", "no_done", "no_finish", "leak"]
-Messages = list[dict[str, str]]
 Split = Callable[[str], Sequence[str]]
 AnswerFunction = Callable[[Messages], str | AsyncIterator[str]]
+Piece = tuple[bytes, bool]  # of a body, with whether it is the last
 
-NO_OPTIONS = RequestOptions()
-FILTERED = (
-    "В интернете есть много сайтов с информацией на эту тему. "
-    "[Посмотрите, что нашлось в поиске](https://ya.ru)"
-)  # fmt: skip
+FILTERED = "В интернете есть много сайтов с информацией на эту тему. [Посмотрите, что нашлось в поиске](https://ya.ru)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +58,13 @@ class PendingAnswer:
     """An answer that has not been sent yet: its `text` or chunks if they are known, `live` if a model is still writing
     it.
 
-    `pace` is its speed relative to the set one: 1 as set, less is slower, 0 at once.
+    `seconds` is how long it takes: 0 comes at once, None is the set speed.
     """
 
     answer: Answer
     live: AsyncIterator[str] | None = None
     text: str = ""
-    pace: float = 1.0
+    seconds: float | None = None
 
     def pieces(self, split: Split) -> Sequence[str]:
         """The pieces of a known answer; `split` cuts its text."""
@@ -84,25 +82,49 @@ class Step:
     last: bool
 
 
+Write = Callable[[PendingAnswer], Awaitable[web.StreamResponse]]
+
+
 class AnswerSource:
     """Writes answers at `speed` pieces a second (0: at once), the first after `ttft` seconds. `function` answers after
-    the script.
+    the script. `split` writes streams in pieces of so many bytes.
     """
 
     def __init__(self, clock: Clock, faults: Faults) -> None:
         self.speed = 0.0
         self.ttft = 0.0
+        self.split = 0
         self.function: AnswerFunction = model.answer
         self.paced = True
         self.queue: deque[str | Sequence[str] | Answer | Fault] = deque()
         self._clock = clock
         self._faults = faults
 
-    def next(self, messages: Messages, call: Call, options: RequestOptions = NO_OPTIONS) -> PendingAnswer | Fault:
-        """The answer to these messages, or a fault instead of it.
+    async def respond(
+        self, call: Call, request: TextRequest, kind: str, write: Write
+    ) -> web.StreamResponse:  # fmt: skip
+        """Answer a request with what comes next: a fault, a body byte for byte, or what `write` makes of an answer.
+
+        `kind` is the content type of a body that has none of its own.
+        """
+        pending = self._next(request, call)
+        if isinstance(pending, Fault):
+            return await fail(call, pending)
+        if pending.answer.raw:
+            stream = self.stream(call, pending.answer.raw_type or kind)
+            return await stream.write(_numbered(pending.answer.raw))
+        return await write(pending)
+
+    def stream(self, call: Call, kind: str) -> Stream:
+        """A body of this content type, written in pieces."""
+        return Stream(call, kind, split=self.split)
+
+    def _next(self, request: TextRequest, call: Call) -> PendingAnswer | Fault:
+        """The answer to a request, or a fault instead of it.
 
         A fault with `after_chunks` is stored in the call and breaks off the answer that follows it in the queue.
         """
+        messages = request.messages
         if self.queue:
             item = self.queue.popleft()
             if not isinstance(item, Fault):
@@ -110,16 +132,16 @@ class AnswerSource:
             if item.after_chunks is None:
                 return item
             call.fault = item
-            return self.next(messages, call, options)
+            return self._next(request, call)
         if model.is_refused(messages):
             return PendingAnswer(Answer(chunks=(FILTERED,), status="CONTENT_FILTER"))
-        thought = scripted_tools.thought(messages) if options.reasons else ""
-        if self.function is model.answer and (wanted := _wanted(messages, options, thought)):
+        thought = scripted_tools.thought(messages) if request.reasons else ""
+        if self.function is model.answer and (wanted := _wanted(request, thought)):
             return wanted
         made = self.function(messages)
         if isinstance(made, str):
-            pace = model.pace(messages) if self.paced else 1.0
-            return PendingAnswer(Answer(thought=thought), text=made, pace=pace)
+            seconds = model.seconds_wanted(messages) if self.paced else None
+            return PendingAnswer(Answer(thought=thought), text=made, seconds=seconds)
         return PendingAnswer(Answer(thought=thought), live=made)
 
     async def steps(self, pending: PendingAnswer, split: Split, limit: int) -> AsyncIterator[Step]:
@@ -136,7 +158,7 @@ class AnswerSource:
                 elif filtered and (last or count > 20):
                     text, status = FILTERED, "CONTENT_FILTER"
                 added = text[len(before) :] if text.startswith(before) else text
-                yield Step(added, text, count, status, last or status != "PARTIAL")
+                yield Step(added, text, count, status, last=last or status != "PARTIAL")
                 if status != "PARTIAL":
                     return
 
@@ -148,9 +170,9 @@ class AnswerSource:
                     yield item
             return
         pieces, slow = pending.pieces(split), max(self._faults.shares["slow"], 0.01)
-        speed = self.speed * pending.pace / slow
-        waits = self.speed > 0 and pending.pace > 0
-        begin = self._clock.monotonic() + (self.ttft * slow if pending.pace > 0 else 0.0)
+        speed = (len(pieces) / pending.seconds if pending.seconds else self.speed) / slow
+        waits = self.speed > 0 and pending.seconds != 0
+        begin = self._clock.monotonic() + (self.ttft * slow if pending.seconds != 0 else 0.0)
         last = max(len(pieces) - 1, 0)
         for index, piece in enumerate(pieces or ("",)):
             due = begin + (index / speed if waits else 0.0) - self._clock.monotonic()
@@ -175,27 +197,28 @@ async def _with_last(live: AsyncIterator[str]) -> AsyncGenerator[tuple[str, bool
     yield held or "", True
 
 
-def _wanted(messages: Messages, options: RequestOptions, thought: str) -> PendingAnswer | None:
+def _wanted(request: TextRequest, thought: str) -> PendingAnswer | None:
     """The scripted model's answer with tool calls, JSON or a description of pictures; None if a plain text will do."""
-    tools = [(tool.name, tool.parameters) for tool in options.tools]
-    if calls := scripted_tools.calls(messages, tools, options.choice, parallel=options.parallel):
+    messages, tools = request.messages, [(tool.name, tool.parameters) for tool in request.tools]
+    if calls := scripted_tools.calls(messages, tools, request.choice, parallel=request.parallel):
         return PendingAnswer(Answer(calls=calls, status="TOOL_CALLS", thought=thought))
     text = scripted_tools.results_text(messages)
-    if options.schema is not None:
-        text = scripted_tools.as_json(options.schema, text or model.question(messages))
-    elif options.pictures:
-        text = scripted_tools.describe_pictures(messages, options.pictures)
+    if request.schema is not None:
+        text = scripted_tools.as_json(request.schema, text or model.question(messages))
+    elif request.pictures:
+        text = scripted_tools.describe_pictures(messages, request.pictures)
     return PendingAnswer(Answer(thought=thought), text=text) if text else None
 
 
 def _planned(item: str | Sequence[str] | Answer) -> PendingAnswer:
-    if isinstance(item, Answer):
-        return PendingAnswer(item)
-    return (
-        PendingAnswer(Answer(), text=item)
-        if isinstance(item, str) and item
-        else PendingAnswer(Answer(chunks=tuple(item)))
-    )
+    if isinstance(item, str) and item:
+        return PendingAnswer(Answer(), text=item)
+    return PendingAnswer(item if isinstance(item, Answer) else Answer(chunks=tuple(item)))
+
+
+async def _numbered(pieces: Sequence[bytes]) -> AsyncIterator[Piece]:
+    for number, piece in enumerate(pieces, 1):
+        yield piece, number == len(pieces)
 
 
 def shorten(text: str, tokens: int) -> str:

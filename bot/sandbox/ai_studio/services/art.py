@@ -15,7 +15,7 @@ from aiohttp import web
 from bot.sandbox.ai_studio.operations import PICTURE, Operations
 from bot.sandbox.ai_studio.quota import Quotas
 from bot.sandbox.ai_studio.validation import Access, any_model, check_text
-from bot.sandbox.ai_studio.wire import Call, Json, Problem, get, integer, json_response
+from bot.sandbox.ai_studio.wire import Call, Json, Problem, get, integer, json_response, mapping
 from bot.sandbox.media import landscapes
 
 LONGEST_PROMPT = 500
@@ -58,17 +58,9 @@ class Art:
             jpeg = await asyncio.to_thread(landscapes.draw, prompt, seed or secrets.randbelow(2**63), width, height)
             return _response(base64.b64encode(jpeg).decode())
 
-        if outcome == "never":
-            return self._operations.open("art", "", draw, never=True)
-        if outcome in ERRORS:
-            return self._operations.open("art", "", {}, error={**ERRORS[outcome], "details": []})
-        if isinstance(outcome, bytes):
-            return self._operations.open("art", "", _response(base64.b64encode(outcome).decode()))
-        if outcome == "not_base64":
-            return self._operations.open("art", "", _response("&&& this is no base64 &&&"))
-        if outcome == "no_image":
-            return self._operations.open("art", "", {"@type": PICTURE, "modelVersion": ""})
-        return self._operations.open("art", "", draw)
+        given = _response(base64.b64encode(outcome).decode()) if isinstance(outcome, bytes) else WRONG.get(outcome)
+        never, error = outcome == "never", ERRORS.get(outcome)
+        return self._operations.open("art", "", given or draw, error=error, never=never)
 
 
 def _response(image: str) -> Json:
@@ -80,7 +72,7 @@ def _prompt(messages: Any) -> str:
         raise Problem(3, "empty messages list")
     texts = []
     for message in messages:
-        text = message.get("text") if isinstance(message, Mapping) else None
+        text = mapping(message).get("text")
         check_text(text)
         try:
             weight = float(message.get("weight") or 1)
@@ -113,6 +105,10 @@ def _options(options: Any) -> tuple[int, int, int]:
 
 
 ERRORS: dict[Any, Json] = {
-    "refused": {"code": 3, "message": REFUSAL},
-    "failed": {"code": 13, "message": "internal error"},
+    "refused": {"code": 3, "message": REFUSAL, "details": []},
+    "failed": {"code": 13, "message": "internal error", "details": []},
+}
+WRONG: dict[Any, Json] = {
+    "not_base64": _response("&&& this is no base64 &&&"),
+    "no_image": {"@type": PICTURE, "modelVersion": ""},
 }

@@ -58,11 +58,9 @@ class Embeddings:
             raise Problem(3, "samples must be objects with text and label")
         check_text(call.body.get("text"))
         self._quotas.take("fewShotTextClassification")
-        predictions = classify(call.body["text"], labels, samples)
-        tokens = 40 + count_tokens(json.dumps(call.body, ensure_ascii=False))
-        return json_response(
-            call, {"predictions": predictions, "modelVersion": "23.10.2024", "inputTokens": str(tokens)}
-        )
+        tokens = str(40 + count_tokens(json.dumps(call.body, ensure_ascii=False)))
+        found = {"predictions": classify(call.body["text"], labels, samples), "modelVersion": "23.10.2024"}
+        return json_response(call, {**found, "inputTokens": tokens})
 
     async def classify(self, call: Call) -> web.Response:
         """`textClassification` by a tuned model; the one of the sandbox knows the labels "good" and "bad"."""

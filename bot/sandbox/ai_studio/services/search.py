@@ -79,10 +79,9 @@ def _xml(words: str) -> bytes:
         f"<passages><passage>Page {number} on {mark}.</passage><passage>And more.</passage></passages></doc></group>"
         for number, (title, url, _) in enumerate(PAGES, 1)
     )
-    head = (
-        '<?xml version="1.0" encoding="utf-8"?><yandexsearch version="1.0"><response date="20261121T110000"><results>'
-    )
-    return f'{head}<grouping attr="d" mode="deep">{pages}</grouping></results></response></yandexsearch>'.encode()
+    grouping = f'<grouping attr="d" mode="deep">{pages}</grouping>'
+    response = f'<response date="20261121T110000"><results>{grouping}</results></response>'
+    return f'<?xml version="1.0" encoding="utf-8"?><yandexsearch version="1.0">{response}</yandexsearch>'.encode()
 
 
 def _question(body: Json) -> str:

@@ -142,12 +142,6 @@ def is_blank(text: str) -> bool:
     return all(char.isspace() or char in _INVISIBLE or unicodedata.category(char) == "Cf" for char in text)
 
 
-def check_length(text: str, limit: int, reason: str) -> None:
-    """Raise 400 with `reason` if the text has more than `limit` characters."""
-    if len(text) > limit:
-        raise bad(reason)
-
-
 def _spans(text: str, entities: list[Entity]) -> list[_Span]:
     entities = sorted(entities, key=lambda entity: (entity["offset"], -entity["length"]))
     if not entities:

@@ -60,7 +60,8 @@ class Parser:
 
     def begin(self, kind: str, argument: str = "", at: int | None = None) -> None:
         """Open an entity here, or at index `at` of the source."""
-        self.stack.append(Open(kind, self.place if at is None else at, self.unit, len(self.result), argument))
+        at = self.place if at is None else at
+        self.stack.append(Open(kind, at, self.unit, len(self.result), argument=argument))
 
     def add(self, opened: Open, kind: str, **extra: Any) -> None:
         """Add the entity that was opened, unless it is empty. `extra` are fields of the entity."""

@@ -80,7 +80,7 @@ def plain(value: Any) -> str:
 
 
 def _is_block(value: Block) -> bool:
-    return value.get("type") in BLOCK_CHECKS or "blocks" in value
+    return value.get("type") in BLOCK_FIELDS or value.get("type") in MEDIA or "blocks" in value
 
 
 class _Check:
@@ -112,46 +112,43 @@ class _Check:
         if not isinstance(given, dict):
             raise bad("Can't parse InputRichBlock: expected an Object")
         kind = given.get("type")
-        check = BLOCK_CHECKS.get(kind) if isinstance(kind, str) else None
-        if check is None:
+        if not isinstance(kind, str) or kind not in {*BLOCK_FIELDS, *MEDIA}:
             raise bad(f'Can\'t parse InputRichBlock: unsupported block type "{kind}"')
         self.count += 1
-        return {"type": kind, **check(self, given, depth)}
+        if kind in MEDIA:  # the sandbox stores none inside rich messages, and an error is better than a hole
+            raise bad("RICH_MESSAGE_MEDIA_INVALID")
+        if kind == "thinking" and not self.draft:
+            raise bad("RICH_MESSAGE_THINKING_FORBIDDEN")
+        found: Block = {"type": kind}
+        for field in BLOCK_FIELDS[kind]:
+            name = field.rstrip("?")
+            if name in TYPES:
+                found |= _kept(given, name)
+            elif name == field or given.get(name):
+                check = FIELD_CHECKS[name] if kind != "thinking" else _Check.words
+                found[name] = check(self, given, name, depth)
+        return found
 
-    def heading(self, given: Block, depth: int) -> Block:
-        if given.get("size") not in range(1, 7) or isinstance(given["size"], bool):
+    def size(self, given: Block, name: str, depth: int) -> int:
+        if given.get(name) not in range(1, 7) or isinstance(given[name], bool):
             raise bad("Can't parse InputRichBlock: heading size must be from 1 to 6")
-        return {"text": self.needed(given), "size": given["size"]}
+        return int(given[name])
 
-    def words(self, given: Block, depth: int) -> Block:
-        """Check a block with a text and simple fields: paragraph, footer, pre, pullquote, expandable_blockquote."""
-        credit = {"credit": self.text(given["credit"])} if given.get("credit") else {}
-        return {"text": self.needed(given), **_kept(given, {"language": str}), **credit}
+    def nested(self, given: Block, name: str, depth: int) -> list[Block]:
+        return self.blocks(given.get(name), depth + 1)
 
-    def quote(self, given: Block, depth: int) -> Block:
-        credit = {"credit": self.text(given["credit"])} if given.get("credit") else {}
-        return {"blocks": self.blocks(given.get("blocks"), depth + 1), **credit}
-
-    def details(self, given: Block, depth: int) -> Block:
-        summary = self.needed(given, "summary")
-        return {
-            "summary": summary,
-            "blocks": self.blocks(given.get("blocks"), depth + 1),
-            **_kept(given, {"is_open": bool}),
-        }
-
-    def listing(self, given: Block, depth: int) -> Block:
-        items = given.get("items")
+    def items(self, given: Block, name: str, depth: int) -> list[Block]:
+        items = given.get(name)
         if not isinstance(items, list) or not items:
             raise bad("RICH_MESSAGE_CONTENT_REQUIRED")
         numbers: list[int] = []
-        return {"items": [self.item(item, depth, numbers) for item in items]}
+        return [self.item(item, depth, numbers) for item in items]
 
     def item(self, given: Any, depth: int, numbers: list[int]) -> Block:
         if not isinstance(given, dict):
             raise bad("Can't parse InputRichBlockListItem: expected an Object")
         self.count += 1
-        kept = _kept(given, {"has_checkbox": bool, "is_checked": bool, "value": int, "type": str})
+        kept = _kept(given, "has_checkbox", "is_checked", "value", "type")
         if kept.get("type", "1") not in {"a", "A", "i", "I", "1"}:
             raise bad("Can't parse InputRichBlockListItem: invalid type specified")
         label = "•"
@@ -160,20 +157,15 @@ class _Check:
             label = f"{numbers[-1]}."
         return {"label": label, "blocks": self.blocks(given.get("blocks") or [], depth + 1), **kept}
 
-    def table(self, given: Block, depth: int) -> Block:
-        rows = given.get("cells")
+    def cells(self, given: Block, name: str, depth: int) -> list[list[Block]]:
+        rows = given.get(name)
         if not isinstance(rows, list) or not rows or not all(isinstance(row, list) and row for row in rows):
             raise bad("RICH_MESSAGE_CONTENT_REQUIRED")
         self.count += len(rows)
         cells = [[self.cell(cell) for cell in row] for row in rows]
         if max(sum(cell.get("colspan", 1) for cell in row) for row in cells) > COLUMNS:
             raise bad("RICH_MESSAGE_TABLE_COLUMNS_TOO_MUCH")
-        caption = {"caption": self.text(given["caption"])} if given.get("caption") else {}
-        return {
-            "cells": cells,
-            **caption,
-            **_kept(given, dict.fromkeys(("is_bordered", "is_striped", "is_compact"), bool)),
-        }
+        return cells
 
     def cell(self, given: Any) -> Block:
         if not isinstance(given, dict):
@@ -182,43 +174,20 @@ class _Check:
         if align not in {"left", "center", "right"} or valign not in {"top", "middle", "bottom"}:
             raise bad("Can't parse RichBlockTableCell: invalid alignment specified")
         text = {"text": self.text(given["text"])} if given.get("text") else {}
-        return {
-            "align": align,
-            "valign": valign,
-            **text,
-            **_kept(given, {"is_header": bool, "colspan": int, "rowspan": int}),
-        }
+        return {"align": align, "valign": valign, **text, **_kept(given, "is_header", "colspan", "rowspan")}
 
-    def formula(self, given: Block, depth: int) -> Block:
-        return {"expression": self.string(given, "expression")}
-
-    def buttons(self, given: Block, depth: int) -> Block:
-        buttons = given.get("buttons")
+    def buttons(self, given: Block, name: str, depth: int) -> list[Block]:
+        buttons = given.get(name)
         if not isinstance(buttons, list) or not 1 <= len(buttons) <= ROW_BUTTONS:
             raise bad("RICH_MESSAGE_BUTTONS_INVALID")
-        return {"buttons": [self.button(button) for button in buttons], **_kept(given, {"align": str})}
-
-    def thinking(self, given: Block, depth: int) -> Block:
-        if not self.draft:
-            raise bad("RICH_MESSAGE_THINKING_FORBIDDEN")
-        return {"text": self.text(given.get("text", ""))}
-
-    def divider(self, given: Block, depth: int) -> Block:
-        return {}
-
-    def anchor(self, given: Block, depth: int) -> Block:
-        return {"name": self.string(given, "name")}
-
-    def group(self, given: Block, depth: int) -> Block:
-        return {"blocks": self.blocks(given.get("blocks"), depth + 1)}
-
-    def media(self, given: Block, depth: int) -> Block:
-        """Refuse media: the sandbox stores none inside rich messages, and an error is better than a hole."""
-        raise bad("RICH_MESSAGE_MEDIA_INVALID")
+        return [self.button(button) for button in buttons]
 
     # --- text ---------------------------------------------------------------------------------------------------------
 
-    def needed(self, given: Block, name: str = "text") -> Any:
+    def words(self, given: Block, name: str, depth: int) -> Any:
+        return self.text(given.get(name, ""))
+
+    def needed(self, given: Block, name: str = "text", depth: int = 1) -> Any:
         """Check rich text that must show something. Raises 400 if it is blank."""
         before = self.characters
         text = self.text(given.get(name, ""))
@@ -226,7 +195,7 @@ class _Check:
             raise bad("RICH_MESSAGE_CONTENT_REQUIRED")
         return text
 
-    def string(self, given: Block, name: str) -> str:
+    def string(self, given: Block, name: str, depth: int) -> str:
         value = given.get(name)
         if not isinstance(value, str):
             raise bad(f"Can't parse InputRichBlock: Can't find field \"{name}\"")
@@ -277,32 +246,47 @@ def _has_picture(text: Any) -> bool:
     )
 
 
-def _kept(given: Block, types: dict[str, type]) -> Block:
-    """The optional fields of a block. Raises 400 for a value of a wrong type."""
-    kept = {name: given[name] for name in types if given.get(name) is not None}
+def _kept(given: Block, *names: str) -> Block:
+    """The simple fields of a block (`TYPES`) that are there. Raises 400 for a value of a wrong type."""
+    kept = {name: given[name] for name in names if given.get(name) is not None}
     for name, value in kept.items():
-        if not isinstance(value, types[name]) or (types[name] is int and isinstance(value, bool)):
+        if not isinstance(value, TYPES[name]) or (TYPES[name] is int and isinstance(value, bool)):
             raise bad(f'Can\'t parse InputRichBlock: Field "{name}" has a wrong type')
     return kept
 
 
-BLOCK_CHECKS: dict[str, Callable[[_Check, Block, int], Block]] = {
-    "paragraph": _Check.words,
-    "heading": _Check.heading,
-    "pre": _Check.words,
-    "footer": _Check.words,
-    "pullquote": _Check.words,
-    "expandable_blockquote": _Check.words,
-    "blockquote": _Check.quote,
-    "details": _Check.details,
-    "list": _Check.listing,
-    "table": _Check.table,
-    "mathematical_expression": _Check.formula,
+# The fields of each kind of block; one with a question mark may be missing.
+BLOCK_FIELDS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(
+        ("paragraph", "pre", "footer", "pullquote", "expandable_blockquote"), ("text", "language?", "credit?")
+    ),
+    "heading": ("size", "text"),
+    "blockquote": ("blocks", "credit?"),
+    "details": ("summary", "blocks", "is_open?"),
+    "list": ("items",),
+    "table": ("cells", "caption?", "is_bordered?", "is_striped?", "is_compact?"),
+    "mathematical_expression": ("expression",),
+    "buttons": ("buttons", "align?"),
+    "thinking": ("text",),
+    "divider": (),
+    "anchor": ("name",),
+    "collage": ("blocks",),
+    "slideshow": ("blocks",),
+}
+MEDIA = frozenset({"map", "animation", "audio", "document", "photo", "video", "voice_note"})
+FIELD_CHECKS: dict[str, Callable[[_Check, Block, str, int], Any]] = {
+    **dict.fromkeys(("text", "summary"), _Check.needed),
+    **dict.fromkeys(("credit", "caption"), _Check.words),
+    **dict.fromkeys(("expression", "name"), _Check.string),
+    "blocks": _Check.nested,
+    "items": _Check.items,
+    "cells": _Check.cells,
     "buttons": _Check.buttons,
-    "thinking": _Check.thinking,
-    "divider": _Check.divider,
-    "anchor": _Check.anchor,
-    "collage": _Check.group,
-    "slideshow": _Check.group,
-    **dict.fromkeys(("map", "animation", "audio", "document", "photo", "video", "voice_note"), _Check.media),
+    "size": _Check.size,
+}
+TYPES: dict[str, type] = {
+    **dict.fromkeys(("has_checkbox", "is_checked", "is_open", "is_header"), bool),
+    **dict.fromkeys(("is_bordered", "is_striped", "is_compact"), bool),
+    **dict.fromkeys(("value", "colspan", "rowspan"), int),
+    **dict.fromkeys(("language", "align", "type"), str),
 }

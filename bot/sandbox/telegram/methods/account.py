@@ -13,12 +13,10 @@ from bot.sandbox.telegram.files import DOWNLOAD_LIMIT
 from bot.sandbox.telegram.state import COLORS, Chat
 
 COMMAND = re.compile(r"[a-z0-9_]{1,32}")
-SCOPES = frozenset(
-    {
-        "default", "all_private_chats", "all_group_chats", "all_chat_administrators", "chat", "chat_administrators",
-        "chat_member",
-    }
-)  # fmt: skip
+SCOPES = frozenset({
+    "default", "all_private_chats", "all_group_chats", "all_chat_administrators", "chat", "chat_administrators",
+    "chat_member",
+})  # fmt: skip
 DEFAULT_SCOPE = '{"type": "default"}'
 GROUP_SCOPE = '{"type": "all_group_chats"}'
 GIFTS = ("unlimited_gifts", "limited_gifts", "unique_gifts", "premium_subscription", "gifts_from_channels")
@@ -102,13 +100,8 @@ def _scope(call: Call) -> tuple[str, str]:
     return json.dumps(scope, sort_keys=True), language
 
 
-def default_commands(api: MethodContext) -> dict[str, list[dict[str, Any]]]:
-    """The commands of the default scope by language code."""
-    return {"": [], **api.state.commands.get(DEFAULT_SCOPE, {})}
-
-
 def _show_commands(api: MethodContext) -> None:
-    api.state.hub.publish("commands", commands=default_commands(api))
+    api.state.hub.publish("commands", commands=api.state.commands)
 
 
 # --- updates and files ------------------------------------------------------------------------------------------------
@@ -127,8 +120,7 @@ async def set_webhook(api: MethodContext, call: Call) -> bool:
     if call.text("url") and now < api.webhook_at + 1:
         raise too_many(1)
     api.webhook_at = now
-    connections = call.integer("max_connections", 40)
-    drop = call.flag("drop_pending_updates")
+    connections, drop = call.integer("max_connections", 40), call.flag("drop_pending_updates")
     await api.webhook.set(call.text("url"), call.text("secret_token"), connections, drop_pending=drop)
     api.updates.ask(call.parsed("allowed_updates", "allowed updates"))
     return True
@@ -160,18 +152,14 @@ def get_file(api: MethodContext, call: Call) -> dict[str, Any]:
 
 def get_chat(api: MethodContext, call: Call) -> dict[str, Any]:
     """The ChatFullInfo of a chat."""
-    chat = api.state.chat(api.chat_id(call))
-    return {
-        **api.state.head(chat),
-        "accent_color_id": abs(chat.id) % 7,
-        "max_reaction_count": 11,
-        "accepted_gift_types": dict.fromkeys(GIFTS, False),
-    }
+    chat = api.chat(call)
+    more = {"accent_color_id": abs(chat.id) % 7, "max_reaction_count": 11}
+    return {**api.state.head(chat), **more, "accepted_gift_types": dict.fromkeys(GIFTS, False)}
 
 
 def get_chat_member(api: MethodContext, call: Call) -> dict[str, Any]:
     """The ChatMember of a person or the bot. Raises 400 for an unknown user."""
-    chat = api.state.chat(api.chat_id(call))
+    chat = api.chat(call)
     user_id = call.integer("user_id")
     if user_id not in api.state.people and user_id != api.state.profile.id:
         raise bad("user not found")
@@ -180,7 +168,7 @@ def get_chat_member(api: MethodContext, call: Call) -> dict[str, Any]:
 
 def get_chat_administrators(api: MethodContext, call: Call) -> list[dict[str, Any]]:
     """The owner of a group. Raises 400 for a private chat."""
-    chat = api.state.chat(api.chat_id(call))
+    chat = api.chat(call)
     if chat.private:
         raise bad("there are no administrators in the private chat")
     members = [member(api, chat, user_id) for user_id in chat.members]
@@ -189,7 +177,7 @@ def get_chat_administrators(api: MethodContext, call: Call) -> list[dict[str, An
 
 def get_chat_member_count(api: MethodContext, call: Call) -> int:
     """How many members a chat has, with the bot."""
-    chat = api.state.chat(api.chat_id(call))
+    chat = api.chat(call)
     return len(chat.members) + chat.has_bot
 
 
@@ -197,20 +185,19 @@ def member(api: MethodContext, chat: Chat, user_id: int) -> dict[str, Any]:
     """The ChatMember. The first member of a group is its owner, the bot may be an administrator, all others are
     members.
     """
-    user = api.state.user(user_id)
-    here = chat.has_bot if user_id == api.state.profile.id else user_id in chat.members
-    if not here:
-        return {"status": "left", "user": user}
+    is_bot, user = user_id == api.state.profile.id, {"user": api.state.user(user_id)}
+    if not (chat.has_bot if is_bot else user_id in chat.members):
+        return {"status": "left", **user}
     if not chat.private and user_id == chat.members[0]:
-        return {"status": "creator", "user": user, "is_anonymous": False}
-    if user_id == api.state.profile.id and chat.administers:
-        return {"status": "administrator", "user": user, "is_anonymous": False, "can_be_edited": False}
-    return {"status": "member", "user": user}
+        return {"status": "creator", **user, "is_anonymous": False}
+    if is_bot and chat.administers:
+        return {"status": "administrator", **user, "is_anonymous": False, "can_be_edited": False}
+    return {"status": "member", **user}
 
 
 def create_forum_topic(api: MethodContext, call: Call) -> dict[str, Any]:
     """Create a topic and return the ForumTopic. Raises 400 where topics are not allowed."""
-    chat = api.state.chat(api.chat_id(call))
+    chat = api.chat(call)
     if chat.private and not api.state.profile.topics:
         raise bad("BOT_FORUM_CREATE_FORBIDDEN")
     if not chat.private and not chat.is_forum:
@@ -224,7 +211,7 @@ def create_forum_topic(api: MethodContext, call: Call) -> dict[str, Any]:
 
 def edit_forum_topic(api: MethodContext, call: Call) -> bool:
     """Rename a topic. Raises 400 for an unknown topic or if nothing would change."""
-    chat = api.state.chat(api.chat_id(call))
+    chat = api.chat(call)
     topic = chat.topics[_thread(api, call, chat)]
     if not call.text("name") and "icon_custom_emoji_id" not in call.params:
         return True
@@ -240,7 +227,7 @@ def edit_forum_topic(api: MethodContext, call: Call) -> bool:
 
 def delete_forum_topic(api: MethodContext, call: Call) -> bool:
     """Delete a topic with its messages. Raises 400 for an unknown topic."""
-    chat = api.state.chat(api.chat_id(call))
+    chat = api.chat(call)
     api.state.drop_topic(chat, _thread(api, call, chat))
     return True
 
@@ -263,8 +250,6 @@ def _topic_name(call: Call) -> str:
 
 METHODS: dict[str, Method] = {
     "getMe": get_me,
-    "logOut": done,
-    "close": done,
     "setMyName": partial(set_text, field="name", limit=64),
     "getMyName": partial(get_text, field="name"),
     "setMyDescription": partial(set_text, field="description", limit=512),
@@ -274,8 +259,6 @@ METHODS: dict[str, Method] = {
     "setMyCommands": set_my_commands,
     "getMyCommands": get_my_commands,
     "deleteMyCommands": delete_my_commands,
-    "setChatMenuButton": done,
-    "setMyDefaultAdministratorRights": done,
     "getUpdates": get_updates,
     "setWebhook": set_webhook,
     "deleteWebhook": delete_webhook,
@@ -285,10 +268,9 @@ METHODS: dict[str, Method] = {
     "getChatMember": get_chat_member,
     "getChatAdministrators": get_chat_administrators,
     "getChatMemberCount": get_chat_member_count,
-    "pinChatMessage": done,
-    "unpinChatMessage": done,
-    "leaveChat": done,
     "createForumTopic": create_forum_topic,
     "editForumTopic": edit_forum_topic,
     "deleteForumTopic": delete_forum_topic,
+    **dict.fromkeys(("logOut", "close", "setChatMenuButton", "setMyDefaultAdministratorRights"), done),
+    **dict.fromkeys(("pinChatMessage", "unpinChatMessage", "leaveChat"), done),
 }

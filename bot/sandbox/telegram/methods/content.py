@@ -9,64 +9,59 @@ from typing import Any
 
 from bot.sandbox.telegram.call import Call, bad
 from bot.sandbox.telegram.context import MethodContext
+from bot.sandbox.telegram.markup import entities
 from bot.sandbox.telegram.markup.addresses import WrongAddress, checked_address, user_of
-from bot.sandbox.telegram.markup.entities import (
-    CAPTION_LIMIT,
-    REQUEST_LIMIT,
-    TEXT_LIMIT,
-    Formatted,
-    check_length,
-    checked,
-    settle,
-)
+from bot.sandbox.telegram.markup.entities import Formatted
 from bot.sandbox.telegram.markup.parse_modes import parse
 from bot.sandbox.telegram.state import Chat
 
 ROW = 8
 KEYBOARD = 100
+# The parameter with the entities, the most characters, and what a longer text is answered.
+TEXTS = {
+    "text": ("entities", entities.TEXT_LIMIT, "Message is too long"),
+    "caption": ("caption_entities", entities.CAPTION_LIMIT, "Message caption is too long"),
+}
 ACTIONS = (
     "url", "callback_data", "web_app", "login_url", "switch_inline_query", "switch_inline_query_current_chat",
     "switch_inline_query_chosen_chat", "copy_text", "callback_game", "pay", "disabled",
 )  # fmt: skip
 
 
-def text(call: Call) -> Formatted:
-    """The text of sendMessage and editMessageText. Raises 400 if it is empty, too long or badly formatted."""
-    if not call.text("text"):
-        raise bad("Message text is empty")
-    found = formatted(call, "text", "entities")
-    check_length(found.text, TEXT_LIMIT, "Message is too long")
-    return found
-
-
 def text_fields(api: MethodContext, call: Call) -> dict[str, Any]:
     """The text of a call with its entities and its link preview, as fields of a Message. Raises 400."""
-    found = text(call)
+    if not call.text("text"):
+        raise bad("Message text is empty")
+    found = formatted(call, "text")
     api.remark(call, found.remarks)
     preview = call.parsed("link_preview_options", "link preview options")
     return found.fields() | ({"link_preview_options": preview} if isinstance(preview, dict) else {})
+
+
+def formatted(call: Call, name: str, *, allow_empty: bool = False) -> Formatted:
+    """The text or caption of a call with its entities. Raises 400 if it is too long or badly formatted.
+
+    If there is a parse mode the given entities are ignored, as on the real server.
+    """
+    given, (marks, limit, reason) = call.text(name), TEXTS[name]
+    if len(given.encode("utf-8", "replace")) > entities.REQUEST_LIMIT:
+        raise bad("Text is too long")
+    mode = call.text("parse_mode")
+    if given and mode and mode.lower() != "none":
+        plain, found = parse(given, mode)
+    else:
+        plain, found = given, entities.checked(call.parsed(marks, "entities"))
+    settled = entities.settle(plain, found, allow_empty=allow_empty)
+    if len(settled.text) > limit:
+        raise bad(reason)
+    return settled
 
 
 def caption(call: Call) -> Formatted:
     """The caption of a photo, document or voice message; it may be empty. Raises 400 if it is too long or badly
     formatted.
     """
-    found = formatted(call, "caption", "caption_entities", allow_empty=True)
-    check_length(found.text, CAPTION_LIMIT, "Message caption is too long")
-    return found
-
-
-def formatted(call: Call, name: str, entities: str, *, allow_empty: bool = False) -> Formatted:
-    """A text with its entities. If there is a parse mode the given entities are ignored, as on the real server."""
-    given = call.text(name)
-    if len(given.encode("utf-8", "replace")) > REQUEST_LIMIT:
-        raise bad("Text is too long")
-    mode = call.text("parse_mode")
-    if given and mode and mode.lower() != "none":
-        plain, found = parse(given, mode)
-    else:
-        plain, found = given, checked(call.parsed(entities, "entities"))
-    return settle(plain, found, allow_empty=allow_empty)
+    return formatted(call, "caption", allow_empty=True)
 
 
 def keyboard(call: Call, *, editing: bool = False) -> dict[str, Any] | None:
@@ -87,6 +82,12 @@ def keyboard(call: Call, *, editing: bool = False) -> dict[str, Any] | None:
         rows = _rows(markup["keyboard"], 'Field "keyboard" must be an Array of Arrays')
         _check_size(rows)
     return None
+
+
+def asks_for_reply(call: Call) -> bool:
+    """Whether `reply_markup` is a ForceReply."""
+    markup = call.parsed("reply_markup", "reply keyboard markup")
+    return isinstance(markup, dict) and markup.get("force_reply") is True
 
 
 def _inline(given: Any) -> dict[str, Any] | None:

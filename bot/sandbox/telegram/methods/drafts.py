@@ -6,24 +6,21 @@ from functools import partial
 
 from bot.sandbox.telegram.call import Call, bad
 from bot.sandbox.telegram.context import Method, MethodContext
-from bot.sandbox.telegram.markup.entities import TEXT_LIMIT, Formatted, check_length
+from bot.sandbox.telegram.markup.entities import Formatted
 from bot.sandbox.telegram.markup.rich import rich
 from bot.sandbox.telegram.methods.content import formatted
-from bot.sandbox.telegram.state import DRAFT_LIFE, Chat, Draft
+from bot.sandbox.telegram.state import DRAFT_LIFE, Draft
 
-ACTIONS = frozenset(
-    {
-        "typing", "upload_photo", "record_video", "upload_video", "record_voice", "upload_voice", "upload_document",
-        "choose_sticker", "find_location", "record_video_note", "upload_video_note",
-    }
-)  # fmt: skip
+ACTIONS = frozenset({
+    "typing", "upload_photo", "record_video", "upload_video", "record_voice", "upload_voice", "upload_document",
+    "choose_sticker", "find_location", "record_video_note", "upload_video_note",
+})  # fmt: skip
 ANSWER_LIMIT = 200
 
 
 def send_message_draft(api: MethodContext, call: Call) -> bool:
     """Show a plain text as the draft of a private chat for 30 s."""
-    found = formatted(call, "text", "entities", allow_empty=True)
-    check_length(found.text, TEXT_LIMIT, "Message is too long")
+    found = formatted(call, "text", allow_empty=True)
     api.remark(call, found.remarks)
     return _draft(api, call, found, None)
 
@@ -36,8 +33,7 @@ def send_rich_message_draft(api: MethodContext, call: Call) -> bool:
 
 def send_chat_action(api: MethodContext, call: Call) -> bool:
     """Show that the bot is typing, or another chat action."""
-    chat = api.state.chat(api.chat_id(call))
-    thread_id = api.state.thread(chat, call.integer("message_thread_id"))
+    chat, thread_id = api.place(call)
     action = call.text("action")
     if action not in ACTIONS:
         raise bad("wrong parameter action in request")
@@ -53,13 +49,8 @@ def answer_callback_query(api: MethodContext, call: Call) -> bool:
     user_id, until = api.queries.pop(query_id, (0, 0.0))
     if until <= api.state.clock.time():
         raise bad("query is too old and response timeout expired or query ID is invalid")
-    api.state.hub.publish(
-        "callback_answer",
-        callback_query_id=query_id,
-        user_id=user_id,
-        text=call.text("text"),
-        show_alert=call.flag("show_alert"),
-    )
+    answer = {"text": call.text("text"), "show_alert": call.flag("show_alert")}
+    api.state.hub.publish("callback_answer", callback_query_id=query_id, user_id=user_id, **answer)
     return True
 
 
@@ -71,32 +62,19 @@ def decline(api: MethodContext, call: Call, *, query: str) -> bool:
 
 
 def _draft(api: MethodContext, call: Call, found: Formatted, rich_message: dict[str, object] | None) -> bool:
-    chat = api.state.chat(api.chat_id(call))
-    _check_place(chat)
-    thread_id = api.state.thread(chat, call.integer("message_thread_id"))
+    if not api.chat(call).private:
+        raise bad("TEXTDRAFT_PEER_INVALID")
+    chat, thread_id = api.place(call)
     draft_id = call.integer("draft_id")
     if not draft_id:
         raise bad("draft_id must be non-zero")
-    api.state.put_draft(
-        Draft(
-            chat.id,
-            thread_id,
-            draft_id,
-            found.text,
-            found.entities,
-            rich_message,
-            call.flag("can_stop"),
-            call.flag("keep_on_stop"),
-            thinking=not found.text and rich_message is None,
-            until=api.state.clock.monotonic() + DRAFT_LIFE,
-        )
-    )
+    draft = Draft(
+        chat_id=chat.id, thread_id=thread_id, draft_id=draft_id, text=found.text, entities=found.entities,
+        rich_message=rich_message, can_stop=call.flag("can_stop"), keep_on_stop=call.flag("keep_on_stop"),
+        thinking=not found.text and rich_message is None, until=api.state.clock.monotonic() + DRAFT_LIFE,
+    )  # fmt: skip
+    api.state.put_draft(draft)
     return True
-
-
-def _check_place(chat: Chat) -> None:
-    if not chat.private:
-        raise bad("TEXTDRAFT_PEER_INVALID")
 
 
 METHODS: dict[str, Method] = {

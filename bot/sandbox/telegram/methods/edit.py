@@ -1,10 +1,10 @@
-"""Bot API methods that change or delete messages. The table `METHODS` is at the end."""
+"""Bot API methods that change or delete messages, ephemeral ones too. The tables of methods are at the end."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from bot.sandbox.telegram.call import Call, bad
+from bot.sandbox.telegram.call import Call, Upload, bad
 from bot.sandbox.telegram.context import Method, MethodContext
 from bot.sandbox.telegram.markup.rich import rich
 from bot.sandbox.telegram.methods.content import caption, keyboard, text_fields
@@ -12,6 +12,8 @@ from bot.sandbox.telegram.state import Chat, Message
 
 TEXT = ("text", "entities", "rich_message", "link_preview_options")
 CAPTION = ("caption", "caption_entities")
+MEDIA = ("photo", "document")
+SHORT = 1024  # characters of an edit on a server with `short_edits`, as if it were a caption
 NOT_MODIFIED = (
     "message is not modified: specified new message content and reply markup are exactly the same as a current content "
     "and reply markup of the message"
@@ -21,53 +23,61 @@ REACTIONS = frozenset(
 ) | {"❤️‍🔥", "👨‍💻", "🤷‍♂", "🤷", "🤷‍♀"}
 
 
-def edit_message_text(api: MethodContext, call: Call) -> Message:
+def edit_text(api: MethodContext, call: Call) -> Message | bool:
     """Replace the text or rich message of a message of the bot."""
-    content = text_or_rich(api, call)
-    chat, message = _mine(api, call)
-    check_text_edit(api, message, content)
-    return _change(api, chat, message, TEXT, content, keyboard(call, editing=True))
-
-
-def text_or_rich(api: MethodContext, call: Call) -> dict[str, Any]:
-    """The new text or rich message of an edit. Raises 400 for both at once and for malformed ones."""
     given = call.parsed("rich_message", "rich message")
     if given is not None and call.text("text"):
         raise bad("only one of the fields text and rich_message can be specified")
-    return {"rich_message": rich(given)} if given is not None else text_fields(api, call)
-
-
-def check_text_edit(api: MethodContext, message: Message, content: dict[str, Any]) -> None:
-    """Raise 400 if the message has no text, or if a server without `cross_edits` cannot make it rich or plain."""
+    content = {"rich_message": rich(given)} if given is not None else text_fields(api, call)
+    if api.short_edits and _is_ephemeral(call) and len(content.get("text", "")) > SHORT:
+        raise bad("MEDIA_CAPTION_TOO_LONG")
+    chat, message = _mine(api, call)
     if "text" not in message and "rich_message" not in message:
         raise bad("there is no text in the message to edit")
     if not api.cross_edits and ("rich_message" in content) != ("rich_message" in message):
         raise bad("MESSAGE_EDIT_KIND_INVALID")
+    return _change(api, call, chat, message, TEXT, content)
 
 
-def edit_message_caption(api: MethodContext, call: Call) -> Message:
+def edit_caption(api: MethodContext, call: Call) -> Message | bool:
     """Replace the caption of a photo, document or voice message of the bot."""
     found = caption(call)
     chat, message = _mine(api, call)
-    check_caption_edit(message)
-    return _change(api, chat, message, CAPTION, found.fields(*CAPTION), keyboard(call, editing=True))
-
-
-def check_caption_edit(message: Message) -> None:
-    """Raise 400 if the message has no file that could have a caption."""
     if not any(kind in message for kind in ("photo", "document", "voice")):
         raise bad("there is no caption in the message to edit")
+    return _change(api, call, chat, message, CAPTION, found.fields(*CAPTION))
 
 
-def edit_message_reply_markup(api: MethodContext, call: Call) -> Message:
+def edit_markup(api: MethodContext, call: Call) -> Message | bool:
     """Replace the inline keyboard of a message of the bot."""
+    return _change(api, call, *_mine(api, call), (), {})
+
+
+def edit_ephemeral_media(api: MethodContext, call: Call) -> Message | bool:
+    """Replace a text by a file or a file by another one. Only files uploaded with the call are accepted."""
+    given = call.parsed("media", "InputMedia")
+    kind: Any = given.get("type") if isinstance(given, dict) else ""
+    if kind not in MEDIA:
+        raise bad("can't parse InputMedia: unsupported media type")
+    media = Call(call.method, given, call.files)
+    found, words = media.file("media"), caption(media)
     chat, message = _mine(api, call)
-    return _change(api, chat, message, (), {}, keyboard(call, editing=True))
+    if not isinstance(found, Upload) or not found.data:
+        raise bad("wrong file identifier/HTTP URL specified")
+    file = api.state.keep_file(kind, found.data, name=found.name, mime=found.mime)
+    return _change(api, call, chat, message, (*TEXT, *CAPTION, *MEDIA), {**words.fields(*CAPTION), kind: file})
+
+
+def delete_ephemeral_message(api: MethodContext, call: Call) -> bool:
+    """Delete an ephemeral message. Raises 400 if it does not exist."""
+    chat, message = _mine(api, call, "delete")
+    api.state.forget_unseen(chat, [message["ephemeral_message_id"]])
+    return True
 
 
 def delete_message(api: MethodContext, call: Call) -> bool:
     """Delete a message. Raises 400 if it does not exist, is older than 48 h or may not be deleted by the bot."""
-    chat = api.state.chat(api.chat_id(call))
+    chat = api.chat(call)
     number = api.message_id(call)
     if number not in chat.messages:
         raise bad("message to delete not found")
@@ -79,7 +89,7 @@ def delete_message(api: MethodContext, call: Call) -> bool:
 
 def delete_messages(api: MethodContext, call: Call) -> bool:
     """Delete up to 100 messages; unknown ids are skipped. Raises 400 if one of them may not be deleted."""
-    chat = api.state.chat(api.chat_id(call))
+    chat = api.chat(call)
     numbers = call.parsed("message_ids", "message identifiers")
     if not isinstance(numbers, list) or not 1 <= len(numbers) <= 100:
         raise bad("message identifiers are not specified")
@@ -94,7 +104,7 @@ def delete_messages(api: MethodContext, call: Call) -> bool:
 
 def set_message_reaction(api: MethodContext, call: Call) -> bool:
     """Set the one reaction of the bot on a message; an empty list removes it."""
-    chat = api.state.chat(api.chat_id(call))
+    chat = api.chat(call)
     number = api.message_id(call)
     if number not in chat.messages:
         raise bad("message to react not found")
@@ -124,13 +134,23 @@ def react(api: MethodContext, chat: Chat, number: int, who: int, emoji: str | No
     return before
 
 
-def _mine(api: MethodContext, call: Call) -> tuple[Chat, Message]:
+def _is_ephemeral(call: Call) -> bool:
+    """Whether the method is one for ephemeral messages, which have ids of their own."""
+    return "Ephemeral" in call.method
+
+
+def _mine(api: MethodContext, call: Call, purpose: str = "edit") -> tuple[Chat, Message]:
     """The chat and the bot's own message that the call edits. Raises 400 for any other message."""
-    chat = api.state.chat(api.chat_id(call))
-    message = chat.messages.get(api.message_id(call))
+    chat = api.chat(call)
+    if _is_ephemeral(call):
+        message = chat.unseen.get(call.integer("ephemeral_message_id"))
+        is_receiver = message is not None and message["receiver_user"]["id"] == call.integer("receiver_user_id")
+        message = message if is_receiver else None
+    else:
+        message = chat.messages.get(api.message_id(call))
     if message is None:
-        raise bad("message to edit not found")
-    if message["from"]["id"] != api.state.profile.id or "forum_topic_created" in message:
+        raise bad(f"message to {purpose} not found")
+    if not _is_ephemeral(call) and (message["from"]["id"] != api.state.profile.id or "forum_topic_created" in message):
         raise bad("message can't be edited")
     return chat, message
 
@@ -142,41 +162,34 @@ def _deletable(api: MethodContext, chat: Chat, message: Message) -> bool:
 
 
 def _change(
-    api: MethodContext,
-    chat: Chat,
-    message: Message,
-    names: tuple[str, ...],
-    content: dict[str, Any],
-    markup: dict[str, Any] | None,
-) -> Message:
-    fresh = changed(api, message, names, content, markup)
-    chat.messages[message["message_id"]] = fresh
-    api.state.show(chat, fresh)
-    return fresh
+    api: MethodContext, call: Call, chat: Chat, message: Message, names: tuple[str, ...], content: dict[str, Any]
+) -> Message | bool:
+    """Replace the fields `names` by `content`, and the keyboard (none in the call: no keyboard).
 
-
-def changed(
-    api: MethodContext, message: Message, names: tuple[str, ...], content: dict[str, Any], markup: dict[str, Any] | None
-) -> Message:
-    """A copy of the message in which `content` replaces the fields `names` and `markup` the keyboard (None: no
-    keyboard).
-
-    Raises 400 if nothing would change.
+    Returns the new message; the methods for ephemeral messages return True. Raises 400 if nothing would change.
     """
     fresh = {name: value for name, value in message.items() if name not in {*names, "reply_markup"}} | content
-    if markup:
+    if markup := keyboard(call, editing=True):
         fresh["reply_markup"] = markup
     if {**fresh, "edit_date": 0} == {**message, "edit_date": 0}:
         raise bad(NOT_MODIFIED)
     fresh["edit_date"] = int(api.state.clock.time())
-    return fresh
+    api.state.replace(chat, fresh)
+    return True if _is_ephemeral(call) else fresh
 
 
 METHODS: dict[str, Method] = {
-    "editMessageText": edit_message_text,
-    "editMessageCaption": edit_message_caption,
-    "editMessageReplyMarkup": edit_message_reply_markup,
+    "editMessageText": edit_text,
+    "editMessageCaption": edit_caption,
+    "editMessageReplyMarkup": edit_markup,
     "deleteMessage": delete_message,
     "deleteMessages": delete_messages,
     "setMessageReaction": set_message_reaction,
+}
+EPHEMERAL_METHODS: dict[str, Method] = {
+    "editEphemeralMessageText": edit_text,
+    "editEphemeralMessageCaption": edit_caption,
+    "editEphemeralMessageMedia": edit_ephemeral_media,
+    "editEphemeralMessageReplyMarkup": edit_markup,
+    "deleteEphemeralMessage": delete_ephemeral_message,
 }

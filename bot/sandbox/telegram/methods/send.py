@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
-from bot.sandbox.telegram import files as files
 from bot.sandbox.telegram.call import Call, Upload, bad
 from bot.sandbox.telegram.context import Method, MethodContext
+from bot.sandbox.telegram.files import FileKind
 from bot.sandbox.telegram.markup.rich import rich
 from bot.sandbox.telegram.methods import ephemeral
-from bot.sandbox.telegram.methods.content import caption, keyboard, reply, text_fields
+from bot.sandbox.telegram.methods.content import asks_for_reply, caption, keyboard, reply, text_fields
 from bot.sandbox.telegram.state import Chat, Message
 
 
@@ -21,39 +22,23 @@ def send_message(api: MethodContext, call: Call) -> Message:
 
 def send_rich_message(api: MethodContext, call: Call) -> Message:
     """Send a rich message."""
-    return _post(api, call, {"rich_message": rich(_rich(call))})
+    return _post(api, call, {"rich_message": rich(call.parsed("rich_message", "rich message"))})
 
 
-def send_photo(api: MethodContext, call: Call) -> Message:
-    """Send a photo, uploaded or by the file id of an earlier one."""
-    found = call.file("photo")
-    if isinstance(found, Upload):
-        sizes = files.photo(_filled(found), api.state.unique, api.state.store)
+def send_file(api: MethodContext, call: Call, *, kind: FileKind) -> Message:
+    """Send a photo, document or voice message, uploaded or by the file id of an earlier one."""
+    found = call.file(kind)
+    if not isinstance(found, Upload):
+        file = _again(api, found, kind)
+    elif not found.data:
+        raise bad("file must be non-empty")
     else:
-        sizes = _again(api, found, "photo")
-    spoiler = {"has_media_spoiler": True} if call.flag("has_spoiler") else {}
-    return _captioned(api, call, {"photo": sizes, **spoiler})
-
-
-def send_document(api: MethodContext, call: Call) -> Message:
-    """Send a document, uploaded or by the file id of an earlier one."""
-    found = call.file("document")
-    if isinstance(found, Upload):
-        document = files.document(_filled(found), found.name, found.mime, api.state.unique, api.state.store)
-    else:
-        document = _again(api, found, "document")
-    return _captioned(api, call, {"document": document})
-
-
-def send_voice(api: MethodContext, call: Call) -> Message:
-    """Send a voice message, uploaded or by the file id of an earlier one."""
-    found = call.file("voice")
-    if isinstance(found, Upload):
-        duration = call.integer("duration")
-        voice = files.voice(_filled(found), found.mime, duration, api.state.unique, api.state.store)
-    else:
-        voice = _again(api, found, "voice")
-    return _captioned(api, call, {"voice": voice})
+        name, duration = found.name, call.integer("duration")
+        file = api.state.keep_file(kind, found.data, name=name, mime=found.mime, duration=duration)
+    spoiler = {"has_media_spoiler": True} if kind == "photo" and call.flag("has_spoiler") else {}
+    found_caption = caption(call)
+    api.remark(call, found_caption.remarks)
+    return _post(api, call, {kind: file, **spoiler, **found_caption.fields("caption", "caption_entities")})
 
 
 def copy_message(api: MethodContext, call: Call) -> dict[str, Any]:
@@ -77,33 +62,18 @@ def forward_message(api: MethodContext, call: Call) -> Message:
 def _post(api: MethodContext, call: Call, content: dict[str, Any]) -> Message:
     given = call.parsed("ephemeral_message_parameters", "ephemeral message parameters") if api.ephemeral else None
     if isinstance(given, dict) and call.method in FOR_ONE:
-        return ephemeral.send(api, call, given, content)
-    chat = api.state.chat(api.chat_id(call))
+        chat, receiver, answered = ephemeral.allowed(api, call, given)
+    else:
+        chat, receiver, answered = api.chat(call), 0, None
     thread_id = api.state.thread(chat, call.integer("message_thread_id"))
     markup = keyboard(call)
-    answered = reply(call, chat)
+    answered = answered or reply(call, chat)
     content = {**content, "reply_markup": markup} if markup else content
     if call.flag("protect_content"):
         content["has_protected_content"] = True
-    return api.state.post(
-        chat, api.state.profile.id, content, thread_id=thread_id, reply_to=answered.message_id, quote=answered.quote
-    )
-
-
-def _captioned(api: MethodContext, call: Call, content: dict[str, Any]) -> Message:
-    found = caption(call)
-    api.remark(call, found.remarks)
-    return _post(api, call, {**content, **found.fields("caption", "caption_entities")})
-
-
-def _rich(call: Call) -> Any:
-    return call.parsed("rich_message", "rich message")
-
-
-def _filled(upload: Upload) -> bytes:
-    if not upload.data:
-        raise bad("file must be non-empty")
-    return upload.data
+    where: dict[str, Any] = {"thread_id": thread_id, "reply_to": answered.message_id, "quote": answered.quote}
+    where |= {"receiver": receiver, "force_reply": asks_for_reply(call)}
+    return api.state.post(chat, api.state.profile.id, content, **where)
 
 
 def _again(api: MethodContext, file_id: str, kind: str) -> Any:
@@ -138,9 +108,9 @@ FOR_ONE = ("sendMessage", "sendRichMessage", "sendPhoto", "sendDocument", "sendV
 METHODS: dict[str, Method] = {
     "sendMessage": send_message,
     "sendRichMessage": send_rich_message,
-    "sendPhoto": send_photo,
-    "sendDocument": send_document,
-    "sendVoice": send_voice,
+    "sendPhoto": partial(send_file, kind="photo"),
+    "sendDocument": partial(send_file, kind="document"),
+    "sendVoice": partial(send_file, kind="voice"),
     "copyMessage": copy_message,
     "forwardMessage": forward_message,
 }

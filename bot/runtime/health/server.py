@@ -15,8 +15,8 @@ from aiohttp import web
 from bot.config.settings import Settings
 from bot.errors import ConfigError
 from bot.http.listener import Listener
-from bot.runtime.health import Check, Health, Report, RowCounts, Status
-from bot.runtime.prometheus import exposition
+from bot.runtime.health.checks import Check, Health, Report, RowCounts, Status
+from bot.runtime.health.prometheus import exposition
 from bot.telemetry.metrics import Metrics
 
 UNREADY = {"status": "fail", "reason": "starting, or stopping"}

@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 from bot import __version__
 from bot.billing.budget import IMAGES, MONEY, TOKENS
 from bot.billing.pricing import MILLION
-from bot.runtime.health import Report, RowCounts
+from bot.runtime.health.checks import Report, RowCounts
 from bot.storage.maintenance import migrations
 from bot.telemetry.metrics import NAMESPACE, Metrics
 

@@ -1,0 +1,102 @@
+"""What stands beside words of time and may change what they say: "tomorrow after lunch", "tickets for Friday".
+
+Begin with `is_doubtful`. The tables are phrases, separated by commas. In them "#" is a number, "#:#" a time of day, "@"
+a unit such as "hours", and "~" ends the beginning of a word.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from bot.features.times.forms import CARDINALS, EACH_WEEKDAY, MONTHS, ORDINALS, UNIT_WORDS, WEEKDAYS, Facts
+
+Phrases = Sequence[Sequence[str]]
+
+WORD = re.compile(r"[\w@]+(?::\d+)?")
+NUMBERS = frozenset(" ".join((*CARDINALS.values(), *ORDINALS.values(), "ноль нуль zero oh")).split())
+UNITS = frozenset(" ".join(UNIT_WORDS).split())
+
+
+def is_doubtful(rest: str, facts: Facts, *, follows: bool) -> bool:
+    """Whether the rest of a text may change what its words of time say. `follows`: it stands right after them."""
+    words = WORD.findall(rest)
+    clock = facts.clock
+    bare = clock is not None and clock.bare and not (facts.part or clock.exact)
+    return (
+        _has(words, ANYWHERE)
+        or (not facts.is_timed and _has(words, HOURS))
+        or (not facts.is_dated and _has(words, DAYS))
+        or (follows and _begins(words, AFTER))
+        or (follows and not facts.is_timed and _begins(words, AFTER_DAY))
+        or (follows and (bare or clock is None) and _begins(words, AFTER_HOUR))
+        or (follows and bare and NOUN.fullmatch(words[0] if words else "") is not None)
+    )
+
+
+def is_bound(text: str) -> bool:
+    """Whether a text ends with a word that binds words of time after it: "tickets for", "before", "every second"."""
+    return _begins(WORD.findall(text)[-1:], BEFORE)
+
+
+def _has(words: Sequence[str], phrases: Phrases) -> bool:
+    return any(_begins(words[start:], phrases) for start in range(len(words)))
+
+
+def _begins(words: Sequence[str], phrases: Phrases) -> bool:
+    return any(len(words) >= len(phrase) and all(map(_fits, words, phrase)) for phrase in phrases)
+
+
+def _fits(word: str, given: str) -> bool:
+    if given == "#":
+        return word[:1].isdigit() or word in NUMBERS
+    if given == "#:#":
+        return ":" in word
+    if given == "@":
+        return word in UNITS
+    return word.startswith(given[:-1]) if given.endswith("~") else word == given
+
+
+def _phrases(*lists: str) -> Phrases:
+    return [phrase.split() for words in lists for phrase in words.split(",")]
+
+
+def _each(lists: Sequence[str]) -> str:
+    return ",".join(" ".join(lists).split())
+
+
+OF_TIME = (  # words of time that no form understands alone
+    "утра,дня,вечера,ночи,утро,вечер,ночь,полтора,полторы,полчаса,am,pm,early,late,later,earlier,рано,поздно,позже,раньше,"
+    "every,each,weekend,week,weeks,кажд~,выходн~,недел~," + _each((*UNIT_WORDS[:3], *MONTHS))
+)
+ANYWHERE = _phrases("раз в,раза в,times a,once a,twice a,за # @,за @ до,за # до,@ before,@ after,@ prior,@ до,@ после")
+AFTER = _phrases(  # "at 9 and at 10", "on the 5th of next month", "at 9 by Moscow time"
+    OF_TIME,
+    "and,or,и,или,of,# @,# # @,с половиной,next month,next year,last month,следующ~,этого месяца,прошлого",
+    "по москве,по мск,по московскому,по гринвичу,по местному,по utc,мск,utc,gmt,est,edt,cst,pst,pdt,cet,cest,bst,msk",
+    "moscow time,london time,local time,eastern time,pacific time",
+)
+AFTER_DAY = _phrases(  # what may say the time of a day
+    "after,before,until,till,during,when,while,since,between,from,lunchtime,at lunch,at work,no later,not before",
+    "до,после,перед,пока,когда,ближе,во время,в обед,к обеду,в течение,как только,не раньше,не позже,не позднее",
+)
+AFTER_HOUR = _phrases("#")  # "at 9 30", "in 2 hours 30"
+NOUN = re.compile(r"[а-я]+(?:ах|ях|(?<![иьое])е)")  # "в 9 классе"
+HOURS = _phrases(  # what may say a time of day, anywhere
+    "at #,by #,in #,from #,to #,till #,until #,before #,after #,around #,than #",
+    "в #,к #,с #,до #,от #,после #,около #,через #,раньше #,позже #,районе #",
+    "утра,дня,вечера,ночи,обеденн~,часов,часа,o'clock,am,pm,#:#",
+)
+DAYS = _phrases(  # what may say a day, anywhere
+    "понедельник~,вторник~,среды,среде,средам,среду,четверг~,пятниц~,суббот~,воскресень~,завтра~,послезавтра,сегодняшн~",
+    "вчера~,недел~,месяц~,выходн~,январ~,феврал~,март,марта,марте,апрел~,мае,июн~,июл~,август~,сентябр~,октябр~,ноябр~",
+    "декабр~,yesterday,weekend,weekends,next week,next month,next year,this week,this month",
+    _each((*WEEKDAYS, *EACH_WEEKDAY)),
+)
+BEFORE = _phrases(
+    OF_TIME,
+    "for,about,of,the,a,an,my,our,your,his,her,their,this,last,not,no,from,to,till,until,before,after,since,than,and,or",
+    "but,other,second,third,first,on,in,at,by,with,а,на,про,о,об,до,от,с,со,из,за,для,по,перед,после,без,кроме,не,ни,или",
+    "и,к,ко,в,во,у,через,прошл~,позапрошл~,втор~,перв~,последн~,#,@",
+    _each((*WEEKDAYS, *EACH_WEEKDAY)),
+)

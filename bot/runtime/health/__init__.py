@@ -1,0 +1,4 @@
+"""Health checks, the HTTP server that answers them, and the page of metrics that Prometheus reads.
+
+Begin with `checks.Health`.
+"""
