@@ -32,7 +32,7 @@ from bot.types import Address
 # How many message ids behind the newest known one an unconfirmed send may have got: other chats count in the same line.
 LOOK_AHEAD, LOOK_AHEAD_AFTER_START = 3, 24
 MOST_PROBES = 32
-LANDING = 1.0  # seconds after a start in which what an earlier process sent may still arrive
+LANDING = 3.0  # seconds after a start in which what an earlier process sent may still arrive: the kernel sends on
 SUPERGROUP = -1_000_000_000_000  # chats below have message ids of their own; all others of a bot share theirs
 
 
