@@ -88,11 +88,17 @@ class StoredOutbox:
         """Remember in which message the answer of a turn is being written."""
         await self.store.write_until_stored(lambda tx: tx.outbox.claim_message(key, address, message_id, marker))
 
-    async def own_message_ids(self, address: Address, *, but: int = 0) -> set[int]:
-        """Return the ids of the newest messages of the bot in a chat."""
-        return await self.store.ask_until_answered(
-            lambda tx: tx.outbox.known_message_ids(address.bot, address.chat, but=but)
-        )
+    async def claimed_ids(self, address: Address, first: int, last: int, *, but: int) -> set[tuple[int, int]]:
+        """Return chat and id of the newest known messages in a chat, and in those that are numbered with it."""
+
+        def work(tx: Tx) -> set[tuple[int, int]]:
+            here = tx.outbox.list_message_ids(address, address.chat, address.chat, but=but)
+            if address.connection:
+                return here
+            theirs = {one for one in tx.inbox.list_message_ids(address.bot) if first <= one[0] <= last}
+            return here | tx.outbox.list_message_ids(address, first, last, but=but) | theirs
+
+        return await self.store.retry_until_stored(lambda: self.store.read(work))
 
     async def highest_message_id(self, bot: int, first: int, last: int) -> int:
         """Return the highest message id known in a range of chats; 0 if none is known."""

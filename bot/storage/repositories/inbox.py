@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -24,6 +25,8 @@ OPEN_IN_CHAT = OPEN.where(column.chat == bindparam("place"))
 BEGIN = update(updates).where(column.id == bindparam("row"), IS_OPEN).values(state="begun", reason=bindparam("by"))
 # The `reason` of a begun row: what a process does with it, and which one.
 WORKED, OPENED, SPARED = "worked on by ", "opened by ", "spared"
+MESSAGE = re.compile(r"(-?\d+)/(\d+)/")  # how `once` begins where an update is a message
+NEWEST_ROWS = 400
 DONE = update(updates).where(column.id == bindparam("row")).values(state="done", raw="", reason="")
 
 
@@ -58,6 +61,12 @@ class Inbox(Repository):
         """Return the row id of an event by its once-only key, while it is remembered."""
         query = select(column.id).where(column.bot == bot, column.once.in_(_names(once))).order_by(column.id.desc())
         return self.connection.scalars(query.limit(1)).one_or_none()
+
+    def list_message_ids(self, bot: int) -> list[tuple[int, int]]:
+        """Return chat and id of the messages that the newest updates have brought."""
+        newest = select(column.once).where(column.bot + 0 == bot).order_by(column.id.desc()).limit(NEWEST_ROWS)
+        found = (MESSAGE.match(once) for once in self.connection.scalars(newest) if once)
+        return [(int(one[1]), int(one[2])) for one in found if one]
 
     def read_raw(self, id_: int) -> str:
         """Return the JSON of an update as it came, "" once it is done."""
