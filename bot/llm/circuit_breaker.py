@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from copy import copy
 
 from bot.ai import Chunk, Model, Profile, Request
 from bot.clock import Clock
@@ -51,7 +50,7 @@ class CircuitBreaker:
         """Stream the model's answer, and learn from its errors whether the model works."""
         if self._error is not None:
             if self.is_open:
-                raise copy(self._error)  # raised twice, one error would carry both tracebacks
+                raise _again(self._error)
             self._probe = self._clock.monotonic() + PROBE  # this request is sent, the next ones fail meanwhile
         try:
             async with aclosing(self._model.stream(request)) as chunks:
@@ -79,3 +78,10 @@ class CircuitBreaker:
         if self._error is not None:
             log.warning("model %s answers again", self.name)
         self._failures, self._error = 0, None
+
+
+def _again(error: ModelError) -> ModelError:
+    """A copy of an error: an error that is raised twice would carry both tracebacks."""
+    if isinstance(error, ModelDenied):
+        return ModelDenied(str(error), trace=error.trace)
+    return ModelUnavailable(str(error), trace=error.trace)
