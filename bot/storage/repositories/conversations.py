@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, bindparam, case, exists, or_, select, update
 
-from bot.storage.repositories.mapping import Repository, address, at, load_parts, spot
+from bot.storage.repositories.mapping import Repository, address, at, load_parts, made, spot
 from bot.storage.repositories.messages import CURRENT, Messages
 from bot.storage.tables.history import conversations, documents, facts, messages, summaries
 from bot.types import Address, Text
@@ -88,8 +88,7 @@ class Conversations(Repository):
     def find_conversation(self, where: Address, id_: int) -> Listed | None:
         """Return a conversation of an address, or of a topic where the address names none, by its id; else None."""
         query = select(*FIELDS).where(_within(where), conversations.c.id == id_)
-        row = self.connection.execute(query).one_or_none()
-        return _listed(row) if row else None
+        return self._find(_listed, query)
 
     def find_current(self, where: Address) -> Listed | None:
         """Return the conversation that goes on at an address, None where there is none."""
@@ -98,16 +97,15 @@ class Conversations(Repository):
 
     def find_address(self, id_: int) -> Address | None:
         """Return the address of a conversation, None where there is no such conversation."""
-        row = self.connection.execute(select(conversations).where(conversations.c.id == id_)).one_or_none()
-        return address(row) if row else None
+        return self._find(address, select(conversations).where(conversations.c.id == id_))
 
     def make_current(self, where: Address, id_: int) -> None:
         """Make a conversation the one that goes on at an address, and take it out of the archive.
 
         A conversation of a topic is moved there.
         """
-        chosen = Messages(self.connection, self.clock, self.queue).next_chosen_time(where)
-        self._set(id_, chosen=chosen, is_archived=False, thread=where.thread)
+        latest = Messages(self.connection, self.clock, self.queue).next_chosen_time(where)
+        self._set(id_, chosen=latest, is_archived=False, thread=where.thread)
 
     def set_title(self, id_: int, title: str, by: str) -> None:
         """Give a conversation a title. `by` is user or model; a model does not change a title that a user gave."""
@@ -143,16 +141,7 @@ FIELDS = (
 
 
 def _listed(row: Any) -> Listed:
-    title = row.title or _beginning(row.first)
-    return Listed(
-        id=row.id,
-        title=title,
-        named_by=row.named_by,
-        is_pinned=row.is_pinned,
-        is_archived=row.is_archived,
-        at=row.chosen,
-        thread=row.thread,
-    )
+    return made(Listed, row, title=row.title or _beginning(row.first), at=row.chosen)
 
 
 def _within(where: Address) -> ColumnElement[bool]:
