@@ -94,7 +94,7 @@ class Documents(Repository):
             .order_by(passages.c.document_id, passages.c.id)
         )
         return [
-            Passage(text, page, _vector(vector), name, id_, place)
+            Passage(text, page, _vector(vector), name=name, id=id_, place=place)
             for text, page, vector, name, id_, place in self.connection.execute(query)
         ]
 
