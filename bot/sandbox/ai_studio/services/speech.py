@@ -1,4 +1,4 @@
-"""SpeechKit: recognition of short notes (v1) and long ones (v3), and synthesis (v1). Begin with `Speech`.
+"""SpeechKit: recognition of short notes (v1) and long ones (v3), and synthesis (v1 and v3). Begin with `Speech`.
 
 A voice note made by the sandbox (`ogg.note`) carries its words and is recognised as them; any other note as a sentence
 about its length.
@@ -21,6 +21,7 @@ from bot.sandbox.media import ogg
 
 SHORT_BYTES, SHORT_SECONDS = 1 << 20, 30.0
 LONGEST_TEXT, LONGEST_BODY = 5_000, 15 << 10
+CHUNK = 4_096  # bytes of audio in a line of v3
 LANGUAGE = re.compile(r"[a-z]{2}-[A-Z]{2}|auto")
 CONTAINERS = {"OGG_OPUS": b"OggS", "MP3": b"", "WAV": b"RIFF"}
 
@@ -101,6 +102,23 @@ class Speech:
         self.spoken.append(text)
         call.seen.note = text[:100]
         return web.Response(body=ogg.note(text), content_type="audio/ogg", headers=call.headers)
+
+    async def utterance(self, call: Call) -> web.Response:
+        """`tts/v3`: a voice note that says the text, as lines with chunks of the audio in base64."""
+        text = call.body.get("text")
+        if not isinstance(text, str) or not text.strip():
+            raise Problem(3, "text must not be empty")
+        if len(text) > LONGEST_TEXT:
+            raise Problem(3, f"text length exceeds {LONGEST_TEXT} symbols")
+        container = _at(call.body, "outputAudioSpec", "containerAudio", "containerAudioType")
+        if container != "OGG_OPUS":
+            raise Problem(12, "the sandbox speaks outputAudioSpec.containerAudio.containerAudioType OGG_OPUS only")
+        self.spoken.append(text)
+        call.seen.note = text[:100]
+        note = ogg.note(text)
+        pieces = [note[start : start + CHUNK] for start in range(0, len(note), CHUNK)]
+        lines = [encode({"result": {"audioChunk": {"data": base64.b64encode(piece).decode()}}}) for piece in pieces]
+        return web.Response(body=b"\n".join(lines) + b"\n", content_type="application/json", headers=call.headers)
 
 
 def _heard(data: bytes, length: float) -> str:
