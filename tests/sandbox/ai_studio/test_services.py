@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import math
 import struct
@@ -14,6 +15,7 @@ import aiohttp
 import pytest
 from joserfc import jwt
 from joserfc.jwk import RSAKey
+from mutagen.oggopus import OggOpus
 
 from bot.sandbox.ai_studio.server import SANDBOX_FOLDER, Answer, Studio
 from bot.sandbox.ai_studio.services.art import REFUSAL
@@ -333,6 +335,20 @@ async def test_openai_embeddings_take_lists_of_texts_and_tokens_and_answer_in_ba
     assert ids["data"][0]["embedding"] == tokens["data"][0]["embedding"]
     assert texts["usage"] == {"prompt_tokens": 6, "total_tokens": 6}
     assert refused == [400] * 4
+
+
+async def test_a_recording_without_words_is_heard_in_the_language_of_the_request() -> None:
+    recording = io.BytesIO(ogg.note("words", seconds=2))
+    file = OggOpus(recording)
+    del file["words"]
+    file.save(recording)
+    found = []
+    async with running() as (_, session):
+        for language in ("ru-RU", "en-US"):
+            path = f"/speech/v1/stt:recognize?lang={language}&format=oggopus"
+            async with session.post(path, data=recording.getvalue()) as response:
+                found.append((await response.json())["result"])
+    assert found == ["Голосовое сообщение, 2 с.", "A voice note of 2 s."]
 
 
 async def test_long_speech_comes_as_lines_of_audio() -> None:

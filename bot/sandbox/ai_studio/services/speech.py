@@ -18,6 +18,7 @@ from bot.media import audio
 from bot.sandbox.ai_studio.operations import Operations
 from bot.sandbox.ai_studio.wire import Call, Json, Problem, encode, json_response
 from bot.sandbox.media import ogg
+from bot.sandbox.scripted.texts import phrase
 
 SHORT_BYTES, SHORT_SECONDS = 1 << 20, 30.0
 LONGEST_TEXT, LONGEST_BODY = 5_000, 15 << 10
@@ -48,7 +49,7 @@ class Speech:
         if (length := audio.seconds(data)) > SHORT_SECONDS:
             raise Problem(3, "audio duration should be less than 30s")
         self.heard.append(length)
-        return json_response(call, {"result": _heard(data, length)})
+        return json_response(call, {"result": _heard(data, length, call.body.get("lang", "ru-RU"))})
 
     async def submit(self, call: Call) -> web.Response:
         """`recognizeFileAsync`: begin the operation that recognises a long note."""
@@ -58,7 +59,8 @@ class Speech:
         container = _at(model, "audioFormat", "containerAudio", "containerAudioType")
         if container not in CONTAINERS:
             raise Problem(3, "audioFormat: OGG_OPUS, MP3 or WAV is expected")
-        for language in _at(model, "languageRestriction", "languageCode") or ():
+        languages = _at(model, "languageRestriction", "languageCode") or ["ru-RU"]
+        for language in languages:
             _language(language)
         try:
             data = base64.b64decode(str(call.body.get("content", "")), validate=True)
@@ -69,7 +71,7 @@ class Speech:
         length = audio.seconds(data)
         self.heard.append(length)
         operation = self._operations.open("text", "async recognition", {"@type": "type.googleapis.com/google.Empty"})
-        self._results[operation["id"]] = _heard(data, length)
+        self._results[operation["id"]] = _heard(data, length, languages[0])
         return json_response(call, operation)
 
     async def result(self, call: Call) -> web.Response:
@@ -121,9 +123,9 @@ class Speech:
         return web.Response(body=b"\n".join(lines) + b"\n", content_type="application/json", headers=call.headers)
 
 
-def _heard(data: bytes, length: float) -> str:
+def _heard(data: bytes, length: float, language: str) -> str:
     said = ogg.words(data)
-    return f"A voice note of {length:.0f} seconds." if said is None else said
+    return phrase("ru" if language.startswith("ru") else "en", "voice", seconds=round(length)) if said is None else said
 
 
 def _language(value: Any) -> None:
