@@ -20,9 +20,8 @@ log = logging.getLogger(__name__)
 STOP_DEADLINE = 30.0  # seconds between SIGTERM and SIGKILL
 OWNERS_FILE = 0o600  # other users of this machine may not read the chats
 PR_SET_PDEATHSIG = 1
-OWNER_CODE = re.compile(
-    r"has no owner yet\. To become its owner, send it /start ([\w-]+)"
-)  # as `runtime/startup_report.py` says it
+# As `runtime/startup_report.py` says it.
+OWNER_CODE = re.compile(r"has no owner yet\. To become its owner, send it /start ([\w-]+)")
 LONGEST_REPORT = 100_000  # bytes of the log in which a bot that starts tells its code
 LAST_WORDS = 1_000  # bytes of its log that are shown when the bot ended by itself
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "VIRTUAL_ENV", "TRACES")
