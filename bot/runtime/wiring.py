@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from bot.access.audit_log import AuditReport
 from bot.access.directory import MemberDirectory
 from bot.access.members import Members
 from bot.access.onboarding import Onboarding
@@ -447,6 +448,7 @@ def _of_people(
             link=ground.telegram.link,
             deliver=people.joining.deliver,
         ).feature(),
+        AuditReport(store=store, access=people.access).feature(),
     ]
 
 

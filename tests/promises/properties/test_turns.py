@@ -301,7 +301,7 @@ PRESSES = {
     "join.allow": Press(SUBJECT, applied), "join.refuse": Press(SUBJECT, applied),
     "members.show": Press({"whom": "777"}), "members.page": Press({"page": "0"}),
     "members.set": Press({"whom": "777", "role": "operator"}), "group.withdraw": Press({"chat": "-100777"}),
-    "invite.revoke": Press({"id": 1}, invited),
+    "invite.revoke": Press({"id": 1}, invited), "audit.page": Press({"before": 9}), "audit.export": Press({}, invited),
     "queue.now": Press(), "queue.drop": Press(),
 }  # fmt: skip
 AWAITED = {
