@@ -6,11 +6,13 @@ import json
 import re
 from decimal import Decimal
 from ipaddress import ip_address
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, HttpUrl, SecretStr, TypeAdapter, ValidationError
 from pydantic_settings import NoDecode
+
+N = TypeVar("N", int, Decimal)
 
 TOKEN_SHAPE = re.compile(r"\d{1,20}:[A-Za-z0-9_-]{3,}")
 FOLDER_SHAPE = re.compile(r"[A-Za-z0-9_-]+")
@@ -182,7 +184,7 @@ def _json(value: Any, empty: str, expected: str) -> Any:
         raise ValueError(expected) from None
 
 
-def _not_negative(value: dict[str, Decimal]) -> dict[str, Decimal]:
+def _not_negative(value: dict[str, N]) -> dict[str, N]:
     if any(amount < 0 for amount in value.values()):
         raise ValueError("amounts are 0 or more")
     return value
@@ -204,6 +206,12 @@ Currency = Annotated[str, AfterValidator(_currency)]
 People = Annotated[tuple[int, ...], NoDecode, BeforeValidator(_split), AfterValidator(_people)]
 AmountsByRole = Annotated[
     dict[Literal["user", "operator", "admin"], Decimal],
+    NoDecode,
+    BeforeValidator(_by_role),
+    AfterValidator(_not_negative),
+]
+CountsByRole = Annotated[
+    dict[Literal["user", "operator", "admin"], int],
     NoDecode,
     BeforeValidator(_by_role),
     AfterValidator(_not_negative),

@@ -71,6 +71,7 @@ from bot.media.voice import Voice
 from bot.outbox import public_fallback
 from bot.ports import SendQuota
 from bot.prompts.library import Library
+from bot.providers import catalog
 from bot.runtime import cluster
 from bot.runtime.bot import Bot, Inbound, Placement, Signs
 from bot.runtime.models import Models
@@ -421,9 +422,12 @@ def _of_people(
 ) -> Sequence[Feature]:
     """Features about people: what they spend, what is stored of them, who is let in, and who may do what."""
     store, people, currency = given.store, ground.people, given.settings.currency
-    titles = {option.name: option.title for option in given.models.routing.options}
+    offered = [*catalog.choices(), *given.models.routing.options]  # also of a model that does other work, unoffered
+    titles = {model.name: model.title for model in offered}
     return [
-        UsageReport(store=store, access=people.access, currency=currency, titles=titles).feature(),
+        UsageReport(
+            store=store, access=people.access, budget=people.budget, currency=currency, titles=titles
+        ).feature(),
         Allowances(
             store=store,
             access=people.access,

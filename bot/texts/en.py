@@ -49,6 +49,14 @@ TEXTS: dict[str, str] = {
     "limit.tokens.chat": "This chat has reached its limit for today. I can answer here again in {wait}.",
     "limit.tokens.bot": "I have reached my limit for today. I can answer again in {wait}.",
     "limit.images.user": "You have reached your limit of pictures for today. You can order the next one in {wait}.",
+    "limit.images.chat": "This chat has reached its limit of pictures for today. You can order the next one here in "
+    "{wait}.",
+    "limit.images.user.month": "You have reached your limit of pictures for this month. You can order the next one in "
+    "{wait}.",
+    "limit.images.chat.month": "This chat has reached its limit of pictures for this month. You can order the next one "
+    "here in {wait}.",
+    "limit.images.bot.month": "I have reached my limit of pictures for this month. You can order the next one in "
+    "{wait}.",
     "limit.images.bot": "I have reached my limit of pictures for today. You can order the next one in {wait}.",
     "duration.hours": "{hours} h {minutes} min",
     "duration.minutes": "{minutes} min",
@@ -275,15 +283,18 @@ TEXTS: dict[str, str] = {
     "price.listen": "Transcribe",
     "usage.own": "Your usage (days in UTC)",
     "usage.bot": "The whole bot",
+    "usage.chart.money": "The chart: {currency} a day in the last {days} days",
+    "usage.chart.tokens": "The chart: tokens a day in the last {days} days",
     "usage.today": "Today: {cost}, tokens: {tokens}, pictures: {images}",
     "usage.month": "This month: {cost}, tokens: {tokens}, pictures: {images}",
     "usage.model": "· {model}: {cost}, requests: {requests}",
+    "usage.pictures": "· pictures: {cost}, {units}",
     "usage.speech": "· speech recognition: {cost}, {units} s",
     "usage.voice": "· spoken answers: {cost}, {units} characters",
     "usage.embedding": "· search in documents: {cost}, {units} tokens",
     "usage.search": "· web searches: {cost}, {units}",
     "allowance.free": "Nothing is limited for you here.",
-    "allowance.renewed": "Daily limits start anew in {day}, monthly ones in {month} (UTC).",
+    "allowance.renewed": "{line}, renewed in {wait}",
     "allowance.user.money": "You today: {left} of {cap} left",
     "allowance.user.month": "You this month: {left} of {cap} left",
     "allowance.chat.money": "This chat today: {left} of {cap} left",
@@ -296,6 +307,12 @@ TEXTS: dict[str, str] = {
     "allowance.user.images": "You today: {left} of {cap} pictures left",
     "allowance.chat.images": "This chat today: {left} of {cap} pictures left",
     "allowance.bot.images": "The whole bot today: {left} of {cap} pictures left",
+    "allowance.user.tokens.month": "You this month: {left} of {cap} tokens left",
+    "allowance.chat.tokens.month": "This chat this month: {left} of {cap} tokens left",
+    "allowance.bot.tokens.month": "The whole bot this month: {left} of {cap} tokens left",
+    "allowance.user.images.month": "You this month: {left} of {cap} pictures left",
+    "allowance.chat.images.month": "This chat this month: {left} of {cap} pictures left",
+    "allowance.bot.images.month": "The whole bot this month: {left} of {cap} pictures left",
     "allowance.usage": "For example: /allowance 123456789 200 a day, /allowance 123456789 3000 a month, "
     "/allowance 123456789 none (no limit), /allowance 123456789 default (as everybody). "
     "Without an amount I show what that person may spend.",
