@@ -22,6 +22,7 @@ from bot.billing.budget import Budget, settle_interrupted
 from bot.billing.metering import Meter
 from bot.billing.pricing import PriceList
 from bot.billing.usage import UsageReport
+from bot.billing.who_am_i import WhoAmI
 from bot.config.settings import Settings
 from bot.conversation.answer_writer import AnswerWriter
 from bot.conversation.assistant import Assistant
@@ -422,8 +423,8 @@ def _of_people(
 ) -> Sequence[Feature]:
     """Features about people: what they spend, what is stored of them, who is let in, and who may do what."""
     store, people, currency = given.store, ground.people, given.settings.currency
-    offered = [*catalog.choices(), *given.models.routing.options]  # also of a model that does other work, unoffered
-    titles = {model.name: model.title for model in offered}
+    titles = {entry.name: entry.title for entry in catalog.choices()}  # also of a model that is not offered
+    titles |= {option.name: option.title for option in given.models.routing.options}
     return [
         UsageReport(
             store=store, access=people.access, budget=people.budget, currency=currency, titles=titles
@@ -434,6 +435,13 @@ def _of_people(
             directory=people.directory,
             budget=people.budget,
             currency=currency,
+        ).feature(),
+        WhoAmI(
+            store=store,
+            access=people.access,
+            budget=people.budget,
+            currency=currency,
+            models=[option.title for option in given.models.routing.options],
         ).feature(),
         Privacy(
             store=store,

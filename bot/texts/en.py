@@ -6,7 +6,8 @@ TEXTS: dict[str, str] = {
     "help": "Just write: I remember our conversation. You can also send me a voice note, a photo, a PDF or another "
     "document, or several photos at once.\n\n• Edit your question, and I answer it anew.\n• Reply to an older "
     "message to go on from there.\n• 👍 or 👎 below an answer tells its quality to the bot's owner.\n\n{commands}\n\n"
-    "Everything else is in /settings: persona, voice, memory, reminders, your data.",
+    "Everything else is in /settings: persona, voice, memory, reminders, your data. "
+    "Your ID, role and limits: /whoami.",
     "help.line": "/{name} - {about}",
     "help.group": "Mention me or reply to me: I remember what we say here. In a group I also take voice notes, "
     "photos and documents.\n\n{commands}",
@@ -416,6 +417,7 @@ TEXTS: dict[str, str] = {
     "jobs.image": "picture: {text}",
     "error.code": "Code {code}: tell it to the bot's owner.",
     "later.button": "Answer later (cheaper)",
+    "whoami": "{name}\nID {id}\nRole: {role}\n\n{left}\n\nModels: {models}",
     "own.private": "That is between you and me: write it to me in our private chat.",
     "export.file": "This is everything I keep of you: open conversations.md to read it, everything.json is for "
     "programs.",

@@ -252,7 +252,7 @@ COMMANDS = {
     "/reasoning": "", "/settings": "", "/chats": "", "/context": "", "/pin": "the sky is green", "/summary": "",
     "/persona": "", "/write": "post", "/later": "q2 please", "/jobs": "", "/voice": "", "/search": "cats",
     "/remind": "in 20 minutes tea", "/timezone": "Europe/Moscow", "/usage": "", "/allowance": "", "/export": "",
-    "/forget": "", "/start": "", "/members": "", "/invite": "", "/audit": "",
+    "/whoami": "", "/forget": "", "/start": "", "/members": "", "/invite": "", "/audit": "",
 }  # fmt: skip
 VIEW = {"page": 0, "words": "", "archived": False, "id": 1, "pinned": True, "archived_now": True}
 FACT = {"conversation": 1, "fact": 1}
