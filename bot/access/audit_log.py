@@ -123,4 +123,6 @@ DONE = {
     "revoked": "audit.revoked",
     "settings": "audit.settings",
     "allowance": "audit.allowance",
+    "broadcast": "audit.broadcast",
+    "broadcast.stopped": "audit.broadcast.stopped",
 }

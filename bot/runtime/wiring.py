@@ -53,6 +53,7 @@ from bot.dispatch.whispers import Whispers
 from bot.extension import Extension
 from bot.feature import Feature, joined
 from bot.features import web_search
+from bot.features.broadcast import Broadcast
 from bot.features.deferred_answers import KIND as LATER
 from bot.features.deferred_answers import DeferredAnswers, DeferredOperation
 from bot.features.feedback import Feedback
@@ -461,6 +462,9 @@ def _of_people(
             deliver=people.joining.deliver,
         ).feature(),
         AuditReport(store=store, access=people.access).feature(),
+        Broadcast(
+            store=store, access=people.access, deliver=people.joining.deliver, wake_jobs=ground.wake_jobs
+        ).feature(),
     ]
 
 

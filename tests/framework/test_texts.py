@@ -20,7 +20,7 @@ BOT = Path(__file__).parents[2] / "bot"
 PLACES = re.compile(r"\{(\w*)\}")
 KEY_AT = {"say": 1, "tell": 3}  # which argument is the key
 # Keys that the code puts together.
-MENUS = (*PRIVATE, *GROUP, "/members", "/invite", "/audit")
+MENUS = (*PRIVATE, *GROUP, "/members", "/invite", "/audit", "/broadcast")
 MADE = {f"command.{word.removeprefix('/')}" for word in MENUS} | {f"streaming.{mode}" for mode in STREAMING}
 MADE |= {f"settings.{name}" for name in ORDER} | {f"image.{why}" for why in FailureReason}
 MADE |= {f"forget.{name}" for name in COUNTED}

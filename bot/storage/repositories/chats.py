@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from sqlalchemy import and_, bindparam, exists, false, func, or_, select, update
@@ -104,6 +104,11 @@ class Chats(Repository):
     def set_voice_answers(self, address: Address, *, on: bool) -> None:
         """Choose whether voice notes are answered with voice notes in a chat."""
         self._set(address.bot, address.chat, mirrors=on)
+
+    def list_reachable_people(self, bot: int, after: int = 0) -> Iterator[int]:
+        """Return the ids above `after` of people whose private chat can be reached, in ascending order."""
+        query = select(chats.c.id).where(chats.c.bot == bot, chats.c.id > after, chats.c.is_private, ~chats.c.is_gone)
+        return self.connection.execute(query.order_by(chats.c.id)).scalars()
 
     def set_unreachable(self, bot: int, chat: int, *, gone: bool) -> None:
         """Store whether a chat can't be reached."""

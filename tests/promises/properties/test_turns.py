@@ -252,7 +252,7 @@ COMMANDS = {
     "/reasoning": "", "/settings": "", "/chats": "", "/context": "", "/pin": "the sky is green", "/summary": "",
     "/persona": "", "/write": "post", "/later": "q2 please", "/jobs": "", "/voice": "", "/search": "cats",
     "/remind": "in 20 minutes tea", "/timezone": "Europe/Moscow", "/usage": "", "/allowance": "", "/export": "",
-    "/whoami": "", "/forget": "", "/start": "", "/members": "", "/invite": "", "/audit": "",
+    "/whoami": "", "/broadcast": "", "/forget": "", "/start": "", "/members": "", "/invite": "", "/audit": "",
 }  # fmt: skip
 VIEW = {"page": 0, "words": "", "archived": False, "id": 1, "pinned": True, "archived_now": True}
 FACT = {"conversation": 1, "fact": 1}
@@ -302,6 +302,8 @@ PRESSES = {
     "members.show": Press({"whom": "777"}), "members.page": Press({"page": "0"}),
     "members.set": Press({"whom": "777", "role": "operator"}), "group.withdraw": Press({"chat": "-100777"}),
     "invite.revoke": Press({"id": 1}, invited), "audit.page": Press({"before": 9}), "audit.export": Press({}, invited),
+    "broadcast.send": Press({"key": "1", "text": "News"}), "broadcast.cancel": Press(),
+    "broadcast.stop": Press({"key": "1"}),
     "queue.now": Press(), "queue.drop": Press(),
 }  # fmt: skip
 AWAITED = {
@@ -311,6 +313,7 @@ AWAITED = {
     "write": Press({"template": "post", "values": {}}, said="q2 please"),
     "reminder.zone": Press({"text": "in 20 minutes tea", "turn": "1"}, said="Moscow"),
     "allowance.change": Press({"whom": 777}, said="200 a day"),
+    "broadcast": Press(said="News"),
 }
 # The ways of a press that a row of `PRESSES` does not go.
 WAYS = {
