@@ -490,6 +490,7 @@ TEXTS: dict[str, str] = {
     "months": "January February March April May June July August September October November December",
     "command.remind": "Remind me: /remind tomorrow 9:00 call mum",
     "queue.waits": "I am still answering. Your message is next.",
+    "queue.waits.group": "I am still answering another question here. Your message is in the queue.",
     "queue.now": "Send now",
     "queue.drop": "Cancel",
     "queue.dropped": "Cancelled: {count}.",
