@@ -52,8 +52,11 @@ class Broadcast:
             jobs={KIND: self.send},
         )
 
-    async def ask(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
-        """Ask the owner for the text."""
+    async def ask(self, incoming: Incoming, reply: Reply, rest: str) -> None:
+        """Ask the owner for the text, or show the text that stands behind the command (see `preview`)."""
+        if rest:
+            await self._show(incoming, reply, rest)
+            return
         text = say(incoming.language, "broadcast.ask")
         await finish(self.store, reply, lambda tx: finish_asking(tx, incoming, KIND, text))
 
@@ -65,7 +68,11 @@ class Broadcast:
         """
         if self.access.authorize(Actor.of(incoming), Permission.ADMINISTER) is not Decision.ALLOWED:
             return False
-        language, text = incoming.language, incoming.text.strip()
+        await self._show(incoming, reply, incoming.text.strip())
+        return True
+
+    async def _show(self, incoming: Incoming, reply: Reply, text: str) -> None:
+        language = incoming.language
         if not 0 < len(text) <= LONGEST:
             raise BadInput(say(language, "broadcast.text", most=LONGEST))
 
@@ -76,7 +83,6 @@ class Broadcast:
             finish_turn(tx, incoming, question, choices=[(send, Choice(say(language, "cancel"), "broadcast.cancel"))])
 
         await finish(self.store, reply, work)
-        return True
 
     def _people(self, tx: Tx, owner: Incoming, after: int = 0, most: int | None = None) -> list[int]:
         """The ids of those who get a message of this owner, in ascending order.

@@ -73,6 +73,7 @@ async def test_nothing_is_sent_without_a_press_or_to_people_who_may_not_use_the_
     await soon(stage, lambda: say("en", "broadcast.cancelled") in stage.telegram.texts(ANNA) or None)
     await stage.clock.sleep(60)
     assert _got(stage) == []
+    assert await stage.ask(f"/broadcast {NEWS}") == say("en", "broadcast.confirm", count=len(CROWD) - 1, text=NEWS)
     assert (await stage.ask("/broadcast", BORIS)).startswith(say("ru", "unknown.command", command="/broadcast")[:20])
 
 

@@ -118,7 +118,8 @@ class Chats(Repository):
     def list_reachable_people(self, bot: int, after: int = 0) -> Iterator[int]:
         """Return the ids above `after` of people whose private chat can be reached, in ascending order."""
         query = select(chats.c.id).where(chats.c.bot == bot, chats.c.id > after, chats.c.is_private, ~chats.c.is_gone)
-        return self.connection.execute(query.order_by(chats.c.id)).scalars()
+        with self.connection.execute(query.order_by(chats.c.id)).scalars() as found:
+            yield from found
 
     def set_unreachable(self, bot: int, chat: int, *, gone: bool) -> None:
         """Store whether a chat can't be reached."""
