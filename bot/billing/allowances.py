@@ -243,7 +243,7 @@ def what_is_left(tx: Tx, budget: Budget, incoming: Incoming, currency: str) -> l
                 pricing.shown(language, amount, currency) if kind == MONEY else str(amount)
                 for amount in (max(cap - spent, 0), cap)
             )  # fmt: skip
-            line = say(language, LEFT[scope, kind, month], left=left, cap=most)
+            line = say(language, LEFT[scope, month], rest=say(language, REST[kind], left=left, cap=most))
             wait = duration(language, until_month(now) if month else DAY - now % DAY)
             lines.append(say(language, "allowance.renewed", line=line, wait=wait))
     return lines
@@ -273,22 +273,11 @@ SUMS = re.compile(rf"{PLAIN}(?:(?: (?:and|и))?,? {PLAIN})?")
 AS_EVERYBODY = {"default", "as everybody", "как у всех", "по умолчанию"}
 UNLIMITED = {"none", "no limit", "unlimited", "без лимита", "без ограничений"}
 LEFT = {
-    (USER, MONEY, False): "allowance.user.money",
-    (USER, MONEY, True): "allowance.user.month",
-    (CHAT, MONEY, False): "allowance.chat.money",
-    (CHAT, MONEY, True): "allowance.chat.month",
-    (BOT, MONEY, False): "allowance.bot.money",
-    (BOT, MONEY, True): "allowance.bot.month",
-    (USER, TOKENS, False): "allowance.user.tokens",
-    (USER, TOKENS, True): "allowance.user.tokens.month",
-    (CHAT, TOKENS, False): "allowance.chat.tokens",
-    (CHAT, TOKENS, True): "allowance.chat.tokens.month",
-    (BOT, TOKENS, False): "allowance.bot.tokens",
-    (BOT, TOKENS, True): "allowance.bot.tokens.month",
-    (USER, IMAGES, False): "allowance.user.images",
-    (USER, IMAGES, True): "allowance.user.images.month",
-    (CHAT, IMAGES, False): "allowance.chat.images",
-    (CHAT, IMAGES, True): "allowance.chat.images.month",
-    (BOT, IMAGES, False): "allowance.bot.images",
-    (BOT, IMAGES, True): "allowance.bot.images.month",
+    (USER, False): "allowance.user.day",
+    (USER, True): "allowance.user.month",
+    (CHAT, False): "allowance.chat.day",
+    (CHAT, True): "allowance.chat.month",
+    (BOT, False): "allowance.bot.day",
+    (BOT, True): "allowance.bot.month",
 }
+REST = {MONEY: "allowance.rest.money", TOKENS: "allowance.rest.tokens", IMAGES: "allowance.rest.images"}

@@ -78,7 +78,10 @@ class Broadcast:
 
         def work(tx: Tx) -> None:
             end_question(tx, incoming)
-            question = say(language, "broadcast.confirm", count=len(self._people(tx, incoming)), text=text)
+            if not (count := len(self._people(tx, incoming))):
+                finish_turn(tx, incoming, say(language, "broadcast.nobody"))
+                return
+            question = say(language, "broadcast.confirm", count=count, text=text)
             send = Choice(say(language, "broadcast.send"), "broadcast.send", {"text": text, "key": incoming.id})
             finish_turn(tx, incoming, question, choices=[(send, Choice(say(language, "cancel"), "broadcast.cancel"))])
 

@@ -77,6 +77,11 @@ async def test_nothing_is_sent_without_a_press_or_to_people_who_may_not_use_the_
     assert (await stage.ask("/broadcast", BORIS)).startswith(say("ru", "unknown.command", command="/broadcast")[:20])
 
 
+async def test_without_people_there_is_nothing_to_send(stage: Stage) -> None:
+    await stage.start(owners=(ANNA,))
+    assert await _asked(stage) == say("en", "broadcast.nobody")
+
+
 async def _crowd(stage: Stage) -> Bot:
     """Anna is the owner; the crowd has written to the bot."""
     app = await stage.start(owners=(ANNA,), access="open")
