@@ -100,7 +100,7 @@ class AuditReport:
 def _line(language: str, entry: Entry, names: Mapping[int, str]) -> str:
     role = entry.details.get("role")
     done = say(
-        language, DONE[entry.action],
+        language, f"audit.{entry.action}",
         subject=named(int(entry.subject), names) if ID.fullmatch(entry.subject) else entry.subject,
         role=say(language, ROLES[Role[role.upper()]]) if role else "",
         uses=entry.details.get("uses", ""), days=entry.details.get("days", ""),
@@ -111,18 +111,7 @@ def _line(language: str, entry: Entry, names: Mapping[int, str]) -> str:
     return f"{datetime.fromtimestamp(entry.at, UTC):%Y-%m-%d %H:%M} UTC · {named(entry.actor, names)}: {done}"
 
 
-DONE = {
-    "allowed": "audit.allowed",
-    "refused": "audit.refused",
-    "joined": "audit.joined",
-    "owner": "audit.owner",
-    "role": "audit.role",
-    "ended": "audit.ended",
-    "withdrawn": "audit.withdrawn",
-    "invite": "audit.invite",
-    "revoked": "audit.revoked",
-    "settings": "audit.settings",
-    "allowance": "audit.allowance",
-    "broadcast": "audit.broadcast",
-    "broadcast.stopped": "audit.broadcast.stopped",
-}
+DONE = (
+    "allowed", "refused", "joined", "owner", "role", "ended", "withdrawn", "invite", "revoked", "settings", "allowance",
+    "broadcast", "stopped",
+)  # fmt: skip

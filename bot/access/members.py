@@ -30,7 +30,6 @@ from bot.types import Address, Incoming, Permission
 
 PAGE = 8  # members on one page
 LINK_DAYS, MOST_DAYS, MOST_USES = 7, 365, 1000
-GIVEN = (Role.USER, Role.OPERATOR, Role.ADMIN, Role.OWNER, Role.BLOCKED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,15 +114,12 @@ class Members:
 
         def question(tx: Tx) -> tuple[Mapping[int, str], Mapping[int, str]]:
             groups = tx.members.list_allowed_groups(bot) if not page else frozenset[int]()
-            return tx.members.read_names(bot, [member.user for member in rows]), tx.members.read_names(bot, groups) | {
-                group: "" for group in groups if group not in tx.members.read_names(bot, groups)
-            }
+            names = tx.members.read_names(bot, [member.user for member in rows])
+            return names, dict.fromkeys(sorted(groups), "") | tx.members.read_names(bot, groups)
 
         language = incoming.language
         names, groups = await self.store.read(question)
-        choices = [
-            Choice(_label(language, member, names), "members.show", {"whom": str(member.user)}) for member in rows
-        ]
+        choices = [Choice(_label(language, one, names), "members.show", {"whom": str(one.user)}) for one in rows]
         choices += [
             Choice(say(language, "group.withdraw", name=name or group), "group.withdraw", {"chat": str(group)})
             for group, name in groups.items()
@@ -147,8 +143,8 @@ class Members:
         people = [user, member.by] if member is not None else [user]
         names = await self.store.read(lambda tx: tx.members.read_names(incoming.address.bot, people))
         choices = [
-            Choice(say(language, SET[new]), "members.set", {"whom": str(user), "role": new.word})
-            for new in GIVEN
+            Choice(say(language, key), "members.set", {"whom": str(user), "role": new.word})
+            for new, key in SET.items()
             if new is not role and may_change(self.access, incoming, user, new)
         ]
         if member is not None and may_change(self.access, incoming, user, Role.STRANGER):
@@ -239,7 +235,7 @@ def _date(at: float) -> str:
     return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M} UTC"
 
 
-SET = {
+SET = {  # the roles that are given by a button, and its text
     Role.USER: "members.user",
     Role.OPERATOR: "members.operator",
     Role.ADMIN: "members.admin",

@@ -27,7 +27,7 @@ from bot.outbox import Choice, end_question, finish, finish_asking, finish_turn,
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.members import Allowance
-from bot.storage.repositories.money.budgets import BOT, CHAT, DAY, USER
+from bot.storage.repositories.money.budgets import DAY, USER
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import Address, Incoming, Permission, User
@@ -243,7 +243,10 @@ def what_is_left(tx: Tx, budget: Budget, incoming: Incoming, currency: str) -> l
                 pricing.shown(language, amount, currency) if kind == MONEY else str(amount)
                 for amount in (max(cap - spent, 0), cap)
             )  # fmt: skip
-            line = say(language, LEFT[scope, month], rest=say(language, REST[kind], left=left, cap=most))
+            line = say(
+                language, f"allowance.{scope}.{'month' if month else 'day'}",
+                rest=say(language, f"allowance.rest.{kind}", left=left, cap=most),
+            )  # fmt: skip
             wait = duration(language, until_month(now) if month else DAY - now % DAY)
             lines.append(say(language, "allowance.renewed", line=line, wait=wait))
     return lines
@@ -272,12 +275,3 @@ SUM = re.compile(rf"(?P<amount>\d{{1,9}}(?:[.,]\d{{1,6}})?){UNIT}(?: ?(?:(?P<mon
 SUMS = re.compile(rf"{PLAIN}(?:(?: (?:and|и))?,? {PLAIN})?")
 AS_EVERYBODY = {"default", "as everybody", "как у всех", "по умолчанию"}
 UNLIMITED = {"none", "no limit", "unlimited", "без лимита", "без ограничений"}
-LEFT = {
-    (USER, False): "allowance.user.day",
-    (USER, True): "allowance.user.month",
-    (CHAT, False): "allowance.chat.day",
-    (CHAT, True): "allowance.chat.month",
-    (BOT, False): "allowance.bot.day",
-    (BOT, True): "allowance.bot.month",
-}
-REST = {MONEY: "allowance.rest.money", TOKENS: "allowance.rest.tokens", IMAGES: "allowance.rest.images"}

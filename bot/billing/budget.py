@@ -109,11 +109,8 @@ class Budget:
         personal = self.personal.allowance(actor.id) if kind == MONEY else None
         for share in (self.by_role.get(kind, {}).get(self.access.role(actor)), personal):
             if share is not None:
-                caps = replace(
-                    caps,
-                    user=caps.user if share.day is None else share.day,
-                    user_month=caps.user_month if share.month is None else share.month,
-                )
+                day = caps.user if share.day is None else share.day
+                caps = replace(caps, user=day, user_month=caps.user_month if share.month is None else share.month)
         return caps
 
     def reserve_answer(self, tx: Tx, incoming: Incoming, tokens: int, price: int, language: str) -> Reservation:
@@ -183,9 +180,10 @@ def _by_role(settings: Settings, kind: str, unit: Callable[[Any], int]) -> dict[
 def set_caps(caps: Caps) -> list[tuple[str, bool, int]]:
     """The caps that are set, as (scope, whether the cap is for a month, amount)."""
     rows = [
-        (USER, False, caps.user), (USER, True, caps.user_month), (CHAT, False, caps.chat),
-        (CHAT, True, caps.chat_month), (BOT, False, caps.bot), (BOT, True, caps.bot_month),
-    ]  # fmt: skip
+        (scope, month, getattr(caps, f"{scope}_month" if month else scope))
+        for scope in (USER, CHAT, BOT)
+        for month in (False, True)
+    ]
     return [row for row in rows if row[2]]
 
 
@@ -199,7 +197,11 @@ def _refusal(language: str, kind: str, scope: str, now: float) -> LimitReached:
     if not scope:
         return LimitReached(say(language, "limit.soon"), retry_after=SOON)
     rest = until_month(now) if scope.endswith(MONTH) else DAY - now % DAY
-    return LimitReached(say(language, SENTENCES[kind, scope], wait=duration(language, rest)), retry_after=rest)
+    limit = IMAGES if kind == IMAGES else "month" if scope.endswith(MONTH) else TOKENS
+    whose = scope.removesuffix(MONTH)
+    key = f"limit.{limit}.{whose}.month" if kind == IMAGES and whose != scope else f"limit.{limit}.{whose}"
+    sentence = say(language, key, wait=duration(language, rest))
+    return LimitReached(sentence, retry_after=rest)
 
 
 def until_month(now: float) -> float:
@@ -215,28 +217,6 @@ def duration(language: str, seconds: float) -> str:
     if hours >= LONG:
         return say(language, "duration.days", days=ceil(hours / 24))
     return say(language, "duration.hours" if hours else "duration.minutes", hours=hours, minutes=minutes)
-
-
-SENTENCES = {
-    (TOKENS, USER): "limit.tokens.user",
-    (TOKENS, CHAT): "limit.tokens.chat",
-    (TOKENS, BOT): "limit.tokens.bot",
-    (TOKENS, USER + MONTH): "limit.month.user",
-    (TOKENS, CHAT + MONTH): "limit.month.chat",
-    (TOKENS, BOT + MONTH): "limit.month.bot",
-    (IMAGES, USER): "limit.images.user",
-    (IMAGES, CHAT): "limit.images.chat",
-    (IMAGES, BOT): "limit.images.bot",
-    (IMAGES, USER + MONTH): "limit.images.user.month",
-    (IMAGES, CHAT + MONTH): "limit.images.chat.month",
-    (IMAGES, BOT + MONTH): "limit.images.bot.month",
-    (MONEY, USER): "limit.tokens.user",
-    (MONEY, CHAT): "limit.tokens.chat",
-    (MONEY, BOT): "limit.tokens.bot",
-    (MONEY, USER + MONTH): "limit.month.user",
-    (MONEY, CHAT + MONTH): "limit.month.chat",
-    (MONEY, BOT + MONTH): "limit.month.bot",
-}
 
 
 def settle_interrupted(tx: Tx, bot: int, rows: Sequence[int]) -> None:

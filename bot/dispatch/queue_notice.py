@@ -94,7 +94,7 @@ class QueueNotice:
             tx.jobs.add_job(Job(KIND, key, where, due=self.clock.time() + LOOK))
             return key
 
-        notice = await self.store.retry_until_stored(lambda: self.store.write(work))
+        notice = await self.store.write_until_stored(work)
         if not notice:
             return
         self.wake_jobs()
@@ -105,7 +105,7 @@ class QueueNotice:
             await self._remove(where, notice)
 
     async def _remove(self, address: Address, notice: str) -> None:
-        await self.store.retry_until_stored(lambda: self.store.write(lambda tx: _end(tx, address, notice)))
+        await self.store.write_until_stored(lambda tx: _end(tx, address, notice))
         await self.transport.reply(address, notice).finish()
 
     async def look(self, job: Job) -> None:

@@ -129,7 +129,7 @@ class Broadcast:
             job = tx.jobs.find_job(bot, KIND, action.payload["key"])
             if job is not None:
                 tx.jobs.store_payload(job, {**job.payload, "ended": tx.clock.time()})
-                tx.audit.add_entry(bot, incoming.user.id, "broadcast.stopped")
+                tx.audit.add_entry(bot, incoming.user.id, "stopped")
             key = "broadcast.stopping" if job is not None else "broadcast.over"
             finish_turn(tx, incoming, say(incoming.language, key), over=True)
 

@@ -417,7 +417,7 @@ TEXTS: dict[str, str] = {
     "broadcast.over": "It has already been sent to everybody.",
     "broadcast.done": "Your message. Delivered: {sent}, blocked or gone: {dead}, not delivered yet: {unsent}.",
     "audit.broadcast": "sent a message to everybody ({changes})",
-    "audit.broadcast.stopped": "stopped a message to everybody",
+    "audit.stopped": "stopped a message to everybody",
     "command.broadcast": "Send a message to everybody",
     "own.private": "That is between you and me: write it to me in our private chat.",
     "export.file": "This is everything I keep of you: open conversations.md to read it, everything.json is for "

@@ -420,7 +420,7 @@ TEXTS: dict[str, str] = {
     "broadcast.done": "Итог рассылки. Доставлено: {sent}, заблокировали бота или удалены: {dead}, ещё не доставлено: "
     "{unsent}.",
     "audit.broadcast": "рассылка всем ({changes})",
-    "audit.broadcast.stopped": "рассылка остановлена",
+    "audit.stopped": "рассылка остановлена",
     "command.broadcast": "Отправить сообщение всем",
     "own.private": "Это только между нами: напишите мне это в личном чате.",
     "export.file": "Здесь всё, что я о вас храню: для чтения откройте conversations.md, для программ есть "
