@@ -11,6 +11,7 @@ import logging
 import os
 import re
 import sys
+import sysconfig
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -29,6 +30,7 @@ NOISY = (
     "mcp", "client", "httpx2", "httpcore2",  # the package mcp, which calls the logger of a module `client`
 )  # fmt: skip
 NOISIER = ("psycopg.pool",)  # it warns at every try to reach a server whose absence is told already
+LIBRARIES = tuple(sysconfig.get_path(name) + os.sep for name in ("purelib", "platlib", "stdlib"))
 bot: ContextVar[str] = ContextVar("bot", default="")  # which of several bots of the process is at work
 STANDARD_STREAMS = 3  # the numbers below it are standard input, output and error
 
@@ -110,11 +112,18 @@ class JsonLines(Redaction):
 SHAPES = {"text": Redaction, "json": JsonLines}
 
 
+def is_worth_a_line(record: logging.LogRecord) -> bool:
+    """Whether a record is logged: at the level DEBUG only what the bot and code that is no installed library say."""
+    ours = record.name.partition(".")[0] == "bot" or not record.pathname.startswith(LIBRARIES)
+    return ours or record.levelno > logging.DEBUG
+
+
 def configure(level: str, secrets: Iterable[str], shape: Literal["text", "json"] = "text") -> None:
     """Log to standard error from now on, in one of `SHAPES`. Lines that can't be written (disk full) are dropped."""
     logging.raiseExceptions = False
     handler = logging.StreamHandler(sys.stderr) if sys.stderr else logging.NullHandler()
     handler.setFormatter(SHAPES[shape](secrets))
+    handler.addFilter(is_worth_a_line)
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)

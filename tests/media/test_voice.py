@@ -163,7 +163,7 @@ async def test_an_answer_that_can_not_be_spoken_is_said_so(stage: Stage) -> None
 async def test_a_video_note_is_listened_to(stage: Stage) -> None:
     await stage.start(speech="on")
     stage.telegram.upload(ANNA, film(), "video_note", duration=1)
-    assert (await stage.texts(2))[0] == f"{MARK}A voice note of 1 seconds."
+    assert (await stage.texts(2))[0] == f"{MARK}A voice note of 1 s."
     (heard,) = stage.studio.speech.heard
     assert 0.9 < heard < 1.2
 

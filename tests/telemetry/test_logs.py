@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from markdown_it import MarkdownIt
 
 from bot.sandbox.ai_studio.server import Answer
 from bot.telemetry import logging as logs
@@ -304,6 +305,20 @@ def test_libraries_that_log_whole_addresses_are_quiet(root: logging.Logger, caps
         logging.getLogger(name).info("HTTP Request: GET https://api.telegram.org/bot%s/getMe", OTHER)
     logging.getLogger("httpx").warning("but trouble is told")
     assert capsys.readouterr().err.endswith("WARNING httpx: but trouble is told\n")
+
+
+def test_debug_lines_of_libraries_are_left_out(root: logging.Logger, capsys: pytest.CaptureFixture[str]) -> None:
+    seen: list[str] = []
+    listener = logging.Handler()
+    listener.emit = lambda record: seen.append(record.name)  # type: ignore[method-assign]
+    logs.configure("DEBUG", SECRETS)
+    root.addHandler(listener)
+    MarkdownIt().render("> a *quote*")
+    assert {name.partition(".")[0] for name in seen} == {"markdown_it"}
+    logging.getLogger("bot.anything").debug("this")
+    logging.getLogger("a_bot_of_somebody").debug("and this")
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition("DEBUG   ")[2] for line in lines] == ["bot.anything: this", "a_bot_of_somebody: and this"]
 
 
 def test_configuring_twice_does_not_double_the_lines(root: logging.Logger, capsys: pytest.CaptureFixture[str]) -> None:

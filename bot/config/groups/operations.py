@@ -36,7 +36,9 @@ class StorageSettings(SettingsGroup):
 class TelemetrySettings(SettingsGroup):
     """What is logged, and whether traces are exported."""
 
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="How much is logged")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="How much is logged; DEBUG adds lines of the bot and of your code, not those of libraries"
+    )
     log_format: Literal["text", "json"] = Field("text", description="How: lines of text, or one JSON object a line")
     log_content: bool = Field(
         False, description="Questions and answers stand in the log: to look into a problem, never for long"

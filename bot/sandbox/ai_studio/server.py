@@ -7,6 +7,8 @@ at what arrived (`requests`).
 
 from __future__ import annotations
 
+import difflib
+import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +19,7 @@ from aiohttp import web
 from bot.clock import Clock, SystemClock
 from bot.sandbox import broken_connections
 from bot.sandbox.ai_studio.faults import Broken, Faults, fail
+from bot.sandbox.ai_studio.generation.conversations import Conversations
 from bot.sandbox.ai_studio.generation.model_switch import ModelSwitch
 from bot.sandbox.ai_studio.generation.native import Texts
 from bot.sandbox.ai_studio.generation.openai import OpenAi
@@ -30,7 +33,17 @@ from bot.sandbox.ai_studio.services.iam import Iam
 from bot.sandbox.ai_studio.services.search import Search
 from bot.sandbox.ai_studio.services.speech import Speech
 from bot.sandbox.ai_studio.validation import Access, require_body
-from bot.sandbox.ai_studio.wire import Call, Fault, Json, Problem, ReceivedRequest, Route, problem_response, received
+from bot.sandbox.ai_studio.wire import (
+    Call,
+    Fault,
+    Json,
+    Problem,
+    ReceivedRequest,
+    Route,
+    Shape,
+    problem_response,
+    received,
+)
 from bot.sandbox.event_stream import Hub
 from bot.sandbox.guard import guard, loads
 
@@ -43,11 +56,11 @@ class Studio:
     """The server. Its attributes may be changed at any time; tests reach its parts by name.
 
     The parts are `access` (keys, roles, tokens), `quotas`, `operations` (how long operations take), `source` (answers,
-    their speed), and the groups of routes `texts`, `openai`, `responses`, `embeddings`, `iam`, `art`, `speech` and
-    `search`. `requests` are the requests that arrived, oldest first. `keys` are the valid API keys; without any the
-    server makes one that nobody can guess. `on_model` is called with `model_state()` whenever that changes. With
-    `operations.strict_hosts`, set before the start, operations of texts have a port of their own (`operation_url`), so
-    that a bot which polls the wrong host fails.
+    their speed), and the groups of routes `texts`, `openai`, `responses`, `conversations`, `embeddings`, `iam`, `art`,
+    `speech` and `search`. `requests` are the requests that arrived, oldest first. `keys` are the valid API keys;
+    without any the server makes one that nobody can guess. `on_model` is called with `model_state()` whenever that
+    changes. With `operations.strict_hosts`, set before the start, operations of texts have a port of their own
+    (`operation_url`), so that a bot which polls the wrong host fails.
     """
 
     def __init__(
@@ -65,13 +78,14 @@ class Studio:
         self.art = Art(self.access, self.quotas, self.operations)
         self.embeddings = Embeddings(self.access, self.quotas)
         self.iam = Iam(self.clock, self.access)
-        self.search = Search(self.access)
+        self.search = Search(self.access, self.operations)
         self.speech = Speech(self.operations)
         self.texts = Texts(self.access, self.quotas, self.source, self.operations)
         self.openai = OpenAi(
             clock=self.clock, access=self.access, quotas=self.quotas, source=self.source, embeddings=self.embeddings
         )
         self.responses = Responses(self.clock, self.access, self.quotas, self.source)
+        self.conversations = Conversations(self.clock, self.responses.store)
         self._model = ModelSwitch(self.source, models_dir, on_model)
         self._hub = hub
         self._runner: web.AppRunner | None = None
@@ -83,7 +97,7 @@ class Studio:
     async def start(self, port: int = 0) -> str:
         """Start listening on 127.0.0.1 and return the base URL. Port 0 takes a free port."""
         app = web.Application(middlewares=[guard(_stranger)], client_max_size=64 * 2**20)
-        for route in self._routes():
+        for route in (*self._routes(), *(self._missing(path, shape) for path, shape in MISSING.items())):
             app.router.add_route(route.method, route.path, self._handler(route))
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.05)
         await self._runner.setup()
@@ -258,8 +272,17 @@ class Studio:
         summary, status = (f"{seen.note} (cut off)", 0) if seen.gone else (seen.note, seen.status)
         self._hub.journal("model", seen.route, status=status, ms=ms, summary=summary, detail=detail)
 
+    def _missing(self, path: str, shape: Shape) -> Route:
+        """The route of all requests below a path that no other route takes."""
+        return Route("missing", path + "{rest:.*}", shape, self._unbuilt, method="*", public=True, raw=True)
+
     async def _unbuilt(self, call: Call) -> web.StreamResponse:
-        raise Problem(12, f"{call.request.path} is not part of the sandbox")
+        """Say which routes there are, those with the longest common beginning first."""
+        method, path = call.request.method, call.request.path
+        known = {NAMED.sub(r"{\1}", route.path): route.method for route in self._routes()}
+        near = difflib.get_close_matches(path, known, NEAREST, cutoff=0.0)
+        there = ", ".join(f"{known[name]} {name}" for name in near)
+        raise Problem(12, f"the sandbox has no {method} {path[:200]}; among others it has {there}")
 
     async def _listen(self, port: int) -> str:
         if self._runner is None:
@@ -270,7 +293,7 @@ class Studio:
         return f"http://127.0.0.1:{found[1]}"
 
     def _routes(self) -> list[Route]:
-        texts, openai, responses = self.texts, self.openai, self.responses
+        texts, openai, responses, chats = self.texts, self.openai, self.responses, self.conversations
         return [
             Route("completion", NATIVE + "completion", "stream", texts.completion, streams=True),
             Route("completionAsync", NATIVE + "completionAsync", "unary", texts.later),
@@ -286,17 +309,32 @@ class Studio:
             Route("chat/completions", "/v1/chat/completions", "openai", openai.chat, streams=True),
             Route("responses", "/v1/responses", "openai", responses.create, streams=True),
             Route("response", "/v1/responses/{id:[^/]+}", "openai", responses.get, method="GET"),
+            Route("response/delete", "/v1/responses/{id:[^/]+}", "openai", responses.delete, method="DELETE"),
             Route("response/cancel", "/v1/responses/{id:[^/]+}/cancel", "openai", responses.cancel),
+            Route(
+                "response/items", "/v1/responses/{id:[^/]+}/input_items", "openai", responses.input_items, method="GET"
+            ),
+            Route("response/tokens", "/v1/responses/input_tokens", "openai", responses.input_tokens),
+            Route("conversations", CONVERSATIONS, "openai", chats.create),
+            Route("conversation", ONE, "openai", chats.get, method="GET"),
+            Route("conversation/update", ONE, "openai", chats.update),
+            Route("conversation/delete", ONE, "openai", chats.delete, method="DELETE"),
+            Route("items", ITEMS, "openai", chats.items, method="GET"),
+            Route("items/add", ITEMS, "openai", chats.add),
+            Route("item", ONE_ITEM, "openai", chats.item, method="GET"),
+            Route("item/delete", ONE_ITEM, "openai", chats.delete_item, method="DELETE"),
             Route("embeddings", "/v1/embeddings", "openai", openai.embeddings),
             Route("gen/search", "/v2/gen/search", "stream", self.search.search),
             Route("web/search", "/v2/web/search", "unary", self.search.pages),
+            Route("web/searchAsync", "/v2/web/searchAsync", "unary", self.search.pages_later),
+            Route("image/search", "/v2/image/search", "unary", self.search.images),
             Route("recognize", "/speech/v1/stt:recognize", "speech", self.speech.recognize, raw=True),
             Route("recognizeFileAsync", "/stt/v3/recognizeFileAsync", "unary", self.speech.submit),
             Route("getRecognition", "/stt/v3/getRecognition", "stream", self.speech.result, method="GET"),
             Route("synthesize", "/speech/v1/tts:synthesize", "speech", self.speech.synthesize, raw=True),
+            Route("utteranceSynthesis", "/tts/v3/utteranceSynthesis", "stream", self.speech.utterance),
             Route("tokens", "/iam/v1/tokens", "unary", self.iam.token, public=True),
             Route("metadata", METADATA, "unary", self.iam.metadata, method="GET", public=True),
-            *(Route(path, f"/{path}{{rest:(/.*)?}}", "openai", self._unbuilt, method="*") for path in UNBUILT),
         ]
 
 
@@ -317,4 +355,9 @@ REMEMBERED = 5_000
 NATIVE = "/foundationModels/v1/"
 FEW_SHOT = "fewShotTextClassification"
 METADATA = "/computeMetadata/v1/instance/service-accounts/default/token"
-UNBUILT = ("v1/responses", "v1/files", "v1/vector_stores", "v1/conversations")
+CONVERSATIONS = "/v1/conversations"
+ONE, ITEMS = CONVERSATIONS + "/{id:[^/]+}", CONVERSATIONS + "/{id:[^/]+}/items"
+ONE_ITEM = ITEMS + "/{item:[^/]+}"
+MISSING: dict[str, Shape] = {"/v1/": "openai", "/speech/": "speech", "/": "unary"}
+NAMED = re.compile(r"\{(\w+):[^}]*\}")
+NEAREST = 4

@@ -68,7 +68,7 @@ class Route:
     path: str
     shape: Shape
     handler: Callable[[Call], Awaitable[web.StreamResponse]]
-    method: Literal["GET", "POST", "*"] = "POST"
+    method: Literal["GET", "POST", "DELETE", "*"] = "POST"
     public: bool = False
     streams: bool = False
     raw: bool = False

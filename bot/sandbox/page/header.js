@@ -6,14 +6,10 @@ import { dots } from "./draft.js";
 import { openMenu } from "./menu.js";
 import { block, hasBlocked } from "./notice.js";
 import { chatAvatar, chatTitle, membersCount } from "./people.js";
-import { hasTopics, here, on, select, state } from "./state.js";
+import { doing, hasTopics, here, on, select, state } from "./state.js";
 import { toast } from "./toast.js";
 import { t } from "./words.js";
 import { post } from "./wire.js";
-
-const ACTIONS = {
-  typing: "typing", upload_photo: "uploading", record_voice: "recording", upload_voice: "recording", upload_document: "sendingFile",
-};
 
 export function startHeader() {
   on(["selection", "chats", "bot", "action", "draft"], draw);
@@ -28,7 +24,7 @@ let shown = "";
 function draw() {
   const chat = state.chats.get(state.chat);
   const topic = chat?.topics.find((one) => one.id === state.thread);
-  const action = state.drafts.has(here()) ? "typing" : ACTIONS[state.actions.get(here())?.action ?? ""] ?? "";
+  const action = doing(here());
   const title = topic ? topic.name : chat ? chatTitle(chat) : t("nothingHere");
   const key = JSON.stringify([chat?.id, title, action, state.isDead, chat?.members.length, Boolean(topic)]);
   if (key === shown) return;

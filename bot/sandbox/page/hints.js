@@ -13,8 +13,15 @@ const HINTS = ["tryTable", "tryCode", "tryImage", "tryLong"];
 
 export function startHints() {
   on(["messages", "selection"], draw);
-  fill(byId("empty"), h("img", { src: "logo.svg", alt: "", width: 84, height: 84 }), h("h2", null, t("emptyTitle")), h("p", null, t("emptyText")),
-    h("button", { type: "button", class: "primary", "data-testid": "start", onclick: () => void say("/start") }, t("start")));
+  on(["selection", "chats", "bot"], welcome);
+}
+
+/** What an empty chat says: what the bot can do, or in a group, how it is spoken to. */
+function welcome() {
+  const isGroup = state.chats.get(state.chat)?.type !== "private";
+  fill(byId("empty"), h("img", { src: "logo.svg", alt: "", width: 84, height: 84 }), h("h2", null, t("emptyTitle")),
+    h("p", null, isGroup ? t("emptyGroup", { name: state.bot.username }) : t("emptyText")),
+    isGroup ? null : h("button", { type: "button", class: "primary", "data-testid": "start", onclick: () => void say("/start") }, t("start")));
 }
 
 function draw() {

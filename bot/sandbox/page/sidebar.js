@@ -6,7 +6,7 @@ import { dots } from "./draft.js";
 import { openMenu } from "./menu.js";
 import { avatar, chatAvatar, chatTitle, isMine, membersCount, nameOf, summary } from "./people.js";
 import { messagesIn, unread } from "./reading.js";
-import { become, chatsOf, hasTopics, on, placeKey, select, state } from "./state.js";
+import { become, chatsOf, doing, hasTopics, on, placeKey, select, state } from "./state.js";
 import { clock, day, languageName, t } from "./words.js";
 
 export function startSidebar() {
@@ -64,8 +64,8 @@ function topicMark(topic) {
 
 /** @param {import("./state.js").Chat} chat @param {number} thread @param {any} last */
 function preview(chat, thread, last) {
-  const key = placeKey(chat.id, thread);
-  if (state.drafts.has(key) || state.actions.has(key)) return h("span", { class: "preview live" }, t("draftPreview").replace("…", ""), dots());
+  const action = doing(placeKey(chat.id, thread));
+  if (action) return h("span", { class: "preview live" }, t(action), dots());
   if (!last) return h("span", { class: "preview" }, chat.type === "private" ? `@${state.bot.username}` : membersCount(chat));
   const who = isMine(last) ? t("you") : chat.type === "private" ? "" : nameOf(last.from);
   return h("span", { class: "preview", dir: "auto" }, who ? h("i", null, `${who}: `) : null, summary(last));

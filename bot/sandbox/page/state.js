@@ -44,6 +44,13 @@ export const state = {
 export const placeKey = (chat, thread) => `${chat}:${thread || 0}`;
 export const here = () => placeKey(state.chat, state.thread);
 
+const ACTIONS = {
+  typing: "typing", upload_photo: "uploading", record_voice: "recording", upload_voice: "recording", upload_document: "sendingFile",
+};
+
+/** What the bot is doing in a place, as the name of a word; "" if nothing. @param {string} key */
+export const doing = (key) => (state.drafts.has(key) ? "typing" : ACTIONS[state.actions.get(key)?.action ?? ""] ?? "");
+
 /** The topic a message belongs to; in a group without topics a reply's thread number means nothing. @param {Message} message */
 export const threadOf = (message) => (message.is_topic_message ? message.message_thread_id ?? 0 : 0);
 

@@ -39,7 +39,6 @@ const WORDS = {
   bot: ["bot", "бот"],
   botDown: ["bot is not running", "бот не запущен"],
   membersCount: ["{n} {n|member|members}", "{n} {n|участник|участника|участников}"],
-  draftPreview: ["writing…", "пишет…"],
   typing: ["is typing", "печатает"],
   uploading: ["is sending a photo", "отправляет фото"],
   recording: ["is recording", "записывает голос"],
@@ -74,6 +73,10 @@ const WORDS = {
   emptyText: [
     "It answers questions, draws pictures, reads photos, voice messages and documents. All of it runs on this computer: no account, no key, no network.",
     "Он отвечает на вопросы, рисует, понимает фото, голосовые и документы. Всё работает на этом компьютере: без аккаунта, ключей и сети.",
+  ],
+  emptyGroup: [
+    "In a group it answers only when it is meant: mention @{name} in your question, or reply to one of its messages.",
+    "В группе он отвечает, только когда обращаются к нему: упомяните в вопросе @{name} или ответьте на его сообщение.",
   ],
   start: ["Start", "Начать"],
   tryTable: ["Show me a table", "Покажи таблицу"],

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import math
+import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,9 +15,11 @@ import aiohttp
 import pytest
 from joserfc import jwt
 from joserfc.jwk import RSAKey
+from mutagen.oggopus import OggOpus
 
 from bot.sandbox.ai_studio.server import SANDBOX_FOLDER, Answer, Studio
 from bot.sandbox.ai_studio.services.art import REFUSAL
+from bot.sandbox.media import ogg
 from tests.support.virtual import VirtualClock
 
 SECRET = "a-key-of-this-test"
@@ -144,6 +148,25 @@ async def test_models_are_listed_for_the_folder() -> None:
     assert row in found["data"]
     assert {entry["id"].partition(":")[0] for entry in found["data"]} == {"gpt", "emb"}
     assert status == 400
+
+
+async def test_an_answer_in_json_fits_the_schema_that_stands_in_the_prompt() -> None:
+    schema = {"type": "object", "properties": {"people": {"type": "integer"}}, "required": ["people"]}
+    told = {"role": "system", "content": "Answer by {this} schema:\n" + json.dumps(schema)}
+    asked = {"role": "user", "content": "Omsk has 1104000"}
+    form = {"response_format": {"type": "json_object"}}
+    async with running() as (_, session):
+        _, one = await post(session, "/v1/chat/completions", {"model": YANDEX, "messages": [told, asked], **form})
+        _, two = await post(session, "/v1/chat/completions", {"model": YANDEX, "messages": [asked], **form})
+        body = {"model": YANDEX, "input": [told, asked], "text": {"format": {"type": "json_object"}}}
+        _, three = await post(session, "/v1/responses", body)
+        native = {"modelUri": YANDEX, "messages": [{"role": "user", "text": "Omsk"}], "jsonObject": True}
+        _, four = await post(session, "/foundationModels/v1/completion", native)
+    assert [json.loads(found["choices"][0]["message"]["content"]) for found in (one, two)] == [
+        {"people": 1104000}, {"answer": "Omsk has 1104000"}
+    ]  # fmt: skip
+    assert json.loads(three["output_text"]) == {"people": 1104000}
+    assert json.loads(four["result"]["alternatives"][0]["message"]["text"]) == {"answer": "Omsk"}
 
 
 # --- operations and pictures
@@ -286,7 +309,6 @@ async def test_embeddings_are_unit_vectors_and_likeness_counts() -> None:
         _, near = await post(session, path, {"modelUri": query, "text": "чем кормить утконосов"})
         _, far = await post(session, path, {"modelUri": query, "text": "stock exchange"})
         _, openai = await post(session, "/v1/embeddings", {"model": doc, "input": ["как кормить утконоса"]})
-        refused, _ = await post(session, "/v1/embeddings", {"model": doc, "input": ["a", "b"]})
     vector = found["embedding"]
     assert len(vector) == 256
     assert math.isclose(sum(value * value for value in vector), 1.0)
@@ -295,7 +317,84 @@ async def test_embeddings_are_unit_vectors_and_likeness_counts() -> None:
     assert likeness[0] > 0.4 > likeness[1]
     assert openai["data"][0]["embedding"] == vector
     assert openai["data"][0].keys() == {"index", "embedding", "object"}
+
+
+async def test_openai_embeddings_take_lists_of_texts_and_tokens_and_answer_in_base64() -> None:
+    model, path = f"emb://{SANDBOX_FOLDER}/text-search-doc/latest", "/v1/embeddings"
+    async with running() as (_, session):
+        _, texts = await post(session, path, {"model": model, "input": ["one", "two"]})
+        _, packed = await post(session, path, {"model": model, "input": "one", "encoding_format": "base64"})
+        _, tokens = await post(session, path, {"model": model, "input": [[1, 2], [3]]})
+        _, ids = await post(session, path, {"model": model, "input": [1, 2]})
+        wrong: list[Json] = [{"input": [None]}, {"input": []}, {"input": "a", "encoding_format": "int8"}, {}]
+        refused = [(await post(session, path, {"model": model, **body}))[0] for body in wrong]
+    assert [row["index"] for row in texts["data"]] == [0, 1]
+    numbers = struct.unpack("<256f", base64.b64decode(packed["data"][0]["embedding"]))
+    assert numbers == pytest.approx(texts["data"][0]["embedding"])
+    assert len(tokens["data"]) == 2
+    assert ids["data"][0]["embedding"] == tokens["data"][0]["embedding"]
+    assert texts["usage"] == {"prompt_tokens": 6, "total_tokens": 6}
+    assert refused == [400] * 4
+
+
+async def test_a_recording_without_words_is_heard_in_the_language_of_the_request() -> None:
+    recording = io.BytesIO(ogg.note("words", seconds=2))
+    file = OggOpus(recording)
+    del file["words"]
+    file.save(recording)
+    found = []
+    async with running() as (_, session):
+        for language in ("ru-RU", "en-US"):
+            path = f"/speech/v1/stt:recognize?lang={language}&format=oggopus"
+            async with session.post(path, data=recording.getvalue()) as response:
+                found.append((await response.json())["result"])
+    assert found == ["Голосовое сообщение, 2 с.", "A voice note of 2 s."]
+
+
+async def test_long_speech_comes_as_lines_of_audio() -> None:
+    spec = {"containerAudio": {"containerAudioType": "OGG_OPUS"}}
+    body = {"text": "A ship is sailing. " * 40, "hints": [{"voice": "alena"}], "outputAudioSpec": spec}
+    async with running() as (studio, session):
+        async with session.post("/tts/v3/utteranceSynthesis", json=body) as response:
+            lines = [json.loads(line) for line in (await response.text()).splitlines()]
+        wav, told = await post(session, "/tts/v3/utteranceSynthesis", {"text": "hello"})
+        empty, _ = await post(session, "/tts/v3/utteranceSynthesis", {**body, "text": " "})
+    note = b"".join(base64.b64decode(line["result"]["audioChunk"]["data"]) for line in lines)
+    assert ogg.words(note) == body["text"]
+    assert studio.speech.spoken == [body["text"]]
+    assert (wav, empty) == (501, 400)
+    assert "OGG_OPUS only" in told["error"]["message"]
+
+
+async def test_pages_may_be_searched_for_later_and_pictures_at_once() -> None:
+    body = {"query": {"searchType": "SEARCH_TYPE_RU", "queryText": "утконос"}, "folderId": SANDBOX_FOLDER}
+    async with running() as (_, session):
+        _, opened = await post(session, "/v2/web/searchAsync", body)
+        _, done = await get(session, f"/operations/{opened['id']}")
+        _, pages = await post(session, "/v2/web/search", body)
+        _, pictures = await post(session, "/v2/image/search", body)
+        refused, _ = await post(session, "/v2/image/search", {**body, "query": {}})
+    assert opened["done"] is False
+    assert done["response"]["rawData"] == pages["rawData"]
+    assert "утконос" in base64.b64decode(pages["rawData"]).decode()
+    assert (
+        "<image-link>https://encyclopedia.example/articlepicture.jpg</image-link>"
+        in base64.b64decode(pictures["rawData"]).decode()
+    )
     assert refused == 400
+
+
+async def test_a_path_that_does_not_exist_is_never_200_and_names_what_there_is() -> None:
+    async with running() as (_, session):
+        for method, path in (
+            ("GET", "/"), ("GET", "/v1/responses"), ("POST", "/v1/files"), ("DELETE", "/v1/models"), ("PUT", "/v1/x"),
+            ("POST", "/v1/chat/complettions"), ("GET", "/speech/v1/x"), ("POST", "/foundationModels/v1/x"),
+        ):  # fmt: skip
+            async with session.request(method, path, data=b"no json", headers={"authorization": ""}) as response:
+                assert response.status == 501, path
+                assert f"the sandbox has no {method} {path}; among others it has " in await response.text()
+        _, near = await post(session, "/v1/chat/complettions", {})
+    assert near["error"]["message"].partition("among others it has ")[2].startswith("POST /v1/chat/completions, ")
 
 
 async def test_a_classifier_gives_labels_in_order_with_confidences() -> None:

@@ -30,6 +30,7 @@ pytestmark = [
 expect.set_options(timeout=PATIENCE * 1000)
 ANNA = 1001
 
+PLACES = "all => all.map(one => one.getBoundingClientRect()).map(box => [Math.round(box.x), Math.round(box.y)])"
 MARKUP = (
     "const script = document.createElement('script'); script.textContent = 'ran = 1'; document.body.append(script)",
     "document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"ran = 1\">')",
@@ -154,9 +155,12 @@ async def test_several_photos_are_an_album_with_one_answer(sandbox: Sandbox, pag
     for number, file in enumerate(files):
         file.write_bytes(draw("a cat", number, 1, 1))
     await attach(page, "photo", files)
-    boxes = [await picture.bounding_box() for picture in await page.locator(".previews img").all()]
-    tops, lefts = {round(box["y"]) for box in boxes if box}, {round(box["x"]) for box in boxes if box}
-    assert (len(tops), len(lefts)) == (1, 3)  # side by side
+    pictures = page.locator(".previews img")
+    await expect(pictures).to_have_count(3)
+    for place in range(3):
+        await wide(pictures.nth(place), 1024)
+    boxes = await pictures.evaluate_all(PLACES)  # all in one frame: the dialog still moves as it opens
+    assert (len({top for _, top in boxes}), len({left for left, _ in boxes})) == (1, 3)  # side by side
     await page.get_by_test_id("caption").fill("What is it?")
     await page.get_by_test_id("dialog-ok").click()
     await answered(page, 1)
@@ -181,6 +185,8 @@ async def test_any_picture_is_sent_as_a_sticker(sandbox: Sandbox, page: Page, tm
 async def test_a_link_to_the_bot_is_opened_in_the_talk_with_it(sandbox: Sandbox, page: Page) -> None:
     await sandbox.telegram.wait_for(lambda: sandbox.telegram.state.commands.get(GROUP_SCOPE), PATIENCE)
     await to_the_group(page)
+    await expect(page.get_by_test_id("empty")).to_contain_text(f"mention @{sandbox.telegram.state.profile.username}")
+    await expect(page.get_by_test_id("start")).to_be_hidden()
     await say(page, f"https://t.me/{sandbox.telegram.state.profile.username}?start=abc")
     await page.get_by_test_id("messages").locator("a.link").click()
     await answered(page, 1)
@@ -234,6 +240,12 @@ async def test_a_bot_killed_in_the_middle_of_an_answer_looks_dead_and_answers_af
     await expect(page.get_by_test_id("notice")).to_be_hidden()
 
 
+async def test_the_list_of_chats_says_what_the_bot_is_doing_there(quiet: Sandbox, quiet_page: Page) -> None:
+    quiet.hub.publish("action", chat_id=ANNA, thread_id=0, action="upload_photo")
+    await expect(quiet_page.get_by_test_id("chat-status")).to_contain_text("is sending a photo")
+    await expect(quiet_page.get_by_test_id(f"chat-{ANNA}")).to_contain_text("is sending a photo")
+
+
 async def test_what_one_member_alone_sees_is_drawn_for_that_person_and_says_so(sandbox: Sandbox, page: Page) -> None:
     await sandbox.telegram.wait_for(lambda: sandbox.telegram.state.commands.get(GROUP_SCOPE), PATIENCE)
     await to_the_group(page)
@@ -266,7 +278,8 @@ async def test_the_keyboard_reaches_everything(quiet: Sandbox, quiet_page: Page)
     page, field = quiet_page, quiet_page.get_by_test_id("composer")
     await expect(page).to_have_title("Govorun · Sandbox")
     await expect(field).to_be_focused()
-    commands = [{"command": word, "description": word} for word in ("one", "two", "three")]
+    words = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+    commands = [{"command": word, "description": word} for word in words]
     quiet.telegram.state.commands[DEFAULT_SCOPE] = {"": commands}
     quiet.hub.publish("commands", commands=quiet.telegram.state.commands)
     menu = page.get_by_test_id("command-menu")
@@ -274,7 +287,8 @@ async def test_the_keyboard_reaches_everything(quiet: Sandbox, quiet_page: Page)
     await page.keyboard.press("Escape")
     await expect(menu).to_be_hidden()
     await page.get_by_test_id("commands-button").click()
-    await expect(page.get_by_test_id("command-three")).to_be_visible()
+    await expect(page.get_by_test_id("command-nine")).to_be_visible()
+    assert await menu.evaluate("menu => menu.scrollHeight === menu.clientHeight"), "nine commands need no scrolling"
     for key in ("ArrowDown", "ArrowDown", "ArrowUp", "Enter"):
         await page.keyboard.press(key)
     await expect(page.get_by_test_id("messages")).to_contain_text("/two")

@@ -6,8 +6,10 @@ pieces and usage.
 
 from __future__ import annotations
 
+import base64
+import struct
 import uuid
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,20 +104,23 @@ class OpenAi:
             return await self._source.respond(call, request, "text/event-stream", write)
 
     async def embeddings(self, call: Call) -> web.Response:
-        """`POST /v1/embeddings`: the vector of one text."""
-        model = call.body.get("model")
+        """`POST /v1/embeddings`: the vectors of one or more texts, or of lists of token ids, as numbers or in base64.
+
+        The real service takes one text and only `float`; clients that batch are served here too.
+        """
+        model, form = call.body.get("model"), call.body.get("encoding_format") or "float"
         uri = any_model(self._access, model, "emb", EMBEDDINGS | V2_EMBEDDINGS)
-        given = call.body.get("input")
-        texts = given if isinstance(given, list) else [given]
-        if len(texts) != 1 or not isinstance(texts[0], str):
-            raise Problem(3, "input must be one text")
-        if call.body.get("encoding_format", "float") != "float":
-            raise Problem(3, "encoding_format must be float")
-        found = self._embeddings.embedding(texts[0], dimension(uri.name, call.body.get("dimensions")), "embeddings")
-        count = count_tokens(texts[0]) + 2
-        row = {"index": 0, "embedding": found, "object": "embedding"}
+        if form not in ("float", "base64"):
+            raise Problem(3, "encoding_format must be float or base64")
+        texts, size = _texts(call.body.get("input")), dimension(uri.name, call.body.get("dimensions"))
+        vectors = self._embeddings.vectors(texts, size, "embeddings")
+        rows = [
+            {"index": index, "embedding": _base64(found) if form == "base64" else found, "object": "embedding"}
+            for index, found in enumerate(vectors)
+        ]
+        count = sum(count_tokens(text) + 2 for text in texts)
         usage = {"prompt_tokens": count, "total_tokens": count}
-        return json_response(call, {"object": "list", "model": model, "data": [row], "usage": usage})
+        return json_response(call, {"object": "list", "model": model, "data": rows, "usage": usage})
 
     def _completion(self, call: Call, request: TextRequest, answer: Answer) -> Completion:
         uri, quirks = request.uri, answer.quirks
@@ -165,6 +170,22 @@ class OpenAi:
         return json_response(call, {**chat.head("chat.completion"), "choices": [choice], **usage})
 
 
+def _texts(given: Any) -> list[str]:
+    """The texts of an input: one text, one list of token ids, or a list of either. Ids become words of digits."""
+    rows = given if isinstance(given, list) and not all(isinstance(row, int) for row in given) else [given]
+    texts = [" ".join(map(str, row)) if isinstance(row, list) else row for row in rows]
+    if len(texts) > MOST_TEXTS:
+        raise Problem(3, f"input must have at most {MOST_TEXTS} texts, got {len(texts)}")
+    if not all(isinstance(text, str) for text in texts):
+        raise Problem(3, "input must be a text, a list of texts, or lists of token ids")
+    return texts
+
+
+def _base64(vector: Sequence[float]) -> str:
+    """A vector as little-endian 32-bit floats in base64, which OpenAI's own clients ask for."""
+    return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
+
+
 def _call_chunks(chat: Completion) -> Iterator[Piece]:
     """The events of tool calls: one chunk, or (open models) a first chunk, pieces and a last chunk."""
     finish = "" if "no_finish" in chat.quirks else "tool_calls"
@@ -196,6 +217,7 @@ def _chunks(chat: Completion, step: Step, *, first: bool) -> Iterator[Piece]:
         yield chat.chunk({}, finish), True
 
 
+MOST_TEXTS = 2_048
 FINISH = {
     "FINAL": "stop",
     "TRUNCATED_FINAL": "length",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ Messages = list[dict[str, str]]
 NAME = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
 SCHEMA_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 EFFORTS = ("low", "medium", "high")
+MOST_BRACES = 50  # where a JSON schema is looked for
 PICTURE = 256  # tokens that a picture counts as
 
 
@@ -82,7 +84,7 @@ def native_request(call: Call, access: Access) -> TextRequest:
         uri=uri, messages=messages, streams=options.get("stream") is True, limit=limit, tools=tools,
         choice=_native_choice(mapping(get(body, "toolChoice")), tools),
         parallel=get(body, "parallelToolCalls") is not False,
-        schema=_schema(mapping(schema).get("schema")) if schema is not None else None,
+        schema=_schema(mapping(schema).get("schema")) if schema is not None else _any_object(body, messages),
         reasons=mode == "ENABLED_HIDDEN" and TEXT_MODELS[uri.name].hidden,
     )  # fmt: skip
     return _fitting(call, request)
@@ -111,7 +113,8 @@ def openai_request(call: Call, access: Access, body: Mapping[str, Any]) -> TextR
     request = TextRequest(
         uri=uri, messages=messages, streams=body.get("stream") is True, limit=limit, tools=tools,
         choice=_openai_choice(body.get("tool_choice"), tools),
-        schema=_schema(schema.get("schema")) if schema is not None else None, reasons=spec.thinks, pictures=pictures,
+        schema=_schema(schema.get("schema")) if schema is not None else _any_object(form, messages),
+        reasons=spec.thinks, pictures=pictures,
     )  # fmt: skip
     return _fitting(call, request)
 
@@ -275,6 +278,23 @@ def _schema(value: Any) -> Json:
     if not isinstance(value, dict):
         raise Problem(3, "a JSON schema must be an object")
     return value
+
+
+def _any_object(form: Mapping[str, Any], messages: Messages) -> Json | None:
+    """The schema for an answer that may be any JSON object: the first schema that stands in the messages, where clients
+    write it, else an object with a text. None if the request asks for no object.
+    """
+    if form.get("type") != "json_object" and not get(form, "jsonObject"):
+        return None
+    text = "\n".join(message["text"] for message in messages)
+    for start in [match.start() for match in re.finditer(r"\{", text)][:MOST_BRACES]:
+        try:
+            found, _ = json.JSONDecoder().raw_decode(text, start)
+        except (ValueError, RecursionError):
+            continue
+        if "properties" in found:
+            return dict(found)
+    return {"type": "object", "properties": {"answer": {"type": "string"}}}
 
 
 def _rows(value: Any) -> list[Any]:

@@ -33,20 +33,20 @@ class Embeddings:
         uri = any_model(self._access, get(call.body, "modelUri"), "emb", EMBEDDINGS | V2_EMBEDDINGS)
         text = call.body.get("text")
         size = dimension(uri.name, call.body.get("dim"))
-        found = self.embedding(text, size, "textEmbedding")
+        [found] = self.vectors([text], size, "textEmbedding")
         tokens = str(count_tokens(str(text)) + 2)
         return json_response(call, {"embedding": found, "numTokens": tokens, "modelVersion": "06.12.2023"})
 
-    def embedding(self, text: Any, size: int, route: str) -> list[float]:
-        """The vector of a text with `size` numbers. Raises `Problem` for a text that is too long, and 8 over the quota
-        of `route`.
+    def vectors(self, texts: Sequence[Any], size: int, route: str) -> list[list[float]]:
+        """The vectors of texts with `size` numbers each. Raises `Problem` for a text that is too long, and 8 over the
+        quota of `route`, which counts requests.
         """
-        check_text(text)
-        count = count_tokens(text)
-        if count > EMBEDDING_TOKENS:
-            raise Problem(3, f"number of input tokens must be no more than {EMBEDDING_TOKENS}, got {count}")
+        for text in texts:
+            check_text(text)
+            if (count := count_tokens(text)) > EMBEDDING_TOKENS:
+                raise Problem(3, f"number of input tokens must be no more than {EMBEDDING_TOKENS}, got {count}")
         self._quotas.take(route)
-        return vector(text, size)
+        return [vector(text, size) for text in texts]
 
     async def few_shot(self, call: Call) -> web.Response:
         """`fewShotTextClassification`: the confidence of each label, by samples in the request."""

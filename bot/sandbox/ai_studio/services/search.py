@@ -1,15 +1,16 @@
-"""The Search API: an answer with sources, and pages. Both are made up from the question. Begin with `Search`."""
+"""The Search API: an answer with sources, pages and pictures. All are made up from the query. Begin with `Search`."""
 
 from __future__ import annotations
 
 import base64
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import Literal
 
 from aiohttp import web
 
+from bot.sandbox.ai_studio.operations import Operations
 from bot.sandbox.ai_studio.validation import Access
 from bot.sandbox.ai_studio.wire import Call, Json, Problem, encode, json_response
 
@@ -17,6 +18,7 @@ Page = tuple[str, str, bool]
 MOST_MESSAGES = 100
 LONGEST_CONTENT = 16_384
 LONGEST_QUERY = 400
+FOUND = "type.googleapis.com/yandex.cloud.searchapi.v2.WebSearchResponse"
 PAGES: tuple[Page, ...] = (
     ("An encyclopedia", "https://encyclopedia.example/article", True),
     ("A shop", "https://shop.example/", False),
@@ -32,12 +34,13 @@ class Search:
     refuses to answer.
     """
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, operations: Operations) -> None:
         self.answers: deque[tuple[str, Sequence[Page]]] = deque()
         self.raw: deque[bytes] = deque()
         self.framing: Literal["object", "array", "lines"] = "lines"
         self.rejects = False
         self._access = access
+        self._operations = operations
 
     async def search(self, call: Call) -> web.StreamResponse:
         """`gen/search`: a generated answer with its sources."""
@@ -60,15 +63,27 @@ class Search:
 
     async def pages(self, call: Call) -> web.StreamResponse:
         """`web/search`: found pages as XML."""
+        return json_response(call, self._found(call, _xml))
+
+    async def pages_later(self, call: Call) -> web.StreamResponse:
+        """`web/searchAsync`: the operation that returns found pages as XML."""
+        return json_response(call, self._operations.open("text", "", {"@type": FOUND, **self._found(call, _xml)}))
+
+    async def images(self, call: Call) -> web.StreamResponse:
+        """`image/search`: found pictures as XML."""
+        return json_response(call, self._found(call, _image_xml))
+
+    def _found(self, call: Call, make: Callable[[str], bytes]) -> Json:
+        """What was found for the query of a request: the next XML of `raw`, or what `make` makes of the query."""
         body = call.body
         self._access.check_folder(str(body.get("folderId", "")))
         query = body.get("query")
         words = query.get("queryText") if isinstance(query, dict) else None
         if not isinstance(words, str) or not 0 < len(words) <= LONGEST_QUERY:
             raise Problem(3, f"query.query_text: 1-{LONGEST_QUERY} characters are expected")
-        raw = self.raw.popleft() if self.raw else _xml(words)
+        raw = self.raw.popleft() if self.raw else make(words)
         call.seen.answer = raw.decode(errors="replace")
-        return json_response(call, {"rawData": base64.b64encode(raw).decode()})
+        return {"rawData": base64.b64encode(raw).decode()}
 
 
 def _xml(words: str) -> bytes:
@@ -79,7 +94,25 @@ def _xml(words: str) -> bytes:
         f"<passages><passage>Page {number} on {mark}.</passage><passage>And more.</passage></passages></doc></group>"
         for number, (title, url, _) in enumerate(PAGES, 1)
     )
-    grouping = f'<grouping attr="d" mode="deep">{pages}</grouping>'
+    return _document(pages)
+
+
+def _image_xml(words: str) -> bytes:
+    """The XML of found pictures, each with its address, size and type."""
+    pictures = "".join(
+        f'<group><doc id="Z{number}"><url>{escape(url)}picture.jpg</url><domain>{escape(url)}</domain>'
+        f"<mime-type>jpg</mime-type><title>{escape(title)}: {escape(words)}</title><image-properties>"
+        f"<original-width>1024</original-width><original-height>768</original-height>"
+        f"<html-link>{escape(url)}</html-link><image-link>{escape(url)}picture.jpg</image-link>"
+        f"</image-properties></doc></group>"
+        for number, (title, url, _) in enumerate(PAGES, 1)
+    )
+    return _document(pictures)
+
+
+def _document(groups: str) -> bytes:
+    """The XML of a page of results."""
+    grouping = f'<grouping attr="d" mode="deep">{groups}</grouping>'
     response = f'<response date="20261121T110000"><results>{grouping}</results></response>'
     return f'<?xml version="1.0" encoding="utf-8"?><yandexsearch version="1.0">{response}</yandexsearch>'.encode()
 

@@ -1,4 +1,4 @@
-"""SpeechKit: recognition of short notes (v1) and long ones (v3), and synthesis (v1). Begin with `Speech`.
+"""SpeechKit: recognition of short notes (v1) and long ones (v3), and synthesis (v1 and v3). Begin with `Speech`.
 
 A voice note made by the sandbox (`ogg.note`) carries its words and is recognised as them; any other note as a sentence
 about its length.
@@ -18,9 +18,11 @@ from bot.media import audio
 from bot.sandbox.ai_studio.operations import Operations
 from bot.sandbox.ai_studio.wire import Call, Json, Problem, encode, json_response
 from bot.sandbox.media import ogg
+from bot.sandbox.scripted.texts import phrase
 
 SHORT_BYTES, SHORT_SECONDS = 1 << 20, 30.0
 LONGEST_TEXT, LONGEST_BODY = 5_000, 15 << 10
+CHUNK = 4_096  # bytes of audio in a line of v3
 LANGUAGE = re.compile(r"[a-z]{2}-[A-Z]{2}|auto")
 CONTAINERS = {"OGG_OPUS": b"OggS", "MP3": b"", "WAV": b"RIFF"}
 
@@ -47,7 +49,7 @@ class Speech:
         if (length := audio.seconds(data)) > SHORT_SECONDS:
             raise Problem(3, "audio duration should be less than 30s")
         self.heard.append(length)
-        return json_response(call, {"result": _heard(data, length)})
+        return json_response(call, {"result": _heard(data, length, call.body.get("lang", "ru-RU"))})
 
     async def submit(self, call: Call) -> web.Response:
         """`recognizeFileAsync`: begin the operation that recognises a long note."""
@@ -57,7 +59,8 @@ class Speech:
         container = _at(model, "audioFormat", "containerAudio", "containerAudioType")
         if container not in CONTAINERS:
             raise Problem(3, "audioFormat: OGG_OPUS, MP3 or WAV is expected")
-        for language in _at(model, "languageRestriction", "languageCode") or ():
+        languages = _at(model, "languageRestriction", "languageCode") or ["ru-RU"]
+        for language in languages:
             _language(language)
         try:
             data = base64.b64decode(str(call.body.get("content", "")), validate=True)
@@ -68,7 +71,7 @@ class Speech:
         length = audio.seconds(data)
         self.heard.append(length)
         operation = self._operations.open("text", "async recognition", {"@type": "type.googleapis.com/google.Empty"})
-        self._results[operation["id"]] = _heard(data, length)
+        self._results[operation["id"]] = _heard(data, length, languages[0])
         return json_response(call, operation)
 
     async def result(self, call: Call) -> web.Response:
@@ -102,10 +105,27 @@ class Speech:
         call.seen.note = text[:100]
         return web.Response(body=ogg.note(text), content_type="audio/ogg", headers=call.headers)
 
+    async def utterance(self, call: Call) -> web.Response:
+        """`tts/v3`: a voice note that says the text, as lines with chunks of the audio in base64."""
+        text = call.body.get("text")
+        if not isinstance(text, str) or not text.strip():
+            raise Problem(3, "text must not be empty")
+        if len(text) > LONGEST_TEXT:
+            raise Problem(3, f"text length exceeds {LONGEST_TEXT} symbols")
+        container = _at(call.body, "outputAudioSpec", "containerAudio", "containerAudioType")
+        if container != "OGG_OPUS":
+            raise Problem(12, "the sandbox speaks outputAudioSpec.containerAudio.containerAudioType OGG_OPUS only")
+        self.spoken.append(text)
+        call.seen.note = text[:100]
+        note = ogg.note(text)
+        pieces = [note[start : start + CHUNK] for start in range(0, len(note), CHUNK)]
+        lines = [encode({"result": {"audioChunk": {"data": base64.b64encode(piece).decode()}}}) for piece in pieces]
+        return web.Response(body=b"\n".join(lines) + b"\n", content_type="application/json", headers=call.headers)
 
-def _heard(data: bytes, length: float) -> str:
+
+def _heard(data: bytes, length: float, language: str) -> str:
     said = ogg.words(data)
-    return f"A voice note of {length:.0f} seconds." if said is None else said
+    return phrase("ru" if language.startswith("ru") else "en", "voice", seconds=round(length)) if said is None else said
 
 
 def _language(value: Any) -> None:

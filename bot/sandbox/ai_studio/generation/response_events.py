@@ -1,0 +1,143 @@
+"""The events of a streamed response, item by item, and the response that they build. Begin with `events`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bot.sandbox.ai_studio.generation.writer import Answer, Step, sentences
+from bot.sandbox.ai_studio.wire import Json, count_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseParts:
+    """What a response is made of. `output` grows while the response is written; `prompt` are the tokens of
+    the prompt; `request` is the body of the request, some fields of which a response repeats.
+    """
+
+    id: str
+    model: str
+    created: int
+    prompt: int
+    request: Mapping[str, Any]
+    output: list[Json] = field(default_factory=list)
+
+    def value(self, status: str, done: int = 0, thought: int = 0, **rest: Any) -> Json:
+        """The response as JSON. `done` are the tokens of the answer, `thought` those of the reasoning."""
+        texts = [part["text"] for item in self.output if item["type"] == "message" for part in item["content"]]
+        usage = {
+            "input_tokens": self.prompt, "input_tokens_details": {"cached_tokens": 0}, "output_tokens": done + thought,
+            "output_tokens_details": {"reasoning_tokens": thought}, "total_tokens": self.prompt + done + thought,
+        }  # fmt: skip
+        repeated = {
+            name: default if self.request.get(name) is None else self.request[name]
+            for name, default in REPEATED.items()
+        }
+        if isinstance(conversation := self.request.get("conversation"), str):
+            repeated["conversation"] = {"id": conversation}
+        over = status not in ("queued", "in_progress")
+        return {
+            "id": self.id, "object": "response", "status": status, "created_at": self.created, "error": None,
+            "incomplete_details": None, "model": self.model, "output": self.output if over else [],
+            "output_text": "".join(texts) if over else "", "usage": usage if over else None, **repeated, **rest,
+        }  # fmt: skip
+
+
+async def events(
+    parts: ResponseParts, answer: Answer, steps: AsyncIterator[Step], *, pages: Sequence[str], query: str
+) -> AsyncIterator[Json]:
+    """The events of a response; the last one carries the whole response.
+
+    `steps` are the pieces of the text, read unless the answer calls tools. `pages` are the addresses that the search
+    for `query` finds; without any nothing is searched.
+    """
+    for state in ("created", "in_progress"):
+        yield {"type": f"response.{state}", "response": parts.value("in_progress")}
+    thought = count_tokens(answer.thought)
+    for event in (*_search(parts, pages, query), *_reasoning(parts, answer.thought), *_calls(parts, answer)):
+        yield event
+    if answer.calls:
+        done = parts.value("completed", count_tokens(str(answer.calls)), thought)
+        yield {"type": "response.completed", "response": done}
+        return
+    last = Step("", "", 0, "FINAL", last=True)
+    id, index = f"msg_{parts.id}", len(parts.output)
+    item: Json = {"type": "message", "id": id, "role": "assistant", "status": "in_progress", "content": []}
+    where: Json = {"item_id": id, "output_index": index, "content_index": 0}
+    part: Json = {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
+    yield {"type": "response.output_item.added", "output_index": index, "item": item}
+    yield {"type": "response.content_part.added", **where, "part": part}
+    async for step in steps:
+        last = step
+        yield {"type": "response.output_text.delta", **where, "delta": step.piece, "logprobs": []}
+    notes = [{"type": "url_citation", "url": url, "title": "", "start_index": 0, "end_index": 0} for url in pages]
+    for number, note in enumerate(notes):
+        place = {**where, "annotation_index": number}
+        yield {"type": "response.output_text.annotation.added", **place, "annotation": note}
+    part = {**part, "text": last.text, "annotations": notes}
+    reason = REASONS.get(last.status)
+    status = "incomplete" if reason else "completed"
+    parts.output.append({**item, "status": status, "content": [part]})
+    yield {"type": "response.output_text.done", **where, "text": last.text, "logprobs": []}
+    yield {"type": "response.content_part.done", **where, "part": part}
+    yield {"type": "response.output_item.done", "output_index": index, "item": parts.output[-1]}
+    rest = {"incomplete_details": {"reason": reason}} if reason else {}
+    yield {"type": f"response.{status}", "response": parts.value(status, last.tokens, thought, **rest)}
+
+
+def _search(parts: ResponseParts, pages: Sequence[str], query: str) -> Iterator[Json]:
+    if not pages:
+        return
+    action = {"type": "search", "query": query}
+    item = {"type": "web_search_call", "id": f"ws_{parts.id}", "status": "in_progress", "action": action}
+    where = {"item_id": item["id"], "output_index": len(parts.output)}
+    middle = [
+        {"type": f"response.web_search_call.{state}", **where} for state in ("in_progress", "searching", "completed")
+    ]
+    yield from _around(parts, item, middle, {"status": "completed"})
+
+
+def _reasoning(parts: ResponseParts, thought: str) -> Iterator[Json]:
+    if not thought:
+        return
+    item: Json = {"type": "reasoning", "id": f"rs_{parts.id}", "summary": [], "content": [], "status": "in_progress"}
+    where = {"item_id": item["id"], "output_index": len(parts.output), "content_index": 0}
+    content = {"type": "reasoning_text", "text": thought}
+    middle: list[Json] = [{"type": "response.content_part.added", **where, "part": {**content, "text": ""}}]
+    middle += [{"type": "response.reasoning_text.delta", **where, "delta": piece} for piece in sentences(thought)]
+    middle += [{"type": "response.reasoning_text.done", **where, "text": thought}]
+    middle += [{"type": "response.content_part.done", **where, "part": content}]
+    yield from _around(parts, item, middle, {"status": "completed", "content": [content]})
+
+
+def _calls(parts: ResponseParts, answer: Answer) -> Iterator[Json]:
+    for number, (name, given) in enumerate(answer.calls):
+        text = json.dumps(dict(given), ensure_ascii=False)
+        id, state = f"fc_{parts.id}_{number}", "in_progress"
+        item = {"type": "function_call", "id": id, "call_id": name, "name": name, "arguments": "", "status": state}
+        where = {"item_id": id, "output_index": len(parts.output)}
+        kind = "response.function_call_arguments"
+        middle = [{"type": f"{kind}.delta", **where, "delta": piece} for piece in PIECE.findall(text)]
+        middle += [{"type": f"{kind}.done", **where, "name": name, "arguments": text}]
+        yield from _around(parts, item, middle, {"status": "completed", "arguments": text})
+
+
+def _around(parts: ResponseParts, item: Json, middle: Sequence[Json], done: Json) -> Iterator[Json]:
+    """The events of an item that is added, filled by the events `middle`, and done with the fields `done`."""
+    index = len(parts.output)
+    yield {"type": "response.output_item.added", "output_index": index, "item": item}
+    yield from middle
+    parts.output.append({**item, **done})
+    yield {"type": "response.output_item.done", "output_index": index, "item": parts.output[-1]}
+
+
+PIECE = re.compile(r".{1,12}", re.DOTALL)
+REASONS = {"TRUNCATED_FINAL": "max_output_tokens", "CONTENT_FILTER": "content_filter"}
+REPEATED: Json = {
+    "instructions": None, "previous_response_id": None, "conversation": None, "metadata": {}, "tools": [],
+    "tool_choice": "auto", "parallel_tool_calls": True, "temperature": 0.3, "top_p": 1.0, "max_output_tokens": None,
+    "text": {"format": {"type": "text"}}, "store": True, "background": False, "truncation": "disabled",
+}  # fmt: skip
