@@ -61,9 +61,8 @@ def apply(tx: Tx, conversation: int, branch: Sequence[Remembered]) -> tuple[Kept
     A summary that ends in another branch is not used.
     """
     facts, summary = tx.memory.list_facts(conversation), tx.memory.newest_summary(conversation)
-    if summary is None or not any(row.id == summary.upto for row in branch):
-        return Kept(facts), branch
-    return Kept(facts, summary), [row for row in branch if row.id > summary.upto]
+    last = next((at for at, row in enumerate(branch) if summary is not None and row.id == summary.upto), None)
+    return (Kept(facts), branch) if last is None else (Kept(facts, summary), branch[last + 1 :])
 
 
 def request_summary(tx: Tx, incoming: Incoming, last: Remembered, count: int, language: str) -> None:
@@ -115,7 +114,9 @@ class ConversationMemory:
     def _page(self, tx: Tx, incoming: Incoming) -> Page:
         choices, language = incoming.chat, incoming.language
         conversation = tx.messages.current_conversation(incoming.address)
-        kept, branch = apply(tx, conversation, tx.messages.list_newest(conversation, self.history))
+        kept, branch = apply(
+            tx, conversation, branching.without_open(tx.messages.list_newest(conversation, self.history))
+        )
         persona = self.library.persona(choices.persona)
         option, _ = self.routing.resolve(choices.model, choices.own_model, persona.model)
         ratio = prompt.Ratio()
@@ -221,7 +222,8 @@ class ConversationMemory:
         conversation, language = int(job.payload["conversation"]), job.payload["language"]
 
         def find(tx: Tx) -> tuple[Summary | None, Sequence[Remembered]]:
-            kept, branch = apply(tx, conversation, tx.messages.list_branch(job.payload["tip"], LOOK_BACK))
+            said = branching.without_open(tx.messages.list_branch(job.payload["tip"], LOOK_BACK))
+            kept, branch = apply(tx, conversation, said)
             return kept.summary, branch[:-VERBATIM]
 
         before, old = await self.store.read(find)

@@ -107,7 +107,7 @@ class TurnStart:
         if asked is not None:
             return self._read(tx, BranchPoint(asked), incoming.chat, incoming.language)
         conversation = tx.messages.find_current_conversation(incoming.address) or 0
-        branch = tx.messages.list_newest(conversation, self.options.history)
+        branch = branching.without_open(tx.messages.list_newest(conversation, self.options.history))
         context = self._of(tx, conversation, branch, incoming.chat, incoming.language)
         return replace(context, history=[*context.history, Message.of("user", text)])
 
