@@ -93,6 +93,8 @@ async def test_order_is_kept_and_other_chats_do_not_wait(stage: Stage) -> None:
     assert stage.telegram.texts(ANNA) == []
     answers = await stage.texts(3)
     assert answers[1:] == ["second", "third"]
+    sent = [message for message in stage.telegram.transcript(ANNA) if message["from"]["is_bot"]]
+    assert [message.get("reply_to_message", {}).get("text") for message in sent] == [None, "second", "third"]
 
 
 async def test_a_stream_that_breaks_off_is_begun_anew(stage: Stage) -> None:
