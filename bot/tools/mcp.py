@@ -170,8 +170,9 @@ class McpServer:
         reads = row.annotations is not None and row.annotations.read_only_hint is True
         # The call's own deadline ends first: it marks the server as hanging, to be restarted.
         return Tool(
-            name, words, schema, self._run(row.name), needs_approval=not reads, deadline=self._entry.deadline + 1
-        )
+            name, words, schema, self._run(row.name), needs_approval=not reads, deadline=self._entry.deadline + 1,
+            title=f"{row.title or row.name} ({self._entry.name})",
+        )  # fmt: skip
 
     def _run(self, name: str) -> Run:
         async def run(arguments: Mapping[str, Any], asker: ToolContext) -> ToolOutput:

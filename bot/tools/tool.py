@@ -22,6 +22,7 @@ import re
 import threading
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from string import Formatter
 from typing import Any
 
 from bot.ai import Source, ToolSpec
@@ -78,7 +79,10 @@ class Tool:
 
     `needs_approval`: it changes something outside the conversation, so each call waits for the user's approval.
     `deadline` is in seconds. `doing` is shown during a call: a text for each language, or a key in `texts`. `check`
-    raises `BadInput` for wrong arguments, without side effects. Raises `ValueError` for a wrong name or schema.
+    raises `BadInput` for wrong arguments, without side effects. `asks` is the question before a call that needs
+    approval: a sentence in Markdown for each language, with names of parameters in braces ("Lend {title} to you?").
+    Without it the question is made of the `title` (else the name) and the arguments. Raises `ValueError` for a wrong
+    name, schema or sentence.
     """
 
     name: str
@@ -89,12 +93,17 @@ class Tool:
     deadline: float = DEADLINE
     doing: Mapping[str, str] | str = ""
     check: Callable[[Mapping[str, Any]], object] | None = None
+    asks: Mapping[str, str] = field(default_factory=dict)
+    title: str = ""
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):
             raise ValueError(f"{self.name!r} can't be a tool's name: 1-64 of a-z A-Z 0-9 _ - are expected")
         if self.parameters.get("type") != "object":
             raise ValueError(f"{self.name}: the parameters must be the JSON schema of an object")
+        for sentence in self.asks.values():
+            if unknown := placeholders(sentence) - set(self.parameters.get("properties", {})):
+                raise ValueError(f"{self.name}: {sentence!r} names {sorted(unknown)}, which are no parameters")
 
     @classmethod
     def of(
@@ -105,6 +114,8 @@ class Tool:
         needs_approval: bool = False,
         deadline: float = DEADLINE,
         doing: Mapping[str, str] | str = "",
+        asks: Mapping[str, str] | None = None,
+        title: str = "",
     ) -> Tool:
         """Make a tool of a typed function with a docstring.
 
@@ -116,8 +127,9 @@ class Tool:
         run = _runs(function, signature)
         name = name or function.__name__
         return cls(
-            name, signature.description, signature.parameters, run, needs_approval, deadline, doing, signature.read
-        )
+            name, signature.description, signature.parameters, run, needs_approval, deadline, doing, signature.read,
+            asks or {}, title,
+        )  # fmt: skip
 
     @property
     def spec(self) -> ToolSpec:
@@ -128,7 +140,7 @@ class Tool:
         """What the user is shown during a call."""
         if isinstance(self.doing, str):
             return say(language, self.doing or "tool.doing", tool=self.name)
-        return self.doing.get(language) or self.doing.get("en") or next(iter(self.doing.values()))
+        return in_language(self.doing, language)
 
     def refuses(self, arguments: Mapping[str, Any], language: str = "") -> str:
         """Why a call with these arguments is refused before the user is asked to approve it; "" if it is not."""
@@ -173,6 +185,19 @@ class Tool:
                 raise  # the turn was cancelled, not something inside the tool
             log.exception("tool %s failed", self.name)
             return failed("tool.failed")
+
+
+def in_language(texts: Mapping[str, str], language: str) -> str:
+    """The text for a language, else the English one, else the first one; "" if there is none."""
+    return texts.get(language) or texts.get("en") or next(iter(texts.values()), "")
+
+
+def placeholders(sentence: str) -> set[str]:
+    """The names in braces in a sentence. Raises `ValueError` for other things in braces, such as a format."""
+    found = {(name, form, conversion) for _, name, form, conversion in Formatter().parse(sentence) if name is not None}
+    if wrong := [name for name, form, conversion in found if form or conversion or not name.isidentifier()]:
+        raise ValueError(f"only names of parameters can stand in braces, not {wrong[0]!r}: {sentence!r}")
+    return {name for name, _, _ in found}
 
 
 def _runs(function: Callable[..., Any], signature: Signature) -> Run:
