@@ -73,10 +73,9 @@ class Documents:
 
     async def retrieve(self, conversation: int, question: str, window: int, payer: BillTo) -> Retrieved:
         """The documents of a conversation, or the passages for a question, that fit a `window` of so many tokens."""
-        kept = await self.store.read(lambda tx: tx.documents.list_passages(conversation))
-        passages = [Passage(one.text, one.page, vector=one.vector, name=one.name, id=one.id) for one in kept]
+        passages = await self.store.read(lambda tx: _passages(tx, conversation))
         room = budget(window)
-        if sum(len(one.text) + len(_citation(one, payer.language)) + 4 for one in passages) <= room:
+        if _fits(passages, room, payer.language):
             return _found(passages, payer.language)
         vector: Sequence[float] = ()
         limit = ""
@@ -160,6 +159,23 @@ def _vectors(vectors: Sequence[Vector | ModelError]) -> Sequence[Vector]:
 def budget(window: int) -> int:
     """How many characters of documents a prompt may hold for a window of so many tokens."""
     return int(window * SHARE * CHARACTERS)
+
+
+def whole(tx: Tx, conversation: int, window: int, language: str) -> Retrieved | None:
+    """The documents of a conversation as a request holds them, None where it holds only passages of them."""
+    if tx.documents.text_sizes(conversation)[0] > budget(window):
+        return None
+    passages = _passages(tx, conversation)
+    return _found(passages, language) if _fits(passages, budget(window), language) else None
+
+
+def _passages(tx: Tx, conversation: int) -> list[Passage]:
+    kept = tx.documents.list_passages(conversation)
+    return [Passage(one.text, one.page, vector=one.vector, name=one.name, id=one.id) for one in kept]
+
+
+def _fits(passages: Sequence[Passage], room: int, language: str) -> bool:
+    return sum(len(one.text) + len(_citation(one, language)) + 4 for one in passages) <= room
 
 
 def most_characters(window: int, size: int, language: str) -> int:

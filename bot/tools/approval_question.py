@@ -10,8 +10,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from bot.texts.catalog import say
-from bot.tools.tool import Tool, in_language, placeholders
+from bot.texts.catalog import PLACE, own, say
+from bot.tools.tool import Tool
 
 LONGEST_INLINE = 100  # characters of a value that stands in a sentence
 LONGEST_LABEL = 60  # characters of a title, or of an argument's name, which a foreign server may have chosen
@@ -21,10 +21,9 @@ def approval_question(tool: Tool, arguments: Mapping[str, Any], language: str) -
     """The question in Markdown. Arguments that the sentence of the tool does not name are listed below it."""
     values = {name: _as_words(value) for name, value in arguments.items()}
     inline = {name: _code(text) for name, text in values.items() if _fits(text)}
-    template = in_language(tool.asks, language)
-    named = placeholders(template)
-    if template and named <= inline.keys():
-        head = template.format_map(inline)
+    named = set(PLACE.findall(own(tool.asks, language)))
+    if tool.asks and named <= inline.keys():
+        head = own(tool.asks, language, **inline)
     else:
         named = set()
         head = f"{say(language, 'tool.ask')}\n\n{_code((tool.title or _spaced(tool.name))[:LONGEST_LABEL])}"

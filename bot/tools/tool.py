@@ -22,7 +22,6 @@ import re
 import threading
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from string import Formatter
 from typing import Any
 
 from bot.ai import Source, ToolSpec
@@ -31,7 +30,7 @@ from bot.errors import BadInput, BotError, UserError
 from bot.llm.json_schema import Signature
 from bot.prompts.catalog import instruct
 from bot.telemetry import tracing
-from bot.texts.catalog import say
+from bot.texts.catalog import PLACE, own, say
 from bot.types import Address
 
 log = logging.getLogger(__name__)
@@ -102,7 +101,7 @@ class Tool:
         if self.parameters.get("type") != "object":
             raise ValueError(f"{self.name}: the parameters must be the JSON schema of an object")
         for sentence in self.asks.values():
-            if unknown := placeholders(sentence) - set(self.parameters.get("properties", {})):
+            if unknown := set(PLACE.findall(sentence)) - set(self.parameters.get("properties", {})):
                 raise ValueError(f"{self.name}: {sentence!r} names {sorted(unknown)}, which are no parameters")
 
     @classmethod
@@ -140,7 +139,7 @@ class Tool:
         """What the user is shown during a call."""
         if isinstance(self.doing, str):
             return say(language, self.doing or "tool.doing", tool=self.name)
-        return in_language(self.doing, language)
+        return own(self.doing, language)
 
     def refuses(self, arguments: Mapping[str, Any], language: str = "") -> str:
         """Why a call with these arguments is refused before the user is asked to approve it; "" if it is not."""
@@ -185,19 +184,6 @@ class Tool:
                 raise  # the turn was cancelled, not something inside the tool
             log.exception("tool %s failed", self.name)
             return failed("tool.failed")
-
-
-def in_language(texts: Mapping[str, str], language: str) -> str:
-    """The text for a language, else the English one, else the first one; "" if there is none."""
-    return texts.get(language) or texts.get("en") or next(iter(texts.values()), "")
-
-
-def placeholders(sentence: str) -> set[str]:
-    """The names in braces in a sentence. Raises `ValueError` for other things in braces, such as a format."""
-    found = {(name, form, conversion) for _, name, form, conversion in Formatter().parse(sentence) if name is not None}
-    if wrong := [name for name, form, conversion in found if form or conversion or not name.isidentifier()]:
-        raise ValueError(f"only names of parameters can stand in braces, not {wrong[0]!r}: {sentence!r}")
-    return {name for name, _, _ in found}
 
 
 def _runs(function: Callable[..., Any], signature: Signature) -> Run:
