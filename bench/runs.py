@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,9 +16,11 @@ from bench.figures import Figures, figures, percentile
 from bench.process import Bot, cores
 from bench.scenarios import Kind, Plan, Scenario
 from bench.world import FIRST_USER, Turn, World
+from bot.texts.catalog import say
 
 REST = 2.0  # seconds until a bot that has just started is at rest
 KILL_AFTER, DOWN, DOWN_USERS = 4.0, 2.0, 5
+LIVED = (3.0, 1.5, 4.0, 0.5, 2.5)  # seconds between a start and the next of many kills
 
 
 async def run(file: Path, scenario: Scenario, data: Path) -> Figures:
@@ -132,6 +135,53 @@ async def kill(world: World, bot: Bot, scenario: Scenario) -> Figures:
     }
 
 
+async def kills(world: World, bot: Bot, scenario: Scenario) -> Figures:
+    """Kills in a row while everybody asks again and again. Then nobody asks any more, and what waits is waited for."""
+    await bot.start(world)
+    await world.warm_up()
+    talk = asyncio.create_task(world.talk(scenario.plan))
+    begun = restarted = 0.0
+    for number in range(scenario.kills):
+        await world.clock.sleep(LIVED[number % len(LIVED)])
+        await bot.kill()
+        begun = world.clock.monotonic()
+        restarted = await bot.start(world)
+    waiting = [turn for turn in world.turns.values() if turn.measured and not turn.final]
+    talk.cancel()
+    await asyncio.wait({talk})
+    with suppress(TimeoutError):
+        async with asyncio.timeout(scenario.settle):
+            while any(not turn.final and turn.chat not in _excused(world) for turn in waiting):
+                await world.clock.sleep(0.5)
+    found, excused = figures(world), _excused(world)
+    ends = [turn.final or excused.get(turn.chat, 0.0) for turn in waiting]
+    waits = [(end or world.clock.monotonic()) - begun for end in ends]
+    return {
+        "kills": scenario.kills,
+        **{name: found[name] for name in ("questions", "cut or damaged", "doubled", "out of order")},
+        "waiting at the last start": len(waiting),
+        "apologies": sum(not turn.final and end > 0 for turn, end in zip(waiting, ends, strict=True)),
+        "lost": ends.count(0.0),
+        "restart s": restarted,
+        "restart to whole answer p50 ms": percentile(waits, 0.5),
+        "restart to whole answer p95 ms": percentile(waits, 0.95),
+        "429 received": found["429 received"],
+    }
+
+
+def _excused(world: World) -> dict[int, float]:
+    """When each chat was last told that a question was given up: it was there at three crashes."""
+    late = world.clock.time() - world.clock.monotonic()
+    told = {say(language, "error.crashed") for language in ("en", "ru")}
+    chats = {turn.chat for turn in world.turns.values()}
+    return {
+        chat: message["date"] + 1 - late
+        for chat in chats
+        for message in world.telegram.transcript(chat)
+        if message.get("text") in told
+    }
+
+
 KINDS: dict[Kind, Callable[[World, Bot, Scenario], Awaitable[Figures]]] = {
-    "chat": chat, "memory": memory, "growth": growth, "kill": kill,
+    "chat": chat, "memory": memory, "growth": growth, "kill": kill, "kills": kills,
 }  # fmt: skip

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-Kind = Literal["chat", "memory", "growth", "kill"]
+Kind = Literal["chat", "memory", "growth", "kill", "kills"]
 Style = Literal["plain", "markdown"]
 
 
@@ -62,6 +62,7 @@ class Scenario:
     unlimited: bool = False  # the bot's own limiter is off too
     sizes: tuple[int, ...] = ()
     restart: bool = False  # needs a bot that keeps its chats
+    kills: int = 0  # in a row
 
 
 NEAR, INSTANT = 0.05, Pace(tokens=50, rate=0, ttft=0)
@@ -91,6 +92,10 @@ SCENARIOS = {
             distance=0.02, failing=0.03, settle=5.0,
         ),
         Scenario("kill", Plan(users=20, turns=1, timeout=25), Pace(rate=25), "kill", distance=0.02),
+        Scenario(
+            "kills", Plan(users=20, turns=100, think=0.3, ramp=2.0, timeout=120), Pace(tokens=40, rate=25, ttft=0.3),
+            "kills", distance=NEAR, limits=True, settle=180.0, restart=True, kills=10,
+        ),
         Scenario("overhead", Plan(users=1, turns=60, think=0.05, timeout=20), INSTANT, repeat=True, unlimited=True),
         Scenario(
             "overhead_rtt", Plan(users=1, turns=25, think=0.05, timeout=20), INSTANT,

@@ -19,6 +19,7 @@ NEWEST = 20  # failures that are listed
 if TYPE_CHECKING:
     from bot.ai import Profile
     from bot.config.multi_bot import Plan
+    from bot.config.settings import Settings
     from bot.doctor.finding import Finding
 
 app = typer.Typer(
@@ -36,6 +37,12 @@ ROLE = typer.Option(
     help="What this process does: all; or with PostgreSQL take updates (webhook) or work on them (worker).",
 )
 OWN = typer.Option("", "--app", help="Your own bot: module:name or file.py:name of its App.")
+
+
+def _settings() -> Settings:
+    from bot.config.settings import load
+
+    return load()
 
 
 @app.command()
@@ -81,12 +88,11 @@ def sandbox(
 @app.command()
 def migrate() -> None:
     """Bring the database to the newest schema (`run` does this by itself)."""
-    from bot.config.settings import load
     from bot.storage.engines.sqlite_files import alone
     from bot.storage.engines.urls import is_sqlite
     from bot.storage.maintenance import migrations
 
-    url = load().database_url
+    url = _settings().database_url
     with alone(url) if is_sqlite(url) else nullcontext():  # a server lets one migrate, and those who read wait
         revision = asyncio.run(migrations.upgrade(url))
     typer.echo(f"The database has schema {revision}.")
@@ -99,19 +105,17 @@ def backup(
     ),
 ) -> None:
     """Copy the database while the bot runs, and check the copy."""
-    from bot.config.settings import load
     from bot.storage.maintenance import backup_command
 
-    typer.echo(f"{backup_command.save(load().database_url, file)} is a sound copy of the database.")
+    typer.echo(f"{backup_command.save(_settings().database_url, file)} is a sound copy of the database.")
 
 
 @app.command()
 def restore(file: Path = typer.Argument(help="A copy that `govorun backup` has made.")) -> None:
     """Replace the database by a copy, after checking the copy. Stop the bot first; the replaced database is kept."""
-    from bot.config.settings import load
     from bot.storage.maintenance import backup_command
 
-    kept = backup_command.restore(load().database_url, file)
+    kept = backup_command.restore(_settings().database_url, file)
     typer.echo(f"{file} is the database now." + (f" The one before is kept as {kept}." if kept else ""))
 
 
@@ -120,10 +124,9 @@ def verify(
     file: Path | None = typer.Argument(None, help="A copy of the database; the database itself if not given."),
 ) -> None:
     """Check every page, index and link of a database, and list its unfinished work (exit code 1 if it is damaged)."""
-    from bot.config.settings import load
     from bot.storage.maintenance import backup_command
 
-    lines = list(backup_command.verify(load().database_url, file))
+    lines = list(backup_command.verify(_settings().database_url, file))
     for good, line in lines:
         typer.echo(f"{typer.style('ok  ', fg='green') if good else typer.style('FAIL', fg='red')}  {line}")
     sys.exit(0 if all(good for good, _ in lines) else 1)
@@ -136,10 +139,9 @@ def move(
     ),
 ) -> None:
     """Copy the SQLite database into PostgreSQL and compare every row. Stop the bot first; the file stays as it is."""
-    from bot.config.settings import load
     from bot.storage.maintenance import sqlite_to_postgres
 
-    settings = load()
+    settings = _settings()
     target = _destination(to, settings.move_to.get_secret_value())
     moved = asyncio.run(sqlite_to_postgres.move(settings.database_url, target))
     for table, rows in moved.rows.items():
@@ -178,10 +180,9 @@ def feedback(
 ) -> None:
     """Print what people thought of answers, one JSON object a line, with prompt, answer, model and sources."""
     from bot.config import multi_bot
-    from bot.config.settings import load
     from bot.storage.repositories.feedback import exported
 
-    settings = load()
+    settings = _settings()
     url = _existing(settings.database_url)
     for row in exported(url, {bot} if bot else multi_bot.numbers(settings)):
         typer.echo(json.dumps(row, ensure_ascii=False))
@@ -190,11 +191,10 @@ def feedback(
 @app.command()
 def log(code: str = typer.Argument("", help="The code that a user was told; if not given, the last failures.")) -> None:
     """Explain a failure by the code that a user was told: what, where, why, and what to do about it."""
-    from bot.config.settings import load
     from bot.storage.engines.sqlite_files import home
     from bot.telemetry.incidents import explain, path_beside, read_incidents
 
-    place = path_beside(home(load().database_url))
+    place = path_beside(home(_settings().database_url))
     known = list(read_incidents(place)) if place else []
     if not code:
         for entry in known[-NEWEST:]:
@@ -265,11 +265,10 @@ def list_models() -> None:
     """List the models to choose from: those that AI Studio offers your folder, or without a key those that Govorun
     knows.
     """
-    from bot.config.settings import load
     from bot.providers import catalog
     from bot.providers.yandex.model_list import offered
 
-    names = asyncio.run(offered(load()))
+    names = asyncio.run(offered(_settings()))
     if names is None:
         typer.echo("No key is set, so these are the models that Govorun knows:", err=True)
         names = list(catalog.PROFILES)
@@ -283,10 +282,9 @@ def fetch(
     directory: Path = typer.Option(Path(".govorun/models"), help="Where it is kept; the sandbox looks here."),
 ) -> None:
     """Download a language model for the sandbox and check it. Goes on where an earlier try ended."""
-    from bot.config.settings import load
     from bot.providers.local import weights
 
-    typer.echo(weights.fetch(name, directory, weights.print_progress, source=load().local_model_source))
+    typer.echo(weights.fetch(name, directory, weights.print_progress, source=_settings().local_model_source))
 
 
 def _abilities(profile: Profile) -> str:

@@ -120,8 +120,10 @@ class Outbox(Protocol):
         becomes `Delivery.last_known_id`.
         """
 
-    async def own_message_ids(self, address: Address, *, but: int = 0) -> set[int]:
-        """Return the ids of the newest messages of the bot in the chat, without those of the delivery `but`."""
+    async def claimed_ids(self, address: Address, first: int, last: int, *, but: int) -> set[tuple[int, int]]:
+        """Return chat and id of the newest known messages in the chat and, unless it is a business chat, in the chats
+        with ids from `first` to `last`: the bot's own, without those of the delivery `but`, and those of updates.
+        """
 
     async def highest_message_id(self, bot: int, first: int, last: int) -> int:
         """Return the highest message id known in the chats with ids from `first` to `last`; 0: none is known."""

@@ -32,7 +32,6 @@ PAGE = 8  # members on one page
 NEWEST = 20  # entries of the audit log that are shown
 LINK_DAYS, MOST_DAYS, MOST_USES = 7, 365, 1000
 NUMBER = re.compile(r"-?\d{1,18}")
-GIVEN = (Role.USER, Role.OPERATOR, Role.ADMIN, Role.OWNER, Role.BLOCKED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,15 +117,12 @@ class Members:
 
         def question(tx: Tx) -> tuple[Mapping[int, str], Mapping[int, str]]:
             groups = tx.members.list_allowed_groups(bot) if not page else frozenset[int]()
-            return tx.members.read_names(bot, [member.user for member in rows]), tx.members.read_names(bot, groups) | {
-                group: "" for group in groups if group not in tx.members.read_names(bot, groups)
-            }
+            names = tx.members.read_names(bot, [member.user for member in rows])
+            return names, dict.fromkeys(sorted(groups), "") | tx.members.read_names(bot, groups)
 
         language = incoming.language
         names, groups = await self.store.read(question)
-        choices = [
-            Choice(_label(language, member, names), "members.show", {"whom": str(member.user)}) for member in rows
-        ]
+        choices = [Choice(_label(language, one, names), "members.show", {"whom": str(one.user)}) for one in rows]
         choices += [
             Choice(say(language, "group.withdraw", name=name or group), "group.withdraw", {"chat": str(group)})
             for group, name in groups.items()
@@ -150,8 +146,8 @@ class Members:
         people = [user, member.by] if member is not None else [user]
         names = await self.store.read(lambda tx: tx.members.read_names(incoming.address.bot, people))
         choices = [
-            Choice(say(language, SET[new]), "members.set", {"whom": str(user), "role": new.word})
-            for new in GIVEN
+            Choice(say(language, key), "members.set", {"whom": str(user), "role": new.word})
+            for new, key in SET.items()
             if new is not role and may_change(self.access, incoming, user, new)
         ]
         if member is not None and may_change(self.access, incoming, user, Role.STRANGER):
@@ -256,7 +252,7 @@ def _label(language: str, member: Membership, names: Mapping[int, str]) -> str:
 def _line(language: str, entry: Entry, names: Mapping[int, str]) -> str:
     role = entry.details.get("role")
     done = say(
-        language, DONE[entry.action],
+        language, f"audit.{entry.action}",
         subject=named(int(entry.subject), names) if NUMBER.fullmatch(entry.subject) else entry.subject,
         role=say(language, ROLES[Role[role.upper()]]) if role else "",
         uses=entry.details.get("uses", ""), days=entry.details.get("days", ""),
@@ -271,23 +267,13 @@ def _date(at: float) -> str:
     return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M} UTC"
 
 
-SET = {
+SET = {  # the roles that are given by a button, and its text
     Role.USER: "members.user",
     Role.OPERATOR: "members.operator",
     Role.ADMIN: "members.admin",
     Role.OWNER: "members.owner",
     Role.BLOCKED: "members.block",
 }
-DONE = {
-    "allowed": "audit.allowed",
-    "refused": "audit.refused",
-    "joined": "audit.joined",
-    "owner": "audit.owner",
-    "role": "audit.role",
-    "ended": "audit.ended",
-    "withdrawn": "audit.withdrawn",
-    "invite": "audit.invite",
-    "revoked": "audit.revoked",
-    "settings": "audit.settings",
-    "allowance": "audit.allowance",
-}
+DONE = (
+    "allowed", "refused", "joined", "owner", "role", "ended", "withdrawn", "invite", "revoked", "settings", "allowance",
+)  # fmt: skip

@@ -32,9 +32,8 @@ from bot.types import Address, Incoming, Kind, Outgoing, Permission
 log = logging.getLogger(__name__)
 
 REFUSALS_AT_ONCE = 5  # answers to a stranger, with their id; after them one a minute
-ONE_A_MINUTE = 60.0
-TRIES, ONE_AN_HOUR = 5, 3600.0  # codes that one account may try; the tries of other accounts do not count
-WRONG_CODES_LOGGED = 5  # log lines about wrong first-run codes at once; after them one a minute
+TRIES = 5  # codes that one account may try, then one an hour; the tries of other accounts do not count
+WRONG_CODES = 5  # log lines about wrong first-run codes at once; after them one a minute
 MOST_OPEN = 50  # requests that wait for a decision of the admins
 
 
@@ -53,13 +52,9 @@ class Onboarding:
     greeting: str = ""
     library: Library = field(default_factory=Library)
     code: str = field(default="", init=False)
-    _refusals: RateLimit = field(
-        default_factory=lambda: RateLimit(interval=ONE_A_MINUTE, burst=REFUSALS_AT_ONCE), init=False
-    )
-    _tries: RateLimit = field(default_factory=lambda: RateLimit(interval=ONE_AN_HOUR, burst=TRIES), init=False)
-    _wrong_codes: RateLimit = field(
-        default_factory=lambda: RateLimit(interval=ONE_A_MINUTE, burst=WRONG_CODES_LOGGED), init=False
-    )
+    _refusals: RateLimit = field(default_factory=lambda: RateLimit(interval=60.0, burst=REFUSALS_AT_ONCE), init=False)
+    _tries: RateLimit = field(default_factory=lambda: RateLimit(interval=3600.0, burst=TRIES), init=False)
+    _wrong_codes: RateLimit = field(default_factory=lambda: RateLimit(interval=60.0, burst=WRONG_CODES), init=False)
 
     def feature(self) -> Feature:
         """The command /start, and the buttons below a request for access."""
@@ -83,9 +78,8 @@ class Onboarding:
         elif shared_code is None:
             self.code = secrets.token_urlsafe(16)
         else:
-            self.code = shared_code(
-                await self.store.read(lambda tx: tx.audit.count_action(self.directory.bot, "owner"))
-            )
+            count = await self.store.read(lambda tx: tx.audit.count_action(self.directory.bot, "owner"))
+            self.code = shared_code(count)
 
     async def look(self) -> None:
         """Reload the members after another process has changed them."""
@@ -242,9 +236,7 @@ class Onboarding:
             hello = own(self.greeting, incoming.user.language, name=incoming.user.name)
             await finish_with(self.store, incoming, reply, hello)
         else:
-            await finish(
-                self.store, reply, lambda tx: finish_turn(tx, incoming, welcome(tx, incoming, self.library))
-            )  # fmt: skip
+            await finish(self.store, reply, lambda tx: finish_turn(tx, incoming, welcome(tx, incoming, self.library)))
 
     async def _enter(self, incoming: Incoming, reply: Reply, code: str, *, inside: bool = False) -> None:
         user, bot = incoming.user.id, incoming.address.bot
@@ -260,7 +252,7 @@ class Onboarding:
             role = self._make_owner(tx, bot, user) if first else self.rights.use_link(tx, bot, user, hashed(code))
             name, sentence = incoming.user.name, "start" if inside else "join.over"
             if role is not None:
-                sentence = WELCOME[role]
+                sentence = "join.welcome" if role is Role.USER else f"join.{role.word}"
             finish_turn(tx, incoming, say(_language(tx, incoming), sentence, name=name))
             return role
 
@@ -304,14 +296,4 @@ def _language(tx: Tx, incoming: Incoming) -> str:
 
 ASK = "join.ask"
 TOLD = {"open": "join.waiting", "refused": "join.refused"}
-WELCOME = {
-    Role.USER: "join.welcome",
-    Role.OPERATOR: "join.operator",
-    Role.ADMIN: "join.admin",
-    Role.OWNER: "join.owner",
-}
-OUTCOMES = {
-    (True, True): "join.welcome.asked",
-    (True, False): "join.refused",
-    (False, True): "group.welcome",
-}
+OUTCOMES = {(True, True): "join.welcome.asked", (True, False): "join.refused", (False, True): "group.welcome"}

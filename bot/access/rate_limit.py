@@ -1,41 +1,10 @@
-"""Rate limits by token bucket (`RateLimit`), and the settings of rates and queues (`Limits`)."""
+"""Rate limits by token bucket: `RateLimit`."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
-
-from bot.config.settings import Settings
 
 FEW = 1000  # keys of a rate limit that need no clearing
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The rates and queues that `dispatch/throttle.py` enforces.
-
-    `user_rate` is in messages a minute, 0 for no limit; `user_burst` messages may come at once. While the bot answers
-    in a conversation, `chat_queue` more messages may wait in it. `queue` messages may wait in all conversations
-    together, and twice as many before a user is refused who has no message waiting. `longest` is the length of a
-    question in characters.
-    """
-
-    user_rate: float = 60.0
-    user_burst: int = 20
-    chat_queue: int = 5
-    queue: int = 200
-    longest: int = 50_000
-
-    @classmethod
-    def from_settings(cls, settings: Settings) -> Limits:
-        """Without USER_RATE a user may write as often as Telegram lets the bot write to one chat."""
-        return cls(
-            user_rate=60 * settings.telegram_chat_rate if settings.user_rate is None else settings.user_rate,
-            user_burst=settings.user_burst,
-            chat_queue=settings.chat_queue,
-            queue=settings.queue_size,
-            longest=settings.longest_question,
-        )
 
 
 class RateLimit:

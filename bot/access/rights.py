@@ -202,12 +202,4 @@ MANAGING = (
     "join.allow", "join.refuse", "members.show", "members.page", "members.set", "group.withdraw", "invite.revoke",
     "allowance.of", "allowance.change",
 )  # fmt: skip
-ROLES = {
-    Role.NOBODY: "role.stranger",
-    Role.BLOCKED: "role.blocked",
-    Role.STRANGER: "role.stranger",
-    Role.USER: "role.user",
-    Role.OPERATOR: "role.operator",
-    Role.ADMIN: "role.admin",
-    Role.OWNER: "role.owner",
-}
+ROLES = {role: f"role.{role.word}" for role in Role} | {Role.NOBODY: "role.stranger"}

@@ -27,7 +27,7 @@ from bot.outbox import Choice, end_question, finish, finish_asking, finish_turn,
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.members import Allowance
-from bot.storage.repositories.money.budgets import BOT, CHAT, DAY, USER
+from bot.storage.repositories.money.budgets import DAY, USER
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import Address, Incoming, Permission, User
@@ -156,7 +156,7 @@ class Allowances:
                     whose, bot = subject(scope, incoming), incoming.address.bot
                     spent = tx.budgets.read_spent(kind, bot, scope, whose, month=month)
                     left, most = (self._amount(language, kind, amount) for amount in (max(cap - spent, 0), cap))
-                    lines.append(say(language, LEFT[scope, kind, month], left=left, cap=most))
+                    lines.append(say(language, f"allowance.{scope}.{'month' if month else kind}", left=left, cap=most))
             return lines
 
         lines = await self.store.read(question)
@@ -273,17 +273,3 @@ SUM = re.compile(rf"(?P<amount>\d{{1,9}}(?:[.,]\d{{1,6}})?){UNIT}(?: ?(?:(?P<mon
 SUMS = re.compile(rf"{PLAIN}(?:(?: (?:and|и))?,? {PLAIN})?")
 AS_EVERYBODY = {"default", "as everybody", "как у всех", "по умолчанию"}
 UNLIMITED = {"none", "no limit", "unlimited", "без лимита", "без ограничений"}
-LEFT = {
-    (USER, MONEY, False): "allowance.user.money",
-    (USER, MONEY, True): "allowance.user.month",
-    (CHAT, MONEY, False): "allowance.chat.money",
-    (CHAT, MONEY, True): "allowance.chat.month",
-    (BOT, MONEY, False): "allowance.bot.money",
-    (BOT, MONEY, True): "allowance.bot.month",
-    (USER, TOKENS, False): "allowance.user.tokens",
-    (CHAT, TOKENS, False): "allowance.chat.tokens",
-    (BOT, TOKENS, False): "allowance.bot.tokens",
-    (USER, IMAGES, False): "allowance.user.images",
-    (CHAT, IMAGES, False): "allowance.chat.images",
-    (BOT, IMAGES, False): "allowance.bot.images",
-}

@@ -86,23 +86,18 @@ class Budget:
         """The caps of the settings, converted from the currency into millionths of it."""
         day, month = settings.role_daily_money, settings.role_monthly_money
         by_role = {
-            Role[name.upper()]: Allowance(
-                millionths(day[name]) if name in day else None, millionths(month[name]) if name in month else None
-            )
+            Role[name.upper()]: Allowance(*(millionths(of[name]) if name in of else None for of in (day, month)))
             for name in {**day, **month}
-        }  # fmt: skip
+        }
+        money = (
+            settings.user_daily_money, settings.chat_daily_money, settings.daily_money,
+            settings.user_monthly_money, settings.chat_monthly_money, settings.monthly_money,
+        )  # fmt: skip
         return cls(
             access=access,
             tokens=Caps(settings.user_daily_tokens, settings.chat_daily_tokens, settings.daily_tokens),
             images=Caps(settings.user_daily_images, bot=settings.daily_images),
-            money=Caps(
-                user=millionths(settings.user_daily_money),
-                chat=millionths(settings.chat_daily_money),
-                bot=millionths(settings.daily_money),
-                user_month=millionths(settings.user_monthly_money),
-                chat_month=millionths(settings.chat_monthly_money),
-                bot_month=millionths(settings.monthly_money),
-            ),
+            money=Caps(*map(millionths, money)),
             allowances_by_role=by_role,
             confirm=millionths(settings.confirm_above),
             personal=personal,
@@ -126,11 +121,8 @@ class Budget:
             return caps
         for share in (self.allowances_by_role.get(self.access.role(actor)), self.personal.allowance(actor.id)):
             if share is not None:
-                caps = replace(
-                    caps,
-                    user=caps.user if share.day is None else share.day,
-                    user_month=caps.user_month if share.month is None else share.month,
-                )
+                day = caps.user if share.day is None else share.day
+                caps = replace(caps, user=day, user_month=caps.user_month if share.month is None else share.month)
         return caps
 
     def reserve_answer(self, tx: Tx, incoming: Incoming, tokens: int, price: int, language: str) -> Reservation:
@@ -179,9 +171,10 @@ class Budget:
 def set_caps(caps: Caps) -> list[tuple[str, bool, int]]:
     """The caps that are set, as (scope, whether the cap is for a month, amount)."""
     rows = [
-        (USER, False, caps.user), (USER, True, caps.user_month), (CHAT, False, caps.chat),
-        (CHAT, True, caps.chat_month), (BOT, False, caps.bot), (BOT, True, caps.bot_month),
-    ]  # fmt: skip
+        (scope, month, getattr(caps, f"{scope}_month" if month else scope))
+        for scope in (USER, CHAT, BOT)
+        for month in (False, True)
+    ]
     return [row for row in rows if row[2]]
 
 
@@ -195,7 +188,9 @@ def _refusal(language: str, kind: str, scope: str, now: float) -> LimitReached:
     if not scope:
         return LimitReached(say(language, "limit.soon"), retry_after=SOON)
     rest = until_month(now) if scope.endswith(MONTH) else DAY - now % DAY
-    return LimitReached(say(language, SENTENCES[kind, scope], wait=duration(language, rest)), retry_after=rest)
+    limit = "month" if scope.endswith(MONTH) else IMAGES if kind == IMAGES else TOKENS
+    sentence = say(language, f"limit.{limit}.{scope.removesuffix(MONTH)}", wait=duration(language, rest))
+    return LimitReached(sentence, retry_after=rest)
 
 
 def until_month(now: float) -> float:
@@ -211,21 +206,6 @@ def duration(language: str, seconds: float) -> str:
     if hours >= LONG:
         return say(language, "duration.days", days=ceil(hours / 24))
     return say(language, "duration.hours" if hours else "duration.minutes", hours=hours, minutes=minutes)
-
-
-SENTENCES = {
-    (TOKENS, USER): "limit.tokens.user",
-    (TOKENS, CHAT): "limit.tokens.chat",
-    (TOKENS, BOT): "limit.tokens.bot",
-    (IMAGES, USER): "limit.images.user",
-    (IMAGES, BOT): "limit.images.bot",
-    (MONEY, USER): "limit.tokens.user",
-    (MONEY, CHAT): "limit.tokens.chat",
-    (MONEY, BOT): "limit.tokens.bot",
-    (MONEY, USER + MONTH): "limit.month.user",
-    (MONEY, CHAT + MONTH): "limit.month.chat",
-    (MONEY, BOT + MONTH): "limit.month.bot",
-}
 
 
 def settle_interrupted(tx: Tx, bot: int, rows: Sequence[int]) -> None:

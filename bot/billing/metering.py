@@ -82,8 +82,8 @@ class Meter:
             price = tariff.cost(charge.units)
             reservation.settle(tx, 0, price)
             if charge.units:
-                where, user, turn = payer.address, payer.user, payer.turn
-                pricing.book(tx, where, user, turn, tariff.name, Usage(), price, tariff.mode, charge.units)
+                where, user, turn, mode = payer.address, payer.user, payer.turn, tariff.mode
+                tx.ledger.add_line(where, user, turn, tariff.name, Usage(), mode=mode, cost=price, units=charge.units)
 
         waits = True
         try:
@@ -115,7 +115,7 @@ class Meter:
     async def _end(self, book: Effect, *, waits: bool) -> None:
         """Book the request; a cancelled one only once: if that fails, `settle_stale` settles its reservation later."""
         if waits:
-            await self.store.retry_until_stored(lambda: self.store.write(book))
+            await self.store.write_until_stored(book)
             return
         try:
             await self.store.write(book)

@@ -1,4 +1,4 @@
-"""Prices: what a request costs, how an amount is written, and the line in the ledger. Begin with `book`.
+"""Prices: what a request costs, how an amount is written, and the line in the ledger. Begin with `book_answer`.
 
 Amounts are whole millionths of the currency, rounded up for each request, as Yandex Cloud does. The prices of a model
 stand in its `Profile`; those of the other services come from the settings as a `Price` (see `billing/metering.py`).
@@ -94,22 +94,18 @@ def _tokens(profile: Profile, usage: Usage, mode: str) -> int:
     return millionths(whole * profile.async_share if mode == LATER and profile.asynchronous else whole)
 
 
-def book(
-    tx: Tx, where: Address, user: int, turn: str, model: str, usage: Usage, price: int, mode: str = SYNC, units: int = 0
-) -> None:  # fmt: skip
-    """Add a paid request to the ledger, in the transaction that stores its result. `price` is in millionths."""
-    tx.ledger.add_line(where, user, turn, model, usage, mode=mode, cost=price, units=units)
-
-
 def book_answer(
     tx: Tx, where: Address, user: int, turn: str, model: str, profile: Profile, usage: Usage, mode: str = SYNC
 ) -> int:  # fmt: skip
-    """Add a model's answer to the ledger, and its own searches as a second line. Returns the sum in millionths."""
+    """Add a model's answer to the ledger, in the transaction that stores it, and its own searches as a second line.
+
+    Returns the sum in millionths.
+    """
     tokens = _tokens(profile, usage, mode)
-    book(tx, where, user, turn, model, usage, tokens, mode)
+    tx.ledger.add_line(where, user, turn, model, usage, mode=mode, cost=tokens)
     if usage.searches:
         price = cost(profile, usage, mode) - tokens
-        book(tx, where, user, turn, SEARCHED, Usage(), price, SEARCH, usage.searches)
+        tx.ledger.add_line(where, user, turn, SEARCHED, Usage(), mode=SEARCH, cost=price, units=usage.searches)
     return cost(profile, usage, mode)
 
 

@@ -12,7 +12,7 @@ from bot.feature import Command, Feature
 from bot.outbox import finish_with
 from bot.ports import Reply
 from bot.storage.repositories.money.budgets import DAY
-from bot.storage.repositories.money.ledger import EMBEDDING, SEARCH, SPEECH, VOICE, Line
+from bot.storage.repositories.money.ledger import Line
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import File, Incoming, Outgoing, Permission
@@ -90,7 +90,7 @@ class UsageReport:
     def _line(self, language: str, line: Line) -> str:
         cost = self._money(language, line.cost)
         if line.service:
-            return say(language, SERVICES[line.service], units=line.units, cost=cost)
+            return say(language, f"usage.{line.service}", units=line.units, cost=cost)
         title = self.titles.get(line.name, line.name)
         return say(language, "usage.model", model=title, requests=line.requests, cost=cost)
 
@@ -107,11 +107,3 @@ class UsageReport:
 def shortened(text: str) -> str:
     """The whole lines of a text that fit into the caption of a photo."""
     return text if len(text) <= CAPTION else text[:CAPTION].rpartition("\n")[0]
-
-
-SERVICES = {
-    SPEECH: "usage.speech",
-    VOICE: "usage.voice",
-    EMBEDDING: "usage.embedding",
-    SEARCH: "usage.search",
-}

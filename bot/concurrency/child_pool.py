@@ -19,11 +19,12 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from bot.concurrency.places import Places
 from bot.errors import Unreadable
 
 log = logging.getLogger(__name__)
@@ -67,8 +68,7 @@ class ChildPool:
 
     def __init__(self, limits: FileLimits | None = None) -> None:
         self.limits = limits or FileLimits()
-        self._places = asyncio.Semaphore(SIZE)
-        self._alone = asyncio.Lock()
+        self._places = Places(SIZE)
         self._idle: dict[_Child, asyncio.TimerHandle] = {}
         self._busy: set[_Child] = set()
         self._threads: ThreadPoolExecutor | None = None
@@ -80,20 +80,13 @@ class ChildPool:
 
         `alone`: no other file is opened meanwhile, so that it is known which one ends the bot.
         """
-        wanted = SIZE if alone else 1
-        held = 0
-        try:
+        async with AsyncExitStack() as stack:
             try:
-                async with asyncio.timeout(self.limits.wait), self._alone:
-                    while held < wanted:
-                        await self._places.acquire()
-                        held += 1
+                async with asyncio.timeout(self.limits.wait):
+                    await stack.enter_async_context(self._places.take(SIZE if alone else 1))
             except TimeoutError:
                 raise Unreadable("busy") from None
             yield ChildSlot(self)
-        finally:
-            for _ in range(held):
-                self._places.release()
 
     async def close(self) -> None:
         """Kill all child processes and wait until they have ended. No file is opened any more."""

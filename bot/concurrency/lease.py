@@ -70,6 +70,11 @@ class Lease:
         if self.lost:
             raise LeaseLost
 
+    def ended(self, task: asyncio.Task[Any]) -> None:
+        """Forget a task that was started under the lease and has ended."""
+        self.tasks.discard(task)
+        self.changed.set()
+
     def lose(self) -> None:
         """Cancel all tasks that were started under the lease: another process holds it."""
         self.lost = True
@@ -97,21 +102,13 @@ class Tasks(asyncio.TaskGroup):
     """A task group that adds each task to the lease under which it was started (`Lease.tasks`)."""
 
     def create_task(
-        self,
-        coro: Generator[Any, None, T] | Coroutine[Any, Any, T],
-        *,
-        name: str | None = None,
-        context: Context | None = None,
-    ) -> asyncio.Task[T]:
+        self, coro: Generator[Any, None, T] | Coroutine[Any, Any, T],
+        *, name: str | None = None, context: Context | None = None,
+    ) -> asyncio.Task[T]:  # fmt: skip
         """Start a task, as every task group does; adds it to the current lease, if there is one."""
         task = super().create_task(coro, name=name, context=context)
         lease = current.get() if context is None else context.get(current)
         if lease is not None:
             lease.tasks.add(task)
-            task.add_done_callback(lambda ended: _ended(lease, ended))
+            task.add_done_callback(lease.ended)
         return task
-
-
-def _ended(lease: Lease, task: asyncio.Task[Any]) -> None:
-    lease.tasks.discard(task)
-    lease.changed.set()

@@ -49,12 +49,9 @@ class Retry:
         self._on = on
 
     async def call(
-        self,
-        action: Callable[[], Awaitable[T]],
-        *,
-        until: float = math.inf,
-        failed: Callable[[Any, float], None] = lambda error, pause: None,
-    ) -> T:
+        self, action: Callable[[], Awaitable[T]],
+        *, until: float = math.inf, failed: Callable[[Any, float], None] = lambda error, pause: None,
+    ) -> T:  # fmt: skip
         """Await `action` until it succeeds, and return its result.
 
         Raises its last error after `tries` failures, or where the next pause would not end before `until` (of the

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Self
@@ -102,9 +103,11 @@ class McpServerConfig(BaseModel):
         return text
 
 
+def written(env_file: Path) -> Mapping[str, str | None]:
+    """Return the variables that stand in an env file; none if there is no such file."""
+    return dotenv_values(env_file, encoding="utf-8-sig") if env_file.is_file() else {}
+
+
 def _variable(name: str) -> str:
     """A variable that is no setting of ours: of the environment, else of `.env`."""
-    value = os.environ.get(name) or (
-        dotenv_values(ENV_FILE, encoding="utf-8-sig").get(name) if ENV_FILE.is_file() else ""
-    )
-    return (value or "").strip()
+    return (os.environ.get(name) or written(ENV_FILE).get(name) or "").strip()

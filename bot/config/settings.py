@@ -6,32 +6,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from dotenv import dotenv_values
 from pydantic import SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticUseDefault
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from bot.config.entries import ENV_FILE
+from bot.config.entries import ENV_FILE, written
 from bot.config.groups.access import AccessSettings
 from bot.config.groups.ai_studio import CredentialSettings, ModelSettings, ServiceSettings
-from bot.config.groups.budgets import BudgetSettings
+from bot.config.groups.money import BudgetSettings, PriceSettings
 from bot.config.groups.operations import ProcessSettings, StorageSettings, TelemetrySettings
-from bot.config.groups.prices import PriceSettings
 from bot.config.groups.required import RequiredSettings
 from bot.config.groups.telegram import TelegramSettings
 from bot.config.groups.tools import ToolSettings
-from bot.config.validators import (
-    FOLDER_SHAPE,
-    PLACEHOLDER,
-    TOKEN_SHAPE,
-    checked_database,
-    passwords,
-)
+from bot.config.validators import FOLDER_SHAPE, PLACEHOLDER, TOKEN_SHAPE, checked_database, passwords
 from bot.errors import BadInput, ConfigError
 
 OPENTELEMETRY = "OTEL_"  # its variables begin so: they are no settings of ours, and count all the same
@@ -136,11 +128,6 @@ def misspelt(env_file: Path = ENV_FILE) -> list[str]:
     given = {name.upper() for name in (*os.environ, *written(env_file))} - known
     near = {name: get_close_matches(name, known, 1, SIMILAR) for name in sorted(given)}
     return [f"{name} is no setting of Govorun; did you mean {found[0]}?" for name, found in near.items() if found]
-
-
-def written(env_file: Path) -> Mapping[str, str | None]:
-    """Return the variables that stand in an env file; none if there is no such file."""
-    return dotenv_values(env_file, encoding="utf-8-sig") if env_file.is_file() else {}
 
 
 def has_key(settings: Settings) -> bool:

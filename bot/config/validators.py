@@ -5,20 +5,18 @@ from __future__ import annotations
 import json
 import re
 from decimal import Decimal
+from functools import partial
 from ipaddress import ip_address
 from typing import Annotated, Any, Literal
 from urllib.parse import unquote, urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, HttpUrl, SecretStr, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, SecretStr, TypeAdapter, ValidationError
 from pydantic_settings import NoDecode
 
 TOKEN_SHAPE = re.compile(r"\d{1,20}:[A-Za-z0-9_-]{3,}")
 FOLDER_SHAPE = re.compile(r"[A-Za-z0-9_-]+")
 PLACEHOLDER = re.compile(r"(<.*>|your[-_ ].*|changeme|xxx+|.*\.\.\.)?", re.IGNORECASE)
-KEY_SHAPE = re.compile(r"[!-~]*")  # what can stand in a header
-SECRET_SHAPE = re.compile(r"([A-Za-z0-9_-]{16,256})?")
-ONE_LINE = re.compile(r"[^\x00-\x1f\x7f]*")
-CURRENCY_SHAPE = re.compile(r"[A-Z]{3}")
+KEY, NO_KEY = "[!-~]*", "has spaces or letters that no key has; copy it again"  # what can stand in a header
 HTTP_URL = TypeAdapter(HttpUrl)
 PROXIES = {"http", "https", "socks4", "socks4h", "socks5", "socks5h"}
 DATABASES = {"sqlite+aiosqlite", "postgresql", "postgresql+psycopg"}
@@ -55,28 +53,15 @@ def is_this_machine(host: str) -> bool:
         return False
 
 
-def _url_or_none(value: str) -> str:
-    return checked_url(value) if value else value
+def _shaped(shape: str, expected: str) -> AfterValidator:
+    """Check that a text or a secret has a shape; `expected` is the message of the `ValueError`."""
 
+    def check(value: str | SecretStr) -> str | SecretStr:
+        if not re.fullmatch(shape, value.get_secret_value() if isinstance(value, SecretStr) else value):
+            raise ValueError(expected)
+        return value
 
-def _model_source(value: str) -> str:
-    return value if value in ("huggingface", "packages") else checked_url(value)
-
-
-def _key(value: SecretStr) -> SecretStr:
-    if not KEY_SHAPE.fullmatch(value.get_secret_value()):
-        raise ValueError("has spaces or letters that no key has; copy it again")
-    return value
-
-
-def _key_or_placeholder(value: SecretStr) -> SecretStr:
-    return value if PLACEHOLDER.fullmatch(value.get_secret_value()) else _key(value)
-
-
-def _secret(value: SecretStr) -> SecretStr:
-    if not SECRET_SHAPE.fullmatch(value.get_secret_value()):
-        raise ValueError("16 to 256 of A-Z a-z 0-9 _ - are expected, or nothing")
-    return value
+    return AfterValidator(check)
 
 
 def _proxy(value: SecretStr) -> SecretStr:
@@ -113,15 +98,9 @@ def checked_database(value: str) -> str:
 def passwords(address: str) -> set[str]:
     """Return the passwords in a URL (before the @, and in libpq's query parameters), as written and decoded."""
     parts = urlsplit(address)
-    behind = [
-        value for name, _, value in (pair.partition("=") for pair in parts.query.split("&")) if "password" in name
-    ]
-    written = {parts.password or "", *behind} - {""}
+    pairs = (pair.partition("=") for pair in parts.query.split("&"))
+    written = {parts.password or "", *(value for name, _, value in pairs if "password" in name)} - {""}
     return written | {unquote(password) for password in written}
-
-
-def _address_or_none(value: SecretStr) -> SecretStr:
-    return SecretStr(checked_database(value.get_secret_value())) if value.get_secret_value() else value
 
 
 def _host(value: str) -> str:
@@ -129,22 +108,6 @@ def _host(value: str) -> str:
     bare = f"[{value}]" if value.count(":") > 1 and not value.startswith("[") else value  # IPv6
     if _parsed(f"http://{bare}", expected).path not in (None, "/") or "/" in value:
         raise ValueError(expected)
-    return value
-
-
-def _line(value: str) -> str:
-    if not ONE_LINE.fullmatch(value):
-        raise ValueError("one line is expected")
-    return value
-
-
-def _line_or_none(value: str) -> str:
-    return "" if value.lower() in ("none", "off") else _line(value)
-
-
-def _currency(value: str) -> str:
-    if not CURRENCY_SHAPE.fullmatch(value):
-        raise ValueError("three letters like RUB are expected")
     return value
 
 
@@ -169,10 +132,6 @@ def rows(value: Any) -> Any:
     return _json(value, "[]", "a JSON list is expected")
 
 
-def _by_role(value: Any) -> Any:
-    return _json(value, "{}", "a JSON object is expected")
-
-
 def _json(value: Any, empty: str, expected: str) -> Any:
     if not isinstance(value, str):
         return value
@@ -182,29 +141,27 @@ def _json(value: Any, empty: str, expected: str) -> Any:
         raise ValueError(expected) from None
 
 
-def _not_negative(value: dict[str, Decimal]) -> dict[str, Decimal]:
-    if any(amount < 0 for amount in value.values()):
-        raise ValueError("amounts are 0 or more")
-    return value
-
-
 Url = Annotated[str, AfterValidator(checked_url)]
-OptionalUrl = Annotated[str, AfterValidator(_url_or_none)]
-ModelSource = Annotated[str, AfterValidator(_model_source)]
-Key = Annotated[SecretStr, AfterValidator(_key)]
-OwnKey = Annotated[SecretStr, AfterValidator(_key_or_placeholder)]
-WebhookSecret = Annotated[SecretStr, AfterValidator(_secret)]
+OptionalUrl = Annotated[str, AfterValidator(lambda value: checked_url(value) if value else value)]
+ModelSource = Annotated[str, AfterValidator(lambda value: value if value == "huggingface" else checked_url(value))]
+Key = Annotated[SecretStr, _shaped(KEY, NO_KEY)]
+OwnKey = Annotated[SecretStr, _shaped(rf"(?i:{PLACEHOLDER.pattern})|{KEY}", NO_KEY)]
+WebhookSecret = Annotated[
+    SecretStr, _shaped("([A-Za-z0-9_-]{16,256})?", "16 to 256 of A-Z a-z 0-9 _ - are expected, or nothing")
+]
 Proxy = Annotated[SecretStr, AfterValidator(_proxy)]
 Database = Annotated[str, AfterValidator(checked_database)]
-OptionalDatabase = Annotated[SecretStr, AfterValidator(_address_or_none)]
+OptionalDatabase = Annotated[
+    SecretStr,
+    AfterValidator(lambda value: SecretStr(checked_database(value.get_secret_value())) if value else value),
+]
 Host = Annotated[str, AfterValidator(_host)]
-Line = Annotated[str, AfterValidator(_line)]
-OptionalLine = Annotated[str, AfterValidator(_line_or_none)]
-Currency = Annotated[str, AfterValidator(_currency)]
+Line = Annotated[str, _shaped(r"[^\x00-\x1f\x7f]*", "one line is expected")]
+OptionalLine = Annotated[Line, AfterValidator(lambda value: "" if value.lower() in ("none", "off") else value)]
+Currency = Annotated[str, _shaped("[A-Z]{3}", "three letters like RUB are expected")]
 People = Annotated[tuple[int, ...], NoDecode, BeforeValidator(_split), AfterValidator(_people)]
 AmountsByRole = Annotated[
-    dict[Literal["user", "operator", "admin"], Decimal],
+    dict[Literal["user", "operator", "admin"], Annotated[Decimal, Field(ge=0)]],
     NoDecode,
-    BeforeValidator(_by_role),
-    AfterValidator(_not_negative),
+    BeforeValidator(partial(_json, empty="{}", expected="a JSON object is expected")),
 ]

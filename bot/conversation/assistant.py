@@ -157,7 +157,7 @@ class Assistant:
             self._save(tx, incoming, context, written)
 
         # The answer is paid for: a full disk must not make the bot ask, and pay, again.
-        await self.store.retry_until_stored(lambda: self.store.write(save))
+        await self.store.write_until_stored(save)
         if self._gets_title(incoming, context, written) or context.then or len(context.history) >= memory.ENOUGH:
             self.wake_jobs()
         await reply.finish()

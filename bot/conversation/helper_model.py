@@ -72,7 +72,7 @@ async def ask_paid(
             then(tx, text.strip())
 
     # The answer is paid for: a full disk must not make the bot ask, and pay, again.
-    await store.retry_until_stored(lambda: store.write(book))
+    await store.write_until_stored(book)
     if error is not None:
         raise error
     return text.strip(), last.finish

@@ -17,7 +17,8 @@ log = logging.getLogger(__name__)
 
 MOST_ATTEMPTS = 3  # crashes during one update after which the update is given up
 MOST_OF_MANY = 10  # the limit in a cluster, where processes are stopped and restarted all the time
-LAST_TRIES_APART = 2.0  # seconds between the last tries of several updates, of which only one crashes the process
+LAST_TRIES_APART = 2.0  # seconds between the first last tries of several updates, of which only one crashes the process
+CLOSER = 0.6  # each that follows is nearer to the one before: however many there are, all begin within five seconds
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,6 +33,7 @@ class ErrorBoundary:
     incidents: IncidentLog
     most: int = MOST_ATTEMPTS
     _last_try: float = float("-inf")  # monotonic time at which the newest last try begins
+    _apart: float = LAST_TRIES_APART  # seconds until the one after it
 
     async def __call__(self, incoming: Incoming, reply: Reply, handler: Handler) -> None:
         if incoming.attempts == self.most - 1:
@@ -44,7 +46,9 @@ class ErrorBoundary:
         Meanwhile a crash does not count against this update, as its turn has not begun.
         """
         now = self.store.clock.monotonic()
-        self._last_try = max(now, self._last_try + LAST_TRIES_APART)
+        next_try = self._last_try + self._apart
+        self._apart = LAST_TRIES_APART if next_try <= now else self._apart * CLOSER
+        self._last_try = max(now, next_try)
         await self.store.clock.sleep(self._last_try - now)
 
     async def _handle(self, incoming: Incoming, reply: Reply, handler: Handler) -> None:

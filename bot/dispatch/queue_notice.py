@@ -78,7 +78,7 @@ class QueueNotice:
             tx.jobs.add_job(Job(KIND, key, where, due=self.clock.time() + LOOK))
             return key
 
-        notice = await self.store.retry_until_stored(lambda: self.store.write(work))
+        notice = await self.store.write_until_stored(work)
         self.wake_jobs()
         if where.key in self._notices:
             self._notices[where.key] = notice
@@ -87,7 +87,7 @@ class QueueNotice:
             await self._remove(where, notice)
 
     async def _remove(self, address: Address, notice: str) -> None:
-        await self.store.retry_until_stored(lambda: self.store.write(lambda tx: _end(tx, address, notice)))
+        await self.store.write_until_stored(lambda tx: _end(tx, address, notice))
         await self.transport.reply(address, notice).finish()
 
     async def look(self, job: Job) -> None:

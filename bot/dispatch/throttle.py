@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from math import ceil
 
 from bot.access.policy import Access, Actor, Decision
-from bot.access.rate_limit import Limits, RateLimit
+from bot.access.rate_limit import RateLimit
 from bot.clock import Clock
+from bot.config.settings import Settings
 from bot.dispatch.admission import is_signal
 from bot.dispatch.error_boundary import ErrorBoundary
 from bot.dispatch.lanes import TOUCHES, Lanes
@@ -38,14 +39,16 @@ class Throttle:
     lanes: Lanes
     clock: Clock
     access: Access
-    limits: Limits
+    settings: Settings
     refuse: TurnAway
     _people: RateLimit = field(init=False)
     _told: RateLimit = field(init=False)
 
     def __post_init__(self) -> None:
-        rate = self.limits.user_rate
-        self._people = RateLimit(interval=MINUTE / rate if rate else 0.0, burst=self.limits.user_burst)
+        rate, settings = self.settings.user_rate, self.settings
+        if rate is None:  # as often as Telegram lets the bot write to one chat
+            rate = MINUTE * settings.telegram_chat_rate
+        self._people = RateLimit(interval=MINUTE / rate if rate else 0.0, burst=settings.user_burst)
         self._told = RateLimit(interval=MINUTE, burst=1)
 
     async def __call__(self, incoming: Incoming, reply: Reply, handler: Handler) -> None:
@@ -57,18 +60,18 @@ class Throttle:
             self.refuse(incoming, reply, excess, told=self._tells(incoming, excess))
 
     def _excess(self, incoming: Incoming) -> Excess | None:
-        limits, length = self.limits, len(incoming.text)
+        settings, length = self.settings, len(incoming.text)
         if incoming.kind is Kind.UNHANDLED:  # nobody's rate: people talk to each other in a group
-            return Excess("limit.busy") if self.lanes.size >= 2 * limits.queue else None
+            return Excess("limit.busy") if self.lanes.size >= 2 * settings.queue_size else None
         ahead = self.lanes.ahead_of(incoming)
-        if ahead > limits.chat_queue and incoming.kind not in TOUCHES:  # presses and reactions take no time
-            return Excess("limit.queue", {"count": limits.chat_queue})
-        if self.lanes.size >= (limits.queue if ahead else 2 * limits.queue):
+        if ahead > settings.chat_queue and incoming.kind not in TOUCHES:  # presses and reactions take no time
+            return Excess("limit.queue", {"count": settings.chat_queue})
+        if self.lanes.size >= (settings.queue_size if ahead else 2 * settings.queue_size):
             return Excess("limit.busy")
         if wait := self._wait(incoming):
             return Excess("limit.rate", {"seconds": ceil(wait)})
-        if length > limits.longest:
-            return Excess(TOO_LONG, {"length": length, "limit": limits.longest})
+        if length > settings.longest_question:
+            return Excess(TOO_LONG, {"length": length, "limit": settings.longest_question})
         return None
 
     def _tells(self, incoming: Incoming, excess: Excess) -> bool:

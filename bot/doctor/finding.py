@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from bot.config.settings import Settings
-from bot.telemetry.logging import TOKEN, WRITTEN_OUT, YANDEX
+from bot.telemetry.logging import Redaction
 
 PATIENCE = 15.0  # seconds that one request of a check may take
 
@@ -57,16 +57,8 @@ def cleaner(settings: Settings) -> Callable[[str], str]:
     """Return a function that masks all secrets of the settings in a text: servers, proxies and libraries repeat them in
     errors.
     """
-    known = [secret for secret in settings.secrets() if len(secret) > 3]
-    secrets = sorted({form for secret in known for form in (secret, quote(secret, safe=""))}, key=len, reverse=True)
-
-    def clean(text: str) -> str:
-        for secret in secrets:
-            text = text.replace(secret, "***")
-        text = YANDEX.sub("***", TOKEN.sub("***", " ".join(text.split())))
-        return text.translate(WRITTEN_OUT)
-
-    return clean
+    redaction = Redaction(settings.secrets())
+    return lambda text: redaction.clean(" ".join(text.split()))
 
 
 def host_and_port(url: str) -> str:

@@ -12,7 +12,6 @@ from contextlib import closing
 from difflib import get_close_matches
 from pathlib import Path
 
-from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.config.settings import OPENTELEMETRY, WHERE, Settings, require
@@ -21,6 +20,7 @@ from bot.errors import ConfigError
 from bot.http.transport import environment_proxy
 from bot.prompts.library import Library
 from bot.providers import catalog
+from bot.storage.engines.sqlite_files import path_of
 from bot.storage.engines.urls import is_sqlite, shown
 from bot.storage.maintenance import migrations
 
@@ -85,8 +85,7 @@ def _odd_file(path: Path) -> Iterator[Finding]:
 async def check_database(settings: Settings) -> AsyncIterator[Finding]:
     """Whether the database can be opened and written, its schema is known, and the disk has room."""
     try:
-        url = make_url(settings.database_url)
-        file = _file(url)
+        file = path_of(settings.database_url)
         new = file is not None and not file.exists()
         told = None if new else await migrations.find(settings.database_url)
     except (ConfigError, SQLAlchemyError, ImportError) as error:
@@ -101,11 +100,6 @@ async def check_database(settings: Settings) -> AsyncIterator[Finding]:
         yield ok("database", f"{shown(settings.database_url)} opens; {_schema(told)}")
     else:
         yield await asyncio.to_thread(_on_disk, file, "will be made" if new else _schema(told))
-
-
-def _file(url: URL) -> Path | None:
-    kept = url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:")
-    return Path(str(url.database)) if kept else None
 
 
 def _schema(told: migrations.State | None) -> str:

@@ -64,7 +64,7 @@ async def check_operations(settings: Settings, http: Http) -> AsyncIterator[Find
     for url in dict.fromkeys(urls):
         host = host_and_port(url)
         try:
-            await http.get_json(url + "/", total=PATIENCE)
+            await http.ask("GET", url + "/", total=PATIENCE)
         except ModelProtocolError:
             pass  # any answer will do: nothing is at this address
         except ModelError as error:

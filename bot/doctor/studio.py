@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing
 from email.utils import parsedate_to_datetime
 from functools import partial
 from random import Random
@@ -54,7 +55,7 @@ async def _network(settings: Settings, http: Http, clock: Clock) -> Finding:
     """Check that AI Studio can be reached: any answer will do. Its date tells whether this machine's clock is right."""
     host = host_and_port(settings.yc_llm_url)
     try:
-        answer = await http.get_json(settings.yc_llm_url + "/", total=PATIENCE)
+        answer = await http.ask("GET", settings.yc_llm_url + "/", total=PATIENCE)
         there = parsedate_to_datetime(answer.headers.get("date", "")).timestamp()
     except (ModelProtocolError, ValueError, TypeError):
         return ok("network", f"{host} answers")
@@ -122,9 +123,11 @@ async def _models(settings: Settings, http: Http, clock: Clock, *, paid: bool) -
 
 
 async def _says(studio: YandexStudio, name: str, clock: Clock) -> Finding:
-    model, started = studio.text(name), clock.monotonic()
-    _, usage, _ = await model.complete(Request((Message.of("user", GREETING),), temperature=0, max_tokens=5))
-    price = f", {usage.total} tokens" if usage else ""
+    started, price = clock.monotonic(), ""
+    request = Request((Message.of("user", GREETING),), temperature=0, max_tokens=5)
+    async with aclosing(studio.text(name).stream(request)) as chunks:
+        async for chunk in chunks:
+            price = f", {chunk.usage.total} tokens" if chunk.usage else price
     return ok("text", f"{name} answers ({clock.monotonic() - started:.1f} s{price})")
 
 

@@ -21,13 +21,13 @@ from bot.features.task_list import cancel_choice
 from bot.jobs import operations
 from bot.jobs.operations import FailureReason, OperationRunner, Outcome, PollSchedule
 from bot.knowledge import citations, documents
-from bot.knowledge.chunking import Passage
 from bot.knowledge.documents import Retrieved
 from bot.llm import prompt
 from bot.llm.routing import ModelOption, Routing
 from bot.outbox import delivery_key, finish, finish_turn
 from bot.ports import Reply, Transport
 from bot.storage.repositories.buttons import ButtonPress
+from bot.storage.repositories.files.documents import Passage
 from bot.storage.repositories.mapping import dump_parts, dump_request, load_parts
 from bot.storage.repositories.operations import Operation
 from bot.storage.store import Store, Tx

@@ -322,7 +322,8 @@ class ImageOperation:
             tx.budgets.settle_reservation(reservation, pictures * self.price.amount)
         if pictures:
             where, price = operation.address, self.price
-            pricing.book(tx, where, operation.user, operation.turn, price.model, Usage(), price.amount, pricing.IMAGE)
+            user, turn, mode = operation.user, operation.turn, pricing.IMAGE
+            tx.ledger.add_line(where, user, turn, price.model, Usage(), mode=mode, cost=price.amount)
 
     def _buttons(self, tx: Tx, operation: Operation) -> tuple[tuple[Button, ...], ...]:
         before = _image_request(operation)

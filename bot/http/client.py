@@ -13,20 +13,20 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 import httpx
 
 from bot.concurrency import backpressure
 from bot.concurrency.deadline import Deadline
 from bot.errors import ConfigError, ModelError, ModelProtocolError, ModelUnavailable, OutcomeUnknown, StreamCut
-from bot.http.framing import LineSplitter, dump_json, parse_json
+from bot.http.framing import LineSplitter, dump_json, host_of, parse_json
 from bot.http.transport import Connection, Transport
 
 CONNECT = 10.0  # seconds for name, TCP and TLS together
 BODY = 12 << 20
 TIMEOUT = httpx.Timeout(None, connect=CONNECT).as_dict()
 HEADERS = {"accept": "*/*", "accept-encoding": "identity", "user-agent": "govorun"}
+JSON = "application/json"
 STREAM = 64 << 20  # a native stream repeats the whole text in every line
 
 # Raised before a byte of the request can have been written.
@@ -123,6 +123,10 @@ class Stream:
             pieces.append(piece)
         return b"".join(pieces)
 
+    async def whole(self) -> Answer:
+        """Return status, headers and whole body."""
+        return Answer(self.status, self.headers, await self.body())
+
     async def drain(self, seconds: float) -> None:
         """Read the rest of the answer if it comes within `seconds`, so that its connection can be used again."""
         self.hurry(seconds)
@@ -199,62 +203,35 @@ class Http:
         """Close all connections."""
         await self._transport.aclose()
 
-    async def post_json(
-        self,
-        url: str,
-        body: Any,
-        *,
-        headers: Mapping[str, str] | None = None,
-        total: float,
-        repeatable: bool = True,
-        limit: int = BODY,
-    ) -> Answer:
-        """Send `body` as JSON and return the whole answer within `total` seconds.
+    async def ask(
+        self, method: str, url: str, body: Any = None, *, kind: str = JSON, headers: Mapping[str, str] | None = None,
+        total: float, repeatable: bool = True, limit: int = BODY,
+    ) -> Answer:  # fmt: skip
+        """Send a request and return the whole answer, of at most `limit` bytes, within `total` seconds.
 
-        Not `repeatable`: a request that may have arrived and was not answered raises `OutcomeUnknown`.
+        `body` is written as JSON; bytes are sent as they are, with the content type `kind`. Not `repeatable`: a request
+        that may have arrived and was not answered raises `OutcomeUnknown`.
         """
-        request = self._request("POST", url, headers, dump_json(body))
-        return await self._whole(request, total=total, repeatable=repeatable, limit=limit)
-
-    async def post_bytes(
-        self,
-        url: str,
-        content: bytes,
-        kind: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        total: float,
-        repeatable: bool = True,
-        limit: int = BODY,
-    ) -> Answer:
-        """Send `content` with the content type `kind` and return the whole answer; otherwise like `post_json`."""
-        request = self._request("POST", url, headers, content, kind)
-        return await self._whole(request, total=total, repeatable=repeatable, limit=limit)
-
-    async def get_json(
-        self, url: str, *, headers: Mapping[str, str] | None = None, total: float, limit: int = BODY
-    ) -> Answer:
-        """GET `url` and return the whole answer within `total` seconds; at most `limit` bytes of body."""
-        return await self._whole(self._request("GET", url, headers), total=total, repeatable=True, limit=limit)
+        ends = asyncio.get_running_loop().time() + total
+        request = self._request(method, url, headers, body, kind)
+        response = await self._open(request, total, repeatable=repeatable)
+        stream = Stream(response, ends=ends, idle=total, limit=limit, repeatable=repeatable)
+        try:
+            return await stream.whole()
+        finally:
+            await stream.close()
 
     @asynccontextmanager
     async def stream(
-        self,
-        url: str,
-        body: Any,
-        *,
-        headers: Mapping[str, str] | None = None,
-        total: float,
-        idle: float,
+        self, url: str, body: Any, *, headers: Mapping[str, str] | None = None, total: float, idle: float,
         limit: int = STREAM,
-    ) -> AsyncIterator[Stream]:
+    ) -> AsyncIterator[Stream]:  # fmt: skip
         """Send `body` as JSON and give the answer as soon as its head is there. Leaving closes the connection.
 
         `total` seconds for everything, `idle` seconds of silence at most, the wait for the head included.
         """
         ends = asyncio.get_running_loop().time() + total
-        request = self._request("POST", url, headers, dump_json(body))
-        response = await self._open(request, min(total, idle), repeatable=True)
+        response = await self._open(self._request("POST", url, headers, body), min(total, idle), repeatable=True)
         opened = Stream(response, ends=ends, idle=idle, limit=limit)
         try:
             with _held_back(response):
@@ -263,29 +240,20 @@ class Http:
             await opened.close()
 
     def _request(
-        self,
-        method: str,
-        url: str,
-        headers: Mapping[str, str] | None,
-        content: bytes | None = None,
-        kind: str = "application/json",
-    ) -> httpx.Request:
-        given = {**HEADERS, **(headers or {})}
+        self, method: str, url: str, headers: Mapping[str, str] | None, body: Any, kind: str = JSON
+    ) -> httpx.Request:  # fmt: skip
+        given, content = (
+            {**HEADERS, **(headers or {})},
+            body if body is None or isinstance(body, bytes) else dump_json(body),
+        )
         if content is not None:
             given["content-type"] = kind
         try:
             return httpx.Request(method, _parsed(url), headers=given, content=content, extensions={"timeout": TIMEOUT})
         except (httpx.InvalidURL, ValueError):
-            raise ModelProtocolError(f"{_host(url)}: the request can't be written: address or header") from None
-
-    async def _whole(self, request: httpx.Request, *, total: float, repeatable: bool, limit: int) -> Answer:
-        ends = asyncio.get_running_loop().time() + total
-        response = await self._open(request, total, repeatable=repeatable)
-        stream = Stream(response, ends=ends, idle=total, limit=limit, repeatable=repeatable)
-        try:
-            return Answer(stream.status, stream.headers, await stream.body())
-        finally:
-            await stream.close()
+            raise ModelProtocolError(
+                f"{host_of(url) or '?'}: the request can't be written: address or header"
+            ) from None
 
     async def _open(self, request: httpx.Request, seconds: float, *, repeatable: bool) -> httpx.Response:
         host = request.url.host
@@ -338,10 +306,3 @@ def _root(error: BaseException) -> str:
     while (cause := error.__cause__ or error.__context__) is not None:
         error = cause
     return type(error).__name__
-
-
-def _host(url: str) -> str:
-    try:
-        return urlsplit(url).hostname or "?"
-    except ValueError:
-        return "?"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from bot.errors import ModelProtocolError
 
@@ -87,3 +89,21 @@ def number(value: Any) -> int | None:
     except (ValueError, OverflowError):
         return None
     return number if 0 <= number < 1 << 53 else None
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    """Return an object that a server gave, an empty one where it gave something else."""
+    return value if isinstance(value, dict) else {}
+
+
+def objects(value: Any) -> list[Mapping[str, Any]]:
+    """Return the objects in a list that a server gave, none where it gave no list."""
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def host_of(url: str) -> str:
+    """Return the host in an address, "" where it is none."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""

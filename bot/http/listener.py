@@ -57,12 +57,9 @@ class Listener:
         self._most = most or connection_limit()
         self._closed = Closed(name)
         self._runner = web.AppRunner(
-            application,
-            access_log=None,
-            shutdown_timeout=shutdown,
-            lingering_time=LINGERING,
+            application, access_log=None, shutdown_timeout=shutdown, lingering_time=LINGERING,
             logger=ServerLog(self._closed),
-        )
+        )  # fmt: skip
         self._sockets: list[socket.socket] = []
         self._connections: dict[Connection, None] = {}
         self._opening: set[asyncio.Task[None]] = set()

@@ -82,14 +82,10 @@ class _Pool:
         self.is_busy = False
 
     async def send(self, request: httpx.Request) -> httpx.Response:
-        url = request.url
         asked = httpcore.Request(
-            request.method,
-            httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
-            headers=request.headers.raw,
-            content=request.stream,
+            request.method, _url(request.url), headers=request.headers.raw, content=request.stream,
             extensions=request.extensions,
-        )
+        )  # fmt: skip
         self.is_busy = True
         try:
             answer = await self.connections.handle_async_request(asked)
@@ -159,23 +155,20 @@ class _Body(httpx.AsyncByteStream):
 def _connections(proxy: str) -> httpcore.AsyncConnectionPool:
     """A pool of one connection through the proxy with this address, or straight to a host where it is ""."""
     options: dict[str, Any] = {
-        "ssl_context": trusted_context(),
-        "max_connections": 1,
+        "ssl_context": trusted_context(), "max_connections": 1,
         "keepalive_expiry": KEPT,
-    }
-    if not proxy:
-        return httpcore.AsyncConnectionPool(network_backend=Network(), **options)
-    if proxy.startswith("socks"):
+    }  # fmt: skip
+    if not proxy or proxy.startswith("socks"):
         return httpcore.AsyncConnectionPool(network_backend=Network(proxy), **options)
     server = httpx.Proxy(proxy)
-    url = server.url
     return httpcore.AsyncHTTPProxy(
-        httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
-        proxy_auth=server.raw_auth,
-        proxy_ssl_context=trusted_context() if url.scheme == "https" else None,
-        network_backend=Network(),
-        **options,
-    )
+        _url(server.url), proxy_auth=server.raw_auth, network_backend=Network(), **options,
+        proxy_ssl_context=trusted_context() if server.url.scheme == "https" else None,
+    )  # fmt: skip
+
+
+def _url(url: httpx.URL) -> httpcore.URL:
+    return httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
 
 
 class Network(httpcore.AsyncNetworkBackend):
@@ -189,13 +182,9 @@ class Network(httpcore.AsyncNetworkBackend):
         self._socks = parse_proxy_url(socks.replace("h://", "://", 1)) if socks else None
 
     async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
+        self, host: str, port: int, timeout: float | None = None, local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
-    ) -> Connection:
+    ) -> Connection:  # fmt: skip
         """Open a connection to `host` within `timeout` seconds; all addresses of the host are tried."""
         loop = asyncio.get_running_loop()
         try:
@@ -335,21 +324,14 @@ class Connection(asyncio.Protocol, httpcore.AsyncNetworkStream):
         self._transport.abort()
 
     async def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> Connection:
         """Encrypt the connection from now on and return it. Raises `ConnectTimeout` and `ConnectError` of httpcore."""
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(timeout):
                 transport = await loop.start_tls(
-                    self._transport,
-                    self,
-                    ssl_context,
-                    server_hostname=server_hostname,
-                    ssl_shutdown_timeout=TLS_END,
+                    self._transport, self, ssl_context, server_hostname=server_hostname, ssl_shutdown_timeout=TLS_END
                 )
         except TimeoutError as error:
             raise httpcore.ConnectTimeout(str(error)) from error
@@ -367,16 +349,11 @@ class Connection(asyncio.Protocol, httpcore.AsyncNetworkStream):
 
 
 NAMES = {"client_addr": "sockname", "server_addr": "peername"}
-ERRORS: dict[type[BaseException], type[httpx.TransportError]] = {  # httpcore's, and what httpx makes of them
-    httpcore.ConnectError: httpx.ConnectError,
-    httpcore.ConnectTimeout: httpx.ConnectTimeout,
-    httpcore.LocalProtocolError: httpx.LocalProtocolError,
-    httpcore.PoolTimeout: httpx.PoolTimeout,
-    httpcore.ProxyError: httpx.ProxyError,
-    httpcore.ReadError: httpx.ReadError,
-    httpcore.ReadTimeout: httpx.ReadTimeout,
-    httpcore.RemoteProtocolError: httpx.RemoteProtocolError,
-    httpcore.UnsupportedProtocol: httpx.UnsupportedProtocol,
-    httpcore.WriteError: httpx.WriteError,
-    httpcore.WriteTimeout: httpx.WriteTimeout,
-}
+# What httpx makes of httpcore's errors: those of its own with their names.
+ERRORS: dict[type[BaseException], type[httpx.TransportError]] = {
+    getattr(httpcore, name): getattr(httpx, name)
+    for name in (
+        "ConnectError", "ConnectTimeout", "LocalProtocolError", "PoolTimeout", "ProxyError", "ReadError", "ReadTimeout",
+        "RemoteProtocolError", "UnsupportedProtocol", "WriteError", "WriteTimeout",
+    )
+}  # fmt: skip

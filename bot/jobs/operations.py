@@ -177,7 +177,7 @@ class OperationRunner(Generic[Result]):
             return True
 
         # Without the service's id on disk the operation would be submitted, and paid, again.
-        if not await self.store.retry_until_stored(lambda: self.store.write(running)):
+        if not await self.store.write_until_stored(running):
             await self.kind.withdraw(operation)  # cancelled, or its user's data deleted, during the submit
 
     async def _submit_later(self, job: Job, operation: Operation, error: ModelUnavailable) -> None:

@@ -44,10 +44,6 @@ class JobWorker:
         """The clock of the store."""
         return self.store.clock
 
-    async def do(self, job: Job) -> None:
-        """Run one job that is due, and put it back if it fails."""
-        await self._do(job)
-
     async def run(self) -> None:
         """Run due jobs until cancelled, `AT_ONCE` at the same time."""
         async with asyncio.TaskGroup() as tasks:
@@ -59,7 +55,7 @@ class JobWorker:
                     # A job that ended while we were reading stands here as it was before.
                     if (name := (job.kind, job.key)) not in busy and len(self._running) < AT_ONCE:
                         self._running.add(name)
-                        tasks.create_task(self._do(job))
+                        tasks.create_task(self.do(job))
                 await self._rest(next_due)
 
     def _due(self, tx: Tx) -> tuple[Sequence[Job], float | None]:
@@ -74,7 +70,8 @@ class JobWorker:
             sleeper.cancel()
             waker.cancel()
 
-    async def _do(self, job: Job) -> None:
+    async def do(self, job: Job) -> None:
+        """Run one job that is due, and put it back if it fails."""
         try:
             turn = job.payload.get("turn") or turn_log.turn_of(job.key)
             with (
@@ -97,6 +94,4 @@ class JobWorker:
 
     async def _put_back(self, job: Job) -> None:
         due = self.clock.time() + BACKOFF.pause(job.attempts + 1)
-        await self.store.retry_until_stored(
-            lambda: self.store.write(lambda tx: tx.jobs.reschedule(job, due, failed=True))
-        )
+        await self.store.write_until_stored(lambda tx: tx.jobs.reschedule(job, due, failed=True))

@@ -6,25 +6,15 @@ import math
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from operator import mul
+
+from bot.storage.repositories.files.documents import Passage
 
 LONGEST = 1_200  # characters of a passage: far below the 2,048 tokens of an embedding
 SHORT = 300  # a piece shorter than this is joined with the next one
 STEM = 6  # letters of a word that are compared, as Russian words have many endings
 TELLING = 5  # letters of a word that is hardly in a text by chance
 SMOOTH = 60.0  # added to each rank: the constant of reciprocal rank fusion
-
-
-@dataclass(frozen=True, slots=True)
-class Passage:
-    """A piece of a document. `page` is 0 if the document has no pages, `vector` empty without an embedding."""
-
-    text: str
-    page: int = 0
-    vector: tuple[float, ...] = ()
-    name: str = ""
-    id: int = 0
 
 
 def cut(pages: Sequence[str]) -> list[Passage]:

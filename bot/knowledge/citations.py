@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from bot.ai import Source
+from bot.http.framing import host_of
 from bot.texts.catalog import say
 
 MOST = 10
@@ -38,20 +39,13 @@ def _line(source: Source, language: str) -> str:
     address = _address(source.url)
     if not address:
         return say(language, "document.page", name=title, page=source.page) if source.page else title
-    return f"[{title or _host(address)}]({address})"
+    return f"[{title or host_of(address)}]({address})"
 
 
 def _address(url: str) -> str:
     """A web address, quoted for Markdown; "" if `url` is no web address."""
     found = url.strip()
-    return quote(found, safe=SAFE) if found.startswith(("https://", "http://")) and _host(found) else ""
-
-
-def _host(url: str) -> str:
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:
-        return ""
+    return quote(found, safe=SAFE) if found.startswith(("https://", "http://")) and host_of(found) else ""
 
 
 SAFE = "%/:?#[]@!$&'*+,;=~-._"

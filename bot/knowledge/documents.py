@@ -15,8 +15,9 @@ from dataclasses import dataclass, replace
 from bot.ai import Embedder, Source, Vector
 from bot.billing.metering import BillTo, Meter
 from bot.errors import LimitReached, ModelError
-from bot.knowledge.chunking import Passage, best, cut, supporting, unit
+from bot.knowledge.chunking import best, cut, supporting, unit
 from bot.prompts.catalog import instruct
+from bot.storage.repositories.files.documents import Passage
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import LANGUAGES, say
 from bot.types import Incoming
@@ -73,7 +74,7 @@ class Documents:
 
     async def retrieve(self, conversation: int, question: str, window: int, payer: BillTo) -> Retrieved:
         """The documents of a conversation, or the passages for a question, that fit a `window` of so many tokens."""
-        passages = await self.store.read(lambda tx: _passages(tx, conversation))
+        passages = await self.store.read(lambda tx: tx.documents.list_passages(conversation))
         room = budget(window)
         if _fits(passages, room, payer.language):
             return _found(passages, payer.language)
@@ -83,7 +84,8 @@ class Documents:
             try:
                 async with asyncio.timeout(PATIENCE):
                     passages = await self._with_vectors(self.embedder, passages, payer)
-                    vector = await self._question_vector(self.embedder, question[:LONGEST_QUESTION], payer)
+                    asked = await self._embedded(self.embedder, [question[:LONGEST_QUESTION]], payer, question=True)
+                    vector = _vectors(asked)[0].numbers
             except LimitReached as error:
                 limit = str(error)
             except (ModelError, TimeoutError) as error:
@@ -122,9 +124,6 @@ class Documents:
             new |= found
             _vectors(vectors)
         return [replace(one, vector=new.get(one.id, one.vector)) for one in passages]
-
-    async def _question_vector(self, embedder: Embedder, question: str, payer: BillTo) -> Sequence[float]:
-        return _vectors(await self._embedded(embedder, [question], payer, question=True))[0].numbers
 
     async def _embedded(
         self, embedder: Embedder, texts: Sequence[str], payer: BillTo, *, question: bool = False
@@ -165,13 +164,8 @@ def whole(tx: Tx, conversation: int, window: int, language: str) -> Retrieved | 
     """The documents of a conversation as a request holds them, None where it holds only passages of them."""
     if tx.documents.text_sizes(conversation)[0] > budget(window):
         return None
-    passages = _passages(tx, conversation)
+    passages = tx.documents.list_passages(conversation)
     return _found(passages, language) if _fits(passages, budget(window), language) else None
-
-
-def _passages(tx: Tx, conversation: int) -> list[Passage]:
-    kept = tx.documents.list_passages(conversation)
-    return [Passage(one.text, one.page, vector=one.vector, name=one.name, id=one.id) for one in kept]
 
 
 def _fits(passages: Sequence[Passage], room: int, language: str) -> bool:

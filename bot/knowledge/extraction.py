@@ -121,24 +121,9 @@ class _Words(HTMLParser):
 
 
 HIDDEN = {"script", "style", "template", "noscript"}
-LINES = {
-    "p",
-    "div",
-    "br",
-    "li",
-    "tr",
-    "h1",
-    "h2",
-    "h3",
-    "h4",
-    "h5",
-    "h6",
-    "pre",
-    "table",
-    "section",
-    "article",
-    "title",
-}
+LINES = frozenset(
+    ["p", "div", "br", "li", "tr", "h1", "h2", "h3", "h4", "h5", "h6", "pre", "table", "section", "article", "title"]
+)
 
 
 def decoded(data: bytes) -> str:

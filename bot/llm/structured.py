@@ -26,19 +26,14 @@ from bot.types import Message
 S = TypeVar("S", bound=BaseModel)
 
 LONGEST_ANSWER = 200_000  # characters
+TRIES = 2
 FENCED = re.compile(r"```[\w-]*+[^\S\n]*+\n(.*?)```", re.DOTALL)
 
 
 async def ask(
-    model: Model,
-    question: str,
-    schema: type[S],
-    *,
-    system: str = "",
-    temperature: float | None = 0.0,
-    max_tokens: int | None = None,
-    language: str = "",
-) -> S:
+    model: Model, question: str, schema: type[S],
+    *, system: str = "", temperature: float | None = 0.0, max_tokens: int | None = None, language: str = "",
+) -> S:  # fmt: skip
     """Ask a model and return its answer as an object of `schema`.
 
     The request has the schema as a parameter and, for models that ignore the parameter, in the system prompt. An answer
@@ -47,24 +42,17 @@ async def ask(
     """
     described = schema_of(schema)
     order = "\n\n".join(filter(None, (system, instruct(language, "json.only"))))
-    messages = (
-        Message.of("system", f"{order}\n{json.dumps(described, ensure_ascii=False)}"),
-        Message.of("user", question),
-    )
-    request = Request(messages, temperature=temperature, max_tokens=max_tokens, schema=described)
-    answer = await _whole(model, request)
-    try:
-        return read(answer, schema)
-    except ValueError as error:
-        wrong = complaint(error) if isinstance(error, ValidationError) else str(error)
-    repair = instruct(language, "json.repair", complaint=wrong)
-    again = (Message.of("assistant", answer or "{}"), Message.of("user", repair))
-    answer = await _whole(model, Request((*messages, *again), temperature, max_tokens, schema=described))
-    try:
-        return read(answer, schema)
-    except ValueError as error:
-        wrong = complaint(error) if isinstance(error, ValidationError) else str(error)
-        raise ModelProtocolError(f"{model.name} does not follow {schema.__name__}: {wrong}") from None
+    messages = [Message.of("system", f"{order}\n{json.dumps(described, ensure_ascii=False)}")]
+    messages.append(Message.of("user", question))
+    for _ in range(TRIES):
+        answer = await _whole(model, Request(tuple(messages), temperature, max_tokens, schema=described))
+        try:
+            return read(answer, schema)
+        except ValueError as error:
+            wrong = complaint(error) if isinstance(error, ValidationError) else str(error)
+        messages.append(Message.of("assistant", answer or "{}"))
+        messages.append(Message.of("user", instruct(language, "json.repair", complaint=wrong)))
+    raise ModelProtocolError(f"{model.name} does not follow {schema.__name__}: {wrong}")
 
 
 def read(answer: str, schema: type[S]) -> S:

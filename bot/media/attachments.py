@@ -75,8 +75,11 @@ class Attachments:
         """
         if not any(isinstance(part, Attachment) for part in incoming.parts):
             return incoming
-        incoming, is_known = await self.store.read(lambda tx: (with_choices(tx, incoming), _known(tx, incoming)))
-        given = [part for part in incoming.parts if isinstance(part, Attachment) and not (part.quoted and is_known)]
+        # A quoted message of the conversation is read by the model anyway, and so are its attachments.
+        incoming, known = await self.store.read(
+            lambda tx: (with_choices(tx, incoming), branching.replied(tx, incoming.address, incoming.reply_to))
+        )
+        given = [part for part in incoming.parts if isinstance(part, Attachment) and not (part.quoted and known)]
         if not given:
             return incoming
         payer = BillTo.of(incoming, incoming.language, "" if agreed else "price.listen.ask")
@@ -113,7 +116,8 @@ class Attachments:
             # The question may not be about the quoted picture.
             taking.parts.append(Text(instruct(taking.language, "picture.blind.quoted")))
             return True
-        other = wanted if wanted.model.profile.vision else self._model_with_vision()
+        options = (wanted, *self.routing.options)
+        other = next((option for option in options if option.model.profile.vision), None)
         if other is None:
             self._say_blind(taking)
             return True
@@ -123,9 +127,6 @@ class Attachments:
             return True
         await self._suggest(taking, wanted, other)
         return False
-
-    def _model_with_vision(self) -> ModelOption | None:
-        return next((option for option in self.routing.options if option.model.profile.vision), None)
 
     def _say_blind(self, taking: _Taking) -> None:
         if not taking.text.strip():
@@ -285,11 +286,6 @@ class _Taking:
     def add(self, text: str) -> None:
         """Add a line to the text of the question."""
         self.text = "\n".join(filter(None, (self.text, text)))
-
-
-def _known(tx: Tx, incoming: Incoming) -> bool:
-    """Whether the quoted message is in the conversation: then the model reads it and its attachments anyway."""
-    return branching.replied(tx, incoming.address, incoming.reply_to) is not None
 
 
 def _quotes(incoming: Incoming) -> int:

@@ -137,10 +137,8 @@ class Voice:
         if not text.strip():
             raise BadInput(say(language, "voice.empty"))
         note_text = Outgoing(MARK + text, plain=True, reply_to=incoming.quotes or incoming.message_id)
-        await self.store.retry_until_stored(
-            lambda: self.store.write(
-                lambda tx: tx.outbox.add_answer(name, incoming.address, note_text, marker=incoming.message_id)
-            )
+        await self.store.write_until_stored(
+            lambda tx: tx.outbox.add_answer(name, incoming.address, note_text, marker=incoming.message_id)
         )
         await reply.finish()
         return text
@@ -190,7 +188,7 @@ class Voice:
                 tx.operations.mark_running(found.id, name)
                 tx.operations.store_end(found.id, "done")  # only this turn polls it, no job
 
-        await self.store.retry_until_stored(lambda: self.store.write(running))
+        await self.store.write_until_stored(running)
         return name
 
     # --- speaking -----------------------------------------------------------------------------------------------------
@@ -217,7 +215,7 @@ class Voice:
             tx.outbox.add_answer(f"{delivery_key(job.key)}.voice", job.address, note)
             tx.jobs.delete_done(job)
 
-        await self.store.retry_until_stored(lambda: self.store.write(end))
+        await self.store.write_until_stored(end)
         await reply.finish()
 
     async def _synthesise(self, speaker: TextToSpeech, job: Job, text: str) -> Outgoing:

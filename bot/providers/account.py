@@ -8,15 +8,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Set
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from bot.concurrency.retry import Retry
 from bot.errors import ModelDenied, ModelError, ModelUnavailable
-from bot.http.client import Answer, Http, Stream
+from bot.http.client import JSON, Answer, Http, Stream
 from bot.providers.error_mapping import Unauthenticated, refusal, retry_after
 from bot.telemetry import tracing, turn_log
 from bot.telemetry.metrics import Metrics
@@ -24,17 +24,17 @@ from bot.telemetry.outage import Outage
 
 log = logging.getLogger(__name__)
 
+Found = TypeVar("Found", Answer, Stream)
+
 
 class Gauge(Protocol):
     """Places for requests that are under way. `asyncio.Semaphore` is one for a single process."""
 
     async def acquire(self) -> bool:
         """Wait for a free place and take it."""
-        ...
 
     def release(self) -> None:
         """Give a place back."""
-        ...
 
 
 class Credentials(Protocol):
@@ -42,11 +42,24 @@ class Credentials(Protocol):
 
     async def headers(self) -> dict[str, str]:
         """Return the headers to send now. Raises `ModelDenied` and `ModelUnavailable`."""
-        ...
 
     async def renew(self, refused: Mapping[str, str]) -> bool:
         """Renew the key after a 401 to the headers `refused`. Returns whether other headers are worth another try."""
-        ...
+
+
+class FixedKey:
+    """Credentials by a key or a token that can't be renewed; no header where the server needs no key."""
+
+    def __init__(self, scheme: str, secret: str) -> None:
+        self._headers = {"authorization": f"{scheme} {secret}"} if secret else {}
+
+    async def headers(self) -> dict[str, str]:
+        """Return the header with the key."""
+        return dict(self._headers)
+
+    async def renew(self, refused: Mapping[str, str]) -> bool:
+        """Return False: a fixed key can't be renewed."""
+        return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,16 +79,9 @@ class Account:
     """
 
     def __init__(
-        self,
-        *,
-        names: ServerNames,
-        http: Http,
-        credentials: Credentials,
-        gauge: Gauge,
-        retry: Retry,
-        headers: Mapping[str, str] | None = None,
-        metrics: Metrics | None = None,
-    ) -> None:
+        self, *, names: ServerNames, http: Http, credentials: Credentials, gauge: Gauge, retry: Retry,
+        headers: Mapping[str, str] | None = None, metrics: Metrics | None = None,
+    ) -> None:  # fmt: skip
         self.retry = retry
         self.clock = retry.clock
         self.metrics = metrics or Metrics()
@@ -104,71 +110,60 @@ class Account:
     @asynccontextmanager
     async def stream(self, url: str, body: Any, *, until: float, idle: float) -> AsyncIterator[Stream]:
         """Send `body` and give the open answer with status 200. Raises the `ModelError` that any other status means."""
-        renewed = False
         tracing.current().set_attribute("gen_ai.provider.name", self._names.traces)
-        with self._noticed():
-            while True:
-                headers = await self._headers()
-                with _traced("POST", url) as traced:
-                    left = self._left(until)
-                    async with self._http.stream(url, body, headers=headers, total=left, idle=idle) as stream:
-                        _status(traced, stream.status)
-                        if stream.status == 200:
-                            self._answered(stream.status)
-                            yield stream
-                            return
-                        error = self._refusal(Answer(stream.status, stream.headers, await stream.body()), headers)
-                if renewed or not await self._renewed(error, headers):
-                    raise error
-                renewed = True
 
-    async def post(self, url: str, body: Any, *, until: float, repeatable: bool = True) -> Answer:
-        """Send `body`, return the whole answer with status 200. Raises the `ModelError` that any other status means."""
+        def send(headers: dict[str, str]) -> AbstractAsyncContextManager[Stream]:
+            return self._http.stream(url, body, headers=headers, total=self._left(until), idle=idle)
 
-        async def send(headers: dict[str, str]) -> Answer:
-            left = self._left(until)
-            return await self._http.post_json(url, body, headers=headers, total=left, repeatable=repeatable)
+        async with self._asked("POST", url, send) as stream:
+            yield stream
 
-        return await self._asked("POST", url, send, {200}, repeatable=repeatable)
-
-    async def post_bytes(self, url: str, content: bytes, kind: str, *, until: float, repeatable: bool = True) -> Answer:
-        """Send `content` with the content type `kind`; otherwise like `post`."""
-
-        async def send(headers: dict[str, str]) -> Answer:
-            left = self._left(until)
-            return await self._http.post_bytes(url, content, kind, headers=headers, total=left, repeatable=repeatable)
-
-        return await self._asked("POST", url, send, {200}, repeatable=repeatable)
-
-    async def get(self, url: str, *, until: float) -> Answer:
-        """GET `url`, return the answer with status 200 or 404. Raises the `ModelError` that any other status means."""
-
-        async def send(headers: dict[str, str]) -> Answer:
-            return await self._http.get_json(url, headers=headers, total=self._left(until))
-
-        return await self._asked("GET", url, send, {200, 404})
-
-    async def _asked(
-        self,
-        method: str,
-        url: str,
-        send: Callable[[dict[str, str]], Awaitable[Answer]],
-        fine: Set[int],
-        *,
-        repeatable: bool = True,
+    async def ask(
+        self, method: str, url: str, body: Any = None, *, kind: str = JSON, until: float, repeatable: bool = True
     ) -> Answer:
-        renewed = False
+        """Send a request once and return the whole answer with status 200, to a GET also one with 404.
+
+        Raises the `ModelError` that any other status means. `body` and `kind` are as for `Http.ask`.
+        """
+
+        @asynccontextmanager
+        async def send(headers: dict[str, str]) -> AsyncIterator[Answer]:
+            left = self._left(until)
+            yield await self._http.ask(
+                method, url, body, kind=kind, headers=headers, total=left, repeatable=repeatable
+            )  # fmt: skip
+
+        async with self._asked(method, url, send, repeatable=repeatable) as answer:
+            return answer
+
+    async def post(
+        self, url: str, body: Any, *, kind: str = JSON, within: float, repeatable: bool = True
+    ) -> Answer:  # fmt: skip
+        """Send `body`, again where the service is unavailable, and return its answer `within` so many seconds."""
+        until = self.clock.monotonic() + within
+        return await self.retry.call(
+            lambda: self.ask("POST", url, body, kind=kind, until=until, repeatable=repeatable), until=until
+        )
+
+    @asynccontextmanager
+    async def _asked(
+        self, method: str, url: str, send: Callable[[dict[str, str]], AbstractAsyncContextManager[Found]],
+        *, repeatable: bool = True,
+    ) -> AsyncIterator[Found]:  # fmt: skip
+        renewed, fine = False, {200, 404} if method == "GET" else {200}
         with self._noticed():
             while True:
                 headers = await self._headers()
                 with _traced(method, url) as traced:
-                    answer = await send(headers)
-                    _status(traced, answer.status)
-                if answer.status in fine:
-                    self._answered(answer.status)
-                    return answer
-                error = self._refusal(answer, headers, repeatable=repeatable)
-                if renewed or not await self._renewed(error, headers):
+                    async with send(headers) as found:
+                        _status(traced, found.status)
+                        if found.status in fine:
+                            self._answered(found.status)
+                            yield found
+                            return
+                        answer = await found.whole() if isinstance(found, Stream) else found
+                        error = self._refusal(answer, headers, repeatable=repeatable)
+                if renewed or not isinstance(error, Unauthenticated) or not await self._credentials.renew(headers):
                     raise error
                 renewed = True
 
@@ -185,9 +180,6 @@ class Account:
     def _answered(self, status: int) -> None:
         self.metrics.model_requests.labels(str(status)).inc()
         self.outage.over()
-
-    async def _renewed(self, error: ModelError, headers: dict[str, str]) -> bool:
-        return isinstance(error, Unauthenticated) and await self._credentials.renew(headers)
 
     def _refusal(self, answer: Answer, headers: dict[str, str], *, repeatable: bool = True) -> ModelError:
         self.metrics.model_requests.labels(str(answer.status)).inc()

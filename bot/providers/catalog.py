@@ -81,15 +81,7 @@ BUILT_IN: Sequence[ModelConfig] = (
 
 
 def _native(price_in: str, price_out: str, *, reasoning: bool = False) -> Profile:
-    return Profile(
-        window=32_768,
-        max_tokens=8_000,
-        tools=True,
-        reasoning=reasoning,
-        asynchronous=True,
-        price_in=Decimal(price_in),
-        price_out=Decimal(price_out),
-    )
+    return replace(_open(32_768, price_in, price_out, reasoning=reasoning), native=True, asynchronous=True)
 
 
 def _open(
@@ -97,15 +89,9 @@ def _open(
 ) -> Profile:
     """Return the profile of a model that only the OpenAI-compatible API serves."""
     return Profile(
-        window=window,
-        max_tokens=8_000,
-        tools=True,
-        vision=vision,
-        reasoning=reasoning,
-        native=False,
-        price_in=Decimal(price),
-        price_out=Decimal(price_out or price),
-    )
+        window=window, max_tokens=8_000, tools=True, vision=vision, reasoning=reasoning, native=False,
+        price_in=Decimal(price), price_out=Decimal(price_out or price),
+    )  # fmt: skip
 
 
 # Roubles for 1,000 tokens, synchronous. Lite costs one unit (about 0.20); Pro 5 six, Pro 5.1 four, the open ones as the

@@ -123,14 +123,7 @@ HTTP_OF_GRPC: Mapping[int, int] = {
 
 NOT_STARTED = 14  # gRPC UNAVAILABLE
 
-KINDS: Mapping[int, type[ModelError]] = {
-    401: Unauthenticated,
-    402: ModelDenied,
-    403: ModelDenied,
-    404: ModelDenied,
-    405: ModelDenied,
-    501: ModelDenied,
-}
+KINDS: Mapping[int, type[ModelError]] = {401: Unauthenticated, **dict.fromkeys((402, 403, 404, 405, 501), ModelDenied)}
 
 # What the servers were seen to say; pieces, because whole sentences change.
 TOKENS = re.compile(r"input tokens must be no more than (\d{1,15}), got (\d{1,15})")

@@ -11,11 +11,12 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from bot.ai import Chunk, Finish, Profile, Request, Source, Usage
+from bot.ai import Chunk, Profile, Request, Source
 from bot.config.settings import Settings
 from bot.errors import ModelError, ModelRefused, ModelUnavailable, StreamCut
 from bot.http.client import Stream
 from bot.providers.account import Account
+from bot.providers.reader import Reader
 from bot.types import Image, ToolCall, ToolResult
 
 LONGEST_ANSWER = 200_000  # characters we take
@@ -24,46 +25,17 @@ LAST_WORDS = 0.25  # seconds for the end of a complete answer to come, so that i
 LAST_NUMBERS = 2.0  # ... and for what it cost, where that comes after it
 
 
-class Reader(Protocol):
-    """Turns the pieces of one answer into chunks.
-
-    `done`: nothing that follows matters. `whole`: the text is complete, though numbers may follow. `end` must be called
-    when the pieces are over; it gives the last chunk where `feed` has not, and raises `StreamCut` for half an answer.
-    """
-
-    @property
-    def done(self) -> bool:
-        """Whether nothing more can come."""
-        ...
-
-    @property
-    def whole(self) -> bool:
-        """Whether the server has said that the answer is complete; numbers may still follow."""
-        ...
-
-    def feed(self, piece: str) -> Chunk | None:
-        """Read one piece and return what is new in it, None where nothing is. Raises `ModelError`s."""
-        ...
-
-    def end(self) -> Chunk | None:
-        """Return the last chunk. Raises `StreamCut` where the answer is not complete."""
-        ...
-
-
 class Wire(Protocol):
     """How one API writes requests and answers for one model."""
 
     def body(self, request: Request, *, stream: bool) -> dict[str, Any]:
         """Return the JSON body of a request. Raises `ModelRefused` for what the model can't be asked."""
-        ...
 
     def reader(self, request: Request, *, trace: str) -> Reader:
         """Return a new reader for one answer; `trace` is the server's id of the request."""
-        ...
 
     def pieces(self, stream: Stream) -> AsyncGenerator[list[str]]:
         """Give the pieces of an open answer that the reader takes, in lists of those that came together."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,32 +91,10 @@ class TextModel:
                 return
             except ModelUnavailable as error:
                 if given:
-                    raise _cut(error) from error
+                    raise StreamCut(str(error), retry_after=error.retry_after, trace=error.trace) from error
                 if not await self._account.retry.sleep(attempt, error, until):
                     raise _uncut(error) from None
             attempt += 1
-
-    async def whole(self, request: Request) -> Chunk:
-        """Return the whole answer at once, not streamed by the server. Raises as `stream` does."""
-        until = self._account.clock.monotonic() + self._timeouts.deadline
-        refuse_pictures(request, self._profile)
-        body = self._wire.body(request, stream=False)
-
-        async def ask() -> Chunk:
-            async with self._account.place(until):
-                answer = await self._account.post(self._url, body, until=until)
-            reader = self._wire.reader(request, trace=answer.headers.get("x-server-trace-id", ""))
-            return joined(reader.feed(answer.body.decode("utf-8", "replace")), reader.end())
-
-        try:
-            return await self._account.retry.call(ask, until=until)
-        except StreamCut as error:
-            raise _uncut(error) from None
-
-    async def complete(self, request: Request) -> tuple[str, Usage | None, Finish]:
-        """Ask without a stream and return text, usage and how the answer ended."""
-        chunk = await self.whole(request)
-        return chunk.text, chunk.usage, chunk.finish or Finish.STOP
 
     async def _answer(self, request: Request, body: dict[str, Any], until: float) -> AsyncGenerator[Chunk]:
         """Give the chunks of one try."""
@@ -212,6 +162,18 @@ def joined(*chunks: Chunk | None) -> Chunk:
     )
 
 
+async def event_pieces(stream: Stream) -> AsyncGenerator[list[str]]:
+    """Give the data of server-sent events of an open answer, in lists of those that came together; an answer that is no
+    stream is one piece.
+    """
+    if "json" in stream.headers.get("content-type", ""):  # not streamed after all, or an error with status 200
+        yield [(await stream.body()).decode("utf-8", "replace")]
+        return
+    async with aclosing(stream.events()) as events:
+        async for together in events:
+            yield [event.data for event in together]
+
+
 def shortened(text: str, longest: int) -> str:
     """Return `text` cut at its beginning to `longest` characters."""
     return text if len(text) <= longest else CUT_MARK + text[len(CUT_MARK) - longest :]
@@ -228,10 +190,6 @@ def refuse_pictures(request: Request, profile: Profile) -> None:
     )
     if newest and not profile.vision and any(isinstance(part, Image) for part in newest.parts):
         raise ModelRefused("this model does not see pictures")
-
-
-def _cut(error: ModelUnavailable) -> StreamCut:
-    return StreamCut(str(error), retry_after=error.retry_after, trace=error.trace)
 
 
 def _uncut(error: ModelUnavailable) -> ModelUnavailable:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from itertools import count
 from typing import Any
 
@@ -25,11 +25,18 @@ def taken_ids(request: Request) -> Set[str]:
     return {part.id for part in parts if isinstance(part, ToolCall)}
 
 
-def unique(id: str, name: str, taken: Set[str]) -> str:
-    """Return `id` for a call, or another id where it is `taken`: some servers give the tool's name each time."""
-    if id and id not in taken:
-        return id
-    return next(found for number in count(1) if (found := f"{id or name}-{number}") not in taken)
+def calls(found: Iterable[tuple[str, Any, Mapping[str, Any]]], taken: Set[str]) -> tuple[ToolCall, ...]:
+    """Return the calls (id, name, arguments) that have a name, each with an id that is not `taken`.
+
+    Some servers give the tool's name as the id each time, or no id.
+    """
+    made: list[ToolCall] = []
+    for id, name, given in found:
+        if isinstance(name, str) and name:
+            known = taken | {call.id for call in made}
+            others = (other for number in count(1) if (other := f"{id or name}-{number}") not in known)
+            made.append(ToolCall(id if id and id not in known else next(others), name, given))
+    return tuple(made)
 
 
 def arguments(text: str) -> Mapping[str, Any]:

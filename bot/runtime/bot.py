@@ -114,7 +114,7 @@ class Bot:
             async with asyncio.timeout(0 if self.stopping.is_set() else None) as self._starting:
                 # Where others work too, what is open may be theirs.
                 before = self.clock.time() - LONG_DEAD if placement.shared else None
-                await self.store.retry_until_stored(lambda: self.store.write(lambda tx: self._begin(tx, before)))
+                await self.store.write_until_stored(lambda tx: self._begin(tx, before))
                 await self.telegram.start(inbound.handler, inbound.help.menus(), inbound.dispatcher, placement.role)
         except TimeoutError:
             if not self.stopping.is_set():

@@ -7,8 +7,8 @@ import stat
 from pathlib import Path
 
 from bot import __version__
-from bot.config.entries import ENV_FILE
-from bot.config.settings import Settings, misspelt, written
+from bot.config.entries import ENV_FILE, written
+from bot.config.settings import Settings, misspelt
 from bot.prompts.library import Library
 from bot.storage.maintenance import migrations
 

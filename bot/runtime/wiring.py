@@ -14,7 +14,6 @@ from bot.access.directory import MemberDirectory
 from bot.access.members import Members
 from bot.access.onboarding import Onboarding
 from bot.access.policy import Access
-from bot.access.rate_limit import Limits
 from bot.access.rights import Rights
 from bot.billing.allowances import Allowances
 from bot.billing.budget import Budget, settle_interrupted
@@ -248,7 +247,7 @@ def _layers(given: Given, ground: Ground, queue: ConversationQueue) -> Sequence[
         lanes=ground.lanes,
         clock=store.clock,
         access=access,
-        limits=Limits.from_settings(given.settings),
+        settings=given.settings,
         refuse=TurnAway(store=store, tasks=placement.tasks, turns=queue.turns, boundary=boundary),
     )
     admission = Admission(access=access, refuse=ground.people.joining.refuse)

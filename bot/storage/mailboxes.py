@@ -7,36 +7,19 @@ wait until the database works again: an update or a delivery whose state was los
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import TypeVar
+from dataclasses import dataclass
 
 from bot.ports import Delivery, Received, Unfinished
 from bot.storage.store import Store, Tx
 from bot.types import Address, Outgoing
 
-T = TypeVar("T")
 
-
-class Box:
-    """Transactions that are repeated until the database has done them."""
-
-    def __init__(self, *, store: Store) -> None:
-        self.store = store
-
-    async def write(self, work: Callable[[Tx], T]) -> T:
-        """Run `work` in a transaction, again and again until the database has committed it; returns its result."""
-        return await self.store.retry_until_stored(lambda: self.store.write(work))
-
-    async def read_one(self, question: Callable[[Tx], T]) -> T:
-        """Ask a question of one statement, again and again until the database answers."""
-        return await self.store.retry_until_stored(lambda: self.store.read_one(question))
-
-
-class StoredInbox(Box):
+@dataclass(slots=True, kw_only=True)
+class StoredInbox:
     """`ports.Inbox`. `interrupted(tx, bot, rows)` is called with the updates that a process left half done."""
 
-    def __init__(self, *, store: Store, interrupted: Callable[[Tx, int, Sequence[int]], None]) -> None:
-        super().__init__(store=store)
-        self.interrupted = interrupted
+    store: Store
+    interrupted: Callable[[Tx, int, Sequence[int]], None]
 
     async def accept(self, bot: int, updates: Sequence[tuple[int, str, str, str]]) -> Sequence[Received]:
         """Store new updates in one commit. Raises `StorageUnavailable`. See `ports.Inbox`."""
@@ -54,7 +37,7 @@ class StoredInbox(Box):
             tx.inbox.count_attempts(bot)
             return tx.inbox.list_open(bot)
 
-        return await self.write(work)
+        return await self.store.write_until_stored(work)
 
     async def take(self, bot: int, place: str, known: Collection[int], *, interrupted: bool) -> Sequence[Received]:
         """Return the open updates of one chat; after an interruption, settle what was half done first."""
@@ -63,74 +46,87 @@ class StoredInbox(Box):
             self.interrupted(tx, bot, tx.inbox.count_attempts(bot, place))
             return tx.inbox.list_open(bot, place)
 
-        rows = await (
-            self.write(take_over) if interrupted else self.read_one(lambda tx: tx.inbox.list_open(bot, place))
-        )
+        if interrupted:
+            rows = await self.store.write_until_stored(take_over)
+        else:
+            rows = await self.store.ask_until_answered(lambda tx: tx.inbox.list_open(bot, place))
         return [row for row in rows if row.id not in known]
 
     async def done(self, ids: Sequence[int]) -> None:
         """Mark updates as done."""
-        await self.write(lambda tx: tx.inbox.mark_done(ids))
+        await self.store.write_until_stored(lambda tx: tx.inbox.mark_done(ids))
 
     async def quarantine(self, id: int, reason: str) -> None:
         """Turn an update into a dead letter, with the reason."""
-        await self.write(lambda tx: tx.inbox.dead_letter(id, reason))
+        await self.store.write_until_stored(lambda tx: tx.inbox.dead_letter(id, reason))
 
     async def find(self, bot: int, once: str) -> int | None:
         """Return the id of the update with a once-only key, or None."""
-        return await self.read_one(lambda tx: tx.inbox.find_by_once(bot, once))
+        return await self.store.ask_until_answered(lambda tx: tx.inbox.find_by_once(bot, once))
 
 
-class StoredOutbox(Box):
+@dataclass(slots=True, kw_only=True)
+class StoredOutbox:
     """`ports.Outbox`. `fallback` makes what a group is shown where an answer can't be shown to one user alone."""
 
-    def __init__(self, *, store: Store, fallback: Callable[[Tx, Address], Outgoing]) -> None:
-        super().__init__(store=store)
-        self.fallback = fallback
+    store: Store
+    fallback: Callable[[Tx, Address], Outgoing]
 
     async def unfinished(self, bot: int, place: str | None = None) -> Unfinished:
         """Return what an earlier run left in the outbox of a chat, or of all chats."""
-        return await self.read_one(lambda tx: tx.outbox.list_unfinished(bot, place))
+        return await self.store.ask_until_answered(lambda tx: tx.outbox.list_unfinished(bot, place))
 
     async def waiting(self, bot: int, place: str) -> Sequence[Address]:
         """Return the addresses in a chat that have something to deliver."""
-        return await self.read_one(lambda tx: tx.outbox.list_waiting_addresses(bot, place))
+        return await self.store.ask_until_answered(lambda tx: tx.outbox.list_waiting_addresses(bot, place))
 
     async def next(self, address: Address) -> Delivery | None:
         """Return the oldest finished delivery to an address that is not sent, or None."""
-        return await self.read_one(lambda tx: tx.outbox.next_unsent(address))
+        return await self.store.ask_until_answered(lambda tx: tx.outbox.next_unsent(address))
 
     async def note_streaming_message(self, key: str, address: Address, message_id: int = 0, marker: int = 0) -> None:
         """Remember in which message the answer of a turn is being written."""
-        await self.write(lambda tx: tx.outbox.claim_message(key, address, message_id, marker))
+        await self.store.write_until_stored(lambda tx: tx.outbox.claim_message(key, address, message_id, marker))
 
-    async def own_message_ids(self, address: Address, *, but: int = 0) -> set[int]:
-        """Return the ids of the newest messages of the bot in a chat."""
-        return await self.read_one(lambda tx: tx.outbox.known_message_ids(address.bot, address.chat, but=but))
+    async def claimed_ids(self, address: Address, first: int, last: int, *, but: int) -> set[tuple[int, int]]:
+        """Return chat and id of the newest known messages in a chat, and in those that are numbered with it."""
+
+        def work(tx: Tx) -> set[tuple[int, int]]:
+            here = tx.outbox.list_message_ids(address, address.chat, address.chat, but=but)
+            if address.connection:
+                return here
+            theirs = {one for one in tx.inbox.list_message_ids(address.bot) if first <= one[0] <= last}
+            return here | tx.outbox.list_message_ids(address, first, last, but=but) | theirs
+
+        return await self.store.retry_until_stored(lambda: self.store.read(work))
 
     async def highest_message_id(self, bot: int, first: int, last: int) -> int:
         """Return the highest message id known in a range of chats; 0 if none is known."""
-        return await self.read_one(lambda tx: tx.outbox.highest_message_id(bot, first, last))
+        return await self.store.ask_until_answered(lambda tx: tx.outbox.highest_message_id(bot, first, last))
 
     async def begin(self, delivery: Delivery, marker: int) -> None:
         """Mark a delivery as being sent: until `progress` its outcome is unknown."""
-        await self.write(lambda tx: tx.outbox.mark_sending(delivery.id, marker))
+        await self.store.write_until_stored(lambda tx: tx.outbox.mark_sending(delivery.id, marker))
 
     async def progress(self, delivery: Delivery, message_ids: Sequence[int], *, done: int, sent: bool) -> None:
         """Store which messages of a delivery stand in the chat, and whether that is all."""
-        await self.write(lambda tx: tx.outbox.record_progress(delivery.id, message_ids, done=done, sent=sent))
+        await self.store.write_until_stored(
+            lambda tx: tx.outbox.record_progress(delivery.id, message_ids, done=done, sent=sent)
+        )
 
     async def postpone(self, delivery: Delivery, due: float, *, begun: bool = False) -> None:
         """Put a delivery off until `due` (Unix time)."""
-        await self.write(lambda tx: tx.outbox.postpone_until(delivery.id, due, begun=begun))
+        await self.store.write_until_stored(lambda tx: tx.outbox.postpone_until(delivery.id, due, begun=begun))
 
     async def dead_letter(self, delivery: Delivery, reason: str) -> None:
         """Give a delivery up for good, with the reason."""
-        await self.write(lambda tx: tx.outbox.dead_letter(delivery.id, reason))
+        await self.store.write_until_stored(lambda tx: tx.outbox.dead_letter(delivery.id, reason))
 
     async def make_public(self, delivery: Delivery) -> None:
         """Replace a delivery that can't be shown to one user alone by the sentence of `fallback`."""
-        await self.write(lambda tx: tx.outbox.replace_for_everybody(delivery.id, self.fallback(tx, delivery.address)))
+        await self.store.write_until_stored(
+            lambda tx: tx.outbox.replace_for_everybody(delivery.id, self.fallback(tx, delivery.address))
+        )
 
     async def chat_blocked(self, bot: int, chat: int) -> None:
         """Mark a chat as unreachable, and give up everything that waits for it."""
@@ -139,8 +135,8 @@ class StoredOutbox(Box):
             tx.outbox.dead_letter_chat(bot, chat)
             tx.chats.set_unreachable(bot, chat, gone=True)
 
-        await self.write(work)
+        await self.store.write_until_stored(work)
 
     async def chat_migrated(self, bot: int, old: int, new: int) -> None:
         """Give a chat its new id in all rows."""
-        await self.write(lambda tx: tx.chats.change_id(bot, old, new))
+        await self.store.write_until_stored(lambda tx: tx.chats.change_id(bot, old, new))

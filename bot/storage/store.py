@@ -7,8 +7,8 @@ which engine is used, `storage/engines/sqlite.py` or `storage/engines/postgres.p
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
@@ -21,8 +21,7 @@ from bot.concurrency import lease
 from bot.concurrency.lease import FencedOut, Lease, LeaseLost
 from bot.concurrency.retry import Backoff, Retry
 from bot.errors import Lost, StorageUnavailable
-from bot.storage.engines.base import Engine
-from bot.storage.engines.base import Work as Bound
+from bot.storage.engines.base import Engine, Work
 from bot.storage.engines.decision_locks import DecisionLock
 from bot.storage.engines.errors import meaning
 from bot.storage.engines.job_notify import Queue
@@ -88,15 +87,10 @@ class Tx:
     personal_data = repository(PersonalData)
 
 
-Work = Callable[[Tx], Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked(Work):
     """A queued transaction. It starts only after the transactions in `before`, whose callers were cancelled."""
 
-    work: Work
-    guards: frozenset[DecisionLock]
     done: asyncio.Future[Any]
     before: frozenset[asyncio.Future[Any]]
 
@@ -152,7 +146,12 @@ class Store:
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         done.add_done_callback(_retrieve)
         bound = work if held is None else _under(held, work)
-        self._queue.put_nowait(Asked(bound, frozenset(filter(None, (guard,))), done, frozenset(self._abandoned)))
+        self._queue.put_nowait(
+            Asked(
+                run=lambda connection: bound(Tx(connection, self.clock)), guards=frozenset(filter(None, (guard,))),
+                done=done, before=frozenset(self._abandoned),
+            )
+        )  # fmt: skip
         try:
             with tracing.call("commit", tracing.INTERNAL):
                 return await asyncio.shield(done)
@@ -169,24 +168,30 @@ class Store:
 
         `question` runs in another thread, and may run twice. Raises `StorageUnavailable` and `Lost` as `write` does.
         """
-        return await self._ask(self.engine.read, question)
+        return await self._ask(question, one=False)
 
     async def read_one(self, question: Callable[[Tx], T]) -> T:
         """Run a `question` of one statement, without a transaction: on PostgreSQL that is a third of the round trips.
 
         Two statements could see two states of the database. Raises as `read`.
         """
-        return await self._ask(self.engine.ask, question)
+        return await self._ask(question, one=True)
 
-    async def _ask(self, ask: Callable[[Callable[[Connection], T]], Awaitable[T]], question: Callable[[Tx], T]) -> T:
-        try:
-            answer = await ask(lambda connection: question(Tx(connection, self.clock)))
-        except DBAPIError as error:
-            if (told := self._told(error, writing=False)) is error:
-                raise
-            raise told from error
+    async def _ask(self, question: Callable[[Tx], T], *, one: bool) -> T:
+        with self._telling(writing=False):
+            answer = await self.engine.read(lambda connection: question(Tx(connection, self.clock)), one=one)
         self._outages[False].over()
         return answer
+
+    @contextmanager
+    def _telling(self, *, writing: bool) -> Iterator[None]:
+        """Raise what an error of the database means."""
+        try:
+            yield
+        except DBAPIError as error:
+            if (told := self._told(error, writing=writing)) is error:
+                raise
+            raise told from error
 
     async def retry_until_stored(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Repeat a database call until it raises no `StorageUnavailable`, for what must not be forgotten.
@@ -195,18 +200,22 @@ class Store:
         """
         return await Retry(self.clock, BACKOFF, on=StorageUnavailable).call(ask)
 
+    async def write_until_stored(self, work: Callable[[Tx], T]) -> T:
+        """Run `work` as `write` does, again and again until the database has committed it; returns its result."""
+        return await self.retry_until_stored(lambda: self.write(work))
+
+    async def ask_until_answered(self, question: Callable[[Tx], T]) -> T:
+        """Ask a question of one statement, again and again until the database answers."""
+        return await self.retry_until_stored(lambda: self.read_one(question))
+
     async def check_writable(self) -> None:
         """Commit to the disk without changing a row. Raises `StorageUnavailable` when that does not work."""
         await self.write(lambda tx: tx.connection.exec_driver_sql(self.engine.touch).close())
 
     async def scrub_deleted(self) -> None:
         """Overwrite what was deleted, as far as the database can. Raises `StorageUnavailable`."""
-        try:
+        with self._telling(writing=True):
             await self.engine.scrub()
-        except DBAPIError as error:
-            if (told := self._told(error, writing=True)) is error:
-                raise
-            raise told from error
 
     async def watch_until_closed(self) -> None:
         """Return when the store is closed. Raises `Lost` when the database is gone, or what ended the writer."""
@@ -233,9 +242,8 @@ class Store:
         while batch := await self._gather():
             if self.engine.lanes > 1 and (before := batch[0].before):
                 await asyncio.wait(before)
-            works = [Bound(self._bound(asked.work), asked.guards) for asked in batch]
             begun = self.clock.monotonic()
-            outcomes = await self.engine.commit(lane, works)
+            outcomes = await self.engine.commit(lane, batch)
             self.metrics.commit_seconds.observe(self.clock.monotonic() - begun)
             for asked, (result, failure) in zip(batch, outcomes, strict=True):
                 if failure is None:
@@ -254,9 +262,6 @@ class Store:
                 break
             batch.append(item)
         return batch
-
-    def _bound(self, work: Work) -> Callable[[Connection], Any]:
-        return lambda connection: work(Tx(connection, self.clock))
 
     def _abandon(self, done: asyncio.Future[Any]) -> None:
         """Let the transactions that are queued from now on wait for this one, whose caller was cancelled."""

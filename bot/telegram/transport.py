@@ -90,7 +90,7 @@ class ChatWork:
 
     def saw(self, message_id: int) -> None:
         """Note a message id of that sequence that another process has learned."""
-        self.deliverer.unconfirmed.note_id(1, message_id)
+        self.deliverer.unconfirmed.note_newest(1, message_id)
 
     def leave(self, place: str) -> None:
         """Forget a chat whose lease this process has given up."""

@@ -59,17 +59,18 @@ class Redaction(logging.Formatter):
             *([f"trace {trace}"] if (trace := tracing.current_ids()[0]) else []),
         ]
         record.about = f" [{', '.join(about)}]" if about else ""
-        return self._clean(super().formatMessage(record))
+        return self.clean(super().formatMessage(record))
 
     def formatException(self, ei: Any) -> str:
         """Return the traceback without secrets."""
-        return "\n".join("  " + self._clean(line) for line in super().formatException(ei).split("\n"))
+        return "\n".join("  " + self.clean(line) for line in super().formatException(ei).split("\n"))
 
     def formatStack(self, stack_info: str) -> str:
         """Return the stack without secrets."""
-        return "\n".join("  " + self._clean(line) for line in stack_info.split("\n"))
+        return "\n".join("  " + self.clean(line) for line in stack_info.split("\n"))
 
-    def _clean(self, text: str) -> str:
+    def clean(self, text: str) -> str:
+        """Return a text without secrets and control characters."""
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return YANDEX.sub("***", TOKEN.sub("***", text)).translate(WRITTEN_OUT)
@@ -90,15 +91,15 @@ class JsonLines(Redaction):
             "logger": record.name,
         }
         if name := bot.get():
-            row["bot"] = self._clean(name)
+            row["bot"] = self.clean(name)
         if turn := turn_log.current.get().name:
             row["turn"] = turn
         trace, span = tracing.current_ids()
         if trace:
             row["trace_id"], row["span_id"] = trace, span
-        row["message"] = self._clean(record.getMessage())
+        row["message"] = self.clean(record.getMessage())
         for field, value in getattr(record, "fields", {}).items():
-            row[field] = self._clean(value) if isinstance(value, str) else value
+            row[field] = self.clean(value) if isinstance(value, str) else value
         if record.exc_info:
             row["error"] = self.formatException(record.exc_info)
         if record.stack_info:

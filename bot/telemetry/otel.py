@@ -28,8 +28,8 @@ from opentelemetry.sdk.trace.sampling import Decision
 
 from bot import __version__
 from bot.clock import Clock
-from bot.config.entries import ENV_FILE
-from bot.config.settings import OPENTELEMETRY, written
+from bot.config.entries import ENV_FILE, written
+from bot.config.settings import OPENTELEMETRY
 from bot.errors import ConfigError
 from bot.telemetry.outage import Outage
 from bot.telemetry.tracing import CONSUMER, NOTHING, RECORDER, Attributes, Recorder, TurnTracer

@@ -75,7 +75,7 @@ async def perform(
     if found is None:
         steps.unsure = pending.call.name
         found = await _do(toolbox, pending.call, asker, reply)
-        await store.retry_until_stored(lambda: store.write(lambda tx: _store_output(tx, operation, found)))
+        await store.write_until_stored(lambda tx: _store_output(tx, operation, found))
         steps.unsure = pending.call.name if found.unsure else ""
     steps.add_results(
         [*pending.results, result(pending.call.id, pending.call.name, found, LONGEST_RESULT, asker.language)]

@@ -25,7 +25,7 @@ from bot.config.entries import McpServerConfig
 from bot.errors import ConfigError, ModelUnavailable
 from bot.llm import prompt
 from bot.prompts.catalog import instruct
-from bot.tools.tool import NAME, Run, Tool, ToolContext, ToolOutput
+from bot.tools.tool import NAME, Run, Tool, ToolOutput
 
 if TYPE_CHECKING:
     import mcp
@@ -168,17 +168,12 @@ class McpServer:
             return None
         words = prompt.HIDDEN.sub(r"\1", row.description or row.title or row.name)[:LONGEST_DESCRIPTION]
         reads = row.annotations is not None and row.annotations.read_only_hint is True
+        run: Run = lambda arguments, asker: self._call(row.name, arguments, asker.language)  # noqa: E731
         # The call's own deadline ends first: it marks the server as hanging, to be restarted.
         return Tool(
-            name, words, schema, self._run(row.name), needs_approval=not reads, deadline=self._entry.deadline + 1,
+            name, words, schema, run, needs_approval=not reads, deadline=self._entry.deadline + 1,
             title=f"{row.title or row.name} ({self._entry.name})",
         )  # fmt: skip
-
-    def _run(self, name: str) -> Run:
-        async def run(arguments: Mapping[str, Any], asker: ToolContext) -> ToolOutput:
-            return await self._call(name, arguments, asker.language)
-
-        return run
 
     async def _call(self, name: str, arguments: Mapping[str, Any], language: str) -> ToolOutput:
         import mcp

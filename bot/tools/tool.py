@@ -21,6 +21,7 @@ import logging
 import re
 import threading
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -106,16 +107,11 @@ class Tool:
 
     @classmethod
     def of(
-        cls,
-        function: Callable[..., Any],
-        *,
-        name: str = "",
-        needs_approval: bool = False,
-        deadline: float = DEADLINE,
+        cls, function: Callable[..., Any],
+        *, name: str = "", needs_approval: bool = False, deadline: float = DEADLINE,
         doing: Mapping[str, str] | str = "",
-        asks: Mapping[str, str] | None = None,
-        title: str = "",
-    ) -> Tool:
+        asks: Mapping[str, str] | None = None, title: str = "",
+    ) -> Tool:  # fmt: skip
         """Make a tool of a typed function with a docstring.
 
         The function returns a text, a `ToolOutput`, or any value that JSON can hold. A function that is not async runs
@@ -200,32 +196,19 @@ def _runs(function: Callable[..., Any], signature: Signature) -> Run:
 
 async def in_thread(work: Callable[[], Any]) -> Any:
     """Run a function in a daemon thread, which can't keep the process from ending if it hangs."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[Any] = loop.create_future()
-    context = contextvars.copy_context()
-
-    def tell(result: Any, error: BaseException | None) -> None:
-        if done.cancelled():
-            return
-        if error is None:
-            done.set_result(result)
-        else:
-            done.set_exception(error)
+    done, context = Future[Any](), contextvars.copy_context()
+    done.set_running_or_notify_cancel()  # who waits for it may be cancelled, the function can't
 
     def thread() -> None:
-        result: Any = None
-        error: Exception | None = None
         try:
-            result = context.run(work)
+            done.set_result(context.run(work))
         except (StopIteration, SystemExit) as raised:  # futures refuse the one; the other ends only the thread
-            error = RuntimeError(f"the tool raised {type(raised).__name__}")
+            done.set_exception(RuntimeError(f"the tool raised {type(raised).__name__}"))
         except Exception as raised:  # the boundary around code that is not ours
-            error = raised
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(tell, result, error)
+            done.set_exception(raised)
 
     threading.Thread(target=thread, name="tool", daemon=True).start()
-    return await done
+    return await asyncio.wrap_future(done)
 
 
 def _found(result: Any, language: str) -> ToolOutput:

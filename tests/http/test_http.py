@@ -149,7 +149,7 @@ async def test_events_survive_comments_crlf_a_mark_and_a_missing_last_blank_line
 
 async def test_a_post_carries_json_and_gives_back_the_answer_whatever_its_status(http: Http) -> None:
     async with serve(answer(418, {"ok": "да"}, "X-Server-Trace-Id: t1")) as server:
-        got = await http.post_json(server.url + "/x", {"q": "ы"}, headers=HEADERS, total=5)
+        got = await http.ask("POST", server.url + "/x", {"q": "ы"}, headers=HEADERS, total=5)
     assert (got.status, got.json(), got.headers["x-server-trace-id"]) == (418, {"ok": "да"}, "t1")
     (seen,) = server.seen
     assert (seen.method, seen.path, seen.json, seen.headers["authorization"]) == (
@@ -160,22 +160,22 @@ async def test_a_post_carries_json_and_gives_back_the_answer_whatever_its_status
 async def test_a_redirect_is_not_followed(http: Http) -> None:
     async with serve(answer(200, {})) as other, serve(answer(307, b"", f"location: {other.url}")) as server:
         with pytest.raises(ModelProtocolError, match="redirect"):
-            await http.post_json(server.url, {}, headers=HEADERS, total=5)
+            await http.ask("POST", server.url, {}, headers=HEADERS, total=5)
     assert other.seen == []
 
 
 async def test_a_compressed_answer_is_refused(http: Http) -> None:
     async with serve(answer(200, b"\x1f\x8b", "content-encoding: gzip")) as server:
         with pytest.raises(ModelProtocolError, match="compressed"):
-            await http.get_json(server.url, total=5)
+            await http.ask("GET", server.url, total=5)
     assert server.seen[0].headers["accept-encoding"] == "identity"
 
 
 async def test_an_answer_over_the_size_limit_is_refused(http: Http) -> None:
     async with serve(answer(200, b"x" * 1001)) as server:
         with pytest.raises(ModelProtocolError, match="larger"):
-            await http.get_json(server.url, total=5, limit=1000)
-        got = await http.get_json(server.url, total=5, limit=1001)
+            await http.ask("GET", server.url, total=5, limit=1000)
+        got = await http.ask("GET", server.url, total=5, limit=1001)
     assert len(got.body) == 1001
 
 
@@ -188,7 +188,7 @@ async def test_a_connection_is_used_again(http: Http) -> None:
 
     async with serve(play) as server:
         for _ in range(3):
-            await http.get_json(server.url, total=5)
+            await http.ask("GET", server.url, total=5)
     assert len(ports) == 1
 
 
@@ -197,7 +197,7 @@ async def test_the_proxy_of_the_environment_is_used_except_for_direct_hosts(monk
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         monkeypatch.delenv("NO_PROXY", raising=False)
         async with Http() as plain, Http(direct=["127.0.0.1"]) as direct:
-            got = [(await client.get_json(server.url, total=5)).body for client in (plain, direct)]
+            got = [(await client.ask("GET", server.url, total=5)).body for client in (plain, direct)]
     assert got == [b"proxy", b"host"]
 
 
@@ -207,7 +207,7 @@ async def test_the_proxy_of_the_environment_is_used_except_for_direct_hosts(monk
 @pytest.mark.parametrize("repeatable", [True, False])
 async def test_nobody_listening_is_safe_to_repeat(http: Http, repeatable: bool) -> None:
     with pytest.raises(ModelUnavailable, match="ConnectionRefusedError"):
-        await http.post_json(closed_port(), {}, total=5, repeatable=repeatable)
+        await http.ask("POST", closed_port(), {}, total=5, repeatable=repeatable)
 
 
 @pytest.mark.parametrize("end", ["reset", "fin"])
@@ -217,7 +217,7 @@ async def test_a_connection_lost_before_the_answer(
 ) -> None:
     async with serve(before_the_head(end)) as server:
         with pytest.raises(kind):
-            await http.post_json(server.url, {}, total=5, repeatable=repeatable)
+            await http.ask("POST", server.url, {}, total=5, repeatable=repeatable)
     assert len(server.seen) == 1
 
 
@@ -225,7 +225,7 @@ async def test_a_connection_lost_before_the_answer(
 async def test_a_connection_lost_inside_the_answer(http: Http, repeatable: bool, kind: type[ModelError]) -> None:
     async with serve(until_close(b'{"id"', length=100)) as server:
         with pytest.raises(kind):
-            await http.post_json(server.url, {}, total=5, repeatable=repeatable)
+            await http.ask("POST", server.url, {}, total=5, repeatable=repeatable)
 
 
 @pytest.mark.parametrize(("repeatable", "kind"), [(True, ModelUnavailable), (False, OutcomeUnknown)])
@@ -234,7 +234,7 @@ async def test_an_answer_that_never_comes_ends_at_the_deadline(
 ) -> None:
     async with serve(before_the_head("hang")) as server:
         with pytest.raises(kind, match="no answer within"):
-            await http.post_json(server.url, {}, total=0.1, repeatable=repeatable)
+            await http.ask("POST", server.url, {}, total=0.1, repeatable=repeatable)
         await asyncio.wait_for(server.seen[0].gone.wait(), 60)
 
 
@@ -263,7 +263,7 @@ async def test_leaving_a_stream_closes_its_connection(http: Http) -> None:
 
 async def test_cancelling_a_request_closes_its_connection(http: Http) -> None:
     async with serve(before_the_head("hang")) as server:
-        task = asyncio.create_task(http.post_json(server.url, {}, total=20))
+        task = asyncio.create_task(http.ask("POST", server.url, {}, total=20))
         async with asyncio.timeout(60):
             await server.asked.wait()
             task.cancel()
@@ -292,7 +292,7 @@ async def test_no_error_and_no_log_line_shows_a_secret(
 
     async with serve(play) as server:
         with caplog.at_level(logging.INFO), pytest.raises(ModelError) as caught:
-            await http.post_json(f"{server.url}/?key={SECRET}", {}, headers=HEADERS, total=5)
+            await http.ask("POST", f"{server.url}/?key={SECRET}", {}, headers=HEADERS, total=5)
         logging.getLogger("test").error("failed", exc_info=caught.value)
     assert "failed" in caplog.text
     assert SECRET not in caplog.text
@@ -304,7 +304,7 @@ async def test_a_header_that_cannot_be_written_is_told_without_it(
 ) -> None:
     async with serve(answer(200, {})) as server:
         with pytest.raises(ModelProtocolError) as caught:
-            await http.get_json(server.url, headers={"authorization": value}, total=5)
+            await http.ask("GET", server.url, headers={"authorization": value}, total=5)
         logging.getLogger("test").error("failed", exc_info=caught.value)
     assert SECRET not in caplog.text
     assert server.seen == []

@@ -59,7 +59,7 @@ async def test_the_client_uses_these_connections(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(Network, "connect_tcp", noted)
     async with serve(answer(200, {})) as server, Http() as http:
-        await http.get_json(server.url, total=5)
+        await http.ask("GET", server.url, total=5)
     assert opened == ["127.0.0.1"]
 
 

@@ -53,7 +53,7 @@ async def test_an_encrypted_answer_comes_through_a_proxy(
     way: str, tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with proxied(way, tls, monkeypatch) as proxy, secured(answer(200, {"a": 1}), tls=tls) as url, Http() as http:
-        assert (await http.get_json(url, total=10)).json() == {"a": 1}
+        assert (await http.ask("GET", url, total=10)).json() == {"a": 1}
         assert proxy.asked == ["127.0.0.1, True"]
 
 
@@ -92,7 +92,7 @@ async def test_a_proxy_that_refuses_is_no_connection(
     async with proxied(way, tls, monkeypatch) as proxy, Http() as http:
         proxy.refuses = True
         with pytest.raises(ModelUnavailable, match=r"127\.0\.0\.1: no connection") as caught:
-            await http.get_json("https://127.0.0.1:9/", total=10)
+            await http.ask("GET", "https://127.0.0.1:9/", total=10)
     assert "word" not in str(caught.value)
 
 
@@ -101,7 +101,7 @@ async def test_a_proxy_that_is_down_is_no_connection(way: str, monkeypatch: pyte
     monkeypatch.setenv("HTTPS_PROXY", closed_port().replace("http", way))
     async with Http() as http:
         with pytest.raises(ModelUnavailable, match="no connection"):
-            await http.post_json("https://127.0.0.1:9/", {}, total=10, repeatable=False)
+            await http.ask("POST", "https://127.0.0.1:9/", {}, total=10, repeatable=False)
 
 
 @pytest.mark.parametrize("address", ["hush://hush@proxy.example:1", "socks5://hush@proxy.example", "http://hush:[1/"])
@@ -156,5 +156,5 @@ async def test_many_requests_are_sent_at_once() -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
 
     async with serve(play) as server, Http() as http, asyncio.timeout(20):
-        answers = await asyncio.gather(*(http.get_json(server.url, total=20) for _ in range(many)))
+        answers = await asyncio.gather(*(http.ask("GET", server.url, total=20) for _ in range(many)))
         assert [answer.status for answer in answers] == [200] * many

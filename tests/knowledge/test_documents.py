@@ -15,10 +15,11 @@ from pypdf import PdfReader, PdfWriter
 
 from bot.ai import Source
 from bot.errors import Unreadable
-from bot.knowledge.chunking import LONGEST, Passage, best, cut, unit
+from bot.knowledge.chunking import LONGEST, best, cut, unit
 from bot.knowledge.documents import Retrieved, cited, used
 from bot.knowledge.extraction import MOST_CHARACTERS, can_read, decoded, pages
 from bot.prompts.catalog import instruct
+from bot.storage.repositories.files.documents import Passage
 from bot.texts.catalog import say
 from tests.support.opening import refusal
 from tests.support.stage import ANNA, BORIS, Stage

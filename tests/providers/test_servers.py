@@ -15,6 +15,7 @@ from bot.http.client import Http
 from bot.providers.yandex.service import YandexStudio
 from bot.sandbox.ai_studio.server import SANDBOX_FOLDER
 from bot.types import Message
+from tests.support.chunks import whole
 from tests.support.raw_server import answer, serve
 from tests.support.stage import Stage
 from tests.support.virtual import VirtualClock
@@ -61,7 +62,7 @@ async def test_its_key_goes_to_it_alone_and_into_no_log(caplog: pytest.LogCaptur
     async with serve(refusal) as server, Http() as http:
         model = studio(http, row(f"{server.url}/v1", key="sk-hush-hush")).text("llama")
         with pytest.raises(ModelDenied):
-            await model.complete(ASK)
+            await whole(model.stream(ASK))
     (seen,) = server.seen
     assert seen.path == "/v1/chat/completions"
     assert seen.headers["authorization"] == "Bearer sk-hush-hush"
@@ -70,10 +71,11 @@ async def test_its_key_goes_to_it_alone_and_into_no_log(caplog: pytest.LogCaptur
 
 
 async def test_a_server_without_a_key_is_sent_none() -> None:
-    whole = {"choices": [{"message": {"content": "hi"}, "finish_reason": "stop"}]}
-    async with serve(answer(200, whole)) as server, Http() as http:
-        text, usage, _ = await studio(http, row(f"{server.url}/v1", model="llama3.2:3b")).text("llama").complete(ASK)
-    assert (text, usage) == ("hi", None)
+    said = {"choices": [{"message": {"content": "hi"}, "finish_reason": "stop"}]}
+    async with serve(answer(200, said, "content-type: application/json")) as server, Http() as http:
+        model = studio(http, row(f"{server.url}/v1", model="llama3.2:3b")).text("llama")
+        found = await whole(model.stream(ASK))
+    assert (found.text, found.usage) == ("hi", None)
     assert "authorization" not in server.seen[0].headers
     assert server.seen[0].json["model"] == "llama3.2:3b"
 

@@ -27,6 +27,7 @@ from bot.providers.yandex.responses import AsyncResponses, ResponseReader, Respo
 from bot.providers.yandex.service import YandexStudio
 from bot.sandbox.ai_studio.server import Answer, Studio
 from bot.types import Image, Message, ToolCall, ToolResult
+from tests.support.chunks import whole
 from tests.support.virtual import VirtualClock
 
 AGENT = "fvtsandboxagent000000"
@@ -102,7 +103,7 @@ def test_a_page_that_is_cited_twice_is_one_source() -> None:
 
 
 async def test_an_agent_is_asked_by_its_id_and_keeps_its_model(world: World) -> None:
-    await world.service.text("helper").complete(Request((Message.of("system", "be short"), *ASK.messages)))
+    await whole(world.service.text("helper").stream(Request((Message.of("system", "be short"), *ASK.messages))))
     body = world.studio.seen("responses")[0].body
     assert body["prompt"] == {"id": AGENT}
     assert "model" not in body
@@ -111,7 +112,7 @@ async def test_an_agent_is_asked_by_its_id_and_keeps_its_model(world: World) -> 
 
 async def test_an_agent_that_is_gone_is_told(world: World) -> None:
     with pytest.raises(ModelDenied):
-        await world.service.text("nobody").complete(ASK)
+        await whole(world.service.text("nobody").stream(ASK))
 
 
 # --- in the background ------------------------------------------------------------------------------------------------

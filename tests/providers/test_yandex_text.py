@@ -149,19 +149,6 @@ async def test_a_server_that_does_not_close_holds_nobody_up(world: Worlds) -> No
         assert time.monotonic() - started < 2
 
 
-async def test_a_whole_answer_can_be_asked_for(world: Worlds) -> None:
-    async with world(GAUGE, answer(200, (RECORDINGS / "completion_sync.json").read_bytes())) as w:
-        assert await w.model.complete(ASK) == ("Hi there! How are you?", Usage(15, 8), Finish.STOP)
-    assert w.server.seen[1].json["completionOptions"]["stream"] is False
-
-
-async def test_a_whole_answer_without_its_end_is_no_answer(world: Worlds) -> None:
-    async with world(answer(200, LINES[0])) as w:
-        with pytest.raises(ModelUnavailable) as caught:
-            await w.model.complete(ASK)
-    assert type(caught.value) is ModelUnavailable
-
-
 async def test_tokens_are_counted_by_the_service(world: Worlds) -> None:
     tokens = json.loads((RECORDINGS / "tokenize.json").read_text())[0]["response"]["message"]
     async with world(answer(200, tokens), answer(200, {})) as w:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.ai import Chunk, Finish, Request, Usage
+from bot.ai import Chunk, Finish, Profile, Request, Usage
 from bot.errors import ModelError, ModelProtocolError, ModelRefused, ModelUnavailable, StreamCut
 from bot.http.framing import LineSplitter
 from bot.providers.text_model import CUT_MARK, LONGEST_ANSWER, joined
@@ -270,7 +270,7 @@ def test_an_error_without_code_and_words_is_none() -> None:
 
 
 def body(*messages: Message, **options: Any) -> dict[str, Any]:
-    return wire.completion("gpt://b1g/yandexgpt/latest", Request(messages, **options), stream=True)
+    return wire.NativeWire("gpt://b1g/yandexgpt/latest", Profile()).body(Request(messages, **options), stream=True)
 
 
 def test_a_request_has_texts_and_numbers_as_the_api_writes_them() -> None:

@@ -60,7 +60,12 @@ QUESTIONS: dict[str, Callable[[Tx], Any]] = {
     "all that is left": lambda tx: tx.outbox.list_unfinished(BOT),
     "what is left in the chat": lambda tx: tx.outbox.list_unfinished(BOT, HERE.chat_key),
     "where an answer is placed": lambda tx: tx.outbox.claimed_message("1", HERE),
-    "the ids of our messages": lambda tx: tx.outbox.known_message_ids(BOT, CHAT),
+    "the ids of our messages": lambda tx: tx.outbox.list_message_ids(HERE, CHAT, CHAT),
+    "the ids of all messages": lambda tx: (
+        tx.outbox.list_message_ids(HERE, 0, 1 << 60),
+        tx.inbox.list_message_ids(BOT),
+    ),
+    "an answer in line": lambda tx: tx.outbox.add_answer("1", HERE, Outgoing("x"), marker=1),
     "the latest of the history": lambda tx: tx.messages.list_newest(tx.messages.current_conversation(HERE), 40),
     "the conversation": lambda tx: tx.messages.find_current_conversation(HERE),
     "whether a turn is known": lambda tx: tx.messages.find_of_turn(HERE, "1", "user"),

@@ -57,8 +57,9 @@ def serve(path: str) -> dict[str, Any] | None:
     """Fork for each order. Returns the order in the child, and None when the server is over."""
     programs: dict[int, socket.socket] = {}
     with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(path)
+        listener.bind(f"{path}.new")
         listener.listen(64)
+        os.rename(f"{path}.new", path)  # who sees it can connect
         while True:
             ready, _, _ = select.select([listener, sys.stdin], [], [], LOOK if programs else None)
             if sys.stdin in ready:

@@ -72,6 +72,9 @@ class Forked:
             connection.connect(str(await asyncio.to_thread(_server)))
             data = json.dumps(order).encode() + b"\n"
             connection.sendall(data[socket.send_fds(connection, [data], theirs) :])
+        except OSError:
+            connection.close()
+            raise
         finally:
             for stream in {*theirs} - {stdin, stdout, stderr}:
                 os.close(stream)

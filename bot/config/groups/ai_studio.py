@@ -9,7 +9,7 @@ from pydantic import AliasChoices, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
 from bot.config.entries import ModelConfig
-from bot.config.groups.group import SettingsGroup
+from bot.config.groups import SettingsGroup
 from bot.config.validators import Host, Line, OptionalLine, OwnKey, Url, rows
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, SecretStr
 
-from bot.config.groups.group import SettingsGroup
+from bot.config.groups import SettingsGroup
 from bot.config.validators import OwnKey
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr
 
-from bot.config.groups.group import SettingsGroup
+from bot.config.groups import SettingsGroup
 from bot.config.validators import Host, OptionalUrl, Proxy, Url, WebhookSecret
 
 

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field
 from pydantic_settings import NoDecode
 
 from bot.config.entries import McpServerConfig
-from bot.config.groups.group import SettingsGroup
+from bot.config.groups import SettingsGroup
 from bot.config.validators import ModelSource, names, rows
 
 
@@ -29,6 +29,6 @@ class ToolSettings(SettingsGroup):
     )
     local_model_source: ModelSource = Field(
         "huggingface",
-        description="Where the sandbox's local models come from: huggingface, the address of a mirror of it, or "
-        "packages (other people's copies in a package index; their SHA-256 is checked)",
+        description="Where the sandbox's local models come from: huggingface, or the address of a mirror of it (their "
+        "SHA-256 is checked)",
     )

@@ -5,27 +5,33 @@ Begin with `MODELS`, `fetch` and `LocalServer`. The runner is the extra `local` 
 other OpenAI-compatible server will do as well: `OpenAIServer`.
 
     govorun models fetch qwen-0.5b --directory models
-    python -m bot.providers.local.server serve models/qwen-0.5b.gguf --port 8090
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import importlib.util
-import json
 import os
 import secrets
 import shutil
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from typing import IO
+from urllib.parse import urlsplit
 
-from bot.errors import ConfigError, ModelProtocolError, ModelUnavailable
-from bot.providers.local.package_mirror import pip_command
+from bot.ai import Profile, Request
+from bot.clock import SystemClock
+from bot.concurrency.retry import Backoff, Retry
+from bot.errors import ConfigError, ModelUnavailable
+from bot.http.client import Http
+from bot.providers.account import Account, FixedKey, ServerNames
 from bot.providers.local.weights import MODELS, fetch
+from bot.providers.openai.wire import Dialect, OpenAIWire
+from bot.providers.text_model import TextModel, Timeouts
+from bot.types import Message
 
 __all__ = ["MODELS", "LocalServer", "OpenAIServer", "fetch", "install_command", "is_installed"]
 
@@ -33,6 +39,8 @@ KEY_VARIABLE = "GOVORUN_LOCAL_KEY"
 INSTALL = "uv sync --extra local"
 CONTEXT = 8_192
 START_DEADLINE = 180.0
+DEADLINE = 300.0  # seconds of an answer
+NAMES = ServerNames(log="the local model", metrics="local", traces="llama.cpp")
 Messages = Sequence[Mapping[str, str]]
 
 
@@ -52,45 +60,23 @@ class OpenAIServer:
     async def chat(self, messages: Messages, *, max_tokens: int = 1_000) -> AsyncIterator[str]:
         """Give the pieces of the answer to messages of `{"role", "text"}`.
 
-        Raises `ModelUnavailable` when the server can't be reached or refuses, `ModelProtocolError` when its stream
-        can't be understood.
+        Raises `ModelError`s: for a server that can't be reached or refuses, and for a stream that can't be understood.
         """
-        import aiohttp
-
-        body = {
-            "model": self.model,
-            "messages": [{"role": message["role"], "content": message["text"]} for message in messages],
-            "stream": True,
-            "max_tokens": max_tokens,
-        }
-        headers = {"authorization": f"Bearer {self.key}"} if self.key else {}
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=300)
-        try:
-            async with (
-                aiohttp.ClientSession(timeout=timeout, read_bufsize=2**20) as session,
-                session.post(f"{self.base}/chat/completions", json=body, headers=headers) as response,
-            ):
-                if response.status != 200:
-                    text = (await response.text(errors="replace"))[:300]
-                    raise ModelUnavailable(f"the local model answered {response.status}: {text}")
-                async for raw in response.content:
-                    if piece := _piece(raw):
-                        yield piece
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise ModelUnavailable(f"the local model can't be reached: {type(error).__name__}") from error
-
-
-def _piece(raw: bytes) -> str:
-    """Return the text in one line of a stream of events, "" if it has none."""
-    line = raw.strip()
-    if not line.startswith(b"data:") or line == b"data: [DONE]":
-        return ""
-    try:
-        event = json.loads(line[5:])
-        choices = event.get("choices") or [{}]
-        return str((choices[0].get("delta") or {}).get("content") or "")
-    except (ValueError, AttributeError, TypeError, LookupError) as error:
-        raise ModelProtocolError("the local model's stream can't be understood") from error
+        said = tuple(Message.of(message["role"], message["text"]) for message in messages)  # type: ignore[arg-type]
+        async with Http(direct=[urlsplit(self.base).hostname or ""]) as http:
+            account = Account(
+                names=NAMES, http=http, credentials=FixedKey("Bearer", self.key), gauge=asyncio.Semaphore(1),
+                retry=Retry(SystemClock(), Backoff(1.0, 1.0), on=ModelUnavailable, tries=1),
+            )  # fmt: skip
+            wire = OpenAIWire(self.model, Profile(), Dialect(ask_usage=False))
+            url, timeouts = f"{self.base}/chat/completions", Timeouts(deadline=DEADLINE, idle=DEADLINE)
+            model = TextModel(
+                name=self.model, profile=Profile(), wire=wire, account=account, url=url, timeouts=timeouts
+            )  # fmt: skip
+            async with aclosing(model.stream(Request(said, max_tokens=max_tokens))) as chunks:
+                async for chunk in chunks:
+                    if chunk.text:
+                        yield chunk.text
 
 
 class LocalServer:
@@ -116,25 +102,13 @@ class LocalServer:
         if not self.path.is_file():
             raise ConfigError(f"there is no file {self.path}")
         key = secrets.token_urlsafe(32)
-        command = [
-            sys.executable,
-            "-m",
-            "bot.providers.local.server",
-            "serve",
-            str(self.path),
-            "--threads",
-            str(self.threads),
-        ]
+        command = [sys.executable, "-m", "bot.providers.local.server"]
+        command += map(str, (self.path, self.threads, self.context))
         with tempfile.TemporaryFile() as log:
             self._process = await asyncio.create_subprocess_exec(
-                *command,
-                "--context",
-                str(self.context),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=log,
+                *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=log,
                 env={**os.environ, KEY_VARIABLE: key},
-            )
+            )  # fmt: skip
             base = await self._base(self._process, log)
         self._api = OpenAIServer(base, key, self.path.stem)
         return base
@@ -190,12 +164,12 @@ def install_command() -> list[list[str]]:
         found.append([uv, "sync", "--project", str(project), "--inexact", "--extra", "local"])
     if uv:
         found.append([uv, "pip", "install", "--python", sys.executable, *wanted])
-    return [*found, [*pip_command(), "--python", sys.executable, "install", "--quiet", *wanted]]
+    return [*found, [sys.executable, "-m", "pip", "install", "--quiet", *wanted]]
 
 
 async def install() -> None:
     """Install the runner into this environment. Raises `ConfigError` with instructions for an installation by hand."""
-    for command in await asyncio.to_thread(install_command):
+    for command in install_command():
         process = await asyncio.create_subprocess_exec(
             *command, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
         )
@@ -214,7 +188,7 @@ async def install() -> None:
 # --- the child
 
 
-def serve(path: str, *, port: int, threads: int, context: int) -> None:
+def serve(path: str, *, threads: int, context: int) -> None:
     """Run the model until standard input ends. Prints `listening <base URL>` when it is ready."""
     import xllamacpp
 
@@ -222,7 +196,7 @@ def serve(path: str, *, port: int, threads: int, context: int) -> None:
     params.model.path = path
     params.n_ctx = context
     params.n_parallel = 1
-    params.port = port
+    params.port = 0  # any that is free
     params.cpuparams.n_threads = threads
     params.cpuparams_batch.n_threads = threads
     params.api_keys = [os.environ.get(KEY_VARIABLE) or secrets.token_urlsafe(32)]
@@ -233,20 +207,5 @@ def serve(path: str, *, port: int, threads: int, context: int) -> None:
     os._exit(0)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command `python -m bot.providers.local.server`."""
-    parser = argparse.ArgumentParser(
-        prog="python -m bot.providers.local.server", description="A language model on this machine."
-    )
-    commands = parser.add_subparsers(dest="command", required=True)
-    serving = commands.add_parser("serve", help="serve a GGUF file on 127.0.0.1")
-    serving.add_argument("path")
-    serving.add_argument("--port", type=int, default=0)
-    serving.add_argument("--threads", type=int, default=max((os.cpu_count() or 2) - 1, 1))
-    serving.add_argument("--context", type=int, default=CONTEXT)
-    given = parser.parse_args(arguments)
-    serve(given.path, port=given.port, threads=given.threads, context=given.context)
-
-
 if __name__ == "__main__":
-    main()
+    serve(sys.argv[1], threads=int(sys.argv[2]), context=int(sys.argv[3]))

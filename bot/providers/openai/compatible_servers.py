@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from bot.concurrency.retry import Retry
@@ -14,10 +13,9 @@ from bot.config.settings import Settings
 from bot.errors import ConfigError
 from bot.http.client import Http
 from bot.providers import catalog
-from bot.providers.account import Account, ServerNames
-from bot.providers.openai.model import OpenAIText
-from bot.providers.openai.wire import ANY, OPENAI
-from bot.providers.text_model import Timeouts
+from bot.providers.account import Account, FixedKey, ServerNames
+from bot.providers.openai.wire import ANY, OPENAI, OpenAIWire
+from bot.providers.text_model import TextModel, Timeouts
 from bot.telemetry.metrics import Metrics
 
 AT_ONCE = 10  # requests in flight to one server
@@ -33,46 +31,26 @@ class Servers:
         self._metrics = metrics
         self._accounts: dict[tuple[str, str], Account] = {}
 
-    def text(self, entry: ModelConfig) -> OpenAIText:
+    def text(self, entry: ModelConfig) -> TextModel:
         """Return the model of a row of MODELS. Raises `ConfigError` where its key is in a variable that is not set."""
         if entry.variable and not entry.secret:
             raise ConfigError(
                 f"MODELS ({entry.name}): the variable {entry.variable}, which should hold its key, is empty"
             )
-        return OpenAIText(
-            name=entry.name,
-            model=entry.model or entry.name,
-            profile=catalog.profile(entry.name, self._settings.models),
-            account=self._account(entry),
-            url=entry.url,
+        profile = catalog.profile(entry.name, self._settings.models)
+        dialect = OPENAI if urlsplit(entry.url).hostname == "api.openai.com" else ANY
+        return TextModel(
+            name=entry.name, profile=profile, wire=OpenAIWire(entry.model or entry.name, profile, dialect),
+            account=self._account(entry), url=f"{entry.url}/chat/completions",
             timeouts=Timeouts.from_settings(self._settings),
-            dialect=OPENAI if urlsplit(entry.url).hostname == "api.openai.com" else ANY,
-        )
+        )  # fmt: skip
 
     def _account(self, entry: ModelConfig) -> Account:
         key = (entry.url, entry.secret)
         if key not in self._accounts:
+            names = ServerNames(log=urlsplit(entry.url).netloc, metrics="server", traces="openai_compatible")
             self._accounts[key] = Account(
-                names=ServerNames(log=urlsplit(entry.url).netloc, metrics="server", traces="openai_compatible"),
-                http=self._http,
-                credentials=Bearer(entry.secret),
-                gauge=asyncio.Semaphore(AT_ONCE),
-                retry=self._retry,
-                metrics=self._metrics,
-            )
+                names=names, http=self._http, credentials=FixedKey("Bearer", entry.secret),
+                gauge=asyncio.Semaphore(AT_ONCE), retry=self._retry, metrics=self._metrics,
+            )  # fmt: skip
         return self._accounts[key]
-
-
-class Bearer:
-    """The key of a server as the header Authorization, or no header where the server needs no key."""
-
-    def __init__(self, secret: str) -> None:
-        self._headers = {"authorization": f"Bearer {secret}"} if secret else {}
-
-    async def headers(self) -> dict[str, str]:
-        """Return the header with the key."""
-        return dict(self._headers)
-
-    async def renew(self, refused: Mapping[str, str]) -> bool:
-        """Return False: a fixed key can't be renewed."""
-        return False

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
-from bot.providers.tool_calls import arguments, unique
+from bot.http.framing import mapping
+from bot.providers.tool_calls import arguments, calls
 from bot.types import ToolCall
 
 MOST = 64
@@ -38,16 +39,10 @@ class Calls:
 
     def made(self) -> tuple[ToolCall, ...]:
         """Return the complete calls."""
-        found: list[ToolCall] = []
-        for part in self._parts:
-            if part.name:
-                id = unique(part.id, part.name, self._taken | {call.id for call in found})
-                found.append(ToolCall(id, part.name, arguments(part.arguments)))
-        return tuple(found)
+        return calls(((part.id, part.name, arguments(part.arguments)) for part in self._parts), self._taken)
 
     def _add(self, delta: Mapping[str, Any], place: int) -> None:
-        function = delta.get("function")
-        function = function if isinstance(function, dict) else {}
+        function = mapping(delta.get("function"))
         part = self._part(delta, place, _text(function.get("name")))
         part.id = part.id or _text(delta.get("id"))
         part.name = part.name or _text(function.get("name"))
@@ -85,8 +80,7 @@ def _is_another(known: Part, id: str, name: str, delta: Mapping[str, Any]) -> bo
 
 def _given(delta: Mapping[str, Any]) -> Any:
     """Return the arguments that a piece brings, None for none."""
-    function = delta.get("function")
-    return function.get("arguments") if isinstance(function, dict) else None
+    return mapping(delta.get("function")).get("arguments")
 
 
 def _is_whole(text: str) -> bool:

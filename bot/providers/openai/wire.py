@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import AsyncGenerator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
 from bot.ai import Chunk, Finish, Profile, Request, Usage
-from bot.errors import ModelError, ModelProtocolError, ModelRefused, StreamCut
-from bot.http.framing import number, parse_json, whole_text
+from bot.errors import ModelError, ModelRefused, StreamCut
+from bot.http.client import Stream
+from bot.http.framing import mapping, objects, whole_text
 from bot.providers.error_mapping import stream_error
 from bot.providers.openai.streamed_calls import Calls
-from bot.providers.text_model import LONGEST_ANSWER, shortened
-from bot.providers.tool_calls import CHOICES, function
+from bot.providers.reader import Reader, counted
+from bot.providers.text_model import LONGEST_ANSWER, event_pieces, shortened
+from bot.providers.tool_calls import CHOICES, function, taken_ids
 from bot.types import Image, Message, Text, ToolCall, ToolResult
 
 NOTHING = "(nothing)"  # what a tool said that said nothing: some servers refuse empty texts
@@ -43,21 +45,38 @@ ANY = Dialect()
 OPENAI = Dialect(limit="max_completion_tokens", cool=False)
 
 
-def completion(model: str, request: Request, profile: Profile, dialect: Dialect, *, stream: bool) -> dict[str, Any]:
-    """Return the body of a completion. Raises `ModelRefused` where nothing is left to ask."""
-    said = [entry for message in request.messages for entry in _entries(message, profile, dialect)]
-    if not said:
-        raise ModelRefused("the request has no text")
-    found: dict[str, Any] = {"model": model, "messages": said, "stream": stream}
-    if stream and dialect.ask_usage:
-        found["stream_options"] = {"include_usage": True}
-    if request.temperature is not None and (dialect.cool or not profile.reasoning):
-        found["temperature"] = request.temperature
-    if request.max_tokens is not None:
-        found[dialect.limit] = request.max_tokens
-    if request.reasoning and profile.reasoning:
-        found["reasoning_effort"] = dialect.unreasoned if request.reasoning == "none" else request.reasoning
-    return {**found, **_wishes(request)}
+class OpenAIWire:
+    """The wire of chat completions: server-sent events, each with the text that is new."""
+
+    def __init__(self, model: str, profile: Profile, dialect: Dialect = ANY) -> None:
+        self._model = model
+        self._profile = profile
+        self._dialect = dialect
+
+    def body(self, request: Request, *, stream: bool) -> dict[str, Any]:
+        """Return the JSON body of a request. Raises `ModelRefused` where nothing is left to ask."""
+        profile, dialect = self._profile, self._dialect
+        said = [entry for message in request.messages for entry in _entries(message, profile, dialect)]
+        if not said:
+            raise ModelRefused("the request has no text")
+        found: dict[str, Any] = {"model": self._model, "messages": said, "stream": stream}
+        if stream and dialect.ask_usage:
+            found["stream_options"] = {"include_usage": True}
+        if request.temperature is not None and (dialect.cool or not profile.reasoning):
+            found["temperature"] = request.temperature
+        if request.max_tokens is not None:
+            found[dialect.limit] = request.max_tokens
+        if request.reasoning and profile.reasoning:
+            found["reasoning_effort"] = dialect.unreasoned if request.reasoning == "none" else request.reasoning
+        return {**found, **_wishes(request)}
+
+    def reader(self, request: Request, *, trace: str) -> EventReader:
+        """Return a new reader for one answer."""
+        return EventReader(trace=trace, taken=taken_ids(request), tools=bool(request.tools))
+
+    def pieces(self, stream: Stream) -> AsyncGenerator[list[str]]:
+        """Give the data of server-sent events, in lists of those that came together."""
+        return event_pieces(stream)
 
 
 def _wishes(request: Request) -> dict[str, Any]:
@@ -117,20 +136,18 @@ def _call(call: ToolCall) -> dict[str, Any]:
 # --- answers ----------------------------------------------------------------------------------------------------------
 
 
-class EventReader:
-    """Turns the data of events into chunks of what is new; also reads an answer that was not streamed.
+class EventReader(Reader):
+    """Turns the data of events into chunks of what is new.
 
     The last chunk comes from `end`: calls and numbers may follow the text, and the finish reason may never come.
     """
 
     def __init__(self, *, trace: str = "", taken: Set[str] = frozenset(), tools: bool = False) -> None:
-        self.done = False
-        self._trace = trace
+        super().__init__(trace=trace, taken=taken)
         self._pen = Pen(tools=tools)
         self._calls = Calls(taken)
         self._finish: Finish | None = None
-        self._usage: Usage | None = None
-        self._broken = self._over = self._cut = False
+        self._over = self._cut = False
         self._length = 0
         self._instead: str | None = None
 
@@ -140,26 +157,17 @@ class EventReader:
         return not self._cut and (self._finish is not None or self._over)
 
     def feed(self, piece: str) -> Chunk | None:
-        """Read the data of one event and return what is new in it, None where nothing is. Raises the `ModelError`
-        that the event carries, or `ModelProtocolError` where it is not JSON.
-        """
-        if self.done or not piece.strip():
-            return None
-        if self._broken:
-            raise ModelProtocolError("an event of the answer is not JSON", trace=self._trace)
-        if piece.strip() == "[DONE]":
-            self.done = self._over = True
-            return None
-        try:
-            value = parse_json(piece)
-        except ModelProtocolError:
-            self._broken = True  # a cut in the middle, if it is the last one: see `end`
-            return None
-        if not isinstance(value, dict):
-            raise ModelProtocolError("an event of the answer is not an object", trace=self._trace)
+        """Read the data of one event; see `Reader.feed`."""
+        if piece.strip() != "[DONE]" or self._broken:
+            return super().feed(piece)
+        self.done = self._over = True
+        return None
+
+    def _read(self, value: Mapping[str, Any], piece: str) -> Chunk | None:
         if error := failure(value, trace=self._trace):
             raise error
-        chunk = self._read(_first(value.get("choices")))
+        # The trailing event with the numbers has no choices.
+        chunk = self._choice(next((row for row in objects(value.get("choices")) if not row.get("index")), {}))
         self._usage = usage(value.get("usage")) or self._usage
         self.done = self.done or (self._finish is not None and self._usage is not None)
         return chunk
@@ -177,8 +185,8 @@ class EventReader:
             finish = Finish.STOP
         return Chunk(text, finish=finish, usage=self._usage, tool_calls=calls, reasoning=thought)
 
-    def _read(self, choice: Mapping[str, Any]) -> Chunk | None:
-        delta = _mapping(choice.get("delta")) or _mapping(choice.get("message"))
+    def _choice(self, choice: Mapping[str, Any]) -> Chunk | None:
+        delta = mapping(choice.get("delta")) or mapping(choice.get("message"))
         self._calls.feed(delta.get("tool_calls"))
         said = _words(delta.get("content")) or _words(delta.get("refusal"))
         reason = choice.get("finish_reason")
@@ -272,30 +280,14 @@ def failure(value: Mapping[str, Any], *, trace: str = "") -> ModelError | None:
 
 def usage(value: Any) -> Usage | None:
     """Return the tokens that the server counted, None where it counted none."""
-    if not isinstance(value, dict):
-        return None
-    prompt, completion = number(value.get("prompt_tokens")), number(value.get("completion_tokens"))
-    if prompt is None or completion is None:
-        return None
-    details = _mapping(value.get("completion_tokens_details"))
-    return Usage(prompt, completion, number(details.get("reasoning_tokens")) or 0)
-
-
-def _first(choices: Any) -> Mapping[str, Any]:
-    """The first choice; the trailing chunk with the numbers has none."""
-    rows = choices if isinstance(choices, list) else []
-    return next((row for row in rows if isinstance(row, dict) and not row.get("index")), {})
+    return counted(value, "prompt_tokens", "completion_tokens", "completion_tokens_details.reasoning_tokens")
 
 
 def _words(content: Any) -> str:
     """Text, also where it comes in parts."""
     if isinstance(content, Sequence) and not isinstance(content, str):
-        return "".join(_words(_mapping(part).get("text")) for part in content)
+        return "".join(_words(mapping(part).get("text")) for part in content)
     return content if isinstance(content, str) else ""
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 OPENS, CLOSES, LEAKED = "<think>", "</think>", "[TOOL_CALL_END]"

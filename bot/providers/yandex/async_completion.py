@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.ai import Answered, Failed, Finish, Pending, Profile, Request
+from bot.ai import Answered, Failed, Pending, Profile, Request
 from bot.errors import StreamCut
 from bot.providers.account import Account
 from bot.providers.text_model import refuse_pictures
@@ -13,7 +13,7 @@ class YandexAsyncModel:
     """An `AsyncModel` of the native API. `url` takes the questions; `operations` (another host) gives the answers."""
 
     def __init__(self, uri: str, profile: Profile, account: Account, *, url: str, operations: str) -> None:
-        self._uri = uri
+        self._wire = wire.NativeWire(uri, profile)
         self._profile = profile
         self._account = account
         self._url = f"{url}/foundationModels/v1/completionAsync"
@@ -24,8 +24,7 @@ class YandexAsyncModel:
         paid.
         """
         refuse_pictures(request, self._profile)
-        body = wire.completion(self._uri, request, stream=False, reasons=self._profile.reasoning)
-        return await operations.order(self._account, self._url, body)
+        return await operations.order(self._account, self._url, self._wire.body(request, stream=False))
 
     async def poll(self, operation: str) -> Pending | Answered | Failed:
         """Return the answer, or `Pending`, or `Failed`. Raises `ModelUnavailable` or `ModelDenied` where that is
@@ -40,9 +39,7 @@ class YandexAsyncModel:
             reader.end()
         except StreamCut as error:
             return Failed(str(error))
-        if chunk is None or not chunk.text.strip():
-            return Failed("the operation ended without an answer")
-        return Answered(chunk.text, chunk.finish or Finish.STOP, chunk.usage)
+        return operations.answered(chunk)
 
     async def cancel(self, operation: str) -> bool:
         """Cancel the operation and return whether it was cancelled."""

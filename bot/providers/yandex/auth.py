@@ -22,7 +22,7 @@ from bot.clock import Clock
 from bot.config.settings import Settings
 from bot.errors import ConfigError, ModelDenied, ModelProtocolError, ModelUnavailable
 from bot.http.client import Answer, Http
-from bot.providers.account import Credentials
+from bot.providers.account import Credentials, FixedKey
 
 if TYPE_CHECKING:
     from bot.providers.yandex.service_account import ServiceAccountKey
@@ -34,21 +34,6 @@ MARGIN = 300.0  # seconds before its end that a token is not used any more
 PATIENCE = 60.0  # seconds between tries to renew a token that is still good
 TIMEOUT = 10.0
 METADATA_PATH = "/computeMetadata/v1/instance/service-accounts/default/token"
-
-
-class Fixed:
-    """Credentials by a key or a token that can't be renewed."""
-
-    def __init__(self, scheme: str, secret: str) -> None:
-        self._headers = {"authorization": f"{scheme} {secret}"}
-
-    async def headers(self) -> dict[str, str]:
-        """Return the header with the key."""
-        return dict(self._headers)
-
-    async def renew(self, refused: Mapping[str, str]) -> bool:
-        """Return False: a fixed key can't be renewed."""
-        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +109,7 @@ class Exchange:
         self._name = name
 
     async def __call__(self) -> Token:
-        answer = await self._http.post_json(self._url, dict(self._proof()), total=TIMEOUT)
+        answer = await self._http.ask("POST", self._url, dict(self._proof()), total=TIMEOUT)
         value = _accepted(answer, f"The IAM service did not accept {self._name}")
         return Token(_secret(value.get("iamToken")), self._lifetime(value.get("expiresAt")))
 
@@ -147,7 +132,7 @@ class Metadata:
         self._http = http
 
     async def __call__(self) -> Token:
-        answer = await self._http.get_json(self._url, headers={"metadata-flavor": "Google"}, total=TIMEOUT)
+        answer = await self._http.ask("GET", self._url, headers={"metadata-flavor": "Google"}, total=TIMEOUT)
         value = _accepted(answer, "The metadata service gave no token: is a service account linked to this machine?")
         seconds = value.get("expires_in")
         return Token(_secret(value.get("access_token")), float(seconds) if isinstance(seconds, int | float) else HOUR)
@@ -159,27 +144,17 @@ def credentials(settings: Settings, http: Http, clock: Clock) -> Credentials:
     Raises `ConfigError` where none is set, and for a key file that can't be used.
     """
     if key := settings.yc_api_key.get_secret_value():
-        return Fixed("Api-Key", key)
+        return FixedKey("Api-Key", key)
     if token := settings.yc_iam_token.get_secret_value():
-        return Fixed("Bearer", token)
+        return FixedKey("Bearer", token)
+    proof: Callable[[], Mapping[str, str]] | None = None
     if oauth := settings.yc_oauth_token.get_secret_value():
-        proof = {"yandexPassportOauthToken": oauth}
-        return Renewed(
-            Exchange(url=settings.yc_iam_url, http=http, clock=clock, proof=lambda: proof, name="YC_OAUTH_TOKEN"), clock
-        )
-    if settings.yc_service_account_key_file:
+        name, proof = "YC_OAUTH_TOKEN", lambda: {"yandexPassportOauthToken": oauth}
+    elif settings.yc_service_account_key_file:
         key_file = read_key(settings.yc_service_account_key_file)
-        name = "the key of YC_SERVICE_ACCOUNT_KEY_FILE"
-        return Renewed(
-            Exchange(
-                url=settings.yc_iam_url,
-                http=http,
-                clock=clock,
-                proof=lambda: {"jwt": key_file.jwt(int(clock.time()))},
-                name=name,
-            ),
-            clock,
-        )
+        name, proof = "the key of YC_SERVICE_ACCOUNT_KEY_FILE", lambda: {"jwt": key_file.jwt(int(clock.time()))}
+    if proof is not None:
+        return Renewed(Exchange(url=settings.yc_iam_url, http=http, clock=clock, proof=proof, name=name), clock)
     if settings.yc_metadata:
         return Renewed(Metadata(settings.yc_metadata_addr, http), clock)
     raise ConfigError(

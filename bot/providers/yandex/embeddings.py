@@ -8,7 +8,7 @@ from typing import Any
 
 from bot.ai import Vector
 from bot.errors import ModelError, ModelProtocolError
-from bot.http.framing import number
+from bot.http.framing import mapping, number
 from bot.providers.account import Account
 
 AT_ONCE = 5
@@ -38,20 +38,12 @@ class YandexEmbeddings:
         return [task.result() for task in asked]
 
     async def _outcome(self, body: Mapping[str, Any]) -> Vector | ModelError:
-        try:
-            return await self._one(body)
-        except ModelError as error:
-            return error
-
-    async def _one(self, body: Mapping[str, Any]) -> Vector:
         async with self._at_once:
             await self._turn()
-            until = self._account.clock.monotonic() + ANSWERING
-
-            async def ask() -> Vector:
-                return _vector((await self._account.post(self._url, body, until=until)).json())
-
-            return await self._account.retry.call(ask, until=until)
+            try:
+                return _vector((await self._account.post(self._url, body, within=ANSWERING)).json())
+            except ModelError as error:
+                return error
 
     async def _turn(self) -> None:
         now = self._account.clock.monotonic()
@@ -62,7 +54,7 @@ class YandexEmbeddings:
 
 
 def _vector(value: Any) -> Vector:
-    found = value.get("embedding") if isinstance(value, Mapping) else None
+    found = mapping(value).get("embedding")
     if not isinstance(found, list) or not found or not all(isinstance(one, int | float) for one in found):
         raise ModelProtocolError("an embedding is not a list of numbers")
     return Vector([float(one) for one in found], number(value.get("numTokens")) or 0)

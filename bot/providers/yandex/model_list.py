@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from bot.clock import SystemClock
 from bot.config.settings import Settings
 from bot.errors import ConfigError, ModelProtocolError
 from bot.http.client import Http
+from bot.http.framing import mapping, objects
 from bot.providers.error_mapping import refusal
 from bot.providers.yandex.auth import credentials
 
@@ -25,12 +26,11 @@ async def offered(settings: Settings) -> Sequence[str] | None:
                 raise
             return None
         headers["openai-project"] = settings.yc_folder_id
-        answer = await http.get_json(f"{settings.yc_openai_url}/models", headers=headers, total=PATIENCE)
+        answer = await http.ask("GET", f"{settings.yc_openai_url}/models", headers=headers, total=PATIENCE)
     if answer.status != 200:
         raise refusal(answer.status, answer.body, trace=answer.headers.get("x-server-trace-id", ""))
-    value = answer.json()
-    rows = value.get("data") if isinstance(value, Mapping) else None
+    rows = mapping(answer.json()).get("data")
     if not isinstance(rows, list):
         raise ModelProtocolError("there are no models in the list of models")
-    ids = (row.get("id") for row in rows if isinstance(row, Mapping))
+    ids = (row.get("id") for row in objects(rows))
     return sorted(id for id in ids if isinstance(id, str) and id.startswith("gpt://"))

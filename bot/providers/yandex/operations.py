@@ -9,9 +9,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from bot.ai import Failed, Pending
+from bot.ai import Answered, Chunk, Failed, Finish, Pending
 from bot.errors import ModelProtocolError, OutcomeUnknown
-from bot.http.client import Answer
+from bot.http.framing import mapping
 from bot.providers.account import Account
 from bot.providers.error_mapping import REFUSED, printable
 
@@ -22,16 +22,19 @@ CANCELLED, INVALID_ARGUMENT = 1, 3
 UNKNOWN = Failed("the service does not know the operation, or its result has expired")
 
 
-async def order(account: Account, url: str, body: dict[str, Any]) -> str:
+async def order(account: Account, url: str, body: dict[str, Any], *, within: float = SUBMITTING) -> str:
     """Order a task and return the id of its operation. Raises `OutcomeUnknown` where it may or may not have been
     accepted.
     """
-    until = account.clock.monotonic() + SUBMITTING
-
-    async def submit() -> str:
-        return _operation(await account.post(url, body, until=until, repeatable=False))
-
-    return await account.retry.call(submit, until=until)
+    answer = await account.post(url, body, within=within, repeatable=False)
+    try:
+        id = mapping(answer.json()).get("id")
+    except ModelProtocolError:
+        id = None
+    if not isinstance(id, str) or not OPERATION.fullmatch(id):
+        trace = answer.headers.get("x-server-trace-id", "")
+        raise OutcomeUnknown("the order was taken, but its operation has no id", trace=trace)
+    return id
 
 
 async def outcome(account: Account, url: str, operation: str) -> Mapping[str, Any] | Pending | Failed:
@@ -43,22 +46,25 @@ async def outcome(account: Account, url: str, operation: str) -> Mapping[str, An
         return UNKNOWN
     if value.get("done") is not True:
         return Pending()
-    response = value.get("response")
-    return _failure(value) or (response if isinstance(response, Mapping) else {})
+    error = mapping(value.get("error"))
+    if code := error.get("code"):  # code 0 stands beside results too
+        message = str(error.get("message") or "")
+        refused = code == INVALID_ARGUMENT or bool(REFUSED.search(message))
+        return Failed(printable(message) or f"code {code}", refused=refused)
+    return mapping(value.get("response"))
 
 
 async def cancelled(account: Account, url: str, operation: str) -> bool:
     """Cancel an operation (with a GET, as the API wants it) and return whether it was cancelled."""
     value = await asked(account, url, operation, ":cancel")
-    error = value.get("error") if value else None
-    return isinstance(error, Mapping) and error.get("code") == CANCELLED
+    return mapping(mapping(value).get("error")).get("code") == CANCELLED
 
 
 async def asked(account: Account, url: str, operation: str, suffix: str = "") -> Mapping[str, Any] | None:
     """Return the JSON of an operation, None for an operation that the service does not know."""
     if not OPERATION.fullmatch(operation):
         return None
-    answer = await account.get(f"{url}/{operation}{suffix}", until=account.clock.monotonic() + POLLING)
+    answer = await account.ask("GET", f"{url}/{operation}{suffix}", until=account.clock.monotonic() + POLLING)
     if answer.status == 404:
         return None
     value = answer.json()
@@ -67,23 +73,8 @@ async def asked(account: Account, url: str, operation: str, suffix: str = "") ->
     return value
 
 
-def _operation(answer: Answer) -> str:
-    trace = answer.headers.get("x-server-trace-id", "")
-    try:
-        value = answer.json()
-    except ModelProtocolError:
-        value = None
-    id = value.get("id") if isinstance(value, Mapping) else None
-    if not isinstance(id, str) or not OPERATION.fullmatch(id):
-        raise OutcomeUnknown("the order was taken, but its operation has no id", trace=trace)
-    return id
-
-
-def _failure(value: Mapping[str, Any]) -> Failed | None:
-    error = value.get("error")
-    code = error.get("code") if isinstance(error, Mapping) else None
-    if not isinstance(error, Mapping) or not code:  # code 0 stands beside results too
-        return None
-    message = str(error.get("message") or "")
-    refused = code == INVALID_ARGUMENT or bool(REFUSED.search(message))
-    return Failed(printable(message) or f"code {code}", refused=refused)
+def answered(chunk: Chunk | None) -> Answered | Failed:
+    """Return what an operation has answered; `Failed` for an answer without a text."""
+    if chunk is None or not chunk.text.strip():
+        return Failed("the operation ended without an answer")
+    return Answered(chunk.text, chunk.finish or Finish.STOP, chunk.usage)

@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator, Mapping, Set
-from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from bot.ai import Answered, Chunk, Failed, Finish, Pending, Profile, Request, Source, Usage
-from bot.errors import ModelError, ModelProtocolError, ModelRefused, ModelUnavailable, StreamCut
+from bot.ai import Answered, Chunk, Failed, Finish, Pending, Profile, Request, Source
+from bot.errors import ModelError, ModelRefused, ModelUnavailable, StreamCut
 from bot.http.client import Stream
-from bot.http.framing import number, parse_json, whole_text
+from bot.http.framing import mapping, number, objects, whole_text
 from bot.providers.account import Account
 from bot.providers.error_mapping import failure, stream_error
 from bot.providers.openai.wire import data_url
-from bot.providers.text_model import TextModel, Timeouts, refuse_pictures
-from bot.providers.tool_calls import CHOICES, arguments, function, taken_ids, unique
+from bot.providers.reader import Reader, counted
+from bot.providers.text_model import event_pieces, refuse_pictures
+from bot.providers.tool_calls import CHOICES, arguments, calls, function, taken_ids
 from bot.providers.yandex import operations
 from bot.types import Image, Message, Text, ToolCall, ToolResult
 
@@ -34,29 +34,6 @@ class ResponsesTarget:
     uri: str = ""
     agent: str = ""
     search: bool = False
-
-
-class ResponsesText(TextModel):
-    """A `Model` over the Responses API. `url` is the base of the OpenAI-compatible API."""
-
-    def __init__(
-        self,
-        *,
-        name: str,
-        who: ResponsesTarget,
-        profile: Profile,
-        account: Account,
-        url: str,
-        timeouts: Timeouts,
-    ) -> None:
-        super().__init__(
-            name=name,
-            profile=profile,
-            wire=ResponsesWire(who, profile),
-            account=account,
-            url=f"{url}/responses",
-            timeouts=timeouts,
-        )
 
 
 class AsyncResponses:
@@ -89,9 +66,7 @@ class AsyncResponses:
             chunk = reader.end()
         except ModelError as error:
             return Failed(str(error), refused=isinstance(error, ModelRefused))
-        if not chunk.text.strip():
-            return Failed("the response ended without an answer")
-        return Answered(chunk.text, chunk.finish or Finish.STOP, chunk.usage)
+        return operations.answered(chunk)
 
     async def cancel(self, operation: str) -> bool:
         """Cancel the response and return whether it was cancelled."""
@@ -99,10 +74,10 @@ class AsyncResponses:
             return False
         until = self._account.clock.monotonic() + operations.POLLING
         try:
-            value = (await self._account.post(f"{self._url}/{operation}/cancel", {}, until=until)).json()
+            value = (await self._account.ask("POST", f"{self._url}/{operation}/cancel", {}, until=until)).json()
         except ModelRefused:
             return False  # it is done
-        return isinstance(value, Mapping) and value.get("status") == "cancelled"
+        return mapping(value).get("status") == "cancelled"
 
 
 # --- requests ---------------------------------------------------------------------------------------------------------
@@ -136,14 +111,9 @@ class ResponsesWire:
         """Return a new reader for one answer."""
         return ResponseReader(trace=trace, taken=taken_ids(request))
 
-    async def pieces(self, stream: Stream) -> AsyncGenerator[list[str]]:
+    def pieces(self, stream: Stream) -> AsyncGenerator[list[str]]:
         """Give the data of server-sent events, in lists of those that came together."""
-        if "json" in stream.headers.get("content-type", ""):
-            yield [(await stream.body()).decode("utf-8", "replace")]
-            return
-        async with aclosing(stream.events()) as events:
-            async for together in events:
-                yield [event.data for event in together]
+        return event_pieces(stream)
 
     def _wishes(self, request: Request) -> dict[str, Any]:
         tools: list[dict[str, Any]] = [{"type": "function", **function(tool)} for tool in request.tools]
@@ -185,60 +155,43 @@ def _content(message: Message, profile: Profile) -> str | list[dict[str, Any]]:
 # --- answers ----------------------------------------------------------------------------------------------------------
 
 
-class ResponseReader:
+class ResponseReader(Reader):
     """Turns the events of a response into chunks. The last one comes from `end`, when the whole response is there."""
 
     def __init__(self, *, trace: str = "", taken: Set[str] = frozenset()) -> None:
-        self.done = False
-        self._trace = trace
-        self._taken = taken
+        super().__init__(trace=trace, taken=taken)
         self._text = ""
-        self._broken = False
         self._last: Chunk | None = None
 
-    @property
-    def whole(self) -> bool:
-        """Whether the whole response has arrived."""
-        return self.done
-
     def feed(self, piece: str) -> Chunk | None:
-        """Read the data of one event and return what is new in it, None where nothing is. Raises the `ModelError`
-        that the event carries, or `ModelProtocolError` where it is not JSON.
-        """
-        if self.done or not piece.strip() or piece.strip() == "[DONE]":
-            return None
-        if self._broken:
-            raise ModelProtocolError("an event of the response is not JSON", trace=self._trace)
-        try:
-            value = parse_json(piece)
-        except ModelProtocolError:
-            self._broken = True  # a cut in the middle, if it is the last one: see `end`
-            return None
-        if not isinstance(value, dict):
-            raise ModelProtocolError("an event of the response is not an object", trace=self._trace)
-        return self._read(value)
+        """Read the data of one event; see `Reader.feed`."""
+        return None if piece.strip() == "[DONE]" else super().feed(piece)
 
     def take(self, response: Mapping[str, Any]) -> None:
         """Read a whole response and return its chunk. Raises the `ModelError` that its error means."""
         if error := stream_error(response, trace=self._trace):
             raise error
-        status, reason = response.get("status"), _mapping(response.get("incomplete_details")).get("reason")
+        status, reason = response.get("status"), mapping(response.get("incomplete_details")).get("reason")
         if status in ("failed", "cancelled"):
             raise ModelUnavailable(f"the response has {status}", trace=self._trace)
         if status in RUNNING:
             return
         self.done = True
-        rows = response.get("output")
-        output = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
-        calls = _calls(output, self._taken)
-        finish = ENDS.get(str(reason), Finish.LENGTH) if status == "incomplete" else Finish.STOP
-        self._last = self._end(_said(output), Finish.TOOLS if calls and finish is Finish.STOP else finish)
-        numbers = _usage(response.get("usage"), _searches(output))
-        sources = _sources(output)
-        last = self._last
-        self._last = Chunk(
-            text=last.text, replaces=last.replaces, finish=last.finish, usage=numbers, tool_calls=calls, sources=sources
+        output = objects(response.get("output"))
+        found = [item for item in output if item.get("type") == "function_call"]
+        made = calls(
+            (
+                (str(one.get("call_id") or ""), one.get("name"), arguments(str(one.get("arguments") or "")))
+                for one in found
+            ),
+            self._taken,
         )
+        finish = ENDS.get(str(reason), Finish.LENGTH) if status == "incomplete" else Finish.STOP
+        searches = sum(item.get("type") == f"{SEARCHING}_call" for item in output)
+        self._last = replace(
+            self._end(_said(output), Finish.TOOLS if made and finish is Finish.STOP else finish),
+            usage=counted(response.get("usage"), *TOKENS, searches=searches), tool_calls=made, sources=_sources(output),
+        )  # fmt: skip
 
     def end(self) -> Chunk:
         """Return the last chunk. Raises `StreamCut` where the response has no end."""
@@ -246,17 +199,17 @@ class ResponseReader:
             raise StreamCut("the response ended in the middle", trace=self._trace)
         return self._last
 
-    def _read(self, value: Mapping[str, Any]) -> Chunk | None:
+    def _read(self, value: Mapping[str, Any], piece: str) -> Chunk | None:
         kind, delta = str(value.get("type", "")), value.get("delta")
         if kind == "error":
-            told = value if value.get("message") else _mapping(value.get("error"))
+            told = value if value.get("message") else mapping(value.get("error"))
             raise failure(number(told.get("code")) or 500, 0, str(told.get("message", "")), trace=self._trace)
         if value.get("object") == "response" or "response" in value or value.get("error"):
             if not kind.startswith(BEGINNINGS):
-                self.take(_mapping(value.get("response")) or value)
+                self.take(mapping(value.get("response")) or value)
             return None
         if kind == "response.output_item.added":
-            item = str(_mapping(value.get("item")).get("type", ""))
+            item = str(mapping(value.get("item")).get("type", ""))
             does = item.endswith("_call") and item != "function_call"
             return Chunk(activity=item.removesuffix("_call")) if does else None
         if not isinstance(delta, str) or not delta:
@@ -277,54 +230,25 @@ class ResponseReader:
         return Chunk(whole_text(text), replaces=True, finish=finish) if text else Chunk(finish=finish)
 
 
-def _said(output: list[dict[str, Any]]) -> str:
+def _said(output: list[Mapping[str, Any]]) -> str:
     return "".join(str(part.get("text", "")) for part in _parts(output) if part.get("type") == "output_text")
 
 
-def _parts(output: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    rows = (item.get("content") for item in output if item.get("type") == "message")
-    return [part for row in rows if isinstance(row, list) for part in row if isinstance(part, dict)]
+def _parts(output: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [part for item in output if item.get("type") == "message" for part in objects(item.get("content"))]
 
 
-def _sources(output: list[dict[str, Any]]) -> tuple[Source, ...]:
+def _sources(output: list[Mapping[str, Any]]) -> tuple[Source, ...]:
     """Return the cited pages, each once. Only their addresses are sure to be filled in."""
-    rows = (part.get("annotations") for part in _parts(output))
-    notes = [note for row in rows if isinstance(row, list) for note in row if isinstance(note, dict)]
     found: dict[str, Source] = {}
-    for note in notes:
+    for note in (note for part in _parts(output) for note in objects(part.get("annotations"))):
         url, title = str(note.get("url") or ""), str(note.get("title") or note.get("filename") or "")
         if url or title:
             found.setdefault(url or title, Source(title, url))
     return tuple(found.values())
 
 
-def _calls(output: list[dict[str, Any]], taken: Set[str]) -> tuple[ToolCall, ...]:
-    found: list[ToolCall] = []
-    for item in output:
-        name = item.get("name")
-        if item.get("type") == "function_call" and isinstance(name, str) and name:
-            id = unique(str(item.get("call_id") or ""), name, taken | {call.id for call in found})
-            found.append(ToolCall(id, name, arguments(str(item.get("arguments") or ""))))
-    return tuple(found)
-
-
-def _searches(output: list[dict[str, Any]]) -> int:
-    return sum(item.get("type") == f"{SEARCHING}_call" for item in output)
-
-
-def _usage(value: Any, searches: int) -> Usage | None:
-    numbers = _mapping(value)
-    prompt, completion = number(numbers.get("input_tokens")), number(numbers.get("output_tokens"))
-    if prompt is None or completion is None:
-        return None
-    details = _mapping(numbers.get("output_tokens_details"))
-    return Usage(prompt, completion, number(details.get("reasoning_tokens")) or 0, searches)
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
+TOKENS = ("input_tokens", "output_tokens", "output_tokens_details.reasoning_tokens")
 RUNNING = frozenset({"queued", "in_progress"})
 BEGINNINGS = ("response.created", "response.queued", "response.in_progress")
 THOUGHTS = frozenset({"response.reasoning_text.delta", "response.reasoning_summary_text.delta"})

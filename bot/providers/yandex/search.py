@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from bot.ai import Excerpt, Findings, Source
 from bot.errors import ModelProtocolError, ModelRefused
-from bot.http.framing import parse_json
+from bot.http.framing import mapping, objects, parse_json
 from bot.providers.account import Account
 from bot.providers.error_mapping import printable, stream_error
 
@@ -66,14 +66,10 @@ class YandexSearch:
         return _excerpts(await self._asked("web", body))
 
     async def _asked(self, what: str, body: Mapping[str, Any]) -> bytes:
-        until = self._account.clock.monotonic() + DEADLINE
         await self._wait()
-        url = f"{self._url}/v2/{what}/search"
         # Each search is paid: it is not repeated where it may have been carried out.
-        answer = await self._account.retry.call(
-            lambda: self._account.post(url, body, until=until, repeatable=False), until=until
-        )
-        return answer.body
+        url = f"{self._url}/v2/{what}/search"
+        return (await self._account.post(url, body, within=DEADLINE, repeatable=False)).body
 
     async def _wait(self) -> None:
         clock = self._account.clock
@@ -97,7 +93,7 @@ def _excerpts(body: bytes) -> tuple[Excerpt, ...]:
     from xml.etree import ElementTree  # most bots search for nothing
 
     value = parse_json(body)
-    if isinstance(value, Mapping) and (error := stream_error(value)):
+    if error := stream_error(mapping(value)):
         raise error
     try:
         raw = base64.b64decode(value["rawData"], validate=True)
@@ -142,18 +138,16 @@ def _values(body: bytes) -> Iterator[Mapping[str, Any]]:
     except ModelProtocolError:
         values = [parse_json(line) for line in body.splitlines() if line.strip()]
     for value in values:
-        yield from (one for one in (value if isinstance(value, list) else [value]) if isinstance(one, Mapping))
+        yield from objects(value if isinstance(value, list) else [value])
 
 
 def _findings(value: Mapping[str, Any]) -> Findings:
     if value.get("isAnswerRejected") is True:
         raise ModelRefused("the search refused to answer")
-    message = value.get("message")
-    text = message.get("content") if isinstance(message, Mapping) else None
+    text = mapping(value.get("message")).get("content")
     if not isinstance(text, str):
         raise ModelProtocolError("the message of the search has no text")
-    rows = value.get("sources")
-    return _cited(text[:LONGEST_TEXT], [row if isinstance(row, Mapping) else {} for row in rows or ()])
+    return _cited(text[:LONGEST_TEXT], [mapping(row) for row in value.get("sources") or ()])
 
 
 def _cited(text: str, rows: Sequence[Mapping[str, Any]]) -> Findings:

@@ -15,19 +15,18 @@ from bot.http.client import Http
 from bot.providers import catalog
 from bot.providers.account import Account, Gauge, ServerNames
 from bot.providers.openai.compatible_servers import Servers
-from bot.providers.openai.model import OpenAIText
-from bot.providers.openai.wire import Dialect
-from bot.providers.text_model import TextModel, Timeouts
+from bot.providers.openai.wire import Dialect, OpenAIWire
+from bot.providers.text_model import TextModel, Timeouts, Wire
 from bot.providers.yandex import names
 from bot.providers.yandex.art import YandexArt
 from bot.providers.yandex.async_completion import YandexAsyncModel
 from bot.providers.yandex.auth import credentials
 from bot.providers.yandex.embeddings import YandexEmbeddings
-from bot.providers.yandex.responses import AsyncResponses, ResponsesTarget, ResponsesText
+from bot.providers.yandex.responses import AsyncResponses, ResponsesTarget, ResponsesWire
 from bot.providers.yandex.search import YandexSearch
 from bot.providers.yandex.speech import YandexSpeechToText, YandexTextToSpeech
-from bot.providers.yandex.text import YandexText
-from bot.providers.yandex.wire import LONGEST_TEXT
+from bot.providers.yandex.tokenizer import Tokenizer
+from bot.providers.yandex.wire import LONGEST_TEXT, NativeWire
 from bot.telemetry.metrics import Metrics
 
 TRIES = 3  # of a request that was not answered
@@ -41,27 +40,17 @@ class YandexStudio:
     """
 
     def __init__(
-        self,
-        *,
-        settings: Settings,
-        http: Http,
-        clock: Clock,
-        random: Random,
-        metrics: Metrics | None = None,
+        self, *, settings: Settings, http: Http, clock: Clock, random: Random, metrics: Metrics | None = None,
         gauge: Gauge | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self._settings = settings
         retry = Retry(clock, Backoff(0.5, 10.0, random), on=ModelUnavailable, tries=TRIES)
         self._servers = Servers(settings=settings, http=http, retry=retry, metrics=metrics)
         self._account = Account(
-            names=ServerNames(log="AI Studio", metrics="studio", traces="yandex"),
-            http=http,
-            credentials=credentials(settings, http, clock),
+            names=ServerNames(log="AI Studio", metrics="studio", traces="yandex"), http=http, retry=retry,
+            credentials=credentials(settings, http, clock), headers=_headers(settings), metrics=metrics,
             gauge=gauge or asyncio.Semaphore(settings.yc_concurrency),
-            retry=retry,
-            headers=_headers(settings),
-            metrics=metrics,
-        )
+        )  # fmt: skip
         self.outage = self._account.outage
 
     def text(self, name: str = "") -> TextModel:
@@ -76,27 +65,15 @@ class YandexStudio:
             return self._servers.text(entry)
         who = self._speaker(name)
         profile = self._profile(name, who)
+        wire: Wire
         if who.agent or who.search:
-            return self._responses_text(name, who)
+            wire, url = ResponsesWire(who, profile), f"{settings.yc_openai_url}/responses"
+        elif profile.native:
+            wire, url = NativeWire(who.uri, profile), f"{settings.yc_llm_url}/foundationModels/v1/completion"
+        else:
+            wire, url = OpenAIWire(who.uri, profile, COMPATIBLE), f"{settings.yc_openai_url}/chat/completions"
         timeouts = Timeouts.from_settings(settings)
-        if profile.native:
-            return YandexText(
-                name=name,
-                uri=who.uri,
-                profile=profile,
-                account=self._account,
-                url=settings.yc_llm_url,
-                timeouts=timeouts,
-            )
-        return OpenAIText(
-            name=name,
-            model=who.uri,
-            profile=profile,
-            account=self._account,
-            url=settings.yc_openai_url,
-            timeouts=timeouts,
-            dialect=COMPATIBLE,
-        )
+        return TextModel(name=name, profile=profile, wire=wire, account=self._account, url=url, timeouts=timeouts)
 
     def _speaker(self, name: str) -> ResponsesTarget:
         entry, folder = catalog.entry(name, self._settings.models), self._settings.yc_folder_id
@@ -114,20 +91,14 @@ class YandexStudio:
         price = self._settings.model_search_price
         return replace(profile, price_search=price) if who.agent or who.search else profile
 
-    def _responses_text(self, name: str, who: ResponsesTarget) -> ResponsesText:
-        return ResponsesText(
-            name=name,
-            who=who,
-            profile=self._profile(name, who),
-            account=self._account,
-            url=self._settings.yc_openai_url,
-            timeouts=Timeouts.from_settings(self._settings),
-        )
-
-    def tokenizer(self) -> YandexText | None:
-        """Return the model MODEL where the service counts its tokens, which it does for its own models; else None."""
-        model = self.text()
-        return model if isinstance(model, YandexText) else None
+    def tokenizer(self) -> Tokenizer | None:
+        """Return the tokenizer of the model MODEL, None where the service does not count its tokens."""
+        settings = self._settings
+        entry, who = catalog.entry(settings.model, settings.models), self._speaker(settings.model)
+        is_native = not (entry and entry.url) and not who.agent and not who.search
+        if not is_native or not self._profile(settings.model, who).native:
+            return None
+        return Tokenizer(who.uri, self._account, url=settings.yc_llm_url)
 
     def later(self, name: str = "") -> AsyncModel | None:
         """Return the model as one that answers later, for less where `Profile.asynchronous`; None where it can't."""
@@ -150,17 +121,13 @@ class YandexStudio:
 
     def listener(self) -> YandexSpeechToText | None:
         """Return the model that understands voice notes, None where SPEECH is off."""
-        settings = self._settings
-        if settings.speech == "off":
-            return None
-        return YandexSpeechToText(self._account, url=settings.yc_stt_url, operations=settings.yc_operation_url)
+        urls = {"url": self._settings.yc_stt_url, "operations": self._settings.yc_operation_url}
+        return YandexSpeechToText(self._account, **urls) if self._settings.speech == "on" else None
 
     def speaker(self) -> YandexTextToSpeech | None:
         """Return the model that reads texts aloud, None where SPEECH is off."""
-        settings = self._settings
-        if settings.speech == "off":
-            return None
-        return YandexTextToSpeech(self._account, url=settings.yc_tts_url, voice=settings.speech_voice)
+        given = {"url": self._settings.yc_tts_url, "voice": self._settings.speech_voice}
+        return YandexTextToSpeech(self._account, **given) if self._settings.speech == "on" else None
 
     def art(self) -> YandexArt | None:
         """Return the model that draws, None where IMAGE_MODEL is empty."""

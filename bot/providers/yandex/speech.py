@@ -7,21 +7,19 @@ Texts are spoken by synthesis v1.
 from __future__ import annotations
 
 import base64
-import json
-import re
-from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
 from bot.ai import Answered, Failed, Pending
-from bot.errors import ModelProtocolError, ModelRefused, OutcomeUnknown
+from bot.errors import ModelProtocolError, ModelRefused
+from bot.http.framing import mapping, objects, parse_json
 from bot.providers.account import Account
+from bot.providers.yandex import operations
 
 SHORT_BYTES, SHORT_SECONDS = 1 << 20, 29  # the service counts parts of a second too
 LONGEST_BODY = 14_000  # bytes of a form: every Russian letter takes six of them
 LONGEST_TEXT = 2_000
-HEARING, SUBMITTING, POLLING, SPEAKING = 30.0, 120.0, 30.0, 60.0
-OPERATION = re.compile(r"[A-Za-z0-9_-]{1,64}")
+HEARING, SUBMITTING, SPEAKING = 30.0, 120.0, 60.0
 CONTAINERS = {"audio/ogg": "OGG_OPUS", "audio/mpeg": "MP3", "audio/wav": "WAV"}
 LANGUAGES = {"ru": "ru-RU", "en": "en-US", "tr": "tr-TR"}
 
@@ -32,7 +30,7 @@ class YandexSpeechToText:
     def __init__(self, account: Account, *, url: str, operations: str) -> None:
         self._account = account
         self._url = url
-        self._operations = f"{operations}/operations/"
+        self._operations = f"{operations}/operations"
 
     def short(self, size: int, seconds: int) -> bool:
         """Return whether a recording of this size (bytes) and length (seconds) may be recognised at once."""
@@ -43,13 +41,12 @@ class YandexSpeechToText:
         is paid.
         """
         wish = urlencode({"lang": _language(language), "topic": "general", "format": "oggopus"})
-        url, until = f"{self._url}/speech/v1/stt:recognize?{wish}", self._account.clock.monotonic() + HEARING
-
-        async def ask() -> str:
-            answer = await self._account.post_bytes(url, sound, "audio/ogg", until=until, repeatable=False)
-            return _text(answer.json(), "result")
-
-        return await self._account.retry.call(ask, until=until)
+        url = f"{self._url}/speech/v1/stt:recognize?{wish}"
+        answer = await self._account.post(url, sound, kind="audio/ogg", within=HEARING, repeatable=False)
+        found = mapping(answer.json()).get("result")
+        if not isinstance(found, str):
+            raise ModelProtocolError("there is no result in what was recognised")
+        return found.replace("\0", "").strip()
 
     async def submit(self, sound: bytes, mime: str, language: str) -> str:
         """Order the recognition of a long recording; return the operation id. Raises `OutcomeUnknown` and
@@ -64,37 +61,20 @@ class YandexSpeechToText:
                 "languageRestriction": {"restrictionType": "WHITELIST", "languageCode": [_language(language)]},
             },
         }
-        url, until = f"{self._url}/stt/v3/recognizeFileAsync", self._account.clock.monotonic() + SUBMITTING
-
-        async def order() -> str:
-            found = (await self._account.post(url, body, until=until, repeatable=False)).json()
-            id_ = found.get("id") if isinstance(found, Mapping) else None
-            if not isinstance(id_, str) or not OPERATION.fullmatch(id_):
-                raise OutcomeUnknown("a recording was taken, but its operation has no id")
-            return id_
-
-        return await self._account.retry.call(order, until=until)
+        url = f"{self._url}/stt/v3/recognizeFileAsync"
+        return await operations.order(self._account, url, body, within=SUBMITTING)
 
     async def poll(self, operation: str) -> Pending | Answered | Failed:
         """Return the words, or `Pending`, or `Failed`. Raises `ModelUnavailable` or `ModelDenied` where that is
         unknown.
         """
-        until = self._account.clock.monotonic() + POLLING
-        answer = await self._account.get(self._operations + operation, until=until)
-        if answer.status == 404:
-            return Failed("the service does not know the operation")
-        state = answer.json()
-        if not isinstance(state, Mapping):
-            raise ModelProtocolError("an operation is not an object")
-        error = state.get("error")
-        if isinstance(error, Mapping) and error.get("code"):
-            return Failed(str(error.get("message") or "")[:200])
-        if state.get("done") is not True:
-            return Pending()
-        result = await self._account.get(f"{self._url}/stt/v3/getRecognition?operationId={operation}", until=until)
-        if result.status == 404:
-            return Failed("the words of a recording are gone")
-        return Answered(_recognition(result.body))
+        value = await operations.outcome(self._account, self._operations, operation)
+        if isinstance(value, Pending | Failed):
+            return value
+        until = self._account.clock.monotonic() + operations.POLLING
+        url = f"{self._url}/stt/v3/getRecognition?operationId={operation}"
+        result = await self._account.ask("GET", url, until=until)
+        return Failed("the words of a recording are gone") if result.status == 404 else Answered(_words(result.body))
 
 
 class YandexTextToSpeech:
@@ -112,47 +92,31 @@ class YandexTextToSpeech:
         form = urlencode({"text": text, "lang": _language(language), "format": "oggopus", **self._voice}).encode()
         if len(form) > LONGEST_BODY:
             raise ModelRefused("the text is too long to be spoken")
-        until = self._account.clock.monotonic() + SPEAKING
         kind = "application/x-www-form-urlencoded"
-
-        async def say() -> bytes:
-            return (await self._account.post_bytes(self._url, form, kind, until=until, repeatable=False)).body
-
-        sound = await self._account.retry.call(say, until=until)
-        if not sound.startswith(b"OggS"):
+        answer = await self._account.post(self._url, form, kind=kind, within=SPEAKING, repeatable=False)
+        if not answer.body.startswith(b"OggS"):
             raise ModelProtocolError("what was spoken is not an Ogg file")
-        return sound
+        return answer.body
 
 
 def _language(language: str) -> str:
     return LANGUAGES.get(language[:2].lower(), "ru-RU")
 
 
-def _text(value: Any, name: str) -> str:
-    found = value.get(name) if isinstance(value, Mapping) else None
-    if not isinstance(found, str):
-        raise ModelProtocolError(f"there is no {name} in what was recognised")
-    return found.replace("\0", "").strip()
-
-
-def _recognition(body: bytes) -> str:
+def _words(body: bytes) -> str:
     """Return the refined words of each utterance, or the raw ones where none were refined."""
     refined, raw = [], []
     for line in body.splitlines():
         try:
-            value = json.loads(line)
-        except (ValueError, RecursionError):
+            result = mapping(mapping(parse_json(line)).get("result"))
+        except ModelProtocolError:
             continue
-        result = value.get("result") if isinstance(value, dict) else None
-        if isinstance(result, dict):
-            refined += _alternative(result.get("finalRefinement"), "normalizedText")
-            raw += _alternative({"final": result.get("final")}, "final")
+        refined += _first(mapping(result.get("finalRefinement")).get("normalizedText"))
+        raw += _first(result.get("final"))
     return " ".join(refined or raw)
 
 
-def _alternative(value: Any, name: str) -> list[str]:
-    inner = value.get(name) if isinstance(value, dict) else None
-    found = inner.get("alternatives") if isinstance(inner, dict) else None
-    first = found[0] if isinstance(found, list) and found else None
-    text = first.get("text") if isinstance(first, dict) else None
+def _first(value: Any) -> list[str]:
+    """Return the words of the first alternative, none where it has none."""
+    text = next((one.get("text") for one in objects(mapping(value).get("alternatives"))), None)
     return [text.replace("\0", "").strip()] if isinstance(text, str) and text.strip() else []

@@ -6,15 +6,18 @@ null or of another type, text that shrinks, halves of characters.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import AsyncGenerator, Mapping, Set
+from contextlib import aclosing
 from typing import Any
 
-from bot.ai import Chunk, Finish, Request, Usage
-from bot.errors import ModelProtocolError, ModelRefused, StreamCut
-from bot.http.framing import number, parse_json, whole_text
+from bot.ai import Chunk, Finish, Profile, Request
+from bot.errors import ModelRefused, StreamCut
+from bot.http.client import Stream
+from bot.http.framing import mapping, objects, whole_text
 from bot.providers.error_mapping import stream_error
+from bot.providers.reader import Reader, counted
 from bot.providers.text_model import LONGEST_ANSWER, shortened
-from bot.providers.tool_calls import function, unique, whole_numbers
+from bot.providers.tool_calls import calls, function, taken_ids, whole_numbers
 from bot.types import Message, ToolCall, ToolResult
 
 LONGEST_TEXT = 100_000  # characters the server takes in one message
@@ -22,22 +25,36 @@ LONGEST_TEXT = 100_000  # characters the server takes in one message
 # --- requests ---------------------------------------------------------------------------------------------------------
 
 
-def completion(uri: str, request: Request, *, stream: bool, reasons: bool = False) -> dict[str, Any]:
-    """Return the body of a completion. Raises `ModelRefused` where nothing is left to ask (empty texts are refused).
+class NativeWire:
+    """The wire of the native API: a line of JSON for each step, with the whole text so far."""
 
-    `reasons`: the model has a reasoning mode. Other models refuse the field.
-    """
-    options: dict[str, Any] = {"stream": stream}
-    if request.temperature is not None:
-        options["temperature"] = request.temperature
-    if request.max_tokens is not None:
-        options["maxTokens"] = str(request.max_tokens)
-    if request.reasoning and reasons:
-        options["reasoningOptions"] = {"mode": "DISABLED" if request.reasoning == "none" else "ENABLED_HIDDEN"}
-    messages = [said for message in request.messages if (said := _message(message)) is not None]
-    if not messages:
-        raise ModelRefused("the request has no text")
-    return {"modelUri": uri, "completionOptions": options, "messages": messages, **_wishes(request)}
+    def __init__(self, uri: str, profile: Profile) -> None:
+        self._uri = uri
+        self._profile = profile
+
+    def body(self, request: Request, *, stream: bool) -> dict[str, Any]:
+        """Return the JSON body of a request. Raises `ModelRefused` where nothing is left to ask."""
+        options: dict[str, Any] = {"stream": stream}
+        if request.temperature is not None:
+            options["temperature"] = request.temperature
+        if request.max_tokens is not None:
+            options["maxTokens"] = str(request.max_tokens)
+        if request.reasoning and self._profile.reasoning:  # other models refuse the field
+            options["reasoningOptions"] = {"mode": "DISABLED" if request.reasoning == "none" else "ENABLED_HIDDEN"}
+        messages = [said for message in request.messages if (said := _message(message)) is not None]
+        if not messages:  # empty texts are refused
+            raise ModelRefused("the request has no text")
+        return {"modelUri": self._uri, "completionOptions": options, "messages": messages, **_wishes(request)}
+
+    def reader(self, request: Request, *, trace: str) -> StreamReader:
+        """Return a new reader for one answer."""
+        return StreamReader(trace=trace, taken=taken_ids(request))
+
+    async def pieces(self, stream: Stream) -> AsyncGenerator[list[str]]:
+        """Give the lines of an open answer, of those that came together only the last where it repeats the others."""
+        async with aclosing(stream.lines()) as lines:
+            async for together in lines:
+                yield newest(together)
 
 
 def _wishes(request: Request) -> dict[str, Any]:
@@ -83,44 +100,15 @@ def newest(lines: list[str]) -> list[str]:
     return [last] if repeats and all(line.startswith(TEXT) and PARTIAL in line for line in earlier) else lines
 
 
-class StreamReader:
+class StreamReader(Reader):
     """Turns the lines of a completion, each with the whole text so far, into chunks of what is new.
 
-    Also reads an answer that was not streamed: its body is one line. After the chunk with `finish` everything else is
-    ignored. `end` must be called when the lines are over.
+    After the chunk with `finish` everything else is ignored.
     """
 
     def __init__(self, *, trace: str = "", taken: Set[str] = frozenset()) -> None:
-        self.done = False
-        self._taken = taken
+        super().__init__(trace=trace, taken=taken)
         self._text = ""
-        self._usage: Usage | None = None
-        self._broken = False
-        self._trace = trace
-
-    @property
-    def whole(self) -> bool:
-        """Whether a line has said that the answer is complete."""
-        return self.done
-
-    def feed(self, line: str) -> Chunk | None:
-        """Read one line and return what is new in it, None where nothing is. Raises the `ModelError` that the line
-        carries, or `ModelProtocolError` where it is not JSON.
-        """
-        if self.done or not line.strip():
-            return None
-        if self._broken:
-            raise ModelProtocolError("a line of the answer is not JSON", trace=self._trace)
-        try:
-            value = parse_json(line)
-        except ModelProtocolError:
-            self._broken = True  # no fault of the server's words if this is the last line, cut in the middle: see `end`
-            return None
-        if not isinstance(value, dict):
-            raise ModelProtocolError("a line of the answer is not an object", trace=self._trace)
-        if error := stream_error(value, trace=self._trace):
-            raise error
-        return self._read(_mapping(value.get("result"), value), mended="\\u" in line)
 
     def end(self) -> Chunk | None:
         """Return None: every line was a chunk. Raises `StreamCut` where no line said that the answer is complete."""
@@ -128,15 +116,16 @@ class StreamReader:
             raise StreamCut("the answer ended without its final status", trace=self._trace)
         return None
 
-    def take(self, result: Mapping[str, Any]) -> Chunk | None:
-        """Read a `CompletionResponse` that came otherwise than in a line: an operation holds one too."""
-        return self._read(result, mended=True)
+    def _read(self, value: Mapping[str, Any], piece: str) -> Chunk | None:
+        if error := stream_error(value, trace=self._trace):
+            raise error
+        return self.take(mapping(value.get("result")) or value, mended="\\u" in piece)
 
-    def _read(self, result: Mapping[str, Any], *, mended: bool) -> Chunk | None:
-        alternatives = result.get("alternatives")
-        first = _mapping(alternatives[0]) if isinstance(alternatives, list) and alternatives else {}
-        message = _mapping(first.get("message"))
-        self._usage = _usage(result.get("usage")) or self._usage
+    def take(self, result: Mapping[str, Any], *, mended: bool = True) -> Chunk | None:
+        """Read a `CompletionResponse`: an operation holds one too. `mended`: it may have halves of characters."""
+        first = next(iter(objects(result.get("alternatives"))), {})
+        message = mapping(first.get("message"))
+        self._usage = counted(result.get("usage"), *TOKENS) or self._usage
         finish = FINISHES.get(str(first.get("status")))
         self.done = finish is not None
         text = message.get("text")
@@ -147,19 +136,17 @@ class StreamReader:
             return Chunk(text, replaces=True, finish=finish, usage=self._usage)
         if len(text) > LONGEST_ANSWER:
             text, finish, self.done = text[:LONGEST_ANSWER], finish or Finish.LENGTH, True
-        calls = _calls(message, self._taken) if finish is Finish.TOOLS else ()
-        return self._chunk(text, finish, calls)
+        made = _calls(message, self._taken) if finish is Finish.TOOLS else ()
+        return self._chunk(text, finish, made)
 
     def _chunk(self, text: str, finish: Finish | None, calls: tuple[ToolCall, ...]) -> Chunk | None:
         # A line without text says nothing about the text: it may be a call, a status, or only numbers.
-        before = self._text
-        self._text = text or before
-        if text.startswith(before):
-            new = text[len(before) :]
-            return Chunk(new, finish=finish, usage=self._usage, tool_calls=calls) if new or finish else None
-        if text:
-            return Chunk(text, replaces=True, finish=finish, usage=self._usage, tool_calls=calls)
-        return Chunk(finish=finish, usage=self._usage, tool_calls=calls) if finish else None
+        before, self._text = self._text, text or self._text
+        replaces = bool(text) and not text.startswith(before)
+        new = text if replaces else text[len(before) :]
+        if not (new or finish):
+            return None
+        return Chunk(new, replaces=replaces, finish=finish, usage=self._usage, tool_calls=calls)
 
 
 def _mended(text: str, *, last: bool) -> str:
@@ -171,38 +158,17 @@ def _mended(text: str, *, last: bool) -> str:
     return whole_text(text).replace("\0", "\ufffd")
 
 
-def _usage(value: Any) -> Usage | None:
-    if not isinstance(value, dict):
-        return None
-    prompt, completion = number(value.get("inputTextTokens")), number(value.get("completionTokens"))
-    if prompt is None or completion is None:
-        return None
-    details = _mapping(value.get("completionTokensDetails"))
-    return Usage(prompt, completion, number(details.get("reasoningTokens")) or 0)
-
-
 def _calls(message: Mapping[str, Any], taken: Set[str]) -> tuple[ToolCall, ...]:
     """Return the calls, with ids that are made here: the native API has none."""
-    items = _mapping(message.get("toolCallList")).get("toolCalls")
-    found: list[ToolCall] = []
-    for item in items if isinstance(items, list) else ():
-        call = _mapping(_mapping(item).get("functionCall"))
-        name = call.get("name")
-        if isinstance(name, str) and name:
-            id = unique("", name, taken | {call.id for call in found})
-            found.append(ToolCall(id, name, whole_numbers(_mapping(call.get("arguments")))))
-    return tuple(found)
-
-
-def _mapping(value: Any, otherwise: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else otherwise or {}
+    items = objects(mapping(message.get("toolCallList")).get("toolCalls"))
+    found = [mapping(item.get("functionCall")) for item in items]
+    return calls((("", call.get("name"), whole_numbers(mapping(call.get("arguments")))) for call in found), taken)
 
 
 TEXT = '{"result":{"alternatives":[{"message":{"role":"assistant","text":"'
 PARTIAL, USAGE = '"status":"ALTERNATIVE_STATUS_PARTIAL"', '"usage":{'
-
+TOKENS = ("inputTextTokens", "completionTokens", "completionTokensDetails.reasoningTokens")
 CHOICES: Mapping[str, str] = {"none": "NONE", "required": "REQUIRED"}
-
 FINISHES: Mapping[str, Finish] = {
     "ALTERNATIVE_STATUS_FINAL": Finish.STOP,
     "ALTERNATIVE_STATUS_TRUNCATED_FINAL": Finish.LENGTH,

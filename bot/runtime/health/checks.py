@@ -139,10 +139,11 @@ class Health:
 
         def question(tx: Tx) -> RowCounts:
             backlog, spent = tx.backlog, tx.budgets.read_spent
+            updates, deliveries, jobs = backlog.count_waiting(bot)
             return RowCounts(
-                updates=backlog.count_open_updates(bot),
-                deliveries=backlog.count_unsent_deliveries(bot),
-                jobs=backlog.count_due_jobs(bot),
+                updates=updates,
+                deliveries=deliveries,
+                jobs=jobs,
                 overdue=tuple(backlog.list_overdue_updates(bot, stuck)),
                 dead=backlog.count_dead(bot, DAY, GONE),
                 tokens=spent(TOKENS, bot),

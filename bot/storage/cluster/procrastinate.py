@@ -126,28 +126,20 @@ class Connector(PsycopgConnector):
     The pool waits with `asyncio.wait_for`, which on Python 3.11 drops a cancellation that comes with the connection.
     """
 
-    async def execute_query_async(self, query: LiteralString, **arguments: Any) -> None:
-        """Run a statement without a result."""
-        await super().execute_query_async(query, **arguments)
-        _heed()
-
-    async def execute_query_one_async(self, query: LiteralString, **arguments: Any) -> dict[str, Any]:
-        """Run a statement and return its only row."""
-        row: dict[str, Any] = await super().execute_query_one_async(query, **arguments)
-        _heed()
-        return row
-
-    async def execute_query_all_async(self, query: LiteralString, **arguments: Any) -> list[dict[str, Any]]:
-        """Run a statement and return its rows."""
-        rows: list[dict[str, Any]] = await super().execute_query_all_async(query, **arguments)
-        _heed()
-        return rows
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        for name in ("execute_query_async", "execute_query_one_async", "execute_query_all_async"):
+            setattr(self, name, _heeding(getattr(self, name)))
 
 
-def _heed() -> None:
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
+def _heeding(execute: Callable[..., Awaitable[T]]) -> Callable[..., Awaitable[T]]:
+    async def executed(query: LiteralString, **arguments: Any) -> T:
+        result = await execute(query, **arguments)
+        if (task := asyncio.current_task()) is not None and task.cancelling():
+            raise asyncio.CancelledError
+        return result
+
+    return executed
 
 
 class Broker(JobManager):
@@ -268,13 +260,9 @@ class Broker(JobManager):
             self._outage.failed(_reason(error))
 
     async def retry_job(
-        self,
-        job: Job,
-        retry_at: datetime | None = None,
-        priority: int | None = None,
-        queue: str | None = None,
+        self, job: Job, retry_at: datetime | None = None, priority: int | None = None, queue: str | None = None,
         lock: str | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         """Give the job back at once, for any worker: our rows, not procrastinate, say when a job is due again."""
         await self.put_back(_identity(job))
 

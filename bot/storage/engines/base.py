@@ -45,11 +45,11 @@ class Engine(Protocol):
     async def commit(self, lane: int, works: Sequence[Work]) -> list[Outcome]:
         """Commit works and return the outcome of each. A work may be run more than once, of which one counts."""
 
-    async def read(self, question: Callable[[Connection], T]) -> T:
-        """Ask in a transaction that sees one state of the database and can't change it. Raises `DBAPIError`."""
+    async def read(self, question: Callable[[Connection], T], *, one: bool = False) -> T:
+        """Ask in a transaction that sees one state of the database and can't change it. Raises `DBAPIError`.
 
-    async def ask(self, question: Callable[[Connection], T]) -> T:
-        """Ask with one statement. Raises `DBAPIError`."""
+        `one`: the question is one statement, which needs no transaction.
+        """
 
     async def scrub(self) -> None:
         """Overwrite deleted rows. Raises `DBAPIError`, `StorageUnavailable`."""

@@ -19,8 +19,7 @@ times for each answer, where many are answered at once.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from itertools import cycle
@@ -30,6 +29,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from bot.clock import Clock
+from bot.concurrency.places import Places
 from bot.concurrency.retry import Backoff
 from bot.errors import StorageUnavailable
 from bot.storage.engines.base import Outcome, Work
@@ -61,7 +61,7 @@ class Postgres:
         self._clock = clock
         self._writers = writers
         self._readers = cycle(readers)
-        self._gate = Gate()
+        self._places = Places(WRITERS)
 
     @classmethod
     @asynccontextmanager
@@ -90,7 +90,7 @@ class Postgres:
         writer, tries, cuts = self._writers[lane], 0, 0
         while True:
             try:
-                async with self._gate.alone() if tries >= TOGETHER else self._gate.together():
+                async with self._places.take(WRITERS if tries >= TOGETHER else 1):
                     return await writer.run(work.run, work.guards)
             except Unguarded as missing:
                 work = replace(work, guards=work.guards | {missing.guard})
@@ -123,18 +123,13 @@ class Postgres:
             await self._clock.sleep(1.0)
         raise StorageUnavailable("the connection to the database broke during a commit, which may have been kept")
 
-    async def read(self, question: Callable[[Connection], T]) -> T:
-        """Answer a question of several statements, which see one state of the database."""
-        return await self._twice(next(self._readers).run, question)
+    async def read(self, question: Callable[[Connection], T], *, one: bool = False) -> T:
+        """Answer a question, in one state of the database or as `one` statement without a transaction.
 
-    async def ask(self, question: Callable[[Connection], T]) -> T:
-        """Answer a question of one statement, without a transaction."""
-        return await self._twice(next(self._readers).ask, question)
-
-    async def _twice(
-        self, ask: Callable[[Callable[[Connection], T]], Awaitable[T]], question: Callable[[Connection], T]
-    ) -> T:
-        """Ask again where the connection was cut while it was idle. Raises what the second try raises."""
+        It is asked again where the connection was cut while it was idle. Raises what the second try raises.
+        """
+        reader = next(self._readers)
+        ask = reader.ask if one else reader.run
         try:
             return await ask(question)
         except DBAPIError as error:
@@ -151,36 +146,6 @@ class Postgres:
 
     async def rescue(self) -> None:
         """Do nothing: what was committed is on the server."""
-
-
-class Gate:
-    """A lock that many transactions share or one holds alone."""
-
-    def __init__(self) -> None:
-        self._entry = asyncio.Lock()
-        self._inside = 0
-        self._empty = asyncio.Event()
-        self._empty.set()
-
-    @asynccontextmanager
-    async def together(self) -> AsyncIterator[None]:
-        """Hold the lock with others."""
-        async with self._entry:
-            self._inside += 1
-            self._empty.clear()
-        try:
-            yield
-        finally:
-            self._inside -= 1
-            if not self._inside:
-                self._empty.set()
-
-    @asynccontextmanager
-    async def alone(self) -> AsyncIterator[None]:
-        """Wait until nobody holds the lock, and hold it alone."""
-        async with self._entry:
-            await self._empty.wait()
-            yield
 
 
 def _version(connection: Connection) -> str:

@@ -146,21 +146,14 @@ def key(name: str) -> int:
 @contextmanager
 def migrating(url: str) -> Iterator[None]:
     """Wait until no other process changes the schema, and keep others from it."""
-    with _locking(url) as connection:
-        connection.exec_driver_sql("SET lock_timeout = 0")
-        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": key("schema")})
-        yield
-
-
-@contextmanager
-def _locking(url: str) -> Iterator[Connection]:
-    """Open a connection whose locks end with it, or with the process."""
     try:
         connection = engine(url).execution_options(isolation_level="AUTOCOMMIT").connect()
     except DBAPIError as error:
         raise unreachable(url, error) from None
-    try:
-        yield connection
+    try:  # its locks end with the connection, or with the process
+        connection.exec_driver_sql("SET lock_timeout = 0")
+        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": key("schema")})
+        yield
     finally:
         try:
             connection.close()

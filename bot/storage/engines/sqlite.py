@@ -55,14 +55,10 @@ class Sqlite:
         """Run works in one transaction, each in a savepoint; returns their outcomes after the commit."""
         return await self.writer.run(_committed, self.writer.connection, works, self._files)
 
-    async def read(self, question: Callable[[Connection], T]) -> T:
-        """Answer a question on a connection that can't write."""
+    async def read(self, question: Callable[[Connection], T], *, one: bool = False) -> T:
+        """Answer a question on a connection that can't write; on SQLite one statement is a transaction, too."""
         reader = next(self._readers)
         return await reader.run(_asked, reader.connection, question)
-
-    async def ask(self, question: Callable[[Connection], T]) -> T:
-        """Answer a question of one statement; on SQLite that is a transaction, too."""
-        return await self.read(question)
 
     async def scrub(self) -> None:
         """Write the whole database anew, about a second for 200 MB; nothing else is written meanwhile."""

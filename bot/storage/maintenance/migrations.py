@@ -118,17 +118,15 @@ def _on_server(url: str) -> State | None:
         with postgres_server.engine(url).connect() as connection:
             postgres_server.insist(connection, url)
             tables = _tables(url, connection, "database")
-            postgres_server.insist_on_rights(connection, url, {name for name in tables if _is_ours(name)})
+            known_names = (VERSION.name, *METADATA.tables)
+            ours = {name for name in tables if name in known_names or name.startswith(job_notify.BESIDE)}
+            postgres_server.insist_on_rights(connection, url, ours)
             told = state(connection) if VERSION.name in tables else None
             if told is None or told.revision in known() - {HEAD}:
                 postgres_server.insist_on_making(connection, url)
             return told
     except sa.exc.DBAPIError as error:
         raise postgres_server.unreachable(url, error) from None
-
-
-def _is_ours(name: str) -> bool:
-    return name == VERSION.name or name in METADATA.tables or name.startswith(job_notify.BESIDE)
 
 
 def _tables(url: str, connection: sa.Connection, place: str) -> set[str]:

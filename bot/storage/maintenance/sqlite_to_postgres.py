@@ -61,16 +61,11 @@ def _moved(old: Connection, new: Connection, place: str) -> Moved:
             if strangers := [name for name, (count, _) in found.items() if count and found != wanted]:
                 raise BadInput(f"{place} holds other rows already ({', '.join(strangers)}): choose an empty database")
             if found != wanted:
-                _fill(old, new, wanted, place)
+                for table in TABLES:
+                    _copy(old, new, table)
+                    if _sum(new, table) != wanted[table.name]:
+                        raise BadInput(f"{place}: {table.name} did not arrive as it was; nothing is kept")
     return Moved({name: count for name, (count, _) in wanted.items()}, before=found == wanted)
-
-
-def _fill(old: Connection, new: Connection, wanted: Mapping[str, tuple[int, int]], place: str) -> None:
-    for table in TABLES:
-        _copy(old, new, table)
-    for table in TABLES:
-        if _sum(new, table) != wanted[table.name]:
-            raise BadInput(f"{place}: {table.name} did not arrive as it was; nothing is kept")
 
 
 def _copy(old: Connection, new: Connection, table: Table) -> None:

@@ -39,27 +39,25 @@ class Waiting:
 class Backlog(Repository):
     """How much waits in the inbox, the outbox and the jobs, and what was given up: for health checks and metrics."""
 
-    def count_open_updates(self, bot: int) -> Waiting:
-        """Return how many updates are not answered yet."""
-        return self._waiting(*self.connection.execute(UPDATES, {"b": bot}).one())
+    def count_waiting(self, bot: int) -> tuple[Waiting, Waiting, Waiting]:
+        """Return the updates that are not answered, the finished answers that are not sent, and the jobs that are due.
 
-    def count_unsent_deliveries(self, bot: int) -> Waiting:
-        """Return how many finished answers are not sent yet."""
-        return self._waiting(*self.connection.execute(DELIVERIES, {"b": bot}).one())
-
-    def count_due_jobs(self, bot: int) -> Waiting:
-        """Return how many jobs are due; `oldest` is for how many seconds the first of them has been due."""
-        return self._waiting(*self.connection.execute(JOBS, {"b": bot, "now": self.clock.time()}).one())
+        `oldest` of the jobs is for how many seconds the first of them has been due.
+        """
+        now = self.clock.time()
+        rows = [self.connection.execute(query, {"b": bot, "now": now}).one() for query in (UPDATES, DELIVERIES, JOBS)]
+        updates, deliveries, jobs = (
+            Waiting(count, max(now - first, 0.0) if first is not None else 0.0) for count, first in rows
+        )
+        return updates, deliveries, jobs
 
     def list_overdue_updates(self, bot: int, seconds: float) -> Sequence[int]:
         """Return the ids of updates that have been open for more than `seconds`, except in chats that a process is
         working on.
         """
-        before = self.clock.time() - seconds
+        rows = self.connection.execute(OVERDUE, {"b": bot, "before": self.clock.time() - seconds})
         taken = self.queue.list_held_chats(bot)
-        return [
-            row for row, place in self.connection.execute(OVERDUE, {"b": bot, "before": before}) if place not in taken
-        ]
+        return [row for row, place in rows if place not in taken]
 
     def count_dead(self, bot: int, seconds: float, gone: str) -> int:
         """Return how many updates and deliveries of the last `seconds` were given up.
@@ -69,6 +67,3 @@ class Backlog(Repository):
         values = {"b": bot, "since": self.clock.time() - seconds}
         dead = self.connection.scalar(DEAD_UPDATES, values) or 0
         return dead + (self.connection.scalar(DEAD_DELIVERIES, {**values, "gone": gone}) or 0)
-
-    def _waiting(self, count: int, first: float | None) -> Waiting:
-        return Waiting(count, max(self.clock.time() - first, 0.0) if first is not None else 0.0)

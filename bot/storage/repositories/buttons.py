@@ -130,7 +130,8 @@ class Buttons(Repository):
 
     def cancel_awaited(self, address: Address, user: int) -> None:
         """Stop waiting for an answer of a user at an address."""
-        self.connection.execute(delete(awaited).where(_of(address, user)))
+        mine = (awaited.c.bot == address.bot, awaited.c.key == address.key, awaited.c.user == user)
+        self.connection.execute(delete(awaited).where(*mine))
 
     def delete_expired(self) -> None:
         """Delete expired buttons and questions."""
@@ -143,7 +144,3 @@ def _stands(row: Any, message_id: int) -> bool:
     """Whether the answer with the button is that message; an answer being sent will get an id above its marker."""
     sending = row.state == DeliveryState.SENDING and message_id > row.marker
     return message_id > 0 and (message_id in json.loads(row.message_ids) or sending)
-
-
-def _of(address: Address, user: int) -> Any:
-    return and_(awaited.c.bot == address.bot, awaited.c.key == address.key, awaited.c.user == user)

@@ -76,11 +76,6 @@ class Chats(Repository):
         told = select(users.c.language).where(users.c.bot == bot, users.c.id == user)
         return self.connection.scalar(chosen) or self.connection.scalar(told) or ""
 
-    def read_timezone(self, bot: int, user: int) -> str:
-        """Return the time zone that a user told (IANA name), "" for none."""
-        query = select(users.c.timezone).where(users.c.bot == bot, users.c.id == user)
-        return self.connection.execute(query).scalar_one_or_none() or ""
-
     def store_choices(self, address: Address, **choice: str) -> None:
         """Store settings of a chat, by their columns."""
         self._set(address.bot, address.chat, **choice)

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, case, exists, or_, select, update
 
-from bot.storage.repositories.mapping import Repository, address, at, load_parts, spot
+from bot.storage.repositories.mapping import Repository, address, at, load_parts, made, spot
 from bot.storage.repositories.messages import CURRENT, Messages
 from bot.storage.tables.history import conversations, documents, facts, messages, summaries
 from bot.types import Address, Text
@@ -86,8 +86,7 @@ class Conversations(Repository):
     def find_conversation(self, where: Address, id_: int) -> Listed | None:
         """Return a conversation of an address by its id, None where there is none."""
         query = select(*FIELDS).where(at(conversations, where), conversations.c.id == id_)
-        row = self.connection.execute(query).one_or_none()
-        return _listed(row) if row else None
+        return self._find(_listed, query)
 
     def find_current(self, where: Address) -> Listed | None:
         """Return the conversation that goes on at an address, None where there is none."""
@@ -96,14 +95,12 @@ class Conversations(Repository):
 
     def find_address(self, id_: int) -> Address | None:
         """Return the address of a conversation, None where there is no such conversation."""
-        row = self.connection.execute(select(conversations).where(conversations.c.id == id_)).one_or_none()
-        return address(row) if row else None
+        return self._find(address, select(conversations).where(conversations.c.id == id_))
 
     def make_current(self, where: Address, id_: int) -> None:
         """Make a conversation the one that goes on at an address, and take it out of the archive."""
-        self._set(
-            id_, chosen=Messages(self.connection, self.clock, self.queue).next_chosen_time(where), is_archived=False
-        )
+        latest = Messages(self.connection, self.clock, self.queue).next_chosen_time(where)
+        self._set(id_, chosen=latest, is_archived=False)
 
     def set_title(self, id_: int, title: str, by: str) -> None:
         """Give a conversation a title. `by` is user or model; a model does not change a title that a user gave."""
@@ -132,22 +129,11 @@ FIRST = (
     .limit(1)
     .scalar_subquery()
 )
-FIELDS = (
-    *conversations.c["id", "title", "named_by", "is_pinned", "is_archived", "chosen"],
-    FIRST.label("first"),
-)
+FIELDS = (*conversations.c["id", "title", "named_by", "is_pinned", "is_archived", "chosen"], FIRST.label("first"))
 
 
 def _listed(row: Any) -> Listed:
-    title = row.title or _beginning(row.first)
-    return Listed(
-        id=row.id,
-        title=title,
-        named_by=row.named_by,
-        is_pinned=row.is_pinned,
-        is_archived=row.is_archived,
-        at=row.chosen,
-    )
+    return made(Listed, row, title=row.title or _beginning(row.first), at=row.chosen)
 
 
 def _beginning(parts: str | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -9,7 +10,7 @@ from sqlalchemy import ColumnElement, bindparam, delete, select, update
 
 from bot.ports import Received
 from bot.storage.engines.dialects import upsert
-from bot.storage.repositories.mapping import Repository, one_of
+from bot.storage.repositories.mapping import Repository, made, one_of
 from bot.storage.tables.work import updates
 
 column = updates.c
@@ -24,6 +25,8 @@ OPEN_IN_CHAT = OPEN.where(column.chat == bindparam("place"))
 BEGIN = update(updates).where(column.id == bindparam("row"), IS_OPEN).values(state="begun", reason=bindparam("by"))
 # The `reason` of a begun row: what a process does with it, and which one.
 WORKED, OPENED, SPARED = "worked on by ", "opened by ", "spared"
+MESSAGE = re.compile(r"(-?\d+)/(\d+)/")  # how `once` begins where an update is a message
+NEWEST_ROWS = 400
 DONE = update(updates).where(column.id == bindparam("row")).values(state="done", raw="", reason="")
 
 
@@ -40,15 +43,10 @@ class Inbox(Repository):
         id_ = self.connection.execute(INSERT(self.connection), row).scalar_one_or_none()
         if id_ is None and self._free(bot, update_id, once):
             id_ = self.connection.execute(INSERT(self.connection), row).scalar_one_or_none()
-        if id_ is not None:
-            self.queue.announce_chat(bot, place)
-        return (
-            None
-            if id_ is None
-            else Received(
-                id=id_, bot=bot, update_id=update_id, raw=raw, attempts=0, at=datetime.fromtimestamp(now, UTC)
-            )
-        )
+        if id_ is None:
+            return None
+        self.queue.announce_chat(bot, place)
+        return Received(id=id_, bot=bot, update_id=update_id, raw=raw, attempts=0, at=datetime.fromtimestamp(now, UTC))
 
     def _free(self, bot: int, update_id: int, once: str) -> bool:
         """Free an update id that its server uses again, for another event. Returns whether it was freed."""
@@ -64,24 +62,20 @@ class Inbox(Repository):
         query = select(column.id).where(column.bot == bot, column.once.in_(_names(once))).order_by(column.id.desc())
         return self.connection.scalars(query.limit(1)).one_or_none()
 
+    def list_message_ids(self, bot: int) -> list[tuple[int, int]]:
+        """Return chat and id of the messages that the newest updates have brought."""
+        newest = select(column.once).where(column.bot + 0 == bot).order_by(column.id.desc()).limit(NEWEST_ROWS)
+        found = (MESSAGE.match(once) for once in self.connection.scalars(newest) if once)
+        return [(int(one[1]), int(one[2])) for one in found if one]
+
     def read_raw(self, id_: int) -> str:
         """Return the JSON of an update as it came, "" once it is done."""
         return self.connection.execute(select(column.raw).where(column.id == id_)).scalar_one_or_none() or ""
 
     def list_open(self, bot: int, place: str | None = None) -> Sequence[Received]:
         """Return the updates that are not done, of all chats or of one, oldest first."""
-        query = OPEN if place is None else OPEN_IN_CHAT
-        return [
-            Received(
-                id=row.id,
-                bot=row.bot,
-                update_id=row.update_id,
-                raw=row.raw,
-                attempts=row.attempts,
-                at=datetime.fromtimestamp(row.at, UTC),
-            )
-            for row in self.connection.execute(query, {"b": bot, "place": place})
-        ]
+        rows = self.connection.execute(OPEN if place is None else OPEN_IN_CHAT, {"b": bot, "place": place})
+        return [made(Received, row, at=datetime.fromtimestamp(row.at, UTC)) for row in rows]
 
     def has_new(self, bot: int, place: str) -> bool:
         """Return whether a chat has an update that nobody has begun to work on."""
@@ -98,10 +92,9 @@ class Inbox(Repository):
         charged = [row.id for row in rows if not self._is_bystander(bot, row.reason)]
         for row in rows:
             if row.reason.startswith(OPENED):  # others that this process had begun may be asked for later
-                beside = column.reason == row.reason.replace(OPENED, WORKED, 1)
-                self.connection.execute(
-                    update(updates).where(column.bot == bot, column.state == "begun", beside).values(reason=SPARED)
-                )
+                worked = row.reason.replace(OPENED, WORKED, 1)
+                beside = (column.bot == bot, column.state == "begun", column.reason == worked)
+                self.connection.execute(update(updates).where(*beside).values(reason=SPARED))
         interrupted = [row.id for row in rows]
         self.connection.execute(update(updates).where(column.id.in_(interrupted)).values(state="new", reason=""))
         self.connection.execute(update(updates).where(column.id.in_(charged)).values(attempts=column.attempts + 1))
@@ -111,16 +104,13 @@ class Inbox(Repository):
         """Return whether the process of an update died while it opened the file of another one."""
         if not reason.startswith(WORKED):
             return reason == SPARED
-        opened = select(column.id).where(
-            column.bot == bot, column.state == "begun", column.reason == reason.replace(WORKED, OPENED, 1)
-        )
-        return self.connection.execute(opened.limit(1)).one_or_none() is not None
+        other = (column.bot == bot, column.state == "begun", column.reason == reason.replace(WORKED, OPENED, 1))
+        return self.connection.execute(select(column.id).where(*other).limit(1)).one_or_none() is not None
 
     def requeue(self, bot: int, place: str | None = None) -> None:
         """At an orderly stop: make updates that are being worked on new again, without counting an attempt."""
-        self.connection.execute(
-            update(updates).where(column.state == "begun", *_of(bot, place)).values(state="new", reason="")
-        )
+        begun = update(updates).where(column.state == "begun", *_of(bot, place))
+        self.connection.execute(begun.values(state="new", reason=""))
 
     def mark_begun(self, ids: Sequence[int], *, opening: bool = False) -> None:
         """Mark updates as being worked on, so that a crash is counted against them.
@@ -146,10 +136,8 @@ class Inbox(Repository):
 
         Telegram numbers updates anew after a week of silence, so they can't be remembered for ever.
         """
-        result = self.connection.execute(
-            delete(updates).where(column.bot == bot, column.state == "done", column.at < before)
-        )
-        return result.rowcount
+        done = (column.bot == bot, column.state == "done", column.at < before)
+        return self.connection.execute(delete(updates).where(*done)).rowcount
 
 
 def _names(once: str) -> tuple[str, str]:

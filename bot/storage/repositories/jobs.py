@@ -6,10 +6,10 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, delete, func, select, update
+from sqlalchemy import ColumnElement, Row, and_, delete, func, select, update
 
 from bot.storage.engines.dialects import upsert
-from bot.storage.repositories.mapping import Repository, address, columns
+from bot.storage.repositories.mapping import Repository, address, columns, made
 from bot.storage.tables.work import jobs
 from bot.types import Address, Job
 
@@ -41,8 +41,7 @@ class Jobs(Repository):
     def find_job(self, bot: int, kind: str, key: str) -> Job | None:
         """Return a job by its kind and key, None where there is none."""
         query = select(jobs).where(jobs.c.bot == bot, jobs.c.kind == kind, jobs.c.key == key)
-        row = self.connection.execute(query).one_or_none()
-        return _job(row) if row else None
+        return self._find(_job, query)
 
     def next_due_time(self, bot: int, now: float) -> float | None:
         """Return when the next job becomes due after `now` (both Unix seconds), None where there is none."""
@@ -51,26 +50,18 @@ class Jobs(Repository):
 
     def reschedule(self, job: Job, due: float, *, failed: bool = False) -> None:
         """Let a job be due again later. `failed` counts an attempt; otherwise the count begins anew."""
-        self.connection.execute(
-            update(jobs)
-            .where(jobs.c.bot == job.address.bot, jobs.c.kind == job.kind, jobs.c.key == job.key)
-            .values(due=due, attempts=jobs.c.attempts + 1 if failed else 0)
-        )
+        attempts = jobs.c.attempts + 1 if failed else 0
+        self.connection.execute(update(jobs).where(_is(job)).values(due=due, attempts=attempts))
         self.queue.schedule_job(job.address.bot, job.kind, job.key, due)
 
     def delete_done(self, job: Job) -> None:
         """Delete a job that is done."""
-        self.connection.execute(
-            delete(jobs).where(jobs.c.bot == job.address.bot, jobs.c.kind == job.kind, jobs.c.key == job.key)
-        )
+        self.connection.execute(delete(jobs).where(_is(job)))
 
 
 def _job(row: Row[Any]) -> Job:
-    return Job(
-        kind=row.kind,
-        key=row.key,
-        address=address(row),
-        payload=json.loads(row.payload),
-        due=row.due,
-        attempts=row.attempts,
-    )
+    return made(Job, row, address=address(row), payload=json.loads(row.payload))
+
+
+def _is(job: Job) -> ColumnElement[bool]:
+    return and_(jobs.c.bot == job.address.bot, jobs.c.kind == job.kind, jobs.c.key == job.key)

@@ -6,17 +6,22 @@ import base64
 import json
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
+from functools import cache
 from itertools import chain
-from typing import Any
+from operator import attrgetter
+from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, literal_column
+from sqlalchemy import ColumnElement, Connection, Executable, Row, and_, bindparam, literal_column
 
 from bot.ai import Request
 from bot.clock import Clock
 from bot.storage.engines.job_notify import Queue
 from bot.types import Address, Attachment, Button, File, Image, Outgoing, Part, Text, ToolCall, ToolResult
 
+T = TypeVar("T")
+COLUMNS = ("transport", "bot", "chat", "thread", "connection", "only")  # of an address, in the order of its fields
+FIELDS = attrgetter("transport", "bot", "chat", "thread", "connection", "visible_to")
 KINDS: dict[str, type[Any]] = {kind.__name__.lower(): kind for kind in (Text, Image, Attachment, ToolCall, ToolResult)}
 
 
@@ -28,28 +33,20 @@ class Repository:
         self.clock = clock
         self.queue = queue
 
+    def _find(self, read: Callable[[Any], T], query: Executable, values: Mapping[str, Any] | None = None) -> T | None:
+        """What `read` makes of the only row of a query, None where there is none."""
+        row = self.connection.execute(query, values).one_or_none()
+        return read(row) if row is not None else None
+
 
 def columns(address: Address) -> dict[str, Any]:
     """Return the columns of an address, for an INSERT."""
-    return {
-        "transport": address.transport,
-        "bot": address.bot,
-        "connection": address.connection,
-        "chat": address.chat,
-        "thread": address.thread,
-        "only": address.visible_to,
-    }
+    return dict(zip(COLUMNS, FIELDS(address), strict=True))
 
 
 def at(table: Any, address: Address) -> ColumnElement[bool]:
     """Return the condition that a row belongs to an address."""
-    return and_(
-        table.c.bot == address.bot,
-        table.c.chat == address.chat,
-        table.c.thread == address.thread,
-        table.c.connection == address.connection,
-        table.c.only == address.visible_to,
-    )
+    return and_(*(table.c[name] == value for name, value in list(columns(address).items())[1:]))
 
 
 def here(table: Any) -> ColumnElement[bool]:
@@ -57,13 +54,7 @@ def here(table: Any) -> ColumnElement[bool]:
 
     For statements that are built once: building one takes longer than executing it.
     """
-    return and_(
-        table.c.bot == bindparam("b"),
-        table.c.chat == bindparam("c"),
-        table.c.thread == bindparam("t"),
-        table.c.connection == bindparam("n"),
-        table.c.only == bindparam("o"),
-    )
+    return and_(*(table.c[name] == bindparam(f"at_{name}") for name in COLUMNS[1:]))
 
 
 def one_of(column: Any, words: Sequence[str]) -> ColumnElement[bool]:
@@ -74,19 +65,22 @@ def one_of(column: Any, words: Sequence[str]) -> ColumnElement[bool]:
 
 def spot(address: Address) -> dict[str, Any]:
     """The parameters of a statement with `here`."""
-    return {"b": address.bot, "c": address.chat, "t": address.thread, "n": address.connection, "o": address.visible_to}
+    return {f"at_{name}": value for name, value in columns(address).items()}
 
 
 def address(row: Row[Any]) -> Address:
     """The address of a row."""
-    return Address(
-        transport=row.transport,
-        bot=row.bot,
-        chat=row.chat,
-        thread=row.thread,
-        connection=row.connection,
-        visible_to=row.only,
-    )
+    return Address(*(getattr(row, name) for name in COLUMNS))
+
+
+def made(kind: Callable[..., T], row: Any, **others: Any) -> T:
+    """A dataclass from the columns of a row that are called like its fields; `others` are the rest of the fields."""
+    return kind(**{name: getattr(row, name) for name in _fields(kind) if name not in others}, **others)
+
+
+@cache
+def _fields(kind: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
 
 
 def dump_parts(parts: tuple[Part, ...]) -> str:

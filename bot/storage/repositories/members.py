@@ -11,27 +11,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, CursorResult, Executable, delete, func, insert, select, update
 
 from bot.storage.engines import decision_locks
 from bot.storage.engines.decision_locks import DecisionLock
 from bot.storage.engines.dialects import insert_or_update
-from bot.storage.repositories.mapping import Repository
+from bot.storage.repositories.mapping import Repository, made
 from bot.storage.tables.people import applications, audit, chats, invites, members, users
 from bot.storage.tables.spending import allowances
 from bot.types import Address
 
-MEMBERS = select(members.c.user, members.c.role, members.c.expires, members.c.by, members.c.at).order_by(
-    members.c.at, members.c.user
-)
-INVITATIONS = select(
-    invites.c.id, invites.c.role, invites.c.uses, invites.c.expires, invites.c.member_seconds, invites.c.by
-)
+MEMBERS = select(*members.c["user", "role", "expires", "by", "at"]).order_by(members.c.at, members.c.user)
+INVITATIONS = select(*invites.c["id", "role", "uses", "expires", "member_seconds", "by"])
 PUT_MEMBER = insert_or_update(members, ("bot", "user"), ("role", "expires", "by", "at"))
 PUT_ALLOWANCE = insert_or_update(allowances, ("bot", "user"), ("day", "month", "by", "at"))
 PUT_APPLICATION = insert_or_update(applications, ("bot", "subject"), ("name", "state", "by", "at"))
 PUT_GROUP = insert_or_update(chats, ("bot", "id"), ("is_allowed",))
-ASKED = select(applications.c.subject, applications.c.name, applications.c.state, applications.c.at)
+ASKED = select(*applications.c["subject", "name", "state", "at"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,19 +85,16 @@ class Members(Repository):
 
     def find_member(self, bot: int, user: int) -> Membership | None:
         """Return the membership of a user, None where there is none."""
-        row = self.connection.execute(MEMBERS.where(members.c.bot == bot, members.c.user == user)).one_or_none()
-        return Membership(*row) if row else None
+        return self._find(lambda row: Membership(*row), MEMBERS.where(members.c.bot == bot, members.c.user == user))
 
     def store_member(self, bot: int, user: int, role: str, by: int, expires: float | None = None) -> None:
         """Give a user a role, whatever it was before."""
-        self._alone()
         row = {"bot": bot, "user": user, "role": role, "expires": expires, "by": by, "at": self.clock.time()}
-        self.connection.execute(PUT_MEMBER(self.connection), row)
+        self._change(PUT_MEMBER(self.connection), row)
 
     def remove_member(self, bot: int, user: int) -> None:
         """Delete a membership; the user may ask to be let in again."""
-        self._alone()
-        self.connection.execute(delete(members).where(members.c.bot == bot, members.c.user == user))
+        self._change(delete(members).where(members.c.bot == bot, members.c.user == user))
         self.delete_request(bot, user)
 
     def read_names(self, bot: int, ids: Iterable[int]) -> dict[int, str]:
@@ -126,14 +119,13 @@ class Members(Repository):
 
     def store_allowance(self, bot: int, user: int, allowance: Allowance, by: int) -> None:
         """Store the allowance of a user; an empty one is deleted."""
-        self._alone()
         if allowance == Allowance():
-            self.connection.execute(delete(allowances).where(allowances.c.bot == bot, allowances.c.user == user))
+            self._change(delete(allowances).where(allowances.c.bot == bot, allowances.c.user == user))
             return
         row = {
             "bot": bot, "user": user, "day": allowance.day, "month": allowance.month, "by": by, "at": self.clock.time(),
         }  # fmt: skip
-        self.connection.execute(PUT_ALLOWANCE(self.connection), row)
+        self._change(PUT_ALLOWANCE(self.connection), row)
 
     # --- links --------------------------------------------------------------------------------------------------------
 
@@ -141,17 +133,15 @@ class Members(Repository):
         self, bot: int, code: str, role: str, uses: int, expires: float, stay: float | None, by: int
     ) -> int:
         """Store an invitation by the hash of its code and return its id."""
-        self._alone()
         row = {
             "bot": bot, "code": code, "role": role, "uses": uses, "expires": expires, "member_seconds": stay, "by": by,
             "at": self.clock.time(),
         }  # fmt: skip
-        return int(self.connection.execute(insert(invites).returning(invites.c.id), row).scalar_one())
+        return int(self._change(insert(invites).returning(invites.c.id), row).scalar_one())
 
     def find_invitation(self, bot: int, code: str) -> Invitation | None:
         """Return the invitation with that hash, None where it is used up, expired or revoked."""
-        row = self.connection.execute(INVITATIONS.where(*self._good(bot), invites.c.code == code)).one_or_none()
-        return Invitation(*row) if row else None
+        return self._find(lambda row: Invitation(*row), INVITATIONS.where(*self._good(bot), invites.c.code == code))
 
     def list_invitations(self, bot: int) -> Sequence[Invitation]:
         """Return the invitations that still let somebody in."""
@@ -159,19 +149,16 @@ class Members(Repository):
 
     def use_invitation(self, invitation: int) -> None:
         """Count one use of an invitation."""
-        self._alone()
-        self.connection.execute(update(invites).where(invites.c.id == invitation).values(uses=invites.c.uses - 1))
+        self._change(update(invites).where(invites.c.id == invitation).values(uses=invites.c.uses - 1))
 
     def revoke_invitation(self, bot: int, invitation: int) -> None:
         """End an invitation."""
-        self._alone()
-        self.connection.execute(update(invites).where(invites.c.bot == bot, invites.c.id == invitation).values(uses=0))
+        self._change(update(invites).where(invites.c.bot == bot, invites.c.id == invitation).values(uses=0))
 
     def revoke_invitations_of(self, bot: int, user: int) -> int:
         """End the invitations that a user has made. Returns how many."""
-        self._alone()
         ended = update(invites).where(*self._good(bot), invites.c.by == user).values(uses=0)
-        return len(self.connection.execute(ended.returning(invites.c.id)).all())
+        return len(self._change(ended.returning(invites.c.id)).all())
 
     def _good(self, bot: int) -> tuple[ColumnElement[bool], ...]:
         return (invites.c.bot == bot, invites.c.uses > 0, invites.c.expires > self.clock.time())
@@ -185,8 +172,7 @@ class Members(Repository):
     def find_request(self, bot: int, subject: int) -> Asked | None:
         """Return the request about a user or a group, None where there is none."""
         here = (applications.c.bot == bot, applications.c.subject == subject)
-        row = self.connection.execute(ASKED.where(*here)).one_or_none()
-        return Asked(*row) if row else None
+        return self._find(lambda row: Asked(*row), ASKED.where(*here))
 
     def list_open_requests(self, bot: int) -> Sequence[Asked]:
         """Return the requests that the admins have not decided yet."""
@@ -200,23 +186,18 @@ class Members(Repository):
 
     def store_request(self, bot: int, subject: int, name: str) -> None:
         """Store a request to the admins about a user or a group."""
-        self._alone()
         row = {"bot": bot, "subject": subject, "name": name[:256], "state": "open", "by": 0, "at": self.clock.time()}
-        self.connection.execute(PUT_APPLICATION(self.connection), row)
+        self._change(PUT_APPLICATION(self.connection), row)
 
     def decide_request(self, bot: int, subject: int, state: str, by: int) -> bool:
         """Decide an open request. Returns False where it was decided before."""
-        self._alone()
         open_ = (applications.c.bot == bot, applications.c.subject == subject, applications.c.state == "open")
         changed = update(applications).where(*open_).values(state=state, by=by, at=self.clock.time())
-        return self.connection.execute(changed.returning(applications.c.subject)).one_or_none() is not None
+        return self._change(changed.returning(applications.c.subject)).one_or_none() is not None
 
     def delete_request(self, bot: int, subject: int) -> None:
         """Delete a request, so that it may be made again."""
-        self._alone()
-        self.connection.execute(
-            delete(applications).where(applications.c.bot == bot, applications.c.subject == subject)
-        )
+        self._change(delete(applications).where(applications.c.bot == bot, applications.c.subject == subject))
 
     # --- groups -------------------------------------------------------------------------------------------------------
 
@@ -227,15 +208,16 @@ class Members(Repository):
 
     def set_group_allowed(self, where: Address, *, allowed: bool) -> None:
         """Allow a group or take that back."""
-        self._alone()
         row = {
             "bot": where.bot, "id": where.chat, "is_private": False, "is_gone": False, "language": "", "model": "",
             "streaming": "", "first_seen": self.clock.time(), "is_allowed": allowed,
         }  # fmt: skip
-        self.connection.execute(PUT_GROUP(self.connection), row)
+        self._change(PUT_GROUP(self.connection), row)
 
-    def _alone(self) -> None:
+    def _change(self, statement: Executable, row: Mapping[str, Any] | None = None) -> CursorResult[Any]:
+        """Execute a change of rights, which is made after the changes of others."""
         decision_locks.insist(self.connection, DecisionLock.PEOPLE)
+        return self.connection.execute(statement, row)
 
 
 # --- what was done with rights ----------------------------------------------------------------------------------------
@@ -270,9 +252,5 @@ class AuditLog(Repository):
 
     def list_newest(self, bot: int, most: int) -> Sequence[Entry]:
         """Return the newest entries, at most `most`, the newest first."""
-        query = select(audit.c.actor, audit.c.action, audit.c.subject, audit.c.details, audit.c.at)
-        rows = self.connection.execute(query.where(audit.c.bot == bot).order_by(audit.c.id.desc()).limit(most))
-        return [
-            Entry(actor=actor, action=action, subject=subject, details=json.loads(details), at=at)
-            for actor, action, subject, details, at in rows
-        ]
+        query = select(audit).where(audit.c.bot == bot).order_by(audit.c.id.desc()).limit(most)
+        return [made(Entry, row, details=json.loads(row.details)) for row in self.connection.execute(query)]

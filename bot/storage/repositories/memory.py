@@ -56,8 +56,7 @@ class Memory(Repository):
 
     def newest_summary(self, conversation: int) -> Summary | None:
         """Return the newest version of the summary, None where there is none."""
-        row = self.connection.execute(NEWEST, {"conversation": conversation}).one_or_none()
-        return Summary(*row) if row else None
+        return self._find(lambda row: Summary(*row), NEWEST, {"conversation": conversation})
 
     def add_summary(self, conversation: int, text: str, upto: int, author: str) -> None:
         """Add a version of the summary; older ones stay."""

@@ -16,7 +16,17 @@ from sqlalchemy import BigInteger, ColumnElement, and_, bindparam, func, insert,
 from bot.ai import Source
 from bot.storage.engines.dialects import upsert
 from bot.storage.repositories.files.blobs import Blobs
-from bot.storage.repositories.mapping import Repository, at, columns, dump_parts, here, load_parts, load_request, spot
+from bot.storage.repositories.mapping import (
+    Repository,
+    at,
+    columns,
+    dump_parts,
+    here,
+    load_parts,
+    load_request,
+    made,
+    spot,
+)  # fmt: skip
 from bot.storage.tables.history import conversations, messages
 from bot.storage.tables.people import users
 from bot.types import Address, Image, Part, Role, Text
@@ -110,9 +120,9 @@ class Remembered:
 
 
 class Messages(Repository):
-    # --- conversations ------------------------------------------------------------------------------------------------
-
     """Conversations as trees of messages, and the branch of each that is shown."""
+
+    # --- conversations ------------------------------------------------------------------------------------------------
 
     def find_current_conversation(self, address: Address) -> int | None:
         """Return the id of the current conversation at an address, None if there is none."""
@@ -144,21 +154,11 @@ class Messages(Repository):
     # --- what is said -------------------------------------------------------------------------------------------------
 
     def add_message(
-        self,
-        conversation: int,
-        address: Address,
-        turn: str,
-        role: Role,
-        parts: tuple[Part, ...],
-        *,
-        parent: int | None = None,
-        ending: str = "",
-        user: int = 0,
-        place: int = 0,
-        model: str = "",
+        self, conversation: int, address: Address, turn: str, role: Role, parts: tuple[Part, ...],
+        *, parent: int | None = None, ending: str = "", user: int = 0, place: int = 0, model: str = "",
         sources: Sequence[Source] = (),
         request: bytes | None = None,
-    ) -> Remembered:
+    ) -> Remembered:  # fmt: skip
         """Add a message after `parent` (None: after the head; 0: as a root) and make it the head.
 
         `request` is what a model was asked for an answer (`dump_request`). Images are stored as blobs.
@@ -178,17 +178,9 @@ class Messages(Repository):
             said = self._there(conversation, turn, role)
         else:
             said = Remembered(
-                id=added,
-                conversation=conversation,
-                turn=turn,
-                message=Said(role, parts),
-                ending=ending,
-                parent=before,
-                place=place,
-                model=model,
-                sources=tuple(sources),
-                user=user,
-            )
+                id=added, conversation=conversation, turn=turn, message=Said(role, parts), ending=ending, parent=before,
+                place=place, model=model, sources=tuple(sources), user=user,
+            )  # fmt: skip
         self.move_head(conversation, said.id)
         return said
 
@@ -206,10 +198,8 @@ class Messages(Repository):
     def extend_answer(self, message: int, parts: tuple[Part, ...], ending: str, request: bytes | None) -> None:
         """Replace the parts and the request of a continued answer, and make it the head of its conversation."""
         values = {"parts": dump_parts(parts), "ending": ending, "request": request}
-        conversation = self.connection.execute(
-            update(messages).where(messages.c.id == message).values(**values).returning(messages.c.conversation_id)
-        ).scalar_one()
-        self.move_head(conversation, message)
+        change = update(messages).where(messages.c.id == message).values(**values)
+        self.move_head(self.connection.execute(change.returning(messages.c.conversation_id)).scalar_one(), message)
 
     def set_ending(self, message: int, ending: str) -> None:
         """Mark a question as `OPEN`, so that no later prompt holds it, or with "" as one that they hold."""
@@ -247,12 +237,11 @@ class Messages(Repository):
 
     def find_message(self, message: int) -> Remembered | None:
         """Return a message by its id, None where there is none."""
-        row = self.connection.execute(GET, {"message": message}).one_or_none()
-        return _remembered(row) if row else None
+        return self._find(_remembered, GET, {"message": message})
 
     def find_of_turn(self, address: Address, turn: str, role: Role) -> Remembered | None:
         """Return the newest message with this turn and role in the conversations of an address."""
-        return self._one(address, messages.c.turn == turn, messages.c.role == role)
+        return self._newest((at(conversations, address),), messages.c.turn == turn, messages.c.role == role)
 
     def find_in_chat(self, where: Address, turn: str, role: Role) -> Remembered | None:
         """Return the newest message with this turn and role in the conversations of a chat and its topics."""
@@ -262,7 +251,7 @@ class Messages(Repository):
     def find_question_at(self, address: Address, place: int) -> Remembered | None:
         """Return the newest version of the question that is that message of the chat."""
         here = (messages.c.bot == address.bot, messages.c.chat == address.chat, messages.c.place == place)
-        return self._one(address, *here, messages.c.role == "user") if place else None
+        return self._newest((at(conversations, address),), *here, messages.c.role == "user") if place else None
 
     def list_versions(self, answer: Remembered) -> Sequence[int]:
         """Return the ids of all versions of an answer, to its question or to edits of it, oldest first."""
@@ -288,29 +277,14 @@ class Messages(Repository):
             tip = child
         self.move_head(message.conversation, tip)
 
-    def _one(self, address: Address, *what: Any) -> Remembered | None:
-        return self._newest((at(conversations, address),), *what)
-
     def _newest(self, those: Iterable[ColumnElement[bool]], *what: Any) -> Remembered | None:
         ids = select(conversations.c.id).where(*those)
         query = select(*FIELDS).where(messages.c.conversation_id.in_(ids), *what)
-        row = self.connection.execute(query.order_by(messages.c.id.desc()).limit(1)).one_or_none()
-        return _remembered(row) if row else None
+        return self._find(_remembered, query.order_by(messages.c.id.desc()).limit(1))
 
 
 def _remembered(row: Any, speaker: str = "") -> Remembered:
-    sources = tuple(Source(**source) for source in json.loads(row.sources))
-    said = Said(row.role, load_parts(row.parts))
-    return Remembered(
-        id=row.id,
-        conversation=row.conversation_id,
-        turn=row.turn,
-        message=said,
-        ending=row.ending,
-        parent=row.parent,
-        place=row.place,
-        model=row.model,
-        sources=sources,
-        speaker=speaker,
-        user=row.user,
-    )
+    return made(
+        Remembered, row, conversation=row.conversation_id, message=Said(row.role, load_parts(row.parts)),
+        sources=tuple(Source(**source) for source in json.loads(row.sources)), speaker=speaker,
+    )  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Row, select, update
 
 from bot.storage.engines.dialects import upsert
-from bot.storage.repositories.mapping import Repository, address, columns
+from bot.storage.repositories.mapping import Repository, address, columns, made
 from bot.storage.tables.work import operations
 from bot.types import Address
 
@@ -43,23 +43,15 @@ class Operations(Repository):
     def add_operation(self, kind: str, turn: str, where: Address, user: int, request: Mapping[str, Any]) -> None:
         """Add an operation in the state asked. A second one of the turn changes nothing."""
         row = {
-            **columns(where),
-            "kind": kind,
-            "turn": turn,
-            "user": user,
-            "request": json.dumps(request, ensure_ascii=False),
-            "state": "asked",
-            "operation": "",
-            "submits": 0,
-            "at": self.clock.time(),
-        }
+            **columns(where), "kind": kind, "turn": turn, "user": user, "request": _json(request), "state": "asked",
+            "operation": "", "submits": 0, "at": self.clock.time(),
+        }  # fmt: skip
         self.connection.execute(ADD(self.connection), row)
 
     def find_of_turn(self, bot: int, turn: str) -> Operation | None:
         """Return the operation of a turn, None where there is none."""
         query = select(operations).where(operations.c.bot == bot, operations.c.turn == turn)
-        row = self.connection.execute(query).one_or_none()
-        return _operation(row) if row else None
+        return self._find(_operation, query)
 
     def list_open(self, where: Address, user: int) -> Sequence[Operation]:
         """Return the operations of a user in a chat that are not done and have not failed, oldest first."""
@@ -90,7 +82,7 @@ class Operations(Repository):
 
     def store_progress(self, id_: int, state: str, request: Mapping[str, Any]) -> None:
         """Store the state of an operation, and its request with what is known by now."""
-        self._set(id_, state=state, request=json.dumps(request, ensure_ascii=False))
+        self._set(id_, state=state, request=_json(request))
 
     def store_end(self, id_: int, state: str) -> None:
         """Store the last state of an operation: done or failed."""
@@ -98,22 +90,15 @@ class Operations(Repository):
 
     def replace_request(self, id_: int, request: Mapping[str, Any]) -> None:
         """Replace the request of an operation, to keep less of it."""
-        self._set(id_, request=json.dumps(request, ensure_ascii=False))
+        self._set(id_, request=_json(request))
 
     def _set(self, id_: int, **values: Any) -> None:
         self.connection.execute(update(operations).where(operations.c.id == id_).values(**values))
 
 
+def _json(request: Mapping[str, Any]) -> str:
+    return json.dumps(request, ensure_ascii=False)
+
+
 def _operation(row: Row[Any]) -> Operation:
-    return Operation(
-        id=row.id,
-        kind=row.kind,
-        turn=row.turn,
-        address=address(row),
-        user=row.user,
-        request=json.loads(row.request),
-        state=row.state,
-        operation=row.operation,
-        submits=row.submits,
-        at=row.at,
-    )
+    return made(Operation, row, address=address(row), request=json.loads(row.request))

@@ -10,16 +10,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, delete, insert, literal_column, select, update
 
 from bot.ports import Delivery, DeliveryState, Unfinished
-from bot.storage.repositories.mapping import (
-    Repository,
-    address,
-    columns,
-    dump_outgoing,
-    here,
-    load_outgoing,
-    one_of,
-    spot,
-)
+from bot.storage.repositories import mapping
+from bot.storage.repositories.mapping import Repository, address, dump_outgoing, load_outgoing, made, one_of
 from bot.storage.tables.work import deliveries
 from bot.types import Address, Outgoing
 
@@ -29,19 +21,25 @@ GROWING = (*OPEN, DeliveryState.STREAMING.value)
 PLACE_OF = select(column.id, column.state, column.message_ids, column.marker).where(
     column.bot == bindparam("b"), column.key == bindparam("k")
 )
+NEWEST_ROWS = 200  # of the outbox, in which message ids are looked for
 LOOK_BACK = 1000  # the newest answers of a chat, in which a message is looked for
 GONE = "the chat can't be reached"
 INSERT = insert(deliveries)
 # `+ 0` keeps SQLite from reading all deliveries of the chat by id to find the open ones
-NEXT = select(deliveries).where(here(deliveries), one_of(column.state, OPEN)).order_by(column.id + 0).limit(1)
+NEXT = select(deliveries).where(mapping.here(deliveries), one_of(column.state, OPEN)).order_by(column.id + 0).limit(1)
 CHANGE = update(deliveries).where(column.id == bindparam("row"))
 BEGIN = CHANGE.values(state=DeliveryState.SENDING.value, marker=bindparam("above"))
 STANDS = CHANGE.values(message_ids=bindparam("ids"), done=bindparam("parts"))
 PART = STANDS.values(state=DeliveryState.SENDING.value, marker=bindparam("above"))
 SENT = STANDS.values(state=DeliveryState.SENT.value, photo=None)
 OF_CHAT = (column.connection == bindparam("n"), column.chat == bindparam("c"))
-PLACE = deliveries.c["transport", "bot", "chat", "thread", "connection", "only"]
+PLACE = deliveries.c[mapping.COLUMNS]
 WAITING = select(*PLACE).where(column.bot == bindparam("b"), one_of(column.state, OPEN), *OF_CHAT).distinct()
+WAITS = (
+    select(column.id)
+    .where(column.bot == bindparam("b"), one_of(column.state, OPEN), column.chat == bindparam("c"))
+    .limit(1)
+)
 ANY = deliveries.alias()
 NEWEST = select(ANY.c.id).where(ANY.c.bot + 0 == bindparam("b")).order_by(ANY.c.id.desc()).limit(1).scalar_subquery()
 
@@ -51,7 +49,7 @@ def _left(*of: ColumnElement[bool]) -> Select[Any]:
     open_ = and_(column.bot == bindparam("b"), one_of(column.state, GROWING), *of)
     one = select(literal_column("1").label("one")).subquery()
     found = select(NEWEST.label("newest"), column.state, column.key, column.message_ids, *PLACE)
-    return found.select_from(one).join(deliveries, open_, isouter=True)
+    return found.select_from(one).join(deliveries, open_, isouter=True).order_by(column.id)
 
 
 LEFT, LEFT_OF_CHAT = _left(), _left(*OF_CHAT)
@@ -79,20 +77,20 @@ class Outbox(Repository):
         """Put a finished answer into the outbox. A second answer under the same key changes nothing.
 
         Where the answer was already being shown in a message (`place`), it takes over that message. Its state is
-        SENDING from the start, because this process sends it right after the commit; it is PENDING where another
-        process holds the chat, which is told. `marker`: see `ports.Delivery`.
+        SENDING from the start where this process sends it right after the commit; it is PENDING where another answer
+        to the chat is sent first, nothing is known of where a search for it would begin (`marker` 0, see
+        `ports.Delivery`), or another process holds the chat, which is told.
         """
         held = self.queue.delivers_here(where)
         state = DeliveryState.SENDING if held else DeliveryState.PENDING
-        finished = {
-            "outgoing": dump_outgoing(outgoing),
-            "photo": outgoing.file.data if outgoing.file else None,
-            "marker": marker,
-        }
+        photo = outgoing.file.data if outgoing.file else None
+        finished = {"outgoing": dump_outgoing(outgoing), "photo": photo, "marker": marker}
         row = self.connection.execute(PLACE_OF, {"b": where.bot, "k": key}).one_or_none()
         if row is None:
+            if not marker or self._waits(where):
+                state = DeliveryState.PENDING
             self._insert(key, where, state, (), **finished)
-        elif row.state == DeliveryState.STREAMING:
+        elif row.state == DeliveryState.STREAMING:  # its message may be on its way already
             finished["marker"] = max(marker, row.marker)
             self._change(row.id, **finished, state=state.value)
         if not held:
@@ -191,8 +189,7 @@ class Outbox(Repository):
 
     def next_unsent(self, where: Address) -> Delivery | None:
         """Return the oldest delivery of an address that is finished and not sent, None where there is none."""
-        row = self.connection.execute(NEXT, spot(where)).one_or_none()
-        return _delivery(row) if row else None
+        return self._find(_delivery, NEXT, mapping.spot(where))
 
     def list_waiting_addresses(self, bot: int, place: str) -> Sequence[Address]:
         """Return the addresses of a chat that have something to deliver."""
@@ -231,55 +228,54 @@ class Outbox(Repository):
 
     def delete_text(self, bot: int, key: str) -> None:
         """Delete the text of an answer that was sent, because it is a secret."""
-        query = select(column.id, column.outgoing).where(
-            column.bot == bot, column.key == key, column.state == DeliveryState.SENT.value
-        )
-        for row in self.connection.execute(query).all():
+        sent = (column.bot == bot, column.key == key, column.state == DeliveryState.SENT.value)
+        for row in self.connection.execute(select(column.id, column.outgoing).where(*sent)).all():
             empty = replace(load_outgoing(row.outgoing, None), text="")
             self._change(row.id, outgoing=dump_outgoing(empty))
 
     def dead_letter_chat(self, bot: int, chat: int) -> None:
         """Give up all deliveries to a chat that can't be reached."""
-        self.connection.execute(
-            update(deliveries)
-            .where(column.bot == bot, column.chat == chat, column.state.in_(OPEN))
-            .values(state=DeliveryState.DEAD.value, reason=GONE)
-        )
+        unsent = update(deliveries).where(column.bot == bot, column.chat == chat, column.state.in_(OPEN))
+        self.connection.execute(unsent.values(state=DeliveryState.DEAD.value, reason=GONE))
 
-    def known_message_ids(self, bot: int, chat: int, *, but: int = 0) -> set[int]:
-        """Return the newest message ids of a chat that are ours, but not those of the delivery `but`.
+    def list_message_ids(self, where: Address, first: int, last: int, *, but: int = 0) -> set[tuple[int, int]]:
+        """Return chat and id of the newest messages of ours in the chats from `first` to `last`, but not those of the
+        delivery `but`.
 
-        Messages for one user are left out: their ids are counted apart.
+        Messages for one user are left out, and what another account numbers: business chats or, in one, all others.
         """
-        query = (
-            select(column.message_ids)
-            .where(column.bot == bot, column.chat == chat, column.only == 0, column.id != but)
-            .order_by(column.id.desc())
-            .limit(200)
-        )
-        return {id_ for (ids,) in self.connection.execute(query) for id_ in json.loads(ids)}
+        own = (*_within(where.bot, first, last), column.id != but, column.connection == where.connection)
+        query = select(column.chat, column.message_ids).where(*own).order_by(column.id.desc()).limit(NEWEST_ROWS)
+        return {(chat, id_) for chat, ids in self.connection.execute(query) for id_ in json.loads(ids)}
 
     def highest_message_id(self, bot: int, first: int, last: int) -> int:
         """Return the highest message id known in the chats from `first` to `last`, 0 for none."""
-        one = (
-            column.bot == bot,
-            column.chat == first,
-        )  # uses the index of a chat; for many chats `+ 0` makes it walk by id
-        chats = one if first == last else (column.bot + 0 == bot, column.chat.between(first, last))
-        where = (*chats, column.only == 0)  # what one member alone sees has ids of its own
-        query = select(column.marker, column.message_ids).where(*where).order_by(column.id.desc()).limit(200)
-        rows = self.connection.execute(query)
+        query = select(column.marker, column.message_ids).where(*_within(bot, first, last))
+        rows = self.connection.execute(query.order_by(column.id.desc()).limit(NEWEST_ROWS))
         return max((id_ for marker, ids in rows for id_ in (marker, *json.loads(ids))), default=0)
+
+    def _waits(self, where: Address) -> bool:
+        """Return whether the chat has something to deliver."""
+        return self.connection.execute(WAITS, {"b": where.bot, "c": where.chat}).first() is not None
 
     def _insert(self, key: str, where: Address, state: DeliveryState, ids: tuple[int, ...], **values: Any) -> None:
         row = {
-            **columns(where), "key": key, "state": state.value, "message_ids": json.dumps(ids), "done": 0,
+            **mapping.columns(where), "key": key, "state": state.value, "message_ids": json.dumps(ids), "done": 0,
             "photo": None, "marker": 0, "attempts": 0, "due": 0.0, "at": self.clock.time(), "reason": "", **values,
         }  # fmt: skip
         self.connection.execute(INSERT, row)
 
     def _change(self, id_: int, **values: Any) -> None:
         self.connection.execute(CHANGE.values(**values), {"row": id_})
+
+
+def _within(bot: int, first: int, last: int) -> tuple[ColumnElement[bool], ...]:
+    """The deliveries in the chats from `first` to `last`; what one member alone sees has ids of its own.
+
+    One chat uses its index; for many chats `+ 0` makes the database walk by id.
+    """
+    one = (column.bot == bot, column.chat == first)
+    return (*(one if first == last else (column.bot + 0 == bot, column.chat.between(first, last))), column.only == 0)
 
 
 def _of(bot: int, place: str) -> dict[str, Any]:
@@ -289,18 +285,10 @@ def _of(bot: int, place: str) -> dict[str, Any]:
 
 
 def _delivery(row: Row[Any]) -> Delivery:
-    return Delivery(
-        id=row.id,
-        key=row.key,
-        address=address(row),
-        outgoing=load_outgoing(row.outgoing, row.photo),
-        state=DeliveryState(row.state),
-        message_ids=tuple(json.loads(row.message_ids)),
-        done=row.done,
-        last_known_id=row.marker,
-        attempts=row.attempts,
-        due=row.due,
-    )
+    return made(
+        Delivery, row, address=address(row), outgoing=load_outgoing(row.outgoing, row.photo),
+        state=DeliveryState(row.state), message_ids=tuple(json.loads(row.message_ids)), last_known_id=row.marker,
+    )  # fmt: skip
 
 
 def _shown(row: Row[Any]) -> Shown:

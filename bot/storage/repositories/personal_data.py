@@ -10,7 +10,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, CursorResult, Row, Table, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, Table, and_, delete, func, or_, select, update
 
 from bot.ports import DeliveryState
 from bot.storage.repositories.mapping import Repository
@@ -50,15 +50,17 @@ class PersonalData(Repository):
             "feedback": self._rows(select(feedback).where(feedback.c.bot == bot, feedback.c.user == user)),
             "usage": self._rows(select(usage).where(usage.c.bot == bot, usage.c.user == user)),
             "operations": self._rows(select(operations).where(operations.c.bot == bot, operations.c.user == user)),
-            "reminders": [_plain(row) for row in self._jobs(bot, user) if row.kind == REMINDER],
+            "reminders": [
+                {"kind": row.kind, "chat": row.chat, "due": row.due, **json.loads(row.payload)}
+                for row in self._jobs(bot, user)
+                if row.kind == REMINDER
+            ],
         }
 
     def list_files(self, bot: int, user: int) -> Sequence[tuple[int, str, str, int]]:
         """Return id, name, MIME type and size (bytes) of each file of a person."""
         query = select(blobs.c.id, blobs.c.name, blobs.c.mime, func.length(blobs.c.data)).where(_mine(blobs, bot, user))
-        return [
-            (id_, name, mime, size) for id_, name, mime, size in self.connection.execute(query.order_by(blobs.c.id))
-        ]
+        return self.connection.execute(query.order_by(blobs.c.id)).all()
 
     def read_file(self, bot: int, user: int, id_: int) -> bytes:
         """Return the bytes of a file of a person, empty where there is no such file."""
@@ -86,11 +88,9 @@ class PersonalData(Repository):
         """
         gone = {"messages": 0, "conversations": 0}
         gone["messages"] += self._forget_in_groups(bot, user)
-        gone["messages"] += self._count(messages, messages.c.bot == bot, messages.c.chat == user)
+        gone["messages"] += len(self._rows(select(messages.c.id).where(messages.c.bot == bot, messages.c.chat == user)))
         gone["reminders"] = self._forget_jobs(bot, user)
-        gone["feedback"] = self._drop(
-            feedback, feedback.c.bot == bot, or_(feedback.c.user == user, feedback.c.chat == user)
-        )
+        gone["feedback"] = self._drop(feedback, _mine(feedback, bot, user))
         own = or_(conversations.c.chat == user, conversations.c.only == user)
         gone["conversations"] += self._drop(conversations, conversations.c.bot == bot, own)
         gone["documents"] = self._drop(documents, documents.c.user == user, _of_bot(documents, bot))
@@ -151,9 +151,8 @@ class PersonalData(Repository):
 
     def _forget_inbox(self, bot: int, user: int) -> None:
         """Empty dead updates of a person. Those being worked on are emptied when they are done."""
-        query = select(updates.c.id, updates.c.raw).where(
-            updates.c.bot == bot, updates.c.raw != "", updates.c.state == "dead"
-        )
+        dead = (updates.c.bot == bot, updates.c.raw != "", updates.c.state == "dead")
+        query = select(updates.c.id, updates.c.raw).where(*dead)
         found = [id_ for id_, raw in self.connection.execute(query) if _speaks(raw, user)]
         for some in _pieces(found):
             self._change(updates, {"raw": "", "once": None}, updates.c.id.in_(some))
@@ -166,35 +165,24 @@ class PersonalData(Repository):
         Returns False when there was nothing left to delete.
         """
 
-        def kind(table: Table[Any]) -> ColumnElement[bool]:
-            side: ColumnElement[bool] = table.c.chat > 0 if private else table.c.chat < 0
-            return side
+        def here(table: Table[Any]) -> ColumnElement[bool]:
+            return and_(table.c.bot == bot, table.c.chat > 0 if private else table.c.chat < 0)
 
-        old = select(messages.c.id, messages.c.parent).where(
-            messages.c.bot == bot, kind(messages), messages.c.at < before
-        )
-        rows: Rows = [dict(row._mapping) for row in self.connection.execute(old.order_by(messages.c.id).limit(PIECE))]
+        def old(table: Table[Any], *more: ColumnElement[bool]) -> tuple[ColumnElement[bool], ...]:
+            return (here(table), table.c.at < before, *more)
+
+        query = select(messages.c.id, messages.c.parent).where(*old(messages)).order_by(messages.c.id).limit(PIECE)
+        rows = self._rows(query)
         self._unlink(rows)
-        count = len(rows)
-        over = (DeliveryState.SENT.value, DeliveryState.DEAD.value)
+        sent = deliveries.c.state.in_((DeliveryState.SENT.value, DeliveryState.DEAD.value))
         ended = operations.c.state.in_(("done", "failed"))
-        count += self._expire(
-            deliveries,
-            deliveries.c.bot == bot,
-            kind(deliveries),
-            deliveries.c.at < before,
-            deliveries.c.state.in_(over),
-        )
-        count += self._expire(blobs, blobs.c.bot == bot, kind(blobs), blobs.c.at < before)
-        count += self._expire(operations, operations.c.bot == bot, kind(operations), operations.c.at < before, ended)
-        here = select(conversations.c.id).where(conversations.c.bot == bot, kind(conversations))
-        for table in (summaries, facts, documents):
-            count += self._expire(table, table.c.conversation_id.in_(here), table.c.at < before)
         empty = conversations.c.id.not_in(select(messages.c.conversation_id))
-        count += self._expire(
-            conversations, conversations.c.bot == bot, kind(conversations), conversations.c.at < before, empty
-        )
-        return count > 0
+        count = len(rows) + self._expire(deliveries, *old(deliveries, sent)) + self._expire(blobs, *old(blobs))
+        count += self._expire(operations, *old(operations, ended))
+        ours = select(conversations.c.id).where(here(conversations))
+        for table in (summaries, facts, documents):
+            count += self._expire(table, table.c.conversation_id.in_(ours), table.c.at < before)
+        return count + self._expire(conversations, *old(conversations, empty)) > 0
 
     def _expire(self, table: Table[Any], *where: ColumnElement[bool]) -> int:
         return self._drop(table, table.c.id.in_(select(table.c.id).where(*where).order_by(table.c.id).limit(PIECE)))
@@ -205,9 +193,7 @@ class PersonalData(Repository):
         """Return what a person said and was answered, oldest first."""
         paid = select(usage.c.turn).where(usage.c.bot == bot, usage.c.user == user)
         asked = select(messages.c.turn).where(messages.c.bot == bot, messages.c.user == user)
-        mine = or_(
-            messages.c.chat == user, messages.c.user == user, messages.c.turn.in_(paid), messages.c.turn.in_(asked)
-        )
+        mine = or_(_mine(messages, bot, user), messages.c.turn.in_(paid), messages.c.turn.in_(asked))
         fields = [column for column in messages.c if column.name != "request"]  # made of the person's other data
         return self._rows(select(*fields).where(messages.c.bot == bot, mine).order_by(messages.c.id))
 
@@ -225,16 +211,11 @@ class PersonalData(Repository):
         pieces = _pieces(sorted(values))
         return [row for some in pieces for row in self._rows(select(table).where(column.in_(some)))]
 
-    def _count(self, table: Table[Any], *where: ColumnElement[bool]) -> int:
-        return len(self.connection.execute(select(table.c.id).where(*where)).all())
-
     def _drop(self, table: Table[Any], *where: ColumnElement[bool]) -> int:
-        result: CursorResult[Any] = self.connection.execute(delete(table).where(*where))
-        return result.rowcount
+        return self.connection.execute(delete(table).where(*where)).rowcount
 
     def _change(self, table: Table[Any], values: Mapping[str, Any], *where: ColumnElement[bool]) -> int:
-        result: CursorResult[Any] = self.connection.execute(update(table).where(*where).values(**values))
-        return result.rowcount
+        return self.connection.execute(update(table).where(*where).values(**values)).rowcount
 
 
 REMINDER = "reminder"
@@ -242,15 +223,11 @@ SCRUB = "scrub"  # the job that cleans the file after somebody was forgotten
 
 
 def _mine(table: Table[Any], bot: int, user: int) -> ColumnElement[bool]:
-    mine: ColumnElement[bool] = (table.c.bot == bot) & or_(table.c.user == user, table.c.chat == user)
-    return mine
+    return and_(table.c.bot == bot, or_(table.c.user == user, table.c.chat == user))
 
 
 def _of_bot(table: Table[Any], bot: int) -> ColumnElement[bool]:
-    found: ColumnElement[bool] = table.c.conversation_id.in_(
-        select(conversations.c.id).where(conversations.c.bot == bot)
-    )
-    return found
+    return and_(table.c.conversation_id.in_(select(conversations.c.id).where(conversations.c.bot == bot)))
 
 
 def _pieces(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
@@ -261,10 +238,6 @@ def _pieces(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
 def _named(payload: str) -> int:
     found = json.loads(payload).get("user", 0)
     return found if isinstance(found, int) else 0
-
-
-def _plain(row: Row[Any]) -> Mapping[str, Any]:
-    return {"kind": row.kind, "chat": row.chat, "due": row.due, **json.loads(row.payload)}
 
 
 def _speaks(raw: str, user: int) -> bool:

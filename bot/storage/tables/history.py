@@ -2,23 +2,8 @@
 
 from __future__ import annotations
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    Float,
-    ForeignKey,
-    Index,
-    Integer,
-    LargeBinary,
-    Named,
-    String,
-    Table,
-    Text,
-    TypedColumns,
-    UniqueConstraint,
-    false,
-)
+import sqlalchemy as sa
+from sqlalchemy import Column, Index, Named, Table, TypedColumns
 
 from bot.storage.tables.base import METADATA, Addressed, Id
 
@@ -30,13 +15,13 @@ class ConversationColumns(Addressed):
     """
 
     id: Named[int] = Column(Id, primary_key=True)
-    at: Named[float] = Column(Float)
-    chosen: Named[float] = Column(Float, server_default="0")
-    head: Named[int | None] = Column(BigInteger)
-    title: Named[str] = Column(String(128), server_default="")
-    named_by: Named[str] = Column(String(8), server_default="")  # model, user; "" for no name yet
-    is_pinned: Named[bool] = Column(Boolean, server_default=false())
-    is_archived: Named[bool] = Column(Boolean, server_default=false())
+    at: Named[float] = Column(sa.Float)
+    chosen: Named[float] = Column(sa.Float, server_default="0")
+    head: Named[int | None] = Column(sa.BigInteger)
+    title: Named[str] = Column(sa.String(128), server_default="")
+    named_by: Named[str] = Column(sa.String(8), server_default="")  # model, user; "" for no name yet
+    is_pinned: Named[bool] = Column(sa.Boolean, server_default=sa.false())
+    is_archived: Named[bool] = Column(sa.Boolean, server_default=sa.false())
 
 
 conversations = Table(
@@ -56,27 +41,27 @@ class MessageColumns(TypedColumns):
     """
 
     id: Named[int] = Column(Id, primary_key=True)
-    conversation_id: Named[int] = Column(Id, ForeignKey("conversations.id", ondelete="CASCADE"))
-    bot: Named[int] = Column(BigInteger)
-    chat: Named[int] = Column(BigInteger)
-    turn: Named[str] = Column(String(64))
-    role: Named[str] = Column(String(16))
-    parts: Named[str] = Column(Text)
-    ending: Named[str] = Column(String(16))  # of an answer: stop, length, stopped, cut
-    at: Named[float] = Column(Float)
-    parent: Named[int | None] = Column(BigInteger)
-    user: Named[int] = Column(BigInteger, server_default="0")
-    place: Named[int] = Column(BigInteger, server_default="0")
-    model: Named[str] = Column(String(200), server_default="")
-    sources: Named[str] = Column(Text, server_default="[]")
-    request: Named[bytes | None] = Column(LargeBinary)
+    conversation_id: Named[int] = Column(Id, sa.ForeignKey("conversations.id", ondelete="CASCADE"))
+    bot: Named[int] = Column(sa.BigInteger)
+    chat: Named[int] = Column(sa.BigInteger)
+    turn: Named[str] = Column(sa.String(64))
+    role: Named[str] = Column(sa.String(16))
+    parts: Named[str] = Column(sa.Text)
+    ending: Named[str] = Column(sa.String(16))  # of an answer: stop, length, stopped, cut
+    at: Named[float] = Column(sa.Float)
+    parent: Named[int | None] = Column(sa.BigInteger)
+    user: Named[int] = Column(sa.BigInteger, server_default="0")
+    place: Named[int] = Column(sa.BigInteger, server_default="0")
+    model: Named[str] = Column(sa.String(200), server_default="")
+    sources: Named[str] = Column(sa.Text, server_default="[]")
+    request: Named[bytes | None] = Column(sa.LargeBinary)
 
 
 messages = Table(
     "messages",
     METADATA,
     MessageColumns,
-    UniqueConstraint("conversation_id", "turn", "role"),
+    sa.UniqueConstraint("conversation_id", "turn", "role"),
     Index("ix_messages_history", "conversation_id", "id"),
     Index("ix_messages_versions", "conversation_id", "parent"),
     Index("ix_messages_place", "bot", "chat", "place"),
@@ -87,25 +72,25 @@ class SummaryColumns(TypedColumns):
     """A version of the summary of a conversation up to the message `upto`. The newest version counts."""
 
     id: Named[int] = Column(Id, primary_key=True)
-    conversation_id: Named[int] = Column(Id, ForeignKey("conversations.id", ondelete="CASCADE"))
-    version: Named[int] = Column(Integer)
-    text: Named[str] = Column(Text)
-    upto: Named[int] = Column(BigInteger)
-    author: Named[str] = Column(String(8))  # model, user
-    at: Named[float] = Column(Float)
+    conversation_id: Named[int] = Column(Id, sa.ForeignKey("conversations.id", ondelete="CASCADE"))
+    version: Named[int] = Column(sa.Integer)
+    text: Named[str] = Column(sa.Text)
+    upto: Named[int] = Column(sa.BigInteger)
+    author: Named[str] = Column(sa.String(8))  # model, user
+    at: Named[float] = Column(sa.Float)
 
 
-summaries = Table("summaries", METADATA, SummaryColumns, UniqueConstraint("conversation_id", "version"))
+summaries = Table("summaries", METADATA, SummaryColumns, sa.UniqueConstraint("conversation_id", "version"))
 
 
 class FactColumns(TypedColumns):
     """A fact that was pinned to a conversation and goes into each of its prompts."""
 
     id: Named[int] = Column(Id, primary_key=True)
-    conversation_id: Named[int] = Column(Id, ForeignKey("conversations.id", ondelete="CASCADE"))
-    user: Named[int] = Column(BigInteger)
-    text: Named[str] = Column(Text)
-    at: Named[float] = Column(Float)
+    conversation_id: Named[int] = Column(Id, sa.ForeignKey("conversations.id", ondelete="CASCADE"))
+    user: Named[int] = Column(sa.BigInteger)
+    text: Named[str] = Column(sa.Text)
+    at: Named[float] = Column(sa.Float)
 
 
 facts = Table("facts", METADATA, FactColumns, Index("ix_facts_conversation", "conversation_id", "id"))
@@ -115,13 +100,13 @@ class BlobColumns(TypedColumns):
     """A file that came with a question or was made for an answer."""
 
     id: Named[int] = Column(Id, primary_key=True)
-    bot: Named[int] = Column(BigInteger)
-    chat: Named[int] = Column(BigInteger)
-    user: Named[int] = Column(BigInteger)
-    mime: Named[str] = Column(String(100))
-    name: Named[str] = Column(String(255))
-    data: Named[bytes] = Column(LargeBinary)
-    at: Named[float] = Column(Float)
+    bot: Named[int] = Column(sa.BigInteger)
+    chat: Named[int] = Column(sa.BigInteger)
+    user: Named[int] = Column(sa.BigInteger)
+    mime: Named[str] = Column(sa.String(100))
+    name: Named[str] = Column(sa.String(255))
+    data: Named[bytes] = Column(sa.LargeBinary)
+    at: Named[float] = Column(sa.Float)
 
 
 blobs = Table(
@@ -137,13 +122,13 @@ class DocumentColumns(TypedColumns):
     """A document that was asked about. Its text is stored in `passages`."""
 
     id: Named[int] = Column(Id, primary_key=True)
-    conversation_id: Named[int] = Column(Id, ForeignKey("conversations.id", ondelete="CASCADE"))
-    turn: Named[str] = Column(String(64))
-    user: Named[int] = Column(BigInteger)
-    name: Named[str] = Column(String(255))
-    pages: Named[int] = Column(Integer)
-    characters: Named[int] = Column(Integer)
-    at: Named[float] = Column(Float)
+    conversation_id: Named[int] = Column(Id, sa.ForeignKey("conversations.id", ondelete="CASCADE"))
+    turn: Named[str] = Column(sa.String(64))
+    user: Named[int] = Column(sa.BigInteger)
+    name: Named[str] = Column(sa.String(255))
+    pages: Named[int] = Column(sa.Integer)
+    characters: Named[int] = Column(sa.Integer)
+    at: Named[float] = Column(sa.Float)
 
 
 documents = Table("documents", METADATA, DocumentColumns, Index("ix_documents_conversation", "conversation_id", "id"))
@@ -153,10 +138,10 @@ class PassageColumns(TypedColumns):
     """A piece of a document. `page` counts from 1; `vector` is float32, little endian, NULL where there is none."""
 
     id: Named[int] = Column(Id, primary_key=True)
-    document_id: Named[int] = Column(Id, ForeignKey("documents.id", ondelete="CASCADE"))
-    page: Named[int] = Column(Integer)
-    text: Named[str] = Column(Text)
-    vector: Named[bytes | None] = Column(LargeBinary)
+    document_id: Named[int] = Column(Id, sa.ForeignKey("documents.id", ondelete="CASCADE"))
+    page: Named[int] = Column(sa.Integer)
+    text: Named[str] = Column(sa.Text)
+    vector: Named[bytes | None] = Column(sa.LargeBinary)
 
 
 passages = Table("passages", METADATA, PassageColumns, Index("ix_passages_document", "document_id", "id"))
@@ -169,15 +154,15 @@ class FeedbackColumns(TypedColumns):
     """
 
     id: Named[int] = Column(Id, primary_key=True)
-    message_id: Named[int] = Column(Id, ForeignKey("messages.id", ondelete="CASCADE"))
-    bot: Named[int] = Column(BigInteger)
-    chat: Named[int] = Column(BigInteger)
-    user: Named[int] = Column(BigInteger)
-    value: Named[int] = Column(Integer)
-    sign: Named[str] = Column(String(64))
-    model: Named[str] = Column(String(200))
-    prompt: Named[str] = Column(Text)
-    at: Named[float] = Column(Float)
+    message_id: Named[int] = Column(Id, sa.ForeignKey("messages.id", ondelete="CASCADE"))
+    bot: Named[int] = Column(sa.BigInteger)
+    chat: Named[int] = Column(sa.BigInteger)
+    user: Named[int] = Column(sa.BigInteger)
+    value: Named[int] = Column(sa.Integer)
+    sign: Named[str] = Column(sa.String(64))
+    model: Named[str] = Column(sa.String(200))
+    prompt: Named[str] = Column(sa.Text)
+    at: Named[float] = Column(sa.Float)
 
 
-feedback = Table("feedback", METADATA, FeedbackColumns, UniqueConstraint("message_id", "user"))
+feedback = Table("feedback", METADATA, FeedbackColumns, sa.UniqueConstraint("message_id", "user"))

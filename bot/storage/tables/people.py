@@ -2,21 +2,8 @@
 
 from __future__ import annotations
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    Float,
-    Index,
-    Integer,
-    Named,
-    String,
-    Table,
-    Text,
-    TypedColumns,
-    UniqueConstraint,
-    false,
-)
+import sqlalchemy as sa
+from sqlalchemy import Column, Index, Named, Table, TypedColumns
 
 from bot.storage.tables.base import METADATA, Id
 
@@ -24,13 +11,13 @@ from bot.storage.tables.base import METADATA, Id
 class UserColumns(TypedColumns):
     """A user who has written to a bot."""
 
-    bot: Named[int] = Column(BigInteger, primary_key=True)
-    id: Named[int] = Column(BigInteger, primary_key=True)
-    name: Named[str] = Column(String(256))
-    language: Named[str] = Column(String(16))  # as Telegram tells it
-    first_seen: Named[float] = Column(Float)
-    model: Named[str] = Column(String(200), server_default="")
-    timezone: Named[str] = Column(String(64), server_default="")  # IANA name, as the user told
+    bot: Named[int] = Column(sa.BigInteger, primary_key=True)
+    id: Named[int] = Column(sa.BigInteger, primary_key=True)
+    name: Named[str] = Column(sa.String(256))
+    language: Named[str] = Column(sa.String(16))  # as Telegram tells it
+    first_seen: Named[float] = Column(sa.Float)
+    model: Named[str] = Column(sa.String(200), server_default="")
+    timezone: Named[str] = Column(sa.String(64), server_default="")  # IANA name, as the user told
 
 
 users = Table("users", METADATA, UserColumns)
@@ -39,19 +26,19 @@ users = Table("users", METADATA, UserColumns)
 class ChatColumns(TypedColumns):
     """A chat and its settings; "" means the default of the operator."""
 
-    bot: Named[int] = Column(BigInteger, primary_key=True)
-    id: Named[int] = Column(BigInteger, primary_key=True)
-    is_private: Named[bool] = Column(Boolean)
-    is_gone: Named[bool] = Column(Boolean)
-    language: Named[str] = Column(String(16))
-    model: Named[str] = Column(String(200))
-    streaming: Named[str] = Column(String(8))
-    first_seen: Named[float] = Column(Float)
-    persona: Named[str] = Column(String(64), server_default="")
-    reasoning: Named[str] = Column(String(8), server_default="")
-    mirrors: Named[bool] = Column(Boolean, server_default=false())  # voice is answered with voice
-    is_allowed: Named[bool] = Column(Boolean, server_default=false())  # a group that an admin let in
-    notices: Named[str] = Column(String(8), server_default="")  # alone: only who asked sees them
+    bot: Named[int] = Column(sa.BigInteger, primary_key=True)
+    id: Named[int] = Column(sa.BigInteger, primary_key=True)
+    is_private: Named[bool] = Column(sa.Boolean)
+    is_gone: Named[bool] = Column(sa.Boolean)
+    language: Named[str] = Column(sa.String(16))
+    model: Named[str] = Column(sa.String(200))
+    streaming: Named[str] = Column(sa.String(8))
+    first_seen: Named[float] = Column(sa.Float)
+    persona: Named[str] = Column(sa.String(64), server_default="")
+    reasoning: Named[str] = Column(sa.String(8), server_default="")
+    mirrors: Named[bool] = Column(sa.Boolean, server_default=sa.false())  # voice is answered with voice
+    is_allowed: Named[bool] = Column(sa.Boolean, server_default=sa.false())  # a group that an admin let in
+    notices: Named[str] = Column(sa.String(8), server_default="")  # alone: only who asked sees them
 
 
 chats = Table("chats", METADATA, ChatColumns)
@@ -60,12 +47,12 @@ chats = Table("chats", METADATA, ChatColumns)
 class MemberColumns(TypedColumns):
     """A member: admin, operator, user, or blocked. Owners stand in the settings or here."""
 
-    bot: Named[int] = Column(BigInteger, primary_key=True)
-    user: Named[int] = Column(BigInteger, primary_key=True)
-    role: Named[str] = Column(String(16))
-    expires: Named[float | None] = Column(Float)
-    by: Named[int] = Column(BigInteger)
-    at: Named[float] = Column(Float)
+    bot: Named[int] = Column(sa.BigInteger, primary_key=True)
+    user: Named[int] = Column(sa.BigInteger, primary_key=True)
+    role: Named[str] = Column(sa.String(16))
+    expires: Named[float | None] = Column(sa.Float)
+    by: Named[int] = Column(sa.BigInteger)
+    at: Named[float] = Column(sa.Float)
 
 
 members = Table("members", METADATA, MemberColumns)
@@ -75,28 +62,28 @@ class InviteColumns(TypedColumns):
     """A link that lets users in. Only the hash of its code is stored."""
 
     id: Named[int] = Column(Id, primary_key=True)
-    bot: Named[int] = Column(BigInteger)
-    code: Named[str] = Column(String(64))  # SHA-256, hex
-    role: Named[str] = Column(String(16))
-    uses: Named[int] = Column(Integer)  # that are left
-    expires: Named[float] = Column(Float)
-    member_seconds: Named[float | None] = Column(Float)  # how long those whom it let in may stay
-    by: Named[int] = Column(BigInteger)
-    at: Named[float] = Column(Float)
+    bot: Named[int] = Column(sa.BigInteger)
+    code: Named[str] = Column(sa.String(64))  # SHA-256, hex
+    role: Named[str] = Column(sa.String(16))
+    uses: Named[int] = Column(sa.Integer)  # that are left
+    expires: Named[float] = Column(sa.Float)
+    member_seconds: Named[float | None] = Column(sa.Float)  # how long those whom it let in may stay
+    by: Named[int] = Column(sa.BigInteger)
+    at: Named[float] = Column(sa.Float)
 
 
-invites = Table("invites", METADATA, InviteColumns, UniqueConstraint("bot", "code"))
+invites = Table("invites", METADATA, InviteColumns, sa.UniqueConstraint("bot", "code"))
 
 
 class ApplicationColumns(TypedColumns):
     """A request to let a user or a group in, decided once by the admins. `subject` is the user's or chat's id."""
 
-    bot: Named[int] = Column(BigInteger, primary_key=True)
-    subject: Named[int] = Column(BigInteger, primary_key=True)
-    name: Named[str] = Column(String(256))
-    state: Named[str] = Column(String(10))  # open, allowed, refused
-    by: Named[int] = Column(BigInteger)
-    at: Named[float] = Column(Float)
+    bot: Named[int] = Column(sa.BigInteger, primary_key=True)
+    subject: Named[int] = Column(sa.BigInteger, primary_key=True)
+    name: Named[str] = Column(sa.String(256))
+    state: Named[str] = Column(sa.String(10))  # open, allowed, refused
+    by: Named[int] = Column(sa.BigInteger)
+    at: Named[float] = Column(sa.Float)
 
 
 applications = Table("applications", METADATA, ApplicationColumns)
@@ -106,12 +93,12 @@ class AuditColumns(TypedColumns):
     """What somebody with rights did. Rows are never changed, and stay when a user is deleted."""
 
     id: Named[int] = Column(Id, primary_key=True)
-    bot: Named[int] = Column(BigInteger)
-    actor: Named[int] = Column(BigInteger)
-    action: Named[str] = Column(String(40))
-    subject: Named[str] = Column(String(80))
-    details: Named[str] = Column(Text)
-    at: Named[float] = Column(Float)
+    bot: Named[int] = Column(sa.BigInteger)
+    actor: Named[int] = Column(sa.BigInteger)
+    action: Named[str] = Column(sa.String(40))
+    subject: Named[str] = Column(sa.String(80))
+    details: Named[str] = Column(sa.Text)
+    at: Named[float] = Column(sa.Float)
 
 
 audit = Table("audit", METADATA, AuditColumns, Index("ix_audit_at", "bot", "at"))

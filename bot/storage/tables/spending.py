@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Float, Index, Named, String, Table, TypedColumns
+import sqlalchemy as sa
+from sqlalchemy import Column, Index, Named, Table, TypedColumns
 
 from bot.storage.tables.base import METADATA, Id
 
@@ -14,18 +15,18 @@ class UsageColumns(TypedColumns):
     """
 
     id: Named[int] = Column(Id, primary_key=True)
-    bot: Named[int] = Column(BigInteger)
-    chat: Named[int] = Column(BigInteger)
-    user: Named[int] = Column(BigInteger)
-    turn: Named[str] = Column(String(64))
-    model: Named[str] = Column(String(200))
-    mode: Named[str] = Column(String(16))
-    prompt: Named[int] = Column(BigInteger)
-    completion: Named[int] = Column(BigInteger)
-    reasoning: Named[int] = Column(BigInteger)
-    at: Named[float] = Column(Float)
-    cost: Named[int] = Column(BigInteger, server_default="0")
-    units: Named[int] = Column(BigInteger, server_default="0")
+    bot: Named[int] = Column(sa.BigInteger)
+    chat: Named[int] = Column(sa.BigInteger)
+    user: Named[int] = Column(sa.BigInteger)
+    turn: Named[str] = Column(sa.String(64))
+    model: Named[str] = Column(sa.String(200))
+    mode: Named[str] = Column(sa.String(16))
+    prompt: Named[int] = Column(sa.BigInteger)
+    completion: Named[int] = Column(sa.BigInteger)
+    reasoning: Named[int] = Column(sa.BigInteger)
+    at: Named[float] = Column(sa.Float)
+    cost: Named[int] = Column(sa.BigInteger, server_default="0")
+    units: Named[int] = Column(sa.BigInteger, server_default="0")
 
 
 usage = Table(
@@ -45,12 +46,12 @@ class SpendingColumns(TypedColumns):
     time.
     """
 
-    bot: Named[int] = Column(BigInteger, primary_key=True)
-    day: Named[int] = Column(BigInteger, primary_key=True)
-    kind: Named[str] = Column(String(8), primary_key=True)  # tokens, images, money (millionths)
-    scope: Named[str] = Column(String(4), primary_key=True)
-    subject: Named[int] = Column(BigInteger, primary_key=True)
-    amount: Named[int] = Column(BigInteger)
+    bot: Named[int] = Column(sa.BigInteger, primary_key=True)
+    day: Named[int] = Column(sa.BigInteger, primary_key=True)
+    kind: Named[str] = Column(sa.String(8), primary_key=True)  # tokens, images, money (millionths)
+    scope: Named[str] = Column(sa.String(4), primary_key=True)
+    subject: Named[int] = Column(sa.BigInteger, primary_key=True)
+    amount: Named[int] = Column(sa.BigInteger)
 
 
 spending = Table("spending", METADATA, SpendingColumns)
@@ -60,14 +61,14 @@ class ReservationColumns(TypedColumns):
     """An amount reserved from a day's caps for the work of a `turn`, until its cost is known."""
 
     id: Named[int] = Column(Id, primary_key=True)
-    bot: Named[int] = Column(BigInteger)
-    day: Named[int] = Column(BigInteger)
-    kind: Named[str] = Column(String(8))
-    user: Named[int] = Column(BigInteger)
-    chat: Named[int] = Column(BigInteger)
-    amount: Named[int] = Column(BigInteger)
-    at: Named[float] = Column(Float)
-    turn: Named[str] = Column(String(80), server_default="")
+    bot: Named[int] = Column(sa.BigInteger)
+    day: Named[int] = Column(sa.BigInteger)
+    kind: Named[str] = Column(sa.String(8))
+    user: Named[int] = Column(sa.BigInteger)
+    chat: Named[int] = Column(sa.BigInteger)
+    amount: Named[int] = Column(sa.BigInteger)
+    at: Named[float] = Column(sa.Float)
+    turn: Named[str] = Column(sa.String(80), server_default="")
 
 
 reservations = Table("reservations", METADATA, ReservationColumns, Index("ix_reservations_day", "bot", "day", "kind"))
@@ -76,12 +77,12 @@ reservations = Table("reservations", METADATA, ReservationColumns, Index("ix_res
 class AllowanceColumns(TypedColumns):
     """What one user may spend a day and a month (millionths). 0 is no limit, NULL what everybody may spend."""
 
-    bot: Named[int] = Column(BigInteger, primary_key=True)
-    user: Named[int] = Column(BigInteger, primary_key=True)
-    day: Named[int | None] = Column(BigInteger)
-    month: Named[int | None] = Column(BigInteger)
-    by: Named[int] = Column(BigInteger)
-    at: Named[float] = Column(Float)
+    bot: Named[int] = Column(sa.BigInteger, primary_key=True)
+    user: Named[int] = Column(sa.BigInteger, primary_key=True)
+    day: Named[int | None] = Column(sa.BigInteger)
+    month: Named[int | None] = Column(sa.BigInteger)
+    by: Named[int] = Column(sa.BigInteger)
+    at: Named[float] = Column(sa.Float)
 
 
 allowances = Table("allowances", METADATA, AllowanceColumns)

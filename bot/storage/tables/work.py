@@ -2,20 +2,8 @@
 
 from __future__ import annotations
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Float,
-    Index,
-    Integer,
-    LargeBinary,
-    Named,
-    String,
-    Table,
-    Text,
-    TypedColumns,
-    UniqueConstraint,
-)
+import sqlalchemy as sa
+from sqlalchemy import Column, Index, Named, Table, TypedColumns
 
 from bot.storage.tables.base import METADATA, Addressed, Id
 
@@ -28,23 +16,23 @@ class UpdateColumns(TypedColumns):
     """
 
     id: Named[int] = Column(Id, primary_key=True)
-    bot: Named[int] = Column(BigInteger)
-    update_id: Named[int] = Column(BigInteger)
-    once: Named[str | None] = Column(String(255))
-    raw: Named[str] = Column(Text)
-    state: Named[str] = Column(String(8))  # new, begun, done, dead
-    attempts: Named[int] = Column(Integer)
-    at: Named[float] = Column(Float)
-    reason: Named[str] = Column(String(500))
-    chat: Named[str] = Column(String(160), server_default="")
+    bot: Named[int] = Column(sa.BigInteger)
+    update_id: Named[int] = Column(sa.BigInteger)
+    once: Named[str | None] = Column(sa.String(255))
+    raw: Named[str] = Column(sa.Text)
+    state: Named[str] = Column(sa.String(8))  # new, begun, done, dead
+    attempts: Named[int] = Column(sa.Integer)
+    at: Named[float] = Column(sa.Float)
+    reason: Named[str] = Column(sa.String(500))
+    chat: Named[str] = Column(sa.String(160), server_default="")
 
 
 updates = Table(
     "updates",
     METADATA,
     UpdateColumns,
-    UniqueConstraint("bot", "update_id"),
-    UniqueConstraint("bot", "once"),
+    sa.UniqueConstraint("bot", "update_id"),
+    sa.UniqueConstraint("bot", "once"),
     Index("ix_updates_open", "bot", "state", "id"),
     sqlite_autoincrement=True,  # ids are never used again: a turn is named after the id of its first update
 )
@@ -54,24 +42,24 @@ class DeliveryColumns(Addressed):
     """The outbox. `key` names the turn and the part of it; the bytes of a photo are deleted when it was sent."""
 
     id: Named[int] = Column(Id, primary_key=True)
-    key: Named[str] = Column(String(80))
-    state: Named[str] = Column(String(10))
-    outgoing: Named[str] = Column(Text)
-    photo: Named[bytes | None] = Column(LargeBinary)
-    message_ids: Named[str] = Column(Text)
-    done: Named[int] = Column(Integer)
-    marker: Named[int] = Column(BigInteger)
-    attempts: Named[int] = Column(Integer)
-    due: Named[float] = Column(Float)
-    at: Named[float] = Column(Float)
-    reason: Named[str] = Column(String(500))
+    key: Named[str] = Column(sa.String(80))
+    state: Named[str] = Column(sa.String(10))
+    outgoing: Named[str] = Column(sa.Text)
+    photo: Named[bytes | None] = Column(sa.LargeBinary)
+    message_ids: Named[str] = Column(sa.Text)
+    done: Named[int] = Column(sa.Integer)
+    marker: Named[int] = Column(sa.BigInteger)
+    attempts: Named[int] = Column(sa.Integer)
+    due: Named[float] = Column(sa.Float)
+    at: Named[float] = Column(sa.Float)
+    reason: Named[str] = Column(sa.String(500))
 
 
 deliveries = Table(
     "deliveries",
     METADATA,
     DeliveryColumns,
-    UniqueConstraint("bot", "key"),
+    sa.UniqueConstraint("bot", "key"),
     Index("ix_deliveries_open", "bot", "state", "chat", "id"),
     Index("ix_deliveries_chat", "bot", "chat", "id"),
 )
@@ -81,21 +69,21 @@ class OperationColumns(Addressed):
     """An operation of a service that takes minutes. Its id is stored before it is first polled."""
 
     id: Named[int] = Column(Id, primary_key=True)
-    kind: Named[str] = Column(String(16))
-    turn: Named[str] = Column(String(64))
-    user: Named[int] = Column(BigInteger)
-    request: Named[str] = Column(Text)
-    state: Named[str] = Column(String(12))  # asked, submitting, running, done, failed
-    operation: Named[str] = Column(String(128))
-    submits: Named[int] = Column(Integer)
-    at: Named[float] = Column(Float)
+    kind: Named[str] = Column(sa.String(16))
+    turn: Named[str] = Column(sa.String(64))
+    user: Named[int] = Column(sa.BigInteger)
+    request: Named[str] = Column(sa.Text)
+    state: Named[str] = Column(sa.String(12))  # asked, submitting, running, done, failed
+    operation: Named[str] = Column(sa.String(128))
+    submits: Named[int] = Column(sa.Integer)
+    at: Named[float] = Column(sa.Float)
 
 
 operations = Table(
     "operations",
     METADATA,
     OperationColumns,
-    UniqueConstraint("bot", "turn"),
+    sa.UniqueConstraint("bot", "turn"),
     Index("ix_operations_open", "bot", "state"),
 )
 
@@ -104,14 +92,16 @@ class JobColumns(Addressed):
     """Work that is due at a time. A job that is done is deleted; one that goes on gets a later `due`."""
 
     id: Named[int] = Column(Id, primary_key=True)
-    kind: Named[str] = Column(String(32))
-    key: Named[str] = Column(String(80))
-    payload: Named[str] = Column(Text)
-    due: Named[float] = Column(Float)
-    attempts: Named[int] = Column(Integer)
+    kind: Named[str] = Column(sa.String(32))
+    key: Named[str] = Column(sa.String(80))
+    payload: Named[str] = Column(sa.Text)
+    due: Named[float] = Column(sa.Float)
+    attempts: Named[int] = Column(sa.Integer)
 
 
-jobs = Table("jobs", METADATA, JobColumns, UniqueConstraint("bot", "kind", "key"), Index("ix_jobs_due", "bot", "due"))
+jobs = Table(
+    "jobs", METADATA, JobColumns, sa.UniqueConstraint("bot", "kind", "key"), Index("ix_jobs_due", "bot", "due")
+)
 
 
 class ButtonColumns(TypedColumns):
@@ -120,14 +110,14 @@ class ButtonColumns(TypedColumns):
     `delivery` is the key of the answer with the button: pressed elsewhere it does nothing.
     """
 
-    key: Named[str] = Column(String(64), primary_key=True)
-    bot: Named[int] = Column(BigInteger)
-    chat: Named[int] = Column(BigInteger)
-    delivery: Named[str] = Column(String(80), server_default="")
-    user: Named[int] = Column(BigInteger)  # 0: anybody in the chat
-    action: Named[str] = Column(String(32))
-    payload: Named[str] = Column(Text)
-    expires: Named[float] = Column(Float, index=True)
+    key: Named[str] = Column(sa.String(64), primary_key=True)
+    bot: Named[int] = Column(sa.BigInteger)
+    chat: Named[int] = Column(sa.BigInteger)
+    delivery: Named[str] = Column(sa.String(80), server_default="")
+    user: Named[int] = Column(sa.BigInteger)  # 0: anybody in the chat
+    action: Named[str] = Column(sa.String(32))
+    payload: Named[str] = Column(sa.Text)
+    expires: Named[float] = Column(sa.Float, index=True)
 
 
 buttons = Table("buttons", METADATA, ButtonColumns)
@@ -136,12 +126,12 @@ buttons = Table("buttons", METADATA, ButtonColumns)
 class AwaitedColumns(TypedColumns):
     """A question of the bot to a user, whose next message is the answer."""
 
-    bot: Named[int] = Column(BigInteger, primary_key=True)
-    key: Named[str] = Column(String(200), primary_key=True)  # the address
-    user: Named[int] = Column(BigInteger, primary_key=True)
-    action: Named[str] = Column(String(32))
-    payload: Named[str] = Column(Text)
-    expires: Named[float] = Column(Float)
+    bot: Named[int] = Column(sa.BigInteger, primary_key=True)
+    key: Named[str] = Column(sa.String(200), primary_key=True)  # the address
+    user: Named[int] = Column(sa.BigInteger, primary_key=True)
+    action: Named[str] = Column(sa.String(32))
+    payload: Named[str] = Column(sa.Text)
+    expires: Named[float] = Column(sa.Float)
 
 
 awaited = Table("awaited", METADATA, AwaitedColumns)

@@ -44,7 +44,7 @@ from bot.telegram.sending.ephemeral import EphemeralSender, left
 from bot.telegram.sending.flood_budget import FloodBudget
 from bot.telegram.sending.messages import Rung, Screen
 from bot.telegram.sending.progress import Progress, simpler
-from bot.telegram.sending.unconfirmed import LOOK_AHEAD, LOOK_AHEAD_AFTER_START, SendReconciler
+from bot.telegram.sending.unconfirmed import LANDING, LOOK_AHEAD, LOOK_AHEAD_AFTER_START, SendReconciler
 from bot.telemetry import tracing, turn_log
 from bot.telemetry.outage import Outage
 from bot.types import Address
@@ -86,13 +86,19 @@ class Deliverer:
     # None and the chat has no number of its own, that is not known yet or another process delivers.
     _left: int | None = field(default=None, init=False)
     _left_of: dict[str, int] = field(default_factory=dict, init=False)
+    # By chat, "" for all others: the monotonic time at which nothing of that run or process was on its way any more.
+    _landed: dict[str, float] = field(default_factory=dict, init=False)
     unconfirmed: SendReconciler = field(init=False)
     ephemeral: EphemeralSender = field(init=False)
     outage: Outage = field(init=False)
 
     def __post_init__(self) -> None:
         self.unconfirmed = SendReconciler(
-            api=self.api, outbox=self.outbox, acquire_slot=self.acquire_slot, edit=self._edit
+            api=self.api,
+            outbox=self.outbox,
+            acquire_slot=self.acquire_slot,
+            acquire_look=self._acquire_look,
+            edit=self._edit_now,
         )
         self.ephemeral = EphemeralSender(
             api=self.api, outbox=self.outbox, acquire_slot=self.acquire_slot, edit=self._edit, method=self._method
@@ -107,6 +113,7 @@ class Deliverer:
         left = await self.outbox.unfinished(self.api.id)
         self.streamed_ids.update(left.growing)
         self._left = left.newest
+        self._landed[""] = self.clock.monotonic() + LANDING
         for address in left.waiting:
             self.tasks.create_task(self.deliver(address))
 
@@ -115,6 +122,7 @@ class Deliverer:
         left = await self.outbox.unfinished(self.api.id, place)
         self.streamed_ids.update(left.growing)
         self._left_of[place] = left.newest
+        self._landed[place] = self.clock.monotonic() + LANDING
         for address in left.waiting:
             self.tasks.create_task(self.deliver(address))
 
@@ -126,6 +134,7 @@ class Deliverer:
     def leave(self, place: str) -> None:
         """Forget a chat whose lease this process has given up."""
         self._left_of.pop(place, None)
+        self._landed.pop(place, None)
 
     async def deliver(self, address: Address) -> None:
         """Deliver everything that the outbox holds for an address, in order. Returns when that is done.
@@ -178,6 +187,14 @@ class Deliverer:
                 if self.budget.message_wait(chat, self.clock.monotonic()) <= 0:
                     self.budget.take_message(chat, self.clock.monotonic())
                     return
+
+    async def _acquire_look(self, chat: int) -> None:
+        """Wait until a search may look at a message id. Raises `Flood` where Telegram wants nothing for a chat now."""
+        if (held := self.budget.held(chat, self.clock.monotonic())) > 0:
+            raise Flood(retry_after=held)
+        while (wait := self.budget.look_wait(self.clock.monotonic())) > 0:
+            await self.clock.sleep(wait)
+        self.budget.take_look()
 
     async def chat_action(self, address: Address, action: str) -> None:
         """Show a chat action such as "typing" for five seconds, where the flood budget has room for it.
@@ -241,6 +258,7 @@ class Deliverer:
             outcome_unknown=outcome_unknown,
             ahead=LOOK_AHEAD_AFTER_START if was_left else LOOK_AHEAD,
             was_left=was_left,
+            since=self._landed.get(delivery.address.chat_key, self._landed.get("", float("inf"))),
         )
 
     async def _give_up(self, delivery: Delivery, error: Exception) -> None:
@@ -352,8 +370,10 @@ class Deliverer:
             return 0
         await self.acquire_slot(chat)
         await self.unconfirmed.mark(progress)
+        began = self.clock.monotonic()
         with self.unconfirmed.flying():
             sent = await self.api.call(self._method(progress, part, last=last))
+        self.unconfirmed.note_sent(chat, int(sent["message_id"]), began)
         return int(sent["message_id"])
 
     def _method(self, progress: Progress, part: Screen, *, last: bool) -> TelegramMethod[Message]:
@@ -362,12 +382,16 @@ class Deliverer:
         return messages.send(part, to, outgoing, last=last, thread=progress.thread)
 
     async def _edit(self, progress: Progress, part: Screen, message_id: int, *, last: bool) -> Any:
+        """Edit a message in the chat into a part of the delivery, when the flood budget lets it."""
+        await self.acquire_slot(progress.delivery.address.chat)
+        return await self._edit_now(progress, part, message_id, last=last)
+
+    async def _edit_now(self, progress: Progress, part: Screen, message_id: int, *, last: bool) -> Any:
         """Edit a message in the chat into a part of the delivery. Repeating an edit does no harm."""
         to = progress.delivery.address
         markup = messages.keyboard(progress.delivery.outgoing) if last else None
         inline = markup if isinstance(markup, InlineKeyboardMarkup) else None
         part = messages.as_document(part) if progress.document else part
-        await self.acquire_slot(to.chat)
         return await self.api.call(messages.edit(part, to, message_id, inline))
 
 

@@ -22,6 +22,7 @@ SHARE = 10  # drafts of an answer in a chat that goes on: four answers in 30 s i
 LANDING = 3.0  # messages that must be free before an answer becomes one: fewer would make it slower than drafts
 EDIT_PRIVATE, EDIT_GROUP, EDIT_CAREFUL = 0.36, 5.0, 1.5  # seconds between the edits of an answer, at best
 CAREFUL = 3600.0  # seconds that a chat is treated with care after Telegram complained of messages there
+LOOKS = 20.0  # looks a second, over all chats, for messages that may not be there
 GRAIN = 1e-6  # seconds: a shorter wait is none (sums of fractions come out a little off)
 KEPT_CHATS = 4096
 
@@ -101,6 +102,7 @@ class FloodBudget:
         self.chat_rate = chat_rate
         # A window, because a bucket of that size would let twice as many calls through in its first second.
         self._all = Window(((most, most / rate),) if rate and (most := max(int(rate), 1)) else ())
+        self._looks = Bucket(LOOKS if rate else 0.0, LOOKS)
         self._chats: OrderedDict[int, ChatBudget] = OrderedDict()
 
     def message_wait(self, chat: int, now: float) -> float:
@@ -111,6 +113,18 @@ class FloodBudget:
     def bot_wait(self, now: float) -> float:
         """Return the seconds until the budget of the whole bot allows a message or an edit."""
         return _grained(self._all.wait(now))
+
+    def held(self, chat: int, now: float) -> float:
+        """Return the seconds for which Telegram wants no messages for a chat."""
+        return max(self._of(chat).held - now, 0.0)
+
+    def look_wait(self, now: float) -> float:
+        """Return the seconds until a search may look at another message id. A look that finds nothing is no edit."""
+        return _grained(self._looks.wait(now))
+
+    def take_look(self) -> None:
+        """Count a look."""
+        self._looks.take()
 
     def edit_wait(self, chat: int, now: float) -> float:
         """Return the seconds until a half-written answer should be edited.

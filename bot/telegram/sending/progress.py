@@ -19,7 +19,7 @@ class Progress:
 
     `ids` are the messages that hold its parts so far, `was_left` says that an earlier run began it, `outcome_unknown`
     that the next send may already have been carried out, and `ahead` how many ids behind the newest known one that
-    message may have got.
+    message may have got. Where an earlier run began it, that run sent nothing after the monotonic time `since`.
     """
 
     delivery: Delivery
@@ -28,6 +28,7 @@ class Progress:
     outcome_unknown: bool
     ahead: int
     was_left: bool
+    since: float
     done: int = field(init=False)  # parts that are sent
     last_known_id: int = field(init=False)  # a message of unknown outcome has a higher id than this
     # `last_known_id` as stored, where a search after a crash begins; None: the stored row is not in the state SENDING.

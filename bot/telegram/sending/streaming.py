@@ -327,6 +327,7 @@ class LiveMessage:
             self.turn, self.address, marker=deliverer.unconfirmed.newest_id(self.address.chat)
         )
         deliverer.uncertain_turns.add(self.turn)
+        began = deliverer.clock.monotonic()
         try:
             sent = await deliverer.api.call(method.model_copy(update={"reply_markup": stop}))
         except (Flood, NotSent, Refused, Unauthorized):
@@ -336,7 +337,7 @@ class LiveMessage:
             self._ended = True
             raise
         message_id = int(sent["message_id"])
-        deliverer.unconfirmed.note_id(self.address.chat, message_id)
+        deliverer.unconfirmed.note_sent(self.address.chat, message_id, began)
         await deliverer.outbox.note_streaming_message(self.turn, self.address, message_id)
         deliverer.uncertain_turns.discard(self.turn)
         return message_id

@@ -3,11 +3,19 @@
 Begin with `SendReconciler.find`. It edits the ids that the message can have got into exactly the text that it should
 have; the message that already has this text answers "not modified". `SendReconciler.mark` is called before each send
 and stores where such a search would have to begin.
+
+A look that finds nothing costs Telegram a read and no edit, as its server looks for a message before it edits it. So it
+does not count as a message of the chat. After a start many chats may search in one line of ids: each looks once in its
+turn, which is enough where nobody else was about to send, and then one search after the other is brought to its end.
+What one has found, and what lies behind the first send of this process, the others need not look at.
 """
 
 from __future__ import annotations
 
+import asyncio
+import math
 import sys
+from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -24,34 +32,72 @@ from bot.types import Address
 # How many message ids behind the newest known one an unconfirmed send may have got: other chats count in the same line.
 LOOK_AHEAD, LOOK_AHEAD_AFTER_START = 3, 24
 MOST_PROBES = 32
+LANDING = 3.0  # seconds after a start in which what an earlier process sent may still arrive: the kernel sends on
 SUPERGROUP = -1_000_000_000_000  # chats below have message ids of their own; all others of a bot share theirs
+
+
+@dataclass(slots=True)
+class Line:
+    """A sequence of message ids: a supergroup has its own, all other chats of a bot share one.
+
+    `newest` is the highest known id. `sends` are the newest sends of this process: when each began (monotonic), and the
+    id that it got. `claimed` are chats and ids of known messages, kept while a search is under way.
+    """
+
+    newest: int = 0
+    is_read: bool = False  # the highest id was read from the outbox
+    sends: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=50))
+    claimed: set[tuple[int, int]] = field(default_factory=set)
+    searches: int = 0
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)  # one look at a time
+
+    def first_sent(self, since: float) -> int:
+        """Return the first id that this process got after a time: messages of an earlier process have lower ones."""
+        return next((id_ for at, id_ in self.sends if at >= since), sys.maxsize)
+
+    def is_shared(self) -> bool:
+        """Return whether no id is claimed in two chats. Some emulators number the messages of each chat from 1."""
+        return len(self.claimed) == len({id_ for _, id_ in self.claimed})
 
 
 @dataclass(slots=True, kw_only=True)
 class SendReconciler:
     """Finds the message that a send with unknown outcome may have left.
 
-    `acquire_slot` and `edit` are methods of the `Deliverer`, so that a search keeps to the flood budget and edits as
-    any delivery does.
+    The functions are methods of the `Deliverer`, so that a search keeps to the flood budget and edits as any delivery
+    does: `acquire_slot` waits for a message of a chat, `acquire_look` for a look.
     """
 
     api: Api
     outbox: Outbox
     acquire_slot: Callable[[int], Awaitable[None]]
+    acquire_look: Callable[[int], Awaitable[None]]
     edit: Edit
-    # A line is a sequence of message ids: a supergroup has its own, all other chats of a bot share one.
-    _newest: dict[int, int] = field(default_factory=dict, init=False)  # the highest known id of each line
-    _looked_up: set[int] = field(default_factory=set, init=False)  # lines whose highest id was read from the outbox
+    _lines: defaultdict[int, Line] = field(default_factory=lambda: defaultdict(Line), init=False)
     _flying: int = field(default=0, init=False)  # sends under way: each may get the next id of its line
 
+    def note_newest(self, chat: int, message_id: int) -> None:
+        """Note an id of the line from which the chat gets its ids: messages sent later get higher ones."""
+        line = self._line(chat)
+        line.newest = max(line.newest, message_id)
+
     def note_id(self, chat: int, message_id: int) -> None:
-        """Note that a message id exists: messages sent later get higher ids."""
-        line = _line(chat)
-        self._newest[line] = max(self._newest.get(line, 0), message_id)
+        """Note that a message of the chat exists."""
+        self.note_newest(chat, message_id)
+        if (line := self._line(chat)).searches:
+            line.claimed.add((chat, message_id))
+
+    def note_sent(self, chat: int, message_id: int, began: float) -> None:
+        """Note the id of a message whose send began at a monotonic time.
+
+        It may be what a search looks for, if the id could not be stored.
+        """
+        self.note_newest(chat, message_id)
+        self._line(chat).sends.append((began, message_id))
 
     def newest_id(self, chat: int) -> int:
         """Return the highest known message id of the line from which the chat gets its ids."""
-        return self._newest.get(_line(chat), 0)
+        return self._line(chat).newest
 
     @contextmanager
     def flying(self) -> Iterator[None]:
@@ -65,6 +111,7 @@ class SendReconciler:
     async def mark(self, progress: Progress) -> None:
         """Note the highest known id before a send. It is stored only if a search from the stored id would be long."""
         await self._load_newest(progress.delivery.address)
+        progress.since = math.inf
         progress.last_known_id = max(progress.last_known_id, self.newest_id(progress.delivery.address.chat))
         if progress.stored is None or progress.last_known_id >= progress.stored + LOOK_AHEAD_AFTER_START // 2:
             await self.outbox.begin(progress.delivery, progress.last_known_id)
@@ -73,24 +120,53 @@ class SendReconciler:
     async def find(self, progress: Progress, part: Screen, *, last: bool) -> int:
         """Return the id of the message that an unconfirmed send has left in the chat; 0 when there is none."""
         to = progress.delivery.address
-        # The message of its own live view is searched for too, though its id may have been stored meanwhile.
-        known = await self.outbox.own_message_ids(to, but=progress.delivery.id) | {*progress.ids} | progress.cleared
-        first = progress.last_known_id + 1
-        last_id = max(self.newest_id(to.chat), progress.last_known_id) + progress.ahead + self._flying
-        for id_ in [id_ for id_ in range(first, last_id + 1) if id_ not in known][:MOST_PROBES]:
-            if await self._is_there(progress, part, id_, last=last):
-                return id_
-            progress.failures = 0  # Telegram answers
-            progress.cleared.add(id_)  # after a broken connection the search goes on behind it
+        await self.acquire_slot(to.chat)  # for the edit that finds it
+        line = self._line(to.chat)
+        line.searches += 1
+        try:
+            # The message of its own live view is searched for too, though its id may have been stored meanwhile.
+            line.claimed |= await self.outbox.claimed_ids(to, *_chats(to.chat), but=progress.delivery.id)
+            for most in (1, MOST_PROBES):
+                async with line.turn:
+                    if id_ := await self._look(line, progress, part, last=last, most=most):
+                        return id_
+        finally:
+            line.searches -= 1
+            if not line.searches:
+                line.claimed.clear()
         progress.outcome_unknown = False
         progress.cleared.clear()  # the next send may get one of these ids
         return 0
+
+    async def _look(self, line: Line, progress: Progress, part: Screen, *, last: bool, most: int) -> int:
+        """Look at ids until the message is found or `most` were looked at in all. Returns its id, 0 for none."""
+        to = progress.delivery.address
+        while len(progress.cleared) < most and (id_ := self._next_id(line, progress)):
+            # The server of a business chat edits without a look of its own.
+            await (self.acquire_slot if to.connection else self.acquire_look)(to.chat)
+            if await self._is_there(progress, part, id_, last=last):
+                self.note_id(to.chat, id_)
+                return id_
+            progress.failures = 0  # Telegram answers
+            progress.cleared.add(id_)  # after a broken connection the search goes on behind it
+        return 0
+
+    def _next_id(self, line: Line, progress: Progress) -> int:
+        """Return the lowest id that the message can still have, 0 for none."""
+        to = progress.delivery.address
+        shared = not to.connection and line.is_shared()
+        known = {id_ for chat, id_ in line.claimed if shared or chat == to.chat} | {*progress.ids} | progress.cleared
+        end = max(line.newest, progress.last_known_id) + progress.ahead + self._flying + 1
+        if shared and progress.was_left:
+            end = min(end, line.first_sent(progress.since))
+        return next((id_ for id_ in range(progress.last_known_id + 1, end) if id_ not in known), 0)
 
     async def _is_there(self, progress: Progress, part: Screen, message_id: int, *, last: bool) -> bool:
         """Return whether a message is this delivery's and stands in its topic. Edits the message into `part`.
 
         If it was the answer in another topic, the search for that answer edits it back.
         """
+        to = progress.delivery.address
         looked = False
         try:
             try:
@@ -105,13 +181,13 @@ class SendReconciler:
         except TransportUnavailable:
             progress.touched.add(message_id)
             raise
-        if not isinstance(edited, dict):  # such a server answers alike where there is no message
-            return False
-        if _thread(edited) != (progress.delivery.address.thread if progress.thread else 0):
-            return False
-        if looked:
-            await self.edit(progress, part, message_id, last=last)
-        return True
+        if isinstance(edited, dict) and _thread(edited) == (to.thread if progress.thread else 0):
+            if looked:
+                await self.acquire_slot(to.chat)
+                await self.edit(progress, part, message_id, last=last)
+            return True
+        await self.acquire_slot(to.chat)  # it was an edit; a server without such a message may answer alike
+        return False
 
     async def _read_message(self, progress: Progress, part: Screen, message_id: int) -> Any:
         """Return the message. Telegram returns it only when an edit changes it, so its button gets another label."""
@@ -124,17 +200,19 @@ class SendReconciler:
 
     async def _load_newest(self, to: Address) -> None:
         """Read the highest id known before the start from the outbox, once for each line."""
-        if (line := _line(to.chat)) not in self._looked_up:
-            chats = (line, line) if line else (SUPERGROUP, sys.maxsize)
-            self.note_id(to.chat, await self.outbox.highest_message_id(to.bot, *chats))
-            self._looked_up.add(line)
+        line = self._line(to.chat)
+        if not line.is_read:
+            self.note_newest(to.chat, await self.outbox.highest_message_id(to.bot, *_chats(to.chat)))
+            line.is_read = True
+
+    def _line(self, chat: int) -> Line:
+        """Return the sequence that numbers the messages of a chat."""
+        return self._lines[chat if chat < SUPERGROUP else 0]
 
 
-def _line(chat: int) -> int:
-    """Return the sequence that numbers the messages of a chat: a supergroup has its own, all other chats of a bot share
-    0.
-    """
-    return chat if chat < SUPERGROUP else 0
+def _chats(chat: int) -> tuple[int, int]:
+    """Return the first and the last chat whose messages are numbered together with those of a chat."""
+    return (chat, chat) if chat < SUPERGROUP else (SUPERGROUP, sys.maxsize)
 
 
 def _may_have_topics(progress: Progress) -> bool:

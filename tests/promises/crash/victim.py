@@ -35,7 +35,7 @@ from bot.providers.text_model import TextModel
 from bot.providers.yandex.art import YandexArt
 from bot.storage.engines.decision_locks import DecisionLock
 from bot.storage.maintenance import migrations
-from bot.storage.store import Store, Work
+from bot.storage.store import Store, Tx
 from bot.telegram.client.api import Api
 
 TRACE = "trace"
@@ -83,7 +83,7 @@ def plant(bomb: Bomb) -> None:
 def _plant_store(bomb: Bomb) -> None:
     write = Store.write
 
-    async def counted(self: Store, work: Work, guard: DecisionLock | None = None) -> Any:
+    async def counted(self: Store, work: Callable[[Tx], Any], guard: DecisionLock | None = None) -> Any:
         number, what = bomb.count("write"), getattr(work, "__qualname__", "").replace(".<locals>", "")
         bomb.passing("before", number, what)
         result = await write(self, work, guard)

@@ -56,7 +56,7 @@ CALLS: dict[str, Call] = {
     "waiting": lambda store: outbox(store).waiting(BOT, WHERE.chat_key),
     "next": lambda store: outbox(store).next(WHERE),
     "place": lambda store: outbox(store).note_streaming_message("2", WHERE, 70),
-    "ours": lambda store: outbox(store).own_message_ids(WHERE),
+    "ours": lambda store: outbox(store).claimed_ids(WHERE, 0, WHERE.chat, but=0),
     "left": lambda store: outbox(store).unfinished(BOT),
     "begin": lambda store: outbox(store).begin(DELIVERY, 9),
     "progress": lambda store: outbox(store).progress(DELIVERY, (70,), done=1, sent=True),

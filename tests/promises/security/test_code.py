@@ -15,7 +15,6 @@ SPEAKERS = {
     "httpx": {"http/client.py", "http/transport.py"},
     "aiohttp": {
         "http",
-        "providers/local/server.py",
         "runtime/health/server.py",
         "runtime/health/prometheus.py",
         "sandbox",

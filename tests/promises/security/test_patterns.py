@@ -15,6 +15,7 @@ import pytest
 from pydantic import BaseModel
 
 from bot.ai import Profile, Source
+from bot.config import validators
 from bot.features import prompt_improver
 from bot.features.times import forms, reading, zones
 from bot.knowledge import chunking, citations, documents
@@ -25,6 +26,7 @@ from bot.providers import error_mapping, tool_calls
 from bot.sandbox.ai_studio.generation import writer
 from bot.sandbox.scripted import helper_answers
 from bot.sandbox.scripted import tools as scripted_tools
+from bot.storage.repositories.files.documents import Passage
 from bot.telegram.client import safe_json
 from bot.telegram.receiving import fields
 from bot.telegram.render import draft, plain
@@ -40,6 +42,15 @@ BOUNDED = {  # patterns that are slow, and the most characters that they are giv
     r"\\(?:text|mathrm|textbf)\{[^}]*\}": 200,  # between two dollars, which `find_formula` looks for so far apart
 }
 PIECES: dict[str, tuple[str, list[str]]] = {  # functions that make patterns, the method, and patterns as they make them
+    "bot.config.validators.check": (
+        "fullmatch",
+        [
+            rf"(?i:{validators.PLACEHOLDER.pattern})|{validators.KEY}",
+            "([A-Za-z0-9_-]{16,256})?",
+            r"[^\x00-\x1f\x7f]*",
+            "[A-Z]{3}",
+        ],
+    ),
     "bot.prompts.schema._line_of": ("match", [r"\s*(\[+\s*)?([\w-]+\.)*prompt\b"]),
     "bot.sandbox.telegram.markup.addresses._of_app": ("fullmatch", ["[a-z0-9_.-]+", "[a-z0-9_-]+"]),
     "bot.sandbox.telegram.markup.addresses.parameters": ("match", [r"tg:(?://)?user/?\?([^#]*)"]),
@@ -131,7 +142,7 @@ def _unclosed(text: str) -> None:
 
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
-FOUND = documents.Retrieved("", (chunking.Passage("", 3, name="report.pdf"),))
+FOUND = documents.Retrieved("", (Passage("", 3, name="report.pdf"),))
 PROFILE = Profile(window=32_000, max_tokens=2_000)
 FUNCTIONS: dict[str, Callable[[str], object]] = {
     "a time": lambda text: reading.read(f"in {text}", NOW),

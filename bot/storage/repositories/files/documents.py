@@ -16,14 +16,14 @@ PLACE = 20  # characters around a name: brackets, page and blank lines
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """A passage of a document; `page` is 0 where the document has no pages."""
+class Passage:
+    """A piece of a document. `page` is 0 where the document has no pages, `vector` empty without an embedding."""
 
-    id: int
-    name: str
-    page: int
     text: str
-    vector: tuple[float, ...]
+    page: int = 0
+    vector: tuple[float, ...] = ()
+    name: str = ""
+    id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,26 +98,22 @@ class Documents(Repository):
         )
         return [(page, text) for page, text in self.connection.execute(query)] == list(pieces)
 
-    def list_passages(self, conversation: int) -> Sequence[Kept]:
+    def list_passages(self, conversation: int) -> list[Passage]:
         """Return the passages of all documents of a conversation, in their order."""
         query = (
-            select(passages.c.id, documents.c.name, passages.c.page, passages.c.text, passages.c.vector)
+            select(passages.c.text, passages.c.page, passages.c.vector, documents.c.name, passages.c.id)
             .join(documents, documents.c.id == passages.c.document_id)
             .where(documents.c.conversation_id == conversation)
             .order_by(passages.c.document_id, passages.c.id)
         )
-        return [Kept(*row[:4], _vector(row[4])) for row in self.connection.execute(query)]
+        return [Passage(*row[:2], _vector(row.vector), *row[3:]) for row in self.connection.execute(query)]
 
     def store_vectors(self, vectors: Mapping[int, Sequence[float]]) -> None:
         """Store the vectors of passages, by the ids of the passages."""
         change = update(passages).where(passages.c.id == bindparam("row")).values(vector=bindparam("found"))
-        rows = [{"row": id_, "found": _bytes(vector)} for id_, vector in vectors.items()]
+        rows = [{"row": id_, "found": array("f", vector).tobytes()} for id_, vector in vectors.items()]
         if rows:
             self.connection.execute(change, rows)
-
-
-def _bytes(vector: Sequence[float]) -> bytes:
-    return array("f", vector).tobytes()
 
 
 def _vector(data: bytes | None) -> tuple[float, ...]:

@@ -61,46 +61,31 @@ class Caps:
         return bool(self.user_month or self.chat_month or self.bot_month)
 
 
-def _when(day: Any, period: str) -> ColumnElement[bool]:
-    found: ColumnElement[bool] = (
-        day.in_(bindparam("days", expanding=True)) if period == MONTH else day == bindparam("day")
-    )
-    return found
-
-
-def _spent(scope: str, period: str) -> ColumnElement[int]:
-    here = (
-        spending.c.bot == bindparam("bot"), _when(spending.c.day, period), spending.c.kind == bindparam("kind"),
-        spending.c.scope == scope, *SUBJECTS[scope],
-    )  # fmt: skip
-    return select(func.coalesce(func.sum(spending.c.amount), 0)).where(*here).scalar_subquery()
-
-
-def _held(period: str, *narrower: ColumnElement[bool]) -> ColumnElement[int]:
-    here = (
-        reservations.c.bot == bindparam("bot"),
-        _when(reservations.c.day, period),
-        reservations.c.kind == bindparam("kind"),
-    )
-    return select(func.coalesce(func.sum(reservations.c.amount), 0)).where(*here, *narrower).scalar_subquery()
-
-
 def _number(name: str) -> ColumnElement[int]:
     return bindparam(name, type_=BigInteger)
 
 
-SUBJECTS: dict[str, tuple[ColumnElement[bool], ...]] = {
-    USER: (spending.c.subject == _number("user"),),
-    CHAT: (spending.c.subject == _number("chat"),),
-    BOT: (),
+def _sum(table: Any, period: str, *narrower: ColumnElement[bool]) -> ColumnElement[int]:
+    """The amounts of a kind on a day, or in a month."""
+    day = table.c.day
+    when = day.in_(bindparam("days", expanding=True)) if period == MONTH else day == bindparam("day")
+    here = (table.c.bot == bindparam("bot"), when, table.c.kind == bindparam("kind"), *narrower)
+    return select(func.coalesce(func.sum(table.c.amount), 0)).where(*here).scalar_subquery()
+
+
+# In a scope that is not the whole bot only the amounts of one subject are added up.
+ALL = [(scope, period) for period in ("", MONTH) for scope in (USER, CHAT, BOT)]
+SPENT = {
+    (scope, period): _sum(
+        spending, period, spending.c.scope == scope,
+        *([] if scope == BOT else [spending.c.subject == _number(scope)]),
+    )
+    for scope, period in ALL
+}  # fmt: skip
+HELD = {
+    (scope, period): _sum(reservations, period, *([] if scope == BOT else [reservations.c[scope] == bindparam(scope)]))
+    for scope, period in ALL
 }
-NARROWER: dict[str, tuple[ColumnElement[bool], ...]] = {
-    USER: (reservations.c.user == bindparam("user"),),
-    CHAT: (reservations.c.chat == bindparam("chat"),),
-    BOT: (),
-}
-SPENT = {(scope, period): _spent(scope, period) for period in ("", MONTH) for scope in SUBJECTS}
-HELD = {(scope, period): _held(period, *NARROWER[scope]) for period in ("", MONTH) for scope in SUBJECTS}
 
 
 def _fits(scope: str, period: str = "") -> ColumnElement[bool]:
@@ -117,7 +102,7 @@ ROW: dict[str, Any] = {
 
 
 def _reserve(*periods: str) -> ReturningInsert[Any]:
-    fits = [_fits(scope, period) for period in periods for scope in SUBJECTS]
+    fits = [_fits(scope, period) for period in periods for scope in (USER, CHAT, BOT)]
     return insert(reservations).from_select(list(ROW), select(*ROW.values()).where(*fits)).returning(reservations.c.id)
 
 
@@ -141,7 +126,7 @@ def _over(scope: str, period: str) -> Select[tuple[bool]]:
 
 
 # Months first: what is told is what ends last.
-OVER = [(scope + period, _over(scope, period)) for period in (MONTH, "") for scope in SUBJECTS]
+OVER = [(scope + period, _over(scope, period)) for period in (MONTH, "") for scope in (USER, CHAT, BOT)]
 
 
 class Budgets(Repository):

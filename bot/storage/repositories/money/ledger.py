@@ -1,4 +1,4 @@
-"""The ledger: what models and services were paid for. `billing.pricing.book` writes it."""
+"""The ledger: what models and services were paid for. Begin with `Ledger.add_line`."""
 
 from __future__ import annotations
 
