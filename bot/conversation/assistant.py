@@ -142,7 +142,7 @@ class Assistant:
             return
         place = context.place
         assert place is not None  # noqa: S101  only a question is answered
-        reply.begin(context.choices.streaming, place.grows_over)
+        reply.begin(context.choices.streaming, place.grows_over, incoming.quotes)
         if context.prefix:
             reply.replace(context.prefix)
         turn = turn_log.current.get()

@@ -379,7 +379,7 @@ def _tools(given: Given, ground: Ground, reminders: Reminders) -> Iterator[Tool]
 def _features(given: Given, ground: Ground, answering: Answering) -> Sequence[Feature]:
     """Every feature of the bot, in the order of the menu. A new feature needs one line here, and nothing else."""
     settings, store, models, library = given.settings, given.store, given.models, ground.library
-    assistant, routing, people = answering.assistant, models.routing, ground.people
+    assistant, people = answering.assistant, ground.people
     searcher = models.studio.search() if "search" in settings.tools else None
     own_model = given.added.models[0].model if given.added.only_models else None
     helper = HelperModel(
@@ -391,14 +391,7 @@ def _features(given: Given, ground: Ground, answering: Answering) -> Sequence[Fe
         answering.attached.feature(),
         _images(given, ground).feature(),
         ConversationList(store=store, transport=ground.telegram, helper_model=helper).feature(),
-        ConversationMemory(
-            store=store,
-            routing=routing,
-            helper_model=helper,
-            system=settings.system_prompt,
-            history=AnswerOptions.from_settings(settings).history,
-            library=library,
-        ).feature(),
+        ConversationMemory(store=store, helper_model=helper, preview=assistant.turn_start.preview).feature(),
         Personas(store=store, assistant=assistant, library=library).feature(),
         Templates(store=store, assistant=assistant, library=library).feature(),
         deferred.feature(),

@@ -49,7 +49,8 @@ VOLATILE = {
     "once",
     "chosen",
 }
-RANDOM = re.compile(r"(q\.)?[A-Za-z0-9_-]{16,}|\d{15,}|\ba\d+(?=w\d)")
+# With it tokens of a page, which are told by the ratio that a process has learned and forgets when it ends.
+RANDOM = re.compile(r"(q\.)?[A-Za-z0-9_-]{16,}|\d{15,}|\ba\d+(?=w\d)|\b\d+(?= tokens)")
 
 
 class Painter:
@@ -237,6 +238,10 @@ def summarised(tx: Tx, _where: Address) -> None:
     tx.memory.pin_fact(1, ANNA, "a fact")
 
 
+def with_document(tx: Tx, _where: Address) -> None:
+    tx.documents.store_document(1, "1", ANNA, "a.pdf", 1, [(1, "some words")])
+
+
 def applied(tx: Tx, where: Address) -> None:
     tx.members.store_request(where.bot, 777, "Vera")
     for action in ("join.allow", "join.refuse"):
@@ -249,7 +254,8 @@ def invited(tx: Tx, where: Address) -> None:
 
 COMMANDS = {
     "/help": "", "/new": "", "/stop": "", "/whisper": "", "/image": "a cat", "/img": "a cat", "/model": "",
-    "/reasoning": "", "/settings": "", "/chats": "", "/context": "", "/pin": "the sky is green", "/summary": "",
+    "/reasoning": "", "/settings": "", "/chats": "", "/context": "", "/prompt": "", "/pin": "the sky is green",
+    "/summary": "",
     "/persona": "", "/write": "post", "/later": "q2 please", "/jobs": "", "/voice": "", "/search": "cats",
     "/remind": "in 20 minutes tea", "/timezone": "Europe/Moscow", "/usage": "", "/allowance": "", "/export": "",
     "/whoami": "", "/broadcast": "", "/forget": "", "/start": "", "/members": "", "/invite": "", "/audit": "",
@@ -284,6 +290,7 @@ PRESSES = {
     "chats.rename": Press(VIEW), "chats.undo": Press({"id": 1, "title": "A name", "by": "user", "shown": "A name"}),
     "ask.cancel": Press({"asked": "1"}, asks_name),
     "fact.unpin": Press(FACT, summarised), "summary.edit": Press(FACT, summarised),
+    "document.remove": Press({"conversation": 1, "document": 1}, with_document),
     "summary.undo": Press(FACT, summarised), "summary.redo": Press(FACT, summarised),
     "persona.set": Press({"persona": "teacher"}), "persona.ask": Press({"question": "q2 please"}),
     "write.start": Press({"template": "post"}),
