@@ -38,6 +38,7 @@ ROLE = typer.Option(
     ProcessRole.ALL,
     help="What this process does: all; or with PostgreSQL take updates (webhook) or work on them (worker).",
 )
+BOT = typer.Option(0, help="Id of the bot (its token begins with it); if not given, the bots of the settings.")
 OWN = typer.Option("", "--app", help="Your own bot: module:name or file.py:name of its App.")
 
 
@@ -175,16 +176,25 @@ def _destination(argument: str, setting: str) -> str:
 
 
 @app.command()
-def feedback(
-    bot: int = typer.Option(
-        0, help="Id of the bot (its token begins with it); if not given, the bots of the settings."
-    ),
-) -> None:
+def feedback(bot: int = BOT) -> None:
     """Print what people thought of answers, one JSON object a line, with prompt, answer, model and sources."""
     from bot.config import multi_bot
     from bot.storage.repositories.feedback import exported
 
     settings = _settings()
+    url = _existing(settings.database_url)
+    for row in exported(url, {bot} if bot else multi_bot.numbers(settings)):
+        typer.echo(json.dumps(row, ensure_ascii=False))
+
+
+@app.command()
+def audit(bot: int = BOT) -> None:
+    """Print the audit log, one JSON object a line: what owners and administrators did, when, and to whom."""
+    from bot.config import multi_bot
+    from bot.config.settings import load
+    from bot.storage.repositories.members import exported
+
+    settings = load()
     url = _existing(settings.database_url)
     for row in exported(url, {bot} if bot else multi_bot.numbers(settings)):
         typer.echo(json.dumps(row, ensure_ascii=False))

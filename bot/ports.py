@@ -166,9 +166,9 @@ class Reply(Protocol):
     def address(self) -> Address:
         """Where the answer goes."""
 
-    def begin(self, mode: str = "", over: int = 0) -> None:
+    def begin(self, mode: str = "", over: int = 0, quote: int = 0) -> None:
         """Open the live view. `mode`: "draft", "edit" or "off"; "": the operator's choice. `over`: write over this
-        message of the bot (0: none).
+        message of the bot (0: none). `quote`: the message that the answer replies to (0: as usual in the chat).
         """
 
     def append(self, text: str) -> None:

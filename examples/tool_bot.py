@@ -29,7 +29,9 @@ app = App(
     system_prompt="You work in a small library. Look at the stock before you promise a book.",
     tools=[
         Tool.of(stock, doing={"en": "looking at the shelf…", "ru": "смотрю на полку…"}),
-        Tool.of(lend, needs_approval=True),
+        Tool.of(
+            lend, needs_approval=True, asks={"en": "Lend {title} to you?", "ru": "Записать за вами книгу {title}?"}
+        ),
     ],
 )
 

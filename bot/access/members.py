@@ -1,4 +1,4 @@
-"""The commands of admins: /members, /invite and /audit. Begin with `Members.members`.
+"""The commands of admins: /members and /invite. Begin with `Members.members`.
 
 An admin changes the roles of users and operators, and gives no higher role than operator. An owner changes everybody
 except the owners whom the settings name (`policy.may_set`). Each change is an entry in the audit log. What a person
@@ -22,16 +22,14 @@ from bot.feature import ButtonHandler, Command, Feature
 from bot.outbox import Choice, finish, finish_turn, finish_with
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
-from bot.storage.repositories.members import Entry, Membership
+from bot.storage.repositories.members import Membership
 from bot.storage.repositories.money.budgets import DAY
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import Address, Incoming, Permission
 
 PAGE = 8  # members on one page
-NEWEST = 20  # entries of the audit log that are shown
 LINK_DAYS, MOST_DAYS, MOST_USES = 7, 365, 1000
-NUMBER = re.compile(r"-?\d{1,18}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +83,6 @@ class Members:
             commands={
                 "/members": Command(self.members, requires=Permission.MANAGE),
                 "/invite": Command(self.invite, requires=Permission.MANAGE),
-                "/audit": Command(self.audit, requires=Permission.MANAGE),
             },
             presses={
                 "members.show": ButtonHandler(self.press_show, Permission.MANAGE),
@@ -228,39 +225,10 @@ class Members:
 
         await finish(self.store, reply, work)
 
-    # --- the log ------------------------------------------------------------------------------------------------------
-
-    async def audit(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
-        """Show the newest entries of the audit log."""
-        bot, language = incoming.address.bot, incoming.language
-
-        def question(tx: Tx) -> tuple[Sequence[Entry], Mapping[int, str]]:
-            entries = tx.audit.list_newest(bot, NEWEST)
-            subjects = {int(entry.subject) for entry in entries if NUMBER.fullmatch(entry.subject)}
-            return entries, tx.members.read_names(bot, subjects | {entry.actor for entry in entries})
-
-        entries, names = await self.store.read(question)
-        lines = [_line(language, entry, names) for entry in entries]
-        await finish_with(self.store, incoming, reply, "\n".join(lines) or say(language, "audit.empty"))
-
 
 def _label(language: str, member: Membership, names: Mapping[int, str]) -> str:
     name = names.get(member.user, "") or str(member.user)
     return f"{name[:40]} · {say(language, ROLES[Role[member.role.upper()]])}"
-
-
-def _line(language: str, entry: Entry, names: Mapping[int, str]) -> str:
-    role = entry.details.get("role")
-    done = say(
-        language, f"audit.{entry.action}",
-        subject=named(int(entry.subject), names) if NUMBER.fullmatch(entry.subject) else entry.subject,
-        role=say(language, ROLES[Role[role.upper()]]) if role else "",
-        uses=entry.details.get("uses", ""), days=entry.details.get("days", ""),
-        changes=", ".join(f"{name}: {value}" for name, value in entry.details.items()),
-    ) if entry.action in DONE else entry.action  # fmt: skip
-    if links := entry.details.get("links"):
-        done = say(language, "audit.links", done=done, links=links)
-    return f"{_date(entry.at)} · {named(entry.actor, names)}: {done}"
 
 
 def _date(at: float) -> str:
@@ -274,6 +242,3 @@ SET = {  # the roles that are given by a button, and its text
     Role.OWNER: "members.owner",
     Role.BLOCKED: "members.block",
 }
-DONE = (
-    "allowed", "refused", "joined", "owner", "role", "ended", "withdrawn", "invite", "revoked", "settings", "allowance",
-)  # fmt: skip

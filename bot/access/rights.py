@@ -200,6 +200,6 @@ def _ended(links: int) -> dict[str, int]:
 # The actions of buttons that only admins may press, and of answers that the bot awaits only from admins.
 MANAGING = (
     "join.allow", "join.refuse", "members.show", "members.page", "members.set", "group.withdraw", "invite.revoke",
-    "allowance.of", "allowance.change",
+    "allowance.of", "allowance.change", "audit.page",
 )  # fmt: skip
 ROLES = {role: f"role.{role.word}" for role in Role} | {Role.NOBODY: "role.stranger"}

@@ -147,27 +147,9 @@ class Allowances:
     # --- the sender's own ---------------------------------------------------------------------------------------------
 
     async def _own(self, incoming: Incoming, reply: Reply) -> None:
-        language, now = incoming.language, self.store.clock.time()
-
-        def question(tx: Tx) -> list[str]:
-            lines = []
-            for kind in (MONEY, TOKENS, IMAGES):
-                for scope, month, cap in set_caps(self.budget.caps(kind, incoming)):
-                    whose, bot = subject(scope, incoming), incoming.address.bot
-                    spent = tx.budgets.read_spent(kind, bot, scope, whose, month=month)
-                    left, most = (self._amount(language, kind, amount) for amount in (max(cap - spent, 0), cap))
-                    lines.append(say(language, f"allowance.{scope}.{'month' if month else kind}", left=left, cap=most))
-            return lines
-
-        lines = await self.store.read(question)
-        if lines:
-            day, month = duration(language, DAY - now % DAY), duration(language, until_month(now))
-            lines.append(say(language, "allowance.renewed", day=day, month=month))
-        text = "\n".join(lines) or say(language, "allowance.free")
+        lines = await self.store.read(lambda tx: what_is_left(tx, self.budget, incoming, self.currency))
+        text = "\n".join(lines) or say(incoming.language, "allowance.free")
         await finish_with(self.store, incoming, reply, text)
-
-    def _amount(self, language: str, kind: str, amount: int) -> str:
-        return pricing.shown(language, amount, self.currency) if kind == MONEY else str(amount)
 
     # --- the allowance of a user --------------------------------------------------------------------------------------
 
@@ -189,7 +171,7 @@ class Allowances:
         where = Address(incoming.address.transport, incoming.address.bot, user)
         caps, bot = self.budget.caps(MONEY, Incoming("", where, User(user))), where.bot
         today, this_month = (
-            self._amount(language, MONEY, tx.budgets.read_spent(MONEY, bot, USER, user, month=month))
+            pricing.shown(language, tx.budgets.read_spent(MONEY, bot, USER, user, month=month), self.currency)
             for month in (False, True)
         )
         own = self.directory.allowance(user) is not None
@@ -202,7 +184,7 @@ class Allowances:
         )  # fmt: skip
 
     def _cap(self, language: str, cap: int) -> str:
-        return self._amount(language, MONEY, cap) if cap else say(language, "allowance.unlimited")
+        return pricing.shown(language, cap, self.currency) if cap else say(language, "allowance.unlimited")
 
     async def press_change(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Ask the admin for the new allowance of a person."""
@@ -248,6 +230,26 @@ class Allowances:
 
     def _allowed(self, language: str, amount: int | None) -> str:
         return say(language, "allowance.default") if amount is None else self._cap(language, amount)
+
+
+def what_is_left(tx: Tx, budget: Budget, incoming: Incoming, currency: str) -> list[str]:
+    """A line for each cap that holds for the sender in this chat: what is left of it, and when it is renewed."""
+    language, bot, now = incoming.language, incoming.address.bot, tx.clock.time()
+    lines = []
+    for kind in (MONEY, TOKENS, IMAGES):
+        for scope, month, cap in set_caps(budget.caps(kind, incoming)):
+            spent = tx.budgets.read_spent(kind, bot, scope, subject(scope, incoming), month=month)
+            left, most = (
+                pricing.shown(language, amount, currency) if kind == MONEY else str(amount)
+                for amount in (max(cap - spent, 0), cap)
+            )  # fmt: skip
+            line = say(
+                language, f"allowance.{scope}.{'month' if month else 'day'}",
+                rest=say(language, f"allowance.rest.{kind}", left=left, cap=most),
+            )  # fmt: skip
+            wait = duration(language, until_month(now) if month else DAY - now % DAY)
+            lines.append(say(language, "allowance.renewed", line=line, wait=wait))
+    return lines
 
 
 def _may(access: Access, incoming: Incoming, user: int) -> bool:

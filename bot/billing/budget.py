@@ -6,11 +6,11 @@ those of a user or a chat.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from math import ceil
-from typing import Protocol
+from typing import Any, Protocol
 
 from bot.access.policy import Access, Actor, Decision, Role
 from bot.billing import pricing
@@ -69,44 +69,33 @@ class Reservation:
 class Budget:
     """The caps of a day and of a month: tokens, pictures, and money in millionths of the currency.
 
-    `allowances_by_role` replaces the cap of a user for a role, `personal` replaces it for one user. A request that
-    costs more than `confirm` is made only after the user has agreed; 0: nobody is asked.
+    `by_role` replaces the caps of a user for a role, by kind; `personal` replaces those of money for one user. A
+    request that costs more than `confirm` is made only after the user has agreed; 0: nobody is asked.
     """
 
     access: Access = field(default_factory=Access)
     tokens: Caps = field(default_factory=Caps)
     images: Caps = field(default_factory=Caps)
     money: Caps = field(default_factory=Caps)
-    allowances_by_role: Mapping[Role, Allowance] = field(default_factory=dict)
+    by_role: Mapping[str, Mapping[Role, Allowance]] = field(default_factory=dict)
     confirm: int = 0
     personal: Personal = field(default_factory=Everybody)
 
     @classmethod
     def from_settings(cls, settings: Settings, access: Access, personal: Personal) -> Budget:
         """The caps of the settings, converted from the currency into millionths of it."""
-        day, month = settings.role_daily_money, settings.role_monthly_money
-        by_role = {
-            Role[name.upper()]: Allowance(*(millionths(of[name]) if name in of else None for of in (day, month)))
-            for name in {**day, **month}
-        }
-        money = (
-            settings.user_daily_money, settings.chat_daily_money, settings.daily_money,
-            settings.user_monthly_money, settings.chat_monthly_money, settings.monthly_money,
-        )  # fmt: skip
+        units: Mapping[str, Callable[[Any], int]] = {TOKENS: int, IMAGES: int, MONEY: millionths}
+        caps = {kind: _caps(settings, kind, unit) for kind, unit in units.items()}
         return cls(
-            access=access,
-            tokens=Caps(settings.user_daily_tokens, settings.chat_daily_tokens, settings.daily_tokens),
-            images=Caps(settings.user_daily_images, bot=settings.daily_images),
-            money=Caps(*map(millionths, money)),
-            allowances_by_role=by_role,
-            confirm=millionths(settings.confirm_above),
-            personal=personal,
-        )
+            access=access, tokens=caps[TOKENS], images=caps[IMAGES], money=caps[MONEY],
+            by_role={kind: _by_role(settings, kind, unit) for kind, unit in units.items()},
+            confirm=millionths(settings.confirm_above), personal=personal,
+        )  # fmt: skip
 
     def __bool__(self) -> bool:
         """Whether the price of an answer must be estimated before the model is asked."""
-        limited = self.tokens or self.money or self.allowances_by_role or self.personal.has_allowances
-        return bool(limited or self.confirm)
+        by_role = self.by_role.get(TOKENS) or self.by_role.get(MONEY)
+        return bool(self.tokens or self.money or by_role or self.personal.has_allowances or self.confirm)
 
     def needs_consent(self, price: int) -> bool:
         """Whether a request of this price, in millionths, needs the agreement of the user."""
@@ -117,9 +106,8 @@ class Budget:
         caps, actor = {TOKENS: self.tokens, IMAGES: self.images, MONEY: self.money}[kind], Actor.of(incoming)
         if self.access.authorize(actor, Permission.EXCEED) is Decision.ALLOWED:
             return Caps(bot=caps.bot, bot_month=caps.bot_month)
-        if kind != MONEY:
-            return caps
-        for share in (self.allowances_by_role.get(self.access.role(actor)), self.personal.allowance(actor.id)):
+        personal = self.personal.allowance(actor.id) if kind == MONEY else None
+        for share in (self.by_role.get(kind, {}).get(self.access.role(actor)), personal):
             if share is not None:
                 day = caps.user if share.day is None else share.day
                 caps = replace(caps, user=day, user_month=caps.user_month if share.month is None else share.month)
@@ -168,6 +156,27 @@ class Budget:
         return self.reserve(tx, incoming, MONEY, price, language)
 
 
+def _caps(settings: Settings, kind: str, unit: Callable[[Any], int]) -> Caps:
+    """The caps of a kind from settings such as `USER_DAILY_TOKENS`; `unit` converts their values."""
+    periods = {"daily": "", "monthly": MONTH}
+    return Caps(
+        **{
+            f"{scope}{suffix}": unit(getattr(settings, f"{'' if scope == BOT else f'{scope}_'}{period}_{kind}"))
+            for scope in (USER, CHAT, BOT)
+            for period, suffix in periods.items()
+        }
+    )
+
+
+def _by_role(settings: Settings, kind: str, unit: Callable[[Any], int]) -> dict[Role, Allowance]:
+    """What replaces the caps of a user, from settings such as `ROLE_DAILY_TOKENS`."""
+    day, month = getattr(settings, f"role_daily_{kind}"), getattr(settings, f"role_monthly_{kind}")
+    return {
+        Role[name.upper()]: Allowance(*(unit(of[name]) if name in of else None for of in (day, month)))
+        for name in {**day, **month}
+    }
+
+
 def set_caps(caps: Caps) -> list[tuple[str, bool, int]]:
     """The caps that are set, as (scope, whether the cap is for a month, amount)."""
     rows = [
@@ -188,8 +197,10 @@ def _refusal(language: str, kind: str, scope: str, now: float) -> LimitReached:
     if not scope:
         return LimitReached(say(language, "limit.soon"), retry_after=SOON)
     rest = until_month(now) if scope.endswith(MONTH) else DAY - now % DAY
-    limit = "month" if scope.endswith(MONTH) else IMAGES if kind == IMAGES else TOKENS
-    sentence = say(language, f"limit.{limit}.{scope.removesuffix(MONTH)}", wait=duration(language, rest))
+    limit = IMAGES if kind == IMAGES else "month" if scope.endswith(MONTH) else TOKENS
+    whose = scope.removesuffix(MONTH)
+    key = f"limit.{limit}.{whose}.month" if kind == IMAGES and whose != scope else f"limit.{limit}.{whose}"
+    sentence = say(language, key, wait=duration(language, rest))
     return LimitReached(sentence, retry_after=rest)
 
 

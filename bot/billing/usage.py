@@ -8,6 +8,8 @@ from datetime import UTC, date, datetime, timedelta
 
 from bot.access.policy import Access, Actor, Decision
 from bot.billing import pricing, usage_chart
+from bot.billing.allowances import what_is_left
+from bot.billing.budget import Budget
 from bot.feature import Command, Feature
 from bot.outbox import finish_with
 from bot.ports import Reply
@@ -30,13 +32,19 @@ class Account:
     month: Sequence[Line]
     days: Mapping[int, Line]
 
+    @property
+    def has_prices(self) -> bool:
+        """Whether any request of these days had a price; otherwise the chart shows tokens."""
+        return any(line.cost for line in self.days.values())
+
 
 @dataclass(slots=True, kw_only=True)
 class UsageReport:
-    """Answers /usage from the ledger. `titles` are the titles of the models by their names."""
+    """Answers /usage from the ledger, with what is left by the `budget`. `titles`: of the models, by their names."""
 
     store: Store
     access: Access
+    budget: Budget
     currency: str
     titles: Mapping[str, str] = field(default_factory=dict)
 
@@ -45,17 +53,23 @@ class UsageReport:
         return Feature(commands={"/usage": Command(self.usage, is_notice=True)})
 
     async def usage(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
-        """Show the sender's own spending; to owners, in private, also that of the whole bot, with its chart."""
+        """Show what the sender has spent and what is left; to owners, in private, also what the whole bot has spent."""
         language = incoming.language
         everything = self.access.authorize(Actor.of(incoming), Permission.ADMINISTER) is Decision.ALLOWED
 
-        def question(tx: Tx) -> list[tuple[str, Account]]:
+        def question(tx: Tx) -> tuple[list[tuple[str, Account]], list[str]]:
             found = [("usage.own", self._account(tx, incoming.address.bot, incoming.user.id))]
-            return [*found, ("usage.bot", self._account(tx, incoming.address.bot, None))] if everything else found
+            if everything:
+                found.append(("usage.bot", self._account(tx, incoming.address.bot, None)))
+            return found, what_is_left(tx, self.budget, incoming, self.currency)
 
-        accounts = await self.store.read(question)
-        text = "\n\n".join(self._words(language, title, account) for title, account in accounts)
-        png = usage_chart.draw(self._bars(accounts[-1][1]), language)
+        accounts, left = await self.store.read(question)
+        drawn = accounts[-1][1]
+        key = "usage.chart.money" if drawn.has_prices else "usage.chart.tokens"
+        chart = say(language, key, currency=pricing.currency(language, self.currency), days=DAYS)
+        paragraphs = [self._words(language, title, account) for title, account in accounts]
+        text = "\n\n".join(("\n".join(left), *paragraphs, chart)).lstrip()
+        png = usage_chart.draw(self._bars(drawn), language)
         photo = Outgoing(shortened(text), plain=True, file=File(png, "photo", "usage.png"), instead=text)
         await finish_with(self.store, incoming, reply, photo)
 
@@ -71,12 +85,11 @@ class UsageReport:
 
     def _bars(self, account: Account) -> list[usage_chart.Day]:
         """The bars of the chart: money, or tokens if no request had a price."""
-        priced = any(line.cost for line in account.days.values())
         today = int(self.store.clock.time() // DAY)
         bars = []
         for day in range(today - DAYS + 1, today + 1):
             line = account.days.get(day, Line(""))
-            amount = line.cost / pricing.MILLION if priced else line.tokens
+            amount = line.cost / pricing.MILLION if account.has_prices else line.tokens
             bars.append(usage_chart.Day(date(1970, 1, 1) + timedelta(days=day), amount))
         return bars
 
@@ -91,6 +104,8 @@ class UsageReport:
         cost = self._money(language, line.cost)
         if line.service:
             return say(language, f"usage.{line.service}", units=line.units, cost=cost)
+        if line.pictures:
+            return say(language, "usage.pictures", units=line.pictures, cost=cost)
         title = self.titles.get(line.name, line.name)
         return say(language, "usage.model", model=title, requests=line.requests, cost=cost)
 

@@ -165,3 +165,8 @@ AmountsByRole = Annotated[
     NoDecode,
     BeforeValidator(partial(_json, empty="{}", expected="a JSON object is expected")),
 ]
+CountsByRole = Annotated[
+    dict[Literal["user", "operator", "admin"], Annotated[int, Field(ge=0)]],
+    NoDecode,
+    BeforeValidator(partial(_json, empty="{}", expected="a JSON object is expected")),
+]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from bot.access.audit_log import store_choices
 from bot.ai import Request
 from bot.billing import pricing as money
 from bot.conversation import conversation_list, memory, turn_end
@@ -73,7 +74,7 @@ class Assistant:
         def begin(tx: Tx) -> TurnContext | None:
             asked = incoming
             if chosen:
-                tx.chats.store_choices(incoming.address, model=chosen)
+                store_choices(tx, incoming, {"model": chosen})
                 asked = replace(incoming, chat=replace(incoming.chat, model=chosen))
             context = self.turn_start.regenerate(tx, asked, action, model=model, agreed=agreed)
             if context is None:
@@ -141,7 +142,7 @@ class Assistant:
             return
         place = context.place
         assert place is not None  # noqa: S101  only a question is answered
-        reply.begin(context.choices.streaming, place.grows_over)
+        reply.begin(context.choices.streaming, place.grows_over, incoming.quotes)
         if context.prefix:
             reply.replace(context.prefix)
         turn = turn_log.current.get()

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bot.knowledge import citations
-from bot.storage.repositories.messages import Remembered
+from bot.storage.repositories.messages import OPEN, Remembered
 from bot.storage.store import Tx
 from bot.texts.catalog import say
 from bot.types import Address, Button, Incoming, Outgoing, Part, Text
@@ -53,6 +53,8 @@ def follow(tx: Tx, incoming: Incoming, parts: tuple[Part, ...]) -> BranchPoint:
     """Save a new question. `parts` are its text and what came with it."""
     conversation, tip = tx.messages.current_tip(incoming.address)
     before = _answered(tx, replied(tx, incoming.address, incoming.reply_to))
+    if before is not None and before.ending == OPEN:
+        tx.messages.set_ending(before.id, "")  # a reply is about it
     parent = before.id if before is not None and before.conversation == conversation else tip
     return _saved(tx, incoming, conversation, parts, parent)
 
@@ -134,7 +136,22 @@ def resume(tx: Tx, incoming: Incoming, answer: int) -> BranchPoint | None:
 
 def history(tx: Tx, place: BranchPoint, most: int) -> Sequence[Remembered]:
     """The newest `most` messages of the branch, up to the question or to the answer that is continued."""
-    return tx.messages.list_branch(place.resumed.id if place.resumed else place.question.id, most)
+    branch = tx.messages.list_branch(place.resumed.id if place.resumed else place.question.id, most)
+    return without_open(branch, but=place.question.id)
+
+
+def leave_open(tx: Tx, question: Remembered) -> None:
+    """Keep a question that was not answered out of later prompts, until a button below it gets the answer."""
+    if tx.messages.find_head(question.conversation) == question.id:  # else it has an answer, or is open already
+        tx.messages.set_ending(question.id, OPEN)
+
+
+def without_open(branch: Sequence[Remembered], *, but: int = 0) -> Sequence[Remembered]:
+    """The messages without the questions that were not answered and wait for a button, except the question `but`.
+
+    The model would answer such a question together with the next one, and again when the button is pressed.
+    """
+    return [row for row in branch if row.ending != OPEN or row.id == but]
 
 
 def keyboard(

@@ -8,6 +8,7 @@ from typing import Any
 
 from bot.billing import pricing
 from bot.billing.budget import Budget
+from bot.conversation import branching
 from bot.conversation.request import RequestBuilder
 from bot.conversation.turn_state import TurnContext
 from bot.knowledge.documents import Documents, most_characters
@@ -74,6 +75,8 @@ class AnswerCost:
         if later := self._later(context, now):
             choices.append(Choice(say(context.language, "later.button"), "later", {"turn": later}, queued=True))
         choices.append(price_choice(incoming, "price.drop", {"question": question}))
+        if context.place is not None:
+            branching.leave_open(tx, context.place.question)
         if context.place is not None and context.place.over:
             tx.outbox.release_messages(incoming.id, incoming.address)
         finish_with_price(tx, incoming, say(context.language, "price.question", price=shown(price)), *choices)

@@ -1,4 +1,4 @@
-"""Pinned facts and summaries of a conversation: /context, /pin, /summary. Begin with `ConversationMemory.feature`.
+"""Pinned facts, summaries and the next request: /context, /prompt, /pin, /summary. Begin with `ConversationMemory`.
 
 A cheap model summarises long conversations in the background (`summarise`). A request holds the summary and the newest
 messages, which are never summarised. Users can read, edit and undo a summary; the messages themselves are kept.
@@ -6,25 +6,25 @@ messages, which are never summarised. Users can read, edit and undo a summary; t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from bot.conversation import branching
 from bot.conversation.helper_model import HelperModel
+from bot.conversation.request import Preview
 from bot.errors import BadInput
 from bot.feature import ButtonHandler, Command, Feature, Section
 from bot.llm import prompt
-from bot.llm.routing import Routing
 from bot.outbox import Choice, Effect, Page, end_question, finish, finish_asking, finish_page, finish_turn
 from bot.ports import Reply
 from bot.prompts.catalog import instruct
-from bot.prompts.library import Library
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.memory import Fact, Summary
 from bot.storage.repositories.messages import Remembered
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
-from bot.types import Incoming, Job
+from bot.types import File, Incoming, Job, Message, Outgoing, Text
 
 KIND = "summary"
 VERBATIM = 20  # newest messages that a summary leaves out
@@ -61,9 +61,8 @@ def apply(tx: Tx, conversation: int, branch: Sequence[Remembered]) -> tuple[Kept
     A summary that ends in another branch is not used.
     """
     facts, summary = tx.memory.list_facts(conversation), tx.memory.newest_summary(conversation)
-    if summary is None or not any(row.id == summary.upto for row in branch):
-        return Kept(facts), branch
-    return Kept(facts, summary), [row for row in branch if row.id > summary.upto]
+    last = next((at for at, row in enumerate(branch) if summary is not None and row.id == summary.upto), None)
+    return (Kept(facts), branch) if last is None else (Kept(facts, summary), branch[last + 1 :])
 
 
 def request_summary(tx: Tx, incoming: Incoming, last: Remembered, count: int, language: str) -> None:
@@ -78,25 +77,24 @@ def request_summary(tx: Tx, incoming: Incoming, last: Remembered, count: int, la
 
 @dataclass(slots=True, kw_only=True)
 class ConversationMemory:
-    """/context, /pin and /summary. `system` and `history` are the operator's; without `helper_model` no summaries."""
+    """/context, /prompt, /pin and /summary. `preview` builds the next request; without `helper_model` no summaries."""
 
     store: Store
-    routing: Routing
     helper_model: HelperModel | None
-    system: str
-    history: int
-    library: Library = field(default_factory=Library)
+    preview: Callable[[Tx, Incoming], Preview]
 
     def feature(self) -> Feature:
-        """The three commands, their buttons, the awaited text of a summary, and the job that summarises."""
+        """The four commands, their buttons, the awaited text of a summary, and the job that summarises."""
         return Feature(
             commands={
                 "/context": Command(self.show),
+                "/prompt": Command(self.prompt),
                 "/pin": Command(self.pin),
                 "/summary": Command(self.summary),
             },
             presses={
                 "fact.unpin": ButtonHandler(self.press_unpin),
+                "document.remove": ButtonHandler(self.press_remove),
                 "summary.edit": ButtonHandler(self.press_edit),
                 "summary.undo": ButtonHandler(self.press_older),
                 "summary.redo": ButtonHandler(self.press_newer),
@@ -113,34 +111,66 @@ class ConversationMemory:
         await finish(self.store, reply, lambda tx: finish_page(tx, incoming, self._page(tx, incoming)))
 
     def _page(self, tx: Tx, incoming: Incoming) -> Page:
-        choices, language = incoming.chat, incoming.language
-        conversation = tx.messages.current_conversation(incoming.address)
-        kept, branch = apply(tx, conversation, tx.messages.list_newest(conversation, self.history))
-        persona = self.library.persona(choices.persona)
-        option, _ = self.routing.resolve(choices.model, choices.own_model, persona.model)
-        ratio = prompt.Ratio()
-        examples = sum(len(row.text) for row in persona.example_messages(language))
-        system = ratio.tokens(len(persona.system_prompt(language, self.system)) + examples)
+        language, conversation = incoming.language, tx.messages.current_conversation(incoming.address)
+        preview = self.preview(tx, incoming)
+        context, tokens = preview.context, preview.ratio.tokens
+        count, characters = preview.said
+        facts, summary = tx.memory.list_facts(conversation), tx.memory.newest_summary(conversation)
+        files = tx.documents.list_documents(conversation)
+        persona, window = context.persona, preview.option.model.profile.window
         lines = [
-            say(language, "context.model", model=option.title, window=option.model.profile.window),
+            say(language, "context.model", model=preview.option.title, window=window),
             say(language, "context.persona", persona=persona.name(language), version=persona.version),
-            say(language, "context.system", tokens=system),
-            say(language, "context.messages", count=len(branch), tokens=sum(ratio.tokens(len(r.text)) for r in branch)),
+            say(language, "context.system", tokens=tokens(preview.instructions)),
         ]
-        lines += [say(language, "context.fact", text=_short(fact.text)) for fact in kept.facts]
-        if kept.summary is not None:
-            key = "context.summary.user" if kept.summary.author == "user" else "context.summary.model"
-            lines.append(say(language, key, text=_short(kept.summary.text)))
-            place, count = tx.memory.place_of_summary(conversation)
-            if count > 1:
-                lines.append(say(language, "context.version", number=place, count=count))
+        if preview.request.tools:
+            size = prompt.size(replace(preview.request, messages=()))
+            lines.append(say(language, "context.tools", count=len(preview.request.tools), tokens=tokens(size)))
+        if context.preface:
+            lines.append(say(language, "context.kept", tokens=tokens(len(context.preface))))
+        lines += [say(language, "context.fact", text=_short(fact.text)) for fact in facts]
         here = {"conversation": conversation}
-        rows = [[Choice("✕ " + _short(one.text, 30), "fact.unpin", {**here, "fact": one.id})] for one in kept.facts]
-        if kept.summary is not None:
-            steps = {"summary.edit": True, "summary.undo": place > 1, "summary.redo": place < count}
+        rows = [[Choice("✕ " + _short(one.text, 30), "fact.unpin", {**here, "fact": one.id})] for one in facts]
+        if summary is not None and summary.text in context.preface:  # else it belongs to another branch
+            key = "context.summary.user" if summary.author == "user" else "context.summary.model"
+            lines.append(say(language, key, text=_short(summary.text)))
+            place, versions = tx.memory.place_of_summary(conversation)
+            if versions > 1:
+                lines.append(say(language, "context.version", number=place, count=versions))
+            steps = {"summary.edit": True, "summary.undo": place > 1, "summary.redo": place < versions}
             keys = [key for key, is_possible in steps.items() if is_possible]
             rows.append([Choice(say(language, key), key, here) for key in keys])
+        for one in files:
+            lines.append(say(language, "context.document", name=one.name, tokens=tokens(one.characters)))
+            rows.append([Choice(f"✕ 📄 {_short(one.name, 30)}", "document.remove", {**here, "document": one.id})])
+        if preview.passages:
+            lines.append(say(language, "context.passages", tokens=tokens(preview.passages)))
+        lines.append(say(language, "context.messages", count=count, tokens=tokens(characters)))
+        lines.append(say(language, "context.total", tokens=preview.tokens))
+        lines.append(say(language, "context.prompt"))
         return Page("\n".join(lines), rows)
+
+    async def prompt(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
+        """/prompt: show the next request to the model word for word, as a file if it is longer than a message."""
+
+        def work(tx: Tx) -> None:
+            language, preview = incoming.language, self.preview(tx, incoming)
+            text = _as_text(preview)
+            if preview.passages:
+                text += "\n\n" + say(language, "context.passages", tokens=preview.ratio.tokens(preview.passages))
+            if len(text) <= branching.LONGEST:
+                finish_turn(tx, incoming, text)
+            else:
+                file = File(text.encode(), "document", "prompt.txt")
+                said = say(language, "prompt.file", tokens=preview.tokens)
+                finish_turn(tx, incoming, Outgoing(said, plain=True, file=file, instead=said))
+
+        await finish(self.store, reply, work)
+
+    async def press_remove(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+        """Remove a document from the conversation, and show what is left in the same message."""
+        conversation, document = action.payload["conversation"], action.payload["document"]
+        await self._changed(incoming, reply, lambda tx: tx.documents.delete_document(conversation, document))
 
     # --- facts --------------------------------------------------------------------------------------------------------
 
@@ -221,7 +251,8 @@ class ConversationMemory:
         conversation, language = int(job.payload["conversation"]), job.payload["language"]
 
         def find(tx: Tx) -> tuple[Summary | None, Sequence[Remembered]]:
-            kept, branch = apply(tx, conversation, tx.messages.list_branch(job.payload["tip"], LOOK_BACK))
+            said = branching.without_open(tx.messages.list_branch(job.payload["tip"], LOOK_BACK))
+            kept, branch = apply(tx, conversation, said)
             return kept.summary, branch[:-VERBATIM]
 
         before, old = await self.store.read(find)
@@ -242,6 +273,20 @@ class ConversationMemory:
             finish_page(tx, incoming, self._page(tx, incoming))
 
         await finish(self.store, reply, work)
+
+
+def _as_text(preview: Preview) -> str:
+    """The request as the user reads it: each message below its role, then the tools with their schemas."""
+    shown = [(f"[{row.role}]", _words(row)) for row in preview.request.messages]
+    for tool in preview.request.tools:
+        schema = json.dumps(tool.parameters, ensure_ascii=False)
+        shown.append((f"[tool] {tool.name}", f"{tool.description}\n{schema}"))
+    return "\n\n".join(f"{head}\n{text}" for head, text in shown)
+
+
+def _words(message: Message) -> str:
+    parts = (part.text if isinstance(part, Text) else f"[{type(part).__name__.lower()}]" for part in message.parts)
+    return "\n".join(parts)
 
 
 def _to_read(before: Summary | None, said: Sequence[Remembered]) -> str:

@@ -47,6 +47,43 @@ class Options:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What the next request to a model will hold, without its question.
+
+    `ratio` turns characters into tokens. `passages` are the most characters that passages of the documents add to it:
+    they are chosen for each question. 0: there are no documents, or the request holds the whole of them.
+    """
+
+    context: TurnContext
+    option: ModelOption
+    request: Request
+    ratio: prompt.Ratio
+    passages: int = 0
+
+    @property
+    def tokens(self) -> int:
+        """The tokens of the request: as many as a budget counts for it, or fewer."""
+        return self.ratio.tokens(prompt.size(self.request) + self.passages)
+
+    @property
+    def said(self) -> tuple[int, int]:
+        """How many messages of the conversation the request holds word for word, and their characters."""
+        examples = self.context.persona.example_messages(self.context.language)
+        said = [row for row in self.request.messages if row.role != "system" and row not in examples]
+        documents = len(self.context.retrieved.text)
+        alone = bool(documents) and said[-1].text.strip() == self.context.retrieved.text.strip()
+        return len(said) - alone, sum(map(prompt.weight, said)) - documents
+
+    @property
+    def instructions(self) -> int:
+        """The characters of the instructions and examples, without pinned facts and the summary."""
+        system = sum(prompt.weight(row) for row in self.request.messages if row.role == "system")
+        examples = self.context.persona.example_messages(self.context.language)
+        shown = sum(prompt.weight(row) for row in examples if row in self.request.messages)
+        return system + shown - len(self.context.preface)
+
+
 @dataclass(slots=True, kw_only=True)
 class RequestBuilder:
     """Builds requests to models, and learns from their usage how many characters a token has."""

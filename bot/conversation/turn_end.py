@@ -13,7 +13,7 @@ from bot.errors import ContextOverflow, ModelRefused
 from bot.knowledge import citations, documents
 from bot.outbox import finish_turn
 from bot.storage.repositories.mapping import dump_request
-from bot.storage.repositories.messages import Remembered
+from bot.storage.repositories.messages import OPEN, Remembered
 from bot.storage.store import Tx
 from bot.texts.catalog import say
 from bot.tools import approvals
@@ -76,6 +76,8 @@ def _apology(tx: Tx, incoming: Incoming, context: TurnContext, place: BranchPoin
         # The model would read a refused question with the next one, and refuse that, too.
         tx.messages.move_head(place.question.conversation, place.question.parent)
     rows = _retry(tx, incoming, context, place) if _failed(written) else ()
+    if rows and context.decided_call is None:
+        branching.leave_open(tx, place.question)
     return Outgoing(written.apology(context.language), plain=True, buttons=rows)
 
 
@@ -110,7 +112,10 @@ def _remember(
             model=written.option.name, request=request,
             sources=(*written.steps.sources, *documents.rests_on(written.text, written.retrieved)),
         )  # fmt: skip
-    if place.tip is not None:
+    if place.question.ending == OPEN:
+        tx.messages.set_ending(place.question.id, "")
+    if place.tip is not None:  # the conversation has gone on without this answer
+        tx.messages.insert_answer(answer)
         tx.messages.move_head(place.question.conversation, place.tip)
     return answer
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from bot.conversation import branching, memory
 from bot.conversation.branching import BranchPoint
 from bot.conversation.cost import AnswerCost
-from bot.conversation.request import Options
+from bot.conversation.request import Options, Preview
 from bot.conversation.turn_state import Awaited, TurnContext
+from bot.knowledge import documents
 from bot.llm import prompt
 from bot.llm.routing import ModelOption, Routing
 from bot.outbox import Effect, answers_question, end_question, with_choices
@@ -107,9 +108,25 @@ class TurnStart:
         if asked is not None:
             return self._read(tx, BranchPoint(asked), incoming.chat, incoming.language)
         conversation = tx.messages.find_current_conversation(incoming.address) or 0
-        branch = tx.messages.list_newest(conversation, self.options.history)
+        branch = branching.without_open(tx.messages.list_newest(conversation, self.options.history))
         context = self._of(tx, conversation, branch, incoming.chat, incoming.language)
         return replace(context, history=[*context.history, Message.of("user", text)])
+
+    def preview(self, tx: Tx, incoming: Incoming) -> Preview:
+        """What the request for the next question in this chat will hold."""
+        context, passages = self.deferred(tx, incoming, None, ""), 0
+        option, builder = self.routing.by_name(context.choices.model), self.pricing.request_builder
+        if context.has_documents:
+            window, language = option.model.profile.window, context.language
+            if (found := documents.whole(tx, context.conversation, window, language)) is not None:
+                context = replace(context, retrieved=found)
+            else:
+                size = tx.documents.prompt_size(context.conversation)
+                passages = documents.most_characters(window, size, language)
+        request = builder.request(context, option, context.steps)
+        return Preview(
+            context=context, option=option, request=request, ratio=builder.ratio(option), passages=passages
+        )  # fmt: skip
 
     def chosen(self, choices: ChatChoices) -> ChosenModel:
         """The persona and model for these choices: the chat's model, else the user's, the persona's, the default."""

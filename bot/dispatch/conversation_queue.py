@@ -57,6 +57,8 @@ class ConversationQueue:
         elif incoming.kind is Kind.BUTTON and not key.endswith(TOUCHED):
             self._start_beside(self._confirm(reply))
         else:
+            if incoming.kind is Kind.MESSAGE and not incoming.quotes:  # other messages stand between it and its answer
+                incoming = replace(incoming, quotes=incoming.message_id)
             self.queued(incoming)
         lane.append((incoming, reply))
         if incoming.kind is Kind.MIGRATED:  # an update from the chat's new id must find its conversation there

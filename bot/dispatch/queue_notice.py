@@ -1,7 +1,8 @@
 """A notice that messages wait behind an answer: one a conversation, with the buttons "answer now" and "drop".
 
 The notice is sent when a message has waited for a while, and deleted when no message waits any more. A job deletes the
-notices that a restart has left behind.
+notices that a restart has left behind. In a group it has no button "answer now", which would end the answer for another
+person, and comes at most once a minute.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from bot.clock import Clock
 from bot.dispatch.lanes import Lanes
 from bot.feature import ButtonHandler, Feature
-from bot.outbox import finish, finish_turn, finish_with, with_choices
+from bot.outbox import ALONE, finish, finish_turn, finish_with, with_choices
 from bot.ports import Reply, Transport
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.store import Store, Tx
@@ -22,6 +23,7 @@ from bot.types import Address, Incoming, Job, Kind, Outgoing
 
 KIND = "waiting"
 LOOK = 10.0  # seconds between two runs of the job
+GROUP_PAUSE = 60.0  # seconds between two notices in a conversation of a group
 
 
 @dataclass(slots=True, kw_only=True)
@@ -37,6 +39,8 @@ class QueueNotice:
     wake_jobs: Callable[[], None]
     # By conversation: the key of the notice's delivery, "" until it is made.
     _notices: dict[str, str] = field(default_factory=dict, init=False)
+    # By conversation of a group: the monotonic time of its last notice.
+    _group_notices: dict[str, float] = field(default_factory=dict, init=False)
 
     @property
     def clock(self) -> Clock:
@@ -50,10 +54,17 @@ class QueueNotice:
 
     def queued(self, incoming: Incoming) -> None:
         """A message waits: send a notice after a while, unless the conversation has one."""
-        tells = self.after and incoming.private and incoming.kind is Kind.MESSAGE
-        if tells and incoming.address.key not in self._notices:
-            self._notices[incoming.address.key] = ""
-            self.tasks.create_task(self._tell(incoming))
+        key = incoming.address.key
+        if not self.after or incoming.kind is not Kind.MESSAGE or incoming.address.visible_to or key in self._notices:
+            return
+        if not incoming.private:
+            now = self.clock.monotonic()
+            self._group_notices = {of: at for of, at in self._group_notices.items() if now - at < GROUP_PAUSE}
+            if key in self._group_notices:
+                return
+            self._group_notices[key] = now
+        self._notices[key] = ""
+        self.tasks.create_task(self._tell(incoming))
 
     def empty(self, address: Address) -> None:
         """No message waits in a conversation any more: delete its notice."""
@@ -65,20 +76,27 @@ class QueueNotice:
         await self.clock.sleep(self.after)
         if not self.lanes.waits(incoming):
             self._notices.pop(where.key, None)
+            self._group_notices.pop(where.key, None)
             return
 
         def work(tx: Tx) -> str:
             if left := _jobs(tx, where):  # a notice of an earlier process
                 return left[0].key
-            language = with_choices(tx, incoming).language
-            labels = (("queue.now", "queue.now"), ("queue.drop", "queue.drop"))
-            row = tuple(tx.buttons.add_button(where, key, user, say(language, label), act) for label, act in labels)
-            notice = Outgoing(say(language, "queue.waits"), plain=True, buttons=(row,), reply_to=incoming.message_id)
+            known = with_choices(tx, incoming)
+            if known.chat.notices == ALONE:  # the group wants to see no notices for single members
+                return ""
+            language = known.language
+            actions = ("queue.now", "queue.drop") if incoming.private else ("queue.drop",)
+            row = tuple(tx.buttons.add_button(where, key, user, say(language, action), action) for action in actions)
+            text = say(language, "queue.waits" if incoming.private else "queue.waits.group")
+            notice = Outgoing(text, plain=True, buttons=(row,), reply_to=incoming.message_id)
             tx.outbox.add_answer(key, where, notice)
             tx.jobs.add_job(Job(KIND, key, where, due=self.clock.time() + LOOK))
             return key
 
         notice = await self.store.write_until_stored(work)
+        if not notice:
+            return
         self.wake_jobs()
         if where.key in self._notices:
             self._notices[where.key] = notice

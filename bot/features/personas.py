@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from bot.access.audit_log import store_choices
 from bot.conversation.assistant import Assistant
 from bot.feature import ButtonHandler, Command, Feature, Section
-from bot.features.settings_panel import pairs, store_choices
+from bot.features.settings_panel import pairs
 from bot.outbox import Choice, Page, finish, finish_page
 from bot.ports import Reply
 from bot.prompts.greeting import greeting, suggested

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
+from bot.access.audit_log import store_choices
 from bot.ai import Profile
 from bot.billing.pricing import MILLION, currency
 from bot.feature import ButtonHandler, Command, Feature, Section
@@ -242,14 +243,6 @@ class SettingsPanel:
         if "model" in action.payload:
             toast = say(changed.language, "model.chosen", model=self._now(changed.chat)[0].title)
         await reply.acknowledge(toast)
-
-
-def store_choices(tx: Tx, incoming: Incoming, choices: Mapping[str, str]) -> None:
-    """Store choices of the chat, or of its topic; in a group the audit log gets an entry."""
-    where = incoming.address
-    tx.chats.store_choices(where, **choices)
-    if not incoming.private:
-        tx.audit.add_entry(where.bot, incoming.user.id, "settings", where.chat, **choices)
 
 
 def _values_page(incoming: Incoming, setting: str, now: str, values: Sequence[tuple[str, str]], text: str = "") -> Page:

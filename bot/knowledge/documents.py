@@ -80,7 +80,7 @@ class Documents:
         """The documents of a conversation, or the passages for a question, that fit a `window` of so many tokens."""
         passages = await self.store.read(lambda tx: tx.documents.list_passages(conversation))
         room = budget(window)
-        if sum(len(one.text) + len(_citation(one, payer.language)) + 4 for one in passages) <= room:
+        if _fits(passages, room, payer.language):
             return _found(passages, payer.language)
         vector: Sequence[float] = ()
         limit = ""
@@ -162,6 +162,18 @@ def _vectors(vectors: Sequence[Vector | ModelError]) -> Sequence[Vector]:
 def budget(window: int) -> int:
     """How many characters of documents a prompt may hold for a window of so many tokens."""
     return int(window * SHARE * CHARACTERS)
+
+
+def whole(tx: Tx, conversation: int, window: int, language: str) -> Retrieved | None:
+    """The documents of a conversation as a request holds them, None where it holds only passages of them."""
+    if tx.documents.text_sizes(conversation)[0] > budget(window):
+        return None
+    passages = tx.documents.list_passages(conversation)
+    return _found(passages, language) if _fits(passages, budget(window), language) else None
+
+
+def _fits(passages: Sequence[Passage], room: int, language: str) -> bool:
+    return sum(len(one.text) + len(_citation(one, language)) + 4 for one in passages) <= room
 
 
 def most_characters(window: int, size: int, language: str) -> int:

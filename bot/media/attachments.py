@@ -145,6 +145,7 @@ class Attachments:
         def work(tx: Tx) -> None:
             tx.chats.record_seen(incoming.address, incoming.user, private=incoming.private)
             point = branching.follow(tx, incoming, (Text(taking.text), *taking.parts))
+            branching.leave_open(tx, point.question)
             asked = {"question": point.question.id, "model": other.name}
             choices = [
                 Choice(say(language, key, model=other.title), key, asked, queued=True)

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from math import ceil
 
+from bot.access.audit_log import record_settings
 from bot.ai import Answered, Failed, SpeechToText, TextToSpeech
 from bot.billing.metering import BillTo, Meter
 from bot.concurrency.child_pool import ChildSlot
@@ -95,8 +96,7 @@ class Voice:
 
         def work(tx: Tx) -> None:
             tx.chats.set_voice_answers(where, on=on)
-            if not incoming.private:
-                tx.audit.add_entry(where.bot, incoming.user.id, "settings", where.chat, voice="on" if on else "off")
+            record_settings(tx, incoming, voice="on" if on else "off")
             finish_page(tx, incoming, self._page(tx, incoming))
 
         await finish(self.store, reply, work)

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from bot.access.audit_log import AuditReport
 from bot.access.directory import MemberDirectory
 from bot.access.members import Members
 from bot.access.onboarding import Onboarding
@@ -20,6 +21,7 @@ from bot.billing.budget import Budget, settle_interrupted
 from bot.billing.metering import Meter
 from bot.billing.pricing import PriceList
 from bot.billing.usage import UsageReport
+from bot.billing.who_am_i import WhoAmI
 from bot.config.settings import Settings
 from bot.conversation.answer_writer import AnswerWriter
 from bot.conversation.assistant import Assistant
@@ -50,6 +52,7 @@ from bot.dispatch.whispers import Whispers
 from bot.extension import Extension
 from bot.feature import Feature, joined
 from bot.features import web_search
+from bot.features.broadcast import Broadcast
 from bot.features.deferred_answers import KIND as LATER
 from bot.features.deferred_answers import DeferredAnswers, DeferredOperation
 from bot.features.feedback import Feedback
@@ -69,6 +72,7 @@ from bot.media.voice import Voice
 from bot.outbox import public_fallback
 from bot.ports import SendQuota
 from bot.prompts.library import Library
+from bot.providers import catalog
 from bot.runtime import cluster
 from bot.runtime.bot import Bot, Inbound, Placement, Signs
 from bot.runtime.models import Models
@@ -375,7 +379,7 @@ def _tools(given: Given, ground: Ground, reminders: Reminders) -> Iterator[Tool]
 def _features(given: Given, ground: Ground, answering: Answering) -> Sequence[Feature]:
     """Every feature of the bot, in the order of the menu. A new feature needs one line here, and nothing else."""
     settings, store, models, library = given.settings, given.store, given.models, ground.library
-    assistant, routing, people = answering.assistant, models.routing, ground.people
+    assistant, people = answering.assistant, ground.people
     searcher = models.studio.search() if "search" in settings.tools else None
     own_model = given.added.models[0].model if given.added.only_models else None
     helper = HelperModel(
@@ -387,14 +391,7 @@ def _features(given: Given, ground: Ground, answering: Answering) -> Sequence[Fe
         answering.attached.feature(),
         _images(given, ground).feature(),
         ConversationList(store=store, transport=ground.telegram, helper_model=helper).feature(),
-        ConversationMemory(
-            store=store,
-            routing=routing,
-            helper_model=helper,
-            system=settings.system_prompt,
-            history=AnswerOptions.from_settings(settings).history,
-            library=library,
-        ).feature(),
+        ConversationMemory(store=store, helper_model=helper, preview=assistant.turn_start.preview).feature(),
         Personas(store=store, assistant=assistant, library=library).feature(),
         Templates(store=store, assistant=assistant, library=library).feature(),
         deferred.feature(),
@@ -419,15 +416,25 @@ def _of_people(
 ) -> Sequence[Feature]:
     """Features about people: what they spend, what is stored of them, who is let in, and who may do what."""
     store, people, currency = given.store, ground.people, given.settings.currency
-    titles = {option.name: option.title for option in given.models.routing.options}
+    titles = {entry.name: entry.title for entry in catalog.choices()}  # also of a model that is not offered
+    titles |= {option.name: option.title for option in given.models.routing.options}
     return [
-        UsageReport(store=store, access=people.access, currency=currency, titles=titles).feature(),
+        UsageReport(
+            store=store, access=people.access, budget=people.budget, currency=currency, titles=titles
+        ).feature(),
         Allowances(
             store=store,
             access=people.access,
             directory=people.directory,
             budget=people.budget,
             currency=currency,
+        ).feature(),
+        WhoAmI(
+            store=store,
+            access=people.access,
+            budget=people.budget,
+            currency=currency,
+            models=[option.title for option in given.models.routing.options],
         ).feature(),
         Privacy(
             store=store,
@@ -445,6 +452,10 @@ def _of_people(
             rights=people.joining.rights,
             link=ground.telegram.link,
             deliver=people.joining.deliver,
+        ).feature(),
+        AuditReport(store=store, access=people.access).feature(),
+        Broadcast(
+            store=store, access=people.access, deliver=people.joining.deliver, wake_jobs=ground.wake_jobs
         ).feature(),
     ]
 

@@ -50,11 +50,11 @@ class TelegramReply:
     _ephemeral_id: int = field(default=0, init=False)  # of the ephemeral message, once it is open
     _live: LiveMessage | None = field(default=None, init=False)
 
-    def begin(self, mode: str = "", over: int = 0) -> None:
+    def begin(self, mode: str = "", over: int = 0, quote: int = 0) -> None:
         """Open a live view of the answer, or empty the open one where the turn is begun anew.
 
         `mode` is draft, edit or off; "" is the mode that the operator has set. `over` is the id of an earlier answer to
-        write over, 0 for none.
+        write over, 0 for none. `quote` is the id of the message that a new one replies to, 0 for the usual one.
         """
         if self._live is not None:  # the turn was begun anew: go on with the open view
             self._live.change("")
@@ -63,7 +63,7 @@ class TelegramReply:
         if live == "draft" and (not self.origin.private or self.address.connection):
             live = "edit"
         label = "⏹ " + say(self.origin.language, "stop")
-        quote = 0 if self.origin.private else self.origin.message_id
+        quote = quote or (0 if self.origin.private else self.origin.message_id)
         over = over or self._ephemeral_id
         self._live = LiveMessage(
             deliverer=self.deliverer, address=self.address, turn=self.turn, mode=live, stop_label=label, quote=quote,

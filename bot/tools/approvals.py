@@ -19,7 +19,7 @@ from bot.storage.repositories.operations import Operation
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.tools.tool import LONGEST_RESULT, ToolContext, ToolOutput
-from bot.tools.toolbox import Pending, Steps, Toolbox, described, result
+from bot.tools.toolbox import Pending, Steps, Toolbox, result
 from bot.types import Incoming, Message, Outgoing, ToolCall, ToolResult
 
 ACTION = "action"  # the kind of these operations
@@ -42,7 +42,7 @@ def ask(tx: Tx, incoming: Incoming, question: int, steps: Steps, number: int) ->
         )
         for key, action in (("tool.yes", "act.yes"), ("tool.no", "act.no"))
     )
-    return Outgoing(f"{say(language, 'tool.ask')}\n\n{_fenced(described(steps.pending.call))}", buttons=(row,))
+    return Outgoing(steps.pending.question, buttons=(row,))
 
 
 def load(operation: Operation) -> Steps:
@@ -105,11 +105,3 @@ def _dump(steps: Steps) -> dict[str, Any]:
     pending = steps.pending or Pending(ToolCall("", "", {}))
     rows = [{"role": message.role, "parts": dump_parts(message.parts)} for message in steps.messages]
     return {"steps": rows, "call": dump_parts((pending.call,)), "results": dump_parts(pending.results)}
-
-
-def _fenced(text: str) -> str:
-    """The text as a Markdown code block, whose fence is longer than any row of backticks in the text."""
-    fence = "```"
-    while fence in text:
-        fence += "`"
-    return f"{fence}\n{text}\n{fence}"

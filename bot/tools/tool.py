@@ -31,7 +31,7 @@ from bot.errors import BadInput, BotError, UserError
 from bot.llm.json_schema import Signature
 from bot.prompts.catalog import instruct
 from bot.telemetry import tracing
-from bot.texts.catalog import say
+from bot.texts.catalog import PLACE, own, say
 from bot.types import Address
 
 log = logging.getLogger(__name__)
@@ -79,7 +79,10 @@ class Tool:
 
     `needs_approval`: it changes something outside the conversation, so each call waits for the user's approval.
     `deadline` is in seconds. `doing` is shown during a call: a text for each language, or a key in `texts`. `check`
-    raises `BadInput` for wrong arguments, without side effects. Raises `ValueError` for a wrong name or schema.
+    raises `BadInput` for wrong arguments, without side effects. `asks` is the question before a call that needs
+    approval: a sentence in Markdown for each language, with names of parameters in braces ("Lend {title} to you?").
+    Without it the question is made of the `title` (else the name) and the arguments. Raises `ValueError` for a wrong
+    name, schema or sentence.
     """
 
     name: str
@@ -90,18 +93,24 @@ class Tool:
     deadline: float = DEADLINE
     doing: Mapping[str, str] | str = ""
     check: Callable[[Mapping[str, Any]], object] | None = None
+    asks: Mapping[str, str] = field(default_factory=dict)
+    title: str = ""
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):
             raise ValueError(f"{self.name!r} can't be a tool's name: 1-64 of a-z A-Z 0-9 _ - are expected")
         if self.parameters.get("type") != "object":
             raise ValueError(f"{self.name}: the parameters must be the JSON schema of an object")
+        for sentence in self.asks.values():
+            if unknown := set(PLACE.findall(sentence)) - set(self.parameters.get("properties", {})):
+                raise ValueError(f"{self.name}: {sentence!r} names {sorted(unknown)}, which are no parameters")
 
     @classmethod
     def of(
         cls, function: Callable[..., Any],
         *, name: str = "", needs_approval: bool = False, deadline: float = DEADLINE,
         doing: Mapping[str, str] | str = "",
+        asks: Mapping[str, str] | None = None, title: str = "",
     ) -> Tool:  # fmt: skip
         """Make a tool of a typed function with a docstring.
 
@@ -113,8 +122,9 @@ class Tool:
         run = _runs(function, signature)
         name = name or function.__name__
         return cls(
-            name, signature.description, signature.parameters, run, needs_approval, deadline, doing, signature.read
-        )
+            name, signature.description, signature.parameters, run, needs_approval, deadline, doing, signature.read,
+            asks or {}, title,
+        )  # fmt: skip
 
     @property
     def spec(self) -> ToolSpec:
@@ -125,7 +135,7 @@ class Tool:
         """What the user is shown during a call."""
         if isinstance(self.doing, str):
             return say(language, self.doing or "tool.doing", tool=self.name)
-        return self.doing.get(language) or self.doing.get("en") or next(iter(self.doing.values()))
+        return own(self.doing, language)
 
     def refuses(self, arguments: Mapping[str, Any], language: str = "") -> str:
         """Why a call with these arguments is refused before the user is asked to approve it; "" if it is not."""

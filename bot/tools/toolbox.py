@@ -7,7 +7,6 @@ the model as the result of a call, marked as data, and is left out of the prompt
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,6 +16,7 @@ from bot.ai import Profile, Request, Source, ToolSpec
 from bot.llm import prompt
 from bot.ports import Reply
 from bot.prompts.catalog import instruct
+from bot.tools.approval_question import approval_question
 from bot.tools.tool import Tool, ToolContext, ToolOutput
 from bot.types import Message, Text, ToolCall, ToolResult
 
@@ -38,10 +38,14 @@ class Supplier(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A call that waits for the user's approval. `results` are those of the other calls of its step."""
+    """A call that waits for the user's approval. `results` are those of the other calls of its step.
+
+    `question` asks for the approval; "" where the user has been asked.
+    """
 
     call: ToolCall
     results: tuple[ToolResult, ...] = ()
+    question: str = ""
 
 
 @dataclass(slots=True)
@@ -142,7 +146,8 @@ class Toolbox:
         steps.sources += [source for one in found.values() for source in one.sources]
         results = self._results(found, steps, profile, asker.language)
         if action is not None:
-            steps.pending = Pending(action, tuple(results))
+            question = approval_question(tools[action.name], action.arguments, asker.language)
+            steps.pending = Pending(action, tuple(results), question)
             return False
         steps.add_results(results)
         return True
@@ -218,13 +223,3 @@ def _ruled(messages: Sequence[Message], language: str) -> tuple[Message, ...]:
     if messages and messages[0].role == "system":
         return (Message.of("system", f"{messages[0].text}\n\n{rule}"), *messages[1:])
     return (Message.of("system", rule), *messages)
-
-
-def described(call: ToolCall) -> str:
-    """A call as the user reads it before approval: complete, and with invisible characters escaped."""
-    lines = [f"{name}: {json.dumps(value, ensure_ascii=False, default=str)}" for name, value in call.arguments.items()]
-    return "\n".join(_visible(line) for line in (call.name, *lines))
-
-
-def _visible(line: str) -> str:
-    return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in line)

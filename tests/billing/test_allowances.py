@@ -74,7 +74,7 @@ async def test_an_admin_sets_what_one_person_may_spend_from_the_next_request_on(
     day, month = "0.20 RUB", say("en", "allowance.default")
     assert text == say("en", "allowance.set", name="Борис", id=BORIS, day=day, month=month)
     left = await stage.ask("/allowance", BORIS)
-    assert left.startswith(say("ru", "allowance.user.money", left="0,08\u00a0₽", cap="0,20\u00a0₽"))
+    assert left.startswith("Вам на сегодня: осталось 0,08\u00a0₽ из 0,20\u00a0₽")
     assert await stage.ask("more", BORIS) == "yes"
     assert (await stage.ask("and more", BORIS)).startswith("На сегодня ваш лимит исчерпан.")
     assert await stage.ask("hello") == "yes"
@@ -146,7 +146,7 @@ async def test_others_see_only_their_own_and_admins_write_it_in_private(stage: S
     app = await _open(stage, user_daily_money=Decimal(1))
     await _give(app, BORIS, "operator")
     text = await stage.ask(f"/allowance {ANNA} 5", BORIS)
-    assert text.startswith(say("ru", "allowance.user.money", left="1,00\u00a0₽", cap="1,00\u00a0₽"))
+    assert text.startswith("Вам на сегодня: осталось 1,00\u00a0₽ из 1,00\u00a0₽")
     await _give(app, ANNA, "admin")
     assert await stage.ask(f"/allowance@govorun_sandbox_bot {BORIS} 5", TEAM, ANNA) == say("en", "allowance.private")
     assert rows(stage, "SELECT * FROM allowances") == []

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bot.access.policy import Access, EmptyDirectory, Role
+from bot.billing.budget import Budget, Everybody
+from bot.config.settings import load
 from bot.sandbox.ai_studio.server import Answer, Studio
 from bot.sandbox.media import landscapes
 from bot.sandbox.telegram.server_facade import Telegram
@@ -16,7 +20,7 @@ from bot.sandbox.telegram.state import Person
 from bot.storage.repositories.money.budgets import DAY, Caps
 from bot.storage.store import Store
 from bot.texts.catalog import say
-from bot.types import Address
+from bot.types import Address, Incoming, User
 from tests.promises.e2e.surroundings import Process
 from tests.support.stage import ANNA, BORIS, TEAM, Stage
 from tests.support.telegram_side import inbox, rows, soon
@@ -26,6 +30,11 @@ YES = Answer(["yes"], usage=COST)
 MANY = range(5001, 5051)
 COUNTED = "one two three four five six seven eight nine ten"
 JPEG = landscapes.draw("a cat", 1, 1, 1)
+
+
+class OneOperator(EmptyDirectory):
+    def role(self, user: int) -> Role | None:
+        return Role.OPERATOR if user == BORIS else None
 
 
 async def test_fifty_at_once_never_cost_more_than_one_answer_over_the_budget(stage: Stage) -> None:
@@ -62,6 +71,37 @@ async def test_a_chat_has_a_budget_of_its_own(stage: Stage) -> None:
     assert await stage.ask(question, TEAM, ANNA) == "yes"
     assert await stage.ask(question, TEAM, BORIS) == say("ru", "limit.tokens.chat", wait=_rest(stage, "ru"))
     assert await stage.ask("hello", BORIS) == "yes"
+
+
+@pytest.mark.parametrize("kind", ["tokens", "images", "money"])
+def test_each_kind_has_a_cap_by_user_chat_and_bot_for_the_day_and_the_month(kind: str) -> None:
+    names = ("user_daily", "chat_daily", "daily", "user_monthly", "chat_monthly", "monthly")
+    amounts: dict[str, Any] = {f"{name}_{kind}": number for number, name in enumerate(names, 1)}
+    settings = load(_env_file=None, **amounts, **{f"role_monthly_{kind}": {"operator": 7}})
+    unit = 1_000_000 if kind == "money" else 1
+    budget = Budget.from_settings(settings, Access(is_open=True, directory=OneOperator()), Everybody())
+    by_anna = budget.caps(kind, Incoming("", Address("telegram", 1, ANNA), User(ANNA)))
+    assert by_anna == Caps(*(unit * number for number in range(1, 7)))
+    by_boris = budget.caps(kind, Incoming("", Address("telegram", 1, BORIS), User(BORIS)))
+    assert by_boris == replace(by_anna, user_month=7 * unit)
+
+
+async def test_tokens_and_pictures_of_a_month_end_and_a_role_has_its_own(stage: Stage) -> None:
+    stage.studio.script(*[YES] * 9)
+    stage.studio.paint(*[JPEG] * 3)
+    app = await stage.start(
+        user_monthly_tokens=100, role_monthly_tokens={"operator": 200}, chat_monthly_images=1, max_tokens=30
+    )
+    bot = app.telegram.api.id
+    await app.joining.directory.write(lambda tx: tx.members.store_member(bot, BORIS, "operator", ANNA))
+    assert await stage.ask("hello") == "yes"
+    _jump(DAY)
+    refused = say("en", "limit.month.user", wait="").removesuffix(".")
+    assert (await stage.ask("and the next day?")).startswith(refused)
+    assert [await stage.ask("hello", BORIS) for _ in range(2)] == ["yes"] * 2
+    await stage.ask("/image a cat", BORIS)
+    answer = await stage.ask("/image a cat", BORIS)
+    assert answer.startswith(say("ru", "limit.images.chat.month", wait="").removesuffix("."))
 
 
 async def test_an_owner_is_held_to_the_budget_of_the_bot_only(stage: Stage) -> None:

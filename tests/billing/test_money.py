@@ -303,12 +303,27 @@ async def test_the_allowance_says_what_is_left_here(stage: Stage) -> None:
     await stage.start(user_daily_money=Decimal(1), chat_monthly_money=Decimal(5), daily_tokens=1000, max_tokens=30)
     await stage.ask("hello")
     lines = (await stage.ask("/allowance")).splitlines()
-    assert lines[:3] == [
-        say("en", "allowance.user.money", left="0.88 RUB", cap="1.00 RUB"),
-        say("en", "allowance.chat.month", left="4.88 RUB", cap="5.00 RUB"),
-        say("en", "allowance.bot.tokens", left=900, cap=1000),
+    day, month = "16 h 0 min", "17 days"
+    assert lines == [
+        f"You today: 0.88 RUB of 1.00 RUB left, renewed in {day}",
+        f"This chat this month: 4.88 RUB of 5.00 RUB left, renewed in {month}",
+        f"The whole bot today: 900 of 1000 tokens left, renewed in {day}",
     ]
-    assert lines[3].startswith("Daily limits start anew in ")
+    assert (await stage.ask("/usage")).splitlines()[:3] == lines  # /usage begins with it
+
+
+async def test_usage_names_models_by_their_titles_and_says_what_the_chart_shows(stage: Stage) -> None:
+    stage.studio.script(YES)
+    stage.studio.paint(JPEG)
+    await stage.start()
+    await stage.ask("hello")
+    await stage.ask("/image a cat")
+    lines = (await stage.ask("/usage")).splitlines()
+    assert {"· YandexGPT Pro: 0.12 RUB, requests: 1", "· pictures: 2.20 RUB, 1"} < set(lines)
+    assert lines[-1] == "The chart: RUB a day in the last 30 days"
+    await stage.stop()
+    await stage.start(currency="USD")
+    assert "USD" in (await stage.ask("/usage")).splitlines()[-1]
 
 
 async def test_where_nothing_is_limited_the_allowance_says_so(stage: Stage) -> None:

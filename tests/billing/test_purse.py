@@ -210,7 +210,7 @@ async def test_usage_and_allowance_account_for_it(stage: Stage) -> None:
     assert say("en", "usage.speech", cost="0.40 RUB", units=16) in text
     assert say("en", "usage.search", cost="4.00 RUB", units=2) in text
     left = await stage.ask("/allowance")
-    assert left.startswith(say("en", "allowance.user.money", left="5.48 RUB", cap="10.00 RUB"))
+    assert left.startswith("You today: 5.48 RUB of 10.00 RUB left")
 
 
 # --- refused ----------------------------------------------------------------------------------------------------------

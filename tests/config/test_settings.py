@@ -323,6 +323,13 @@ def test_shares_of_roles_come_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
             given(monkeypatch, ROLE_MONTHLY_MONEY=bad)
 
 
+def test_counts_of_roles_are_whole_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert given(monkeypatch, ROLE_MONTHLY_IMAGES='{"user": 50}').role_monthly_images == {"user": 50}
+    for bad in ('{"owner": 1}', '{"user": -1}', '{"user": 1.5}', "[]", "50"):
+        with pytest.raises(ConfigError, match="ROLE_DAILY_TOKENS"):
+            given(monkeypatch, ROLE_DAILY_TOKENS=bad)
+
+
 def test_models_come_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [{"name": "yandexgpt", "title": "Pro", "window": 32_768, "price_in": "1.20"}, {"name": "yandexgpt-lite"}]
     models = given(monkeypatch, MODELS=json.dumps(rows)).models

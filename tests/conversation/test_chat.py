@@ -93,6 +93,8 @@ async def test_order_is_kept_and_other_chats_do_not_wait(stage: Stage) -> None:
     assert stage.telegram.texts(ANNA) == []
     answers = await stage.texts(3)
     assert answers[1:] == ["second", "third"]
+    sent = [message for message in stage.telegram.transcript(ANNA) if message["from"]["is_bot"]]
+    assert [message.get("reply_to_message", {}).get("text") for message in sent] == [None, "second", "third"]
 
 
 async def test_a_stream_that_breaks_off_is_begun_anew(stage: Stage) -> None:
@@ -192,6 +194,35 @@ async def test_a_model_that_is_down_is_said_with_a_way_to_try_again(stage: Stage
     await stage.until(lambda: stage.telegram.texts(ANNA) == ["here I am"] or None)
 
 
+async def test_a_question_that_failed_is_asked_by_its_button_and_not_with_the_next_question(stage: Stage) -> None:
+    await stage.start()
+    await stage.ask("before")
+    stage.studio.set_faults({"error500": 1.0})
+    await stage.ask("first")
+    stage.studio.set_faults({"error500": 0.0})
+    stage.studio.script("to the second", "to the first", "to the third", "to the fourth")
+    await stage.ask("second")
+    assert said_in(stage.prompts()[-1])[2:] == ["second"]
+    await stage.press("Try again")
+    await stage.until(lambda: "to the first" in stage.telegram.texts(ANNA) or None)
+    assert said_in(stage.prompts()[-1])[2:] == ["first"]
+    await stage.ask("third")
+    answered = ["first", "to the first", "second", "to the second"]
+    assert said_in(stage.prompts()[-1])[2:] == [*answered, "third"]
+    assert stage.telegram.texts(ANNA)[1:] == ["to the first", "to the second", "to the third"]
+
+
+async def test_a_reply_to_a_question_that_failed_takes_it_up(stage: Stage) -> None:
+    await stage.start()
+    stage.studio.set_faults({"error500": 1.0})
+    asked = stage.telegram.say(ANNA, "first")["message_id"]
+    await stage.texts(1)
+    stage.studio.set_faults({"error500": 0.0})
+    stage.telegram.say(ANNA, "shortly, please", reply_to=asked)
+    await stage.texts(2)
+    assert "first" in said_in(stage.prompts()[-1])[0]
+
+
 async def test_a_refused_key_is_for_the_operator_to_mend(stage: Stage) -> None:
     await stage.start()
     stage.studio.fail_next("completion", status=403, times=2)
@@ -285,3 +316,8 @@ async def test_orderly_stops_are_no_crashes(stage: Stage) -> None:
     await stage.stop()
     await stage.start()
     assert (await stage.texts(1))[0].startswith("slow slow")
+
+
+def said_in(prompt: list[dict[str, str]]) -> list[str]:
+    """The texts of a prompt after the system's."""
+    return [message["text"] for message in prompt[1:]]

@@ -73,7 +73,7 @@ async def test_an_action_is_asked_for_and_done_after_the_tap(stage: Stage) -> No
     stage.telegram.say(ANNA, "write to bob")
     first, question = await stage.texts(2)
     assert first == "I'll write."
-    assert question == f'{say("en", "tool.ask")}\n\nsend\nto: "bob"\ntext: "hi"'
+    assert question == f"{say('en', 'tool.ask')}\n\nSend\n\n• To: bob\n• Text: hi"
     assert post.sent == []
     await stage.press(YES)
     assert (await stage.texts(3))[-1] == "It is on its way."
@@ -219,7 +219,7 @@ async def test_one_action_at_a_time(stage: Stage) -> None:
     post = Post()
     model = given(stage, post, [call("send", "a", to="bob"), call("send", "b", to="eve")], "One is sent.")
     await stage.start()
-    assert '"bob"' in await stage.ask("write to both")
+    assert "bob" in await stage.ask("write to both")
     await stage.press(YES)
     assert (await stage.texts(2))[-1] == "One is sent."
     assert post.sent == ["bob"]
@@ -232,7 +232,7 @@ async def test_after_one_action_another_may_be_asked_for(stage: Stage) -> None:
     await stage.start()
     await stage.ask("write to both")
     await stage.press(YES)
-    assert '"eve"' in (await stage.texts(2))[-1]
+    assert "eve" in (await stage.texts(2))[-1]
     await stage.press(YES)
     assert (await stage.texts(3))[-1] == "Both are sent."
     assert post.sent == ["bob", "eve"]
@@ -243,11 +243,12 @@ async def test_nothing_in_the_arguments_can_pass_for_something_else(stage: Stage
     given(stage, Post(), [call("send", to="eve", text=hostile)])
     await stage.start()
     question = await stage.ask("write")
-    assert question.splitlines()[2:4] == ["send", 'to: "eve"']
-    assert len(question.splitlines()) == 5
-    assert "\\u202e" in question
+    assert question.splitlines()[2:7] == ["Send", "", "• To: eve", "", "Text:"]
     entities = stage.telegram.transcript(ANNA)[-1]["entities"]
-    assert [entity["type"] for entity in entities] == ["pre"]
+    assert [entity["type"] for entity in entities] == ["code"] * 4 + ["pre"]
+    shown = hostile.replace("\u202e", "\\u202e")
+    assert question.endswith(shown)
+    assert entities[-1]["length"] == len(shown)
 
 
 async def test_only_who_asked_may_tap(stage: Stage) -> None:

@@ -177,7 +177,9 @@ async def test_try_again_after_the_conversation_went_on_answers_and_leaves_it_wh
     await stage.until(lambda: stage.telegram.texts(ANNA) == ["to hello", "to something else"] or None)
     assert [part["text"] for part in stage.prompts()[-1][1:]] == ["hello"]
     await stage.ask("and?")
-    assert [part["text"] for part in stage.prompts()[-1][1:]] == ["hello\nsomething else", "to something else", "and?"]
+    assert [part["text"] for part in stage.prompts()[-1][1:]] == [
+        "hello", "to hello", "something else", "to something else", "and?",
+    ]  # fmt: skip
 
 
 async def _unpressed(store: Store, stage: Stage, pressed: set[str]) -> tuple[Message, dict[str, Any], str] | None:

@@ -6,12 +6,17 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from bot.outbox import ALONE
+from bot.sandbox.telegram.server_facade import buttons_of
+from bot.sandbox.telegram.state import Message
 from bot.texts.catalog import say
+from bot.types import Address
 from tests.support.choosing import toasts
-from tests.support.stage import ANNA, TEAM, Stage
+from tests.support.stage import ANNA, BORIS, TEAM, Stage
 from tests.support.telegram_side import QUESTION, counted, inbox, rows, soon
 
 NOTICE = say("en", "queue.waits")
+GROUP_NOTICE = say("ru", "queue.waits.group")  # in the language of Boris, who waits
 
 
 async def busy(stage: Stage, *answers: object) -> None:
@@ -69,14 +74,48 @@ async def test_who_waits_only_a_moment_sees_no_notice(stage: Stage) -> None:
     assert stage.telegram.texts(ANNA) == ["one", "two"]
 
 
-async def test_a_group_is_not_told_who_waits(stage: Stage) -> None:
+async def test_a_group_is_told_once_that_a_question_waits_and_the_notice_goes(stage: Stage) -> None:
     stage.studio.speed = 5
     await stage.start(queue_notice=3.0)
-    stage.studio.script(counted(60), "to the second")
+    stage.studio.script(counted(100), "to Boris", "to Anna")
+    stage.telegram.say(TEAM, QUESTION, ANNA)
+    await soon(stage, stage.prompts)
+    waiting = stage.telegram.say(TEAM, QUESTION, BORIS)
+    stage.telegram.say(TEAM, QUESTION, ANNA)
+    notice = await soon(stage, lambda: _notice(stage))
+    assert notice["reply_to_message"]["message_id"] == waiting["message_id"]
+    assert [button["text"] for button in buttons_of(notice)] == [say("ru", "queue.drop")]
+    await soon(stage, lambda: "to Anna" in stage.telegram.texts(TEAM) or None)
+    await soon(stage, lambda: _notice(stage) is None or None)
+    assert len([call for call in stage.telegram.calls_of("sendMessage") if GROUP_NOTICE in str(call.params)]) == 1
+
+
+async def test_a_group_has_no_second_notice_within_a_minute(stage: Stage) -> None:
+    stage.studio.speed = 5
+    await stage.start(queue_notice=3.0)
     for _ in range(2):
-        stage.telegram.say(TEAM, QUESTION, ANNA)
-    await soon(stage, lambda: "to the second" in stage.telegram.texts(TEAM) or None)
-    assert NOTICE not in stage.telegram.texts(TEAM)
+        stage.studio.script(counted(60), "and next")
+        for person in (ANNA, BORIS):
+            stage.telegram.say(TEAM, QUESTION, person)
+        await soon(stage, lambda: set(inbox(stage)) == {"done"} or None)
+    assert len([call for call in stage.telegram.calls_of("sendMessage") if GROUP_NOTICE in str(call.params)]) == 1
+
+
+async def test_a_group_that_hides_notices_is_not_told(stage: Stage) -> None:
+    stage.studio.speed = 5
+    app = await stage.start(queue_notice=3.0)
+    where = Address("telegram", app.telegram.api.id, TEAM)
+    stage.studio.script("first", counted(60), "and next")
+    await stage.ask(QUESTION, TEAM, ANNA)
+    await app.store.write(lambda tx: tx.chats.store_choices(where, notices=ALONE))
+    for person in (ANNA, BORIS):
+        stage.telegram.say(TEAM, QUESTION, person)
+    await soon(stage, lambda: "and next" in stage.telegram.texts(TEAM) or None)
+    assert not [call for call in stage.telegram.calls_of("sendMessage") if GROUP_NOTICE in str(call.params)]
+
+
+def _notice(stage: Stage) -> Message | None:
+    return next((one for one in stage.telegram.transcript(TEAM) if one.get("text") == GROUP_NOTICE), None)
 
 
 async def test_what_is_pressed_meanwhile_leaves_the_notice(stage: Stage) -> None:

@@ -66,6 +66,7 @@ async def test_only_what_is_marked_as_reading_needs_no_tap() -> None:
         tools = await listed(server)
         assert [name for name, tool in tools.items() if tool.needs_approval] == ["files_delete"]
         assert tools["files_delete"].description == "Delete a file."
+        assert tools["files_delete"].title == "delete (files)"
         steps = Steps()
         calls = [ToolCall("1", "files_delete", {"path": "/"})]
         reply: Any = None

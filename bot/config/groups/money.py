@@ -7,7 +7,7 @@ from decimal import Decimal
 from pydantic import Field
 
 from bot.config.groups import SettingsGroup
-from bot.config.validators import AmountsByRole, Currency
+from bot.config.validators import AmountsByRole, CountsByRole, Currency
 
 
 class BudgetSettings(SettingsGroup):
@@ -16,10 +16,33 @@ class BudgetSettings(SettingsGroup):
     user_daily_tokens: int = Field(
         0, ge=0, description="Tokens a day (UTC) for one user, questions and answers; 0 = no limit. Owners have none"
     )
-    chat_daily_tokens: int = Field(0, ge=0, description="... in one chat")
-    daily_tokens: int = Field(0, ge=0, description="... and for the whole bot, owners included")
+    user_monthly_tokens: int = Field(0, ge=0, description="... and a month")
+    chat_daily_tokens: int = Field(0, ge=0, description="Tokens a day in one chat")
+    chat_monthly_tokens: int = Field(0, ge=0, description="... and a month")
+    daily_tokens: int = Field(0, ge=0, description="Tokens a day for the whole bot, owners included")
+    monthly_tokens: int = Field(0, ge=0, description="... and a month")
+    role_daily_tokens: CountsByRole = Field(
+        default_factory=dict,
+        description="Tokens a day for one user of a role instead of USER_DAILY_TOKENS, as JSON: "
+        '{"operator": 90000, "admin": 0}; 0 = no limit',
+    )
+    role_monthly_tokens: CountsByRole = Field(
+        default_factory=dict, description="... and a month instead of USER_MONTHLY_TOKENS"
+    )
     user_daily_images: int = Field(0, ge=0, description="Pictures a day for one user; 0 = no limit. Owners have none")
-    daily_images: int = Field(0, ge=0, description="... and for the whole bot, owners included")
+    user_monthly_images: int = Field(0, ge=0, description="... and a month")
+    chat_daily_images: int = Field(0, ge=0, description="Pictures a day in one chat")
+    chat_monthly_images: int = Field(0, ge=0, description="... and a month")
+    daily_images: int = Field(0, ge=0, description="Pictures a day for the whole bot, owners included")
+    monthly_images: int = Field(0, ge=0, description="... and a month")
+    role_daily_images: CountsByRole = Field(
+        default_factory=dict,
+        description="Pictures a day for one user of a role instead of USER_DAILY_IMAGES, as JSON: "
+        '{"operator": 20, "admin": 0}; 0 = no limit',
+    )
+    role_monthly_images: CountsByRole = Field(
+        default_factory=dict, description="... and a month instead of USER_MONTHLY_IMAGES"
+    )
     user_daily_money: Decimal = Field(
         Decimal(0), ge=0, description="Money a day (UTC) for one user; 0 = no limit. Owners have none"
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from dataclasses import fields
 from typing import Any
 
 from sqlalchemy import and_, bindparam, exists, false, func, or_, select, update
@@ -26,6 +27,8 @@ CHOICES = (
         topics.c.answers,
         users.c.model.label("own_model"),
         users.c.timezone.label("zone"),
+        users.c.name.label("told_name"),
+        users.c.language.label("told_language"),
     )
     .join(users, and_(users.c.bot == chats.c.bot, users.c.id == bindparam("u")), isouter=True)
     .join(
@@ -67,12 +70,19 @@ class Chats(Repository):
         self.connection.execute(SEEN_USER(self.connection), {**person, "first_seen": now})
 
     def record_and_read_choices(self, address: Address, user: Person, *, private: bool) -> ChatChoices:
-        """Insert the user and the chat if they are new; return the chat's settings."""
+        """Insert the user and the chat if they are new; return the chat's settings.
+
+        A user who has another name or language than before gets the new one; nothing is written for other users.
+        """
         row = self._choices(address, user.id)
-        if row is not None and row.own_model is not None:
-            return _chosen(row)
-        self.record_seen(address, user, private=private)
-        return self.read_choices(address, user.id)
+        if row is None or row.own_model is None:
+            self.record_seen(address, user, private=private)
+            return self.read_choices(address, user.id)
+        told = {"name": (user.name[:256], row.told_name), "language": (user.language[:16], row.told_language)}
+        if changed := {column: new for column, (new, known) in told.items() if new and new != known}:
+            here = (users.c.bot == address.bot, users.c.id == user.id)
+            self.connection.execute(update(users).where(*here).values(**changed))
+        return _chosen(row)
 
     def read_choices(self, address: Address, user: int = 0) -> ChatChoices:
         """Return the settings of a chat, or of the topic of it that the address names.
@@ -130,6 +140,12 @@ class Chats(Repository):
     def set_voice_answers(self, address: Address, *, on: bool) -> None:
         """Choose whether voice notes are answered with voice notes in a chat."""
         self._set(address.bot, address.chat, mirrors=on)
+
+    def list_reachable_people(self, bot: int, after: int = 0) -> Iterator[int]:
+        """Return the ids above `after` of people whose private chat can be reached, in ascending order."""
+        query = select(chats.c.id).where(chats.c.bot == bot, chats.c.id > after, chats.c.is_private, ~chats.c.is_gone)
+        with self.connection.execute(query.order_by(chats.c.id)).scalars() as found:
+            yield from found
 
     def set_unreachable(self, bot: int, chat: int, *, gone: bool) -> None:
         """Store whether a chat can't be reached."""
@@ -190,4 +206,4 @@ class Users(Repository):
 
 
 def _chosen(row: Any) -> ChatChoices:
-    return ChatChoices(**{name: value or "" for name, value in row._mapping.items()}) if row else ChatChoices()
+    return ChatChoices(**{one.name: getattr(row, one.name) or "" for one in fields(ChatChoices)} if row else {})

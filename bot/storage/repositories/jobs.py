@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, delete, func, select, update
@@ -53,6 +53,11 @@ class Jobs(Repository):
         attempts = jobs.c.attempts + 1 if failed else 0
         self.connection.execute(update(jobs).where(_is(job)).values(due=due, attempts=attempts))
         self.queue.schedule_job(job.address.bot, job.kind, job.key, due)
+
+    def store_payload(self, job: Job, payload: Mapping[str, Any]) -> None:
+        """Replace the payload of a job: how far it has come."""
+        here = (jobs.c.bot == job.address.bot, jobs.c.kind == job.kind, jobs.c.key == job.key)
+        self.connection.execute(update(jobs).where(*here).values(payload=json.dumps(payload)))
 
     def delete_done(self, job: Job) -> None:
         """Delete a job that is done."""

@@ -7,15 +7,27 @@ Times are Unix seconds, money is millionths. Changes of rights are made one tran
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, CursorResult, Executable, delete, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    CursorResult,
+    Executable,
+    and_,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from bot.storage.engines import decision_locks
 from bot.storage.engines.decision_locks import DecisionLock
-from bot.storage.engines.dialects import insert_or_update
+from bot.storage.engines.dialects import connector, insert_or_update
 from bot.storage.repositories.mapping import Repository, made
 from bot.storage.tables.people import applications, audit, chats, invites, members, users
 from bot.storage.tables.spending import allowances
@@ -227,6 +239,7 @@ class Members(Repository):
 class Entry:
     """An entry of the audit log. `subject` is whom or what the action was about, "" for nothing."""
 
+    id: int
     actor: int
     action: str
     subject: str
@@ -250,7 +263,34 @@ class AuditLog(Repository):
         query = select(func.count()).where(audit.c.bot == bot, audit.c.action == action)
         return int(self.connection.execute(query).scalar_one())
 
-    def list_newest(self, bot: int, most: int) -> Sequence[Entry]:
-        """Return the newest entries, at most `most`, the newest first."""
-        query = select(audit).where(audit.c.bot == bot).order_by(audit.c.id.desc()).limit(most)
-        return [made(Entry, row, details=json.loads(row.details)) for row in self.connection.execute(query)]
+    def list_newest(self, bot: int, most: int, *, before: int | None = None) -> Sequence[Entry]:
+        """Return at most `most` entries, the newest first; `before`: only those older than the entry with this id."""
+        query = select(audit).where(audit.c.bot == bot)
+        if before is not None:
+            query = query.where(audit.c.id < before)
+        rows = self.connection.execute(query.order_by(audit.c.id.desc()).limit(most))
+        return [made(Entry, row, details=json.loads(row.details)) for row in rows]
+
+    def list_all(self, bot: int) -> Iterator[dict[str, Any]]:
+        """Return all entries as `exported` does."""
+        return _entries(self.connection, {bot})
+
+
+def exported(url: str, bots: Collection[int]) -> Iterator[dict[str, Any]]:
+    """Read the audit logs of these bots, the oldest entry first, with the names of those who acted.
+
+    The bots may be running meanwhile.
+    """
+    with connector(url, writer=False).connect() as connection:
+        yield from _entries(connection, bots)
+
+
+def _entries(connection: Connection, bots: Collection[int]) -> Iterator[dict[str, Any]]:
+    named = audit.outerjoin(users, and_(users.c.bot == audit.c.bot, users.c.id == audit.c.actor))
+    query = select(audit, users.c.name).select_from(named).where(audit.c.bot.in_(bots)).order_by(audit.c.id)
+    for row in connection.execute(query):
+        yield {
+            "at": datetime.fromtimestamp(row.at, UTC).isoformat(timespec="seconds"), "bot": row.bot,
+            "actor": row.actor, "name": row.name or "", "action": row.action, "subject": row.subject,
+            "details": json.loads(row.details),
+        }  # fmt: skip

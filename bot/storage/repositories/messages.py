@@ -50,6 +50,7 @@ FOUND = select(messages.c.id).where(
     messages.c.role == bindparam("r"),
 )
 LATER = 0.001  # seconds
+OPEN = "open"  # the ending of a question without an answer, below which a button asks the model
 QUESTION, ANSWER = messages.alias(), messages.alias()
 
 
@@ -69,7 +70,7 @@ PATH = (
     select(*FIELDS, users.c.name)
     .join(WALK, messages.c.id == WALK.c.id)
     .join(users, (users.c.bot == messages.c.bot) & (users.c.id == messages.c.user), isouter=True)
-    .order_by(messages.c.id)
+    .order_by(WALK.c.steps.desc())
 )
 GET = select(*FIELDS).where(messages.c.id == bindparam("message"))
 SAME_PLACE = and_(
@@ -89,7 +90,7 @@ ANSWERS = (
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """A stored message. `ending` is how an answer ended: stop, length, stopped, cut.
+    """A stored message. `ending` is how an answer ended (stop, length, stopped, cut), or `OPEN` for a question.
 
     `place` is the transport's id of a question, `speaker` the name of the user who asked it.
     """
@@ -199,6 +200,15 @@ class Messages(Repository):
         values = {"parts": dump_parts(parts), "ending": ending, "request": request}
         change = update(messages).where(messages.c.id == message).values(**values)
         self.move_head(self.connection.execute(change.returning(messages.c.conversation_id)).scalar_one(), message)
+
+    def set_ending(self, message: int, ending: str) -> None:
+        """Mark a question as `OPEN`, so that no later prompt holds it, or with "" as one that they hold."""
+        self.connection.execute(update(messages).where(messages.c.id == message).values(ending=ending))
+
+    def insert_answer(self, answer: Remembered) -> None:
+        """Let the questions that followed the question of `answer`, which had no answer then, follow the answer."""
+        followed = (messages.c.parent == answer.parent, messages.c.role == "user")
+        self.connection.execute(update(messages).where(*followed).values(parent=answer.id))
 
     def find_request(self, message: int) -> dict[str, Any] | None:
         """Return what the model was asked for an answer, as JSON; None if that is not known."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, delete, insert, literal_column, select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, delete, func, insert, literal_column, select, update
 
 from bot.ports import Delivery, DeliveryState, Unfinished
 from bot.storage.repositories import mapping
@@ -174,6 +174,16 @@ class Outbox(Repository):
         """Return whether an answer is finished but not sent yet."""
         row = self.connection.execute(PLACE_OF, {"b": where.bot, "k": key}).one_or_none()
         return row is not None and row.state in OPEN
+
+    def count_states(self, bot: int, prefix: str) -> tuple[int, int, int]:
+        """Return how many deliveries whose keys begin with `prefix` are sent, are dead, and are neither yet."""
+        key = deliveries.c.key
+        after = prefix[:-1] + chr(ord(prefix[-1]) + 1)  # a range, so that the index is used
+        here = (deliveries.c.bot == bot, key >= prefix, key < after, key.startswith(prefix, autoescape=True))
+        query = select(deliveries.c.state, func.count()).where(*here).group_by(deliveries.c.state)
+        found = {row[0]: row[1] for row in self.connection.execute(query)}
+        sent, dead = (found.pop(state.value, 0) for state in (DeliveryState.SENT, DeliveryState.DEAD))
+        return sent, dead, sum(found.values())
 
     def list_unfinished(self, bot: int, place: str | None = None) -> Unfinished:
         """Return what an earlier process has left of all chats, or of one. One statement."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ MARK = re.compile(r"\bmark(\d+)-(\d+)-(\d+)-(\d+)\b")
 APOLOGIES = tuple(
     words.split("{")[0] for texts in (en.TEXTS, ru.TEXTS) for key, words in texts.items() if key.startswith("error.")
 )
+GIVEN_UP = tuple(texts.TEXTS[key].split("{")[0] for texts in (en, ru) for key in ("error.bug", "error.crashed"))
 NOTES = tuple(texts.TEXTS[key] for texts in (en, ru) for key in ("cut.note", "stop.note", "length.note"))
 SHORT = 8_000  # characters: a prompt below that must hold the whole conversation
 WINDOW = 40  # turns: ... except where it is longer than that
@@ -97,8 +98,9 @@ def judge(
     for place, messages in chats.items():
         asked = [question for question in questions if question.place == place]
         answers |= _chat(verdict, place, asked, messages)
+    given_up = {place for place, sent in chats.items() if any(text_of(dict(m)).startswith(GIVEN_UP) for m in sent)}
     for prompt in prompts:
-        _prompt(verdict, prompt, by_number, answers)
+        _prompt(verdict, prompt, by_number, answers, given_up)
     for call in calls:
         _call(verdict, call, by_number)
     return verdict
@@ -195,6 +197,7 @@ def _prompt(
     prompt: Sequence[Mapping[str, str]],
     questions: Mapping[int, Question],
     answers: Mapping[int, Answer],
+    given_up: Collection[Place],
 ) -> None:
     """A prompt is what the chat has shown up to its question: a suffix of it where the window was too small."""
     turns = [(message["role"], message["text"]) for message in prompt if message["role"] != "system"]
@@ -210,7 +213,8 @@ def _prompt(
         if role == "assistant":
             _shown(verdict, text, now, answers)
     found = [_name(role, text) for role, text in turns]
-    history = _history(now, questions, answers)
+    together = {int(number) for _, text in turns for number in ASK.findall(text)} if now.place in given_up else set()
+    history = _history(now, questions, answers, together)
     short = len(found) < min(len(history), WINDOW) and sum(len(text) for _, text in turns) < SHORT
     if short or not _ends(history, found):
         verdict.gaps.append(f"the prompt of {now.number} is {found}, the chat was {history}")
@@ -225,13 +229,19 @@ def _ends(history: Sequence[str], found: Sequence[str]) -> bool:
     return rest == found[1:] and (first == found[0] or inside)
 
 
-def _history(now: Question, questions: Mapping[int, Question], answers: Mapping[int, Answer]) -> list[str]:
-    """What a prompt should hold. A question that got an apology instead of an answer is one with the next question."""
+def _history(
+    now: Question, questions: Mapping[int, Question], answers: Mapping[int, Answer], together: Collection[int]
+) -> list[str]:
+    """What a prompt should hold. A question that got an apology is left out, since a button below it asks it again.
+
+    One that was given up has no such button: it is one with the next question where it is in `together`.
+    """
     history, users = [], []
     for question in questions.values():
         if question.place == now.place and question.number <= now.number:
-            users.append(str(question.number))
             answer = answers.get(question.number)
+            if answer or question == now or question.number in together:
+                users.append(str(question.number))
             if answer and question != now:
                 history += [f"user {'+'.join(users)}", f"assistant {question.number}-{answer.trial}"]
                 users = []

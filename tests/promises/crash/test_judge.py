@@ -14,6 +14,7 @@ from tests.promises.crash.judge import COLUMNS, Place, Question, Verdict, judge
 ANNA, CLARA = Place(1001), Place(1003)
 QUESTIONS = [Question(1, ANNA), Question(2, ANNA), Question(3, CLARA)]
 SORRY = say("en", "error.unavailable")
+GIVEN_UP = say("en", "error.crashed")
 NOTE = say("en", "cut.note")
 
 
@@ -84,9 +85,11 @@ def test_a_prompt_that_is_not_what_the_chat_has_shown_is_seen(prompt: list[tuple
     assert kinds(judged(prompts=[prompt])) == harm
 
 
-def test_a_question_without_an_answer_is_one_with_the_next() -> None:
-    together = [("user", "ask1 x\nask2 x")]
-    assert kinds(judged(anna=[SORRY, answer(2)], prompts=[together])) == set()
+def test_a_question_without_an_answer_is_left_out_and_one_that_was_given_up_is_one_with_the_next() -> None:
+    together, alone = [("user", "ask1 x\nask2 x")], [("user", "ask2 x")]
+    assert kinds(judged(anna=[SORRY, answer(2)], prompts=[alone])) == set()
+    assert kinds(judged(anna=[SORRY, answer(2)], prompts=[together])) == {"gaps"}
+    assert kinds(judged(anna=[GIVEN_UP, answer(2)], prompts=[together])) == set()
     assert kinds(judged(prompts=[together])) == {"gaps"}
 
 
@@ -97,9 +100,9 @@ def test_words_of_another_chat_are_seen_in_every_call() -> None:
 
 @pytest.mark.parametrize(("words", "harm"), [("ask2 x", set()), ("ask1 x\nask2 x", set()), ("ask9 x", {"gaps"})])
 def test_a_long_prompt_may_begin_inside_a_turn_of_several_messages(words: str, harm: set[str]) -> None:
-    """The first question got an apology, so it is one turn with the second: a window may begin between the two."""
+    """The first question was given up, so it is one turn with the second: a window may begin between the two."""
     asked = [Question(number, ANNA) for number in range(1, 30)]
-    told = [SORRY, *(answer(question.number) for question in asked[1:-1])]
+    told = [GIVEN_UP, *(answer(question.number) for question in asked[1:-1])]
     prompt = [{"role": "user", "text": words}, {"role": "assistant", "text": answer(2)}]
     for question in asked[2:]:
         prompt += [{"role": "user", "text": f"ask{question.number} x"}]

@@ -49,7 +49,8 @@ VOLATILE = {
     "once",
     "chosen",
 }
-RANDOM = re.compile(r"(q\.)?[A-Za-z0-9_-]{16,}|\d{15,}|seed\D{1,6}\d+|\ba\d+(?=w\d)")
+# With it tokens of a page, which are told by the ratio that a process has learned and forgets when it ends.
+RANDOM = re.compile(r"(q\.)?[A-Za-z0-9_-]{16,}|\d{15,}|seed\D{1,6}\d+|\ba\d+(?=w\d)|\b\d+(?= tokens)")
 
 
 class Painter:
@@ -237,6 +238,10 @@ def summarised(tx: Tx, _where: Address) -> None:
     tx.memory.pin_fact(1, ANNA, "a fact")
 
 
+def with_document(tx: Tx, _where: Address) -> None:
+    tx.documents.store_document(1, "1", ANNA, "a.pdf", 1, [(1, "", "some words")])
+
+
 def applied(tx: Tx, where: Address) -> None:
     tx.members.store_request(where.bot, 777, "Vera")
     for action in ("join.allow", "join.refuse"):
@@ -249,10 +254,11 @@ def invited(tx: Tx, where: Address) -> None:
 
 COMMANDS = {
     "/help": "", "/new": "", "/stop": "", "/whisper": "", "/image": "a cat", "/img": "a cat", "/model": "",
-    "/reasoning": "", "/settings": "", "/chats": "", "/context": "", "/pin": "the sky is green", "/summary": "",
+    "/reasoning": "", "/settings": "", "/chats": "", "/context": "", "/prompt": "", "/pin": "the sky is green",
+    "/summary": "",
     "/persona": "", "/write": "post", "/later": "q2 please", "/jobs": "", "/voice": "", "/search": "cats",
     "/remind": "in 20 minutes tea", "/timezone": "Europe/Moscow", "/usage": "", "/allowance": "", "/export": "",
-    "/forget": "", "/start": "", "/members": "", "/invite": "", "/audit": "",
+    "/whoami": "", "/broadcast": "", "/forget": "", "/start": "", "/members": "", "/invite": "", "/audit": "",
 }  # fmt: skip
 VIEW = {"page": 0, "words": "", "archived": False, "id": 1, "pinned": True, "archived_now": True}
 FACT = {"conversation": 1, "fact": 1}
@@ -285,6 +291,7 @@ PRESSES = {
     "chats.rename": Press(VIEW), "chats.undo": Press({"id": 1, "title": "A name", "by": "user", "shown": "A name"}),
     "ask.cancel": Press({"asked": "1"}, asks_name),
     "fact.unpin": Press(FACT, summarised), "summary.edit": Press(FACT, summarised),
+    "document.remove": Press({"conversation": 1, "document": 1}, with_document),
     "summary.undo": Press(FACT, summarised), "summary.redo": Press(FACT, summarised),
     "persona.set": Press({"persona": "teacher"}), "persona.ask": Press({"question": "q2 please"}),
     "write.start": Press({"template": "post"}),
@@ -302,7 +309,9 @@ PRESSES = {
     "join.allow": Press(SUBJECT, applied), "join.refuse": Press(SUBJECT, applied),
     "members.show": Press({"whom": "777"}), "members.page": Press({"page": "0"}),
     "members.set": Press({"whom": "777", "role": "operator"}), "group.withdraw": Press({"chat": "-100777"}),
-    "invite.revoke": Press({"id": 1}, invited),
+    "invite.revoke": Press({"id": 1}, invited), "audit.page": Press({"before": 9}), "audit.export": Press({}, invited),
+    "broadcast.send": Press({"key": "1", "text": "News"}), "broadcast.cancel": Press(),
+    "broadcast.stop": Press({"key": "1"}),
     "queue.now": Press(), "queue.drop": Press(),
 }  # fmt: skip
 AWAITED = {
@@ -312,6 +321,7 @@ AWAITED = {
     "write": Press({"template": "post", "values": {}}, said="q2 please"),
     "reminder.zone": Press({"text": "in 20 minutes tea", "turn": "1"}, said="Moscow"),
     "allowance.change": Press({"whom": 777}, said="200 a day"),
+    "broadcast": Press(said="News"),
 }
 # The ways of a press that a row of `PRESSES` does not go.
 WAYS = {

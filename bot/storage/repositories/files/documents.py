@@ -30,6 +30,15 @@ class Passage:
     place: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document of a conversation, with the length of its text in characters."""
+
+    id: int
+    name: str
+    characters: int
+
+
 class Documents(Repository):
     """Documents of conversations, cut into passages."""
 
@@ -77,6 +86,18 @@ class Documents(Repository):
             for page, place, text in pieces
         ]
         self.connection.execute(insert(passages), rows)
+
+    def list_documents(self, conversation: int) -> Sequence[Document]:
+        """Return the documents of a conversation, oldest first."""
+        query = select(*documents.c["id", "name", "characters"]).where(documents.c.conversation_id == conversation)
+        return [Document(*row) for row in self.connection.execute(query.order_by(documents.c.id))]
+
+    def delete_document(self, conversation: int, document: int) -> None:
+        """Delete a document of a conversation with its passages."""
+        here = (documents.c.conversation_id == conversation, documents.c.id == document)
+        if self.connection.execute(select(documents.c.id).where(*here)).one_or_none() is not None:
+            self.connection.execute(delete(passages).where(passages.c.document_id == document))
+            self.connection.execute(delete(documents).where(*here))
 
     def _is(self, document: int, pieces: Sequence[tuple[int, str, str]]) -> bool:
         fields = passages.c["page", "place", "text"]
