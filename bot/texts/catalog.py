@@ -1,4 +1,4 @@
-"""Every sentence the bot says, by key and language. Begin with `say`; the sentences are in `en.py` and `ru.py`."""
+"""Every sentence the bot says, by key and language. Begin with `say`; the sentences are in `en` and `ru`."""
 
 from __future__ import annotations
 
