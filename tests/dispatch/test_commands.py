@@ -41,7 +41,7 @@ async def test_help_lists_the_menu_of_which_telegram_is_told_in_both_languages(s
     for chat, code in LANGUAGE_OF.items():
         text = await stage.ask("/help", chat)
         for name, description in app.inbound.help.menu(code):
-            assert f"/{name} {'-' if code == 'en' else '—'} {description}" in text
+            assert f"/{name} {'–' if code == 'en' else '—'} {description}" in text
     shown = stage.telegram.snapshot()["commands"][DEFAULT_SCOPE]
     for code, language in (("", "en"), ("ru", "ru")):
         rows = app.inbound.help.menu(language)

@@ -46,7 +46,7 @@ async def test_the_pirate_greets_and_stays_in_the_role(tg: Tg, studio: StudioSid
 async def test_the_pirate_flips_a_coin_for_what_he_is_told(tg: Tg) -> None:
     said = await tg.user("Ann").say("/flip my hat")
     assert said.text in ("You bet my hat. It is heads!", "You bet my hat. It is tails!")
-    assert "/flip - Flip a doubloon" in (await tg.user("Ann").say("/help")).text
+    assert "/flip – Flip a doubloon" in (await tg.user("Ann").say("/help")).text
     assert "/flip — Подбросить дублон" in (await tg.user("Оля", "ru").say("/help")).text
 
 

@@ -87,7 +87,7 @@ async def test_a_command_for_owners_does_not_exist_for_others(stage: Stage) -> N
     await stage.start(owners=(1001,))
     tg = Tg(stage)
     assert (await tg.user("Anna").say("/report")).text == "Calls: []"
-    assert "/report - What was said" in (await tg.user("Anna").say("/help")).text
+    assert "/report – What was said" in (await tg.user("Anna").say("/help")).text
     assert "don't know the command" in (await tg.user("Clara").say("/report")).text
     help_text = (await tg.user("Clara").say("/help")).text
     assert "/report" not in help_text
