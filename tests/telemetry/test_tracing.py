@@ -88,10 +88,11 @@ async def test_a_turn_that_fails_is_marked_with_the_name_of_the_error(stage: Sta
     StudioSide(stage.studio).fails(401, times=9)
     await stage.ask("How are you?")
     await stage.stop()
-    assert (collector.one("turn").failed, collector.one("turn").attributes["error.type"]) == (True, "Unauthenticated")
+    refused = {(True, "Unauthenticated"), (True, "ModelDenied")}  # the second where the circuit breaker is open
+    assert (collector.one("turn").failed, collector.one("turn").attributes["error.type"]) in refused
     asked = [*collector.named("chat yandexgpt"), *collector.named("chat yandexgpt-lite")]
     assert len(asked) > 1
-    assert {(span.failed, span.attributes["error.type"]) for span in asked} == {(True, "Unauthenticated")}
+    assert {(span.failed, span.attributes["error.type"]) for span in asked} <= refused
 
 
 async def test_what_is_shown_while_an_answer_grows_is_summed_up_in_one_span(stage: Stage, collector: Collector) -> None:

@@ -72,7 +72,8 @@ class World:
         self.model: TextModel = self.service.text(self.row["name"])
         chat = "completion" if self.model.profile.native else "chat/completions"
         self.route = "responses" if kind in ("searching", "agent") else chat
-        self.begun = 6 if self.route == "responses" else 3  # events after which there is text, and more to come
+        # events after which there is text, and more to come
+        self.begun = {"searching": 11, "agent": 6}.get(kind, 3)
         self.chunks: list[Chunk] = []
 
     async def ask(self, request: Request = ASK) -> Chunk:

@@ -37,7 +37,7 @@ from bot.types import Message
 from tests.promises.security.patterns import Stretch, Use, stretches, uses
 
 LENGTH = 300_000
-SHORT, QUICK = 20_000, 0.008  # so many characters take a slow pattern 0.1 s, a linear one 3 ms
+SHORT, QUICK = 20_000, 0.03  # so many characters take a slow pattern 0.1 s, a linear one 3 ms
 BOUNDED = {  # patterns that are slow, and the most characters that they are given
     r"\\(?:text|mathrm|textbf)\{[^}]*\}": 200,  # between two dollars, which `find_formula` looks for so far apart
 }
