@@ -91,7 +91,7 @@ async def test_a_command_for_owners_does_not_exist_for_others(stage: Stage) -> N
     assert "don't know the command" in (await tg.user("Clara").say("/report")).text
     help_text = (await tg.user("Clara").say("/help")).text
     assert "/report" not in help_text
-    assert "/picture - Show a cat" in help_text
+    assert "/picture – Show a cat" in help_text
     assert "/silent" not in help_text
 
 

@@ -360,5 +360,5 @@ CONVERSATIONS = "/v1/conversations"
 ONE, ITEMS = CONVERSATIONS + "/{id:[^/]+}", CONVERSATIONS + "/{id:[^/]+}/items"
 ONE_ITEM = ITEMS + "/{item:[^/]+}"
 MISSING: dict[str, Shape] = {"/v1/": "openai", "/speech/": "speech", "/": "unary"}
-NAMED = re.compile(r"\{(\w+):[^}]*\}")
+NAMED = re.compile(r"\{(\w+):[^{}]*\}")
 NEAREST = 4
