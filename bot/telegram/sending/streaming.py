@@ -33,6 +33,7 @@ Mode = Literal["draft", "edit", "off"]
 THINKING_AFTER = 0.6  # seconds of silence before "Thinking…": most models are quicker, and each draft counts
 BREATH = 0.03  # seconds: an answer that comes at once needs no draft
 KEEPING = 1.5  # seconds: a complete answer gets no more frames, unless storing it takes longer than this
+READERS = 4  # turns of the event loop from a connection through the readers of a stream to the view, and one to spare
 KEEP_ALIVE = 20.0  # a draft lives 30 s
 BEHIND = 0.5  # seconds between checks whether an older answer, left by an earlier run, is delivered
 TYPING = 4.5  # seconds: it is shown for 5
@@ -173,7 +174,8 @@ class LiveMessage:
             self._hold()
             await self.deliverer.clock.sleep(seconds)
         self._waited = self._flow.release()
-        await asyncio.sleep(0)  # let the reader of the stream run first
+        for _ in range(READERS):  # let what was kept come through before the frame is made
+            await asyncio.sleep(0)
 
     async def _wait_if_complete(self) -> None:
         if self._completed is not None:
