@@ -259,6 +259,10 @@ class Embedder(Protocol):
     """Turns texts into vectors whose nearness means likeness; questions and stored texts share one space."""
 
     @property
+    def name(self) -> str:
+        """The name under which its vectors are stored: those of two models can't be compared."""
+
+    @property
     def longest(self) -> int:
         """The most tokens that one text may have."""
 

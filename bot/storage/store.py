@@ -36,6 +36,7 @@ from bot.storage.repositories.files.blobs import Blobs
 from bot.storage.repositories.files.documents import Documents
 from bot.storage.repositories.inbox import Inbox
 from bot.storage.repositories.jobs import Jobs
+from bot.storage.repositories.knowledge import Knowledge, Sources
 from bot.storage.repositories.members import AuditLog, Members
 from bot.storage.repositories.memory import Memory
 from bot.storage.repositories.messages import Messages
@@ -77,6 +78,8 @@ class Tx:
     memory = repository(Memory)
     blobs = repository(Blobs)
     documents = repository(Documents)
+    sources = repository(Sources)
+    knowledge = repository(Knowledge)
     feedback = repository(Feedback)
     chats = repository(Chats)
     users = repository(Users)

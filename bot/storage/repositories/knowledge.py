@@ -1,0 +1,380 @@
+"""The knowledge base: its sources, and the passages of their articles."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Row, and_, bindparam, exists, func, insert, or_, select, update
+
+from bot.storage.engines.dialects import insert_or_update, upsert
+from bot.storage.repositories.mapping import Repository, made
+from bot.storage.tables.knowledge import kb_articles, kb_generation, kb_passages, kb_sources, kb_vectors
+
+EVERYONE = "everyone"
+REMOVED = "removed"
+BATCH = 500  # values of one IN list: SQLite allows 32,766 in a statement, PostgreSQL 65,535
+INDEXED = kb_passages.c["id", "source_id", "place", "text", "sha"]
+STORE_VECTOR = upsert(lambda insert: insert(kb_vectors).on_conflict_do_nothing())
+COUNT_UP = insert_or_update(kb_generation, ["id"], ["number"])
+
+
+@dataclass(frozen=True, slots=True)
+class KnowledgeSource:
+    """A source of the knowledge base, as it stands in the table `kb_sources`."""
+
+    name: str
+    kind: str
+    address: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    audience: tuple[str, ...] = ()
+    every: int = 0
+    state: str = "active"
+    error: str = ""
+    tried: float | None = None
+    synced: float | None = None
+    paid: int = 0
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Article:
+    """An article as a sync stores it. `changed` is the date of its text in Unix seconds."""
+
+    key: str
+    title: str
+    version: str
+    changed: float
+    url: str = ""
+    language: str = ""
+    validators: Mapping[str, str] = field(default_factory=dict)
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NewPassage:
+    """A passage as a sync stores it; see the table `kb_passages`."""
+
+    place: str
+    text: str
+    sentences: tuple[tuple[int, int], ...]
+    sha: bytes
+    page: int = 0
+    anchor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPassage:
+    """A passage with what an answer tells about it. `changed` is the date of its article in Unix seconds."""
+
+    id: int
+    source_id: int
+    article_id: int
+    ordinal: int
+    place: str
+    page: int
+    anchor: str
+    text: str
+    sentences: tuple[tuple[int, int], ...]
+    title: str
+    url: str
+    changed: float
+
+
+@dataclass(frozen=True, slots=True)
+class IndexRow:
+    """What the index needs of a passage. `sha` is the key of its embedding."""
+
+    id: int
+    source_id: int
+    place: str
+    text: str
+    sha: bytes
+
+    @property
+    def indexed(self) -> str:
+        """The text that is embedded and whose words are indexed: the place in front of the passage."""
+        return f"{self.place}\n{self.text}" if self.place else self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """What storing an article has changed: numbers of passages."""
+
+    added: int = 0
+    ended: int = 0
+
+
+class Sources(Repository):
+    """The sources of a bot's knowledge base."""
+
+    def add_source(self, bot: int, source: KnowledgeSource) -> int:
+        """Add a source; return its id. Its name must not be taken."""
+        row = {
+            "bot": bot, "name": source.name, "kind": source.kind, "address": source.address,
+            "options": json.dumps(source.options, ensure_ascii=False), "every": source.every,
+            "audience": json.dumps(source.audience, ensure_ascii=False), "added": self.clock.time(),
+        }  # fmt: skip
+        return int(self.connection.execute(insert(kb_sources).returning(kb_sources.c.id), row).scalar_one())
+
+    def list_sources(self, bot: int) -> Sequence[KnowledgeSource]:
+        """Return all sources of a bot by their names."""
+        query = (
+            select(kb_sources).where(kb_sources.c.bot == bot, kb_sources.c.state != REMOVED).order_by(kb_sources.c.name)
+        )
+        return [_source(row) for row in self.connection.execute(query)]
+
+    def find_source(self, bot: int, name: str) -> KnowledgeSource | None:
+        """Return the source of this name, None where there is none."""
+        query = select(kb_sources).where(kb_sources.c.bot == bot, kb_sources.c.name == name)
+        return self._find(_source, query)
+
+    def change_source(self, id_: int, **values: Any) -> None:
+        """Set columns of a source; `options` and `audience` are stored as JSON."""
+        for name in ("options", "audience"):
+            if name in values:
+                values[name] = json.dumps(values[name], ensure_ascii=False)
+        self.connection.execute(update(kb_sources).where(kb_sources.c.id == id_).values(**values))
+
+    def remove_source(self, id_: int) -> None:
+        """End all passages of a source and give its name free. The rows stay while answers may quote them."""
+        articles = select(kb_articles.c.key).where(kb_articles.c.source_id == id_)
+        knowledge = Knowledge(self.connection, self.clock, self.queue)
+        knowledge.end_articles(id_, list(self.connection.execute(articles).scalars()))
+        self.change_source(id_, state=REMOVED, name=f"{REMOVED}/{id_}")
+
+    def sizes(self, bot: int) -> Mapping[int, tuple[int, int]]:
+        """Return for each source how many articles and passages it has now."""
+        of_bot = select(kb_sources.c.id).where(kb_sources.c.bot == bot)
+        query = (
+            select(kb_passages.c.source_id, func.count(kb_passages.c.article_id.distinct()), func.count())
+            .where(kb_passages.c.source_id.in_(of_bot), kb_passages.c.ended.is_(None))
+            .group_by(kb_passages.c.source_id)
+        )
+        return {source: (articles, passages) for source, articles, passages in self.connection.execute(query)}
+
+
+class Knowledge(Repository):
+    """The articles and passages of the knowledge base, and the embeddings of their texts."""
+
+    # --- what a sync stores -------------------------------------------------------------------------------------------
+
+    def list_validators(self, source: int) -> Mapping[str, Mapping[str, str]]:
+        """Return the validators of each article of a source by its key."""
+        query = select(kb_articles.c.key, kb_articles.c.validators).where(kb_articles.c.source_id == source)
+        return {key: json.loads(validators) for key, validators in self.connection.execute(query)}
+
+    def store_article(self, source: int, article: Article, passages: Sequence[NewPassage]) -> Replaced:
+        """Store an article with its passages, in the place of the one with its key.
+
+        A passage whose text, place and sentences are as before keeps its row, so that quotes go on pointing at it. The
+        others end in a new generation, in which the new ones begin.
+        """
+        id_, old_version = self._put_article(source, article)
+        if old_version == article.version:
+            return Replaced()
+        here = and_(kb_passages.c.article_id == id_, kb_passages.c.ended.is_(None))
+        columns = kb_passages.c["id", "sha", "sentences", "ordinal", "page", "anchor"]
+        old: dict[tuple[bytes, bytes], list[Row[Any]]] = {}
+        for row in self.connection.execute(select(*columns).where(here).order_by(kb_passages.c.ordinal)):
+            old.setdefault((bytes(row.sha), bytes(row.sentences)), []).append(row)
+        generation = self._next_generation()
+        new = []
+        for ordinal, passage in enumerate(passages):
+            sentences = pack_sentences(passage.sentences)
+            about = {"ordinal": ordinal, "page": passage.page, "anchor": passage.anchor}
+            if equal := old.get((passage.sha, sentences)):
+                kept = equal.pop(0)
+                if (kept.ordinal, kept.page, kept.anchor) != tuple(about.values()):
+                    self.connection.execute(update(kb_passages).where(kb_passages.c.id == kept.id).values(**about))
+                continue
+            new.append({
+                "source_id": source, "article_id": id_, "place": passage.place, "text": passage.text,
+                "sentences": sentences, "sha": passage.sha, "added": generation, **about,
+            })  # fmt: skip
+        gone = [row.id for rows in old.values() for row in rows]
+        self._end(gone, generation)
+        if new:
+            self.connection.execute(insert(kb_passages), new)
+        return Replaced(len(new), len(gone))
+
+    def mark_seen(self, source: int, keys: Sequence[str]) -> None:
+        """Note that articles were looked at and have not changed."""
+        self._in_batches(
+            keys,
+            lambda some: (
+                update(kb_articles)
+                .where(kb_articles.c.source_id == source, kb_articles.c.key.in_(some))
+                .values(fetched=self.clock.time())
+            ),
+        )
+
+    def count_passages(self, source: int, without: Collection[str] = ()) -> tuple[int, int]:
+        """Return how many passages a source has now, and how many of these belong to the articles `without`."""
+        query = (
+            select(kb_articles.c.key, func.count())
+            .join(kb_passages, kb_passages.c.article_id == kb_articles.c.id)
+            .where(kb_articles.c.source_id == source, kb_passages.c.ended.is_(None))
+            .group_by(kb_articles.c.key)
+        )
+        counts = dict(self.connection.execute(query).all())
+        return sum(counts.values()), sum(count for key, count in counts.items() if key in without)
+
+    def end_articles(self, source: int, keys: Sequence[str]) -> None:
+        """End the passages of articles that are gone. The articles stay without a version until they come back."""
+        if not keys:
+            return
+        generation = self._next_generation()
+        for first in range(0, len(keys), BATCH):
+            some = keys[first : first + BATCH]
+            ids = select(kb_articles.c.id).where(kb_articles.c.source_id == source, kb_articles.c.key.in_(some))
+            alive = and_(kb_passages.c.article_id.in_(ids), kb_passages.c.ended.is_(None))
+            self.connection.execute(update(kb_passages).where(alive).values(ended=generation, until=self.clock.time()))
+            gone = and_(kb_articles.c.source_id == source, kb_articles.c.key.in_(some))
+            self.connection.execute(update(kb_articles).where(gone).values(version="", validators="{}"))
+
+    def _put_article(self, source: int, article: Article) -> tuple[int, str]:
+        """Store the row of an article; return its id and the version that it had before, "" for none."""
+        here = and_(kb_articles.c.source_id == source, kb_articles.c.key == article.key)
+        old = self.connection.execute(select(*kb_articles.c["id", "version"]).where(here)).one_or_none()
+        row = {
+            "title": article.title, "url": article.url, "language": article.language, "version": article.version,
+            "validators": json.dumps(article.validators), "fetched": self.clock.time(), "changed": article.changed,
+        }  # fmt: skip
+        if old is None:
+            added = {"source_id": source, "key": article.key, **row}
+            return self.connection.execute(insert(kb_articles).returning(kb_articles.c.id), added).scalar_one(), ""
+        if old.version == article.version:
+            del row["changed"]
+        self.connection.execute(update(kb_articles).where(kb_articles.c.id == old.id).values(**row))
+        return old.id, old.version
+
+    def _end(self, ids: Sequence[int], generation: int) -> None:
+        now = self.clock.time()
+        self._in_batches(
+            ids,
+            lambda some: update(kb_passages).where(kb_passages.c.id.in_(some)).values(ended=generation, until=now),
+        )
+
+    # --- embeddings ---------------------------------------------------------------------------------------------------
+
+    def texts_to_embed(self, bot: int, model: str, most: int, after: int = 0) -> Sequence[IndexRow]:
+        """Return passages without an embedding of this model, at most `most`, by id and beginning after id `after`."""
+        embedded = exists().where(kb_vectors.c.sha == kb_passages.c.sha, kb_vectors.c.model == model)
+        query = (
+            select(*INDEXED)
+            .join(kb_sources, kb_sources.c.id == kb_passages.c.source_id)
+            .where(kb_sources.c.bot == bot, kb_passages.c.ended.is_(None), kb_passages.c.id > after, ~embedded)
+            .order_by(kb_passages.c.id)
+            .limit(most)
+        )
+        return [made(IndexRow, row) for row in self.connection.execute(query)]
+
+    def store_vectors(self, model: str, vectors: Mapping[bytes, bytes]) -> None:
+        """Store embeddings by the keys of their texts. One that is there already stays."""
+        if not vectors:
+            return
+        generation = self._next_generation()
+        rows = [{"sha": sha, "model": model, "data": data, "added": generation} for sha, data in vectors.items()]
+        self.connection.execute(STORE_VECTOR(self.connection), rows)
+
+    # --- what the index reads -----------------------------------------------------------------------------------------
+
+    def generation(self) -> int:
+        """Return the number of the newest change; 0 for an empty knowledge base."""
+        return self.connection.execute(select(kb_generation.c.number)).scalar_one_or_none() or 0
+
+    def passages_added(self, bot: int, since: int, after: int, most: int) -> Sequence[IndexRow]:
+        """Return passages that began after generation `since` and have not ended, by id and beginning after `after`."""
+        query = (
+            select(*INDEXED)
+            .join(kb_sources, kb_sources.c.id == kb_passages.c.source_id)
+            .where(
+                kb_sources.c.bot == bot, kb_passages.c.added > since, kb_passages.c.ended.is_(None),
+                kb_passages.c.id > after,
+            )
+            .order_by(kb_passages.c.id)
+            .limit(most)
+        )  # fmt: skip
+        return [made(IndexRow, row) for row in self.connection.execute(query)]
+
+    def passages_ended(self, bot: int, since: int) -> Sequence[IndexRow]:
+        """Return passages that began by generation `since` and have ended after it."""
+        query = select(*INDEXED).join(kb_sources, kb_sources.c.id == kb_passages.c.source_id)
+        query = query.where(kb_sources.c.bot == bot, kb_passages.c.ended > since, kb_passages.c.added <= since)
+        return [made(IndexRow, row) for row in self.connection.execute(query)]
+
+    def vectors_added(self, bot: int, model: str, since: int) -> Sequence[tuple[int, int, bytes]]:
+        """Return (passage, source, embedding) where passage or embedding are newer than generation `since`."""
+        query = (
+            select(kb_passages.c.id, kb_passages.c.source_id, kb_vectors.c.data)
+            .join(kb_vectors, and_(kb_vectors.c.sha == kb_passages.c.sha, kb_vectors.c.model == model))
+            .join(kb_sources, kb_sources.c.id == kb_passages.c.source_id)
+            .where(
+                kb_sources.c.bot == bot,
+                kb_passages.c.ended.is_(None),
+                or_(kb_passages.c.added > since, kb_vectors.c.added > since),
+            )
+            .order_by(kb_passages.c.id)
+        )
+        return [(id_, source, bytes(data)) for id_, source, data in self.connection.execute(query)]
+
+    # --- what an answer reads -----------------------------------------------------------------------------------------
+
+    def read_passages(self, ids: Collection[int], sources: Collection[int]) -> Mapping[int, StoredPassage]:
+        """Return those of the passages that have not ended and belong to these sources, by their ids."""
+        query = PASSAGE.where(
+            kb_passages.c.id.in_(ids), kb_passages.c.source_id.in_(sources), kb_passages.c.ended.is_(None)
+        )
+        return {row.id: _passage(row) for row in self.connection.execute(query)}
+
+    def read_neighbour(self, passage: StoredPassage, step: int) -> StoredPassage | None:
+        """Return the passage that stands `step` places after this one in its article, None where there is none."""
+        values = {"article": passage.article_id, "ordinal": passage.ordinal + step}
+        return self._find(_passage, NEIGHBOUR, values)
+
+    # --- inside -------------------------------------------------------------------------------------------------------
+
+    def _next_generation(self) -> int:
+        """Count up. The row stays locked until the commit, so generations become visible in their order."""
+        number = self.generation() + 1
+        self.connection.execute(COUNT_UP(self.connection), {"id": 1, "number": number})
+        return number
+
+    def _in_batches(self, values: Sequence[Any], statement: Any) -> None:
+        for first in range(0, len(values), BATCH):
+            self.connection.execute(statement(values[first : first + BATCH]))
+
+
+PASSAGE = select(
+    *kb_passages.c["id", "source_id", "article_id", "ordinal", "place", "page", "anchor", "text", "sentences"],
+    *kb_articles.c["title", "url", "changed"],
+).join(kb_articles, kb_articles.c.id == kb_passages.c.article_id)
+NEIGHBOUR = PASSAGE.where(
+    kb_passages.c.article_id == bindparam("article"),
+    kb_passages.c.ordinal == bindparam("ordinal"),
+    kb_passages.c.ended.is_(None),
+)
+
+
+def pack_sentences(sentences: Sequence[tuple[int, int]]) -> bytes:
+    """Pairs of numbers as bytes: 32 bits each, little endian."""
+    return b"".join(number.to_bytes(4, "little") for pair in sentences for number in pair)
+
+
+def unpack_sentences(data: bytes) -> tuple[tuple[int, int], ...]:
+    """The pairs that `pack_sentences` has packed."""
+    numbers = [int.from_bytes(data[place : place + 4], "little") for place in range(0, len(data), 4)]
+    return tuple(zip(numbers[::2], numbers[1::2], strict=True))
+
+
+def _passage(row: Row[Any]) -> StoredPassage:
+    return made(StoredPassage, row, sentences=unpack_sentences(bytes(row.sentences)))
+
+
+def _source(row: Row[Any]) -> KnowledgeSource:
+    return made(
+        KnowledgeSource, row, options=json.loads(row.options), audience=tuple(json.loads(row.audience))
+    )  # fmt: skip
