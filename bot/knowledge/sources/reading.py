@@ -10,7 +10,7 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -78,7 +78,7 @@ def read_file(data: bytes, name: str, mime: str = "", charset: str = "", most: i
     reader = READERS.get(ending)
     if reader is None:
         raise Unreadable("type")
-    file = _File(data, name, ending, charset, most)
+    file = _File(data=data, name=name, ending=ending, charset=charset, most=most)
     parts = list(reader(file))
     if not any(part.outline.blocks for part in parts):
         raise Unreadable("empty")
@@ -109,9 +109,9 @@ class _File:
     ending: str
     charset: str
     most: int
-    no_text: str = ""
-    canonical: str = ""
-    has_password: bool = False
+    no_text: str = field(init=False, default="")
+    canonical: str = field(init=False, default="")
+    has_password: bool = field(init=False, default=False)
 
     def text(self) -> str:
         text = decoded(self.data, self.charset)
