@@ -41,6 +41,7 @@ def upgrade() -> None:
         sa.Column("title", sa.Text(), nullable=False),
         sa.Column("url", sa.Text(), server_default="", nullable=False),
         sa.Column("language", sa.String(length=8), server_default="", nullable=False),
+        sa.Column("audience", sa.String(length=64), server_default="", nullable=False),
         sa.Column("version", sa.String(length=64), nullable=False),
         sa.Column("validators", sa.Text(), server_default="{}", nullable=False),
         sa.Column("fetched", sa.Float(), nullable=False),

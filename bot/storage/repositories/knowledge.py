@@ -41,7 +41,10 @@ class KnowledgeSource:
 
 @dataclass(frozen=True, slots=True)
 class Article:
-    """An article as a sync stores it. `changed` is the date of its text in Unix seconds."""
+    """An article as a sync stores it. `changed` is the date of its text in Unix seconds.
+
+    `audience` is a group who alone may read it, "" where all who may read the source may.
+    """
 
     key: str
     title: str
@@ -49,8 +52,8 @@ class Article:
     changed: float
     url: str = ""
     language: str = ""
+    audience: str = ""
     validators: Mapping[str, str] = field(default_factory=dict)
-    id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +165,9 @@ class Knowledge(Repository):
     # --- what a sync stores -------------------------------------------------------------------------------------------
 
     def list_validators(self, source: int) -> Mapping[str, Mapping[str, str]]:
-        """Return the validators of each article of a source by its key."""
-        query = select(kb_articles.c.key, kb_articles.c.validators).where(kb_articles.c.source_id == source)
+        """Return the validators of each article that a source has now, by its key."""
+        query = select(kb_articles.c.key, kb_articles.c.validators)
+        query = query.where(kb_articles.c.source_id == source, kb_articles.c.version != "")
         return {key: json.loads(validators) for key, validators in self.connection.execute(query)}
 
     def store_article(self, source: int, article: Article, passages: Sequence[NewPassage]) -> Replaced:
@@ -200,19 +204,15 @@ class Knowledge(Repository):
             self.connection.execute(insert(kb_passages), new)
         return Replaced(len(new), len(gone))
 
-    def mark_seen(self, source: int, keys: Sequence[str]) -> None:
-        """Note that articles were looked at and have not changed."""
-        self._in_batches(
-            keys,
-            lambda some: (
-                update(kb_articles)
-                .where(kb_articles.c.source_id == source, kb_articles.c.key.in_(some))
-                .values(fetched=self.clock.time())
-            ),
-        )
+    def mark_seen(self, source: int, seen: Mapping[str, Mapping[str, str]]) -> None:
+        """Note that articles were looked at and have not changed; store their validators of now."""
+        for key, validators in seen.items():
+            here = and_(kb_articles.c.source_id == source, kb_articles.c.key == key)
+            values = {"fetched": self.clock.time(), "validators": json.dumps(validators)}
+            self.connection.execute(update(kb_articles).where(here).values(**values))
 
-    def count_passages(self, source: int, without: Collection[str] = ()) -> tuple[int, int]:
-        """Return how many passages a source has now, and how many of these belong to the articles `without`."""
+    def count_passages(self, source: int, of: Collection[str] = ()) -> tuple[int, int]:
+        """Return how many passages a source has now, and how many of these the articles `of` (keys) have."""
         query = (
             select(kb_articles.c.key, func.count())
             .join(kb_passages, kb_passages.c.article_id == kb_articles.c.id)
@@ -220,7 +220,7 @@ class Knowledge(Repository):
             .group_by(kb_articles.c.key)
         )
         counts = dict(self.connection.execute(query).all())
-        return sum(counts.values()), sum(count for key, count in counts.items() if key in without)
+        return sum(counts.values()), sum(count for key, count in counts.items() if key in of)
 
     def end_articles(self, source: int, keys: Sequence[str]) -> None:
         """End the passages of articles that are gone. The articles stay without a version until they come back."""
@@ -241,6 +241,7 @@ class Knowledge(Repository):
         old = self.connection.execute(select(*kb_articles.c["id", "version"]).where(here)).one_or_none()
         row = {
             "title": article.title, "url": article.url, "language": article.language, "version": article.version,
+            "audience": article.audience,
             "validators": json.dumps(article.validators), "fetched": self.clock.time(), "changed": article.changed,
         }  # fmt: skip
         if old is None:
@@ -271,6 +272,20 @@ class Knowledge(Repository):
             .limit(most)
         )
         return [made(IndexRow, row) for row in self.connection.execute(query)]
+
+    def size_to_embed(self, bot: int, model: str) -> tuple[int, int]:
+        """Return how many texts have no embedding of this model, and their characters; an equal one counts once."""
+        embedded = exists().where(kb_vectors.c.sha == kb_passages.c.sha, kb_vectors.c.model == model)
+        length = func.length(kb_passages.c.place) + func.length(kb_passages.c.text) + 1
+        texts = (
+            select(func.max(length).label("length"))
+            .join(kb_sources, kb_sources.c.id == kb_passages.c.source_id)
+            .where(kb_sources.c.bot == bot, kb_passages.c.ended.is_(None), ~embedded)
+            .group_by(kb_passages.c.sha)
+            .subquery()
+        )
+        number, size = self.connection.execute(select(func.count(), func.sum(texts.c.length)).select_from(texts)).one()
+        return number, int(size or 0)
 
     def store_vectors(self, model: str, vectors: Mapping[bytes, bytes]) -> None:
         """Store embeddings by the keys of their texts. One that is there already stays."""
@@ -323,10 +338,15 @@ class Knowledge(Repository):
 
     # --- what an answer reads -----------------------------------------------------------------------------------------
 
-    def read_passages(self, ids: Collection[int], sources: Collection[int]) -> Mapping[int, StoredPassage]:
-        """Return those of the passages that have not ended and belong to these sources, by their ids."""
+    def read_passages(
+        self, ids: Collection[int], sources: Collection[int], groups: Collection[str] = ()
+    ) -> Mapping[int, StoredPassage]:
+        """Return those of the passages that have not ended, belong to these sources, and may be read by the groups."""
         query = PASSAGE.where(
-            kb_passages.c.id.in_(ids), kb_passages.c.source_id.in_(sources), kb_passages.c.ended.is_(None)
+            kb_passages.c.id.in_(ids),
+            kb_passages.c.source_id.in_(sources),
+            kb_passages.c.ended.is_(None),
+            kb_articles.c.audience.in_(["", *groups]),
         )
         return {row.id: _passage(row) for row in self.connection.execute(query)}
 
