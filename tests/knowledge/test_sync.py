@@ -42,9 +42,9 @@ class Read:
             yield event
 
 
-def article(key: str, *paragraphs: str, **about: str) -> Found:
+def article(key: str, *paragraphs: str) -> Found:
     blocks = tuple(Block(text, (f"Часть {number}",)) for number, text in enumerate(paragraphs))
-    return Found(key=key, title=key, blocks=blocks, validators={"etag": "1"}, **about)
+    return Found(key=key, title=key, blocks=blocks, validators={"etag": "1"})
 
 
 @pytest.fixture
