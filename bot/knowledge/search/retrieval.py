@@ -57,9 +57,12 @@ class Retrieval:
     embedder: Embedder | None = None
     _vectors: OrderedDict[bytes, tuple[float, Sequence[float]]] = field(default_factory=OrderedDict)
 
-    async def search(self, question: str, sources: Collection[int], payer: BillTo) -> Found:
+    async def search(
+        self, question: str, sources: Collection[int], payer: BillTo, *, groups: Collection[str] = ()
+    ) -> Found:
         """Return the best passages of these sources, at most `MOST_PASSAGES`, as they stand in the database now.
 
+        Articles that one group alone may read are left out unless it is among the `groups`.
         The embedding of the question is paid by `payer`; a budget that does not allow it leaves the words.
         """
         if not sources or not question.strip():
@@ -69,7 +72,7 @@ class Retrieval:
         candidates = await self.index.search(question, vector, sources)
         nearest = sorted(candidates.found, key=lambda one: -one.cosine)[: LOOKED_AT // 3]
         ids = {one.id for one in (*candidates.found[:MOST_READ], *nearest)}
-        passages = await self.store.read_one(lambda tx: tx.knowledge.read_passages(ids, sources))
+        passages = await self.store.read_one(lambda tx: tx.knowledge.read_passages(ids, sources, groups))
         return await asyncio.to_thread(_found, candidates, nearest, passages)
 
     async def _vector(self, question: str, payer: BillTo) -> Sequence[float]:
