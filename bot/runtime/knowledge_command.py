@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from bot.ai import Embedder
 from bot.billing.metering import BillTo, Meter
-from bot.billing.pricing import EMBEDDING, Price, PriceList, shown
+from bot.billing.pricing import Price, PriceList, shown
 from bot.clock import SystemClock
 from bot.config.settings import Settings, has_key
 from bot.errors import BadInput, ConfigError, LimitReached
@@ -25,6 +25,7 @@ from bot.runtime.resources import SharedResources
 from bot.storage.engines.sqlite_files import alone
 from bot.storage.engines.urls import is_sqlite
 from bot.storage.repositories.knowledge import KnowledgeSource
+from bot.storage.repositories.money.ledger import EMBEDDING
 from bot.texts.catalog import say
 from bot.types import Address
 
