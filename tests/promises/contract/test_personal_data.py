@@ -39,9 +39,11 @@ EXPORTED = {
 # What it does not hand over: words that are in it already, what is open for a moment, and what is the operator's.
 NOT_EXPORTED = {
     "deliveries", "updates", "buttons", "awaited", "spending", "reservations", "invites", "applications", "audit",
+    "kb_sources", "kb_articles", "kb_passages", "kb_vectors", "kb_generation",
 }  # fmt: skip
 # What `/forget` leaves: numbers without a name, and what admins have decided.
-KEPT = {"usage", "spending", "reservations", "members", "allowances", "invites", "audit"}
+KEPT = {"usage", "spending", "reservations", "members", "allowances", "invites", "audit", "kb_sources", "kb_articles",
+        "kb_passages", "kb_vectors", "kb_generation"}  # fmt: skip
 
 JSON = {
     "parts": '[{"is": "text", "text": "%s"}]',
