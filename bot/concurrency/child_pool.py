@@ -1,4 +1,4 @@
-"""Child processes in which files from people are opened. Begin with `ChildPool.place`, then `Place.run`.
+"""Child processes in which files from people are opened. Begin with `ChildPool.place`, then `ChildSlot.run`.
 
 A file can make a library loop for ever, take all memory, or crash the process. So none is opened in the process of the
 bot. There are at most two child processes. The first file starts one; one that has had nothing to do for a minute is
@@ -79,7 +79,7 @@ class ChildPool:
     async def place(self, *, alone: bool = False) -> AsyncIterator[ChildSlot]:
         """Reserve a child process for the files that are opened inside. Raises `Unreadable("busy")` if none gets free.
 
-        `alone`: no other file is opened meanwhile, so that it is known which one ends the bot.
+        `alone`: no other file is opened meanwhile, so that it is known which file it was if the bot dies.
         """
         async with AsyncExitStack() as stack:
             try:

@@ -1,7 +1,7 @@
 """Leases: the right of one of several processes to work on a chat or another thing, for a while. Begin with `Lease`.
 
-`current` is the lease under which this task works; tasks that it starts inherit it. Where one process does everything
-it is None, and nothing of this happens. A process that has lost a lease is stopped by `LeaseLost` before it does
+`current` is the lease under which this task works; tasks that it starts inherit it. If the bot has only one process
+there are no leases, and `current` is None. A process that has lost a lease is stopped by `LeaseLost` before it does
 anything that people see, since the next holder is at work already.
 """
 

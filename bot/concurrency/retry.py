@@ -21,8 +21,8 @@ T = TypeVar("T")
 class Backoff:
     """Pauses between tries: `first` seconds, then each time twice as long, up to `longest` seconds.
 
-    With `random` a pause is cut by chance to between half and all of that, so that clients which failed at one moment
-    do not all return at one moment.
+    With `random` (jitter) a pause is a random part of that, at least half, so that clients that failed together do not
+    all return together.
     """
 
     first: float
