@@ -40,7 +40,7 @@ class Personal(Protocol):
 
 
 class Everybody:
-    """No user has a personal allowance."""
+    """A `Personal` without allowances: for each user the limits of everybody hold."""
 
     has_allowances = False
 
@@ -188,7 +188,7 @@ def set_caps(caps: Caps) -> list[tuple[str, bool, int]]:
 
 
 def subject(scope: str, incoming: Incoming) -> int:
-    """The id under which the spending of a scope is counted: of the user, of the chat, 0 for the bot."""
+    """The id under which the spending of a scope is counted: the user's ("user"), the chat's ("chat"), or 0 ("bot")."""
     return {USER: incoming.user.id, CHAT: incoming.address.chat, BOT: 0}[scope]
 
 

@@ -40,7 +40,9 @@ class Account:
 
 @dataclass(slots=True, kw_only=True)
 class UsageReport:
-    """Answers /usage from the ledger, with what is left by the `budget`. `titles`: of the models, by their names."""
+    """Answers /usage from the ledger, with what is left by the `budget`. `titles` are the models' titles by their
+    names.
+    """
 
     store: Store
     access: Access
