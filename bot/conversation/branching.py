@@ -187,7 +187,9 @@ def keyboard(
 
 
 def show_version(tx: Tx, incoming: Incoming, answer: int, language: str, *, thumbs: bool = False) -> Outgoing | None:
-    """Show another version of an answer in the same messages; the conversation continues from it. None: no such."""
+    """Show another version of an answer in the same messages; the conversation continues from it. None: there is no
+    such version.
+    """
     version = tx.messages.find_message(answer)
     if version is None or not _over(tx, incoming):
         return None

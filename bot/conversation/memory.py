@@ -39,7 +39,7 @@ SHOWN = 160  # characters of a fact or a summary in the list
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The pinned facts and the summary that a request holds besides the newest messages."""
+    """The pinned facts and the summary that go into a request besides the newest messages."""
 
     facts: Sequence[Fact] = ()
     summary: Summary | None = None

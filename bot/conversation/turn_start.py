@@ -40,7 +40,7 @@ class ChosenModel:
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """A tool call that the user has approved or declined, and the question whose answer continues after it."""
+    """A tool call that the user has approved or declined, and the question whose answer is continued afterwards."""
 
     point: BranchPoint
     operation: Operation
