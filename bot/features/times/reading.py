@@ -1,9 +1,9 @@
 """Finds the time in a Russian or English text: "tomorrow at 7 pm film", "позвонить маме через час".
 
-Pure; begin with `read`. The words of time stand at the beginning of a text, at its end, or a day there and an hour
-here: what is left is the subject of the reminder. `forms` says what words of time look like and what each says.
-What can be understood in two ways is never guessed: such a reading is not `sure`, and its times are what may be meant.
-Wall times are in the person's time zone, so nine o'clock stays nine o'clock when daylight saving time begins or ends.
+Pure; begin with `read`. The time expression stands at the beginning of the text, at its end, or is divided between
+both; the rest of the text is the subject of the reminder. `forms` lists the time expressions. What can be understood in
+two ways is never guessed: such a reading is not `sure`, and lists the times that may be meant. Wall times are in the
+person's time zone, so nine o'clock stays nine o'clock when daylight saving time begins or ends.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ BETWEEN = re.compile(r"[\s,]*(?:[-–—]\s+)?")  # words of time that belong to
 
 @dataclass(frozen=True, slots=True)
 class When:
-    """A time. `at` is aware, in the zone of the person.
+    """The time of a reminder. `at` is an aware datetime in the person's time zone.
 
     `repeat` is "", "day", "week", "month", "year", or the weekdays on which it comes: "02" is Monday and Wednesday.
     """
@@ -37,9 +37,10 @@ class When:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How a text is understood. `times` are empty without a future time; unless `sure`, the person has to choose one.
+    """How the text of a reminder is understood. `times` is empty if the text names no future time; unless `sure`, the
+    person has to choose one of them.
 
-    `text` is what to remind of, without the words of time.
+    `text` is what to remind of, without the time expression.
     """
 
     times: Sequence[When] = ()
@@ -49,7 +50,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Words of time in a text, from `start` to `end`. `clash`: other words of time follow that contradict them."""
+    """A time expression in a text, from index `start` to `end`. `clash`: another one follows that contradicts it."""
 
     facts: Facts
     start: int
@@ -58,7 +59,7 @@ class Place:
 
 
 def read(text: str, now: datetime) -> Reading:
-    """Find the time in a text. `now` is in the zone of the person."""
+    """Find the time in a text. `now` is in the person's time zone."""
     text = text.strip(forms.BLANK)
     plain = _plain(text)
     begin = _end(forms.LEAD, plain)
@@ -95,7 +96,7 @@ def following(before: datetime, repeat: str) -> datetime:
 
 
 def local(day: date, clock: time, zone: tzinfo | None) -> datetime:
-    """A wall time in a zone. One that daylight saving time skips is moved forward by the skipped span."""
+    """A wall time in a zone. If daylight saving time skips that time, it is moved forward by the skipped span."""
     naive = datetime.combine(day, clock).replace(tzinfo=zone)
     return datetime.fromtimestamp(naive.timestamp(), zone)
 
