@@ -255,7 +255,7 @@ class Connection(asyncio.Protocol, httpcore.AsyncNetworkStream):
     # --- what a flow asks ---------------------------------------------------------------------------------------------
 
     def hold(self) -> None:
-        """Keep what arrives from readers for at most `HELD` seconds, until `release` or the end of the answer."""
+        """Hold arriving bytes back from readers until `release` or the end of the answer, at most `HELD` seconds."""
         self._holds = True
 
     def release(self) -> float:
