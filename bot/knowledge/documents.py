@@ -165,7 +165,7 @@ def budget(window: int) -> int:
 
 
 def whole(tx: Tx, conversation: int, window: int, language: str) -> Retrieved | None:
-    """The documents of a conversation as a request holds them, None where it holds only passages of them."""
+    """The documents of a conversation as a request holds them, None if it holds only passages of them."""
     if tx.documents.text_sizes(conversation)[0] > budget(window):
         return None
     passages = tx.documents.list_passages(conversation)
