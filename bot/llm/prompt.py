@@ -20,7 +20,7 @@ HIDDEN = re.compile("(\U0001f3f4[\U000e0030-\U000e007a]{2,6}\U000e007f)|[\U000e0
 
 
 class Ratio:
-    """Characters a token of one model, learned from the usage that the service reports; low at first."""
+    """How many characters a token of one model has, learned from the usage that the service reports; low at first."""
 
     def __init__(self, value: float = FIRST_RATIO) -> None:
         self.value = value
