@@ -1,4 +1,4 @@
-"""Tools and their calls, as far as all APIs agree: descriptions of tools, ids and arguments of calls."""
+"""Tools and their calls as all APIs write them: descriptions of tools, ids and arguments of calls."""
 
 from __future__ import annotations
 

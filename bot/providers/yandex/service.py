@@ -34,7 +34,7 @@ COMPATIBLE = Dialect(ask_usage=False, longest=LONGEST_TEXT, unreasoned="low")  #
 
 
 class YandexStudio:
-    """Makes the models of one folder of AI Studio. Raises `ConfigError` where the settings name no usable key.
+    """Makes the models of one folder of AI Studio. Raises `ConfigError` if the settings name no usable key.
 
     The caller closes `http`. `gauge` holds the places of the folder's quota where several processes share it.
     """
@@ -92,7 +92,7 @@ class YandexStudio:
         return replace(profile, price_search=price) if who.agent or who.search else profile
 
     def tokenizer(self) -> Tokenizer | None:
-        """Return the tokenizer of the model MODEL, None where the service does not count its tokens."""
+        """Return the tokenizer of the model MODEL, None if the service does not count its tokens."""
         settings = self._settings
         entry, who = catalog.entry(settings.model, settings.models), self._speaker(settings.model)
         is_native = not (entry and entry.url) and not who.agent and not who.search
@@ -101,7 +101,7 @@ class YandexStudio:
         return Tokenizer(who.uri, self._account, url=settings.yc_llm_url)
 
     def later(self, name: str = "") -> AsyncModel | None:
-        """Return the model as one that answers later, for less where `Profile.asynchronous`; None where it can't."""
+        """Return the asynchronous mode of a model, cheaper if `Profile.asynchronous`; None if it has no such mode."""
         settings = self._settings
         name = name or settings.model
         entry = catalog.entry(name, settings.models)

@@ -49,7 +49,7 @@ class YandexSpeechToText:
         return found.replace("\0", "").strip()
 
     async def submit(self, sound: bytes, mime: str, language: str) -> str:
-        """Order the recognition of a long recording; return the operation id. Raises `OutcomeUnknown` and
+        """Submit a long recording to be recognised; return the id of the operation. Raises `OutcomeUnknown` and
         `ModelError`s.
         """
         body = {
@@ -88,7 +88,7 @@ class YandexTextToSpeech:
         self._voice = {"voice": voice} if voice else {}
 
     async def speak(self, text: str, language: str) -> bytes:
-        """Return `text` as OggOpus. Raises `ModelRefused` where it is too long, and `ModelError`s."""
+        """Return `text` as OggOpus. Raises `ModelRefused` if it is too long, and `ModelError`s."""
         form = urlencode({"text": text, "lang": _language(language), "format": "oggopus", **self._voice}).encode()
         if len(form) > LONGEST_BODY:
             raise ModelRefused("the text is too long to be spoken")
