@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instead:
-    """What a test puts in the place of AI Studio's models and of chance. `tools` are added to those of the settings;
+    """What a test uses instead of AI Studio's models and of random numbers. `tools` are added to those of the settings;
     `later` replaces the asynchronous models.
     """
 

@@ -1,6 +1,6 @@
 """Tell systemd that the process is ready and that its event loop is alive, as sd_notify(3) describes.
 
-NOTIFY_SOCKET names the socket; after WATCHDOG_USEC microseconds of silence systemd takes the process for frozen.
+NOTIFY_SOCKET names the socket; after WATCHDOG_USEC microseconds of silence systemd considers the process frozen.
 `deploy/container_init.py` sets both in a container. A task of the event loop sends the signs of life, so a blocked loop
 sends none. Without NOTIFY_SOCKET nothing is done. Begin with `telling`.
 """
