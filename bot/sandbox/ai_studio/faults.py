@@ -99,7 +99,7 @@ class Stream:
         """Send the pieces, each with whether it is the last, and the `closing` one, and end the body.
 
         A `Problem` among the pieces becomes a line with an error, since the status was sent already; before the first
-        piece it is raised. Raises `Broken` where the fault is due.
+        piece it is raised. Raises `Broken` if the fault is due.
         """
         try:
             async for data, last in pieces:
