@@ -31,7 +31,7 @@ class Unsure(Exception):
         self.result = result
 
     def fate(self, connection: Connection) -> str | None:
-        """Return committed, aborted or in progress; None where the server does not know the transaction any more.
+        """Return committed, aborted or in progress; None if the server does not know the transaction any more.
 
         A server that has not noticed the break would go on waiting for the commit, so its process is ended first.
         """

@@ -91,12 +91,12 @@ class Conversations(Repository):
         return self._find(_listed, query)
 
     def find_current(self, where: Address) -> Listed | None:
-        """Return the conversation that goes on at an address, None where there is none."""
+        """Return the conversation that goes on at an address, None if there is none."""
         id_ = self.connection.execute(CURRENT, spot(where)).scalar_one_or_none()
         return self.find_conversation(where, id_) if id_ is not None else None
 
     def find_address(self, id_: int) -> Address | None:
-        """Return the address of a conversation, None where there is no such conversation."""
+        """Return the address of a conversation, None if there is no such conversation."""
         return self._find(address, select(conversations).where(conversations.c.id == id_))
 
     def make_current(self, where: Address, id_: int) -> None:

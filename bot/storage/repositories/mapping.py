@@ -34,7 +34,7 @@ class Repository:
         self.queue = queue
 
     def _find(self, read: Callable[[Any], T], query: Executable, values: Mapping[str, Any] | None = None) -> T | None:
-        """What `read` makes of the only row of a query, None where there is none."""
+        """What `read` makes of the only row of a query, None if there is none."""
         row = self.connection.execute(query, values).one_or_none()
         return read(row) if row is not None else None
 

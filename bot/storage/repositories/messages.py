@@ -148,7 +148,7 @@ class Messages(Repository):
         return max(self.clock.time(), (self.connection.scalar(query) or 0.0) + LATER)
 
     def find_head(self, conversation: int) -> int | None:
-        """Return the id of the last message of the shown branch, None where there is none."""
+        """Return the id of the last message of the shown branch, None if there is none."""
         return self.connection.execute(HEAD, {"conversation": conversation}).scalar_one_or_none()
 
     # --- what is said -------------------------------------------------------------------------------------------------
@@ -236,7 +236,7 @@ class Messages(Repository):
         return self.list_branch(message.parent, most) if message.parent is not None else []
 
     def find_message(self, message: int) -> Remembered | None:
-        """Return a message by its id, None where there is none."""
+        """Return a message by its id, None if there is none."""
         return self._find(_remembered, GET, {"message": message})
 
     def find_of_turn(self, address: Address, turn: str, role: Role) -> Remembered | None:

@@ -119,7 +119,7 @@ class Outbox(Repository):
         return ids[0] if ids else 0
 
     def find_text(self, key: str, where: Address) -> str | None:
-        """Return the text of an answer that is in the outbox in any state, None where there is none."""
+        """Return the text of an answer that is in the outbox in any state, None if there is none."""
         query = select(column.outgoing).where(column.bot == where.bot, column.key == key)
         found = self.connection.execute(query).scalar_one_or_none()
         return None if found is None else load_outgoing(found, None).text
@@ -151,7 +151,7 @@ class Outbox(Repository):
         return self.connection.execute(query.order_by(column.id.desc()).limit(LOOK_BACK))
 
     def find_as_sent(self, where: Address, turn: str, text: str) -> Outgoing | None:
-        """Return the answer of a turn as it was first sent with this text; None where it is not known any more.
+        """Return the answer of a turn as it was first sent with this text; None if it is not known any more.
 
         A continued answer, or a version shown again, has several rows; the oldest is used.
         """
@@ -198,7 +198,7 @@ class Outbox(Repository):
         return Unfinished(newest, growing, list(waiting))
 
     def next_unsent(self, where: Address) -> Delivery | None:
-        """Return the oldest delivery of an address that is finished and not sent, None where there is none."""
+        """Return the oldest delivery of an address that is finished and not sent, None if there is none."""
         return self._find(_delivery, NEXT, mapping.spot(where))
 
     def list_waiting_addresses(self, bot: int, place: str) -> Sequence[Address]:
