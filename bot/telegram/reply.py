@@ -130,7 +130,7 @@ class TelegramReply:
         self.address = replace(self.address, visible_to=user)
 
     async def open_ephemeral(self) -> bool:
-        """Open the ephemeral message into which the answer is written. Returns False where that is not allowed.
+        """Open the ephemeral message into which the answer is written. Returns False if that is not allowed.
 
         Where Telegram can't be reached now, this returns True: the delivery will open the message, or report that it
         can't.

@@ -242,7 +242,7 @@ class Telegram:
     async def _get_me(self) -> Me:
         """Ask `getMe` until Telegram answers: at a boot the network may come up later than the bot.
 
-        Raises `ConfigError` where Telegram does not know the token.
+        Raises `ConfigError` if Telegram does not know the token.
         """
         outage, retry = Outage("reaching Telegram", self.clock), Retry(self.clock, BACKOFF, on=TransportUnavailable)
         try:

@@ -78,7 +78,7 @@ class MessageGathering:
     def _edit_piece(self, edit: Incoming) -> bool:
         """Put an edit in the place of the message that it changes, if that message waits for others.
 
-        Returns False where no such message waits. An edit into a command replaces nothing.
+        Returns False if no such message waits. An edit into a command replaces nothing.
         """
         if edit.text.startswith("/"):
             return False

@@ -98,7 +98,7 @@ class Intake:
     async def accept(self, given: Sequence[Any]) -> None:
         """Commit updates to the inbox, then hand on the new ones.
 
-        Raises `StorageUnavailable` where the commit failed: then none of them was accepted.
+        Raises `StorageUnavailable` if the commit failed: then none of them was accepted.
         """
         by_id = {id_: update for update in given if (id_ := parsing.number(update)) is not None}
         if 0 < len(by_id) < len(given):

@@ -115,7 +115,7 @@ def press(update: dict[str, Any]) -> str:
 
 
 def read(update: dict[str, Any], row: Received, me: Me) -> Incoming | None:
-    """Return what an update means; None where the bot has nothing to do with it. Raises `UnreadableUpdate`."""
+    """Return what an update means; None if the bot has nothing to do with it. Raises `UnreadableUpdate`."""
     for name, reader in READERS.items():
         if isinstance(body := update.get(name), dict):
             try:

@@ -189,7 +189,7 @@ class Deliverer:
                     return
 
     async def _acquire_look(self, chat: int) -> None:
-        """Wait until a search may look at a message id. Raises `Flood` where Telegram wants nothing for a chat now."""
+        """Wait until a search may look at a message id. Raises `Flood` if Telegram wants nothing for a chat now."""
         if (held := self.budget.held(chat, self.clock.monotonic())) > 0:
             raise Flood(retry_after=held)
         while (wait := self.budget.look_wait(self.clock.monotonic())) > 0:

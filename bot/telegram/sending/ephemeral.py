@@ -59,7 +59,7 @@ class EphemeralSender:
     async def open(self, to: Address, opens: str, *, thread: bool = True) -> int:
         """Send an empty ephemeral message and return its id.
 
-        `opens` names the press or message that allows it. Raises `NotAlone` where the server or the group does not
+        `opens` names the press or message that allows it. Raises `NotAlone` if the server or the group does not
         allow it.
         """
         refusal = ""

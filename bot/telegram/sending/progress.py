@@ -84,7 +84,7 @@ def simpler(progress: Progress, error: Exception) -> bool:
 def _goes_apart(progress: Progress, error: Exception) -> bool:
     """Send the file of an ephemeral delivery as another message if its own is gone, else as a message of its own.
 
-    Returns False where that was tried already.
+    Returns False if that was tried already.
     """
     if not progress.delivery.outgoing.file or progress.apart or progress.rung is Rung.PLAIN:
         return False
@@ -93,7 +93,7 @@ def _goes_apart(progress: Progress, error: Exception) -> bool:
 
 
 def _elsewhere(progress: Progress) -> bool:
-    """Give up the message that was to be edited, so that a new one is sent. Returns False where there is none.
+    """Give up the message that was to be edited, so that a new one is sent. Returns False if there is none.
 
     An ephemeral answer is always edited into a message that was just opened, so there this is done only once.
     """

@@ -254,7 +254,7 @@ class LiveMessage:
             self.deliverer.api.metrics.text_lag_seconds.observe(self.deliverer.clock.monotonic() - since)
 
     def _descends(self, frame: Screen, error: Refused) -> bool:
-        """Go down a rung after a refusal. Returns False where that does not help: nothing simpler is left, or it is not
+        """Go down a rung after a refusal. Returns False if that does not help: nothing simpler is left, or it is not
         the form that was refused.
         """
         is_form = isinstance(error, BadMarkup)
