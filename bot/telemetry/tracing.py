@@ -1,7 +1,7 @@
 """Traces: what was done for one update, as spans of OpenTelemetry, in whichever process it was done. Begin with `span`.
 
 OpenTelemetry's context holds the span that is open here, and tasks inherit it. It also holds the `Recorder` with which
-spans below it are made, if the turn is traced (`TurnTracer`, `joined`); otherwise nothing of this does anything. Only
+spans below it are made, if the turn is traced (`TurnTracer`, `joined`); otherwise the functions here do nothing. Only
 OpenTelemetry's API is needed here; its SDK is loaded by `telemetry/otel.py`, where TRACES is on.
 
 No attribute holds a text, a name or a secret: numbers that the log shows as well, and the names of models, tools,
@@ -58,7 +58,8 @@ class Recorder:
 
 
 class TurnTracer:
-    """Where the traces of turns begin and go on. This one traces nothing; `otel.RecordingTracer` does.
+    """Begins the traces of turns, and continues them in other processes. This one traces nothing;
+    `otel.RecordingTracer` does.
 
     The ids of a trace and of its first span follow from the bot and the turn alone.
     """
