@@ -306,11 +306,11 @@ class Broker(JobManager):
         return int(row["alive"])
 
     async def tell(self, payload: str) -> None:
-        """Send a message to all processes. Raises `ConnectorException`."""
+        """Send a message to all processes of the bot. Raises `ConnectorException`."""
         await self.connector.execute_query_async(TELL, channel=CHANNEL, payload=payload)
 
     async def heard(self) -> AsyncGenerator[str]:
-        """Yield the messages of all processes; "" after a break in which some may have been missed."""
+        """Yield the messages that processes send with `tell`; "" after a break in which some may have been missed."""
         while True:
             try:
                 async with await psycopg.AsyncConnection.connect(conninfo(self._url), autocommit=True) as connection:

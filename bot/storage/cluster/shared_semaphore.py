@@ -1,7 +1,8 @@
 """A semaphore that processes share, for requests to the model.
 
-A row of `govorun_places` says how many places a process has and how many more it wants; it expires unless the process
-renews it. A process with more than its fair part gives places back when others wait.
+A place is the right to one request at a time. A row of `govorun_places` says how many places a process has and how many
+more it wants; it expires unless the process renews it. A process with more than its fair part gives places back when
+others wait.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ LEAVE = "DELETE FROM govorun_places WHERE name = %(name)s AND (holder = %(holder
 
 
 class SharedSemaphore:
-    """A semaphore of `most` places that processes share. `run` must be running in the background."""
+    """A semaphore of `most` places that several processes share. `run` must be running in the background."""
 
     def __init__(self, *, url: str, name: str, most: int, clock: Clock) -> None:
         self.most = most

@@ -59,17 +59,17 @@ def is_damage(error: BaseException) -> bool:
 
 
 def is_conflict(error: BaseException) -> bool:
-    """Return whether another transaction stood in the way, so that a second try may succeed."""
+    """Return whether a transaction conflicted with another one, so that a second try may succeed."""
     return _state(error) in CONFLICTS or is_twice(error)
 
 
 def is_in_the_way(error: BaseException) -> bool:
-    """Return whether a lock on a table was not to be had because others use it."""
+    """Return whether a table could not be locked, because other transactions use it."""
     return _state(error) in CONFLICTS | {LOCKED}
 
 
 def is_twice(error: BaseException) -> bool:
-    """Return whether an error says that a row with this unique key exists already."""
+    """Return whether an error says that a row with this unique key already exists."""
     return _state(error) == TWICE
 
 

@@ -87,12 +87,12 @@ class Queue:
             self.connection.info[KNOWN] = told.xid
 
     def notify_processes(self, word: str) -> None:
-        """Send a message to the other processes, which get it when this transaction is committed."""
+        """Send the message `word` to the other processes, which get it when this transaction is committed."""
         if self._is_shared:
             self.connection.execute(TELL, {"channel": CHANNEL, "word": word})
 
     def schedule_job(self, bot: int, kind: str, key: str, due: float) -> None:
-        """Let a job be due at a time (Unix seconds). An earlier entry would hold up the later one of its lock."""
+        """Make a job due at a time (Unix seconds). An earlier entry would hold up the later one of its lock."""
         if self._is_shared:
             lock = lock_of_job(bot, kind, key)
             self.connection.execute(WITHDRAW, {"lock": lock})
@@ -103,7 +103,7 @@ class Queue:
         return float(self.connection.scalar(NOW)) if self._is_shared else ours
 
     def list_held_chats(self, bot: int) -> frozenset[str]:
-        """The places of the chats that a process works on."""
+        """Return the keys (`Address.chat_key`) of the chats that some process is working on."""
         if not self._is_shared:
             return frozenset()
         lock = f"chat:{bot}:"

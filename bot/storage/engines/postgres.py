@@ -50,7 +50,7 @@ SETTLING = 30  # seconds in which the server is asked what became of a commit
 
 
 class Postgres:
-    """Use it as `async with Postgres.open(url, clock) as engine`."""
+    """The engine of a PostgreSQL server. Use it as `async with Postgres.open(url, clock) as engine`."""
 
     lanes = WRITERS
     group = 1
@@ -66,7 +66,7 @@ class Postgres:
     @classmethod
     @asynccontextmanager
     async def open(cls, url: str, clock: Clock) -> AsyncIterator[Postgres]:
-        """Raises `DBAPIError` for a server that can't be reached now."""
+        """Connect, and disconnect at the end. Raises `DBAPIError` for a server that can't be reached now."""
         source = engine(url)
         async with AsyncExitStack() as sessions:
             made = [Session(source, writer=number < WRITERS) for number in range(WRITERS + READERS)]

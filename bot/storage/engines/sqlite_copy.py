@@ -49,7 +49,7 @@ class Report:
 
 
 def stamp() -> str:
-    """The time, as part of a file name."""
+    """The present time as a part of a file name."""
     return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(SystemClock().time()))
 
 

@@ -36,7 +36,7 @@ class Thread(aiosqlite.Connection):
         self.engine = engine(place, lambda: self._conn, writer=writer)
 
     async def open(self) -> Thread:
-        """Raises SQLAlchemy's `DBAPIError`, or `sqlite3.Error` where there is not even a file."""
+        """Start the thread and connect. Raises SQLAlchemy's `DBAPIError`, or `sqlite3.Error` without a file."""
         await self
         try:
             self.connection = await self.run(self.engine.connect)

@@ -45,10 +45,10 @@ class Beside:
 
 
 class Conversations(Repository):
-    """The conversations of an address as a list."""
+    """The conversations at an address as /chats lists them: titles, pins, the archive, and which one is current."""
 
     def find_extras(self, conversation: int) -> Beside:
-        """Return what a conversation has beside its messages."""
+        """Return whether a conversation has pinned facts or a summary, and whether it has documents."""
         return Beside(*self.connection.execute(BESIDE, {"conversation": conversation}).one())
 
     def list_conversations(self, where: Address, words: str = "", *, archived: bool = False) -> Sequence[Listed]:

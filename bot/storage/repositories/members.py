@@ -272,7 +272,7 @@ class AuditLog(Repository):
         return [made(Entry, row, details=json.loads(row.details)) for row in rows]
 
     def list_all(self, bot: int) -> Iterator[dict[str, Any]]:
-        """Return all entries as `exported` does."""
+        """Return all entries, oldest first, as JSON objects with the names of those who acted."""
         return _entries(self.connection, {bot})
 
 

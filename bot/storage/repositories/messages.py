@@ -202,11 +202,11 @@ class Messages(Repository):
         self.move_head(self.connection.execute(change.returning(messages.c.conversation_id)).scalar_one(), message)
 
     def set_ending(self, message: int, ending: str) -> None:
-        """Mark a question as `OPEN`, so that no later prompt holds it, or with "" as one that they hold."""
+        """Mark a question as `OPEN` (unanswered), which keeps it out of later prompts; "" removes the mark."""
         self.connection.execute(update(messages).where(messages.c.id == message).values(ending=ending))
 
     def insert_answer(self, answer: Remembered) -> None:
-        """Let the questions that followed the question of `answer`, which had no answer then, follow the answer."""
+        """Put an answer that came late between its question and the messages that followed this question meanwhile."""
         followed = (messages.c.parent == answer.parent, messages.c.role == "user")
         self.connection.execute(update(messages).where(*followed).values(parent=answer.id))
 
@@ -249,7 +249,7 @@ class Messages(Repository):
         return self._newest(chat, messages.c.turn == turn, messages.c.role == role)
 
     def find_question_at(self, address: Address, place: int) -> Remembered | None:
-        """Return the newest version of the question that is that message of the chat."""
+        """Return the newest version of the question in the chat message with the id `place`; None if there is none."""
         here = (messages.c.bot == address.bot, messages.c.chat == address.chat, messages.c.place == place)
         return self._newest((at(conversations, address),), *here, messages.c.role == "user") if place else None
 

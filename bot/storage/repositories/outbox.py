@@ -125,7 +125,7 @@ class Outbox(Repository):
         return None if found is None else load_outgoing(found, None).text
 
     def claim_messages(self, key: str, where: Address, ids: Sequence[int]) -> None:
-        """Reserve messages of the chat that the answer of `key` will be written over."""
+        """Note the messages `ids` of the chat: the answer of `key` will be written over them."""
         if self.connection.execute(PLACE_OF, {"b": where.bot, "k": key}).one_or_none() is None:
             self._insert(key, where, DeliveryState.STREAMING, tuple(ids), outgoing=dump_outgoing(Outgoing()))
 
@@ -140,7 +140,7 @@ class Outbox(Repository):
         return next((_shown(row) for row in rows if message_id in json.loads(row.message_ids)), None)
 
     def find_newest(self, where: Address, of: str, *, but: str = "") -> Shown | None:
-        """Return the newest answer with this `Outgoing.of` that stands in a message of the chat; see `find_shown`."""
+        """Return the newest answer in the chat whose `Outgoing.of` is `of`, but not the one with the key `but`."""
         rows = (row for row in self._newest(where, but) if of in row.outgoing and json.loads(row.message_ids))
         return next((shown for shown in map(_shown, rows) if shown.of == of), None)
 
@@ -249,10 +249,11 @@ class Outbox(Repository):
         self.connection.execute(unsent.values(state=DeliveryState.DEAD.value, reason=GONE))
 
     def list_message_ids(self, where: Address, first: int, last: int, *, but: int = 0) -> set[tuple[int, int]]:
-        """Return chat and id of the newest messages of ours in the chats from `first` to `last`, but not those of the
-        delivery `but`.
+        """Return (chat id, message id) of the bot's newest messages in the chats from `first` to `last`, without those
+        of the delivery `but`.
 
-        Messages for one user are left out, and what another account numbers: business chats or, in one, all others.
+        Messages that only one user sees are left out. So are the chats of other accounts, which number messages on
+        their own: all business chats, or for an address in a business chat all chats but that account's.
         """
         own = (*_within(where.bot, first, last), column.id != but, column.connection == where.connection)
         query = select(column.chat, column.message_ids).where(*own).order_by(column.id.desc()).limit(NEWEST_ROWS)

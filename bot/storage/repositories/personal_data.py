@@ -1,4 +1,5 @@
-"""All data of one person, to export (`of`) and to delete (`forget`); and data that is older than it may be.
+"""All data of one person, to export (`export_rows`) and to delete (`delete_person`); and data older than the retention
+allows.
 
 In a private chat everything is the person's; in a group it is their questions and the answers to them. Who asked is
 told by the row of the question or, in old rows, by the ledger.
@@ -84,8 +85,8 @@ class PersonalData(Repository):
     def delete_person(self, bot: int, user: int) -> dict[str, int]:
         """Delete the data of a person. Returns how many rows went, by the words of `/forget`.
 
-        What stays has no name: the ledger (as nobody's, so the bot's sums stay true), what was spent of these days'
-        budgets, and what an admin has decided about the person.
+        What stays has no name: the ledger (without the user, so that the bot's sums stay true), what was spent of these
+        days' budgets, and what an admin has decided about the person.
         """
         gone = {"messages": 0, "conversations": 0}
         gone["messages"] += self._forget_in_groups(bot, user)
