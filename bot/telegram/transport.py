@@ -89,7 +89,7 @@ class ChatWork:
         return self.deliverer.unconfirmed.newest_id(1)
 
     def saw(self, message_id: int) -> None:
-        """Note a message id of that sequence that another process has learned."""
+        """Note a message id of the private chats' sequence that another process has learned."""
         self.deliverer.unconfirmed.note_newest(1, message_id)
 
     def leave(self, place: str) -> None:

@@ -185,7 +185,7 @@ def reply(body: dict[str, Any]) -> ReadReply:
 
 
 def tongue(body: dict[str, Any]) -> str:
-    """Return the language code of a person who acted on the bot in a chat (for example added it), not of a sender."""
+    """Return the language code of the person who acted on the bot in a chat, for example added it to a group."""
     person = body.get("from")
     return name(person.get("language_code")) if isinstance(person, dict) else ""
 

@@ -127,8 +127,8 @@ def read(update: dict[str, Any], row: Received, me: Me) -> Incoming | None:
 
 
 def other(update: dict[str, Any], row: Received, me: Me, kinds: Collection[str]) -> Incoming | None:
-    """Return only chat and user of an update whose kind is in `kinds`, for aiogram's routers. Raises
-    `UnreadableUpdate`.
+    """Return the chat and the user of an update whose kind is in `kinds`, for aiogram's routers; nothing else of it is
+    read. Raises `UnreadableUpdate`.
     """
     kind = next((name for name in kinds if isinstance(update.get(name), dict)), "")
     if not kind:

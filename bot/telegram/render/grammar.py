@@ -32,7 +32,7 @@ _DUNDER = re.compile(
 
 
 class Markdown(MarkdownIt):
-    """The parser of markdown-it with the rules below. A process needs only one: it keeps no state between texts."""
+    """The parser: markdown-it with the rules of this module. One is enough: it keeps no state between texts."""
 
     def __init__(self) -> None:
         super().__init__("commonmark", {"html": False, "maxNesting": 40})

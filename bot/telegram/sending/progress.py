@@ -18,7 +18,7 @@ class Progress:
     """How far one delivery has come, and what its tries have shown.
 
     `ids` are the messages that hold its parts so far, `was_left` says that an earlier run began it, `outcome_unknown`
-    that the next send may already have been carried out, and `ahead` how many ids behind the newest known one that
+    that the next send may already have been carried out, and `ahead` how many ids above the newest known one that
     message may have got. Where an earlier run began it, that run sent nothing after the monotonic time `since`.
     """
 
