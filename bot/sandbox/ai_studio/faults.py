@@ -22,7 +22,7 @@ from bot.sandbox.fault_shares import changed_shares
 
 
 class Broken(Exception):
-    """The fault is complete: nothing more is sent on this response."""
+    """Raised after a fault was carried out: nothing more may be sent on this response."""
 
     def __init__(self, response: web.StreamResponse | None) -> None:
         super().__init__("broken on purpose")
