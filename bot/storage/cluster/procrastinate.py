@@ -232,7 +232,7 @@ class Broker(JobManager):
             job = notification["job_id"]
             if job and len(self._told) < MANY:
                 self._told.add(job)
-            else:  # `NEWS`, or others take them while we always have something to do
+            else:  # the announcement names no job, or too many are remembered
                 self._more = True
             await on_notification(channel=channel, notification=notification)
 
@@ -252,7 +252,7 @@ class Broker(JobManager):
         if not self.is_draining:
             await self.retry_until_answered(lambda: self.connector.execute_query_async(FINISH, **given))
             if news != self._news and self._look is not None:
-                await self._look()  # what came meanwhile may have waited for this one, which did not see it
+                await self._look()  # a job announced meanwhile may have waited for this one to end
             return
         try:
             await self.connector.execute_query_async(FINISH, **given)

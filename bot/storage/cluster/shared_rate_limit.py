@@ -51,7 +51,7 @@ class SharedRateLimit:
         self._left -= 1
 
     async def _draw(self, count: int) -> float:
-        """Seconds until so many may be sent."""
+        """Take `count` sending times from the database. Returns the seconds until the first of them."""
         seconds = count / self._rate
         row = await Retry(self._clock, BACKOFF, on=ConnectorException).call(
             lambda: self.link.execute_query_one_async(DRAW, bot=self._bot, seconds=seconds)

@@ -79,7 +79,8 @@ class SharedSemaphore:
         while True:
             try:
                 async with await psycopg.AsyncConnection.connect(conninfo(self._url), autocommit=True) as connection:
-                    await connection.execute("SET synchronous_commit = off")  # what is lost would have lapsed
+                    # rows that a server crash loses would soon expire anyway
+                    await connection.execute("SET synchronous_commit = off")
                     while True:
                         await self._settle(connection)
                         await self._rest()

@@ -18,7 +18,7 @@ DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 # SQLSTATE codes (postgresql.org/docs/current/errcodes-appendix.html): classes, and single codes.
 CONFLICTS = frozenset({"40001", "40P01"})  # serialization failure, deadlock
-LOCKED = "55P03"  # a lock was not to be had in time
+LOCKED = "55P03"  # a lock could not be taken in time
 TWICE = "23505"  # unique violation: two who looked both found no such row, or it is a defect
 PASSING_CLASSES = ("08", "28", "40", "53", "57", "58")  # connection, login, rollback, resources, shutdown, system
 PASSING_STATES = frozenset({"25006", "25P03", "25P04", "42501", LOCKED})  # read-only, time limits, rights, locks

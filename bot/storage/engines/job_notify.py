@@ -23,8 +23,8 @@ ADD = (
 DEFER, DEFER_AND_TELL = text(ADD), text(f"{ADD}, pg_notify(:channel, :lock), pg_current_xact_id()::text AS xid")
 TELL = text("SELECT pg_notify(:channel, :word)")
 WITHDRAW = text("DELETE FROM procrastinate_jobs WHERE lock = :lock AND status = 'todo'")
-# A lock on the row: who takes the lease away waits for our commit, or we are told here. With it the number of the
-# transaction is told, which is asked for before each commit (`storage/engines/postgres_session.py`).
+# Locks the job's row, so that a process that takes the lease away waits for our commit; finds no row if it was taken
+# already. Returns the transaction's id too, which is needed before each commit (`storage/engines/postgres_session.py`).
 KNOWN = "xid"  # the key in `Connection.info`
 OURS = text(
     "SELECT pg_current_xact_id()::text FROM procrastinate_jobs"
@@ -99,7 +99,7 @@ class Queue:
             self.connection.execute(DEFER, _job(bot, "job", lock, due, kind=kind, key=key))
 
     def read_time(self, ours: float) -> float:
-        """The time by which jobs are scheduled: the server's where there are several processes, or `ours`."""
+        """Return the time by which jobs are scheduled: the server's on PostgreSQL, on SQLite `ours` (Unix seconds)."""
         return float(self.connection.scalar(NOW)) if self._is_shared else ours
 
     def list_held_chats(self, bot: int) -> frozenset[str]:

@@ -104,7 +104,7 @@ class Postgres:
                 most = TRIES_IF_TWICE if is_twice(error) else TRIES
                 if not (is_conflict(error) or is_broken(error)) or tries >= most or cuts > 1:
                     raise
-                if is_conflict(error):  # not the same pause for two lanes that met: they would meet again
+                if is_conflict(error):  # another pause for each lane: equal pauses would let them conflict again
                     await self._clock.sleep(BACKOFF.pause(tries) * (1 + lane / WRITERS))
             if cuts > MOST_CUTS:
                 raise StorageUnavailable("the connection to the database breaks at each commit")

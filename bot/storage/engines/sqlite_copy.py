@@ -160,7 +160,7 @@ def rescue(connection: Connection, lost: Path) -> None:
 def before_migration(path: Path, revision: str) -> Path:
     """Copy a database before its schema changes, and delete the oldest of such copies."""
     target = path.with_name(f"{path.name}-backup-{revision}-{stamp()}")
-    if not target.exists():  # the second start in a second
+    if not target.exists():  # else an earlier start in this second has made it
         copy(path, target)
     name = re.compile(re.escape(path.name) + r"-backup-[0-9a-f]+-\d{8}T\d{6}Z")
     found = [file for file in path.parent.iterdir() if name.fullmatch(file.name)]

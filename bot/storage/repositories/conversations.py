@@ -91,7 +91,7 @@ class Conversations(Repository):
         return self._find(_listed, query)
 
     def find_current(self, where: Address) -> Listed | None:
-        """Return the conversation that goes on at an address, None if there is none."""
+        """Return the current conversation at an address, which the next message continues; None if there is none."""
         id_ = self.connection.execute(CURRENT, spot(where)).scalar_one_or_none()
         return self.find_conversation(where, id_) if id_ is not None else None
 
@@ -100,7 +100,7 @@ class Conversations(Repository):
         return self._find(address, select(conversations).where(conversations.c.id == id_))
 
     def make_current(self, where: Address, id_: int) -> None:
-        """Make a conversation the one that goes on at an address, and take it out of the archive.
+        """Make a conversation the current one at an address, and take it out of the archive.
 
         A conversation of a topic is moved there.
         """
@@ -120,7 +120,7 @@ class Conversations(Repository):
         self._set(id_, is_pinned=pinned)
 
     def set_archived(self, id_: int, *, archived: bool) -> None:
-        """Archive a conversation or take it back; the next message does not go on in it."""
+        """Archive a conversation, so that the next message begins another one; or take it out of the archive."""
         self._set(id_, is_archived=archived, chosen=0.0)
 
     def _set(self, id_: int, **values: Any) -> None:

@@ -129,11 +129,11 @@ class Messages(Repository):
         return self.connection.execute(CURRENT, spot(address)).scalar_one_or_none()
 
     def current_conversation(self, address: Address) -> int:
-        """Return the id of the conversation that goes on at an address; begin one where there is none."""
+        """Return the id of the current conversation at an address; begin one if there is none."""
         return self.current_tip(address)[0]
 
     def current_tip(self, address: Address) -> tuple[int, int]:
-        """Return the conversation that goes on at an address, begun if need be, and its head (0: no message)."""
+        """Return the ids of an address's current conversation, begun if need be, and its head (0: no message)."""
         row = self.connection.execute(CURRENT, spot(address)).one_or_none()
         return (row.id, row.head or 0) if row is not None else (self.begin_conversation(address), 0)
 

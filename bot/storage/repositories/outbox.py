@@ -74,12 +74,12 @@ class Outbox(Repository):
     """The outbox: answers from the moment they are finished until the transport has sent them."""
 
     def add_answer(self, key: str, where: Address, outgoing: Outgoing, *, marker: int = 0) -> None:
-        """Put a finished answer into the outbox. A second answer under the same key changes nothing.
+        """Put a finished answer into the outbox. If the `key` has a finished answer already, nothing changes.
 
-        Where the answer was already being shown in a message (`place`), it takes over that message. Its state is
-        SENDING from the start where this process sends it right after the commit; it is PENDING where another answer
-        to the chat is sent first, nothing is known of where a search for it would begin (`marker` 0, see
-        `ports.Delivery`), or another process holds the chat, which is told.
+        If the answer was being streamed into a message (`claim_message`), it will replace that message. Its state is
+        SENDING if this process delivers it right after the commit. It is PENDING if another answer to the chat is sent
+        first, if it is unknown where a search for it would begin (`marker` 0, see `ports.Delivery`), or if another
+        process delivers it, which is then notified.
         """
         held = self.queue.delivers_here(where)
         state = DeliveryState.SENDING if held else DeliveryState.PENDING

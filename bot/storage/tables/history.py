@@ -11,7 +11,8 @@ from bot.storage.tables.base import METADATA, Addressed, Id
 class ConversationColumns(Addressed):
     """A tree of messages, of which the branch that ends in `head` is shown and goes into prompts.
 
-    `/new` begins another conversation at an address. The one with the highest `chosen` (Unix seconds) goes on.
+    `/new` begins another conversation at an address. The one with the highest `chosen` (Unix seconds) is the current
+    one.
     """
 
     id: Named[int] = Column(Id, primary_key=True)

@@ -90,7 +90,7 @@ operations = Table(
 
 
 class JobColumns(Addressed):
-    """Work that is due at a time. A job that is done is deleted; one that goes on gets a later `due`."""
+    """Work that is due at a time. A job that is done is deleted; one that is to run again gets a later `due`."""
 
     id: Named[int] = Column(Id, primary_key=True)
     kind: Named[str] = Column(sa.String(32))

@@ -75,7 +75,7 @@ class Ledger(Repository):
 
     def cost_by_day(self, bot: int, since: float, user: int | None = None) -> dict[int, Line]:
         """Return the cost by day, counted from 1970 in UTC. `user` None: of everybody."""
-        # What is made a whole number is cut by SQLite and rounded by PostgreSQL, which alone is sure to have `floor`.
+        # CAST to an integer truncates on SQLite and rounds on PostgreSQL; `floor` may be missing on SQLite.
         days = usage.c.at / DAY
         day = cast(days if self.connection.dialect.name == "sqlite" else func.floor(days), Integer)
         rows = self.connection.execute(select(day, *COLUMNS).where(*_whose(bot, since, user)).group_by(day))
