@@ -192,8 +192,8 @@ class ImageGeneration:
     ) -> None:  # fmt: skip
         """Check a request for a picture, and store it as an operation for the job worker.
 
-        `also` runs in the same transaction. Until the user has `agreed`, an expensive picture, and one of which it is
-        not sure (`is_sure`) that it is wanted, ends the turn with a question. Raises `BadInput`, `LimitReached`.
+        `also` runs in the same transaction. If the user has not `agreed` yet, the turn ends with a question for an
+        expensive picture, and unless `is_sure` that one is wanted. Raises `BadInput`, `LimitReached`.
         """
         language, price = incoming.language, self.operation.price
         if self.operation.painter is None:

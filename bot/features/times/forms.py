@@ -266,7 +266,7 @@ def _ahead(days: int, part: str = "") -> Make:
 
 
 def _this(found: re.Match[str], today: date) -> Facts:
-    """What "this evening" says."""
+    """What an expression such as "this evening" says."""
     return Facts(dates=(today,), part=found["part"])
 
 
@@ -377,8 +377,9 @@ ROWS: tuple[tuple[str, Make], ...] = (
     # a time of day
     (rf"(?:{AT})?(?P<h>\d{{1,2}}):(?P<m>\d\d)(?::\d\d)?{HALF}", _clock),
     (rf"(?:at|в) (?P<h>\d{{1,2}})\.(?P<m>\d\d){HALF}", _clock),
-    (rf"(?P<h>\d{{1,2}})\.(?P<m>00|1[3-9]|[2-5]\d){HALF}", _clock),  # no month has such a number
-    (rf"(?:{AT})?(?P<h>\d{{1,2}})-(?P<m>00|2[4-9]|[3-5]\d)", _clock),  # no range ends so
+    (rf"(?P<h>\d{{1,2}})\.(?P<m>00|1[3-9]|[2-5]\d){HALF}", _clock),  # no date: no month has such a number
+    # no range of hours: it would not end at such a number
+    (rf"(?:{AT})?(?P<h>\d{{1,2}})-(?P<m>00|2[4-9]|[3-5]\d)", _clock),
     (rf"{AT}(?P<h>{HOUR}){HOURS}?{HALF}", _clock),
     (rf"{AT}(?P<h>{HOUR}){HOURS}\s*(?P<m>{NUMBER})\s*(?:минут[аы]?|мин\.?|м)", _clock),
     (rf"{AT}(?P<h>{HOUR})(?: |-)(?P<m>{WORDED}){HALF}", _clock),

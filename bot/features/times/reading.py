@@ -105,7 +105,7 @@ def local(day: date, clock: time, zone: tzinfo | None) -> datetime:
 
 
 def _plain(text: str) -> str:
-    """The text as the forms read it, in the same length."""
+    """The text in small letters without "ё", as the forms need it, of unchanged length."""
     small = text.lower().replace("ё", "е")
     small = small if len(small) == len(text) else text  # a few capitals have two small letters
     return re.sub(r"(?<=\d)t(?=\d)", " ", small)  # 2026-12-05T18:30
