@@ -27,8 +27,8 @@ from bot.telemetry.tracing import NOTHING, TurnTracer
 log = logging.getLogger(__name__)
 
 TIMEOUT = 30.0  # seconds a call may take
-MOST_PATIENCE = 60.0  # seconds added where answers come late: giving up before they come would confirm nothing
-VITAL = ("getMe", "getUpdates", "sendMessage")  # every server knows them: an answer that it does not will pass
+MOST_PATIENCE = 60.0  # most seconds added to a deadline while answers come late
+VITAL = ("getMe", "getUpdates", "sendMessage")  # every server knows them: "unknown method" is a passing trouble here
 QUICK = 10.0  # seconds: an answer as quick as this ends the extra patience
 
 

@@ -34,9 +34,9 @@ class UpdateHandlers:
 
     `reply` makes the reply to what came in, given also the id of the button press ("" where there was none). `handler`
     must not block (see `dispatch/conversation_queue.py`). `note_id` gets the chat and the id of each message. `dismiss`
-    answers Telegram where an update asks something and the bot has nothing to do with it (see
-    `telegram/receiving/auto_answers.py`). `others` are the kinds of updates that the bot itself can't read and that
-    are handed on all the same, to aiogram's routers.
+    answers updates that Telegram wants answered although the bot ignores them (see
+    `telegram/receiving/auto_answers.py`). `others` are the kinds of updates that the bot itself can't read and that are
+    handed on all the same, to aiogram's routers.
     """
 
     reply: Callable[[Incoming, str], Reply]

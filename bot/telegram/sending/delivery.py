@@ -338,7 +338,7 @@ class Deliverer:
     def _screens(self, progress: Progress) -> list[Screen]:
         try:
             screens = messages.finished(progress.delivery.outgoing, progress.rung, progress.limit)
-            if not screens[0].blocks and not screens[0].file:  # the next rung would look as this one
+            if not screens[0].blocks and not screens[0].file:  # without blocks or a file RICH equals ENTITIES
                 progress.rung = max(progress.rung, Rung.ENTITIES)
             return screens
         except Exception:  # a defect in the formatting must not cost the answer
