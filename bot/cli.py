@@ -96,7 +96,7 @@ def migrate() -> None:
     from bot.storage.maintenance import migrations
 
     url = _settings().database_url
-    with alone(url) if is_sqlite(url) else nullcontext():  # a server lets one migrate, and those who read wait
+    with alone(url) if is_sqlite(url) else nullcontext():  # PostgreSQL has a lock of its own for a migration
         revision = asyncio.run(migrations.upgrade(url))
     typer.echo(f"The database has schema {revision}.")
 
@@ -245,7 +245,7 @@ def doctor(
         plan = multi_bot.plan(settings, load) if multi_bot.files(settings) else multi_bot.Plan(settings, {"": settings})
     except ConfigError as error:
         sys.exit(1 if [finding for finding in unreadable(error) if _tell(finding)] else 0)
-    logging.configure("CRITICAL", plan.secrets())  # the findings say it
+    logging.configure("CRITICAL", plan.secrets())  # the findings say what the log would
     sys.exit(1 if asyncio.run(_failures(plan, paid=paid)) else 0)
 
 
@@ -336,7 +336,7 @@ def main() -> None:
     except BotError as error:
         typer.echo(f"govorun: {error}", err=True)
         sys.exit(2)
-    except (MemoryError, SystemError) as error:  # the second is what an import may end in without memory
+    except (MemoryError, SystemError) as error:  # an import may raise the second when memory is used up
         typer.echo(f"govorun: there is not enough memory ({error or type(error).__name__})", err=True)
         sys.exit(1)
 

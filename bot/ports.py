@@ -170,7 +170,7 @@ class Reply(Protocol):
 
     @property
     def address(self) -> Address:
-        """Where the answer goes."""
+        """The address to which the answer goes."""
 
     def begin(self, mode: str = "", over: int = 0, quote: int = 0) -> None:
         """Open the live view. `mode`: "draft", "edit" or "off"; "": the operator's choice. `over`: write over this

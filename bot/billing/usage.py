@@ -51,7 +51,7 @@ class UsageReport:
     titles: Mapping[str, str] = field(default_factory=dict)
 
     def feature(self) -> Feature:
-        """The command /usage."""
+        """The feature with the command /usage."""
         return Feature(commands={"/usage": Command(self.usage, is_notice=True)})
 
     async def usage(self, incoming: Incoming, reply: Reply, _rest: str) -> None:

@@ -114,7 +114,7 @@ class ChildPool:
         self._busy.add(child)
         try:
             result = await loop.run_in_executor(self._threads, child.ask, request, data, self.limits)
-        except BaseException:  # the file hurt, or nobody waits for the result any more
+        except BaseException:  # the file did harm, or the caller was cancelled
             self._end(child)
             raise
         finally:

@@ -93,7 +93,9 @@ def _peak() -> int:
 
 
 def _shut_in() -> None:
-    """Nothing is written to disk or to the terminal, a stop of the bot is the bot's to tell, and its death ours too."""
+    """Limit this child process: no files, no terminal output, low priority; it ignores signals and ends with
+    the bot.
+    """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     for limit in (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE):

@@ -17,7 +17,7 @@ from bot.clock import Clock
 from bot.types import Address
 
 T = TypeVar("T")
-CERTAIN = 2.5  # seconds for which a look at the lease counts; it is given to others after more than these
+CERTAIN = 2.5  # seconds for which an answer about the lease is relied on; others get the lease later than that
 
 
 class LeaseLost(asyncio.CancelledError):

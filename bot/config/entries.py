@@ -109,5 +109,5 @@ def written(env_file: Path) -> Mapping[str, str | None]:
 
 
 def _variable(name: str) -> str:
-    """A variable that is no setting of ours: of the environment, else of `.env`."""
+    """The value of an environment variable that is no setting of Govorun, else its value in `.env`, else ""."""
     return (os.environ.get(name) or written(ENV_FILE).get(name) or "").strip()

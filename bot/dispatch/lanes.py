@@ -42,7 +42,7 @@ class Lanes:
         return 0 if amends or incoming.kind in AT_ONCE else len(lane)
 
     def waits(self, incoming: Incoming) -> bool:
-        """Whether this update stands behind another one."""
+        """Whether this update waits in its lane behind another one."""
         lane = self.by_key.get(lane_of(incoming), ())
         return any(one is incoming for one, _ in list(lane)[1:])
 

@@ -343,13 +343,13 @@ class Connection(asyncio.Protocol, httpcore.AsyncNetworkStream):
 
     def get_extra_info(self, info: str) -> Any:
         """What httpcore asks of a connection: whether it `is_readable`, its socket, addresses and TLS object."""
-        if info == "is_readable":  # asked of a connection that rests: it is over, or says what nobody asked for
+        if info == "is_readable":  # httpcore asks this of an idle connection: True means that it is closed or broken
             return self._readable.is_set()
         return self._transport.get_extra_info(NAMES.get(info, info))
 
 
 NAMES = {"client_addr": "sockname", "server_addr": "peername"}
-# What httpx makes of httpcore's errors: those of its own with their names.
+# Each error of httpcore becomes httpx's error of the equal name.
 ERRORS: dict[type[BaseException], type[httpx.TransportError]] = {
     getattr(httpcore, name): getattr(httpx, name)
     for name in (

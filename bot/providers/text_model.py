@@ -124,10 +124,10 @@ class TextModel:
 
 
 def _read(reader: Reader, pieces: Iterable[str]) -> Iterator[Chunk]:
-    """Give what is new in pieces that came together. Raises as `Reader.feed` does, after what was read before.
+    """Yield what is new in pieces that arrived together. Raises as `Reader.feed` does, after what was read before.
 
-    It is one chunk, since each goes through all layers of an answer. What the model does by itself (`Chunk.activity`)
-    is counted by chunks, so then they stay apart.
+    They become one chunk, since each chunk goes through all layers of an answer; but chunks with an `activity` are
+    counted, so they stay apart.
     """
     chunks: list[Chunk] = []
     failure: ModelError | None = None
@@ -196,5 +196,5 @@ def refuse_pictures(request: Request, profile: Profile) -> None:
 
 
 def _uncut(error: ModelUnavailable) -> ModelUnavailable:
-    """Return a cut as an ordinary failure, for an answer of which nothing was given out."""
+    """Turn a `StreamCut` into a `ModelUnavailable`, because nothing of the answer was yielded yet."""
     return ModelUnavailable(str(error), retry_after=error.retry_after, trace=error.trace)

@@ -11,7 +11,8 @@ from bot.ai import Request, ToolSpec
 from bot.types import ToolCall
 
 CHOICES = frozenset({"none", "required"})  # of `Request.choice`: any other is the name of a tool
-UNREADABLE = "unreadable"  # the argument that holds what is no JSON object: no tool has it, so that the model is told
+# stands in for arguments that are no JSON object: no tool has it, so the model gets a complaint
+UNREADABLE = "unreadable"
 
 
 def function(tool: ToolSpec) -> dict[str, Any]:

@@ -100,7 +100,7 @@ class Bot:
 
     def stop(self) -> None:
         """Take nothing new, let running answers finish, leave the rest in the database. `run` returns then."""
-        if self.stopping.is_set():  # a deadline that is over can't be moved
+        if self.stopping.is_set():  # `reschedule` fails after the deadline
             return
         self.stopping.set()
         if self._starting is not None:
@@ -112,7 +112,7 @@ class Bot:
         try:
             # A deadline that is set only by `stop`.
             async with asyncio.timeout(0 if self.stopping.is_set() else None) as self._starting:
-                # Where others work too, what is open may be theirs.
+                # If other processes serve the bot, open reservations may be theirs.
                 before = self.clock.time() - LONG_DEAD if placement.shared else None
                 await self.store.write_until_stored(lambda tx: self._begin(tx, before))
                 await self.telegram.start(inbound.handler, inbound.help.menus(), inbound.dispatcher, placement.role)

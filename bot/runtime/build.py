@@ -67,7 +67,7 @@ async def build(
     mcp.check(settings.mcp_servers)
     extension, instead = extension or Extension(), instead or Instead()
     shared = not is_sqlite(settings.database_url) if shared is None else shared
-    if extension.only_models or not (role.works or has_key(settings)):  # nobody is asked with it
+    if extension.only_models or not (role.works or has_key(settings)):  # no request is sent with the key
         settings = settings.model_copy(update={"yc_api_key": SecretStr("none")})
     async with AsyncExitStack() as stack:
         if process is None:

@@ -68,7 +68,7 @@ class Notifier:
 async def telling(clock: Clock, environment: Mapping[str, str] = os.environ) -> AsyncIterator[Notifier]:
     """Tell systemd, if it started this process, that the process lives while the block runs."""
     address = environment.get("NOTIFY_SOCKET", "")
-    if address.startswith("@"):  # of an abstract address, which begins with a zero byte; no variable can hold that
+    if address.startswith("@"):  # an abstract socket, whose name begins with a zero byte
         address = "\0" + address[1:]
     notifier = Notifier(clock=clock, address=address, interval=_interval(environment))
     if not address.startswith(("/", "\0")):

@@ -221,7 +221,7 @@ async def _recorded(recorder: Recorder, model: Model, request: Request) -> Async
     name, begun = model_label(model.name), False
     with _ending(recorder, recorder.start(f"chat {name}", CLIENT, _request_attributes(name, request))) as opened:
         inside = trace.set_span_in_context(opened)
-        # Attached for the model alone, piece by piece: who reads the pieces would go on with what a generator attaches.
+        # The span is made current only while the model works: a generator's context would leak into its caller.
         async with aclosing(model.stream(request)) as chunks:
             while True:
                 token = context.attach(inside)

@@ -237,7 +237,7 @@ class Pen:
         self._held = ""
         if self._place == "start":
             bare = raw.lstrip()
-            if OPENS.startswith(bare):  # nothing yet included
+            if OPENS.startswith(bare):  # an empty text, too
                 self._held = raw
                 return "", ""
             self._place = "thought" if bare.startswith(OPENS) else "text"

@@ -127,7 +127,7 @@ async def set_webhook(api: MethodContext, call: Call) -> bool:
 
 
 async def delete_webhook(api: MethodContext, call: Call) -> bool:
-    """Remove the webhook."""
+    """Remove the webhook, so that updates come by polling."""
     await api.webhook.set("", "", 40, drop_pending=call.flag("drop_pending_updates"))
     return True
 
