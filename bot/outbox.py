@@ -178,14 +178,14 @@ async def finish_with_notice(store: Store, incoming: Incoming, reply: Reply, key
 
 
 async def for_notice(store: Store, incoming: Incoming) -> Incoming:
-    """The message with the choices of its chat, which are read now if `as_notice` needs them."""
+    """Return `incoming` with the choices of its chat (`incoming.chat`), read now if `as_notice` will need them."""
     if incoming.private or incoming.address.visible_to or incoming.chat is not NOT_READ:
         return incoming
     return await store.read(lambda tx: with_choices(tx, incoming))
 
 
 def as_notice(incoming: Incoming, reply: Reply) -> Incoming:
-    """The message with the address of a notice (`notice_of`); `reply` delivers to that address from now on."""
+    """Return `incoming` with the address that a notice goes to (`notice_of`), and let `reply` deliver there, too."""
     incoming = notice_of(replace(incoming, address=reply.address))
     if incoming.address != reply.address:
         reply.show_only_to(incoming.address.visible_to)
@@ -193,7 +193,9 @@ def as_notice(incoming: Incoming, reply: Reply) -> Incoming:
 
 
 def notice_of(incoming: Incoming) -> Incoming:
-    """The message with the address of a notice: visible to its user only, in a group that has chosen so."""
+    """Return `incoming` with the address that a notice goes to: in a group that has chosen private notices, only the
+    sender sees it.
+    """
     in_group = not (incoming.private or incoming.address.visible_to)
     if in_group and incoming.user.id > 0 and incoming.chat.notices == ALONE:
         return replace(incoming, address=replace(incoming.address, visible_to=incoming.user.id))
@@ -201,7 +203,7 @@ def notice_of(incoming: Incoming) -> Incoming:
 
 
 def with_choices(tx: Tx, incoming: Incoming) -> Incoming:
-    """The message with the choices of its chat, which are read now unless they were read before."""
+    """Return `incoming` with the choices of its chat (`incoming.chat`), read now unless it has them."""
     if incoming.chat is not NOT_READ:
         return incoming
     return replace(incoming, chat=tx.chats.read_choices(incoming.address, incoming.user.id))

@@ -45,7 +45,7 @@ class Everybody:
     has_allowances = False
 
     def allowance(self, user: int) -> Allowance | None:
-        """None: the limits of everybody hold."""
+        """Return None: the limits of everybody hold for each user."""
         return None
 
 
@@ -133,9 +133,9 @@ class Budget:
         return reservation
 
     def reserve_price(self, tx: Tx, incoming: Incoming, price: int, currency: str, language: str) -> int:
-        """Reserve a price in millionths that is known before, so that it passes no cap. Returns the id as `reserve`.
+        """Reserve an exact price in millionths. Unlike `reserve`, it also refuses a price above what is left of a cap.
 
-        Raises `LimitReached` with the price and what is left.
+        Returns the id of the reservation, 0 without a limit. Raises `LimitReached` with the price and what is left.
         """
         bot, now = incoming.address.bot, tx.clock.time()
         rests = [

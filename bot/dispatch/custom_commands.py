@@ -15,7 +15,9 @@ from bot.types import Incoming, Outgoing, Permission
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomCommands:
-    """Runs the functions of own commands and ends each turn with their answer, which a crash does not lose."""
+    """Runs a programmer's own commands. The answer is stored in the commit that ends the turn, so a crash does not lose
+    it.
+    """
 
     store: Store
     commands: Sequence[OwnCommand]

@@ -124,7 +124,7 @@ class OperationRunner(Generic[Result]):
     kind: OperationKind[Result]
 
     async def follow(self, job: Job) -> None:
-        """The job of an operation: one step, which is a submit, a poll or the end."""
+        """Do one step of an operation, as its job: submit it, poll it, or end it."""
         operation, gone = await self.store.read(
             lambda tx: (tx.operations.find_of_turn(job.address.bot, job.key), tx.chats.is_unreachable(job.address))
         )

@@ -271,7 +271,8 @@ class Broker(JobManager):
     async def beat(self) -> set[tuple[int, int]]:
         """Store a sign of life of the worker. Returns its jobs as (id, attempts). Raises `ConnectorException`.
 
-        It takes two statements: whatever takes jobs away either comes before the first, or sees it.
+        First the sign of life is stored, then the jobs are read: so a process that takes jobs away either sees the
+        sign, or has taken them before they are read.
         """
         asked = self._clock.time()
         row = await self.connector.execute_query_one_async(BEAT, worker=self.worker)

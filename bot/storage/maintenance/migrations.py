@@ -77,7 +77,7 @@ def known() -> frozenset[str]:
 
 
 async def current(url: str) -> str | None:
-    """Return the revision of a database; None for an empty one. Raises as `find`."""
+    """Return the revision of a database; None for an empty one. Raises `ConfigError` as `find` does."""
     told = await find(url)
     return None if told is None else told.revision
 

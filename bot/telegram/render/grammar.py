@@ -190,7 +190,7 @@ _ALIGN = {(False, False): "left", (True, False): "left", (True, True): "center",
 
 
 def emphasis(state: StateInline, silent: bool) -> bool:
-    """Rule: CommonMark's emphasis with the corrections that the docstring of this module names."""
+    """Rule: CommonMark's emphasis, except that `**Note:**text` is bold and `5*3 and 4*2` is not emphasis."""
     start, source = state.pos, state.src
     marker = source[start]
     if silent or marker not in "*_":

@@ -80,7 +80,7 @@ class LiveMessage:
         self._ended = False
 
     def begin(self) -> None:
-        """Open the view. Call this when the model was asked."""
+        """Open the view. The caller has just sent the request to the model."""
         if self._task is None and not self._ended:
             self.deliverer.open_views[self.turn] = self.end
             backpressure.current.set(self._flow)
