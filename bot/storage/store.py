@@ -113,7 +113,8 @@ class Store:
     async def open(cls, url: str, clock: Clock, metrics: Metrics | None = None) -> AsyncIterator[Store]:
         """Bring the schema up to date, then open.
 
-        Raises `ConfigError` for a database that is not ours, `StorageUnavailable` for one that can't be opened now.
+        Raises `ConfigError` for a database that belongs to another program, `StorageUnavailable` for one that can't be
+        opened now.
         """
         await migrations.upgrade(url)
         async with _engine(url, clock) as engine:

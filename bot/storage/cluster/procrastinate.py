@@ -296,7 +296,7 @@ class Broker(JobManager):
     async def withdraw(self, lease: Lease) -> None:
         """Delete the waiting jobs of a chat whose holder is about to look for all that is open there.
 
-        Nothing is deleted where this worker does not hold the chat any more.
+        Nothing is deleted if this worker does not hold the chat any more.
         """
         given = {"lock": lease.lock, "job": lease.job, "worker": lease.worker, "attempts": lease.attempts}
         await self.retry_until_answered(lambda: self.connector.execute_query_async(WITHDRAW, **given))

@@ -56,7 +56,7 @@ class SharedSemaphore:
         self._freed = asyncio.Condition()
 
     async def acquire(self) -> bool:
-        """Wait for a free place and take it."""
+        """Wait for a free place and take it. Returns True."""
         self._waiting += 1
         try:
             async with self._freed:
@@ -70,7 +70,7 @@ class SharedSemaphore:
         return True
 
     def release(self) -> None:
-        """Give a place back."""
+        """Give a place back: the request has ended."""
         self._used -= 1
         self._wake.set()
 

@@ -85,7 +85,8 @@ async def current(url: str) -> str | None:
 async def find(url: str) -> State | None:
     """Return the schema of a database; None for an empty one.
 
-    Raises `ConfigError` for a database that is not ours, is damaged, or can't be opened. Nothing is changed.
+    Raises `ConfigError` for a database that belongs to another program, is damaged, or can't be opened. Nothing is
+    changed.
     """
     return await asyncio.to_thread(_find, url)
 
@@ -268,7 +269,7 @@ def _look_around(url: str) -> None:
 
 
 def configuration(url: str, folder: Path | None = None) -> Any:
-    """Return the configuration of alembic. `folder`: other steps than those of this code."""
+    """Return alembic's configuration for a database. `folder` holds the migrations; None: those of this code."""
     from alembic.config import Config
 
     config = Config()
