@@ -182,7 +182,7 @@ class ImageGeneration:
         return True
 
     async def press_draw(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Draw the picture: the user has seen its price and agreed."""
+        """Handle the button that agrees to the price: draw the picture."""
         wanted = ImageRequest(**action.payload)
         await self.request_image(incoming, reply, wanted, lambda tx: tx.buttons.expire_button(action.key), agreed=True)
 
