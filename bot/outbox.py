@@ -193,9 +193,7 @@ def as_notice(incoming: Incoming, reply: Reply) -> Incoming:
 
 
 def notice_of(incoming: Incoming) -> Incoming:
-    """Return `incoming` with the address that a notice goes to: in a group that has chosen private notices, only the
-    sender sees it.
-    """
+    """Return `incoming` with the address of a notice: only the sender sees it, in a group that has chosen that."""
     in_group = not (incoming.private or incoming.address.visible_to)
     if in_group and incoming.user.id > 0 and incoming.chat.notices == ALONE:
         return replace(incoming, address=replace(incoming.address, visible_to=incoming.user.id))

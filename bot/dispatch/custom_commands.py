@@ -15,9 +15,7 @@ from bot.types import Incoming, Outgoing, Permission
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomCommands:
-    """Runs a programmer's own commands. The answer is stored in the commit that ends the turn, so a crash does not lose
-    it.
-    """
+    """Runs a programmer's own commands. The answer is stored with the end of the turn, so no crash loses it."""
 
     store: Store
     commands: Sequence[OwnCommand]

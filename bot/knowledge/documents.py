@@ -194,7 +194,7 @@ def cited(answer: str, found: Retrieved) -> tuple[Source, ...]:
 
 
 def used(answer: str, found: Retrieved) -> tuple[Source, ...]:
-    """The pages of documents, at most `MOST_USED`, whose words and numbers are in an answer that cites no page."""
+    """Return the pages of documents, at most `MOST_USED`, that share words and numbers with an uncited answer."""
     return () if cited(answer, found) else _pages(supporting(answer, found.passages))[:MOST_USED]
 
 

@@ -26,13 +26,16 @@ class Ratio:
         self.value = value
 
     def learn(self, characters: int, usage: Usage) -> None:
-        """Learn that the service counted `usage.prompt` tokens for so many characters. Absurd counts are ignored."""
+        """Learn from a response: the service counted `usage.prompt` tokens for `characters` characters.
+
+        Absurd counts are ignored.
+        """
         if usage.prompt < 20 or not 0.5 <= characters / usage.prompt <= 12:
             return
         self.value += SHARE * (characters / usage.prompt - self.value)
 
     def tokens(self, characters: int) -> int:
-        """The tokens that so many characters come to, rounded up."""
+        """Return how many tokens a text of `characters` characters probably has, rounded up."""
         return int(characters / self.value) + 1
 
 

@@ -67,7 +67,7 @@ class IncidentLog:
 
 
 def path_beside(database: Path | None) -> Path | None:
-    """The file of incidents that belongs to a database file; None for None."""
+    """The file of incidents beside a database file; None if `database` is None."""
     return database.with_name(f"{database.name}-journal.jsonl") if database else None
 
 

@@ -68,7 +68,7 @@ class TurnTracer:
         """Record the first span of a turn's trace, from the acceptance of its update (`since`, Unix time) until now."""
 
     def context(self, bot: int, turn: str) -> Context:
-        """The context of the first span of a turn's trace, which another process may have recorded: for `joined`."""
+        """Return the context of the first span of a turn's trace, maybe recorded by another process; see `joined`."""
         return Context()
 
 
