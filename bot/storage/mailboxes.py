@@ -71,7 +71,7 @@ class StoredInbox:
 
 @dataclass(slots=True, kw_only=True)
 class StoredOutbox:
-    """`ports.Outbox`. `fallback` makes the sentence for a group where an answer can't be shown to one user alone."""
+    """`ports.Outbox`. `fallback` makes the sentence for a group if an answer can't be shown to one user alone."""
 
     store: Store
     fallback: Callable[[Tx, Address], Outgoing]

@@ -197,8 +197,8 @@ class Broker(JobManager):
     async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
         """Fetch the next job. Busy workers ask later, so that a dead worker's jobs spread over all others.
 
-        Returns None only where no job was announced meanwhile, because the worker forgets announcements then. A worker
-        asks after each job until there is none; the server is not asked where there can't be another.
+        Returns None only if no job was announced meanwhile, because the worker forgets announcements then. A worker
+        asks after each job until there is none; the server is not asked if there can't be another.
         """
         if not (self._told or self._more) and self._clock.monotonic() - self._asked < QUIET:
             return None

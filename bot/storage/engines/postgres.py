@@ -11,10 +11,10 @@ it, the second sees what the first has done. That is enough for
   a unique key, so that the second is refused, and finds the first when it is run again;
 - things that are used up: an invitation, a reservation, a button, a request to the admins is one row.
 
-It is not enough where rows are counted or summed up before one is added (write skew). There the transaction holds a
+It is not enough if rows are counted or summed up before one is added (write skew). There the transaction holds a
 decision lock (`storage/engines/decision_locks.py`), or changes the row of the chat (`Chats.serialize_decisions`).
 SERIALIZABLE would prevent write skew by itself, but refuses chats that share nothing but a page of an index: three
-times for each answer, where many are answered at once.
+times for each answer, if many are answered at once.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ class Postgres:
     async def read(self, question: Callable[[Connection], T], *, one: bool = False) -> T:
         """Answer a question, in one state of the database or as `one` statement without a transaction.
 
-        It is asked again where the connection was cut while it was idle. Raises what the second try raises.
+        It is asked again if the connection was cut while it was idle. Raises what the second try raises.
         """
         reader = next(self._readers)
         ask = reader.ask if one else reader.run

@@ -170,7 +170,7 @@ def before_migration(path: Path, revision: str) -> Path:
 
 
 def _fold(path: Path) -> None:
-    """Write the WAL into the file where that works; a damaged database is kept as it is."""
+    """Write the WAL into the file if that works; a damaged database is kept as it is."""
     if not _in_use(path):
         return
     try:

@@ -49,7 +49,7 @@ BACKOFF = Backoff(0.1, 1.0)
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The schema of a database. `oldest` is the oldest revision whose code works with it, "" where it is not known."""
+    """The schema of a database. `oldest` is the oldest revision whose code works with it, "" if it is not known."""
 
     revision: str
     oldest: str
@@ -139,7 +139,7 @@ def _tables(url: str, connection: sa.Connection, place: str) -> set[str]:
 
 
 def state(connection: sa.Connection) -> State | None:
-    """Read the revision and the oldest compatible one; None where alembic's table is empty.
+    """Read the revision and the oldest compatible one; None if alembic's table is empty.
 
     Before it had `govorun_schema`, Govorun kept the second in a column of alembic's table.
     """
@@ -152,7 +152,7 @@ def state(connection: sa.Connection) -> State | None:
 
 
 def write_oldest(connection: sa.Connection, oldest: str) -> None:
-    """Store the oldest revision whose code works with the schema; "" where the steps have left no schema."""
+    """Store the oldest revision whose code works with the schema; "" if the steps have left no schema."""
     if not oldest:
         COMPATIBILITY.drop(connection, checkfirst=True)
         return

@@ -25,7 +25,7 @@ BESIDE = select(
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A conversation in a list. `named_by`: model or user; "" where the title is the start of the first question."""
+    """A conversation in a list. `named_by`: model or user; "" if the title is the start of the first question."""
 
     id: int
     title: str
@@ -86,7 +86,7 @@ class Conversations(Repository):
         return found
 
     def find_conversation(self, where: Address, id_: int) -> Listed | None:
-        """Return a conversation of an address, or of a topic where the address names none, by its id; else None."""
+        """Return a conversation of an address, or of a topic if the address names none, by its id; else None."""
         query = select(*FIELDS).where(_within(where), conversations.c.id == id_)
         return self._find(_listed, query)
 

@@ -65,7 +65,7 @@ class PersonalData(Repository):
         return self.connection.execute(query.order_by(blobs.c.id)).all()
 
     def read_file(self, bot: int, user: int, id_: int) -> bytes:
-        """Return the bytes of a file of a person, empty where there is no such file."""
+        """Return the bytes of a file of a person, empty if there is no such file."""
         query = select(blobs.c.data).where(_mine(blobs, bot, user), blobs.c.id == id_)
         return bytes(self.connection.scalar(query) or b"")
 

@@ -38,7 +38,7 @@ class MessageColumns(TypedColumns):
 
     `parent` is the message before it; messages with one parent are versions of each other. `place` is the transport's
     id of a question, `sources` what an answer rests on (JSON), `request` what the model was asked for an answer
-    (`repositories.mapping.dump_request`; NULL where it is not known).
+    (`repositories.mapping.dump_request`; NULL if it is not known).
     """
 
     id: Named[int] = Column(Id, primary_key=True)
@@ -137,7 +137,7 @@ documents = Table("documents", METADATA, DocumentColumns, Index("ix_documents_co
 
 class PassageColumns(TypedColumns):
     """A piece of a document. `page` counts from 1, `place` names its sheet, slide or chapter; `vector` is float32,
-    little endian, NULL where there is none.
+    little endian, NULL if there is none.
     """
 
     id: Named[int] = Column(Id, primary_key=True)

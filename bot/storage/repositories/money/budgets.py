@@ -89,7 +89,7 @@ HELD = {
 
 
 def _fits(scope: str, period: str = "") -> ColumnElement[bool]:
-    """Within the cap; or, where nothing else is reserved, with something of the cap left, so that it can be used up."""
+    """Within the cap; or, if nothing else is reserved, with something of the cap left, so that it can be used up."""
     cap, spent, held = _number(f"{scope}{period}_cap"), SPENT[scope, period], HELD[scope, period]
     return or_(cap == 0, spent + held + _number("amount") <= cap, and_(held == 0, spent < cap))
 
@@ -180,7 +180,7 @@ class Budgets(Repository):
     def find_exhausted_cap(self, kind: str, where: Address, user: int, caps: Caps) -> str:
         """Return whose cap is spent: "user", "chat" or "bot", with "_month" behind it for the cap of a month.
 
-        "" where no cap is spent, and the rest is only reserved.
+        "" if no cap is spent: then amounts are only reserved, and may become free again.
         """
         values = self._where(kind, where, user, caps)
         for scope, query in OVER:

@@ -59,7 +59,7 @@ class Ledger(Repository):
         self, address: Address, user: int, turn: str, model: str, usage: Usage,
         *, mode: str = "sync", cost: int = 0, units: int = 0,
     ) -> None:  # fmt: skip
-        """Book a request: its tokens, its `cost` in millionths of the currency, its `units` where it has some."""
+        """Book a request: its tokens, its `cost` in millionths of the currency, its `units` if it has some."""
         row = {
             "bot": address.bot, "chat": address.chat, "user": user, "turn": turn, "model": model, "mode": mode,
             "prompt": usage.prompt, "completion": usage.completion, "reasoning": usage.reasoning,
