@@ -135,7 +135,7 @@ class Api:
     async def call(self, method: TelegramMethod[Any], *, deadline: float = TIMEOUT) -> Any:
         """Call a method and return the `result` of Telegram's answer as JSON; `deadline` is in seconds.
 
-        Raises `LeaseLost`, with nothing sent, where another process holds the lease of the chat by now.
+        Raises `LeaseLost`, with nothing sent, if another process holds the lease of the chat by now.
         """
         await lease.ensure_held()
         try:
@@ -221,7 +221,7 @@ class Api:
             raise Unknown(f"Telegram's answer can't be read ({type(error).__name__})") from None
 
     async def download(self, path: str, *, most: int, deadline: float = TIMEOUT) -> bytes:
-        """Return the bytes of a file by its `file_path`. Raises `Unknown` where another try may succeed, else
+        """Return the bytes of a file by its `file_path`. Raises `Unknown` if another try may succeed, else
         `Refused`.
         """
         url = self._session.api.file_url(self.bot.token, quote(path))
@@ -246,7 +246,7 @@ class Api:
 
 
 def _without(method: TelegramMethod[Any]) -> TelegramMethod[Any]:
-    """Return a call without the field `OPTIONAL`: the call itself where it has none."""
+    """Return a call without the field `OPTIONAL`: the call itself if it has none."""
     return method.model_copy(update={OPTIONAL: None}) if getattr(method, OPTIONAL, None) else method
 
 

@@ -101,7 +101,7 @@ class Session(BaseSession):
             raise
 
     def check_response(self, bot: Bot, method: TelegramMethod[Any], status_code: int, content: str) -> Response[Any]:
-        """Return an answer whose `result` is JSON. Raises aiogram's errors where Telegram refused the call."""
+        """Return an answer whose `result` is JSON. Raises aiogram's errors if Telegram refused the call."""
         try:
             answer = self.json_loads(content)
         except ValueError as error:

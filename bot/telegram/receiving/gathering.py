@@ -37,7 +37,7 @@ class OpenQuestion:
 class MessageGathering:
     """Joins messages into questions. `hand_on` gets each complete question, and at once all that needs no joining.
 
-    `hand_on` also gets the raw update, or an empty one where several messages were joined.
+    `hand_on` also gets the raw update, or an empty one if several messages were joined.
     """
 
     clock: Clock

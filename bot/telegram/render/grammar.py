@@ -303,7 +303,7 @@ def brackets(source: str) -> dict[int, int]:
 
 
 def formula(state: StateInline, silent: bool) -> bool:
-    r"""Rule: `\( … \)`, `\[ … \]`, `$$ … $$` inside a text, and `$ … $` where it is clearly TeX."""
+    r"""Rule: `\( … \)`, `\[ … \]`, `$$ … $$` inside a text, and `$ … $` if it is clearly TeX."""
     at, source = state.pos, state.src
     if source[at] not in "\\$":
         return False

@@ -63,7 +63,7 @@ class Deliverer:
     """Sends what the outbox holds, each chat in order.
 
     With `rich` answers are sent as blocks first (`Rung.RICH`). `quota` limits what all processes of the bot send
-    together, where there are several.
+    together, if there are several.
     """
 
     api: Api
@@ -197,9 +197,9 @@ class Deliverer:
         self.budget.take_look()
 
     async def chat_action(self, address: Address, action: str) -> None:
-        """Show a chat action such as "typing" for five seconds, where the flood budget has room for it.
+        """Show a chat action such as "typing" for five seconds, if the flood budget has room for it.
 
-        Everybody in the chat would see it, so it is not shown where the answer is visible to one person only.
+        Everybody in the chat would see it, so it is not shown if the answer is visible to one person only.
         """
         if address.visible_to or not self.budget.action_fits(address.chat, self.clock.monotonic()):
             return

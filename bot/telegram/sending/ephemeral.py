@@ -109,7 +109,7 @@ class EphemeralSender:
 
 
 def left(ids: tuple[int, ...], rung: Rung) -> tuple[list[int], Rung]:
-    """Return the stored ids of an ephemeral delivery, and the rung to go on with: plain text where its file may have
+    """Return the stored ids of an ephemeral delivery, and the rung to go on with: plain text if its file may have
     been sent already.
     """
     known = [id_ for id_ in ids if id_ != MAYBE_SENT]
