@@ -63,7 +63,7 @@ def finish_turn(
     """End the turn of `incoming` in this transaction: store its answers, mark its updates as done.
 
     A `str` is a plain text in the bot's own voice. `choices` become buttons below the first answer, one choice or one
-    row of choices a line. `over`: the first answer replaces the message whose button was pressed, where that is known.
+    row of choices a line. `over`: the first answer replaces the message whose button was pressed, if that is known.
     The caller delivers after the commit, as `finish` does.
     """
     outgoing = [Outgoing(one, plain=True) if isinstance(one, str) else one for one in answers]

@@ -84,7 +84,7 @@ def _limit(memory: int, cpu: float, wall: float) -> None:
 
 
 def _peak() -> int:
-    """The most memory that this process has had, in bytes; 0 where the system does not tell."""
+    """The most memory that this process has had, in bytes; 0 if the system does not tell."""
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
     except OSError:

@@ -54,7 +54,7 @@ class Retry:
     ) -> T:  # fmt: skip
         """Await `action` until it succeeds, and return its result.
 
-        Raises its last error after `tries` failures, or where the next pause would not end before `until` (of the
+        Raises its last error after `tries` failures, or if the next pause would not end before `until` (of the
         clock's `monotonic`). `failed` is told each error that is followed by another try, and the seconds until then.
         """
         try:

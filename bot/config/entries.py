@@ -88,7 +88,7 @@ class McpServerConfig(BaseModel):
 
     @property
     def _address(self) -> list[str]:
-        """The address, where it has a path, and the steps of that which may be keys."""
+        """The address, if it has a path, and the steps of that which may be keys."""
         address = self.url.get_secret_value()
         steps = [step for step in urlsplit(address).path.split("/") if step]
         keys = [step for step in steps if len(step) >= SHORTEST_KEY]

@@ -1,7 +1,7 @@
 """The commands /remind and /timezone: "/remind tomorrow 9:00 call mum" becomes a job that is due at that time.
 
 Begin with `Reminders.remind`; the tool for models is `Reminders.tool`. The bot asks each person once for the time zone,
-and which time is meant where words can be understood in two ways.
+and which time is meant if words can be understood in two ways.
 A late reminder says when it was due. The next time of a repeated reminder is counted from the time it was due, not from
 the time it was sent.
 """

@@ -60,7 +60,7 @@ class Stream:
     """An open answer that is read piece by piece, once, by one of `lines`, `events` and `body`.
 
     All three raise `StreamCut` when the connection breaks, falls silent or runs out of time after something was read
-    and `ModelUnavailable` before (`OutcomeUnknown` instead of both where the request must not be repeated), and
+    and `ModelUnavailable` before (`OutcomeUnknown` instead of both if the request must not be repeated), and
     `ModelProtocolError` when a size limit is passed. Whether an answer that has ended is complete, the caller must find
     out.
     """
@@ -156,7 +156,7 @@ class Stream:
         return piece
 
     async def close(self) -> None:
-        """Close the answer. Its connection is kept for another request where the answer was read to its end."""
+        """Close the answer. Its connection is kept for another request if the answer was read to its end."""
         self._alarm.remove()
         if isinstance(self._source, AsyncGenerator):
             await self._source.aclose()

@@ -102,7 +102,7 @@ def objects(value: Any) -> list[Mapping[str, Any]]:
 
 
 def host_of(url: str) -> str:
-    """Return the host in an address, "" where it is none."""
+    """Return the host in an address, "" if it is none."""
     try:
         return urlsplit(url).hostname or ""
     except ValueError:

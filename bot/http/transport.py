@@ -31,7 +31,7 @@ LAST_CHUNK = b"0\r\n\r\n"  # how an answer in chunks ends
 
 
 def environment_proxy(url: str) -> str:
-    """The address of the proxy to a URL by HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, "" where there is none."""
+    """The address of the proxy to a URL by HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, "" if there is none."""
     parts, proxies = urlsplit(url), getproxies()
     if proxy_bypass(parts.hostname or ""):
         return ""
@@ -42,7 +42,7 @@ def environment_proxy(url: str) -> str:
 class Transport(httpx.AsyncBaseTransport):
     """Sends requests directly or through the proxies of the environment, which the `direct` hosts never use.
 
-    Raises httpx's errors. The constructor raises `ValueError` or `httpx.InvalidURL` where the address of a proxy is
+    Raises httpx's errors. The constructor raises `ValueError` or `httpx.InvalidURL` if the address of a proxy is
     wrong.
     """
 
@@ -172,7 +172,7 @@ def _url(url: httpx.URL) -> httpcore.URL:
 
 
 class Network(httpcore.AsyncNetworkBackend):
-    """Opens connections, through a SOCKS proxy where its address is given (`ValueError` where that is wrong).
+    """Opens connections, through a SOCKS proxy if its address is given (`ValueError` if that is wrong).
 
     Raises `ConnectTimeout`, `ConnectError` and `ProxyError` of httpcore.
     """

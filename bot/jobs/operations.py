@@ -87,7 +87,7 @@ class OperationKind(Protocol[Result]):
         """Ask the service for the result."""
 
     async def withdraw(self, operation: Operation) -> None:
-        """Ask the service to cancel an operation for which nobody waits any more, where the service can."""
+        """Ask the service to cancel an operation for which nobody waits any more, if the service can."""
 
     def accepted(self, tx: Tx, operation: Operation) -> None:
         """Called in the transaction that stores the service's id: the service has accepted the operation."""

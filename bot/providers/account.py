@@ -49,7 +49,7 @@ class Credentials(Protocol):
 
 
 class FixedKey:
-    """Credentials by a key or a token that can't be renewed; no header where the server needs no key."""
+    """Credentials by a key or a token that can't be renewed; no header if the server needs no key."""
 
     def __init__(self, scheme: str, secret: str) -> None:
         self._headers = {"authorization": f"{scheme} {secret}"} if secret else {}
@@ -170,7 +170,7 @@ class Account:
 
     @contextmanager
     def _noticed(self) -> Iterator[None]:
-        """Count the errors raised inside the context, and log an outage where the service or the key is at fault."""
+        """Count the errors raised inside the context, and log an outage if the service or the key is at fault."""
         try:
             yield
         except (ModelUnavailable, ModelDenied) as error:

@@ -101,7 +101,7 @@ def stream_error(value: Mapping[str, Any], *, trace: str = "") -> ModelError | N
 
 
 def _details(value: Any) -> tuple[int, str]:
-    """Return gRPC code and message of an error body, 0 and "" where it has none."""
+    """Return gRPC code and message of an error body, 0 and "" if it has none."""
     if not isinstance(value, dict):
         return 0, ""
     error = value.get("error")

@@ -33,7 +33,7 @@ class Reader(ABC):
     def feed(self, piece: str) -> Chunk | None:
         """Read one piece and return what is new in it, None if nothing is.
 
-        Raises the `ModelError` that the piece carries, or `ModelProtocolError` where it is no JSON object.
+        Raises the `ModelError` that the piece carries, or `ModelProtocolError` if it is no JSON object.
         """
         if self.done or not piece.strip():
             return None

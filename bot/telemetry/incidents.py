@@ -32,7 +32,7 @@ class Incident:
     """One failure. The names of the fields stand in the file.
 
     `at` is Unix time, `kinds` are the names of the error's classes, the narrowest first, `place` is the line of our
-    code, `turn` the turn's name, and `trace` the AI service's own id of the request; "" where there is none.
+    code, `turn` the turn's name, and `trace` the AI service's own id of the request; "" if there is none.
     """
 
     code: str

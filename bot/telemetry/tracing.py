@@ -2,7 +2,7 @@
 
 OpenTelemetry's context holds the span that is open here, and tasks inherit it. It also holds the `Recorder` with which
 spans below it are made, if the turn is traced (`TurnTracer`, `joined`); otherwise the functions here do nothing. Only
-OpenTelemetry's API is needed here; its SDK is loaded by `telemetry/otel.py`, where TRACES is on.
+OpenTelemetry's API is needed here; its SDK is loaded by `telemetry/otel.py`, if TRACES is on.
 
 No attribute holds a text, a name or a secret: numbers that the log shows as well, and the names of models, tools,
 methods and errors.
@@ -163,7 +163,7 @@ def current() -> Span:
 
 
 def current_ids() -> tuple[str, str]:
-    """The ids of the trace and of the span that are open here, hexadecimal; both "" where nothing is traced."""
+    """The ids of the trace and of the span that are open here, hexadecimal; both "" if nothing is traced."""
     here = current().get_span_context()
     return (trace.format_trace_id(here.trace_id), trace.format_span_id(here.span_id)) if here.is_valid else ("", "")
 

@@ -221,7 +221,7 @@ def _index(lists: Iterable[str], word: str) -> int:
 
 
 def _said(found: re.Match[str], name: str) -> str:
-    """What a group says; "" where it is empty, or the pattern has none of this name."""
+    """What a group says; "" if it is empty, or the pattern has none of this name."""
     return found.groupdict().get(name) or ""
 
 

@@ -286,7 +286,7 @@ def usage(value: Any) -> Usage | None:
 
 
 def _words(content: Any) -> str:
-    """Text, also where it comes in parts."""
+    """Text, also if it comes in parts."""
     if isinstance(content, Sequence) and not isinstance(content, str):
         return "".join(_words(mapping(part).get("text")) for part in content)
     return content if isinstance(content, str) else ""

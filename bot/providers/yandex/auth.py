@@ -114,7 +114,7 @@ class Exchange:
         return Token(_secret(value.get("iamToken")), self._lifetime(value.get("expiresAt")))
 
     def _lifetime(self, expires: Any) -> float:
-        """Return the lifetime of a token: an hour where the answer does not tell it, or where our clock is so wrong
+        """Return the lifetime of a token: an hour if the answer does not tell it, or if our clock is so wrong
         that it seems expired.
         """
         try:

@@ -36,7 +36,7 @@ async def order(account: Account, url: str, body: dict[str, Any], *, within: flo
 
 
 async def outcome(account: Account, url: str, operation: str) -> Mapping[str, Any] | Pending | Failed:
-    """Return the response of an operation below `url`, `Pending` or `Failed`. Raises `ModelError`s where its state is
+    """Return the response of an operation below `url`, `Pending` or `Failed`. Raises `ModelError`s if its state is
     unknown.
     """
     value = await asked(account, url, operation)

@@ -52,9 +52,7 @@ class AsyncResponses:
         return await operations.order(self._account, self._url, body)
 
     async def poll(self, operation: str) -> Pending | Answered | Failed:
-        """Return the answer, or `Pending`, or `Failed`. Raises `ModelUnavailable` or `ModelDenied` where that is
-        unknown.
-        """
+        """Return the answer, `Pending` or `Failed`. Raises `ModelUnavailable`, or `ModelDenied` for a refused key."""
         value = await operations.asked(self._account, self._url, operation)
         if value is None:
             return operations.UNKNOWN

@@ -93,7 +93,7 @@ class Health:
     """Checks one bot. However many callers ask, it checks at most once a second, one check after the other.
 
     `patience`: seconds within which the database must answer. `stuck`: seconds in which a turn must make progress;
-    longer than `STUCK` where the settings let the model be silent for longer.
+    longer than `STUCK` if the settings let the model be silent for longer.
     """
 
     app: Bot

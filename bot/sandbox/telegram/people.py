@@ -334,7 +334,7 @@ def _found(text: str, name: str = "entities") -> dict[str, Any]:
 
 
 def _pieces(text: str) -> list[str]:
-    """The text as messages of at most 4,096 characters, cut at white space (which is dropped) where there is some."""
+    """The text as messages of at most 4,096 characters, cut at white space (which is dropped) if there is some."""
     pieces = []
     while len(text) > TEXT_LIMIT:
         space = max(text.rfind(" ", LEAST_PIECE, TEXT_LIMIT), text.rfind("\n", LEAST_PIECE, TEXT_LIMIT))

@@ -194,7 +194,7 @@ def member(api: MethodContext, chat: Chat, user_id: int) -> dict[str, Any]:
 
 
 def create_forum_topic(api: MethodContext, call: Call) -> dict[str, Any]:
-    """Create a topic and return the ForumTopic. Raises 400 where topics are not allowed."""
+    """Create a topic and return the ForumTopic. Raises 400 if topics are not allowed."""
     chat = api.chat(call)
     if chat.private and not api.state.profile.topics:
         raise bad("BOT_FORUM_CREATE_FORBIDDEN")
