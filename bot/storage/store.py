@@ -186,7 +186,7 @@ class Store:
 
     @contextmanager
     def _telling(self, *, writing: bool) -> Iterator[None]:
-        """Raise what an error of the database means."""
+        """Raise the error of ours that an error of the database means."""
         try:
             yield
         except DBAPIError as error:
@@ -280,7 +280,7 @@ class Store:
         return told
 
     def _lose(self, error: Lost) -> None:
-        """Take no transaction from now on; those that are queued are refused by the database itself."""
+        """Accept no transaction from now on; queued ones are refused by the database itself."""
         if self._lost is None:
             self._lost = error
             self._queue.put_nowait(None)

@@ -119,7 +119,7 @@ def _committed(connection: Connection, works: Sequence[Work], files: Watch) -> l
 
 
 class _Undone(Exception):
-    """SQLite has rolled back a whole group because of one work in it (a full disk): each is done by itself."""
+    """Raised when SQLite has rolled back a group because of one work (a full disk): each is then run by itself."""
 
 
 def _apart(connection: Connection, work: Work) -> Outcome:

@@ -83,7 +83,9 @@ def prepare_sqlite(engine: Engine, *, writer: bool) -> None:
 
 
 class _Dialect(SQLiteDialect_pysqlite):
-    """Begins transactions with a statement. A listener to the event "begin" would slow down every statement."""
+    """SQLAlchemy's dialect, but it begins transactions with a statement: a listener to "begin" would slow down every
+    statement.
+    """
 
     supports_statement_cache = True
 

@@ -198,7 +198,7 @@ async def upgrade(url: str) -> str:
 
 
 def _is_behind(url: str, told: State) -> bool:
-    """Raises `ConfigError` for a schema with which this code does not work."""
+    """Raise `ConfigError` for a schema with which this code does not work."""
     if not told.is_served:
         than = f", which needs a version with schema {told.oldest} or newer" if told.oldest else ""
         raise ConfigError(
@@ -239,7 +239,7 @@ def _migrate_server(url: str) -> str:
 
 
 def _create(url: str) -> None:
-    """All tables at once, in an empty database: alembic is 20 MB and 0.3 s that only older databases need."""
+    """Create all tables at once in an empty database, without alembic, whose 20 MB only older databases need."""
     engine = connector(url, writer=True)
     try:
         with engine.begin() as connection:

@@ -101,7 +101,7 @@ class Inbox(Repository):
         return interrupted
 
     def _is_bystander(self, bot: int, reason: str) -> bool:
-        """Return whether the process of an update died while it opened the file of another one."""
+        """Return whether the process died while it opened the file of another update, not of this one."""
         if not reason.startswith(WORKED):
             return reason == SPARED
         other = (column.bot == bot, column.state == "begun", column.reason == reason.replace(WORKED, OPENED, 1))
@@ -142,7 +142,7 @@ class Inbox(Repository):
 
 
 def _names(once: str) -> tuple[str, str]:
-    """The once-only key of an event, and the one that earlier versions gave it."""
+    """The idempotency key of an event, and the key that earlier versions gave it."""
     return once, once.rpartition("@")[0]
 
 
