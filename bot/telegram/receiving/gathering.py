@@ -76,7 +76,7 @@ class MessageGathering:
             del self._open[key]
 
     def _edit_piece(self, edit: Incoming) -> bool:
-        """Put an edit in the place of the message that it changes, if that message waits for others.
+        """Put an edit in the place of the message that it changes, if that message still waits for other pieces.
 
         Returns False if no such message waits. An edit into a command replaces nothing.
         """
