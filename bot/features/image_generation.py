@@ -225,7 +225,7 @@ class ImageGeneration:
     ) -> None:
         """End the turn with the price of the picture, if known, and ask whether to draw it.
 
-        A picture of which it is not sure that it is wanted is described.
+        The question describes the picture if it is not sure that one is wanted.
         """
         language, amount = incoming.language, self.operation.price.amount
         price = pricing.shown(language, amount, self.operation.price.currency)

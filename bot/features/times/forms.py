@@ -216,12 +216,12 @@ def _number(said: str) -> int:
 
 
 def _index(lists: Iterable[str], word: str) -> int:
-    """Which of the lists has the word."""
+    """The index of the list that contains the word."""
     return next(number for number, words in enumerate(lists) if word in words.split())
 
 
 def _said(found: re.Match[str], name: str) -> str:
-    """What a group says; "" if it is empty, or the pattern has none of this name."""
+    """The text that a group of the pattern has matched; "" if it matched nothing or does not exist."""
     return found.groupdict().get(name) or ""
 
 

@@ -117,7 +117,7 @@ def _end(pattern: re.Pattern[str], plain: str, begin: int = 0) -> int:
 
 
 def _places(plain: str, begin: int, today: date) -> Iterator[Place]:
-    """The words of time in a text, from the left to the right."""
+    """The time expressions in a text, from the left to the right."""
     for word in WORD.finditer(plain, begin):
         if word.start() >= begin and (place := _place(plain, word.start(), today)):
             begin = place.end
@@ -125,7 +125,7 @@ def _places(plain: str, begin: int, today: date) -> Iterator[Place]:
 
 
 def _place(plain: str, start: int, today: date) -> Place | None:
-    """The words of time that begin here, as many as belong together. None if there are none."""
+    """The time expression that begins at this index, with all that belongs to it. None if there is none."""
     facts, end = Facts(), start
     while True:
         at = _end(BETWEEN, plain, end) if end > start else start
@@ -137,7 +137,7 @@ def _place(plain: str, start: int, today: date) -> Place | None:
 
 
 def _longest(plain: str, start: int, today: date, *, follows: bool) -> tuple[Facts, int] | None:
-    """What the longest form that begins here says, and where it ends."""
+    """What the longest form that begins here says, and the index at which it ends."""
     found: tuple[Facts, int] | None = None
     for form in forms.all_forms():
         match = form.pattern.match(plain, start) if follows or not form.follows else None
@@ -147,7 +147,7 @@ def _longest(plain: str, start: int, today: date, *, follows: bool) -> tuple[Fac
 
 
 def _may_add(plain: str, facts: Facts, place: Place) -> bool:
-    """Whether a place elsewhere in the text may say when, too."""
+    """Whether a time expression elsewhere in the text may add to this one."""
     if place.facts.weak or facts.span % DAY:
         return False
     if place.facts.is_dated and not facts.is_dated:
@@ -156,7 +156,7 @@ def _may_add(plain: str, facts: Facts, place: Place) -> bool:
 
 
 def _completed(plain: str, head: Place, tail: Place) -> Facts | None:
-    """What both say where the head says the day and the tail the time of day: "tomorrow call mum at 9"."""
+    """The facts of both ends of a text, one with the day and one with the time of day: "tomorrow call mum at 9"."""
     if tail.facts.is_dated or not (head.facts.is_dated or head.facts.part) or _is_bound(plain, tail):
         return None
     return head.facts.and_also(tail.facts)
@@ -167,7 +167,7 @@ def _is_bound(plain: str, place: Place) -> bool:
 
 
 def _without(text: str, cut: Sequence[Place]) -> str:
-    """A text without the words of time, and without what says nothing at its beginning."""
+    """A text without its time expressions, and without the words at its beginning that say nothing."""
     ends = [0, *(place.end for place in cut)]
     parts = [text[end : place.start].strip(forms.BLANK) for end, place in zip(ends, cut, strict=False)]
     left = " ".join(filter(None, [*parts, text[ends[-1] :].strip(forms.BLANK)]))
@@ -240,7 +240,7 @@ def _on(day: date, facts: Facts, now: datetime) -> Sequence[datetime]:
 
 
 def _clocks(facts: Facts) -> Sequence[time]:
-    """The times of day that may be meant: both in the 12-hour clock, where neither half is said."""
+    """The times of day that may be meant: both in the 12-hour clock, if the text does not say which half of the day."""
     if facts.clock is None:
         usual = PARTS[facts.part].usual if facts.part else MORNING
         return (usual,) if usual else ()
