@@ -105,8 +105,8 @@ class _Pool:
 class _Body(httpx.AsyncByteStream):
     """The body of an answer, which calls `closed` once when it is closed.
 
-    httpcore gives each chunk of an answer by itself. A task takes them as they come, so that all chunks which came
-    together are one piece for the layers above: they would take more time than the chunks' words are worth.
+    httpcore hands over each chunk of an answer by itself. A task collects them as they come, so that chunks which
+    arrived together go through the layers above as one piece: each piece costs them more time than its bytes do.
     """
 
     def __init__(self, answer: httpcore.Response, closed: Callable[[], None]) -> None:
@@ -134,7 +134,7 @@ class _Body(httpx.AsyncByteStream):
             raise self._error
 
     async def _take(self) -> None:
-        """Take the chunks, and b"" at their end."""
+        """Collect the chunks from httpcore, and b"" at their end."""
         try:
             async for chunk in self._chunks:
                 await self._taken.put(chunk)
@@ -153,7 +153,7 @@ class _Body(httpx.AsyncByteStream):
 
 
 def _connections(proxy: str) -> httpcore.AsyncConnectionPool:
-    """A pool of one connection through the proxy with this address, or straight to a host where it is ""."""
+    """A pool of one connection: through the proxy with this address, or directly if the address is ""."""
     options: dict[str, Any] = {
         "ssl_context": trusted_context(), "max_connections": 1,
         "keepalive_expiry": KEPT,

@@ -99,7 +99,7 @@ class TextModel:
             attempt += 1
 
     async def _answer(self, request: Request, body: dict[str, Any], until: float) -> AsyncGenerator[Chunk]:
-        """Give the chunks of one try."""
+        """Yield the chunks of one try."""
         account = self._account
         async with (
             account.place(until),

@@ -128,7 +128,7 @@ async def _client(settings: Settings, process: SharedResources) -> AsyncIterator
 
 @asynccontextmanager
 async def _tasks() -> AsyncIterator[Tasks]:
-    """What was not stopped in order is cancelled: every state that matters is in the database."""
+    """A task group that at its end cancels what was not stopped: every state that matters is in the database."""
     try:
         async with Tasks() as tasks:
             yield tasks

@@ -73,7 +73,9 @@ def _first(*names: str) -> str:
 
 
 def _exporter(name: str) -> SpanExporter:
-    """Raises `ConfigError`, and `ValueError` for other variables that make no sense."""
+    """Return the exporter that OpenTelemetry's variables name. Raises `ConfigError`, and `ValueError` for variables
+    that make no sense.
+    """
     if name not in EXPORTERS:
         raise ConfigError("OTEL_TRACES_EXPORTER: otlp, console or none")
     protocol = _first("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL") or PROTOCOL

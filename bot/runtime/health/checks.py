@@ -253,7 +253,7 @@ class Health:
 
 
 def _since(good: float, now: float, outage: Outage) -> Check:
-    """A service that is asked all the time: it fails when it was not there for too long, or will not come back."""
+    """The check of a service that is used all the time: it fails if that was away too long or won't come back."""
     away = now - good
     lost = outage.grave or away > STUCK or (outage.since is not None and now - outage.since > AWAY)
     return Check("fail" if lost else "ok", away, STUCK, outage.reason)
