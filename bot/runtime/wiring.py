@@ -280,7 +280,7 @@ def _ground(given: Given, routers: Routers | None, quota: SendQuota | None) -> G
         hooks=given.process.hooks,
         options=TelegramOptions.from_settings(settings, routers),
     )
-    library = Library(settings.prompts_dir)
+    library = Library(settings.prompts_dir, settings.system_prompt)
     return Ground(
         telegram=telegram,
         people=_people(given, telegram, library),

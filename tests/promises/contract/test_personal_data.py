@@ -34,14 +34,15 @@ EXPORTED = {
     "allowances": "allowance", "conversations": "conversations",
     "messages": "messages", "summaries": "summaries", "facts": "facts", "documents": "documents",
     "passages": "passages", "feedback": "feedback", "usage": "usage", "operations": "operations", "jobs": "reminders",
-    "blobs": "files",
+    "blobs": "files", "templates": "templates",
 }  # fmt: skip
 # What it does not hand over: words that are in it already, what is open for a moment, and what is the operator's.
 NOT_EXPORTED = {
     "deliveries", "updates", "buttons", "awaited", "spending", "reservations", "invites", "applications", "audit",
+    "persona_versions",
 }  # fmt: skip
-# What `/forget` leaves: numbers without a name, and what admins have decided.
-KEPT = {"usage", "spending", "reservations", "members", "allowances", "invites", "audit"}
+# What `/forget` leaves: numbers without a name, what admins have decided, and the operator's own texts.
+KEPT = {"usage", "spending", "reservations", "members", "allowances", "invites", "audit", "persona_versions"}
 
 JSON = {
     "parts": '[{"is": "text", "text": "%s"}]',
