@@ -127,10 +127,8 @@ class UserTemplates:
         place = _next_place(one, values)
         if place is not None:
             text = say(incoming.language, "template.fill", name=one.name, place=place)
-            await finish(
-                self.store, reply,
-                lambda tx: finish_asking(tx, incoming, "template.fill", text, template=one.id, values=dict(values)),
-            )  # fmt: skip
+            payload = {"template": one.id, "values": dict(values), "takes_questions": True}
+            await finish(self.store, reply, lambda tx: finish_asking(tx, incoming, "template.fill", text, **payload))
             return
         text = PLACE.sub(lambda found: values[found[1]].strip(), one.text)
         await self.assistant.answer(replace(incoming, kind=Kind.MESSAGE, text=text, message_id=0), reply, last=True)
@@ -241,7 +239,8 @@ def _page(incoming: Incoming, one: SavedTemplate) -> Page:
 
 def _ask_text(tx: Tx, incoming: Incoming, name: str) -> None:
     blank = f"{{{say(incoming.language, 'template.blank')}}}"
-    finish_asking(tx, incoming, "template.new", say(incoming.language, "template.add.ask", blank=blank), name=name)
+    text = say(incoming.language, "template.add.ask", blank=blank)
+    finish_asking(tx, incoming, "template.new", text, name=name, takes_questions=True)
 
 
 def _question(tx: Tx, incoming: Incoming) -> str:

@@ -88,11 +88,20 @@ async def test_words_in_braces_are_asked_for_each_time_in_the_language_of_the_ch
     assert rows(stage, "SELECT action FROM awaited") == []
 
 
-async def test_a_template_that_waits_for_words_takes_no_question_and_nothing_late(stage: Stage) -> None:
+async def test_a_text_with_a_question_mark_is_kept_and_put_in(stage: Stage) -> None:
+    await stage.start()
+    assert await kept(stage, "German", "What is “{text}” in German?") == "📋 German\n\nWhat is “{text}” in German?"
+    stage.studio.script("Wo bist du?")
+    await pressed(stage, say("en", "template.use"))
+    assert await stage.ask("Where are you?") == "Wo bist du?"
+    assert question(stage) == "What is “Where are you?” in German?"
+
+
+async def test_a_new_name_is_no_question_and_what_comes_late_is_not_put_in(stage: Stage) -> None:
     await stage.start()
     await kept(stage, "Goose", "A poem about {whom}")
     stage.studio.script("noon", "evening")
-    await stage.ask("/template goose")
+    await pressed(stage, say("en", "chats.rename"))
     assert await stage.ask("what time is it?") == "noon"
     await stage.ask("/template goose")
     await asyncio.sleep(SOON + 1)
