@@ -188,6 +188,36 @@ def feedback(bot: int = BOT) -> None:
 
 
 @app.command()
+def personas(
+    version: str = typer.Argument("", help="A version, such as teacher@1a2b3c4d: print its file."),
+    put_back: bool = typer.Option(
+        False, "--put-back", help="Make the version answer again: write its file to PROMPTS_DIR, keep the one before."
+    ),
+    bot: int = BOT,
+) -> None:
+    """List the versions of personas that have answered, with their answers, 👍 and 👎; print one, or put it back."""
+    from bot.config import multi_bot
+    from bot.prompts.library import Library, put_back_persona
+    from bot.storage.repositories.prompts import read_versions
+
+    settings = _settings()
+    found = list(read_versions(_existing(settings.database_url), {bot} if bot else multi_bot.numbers(settings)))
+    if not version:
+        library = Library(settings.prompts_dir, settings.system_prompt)
+        for one in found:
+            mark = "now" if one.label == library.persona(one.key).label else ""
+            typer.echo(f"{mark:<3}  {one.line}")
+        return
+    text = next((one.text for one in found if one.label == version), None)
+    if text is None:
+        raise BadInput(f"no answer was written with {version}; govorun personas lists the versions")
+    if not put_back:
+        typer.echo(text, nl=not text.endswith("\n"))
+        return
+    typer.echo(put_back_persona(settings.prompts_dir, version.partition("@")[0], text))
+
+
+@app.command()
 def audit(bot: int = BOT) -> None:
     """Print the audit log, one JSON object a line: what owners and administrators did, when, and to whom."""
     from bot.config import multi_bot

@@ -104,7 +104,8 @@ def finish_asking(tx: Tx, incoming: Incoming, action: str, text: str, **payload:
     """End the turn with a question that the user answers in words, below it a button that cancels it.
 
     The handler that `Feature.awaits` has for the `action` gets the answer, and the `payload`; it ends the question with
-    `end_question`. `answers_question` says which message is the answer; all others are ordinary messages.
+    `end_question`. `answers_question` says which message is the answer; all others are ordinary messages. With
+    `takes_questions=True` in the payload the answer may have a question mark.
     """
     end_question(tx, incoming)
     tx.buttons.await_answer(incoming.address, incoming.user.id, action, asked=incoming.id, **payload)
@@ -116,13 +117,14 @@ def finish_asking(tx: Tx, incoming: Incoming, action: str, text: str, **payload:
 def answers_question(tx: Tx, incoming: Incoming, waiting: ButtonPress) -> bool:
     """Whether a message answers the question that the bot waits with.
 
-    The answer is a reply to the question, or within two minutes (`SOON`) a text of the user's own that asks nothing and
-    replies to nothing. A question that was not asked by `finish_asking`, such as a field of a template, takes any
-    message.
+    The answer is a reply to the question, or within two minutes (`SOON`) a text of the user's own that replies to nothing and, unless
+    the answer may be a question itself, asks nothing. A question that was not asked by `finish_asking`, such as a field
+    of a template, takes any message.
     """
     if not waiting.payload.get("asked") or replies_to_question(tx, incoming, waiting):
         return True
-    is_plain = not (incoming.reply_to or incoming.parts or incoming.relayed or "?" in incoming.text)
+    asks = "?" in incoming.text and not waiting.payload.get("takes_questions")
+    is_plain = not (incoming.reply_to or incoming.parts or incoming.relayed or asks)
     sent = tx.clock.time() if incoming.since is None else incoming.since
     return is_plain and sent - waiting.at <= SOON
 

@@ -44,6 +44,7 @@ from bot.storage.repositories.money.ledger import Ledger
 from bot.storage.repositories.operations import Operations
 from bot.storage.repositories.outbox import Outbox
 from bot.storage.repositories.personal_data import PersonalData
+from bot.storage.repositories.prompts import PersonaVersions, SavedTemplates
 from bot.telemetry import tracing
 from bot.telemetry.metrics import Metrics
 from bot.telemetry.outage import Outage
@@ -78,6 +79,8 @@ class Tx:
     blobs = repository(Blobs)
     documents = repository(Documents)
     feedback = repository(Feedback)
+    personas = repository(PersonaVersions)
+    templates = repository(SavedTemplates)
     chats = repository(Chats)
     users = repository(Users)
     members = repository(Members)

@@ -156,12 +156,12 @@ class Messages(Repository):
     def add_message(
         self, conversation: int, address: Address, turn: str, role: Role, parts: tuple[Part, ...],
         *, parent: int | None = None, ending: str = "", user: int = 0, place: int = 0, model: str = "",
-        sources: Sequence[Source] = (),
-        request: bytes | None = None,
+        sources: Sequence[Source] = (), request: bytes | None = None, persona: str = "",
     ) -> Remembered:  # fmt: skip
         """Add a message after `parent` (None: after the head; 0: as a root) and make it the head.
 
-        `request` is what a model was asked for an answer (`dump_request`). Images are stored as blobs.
+        `request` is what a model was asked for an answer (`dump_request`), `persona` the label of the persona that
+        wrote it. Images are stored as blobs.
         A second message with this turn and role is not added: the first one is returned.
         """
         if any(isinstance(part, Image) for part in parts) and not self._is_there(conversation, turn, role):
@@ -170,7 +170,7 @@ class Messages(Repository):
         row = {
             "conversation_id": conversation, "bot": address.bot, "chat": address.chat, "turn": turn, "role": role,
             "parts": dump_parts(parts), "ending": ending, "at": self.clock.time(), "user": user, "place": place,
-            "parent": before, "model": model, "request": request,
+            "parent": before, "model": model, "request": request, "persona": persona,
             "sources": json.dumps([asdict(source) for source in sources], ensure_ascii=False),
         }  # fmt: skip
         added = self.connection.execute(ADD(self.connection), row).scalar_one_or_none()

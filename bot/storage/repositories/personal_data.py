@@ -15,7 +15,17 @@ from sqlalchemy import ColumnElement, Row, Table, and_, delete, func, or_, selec
 
 from bot.ports import DeliveryState
 from bot.storage.repositories.mapping import Repository
-from bot.storage.tables.history import blobs, conversations, documents, facts, feedback, messages, passages, summaries
+from bot.storage.tables.history import (
+    blobs,
+    conversations,
+    documents,
+    facts,
+    feedback,
+    messages,
+    passages,
+    summaries,
+    templates,
+)
 from bot.storage.tables.people import applications, chats, members, topics, users
 from bot.storage.tables.spending import allowances, usage
 from bot.storage.tables.work import awaited, buttons, deliveries, jobs, operations, updates
@@ -50,6 +60,7 @@ class PersonalData(Repository):
             "documents": own_documents,
             "passages": self._passages([row["id"] for row in own_documents]),
             "feedback": self._rows(select(feedback).where(feedback.c.bot == bot, feedback.c.user == user)),
+            "templates": self._rows(select(templates).where(templates.c.bot == bot, templates.c.user == user)),
             "usage": self._rows(select(usage).where(usage.c.bot == bot, usage.c.user == user)),
             "operations": self._rows(select(operations).where(operations.c.bot == bot, operations.c.user == user)),
             "reminders": [
@@ -97,6 +108,7 @@ class PersonalData(Repository):
         gone["conversations"] += self._drop(conversations, conversations.c.bot == bot, own)
         gone["documents"] = self._drop(documents, documents.c.user == user, _of_bot(documents, bot))
         gone["facts"] = self._drop(facts, facts.c.user == user, _of_bot(facts, bot))
+        gone["templates"] = self._drop(templates, templates.c.bot == bot, templates.c.user == user)
         gone["files"] = self._drop(blobs, _mine(blobs, bot, user))
         gone["orders"] = self._drop(operations, _mine(operations, bot, user))
         self._drop(deliveries, deliveries.c.bot == bot, or_(deliveries.c.chat == user, deliveries.c.only == user))
