@@ -19,7 +19,7 @@ from bot.billing.metering import BillTo, Meter
 from bot.concurrency.child_pool import ChildPool
 from bot.errors import BadInput, ConfigError
 from bot.knowledge import rights
-from bot.storage.repositories.knowledge import KnowledgeSource
+from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.store import Store
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from bot.billing.metering import BillTo, Meter
 from bot.errors import LimitReached, ModelError
 from bot.knowledge.search.gate import Signals, signals
 from bot.knowledge.search.index import Candidate, Candidates, Index
-from bot.storage.repositories.knowledge import StoredPassage
+from bot.storage.repositories.knowledge.passages import StoredPassage
 from bot.storage.store import Store
 
 log = logging.getLogger(__name__)

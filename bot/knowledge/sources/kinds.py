@@ -12,7 +12,7 @@ from bot.errors import BadInput
 from bot.knowledge.sources.files import FileReader
 from bot.knowledge.sources.folder import Folder
 from bot.knowledge.sources.source import Reader, SourceLimits
-from bot.storage.repositories.knowledge import KnowledgeSource
+from bot.storage.repositories.knowledge.sources import KnowledgeSource
 
 
 def kind_of(address: str) -> tuple[str, str]:

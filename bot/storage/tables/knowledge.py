@@ -87,7 +87,7 @@ kb_passages = Table(
     PassageColumns,
     Index("ix_kb_passages_article", "article_id", "ordinal"),
     Index("ix_kb_passages_source", "source_id"),
-    Index("ix_kb_passages_added", "added"),
+    Index("ix_kb_passages_added", "added", "id"),
     Index("ix_kb_passages_ended", "ended"),
     Index("ix_kb_passages_sha", "sha"),
 )
