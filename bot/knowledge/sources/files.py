@@ -40,9 +40,6 @@ class KnownFiles:
             if validators.get("reading") == READING:
                 self._files.setdefault(validators.get("file", key), {})[key] = validators
 
-    def __bool__(self) -> bool:
-        return bool(self._files)
-
     def validators(self, file: str) -> Mapping[str, str]:
         """The validators of a file, none where it is new or was read by an older Govorun."""
         return next(iter(self._files.get(file, {}).values()), {})
