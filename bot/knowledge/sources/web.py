@@ -98,13 +98,13 @@ class WebPages:
         if answer.status not in (200, 304):
             yield Trouble(key, _problem(answer.status))
             return
+        twin = seen.twin(page_key(answer.url), key)
         if answer.status == 304:
-            twin = seen.twin(known.get("sha", key), key)
+            twin = twin or seen.twin(known.get("canonical") or key, key) or seen.twin(known.get("sha", key), key)
             for event in [Trouble(key, f"same:{twin}")] if twin else list(files.unchanged(key)):
                 yield event
             return
         seen.add(len(answer.body))
-        twin = seen.twin(page_key(answer.url), key)
         articles = (
             "" if twin else await self._files.read(answer.body, answer.url, answer.mime or "text/html", answer.charset)
         )
@@ -117,17 +117,18 @@ class WebPages:
     def _judged(
         self, page: _Listed, answer: Fetched, articles: Articles, files: KnownFiles, seen: Seen
     ) -> Iterator[Event]:  # fmt: skip
-        key, sha = page.url, text_hash(articles)
+        key, sha, canonical = page.url, text_hash(articles), _canonical(articles, answer.url)
         if _is_login(key, answer.url, articles):
             yield Trouble(key, "login")
         elif _says_missing(articles):
             yield Trouble(key, "not_found")
-        elif twin := seen.twin(_canonical(articles, answer.url) or key, key) or seen.twin(sha, key):
+        elif twin := seen.twin(canonical or key, key) or seen.twin(sha, key):
             yield Trouble(key, f"same:{twin}")
         else:
             headers = answer.headers
             validators = {
                 "etag": headers.get("etag", ""), "modified": headers.get("last-modified", ""), "sha": sha,
+                "canonical": canonical,
             }  # fmt: skip
             if sha == files.validators(key).get("sha"):
                 yield from files.unchanged(key, validators)
