@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterator
 from itertools import pairwise
 
-ENOUGH_LETTERS = 20  # fewer say nothing about a language
+ENOUGH_LETTERS = 10  # fewer say nothing about a language
 WRAPPED, WIDEST = 45, 140  # characters of a line that an editor wrapped
 # Ligatures as letters, spaces of all widths as a space; without soft hyphens, marks of width 0 and of overridden
 # direction, control characters. The joiners that Persian and emoji need stay.
