@@ -70,7 +70,8 @@ class GitRepository:
         async with self._objects() as objects:
             for entry in entries[: self._limits.articles]:
                 async for event in self._file(entry, files, seen, objects, when):
-                    yield event
+                    for one in files.spread(event):
+                        yield one
         if (more := len(entries) - self._limits.articles) > 0:
             yield Trouble(self._under, f"too_many:{more}")
 
@@ -172,7 +173,7 @@ class GitRepository:
     def _failed(self, why: str) -> SourceFailed:
         """Without the password that an address may have."""
         parts = urlsplit(self._url)
-        shown = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        shown = self._url.replace(f"{parts.netloc.rpartition('@')[0]}@", "") if "@" in parts.netloc else self._url
         why = re.sub(r"//[^/@\s]+@", "//", why.replace(self._url, shown)).rstrip(".")
         return SourceFailed(f"{shown}: {why}. Check the address, --ref, --under, and whether git is installed.")
 

@@ -29,9 +29,8 @@ ENOUGH = 10  # times as many pages as are read are counted
 MOST_DEPTH, MOST_REPEATED, LONGEST_ADDRESS = 12, 3, 500  # of an address that is no trap: parts of its path, characters
 MOST_FAILURES = 5  # pages in a row that a site does not answer
 SHORT = 600  # characters of a page that only says that it is not there
-LOCATION = re.compile(
-    r"<loc>\s*(?:<!\[CDATA\[)?(.*?)(?:\]\]>)?\s*</loc>(?:\s*<lastmod>\s*(.*?)\s*</lastmod>)?", re.DOTALL
-)
+# Bounded, so that what a hostile sitemap leaves open costs nothing.
+LOCATION = re.compile(r"<loc>\s*(?:<!\[CDATA\[)?([^<]{1,2000})(?:</loc>\s*<lastmod>\s*([^<\s]{1,40}))?")
 LOGIN = re.compile(r"log-?in|sign-?in|logon|auth|sso|passport|account", re.IGNORECASE)
 MISSING = re.compile(r"\b404\b|not found|не найден", re.IGNORECASE)
 GONE, CLOSED = (404, 410), (401, 403, 407)
@@ -55,7 +54,8 @@ class WebPages:
             if any(key.partition("#")[0] != self._url for key in known):
                 raise _failure(self._url, "it is no sitemap any more")
             async for event in self._page(_Listed(self._url), files, seen, first):
-                yield event
+                for one in files.spread(event):
+                    yield one
             return
         pages = await self._listed(first)
         for page in pages[: self._limits.articles]:
@@ -64,7 +64,8 @@ class WebPages:
                 continue
             async for event in self._page(page, files, seen):
                 failures = failures + 1 if isinstance(event, Trouble) and event.reason == "unavailable" else 0
-                yield event
+                for one in files.spread(event):
+                    yield one
             if failures == MOST_FAILURES:
                 raise SourceFailed(
                     f"{_host(self._url)} did not answer {MOST_FAILURES} times in a row. The other pages stay as they "
@@ -145,7 +146,7 @@ class WebPages:
         while waiting and len(pages) <= ENOUGH * self._limits.articles:
             url = waiting.pop(0)
             text = self._sitemap_text(url, answer if url == self._url else await self._fetched(url))
-            entries = [_Listed(page_key(urljoin(url, html.unescape(at))), when) for at, when in LOCATION.findall(text)]
+            entries = [_Listed(_located(url, at), when) for at, when in LOCATION.findall(text)]
             if "<sitemapindex" in text:
                 new = {entry.url: None for entry in entries if _host(entry.url) == _host(url)}
                 waiting += [found for found in new if found not in asked]
@@ -194,6 +195,13 @@ def page_key(url: str) -> str:
         return urlunsplit((parts.scheme.lower(), parts.netloc.lower(), parts.path or "/", parts.query, ""))
     except ValueError:
         return url.strip()
+
+
+def _located(sitemap: str, said: str) -> str:
+    try:
+        return page_key(urljoin(sitemap, html.unescape(said.strip().removesuffix("]]>").strip())))
+    except ValueError:
+        return said
 
 
 def _failure(url: str, why: str) -> SourceFailed:
