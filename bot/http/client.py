@@ -20,7 +20,7 @@ from bot.concurrency import backpressure
 from bot.concurrency.deadline import Deadline
 from bot.errors import ConfigError, ModelError, ModelProtocolError, ModelUnavailable, OutcomeUnknown, StreamCut
 from bot.http.framing import LineSplitter, dump_json, host_of, parse_json
-from bot.http.transport import Connection, Transport
+from bot.http.transport import Connection, Resolve, Transport
 
 CONNECT = 10.0  # seconds for name, TCP and TLS together
 BODY = 12 << 20
@@ -116,9 +116,9 @@ class Stream:
         if data:
             yield [Event(name, "\n".join(data))]
 
-    async def body(self) -> bytes:
-        """Return the whole body, of at most `BODY` bytes."""
-        self._limit = min(self._limit, BODY)
+    async def body(self, most: int = BODY) -> bytes:
+        """Return the whole body, of at most `most` bytes."""
+        self._limit = min(self._limit, most)
         pieces = []
         while piece := await self._next():
             pieces.append(piece)
@@ -181,14 +181,15 @@ class Http:
 
     Redirects are not followed, certificates are checked, the proxy variables of the environment are obeyed except for
     the `direct` hosts (such as the metadata service, whose answer is a token). Statuses are not judged here, apart from
-    redirects, which raise `ModelProtocolError`.
+    redirects, which raise `ModelProtocolError`. With `resolve` only the addresses that it gives are connected to, and
+    no proxy is used.
     """
 
-    def __init__(self, *, direct: Sequence[str] = ()) -> None:
+    def __init__(self, *, direct: Sequence[str] = (), resolve: Resolve | None = None) -> None:
         for name in ("httpx", "httpcore"):
             logging.getLogger(name).setLevel(logging.WARNING)  # at INFO they log whole addresses
         try:
-            self._transport = Transport(direct=direct)
+            self._transport = Transport(direct=direct, resolve=resolve)
         except (ValueError, httpx.InvalidURL):  # its text repeats the address, password included
             raise ConfigError(
                 "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY: no address of a proxy that works here; http://host:port does"
@@ -241,6 +242,20 @@ class Http:
         finally:
             await opened.close()
 
+    @asynccontextmanager
+    async def get(self, url: str, *, headers: Mapping[str, str], total: float) -> AsyncIterator[Stream]:
+        """Ask for a page and give the answer as soon as its head is there, also a redirect or a compressed body.
+
+        Leaving closes the answer; `total` seconds for everything.
+        """
+        ends = asyncio.get_running_loop().time() + total
+        response = await self._open(self._request("GET", url, headers, None), total, repeatable=True, is_page=True)
+        opened = Stream(response, ends=ends, idle=total)
+        try:
+            yield opened
+        finally:
+            await opened.close()
+
     def _request(
         self, method: str, url: str, headers: Mapping[str, str] | None, body: Any, kind: str = JSON
     ) -> httpx.Request:  # fmt: skip
@@ -257,7 +272,9 @@ class Http:
                 f"{host_of(url) or '?'}: the request can't be written: address or header"
             ) from None
 
-    async def _open(self, request: httpx.Request, seconds: float, *, repeatable: bool) -> httpx.Response:
+    async def _open(
+        self, request: httpx.Request, seconds: float, *, repeatable: bool, is_page: bool = False
+    ) -> httpx.Response:  # fmt: skip
         host = request.url.host
         unanswered = ModelUnavailable if repeatable else OutcomeUnknown
         try:
@@ -272,7 +289,7 @@ class Http:
         except (httpx.HTTPError, OSError) as error:
             raise unanswered(f"{host}: the connection broke ({_root(error)})") from None
         response.request = request
-        if problem := _head_problem(response):
+        if not is_page and (problem := _head_problem(response)):
             await response.aclose()
             raise ModelProtocolError(f"{host}: {problem}")
         return response

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from bot.errors import ModelProtocolError
 
 LINE = 1 << 20  # bytes
+LONGEST_WAIT = 3600.0  # seconds that a server is believed
 
 
 class LineSplitter:
@@ -99,6 +101,24 @@ def mapping(value: Any) -> Mapping[str, Any]:
 def objects(value: Any) -> list[Mapping[str, Any]]:
     """Return the JSON objects in `value` if it is a list, else an empty list."""
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def retry_after(headers: Mapping[str, str], now: float) -> float:
+    """Return the seconds to wait by the header Retry-After (seconds or a date, `now` is Unix time), 0 without one."""
+    value = headers.get("retry-after", "").strip()
+    try:
+        seconds = float(value) if value[:1].isdigit() else (http_date(value) or 0.0) - now
+    except ValueError:
+        return 0.0
+    return min(max(seconds, 0.0), LONGEST_WAIT)
+
+
+def http_date(value: str) -> float | None:
+    """Return the Unix time of a date in a header, None where it is none."""
+    try:
+        return parsedate_to_datetime(value).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None
 
 
 def host_of(url: str) -> str:

@@ -18,7 +18,8 @@ from urllib.parse import urlsplit
 from bot.concurrency.retry import Retry
 from bot.errors import ModelDenied, ModelError, ModelUnavailable
 from bot.http.client import JSON, Answer, Http, Stream
-from bot.providers.error_mapping import Unauthenticated, refusal, retry_after
+from bot.http.framing import retry_after
+from bot.providers.error_mapping import Unauthenticated, refusal
 from bot.telemetry import tracing, turn_log
 from bot.telemetry.metrics import Metrics
 from bot.telemetry.outage import Outage

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from bot.errors import (
@@ -21,8 +20,6 @@ from bot.errors import (
     OutcomeUnknown,
 )
 from bot.http.framing import number
-
-LONGEST_WAIT = 3600.0  # seconds that a server is believed
 
 
 class Unauthenticated(ModelDenied):
@@ -46,16 +43,6 @@ def refusal(
     if not repeatable and isinstance(error, ModelUnavailable) and status != 429 and code != NOT_STARTED:
         return OutcomeUnknown(str(error), trace=trace)
     return error
-
-
-def retry_after(headers: Mapping[str, str], now: float) -> float:
-    """Return the seconds to wait by the header Retry-After (seconds or a date, `now` is Unix time), 0 without one."""
-    value = headers.get("retry-after", "").strip()
-    try:
-        seconds = float(value) if value[:1].isdigit() else parsedate_to_datetime(value).timestamp() - now
-    except (ValueError, TypeError, OverflowError):
-        return 0.0
-    return min(max(seconds, 0.0), LONGEST_WAIT)
 
 
 def failure(status: int, code: int, message: str, *, retry_after: float = 0.0, trace: str = "") -> ModelError:

@@ -154,9 +154,15 @@ def test_a_table_or_list_that_lays_out_a_page_is_read_as_text() -> None:
     assert article.blocks == (Block("Один.", ("Раздел",)), Block("Два.", ("Раздел",)))
 
 
+def test_a_heading_keeps_its_words_and_its_anchor_but_not_the_mark_of_its_link() -> None:
+    text = '<h2><a id=c href="#c">§</a>О C#</h2><p>a</p><div id=d><h2>D <a href="#d">¶</a></h2><p>b</p></div>'
+    assert read(text, "a.html").blocks == (Block("a", ("О C#",), anchor="c"), Block("b", ("D",), anchor="d"))
+
+
 def test_a_page_is_as_deep_and_as_broken_as_its_author_made_it() -> None:
     assert texts(read("<div>" * 3_000 + "глубоко", "a.html")) == ["глубоко"]
     assert texts(read("<p>не <b>закрыто<p>никогда</table></div>", "a.html")) == ["не закрыто", "никогда"]
+    assert len(read("<ul><li>x" * 3_000, "a.html").blocks[0].text.split("\n")) == 3_000
     headings = "".join(f"<h{min(n, 6)}>h{n}</h{min(n, 6)}>" for n in range(2, 42))
     deep = read(f"<h1>t</h1>{headings}text", "a.html")
     assert deep.blocks[0].headings == ("h2", "h3", "h4", "h5", "h41")

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from bot.knowledge.sources.html_page import add_fragment
+from bot.knowledge.sources.html_page import LONGEST_HEADING, add_fragment
 from bot.knowledge.sources.outline import Outline
 
 FRONT_MATTER = re.compile(r"\A\ufeff?(?:---|\+\+\+)[ \t]*\n(.*?\n)?(?:---|\+\+\+|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
@@ -40,7 +40,7 @@ def _add(outline: Outline, tokens: Sequence[Token]) -> None:
             else:
                 outline.add("\n".join(_items(tokens[place:end])), code=True)
         elif token.type == "heading_open":
-            words = _words(tokens[place + 1])
+            words = _words(tokens[place + 1])[:LONGEST_HEADING]
             named = ANCHOR.search(words)
             anchor = named[1] if named else _slug(words, slugs)
             outline.heading(int(token.tag[1:]), ANCHOR.sub("", words), anchor)

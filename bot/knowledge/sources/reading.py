@@ -55,8 +55,8 @@ class Articles:
         """What `read_file` returned."""
         articles = tuple(
             ReadArticle(
-                one["part"], one["title"], one["language"], one["audience"],
-                tuple(Block(text, tuple(above), page, anchor) for text, above, page, anchor in one["blocks"]),
+                part=one["part"], title=one["title"], language=one["language"], audience=one["audience"],
+                blocks=tuple(Block(text, tuple(above), page, anchor) for text, above, page, anchor in one["blocks"]),
             )
             for one in result["articles"]
         )  # fmt: skip
