@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from bot.knowledge.answer.forms import is_closing, is_greeting
 from bot.knowledge.answer.lines import Reader, Unit
 from bot.knowledge.answer.marks import Ref
 from bot.knowledge.answer.quotes import Fact, facts, missing, plain, quoted, stands
-from bot.knowledge.answer.shown import LETTERS, Shown, nothing_found
+from bot.knowledge.answer.shown import LETTERS, Quote, Shown, nothing_found
 from bot.knowledge.stems import stems
 from bot.prompts.catalog import instruct
 
@@ -40,19 +40,6 @@ NAME = re.compile(r"(?<![.!?…]\s)(?<!^)\b[A-ZА-ЯЁ][\w-]{2,}")
 CODE_MARKS = re.compile(r"^[ \t]*(?:[#/;*-]+)?[ \t]*$", re.MULTILINE)
 
 Nearest = Callable[[str], tuple[int, int] | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Quote:
-    """Sentences of a source that follow each other: `start` and `end` in the stored text of the `passage`.
-
-    `place` is the place of the passage among those that were shown.
-    """
-
-    place: int
-    passage: int
-    start: int
-    end: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +193,7 @@ class Checker:
     def _keep(self, piece: Piece) -> None:
         for lead in (*(lead for _, _, lead in self._leads), piece):
             before = lead.before if self.kept else lead.before.lstrip("\n ")
-            self.kept.append(Piece(before, lead.text, lead.quotes, lead.seen))
+            self.kept.append(replace(lead, before=before))
         self._leads.clear()
         self._owed = ("", "")
 
@@ -264,6 +251,7 @@ class Checker:
         """The sentences, one or two that follow each other, in which what is quoted stands."""
         lines = list(self._lines.values())
         pairs = [[one, two] for one, two in zip(lines, lines[1:], strict=False) if one.place == two.place]
+
         def holds(some: Sequence[Line]) -> bool:
             return all(any(stands(one, text) for text in self._texts(some)) for one in quotations)
 
@@ -289,14 +277,12 @@ class Checker:
     def _quotes(self, lines: Iterable[Line]) -> tuple[Quote, ...]:
         quotes: list[Quote] = []
         for line in sorted(lines, key=lambda line: (line.place, line.number)):
-            passage = self.shown[line.place]
-            start = passage.starts[line.number]
-            end = start + len(line.text.rstrip())
+            quote = self.shown[line.place].quote(line.place, line.number, line.number)
             last = quotes[-1] if quotes else None
-            if last and last.place == line.place and not passage.text[last.end : start].strip():
-                quotes[-1] = Quote(line.place, passage.passage, last.start, end)
+            if last and last.place == line.place and not self.shown[line.place].text[last.end : quote.start].strip():
+                quotes[-1] = replace(last, end=quote.end)
             else:
-                quotes.append(Quote(line.place, passage.passage, start, end))
+                quotes.append(quote)
         return tuple(quotes)
 
 

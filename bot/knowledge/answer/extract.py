@@ -8,35 +8,44 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from bot.knowledge.answer.checker import Piece, Quote
+from bot.knowledge.answer.checker import Piece
 from bot.knowledge.answer.shown import Shown
-from bot.knowledge.search.gate import idf
-from bot.knowledge.stems import stems
+from bot.knowledge.search.gate import coverage
 from bot.texts.catalog import say
 
 MOST = 3  # sentences of an answer
-LEAST = 0.34  # of the best sentence's score that another one needs
-NEXT_PASSAGE = 0.85  # what a sentence counts in the second passage, its square in the third, ...
+LEAST = 0.25  # of the best score, for another sentence to be shown as well
+NEXT_PASSAGE = 0.2  # what a sentence loses for each passage that was found before its own
 LEANS = re.compile(
-    r"\W*(?:он|она|оно|они|его|её|ее|их|ему|ей|им|это|этот|эта|эти|такой|такая|такие|там|тогда|при этом|"
-    r"he|she|it|they|his|her|its|their|this|that|these|those|there|then)(?!\w)",
+    r"\W*(?:он|она|оно|они|его|её|ее|их|ему|ей|им|это|этот|эта|эти|такой|такая|такие|там|тогда|при этом"
+    r"|he|she|it|they|his|her|its|their|this|that|these|those|there|then)(?!\w)",
     re.IGNORECASE,
 )
 
 
-def ranked(
-    question: str, passages: Sequence[Shown], frequencies: Mapping[str, int], size: int, nearness: Sequence[Sequence[float]] = ()
-) -> list[tuple[int, int, float]]:
-    """The sentences of the passages (best first) as (place of the passage, place in it, score), best first.
+def extract(passages: Sequence[Shown], frequencies: Mapping[str, int], size: int, language: str) -> list[Piece]:
+    """The answer, one to three sentences behind fixed words; nothing where no sentence has a word of the question.
 
-    `frequencies`: in how many of `size` passages each stem of the question stands. `nearness`: the cosine of each
-    sentence with the question, where an embedder is at hand.
+    `passages` are the found ones, best first; `frequencies`: in how many of `size` passages each stem of the question
+    stands. A sentence that begins with a pronoun comes with the one before it.
     """
-    whole = sum(idf(term, frequencies, size) for term in frequencies) or 1.0
-    found = []
+    pieces: list[Piece] = []
+    for place, number in best(passages, frequencies, size):
+        passage = passages[place]
+        first = number - 1 if number and LEANS.match(passage.sentences[number]) else number
+        quote = passage.quote(place, first, number)
+        if not any(quote.overlaps(one) for piece in pieces for one in piece.quotes):
+            text = " ".join(passage.text[quote.start : quote.end].split())
+            pieces.append(Piece("\n\n", text, (quote,)))
+    return [Piece("", say(language, "sources.extract")), *pieces] if pieces else []
+
+
+def best(passages: Sequence[Shown], frequencies: Mapping[str, int], size: int) -> list[tuple[int, int]]:
+    """The best sentences as (place of the passage, place in it), best first."""
+    scores = {}
     for place, passage in enumerate(passages):
         for number, sentence in enumerate(passage.sentences):
-            there = set(stems(sentence)) & frequencies.keys()
-            score = sum(idf(term, frequencies, size) for term in there) / whole
-            found.append((place, number, score * NEXT_PASSAGE**place))
-    return sorted(found, key=lambda one: -one[2])
+            if share := coverage(sentence, frequencies, size):
+                scores[place, number] = share - NEXT_PASSAGE * place
+    chosen = sorted(scores, key=lambda one: -scores[one])[:MOST]
+    return [one for one in chosen if scores[one] >= LEAST * scores[chosen[0]]]

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from bot.http.framing import host_of
-from bot.knowledge.answer.checker import Piece, Quote
-from bot.knowledge.answer.shown import Shown
+from bot.knowledge.answer.checker import Piece
+from bot.knowledge.answer.shown import Quote, Shown
 from bot.knowledge.citations import named_page, plain_title, web_address
 from bot.texts.catalog import say
 from bot.texts.dates import day
@@ -43,7 +43,8 @@ class Presentation:
         raised = APART.join(str(one).translate(SUPERSCRIPT) for one in numbers)
         if piece.text.startswith("|"):
             return piece.before + LAST_CELL.sub(f" {raised} |", piece.text)
-        return f"{piece.before}{piece.text}{'\n' if piece.text.endswith(('```', '~~~')) else ''}{raised}"
+        below = "\n" if piece.text.endswith(("```", "~~~")) else ""
+        return f"{piece.before}{piece.text}{below}{raised}"
 
     def sources(self) -> str:
         """The list of the sources, each with its place, its date and a link to where its first quote stands."""
@@ -56,7 +57,8 @@ class Presentation:
         lines = []
         for one in sorted(self._quotes, key=lambda one: (self._number(one), one.passage, one.start)):
             text = " ".join(self.shown[one.place].text[one.start : one.end].split())
-            lines.append(f"> {str(self._number(one)).translate(SUPERSCRIPT)} {MARKUP.sub(r'\\\1', text)}")
+            shown = MARKUP.sub(r"\\\1", text)
+            lines.append(f"> {str(self._number(one)).translate(SUPERSCRIPT)} {shown}")
         return "\n>\n".join(lines)
 
     def _number(self, one: Quote) -> int:

@@ -30,6 +30,23 @@ DEFUSED = {"`": "'''", "~": "'''", "<": "‹", ">": "›"}
 HARMLESS = frozenset({"Cc", "Cf", "Co", "Cs", "Cn"})  # categories of characters that nobody sees
 
 
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """Sentences of a source that follow each other: `start` and `end` in the stored text of the `passage`.
+
+    `place` is the place of the passage among those that were shown.
+    """
+
+    place: int
+    passage: int
+    start: int
+    end: int
+
+    def overlaps(self, other: Quote) -> bool:
+        """Whether two quotes have text in common."""
+        return self.place == other.place and self.start < other.end and other.start < self.end
+
+
 @dataclass(frozen=True)
 class Shown:
     """A passage of one answer. `sentences` joined are its stored text; `changed` is the day of its article.
@@ -55,6 +72,11 @@ class Shown:
     def starts(self) -> tuple[int, ...]:
         """Where each sentence begins in the stored text."""
         return tuple(sum(map(len, self.sentences[:place])) for place in range(len(self.sentences)))
+
+    def quote(self, place: int, first: int, last: int) -> Quote:
+        """The quote of the sentences from `first` to `last`, counted from 0; this is the passage number `place`."""
+        end = self.starts[last] + len(self.sentences[last].rstrip())
+        return Quote(place, self.passage, self.starts[first], end)
 
     @property
     def whole_place(self) -> str:
