@@ -24,6 +24,7 @@ ENOUGH = 0.5  # of a sentence's words: with fewer in its quotes it is not carrie
 FAR_BETTER = 0.25  # so much more of its words in other sentences, and the mark is wrong
 MOST_QUOTES = 3  # of one sentence
 MOST_FOUND = 2  # of them where the marks are wrong and code finds the quotes
+LEAST_WORDS, LEAST_SHARE = 2, 0.15  # what one more quote must add to a sentence
 MOST_LEAD_WORDS = 10  # of a heading, or of a line such as "You need:"
 MOST_HEAD_WORDS = 25  # of the head of a table
 TOO_FEW = 0.5
@@ -209,8 +210,8 @@ class Checker:
         russian = _is_russian(text)
         tried: list[tuple[list[Line], bool]] = []
         if content:
-            marked, share = _best(hinted, content, wanted, MOST_QUOTES)
-            found, other = _best(list(self._lines.values()), content, wanted, MOST_FOUND)
+            marked, share = _best(hinted, content, MOST_QUOTES)
+            found, other = _best(list(self._lines.values()), content, MOST_FOUND)
             if share >= ENOUGH and share + FAR_BETTER >= other:
                 tried.append((marked, False))
             if other >= ENOUGH:
@@ -286,24 +287,20 @@ class Checker:
         return tuple(quotes)
 
 
-def _best(
-    lines: Sequence[Line], content: frozenset[str], wanted: Sequence[Fact], most: int
-) -> tuple[list[Line], float]:
-    """The few sentences that have most of the words (and of the facts that are still missing), and their share."""
+def _best(lines: Sequence[Line], content: frozenset[str], most: int) -> tuple[list[Line], float]:
+    """The few sentences that have most of the words, and their share.
+
+    One that adds little is left out: a number alone must not bring its sentence in.
+    """
     chosen: list[Line] = []
     left = content
-    lost = len(wanted)
     while lines and len(chosen) < most:
         line = max(lines, key=lambda line: len(left & line.stems))
-        if not left & line.stems:
+        added = left & line.stems
+        if not added or (chosen and sum(map(str.isalpha, added)) < max(LEAST_WORDS, LEAST_SHARE * len(content))):
             break
-        text = "\n".join(one.text for one in (*chosen, line))
-        now = len(missing(wanted, text)) if wanted else 0
-        share = 1 - len(left) / len(content)
-        if chosen and share >= ENOUGH and now >= lost and len(left & line.stems) < 0.15 * len(content):
-            break  # what one more quote adds is not worth its place
         chosen.append(line)
-        left, lost = left - line.stems, now
+        left -= line.stems
     return chosen, 1 - len(left) / len(content)
 
 
