@@ -8,7 +8,7 @@ of the same; not that the sentence follows from them. Pure.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -28,6 +28,7 @@ LEAST_WORDS, LEAST_SHARE = 2, 0.15  # what one more quote must add to a sentence
 MOST_LEAD_WORDS = 10  # of a heading, or of a line such as "You need:"
 MOST_HEAD_WORDS = 25  # of the head of a table
 TOO_FEW = 0.5
+LOOKED_AT = 400  # characters of a passage that tell its language
 HEAD = 10  # level of a table's head; headings have 1 to 6
 INTRODUCTION = 9
 MARKUP = re.compile(r"[*_~`|]+")
@@ -104,7 +105,7 @@ class Checker:
 
     def __post_init__(self) -> None:
         for letter, (place, passage) in zip(LETTERS, enumerate(self.shown), strict=False):
-            russian = _is_russian(" ".join(passage.sentences))
+            russian = _is_russian(passage.text[:LOOKED_AT])
             for number, text in enumerate(passage.sentences):
                 self._lines[letter, number + 1] = Line(place, number, text, russian)
 
@@ -207,27 +208,28 @@ class Checker:
         text = MARKUP.sub(" ", unit.text)
         content = frozenset(stems(plain(text)))
         hinted = [self._lines[ref] for ref in unit.refs if ref in self._lines]
-        russian = _is_russian(text)
-        tried: list[tuple[list[Line], bool]] = []
-        if content:
-            marked, share = _best(hinted, content, MOST_QUOTES)
-            found, other = _best(list(self._lines.values()), content, MOST_FOUND)
-            if share >= ENOUGH and share + FAR_BETTER >= other:
-                tried.append((marked, False))
-            if other >= ENOUGH:
-                tried.append((found, not set(found) <= set(hinted)))
-            if quotations:
-                tried += [(lines, True) for lines in self._holding(quotations) if _cover(lines, content) >= ENOUGH]
-            foreign = self._foreign(text, hinted, russian=russian)
-            if foreign and not tried:
-                tried.append((foreign, not set(foreign) <= set(hinted)))
         failed = Dropped(unit.text, "carried")
-        for lines, moved in tried:
+        for lines in self._candidates(text, content, hinted, quotations) if content else ():
             failed_here = self._failing(unit.text, lines, wanted, quotations)
             if failed_here is None:
-                return lines, moved
+                return lines, not set(lines) <= set(hinted)
             failed = failed if failed.facts else failed_here
         return failed
+
+    def _candidates(
+        self, text: str, content: frozenset[str], hinted: Sequence[Line], quotations: Sequence[str]
+    ) -> Iterator[list[Line]]:  # fmt: skip
+        """Shown sentences that may carry a sentence, in the order in which they are tried."""
+        marked, share = _best(hinted, content, MOST_QUOTES)
+        found, other = _best(list(self._lines.values()), content, MOST_FOUND)
+        if share >= ENOUGH and share + FAR_BETTER >= other:
+            yield marked
+        if other >= ENOUGH:
+            yield found
+        if quotations:
+            yield from (lines for lines in self._holding(quotations) if _cover(lines, content) >= ENOUGH)
+        if max(share, other) < ENOUGH:
+            yield from filter(None, [self._foreign(text, hinted)])
 
     def _failing(
         self, text: str, lines: Sequence[Line], wanted: Sequence[Fact], quotations: Sequence[str]
@@ -239,8 +241,9 @@ class Checker:
         forged = [one for one in quotations if not any(stands(one, source) for source in texts)]
         return Dropped(text, "quote", tuple(forged)) if forged else None
 
-    def _foreign(self, text: str, hinted: Sequence[Line], *, russian: bool) -> list[Line]:
+    def _foreign(self, text: str, hinted: Sequence[Line]) -> list[Line]:
         """The sentences in another language that a sentence rests on, where the embedder or its marks tell them."""
+        russian = _is_russian(text)
         if all(line.is_russian == russian for line in self._lines.values()):
             return []
         if self.nearest is not None:
@@ -333,7 +336,7 @@ def _is_russian(text: str) -> bool:
 def _seen(text: str, lines: Sequence[Line], *, moved: bool) -> tuple[str, ...]:
     """What is only reported, because it is wrong too often to block: another negation, names that the quotes lack."""
     quotes = " ".join(line.text for line in lines)
-    there = {stem[:5] for stem in stems(plain(quotes))}
+    there = {stem[:5] for line in lines for stem in line.stems}
     named = any(stem[:5] not in there for name in NAME.findall(text) for stem in stems(name))
     negated = (NEGATION.search(text) is None) != (NEGATION.search(quotes) is None)
     return tuple(name for name, is_so in (("moved", moved), ("negation", negated), ("names", named)) if is_so)

@@ -26,9 +26,11 @@ REF = re.compile(r"(?<![^\W\d_])([^\W\d_])?\s?(\d{1,3})|[-–—]")
 UNFINISHED = re.compile(rf"[`*_\\\s]*+(?:[{OPENS}][^{OPENS}{CLOSES}\n]{{0,{LONGEST}}}){{1,3}}$|\s*[`*_\\]+$")
 BEGUN = re.compile(rf"\s*[{OPENS}]+\s*(?:[^\W\d_]?\s?[\d\s,;–—-]*)*+$")
 LINK = re.compile(r"\([^()\s]{0,300}\)")
+ENDING = re.compile(r"[.!?…].", re.DOTALL)
 SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 AFTER = frozenset(" \n\t.,;:!?…)»”|")
-ENDS = frozenset('.!?…»”")')
+ENDS = frozenset(".!?…")
+CLOSING = "»”\")'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ def cut(text: str, *, finished: bool, code: bool = False) -> list[Marked]:
     Of a line that is not `finished` the last sentence is left out, because its marks may still come. `code` is one
     piece.
     """
+    if not finished and ENDING.search(text) is None:
+        return []
     held = UNFINISHED.search(text, max(0, len(text) - 3 * LONGEST)) if not finished else None
     clean, origin, marks = _unmarked(text[: held.start()] if held else text, code=code)
     while clean and clean[-1].isspace():
@@ -133,7 +137,7 @@ def _starts(line: str, marks: list[int]) -> list[int]:
     """
     starts = {start for start, _ in spans(line)} | {0}
     for place in marks:
-        if 0 < place < len(line) and line[place - 1] in ENDS:
+        if 0 < place < len(line) and line[:place].rstrip(CLOSING)[-1:] in ENDS:
             starts.add(place + len(line[place:]) - len(line[place:].lstrip()))
     kept, opened, at = [], "", 0
     for start in sorted(starts):

@@ -72,10 +72,10 @@ class Fact:
     ways: tuple[frozenset[str], ...]
 
 
-@lru_cache(4_096)
+@lru_cache(8_192)
 def plain(text: str) -> str:
     """A text as quotes are compared: without differences of typography (quotation marks, dashes, ё, spaces, case)."""
-    return " ".join(unicodedata.normalize("NFKC", text.translate(ALIKE)).translate(ALIKE).split()).casefold()
+    return " ".join(unicodedata.normalize("NFKC", text).translate(ALIKE).split()).casefold()
 
 
 def stands(quote: str, text: str) -> bool:
@@ -87,8 +87,15 @@ def stands(quote: str, text: str) -> bool:
     if 0 < len(words) <= SHORT and len(wanted.split()) <= SHORT:
         there = stems(plain(text), stop=True)
         return any(all(map(_is_form, there[place:], words)) for place in range(len(there) - len(words) + 1))
-    before, after = (r"(?<!\w)" if wanted[0].isalnum() else "", r"(?!\w)" if wanted[-1].isalnum() else "")
-    return re.search(before + re.escape(wanted) + after, plain(text)) is not None
+    there, at = plain(text), -1
+    while (at := there.find(wanted, at + 1)) >= 0:
+        if not (_inside_word(there, at) or _inside_word(there, at + len(wanted))):
+            return True
+    return False
+
+
+def _inside_word(text: str, at: int) -> bool:
+    return 0 < at < len(text) and text[at - 1].isalnum() and text[at].isalnum()
 
 
 def _is_form(one: str, other: str) -> bool:
