@@ -228,6 +228,7 @@ TEXTS: dict[str, str] = {
     "I won't repeat it by myself; please check.",
     "tool.steps": "I took too many steps and found no answer. Please ask about a part of it.",
     "sources": "Sources",
+    "sources.extract": "This is what the sources say:",
     "search.usage": "Write what to look for after the command: /search who discovered Antarctica",
     "search.off": "I can't search the web: the bot's owner has not switched it on.",
     "search.failed": "The search does not answer now. Please try again in a minute.",
