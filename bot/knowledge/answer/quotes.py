@@ -25,7 +25,20 @@ QUOTED = re.compile(r"«((?:[^«»]|«[^«»]*»)*)(?:»|$)|“([^“”]*)(?:�
 
 MONTHS = ("январ[ьяею]", "феврал[ьяею]", "март[ауе]?", "апрел[ьяею]", "ма[йяею]", "июн[ьяею]", "июл[ьяею]", "август[ауе]?",
           "сентябр[ьяею]", "октябр[ьяею]", "ноябр[ьяею]", "декабр[ьяею]")  # fmt: skip
-ENGLISH_MONTHS = "january february march april may june july august september october november december".split()
+ENGLISH_MONTHS = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+]
 MONTH = re.compile(
     "|".join(f"(?:{russian}|{english})" for russian, english in zip(MONTHS, ENGLISH_MONTHS, strict=True))
 )
@@ -101,7 +114,7 @@ def _inside_word(text: str, at: int) -> bool:
 def _is_form(one: str, other: str) -> bool:
     """Whether two stems may be of one word: a name has several («Газпром» and «Газпрома»)."""
     short, long = sorted((one, other), key=len)
-    return one == other or len(short) > SURE and long.startswith(short) and len(long) <= len(short) + SHORT
+    return one == other or (len(short) > SURE and long.startswith(short) and len(long) <= len(short) + SHORT)
 
 
 def quoted(text: str) -> list[str]:

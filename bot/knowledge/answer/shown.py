@@ -112,4 +112,4 @@ def _lines(letter: str, passage: Shown, language: str) -> str:
 
 
 def _is_seen(character: str) -> bool:
-    return character < "\x7f" and character >= " " or unicodedata.category(character) not in HARMLESS
+    return (character < "\x7f" and character >= " ") or unicodedata.category(character) not in HARMLESS

@@ -1,6 +1,8 @@
 """English: the knowledge base."""
 
 TEXTS: dict[str, str] = {
+    "kb.unknown": "Our sources do not say that.",
+    "kb.nearest": "The nearest that I have:",
     "kb.trouble.not_found": "it is not there any more",
     "kb.trouble.denied": "the file may not be read (rights)",
     "kb.trouble.locked": "it is locked with a password",

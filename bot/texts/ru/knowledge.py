@@ -1,6 +1,8 @@
 """Russian: the knowledge base."""
 
 TEXTS: dict[str, str] = {
+    "kb.unknown": "В наших источниках об этом не сказано.",
+    "kb.nearest": "Самое близкое, что есть:",
     "kb.trouble.not_found": "этого больше нет",
     "kb.trouble.denied": "файл нельзя прочитать (права доступа)",
     "kb.trouble.locked": "закрыт паролем",
