@@ -188,7 +188,7 @@ def _unknown(found: Found, language: str) -> str:
     """That the sources do not say it, with the nearest titles."""
     titles = list(dict.fromkeys(hit.passage.title or hit.passage.place for hit in found.hits))[:NEAREST]
     near = "".join(f"\n- {title}" for title in titles if title)
-    return say(language, "kb.unknown") + (f"\n\n{say(language, 'kb.nearest')}{near}" if near else "")
+    return say(language, "kb.unanswered") + (f"\n\n{say(language, 'kb.nearest')}{near}" if near else "")
 
 
 def _shown(passage: StoredPassage) -> Shown:

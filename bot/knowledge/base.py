@@ -10,7 +10,7 @@ import asyncio
 import re
 from collections.abc import Callable, Collection, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from bot.concurrency.child_pool import ChildPool
 from bot.errors import BadInput, ConfigError
 from bot.knowledge import rights
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
-from bot.storage.store import Store
+from bot.storage.store import Store, Tx
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -83,10 +83,14 @@ class KnowledgeBase:
     # --- for those who keep it ----------------------------------------------------------------------------------------
 
     async def add(self, wish: KnowledgeSource) -> KnowledgeSource:
-        """Add a source; its kind is told by its address, its name made of it where it has none.
+        """Add a source. Raises what `checked` and `store_new` raise."""
+        source = await self.checked(wish)
+        return await self.store.write(lambda tx: self.store_new(tx, source))
 
-        Raises `BadInput` for an address that can't be read or a name that is taken, `ConfigError` where the extra
-        `knowledge` is not installed.
+    async def checked(self, wish: KnowledgeSource) -> KnowledgeSource:
+        """The source with its kind and full address, which are told by the address that is given.
+
+        Raises `BadInput` for an address that can't be read, `ConfigError` where the extra `knowledge` is not installed.
         """
         check_libraries()
         from bot.knowledge.sources.opening import kind_of
@@ -94,16 +98,19 @@ class KnowledgeBase:
         kind, address = kind_of(wish.address), wish.address
         if kind == "folder":
             address = await asyncio.to_thread(_full_path, address)
-        taken = await self._names()
-        name = wish.name or _free(_name_of(address), taken)
+        return replace(wish, kind=kind, address=address, audience=rights.check_audience(wish.audience))
+
+    def store_new(self, tx: Tx, source: KnowledgeSource) -> KnowledgeSource:
+        """Store a source that was `checked`; its name is made of its address where it has none.
+
+        Raises `BadInput` for a name that is taken or no name.
+        """
+        taken = {one.name for one in tx.sources.list_sources(self.bot)}
+        name = source.name or _free(_name_of(source.address), taken)
         _check_name(name, taken)
-        source = KnowledgeSource(
-            name=name, kind=kind, address=address, options=wish.options, every=wish.every,
-            audience=rights.check_audience(wish.audience),
-        )  # fmt: skip
-        await self.store.write(lambda tx: tx.sources.add_source(self.bot, source))
         self._looked = float("-inf")
-        return await self.find(name)
+        named = replace(source, name=name)
+        return replace(named, id=tx.sources.add_source(self.bot, named))
 
     async def rename(self, source: KnowledgeSource, name: str) -> None:
         """Give a source another name. Raises `BadInput` for one that is taken or no name."""
