@@ -19,7 +19,7 @@ from bot.knowledge import extraction, office
 from bot.knowledge.passages import Block
 from bot.knowledge.plain_text import decoded
 from bot.knowledge.sources.outline import Outline
-from bot.knowledge.sources.tidying import language_of, paragraphs
+from bot.knowledge.sources.tidying import language_of, paragraphs, tidy
 
 SAMPLE = 20_000  # characters by which a language, and the delimiter of a table, are told
 CHARSET = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?([\w-]{1,40})", re.IGNORECASE)
@@ -157,7 +157,7 @@ def _plain(file: _File) -> Iterator[_Part]:
 def _code(file: _File) -> Iterator[_Part]:
     """A function is a block: what is indented, or closes a bracket, belongs to the lines before it."""
     outline = Outline(PurePosixPath(file.name).name)
-    for part in re.split(r"\n(?:[ \t]*\n)+(?=[^\s})\]])", file.text().replace("\r\n", "\n").expandtabs(4)):
+    for part in re.split(r"\n\n(?=[^\s})\]])", tidy(file.text(), code=True).expandtabs(4)):
         outline.add(part, code=True)
     yield _Part(outline)
 
