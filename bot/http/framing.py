@@ -1,4 +1,4 @@
-"""Bytes -> lines -> JSON, whatever a server sends: halves of characters, lines without end, no JSON."""
+"""Splits bytes into lines and parses JSON, whatever a server sends: divided characters, endless lines, broken JSON."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ LONGEST_WAIT = 3600.0  # seconds that a server is believed
 
 
 class LineSplitter:
-    """Bytes in, lines of text out, wherever the bytes were divided.
+    """Splits a stream of bytes into lines of text, wherever the bytes were divided on their way.
 
-    Unlike `str.splitlines` it divides at LF and CR LF only: U+2028 or U+000B inside a JSON string ends nothing.
-    Invalid UTF-8 becomes U+FFFD, a byte order mark at the start is dropped. Raises `ModelProtocolError` for a line of
-    more than `limit` bytes.
+    Unlike `str.splitlines` it divides at LF and CR LF only: U+2028 or U+000B inside a JSON string ends nothing. Invalid
+    UTF-8 becomes U+FFFD, a byte order mark at the start is dropped. Raises `ModelProtocolError` for a line of more than
+    `limit` bytes.
     """
 
     def __init__(self, limit: int = LINE) -> None:
@@ -28,7 +28,7 @@ class LineSplitter:
         self._first = True
 
     def feed(self, data: bytes) -> list[str]:
-        """Return the lines that `data` completes, without their ends."""
+        """Add bytes and return the lines that are complete now, without their ends."""
         *whole, tail = data.split(b"\n")
         lines = []
         for part in whole:
@@ -41,7 +41,7 @@ class LineSplitter:
         return lines
 
     def rest(self) -> list[str]:
-        """Return the last line where the answer ended without a line end, else nothing."""
+        """Return what follows the last line end as a list of one line; an empty list if nothing does."""
         part = bytes(self._open)
         self._open.clear()
         return [self._text(part)] if part else []
@@ -83,7 +83,7 @@ def whole_text(text: str) -> str:
 
 
 def number(value: Any) -> int | None:
-    """Return a number of at least 0 that a server gave as a number or a string; None for anything else."""
+    """Return a non-negative integer that a server gave as a number or a string; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
@@ -94,12 +94,12 @@ def number(value: Any) -> int | None:
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
-    """Return an object that a server gave, an empty one where it gave something else."""
+    """Return `value` if it is a JSON object, else an empty object."""
     return value if isinstance(value, dict) else {}
 
 
 def objects(value: Any) -> list[Mapping[str, Any]]:
-    """Return the objects in a list that a server gave, none where it gave no list."""
+    """Return the JSON objects in `value` if it is a list, else an empty list."""
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
@@ -122,7 +122,7 @@ def http_date(value: str) -> float | None:
 
 
 def host_of(url: str) -> str:
-    """Return the host in an address, "" where it is none."""
+    """Return the host in an address, "" if it is none."""
     try:
         return urlsplit(url).hostname or ""
     except ValueError:

@@ -52,11 +52,11 @@ class Piece:
     @property
     def sha(self) -> bytes:
         """The key of the passage's embedding (32 bytes): equal where place and text are, so a moved text costs none."""
-        return hashlib.sha256(self.embedded.encode()).digest()
+        return hashlib.sha256(self.indexed.encode()).digest()
 
     @property
-    def embedded(self) -> str:
-        """The text that is embedded: the place in front of the passage."""
+    def indexed(self) -> str:
+        """The text that is embedded and whose words are indexed: the place in front of the passage."""
         return f"{self.place}\n{self.text}" if self.place else self.text
 
 

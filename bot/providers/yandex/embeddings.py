@@ -21,6 +21,7 @@ DOCUMENT, QUESTION = "text-search-doc", "text-search-query"
 class YandexEmbeddings:
     """An `Embedder` over the native API of AI Studio."""
 
+    name = "yandex/text-search"
     longest = LONGEST
 
     def __init__(self, folder: str, account: Account, *, url: str) -> None:

@@ -1,0 +1,157 @@
+"""The index of a knowledge base: words and embeddings, kept up with the database. Begin with `Index.follow`.
+
+It is derived from the rows of `kb_passages` and `kb_vectors`, in each process, on SQLite and on PostgreSQL alike:
+measured, that is faster than PostgreSQL's own indexes (29 ms against 89 to 149 at 100,000 passages) and one way to
+do it. It may lag behind, and so decides nothing: whoever uses what it finds asks the database again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from bot.knowledge.search.matrix import Matrix
+from bot.knowledge.search.words import WordIndex
+from bot.knowledge.stems import stems
+from bot.storage.repositories.knowledge.passages import IndexRow, NewVector
+from bot.storage.store import Store
+
+BATCH = 1_000  # passages, or embeddings, that are read and indexed at a time
+MOST_ID, MOST_KEY = 2**62, b"\xff" * 33  # above every id, and above every key of an embedding
+WEIGHT = 0.75  # of the cosine; the rest is of the words (measured: .7 to .8 differ by less than what can be shown)
+CANDIDATES = 100  # by words, and by meaning
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A passage that was found. `score` is 0 to 1; `words` (BM25) is 0 where none is in it, `cosine` 0 without one."""
+
+    id: int
+    score: float
+    words: float
+    cosine: float
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """What the index finds for a question, best first. `frequencies`: in how many of `size` passages each stem is."""
+
+    found: tuple[Candidate, ...]
+    frequencies: Mapping[str, int]
+    size: int
+
+
+class Index:
+    """The index of one bot's passages; `model` is the name of the embedding model, "" for words only."""
+
+    def __init__(self, *, store: Store, bot: int, model: str = "") -> None:
+        self._store = store
+        self._bot = bot
+        self._model = model
+        self._words = WordIndex()
+        self._matrix = Matrix()
+        self._sources: set[int] = set()
+        self._generation = 0
+        self._following = asyncio.Lock()
+        self._using = threading.Lock()  # of words and matrix, which are used in worker threads
+
+    @property
+    def embedded(self) -> int:
+        """How many passages have an embedding."""
+        return len(self._matrix)
+
+    async def follow(self) -> None:
+        """Take over what has changed in the database since the last call."""
+        if await self._store.read_one(lambda tx: tx.knowledge.generation()) == self._generation:
+            return
+        async with self._following:
+            await self._follow()
+
+    async def search(
+        self, question: str, vector: Sequence[float] = (), sources: Collection[int] | None = None
+    ) -> Candidates:
+        """Find passages of these sources (None: of all) for a question and its embedding (empty: by words only)."""
+        return await asyncio.to_thread(self._search, question, vector, sources)
+
+    def close(self) -> None:
+        """Delete the temporary file."""
+        self._words.close()
+
+    # --- inside -------------------------------------------------------------------------------------------------------
+
+    async def _follow(self) -> None:
+        since, bot = self._generation, self._bot
+        newest, ended, sources = await self._store.read(
+            lambda tx: (tx.knowledge.generation(), tx.knowledge.passages_ended(since), tx.sources.list_ids(bot))
+        )
+        await asyncio.to_thread(self._remove, ended)
+        after = (since, MOST_ID)
+        while rows := await self._store.read(lambda tx, after=after: tx.knowledge.passages_added(after, BATCH)):  # type: ignore[misc]
+            await asyncio.to_thread(self._add, [row for row in rows if row.ended is None and row.source_id in sources])
+            after = (rows[-1].added, rows[-1].id)
+        await self._follow_vectors(since, sources)
+        self._generation = newest
+
+    async def _follow_vectors(self, since: int, sources: Collection[int]) -> None:
+        model, after = self._model, (since, MOST_KEY)
+        if not model:
+            return
+        if since:
+            known = await self._store.read(lambda tx: tx.knowledge.vectors_of_added(model, since))
+            await asyncio.to_thread(self._put, [one for one in known if one.passage and one.source in sources])
+        while rows := await self._store.read(lambda tx, after=after: tx.knowledge.vectors_added(model, after, BATCH)):  # type: ignore[misc]
+            await asyncio.to_thread(self._put, [one for one in rows if one.passage and one.source in sources])
+            after = (rows[-1].added, rows[-1].sha)
+
+    def _remove(self, rows: Sequence[IndexRow]) -> None:
+        with self._using:
+            self._words.remove({row.id: row.indexed for row in rows})
+            self._matrix.remove([row.id for row in rows])
+
+    def _add(self, rows: Sequence[IndexRow]) -> None:
+        with self._using:
+            self._words.add((row.id, row.source_id, row.indexed) for row in rows)
+            self._sources.update(row.source_id for row in rows)
+
+    def _put(self, vectors: Sequence[NewVector]) -> None:
+        with self._using:
+            for one in vectors:
+                self._matrix.put(one.passage, one.source, one.data)
+
+    def _search(self, question: str, vector: Sequence[float], sources: Collection[int] | None) -> Candidates:
+        terms = list(dict.fromkeys(stems(question)))
+        if sources is not None and self._sources.issubset(sources):
+            sources = None  # a search without a condition is faster
+        with self._using:
+            frequencies = self._words.frequencies(terms)
+            words = dict(self._words.search(frequencies, sources, CANDIDATES))
+            cosines, least = self._matrix.cosines(vector, sources, CANDIDATES, words)
+            size = len(self._words)
+        ids = list(dict.fromkeys([*cosines, *words]))
+        scores = _joined([words.get(id_, 0.0) for id_ in ids], [cosines.get(id_) for id_ in ids], least)
+        found = [
+            Candidate(id_, score, words.get(id_, 0.0), cosines.get(id_, 0.0))
+            for id_, score in zip(ids, scores, strict=True)
+        ]
+        found.sort(key=lambda one: (-one.score, one.id))
+        return Candidates(tuple(found), frequencies, size)
+
+
+def _joined(words: Sequence[float], cosines: Sequence[float | None], least: float) -> Sequence[float]:
+    """One score for each candidate: `WEIGHT` for the cosine, the rest for the words; words alone without cosines.
+
+    A cosine counts from the `least` one of all passages, not of the candidates, whose range says nothing.
+
+    Reciprocal ranks, which others use, find less on every set that was measured (nDCG@10: 1 to 2 points).
+    """
+    most = max(words, default=0.0) or 1.0
+    known = [cosine for cosine in cosines if cosine is not None]
+    if not known:
+        return [score / most for score in words]
+    range_ = (max(known) - least) or 1.0
+    return [
+        WEIGHT * ((least if cosine is None else cosine) - least) / range_ + (1 - WEIGHT) * score / most
+        for score, cosine in zip(words, cosines, strict=True)
+    ]

@@ -1,0 +1,345 @@
+"""The articles and passages of the knowledge base, and the embeddings of their texts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Row, and_, bindparam, exists, func, insert, select, tuple_, update
+
+from bot.storage.engines.dialects import insert_or_update, upsert
+from bot.storage.repositories.mapping import Repository, made
+from bot.storage.tables.knowledge import kb_articles, kb_generation, kb_passages, kb_sources, kb_vectors
+
+BATCH = 500  # values of one IN list: SQLite allows 32,766 in a statement, PostgreSQL 65,535
+INDEXED = kb_passages.c["id", "source_id", "place", "text", "sha", "added", "ended"]
+STORE_VECTOR = upsert(lambda insert: insert(kb_vectors).on_conflict_do_nothing())
+COUNT_UP = insert_or_update(kb_generation, ["id"], ["number"])
+
+
+@dataclass(frozen=True, slots=True)
+class Article:
+    """An article as a sync stores it. `changed` is the date of its text in Unix seconds.
+
+    `audience` is a group who alone may read it, "" where all who may read the source may.
+    """
+
+    key: str
+    title: str
+    version: str
+    changed: float
+    url: str = ""
+    language: str = ""
+    audience: str = ""
+    validators: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NewPassage:
+    """A passage as a sync stores it; see the table `kb_passages`."""
+
+    place: str
+    text: str
+    sentences: tuple[tuple[int, int], ...]
+    sha: bytes
+    page: int = 0
+    anchor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPassage:
+    """A passage with what an answer tells about it. `changed` is the date of its article in Unix seconds."""
+
+    id: int
+    source_id: int
+    article_id: int
+    ordinal: int
+    place: str
+    page: int
+    anchor: str
+    text: str
+    sentences: tuple[tuple[int, int], ...]
+    title: str
+    url: str
+    changed: float
+
+
+@dataclass(frozen=True, slots=True)
+class IndexRow:
+    """What the index needs of a passage. `sha` is the key of its embedding, `added` and `ended` are generations."""
+
+    id: int
+    source_id: int
+    place: str
+    text: str
+    sha: bytes
+    added: int
+    ended: int | None
+
+    @property
+    def indexed(self) -> str:
+        """The text that is embedded and whose words are indexed: the place in front of the passage."""
+        return f"{self.place}\n{self.text}" if self.place else self.text
+
+
+@dataclass(frozen=True, slots=True)
+class NewVector:
+    """An embedding, its generation and key, and a passage with its text (0: no passage has it now)."""
+
+    added: int
+    sha: bytes
+    data: bytes
+    passage: int
+    source: int
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """What storing an article has changed: numbers of passages."""
+
+    added: int = 0
+    ended: int = 0
+
+
+class Knowledge(Repository):
+    """The articles and passages of the knowledge base, and the embeddings of their texts."""
+
+    # --- what a sync stores -------------------------------------------------------------------------------------------
+
+    def list_validators(self, source: int) -> Mapping[str, Mapping[str, str]]:
+        """Return the validators of each article that a source has now, by its key."""
+        query = select(kb_articles.c.key, kb_articles.c.validators)
+        query = query.where(kb_articles.c.source_id == source, kb_articles.c.version != "")
+        return {key: json.loads(validators) for key, validators in self.connection.execute(query)}
+
+    def store_article(self, source: int, article: Article, passages: Sequence[NewPassage]) -> Replaced:
+        """Store an article with its passages, in the place of the one with its key.
+
+        A passage whose text, place and sentences are as before keeps its row, so that quotes go on pointing at it. The
+        others end in a new generation, in which the new ones begin.
+        """
+        id_, old_version = self._put_article(source, article)
+        if old_version == article.version:
+            return Replaced()
+        here = and_(kb_passages.c.article_id == id_, kb_passages.c.ended.is_(None))
+        columns = kb_passages.c["id", "sha", "sentences", "ordinal", "page", "anchor"]
+        old: dict[tuple[bytes, bytes], list[Row[Any]]] = {}
+        for row in self.connection.execute(select(*columns).where(here).order_by(kb_passages.c.ordinal)):
+            old.setdefault((bytes(row.sha), bytes(row.sentences)), []).append(row)
+        generation = self._next_generation()
+        new = []
+        for ordinal, passage in enumerate(passages):
+            sentences = pack_sentences(passage.sentences)
+            about = {"ordinal": ordinal, "page": passage.page, "anchor": passage.anchor}
+            if equal := old.get((passage.sha, sentences)):
+                kept = equal.pop(0)
+                if (kept.ordinal, kept.page, kept.anchor) != tuple(about.values()):
+                    self.connection.execute(update(kb_passages).where(kb_passages.c.id == kept.id).values(**about))
+                continue
+            new.append({
+                "source_id": source, "article_id": id_, "place": passage.place, "text": passage.text,
+                "sentences": sentences, "sha": passage.sha, "added": generation, **about,
+            })  # fmt: skip
+        gone = [row.id for rows in old.values() for row in rows]
+        self._end(gone, generation)
+        if new:
+            self.connection.execute(insert(kb_passages), new)
+        return Replaced(len(new), len(gone))
+
+    def mark_seen(self, source: int, seen: Mapping[str, Mapping[str, str]]) -> None:
+        """Note that articles were looked at and have not changed; store their validators of now."""
+        for key, validators in seen.items():
+            here = and_(kb_articles.c.source_id == source, kb_articles.c.key == key)
+            values = {"fetched": self.clock.time(), "validators": json.dumps(validators)}
+            self.connection.execute(update(kb_articles).where(here).values(**values))
+
+    def count_passages(self, source: int, of: Collection[str] = ()) -> tuple[int, int]:
+        """Return how many passages a source has now, and how many of these the articles `of` (keys) have."""
+        query = (
+            select(kb_articles.c.key, func.count())
+            .join(kb_passages, kb_passages.c.article_id == kb_articles.c.id)
+            .where(kb_articles.c.source_id == source, kb_passages.c.ended.is_(None))
+            .group_by(kb_articles.c.key)
+        )
+        counts = dict(self.connection.execute(query).all())
+        return sum(counts.values()), sum(count for key, count in counts.items() if key in of)
+
+    def end_articles(self, source: int, keys: Sequence[str]) -> None:
+        """End the passages of articles that are gone. The articles stay without a version until they come back."""
+        if not keys:
+            return
+        generation = self._next_generation()
+        for first in range(0, len(keys), BATCH):
+            some = keys[first : first + BATCH]
+            ids = select(kb_articles.c.id).where(kb_articles.c.source_id == source, kb_articles.c.key.in_(some))
+            alive = and_(kb_passages.c.article_id.in_(ids), kb_passages.c.ended.is_(None))
+            self.connection.execute(update(kb_passages).where(alive).values(ended=generation, until=self.clock.time()))
+            gone = and_(kb_articles.c.source_id == source, kb_articles.c.key.in_(some))
+            self.connection.execute(update(kb_articles).where(gone).values(version="", validators="{}"))
+
+    def _put_article(self, source: int, article: Article) -> tuple[int, str]:
+        """Store the row of an article; return its id and the version that it had before, "" for none."""
+        here = and_(kb_articles.c.source_id == source, kb_articles.c.key == article.key)
+        old = self.connection.execute(select(*kb_articles.c["id", "version"]).where(here)).one_or_none()
+        row = {
+            "title": article.title, "url": article.url, "language": article.language, "version": article.version,
+            "audience": article.audience,
+            "validators": json.dumps(article.validators), "fetched": self.clock.time(), "changed": article.changed,
+        }  # fmt: skip
+        if old is None:
+            added = {"source_id": source, "key": article.key, **row}
+            return self.connection.execute(insert(kb_articles).returning(kb_articles.c.id), added).scalar_one(), ""
+        if old.version == article.version:
+            del row["changed"]
+        self.connection.execute(update(kb_articles).where(kb_articles.c.id == old.id).values(**row))
+        return old.id, old.version
+
+    def _end(self, ids: Sequence[int], generation: int) -> None:
+        now = self.clock.time()
+        self._in_batches(
+            ids,
+            lambda some: update(kb_passages).where(kb_passages.c.id.in_(some)).values(ended=generation, until=now),
+        )
+
+    # --- embeddings ---------------------------------------------------------------------------------------------------
+
+    def texts_to_embed(self, bot: int, model: str, most: int) -> Sequence[IndexRow]:
+        """Return passages without an embedding of this model, at most `most`, by id."""
+        embedded = exists().where(kb_vectors.c.sha == kb_passages.c.sha, kb_vectors.c.model == model)
+        query = (
+            select(*INDEXED)
+            .join(kb_sources, kb_sources.c.id == kb_passages.c.source_id)
+            .where(kb_sources.c.bot == bot, kb_passages.c.ended.is_(None), ~embedded)
+            .order_by(kb_passages.c.id)
+            .limit(most)
+        )
+        return [made(IndexRow, row) for row in self.connection.execute(query)]
+
+    def size_to_embed(self, bot: int, model: str) -> tuple[int, int]:
+        """Return how many texts have no embedding of this model, and their characters; an equal one counts once."""
+        embedded = exists().where(kb_vectors.c.sha == kb_passages.c.sha, kb_vectors.c.model == model)
+        length = func.length(kb_passages.c.place) + func.length(kb_passages.c.text) + 1
+        texts = (
+            select(func.max(length).label("length"))
+            .join(kb_sources, kb_sources.c.id == kb_passages.c.source_id)
+            .where(kb_sources.c.bot == bot, kb_passages.c.ended.is_(None), ~embedded)
+            .group_by(kb_passages.c.sha)
+            .subquery()
+        )
+        number, size = self.connection.execute(select(func.count(), func.sum(texts.c.length)).select_from(texts)).one()
+        return number, int(size or 0)
+
+    def store_vectors(self, model: str, vectors: Mapping[bytes, bytes]) -> None:
+        """Store embeddings by the keys of their texts. One that is there already stays."""
+        if not vectors:
+            return
+        generation = self._next_generation()
+        rows = [{"sha": sha, "model": model, "data": data, "added": generation} for sha, data in vectors.items()]
+        self.connection.execute(STORE_VECTOR(self.connection), rows)
+
+    # --- what the index reads -----------------------------------------------------------------------------------------
+
+    def generation(self) -> int:
+        """Return the number of the newest change; 0 for an empty knowledge base."""
+        return self.connection.execute(select(kb_generation.c.number)).scalar_one_or_none() or 0
+
+    # Nothing here asks for one bot, or for what has not ended: the planner of SQLite would look through all of that
+    # instead of the few rows that are new.
+
+    def passages_added(self, since: tuple[int, int], most: int) -> Sequence[IndexRow]:
+        """Return passages, also ended ones, at most `most`, by (generation, id) and after these two."""
+        began = tuple_(kb_passages.c.added, kb_passages.c.id)
+        query = (
+            select(*INDEXED).where(began > tuple_(*since)).order_by(kb_passages.c.added, kb_passages.c.id).limit(most)
+        )
+        return [made(IndexRow, row) for row in self.connection.execute(query)]
+
+    def passages_ended(self, since: int) -> Sequence[IndexRow]:
+        """Return passages that have ended after generation `since`."""
+        query = select(*INDEXED).where(kb_passages.c.ended > since)
+        return [made(IndexRow, row) for row in self.connection.execute(query)]
+
+    def vectors_added(self, model: str, since: tuple[int, bytes], most: int) -> Sequence[NewVector]:
+        """Return embeddings with their passages, at most `most`, by (generation, key) and after these two."""
+        began = tuple_(kb_vectors.c.added, kb_vectors.c.sha)
+        new = select(*kb_vectors.c["added", "sha", "data"]).where(kb_vectors.c.model == model, began > tuple_(*since))
+        new = new.order_by(kb_vectors.c.added, kb_vectors.c.sha).limit(most)
+        return self._of_passages(new.subquery())
+
+    def vectors_of_added(self, model: str, since: int) -> Sequence[NewVector]:
+        """Return the embeddings of passages that began after generation `since`: some were bought before."""
+        began = select(kb_passages.c.sha).where(kb_passages.c.added > since)
+        known = select(*kb_vectors.c["added", "sha", "data"]).where(
+            kb_vectors.c.model == model, kb_vectors.c.sha.in_(began)
+        )
+        return self._of_passages(known.subquery())
+
+    def _of_passages(self, vectors: Any) -> Sequence[NewVector]:
+        query = (
+            select(*vectors.c["added", "sha", "data"], *kb_passages.c["id", "source_id", "ended"])
+            .outerjoin(kb_passages, kb_passages.c.sha == vectors.c.sha)
+            .order_by(vectors.c.added, vectors.c.sha)
+        )
+        return [
+            NewVector(added, bytes(sha), bytes(data), 0 if ended else id_ or 0, source or 0)
+            for added, sha, data, id_, source, ended in self.connection.execute(query)
+        ]
+
+    # --- what an answer reads -----------------------------------------------------------------------------------------
+
+    def read_passages(
+        self, ids: Collection[int], sources: Collection[int], groups: Collection[str] = ()
+    ) -> Mapping[int, StoredPassage]:
+        """Return those of the passages that have not ended, belong to these sources, and may be read by the groups."""
+        query = PASSAGE.where(
+            kb_passages.c.id.in_(ids),
+            kb_passages.c.source_id.in_(sources),
+            kb_passages.c.ended.is_(None),
+            kb_articles.c.audience.in_(["", *groups]),
+        )
+        return {row.id: _passage(row) for row in self.connection.execute(query)}
+
+    def read_neighbour(self, passage: StoredPassage, step: int) -> StoredPassage | None:
+        """Return the passage that stands `step` places after this one in its article, None where there is none."""
+        values = {"article": passage.article_id, "ordinal": passage.ordinal + step}
+        return self._find(_passage, NEIGHBOUR, values)
+
+    # --- inside -------------------------------------------------------------------------------------------------------
+
+    def _next_generation(self) -> int:
+        """Count up. The row stays locked until the commit, so generations become visible in their order."""
+        number = self.generation() + 1
+        self.connection.execute(COUNT_UP(self.connection), {"id": 1, "number": number})
+        return number
+
+    def _in_batches(self, values: Sequence[Any], statement: Any) -> None:
+        for first in range(0, len(values), BATCH):
+            self.connection.execute(statement(values[first : first + BATCH]))
+
+
+PASSAGE = select(
+    *kb_passages.c["id", "source_id", "article_id", "ordinal", "place", "page", "anchor", "text", "sentences"],
+    *kb_articles.c["title", "url", "changed"],
+).join(kb_articles, kb_articles.c.id == kb_passages.c.article_id)
+NEIGHBOUR = PASSAGE.where(
+    kb_passages.c.article_id == bindparam("article"),
+    kb_passages.c.ordinal == bindparam("ordinal"),
+    kb_passages.c.ended.is_(None),
+)
+
+
+def pack_sentences(sentences: Sequence[tuple[int, int]]) -> bytes:
+    """Pairs of numbers as bytes: 32 bits each, little endian."""
+    return b"".join(number.to_bytes(4, "little") for pair in sentences for number in pair)
+
+
+def unpack_sentences(data: bytes) -> tuple[tuple[int, int], ...]:
+    """The pairs that `pack_sentences` has packed."""
+    numbers = [int.from_bytes(data[place : place + 4], "little") for place in range(0, len(data), 4)]
+    return tuple(zip(numbers[::2], numbers[1::2], strict=True))
+
+
+def _passage(row: Row[Any]) -> StoredPassage:
+    return made(StoredPassage, row, sentences=unpack_sentences(bytes(row.sentences)))

@@ -1,0 +1,118 @@
+"""The knowledge base: sources, their articles, the passages that are searched, and the embeddings of these."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy import Column, Index, Named, Table, TypedColumns, UniqueConstraint
+
+from bot.storage.tables.base import METADATA, Id
+
+
+class SourceColumns(TypedColumns):
+    """A folder, a site, a repository, ... of a bot, from which its knowledge base is read.
+
+    `audience` (JSON) lists the groups of people who may read it: nobody, if it is empty. `every` is the time between
+    two syncs in seconds, 0 for none by itself. `tried` and `synced` (Unix seconds) are its last sync and the last one
+    that reached the end, `error` is what went wrong in the last one. `paid` is in millionths of the currency.
+    """
+
+    id: Named[int] = Column(Id, primary_key=True)
+    bot: Named[int] = Column(sa.BigInteger)
+    name: Named[str] = Column(sa.String(64))
+    kind: Named[str] = Column(sa.String(16))  # folder, file, page, sitemap, git, faq
+    address: Named[str] = Column(sa.Text)
+    options: Named[str] = Column(sa.Text, server_default="{}")  # JSON: what `govorun kb add` was given
+    audience: Named[str] = Column(sa.Text, server_default="[]")
+    state: Named[str] = Column(sa.String(16), server_default="active")  # active, paused, asks (see `error`), removed
+    every: Named[int] = Column(sa.BigInteger, server_default="0")
+    added: Named[float] = Column(sa.Float)
+    tried: Named[float | None] = Column(sa.Float)
+    synced: Named[float | None] = Column(sa.Float)
+    error: Named[str] = Column(sa.Text, server_default="")
+    paid: Named[int] = Column(sa.BigInteger, server_default="0")
+
+
+kb_sources = Table("kb_sources", METADATA, SourceColumns, UniqueConstraint("bot", "name"))
+
+
+class ArticleColumns(TypedColumns):
+    """A file, a page, a row, ... of a source. `key` is its path or address there.
+
+    `version` is the SHA-256 of its text, `validators` (JSON) are what tells cheaply whether it has changed (size and
+    time of a file, ETag of a page). `fetched` is when it was last seen, `changed` the date of its text (Unix seconds).
+    `audience` is a group who alone may read it, "" where all who may read the source may.
+    """
+
+    id: Named[int] = Column(Id, primary_key=True)
+    source_id: Named[int] = Column(Id, sa.ForeignKey("kb_sources.id", ondelete="CASCADE"))
+    key: Named[str] = Column(sa.String(1000))
+    title: Named[str] = Column(sa.Text)
+    url: Named[str] = Column(sa.Text, server_default="")
+    language: Named[str] = Column(sa.String(8), server_default="")
+    audience: Named[str] = Column(sa.String(64), server_default="")
+    version: Named[str] = Column(sa.String(64))
+    validators: Named[str] = Column(sa.Text, server_default="{}")
+    fetched: Named[float] = Column(sa.Float)
+    changed: Named[float] = Column(sa.Float)
+
+
+kb_articles = Table("kb_articles", METADATA, ArticleColumns, UniqueConstraint("source_id", "key"))
+
+
+class PassageColumns(TypedColumns):
+    """A passage of an article. `sentences` are (start, end) in its text, as 32-bit numbers, little endian.
+
+    `added` and `ended` are generations (`kb_generation`): a passage is read in those from `added` until before
+    `ended`. One that ended (at `until`, Unix seconds) stays for a while, because an answer may quote it.
+    """
+
+    id: Named[int] = Column(Id, primary_key=True)
+    source_id: Named[int] = Column(Id, sa.ForeignKey("kb_sources.id", ondelete="CASCADE"))
+    article_id: Named[int] = Column(Id, sa.ForeignKey("kb_articles.id", ondelete="CASCADE"))
+    ordinal: Named[int] = Column(sa.BigInteger)
+    place: Named[str] = Column(sa.Text)
+    page: Named[int] = Column(sa.BigInteger, server_default="0")
+    anchor: Named[str] = Column(sa.Text, server_default="")
+    text: Named[str] = Column(sa.Text)
+    sentences: Named[bytes] = Column(sa.LargeBinary)
+    sha: Named[bytes] = Column(sa.LargeBinary)
+    added: Named[int] = Column(sa.BigInteger)
+    ended: Named[int | None] = Column(sa.BigInteger)
+    until: Named[float | None] = Column(sa.Float)
+
+
+kb_passages = Table(
+    "kb_passages",
+    METADATA,
+    PassageColumns,
+    Index("ix_kb_passages_article", "article_id", "ordinal"),
+    Index("ix_kb_passages_source", "source_id"),
+    Index("ix_kb_passages_added", "added", "id"),
+    Index("ix_kb_passages_ended", "ended"),
+    Index("ix_kb_passages_sha", "sha"),
+)
+
+
+class VectorColumns(TypedColumns):
+    """The embedding of a text (`kb_passages.sha`) by a model, as `knowledge.search.matrix.pack` makes it.
+
+    It has no reference to a passage, because a text that is moved or comes back is not paid for twice.
+    """
+
+    sha: Named[bytes] = Column(sa.LargeBinary, primary_key=True)
+    model: Named[str] = Column(sa.String(200), primary_key=True)
+    data: Named[bytes] = Column(sa.LargeBinary)
+    added: Named[int] = Column(sa.BigInteger)  # generation
+
+
+kb_vectors = Table("kb_vectors", METADATA, VectorColumns, Index("ix_kb_vectors_added", "model", "added"))
+
+
+class GenerationColumns(TypedColumns):
+    """One row: how often the passages or embeddings have changed. Whoever changes them adds 1 in that transaction."""
+
+    id: Named[int] = Column(Id, primary_key=True)  # 1
+    number: Named[int] = Column(sa.BigInteger)
+
+
+kb_generation = Table("kb_generation", METADATA, GenerationColumns)

@@ -1,0 +1,182 @@
+"""The index of the knowledge base: it finds what is stored, in the sources that are asked for, and follows changes."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import AsyncIterator, Mapping, Sequence
+
+import numpy as np
+import pytest
+
+from bot.clock import SystemClock
+from bot.knowledge.passages import Block, cut
+from bot.knowledge.search.index import Index
+from bot.knowledge.search.matrix import Matrix, pack
+from bot.knowledge.search.words import WordIndex
+from bot.knowledge.stems import stems
+from bot.storage.repositories.knowledge.passages import Article, NewPassage, Replaced
+from bot.storage.repositories.knowledge.sources import KnowledgeSource
+from bot.storage.store import Store, Tx
+
+BOT, MODEL = 42, "test"
+
+
+@pytest.fixture
+async def store(database_url: str) -> AsyncIterator[Store]:
+    async with Store.open(database_url, SystemClock()) as store:
+        yield store
+
+
+async def add_source(store: Store, name: str, *, bot: int = BOT) -> int:
+    return await store.write(lambda tx: tx.sources.add_source(bot, KnowledgeSource(name, "folder", f"/{name}")))
+
+
+async def store_article(store: Store, source: int, key: str, *paragraphs: str) -> Replaced:
+    """An article whose paragraphs are passages of their own, each under a heading."""
+    pieces = cut(key, [Block(text, (f"Часть {number}",)) for number, text in enumerate(paragraphs)])
+    passages = [NewPassage(one.place, one.text, one.sentences, one.sha, one.page, one.anchor) for one in pieces]
+    version = hashlib.sha256(repr(pieces).encode()).hexdigest()
+    return await store.write(
+        lambda tx: tx.knowledge.store_article(source, Article(key, key, version, 1_000.0), passages)
+    )
+
+
+async def texts(store: Store, index: Index, question: str, sources: Sequence[int] | None = None) -> list[str]:
+    """The texts that are found for a question, best first."""
+    await index.follow()
+    found = await index.search(question, (), sources)
+    wanted = [one.id for one in found.found]
+    known = await store.read(lambda tx: tx.knowledge.read_passages(wanted, sources or range(1, 100)))
+    return [known[id_].text for id_ in wanted if id_ in known]
+
+
+async def test_a_changed_article_keeps_the_rows_of_its_equal_passages(store: Store) -> None:
+    source = await add_source(store, "shop")
+    assert await store_article(store, source, "returns", "Возврат 14 дней.", "Деньги за 3 дня.") == Replaced(2, 0)
+    before = await passage_ids(store, source)
+    assert await store_article(store, source, "returns", "Возврат 14 дней.", "Деньги за 3 дня.") == Replaced()
+    assert await store_article(store, source, "returns", "Возврат 14 дней.", "Деньги за 5 дней.") == Replaced(1, 1)
+    after = await passage_ids(store, source)
+    assert after["Возврат 14 дней."] == before["Возврат 14 дней."]
+    assert set(after) == {"Возврат 14 дней.", "Деньги за 5 дней."}
+
+
+async def passage_ids(store: Store, source: int) -> Mapping[str, int]:
+    rows = await store.read(lambda tx: tx.knowledge.passages_added((0, 0), 1_000))
+    return {row.text: row.id for row in rows if row.source_id == source and row.ended is None}
+
+
+async def test_a_word_is_found_in_all_its_forms_and_by_the_headings_above_it(store: Store) -> None:
+    source, index = await add_source(store, "shop"), Index(store=store, bot=BOT)
+    await store_article(store, source, "Гарантия", "Ноутбуки чиним год.", "Пишите нам.")
+    await store_article(store, source, "Доставка", "Привозим за день.")
+    assert await texts(store, index, "чините ли вы ноутбук?") == ["Ноутбуки чиним год."]
+    assert (await texts(store, index, "гарантии"))[0] in {"Ноутбуки чиним год.", "Пишите нам."}
+    assert await texts(store, index, "космос") == []
+
+
+async def test_only_the_sources_that_are_asked_for_are_searched_and_no_other_bots(store: Store) -> None:
+    shop, law = await add_source(store, "shop"), await add_source(store, "law")
+    other = await add_source(store, "shop", bot=43)
+    index = Index(store=store, bot=BOT)
+    for source, text in ((shop, "Возврат в магазине."), (law, "Возврат по закону."), (other, "Возврат у других.")):
+        await store_article(store, source, "returns", text)
+    assert set(await texts(store, index, "возврат")) == {"Возврат в магазине.", "Возврат по закону."}
+    assert await texts(store, index, "возврат", [law]) == ["Возврат по закону."]
+    assert await texts(store, index, "возврат", []) == []
+
+
+async def test_what_has_ended_is_found_no_more(store: Store) -> None:
+    shop, law = await add_source(store, "shop"), await add_source(store, "law")
+    index = Index(store=store, bot=BOT)
+    await store_article(store, shop, "returns", "Возврат в магазине.")
+    await store_article(store, shop, "prices", "Цены и возврат.")
+    await store_article(store, law, "returns", "Возврат по закону.")
+    assert len(await texts(store, index, "возврат")) == 3
+    await store.write(lambda tx: tx.knowledge.end_articles(shop, ["prices"]))
+    assert set(await texts(store, index, "возврат")) == {"Возврат в магазине.", "Возврат по закону."}
+    await store.write(lambda tx: tx.sources.remove_source(law))
+    assert await texts(store, index, "возврат") == ["Возврат в магазине."]
+    assert [one.name for one in await store.read(lambda tx: tx.sources.list_sources(BOT))] == ["shop"]
+    await store_article(store, shop, "prices", "Цены и возврат.")  # it came back
+    assert len(await texts(store, index, "возврат")) == 2
+
+
+async def test_an_index_that_followed_many_changes_finds_what_a_new_one_finds(store: Store) -> None:
+    chance, words = random.Random(7), ["возврат", "доставка", "цена", "ноутбук", "гарантия", "оплата", "склад"]
+    sources = [await add_source(store, name) for name in ("a", "b")]
+    followed = Index(store=store, bot=BOT, model=MODEL)
+    for _ in range(30):
+        source, key = chance.choice(sources), chance.choice("123456")
+        if chance.random() < 0.2:
+            await store.write(lambda tx, source=source, key=key: tx.knowledge.end_articles(source, [key]))  # type: ignore[misc]
+        else:
+            paragraphs = [" ".join(chance.choices(words, k=4)).capitalize() + "." for _ in range(chance.randint(1, 4))]
+            await store_article(store, source, key, *paragraphs)
+        if chance.random() < 0.5:
+            await store.write(embed_all)
+        await followed.follow()
+    new = Index(store=store, bot=BOT, model=MODEL)
+    await new.follow()
+    for word in words:
+        vector = vector_of(word)
+        assert rounded(await followed.search(word, vector)) == rounded(await new.search(word, vector))
+    assert followed.embedded == new.embedded > 0
+
+
+def embed_all(tx: Tx) -> None:
+    tx.knowledge.store_vectors(
+        MODEL, {row.sha: pack(vector_of(row.text)) for row in tx.knowledge.texts_to_embed(BOT, MODEL, 1_000)}
+    )
+
+
+def vector_of(text: str) -> list[float]:
+    return list(np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8])).normal(size=16))
+
+
+def rounded(candidates: object) -> object:
+    return [(one.id, round(one.score, 5)) for one in candidates.found]  # type: ignore[attr-defined]
+
+
+async def test_an_equal_text_is_embedded_once_wherever_it_moves(store: Store) -> None:
+    source = await add_source(store, "shop")
+    await store_article(store, source, "a", "Возврат 14 дней.")
+    await store.write(embed_all)
+    await store.write(lambda tx: tx.knowledge.end_articles(source, ["a"]))
+    await store_article(store, source, "a", "Возврат 14 дней.", "Новое.")
+    missing = await store.read(lambda tx: tx.knowledge.texts_to_embed(BOT, MODEL, 10))
+    assert [row.text for row in missing] == ["Новое."]
+
+
+def test_words_that_stand_in_most_passages_are_not_searched_unless_nothing_else_is_asked() -> None:
+    index = WordIndex()
+    index.add((number, 1, "сервис диск" if number == 7 else "сервис сеть") for number in range(1, 101))
+    assert [id_ for id_, _ in index.search(index.frequencies(["сервис", "диск"]))] == [7]
+    assert len(index.search(index.frequencies(["сервис"]), most=5)) == 5
+
+
+def test_a_question_of_any_text_is_searched_without_an_error() -> None:
+    index = WordIndex()
+    index.add([(1, 1, 'C++ и "кавычки" AND NOT (скобки) foo_bar')])
+    for question in ('"', "AND", "NOT (", "foo_bar", "c++", "кавычки*", "^a", "стебель:x", "'", "\0"):
+        index.search(index.frequencies(stems(question)))
+
+
+def test_the_nearest_vectors_are_found_in_8_bits_and_after_removals() -> None:
+    chance = np.random.default_rng(1)
+    exact, matrix = chance.normal(size=(3_000, 64)), Matrix()
+    exact /= np.linalg.norm(exact, axis=1, keepdims=True)
+    for id_, row in enumerate(exact):
+        matrix.put(id_, id_ % 3, pack(list(row)))
+    matrix.remove([id_ for id_ in range(3_000) if id_ % 5 == 0])
+    for _ in range(20):
+        asked = chance.normal(size=64)
+        cosines = exact @ (asked / np.linalg.norm(asked))
+        allowed = [id_ for id_ in range(3_000) if id_ % 5 and id_ % 3 == 1]
+        best = sorted(allowed, key=lambda id_: -cosines[id_])[:10]
+        found, _ = matrix.cosines(list(asked), [1], 10, [2])
+        assert len(set(best) & set(found)) >= 9
+        assert 2 in found
+        assert all(abs(found[id_] - cosines[id_]) < 0.01 for id_ in found)
+        assert all(id_ % 5 for id_ in found)
