@@ -71,8 +71,9 @@ def can_read(name: str) -> bool:
 def read_file(data: bytes, name: str, mime: str = "", charset: str = "", most: int = 0) -> dict[str, Any]:
     """The articles of a file as values of JSON (see `Articles.of`).
 
-    `name` is a path or address: its ending chooses the format where `mime` does not. Raises `Unreadable` (locked,
-    broken, empty, scanned, missing; long: more than `most` characters), or any exception of a library.
+    `name` is a path or address: its ending chooses the format where `mime` does not. A file without words has no
+    article. Raises `Unreadable` (locked, broken, scanned, missing; empty: no page of an office document has words;
+    long: more than `most` characters), or any exception of a library.
     """
     ending = TYPES.get(mime) or _ending(name)
     reader = READERS.get(ending)
@@ -80,8 +81,6 @@ def read_file(data: bytes, name: str, mime: str = "", charset: str = "", most: i
         raise Unreadable("type")
     file = _File(data=data, name=name, ending=ending, charset=charset, most=most)
     parts = list(reader(file))
-    if not any(part.outline.blocks for part in parts):
-        raise Unreadable("empty")
     stem = re.sub(r"[_-]+", " ", PurePosixPath(name.rstrip("/")).stem) or name
     return {
         "articles": [
