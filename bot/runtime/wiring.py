@@ -15,7 +15,7 @@ from bot.access.audit_log import AuditReport
 from bot.access.directory import MemberDirectory
 from bot.access.members import Members
 from bot.access.onboarding import Onboarding
-from bot.access.policy import Access
+from bot.access.policy import Access, Actor
 from bot.access.rights import Rights
 from bot.billing.allowances import Allowances
 from bot.billing.budget import Budget, settle_interrupted
@@ -70,6 +70,7 @@ from bot.features.templates import Templates
 from bot.features.user_templates import UserTemplates
 from bot.features.web_search import WebSearch
 from bot.jobs.worker import JobWorker
+from bot.knowledge.answering import KnowledgeAnswers
 from bot.knowledge.base import KnowledgeBase
 from bot.knowledge.documents import Documents
 from bot.media.attachments import Attachments
@@ -342,6 +343,14 @@ def _knowledge(given: Given, people: People) -> KnowledgeBase | None:
     return base
 
 
+def _knowledge_answers(given: Given, ground: Ground) -> KnowledgeAnswers | None:
+    access, base = ground.people.access, ground.knowledge
+    if base is None:
+        return None
+    level = given.settings.knowledge
+    return KnowledgeAnswers(base=base, level=level, role=lambda incoming: access.role(Actor.of(incoming)).word)
+
+
 def _answering(given: Given, ground: Ground) -> Answering:
     settings, store, studio, routing = given.settings, given.store, given.models.studio, given.models.routing
     budget, meter = ground.people.budget, ground.people.meter
@@ -366,7 +375,12 @@ def _answering(given: Given, ground: Ground) -> Answering:
         routing=routing,
         turn_start=TurnStart(routing=routing, pricing=pricing, options=how, library=ground.library),
         writer=AnswerWriter(
-            store=store, routing=routing, request_builder=request_builder, pricing=pricing, documents=documents
+            store=store,
+            routing=routing,
+            request_builder=request_builder,
+            pricing=pricing,
+            documents=documents,
+            knowledge=_knowledge_answers(given, ground),
         ),
         pricing=pricing,
         wake_jobs=ground.wake_jobs,
