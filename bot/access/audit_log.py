@@ -48,7 +48,7 @@ class AuditReport:
     access: Access
 
     def feature(self) -> Feature:
-        """/audit, its pages, and the file."""
+        """The command /audit, the buttons of its pages, and the button that sends all entries as a file."""
         return Feature(
             commands={"/audit": Command(self.audit, requires=Permission.MANAGE)},
             presses={
@@ -113,5 +113,6 @@ def _line(language: str, entry: Entry, names: Mapping[int, str]) -> str:
 
 DONE = (
     "allowed", "refused", "joined", "owner", "role", "ended", "withdrawn", "invite", "revoked", "settings", "allowance",
-    "broadcast", "stopped",
+    "broadcast", "stopped", "kb_add", "kb_sync", "kb_pause", "kb_resume", "kb_readers", "kb_remove", "kb_drop",
+    "kb_leave", "kb_buy",
 )  # fmt: skip
