@@ -30,8 +30,8 @@ PROMPTS = {
     "knowledge.as_of": "as of {day}",
     "knowledge.nothing": "The sources do not say.",
     "knowledge.repair": (
-        "These sentences of your answer can't be sent, because the sources don't carry them:\n{failed}\nWrite the whole "
-        "answer again by the same rules, only with what the sentences of the sources say."
+        "These sentences of your answer can't be sent, because the sources don't carry them:\n{failed}\nWrite the "
+        "whole answer again by the same rules, only with what the sentences of the sources say."
     ),
     "knowledge.repair.carried": "no sentence of the sources says this",
     "knowledge.repair.facts": "this does not stand in the sentences it is marked with: {facts}",

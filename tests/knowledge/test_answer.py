@@ -47,7 +47,8 @@ def sent(answer: str, size: int = 1_000_000, shown: list[Shown] = SHOWN) -> str:
 @table(("answer", "left"), [
     # marks, however they are written
     (f"{GOOD} [a1].", f"{GOOD}."),
-    (f"{GOOD}. [a1] Деньги вернём на карту за 3 рабочих дня. [a2]", f"{GOOD}. Деньги вернём на карту за 3 рабочих дня."),
+    (f"{GOOD}. [a1] Деньги вернём на карту за 3 рабочих дня. [a2]",
+     f"{GOOD}. Деньги вернём на карту за 3 рабочих дня."),
     (f"{GOOD}.[a1]", f"{GOOD}."),
     (f"[a1] {GOOD}.", f"{GOOD}."),
     (f"{GOOD} [А1].", f"{GOOD}."),  # Cyrillic
@@ -96,7 +97,7 @@ def sent(answer: str, size: int = 1_000_000, shown: list[Shown] = SHOWN) -> str:
     (f"## Слоны\n\nСлоны летают [a1].\n\n## Возврат\n\n{GOOD} [a1].", f"## Возврат\n\n{GOOD}."),
     (f"1. {GOOD} [a1]\n2) Слоны летают", f"1. {GOOD}"),
     (f"**Возврат**\n{GOOD} [a1]", f"**Возврат**\n{GOOD}"),
-    ("| Что | Цена |\n|---|---|\n| Delivery in the city | 300 rubles [b1] |\n| Delivery in the city | 200 rubles [b1] |",
+    ("| Что | Цена |\n|---|---|\n| Delivery in the city | 300 rubles [b1] |\n| Delivery in the city | 20 rubles [b1] |",
      "| Что | Цена |\n|---|---|\n| Delivery in the city | 300 rubles |"),
     ("Цены за 2026 год:\n\nСлоны летают.", ""),
     ("Run it:\n```sh\nshop-cli track --order ID\n```\n[b4]", "Run it:\n```sh\nshop-cli track --order ID\n```"),
@@ -168,14 +169,13 @@ def test_what_failed_is_told_for_one_more_round() -> None:
     checker.end()
     assert (checker.survived, checker.wants_repair, checker.is_empty) == (0.25, True, False)
     told = checker.repair("ru")
-    assert "30" in told and "Слоны летают" in told and GOOD not in told
+    assert ("30" in told, "Слоны летают" in told, GOOD in told) == (True, True, False)
     assert checker.repair("en") != told
 
 
 @table("language", ["ru", "en"])
 def test_a_model_that_says_that_it_is_not_there_is_understood(language: str) -> None:
     checker = Checker(SHOWN)
-    checker.feed(sources_block(SHOWN, language).split(": ")[-1][:0])
     refusal = {"ru": "В источниках этого нет.", "en": "**The sources do not say.** [a1]"}[language]
     assert refusal.strip("*").split("*")[0] in sources_block(SHOWN, language)
     assert checker.feed(refusal) + checker.end() == []
@@ -184,7 +184,7 @@ def test_a_model_that_says_that_it_is_not_there_is_understood(language: str) -> 
 
 def test_a_model_that_lies_gets_nothing_false_through() -> None:
     dice, counts = random.Random(4), Counter[str]()
-    for texts in ([RETURNS.text, *MORE[:2]], [DELIVERY.text, *MORE[2:]]):
+    for texts in ([RETURNS.text, *MORE_TEXTS[:2]], [DELIVERY.text, *MORE_TEXTS[2:]]):
         for shown, lies, answer in answers(texts, 150, dice, most=2):
             judge(shown, lies, checked(shown, answer, dice), counts)
     never = (
@@ -195,22 +195,26 @@ def test_a_model_that_lies_gets_nothing_false_through() -> None:
         "made up: sent",
     )
     assert {name: counts[name] for name in never} == dict.fromkeys(never, 0)
-    assert counts["forged"] > 50 and counts["number"] > 10 and counts["sent"] > 300
+    assert min(counts["forged"] - 50, counts["number"] - 10, counts["sent"] - 300) > 0
     assert counts["shifted: right or gone"] >= 0.95 * counts["shifted"]
     assert counts["true quote: kept"] == counts["true quote"] > 20
     assert counts["true: kept"] == counts["true"] > 20
 
 
-MORE = [
-    "Склад работает с 9:00 до 21:00 каждый день. 1 января и 9 мая склад закрыт. Заказ хранится на складе 5 суток, потом "
-    "уезжает обратно поставщику. Позвонить кладовщику можно по телефону +7 495 123-45-67.",
-    "Бонусная карта выдаётся бесплатно при первой покупке. За каждые 100 рублей начисляется 4 бонуса. Бонусами «Весна» "
-    "можно оплатить до 30 % стоимости заказа. Бонусы сгорают 31.12.2026 в полночь по московскому времени.",
-    "The warranty of the model TX-200 lasts 24 months from the day of purchase. The battery has a warranty of 6 months "
-    "only. A repair takes 10 to 20 days in our workshop in Riga. We lend you another phone while yours is repaired.",
-    "Gift cards exist for 1000, 3000 and 5000 rubles in every shop. A gift card “Sunny” is valid for one whole year. You "
-    "can't change a gift card back into money. Two cards can be used for one order at the same time.",
-]  # fmt: skip
+MORE = """
+Склад работает с 9:00 до 21:00 каждый день. 1 января и 9 мая склад закрыт. Заказ хранится на складе 5 суток, потом
+уезжает обратно поставщику. Позвонить кладовщику можно по телефону +7 495 123-45-67.
+
+Бонусная карта выдаётся бесплатно при первой покупке. За каждые 100 рублей начисляется 4 бонуса. Бонусами «Весна»
+можно оплатить до 30 % стоимости заказа. Бонусы сгорают 31.12.2026 в полночь по московскому времени.
+
+The warranty of the model TX-200 lasts 24 months from the day of purchase. The battery has a warranty of 6 months
+only. A repair takes 10 to 20 days in our workshop in Riga. We lend you another phone while yours is repaired.
+
+Gift cards exist for 1000, 3000 and 5000 rubles in every shop. A gift card “Sunny” is valid for one whole year. You
+can't change a gift card back into money. Two cards can be used for one order at the same time.
+"""
+MORE_TEXTS = [" ".join(one.split()) for one in MORE.split("\n\n")]
 
 
 @table(("sentence", "quote", "lost"), [
@@ -230,9 +234,11 @@ def test_facts_are_compared_by_what_they_mean(sentence: str, quote: str, lost: l
 
 
 @table(("quote", "text", "is_there"), [
-    ("“Open cosmetics”", "open  cosmetics", True), ("ещё не всё", "Еще\u00a0не все.", True), ("возможно всё", "невозможно всё", False),
+    ("“Open cosmetics”", "open  cosmetics", True), ("ещё не всё", "Еще\u00a0не все.", True),
+    ("возможно всё", "невозможно всё", False),
     ("на пять минут до", "до", False), ("«Газпрома»", "ПАО «Газпром»", True), ("«Весна»", "Бонусами «Весны»", True),
-    ("«Лето»", "Бонусами «Весны»", False), ("a – b c", "A-B C", False), ("мягкий пере\u00adнос тут", "мягкий перенос тут", True),
+    ("«Лето»", "Бонусами «Весны»", False), ("a – b c", "A-B C", False),
+    ("мягкий пере\u00adнос тут", "мягкий перенос тут", True),
     ("й и ё тут".replace("й", "и\u0306"), "й и е тут", True),
 ])  # fmt: skip
 def test_a_quote_stands_word_for_word_whatever_its_typography(quote: str, text: str, is_there: bool) -> None:
@@ -257,15 +263,16 @@ def test_sources_are_numbered_by_article_and_link_to_the_sentence() -> None:
         "| ? | ! |\n|---|---|\n| Orders from 5,000 rubles | are delivered free ² |"
     )
     first, second = presented.sources().split("\n")[1:]
-    assert first.startswith("¹ [Возврат](https://shop.example/help#:~:text=") and first.endswith(" (12 марта 2026)")
+    assert first.startswith("¹ [Возврат](https://shop.example/help#:~:text=")
+    assert first.endswith(" (12 марта 2026)")
     assert second == "² Delivery (12 марта 2026)"
     assert presented.quotes().split("\n>\n")[0] == f"> ¹ {GOOD}."
     assert Presentation(SHOWN, "en").sources() == "" == Presentation(SHOWN, "en").quotes()
 
 
 @table(("shown", "sentence", "found"), [
-    (Shown(1, "", "", (), "https://e.org/x", "top"), "Один-два, три", "https://e.org/x#top:~:text="
-     "%D0%9E%D0%B4%D0%B8%D0%BD%2D%D0%B4%D0%B2%D0%B0%2C%20%D1%82%D1%80%D0%B8"),
+    (Shown(1, "", "", (), "https://e.org/x", "top"), "Он-а, б",
+     "https://e.org/x#top:~:text=%D0%9E%D0%BD%2D%D0%B0%2C%20%D0%B1"),
     (Shown(1, "", "", (), "https://e.org/x#y"), " ".join("abcdefghijkl"), "https://e.org/x#y:~:text=a%20b%20c%20d,i%20j%20k%20l"),
     (Shown(1, "", "", (), "https://e.org/x.pdf", page=3), "a", "https://e.org/x.pdf#page=3"),
     (Shown(1, "", "", (), "javascript:alert(1)"), "a", ""), (Shown(1, "", "", ()), "a", ""),
@@ -279,7 +286,6 @@ def test_a_quote_is_shown_as_it_stands(text: str) -> None:
     from bot.telegram.render.layout import lay_out  # what Telegram is sent of Markdown
     from bot.telegram.render.parsing import parse
 
-    presented = Presentation([Shown(1, "T", "", (text,))], "en")
     (piece,) = extract([Shown(1, "T", "", (f"word {text}",))], {"word": 1}, 2, "en")[1:]
     presented = Presentation([Shown(1, "T", "", (f"word {text}",))], "en")
     presented.show(piece)

@@ -128,15 +128,7 @@ class Checker:
 
     def repair(self, language: str) -> str:
         """What the model is told about its sentences that failed."""
-        lines = []
-        for one in self.dropped:
-            failed = ", ".join(one.facts)
-            why = {
-                "carried": lambda: instruct(language, "knowledge.repair.carried"),
-                "facts": lambda failed=failed: instruct(language, "knowledge.repair.facts", facts=failed),
-                "quote": lambda failed=failed: instruct(language, "knowledge.repair.quote", facts=failed),
-            }[one.reason]()
-            lines.append(f"- {one.text}: {why}")
+        lines = (f"- {one.text}: {_reason(one, language)}" for one in self.dropped)
         return instruct(language, "knowledge.repair", failed="\n".join(lines))
 
     def feed(self, text: str) -> list[Piece]:
@@ -291,6 +283,15 @@ class Checker:
             else:
                 quotes.append(quote)
         return tuple(quotes)
+
+
+def _reason(dropped: Dropped, language: str) -> str:
+    failed = ", ".join(dropped.facts)
+    if dropped.reason == "facts":
+        return instruct(language, "knowledge.repair.facts", facts=failed)
+    if dropped.reason == "quote":
+        return instruct(language, "knowledge.repair.quote", facts=failed)
+    return instruct(language, "knowledge.repair.carried")
 
 
 def _best(lines: Sequence[Line], content: frozenset[str], most: int) -> tuple[list[Line], float]:

@@ -134,8 +134,8 @@ class Reader:
             not self._begun and any(one.refs for one in found) and not any(one.text.strip(NOTHING) for one in found)
         ):  # nothing but marks
             if self._waiting is not None:
-                refs = (ref for one in found for ref in one.refs)
-                self._waiting.refs = tuple(dict.fromkeys((*self._waiting.refs, *refs)))
+                more = (ref for one in found for ref in one.refs)
+                self._waiting.refs = tuple(dict.fromkeys((*self._waiting.refs, *more)))
             return
         yield from self._release()
         if text.startswith("|"):
@@ -151,7 +151,7 @@ class Reader:
             yield from self._release()
 
     def _unit(self, text: str, refs: tuple[Ref, ...]) -> Unit:
-        unit = Unit("text", text, refs, self._gap or " ", self._prefix)
+        unit = Unit("text", text, refs, gap=self._gap or " ", prefix=self._prefix)
         self._gap, self._prefix = "", ""
         return unit
 
@@ -160,7 +160,7 @@ class Reader:
         first, *lines = self._code
         self._code = []
         found = cut("\n".join(lines), finished=True, code=True)
-        unit = Unit("code", "", found[0].refs if found else (), self._gap or "\n", first.strip())
+        unit = Unit("code", "", found[0].refs if found else (), gap=self._gap or "\n", prefix=first.strip())
         unit.text = "\n".join(lines) if not unit.refs else found[0].text
         self._gap = "\n"
         return unit

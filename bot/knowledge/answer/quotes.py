@@ -1,4 +1,4 @@
-"""Whether a quote stands in a text, and which numbers, dates, amounts, codes and links do. Pure; begin with `stands`."""
+"""Whether a quote stands in a text, and which numbers, dates, codes and links do. Pure; begin with `stands`."""
 
 from __future__ import annotations
 
@@ -24,26 +24,12 @@ EMPHASIS = re.compile(r"\*\*|__|~~|(?<!\w)[*_](?=\S)|(?<=\S)[*_](?!\w)")
 QUOTED = re.compile(r"«((?:[^«»]|«[^«»]*»)*)(?:»|$)|“([^“”]*)(?:”|$)|„([^„“”]*)(?:[“”]|$)|(?<!\d)\"([^\"]*)(?:\"|$)"
                     r"|(?<!`)`([^`\n]+)`(?!`)|^([^«»“”„\"]+)[»”]")  # fmt: skip
 
-MONTHS = ("январ[ьяею]", "феврал[ьяею]", "март[ауе]?", "апрел[ьяею]", "ма[йяею]", "июн[ьяею]", "июл[ьяею]", "август[ауе]?",
-          "сентябр[ьяею]", "октябр[ьяею]", "ноябр[ьяею]", "декабр[ьяею]")  # fmt: skip
-ENGLISH_MONTHS = [
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-]
-MONTH = re.compile(
-    "|".join(f"(?:{russian}|{english})" for russian, english in zip(MONTHS, ENGLISH_MONTHS, strict=True))
-)
-NAMES = rf"(?:{MONTH.pattern})"
+MONTHS = (
+    "январ[ьяею]|january", "феврал[ьяею]|february", "март[ауе]?|march", "апрел[ьяею]|april", "ма[йяею]|may",
+    "июн[ьяею]|june", "июл[ьяею]|july", "август[ауе]?|august", "сентябр[ьяею]|september", "октябр[ьяею]|october",
+    "ноябр[ьяею]|november", "декабр[ьяею]|december",
+)  # fmt: skip
+NAMES = f"(?:{'|'.join(MONTHS)})"
 SPELLED = {
     "один": 1, "одна": 1, "одно": 1, "первый": 1, "первая": 1, "первое": 1, "второй": 2, "вторая": 2, "второе": 2,
     "третий": 3, "третья": 3, "третье": 3, "one": 1, "first": 1, "second": 2, "third": 3,
@@ -102,9 +88,9 @@ def stands(quote: str, text: str) -> bool:
     if 0 < len(words) <= SHORT and len(wanted.split()) <= SHORT:
         there = stems(plain(text), stop=True)
         return any(all(map(_is_form, there[place:], words)) for place in range(len(there) - len(words) + 1))
-    there, at = plain(text), -1
-    while (at := there.find(wanted, at + 1)) >= 0:
-        if not (_inside_word(there, at) or _inside_word(there, at + len(wanted))):
+    line, at = plain(text), -1
+    while (at := line.find(wanted, at + 1)) >= 0:
+        if not (_inside_word(line, at) or _inside_word(line, at + len(wanted))):
             return True
     return False
 
@@ -222,4 +208,4 @@ def _dates(parts: list[str], *, iso: bool) -> Iterator[tuple[str, ...]]:
 
 
 def _month(written: str) -> str:
-    return f"m{next(n for n, (ru, en) in enumerate(zip(MONTHS, ENGLISH_MONTHS, strict=True), 1) if re.fullmatch(f'{ru}|{en}', written))}"
+    return next(f"m{number}" for number, names in enumerate(MONTHS, 1) if re.fullmatch(names, written))

@@ -86,10 +86,10 @@ class Shown:
 
 def sources_block(passages: Sequence[Shown], language: str) -> str:
     """What the model is told: the rules in this language, then the passages (at most 26) with numbered sentences."""
-    return "\n\n".join((instruct(language, "knowledge.rules", nothing=nothing_found(language)),
-        "\n".join(("<sources>", *(_lines(letter, one, language) for letter, one in zip(LETTERS, passages, strict=False)),
-                   "</sources>")),
-        instruct(language, "knowledge.tail")))  # fmt: skip
+    shown = (_lines(letter, one, language) for letter, one in zip(LETTERS, passages, strict=False))
+    block = "\n".join(("<sources>", *shown, "</sources>"))
+    rules = instruct(language, "knowledge.rules", nothing=nothing_found(language))
+    return f"{rules}\n\n{block}\n\n{instruct(language, 'knowledge.tail')}"
 
 
 def nothing_found(language: str) -> str:
@@ -112,4 +112,4 @@ def _lines(letter: str, passage: Shown, language: str) -> str:
 
 
 def _is_seen(character: str) -> bool:
-    return (character < "\x7f" and character >= " ") or unicodedata.category(character) not in HARMLESS
+    return " " <= character < "\x7f" or unicodedata.category(character) not in HARMLESS
