@@ -124,8 +124,7 @@ def test_the_example_of_init_is_a_valid_file(language: str) -> None:
         ),
         (
             topic("text"),
-            "routing.toml, line 1: topic.text: a name of small Latin letters, digits, - and _ is expected, other than "
-            "text",
+            "routing.toml, line 1: topic.text: small Latin letters, digits, - and _ are expected, not text",
         ),
         (
             topic("a") + "[routing]\nclassifier = 'tuned'\n",

@@ -187,7 +187,7 @@ def _mistakes(table: RoutingTable) -> Iterator[Mistake]:
 def _mistakes_of(key: str, topic: Topic, *, is_rest: bool) -> Iterator[Mistake]:
     here = ("topic", key)
     if not KEY.fullmatch(key) or key in TAKEN:
-        yield here, "a name of small Latin letters, digits, - and _ is expected, other than text"
+        yield here, "small Latin letters, digits, - and _ are expected, not text"
     if not topic.title:
         yield here, "title is missing"
     count = len(topic.examples)
