@@ -284,8 +284,8 @@ class Labelled:
 
 
 class LabelModel(Protocol):
-    """Says which labels a text has. Each call costs money; it is answered `within` so many seconds, or raises one of the
-    `ModelError`s.
+    """Says which labels a text has. Each call costs money, and raises `ModelError`s; `within` so many seconds it is
+    answered or has failed.
     """
 
     async def by_samples(
