@@ -53,9 +53,8 @@ class NearestCentroid:
         self._sharpness = max(SHARPNESS, key=lambda sharpness: _likelihood(sharpness * cosines, own))
         self._farthest = float(np.quantile(cosines.max(1), FOREIGN))
         self.left_out = [self._confidences(row, self._topics) for row in cosines]
-        centres = {key: _units(self._centres.placed(np.asarray(rows)).sum(0)) for key, rows in (flags or {}).items()}
         here = self._centres.placed(given)
-        self._flags = {key: (centre, float((here @ centre).max())) for key, centre in centres.items()}
+        self._flags = {key: self._flag(np.asarray(rows, float), here) for key, rows in (flags or {}).items()}
 
     async def __call__(self, question: Question, among: Sequence[str]) -> Mapping[str, float]:
         """Return the confidences of the topics `among`, which sum to 1; empty where the question is too far from all
@@ -69,11 +68,18 @@ class NearestCentroid:
         return float(self._centres.cosines(self._vector(question)).max())
 
     def flags(self, question: Question) -> tuple[str, ...]:
-        """The flags whose examples are nearer to the question than to any sample of the topics. Raises
-        `ModelUnavailable` like a call.
+        """The flags that the question is as near to as their own examples are, and nearer than any sample of a topic.
+        Raises `ModelUnavailable` like a call.
         """
         here = self._centres.placed(self._vector(question))[0]
         return tuple(key for key, (centre, line) in self._flags.items() if float(here @ centre) > line)
+
+    def _flag(self, given: Array, topics: Array) -> tuple[Array, float]:
+        """The centre of a flag, and the cosine above which it is raised."""
+        here = self._centres.placed(given)
+        left_out = (_units(here.sum(0) - here) * here).sum(1)
+        centre = _units(here.sum(0))
+        return centre, max(float((topics @ centre).max()), float(left_out.min()))
 
     def _vector(self, question: Question) -> Array:
         import numpy as np
