@@ -92,7 +92,7 @@ async def test_the_recorded_answer_is_read() -> None:
     answers = [row["response"]["message"] for row in RECORDED]
     clock = VirtualClock()
     async with serve(*(answer(200, row) for row in answers)) as server, Http() as http:
-        settings = Settings(_env_file=None, yc_api_key="AQVN", yc_folder_id="b1g", yc_llm_url=server.url)  # type: ignore[arg-type]
+        settings = Settings(_env_file=None, yc_api_key="AQVN", yc_folder_id="b1g", yc_llm_url=server.url)
         classifier = YandexStudio(settings=settings, http=http, clock=clock, random=Random(1)).classifier()
         found = [await classifier.by_samples("foo", ["foo", "bar"], task="", within=2) for _ in answers]
     assert [row.tokens for row in found] == [46, 72]

@@ -60,8 +60,13 @@ class NearestCentroid:
         """Return the confidences of the topics `among`, which sum to 1; empty where the question is too far from all
         topics. Raises `ModelUnavailable` where it has no vector of this embedder.
         """
-        cosines = self._centres.cosines(self._vector(question))[0]
-        return self._confidences(cosines, among) if cosines.max() >= self._farthest else {}
+        return self.ranking(question, among) if self.nearness(question) >= self._farthest else {}
+
+    def ranking(self, question: Question, among: Sequence[str] = ()) -> dict[str, float]:
+        """Return the confidences of the topics `among` (all, if it is empty), however far away the question is. Raises
+        `ModelUnavailable` like a call.
+        """
+        return self._confidences(self._centres.cosines(self._vector(question))[0], among or self._topics)
 
     def nearness(self, question: Question) -> float:
         """How near the nearest topic is, as a cosine. Raises `ModelUnavailable` like a call."""
