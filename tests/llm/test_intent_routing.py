@@ -183,13 +183,22 @@ async def test_confidences_that_are_no_shares_do_not_count() -> None:
     assert await router("fewshot", labels=Labels(odd)).choose(asked(BETWEEN)) == Choice("general", reason="fewshot")
 
 
-async def test_without_a_vector_samples_decide_and_without_both_the_rest_does() -> None:
+async def test_f81_without_a_vector_samples_decide_and_without_both_the_rest_does() -> None:
     plain = Question(RETURNS)
     found = await router("fewshot", labels=Labels({"Returns": 0.8, "Delivery": 0.2})).choose(plain)
     assert found == Choice("returns", 0.8, "fewshot")
     assert (await router("fewshot", labels=Labels(ModelUnavailable())).choose(plain)).topic == "general"
     assert (await router("near").choose(plain)).topic == "general"
     assert (await router("off").choose(asked(RETURNS))) == Choice("general")
+
+
+async def test_without_samples_the_titles_alone_decide() -> None:
+    labels = Labels({"Возврат": 0.2, "Доставка": 0.8})
+    found = await FewShot(labels, file(), language="ru")(Question("где посылка"), ["returns", "delivery"])
+    assert found == {"returns": 0.2, "delivery": 0.8}
+    assert labels.asked[0][1:4] == (("Возврат", "Доставка"), "Определи, о чём вопрос клиента.", ())
+    with pytest.raises(ModelUnavailable, match="one topic alone"):
+        await FewShot(labels, file())(Question("x"), ["returns"])
 
 
 async def test_of_more_than_twenty_topics_the_nearest_are_asked_about() -> None:
@@ -328,6 +337,14 @@ async def test_words_alone_need_no_embedder(tmp_path: Path) -> None:
     assert embedder.bought == []
     assert topics.router is not None
     assert (await topics.router.choose(Question("refund"))).topic == "returns"
+
+
+async def test_the_classifier_of_the_docs_works() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "topics.md").read_text("utf-8")
+    names: dict[str, Any] = {}
+    exec(page.split("```python\n")[1].split("```")[0], names)
+    found = await IntentRouter(file("tuned", tuned="x"), tuned=names["mine"]).choose(Question("it was sent back"))
+    assert found == Choice("returns", 0.9, "tuned")
 
 
 def test_a_question_with_the_vector_of_another_embedder_is_refused() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.llm.topics.routing_file import KnownNames, RoutingFile, example, read, unknown_names
+from bot.llm.topics.routing_file import KnownNames, RoutingFile, Rules, Topic, example, read, unknown_names
 from bot.prompts.schema import Broken
 from tests.support.table import table
 
@@ -77,6 +77,17 @@ def test_the_example_of_init_is_a_valid_file(language: str) -> None:
         line.lstrip("# ") + "\n" for line in example(language).splitlines() if line.startswith("# ") and "=" in line
     )
     assert 'persona = "support"' in shown
+
+
+def test_the_example_of_the_docs_is_a_valid_file() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "topics.md").read_text("utf-8")
+    found = read(page.split("```toml\n")[1].split("```")[0].encode(), "routing.toml")
+    assert found.bases("returns") == ("shop", "law")
+    assert found.find("urgent").threshold == 0.7
+    # It shows every field of a topic and every rule but the address of the tuned classifier.
+    shown = {field for topic in found.topic.values() for field in topic.model_fields_set}
+    assert shown == set(Topic.model_fields)
+    assert found.routing.model_fields_set == set(Rules.model_fields) - {"tuned"}
 
 
 @table(

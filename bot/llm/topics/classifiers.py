@@ -8,7 +8,6 @@ async def mine(question: Question, among: Sequence[str]) -> Mapping[str, float]:
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
@@ -51,13 +50,11 @@ def by_words(table: RoutingTable, text: str) -> tuple[str, ...]:
     found in a row.
     """
     here = f" {plain(text)} "
-    return tuple(
-        key
+    sought = {
+        key: [f" {plain(word)}" + ("" if word.endswith("*") else " ") for word in topic.words]
         for key, topic in table.topic.items()
-        if any(
-            re.search(rf" {re.escape(plain(word))}{'' if word.endswith('*') else ' '}", here) for word in topic.words
-        )
-    )
+    }
+    return tuple(key for key, words in sought.items() if any(word in here for word in words))
 
 
 class FewShot:
@@ -76,11 +73,11 @@ class FewShot:
         self._samples = samples
 
     async def __call__(self, question: Question, among: Sequence[str]) -> Mapping[str, float]:
-        """Return the confidences of the topics `among`."""
+        """Return the confidences of the topics `among`. Raises `ModelUnavailable` for fewer than two."""
         keys = {self._titles[key]: key for key in among if key in self._titles}
         keys = dict(list(keys.items())[:MOST_LABELS])
         if len(keys) < 2:
-            return dict.fromkeys(keys.values(), 1.0)
+            raise ModelUnavailable("one topic alone can't be told from others")
         found = await self._model.by_samples(
             question.text[:LONGEST_QUESTION], tuple(keys), task=self._task, samples=self._chosen(keys), within=PATIENCE
         )

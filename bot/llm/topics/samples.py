@@ -50,12 +50,18 @@ def masked(text: str, names: Collection[str] = ()) -> str:
     """A question without what tells who asked it: `names` (of the person), what is told as a name, patronymics,
     addresses and links become …, digits become 0.
     """
-    own = [re.escape(part) for name in names for part in name.split() if len(part) > 1]
-    if own:
-        text = re.sub(rf"\b(?:{'|'.join(own)})\b", HIDDEN, text, flags=re.IGNORECASE)
-    for pattern in (LINK, TOLD, PATRONYMIC, PAIR):
+    own = {part.lower() for name in names for part in name.split() if len(part) > 1}
+    text = TOKEN.sub(_without_address, text[:LONGEST])
+    text = WORD.sub(lambda found: HIDDEN if found[0].lower() in own else found[0], text)
+    for pattern in (TOLD, PATRONYMIC, PAIR):
         text = pattern.sub(lambda found: found["before"] + HIDDEN, text)
     return NUMBER.sub("0", text)
+
+
+def _without_address(found: re.Match[str]) -> str:
+    """A word as it is, or … if it is a link, an address or a user name, with the punctuation after it."""
+    bare = found[0].rstrip(".,;:!?)»\"'")
+    return HIDDEN + found[0][len(bare) :] if "@" in bare or "://" in bare else found[0]
 
 
 def one_hot(rows: Sequence[Sample]) -> Iterator[str]:
@@ -71,13 +77,14 @@ def short_of(rows: Iterable[Sample], topics: Iterable[str], least: int = TUNABLE
     return {key: counts[key] for key in topics if counts[key] < least}
 
 
-WORD = r"[A-ZА-ЯЁ][a-zа-яё]+(?:-[A-ZА-ЯЁ][a-zа-яё]+)?"
-LINK = re.compile(r"(?P<before>)(?:https?://\S+|\S+@\S+\.\w+|(?<![\w@])@\w{4,})", re.IGNORECASE)
+NAME = r"[A-ZА-ЯЁ][a-zа-яё]+(?:-[A-ZА-ЯЁ][a-zа-яё]+)?"
+TOKEN = re.compile(r"\S+")
+WORD = re.compile(r"\w+")
 TOLD = re.compile(
-    rf"(?P<before>\b(?i:меня зовут|моё имя|мое имя|my name is|call me|name:|имя:|фио:)\s+){WORD}(?:\s+{WORD}){{0,2}}"
+    rf"(?P<before>\b(?i:меня зовут|моё имя|мое имя|my name is|call me|name:|имя:|фио:)\s+){NAME}(?:\s+{NAME}){{0,2}}"
 )
 PATRONYMIC = re.compile(
-    rf"(?P<before>)\b(?:{WORD}\s+){{0,2}}[А-ЯЁ][а-яё]+(?:ович|евич|ьич|овн|евн|иничн)[а-яё]{{0,3}}(?:\s+{WORD})?"
+    rf"(?P<before>)\b(?:{NAME}\s+){{0,2}}[А-ЯЁ][а-яё]+(?:ович|евич|ьич|овн|евн|иничн)[а-яё]{{0,3}}(?:\s+{NAME})?"
 )
-PAIR = re.compile(rf"(?P<before>(?<=[^.!?…\s])\s+|(?i:\b(?:mr|mrs|ms|dr)\.? )){WORD}\s+{WORD}(?:\s+{WORD})?")
-NUMBER = re.compile(r"\d+(?:[\s.,:/()+-]*\d+)*")
+PAIR = re.compile(rf"(?P<before>(?<=[^.!?…\s])\s+|\b(?i:mr|mrs|ms|dr)\.? ){NAME}\s+{NAME}(?:\s+{NAME})?")
+NUMBER = re.compile(r"\d[\d\s.,:/()+-]*\d|\d")
