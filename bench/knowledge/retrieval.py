@@ -10,17 +10,18 @@ from pathlib import Path
 from bench.knowledge.data import QuestionSet
 from bot.ai import Embedder, Vector
 from bot.clock import SystemClock
-from bot.knowledge.search.index import Candidates, Index
+from bot.knowledge.search.index import Index
 from bot.knowledge.search.matrix import pack
-from bot.storage.repositories.knowledge import Article, KnowledgeSource, NewPassage
+from bot.storage.repositories.knowledge.passages import Article, NewPassage
+from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.store import Store, Tx
 
 BOT = 1
 DEEP = (1, 5, 10)
 
 
-async def found(asked: QuestionSet, embedder: Embedder | None, folder: Path) -> list[tuple[Candidates, list[str]]]:
-    """What the index finds for each question of a set, with the keys of the passages in their order."""
+async def found(asked: QuestionSet, embedder: Embedder | None, folder: Path) -> list[list[frozenset[str]]]:
+    """The keys of the passages that the index finds for each question of a set, best first."""
     file = folder / f"{hashlib.sha256(asked.name.encode()).hexdigest()[:12]}.db"
     file.unlink(missing_ok=True)
     async with Store.open(f"sqlite+aiosqlite:///{file}", SystemClock()) as store:
@@ -31,7 +32,7 @@ async def found(asked: QuestionSet, embedder: Embedder | None, folder: Path) -> 
         results = []
         for place, question in enumerate(asked.questions):
             candidates = await index.search(question.text, vectors[place] if vectors else ())
-            results.append((candidates, [key for one in candidates.found for key in sorted(keys[one.id])]))
+            results.append([keys[one.id] for one in candidates.found])
         index.close()
     file.unlink()
     return results
@@ -51,7 +52,7 @@ async def stored(store: Store, asked: QuestionSet, embedder: Embedder | None) ->
             tx.knowledge.store_vectors(embedder.name, dict(zip(shas, map(pack, vectors), strict=True)))
 
     await store.write(store_all)
-    rows = await store.read(lambda tx: tx.knowledge.passages_added(BOT, 0, 0, len(pieces)))
+    rows = await store.read(lambda tx: tx.knowledge.passages_added((0, 0), len(pieces)))
     return {row.id: keys for row, (_, keys) in zip(rows, asked.passages, strict=True)}
 
 
@@ -63,12 +64,12 @@ async def embedded(
     return [one.numbers for one in vectors if isinstance(one, Vector)]
 
 
-def figures(asked: QuestionSet, results: Sequence[tuple[Candidates, list[str]]]) -> Mapping[str, float]:
-    """Recall among the first 1, 5 and 10, and nDCG@10, in per cent. Each page counts once."""
+def figures(asked: QuestionSet, results: Sequence[Sequence[frozenset[str]]]) -> Mapping[str, float]:
+    """Recall among the first 1, 5 and 10, and nDCG@10, in per cent. Where pages are asked for, each counts once."""
     ranks = []
-    for question, (_, keys) in zip(asked.questions, results, strict=True):
-        order = list(dict.fromkeys(keys)) if asked.by_key else keys
-        ranks.append(next((rank for rank, key in enumerate(order, 1) if key in question.gold), None))
+    for question, found in zip(asked.questions, results, strict=True):
+        order = list(dict.fromkeys(found)) if asked.by_key else found
+        ranks.append(next((rank for rank, keys in enumerate(order, 1) if keys & question.gold), None))
     share = {f"R@{deep}": sum(rank is not None and rank <= deep for rank in ranks) / len(ranks) for deep in DEEP}
     gain = sum(1 / math.log2(rank + 1) for rank in ranks if rank is not None and rank <= 10)
     return {name: 100 * value for name, value in (share | {"nDCG@10": gain / len(ranks)}).items()}

@@ -29,13 +29,13 @@ BETWEEN = {f"{TEXT}tab": "\t", f"{TEXT}line-break": "\n", f"{TEXT}s": " "}
 
 
 def read_docx(data: bytes) -> Iterator[Page]:
-    """The pages as Word stored them at the last save, if it did."""
+    """Yield the pages of a DOCX, divided where Word put page breaks at the last save; one page if it put none."""
     try:
         from docx import Document
         from docx.text.paragraph import Paragraph
     except ImportError:
         raise Unreadable("missing") from None
-    _check_package(data)
+    check_package(data)
     document = Document(io.BytesIO(data))
     lines: list[str] = []
     for block in document.iter_inner_content():
@@ -56,7 +56,7 @@ def read_sheets(data: bytes) -> Iterator[Page]:
     except ImportError:
         raise Unreadable("missing") from None
     if not data.startswith(OLE):
-        _check_package(data)
+        check_package(data)
     elif ENCRYPTED in data:
         raise Unreadable("locked")
     book = CalamineWorkbook.from_filelike(io.BytesIO(data))
@@ -71,7 +71,7 @@ def read_slides(data: bytes) -> Iterator[Page]:
         from pptx import Presentation
     except ImportError:
         raise Unreadable("missing") from None
-    _check_package(data)
+    check_package(data)
     for number, slide in enumerate(Presentation(io.BytesIO(data)).slides, 1):
         lines = list(_shapes(slide.shapes))
         if slide.has_notes_slide and (notes := slide.notes_slide.notes_text_frame) is not None:
@@ -81,8 +81,10 @@ def read_slides(data: bytes) -> Iterator[Page]:
 
 
 def read_odt(data: bytes) -> Iterator[Page]:
-    """The pages of a text of LibreOffice as it stored them at the last save, if it did."""
-    packed = _check_package(data)
+    """Yield the pages of an ODT, divided where LibreOffice put page breaks at the last save; one page if it put
+    none.
+    """
+    packed = check_package(data)
     if "META-INF/manifest.xml" in packed.namelist() and b"encryption-data" in packed.read("META-INF/manifest.xml"):
         raise Unreadable("locked")
     words: list[str] = []
@@ -97,7 +99,7 @@ def read_odt(data: bytes) -> Iterator[Page]:
 
 def read_epub(data: bytes) -> Iterator[Page]:
     """The chapters of a book in their order, by number and first heading."""
-    packed = _check_package(data)
+    packed = check_package(data)
     if "META-INF/rights.xml" in packed.namelist():
         raise Unreadable("locked")
     (path,) = _xml(packed.read("META-INF/container.xml")).xpath("//*[local-name()='rootfile']/@full-path")[:1]
@@ -124,7 +126,7 @@ def read_rtf(data: bytes) -> Iterator[Page]:
 # --- inside -----------------------------------------------------------------------------------------------------------
 
 
-def _check_package(data: bytes) -> zipfile.ZipFile:
+def check_package(data: bytes) -> zipfile.ZipFile:
     """Open a ZIP. Raises `Unreadable` for one that would unpack to too much, and for an encrypted or old file."""
     if data.startswith(OLE):
         raise Unreadable("locked")

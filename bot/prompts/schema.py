@@ -7,6 +7,7 @@ in one sentence, with the file, the line and what is expected.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
@@ -97,13 +98,18 @@ class Prompt(Part):
 
 
 class Persona(Prompt):
-    """Who answers. Without its own system prompt, model, temperature or max_tokens the operator's are used."""
+    """Who answers. Without its own system prompt, model, temperature or max_tokens the operator's are used.
+
+    `source` is a file that makes this version of the persona: the one that was read, with the operator's or the bot's
+    system prompt written into it where it has none of its own.
+    """
 
     system: Words = {}
     greeting: Words = {}
     suggestions: Lines = {}
     examples: tuple[Example, ...] = ()
     model: str = ""
+    source: str = ""
     temperature: float | None = Field(None, ge=0, le=1)
     max_tokens: int | None = Field(None, gt=0)
 
@@ -140,9 +146,16 @@ class Template(Prompt):
         return "\n".join(PLACE.sub(lambda place: values[place[1]].strip(), line) for line in kept)
 
 
-def persona(data: bytes, key: str, file: str) -> Persona:
-    """Read a persona from the bytes of a file; `key` is its name. Raises `Broken`."""
-    return _read(Persona, data, key, file)
+def persona(data: bytes, key: str, file: str, system: str = "") -> Persona:
+    """Read a persona from the bytes of a file; `key` is its name. Raises `Broken`.
+
+    `system` is the operator's system prompt. Without it the bot's own stands in for the one that a file lacks.
+    """
+    found, source = _read(Persona, data, key, file), _decoded(data, file)
+    if not found.system:
+        texts = {"": system} if system else {f".{language}": instruct(language, "system") for language in LANGUAGES}
+        source = "".join(f"system{name} = {_quoted(text)}\n" for name, text in texts.items()) + source
+    return found.model_copy(update={"source": source, "version": version_of(source)})
 
 
 def template(data: bytes, key: str, file: str) -> Template:
@@ -155,24 +168,26 @@ def _read(kind: type[P], data: bytes, key: str, file: str) -> P:
     if table.get("hidden") is True:
         table = {"title": key, "hidden": True, **OTHERWISE[kind]}
     try:
-        return kind.model_validate({**table, "key": key, "version": version_of(data)})
+        return kind.model_validate({**table, "key": key, "version": version_of(text)})
     except ValidationError as error:
         raise Broken(sentence(error, text, file, names=kind.model_fields)) from None
 
 
-def version_of(data: bytes) -> str:
-    """The version of a file: the first digits of the hash of its bytes."""
-    return hashlib.sha256(data).hexdigest()[:VERSION]
+def version_of(text: str) -> str:
+    """Return the version of a file with this text: the first digits of its hash."""
+    return hashlib.sha256(text.encode()).hexdigest()[:VERSION]
+
+
+def _quoted(text: str) -> str:
+    """A text as TOML has it: readable where it can stand in quotes as it is, else with escapes."""
+    if text.replace("\n", "").isprintable() and "'''" not in text and not text.endswith("'"):
+        return f"'''\n{text}'''"
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def toml_of(data: bytes, file: str, *, longest: int = LONGEST_FILE) -> tuple[str, dict[str, Any]]:
     """The text and the table of a TOML file. Raises `Broken`, also for more than `longest` characters."""
-    try:
-        text = data.decode("utf-8-sig").replace("\r\n", "\n")
-    except UnicodeDecodeError:
-        raise Broken(f"{file}: not in UTF-8; save it in that encoding") from None
-    if len(text) > longest:
-        raise Broken(f"{file}: {len(text)} characters, at most {longest} are expected")
+    text = _decoded(data, file, longest)
     try:
         return text, tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -181,6 +196,16 @@ def toml_of(data: bytes, file: str, *, longest: int = LONGEST_FILE) -> tuple[str
         raise Broken(f"{file}, line {line}: not TOML: {str(error).partition(' (at')[0]}") from None
     except RecursionError:
         raise Broken(f"{file}: not TOML: too many brackets inside each other") from None
+
+
+def _decoded(data: bytes, file: str, longest: int = LONGEST_FILE) -> str:
+    try:
+        text = data.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError:
+        raise Broken(f"{file}: not in UTF-8; save it in that encoding") from None
+    if len(text) > longest:
+        raise Broken(f"{file}: {len(text)} characters, at most {longest} are expected")
+    return text
 
 
 def sentence(error: ValidationError, text: str, file: str, *, names: Collection[str]) -> str:

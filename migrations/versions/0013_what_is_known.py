@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0013"
-down_revision = "0011"
+down_revision = "0012"
 branch_labels = None
 depends_on = None
 
@@ -41,6 +41,7 @@ def upgrade() -> None:
         sa.Column("title", sa.Text(), nullable=False),
         sa.Column("url", sa.Text(), server_default="", nullable=False),
         sa.Column("language", sa.String(length=8), server_default="", nullable=False),
+        sa.Column("audience", sa.String(length=64), server_default="", nullable=False),
         sa.Column("version", sa.String(length=64), nullable=False),
         sa.Column("validators", sa.Text(), server_default="{}", nullable=False),
         sa.Column("fetched", sa.Float(), nullable=False),
@@ -76,7 +77,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_kb_passages_article", "kb_passages", ["article_id", "ordinal"])
     op.create_index("ix_kb_passages_source", "kb_passages", ["source_id"])
-    op.create_index("ix_kb_passages_added", "kb_passages", ["added"])
+    op.create_index("ix_kb_passages_added", "kb_passages", ["added", "id"])
     op.create_index("ix_kb_passages_ended", "kb_passages", ["ended"])
     op.create_index("ix_kb_passages_sha", "kb_passages", ["sha"])
     op.create_table(

@@ -125,7 +125,7 @@ def read(data: bytes, file: str) -> RoutingTable:
     """Read a table of topics from the bytes of a file. Raises `Broken`."""
     text, table = toml_of(data, file, longest=LONGEST_FILE)
     try:
-        found = RoutingTable.model_validate({**table, "version": version_of(data), "file": file, "text": text})
+        found = RoutingTable.model_validate({**table, "version": version_of(text), "file": file, "text": text})
     except ValidationError as error:
         names = {*Topic.model_fields, *Rules.model_fields, "topic", "routing"}
         raise Broken(sentence(error, text, file, names=names)) from None

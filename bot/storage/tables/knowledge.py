@@ -40,6 +40,7 @@ class ArticleColumns(TypedColumns):
 
     `version` is the SHA-256 of its text, `validators` (JSON) are what tells cheaply whether it has changed (size and
     time of a file, ETag of a page). `fetched` is when it was last seen, `changed` the date of its text (Unix seconds).
+    `audience` is a group who alone may read it, "" where all who may read the source may.
     """
 
     id: Named[int] = Column(Id, primary_key=True)
@@ -48,6 +49,7 @@ class ArticleColumns(TypedColumns):
     title: Named[str] = Column(sa.Text)
     url: Named[str] = Column(sa.Text, server_default="")
     language: Named[str] = Column(sa.String(8), server_default="")
+    audience: Named[str] = Column(sa.String(64), server_default="")
     version: Named[str] = Column(sa.String(64))
     validators: Named[str] = Column(sa.Text, server_default="{}")
     fetched: Named[float] = Column(sa.Float)
@@ -85,7 +87,7 @@ kb_passages = Table(
     PassageColumns,
     Index("ix_kb_passages_article", "article_id", "ordinal"),
     Index("ix_kb_passages_source", "source_id"),
-    Index("ix_kb_passages_added", "added"),
+    Index("ix_kb_passages_added", "added", "id"),
     Index("ix_kb_passages_ended", "ended"),
     Index("ix_kb_passages_sha", "sha"),
 )

@@ -1,5 +1,6 @@
-"""The sentences in Russian: of chats (`chat`), and of rights, limits and personal data (`people`)."""
+"""The sentences in Russian: of chats (`chat`), of rights, limits and personal data (`people`), and of the
+knowledge base (`knowledge`)."""
 
-from bot.texts.ru import chat, people
+from bot.texts.ru import chat, knowledge, people
 
-TEXTS: dict[str, str] = chat.TEXTS | people.TEXTS
+TEXTS: dict[str, str] = chat.TEXTS | people.TEXTS | knowledge.TEXTS

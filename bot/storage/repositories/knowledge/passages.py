@@ -1,4 +1,4 @@
-"""The knowledge base: its sources, and the passages of their articles."""
+"""The articles and passages of the knowledge base, and the embeddings of their texts."""
 
 from __future__ import annotations
 
@@ -7,41 +7,24 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, exists, func, insert, or_, select, update
+from sqlalchemy import Row, and_, bindparam, exists, func, insert, select, tuple_, update
 
 from bot.storage.engines.dialects import insert_or_update, upsert
 from bot.storage.repositories.mapping import Repository, made
 from bot.storage.tables.knowledge import kb_articles, kb_generation, kb_passages, kb_sources, kb_vectors
 
-EVERYONE = "everyone"
-REMOVED = "removed"
 BATCH = 500  # values of one IN list: SQLite allows 32,766 in a statement, PostgreSQL 65,535
-INDEXED = kb_passages.c["id", "source_id", "place", "text", "sha"]
+INDEXED = kb_passages.c["id", "source_id", "place", "text", "sha", "added", "ended"]
 STORE_VECTOR = upsert(lambda insert: insert(kb_vectors).on_conflict_do_nothing())
 COUNT_UP = insert_or_update(kb_generation, ["id"], ["number"])
 
 
 @dataclass(frozen=True, slots=True)
-class KnowledgeSource:
-    """A source of the knowledge base, as it stands in the table `kb_sources`."""
-
-    name: str
-    kind: str
-    address: str
-    options: Mapping[str, Any] = field(default_factory=dict)
-    audience: tuple[str, ...] = ()
-    every: int = 0
-    state: str = "active"
-    error: str = ""
-    tried: float | None = None
-    synced: float | None = None
-    paid: int = 0
-    id: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class Article:
-    """An article as a sync stores it. `changed` is the date of its text in Unix seconds."""
+    """An article as a sync stores it. `changed` is the date of its text in Unix seconds.
+
+    `audience` is a group who alone may read it, "" where all who may read the source may.
+    """
 
     key: str
     title: str
@@ -49,8 +32,8 @@ class Article:
     changed: float
     url: str = ""
     language: str = ""
+    audience: str = ""
     validators: Mapping[str, str] = field(default_factory=dict)
-    id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,18 +68,31 @@ class StoredPassage:
 
 @dataclass(frozen=True, slots=True)
 class IndexRow:
-    """What the index needs of a passage. `sha` is the key of its embedding."""
+    """What the index needs of a passage. `sha` is the key of its embedding, `added` and `ended` are generations."""
 
     id: int
     source_id: int
     place: str
     text: str
     sha: bytes
+    added: int
+    ended: int | None
 
     @property
     def indexed(self) -> str:
         """The text that is embedded and whose words are indexed: the place in front of the passage."""
         return f"{self.place}\n{self.text}" if self.place else self.text
+
+
+@dataclass(frozen=True, slots=True)
+class NewVector:
+    """An embedding, its generation and key, and a passage with its text (0: no passage has it now)."""
+
+    added: int
+    sha: bytes
+    data: bytes
+    passage: int
+    source: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,63 +103,15 @@ class Replaced:
     ended: int = 0
 
 
-class Sources(Repository):
-    """The sources of a bot's knowledge base."""
-
-    def add_source(self, bot: int, source: KnowledgeSource) -> int:
-        """Add a source; return its id. Its name must not be taken."""
-        row = {
-            "bot": bot, "name": source.name, "kind": source.kind, "address": source.address,
-            "options": json.dumps(source.options, ensure_ascii=False), "every": source.every,
-            "audience": json.dumps(source.audience, ensure_ascii=False), "added": self.clock.time(),
-        }  # fmt: skip
-        return int(self.connection.execute(insert(kb_sources).returning(kb_sources.c.id), row).scalar_one())
-
-    def list_sources(self, bot: int) -> Sequence[KnowledgeSource]:
-        """Return all sources of a bot by their names."""
-        query = (
-            select(kb_sources).where(kb_sources.c.bot == bot, kb_sources.c.state != REMOVED).order_by(kb_sources.c.name)
-        )
-        return [_source(row) for row in self.connection.execute(query)]
-
-    def find_source(self, bot: int, name: str) -> KnowledgeSource | None:
-        """Return the source of this name, None where there is none."""
-        query = select(kb_sources).where(kb_sources.c.bot == bot, kb_sources.c.name == name)
-        return self._find(_source, query)
-
-    def change_source(self, id_: int, **values: Any) -> None:
-        """Set columns of a source; `options` and `audience` are stored as JSON."""
-        for name in ("options", "audience"):
-            if name in values:
-                values[name] = json.dumps(values[name], ensure_ascii=False)
-        self.connection.execute(update(kb_sources).where(kb_sources.c.id == id_).values(**values))
-
-    def remove_source(self, id_: int) -> None:
-        """End all passages of a source and give its name free. The rows stay while answers may quote them."""
-        articles = select(kb_articles.c.key).where(kb_articles.c.source_id == id_)
-        knowledge = Knowledge(self.connection, self.clock, self.queue)
-        knowledge.end_articles(id_, list(self.connection.execute(articles).scalars()))
-        self.change_source(id_, state=REMOVED, name=f"{REMOVED}/{id_}")
-
-    def sizes(self, bot: int) -> Mapping[int, tuple[int, int]]:
-        """Return for each source how many articles and passages it has now."""
-        of_bot = select(kb_sources.c.id).where(kb_sources.c.bot == bot)
-        query = (
-            select(kb_passages.c.source_id, func.count(kb_passages.c.article_id.distinct()), func.count())
-            .where(kb_passages.c.source_id.in_(of_bot), kb_passages.c.ended.is_(None))
-            .group_by(kb_passages.c.source_id)
-        )
-        return {source: (articles, passages) for source, articles, passages in self.connection.execute(query)}
-
-
 class Knowledge(Repository):
     """The articles and passages of the knowledge base, and the embeddings of their texts."""
 
     # --- what a sync stores -------------------------------------------------------------------------------------------
 
     def list_validators(self, source: int) -> Mapping[str, Mapping[str, str]]:
-        """Return the validators of each article of a source by its key."""
-        query = select(kb_articles.c.key, kb_articles.c.validators).where(kb_articles.c.source_id == source)
+        """Return the validators of each article that a source has now, by its key."""
+        query = select(kb_articles.c.key, kb_articles.c.validators)
+        query = query.where(kb_articles.c.source_id == source, kb_articles.c.version != "")
         return {key: json.loads(validators) for key, validators in self.connection.execute(query)}
 
     def store_article(self, source: int, article: Article, passages: Sequence[NewPassage]) -> Replaced:
@@ -200,19 +148,15 @@ class Knowledge(Repository):
             self.connection.execute(insert(kb_passages), new)
         return Replaced(len(new), len(gone))
 
-    def mark_seen(self, source: int, keys: Sequence[str]) -> None:
-        """Note that articles were looked at and have not changed."""
-        self._in_batches(
-            keys,
-            lambda some: (
-                update(kb_articles)
-                .where(kb_articles.c.source_id == source, kb_articles.c.key.in_(some))
-                .values(fetched=self.clock.time())
-            ),
-        )
+    def mark_seen(self, source: int, seen: Mapping[str, Mapping[str, str]]) -> None:
+        """Note that articles were looked at and have not changed; store their validators of now."""
+        for key, validators in seen.items():
+            here = and_(kb_articles.c.source_id == source, kb_articles.c.key == key)
+            values = {"fetched": self.clock.time(), "validators": json.dumps(validators)}
+            self.connection.execute(update(kb_articles).where(here).values(**values))
 
-    def count_passages(self, source: int, without: Collection[str] = ()) -> tuple[int, int]:
-        """Return how many passages a source has now, and how many of these belong to the articles `without`."""
+    def count_passages(self, source: int, of: Collection[str] = ()) -> tuple[int, int]:
+        """Return how many passages a source has now, and how many of these the articles `of` (keys) have."""
         query = (
             select(kb_articles.c.key, func.count())
             .join(kb_passages, kb_passages.c.article_id == kb_articles.c.id)
@@ -220,7 +164,7 @@ class Knowledge(Repository):
             .group_by(kb_articles.c.key)
         )
         counts = dict(self.connection.execute(query).all())
-        return sum(counts.values()), sum(count for key, count in counts.items() if key in without)
+        return sum(counts.values()), sum(count for key, count in counts.items() if key in of)
 
     def end_articles(self, source: int, keys: Sequence[str]) -> None:
         """End the passages of articles that are gone. The articles stay without a version until they come back."""
@@ -241,6 +185,7 @@ class Knowledge(Repository):
         old = self.connection.execute(select(*kb_articles.c["id", "version"]).where(here)).one_or_none()
         row = {
             "title": article.title, "url": article.url, "language": article.language, "version": article.version,
+            "audience": article.audience,
             "validators": json.dumps(article.validators), "fetched": self.clock.time(), "changed": article.changed,
         }  # fmt: skip
         if old is None:
@@ -260,17 +205,31 @@ class Knowledge(Repository):
 
     # --- embeddings ---------------------------------------------------------------------------------------------------
 
-    def texts_to_embed(self, bot: int, model: str, most: int, after: int = 0) -> Sequence[IndexRow]:
-        """Return passages without an embedding of this model, at most `most`, by id and beginning after id `after`."""
+    def texts_to_embed(self, bot: int, model: str, most: int) -> Sequence[IndexRow]:
+        """Return passages without an embedding of this model, at most `most`, by id."""
         embedded = exists().where(kb_vectors.c.sha == kb_passages.c.sha, kb_vectors.c.model == model)
         query = (
             select(*INDEXED)
             .join(kb_sources, kb_sources.c.id == kb_passages.c.source_id)
-            .where(kb_sources.c.bot == bot, kb_passages.c.ended.is_(None), kb_passages.c.id > after, ~embedded)
+            .where(kb_sources.c.bot == bot, kb_passages.c.ended.is_(None), ~embedded)
             .order_by(kb_passages.c.id)
             .limit(most)
         )
         return [made(IndexRow, row) for row in self.connection.execute(query)]
+
+    def size_to_embed(self, bot: int, model: str) -> tuple[int, int]:
+        """Return how many texts have no embedding of this model, and their characters; an equal one counts once."""
+        embedded = exists().where(kb_vectors.c.sha == kb_passages.c.sha, kb_vectors.c.model == model)
+        length = func.length(kb_passages.c.place) + func.length(kb_passages.c.text) + 1
+        texts = (
+            select(func.max(length).label("length"))
+            .join(kb_sources, kb_sources.c.id == kb_passages.c.source_id)
+            .where(kb_sources.c.bot == bot, kb_passages.c.ended.is_(None), ~embedded)
+            .group_by(kb_passages.c.sha)
+            .subquery()
+        )
+        number, size = self.connection.execute(select(func.count(), func.sum(texts.c.length)).select_from(texts)).one()
+        return number, int(size or 0)
 
     def store_vectors(self, model: str, vectors: Mapping[bytes, bytes]) -> None:
         """Store embeddings by the keys of their texts. One that is there already stays."""
@@ -286,47 +245,59 @@ class Knowledge(Repository):
         """Return the number of the newest change; 0 for an empty knowledge base."""
         return self.connection.execute(select(kb_generation.c.number)).scalar_one_or_none() or 0
 
-    def passages_added(self, bot: int, since: int, after: int, most: int) -> Sequence[IndexRow]:
-        """Return passages that began after generation `since` and have not ended, by id and beginning after `after`."""
-        query = (
-            select(*INDEXED)
-            .join(kb_sources, kb_sources.c.id == kb_passages.c.source_id)
-            .where(
-                kb_sources.c.bot == bot, kb_passages.c.added > since, kb_passages.c.ended.is_(None),
-                kb_passages.c.id > after,
-            )
-            .order_by(kb_passages.c.id)
-            .limit(most)
-        )  # fmt: skip
-        return [made(IndexRow, row) for row in self.connection.execute(query)]
+    # Nothing here asks for one bot, or for what has not ended: the planner of SQLite would look through all of that
+    # instead of the few rows that are new.
 
-    def passages_ended(self, bot: int, since: int) -> Sequence[IndexRow]:
-        """Return passages that began by generation `since` and have ended after it."""
-        query = select(*INDEXED).join(kb_sources, kb_sources.c.id == kb_passages.c.source_id)
-        query = query.where(kb_sources.c.bot == bot, kb_passages.c.ended > since, kb_passages.c.added <= since)
-        return [made(IndexRow, row) for row in self.connection.execute(query)]
-
-    def vectors_added(self, bot: int, model: str, since: int) -> Sequence[tuple[int, int, bytes]]:
-        """Return (passage, source, embedding) where passage or embedding are newer than generation `since`."""
+    def passages_added(self, since: tuple[int, int], most: int) -> Sequence[IndexRow]:
+        """Return passages, also ended ones, at most `most`, by (generation, id) and after these two."""
+        began = tuple_(kb_passages.c.added, kb_passages.c.id)
         query = (
-            select(kb_passages.c.id, kb_passages.c.source_id, kb_vectors.c.data)
-            .join(kb_vectors, and_(kb_vectors.c.sha == kb_passages.c.sha, kb_vectors.c.model == model))
-            .join(kb_sources, kb_sources.c.id == kb_passages.c.source_id)
-            .where(
-                kb_sources.c.bot == bot,
-                kb_passages.c.ended.is_(None),
-                or_(kb_passages.c.added > since, kb_vectors.c.added > since),
-            )
-            .order_by(kb_passages.c.id)
+            select(*INDEXED).where(began > tuple_(*since)).order_by(kb_passages.c.added, kb_passages.c.id).limit(most)
         )
-        return [(id_, source, bytes(data)) for id_, source, data in self.connection.execute(query)]
+        return [made(IndexRow, row) for row in self.connection.execute(query)]
+
+    def passages_ended(self, since: int) -> Sequence[IndexRow]:
+        """Return passages that have ended after generation `since`."""
+        query = select(*INDEXED).where(kb_passages.c.ended > since)
+        return [made(IndexRow, row) for row in self.connection.execute(query)]
+
+    def vectors_added(self, model: str, since: tuple[int, bytes], most: int) -> Sequence[NewVector]:
+        """Return embeddings with their passages, at most `most`, by (generation, key) and after these two."""
+        began = tuple_(kb_vectors.c.added, kb_vectors.c.sha)
+        new = select(*kb_vectors.c["added", "sha", "data"]).where(kb_vectors.c.model == model, began > tuple_(*since))
+        new = new.order_by(kb_vectors.c.added, kb_vectors.c.sha).limit(most)
+        return self._of_passages(new.subquery())
+
+    def vectors_of_added(self, model: str, since: int) -> Sequence[NewVector]:
+        """Return the embeddings of passages that began after generation `since`: some were bought before."""
+        began = select(kb_passages.c.sha).where(kb_passages.c.added > since)
+        known = select(*kb_vectors.c["added", "sha", "data"]).where(
+            kb_vectors.c.model == model, kb_vectors.c.sha.in_(began)
+        )
+        return self._of_passages(known.subquery())
+
+    def _of_passages(self, vectors: Any) -> Sequence[NewVector]:
+        query = (
+            select(*vectors.c["added", "sha", "data"], *kb_passages.c["id", "source_id", "ended"])
+            .outerjoin(kb_passages, kb_passages.c.sha == vectors.c.sha)
+            .order_by(vectors.c.added, vectors.c.sha)
+        )
+        return [
+            NewVector(added, bytes(sha), bytes(data), 0 if ended else id_ or 0, source or 0)
+            for added, sha, data, id_, source, ended in self.connection.execute(query)
+        ]
 
     # --- what an answer reads -----------------------------------------------------------------------------------------
 
-    def read_passages(self, ids: Collection[int], sources: Collection[int]) -> Mapping[int, StoredPassage]:
-        """Return those of the passages that have not ended and belong to these sources, by their ids."""
+    def read_passages(
+        self, ids: Collection[int], sources: Collection[int], groups: Collection[str] = ()
+    ) -> Mapping[int, StoredPassage]:
+        """Return those of the passages that have not ended, belong to these sources, and may be read by the groups."""
         query = PASSAGE.where(
-            kb_passages.c.id.in_(ids), kb_passages.c.source_id.in_(sources), kb_passages.c.ended.is_(None)
+            kb_passages.c.id.in_(ids),
+            kb_passages.c.source_id.in_(sources),
+            kb_passages.c.ended.is_(None),
+            kb_articles.c.audience.in_(["", *groups]),
         )
         return {row.id: _passage(row) for row in self.connection.execute(query)}
 
@@ -372,9 +343,3 @@ def unpack_sentences(data: bytes) -> tuple[tuple[int, int], ...]:
 
 def _passage(row: Row[Any]) -> StoredPassage:
     return made(StoredPassage, row, sentences=unpack_sentences(bytes(row.sentences)))
-
-
-def _source(row: Row[Any]) -> KnowledgeSource:
-    return made(
-        KnowledgeSource, row, options=json.loads(row.options), audience=tuple(json.loads(row.audience))
-    )  # fmt: skip

@@ -1,0 +1,29 @@
+"""The knowledge base: how answers are made of it, and what embeds its passages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from bot.config.groups import SettingsGroup
+
+
+class KnowledgeSettings(SettingsGroup):
+    """How the bot answers from its own sources (`govorun kb add`); without sources nothing of it is used."""
+
+    knowledge: Literal["cited", "extract", "off"] = Field(
+        "cited",
+        description="How the bot answers from its sources (govorun kb add; docs/knowledge.md): cited = the model's "
+        "sentences, each with a quote that was checked; extract = only sentences of the sources, without a model; "
+        "off = not at all",
+    )
+    embeddings: Literal["yandex", "offline", "off"] = Field(
+        "yandex",
+        description="What compares questions and sources by meaning: yandex = AI Studio (EMBEDDING_PRICE), offline = "
+        "this machine (the extra `offline`, nothing is sent), off = words only",
+    )
+    knowledge_cache: Path = Field(
+        Path(".govorun/knowledge"), description="Folder where repositories of sources are kept; it may be deleted"
+    )

@@ -1,0 +1,191 @@
+"""The knowledge base of a bot: its sources, and what they know about a question. Begin with `KnowledgeBase`.
+
+What it needs beyond the core (numpy, stems, readers of formats) is imported when a source is first used, so a bot
+without sources pays nothing for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Collection, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bot.ai import Embedder
+from bot.billing.metering import BillTo, Meter
+from bot.concurrency.child_pool import ChildPool
+from bot.errors import BadInput, ConfigError
+from bot.knowledge import rights
+from bot.storage.repositories.knowledge.sources import KnowledgeSource
+from bot.storage.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from bot.knowledge.embedding import Embedding, Estimate
+    from bot.knowledge.search.retrieval import Found, Retrieval
+    from bot.knowledge.sources.source import Reader
+    from bot.knowledge.sync import Report
+
+LIBRARIES = ("numpy", "snowballstemmer", "protego", "selectolax")  # the extra `knowledge`
+LONGEST_NAME = 64
+FRESH = 5.0  # seconds for which a bot without sources is believed to have none
+
+
+@dataclass(slots=True, kw_only=True)
+class KnowledgeBase:
+    """The sources of one bot. `cache` is the folder where repositories are kept; `embedder` None: words only."""
+
+    store: Store
+    bot: int
+    files: ChildPool
+    meter: Meter
+    cache: Path
+    embedder: Embedder | None = None
+    _retrieval: Any = None
+    _sources: Sequence[KnowledgeSource] = ()
+    _looked: float = field(default=float("-inf"))
+
+    # --- for those who ask --------------------------------------------------------------------------------------------
+
+    async def sources(self) -> Sequence[KnowledgeSource]:
+        """Return the sources of the bot; that there are none is remembered for a few seconds."""
+        now = self.store.clock.monotonic()
+        if self._sources or now - self._looked >= FRESH:
+            self._sources = await self.store.read_one(lambda tx: tx.sources.list_sources(self.bot))
+            self._looked = now
+        return self._sources
+
+    async def search(self, question: str, groups: frozenset[str], payer: BillTo) -> Found:
+        """Return what the sources that these groups may read have about a question."""
+        readable = rights.readable(await self.sources(), groups)
+        found: Found = await self._search().search(question, readable, payer, groups=groups)
+        return found
+
+    # --- for those who keep it ----------------------------------------------------------------------------------------
+
+    async def add(self, wish: KnowledgeSource) -> KnowledgeSource:
+        """Add a source; its kind is told by its address, its name made of it where it has none.
+
+        Raises `BadInput` for an address that can't be read or a name that is taken, `ConfigError` where the extra
+        `knowledge` is not installed.
+        """
+        check_libraries()
+        from bot.knowledge.sources.kinds import kind_of
+
+        kind, address = await asyncio.to_thread(kind_of, wish.address)
+        taken = await self._names()
+        name = wish.name or _free(_name_of(address), taken)
+        _check_name(name, taken)
+        source = KnowledgeSource(
+            name=name, kind=kind, address=address, options=wish.options, every=wish.every,
+            audience=rights.check_audience(wish.audience),
+        )  # fmt: skip
+        await self.store.write(lambda tx: tx.sources.add_source(self.bot, source))
+        self._looked = float("-inf")
+        return await self.find(name)
+
+    async def rename(self, source: KnowledgeSource, name: str) -> None:
+        """Give a source another name. Raises `BadInput` for one that is taken or no name."""
+        _check_name(name, await self._names())
+        await self.store.write(lambda tx: tx.sources.change_source(source.id, name=name))
+
+    async def find(self, name: str) -> KnowledgeSource:
+        """Return the source of this name. Raises `BadInput` where there is none."""
+        source = await self.store.read(lambda tx: tx.sources.find_source(self.bot, name))
+        if source is None:
+            names = ", ".join(sorted(await self._names())) or "none yet"
+            raise BadInput(f"There is no source {name}. There are: {names}.")
+        return source
+
+    async def sync(self, source: KnowledgeSource, *, agreed: bool = False) -> Report:
+        """Read a source and store what has changed (`Sync.run`). Raises `SourceFailed`, `ConfigError`."""
+        check_libraries()
+        from bot.knowledge.sync import Sync
+
+        async with self._reader(source) as reader:
+            return await Sync(store=self.store, bot=self.bot).run(source, reader, agreed=agreed)
+
+    async def estimate(self) -> Estimate:
+        """Return how many passages have no embedding yet, and what these cost."""
+        from bot.knowledge.embedding import Estimate
+
+        return await self._embedding().estimate() if self.embedder is not None else Estimate()
+
+    async def embed(self, agreed: int, tell: Callable[[int], None] = lambda _: None) -> int:
+        """Buy the missing embeddings for at most `agreed` millionths (`Embedding.run`); returns what they cost."""
+        return await self._embedding().run(agreed, tell) if self.embedder is not None else 0
+
+    def close(self) -> None:
+        """Delete the index, which is a temporary file."""
+        if self._retrieval is not None:
+            self._retrieval.index.close()
+
+    # --- inside -------------------------------------------------------------------------------------------------------
+
+    async def _names(self) -> set[str]:
+        return {source.name for source in await self.store.read(lambda tx: tx.sources.list_sources(self.bot))}
+
+    def _search(self) -> Retrieval:
+        if self._retrieval is None:
+            check_libraries()
+            from bot.knowledge.search.index import Index
+            from bot.knowledge.search.retrieval import Retrieval
+
+            index = Index(store=self.store, bot=self.bot, model=self.embedder.name if self.embedder else "")
+            self._retrieval = Retrieval(store=self.store, index=index, meter=self.meter, embedder=self.embedder)
+        found: Retrieval = self._retrieval
+        return found
+
+    def _embedding(self) -> Embedding:
+        check_libraries()
+        from bot.knowledge.embedding import Embedding
+        from bot.knowledge.search.matrix import pack
+
+        assert self.embedder is not None  # noqa: S101  the callers look
+        price = self.meter.tariffs.documents
+        return Embedding(store=self.store, bot=self.bot, embedder=self.embedder, price=price, pack=pack)
+
+    @asynccontextmanager
+    async def _reader(self, source: KnowledgeSource) -> AsyncIterator[Reader]:
+        from bot.knowledge.sources.kinds import opened
+
+        async with opened(source, self.files, self.cache, self.store.clock) as reader:
+            yield reader
+
+
+def check_libraries() -> None:
+    """Raise `ConfigError` where the extra `knowledge` is not installed."""
+    from importlib.util import find_spec
+
+    if missing := [name for name in LIBRARIES if find_spec(name) is None]:
+        raise ConfigError(
+            f"The knowledge base needs {', '.join(missing)}: pip install 'govorun[knowledge]' (or uv sync --extra "
+            "knowledge)."
+        )
+
+
+def _check_name(name: str, taken: Collection[str]) -> None:
+    if not re.fullmatch(r"[^\W_][\w.-]*", name) or len(name) > LONGEST_NAME:
+        raise BadInput(f"A name has letters, digits, - and ., at most {LONGEST_NAME}: {name!r} is none.")
+    if name in taken:
+        raise BadInput(f"There is a source {name} already: choose another name, or remove that one.")
+
+
+def _name_of(address: str) -> str:
+    """A short name from an address: "docs" from "/srv/docs", "example.org" from "https://example.org/help"."""
+    host = re.match(r"\w+://([^/:]+)", address)
+    words = re.findall(r"\w[\w.-]*", host[1] if host else Path(address).stem)
+    return "-".join(words)[:LONGEST_NAME] or "source"
+
+
+def _free(name: str, taken: Collection[str]) -> str:
+    """The name, with a number behind it where it is taken."""
+    number = 2
+    free = name
+    while free in taken:
+        free, number = f"{name[: LONGEST_NAME - 4]}-{number}", number + 1
+    return free

@@ -1,0 +1,87 @@
+"""Buys the embeddings of the knowledge base. Begin with `Embedding.estimate`, then `Embedding.run`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from bot.ai import Embedder, Usage, Vector
+from bot.billing.pricing import Price
+from bot.errors import LimitReached, ModelError
+from bot.storage.repositories.knowledge.passages import IndexRow
+from bot.storage.store import Store, Tx
+from bot.types import Address
+
+BATCH = 20  # texts: what is bought twice, at most, if the process is killed
+CHARACTERS = 2.5  # of a token, a low estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What is not embedded yet: passages and their tokens (a high estimate), and its price in millionths."""
+
+    passages: int = 0
+    tokens: int = 0
+    cost: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class Embedding:
+    """Embeds the passages of one bot. Vectors are kept by the text, so an equal one is never bought again.
+
+    `pack` turns a vector into the bytes that are stored. What is spent was agreed to before, so it is booked in the
+    ledger under the turn "kb", and the budgets of users have no say in it.
+    """
+
+    store: Store
+    bot: int
+    embedder: Embedder
+    price: Price
+    pack: Callable[[Sequence[float]], bytes]
+
+    async def estimate(self) -> Estimate:
+        """Return what a `run` would buy now."""
+        passages, characters = await self.store.read(
+            lambda tx: tx.knowledge.size_to_embed(self.bot, self.embedder.name)
+        )
+        tokens = int(characters / CHARACTERS)
+        return Estimate(passages, tokens, self.price.cost(tokens))
+
+    async def run(self, agreed: int, tell: Callable[[int], None] = lambda _: None) -> int:
+        """Embed what is missing, `BATCH` texts at a time; `tell` is given the number that is left after each.
+
+        Returns what it cost, in millionths. Raises `LimitReached` before it would spend more than `agreed`, and
+        `ModelError` where the service fails; what was bought until then is kept.
+        """
+        spent, name = 0, self.embedder.name
+        while rows := await self.store.read(lambda tx: tx.knowledge.texts_to_embed(self.bot, name, BATCH)):
+            texts = list({row.sha: row for row in rows}.values())
+            next_cost = self.price.cost(int(sum(len(row.indexed) for row in texts) / CHARACTERS))
+            if next_cost and spent + next_cost > agreed:
+                raise LimitReached("the sum that was agreed to is spent")
+            spent += await self._buy(texts)
+            left, _ = await self.store.read(lambda tx: tx.knowledge.size_to_embed(self.bot, name))
+            tell(left)
+        return spent
+
+    async def _buy(self, rows: Sequence[IndexRow]) -> int:
+        """Embed texts, store the vectors and book them in one transaction. Returns the price."""
+        vectors = await self.embedder.embed([row.indexed for row in rows])
+        bought = {row.sha: one for row, one in zip(rows, vectors, strict=True) if isinstance(one, Vector)}
+        packed = {sha: self.pack(one.numbers) for sha, one in bought.items()}
+        tokens = sum(one.tokens for one in bought.values())
+        cost = self.price.cost(tokens)
+
+        def keep(tx: Tx) -> None:
+            tx.knowledge.store_vectors(self.embedder.name, packed)
+            if tokens:
+                nobody = Address("telegram", self.bot, 0)
+                tx.ledger.add_line(
+                    nobody, 0, "kb", self.price.name, Usage(), mode=self.price.mode, cost=cost, units=tokens
+                )
+
+        await self.store.write_until_stored(keep)
+        for one in vectors:
+            if isinstance(one, ModelError):
+                raise one
+        return cost

@@ -1,0 +1,50 @@
+"""Who may read which source. Begin with `groups_of` and `readable`. Pure.
+
+A source is read by groups of people, its audience: `everyone`, those with a role (`members`, `operators`, `admins`,
+`owners`), one person (`user:1001`), or the members of a group chat (`chat:-100123`). An empty audience is nobody.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from bot.errors import BadInput
+from bot.storage.repositories.knowledge.sources import EVERYONE, KnowledgeSource
+from bot.types import Address
+
+ROLES = ("user", "operator", "admin", "owner")  # each may read what those before it may
+NAMES = dict(zip(ROLES, ("members", "operators", "admins", "owners"), strict=True))
+NAMED = re.compile(r"user:[1-9]\d*|chat:-?[1-9]\d*")
+
+
+def groups_of(role: str, user: int, address: Address, *, private: bool) -> frozenset[str]:
+    """The groups that hear what is said at an address. `role` is the sender's, "" for a stranger.
+
+    In a group chat everybody reads the answer, so only `everyone` and the chat itself count; an answer that one person
+    alone sees (`Address.visible_to`) may tell what this person may read.
+    """
+    found = {EVERYONE}
+    if not private:
+        found.add(f"chat:{address.chat}")
+    if private or address.visible_to:
+        found.add(f"user:{user}")
+        found |= {NAMES[one] for one in ROLES[: ROLES.index(role) + 1]} if role in ROLES else set()
+    return frozenset(found)
+
+
+def readable(sources: Iterable[KnowledgeSource], groups: frozenset[str]) -> frozenset[int]:
+    """The ids of the sources that these groups may read."""
+    return frozenset(source.id for source in sources if not groups.isdisjoint(source.audience))
+
+
+def check_audience(names: Iterable[str]) -> tuple[str, ...]:
+    """The names of groups, each once. Raises `BadInput` for one that nobody could ever belong to."""
+    found = tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
+    for name in found:
+        if name not in (EVERYONE, *NAMES.values()) and not NAMED.fullmatch(name):
+            raise BadInput(
+                f"There is no group {name}. An audience is everyone, members, operators, admins, owners, user:ID or "
+                "chat:ID, several with commas between them."
+            )
+    return found

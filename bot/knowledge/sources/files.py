@@ -1,0 +1,86 @@
+"""What all sources do with a file: read it in a child process, and say what is new. Begin with `FileReader`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+
+from bot.concurrency.child_pool import ChildPool
+from bot.errors import Unreadable
+from bot.knowledge.sources.reading import Articles, read_file
+from bot.knowledge.sources.source import READING, Event, Found, Known, SourceLimits, Trouble, Unchanged
+
+REASONS = {"scanned": "no_text", "long": "too_long"}  # of `Trouble`, where those of `Unreadable` have other names
+
+
+class FileReader:
+    """Reads files in child processes, one at a time."""
+
+    def __init__(self, files: ChildPool, limits: SourceLimits) -> None:
+        self._files = files
+        self._limits = limits
+
+    async def read(self, data: bytes, name: str, mime: str = "", charset: str = "") -> Articles | str:
+        """The articles of a file, or why it can't be read (the reason of a `Trouble`)."""
+        if len(data) > self._limits.file:
+            return "too_long"
+        try:
+            async with self._files.place() as slot:
+                return Articles.of(await slot.run(read_file, data, name, mime, charset, self._limits.characters))
+        except Unreadable as error:
+            return REASONS.get(error.why, error.why)
+
+
+class KnownFiles:
+    """What is known of the files of a source. A file has one article, or several: an FAQ with audiences."""
+
+    def __init__(self, known: Known) -> None:
+        self._files: dict[str, dict[str, Mapping[str, str]]] = {}
+        for key, validators in known.items():
+            self._files.setdefault(validators.get("file", key), {})[key] = validators
+
+    def validators(self, file: str) -> Mapping[str, str]:
+        """The validators of a file, none where it is new or was read by an older Govorun."""
+        found = next(iter(self._files.get(file, {}).values()), {})
+        return found if found.get("reading") == READING else {}
+
+    def unchanged(self, file: str, validators: Mapping[str, str] | None = None) -> Iterator[Event]:
+        """That a file is as it was, its pages without text included; with other validators where they are given."""
+        kept = self.validators(file)
+        for key in self._files.get(file, {}):
+            yield Unchanged(key, {**kept, **validators} if validators else kept)
+        if pages := kept.get("no_text"):
+            yield Trouble(file, f"no_text:{pages}")
+
+    def spread(self, event: Event) -> Iterator[Event]:
+        """The trouble with a file, said of each of its articles, so that none is taken for gone; other events alone."""
+        if isinstance(event, Trouble) and not event.reason.startswith("no_text:"):
+            for key in self._files.get(event.key) or [event.key]:
+                yield Trouble(key, event.reason)
+        else:
+            yield event
+
+    def below(self, folder: str) -> list[str]:
+        """The files that are known to stand in a folder."""
+        return [file for file in self._files if file.startswith(f"{folder}/")]
+
+
+def found_in(
+    articles: Articles, file: str, validators: Mapping[str, str], *, url: str = "", changed: float | None = None
+) -> Iterator[Event]:  # fmt: skip
+    """The articles of a file that was read, and its pages without text."""
+    kept = {**validators, "file": file, "reading": READING}
+    if articles.no_text:
+        kept["no_text"] = articles.no_text
+    for one in articles.articles:
+        yield Found(
+            key=f"{file}#{one.part}" if one.part else file, title=one.title, blocks=one.blocks, url=url,
+            language=one.language, audience=one.audience, validators=kept, changed=changed,
+        )  # fmt: skip
+    if articles.no_text:
+        yield Trouble(file, f"no_text:{articles.no_text}")
+
+
+def text_hash(articles: Articles) -> str:
+    """The hash of what a reader sees: addresses, marks and what a server adds to each page do not change it."""
+    return hashlib.sha256(repr([(one.part, one.title, one.blocks) for one in articles.articles]).encode()).hexdigest()

@@ -1,0 +1,113 @@
+"""What a source says when it is read: `Found`, `Unchanged`, `Trouble`, and `SourceFailed` for the source as a whole.
+
+A `Reader` is one source. It keeps nothing between two readings: the caller stores the `validators` of each article and
+gives them back at the next one. Articles come in an order that stays, so that of two equal ones the first is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from bot.errors import SourceFailed as SourceFailed  # what readers raise
+from bot.knowledge.passages import Block
+
+READING = "1"  # of formats: another number lets everything be read anew after an update of Govorun
+MEGABYTE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLimits:
+    """How much of a source is read: `articles`, `bytes` altogether, bytes of one `file`, `characters` of one file."""
+
+    articles: int = 10_000
+    bytes: int = 200 * MEGABYTE
+    file: int = 20 * MEGABYTE
+    characters: int = 2_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """An article that is new or has changed.
+
+    `key` is unique in its source and stays: a relative path, an address; "faq.csv#staff" for the rows of an FAQ that
+    only the audience "staff" may read. `audience` is "" where all who may read the source may read the article.
+    `language` is "ru", "en" or another code where the page says one, "" where nobody knows. `changed` is the Unix time
+    at which the article was last changed, as far as its source knows.
+    """
+
+    key: str
+    title: str
+    blocks: tuple[Block, ...]
+    url: str = ""
+    language: str = ""
+    audience: str = ""
+    validators: Mapping[str, str] = field(default_factory=dict)
+    changed: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """An article whose text is as it was. `validators` are to be stored in place of those that are known."""
+
+    key: str
+    validators: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """An article, or a part of it, that could not be read.
+
+    `reason` is one of: not_found (it is gone), denied (by the rights of the file), locked, broken, empty, too_long,
+    slow, heavy, busy, missing (the library for the format is not installed), outside (a link out of the folder), type
+    (no text), login, robots, trap (one of endless addresses), other_site, forbidden (an address of a private network),
+    redirects, unavailable, no_text (a scan), no_text:3-9 (these pages have no text; the others were read), same:KEY
+    (its text is that of another article), too_many:N (N articles more than are read).
+    """
+
+    key: str
+    reason: str
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether what is known of the article can go; for every other reason it may stay, with its age."""
+        return self.reason == "not_found" or self.reason.startswith("same:")
+
+
+Event = Found | Unchanged | Trouble
+Known = Mapping[str, Mapping[str, str]]
+
+
+class Reader(Protocol):
+    """A source that can be read."""
+
+    def articles(self, known: Known) -> AsyncIterator[Event]:
+        """Read the source: each of its articles once. `known` are the stored validators by key.
+
+        Raises `SourceFailed`, also after some articles; an article that is `known` and was not mentioned until the end
+        is gone.
+        """
+
+
+class Seen:
+    """The articles of one reading: finds equal ones, and counts them and their bytes against the limits."""
+
+    def __init__(self, limits: SourceLimits) -> None:
+        self._limits = limits
+        self._keys: dict[str, str] = {}
+        self._bytes = 0
+
+    def twin(self, sha: str, key: str) -> str:
+        """The key of an earlier article with the hash `sha`, "" if `key` is the first."""
+        first = self._keys.setdefault(sha, key)
+        return "" if first == key else first
+
+    def add(self, size: int) -> None:
+        """Count bytes that were read. Raises `SourceFailed` where they are too many."""
+        self._bytes += size
+        if self._bytes > self._limits.bytes:
+            raise SourceFailed(
+                f"The source has more than {self._limits.bytes // MEGABYTE} MB. Add parts of it one by one (a folder "
+                "inside it, --under, --only), or raise the limit."
+            )

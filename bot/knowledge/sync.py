@@ -1,0 +1,149 @@
+"""Brings the knowledge base up to date with a source. Begin with `Sync.run`.
+
+Each article is replaced in one transaction, so passages of two versions never stand beside each other, and a sync that
+was killed goes on where it was: what it has stored is known as unchanged the next time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from bot.knowledge.passages import cut
+from bot.knowledge.sources.source import Event, Found, Reader, SourceFailed, Trouble, Unchanged
+from bot.storage.repositories.knowledge.passages import Article, NewPassage
+from bot.storage.repositories.knowledge.sources import KnowledgeSource
+from bot.storage.store import Store, Tx
+
+log = logging.getLogger(__name__)
+
+TOGETHER = 20  # articles that are stored in one transaction
+MOST_GONE = 0.2  # share of a source's passages that a sync removes without asking
+FEW = 20  # passages: a source as small as this may lose more
+MOST_PASSAGES = 300_000  # of one bot: above that a search takes longer than people wait
+ASKS = "asks"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a sync has done: numbers of articles and passages, and what could not be read.
+
+    `held` is how many passages it would have removed if it had been agreed to.
+    """
+
+    new: int = 0
+    unchanged: int = 0
+    gone: int = 0
+    added: int = 0
+    ended: int = 0
+    held: int = 0
+    troubles: tuple[Trouble, ...] = ()
+
+
+@dataclass(slots=True, kw_only=True)
+class Sync:
+    """Reads sources of one bot into its knowledge base."""
+
+    store: Store
+    bot: int
+    _new: list[tuple[Article, Sequence[NewPassage]]] = field(default_factory=list)
+    _seen: dict[str, Mapping[str, str]] = field(default_factory=dict)
+
+    async def run(self, source: KnowledgeSource, reader: Reader, *, agreed: bool = False) -> Report:
+        """Read a source and store what has changed.
+
+        If more than a fifth of its passages would go, they stay and the source asks (`state`), unless this was `agreed`
+        to. What can't be read keeps its passages. Raises `SourceFailed` after noting it in the source's row.
+        """
+        now = self.store.clock.time()
+        await self.store.write(lambda tx: tx.sources.change_source(source.id, tried=now))
+        try:
+            return await self._read(source, reader, agreed=agreed)
+        except SourceFailed as error:
+            reason = str(error)
+            await self.store.write(lambda tx: tx.sources.change_source(source.id, error=reason))
+            raise
+
+    async def _read(self, source: KnowledgeSource, reader: Reader, *, agreed: bool) -> Report:
+        known = await self.store.read(lambda tx: tx.knowledge.list_validators(source.id))
+        report, left = Report(), dict.fromkeys(known)
+        async for event in reader.articles(known):
+            report = await self._take(source, event, report, left)
+            if len(self._new) + len(self._seen) >= TOGETHER:
+                report = await self._store(source, report)
+        report = await self._store(source, report)
+        return await self._finish(source, report, list(left), agreed=agreed)
+
+    async def _take(
+        self, source: KnowledgeSource, event: Event, report: Report, left: dict[str, None]
+    ) -> Report:  # fmt: skip
+        """Note an event. `left` are the known articles that were not mentioned yet."""
+        match event:
+            case Found():
+                left.pop(event.key, None)
+                self._new.append(await asyncio.to_thread(_prepared, event, self.store.clock.time()))
+                return replace(report, new=report.new + 1)
+            case Unchanged():
+                left.pop(event.key, None)
+                self._seen[event.key] = event.validators
+                return replace(report, unchanged=report.unchanged + 1)
+            case Trouble():
+                if not event.is_gone:
+                    left.pop(event.key, None)
+                log.info("source %s: %s: %s", source.name, event.key, event.reason)
+                return replace(report, troubles=(*report.troubles, event))
+
+    async def _store(self, source: KnowledgeSource, report: Report) -> Report:
+        new, self._new = self._new, []
+        seen, self._seen = self._seen, {}
+
+        def store(tx: Tx) -> tuple[int, int]:
+            tx.knowledge.mark_seen(source.id, seen)
+            changed = [tx.knowledge.store_article(source.id, article, passages) for article, passages in new]
+            return sum(one.added for one in changed), sum(one.ended for one in changed)
+
+        added, ended = await self.store.write(store)
+        if added and sum(sizes := await self.store.read(self._sizes)) > MOST_PASSAGES:
+            raise SourceFailed(
+                f"The knowledge base has {sum(sizes):,} passages, and more than {MOST_PASSAGES:,} can't be searched "
+                "fast enough. Remove a source, or take in fewer of its pages (--only, --most)."
+            )
+        return replace(report, added=report.added + added, ended=report.ended + ended)
+
+    def _sizes(self, tx: Tx) -> Sequence[int]:
+        return [passages for _, passages in tx.sources.sizes(self.bot).values()]
+
+    async def _finish(self, source: KnowledgeSource, report: Report, gone: list[str], *, agreed: bool) -> Report:
+        """Remove what is no longer there, or ask."""
+
+        def finish(tx: Tx) -> Report:
+            all_, lost = tx.knowledge.count_passages(source.id, gone)
+            now, error = tx.clock.time(), ""
+            if lost > max(MOST_GONE * all_, FEW) and not agreed:
+                error = f"{len(gone)} articles with {lost} of {all_} passages are gone at the source"
+                tx.sources.change_source(source.id, state=ASKS, error=error, synced=now)
+                return replace(report, held=lost)
+            tx.knowledge.end_articles(source.id, gone)
+            state = "active" if source.state == ASKS else source.state
+            tx.sources.change_source(source.id, state=state, error=error, synced=now)
+            return replace(report, gone=len(gone), ended=report.ended + lost)
+
+        return await self.store.write(finish)
+
+
+def _prepared(found: Found, now: float) -> tuple[Article, Sequence[NewPassage]]:
+    """An article as rows. Its version is the hash of all that a reader sees of it."""
+    passages = [
+        NewPassage(piece.place, piece.text, piece.sentences, piece.sha, piece.page, piece.anchor)
+        for piece in cut(found.title, found.blocks)
+    ]
+    told = repr((found.title, found.url, found.audience, [(one.sha, one.page, one.anchor) for one in passages]))
+    article = Article(
+        key=found.key, title=found.title, version=hashlib.sha256(told.encode()).hexdigest(),
+        changed=found.changed or now, url=found.url, language=found.language, audience=found.audience,
+        validators=found.validators,
+    )  # fmt: skip
+    return article, passages

@@ -1,0 +1,228 @@
+"""`govorun kb`: keeps the knowledge base from the command line. Begin with `opened`."""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from pydantic import SecretStr
+
+from bot.ai import Embedder
+from bot.billing.metering import BillTo, Meter
+from bot.billing.pricing import Price, PriceList, shown
+from bot.clock import SystemClock
+from bot.config.settings import Settings, has_key
+from bot.errors import BadInput, ConfigError, LimitReached
+from bot.knowledge import rights
+from bot.knowledge.base import KnowledgeBase
+from bot.providers.yandex.service import YandexStudio
+from bot.runtime.resources import SharedResources
+from bot.storage.engines.sqlite_files import alone
+from bot.storage.engines.urls import is_sqlite
+from bot.storage.repositories.knowledge.sources import KnowledgeSource
+from bot.storage.repositories.money.ledger import EMBEDDING
+from bot.texts.catalog import say
+from bot.types import Address
+
+SPANS = {"m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+SHOWN_TROUBLES = 20
+LONGEST_SHOWN = 200  # characters of a passage that is found
+
+Say = Callable[[str], None]
+Agree = Callable[[str], bool]
+
+
+def embedder_of(settings: Settings, studio: YandexStudio) -> tuple[Embedder | None, PriceList]:
+    """What embeds the passages of the knowledge base, by the settings, and the prices with those of its vectors.
+
+    Raises `ConfigError` where a library is missing.
+    """
+    prices = PriceList.from_settings(settings)
+    if settings.embeddings == "offline":
+        from bot.providers.local.embeddings import OfflineEmbeddings
+
+        own = OfflineEmbeddings()
+        free = Price(EMBEDDING, own.name)
+        return own, replace(prices, documents=free, questions=free)
+    return (studio.embeddings() if settings.embeddings == "yandex" else None), prices
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnowledgeCommand:
+    """The knowledge base of one bot, with a terminal: `say` prints a line, `agree` asks a yes-or-no question."""
+
+    base: KnowledgeBase
+    currency: str
+    say: Say
+    agree: Agree
+
+    async def add(self, wish: KnowledgeSource) -> None:
+        """Add a source, read it, say what its embeddings cost, and buy them once that is agreed to."""
+        source = await self.base.add(wish)
+        self.say(f"{source.name}: {source.kind} {source.address}")
+        if not source.audience:
+            self.say(f"Nobody may read it yet: govorun kb read {source.name} members (or everyone, admins, user:ID).")
+        await self.sync(source.name)
+
+    async def sync(self, name: str) -> None:
+        """Read a source again; what it would remove, and what its embeddings cost, is asked about."""
+        source = await self.base.find(name)
+        began = time.monotonic()
+        report = await self.base.sync(source)
+        if report.held:
+            if self.agree(f"{name}: {report.held} passages are gone at the source. Remove them here, too?"):
+                report = await self.base.sync(source, agreed=True)
+            else:
+                self.say("They stay, and the source asks again at its next sync.")
+        self.say(
+            f"{source.name}: {report.new} articles read, {report.unchanged} as they were, {report.gone} gone; "
+            f"{report.added} passages new, {report.ended} ended; {time.monotonic() - began:.1f} s"
+        )
+        for trouble in report.troubles[:SHOWN_TROUBLES]:
+            self.say(f"  {trouble.key}: {told(trouble.reason)}")
+        if (more := len(report.troubles) - SHOWN_TROUBLES) > 0:
+            self.say(f"  ... and {more} more")
+        await self.embed()
+
+    async def embed(self) -> None:
+        """Buy what has no embedding yet, once its price is agreed to."""
+        wanted = await self.base.estimate()
+        if not wanted.passages:
+            return
+        price = shown("en", wanted.cost, self.currency) if wanted.cost else "free of charge"
+        line = f"{wanted.passages} passages to embed, about {wanted.tokens:,} tokens: {price}."
+        if wanted.cost and not self.agree(f"{line} Go on?"):
+            self.say("Until then they are found by their words: govorun kb embed asks again.")
+            return
+        self.say(line)
+        try:
+            await self.base.embed(wanted.cost, self._countdown())
+        except LimitReached:
+            self.say("The rest costs more than was said: govorun kb embed asks again.")
+
+    async def show_sources(self) -> None:
+        """Print the sources with their sizes, ages and problems."""
+        store, bot = self.base.store, self.base.bot
+        sources, sizes = await store.read(lambda tx: (tx.sources.list_sources(bot), tx.sources.sizes(bot)))
+        for source in sources:
+            articles, passages = sizes.get(source.id, (0, 0))
+            age = _date(source.synced) if source.synced else "never read"
+            who = ", ".join(source.audience) or "nobody"
+            self.say(
+                f"{source.name:<20} {source.kind:<8} {articles:>6} articles {passages:>7} passages  {age}  {who}"
+                + ("" if source.state == "active" else f"  [{source.state}]")
+            )
+            if source.error:
+                self.say(f"  {source.error}")
+        if not sources:
+            self.say("There is no source yet: govorun kb add FOLDER or ADDRESS.")
+
+    async def names(self) -> list[str]:
+        """Return the names of the sources that are not paused."""
+        sources = await self.base.store.read(lambda tx: tx.sources.list_sources(self.base.bot))
+        return [source.name for source in sources if source.state != "paused"]
+
+    async def set_readers(self, name: str, groups: tuple[str, ...]) -> None:
+        """Set the audience of a source."""
+        source = await self.base.find(name)
+        await self.base.store.write(lambda tx: tx.sources.change_source(source.id, audience=groups))
+        self.say(f"{name} may be read by {', '.join(groups) or 'nobody'}.")
+
+    async def pause(self, name: str) -> None:
+        """Read a source no more by itself."""
+        source = await self.base.find(name)
+        await self.base.store.write(lambda tx: tx.sources.change_source(source.id, state="paused"))
+        self.say(f"{name} is paused: what is known of it stays. govorun kb sync {name} goes on with it.")
+
+    async def rename(self, name: str, to: str) -> None:
+        """Give a source another name. Raises `BadInput` where that is taken or no name."""
+        await self.base.rename(await self.base.find(name), to)
+        self.say(f"{name} is {to} now.")
+
+    async def remove(self, name: str) -> None:
+        """Forget a source, once that is agreed to."""
+        source = await self.base.find(name)
+        sizes = await self.base.store.read(lambda tx: tx.sources.sizes(self.base.bot))
+        articles, passages = sizes.get(source.id, (0, 0))
+        if self.agree(f"Remove {name} with its {articles} articles ({passages} passages)?"):
+            await self.base.store.write(lambda tx: tx.sources.remove_source(source.id))
+            self.say(f"{name} is removed.")
+
+    async def search(self, question: str, groups: frozenset[str]) -> None:
+        """Print what these groups would be answered from, with scores and the time it took."""
+        nobody = BillTo(Address("telegram", self.base.bot, 0), 0, "kb")
+        found = await self.base.search(question, groups, nobody)  # the first one builds the index
+        began = time.perf_counter()
+        found = await self.base.search(question, groups, nobody)
+        took = 1_000 * (time.perf_counter() - began)
+        for hit in found.hits:
+            passage = hit.passage
+            self.say(
+                f"{hit.score:.2f}  words {hit.words:.1f}  cosine {hit.cosine:.2f}  {passage.place or passage.title}"
+            )
+            self.say("      " + " ".join(passage.text[:LONGEST_SHOWN].split()))
+        self.say(f"{len(found.hits)} passages, {took:.0f} ms" if found.hits else "Nothing that they may read fits.")
+
+    def _countdown(self) -> Callable[[int], None]:
+        last = [time.monotonic()]
+
+        def tell(left: int) -> None:
+            if time.monotonic() - last[0] >= 5 and left:
+                last[0] = time.monotonic()
+                self.say(f"{left} passages left")
+
+        return tell
+
+
+@asynccontextmanager
+async def opened(settings: Settings, bot: int, say: Say, agree: Agree) -> AsyncIterator[KnowledgeCommand]:
+    """The knowledge base of a bot that does not run now. Raises `ConfigError` while it runs with SQLite."""
+    clock, url = SystemClock(), settings.database_url
+    async with AsyncExitStack() as stack:
+        try:
+            stack.enter_context(alone(url) if is_sqlite(url) else nullcontext())
+        except ConfigError as error:
+            raise ConfigError(f"{error}. While the bot runs, send it /kb in Telegram: it does the same.") from None
+        process = await stack.enter_async_context(SharedResources.open(settings, clock))
+        if not has_key(settings):  # sources can be added without one, and are found by their words
+            found = "offline" if settings.embeddings == "offline" else "off"
+            settings = settings.model_copy(update={"yc_api_key": SecretStr("none"), "embeddings": found})
+        studio = YandexStudio(settings=settings, http=process.http, clock=clock, random=random.Random())  # noqa: S311
+        embedder, prices = embedder_of(settings, studio)
+        store = await process.store()
+        base = KnowledgeBase(
+            store=store, bot=bot, files=process.files, cache=settings.knowledge_cache, embedder=embedder,
+            meter=Meter(store=store, tariffs=prices),
+        )  # fmt: skip
+        stack.callback(base.close)
+        yield KnowledgeCommand(base=base, currency=settings.currency, say=say, agree=agree)
+
+
+def span(text: str) -> int:
+    """The seconds of "30m", "6h", "1d" or "2w"; 0 for "". Raises `BadInput`."""
+    if not text:
+        return 0
+    found = re.fullmatch(r"(\d{1,4})\s*([mhdw])", text.strip().lower())
+    if found is None or not int(found[1]):
+        raise BadInput(f"--every {text}: a time like 30m, 6h, 1d or 2w is expected")
+    return int(found[1]) * SPANS[found[2]]
+
+
+def audience(text: str) -> tuple[str, ...]:
+    """The groups of a list with commas between them. Raises `BadInput`."""
+    return rights.check_audience(text.split(","))
+
+
+def told(reason: str) -> str:
+    """What the reason of a `Trouble` means, in English."""
+    kind, _, about = reason.partition(":")
+    return say("en", f"kb.trouble.{kind}", about=about)
+
+
+def _date(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -1,0 +1,26 @@
+"""English: the knowledge base."""
+
+TEXTS: dict[str, str] = {
+    "kb.trouble.not_found": "it is not there any more",
+    "kb.trouble.denied": "the file may not be read (rights)",
+    "kb.trouble.locked": "it is locked with a password",
+    "kb.trouble.broken": "the file is damaged, or is no such file as its name says",
+    "kb.trouble.empty": "it has no text",
+    "kb.trouble.too_long": "it is too long",
+    "kb.trouble.slow": "reading it took too long",
+    "kb.trouble.heavy": "reading it took too much memory",
+    "kb.trouble.busy": "too many files were being read; the next sync tries again",
+    "kb.trouble.missing": "the library for this format is not installed (pip install 'govorun[documents]')",
+    "kb.trouble.outside": "a link that leads out of the folder",
+    "kb.trouble.type": "no text format",
+    "kb.trouble.login": "the site asks to log in",
+    "kb.trouble.robots": "robots.txt forbids it",
+    "kb.trouble.trap": "one of endless addresses",
+    "kb.trouble.other_site": "it leads to another site",
+    "kb.trouble.forbidden": "an address of a private network",
+    "kb.trouble.redirects": "too many redirects",
+    "kb.trouble.unavailable": "the site did not answer",
+    "kb.trouble.no_text": "it has pictures only (a scan), no text",
+    "kb.trouble.same": "its text is that of {about}",
+    "kb.trouble.too_many": "{about} more articles than are read (--most)",
+}

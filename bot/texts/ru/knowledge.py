@@ -1,0 +1,26 @@
+"""Russian: the knowledge base."""
+
+TEXTS: dict[str, str] = {
+    "kb.trouble.not_found": "этого больше нет",
+    "kb.trouble.denied": "файл нельзя прочитать (права доступа)",
+    "kb.trouble.locked": "закрыт паролем",
+    "kb.trouble.broken": "файл повреждён или это не тот формат, что в имени",
+    "kb.trouble.empty": "в нём нет текста",
+    "kb.trouble.too_long": "слишком длинный",
+    "kb.trouble.slow": "чтение заняло слишком много времени",
+    "kb.trouble.heavy": "чтение заняло слишком много памяти",
+    "kb.trouble.busy": "одновременно читалось слишком много файлов; попробую при следующем обновлении",
+    "kb.trouble.missing": "не установлена библиотека для этого формата (pip install 'govorun[documents]')",
+    "kb.trouble.outside": "ссылка ведёт за пределы папки",
+    "kb.trouble.type": "это не текст",
+    "kb.trouble.login": "сайт просит войти",
+    "kb.trouble.robots": "запрещено в robots.txt",
+    "kb.trouble.trap": "один из бесконечных адресов",
+    "kb.trouble.other_site": "ведёт на другой сайт",
+    "kb.trouble.forbidden": "адрес внутренней сети",
+    "kb.trouble.redirects": "слишком много перенаправлений",
+    "kb.trouble.unavailable": "сайт не ответил",
+    "kb.trouble.no_text": "только картинки (скан), текста нет",
+    "kb.trouble.same": "тот же текст, что и в {about}",
+    "kb.trouble.too_many": "ещё {about} статей сверх предела (--most)",
+}
