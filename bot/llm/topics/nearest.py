@@ -33,7 +33,7 @@ Vectors = Sequence[Sequence[float]]
 class NearestCentroid:
     """A `Classifier` that learns from vectors with their topics. It costs no request and well under a millisecond.
 
-    `left_out` has the confidences for each sample, by what was learned without it. Raises `ConfigError` without NumPy.
+    Raises `ConfigError` without NumPy.
     """
 
     def __init__(self, vectors: Vectors, topics: Sequence[str], *, flags: Mapping[str, Vectors] | None = None) -> None:
@@ -52,9 +52,14 @@ class NearestCentroid:
             cosines[~kept] = _Centres(given[kept], own[kept], count).cosines(given[~kept])
         self._sharpness = max(SHARPNESS, key=lambda sharpness: _likelihood(sharpness * cosines, own))
         self._farthest = float(np.quantile(cosines.max(1), FOREIGN))
-        self.left_out = [self._confidences(row, self._topics) for row in cosines]
+        self._left_out = cosines
         here = self._centres.placed(given)
         self._flags = {key: self._flag(np.asarray(rows, float), here) for key, rows in (flags or {}).items()}
+
+    @property
+    def left_out(self) -> list[dict[str, float]]:
+        """The confidences for each sample in turn, by what was learned without it."""
+        return [self._confidences(row, self._topics) for row in self._left_out]
 
     async def __call__(self, question: Question, among: Sequence[str]) -> Mapping[str, float]:
         """Return the confidences of the topics `among`, which sum to 1; empty where the question is too far from all
