@@ -33,10 +33,12 @@ def compared(text: str) -> str:
     return " ".join(text.split()).casefold().strip(" \"'.,;:!?")
 
 
-def answers(texts: Sequence[str], count: int, dice: random.Random) -> Iterator[tuple[list[Shown], list[Lie], str]]:
-    """So many answers of one to four sentences: what was shown, what is false, and the answer."""
+def answers(
+    texts: Sequence[str], count: int, dice: random.Random, most: int = SHOWN
+) -> Iterator[tuple[list[Shown], list[Lie], str]]:
+    """So many answers of one to four sentences: what was shown (so many passages), what is false, and the answer."""
     for _ in range(count):
-        *some, other = dice.sample(range(len(texts)), SHOWN + 1)
+        *some, other = dice.sample(range(len(texts)), most + 1)
         shown = [Shown(one, f"T{one}", "", tuple(texts[one][a:b] for a, b in spans(texts[one]))) for one in some]
         foreign = dice.choice([texts[other][a:b].strip() for a, b in spans(texts[other])])
         lies = [lie(shown, foreign, dice) for _ in range(dice.randint(1, 4))]
@@ -60,9 +62,9 @@ def judge(shown: Sequence[Shown], lies: Sequence[Lie], sent: Sequence[Piece], co
         counts["sent"] += 1
         counts["with a mark left in it"] += bool(MARK.search(piece.text))
         valid = piece.quotes and all(shown[one.place].text[one.start : one.end].strip() for one in piece.quotes)
-        counts["without a valid mark"] += not valid and bare not in {"Ответ", "?"}
+        counts["without a valid mark"] += not (valid or bare in {"Ответ", "?"} or bare.endswith(":"))
     for one in lies:
-        whole = compared(re.sub(r"[\[［【`].*$", "", one.text))
+        whole = compared(one.claim or one.text.rpartition(" [")[0])
         own = compared(shown[one.place].sentences[one.number])
         quoted = [
             (
@@ -71,11 +73,7 @@ def judge(shown: Sequence[Shown], lies: Sequence[Lie], sent: Sequence[Piece], co
             )
             for piece in sent
         ]
-        held = [
-            quotes
-            for text, quotes in quoted
-            if compared(one.claim or whole) in text or (whole and text.startswith(whole))
-        ]
+        held = [quotes for text, quotes in quoted if whole and whole in text]
         counts[one.kind] += 1
         if one.kind == "forged":
             wrong = [q for q in held if not any(compared(one.claim) in quote for quote in q)]

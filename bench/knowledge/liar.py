@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from bot.knowledge.answer.quotes import given
 from bot.knowledge.answer.shown import LETTERS, Shown
 
 LOOKALIKE = str.maketrans("abcde", "абсде")
@@ -88,7 +89,7 @@ def other_number(sentence: str, dice: random.Random) -> str:
         return ""
     one = dice.choice(found)
     value = str(int(one[0]) + dice.choice([1, 10, 7]))
-    return "" if value in re.findall(r"\d+", sentence) else sentence[: one.start()] + value + sentence[one.end() :]
+    return "" if value in given(sentence) else sentence[: one.start()] + value + sentence[one.end() :]
 
 
 def negated(sentence: str, dice: random.Random) -> str:

@@ -113,5 +113,6 @@ def _line(language: str, entry: Entry, names: Mapping[int, str]) -> str:
 
 DONE = (
     "allowed", "refused", "joined", "owner", "role", "ended", "withdrawn", "invite", "revoked", "settings", "allowance",
-    "broadcast", "stopped",
+    "broadcast", "stopped", "kb_add", "kb_sync", "kb_pause", "kb_resume", "kb_readers", "kb_remove", "kb_drop",
+    "kb_leave", "kb_buy",
 )  # fmt: skip

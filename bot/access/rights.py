@@ -200,6 +200,7 @@ def _ended(links: int) -> dict[str, int]:
 # The actions of buttons that only admins may press, and of answers that the bot awaits only from admins.
 MANAGING = (
     "join.allow", "join.refuse", "members.show", "members.page", "members.set", "group.withdraw", "invite.revoke",
-    "allowance.of", "allowance.change", "audit.page",
+    "allowance.of", "allowance.change", "audit.page", "kb.open", "kb.sync", "kb.pause", "kb.resume", "kb.readers",
+    "kb.read", "kb.remove", "kb.removed", "kb.buy", "kb.later", "kb.drop", "kb.leave",
 )  # fmt: skip
 ROLES = {role: f"role.{role.word}" for role in Role} | {Role.NOBODY: "role.stranger"}

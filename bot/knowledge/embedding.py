@@ -14,6 +14,7 @@ from bot.types import Address
 
 BATCH = 20  # texts: what is bought twice, at most, if the process is killed
 CHARACTERS = 2.5  # of a token, a low estimate
+TURN = "kb"  # in the ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ class Embedding:
             if tokens:
                 nobody = Address("telegram", self.bot, 0)
                 tx.ledger.add_line(
-                    nobody, 0, "kb", self.price.name, Usage(), mode=self.price.mode, cost=cost, units=tokens
+                    nobody, 0, TURN, self.price.name, Usage(), mode=self.price.mode, cost=cost, units=tokens
                 )
 
         await self.store.write_until_stored(keep)

@@ -101,6 +101,7 @@ class Sync:
         seen, self._seen = self._seen, {}
 
         def store(tx: Tx) -> tuple[int, int]:
+            _check_there(tx, source)
             tx.knowledge.mark_seen(source.id, seen)
             changed = [tx.knowledge.store_article(source.id, article, passages) for article, passages in new]
             return sum(one.added for one in changed), sum(one.ended for one in changed)
@@ -120,6 +121,7 @@ class Sync:
         """Remove what is no longer there, or ask."""
 
         def finish(tx: Tx) -> Report:
+            _check_there(tx, source)
             all_, lost = tx.knowledge.count_passages(source.id, gone)
             now, error = tx.clock.time(), ""
             if lost > max(MOST_GONE * all_, FEW) and not agreed:
@@ -127,11 +129,16 @@ class Sync:
                 tx.sources.change_source(source.id, state=ASKS, error=error, synced=now)
                 return replace(report, held=lost)
             tx.knowledge.end_articles(source.id, gone)
-            state = "active" if source.state == ASKS else source.state
-            tx.sources.change_source(source.id, state=state, error=error, synced=now)
+            was = {"state": "active"} if source.state == ASKS else {}  # it may have been paused meanwhile
+            tx.sources.change_source(source.id, error=error, synced=now, **was)
             return replace(report, gone=len(gone), ended=report.ended + lost)
 
         return await self.store.write(finish)
+
+
+def _check_there(tx: Tx, source: KnowledgeSource) -> None:
+    if tx.sources.read_source(source.id) is None:
+        raise SourceFailed(f"{source.name} was removed while it was read.")
 
 
 def _prepared(found: Found, now: float) -> tuple[Article, Sequence[NewPassage]]:

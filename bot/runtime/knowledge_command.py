@@ -18,6 +18,7 @@ from bot.billing.pricing import Price, PriceList, shown
 from bot.clock import SystemClock
 from bot.config.settings import Settings, has_key
 from bot.errors import BadInput, ConfigError, LimitReached
+from bot.features.knowledge.jobs import request_sync
 from bot.knowledge import rights
 from bot.knowledge.base import KnowledgeBase
 from bot.providers.yandex.service import YandexStudio
@@ -64,6 +65,9 @@ class KnowledgeCommand:
     async def add(self, wish: KnowledgeSource) -> None:
         """Add a source, read it, say what its embeddings cost, and buy them once that is agreed to."""
         source = await self.base.add(wish)
+        if source.every:
+            bot, id_, every = self.base.bot, source.id, source.every
+            await self.base.store.write(lambda tx: request_sync(tx, bot, id_, after=every))
         self.say(f"{source.name}: {source.kind} {source.address}")
         if not source.audience:
             self.say(f"Nobody may read it yet: govorun kb read {source.name} members (or everyone, admins, user:ID).")

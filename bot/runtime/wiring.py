@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 
 from bot.access.audit_log import AuditReport
 from bot.access.directory import MemberDirectory
@@ -57,6 +58,8 @@ from bot.features.deferred_answers import KIND as LATER
 from bot.features.deferred_answers import DeferredAnswers, DeferredOperation
 from bot.features.feedback import Feedback
 from bot.features.image_generation import ImageGeneration, ImageOperation, ImagePrice
+from bot.features.knowledge.jobs import KnowledgeJobs
+from bot.features.knowledge.panel import KnowledgePanel
 from bot.features.personas import Personas
 from bot.features.privacy import Privacy
 from bot.features.prompt_improver import PromptImprover
@@ -67,6 +70,7 @@ from bot.features.templates import Templates
 from bot.features.user_templates import UserTemplates
 from bot.features.web_search import WebSearch
 from bot.jobs.worker import JobWorker
+from bot.knowledge.base import KnowledgeBase
 from bot.knowledge.documents import Documents
 from bot.media.attachments import Attachments
 from bot.media.voice import Voice
@@ -76,6 +80,7 @@ from bot.prompts.library import Library
 from bot.providers import catalog
 from bot.runtime import cluster
 from bot.runtime.bot import Bot, Inbound, Placement, Signs
+from bot.runtime.knowledge_command import embedder_of
 from bot.runtime.models import Models
 from bot.runtime.resources import SharedResources
 from bot.storage.engines.sqlite_files import home
@@ -98,7 +103,7 @@ from bot.tools.toolbox import Toolbox
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """What `build` has opened for a bot. `added` is what a programmer has added."""
+    """What `build` has opened for a bot. `added` is what a programmer has added, `closing` is closed after the bot."""
 
     settings: Settings
     store: Store
@@ -107,6 +112,7 @@ class Given:
     models: Models
     added: Extension
     placement: Placement
+    closing: ExitStack = field(default_factory=ExitStack)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +128,10 @@ class People:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
-    """What all features share. `added` is set when a job was added; `lanes` are the queues of this process."""
+    """What all features share. `added` is set when a job was added; `lanes` are the queues of this process.
+
+    `knowledge` is None with KNOWLEDGE=off.
+    """
 
     telegram: Telegram
     people: People
@@ -130,6 +139,7 @@ class Ground:
     incidents: IncidentLog
     lanes: Lanes
     added: asyncio.Event
+    knowledge: KnowledgeBase | None
 
     def wake_jobs(self) -> None:
         """Tell the job worker that a job was added."""
@@ -282,9 +292,11 @@ def _ground(given: Given, routers: Routers | None, quota: SendQuota | None) -> G
         options=TelegramOptions.from_settings(settings, routers),
     )
     library = Library(settings.prompts_dir, settings.system_prompt)
+    people = _people(given, telegram, library)
     return Ground(
         telegram=telegram,
-        people=_people(given, telegram, library),
+        people=people,
+        knowledge=_knowledge(given, people),
         library=library,
         incidents=IncidentLog(store.clock, path_beside(home(settings.database_url))),
         lanes=Lanes(),
@@ -308,6 +320,26 @@ def _people(given: Given, telegram: Telegram, library: Library) -> People:
     )
     meter = Meter(store=store, budget=budget, tariffs=PriceList.from_settings(settings))
     return People(directory=directory, access=access, joining=joining, budget=budget, meter=meter)
+
+
+def _knowledge(given: Given, people: People) -> KnowledgeBase | None:
+    """The bot's own sources. Until there is one, nothing of their libraries is imported."""
+    settings = given.settings
+    if settings.knowledge == "off":
+        return None
+    if given.added.only_models and settings.embeddings == "yandex":  # there is no key
+        settings = settings.model_copy(update={"embeddings": "off"})
+    embedder, prices = embedder_of(settings, given.models.studio)
+    base = KnowledgeBase(
+        store=given.store,
+        bot=given.api.id,
+        files=given.process.files,
+        meter=Meter(store=given.store, budget=people.budget, tariffs=prices),
+        cache=settings.knowledge_cache,
+        embedder=embedder,
+    )
+    given.closing.callback(base.close)
+    return base
 
 
 def _answering(given: Given, ground: Ground) -> Answering:
@@ -405,6 +437,7 @@ def _features(given: Given, ground: Ground, answering: Answering) -> Sequence[Fe
         answering.reminders.feature(),
         Feedback(store=store).feature(),
         *_of_people(given, ground, assistant.writer.leave, orders.leave),
+        *_of_knowledge(given, ground),
         ChatEvents(store=store, leave=assistant.writer.leave, moved=people.directory.load).feature(),
         CustomCommands(store=store, commands=given.added.commands).feature(),
     ]
@@ -458,6 +491,20 @@ def _of_people(
         AuditReport(store=store, access=people.access).feature(),
         Broadcast(
             store=store, access=people.access, deliver=people.joining.deliver, wake_jobs=ground.wake_jobs
+        ).feature(),
+    ]
+
+
+def _of_knowledge(given: Given, ground: Ground) -> Sequence[Feature]:
+    """/kb and its jobs; none with KNOWLEDGE=off."""
+    base, people, currency = ground.knowledge, ground.people, given.settings.currency
+    if base is None:
+        return []
+    rights, wake = people.joining.rights, ground.wake_jobs
+    return [
+        KnowledgePanel(base=base, access=people.access, rights=rights, currency=currency, wake_jobs=wake).feature(),
+        KnowledgeJobs(
+            base=base, rights=rights, currency=currency, deliver=people.joining.deliver, wake_jobs=wake
         ).feature(),
     ]
 

@@ -275,9 +275,6 @@ def bomb() -> bytes:
         (bomb(), "a.docx", "long"),
         (b"PK\3\4 and so on", "a.docx", "broken"),
         (b"\0\1\2", "a.txt", "broken"),
-        (b" \n ", "a.md", "empty"),
-        (b"", "a.csv", "empty"),
-        (b"<nav>menu</nav>", "a.html", "empty"),
         (b"a,b\n" + b'"' + b"x" * 200_000, "a.csv", "broken"),
         (b"x" * 1001, "a.txt", "long"),
         (b"x", "a.exe", "type"),
@@ -285,6 +282,22 @@ def bomb() -> bytes:
 )
 def test_a_file_that_can_not_be_read_is_refused_with_its_reason(data: bytes, name: str, why: str) -> None:
     assert refusal(read_file, data, name, "", "", 1000 if name != "a.csv" else 0) == why
+
+
+def test_a_file_without_words_has_no_article() -> None:
+    for data, name in ((" \n ", "a.md"), ("", "a.csv"), ("<nav>menu</nav>", "a.html"), ("", "a.txt"), ("", "a.py")):
+        assert every(data, name).articles == ()
+
+
+def test_a_book_with_too_many_pages_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.knowledge.extraction.MOST_PAGES", 2)
+    assert refusal(read_file, pdf("a", "b", "c"), "a.pdf") == "long"
+
+
+def test_the_name_of_a_file_is_a_name_and_no_path() -> None:
+    assert read("Текст", "../../etc/passwd.md") == ReadArticle(
+        part="", title="passwd", language="", audience="", blocks=(Block("Текст"),)
+    )
 
 
 @table(
@@ -343,9 +356,6 @@ WORDS = st.lists(
 @given(text=WORDS)
 @settings(max_examples=40)
 def test_whatever_stands_in_a_file_its_passages_are_tidy_and_short(name: str, text: str) -> None:
-    if refusal(read_file, text.encode(), name):
-        assert refusal(read_file, text.encode(), name) == "empty"
-        return
     for article in every(text, name).articles:
         assert article.title
         for block in article.blocks:

@@ -11,11 +11,12 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import pairwise
 
 from bot.knowledge.answer.forms import is_closing, is_greeting
 from bot.knowledge.answer.lines import Reader, Unit
 from bot.knowledge.answer.marks import Ref
-from bot.knowledge.answer.quotes import Fact, facts, missing, plain, quoted, stands
+from bot.knowledge.answer.quotes import EMPHASIS, Fact, facts, missing, plain, quoted, stands
 from bot.knowledge.answer.shown import LETTERS, Quote, Shown, nothing_found
 from bot.knowledge.stems import stems
 from bot.prompts.catalog import instruct
@@ -33,8 +34,8 @@ HEAD = 10  # level of a table's head; headings have 1 to 6
 INTRODUCTION = 9
 MARKUP = re.compile(r"[*_~`|]+")
 BOLD = re.compile(r"(\*\*|__)[^*_]+\1:?")
-CYRILLIC = re.compile("[а-яё]", re.IGNORECASE)
-LATIN = re.compile("[a-z]", re.IGNORECASE)
+CYRILLIC = re.compile("[а-яё]{2,}", re.IGNORECASE)
+LATIN = re.compile("[a-z]{2,}", re.IGNORECASE)
 NEGATION = re.compile(
     r"(?<!\w)(?:не|нет|ни|без|нельзя|никогда|not?|never|without|cannot|\w+n['’]t)(?!\w)", re.IGNORECASE
 )
@@ -142,9 +143,9 @@ class Checker:
         """Take the next part of the answer; return what may be sent now."""
         return self._take(self._reader.feed(text))
 
-    def end(self) -> list[Piece]:
-        """The answer has ended, or broken off; return what may be sent of its rest."""
-        return self._take(self._reader.end())
+    def end(self, *, broken: bool = False) -> list[Piece]:
+        """The answer has ended, or is `broken` off; return what may be sent of its rest."""
+        return self._take(self._reader.end(broken=broken))
 
     def _take(self, units: Iterable[Unit]) -> list[Piece]:
         before = len(self.kept)
@@ -160,7 +161,7 @@ class Checker:
         if unit.kind == "code":
             self._check_code(unit, gap)
             return
-        if plain(unit.text) in _refusals():
+        if plain(EMPHASIS.sub("", unit.text)) in _refusals():
             self.refused = True
             return
         if is_greeting(unit.text):
@@ -175,13 +176,14 @@ class Checker:
             self._leads = [lead for lead in self._leads if lead[0] < INTRODUCTION or lead[1] == len(self.dropped)]
         wanted = facts(unit.text)
         quotations = [unit.text] if ">" in prefix else quoted(unit.text)
-        found = None if unit.kind == "head" else self._carrying(unit, wanted, quotations)
-        if isinstance(found, Dropped) or found is None:
-            most = MOST_HEAD_WORDS if unit.kind == "head" else MOST_LEAD_WORDS
-            if level and not wanted and not quotations and len(unit.text.split()) <= most:
-                self._lead(level, Piece(gap + prefix, unit.text))
-            else:
-                self.dropped.append(found or Dropped(unit.text, "carried"))
+        most = MOST_HEAD_WORDS if unit.kind == "head" else MOST_LEAD_WORDS
+        leads = level and not wanted and not quotations and len(unit.text.split()) <= most
+        found = None if leads and not unit.refs else self._carrying(unit, wanted, quotations)
+        if leads and (found is None or isinstance(found, Dropped)):
+            self._lead(level, Piece(gap + prefix, unit.text))
+            return
+        if found is None or isinstance(found, Dropped):
+            self.dropped += [found] if found else []
             return
         lines, moved = found
         self._keep(Piece(gap + prefix, unit.text, self._quotes(lines), _seen(unit.text, lines, moved=moved)))
@@ -252,14 +254,15 @@ class Checker:
         return [line for line in hinted if line.is_russian != russian][:MOST_QUOTES]
 
     def _holding(self, quotations: Sequence[str]) -> list[list[Line]]:
-        """The sentences, one or two that follow each other, in which what is quoted stands."""
+        """The sentences in which all that is quoted stands; where none has it, two that follow each other."""
         lines = list(self._lines.values())
-        pairs = [[one, two] for one, two in zip(lines, lines[1:], strict=False) if one.place == two.place]
+        pairs = ([one, two] for one, two in pairwise(lines) if one.place == two.place)
+        singles = [[line] for line in lines if self._hold([line], quotations)]
+        return (singles or [pair for pair in pairs if self._hold(pair, quotations)])[:MOST_QUOTES]
 
-        def holds(some: Sequence[Line]) -> bool:
-            return all(any(stands(one, text) for text in self._texts(some)) for one in quotations)
-
-        return [some for some in (*([line] for line in lines), *pairs) if holds(some)][:MOST_QUOTES]
+    def _hold(self, lines: Sequence[Line], quotations: Sequence[str]) -> bool:
+        texts = self._texts(lines)
+        return all(any(stands(one, text) for text in texts) for one in quotations)
 
     def _check_code(self, unit: Unit, gap: str) -> None:
         """A block of code must stand in one passage as it is, but for blank space."""

@@ -21,6 +21,13 @@ CLOSING = re.compile(
     r"|what (?:exactly )?would you like to know|could you (?:please )?be more specific|what do you mean",
     re.IGNORECASE,
 )
+SMALL_TALK = re.compile(
+    rf"(?:{GREETING.pattern}|(?:большое |огромное )?спасибо(?: (?:большое|вам|тебе|огромное)){{0,2}}|благодарю(?: вас)?"
+    r"|понятно|ясно|хорошо|ок(?:ей)?|отлично|супер|как дела|до свидания|пока|всего доброго"
+    r"|thanks?(?: you)?(?: (?:so|very) much| a lot)?|okay|ok|great|fine|how are you|(?:good)?bye|see you)"
+    r"(?:[,!. ]+(?:спасибо|thanks|thank you|до свидания|bye))?",
+    re.IGNORECASE,
+)
 
 
 def is_greeting(sentence: str) -> bool:
@@ -31,6 +38,11 @@ def is_greeting(sentence: str) -> bool:
 def is_closing(sentence: str) -> bool:
     """Whether a sentence only closes an answer or asks back; it is sent if something was sent before it."""
     return CLOSING.fullmatch(_words(sentence)) is not None
+
+
+def is_small_talk(message: str) -> bool:
+    """Whether a person's message asks nothing: a greeting, thanks, a goodbye."""
+    return SMALL_TALK.fullmatch(_words(message)) is not None
 
 
 def _words(sentence: str) -> str:

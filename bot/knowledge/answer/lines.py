@@ -18,6 +18,7 @@ BEGINNING = re.compile(
 FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})")
 RULE = re.compile(r"[ \t]*([-*_=])(?:[ \t]*\1){2,}[ \t]*")
 DIVIDER = re.compile(r"[ \t]*\|?[ \t:-]*-[ \t:|-]*")  # below the head of a table
+FINISHED = (".", "!", "?", "…", ".»", "!»", "?»", ".”")
 NOTHING = "|*_` .,;:!?>\t"
 # A line that begins so is read when more of it has come, or all.
 HELD = re.compile(r"$|[|#`~\[［【\\=>]|\*{1,3}$|\*\*[\[`*]|[-_*][-_*\s]*$|\d{1,3}[.)]?\s*$")
@@ -56,14 +57,19 @@ class Reader:
             yield from self._line(line)
         yield from self._part()
 
-    def end(self) -> Iterator[Unit]:
-        """Return what is left when the answer has ended or broken off."""
+    def end(self, *, broken: bool = False) -> Iterator[Unit]:
+        """Return what is left when the answer has ended; where it is `broken` off, without its last sentence if that
+        has neither a mark nor an end.
+        """
         rest, self._raw = without_begun(self._raw), ""
+        unfinished = bool(rest.strip())
         if rest.strip():
             yield from self._line(rest)
-        if self._code:
+        if self._code and not broken:
             yield self._block()
-        yield from self._release()
+        last = self._waiting
+        if not (broken and unfinished and last and not last.refs and not last.text.endswith(FINISHED)):
+            yield from self._release()
 
     def _release(self) -> Iterator[Unit]:
         waiting, self._waiting = self._waiting, None
@@ -124,7 +130,9 @@ class Reader:
 
     def _sentences(self, text: str) -> Iterator[Unit]:
         found = cut(text, finished=True)
-        if not self._begun and found and not any(one.text.strip(NOTHING) for one in found):  # nothing but marks
+        if (
+            not self._begun and any(one.refs for one in found) and not any(one.text.strip(NOTHING) for one in found)
+        ):  # nothing but marks
             if self._waiting is not None:
                 refs = (ref for one in found for ref in one.refs)
                 self._waiting.refs = tuple(dict.fromkeys((*self._waiting.refs, *refs)))

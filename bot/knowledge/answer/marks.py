@@ -151,7 +151,7 @@ def _starts(line: str, marks: list[int]) -> list[int]:
 def _opened(part: str, opened: str) -> str:
     """The quotation marks that are still open behind a part of a line, given those that were before it."""
     for one in part:
-        if one == '"' and opened.endswith('"') or one in "»”" or one == "“" and opened.endswith("„"):
+        if (one == '"' and opened.endswith('"')) or one in "»”" or (one == "“" and opened.endswith("„")):
             opened = opened[:-1]
         elif one in '«„“"':
             opened += one

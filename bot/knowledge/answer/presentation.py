@@ -21,7 +21,7 @@ SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 APART = "\u202f"  # a narrow no-break space, so that ¹ ² is not read as twelve
 ENDS = 4  # words at each end of a sentence that a link to its text names
 SHORT = 10  # words of a sentence that it names whole
-MARKUP = re.compile(r"([\\`*_\[\]{}<>#|~$!&])")
+MARKUP = re.compile(r"[\\`*_{}<>#|~$!&]|(?<=\])\(")  # an escaped bracket would begin a formula
 LAST_CELL = re.compile(r"\s*\|\s*$")
 
 
@@ -57,7 +57,7 @@ class Presentation:
         lines = []
         for one in sorted(self._quotes, key=lambda one: (self._number(one), one.passage, one.start)):
             text = " ".join(self.shown[one.place].text[one.start : one.end].split())
-            shown = MARKUP.sub(r"\\\1", text)
+            shown = MARKUP.sub(r"\\\g<0>", text)
             lines.append(f"> {str(self._number(one)).translate(SUPERSCRIPT)} {shown}")
         return "\n>\n".join(lines)
 

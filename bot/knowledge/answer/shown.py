@@ -20,9 +20,9 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz"
 OPEN, CLOSE = "[［【⟦〚❲〔", "]］】⟧〛❳〕"
 OPENS, CLOSES = re.escape(OPEN), re.escape(CLOSE)  # for a class of characters
 CYRILLIC = str.maketrans("абвгдефснкормтух", "abbgdefcnkopmtyx")  # letters that look or sound like these
-LIKE_A_MARK = re.compile(rf"[{OPENS}](?=[\s\\*`^_{OPENS}]*+(?:[^\W\d_]{{1,2}}[\s._-]?\d|\w[\s\d,;]*+[{CLOSES}]))")
+LIKE_A_MARK = re.compile(rf"[{OPENS}](?=[\s\\*`^_{OPENS}]*+(?:[^\W\d_]{{1,2}}[\s._-]?\d|[^\W\d_]\s*+[{CLOSES}]))")
 LIKE_A_FENCE = re.compile(
-    r"`{3,}|~{3,}|<(?=[|!/\s]*+(?:[|]|s>|<?sys|system|user|assistant|sources?\b|instruct|tool|function|im_|(?:start|end)_of"
+    r"`{3,}|~{3,}|<(?=\s*\||[|!/\s]*+(?:s>|<?sys|system|user|assistant|sources?\b|instruct|tool|function|im_|(?:start|end)_of"
     rf"|human|bos|eos|think))|(?<=[|])>|[{OPENS}](?=/?\s*(?:INST|SYS|system|user|assistant|tool))",
     re.IGNORECASE,
 )
@@ -112,4 +112,4 @@ def _lines(letter: str, passage: Shown, language: str) -> str:
 
 
 def _is_seen(character: str) -> bool:
-    return character < "\x7f" and character >= " " or unicodedata.category(character) not in HARMLESS
+    return (character < "\x7f" and character >= " ") or unicodedata.category(character) not in HARMLESS

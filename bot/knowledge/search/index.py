@@ -22,6 +22,7 @@ BATCH = 1_000  # passages, or embeddings, that are read and indexed at a time
 MOST_ID, MOST_KEY = 2**62, b"\xff" * 33  # above every id, and above every key of an embedding
 WEIGHT = 0.75  # of the cosine; the rest is of the words (measured: .7 to .8 differ by less than what can be shown)
 CANDIDATES = 100  # by words, and by meaning
+NEARLY = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class Index:
         self._words = WordIndex()
         self._matrix = Matrix()
         self._sources: set[int] = set()
+        self._size = 0  # of the index of words
         self._generation = 0
         self._following = asyncio.Lock()
         self._using = threading.Lock()  # of words and matrix, which are used in worker threads
@@ -61,6 +63,11 @@ class Index:
     def embedded(self) -> int:
         """How many passages have an embedding."""
         return len(self._matrix)
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether nearly all passages have an embedding."""
+        return bool(self._matrix) and len(self._matrix) >= NEARLY * self._size
 
     async def follow(self) -> None:
         """Take over what has changed in the database since the last call."""
@@ -114,6 +121,7 @@ class Index:
         with self._using:
             self._words.add((row.id, row.source_id, row.indexed) for row in rows)
             self._sources.update(row.source_id for row in rows)
+            self._size = len(self._words)
 
     def _put(self, vectors: Sequence[NewVector]) -> None:
         with self._using:

@@ -41,10 +41,15 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The passages for a question, best first; `signals` say how likely it is that they answer it."""
+    """The passages for a question, best first; `signals` say how likely it is that they answer it.
+
+    `frequencies`: in how many of `size` passages each stem of the question stands.
+    """
 
     hits: tuple[Hit, ...] = ()
     signals: Signals = field(default_factory=Signals)
+    frequencies: Mapping[str, int] = field(default_factory=dict)
+    size: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -109,7 +114,8 @@ def _found(
     compared = list(dict.fromkeys([*there[:LOOKED_AT], *(one for one in nearest if one.id in passages)]))
     texts = [f"{passages[one.id].place}\n{passages[one.id].text}" for one in compared]
     told = signals(texts, [one.cosine for one in compared], candidates.frequencies, candidates.size)
-    return Found(_chosen([Hit(passages[one.id], one.score, one.words, one.cosine) for one in there]), told)
+    hits = [Hit(passages[one.id], one.score, one.words, one.cosine) for one in there]
+    return Found(_chosen(hits), told, candidates.frequencies, candidates.size)
 
 
 def _chosen(hits: Sequence[Hit]) -> tuple[Hit, ...]:

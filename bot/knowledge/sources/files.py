@@ -26,7 +26,8 @@ class FileReader:
             return "too_long"
         try:
             async with self._files.place() as slot:
-                return Articles.of(await slot.run(read_file, data, name, mime, charset, self._limits.characters))
+                read = Articles.of(await slot.run(read_file, data, name, mime, charset, self._limits.characters))
+            return read if read.articles else "empty"
         except Unreadable as error:
             return REASONS.get(error.why, error.why)
 

@@ -220,8 +220,7 @@ def _is_sitemap(answer: Fetched) -> bool:
 def _is_login(asked: str, url: str, articles: Articles) -> bool:
     """Whether an address has led to a form that asks for a password, though with the status 200."""
     parts = urlsplit(url)
-    led = page_key(url) != asked and bool(LOGIN.search(f"{parts.hostname}{parts.path}"))
-    return articles.has_password and (led or not any(one.blocks for one in articles.articles))
+    return articles.has_password and page_key(url) != asked and bool(LOGIN.search(f"{parts.hostname}{parts.path}"))
 
 
 def _says_missing(articles: Articles) -> bool:

@@ -11,7 +11,7 @@ from sqlalchemy import Row, and_, bindparam, exists, func, insert, select, tuple
 
 from bot.storage.engines.dialects import insert_or_update, upsert
 from bot.storage.repositories.mapping import Repository, made
-from bot.storage.tables.knowledge import kb_articles, kb_generation, kb_passages, kb_sources, kb_vectors
+from bot.storage.tables.knowledge import kb_articles, kb_generation, kb_passages, kb_quotes, kb_sources, kb_vectors
 
 BATCH = 500  # values of one IN list: SQLite allows 32,766 in a statement, PostgreSQL 65,535
 INDEXED = kb_passages.c["id", "source_id", "place", "text", "sha", "added", "ended"]
@@ -300,6 +300,14 @@ class Knowledge(Repository):
             kb_articles.c.audience.in_(["", *groups]),
         )
         return {row.id: _passage(row) for row in self.connection.execute(query)}
+
+    def store_quotes(self, message: int, quotes: Sequence[tuple[int, int, int]]) -> None:
+        """Store what an answer quotes: passages with the beginning and the end of the quoted text."""
+        rows = [
+            {"message_id": message, "passage_id": passage, "start": start, "end": end} for passage, start, end in quotes
+        ]
+        if rows:
+            self.connection.execute(insert(kb_quotes), rows)
 
     def read_neighbour(self, passage: StoredPassage, step: int) -> StoredPassage | None:
         """Return the passage that stands `step` places after this one in its article, None where there is none."""

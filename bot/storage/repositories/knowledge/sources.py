@@ -63,6 +63,10 @@ class Sources(Repository):
         query = select(kb_sources).where(kb_sources.c.bot == bot, kb_sources.c.name == name)
         return self._find(_source, query)
 
+    def read_source(self, id_: int) -> KnowledgeSource | None:
+        """Return a source by its id, None where it was removed."""
+        return self._find(_source, select(kb_sources).where(kb_sources.c.id == id_, kb_sources.c.state != REMOVED))
+
     def change_source(self, id_: int, **values: Any) -> None:
         """Set columns of a source; `options` and `audience` are stored as JSON."""
         for name in ("options", "audience"):

@@ -81,6 +81,11 @@ class Ledger(Repository):
         rows = self.connection.execute(select(day, *COLUMNS).where(*_whose(bot, since, user)).group_by(day))
         return {row[0]: Line(str(row[0]), *row[1:]) for row in rows}
 
+    def cost_of_turn(self, bot: int, turn: str, since: float) -> int:
+        """Return what was booked under a turn since a time (Unix seconds), in millionths of the currency."""
+        query = select(_sum(usage.c.cost)).where(*_whose(bot, since, None), usage.c.turn == turn)
+        return int(self.connection.execute(query).scalar_one())
+
 
 def _whose(bot: int, since: float, user: int | None) -> tuple[ColumnElement[bool], ...]:
     here = (usage.c.bot == bot, usage.c.at >= since)

@@ -1,0 +1,258 @@
+"""The jobs of the knowledge base: read a source, buy embeddings. Begin with `request_sync` and `KnowledgeJobs`.
+
+The row of the job is the lock of a source: it is read once at a time, on all machines. A job that was killed runs
+again, and finds what was stored unchanged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from bot.access.policy import Role
+from bot.access.rights import Rights
+from bot.billing.pricing import shown
+from bot.errors import ConfigError, LimitReached
+from bot.feature import Feature
+from bot.knowledge.base import KnowledgeBase
+from bot.knowledge.embedding import TURN, Estimate
+from bot.knowledge.sources.source import SourceFailed
+from bot.knowledge.sync import Report
+from bot.outbox import Choice
+from bot.storage.repositories.knowledge.sources import KnowledgeSource
+from bot.storage.store import Store, Tx
+from bot.texts.catalog import say
+from bot.types import Address, Incoming, Job, Outgoing
+
+SYNC, EMBED = "kb.sync", "kb.embed"
+SHOWN_TROUBLES = 5
+
+
+def request_sync(
+    tx: Tx, bot: int, source: int, *, after: float = 0.0, asked: Incoming | None = None, **payload: Any
+) -> None:
+    """Have a source read in `after` seconds; `asked` is told the result. A job that is due earlier stays so.
+
+    `payload`: `agreed` removes what is gone at the source, `file` deletes this file of a source that was removed.
+    """
+    due, key = tx.clock.time() + after, str(source)
+    tell = {asked.id: asdict(asked.address)} if asked is not None else {}
+    job = tx.jobs.find_job(bot, SYNC, key)
+    if job is None:
+        tx.jobs.add_job(Job(SYNC, key, _nowhere(bot), {**payload, "tell": tell}, due=due))
+        return
+    tx.jobs.store_payload(job, {**job.payload, **payload, "tell": {**job.payload.get("tell", {}), **tell}})
+    if due < job.due:
+        tx.jobs.reschedule(job, due)
+
+
+def request_embedding(tx: Tx, bot: int, agreed: int, asked: Incoming | None = None) -> bool:
+    """Have the missing embeddings bought for at most `agreed` millionths. False: that is being done already."""
+    if (job := tx.jobs.find_job(bot, EMBED, EMBED)) is not None and (agreed <= job.payload["agreed"]):
+        return False
+    if job is not None:  # the free ones were being made
+        tx.jobs.delete_done(job)
+    tell = {asked.id: asdict(asked.address)} if asked is not None else {}
+    now = tx.clock.time()
+    tx.jobs.add_job(Job(EMBED, EMBED, _nowhere(bot), {"agreed": agreed, "since": now, "tell": tell}, due=now))
+    return True
+
+
+def is_read_now(tx: Tx, bot: int, source: int) -> bool:
+    """Whether a source is being read, or is about to be."""
+    job = tx.jobs.find_job(bot, SYNC, str(source))
+    return job is not None and job.due <= tx.clock.time()
+
+
+def price_choices(language: str, cost: int, *, panel: bool = False) -> list[Choice]:
+    """The buttons below a price of embeddings; `panel`: on the panel, which goes on showing the sources."""
+    return [
+        Choice(say(language, "kb.buy"), "kb.buy", {"agreed": cost, "panel": panel}),
+        Choice(say(language, "kb.later"), "kb.later"),
+    ]
+
+
+def held_choices(language: str, source: int) -> list[Choice]:
+    """The buttons below the question whether what is gone at a source is to be removed."""
+    return [
+        Choice(say(language, "kb.drop"), "kb.drop", {"source": source}, dangerous=True),
+        Choice(say(language, "kb.leave"), "kb.leave", {"source": source}),
+    ]
+
+
+def priced(language: str, wanted: Estimate, currency: str) -> str:
+    """How many passages have no embedding yet, and what these cost."""
+    tokens = f"{wanted.tokens:,}".replace(",", "\u00a0")
+    price = shown(language, wanted.cost, currency)
+    return say(language, "kb.price", passages=wanted.passages, tokens=tokens, price=price)
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """How a sync ended: with a report, or failed (`failed` says why). `kind` is "", "held" or "failed"."""
+
+    report: Report
+    failed: str = ""
+    wanted: Estimate = Estimate()
+
+    @property
+    def kind(self) -> str:
+        return "failed" if self.failed else "held" if self.report.held else ""
+
+
+@dataclass(slots=True, kw_only=True)
+class KnowledgeJobs:
+    """Reads sources and buys embeddings, and tells the result to those who asked for it.
+
+    `deliver` sends the messages that a job has stored.
+    """
+
+    base: KnowledgeBase
+    rights: Rights
+    currency: str
+    deliver: Callable[[str, Sequence[Address]], None]
+    wake_jobs: Callable[[], None]
+
+    @property
+    def store(self) -> Store:
+        """The database."""
+        return self.base.store
+
+    def feature(self) -> Feature:
+        """The two jobs."""
+        return Feature(jobs={SYNC: self.sync, EMBED: self.embed})
+
+    # --- read a source ------------------------------------------------------------------------------------------------
+
+    async def sync(self, job: Job) -> None:
+        """The job: read a source, tell the result, and be due again when the source is to be read next."""
+        source = await self.store.read(lambda tx: tx.sources.read_source(int(job.key)))
+        if source is None:
+            await self._forget(job)
+            return
+        if source.state == "paused" and not job.payload.get("tell"):
+            await self.store.write(lambda tx: tx.jobs.delete_done(job))
+            return
+        agreed = bool(job.payload.get("agreed"))
+        try:
+            result = _Result(await self.base.sync(source, agreed=agreed), wanted=await self.base.estimate())
+        except (SourceFailed, ConfigError) as error:
+            result = _Result(Report(), failed=str(error))
+        chats = await self.store.write(lambda tx: self._end_sync(tx, job, source, result, agreed=agreed))
+        self.deliver(job.key, chats)
+        self.wake_jobs()
+
+    async def _forget(self, job: Job) -> None:
+        """End the job of a source that was removed, with the file that was sent for it."""
+        if file := job.payload.get("file"):
+            with suppress(OSError):
+                await asyncio.to_thread(Path(file).unlink)
+        await self.store.write(lambda tx: tx.jobs.delete_done(job))
+
+    def _end_sync(self, tx: Tx, job: Job, source: KnowledgeSource, result: _Result, *, agreed: bool) -> list[Address]:
+        """Store what is told, and when the source is read next. Returns the chats that are told."""
+        row, now_source = tx.jobs.find_job(job.address.bot, SYNC, job.key), tx.sources.read_source(source.id)
+        if row is None or now_source is None:  # removed meanwhile: its next run ends it
+            return []
+        if row.payload.get("agreed") and not agreed:  # agreed to meanwhile: it stays due
+            return []
+        told = self._tell_askers(tx, row, source, result)
+        if result.kind and result.kind != row.payload.get("told", "") and not told:
+            told = self._tell_owners(tx, row, source, result)
+        if now_source.every and now_source.state != "paused":
+            tx.jobs.store_payload(row, {"told": result.kind})
+            tx.jobs.reschedule(row, tx.clock.time() + now_source.every)
+        else:
+            tx.jobs.delete_done(row)
+        if result.wanted.passages and not result.wanted.cost:
+            request_embedding(tx, job.address.bot, 0)
+        return told
+
+    def _tell_askers(self, tx: Tx, row: Job, source: KnowledgeSource, result: _Result) -> list[Address]:
+        chats = []
+        for turn, address in row.payload.get("tell", {}).items():
+            where = Address(**address)
+            language = tx.chats.read_language(where.bot, where.chat)
+            _tell(tx, f"{turn}.kb", where, *self._told(language, source, result))
+            if result.wanted.cost:
+                price = priced(language, result.wanted, self.currency)
+                _tell(tx, f"{turn}.kb.price", where, price, price_choices(language, result.wanted.cost))
+            chats.append(where)
+        return chats
+
+    def _tell_owners(self, tx: Tx, row: Job, source: KnowledgeSource, result: _Result) -> list[Address]:
+        """Tell each owner that a scheduled sync asks or has failed."""
+        bot, chats = row.address.bot, []
+        for owner in sorted(self.rights.with_role(tx, bot, Role.OWNER)):
+            where, language = Address(row.address.transport, bot, owner), tx.chats.read_language(bot, owner)
+            key = f"kb-{row.key}-{int(tx.clock.time())}.o{owner}"
+            _tell(tx, key, where, *self._told(language, source, result))
+            chats.append(where)
+        return chats
+
+    def _told(self, language: str, source: KnowledgeSource, result: _Result) -> tuple[str, list[Choice]]:
+        """What is said about a sync, and the buttons below it."""
+        report, name = result.report, source.name
+        if result.failed:
+            return say(language, "kb.failed", name=name, reason=result.failed), []
+        lines = [
+            say(
+                language, "kb.report", name=name, new=report.new, unchanged=report.unchanged, gone=report.gone,
+                added=report.added, ended=report.ended,
+            )
+        ]  # fmt: skip
+        for trouble in report.troubles[:SHOWN_TROUBLES]:
+            kind, _, about = trouble.reason.partition(":")
+            lines.append(f"· {trouble.key[:100]}: {say(language, f'kb.trouble.{kind}', about=about)}")
+        if (more := len(report.troubles) - SHOWN_TROUBLES) > 0:
+            lines.append(say(language, "kb.more", count=more))
+        if not report.held:
+            return "\n".join(lines), []
+        lines.append(say(language, "kb.held", passages=report.held))
+        return "\n".join(lines), held_choices(language, source.id)
+
+    # --- buy embeddings -----------------------------------------------------------------------------------------------
+
+    async def embed(self, job: Job) -> None:
+        """The job: buy the missing embeddings for what was agreed to, less what was spent before a kill."""
+        bot, agreed, since = job.address.bot, int(job.payload["agreed"]), float(job.payload["since"])
+        spent = await self.store.read(lambda tx: tx.ledger.cost_of_turn(bot, TURN, since))
+        with suppress(LimitReached):
+            await self.base.embed(max(agreed - spent, 0))
+        wanted = await self.base.estimate()
+
+        def end(tx: Tx) -> list[Address]:
+            row, chats = tx.jobs.find_job(bot, EMBED, EMBED), []
+            if row is None or row.payload != job.payload:  # more was agreed to meanwhile: that job is due
+                return []
+            paid = tx.ledger.cost_of_turn(bot, TURN, since)
+            for turn, address in row.payload["tell"].items():
+                where = Address(**address)
+                language = tx.chats.read_language(bot, where.chat)
+                text, choices = say(language, "kb.embedded", price=shown(language, paid, self.currency)), []
+                if wanted.passages:
+                    text += "\n" + say(language, "kb.rest") + "\n" + priced(language, wanted, self.currency)
+                    choices = price_choices(language, wanted.cost)
+                _tell(tx, f"{turn}.kb.embedded", where, text, choices)
+                chats.append(where)
+            tx.jobs.delete_done(row)
+            return chats
+
+        self.deliver(job.key, await self.store.write(end))
+
+
+def _tell(tx: Tx, key: str, where: Address, text: str, choices: Sequence[Choice]) -> None:
+    """Store a message for a person's private chat, with buttons in one row."""
+    buttons = tuple(
+        tx.buttons.add_button(where, key, where.chat, one.label, one.action, **one.payload) for one in choices
+    )
+    tx.outbox.add_answer(key, where, Outgoing(text, plain=True, buttons=(buttons,) if buttons else ()))
+
+
+def _nowhere(bot: int) -> Address:
+    """The address of work that belongs to no chat."""
+    return Address("telegram", bot, 0)
