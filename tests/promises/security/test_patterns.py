@@ -20,6 +20,7 @@ from bot.features import prompt_improver
 from bot.features.times import forms, reading, zones
 from bot.knowledge import chunking, citations, documents
 from bot.llm import prompt, structured
+from bot.llm.topics import classifiers, routing_file, samples
 from bot.media import voice
 from bot.media.attachments import one_line
 from bot.providers import error_mapping, tool_calls
@@ -52,7 +53,7 @@ PIECES: dict[str, tuple[str, list[str]]] = {  # functions that make patterns, th
             "[A-Z]{3}",
         ],
     ),
-    "bot.prompts.schema._line_of": ("match", [r"\s*(\[+\s*)?([\w-]+\.)*prompt\b"]),
+    "bot.prompts.schema._line_of": ("match", [r"\s*(\[+\s*)?([\w-]+\.)*prompt(?![\w-])"]),
     "bot.sandbox.telegram.markup.addresses._of_app": ("fullmatch", ["[a-z0-9_.-]+", "[a-z0-9_-]+"]),
     "bot.sandbox.telegram.markup.addresses.parameters": ("match", [r"tg:(?://)?user/?\?([^#]*)"]),
     "bot.sandbox.scripted.model": ("search", []),  # all of them stand in `RULES`
@@ -146,6 +147,7 @@ def _unclosed(text: str) -> None:
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 FOUND = documents.Retrieved("", (Passage("", 3, name="report.pdf"),))
+TOPICS = routing_file.read(routing_file.example("en").encode(), "routing.toml")
 PROFILE = Profile(window=32_000, max_tokens=2_000)
 FUNCTIONS: dict[str, Callable[[str], object]] = {
     "a time": lambda text: reading.read(f"in {text}", NOW),
@@ -171,6 +173,8 @@ FUNCTIONS: dict[str, Callable[[str], object]] = {
     "what the sandbox's model is asked": helper_answers.spoken,
     "a sum that it is asked": lambda text: scripted_tools.fits({"properties": {"expression": {}}}, text),
     "sentences that it says": writer.sentences,
+    "a question with words of topics": lambda text: classifiers.by_words(TOPICS, text),
+    "a question as a sample": lambda text: samples.masked(text, ["Anna Smith"]),
 }
 SHAPES = (*' \nя*`[<-\\"', "[](")
 
