@@ -59,7 +59,7 @@ TEXTS: dict[str, str] = {
     "image.change": "Same, but…",
     "image.ask": "Shall I draw it?",
     "image.change.ask": "What should be different? I keep the picture's seed and add your words to its description.",
-    "model.choose": "Model now: {model}. Choose another:",
+    "model.choose": "Model now: {model}",
     "model.chosen": "From now on {model} answers here.",
     "model.gone": "The model {old} is no longer offered; {new} answers.",
     "settings": "⚙️ Settings of this chat",
@@ -132,6 +132,7 @@ TEXTS: dict[str, str] = {
     "can.asynchronous": "later",
     "can.window": "{tokens} tokens",
     "can.price": "{price} for 1,000",
+    "can.prices": "1,000 tokens: from {low} to {high}",
     "reasoning.none": "{model} has no reasoning to switch. /model shows which models reason.",
     "reasoning.choose": "{model} thinks before it answers: {mode}. This takes longer and costs more, and helps "
     "with hard questions.",

@@ -59,7 +59,7 @@ TEXTS: dict[str, str] = {
     "image.change": "Такую же, но…",
     "image.ask": "Нарисовать?",
     "image.change.ask": "Что изменить? Я сохраню зерно картинки и добавлю ваши слова к описанию.",
-    "model.choose": "Сейчас отвечает {model}. Выберите другую:",
+    "model.choose": "Сейчас отвечает {model}",
     "model.chosen": "Теперь здесь отвечает {model}.",
     "model.gone": "Модель {old} больше не предлагается, отвечает {new}.",
     "settings": "⚙️ Настройки этого чата",
@@ -134,6 +134,7 @@ TEXTS: dict[str, str] = {
     "can.asynchronous": "отложенный ответ",
     "can.window": "токенов: {tokens}",
     "can.price": "{price} за 1000",
+    "can.prices": "1000 токенов: от {low} до {high}",
     "reasoning.none": "У модели {model} рассуждения не переключаются. Список моделей: /model.",
     "reasoning.choose": "{model} рассуждает перед ответом: {mode}. Это дольше и дороже, зато точнее в сложных "
     "вопросах.",
