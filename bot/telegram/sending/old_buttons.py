@@ -1,8 +1,8 @@
 """Removes buttons that stand below the newest answer only (`Button.NEWEST`) from the answers before it.
 
 This is an edit for the eye: an old button still works when it is pressed. So it waits until the chat is quiet, leaves
-the flood budget to answers, and is given up where there is no room. What was given up or lost in a crash is done after
-the next answer, because the outbox records which answers still show such buttons.
+the flood budget to answers, and is given up where there is no room or the process is busy. What was given up or lost in
+a crash is done after the next answer, because the outbox records which answers still show such buttons.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from bot.types import Address
 log = logging.getLogger(__name__)
 
 QUIET = 3.0  # seconds after an answer: a budget that its frames have spent is full again
+LATE = 0.02  # seconds: a process that comes so late to what is due has answers to write
 TRIES = 5  # times `QUIET` to wait for room in the flood budget
 DEADLINE = 10.0
 
@@ -57,8 +58,10 @@ class OldButtons:
     async def _run(self, address: Address) -> None:
         try:
             for _ in range(TRIES):
+                due = self.clock.monotonic() + QUIET
                 await self.clock.sleep(QUIET)
-                if self._has_room(address) and await self._remove(address):
+                is_busy = self.clock.monotonic() - due > LATE
+                if not is_busy and self._has_room(address) and await self._remove(address):
                     break
         except Lost:
             raise
