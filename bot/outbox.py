@@ -117,9 +117,9 @@ def finish_asking(tx: Tx, incoming: Incoming, action: str, text: str, **payload:
 def answers_question(tx: Tx, incoming: Incoming, waiting: ButtonPress) -> bool:
     """Whether a message answers the question that the bot waits with.
 
-    The answer is a reply to the question, or within two minutes (`SOON`) a text of the user's own that replies to nothing and, unless
-    the answer may be a question itself, asks nothing. A question that was not asked by `finish_asking`, such as a field
-    of a template, takes any message.
+    The answer is a reply to the question, or within two minutes (`SOON`) a text of the user's own that replies to
+    nothing and, unless the answer may be a question itself, asks nothing. A question that was not asked by
+    `finish_asking`, such as a field of a template, takes any message.
     """
     if not waiting.payload.get("asked") or replies_to_question(tx, incoming, waiting):
         return True
