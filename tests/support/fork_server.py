@@ -5,7 +5,9 @@ folder and standard streams. What only a new Python shows (what an import loads 
 memory) is tested with a new one. Begin with `tests/support/forked.py`, which is the other end: each connection to the
 socket is one program. Its order comes in (a line of JSON, and the three standard streams), the process id goes out,
 then a line `stopped` each time the program stands still, and when it has ended, its exit status (negative: the signal).
-The server ends when its standard input is closed.
+A program whose connection is closed is killed; the server ends when its standard input is closed.
+
+A bot that a program starts, as the sandbox does, is a fork as well (`forking_python.py`).
 """
 
 from __future__ import annotations
@@ -63,9 +65,12 @@ def serve(path: str) -> dict[str, Any] | None:
         listener.listen(64)
         os.rename(f"{path}.new", path)  # who sees it can connect
         while True:
-            ready, _, _ = select.select([listener, sys.stdin], [], [], LOOK if programs else None)
+            ready, _, _ = select.select([listener, sys.stdin, *programs.values()], [], [], LOOK if programs else None)
             if sys.stdin in ready:
                 return None
+            for pid, connection in programs.items():
+                if connection in ready:  # who has ordered it is gone
+                    os.kill(pid, signal.SIGKILL)
             if listener in ready:
                 connection, _ = listener.accept()
                 order, streams = _received(connection)
@@ -150,6 +155,7 @@ def end(error: BaseException | None) -> NoReturn:
 if __name__ == "__main__":
     warm()
     if order := serve(sys.argv[1]):
+        sys.executable = str(Path(sys.argv[1]).with_name("python"))
         try:
             become(order["words"])
         except BaseException as error:

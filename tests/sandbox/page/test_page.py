@@ -20,6 +20,7 @@ from bot.sandbox.main import Sandbox
 from bot.sandbox.media.landscapes import draw
 from bot.sandbox.telegram.methods.account import DEFAULT_SCOPE, GROUP_SCOPE
 from tests.sandbox.page.chromium import PATIENCE, find_browser, launched, new_tab, visiting
+from tests.support.forked import forking_python
 
 pytestmark = [
     pytest.mark.page,
@@ -46,7 +47,8 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def sandbox(tmp_path: Path) -> AsyncIterator[Sandbox]:
+async def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Sandbox]:
+    monkeypatch.setattr(sys, "executable", await forking_python())
     sandbox = Sandbox(tmp_path / "sandbox")
     await sandbox.start()
     yield sandbox
