@@ -48,6 +48,7 @@ def warm() -> None:
     for module in pkgutil.walk_packages(bot.__path__, "bot."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
+    importlib.import_module("mcp.server")
     trusted_context()
     from aiogram import methods, types  # after the bot, which imports it the fast way
 
