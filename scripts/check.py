@@ -100,7 +100,9 @@ def tests(title: str, workers: int, which: str, *more: str) -> None:
 
 
 def unit() -> None:
-    tests("unit tests", 2, f"not stage and not process and not ({LONG})")
+    """What needs no server, no process and no disk; nor what reads the source, which is slow to read."""
+    source = ("--ignore=tests/framework", "--ignore=tests/promises/security")
+    tests("unit tests", 2, f"not stage and not disk and not process and not ({LONG})", *source)
 
 
 def whole() -> None:

@@ -32,7 +32,9 @@ ANNA = ToolContext(Address("telegram", 1, 1001), 1001)
 
 @asynccontextmanager
 async def started(how: str = "", *, clock: SystemClock | None = None, **entry: Any) -> AsyncIterator[McpServer]:
-    row = {"name": "files", "command": await forking_python(), "args": [PROGRAM, how], **entry}
+    if "command" not in entry:
+        entry["command"] = await forking_python()
+    row = {"name": "files", "args": [PROGRAM, how], **entry}
     async with asyncio.TaskGroup() as tasks:
         server = McpServer(McpServerConfig(**row), clock=clock or SystemClock(), tasks=tasks)
         yield server
