@@ -52,8 +52,10 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """The sender. Only `id` is trusted: names are what people typed. 0: no person (a channel speaks). The id of the
-    group: one of its administrators, who speaks anonymously.
+    """The sender of a message or a press. Trust only `id`: names are what people typed.
+
+    `id` is 0 if no person has written (a channel), and the id of the group if one of its administrators writes
+    anonymously.
     """
 
     id: int
@@ -90,14 +92,16 @@ NOT_READ = ChatChoices()  # stands in an `Incoming` until a transaction has read
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Words of a message."""
+    """A text as a part of a `Message`."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A picture. In one that storage returns, `data` is empty and `blob` is the number of the stored bytes."""
+    """A picture as a part of a `Message`. If storage returns it, `data` is empty and `blob` is the number of the stored
+    bytes.
+    """
 
     data: bytes
     mime: str = "image/jpeg"
@@ -106,8 +110,8 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file, or something like one (a place, a contact), that came with a message. Its bytes stay at the messenger
-    until `Reply.fetch` asks for them.
+    """A file, or something like one (a place, a contact), that came with a message. Its bytes are not here:
+    `Reply.fetch` downloads them.
     """
 
     kind: str

@@ -48,7 +48,7 @@ class AuditReport:
     access: Access
 
     def feature(self) -> Feature:
-        """/audit, its pages, and the file."""
+        """The command /audit, the buttons of its pages, and the button that sends all entries as a file."""
         return Feature(
             commands={"/audit": Command(self.audit, requires=Permission.MANAGE)},
             presses={

@@ -43,7 +43,7 @@ class Running:
     outdated: bool = False
 
     def end(self) -> None:
-        """Stop the answer at its next wait."""
+        """Stop the answer at its next `await`."""
         if not self.scope.expired():  # it is being stopped already
             self.scope.reschedule(asyncio.get_running_loop().time())
 

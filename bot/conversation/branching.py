@@ -30,7 +30,7 @@ class BranchPoint:
 
     `over` are the ids of messages that the answer replaces, `shown` is the version which they show now, `resumed` the
     answer that is continued. `tip` is the current head of the conversation, restored after the answer is stored.
-    `after` is the parent of the answer where that is not the question itself.
+    `after` is the parent of the answer if that is not the question itself.
     """
 
     question: Remembered
@@ -68,7 +68,7 @@ def replied(tx: Tx, where: Address, message_id: int) -> Remembered | None:
 
 
 def _answered(tx: Tx, said: Remembered | None) -> Remembered | None:
-    """The newest answer where `said` is an answered question, else `said`: a reply follows the answer."""
+    """The newest answer if `said` is an answered question, else `said`: a reply follows the answer."""
     if said is None or said.message.role != "user":
         return said
     return next(iter(_answers(tx, said)[::-1]), said)
@@ -187,7 +187,9 @@ def keyboard(
 
 
 def show_version(tx: Tx, incoming: Incoming, answer: int, language: str, *, thumbs: bool = False) -> Outgoing | None:
-    """Show another version of an answer in the same messages; the conversation continues from it. None: no such."""
+    """Show another version of an answer in the same messages; the conversation continues from it. None: there is no
+    such version.
+    """
     version = tx.messages.find_message(answer)
     if version is None or not _over(tx, incoming):
         return None

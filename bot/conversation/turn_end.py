@@ -109,7 +109,7 @@ def _remember(
         answer = tx.messages.add_message(
             question.conversation, incoming.address, incoming.id, "assistant", said,
             parent=place.after or question.id, ending=written.ending(), user=incoming.user.id,
-            model=written.option.name, request=request,
+            model=written.option.name, request=request, persona=context.persona.label,
             sources=(*written.steps.sources, *documents.rests_on(written.text, written.retrieved)),
         )  # fmt: skip
     if place.question.ending == OPEN:

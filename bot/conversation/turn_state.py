@@ -105,7 +105,7 @@ class AnswerDraft:
 
     `wanted` is the chosen model, `option` the model that is asked: a stand-in while the chosen model is unavailable.
     An answer can take several requests, each of which is paid: `usages` are their models with the reported usage
-    (estimated where the service reports none), `cost` all tokens, `money` the price in millionths, `reservations` what
+    (estimated if the service reports none), `cost` all tokens, `money` the price in millionths, `reservations` what
     was held back for it. `before` is the text from earlier requests, at the head of `text`. `calls` (of tools),
     `searches` (of the web), `usage` and `finish` belong to the last request, `steps` to the earlier ones.
     `limit` is the sentence of a budget that ended the answer. `thought` is the model's reasoning, if it may be shown.
@@ -150,7 +150,7 @@ class AnswerDraft:
         self.finish = chunk.finish or self.finish
 
     def bill(self, request: Request, ratio: prompt.Ratio) -> None:
-        """Add the usage of the request that has ended; `ratio` estimates it where the service reported none."""
+        """Add the usage of the request that has ended; `ratio` estimates it if the service reported none."""
         usage = self.usage
         if usage is None and (self.calls or self.searches or len(self.text) > len(self.before)):
             called = sum(len(call.name) + len(str(call.arguments)) for call in self.calls)

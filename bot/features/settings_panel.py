@@ -30,8 +30,8 @@ STREAMING = ("draft", "edit", "off")
 REASONING = ("auto", "on", "off")
 CHOICES = ("language", "model", "streaming", "notices", "reasoning")  # columns of the table of chats
 ORDER = (
-    "model", "persona", "reasoning", "answers", "voice", "language", "zone", "streaming", "notices", "memory", "jobs",
-    "data",
+    "model", "persona", "reasoning", "answers", "voice", "language", "zone", "streaming", "notices", "memory",
+    "templates", "jobs", "data",
 )  # fmt: skip
 SIGNS = {"vision": "👁", "tools": "🔧", "reasoning": "🧠", "asynchronous": "🕓"}
 

@@ -38,14 +38,14 @@ UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.Uns
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer, whatever its status. Header names are lower-case."""
+    """A whole answer, whatever its status. The names of the headers are in lower case."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
 
     def json(self) -> Any:
-        """The body as JSON. Raises `ModelProtocolError` where it is not JSON."""
+        """The body as JSON. Raises `ModelProtocolError` if it is not JSON."""
         return parse_json(self.body)
 
 
@@ -60,8 +60,9 @@ class Stream:
     """An open answer that is read piece by piece, once, by one of `lines`, `events` and `body`.
 
     All three raise `StreamCut` when the connection breaks, falls silent or runs out of time after something was read
-    and `ModelUnavailable` before (`OutcomeUnknown` instead of both where the request must not be repeated), and
-    `ModelProtocolError` when a size limit is passed. An end that only looks clean is for the caller to notice.
+    and `ModelUnavailable` before (`OutcomeUnknown` instead of both if the request must not be repeated), and
+    `ModelProtocolError` when a size limit is passed. Whether an answer that has ended is complete, the caller must find
+    out.
     """
 
     def __init__(
@@ -80,9 +81,9 @@ class Stream:
         self._alarm = Deadline()
 
     async def lines(self) -> AsyncGenerator[list[str]]:
-        """Give the lines of the answer, in lists of those that came together.
+        """Yield the lines of the answer, without their ends (LF or CR LF), in lists: those that arrived together.
 
-        They are without their ends (LF or CR LF). A last line that has no end is given, too.
+        A last line that has no end is included.
         """
         splitter = LineSplitter()
         while piece := await self._next():
@@ -92,9 +93,9 @@ class Stream:
             yield lines
 
     async def events(self) -> AsyncGenerator[list[Event]]:
-        """Give the server-sent events that carry data, in lists of those that came together.
+        """Yield the server-sent events that carry data, in lists: those that arrived together.
 
-        A last event without the blank line after it is given, too.
+        A last event without the blank line after it is included.
         """
         name, data = "", []
         async for lines in self.lines():
@@ -137,7 +138,7 @@ class Stream:
             return  # what mattered was read; the connection is closed instead of kept
 
     def hurry(self, seconds: float) -> None:
-        """Let the rest of the answer take at most `seconds`."""
+        """From now on allow the rest of the answer at most `seconds`."""
         self._ends = min(self._ends, asyncio.get_running_loop().time() + seconds)
 
     async def _next(self) -> bytes:
@@ -155,7 +156,7 @@ class Stream:
         return piece
 
     async def close(self) -> None:
-        """Close the answer. Its connection is kept for another request where the answer was read to its end."""
+        """Close the answer. Its connection is kept for another request if the answer was read to its end."""
         self._alarm.remove()
         if isinstance(self._source, AsyncGenerator):
             await self._source.aclose()
@@ -175,8 +176,8 @@ class Stream:
 class Http:
     """Sends requests to the services. Close it, or use it as an async context manager.
 
-    It uses httpx's requests, answers and errors, but not its client: looking for cookies, redirects and passwords, of
-    which there are none, takes 0.2 ms a request.
+    It uses httpx's requests, answers and errors, but not its client: the client would look for cookies, redirects and
+    passwords, of which there are none, for 0.2 ms a request.
 
     Redirects are not followed, certificates are checked, the proxy variables of the environment are obeyed except for
     the `direct` hosts (such as the metadata service, whose answer is a token). Statuses are not judged here, apart from
@@ -226,7 +227,8 @@ class Http:
         self, url: str, body: Any, *, headers: Mapping[str, str] | None = None, total: float, idle: float,
         limit: int = STREAM,
     ) -> AsyncIterator[Stream]:  # fmt: skip
-        """Send `body` as JSON and give the answer as soon as its head is there. Leaving closes the connection.
+        """Send `body` as JSON and yield the answer as soon as its status and headers are there. Leaving closes the
+        connection.
 
         `total` seconds for everything, `idle` seconds of silence at most, the wait for the head included.
         """

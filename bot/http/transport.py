@@ -31,7 +31,7 @@ LAST_CHUNK = b"0\r\n\r\n"  # how an answer in chunks ends
 
 
 def environment_proxy(url: str) -> str:
-    """The address of the proxy to a URL by HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, "" where there is none."""
+    """The address of the proxy to a URL by HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, "" if there is none."""
     parts, proxies = urlsplit(url), getproxies()
     if proxy_bypass(parts.hostname or ""):
         return ""
@@ -42,7 +42,7 @@ def environment_proxy(url: str) -> str:
 class Transport(httpx.AsyncBaseTransport):
     """Sends requests directly or through the proxies of the environment, which the `direct` hosts never use.
 
-    Raises httpx's errors. The constructor raises `ValueError` or `httpx.InvalidURL` where the address of a proxy is
+    Raises httpx's errors. The constructor raises `ValueError` or `httpx.InvalidURL` if the address of a proxy is
     wrong.
     """
 
@@ -105,8 +105,8 @@ class _Pool:
 class _Body(httpx.AsyncByteStream):
     """The body of an answer, which calls `closed` once when it is closed.
 
-    httpcore gives each chunk of an answer by itself. A task takes them as they come, so that all chunks which came
-    together are one piece for the layers above: they would take more time than the chunks' words are worth.
+    httpcore hands over each chunk of an answer by itself. A task collects them as they come, so that chunks which
+    arrived together go through the layers above as one piece: each piece costs them more time than its bytes do.
     """
 
     def __init__(self, answer: httpcore.Response, closed: Callable[[], None]) -> None:
@@ -134,7 +134,7 @@ class _Body(httpx.AsyncByteStream):
             raise self._error
 
     async def _take(self) -> None:
-        """Take the chunks, and b"" at their end."""
+        """Collect the chunks from httpcore, and b"" at their end."""
         try:
             async for chunk in self._chunks:
                 await self._taken.put(chunk)
@@ -153,7 +153,7 @@ class _Body(httpx.AsyncByteStream):
 
 
 def _connections(proxy: str) -> httpcore.AsyncConnectionPool:
-    """A pool of one connection through the proxy with this address, or straight to a host where it is ""."""
+    """A pool of one connection: through the proxy with this address, or directly if the address is ""."""
     options: dict[str, Any] = {
         "ssl_context": trusted_context(), "max_connections": 1,
         "keepalive_expiry": KEPT,
@@ -172,7 +172,7 @@ def _url(url: httpx.URL) -> httpcore.URL:
 
 
 class Network(httpcore.AsyncNetworkBackend):
-    """Opens connections, through a SOCKS proxy where its address is given (`ValueError` where that is wrong).
+    """Opens connections, through a SOCKS proxy if its address is given (`ValueError` if that is wrong).
 
     Raises `ConnectTimeout`, `ConnectError` and `ProxyError` of httpcore.
     """
@@ -255,7 +255,7 @@ class Connection(asyncio.Protocol, httpcore.AsyncNetworkStream):
     # --- what a flow asks ---------------------------------------------------------------------------------------------
 
     def hold(self) -> None:
-        """Keep what arrives from readers for at most `HELD` seconds, until `release` or the end of the answer."""
+        """Hold arriving bytes back from readers until `release` or the end of the answer, at most `HELD` seconds."""
         self._holds = True
 
     def release(self) -> float:
@@ -343,13 +343,13 @@ class Connection(asyncio.Protocol, httpcore.AsyncNetworkStream):
 
     def get_extra_info(self, info: str) -> Any:
         """What httpcore asks of a connection: whether it `is_readable`, its socket, addresses and TLS object."""
-        if info == "is_readable":  # asked of a connection that rests: it is over, or says what nobody asked for
+        if info == "is_readable":  # httpcore asks this of an idle connection: True means that it is closed or broken
             return self._readable.is_set()
         return self._transport.get_extra_info(NAMES.get(info, info))
 
 
 NAMES = {"client_addr": "sockname", "server_addr": "peername"}
-# What httpx makes of httpcore's errors: those of its own with their names.
+# Each error of httpcore becomes httpx's error of the equal name.
 ERRORS: dict[type[BaseException], type[httpx.TransportError]] = {
     getattr(httpcore, name): getattr(httpx, name)
     for name in (

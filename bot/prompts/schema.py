@@ -7,6 +7,7 @@ in one sentence, with the file, the line and what is expected.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import tomllib
 from collections.abc import Mapping
@@ -97,13 +98,18 @@ class Prompt(Part):
 
 
 class Persona(Prompt):
-    """Who answers. Without its own system prompt, model, temperature or max_tokens the operator's are used."""
+    """Who answers. Without its own system prompt, model, temperature or max_tokens the operator's are used.
+
+    `source` is a file that makes this version of the persona: the one that was read, with the operator's or the bot's
+    system prompt written into it where it has none of its own.
+    """
 
     system: Words = {}
     greeting: Words = {}
     suggestions: Lines = {}
     examples: tuple[Example, ...] = ()
     model: str = ""
+    source: str = ""
     temperature: float | None = Field(None, ge=0, le=1)
     max_tokens: int | None = Field(None, gt=0)
 
@@ -140,9 +146,16 @@ class Template(Prompt):
         return "\n".join(PLACE.sub(lambda place: values[place[1]].strip(), line) for line in kept)
 
 
-def persona(data: bytes, key: str, file: str) -> Persona:
-    """Read a persona from the bytes of a file; `key` is its name. Raises `Broken`."""
-    return _read(Persona, data, key, file)
+def persona(data: bytes, key: str, file: str, system: str = "") -> Persona:
+    """Read a persona from the bytes of a file; `key` is its name. Raises `Broken`.
+
+    `system` is the operator's system prompt. Without it the bot's own stands in for the one that a file lacks.
+    """
+    found, source = _read(Persona, data, key, file), _decoded(data, file)
+    if not found.system:
+        texts = {"": system} if system else {f".{language}": instruct(language, "system") for language in LANGUAGES}
+        source = "".join(f"system{name} = {_quoted(text)}\n" for name, text in texts.items()) + source
+    return found.model_copy(update={"source": source, "version": _version(source)})
 
 
 def template(data: bytes, key: str, file: str) -> Template:
@@ -160,11 +173,21 @@ def _read(kind: type[P], data: bytes, key: str, file: str) -> P:
         raise Broken(f"{file}, line {line}: not TOML: {str(error).partition(' (at')[0]}") from None
     if table.get("hidden") is True:
         table = {"title": key, "hidden": True, **OTHERWISE[kind]}
-    version = hashlib.sha256(data).hexdigest()[:VERSION]
     try:
-        return kind.model_validate({**table, "key": key, "version": version})
+        return kind.model_validate({**table, "key": key, "version": _version(text)})
     except ValidationError as error:
         raise Broken(_sentence(kind, error, text, file)) from None
+
+
+def _version(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:VERSION]
+
+
+def _quoted(text: str) -> str:
+    """A text as TOML has it: readable where it can stand in quotes as it is, else with escapes."""
+    if text.replace("\n", "").isprintable() and "'''" not in text and not text.endswith("'"):
+        return f"'''\n{text}'''"
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _decoded(data: bytes, file: str) -> str:

@@ -34,8 +34,8 @@ def refusal(
 ) -> ModelError:
     """Return the error that an answer with this status means, whatever shape its body has.
 
-    After most 5xx it is unknown whether a request was carried out: one that is not `repeatable` is then an error that
-    says so.
+    After most 5xx it is unknown whether the request was carried out: unless it is `repeatable`, the error is then
+    `OutcomeUnknown`.
     """
     try:
         value = json.loads(body)
@@ -87,7 +87,7 @@ def _overflow(status: int, text: str, message: str, trace: str) -> ContextOverfl
 
 
 def stream_error(value: Mapping[str, Any], *, trace: str = "") -> ModelError | None:
-    """Return the error that a server put into an answer with status 200, None where there is none."""
+    """Return the error that a server put into an answer with status 200, None if there is none."""
     if not value.get("error"):
         return None
     error = value["error"]
@@ -101,7 +101,7 @@ def stream_error(value: Mapping[str, Any], *, trace: str = "") -> ModelError | N
 
 
 def _details(value: Any) -> tuple[int, str]:
-    """Return gRPC code and message of an error body, 0 and "" where it has none."""
+    """Return gRPC code and message of an error body, 0 and "" if it has none."""
     if not isinstance(value, dict):
         return 0, ""
     error = value.get("error")

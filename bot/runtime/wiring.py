@@ -64,6 +64,7 @@ from bot.features.reminders import Reminders
 from bot.features.settings_panel import SettingsPanel
 from bot.features.task_list import TaskList
 from bot.features.templates import Templates
+from bot.features.user_templates import UserTemplates
 from bot.features.web_search import WebSearch
 from bot.jobs.worker import JobWorker
 from bot.knowledge.documents import Documents
@@ -280,7 +281,7 @@ def _ground(given: Given, routers: Routers | None, quota: SendQuota | None) -> G
         hooks=given.process.hooks,
         options=TelegramOptions.from_settings(settings, routers),
     )
-    library = Library(settings.prompts_dir)
+    library = Library(settings.prompts_dir, settings.system_prompt)
     return Ground(
         telegram=telegram,
         people=_people(given, telegram, library),
@@ -394,6 +395,7 @@ def _features(given: Given, ground: Ground, answering: Answering) -> Sequence[Fe
         ConversationMemory(store=store, helper_model=helper, preview=assistant.turn_start.preview).feature(),
         Personas(store=store, assistant=assistant, library=library).feature(),
         Templates(store=store, assistant=assistant, library=library).feature(),
+        UserTemplates(store=store, assistant=assistant).feature(),
         deferred.feature(),
         orders.feature(),
         answering.voice.feature(),

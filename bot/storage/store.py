@@ -44,6 +44,7 @@ from bot.storage.repositories.money.ledger import Ledger
 from bot.storage.repositories.operations import Operations
 from bot.storage.repositories.outbox import Outbox
 from bot.storage.repositories.personal_data import PersonalData
+from bot.storage.repositories.prompts import PersonaVersions, SavedTemplates
 from bot.telemetry import tracing
 from bot.telemetry.metrics import Metrics
 from bot.telemetry.outage import Outage
@@ -78,6 +79,8 @@ class Tx:
     blobs = repository(Blobs)
     documents = repository(Documents)
     feedback = repository(Feedback)
+    personas = repository(PersonaVersions)
+    templates = repository(SavedTemplates)
     chats = repository(Chats)
     users = repository(Users)
     members = repository(Members)
@@ -113,7 +116,8 @@ class Store:
     async def open(cls, url: str, clock: Clock, metrics: Metrics | None = None) -> AsyncIterator[Store]:
         """Bring the schema up to date, then open.
 
-        Raises `ConfigError` for a database that is not ours, `StorageUnavailable` for one that can't be opened now.
+        Raises `ConfigError` for a database that belongs to another program, `StorageUnavailable` for one that can't be
+        opened now.
         """
         await migrations.upgrade(url)
         async with _engine(url, clock) as engine:
@@ -185,7 +189,7 @@ class Store:
 
     @contextmanager
     def _telling(self, *, writing: bool) -> Iterator[None]:
-        """Raise what an error of the database means."""
+        """Raise the error of ours that an error of the database means."""
         try:
             yield
         except DBAPIError as error:
@@ -279,7 +283,7 @@ class Store:
         return told
 
     def _lose(self, error: Lost) -> None:
-        """Take no transaction from now on; those that are queued are refused by the database itself."""
+        """Accept no transaction from now on; queued ones are refused by the database itself."""
         if self._lost is None:
             self._lost = error
             self._queue.put_nowait(None)

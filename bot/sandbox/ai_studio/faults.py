@@ -22,7 +22,7 @@ from bot.sandbox.fault_shares import changed_shares
 
 
 class Broken(Exception):
-    """The fault is complete: nothing more is sent on this response."""
+    """Raised after a fault was carried out: nothing more may be sent on this response."""
 
     def __init__(self, response: web.StreamResponse | None) -> None:
         super().__init__("broken on purpose")
@@ -99,7 +99,7 @@ class Stream:
         """Send the pieces, each with whether it is the last, and the `closing` one, and end the body.
 
         A `Problem` among the pieces becomes a line with an error, since the status was sent already; before the first
-        piece it is raised. Raises `Broken` where the fault is due.
+        piece it is raised. Raises `Broken` if the fault is due.
         """
         try:
             async for data, last in pieces:

@@ -56,7 +56,7 @@ class Quotas:
 
 
 def session_quota(allowed: int) -> str:
-    """The error for too many texts at once."""
+    """The text of the error for too many texts at once; `allowed` is the quota."""
     return f"ai.textGenerationCompletionSessionsCount.count gauge quota limit exceed: allowed {allowed} requests"
 
 

@@ -74,12 +74,12 @@ class Outbox(Repository):
     """The outbox: answers from the moment they are finished until the transport has sent them."""
 
     def add_answer(self, key: str, where: Address, outgoing: Outgoing, *, marker: int = 0) -> None:
-        """Put a finished answer into the outbox. A second answer under the same key changes nothing.
+        """Put a finished answer into the outbox. If the `key` has a finished answer already, nothing changes.
 
-        Where the answer was already being shown in a message (`place`), it takes over that message. Its state is
-        SENDING from the start where this process sends it right after the commit; it is PENDING where another answer
-        to the chat is sent first, nothing is known of where a search for it would begin (`marker` 0, see
-        `ports.Delivery`), or another process holds the chat, which is told.
+        If the answer was being streamed into a message (`claim_message`), it will replace that message. Its state is
+        SENDING if this process delivers it right after the commit. It is PENDING if another answer to the chat is sent
+        first, if it is unknown where a search for it would begin (`marker` 0, see `ports.Delivery`), or if another
+        process delivers it, which is then notified.
         """
         held = self.queue.delivers_here(where)
         state = DeliveryState.SENDING if held else DeliveryState.PENDING
@@ -119,13 +119,13 @@ class Outbox(Repository):
         return ids[0] if ids else 0
 
     def find_text(self, key: str, where: Address) -> str | None:
-        """Return the text of an answer that is in the outbox in any state, None where there is none."""
+        """Return the text of an answer that is in the outbox in any state, None if there is none."""
         query = select(column.outgoing).where(column.bot == where.bot, column.key == key)
         found = self.connection.execute(query).scalar_one_or_none()
         return None if found is None else load_outgoing(found, None).text
 
     def claim_messages(self, key: str, where: Address, ids: Sequence[int]) -> None:
-        """Reserve messages of the chat that the answer of `key` will be written over."""
+        """Note the messages `ids` of the chat: the answer of `key` will be written over them."""
         if self.connection.execute(PLACE_OF, {"b": where.bot, "k": key}).one_or_none() is None:
             self._insert(key, where, DeliveryState.STREAMING, tuple(ids), outgoing=dump_outgoing(Outgoing()))
 
@@ -140,7 +140,7 @@ class Outbox(Repository):
         return next((_shown(row) for row in rows if message_id in json.loads(row.message_ids)), None)
 
     def find_newest(self, where: Address, of: str, *, but: str = "") -> Shown | None:
-        """Return the newest answer with this `Outgoing.of` that stands in a message of the chat; see `find_shown`."""
+        """Return the newest answer in the chat whose `Outgoing.of` is `of`, but not the one with the key `but`."""
         rows = (row for row in self._newest(where, but) if of in row.outgoing and json.loads(row.message_ids))
         return next((shown for shown in map(_shown, rows) if shown.of == of), None)
 
@@ -151,7 +151,7 @@ class Outbox(Repository):
         return self.connection.execute(query.order_by(column.id.desc()).limit(LOOK_BACK))
 
     def find_as_sent(self, where: Address, turn: str, text: str) -> Outgoing | None:
-        """Return the answer of a turn as it was first sent with this text; None where it is not known any more.
+        """Return the answer of a turn as it was first sent with this text; None if it is not known any more.
 
         A continued answer, or a version shown again, has several rows; the oldest is used.
         """
@@ -198,7 +198,7 @@ class Outbox(Repository):
         return Unfinished(newest, growing, list(waiting))
 
     def next_unsent(self, where: Address) -> Delivery | None:
-        """Return the oldest delivery of an address that is finished and not sent, None where there is none."""
+        """Return the oldest delivery of an address that is finished and not sent, None if there is none."""
         return self._find(_delivery, NEXT, mapping.spot(where))
 
     def list_waiting_addresses(self, bot: int, place: str) -> Sequence[Address]:
@@ -249,10 +249,11 @@ class Outbox(Repository):
         self.connection.execute(unsent.values(state=DeliveryState.DEAD.value, reason=GONE))
 
     def list_message_ids(self, where: Address, first: int, last: int, *, but: int = 0) -> set[tuple[int, int]]:
-        """Return chat and id of the newest messages of ours in the chats from `first` to `last`, but not those of the
-        delivery `but`.
+        """Return (chat id, message id) of the bot's newest messages in the chats from `first` to `last`, without those
+        of the delivery `but`.
 
-        Messages for one user are left out, and what another account numbers: business chats or, in one, all others.
+        Messages that only one user sees are left out. So are the chats of other accounts, which number messages on
+        their own: all business chats, or for an address in a business chat all chats but that account's.
         """
         own = (*_within(where.bot, first, last), column.id != but, column.connection == where.connection)
         query = select(column.chat, column.message_ids).where(*own).order_by(column.id.desc()).limit(NEWEST_ROWS)

@@ -63,7 +63,7 @@ class Deliverer:
     """Sends what the outbox holds, each chat in order.
 
     With `rich` answers are sent as blocks first (`Rung.RICH`). `quota` limits what all processes of the bot send
-    together, where there are several.
+    together, if there are several.
     """
 
     api: Api
@@ -189,7 +189,7 @@ class Deliverer:
                     return
 
     async def _acquire_look(self, chat: int) -> None:
-        """Wait until a search may look at a message id. Raises `Flood` where Telegram wants nothing for a chat now."""
+        """Wait until a search may look at a message id. Raises `Flood` if Telegram wants nothing for a chat now."""
         if (held := self.budget.held(chat, self.clock.monotonic())) > 0:
             raise Flood(retry_after=held)
         while (wait := self.budget.look_wait(self.clock.monotonic())) > 0:
@@ -197,9 +197,9 @@ class Deliverer:
         self.budget.take_look()
 
     async def chat_action(self, address: Address, action: str) -> None:
-        """Show a chat action such as "typing" for five seconds, where the flood budget has room for it.
+        """Show a chat action such as "typing" for five seconds, if the flood budget has room for it.
 
-        Everybody in the chat would see it, so it is not shown where the answer is visible to one person only.
+        Everybody in the chat would see it, so it is not shown if the answer is visible to one person only.
         """
         if address.visible_to or not self.budget.action_fits(address.chat, self.clock.monotonic()):
             return
@@ -338,7 +338,7 @@ class Deliverer:
     def _screens(self, progress: Progress) -> list[Screen]:
         try:
             screens = messages.finished(progress.delivery.outgoing, progress.rung, progress.limit)
-            if not screens[0].blocks and not screens[0].file:  # the next rung would look as this one
+            if not screens[0].blocks and not screens[0].file:  # without blocks or a file RICH equals ENTITIES
                 progress.rung = max(progress.rung, Rung.ENTITIES)
             return screens
         except Exception:  # a defect in the formatting must not cost the answer

@@ -1,6 +1,6 @@
 """Turns an `Outgoing` or a half-written answer into screens (`Screen`), and screens into calls of the Bot API.
 
-A text is sent on one of three rungs: rich blocks (only where it needs them), text with entities, or plain text.
+A text is sent on one of three rungs: rich blocks (only if it needs them), text with entities, or plain text.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def finished(outgoing: Outgoing, rung: Rung, limit: int = LIMIT) -> list[Screen]
 
 
 def growing(markdown: str, rung: Rung, note: str = "", limit: int = LIMIT) -> Screen:
-    """Return what to show of an answer that is being written: its end, where it is longer than one message."""
+    """Return what to show of an answer that is being written: its end, if it is longer than one message."""
     if rung is Rung.PLAIN:
         parts = render.plain(markdown, note, limit)
         return Screen(parts[-1]) if parts else Screen()

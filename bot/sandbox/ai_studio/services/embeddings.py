@@ -29,7 +29,7 @@ class Embeddings:
         self._quotas = quotas
 
     async def embed(self, call: Call) -> web.Response:
-        """`textEmbedding`: the vector of a text."""
+        """Handle `textEmbedding`: return the vector of a text."""
         uri = any_model(self._access, get(call.body, "modelUri"), "emb", EMBEDDINGS | V2_EMBEDDINGS)
         text = call.body.get("text")
         size = dimension(uri.name, call.body.get("dim"))
@@ -49,7 +49,7 @@ class Embeddings:
         return [vector(text, size) for text in texts]
 
     async def few_shot(self, call: Call) -> web.Response:
-        """`fewShotTextClassification`: the confidence of each label, by samples in the request."""
+        """Handle `fewShotTextClassification`: return the confidence of each label, by samples in the request."""
         any_model(self._access, get(call.body, "modelUri"), "cls", CLASSIFIERS)
         labels, samples = call.body.get("labels"), call.body.get("samples") or []
         if not isinstance(labels, list) or not 2 <= len(labels) <= 20 or not all(map(_word, labels)):
@@ -63,7 +63,7 @@ class Embeddings:
         return json_response(call, {**found, "inputTokens": tokens})
 
     async def classify(self, call: Call) -> web.Response:
-        """`textClassification` by a tuned model; the one of the sandbox knows the labels "good" and "bad"."""
+        """Handle `textClassification` by a tuned model; the sandbox's one knows the labels "good" and "bad"."""
         uri = any_model(self._access, get(call.body, "modelUri"), "cls", CLASSIFIERS)
         if not uri.tuned:
             raise Problem(3, f"Failed to get model: {uri} is not a tuned classifier")
