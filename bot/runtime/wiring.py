@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 
 from bot.access.audit_log import AuditReport
 from bot.access.directory import MemberDirectory
@@ -17,6 +18,7 @@ from bot.access.members import Members
 from bot.access.onboarding import Onboarding
 from bot.access.policy import Access, Actor
 from bot.access.rights import Rights
+from bot.billing import allowances
 from bot.billing.allowances import Allowances
 from bot.billing.budget import Budget, settle_interrupted
 from bot.billing.metering import Meter
@@ -502,7 +504,9 @@ def _of_people(
             link=ground.telegram.link,
             deliver=people.joining.deliver,
         ).feature(),
-        AuditReport(store=store, access=people.access).feature(),
+        AuditReport(
+            store=store, access=people.access, in_words={"allowance": partial(allowances.audited, currency)}
+        ).feature(),
         Broadcast(
             store=store, access=people.access, deliver=people.joining.deliver, wake_jobs=ground.wake_jobs
         ).feature(),

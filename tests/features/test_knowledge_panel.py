@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from pathlib import Path
 
 import pytest
@@ -167,7 +166,9 @@ async def test_a_document_with_the_caption_becomes_a_source_whose_file_goes_with
 
 async def test_the_disk_of_the_server_is_for_owners_and_all_of_it_for_admins(stage: Stage, docs: Path) -> None:
     app = await stage.start(owners=[ANNA], embeddings="off")
-    await app.joining.directory.write(lambda tx: tx.members.store_member(app.telegram.api.id, BORIS, "admin", ANNA, None))
+    await app.joining.directory.write(
+        lambda tx: tx.members.store_member(app.telegram.api.id, BORIS, "admin", ANNA, None)
+    )
     assert await stage.ask(f"/kb add {docs}", BORIS) == say("ru", "kb.owners")
     assert say("ru", "kb.none") in await stage.ask("/kb", BORIS)
     assert await stage.ask("/kb add /nowhere", ANNA) == say("en", "kb.unknown", address="/nowhere")
