@@ -1,5 +1,5 @@
 """What AI services are asked and what they return: answers (`Model`), now or later, pictures, web search, embeddings,
-speech.
+labels, speech.
 
 The values are plain data, the services are protocols; `providers/` implements them and raises only the errors of
 `errors.py`. Money is `Decimal`, durations are seconds.
@@ -44,7 +44,7 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class ToolSpec:
-    """A tool as a model is told of it: `parameters` is the JSON schema of an object."""
+    """What a model is told of a tool: name, description, and `parameters`, the JSON schema of an object."""
 
     name: str
     description: str
@@ -87,7 +87,7 @@ class Usage:
 
 
 class Finish(StrEnum):
-    """Why an answer ended."""
+    """The reason why a model's answer ended."""
 
     STOP = "stop"
     LENGTH = "length"
@@ -148,19 +148,19 @@ class Model(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """The operation is not finished; ask again later."""
+    """What `poll` returns while an operation is not finished: ask again later."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The operation is finished; `data` is its result, a file."""
+    """What `poll` returns when an operation is finished; `data` is its result, the bytes of a file."""
 
     data: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The text that an operation produced: an answer of an asynchronous model, or a transcript."""
+    """What `poll` returns when an operation has produced a text: an asynchronous answer or a transcript."""
 
     text: str
     finish: Finish = Finish.STOP
@@ -169,7 +169,9 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The operation ended without a result. `refused`: the service's rules forbid it, so trying again is no use."""
+    """What `poll` returns when an operation ended without a result. `refused`: the service's rules forbid it, so trying
+    again is useless.
+    """
 
     reason: str
     refused: bool = False
@@ -184,7 +186,7 @@ class AsyncModel(Protocol):
         """Start an operation; returns its id. Raises `OutcomeUnknown` if it may have been started."""
 
     async def poll(self, operation: str) -> Pending | Answered | Failed:
-        """Ask how the operation stands."""
+        """Ask whether the operation is finished; `operation` is the id that `submit` returned."""
 
     async def cancel(self, operation: str) -> bool:
         """Ask the service to cancel the operation; returns whether it did. Work done until then may be charged."""
@@ -212,7 +214,7 @@ class ImageModel(Protocol):
         """Start an operation; returns its id. Raises `ModelError`s; `OutcomeUnknown` if it may have been started."""
 
     async def poll(self, operation: str) -> Pending | Finished | Failed:
-        """Ask how the operation stands. `Finished.data` is a JPEG."""
+        """Ask whether the picture is finished. `Finished.data` is a JPEG."""
 
 
 # --- the web ----------------------------------------------------------------------------------------------------------
@@ -256,7 +258,9 @@ class Vector:
 
 
 class Embedder(Protocol):
-    """Turns texts into vectors whose nearness means likeness; questions and stored texts share one space."""
+    """Turns texts into vectors (embeddings): the closer two texts are in meaning, the closer their vectors. Questions
+    and stored texts share one vector space.
+    """
 
     @property
     def name(self) -> str:
@@ -267,9 +271,38 @@ class Embedder(Protocol):
         """The most tokens that one text may have."""
 
     async def embed(self, texts: Sequence[str], *, question: bool = False) -> Sequence[Vector | ModelError]:
-        """Return for each text its vector or the error; vectors are paid for even if other texts failed. `question`:
-        the texts are questions, not texts to be found.
+        """Return for each text, in order, its vector or its error. Every vector is paid for, even if other texts
+        failed.
+
+        `question`: the texts are questions, not passages to be found.
         """
+
+
+# --- labels -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """The confidence that a text has a label, from 0 to 1, for each label; and the tokens that it cost."""
+
+    confidences: Mapping[str, float]
+    tokens: int = 0
+
+
+class LabelModel(Protocol):
+    """Says which labels a text has. Each call costs money, and raises `ModelError`s; `within` so many seconds it is
+    answered or has failed.
+    """
+
+    async def by_samples(
+        self, text: str, labels: Sequence[str], *, task: str, samples: Sequence[tuple[str, str]] = (), within: float
+    ) -> Labelled:
+        """Return the confidences of 2 to 20 labels, which sum to about 1. `task` says what the labels mean; `samples`
+        are texts with their labels.
+        """
+
+    async def tuned(self, name: str, text: str, *, within: float) -> Labelled:
+        """Return what the tuned classifier with this name or URI says of a text."""
 
 
 # --- speech -----------------------------------------------------------------------------------------------------------
@@ -290,7 +323,7 @@ class SpeechToText(Protocol):
         """Start an operation for a long note; returns its id. `mime` is audio/ogg (Opus), audio/mpeg or audio/wav."""
 
     async def poll(self, operation: str) -> Pending | Answered | Failed:
-        """Ask how the operation stands. `Answered.text` is the transcript."""
+        """Ask whether the transcript is finished. `Answered.text` is the transcript."""
 
 
 class TextToSpeech(Protocol):

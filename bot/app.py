@@ -95,7 +95,9 @@ class App:
         return load(**{**files, **given, **more})
 
     def plan(self, settings: Settings, role: ProcessRole = ProcessRole.ALL) -> Plan:
-        """Return the bots to run by these settings, each with the settings of this App. Raises `ConfigError`."""
+        """Return the bots to run: one with these settings, or one for each file of the BOTS folder. The settings of
+        this App override those of the files. Raises `ConfigError`.
+        """
         from bot.config import multi_bot
 
         return multi_bot.plan(settings, self.settings, studio=role.works and not self.extension.only_models)

@@ -101,7 +101,7 @@ def migrate() -> None:
     from bot.storage.maintenance import migrations
 
     url = _settings().database_url
-    with alone(url) if is_sqlite(url) else nullcontext():  # a server lets one migrate, and those who read wait
+    with alone(url) if is_sqlite(url) else nullcontext():  # PostgreSQL has a lock of its own for a migration
         revision = asyncio.run(migrations.upgrade(url))
     typer.echo(f"The database has schema {revision}.")
 
@@ -193,6 +193,36 @@ def feedback(bot: int = BOT) -> None:
 
 
 @app.command()
+def personas(
+    version: str = typer.Argument("", help="A version, such as teacher@1a2b3c4d: print its file."),
+    put_back: bool = typer.Option(
+        False, "--put-back", help="Make the version answer again: write its file to PROMPTS_DIR, keep the one before."
+    ),
+    bot: int = BOT,
+) -> None:
+    """List the versions of personas that have answered, with their answers, 👍 and 👎; print one, or put it back."""
+    from bot.config import multi_bot
+    from bot.prompts.library import Library, put_back_persona
+    from bot.storage.repositories.prompts import read_versions
+
+    settings = _settings()
+    found = list(read_versions(_existing(settings.database_url), {bot} if bot else multi_bot.numbers(settings)))
+    if not version:
+        library = Library(settings.prompts_dir, settings.system_prompt)
+        for one in found:
+            mark = "now" if one.label == library.persona(one.key).label else ""
+            typer.echo(f"{mark:<3}  {one.line}")
+        return
+    text = next((one.text for one in found if one.label == version), None)
+    if text is None:
+        raise BadInput(f"no answer was written with {version}; govorun personas lists the versions")
+    if not put_back:
+        typer.echo(text, nl=not text.endswith("\n"))
+        return
+    typer.echo(put_back_persona(settings.prompts_dir, version.partition("@")[0], text))
+
+
+@app.command()
 def audit(bot: int = BOT) -> None:
     """Print the audit log, one JSON object a line: what owners and administrators did, when, and to whom."""
     from bot.config import multi_bot
@@ -250,7 +280,7 @@ def doctor(
         plan = multi_bot.plan(settings, load) if multi_bot.files(settings) else multi_bot.Plan(settings, {"": settings})
     except ConfigError as error:
         sys.exit(1 if [finding for finding in unreadable(error) if _tell(finding)] else 0)
-    logging.configure("CRITICAL", plan.secrets())  # the findings say it
+    logging.configure("CRITICAL", plan.secrets())  # the findings say what the log would
     sys.exit(1 if asyncio.run(_failures(plan, paid=paid)) else 0)
 
 
@@ -338,7 +368,7 @@ def add_source(
 ) -> None:
     """Add a source and read it. What its embeddings cost is said before the first one is bought."""
     from bot.runtime import knowledge_command
-    from bot.storage.repositories.knowledge import KnowledgeSource
+    from bot.storage.repositories.knowledge.sources import KnowledgeSource
 
     given = {"only": only, "most": most, "under": under, "ref": ref}
     wish = KnowledgeSource(
@@ -468,7 +498,7 @@ def main() -> None:
     except BotError as error:
         typer.echo(f"govorun: {error}", err=True)
         sys.exit(2)
-    except (MemoryError, SystemError) as error:  # the second is what an import may end in without memory
+    except (MemoryError, SystemError) as error:  # an import may raise the second when memory is used up
         typer.echo(f"govorun: there is not enough memory ({error or type(error).__name__})", err=True)
         sys.exit(1)
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """The time, for everybody who needs it. Tests have one that they move themselves."""
+    """The source of time, passed as an argument. Tests pass a clock that they move by hand."""
 
     def monotonic(self) -> float:
         """Seconds since some moment: for durations and deadlines. Never jumps."""

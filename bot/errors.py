@@ -21,6 +21,8 @@ BotError
 │   │   └── TooLarge         .limit bytes are the most that the messenger hands over
 │   └── Unauthorized         the bot's token
 ├── Unreadable               .why a file from a person can't be opened
+├── FetchFailed              .why a page can't be fetched; .retry_after
+├── SourceFailed             a source of knowledge can't be read: what is known of it stays
 └── Lost                     storage or transport gone for good: stop, let the supervisor restart
 """
 
@@ -149,3 +151,20 @@ class Unreadable(BotError):
     def __init__(self, why: str) -> None:
         super().__init__(why)
         self.why = why
+
+
+class FetchFailed(BotError):
+    """A page can't be fetched.
+
+    `why`: forbidden (an address of a private network), unavailable, redirects (too many, or to no page), type,
+    too_long, broken, robots.
+    """
+
+    def __init__(self, why: str, *, retry_after: float = 0.0) -> None:
+        super().__init__(why)
+        self.why = why
+        self.retry_after = retry_after
+
+
+class SourceFailed(BotError):
+    """A source can't be read at all: what it had stays as it was. The text says what was wrong and what to do."""

@@ -33,7 +33,7 @@ class Command:
 
     `about` is a programmer's description of it, one text for all languages or one for each. The bot's own commands have
     one in the texts, under the key `command.NAME`. `is_notice`: the answer is a notice (`outbox.notice_of`).
-    `ephemeral`: in a group only the bot sees that the command was given, where the messenger can do that.
+    `ephemeral`: in a group only the bot sees that the command was given, if the messenger can do that.
     """
 
     run: CommandHandler

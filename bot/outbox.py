@@ -63,7 +63,7 @@ def finish_turn(
     """End the turn of `incoming` in this transaction: store its answers, mark its updates as done.
 
     A `str` is a plain text in the bot's own voice. `choices` become buttons below the first answer, one choice or one
-    row of choices a line. `over`: the first answer replaces the message whose button was pressed, where that is known.
+    row of choices a line. `over`: the first answer replaces the message whose button was pressed, if that is known.
     The caller delivers after the commit, as `finish` does.
     """
     outgoing = [Outgoing(one, plain=True) if isinstance(one, str) else one for one in answers]
@@ -104,7 +104,8 @@ def finish_asking(tx: Tx, incoming: Incoming, action: str, text: str, **payload:
     """End the turn with a question that the user answers in words, below it a button that cancels it.
 
     The handler that `Feature.awaits` has for the `action` gets the answer, and the `payload`; it ends the question with
-    `end_question`. `answers_question` says which message is the answer; all others are ordinary messages.
+    `end_question`. `answers_question` says which message is the answer; all others are ordinary messages. With
+    `takes_questions=True` in the payload the answer may have a question mark.
     """
     end_question(tx, incoming)
     tx.buttons.await_answer(incoming.address, incoming.user.id, action, asked=incoming.id, **payload)
@@ -116,12 +117,14 @@ def finish_asking(tx: Tx, incoming: Incoming, action: str, text: str, **payload:
 def answers_question(tx: Tx, incoming: Incoming, waiting: ButtonPress) -> bool:
     """Whether a message answers the question that the bot waits with.
 
-    The answer is a reply to the question, or within `SOON` a text of the user's own that asks nothing and replies to
-    nothing. A question that was not asked by `finish_asking`, such as a field of a template, takes any message.
+    The answer is a reply to the question, or within two minutes (`SOON`) a text of the user's own that replies to
+    nothing and, unless the answer may be a question itself, asks nothing. A question that was not asked by
+    `finish_asking`, such as a field of a template, takes any message.
     """
     if not waiting.payload.get("asked") or replies_to_question(tx, incoming, waiting):
         return True
-    is_plain = not (incoming.reply_to or incoming.parts or incoming.relayed or "?" in incoming.text)
+    asks = "?" in incoming.text and not waiting.payload.get("takes_questions")
+    is_plain = not (incoming.reply_to or incoming.parts or incoming.relayed or asks)
     sent = tx.clock.time() if incoming.since is None else incoming.since
     return is_plain and sent - waiting.at <= SOON
 
@@ -177,14 +180,14 @@ async def finish_with_notice(store: Store, incoming: Incoming, reply: Reply, key
 
 
 async def for_notice(store: Store, incoming: Incoming) -> Incoming:
-    """The message with the choices of its chat, which are read now if `as_notice` needs them."""
+    """Return `incoming` with the choices of its chat (`incoming.chat`), read now if `as_notice` will need them."""
     if incoming.private or incoming.address.visible_to or incoming.chat is not NOT_READ:
         return incoming
     return await store.read(lambda tx: with_choices(tx, incoming))
 
 
 def as_notice(incoming: Incoming, reply: Reply) -> Incoming:
-    """The message with the address of a notice (`notice_of`); `reply` delivers to that address from now on."""
+    """Return `incoming` with the address that a notice goes to (`notice_of`), and let `reply` deliver there, too."""
     incoming = notice_of(replace(incoming, address=reply.address))
     if incoming.address != reply.address:
         reply.show_only_to(incoming.address.visible_to)
@@ -192,7 +195,7 @@ def as_notice(incoming: Incoming, reply: Reply) -> Incoming:
 
 
 def notice_of(incoming: Incoming) -> Incoming:
-    """The message with the address of a notice: visible to its user only, in a group that has chosen so."""
+    """Return `incoming` with the address of a notice: only the sender sees it, in a group that has chosen that."""
     in_group = not (incoming.private or incoming.address.visible_to)
     if in_group and incoming.user.id > 0 and incoming.chat.notices == ALONE:
         return replace(incoming, address=replace(incoming.address, visible_to=incoming.user.id))
@@ -200,7 +203,7 @@ def notice_of(incoming: Incoming) -> Incoming:
 
 
 def with_choices(tx: Tx, incoming: Incoming) -> Incoming:
-    """The message with the choices of its chat, which are read now unless they were read before."""
+    """Return `incoming` with the choices of its chat (`incoming.chat`), read now unless it has them."""
     if incoming.chat is not NOT_READ:
         return incoming
     return replace(incoming, chat=tx.chats.read_choices(incoming.address, incoming.user.id))

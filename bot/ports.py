@@ -63,7 +63,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """What the process that worked on these chats before has left in the outbox.
+    """Deliveries that an earlier process of the bot did not finish, because it stopped or died.
 
     `newest` is the highest id of those deliveries. `growing`: by turn id, the message in which its answer was being
     written (0: it is not known whether there is one). `waiting`: the addresses with something to deliver.
@@ -78,14 +78,18 @@ class Inbox(Protocol):
     """Updates on disk. The transport confirms an update to the messenger only after `accept` has returned."""
 
     async def accept(self, bot: int, updates: Sequence[tuple[int, str, str, str]]) -> Sequence[Received]:
-        """Commit updates, given as (update id, once-only key, raw JSON, `chat_key`). Returns the new rows, in order.
+        """Commit updates, given as (update id, idempotency key, raw JSON, `chat_key`). Returns the new rows, in order.
 
-        An update whose id and once-only key are known is not stored again. Other processes are told in the same commit.
+        An update whose id or idempotency key is known is not stored again. Other processes are told in the same commit.
         Raises `StorageUnavailable`; nothing is stored then.
         """
 
     async def open(self, bot: int) -> Sequence[Received]:
-        """Return the rows that are not done, oldest first, and count an attempt for each that was being worked on."""
+        """Return the updates of a bot that are not done, oldest first.
+
+        An update that an earlier process had begun gets one more attempt, because that process died while working on
+        it.
+        """
 
     async def take(self, bot: int, place: str, known: Collection[int], *, interrupted: bool) -> Sequence[Received]:
         """Return the rows of a chat that are not done and whose ids are not in `known`, oldest first.
@@ -100,7 +104,7 @@ class Inbox(Protocol):
         """Put an update aside as a dead letter, with the reason, for the operator."""
 
     async def find(self, bot: int, once: str) -> int | None:
-        """Return the id of the row with a once-only key, or None if there is none (any more)."""
+        """Return the row id of the update with the idempotency key `once`, or None if there is none (any more)."""
 
     async def answers_all(self, address: Address) -> bool:
         """Return whether the bot answers every message of a topic of a group, also without a mention."""
@@ -110,7 +114,7 @@ class Outbox(Protocol):
     """Finished answers on disk. Every change is committed when the call returns."""
 
     async def unfinished(self, bot: int, place: str | None = None) -> Unfinished:
-        """Return what was left in one chat, or in all (None), by the process that worked there before."""
+        """Return the deliveries that an earlier process left unfinished, in the chat `place` or (None) in all chats."""
 
     async def waiting(self, bot: int, place: str) -> Sequence[Address]:
         """Return the addresses in a chat (its topics, its members) that have something to deliver."""
@@ -124,8 +128,10 @@ class Outbox(Protocol):
         """
 
     async def claimed_ids(self, address: Address, first: int, last: int, *, but: int) -> set[tuple[int, int]]:
-        """Return chat and id of the newest known messages in the chat and, unless it is a business chat, in the chats
-        with ids from `first` to `last`: the bot's own, without those of the delivery `but`, and those of updates.
+        """Return (chat id, message id) of recent messages that are known to be something else than the delivery `but`.
+
+        They are the bot's other messages and those of stored updates, in the chat of `address` and, unless that is a
+        business chat, in all chats with ids from `first` to `last`.
         """
 
     async def highest_message_id(self, bot: int, first: int, last: int) -> int:
@@ -144,6 +150,14 @@ class Outbox(Protocol):
 
     async def dead_letter(self, delivery: Delivery, reason: str) -> None:
         """Give a delivery up for good; the reason is kept for the operator."""
+
+    async def with_old_buttons(self, address: Address) -> Sequence[Delivery]:
+        """Return the delivered answers that show a button of the newest answer though a newer one stands below them,
+        with the buttons that they are to keep.
+        """
+
+    async def replace_buttons(self, delivery: Delivery) -> None:
+        """Store the buttons of a delivered answer."""
 
     async def make_public(self, delivery: Delivery) -> None:
         """Replace a delivery that can't be shown to one user alone by a sentence for everybody that says so."""
@@ -164,7 +178,7 @@ class Reply(Protocol):
 
     @property
     def address(self) -> Address:
-        """Where the answer goes."""
+        """The address to which the answer goes."""
 
     def begin(self, mode: str = "", over: int = 0, quote: int = 0) -> None:
         """Open the live view. `mode`: "draft", "edit" or "off"; "": the operator's choice. `over`: write over this
@@ -262,7 +276,7 @@ class ProcessRole(StrEnum):
 
 
 class ChatHost(Protocol):
-    """The transport, as a `Dispatcher` sees it."""
+    """What a `Dispatcher` asks of the transport: to begin, to continue and to stop the work on a chat."""
 
     async def recover(self) -> None:
         """At a start: work on all updates that are not done, deliver all answers that are not sent."""
@@ -277,11 +291,11 @@ class ChatHost(Protocol):
         """The highest message id known in private chats, which share one sequence of ids."""
 
     def saw(self, message_id: int) -> None:
-        """Another process has seen this message id in a private chat."""
+        """Take note of a message id that another process has seen in a private chat; `newest` counts it."""
 
     async def take(self, place: str, known: set[int]) -> None:
-        """Work on the updates of a chat that came since (ids not in `known`), and deliver what other processes put into
-        its outbox.
+        """Work on the updates of a chat that are not in `known` (row ids) yet, and deliver what other processes put
+        into its outbox.
         """
 
     def leave(self, place: str) -> None:
@@ -289,7 +303,7 @@ class ChatHost(Protocol):
 
 
 class SendQuota(Protocol):
-    """The messages a second that all processes of a bot may send together."""
+    """The limit of messages a second that all processes of a bot share."""
 
     async def permit(self) -> None:
         """Wait until one message may be sent."""
@@ -303,7 +317,7 @@ class Dispatcher(Protocol):
 
     @property
     def at_once(self) -> bool:
-        """Whether the process that accepts an update also handles it, without telling others."""
+        """Whether the process that accepts an update also handles it, without telling other processes."""
 
     async def begin(self, chats: ChatHost) -> None:
         """Begin to work, first on what an earlier run has left."""

@@ -52,8 +52,10 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """The sender. Only `id` is trusted: names are what people typed. 0: no person (a channel speaks). The id of the
-    group: one of its administrators, who speaks anonymously.
+    """The sender of a message or a press. Trust only `id`: names are what people typed.
+
+    `id` is 0 if no person has written (a channel), and the id of the group if one of its administrators writes
+    anonymously.
     """
 
     id: int
@@ -90,14 +92,16 @@ NOT_READ = ChatChoices()  # stands in an `Incoming` until a transaction has read
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Words of a message."""
+    """A text as a part of a `Message`."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A picture. In one that storage returns, `data` is empty and `blob` is the number of the stored bytes."""
+    """A picture as a part of a `Message`. If storage returns it, `data` is empty and `blob` is the number of the stored
+    bytes.
+    """
 
     data: bytes
     mime: str = "image/jpeg"
@@ -106,8 +110,8 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file, or something like one (a place, a contact), that came with a message. Its bytes stay at the messenger
-    until `Reply.fetch` asks for them.
+    """A file, or something like one (a place, a contact), that came with a message. Its bytes are not here:
+    `Reply.fetch` downloads them.
     """
 
     kind: str
@@ -224,10 +228,12 @@ class Button:
     """A button under a message. `data` is the key of a stored row (`tx.buttons`) with the action and its parameters.
 
     A key that begins with `IN_TURN` belongs to a button whose press waits in the queue of the conversation: the queue
-    must know that before anybody reads the row.
+    must know that before anybody reads the row. One that begins with `NEWEST` waits, too, and is removed when a newer
+    answer with such a button stands in the chat.
     """
 
     IN_TURN: ClassVar[str] = "q."
+    NEWEST: ClassVar[str] = "q.n."
 
     label: str
     data: str
@@ -258,6 +264,12 @@ class Outgoing:
     gone: bool = False  # send nothing, and delete the messages that this was to be written over
     thought: str = ""  # the model's reasoning, folded up above the text
     opens: str = ""  # as in `Incoming`, for an answer that one user alone sees
+
+    @property
+    def lasting_buttons(self) -> tuple[tuple[Button, ...], ...]:
+        """The rows of buttons that stay when a newer answer follows."""
+        rows = (tuple(one for one in row if not one.data.startswith(Button.NEWEST)) for row in self.buttons)
+        return tuple(row for row in rows if row)
 
 
 # --- what is done later -----------------------------------------------------------------------------------------------

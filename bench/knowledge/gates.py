@@ -24,7 +24,8 @@ from bot.knowledge.search.gate import Gate, Signals
 from bot.knowledge.search.index import Index
 from bot.knowledge.search.matrix import pack
 from bot.knowledge.search.retrieval import Retrieval
-from bot.storage.repositories.knowledge import Article, KnowledgeSource, NewPassage
+from bot.storage.repositories.knowledge.passages import Article, NewPassage
+from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.store import Store, Tx
 from bot.types import Address
 

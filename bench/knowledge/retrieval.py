@@ -12,7 +12,8 @@ from bot.ai import Embedder, Vector
 from bot.clock import SystemClock
 from bot.knowledge.search.index import Index
 from bot.knowledge.search.matrix import pack
-from bot.storage.repositories.knowledge import Article, KnowledgeSource, NewPassage
+from bot.storage.repositories.knowledge.passages import Article, NewPassage
+from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.store import Store, Tx
 
 BOT = 1
@@ -51,7 +52,7 @@ async def stored(store: Store, asked: QuestionSet, embedder: Embedder | None) ->
             tx.knowledge.store_vectors(embedder.name, dict(zip(shas, map(pack, vectors), strict=True)))
 
     await store.write(store_all)
-    rows = await store.read(lambda tx: tx.knowledge.passages_added(BOT, 0, 0, len(pieces)))
+    rows = await store.read(lambda tx: tx.knowledge.passages_added((0, 0), len(pieces)))
     return {row.id: keys for row, (_, keys) in zip(rows, asked.passages, strict=True)}
 
 

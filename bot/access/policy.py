@@ -98,11 +98,11 @@ class EmptyDirectory:
     """A directory without members and groups."""
 
     def role(self, user: int) -> Role | None:
-        """Everybody is a stranger."""
+        """Return None: everybody is a stranger."""
         return None
 
     def allows(self, chat: int) -> bool:
-        """No group is allowed."""
+        """Return False: no group is allowed."""
         return False
 
 

@@ -40,12 +40,12 @@ class Personal(Protocol):
 
 
 class Everybody:
-    """No user has a personal allowance."""
+    """A `Personal` without allowances: for each user the limits of everybody hold."""
 
     has_allowances = False
 
     def allowance(self, user: int) -> Allowance | None:
-        """None: the limits of everybody hold."""
+        """Return None: the limits of everybody hold for each user."""
         return None
 
 
@@ -133,9 +133,9 @@ class Budget:
         return reservation
 
     def reserve_price(self, tx: Tx, incoming: Incoming, price: int, currency: str, language: str) -> int:
-        """Reserve a price in millionths that is known before, so that it passes no cap. Returns the id as `reserve`.
+        """Reserve an exact price in millionths. Unlike `reserve`, it also refuses a price above what is left of a cap.
 
-        Raises `LimitReached` with the price and what is left.
+        Returns the id of the reservation, 0 without a limit. Raises `LimitReached` with the price and what is left.
         """
         bot, now = incoming.address.bot, tx.clock.time()
         rests = [
@@ -188,7 +188,7 @@ def set_caps(caps: Caps) -> list[tuple[str, bool, int]]:
 
 
 def subject(scope: str, incoming: Incoming) -> int:
-    """The id under which the spending of a scope is counted: of the user, of the chat, 0 for the bot."""
+    """The id under which the spending of a scope is counted: the user's ("user"), the chat's ("chat"), or 0 ("bot")."""
     return {USER: incoming.user.id, CHAT: incoming.address.chat, BOT: 0}[scope]
 
 

@@ -40,7 +40,9 @@ class Account:
 
 @dataclass(slots=True, kw_only=True)
 class UsageReport:
-    """Answers /usage from the ledger, with what is left by the `budget`. `titles`: of the models, by their names."""
+    """Answers /usage from the ledger, with what is left by the `budget`. `titles` are the models' titles by their
+    names.
+    """
 
     store: Store
     access: Access
@@ -49,7 +51,7 @@ class UsageReport:
     titles: Mapping[str, str] = field(default_factory=dict)
 
     def feature(self) -> Feature:
-        """The command /usage."""
+        """The feature with the command /usage."""
         return Feature(commands={"/usage": Command(self.usage, is_notice=True)})
 
     async def usage(self, incoming: Incoming, reply: Reply, _rest: str) -> None:

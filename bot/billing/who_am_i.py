@@ -28,7 +28,7 @@ class WhoAmI:
     models: Sequence[str]
 
     def feature(self) -> Feature:
-        """The command /whoami."""
+        """The feature with the command /whoami."""
         return Feature(commands={"/whoami": Command(self.tell, is_notice=True)})
 
     async def tell(self, incoming: Incoming, reply: Reply, _rest: str) -> None:

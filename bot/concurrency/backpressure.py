@@ -15,10 +15,12 @@ class Source(Protocol):
     """A connection that can keep what arrives from its reader."""
 
     def hold(self) -> None:
-        """Keep what arrives from the reader until `release`."""
+        """Hold arriving data back from the reader until `release`."""
 
     def release(self) -> float:
-        """Hand over what was kept. Returns for how many seconds the oldest byte of it was kept; 0.0: nothing was."""
+        """Give the reader what was held back. Returns for how many seconds the oldest byte was held back (0.0: there
+        was none).
+        """
 
 
 class Flow:
@@ -46,8 +48,8 @@ class Flow:
             source.hold()
 
     def release(self) -> float:
-        """Let all sources hand over what they kept: the view makes a frame, or ends. Returns the longest time (seconds)
-        that a source has waited.
+        """Let all sources hand over what they held back, because the view makes a frame or ends. Returns the longest
+        time (seconds) that data has waited.
         """
         self._holds = False
         return max((source.release() for source in self._sources), default=0.0)

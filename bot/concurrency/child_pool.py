@@ -1,4 +1,4 @@
-"""Child processes in which files from people are opened. Begin with `ChildPool.place`, then `Place.run`.
+"""Child processes in which files from people are opened. Begin with `ChildPool.place`, then `ChildSlot.run`.
 
 A file can make a library loop for ever, take all memory, or crash the process. So none is opened in the process of the
 bot. There are at most two child processes. The first file starts one; one that has had nothing to do for a minute is
@@ -79,7 +79,7 @@ class ChildPool:
     async def place(self, *, alone: bool = False) -> AsyncIterator[ChildSlot]:
         """Reserve a child process for the files that are opened inside. Raises `Unreadable("busy")` if none gets free.
 
-        `alone`: no other file is opened meanwhile, so that it is known which one ends the bot.
+        `alone`: no other file is opened meanwhile, so that it is known which file it was if the bot dies.
         """
         async with AsyncExitStack() as stack:
             try:
@@ -114,7 +114,7 @@ class ChildPool:
         self._busy.add(child)
         try:
             result = await loop.run_in_executor(self._threads, child.ask, request, data, self.limits)
-        except BaseException:  # the file hurt, or nobody waits for the result any more
+        except BaseException:  # the file did harm, or the caller was cancelled
             self._end(child)
             raise
         finally:

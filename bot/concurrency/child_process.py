@@ -84,7 +84,7 @@ def _limit(memory: int, cpu: float, wall: float) -> None:
 
 
 def _peak() -> int:
-    """The most memory that this process has had, in bytes; 0 where the system does not tell."""
+    """The most memory that this process has had, in bytes; 0 if the system does not tell."""
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
     except OSError:
@@ -93,7 +93,9 @@ def _peak() -> int:
 
 
 def _shut_in() -> None:
-    """Nothing is written to disk or to the terminal, a stop of the bot is the bot's to tell, and its death ours too."""
+    """Limit this child process: no files, no terminal output, low priority; it ignores signals and ends with
+    the bot.
+    """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     for limit in (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE):

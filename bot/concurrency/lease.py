@@ -1,7 +1,7 @@
 """Leases: the right of one of several processes to work on a chat or another thing, for a while. Begin with `Lease`.
 
-`current` is the lease under which this task works; tasks that it starts inherit it. Where one process does everything
-it is None, and nothing of this happens. A process that has lost a lease is stopped by `LeaseLost` before it does
+`current` is the lease under which this task works; tasks that it starts inherit it. If the bot has only one process
+there are no leases, and `current` is None. A process that has lost a lease is stopped by `LeaseLost` before it does
 anything that people see, since the next holder is at work already.
 """
 
@@ -17,7 +17,7 @@ from bot.clock import Clock
 from bot.types import Address
 
 T = TypeVar("T")
-CERTAIN = 2.5  # seconds for which a look at the lease counts; it is given to others after more than these
+CERTAIN = 2.5  # seconds for which an answer about the lease is relied on; others get the lease later than that
 
 
 class LeaseLost(asyncio.CancelledError):

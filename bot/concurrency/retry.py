@@ -21,8 +21,8 @@ T = TypeVar("T")
 class Backoff:
     """Pauses between tries: `first` seconds, then each time twice as long, up to `longest` seconds.
 
-    With `random` a pause is cut by chance to between half and all of that, so that clients which failed at one moment
-    do not all return at one moment.
+    With `random` (jitter) a pause is a random part of that, at least half, so that clients that failed together do not
+    all return together.
     """
 
     first: float
@@ -54,7 +54,7 @@ class Retry:
     ) -> T:  # fmt: skip
         """Await `action` until it succeeds, and return its result.
 
-        Raises its last error after `tries` failures, or where the next pause would not end before `until` (of the
+        Raises its last error after `tries` failures, or if the next pause would not end before `until` (of the
         clock's `monotonic`). `failed` is told each error that is followed by another try, and the seconds until then.
         """
         try:

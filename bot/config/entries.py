@@ -88,7 +88,7 @@ class McpServerConfig(BaseModel):
 
     @property
     def _address(self) -> list[str]:
-        """The address, where it has a path, and the steps of that which may be keys."""
+        """The address, if it has a path, and the steps of that which may be keys."""
         address = self.url.get_secret_value()
         steps = [step for step in urlsplit(address).path.split("/") if step]
         keys = [step for step in steps if len(step) >= SHORTEST_KEY]
@@ -109,5 +109,5 @@ def written(env_file: Path) -> Mapping[str, str | None]:
 
 
 def _variable(name: str) -> str:
-    """A variable that is no setting of ours: of the environment, else of `.env`."""
+    """The value of an environment variable that is no setting of Govorun, else its value in `.env`, else ""."""
     return (os.environ.get(name) or written(ENV_FILE).get(name) or "").strip()

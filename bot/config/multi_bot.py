@@ -134,7 +134,7 @@ def _bot(process: Settings, path: Path, read: Read, *, studio: bool) -> Settings
 
 
 def _given(path: Path) -> dict[str, Any]:
-    """What stands in the file, under the names that settings take. Raises `ConfigError`."""
+    """The values in an env file, by the names of the settings. Raises `ConfigError`."""
     try:
         rows = dotenv_values(path, encoding="utf-8-sig")
     except OSError as error:
@@ -160,7 +160,7 @@ def _webhook(process: Settings, settings: Settings, *, own: bool) -> dict[str, A
 
 
 def _twins(bots: Mapping[str, Settings]) -> Iterable[list[str]]:
-    """The names of those that are the same bot: a token begins with the number of its bot."""
+    """The names of files with tokens of one and the same bot: a token begins with the bot's id."""
     names: dict[int, list[str]] = {}
     for name, settings in bots.items():
         names.setdefault(settings.bot_id, []).append(name)

@@ -27,7 +27,7 @@ from bot.config.groups.tools import ToolSettings
 from bot.config.validators import FOLDER_SHAPE, PLACEHOLDER, TOKEN_SHAPE, checked_database, passwords
 from bot.errors import BadInput, ConfigError
 
-OPENTELEMETRY = "OTEL_"  # its variables begin so: they are no settings of ours, and count all the same
+OPENTELEMETRY = "OTEL_"  # OpenTelemetry's own variables begin so: no settings, but no misspelt ones either
 SIMILAR = 0.85  # how alike a name that is no setting must be to one that is
 
 
@@ -117,7 +117,7 @@ def load(**given: Any) -> Settings:
 
 
 def _line(location: tuple[int | str, ...], message: str) -> str:
-    """One wrong value: its name, what is wrong and what it is for."""
+    """A line of the `ConfigError` about one wrong value: the name, what is wrong, and what the setting is for."""
     name, *inside = (str(step) for step in location)
     field = Settings.model_fields.get(name.lower())
     where = f"{name.upper()} ({'.'.join(inside)})" if inside else name.upper()

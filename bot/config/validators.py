@@ -128,7 +128,7 @@ def names(value: Any) -> Any:
 
 
 def rows(value: Any) -> Any:
-    """Read a JSON list. Raises `ValueError`."""
+    """Parse a text as a JSON list; any other value is returned unchanged. Raises `ValueError`."""
     return _json(value, "[]", "a JSON list is expected")
 
 

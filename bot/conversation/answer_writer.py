@@ -9,13 +9,14 @@ import asyncio
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
-from bot.ai import Request
+from bot.ai import Finish, Request
 from bot.billing.metering import BillTo
 from bot.conversation.branching import BranchPoint
 from bot.conversation.cost import AnswerCost
 from bot.conversation.request import RequestBuilder
 from bot.conversation.turn_state import SEARCHING, AnswerDraft, TurnContext
 from bot.errors import ContextOverflow, LimitReached, ModelError, ModelRefused, StreamCut
+from bot.knowledge.answering import Citing, KnowledgeAnswers
 from bot.knowledge.documents import Documents
 from bot.llm import prompt
 from bot.llm.routing import Routing
@@ -26,7 +27,7 @@ from bot.telemetry import tracing, turn_log
 from bot.texts.catalog import say
 from bot.tools import approvals
 from bot.tools.tool import ToolContext
-from bot.types import Address, Incoming
+from bot.types import Address, Incoming, Message, Text
 
 GRACE = 1.0  # seconds after the deadline in which the model's own error is waited for
 ACTIVITY_TEXTS = {SEARCHING: "tool.doing.search"}
@@ -43,20 +44,24 @@ class Running:
     outdated: bool = False
 
     def end(self) -> None:
-        """Stop the answer at its next wait."""
+        """Stop the answer at its next `await`."""
         if not self.scope.expired():  # it is being stopped already
             self.scope.reschedule(asyncio.get_running_loop().time())
 
 
 @dataclass(slots=True, kw_only=True)
 class AnswerWriter:
-    """Writes the answers of all turns, and can stop each of them. `documents` None: no files are searched."""
+    """Writes the answers of all turns, and can stop each of them. `documents` None: no files are searched.
+
+    `knowledge` answers from the sources of the bot, if it has any.
+    """
 
     store: Store
     routing: Routing
     request_builder: RequestBuilder
     pricing: AnswerCost
     documents: Documents | None = None
+    knowledge: KnowledgeAnswers | None = None
     _running: dict[str, Running] = field(default_factory=dict, init=False)  # by turn
 
     async def write(self, incoming: Incoming, reply: Reply, context: TurnContext, place: BranchPoint) -> AnswerDraft:
@@ -71,7 +76,8 @@ class AnswerWriter:
                 run = self._running[incoming.id] = Running(incoming.address, place.question, scope)
                 context = await self.informed(incoming, reply, context)
                 written.retrieved = context.retrieved
-                await self._until_complete(incoming, reply, context, written)
+                if not await self._answered(incoming, reply, context := await self._known(incoming, context), written):
+                    await self._until_complete(incoming, reply, context, written)
         except TimeoutError:
             written.stopped, written.outdated = True, run.outdated
         finally:
@@ -112,6 +118,27 @@ class AnswerWriter:
         payer = BillTo.of(incoming, context.language)
         return replace(context, retrieved=await self.documents.retrieve(context.conversation, question, window, payer))
 
+    async def _known(self, incoming: Incoming, context: TurnContext) -> TurnContext:
+        """The context with what the knowledge base has about the question."""
+        if self.knowledge is None or context.decided_call is not None:
+            return context
+        evidence = await self.knowledge.look(incoming, context.history[-1].text, context.language)
+        return replace(context, evidence=evidence)
+
+    async def _answered(
+        self, incoming: Incoming, reply: Reply, context: TurnContext, written: AnswerDraft
+    ) -> bool:  # fmt: skip
+        """Answer without a model if the knowledge base can, or has nothing. False: the model is to be asked."""
+        if context.evidence is None:
+            return False
+        written.citing = Citing(context.evidence)
+        if context.evidence.block:
+            return False
+        written.text = written.citing.extract() or context.evidence.unknown
+        written.finish = Finish.STOP
+        reply.append(written.text)
+        return True
+
     async def _until_complete(
         self, incoming: Incoming, reply: Reply, context: TurnContext, written: AnswerDraft
     ) -> None:
@@ -122,6 +149,9 @@ class AnswerWriter:
         while True:
             try:
                 await self._request_once(reply, context, written, shrink, end)
+                if written.citing is not None and await self._repairs(incoming, reply, context, written):
+                    context = _with_repair(context, written.citing)
+                    continue
                 paused = asyncio.get_running_loop().time()
                 if not written.calls or not await self._use_tools(incoming, reply, context, written):
                     return
@@ -142,6 +172,23 @@ class AnswerWriter:
                     return
                 cuts += 1
                 reply.replace(context.prefix + written.before)
+
+    async def _repairs(
+        self, incoming: Incoming, reply: Reply, context: TurnContext, written: AnswerDraft
+    ) -> bool:  # fmt: skip
+        """End the check of an answer from the knowledge base. Returns whether the model is to write it once more."""
+        citing = written.citing
+        assert citing is not None  # noqa: S101  the caller looks
+        rest = citing.end()
+        written.text += rest
+        reply.append(rest)
+        if citing.wants_repair and await self._may_repeat(incoming, context, written):
+            reply.replace(context.prefix + written.before)
+            return True
+        if citing.is_empty and citing.raw.strip():
+            written.text = citing.evidence.unknown
+            reply.replace(context.prefix + written.text)
+        return False
 
     async def _prepare(self, incoming: Incoming, reply: Reply, context: TurnContext) -> None:
         """Wait for tools that are still starting, and do the tool call that the user has approved."""
@@ -196,7 +243,10 @@ class AnswerWriter:
     ) -> None:
         option, builder = written.option, self.request_builder
         with tracing.span("prompt"):
-            ratio, request = builder.ratio(option), builder.request(context, option, written.steps, shrink)
+            ratio, request = (
+                builder.ratio(option),
+                builder.request(context, option, written.steps, shrink, tools=context.evidence is None),
+            )
         written.begin()
         written.request = request
         try:
@@ -218,10 +268,19 @@ class AnswerWriter:
             async for chunk in chunks:
                 turn.mark_token(self.store.clock.monotonic())
                 hides = chunk.reasoning and not self.request_builder.options.thoughts
+                before = len(written.text)
                 written.add(replace(chunk, reasoning="") if hides else chunk)
                 if chunk.replaces:
                     reply.replace(context.prefix + written.text)
-                elif chunk.text:
-                    reply.append(chunk.text)
+                elif len(written.text) > before:
+                    reply.append(written.text[before:])
                 if chunk.activity in ACTIVITY_TEXTS:
                     reply.show(say(context.language, ACTIVITY_TEXTS[chunk.activity]))
+
+
+def _with_repair(context: TurnContext, citing: Citing) -> TurnContext:
+    """The context in which the model is told which of its sentences have failed."""
+    citing.repaired = True
+    said = Message("assistant", (Text(citing.raw),))
+    told = Message("user", (Text(citing.repair()),))
+    return replace(context, history=[*context.history, said, told])

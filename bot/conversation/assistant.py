@@ -8,7 +8,7 @@ to an answer. `turn_start.py` is the first transaction of a turn, `answer_writer
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from bot.access.audit_log import store_choices
 from bot.ai import Request
@@ -22,6 +22,7 @@ from bot.knowledge.documents import Retrieved
 from bot.llm.routing import ModelOption, Routing
 from bot.outbox import Effect, as_notice, finish, finish_turn, notice_of
 from bot.ports import Reply
+from bot.prompts.schema import Persona
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.messages import Remembered
 from bot.storage.store import Store, Tx
@@ -44,6 +45,7 @@ class Assistant:
     pricing: AnswerCost
     wake_jobs: Callable[[], None] = lambda: None
     incidents: IncidentLog | None = None
+    _kept_personas: set[str] = field(default_factory=set, init=False)
 
     async def answer(
         self, incoming: Incoming, reply: Reply, *, last: bool = False, then: Effect | None = None
@@ -106,10 +108,10 @@ class Assistant:
 
     async def deferred_request(
         self, incoming: Incoming, reply: Reply, text: str, asked: Remembered | None = None
-    ) -> tuple[Request, Retrieved]:
+    ) -> tuple[Request, Retrieved, Persona]:
         """The request for an answer that comes later (/later): as it would be now, but without tools.
 
-        With it comes what of the documents is in it.
+        With it come what of the documents is in it, and the persona that answers.
 
         `asked` is an earlier question; without it `text` is a new question. Nothing is saved.
         """
@@ -117,7 +119,7 @@ class Assistant:
         context = await self.writer.informed(incoming, reply, context)
         option = self.routing.by_name(context.choices.model)
         request = self.writer.request_builder.request(context, option, context.steps, tools=False)
-        return request, context.retrieved
+        return request, context.retrieved, context.persona
 
     def model_for(self, choices: ChatChoices) -> ModelOption:
         """The model that answers in a chat with these choices."""
@@ -159,6 +161,7 @@ class Assistant:
 
         # The answer is paid for: a full disk must not make the bot ask, and pay, again.
         await self.store.write_until_stored(save)
+        self._kept_personas.add(context.persona.label)
         if self._gets_title(incoming, context, written) or context.then or len(context.history) >= memory.ENOUGH:
             self.wake_jobs()
         await reply.finish()
@@ -175,10 +178,16 @@ class Assistant:
         for number, reservation in enumerate(written.reservations):
             reservation.settle(tx, 0 if number else written.cost, 0 if number else written.money)
         turn_end.save(tx, incoming, context, written)
+        self.keep_persona(tx, incoming.address.bot, context.persona)
         if context.then is not None:
             context.then(tx)
         if self._gets_title(incoming, context, written):
             conversation_list.request_title(tx, context.conversation, incoming, context.language)
+
+    def keep_persona(self, tx: Tx, bot: int, persona: Persona) -> None:
+        """Store the version of a persona that answers, unless this process knows that it is stored."""
+        if persona.label not in self._kept_personas:
+            tx.personas.keep_version(bot, persona.key, persona.version, persona.source)
 
     def _gets_title(self, incoming: Incoming, context: TurnContext, written: AnswerDraft) -> bool:
         """Whether the conversation gets a title now: a private topic does after its first answer."""

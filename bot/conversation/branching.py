@@ -30,7 +30,7 @@ class BranchPoint:
 
     `over` are the ids of messages that the answer replaces, `shown` is the version which they show now, `resumed` the
     answer that is continued. `tip` is the current head of the conversation, restored after the answer is stored.
-    `after` is the parent of the answer where that is not the question itself.
+    `after` is the parent of the answer if that is not the question itself.
     """
 
     question: Remembered
@@ -68,7 +68,7 @@ def replied(tx: Tx, where: Address, message_id: int) -> Remembered | None:
 
 
 def _answered(tx: Tx, said: Remembered | None) -> Remembered | None:
-    """The newest answer where `said` is an answered question, else `said`: a reply follows the answer."""
+    """The newest answer if `said` is an answered question, else `said`: a reply follows the answer."""
     if said is None or said.message.role != "user":
         return said
     return next(iter(_answers(tx, said)[::-1]), said)
@@ -176,8 +176,11 @@ def keyboard(
         before, after = versions[number - 1], versions[(number + 1) % len(versions)]
         row += [button("‹", TURN, answer=before), button(f"{number + 1}/{len(versions)}", TURN, answer=answer.id)]
         row += [button("›", TURN, answer=after)]
-    label = say(language, "retry") if answer.ending == CUT else "↻"
-    row.append(button(label, RETRY, question=answer.parent or 0))
+    if answer.ending == CUT:
+        row.append(button(say(language, "retry"), RETRY, question=answer.parent or 0))
+    else:
+        again = {"question": answer.parent or 0}
+        row.append(tx.buttons.add_newest_button(where, delivery, user, "↻", RETRY, **again))
     if thumbs:
         row += [
             tx.buttons.add_button(where, delivery, 0, sign, "feedback", turn=answer.turn, sign=sign) for sign in THUMBS
@@ -187,7 +190,9 @@ def keyboard(
 
 
 def show_version(tx: Tx, incoming: Incoming, answer: int, language: str, *, thumbs: bool = False) -> Outgoing | None:
-    """Show another version of an answer in the same messages; the conversation continues from it. None: no such."""
+    """Show another version of an answer in the same messages; the conversation continues from it. None: there is no
+    such version.
+    """
     version = tx.messages.find_message(answer)
     if version is None or not _over(tx, incoming):
         return None

@@ -33,7 +33,7 @@ class AnswerCost:
 
     @property
     def guard(self) -> DecisionLock | None:
-        """The lock that a transaction needs to call `reserve`; None where nothing is limited."""
+        """The lock that a transaction needs to call `reserve`; None if nothing is limited."""
         return DecisionLock.SPENDING if self.budget else None
 
     def reserve(self, tx: Tx, incoming: Incoming, context: TurnContext, *, agreed: bool = False) -> TurnContext:

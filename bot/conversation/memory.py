@@ -7,8 +7,9 @@ messages, which are never summarised. Users can read, edit and undo a summary; t
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from bot.conversation import branching
 from bot.conversation.helper_model import HelperModel
@@ -39,7 +40,7 @@ SHOWN = 160  # characters of a fact or a summary in the list
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The pinned facts and the summary that a request holds besides the newest messages."""
+    """The pinned facts and the summary that go into a request besides the newest messages."""
 
     facts: Sequence[Fact] = ()
     summary: Summary | None = None
@@ -134,12 +135,9 @@ class ConversationMemory:
         if summary is not None and summary.text in context.preface:  # else it belongs to another branch
             key = "context.summary.user" if summary.author == "user" else "context.summary.model"
             lines.append(say(language, key, text=_short(summary.text)))
-            place, versions = tx.memory.place_of_summary(conversation)
-            if versions > 1:
-                lines.append(say(language, "context.version", number=place, count=versions))
-            steps = {"summary.edit": True, "summary.undo": place > 1, "summary.redo": place < versions}
-            keys = [key for key, is_possible in steps.items() if is_possible]
-            rows.append([Choice(say(language, key), key, here) for key in keys])
+            version, steps = _versions(tx, language, here)
+            lines += version
+            rows.append(steps)
         for one in files:
             lines.append(say(language, "context.document", name=one.name, tokens=tokens(one.characters)))
             rows.append([Choice(f"✕ 📄 {_short(one.name, 30)}", "document.remove", {**here, "document": one.id})])
@@ -201,13 +199,14 @@ class ConversationMemory:
     # --- the summary --------------------------------------------------------------------------------------------------
 
     async def summary(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
-        """/summary: show the newest summary in full."""
+        """/summary: show the summary that counts in full, with buttons to its other versions."""
 
         def work(tx: Tx) -> None:
             conversation = tx.messages.find_current_conversation(incoming.address)
-            found = tx.memory.newest_summary(conversation) if conversation is not None else None
-            nothing = say(incoming.language, "summary.none", count=ENOUGH)
-            finish_turn(tx, incoming, found.text if found is not None else nothing)
+            if conversation is None or tx.memory.newest_summary(conversation) is None:
+                finish_turn(tx, incoming, say(incoming.language, "summary.none", count=ENOUGH))
+            else:
+                _finish_in_full(tx, incoming, conversation)
 
         await finish(self.store, reply, work)
 
@@ -240,11 +239,23 @@ class ConversationMemory:
 
     async def press_older(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Go back to the version of the summary before the one that counts, and show it in the same message."""
-        await self._changed(incoming, reply, lambda tx: tx.memory.step_summary(action.payload["conversation"], -1))
+        await self._step(incoming, reply, action, -1)
 
     async def press_newer(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Go to the version of the summary after the one that counts, and show it in the same message."""
-        await self._changed(incoming, reply, lambda tx: tx.memory.step_summary(action.payload["conversation"], 1))
+        await self._step(incoming, reply, action, 1)
+
+    async def _step(self, incoming: Incoming, reply: Reply, action: ButtonPress, step: int) -> None:
+        conversation = action.payload["conversation"]
+
+        def work(tx: Tx) -> None:
+            tx.memory.step_summary(conversation, step)
+            if action.payload.get("in_full"):
+                _finish_in_full(tx, incoming, conversation)
+            else:
+                finish_page(tx, incoming, self._page(tx, incoming))
+
+        await finish(self.store, reply, work)
 
     async def summarise(self, job: Job) -> None:
         """The job: summarise the last summary and all messages after it, except the newest `VERBATIM`."""
@@ -273,6 +284,25 @@ class ConversationMemory:
             finish_page(tx, incoming, self._page(tx, incoming))
 
         await finish(self.store, reply, work)
+
+
+def _versions(tx: Tx, language: str, payload: Mapping[str, Any]) -> tuple[list[str], list[Choice]]:
+    """Which version of the summary counts, as a line if there are others; and buttons that edit it or go to others.
+
+    `payload` is that of the buttons: the `conversation`, and whether they show the summary `in_full`.
+    """
+    place, count = tx.memory.place_of_summary(payload["conversation"])
+    steps = {"summary.edit": True, "summary.undo": place > 1, "summary.redo": place < count}
+    version = [say(language, "context.version", number=place, count=count)] if count > 1 else []
+    return version, [Choice(say(language, key), key, payload) for key, is_possible in steps.items() if is_possible]
+
+
+def _finish_in_full(tx: Tx, incoming: Incoming, conversation: int) -> None:
+    """End the turn with the whole summary that counts, in the message whose button was pressed if there is one."""
+    found = tx.memory.newest_summary(conversation)
+    version, steps = _versions(tx, incoming.language, {"conversation": conversation, "in_full": True})
+    text = "\n\n".join(filter(None, (found.text if found is not None else "", *version)))
+    finish_turn(tx, incoming, text, choices=[steps], over=True)
 
 
 def _as_text(preview: Preview) -> str:

@@ -107,7 +107,7 @@ class RequestBuilder:
         profile = profile if tools else replace(profile, tools=False)
         request = prompt.build(
             "\n\n".join(filter(None, (persona.system_prompt(context.language, options.system), context.preface))),
-            prompt.informed(context.messages, context.retrieved.text),
+            prompt.informed(context.messages, context.material),
             self.toolbox.narrowed(profile, steps, ratio, context.language),
             ratio,
             max_tokens=persona.max_tokens or options.max_tokens,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bot.ai import Finish
+from bot.ai import Finish, Source
 from bot.conversation import branching
 from bot.conversation.branching import BranchPoint
 from bot.conversation.turn_state import AnswerDraft, TurnContext
@@ -32,6 +32,8 @@ def save(tx: Tx, incoming: Incoming, context: TurnContext, written: AnswerDraft)
     if written.outdated and not written.text.strip() and not tx.outbox.claimed_message(incoming.id, incoming.address):
         finish_turn(tx, incoming)  # nothing of the answer was shown
         return
+    if written.citing is not None and (text := written.citing.without_withdrawn(tx, incoming.address.bot)) is not None:
+        written.text = text
     if written.visible_text():
         outgoing = _answer(tx, incoming, context, place, written)
     elif place.shown is not None:
@@ -51,6 +53,8 @@ def _answer(tx: Tx, incoming: Incoming, context: TurnContext, place: BranchPoint
         tx.chats.drop_models(incoming.address, incoming.user.id, context.gone)
     sources = (*written.steps.sources, *documents.used(written.text, written.retrieved))
     text = citations.under(context.prefix + written.visible_text(), sources, context.language)
+    if written.citing is not None and (below := written.citing.below):
+        text = f"{text.rstrip()}\n\n{below}"
     note = _note(tx, incoming, context, written)
     return Outgoing(text, of=answer.turn, buttons=rows, note=note, thought="\n\n".join(filter(None, thoughts)))
 
@@ -109,15 +113,25 @@ def _remember(
         answer = tx.messages.add_message(
             question.conversation, incoming.address, incoming.id, "assistant", said,
             parent=place.after or question.id, ending=written.ending(), user=incoming.user.id,
-            model=written.option.name, request=request,
-            sources=(*written.steps.sources, *documents.rests_on(written.text, written.retrieved)),
+            model=written.option.name, request=request, persona=context.persona.label,
+            sources=(*written.steps.sources, *_rests_on(written)),
         )  # fmt: skip
+        if written.citing is not None:
+            quotes = [(quote.passage, quote.start, quote.end) for quote in written.citing.quotes]
+            tx.knowledge.store_quotes(answer.id, quotes)
     if place.question.ending == OPEN:
         tx.messages.set_ending(place.question.id, "")
     if place.tip is not None:  # the conversation has gone on without this answer
         tx.messages.insert_answer(answer)
         tx.messages.move_head(place.question.conversation, place.tip)
     return answer
+
+
+def _rests_on(written: AnswerDraft) -> tuple[Source, ...]:
+    """The pages of documents and the articles of the knowledge base that are stored with an answer."""
+    if written.citing is not None:
+        return written.citing.sources
+    return documents.rests_on(written.text, written.retrieved)
 
 
 def _failed(written: AnswerDraft) -> bool:

@@ -40,7 +40,7 @@ class ChosenModel:
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """A tool call that the user has approved or declined, and the question whose answer continues after it."""
+    """A tool call that the user has approved or declined, and the question whose answer is continued afterwards."""
 
     point: BranchPoint
     operation: Operation
@@ -113,7 +113,7 @@ class TurnStart:
         return replace(context, history=[*context.history, Message.of("user", text)])
 
     def preview(self, tx: Tx, incoming: Incoming) -> Preview:
-        """What the request for the next question in this chat will hold."""
+        """Return what the request for the next question in this chat will hold, without saving anything."""
         context, passages = self.deferred(tx, incoming, None, ""), 0
         option, builder = self.routing.by_name(context.choices.model), self.pricing.request_builder
         if context.has_documents:

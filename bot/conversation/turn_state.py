@@ -12,6 +12,7 @@ from bot.billing import pricing
 from bot.billing.budget import Reservation
 from bot.conversation.branching import CUT, BranchPoint, ending_note
 from bot.errors import ContextOverflow, ModelDenied, ModelError, ModelRefused
+from bot.knowledge.answering import Citing, Evidence
 from bot.knowledge.documents import NOTHING, Retrieved
 from bot.llm import prompt
 from bot.llm.routing import ModelOption
@@ -55,7 +56,8 @@ class TurnContext:
     answer, which works once. `decided_call` is the tool call that the user has decided on, after these `steps`.
     `retrieved` are passages of documents, once these were searched; `size_of_documents` (characters) is only known
     if there are budgets. `then` is called in the last transaction of the turn. `answers_once`: the model was chosen
-    for this answer only, the chat has another one.
+    for this answer only, the chat has another one. `evidence` is what the knowledge base has about the question, once
+    it was asked; None where the answer does not come from it.
     """
 
     place: BranchPoint | None
@@ -78,6 +80,12 @@ class TurnContext:
     conversation: int = 0
     branch: Sequence[Remembered] = ()
     answers_once: bool = False
+    evidence: Evidence | None = None
+
+    @property
+    def material(self) -> str:
+        """What the question is asked with: passages of documents and of the knowledge base; "" for none."""
+        return "\n\n".join(filter(None, (self.retrieved.text, self.evidence.block if self.evidence else "")))
 
     @property
     def messages(self) -> Sequence[Message]:
@@ -105,11 +113,12 @@ class AnswerDraft:
 
     `wanted` is the chosen model, `option` the model that is asked: a stand-in while the chosen model is unavailable.
     An answer can take several requests, each of which is paid: `usages` are their models with the reported usage
-    (estimated where the service reports none), `cost` all tokens, `money` the price in millionths, `reservations` what
+    (estimated if the service reports none), `cost` all tokens, `money` the price in millionths, `reservations` what
     was held back for it. `before` is the text from earlier requests, at the head of `text`. `calls` (of tools),
     `searches` (of the web), `usage` and `finish` belong to the last request, `steps` to the earlier ones.
     `limit` is the sentence of a budget that ended the answer. `thought` is the model's reasoning, if it may be shown.
-    `code` names the error in the operator's log. `request` is the last request that was sent.
+    `code` names the error in the operator's log. `request` is the last request that was sent. `citing` checks an answer
+    from the knowledge base: `text` holds only what it lets out.
     """
 
     wanted: ModelOption
@@ -133,15 +142,22 @@ class AnswerDraft:
     thought: str = field(default="", init=False)
     retrieved: Retrieved = field(default=NOTHING, init=False)
     request: Request | None = field(default=None, init=False)
+    citing: Citing | None = field(default=None, init=False)
 
     def begin(self) -> None:
         """Reset what belongs to one request: another request follows."""
         self.text, self.finish, self.usage, self.calls = self.before, None, None, ()
         self.thought, self.searches = "", 0
+        if self.citing is not None:
+            self.citing.restart()
 
     def add(self, chunk: Chunk) -> None:
         """Add the next chunk of the stream."""
-        self.text = self.before + chunk.text if chunk.replaces else self.text + chunk.text
+        if chunk.replaces:
+            self.text = self.before
+            if self.citing is not None:
+                self.citing.restart()
+        self.text += chunk.text if self.citing is None else self.citing.feed(chunk.text)
         self.thought += chunk.reasoning[: MOST_THOUGHT - len(self.thought)]
         self.calls += chunk.tool_calls
         self.steps.sources += chunk.sources
@@ -150,11 +166,13 @@ class AnswerDraft:
         self.finish = chunk.finish or self.finish
 
     def bill(self, request: Request, ratio: prompt.Ratio) -> None:
-        """Add the usage of the request that has ended; `ratio` estimates it where the service reported none."""
+        """Add the usage of the request that has ended; `ratio` estimates it if the service reported none."""
         usage = self.usage
-        if usage is None and (self.calls or self.searches or len(self.text) > len(self.before)):
+        if usage is None and (
+            self.calls or self.searches or len(self.text) > len(self.before) or (self.citing and self.citing.raw)
+        ):
             called = sum(len(call.name) + len(str(call.arguments)) for call in self.calls)
-            new = len(self.text) - len(self.before) + called
+            new = (len(self.citing.raw) if self.citing else len(self.text) - len(self.before)) + called
             usage = Usage(ratio.tokens(prompt.size(request)), ratio.tokens(new))
         if usage is not None:
             usage = replace(usage, searches=max(usage.searches, self.searches))

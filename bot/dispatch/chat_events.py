@@ -30,7 +30,7 @@ class ChatEvents:
         return Feature(kinds={**presence, Kind.MIGRATED: self.migrated, Kind.TOPIC: self.topic})
 
     async def blocked(self, incoming: Incoming, reply: Reply) -> None:
-        """The user blocked the bot, or a group removed the bot: nothing is delivered to that chat any more."""
+        """Handle a block by the user, or the removal from a group: nothing is delivered to that chat any more."""
         where = incoming.address
         self.leave(where.bot, where.chat)
 
@@ -41,18 +41,18 @@ class ChatEvents:
         await self._finish(incoming, reply, work)
 
     async def unblocked(self, incoming: Incoming, reply: Reply) -> None:
-        """The chat can be reached again."""
+        """Note that the chat can be reached again."""
         where = incoming.address
         await self._finish(incoming, reply, lambda tx: tx.chats.set_unreachable(where.bot, where.chat, gone=False))
 
     async def migrated(self, incoming: Incoming, reply: Reply) -> None:
-        """The group became a supergroup: all its rows get the new chat id, which is in `incoming.data`."""
+        """Handle a group that became a supergroup: all its rows get the new chat id, which is in `incoming.data`."""
         where, new = incoming.address, int(incoming.data)
         await self._finish(incoming, reply, lambda tx: tx.chats.change_id(where.bot, where.chat, new))
         await self.moved()
 
     async def topic(self, incoming: Incoming, reply: Reply) -> None:
-        """A user created or renamed a topic: its conversation gets this title, and no title by a model."""
+        """Handle a topic that a user created or renamed: its conversation gets this title, and none by a model."""
 
         def work(tx: Tx) -> None:
             conversation = tx.messages.current_conversation(incoming.address)

@@ -15,7 +15,7 @@ from bot.types import Incoming, Outgoing, Permission
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomCommands:
-    """Runs the functions of own commands and ends each turn with their answer, which a crash does not lose."""
+    """Runs a programmer's own commands. The answer is stored with the end of the turn, so no crash loses it."""
 
     store: Store
     commands: Sequence[OwnCommand]

@@ -1,7 +1,7 @@
 """Third-party handlers (aiogram routers of `Extension.routers`) for updates that no feature handles.
 
-Begin with `Fallback.take`. The same limits and the same inbox apply to them: an update is done when its handler has
-returned, and is handled again if the process dies before.
+Begin with `Fallback.take`. The limits of the throttle and the inbox apply here, too: an update is done when its handler
+has returned, and is handled again if the process dies before.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ class Lanes:
         return 0 if amends or incoming.kind in AT_ONCE else len(lane)
 
     def waits(self, incoming: Incoming) -> bool:
-        """Whether this update stands behind another one."""
+        """Whether this update waits in its lane behind another one."""
         lane = self.by_key.get(lane_of(incoming), ())
         return any(one is incoming for one, _ in list(lane)[1:])
 
@@ -60,7 +60,7 @@ class Lanes:
         return any(incoming.user.id == user for incoming in said)
 
     def heads(self) -> list[tuple[str, list[int]]]:
-        """The turn at the head of each lane, and the ids of all inbox rows in that lane."""
+        """Return for each lane the id of the turn at its head, and the ids of all inbox rows in it, the head's too."""
         open_lanes = [lane for lane in self.by_key.values() if lane]
         return [(lane[0][0].id, [row for incoming, _ in lane for row in incoming.ids]) for lane in open_lanes]
 

@@ -49,7 +49,9 @@ class Questions:
             await self._answer(question, reply, self.attached.answered(incoming))
 
     async def can_answer(self, incoming: Incoming, reply: Reply) -> bool:
-        """Whether the chat can show the answer. False: an ephemeral answer is impossible, and the turn has ended so."""
+        """Whether the chat can show the answer. False: an ephemeral answer is impossible, and the turn was ended with a
+        sentence that says so.
+        """
         if not incoming.address.visible_to or await reply.open_ephemeral():
             return True
         await self.refuse_whisper(incoming, reply)
@@ -66,7 +68,7 @@ class Questions:
         await finish(self.store, reply, work)
 
     async def edit(self, incoming: Incoming, reply: Reply) -> None:
-        """Answer an edited question: see `conversation/branching.py`."""
+        """Answer an edited question again, if the edit needs it (`branching.revise` decides that)."""
         is_question = incoming.text.strip() and not incoming.text.startswith("/")
         if is_question and await self.assistant.answer_edited(incoming, reply):
             return

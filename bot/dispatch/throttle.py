@@ -77,7 +77,7 @@ class Throttle:
     def _tells(self, incoming: Incoming, excess: Excess) -> bool:
         """Whether to tell the user why: at most once a minute, but always for a press or a message that is too long.
 
-        Never where the bot may not speak.
+        Never if the bot may not speak.
         """
         if self.access.authorize(Actor.of(incoming), Permission.TALK) in (Decision.NOT_HERE, Decision.BLOCKED):
             return False

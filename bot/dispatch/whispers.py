@@ -20,7 +20,7 @@ class Whispers:
     questions: Questions
 
     def feature(self) -> Feature:
-        """/whisper, itself ephemeral."""
+        """The command /whisper, which in a group only the bot sees."""
         return Feature(commands={"/whisper": Command(self.whisper, ephemeral=True)})
 
     async def whisper(self, incoming: Incoming, reply: Reply, rest: str) -> None:

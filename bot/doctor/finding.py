@@ -26,7 +26,8 @@ class Verdict(StrEnum):
 class Spending(StrEnum):
     """What an examination may spend: nothing; a few tokens and one call of each service; also the price of a picture.
 
-    One that may spend nothing is for a bot that is running: it does not open the database or start MCP servers either.
+    An examination that may spend nothing can be made while the bot is running: it does not open the database or start
+    MCP servers either.
     """
 
     NOTHING = "nothing"
@@ -36,7 +37,7 @@ class Spending(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The result of one check. `leg` is its subject; `advice` is what to do next, empty if all is well."""
+    """The result of one check. `leg` names what was checked; `advice` is what to do next, "" if all is well."""
 
     leg: str
     verdict: Verdict

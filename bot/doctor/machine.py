@@ -32,14 +32,14 @@ FOR_A_SERVER = "docs/postgresql.md says what Govorun needs of a server"
 
 
 def unreadable(error: ConfigError) -> Iterator[Finding]:
-    """The findings for settings that could not even be read."""
+    """Return the findings for settings that could not even be read."""
     for line in str(error).splitlines():
         what, _, how = line.partition(": ")
         yield fail("settings", what, how) if re.search(" (is|does) ", what) else fail("settings", line)
 
 
 def check_settings(settings: Settings, env_file: Path) -> Iterator[Finding]:
-    """Whether settings are missing, odd or unknown, and whether others can read the `.env` file."""
+    """Check whether settings are missing, odd or unknown, and whether others can read the `.env` file."""
     try:
         require(settings)
     except ConfigError as error:
@@ -83,7 +83,7 @@ def _odd_file(path: Path) -> Iterator[Finding]:
 
 
 async def check_database(settings: Settings) -> AsyncIterator[Finding]:
-    """Whether the database can be opened and written, its schema is known, and the disk has room."""
+    """Check whether the database can be opened and written, its schema is known, and the disk has room."""
     try:
         file = path_of(settings.database_url)
         new = file is not None and not file.exists()
@@ -157,7 +157,7 @@ def _damage(file: Path) -> str:
 
 
 def check_prompts(settings: Settings) -> Iterator[Finding]:
-    """Whether the files of personas and templates can be used."""
+    """Check whether the files of personas and templates can be used."""
     library = Library(settings.prompts_dir)
     problems = library.problems()
     for problem in problems:
@@ -176,7 +176,7 @@ def check_prompts(settings: Settings) -> Iterator[Finding]:
 
 
 def check_proxies(settings: Settings) -> Iterator[Finding]:
-    """Through which proxies Telegram and AI Studio are reached."""
+    """Report the proxies through which Telegram and AI Studio are reached."""
     telegram = settings.telegram_proxy.get_secret_value()
     studio = environment_proxy(settings.yc_llm_url)
     to_telegram = f"through {host_and_port(telegram)}" if telegram else "directly"

@@ -21,7 +21,7 @@ Advice = Callable[[BotError, str], str]  # of an error, and the role that the se
 
 
 async def check_services(settings: Settings, studio: YandexStudio, advice: Advice) -> AsyncIterator[Finding]:
-    """One call to each service that is switched on."""
+    """Call each service that is switched on once, and report whether it answers."""
     calls: list[tuple[str, str, Awaitable[str]]] = [
         ("embedding", "ai.languageModels.user", _embed(studio.embeddings())),
     ]
@@ -82,7 +82,7 @@ async def _search(searcher: Searcher) -> str:
 
 
 async def check_operations(settings: Settings, http: Http) -> AsyncIterator[Finding]:
-    """Whether the hosts answer that tell how long operations stand: long voice notes, /later, pictures."""
+    """Check that the hosts answer that are polled for results of operations: long voice notes, /later, pictures."""
     urls = [settings.yc_operation_url, *([settings.yc_image_operation_url] if settings.image_model else [])]
     for url in dict.fromkeys(urls):
         host = host_and_port(url)
@@ -98,7 +98,7 @@ async def check_operations(settings: Settings, http: Http) -> AsyncIterator[Find
 
 
 async def check_tool_servers(settings: Settings, clock: Clock) -> AsyncIterator[Finding]:
-    """Whether each MCP server starts and lists its tools."""
+    """Check whether each MCP server starts and lists its tools."""
     for entry in settings.mcp_servers:
         server = McpServer(entry, clock=clock, tasks=asyncio.TaskGroup())
         try:

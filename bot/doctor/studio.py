@@ -30,7 +30,7 @@ SKEW = 30.0  # seconds that this machine's clock may be wrong
 async def check_studio(
     settings: Settings, clock: Clock, spending: Spending = Spending.LITTLE
 ) -> AsyncIterator[Finding]:  # fmt: skip
-    """Whether AI Studio can be reached, takes the key, and each offered model and each service answers.
+    """Check that AI Studio can be reached and accepts the key, and that each offered model and each service answers.
 
     If nothing may be spent, only what is free is asked: the tokenizer, which also tells whether the key is good.
     """
@@ -181,7 +181,7 @@ def _trouble(words: str) -> str:
 
 
 def check_picture(settings: Settings) -> Finding:
-    """Whether the name of the picture model is well formed. No picture is bought to try it."""
+    """Check whether the name of the picture model is well formed. No picture is bought to try it."""
     if not settings.image_model:
         return ok("image", "IMAGE_MODEL is empty: there is no /image")
     try:

@@ -13,7 +13,7 @@ BACKLOG = 100  # more unconfirmed updates than this are a warning
 
 
 async def check_telegram(settings: Settings) -> AsyncIterator[Finding]:
-    """Whether Telegram can be reached and knows the token, and whether webhook and settings agree."""
+    """Check whether Telegram can be reached and knows the token, and whether webhook and settings agree."""
     from bot.telegram.client.api import Api  # isort: skip  must come before aiogram
     from aiogram.methods import GetMe, GetWebhookInfo
 

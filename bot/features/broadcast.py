@@ -53,7 +53,7 @@ class Broadcast:
         )
 
     async def ask(self, incoming: Incoming, reply: Reply, rest: str) -> None:
-        """Ask the owner for the text, or show the text that stands behind the command (see `preview`)."""
+        """Ask the owner for the text, or show the text that follows the command (see `preview`)."""
         if rest:
             await self._show(incoming, reply, rest)
             return

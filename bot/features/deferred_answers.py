@@ -76,13 +76,14 @@ class DeferredAnswers:
         if not rest.strip():
             raise BadInput(say(incoming.language, "later.usage"))
         option = self._model_option(incoming)
-        request, found = await self.assistant.deferred_request(incoming, reply, rest)
+        request, found, persona = await self.assistant.deferred_request(incoming, reply, rest)
 
         def ask(tx: Tx) -> dict[str, Any]:
             conversation = tx.messages.current_conversation(incoming.address)
             parent = tx.messages.find_head(conversation)
             question = _DeferredQuestion(conversation, incoming.id, rest, parent, incoming.message_id)
-            return _stored_request(question, option, request, found, incoming.language)
+            self.assistant.keep_persona(tx, incoming.address.bot, persona)
+            return _stored_request(question, option, request, found, incoming.language, persona.label)
 
         await self._submit(incoming, reply, ask)
 
@@ -93,12 +94,13 @@ class DeferredAnswers:
         if asked is None:
             raise BadInput(say(incoming.language, "later.gone"))
         option = self._model_option(incoming)
-        request, found = await self.assistant.deferred_request(incoming, reply, asked.text, asked)
+        request, found, persona = await self.assistant.deferred_request(incoming, reply, asked.text, asked)
 
         def ask(tx: Tx) -> dict[str, Any]:
             tx.buttons.expire_button(action.key)
             question = _DeferredQuestion(asked.conversation, turn, asked.text, asked.parent, asked.place)
-            return _stored_request(question, option, request, found, incoming.language)
+            self.assistant.keep_persona(tx, where.bot, persona)
+            return _stored_request(question, option, request, found, incoming.language, persona.label)
 
         await self._submit(incoming, reply, ask)
 
@@ -271,6 +273,7 @@ class DeferredOperation:
             conversation, where, asked["turn"], "assistant", (Text(answer.text),), parent=question.id,
             ending=str(answer.finish), user=operation.user, model=asked["model"],
             sources=documents.rests_on(answer.text, _retrieved(asked)), request=dump_request(_request(asked), {}),
+            persona=asked.get("persona", ""),
         )  # fmt: skip
         if tip not in (asked.get("parent"), question.id):
             tx.messages.move_head(conversation, tip)
@@ -288,12 +291,12 @@ class _DeferredQuestion:
 
 
 def _stored_request(
-    asked: _DeferredQuestion, option: ModelOption, request: Request, found: Retrieved, language: str
+    asked: _DeferredQuestion, option: ModelOption, request: Request, found: Retrieved, language: str, persona: str
 ) -> dict[str, Any]:  # fmt: skip
     """The stored request of an operation: it fixes now what the model is asked, whatever is said in the chat later."""
     return {
-        **asdict(asked), "model": option.name, "language": language, "temperature": request.temperature,
-        "max_tokens": request.max_tokens, "reasoning": request.reasoning,
+        **asdict(asked), "model": option.name, "persona": persona, "language": language,
+        "temperature": request.temperature, "max_tokens": request.max_tokens, "reasoning": request.reasoning,
         "messages": [[message.role, dump_parts(message.parts)] for message in request.messages],
         "passages": [[one.name, one.page, one.text, one.place] for one in found.passages],
     }  # fmt: skip

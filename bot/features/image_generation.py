@@ -182,7 +182,7 @@ class ImageGeneration:
         return True
 
     async def press_draw(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Draw the picture: the user has seen its price and agreed."""
+        """Handle the button that agrees to the price: draw the picture."""
         wanted = ImageRequest(**action.payload)
         await self.request_image(incoming, reply, wanted, lambda tx: tx.buttons.expire_button(action.key), agreed=True)
 
@@ -192,8 +192,8 @@ class ImageGeneration:
     ) -> None:  # fmt: skip
         """Check a request for a picture, and store it as an operation for the job worker.
 
-        `also` runs in the same transaction. Until the user has `agreed`, an expensive picture, and one of which it is
-        not sure (`is_sure`) that it is wanted, ends the turn with a question. Raises `BadInput`, `LimitReached`.
+        `also` runs in the same transaction. If the user has not `agreed` yet, the turn ends with a question for an
+        expensive picture, and unless `is_sure` that one is wanted. Raises `BadInput`, `LimitReached`.
         """
         language, price = incoming.language, self.operation.price
         if self.operation.painter is None:
@@ -225,7 +225,7 @@ class ImageGeneration:
     ) -> None:
         """End the turn with the price of the picture, if known, and ask whether to draw it.
 
-        A picture of which it is not sure that it is wanted is described.
+        The question describes the picture if it is not sure that one is wanted.
         """
         language, amount = incoming.language, self.operation.price.amount
         price = pricing.shown(language, amount, self.operation.price.currency)

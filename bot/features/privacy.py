@@ -28,7 +28,18 @@ KIND = "export"
 STOP_SECONDS = 130.0  # for answers under way to end: the longest time of an answer
 CHECK_SECONDS = 0.1
 # What is counted when it is deleted; the sentences about it have the keys "forget.<name>".
-COUNTED = ("conversations", "messages", "files", "documents", "facts", "feedback", "orders", "reminders", "usage")
+COUNTED = (
+    "conversations",
+    "messages",
+    "files",
+    "documents",
+    "facts",
+    "feedback",
+    "orders",
+    "reminders",
+    "templates",
+    "usage",
+)
 
 
 @dataclass(slots=True, kw_only=True)

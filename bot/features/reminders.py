@@ -1,7 +1,7 @@
 """The commands /remind and /timezone: "/remind tomorrow 9:00 call mum" becomes a job that is due at that time.
 
 Begin with `Reminders.remind`; the tool for models is `Reminders.tool`. The bot asks each person once for the time zone,
-and which time is meant where words can be understood in two ways.
+and which time is meant if words can be understood in two ways.
 A late reminder says when it was due. The next time of a repeated reminder is counted from the time it was due, not from
 the time it was sent.
 """
@@ -50,7 +50,7 @@ REPEATED = {
     "day": "remind.daily", WORKDAYS: "remind.workdays", WEEKEND: "remind.weekends", "month": "remind.monthly",
     "year": "remind.yearly",
 }  # fmt: skip
-WESTMOST = timezone(timedelta(hours=-12))  # where no time is past that is to come anywhere
+WESTMOST = timezone(timedelta(hours=-12))  # a time that is still to come anywhere is still to come here
 ZONES = (
     "Europe/Kaliningrad", "Europe/Moscow", "Europe/Samara", "Asia/Yekaterinburg", "Asia/Omsk", "Asia/Krasnoyarsk",
     "Asia/Irkutsk", "Asia/Vladivostok", "Europe/London", "Europe/Berlin", "America/New_York", "UTC",
@@ -336,7 +336,8 @@ def _remove_zone_buttons(tx: Tx, incoming: Incoming) -> None:
 def shown_time(language: str, when: When, now: datetime, *, near: bool = True) -> str:
     """The time of a reminder in words: "tomorrow, 22 November, at 9:00", "every Monday at 9:00".
 
-    Not `near`: without "today" and "tomorrow", which are soon no longer true. A year is told unless it is this one.
+    Not `near`: without "today" and "tomorrow", which are soon no longer true. The year is named only if it is not the
+    present one.
     """
     at, clock = when.at, shown_clock(when.at)
     month = say(language, "months").split()[at.month - 1]

@@ -1,4 +1,4 @@
-"""Deletes what is older than the operator keeps. Begin with `Retention.sweep`, which `runtime/bot.py` calls."""
+"""Deletes data that is older than the operator keeps data. Begin with `Retention.sweep`, called by `runtime/bot.py`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Retention:
     group_days: int = 0
 
     async def sweep(self, store: Store, bot: int) -> None:
-        """Delete what is older in small transactions, so that answers can be stored in between."""
+        """Delete the older messages in small transactions, so that answers can be stored in between."""
         for days, private in ((self.private_days, True), (self.group_days, False)):
             if not days:
                 continue

@@ -64,7 +64,8 @@ class TaskList:
     async def cancel(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Cancel a task in the database, so that a late result changes nothing, and then at the service.
 
-        The list shows what is left; below the answer about a task its button goes, and a sentence says what was done.
+        If the button is in the list, the list shows the tasks that are left. If it is below an answer, it is removed
+        and a sentence says what was done.
         """
         kind, key = action.payload["kind"], action.payload["key"]
 

@@ -60,6 +60,8 @@ class Templates:
             raise BadInput(say(language, "write.none"))
         rows = [f"• {row.name(language)}: {said(row.description, language, '')}" for row in templates.values()]
         choices = [Choice(row.name(language), "write.start", {"template": key}) for key, row in templates.items()]
+        if incoming.private:
+            choices.append(Choice(say(language, "settings.templates"), "template.list"))
         text = "\n".join((say(language, "write.choose"), "", *rows))
         await finish_with(self.store, incoming, reply, text, choices=choices)
 

@@ -40,7 +40,7 @@ class WebSearch:
         )
 
     async def press(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Search: the user has seen the price and agreed."""
+        """Handle the button that agrees to the price: search."""
         await self._search(incoming, reply, action.payload["query"], pressed=action.key)
 
     async def search(self, incoming: Incoming, reply: Reply, rest: str) -> None:

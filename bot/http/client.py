@@ -20,7 +20,7 @@ from bot.concurrency import backpressure
 from bot.concurrency.deadline import Deadline
 from bot.errors import ConfigError, ModelError, ModelProtocolError, ModelUnavailable, OutcomeUnknown, StreamCut
 from bot.http.framing import LineSplitter, dump_json, host_of, parse_json
-from bot.http.transport import Connection, Transport
+from bot.http.transport import Connection, Resolve, Transport
 
 CONNECT = 10.0  # seconds for name, TCP and TLS together
 BODY = 12 << 20
@@ -38,14 +38,14 @@ UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.Uns
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer, whatever its status. Header names are lower-case."""
+    """A whole answer, whatever its status. The names of the headers are in lower case."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
 
     def json(self) -> Any:
-        """The body as JSON. Raises `ModelProtocolError` where it is not JSON."""
+        """The body as JSON. Raises `ModelProtocolError` if it is not JSON."""
         return parse_json(self.body)
 
 
@@ -60,8 +60,9 @@ class Stream:
     """An open answer that is read piece by piece, once, by one of `lines`, `events` and `body`.
 
     All three raise `StreamCut` when the connection breaks, falls silent or runs out of time after something was read
-    and `ModelUnavailable` before (`OutcomeUnknown` instead of both where the request must not be repeated), and
-    `ModelProtocolError` when a size limit is passed. An end that only looks clean is for the caller to notice.
+    and `ModelUnavailable` before (`OutcomeUnknown` instead of both if the request must not be repeated), and
+    `ModelProtocolError` when a size limit is passed. Whether an answer that has ended is complete, the caller must find
+    out.
     """
 
     def __init__(
@@ -80,9 +81,9 @@ class Stream:
         self._alarm = Deadline()
 
     async def lines(self) -> AsyncGenerator[list[str]]:
-        """Give the lines of the answer, in lists of those that came together.
+        """Yield the lines of the answer, without their ends (LF or CR LF), in lists: those that arrived together.
 
-        They are without their ends (LF or CR LF). A last line that has no end is given, too.
+        A last line that has no end is included.
         """
         splitter = LineSplitter()
         while piece := await self._next():
@@ -92,9 +93,9 @@ class Stream:
             yield lines
 
     async def events(self) -> AsyncGenerator[list[Event]]:
-        """Give the server-sent events that carry data, in lists of those that came together.
+        """Yield the server-sent events that carry data, in lists: those that arrived together.
 
-        A last event without the blank line after it is given, too.
+        A last event without the blank line after it is included.
         """
         name, data = "", []
         async for lines in self.lines():
@@ -115,9 +116,9 @@ class Stream:
         if data:
             yield [Event(name, "\n".join(data))]
 
-    async def body(self) -> bytes:
-        """Return the whole body, of at most `BODY` bytes."""
-        self._limit = min(self._limit, BODY)
+    async def body(self, most: int = BODY) -> bytes:
+        """Return the whole body, of at most `most` bytes."""
+        self._limit = min(self._limit, most)
         pieces = []
         while piece := await self._next():
             pieces.append(piece)
@@ -137,7 +138,7 @@ class Stream:
             return  # what mattered was read; the connection is closed instead of kept
 
     def hurry(self, seconds: float) -> None:
-        """Let the rest of the answer take at most `seconds`."""
+        """From now on allow the rest of the answer at most `seconds`."""
         self._ends = min(self._ends, asyncio.get_running_loop().time() + seconds)
 
     async def _next(self) -> bytes:
@@ -155,7 +156,7 @@ class Stream:
         return piece
 
     async def close(self) -> None:
-        """Close the answer. Its connection is kept for another request where the answer was read to its end."""
+        """Close the answer. Its connection is kept for another request if the answer was read to its end."""
         self._alarm.remove()
         if isinstance(self._source, AsyncGenerator):
             await self._source.aclose()
@@ -175,19 +176,20 @@ class Stream:
 class Http:
     """Sends requests to the services. Close it, or use it as an async context manager.
 
-    It uses httpx's requests, answers and errors, but not its client: looking for cookies, redirects and passwords, of
-    which there are none, takes 0.2 ms a request.
+    It uses httpx's requests, answers and errors, but not its client: the client would look for cookies, redirects and
+    passwords, of which there are none, for 0.2 ms a request.
 
     Redirects are not followed, certificates are checked, the proxy variables of the environment are obeyed except for
     the `direct` hosts (such as the metadata service, whose answer is a token). Statuses are not judged here, apart from
-    redirects, which raise `ModelProtocolError`.
+    redirects, which raise `ModelProtocolError`. With `resolve` only the addresses that it gives are connected to, and
+    no proxy is used.
     """
 
-    def __init__(self, *, direct: Sequence[str] = ()) -> None:
+    def __init__(self, *, direct: Sequence[str] = (), resolve: Resolve | None = None) -> None:
         for name in ("httpx", "httpcore"):
             logging.getLogger(name).setLevel(logging.WARNING)  # at INFO they log whole addresses
         try:
-            self._transport = Transport(direct=direct)
+            self._transport = Transport(direct=direct, resolve=resolve)
         except (ValueError, httpx.InvalidURL):  # its text repeats the address, password included
             raise ConfigError(
                 "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY: no address of a proxy that works here; http://host:port does"
@@ -226,7 +228,8 @@ class Http:
         self, url: str, body: Any, *, headers: Mapping[str, str] | None = None, total: float, idle: float,
         limit: int = STREAM,
     ) -> AsyncIterator[Stream]:  # fmt: skip
-        """Send `body` as JSON and give the answer as soon as its head is there. Leaving closes the connection.
+        """Send `body` as JSON and yield the answer as soon as its status and headers are there. Leaving closes the
+        connection.
 
         `total` seconds for everything, `idle` seconds of silence at most, the wait for the head included.
         """
@@ -236,6 +239,20 @@ class Http:
         try:
             with _held_back(response):
                 yield opened
+        finally:
+            await opened.close()
+
+    @asynccontextmanager
+    async def get(self, url: str, *, headers: Mapping[str, str], total: float) -> AsyncIterator[Stream]:
+        """Ask for a page and give the answer as soon as its head is there, also a redirect or a compressed body.
+
+        Leaving closes the answer; `total` seconds for everything.
+        """
+        ends = asyncio.get_running_loop().time() + total
+        response = await self._open(self._request("GET", url, headers, None), total, repeatable=True, is_page=True)
+        opened = Stream(response, ends=ends, idle=total)
+        try:
+            yield opened
         finally:
             await opened.close()
 
@@ -255,7 +272,9 @@ class Http:
                 f"{host_of(url) or '?'}: the request can't be written: address or header"
             ) from None
 
-    async def _open(self, request: httpx.Request, seconds: float, *, repeatable: bool) -> httpx.Response:
+    async def _open(
+        self, request: httpx.Request, seconds: float, *, repeatable: bool, is_page: bool = False
+    ) -> httpx.Response:  # fmt: skip
         host = request.url.host
         unanswered = ModelUnavailable if repeatable else OutcomeUnknown
         try:
@@ -270,7 +289,7 @@ class Http:
         except (httpx.HTTPError, OSError) as error:
             raise unanswered(f"{host}: the connection broke ({_root(error)})") from None
         response.request = request
-        if problem := _head_problem(response):
+        if not is_page and (problem := _head_problem(response)):
             await response.aclose()
             raise ModelProtocolError(f"{host}: {problem}")
         return response

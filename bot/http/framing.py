@@ -1,23 +1,25 @@
-"""Bytes -> lines -> JSON, whatever a server sends: halves of characters, lines without end, no JSON."""
+"""Splits bytes into lines and parses JSON, whatever a server sends: divided characters, endless lines, broken JSON."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from bot.errors import ModelProtocolError
 
 LINE = 1 << 20  # bytes
+LONGEST_WAIT = 3600.0  # seconds that a server is believed
 
 
 class LineSplitter:
-    """Bytes in, lines of text out, wherever the bytes were divided.
+    """Splits a stream of bytes into lines of text, wherever the bytes were divided on their way.
 
-    Unlike `str.splitlines` it divides at LF and CR LF only: U+2028 or U+000B inside a JSON string ends nothing.
-    Invalid UTF-8 becomes U+FFFD, a byte order mark at the start is dropped. Raises `ModelProtocolError` for a line of
-    more than `limit` bytes.
+    Unlike `str.splitlines` it divides at LF and CR LF only: U+2028 or U+000B inside a JSON string ends nothing. Invalid
+    UTF-8 becomes U+FFFD, a byte order mark at the start is dropped. Raises `ModelProtocolError` for a line of more than
+    `limit` bytes.
     """
 
     def __init__(self, limit: int = LINE) -> None:
@@ -26,7 +28,7 @@ class LineSplitter:
         self._first = True
 
     def feed(self, data: bytes) -> list[str]:
-        """Return the lines that `data` completes, without their ends."""
+        """Add bytes and return the lines that are complete now, without their ends."""
         *whole, tail = data.split(b"\n")
         lines = []
         for part in whole:
@@ -39,7 +41,7 @@ class LineSplitter:
         return lines
 
     def rest(self) -> list[str]:
-        """Return the last line where the answer ended without a line end, else nothing."""
+        """Return what follows the last line end as a list of one line; an empty list if nothing does."""
         part = bytes(self._open)
         self._open.clear()
         return [self._text(part)] if part else []
@@ -81,7 +83,7 @@ def whole_text(text: str) -> str:
 
 
 def number(value: Any) -> int | None:
-    """Return a number of at least 0 that a server gave as a number or a string; None for anything else."""
+    """Return a non-negative integer that a server gave as a number or a string; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
@@ -92,17 +94,35 @@ def number(value: Any) -> int | None:
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
-    """Return an object that a server gave, an empty one where it gave something else."""
+    """Return `value` if it is a JSON object, else an empty object."""
     return value if isinstance(value, dict) else {}
 
 
 def objects(value: Any) -> list[Mapping[str, Any]]:
-    """Return the objects in a list that a server gave, none where it gave no list."""
+    """Return the JSON objects in `value` if it is a list, else an empty list."""
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
+def retry_after(headers: Mapping[str, str], now: float) -> float:
+    """Return the seconds to wait by the header Retry-After (seconds or a date, `now` is Unix time), 0 without one."""
+    value = headers.get("retry-after", "").strip()
+    try:
+        seconds = float(value) if value[:1].isdigit() else (http_date(value) or 0.0) - now
+    except ValueError:
+        return 0.0
+    return min(max(seconds, 0.0), LONGEST_WAIT)
+
+
+def http_date(value: str) -> float | None:
+    """Return the Unix time of a date in a header, None where it is none."""
+    try:
+        return parsedate_to_datetime(value).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
 def host_of(url: str) -> str:
-    """Return the host in an address, "" where it is none."""
+    """Return the host in an address, "" if it is none."""
     try:
         return urlsplit(url).hostname or ""
     except ValueError:

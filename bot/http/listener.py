@@ -184,7 +184,7 @@ class Connection(asyncio.Protocol):
             self.is_answering, self.since = False, asyncio.get_running_loop().time()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Admit the connection, or close it where the server has no room."""
+        """Admit the connection, or close it if the server has no room."""
         self.transport = cast(asyncio.Transport, transport)
         if not self._listener.admit(self):
             self.transport.abort()

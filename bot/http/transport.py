@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -27,11 +27,16 @@ MANY = 64  # chunks that may wait to be read
 NEXT_ADDRESS = 0.25  # seconds after which another address of a host is tried beside the first (RFC 8305)
 TLS_END = 1.0  # seconds for the other side to say that TLS is over
 HELD = 0.25  # seconds that what arrives may be held back
+MOST_ADDRESSES = 3  # of a host that are tried, where they are given
 LAST_CHUNK = b"0\r\n\r\n"  # how an answer in chunks ends
+
+Resolve = Callable[
+    [str, int], Awaitable[Sequence[str]]
+]  # the addresses (IPv4, IPv6) of a host that may be connected to
 
 
 def environment_proxy(url: str) -> str:
-    """The address of the proxy to a URL by HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, "" where there is none."""
+    """The address of the proxy to a URL by HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, "" if there is none."""
     parts, proxies = urlsplit(url), getproxies()
     if proxy_bypass(parts.hostname or ""):
         return ""
@@ -42,12 +47,14 @@ def environment_proxy(url: str) -> str:
 class Transport(httpx.AsyncBaseTransport):
     """Sends requests directly or through the proxies of the environment, which the `direct` hosts never use.
 
-    Raises httpx's errors. The constructor raises `ValueError` or `httpx.InvalidURL` where the address of a proxy is
+    With `resolve` it uses no proxy, and connects to those addresses only that `resolve` gives for a host and a port.
+    Raises httpx's errors. The constructor raises `ValueError` or `httpx.InvalidURL` if the address of a proxy is
     wrong.
     """
 
-    def __init__(self, *, direct: Collection[str] = ()) -> None:
+    def __init__(self, *, direct: Collection[str] = (), resolve: Resolve | None = None) -> None:
         self._direct = direct
+        self._resolve = resolve
         # By scheme, host and port. Pools have one connection each: at both ends of a request httpcore goes through
         # all connections of a pool, and for each idle one through all again.
         self._pools: dict[tuple[str, str, int | None], list[_Pool]] = {}
@@ -70,7 +77,8 @@ class Transport(httpx.AsyncBaseTransport):
         for pool in pools:
             if not pool.is_busy:
                 return pool
-        pools.append(_Pool(_connections("" if url.host in self._direct else environment_proxy(str(url)))))
+        is_direct = self._resolve is not None or url.host in self._direct
+        pools.append(_Pool(_connections("" if is_direct else environment_proxy(str(url)), self._resolve)))
         return pools[-1]
 
 
@@ -105,8 +113,8 @@ class _Pool:
 class _Body(httpx.AsyncByteStream):
     """The body of an answer, which calls `closed` once when it is closed.
 
-    httpcore gives each chunk of an answer by itself. A task takes them as they come, so that all chunks which came
-    together are one piece for the layers above: they would take more time than the chunks' words are worth.
+    httpcore hands over each chunk of an answer by itself. A task collects them as they come, so that chunks which
+    arrived together go through the layers above as one piece: each piece costs them more time than its bytes do.
     """
 
     def __init__(self, answer: httpcore.Response, closed: Callable[[], None]) -> None:
@@ -134,7 +142,7 @@ class _Body(httpx.AsyncByteStream):
             raise self._error
 
     async def _take(self) -> None:
-        """Take the chunks, and b"" at their end."""
+        """Collect the chunks from httpcore, and b"" at their end."""
         try:
             async for chunk in self._chunks:
                 await self._taken.put(chunk)
@@ -152,14 +160,15 @@ class _Body(httpx.AsyncByteStream):
         await self._answer.aclose()
 
 
-def _connections(proxy: str) -> httpcore.AsyncConnectionPool:
-    """A pool of one connection through the proxy with this address, or straight to a host where it is ""."""
+def _connections(proxy: str, resolve: Resolve | None = None) -> httpcore.AsyncConnectionPool:
+    """A pool of one connection through the proxy with this address, or directly if the address is ""."""
     options: dict[str, Any] = {
         "ssl_context": trusted_context(), "max_connections": 1,
         "keepalive_expiry": KEPT,
     }  # fmt: skip
     if not proxy or proxy.startswith("socks"):
-        return httpcore.AsyncConnectionPool(network_backend=Network(proxy), **options)
+        network = Network(proxy) if resolve is None else ResolvedNetwork(resolve)
+        return httpcore.AsyncConnectionPool(network_backend=network, **options)
     server = httpx.Proxy(proxy)
     return httpcore.AsyncHTTPProxy(
         _url(server.url), proxy_auth=server.raw_auth, network_backend=Network(), **options,
@@ -172,7 +181,7 @@ def _url(url: httpx.URL) -> httpcore.URL:
 
 
 class Network(httpcore.AsyncNetworkBackend):
-    """Opens connections, through a SOCKS proxy where its address is given (`ValueError` where that is wrong).
+    """Opens connections, through a SOCKS proxy if its address is given (`ValueError` if that is wrong).
 
     Raises `ConnectTimeout`, `ConnectError` and `ProxyError` of httpcore.
     """
@@ -206,6 +215,34 @@ class Network(httpcore.AsyncNetworkBackend):
         for option in socket_options or ():
             transport.get_extra_info("socket").setsockopt(*option)
         return connection
+
+
+class ResolvedNetwork(Network):
+    """Opens connections to the addresses that `resolve` gives, one after the other, and looks up no name itself.
+
+    Whatever `resolve` raises but `OSError` goes to the caller.
+    """
+
+    def __init__(self, resolve: Resolve) -> None:
+        super().__init__()
+        self._resolve = resolve
+
+    async def connect_tcp(
+        self, host: str, port: int, timeout: float | None = None, local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> Connection:  # fmt: skip
+        """Open a connection to the first address of `host` that answers, each within `timeout` seconds."""
+        failure: Exception = httpcore.ConnectError("the host has no address")
+        try:
+            addresses = await self._resolve(host, port)
+        except OSError as error:
+            raise httpcore.ConnectError(str(error)) from error
+        for address in addresses[:MOST_ADDRESSES]:
+            try:
+                return await super().connect_tcp(address, port, timeout, local_address, socket_options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failure = error
+        raise failure
 
 
 class Connection(asyncio.Protocol, httpcore.AsyncNetworkStream):
@@ -255,7 +292,7 @@ class Connection(asyncio.Protocol, httpcore.AsyncNetworkStream):
     # --- what a flow asks ---------------------------------------------------------------------------------------------
 
     def hold(self) -> None:
-        """Keep what arrives from readers for at most `HELD` seconds, until `release` or the end of the answer."""
+        """Hold arriving bytes back from readers until `release` or the end of the answer, at most `HELD` seconds."""
         self._holds = True
 
     def release(self) -> float:
@@ -343,13 +380,13 @@ class Connection(asyncio.Protocol, httpcore.AsyncNetworkStream):
 
     def get_extra_info(self, info: str) -> Any:
         """What httpcore asks of a connection: whether it `is_readable`, its socket, addresses and TLS object."""
-        if info == "is_readable":  # asked of a connection that rests: it is over, or says what nobody asked for
+        if info == "is_readable":  # httpcore asks this of an idle connection: True means that it is closed or broken
             return self._readable.is_set()
         return self._transport.get_extra_info(NAMES.get(info, info))
 
 
 NAMES = {"client_addr": "sockname", "server_addr": "peername"}
-# What httpx makes of httpcore's errors: those of its own with their names.
+# Each error of httpcore becomes httpx's error of the equal name.
 ERRORS: dict[type[BaseException], type[httpx.TransportError]] = {
     getattr(httpcore, name): getattr(httpx, name)
     for name in (

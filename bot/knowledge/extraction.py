@@ -28,7 +28,7 @@ def can_read(name: str, mime: str) -> bool:
 def extract(data: bytes, name: str, mime: str) -> list[Page]:
     """The place and the text of each page; a format without pages gives one page.
 
-    The place is the name of a sheet, a slide or a chapter, "" where a page has only its number.
+    The place is the name of a sheet, a slide or a chapter, "" if a page has only its number.
     Raises `Unreadable` with the reason (locked, scanned, empty, broken, long; missing: the extra `documents` is not
     installed), or any exception of a library for a damaged file.
     """

@@ -29,7 +29,7 @@ BETWEEN = {f"{TEXT}tab": "\t", f"{TEXT}line-break": "\n", f"{TEXT}s": " "}
 
 
 def read_docx(data: bytes) -> Iterator[Page]:
-    """The pages as Word stored them at the last save, if it did."""
+    """Yield the pages of a DOCX, divided where Word put page breaks at the last save; one page if it put none."""
     try:
         from docx import Document
         from docx.text.paragraph import Paragraph
@@ -81,7 +81,9 @@ def read_slides(data: bytes) -> Iterator[Page]:
 
 
 def read_odt(data: bytes) -> Iterator[Page]:
-    """The pages of a text of LibreOffice as it stored them at the last save, if it did."""
+    """Yield the pages of an ODT, divided where LibreOffice put page breaks at the last save; one page if it put
+    none.
+    """
     packed = check_package(data)
     if "META-INF/manifest.xml" in packed.namelist() and b"encryption-data" in packed.read("META-INF/manifest.xml"):
         raise Unreadable("locked")

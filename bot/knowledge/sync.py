@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, replace
 
 from bot.knowledge.passages import cut
 from bot.knowledge.sources.source import Event, Found, Reader, SourceFailed, Trouble, Unchanged
-from bot.storage.repositories.knowledge import Article, KnowledgeSource, NewPassage
+from bot.storage.repositories.knowledge.passages import Article, NewPassage
+from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.store import Store, Tx
 
 log = logging.getLogger(__name__)

@@ -141,7 +141,7 @@ def _told(doc: str) -> tuple[str, dict[str, str]]:
 
 
 def _untitled(schema: Any, *, names: bool = False) -> Any:
-    """`names`: the keys here are names of properties, and one of those may be called "title"."""
+    """Remove the titles from a JSON schema. `names`: the keys here name properties; one may be called "title"."""
     if isinstance(schema, dict):
         return {
             key: _untitled(value, names=key in ("properties", "$defs") and not names)

@@ -20,19 +20,22 @@ HIDDEN = re.compile("(\U0001f3f4[\U000e0030-\U000e007a]{2,6}\U000e007f)|[\U000e0
 
 
 class Ratio:
-    """Characters a token of one model, learned from the usage that the service reports; low at first."""
+    """How many characters a token of one model has, learned from the usage that the service reports; low at first."""
 
     def __init__(self, value: float = FIRST_RATIO) -> None:
         self.value = value
 
     def learn(self, characters: int, usage: Usage) -> None:
-        """Learn that the service counted `usage.prompt` tokens for so many characters. Absurd counts are ignored."""
+        """Learn from a response: the service counted `usage.prompt` tokens for `characters` characters.
+
+        Absurd counts are ignored.
+        """
         if usage.prompt < 20 or not 0.5 <= characters / usage.prompt <= 12:
             return
         self.value += SHARE * (characters / usage.prompt - self.value)
 
     def tokens(self, characters: int) -> int:
-        """The tokens that so many characters come to, rounded up."""
+        """Return how many tokens a text of `characters` characters probably has, rounded up."""
         return int(characters / self.value) + 1
 
 

@@ -141,6 +141,8 @@ class Attachments:
         """Store the question, and end the turn with buttons that ask a model with vision, once or from then on."""
         incoming, language = taking.incoming, taking.language
         text = say(language, "picture.unseen", model=wanted.title, other=other.title)
+        if taking.text.strip():
+            text = say(language, "picture.kept", unseen=text)
 
         def work(tx: Tx) -> None:
             tx.chats.record_seen(incoming.address, incoming.user, private=incoming.private)
@@ -196,7 +198,11 @@ class Attachments:
         taking.add(await self.voice.hear(taking.incoming, taking.reply, recording, taking.payer))
 
     def answered(self, incoming: Incoming) -> Effect | None:
-        """What the transaction that stores the answer also does: for a voice note, add the job of a spoken answer."""
+        """Return a function for the transaction that stores the answer: to a voice note it adds the job that speaks the
+        answer.
+
+        None if the message has no voice note.
+        """
         if any(isinstance(part, Attachment) and part.kind in VOICES and not part.quoted for part in incoming.parts):
             return lambda tx: self.voice.mirror(tx, with_choices(tx, incoming))
         return None

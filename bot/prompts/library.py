@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from bot.prompts import schema
-from bot.prompts.schema import Broken, Persona, Prompt, Template
+from bot.prompts.schema import Broken, Part, Persona, Prompt, Template
 
 log = logging.getLogger(__name__)
 
-P = TypeVar("P", bound=Prompt)
+P = TypeVar("P", bound=Part)
+Q = TypeVar("Q", bound=Prompt)
 SHIPPED = Path(__file__).parent
 ASSISTANT = "assistant"  # the persona where none was chosen
 MOST_FILES = 100  # in one folder
@@ -94,11 +97,14 @@ class Shelf(Generic[P]):
 
 
 class Library:
-    """All personas and templates. The operator's `folder` overrides shipped files of equal names."""
+    """All personas and templates. The operator's `folder` overrides shipped files of equal names.
 
-    def __init__(self, folder: Path | None = None) -> None:
-        own = folder or Path(os.devnull)
-        self._personas = (Shelf(own / "personas", schema.persona), Shelf(SHIPPED / "personas", schema.persona))
+    `system` is the operator's system prompt, which belongs to the versions of personas that have none of their own.
+    """
+
+    def __init__(self, folder: Path | None = None, system: str = "") -> None:
+        own, read = folder or Path(os.devnull), partial(schema.persona, system=system)
+        self._personas = (Shelf(own / "personas", read), Shelf(SHIPPED / "personas", read))
         self._templates = (Shelf(own / "write", schema.template), Shelf(SHIPPED / "write", schema.template))
 
     def personas(self) -> Mapping[str, Persona]:
@@ -123,12 +129,30 @@ class Library:
         return [line for shelves in (self._personas, self._templates) for line in shelves[0].problems()]
 
 
-def _listed(own: Shelf[P], shipped: Shelf[P]) -> dict[str, P]:
+def put_back_persona(folder: Path, key: str, text: str) -> str:
+    """Write the file of a persona into the operator's folder, and keep the one that is replaced beside it.
+
+    Bots that run take it at the next answer. Returns a sentence that says what was done.
+    """
+    path = folder / "personas" / f"{key}.toml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kept = ""
+    if path.exists() and path.read_bytes() != text.encode():
+        before = path.with_suffix(".toml.before")
+        shutil.copy(path, before)
+        kept = f" The one before is kept as {before}."
+    new = path.with_suffix(".toml.new")  # so that a bot that reads meanwhile never finds half a file
+    new.write_bytes(text.encode())
+    new.replace(path)
+    return f"{path} answers now.{kept}"
+
+
+def _listed(own: Shelf[Q], shipped: Shelf[Q]) -> dict[str, Q]:
     rows = {**shipped.valid_files(), **own.valid_files()}
     return {row.key: row for row in sorted(rows.values(), key=lambda row: (row.order, row.key)) if not row.hidden}
 
 
-def _one(own: Shelf[P], shipped: Shelf[P], key: str) -> P | None:
+def _one(own: Shelf[Q], shipped: Shelf[Q], key: str) -> Q | None:
     row = own.find(key) or shipped.find(key)
     return None if row is None or row.hidden else row
 

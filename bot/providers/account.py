@@ -1,6 +1,7 @@
-"""Requests to one server with one key: one renewal of the key after a 401, the shared gauge, the outages of the server.
+"""Requests to one server with one key. Begin with `Account`.
 
-Everything that asks a server with one key asks through one `Account`, so that all share the quota and the outage.
+Everything that asks a server with one key asks through one `Account`: so all share its quota, the renewal of a key that
+was refused (401), and what the log says of an outage.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from urllib.parse import urlsplit
 from bot.concurrency.retry import Retry
 from bot.errors import ModelDenied, ModelError, ModelUnavailable
 from bot.http.client import JSON, Answer, Http, Stream
-from bot.providers.error_mapping import Unauthenticated, refusal, retry_after
+from bot.http.framing import retry_after
+from bot.providers.error_mapping import Unauthenticated, refusal
 from bot.telemetry import tracing, turn_log
 from bot.telemetry.metrics import Metrics
 from bot.telemetry.outage import Outage
@@ -28,13 +30,13 @@ Found = TypeVar("Found", Answer, Stream)
 
 
 class Gauge(Protocol):
-    """Places for requests that are under way. `asyncio.Semaphore` is one for a single process."""
+    """Limits how many requests are under way at once. `asyncio.Semaphore` does it for a single process."""
 
     async def acquire(self) -> bool:
-        """Wait for a free place and take it."""
+        """Wait until one more request may be sent."""
 
     def release(self) -> None:
-        """Give a place back."""
+        """Note that a request has ended, so that another one may be sent."""
 
 
 class Credentials(Protocol):
@@ -44,11 +46,11 @@ class Credentials(Protocol):
         """Return the headers to send now. Raises `ModelDenied` and `ModelUnavailable`."""
 
     async def renew(self, refused: Mapping[str, str]) -> bool:
-        """Renew the key after a 401 to the headers `refused`. Returns whether other headers are worth another try."""
+        """Renew the key after a 401 to the headers `refused`. Returns whether there are other headers to try."""
 
 
 class FixedKey:
-    """Credentials by a key or a token that can't be renewed; no header where the server needs no key."""
+    """Credentials by a key or a token that can't be renewed; no header if the server needs no key."""
 
     def __init__(self, scheme: str, secret: str) -> None:
         self._headers = {"authorization": f"{scheme} {secret}"} if secret else {}
@@ -74,7 +76,7 @@ class ServerNames:
 class Account:
     """Asks one server with one key.
 
-    `gauge` has one place for each generation that may be in flight: the quota counts those, not a rate. `headers` go
+    `gauge` limits how many generations run at once, because that is what the quota counts, not a rate. `headers` go
     with each request, beside the key.
     """
 
@@ -109,7 +111,7 @@ class Account:
 
     @asynccontextmanager
     async def stream(self, url: str, body: Any, *, until: float, idle: float) -> AsyncIterator[Stream]:
-        """Send `body` and give the open answer with status 200. Raises the `ModelError` that any other status means."""
+        """Send `body` and yield the open answer with status 200. Raises the `ModelError` for any other status."""
         tracing.current().set_attribute("gen_ai.provider.name", self._names.traces)
 
         def send(headers: dict[str, str]) -> AbstractAsyncContextManager[Stream]:
@@ -139,7 +141,7 @@ class Account:
     async def post(
         self, url: str, body: Any, *, kind: str = JSON, within: float, repeatable: bool = True
     ) -> Answer:  # fmt: skip
-        """Send `body`, again where the service is unavailable, and return its answer `within` so many seconds."""
+        """Send `body`, again while the service is unavailable, and return its answer within `within` seconds."""
         until = self.clock.monotonic() + within
         return await self.retry.call(
             lambda: self.ask("POST", url, body, kind=kind, until=until, repeatable=repeatable), until=until
@@ -169,7 +171,7 @@ class Account:
 
     @contextmanager
     def _noticed(self) -> Iterator[None]:
-        """Count the errors raised inside the context, and log an outage where the service or the key is at fault."""
+        """Count the errors raised inside the context, and log an outage if the service or the key is at fault."""
         try:
             yield
         except (ModelUnavailable, ModelDenied) as error:

@@ -49,7 +49,7 @@ def choices(extra: Sequence[ModelConfig] = ()) -> Sequence[ModelConfig]:
 
 
 def entry(name: str, extra: Sequence[ModelConfig]) -> ModelConfig | None:
-    """Return the operator's row of MODELS for a model, None where there is none."""
+    """Return the operator's row of MODELS for a model, None if there is none."""
     exact = (row for row in extra if row.name == name)
     same = (row for row in extra if "@" not in row.name and parts(row.name) == parts(name))
     return next(exact, None) or next(same, None)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from bot.errors import (
@@ -22,8 +21,6 @@ from bot.errors import (
 )
 from bot.http.framing import number
 
-LONGEST_WAIT = 3600.0  # seconds that a server is believed
-
 
 class Unauthenticated(ModelDenied):
     """The server refused the key or the token; one try with a new token is worth it."""
@@ -34,8 +31,8 @@ def refusal(
 ) -> ModelError:
     """Return the error that an answer with this status means, whatever shape its body has.
 
-    After most 5xx it is unknown whether a request was carried out: one that is not `repeatable` is then an error that
-    says so.
+    After most 5xx it is unknown whether the request was carried out: unless it is `repeatable`, the error is then
+    `OutcomeUnknown`.
     """
     try:
         value = json.loads(body)
@@ -46,16 +43,6 @@ def refusal(
     if not repeatable and isinstance(error, ModelUnavailable) and status != 429 and code != NOT_STARTED:
         return OutcomeUnknown(str(error), trace=trace)
     return error
-
-
-def retry_after(headers: Mapping[str, str], now: float) -> float:
-    """Return the seconds to wait by the header Retry-After (seconds or a date, `now` is Unix time), 0 without one."""
-    value = headers.get("retry-after", "").strip()
-    try:
-        seconds = float(value) if value[:1].isdigit() else parsedate_to_datetime(value).timestamp() - now
-    except (ValueError, TypeError, OverflowError):
-        return 0.0
-    return min(max(seconds, 0.0), LONGEST_WAIT)
 
 
 def failure(status: int, code: int, message: str, *, retry_after: float = 0.0, trace: str = "") -> ModelError:
@@ -87,7 +74,7 @@ def _overflow(status: int, text: str, message: str, trace: str) -> ContextOverfl
 
 
 def stream_error(value: Mapping[str, Any], *, trace: str = "") -> ModelError | None:
-    """Return the error that a server put into an answer with status 200, None where there is none."""
+    """Return the error that a server put into an answer with status 200, None if there is none."""
     if not value.get("error"):
         return None
     error = value["error"]
@@ -101,7 +88,7 @@ def stream_error(value: Mapping[str, Any], *, trace: str = "") -> ModelError | N
 
 
 def _details(value: Any) -> tuple[int, str]:
-    """Return gRPC code and message of an error body, 0 and "" where it has none."""
+    """Return gRPC code and message of an error body, 0 and "" if it has none."""
     if not isinstance(value, dict):
         return 0, ""
     error = value.get("error")

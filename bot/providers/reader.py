@@ -14,8 +14,8 @@ from bot.http.framing import mapping, number, parse_json
 class Reader(ABC):
     """Turns the pieces of one answer into chunks; also reads an answer that was not streamed, which is one piece.
 
-    `done`: nothing that follows matters. `trace` is the server's id of the request, `taken` are the ids of calls that
-    the conversation already has.
+    `done`: the answer is complete, ignore what follows. `trace` is the server's id of the request, `taken` are the ids
+    of tool calls that the conversation already has.
     """
 
     def __init__(self, *, trace: str = "", taken: Set[str] = frozenset()) -> None:
@@ -27,13 +27,13 @@ class Reader(ABC):
 
     @property
     def whole(self) -> bool:
-        """Whether the server has said that the answer is complete; numbers may still follow."""
+        """Whether the server has said that the answer is complete; token counts may still follow."""
         return self.done
 
     def feed(self, piece: str) -> Chunk | None:
-        """Read one piece and return what is new in it, None where nothing is.
+        """Read one piece and return what is new in it, None if nothing is.
 
-        Raises the `ModelError` that the piece carries, or `ModelProtocolError` where it is no JSON object.
+        Raises the `ModelError` that the piece carries, or `ModelProtocolError` if it is no JSON object.
         """
         if self.done or not piece.strip():
             return None
@@ -56,13 +56,13 @@ class Reader(ABC):
 
     @abstractmethod
     def end(self) -> Chunk | None:
-        """Return the last chunk where `feed` has not: the pieces are over. Raises `StreamCut` for half an answer."""
+        """Return the last chunk, None if `feed` has returned it. Raises `StreamCut` for an incomplete answer."""
 
 
 def counted(numbers: Any, prompt: str, completion: str, reasoning: str, *, searches: int = 0) -> Usage | None:
-    """Return the tokens that a server counted under these names, None where it counted none.
+    """Return the token counts that a server gave under these names; None if it gave none.
 
-    `reasoning` is the path to the tokens of the reasoning: "details.name".
+    `reasoning` is the path to the count of reasoning tokens, "details.name". `searches`: web searches of the model.
     """
     found = mapping(numbers)
     asked, said = number(found.get(prompt)), number(found.get(completion))

@@ -1,7 +1,8 @@
-"""One answer of a text model over HTTP, tried again until its first word was given out. Begin at `TextModel`.
+"""A text model over HTTP. A failed request is repeated, unless the first word of the answer was yielded already. Begin
+at `TextModel`.
 
-APIs differ in the JSON and the framing of a stream (`Wire`, `Reader`). What follows from a broken connection, a refusal
-or a silence is alike for all of them and stands here.
+APIs differ in the JSON and the framing of a stream (`Wire`, `Reader`). This module handles what all APIs have in
+common: broken connections, refusals, silence.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ LAST_NUMBERS = 2.0  # ... and for what it cost, where that comes after it
 
 
 class Wire(Protocol):
-    """How one API writes requests and answers for one model."""
+    """Writes the requests of one API for one model, and makes the reader of the answers."""
 
     def body(self, request: Request, *, stream: bool) -> dict[str, Any]:
         """Return the JSON body of a request. Raises `ModelRefused` for what the model can't be asked."""
@@ -35,19 +36,19 @@ class Wire(Protocol):
         """Return a new reader for one answer; `trace` is the server's id of the request."""
 
     def pieces(self, stream: Stream) -> AsyncGenerator[list[str]]:
-        """Give the pieces of an open answer that the reader takes, in lists of those that came together."""
+        """Yield the pieces of an open answer that `Reader.feed` takes, in lists: those that arrived together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
-    """Seconds that a whole answer may take, and that a server may be silent inside it."""
+    """How many seconds a whole answer may take, and how many the server may be silent meanwhile."""
 
     deadline: float
     idle: float
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Timeouts:
-        """Return what ANSWER_DEADLINE and IDLE_DEADLINE say."""
+        """Return the timeouts that ANSWER_DEADLINE and IDLE_DEADLINE set."""
         return cls(deadline=settings.answer_deadline, idle=settings.idle_deadline)
 
 
@@ -75,8 +76,9 @@ class TextModel:
         return self._profile
 
     async def stream(self, request: Request) -> AsyncGenerator[Chunk]:
-        """Give the answer chunk by chunk; see `Model.stream`. An answer that breaks after its first word is not asked
-        for again: that raises `StreamCut`.
+        """Yield the answer chunk by chunk; see `Model.stream`.
+
+        If the connection breaks after the first word, the request is not repeated: that raises `StreamCut`.
         """
         until = self._account.clock.monotonic() + self._timeouts.deadline
         refuse_pictures(request, self._profile)
@@ -97,7 +99,7 @@ class TextModel:
             attempt += 1
 
     async def _answer(self, request: Request, body: dict[str, Any], until: float) -> AsyncGenerator[Chunk]:
-        """Give the chunks of one try."""
+        """Yield the chunks of one try."""
         account = self._account
         async with (
             account.place(until),
@@ -122,10 +124,10 @@ class TextModel:
 
 
 def _read(reader: Reader, pieces: Iterable[str]) -> Iterator[Chunk]:
-    """Give what is new in pieces that came together. Raises as `Reader.feed` does, after what was read before.
+    """Yield what is new in pieces that arrived together. Raises as `Reader.feed` does, after what was read before.
 
-    It is one chunk, since each goes through all layers of an answer. What the model does by itself (`Chunk.activity`)
-    is counted by chunks, so then they stay apart.
+    They become one chunk, since each chunk goes through all layers of an answer; but chunks with an `activity` are
+    counted, so they stay apart.
     """
     chunks: list[Chunk] = []
     failure: ModelError | None = None
@@ -146,7 +148,7 @@ def _read(reader: Reader, pieces: Iterable[str]) -> Iterator[Chunk]:
 
 
 def joined(*chunks: Chunk | None) -> Chunk:
-    """Return chunks of one answer, one after the other, as one chunk."""
+    """Join chunks of one answer, given in their order, into one chunk."""
     text, replaces, finish, usage, reasoning = "", False, None, None, ""
     calls: tuple[ToolCall, ...] = ()
     sources: tuple[Source, ...] = ()
@@ -163,8 +165,9 @@ def joined(*chunks: Chunk | None) -> Chunk:
 
 
 async def event_pieces(stream: Stream) -> AsyncGenerator[list[str]]:
-    """Give the data of server-sent events of an open answer, in lists of those that came together; an answer that is no
-    stream is one piece.
+    """Yield the data of the server-sent events of an open answer, in lists: those that arrived together.
+
+    An answer that is no stream is one piece.
     """
     if "json" in stream.headers.get("content-type", ""):  # not streamed after all, or an error with status 200
         yield [(await stream.body()).decode("utf-8", "replace")]
@@ -175,12 +178,12 @@ async def event_pieces(stream: Stream) -> AsyncGenerator[list[str]]:
 
 
 def shortened(text: str, longest: int) -> str:
-    """Return `text` cut at its beginning to `longest` characters."""
+    """Return the end of `text` behind a mark of omission, `longest` characters in all; a short text unchanged."""
     return text if len(text) <= longest else CUT_MARK + text[len(CUT_MARK) - longest :]
 
 
 def refuse_pictures(request: Request, profile: Profile) -> None:
-    """Raise `ModelRefused` where the question is about a picture and the model sees none.
+    """Raise `ModelRefused` if the question is about a picture and the model sees none.
 
     Pictures of earlier questions are only left out: the chat may have had another model then.
     """
@@ -193,5 +196,5 @@ def refuse_pictures(request: Request, profile: Profile) -> None:
 
 
 def _uncut(error: ModelUnavailable) -> ModelUnavailable:
-    """Return a cut as an ordinary failure, for an answer of which nothing was given out."""
+    """Turn a `StreamCut` into a `ModelUnavailable`, because nothing of the answer was yielded yet."""
     return ModelUnavailable(str(error), retry_after=error.retry_after, trace=error.trace)

@@ -1,4 +1,4 @@
-"""Tools and their calls, as far as all APIs agree: descriptions of tools, ids and arguments of calls."""
+"""Tools and their calls as all APIs write them: descriptions of tools, ids and arguments of calls."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from bot.ai import Request, ToolSpec
 from bot.types import ToolCall
 
 CHOICES = frozenset({"none", "required"})  # of `Request.choice`: any other is the name of a tool
-UNREADABLE = "unreadable"  # the argument that holds what is no JSON object: no tool has it, so that the model is told
+# stands in for arguments that are no JSON object: no tool has it, so the model gets a complaint
+UNREADABLE = "unreadable"
 
 
 def function(tool: ToolSpec) -> dict[str, Any]:

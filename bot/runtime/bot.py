@@ -34,8 +34,8 @@ LONG_DEAD = 3600.0  # seconds after which an answer whose end was never stored i
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """How a bot runs: in which task group, what its process does (`role`), and whether other processes work for the
-    bot, too (`shared`).
+    """How a bot runs: its task group, what its process does (`role`), and whether other processes serve the bot, too
+    (`shared`).
     """
 
     tasks: asyncio.TaskGroup
@@ -45,7 +45,7 @@ class Placement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inbound:
-    """The way of an update: `handler` is the whole pipeline, `lanes` the queues in it, `help` the menus of commands."""
+    """How updates are handled: `handler` is the whole pipeline, `lanes` its queues, `help` the menus of commands."""
 
     handler: Handler
     lanes: Lanes
@@ -55,7 +55,7 @@ class Inbound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signs:
-    """What shows how a bot is: the log of its turns, the outage of its models, and its metrics."""
+    """What operators can watch of a bot: the log of its turns, the outage of its models, its metrics."""
 
     turns: TurnLogs
     model_outage: Outage
@@ -100,7 +100,7 @@ class Bot:
 
     def stop(self) -> None:
         """Take nothing new, let running answers finish, leave the rest in the database. `run` returns then."""
-        if self.stopping.is_set():  # a deadline that is over can't be moved
+        if self.stopping.is_set():  # `reschedule` fails after the deadline
             return
         self.stopping.set()
         if self._starting is not None:
@@ -112,7 +112,7 @@ class Bot:
         try:
             # A deadline that is set only by `stop`.
             async with asyncio.timeout(0 if self.stopping.is_set() else None) as self._starting:
-                # Where others work too, what is open may be theirs.
+                # If other processes serve the bot, open reservations may be theirs.
                 before = self.clock.time() - LONG_DEAD if placement.shared else None
                 await self.store.write_until_stored(lambda tx: self._begin(tx, before))
                 await self.telegram.start(inbound.handler, inbound.help.menus(), inbound.dispatcher, placement.role)

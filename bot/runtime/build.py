@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instead:
-    """What a test puts in the place of AI Studio's models and of chance. `tools` are added to those of the settings;
+    """What a test uses instead of AI Studio's models and of random numbers. `tools` are added to those of the settings;
     `later` replaces the asynchronous models.
     """
 
@@ -67,7 +67,7 @@ async def build(
     mcp.check(settings.mcp_servers)
     extension, instead = extension or Extension(), instead or Instead()
     shared = not is_sqlite(settings.database_url) if shared is None else shared
-    if extension.only_models or not (role.works or has_key(settings)):  # nobody is asked with it
+    if extension.only_models or not (role.works or has_key(settings)):  # no request is sent with the key
         settings = settings.model_copy(update={"yc_api_key": SecretStr("none")})
     async with AsyncExitStack() as stack:
         if process is None:
@@ -129,7 +129,7 @@ async def _client(settings: Settings, process: SharedResources) -> AsyncIterator
 
 @asynccontextmanager
 async def _tasks() -> AsyncIterator[Tasks]:
-    """What was not stopped in order is cancelled: every state that matters is in the database."""
+    """A task group that at its end cancels what was not stopped: every state that matters is in the database."""
     try:
         async with Tasks() as tasks:
             yield tasks

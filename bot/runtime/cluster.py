@@ -42,8 +42,9 @@ def dispatcher(
     quota: SharedRateLimit | None,
     reload_access: Callable[[], Awaitable[None]],
 ) -> Dispatcher:
-    """Return the dispatcher of a bot: with a `quota`, one that shares the work with other processes. `reload_access`
-    reads again who is let in.
+    """Return the dispatcher of a bot. With a `quota` it shares the work with other processes.
+
+    `reload_access` reloads the cached members and groups after another process has changed them.
     """
     if quota is None:
         return LocalDispatcher(store=store, queue=queue, jobs=jobs, bot=jobs.bot)

@@ -121,7 +121,7 @@ class ClusterDispatcher:
         return self._broker is not None and self._broker.is_draining
 
     async def drain(self, seconds: float) -> None:
-        """Let running turns end for this many seconds; then return all leases, so that other processes go on."""
+        """Let running turns end for this many seconds; then return all leases, so that other processes take over."""
         if self._broker is None or self._worker is None:
             return
         self._broker.is_draining = True

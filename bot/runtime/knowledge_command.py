@@ -25,7 +25,7 @@ from bot.providers.yandex.service import YandexStudio
 from bot.runtime.resources import SharedResources
 from bot.storage.engines.sqlite_files import alone
 from bot.storage.engines.urls import is_sqlite
-from bot.storage.repositories.knowledge import KnowledgeSource
+from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.repositories.money.ledger import EMBEDDING
 from bot.texts.catalog import say
 from bot.types import Address

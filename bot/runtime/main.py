@@ -89,7 +89,7 @@ async def serve(
 
 
 def health(settings: Settings, health_by_bot: HealthByBot, metrics: Metrics) -> AbstractAsyncContextManager[str]:
-    """Serve health checks while inside, if HEALTH_PORT is set. Gives the address, or "". Raises `ConfigError`."""
+    """Serve health checks while inside, if HEALTH_PORT is set. Yields the address, or "". Raises `ConfigError`."""
     if not settings.health_port:
         return nullcontext("")
     from bot.runtime.health.server import serving  # with it comes a server, 2 MB

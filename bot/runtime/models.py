@@ -22,7 +22,8 @@ AsyncModels = Callable[[str], AsyncModel | None]  # the asynchronous mode of the
 class Models:
     """The models of a bot: language models (`routing`), their asynchronous modes, and a model that draws (None: none).
 
-    `studio` makes the clients of speech, search and embeddings. `chance` gives the seeds of pictures.
+    `studio` makes the clients of speech, search and embeddings. `chance` is the random generator for the seeds of
+    pictures.
     """
 
     studio: YandexStudio

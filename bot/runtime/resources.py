@@ -61,7 +61,7 @@ class SharedResources:
 
 
 def _traces(settings: Settings, clock: Clock) -> AbstractAsyncContextManager[TurnTracer]:
-    """Give the tracer of the process. OpenTelemetry's SDK is loaded only if TRACES is on. Raises `ConfigError`."""
+    """Yield the tracer of the process. OpenTelemetry's SDK is loaded only if TRACES is on. Raises `ConfigError`."""
     if not settings.traces:
         return nullcontext(NOTHING)
     try:

@@ -1,6 +1,6 @@
 """Tell systemd that the process is ready and that its event loop is alive, as sd_notify(3) describes.
 
-NOTIFY_SOCKET names the socket; after WATCHDOG_USEC microseconds of silence systemd takes the process for frozen.
+NOTIFY_SOCKET names the socket; after WATCHDOG_USEC microseconds of silence systemd considers the process frozen.
 `deploy/container_init.py` sets both in a container. A task of the event loop sends the signs of life, so a blocked loop
 sends none. Without NOTIFY_SOCKET nothing is done. Begin with `telling`.
 """
@@ -68,7 +68,7 @@ class Notifier:
 async def telling(clock: Clock, environment: Mapping[str, str] = os.environ) -> AsyncIterator[Notifier]:
     """Tell systemd, if it started this process, that the process lives while the block runs."""
     address = environment.get("NOTIFY_SOCKET", "")
-    if address.startswith("@"):  # of an abstract address, which begins with a zero byte; no variable can hold that
+    if address.startswith("@"):  # an abstract socket, whose name begins with a zero byte
         address = "\0" + address[1:]
     notifier = Notifier(clock=clock, address=address, interval=_interval(environment))
     if not address.startswith(("/", "\0")):

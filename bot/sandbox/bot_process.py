@@ -121,15 +121,13 @@ class BotProcess:
 
 
 def private(path: Path) -> Path:
-    """Create the file if it is missing and make it readable for its owner only. Returns the path."""
+    """Create the file if it is missing and make it accessible to its owner only (mode 600). Returns the path."""
     path.touch(OWNERS_FILE)
     path.chmod(OWNERS_FILE)
     return path
 
 
 def die_with_parent() -> None:
-    """Runs between fork and exec: let the kernel end the bot when the sandbox ends, for whatever reason
-    (Linux only).
-    """
+    """Runs in the child between fork and exec: Linux will end the bot when the sandbox ends, even by a kill."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

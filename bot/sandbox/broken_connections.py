@@ -1,4 +1,4 @@
-"""Resets connections on purpose, one of them or all of a server's. Telegram and AI Studio of the sandbox use it."""
+"""Resets connections on purpose, one or all of a server, to test how the bot bears that."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ class Hub:
                 waiter.set_result(None)
 
     async def changed(self) -> None:
-        """Return at the next event."""
+        """Wait for the next event."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters.add(waiter)
         try:

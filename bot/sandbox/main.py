@@ -149,7 +149,7 @@ class Sandbox:
         self.world.show_trials()
 
     async def _watch_start(self, bot: BotProcess, world: PageApi) -> None:
-        """Wait until the bot that was started asks for updates: by then its log has said how to become its owner."""
+        """Wait until the started bot asks for updates: then its log has the code that makes its owner."""
         started = self.telegram.clock.monotonic()
         with suppress(TimeoutError):
             await self.telegram.wait_for(lambda: self.telegram.updates.polled > started, LONGEST_START)

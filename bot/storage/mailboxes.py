@@ -31,7 +31,7 @@ class StoredInbox:
         return await self.store.write(work)
 
     async def open(self, bot: int) -> Sequence[Received]:
-        """Return all open updates of a bot at its start, and count an attempt for those it was working on."""
+        """Return the open updates of a bot at its start, and count an attempt for those that had been begun."""
 
         def work(tx: Tx) -> Sequence[Received]:
             tx.inbox.count_attempts(bot)
@@ -40,7 +40,7 @@ class StoredInbox:
         return await self.store.write_until_stored(work)
 
     async def take(self, bot: int, place: str, known: Collection[int], *, interrupted: bool) -> Sequence[Received]:
-        """Return the open updates of one chat; after an interruption, settle what was half done first."""
+        """Return the open updates of one chat. `interrupted`: first settle what a dead process left half done."""
 
         def take_over(tx: Tx) -> Sequence[Received]:
             self.interrupted(tx, bot, tx.inbox.count_attempts(bot, place))
@@ -61,7 +61,7 @@ class StoredInbox:
         await self.store.write_until_stored(lambda tx: tx.inbox.dead_letter(id, reason))
 
     async def find(self, bot: int, once: str) -> int | None:
-        """Return the id of the update with a once-only key, or None."""
+        """Return the row id of the update with the idempotency key `once`, or None."""
         return await self.store.ask_until_answered(lambda tx: tx.inbox.find_by_once(bot, once))
 
     async def answers_all(self, address: Address) -> bool:
@@ -71,7 +71,7 @@ class StoredInbox:
 
 @dataclass(slots=True, kw_only=True)
 class StoredOutbox:
-    """`ports.Outbox`. `fallback` makes what a group is shown where an answer can't be shown to one user alone."""
+    """`ports.Outbox`. `fallback` makes the sentence for a group if an answer can't be shown to one user alone."""
 
     store: Store
     fallback: Callable[[Tx, Address], Outgoing]
@@ -93,7 +93,7 @@ class StoredOutbox:
         await self.store.write_until_stored(lambda tx: tx.outbox.claim_message(key, address, message_id, marker))
 
     async def claimed_ids(self, address: Address, first: int, last: int, *, but: int) -> set[tuple[int, int]]:
-        """Return chat and id of the newest known messages in a chat, and in those that are numbered with it."""
+        """Return (chat id, message id) of recent messages that are not the delivery `but`; see `ports.Outbox`."""
 
         def work(tx: Tx) -> set[tuple[int, int]]:
             here = tx.outbox.list_message_ids(address, address.chat, address.chat, but=but)
@@ -105,7 +105,7 @@ class StoredOutbox:
         return await self.store.retry_until_stored(lambda: self.store.read(work))
 
     async def highest_message_id(self, bot: int, first: int, last: int) -> int:
-        """Return the highest message id known in a range of chats; 0 if none is known."""
+        """Return the highest message id known in the chats with ids from `first` to `last`; 0 if none is known."""
         return await self.store.ask_until_answered(lambda tx: tx.outbox.highest_message_id(bot, first, last))
 
     async def begin(self, delivery: Delivery, marker: int) -> None:
@@ -125,6 +125,14 @@ class StoredOutbox:
     async def dead_letter(self, delivery: Delivery, reason: str) -> None:
         """Give a delivery up for good, with the reason."""
         await self.store.write_until_stored(lambda tx: tx.outbox.dead_letter(delivery.id, reason))
+
+    async def with_old_buttons(self, address: Address) -> Sequence[Delivery]:
+        """Return the answers that show a button of the newest answer and are not the newest."""
+        return await self.store.ask_until_answered(lambda tx: tx.outbox.list_with_old_buttons(address))
+
+    async def replace_buttons(self, delivery: Delivery) -> None:
+        """Store the buttons of an answer that was delivered."""
+        await self.store.write_until_stored(lambda tx: tx.outbox.replace_outgoing(delivery.id, delivery.outgoing))
 
     async def make_public(self, delivery: Delivery) -> None:
         """Replace a delivery that can't be shown to one user alone by the sentence of `fallback`."""

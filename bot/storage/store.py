@@ -36,7 +36,8 @@ from bot.storage.repositories.files.blobs import Blobs
 from bot.storage.repositories.files.documents import Documents
 from bot.storage.repositories.inbox import Inbox
 from bot.storage.repositories.jobs import Jobs
-from bot.storage.repositories.knowledge import Knowledge, Sources
+from bot.storage.repositories.knowledge.passages import Knowledge
+from bot.storage.repositories.knowledge.sources import Sources
 from bot.storage.repositories.members import AuditLog, Members
 from bot.storage.repositories.memory import Memory
 from bot.storage.repositories.messages import Messages
@@ -45,6 +46,7 @@ from bot.storage.repositories.money.ledger import Ledger
 from bot.storage.repositories.operations import Operations
 from bot.storage.repositories.outbox import Outbox
 from bot.storage.repositories.personal_data import PersonalData
+from bot.storage.repositories.prompts import PersonaVersions, SavedTemplates
 from bot.telemetry import tracing
 from bot.telemetry.metrics import Metrics
 from bot.telemetry.outage import Outage
@@ -81,6 +83,8 @@ class Tx:
     sources = repository(Sources)
     knowledge = repository(Knowledge)
     feedback = repository(Feedback)
+    personas = repository(PersonaVersions)
+    templates = repository(SavedTemplates)
     chats = repository(Chats)
     users = repository(Users)
     members = repository(Members)
@@ -116,7 +120,8 @@ class Store:
     async def open(cls, url: str, clock: Clock, metrics: Metrics | None = None) -> AsyncIterator[Store]:
         """Bring the schema up to date, then open.
 
-        Raises `ConfigError` for a database that is not ours, `StorageUnavailable` for one that can't be opened now.
+        Raises `ConfigError` for a database that belongs to another program, `StorageUnavailable` for one that can't be
+        opened now.
         """
         await migrations.upgrade(url)
         async with _engine(url, clock) as engine:
@@ -188,7 +193,7 @@ class Store:
 
     @contextmanager
     def _telling(self, *, writing: bool) -> Iterator[None]:
-        """Raise what an error of the database means."""
+        """Raise the error of ours that an error of the database means."""
         try:
             yield
         except DBAPIError as error:
@@ -282,7 +287,7 @@ class Store:
         return told
 
     def _lose(self, error: Lost) -> None:
-        """Take no transaction from now on; those that are queued are refused by the database itself."""
+        """Accept no transaction from now on; queued ones are refused by the database itself."""
         if self._lost is None:
             self._lost = error
             self._queue.put_nowait(None)

@@ -26,7 +26,7 @@ ACTIONS = {"typing": "typing", "photo": "upload_photo", "voice": "record_voice",
 class Origin:
     """What a reply needs to know of the update that it answers.
 
-    `callback` is the id of the button press (`callback_query.id`), "" where no button was pressed. `opens` names the
+    `callback` is the id of the button press (`callback_query.id`), "" if no button was pressed. `opens` names the
     press or message that allows an ephemeral answer, as in `Incoming`.
     """
 
@@ -51,7 +51,7 @@ class TelegramReply:
     _live: LiveMessage | None = field(default=None, init=False)
 
     def begin(self, mode: str = "", over: int = 0, quote: int = 0) -> None:
-        """Open a live view of the answer, or empty the open one where the turn is begun anew.
+        """Open a live view of the answer, or empty the open one if the turn is begun anew.
 
         `mode` is draft, edit or off; "" is the mode that the operator has set. `over` is the id of an earlier answer to
         write over, 0 for none. `quote` is the id of the message that a new one replies to, 0 for the usual one.
@@ -118,7 +118,7 @@ class TelegramReply:
             log.debug("a button press was not acknowledged: %s", error)
 
     async def busy(self, kind: Literal["typing", "photo", "voice", "document"]) -> None:
-        """Show for five seconds that something is being done, where the flood budget allows it."""
+        """Show for five seconds that something is being done, if the flood budget allows it."""
         await self.deliverer.chat_action(self.address, ACTIONS[kind])
 
     async def fetch(self, attachment: Attachment) -> bytes:
@@ -130,7 +130,7 @@ class TelegramReply:
         self.address = replace(self.address, visible_to=user)
 
     async def open_ephemeral(self) -> bool:
-        """Open the ephemeral message into which the answer is written. Returns False where that is not allowed.
+        """Open the ephemeral message into which the answer is written. Returns False if that is not allowed.
 
         Where Telegram can't be reached now, this returns True: the delivery will open the message, or report that it
         can't.
@@ -151,7 +151,7 @@ class TelegramReply:
         return True
 
     async def is_admin(self, user: int) -> bool:
-        """Return whether the user administers the chat, asking Telegram each time. False where Telegram can't be
+        """Return whether the user administers the chat, asking Telegram each time. False if Telegram can't be
         reached.
         """
         try:

@@ -89,7 +89,7 @@ class ChatWork:
         return self.deliverer.unconfirmed.newest_id(1)
 
     def saw(self, message_id: int) -> None:
-        """Note a message id of that sequence that another process has learned."""
+        """Note a message id of the private chats' sequence that another process has learned."""
         self.deliverer.unconfirmed.note_newest(1, message_id)
 
     def leave(self, place: str) -> None:
@@ -242,7 +242,7 @@ class Telegram:
     async def _get_me(self) -> Me:
         """Ask `getMe` until Telegram answers: at a boot the network may come up later than the bot.
 
-        Raises `ConfigError` where Telegram does not know the token.
+        Raises `ConfigError` if Telegram does not know the token.
         """
         outage, retry = Outage("reaching Telegram", self.clock), Retry(self.clock, BACKOFF, on=TransportUnavailable)
         try:

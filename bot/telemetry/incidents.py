@@ -32,7 +32,7 @@ class Incident:
     """One failure. The names of the fields stand in the file.
 
     `at` is Unix time, `kinds` are the names of the error's classes, the narrowest first, `place` is the line of our
-    code, `turn` the turn's name, and `trace` the AI service's own id of the request; "" where there is none.
+    code, `turn` the turn's name, and `trace` the AI service's own id of the request; "" if there is none.
     """
 
     code: str
@@ -67,7 +67,7 @@ class IncidentLog:
 
 
 def path_beside(database: Path | None) -> Path | None:
-    """The file of incidents that belongs to a database file; None for None."""
+    """The file of incidents beside a database file; None if `database` is None."""
     return database.with_name(f"{database.name}-journal.jsonl") if database else None
 
 

@@ -1,7 +1,7 @@
 """Logging for the process: one line an event, without secrets and without message texts. Begin with `configure`.
 
 `Redaction` replaces secrets in the finished line, tracebacks included: also a token inside the URL inside the exception
-of a library. A line that is about a turn names it (`turn_log.current`), and the bot, where there are several.
+of a library. A line that is about a turn names it (`turn_log.current`), and the bot, if there are several.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Redaction(logging.Formatter):
 class JsonLines(Redaction):
     """Formats a record as one line of JSON, redacted like a line of `Redaction`.
 
-    The fields are `time` (UTC), `level`, `logger`, `message`; where there are any `bot`, `turn`, `trace_id` and
+    The fields are `time` (UTC), `level`, `logger`, `message`; if there are any `bot`, `turn`, `trace_id` and
     `span_id`, `error`, `stack`; and those that came with the record as `extra={"fields": {...}}`.
     """
 

@@ -1,9 +1,9 @@
 """Sends the spans of `telemetry/tracing.py` to a collector, with OpenTelemetry's SDK. Begin with `opened`.
 
-The only module that knows the SDK, loaded with TRACES=true alone. OpenTelemetry's own variables say where the spans go
-and how many of them. The ids of a trace, and whether it is recorded, follow from the bot and the turn: all processes
-agree on them without being told, also after a crash. A thread sends the spans from a bounded queue: a collector that is
-away costs the spans, and a line in the log.
+The only module that knows the SDK, loaded only if TRACES=true. OpenTelemetry's own variables say where the spans go and
+how many of them. The ids of a trace, and whether it is recorded, follow from the bot and the turn: all processes agree
+on them without being told, also after a crash. A thread sends the spans from a bounded queue: a collector that is away
+costs the spans, and a line in the log.
 """
 
 from __future__ import annotations
@@ -73,7 +73,9 @@ def _first(*names: str) -> str:
 
 
 def _exporter(name: str) -> SpanExporter:
-    """Raises `ConfigError`, and `ValueError` for other variables that make no sense."""
+    """Return the exporter that OpenTelemetry's variables name. Raises `ConfigError`, and `ValueError` for variables
+    that make no sense.
+    """
     if name not in EXPORTERS:
         raise ConfigError("OTEL_TRACES_EXPORTER: otlp, console or none")
     protocol = _first("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL") or PROTOCOL
@@ -140,7 +142,7 @@ class FailureReason(logging.Handler):
 
 
 class Ids(RandomIdGenerator):
-    """Random ids, but for a span that is started while `given` holds the ids of a trace and of that span."""
+    """Generates random ids, except for a span that is started while `given` holds the ids of trace and span."""
 
     given: tuple[int, int] | None = None
 

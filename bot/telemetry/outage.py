@@ -29,7 +29,7 @@ class Outage:
         self._clock = clock
         self._said = self._next = float("-inf")
         self._pause = ALARM
-        self._told = False  # that it is away: then its return must be told too
+        self._told = False  # the outage was logged, so its end must be logged, too
 
     def failed(self, reason: str, *, grave: bool = False) -> None:
         """Note a failure. `reason` goes into the log; `grave` makes it an error at once: it will not pass."""

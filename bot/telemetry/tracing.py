@@ -1,8 +1,8 @@
 """Traces: what was done for one update, as spans of OpenTelemetry, in whichever process it was done. Begin with `span`.
 
 OpenTelemetry's context holds the span that is open here, and tasks inherit it. It also holds the `Recorder` with which
-spans below it are made, if the turn is traced (`TurnTracer`, `joined`); otherwise nothing of this does anything. Only
-OpenTelemetry's API is needed here; its SDK is loaded by `telemetry/otel.py`, where TRACES is on.
+spans below it are made, if the turn is traced (`TurnTracer`, `joined`); otherwise the functions here do nothing. Only
+OpenTelemetry's API is needed here; its SDK is loaded by `telemetry/otel.py`, if TRACES is on.
 
 No attribute holds a text, a name or a secret: numbers that the log shows as well, and the names of models, tools,
 methods and errors.
@@ -58,7 +58,8 @@ class Recorder:
 
 
 class TurnTracer:
-    """Where the traces of turns begin and go on. This one traces nothing; `otel.RecordingTracer` does.
+    """Begins the traces of turns, and continues them in other processes. This one traces nothing;
+    `otel.RecordingTracer` does.
 
     The ids of a trace and of its first span follow from the bot and the turn alone.
     """
@@ -67,7 +68,7 @@ class TurnTracer:
         """Record the first span of a turn's trace, from the acceptance of its update (`since`, Unix time) until now."""
 
     def context(self, bot: int, turn: str) -> Context:
-        """The context of the first span of a turn's trace, which another process may have recorded: for `joined`."""
+        """Return the context of the first span of a turn's trace, maybe recorded by another process; see `joined`."""
         return Context()
 
 
@@ -162,7 +163,7 @@ def current() -> Span:
 
 
 def current_ids() -> tuple[str, str]:
-    """The ids of the trace and of the span that are open here, hexadecimal; both "" where nothing is traced."""
+    """The ids of the trace and of the span that are open here, hexadecimal; both "" if nothing is traced."""
     here = current().get_span_context()
     return (trace.format_trace_id(here.trace_id), trace.format_span_id(here.span_id)) if here.is_valid else ("", "")
 
@@ -220,7 +221,7 @@ async def _recorded(recorder: Recorder, model: Model, request: Request) -> Async
     name, begun = model_label(model.name), False
     with _ending(recorder, recorder.start(f"chat {name}", CLIENT, _request_attributes(name, request))) as opened:
         inside = trace.set_span_in_context(opened)
-        # Attached for the model alone, piece by piece: who reads the pieces would go on with what a generator attaches.
+        # The span is made current only while the model works: a generator's context would leak into its caller.
         async with aclosing(model.stream(request)) as chunks:
             while True:
                 token = context.attach(inside)

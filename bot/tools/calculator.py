@@ -37,7 +37,7 @@ async def calculator(expression: str) -> str:
 
 @cache
 def tool() -> Tool:
-    """The tool `calculator`."""
+    """Return the tool `calculator`, with which a model computes."""
     return Tool.of(calculator, deadline=5.0)
 
 

@@ -24,7 +24,7 @@ async def current_time(asker: ToolContext, zone: str = "") -> str:
 
 @cache
 def tool() -> Tool:
-    """The tool `current_time`."""
+    """Return the tool `current_time`, which tells a model the date and the time."""
     return Tool.of(current_time, deadline=5.0)
 
 

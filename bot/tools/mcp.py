@@ -45,7 +45,7 @@ CONNECTION_CLOSED = -32000
 
 
 def check(servers: Sequence[McpServerConfig]) -> None:
-    """Raises `ConfigError` if servers are configured and the extra `mcp` is not installed."""
+    """Raise `ConfigError` if servers are configured and the extra `mcp` is not installed."""
     if servers and find_spec("mcp") is None:
         raise ConfigError("MCP_SERVERS: the extra `mcp` is not installed; pip install 'govorun[mcp]' does it")
 

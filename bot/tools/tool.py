@@ -202,7 +202,8 @@ async def in_thread(work: Callable[[], Any]) -> Any:
     def thread() -> None:
         try:
             done.set_result(context.run(work))
-        except (StopIteration, SystemExit) as raised:  # futures refuse the one; the other ends only the thread
+        # a future can't hold StopIteration; SystemExit would only end the thread
+        except (StopIteration, SystemExit) as raised:
             done.set_exception(RuntimeError(f"the tool raised {type(raised).__name__}"))
         except Exception as raised:  # the boundary around code that is not ours
             done.set_exception(raised)

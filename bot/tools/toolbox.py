@@ -40,7 +40,7 @@ class Supplier(Protocol):
 class Pending:
     """A call that waits for the user's approval. `results` are those of the other calls of its step.
 
-    `question` asks for the approval; "" where the user has been asked.
+    `question` asks for the approval; "" if the user has been asked.
     """
 
     call: ToolCall

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0013"
-down_revision = "0011"
+down_revision = "0012"
 branch_labels = None
 depends_on = None
 
@@ -77,7 +77,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_kb_passages_article", "kb_passages", ["article_id", "ordinal"])
     op.create_index("ix_kb_passages_source", "kb_passages", ["source_id"])
-    op.create_index("ix_kb_passages_added", "kb_passages", ["added"])
+    op.create_index("ix_kb_passages_added", "kb_passages", ["added", "id"])
     op.create_index("ix_kb_passages_ended", "kb_passages", ["ended"])
     op.create_index("ix_kb_passages_sha", "kb_passages", ["sha"])
     op.create_table(
@@ -90,6 +90,23 @@ def upgrade() -> None:
     )
     op.create_index("ix_kb_vectors_added", "kb_vectors", ["model", "added"])
     op.create_table(
+        "kb_quotes",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("message_id", ID, nullable=False),
+        sa.Column("passage_id", ID, nullable=False),
+        sa.Column("start", sa.BigInteger(), nullable=False),
+        sa.Column("end", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["message_id"], ["messages.id"], name="fk_kb_quotes_message_id_messages", ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["passage_id"], ["kb_passages.id"], name="fk_kb_quotes_passage_id_kb_passages", ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name="pk_kb_quotes"),
+    )
+    op.create_index("ix_kb_quotes_message", "kb_quotes", ["message_id"])
+    op.create_index("ix_kb_quotes_passage", "kb_quotes", ["passage_id"])
+    op.create_table(
         "kb_generation",
         sa.Column("id", ID, nullable=False),
         sa.Column("number", sa.BigInteger(), nullable=False),
@@ -98,5 +115,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for table in ("kb_generation", "kb_vectors", "kb_passages", "kb_articles", "kb_sources"):
+    for table in ("kb_generation", "kb_quotes", "kb_vectors", "kb_passages", "kb_articles", "kb_sources"):
         op.drop_table(table)

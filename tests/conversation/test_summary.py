@@ -6,6 +6,7 @@ from bot.conversation import memory
 from bot.prompts.catalog import instruct
 from bot.storage.store import Tx
 from bot.texts.catalog import say
+from tests.support.choosing import labels, pressed
 from tests.support.stage import ANNA, Stage
 from tests.support.telegram_side import rows, soon
 
@@ -107,7 +108,7 @@ async def test_a_summary_can_be_changed_and_the_version_before_comes_back(stage:
     await stage.press("✏️ Edit the summary")
     await stage.until(lambda: stage.telegram.texts(ANNA)[-1].startswith(say("en", "summary.edit.ask")) or None)
     assert await stage.ask("they spoke of numbers") == say("en", "summary.saved")
-    assert await stage.ask("/summary") == "they spoke of numbers"
+    assert (await stage.ask("/summary")).startswith("they spoke of numbers\n")
     assert "(edited by you): they spoke of numbers" in await stage.ask("/context")
     await stage.press("↶ The version before")
     await soon(stage, lambda: "they counted questions" in stage.telegram.texts(ANNA)[-1] or None)
@@ -128,8 +129,32 @@ async def test_all_versions_of_a_summary_can_be_reached_backwards_and_forwards(s
     for label, place in (("summary.undo", 2), ("summary.undo", 1), ("summary.redo", 2), ("summary.redo", 3)):
         await stage.press(say("en", label))
         await soon(stage, lambda place=place: f"version {place} of 3" in stage.telegram.texts(ANNA)[-1] or None)  # type: ignore[misc]
-        assert await stage.ask("/summary") == f"summary {place}"
+        assert await stage.ask("/summary") == f"summary {place}\n\n" + version(place)
         await stage.ask("/context")
+
+
+def version(number: int) -> str:
+    return say("en", "context.version", number=number, count=3)
+
+
+async def test_each_version_of_a_summary_is_read_in_full_where_it_is_shown(stage: Stage) -> None:
+    app = await stage.start()
+    await stage.ask("hello")
+    ((conversation, tip),) = rows(stage, "SELECT id, head FROM conversations")
+    texts = [f"summary {number}: " + "and so on, " * 40 for number in (1, 2, 3)]
+
+    def keep(tx: Tx) -> None:
+        for text in texts:
+            tx.memory.add_summary(conversation, text.strip(), tip, "model")
+
+    await app.store.write(keep)
+    assert await stage.ask("/summary") == f"{texts[2].strip()}\n\n{version(3)}"
+    assert await pressed(stage, say("en", "summary.undo")) == f"{texts[1].strip()}\n\n{version(2)}"
+    assert await pressed(stage, say("en", "summary.undo")) == f"{texts[0].strip()}\n\n{version(1)}"
+    assert labels(stage) == [say("en", "summary.edit"), say("en", "summary.redo")]
+    await pressed(stage, say("en", "summary.edit"))
+    assert await stage.ask("my own summary") == say("en", "summary.saved")
+    assert await stage.ask("/summary") == "my own summary\n\n" + say("en", "context.version", number=4, count=4)
 
 
 async def test_a_summary_of_one_branch_is_none_of_another(stage: Stage) -> None:

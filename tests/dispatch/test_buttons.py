@@ -129,7 +129,7 @@ async def test_every_button_does_something(stage: Stage) -> None:
     stage.studio.set_faults({"error500": 0.0})
     stage.studio.script(Answer(["half"], status="TRUNCATED_FINAL"), " of it", "another")
     tried = {"forget"}  # has tests of its own
-    for said in ("hello again", "/image a cat", *["/settings"] * 10):
+    for said in ("hello again", "/image a cat", *["/settings"] * 12):
         if said:
             await stage.ask(said)
         while fresh := await _unpressed(app.store, stage, tried):
@@ -144,7 +144,7 @@ async def test_every_button_does_something(stage: Stage) -> None:
         "retry", "resume", "version", "image.again", "image.ratio", "image.change", "ask.cancel", "image.improve",
         "settings",
         *(f"settings {name}" for name in ("model", "persona", "reasoning", "language", "zone", "streaming", "memory")),
-        "settings data", "settings jobs",
+        "settings data", "settings jobs", "settings templates", "template.new",
         "language.set", "model.set", "streaming.set", "reasoning.set", "model.everywhere", "model.mine", "zone.set",
         "persona.set", "persona.ask", "export", "forget.ask", "forget.cancel", "forget",
     }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
@@ -77,7 +78,7 @@ async def test_files_are_read_once_and_again_only_when_their_text_has_changed(tm
     assert summary(again) == {"a.md": "=", "sub/b.md": "Оплата"}
     assert known["a.md"]["stamp"].startswith("1000000000-"), "the next time the file need not be opened"
 
-    older = {key: {**validators, "reading": "0"} for key, validators in known.items()}
+    older: Validators = {key: {**validators, "reading": "0"} for key, validators in known.items()}
     assert summary((await sync(source, older))[0])["a.md"] == "Возврат", "read anew after an update"
 
 
@@ -103,6 +104,17 @@ async def test_hidden_files_and_unknown_formats_are_left_out_and_links_out_of_th
     }  # fmt: skip
 
 
+async def test_what_stands_in_a_folder_that_may_not_be_opened_is_not_gone(tmp_path: Path, files: ChildPool) -> None:
+    write(tmp_path, a_md="text a", sub__b_md="text b", sub__c_md="text c")
+    _, known = await sync(folder(tmp_path, files))
+    (tmp_path / "sub").rename(tmp_path / "away")
+    (tmp_path / "sub").symlink_to("/proc")  # as rights do not bind root
+    shutil.rmtree(tmp_path / "away")
+    assert summary((await sync(folder(tmp_path, files), known))[0]) == {
+        "a.md": "=", "sub/b.md": "!outside", "sub/c.md": "!outside",
+    }  # fmt: skip
+
+
 async def test_equal_files_are_read_once_and_named(tmp_path: Path, files: ChildPool) -> None:
     for number in range(30):
         (tmp_path / f"{number:02}.md").write_text("one text")
@@ -120,6 +132,8 @@ async def test_an_faq_is_one_file_with_an_article_for_each_audience(tmp_path: Pa
         ("faq.csv", ""), ("faq.csv#staff", "staff"),
     ]  # fmt: skip
     assert summary((await sync(source, known))[0]) == {"faq.csv": "=", "faq.csv#staff": "="}
+    (tmp_path / "faq.csv").write_bytes(b"\0")
+    assert summary((await sync(source, known))[0]) == {"faq.csv": "!broken", "faq.csv#staff": "!broken"}
 
 
 async def test_a_file_that_hurts_is_a_line_in_the_list_and_the_others_are_read(

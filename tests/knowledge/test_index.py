@@ -15,7 +15,8 @@ from bot.knowledge.search.index import Index
 from bot.knowledge.search.matrix import Matrix, pack
 from bot.knowledge.search.words import WordIndex
 from bot.knowledge.stems import stems
-from bot.storage.repositories.knowledge import Article, KnowledgeSource, NewPassage, Replaced
+from bot.storage.repositories.knowledge.passages import Article, NewPassage, Replaced
+from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.store import Store, Tx
 
 BOT, MODEL = 42, "test"
@@ -62,8 +63,8 @@ async def test_a_changed_article_keeps_the_rows_of_its_equal_passages(store: Sto
 
 
 async def passage_ids(store: Store, source: int) -> Mapping[str, int]:
-    rows = await store.read(lambda tx: tx.knowledge.passages_added(BOT, 0, 0, 1_000))
-    return {row.text: row.id for row in rows if row.source_id == source}
+    rows = await store.read(lambda tx: tx.knowledge.passages_added((0, 0), 1_000))
+    return {row.text: row.id for row in rows if row.source_id == source and row.ended is None}
 
 
 async def test_a_word_is_found_in_all_its_forms_and_by_the_headings_above_it(store: Store) -> None:

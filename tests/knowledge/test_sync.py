@@ -20,7 +20,7 @@ from bot.knowledge.rights import check_audience, groups_of, readable
 from bot.knowledge.search.matrix import pack
 from bot.knowledge.sources.source import Event, Found, SourceFailed, Trouble, Unchanged
 from bot.knowledge.sync import Report, Sync
-from bot.storage.repositories.knowledge import KnowledgeSource
+from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.store import Store
 from bot.types import Address
 
@@ -70,7 +70,8 @@ async def sync(store: Store, *events: Event | SourceFailed, agreed: bool = False
 
 
 async def texts(store: Store) -> list[str]:
-    return [row.text for row in await store.read(lambda tx: tx.knowledge.passages_added(BOT, 0, 0, 10_000))]
+    rows = await store.read(lambda tx: tx.knowledge.passages_added((0, 0), 10_000))
+    return [row.text for row in rows if row.ended is None]
 
 
 async def test_only_what_has_changed_is_stored_anew(store: Store) -> None:

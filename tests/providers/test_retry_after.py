@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.providers.error_mapping import retry_after
+from bot.http.framing import retry_after
 
 
 @pytest.mark.parametrize(

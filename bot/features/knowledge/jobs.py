@@ -23,7 +23,7 @@ from bot.knowledge.embedding import TURN, Estimate
 from bot.knowledge.sources.source import SourceFailed
 from bot.knowledge.sync import Report
 from bot.outbox import Choice
-from bot.storage.repositories.knowledge import KnowledgeSource
+from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import Address, Incoming, Job, Outgoing

@@ -34,7 +34,7 @@ from bot.knowledge.sync import ASKS
 from bot.outbox import Choice, Page, finish, finish_page, finish_turn
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
-from bot.storage.repositories.knowledge import EVERYONE, KnowledgeSource
+from bot.storage.repositories.knowledge.sources import EVERYONE, KnowledgeSource
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import Attachment, Incoming, Permission

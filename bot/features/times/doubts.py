@@ -1,7 +1,7 @@
-"""What stands beside words of time and may change what they say: "tomorrow after lunch", "tickets for Friday".
+"""Finds what stands beside a time expression and may change its meaning: "tomorrow after lunch", "tickets for Friday".
 
 Begin with `is_doubtful`. The tables are phrases, separated by commas. In them "#" is a number, "#:#" a time of day, "@"
-a unit such as "hours", and "~" ends the beginning of a word.
+a unit such as "hours", and "~" stands for any ending of a word.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ UNITS = frozenset(" ".join(UNIT_WORDS).split())
 
 
 def is_doubtful(rest: str, facts: Facts, *, follows: bool) -> bool:
-    """Whether the rest of a text may change what its words of time say. `follows`: it stands right after them."""
+    """Whether the `rest` of a text may change the meaning of its time expression; `facts` are what the expression says.
+
+    `follows`: the rest stands right after the expression.
+    """
     words = WORD.findall(rest)
     clock = facts.clock
     bare = clock is not None and clock.bare and not (facts.part or clock.exact)
@@ -35,7 +38,7 @@ def is_doubtful(rest: str, facts: Facts, *, follows: bool) -> bool:
 
 
 def is_bound(text: str) -> bool:
-    """Whether a text ends with a word that binds words of time after it: "tickets for", "before", "every second"."""
+    """Whether a text ends with a word that belongs to a time expression after it: "tickets for", "before"."""
     return _begins(WORD.findall(text)[-1:], BEFORE)
 
 

@@ -1,7 +1,7 @@
-"""Words of time in Russian and English, and what each form of them says. Begin with `all_forms`.
+"""Time expressions in Russian and English ("в 9 вечера"), and what each form of them says. Begin with `all_forms`.
 
 Patterns are matched at the beginning of a word, in a text of small letters without "ё". A space in a pattern stands for
-any blanks. `reading` puts together what the forms of one text say.
+any blanks. `reading` puts together what the forms found in one text say.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ BLANK = " ,.!?;:-–—\n\t"  # around the words of a reminder
 class Clock:
     """A time of day as it was written. `exact`: in the 24-hour clock, or with am or pm.
 
-    `bare`: as it is spoken, without minutes in digits, so that it is likely to be in the 12-hour clock.
+    `bare`: as people say it, without minutes in digits ("at 7"), so it is probably meant in the 12-hour clock.
     """
 
     hour: int
@@ -32,11 +32,11 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What words of time say; what is empty is not said.
+    """What a time expression says. An empty field: it says nothing about that.
 
     `dates` are the days that may be meant; `weekly`: they are every day of one weekday, so a date may follow. `part` is
-    a key of `PARTS`. `repeat` is as in `When`. `months` and `span` are counted from now. `weak`: the words often mean
-    something else, as "3.11" does.
+    a key of `PARTS`. `repeat` is as in `When`. `months` and `span` are counted from now. `weak`: the expression often
+    means something else, as "3.11" does.
     """
 
     dates: Sequence[date] = ()
@@ -50,16 +50,16 @@ class Facts:
 
     @property
     def is_timed(self) -> bool:
-        """Whether a time of day follows from the facts."""
+        """Whether the facts tell a time of day."""
         return self.clock is not None or bool(self.span % DAY)
 
     @property
     def is_dated(self) -> bool:
-        """Whether a day follows from the facts."""
+        """Whether the facts tell a day."""
         return bool(self.dates or self.repeat or self.months or self.span)
 
     def and_also(self, other: Facts) -> Facts | None:
-        """The facts of both, None if they contradict each other."""
+        """Merge two facts about one time; None if they contradict each other."""
         said = {one.name: value for one in fields(other) if (value := getattr(other, one.name))}
         if self.dates and other.dates:
             said["dates"] = self._common_dates(other)
@@ -81,7 +81,7 @@ Make = Callable[[re.Match[str], date], Facts | None]  # what a match says today;
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A pattern of words of time. `follows`: they are words of time only after others, as "вечера" is."""
+    """A pattern of a time expression. `follows`: it counts only after another time expression, as "вечера" does."""
 
     pattern: re.Pattern[str]
     make: Make
@@ -90,7 +90,7 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of the day: its hours, and the time that is meant where no hour is said, None if nobody can know."""
+    """A part of the day: its hours, and the time that is meant if no hour is said (None: nobody can know)."""
 
     hours: Sequence[int]
     usual: time | None
@@ -108,7 +108,7 @@ MONTHLY = 28  # the last day that each month has
 
 
 def later_month(day: date, months: int) -> date:
-    """The day so many months later; the last day of a month that is too short."""
+    """Return the day so many months later, or the last day of that month if it is too short."""
     year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
     return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
 
@@ -216,12 +216,12 @@ def _number(said: str) -> int:
 
 
 def _index(lists: Iterable[str], word: str) -> int:
-    """Which of the lists has the word."""
+    """The index of the list that contains the word."""
     return next(number for number, words in enumerate(lists) if word in words.split())
 
 
 def _said(found: re.Match[str], name: str) -> str:
-    """What a group says; "" where it is empty, or the pattern has none of this name."""
+    """The text that a group of the pattern has matched; "" if it matched nothing or does not exist."""
     return found.groupdict().get(name) or ""
 
 
@@ -266,7 +266,7 @@ def _ahead(days: int, part: str = "") -> Make:
 
 
 def _this(found: re.Match[str], today: date) -> Facts:
-    """What "this evening" says."""
+    """What an expression such as "this evening" says."""
     return Facts(dates=(today,), part=found["part"])
 
 
@@ -377,8 +377,9 @@ ROWS: tuple[tuple[str, Make], ...] = (
     # a time of day
     (rf"(?:{AT})?(?P<h>\d{{1,2}}):(?P<m>\d\d)(?::\d\d)?{HALF}", _clock),
     (rf"(?:at|в) (?P<h>\d{{1,2}})\.(?P<m>\d\d){HALF}", _clock),
-    (rf"(?P<h>\d{{1,2}})\.(?P<m>00|1[3-9]|[2-5]\d){HALF}", _clock),  # no month has such a number
-    (rf"(?:{AT})?(?P<h>\d{{1,2}})-(?P<m>00|2[4-9]|[3-5]\d)", _clock),  # no range ends so
+    (rf"(?P<h>\d{{1,2}})\.(?P<m>00|1[3-9]|[2-5]\d){HALF}", _clock),  # no date: no month has such a number
+    # no range of hours: it would not end at such a number
+    (rf"(?:{AT})?(?P<h>\d{{1,2}})-(?P<m>00|2[4-9]|[3-5]\d)", _clock),
     (rf"{AT}(?P<h>{HOUR}){HOURS}?{HALF}", _clock),
     (rf"{AT}(?P<h>{HOUR}){HOURS}\s*(?P<m>{NUMBER})\s*(?:минут[аы]?|мин\.?|м)", _clock),
     (rf"{AT}(?P<h>{HOUR})(?: |-)(?P<m>{WORDED}){HALF}", _clock),

@@ -1,9 +1,9 @@
 """Finds the time in a Russian or English text: "tomorrow at 7 pm film", "позвонить маме через час".
 
-Pure; begin with `read`. The words of time stand at the beginning of a text, at its end, or a day there and an hour
-here: what is left is the subject of the reminder. `forms` says what words of time look like and what each says.
-What can be understood in two ways is never guessed: such a reading is not `sure`, and its times are what may be meant.
-Wall times are in the person's time zone, so nine o'clock stays nine o'clock when daylight saving time begins or ends.
+Pure; begin with `read`. The time expression stands at the beginning of the text, at its end, or is divided between
+both; the rest of the text is the subject of the reminder. `forms` lists the time expressions. What can be understood in
+two ways is never guessed: such a reading is not `sure`, and lists the times that may be meant. Wall times are in the
+person's time zone, so nine o'clock stays nine o'clock when daylight saving time begins or ends.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ BETWEEN = re.compile(r"[\s,]*(?:[-–—]\s+)?")  # words of time that belong to
 
 @dataclass(frozen=True, slots=True)
 class When:
-    """A time. `at` is aware, in the zone of the person.
+    """The time of a reminder. `at` is an aware datetime in the person's time zone.
 
     `repeat` is "", "day", "week", "month", "year", or the weekdays on which it comes: "02" is Monday and Wednesday.
     """
@@ -37,9 +37,10 @@ class When:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How a text is understood. `times` are empty without a future time; unless `sure`, the person has to choose one.
+    """How the text of a reminder is understood. `times` is empty if the text names no future time; unless `sure`, the
+    person has to choose one of them.
 
-    `text` is what to remind of, without the words of time.
+    `text` is what to remind of, without the time expression.
     """
 
     times: Sequence[When] = ()
@@ -49,7 +50,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Words of time in a text, from `start` to `end`. `clash`: other words of time follow that contradict them."""
+    """A time expression in a text, from index `start` to `end`. `clash`: another one follows that contradicts it."""
 
     facts: Facts
     start: int
@@ -58,7 +59,7 @@ class Place:
 
 
 def read(text: str, now: datetime) -> Reading:
-    """Find the time in a text. `now` is in the zone of the person."""
+    """Find the time in a text. `now` is in the person's time zone."""
     text = text.strip(forms.BLANK)
     plain = _plain(text)
     begin = _end(forms.LEAD, plain)
@@ -95,7 +96,7 @@ def following(before: datetime, repeat: str) -> datetime:
 
 
 def local(day: date, clock: time, zone: tzinfo | None) -> datetime:
-    """A wall time in a zone. One that daylight saving time skips is moved forward by the skipped span."""
+    """A wall time in a zone. If daylight saving time skips that time, it is moved forward by the skipped span."""
     naive = datetime.combine(day, clock).replace(tzinfo=zone)
     return datetime.fromtimestamp(naive.timestamp(), zone)
 
@@ -104,7 +105,7 @@ def local(day: date, clock: time, zone: tzinfo | None) -> datetime:
 
 
 def _plain(text: str) -> str:
-    """The text as the forms read it, in the same length."""
+    """The text in small letters without "ё", as the forms need it, of unchanged length."""
     small = text.lower().replace("ё", "е")
     small = small if len(small) == len(text) else text  # a few capitals have two small letters
     return re.sub(r"(?<=\d)t(?=\d)", " ", small)  # 2026-12-05T18:30
@@ -116,7 +117,7 @@ def _end(pattern: re.Pattern[str], plain: str, begin: int = 0) -> int:
 
 
 def _places(plain: str, begin: int, today: date) -> Iterator[Place]:
-    """The words of time in a text, from the left to the right."""
+    """The time expressions in a text, from the left to the right."""
     for word in WORD.finditer(plain, begin):
         if word.start() >= begin and (place := _place(plain, word.start(), today)):
             begin = place.end
@@ -124,7 +125,7 @@ def _places(plain: str, begin: int, today: date) -> Iterator[Place]:
 
 
 def _place(plain: str, start: int, today: date) -> Place | None:
-    """The words of time that begin here, as many as belong together. None if there are none."""
+    """The time expression that begins at this index, with all that belongs to it. None if there is none."""
     facts, end = Facts(), start
     while True:
         at = _end(BETWEEN, plain, end) if end > start else start
@@ -136,7 +137,7 @@ def _place(plain: str, start: int, today: date) -> Place | None:
 
 
 def _longest(plain: str, start: int, today: date, *, follows: bool) -> tuple[Facts, int] | None:
-    """What the longest form that begins here says, and where it ends."""
+    """What the longest form that begins here says, and the index at which it ends."""
     found: tuple[Facts, int] | None = None
     for form in forms.all_forms():
         match = form.pattern.match(plain, start) if follows or not form.follows else None
@@ -146,7 +147,7 @@ def _longest(plain: str, start: int, today: date, *, follows: bool) -> tuple[Fac
 
 
 def _may_add(plain: str, facts: Facts, place: Place) -> bool:
-    """Whether a place elsewhere in the text may say when, too."""
+    """Whether a time expression elsewhere in the text may add to this one."""
     if place.facts.weak or facts.span % DAY:
         return False
     if place.facts.is_dated and not facts.is_dated:
@@ -155,7 +156,7 @@ def _may_add(plain: str, facts: Facts, place: Place) -> bool:
 
 
 def _completed(plain: str, head: Place, tail: Place) -> Facts | None:
-    """What both say where the head says the day and the tail the time of day: "tomorrow call mum at 9"."""
+    """The facts of both ends of a text, one with the day and one with the time of day: "tomorrow call mum at 9"."""
     if tail.facts.is_dated or not (head.facts.is_dated or head.facts.part) or _is_bound(plain, tail):
         return None
     return head.facts.and_also(tail.facts)
@@ -166,7 +167,7 @@ def _is_bound(plain: str, place: Place) -> bool:
 
 
 def _without(text: str, cut: Sequence[Place]) -> str:
-    """A text without the words of time, and without what says nothing at its beginning."""
+    """A text without its time expressions, and without the words at its beginning that say nothing."""
     ends = [0, *(place.end for place in cut)]
     parts = [text[end : place.start].strip(forms.BLANK) for end, place in zip(ends, cut, strict=False)]
     left = " ".join(filter(None, [*parts, text[ends[-1] :].strip(forms.BLANK)]))
@@ -239,7 +240,7 @@ def _on(day: date, facts: Facts, now: datetime) -> Sequence[datetime]:
 
 
 def _clocks(facts: Facts) -> Sequence[time]:
-    """The times of day that may be meant: both in the 12-hour clock, where neither half is said."""
+    """The times of day that may be meant: both in the 12-hour clock, if the text does not say which half of the day."""
     if facts.clock is None:
         usual = PARTS[facts.part].usual if facts.part else MORNING
         return (usual,) if usual else ()

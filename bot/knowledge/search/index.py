@@ -11,17 +11,18 @@ import asyncio
 import threading
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from bot.knowledge.search.matrix import Matrix
 from bot.knowledge.search.words import WordIndex
 from bot.knowledge.stems import stems
-from bot.storage.repositories.knowledge import IndexRow
-from bot.storage.store import Store, Tx
+from bot.storage.repositories.knowledge.passages import IndexRow, NewVector
+from bot.storage.store import Store
 
-BATCH = 1_000  # passages that are read and indexed at a time
+BATCH = 1_000  # passages, or embeddings, that are read and indexed at a time
+MOST_ID, MOST_KEY = 2**62, b"\xff" * 33  # above every id, and above every key of an embedding
 WEIGHT = 0.75  # of the cosine; the rest is of the words (measured: .7 to .8 differ by less than what can be shown)
 CANDIDATES = 100  # by words, and by meaning
+NEARLY = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,8 @@ class Index:
         self._model = model
         self._words = WordIndex()
         self._matrix = Matrix()
+        self._sources: set[int] = set()
+        self._size = 0  # of the index of words
         self._generation = 0
         self._following = asyncio.Lock()
         self._using = threading.Lock()  # of words and matrix, which are used in worker threads
@@ -60,6 +63,11 @@ class Index:
     def embedded(self) -> int:
         """How many passages have an embedding."""
         return len(self._matrix)
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether nearly all passages have an embedding."""
+        return bool(self._matrix) and len(self._matrix) >= NEARLY * self._size
 
     async def follow(self) -> None:
         """Take over what has changed in the database since the last call."""
@@ -81,18 +89,28 @@ class Index:
     # --- inside -------------------------------------------------------------------------------------------------------
 
     async def _follow(self) -> None:
-        bot, since, after = self._bot, self._generation, 0
-        newest, ended = await self._store.read(
-            lambda tx: (tx.knowledge.generation(), tx.knowledge.passages_ended(bot, since))
+        since, bot = self._generation, self._bot
+        newest, ended, sources = await self._store.read(
+            lambda tx: (tx.knowledge.generation(), tx.knowledge.passages_ended(since), tx.sources.list_ids(bot))
         )
         await asyncio.to_thread(self._remove, ended)
-        while rows := await self._store.read(partial(_added, bot=bot, since=since, after=after)):
-            await asyncio.to_thread(self._add, rows)
-            after = rows[-1].id
-        if self._model:
-            vectors = await self._store.read(lambda tx: tx.knowledge.vectors_added(bot, self._model, since))
-            await asyncio.to_thread(self._put, vectors)
+        after = (since, MOST_ID)
+        while rows := await self._store.read(lambda tx, after=after: tx.knowledge.passages_added(after, BATCH)):  # type: ignore[misc]
+            await asyncio.to_thread(self._add, [row for row in rows if row.ended is None and row.source_id in sources])
+            after = (rows[-1].added, rows[-1].id)
+        await self._follow_vectors(since, sources)
         self._generation = newest
+
+    async def _follow_vectors(self, since: int, sources: Collection[int]) -> None:
+        model, after = self._model, (since, MOST_KEY)
+        if not model:
+            return
+        if since:
+            known = await self._store.read(lambda tx: tx.knowledge.vectors_of_added(model, since))
+            await asyncio.to_thread(self._put, [one for one in known if one.passage and one.source in sources])
+        while rows := await self._store.read(lambda tx, after=after: tx.knowledge.vectors_added(model, after, BATCH)):  # type: ignore[misc]
+            await asyncio.to_thread(self._put, [one for one in rows if one.passage and one.source in sources])
+            after = (rows[-1].added, rows[-1].sha)
 
     def _remove(self, rows: Sequence[IndexRow]) -> None:
         with self._using:
@@ -102,14 +120,18 @@ class Index:
     def _add(self, rows: Sequence[IndexRow]) -> None:
         with self._using:
             self._words.add((row.id, row.source_id, row.indexed) for row in rows)
+            self._sources.update(row.source_id for row in rows)
+            self._size = len(self._words)
 
-    def _put(self, vectors: Sequence[tuple[int, int, bytes]]) -> None:
+    def _put(self, vectors: Sequence[NewVector]) -> None:
         with self._using:
-            for id_, source, data in vectors:
-                self._matrix.put(id_, source, data)
+            for one in vectors:
+                self._matrix.put(one.passage, one.source, one.data)
 
     def _search(self, question: str, vector: Sequence[float], sources: Collection[int] | None) -> Candidates:
         terms = list(dict.fromkeys(stems(question)))
+        if sources is not None and self._sources.issubset(sources):
+            sources = None  # a search without a condition is faster
         with self._using:
             frequencies = self._words.frequencies(terms)
             words = dict(self._words.search(frequencies, sources, CANDIDATES))
@@ -123,10 +145,6 @@ class Index:
         ]
         found.sort(key=lambda one: (-one.score, one.id))
         return Candidates(tuple(found), frequencies, size)
-
-
-def _added(tx: Tx, *, bot: int, since: int, after: int) -> Sequence[IndexRow]:
-    return tx.knowledge.passages_added(bot, since, after, BATCH)
 
 
 def _joined(words: Sequence[float], cosines: Sequence[float | None], least: float) -> Sequence[float]:

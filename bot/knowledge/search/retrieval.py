@@ -14,7 +14,7 @@ from bot.billing.metering import BillTo, Meter
 from bot.errors import LimitReached, ModelError
 from bot.knowledge.search.gate import Signals, signals
 from bot.knowledge.search.index import Candidate, Candidates, Index
-from bot.storage.repositories.knowledge import StoredPassage
+from bot.storage.repositories.knowledge.passages import StoredPassage
 from bot.storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -41,10 +41,15 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The passages for a question, best first; `signals` say how likely it is that they answer it."""
+    """The passages for a question, best first; `signals` say how likely it is that they answer it.
+
+    `frequencies`: in how many of `size` passages each stem of the question stands.
+    """
 
     hits: tuple[Hit, ...] = ()
     signals: Signals = field(default_factory=Signals)
+    frequencies: Mapping[str, int] = field(default_factory=dict)
+    size: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -109,7 +114,8 @@ def _found(
     compared = list(dict.fromkeys([*there[:LOOKED_AT], *(one for one in nearest if one.id in passages)]))
     texts = [f"{passages[one.id].place}\n{passages[one.id].text}" for one in compared]
     told = signals(texts, [one.cosine for one in compared], candidates.frequencies, candidates.size)
-    return Found(_chosen([Hit(passages[one.id], one.score, one.words, one.cosine) for one in there]), told)
+    hits = [Hit(passages[one.id], one.score, one.words, one.cosine) for one in there]
+    return Found(_chosen(hits), told, candidates.frequencies, candidates.size)
 
 
 def _chosen(hits: Sequence[Hit]) -> tuple[Hit, ...]:

@@ -26,7 +26,8 @@ class FileReader:
             return "too_long"
         try:
             async with self._files.place() as slot:
-                return Articles.of(await slot.run(read_file, data, name, mime, charset, self._limits.characters))
+                read = Articles.of(await slot.run(read_file, data, name, mime, charset, self._limits.characters))
+            return read if read.articles else "empty"
         except Unreadable as error:
             return REASONS.get(error.why, error.why)
 
@@ -37,15 +38,12 @@ class KnownFiles:
     def __init__(self, known: Known) -> None:
         self._files: dict[str, dict[str, Mapping[str, str]]] = {}
         for key, validators in known.items():
-            if validators.get("reading") == READING:
-                self._files.setdefault(validators.get("file", key), {})[key] = validators
-
-    def __bool__(self) -> bool:
-        return bool(self._files)
+            self._files.setdefault(validators.get("file", key), {})[key] = validators
 
     def validators(self, file: str) -> Mapping[str, str]:
         """The validators of a file, none where it is new or was read by an older Govorun."""
-        return next(iter(self._files.get(file, {}).values()), {})
+        found = next(iter(self._files.get(file, {}).values()), {})
+        return found if found.get("reading") == READING else {}
 
     def unchanged(self, file: str, validators: Mapping[str, str] | None = None) -> Iterator[Event]:
         """That a file is as it was, its pages without text included; with other validators where they are given."""
@@ -54,6 +52,18 @@ class KnownFiles:
             yield Unchanged(key, {**kept, **validators} if validators else kept)
         if pages := kept.get("no_text"):
             yield Trouble(file, f"no_text:{pages}")
+
+    def spread(self, event: Event) -> Iterator[Event]:
+        """The trouble with a file, said of each of its articles, so that none is taken for gone; other events alone."""
+        if isinstance(event, Trouble) and not event.reason.startswith("no_text:"):
+            for key in self._files.get(event.key) or [event.key]:
+                yield Trouble(key, event.reason)
+        else:
+            yield event
+
+    def below(self, folder: str) -> list[str]:
+        """The files that are known to stand in a folder."""
+        return [file for file in self._files if file.startswith(f"{folder}/")]
 
 
 def found_in(

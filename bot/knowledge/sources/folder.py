@@ -34,16 +34,18 @@ class Folder:
         entries = await asyncio.to_thread(self._entries)
         seen, files = Seen(self._limits), KnownFiles(known)
         for entry in entries[: self._limits.articles]:
-            if entry.problem:
-                yield Trouble(entry.key, entry.problem)
-                continue
             async for event in self._file(entry, files, seen):
-                yield event
+                for one in files.spread(event):
+                    yield one
         if (more := len(entries) - self._limits.articles) > 0:
             yield Trouble(self._path.name, f"too_many:{more}")
 
     async def _file(self, entry: _Entry, files: KnownFiles, seen: Seen) -> AsyncIterator[Event]:
         key, known = entry.key, files.validators(entry.key)
+        if entry.problem:
+            for name in files.below(key) or [key]:
+                yield Trouble(name, entry.problem)
+            return
         loaded: _Loaded | None = None
         if entry.stamp and entry.stamp == known.get("stamp"):
             sha, validators = known["sha"], dict(known)

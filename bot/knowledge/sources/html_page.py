@@ -30,8 +30,10 @@ INLINE = {
     "kbd", "label", "mark", "q", "rp", "rt", "ruby", "s", "samp", "small", "span", "strike", "strong", "sub", "sup",
     "time", "tt", "u", "var", "wbr", "img", "input",
 }  # fmt: skip
-PERMALINK = re.compile(r"\s*[#¶§🔗]+\s*$")
+PERMALINKS = ("", "#", "¶", "§", "🔗")  # the words of links that a heading has to itself
 MOST_COLUMNS, MOST_ROWS = 1_000, 20_000
+LONGEST_HEADING = 1_000
+DEEPEST = 8  # lists in lists that are indented
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,11 @@ def _add(outline: Outline, page: LexborHTMLParser) -> None:
             line.append("\n")
         elif tag in HEADINGS:
             flush()
-            outline.heading(int(tag[1]), PERMALINK.sub("", _words(node)), _anchor(node))
+            anchor = _anchor(node)
+            for link in node.css("a"):
+                if link.text().strip() in PERMALINKS:
+                    link.decompose()
+            outline.heading(int(tag[1]), _words(node)[:LONGEST_HEADING], anchor)
         elif tag == "pre":
             flush()
             outline.add(node.text(), code=True)
@@ -127,7 +133,7 @@ def _walk(node: LexborNode) -> Iterator[tuple[LexborNode, bool, int]]:
         yield one, begins, depth
         if begins and not one.is_text_node:
             waiting.append((one, False, depth))
-            inner = depth + (one.tag in ("ul", "ol"))
+            inner = min(depth + (one.tag in ("ul", "ol")), DEEPEST)
             waiting += [(child, True, inner) for child in one.iter(include_text=True)][::-1]
 
 

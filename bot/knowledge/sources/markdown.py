@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from bot.knowledge.sources.html_page import add_fragment
+from bot.knowledge.sources.html_page import LONGEST_HEADING, add_fragment
 from bot.knowledge.sources.outline import Outline
 
 FRONT_MATTER = re.compile(r"\A\ufeff?(?:---|\+\+\+)[ \t]*\n(.*?\n)?(?:---|\+\+\+|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
-TITLE = re.compile(r"""^title\s*[:=]\s*["']?(.+?)["']?\s*$""", re.MULTILINE)
-ANCHOR = re.compile(r"\s*\{#([^\s{}]+)[^{}]*\}\s*$")
+TITLE = re.compile(r"^title[ \t]*[:=](.+)$", re.MULTILINE)
+ANCHOR = re.compile(r"\{#([^\s{}]+)(?:\s[^{}]*)?\}$")
 BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 
 
@@ -24,7 +24,7 @@ def read_markdown(text: str) -> Outline:
     outline = Outline()
     _add(outline, MarkdownIt("commonmark").enable("table").parse(text[matter.end() :] if matter else text))
     if matter and not outline.title and (said := TITLE.search(matter[1] or "")):
-        outline.title = said[1]
+        outline.title = said[1].strip(" \t\"'")
     return outline
 
 
@@ -40,7 +40,7 @@ def _add(outline: Outline, tokens: Sequence[Token]) -> None:
             else:
                 outline.add("\n".join(_items(tokens[place:end])), code=True)
         elif token.type == "heading_open":
-            words = _words(tokens[place + 1])
+            words = _words(tokens[place + 1])[:LONGEST_HEADING].rstrip()
             named = ANCHOR.search(words)
             anchor = named[1] if named else _slug(words, slugs)
             outline.heading(int(token.tag[1:]), ANCHOR.sub("", words), anchor)

@@ -19,7 +19,7 @@ from bot.knowledge import extraction, office
 from bot.knowledge.passages import Block
 from bot.knowledge.plain_text import decoded
 from bot.knowledge.sources.outline import Outline
-from bot.knowledge.sources.tidying import language_of, paragraphs
+from bot.knowledge.sources.tidying import language_of, paragraphs, tidy
 
 SAMPLE = 20_000  # characters by which a language, and the delimiter of a table, are told
 CHARSET = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?([\w-]{1,40})", re.IGNORECASE)
@@ -55,8 +55,8 @@ class Articles:
         """What `read_file` returned."""
         articles = tuple(
             ReadArticle(
-                one["part"], one["title"], one["language"], one["audience"],
-                tuple(Block(text, tuple(above), page, anchor) for text, above, page, anchor in one["blocks"]),
+                part=one["part"], title=one["title"], language=one["language"], audience=one["audience"],
+                blocks=tuple(Block(text, tuple(above), page, anchor) for text, above, page, anchor in one["blocks"]),
             )
             for one in result["articles"]
         )  # fmt: skip
@@ -71,8 +71,9 @@ def can_read(name: str) -> bool:
 def read_file(data: bytes, name: str, mime: str = "", charset: str = "", most: int = 0) -> dict[str, Any]:
     """The articles of a file as values of JSON (see `Articles.of`).
 
-    `name` is a path or address: its ending chooses the format where `mime` does not. Raises `Unreadable` (locked,
-    broken, empty, scanned, missing; long: more than `most` characters), or any exception of a library.
+    `name` is a path or address: its ending chooses the format where `mime` does not. A file without words has no
+    article. Raises `Unreadable` (locked, broken, scanned, missing; empty: no page of an office document has words;
+    long: more than `most` characters), or any exception of a library.
     """
     ending = TYPES.get(mime) or _ending(name)
     reader = READERS.get(ending)
@@ -80,8 +81,6 @@ def read_file(data: bytes, name: str, mime: str = "", charset: str = "", most: i
         raise Unreadable("type")
     file = _File(data=data, name=name, ending=ending, charset=charset, most=most)
     parts = list(reader(file))
-    if not any(part.outline.blocks for part in parts):
-        raise Unreadable("empty")
     stem = re.sub(r"[_-]+", " ", PurePosixPath(name.rstrip("/")).stem) or name
     return {
         "articles": [
@@ -157,7 +156,7 @@ def _plain(file: _File) -> Iterator[_Part]:
 def _code(file: _File) -> Iterator[_Part]:
     """A function is a block: what is indented, or closes a bracket, belongs to the lines before it."""
     outline = Outline(PurePosixPath(file.name).name)
-    for part in re.split(r"\n(?:[ \t]*\n)+(?=[^\s})\]])", file.text().replace("\r\n", "\n").expandtabs(4)):
+    for part in re.split(r"\n\n(?=[^\s})\]])", tidy(file.text(), code=True).expandtabs(4)):
         outline.add(part, code=True)
     yield _Part(outline)
 

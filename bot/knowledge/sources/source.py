@@ -10,15 +10,11 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from bot.errors import BotError
+from bot.errors import SourceFailed as SourceFailed  # what readers raise
 from bot.knowledge.passages import Block
 
 READING = "1"  # of formats: another number lets everything be read anew after an update of Govorun
 MEGABYTE = 1 << 20
-
-
-class SourceFailed(BotError):
-    """A source can't be read at all: what it had stays as it was. The text says what was wrong and what to do."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterator
 from itertools import pairwise
 
-ENOUGH_LETTERS = 20  # fewer say nothing about a language
+ENOUGH_LETTERS = 10  # fewer say nothing about a language
 WRAPPED, WIDEST = 45, 140  # characters of a line that an editor wrapped
 # Ligatures as letters, spaces of all widths as a space; without soft hyphens, marks of width 0 and of overridden
 # direction, control characters. The joiners that Persian and emoji need stay.
@@ -36,11 +36,11 @@ def tidy(text: str, *, code: bool = False) -> str:
     text = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n").translate(CHARACTERS))
     if not code:
         text = re.sub(r"[ \t]+", " ", text)
-    return re.sub(r"\n{3,}", "\n\n", re.sub(r"[ \t]+\n", "\n", text)).strip("\n" if code else None)
+    return re.sub(r"\n{3,}", "\n\n", re.sub(r"(?<![ \t])[ \t]+\n", "\n", text)).strip("\n" if code else None)
 
 
 def one_line(text: str) -> str:
-    """A title or heading: on one line."""
+    """A title, a heading or a cell: on one line."""
     return " ".join(tidy(text).split())
 
 
@@ -51,7 +51,7 @@ def paragraphs(text: str, *, hyphens: bool = False) -> Iterator[str]:
     """
     if hyphens:
         text = re.sub(r"(?<=[^\W\d_])[-\xad]\n(?=[a-zа-яё])", "", text.replace("\r\n", "\n"))
-    for part in re.split(r"\n\s*\n", tidy(text)):
+    for part in tidy(text).split("\n\n"):
         lines = part.split("\n")
         joined = lines[0]
         for before, line in pairwise(lines):

@@ -58,7 +58,7 @@ class OpenAIServer:
         self.model = model
 
     async def chat(self, messages: Messages, *, max_tokens: int = 1_000) -> AsyncIterator[str]:
-        """Give the pieces of the answer to messages of `{"role", "text"}`.
+        """Yield the pieces of the answer to messages of the form `{"role", "text"}`.
 
         Raises `ModelError`s: for a server that can't be reached or refuses, and for a stream that can't be understood.
         """

@@ -106,7 +106,7 @@ def _from_hub(weights: Weights, directory: Path, endpoint: str, tell: Callable[[
             token=False, tqdm_class=Bar,
         )  # fmt: skip
     except (HTTPError, OSError) as error:
-        if isinstance(error, InterruptedError):  # `tell` gave up
+        if isinstance(error, InterruptedError):  # the caller's `progress` gave up
             raise
         host = urllib.parse.urlsplit(endpoint).hostname
         raise ModelUnavailable(

@@ -32,7 +32,7 @@ class Servers:
         self._accounts: dict[tuple[str, str], Account] = {}
 
     def text(self, entry: ModelConfig) -> TextModel:
-        """Return the model of a row of MODELS. Raises `ConfigError` where its key is in a variable that is not set."""
+        """Return the model of a row of MODELS. Raises `ConfigError` if its key is in a variable that is not set."""
         if entry.variable and not entry.secret:
             raise ConfigError(
                 f"MODELS ({entry.name}): the variable {entry.variable}, which should hold its key, is empty"

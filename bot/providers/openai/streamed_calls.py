@@ -24,7 +24,7 @@ class Part:
 
 
 class Calls:
-    """Joins the pieces of tool calls. `taken` are ids that the conversation has already: some servers repeat them."""
+    """Joins the pieces of tool calls. `taken` are ids of calls in the conversation, which some servers use again."""
 
     def __init__(self, taken: Set[str] = frozenset()) -> None:
         self._taken = taken

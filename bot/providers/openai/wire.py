@@ -1,7 +1,7 @@
 """The JSON of the OpenAI-compatible API: requests, and the events of answers as chunks. Begin at `EventReader`.
 
-It reads all the dialects that are in use: large pieces without numbers (Yandex's own models), single tokens with a
-trailing chunk that has no choices (vLLM), no finish reason at all (Alice), reasoning in a field or in marks.
+It reads all the dialects that are in use: large pieces without token counts (Yandex's own models), single tokens with a
+trailing chunk that has no choices (vLLM), no finish reason at all (Alice), reasoning in a field or between tags.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ NOTHING = "(nothing)"  # what a tool said that said nothing: some servers refuse
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """Where servers differ: how the limit is called, whether numbers must be asked for, the longest text in characters
-    (0: any), what stands for no reasoning, whether a reasoning model takes a temperature.
+    """What differs between servers: the name of the token limit, whether token counts must be asked for, the longest
+    text in characters (0: any), the value that switches reasoning off, whether a reasoning model takes a temperature.
     """
 
     limit: str = "max_tokens"
@@ -46,7 +46,7 @@ OPENAI = Dialect(limit="max_completion_tokens", cool=False)
 
 
 class OpenAIWire:
-    """The wire of chat completions: server-sent events, each with the text that is new."""
+    """Requests and answers as chat completions: server-sent events, each with the text that is new."""
 
     def __init__(self, model: str, profile: Profile, dialect: Dialect = ANY) -> None:
         self._model = model
@@ -54,7 +54,7 @@ class OpenAIWire:
         self._dialect = dialect
 
     def body(self, request: Request, *, stream: bool) -> dict[str, Any]:
-        """Return the JSON body of a request. Raises `ModelRefused` where nothing is left to ask."""
+        """Return the JSON body of a request. Raises `ModelRefused` if no message is left to send."""
         profile, dialect = self._profile, self._dialect
         said = [entry for message in request.messages for entry in _entries(message, profile, dialect)]
         if not said:
@@ -75,7 +75,7 @@ class OpenAIWire:
         return EventReader(trace=trace, taken=taken_ids(request), tools=bool(request.tools))
 
     def pieces(self, stream: Stream) -> AsyncGenerator[list[str]]:
-        """Give the data of server-sent events, in lists of those that came together."""
+        """Yield the data of server-sent events, in lists: those that arrived together."""
         return event_pieces(stream)
 
 
@@ -139,7 +139,8 @@ def _call(call: ToolCall) -> dict[str, Any]:
 class EventReader(Reader):
     """Turns the data of events into chunks of what is new.
 
-    The last chunk comes from `end`: calls and numbers may follow the text, and the finish reason may never come.
+    The last chunk comes from `end`: tool calls and token counts may follow the text, and the finish reason may never
+    come.
     """
 
     def __init__(self, *, trace: str = "", taken: Set[str] = frozenset(), tools: bool = False) -> None:
@@ -173,7 +174,7 @@ class EventReader(Reader):
         return chunk
 
     def end(self) -> Chunk:
-        """Return the last chunk. Raises `StreamCut` where the server has not said that the answer is complete."""
+        """Return the last chunk. Raises `StreamCut` if the server has not said that the answer is complete."""
         if not self.whole:
             raise StreamCut("the answer ended without a finish reason", trace=self._trace)
         if self._instead is not None:
@@ -210,9 +211,10 @@ class EventReader(Reader):
 
 
 class Pen:
-    """What of the pieces is text and what is thought, where a model marks its thought (`<think>`) in the text itself.
+    """Separates text from reasoning, for models that write their reasoning into the text as `<think>…</think>`.
 
-    Also takes out what leaks from the tools of some, and joins halves of characters that came in two pieces.
+    Also removes a mark that some models leak from their tool calls, and joins characters that were divided between two
+    pieces.
     """
 
     def __init__(self, *, tools: bool = False) -> None:
@@ -221,13 +223,13 @@ class Pen:
         self._place = "start"
 
     def write(self, said: str, shown: str = "") -> tuple[str, str]:
-        """Add a piece and return its text and its thought. `shown` is thought that came in a field of its own."""
+        """Add a piece; return the text and the reasoning in it. `shown` is reasoning that had a field of its own."""
         said, self._half = _without_half(self._half + said)
         text, thought = self._divided(self._held + said)
         return _clean(text), _clean(shown + thought)
 
     def rest(self) -> tuple[str, str]:
-        """Return text and thought that were held back because a mark could have followed."""
+        """Return the text and the reasoning that were held back because a tag could have begun there."""
         held, self._held = self._held + self._half, ""
         return ("", _clean(held)) if self._place == "thought" else (_clean(held), "")
 
@@ -235,7 +237,7 @@ class Pen:
         self._held = ""
         if self._place == "start":
             bare = raw.lstrip()
-            if OPENS.startswith(bare):  # nothing yet included
+            if OPENS.startswith(bare):  # an empty text, too
                 self._held = raw
                 return "", ""
             self._place = "thought" if bare.startswith(OPENS) else "text"
@@ -272,19 +274,19 @@ def _clean(text: str) -> str:
 
 
 def failure(value: Mapping[str, Any], *, trace: str = "") -> ModelError | None:
-    """Return the error that vLLM puts into an answer with status 200, None where there is none."""
+    """Return the error that vLLM puts into an answer with status 200, None if there is none."""
     if value.get("object") == "error":
         value = {"error": {**value}}
     return stream_error(value, trace=trace)
 
 
 def usage(value: Any) -> Usage | None:
-    """Return the tokens that the server counted, None where it counted none."""
+    """Return the tokens that the server counted, None if it counted none."""
     return counted(value, "prompt_tokens", "completion_tokens", "completion_tokens_details.reasoning_tokens")
 
 
 def _words(content: Any) -> str:
-    """Text, also where it comes in parts."""
+    """Text, also if it comes in parts."""
     if isinstance(content, Sequence) and not isinstance(content, str):
         return "".join(_words(mapping(part).get("text")) for part in content)
     return content if isinstance(content, str) else ""

@@ -15,7 +15,7 @@ LONGEST_PROMPT = 500  # characters, over all texts
 
 
 class YandexArt:
-    """An `ImageModel`. `url` takes the orders; `operations` gives the results, which the service keeps for 12 hours."""
+    """An `ImageModel`. `url` accepts requests; `operations` returns the pictures, which are kept for 12 hours."""
 
     def __init__(self, uri: str, account: Account, *, url: str, operations: str) -> None:
         self._uri = uri
@@ -24,18 +24,16 @@ class YandexArt:
         self._operations = f"{operations}/operations"
 
     async def submit(self, drawing: ImageRequest) -> str:
-        """Order a picture and return the operation id.
+        """Submit a request for a picture and return the id of its operation.
 
-        The request is repeated only where it can't have been accepted, because each accepted one is paid for. Raises
+        The request is repeated only if it can't have been accepted, because each accepted one is paid for. Raises
         `BadInput` for a prompt that is empty or too long, `ModelRefused` for one that the service will not draw,
-        `OutcomeUnknown` where it is unknown whether the order was accepted, and other `ModelError`s.
+        `OutcomeUnknown` if it may have been accepted, and other `ModelError`s.
         """
         return await operations.order(self._account, self._url, _order(self._uri, drawing))
 
     async def poll(self, operation: str) -> Pending | Finished | Failed:
-        """Return the picture, or `Pending`, or `Failed`. Raises `ModelUnavailable` or `ModelDenied` where that is
-        unknown.
-        """
+        """Return the picture, `Pending` or `Failed`. Raises `ModelUnavailable`, or `ModelDenied` for a refused key."""
         value = await operations.outcome(self._account, self._operations, operation)
         return value if isinstance(value, Pending | Failed) else _jpeg(value.get("image"))
 

@@ -10,7 +10,7 @@ from bot.providers.yandex import operations, wire
 
 
 class YandexAsyncModel:
-    """An `AsyncModel` of the native API. `url` takes the questions; `operations` (another host) gives the answers."""
+    """An `AsyncModel` of the native API. `url` accepts questions; `operations` (another host) returns the answers."""
 
     def __init__(self, uri: str, profile: Profile, account: Account, *, url: str, operations: str) -> None:
         self._wire = wire.NativeWire(uri, profile)
@@ -27,9 +27,7 @@ class YandexAsyncModel:
         return await operations.order(self._account, self._url, self._wire.body(request, stream=False))
 
     async def poll(self, operation: str) -> Pending | Answered | Failed:
-        """Return the answer, or `Pending`, or `Failed`. Raises `ModelUnavailable` or `ModelDenied` where that is
-        unknown.
-        """
+        """Return the answer, `Pending` or `Failed`. Raises `ModelUnavailable`, or `ModelDenied` for a refused key."""
         value = await operations.outcome(self._account, self._operations, operation)
         if isinstance(value, Pending | Failed):
             return value

@@ -62,7 +62,7 @@ class Renewed:
         self._good_until = 0.0
 
     async def headers(self) -> dict[str, str]:
-        """Return the header with a valid token. Raises `ModelDenied` and `ModelUnavailable` where there is none."""
+        """Return the header with a valid token. Raises `ModelDenied` and `ModelUnavailable` if there is none."""
         async with self._lock:
             if not self._secret or self._clock.monotonic() >= self._fresh_until:
                 await self._refresh()
@@ -97,7 +97,7 @@ class Renewed:
 
 
 class Exchange:
-    """Gets IAM tokens from the IAM service in exchange for what `proof` returns: an OAuth token, or a signed JWT."""
+    """Gets IAM tokens from the IAM service, in exchange for an OAuth token or a signed JWT that `proof` returns."""
 
     def __init__(
         self, *, url: str, http: Http, clock: Clock, proof: Callable[[], Mapping[str, str]], name: str
@@ -114,7 +114,7 @@ class Exchange:
         return Token(_secret(value.get("iamToken")), self._lifetime(value.get("expiresAt")))
 
     def _lifetime(self, expires: Any) -> float:
-        """Return the lifetime of a token: an hour where the answer does not tell it, or where our clock is so wrong
+        """Return the lifetime of a token: an hour if the answer does not tell it, or if our clock is so wrong
         that it seems expired.
         """
         try:
@@ -141,7 +141,7 @@ class Metadata:
 def credentials(settings: Settings, http: Http, clock: Clock) -> Credentials:
     """Return the first credentials that are set: YC_API_KEY, YC_IAM_TOKEN, YC_OAUTH_TOKEN, key file, metadata service.
 
-    Raises `ConfigError` where none is set, and for a key file that can't be used.
+    Raises `ConfigError` if none is set, and for a key file that can't be used.
     """
     if key := settings.yc_api_key.get_secret_value():
         return FixedKey("Api-Key", key)

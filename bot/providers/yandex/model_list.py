@@ -16,7 +16,7 @@ PATIENCE = 20.0
 
 
 async def offered(settings: Settings) -> Sequence[str] | None:
-    """Return the URIs of all text models of the folder, sorted; None where no key is set. Raises `ModelError`s."""
+    """Return the URIs of all text models of the folder, sorted; None if no key is set. Raises `ModelError`s."""
     clock = SystemClock()
     async with Http(direct=[settings.yc_metadata_addr]) as http:
         try:

@@ -18,7 +18,7 @@ SETTINGS = {"gpt": "MODEL: ", "art": "IMAGE_MODEL: "}
 
 
 def uri(name: str, folder: str, scheme: str = "gpt") -> str:
-    """Return the URI of a model, with version `latest` where none is given. Raises `ConfigError` for a name that is
+    """Return the URI of a model, with version `latest` if none is given. Raises `ConfigError` for a name that is
     wrong.
     """
     name, setting = name.strip(), SETTINGS.get(scheme, "")

@@ -1,6 +1,6 @@
-"""Operations of AI Studio: tasks that are ordered now and polled later. Begin with `order`, then poll `outcome`.
+"""Operations of AI Studio: tasks that are submitted now and polled later. Begin with `order`, then poll `outcome`.
 
-An accepted order is paid, so an order is repeated only where it can't have been accepted.
+Each accepted request is paid, so one is repeated only if it can't have been accepted.
 """
 
 from __future__ import annotations
@@ -23,9 +23,7 @@ UNKNOWN = Failed("the service does not know the operation, or its result has exp
 
 
 async def order(account: Account, url: str, body: dict[str, Any], *, within: float = SUBMITTING) -> str:
-    """Order a task and return the id of its operation. Raises `OutcomeUnknown` where it may or may not have been
-    accepted.
-    """
+    """Submit a task and return the id of its operation. Raises `OutcomeUnknown` if it may have been accepted."""
     answer = await account.post(url, body, within=within, repeatable=False)
     try:
         id = mapping(answer.json()).get("id")
@@ -38,7 +36,7 @@ async def order(account: Account, url: str, body: dict[str, Any], *, within: flo
 
 
 async def outcome(account: Account, url: str, operation: str) -> Mapping[str, Any] | Pending | Failed:
-    """Return the response of an operation below `url`, `Pending` or `Failed`. Raises `ModelError`s where its state is
+    """Return the response of an operation below `url`, `Pending` or `Failed`. Raises `ModelError`s if its state is
     unknown.
     """
     value = await asked(account, url, operation)

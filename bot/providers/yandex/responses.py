@@ -29,7 +29,7 @@ SEARCHING = "web_search"
 
 @dataclass(frozen=True, slots=True)
 class ResponsesTarget:
-    """Who answers: a model by its URI, or an agent by the id that the console shows; with `search`, from the web."""
+    """Who answers: a model by its URI, or an agent by the id that the console shows. `search`: it searches the web."""
 
     uri: str = ""
     agent: str = ""
@@ -52,9 +52,7 @@ class AsyncResponses:
         return await operations.order(self._account, self._url, body)
 
     async def poll(self, operation: str) -> Pending | Answered | Failed:
-        """Return the answer, or `Pending`, or `Failed`. Raises `ModelUnavailable` or `ModelDenied` where that is
-        unknown.
-        """
+        """Return the answer, `Pending` or `Failed`. Raises `ModelUnavailable`, or `ModelDenied` for a refused key."""
         value = await operations.asked(self._account, self._url, operation)
         if value is None:
             return operations.UNKNOWN
@@ -84,14 +82,14 @@ class AsyncResponses:
 
 
 class ResponsesWire:
-    """The wire of the Responses API: named events, and the whole response in the last one."""
+    """Requests and answers of the Responses API: named events, the last of which has the whole response."""
 
     def __init__(self, who: ResponsesTarget, profile: Profile) -> None:
         self._who = who
         self._profile = profile
 
     def body(self, request: Request, *, stream: bool) -> dict[str, Any]:
-        """Return the JSON body of a request. Raises `ModelRefused` where nothing is left to ask."""
+        """Return the JSON body of a request. Raises `ModelRefused` if no message is left to send."""
         items = [item for message in request.messages for item in _items(message, self._profile)]
         if not items:
             raise ModelRefused("the request has no text")
@@ -112,7 +110,7 @@ class ResponsesWire:
         return ResponseReader(trace=trace, taken=taken_ids(request))
 
     def pieces(self, stream: Stream) -> AsyncGenerator[list[str]]:
-        """Give the data of server-sent events, in lists of those that came together."""
+        """Yield the data of server-sent events, in lists: those that arrived together."""
         return event_pieces(stream)
 
     def _wishes(self, request: Request) -> dict[str, Any]:
@@ -156,7 +154,10 @@ def _content(message: Message, profile: Profile) -> str | list[dict[str, Any]]:
 
 
 class ResponseReader(Reader):
-    """Turns the events of a response into chunks. The last one comes from `end`, when the whole response is there."""
+    """Reads an answer of the Responses API: turns its events into chunks (see `Reader`).
+
+    `end` returns the last chunk, which is made of the whole response in the last event.
+    """
 
     def __init__(self, *, trace: str = "", taken: Set[str] = frozenset()) -> None:
         super().__init__(trace=trace, taken=taken)
@@ -168,7 +169,7 @@ class ResponseReader(Reader):
         return None if piece.strip() == "[DONE]" else super().feed(piece)
 
     def take(self, response: Mapping[str, Any]) -> None:
-        """Read a whole response and return its chunk. Raises the `ModelError` that its error means."""
+        """Read a whole response, from which `end` makes the last chunk. Raises the `ModelError` that it holds."""
         if error := stream_error(response, trace=self._trace):
             raise error
         status, reason = response.get("status"), mapping(response.get("incomplete_details")).get("reason")
@@ -194,7 +195,7 @@ class ResponseReader(Reader):
         )  # fmt: skip
 
     def end(self) -> Chunk:
-        """Return the last chunk. Raises `StreamCut` where the response has no end."""
+        """Return the last chunk. Raises `StreamCut` if the response is not complete."""
         if self._last is None:
             raise StreamCut("the response ended in the middle", trace=self._trace)
         return self._last

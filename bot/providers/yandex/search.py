@@ -43,7 +43,7 @@ class YandexSearch:
         self._next = 0.0
 
     async def search(self, query: str) -> Findings:
-        """Return an answer from the web with its sources. Raises `ModelRefused` where the service refuses to answer."""
+        """Return an answer from the web with its sources. Raises `ModelRefused` if the service refuses to answer."""
         words = _words(query)
         body = {
             "messages": [{"content": words, "role": "ROLE_USER"}],

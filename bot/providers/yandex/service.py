@@ -21,6 +21,7 @@ from bot.providers.yandex import names
 from bot.providers.yandex.art import YandexArt
 from bot.providers.yandex.async_completion import YandexAsyncModel
 from bot.providers.yandex.auth import credentials
+from bot.providers.yandex.classification import YandexClassifier
 from bot.providers.yandex.embeddings import YandexEmbeddings
 from bot.providers.yandex.responses import AsyncResponses, ResponsesTarget, ResponsesWire
 from bot.providers.yandex.search import YandexSearch
@@ -34,9 +35,9 @@ COMPATIBLE = Dialect(ask_usage=False, longest=LONGEST_TEXT, unreasoned="low")  #
 
 
 class YandexStudio:
-    """Makes the models of one folder of AI Studio. Raises `ConfigError` where the settings name no usable key.
+    """Makes the models of one folder of AI Studio. Raises `ConfigError` if the settings name no usable key.
 
-    The caller closes `http`. `gauge` holds the places of the folder's quota where several processes share it.
+    The caller closes `http`. `gauge` holds the places of the folder's quota if several processes share it.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class YandexStudio:
         self.outage = self._account.outage
 
     def text(self, name: str = "") -> TextModel:
-        """Return the model of this name or URI (MODEL where it is empty), over the API that serves it.
+        """Return the model of this name or URI (MODEL if it is empty), over the API that serves it.
 
         A row of MODELS may name another server. Raises `ConfigError` for an unknown name.
         """
@@ -92,7 +93,7 @@ class YandexStudio:
         return replace(profile, price_search=price) if who.agent or who.search else profile
 
     def tokenizer(self) -> Tokenizer | None:
-        """Return the tokenizer of the model MODEL, None where the service does not count its tokens."""
+        """Return the tokenizer of the model MODEL, None if the service does not count its tokens."""
         settings = self._settings
         entry, who = catalog.entry(settings.model, settings.models), self._speaker(settings.model)
         is_native = not (entry and entry.url) and not who.agent and not who.search
@@ -101,7 +102,7 @@ class YandexStudio:
         return Tokenizer(who.uri, self._account, url=settings.yc_llm_url)
 
     def later(self, name: str = "") -> AsyncModel | None:
-        """Return the model as one that answers later, for less where `Profile.asynchronous`; None where it can't."""
+        """Return the asynchronous mode of a model, cheaper if `Profile.asynchronous`; None if it has no such mode."""
         settings = self._settings
         name = name or settings.model
         entry = catalog.entry(name, settings.models)
@@ -119,18 +120,22 @@ class YandexStudio:
         """Return the model that makes vectors of texts."""
         return YandexEmbeddings(self._settings.yc_folder_id, self._account, url=self._settings.yc_llm_url)
 
+    def classifier(self) -> YandexClassifier:
+        """Return the service that says which labels a text has."""
+        return YandexClassifier(self._settings.yc_folder_id, self._account, url=self._settings.yc_llm_url)
+
     def listener(self) -> YandexSpeechToText | None:
-        """Return the model that understands voice notes, None where SPEECH is off."""
+        """Return the model that understands voice notes, None if SPEECH is off."""
         urls = {"url": self._settings.yc_stt_url, "operations": self._settings.yc_operation_url}
         return YandexSpeechToText(self._account, **urls) if self._settings.speech == "on" else None
 
     def speaker(self) -> YandexTextToSpeech | None:
-        """Return the model that reads texts aloud, None where SPEECH is off."""
+        """Return the model that reads texts aloud, None if SPEECH is off."""
         given = {"url": self._settings.yc_tts_url, "voice": self._settings.speech_voice}
         return YandexTextToSpeech(self._account, **given) if self._settings.speech == "on" else None
 
     def art(self) -> YandexArt | None:
-        """Return the model that draws, None where IMAGE_MODEL is empty."""
+        """Return the model that draws, None if IMAGE_MODEL is empty."""
         settings = self._settings
         if not settings.image_model:
             return None

@@ -37,7 +37,7 @@ class YandexSpeechToText:
         return size <= SHORT_BYTES and seconds <= SHORT_SECONDS
 
     async def hear(self, sound: bytes, language: str) -> str:
-        """Return the words of a short recording. The request is repeated only where it was certainly not accepted: each
+        """Return the words of a short recording. The request is repeated only if it was certainly not accepted: each
         is paid.
         """
         wish = urlencode({"lang": _language(language), "topic": "general", "format": "oggopus"})
@@ -49,7 +49,7 @@ class YandexSpeechToText:
         return found.replace("\0", "").strip()
 
     async def submit(self, sound: bytes, mime: str, language: str) -> str:
-        """Order the recognition of a long recording; return the operation id. Raises `OutcomeUnknown` and
+        """Submit a long recording to be recognised; return the id of the operation. Raises `OutcomeUnknown` and
         `ModelError`s.
         """
         body = {
@@ -65,9 +65,7 @@ class YandexSpeechToText:
         return await operations.order(self._account, url, body, within=SUBMITTING)
 
     async def poll(self, operation: str) -> Pending | Answered | Failed:
-        """Return the words, or `Pending`, or `Failed`. Raises `ModelUnavailable` or `ModelDenied` where that is
-        unknown.
-        """
+        """Return the words, `Pending` or `Failed`. Raises `ModelUnavailable`, or `ModelDenied` for a refused key."""
         value = await operations.outcome(self._account, self._operations, operation)
         if isinstance(value, Pending | Failed):
             return value
@@ -88,7 +86,7 @@ class YandexTextToSpeech:
         self._voice = {"voice": voice} if voice else {}
 
     async def speak(self, text: str, language: str) -> bytes:
-        """Return `text` as OggOpus. Raises `ModelRefused` where it is too long, and `ModelError`s."""
+        """Return `text` as OggOpus. Raises `ModelRefused` if it is too long, and `ModelError`s."""
         form = urlencode({"text": text, "lang": _language(language), "format": "oggopus", **self._voice}).encode()
         if len(form) > LONGEST_BODY:
             raise ModelRefused("the text is too long to be spoken")
@@ -104,7 +102,7 @@ def _language(language: str) -> str:
 
 
 def _words(body: bytes) -> str:
-    """Return the refined words of each utterance, or the raw ones where none were refined."""
+    """Return the refined words of each utterance, or the raw ones if none were refined."""
     refined, raw = [], []
     for line in body.splitlines():
         try:
@@ -117,6 +115,6 @@ def _words(body: bytes) -> str:
 
 
 def _first(value: Any) -> list[str]:
-    """Return the words of the first alternative, none where it has none."""
+    """Return the words of the first alternative, none if it has none."""
     text = next((one.get("text") for one in objects(mapping(value).get("alternatives"))), None)
     return [text.replace("\0", "").strip()] if isinstance(text, str) and text.strip() else []

@@ -26,14 +26,14 @@ LONGEST_TEXT = 100_000  # characters the server takes in one message
 
 
 class NativeWire:
-    """The wire of the native API: a line of JSON for each step, with the whole text so far."""
+    """Requests and answers of the native API: one line of JSON for each step, with the whole text so far."""
 
     def __init__(self, uri: str, profile: Profile) -> None:
         self._uri = uri
         self._profile = profile
 
     def body(self, request: Request, *, stream: bool) -> dict[str, Any]:
-        """Return the JSON body of a request. Raises `ModelRefused` where nothing is left to ask."""
+        """Return the JSON body of a request. Raises `ModelRefused` if no message is left to send."""
         options: dict[str, Any] = {"stream": stream}
         if request.temperature is not None:
             options["temperature"] = request.temperature
@@ -51,7 +51,7 @@ class NativeWire:
         return StreamReader(trace=trace, taken=taken_ids(request))
 
     async def pieces(self, stream: Stream) -> AsyncGenerator[list[str]]:
-        """Give the lines of an open answer, of those that came together only the last where it repeats the others."""
+        """Yield the lines of an open answer. Of lines that arrived together only the last, if it repeats the others."""
         async with aclosing(stream.lines()) as lines:
             async for together in lines:
                 yield newest(together)
@@ -90,10 +90,10 @@ def _message(message: Message) -> dict[str, Any] | None:
 
 
 def newest(lines: list[str]) -> list[str]:
-    """Return the last of some lines of a stream where it repeats all others, otherwise all.
+    """Return only the last of these lines of a stream if it repeats all others, otherwise all of them.
 
-    That is so where all are written as the service writes them, and the others say nothing but a text and its usage.
-    Quotes inside a text are escaped, so what is looked for stands in the JSON around it.
+    Each line has the whole text so far, so the last one is enough if the others say nothing but a text and its usage.
+    That is looked for in the raw JSON: quotes inside a text are escaped, so a text can't be mistaken for a field.
     """
     *earlier, last = lines
     repeats = last.startswith(TEXT) and not last.startswith(f'{TEXT}"') and USAGE in last
@@ -111,7 +111,7 @@ class StreamReader(Reader):
         self._text = ""
 
     def end(self) -> Chunk | None:
-        """Return None: every line was a chunk. Raises `StreamCut` where no line said that the answer is complete."""
+        """Return None: every line was a chunk. Raises `StreamCut` if no line said that the answer is complete."""
         if not self.done:
             raise StreamCut("the answer ended without its final status", trace=self._trace)
         return None
@@ -122,7 +122,10 @@ class StreamReader(Reader):
         return self.take(mapping(value.get("result")) or value, mended="\\u" in piece)
 
     def take(self, result: Mapping[str, Any], *, mended: bool = True) -> Chunk | None:
-        """Read a `CompletionResponse`: an operation holds one too. `mended`: it may have halves of characters."""
+        """Read a `CompletionResponse`, of a stream or of an operation, and return what is new in it.
+
+        `mended`: the response may end in the middle of a character, which is then removed.
+        """
         first = next(iter(objects(result.get("alternatives"))), {})
         message = mapping(first.get("message"))
         self._usage = counted(result.get("usage"), *TOKENS) or self._usage

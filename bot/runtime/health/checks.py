@@ -51,7 +51,8 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class RowCounts:
-    """What the database says. `overdue` are ids of updates; `dead` counts dead letters of the last day.
+    """What the checks have read from the database. `overdue` are ids of updates; `dead` counts dead letters of the last
+    day.
 
     `tokens`, `images` and `money` (millionths) were spent today (UTC), `month` is money of this month. `trouble`: why
     the database said nothing; "" if it did.
@@ -92,7 +93,7 @@ class Health:
     """Checks one bot. However many callers ask, it checks at most once a second, one check after the other.
 
     `patience`: seconds within which the database must answer. `stuck`: seconds in which a turn must make progress;
-    longer than `STUCK` where the settings let the model be silent for longer.
+    longer than `STUCK` if the settings let the model be silent for longer.
     """
 
     app: Bot
@@ -115,7 +116,7 @@ class Health:
         return await asyncio.shield(self._look)
 
     def alive(self) -> Report:
-        """Return a report of only what a restart would mend: background tasks that have ended."""
+        """Return a report with only the checks that a restart would mend: background tasks that have ended."""
         return Report({"tasks": self.tasks(RowCounts())}, RowCounts())
 
     async def _looked(self) -> Report:
@@ -161,11 +162,13 @@ class Health:
     # --- the checks ---------------------------------------------------------------------------------------------------
 
     def database(self, rows: RowCounts) -> Check:
-        """The database can be written and read now."""
+        """Check that the database can be read and written now."""
         return Check("fail" if rows.trouble else "ok", limit=self.patience, reason=rows.trouble)
 
     def updates(self, rows: RowCounts) -> Check:
-        """Telegram is reached: the seconds since it last answered getUpdates, or said how the webhook stands."""
+        """Check that Telegram is reached: the seconds since it last answered getUpdates or told the state of the
+        webhook.
+        """
         telegram, now = self.app.telegram, self.app.clock.monotonic()
         if telegram.poller is not None:
             return _since(telegram.poller.last_poll, now, telegram.poller.outage)
@@ -176,7 +179,7 @@ class Health:
         return Check("fail", limit=STUCK, reason="the bot has not reached Telegram yet")
 
     def turns(self, rows: RowCounts) -> Check:
-        """Every question is being answered: the longest time for which a turn has made no progress."""
+        """Check that every question is being answered: the longest time (seconds) without progress of a turn."""
         running, now = self.app.signs.turns.running, self.app.clock.monotonic()
         still = max((now - turn.last_progress for turn in running.values()), default=0.0)
         moving = {
@@ -190,7 +193,7 @@ class Health:
         return Check("fail" if lost or still > self.stuck else "ok", still, self.stuck, reason)
 
     def outbox(self, rows: RowCounts) -> Check:
-        """Every finished answer reaches its chat: how long the oldest one has been waiting."""
+        """Check that finished answers reach their chats: for how many seconds the oldest one has been waiting."""
         outage, waiting = self.app.telegram.deliverer.outage, rows.deliveries
         if waiting.oldest <= STUCK and not (outage.grave and waiting.count):
             return Check("ok", waiting.oldest, STUCK)
@@ -198,19 +201,21 @@ class Health:
         return Check("fail", waiting.oldest, STUCK, f"{waiting.count} answers wait: {reason}")
 
     def jobs(self, rows: RowCounts) -> Check:
-        """Jobs run when they are due: how long the oldest due job has been waiting."""
+        """Check that jobs run when they are due: for how many seconds the oldest due job has been waiting."""
         late = rows.jobs.oldest > STUCK
         reason = f"{rows.jobs.count} jobs are due" if late else ""
         return Check("fail" if late else "ok", rows.jobs.oldest, STUCK, reason)
 
     def dead_rows(self, rows: RowCounts) -> Check:
-        """Dead letters of the last day: updates that can't be read, answers that Telegram refused for good. Only a
-        warning, because nobody waits for them; a person should look at them.
+        """Count the dead letters of the last day: updates that can't be read, answers that Telegram refused for good.
+        Only a warning, because nobody waits for them; a person should look at them.
         """
         return Check("warn" if rows.dead else "ok", rows.dead)
 
     def budget(self, rows: RowCounts) -> Check:
-        """The whole bot may still spend: shows the budget that is nearest to its end. A used-up budget is a warning."""
+        """Check that the whole bot may still spend: reports the budget that is nearest to its end. A used-up one is a
+        warning.
+        """
         settings = self.app.settings
         budgets: dict[str, tuple[float, float]] = {
             TOKENS: (rows.tokens, settings.daily_tokens),
@@ -225,8 +230,8 @@ class Health:
         return Check("warn" if gone else "ok", spent, most, reason)
 
     def model(self, rows: RowCounts) -> Check:
-        """The model answers: the seconds since it began to fail. A warning if nobody has asked since; but a refused key
-        always fails, because that does not pass by itself.
+        """Check that the model answers: the seconds since it began to fail. A warning if nobody has asked since; but a
+        refused key always fails, because that does not pass by itself.
         """
         outage = self.app.signs.model_outage
         if outage.since is None:
@@ -236,19 +241,19 @@ class Health:
         return Check("fail" if outage.grave or (lately and away > AWAY) else "warn", away, AWAY, outage.reason)
 
     def tasks(self, rows: RowCounts) -> Check:
-        """All background tasks are running: how many have ended."""
+        """Check that all background tasks are running: how many have ended."""
         ended = [task.get_name() for task in self.app.background if task.done()]
         stopped = bool(ended) and not self.app.stopping.is_set()
         return Check("fail" if stopped else "ok", len(ended), 1, "ended: " + ", ".join(ended) if stopped else "")
 
     def loop(self, rows: RowCounts) -> Check:
-        """Nothing blocks the event loop: the longest block of the last minute, in seconds."""
+        """Check that nothing blocks the event loop: the longest block of the last minute, in seconds."""
         longest = self.app.signs.metrics.longest_block
         return Check("warn" if longest > BLOCK else "ok", longest, BLOCK)
 
 
 def _since(good: float, now: float, outage: Outage) -> Check:
-    """A service that is asked all the time: it fails when it was not there for too long, or will not come back."""
+    """The check of a service that is used all the time: it fails if that was away too long or won't come back."""
     away = now - good
     lost = outage.grave or away > STUCK or (outage.since is not None and now - outage.since > AWAY)
     return Check("fail" if lost else "ok", away, STUCK, outage.reason)

@@ -62,7 +62,7 @@ class BotCollector(Collector):
 
 
 def _gauges(reports: Mapping[str, Report]) -> Iterator[Metric]:
-    if not reports:  # as when they are registered
+    if not reports:  # Prometheus collects once when the collector is registered
         return
     of = {name: [name] if len(reports) > 1 else [] for name in reports}
     label = ["bot"] if len(reports) > 1 else []

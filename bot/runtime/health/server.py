@@ -30,7 +30,7 @@ Reports = Mapping[str, Report]
 
 @asynccontextmanager
 async def serving(settings: Settings, health_by_bot: HealthByBot, metrics: Metrics) -> AsyncIterator[str]:
-    """Serve while inside; gives the server's address. Raises `ConfigError` if the port can't be opened."""
+    """Serve while the block runs; yields the server's address. Raises `ConfigError` if the port can't be opened."""
     place = f"{settings.health_host}:{settings.health_port}"
     listener = Listener(f"the health server ({place})", _application(Probes(health_by_bot, metrics)), shutdown=SHUTDOWN)
     try:

@@ -61,7 +61,7 @@ class Operations:
     def open(
         self, what: OperationKind, description: str, result: Result, *, error: Json | None = None, never: bool = False
     ) -> Json:
-        """Begin an operation and return it as the request for it is answered. `result` may be computed later.
+        """Begin an operation and return its JSON, with which the request is answered. `result` may be computed later.
 
         `error` comes in place of the result; with `never` the operation stays pending.
         """
@@ -77,7 +77,7 @@ class Operations:
         return _shown(operation)
 
     async def poll(self, call: Call) -> web.Response:
-        """`GET /operations/{id}`: the operation, with its result or error once it is done."""
+        """Handle `GET /operations/{id}`: return the operation, with its result or error once it is done."""
         self._quotas.take("operation")
         operation = self._find(call)
         call.seen.note = f"{operation.what} {operation.id}"
@@ -87,7 +87,7 @@ class Operations:
         return await self._done(call, operation)
 
     async def cancel(self, call: Call) -> web.Response:
-        """`GET /operations/{id}:cancel`. An operation that is done stays done."""
+        """Handle `GET /operations/{id}:cancel`: cancel the operation, unless it is done."""
         operation = self._find(call)
         if not operation.finished:
             operation.result = {"error": {"code": 1, "message": "operation was cancelled", "details": []}}

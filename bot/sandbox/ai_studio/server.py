@@ -114,7 +114,7 @@ class Studio:
 
     @property
     def key(self) -> str:
-        """A valid API key."""
+        """The valid API key that sorts first; "" if there is none."""
         return min(self.access.keys, default="")
 
     def settings(self) -> dict[str, str]:

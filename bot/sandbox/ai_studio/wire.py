@@ -76,7 +76,7 @@ class Route:
 
 @dataclass(slots=True)
 class Call:
-    """One request on its way through the server. `folder` is the caller's folder; `host` tells which port was asked."""
+    """One request on its way through the server. `folder` is the caller's folder, `host` the port that was asked."""
 
     request: web.Request
     route: Route

@@ -28,12 +28,12 @@ class Pen:
         self._draw.rectangle([self._place((left, top)), self._place((right, bottom))], fill=colour)
 
     def ellipse(self, centre: Point, across: float, up: float, colour: Colour) -> None:
-        """An ellipse with the radii `across` and `up`."""
+        """Fill an ellipse with the radii `across` and `up`, in the canvas's own units."""
         x, y = centre
         self._draw.ellipse([self._place((x - across, y + up)), self._place((x + across, y - up))], fill=colour)
 
     def line(self, points: Sequence[Point], thickness: float, colour: Colour) -> None:
-        """A line with round corners and ends."""
+        """Draw a line with round corners and ends, in the canvas's own units."""
         width = max(round(thickness * self.unit), 1)
         self._draw.line([self._place(point) for point in points], fill=colour, width=width, joint="curve")
         for point in (points[0], points[-1]):

@@ -1,6 +1,6 @@
 """Pictures drawn by rule: a landscape with what the prompt names, as a JPEG. Begin with `draw`.
 
-The same prompt, seed and ratio give the same bytes. Words choose what is drawn (`subjects.WORDS`); everything else is
+Equal prompts, seeds and ratios give equal bytes. Words choose what is drawn (`subjects.WORDS`); everything else is
 chance that begins with the seed.
 """
 

@@ -18,7 +18,7 @@ LETTERS = 15.0  # a second, as people speak
 
 
 def note(text: str, seconds: float = 0.0) -> bytes:
-    """A voice note that the sandbox's recognition hears as `text`; as long as speaking it takes, or so many seconds."""
+    """A voice note that the sandbox recognises as `text`. `seconds` is its length; 0: as long as speaking takes."""
     length = max(round((seconds or max(len(text) / LETTERS, 1.0)) * A_SECOND), 1)
     sound = [[FRAME] * min(length - start, A_SECOND) for start in range(0, length, A_SECOND)]
     pages, position = [], 0

@@ -11,7 +11,7 @@ RUSSIAN_ENDINGS = (
 
 
 def find_subjects(prompt: str) -> set[str]:
-    """The subjects (keys of `WORDS`) that whole words of a prompt name: no house stands in a lighthouse."""
+    """The subjects (keys of `WORDS`) that a prompt names as whole words: "lighthouse" does not name a house."""
     words = re.findall(r"\w+", prompt.lower().replace("ё", "е"))
     return {SUBJECT_OF_FORM[word] for word in words if word in SUBJECT_OF_FORM}
 

@@ -85,7 +85,7 @@ function showUnreadLine() {
 /** @param {Set<number>} ids */
 function drawSome(ids) {
   let isNew = false;
-  for (const id of ids) isNew = drawOne(id) || isNew; // as they came: ids below zero count downwards
+  for (const id of ids) isNew = drawOne(id) || isNew; // in order of arrival: the ids of ephemeral messages are negative and fall
   arrange();
   if (isNew && isOwnLast()) stuck = true;
   if (stuck) toBottom();
@@ -133,13 +133,13 @@ const albumOf = (message) =>
 /** Whether a message has a row: in an album only the first has one. @param {import("./state.js").Message} message */
 const isLeader = (message) => !message.media_group_id || albumOf(message)[0].message_id === message.message_id;
 
-/** The row of the first message after this one that has another. @param {import("./state.js").Message} message */
+/** The row before which the row of this message belongs: the first row of a later message. @param {import("./state.js").Message} message */
 function nextRow(message) {
   const ids = [...visible.keys()];
   return ids.slice(ids.indexOf(message.message_id) + 1).map((id) => rows.get(id)).find((one) => one?.isConnected) ?? null;
 }
 
-/** The lowest id that everybody sees, of those that are drawn. */
+/** The lowest id among the drawn messages that everybody sees, which are those without `only`. */
 function eldest() {
   const ids = [...visible.keys()].filter((id) => id > 0);
   return ids.length ? Math.min(...ids) : 0;
@@ -232,7 +232,7 @@ function toBottom() {
   lastTop = scroller.scrollTop;
 }
 
-/** Only the reader lets go of the bottom, by scrolling up: a picture that grows while it loads does not. */
+/** The list stays at the bottom until the reader scrolls up; a picture that grows while it loads does not end that. */
 function scrolled() {
   const isNear = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR_BOTTOM;
   stuck = isNear || (stuck && scroller.scrollTop >= lastTop);

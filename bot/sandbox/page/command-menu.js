@@ -29,7 +29,7 @@ export function startCommands(onSend, onPrefill) {
   });
 }
 
-/** The commands of the narrowest scope that has some here, in the language of the person I am if it has that. */
+/** The commands of the narrowest scope that has any for this chat, in the language of the person I am if there are any. */
 function all() {
   const language = (state.users.get(state.me)?.language_code ?? "").split("-")[0];
   const isPrivate = state.chats.get(state.chat)?.type === "private";

@@ -89,7 +89,7 @@ function key(event) {
   }
 }
 
-/** What is typed while nothing else takes it goes into the field, as in Telegram. @param {KeyboardEvent} event */
+/** Keys typed outside of any other field go into this one, as in Telegram. @param {KeyboardEvent} event */
 function typeAnywhere(event) {
   const target = /** @type {Element} */ (event.target);
   const isPaste = (event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "v";
@@ -137,14 +137,14 @@ function changePlace() {
   focusField();
 }
 
-/** The first place: what was written while the page was loading stays, and goes if it was to go. */
+/** Begin with the first place. A text written while the page was loading stays, and is sent if Enter was pressed. */
 function begin() {
   place = here();
   focusField();
   if (isEarly) void submit();
 }
 
-/** A click on a command in any message sends it, one on a link to the bot opens the talk with it, as in Telegram. @param {MouseEvent} event */
+/** As in Telegram, a click on a command sends it, and a click on a link to the bot opens the private chat with it. @param {MouseEvent} event */
 function commandClicked(event) {
   const command = /** @type {Element} */ (event.target).closest?.("[data-command]")?.getAttribute("data-command");
   if (command) void say(command);
@@ -155,7 +155,7 @@ function commandClicked(event) {
   void say(`/start ${start}`.trim());
 }
 
-/** What a link to this bot says to it; null for any other link. @param {string} href */
+/** The parameter of /start in a link to this bot, "" for none; null for any other link. @param {string} href */
 function startOf(href) {
   if (!URL.canParse(href)) return null;
   const { host, pathname, searchParams } = new URL(href);

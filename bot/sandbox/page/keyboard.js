@@ -14,7 +14,7 @@ const waiting = new Map();
 /** Answers that came before the id was known. @type {Set<string>} */
 const early = new Set();
 
-/** What a label of signs alone means, for who hears it. @type {Record<string, string>} */
+/** What a screen reader says for a label without words. @type {Record<string, string>} */
 const SIGNS = { "↻": "again", "‹": "previous", "›": "next" };
 
 /** A text that a click copies. @param {string} text */

@@ -23,7 +23,7 @@ export function renderMath(source) {
   return sequence(reader, 0, false);
 }
 
-/** `words`: in how many commands for upright words. @typedef {{tokens: string[], place: number, words: number}} Reader */
+/** `words`: how many commands for upright text, such as \text, are open. @typedef {{tokens: string[], place: number, words: number}} Reader */
 /** @param {Reader} reader @param {number} depth @param {boolean} inGroup @returns {any[]} */
 function sequence(reader, depth, inGroup) {
   /** @type {any[]} */

@@ -24,7 +24,7 @@ export function messageMenu(message, place) {
   openMenu(place, /** @type {any} */ (items.filter(Boolean)), picker(message));
 }
 
-/** Both sides may delete in a private chat; in a group one's own, or what the group's owner likes. @param {any} message */
+/** In a private chat anybody may delete any message, in a group only one's own; the group's owner may delete all. @param {any} message */
 function mayDelete(message) {
   const isOwner = state.chats.get(state.chat)?.members[0] === state.me;
   return message.message_id > 0 && (message.chat.type === "private" || isMine(message) || isOwner);

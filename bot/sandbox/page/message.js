@@ -112,7 +112,7 @@ function reactions(message) {
   }));
 }
 
-/** The wire has the bare heart, which is a black letter in most fonts. @param {string} emoji */
+/** The Bot API sends the heart without its variation selector: most fonts draw that in black. @param {string} emoji */
 const pretty = (emoji) => (emoji === "❤" ? "❤\uFE0F" : emoji);
 
 /** @param {any} message */

@@ -23,7 +23,7 @@ export const chatTitle = (chat) => (chat.type === "private" ? state.bot.first_na
 /** How many people a group has, the bot among them. @param {import("./state.js").Chat} chat */
 export const membersCount = (chat) => t("membersCount", { n: chat.members.length + 1 });
 
-/** The one behind a chat: the bot in a private one. @param {import("./state.js").Chat} chat */
+/** Whose picture a chat shows: in a private chat the bot's. @param {import("./state.js").Chat} chat */
 export const chatAvatar = (chat, className = "") =>
   chat.type === "private" ? avatar(state.bot.id, chatTitle(chat), className) : avatar(chat.id, chat.title, className);
 

@@ -50,7 +50,7 @@ function pushText(nodes, text, beforeBlock) {
   if (shown) nodes.push(document.createTextNode(shown));
 }
 
-/** Those inside of `to`, and those after it; one that crosses it is cut in two. @param {Entity[]} entities @param {number} to */
+/** Divide entities at the offset `to`: those before it, and those after it; one that crosses it is cut in two. @param {Entity[]} entities @param {number} to */
 function split(entities, to) {
   /** @type {Entity[]} */ const inside = [];
   /** @type {Entity[]} */ const after = [];

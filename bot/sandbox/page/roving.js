@@ -1,7 +1,7 @@
 "use strict";
 /**
  * The messages are one stop of Tab: ↑ and ↓ go from one to the next, Tab goes into the one that has the focus, Enter
- * opens its menu. So the field below is not behind every button of every message.
+ * opens its menu. So Tab does not pass every button of every message before it reaches the field below.
  */
 import { byId } from "./dom.js";
 

@@ -138,7 +138,7 @@ export function apply(event) {
   return CHANGES[event.type]?.(event) !== false;
 }
 
-/** What only a bot that runs can cause: the sandbox's own, or one that somebody has started by hand. */
+/** Events that only a running bot can cause, also one that somebody has started by hand. */
 const SIGNS_OF_LIFE = new Set(["draft", "action", "commands", "callback_answer"]);
 
 /** A dead bot writes nothing: what it was writing disappears. @param {boolean} isDead */
@@ -160,7 +160,7 @@ export function messagesOf(chat) {
 /** What the person I am sees of a chat, oldest first. @param {number} chat @returns {Message[]} */
 export const seenIn = (chat) => [...messagesOf(chat).values()].filter(isForMe);
 
-/** Some of what is said in a group is for one person; its ids are below zero. @param {Message} message */
+/** Whether the person I am sees a message: ephemeral messages, which have negative ids, are for one person. @param {Message} message */
 export const isForMe = (message) => !message.only || message.only === state.me;
 
 /** @param {number} chat @param {any} key */
@@ -285,7 +285,7 @@ function firstPerson() {
   return (people.find((person) => person.language_code === document.documentElement.lang) ?? people[0])?.id ?? 0;
 }
 
-/** Go where this tab was before the reload, or where any tab was, or to the first person. */
+/** Select the chat that this tab showed before the reload, else the one that any tab showed last, else the first person's. */
 export function restore() {
   const saved = JSON.parse(sessionStorage.getItem(SAVED) ?? localStorage.getItem(SAVED) ?? "{}");
   const person = state.users.has(saved.me) ? saved.me : firstPerson();

@@ -13,7 +13,7 @@ const LINK_WAIT_MS = 15_000;
 const SWITCH = { unit: "switch", top: 1, step: 1, calm: 0, on: 1 };
 const BUDGET = { unit: "money", top: 50, step: 1, calm: 0, on: 5 };
 const PRICE = { unit: "money", top: 10, step: 1, calm: 0, on: 1 };
-/** What the bot can be told, by the thing to try. @type {Record<string, string[]>} */
+/** The texts that the page suggests to write to the bot, by the thing to try. @type {Record<string, string[]>} */
 const WORDS = {
   search: ["saySearch"], budget: ["sayUsage", "sayImage"], confirm: ["sayImage"], closed: [], owner: ["sayMembers", "sayInvite", "sayAudit"],
 };

@@ -36,7 +36,8 @@ class MethodContext:
 
     The rules: with `cross_edits` off, a rich message cannot be edited into a plain one, nor a plain one into a rich
     one. `ephemeral` off is a server before Bot API 10.3: it sends ephemeral messages to everybody. With `short_edits`
-    an edit of an ephemeral message may have 1,024 characters only. Each answer takes `distance` seconds to the bot.
+    an edit of an ephemeral message may have 1,024 characters only. The network takes `distance` seconds to bring an
+    answer to the bot.
     """
 
     state: State

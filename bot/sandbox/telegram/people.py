@@ -237,7 +237,7 @@ class PeopleActions:
         return self.state.add_chat(Chat(number, type, title, people, is_forum=is_forum)).view()
 
     def block(self, user_id: int, blocked: bool = True) -> None:
-        """A person blocks the bot, or with False unblocks it."""
+        """Let a person block the bot, or with `blocked` False unblock it."""
         chat, _ = self._place(user_id, None)
         if self.state.people[user_id].blocked == blocked:
             return
@@ -249,13 +249,13 @@ class PeopleActions:
         self.state.show_person(self.state.people[user_id])
 
     def kick(self, chat_id: int, gone: bool = True, user_id: int | None = None) -> None:
-        """A person removes the bot from a group, or with False adds it again."""
+        """Let a person remove the bot from a group, or with `gone` False add it again."""
         chat, sender = self._place(chat_id, user_id)
         chat.has_bot = not gone
         self._member(chat, sender, "kicked" if gone else "member")
 
     def promote(self, chat_id: int, up: bool = True, user_id: int | None = None) -> None:
-        """A person makes the bot an administrator of a group, or with False takes that right away."""
+        """Let a person make the bot an administrator of a group, or with `up` False take that right away."""
         chat, sender = self._place(chat_id, user_id)
         chat.administers = up
         self._member(chat, sender, "administrator" if up else "member")
@@ -334,7 +334,7 @@ def _found(text: str, name: str = "entities") -> dict[str, Any]:
 
 
 def _pieces(text: str) -> list[str]:
-    """The text as messages of at most 4,096 characters, cut at white space (which is dropped) where there is some."""
+    """The text as messages of at most 4,096 characters, cut at white space (which is dropped) if there is some."""
     pieces = []
     while len(text) > TEXT_LIMIT:
         space = max(text.rfind(" ", LEAST_PIECE, TEXT_LIMIT), text.rfind("\n", LEAST_PIECE, TEXT_LIMIT))

@@ -132,7 +132,7 @@ class Profile:
         return {"id": self.id, "is_bot": True, "first_name": self.first_name, "username": self.username}
 
     def me(self) -> dict[str, Any]:
-        """The answer of getMe."""
+        """The bot as getMe returns it."""
         never = ("supports_inline_queries", "can_connect_to_business", "has_main_web_app")
         topics = dict.fromkeys(("has_topics_enabled", "allows_users_to_create_topics"), self.topics)
         reads = {"can_join_groups": True, "can_read_all_group_messages": not self.privacy}
@@ -220,7 +220,7 @@ class State:
         """Add a message to a chat and return it. A message of the bot removes the draft in that chat and topic.
 
         With a `receiver` the message is ephemeral: only `sender` and `receiver` see it, one of whom is the bot.
-        `force_reply`: the clients of those who are meant begin a reply to it. The Bot API does not return that.
+        `force_reply`: clients open a reply to the message; the Bot API does not return this field.
         """
         kept = chat.unseen if receiver else chat.messages
         number = next(id_ for id_ in count(1) if id_ not in kept) if receiver else self.next_id(chat)

@@ -81,7 +81,7 @@ class Webhook:
             self._spawn(self._watch(self._target))
 
     def info(self) -> dict[str, Any]:
-        """The Bot API WebhookInfo."""
+        """Return the state of the webhook as the Bot API's WebhookInfo."""
         target = self._target
         info: dict[str, Any] = {"url": target.url if target else "", "has_custom_certificate": False}
         info["pending_update_count"] = len(self._updates.waiting())

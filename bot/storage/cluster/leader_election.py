@@ -65,7 +65,7 @@ class Leader:
             return True
         finally:
             await _end(task)
-            await _end(sign)  # it asks the server to leave it, for some seconds
+            await _end(sign)  # psycopg asks the server to cancel the query: that may take seconds
 
 
 async def _end(task: asyncio.Future[Any] | None) -> None:

@@ -197,8 +197,8 @@ class Broker(JobManager):
     async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
         """Fetch the next job. Busy workers ask later, so that a dead worker's jobs spread over all others.
 
-        Returns None only where no job was announced meanwhile, because the worker forgets announcements then. A worker
-        asks after each job until there is none; the server is not asked where there can't be another.
+        Returns None only if no job was announced meanwhile, because the worker forgets announcements then. A worker
+        asks after each job until there is none; the server is not asked if there can't be another.
         """
         if not (self._told or self._more) and self._clock.monotonic() - self._asked < QUIET:
             return None
@@ -232,7 +232,7 @@ class Broker(JobManager):
             job = notification["job_id"]
             if job and len(self._told) < MANY:
                 self._told.add(job)
-            else:  # `NEWS`, or others take them while we always have something to do
+            else:  # the announcement names no job, or too many are remembered
                 self._more = True
             await on_notification(channel=channel, notification=notification)
 
@@ -252,7 +252,7 @@ class Broker(JobManager):
         if not self.is_draining:
             await self.retry_until_answered(lambda: self.connector.execute_query_async(FINISH, **given))
             if news != self._news and self._look is not None:
-                await self._look()  # what came meanwhile may have waited for this one, which did not see it
+                await self._look()  # a job announced meanwhile may have waited for this one to end
             return
         try:
             await self.connector.execute_query_async(FINISH, **given)
@@ -271,7 +271,8 @@ class Broker(JobManager):
     async def beat(self) -> set[tuple[int, int]]:
         """Store a sign of life of the worker. Returns its jobs as (id, attempts). Raises `ConnectorException`.
 
-        It takes two statements: whatever takes jobs away either comes before the first, or sees it.
+        First the sign of life is stored, then the jobs are read: so a process that takes jobs away either sees the
+        sign, or has taken them before they are read.
         """
         asked = self._clock.time()
         row = await self.connector.execute_query_one_async(BEAT, worker=self.worker)
@@ -295,7 +296,7 @@ class Broker(JobManager):
     async def withdraw(self, lease: Lease) -> None:
         """Delete the waiting jobs of a chat whose holder is about to look for all that is open there.
 
-        Nothing is deleted where this worker does not hold the chat any more.
+        Nothing is deleted if this worker does not hold the chat any more.
         """
         given = {"lock": lease.lock, "job": lease.job, "worker": lease.worker, "attempts": lease.attempts}
         await self.retry_until_answered(lambda: self.connector.execute_query_async(WITHDRAW, **given))
@@ -306,11 +307,11 @@ class Broker(JobManager):
         return int(row["alive"])
 
     async def tell(self, payload: str) -> None:
-        """Send a message to all processes. Raises `ConnectorException`."""
+        """Send a message to all processes of the bot. Raises `ConnectorException`."""
         await self.connector.execute_query_async(TELL, channel=CHANNEL, payload=payload)
 
     async def heard(self) -> AsyncGenerator[str]:
-        """Yield the messages of all processes; "" after a break in which some may have been missed."""
+        """Yield the messages that processes send with `tell`; "" after a break in which some may have been missed."""
         while True:
             try:
                 async with await psycopg.AsyncConnection.connect(conninfo(self._url), autocommit=True) as connection:

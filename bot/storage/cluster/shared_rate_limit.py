@@ -1,6 +1,8 @@
-"""The rate limit for messages of a bot that processes share.
+"""The rate limit for messages of a bot, shared by its processes through PostgreSQL. Begin with
+`SharedRateLimit.permit`.
 
-A row holds until when sending times are given away. A process takes a small portion of them with one statement.
+One row holds the time up to which sending times are given away. With one statement a process takes the next two of
+them.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ RETURNING EXTRACT(epoch FROM until - clock_timestamp())::float8 - %(seconds)s AS
 
 
 class SharedRateLimit:
-    """A quota that all processes of a bot draw from (`SendQuota`). `rate` is in messages a second; 0 is no limit."""
+    """A limit that all processes of a bot share (`SendQuota`). `rate` is in messages a second; 0 is no limit."""
 
     def __init__(self, *, connector: PsycopgConnector, bot: int, rate: float, clock: Clock) -> None:
         self.link = connector
@@ -35,7 +37,7 @@ class SharedRateLimit:
         self._until = 0.0
 
     def spent(self) -> None:
-        """Count a message that was sent without waiting: the next draw from the shared quota is larger by it."""
+        """Count a message that was sent without waiting: the next request for sending times includes it."""
         self._owed += 1
 
     async def permit(self) -> None:
@@ -49,7 +51,7 @@ class SharedRateLimit:
         self._left -= 1
 
     async def _draw(self, count: int) -> float:
-        """Seconds until so many may be sent."""
+        """Take `count` sending times from the database. Returns the seconds until the first of them."""
         seconds = count / self._rate
         row = await Retry(self._clock, BACKOFF, on=ConnectorException).call(
             lambda: self.link.execute_query_one_async(DRAW, bot=self._bot, seconds=seconds)

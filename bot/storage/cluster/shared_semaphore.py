@@ -1,7 +1,8 @@
 """A semaphore that processes share, for requests to the model.
 
-A row of `govorun_places` says how many places a process has and how many more it wants; it expires unless the process
-renews it. A process with more than its fair part gives places back when others wait.
+A place is the right to one request at a time. A row of `govorun_places` says how many places a process has and how many
+more it wants; it expires unless the process renews it. A process with more than its fair part gives places back when
+others wait.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ LEAVE = "DELETE FROM govorun_places WHERE name = %(name)s AND (holder = %(holder
 
 
 class SharedSemaphore:
-    """A semaphore of `most` places that processes share. `run` must be running in the background."""
+    """A semaphore of `most` places that several processes share. `run` must be running in the background."""
 
     def __init__(self, *, url: str, name: str, most: int, clock: Clock) -> None:
         self.most = most
@@ -55,7 +56,7 @@ class SharedSemaphore:
         self._freed = asyncio.Condition()
 
     async def acquire(self) -> bool:
-        """Wait for a free place and take it."""
+        """Wait for a free place and take it. Returns True."""
         self._waiting += 1
         try:
             async with self._freed:
@@ -69,7 +70,7 @@ class SharedSemaphore:
         return True
 
     def release(self) -> None:
-        """Give a place back."""
+        """Give a place back: the request has ended."""
         self._used -= 1
         self._wake.set()
 
@@ -78,7 +79,8 @@ class SharedSemaphore:
         while True:
             try:
                 async with await psycopg.AsyncConnection.connect(conninfo(self._url), autocommit=True) as connection:
-                    await connection.execute("SET synchronous_commit = off")  # what is lost would have lapsed
+                    # rows that a server crash loses would soon expire anyway
+                    await connection.execute("SET synchronous_commit = off")
                     while True:
                         await self._settle(connection)
                         await self._rest()

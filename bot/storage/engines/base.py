@@ -1,4 +1,5 @@
-"""What a store stands on: one of the two databases, as connections in threads. `sqlite.Sqlite` or `postgres.Postgres`.
+"""What a store needs of a database: connections in threads. SQLite (`sqlite.Sqlite`) and PostgreSQL
+(`postgres.Postgres`) provide it.
 
 Whole transactions are ordinary functions on an ordinary SQLAlchemy connection. Each crosses into a thread once, and
 can't be cancelled half-way, because nothing in it waits for the event loop.
@@ -20,7 +21,7 @@ Outcome = tuple[Any, BaseException | None]
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A function for a transaction, and the decision locks that it is known to need."""
+    """The function of a transaction (`run`), and the decision locks that it is known to need."""
 
     run: Callable[[Connection], Any]
     guards: frozenset[DecisionLock] = frozenset()
@@ -55,7 +56,7 @@ class Engine(Protocol):
         """Overwrite deleted rows. Raises `DBAPIError`, `StorageUnavailable`."""
 
     def look(self) -> None:
-        """Raise `Lost` when the database is not where the next start looks for it."""
+        """Raise `Lost` if the database is not at the place where the next start looks for it."""
 
     async def rescue(self) -> None:
         """After `Lost`: save what can be saved, and log where."""

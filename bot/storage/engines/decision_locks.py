@@ -32,7 +32,7 @@ LOCKS = {
 
 
 class Unguarded(Exception):
-    """A work has come to a decision without holding this lock."""
+    """Raised in a transaction that needs this decision lock and does not hold it: it is run again under the lock."""
 
     def __init__(self, guard: DecisionLock) -> None:
         super().__init__(guard)

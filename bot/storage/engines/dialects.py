@@ -50,7 +50,7 @@ def _insert(dialect: str) -> Any:
 def connector(url: str, *, writer: bool) -> Engine:
     """An engine for work outside a store: it opens a new connection each time, a read-only one without `writer`.
 
-    Raises `ConfigError` where the driver is not installed.
+    Raises `ConfigError` if the driver is not installed.
     """
     if not is_sqlite(url):
         from bot.storage.engines.postgres_server import engine

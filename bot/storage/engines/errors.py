@@ -18,7 +18,7 @@ DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 # SQLSTATE codes (postgresql.org/docs/current/errcodes-appendix.html): classes, and single codes.
 CONFLICTS = frozenset({"40001", "40P01"})  # serialization failure, deadlock
-LOCKED = "55P03"  # a lock was not to be had in time
+LOCKED = "55P03"  # a lock could not be taken in time
 TWICE = "23505"  # unique violation: two who looked both found no such row, or it is a defect
 PASSING_CLASSES = ("08", "28", "40", "53", "57", "58")  # connection, login, rollback, resources, shutdown, system
 PASSING_STATES = frozenset({"25006", "25P03", "25P04", "42501", LOCKED})  # read-only, time limits, rights, locks
@@ -59,17 +59,17 @@ def is_damage(error: BaseException) -> bool:
 
 
 def is_conflict(error: BaseException) -> bool:
-    """Return whether another transaction stood in the way, so that a second try may succeed."""
+    """Return whether a transaction conflicted with another one, so that a second try may succeed."""
     return _state(error) in CONFLICTS or is_twice(error)
 
 
 def is_in_the_way(error: BaseException) -> bool:
-    """Return whether a lock on a table was not to be had because others use it."""
+    """Return whether a table could not be locked, because other transactions use it."""
     return _state(error) in CONFLICTS | {LOCKED}
 
 
 def is_twice(error: BaseException) -> bool:
-    """Return whether an error says that a row with this unique key exists already."""
+    """Return whether an error says that a row with this unique key already exists."""
     return _state(error) == TWICE
 
 

@@ -23,8 +23,8 @@ ADD = (
 DEFER, DEFER_AND_TELL = text(ADD), text(f"{ADD}, pg_notify(:channel, :lock), pg_current_xact_id()::text AS xid")
 TELL = text("SELECT pg_notify(:channel, :word)")
 WITHDRAW = text("DELETE FROM procrastinate_jobs WHERE lock = :lock AND status = 'todo'")
-# A lock on the row: who takes the lease away waits for our commit, or we are told here. With it the number of the
-# transaction is told, which is asked for before each commit (`storage/engines/postgres_session.py`).
+# Locks the job's row, so that a process that takes the lease away waits for our commit; finds no row if it was taken
+# already. Returns the transaction's id too, which is needed before each commit (`storage/engines/postgres_session.py`).
 KNOWN = "xid"  # the key in `Connection.info`
 OURS = text(
     "SELECT pg_current_xact_id()::text FROM procrastinate_jobs"
@@ -87,23 +87,23 @@ class Queue:
             self.connection.info[KNOWN] = told.xid
 
     def notify_processes(self, word: str) -> None:
-        """Send a message to the other processes, which get it when this transaction is committed."""
+        """Send the message `word` to the other processes, which get it when this transaction is committed."""
         if self._is_shared:
             self.connection.execute(TELL, {"channel": CHANNEL, "word": word})
 
     def schedule_job(self, bot: int, kind: str, key: str, due: float) -> None:
-        """Let a job be due at a time (Unix seconds). An earlier entry would hold up the later one of its lock."""
+        """Make a job due at a time (Unix seconds). An earlier entry would hold up the later one of its lock."""
         if self._is_shared:
             lock = lock_of_job(bot, kind, key)
             self.connection.execute(WITHDRAW, {"lock": lock})
             self.connection.execute(DEFER, _job(bot, "job", lock, due, kind=kind, key=key))
 
     def read_time(self, ours: float) -> float:
-        """The time by which jobs are scheduled: the server's where there are several processes, or `ours`."""
+        """Return the time by which jobs are scheduled: the server's on PostgreSQL, on SQLite `ours` (Unix seconds)."""
         return float(self.connection.scalar(NOW)) if self._is_shared else ours
 
     def list_held_chats(self, bot: int) -> frozenset[str]:
-        """The places of the chats that a process works on."""
+        """Return the keys (`Address.chat_key`) of the chats that some process is working on."""
         if not self._is_shared:
             return frozenset()
         lock = f"chat:{bot}:"

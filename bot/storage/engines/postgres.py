@@ -11,10 +11,10 @@ it, the second sees what the first has done. That is enough for
   a unique key, so that the second is refused, and finds the first when it is run again;
 - things that are used up: an invitation, a reservation, a button, a request to the admins is one row.
 
-It is not enough where rows are counted or summed up before one is added (write skew). There the transaction holds a
+It is not enough if rows are counted or summed up before one is added (write skew). There the transaction holds a
 decision lock (`storage/engines/decision_locks.py`), or changes the row of the chat (`Chats.serialize_decisions`).
 SERIALIZABLE would prevent write skew by itself, but refuses chats that share nothing but a page of an index: three
-times for each answer, where many are answered at once.
+times for each answer, if many are answered at once.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ SETTLING = 30  # seconds in which the server is asked what became of a commit
 
 
 class Postgres:
-    """Use it as `async with Postgres.open(url, clock) as engine`."""
+    """The engine of a PostgreSQL server. Use it as `async with Postgres.open(url, clock) as engine`."""
 
     lanes = WRITERS
     group = 1
@@ -66,7 +66,7 @@ class Postgres:
     @classmethod
     @asynccontextmanager
     async def open(cls, url: str, clock: Clock) -> AsyncIterator[Postgres]:
-        """Raises `DBAPIError` for a server that can't be reached now."""
+        """Connect, and disconnect at the end. Raises `DBAPIError` for a server that can't be reached now."""
         source = engine(url)
         async with AsyncExitStack() as sessions:
             made = [Session(source, writer=number < WRITERS) for number in range(WRITERS + READERS)]
@@ -104,7 +104,7 @@ class Postgres:
                 most = TRIES_IF_TWICE if is_twice(error) else TRIES
                 if not (is_conflict(error) or is_broken(error)) or tries >= most or cuts > 1:
                     raise
-                if is_conflict(error):  # not the same pause for two lanes that met: they would meet again
+                if is_conflict(error):  # another pause for each lane: equal pauses would let them conflict again
                     await self._clock.sleep(BACKOFF.pause(tries) * (1 + lane / WRITERS))
             if cuts > MOST_CUTS:
                 raise StorageUnavailable("the connection to the database breaks at each commit")
@@ -126,7 +126,7 @@ class Postgres:
     async def read(self, question: Callable[[Connection], T], *, one: bool = False) -> T:
         """Answer a question, in one state of the database or as `one` statement without a transaction.
 
-        It is asked again where the connection was cut while it was idle. Raises what the second try raises.
+        It is asked again if the connection was cut while it was idle. Raises what the second try raises.
         """
         reader = next(self._readers)
         ask = reader.ask if one else reader.run

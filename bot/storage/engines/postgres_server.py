@@ -123,7 +123,7 @@ def _is_numbered(name: str) -> bool:
 
 
 def insist_on_making(connection: Connection, url: str) -> None:
-    """Raise `ConfigError` where the role may not create tables."""
+    """Raise `ConfigError` if the role may not create tables."""
     schema = connection.exec_driver_sql("SELECT current_schema()").scalar_one()
     question = text("SELECT has_schema_privilege(:schema, 'CREATE')")
     if schema is None or not connection.scalar(question, {"schema": schema}):

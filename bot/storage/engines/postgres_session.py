@@ -31,7 +31,7 @@ class Unsure(Exception):
         self.result = result
 
     def fate(self, connection: Connection) -> str | None:
-        """Return committed, aborted or in progress; None where the server does not know the transaction any more.
+        """Return committed, aborted or in progress; None if the server does not know the transaction any more.
 
         A server that has not noticed the break would go on waiting for the commit, so its process is ended first.
         """
@@ -85,7 +85,7 @@ class Session:
                 result = work(connection)
                 xid = connection.info.get(KNOWN) or connection.exec_driver_sql(XID).scalar_one()
         except DBAPIError as error:
-            if xid and is_broken(error):  # the number was known, so it broke in the commit
+            if xid and is_broken(error):  # the transaction's id was known, so the connection broke in the commit
                 raise Unsure(xid, self._process, result) from error
             raise
         finally:
@@ -96,7 +96,7 @@ class Session:
     def _asked(self, question: Callable[[Connection], T]) -> T:
         connection = self._connected()
         try:
-            with connection.begin():  # nothing is said of it: the connection commits each statement
+            with connection.begin():  # SQLAlchemy sends no BEGIN: the connection is in autocommit mode
                 return question(connection)
         finally:
             if connection.invalidated:
@@ -118,7 +118,7 @@ class Session:
     def _connected(self) -> Connection:
         if self._connection is None:
             self._connection = connection = self._engine.connect()
-            # Said of the engine it would be asked for at each statement.
+            # Set on the engine, SQLAlchemy would look the level up for each statement.
             connection.execution_options(isolation_level="REPEATABLE READ" if self._writer else "AUTOCOMMIT")
             with connection.begin():
                 self._process = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
@@ -133,5 +133,5 @@ class Session:
     def _drop(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            with suppress(DBAPIError):  # it is closed, or it was before
+            with suppress(DBAPIError):  # an error means that it is closed already
                 connection.close()

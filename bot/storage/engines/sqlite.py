@@ -30,7 +30,7 @@ READERS = 2  # an answer to a question takes well under a millisecond
 
 
 class Sqlite:
-    """Use it as `async with Sqlite.open(url) as engine`."""
+    """The engine of a SQLite file. Use it as `async with Sqlite.open(url) as engine`."""
 
     lanes = 1
     group = GROUP
@@ -46,7 +46,7 @@ class Sqlite:
     @classmethod
     @asynccontextmanager
     async def open(cls, url: str) -> AsyncIterator[Sqlite]:
-        """Raises `StorageUnavailable` for a file that can't be opened now."""
+        """Open the connections, close them at the end. Raises `StorageUnavailable` if that is impossible now."""
         async with AsyncExitStack() as threads:
             writer, *readers = [await _opened(url, threads, writer=number == 0) for number in range(1 + READERS)]
             yield cls(writer=writer, readers=readers, path=path_of(url))
@@ -119,7 +119,7 @@ def _committed(connection: Connection, works: Sequence[Work], files: Watch) -> l
 
 
 class _Undone(Exception):
-    """SQLite has rolled back a whole group because of one work in it (a full disk): each is done by itself."""
+    """Raised when SQLite has rolled back a group because of one work (a full disk): each is then run by itself."""
 
 
 def _apart(connection: Connection, work: Work) -> Outcome:

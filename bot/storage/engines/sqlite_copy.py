@@ -49,7 +49,7 @@ class Report:
 
 
 def stamp() -> str:
-    """The time, as part of a file name."""
+    """The present time as a part of a file name."""
     return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(SystemClock().time()))
 
 
@@ -160,7 +160,7 @@ def rescue(connection: Connection, lost: Path) -> None:
 def before_migration(path: Path, revision: str) -> Path:
     """Copy a database before its schema changes, and delete the oldest of such copies."""
     target = path.with_name(f"{path.name}-backup-{revision}-{stamp()}")
-    if not target.exists():  # the second start in a second
+    if not target.exists():  # else an earlier start in this second has made it
         copy(path, target)
     name = re.compile(re.escape(path.name) + r"-backup-[0-9a-f]+-\d{8}T\d{6}Z")
     found = [file for file in path.parent.iterdir() if name.fullmatch(file.name)]
@@ -170,7 +170,7 @@ def before_migration(path: Path, revision: str) -> Path:
 
 
 def _fold(path: Path) -> None:
-    """Write the WAL into the file where that works; a damaged database is kept as it is."""
+    """Write the WAL into the file if that works; a damaged database is kept as it is."""
     if not _in_use(path):
         return
     try:

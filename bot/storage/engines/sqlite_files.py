@@ -70,9 +70,9 @@ def on_disk(folder: Path) -> None:
 
 
 class Watch:
-    """The files of an open database as they were at first sight: what is committed must be under these names.
+    """Remembers which files an open database has, to notice when one is deleted or replaced.
 
-    Without it a deleted database would go on taking updates that nobody will ever see again.
+    Without it the bot would go on storing updates in a deleted file, where nobody would ever find them.
     """
 
     def __init__(self, path: Path | None) -> None:

@@ -36,7 +36,7 @@ class Thread(aiosqlite.Connection):
         self.engine = engine(place, lambda: self._conn, writer=writer)
 
     async def open(self) -> Thread:
-        """Raises SQLAlchemy's `DBAPIError`, or `sqlite3.Error` where there is not even a file."""
+        """Start the thread and connect. Raises SQLAlchemy's `DBAPIError`, or `sqlite3.Error` without a file."""
         await self
         try:
             self.connection = await self.run(self.engine.connect)
@@ -83,7 +83,9 @@ def prepare_sqlite(engine: Engine, *, writer: bool) -> None:
 
 
 class _Dialect(SQLiteDialect_pysqlite):
-    """Begins transactions with a statement. A listener to the event "begin" would slow down every statement."""
+    """SQLAlchemy's dialect, but it begins transactions with a statement: a listener to "begin" would slow down every
+    statement.
+    """
 
     supports_statement_cache = True
 

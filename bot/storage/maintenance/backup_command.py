@@ -18,7 +18,7 @@ from bot.storage.maintenance import migrations
 def save(url: str, target: Path | None = None) -> Path:
     """Copy the database to `target` (None: beside it, named after the time) and examine the copy.
 
-    Raises `BadInput` where it can't be made, or is not sound; a copy that is not sound is left for inspection.
+    Raises `BadInput` if it can't be made, or is not sound; a copy that is not sound is left for inspection.
     """
     source = _place(url)
     if not source.exists():
@@ -30,7 +30,7 @@ def save(url: str, target: Path | None = None) -> Path:
 
 
 def restore(url: str, source: Path) -> Path | None:
-    """Put a copy in the place of the database. Returns where the replaced one is kept, None where there was none.
+    """Put a copy in the place of the database. Returns where the replaced one is kept, None if there was none.
 
     Raises `ConfigError` while a bot runs, `BadInput` for a copy that is not sound; then nothing was changed.
     """

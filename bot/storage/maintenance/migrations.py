@@ -49,7 +49,7 @@ BACKOFF = Backoff(0.1, 1.0)
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The schema of a database. `oldest` is the oldest revision whose code works with it, "" where it is not known."""
+    """The schema of a database. `oldest` is the oldest revision whose code works with it, "" if it is not known."""
 
     revision: str
     oldest: str
@@ -77,7 +77,7 @@ def known() -> frozenset[str]:
 
 
 async def current(url: str) -> str | None:
-    """Return the revision of a database; None for an empty one. Raises as `find`."""
+    """Return the revision of a database; None for an empty one. Raises `ConfigError` as `find` does."""
     told = await find(url)
     return None if told is None else told.revision
 
@@ -85,7 +85,8 @@ async def current(url: str) -> str | None:
 async def find(url: str) -> State | None:
     """Return the schema of a database; None for an empty one.
 
-    Raises `ConfigError` for a database that is not ours, is damaged, or can't be opened. Nothing is changed.
+    Raises `ConfigError` for a database that belongs to another program, is damaged, or can't be opened. Nothing is
+    changed.
     """
     return await asyncio.to_thread(_find, url)
 
@@ -138,7 +139,7 @@ def _tables(url: str, connection: sa.Connection, place: str) -> set[str]:
 
 
 def state(connection: sa.Connection) -> State | None:
-    """Read the revision and the oldest compatible one; None where alembic's table is empty.
+    """Read the revision and the oldest compatible one; None if alembic's table is empty.
 
     Before it had `govorun_schema`, Govorun kept the second in a column of alembic's table.
     """
@@ -151,7 +152,7 @@ def state(connection: sa.Connection) -> State | None:
 
 
 def write_oldest(connection: sa.Connection, oldest: str) -> None:
-    """Store the oldest revision whose code works with the schema; "" where the steps have left no schema."""
+    """Store the oldest revision whose code works with the schema; "" if the steps have left no schema."""
     if not oldest:
         COMPATIBILITY.drop(connection, checkfirst=True)
         return
@@ -197,7 +198,7 @@ async def upgrade(url: str) -> str:
 
 
 def _is_behind(url: str, told: State) -> bool:
-    """Raises `ConfigError` for a schema with which this code does not work."""
+    """Raise `ConfigError` for a schema with which this code does not work."""
     if not told.is_served:
         than = f", which needs a version with schema {told.oldest} or newer" if told.oldest else ""
         raise ConfigError(
@@ -238,7 +239,7 @@ def _migrate_server(url: str) -> str:
 
 
 def _create(url: str) -> None:
-    """All tables at once, in an empty database: alembic is 20 MB and 0.3 s that only older databases need."""
+    """Create all tables at once in an empty database, without alembic, whose 20 MB only older databases need."""
     engine = connector(url, writer=True)
     try:
         with engine.begin() as connection:
@@ -268,7 +269,7 @@ def _look_around(url: str) -> None:
 
 
 def configuration(url: str, folder: Path | None = None) -> Any:
-    """Return the configuration of alembic. `folder`: other steps than those of this code."""
+    """Return alembic's configuration for a database. `folder` holds the migrations; None: those of this code."""
     from alembic.config import Config
 
     config = Config()

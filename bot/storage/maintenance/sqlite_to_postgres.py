@@ -80,7 +80,7 @@ def _copy(old: Connection, new: Connection, table: Table) -> None:
 
 
 def _count_on(old: Connection, new: Connection, table: Table) -> None:
-    """Let new rows get ids above all that were ever used."""
+    """Set the sequences, so that new rows get ids above all that were ever used."""
     highest = old.scalar(select(func.max(table.c.id))) or 0
     if table.dialect_options["sqlite"]["autoincrement"]:
         given = old.scalar(text("SELECT seq FROM sqlite_sequence WHERE name = :name"), {"name": table.name})

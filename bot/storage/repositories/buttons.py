@@ -68,6 +68,12 @@ class Buttons(Repository):
         """Make a button like `add_button`, whose press waits in the queue of the conversation, as a message does."""
         return self._add(Button.IN_TURN + secrets.token_urlsafe(12), address, delivery, user, label, action, payload)
 
+    def add_newest_button(
+        self, address: Address, delivery: str, user: int, label: str, action: str, **payload: Any
+    ) -> Button:
+        """Make a button like `add_queued_button` that stands only below the newest answer of the chat."""
+        return self._add(Button.NEWEST + secrets.token_urlsafe(12), address, delivery, user, label, action, payload)
+
     def _add(
         self, key: str, address: Address, delivery: str, user: int, label: str, action: str, payload: Mapping[str, Any]
     ) -> Button:
@@ -79,7 +85,7 @@ class Buttons(Repository):
         return Button(label, key)
 
     def find_pressed(self, address: Address, user: int, key: str, message_id: int) -> ButtonPress | None:
-        """Return the action of a pressed button; None if it is forged, foreign, used up, expired or elsewhere."""
+        """Return the action of a pressed button; None if it is forged, used, expired or of another user or message."""
         values = {"button": key, "b": address.bot, "c": address.chat, "u": user, "now": self.clock.time()}
         row = self.connection.execute(PRESSED, values).one_or_none()
         if row is None or not _stands(row, message_id):
@@ -100,7 +106,7 @@ class Buttons(Repository):
             self.connection.execute(update(table).where(*theirs).values(expires=0.0))
 
     def list_made_at(self, bot: int, action: str, at: float) -> Sequence[tuple[int, Mapping[str, Any]]]:
-        """Return user and payload of each button with this action that was made at a time (Unix) and still works."""
+        """Return user and payload of each button with this action, made at the Unix time `at`, that still works."""
         then = buttons.c.expires.between(at + LIFE - AROUND, at + LIFE + AROUND)
         works = (then, buttons.c.expires > self.clock.time(), buttons.c.bot == bot, buttons.c.action == action)
         query = select(buttons.c.user, buttons.c.payload).where(*works)

@@ -92,7 +92,7 @@ class Chats(Repository):
         return _chosen(self._choices(address, user))
 
     def _choices(self, address: Address, user: int) -> Any:
-        """`own_model` is None for a user who was never seen."""
+        """Read the choices of chat, topic and user as one row. `own_model` is None for a user who was never seen."""
         return self.connection.execute(CHOICES, {
             "b": address.bot, "c": address.chat, "t": address.thread, "u": user
         }).one_or_none()  # fmt: skip
@@ -170,7 +170,8 @@ class Chats(Repository):
     def change_id(self, bot: int, old: int, new: int) -> None:
         """Give a group the id of the supergroup that it became, in every table."""
         self.queue.notify_processes(f"roll:{bot}")  # a group that was let in is let in under its new id
-        self.queue.announce_chat(bot, f"/{new}")  # what waits there is delivered by who has the new one
+        # the process that has the lease of the new chat delivers what waits there
+        self.queue.announce_chat(bot, f"/{new}")
         target = self.connection.execute(select(chats.c.id).where(chats.c.bot == bot, chats.c.id == new)).first()
         if target is None:
             self.connection.execute(update(chats).where(chats.c.bot == bot, chats.c.id == old).values(id=new))

@@ -25,7 +25,7 @@ BESIDE = select(
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A conversation in a list. `named_by`: model or user; "" where the title is the start of the first question."""
+    """A conversation in a list. `named_by`: model or user; "" if the title is the start of the first question."""
 
     id: int
     title: str
@@ -45,10 +45,10 @@ class Beside:
 
 
 class Conversations(Repository):
-    """The conversations of an address as a list."""
+    """The conversations at an address as /chats lists them: titles, pins, the archive, and which one is current."""
 
     def find_extras(self, conversation: int) -> Beside:
-        """Return what a conversation has beside its messages."""
+        """Return whether a conversation has pinned facts or a summary, and whether it has documents."""
         return Beside(*self.connection.execute(BESIDE, {"conversation": conversation}).one())
 
     def list_conversations(self, where: Address, words: str = "", *, archived: bool = False) -> Sequence[Listed]:
@@ -86,21 +86,21 @@ class Conversations(Repository):
         return found
 
     def find_conversation(self, where: Address, id_: int) -> Listed | None:
-        """Return a conversation of an address, or of a topic where the address names none, by its id; else None."""
+        """Return a conversation of an address, or of a topic if the address names none, by its id; else None."""
         query = select(*FIELDS).where(_within(where), conversations.c.id == id_)
         return self._find(_listed, query)
 
     def find_current(self, where: Address) -> Listed | None:
-        """Return the conversation that goes on at an address, None where there is none."""
+        """Return the current conversation at an address, which the next message continues; None if there is none."""
         id_ = self.connection.execute(CURRENT, spot(where)).scalar_one_or_none()
         return self.find_conversation(where, id_) if id_ is not None else None
 
     def find_address(self, id_: int) -> Address | None:
-        """Return the address of a conversation, None where there is no such conversation."""
+        """Return the address of a conversation, None if there is no such conversation."""
         return self._find(address, select(conversations).where(conversations.c.id == id_))
 
     def make_current(self, where: Address, id_: int) -> None:
-        """Make a conversation the one that goes on at an address, and take it out of the archive.
+        """Make a conversation the current one at an address, and take it out of the archive.
 
         A conversation of a topic is moved there.
         """
@@ -120,7 +120,7 @@ class Conversations(Repository):
         self._set(id_, is_pinned=pinned)
 
     def set_archived(self, id_: int, *, archived: bool) -> None:
-        """Archive a conversation or take it back; the next message does not go on in it."""
+        """Archive a conversation, so that the next message begins another one; or take it out of the archive."""
         self._set(id_, is_archived=archived, chosen=0.0)
 
     def _set(self, id_: int, **values: Any) -> None:

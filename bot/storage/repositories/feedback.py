@@ -41,7 +41,7 @@ class Feedback(Repository):
 def exported(url: str, bots: Collection[int]) -> Iterator[dict[str, Any]]:
     """Read all judgements of these bots, oldest first, while they may be running."""
     query = (
-        select(feedback, messages.c.parts, messages.c.sources, messages.c.turn, messages.c.conversation_id)
+        select(feedback, *messages.c["parts", "sources", "turn", "conversation_id", "persona"])
         .join(messages, messages.c.id == feedback.c.message_id)
         .where(feedback.c.bot.in_(bots))
         .order_by(feedback.c.id)
@@ -55,8 +55,8 @@ def exported(url: str, bots: Collection[int]) -> Iterator[dict[str, Any]]:
             )  # earlier versions stored a list of messages
             yield {
                 "at": datetime.fromtimestamp(row.at, UTC).isoformat(timespec="seconds"), "value": row.value,
-                "sign": row.sign, "model": row.model, "bot": row.bot, "chat": row.chat, "user": row.user,
-                "turn": row.turn, "conversation": row.conversation_id, "prompt": request.pop("messages", []),
-                "request": request,
+                "sign": row.sign, "model": row.model, "persona": row.persona, "bot": row.bot, "chat": row.chat,
+                "user": row.user, "turn": row.turn, "conversation": row.conversation_id,
+                "prompt": request.pop("messages", []), "request": request,
                 "answer": text, "sources": json.loads(row.sources),
             }  # fmt: skip

@@ -58,7 +58,7 @@ class Inbox(Repository):
         return True
 
     def find_by_once(self, bot: int, once: str) -> int | None:
-        """Return the row id of an event by its once-only key, while it is remembered."""
+        """Return the row id of the update with an idempotency key; None once it is no longer remembered."""
         query = select(column.id).where(column.bot == bot, column.once.in_(_names(once))).order_by(column.id.desc())
         return self.connection.scalars(query.limit(1)).one_or_none()
 
@@ -101,7 +101,7 @@ class Inbox(Repository):
         return interrupted
 
     def _is_bystander(self, bot: int, reason: str) -> bool:
-        """Return whether the process of an update died while it opened the file of another one."""
+        """Return whether the process died while it opened the file of another update, not of this one."""
         if not reason.startswith(WORKED):
             return reason == SPARED
         other = (column.bot == bot, column.state == "begun", column.reason == reason.replace(WORKED, OPENED, 1))
@@ -115,7 +115,8 @@ class Inbox(Repository):
     def mark_begun(self, ids: Sequence[int], *, opening: bool = False) -> None:
         """Mark updates as being worked on, so that a crash is counted against them.
 
-        `opening`: the process is about to open a file that came with them, and a crash is counted against them alone.
+        `opening`: the process is about to open a file that came with them, and a crash meanwhile is counted only
+        against them.
         """
         lease = self.queue.lease
         by = f"{OPENED if opening else WORKED}{lease.worker if lease is not None else 'the process'}"
@@ -141,7 +142,7 @@ class Inbox(Repository):
 
 
 def _names(once: str) -> tuple[str, str]:
-    """The once-only key of an event, and the one that earlier versions gave it."""
+    """The idempotency key of an event, and the key that earlier versions gave it."""
     return once, once.rpartition("@")[0]
 
 

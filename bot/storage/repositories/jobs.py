@@ -39,12 +39,12 @@ class Jobs(Repository):
         return [_job(row) for row in self.connection.execute(query.order_by(jobs.c.due, jobs.c.id))]
 
     def find_job(self, bot: int, kind: str, key: str) -> Job | None:
-        """Return a job by its kind and key, None where there is none."""
+        """Return a job by its kind and key, None if there is none."""
         query = select(jobs).where(jobs.c.bot == bot, jobs.c.kind == kind, jobs.c.key == key)
         return self._find(_job, query)
 
     def next_due_time(self, bot: int, now: float) -> float | None:
-        """Return when the next job becomes due after `now` (both Unix seconds), None where there is none."""
+        """Return when the next job becomes due after `now` (both Unix seconds), None if there is none."""
         query = select(func.min(jobs.c.due)).where(jobs.c.bot == bot, jobs.c.due > now)
         return self.connection.execute(query).scalar_one()
 

@@ -34,7 +34,7 @@ class Repository:
         self.queue = queue
 
     def _find(self, read: Callable[[Any], T], query: Executable, values: Mapping[str, Any] | None = None) -> T | None:
-        """What `read` makes of the only row of a query, None where there is none."""
+        """What `read` makes of the only row of a query, None if there is none."""
         row = self.connection.execute(query, values).one_or_none()
         return read(row) if row is not None else None
 
@@ -50,7 +50,7 @@ def at(table: Any, address: Address) -> ColumnElement[bool]:
 
 
 def here(table: Any) -> ColumnElement[bool]:
-    """The condition that a row belongs to an address, with parameters (`spot` gives them).
+    """The condition that a row belongs to an address, as an SQL expression with parameters; `spot` gives their values.
 
     For statements that are built once: building one takes longer than executing it.
     """
@@ -64,7 +64,7 @@ def one_of(column: Any, words: Sequence[str]) -> ColumnElement[bool]:
 
 
 def spot(address: Address) -> dict[str, Any]:
-    """The parameters of a statement with `here`."""
+    """The values of the parameters of a statement with `here`, for this address."""
     return {f"at_{name}": value for name, value in columns(address).items()}
 
 

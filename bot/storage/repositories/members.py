@@ -96,7 +96,7 @@ class Members(Repository):
         return [Membership(*row) for row in self.connection.execute(MEMBERS.where(*wanted))]
 
     def find_member(self, bot: int, user: int) -> Membership | None:
-        """Return the membership of a user, None where there is none."""
+        """Return the membership of a user, None if there is none."""
         return self._find(lambda row: Membership(*row), MEMBERS.where(members.c.bot == bot, members.c.user == user))
 
     def store_member(self, bot: int, user: int, role: str, by: int, expires: float | None = None) -> None:
@@ -152,7 +152,7 @@ class Members(Repository):
         return int(self._change(insert(invites).returning(invites.c.id), row).scalar_one())
 
     def find_invitation(self, bot: int, code: str) -> Invitation | None:
-        """Return the invitation with that hash, None where it is used up, expired or revoked."""
+        """Return the invitation with that hash, None if it is used up, expired or revoked."""
         return self._find(lambda row: Invitation(*row), INVITATIONS.where(*self._good(bot), invites.c.code == code))
 
     def list_invitations(self, bot: int) -> Sequence[Invitation]:
@@ -182,7 +182,7 @@ class Members(Repository):
     # --- what the admins are asked ------------------------------------------------------------------------------------
 
     def find_request(self, bot: int, subject: int) -> Asked | None:
-        """Return the request about a user or a group, None where there is none."""
+        """Return the request about a user or a group, None if there is none."""
         here = (applications.c.bot == bot, applications.c.subject == subject)
         return self._find(lambda row: Asked(*row), ASKED.where(*here))
 
@@ -202,7 +202,7 @@ class Members(Repository):
         self._change(PUT_APPLICATION(self.connection), row)
 
     def decide_request(self, bot: int, subject: int, state: str, by: int) -> bool:
-        """Decide an open request. Returns False where it was decided before."""
+        """Decide an open request. Returns False if it was decided before."""
         open_ = (applications.c.bot == bot, applications.c.subject == subject, applications.c.state == "open")
         changed = update(applications).where(*open_).values(state=state, by=by, at=self.clock.time())
         return self._change(changed.returning(applications.c.subject)).one_or_none() is not None
@@ -272,7 +272,7 @@ class AuditLog(Repository):
         return [made(Entry, row, details=json.loads(row.details)) for row in rows]
 
     def list_all(self, bot: int) -> Iterator[dict[str, Any]]:
-        """Return all entries as `exported` does."""
+        """Return all entries, oldest first, as JSON objects with the names of those who acted."""
         return _entries(self.connection, {bot})
 
 

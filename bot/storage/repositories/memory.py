@@ -55,7 +55,7 @@ class Memory(Repository):
         self.connection.execute(delete(facts).where(facts.c.conversation_id == conversation, facts.c.id == fact))
 
     def newest_summary(self, conversation: int) -> Summary | None:
-        """Return the newest version of the summary, None where there is none."""
+        """Return the newest version of the summary, None if there is none."""
         return self._find(lambda row: Summary(*row), NEWEST, {"conversation": conversation})
 
     def add_summary(self, conversation: int, text: str, upto: int, author: str) -> None:

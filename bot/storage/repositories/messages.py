@@ -129,11 +129,11 @@ class Messages(Repository):
         return self.connection.execute(CURRENT, spot(address)).scalar_one_or_none()
 
     def current_conversation(self, address: Address) -> int:
-        """Return the id of the conversation that goes on at an address; begin one where there is none."""
+        """Return the id of the current conversation at an address; begin one if there is none."""
         return self.current_tip(address)[0]
 
     def current_tip(self, address: Address) -> tuple[int, int]:
-        """Return the conversation that goes on at an address, begun if need be, and its head (0: no message)."""
+        """Return the ids of an address's current conversation, begun if need be, and its head (0: no message)."""
         row = self.connection.execute(CURRENT, spot(address)).one_or_none()
         return (row.id, row.head or 0) if row is not None else (self.begin_conversation(address), 0)
 
@@ -148,7 +148,7 @@ class Messages(Repository):
         return max(self.clock.time(), (self.connection.scalar(query) or 0.0) + LATER)
 
     def find_head(self, conversation: int) -> int | None:
-        """Return the id of the last message of the shown branch, None where there is none."""
+        """Return the id of the last message of the shown branch, None if there is none."""
         return self.connection.execute(HEAD, {"conversation": conversation}).scalar_one_or_none()
 
     # --- what is said -------------------------------------------------------------------------------------------------
@@ -156,12 +156,12 @@ class Messages(Repository):
     def add_message(
         self, conversation: int, address: Address, turn: str, role: Role, parts: tuple[Part, ...],
         *, parent: int | None = None, ending: str = "", user: int = 0, place: int = 0, model: str = "",
-        sources: Sequence[Source] = (),
-        request: bytes | None = None,
+        sources: Sequence[Source] = (), request: bytes | None = None, persona: str = "",
     ) -> Remembered:  # fmt: skip
         """Add a message after `parent` (None: after the head; 0: as a root) and make it the head.
 
-        `request` is what a model was asked for an answer (`dump_request`). Images are stored as blobs.
+        `request` is what a model was asked for an answer (`dump_request`), `persona` the label of the persona that
+        wrote it. Images are stored as blobs.
         A second message with this turn and role is not added: the first one is returned.
         """
         if any(isinstance(part, Image) for part in parts) and not self._is_there(conversation, turn, role):
@@ -170,7 +170,7 @@ class Messages(Repository):
         row = {
             "conversation_id": conversation, "bot": address.bot, "chat": address.chat, "turn": turn, "role": role,
             "parts": dump_parts(parts), "ending": ending, "at": self.clock.time(), "user": user, "place": place,
-            "parent": before, "model": model, "request": request,
+            "parent": before, "model": model, "request": request, "persona": persona,
             "sources": json.dumps([asdict(source) for source in sources], ensure_ascii=False),
         }  # fmt: skip
         added = self.connection.execute(ADD(self.connection), row).scalar_one_or_none()
@@ -202,11 +202,11 @@ class Messages(Repository):
         self.move_head(self.connection.execute(change.returning(messages.c.conversation_id)).scalar_one(), message)
 
     def set_ending(self, message: int, ending: str) -> None:
-        """Mark a question as `OPEN`, so that no later prompt holds it, or with "" as one that they hold."""
+        """Mark a question as `OPEN` (unanswered), which keeps it out of later prompts; "" removes the mark."""
         self.connection.execute(update(messages).where(messages.c.id == message).values(ending=ending))
 
     def insert_answer(self, answer: Remembered) -> None:
-        """Let the questions that followed the question of `answer`, which had no answer then, follow the answer."""
+        """Put an answer that came late between its question and the messages that followed this question meanwhile."""
         followed = (messages.c.parent == answer.parent, messages.c.role == "user")
         self.connection.execute(update(messages).where(*followed).values(parent=answer.id))
 
@@ -236,7 +236,7 @@ class Messages(Repository):
         return self.list_branch(message.parent, most) if message.parent is not None else []
 
     def find_message(self, message: int) -> Remembered | None:
-        """Return a message by its id, None where there is none."""
+        """Return a message by its id, None if there is none."""
         return self._find(_remembered, GET, {"message": message})
 
     def find_of_turn(self, address: Address, turn: str, role: Role) -> Remembered | None:
@@ -249,7 +249,7 @@ class Messages(Repository):
         return self._newest(chat, messages.c.turn == turn, messages.c.role == role)
 
     def find_question_at(self, address: Address, place: int) -> Remembered | None:
-        """Return the newest version of the question that is that message of the chat."""
+        """Return the newest version of the question in the chat message with the id `place`; None if there is none."""
         here = (messages.c.bot == address.bot, messages.c.chat == address.chat, messages.c.place == place)
         return self._newest((at(conversations, address),), *here, messages.c.role == "user") if place else None
 

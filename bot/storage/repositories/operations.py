@@ -49,7 +49,7 @@ class Operations(Repository):
         self.connection.execute(ADD(self.connection), row)
 
     def find_of_turn(self, bot: int, turn: str) -> Operation | None:
-        """Return the operation of a turn, None where there is none."""
+        """Return the operation of a turn, None if there is none."""
         query = select(operations).where(operations.c.bot == bot, operations.c.turn == turn)
         return self._find(_operation, query)
 

@@ -13,7 +13,7 @@ from bot.ports import Delivery, DeliveryState, Unfinished
 from bot.storage.repositories import mapping
 from bot.storage.repositories.mapping import Repository, address, dump_outgoing, load_outgoing, made, one_of
 from bot.storage.tables.work import deliveries
-from bot.types import Address, Outgoing
+from bot.types import Address, Button, Outgoing
 
 column = deliveries.c
 OPEN = (DeliveryState.PENDING.value, DeliveryState.SENDING.value)
@@ -22,6 +22,7 @@ PLACE_OF = select(column.id, column.state, column.message_ids, column.marker).wh
     column.bot == bindparam("b"), column.key == bindparam("k")
 )
 NEWEST_ROWS = 200  # of the outbox, in which message ids are looked for
+LAST = 20  # deliveries to an address, in which old buttons are looked for
 LOOK_BACK = 1000  # the newest answers of a chat, in which a message is looked for
 GONE = "the chat can't be reached"
 INSERT = insert(deliveries)
@@ -35,6 +36,12 @@ SENT = STANDS.values(state=DeliveryState.SENT.value, photo=None)
 OF_CHAT = (column.connection == bindparam("n"), column.chat == bindparam("c"))
 PLACE = deliveries.c[mapping.COLUMNS]
 WAITING = select(*PLACE).where(column.bot == bindparam("b"), one_of(column.state, OPEN), *OF_CHAT).distinct()
+LAST_OF_ADDRESS = (
+    select(deliveries)
+    .where(column.bot == bindparam("at_bot"), mapping.here(deliveries))
+    .order_by(column.id.desc())
+    .limit(LAST)
+)
 WAITS = (
     select(column.id)
     .where(column.bot == bindparam("b"), one_of(column.state, OPEN), column.chat == bindparam("c"))
@@ -74,12 +81,12 @@ class Outbox(Repository):
     """The outbox: answers from the moment they are finished until the transport has sent them."""
 
     def add_answer(self, key: str, where: Address, outgoing: Outgoing, *, marker: int = 0) -> None:
-        """Put a finished answer into the outbox. A second answer under the same key changes nothing.
+        """Put a finished answer into the outbox. If the `key` has a finished answer already, nothing changes.
 
-        Where the answer was already being shown in a message (`place`), it takes over that message. Its state is
-        SENDING from the start where this process sends it right after the commit; it is PENDING where another answer
-        to the chat is sent first, nothing is known of where a search for it would begin (`marker` 0, see
-        `ports.Delivery`), or another process holds the chat, which is told.
+        If the answer was being streamed into a message (`claim_message`), it will replace that message. Its state is
+        SENDING if this process delivers it right after the commit. It is PENDING if another answer to the chat is sent
+        first, if it is unknown where a search for it would begin (`marker` 0, see `ports.Delivery`), or if another
+        process delivers it, which is then notified.
         """
         held = self.queue.delivers_here(where)
         state = DeliveryState.SENDING if held else DeliveryState.PENDING
@@ -119,13 +126,13 @@ class Outbox(Repository):
         return ids[0] if ids else 0
 
     def find_text(self, key: str, where: Address) -> str | None:
-        """Return the text of an answer that is in the outbox in any state, None where there is none."""
+        """Return the text of an answer that is in the outbox in any state, None if there is none."""
         query = select(column.outgoing).where(column.bot == where.bot, column.key == key)
         found = self.connection.execute(query).scalar_one_or_none()
         return None if found is None else load_outgoing(found, None).text
 
     def claim_messages(self, key: str, where: Address, ids: Sequence[int]) -> None:
-        """Reserve messages of the chat that the answer of `key` will be written over."""
+        """Note the messages `ids` of the chat: the answer of `key` will be written over them."""
         if self.connection.execute(PLACE_OF, {"b": where.bot, "k": key}).one_or_none() is None:
             self._insert(key, where, DeliveryState.STREAMING, tuple(ids), outgoing=dump_outgoing(Outgoing()))
 
@@ -140,7 +147,7 @@ class Outbox(Repository):
         return next((_shown(row) for row in rows if message_id in json.loads(row.message_ids)), None)
 
     def find_newest(self, where: Address, of: str, *, but: str = "") -> Shown | None:
-        """Return the newest answer with this `Outgoing.of` that stands in a message of the chat; see `find_shown`."""
+        """Return the newest answer in the chat whose `Outgoing.of` is `of`, but not the one with the key `but`."""
         rows = (row for row in self._newest(where, but) if of in row.outgoing and json.loads(row.message_ids))
         return next((shown for shown in map(_shown, rows) if shown.of == of), None)
 
@@ -151,7 +158,7 @@ class Outbox(Repository):
         return self.connection.execute(query.order_by(column.id.desc()).limit(LOOK_BACK))
 
     def find_as_sent(self, where: Address, turn: str, text: str) -> Outgoing | None:
-        """Return the answer of a turn as it was first sent with this text; None where it is not known any more.
+        """Return the answer of a turn as it was first sent with this text; None if it is not known any more.
 
         A continued answer, or a version shown again, has several rows; the oldest is used.
         """
@@ -198,7 +205,7 @@ class Outbox(Repository):
         return Unfinished(newest, growing, list(waiting))
 
     def next_unsent(self, where: Address) -> Delivery | None:
-        """Return the oldest delivery of an address that is finished and not sent, None where there is none."""
+        """Return the oldest delivery of an address that is finished and not sent, None if there is none."""
         return self._find(_delivery, NEXT, mapping.spot(where))
 
     def list_waiting_addresses(self, bot: int, place: str) -> Sequence[Address]:
@@ -229,6 +236,25 @@ class Outbox(Repository):
         """Give a delivery up, with a reason."""
         self._change(id_, state=DeliveryState.DEAD.value, reason=reason[:500])
 
+    def list_with_old_buttons(self, where: Address) -> Sequence[Delivery]:
+        """Return the answers above the newest one that show a button of the newest, without that button.
+
+        The newest is the one that stands lowest in the chat. A message that is being written over counts as new.
+        """
+        newest, found, seen = 0, dict[int, Row[Any]](), set[int]()
+        for row in self.connection.execute(LAST_OF_ADDRESS, mapping.spot(where)):
+            ids = json.loads(row.message_ids)
+            if f'"{Button.NEWEST}' in row.outgoing and ids and ids[-1] not in seen:
+                newest = max(newest, ids[-1])
+                found[ids[-1]] = row
+            seen.update(ids)
+        older = [_delivery(row) for id_, row in found.items() if id_ < newest and row.state == DeliveryState.SENT]
+        return [replace(one, outgoing=replace(one.outgoing, buttons=one.outgoing.lasting_buttons)) for one in older]
+
+    def replace_outgoing(self, id_: int, outgoing: Outgoing) -> None:
+        """Store the content of a delivery anew, the bytes of its file left out."""
+        self._change(id_, outgoing=dump_outgoing(outgoing))
+
     def replace_for_everybody(self, id_: int, instead: Outgoing) -> None:
         """Replace a delivery for one user by another one that everybody in the chat sees, as a new message."""
         self._change(
@@ -249,10 +275,11 @@ class Outbox(Repository):
         self.connection.execute(unsent.values(state=DeliveryState.DEAD.value, reason=GONE))
 
     def list_message_ids(self, where: Address, first: int, last: int, *, but: int = 0) -> set[tuple[int, int]]:
-        """Return chat and id of the newest messages of ours in the chats from `first` to `last`, but not those of the
-        delivery `but`.
+        """Return (chat id, message id) of the bot's newest messages in the chats from `first` to `last`, without those
+        of the delivery `but`.
 
-        Messages for one user are left out, and what another account numbers: business chats or, in one, all others.
+        Messages that only one user sees are left out. So are the chats of other accounts, which number messages on
+        their own: all business chats, or for an address in a business chat all chats but that account's.
         """
         own = (*_within(where.bot, first, last), column.id != but, column.connection == where.connection)
         query = select(column.chat, column.message_ids).where(*own).order_by(column.id.desc()).limit(NEWEST_ROWS)

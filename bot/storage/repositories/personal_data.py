@@ -1,4 +1,5 @@
-"""All data of one person, to export (`of`) and to delete (`forget`); and data that is older than it may be.
+"""All data of one person, to export (`export_rows`) and to delete (`delete_person`); and data older than the retention
+allows.
 
 In a private chat everything is the person's; in a group it is their questions and the answers to them. Who asked is
 told by the row of the question or, in old rows, by the ledger.
@@ -14,7 +15,17 @@ from sqlalchemy import ColumnElement, Row, Table, and_, delete, func, or_, selec
 
 from bot.ports import DeliveryState
 from bot.storage.repositories.mapping import Repository
-from bot.storage.tables.history import blobs, conversations, documents, facts, feedback, messages, passages, summaries
+from bot.storage.tables.history import (
+    blobs,
+    conversations,
+    documents,
+    facts,
+    feedback,
+    messages,
+    passages,
+    summaries,
+    templates,
+)
 from bot.storage.tables.people import applications, chats, members, topics, users
 from bot.storage.tables.spending import allowances, usage
 from bot.storage.tables.work import awaited, buttons, deliveries, jobs, operations, updates
@@ -49,6 +60,7 @@ class PersonalData(Repository):
             "documents": own_documents,
             "passages": self._passages([row["id"] for row in own_documents]),
             "feedback": self._rows(select(feedback).where(feedback.c.bot == bot, feedback.c.user == user)),
+            "templates": self._rows(select(templates).where(templates.c.bot == bot, templates.c.user == user)),
             "usage": self._rows(select(usage).where(usage.c.bot == bot, usage.c.user == user)),
             "operations": self._rows(select(operations).where(operations.c.bot == bot, operations.c.user == user)),
             "reminders": [
@@ -64,7 +76,7 @@ class PersonalData(Repository):
         return self.connection.execute(query.order_by(blobs.c.id)).all()
 
     def read_file(self, bot: int, user: int, id_: int) -> bytes:
-        """Return the bytes of a file of a person, empty where there is no such file."""
+        """Return the bytes of a file of a person, empty if there is no such file."""
         query = select(blobs.c.data).where(_mine(blobs, bot, user), blobs.c.id == id_)
         return bytes(self.connection.scalar(query) or b"")
 
@@ -84,8 +96,8 @@ class PersonalData(Repository):
     def delete_person(self, bot: int, user: int) -> dict[str, int]:
         """Delete the data of a person. Returns how many rows went, by the words of `/forget`.
 
-        What stays has no name: the ledger (as nobody's, so the bot's sums stay true), what was spent of these days'
-        budgets, and what an admin has decided about the person.
+        What stays has no name: the ledger (without the user, so that the bot's sums stay true), what was spent of these
+        days' budgets, and what an admin has decided about the person.
         """
         gone = {"messages": 0, "conversations": 0}
         gone["messages"] += self._forget_in_groups(bot, user)
@@ -96,6 +108,7 @@ class PersonalData(Repository):
         gone["conversations"] += self._drop(conversations, conversations.c.bot == bot, own)
         gone["documents"] = self._drop(documents, documents.c.user == user, _of_bot(documents, bot))
         gone["facts"] = self._drop(facts, facts.c.user == user, _of_bot(facts, bot))
+        gone["templates"] = self._drop(templates, templates.c.bot == bot, templates.c.user == user)
         gone["files"] = self._drop(blobs, _mine(blobs, bot, user))
         gone["orders"] = self._drop(operations, _mine(operations, bot, user))
         self._drop(deliveries, deliveries.c.bot == bot, or_(deliveries.c.chat == user, deliveries.c.only == user))

@@ -1,4 +1,4 @@
-"""Conversations, messages, facts and summaries, files and documents, feedback."""
+"""Conversations, messages, facts and summaries, files and documents, feedback, versions of personas, templates."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from bot.storage.tables.base import METADATA, Addressed, Id
 class ConversationColumns(Addressed):
     """A tree of messages, of which the branch that ends in `head` is shown and goes into prompts.
 
-    `/new` begins another conversation at an address. The one with the highest `chosen` (Unix seconds) goes on.
+    `/new` begins another conversation at an address. The one with the highest `chosen` (Unix seconds) is the current
+    one.
     """
 
     id: Named[int] = Column(Id, primary_key=True)
@@ -37,7 +38,8 @@ class MessageColumns(TypedColumns):
 
     `parent` is the message before it; messages with one parent are versions of each other. `place` is the transport's
     id of a question, `sources` what an answer rests on (JSON), `request` what the model was asked for an answer
-    (`repositories.mapping.dump_request`; NULL where it is not known).
+    (`repositories.mapping.dump_request`; NULL if it is not known). `persona` names the version of the persona that
+    wrote an answer, such as "teacher@1a2b3c4d" (`persona_versions`); "" if it is not known.
     """
 
     id: Named[int] = Column(Id, primary_key=True)
@@ -55,6 +57,7 @@ class MessageColumns(TypedColumns):
     model: Named[str] = Column(sa.String(200), server_default="")
     sources: Named[str] = Column(sa.Text, server_default="[]")
     request: Named[bytes | None] = Column(sa.LargeBinary)
+    persona: Named[str] = Column(sa.String(64), server_default="")
 
 
 messages = Table(
@@ -136,7 +139,7 @@ documents = Table("documents", METADATA, DocumentColumns, Index("ix_documents_co
 
 class PassageColumns(TypedColumns):
     """A piece of a document. `page` counts from 1, `place` names its sheet, slide or chapter; `vector` is float32,
-    little endian, NULL where there is none.
+    little endian, NULL if there is none.
     """
 
     id: Named[int] = Column(Id, primary_key=True)
@@ -169,3 +172,30 @@ class FeedbackColumns(TypedColumns):
 
 
 feedback = Table("feedback", METADATA, FeedbackColumns, sa.UniqueConstraint("message_id", "user"))
+
+
+class PersonaVersionColumns(TypedColumns):
+    """A version of a persona that has answered. `text` is its file, `version` the beginning of the text's SHA-256."""
+
+    bot: Named[int] = Column(sa.BigInteger, primary_key=True)
+    key: Named[str] = Column(sa.String(48), primary_key=True)
+    version: Named[str] = Column(sa.String(8), primary_key=True)
+    text: Named[str] = Column(sa.Text)
+    at: Named[float] = Column(sa.Float)  # of its first answer
+
+
+persona_versions = Table("persona_versions", METADATA, PersonaVersionColumns)
+
+
+class TemplateColumns(TypedColumns):
+    """A question that a user keeps under a name to ask it again. {words} in it are asked for each time."""
+
+    id: Named[int] = Column(Id, primary_key=True)
+    bot: Named[int] = Column(sa.BigInteger)
+    user: Named[int] = Column(sa.BigInteger)
+    name: Named[str] = Column(sa.String(64))
+    text: Named[str] = Column(sa.Text)
+    at: Named[float] = Column(sa.Float)
+
+
+templates = Table("templates", METADATA, TemplateColumns, Index("ix_templates_user", "bot", "user", "id"))

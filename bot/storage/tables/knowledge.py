@@ -87,7 +87,7 @@ kb_passages = Table(
     PassageColumns,
     Index("ix_kb_passages_article", "article_id", "ordinal"),
     Index("ix_kb_passages_source", "source_id"),
-    Index("ix_kb_passages_added", "added"),
+    Index("ix_kb_passages_added", "added", "id"),
     Index("ix_kb_passages_ended", "ended"),
     Index("ix_kb_passages_sha", "sha"),
 )
@@ -106,6 +106,25 @@ class VectorColumns(TypedColumns):
 
 
 kb_vectors = Table("kb_vectors", METADATA, VectorColumns, Index("ix_kb_vectors_added", "model", "added"))
+
+
+class QuoteColumns(TypedColumns):
+    """Which text of a passage, from `start` to `end` (characters), an answer quotes."""
+
+    id: Named[int] = Column(Id, primary_key=True)
+    message_id: Named[int] = Column(Id, sa.ForeignKey("messages.id", ondelete="CASCADE"))
+    passage_id: Named[int] = Column(Id, sa.ForeignKey("kb_passages.id", ondelete="CASCADE"))
+    start: Named[int] = Column(sa.BigInteger)
+    end: Named[int] = Column(sa.BigInteger)
+
+
+kb_quotes = Table(
+    "kb_quotes",
+    METADATA,
+    QuoteColumns,
+    Index("ix_kb_quotes_message", "message_id"),
+    Index("ix_kb_quotes_passage", "passage_id"),
+)
 
 
 class GenerationColumns(TypedColumns):

@@ -45,7 +45,7 @@ chats = Table("chats", METADATA, ChatColumns)
 
 
 class TopicColumns(TypedColumns):
-    """What was chosen in a topic of a chat; NULL where the choice of the chat holds."""
+    """What was chosen in a topic of a chat; NULL if the choice of the chat holds."""
 
     bot: Named[int] = Column(sa.BigInteger, primary_key=True)
     chat: Named[int] = Column(sa.BigInteger, primary_key=True)

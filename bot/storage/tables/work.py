@@ -9,7 +9,8 @@ from bot.storage.tables.base import METADATA, Addressed, Id
 
 
 class UpdateColumns(TypedColumns):
-    """The inbox. `once` is a key of the event, equal under another update id; `raw` is emptied when it is done.
+    """The inbox. `once` is the event's idempotency key: equal if the event comes again under another update id; `raw`
+    is emptied when it is done.
 
     `chat` is `Address.chat_key`: one process at a time works on the updates of a chat. `reason` says why a row is dead,
     or what a process does with a row that it has begun (`inbox.WORKED`, `inbox.OPENED`).
@@ -89,7 +90,7 @@ operations = Table(
 
 
 class JobColumns(Addressed):
-    """Work that is due at a time. A job that is done is deleted; one that goes on gets a later `due`."""
+    """Work that is due at a time. A job that is done is deleted; one that is to run again gets a later `due`."""
 
     id: Named[int] = Column(Id, primary_key=True)
     kind: Named[str] = Column(sa.String(32))

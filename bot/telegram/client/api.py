@@ -27,8 +27,8 @@ from bot.telemetry.tracing import NOTHING, TurnTracer
 log = logging.getLogger(__name__)
 
 TIMEOUT = 30.0  # seconds a call may take
-MOST_PATIENCE = 60.0  # seconds added where answers come late: giving up before they come would confirm nothing
-VITAL = ("getMe", "getUpdates", "sendMessage")  # every server knows them: an answer that it does not will pass
+MOST_PATIENCE = 60.0  # most seconds added to a deadline while answers come late
+VITAL = ("getMe", "getUpdates", "sendMessage")  # every server knows them: "unknown method" is a passing trouble here
 QUICK = 10.0  # seconds: an answer as quick as this ends the extra patience
 
 
@@ -135,7 +135,7 @@ class Api:
     async def call(self, method: TelegramMethod[Any], *, deadline: float = TIMEOUT) -> Any:
         """Call a method and return the `result` of Telegram's answer as JSON; `deadline` is in seconds.
 
-        Raises `LeaseLost`, with nothing sent, where another process holds the lease of the chat by now.
+        Raises `LeaseLost`, with nothing sent, if another process holds the lease of the chat by now.
         """
         await lease.ensure_held()
         try:
@@ -221,7 +221,7 @@ class Api:
             raise Unknown(f"Telegram's answer can't be read ({type(error).__name__})") from None
 
     async def download(self, path: str, *, most: int, deadline: float = TIMEOUT) -> bytes:
-        """Return the bytes of a file by its `file_path`. Raises `Unknown` where another try may succeed, else
+        """Return the bytes of a file by its `file_path`. Raises `Unknown` if another try may succeed, else
         `Refused`.
         """
         url = self._session.api.file_url(self.bot.token, quote(path))
@@ -246,7 +246,7 @@ class Api:
 
 
 def _without(method: TelegramMethod[Any]) -> TelegramMethod[Any]:
-    """Return a call without the field `OPTIONAL`: the call itself where it has none."""
+    """Return a call without the field `OPTIONAL`: the call itself if it has none."""
     return method.model_copy(update={OPTIONAL: None}) if getattr(method, OPTIONAL, None) else method
 
 

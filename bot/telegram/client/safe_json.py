@@ -16,7 +16,7 @@ TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
 
 
 def loads(text: str | bytes) -> Any:
-    """Parse JSON. Values that are nested too deep become None. Raises `ValueError` where `text` is not JSON."""
+    """Parse JSON. Values that are nested too deep become None. Raises `ValueError` if `text` is not JSON."""
     try:
         return json.loads(text)
     except json.JSONDecodeError:

@@ -101,7 +101,7 @@ class Session(BaseSession):
             raise
 
     def check_response(self, bot: Bot, method: TelegramMethod[Any], status_code: int, content: str) -> Response[Any]:
-        """Return an answer whose `result` is JSON. Raises aiogram's errors where Telegram refused the call."""
+        """Return an answer whose `result` is JSON. Raises aiogram's errors if Telegram refused the call."""
         try:
             answer = self.json_loads(content)
         except ValueError as error:
@@ -166,7 +166,7 @@ class Session(BaseSession):
 def _proxy(address: str) -> dict[str, Any]:
     """Return the arguments of `ProxyConnector` for a proxy, which resolves host names itself.
 
-    Raises `ValueError` where the address of the proxy is wrong.
+    Raises `ValueError` if the address of the proxy is wrong.
     """
     scheme, _, rest = address.partition("://")
     kind, host, port, user, password = parse_proxy_url(f"{SCHEMES.get(scheme, scheme)}://{rest}")

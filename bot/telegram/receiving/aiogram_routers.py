@@ -49,7 +49,7 @@ class Routers:
     async def feed(self, update: str) -> bool:
         """Give a stored update (JSON) to the routers and return whether a handler took it.
 
-        Raises what the handler raises, and `ValueError` where aiogram can't read the update.
+        Raises what the handler raises, and `ValueError` if aiogram can't read the update.
         """
         known = Update.model_validate(safe_json.loads(update), context={"bot": self.bot})
         answer = await self.dispatcher.feed_update(self.bot, known)

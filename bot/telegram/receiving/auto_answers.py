@@ -1,4 +1,4 @@
-"""Answers questions that Telegram wants answered within seconds, although the bot has nothing to do with them.
+"""Answers what Telegram wants answered within seconds, although the bot does nothing with it: presses and payments.
 
 A button press that can't be read would show its spinner for ever; a payment that nobody declines within ten seconds
 fails with an error of Telegram's own. Other questions expire without harm.
@@ -17,7 +17,7 @@ DEADLINE = 8.0  # seconds, of the ten that a payment waits
 
 
 def dismissal(update: dict[str, Any]) -> TelegramMethod[bool] | None:
-    """Return the call that ends the question which an update asks; None for an update that asks nothing."""
+    """Return the call that answers an update the bot ignores; None for an update that expects no answer."""
     for kind in ("callback_query", "pre_checkout_query", "shipping_query"):
         query = update.get(kind)
         id_ = whole(query.get("id")) if isinstance(query, dict) else ""

@@ -66,7 +66,7 @@ class ReadChat(Read):
 
 
 class ReadReply(Read):
-    """The message that a message replies to; `number` is its id where it is ephemeral."""
+    """The message that a message replies to; `number` is its id if it is ephemeral."""
 
     message_id: int = Field(0, ge=0, le=MAX_ID)
     number: int = Field(0, ge=0, le=MAX_ID, alias="ephemeral_message_id")  # the id of an ephemeral message
@@ -81,7 +81,7 @@ class ReadMessage(Read):
 
 
 def text(body: dict[str, Any]) -> str:
-    """Return the text or the caption of a message; "" where a reader would see nothing."""
+    """Return the text or the caption of a message; "" if a reader would see nothing."""
     words = whole(body.get("text")) or whole(body.get("caption"))
     return words if any(not _is_blank(sign) for sign in words) else ""
 
@@ -170,14 +170,14 @@ def user(body: dict[str, Any]) -> User | None:
 
 
 def _group(body: dict[str, Any]) -> User | None:
-    """Return the group where it speaks as itself (an anonymous administrator), else None. A linked channel is none."""
+    """Return the group if it speaks as itself (an anonymous administrator), else None. A linked channel is none."""
     sender, place = ReadChat.model_validate(body["sender_chat"]), ReadChat.model_validate(body.get("chat") or {})
     spoken = isinstance(body["from"], dict) and body["from"].get("id") == ANONYMOUS
     return User(place.id, sender.title) if spoken and sender.id == place.id < 0 else None
 
 
 def reply(body: dict[str, Any]) -> ReadReply:
-    """Return the message that is replied to, with zeros where there is none or it can't be read."""
+    """Return the message that is replied to, with zeros if there is none or it can't be read."""
     try:
         return ReadReply.model_validate(body.get("reply_to_message") or {})
     except ValidationError:
@@ -185,7 +185,7 @@ def reply(body: dict[str, Any]) -> ReadReply:
 
 
 def tongue(body: dict[str, Any]) -> str:
-    """Return the language code of a person who acted on the bot in a chat (for example added it), not of a sender."""
+    """Return the language code of the person who acted on the bot in a chat, for example added it to a group."""
     person = body.get("from")
     return name(person.get("language_code")) if isinstance(person, dict) else ""
 

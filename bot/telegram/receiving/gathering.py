@@ -37,7 +37,7 @@ class OpenQuestion:
 class MessageGathering:
     """Joins messages into questions. `hand_on` gets each complete question, and at once all that needs no joining.
 
-    `hand_on` also gets the raw update, or an empty one where several messages were joined.
+    `hand_on` also gets the raw update, or an empty one if several messages were joined.
     """
 
     clock: Clock
@@ -76,9 +76,9 @@ class MessageGathering:
             del self._open[key]
 
     def _edit_piece(self, edit: Incoming) -> bool:
-        """Put an edit in the place of the message that it changes, if that message waits for others.
+        """Put an edit in the place of the message that it changes, if that message still waits for other pieces.
 
-        Returns False where no such message waits. An edit into a command replaces nothing.
+        Returns False if no such message waits. An edit into a command replaces nothing.
         """
         if edit.text.startswith("/"):
             return False

@@ -32,11 +32,11 @@ BACKOFF = Backoff(1.0, 30.0)  # between tries to store what became of an update
 class UpdateHandlers:
     """What an accepted update leads to.
 
-    `reply` makes the reply to what came in, given also the id of the button press ("" where there was none). `handler`
+    `reply` makes the reply to what came in, given also the id of the button press ("" if there was none). `handler`
     must not block (see `dispatch/conversation_queue.py`). `note_id` gets the chat and the id of each message. `dismiss`
-    answers Telegram where an update asks something and the bot has nothing to do with it (see
-    `telegram/receiving/auto_answers.py`). `others` are the kinds of updates that the bot itself can't read and that
-    are handed on all the same, to aiogram's routers.
+    answers updates that Telegram wants answered although the bot ignores them (see
+    `telegram/receiving/auto_answers.py`). `others` are the kinds of updates that the bot itself can't read and that are
+    handed on all the same, to aiogram's routers.
     """
 
     reply: Callable[[Incoming, str], Reply]
@@ -98,7 +98,7 @@ class Intake:
     async def accept(self, given: Sequence[Any]) -> None:
         """Commit updates to the inbox, then hand on the new ones.
 
-        Raises `StorageUnavailable` where the commit failed: then none of them was accepted.
+        Raises `StorageUnavailable` if the commit failed: then none of them was accepted.
         """
         by_id = {id_: update for update in given if (id_ := parsing.number(update)) is not None}
         if 0 < len(by_id) < len(given):
@@ -184,7 +184,7 @@ class Intake:
 
 
 def _loaded(text: str) -> dict[str, Any]:
-    """Return an update as the inbox stores it; an empty one where the stored text is not a JSON object."""
+    """Return an update as the inbox stores it; an empty one if the stored text is not a JSON object."""
     try:
         found = safe_json.loads(text)
     except ValueError:

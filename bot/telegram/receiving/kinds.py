@@ -20,7 +20,7 @@ OLDEST = ("message", "edited_message", "callback_query")
 
 
 class UpdateKinds:
-    """Names the kinds of updates in a call: all that the bot knows, or fewer where the server refuses the newer ones.
+    """Names the kinds of updates in a call: all that the bot knows, or fewer if the server refuses the newer ones.
 
     Telegram ignores a kind that it does not know. Some emulators refuse the whole call, and would leave the bot deaf.
     """
@@ -32,8 +32,8 @@ class UpdateKinds:
         self._choices: list[list[str] | None] = [list(kinds), older, list(OLDEST), None]
 
     async def ask(self, method: TelegramMethod[Any], *, deadline: float = TIMEOUT) -> Any:
-        """Call `getUpdates` or `setWebhook`, again with fewer kinds where the server refuses it. Fewer are remembered
-        only where that helps.
+        """Call `getUpdates` or `setWebhook`, again with fewer kinds if the server refuses it. Fewer are remembered
+        only if that helps.
         """
         refusal: TransportError | None = None
         for number, kinds in enumerate(self._choices):

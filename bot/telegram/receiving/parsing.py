@@ -115,7 +115,7 @@ def press(update: dict[str, Any]) -> str:
 
 
 def read(update: dict[str, Any], row: Received, me: Me) -> Incoming | None:
-    """Return what an update means; None where the bot has nothing to do with it. Raises `UnreadableUpdate`."""
+    """Return what an update means; None if the bot has nothing to do with it. Raises `UnreadableUpdate`."""
     for name, reader in READERS.items():
         if isinstance(body := update.get(name), dict):
             try:
@@ -127,8 +127,8 @@ def read(update: dict[str, Any], row: Received, me: Me) -> Incoming | None:
 
 
 def other(update: dict[str, Any], row: Received, me: Me, kinds: Collection[str]) -> Incoming | None:
-    """Return only chat and user of an update whose kind is in `kinds`, for aiogram's routers. Raises
-    `UnreadableUpdate`.
+    """Return the chat and the user of an update whose kind is in `kinds`, for aiogram's routers; nothing else of it is
+    read. Raises `UnreadableUpdate`.
     """
     kind = next((name for name in kinds if isinstance(update.get(name), dict)), "")
     if not kind:

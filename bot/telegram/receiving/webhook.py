@@ -60,8 +60,8 @@ class Webhook:
         self._listening = self.intake.tasks.create_task(self._listen())
 
     async def tell(self) -> None:
-        """Set the webhook at Telegram, trying again until Telegram answers. Raises `ConfigError` when Telegram refuses
-        `url`.
+        """Tell Telegram to use the webhook (`setWebhook`), again and again until it answers. Raises `ConfigError` if
+        Telegram refuses `url`.
         """
         method = SetWebhook(url=self.url, secret_token=self.secret, max_connections=MOST_CONNECTIONS)
         kinds = UpdateKinds(api=self.api, kinds=self.intake.wanted)

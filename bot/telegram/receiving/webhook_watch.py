@@ -30,7 +30,7 @@ class WebhookWatch:
     """Checks `getWebhookInfo` every 20 s. Health checks read `outage`, and `looked`: the monotonic time of the last
     check.
 
-    `repair` sets the webhook again where another program with this token has removed it.
+    `repair` sets the webhook again if another program with this token has removed it.
     """
 
     def __init__(self, *, api: Api, intake: Intake, url: str, repair: Callable[[], Awaitable[None]]) -> None:

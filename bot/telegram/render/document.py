@@ -26,7 +26,7 @@ Runs = tuple[Run, ...]
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """A paragraph."""
+    """A paragraph: its runs of text."""
 
     runs: Runs
 

@@ -205,7 +205,7 @@ def _code(line: str, at: int, _: Pairs) -> int:
 
 
 def _link(line: str, at: int, pairs: Pairs) -> int:
-    """Return the position behind `[text](target)`, or behind the bracket where no link can follow."""
+    """Return the position behind `[text](target)`, or behind the bracket if no link can follow."""
     close = pairs.get(at, -1)
     if close + 1 == len(line) or (close < 0 and len(line) - at <= MAX_HELD):
         return len(line) + 1

@@ -1,4 +1,4 @@
-"""Shows what a model thought before its answer, folded above the answer. Begin with `below`."""
+"""Shows the reasoning of a model folded above its answer. Begin with `below`."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ GAP = "\n[…]\n"
 
 
 def below(thought: str, answer: Document) -> Document:
-    """Return the answer below its thought. Markup in the thought is shown as text, because no reader was meant to see
-    it.
+    """Return a document with the model's reasoning, folded, above the answer. The reasoning's markup is shown
+    as text.
     """
     text = shortened(clean(thought).strip())
     return Document((Folded(tuple(defused(text))), *answer.blocks)) if text else answer
 
 
 def shortened(text: str) -> str:
-    """Return the beginning and the end of a thought: what was understood, and what was decided."""
+    """Return the beginning and the end of a model's reasoning, which say what it understood and what it decided."""
     half = (LONGEST - len(GAP)) // 2
     return text if len(text) <= LONGEST else f"{text[:half].rstrip()}{GAP}{text[-half:].lstrip()}"

@@ -59,7 +59,7 @@ class EphemeralSender:
     async def open(self, to: Address, opens: str, *, thread: bool = True) -> int:
         """Send an empty ephemeral message and return its id.
 
-        `opens` names the press or message that allows it. Raises `NotAlone` where the server or the group does not
+        `opens` names the press or message that allows it. Raises `NotAlone` if the server or the group does not
         allow it.
         """
         refusal = ""
@@ -109,7 +109,7 @@ class EphemeralSender:
 
 
 def left(ids: tuple[int, ...], rung: Rung) -> tuple[list[int], Rung]:
-    """Return the stored ids of an ephemeral delivery, and the rung to go on with: plain text where its file may have
+    """Return the stored ids of an ephemeral delivery, and the rung to go on with: plain text if its file may have
     been sent already.
     """
     known = [id_ for id_ in ids if id_ != MAYBE_SENT]

@@ -37,7 +37,7 @@ class Bucket:
         self._at = 0.0
 
     def wait(self, now: float, calls: float = 1.0) -> float:
-        """Return the seconds until `n` calls may be made at once."""
+        """Return the seconds until `calls` calls may be made at once; `now` is a monotonic time."""
         if not self.rate:
             return 0.0
         self._level = min(self.size, self._level + max(0.0, now - self._at) * self.rate)
@@ -45,7 +45,7 @@ class Bucket:
         return max(0.0, (calls - self._level) / self.rate)
 
     def take(self) -> None:
-        """Count a call."""
+        """Count one call."""
         self._level -= 1
 
 
@@ -115,15 +115,18 @@ class FloodBudget:
         return _grained(self._all.wait(now))
 
     def held(self, chat: int, now: float) -> float:
-        """Return the seconds for which Telegram wants no messages for a chat."""
+        """Return the seconds for which Telegram has asked the bot to send no messages to a chat."""
         return max(self._of(chat).held - now, 0.0)
 
     def look_wait(self, now: float) -> float:
-        """Return the seconds until a search may look at another message id. A look that finds nothing is no edit."""
+        """Return the seconds until `SendReconciler` may try an edit of another message id, to find a lost message.
+
+        An edit of an id that does not exist costs nothing of the budget for messages.
+        """
         return _grained(self._looks.wait(now))
 
     def take_look(self) -> None:
-        """Count a look."""
+        """Count a try of `SendReconciler` to find a message."""
         self._looks.take()
 
     def edit_wait(self, chat: int, now: float) -> float:
@@ -138,7 +141,7 @@ class FloodBudget:
         return _grained(max(*waits, self._all.wait(now, share=0.5)))
 
     def lands(self, chat: int, now: float) -> bool:
-        """Return whether an answer that has used its share of drafts should go on as a message."""
+        """Return whether an answer that was shown as drafts should now be sent as a message that is edited."""
         budget = self._of(chat)
         calm = max(budget.held, budget.careful) <= now and self._all.wait(now, share=0.5) <= 0
         return calm and budget.messages.wait(now, LANDING) <= 0

@@ -1,6 +1,6 @@
 """Turns an `Outgoing` or a half-written answer into screens (`Screen`), and screens into calls of the Bot API.
 
-A text is sent on one of three rungs: rich blocks (only where it needs them), text with entities, or plain text.
+A text is sent on one of three rungs: rich blocks (only if it needs them), text with entities, or plain text.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from aiogram import methods, types
 from aiogram.methods import TelegramMethod
 from aiogram.types import InlineKeyboardMarkup, InputRichMessage, Message
 
+from bot.ports import Delivery
 from bot.telegram import render
 from bot.types import Address, Button, File, Outgoing
 
@@ -71,7 +72,7 @@ def finished(outgoing: Outgoing, rung: Rung, limit: int = LIMIT) -> list[Screen]
 
 
 def growing(markdown: str, rung: Rung, note: str = "", limit: int = LIMIT) -> Screen:
-    """Return what to show of an answer that is being written: its end, where it is longer than one message."""
+    """Return what to show of an answer that is being written: its end, if it is longer than one message."""
     if rung is Rung.PLAIN:
         parts = render.plain(markdown, note, limit)
         return Screen(parts[-1]) if parts else Screen()
@@ -154,6 +155,14 @@ def edit(screen: Screen, to: Address, message_id: int, markup: InlineKeyboardMar
     if screen.file:
         return methods.EditMessageCaption(**where, caption=screen.text or None, parse_mode=None)
     return methods.EditMessageText(**where, **new)
+
+
+def edit_keyboard(to: Address, older: Delivery) -> TelegramMethod[Any]:
+    """Return the call that changes only the buttons of a delivered message into those of its `outgoing`."""
+    return methods.EditMessageReplyMarkup(
+        chat_id=to.chat, message_id=older.message_ids[-1], reply_markup=keyboard(older.outgoing),
+        business_connection_id=to.connection or None,
+    )  # fmt: skip
 
 
 def can_be_written(screen: Screen) -> bool:

@@ -18,7 +18,7 @@ class Progress:
     """How far one delivery has come, and what its tries have shown.
 
     `ids` are the messages that hold its parts so far, `was_left` says that an earlier run began it, `outcome_unknown`
-    that the next send may already have been carried out, and `ahead` how many ids behind the newest known one that
+    that the next send may already have been carried out, and `ahead` how many ids above the newest known one that
     message may have got. Where an earlier run began it, that run sent nothing after the monotonic time `since`.
     """
 
@@ -84,7 +84,7 @@ def simpler(progress: Progress, error: Exception) -> bool:
 def _goes_apart(progress: Progress, error: Exception) -> bool:
     """Send the file of an ephemeral delivery as another message if its own is gone, else as a message of its own.
 
-    Returns False where that was tried already.
+    Returns False if that was tried already.
     """
     if not progress.delivery.outgoing.file or progress.apart or progress.rung is Rung.PLAIN:
         return False
@@ -93,7 +93,7 @@ def _goes_apart(progress: Progress, error: Exception) -> bool:
 
 
 def _elsewhere(progress: Progress) -> bool:
-    """Give up the message that was to be edited, so that a new one is sent. Returns False where there is none.
+    """Give up the message that was to be edited, so that a new one is sent. Returns False if there is none.
 
     An ephemeral answer is always edited into a message that was just opened, so there this is done only once.
     """

@@ -80,9 +80,10 @@ class LiveMessage:
         self._ended = False
 
     def begin(self) -> None:
-        """Open the view. Call this when the model was asked."""
+        """Open the view. The caller has just sent the request to the model."""
         if self._task is None and not self._ended:
             self.deliverer.open_views[self.turn] = self.end
+            self.deliverer.old_buttons.not_now(self.address)
             backpressure.current.set(self._flow)
             self._task = self.deliverer.tasks.create_task(self._run())
 
@@ -254,8 +255,8 @@ class LiveMessage:
             self.deliverer.api.metrics.text_lag_seconds.observe(self.deliverer.clock.monotonic() - since)
 
     def _descends(self, frame: Screen, error: Refused) -> bool:
-        """Go down a rung after a refusal. Returns False where that does not help: nothing simpler is left, or it is not
-        the form that was refused.
+        """Choose a simpler form (`Rung`) after a refusal. Returns False if there is none, or if the form was not the
+        reason.
         """
         is_form = isinstance(error, BadMarkup)
         if not isinstance(error, NoMethod):  # which is logged once
@@ -294,9 +295,7 @@ class LiveMessage:
 
     async def _edit(self, frame: Screen, message_id: int) -> int:
         deliverer, chat = self.deliverer, self.address.chat
-        deliverer.budget.take_message(chat, deliverer.clock.monotonic())
-        if deliverer.quota is not None:
-            deliverer.quota.spent()
+        deliverer.spend(chat)
         self._landed.clear()
         try:
             if not message_id:

@@ -4,10 +4,12 @@ Begin with `SendReconciler.find`. It edits the ids that the message can have got
 have; the message that already has this text answers "not modified". `SendReconciler.mark` is called before each send
 and stores where such a search would have to begin.
 
-A look that finds nothing costs Telegram a read and no edit, as its server looks for a message before it edits it. So it
-does not count as a message of the chat. After a start many chats may search in one line of ids: each looks once in its
-turn, which is enough where nobody else was about to send, and then one search after the other is brought to its end.
-What one has found, and what lies behind the first send of this process, the others need not look at.
+Each try of an id is called a look. A look at an id that does not exist is not counted as an edit, since Telegram's
+server reads a message before it edits it.
+
+After a start many chats may search one sequence of ids (`Line`). First each search looks once, which is enough if no
+other message was being sent; then the searches are completed one by one. An id that one search has found, or that is
+above the first message of this process, is left out by the others.
 """
 
 from __future__ import annotations
@@ -52,7 +54,9 @@ class Line:
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)  # one look at a time
 
     def first_sent(self, since: float) -> int:
-        """Return the first id that this process got after a time: messages of an earlier process have lower ones."""
+        """Return the first id that this process got after the monotonic time `since`; earlier processes got
+        lower ones.
+        """
         return next((id_ for at, id_ in self.sends if at >= since), sys.maxsize)
 
     def is_shared(self) -> bool:
@@ -65,7 +69,7 @@ class SendReconciler:
     """Finds the message that a send with unknown outcome may have left.
 
     The functions are methods of the `Deliverer`, so that a search keeps to the flood budget and edits as any delivery
-    does: `acquire_slot` waits for a message of a chat, `acquire_look` for a look.
+    does: `acquire_slot` waits until a message may be sent to a chat, `acquire_look` until an id may be tried.
     """
 
     api: Api
@@ -77,7 +81,7 @@ class SendReconciler:
     _flying: int = field(default=0, init=False)  # sends under way: each may get the next id of its line
 
     def note_newest(self, chat: int, message_id: int) -> None:
-        """Note an id of the line from which the chat gets its ids: messages sent later get higher ones."""
+        """Note a message id of the sequence (`Line`) that the chat belongs to: later messages get higher ids."""
         line = self._line(chat)
         line.newest = max(line.newest, message_id)
 
@@ -90,18 +94,18 @@ class SendReconciler:
     def note_sent(self, chat: int, message_id: int, began: float) -> None:
         """Note the id of a message whose send began at a monotonic time.
 
-        It may be what a search looks for, if the id could not be stored.
+        If the id can't be stored, a search may be looking for this very message.
         """
         self.note_newest(chat, message_id)
         self._line(chat).sends.append((began, message_id))
 
     def newest_id(self, chat: int) -> int:
-        """Return the highest known message id of the line from which the chat gets its ids."""
+        """Return the highest known message id of the sequence (`Line`) that the chat belongs to."""
         return self._line(chat).newest
 
     @contextmanager
     def flying(self) -> Iterator[None]:
-        """Count a send as under way inside the context: until it is over it may have got any of the next ids."""
+        """Count a send as under way inside the context: it may get any of the next ids until it has ended."""
         self._flying += 1
         try:
             yield

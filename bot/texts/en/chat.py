@@ -5,8 +5,9 @@ TEXTS: dict[str, str] = {
     "or a document. I draw a picture with /image; everything else is in /help.",
     "help": "Just write: I remember our conversation. You can also send me a voice note, a photo, a PDF or another "
     "document, or several photos at once.\n\n• Edit your question, and I answer it anew.\n• Reply to an older "
-    "message to go on from there.\n• 👍 or 👎 below an answer tells its quality to the bot's owner.\n\n{commands}\n\n"
-    "Everything else is in /settings: persona, voice, memory, reminders, your data. "
+    "message to go on from there.\n• 👍 or 👎 below an answer tells its quality to the bot's owner.\n• "
+    "A question that you ask often: reply to it with /template to keep it.\n\n{commands}\n\n"
+    "Everything else is in /settings: persona, voice, memory, templates, reminders, your data. "
     "Your ID, role and limits: /whoami.",
     "help.line": "/{name} – {about}",
     "help.group": "Mention me or reply to me: I remember what we say here. In a group I also take voice notes, "
@@ -59,7 +60,7 @@ TEXTS: dict[str, str] = {
     "image.change": "Same, but…",
     "image.ask": "Shall I draw it?",
     "image.change.ask": "What should be different? I keep the picture's seed and add your words to its description.",
-    "model.choose": "Model now: {model}. Choose another:",
+    "model.choose": "Model now: {model}",
     "model.chosen": "From now on {model} answers here.",
     "model.gone": "The model {old} is no longer offered; {new} answers.",
     "settings": "⚙️ Settings of this chat",
@@ -82,6 +83,7 @@ TEXTS: dict[str, str] = {
     "settings.voice": "Voice",
     "settings.zone": "Time zone",
     "settings.memory": "🧠 Memory",
+    "settings.templates": "📋 My templates",
     "settings.jobs": "⏰ Reminders and tasks",
     "settings.data": "🔒 My data",
     "settings.language.about": "The language of menus and messages. I answer in the language you write in.",
@@ -117,6 +119,26 @@ TEXTS: dict[str, str] = {
     "write.skip": "Skip",
     "write.cancel": "Cancel",
     "write.cancelled": "All right, I am not writing it.",
+    "template.none": "Keep questions here that you ask often. Reply to a question with /template and a name, or press "
+    "the button. What you write in braces, such as {blank}, I ask for each time.",
+    "template.about": "Tap a name to ask its question; ✏️ shows, renames or deletes it. To add one, reply to a question "
+    "with /template and a name. What you write in braces, such as {blank}, I ask for each time.",
+    "template.blank": "topic",
+    "template.add": "＋ New template",
+    "template.add.ask": "Send the question that I should keep. Put in braces what changes each time, such as {blank}.",
+    "template.use": "▶ Ask it",
+    "template.delete": "🗑 Delete",
+    "template.restore": "↶ Bring back: {name}",
+    "template.back": "‹ My templates",
+    "template.fill": "{name}\n\nWhat is the {place} this time?",
+    "template.rename.ask": "What should “{name}” be called?",
+    "template.renamed": "The template is called “{name}” now.",
+    "template.taken": "“{name}” is taken already or empty. Choose another name.",
+    "template.many": "There are {limit} templates already. Delete one first: /template",
+    "template.gone": "This template is no longer there. /template shows those that are.",
+    "template.long": "A template may have {limit} characters, this has {length}. Make it shorter.",
+    "template.usage": "There is no question to keep in that message. Reply to your question with /template, or send "
+    "/template alone.",
     "model.everywhere": "For me everywhere…",
     "model.mine": "Which model should answer you in every chat that has not chosen one?",
     "model.mine.chosen": "From now on {model} answers you wherever a chat has not chosen a model.",
@@ -132,6 +154,7 @@ TEXTS: dict[str, str] = {
     "can.asynchronous": "later",
     "can.window": "{tokens} tokens",
     "can.price": "{price} for 1,000",
+    "can.prices": "1,000 tokens: from {low} to {high}",
     "reasoning.none": "{model} has no reasoning to switch. /model shows which models reason.",
     "reasoning.choose": "{model} thinks before it answers: {mode}. This takes longer and costs more, and helps "
     "with hard questions.",
@@ -206,12 +229,14 @@ TEXTS: dict[str, str] = {
     "I won't repeat it by myself; please check.",
     "tool.steps": "I took too many steps and found no answer. Please ask about a part of it.",
     "sources": "Sources",
+    "sources.extract": "This is what the sources say:",
     "search.usage": "Write what to look for after the command: /search who discovered Antarctica",
     "search.off": "I can't search the web: the bot's owner has not switched it on.",
     "search.failed": "The search does not answer now. Please try again in a minute.",
     "search.empty": "I found nothing about that. Please put it in other words.",
     "picture.blind": "No model here can see pictures. Please describe it in words.",
-    "picture.unseen": "{model} can't see pictures, {other} can. I have kept your question.",
+    "picture.unseen": "{model} can't see pictures, {other} can.",
+    "picture.kept": "{unseen} I have kept your question.",
     "picture.ask": "Ask {model}",
     "picture.always": "Always ask {model} here",
     "picture.heic": "I can't open HEIC pictures. Send it as a photo, or as a JPEG or PNG file.",

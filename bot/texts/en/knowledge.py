@@ -1,6 +1,8 @@
 """English: the knowledge base."""
 
 TEXTS: dict[str, str] = {
+    "kb.unanswered": "Our sources do not say that.",
+    "kb.nearest": "The nearest that I have:",
     "command.kb": "Sources that the bot answers from",
     "kb.title": "Knowledge base: the sources that I answer from",
     "kb.usage": "To add one: /kb add https://example.org/help, or send a file with the caption /kb add.",

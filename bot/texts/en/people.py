@@ -90,6 +90,7 @@ TEXTS: dict[str, str] = {
     "audit.invite": "made link {subject} (role: {role}, uses: {uses}, days: {days})",
     "audit.revoked": "revoked link {subject}",
     "audit.settings": "changed the settings of the group {subject} ({changes})",
+    "audit.limits": "a day: {day}, a month: {month}",
     "audit.allowance": "changed the spending limit of {subject} ({changes})",
     "limit.price": "This costs {price}, and only {left} is left. There will be more in {wait}.",
     "limit.month.user": "You have reached your limit for this month. I can answer you again in {wait}.",
@@ -176,8 +177,9 @@ TEXTS: dict[str, str] = {
     "export.bot": "Bot",
     "export.button": "📦 Get a copy",
     "forget.ask": "I will remove everything I keep of you: our conversations with all versions, pictures and "
-    "documents, reminders, orders, ratings, settings, and in groups your questions with my answers. It can't be "
-    "undone; /export gives you a copy first. The messages in Telegram itself stay until you delete them there.",
+    "documents, reminders, templates, orders, ratings, settings, and in groups your questions with my answers. It "
+    "can't be undone; /export gives you a copy first. The messages in Telegram itself stay until you delete them "
+    "there.",
     "forget.yes": "Remove everything",
     "forget.done": "Removed:\n{lines}\nWhat stays are numbers without your name, and what an administrator has "
     "decided about your access. Backups of the bot's owner are deleted when their retention period ends.",
@@ -188,6 +190,7 @@ TEXTS: dict[str, str] = {
     "forget.documents": "documents: {count}",
     "forget.facts": "pinned facts: {count}",
     "forget.feedback": "ratings: {count}",
+    "forget.templates": "templates: {count}",
     "forget.orders": "pictures and later answers: {count}",
     "forget.reminders": "reminders: {count}",
     "forget.usage": "usage records (no longer yours): {count}",

@@ -1,6 +1,8 @@
 """Russian: the knowledge base."""
 
 TEXTS: dict[str, str] = {
+    "kb.unanswered": "В наших источниках об этом не сказано.",
+    "kb.nearest": "Самое близкое, что есть:",
     "command.kb": "Источники, по которым бот отвечает",
     "kb.title": "База знаний: источники, по которым я отвечаю",
     "kb.usage": "Добавить: /kb add https://example.org/help или пришлите файл с подписью /kb add.",

@@ -12,15 +12,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from sqlalchemy import Boolean, Column, Connection, LargeBinary, String, Table, func, select
+from sqlalchemy import Boolean, Column, Connection, LargeBinary, String, Table, func, select, update
 from typer.testing import CliRunner
 
 from bot import cli
 from bot.clock import SystemClock
 from bot.errors import ConfigError
 from bot.storage.engines.dialects import upsert
+from bot.storage.repositories.prompts import read_versions
 from bot.storage.store import Store, Tx
 from bot.storage.tables import METADATA
+from bot.storage.tables.history import messages
 from bot.types import Address
 
 BOT, OTHER = 42, 43
@@ -34,16 +36,18 @@ EXPORTED = {
     "allowances": "allowance", "conversations": "conversations",
     "messages": "messages", "summaries": "summaries", "facts": "facts", "documents": "documents",
     "passages": "passages", "feedback": "feedback", "usage": "usage", "operations": "operations", "jobs": "reminders",
-    "blobs": "files",
+    "blobs": "files", "templates": "templates",
 }  # fmt: skip
 # What it does not hand over: words that are in it already, what is open for a moment, and what is the operator's.
 NOT_EXPORTED = {
     "deliveries", "updates", "buttons", "awaited", "spending", "reservations", "invites", "applications", "audit",
+    "persona_versions", "kb_sources", "kb_articles", "kb_passages", "kb_vectors", "kb_generation",
+}  # fmt: skip
+# What `/forget` leaves: numbers without a name, what admins have decided, and the operator's own texts.
+KEPT = {
+    "usage", "spending", "reservations", "members", "allowances", "invites", "audit", "persona_versions",
     "kb_sources", "kb_articles", "kb_passages", "kb_vectors", "kb_generation",
 }  # fmt: skip
-# What `/forget` leaves: numbers without a name, and what admins have decided.
-KEPT = {"usage", "spending", "reservations", "members", "allowances", "invites", "audit", "kb_sources", "kb_articles",
-        "kb_passages", "kb_vectors", "kb_generation"}  # fmt: skip
 
 JSON = {
     "parts": '[{"is": "text", "text": "%s"}]',
@@ -233,6 +237,15 @@ async def test_opinions_are_printed_of_the_bots_of_the_settings_or_of_the_one_th
     assert {row["bot"] for row in printed(BOTS=str(tmp_path))} == {BOT, OTHER}
     with pytest.raises(ConfigError, match="BOT_TOKEN is missing"):
         printed()
+
+
+async def test_answers_and_judgements_are_counted_for_the_version_of_the_persona_and_the_bot(
+    store: Store, database_url: str
+) -> None:
+    label = f"{HERS[0]}@"  # rows of this test have the version ""
+    await store.write(lambda tx: tx.connection.execute(update(messages).values(persona=label)))
+    found = {one.label: (one.bot, one.answers, one.good, one.bad) for one in read_versions(database_url, {BOT})}
+    assert found == {f"{whose.word}@": (BOT, 0, 0, 0) for whose in ALL if whose.bot == BOT} | {label: (BOT, 4, 4, 0)}
 
 
 # --- what is changed --------------------------------------------------------------------------------------------------

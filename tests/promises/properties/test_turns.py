@@ -25,7 +25,7 @@ from bot.feature import joined
 from bot.jobs.worker import LONGEST_WAIT
 from bot.providers.yandex.service import YandexStudio
 from bot.sandbox.telegram.server_facade import text_of
-from bot.storage.repositories.knowledge import KnowledgeSource
+from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.repositories.mapping import dump_parts
 from bot.storage.store import Tx
 from bot.types import Address, Text, ToolCall
@@ -242,6 +242,10 @@ def summarised(tx: Tx, _where: Address) -> None:
     tx.memory.pin_fact(1, ANNA, "a fact")
 
 
+def templated(tx: Tx, where: Address) -> None:
+    tx.templates.add_template(where.bot, ANNA, "Goose", "q2 please about {whom}")
+
+
 def with_document(tx: Tx, _where: Address) -> None:
     tx.documents.store_document(1, "1", ANNA, "a.pdf", 1, [(1, "", "some words")])
 
@@ -264,11 +268,13 @@ COMMANDS = {
     "/help": "", "/new": "", "/stop": "", "/whisper": "", "/image": "a cat", "/img": "a cat", "/model": "",
     "/reasoning": "", "/settings": "", "/chats": "", "/context": "", "/prompt": "", "/pin": "the sky is green",
     "/summary": "",
+    "/template": "", "/templates": "A poem", "/шаблон": "", "/шаблоны": "",
     "/persona": "", "/write": "post", "/later": "q2 please", "/jobs": "", "/voice": "", "/search": "cats",
     "/remind": "in 20 minutes tea", "/timezone": "Europe/Moscow", "/usage": "", "/allowance": "", "/export": "",
     "/whoami": "", "/broadcast": "", "/forget": "", "/start": "", "/members": "", "/invite": "", "/audit": "",
     "/kb": "",
 }  # fmt: skip
+TEMPLATE = {"template": 1}
 VIEW = {"page": 0, "words": "", "archived": False, "id": 1, "pinned": True, "archived_now": True}
 FACT = {"conversation": 1, "fact": 1}
 SUBJECT = {"subject": 777, "name": "Vera", "language": "en"}
@@ -303,6 +309,10 @@ PRESSES = {
     "document.remove": Press({"conversation": 1, "document": 1}, with_document),
     "summary.undo": Press(FACT, summarised), "summary.redo": Press(FACT, summarised),
     "persona.set": Press({"persona": "teacher"}), "persona.ask": Press({"question": "q2 please"}),
+    "template.list": Press({}, templated), "template.show": Press(TEMPLATE, templated),
+    "template.use": Press(TEMPLATE, templated), "template.new": Press(),
+    "template.rename": Press(TEMPLATE, templated), "template.name": Press({**TEMPLATE, "name": "Before"}, templated),
+    "template.delete": Press(TEMPLATE, templated), "template.restore": Press({"name": "Goose", "text": "q2 {whom}"}),
     "write.start": Press({"template": "post"}),
     "write.skip": Press({"template": "post", "field": "tone"}), "write.cancel": Press({"template": "post"}),
     "later": Press({"turn": "1"}), "later.again": Press({"turn": "1"}, deferred),
@@ -334,6 +344,9 @@ AWAITED = {
     "image.change": Press({"turn": "1"}, drawn, "with a hat"),
     "chats.rename": Press({"id": 1, "asked": "1"}, said="A name"),
     "summary.edit": Press({"conversation": 1}, summarised, "another summary"),
+    "template.new": Press({"name": "", "asked": "1"}, said="q2 please"),
+    "template.rename": Press({**TEMPLATE, "asked": "1"}, templated, "Drake"),
+    "template.fill": Press({**TEMPLATE, "values": {}, "asked": "1"}, templated, "a goose"),
     "write": Press({"template": "post", "values": {}}, said="q2 please"),
     "reminder.zone": Press({"text": "in 20 minutes tea", "turn": "1"}, said="Moscow"),
     "allowance.change": Press({"whom": 777}, said="200 a day"),

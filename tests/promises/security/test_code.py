@@ -26,6 +26,7 @@ SPEAKERS = {
     "websockets": set(),
     "socket": {
         "concurrency/child_pool.py",
+        "http/guarded.py",
         "concurrency/child_process.py",
         "doctor",
         "http/listener.py",

@@ -19,7 +19,7 @@ class Conversations:
         self._store = store
 
     async def create(self, call: Call) -> web.Response:
-        """`POST /v1/conversations`: a new conversation, which may begin with items."""
+        """Handle `POST /v1/conversations`: make a conversation, which may begin with items."""
         body = call.body
         items = self._store.read_items(body["items"]) if body.get("items") else []
         metadata = dict(mapping(body.get("metadata")))
@@ -29,38 +29,38 @@ class Conversations:
         return json_response(call, conversation.value())
 
     async def get(self, call: Call) -> web.Response:
-        """`GET /v1/conversations/{id}`: the conversation without its items."""
+        """Handle `GET /v1/conversations/{id}`: return the conversation without its items."""
         return json_response(call, self._of(call).value())
 
     async def update(self, call: Call) -> web.Response:
-        """`POST /v1/conversations/{id}`: other metadata."""
+        """Handle `POST /v1/conversations/{id}`: replace the metadata of a conversation."""
         conversation = self._of(call)
         conversation.metadata = dict(mapping(call.body.get("metadata")))
         return json_response(call, conversation.value())
 
     async def delete(self, call: Call) -> web.Response:
-        """`DELETE /v1/conversations/{id}`."""
+        """Handle `DELETE /v1/conversations/{id}`: delete a conversation."""
         id = self._of(call).id
         del self._store.conversations[id]
         return json_response(call, {"id": id, "object": "conversation.deleted", "deleted": True})
 
     async def items(self, call: Call) -> web.Response:
-        """`GET /v1/conversations/{id}/items`: one page of the items, newest first."""
+        """Handle `GET /v1/conversations/{id}/items`: return one page of the items, newest first."""
         return json_response(call, page_of(self._of(call).items, call.body))
 
     async def add(self, call: Call) -> web.Response:
-        """`POST /v1/conversations/{id}/items`: more items at the end."""
+        """Handle `POST /v1/conversations/{id}/items`: add items at the end."""
         conversation = self._of(call)
         added = self._store.read_items(call.body.get("items"))
         conversation.items += added
         return json_response(call, page_of(added, {"order": "asc", "limit": len(added)}))
 
     async def item(self, call: Call) -> web.Response:
-        """`GET /v1/conversations/{id}/items/{item}`."""
+        """Handle `GET /v1/conversations/{id}/items/{item}`: return one item."""
         return json_response(call, self._item_of(call))
 
     async def delete_item(self, call: Call) -> web.Response:
-        """`DELETE /v1/conversations/{id}/items/{item}`. Answers with the conversation."""
+        """Handle `DELETE /v1/conversations/{id}/items/{item}`: delete an item and return the conversation."""
         conversation, item = self._of(call), self._item_of(call)
         conversation.items.remove(item)
         return json_response(call, conversation.value())

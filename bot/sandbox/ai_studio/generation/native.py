@@ -34,7 +34,7 @@ class Texts:
         self._operations = operations
 
     async def completion(self, call: Call) -> web.StreamResponse:
-        """`completion`: an answer, whole or streamed."""
+        """Handle `completion`: return an answer, whole or as a stream."""
         request = native_request(call, self._access)
 
         async def write(pending: PendingAnswer) -> web.StreamResponse:
@@ -49,7 +49,7 @@ class Texts:
             return await self._source.respond(call, request, "application/json", write)
 
     async def later(self, call: Call) -> web.StreamResponse:
-        """`completionAsync`: begin an operation whose result is an answer, which is written at once."""
+        """Handle `completionAsync`: begin an operation and write its result, an answer, at once."""
         request = native_request(call, self._access)
         self._quotas.take("completionAsync")
 
@@ -60,14 +60,14 @@ class Texts:
         return await self._source.respond(call, request, "application/json", write)
 
     async def tokenize(self, call: Call) -> web.Response:
-        """`tokenize`: the tokens of a text."""
+        """Handle `tokenize`: return the tokens of a text."""
         text_model(self._access, get(call.body, "modelUri"), native=True)
         check_text(call.body.get("text"))
         self._quotas.take("tokenize")
         return json_response(call, {"tokens": [START, *text_tokens(call.body["text"])], "modelVersion": VERSION})
 
     async def tokenize_completion(self, call: Call) -> web.Response:
-        """`tokenizeCompletion`: the tokens of the prompt that the messages make."""
+        """Handle `tokenizeCompletion`: return the tokens of the prompt that the messages make."""
         request = native_request(call, self._access)
         self._quotas.take("tokenizeCompletion")
         return json_response(call, {"tokens": template(request.messages), "modelVersion": VERSION})
@@ -99,7 +99,7 @@ async def _last(lines: AsyncIterator[tuple[Json, bool]]) -> Json:
 
 
 def completion(message: Json, status: str, prompt: int, done: int, usage: Any = None, thought: int = 0) -> Json:
-    """A CompletionResponse. Tokens of hidden reasoning are part of the answer's tokens."""
+    """A CompletionResponse as JSON. Tokens of hidden reasoning (`thought`) count among those of the answer."""
     alternative = {"message": message, "status": f"ALTERNATIVE_STATUS_{status}"}
     counted = {
         "inputTextTokens": str(prompt),

@@ -51,7 +51,7 @@ class Completion:
         return self._event({"choices": [], "usage": self.counted(done)})
 
     def counted(self, done: int) -> Mapping[str, Any]:
-        """The usage of the request. `done` are the tokens of the answer."""
+        """The token counts of the request as JSON. `done` are the tokens of the answer."""
         if self.answer.usage is not None:
             return self.answer.usage
         thought, prompt = count_tokens(self.answer.thought), self.request.prompt_tokens
@@ -80,7 +80,7 @@ class OpenAi:
         self._embeddings = embeddings
 
     async def models(self, call: Call) -> web.Response:
-        """`GET /v1/models`: the text models and the embedding models."""
+        """Handle `GET /v1/models`: list the text models and the embedding models."""
         folder = call.request.headers.get("openai-project", call.folder)
         self._access.check_folder(folder)
         names = [(f"gpt://{folder}/{name}/latest", spec.owner) for name, spec in TEXT_MODELS.items()]
@@ -89,7 +89,7 @@ class OpenAi:
         return json_response(call, {"object": "list", "data": rows})
 
     async def chat(self, call: Call) -> web.StreamResponse:
-        """`POST /v1/chat/completions`: an answer, whole or streamed."""
+        """Handle `POST /v1/chat/completions`: return an answer, whole or as a stream."""
         request = openai_request(call, self._access, call.body)
 
         async def write(pending: PendingAnswer) -> web.StreamResponse:
@@ -104,7 +104,8 @@ class OpenAi:
             return await self._source.respond(call, request, "text/event-stream", write)
 
     async def embeddings(self, call: Call) -> web.Response:
-        """`POST /v1/embeddings`: the vectors of one or more texts, or of lists of token ids, as numbers or in base64.
+        """Handle `POST /v1/embeddings`: return the vectors of one or more texts, or of lists of token ids, as numbers
+        or in base64.
 
         The real service takes one text and only `float`; clients that batch are served here too.
         """

@@ -52,7 +52,7 @@ class Responses:
         self._source = source
 
     async def create(self, call: Call) -> web.StreamResponse:
-        """`POST /v1/responses`: a response, whole, streamed or in the background."""
+        """Handle `POST /v1/responses`: write a response, whole, as a stream or in the background."""
         asked = self._read(call)
         question = scripted.question(asked.request.messages)
         searches = any(mapping(tool).get("type") == "web_search" for tool in call.body.get("tools") or ())
@@ -73,7 +73,7 @@ class Responses:
             return await self._source.respond(call, asked.request, "text/event-stream", write)
 
     async def get(self, call: Call) -> web.Response:
-        """`GET /v1/responses/{id}`: a response by its id. Raises `Problem` 12 if it is to be streamed once more."""
+        """Handle `GET /v1/responses/{id}`: return a response. Raises `Problem` 12 if a stream of it is asked for."""
         stored = self._find(call)
         if call.body.get("stream") == "true":
             raise Problem(12, "the sandbox streams a response only once, while it is written; get it without stream")
@@ -83,13 +83,13 @@ class Responses:
         return json_response(call, {**stored.value, **(hidden if running else {})})
 
     async def delete(self, call: Call) -> web.Response:
-        """`DELETE /v1/responses/{id}`."""
+        """Handle `DELETE /v1/responses/{id}`: delete a response."""
         id = self._find(call).value["id"]
         del self.store.responses[id]
         return json_response(call, {"id": id, "object": "response", "deleted": True})
 
     async def cancel(self, call: Call) -> web.Response:
-        """`POST /v1/responses/{id}/cancel`. Raises `Problem` 3 for a response that is completed."""
+        """Handle `POST /v1/responses/{id}/cancel`. Raises `Problem` 3 for a response that is completed."""
         stored = self._find(call)
         if not stored.is_running(self._clock.monotonic()):
             raise Problem(3, "the response is completed already")
@@ -98,12 +98,12 @@ class Responses:
         return json_response(call, stored.value)
 
     async def input_items(self, call: Call) -> web.Response:
-        """`GET /v1/responses/{id}/input_items`: one page of the items that came with the request, newest first."""
+        """Handle `GET /v1/responses/{id}/input_items`: return one page of the items of the request, newest first."""
         stored = self._find(call)
         return json_response(call, page_of(stored.items[-stored.sent :], call.body))
 
     async def input_tokens(self, call: Call) -> web.Response:
-        """`POST /v1/responses/input_tokens`: how many tokens the prompt of a request has. Nothing is generated."""
+        """Handle `POST /v1/responses/input_tokens`: count the tokens of a request's prompt, without answering it."""
         count = self._read(call).request.prompt_tokens
         return json_response(call, {"object": "response.input_tokens", "input_tokens": count})
 

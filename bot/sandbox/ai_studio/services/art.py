@@ -38,9 +38,7 @@ class Art:
         self._operations = operations
 
     async def submit(self, call: Call) -> web.Response:
-        """`imageGenerationAsync`: begin the operation that returns a picture. Raises `Problem` 3 for a
-        refused prompt.
-        """
+        """Handle `imageGenerationAsync`: begin to draw a picture. Raises `Problem` 3 for a refused prompt."""
         any_model(self._access, get(call.body, "modelUri"), "art", ("yandex-art",))
         prompt = _prompt(call.body.get("messages"))
         seed, width, height = _options(get(call.body, "generationOptions") or {})

@@ -34,7 +34,7 @@ class Iam:
         self._access = access
 
     async def token(self, call: Call) -> web.Response:
-        """`POST /iam/v1/tokens`: an IAM token for a JWT or an OAuth token. Raises `Problem` 16 for an invalid one."""
+        """Handle `POST /iam/v1/tokens`: issue an IAM token for a JWT or an OAuth token. Raises `Problem` 16."""
         jwt, oauth = call.body.get("jwt"), get(call.body, "yandexPassportOauthToken")
         if isinstance(jwt, str) and jwt:
             self._check_jwt(jwt)
@@ -44,7 +44,7 @@ class Iam:
         return json_response(call, {"iamToken": token, "expiresAt": stamp(until, milliseconds=True)})
 
     async def metadata(self, call: Call) -> web.Response:
-        """The metadata service of a virtual machine: an IAM token of its service account."""
+        """Play the metadata service of a virtual machine: issue an IAM token of its service account."""
         if call.request.headers.get("metadata-flavor") != "Google":
             raise Problem(7, "Missing Metadata-Flavor header")
         if not self.metadata_tokens:

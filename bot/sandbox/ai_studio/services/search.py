@@ -43,7 +43,7 @@ class Search:
         self._operations = operations
 
     async def search(self, call: Call) -> web.StreamResponse:
-        """`gen/search`: a generated answer with its sources."""
+        """Handle `gen/search`: return a generated answer with its sources."""
         body = call.body
         self._access.check_folder(str(body.get("folderId", "")))
         question = _question(body)
@@ -62,15 +62,15 @@ class Search:
         return json_response(call, value if self.framing == "object" else {"result": value})
 
     async def pages(self, call: Call) -> web.StreamResponse:
-        """`web/search`: found pages as XML."""
+        """Handle `web/search`: return found pages as XML."""
         return json_response(call, self._found(call, _xml))
 
     async def pages_later(self, call: Call) -> web.StreamResponse:
-        """`web/searchAsync`: the operation that returns found pages as XML."""
+        """Handle `web/searchAsync`: begin the operation that returns found pages as XML."""
         return json_response(call, self._operations.open("text", "", {"@type": FOUND, **self._found(call, _xml)}))
 
     async def images(self, call: Call) -> web.StreamResponse:
-        """`image/search`: found pictures as XML."""
+        """Handle `image/search`: return found pictures as XML."""
         return json_response(call, self._found(call, _image_xml))
 
     def _found(self, call: Call, make: Callable[[str], bytes]) -> Json:

@@ -39,7 +39,7 @@ class Speech:
         self._results: dict[str, str] = {}
 
     async def recognize(self, call: Call) -> web.Response:
-        """`stt:recognize`: the words of a short note. `call.body` has the parameters of the URL."""
+        """Handle `stt:recognize`: return the words of a short voice note. `call.body` has the parameters of the URL."""
         data = await call.request.read()
         _language(call.body.get("lang", "ru-RU"))
         if call.body.get("format", "oggopus") != "oggopus" or not data.startswith(b"OggS"):
@@ -52,7 +52,7 @@ class Speech:
         return json_response(call, {"result": _heard(data, length, call.body.get("lang", "ru-RU"))})
 
     async def submit(self, call: Call) -> web.Response:
-        """`recognizeFileAsync`: begin the operation that recognises a long note."""
+        """Handle `recognizeFileAsync`: begin the operation that recognises a long voice note."""
         model = call.body.get("recognitionModel")
         if not isinstance(model, dict) or model.get("model") != "general":
             raise Problem(3, "recognitionModel.model: general is expected")
@@ -75,7 +75,7 @@ class Speech:
         return json_response(call, operation)
 
     async def result(self, call: Call) -> web.Response:
-        """`getRecognition`: the lines of a finished recognition, for each sentence a raw and a refined one."""
+        """Handle `getRecognition`: return the lines of a recognition, a raw and a refined one for each sentence."""
         id_ = str(call.body.get("operationId", ""))
         operation = self._operations.all.get(id_)
         if id_ not in self._results or operation is None or not operation.finished:
@@ -90,7 +90,7 @@ class Speech:
         return web.Response(body=body, content_type="application/json", headers=call.headers)
 
     async def synthesize(self, call: Call) -> web.Response:
-        """`tts:synthesize`: a voice note that says the text."""
+        """Handle `tts:synthesize` (speech synthesis v1): return a voice note that says the text."""
         raw = await call.request.read()
         form = {name: values[0] for name, values in parse_qs(raw.decode("utf-8", "replace")).items()}
         text = form.get("text", "")
@@ -106,7 +106,7 @@ class Speech:
         return web.Response(body=ogg.note(text), content_type="audio/ogg", headers=call.headers)
 
     async def utterance(self, call: Call) -> web.Response:
-        """`tts/v3`: a voice note that says the text, as lines with chunks of the audio in base64."""
+        """Handle `tts/v3` (speech synthesis v3): return a voice note that says the text, in lines of JSON."""
         text = call.body.get("text")
         if not isinstance(text, str) or not text.strip():
             raise Problem(3, "text must not be empty")

@@ -176,7 +176,7 @@ class Html(Parser):
 
 
 def _character(found: re.Match[str]) -> str:
-    """Return the character of a reference, or the reference itself where it names none."""
+    """Return the character of a reference, or the reference itself if it names none."""
     if found[3]:
         return _NAMED[found[3]]
     code = int(found[1], 16) if found[1] else int(found[2])

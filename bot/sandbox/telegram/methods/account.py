@@ -26,12 +26,12 @@ GIFTS = ("unlimited_gifts", "limited_gifts", "unique_gifts", "premium_subscripti
 
 
 def get_me(api: MethodContext, call: Call) -> dict[str, Any]:
-    """The bot as a User with its abilities."""
+    """Return the bot as a User with its abilities."""
     return api.state.profile.me()
 
 
 def done(api: MethodContext, call: Call) -> bool:
-    """A method that the sandbox accepts although nobody sees its effect."""
+    """Return True: for methods that the sandbox accepts without doing anything."""
     return True
 
 
@@ -45,7 +45,7 @@ def set_text(api: MethodContext, call: Call, *, field: str, limit: int) -> bool:
 
 
 def get_text(api: MethodContext, call: Call, *, field: str) -> dict[str, str]:
-    """The bot's name or description in a language, else the default one."""
+    """Return the bot's name or description in a language, else the default one. `field` says which."""
     default = api.settings.get(f"{field}/", api.state.profile.first_name if field == "name" else "")
     return {field: api.settings.get(f"{field}/{call.text('language_code')}", default)}
 
@@ -65,7 +65,7 @@ def set_my_commands(api: MethodContext, call: Call) -> bool:
 
 
 def get_my_commands(api: MethodContext, call: Call) -> list[dict[str, Any]]:
-    """The menu of commands of a scope and language; empty if none was set."""
+    """Return the menu of commands of a scope and language; empty if none was set."""
     scope, language = _scope(call)
     return api.state.commands.get(scope, {}).get(language, [])
 
@@ -108,7 +108,7 @@ def _show_commands(api: MethodContext) -> None:
 
 
 async def get_updates(api: MethodContext, call: Call) -> list[dict[str, Any]]:
-    """Updates by long polling."""
+    """Return updates by long polling."""
     if not api.updates.webhook_active:
         api.updates.ask(call.parsed("allowed_updates", "allowed updates"))
     return await api.updates.poll(call.integer("offset"), call.integer("limit", 100), call.integer("timeout"))
@@ -127,18 +127,18 @@ async def set_webhook(api: MethodContext, call: Call) -> bool:
 
 
 async def delete_webhook(api: MethodContext, call: Call) -> bool:
-    """Remove the webhook."""
+    """Remove the webhook, so that updates come by polling."""
     await api.webhook.set("", "", 40, drop_pending=call.flag("drop_pending_updates"))
     return True
 
 
 def get_webhook_info(api: MethodContext, call: Call) -> dict[str, Any]:
-    """The WebhookInfo."""
+    """Return the state of the webhook as a WebhookInfo."""
     return {**api.webhook.info(), "allowed_updates": sorted(api.updates.allowed)}
 
 
 def get_file(api: MethodContext, call: Call) -> dict[str, Any]:
-    """A File with the path to download it. Raises 400 for an unknown file or one over 20 MB."""
+    """Return a File with the path to download it. Raises 400 for an unknown file or one over 20 MB."""
     file = api.state.files.get(call.text("file_id"))
     if file is None:
         raise bad("wrong file_id or the file is temporarily unavailable")
@@ -151,14 +151,14 @@ def get_file(api: MethodContext, call: Call) -> dict[str, Any]:
 
 
 def get_chat(api: MethodContext, call: Call) -> dict[str, Any]:
-    """The ChatFullInfo of a chat."""
+    """Return a chat as a ChatFullInfo."""
     chat = api.chat(call)
     more = {"accent_color_id": abs(chat.id) % 7, "max_reaction_count": 11}
     return {**api.state.head(chat), **more, "accepted_gift_types": dict.fromkeys(GIFTS, False)}
 
 
 def get_chat_member(api: MethodContext, call: Call) -> dict[str, Any]:
-    """The ChatMember of a person or the bot. Raises 400 for an unknown user."""
+    """Return a person or the bot as a ChatMember. Raises 400 for an unknown user."""
     chat = api.chat(call)
     user_id = call.integer("user_id")
     if user_id not in api.state.people and user_id != api.state.profile.id:
@@ -167,7 +167,7 @@ def get_chat_member(api: MethodContext, call: Call) -> dict[str, Any]:
 
 
 def get_chat_administrators(api: MethodContext, call: Call) -> list[dict[str, Any]]:
-    """The owner of a group. Raises 400 for a private chat."""
+    """Return the owner of a group as a list of one ChatMember. Raises 400 for a private chat."""
     chat = api.chat(call)
     if chat.private:
         raise bad("there are no administrators in the private chat")
@@ -176,15 +176,13 @@ def get_chat_administrators(api: MethodContext, call: Call) -> list[dict[str, An
 
 
 def get_chat_member_count(api: MethodContext, call: Call) -> int:
-    """How many members a chat has, with the bot."""
+    """Return how many members a chat has, the bot included."""
     chat = api.chat(call)
     return len(chat.members) + chat.has_bot
 
 
 def member(api: MethodContext, chat: Chat, user_id: int) -> dict[str, Any]:
-    """The ChatMember. The first member of a group is its owner, the bot may be an administrator, all others are
-    members.
-    """
+    """Return a user as a ChatMember: the first member of a group is its owner, the bot may be an administrator."""
     is_bot, user = user_id == api.state.profile.id, {"user": api.state.user(user_id)}
     if not (chat.has_bot if is_bot else user_id in chat.members):
         return {"status": "left", **user}
@@ -196,7 +194,7 @@ def member(api: MethodContext, chat: Chat, user_id: int) -> dict[str, Any]:
 
 
 def create_forum_topic(api: MethodContext, call: Call) -> dict[str, Any]:
-    """Create a topic and return the ForumTopic. Raises 400 where topics are not allowed."""
+    """Create a topic and return the ForumTopic. Raises 400 if topics are not allowed."""
     chat = api.chat(call)
     if chat.private and not api.state.profile.topics:
         raise bad("BOT_FORUM_CREATE_FORBIDDEN")

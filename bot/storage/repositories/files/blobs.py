@@ -24,7 +24,7 @@ class Blobs(Repository):
         return tuple(self._kept(address, user, part) if isinstance(part, Image) else part for part in parts)
 
     def read_bytes(self, number: int) -> bytes | None:
-        """Return the bytes of a blob, None where it is gone."""
+        """Return the bytes of a blob, None if it is gone."""
         return self.connection.execute(DATA, {"number": number}).scalar_one_or_none()
 
     def load_images(self, messages: Sequence[Message], most: int = MOST_SHOWN) -> list[Message]:

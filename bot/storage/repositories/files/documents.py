@@ -17,7 +17,7 @@ PLACE = 20  # characters around a name: brackets, page and blank lines
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A piece of a document. `page` is 0 where the document has no pages, `vector` empty without an embedding.
+    """A piece of a document. `page` is 0 if the document has no pages, `vector` empty without an embedding.
 
     `place` is the name of its sheet, slide or chapter, "" for none.
     """
@@ -65,9 +65,9 @@ class Documents(Repository):
     def store_document(
         self, conversation: int, turn: str, user: int, name: str, pages: int, pieces: Sequence[tuple[int, str, str]]
     ) -> None:
-        """Store a document as passages (page, place and text), in the place of one with its name.
+        """Store a document as passages, given as (page, place, text), instead of an earlier one with its name.
 
-        Nothing changes where the stored passages are equal, because their vectors were paid for.
+        If the earlier one has equal passages nothing changes, because their vectors were paid for.
         """
         name = name[:LONGEST_NAME]
         same = (documents.c.conversation_id == conversation, documents.c.name == name)

@@ -89,7 +89,7 @@ HELD = {
 
 
 def _fits(scope: str, period: str = "") -> ColumnElement[bool]:
-    """Within the cap; or, where nothing else is reserved, with something of the cap left, so that it can be used up."""
+    """Within the cap; or, if nothing else is reserved, with something of the cap left, so that it can be used up."""
     cap, spent, held = _number(f"{scope}{period}_cap"), SPENT[scope, period], HELD[scope, period]
     return or_(cap == 0, spent + held + _number("amount") <= cap, and_(held == 0, spent < cap))
 
@@ -133,12 +133,11 @@ class Budgets(Repository):
     """Spending of a day, and reservations for work that is under way."""
 
     def reserve(self, kind: str, amount: int, where: Address, user: int, caps: Caps, turn: str = "") -> int | None:
-        """Hold `amount` back for something that begins now: the id of the reservation, None when a cap forbids it.
+        """Reserve `amount` for work that begins now. Returns the id of the reservation, None if a cap forbids it.
 
-        Where it is a turn, it can be settled by its name (`settle_turn`).
-
-        One statement decides and holds. A cap is never exceeded by more than one reservation: what does not fit is
-        let in only where something is left and nothing else is under way.
+        `turn` is the turn that the work is for, "" for none: `settle_turn` finds the reservation by it. One statement
+        decides and reserves. A cap is exceeded by at most one reservation: an amount that does not fit is reserved only
+        if something is left of the cap and nothing else is under way.
         """
         decision_locks.insist(self.connection, DecisionLock.SPENDING)
         values = {**self._where(kind, where, user, caps), "amount": amount, "at": self.clock.time(), "turn": turn}
@@ -181,7 +180,7 @@ class Budgets(Repository):
     def find_exhausted_cap(self, kind: str, where: Address, user: int, caps: Caps) -> str:
         """Return whose cap is spent: "user", "chat" or "bot", with "_month" behind it for the cap of a month.
 
-        "" where no cap is spent, and the rest is only reserved.
+        "" if no cap is spent: then amounts are only reserved, and may become free again.
         """
         values = self._where(kind, where, user, caps)
         for scope, query in OVER:
@@ -190,7 +189,7 @@ class Budgets(Repository):
         return ""
 
     def read_spent(self, kind: str, bot: int, scope: str = BOT, subject: int = 0, *, month: bool = False) -> int:
-        """Return what was spent today, or in this month, in a scope."""
+        """Return what was spent today (UTC), or with `month` in this month, by the `subject` of a scope."""
         query = select(func.coalesce(func.sum(spending.c.amount), 0)).where(
             spending.c.bot == bot, spending.c.day.in_(self._days() if month else [self._today()]),
             spending.c.kind == kind, spending.c.scope == scope,

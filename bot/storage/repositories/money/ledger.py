@@ -59,7 +59,7 @@ class Ledger(Repository):
         self, address: Address, user: int, turn: str, model: str, usage: Usage,
         *, mode: str = "sync", cost: int = 0, units: int = 0,
     ) -> None:  # fmt: skip
-        """Book a request: its tokens, its `cost` in millionths of the currency, its `units` where it has some."""
+        """Book a request: its tokens, its `cost` in millionths of the currency, its `units` if it has some."""
         row = {
             "bot": address.bot, "chat": address.chat, "user": user, "turn": turn, "model": model, "mode": mode,
             "prompt": usage.prompt, "completion": usage.completion, "reasoning": usage.reasoning,
@@ -75,7 +75,7 @@ class Ledger(Repository):
 
     def cost_by_day(self, bot: int, since: float, user: int | None = None) -> dict[int, Line]:
         """Return the cost by day, counted from 1970 in UTC. `user` None: of everybody."""
-        # What is made a whole number is cut by SQLite and rounded by PostgreSQL, which alone is sure to have `floor`.
+        # CAST to an integer truncates on SQLite and rounds on PostgreSQL; `floor` may be missing on SQLite.
         days = usage.c.at / DAY
         day = cast(days if self.connection.dialect.name == "sqlite" else func.floor(days), Integer)
         rows = self.connection.execute(select(day, *COLUMNS).where(*_whose(bot, since, user)).group_by(day))

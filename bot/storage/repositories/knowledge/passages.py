@@ -1,4 +1,4 @@
-"""The knowledge base: its sources, and the passages of their articles."""
+"""The articles and passages of the knowledge base, and the embeddings of their texts."""
 
 from __future__ import annotations
 
@@ -7,36 +7,16 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, exists, func, insert, or_, select, update
+from sqlalchemy import Row, and_, bindparam, exists, func, insert, select, tuple_, update
 
 from bot.storage.engines.dialects import insert_or_update, upsert
 from bot.storage.repositories.mapping import Repository, made
-from bot.storage.tables.knowledge import kb_articles, kb_generation, kb_passages, kb_sources, kb_vectors
+from bot.storage.tables.knowledge import kb_articles, kb_generation, kb_passages, kb_quotes, kb_sources, kb_vectors
 
-EVERYONE = "everyone"
-REMOVED = "removed"
 BATCH = 500  # values of one IN list: SQLite allows 32,766 in a statement, PostgreSQL 65,535
-INDEXED = kb_passages.c["id", "source_id", "place", "text", "sha"]
+INDEXED = kb_passages.c["id", "source_id", "place", "text", "sha", "added", "ended"]
 STORE_VECTOR = upsert(lambda insert: insert(kb_vectors).on_conflict_do_nothing())
 COUNT_UP = insert_or_update(kb_generation, ["id"], ["number"])
-
-
-@dataclass(frozen=True, slots=True)
-class KnowledgeSource:
-    """A source of the knowledge base, as it stands in the table `kb_sources`."""
-
-    name: str
-    kind: str
-    address: str
-    options: Mapping[str, Any] = field(default_factory=dict)
-    audience: tuple[str, ...] = ()
-    every: int = 0
-    state: str = "active"
-    error: str = ""
-    tried: float | None = None
-    synced: float | None = None
-    paid: int = 0
-    id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +68,15 @@ class StoredPassage:
 
 @dataclass(frozen=True, slots=True)
 class IndexRow:
-    """What the index needs of a passage. `sha` is the key of its embedding."""
+    """What the index needs of a passage. `sha` is the key of its embedding, `added` and `ended` are generations."""
 
     id: int
     source_id: int
     place: str
     text: str
     sha: bytes
+    added: int
+    ended: int | None
 
     @property
     def indexed(self) -> str:
@@ -103,64 +85,22 @@ class IndexRow:
 
 
 @dataclass(frozen=True, slots=True)
+class NewVector:
+    """An embedding, its generation and key, and a passage with its text (0: no passage has it now)."""
+
+    added: int
+    sha: bytes
+    data: bytes
+    passage: int
+    source: int
+
+
+@dataclass(frozen=True, slots=True)
 class Replaced:
     """What storing an article has changed: numbers of passages."""
 
     added: int = 0
     ended: int = 0
-
-
-class Sources(Repository):
-    """The sources of a bot's knowledge base."""
-
-    def add_source(self, bot: int, source: KnowledgeSource) -> int:
-        """Add a source; return its id. Its name must not be taken."""
-        row = {
-            "bot": bot, "name": source.name, "kind": source.kind, "address": source.address,
-            "options": json.dumps(source.options, ensure_ascii=False), "every": source.every,
-            "audience": json.dumps(source.audience, ensure_ascii=False), "added": self.clock.time(),
-        }  # fmt: skip
-        return int(self.connection.execute(insert(kb_sources).returning(kb_sources.c.id), row).scalar_one())
-
-    def list_sources(self, bot: int) -> Sequence[KnowledgeSource]:
-        """Return all sources of a bot by their names."""
-        query = (
-            select(kb_sources).where(kb_sources.c.bot == bot, kb_sources.c.state != REMOVED).order_by(kb_sources.c.name)
-        )
-        return [_source(row) for row in self.connection.execute(query)]
-
-    def find_source(self, bot: int, name: str) -> KnowledgeSource | None:
-        """Return the source of this name, None where there is none."""
-        query = select(kb_sources).where(kb_sources.c.bot == bot, kb_sources.c.name == name)
-        return self._find(_source, query)
-
-    def read_source(self, id_: int) -> KnowledgeSource | None:
-        """Return a source by its id, None where it was removed."""
-        return self._find(_source, select(kb_sources).where(kb_sources.c.id == id_, kb_sources.c.state != REMOVED))
-
-    def change_source(self, id_: int, **values: Any) -> None:
-        """Set columns of a source; `options` and `audience` are stored as JSON."""
-        for name in ("options", "audience"):
-            if name in values:
-                values[name] = json.dumps(values[name], ensure_ascii=False)
-        self.connection.execute(update(kb_sources).where(kb_sources.c.id == id_).values(**values))
-
-    def remove_source(self, id_: int) -> None:
-        """End all passages of a source and give its name free. The rows stay while answers may quote them."""
-        articles = select(kb_articles.c.key).where(kb_articles.c.source_id == id_)
-        knowledge = Knowledge(self.connection, self.clock, self.queue)
-        knowledge.end_articles(id_, list(self.connection.execute(articles).scalars()))
-        self.change_source(id_, state=REMOVED, name=f"{REMOVED}/{id_}")
-
-    def sizes(self, bot: int) -> Mapping[int, tuple[int, int]]:
-        """Return for each source how many articles and passages it has now."""
-        of_bot = select(kb_sources.c.id).where(kb_sources.c.bot == bot)
-        query = (
-            select(kb_passages.c.source_id, func.count(kb_passages.c.article_id.distinct()), func.count())
-            .where(kb_passages.c.source_id.in_(of_bot), kb_passages.c.ended.is_(None))
-            .group_by(kb_passages.c.source_id)
-        )
-        return {source: (articles, passages) for source, articles, passages in self.connection.execute(query)}
 
 
 class Knowledge(Repository):
@@ -265,13 +205,13 @@ class Knowledge(Repository):
 
     # --- embeddings ---------------------------------------------------------------------------------------------------
 
-    def texts_to_embed(self, bot: int, model: str, most: int, after: int = 0) -> Sequence[IndexRow]:
-        """Return passages without an embedding of this model, at most `most`, by id and beginning after id `after`."""
+    def texts_to_embed(self, bot: int, model: str, most: int) -> Sequence[IndexRow]:
+        """Return passages without an embedding of this model, at most `most`, by id."""
         embedded = exists().where(kb_vectors.c.sha == kb_passages.c.sha, kb_vectors.c.model == model)
         query = (
             select(*INDEXED)
             .join(kb_sources, kb_sources.c.id == kb_passages.c.source_id)
-            .where(kb_sources.c.bot == bot, kb_passages.c.ended.is_(None), kb_passages.c.id > after, ~embedded)
+            .where(kb_sources.c.bot == bot, kb_passages.c.ended.is_(None), ~embedded)
             .order_by(kb_passages.c.id)
             .limit(most)
         )
@@ -305,40 +245,47 @@ class Knowledge(Repository):
         """Return the number of the newest change; 0 for an empty knowledge base."""
         return self.connection.execute(select(kb_generation.c.number)).scalar_one_or_none() or 0
 
-    def passages_added(self, bot: int, since: int, after: int, most: int) -> Sequence[IndexRow]:
-        """Return passages that began after generation `since` and have not ended, by id and beginning after `after`."""
-        query = (
-            select(*INDEXED)
-            .join(kb_sources, kb_sources.c.id == kb_passages.c.source_id)
-            .where(
-                kb_sources.c.bot == bot, kb_passages.c.added > since, kb_passages.c.ended.is_(None),
-                kb_passages.c.id > after,
-            )
-            .order_by(kb_passages.c.id)
-            .limit(most)
-        )  # fmt: skip
-        return [made(IndexRow, row) for row in self.connection.execute(query)]
+    # Nothing here asks for one bot, or for what has not ended: the planner of SQLite would look through all of that
+    # instead of the few rows that are new.
 
-    def passages_ended(self, bot: int, since: int) -> Sequence[IndexRow]:
-        """Return passages that began by generation `since` and have ended after it."""
-        query = select(*INDEXED).join(kb_sources, kb_sources.c.id == kb_passages.c.source_id)
-        query = query.where(kb_sources.c.bot == bot, kb_passages.c.ended > since, kb_passages.c.added <= since)
-        return [made(IndexRow, row) for row in self.connection.execute(query)]
-
-    def vectors_added(self, bot: int, model: str, since: int) -> Sequence[tuple[int, int, bytes]]:
-        """Return (passage, source, embedding) where passage or embedding are newer than generation `since`."""
+    def passages_added(self, since: tuple[int, int], most: int) -> Sequence[IndexRow]:
+        """Return passages, also ended ones, at most `most`, by (generation, id) and after these two."""
+        began = tuple_(kb_passages.c.added, kb_passages.c.id)
         query = (
-            select(kb_passages.c.id, kb_passages.c.source_id, kb_vectors.c.data)
-            .join(kb_vectors, and_(kb_vectors.c.sha == kb_passages.c.sha, kb_vectors.c.model == model))
-            .join(kb_sources, kb_sources.c.id == kb_passages.c.source_id)
-            .where(
-                kb_sources.c.bot == bot,
-                kb_passages.c.ended.is_(None),
-                or_(kb_passages.c.added > since, kb_vectors.c.added > since),
-            )
-            .order_by(kb_passages.c.id)
+            select(*INDEXED).where(began > tuple_(*since)).order_by(kb_passages.c.added, kb_passages.c.id).limit(most)
         )
-        return [(id_, source, bytes(data)) for id_, source, data in self.connection.execute(query)]
+        return [made(IndexRow, row) for row in self.connection.execute(query)]
+
+    def passages_ended(self, since: int) -> Sequence[IndexRow]:
+        """Return passages that have ended after generation `since`."""
+        query = select(*INDEXED).where(kb_passages.c.ended > since)
+        return [made(IndexRow, row) for row in self.connection.execute(query)]
+
+    def vectors_added(self, model: str, since: tuple[int, bytes], most: int) -> Sequence[NewVector]:
+        """Return embeddings with their passages, at most `most`, by (generation, key) and after these two."""
+        began = tuple_(kb_vectors.c.added, kb_vectors.c.sha)
+        new = select(*kb_vectors.c["added", "sha", "data"]).where(kb_vectors.c.model == model, began > tuple_(*since))
+        new = new.order_by(kb_vectors.c.added, kb_vectors.c.sha).limit(most)
+        return self._of_passages(new.subquery())
+
+    def vectors_of_added(self, model: str, since: int) -> Sequence[NewVector]:
+        """Return the embeddings of passages that began after generation `since`: some were bought before."""
+        began = select(kb_passages.c.sha).where(kb_passages.c.added > since)
+        known = select(*kb_vectors.c["added", "sha", "data"]).where(
+            kb_vectors.c.model == model, kb_vectors.c.sha.in_(began)
+        )
+        return self._of_passages(known.subquery())
+
+    def _of_passages(self, vectors: Any) -> Sequence[NewVector]:
+        query = (
+            select(*vectors.c["added", "sha", "data"], *kb_passages.c["id", "source_id", "ended"])
+            .outerjoin(kb_passages, kb_passages.c.sha == vectors.c.sha)
+            .order_by(vectors.c.added, vectors.c.sha)
+        )
+        return [
+            NewVector(added, bytes(sha), bytes(data), 0 if ended else id_ or 0, source or 0)
+            for added, sha, data, id_, source, ended in self.connection.execute(query)
+        ]
 
     # --- what an answer reads -----------------------------------------------------------------------------------------
 
@@ -353,6 +300,14 @@ class Knowledge(Repository):
             kb_articles.c.audience.in_(["", *groups]),
         )
         return {row.id: _passage(row) for row in self.connection.execute(query)}
+
+    def store_quotes(self, message: int, quotes: Sequence[tuple[int, int, int]]) -> None:
+        """Store what an answer quotes: passages with the beginning and the end of the quoted text."""
+        rows = [
+            {"message_id": message, "passage_id": passage, "start": start, "end": end} for passage, start, end in quotes
+        ]
+        if rows:
+            self.connection.execute(insert(kb_quotes), rows)
 
     def read_neighbour(self, passage: StoredPassage, step: int) -> StoredPassage | None:
         """Return the passage that stands `step` places after this one in its article, None where there is none."""
@@ -396,9 +351,3 @@ def unpack_sentences(data: bytes) -> tuple[tuple[int, int], ...]:
 
 def _passage(row: Row[Any]) -> StoredPassage:
     return made(StoredPassage, row, sentences=unpack_sentences(bytes(row.sentences)))
-
-
-def _source(row: Row[Any]) -> KnowledgeSource:
-    return made(
-        KnowledgeSource, row, options=json.loads(row.options), audience=tuple(json.loads(row.audience))
-    )  # fmt: skip

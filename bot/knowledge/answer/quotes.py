@@ -1,0 +1,211 @@
+"""Whether a quote stands in a text, and which numbers, dates, codes and links do. Pure; begin with `stands`."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import lru_cache
+
+from bot.knowledge.stems import stems
+
+ALIKE = str.maketrans({
+    **dict.fromkeys("«»“”„‟‹›″", '"'), **dict.fromkeys("‘’‚‛′`", "'"), **dict.fromkeys("‐‑‒–—−", "-"),
+    **dict.fromkeys("\u00ad\u200b\u200c\u200d\u2060\ufeff", ""), "ё": "е", "Ё": "Е", "…": "...",
+})  # fmt: skip
+UNLIKE = re.compile(f"[{''.join(map(chr, ALIKE))}]")  # faster than to translate each character
+EDGES = " \"'.,;:!?-*_"
+SURE = 3  # letters of a stem that a longer one may begin with
+SHORT = 2  # words: a quoted name is declined in Russian, so its stems are compared
+LONGEST_NUMBER = 25  # digits that are computed with; longer ones are compared as they stand
+EMPHASIS = re.compile(r"\*\*|__|~~|(?<!\w)[*_](?=\S)|(?<=\S)[*_](?!\w)")
+QUOTED = re.compile(r"«((?:[^«»]|«[^«»]*»)*)(?:»|$)|“([^“”]*)(?:”|$)|„([^„“”]*)(?:[“”]|$)|(?<!\d)\"([^\"]*)(?:\"|$)"
+                    r"|(?<!`)`([^`\n]+)`(?!`)|^([^«»“”„\"]+)[»”]")  # fmt: skip
+
+MONTHS = (
+    "январ[ьяею]|january", "феврал[ьяею]|february", "март[ауе]?|march", "апрел[ьяею]|april", "ма[йяею]|may",
+    "июн[ьяею]|june", "июл[ьяею]|july", "август[ауе]?|august", "сентябр[ьяею]|september", "октябр[ьяею]|october",
+    "ноябр[ьяею]|november", "декабр[ьяею]|december",
+)  # fmt: skip
+NAMES = f"(?:{'|'.join(MONTHS)})"
+SPELLED = {
+    "один": 1, "одна": 1, "одно": 1, "первый": 1, "первая": 1, "первое": 1, "второй": 2, "вторая": 2, "второе": 2,
+    "третий": 3, "третья": 3, "третье": 3, "one": 1, "first": 1, "second": 2, "third": 3,
+}  # fmt: skip
+CARDINALS = {
+    word: number
+    for number, words in enumerate(
+        ("два две двух двум двумя two", "три трех трем тремя three", "четыре четырех четырем четырьмя four",
+         "пять пяти пятью five", "шесть шести шестью six", "семь семи семью seven", "восемь восьми восемью eight",
+         "девять девяти девятью nine", "десять десяти десятью ten"), 2)
+    for word in words.split()
+}  # fmt: skip
+SCALES = {"тыс": 3, "thou": 3, "мил": 6, "млн": 6, "млр": 9, "mill": 6, "bill": 9}
+UNITS = {"%": "%", "проц": "%", "perc": "%", "per ": "%", "руб": "₽", "₽": "₽", "rub": "₽", "roub": "₽", "$": "$",
+         "долл": "$", "doll": "$", "usd": "$", "€": "€", "евро": "€", "eur": "€", "£": "£"}  # fmt: skip
+FACT = re.compile(
+    r"(?P<mail>(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+)"
+    r"|(?P<link>(?<!\w)(?:\w{2,12}://|www\.)[^\s<>\"'()\[\]|]+|(?<![\w@.-])(?:[a-z0-9][a-z0-9-]{0,62}\.){1,8}[a-z]{2,24}(?![\w-])"
+    r"(?:/[^\s<>\"'()\[\]|]*)?)"
+    r"|(?P<phone>\+\d[\d\s().-]{7,18}\d)"
+    r"|(?P<iso>(?<!\w)\d{4}-\d\d-\d\d(?!\d))"
+    r"|(?P<date>(?<!\w)\d{1,2}[./]\d{1,2}[./]\d{2,4}(?![\d.]\d))"
+    r"|(?P<time>(?<!\w)\d{1,2}(?::\d\d){1,2}(?!\d))"
+    r"|(?P<code>(?<!\w)(?=[\w./-]{0,80}?[\d_])(?=[\w./-]{0,60}?[^\W\d_][\w./-]{0,60}?\d|\w{0,60}?[^\W_]_\w)\w+(?:[-./]\w+)*)"
+    r"|(?P<number>(?P<currency>[$€£₽]\s?)?(?P<sign>(?<![\w)\].,;%-])(?<!\d\s)-)?(?<!\w)"
+    r"(?P<value>\d{1,3}(?:[ ,']\d{3})+(?!\d)(?:[.,]\d{1,2}(?!\d))?|\d+(?:[.,]\d+)*)"
+    r"(?:\s?(?P<scale>тыс[а-я]*\.?|миллион[а-я]*|миллиард[а-я]*|млн|млрд|thousand|million|billion)(?!\w))?"
+    r"(?:\s?(?P<unit>%|процент[а-я]*|percent|per cent|руб[а-я]*|₽|rub\b|rubles?|roubles?|\$|доллар[а-я]*|dollars?|usd|€"
+    r"|евро|euros?|eur))?)"
+    rf"|(?P<month>(?<!\w){NAMES}(?!\w))"
+    r"|(?P<word>(?<!\w)[^\W\d_]{2,9}(?!\w))"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A number, date, amount, code or link of a text as it is written, and the ways in which it may stand elsewhere."""
+
+    written: str
+    ways: tuple[frozenset[str], ...]
+
+
+@lru_cache(8_192)
+def plain(text: str) -> str:
+    """A text as quotes are compared: without differences of typography (quotation marks, dashes, ё, spaces, case)."""
+    folded = UNLIKE.sub(lambda found: ALIKE[ord(found[0])], unicodedata.normalize("NFKC", text))
+    return " ".join(folded.split()).casefold()
+
+
+def stands(quote: str, text: str) -> bool:
+    """Whether a quote stands in a text word for word; of one or two words their stems do."""
+    wanted = plain(EMPHASIS.sub("", quote)).strip(EDGES)
+    if not wanted:
+        return True
+    words = stems(wanted, stop=True)
+    if 0 < len(words) <= SHORT and len(wanted.split()) <= SHORT:
+        there = stems(plain(text), stop=True)
+        return any(all(map(_is_form, there[place:], words)) for place in range(len(there) - len(words) + 1))
+    line, at = plain(text), -1
+    while (at := line.find(wanted, at + 1)) >= 0:
+        if not (_inside_word(line, at) or _inside_word(line, at + len(wanted))):
+            return True
+    return False
+
+
+def _inside_word(text: str, at: int) -> bool:
+    return 0 < at < len(text) and text[at - 1].isalnum() and text[at].isalnum()
+
+
+def _is_form(one: str, other: str) -> bool:
+    """Whether two stems may be of one word: a name has several («Газпром» and «Газпрома»)."""
+    short, long = sorted((one, other), key=len)
+    return one == other or (len(short) > SURE and long.startswith(short) and len(long) <= len(short) + SHORT)
+
+
+def quoted(text: str) -> list[str]:
+    """What stands in quotation marks or as code in a text; an open one reaches to the end."""
+    found = (next(part for part in match.groups() if part is not None) for match in QUOTED.finditer(text))
+    return [one for one in found if any(map(str.isalnum, one))]
+
+
+def facts(text: str) -> list[Fact]:
+    """The numbers, dates, amounts, codes, links and mail addresses that a text tells."""
+    line = plain(EMPHASIS.sub("", text))
+    return [Fact(found[0].strip(), ways) for found in FACT.finditer(line) if (ways := _ways(found, line))]
+
+
+@lru_cache(2_048)
+def given(text: str) -> frozenset[str]:
+    """What a text offers to the facts of another one."""
+    line = plain(text)
+    return frozenset(token for found in FACT.finditer(line) for token in _offers(found))
+
+
+def missing(wanted: Iterable[Fact], text: str) -> list[str]:
+    """The facts, as they are written, that do not stand in a text."""
+    there = given(text)
+    return [fact.written for fact in wanted if not any(way <= there for way in fact.ways)]
+
+
+def _ways(found: re.Match[str], line: str) -> tuple[frozenset[str], ...]:
+    kind = found.lastgroup or ""
+    if kind == "word":
+        return (frozenset({str(CARDINALS[found[0]])}),) if found[0] in CARDINALS else ()
+    if kind == "month":
+        beside = re.search(r"\d\s$", line[: found.start()]) or re.match(r"\s\d", line[found.end() :])
+        return (frozenset({_month(found[0])}),) if beside else ()
+    if kind == "number":
+        _, scaled, unit = _amount(found)
+        date = _day(found["value"])
+        return (frozenset({scaled + unit}), *((frozenset(date),) if date and not unit else ()))
+    if kind in {"date", "iso"}:
+        parts = re.split(r"[./-]", found[0])
+        return tuple(map(frozenset, _dates(parts, iso=kind == "iso")))
+    return (frozenset({_whole(kind, found[0])}),)
+
+
+def _offers(found: re.Match[str]) -> Iterator[str]:
+    kind = found.lastgroup or ""
+    if kind == "word":
+        if number := CARDINALS.get(found[0], SPELLED.get(found[0])):
+            yield str(number)
+    elif kind == "month":
+        yield _month(found[0])
+    elif kind == "number":
+        value, scaled, unit = _amount(found)
+        yield from (value, scaled, value + unit, scaled + unit, *_day(found["value"]))
+    elif kind in {"date", "iso"}:
+        for date in _dates(re.split(r"[./-]", found[0]), iso=kind == "iso"):
+            yield from date
+    else:
+        yield _whole(kind, found[0])
+
+
+def _whole(kind: str, written: str) -> str:
+    """A code, a link, a time or a telephone number in one form."""
+    if kind == "phone":
+        return "+" + "".join(filter(str.isdigit, written))
+    if kind == "link":
+        return re.sub(r"^(?:https?://)?(?:www\.)?", "", written).rstrip("/.,;:!?*_")
+    return written.rstrip(".")
+
+
+def _amount(found: re.Match[str]) -> tuple[str, str, str]:
+    """A number as it stands, multiplied by its "million", and its unit or currency."""
+    scale = next((power for start, power in SCALES.items() if (found["scale"] or "").startswith(start)), 0)
+    unit = (found["currency"] or found["unit"] or "").strip()
+    sign = found["sign"] or ""
+    kept = next((short for start, short in UNITS.items() if unit.startswith(start.strip())), "") if unit else ""
+    return sign + _number(found["value"]), sign + _number(found["value"], scale), kept
+
+
+def _number(written: str, scale: int = 0) -> str:
+    joined = re.sub(r"[ ,'](?=\d{3}(?!\d))", "", written).replace(",", ".")
+    joined = "".join(str(unicodedata.decimal(one, one)) for one in joined)
+    if joined.count(".") > 1 or len(joined) > LONGEST_NUMBER:
+        return joined
+    value = format(Decimal(joined).scaleb(scale), "f")
+    return value.rstrip("0").rstrip(".") if "." in value else value
+
+
+def _day(written: str) -> tuple[str, ...]:
+    """The tokens of a day such as 12.03, none for another number."""
+    found = re.fullmatch(r"(\d{1,2})\.(\d\d)", written)
+    return (_number(found[1]), f"m{int(found[2])}") if found and 0 < int(found[2]) <= 12 and int(found[1]) <= 31 else ()
+
+
+def _dates(parts: list[str], *, iso: bool) -> Iterator[tuple[str, ...]]:
+    year, month, day = parts if iso else reversed(parts)
+    year = f"20{year}" if len(year) == 2 else year
+    orders = ((day, month), (month, day)) if not iso else ((day, month),)
+    valid = [(first, second) for first, second in orders if 0 < int(second) <= 12]
+    yield from ((_number(first), f"m{int(second)}", year) for first, second in valid)
+    if not valid:
+        yield (".".join(parts),)
+
+
+def _month(written: str) -> str:
+    return next(f"m{number}" for number, names in enumerate(MONTHS, 1) if re.fullmatch(names, written))

@@ -1,0 +1,115 @@
+"""The passages as a model is shown them, with numbered sentences it can name. Pure; begin with `sources_block`.
+
+What stands in a source is data. No line of the block begins with text of a source, and what looks like a mark, a fence
+or the beginning of another message is defused. What is stored, and quoted to people, stays verbatim.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+
+from bot.prompts.catalog import instruct
+from bot.texts.dates import day
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+OPEN, CLOSE = "[［【⟦〚❲〔", "]］】⟧〛❳〕"
+OPENS, CLOSES = re.escape(OPEN), re.escape(CLOSE)  # for a class of characters
+CYRILLIC = str.maketrans("абвгдефснкормтух", "abbgdefcnkopmtyx")  # letters that look or sound like these
+LIKE_A_MARK = re.compile(rf"[{OPENS}](?=[\s\\*`^_{OPENS}]*+(?:[^\W\d_]{{1,2}}[\s._-]?\d|[^\W\d_]\s*+[{CLOSES}]))")
+LIKE_A_FENCE = re.compile(
+    r"`{3,}|~{3,}|<(?=\s*\||[|!/\s]*+(?:s>|<?sys|system|user|assistant|sources?\b|instruct|tool|function|im_|(?:start|end)_of"
+    rf"|human|bos|eos|think))|(?<=[|])>|[{OPENS}](?=/?\s*(?:INST|SYS|system|user|assistant|tool))",
+    re.IGNORECASE,
+)
+DEFUSED = {"`": "'''", "~": "'''", "<": "‹", ">": "›"}
+HARMLESS = frozenset({"Cc", "Cf", "Co", "Cs", "Cn"})  # categories of characters that nobody sees
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """Sentences of a source that follow each other: `start` and `end` in the stored text of the `passage`.
+
+    `place` is the place of the passage among those that were shown.
+    """
+
+    place: int
+    passage: int
+    start: int
+    end: int
+
+    def overlaps(self, other: Quote) -> bool:
+        """Whether two quotes have text in common."""
+        return self.place == other.place and self.start < other.end and other.start < self.end
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A passage of one answer. `sentences` joined are its stored text; `changed` is the day of its article.
+
+    `url`, `anchor` and `page` are where it is found, "" and 0 for none.
+    """
+
+    passage: int
+    title: str
+    place: str
+    sentences: tuple[str, ...]
+    url: str = ""
+    anchor: str = ""
+    page: int = 0
+    changed: date | None = None
+
+    @cached_property
+    def text(self) -> str:
+        """The stored text of the passage."""
+        return "".join(self.sentences)
+
+    @cached_property
+    def starts(self) -> tuple[int, ...]:
+        """Where each sentence begins in the stored text."""
+        return tuple(sum(map(len, self.sentences[:place])) for place in range(len(self.sentences)))
+
+    def quote(self, place: int, first: int, last: int) -> Quote:
+        """The quote of the sentences from `first` to `last`, counted from 0; this is the passage number `place`."""
+        end = self.starts[last] + len(self.sentences[last].rstrip())
+        return Quote(place, self.passage, self.starts[first], end)
+
+    @property
+    def whole_place(self) -> str:
+        """The title and the headings below it."""
+        return self.place if self.place.startswith(self.title) else f"{self.title} › {self.place}".strip(" ›")
+
+
+def sources_block(passages: Sequence[Shown], language: str) -> str:
+    """What the model is told: the rules in this language, then the passages (at most 26) with numbered sentences."""
+    shown = (_lines(letter, one, language) for letter, one in zip(LETTERS, passages, strict=False))
+    block = "\n".join(("<sources>", *shown, "</sources>"))
+    rules = instruct(language, "knowledge.rules", nothing=nothing_found(language))
+    return f"{rules}\n\n{block}\n\n{instruct(language, 'knowledge.tail')}"
+
+
+def nothing_found(language: str) -> str:
+    """The sentence a model is told to say where the passages do not answer; the checker knows it."""
+    return instruct(language, "knowledge.nothing")
+
+
+def defused(text: str) -> str:
+    """A text of a source in one line, in which nothing looks like a mark, a fence or a message's beginning."""
+    seen = "".join(" " if one.isspace() else one for one in text if one.isspace() or _is_seen(one))
+    line = LIKE_A_FENCE.sub(lambda found: DEFUSED.get(found[0][0], "("), " ".join(seen.split()))
+    return LIKE_A_MARK.sub("(", line)
+
+
+def _lines(letter: str, passage: Shown, language: str) -> str:
+    changed = passage.changed
+    told = "" if changed is None else f" ({instruct(language, 'knowledge.as_of', day=day(changed, language))})"
+    sentences = (f"{letter}{number} {defused(one)}" for number, one in enumerate(passage.sentences, 1))
+    return "\n".join((f"[{letter}] {defused(passage.whole_place)}{told}", *sentences))
+
+
+def _is_seen(character: str) -> bool:
+    return " " <= character < "\x7f" or unicodedata.category(character) not in HARMLESS

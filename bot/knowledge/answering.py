@@ -1,0 +1,206 @@
+"""An answer from the knowledge base: what it may rest on, and how it is checked while it is written.
+
+Begin with `KnowledgeAnswers.look`, which a turn calls before it asks a model. `Citing` is then between the model and
+the chat. What these use is imported when a bot has sources.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from bot.ai import Source
+from bot.billing.metering import BillTo
+from bot.knowledge import rights
+from bot.knowledge.base import KnowledgeBase
+from bot.storage.repositories.knowledge.passages import StoredPassage
+from bot.storage.store import Tx
+from bot.texts.catalog import say
+from bot.types import Incoming
+
+if TYPE_CHECKING:
+    from bot.knowledge.answer.checker import Checker, Piece
+    from bot.knowledge.answer.presentation import Presentation
+    from bot.knowledge.answer.shown import Quote, Shown
+    from bot.knowledge.search.retrieval import Found
+
+CITED, EXTRACT = "cited", "extract"  # levels of an answer: the model's sentences with quotes, or sentences of sources
+MOST_CHARACTERS = 14_000  # that the passages add to a prompt, with the instructions around them
+NEAREST = 3  # titles that are named where nothing answers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What the sources have about a question of somebody in these `groups`.
+
+    `block` is the part of the prompt with the passages; "" where no model is asked, and `pieces` are the answer: the
+    sentences of the sources, or none. `unknown` is the sentence that says that the sources do not have it.
+    """
+
+    language: str
+    groups: frozenset[str]
+    unknown: str
+    shown: tuple[Shown, ...] = ()
+    passages: tuple[StoredPassage, ...] = ()
+    block: str = ""
+    pieces: tuple[Piece, ...] = ()
+
+
+@dataclass(slots=True)
+class Citing:
+    """Checks the answer of a model while it is written, and shows what may be shown (`feed`, `end`).
+
+    `raw` is what the model has written. An answer without a model consists of the pieces of its evidence.
+    """
+
+    evidence: Evidence
+    raw: str = ""
+    repaired: bool = False
+    _kept: list[Piece] = field(default_factory=list)
+    _checker: Checker = field(init=False)
+    _presentation: Presentation = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin the answer anew."""
+        from bot.knowledge.answer.checker import Checker
+        from bot.knowledge.answer.presentation import Presentation
+
+        self.raw, self._kept = "", []
+        self._checker = Checker(self.evidence.shown)
+        self._presentation = Presentation(self.evidence.shown, self.evidence.language)
+
+    def feed(self, text: str) -> str:
+        """Take the next part of the answer; return what may be shown now."""
+        self.raw += text
+        return self._show(self._checker.feed(text))
+
+    def end(self) -> str:
+        """The answer has ended; return what may be shown of its rest."""
+        return self._show(self._checker.end())
+
+    def extract(self) -> str:
+        """The answer without a model; "" where the sources do not have it."""
+        return self._show(self.evidence.pieces)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no sentence with a source is left."""
+        return not self.quotes
+
+    @property
+    def wants_repair(self) -> bool:
+        """Whether so much has failed that the model is asked once more."""
+        return not self.repaired and not self._checker.refused and self._checker.wants_repair
+
+    def repair(self) -> str:
+        """What the model is told about the sentences that failed."""
+        return self._checker.repair(self.evidence.language)
+
+    @property
+    def quotes(self) -> tuple[Quote, ...]:
+        """The quotes of the sentences that are shown, each once."""
+        return tuple(dict.fromkeys(quote for piece in self._kept for quote in piece.quotes))
+
+    @property
+    def below(self) -> str:
+        """The quotes and the list of sources, Markdown; "" without any. Without a model the quotes are the answer."""
+        quotes = self._presentation.quotes() if self.evidence.block else ""
+        return "\n\n".join(filter(None, (quotes, self._presentation.sources())))
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The articles that the answer quotes, each page once."""
+        quoted = {quote.passage for quote in self.quotes}
+        named = (one for one in self.evidence.passages if one.id in quoted)
+        return tuple(dict.fromkeys(Source(one.title, url=one.url, page=one.page) for one in named))
+
+    def without_withdrawn(self, tx: Tx, bot: int) -> str | None:
+        """The answer without sentences whose sources have changed, or may no longer be read; None if it can stay."""
+        from bot.knowledge.answer.presentation import Presentation
+
+        quoted = {quote.passage for quote in self.quotes}
+        readable = rights.readable(tx.sources.list_sources(bot), self.evidence.groups)
+        stand = tx.knowledge.read_passages(quoted, readable, self.evidence.groups) if quoted else {}
+        if quoted <= stand.keys():
+            return None
+        pieces = [piece for piece in self._kept if all(quote.passage in stand for quote in piece.quotes)]
+        self._presentation, self._kept = Presentation(self.evidence.shown, self.evidence.language), []
+        text = self._show(pieces)
+        return self.evidence.unknown if self.is_empty else text.lstrip()
+
+    def _show(self, pieces: Collection[Piece]) -> str:
+        self._kept += pieces
+        return "".join(map(self._presentation.show, pieces))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnowledgeAnswers:
+    """Answers of one bot from its knowledge base. `level` is `CITED` or `EXTRACT`, `role` names a sender's role."""
+
+    base: KnowledgeBase
+    level: str
+    role: Callable[[Incoming], str]
+
+    async def look(self, incoming: Incoming, question: str, language: str) -> Evidence | None:
+        """What the sources have about a question that is answered in `language`.
+
+        None: the bot has no source that may be read here, or the message is no question (a greeting, thanks).
+        """
+        if not await self.base.sources():
+            return None
+        from bot.knowledge.answer.forms import is_small_talk
+
+        groups = rights.groups_of(
+            self.role(incoming), incoming.user.id, incoming.address, private=incoming.private
+        )  # fmt: skip
+        if not await self.base.readable(groups) or is_small_talk(question):
+            return None
+        found = await self.base.search(question, groups, BillTo.of(incoming, language))
+        return await asyncio.to_thread(self._evidence, found, groups, language)
+
+    def _evidence(self, found: Found, groups: frozenset[str], language: str) -> Evidence:
+        from bot.knowledge.answer.extract import extract
+        from bot.knowledge.answer.shown import sources_block
+
+        unknown = _unknown(found, language)
+        if not found.hits or not self.base.gate.passes(found.signals):
+            return Evidence(language=language, groups=groups, unknown=unknown)
+        shown = tuple(_shown(hit.passage) for hit in found.hits)
+        cited = self.level == CITED
+        return Evidence(
+            language=language,
+            groups=groups,
+            unknown=unknown,
+            shown=shown,
+            passages=tuple(hit.passage for hit in found.hits),
+            block=sources_block(shown, language) if cited else "",
+            pieces=() if cited else tuple(extract(shown, found.frequencies, found.size, language)),
+        )
+
+
+def _unknown(found: Found, language: str) -> str:
+    """That the sources do not say it, with the nearest titles."""
+    titles = list(dict.fromkeys(hit.passage.title or hit.passage.place for hit in found.hits))[:NEAREST]
+    near = "".join(f"\n- {title}" for title in titles if title)
+    return say(language, "kb.unanswered") + (f"\n\n{say(language, 'kb.nearest')}{near}" if near else "")
+
+
+def _shown(passage: StoredPassage) -> Shown:
+    from bot.knowledge.answer.shown import Shown
+
+    return Shown(
+        passage=passage.id,
+        title=passage.title,
+        place=passage.place,
+        sentences=tuple(passage.text[start:end] for start, end in passage.sentences),
+        url=passage.url,
+        anchor=passage.anchor,
+        page=passage.page,
+        changed=datetime.fromtimestamp(passage.changed, UTC).date(),
+    )

@@ -1,0 +1,66 @@
+"""Opens a source by its address: `open_source`. The address alone says of which kind it is (`kind_of`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from bot.clock import Clock
+from bot.concurrency.child_pool import ChildPool
+from bot.errors import SourceFailed
+from bot.http.guarded import GuardedFetcher
+from bot.knowledge.sources.files import FileReader
+from bot.knowledge.sources.source import Reader, SourceLimits
+
+OPTIONS = {"folder": (), "web": ("only",), "git": ("under", "ref"), "vector-store": ()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceTools:
+    """What sources are read with. `cache` is a folder for clones of repositories."""
+
+    files: ChildPool
+    fetcher: GuardedFetcher
+    clock: Clock
+    cache: Path
+    limits: SourceLimits = field(default_factory=SourceLimits)
+
+
+def kind_of(address: str) -> str:
+    """The kind of a source: "folder" (also a file), "web" (a page or sitemap), "git" or "vector-store"."""
+    parts = urlsplit(address)
+    if parts.scheme == "vector-store":
+        return "vector-store"
+    if parts.scheme in ("file", "git", "ssh") or parts.path.endswith(".git") or address.startswith("git@"):
+        return "git"
+    return "web" if parts.scheme in ("http", "https") else "folder"
+
+
+def open_source(address: str, tools: SourceTools, *, only: str = "", under: str = "", ref: str = "") -> Reader:
+    """The source at an address: a path, an address of a page or sitemap, one of a repository (it ends in .git).
+
+    Open it anew for each sync: a site's robots.txt is asked once. `only` is for sitemaps, `under` and `ref` are for
+    repositories. Raises `SourceFailed` for what can't be read.
+    """
+    kind = kind_of(address)
+    given = {name for name, value in (("only", only), ("under", under), ("ref", ref)) if value}
+    if unused := sorted(given.difference(OPTIONS[kind])):
+        raise SourceFailed(f"--{unused[0]} says nothing of {address}, which is read as: {kind}. Leave it out.")
+    files = FileReader(tools.files, tools.limits)
+    if kind == "web":
+        from bot.knowledge.sources.site import Site
+        from bot.knowledge.sources.web import WebPages
+
+        return WebPages(address, Site(tools.fetcher, tools.clock), files, tools.limits, only=only)
+    if kind == "git":
+        from bot.knowledge.sources.git import GitRepository
+
+        return GitRepository(
+            address, files=files, limits=tools.limits, fetcher=tools.fetcher, cache=tools.cache, under=under, ref=ref
+        )
+    if kind == "vector-store":
+        raise SourceFailed("Vector stores can't be read yet. Add the files that were put into the store.")
+    from bot.knowledge.sources.folder import Folder
+
+    return Folder(Path(address).expanduser(), files, tools.limits)

@@ -1,0 +1,127 @@
+"""Asks a site for pages as its owner wishes: robots.txt, a pause between requests, waits that the site asks for.
+
+Begin with `Site.get`. One `Site` serves one reading of one source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from random import Random
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from bot.clock import Clock
+from bot.concurrency.retry import Backoff, Retry
+from bot.errors import FetchFailed, SourceFailed
+from bot.http.framing import host_of, retry_after
+from bot.http.guarded import LARGEST, Fetched, GuardedFetcher
+
+if TYPE_CHECKING:
+    from protego import Protego
+
+AGENT = "govorun"
+PAUSE = 1.0  # seconds between two requests to a host
+LONGEST_PAUSE = 10.0  # that robots.txt is granted
+PATIENCE = 300.0  # seconds that a site may let one request wait
+TRIES = 4
+BUSY, OVERLOADED = (429, 503), (500, 502, 504)
+MOST_ROBOTS = 500 << 10  # bytes of robots.txt
+
+Before = Callable[[str], Awaitable[None]]
+
+
+class Site:
+    """The hosts of one source, asked one page after the other."""
+
+    def __init__(self, fetcher: GuardedFetcher, clock: Clock) -> None:
+        self._fetcher = fetcher
+        self._clock = clock
+        self._own = ""  # the origin of the first page
+        self._next: dict[str, float] = {}  # by host: when it may be asked again
+        self._robots: dict[str, Protego | None] = {}  # by origin; None: everything may be read
+        backoff = Backoff(first=2.0, longest=60.0, random=Random())  # noqa: S311  it spreads load
+        self._retry = Retry(clock, backoff, on=_PassingFailure, tries=TRIES)
+
+    async def get(
+        self, url: str, *, known: Mapping[str, str] | None = None, types: Collection[str] = (), largest: int = LARGEST
+    ) -> Fetched:  # fmt: skip
+        """Fetch a page, and obey robots.txt at redirects, too.
+
+        The status is 304 where the page is as it was by `known` ("etag", "modified"). Raises `FetchFailed`, and
+        `SourceFailed` where the site asks for more patience than there is.
+        """
+        self._own = self._own or _origin(url)
+        headers = {"user-agent": AGENT}
+        if known:
+            asked = {"if-none-match": known.get("etag", ""), "if-modified-since": known.get("modified", "")}
+            headers |= {name: value for name, value in asked.items() if value}
+
+        async def before(address: str) -> None:
+            robots = await self._rules(_origin(address))
+            if robots is not None and not robots.can_fetch(address, AGENT):
+                raise FetchFailed("robots")
+            await self._pause(address, (robots.crawl_delay(AGENT) if robots is not None else None) or 0.0)
+
+        return await self._patiently(url, headers, types, before, largest)
+
+    async def _patiently(
+        self, url: str, headers: Mapping[str, str], types: Collection[str], before: Before, largest: int
+    ) -> Fetched:  # fmt: skip
+        async def ask() -> Fetched:
+            try:
+                answer = await self._fetcher.fetch(url, headers=headers, types=types, before=before, largest=largest)
+            except FetchFailed as error:
+                raise _PassingFailure("unavailable") if error.why == "unavailable" else error from None
+            if answer.status in BUSY:
+                raise _PassingFailure("busy", retry_after=retry_after(answer.headers, self._clock.time()))
+            if answer.status in OVERLOADED:
+                raise _PassingFailure("unavailable")
+            return answer
+
+        try:
+            return await self._retry.call(ask, until=self._clock.monotonic() + PATIENCE)
+        except _PassingFailure as error:
+            if error.why != "busy":
+                raise
+            raise SourceFailed(
+                f"{host_of(url)} asks us to wait longer than {PATIENCE / 60:.0f} minutes. It is tried again at the "
+                "next sync; if that happens often, sync more rarely."
+            ) from None
+
+    async def _rules(self, origin: str) -> Protego | None:
+        """The robots.txt of a host. Raises `SourceFailed` where it can't be read: nobody knows what it forbids."""
+        if origin not in self._robots:
+            from protego import Protego
+
+            async def before(address: str) -> None:
+                await self._pause(address, 0.0)
+
+            headers = {"user-agent": AGENT}
+            try:
+                answer = await self._patiently(f"{origin}/robots.txt", headers, (), before, MOST_ROBOTS)
+            except FetchFailed as error:
+                if error.why == "forbidden" or origin != self._own:
+                    raise
+                raise SourceFailed(
+                    f"{origin}/robots.txt can't be read ({error.why}), so that nobody knows what may be read there. "
+                    "Check the address; if the site is down, it is tried again at the next sync."
+                ) from None
+            text = answer.body.decode("utf-8", "replace") if answer.status == 200 else ""
+            self._robots[origin] = Protego.parse(text) if text else None
+        return self._robots[origin]
+
+    async def _pause(self, url: str, wanted: float) -> None:
+        """Wait until the host may be asked again."""
+        host, now = host_of(url), self._clock.monotonic()
+        turn = max(self._next.get(host, now), now)
+        self._next[host] = turn + max(PAUSE, min(wanted, LONGEST_PAUSE))
+        await self._clock.sleep(turn - now)
+
+
+class _PassingFailure(FetchFailed):
+    """It may be over soon."""
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2].lower()}"

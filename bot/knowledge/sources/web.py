@@ -1,0 +1,267 @@
+"""A page, or all pages of a sitemap, as a source: `WebPages`.
+
+Links are not followed: what is read is the address itself, or what its sitemap lists on its own host. So an endless
+site is bounded by its sitemap, and by what `SourceLimits` and `_is_trap` leave of it.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+from urllib.parse import urljoin, urlsplit, urlunsplit
+
+from bot.errors import FetchFailed, SourceFailed
+from bot.http.framing import host_of, http_date
+from bot.http.guarded import GZIP, Fetched, unpacked
+from bot.knowledge.sources.files import FileReader, KnownFiles, found_in, text_hash
+from bot.knowledge.sources.reading import TYPES, Articles
+from bot.knowledge.sources.site import Site
+from bot.knowledge.sources.source import Event, Known, Seen, SourceLimits, Trouble
+
+SITEMAP_TYPES = ("application/xml", "text/xml", "application/gzip", "application/x-gzip", "application/octet-stream")
+MOST_SITEMAPS = 100
+ENOUGH = 10  # times as many pages as are read are counted
+MOST_DEPTH, MOST_REPEATED, LONGEST_ADDRESS = 12, 3, 500  # of an address that is no trap: parts of its path, characters
+MOST_FAILURES = 5  # pages in a row that a site does not answer
+SHORT = 600  # characters of a page that only says that it is not there
+# Bounded, so that what a hostile sitemap leaves open costs nothing.
+LOCATION = re.compile(r"<loc>\s*(?:<!\[CDATA\[)?([^<]{1,2000})(?:</loc>\s*<lastmod>\s*([^<\s]{1,40}))?")
+LOGIN = re.compile(r"log-?in|sign-?in|logon|auth|sso|passport|account", re.IGNORECASE)
+MISSING = re.compile(r"\b404\b|not found|не найден", re.IGNORECASE)
+GONE, CLOSED = (404, 410), (401, 403, 407)
+
+
+class WebPages:
+    """The page at an address, or the pages of the sitemap there whose paths match `only` ("/help/*")."""
+
+    def __init__(self, url: str, site: Site, files: FileReader, limits: SourceLimits, *, only: str = "") -> None:
+        self._url = page_key(url)
+        self._site = site
+        self._files = files
+        self._limits = limits
+        self._only = only
+
+    async def articles(self, known: Known) -> AsyncIterator[Event]:
+        """Read the pages in the order of the sitemap. Raises `SourceFailed`, also for a sitemap without a page."""
+        seen, files, failures = Seen(self._limits), KnownFiles(known), 0
+        first = await self._first(files)
+        if first.status == 304 or not _is_sitemap(first):
+            if any(key.partition("#")[0] != self._url for key in known):
+                raise _failure(self._url, "it is no sitemap any more")
+            async for event in self._page(_Listed(self._url), files, seen, first):
+                for one in files.spread(event):
+                    yield one
+            return
+        pages = await self._listed(first)
+        for page in pages[: self._limits.articles]:
+            if problem := "other_site" if _host(page.url) != _host(self._url) else "trap" if _is_trap(page.url) else "":
+                yield Trouble(page.url, problem)
+                continue
+            async for event in self._page(page, files, seen):
+                failures = failures + 1 if isinstance(event, Trouble) and event.reason == "unavailable" else 0
+                for one in files.spread(event):
+                    yield one
+            if failures == MOST_FAILURES:
+                raise SourceFailed(
+                    f"{_host(self._url)} did not answer {MOST_FAILURES} times in a row. The other pages stay as they "
+                    "were; they are tried again at the next sync."
+                )
+        if (more := len(pages) - self._limits.articles) > 0:
+            yield Trouble(self._url, f"too_many:{more}")
+
+    async def _first(self, files: KnownFiles) -> Fetched:
+        """What stands at the address. That a known page is not there any more is an answer, other failures are none."""
+        known = files.validators(self._url)
+        try:
+            answer = await self._site.get(self._url, known=known, types=(*TYPES, *SITEMAP_TYPES))
+        except FetchFailed as error:
+            raise _failure(self._url, error.why) from None
+        if answer.status in (200, 304) or (known and answer.status in GONE):
+            return answer
+        raise _failure(self._url, f"its status is {answer.status}")
+
+    # --- one page -----------------------------------------------------------------------------------------------------
+
+    async def _page(
+        self, page: _Listed, files: KnownFiles, seen: Seen, answer: Fetched | None = None
+    ) -> AsyncIterator[Event]:  # fmt: skip
+        key, known = page.url, files.validators(page.url)
+        try:
+            answer = answer or await self._site.get(key, known=known, types=tuple(TYPES))
+        except FetchFailed as error:
+            yield Trouble(key, error.why)
+            return
+        if answer.status not in (200, 304):
+            yield Trouble(key, _problem(answer.status))
+            return
+        twin = seen.twin(page_key(answer.url), key)
+        if answer.status == 304:
+            twin = twin or seen.twin(known.get("canonical") or key, key) or seen.twin(known.get("sha", key), key)
+            for event in [Trouble(key, f"same:{twin}")] if twin else list(files.unchanged(key)):
+                yield event
+            return
+        seen.add(len(answer.body))
+        articles = (
+            "" if twin else await self._files.read(answer.body, answer.url, answer.mime or "text/html", answer.charset)
+        )
+        if isinstance(articles, str):
+            yield Trouble(key, f"same:{twin}" if twin else articles)
+            return
+        for event in self._judged(page, answer, articles, files, seen):
+            yield event
+
+    def _judged(
+        self, page: _Listed, answer: Fetched, articles: Articles, files: KnownFiles, seen: Seen
+    ) -> Iterator[Event]:  # fmt: skip
+        key, sha, canonical = page.url, text_hash(articles), _canonical(articles, answer.url)
+        if _is_login(key, answer.url, articles):
+            yield Trouble(key, "login")
+        elif _says_missing(articles):
+            yield Trouble(key, "not_found")
+        elif twin := seen.twin(canonical or key, key) or seen.twin(sha, key):
+            yield Trouble(key, f"same:{twin}")
+        else:
+            headers = answer.headers
+            validators = {
+                "etag": headers.get("etag", ""), "modified": headers.get("last-modified", ""), "sha": sha,
+                "canonical": canonical,
+            }  # fmt: skip
+            if sha == files.validators(key).get("sha"):
+                yield from files.unchanged(key, validators)
+                return
+            changed = http_date(validators["modified"]) or _date(page.modified)
+            yield from found_in(articles, key, validators, url=answer.url, changed=changed)
+
+    # --- sitemaps -----------------------------------------------------------------------------------------------------
+
+    async def _listed(self, first: Fetched) -> list[_Listed]:
+        """The pages of a sitemap, and of those that it lists, each once. Raises `SourceFailed`."""
+        pages: dict[str, _Listed] = {}
+        waiting, asked, answer = [self._url], {self._url}, first
+        while waiting and len(pages) <= ENOUGH * self._limits.articles:
+            url = waiting.pop(0)
+            text = self._sitemap_text(url, answer if url == self._url else await self._fetched(url))
+            entries = [_Listed(_located(url, at), when) for at, when in LOCATION.findall(text)]
+            if "<sitemapindex" in text:
+                new = {entry.url: None for entry in entries if _host(entry.url) == _host(url)}
+                waiting += [found for found in new if found not in asked]
+                asked |= new.keys()
+                if len(asked) > MOST_SITEMAPS:
+                    raise SourceFailed(
+                        f"{self._url} lists more than {MOST_SITEMAPS} sitemaps. Add some of them instead."
+                    )
+                continue
+            for entry in entries or [_Listed(page_key(line)) for line in text.split() if line.startswith("http")]:
+                if not self._only or fnmatchcase(urlsplit(entry.url).path, self._only):
+                    pages.setdefault(entry.url, entry)
+        if not pages:
+            wanted = f" with a path like {self._only}" if self._only else ""
+            raise SourceFailed(f"{self._url} lists no page{wanted} today. What is known of the site stays as it is.")
+        return list(pages.values())
+
+    async def _fetched(self, url: str) -> Fetched:
+        try:
+            answer = await self._site.get(url)
+        except FetchFailed as error:
+            raise _failure(url, error.why) from None
+        if answer.status != 200:
+            raise _failure(url, f"its status is {answer.status}")
+        return answer
+
+    def _sitemap_text(self, url: str, answer: Fetched) -> str:
+        try:
+            body = unpacked(answer.body, self._limits.file) if answer.body.startswith(GZIP) else answer.body
+        except FetchFailed as error:
+            raise _failure(url, error.why) from None
+        return body.decode("utf-8", "replace")
+
+
+class _Listed(NamedTuple):
+    """A page of a sitemap. `modified` is what the sitemap says, which is often wrong: shown, but not relied upon."""
+
+    url: str
+    modified: str = ""
+
+
+def page_key(url: str) -> str:
+    """An address as the key of its page: without a fragment, the host in small letters."""
+    try:
+        parts = urlsplit(url.strip())
+        return urlunsplit((parts.scheme.lower(), parts.netloc.lower(), parts.path or "/", parts.query, ""))
+    except ValueError:
+        return url.strip()
+
+
+def _located(sitemap: str, said: str) -> str:
+    try:
+        return page_key(urljoin(sitemap, html.unescape(said.strip().removesuffix("]]>").strip())))
+    except ValueError:
+        return said
+
+
+def _failure(url: str, why: str) -> SourceFailed:
+    return SourceFailed(f"{url}: {FAILURES.get(why, f'it can not be read ({why}). Open the address in a browser')}.")
+
+
+def _problem(status: int) -> str:
+    return "not_found" if status in GONE else "login" if status in CLOSED else "unavailable"
+
+
+def _is_sitemap(answer: Fetched) -> bool:
+    head = answer.body[:2_000]
+    return b"<urlset" in head or b"<sitemapindex" in head or head.startswith(GZIP)
+
+
+def _is_login(asked: str, url: str, articles: Articles) -> bool:
+    """Whether an address has led to a form that asks for a password, though with the status 200."""
+    parts = urlsplit(url)
+    return articles.has_password and page_key(url) != asked and bool(LOGIN.search(f"{parts.hostname}{parts.path}"))
+
+
+def _says_missing(articles: Articles) -> bool:
+    """Whether a page with the status 200 only says that it is not there."""
+    size = sum(len(block.text) for one in articles.articles for block in one.blocks)
+    return size < SHORT and any(MISSING.search(one.title) for one in articles.articles)
+
+
+def _canonical(articles: Articles, url: str) -> str:
+    """The address that a page says is its own, "" where it names another page.
+
+    Only the query may differ (`?utm_source=`): there are sites whose pages all say that they are the first page.
+    """
+    said = page_key(articles.canonical)
+    return said if urlsplit(said)[:3] == urlsplit(page_key(url))[:3] else ""
+
+
+def _is_trap(url: str) -> bool:
+    """Whether an address looks like one of endlessly many: a calendar, a link that adds itself to the path."""
+    parts = [part for part in urlsplit(url).path.split("/") if part]
+    repeated = max(Counter(parts).values(), default=0)
+    return len(parts) > MOST_DEPTH or repeated >= MOST_REPEATED or len(url) > LONGEST_ADDRESS
+
+
+def _host(url: str) -> str:
+    return host_of(url).removeprefix("www.")
+
+
+def _date(text: str) -> float | None:
+    """The Unix time of a date in a sitemap ("2026-03-12", or with a time)."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+
+
+FAILURES = {
+    "forbidden": "its host has an address of a private network. Allow the network if the bot may read it",
+    "unavailable": "the site does not answer. It is tried again at the next sync",
+    "robots": "its robots.txt forbids to read it. Ask the owner of the site, or add the files themselves",
+    "type": "what stands there is no text. Add the address of a page, a document or a sitemap",
+    "too_long": "it is too large. Add its parts one by one",
+}

@@ -1,0 +1,1 @@
+"""The knowledge base: its sources (`sources`), and their articles and passages (`passages`)."""

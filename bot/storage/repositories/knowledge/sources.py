@@ -1,0 +1,98 @@
+"""The sources of the knowledge base."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Row, func, insert, select, update
+
+from bot.storage.repositories.knowledge.passages import Knowledge
+from bot.storage.repositories.mapping import Repository, made
+from bot.storage.tables.knowledge import kb_articles, kb_passages, kb_sources
+
+EVERYONE = "everyone"
+REMOVED = "removed"
+
+
+@dataclass(frozen=True, slots=True)
+class KnowledgeSource:
+    """A source of the knowledge base, as it stands in the table `kb_sources`."""
+
+    name: str
+    kind: str
+    address: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    audience: tuple[str, ...] = ()
+    every: int = 0
+    state: str = "active"
+    error: str = ""
+    tried: float | None = None
+    synced: float | None = None
+    paid: int = 0
+    id: int = 0
+
+
+class Sources(Repository):
+    """The sources of a bot's knowledge base."""
+
+    def add_source(self, bot: int, source: KnowledgeSource) -> int:
+        """Add a source; return its id. Its name must not be taken."""
+        row = {
+            "bot": bot, "name": source.name, "kind": source.kind, "address": source.address,
+            "options": json.dumps(source.options, ensure_ascii=False), "every": source.every,
+            "audience": json.dumps(source.audience, ensure_ascii=False), "added": self.clock.time(),
+        }  # fmt: skip
+        return int(self.connection.execute(insert(kb_sources).returning(kb_sources.c.id), row).scalar_one())
+
+    def list_sources(self, bot: int) -> Sequence[KnowledgeSource]:
+        """Return all sources of a bot by their names."""
+        query = (
+            select(kb_sources).where(kb_sources.c.bot == bot, kb_sources.c.state != REMOVED).order_by(kb_sources.c.name)
+        )
+        return [_source(row) for row in self.connection.execute(query)]
+
+    def list_ids(self, bot: int) -> frozenset[int]:
+        """Return the ids of all sources of a bot, also of removed ones."""
+        return frozenset(self.connection.execute(select(kb_sources.c.id).where(kb_sources.c.bot == bot)).scalars())
+
+    def find_source(self, bot: int, name: str) -> KnowledgeSource | None:
+        """Return the source of this name, None where there is none."""
+        query = select(kb_sources).where(kb_sources.c.bot == bot, kb_sources.c.name == name)
+        return self._find(_source, query)
+
+    def read_source(self, id_: int) -> KnowledgeSource | None:
+        """Return a source by its id, None where it was removed."""
+        return self._find(_source, select(kb_sources).where(kb_sources.c.id == id_, kb_sources.c.state != REMOVED))
+
+    def change_source(self, id_: int, **values: Any) -> None:
+        """Set columns of a source; `options` and `audience` are stored as JSON."""
+        for name in ("options", "audience"):
+            if name in values:
+                values[name] = json.dumps(values[name], ensure_ascii=False)
+        self.connection.execute(update(kb_sources).where(kb_sources.c.id == id_).values(**values))
+
+    def remove_source(self, id_: int) -> None:
+        """End all passages of a source and give its name free. The rows stay while answers may quote them."""
+        articles = select(kb_articles.c.key).where(kb_articles.c.source_id == id_)
+        passages = Knowledge(self.connection, self.clock, self.queue)
+        passages.end_articles(id_, list(self.connection.execute(articles).scalars()))
+        self.change_source(id_, state=REMOVED, name=f"{REMOVED}/{id_}")
+
+    def sizes(self, bot: int) -> Mapping[int, tuple[int, int]]:
+        """Return for each source how many articles and passages it has now."""
+        of_bot = select(kb_sources.c.id).where(kb_sources.c.bot == bot)
+        query = (
+            select(kb_passages.c.source_id, func.count(kb_passages.c.article_id.distinct()), func.count())
+            .where(kb_passages.c.source_id.in_(of_bot), kb_passages.c.ended.is_(None))
+            .group_by(kb_passages.c.source_id)
+        )
+        return {source: (articles, passages) for source, articles, passages in self.connection.execute(query)}
+
+
+def _source(row: Row[Any]) -> KnowledgeSource:
+    return made(
+        KnowledgeSource, row, options=json.loads(row.options), audience=tuple(json.loads(row.audience))
+    )  # fmt: skip

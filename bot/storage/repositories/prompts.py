@@ -1,0 +1,104 @@
+"""Prompts that are kept: the versions of personas that have answered, and the templates of users."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import and_, case, delete, func, insert, select, update
+
+from bot.storage.engines.dialects import connector, upsert
+from bot.storage.repositories.mapping import Repository, made
+from bot.storage.tables.history import feedback, messages, persona_versions, templates
+
+KEEP = upsert(lambda insert: insert(persona_versions).on_conflict_do_nothing())
+
+
+@dataclass(frozen=True, slots=True)
+class PersonaVersion:
+    """A version of a persona: its file, the time of its first answer (Unix), its answers and their judgements."""
+
+    bot: int
+    key: str
+    version: str
+    text: str
+    at: float
+    answers: int
+    good: int
+    bad: int
+
+    @property
+    def label(self) -> str:
+        """Name and version, such as "teacher@1a2b3c4d", as logs and stored answers have it."""
+        return f"{self.key}@{self.version}"
+
+    @property
+    def line(self) -> str:
+        """The version on one line, for people."""
+        since = f"{datetime.fromtimestamp(self.at, UTC):%Y-%m-%d}"
+        return f"{self.label:<30}  since {since}  {self.answers:>7,} answers  👍 {self.good:>4,}  👎 {self.bad:>4,}"
+
+
+@dataclass(frozen=True, slots=True)
+class SavedTemplate:
+    """A question that a user keeps under a name."""
+
+    id: int
+    name: str
+    text: str
+
+
+class PersonaVersions(Repository):
+    """The versions of personas that have answered."""
+
+    def keep_version(self, bot: int, key: str, version: str, text: str) -> None:
+        """Store a version of a persona, unless it is there already."""
+        row = {"bot": bot, "key": key, "version": version, "text": text, "at": self.clock.time()}
+        self.connection.execute(KEEP(self.connection), row)
+
+
+class SavedTemplates(Repository):
+    """The templates of users."""
+
+    def list_templates(self, bot: int, user: int) -> Sequence[SavedTemplate]:
+        """Return the templates of a user, oldest first."""
+        mine = (templates.c.bot == bot, templates.c.user == user)
+        query = select(*templates.c["id", "name", "text"]).where(*mine).order_by(templates.c.id)
+        return [SavedTemplate(*row) for row in self.connection.execute(query)]
+
+    def add_template(self, bot: int, user: int, name: str, text: str) -> SavedTemplate:
+        """Add a template of a user and return it."""
+        row = {"bot": bot, "user": user, "name": name, "text": text, "at": self.clock.time()}
+        id_ = self.connection.execute(insert(templates).returning(templates.c.id), row).scalar_one()
+        return SavedTemplate(id_, name, text)
+
+    def rename_template(self, bot: int, user: int, template: int, name: str) -> None:
+        """Give a template of a user another name."""
+        mine = (templates.c.bot == bot, templates.c.user == user, templates.c.id == template)
+        self.connection.execute(update(templates).where(*mine).values(name=name))
+
+    def delete_template(self, bot: int, user: int, template: int) -> None:
+        """Delete a template of a user."""
+        mine = (templates.c.bot == bot, templates.c.user == user, templates.c.id == template)
+        self.connection.execute(delete(templates).where(*mine))
+
+
+def read_versions(url: str, bots: Collection[int]) -> Iterator[PersonaVersion]:
+    """Read the versions of the personas of these bots by name, the newest first, while the bots may be running."""
+    label = persona_versions.c.key + "@" + persona_versions.c.version
+    answered = and_(messages.c.bot == persona_versions.c.bot, messages.c.persona == label)
+    judged = [
+        func.count(case((feedback.c.value == value, 1))).label(name) for name, value in (("good", 1), ("bad", -1))
+    ]
+    query = (
+        select(*persona_versions.c, func.count(messages.c.id.distinct()).label("answers"), *judged)
+        .join(messages, answered, isouter=True)
+        .join(feedback, feedback.c.message_id == messages.c.id, isouter=True)
+        .where(persona_versions.c.bot.in_(bots))
+        .group_by(*persona_versions.c)
+        .order_by(persona_versions.c.bot, persona_versions.c.key, persona_versions.c.at.desc())
+    )
+    with connector(url, writer=False).connect() as connection:
+        for row in connection.execute(query):
+            yield made(PersonaVersion, row)
