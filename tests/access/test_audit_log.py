@@ -29,6 +29,7 @@ SHARED = (
     "SELECT id, uses, expires FROM invites",
     "SELECT subject, state FROM applications",
     "SELECT user, day, month FROM allowances",
+    "SELECT name, audience, state FROM kb_sources",
     f"SELECT * FROM chats WHERE id != {ANNA}",
 )
 ADMINS = (Permission.MANAGE, Permission.ADMINISTER)
@@ -44,6 +45,7 @@ IN_GROUPS = {
     "picture.always",
 }
 IN_PRIVATE = {"join.allow", "members.set", "invite.revoke", "allowance.of", "/invite", "answer allowance.change"}
+IN_PRIVATE |= {"kb.pause", "kb.read", "kb.removed"}
 
 
 class Walk(Whole):
@@ -66,7 +68,7 @@ class Walk(Whole):
         connection, where = self.disk.threads[0].connection, Address("telegram", BOT, chat)
         with connection.begin():
             connection.exec_driver_sql("UPDATE chats SET model = ''")
-            for table in ("invites", "applications", "members", "allowances", "operations", "summaries", "facts"):
+            for table in ("invites", "applications", "members", "allowances", "operations", "summaries", "facts", "kb_sources"):
                 connection.exec_driver_sql(f"DELETE FROM {table}")
             tx = Tx(connection, self.clock)
             what.prepare(tx, where)

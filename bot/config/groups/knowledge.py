@@ -25,5 +25,7 @@ class KnowledgeSettings(SettingsGroup):
         "this machine (the extra `offline`, nothing is sent), off = words only",
     )
     knowledge_cache: Path = Field(
-        Path(".govorun/knowledge"), description="Folder where repositories of sources are kept; it may be deleted"
+        Path(".govorun/knowledge"),
+        description="Folder of repositories of sources, which may be deleted, and in files/ of "
+        "documents that were sent with /kb add, which are read again from there",
     )
