@@ -68,7 +68,16 @@ class Walk(Whole):
         connection, where = self.disk.threads[0].connection, Address("telegram", BOT, chat)
         with connection.begin():
             connection.exec_driver_sql("UPDATE chats SET model = ''")
-            for table in ("invites", "applications", "members", "allowances", "operations", "summaries", "facts", "kb_sources"):
+            for table in (
+                "invites",
+                "applications",
+                "members",
+                "allowances",
+                "operations",
+                "summaries",
+                "facts",
+                "kb_sources",
+            ):
                 connection.exec_driver_sql(f"DELETE FROM {table}")
             tx = Tx(connection, self.clock)
             what.prepare(tx, where)

@@ -280,6 +280,7 @@ WRONG = {
     "system_prompt": [],
     "greeting": [],
     "prompts_dir": [],
+    "knowledge_cache": [],
     "bots": [],
 }
 GOODS = {

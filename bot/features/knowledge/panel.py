@@ -423,7 +423,7 @@ class KnowledgePanel:
         return (self.base.cache / "files" / str(self.base.bot)).resolve()
 
     def _is_own(self, source: KnowledgeSource) -> bool:
-        return source.kind == "file" and Path(source.address).is_relative_to(self._folder)
+        return Path(source.address).is_relative_to(self._folder)
 
     def _is_owner(self, incoming: Incoming) -> bool:
         return self.access.authorize(Actor.of(incoming), Permission.ADMINISTER) is Decision.ALLOWED
