@@ -360,6 +360,7 @@ class KnowledgePanel:
         """Add a source, ask who may read it, and have it read. Raises `BadInput`."""
         language = incoming.language
         files = [one for one in incoming.parts if isinstance(one, Attachment) and one.kind == "document"]
+        every = DAY if address else 0
         try:
             check_libraries()
             if not address and files:
@@ -368,7 +369,6 @@ class KnowledgePanel:
                 raise BadInput(say(language, "kb.usage"))
             elif not WEB.fullmatch(address) and not self._is_owner(incoming):
                 raise BadInput(say(language, "kb.owners"))
-            every = 0 if files else DAY
             try:
                 wish = await self.base.checked(KnowledgeSource("", "", address, every=every))
             except BadInput:
