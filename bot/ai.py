@@ -1,5 +1,5 @@
 """What AI services are asked and what they return: answers (`Model`), now or later, pictures, web search, embeddings,
-speech.
+labels, speech.
 
 The values are plain data, the services are protocols; `providers/` implements them and raises only the errors of
 `errors.py`. Money is `Decimal`, durations are seconds.
@@ -276,6 +276,33 @@ class Embedder(Protocol):
 
         `question`: the texts are questions, not passages to be found.
         """
+
+
+# --- labels -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """The confidence that a text has a label, from 0 to 1, for each label; and the tokens that it cost."""
+
+    confidences: Mapping[str, float]
+    tokens: int = 0
+
+
+class LabelModel(Protocol):
+    """Says which labels a text has. Each call costs money, and raises `ModelError`s; `within` so many seconds it is
+    answered or has failed.
+    """
+
+    async def by_samples(
+        self, text: str, labels: Sequence[str], *, task: str, samples: Sequence[tuple[str, str]] = (), within: float
+    ) -> Labelled:
+        """Return the confidences of 2 to 20 labels, which sum to about 1. `task` says what the labels mean; `samples`
+        are texts with their labels.
+        """
+
+    async def tuned(self, name: str, text: str, *, within: float) -> Labelled:
+        """Return what the tuned classifier with this name or URI says of a text."""
 
 
 # --- speech -----------------------------------------------------------------------------------------------------------

@@ -151,6 +151,14 @@ class Outbox(Protocol):
     async def dead_letter(self, delivery: Delivery, reason: str) -> None:
         """Give a delivery up for good; the reason is kept for the operator."""
 
+    async def with_old_buttons(self, address: Address) -> Sequence[Delivery]:
+        """Return the delivered answers that show a button of the newest answer though a newer one stands below them,
+        with the buttons that they are to keep.
+        """
+
+    async def replace_buttons(self, delivery: Delivery) -> None:
+        """Store the buttons of a delivered answer."""
+
     async def make_public(self, delivery: Delivery) -> None:
         """Replace a delivery that can't be shown to one user alone by a sentence for everybody that says so."""
 

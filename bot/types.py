@@ -228,10 +228,12 @@ class Button:
     """A button under a message. `data` is the key of a stored row (`tx.buttons`) with the action and its parameters.
 
     A key that begins with `IN_TURN` belongs to a button whose press waits in the queue of the conversation: the queue
-    must know that before anybody reads the row.
+    must know that before anybody reads the row. One that begins with `NEWEST` waits, too, and is removed when a newer
+    answer with such a button stands in the chat.
     """
 
     IN_TURN: ClassVar[str] = "q."
+    NEWEST: ClassVar[str] = "q.n."
 
     label: str
     data: str
@@ -262,6 +264,12 @@ class Outgoing:
     gone: bool = False  # send nothing, and delete the messages that this was to be written over
     thought: str = ""  # the model's reasoning, folded up above the text
     opens: str = ""  # as in `Incoming`, for an answer that one user alone sees
+
+    @property
+    def lasting_buttons(self) -> tuple[tuple[Button, ...], ...]:
+        """The rows of buttons that stay when a newer answer follows."""
+        rows = (tuple(one for one in row if not one.data.startswith(Button.NEWEST)) for row in self.buttons)
+        return tuple(row for row in rows if row)
 
 
 # --- what is done later -----------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from playwright.async_api import expect
 from bot.sandbox.main import Sandbox
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from tests.sandbox.page.chromium import launched, opened
+from tests.sandbox.page.chromium import launched, new_tab, visiting
 
 SCENE = ("Show me a table", "/image 16:9 a lighthouse in a storm", "Give me a long answer")
 MOST = re.compile(r"[\s\S]{150}")
@@ -24,7 +24,7 @@ async def main(folder: Path) -> None:
         sandbox = Sandbox(Path(data))
         url = await sandbox.start()
         try:
-            async with launched() as browser, opened(browser, url, [], height=1060) as page:
+            async with launched() as browser, new_tab(browser, [], height=1060) as page, visiting(page, url):
                 await page.get_by_test_id("tab-journal").click()
                 answers = page.locator("[data-testid^=message-][data-from=bot]")
                 for number, text in enumerate(SCENE):

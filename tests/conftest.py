@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
@@ -113,9 +114,18 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path, template: Path)
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if "stage" in getattr(item, "fixturenames", ()):
+        used = getattr(item, "fixturenames", ())
+        if "stage" in used:
             item.add_marker("stage")
+        elif not ON_DISK.isdisjoint(used):
+            item.add_marker("disk")
     items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
+def pytest_collection_finish() -> None:
+    """What is there before the first test is there to stay: the garbage collector need not look at it again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
@@ -124,5 +134,6 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] 
 
 
 LoopFactories = Mapping[str, Callable[[], asyncio.AbstractEventLoop]]
+ON_DISK = {"tmp_path", "govorun_template", "postgres"}
 # Their tests take ten seconds and more: nobody should wait for the last.
 LONGEST = ("test_machine.py", "test_points.py", "test_signals.py", "test_own_bots.py")

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from bot.access.policy import Access, Actor, Decision, Role
 from bot.access.rights import ROLES, named
@@ -23,6 +24,7 @@ from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import File, Incoming, Outgoing, Permission
 
+InWords = Callable[[str, Mapping[str, Any]], str]
 PAGE = 20  # entries on one page
 ID = re.compile(r"-?\d{1,18}")
 
@@ -42,10 +44,15 @@ def store_choices(tx: Tx, incoming: Incoming, choices: Mapping[str, str]) -> Non
 
 @dataclass(slots=True, kw_only=True)
 class AuditReport:
-    """The command /audit for admins, and the file with all entries for owners."""
+    """The command /audit for admins, and the file with all entries for owners.
+
+    `in_words` by action: returns what was changed, from the language and the details of an entry; the details of other
+    actions are shown as they are stored.
+    """
 
     store: Store
     access: Access
+    in_words: Mapping[str, InWords]
 
     def feature(self) -> Feature:
         """The command /audit, the buttons of its pages, and the button that sends all entries as a file."""
@@ -79,7 +86,7 @@ class AuditReport:
             choices: list[Choice | Sequence[Choice]] = [row] if row else []
             if entries and self.access.authorize(Actor.of(incoming), Permission.ADMINISTER) is Decision.ALLOWED:
                 choices.append(Choice(say(language, "audit.export"), "audit.export"))
-            text = "\n".join(_line(language, entry, names) for entry in entries) or say(language, "audit.empty")
+            text = "\n".join(self._line(language, entry, names) for entry in entries) or say(language, "audit.empty")
             finish_turn(tx, incoming, text, choices=choices, over=True)
 
         await finish(self.store, reply, work)
@@ -96,19 +103,22 @@ class AuditReport:
 
         await finish(self.store, reply, work)
 
+    def _line(self, language: str, entry: Entry, names: Mapping[int, str]) -> str:
+        role = entry.details.get("role")
+        done = say(
+            language, f"audit.{entry.action}",
+            subject=named(int(entry.subject), names) if ID.fullmatch(entry.subject) else entry.subject,
+            role=say(language, ROLES[Role[role.upper()]]) if role else "",
+            uses=entry.details.get("uses", ""), days=entry.details.get("days", ""),
+            changes=self.in_words.get(entry.action, _as_stored)(language, entry.details),
+        ) if entry.action in DONE else entry.action  # fmt: skip
+        if links := entry.details.get("links"):
+            done = say(language, "audit.links", done=done, links=links)
+        return f"{datetime.fromtimestamp(entry.at, UTC):%Y-%m-%d %H:%M} UTC · {named(entry.actor, names)}: {done}"
 
-def _line(language: str, entry: Entry, names: Mapping[int, str]) -> str:
-    role = entry.details.get("role")
-    done = say(
-        language, f"audit.{entry.action}",
-        subject=named(int(entry.subject), names) if ID.fullmatch(entry.subject) else entry.subject,
-        role=say(language, ROLES[Role[role.upper()]]) if role else "",
-        uses=entry.details.get("uses", ""), days=entry.details.get("days", ""),
-        changes=", ".join(f"{name}: {value or '-'}" for name, value in entry.details.items()),
-    ) if entry.action in DONE else entry.action  # fmt: skip
-    if links := entry.details.get("links"):
-        done = say(language, "audit.links", done=done, links=links)
-    return f"{datetime.fromtimestamp(entry.at, UTC):%Y-%m-%d %H:%M} UTC · {named(entry.actor, names)}: {done}"
+
+def _as_stored(_language: str, details: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}: {value or '-'}" for name, value in details.items())
 
 
 DONE = (

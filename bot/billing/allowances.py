@@ -13,6 +13,7 @@ neither of these.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -176,15 +177,12 @@ class Allowances:
         )
         own = self.directory.allowance(user) is not None
         whose = say(language, "allowance.personal" if own else "allowance.everybody")
-        day, month = self._cap(language, caps.user), self._cap(language, caps.user_month)
+        day, month = (_cap(language, cap, self.currency) for cap in (caps.user, caps.user_month))
         name = tx.members.read_names(bot, [user]).get(user, "-")
         return say(
             language, "allowance.card", name=name, id=user, day=day, month=month, today=today, this_month=this_month,
             whose=whose,
         )  # fmt: skip
-
-    def _cap(self, language: str, cap: int) -> str:
-        return pricing.shown(language, cap, self.currency) if cap else say(language, "allowance.unlimited")
 
     async def press_change(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Ask the admin for the new allowance of a person."""
@@ -221,15 +219,20 @@ class Allowances:
             tx.members.store_allowance(bot, user, new, admin)
             tx.audit.add_entry(bot, admin, "allowance", user, **_details(new))
             end_question(tx, incoming)
-            day, month = (self._allowed(language, amount) for amount in (new.day, new.month))
+            day, month = (_cap(language, amount, self.currency) for amount in (new.day, new.month))
             name = tx.members.read_names(bot, [user]).get(user, "-")
             text = say(language, "allowance.set", name=name, id=user, day=day, month=month)
             finish_turn(tx, incoming, text)
 
         await finish(self.directory, reply, work)
 
-    def _allowed(self, language: str, amount: int | None) -> str:
-        return say(language, "allowance.default") if amount is None else self._cap(language, amount)
+
+def audited(currency: str, language: str, details: Mapping[str, str]) -> str:
+    """An allowance in words, from the details of its entry in the audit log."""
+    day, month = (
+        _cap(language, _millionths(details[name]) if name in details else None, currency) for name in ("day", "month")
+    )
+    return say(language, "audit.limits", day=day, month=month)
 
 
 def what_is_left(tx: Tx, budget: Budget, incoming: Incoming, currency: str) -> list[str]:
@@ -255,6 +258,12 @@ def what_is_left(tx: Tx, budget: Budget, incoming: Incoming, currency: str) -> l
 def _may(access: Access, incoming: Incoming, user: int) -> bool:
     target = access.role(Actor(user, private=True))
     return target is not Role.OWNER and may_set(access.role(Actor.of(incoming)), target, Role.USER)
+
+
+def _cap(language: str, cap: int | None, currency: str) -> str:
+    if cap is None:
+        return say(language, "allowance.default")
+    return pricing.shown(language, cap, currency) if cap else say(language, "allowance.unlimited")
 
 
 def _details(allowance: Allowance) -> dict[str, str]:

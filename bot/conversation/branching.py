@@ -176,8 +176,11 @@ def keyboard(
         before, after = versions[number - 1], versions[(number + 1) % len(versions)]
         row += [button("‹", TURN, answer=before), button(f"{number + 1}/{len(versions)}", TURN, answer=answer.id)]
         row += [button("›", TURN, answer=after)]
-    label = say(language, "retry") if answer.ending == CUT else "↻"
-    row.append(button(label, RETRY, question=answer.parent or 0))
+    if answer.ending == CUT:
+        row.append(button(say(language, "retry"), RETRY, question=answer.parent or 0))
+    else:
+        again = {"question": answer.parent or 0}
+        row.append(tx.buttons.add_newest_button(where, delivery, user, "↻", RETRY, **again))
     if thumbs:
         row += [
             tx.buttons.add_button(where, delivery, 0, sign, "feedback", turn=answer.turn, sign=sign) for sign in THUMBS

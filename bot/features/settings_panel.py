@@ -157,7 +157,10 @@ class SettingsPanel:
     def _model_page(self, _tx: Tx, incoming: Incoming) -> Page:
         choices, language = incoming.chat, incoming.language
         now, missing = self._now(choices)
-        text = self._list(say(language, "model.choose", model=now.title), now, language)
+        about = [say(language, "model.choose", model=now.title), _ability(now, language)]
+        if different := _differences(self.routing.options, language):
+            about += ["", *different]
+        text = "\n".join(about)
         if missing:
             text = say(language, "model.gone", old=", ".join(missing), new=now.title) + "\n" + text
         rows = pairs(
@@ -193,9 +196,6 @@ class SettingsPanel:
 
         await finish(self.store, reply, work)
         await reply.acknowledge(toast)
-
-    def _list(self, head: str, now: ModelOption, language: str) -> str:
-        return "\n\n".join((head, list_models(self.routing, now, language), self._precedence(language)))
 
     def _precedence(self, language: str) -> str:
         return say(language, "model.order", default=self.routing.default.title)
@@ -266,18 +266,25 @@ def pairs(choices: Sequence[Choice]) -> list[Sequence[Choice]]:
     return [choices[first : first + 2] for first in range(0, len(choices), 2)]
 
 
-def list_models(routing: Routing, now: ModelOption, language: str) -> str:
-    """The offered models, each with its abilities and its price below the title; the model `now` has a tick."""
-    rows = [
-        f"{'✓' if option is now else '•'} {option.title}\n{_ability(option, language)}" for option in routing.options
-    ]
-    return "\n".join(rows)
-
-
 def _ability(option: ModelOption, language: str) -> str:
     profile = option.model.profile
     can = [f"{sign} {say(language, f'can.{name}')}" for name, sign in SIGNS.items() if getattr(profile, name)]
-    return " · ".join([*can, say(language, "can.window", tokens=window(profile.window)), *_price(profile, language)])
+    price = [say(language, "can.price", price=_price(profile, language))] if _is_paid(profile) else []
+    return " · ".join([*can, say(language, "can.window", tokens=window(profile.window)), *price])
+
+
+def _differences(options: Sequence[ModelOption], language: str) -> list[str]:
+    """A line for each ability that only some models have, and one with the lowest and the highest price."""
+    lines = []
+    for name, sign in SIGNS.items():
+        able = [option.title for option in options if getattr(option.model.profile, name)]
+        if 0 < len(able) < len(options):
+            lines.append(f"{sign} {say(language, f'can.{name}')}: {', '.join(able)}")
+    paid = sorted((option for option in options if _is_paid(option.model.profile)), key=_both_prices)
+    if paid and _both_prices(paid[0]) != _both_prices(paid[-1]):
+        low, high = (f"{_price(one.model.profile, language)} ({one.title})" for one in (paid[0], paid[-1]))
+        lines.append(say(language, "can.prices", low=low, high=high))
+    return lines
 
 
 def window(tokens: int) -> str:
@@ -285,12 +292,19 @@ def window(tokens: int) -> str:
     return f"{tokens / MILLION:g}M" if tokens >= MILLION else f"{round(tokens / 1024)}K"
 
 
-def _price(profile: Profile, language: str) -> list[str]:
-    """The price of input and output tokens as one item, none if the price is 0 or not known."""
-    if not profile.price_in and not profile.price_out:
-        return []
+def _is_paid(profile: Profile) -> bool:
+    """Whether the model has a price, and it is known."""
+    return bool(profile.price_in or profile.price_out)
+
+
+def _both_prices(option: ModelOption) -> Decimal:
+    return option.model.profile.price_in + option.model.profile.price_out
+
+
+def _price(profile: Profile, language: str) -> str:
+    """The price of input and output tokens: "0.50/1.20 RUB", or one amount where they cost the same."""
     both = [_plain(amount, language) for amount in dict.fromkeys((profile.price_in, profile.price_out))]
-    return [say(language, "can.price", price=f"{'/'.join(both)}\u00a0{currency(language, profile.currency)}")]
+    return f"{'/'.join(both)}\u00a0{currency(language, profile.currency)}"
 
 
 def _plain(amount: Decimal, language: str) -> str:

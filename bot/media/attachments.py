@@ -141,6 +141,8 @@ class Attachments:
         """Store the question, and end the turn with buttons that ask a model with vision, once or from then on."""
         incoming, language = taking.incoming, taking.language
         text = say(language, "picture.unseen", model=wanted.title, other=other.title)
+        if taking.text.strip():
+            text = say(language, "picture.kept", unseen=text)
 
         def work(tx: Tx) -> None:
             tx.chats.record_seen(incoming.address, incoming.user, private=incoming.private)

@@ -20,6 +20,7 @@ PROMPTS = {
         "One paragraph of at most 450 characters, no headings, no quotation marks, no explanations: only the "
         "description."
     ),
+    "topics.task": "Tell what the customer's question is about.",
     "json.only": (
         "Answer with one JSON value that follows this JSON schema, and with nothing else: no explanation, no code "
         "fence."

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from bot.prompts import schema
-from bot.prompts.schema import Broken, Persona, Prompt, Template
+from bot.prompts.schema import Broken, Part, Persona, Prompt, Template
 
 log = logging.getLogger(__name__)
 
-P = TypeVar("P", bound=Prompt)
+P = TypeVar("P", bound=Part)
+Q = TypeVar("Q", bound=Prompt)
 SHIPPED = Path(__file__).parent
 ASSISTANT = "assistant"  # the persona where none was chosen
 MOST_FILES = 100  # in one folder
@@ -146,12 +147,12 @@ def put_back_persona(folder: Path, key: str, text: str) -> str:
     return f"{path} answers now.{kept}"
 
 
-def _listed(own: Shelf[P], shipped: Shelf[P]) -> dict[str, P]:
+def _listed(own: Shelf[Q], shipped: Shelf[Q]) -> dict[str, Q]:
     rows = {**shipped.valid_files(), **own.valid_files()}
     return {row.key: row for row in sorted(rows.values(), key=lambda row: (row.order, row.key)) if not row.hidden}
 
 
-def _one(own: Shelf[P], shipped: Shelf[P], key: str) -> P | None:
+def _one(own: Shelf[Q], shipped: Shelf[Q], key: str) -> Q | None:
     row = own.find(key) or shipped.find(key)
     return None if row is None or row.hidden else row
 

@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Annotated, Any, TypeVar
 
@@ -31,7 +31,7 @@ AT = re.compile(r"line (\d+)")
 
 
 class Broken(ConfigError):
-    """A file is no valid persona or template."""
+    """A file can't be read as what it should be: a persona, a template, a table of topics."""
 
 
 def _by_language(value: Any) -> Any:
@@ -155,7 +155,7 @@ def persona(data: bytes, key: str, file: str, system: str = "") -> Persona:
     if not found.system:
         texts = {"": system} if system else {f".{language}": instruct(language, "system") for language in LANGUAGES}
         source = "".join(f"system{name} = {_quoted(text)}\n" for name, text in texts.items()) + source
-    return found.model_copy(update={"source": source, "version": _version(source)})
+    return found.model_copy(update={"source": source, "version": version_of(source)})
 
 
 def template(data: bytes, key: str, file: str) -> Template:
@@ -164,22 +164,17 @@ def template(data: bytes, key: str, file: str) -> Template:
 
 
 def _read(kind: type[P], data: bytes, key: str, file: str) -> P:
-    text = _decoded(data, file)
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        found = AT.search(str(error))
-        line = found[1] if found else len(text.splitlines())  # without a number it is the end
-        raise Broken(f"{file}, line {line}: not TOML: {str(error).partition(' (at')[0]}") from None
+    text, table = toml_of(data, file)
     if table.get("hidden") is True:
         table = {"title": key, "hidden": True, **OTHERWISE[kind]}
     try:
-        return kind.model_validate({**table, "key": key, "version": _version(text)})
+        return kind.model_validate({**table, "key": key, "version": version_of(text)})
     except ValidationError as error:
-        raise Broken(_sentence(kind, error, text, file)) from None
+        raise Broken(sentence(error, text, file, names=kind.model_fields)) from None
 
 
-def _version(text: str) -> str:
+def version_of(text: str) -> str:
+    """Return the version of a file with this text: the first digits of its hash."""
     return hashlib.sha256(text.encode()).hexdigest()[:VERSION]
 
 
@@ -190,40 +185,59 @@ def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def _decoded(data: bytes, file: str) -> str:
+def toml_of(data: bytes, file: str, *, longest: int = LONGEST_FILE) -> tuple[str, dict[str, Any]]:
+    """The text and the table of a TOML file. Raises `Broken`, also for more than `longest` characters."""
+    text = _decoded(data, file, longest)
+    try:
+        return text, tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        found = AT.search(str(error))
+        line = found[1] if found else len(text.splitlines())  # without a number it is the end
+        raise Broken(f"{file}, line {line}: not TOML: {str(error).partition(' (at')[0]}") from None
+    except RecursionError:
+        raise Broken(f"{file}: not TOML: too many brackets inside each other") from None
+
+
+def _decoded(data: bytes, file: str, longest: int = LONGEST_FILE) -> str:
     try:
         text = data.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError:
         raise Broken(f"{file}: not in UTF-8; save it in that encoding") from None
-    if len(text) > LONGEST_FILE:
-        raise Broken(f"{file}: {len(text)} characters, at most {LONGEST_FILE} are expected")
+    if len(text) > longest:
+        raise Broken(f"{file}: {len(text)} characters, at most {longest} are expected")
     return text
 
 
-def _sentence(kind: type[Prompt], error: ValidationError, text: str, file: str) -> str:
-    """The first error of a file as a sentence with the line."""
+def sentence(error: ValidationError, text: str, file: str, *, names: Collection[str]) -> str:
+    """The first error of a file as a sentence with the line. `names` are those that an unknown key may be meant for."""
     problem = error.errors(include_input=False, include_url=False)[0]
     steps = [str(step) for step in problem["loc"] if step != ANY]
     message = problem["msg"].removeprefix("Value error, ")
     if not steps:  # a check of the whole file begins with the name of what it is about
         steps, _, message = [message.partition(":")[0]], "", message.partition(": ")[2]
-    line = _line_of(text, steps)
-    at = f", line {line}" if line else ""
     if problem["type"] == "extra_forbidden":
-        near = get_close_matches(steps[-1], kind.model_fields, 1)
+        near = get_close_matches(steps[-1], names, 1)
         message = f"not known here; did you mean {near[0]}?" if near else "not known here"
     else:
         message = PLAINER.get(problem["type"], message)
-    return f"{file}{at}: {'.'.join(steps)}: {message}"
+    return located(text, file, steps, message)
 
 
-def _line_of(text: str, steps: list[str]) -> int:
+def located(text: str, file: str, steps: Sequence[str], message: str) -> str:
+    """A sentence about the setting at a path (`steps`) in the text of a file: the file, its line, its name, what is
+    wrong.
+    """
+    line = _line_of(text, steps)
+    return f"{file}{f', line {line}' if line else ''}: {'.'.join(steps)}: {message}"
+
+
+def _line_of(text: str, steps: Sequence[str]) -> int:
     """The line of a setting, found by the steps of its path in order; 0 if it is not found."""
     lines, at = text.splitlines(), 0
     for step in steps:
         if step.isdecimal():
             continue
-        name = re.compile(rf"\s*(\[+\s*)?([\w-]+\.)*{re.escape(step)}\b")
+        name = re.compile(rf"\s*(\[+\s*)?([\w-]+\.)*{re.escape(step)}(?![\w-])")
         at = next((number for number, line in enumerate(lines[max(at - 1, 0) :], max(at, 1)) if name.match(line)), at)
     return at
 

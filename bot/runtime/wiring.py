@@ -10,13 +10,15 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 
 from bot.access.audit_log import AuditReport
 from bot.access.directory import MemberDirectory
 from bot.access.members import Members
 from bot.access.onboarding import Onboarding
-from bot.access.policy import Access
+from bot.access.policy import Access, Actor
 from bot.access.rights import Rights
+from bot.billing import allowances
 from bot.billing.allowances import Allowances
 from bot.billing.budget import Budget, settle_interrupted
 from bot.billing.metering import Meter
@@ -70,6 +72,7 @@ from bot.features.templates import Templates
 from bot.features.user_templates import UserTemplates
 from bot.features.web_search import WebSearch
 from bot.jobs.worker import JobWorker
+from bot.knowledge.answering import KnowledgeAnswers
 from bot.knowledge.base import KnowledgeBase
 from bot.knowledge.documents import Documents
 from bot.media.attachments import Attachments
@@ -342,6 +345,14 @@ def _knowledge(given: Given, people: People) -> KnowledgeBase | None:
     return base
 
 
+def _knowledge_answers(given: Given, ground: Ground) -> KnowledgeAnswers | None:
+    access, base = ground.people.access, ground.knowledge
+    if base is None:
+        return None
+    level = given.settings.knowledge
+    return KnowledgeAnswers(base=base, level=level, role=lambda incoming: access.role(Actor.of(incoming)).word)
+
+
 def _answering(given: Given, ground: Ground) -> Answering:
     settings, store, studio, routing = given.settings, given.store, given.models.studio, given.models.routing
     budget, meter = ground.people.budget, ground.people.meter
@@ -366,7 +377,12 @@ def _answering(given: Given, ground: Ground) -> Answering:
         routing=routing,
         turn_start=TurnStart(routing=routing, pricing=pricing, options=how, library=ground.library),
         writer=AnswerWriter(
-            store=store, routing=routing, request_builder=request_builder, pricing=pricing, documents=documents
+            store=store,
+            routing=routing,
+            request_builder=request_builder,
+            pricing=pricing,
+            documents=documents,
+            knowledge=_knowledge_answers(given, ground),
         ),
         pricing=pricing,
         wake_jobs=ground.wake_jobs,
@@ -488,7 +504,9 @@ def _of_people(
             link=ground.telegram.link,
             deliver=people.joining.deliver,
         ).feature(),
-        AuditReport(store=store, access=people.access).feature(),
+        AuditReport(
+            store=store, access=people.access, in_words={"allowance": partial(allowances.audited, currency)}
+        ).feature(),
         Broadcast(
             store=store, access=people.access, deliver=people.joining.deliver, wake_jobs=ground.wake_jobs
         ).feature(),

@@ -126,6 +126,14 @@ class StoredOutbox:
         """Give a delivery up for good, with the reason."""
         await self.store.write_until_stored(lambda tx: tx.outbox.dead_letter(delivery.id, reason))
 
+    async def with_old_buttons(self, address: Address) -> Sequence[Delivery]:
+        """Return the answers that show a button of the newest answer and are not the newest."""
+        return await self.store.ask_until_answered(lambda tx: tx.outbox.list_with_old_buttons(address))
+
+    async def replace_buttons(self, delivery: Delivery) -> None:
+        """Store the buttons of an answer that was delivered."""
+        await self.store.write_until_stored(lambda tx: tx.outbox.replace_outgoing(delivery.id, delivery.outgoing))
+
     async def make_public(self, delivery: Delivery) -> None:
         """Replace a delivery that can't be shown to one user alone by the sentence of `fallback`."""
         await self.store.write_until_stored(

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from bot.billing.allowances import AllowanceChange, read
+from bot.billing.allowances import AllowanceChange, audited, read
 from bot.runtime.bot import Bot
 from bot.sandbox.ai_studio.server import Answer
 from bot.sandbox.telegram.server_facade import buttons_of
@@ -81,7 +81,7 @@ async def test_an_admin_sets_what_one_person_may_spend_from_the_next_request_on(
     entry = ("allowance", str(BORIS))
     (actor, *what, details) = rows(stage, "SELECT actor, action, subject, details FROM audit")[0]
     assert (actor, tuple(what), json.loads(details)) == (CLARA, entry, {"day": "0.2"})
-    told = say("en", "audit.allowance", subject=f"Борис ({BORIS})", changes="day: 0.2")
+    told = say("en", "audit.allowance", subject=f"Борис ({BORIS})", changes="a day: 0.20 RUB, a month: as everybody")
     assert told in await stage.ask("/audit", CLARA)
     await stage.crash()
     await stage.start()
@@ -91,6 +91,11 @@ async def test_an_admin_sets_what_one_person_may_spend_from_the_next_request_on(
     await stage.ask(f"/allowance {BORIS} default", CLARA)
     assert rows(stage, "SELECT * FROM allowances") == []
     assert app.settings.user_daily_money == 100
+
+
+def test_the_audit_log_tells_an_allowance_in_words() -> None:
+    assert audited("RUB", "ru", {"day": "0.2", "month": "0"}) == "на день: 0,20\u00a0₽, на месяц: нет"
+    assert audited("USD", "en", {}) == "a day: as everybody, a month: as everybody"
 
 
 async def test_where_nothing_else_is_limited_an_allowance_holds_and_the_month_too(stage: Stage) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,7 +17,7 @@ from bot.prompts.catalog import instruct
 from bot.sandbox.ai_studio.server import Studio
 from bot.sandbox.telegram.server_facade import Telegram, buttons_of
 from bot.texts.catalog import say
-from tests.support.child import PYTHONPATH
+from tests.support.forked import Forked
 from tests.support.scripted_model import ScriptedModel, call
 from tests.support.stage import ANNA, BORIS, TEAM, Stage
 from tests.support.telegram_side import rows
@@ -342,13 +341,6 @@ async def test_a_real_kill_at_any_moment_after_the_tap_never_does_it_twice(tmp_p
 async def _acting(file: Path, environment: dict[str, str]) -> AsyncIterator[None]:
     """The bot as a process, until the block ends: then it is killed."""
     tests = Path(__file__).parents[1]
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, str(tests / "support" / "acting_program.py"), str(file), "0.4", cwd=file.parent,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": PYTHONPATH, **environment},
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
+    words = (str(tests / "support" / "acting_program.py"), str(file), "0.4")
+    async with Forked.running(*words, directory=file.parent, environment={"PATH": os.environ["PATH"], **environment}):
         yield
-    finally:
-        process.kill()
-        await process.wait()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,11 @@ import pytest
 from bot.runtime.bot import Bot
 from bot.texts.catalog import say
 from tests.support.choosing import labels, pressed, toasts
-from tests.support.stage import ANNA, Stage
+from tests.support.stage import ANNA, BORIS, Stage
 from tests.support.telegram_side import rows, soon
 
 DAY = 86_400
+CLARA = 1003
 
 
 @pytest.fixture
@@ -24,49 +26,156 @@ def docs(tmp_path: Path) -> Path:
     return folder
 
 
-async def opened(stage: Stage, language: str = "en", **settings: object) -> Bot:
-    stage.telegram.people[ANNA].language = language
-    return await stage.start(owners=[ANNA], **settings)
+async def opened(stage: Stage, **settings: object) -> Bot:
+    return await stage.start(owners=[ANNA, BORIS], **settings)
 
 
-async def told(stage: Stage, words: str, count: int = 1) -> str:
-    """The newest message to Anna with these words, once there are so many."""
+async def told(stage: Stage, words: str, count: int = 1, who: int = ANNA) -> str:
+    """The newest message with these words, once there are so many."""
 
     def found() -> str | None:
-        texts = [text for text in stage.telegram.texts(ANNA) if words in text]
+        texts = [text for text in stage.telegram.texts(who) if words in text]
         return texts[-1] if len(texts) >= count else None
 
     return await soon(stage, found)
 
 
-@pytest.mark.parametrize("language", ["en", "ru"])
-async def test_a_folder_is_added_read_opened_to_people_paused_and_removed(
-    stage: Stage, docs: Path, language: str
-) -> None:
+async def added(stage: Stage, docs: Path) -> None:
+    await stage.ask(f"/kb add {docs}")
+    await told(stage, say("en", "kb.report", name="docs", new=40, unchanged=0, gone=0, added=40, ended=0))
+
+
+@pytest.mark.parametrize("who", [ANNA, BORIS])
+async def test_a_folder_is_added_read_opened_to_people_paused_and_removed(stage: Stage, docs: Path, who: int) -> None:
+    language = "en" if who == ANNA else "ru"
+
     def word(key: str, **values: object) -> str:
         return say(language, key, **values)
 
-    await opened(stage, language, embeddings="off")
-    assert word("kb.none") in await stage.ask("/kb")
-    page = await stage.ask(f"/kb add {docs}")
-    assert page.startswith(word("kb.added", name="docs")) and word("kb.who.nobody") in page
-    report = word("kb.report", name="docs", new=40, unchanged=0, gone=0, added=40, ended=0)
-    assert await told(stage, report) == report
-    await stage.ask("/kb")
-    page = await pressed(stage, "docs", word("kb.readers"), word("kb.group.members"))
-    assert f"✓ {word('kb.group.members')}" in labels(stage)
+    async def press(*titles: str) -> str:
+        return await pressed(stage, *titles, chat=who)
+
+    await opened(stage, embeddings="off")
+    assert word("kb.none") in await stage.ask("/kb", who)
+    page = await stage.ask(f"/kb add {docs}", who)
+    assert page.startswith(word("kb.added", name="docs"))
+    assert word("kb.who.nobody") in page
+    await told(stage, word("kb.report", name="docs", new=40, unchanged=0, gone=0, added=40, ended=0), who=who)
+    await stage.ask("/kb", who)
+    await press("docs", word("kb.readers"), word("kb.group.members"))
+    assert f"✓ {word('kb.group.members')}" in labels(stage, who)
     assert rows(stage, "SELECT audience FROM kb_sources") == [('["members"]',)]
-    assert word("kb.who", who=word("kb.group.members")) in await pressed(stage, word("kb.back"))
-    assert word("kb.state.paused") in await pressed(stage, word("kb.pause"))
+    assert word("kb.who", who=word("kb.group.members")) in await press(word("kb.back"))
+    assert word("kb.state.paused") in await press(word("kb.pause"))
     assert rows(stage, "SELECT kind FROM jobs WHERE kind LIKE 'kb.%'") == []
-    await pressed(stage, word("kb.resume"))
-    await told(stage, word("kb.report", name="docs", new=0, unchanged=40, gone=0, added=0, ended=0))
-    await stage.ask("/kb")
-    page = await pressed(stage, "docs", word("kb.remove"))
-    assert page == word("kb.remove.ask", name="docs")
-    assert word("kb.none") in await pressed(stage, word("kb.remove"))
+    await press(word("kb.resume"))
+    await told(stage, word("kb.report", name="docs", new=0, unchanged=40, gone=0, added=0, ended=0), who=who)
+    await stage.ask("/kb", who)
+    assert await press("docs", word("kb.remove")) == word("kb.remove.ask", name="docs")
+    assert word("kb.none") in await press(word("kb.remove"))
     acts = rows(stage, "SELECT action, subject FROM audit ORDER BY id")
     assert acts == [(f"kb_{act}", "docs") for act in ("add", "readers", "pause", "resume", "remove")]
     assert {word("kb.read.done"), word("kb.pause.done"), word("kb.removed", name="docs")} <= set(toasts(stage))
-    log = await stage.ask("/audit")
-    assert word("audit.kb_readers", subject="docs", changes="readers: members") in log
+    assert word("audit.kb_readers", subject="docs", changes="readers: members") in await stage.ask("/audit", who)
+
+
+async def test_a_sync_by_itself_says_nothing_until_much_is_gone_and_then_asks_once(stage: Stage, docs: Path) -> None:
+    await opened(stage, embeddings="off")
+    await added(stage, docs)
+    (docs / "0.md").write_text("# Question 0\n\nAnother answer.\n")
+    count = len(stage.telegram.texts(ANNA))
+    await asyncio.sleep(DAY + 60)
+    assert len(stage.telegram.texts(ANNA)) == count
+    assert "read 1 min ago" in await stage.ask("/kb")
+    for number in range(30):
+        (docs / f"{number}.md").unlink()
+    await asyncio.sleep(3 * DAY)
+    held = await told(stage, say("en", "kb.held", passages=30))
+    assert [text for text in stage.telegram.texts(BORIS) if say("ru", "kb.held", passages=30) in text]
+    assert stage.telegram.texts(ANNA).count(held) == 1
+    assert labels(stage) == [say("en", "kb.drop"), say("en", "kb.leave")]
+    await pressed(stage, say("en", "kb.drop"))
+    await told(stage, "30 gone")
+    assert "articles: 10, passages: 10" in await stage.ask("/kb")
+
+
+async def test_a_source_that_fails_keeps_what_it_had_and_owners_are_told_once(stage: Stage, docs: Path) -> None:
+    await opened(stage, embeddings="off")
+    await added(stage, docs)
+    docs.rename(docs.with_name("elsewhere"))
+    await asyncio.sleep(3 * DAY)
+    await told(stage, "docs could not be read")
+    assert sum("docs could not be read" in text for text in stage.telegram.texts(ANNA)) == 1
+    page = await stage.ask("/kb")
+    assert "articles: 40" in page
+    assert "Problem:" in page
+
+
+async def test_embeddings_are_bought_once_their_price_is_agreed_to_and_after_a_kill_only_the_rest(
+    stage: Stage, docs: Path
+) -> None:
+    await opened(stage)
+    await added(stage, docs)
+    price = await told(stage, "Passages to embed: 40")
+    assert stage.telegram.texts(ANNA)[-1] == price
+    assert rows(stage, "SELECT count(*) FROM kb_vectors") == [(0,)]
+    await pressed(stage, say("en", "kb.later"))
+    assert "Passages to embed: 40" in await stage.ask("/kb")
+    await stage.press(say("en", "kb.buy"))
+    await soon(stage, lambda: rows(stage, "SELECT count(*) FROM kb_vectors") == [(20,)] or None)
+    await stage.crash()
+    await stage.start()
+    await told(stage, "The passages are embedded")
+    assert rows(stage, "SELECT count(*) FROM kb_vectors") == [(40,)]
+    assert rows(stage, "SELECT count(*) FROM usage WHERE turn = 'kb'") == [(2,)]
+    assert rows(stage, "SELECT action FROM audit") == [("kb_add",), ("kb_buy",)]
+
+
+async def test_free_embeddings_are_made_without_a_question(stage: Stage, docs: Path) -> None:
+    await opened(stage, embedding_price="0")
+    await added(stage, docs)
+    await soon(stage, lambda: rows(stage, "SELECT count(*) FROM kb_vectors") == [(40,)] or None)
+    assert not [text for text in stage.telegram.texts(ANNA) if "Passages to embed" in text]
+
+
+async def test_a_kill_in_the_middle_of_a_sync_tells_its_result_once(stage: Stage, docs: Path) -> None:
+    await opened(stage, embeddings="off")
+    await stage.ask(f"/kb add {docs}")
+    await soon(stage, lambda: rows(stage, "SELECT count(*) FROM kb_articles") == [(20,)] or None)
+    await stage.crash()
+    await stage.start()
+    await told(stage, "docs is read")
+    await asyncio.sleep(600)
+    assert sum("docs is read" in text for text in stage.telegram.texts(ANNA)) == 1
+    assert rows(stage, "SELECT count(*) FROM kb_passages") == [(40,)]
+
+
+async def test_a_document_with_the_caption_becomes_a_source_whose_file_goes_with_it(
+    stage: Stage, tmp_path: Path
+) -> None:
+    await opened(stage, embeddings="off", knowledge_cache=tmp_path)
+    stage.telegram.send_file(ANNA, b"# Returns\n\nWithin 14 days.\n", "../../retu rns?.md", caption="/kb add")
+    await told(stage, "retu-rns is read" if False else "is read")
+    (kept,) = [path for path in tmp_path.rglob("*.md")]
+    assert kept.name == "retu rns_.md"
+    assert kept.is_relative_to(tmp_path / "files")
+    await stage.ask("/kb")
+    await pressed(stage, labels(stage)[0], say("en", "kb.remove"), say("en", "kb.remove"))
+    await soon(stage, lambda: not list(tmp_path.rglob("*.md")) or None)
+
+
+async def test_the_disk_of_the_server_is_for_owners_and_all_of_it_for_admins(stage: Stage, docs: Path) -> None:
+    app = await stage.start(owners=[ANNA], embeddings="off")
+    await app.joining.directory.write(
+        lambda tx: tx.members.store_member(app.telegram.api.id, BORIS, "admin", ANNA, None)
+    )
+    assert await stage.ask(f"/kb add {docs}", BORIS) == say("ru", "kb.owners")
+    assert say("ru", "kb.none") in await stage.ask("/kb", BORIS)
+    assert await stage.ask("/kb add /nowhere", ANNA) == say("en", "kb.unknown", address="/nowhere")
+    assert "/kb" not in await stage.ask("/help", CLARA)
+    assert "/kb" in await stage.ask("/help", BORIS)
+
+
+async def test_without_knowledge_there_is_no_command(stage: Stage) -> None:
+    await opened(stage, knowledge="off")
+    assert "/kb" not in await stage.ask("/help")

@@ -24,6 +24,8 @@ from tests.support.choosing import PIRATE, actions, choose, labels, pressed, toa
 from tests.support.stage import ANNA, BORIS, TEAM, Stage
 from tests.support.telegram_side import soon
 
+PHONE = 40  # characters of a line, about
+
 # --- which model answers ----------------------------------------------------------------------------------------------
 
 
@@ -65,13 +67,32 @@ async def test_ones_own_model_is_asked_in_every_chat_but_not_for_others(stage: S
     assert models(stage) == ["yandexgpt-lite", "yandexgpt"]
 
 
-async def test_the_list_of_models_says_what_each_can_do(stage: Stage) -> None:
+async def test_the_page_of_models_says_what_the_chosen_one_can_do_and_where_others_differ(stage: Stage) -> None:
     await stage.start()
-    text = await stage.ask("/model")
-    assert "✓ YandexGPT Pro\n🔧 tools · 🧠 reasoning · 🕓 later · 32K tokens · 1.20\u00a0RUB for 1,000" in text
-    assert "• YandexGPT Lite\n🔧 tools · 🕓 later · 32K tokens · 0.20\u00a0RUB for 1,000" in text
-    assert say("en", "model.order", default="YandexGPT Pro") in text
-    assert "0,20\u00a0₽ за 1000" in await stage.ask("/model", BORIS)
+    assert (await stage.ask("/model")).splitlines() == [
+        say("en", "model.choose", model="YandexGPT Pro"),
+        "🔧 tools · 🧠 reasoning · 🕓 later · 32K tokens · 1.20\u00a0RUB for 1,000",
+        "",
+        "👁 pictures: Gemma 3 27B",
+        "🧠 reasoning: YandexGPT Pro, gpt-oss 120B",
+        "🕓 later: YandexGPT Pro, YandexGPT Lite, YandexGPT Pro 5.1, Alice AI",
+        "1,000 tokens: from 0.20\u00a0RUB (YandexGPT Lite) to 1.20\u00a0RUB (YandexGPT Pro)",
+    ]
+    assert say("en", "model.order", default="YandexGPT Pro") in await pressed(stage, say("en", "model.everywhere"))
+
+
+async def test_the_page_of_models_fits_on_the_screen_of_a_phone(stage: Stage) -> None:
+    await stage.start()
+    for chat in (ANNA, BORIS):
+        lines = (await stage.ask("/model", chat)).splitlines()
+        assert sum(max(1, -(-len(line) // PHONE)) for line in lines) <= 12, lines
+    low, high = "0,20\u00a0₽ (YandexGPT Lite)", "1,20\u00a0₽ (YandexGPT Pro)"
+    assert lines[-1] == say("ru", "can.prices", low=low, high=high)
+
+
+async def test_models_that_can_the_same_at_the_same_price_are_not_compared(stage: Stage) -> None:
+    await stage.start(models=entries("yandexgpt"))
+    assert len((await stage.ask("/model")).splitlines()) == 2
 
 
 async def test_a_model_that_went_away_is_told_once_below_an_answer(stage: Stage) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from bench.fleet import Load, filled, through
 from bench.runs import run
 from bench.scenarios import Pace, Plan, Scenario
 from bench.world import FIRST_USER, Turn, World
+from tests.support.forked import forking_python
 from tests.support.postgres_side import Server
 from tests.support.sandbox_client import Client
 
@@ -140,8 +142,9 @@ async def test_two_people_for_a_moment_give_sane_numbers(tmp_path: Path) -> None
 
 @pytest.mark.e2e
 async def test_a_fleet_answers_each_question_once_on_a_database_that_was_filled(
-    postgres: Server, tmp_path: Path
+    postgres: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(sys, "executable", await forking_python())
     postgres.restart()  # as other tests do
     load = Load(workers=1, people=3, seconds=1.0, chats=20, messages=400)
     url = await filled(postgres, load, tmp_path)

@@ -1,6 +1,7 @@
 """The command `govorun` as people run it, with an environment of its own.
 
-What only prints something runs in this process (`typed`); what lives longer, or changes how a process logs, in another.
+What only prints something runs in this process (`typed`); what lives longer, or changes how a process logs, in another
+(`govorun`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from bot.sandbox.ai_studio.server import SANDBOX_FOLDER, Studio
 from bot.sandbox.telegram.server_facade import Telegram
 from bot.storage.maintenance import migrations
 from tests.support.child import PYTHONPATH
+from tests.support.forked import Forked
 from tests.support.raw_server import answer, closed_port, serve
 
 pytestmark = pytest.mark.process
@@ -40,24 +42,15 @@ class Done:
     err: str
 
 
-async def python(*arguments: str, cwd: Path, **environment: str) -> Done:
-    """Run Python with nothing of our environment but what is given."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, *arguments, cwd=cwd, env={**BARE, **environment},
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    try:
-        async with asyncio.timeout(PATIENCE):
-            out, err = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-    assert process.returncode is not None
-    return Done(process.returncode, out.decode(), err.decode())
-
-
 async def govorun(*arguments: str, cwd: Path, **environment: str) -> Done:
-    return await python("-m", "bot", *arguments, cwd=cwd, **environment)
+    """Run the command in a process with nothing of our environment but what is given."""
+    words, given, pipe = ("-m", "bot", *arguments), {**BARE, **environment}, asyncio.subprocess.PIPE
+    async with (
+        asyncio.timeout(PATIENCE),
+        Forked.running(*words, directory=cwd, environment=given, stdout=pipe, stderr=pipe) as process,
+    ):
+        out, err = await process.communicate()
+        return Done(await process.wait(), out.decode(), err.decode())
 
 
 async def typed(*arguments: str, cwd: Path, **environment: str) -> Done:
@@ -110,8 +103,12 @@ for arguments in (["--help"], ["run", "--help"], ["models", "fetch", "--help"]):
         assert not end.code
 print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)
 """
-    done = await python("-c", code, cwd=tmp_path)
-    assert (done.code, done.err.strip()) == (0, "[]")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, cwd=tmp_path, env=BARE,
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    _, err = await process.communicate()
+    assert (process.returncode, err.strip()) == (0, b"[]")
 
 
 @pytest.mark.parametrize(
@@ -242,11 +239,12 @@ async def test_the_doctor_finds_more_than_one_illness(tmp_path: Path, services: 
 async def test_the_doctor_is_colourful_on_a_terminal(tmp_path: Path, services: dict[str, str]) -> None:
     ours, theirs = pty.openpty()
     environment = {**BARE, "TERM": "xterm", **services}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bot", "doctor", cwd=tmp_path, env=environment, stdout=theirs, stderr=theirs
-    )
-    os.close(theirs)
-    assert await process.wait() == 0
+    words = ("-m", "bot", "doctor")
+    async with Forked.running(
+        *words, directory=tmp_path, environment=environment, stdout=theirs, stderr=theirs
+    ) as process:
+        os.close(theirs)
+        assert await process.wait() == 0
     assert b"\x1b[32mok" in os.read(ours, 65_536)
     os.close(ours)
 

@@ -66,6 +66,11 @@ def is_own(node: ast.expr) -> bool:
     return isinstance(node, ast.Name) and node.id in ("self", "cls")
 
 
+def name_of(node: ast.expr) -> str:
+    """The name that an expression is, and "" for any other."""
+    return node.id if isinstance(node, ast.Name) else ""
+
+
 def imported(tree: ast.AST) -> Iterator[Path]:
     """The modules of ours that a module imports: its classes may have their bases there."""
     for node in ast.walk(tree):
@@ -87,7 +92,7 @@ def touched(path: Path) -> set[str]:
             found.update(filter(is_private, names))
         elif isinstance(node, ast.Import):
             found.update(name for alias in node.names for name in alias.name.split(".") if is_private(name))
-        elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("getattr", "setattr", "hasattr", "delattr"):
+        elif isinstance(node, ast.Call) and name_of(node.func) in ("getattr", "setattr", "hasattr", "delattr"):
             name = node.args[1]
             if isinstance(name, ast.Constant) and is_private(str(name.value)) and name.value not in defined(path):
                 found.add(str(name.value))

@@ -17,7 +17,7 @@ from bot.media.images import LONG_SIDE, scaled
 from bot.texts.catalog import say
 from bot.types import Image
 from tests.support.opening import refusal
-from tests.support.stage import ANNA, Stage
+from tests.support.stage import ANNA, BORIS, Stage
 from tests.support.telegram_side import rows
 
 
@@ -92,13 +92,27 @@ async def test_a_model_that_is_blind_points_to_one_that_sees_and_a_tap_asks_it(s
     blind, eyes = offers(stage)
     await stage.start()
     stage.telegram.upload(ANNA, picture(40, 20), caption="what is it?")
-    assert await stage.texts(1) == [say("en", "picture.unseen", model="Blind", other="Eyes")]
+    unseen = say("en", "picture.unseen", model="Blind", other="Eyes")
+    assert await stage.texts(1) == [say("en", "picture.kept", unseen=unseen)]
     await stage.press(say("en", "picture.ask", model="Eyes"))
     note = say("en", "once.note", model="Eyes")
     await stage.until(lambda: stage.telegram.texts(ANNA)[0].startswith("eyes: 'what is it?' [(40, 20)]") or None)
     assert stage.telegram.texts(ANNA)[0].endswith(note)
     assert blind.requests == []
     assert (await stage.ask("thanks")).startswith("blind: ")
+    assert len(eyes.requests) == 1
+
+
+@pytest.mark.parametrize(("person", "language"), [(ANNA, "en"), (BORIS, "ru")])
+async def test_where_pictures_came_without_a_question_none_is_said_to_be_kept(
+    stage: Stage, person: int, language: str
+) -> None:
+    _, eyes = offers(stage)
+    await stage.start()
+    stage.telegram.album(person, [picture(10, 20), picture(20, 10)])
+    assert await stage.texts(1, person) == [say(language, "picture.unseen", model="Blind", other="Eyes")]
+    await stage.press(say(language, "picture.ask", model="Eyes"), person)
+    await stage.until(lambda: stage.telegram.texts(person)[0].startswith("eyes: '' [(10, 20), (20, 10)]") or None)
     assert len(eyes.requests) == 1
 
 

@@ -6,7 +6,6 @@ import asyncio
 import json
 import shutil
 import signal
-import sys
 from pathlib import Path
 
 import aiohttp
@@ -21,6 +20,7 @@ from bot.runtime import main
 from bot.sandbox.ai_studio.server import Studio
 from bot.sandbox.telegram.server_facade import Telegram
 from tests.framework.test_cli import BARE
+from tests.support.forked import Forked
 
 SERVER = "postgresql://anna@db/govorun"
 START = 60.0  # seconds that a start may take on a machine that is busy with other tests
@@ -85,17 +85,15 @@ async def test_a_running_bot_can_be_watched_and_logs_json(tmp_path: Path, templa
     url, _ = await telegram.start(), await studio.start()
     settings = {name.upper(): value for name, value in studio.settings().items()}
     given = {"BOT_TOKEN": telegram.token, "TELEGRAM_API_URL": url, "OWNERS": "1001", "LOG_FORMAT": "json"}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bot", "run", cwd=tmp_path, env={**BARE, **settings, **given, "HEALTH_PORT": str(port)},
-        stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+    environment = {**BARE, **settings, **given, "HEALTH_PORT": str(port)}
     try:
-        metrics = await ready(f"http://127.0.0.1:{port}")
-        process.send_signal(signal.SIGTERM)
-        _, log = await process.communicate()
+        async with Forked.running(
+            "-m", "bot", "run", directory=tmp_path, environment=environment, stderr=asyncio.subprocess.PIPE
+        ) as process:
+            metrics = await ready(f"http://127.0.0.1:{port}")
+            process.send_signal(signal.SIGTERM)
+            _, log = await process.communicate()
     finally:
-        if process.returncode is None:
-            process.kill()
         await studio.close()
         await telegram.close()
     assert process.returncode == 0

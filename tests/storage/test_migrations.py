@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import shutil
 import signal
 import sqlite3
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,7 +27,7 @@ from bot.storage.engines import sqlite_copy
 from bot.storage.maintenance import migrations
 from bot.storage.store import Store
 from bot.storage.tables import METADATA
-from tests.support.child import PYTHONPATH
+from tests.support.forked import Forked
 
 COMPARED = {
     "compare_type": True,
@@ -286,10 +284,8 @@ async def test_f90_a_migration_that_is_killed_at_any_write_is_finished_by_the_ne
         path = Path(shutil.copy(old, tmp_path / f"{number}.db"))
         started = f"asyncio.run(test_migrations.killed({str(path)!r}, {number}))"
         code = f"from tests.storage import test_migrations; import asyncio; {started}"
-        done = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", code, env={**os.environ, "PYTHONPATH": PYTHONPATH}
-        )
-        assert await done.wait() == -signal.SIGKILL
+        async with Forked.running("-c", code, directory=tmp_path, environment={"PATH": os.environ["PATH"]}) as dying:
+            assert await dying.wait() == -signal.SIGKILL
         await migrations.upgrade(_url(path))
         assert _tables(path) == _tables(template), f"killed at statement {number}"
         columns = _columns(old, "users")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import pty
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from bot.storage.maintenance import sqlite_to_postgres
 from bot.storage.store import Store, Tx
 from bot.storage.tables import METADATA
 from bot.types import Address, File, Image, Job, Outgoing, Text, User
-from tests.support.child import PYTHONPATH
+from tests.support.forked import Forked
 from tests.support.postgres_side import Server
 
 WHERE = Address("telegram", 42, 1001)
@@ -182,15 +181,17 @@ async def test_on_a_terminal_it_asks_where_to_and_shows_nothing_of_the_answer(
     source: str, target: str, tmp_path: Path
 ) -> None:
     ours, theirs = pty.openpty()
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bot", "move", cwd=tmp_path, stdin=theirs, stdout=theirs, stderr=theirs,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": PYTHONPATH, "DATABASE_URL": source},
-    )  # fmt: skip
-    os.close(theirs)
     seen = asyncio.StreamReader()
     terminal = os.fdopen(ours, "r+b", 0)
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(seen), terminal)
-    async with asyncio.timeout(60):
+    words, environment = ("-m", "bot", "move"), {"PATH": os.environ["PATH"], "DATABASE_URL": source}
+    async with (
+        asyncio.timeout(60),
+        Forked.running(
+            *words, directory=tmp_path, environment=environment, stdin=theirs, stdout=theirs, stderr=theirs
+        ) as process,
+    ):
+        os.close(theirs)
         asked = await seen.readuntil(b": ")  # the space comes when nothing is shown any more
         terminal.write(target.encode() + b"\n")
         told = await seen.readuntil(b"Every row is there.")

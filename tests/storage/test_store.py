@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sqlite3
-import subprocess
-import sys
 import textwrap
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -21,6 +19,7 @@ from bot.storage.engines.sqlite import GROUP, READERS
 from bot.storage.engines.sqlite_files import alone
 from bot.storage.store import Store, Tx
 from bot.types import Address
+from tests.support.forked import Forked
 
 WHERE = Address("telegram", 42, 1001)
 Write = Callable[[Tx], int]
@@ -239,7 +238,7 @@ async def test_f93_what_no_row_can_hold_is_its_writers_own_trouble(
     assert _elsewhere(database) == [1, 2]
 
 
-def test_what_was_told_stays_after_a_kill(database: Path) -> None:
+async def test_what_was_told_stays_after_a_kill(database: Path) -> None:
     """A process that is killed while it writes: every number that it printed is there, and the file is sound."""
     code = """
         import asyncio, os, sys
@@ -258,10 +257,12 @@ def test_what_was_told_stays_after_a_kill(database: Path) -> None:
 
         asyncio.run(main())
     """
-    command = [sys.executable, "-c", textwrap.dedent(code), _url(database)]
-    done = subprocess.run(command, capture_output=True, cwd=Path(__file__).parents[2], check=False)
-    told = [int(line) for line in done.stdout.split()]
-    assert done.returncode == -9
+    words = ("-c", textwrap.dedent(code), _url(database))
+    async with Forked.running(
+        *words, directory=database.parent, environment={}, stdout=asyncio.subprocess.PIPE
+    ) as process:
+        told = [int(line) for line in (await process.communicate())[0].split()]
+    assert process.returncode == -9
     assert 150 in told
     assert set(told) <= set(_elsewhere(database))
     assert _integrity(database) == "ok"

@@ -5,7 +5,9 @@ folder and standard streams. What only a new Python shows (what an import loads 
 memory) is tested with a new one. Begin with `tests/support/forked.py`, which is the other end: each connection to the
 socket is one program. Its order comes in (a line of JSON, and the three standard streams), the process id goes out,
 then a line `stopped` each time the program stands still, and when it has ended, its exit status (negative: the signal).
-The server ends when its standard input is closed.
+A program whose connection is closed is killed; the server ends when its standard input is closed.
+
+A bot that a program starts, as the sandbox does, is a fork as well (`forking_python.py`).
 """
 
 from __future__ import annotations
@@ -29,14 +31,15 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
-from aiogram.methods import EditMessageText, SendMessage
-from aiogram.types import Message
-
 import bot
 from bot.http.tls import trusted_context
 
 STOPPED = b"stopped\n"
 PR_SET_PDEATHSIG = 1
+BUILT = (
+    "AnswerCallbackQuery", "CallbackQuery", "EditMessageText", "GetMe", "GetUpdates", "Message", "SendChatAction",
+    "SendMessage", "SendMessageDraft", "SendPhoto", "SetMyCommands", "Update", "User",
+)  # fmt: skip
 LOOK = 0.01  # seconds between looks at who stands still or has ended
 
 
@@ -45,10 +48,12 @@ def warm() -> None:
     for module in pkgutil.walk_packages(bot.__path__, "bot."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
+    importlib.import_module("mcp.server")
     trusted_context()
-    Message.model_validate({"message_id": 1, "date": 1, "chat": {"id": 1, "type": "private"}, "text": "warm"})
-    SendMessage(chat_id=1, text="warm")
-    EditMessageText(chat_id=1, text="warm")
+    from aiogram import methods, types  # after the bot, which imports it the fast way
+
+    for name in BUILT:
+        (getattr(methods, name, None) or getattr(types, name)).model_rebuild()
     gc.collect()
     gc.freeze()  # a collection in a fork would copy all pages
 
@@ -61,9 +66,12 @@ def serve(path: str) -> dict[str, Any] | None:
         listener.listen(64)
         os.rename(f"{path}.new", path)  # who sees it can connect
         while True:
-            ready, _, _ = select.select([listener, sys.stdin], [], [], LOOK if programs else None)
+            ready, _, _ = select.select([listener, sys.stdin, *programs.values()], [], [], LOOK if programs else None)
             if sys.stdin in ready:
                 return None
+            for pid, connection in programs.items():
+                if connection in ready:  # who has ordered it is gone
+                    os.kill(pid, signal.SIGKILL)
             if listener in ready:
                 connection, _ = listener.accept()
                 order, streams = _received(connection)
@@ -148,6 +156,7 @@ def end(error: BaseException | None) -> NoReturn:
 if __name__ == "__main__":
     warm()
     if order := serve(sys.argv[1]):
+        sys.executable = str(Path(sys.argv[1]).with_name("python"))
         try:
             become(order["words"])
         except BaseException as error:

@@ -152,6 +152,11 @@ def _streams(stdin: int, *outputs: int) -> tuple[list[int | None], list[int]]:
     return ours, theirs
 
 
+async def forking_python() -> str:
+    """A stand-in for `sys.executable` whose bots are forks: see `forking_python.py`."""
+    return str((await asyncio.to_thread(_server)).with_name("python"))
+
+
 def _server() -> Path:
     with _one_at_a_time:
         return _started()
@@ -162,6 +167,9 @@ def _started() -> Path:
     """Start the server of this process and return its socket."""
     folder = tempfile.TemporaryDirectory(prefix="forks")
     path = Path(folder.name, "socket")
+    python = path.with_name("python")
+    python.write_text(f"#!{sys.executable} -IS\n{(ROOT / 'tests' / 'support' / 'forking_python.py').read_text()}")
+    python.chmod(0o700)
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": PYTHONPATH}
     server = subprocess.Popen(
         [sys.executable, "-m", "tests.support.fork_server", str(path)], cwd=ROOT, env=environment, stdin=subprocess.PIPE

@@ -215,6 +215,7 @@ class InlineThread:
         arguments, options = place.get_dialect()().create_connect_args(place)
         self.raw = sqlite3.connect(arguments[0], **options)
         self.connection = engine(place, lambda: self.raw, writer=writer).connect()
+        self.raw.execute("PRAGMA synchronous=OFF")  # no power cut comes here: `tests/promises/disk` is about those
 
     async def run(self, function: Callable[..., T], *arguments: object) -> T:
         """As in a thread, a caller who is cancelled does not stop the function."""

@@ -54,7 +54,7 @@ def value(call: ApiCall, name: str) -> Any:
     return json.loads(given) if isinstance(given, str) and given[:1] in "[{" and name != "text" else given
 
 
-OURS = re.compile(r"↻q\.[\w-]{16}")  # a button of the bot's own: a fixed sign, a random key
+OURS = re.compile(r"↻q\.n\.[\w-]{16}")  # a button of the bot's own: a fixed sign, a random key
 
 
 def harmless(call: ApiCall) -> None:

@@ -21,6 +21,7 @@ from bot.tools.mcp import McpServer
 from bot.tools.tool import Tool, ToolContext
 from bot.tools.toolbox import Steps, Toolbox
 from bot.types import Address, ToolCall
+from tests.support.forked import forking_python
 from tests.support.virtual import ShiftedClock
 
 pytestmark = pytest.mark.process
@@ -31,7 +32,9 @@ ANNA = ToolContext(Address("telegram", 1, 1001), 1001)
 
 @asynccontextmanager
 async def started(how: str = "", *, clock: SystemClock | None = None, **entry: Any) -> AsyncIterator[McpServer]:
-    row = {"name": "files", "command": sys.executable, "args": [PROGRAM, how], **entry}
+    if "command" not in entry:
+        entry["command"] = await forking_python()
+    row = {"name": "files", "args": [PROGRAM, how], **entry}
     async with asyncio.TaskGroup() as tasks:
         server = McpServer(McpServerConfig(**row), clock=clock or SystemClock(), tasks=tasks)
         yield server
@@ -122,7 +125,7 @@ async def test_a_server_that_does_not_start_costs_nobody_more_than_a_moment(entr
 
 async def test_a_silent_server_costs_a_question_some_seconds_and_is_killed_at_the_end() -> None:
     begun = asyncio.get_running_loop().time()
-    async with started("silent") as server:
+    async with started("silent", command=sys.executable) as server:
         await server.ready()
         assert server.tools == ()
         assert asyncio.get_running_loop().time() - begun < 8
@@ -167,7 +170,7 @@ async def test_noise_on_its_output_does_no_harm() -> None:
 
 
 async def test_nothing_is_left_of_a_server_that_is_closed() -> None:
-    async with started("leftover") as server:
+    async with started("leftover", command=sys.executable) as server:
         await listed(server)
         assert "leftover" in _children()
     assert "leftover" not in _children()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +97,7 @@ class _Result:
 
     report: Report
     failed: str = ""
-    wanted: Estimate = Estimate()
+    wanted: Estimate = field(default_factory=Estimate)
 
     @property
     def kind(self) -> str:

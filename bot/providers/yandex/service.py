@@ -21,6 +21,7 @@ from bot.providers.yandex import names
 from bot.providers.yandex.art import YandexArt
 from bot.providers.yandex.async_completion import YandexAsyncModel
 from bot.providers.yandex.auth import credentials
+from bot.providers.yandex.classification import YandexClassifier
 from bot.providers.yandex.embeddings import YandexEmbeddings
 from bot.providers.yandex.responses import AsyncResponses, ResponsesTarget, ResponsesWire
 from bot.providers.yandex.search import YandexSearch
@@ -118,6 +119,10 @@ class YandexStudio:
     def embeddings(self) -> YandexEmbeddings:
         """Return the model that makes vectors of texts."""
         return YandexEmbeddings(self._settings.yc_folder_id, self._account, url=self._settings.yc_llm_url)
+
+    def classifier(self) -> YandexClassifier:
+        """Return the service that says which labels a text has."""
+        return YandexClassifier(self._settings.yc_folder_id, self._account, url=self._settings.yc_llm_url)
 
     def listener(self) -> YandexSpeechToText | None:
         """Return the model that understands voice notes, None if SPEECH is off."""

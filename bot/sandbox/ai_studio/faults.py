@@ -16,7 +16,7 @@ from typing import Any
 from aiohttp import web
 
 from bot.sandbox import broken_connections
-from bot.sandbox.ai_studio.quota import session_quota
+from bot.sandbox.ai_studio.quota import LIMITS, rate_quota, session_quota
 from bot.sandbox.ai_studio.wire import GRPC_OF, Call, Fault, Problem, encode, problem_json
 from bot.sandbox.fault_shares import changed_shares
 
@@ -143,7 +143,7 @@ class Stream:
     def _error_line(self, fault: Fault) -> bytes:
         if isinstance(fault.body, str | bytes):
             return fault.body.encode() if isinstance(fault.body, str) else fault.body
-        return self._line(fault.body or problem_json(self._call.route.shape, _problem(fault)))
+        return self._line(fault.body or problem_json(self._call.route.shape, _problem(fault, self._call)))
 
     def _line(self, value: Mapping[str, Any]) -> bytes:
         line = encode(value)
@@ -186,7 +186,7 @@ def _body(call: Call, fault: Fault) -> tuple[bytes, str]:
         return raw, "text/html" if raw.lstrip().startswith(b"<") else "application/json"
     if fault.status in (502, 504):
         return HTML % (fault.status, fault.status), "text/html"
-    return encode(problem_json(call.route.shape, _problem(fault))), "application/json"
+    return encode(problem_json(call.route.shape, _problem(fault, call))), "application/json"
 
 
 def disconnect(call: Call, *, reset: bool) -> None:
@@ -208,8 +208,11 @@ NO_FAULTS = {"quota429": 0.0, "error500": 0.0, "cut": 0.0, "latency_ms": 0.0, "s
 UNHURT = frozenset({"tokens", "metadata"})
 
 
-def _problem(fault: Fault) -> Problem:
-    return Problem(GRPC_OF.get(fault.status, 13), MESSAGES.get(fault.status, "internal error"))
+def _problem(fault: Fault, call: Call) -> Problem:
+    message = MESSAGES.get(fault.status, "internal error")
+    if fault.status == 429 and (rates := LIMITS.get(call.route.name)):
+        message = rate_quota(rates[0])
+    return Problem(GRPC_OF.get(fault.status, 13), message)
 
 
 MESSAGES = {

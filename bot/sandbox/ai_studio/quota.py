@@ -44,7 +44,7 @@ class Quotas:
         for row in rows:
             name, calls, seconds = row
             if len(self._recent(name, seconds)) >= calls:
-                raise Problem(8, f"ai.{name}.rate rate quota limit exceed: allowed {calls} requests")
+                raise Problem(8, rate_quota(row))
         for name, _, _ in rows:
             self._calls[name].append(self._clock.monotonic())
 
@@ -58,6 +58,12 @@ class Quotas:
 def session_quota(allowed: int) -> str:
     """The text of the error for too many texts at once; `allowed` is the quota."""
     return f"ai.textGenerationCompletionSessionsCount.count gauge quota limit exceed: allowed {allowed} requests"
+
+
+def rate_quota(limit: Limit) -> str:
+    """The error for too many calls in a time."""
+    name, calls, _ = limit
+    return f"ai.{name}.rate rate quota limit exceed: allowed {calls} requests"
 
 
 DAY, HOUR, MINUTE = 86_400.0, 3_600.0, 60.0

@@ -68,6 +68,12 @@ class Buttons(Repository):
         """Make a button like `add_button`, whose press waits in the queue of the conversation, as a message does."""
         return self._add(Button.IN_TURN + secrets.token_urlsafe(12), address, delivery, user, label, action, payload)
 
+    def add_newest_button(
+        self, address: Address, delivery: str, user: int, label: str, action: str, **payload: Any
+    ) -> Button:
+        """Make a button like `add_queued_button` that stands only below the newest answer of the chat."""
+        return self._add(Button.NEWEST + secrets.token_urlsafe(12), address, delivery, user, label, action, payload)
+
     def _add(
         self, key: str, address: Address, delivery: str, user: int, label: str, action: str, payload: Mapping[str, Any]
     ) -> Button:

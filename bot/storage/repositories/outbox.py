@@ -13,7 +13,7 @@ from bot.ports import Delivery, DeliveryState, Unfinished
 from bot.storage.repositories import mapping
 from bot.storage.repositories.mapping import Repository, address, dump_outgoing, load_outgoing, made, one_of
 from bot.storage.tables.work import deliveries
-from bot.types import Address, Outgoing
+from bot.types import Address, Button, Outgoing
 
 column = deliveries.c
 OPEN = (DeliveryState.PENDING.value, DeliveryState.SENDING.value)
@@ -22,6 +22,7 @@ PLACE_OF = select(column.id, column.state, column.message_ids, column.marker).wh
     column.bot == bindparam("b"), column.key == bindparam("k")
 )
 NEWEST_ROWS = 200  # of the outbox, in which message ids are looked for
+LAST = 20  # deliveries to an address, in which old buttons are looked for
 LOOK_BACK = 1000  # the newest answers of a chat, in which a message is looked for
 GONE = "the chat can't be reached"
 INSERT = insert(deliveries)
@@ -35,6 +36,12 @@ SENT = STANDS.values(state=DeliveryState.SENT.value, photo=None)
 OF_CHAT = (column.connection == bindparam("n"), column.chat == bindparam("c"))
 PLACE = deliveries.c[mapping.COLUMNS]
 WAITING = select(*PLACE).where(column.bot == bindparam("b"), one_of(column.state, OPEN), *OF_CHAT).distinct()
+LAST_OF_ADDRESS = (
+    select(deliveries)
+    .where(column.bot == bindparam("at_bot"), mapping.here(deliveries))
+    .order_by(column.id.desc())
+    .limit(LAST)
+)
 WAITS = (
     select(column.id)
     .where(column.bot == bindparam("b"), one_of(column.state, OPEN), column.chat == bindparam("c"))
@@ -228,6 +235,25 @@ class Outbox(Repository):
     def dead_letter(self, id_: int, reason: str) -> None:
         """Give a delivery up, with a reason."""
         self._change(id_, state=DeliveryState.DEAD.value, reason=reason[:500])
+
+    def list_with_old_buttons(self, where: Address) -> Sequence[Delivery]:
+        """Return the answers above the newest one that show a button of the newest, without that button.
+
+        The newest is the one that stands lowest in the chat. A message that is being written over counts as new.
+        """
+        newest, found, seen = 0, dict[int, Row[Any]](), set[int]()
+        for row in self.connection.execute(LAST_OF_ADDRESS, mapping.spot(where)):
+            ids = json.loads(row.message_ids)
+            if f'"{Button.NEWEST}' in row.outgoing and ids and ids[-1] not in seen:
+                newest = max(newest, ids[-1])
+                found[ids[-1]] = row
+            seen.update(ids)
+        older = [_delivery(row) for id_, row in found.items() if id_ < newest and row.state == DeliveryState.SENT]
+        return [replace(one, outgoing=replace(one.outgoing, buttons=one.outgoing.lasting_buttons)) for one in older]
+
+    def replace_outgoing(self, id_: int, outgoing: Outgoing) -> None:
+        """Store the content of a delivery anew, the bytes of its file left out."""
+        self._change(id_, outgoing=dump_outgoing(outgoing))
 
     def replace_for_everybody(self, id_: int, instead: Outgoing) -> None:
         """Replace a delivery for one user by another one that everybody in the chat sees, as a new message."""

@@ -43,6 +43,7 @@ from bot.telegram.sending import messages
 from bot.telegram.sending.ephemeral import EphemeralSender, left
 from bot.telegram.sending.flood_budget import FloodBudget
 from bot.telegram.sending.messages import Rung, Screen
+from bot.telegram.sending.old_buttons import OldButtons
 from bot.telegram.sending.progress import Progress, simpler
 from bot.telegram.sending.unconfirmed import LANDING, LOOK_AHEAD, LOOK_AHEAD_AFTER_START, SendReconciler
 from bot.telemetry import tracing, turn_log
@@ -90,6 +91,7 @@ class Deliverer:
     _landed: dict[str, float] = field(default_factory=dict, init=False)
     unconfirmed: SendReconciler = field(init=False)
     ephemeral: EphemeralSender = field(init=False)
+    old_buttons: OldButtons = field(init=False)
     outage: Outage = field(init=False)
 
     def __post_init__(self) -> None:
@@ -103,6 +105,10 @@ class Deliverer:
         self.ephemeral = EphemeralSender(
             api=self.api, outbox=self.outbox, acquire_slot=self.acquire_slot, edit=self._edit, method=self._method
         )
+        self.old_buttons = OldButtons(
+            api=self.api, outbox=self.outbox, budget=self.budget, clock=self.clock, tasks=self.tasks,
+            spend=self.spend, flooded=self.flooded,
+        )  # fmt: skip
         self.outage = Outage("delivering answers", self.clock)
 
     async def recover(self) -> None:
@@ -187,6 +193,12 @@ class Deliverer:
                 if self.budget.message_wait(chat, self.clock.monotonic()) <= 0:
                     self.budget.take_message(chat, self.clock.monotonic())
                     return
+
+    def spend(self, chat: int) -> None:
+        """Count an edit that did not wait for a slot: a frame of a live view, or a keyboard."""
+        self.budget.take_message(chat, self.clock.monotonic())
+        if self.quota is not None:
+            self.quota.spent()
 
     async def _acquire_look(self, chat: int) -> None:
         """Wait until a search may look at a message id. Raises `Flood` if Telegram wants nothing for a chat now."""
@@ -326,6 +338,8 @@ class Deliverer:
             progress.stored = max(progress.ids)
             turn_log.current.get().last_progress = self.clock.monotonic()
         self._count_outcome("sent")
+        if delivery.outgoing.lasting_buttons != delivery.outgoing.buttons:
+            self.old_buttons.remove_soon(delivery.address)
 
     async def _delete_leftovers(self, progress: Progress) -> None:
         """Delete the messages of a longer, earlier version of the answer that are left over."""

@@ -14,6 +14,7 @@ from aiogram import methods, types
 from aiogram.methods import TelegramMethod
 from aiogram.types import InlineKeyboardMarkup, InputRichMessage, Message
 
+from bot.ports import Delivery
 from bot.telegram import render
 from bot.types import Address, Button, File, Outgoing
 
@@ -154,6 +155,14 @@ def edit(screen: Screen, to: Address, message_id: int, markup: InlineKeyboardMar
     if screen.file:
         return methods.EditMessageCaption(**where, caption=screen.text or None, parse_mode=None)
     return methods.EditMessageText(**where, **new)
+
+
+def edit_keyboard(to: Address, older: Delivery) -> TelegramMethod[Any]:
+    """Return the call that changes only the buttons of a delivered message into those of its `outgoing`."""
+    return methods.EditMessageReplyMarkup(
+        chat_id=to.chat, message_id=older.message_ids[-1], reply_markup=keyboard(older.outgoing),
+        business_connection_id=to.connection or None,
+    )  # fmt: skip
 
 
 def can_be_written(screen: Screen) -> bool:

@@ -83,6 +83,7 @@ class LiveMessage:
         """Open the view. The caller has just sent the request to the model."""
         if self._task is None and not self._ended:
             self.deliverer.open_views[self.turn] = self.end
+            self.deliverer.old_buttons.not_now(self.address)
             backpressure.current.set(self._flow)
             self._task = self.deliverer.tasks.create_task(self._run())
 
@@ -294,9 +295,7 @@ class LiveMessage:
 
     async def _edit(self, frame: Screen, message_id: int) -> int:
         deliverer, chat = self.deliverer, self.address.chat
-        deliverer.budget.take_message(chat, deliverer.clock.monotonic())
-        if deliverer.quota is not None:
-            deliverer.quota.spent()
+        deliverer.spend(chat)
         self._landed.clear()
         try:
             if not message_id:

@@ -90,6 +90,7 @@ TEXTS: dict[str, str] = {
     "audit.invite": "made link {subject} (role: {role}, uses: {uses}, days: {days})",
     "audit.revoked": "revoked link {subject}",
     "audit.settings": "changed the settings of the group {subject} ({changes})",
+    "audit.limits": "a day: {day}, a month: {month}",
     "audit.allowance": "changed the spending limit of {subject} ({changes})",
     "limit.price": "This costs {price}, and only {left} is left. There will be more in {wait}.",
     "limit.month.user": "You have reached your limit for this month. I can answer you again in {wait}.",

@@ -90,6 +90,7 @@ TEXTS: dict[str, str] = {
     "audit.invite": "создана ссылка {subject} (роль: {role}, использований: {uses}, дней: {days})",
     "audit.revoked": "отозвана ссылка {subject}",
     "audit.settings": "изменены настройки группы {subject} ({changes})",
+    "audit.limits": "на день: {day}, на месяц: {month}",
     "audit.allowance": "изменён лимит расходов: {subject} ({changes})",
     "limit.price": "Это стоит {price}, а осталось только {left}. Лимит обновится через {wait}.",
     "limit.month.user": "На этот месяц ваш лимит исчерпан. Снова смогу ответить вам через {wait}.",

@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import signal
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,7 +16,7 @@ import pytest
 from bot.sandbox.ai_studio.server import Studio
 from bot.sandbox.telegram.server_facade import Telegram
 from tests.promises.e2e.surroundings import ANNA, PATIENCE, Process
-from tests.support.child import PYTHONPATH
+from tests.support.forked import Forked
 
 pytestmark = pytest.mark.e2e
 
@@ -144,20 +143,15 @@ async def test_a_bot_ends_in_order_when_its_terminal_is_closed(tmp_path: Path, t
     ours, theirs = os.openpty()
     async with services() as (telegrams, _, common):
         write(tmp_path / "bots", "support", telegrams[0], "You repair.")
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", ON_A_TERMINAL, cwd=tmp_path, start_new_session=True,
-            env={"PATH": os.environ["PATH"], "PYTHONPATH": PYTHONPATH, **common}, stdin=theirs, stderr=theirs,
-        )  # fmt: skip
-        os.close(theirs)
-        try:
+        async with Forked.running(
+            "-c", ON_A_TERMINAL, directory=tmp_path, environment={"PATH": os.environ["PATH"], **common},
+            stdin=theirs, stderr=theirs,
+        ) as process:  # fmt: skip
+            os.close(theirs)
             await telegrams[0].wait_for(lambda: telegrams[0].calls_of("setMyCommands"), PATIENCE)
             os.close(ours)
             async with asyncio.timeout(PATIENCE):
                 assert await process.wait() == 0
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
 
 
 ON_A_TERMINAL = """

@@ -84,7 +84,7 @@ def test_a_group_s_settings_can_be_opened_and_changed_by_buttons(world: World) -
     offered = world.messages(THERE)[-1]
     world.telegram.press(TEAM, offered["message_id"], buttons_of(offered)[1]["callback_data"], ANNA)
     world.settle()
-    assert world.shown(THERE)[-1].startswith("Model now: Two.")
+    assert world.shown(THERE)[-1].startswith("Model now: Two\n")
 
 
 def test_an_answer_that_fills_its_message_is_replaced_in_it(world: World) -> None:

@@ -19,7 +19,8 @@ from playwright.async_api import Browser, Locator, Page, expect
 from bot.sandbox.main import Sandbox
 from bot.sandbox.media.landscapes import draw
 from bot.sandbox.telegram.methods.account import DEFAULT_SCOPE, GROUP_SCOPE
-from tests.sandbox.page.chromium import PATIENCE, find_browser, launched, opened
+from tests.sandbox.page.chromium import PATIENCE, find_browser, launched, new_tab, visiting
+from tests.support.forked import forking_python
 
 pytestmark = [
     pytest.mark.page,
@@ -46,7 +47,8 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def sandbox(tmp_path: Path) -> AsyncIterator[Sandbox]:
+async def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Sandbox]:
+    monkeypatch.setattr(sys, "executable", await forking_python())
     sandbox = Sandbox(tmp_path / "sandbox")
     await sandbox.start()
     yield sandbox
@@ -63,10 +65,11 @@ async def quiet(tmp_path: Path) -> AsyncIterator[Sandbox]:
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def quiet_page(browser: Browser, quiet: Sandbox, problems: list[str]) -> AsyncIterator[Page]:
-    async with opened(browser, quiet.url, problems) as page:
-        await expect(page.get_by_test_id("chat-status")).to_have_text("bot")
-        yield page
+async def quiet_page(tab: Page, quiet: Sandbox, problems: list[str]) -> AsyncIterator[Page]:
+    problems.clear()
+    async with visiting(tab, quiet.url):
+        await expect(tab.get_by_test_id("chat-status")).to_have_text("bot")
+        yield tab
         assert problems == []
 
 
@@ -77,16 +80,23 @@ def bot_says(sandbox: Sandbox, text: str, chat_id: int = ANNA, **options: Any) -
     return int(message["message_id"])
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def problems() -> list[str]:
-    """What has gone wrong in the page; a test that provokes an error clears the list."""
+    """What has gone wrong in the tab; a test that provokes an error clears the list."""
     return []
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def tab(browser: Browser, problems: list[str]) -> AsyncIterator[Page]:
+    async with new_tab(browser, problems) as tab:
+        yield tab
+
+
 @pytest_asyncio.fixture(loop_scope="module")
-async def page(browser: Browser, sandbox: Sandbox, problems: list[str]) -> AsyncIterator[Page]:
-    async with opened(browser, sandbox.url, problems) as page:
-        yield page
+async def page(tab: Page, sandbox: Sandbox, problems: list[str]) -> AsyncIterator[Page]:
+    problems.clear()
+    async with visiting(tab, sandbox.url):
+        yield tab
         assert problems == []
 
 
@@ -204,7 +214,7 @@ async def test_words_that_got_into_the_page_as_markup_would_still_run_nothing(pa
 
 async def test_a_newcomer_is_answered_in_the_language_of_the_browser(browser: Browser, sandbox: Sandbox) -> None:
     problems: list[str] = []
-    async with opened(browser, sandbox.url, problems, language="ru-RU") as page:
+    async with new_tab(browser, problems, language="ru-RU") as page, visiting(page, sandbox.url):
         await say(page, "Покажи таблицу")
         await answered(page, 1)
         assert sandbox.telegram.transcript(1002)[0]["text"] == "Покажи таблицу"

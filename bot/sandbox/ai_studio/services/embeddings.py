@@ -9,6 +9,7 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from zlib import crc32
 
@@ -19,14 +20,32 @@ from bot.sandbox.ai_studio.validation import CLASSIFIERS, EMBEDDINGS, V2_EMBEDDI
 from bot.sandbox.ai_studio.wire import Call, Json, Problem, count_tokens, get, integer, json_response
 
 EMBEDDING_TOKENS = 2_048
+SAMPLE_TOKENS = 6_000  # all samples of a request together
+CLASSIFIED_TOKENS = 8_000  # of a text for a tuned classifier
+
+
+@dataclass(frozen=True, slots=True)
+class TunedClassifier:
+    """What a tuned classifier has learned. `several`: a text may have several labels, each with a confidence of its
+    own; otherwise the confidences sum to 1.
+    """
+
+    labels: Sequence[str] = ("good", "bad")
+    samples: Sequence[Mapping[str, Any]] = ()
+    several: bool = False
 
 
 class Embeddings:
-    """The routes that turn texts into vectors or into confidences of labels."""
+    """The routes that turn texts into vectors or into confidences of labels.
+
+    `tuned` holds the tuned classifiers by the suffix of their URI; every other suffix means one that tells good from
+    bad.
+    """
 
     def __init__(self, access: Access, quotas: Quotas) -> None:
         self._access = access
         self._quotas = quotas
+        self.tuned: dict[str, TunedClassifier] = {}
 
     async def embed(self, call: Call) -> web.Response:
         """Handle `textEmbedding`: return the vector of a text."""
@@ -56,6 +75,8 @@ class Embeddings:
             raise Problem(3, "the number of labels must be from 2 to 20")
         if not isinstance(samples, list) or not all(isinstance(sample, Mapping) for sample in samples):
             raise Problem(3, "samples must be objects with text and label")
+        if (count := sum(count_tokens(str(sample.get("text", ""))) for sample in samples)) > SAMPLE_TOKENS:
+            raise Problem(3, f"number of input tokens must be no more than {SAMPLE_TOKENS}, got {count}")
         check_text(call.body.get("text"))
         self._quotas.take("fewShotTextClassification")
         tokens = str(40 + count_tokens(json.dumps(call.body, ensure_ascii=False)))
@@ -63,15 +84,17 @@ class Embeddings:
         return json_response(call, {**found, "inputTokens": tokens})
 
     async def classify(self, call: Call) -> web.Response:
-        """Handle `textClassification` by a tuned model; the sandbox's one knows the labels "good" and "bad"."""
+        """Handle `textClassification` by a tuned classifier."""
         uri = any_model(self._access, get(call.body, "modelUri"), "cls", CLASSIFIERS)
         if not uri.tuned:
             raise Problem(3, f"Failed to get model: {uri} is not a tuned classifier")
         check_text(call.body.get("text"))
+        if (count := count_tokens(call.body["text"])) > CLASSIFIED_TOKENS:
+            raise Problem(3, f"number of input tokens must be no more than {CLASSIFIED_TOKENS}, got {count}")
         self._quotas.take("textClassification")
-        tokens = str(count_tokens(call.body["text"]))
-        predictions = classify(call.body["text"], ["good", "bad"], [])
-        return json_response(call, {"predictions": predictions, "inputTokens": tokens})
+        model = self.tuned.get(uri.tuned, TunedClassifier())
+        predictions = classify(call.body["text"], model.labels, model.samples, several=model.several)
+        return json_response(call, {"predictions": predictions, "inputTokens": str(count)})
 
 
 def dimension(name: str, asked: Any) -> int:
@@ -101,17 +124,23 @@ def _add(found: list[float], feature: str, weight: float) -> None:
     found[(digest >> 11) % len(found)] += weight / 2 if digest & 2 else -weight / 2
 
 
-def classify(text: str, labels: Sequence[str], samples: Sequence[Mapping[str, Any]]) -> list[Json]:
-    """The labels in the given order with confidences that sum to 1, by likeness of the text to each label or its
-    samples.
+def classify(
+    text: str, labels: Sequence[str], samples: Sequence[Mapping[str, Any]], *, several: bool = False
+) -> list[Json]:
+    """The labels in the given order with confidences by likeness of the text to each label or its samples. They sum to
+    1, unless a text may have `several` labels.
     """
     here = vector(text)
     scores = []
     for label in labels:
         texts = [str(sample.get("text", "")) for sample in samples if sample.get("label") == label]
         scores.append(max(_likeness(here, other) for other in (texts or [label])))
-    powers = [math.exp(12 * (score - max(scores))) for score in scores]
-    return [{"label": label, "confidence": power / sum(powers)} for label, power in zip(labels, powers, strict=True)]
+    if several:
+        found = [1 / (1 + math.exp(-12 * (score - 0.5))) for score in scores]
+    else:
+        powers = [math.exp(12 * (score - max(scores))) for score in scores]
+        found = [power / sum(powers) for power in powers]
+    return [{"label": label, "confidence": value} for label, value in zip(labels, found, strict=True)]
 
 
 def _likeness(here: list[float], other: str) -> float:

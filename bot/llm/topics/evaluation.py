@@ -1,0 +1,90 @@
+"""How well the examples tell the topics apart, and what an edit of the file would change. Begin with `evaluated`."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from bot.llm.topics.classifiers import Question
+from bot.llm.topics.intent_routing import Choice, IntentRouter
+from bot.llm.topics.nearest import NearestCentroid
+from bot.llm.topics.samples import Sample
+
+SHOWN = 5  # examples of a pair, and pairs
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What became of samples when each was left out: `right` of `count` got their topic, `unsure` would be asked.
+
+    `taken` has the samples by their topic and the other one that they were taken for.
+    """
+
+    count: int
+    right: int
+    unsure: int
+    taken: Mapping[tuple[str, str], Sequence[Sample]]
+
+    @property
+    def accuracy(self) -> float:
+        """The share of samples that got their topic."""
+        return self.right / self.count if self.count else 0.0
+
+    @property
+    def mixed(self) -> list[tuple[str, str, int]]:
+        """The pairs of topics that are taken for each other, in either direction, and how often; the worst first."""
+        pairs: Counter[tuple[str, str]] = Counter()
+        for (one, other), rows in self.taken.items():
+            pairs[min(one, other), max(one, other)] += len(rows)
+        return [(one, other, count) for (one, other), count in pairs.most_common()]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A question that an edit of the file would lead elsewhere."""
+
+    text: str
+    before: Choice
+    after: Choice
+
+
+def evaluated(rows: Sequence[Sample], near: NearestCentroid, *, ask_below: float) -> Report:
+    """The report on the samples that `near` has learned, in that order."""
+    taken: dict[tuple[str, str], list[Sample]] = defaultdict(list)
+    unsure = 0
+    for row, scores in zip(rows, near.left_out, strict=True):
+        best, second, *_ = *sorted(scores, key=lambda key: -scores[key]), ""
+        unsure += scores[best] - scores.get(second, 0.0) < ask_below
+        if best != row.topic:
+            taken[row.topic, best].append(row)
+    return Report(len(rows), len(rows) - sum(map(len, taken.values())), unsure, taken)
+
+
+def lines(report: Report) -> list[str]:
+    """A report for people: the share, then the pairs that are mixed up, with the questions to look at."""
+    share = f"{report.right} of {report.count} examples ({report.accuracy:.1%})"
+    found = [f"{share} get their topic when each is left out; {report.unsure} would be asked about."]
+    for one, other, count in report.mixed[:SHOWN]:
+        found.append(f"{one} and {other} are mixed up {count} times:")
+        for topic, taken in ((one, other), (other, one)):
+            found += [f"  {row.text!r} of {topic} looks like {taken}" for row in report.taken.get((topic, taken), ())][
+                :SHOWN
+            ]
+    return found
+
+
+async def changes(before: IntentRouter, after: IntentRouter, questions: Iterable[Question]) -> list[Change]:
+    """The questions that get another topic, or other flags, by another file. What is asked counts as a topic."""
+    found = []
+    for question in questions:
+        old, new = await before.choose(question), await after.choose(question)
+        if (old.topic, old.between, old.flags) != (new.topic, new.between, new.flags):
+            found.append(Change(question.text, old, new))
+    return found
+
+
+def told(choice: Choice) -> str:
+    """A choice in a few words."""
+    what = " or ".join(choice.between) + "?" if choice.between else choice.topic
+    return " + ".join([what, *choice.flags])

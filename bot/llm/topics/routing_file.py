@@ -1,0 +1,216 @@
+"""`routing.toml`: the topics, and what each leads to. Begin with `read`; `RoutingFile` follows the edits of a file.
+
+A file that can't be used as it is raises `Broken` with one sentence: the file, the line, what is wrong.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError
+
+from bot.prompts.library import Shelf
+from bot.prompts.schema import Broken, Part, Title, located, said, sentence, toml_of, version_of
+
+MOST_TOPICS = 100  # the classes of a tuned classifier
+FEWEST, MOST = 3, 30  # examples of a topic
+LONGEST_FILE = 1_000_000  # characters
+KEY = re.compile(r"[a-z][a-z0-9_-]{0,47}")
+TAKEN = frozenset({"text"})  # the column beside the topics in a data set
+EXAMPLE = Path(__file__).parent
+
+Kind = Literal["topic", "flag"]
+Level = Literal["", "extract", "cited", "judged"]
+Way = Literal["off", "near", "fewshot", "tuned"]
+Line = Annotated[str, Field(min_length=1, max_length=1_000)]
+Name = Annotated[str, Field(min_length=1, max_length=100)]
+
+
+class Topic(Part):
+    """One topic. Empty `persona`, `model` and `level` leave the choice as it was; an empty `queue` means no person, an
+    empty `audience` everybody. `threshold` is for the confidence of a tuned classifier. A flag stands beside a topic.
+    """
+
+    title: Title = {}
+    kind: Kind = "topic"
+    examples: tuple[Line, ...] = ()
+    words: tuple[Name, ...] = ()
+    persona: str = ""
+    model: str = ""
+    knowledge: tuple[Name, ...] = ()
+    level: Level = ""
+    queue: str = ""
+    audience: tuple[Name, ...] = ()
+    threshold: float | None = Field(None, gt=0, lt=1)
+
+    def name(self, language: str) -> str:
+        """The title in a language, "" if the file gives none."""
+        return said(self.title, language, "")
+
+
+class Rules(Part):
+    """The table `[routing]`: where the rest goes, when to ask instead of guessing, who decides.
+
+    `tuned` is the name or URI of a tuned classifier.
+    """
+
+    other: str = "other"
+    ask_below: float = Field(0.12, ge=0, le=1)
+    classifier: Way = "near"
+    tuned: str = ""
+
+
+class RoutingTable(Part):
+    """The whole file: topics in its order, bases of knowledge under a common name, and the rules."""
+
+    topic: Mapping[str, Topic] = {}
+    knowledge: Mapping[str, tuple[Name, ...]] = {}
+    routing: Rules = Rules()
+    version: str = ""
+    file: str = ""
+    text: str = Field("", repr=False)
+
+    @property
+    def topics(self) -> dict[str, Topic]:
+        """The topics that a question may be led to by itself: neither the flags nor the topic of the rest."""
+        return {key: row for key, row in self.topic.items() if row.kind == "topic" and key != self.routing.other}
+
+    @property
+    def flags(self) -> dict[str, Topic]:
+        """What may stand beside any topic, such as "urgent"."""
+        return {key: row for key, row in self.topic.items() if row.kind == "flag"}
+
+    def find(self, key: str) -> Topic:
+        """The topic with this key, else that of the rest."""
+        return self.topic.get(key) or self.topic.get(self.routing.other) or Topic()
+
+    def bases(self, key: str) -> tuple[str, ...]:
+        """The bases of knowledge of a topic, with common names resolved, each once."""
+        names = dict.fromkeys(self.find(key).knowledge)
+        while any(name in self.knowledge for name in names):
+            names = dict.fromkeys(part for name in names for part in self.knowledge.get(name, (name,)))
+        return tuple(names)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownNames:
+    """The names that exist outside of the file; None: they are not checked."""
+
+    personas: Collection[str] | None = None
+    models: Collection[str] | None = None
+    knowledge: Collection[str] | None = None
+    queues: Collection[str] | None = None
+    audiences: Collection[str] | None = None
+
+
+class RoutingFile:
+    """A file that is read again when it changes. While it has a mistake, its last valid state counts."""
+
+    def __init__(self, path: Path) -> None:
+        self._shelf = Shelf(path.parent, lambda data, key, file: read(data, file))
+        self._name = path.stem
+
+    @property
+    def table(self) -> RoutingTable | None:
+        """The topics as they are now; None where there is no file, or none that was ever valid."""
+        return self._shelf.find(self._name)
+
+
+def read(data: bytes, file: str) -> RoutingTable:
+    """Read a table of topics from the bytes of a file. Raises `Broken`."""
+    text, table = toml_of(data, file, longest=LONGEST_FILE)
+    try:
+        found = RoutingTable.model_validate({**table, "version": version_of(text), "file": file, "text": text})
+    except ValidationError as error:
+        names = {*Topic.model_fields, *Rules.model_fields, "topic", "routing"}
+        raise Broken(sentence(error, text, file, names=names)) from None
+    for steps, message in _mistakes(found):
+        raise Broken(_at(found, steps, message))
+    return found
+
+
+def unknown_names(table: RoutingTable, known: KnownNames) -> list[str]:
+    """A sentence with the line for each name that does not exist. The file counts all the same."""
+    sentences = {
+        "persona": (known.personas, "there is no persona {name!r}; the one of the chat answers"),
+        "model": (known.models, "there is no model {name!r}; the one of the chat answers"),
+        "queue": (known.queues, "there is no queue {name!r}; no person is asked"),
+        "audience": (known.audiences, "there is no audience {name!r}, so nobody is in it"),
+    }
+    found = []
+    for key, topic in table.topic.items():
+        rows = [(field, getattr(topic, field), names, words) for field, (names, words) in sentences.items()]
+        missing = "there is no knowledge {name!r}; nothing is found in it"
+        rows.append(("knowledge", table.bases(key), known.knowledge, missing))
+        for field, value, names, words in rows:
+            given = (value,) if isinstance(value, str) else value
+            absent = [name for name in given if names is not None and name and name not in names]
+            found += [_at(table, ("topic", key, field), words.format(name=name)) for name in absent]
+    return found
+
+
+def example(language: str) -> str:
+    """A routing file with comments, to begin with; in Russian ("ru") or English."""
+    return (EXAMPLE / f"example.{'ru' if language == 'ru' else 'en'}.toml").read_text("utf-8")
+
+
+def plain(text: str) -> str:
+    """A text for comparisons: small letters, ё as е, words with one space between them."""
+    return " ".join(re.findall(r"\w+", text.lower().replace("ё", "е")))
+
+
+Mistake = tuple[Sequence[str], str]
+
+
+def _mistakes(table: RoutingTable) -> Iterator[Mistake]:
+    if len(table.topic) > MOST_TOPICS:
+        yield ("topic", list(table.topic)[MOST_TOPICS]), f"{len(table.topic)} topics, at most {MOST_TOPICS} are allowed"
+    if table.routing.classifier == "tuned" and not table.routing.tuned:
+        yield ("routing", "classifier"), 'tuned needs the address of the classifier, tuned = "cls://…"'
+    if table.routing.other in table.flags:
+        yield ("routing", "other"), f"{table.routing.other} is a flag, and a topic is expected"
+    for key, topic in table.topic.items():
+        yield from _mistakes_of(key, topic, is_rest=key == table.routing.other)
+    yield from _doubles(table)
+    try:
+        TopologicalSorter(table.knowledge).prepare()
+    except CycleError as error:
+        circle = error.args[1][::-1]
+        yield ("knowledge", circle[0]), f"a circle: {' → '.join(circle)}"
+
+
+def _mistakes_of(key: str, topic: Topic, *, is_rest: bool) -> Iterator[Mistake]:
+    here = ("topic", key)
+    if not KEY.fullmatch(key) or key in TAKEN:
+        yield here, "small Latin letters, digits, - and _ are expected, not text"
+    if not topic.title:
+        yield here, "title is missing"
+    count = len(topic.examples)
+    needs = not is_rest and not (topic.kind == "flag" and topic.words and not count)
+    if needs and not FEWEST <= count <= MOST:
+        yield (*here, *(["examples"] if count else [])), f"{FEWEST} to {MOST} examples are expected, {count} are there"
+    for word in topic.words:
+        if not plain(word) or "*" in word[:-1]:
+            yield (*here, "words"), f"{word!r} is no word; a * may stand at its end only"
+
+
+def _doubles(table: RoutingTable) -> Iterator[Mistake]:
+    """Words, examples and titles that stand in two topics, so that nobody could tell these apart."""
+    kinds = {"words": "the word", "examples": "the example", "title": "the title"}
+    for field, what in kinds.items():
+        seen: dict[tuple[str, str], str] = {}
+        for key, topic in table.topic.items():
+            texts = getattr(topic, field)
+            for text in texts.values() if isinstance(texts, Mapping) else texts:
+                mark = (topic.kind, plain(text) + ("*" if field == "words" and text.endswith("*") else ""))
+                if seen.setdefault(mark, key) != key:
+                    yield ("topic", key, field), f"{what} {text!r} stands in {seen[mark]} too"
+
+
+def _at(table: RoutingTable, steps: Sequence[str], message: str) -> str:
+    return located(table.text, table.file, steps, message)

@@ -1,0 +1,205 @@
+"""`govorun topics`: begin a routing file, see how well it tells topics apart, try a question, export a data set."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bot.errors import BadInput
+
+if TYPE_CHECKING:
+    from bot.ai import Embedder, LabelModel
+    from bot.config.settings import Settings
+    from bot.llm.topics.classifiers import Question
+    from bot.llm.topics.intent_routing import IntentRouter
+    from bot.llm.topics.nearest import NearestCentroid
+    from bot.llm.topics.routing_file import RoutingTable
+    from bot.llm.topics.samples import Sample
+
+app = typer.Typer(help="Topics of questions: the file routing.toml (docs/topics.md).", no_args_is_help=True)
+
+FILE = Path("routing.toml")
+RECENT = 1_000  # questions that an edit is tried on
+File = Annotated[Path, typer.Option(help="The file with the topics.")]
+Samples = Annotated[
+    Path | None, typer.Option(help='More samples: JSON lines like {"text": "...", "topic": "returns"}.')
+]
+
+
+@app.command()
+def init(
+    file: Annotated[Path, typer.Argument(help="Where the file is written.")] = FILE,
+    language: Annotated[str, typer.Option(help="Of the comments: ru or en.")] = "en",
+) -> None:
+    """Write an example with comments, to begin with."""
+    from bot.llm.topics.routing_file import example
+
+    try:
+        with file.open("x", encoding="utf-8") as stream:
+            stream.write(example(language))
+    except FileExistsError:
+        raise BadInput(f"{file} is there already; name another file") from None
+    typer.echo(f"{file} is written. Put your own topics into it, then try: govorun topics eval")
+
+
+@app.command("eval")
+def evaluate(
+    file: File = FILE,
+    samples: Samples = None,
+    against: Annotated[Path | None, typer.Option(help="The file as it was before an edit.")] = None,
+    questions: Annotated[Path | None, typer.Option(help="Recent questions to try the edit on, one a line.")] = None,
+) -> None:
+    """Say how well the examples tell the topics apart, and what an edit of the file would change."""
+    for line in asyncio.run(_evaluated(file, samples, against, questions)):
+        typer.echo(line)
+
+
+@app.command("try")
+def attempt(
+    text: Annotated[str, typer.Argument(help="A question.")], file: File = FILE, samples: Samples = None
+) -> None:
+    """Say which topic a question would get, and why."""
+    for line in asyncio.run(_tried(text, file, samples)):
+        typer.echo(line)
+
+
+@app.command()
+def export(file: File = FILE, samples: Samples = None) -> None:
+    """Print a data set to tune a classifier with, one JSON object a line."""
+    from bot.llm.topics.samples import TUNABLE, one_hot, short_of
+
+    table, rows = _read(file, samples)
+    for line in one_hot(rows):
+        typer.echo(line)
+    if short := short_of(rows, table.topics):
+        counts = ", ".join(f"{key} has {count}" for key, count in short.items())
+        typer.echo(f"Tuning pays from {TUNABLE} samples of each topic on: {counts}", err=True)
+
+
+@asynccontextmanager
+async def services(settings: Settings) -> AsyncIterator[tuple[Embedder, LabelModel | None]]:
+    """What makes vectors and labels: AI Studio where a key is set, else the embeddings on this machine alone."""
+    from bot.clock import SystemClock
+    from bot.config.settings import has_key
+    from bot.http.client import Http
+    from bot.providers.local.embeddings import OfflineEmbeddings
+    from bot.providers.yandex.service import YandexStudio
+
+    if not has_key(settings):
+        yield OfflineEmbeddings(), None
+        return
+    async with Http(direct=[settings.yc_metadata_addr]) as http:
+        studio = YandexStudio(settings=settings, http=http, clock=SystemClock(), random=Random())  # noqa: S311
+        yield studio.embeddings(), studio.classifier()
+
+
+async def _evaluated(file: Path, samples: Path | None, against: Path | None, questions: Path | None) -> list[str]:
+    from bot.config.settings import load
+    from bot.llm.topics.evaluation import changes, evaluated, lines, told
+
+    table, rows = _read(file, samples)
+    async with services(load()) as (embedder, labels):
+        known: dict[str, Sequence[float]] = {}
+        router, near = await _learned(table, rows, embedder, labels, known)
+        found = lines(evaluated(rows, near, ask_below=table.routing.ask_below))
+        if against is None or questions is None:
+            return found
+        before, _ = await _learned(*_read(against, samples), embedder, labels, known)
+        asked = await _questions(_lines(questions)[-RECENT:], embedder)
+        moved = await changes(before, router, asked)
+    found.append(f"{len(moved)} of {len(asked)} questions would be led elsewhere:")
+    return found + [f"  {told(row.before)} -> {told(row.after)}: {row.text!r}" for row in moved]
+
+
+async def _tried(text: str, file: Path, samples: Path | None) -> list[str]:
+    from bot.config.settings import load
+    from bot.llm.topics.evaluation import told
+
+    table, rows = _read(file, samples)
+    async with services(load()) as (embedder, labels):
+        router, near = await _learned(table, rows, embedder, labels, {})
+        [question] = await _questions([text], embedder)
+        choice = await router.choose(question)
+    topic = table.find(choice.topic)
+    leads = {
+        "persona": topic.persona, "model": topic.model, "knowledge": ", ".join(table.bases(choice.topic)),
+        "level": topic.level, "queue": topic.queue,
+    }  # fmt: skip
+    ranked = sorted(near.ranking(question).items(), key=lambda row: -row[1])[:3]
+    return [
+        f"{told(choice)} ({WHY[choice.reason]})",
+        *(f"  {name}: {value}" for name, value in leads.items() if value),
+        "By meaning: " + ", ".join(f"{key} {score:.0%}" for key, score in ranked),
+    ]
+
+
+def _read(file: Path, samples: Path | None) -> tuple[RoutingTable, list[Sample]]:
+    from bot.llm.topics.routing_file import read
+    from bot.llm.topics.samples import samples as merged
+
+    table = read(_bytes(file), str(file))
+    rows = merged(table, _corrections(samples))
+    if not rows:
+        raise BadInput(f"{file}: there is no topic in it; begin with: govorun topics init")
+    return table, rows
+
+
+def _corrections(file: Path | None) -> list[Sample]:
+    from bot.llm.topics.samples import Sample
+
+    found = []
+    for number, line in enumerate(_lines(file) if file else (), 1):
+        try:
+            row = json.loads(line)
+            found.append(Sample(str(row["text"]), str(row["topic"])))
+        except (ValueError, TypeError, KeyError):
+            raise BadInput(
+                f'{file}, line {number}: JSON like {{"text": "...", "topic": "returns"}} is expected'
+            ) from None
+    return found
+
+
+async def _learned(
+    table: RoutingTable, rows: Sequence[Sample], embedder: Embedder, labels: LabelModel | None,
+    known: dict[str, Sequence[float]],
+) -> tuple[IntentRouter, NearestCentroid]:  # fmt: skip
+    from bot.llm.topics.live import learn, router_of
+
+    near = await learn(embedder, table, rows, known)
+    return router_of(table, near=near, labels=labels, samples=rows), near
+
+
+async def _questions(texts: Sequence[str], embedder: Embedder) -> list[Question]:
+    from bot.ai import Vector
+    from bot.llm.topics.classifiers import Question
+
+    vectors = await embedder.embed(texts, question=True)
+    pairs = zip(texts, vectors, strict=True)
+    return [Question(text, vector.numbers if isinstance(vector, Vector) else None) for text, vector in pairs]
+
+
+def _lines(file: Path) -> list[str]:
+    return [line for line in _bytes(file).decode("utf-8-sig", "replace").splitlines() if line.strip()]
+
+
+def _bytes(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise BadInput(f"{file}: {error.strerror or 'can not be read'}") from None
+
+
+WHY = {
+    "words": "by a word of the file",
+    "near": "by meaning",
+    "fewshot": "by AI Studio, with the examples",
+    "tuned": "by the tuned classifier",
+    "other": "no classifier is on",
+}

@@ -1,0 +1,135 @@
+"""Answers from the knowledge base: each sentence rests on a sentence of a source, or the bot says it is not there."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from pathlib import Path
+
+import pytest
+
+from bot.ai import Chunk, Finish, Request
+from bot.billing.metering import Meter
+from bot.concurrency.child_pool import ChildPool
+from bot.knowledge.base import KnowledgeBase
+from bot.runtime.bot import Bot
+from bot.storage.repositories.knowledge.sources import KnowledgeSource
+from bot.texts.catalog import say
+from tests.support.scripted_model import ScriptedModel
+from tests.support.stage import ANNA, BORIS, Stage
+from tests.support.telegram_side import rows
+
+RETURNS = """# Возврат
+
+## Срок
+
+Вернуть товар можно в течение 14 дней. Деньги приходят на карту за 3 рабочих дня.
+
+## Доставка
+
+Обратная доставка бесплатна, если товар неисправен.
+"""
+
+
+@pytest.fixture
+def docs(tmp_path: Path) -> Path:
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    (folder / "returns.md").write_text(RETURNS, "utf-8")
+    (folder / "warranty.md").write_text("# Warranty\n\nLaptops are repaired for free for one year.\n", "utf-8")
+    return folder
+
+
+async def known(
+    stage: Stage,
+    docs: Path,
+    *answers: str,
+    level: str = "cited",
+    audience: Sequence[str] = ("everyone",),
+) -> ScriptedModel:
+    """A bot with these documents in its knowledge base, and a model that gives these answers."""
+    model = ScriptedModel(*answers)
+    stage.given = {"routing": model.routing}
+    bot = await stage.start(knowledge=level, embeddings="off", owners=[ANNA])
+    base = kept(bot, docs)
+    await base.sync(await base.add(KnowledgeSource("docs", "", str(docs), audience=tuple(audience))))
+    await base.files.close()
+    return model
+
+
+def kept(bot: Bot | None, docs: Path) -> KnowledgeBase:
+    assert bot is not None
+    store, id_ = bot.store, bot.telegram.api.id
+    return KnowledgeBase(store=store, bot=id_, files=ChildPool(), meter=Meter(store=store), cache=docs.parent)
+
+
+async def test_a_sentence_of_the_model_goes_out_with_its_quote_and_the_list_of_sources(
+    stage: Stage, docs: Path
+) -> None:
+    model = await known(stage, docs, "Вернуть товар можно в течение 14 дней [a1].")
+    answer = await stage.ask("За сколько дней можно вернуть товар?", BORIS)
+    assert answer.startswith("Вернуть товар можно в течение 14 дней.¹")
+    assert "Вернуть товар можно в течение 14 дней." in answer.split("¹", 1)[1]
+    assert "Возврат › Срок" in answer
+    (request,) = model.requests
+    assert "a1 Вернуть товар можно в течение 14 дней." in request.messages[-1].text
+    assert request.tools == ()
+    assert len(rows(stage, "SELECT * FROM kb_quotes")) == 1
+    assert "Возврат" in rows(stage, "SELECT sources FROM messages WHERE role = 'assistant'")[0][0]
+
+
+async def test_an_invented_number_is_never_sent_and_the_model_is_asked_once_more(stage: Stage, docs: Path) -> None:
+    model = await known(
+        stage, docs, "Вернуть товар можно в течение 60 дней [a1].", "Вернуть товар можно в течение 14 дней [a1]."
+    )
+    answer = await stage.ask("За сколько дней можно вернуть товар?", BORIS)
+    assert answer.startswith("Вернуть товар можно в течение 14 дней.¹")
+    assert "60" in model.requests[1].messages[-1].text
+    assert all("60" not in text for text in stage.telegram.texts(BORIS))
+
+
+async def test_where_nothing_of_an_answer_stands_in_the_sources_the_bot_says_so(stage: Stage, docs: Path) -> None:
+    lie = "Мы подарим вам автомобиль [a1]."
+    await known(stage, docs, lie, lie)
+    answer = await stage.ask("За сколько дней можно вернуть товар?", BORIS)
+    assert answer.startswith(say("ru", "kb.unanswered"))
+    assert "Возврат" in answer
+
+
+async def test_a_question_about_something_else_costs_no_model(stage: Stage, docs: Path) -> None:
+    model = await known(stage, docs, "Канберра.")
+    assert (await stage.ask("Какая столица у Австралии?", BORIS)).startswith(say("ru", "kb.unanswered"))
+    assert model.requests == []
+
+
+async def test_a_greeting_is_answered_by_the_model_as_ever(stage: Stage, docs: Path) -> None:
+    model = await known(stage, docs, "Здравствуйте! Чем помочь?")
+    assert await stage.ask("Привет!", BORIS) == "Здравствуйте! Чем помочь?"
+    assert len(model.requests) == 1
+
+
+async def test_the_level_extract_answers_with_sentences_of_the_sources_and_no_model(stage: Stage, docs: Path) -> None:
+    model = await known(stage, docs, level="extract")
+    answer = await stage.ask("Are laptops repaired for free?")
+    assert "Laptops are repaired for free for one year.¹" in answer
+    assert "Warranty" in answer
+    assert model.requests == []
+
+
+async def test_who_may_not_read_a_source_is_answered_as_if_there_were_none(stage: Stage, docs: Path) -> None:
+    model = await known(stage, docs, "Не знаю.", audience=["admins"])
+    assert await stage.ask("За сколько дней можно вернуть товар?", BORIS) == "Не знаю."
+    assert "14" not in str(model.requests)
+
+
+async def test_what_was_withdrawn_while_the_model_wrote_does_not_go_out(stage: Stage, docs: Path) -> None:
+    model = await known(stage, docs)
+    base = kept(stage.app, docs)
+
+    async def withdrawing(_request: Request) -> AsyncGenerator[Chunk]:
+        source = await base.find("docs")
+        await base.store.write(lambda tx: tx.sources.change_source(source.id, audience=()))
+        yield Chunk("Вернуть товар можно в течение 14 дней [a1].")
+        yield Chunk(finish=Finish.STOP)
+
+    model.stream = withdrawing  # type: ignore[method-assign]
+    assert (await stage.ask("За сколько дней можно вернуть товар?", BORIS)).startswith(say("ru", "kb.unanswered"))
