@@ -41,10 +41,13 @@ EXPORTED = {
 # What it does not hand over: words that are in it already, what is open for a moment, and what is the operator's.
 NOT_EXPORTED = {
     "deliveries", "updates", "buttons", "awaited", "spending", "reservations", "invites", "applications", "audit",
-    "persona_versions",
+    "persona_versions", "kb_sources", "kb_articles", "kb_passages", "kb_vectors", "kb_generation",
 }  # fmt: skip
 # What `/forget` leaves: numbers without a name, what admins have decided, and the operator's own texts.
-KEPT = {"usage", "spending", "reservations", "members", "allowances", "invites", "audit", "persona_versions"}
+KEPT = {
+    "usage", "spending", "reservations", "members", "allowances", "invites", "audit", "persona_versions",
+    "kb_sources", "kb_articles", "kb_passages", "kb_vectors", "kb_generation",
+}  # fmt: skip
 
 JSON = {
     "parts": '[{"is": "text", "text": "%s"}]',

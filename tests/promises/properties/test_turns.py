@@ -25,6 +25,7 @@ from bot.feature import joined
 from bot.jobs.worker import LONGEST_WAIT
 from bot.providers.yandex.service import YandexStudio
 from bot.sandbox.telegram.server_facade import text_of
+from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.repositories.mapping import dump_parts
 from bot.storage.store import Tx
 from bot.types import Address, Text, ToolCall
@@ -48,6 +49,9 @@ VOLATILE = {
     "message_ids",
     "once",
     "chosen",
+    "added",
+    "tried",
+    "since",
 }
 # With it tokens of a page, which are told by the ratio that a process has learned and forgets when it ends.
 RANDOM = re.compile(r"(q\.)?[A-Za-z0-9_-]{16,}|\d{15,}|seed\D{1,6}\d+|\ba\d+(?=w\d)|\b\d+(?= tokens)")
@@ -256,6 +260,10 @@ def invited(tx: Tx, where: Address) -> None:
     tx.members.add_invitation(where.bot, "hash", "user", 1, 2_000_000_000.0, None, ANNA)
 
 
+def has_source(tx: Tx, where: Address) -> None:
+    tx.sources.add_source(where.bot, KnowledgeSource("docs", "folder", "/nowhere"))
+
+
 COMMANDS = {
     "/help": "", "/new": "", "/stop": "", "/whisper": "", "/image": "a cat", "/img": "a cat", "/model": "",
     "/reasoning": "", "/settings": "", "/chats": "", "/context": "", "/prompt": "", "/pin": "the sky is green",
@@ -264,6 +272,7 @@ COMMANDS = {
     "/persona": "", "/write": "post", "/later": "q2 please", "/jobs": "", "/voice": "", "/search": "cats",
     "/remind": "in 20 minutes tea", "/timezone": "Europe/Moscow", "/usage": "", "/allowance": "", "/export": "",
     "/whoami": "", "/broadcast": "", "/forget": "", "/start": "", "/members": "", "/invite": "", "/audit": "",
+    "/kb": "",
 }  # fmt: skip
 TEMPLATE = {"template": 1}
 VIEW = {"page": 0, "words": "", "archived": False, "id": 1, "pinned": True, "archived_now": True}
@@ -323,6 +332,13 @@ PRESSES = {
     "broadcast.send": Press({"key": "1", "text": "News"}), "broadcast.cancel": Press(),
     "broadcast.stop": Press({"key": "1"}),
     "queue.now": Press(), "queue.drop": Press(),
+    "kb.open": Press({"source": 1}, has_source), "kb.readers": Press({"source": 1}, has_source),
+    "kb.sync": Press({"source": 1}, has_source), "kb.pause": Press({"source": 1}, has_source),
+    "kb.resume": Press({"source": 1}, has_source), "kb.remove": Press({"source": 1}, has_source),
+    "kb.removed": Press({"source": 1}, has_source), "kb.drop": Press({"source": 1}, has_source),
+    "kb.leave": Press({"source": 1}, has_source), "kb.later": Press(),
+    "kb.read": Press({"source": 1, "group": "members", "on": True}, has_source),
+    "kb.buy": Press({"agreed": 1_000, "panel": True}),
 }  # fmt: skip
 AWAITED = {
     "image.change": Press({"turn": "1"}, drawn, "with a hat"),
