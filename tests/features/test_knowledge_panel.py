@@ -176,7 +176,7 @@ async def test_a_document_with_the_caption_becomes_a_source_whose_file_goes_with
         ANNA, b"# Returns\n\nWithin 14 days.\n", "document", name="../../retu rns?.md", caption="/kb add"
     )
     await told(stage, "is read")
-    (kept,) = [path for path in tmp_path.rglob("*.md")]
+    (kept,) = list(tmp_path.rglob("*.md"))
     assert kept.name == "retu rns_.md"
     assert kept.is_relative_to(tmp_path / "files")
     await stage.ask("/kb")
