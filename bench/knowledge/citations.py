@@ -18,6 +18,7 @@ from pathlib import Path
 
 from bench.knowledge.liar import Lie, in_shape, lie
 from bot.knowledge.answer.checker import Checker, Piece
+from bot.knowledge.answer.forms import is_greeting
 from bot.knowledge.answer.shown import Shown
 from bot.knowledge.sentences import spans
 
@@ -62,7 +63,9 @@ def judge(shown: Sequence[Shown], lies: Sequence[Lie], sent: Sequence[Piece], co
         counts["sent"] += 1
         counts["with a mark left in it"] += bool(MARK.search(piece.text))
         valid = piece.quotes and all(shown[one.place].text[one.start : one.end].strip() for one in piece.quotes)
-        counts["without a valid mark"] += not (valid or bare in {"Ответ", "?"} or bare.endswith(":"))
+        counts["without a valid mark"] += not (
+            valid or bare in {"Ответ", "?"} or bare.endswith(":") or is_greeting(bare)
+        )
     for one in lies:
         whole = compared(one.claim or one.text.rpartition(" [")[0])
         own = compared(shown[one.place].sentences[one.number])
@@ -76,7 +79,8 @@ def judge(shown: Sequence[Shown], lies: Sequence[Lie], sent: Sequence[Piece], co
         held = [quotes for text, quotes in quoted if whole and whole in text]
         counts[one.kind] += 1
         if one.kind == "forged":
-            wrong = [q for q in held if not any(compared(one.claim) in quote for quote in q)]
+            said = [quotes for text, quotes in quoted if f'"{whole}' in text]  # as a quote, not as the model's words
+            wrong = [quotes for quotes in said if not any(whole in quote for quote in quotes)]
             counts["forged quotes sent"] += bool(wrong)
         elif one.kind == "number":
             counts["changed numbers sent"] += any(compared(one.claim) in text for text, _ in quoted)

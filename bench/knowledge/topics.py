@@ -26,7 +26,7 @@ from bot.config.settings import load as load_settings
 from bot.llm.topics.classifiers import Question
 from bot.llm.topics.nearest import NearestCentroid
 from bot.providers.local.embeddings import OfflineEmbeddings
-from bot.runtime.topics_command import services
+from bot.runtime.commands.topics import services
 
 Item = TypeVar("Item")
 Row = tuple[str, str]  # question and topic

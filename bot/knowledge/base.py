@@ -50,9 +50,9 @@ class KnowledgeBase:
     cache: Path
     embedder: Embedder | None = None
     allow_private: Collection[str] = ()
-    _retrieval: Retrieval | None = None
-    _sources: Sequence[KnowledgeSource] = ()
-    _looked: float = field(default=float("-inf"))
+    _retrieval: Retrieval | None = field(default=None, init=False)
+    _sources: Sequence[KnowledgeSource] = field(default=(), init=False)
+    _looked: float = field(default=float("-inf"), init=False)
 
     # --- for those who ask --------------------------------------------------------------------------------------------
 

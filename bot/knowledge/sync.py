@@ -144,7 +144,14 @@ def _check_there(tx: Tx, source: KnowledgeSource) -> None:
 def _prepared(found: Found, now: float) -> tuple[Article, Sequence[NewPassage]]:
     """An article as rows. Its version is the hash of all that a reader sees of it."""
     passages = [
-        NewPassage(piece.place, piece.text, piece.sentences, piece.sha, piece.page, piece.anchor)
+        NewPassage(
+            place=piece.place,
+            text=piece.text,
+            sentences=piece.sentences,
+            sha=piece.sha,
+            page=piece.page,
+            anchor=piece.anchor,
+        )
         for piece in cut(found.title, found.blocks)
     ]
     told = repr((found.title, found.url, found.audience, [(one.sha, one.page, one.anchor) for one in passages]))

@@ -23,8 +23,9 @@ from bot.providers.yandex.service import YandexStudio
 from bot.runtime import cluster, models
 from bot.runtime.bot import Bot, Placement
 from bot.runtime.models import AsyncModels, Models
+from bot.runtime.parts import Given
 from bot.runtime.resources import SharedResources
-from bot.runtime.wiring import Given, wire
+from bot.runtime.wiring import wire
 from bot.storage.engines.urls import is_sqlite
 from bot.telegram.client.api import Api
 from bot.telegram.receiving.aiogram_routers import Routers, mounted

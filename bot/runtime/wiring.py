@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field
 from functools import partial
 
 from bot.access.audit_log import AuditReport
 from bot.access.directory import MemberDirectory
 from bot.access.members import Members
 from bot.access.onboarding import Onboarding
-from bot.access.policy import Access, Actor
+from bot.access.policy import Access
 from bot.access.rights import Rights
 from bot.billing import allowances
 from bot.billing.allowances import Allowances
@@ -25,7 +23,6 @@ from bot.billing.metering import Meter
 from bot.billing.pricing import PriceList
 from bot.billing.usage import UsageReport
 from bot.billing.who_am_i import WhoAmI
-from bot.config.settings import Settings
 from bot.conversation.answer_writer import AnswerWriter
 from bot.conversation.assistant import Assistant
 from bot.conversation.commands import ConversationCommands
@@ -52,7 +49,6 @@ from bot.dispatch.queue_notice import QueueNotice
 from bot.dispatch.router import Router
 from bot.dispatch.throttle import Throttle, TurnAway
 from bot.dispatch.whispers import Whispers
-from bot.extension import Extension
 from bot.feature import Feature, joined
 from bot.features import web_search
 from bot.features.broadcast import Broadcast
@@ -72,8 +68,6 @@ from bot.features.templates import Templates
 from bot.features.user_templates import UserTemplates
 from bot.features.web_search import WebSearch
 from bot.jobs.worker import JobWorker
-from bot.knowledge.answering import KnowledgeAnswers
-from bot.knowledge.base import KnowledgeBase
 from bot.knowledge.documents import Documents
 from bot.media.attachments import Attachments
 from bot.media.voice import Voice
@@ -82,15 +76,12 @@ from bot.ports import SendQuota
 from bot.prompts.library import Library
 from bot.providers import catalog
 from bot.runtime import cluster
-from bot.runtime.bot import Bot, Inbound, Placement, Signs
-from bot.runtime.knowledge_command import embedder_of
-from bot.runtime.models import Models
-from bot.runtime.resources import SharedResources
+from bot.runtime.bot import Bot, Inbound, Signs
+from bot.runtime.knowledge import knowledge_answers, knowledge_base
+from bot.runtime.parts import Answering, Given, Ground, People
 from bot.storage.engines.sqlite_files import home
 from bot.storage.mailboxes import StoredInbox, StoredOutbox
 from bot.storage.repositories.operations import Operation
-from bot.storage.store import Store
-from bot.telegram.client.api import Api
 from bot.telegram.receiving.aiogram_routers import Routers
 from bot.telegram.sending.delivery import Deliverer
 from bot.telegram.sending.flood_budget import FloodBudget
@@ -102,62 +93,6 @@ from bot.tools import calculator, current_time
 from bot.tools.mcp import McpServer
 from bot.tools.tool import Tool
 from bot.tools.toolbox import Toolbox
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
-    """What `build` has opened for a bot. `added` is what a programmer has added, `closing` is closed after the bot."""
-
-    settings: Settings
-    store: Store
-    process: SharedResources
-    api: Api
-    models: Models
-    added: Extension
-    placement: Placement
-    closing: ExitStack = field(default_factory=ExitStack)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class People:
-    """Who may do what (`access`), who is let in (`joining`), and what people may spend."""
-
-    directory: MemberDirectory
-    access: Access
-    joining: Onboarding
-    budget: Budget
-    meter: Meter
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ground:
-    """What all features share. `added` is set when a job was added; `lanes` are the queues of this process.
-
-    `knowledge` is None with KNOWLEDGE=off.
-    """
-
-    telegram: Telegram
-    people: People
-    library: Library
-    incidents: IncidentLog
-    lanes: Lanes
-    added: asyncio.Event
-    knowledge: KnowledgeBase | None
-
-    def wake_jobs(self) -> None:
-        """Tell the job worker that a job was added."""
-        self.added.set()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answering:
-    """The assistant, and the parts that it shares with features."""
-
-    assistant: Assistant
-    documents: Documents
-    voice: Voice
-    reminders: Reminders
-    attached: Attachments
 
 
 def wire(given: Given, routers: Routers | None = None) -> Bot:
@@ -299,7 +234,15 @@ def _ground(given: Given, routers: Routers | None, quota: SendQuota | None) -> G
     return Ground(
         telegram=telegram,
         people=people,
-        knowledge=_knowledge(given, people),
+        knowledge=knowledge_base(
+            settings,
+            store=store,
+            bot=given.api.id,
+            files=given.process.files,
+            studio=None if given.added.only_models else given.models.studio,
+            budget=people.budget,
+            closing=given.closing,
+        ),
         library=library,
         incidents=IncidentLog(store.clock, path_beside(home(settings.database_url))),
         lanes=Lanes(),
@@ -323,34 +266,6 @@ def _people(given: Given, telegram: Telegram, library: Library) -> People:
     )
     meter = Meter(store=store, budget=budget, tariffs=PriceList.from_settings(settings))
     return People(directory=directory, access=access, joining=joining, budget=budget, meter=meter)
-
-
-def _knowledge(given: Given, people: People) -> KnowledgeBase | None:
-    """The bot's own sources. Until there is one, nothing of their libraries is imported."""
-    settings = given.settings
-    if settings.knowledge == "off":
-        return None
-    if given.added.only_models and settings.embeddings == "yandex":  # there is no key
-        settings = settings.model_copy(update={"embeddings": "off"})
-    embedder, prices = embedder_of(settings, given.models.studio)
-    base = KnowledgeBase(
-        store=given.store,
-        bot=given.api.id,
-        files=given.process.files,
-        meter=Meter(store=given.store, budget=people.budget, tariffs=prices),
-        cache=settings.knowledge_cache,
-        embedder=embedder,
-    )
-    given.closing.callback(base.close)
-    return base
-
-
-def _knowledge_answers(given: Given, ground: Ground) -> KnowledgeAnswers | None:
-    access, base = ground.people.access, ground.knowledge
-    if base is None:
-        return None
-    level = given.settings.knowledge
-    return KnowledgeAnswers(base=base, level=level, role=lambda incoming: access.role(Actor.of(incoming)).word)
 
 
 def _answering(given: Given, ground: Ground) -> Answering:
@@ -382,7 +297,7 @@ def _answering(given: Given, ground: Ground) -> Answering:
             request_builder=request_builder,
             pricing=pricing,
             documents=documents,
-            knowledge=_knowledge_answers(given, ground),
+            knowledge=knowledge_answers(ground.knowledge, settings, ground.people.access),
         ),
         pricing=pricing,
         wake_jobs=ground.wake_jobs,

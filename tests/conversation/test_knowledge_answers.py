@@ -131,5 +131,5 @@ async def test_what_was_withdrawn_while_the_model_wrote_does_not_go_out(stage: S
         yield Chunk("Вернуть товар можно в течение 14 дней [a1].")
         yield Chunk(finish=Finish.STOP)
 
-    model.stream = withdrawing  # type: ignore[method-assign]
+    model.stream = withdrawing  # type: ignore[assignment]
     assert (await stage.ask("За сколько дней можно вернуть товар?", BORIS)).startswith(say("ru", "kb.unanswered"))

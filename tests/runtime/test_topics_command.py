@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bot.errors import BadInput, BotError, ConfigError
-from bot.runtime.topics_command import app
+from bot.runtime.commands.topics import app
 from bot.sandbox.ai_studio.server import Studio
 
 TOPICS = """

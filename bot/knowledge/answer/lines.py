@@ -47,6 +47,7 @@ class Reader:
     _prefix: str = field(default="", init=False)
     _begun: bool = field(default=False, init=False)  # the first sentences of this line are read
     _gap: str = field(default="", init=False)
+    _retry: int = field(default=0, init=False)  # characters that a line must have before it is read again
     _waiting: Unit | None = field(default=None, init=False)  # its marks, or a table's divider, may be on the next line
 
     def feed(self, text: str) -> Iterator[Unit]:
@@ -86,11 +87,14 @@ class Reader:
         self._begun = True
         self._raw = rest
         yield from self._release()
+        if len(rest) < self._retry:  # a long sentence is not read again for each of its letters
+            return
         done = 0
         for marked in cut(rest, finished=False):
             done = marked.end
             yield self._unit(marked.text, marked.refs)
         self._raw = rest[done:]
+        self._retry = 0 if done else len(rest) + len(rest) // 32
         if len(self._raw) > LONGEST_LINE:
             rest, self._raw = self._raw, ""
             for marked in cut(rest, finished=True):
@@ -124,6 +128,7 @@ class Reader:
         if self._waiting and self._waiting.kind == "row" and DIVIDER.fullmatch(line) and "|" in line:
             self._waiting.kind, self._waiting.text = "head", f"{self._waiting.text}\n{line.strip()}"
             return
+        self._retry = 0
         yield from self._sentences(self._without_prefix(line))
         self._begun = False
         self._gap = "\n"

@@ -23,8 +23,9 @@ from bot.llm.routing import ModelOption, Routing
 from bot.providers.yandex.service import YandexStudio
 from bot.runtime.bot import Bot, Placement
 from bot.runtime.models import Models
+from bot.runtime.parts import Given
 from bot.runtime.resources import SharedResources
-from bot.runtime.wiring import Given, wire
+from bot.runtime.wiring import wire
 from bot.sandbox.telegram.server_facade import Telegram, buttons_of, text_of
 from bot.storage.store import Store
 from bot.telegram.client.api import Api

@@ -283,7 +283,9 @@ class Knowledge(Repository):
             .order_by(vectors.c.added, vectors.c.sha)
         )
         return [
-            NewVector(added, bytes(sha), bytes(data), 0 if ended else id_ or 0, source or 0)
+            NewVector(
+                added=added, sha=bytes(sha), data=bytes(data), passage=0 if ended else id_ or 0, source=source or 0
+            )
             for added, sha, data, id_, source, ended in self.connection.execute(query)
         ]
 

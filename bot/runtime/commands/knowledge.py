@@ -7,14 +7,13 @@ import re
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pydantic import SecretStr
 
-from bot.ai import Embedder
 from bot.billing.metering import BillTo, Meter
-from bot.billing.pricing import Price, PriceList, shown
+from bot.billing.pricing import shown
 from bot.clock import SystemClock
 from bot.config.settings import Settings, has_key
 from bot.errors import BadInput, ConfigError, LimitReached
@@ -22,11 +21,11 @@ from bot.features.knowledge.jobs import request_sync
 from bot.knowledge import rights
 from bot.knowledge.base import KnowledgeBase
 from bot.providers.yandex.service import YandexStudio
+from bot.runtime.knowledge import embedder_of
 from bot.runtime.resources import SharedResources
 from bot.storage.engines.sqlite_files import alone
 from bot.storage.engines.urls import is_sqlite
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
-from bot.storage.repositories.money.ledger import EMBEDDING
 from bot.texts.catalog import say
 from bot.types import Address
 
@@ -36,21 +35,6 @@ LONGEST_SHOWN = 200  # characters of a passage that is found
 
 Say = Callable[[str], None]
 Agree = Callable[[str], bool]
-
-
-def embedder_of(settings: Settings, studio: YandexStudio) -> tuple[Embedder | None, PriceList]:
-    """What embeds the passages of the knowledge base, by the settings, and the prices with those of its vectors.
-
-    Raises `ConfigError` where a library is missing.
-    """
-    prices = PriceList.from_settings(settings)
-    if settings.embeddings == "offline":
-        from bot.providers.local.embeddings import OfflineEmbeddings
-
-        own = OfflineEmbeddings()
-        free = Price(EMBEDDING, own.name)
-        return own, replace(prices, documents=free, questions=free)
-    return (studio.embeddings() if settings.embeddings == "yandex" else None), prices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

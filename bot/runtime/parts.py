@@ -1,0 +1,86 @@
+"""What the composition passes on: what `build` has opened (`Given`), and the parts that features share."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from bot.access.directory import MemberDirectory
+from bot.access.onboarding import Onboarding
+from bot.access.policy import Access
+from bot.billing.budget import Budget
+from bot.billing.metering import Meter
+from bot.config.settings import Settings
+from bot.conversation.assistant import Assistant
+from bot.dispatch.lanes import Lanes
+from bot.extension import Extension
+from bot.features.reminders import Reminders
+from bot.knowledge.base import KnowledgeBase
+from bot.knowledge.documents import Documents
+from bot.media.attachments import Attachments
+from bot.media.voice import Voice
+from bot.prompts.library import Library
+from bot.runtime.bot import Placement
+from bot.runtime.models import Models
+from bot.runtime.resources import SharedResources
+from bot.storage.store import Store
+from bot.telegram.client.api import Api
+from bot.telegram.transport import Telegram
+from bot.telemetry.incidents import IncidentLog
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What `build` has opened for a bot. `added` is what a programmer has added, `closing` is closed after the bot."""
+
+    settings: Settings
+    store: Store
+    process: SharedResources
+    api: Api
+    models: Models
+    added: Extension
+    placement: Placement
+    closing: ExitStack = field(default_factory=ExitStack)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class People:
+    """Who may do what (`access`), who is let in (`joining`), and what people may spend."""
+
+    directory: MemberDirectory
+    access: Access
+    joining: Onboarding
+    budget: Budget
+    meter: Meter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What all features share. `added` is set when a job was added; `lanes` are the queues of this process.
+
+    `knowledge` is None with KNOWLEDGE=off.
+    """
+
+    telegram: Telegram
+    people: People
+    library: Library
+    incidents: IncidentLog
+    lanes: Lanes
+    added: asyncio.Event
+    knowledge: KnowledgeBase | None
+
+    def wake_jobs(self) -> None:
+        """Tell the job worker that a job was added."""
+        self.added.set()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answering:
+    """The assistant, and the parts that it shares with features."""
+
+    assistant: Assistant
+    documents: Documents
+    voice: Voice
+    reminders: Reminders
+    attached: Attachments
