@@ -192,6 +192,7 @@ async def test_the_disk_of_the_server_is_for_owners_and_all_of_it_for_admins(sta
     assert await stage.ask(f"/kb add {docs}", BORIS) == say("ru", "kb.owners")
     assert say("ru", "kb.none") in await stage.ask("/kb", BORIS)
     assert (await stage.ask("/kb add http://127.0.0.1/", BORIS)).startswith(say("ru", "kb.added", name="127.0.0.1"))
+    await told(stage, "its host has an address of a private network", who=BORIS)
     assert rows(stage, "SELECT kind, address, every FROM kb_sources") == [("web", "http://127.0.0.1/", DAY)]
     assert await stage.ask("/kb add /nowhere", ANNA) == say("en", "kb.unknown", address="/nowhere")
     assert "/kb" not in await stage.ask("/help", CLARA)
