@@ -40,7 +40,7 @@ NEGATION = re.compile(
     r"(?<!\w)(?:не|нет|ни|без|нельзя|никогда|not?|never|without|cannot|\w+n['’]t)(?!\w)", re.IGNORECASE
 )
 NAME = re.compile(r"(?<![.!?…]\s)(?<!^)\b[A-ZА-ЯЁ][\w-]{2,}")
-CODE_MARKS = re.compile(r"^[ \t]*(?:[#/;*-]+)?[ \t]*$", re.MULTILINE)
+CODE_MARKS = re.compile(r"[ \t]*+[#/;*-]*+[ \t]*+")
 
 Nearest = Callable[[str], tuple[int, int] | None]
 

@@ -17,7 +17,7 @@ BEGINNING = re.compile(
 )
 FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})")
 RULE = re.compile(r"[ \t]*([-*_=])(?:[ \t]*\1){2,}[ \t]*")
-DIVIDER = re.compile(r"[ \t]*\|?[ \t:-]*-[ \t:|-]*")  # below the head of a table
+DIVIDER = re.compile(r"[ \t:|]*+-[ \t:|-]*+")  # below the head of a table
 FINISHED = (".", "!", "?", "…", ".»", "!»", "?»", ".”")
 NOTHING = "|*_` .,;:!?>\t"
 # A line that begins so is read when more of it has come, or all.

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from bot.knowledge.answer.shown import CLOSE, CLOSES, CYRILLIC, OPENS
+from bot.knowledge.answer.shown import CLOSE, CLOSES, CYRILLIC, OPEN, OPENS
 from bot.knowledge.sentences import spans
 
 Ref = tuple[str, int]  # letter and number: ("a", 3)
 
 LONGEST = 130  # characters between the brackets of a mark
 MOST_REFS = 12  # of one mark
+MOST_BEGUN = 3  # marks that may be open at the end of a text
 # Each character of a body can be read in one way only, so that a search takes time in proportion to the text.
 BODY = rf"(?:[{OPENS}{CLOSES}\\\s,;:/&+.^\d–—-]|[^\W\d_](?=\s?\d))*+"
 MARK = re.compile(
@@ -23,8 +24,8 @@ WORDY = re.compile(  # [a], [source a3], [a3: Returns]; a link is none
     rf"[^{OPENS}{CLOSES}\n]{{0,80}})[{CLOSES}](?!\()"
 )
 REF = re.compile(r"(?<![^\W\d_])([^\W\d_])?\s?(\d{1,3})|[-–—]")
-UNFINISHED = re.compile(rf"[`*_\\\s]*+(?:[{OPENS}][^{OPENS}{CLOSES}\n]{{0,{LONGEST}}}){{1,3}}$|\s*[`*_\\]+$")
-BEGUN = re.compile(rf"\s*[{OPENS}]+\s*(?:[^\W\d_]?\s?[\d\s,;–—-]*)*+$")
+BEGUN = re.compile(rf"[{OPENS}](?:[^\W_]|[\s,;–—-])*+")
+AROUND = "`*_\\"  # marks of Markdown that may stand around a mark
 LINK = re.compile(r"\([^()\s]{0,300}\)")
 ENDING = re.compile(r"[.!?…].", re.DOTALL)
 SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
@@ -50,8 +51,7 @@ def cut(text: str, *, finished: bool, code: bool = False) -> list[Marked]:
     """
     if not finished and ENDING.search(text) is None:
         return []
-    held = UNFINISHED.search(text, max(0, len(text) - 3 * LONGEST)) if not finished else None
-    clean, origin, marks = _unmarked(text[: held.start()] if held else text, code=code)
+    clean, origin, marks = _unmarked(text if finished else text[: _begun_at(text)], code=code)
     while clean and clean[-1].isspace():
         clean.pop()
     line = "".join(clean)
@@ -70,7 +70,28 @@ def cut(text: str, *, finished: bool, code: bool = False) -> list[Marked]:
 
 def without_begun(text: str) -> str:
     """The text without a mark at its end that was cut off."""
-    return BEGUN.sub("", text)
+    start = _last_opening(text, len(text))
+    if start < 0 or BEGUN.fullmatch(text, start) is None:
+        return text
+    return text[:start].rstrip(OPEN).rstrip()
+
+
+def _begun_at(text: str) -> int:
+    """Where the end of a text begins that may become marks: an open bracket, or what may stand around one."""
+    start = len(text)
+    for _ in range(MOST_BEGUN):
+        opening = _last_opening(text, start)
+        if opening < 0 or any(one in CLOSE or one == "\n" for one in text[opening:start]):
+            break
+        start = opening
+    if start < len(text):
+        return len(text[:start].rstrip(AROUND + " \t\n\r"))
+    return len(text[:start].rstrip(AROUND).rstrip()) if text.endswith(tuple(AROUND)) else start
+
+
+def _last_opening(text: str, end: int) -> int:
+    """Where the last open bracket before `end` stands, at most `LONGEST` characters before it; -1 for none."""
+    return max(text.rfind(one, max(0, end - LONGEST - 1), end) for one in OPEN)
 
 
 def _unmarked(text: str, *, code: bool) -> tuple[list[str], list[int], list[tuple[int, tuple[Ref, ...]]]]:

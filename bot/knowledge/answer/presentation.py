@@ -22,7 +22,6 @@ APART = "\u202f"  # a narrow no-break space, so that ¹ ² is not read as twelve
 ENDS = 4  # words at each end of a sentence that a link to its text names
 SHORT = 10  # words of a sentence that it names whole
 MARKUP = re.compile(r"[\\`*_{}<>#|~$!&]|(?<=\])\(")  # an escaped bracket would begin a formula
-LAST_CELL = re.compile(r"\s*\|\s*$")
 
 
 @dataclass
@@ -42,7 +41,8 @@ class Presentation:
             return piece.before + piece.text
         raised = APART.join(str(one).translate(SUPERSCRIPT) for one in numbers)
         if piece.text.startswith("|"):
-            return piece.before + LAST_CELL.sub(f" {raised} |", piece.text)
+            row = piece.text.rstrip().removesuffix("|").rstrip()
+            return f"{piece.before}{row} {raised} |"
         below = "\n" if piece.text.endswith(("```", "~~~")) else ""
         return f"{piece.before}{piece.text}{below}{raised}"
 

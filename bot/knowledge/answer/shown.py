@@ -20,7 +20,9 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz"
 OPEN, CLOSE = "[［【⟦〚❲〔", "]］】⟧〛❳〕"
 OPENS, CLOSES = re.escape(OPEN), re.escape(CLOSE)  # for a class of characters
 CYRILLIC = str.maketrans("абвгдефснкормтух", "abbgdefcnkopmtyx")  # letters that look or sound like these
-LIKE_A_MARK = re.compile(rf"[{OPENS}](?=[\s\\*`^_{OPENS}]*+(?:[^\W\d_]{{1,2}}[\s._-]?\d|[^\W\d_]\s*+[{CLOSES}]))")
+LIKE_A_MARK = re.compile(
+    rf"[{OPENS}](?=[\s\\*`^_{OPENS}]{{0,20}}+(?:[^\W\d_]{{1,2}}[\s._-]?\d|[^\W\d_]\s*+[{CLOSES}]))"
+)
 LIKE_A_FENCE = re.compile(
     r"`{3,}|~{3,}|<(?=\s*\||[|!/\s]*+(?:s>|<?sys|system|user|assistant|sources?\b|instruct|tool|function|im_|(?:start|end)_of"
     rf"|human|bos|eos|think))|(?<=[|])>|[{OPENS}](?=/?\s*(?:INST|SYS|system|user|assistant|tool))",

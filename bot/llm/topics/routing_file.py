@@ -150,7 +150,7 @@ def unknown_names(table: RoutingTable, known: KnownNames) -> list[str]:
         for field, value, names, words in rows:
             given = (value,) if isinstance(value, str) else value
             absent = [name for name in given if names is not None and name and name not in names]
-            found += [_at(table, ("topic", key, field), words.format(name=name)) for name in absent]
+            found += [_at(table, ("topic", key, field), words.replace("{name!r}", repr(name))) for name in absent]
     return found
 
 

@@ -19,6 +19,7 @@ from bot.config import validators
 from bot.features import prompt_improver
 from bot.features.times import forms, reading, zones
 from bot.knowledge import chunking, citations, documents
+from bot.knowledge.answer import quotes
 from bot.llm import prompt, structured
 from bot.llm.topics import classifiers, routing_file, samples
 from bot.media import voice
@@ -54,6 +55,8 @@ PIECES: dict[str, tuple[str, list[str]]] = {  # functions that make patterns, th
             "[A-Z]{3}",
         ],
     ),
+    "bot.knowledge.answer.checker._verbatim": ("search", [r"a\s+b\s+c", r"\(a\)\s+\["]),
+    "bot.knowledge.answer.quotes._month": ("fullmatch", list(quotes.MONTHS)),
     "bot.prompts.schema._line_of": ("match", [r"\s*(\[+\s*)?([\w-]+\.)*prompt(?![\w-])"]),
     "bot.sandbox.telegram.markup.addresses._of_app": ("fullmatch", ["[a-z0-9_.-]+", "[a-z0-9_-]+"]),
     "bot.sandbox.telegram.markup.addresses.parameters": ("match", [r"tg:(?://)?user/?\?([^#]*)"]),
