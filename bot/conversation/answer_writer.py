@@ -76,7 +76,8 @@ class AnswerWriter:
                 run = self._running[incoming.id] = Running(incoming.address, place.question, scope)
                 context = await self.informed(incoming, reply, context)
                 written.retrieved = context.retrieved
-                if not await self._answered(incoming, reply, context := await self._known(incoming, context), written):
+                context = await self.with_evidence(incoming, context)
+                if not _is_answered(reply, context, written):
                     await self._until_complete(incoming, reply, context, written)
         except TimeoutError:
             written.stopped, written.outdated = True, run.outdated
@@ -118,26 +119,12 @@ class AnswerWriter:
         payer = BillTo.of(incoming, context.language)
         return replace(context, retrieved=await self.documents.retrieve(context.conversation, question, window, payer))
 
-    async def _known(self, incoming: Incoming, context: TurnContext) -> TurnContext:
-        """The context with what the knowledge base has about the question."""
+    async def with_evidence(self, incoming: Incoming, context: TurnContext) -> TurnContext:
+        """The context with what the knowledge base has about the question, if the bot answers it from there."""
         if self.knowledge is None or context.decided_call is not None:
             return context
         evidence = await self.knowledge.look(incoming, context.history[-1].text, context.language)
         return replace(context, evidence=evidence)
-
-    async def _answered(
-        self, incoming: Incoming, reply: Reply, context: TurnContext, written: AnswerDraft
-    ) -> bool:  # fmt: skip
-        """Answer without a model if the knowledge base can, or has nothing. False: the model is to be asked."""
-        if context.evidence is None:
-            return False
-        written.citing = Citing(context.evidence)
-        if context.evidence.block:
-            return False
-        written.text = written.citing.extract() or context.evidence.unknown
-        written.finish = Finish.STOP
-        reply.append(written.text)
-        return True
 
     async def _until_complete(
         self, incoming: Incoming, reply: Reply, context: TurnContext, written: AnswerDraft
@@ -276,6 +263,19 @@ class AnswerWriter:
                     reply.append(written.text[before:])
                 if chunk.activity in ACTIVITY_TEXTS:
                     reply.show(say(context.language, ACTIVITY_TEXTS[chunk.activity]))
+
+
+def _is_answered(reply: Reply, context: TurnContext, written: AnswerDraft) -> bool:
+    """Answer without a model if the knowledge base can, or has nothing. False: the model is to be asked."""
+    if context.evidence is None:
+        return False
+    written.citing = Citing(context.evidence)
+    if context.evidence.block:
+        return False
+    written.text = written.citing.extract() or context.evidence.unknown
+    written.finish = Finish.STOP
+    reply.append(written.text)
+    return True
 
 
 def _with_repair(context: TurnContext, citing: Citing) -> TurnContext:

@@ -18,6 +18,7 @@ from bot.conversation.answer_writer import AnswerWriter
 from bot.conversation.cost import AnswerCost
 from bot.conversation.turn_start import Approval, TurnStart
 from bot.conversation.turn_state import AnswerDraft, Awaited, TurnContext
+from bot.errors import BadInput
 from bot.knowledge.documents import Retrieved
 from bot.llm.routing import ModelOption, Routing
 from bot.outbox import Effect, as_notice, finish, finish_turn, notice_of
@@ -28,6 +29,7 @@ from bot.storage.repositories.messages import Remembered
 from bot.storage.store import Store, Tx
 from bot.telemetry import turn_log
 from bot.telemetry.incidents import IncidentLog
+from bot.texts.catalog import say
 from bot.types import ChatChoices, Incoming
 
 
@@ -113,9 +115,12 @@ class Assistant:
 
         With it come what of the documents is in it, and the persona that answers.
 
-        `asked` is an earlier question; without it `text` is a new question. Nothing is saved.
+        `asked` is an earlier question; without it `text` is a new question. Nothing is saved. Raises `BadInput` for a
+        question that the knowledge base answers, because its sentences are checked while they are written.
         """
         context = await self.store.read(lambda tx: self.turn_start.deferred(tx, incoming, asked, text))
+        if (await self.writer.with_evidence(incoming, context)).evidence is not None:
+            raise BadInput(say(context.language, "kb.at_once"))
         context = await self.writer.informed(incoming, reply, context)
         option = self.routing.by_name(context.choices.model)
         request = self.writer.request_builder.request(context, option, context.steps, tools=False)

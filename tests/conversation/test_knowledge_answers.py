@@ -121,6 +121,12 @@ async def test_who_may_not_read_a_source_is_answered_as_if_there_were_none(stage
     assert "14" not in str(model.requests)
 
 
+async def test_what_is_answered_from_the_sources_is_not_answered_later(stage: Stage, docs: Path) -> None:
+    model = await known(stage, docs)
+    assert await stage.ask("/later За сколько дней можно вернуть товар?", BORIS) == say("ru", "kb.at_once")
+    assert model.requests == []
+
+
 async def test_what_was_withdrawn_while_the_model_wrote_does_not_go_out(stage: Stage, docs: Path) -> None:
     model = await known(stage, docs)
     base = kept(stage.app, docs)

@@ -1,6 +1,7 @@
 """English: the knowledge base."""
 
 TEXTS: dict[str, str] = {
+    "kb.at_once": "I answer this from our sources, and only at once: ask it without /later.",
     "kb.unanswered": "Our sources do not say that.",
     "kb.nearest": "The nearest that I have:",
     "command.kb": "Sources that the bot answers from",
