@@ -194,7 +194,7 @@ def feedback(bot: int = BOT) -> None:
 def personas(
     version: str = typer.Argument("", help="A version, such as teacher@1a2b3c4d: print its file."),
     put_back: bool = typer.Option(
-        False, "--put-back", help="Make the version answer again: write its file to PROMPTS_DIR, keep the one before."
+        False, "--put-back", help="Put the version back into PROMPTS_DIR; the file that stands there is kept."
     ),
     bot: int = BOT,
 ) -> None:

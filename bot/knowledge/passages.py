@@ -1,8 +1,9 @@
 """What a source is cut into: articles of blocks, passages, sentences. Pure; begin with `cut`.
 
-A passage has 600 to 1,200 characters where the text under its heading allows it, and no overlap with its neighbours, so that a sentence
-stands in one passage only. Its place (title › heading › heading) is kept beside the text: it goes in front of the text
-for the embedding and into the index of words, which finds 4.4 points (nDCG@10) more on a real documentation.
+A passage has 600 to 1,200 characters where the text under its heading allows it, and no overlap with its neighbours, so
+that a sentence stands in one passage only. Its place (title › heading › heading) is kept beside the text: it goes in
+front of the text for the embedding and into the index of words, which finds 4.4 points (nDCG@10) more on a real
+documentation.
 """
 
 from __future__ import annotations

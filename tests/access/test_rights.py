@@ -329,4 +329,6 @@ async def test_a_group_is_withdrawn_only_by_who_may_at_that_moment(stage: Stage)
 
 def test_every_button_of_admins_ends_with_their_rights() -> None:
     sources = "".join(path.read_text() for path in Path(rights.__file__).parents[1].rglob("*.py"))
-    assert set(re.findall(r'"([\w.]+)": ButtonHandler\([\w.]+, Permission\.MANAGE\)', sources)) == set(rights.MANAGING)
+    assert set(
+        re.findall(r'"([\w.]+)": ButtonHandler\([\w.]+, Permission\.MANAGE(?:, has_toast=True)?\)', sources)
+    ) == set(rights.MANAGING)

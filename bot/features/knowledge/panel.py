@@ -64,19 +64,21 @@ class KnowledgePanel:
 
     def feature(self) -> Feature:
         """/kb and its buttons."""
-        presses = {
-            "kb.open": self.press_open, "kb.readers": self.press_readers, "kb.remove": self.press_remove,
-        }  # fmt: skip
-        acts = {
-            "kb.sync": self.press_sync, "kb.pause": self.press_pause, "kb.resume": self.press_resume,
-            "kb.read": self.press_read, "kb.removed": self.press_removed, "kb.buy": self.press_buy,
-            "kb.later": self.press_later, "kb.drop": self.press_drop, "kb.leave": self.press_leave,
-        }  # fmt: skip
         return Feature(
             commands={"/kb": Command(self.panel, requires=Permission.MANAGE)},
             presses={
-                **{name: ButtonHandler(run, Permission.MANAGE) for name, run in presses.items()},
-                **{name: ButtonHandler(run, Permission.MANAGE, has_toast=True) for name, run in acts.items()},
+                "kb.open": ButtonHandler(self.press_open, Permission.MANAGE),
+                "kb.readers": ButtonHandler(self.press_readers, Permission.MANAGE),
+                "kb.remove": ButtonHandler(self.press_remove, Permission.MANAGE),
+                "kb.sync": ButtonHandler(self.press_sync, Permission.MANAGE, has_toast=True),
+                "kb.pause": ButtonHandler(self.press_pause, Permission.MANAGE, has_toast=True),
+                "kb.resume": ButtonHandler(self.press_resume, Permission.MANAGE, has_toast=True),
+                "kb.read": ButtonHandler(self.press_read, Permission.MANAGE, has_toast=True),
+                "kb.removed": ButtonHandler(self.press_removed, Permission.MANAGE, has_toast=True),
+                "kb.buy": ButtonHandler(self.press_buy, Permission.MANAGE, has_toast=True),
+                "kb.later": ButtonHandler(self.press_later, Permission.MANAGE, has_toast=True),
+                "kb.drop": ButtonHandler(self.press_drop, Permission.MANAGE, has_toast=True),
+                "kb.leave": ButtonHandler(self.press_leave, Permission.MANAGE, has_toast=True),
             },
         )
 
