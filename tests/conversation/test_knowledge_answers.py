@@ -45,10 +45,11 @@ async def known(
     *answers: str,
     level: str = "cited",
     audience: Sequence[str] = ("everyone",),
+    own_model: bool = False,
 ) -> ScriptedModel:
-    """A bot with these documents in its knowledge base, and a model that gives these answers."""
+    """A bot with these documents in its knowledge base, and a model that gives these answers, or the sandbox's own."""
     model = ScriptedModel(*answers)
-    stage.given = {"routing": model.routing}
+    stage.given = {} if own_model else {"routing": model.routing}
     bot = await stage.start(knowledge=level, embeddings="off", owners=[ANNA])
     base = kept(bot, docs)
     await base.sync(await base.add(KnowledgeSource("docs", "", str(docs), audience=tuple(audience))))
@@ -75,6 +76,14 @@ async def test_a_sentence_of_the_model_goes_out_with_its_quote_and_the_list_of_s
     assert request.tools == ()
     assert len(rows(stage, "SELECT * FROM kb_quotes")) == 1
     assert "Возврат" in rows(stage, "SELECT sources FROM messages WHERE role = 'assistant'")[0][0]
+
+
+async def test_the_sandbox_s_own_model_answers_from_the_sources(stage: Stage, docs: Path) -> None:
+    await known(stage, docs, own_model=True)
+    answer = await stage.ask("За сколько дней можно вернуть товар?", BORIS)
+    assert answer.startswith("Вернуть товар можно в течение 14 дней.¹")
+    answer = await stage.ask("Are laptops repaired for free?")
+    assert answer.startswith("Laptops are repaired for free for one year.¹")
 
 
 async def test_an_invented_number_is_never_sent_and_the_model_is_asked_once_more(stage: Stage, docs: Path) -> None:

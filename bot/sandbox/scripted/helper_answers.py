@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
+from bot.prompts.catalog import instruct
 from bot.sandbox.scripted.texts import phrase
 
 Messages = Sequence[dict[str, str]]
@@ -35,6 +36,25 @@ def answer_about_files(text: str, language: str) -> str:
     if found := UNSEEN.search(text):
         return phrase(language, "blind" if found[1] in ("a picture", "картинку") else "closed")
     return ""
+
+
+def answer_from_sources(text: str, language: str) -> str:
+    """The sentence of the knowledge base that shares most words with the question, and its mark; "" without sources.
+
+    The passages are numbered as `knowledge.answer.shown.sources_block` does it.
+    """
+    _, sources, rest = text.partition("<sources>\n")
+    if not sources:
+        return ""
+    body, _, after = rest.rpartition("\n</sources>")
+    wanted = _stems(after.strip().partition("\n")[2])
+    best, most = instruct(language, "knowledge.nothing"), 0
+    for line in body.splitlines():
+        mark, _, sentence = line.partition(" ")
+        shared = len(wanted & _stems(sentence))
+        if NUMBERED.fullmatch(mark) and shared > most:
+            best, most = f"{sentence} [{mark}]", shared
+    return best
 
 
 def brings_files(text: str) -> bool:
@@ -95,6 +115,7 @@ def _stems(text: str) -> set[str]:
     return {word[:5] for word in re.findall(r"\w{3,}", text.lower())}
 
 
+NUMBERED = re.compile(r"[a-z]\d{1,3}")
 DOCUMENTS = re.compile(
     r"Documents of this conversation stand below\..*\nHere the documents end\.[^\n]*"
     r"|Ниже приведены документы этой беседы\..*\nДокументы закончились\.[^\n]*",

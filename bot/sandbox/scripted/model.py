@@ -11,7 +11,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from bot.sandbox.scripted.helper_answers import answer_about_files, brings_files, helper_answer, spoken
+from bot.sandbox.scripted.helper_answers import (
+    answer_about_files,
+    answer_from_sources,
+    brings_files,
+    helper_answer,
+    spoken,
+)
 from bot.sandbox.scripted.texts import phrase
 
 Messages = Sequence[dict[str, str]]
@@ -28,6 +34,8 @@ def answer(messages: Messages) -> str:
     )
     if (found := helper_answer(messages, text, language, answer)) is not None:
         return found
+    if sourced := answer_from_sources(text, language):
+        return sourced
     rule = next((rule for pattern, rule in RULES if pattern.search(spoken(text))), "")
     by_rule = rule(messages, language) if callable(rule) else rule and phrase(language, rule)
     about_files = answer_about_files(text, language)
