@@ -112,7 +112,8 @@ def _studio(**fault: Any) -> Callable[[World, Point], Hit]:
 KILL = Strike("kill -9", _signal(signal.SIGKILL), frozenset({-signal.SIGKILL}))
 TERM = Strike("SIGTERM", _signal(signal.SIGTERM), frozenset({0}), GRACE + LATE, {"shutdown_grace": GRACE})
 SHORT_TERM = Strike("SIGTERM, no grace", TERM.do, TERM.deaths, LATE, {"shutdown_grace": 0})
-TWICE = Strike("SIGTERM twice", _twice, frozenset({0, 1}), LATE, {"shutdown_grace": 60})
+# The second may come when everything is closed and the loop has given the signals back: then it ends the process.
+TWICE = Strike("SIGTERM twice", _twice, frozenset({0, 1, -signal.SIGTERM}), LATE, {"shutdown_grace": 60})
 SIGNALS = (KILL, TERM, SHORT_TERM, TWICE)
 
 TELEGRAM = (
