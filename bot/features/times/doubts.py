@@ -32,6 +32,7 @@ def is_doubtful(rest: str, facts: Facts, *, follows: bool) -> bool:
         or (not facts.is_dated and _has(words, DAYS))
         or (follows and _begins(words, AFTER))
         or (follows and not facts.is_timed and _begins(words, AFTER_DAY))
+        or (follows and bool(facts.repeat) and _begins(words, LAST))
         or (follows and (bare or clock is None) and _begins(words, AFTER_HOUR))
         or (follows and bare and NOUN.fullmatch(words[0] if words else "") is not None)
     )
@@ -83,6 +84,7 @@ AFTER_DAY = _phrases(  # what may say the time of a day
     "after,before,until,till,during,when,while,since,between,from,lunchtime,at lunch,at work,no later,not before",
     "до,после,перед,пока,когда,ближе,во время,в обед,к обеду,в течение,как только,не раньше,не позже,не позднее",
 )
+LAST = _phrases("until,till,til,through,up to,до,по #")  # "every day at 9 until Friday": the end of a repetition
 AFTER_HOUR = _phrases("#")  # "at 9 30", "in 2 hours 30"
 NOUN = re.compile(r"[а-я]+(?:ах|ях|(?<![иьое])е)")  # "в 9 классе"
 HOURS = _phrases(  # what may say a time of day, anywhere
