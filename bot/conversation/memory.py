@@ -124,6 +124,10 @@ class ConversationMemory:
             say(language, "context.persona", persona=persona.name(language), version=persona.version),
             say(language, "context.system", tokens=tokens(preview.instructions)),
         ]
+        if context.topic is not None:
+            choice, table = context.topic.choice, context.topic.table
+            title = table.title(choice.topic, language)
+            lines.append(say(language, "context.topic", title=title, way=say(language, f"topic.way.{choice.reason}")))
         if preview.request.tools:
             size = prompt.size(replace(preview.request, messages=()))
             lines.append(say(language, "context.tools", count=len(preview.request.tools), tokens=tokens(size)))

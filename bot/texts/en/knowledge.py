@@ -1,6 +1,20 @@
 """English: the knowledge base."""
 
 TEXTS: dict[str, str] = {
+    "topic.which": "What is it about?",
+    "topic.gone": "This question or this topic is gone.",
+    "topic.wrong": "Wrong topic ({title})",
+    "topic.right": "Which topic should this question have had?\n\n{question}",
+    "topic.corrected": "Noted: this is “{title}”, and questions like it will be. ↻ below the answer asks again.",
+    "topic.problem": "The file with the topics:\n{problems}",
+    "topic.way.words": "by a word of the file",
+    "topic.way.near": "by meaning",
+    "topic.way.fewshot": "by AI Studio",
+    "topic.way.tuned": "by the tuned classifier",
+    "topic.way.other": "no topic fits",
+    "topic.way.held": "as before",
+    "topic.way.person": "chosen by hand",
+    "context.topic": "Topic: {title} ({way})",
     "kb.at_once": "I answer this from our sources, and only at once: ask it without /later.",
     "kb.unanswered": "Our sources do not say that.",
     "kb.nearest": "The nearest that I have:",

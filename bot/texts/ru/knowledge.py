@@ -1,6 +1,20 @@
 """Russian: the knowledge base."""
 
 TEXTS: dict[str, str] = {
+    "topic.which": "О чём ваш вопрос?",
+    "topic.gone": "Этого вопроса или этой темы больше нет.",
+    "topic.wrong": "Не та тема ({title})",
+    "topic.right": "К какой теме относится этот вопрос?\n\n{question}",
+    "topic.corrected": "Учту: это «{title}», и похожие вопросы тоже. Кнопка ↻ под ответом спросит ещё раз.",
+    "topic.problem": "Файл с темами:\n{problems}",
+    "topic.way.words": "по слову из файла",
+    "topic.way.near": "по смыслу",
+    "topic.way.fewshot": "решил AI Studio",
+    "topic.way.tuned": "решил дообученный классификатор",
+    "topic.way.other": "ни одна не подошла",
+    "topic.way.held": "как и раньше",
+    "topic.way.person": "выбрана вручную",
+    "context.topic": "Тема: {title} ({way})",
     "kb.at_once": "На это я отвечаю по нашим источникам и только сразу: спросите без /later.",
     "kb.unanswered": "В наших источниках об этом не сказано.",
     "kb.nearest": "Самое близкое, что есть:",
