@@ -217,7 +217,7 @@ class TopicChooser:
 
     def _of(self, table: RoutingTable, row: TopicChoice) -> ChosenTopic:
         between, flags = tuple(row.rivals.split()), tuple(row.flags.split())
-        choice = Choice(row.topic, row.score, row.way, between, flags)  # type: ignore[arg-type]
+        choice = Choice(row.topic, score=row.score, reason=row.way, between=between, flags=flags)  # type: ignore[arg-type]
         return ChosenTopic(table=table, choice=choice, held=Held(row.holds, row.rival, row.wins))
 
 
