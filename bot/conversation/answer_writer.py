@@ -123,8 +123,10 @@ class AnswerWriter:
         """The context with what the knowledge base has about the question, if the bot answers it from there."""
         if self.knowledge is None or context.decided_call is not None:
             return context
-        scope = context.topic.scope if context.topic is not None else Scope()
-        evidence = await self.knowledge.look(incoming, context.history[-1].text, context.language, scope)
+        question, scope = context.history[-1].text, Scope()
+        if context.topic is not None:
+            question, scope = context.topic.read_with(question), context.topic.scope
+        evidence = await self.knowledge.look(incoming, question, context.language, scope)
         return replace(context, evidence=evidence)
 
     async def _until_complete(

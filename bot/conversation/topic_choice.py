@@ -65,6 +65,10 @@ class ChosenTopic:
         key = self.choice.topic
         return Scope(frozenset(self.table.bases(key)), self.table.find(key).level)
 
+    def read_with(self, question: str) -> str:
+        """The question, after the one that waited for a press, if there was one."""
+        return f"{self.waiting.words}\n{question}" if self.waiting is not None else question
+
     def over(self, choices: ChatChoices, library: Library, routing: Routing) -> ChatChoices:
         """The choices of a chat with the persona and the model of the topic, where the person has chosen none.
 
