@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import Executable, Row, delete, func, insert, inspect, select
 
 from bot.storage.engines.dialects import connector, insert_or_update
 from bot.storage.repositories.mapping import Repository, load_parts, made
@@ -86,16 +86,22 @@ def recent_questions(url: str, bots: Collection[int], most: int) -> list[tuple[s
         .order_by(topic_choices.c.question_id.desc())
         .limit(most)
     )
-    with connector(url, writer=False).connect() as connection:
-        return [(_typed(row.parts), _choice(row)) for row in connection.execute(query)]
+    return [(_typed(row.parts), _choice(row)) for row in _recorded(url, query)]
 
 
 def recorded_samples(url: str, bots: Collection[int]) -> list[tuple[str, str]]:
     """Read the corrected examples as (text, topic), oldest first, while the bots may be running."""
     table = topic_samples
     query = select(table.c.text, table.c.topic).where(table.c.bot.in_(bots)).order_by(table.c.id)
+    return [(row.text, row.topic) for row in _recorded(url, query)]
+
+
+def _recorded(url: str, query: Executable) -> Sequence[Row[Any]]:
+    """The rows of a database, none where an older version has written it."""
     with connector(url, writer=False).connect() as connection:
-        return [(text, topic) for text, topic in connection.execute(query)]
+        if not inspect(connection).has_table(topic_samples.name):
+            return ()
+        return connection.execute(query).all()
 
 
 def _typed(parts: str) -> str:
