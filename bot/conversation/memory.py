@@ -126,8 +126,9 @@ class ConversationMemory:
         ]
         if context.topic is not None:
             choice, table = context.topic.choice, context.topic.table
-            title = table.title(choice.topic, language)
-            lines.append(say(language, "context.topic", title=title, way=say(language, f"topic.way.{choice.reason}")))
+            title = " / ".join(table.title(key, language) for key in choice.between or (choice.topic,))
+            way = say(language, f"topic.way.{'asked' if choice.between else choice.reason}")
+            lines.append(say(language, "context.topic", title=title, way=way))
         if preview.request.tools:
             size = prompt.size(replace(preview.request, messages=()))
             lines.append(say(language, "context.tools", count=len(preview.request.tools), tokens=tokens(size)))

@@ -83,11 +83,10 @@ class ChosenTopic:
         )  # fmt: skip
 
     def decided(self) -> ChosenTopic:
-        """The same without a question to the person: the likelier topic."""
+        """The likelier topic in place of a question to the person. As it is a guess, it does not hold."""
         if not self.is_asked:
             return self
-        key = self.choice.between[0]
-        return replace(self, choice=replace(self.choice, topic=key, between=()), held=Held(key))
+        return replace(self, choice=replace(self.choice, topic=self.choice.between[0], between=()))
 
     def store(self, tx: Tx, question: Remembered) -> None:
         """Store the topic beside its question."""

@@ -6,9 +6,10 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from bot.conversation import branching
 from bot.conversation.assistant import Assistant
 from bot.conversation.topic_choice import CORRECT, PICK, WRONG, TopicChooser
-from bot.feature import ButtonHandler, Feature
+from bot.feature import ButtonHandler, Command, Feature
 from bot.llm.topics.routing_file import plain
 from bot.llm.topics.samples import masked
 from bot.outbox import Choice, finish, finish_turn
@@ -35,13 +36,14 @@ class TopicButtons:
     changed: Callable[[], None]
 
     def feature(self) -> Feature:
-        """The presses `topic.pick`, `topic.wrong` and `topic.correct`."""
+        """/topic, and the presses `topic.pick`, `topic.wrong` and `topic.correct`."""
         return Feature(
+            commands={"/topic": Command(self.show, Permission.CORRECT, is_notice=True)},
             presses={
                 PICK: ButtonHandler(self.press_pick),
                 WRONG: ButtonHandler(self.press_wrong, Permission.CORRECT),
                 CORRECT: ButtonHandler(self.press_correct, Permission.CORRECT),
-            }
+            },
         )
 
     async def press_pick(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
@@ -49,25 +51,45 @@ class TopicButtons:
         topic, gone = action.payload["topic"], say(incoming.language, "topic.gone")
         await self.assistant.answer_again(incoming, reply, action, gone=gone, topic=topic)
 
-    async def press_wrong(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Show all topics, to pick the one that the question of an answer should have had."""
+    async def show(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
+        """/topic: show the topics for the question or answer that it replies to, or for the newest question here."""
 
         def work(tx: Tx) -> None:
-            asked, table = tx.messages.find_message(action.payload["question"]), self.chooser.topics.table
-            if asked is None or table is None:
-                finish_turn(tx, incoming, say(incoming.language, "topic.gone"))
-                return
-            now = self.chooser.find(tx, asked.id)
-            choices = [
-                Choice(table.title(key, incoming.language), CORRECT, {"question": asked.id, "topic": key})
-                for key in (*table.topics, table.routing.other)
-                if now is None or key != now.choice.topic
-            ]
-            rows = [choices[first : first + 2] for first in range(0, len(choices), 2)]
-            text = say(incoming.language, "topic.right", question=_short(asked))
-            finish_turn(tx, incoming, text, choices=rows)
+            where = incoming.address
+            found = branching.replied(tx, where, incoming.reply_to)
+            if found is None and not incoming.reply_to:
+                conversation = tx.messages.find_current_conversation(where)
+                newest = tx.question_topics.find_newest(conversation) if conversation is not None else None
+                found = tx.messages.find_message(newest.question_id) if newest is not None else None
+            if found is not None and found.message.role != "user":
+                found = tx.messages.find_message(found.parent or 0)
+            self._offer(tx, incoming, found)
 
         await finish(self.store, reply, work)
+
+    async def press_wrong(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+        """Show the topics for the question of an answer."""
+        await finish(
+            self.store,
+            reply,
+            lambda tx: self._offer(tx, incoming, tx.messages.find_message(action.payload["question"])),
+        )
+
+    def _offer(self, tx: Tx, incoming: Incoming, asked: Remembered | None) -> None:
+        """End the turn with a button for each topic that a question could have had instead."""
+        table, language = self.chooser.topics.table, incoming.language
+        if asked is None or table is None:
+            finish_turn(tx, incoming, say(language, "topic.gone"))
+            return
+        now = self.chooser.find(tx, asked.id)
+        choices = [
+            Choice(table.title(key, language), CORRECT, {"question": asked.id, "topic": key})
+            for key in (*table.topics, table.routing.other)
+            if now is None or key != now.choice.topic
+        ]
+        rows = [choices[first : first + 2] for first in range(0, len(choices), 2)]
+        had = table.title(now.choice.topic, language) if now is not None else "–"
+        finish_turn(tx, incoming, say(language, "topic.right", question=_short(asked), topic=had), choices=rows)
 
     async def press_correct(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Give the question the topic that an operator has picked, and keep it as an example."""

@@ -73,7 +73,10 @@ class TopicWatch:
         chats = []
         for owner in sorted(self.rights.with_role(tx, self.bot, Role.OWNER)):
             where, language = Address("telegram", self.bot, owner), tx.chats.read_language(self.bot, owner)
-            text = say(language, "topic.problem", problems="\n".join(problems[:SHOWN]))
+            lines = [say(language, "topic.problem", problems="\n".join(problems[:SHOWN]))]
+            if self.topics.problem:
+                lines.append(say(language, f"topic.problem.{'kept' if self.topics.table is not None else 'none'}"))
+            text = "\n".join(lines)
             tx.outbox.add_answer(f"topics-{key}.o{owner}", where, Outgoing(text, plain=True))
             chats.append(where)
         return chats

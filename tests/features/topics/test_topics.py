@@ -183,7 +183,9 @@ async def test_an_operator_corrects_a_topic_and_questions_like_it_have_it_from_t
     question = "The box from Mr John Smith +7 921 555-01-02 never came"
     await stage.ask(question, who)
     general, delivery = ("The rest", "Delivery") if who == ANNA else ("Прочее", "Доставка")
-    assert await pressed(stage, word("topic.wrong", title=general), chat=who) == word("topic.right", question=question)
+    assert await pressed(stage, word("topic.wrong", title=general), chat=who) == word(
+        "topic.right", question=question, topic=general
+    )
     assert general not in labels(stage, who)
     assert await pressed(stage, delivery, chat=who) == word("topic.corrected", title=delivery)
     assert rows(stage, 'SELECT topic, text, "user" FROM topic_samples') == [
@@ -201,7 +203,7 @@ async def test_an_operator_corrects_a_topic_and_questions_like_it_have_it_from_t
     assert [row[0] for row in rows(stage, "SELECT topic FROM topic_samples")] == ["general", "general"]
 
 
-async def test_somebody_who_is_no_operator_sees_no_such_button_and_can_not_press_it(stage: Stage, file: Path) -> None:
+async def test_only_operators_correct_topics_and_in_groups_by_a_reply_to_any_question(stage: Stage, file: Path) -> None:
     await opened(stage, file)
     await stage.ask("refund please", BORIS)
     assert labels(stage, BORIS) == ["↻"]
@@ -209,6 +211,12 @@ async def test_somebody_who_is_no_operator_sees_no_such_button_and_can_not_press
     await stage.press(say("en", "topic.wrong", title="Returns"), TEAM, BORIS)
     await stage.until(lambda: say("ru", "admins.only") in toasts(stage) or None)
     assert rows(stage, "SELECT 1 FROM topic_samples") == []
+    asked = stage.telegram.say(TEAM, "@govorun_sandbox_bot the courier lost my parcel", BORIS)
+    await stage.texts(2, TEAM)
+    stage.telegram.say(TEAM, "/topic", ANNA, 0, asked["message_id"])
+    await stage.texts(3, TEAM)
+    await stage.press("Delivery", TEAM, ANNA)
+    await soon(stage, lambda: rows(stage, "SELECT 1 FROM topic_samples WHERE topic = 'delivery'"))
 
 
 async def test_the_sources_and_the_level_of_a_topic_count_and_open_nothing(
