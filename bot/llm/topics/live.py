@@ -25,7 +25,7 @@ class Topics:
     """Follows a routing file. An edit of words, personas and rules counts at once, that of examples after `refresh`.
 
     `corrections` returns what operators corrected, oldest first. `own` is asked in place of the tuned classifier.
-    `language` is that of the titles that a service reads.
+    `language` is that of the titles that a service reads. `tried` is set after the first `refresh`.
     """
 
     def __init__(
@@ -43,6 +43,17 @@ class Topics:
         self._samples: Sequence[Sample] = ()
         self._learned: object = None
         self._vectors: dict[str, Sequence[float]] = {}
+        self.tried = asyncio.Event()
+
+    @property
+    def table(self) -> RoutingTable | None:
+        """The topics as they are now; None without a file."""
+        return self._file.table
+
+    @property
+    def problem(self) -> str:
+        """Why the file does not count as it is now; "" where it does."""
+        return self._file.problem
 
     @property
     def router(self) -> IntentRouter | None:
@@ -58,6 +69,12 @@ class Topics:
         """Learn the samples anew if they have changed. Only texts without a vector are embedded. Where that fails, what
         was learned before goes on.
         """
+        try:
+            await self._refresh()
+        finally:
+            self.tried.set()
+
+    async def _refresh(self) -> None:
         table = self._file.table
         if table is None:
             return
