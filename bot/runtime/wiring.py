@@ -29,7 +29,7 @@ from bot.conversation.commands import ConversationCommands
 from bot.conversation.conversation_list import ConversationList
 from bot.conversation.cost import AnswerCost
 from bot.conversation.helper_model import HelperModel
-from bot.conversation.memory import ConversationMemory
+from bot.conversation.memory import ConversationMemory, none_withdrawn
 from bot.conversation.price_confirmation import PriceConfirmation
 from bot.conversation.request import Options as AnswerOptions
 from bot.conversation.request import RequestBuilder
@@ -289,6 +289,7 @@ def _answering(given: Given, ground: Ground) -> Answering:
         documents=documents,
         modes=given.models.async_models,
     )
+    knowledge = knowledge_answers(ground.knowledge, settings, ground.people.access)
     assistant = Assistant(
         store=store,
         routing=routing,
@@ -298,6 +299,7 @@ def _answering(given: Given, ground: Ground) -> Answering:
             options=how,
             library=ground.library,
             topics=topic_chooser(given, ground),
+            withdrawn=none_withdrawn if knowledge is None else knowledge.withdrawn,
         ),
         writer=AnswerWriter(
             store=store,
@@ -305,7 +307,7 @@ def _answering(given: Given, ground: Ground) -> Answering:
             request_builder=request_builder,
             pricing=pricing,
             documents=documents,
-            knowledge=knowledge_answers(ground.knowledge, settings, ground.people.access),
+            knowledge=knowledge,
         ),
         pricing=pricing,
         wake_jobs=ground.wake_jobs,
@@ -363,7 +365,12 @@ def _features(given: Given, ground: Ground, answering: Answering) -> Sequence[Fe
         answering.attached.feature(),
         _images(given, ground).feature(),
         ConversationList(store=store, transport=ground.telegram, helper_model=helper).feature(),
-        ConversationMemory(store=store, helper_model=helper, preview=assistant.turn_start.preview).feature(),
+        ConversationMemory(
+            store=store,
+            helper_model=helper,
+            preview=assistant.turn_start.preview,
+            withdrawn=assistant.turn_start.withdrawn,
+        ).feature(),
         Personas(store=store, assistant=assistant, library=library).feature(),
         Templates(store=store, assistant=assistant, library=library).feature(),
         UserTemplates(store=store, assistant=assistant).feature(),

@@ -11,6 +11,7 @@ from sqlalchemy import Row, and_, bindparam, exists, func, insert, select, tuple
 
 from bot.storage.engines.dialects import insert_or_update, upsert
 from bot.storage.repositories.mapping import Repository, made
+from bot.storage.tables.history import messages
 from bot.storage.tables.knowledge import kb_articles, kb_generation, kb_passages, kb_quotes, kb_sources, kb_vectors
 
 BATCH = 500  # values of one IN list: SQLite allows 32,766 in a statement, PostgreSQL 65,535
@@ -308,6 +309,23 @@ class Knowledge(Repository):
         ]
         if rows:
             self.connection.execute(insert(kb_quotes), rows)
+
+    def list_quoting(self, conversation: int) -> Mapping[int, Collection[tuple[int, str]]]:
+        """Return the answers of a conversation that quote sources, by id: each quoted source, and who alone may read
+        the article ("" for all who may read the source).
+        """
+        query = (
+            select(kb_quotes.c.message_id, kb_passages.c.source_id, kb_articles.c.audience)
+            .join(messages, messages.c.id == kb_quotes.c.message_id)
+            .join(kb_passages, kb_passages.c.id == kb_quotes.c.passage_id)
+            .join(kb_articles, kb_articles.c.id == kb_passages.c.article_id)
+            .where(messages.c.conversation_id == conversation)
+            .distinct()
+        )
+        found: dict[int, set[tuple[int, str]]] = {}
+        for message, source, audience in self.connection.execute(query):
+            found.setdefault(message, set()).add((source, audience))
+        return found
 
     def read_neighbour(self, passage: StoredPassage, step: int) -> StoredPassage | None:
         """Return the passage that stands `step` places after this one in its article, None where there is none."""
