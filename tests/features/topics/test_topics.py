@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -266,7 +268,8 @@ async def test_a_broken_file_is_told_to_the_owner_once_and_the_last_good_one_goe
         await asyncio.sleep(2 * EVERY)
 
 
-async def test_without_the_setting_nothing_is_chosen_or_imported(stage: Stage) -> None:
-    await stage.start()
-    await stage.ask("refund please")
-    assert chosen(stage) == []
+def test_a_bot_without_topics_and_sources_imports_nothing_of_them() -> None:
+    code = "import bot.runtime.build, sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True, timeout=120)
+    late = ("bot.llm.topics", "bot.conversation.topic_choice", "bot.features.topics", "bot.knowledge.search", "numpy")
+    assert [name for name in done.stdout.split() if name.startswith(late)] == []
