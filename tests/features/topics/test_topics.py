@@ -151,6 +151,19 @@ async def test_a_question_whose_buttons_nobody_presses_is_read_with_the_next_mes
     assert len(stage.prompts()) == 2, "nobody is asked twice in a row"
 
 
+async def test_what_is_unsure_is_asked_of_ai_studio_once(stage: Stage, file: Path) -> None:
+    file.write_text(FILE + 'classifier = "fewshot"\nask_below = 0.02\n')
+    await opened(stage, file)
+    await stage.ask(DELIVERY)
+    await stage.ask("/new")
+    assert stage.studio.seen("fewShotTextClassification") == []
+    file.write_text(FILE + 'classifier = "fewshot"\nask_below = 0.5\n')
+    await stage.ask(BETWEEN)
+    (asked,) = stage.studio.seen("fewShotTextClassification")
+    assert set(asked.body["labels"]) == {"Возврат", "Доставка"}
+    assert chosen(stage)[-1][1] == "fewshot"
+
+
 async def test_a_classifier_that_fails_or_hangs_leaves_the_words_and_delays_nobody(stage: Stage, file: Path) -> None:
     loop = asyncio.get_running_loop()
     for how in ({"status": 500}, {"hang": True}):
