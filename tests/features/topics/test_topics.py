@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,11 @@ examples = [
 ]
 words = ["Счёт"]
 
+[topic.urgent]
+kind = "flag"
+title = "Urgent"
+words = ["asap"]
+
 [topic.general]
 title = { ru = "Прочее", en = "The rest" }
 
@@ -59,7 +66,11 @@ async def opened(stage: Stage, file: Path, **settings: object) -> Bot:
 
 
 def chosen(stage: Stage) -> list[tuple[str, str]]:
-    return rows(stage, "SELECT topic, way FROM topic_choices ORDER BY question_id")  # type: ignore[return-value]
+    return rows(stage, "SELECT topic, way FROM topic_choices ORDER BY question_id")
+
+
+def told(stage: Stage, words: str) -> list[str]:
+    return [text for text in stage.telegram.texts(ANNA) if words in text]
 
 
 def persona(stage: Stage) -> bool:
@@ -75,7 +86,7 @@ def everything(stage: Stage, chat: int = ANNA) -> list[str]:
     return [button["text"] for message in stage.telegram.transcript(chat) for button in buttons_of(message)]
 
 
-def read_by(tx: Tx, name: str, *groups: str) -> None:
+def read_by(tx: Tx, name: str, groups: Sequence[str]) -> None:
     source = next(one for one in (tx.sources.read_source(id_) for id_ in (1, 2)) if one and one.name == name)
     tx.sources.change_source(source.id, audience=groups)
 
@@ -162,6 +173,15 @@ async def test_what_is_unsure_is_asked_of_ai_studio_once(stage: Stage, file: Pat
     (asked,) = stage.studio.seen("fewShotTextClassification")
     assert set(asked.body["labels"]) == {"Возврат", "Доставка"}
     assert chosen(stage)[-1][1] == "fewshot"
+    await stage.ask("/new")
+    stage.studio.fail_next("fewShotTextClassification", times=9, hang=True)
+    assert await stage.ask(f"{BETWEEN}!") == say("en", "topic.which"), "what meaning has told goes on"
+
+
+async def test_a_flag_stands_beside_a_topic_that_is_told_by_meaning(stage: Stage, file: Path) -> None:
+    await opened(stage, file)
+    await stage.ask(f"asap: {DELIVERY}")
+    assert rows(stage, "SELECT topic, way, flags FROM topic_choices") == [("delivery", "near", "urgent")]
 
 
 async def test_a_classifier_that_fails_or_hangs_leaves_the_words_and_delays_nobody(stage: Stage, file: Path) -> None:
@@ -245,13 +265,13 @@ async def test_the_sources_and_the_level_of_a_topic_count_and_open_nothing(
     app = await opened(stage, file, embeddings="off")
     for name in ("shop", "law"):
         await stage.ask(f"/kb add {tmp_path / name}")
-        await soon(stage, lambda name=name: rows(stage, f"SELECT 1 FROM kb_sources WHERE name = '{name}' AND synced"))
-        await app.store.write(lambda tx, name=name: read_by(tx, name, EVERYONE))
+        await soon(stage, partial(rows, stage, f"SELECT 1 FROM kb_sources WHERE name = '{name}' AND synced"))
+        await app.store.write(partial(read_by, name=name, groups=[EVERYONE]))
     answer = await stage.ask("refund: when are orders returned?", BORIS)
     assert "14" in answer
     assert "year" not in answer
     assert stage.prompts() == [], "its level is extract"
-    await app.store.write(lambda tx: read_by(tx, "shop"))
+    await app.store.write(lambda tx: read_by(tx, "shop", []))
     answer = await stage.ask("refund: when are orders returned?!", BORIS)
     assert "14" not in answer
     assert "year" not in answer
@@ -269,14 +289,14 @@ async def test_a_broken_file_is_told_to_the_owner_once_and_the_last_good_one_goe
         (FILE.replace('persona = "translator"', 'persona = "pirate"'), "there is no persona 'pirate'"),
     ):
         file.write_text(text)
-        told = await soon(stage, lambda words=words: [one for one in stage.telegram.texts(ANNA) if words in one])
-        assert told[0].startswith(say("en", "topic.problem", problems=str(file)))
+        (first,) = await soon(stage, partial(told, stage, words))
+        assert first.startswith(say("en", "topic.problem", problems=str(file)))
         await stage.ask("refund please")
         assert chosen(stage)[-1] == ("returns", "words")
         await stage.crash()
         await stage.start()
         await asyncio.sleep(3 * EVERY)
-        assert len([one for one in stage.telegram.texts(ANNA) if words in one]) == 1
+        assert len(told(stage, words)) == 1
         file.write_text(FILE)
         await asyncio.sleep(2 * EVERY)
 
