@@ -76,11 +76,9 @@ class ChosenTopic:
         """
         topic = self.table.find(self.choice.topic)
         own = library.persona(choices.persona).model if choices.persona else ""
-        persona = topic.persona if topic.persona in library.personas() else ""
+        persona = topic.persona if library.persona(topic.persona).key == topic.persona else ""
         model = topic.model if any(one.name == topic.model for one in routing.options) else ""
-        return replace(
-            choices, persona=choices.persona or persona, own_model=choices.own_model or own or model
-        )  # fmt: skip
+        return replace(choices, persona=choices.persona or persona, own_model=choices.own_model or own or model)
 
     def decided(self) -> ChosenTopic:
         """The likelier topic in place of a question to the person. As it is a guess, it does not hold."""
