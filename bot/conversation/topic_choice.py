@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from bot.billing.metering import BillTo
 from bot.conversation import branching
+from bot.knowledge.answer.forms import is_small_talk
 from bot.knowledge.answering import Scope
 from bot.knowledge.search.question_vectors import QuestionVectors
 from bot.llm.routing import Routing
@@ -84,7 +85,8 @@ class ChosenTopic:
         """The likelier topic in place of a question to the person. As it is a guess, it does not hold."""
         if not self.is_asked:
             return self
-        return replace(self, choice=replace(self.choice, topic=self.choice.between[0], between=()))
+        choice = replace(self.choice, topic=self.choice.between[0], reason="guess", between=())
+        return replace(self, choice=choice)
 
     def store(self, tx: Tx, question: Remembered) -> None:
         """Store the topic beside its question."""
@@ -153,6 +155,9 @@ class TopicChooser:
         if found is None or isinstance(found, ChosenTopic):
             return found
         held, waiting = found
+        if is_small_talk(incoming.text):  # it is about nothing
+            choice = Choice(held.topic, reason="held") if held.topic else Choice(table.routing.other)
+            return ChosenTopic(table=table, choice=choice, held=held)
         text = f"{waiting.words}\n{incoming.text}" if waiting is not None else incoming.text
         held, choice = await self._routed(incoming, text, held)
         found = ChosenTopic(table=table, choice=choice, held=held, waiting=waiting)

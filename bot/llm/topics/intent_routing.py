@@ -18,7 +18,7 @@ from bot.llm.topics.routing_file import RoutingTable
 
 log = logging.getLogger(__name__)
 
-Reason = Literal["words", "near", "fewshot", "tuned", "other", "held", "person"]
+Reason = Literal["words", "near", "fewshot", "tuned", "other", "held", "guess", "person"]
 WINS = 2  # in a row, after which another topic takes over
 FLAGGED = 0.5  # the confidence of a tuned classifier that raises a flag where the file names none
 

@@ -145,6 +145,22 @@ async def test_between_two_topics_the_person_is_asked_and_the_question_answered_
     assert [row["text"] for row in stage.prompts()[-1]].count(BETWEEN) == 1
 
 
+async def test_a_greeting_is_about_nothing_and_keeps_the_topic(stage: Stage, file: Path) -> None:
+    examples = ", ".join(f'"привет {word}"' for word in ("всем", "тебе", "снова"))
+    file.write_text(
+        FILE.replace('"where is the parcel of the courier",', f'"where is the parcel of the courier", {examples},')
+    )
+    await opened(stage, file)
+    for said, topic, way in (
+        ("привет!", "general", "other"),
+        ("refund", "returns", "words"),
+        ("Thanks", "returns", "held"),
+    ):
+        await stage.ask(said)
+        assert chosen(stage)[-1] == (topic, way)
+    assert persona(stage)
+
+
 async def test_a_question_whose_buttons_nobody_presses_is_read_with_the_next_message(stage: Stage, file: Path) -> None:
     await opened(stage, file)
     await stage.ask(BETWEEN)
@@ -159,7 +175,7 @@ async def test_a_question_whose_buttons_nobody_presses_is_read_with_the_next_mes
     await stage.ask("/new")
     assert await stage.ask(BETWEEN) == say("en", "topic.which")
     await stage.ask(BETWEEN)
-    assert len(stage.prompts()) == 2, "nobody is asked twice in a row"
+    assert (len(stage.prompts()), chosen(stage)[-1][1]) == (2, "guess"), "nobody is asked twice in a row"
 
 
 async def test_what_is_unsure_is_asked_of_ai_studio_once(stage: Stage, file: Path) -> None:
