@@ -16,6 +16,7 @@ from bot.features.topics.watch import EVERY
 from bot.runtime.bot import Bot
 from bot.sandbox.telegram.server_facade import buttons_of, find_button
 from bot.storage.repositories.knowledge.sources import EVERYONE
+from bot.storage.repositories.knowledge.topics import MOST_SAMPLES
 from bot.storage.store import Tx
 from bot.texts.catalog import say
 from tests.support.choosing import choose, labels, pressed, toasts
@@ -252,6 +253,21 @@ async def test_an_operator_corrects_a_topic_and_questions_like_it_have_it_from_t
     await stage.ask(question, who)
     await pressed(stage, word("topic.wrong", title=delivery), general, chat=who)
     assert [row[0] for row in rows(stage, "SELECT topic FROM topic_samples")] == ["general", "general"]
+
+
+async def test_a_text_counts_once_and_a_topic_keeps_its_newest_200(stage: Stage) -> None:
+    app = await stage.start()
+
+    def add(tx: Tx) -> Sequence[tuple[str, str]]:
+        for number in range(MOST_SAMPLES + 5):
+            tx.question_topics.add_sample(1, ANNA, "a", f"text {number}", f"mark {number}")
+        tx.question_topics.add_sample(1, ANNA, "b", "text 9", "mark 9")
+        return tx.question_topics.list_samples(1)
+
+    found = await app.store.write(add)
+    assert found[0] == ("text 5", "a")
+    assert [row for row in found if row[0] == "text 9"] == [("text 9", "b")]
+    assert len(found) == MOST_SAMPLES
 
 
 async def test_only_operators_correct_topics_and_in_groups_by_a_reply_to_any_question(stage: Stage, file: Path) -> None:
