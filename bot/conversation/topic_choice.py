@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 
 from bot.billing.metering import BillTo
 from bot.conversation import branching
+from bot.knowledge.answer.forms import is_small_talk
 from bot.knowledge.answering import Scope
 from bot.knowledge.search.question_vectors import QuestionVectors
 from bot.llm.routing import Routing
-from bot.llm.topics.classifiers import Question, by_words
+from bot.llm.topics.classifiers import Question
 from bot.llm.topics.intent_routing import Choice, Held, IntentRouter
 from bot.llm.topics.live import Topics
 from bot.llm.topics.routing_file import RoutingTable
@@ -76,17 +77,16 @@ class ChosenTopic:
         """
         topic = self.table.find(self.choice.topic)
         own = library.persona(choices.persona).model if choices.persona else ""
-        persona = topic.persona if topic.persona in library.personas() else ""
+        persona = topic.persona if library.persona(topic.persona).key == topic.persona else ""
         model = topic.model if any(one.name == topic.model for one in routing.options) else ""
-        return replace(
-            choices, persona=choices.persona or persona, own_model=choices.own_model or own or model
-        )  # fmt: skip
+        return replace(choices, persona=choices.persona or persona, own_model=choices.own_model or own or model)
 
     def decided(self) -> ChosenTopic:
         """The likelier topic in place of a question to the person. As it is a guess, it does not hold."""
         if not self.is_asked:
             return self
-        return replace(self, choice=replace(self.choice, topic=self.choice.between[0], between=()))
+        choice = replace(self.choice, topic=self.choice.between[0], reason="guess", between=())
+        return replace(self, choice=choice)
 
     def store(self, tx: Tx, question: Remembered) -> None:
         """Store the topic beside its question."""
@@ -151,38 +151,47 @@ class TopicChooser:
         table = self.topics.table
         if table is None or not incoming.text.strip():
             return None
-        found = await self.store.read(lambda tx: self._before(tx, incoming, table, last=last))
+        found = await self.store.write(lambda tx: self._before(tx, incoming, table, last=last))
         if found is None or isinstance(found, ChosenTopic):
             return found
         held, waiting = found
+        if is_small_talk(incoming.text):  # it is about nothing
+            choice = Choice(held.topic, reason="held") if held.topic else Choice(table.routing.other)
+            return ChosenTopic(table=table, choice=choice, held=held)
         text = f"{waiting.words}\n{incoming.text}" if waiting is not None else incoming.text
-        audiences = self.groups(incoming)
-        try:
-            async with asyncio.timeout(PATIENCE):
-                held, choice = await self._routed(incoming, text, held, audiences)
-        except Exception as error:
-            log.warning("the topic is chosen by words only: %s", error or type(error).__name__)
-            held, choice = await IntentRouter(table).route(Question(text), held, audiences)
+        held, choice = await self._routed(incoming, text, held)
         found = ChosenTopic(table=table, choice=choice, held=held, waiting=waiting)
         found = found.decided() if waiting is not None else found  # nobody is asked twice in a row
         log.info("topic %s", told(found.choice))
         return found
 
-    async def _routed(
-        self, incoming: Incoming, text: str, held: Held, audiences: frozenset[str]
-    ) -> tuple[Held, Choice]:  # fmt: skip
-        await self.topics.tried.wait()
+    async def _routed(self, incoming: Incoming, text: str, held: Held) -> tuple[Held, Choice]:
+        audiences, question = self.groups(incoming), Question(text)
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self.topics.tried.wait()
+                router = self._router()
+                if router.table.routing.classifier != "off" and not router.is_ruled(text):
+                    vector = await self.vectors.find(text, BillTo.of(incoming, incoming.language))
+                    question = Question(text, vector or None)
+                return await router.route(question, held, audiences)
+        except Exception as error:
+            log.warning("no service is asked for the topic: %s", str(error) or type(error).__name__)
+            return await self._router().alone.route(question, held, audiences)
+
+    def _router(self) -> IntentRouter:
         router = self.topics.router
-        assert router is not None  # noqa: S101  the table was there, and a file that is lost keeps its last state
-        rules, vector = router.table.routing, None
-        if rules.classifier != "off" and not by_words(router.table, text):
-            vector = await self.vectors.find(text, BillTo.of(incoming, incoming.language)) or None
-        return await router.route(Question(text, vector), held, audiences)
+        assert router is not None  # noqa: S101  there was a file, and one that is lost keeps its last state
+        return router
 
     def _before(
         self, tx: Tx, incoming: Incoming, table: RoutingTable, *, last: bool
     ) -> ChosenTopic | tuple[Held, Remembered | None] | None:
-        """What holds in the conversation, and a question that waits for a press; or what was chosen before a crash."""
+        """What holds in the conversation, and a question that waits for a press; or what was chosen before a crash.
+
+        From now on crashes count against the message: an embedder on this machine might be what it crashes.
+        """
+        tx.inbox.mark_begun(incoming.ids)
         awaited = tx.buttons.find_awaited(incoming.address, incoming.user.id)
         if not last and awaited is not None and answers_question(tx, incoming, awaited):
             return None

@@ -75,9 +75,15 @@ def topic_chooser(given: Given, ground: Ground) -> TopicChooser | None:
             meter=Meter(store=store, budget=ground.people.budget, tariffs=prices), embedder=embedder
         )
 
+    known: dict[object, list[Sample]] = {}
+
     async def corrections() -> list[Sample]:
-        rows = await store.read(lambda tx: tx.question_topics.list_samples(given.api.id))
-        return [Sample(text, topic) for text, topic in rows]
+        stamp = await store.read(lambda tx: tx.question_topics.stamp_of_samples(given.api.id))
+        if stamp not in known:
+            rows = await store.read(lambda tx: tx.question_topics.list_samples(given.api.id))
+            known.clear()
+            known[stamp] = [Sample(text, topic) for text, topic in rows]
+        return known[stamp]
 
     def groups(incoming: Incoming) -> frozenset[str]:
         role = access.role(Actor.of(incoming)).word

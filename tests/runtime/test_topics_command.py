@@ -123,7 +123,12 @@ def _ask(tx: Tx) -> None:
     where = Address("telegram", BOT, 1001)
     conversation = tx.messages.begin_conversation(where)
     for number, (text, topic, way) in enumerate(
-        [("refund it", "delivery", "near"), ("refunds", "returns", "words"), ("and then?", "delivery", "fewshot")]
+        [
+            ("refund it", "delivery", "near"),
+            ("refunds", "returns", "words"),
+            ("and then?", "delivery", "fewshot"),
+            ("thanks!", "other", "other"),
+        ]
     ):
         asked = tx.messages.add_message(conversation, where, str(number), "user", (Text(text),), user=1001)
         tx.question_topics.store_choice(

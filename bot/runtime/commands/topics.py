@@ -146,11 +146,13 @@ async def _tried(text: str, file: Path, samples: Path | None) -> list[str]:
 
 async def _moved(table: RoutingTable, near: NearestCentroid, embedder: Embedder) -> list[str]:
     """The recent questions of the bot that the file would lead elsewhere than they went. AI Studio is not asked."""
+    from bot.knowledge.answer.forms import is_small_talk
     from bot.llm.topics.evaluation import before_of, told
     from bot.llm.topics.live import router_of
     from bot.storage.repositories.knowledge.topics import recent_questions
 
     recent = _recorded(lambda url, bots: recent_questions(url, bots, RECENT))
+    recent = [(text, row) for text, row in recent if not is_small_talk(text)]  # it is about nothing
     rows = [(text, before) for text, row in recent if (before := before_of(row.way, row.topic, row.rivals, row.rival))]
     if not recent:
         return []

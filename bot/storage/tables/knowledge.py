@@ -150,7 +150,7 @@ class TopicChoiceColumns(TypedColumns):
     conversation_id: Named[int] = Column(Id)
     topic: Named[str] = Column(sa.String(48))
     score: Named[float] = Column(sa.Float)
-    way: Named[str] = Column(sa.String(16))  # words, near, fewshot, tuned, other, held, person
+    way: Named[str] = Column(sa.String(16))  # words, near, fewshot, tuned, other, held, guess, person
     rivals: Named[str] = Column(sa.String(100), server_default="")
     flags: Named[str] = Column(sa.Text, server_default="")
     holds: Named[str] = Column(sa.String(48), server_default="")

@@ -17,6 +17,7 @@ TEXTS: dict[str, str] = {
     "topic.way.tuned": "by the tuned classifier",
     "topic.way.other": "no topic fits",
     "topic.way.held": "as before",
+    "topic.way.guess": "the likelier of two",
     "topic.way.person": "chosen by hand",
     "context.topic": "Topic: {title} ({way})",
     "kb.at_once": "I answer this from our sources, and only at once: ask it without /later.",

@@ -17,6 +17,7 @@ TEXTS: dict[str, str] = {
     "topic.way.tuned": "решил дообученный классификатор",
     "topic.way.other": "ни одна не подошла",
     "topic.way.held": "как и раньше",
+    "topic.way.guess": "вероятнее второй",
     "topic.way.person": "выбрана вручную",
     "context.topic": "Тема: {title} ({way})",
     "kb.at_once": "На это я отвечаю по нашим источникам и только сразу: спросите без /later.",

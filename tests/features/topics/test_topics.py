@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,6 +16,7 @@ from bot.features.topics.watch import EVERY
 from bot.runtime.bot import Bot
 from bot.sandbox.telegram.server_facade import buttons_of, find_button
 from bot.storage.repositories.knowledge.sources import EVERYONE
+from bot.storage.repositories.knowledge.topics import MOST_SAMPLES
 from bot.storage.store import Tx
 from bot.texts.catalog import say
 from tests.support.choosing import choose, labels, pressed, toasts
@@ -36,6 +41,11 @@ examples = [
 ]
 words = ["Счёт"]
 
+[topic.urgent]
+kind = "flag"
+title = "Urgent"
+words = ["asap"]
+
 [topic.general]
 title = { ru = "Прочее", en = "The rest" }
 
@@ -57,7 +67,11 @@ async def opened(stage: Stage, file: Path, **settings: object) -> Bot:
 
 
 def chosen(stage: Stage) -> list[tuple[str, str]]:
-    return rows(stage, "SELECT topic, way FROM topic_choices ORDER BY question_id")  # type: ignore[return-value]
+    return rows(stage, "SELECT topic, way FROM topic_choices ORDER BY question_id")
+
+
+def told(stage: Stage, words: str) -> list[str]:
+    return [text for text in stage.telegram.texts(ANNA) if words in text]
 
 
 def persona(stage: Stage) -> bool:
@@ -73,7 +87,7 @@ def everything(stage: Stage, chat: int = ANNA) -> list[str]:
     return [button["text"] for message in stage.telegram.transcript(chat) for button in buttons_of(message)]
 
 
-def read_by(tx: Tx, name: str, *groups: str) -> None:
+def read_by(tx: Tx, name: str, groups: Sequence[str]) -> None:
     source = next(one for one in (tx.sources.read_source(id_) for id_ in (1, 2)) if one and one.name == name)
     tx.sources.change_source(source.id, audience=groups)
 
@@ -132,6 +146,22 @@ async def test_between_two_topics_the_person_is_asked_and_the_question_answered_
     assert [row["text"] for row in stage.prompts()[-1]].count(BETWEEN) == 1
 
 
+async def test_a_greeting_is_about_nothing_and_keeps_the_topic(stage: Stage, file: Path) -> None:
+    examples = ", ".join(f'"привет {word}"' for word in ("всем", "тебе", "снова"))
+    file.write_text(
+        FILE.replace('"where is the parcel of the courier",', f'"where is the parcel of the courier", {examples},')
+    )
+    await opened(stage, file)
+    for said, topic, way in (
+        ("привет!", "general", "other"),
+        ("refund", "returns", "words"),
+        ("Thanks", "returns", "held"),
+    ):
+        await stage.ask(said)
+        assert chosen(stage)[-1] == (topic, way)
+    assert persona(stage)
+
+
 async def test_a_question_whose_buttons_nobody_presses_is_read_with_the_next_message(stage: Stage, file: Path) -> None:
     await opened(stage, file)
     await stage.ask(BETWEEN)
@@ -146,7 +176,29 @@ async def test_a_question_whose_buttons_nobody_presses_is_read_with_the_next_mes
     await stage.ask("/new")
     assert await stage.ask(BETWEEN) == say("en", "topic.which")
     await stage.ask(BETWEEN)
-    assert len(stage.prompts()) == 2, "nobody is asked twice in a row"
+    assert (len(stage.prompts()), chosen(stage)[-1][1]) == (2, "guess"), "nobody is asked twice in a row"
+
+
+async def test_what_is_unsure_is_asked_of_ai_studio_once(stage: Stage, file: Path) -> None:
+    file.write_text(FILE + 'classifier = "fewshot"\nask_below = 0.02\n')
+    await opened(stage, file)
+    await stage.ask(DELIVERY)
+    await stage.ask("/new")
+    assert stage.studio.seen("fewShotTextClassification") == []
+    file.write_text(FILE + 'classifier = "fewshot"\nask_below = 0.5\n')
+    await stage.ask(BETWEEN)
+    (asked,) = stage.studio.seen("fewShotTextClassification")
+    assert set(asked.body["labels"]) == {"Возврат", "Доставка"}
+    assert chosen(stage)[-1][1] == "fewshot"
+    await stage.ask("/new")
+    stage.studio.fail_next("fewShotTextClassification", times=9, hang=True)
+    assert await stage.ask(f"{BETWEEN}!") == say("en", "topic.which"), "what meaning has told goes on"
+
+
+async def test_a_flag_stands_beside_a_topic_that_is_told_by_meaning(stage: Stage, file: Path) -> None:
+    await opened(stage, file)
+    await stage.ask(f"asap: {DELIVERY}")
+    assert rows(stage, "SELECT topic, way, flags FROM topic_choices") == [("delivery", "near", "urgent")]
 
 
 async def test_a_classifier_that_fails_or_hangs_leaves_the_words_and_delays_nobody(stage: Stage, file: Path) -> None:
@@ -203,6 +255,21 @@ async def test_an_operator_corrects_a_topic_and_questions_like_it_have_it_from_t
     assert [row[0] for row in rows(stage, "SELECT topic FROM topic_samples")] == ["general", "general"]
 
 
+async def test_a_text_counts_once_and_a_topic_keeps_its_newest_200(stage: Stage) -> None:
+    app = await stage.start()
+
+    def add(tx: Tx) -> Sequence[tuple[str, str]]:
+        for number in range(MOST_SAMPLES + 5):
+            tx.question_topics.add_sample(1, ANNA, "a", f"text {number}", f"mark {number}")
+        tx.question_topics.add_sample(1, ANNA, "b", "text 9", "mark 9")
+        return tx.question_topics.list_samples(1)
+
+    found = await app.store.write(add)
+    assert found[0] == ("text 5", "a")
+    assert [row for row in found if row[0] == "text 9"] == [("text 9", "b")]
+    assert len(found) == MOST_SAMPLES
+
+
 async def test_only_operators_correct_topics_and_in_groups_by_a_reply_to_any_question(stage: Stage, file: Path) -> None:
     await opened(stage, file)
     await stage.ask("refund please", BORIS)
@@ -230,13 +297,13 @@ async def test_the_sources_and_the_level_of_a_topic_count_and_open_nothing(
     app = await opened(stage, file, embeddings="off")
     for name in ("shop", "law"):
         await stage.ask(f"/kb add {tmp_path / name}")
-        await soon(stage, lambda name=name: rows(stage, f"SELECT 1 FROM kb_sources WHERE name = '{name}' AND synced"))
-        await app.store.write(lambda tx, name=name: read_by(tx, name, EVERYONE))
+        await soon(stage, partial(rows, stage, f"SELECT 1 FROM kb_sources WHERE name = '{name}' AND synced"))
+        await app.store.write(partial(read_by, name=name, groups=[EVERYONE]))
     answer = await stage.ask("refund: when are orders returned?", BORIS)
     assert "14" in answer
     assert "year" not in answer
     assert stage.prompts() == [], "its level is extract"
-    await app.store.write(lambda tx: read_by(tx, "shop"))
+    await app.store.write(lambda tx: read_by(tx, "shop", []))
     answer = await stage.ask("refund: when are orders returned?!", BORIS)
     assert "14" not in answer
     assert "year" not in answer
@@ -254,19 +321,20 @@ async def test_a_broken_file_is_told_to_the_owner_once_and_the_last_good_one_goe
         (FILE.replace('persona = "translator"', 'persona = "pirate"'), "there is no persona 'pirate'"),
     ):
         file.write_text(text)
-        told = await soon(stage, lambda words=words: [one for one in stage.telegram.texts(ANNA) if words in one])
-        assert told[0].startswith(say("en", "topic.problem", problems=str(file)))
+        (first,) = await soon(stage, partial(told, stage, words))
+        assert first.startswith(say("en", "topic.problem", problems=str(file)))
         await stage.ask("refund please")
         assert chosen(stage)[-1] == ("returns", "words")
         await stage.crash()
         await stage.start()
         await asyncio.sleep(3 * EVERY)
-        assert len([one for one in stage.telegram.texts(ANNA) if words in one]) == 1
+        assert len(told(stage, words)) == 1
         file.write_text(FILE)
         await asyncio.sleep(2 * EVERY)
 
 
-async def test_without_the_setting_nothing_is_chosen_or_imported(stage: Stage) -> None:
-    await stage.start()
-    await stage.ask("refund please")
-    assert chosen(stage) == []
+def test_a_bot_without_topics_and_sources_imports_nothing_of_them() -> None:
+    code = "import bot.runtime.build, sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True, timeout=120)
+    late = ("bot.llm.topics", "bot.conversation.topic_choice", "bot.features.topics", "bot.knowledge.search", "numpy")
+    assert [name for name in done.stdout.split() if name.startswith(late)] == []

@@ -70,11 +70,11 @@ class QuestionTopics(Repository):
         query = select(table.c.text, table.c.topic).where(table.c.bot == bot).order_by(table.c.id)
         return [(text, topic) for text, topic in self.connection.execute(query)]
 
-    def stamp_of_samples(self, bot: int) -> tuple[int, int]:
+    def stamp_of_samples(self, bot: int) -> tuple[object, ...]:
         """Return a value that changes when an example is added or removed."""
-        query = select(func.count(), func.coalesce(func.max(topic_samples.c.id), 0)).where(topic_samples.c.bot == bot)
-        count, newest = self.connection.execute(query).one()
-        return count, newest
+        table = topic_samples
+        newest = select(func.count(), func.max(table.c.id), func.max(table.c.at)).where(table.c.bot == bot)
+        return tuple(self.connection.execute(newest).one())
 
 
 def recent_questions(url: str, bots: Collection[int], most: int) -> list[tuple[str, TopicChoice]]:
