@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import starmap
 from typing import TYPE_CHECKING
 
 from bot.ai import Source
@@ -161,13 +162,14 @@ class KnowledgeAnswers:
         """The answers of a conversation, by id, that quote what may not be read here any more."""
         if not self.base.may_have_sources or not (quoting := tx.knowledge.list_quoting(conversation)):
             return ()
+        may_read = self.reader(tx, incoming)
+        return [answer for answer, quoted in quoting.items() if not all(starmap(may_read, quoted))]
+
+    def reader(self, tx: Tx, incoming: Incoming) -> Callable[[int, str], bool]:
+        """What tells whether an article may be read here now, by its source and by who alone may read it ("": all)."""
         groups = self._groups(incoming)
         sources = rights.readable(tx.sources.list_sources(incoming.address.bot), groups)
-        return [
-            answer
-            for answer, quoted in quoting.items()
-            if any(source not in sources or (audience and audience not in groups) for source, audience in quoted)
-        ]
+        return lambda source, audience: source in sources and audience in ("", *groups)
 
     def _groups(self, incoming: Incoming) -> frozenset[str]:
         return rights.groups_of(

@@ -46,10 +46,8 @@ def knowledge_base(
     )
 
 
-def knowledge_answers(base: KnowledgeBase | None, settings: Settings, access: Access) -> KnowledgeAnswers | None:
-    """What answers questions from the sources; None without a knowledge base."""
-    if base is None:
-        return None
+def knowledge_answers(base: KnowledgeBase, settings: Settings, access: Access) -> KnowledgeAnswers:
+    """What answers questions from the sources."""
     level = settings.knowledge
     return KnowledgeAnswers(base=base, level=level, role=lambda incoming: access.role(Actor.of(incoming)).word)
 

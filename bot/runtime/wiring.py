@@ -58,6 +58,7 @@ from bot.features.feedback import Feedback
 from bot.features.image_generation import ImageGeneration, ImageOperation, ImagePrice
 from bot.features.knowledge.jobs import KnowledgeJobs
 from bot.features.knowledge.panel import KnowledgePanel
+from bot.features.knowledge.source_view import SourceView
 from bot.features.personas import Personas
 from bot.features.privacy import Privacy
 from bot.features.prompt_improver import PromptImprover
@@ -289,7 +290,8 @@ def _answering(given: Given, ground: Ground) -> Answering:
         documents=documents,
         modes=given.models.async_models,
     )
-    knowledge = knowledge_answers(ground.knowledge, settings, ground.people.access)
+    base = ground.knowledge
+    knowledge = knowledge_answers(base, settings, ground.people.access) if base is not None else None
     assistant = Assistant(
         store=store,
         routing=routing,
@@ -449,8 +451,10 @@ def _of_knowledge(given: Given, ground: Ground) -> Sequence[Feature]:
     base, people, currency = ground.knowledge, ground.people, given.settings.currency
     if base is None:
         return []
+    answers = knowledge_answers(base, given.settings, people.access)
     rights, wake = people.joining.rights, ground.wake_jobs
     return [
+        SourceView(store=given.store, answers=answers).feature(),
         KnowledgePanel(base=base, access=people.access, rights=rights, currency=currency, wake_jobs=wake).feature(),
         KnowledgeJobs(
             base=base, rights=rights, currency=currency, deliver=people.joining.deliver, wake_jobs=wake

@@ -15,6 +15,7 @@ from bot.prompts.catalog import instruct
 from bot.runtime.bot import Bot
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.texts.catalog import say
+from tests.support.choosing import pressed
 from tests.support.scripted_model import ScriptedModel
 from tests.support.stage import ANNA, BORIS, Stage
 from tests.support.telegram_side import rows, soon
@@ -152,6 +153,48 @@ async def test_what_was_withdrawn_while_the_model_wrote_does_not_go_out(stage: S
     assert (await stage.ask("За сколько дней можно вернуть товар?", BORIS)).startswith(say("ru", "kb.unanswered"))
 
 
+SHOW = {language: say(language, "kb.source") for language in ("en", "ru")}
+
+
+async def test_a_press_shows_the_passage_with_the_quoted_sentence_in_bold(stage: Stage, docs: Path) -> None:
+    both = "Вернуть товар можно в течение 14 дней [a1]. Laptops are repaired for free for one year [b1]."
+    await known(stage, docs, both)
+    answer = await stage.ask("За сколько дней можно вернуть товар, are laptops repaired for free?", BORIS)
+    assert "¹ Вернуть товар можно в течение 14 дней." in looks(stage, BORIS)["expandable_blockquote"]
+    source = await pressed(stage, SHOW["ru"], chat=BORIS)
+    assert stage.telegram.texts(BORIS)[-2] == answer
+    assert source.startswith("Возврат › Срок\nПо состоянию на ")
+    assert "Деньги приходят на карту" in source
+    assert source.endswith("Обратная доставка бесплатна, если товар неисправен.…")
+    assert "Вернуть товар можно в течение 14 дней." in looks(stage, BORIS)["bold"]
+    other = await pressed(stage, "2", chat=BORIS)
+    assert other.startswith("Warranty\n")
+    assert stage.telegram.texts(BORIS)[-2] == answer  # it is shown in the message of the first source
+
+
+async def test_a_source_that_has_changed_is_shown_as_it_was(stage: Stage, docs: Path) -> None:
+    await known(stage, docs, "Вернуть товар можно в течение 14 дней [a1].")
+    await stage.ask("За сколько дней можно вернуть товар?", BORIS)
+    (docs / "returns.md").write_text("# Возврат\n\n## Срок\n\nВернуть товар можно в течение 30 дней.\n", "utf-8")
+    base = kept(stage.app, docs)
+    await base.sync((await base.sources())[0], agreed=True)
+    await base.files.close()
+    shown = await pressed(stage, SHOW["ru"], chat=BORIS)
+    assert "Так было до " in shown
+    assert "в течение 14 дней" in shown
+
+
+async def test_who_may_not_read_a_source_any_more_is_shown_nothing_of_it(stage: Stage, docs: Path) -> None:
+    await known(
+        stage, docs, "Вернуть товар можно в течение 14 дней [a1].", "Вернуть товар можно в течение 14 дней [a1]."
+    )
+    await stage.ask("За сколько дней можно вернуть товар?", BORIS)
+    await stage.ask("За сколько дней можно вернуть товар?", ANNA)
+    await open_to(stage, docs, "owners")
+    assert await pressed(stage, SHOW["ru"], chat=BORIS) == say("ru", "kb.source.closed")
+    assert "Деньги приходят" in await pressed(stage, SHOW["en"])
+
+
 async def open_to(stage: Stage, docs: Path, *audience: str) -> None:
     base = kept(stage.app, docs)
     (source,) = await base.sources()
@@ -194,6 +237,16 @@ async def test_a_summary_of_what_may_not_be_read_any_more_is_not_used_and_none_i
         await stage.ask("спасибо", BORIS)
         assert instruct("ru", "summary.preface") not in asked(model)
     assert "14 дней" not in await soon(stage, lambda: summary_request(stage))
+
+
+def looks(stage: Stage, chat: int) -> dict[str, str]:
+    """The texts that the newest message shows in each way, by the kind of the entity."""
+    message = stage.telegram.transcript(chat)[-1]
+    found: dict[str, str] = {}
+    for one in message["entities"]:
+        text = message["text"].encode("utf-16-le")[2 * one["offset"] : 2 * (one["offset"] + one["length"])]
+        found[one["type"]] = found.get(one["type"], "") + text.decode("utf-16-le")
+    return found
 
 
 def asked(model: ScriptedModel) -> str:

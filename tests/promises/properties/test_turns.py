@@ -355,7 +355,7 @@ PRESSES = {
     "kb.removed": Press({"source": 1}, has_source), "kb.drop": Press({"source": 1}, has_source),
     "kb.leave": Press({"source": 1}, has_source), "kb.later": Press(),
     "kb.read": Press({"source": 1, "group": "members", "on": True}, has_source),
-    "kb.buy": Press({"agreed": 1_000, "panel": True}),
+    "kb.buy": Press({"agreed": 1_000, "panel": True}), "kb.source": Press({"answer": 2}),
 }  # fmt: skip
 AWAITED = {
     "image.change": Press({"turn": "1"}, drawn, "with a hat"),

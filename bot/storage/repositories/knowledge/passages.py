@@ -68,6 +68,19 @@ class StoredPassage:
 
 
 @dataclass(frozen=True, slots=True)
+class QuotedPassage:
+    """A passage that an answer quotes, in `spans` (start, end) of its text.
+
+    `until` (Unix seconds): it stands in its source no more since then; `audience`: who alone may read its article.
+    """
+
+    passage: StoredPassage
+    spans: Sequence[tuple[int, int]]
+    until: float | None
+    audience: str
+
+
+@dataclass(frozen=True, slots=True)
 class IndexRow:
     """What the index needs of a passage. `sha` is the key of its embedding, `added` and `ended` are generations."""
 
@@ -309,6 +322,22 @@ class Knowledge(Repository):
         ]
         if rows:
             self.connection.execute(insert(kb_quotes), rows)
+
+    def list_quoted(self, message: int) -> Sequence[QuotedPassage]:
+        """Return the passages that an answer quotes, in the order of its quotes, also those that have ended."""
+        query = (
+            PASSAGE.add_columns(kb_passages.c.until, kb_articles.c.audience, kb_quotes.c.start, kb_quotes.c.end)
+            .join(kb_quotes, kb_quotes.c.passage_id == kb_passages.c.id)
+            .where(kb_quotes.c.message_id == message)
+            .order_by(kb_quotes.c.id)
+        )
+        rows: dict[int, list[Row[Any]]] = {}
+        for row in self.connection.execute(query):
+            rows.setdefault(row.id, []).append(row)
+        return [
+            QuotedPassage(_passage(some[0]), [(row.start, row.end) for row in some], some[0].until, some[0].audience)
+            for some in rows.values()
+        ]
 
     def list_quoting(self, conversation: int) -> Mapping[int, Collection[tuple[int, str]]]:
         """Return the answers of a conversation that quote sources, by id: each quoted source, and who alone may read
