@@ -25,6 +25,7 @@ from bot.outbox import Effect, as_notice, finish, finish_turn, notice_of
 from bot.ports import Reply
 from bot.prompts.schema import Persona
 from bot.storage.repositories.buttons import ButtonPress
+from bot.storage.repositories.knowledge.gaps import REFUSED
 from bot.storage.repositories.messages import Remembered
 from bot.storage.store import Store, Tx
 from bot.telemetry import turn_log
@@ -167,6 +168,8 @@ class Assistant:
         # The answer is paid for: a full disk must not make the bot ask, and pay, again.
         await self.store.write_until_stored(save)
         self._kept_personas.add(context.persona.label)
+        if written.is_unanswered:
+            self.store.metrics.knowledge_gaps.labels(REFUSED).inc()
         if self._gets_title(incoming, context, written) or context.then or len(context.history) >= memory.ENOUGH:
             self.wake_jobs()
         await reply.finish()

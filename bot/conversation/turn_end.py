@@ -11,7 +11,10 @@ from bot.conversation.branching import BranchPoint
 from bot.conversation.turn_state import AnswerDraft, TurnContext
 from bot.errors import ContextOverflow, ModelRefused
 from bot.knowledge import citations, documents
+from bot.knowledge.answering import Citing
+from bot.knowledge.learning import gaps
 from bot.outbox import finish_turn
+from bot.storage.repositories.knowledge.gaps import REFUSED
 from bot.storage.repositories.mapping import dump_request
 from bot.storage.repositories.messages import OPEN, Remembered
 from bot.storage.store import Tx
@@ -47,6 +50,8 @@ def save(tx: Tx, incoming: Incoming, context: TurnContext, written: AnswerDraft)
 def _answer(tx: Tx, incoming: Incoming, context: TurnContext, place: BranchPoint, written: AnswerDraft) -> Outgoing:
     thoughts = (_thought_before(tx, incoming, context, place), written.thought)
     answer = _remember(tx, incoming, context, place, written)
+    if written.citing is not None:
+        _note_gap(tx, incoming, place, written.citing, unanswered=written.is_unanswered)
     failed = context.decided_call and _failed(written)
     rows = _retry(tx, incoming, context, place) if failed else _keyboard(tx, incoming, context, answer)
     if context.gone:  # the note below this answer says so, once
@@ -57,6 +62,14 @@ def _answer(tx: Tx, incoming: Incoming, context: TurnContext, place: BranchPoint
         text = f"{text.rstrip()}\n\n{below}"
     note = _note(tx, incoming, context, written)
     return Outgoing(text, of=answer.turn, buttons=rows, note=note, thought="\n\n".join(filter(None, thoughts)))
+
+
+def _note_gap(tx: Tx, incoming: Incoming, place: BranchPoint, citing: Citing, *, unanswered: bool) -> None:
+    """Store that the sources do not answer the question, or that they do now."""
+    if unanswered:
+        gaps.note_refused(tx, incoming, place.question, citing.evidence)
+    elif not citing.is_empty:
+        tx.gaps.remove_gap(place.question.id, REFUSED)
 
 
 def _thought_before(tx: Tx, incoming: Incoming, context: TurnContext, place: BranchPoint) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -37,7 +37,8 @@ class Evidence:
     """What the sources have about a question of somebody in these `groups`.
 
     `block` is the part of the prompt with the passages; "" where no model is asked, and `pieces` are the answer: the
-    sentences of the sources, or none. `unknown` is the sentence that says that the sources do not have it.
+    sentences of the sources, or none. `unknown` is the sentence that says that the sources do not have it. `vector` is
+    the question's embedding (b"": none), `generation` that of the knowledge base when it was searched.
     """
 
     language: str
@@ -47,6 +48,8 @@ class Evidence:
     passages: tuple[StoredPassage, ...] = ()
     block: str = ""
     pieces: tuple[Piece, ...] = ()
+    vector: bytes = b""
+    generation: int = 0
 
 
 @dataclass(slots=True)
@@ -167,16 +170,18 @@ class KnowledgeAnswers:
     def _evidence(self, found: Found, groups: frozenset[str], language: str) -> Evidence:
         from bot.knowledge.answer.extract import extract
         from bot.knowledge.answer.shown import sources_block
+        from bot.knowledge.search.matrix import pack
 
-        unknown = _unknown(found, language)
+        nothing = Evidence(
+            language=language, groups=groups, unknown=_unknown(found, language), generation=found.generation,
+            vector=pack(found.vector) if found.vector else b"",
+        )  # fmt: skip
         if not found.hits or not self.base.gate.passes(found.signals):
-            return Evidence(language=language, groups=groups, unknown=unknown)
+            return nothing
         shown = tuple(_shown(hit.passage) for hit in found.hits)
         cited = self.level == CITED
-        return Evidence(
-            language=language,
-            groups=groups,
-            unknown=unknown,
+        return replace(
+            nothing,
             shown=shown,
             passages=tuple(hit.passage for hit in found.hits),
             block=sources_block(shown, language) if cited else "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -14,9 +15,11 @@ from bot.concurrency.child_pool import ChildPool
 from bot.config.settings import Settings
 from bot.knowledge.answering import KnowledgeAnswers
 from bot.knowledge.base import KnowledgeBase
+from bot.knowledge.learning.gaps import Dislikes
 from bot.providers.yandex.service import YandexStudio
 from bot.storage.repositories.money.ledger import EMBEDDING
 from bot.storage.store import Store
+from bot.types import Incoming
 
 
 def knowledge_base(
@@ -42,8 +45,16 @@ def knowledge_answers(base: KnowledgeBase | None, settings: Settings, access: Ac
     """What answers questions from the sources; None without a knowledge base."""
     if base is None:
         return None
-    level = settings.knowledge
-    return KnowledgeAnswers(base=base, level=level, role=lambda incoming: access.role(Actor.of(incoming)).word)
+    return KnowledgeAnswers(base=base, level=settings.knowledge, role=_role(access))
+
+
+def dislikes(base: KnowledgeBase | None, access: Access) -> Dislikes | None:
+    """What notes answers from the sources that are disliked; None without a knowledge base."""
+    return None if base is None else Dislikes(role=_role(access))
+
+
+def _role(access: Access) -> Callable[[Incoming], str]:
+    return lambda incoming: access.role(Actor.of(incoming)).word
 
 
 def embedder_of(settings: Settings, studio: YandexStudio | None) -> tuple[Embedder | None, PriceList]:

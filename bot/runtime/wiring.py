@@ -56,6 +56,7 @@ from bot.features.deferred_answers import KIND as LATER
 from bot.features.deferred_answers import DeferredAnswers, DeferredOperation
 from bot.features.feedback import Feedback
 from bot.features.image_generation import ImageGeneration, ImageOperation, ImagePrice
+from bot.features.knowledge.gaps import GapReport
 from bot.features.knowledge.jobs import KnowledgeJobs
 from bot.features.knowledge.panel import KnowledgePanel
 from bot.features.personas import Personas
@@ -77,7 +78,7 @@ from bot.prompts.library import Library
 from bot.providers import catalog
 from bot.runtime import cluster
 from bot.runtime.bot import Bot, Inbound, Signs
-from bot.runtime.knowledge import knowledge_answers, knowledge_base
+from bot.runtime.knowledge import dislikes, knowledge_answers, knowledge_base
 from bot.runtime.parts import Answering, Given, Ground, People
 from bot.storage.engines.sqlite_files import home
 from bot.storage.mailboxes import StoredInbox, StoredOutbox
@@ -366,7 +367,7 @@ def _features(given: Given, ground: Ground, answering: Answering) -> Sequence[Fe
         PriceConfirmation(store=store, assistant=assistant).feature(),
         ToolApproval(assistant=assistant).feature(),
         answering.reminders.feature(),
-        Feedback(store=store).feature(),
+        Feedback(store=store, dislikes=dislikes(ground.knowledge, people.access)).feature(),
         *_of_people(given, ground, assistant.writer.leave, orders.leave),
         *_of_knowledge(given, ground),
         ChatEvents(store=store, leave=assistant.writer.leave, moved=people.directory.load).feature(),
@@ -435,6 +436,7 @@ def _of_knowledge(given: Given, ground: Ground) -> Sequence[Feature]:
         return []
     rights, wake = people.joining.rights, ground.wake_jobs
     return [
+        GapReport(base=base, rights=rights).feature(),
         KnowledgePanel(base=base, access=people.access, rights=rights, currency=currency, wake_jobs=wake).feature(),
         KnowledgeJobs(
             base=base, rights=rights, currency=currency, deliver=people.joining.deliver, wake_jobs=wake

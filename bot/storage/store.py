@@ -36,6 +36,7 @@ from bot.storage.repositories.files.blobs import Blobs
 from bot.storage.repositories.files.documents import Documents
 from bot.storage.repositories.inbox import Inbox
 from bot.storage.repositories.jobs import Jobs
+from bot.storage.repositories.knowledge.gaps import Gaps
 from bot.storage.repositories.knowledge.passages import Knowledge
 from bot.storage.repositories.knowledge.sources import Sources
 from bot.storage.repositories.members import AuditLog, Members
@@ -82,6 +83,7 @@ class Tx:
     documents = repository(Documents)
     sources = repository(Sources)
     knowledge = repository(Knowledge)
+    gaps = repository(Gaps)
     feedback = repository(Feedback)
     personas = repository(PersonaVersions)
     templates = repository(SavedTemplates)

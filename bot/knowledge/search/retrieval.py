@@ -7,7 +7,7 @@ import hashlib
 import logging
 from collections import Counter, OrderedDict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bot.ai import Embedder, Vector
 from bot.billing.metering import BillTo, Meter
@@ -43,13 +43,16 @@ class Hit:
 class Found:
     """The passages for a question, best first; `signals` say how likely it is that they answer it.
 
-    `frequencies`: in how many of `size` passages each stem of the question stands.
+    `frequencies`: in how many of `size` passages each stem of the question stands. `vector` is the question's
+    embedding, empty where there is none, `generation` that of the index.
     """
 
     hits: tuple[Hit, ...] = ()
     signals: Signals = field(default_factory=Signals)
     frequencies: Mapping[str, int] = field(default_factory=dict)
     size: int = 0
+    vector: Sequence[float] = ()
+    generation: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -73,12 +76,14 @@ class Retrieval:
         if not sources or not question.strip():
             return Found()
         await self.index.follow()
+        generation = self.index.generation
         vector = await self._vector(question[:LONGEST_QUESTION], payer) if self.index.embedded else ()
         candidates = await self.index.search(question, vector, sources)
         nearest = sorted(candidates.found, key=lambda one: -one.cosine)[: LOOKED_AT // 3]
         ids = {one.id for one in (*candidates.found[:MOST_READ], *nearest)}
         passages = await self.store.read_one(lambda tx: tx.knowledge.read_passages(ids, sources, groups))
-        return await asyncio.to_thread(_found, candidates, nearest, passages)
+        found = await asyncio.to_thread(_found, candidates, nearest, passages)
+        return replace(found, vector=vector, generation=generation)
 
     async def _vector(self, question: str, payer: BillTo) -> Sequence[float]:
         """The embedding of a question; empty where there is none now."""

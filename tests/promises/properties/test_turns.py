@@ -25,6 +25,7 @@ from bot.feature import joined
 from bot.jobs.worker import LONGEST_WAIT
 from bot.providers.yandex.service import YandexStudio
 from bot.sandbox.telegram.server_facade import text_of
+from bot.storage.repositories.knowledge.gaps import Gap
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.repositories.mapping import dump_parts
 from bot.storage.store import Tx
@@ -264,6 +265,13 @@ def has_source(tx: Tx, where: Address) -> None:
     tx.sources.add_source(where.bot, KnowledgeSource("docs", "folder", "/nowhere"))
 
 
+def has_gap(tx: Tx, where: Address) -> None:
+    gap = Gap(
+        address=where, user=ANNA, message=1, question="q1 please", reason="refused", audience="owners", language="en"
+    )
+    tx.gaps.add_gap(gap)
+
+
 COMMANDS = {
     "/help": "", "/new": "", "/stop": "", "/whisper": "", "/image": "a cat", "/img": "a cat", "/model": "",
     "/reasoning": "", "/settings": "", "/chats": "", "/context": "", "/prompt": "", "/pin": "the sky is green",
@@ -272,7 +280,7 @@ COMMANDS = {
     "/persona": "", "/write": "post", "/later": "q2 please", "/jobs": "", "/voice": "", "/search": "cats",
     "/remind": "in 20 minutes tea", "/timezone": "Europe/Moscow", "/usage": "", "/allowance": "", "/export": "",
     "/whoami": "", "/broadcast": "", "/forget": "", "/start": "", "/members": "", "/invite": "", "/audit": "",
-    "/kb": "",
+    "/kb": "", "/gaps": "",
 }  # fmt: skip
 TEMPLATE = {"template": 1}
 VIEW = {"page": 0, "words": "", "archived": False, "id": 1, "pinned": True, "archived_now": True}
@@ -338,6 +346,7 @@ PRESSES = {
     "kb.removed": Press({"source": 1}, has_source), "kb.drop": Press({"source": 1}, has_source),
     "kb.leave": Press({"source": 1}, has_source), "kb.later": Press(),
     "kb.read": Press({"source": 1, "group": "members", "on": True}, has_source),
+    "gap.list": Press(), "gap.open": Press({"gap": 1}, has_gap), "gap.file": Press({}, has_gap),
     "kb.buy": Press({"agreed": 1_000, "panel": True}),
 }  # fmt: skip
 AWAITED = {
