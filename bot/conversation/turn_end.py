@@ -54,6 +54,10 @@ def _answer(tx: Tx, incoming: Incoming, context: TurnContext, place: BranchPoint
         _note_gap(tx, incoming, place, written.citing, unanswered=written.is_unanswered)
     failed = context.decided_call and _failed(written)
     rows = _retry(tx, incoming, context, place) if failed else _keyboard(tx, incoming, context, answer)
+    if written.is_unanswered and incoming.user.id > 0:
+        where, user, label = incoming.address, incoming.user.id, say(context.language, "gap.tell")
+        wish = tx.buttons.add_button(where, incoming.id, user, label, "gap.tell", question=place.question.id)
+        rows = (*rows, (wish,))
     if context.gone:  # the note below this answer says so, once
         tx.chats.drop_models(incoming.address, incoming.user.id, context.gone)
     sources = (*written.steps.sources, *documents.used(written.text, written.retrieved))

@@ -7,6 +7,7 @@ the chat. What these use is imported when a bot has sources.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -50,6 +51,12 @@ class Evidence:
     pieces: tuple[Piece, ...] = ()
     vector: bytes = b""
     generation: int = 0
+
+    @property
+    def mark(self) -> str:
+        """What changes when other passages are found: the hash of their ids, "" for none."""
+        ids = sorted(one.id for one in self.passages)
+        return hashlib.sha256(repr(ids).encode()).hexdigest() if ids else ""
 
 
 @dataclass(slots=True)

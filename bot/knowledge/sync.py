@@ -12,6 +12,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from bot.knowledge.learning.waiting import request_look
 from bot.knowledge.passages import cut
 from bot.knowledge.sources.source import Event, Found, Reader, SourceFailed, Trouble, Unchanged
 from bot.storage.repositories.knowledge.passages import Article, NewPassage
@@ -131,6 +132,7 @@ class Sync:
             tx.knowledge.end_articles(source.id, gone)
             was = {"state": "active"} if source.state == ASKS else {}  # it may have been paused meanwhile
             tx.sources.change_source(source.id, error=error, synced=now, **was)
+            request_look(tx, self.bot)
             return replace(report, gone=len(gone), ended=report.ended + lost)
 
         return await self.store.write(finish)

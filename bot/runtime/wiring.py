@@ -59,6 +59,7 @@ from bot.features.image_generation import ImageGeneration, ImageOperation, Image
 from bot.features.knowledge.gaps import GapReport
 from bot.features.knowledge.jobs import KnowledgeJobs
 from bot.features.knowledge.panel import KnowledgePanel
+from bot.features.knowledge.telling import Telling
 from bot.features.personas import Personas
 from bot.features.privacy import Privacy
 from bot.features.prompt_improver import PromptImprover
@@ -369,7 +370,7 @@ def _features(given: Given, ground: Ground, answering: Answering) -> Sequence[Fe
         answering.reminders.feature(),
         Feedback(store=store, dislikes=dislikes(ground.knowledge, people.access)).feature(),
         *_of_people(given, ground, assistant.writer.leave, orders.leave),
-        *_of_knowledge(given, ground),
+        *_of_knowledge(given, ground, assistant),
         ChatEvents(store=store, leave=assistant.writer.leave, moved=people.directory.load).feature(),
         CustomCommands(store=store, commands=given.added.commands).feature(),
     ]
@@ -429,14 +430,15 @@ def _of_people(
     ]
 
 
-def _of_knowledge(given: Given, ground: Ground) -> Sequence[Feature]:
-    """/kb and its jobs; none with KNOWLEDGE=off."""
+def _of_knowledge(given: Given, ground: Ground, assistant: Assistant) -> Sequence[Feature]:
+    """/kb, /gaps and their jobs; none with KNOWLEDGE=off."""
     base, people, currency = ground.knowledge, ground.people, given.settings.currency
     if base is None:
         return []
     rights, wake = people.joining.rights, ground.wake_jobs
     return [
         GapReport(base=base, rights=rights).feature(),
+        Telling(assistant=assistant, access=people.access, deliver=people.joining.deliver).feature(),
         KnowledgePanel(base=base, access=people.access, rights=rights, currency=currency, wake_jobs=wake).feature(),
         KnowledgeJobs(
             base=base, rights=rights, currency=currency, deliver=people.joining.deliver, wake_jobs=wake

@@ -49,6 +49,7 @@ def upgrade() -> None:
         sa.Column("at", sa.Float(), nullable=False),
         sa.Column("tell", sa.String(length=8), server_default="", nullable=False),
         sa.Column("checked", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("seen", sa.String(length=64), server_default="", nullable=False),
         sa.ForeignKeyConstraint(
             ["message_id"], ["messages.id"], name="fk_kb_gaps_message_id_messages", ondelete="SET NULL"
         ),

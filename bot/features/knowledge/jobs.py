@@ -20,6 +20,7 @@ from bot.errors import ConfigError, LimitReached
 from bot.feature import Feature
 from bot.knowledge.base import KnowledgeBase
 from bot.knowledge.embedding import TURN, Estimate
+from bot.knowledge.learning.waiting import request_look
 from bot.knowledge.sources.source import SourceFailed
 from bot.knowledge.sync import Report
 from bot.outbox import Choice
@@ -240,9 +241,11 @@ class KnowledgeJobs:
                 _tell(tx, f"{turn}.kb.embedded", where, text, choices)
                 chats.append(where)
             tx.jobs.delete_done(row)
+            request_look(tx, bot)
             return chats
 
         self.deliver(job.key, await self.store.write(end))
+        self.wake_jobs()
 
 
 def _tell(tx: Tx, key: str, where: Address, text: str, choices: Sequence[Choice]) -> None:

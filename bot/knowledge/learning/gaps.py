@@ -26,6 +26,7 @@ def note_refused(tx: Tx, incoming: Incoming, question: Remembered, evidence: Evi
             language=evidence.language,
             vector=evidence.vector,
             checked=evidence.generation,
+            seen=evidence.mark,
         )
     )
 

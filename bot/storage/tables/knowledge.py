@@ -164,7 +164,8 @@ class GapColumns(Addressed):
     `question` has no names, and its digits are 0; the message itself has the words. `audience` is the group for which
     an answer would be meant. `vector` is the question's embedding as `knowledge.search.matrix.pack` makes it, empty
     where there is none. `learned_id` is the entry that answers it. `tell` is "wanted" while the person waits for an
-    answer and "told" afterwards; `checked` is the generation of the knowledge base in which an answer was last sought.
+    answer and "told" afterwards; `checked` is the generation of the knowledge base in which an answer was last sought,
+    `seen` the mark of the passages that were looked at then (`Evidence.mark`).
     """
 
     id: Named[int] = Column(Id, primary_key=True)
@@ -180,6 +181,7 @@ class GapColumns(Addressed):
     at: Named[float] = Column(sa.Float)
     tell: Named[str] = Column(sa.String(8), server_default="")
     checked: Named[int] = Column(sa.BigInteger, server_default="0")
+    seen: Named[str] = Column(sa.String(64), server_default="")
 
 
 kb_gaps = Table(

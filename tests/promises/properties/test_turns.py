@@ -346,7 +346,8 @@ PRESSES = {
     "kb.removed": Press({"source": 1}, has_source), "kb.drop": Press({"source": 1}, has_source),
     "kb.leave": Press({"source": 1}, has_source), "kb.later": Press(),
     "kb.read": Press({"source": 1, "group": "members", "on": True}, has_source),
-    "gap.list": Press(), "gap.open": Press({"gap": 1}, has_gap), "gap.file": Press({}, has_gap),
+    "gap.tell": Press({"question": 1}, has_gap), "gap.list": Press(),
+    "gap.open": Press({"gap": 1}, has_gap), "gap.file": Press({}, has_gap),
     "kb.buy": Press({"agreed": 1_000, "panel": True}),
 }  # fmt: skip
 AWAITED = {

@@ -6,11 +6,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, delete, exists, func, select, update
+from sqlalchemy import Row, delete, select, update
 
 from bot.storage.engines.dialects import upsert
 from bot.storage.repositories.mapping import Repository, address, columns, made
-from bot.storage.tables.knowledge import kb_gaps, kb_passages
+from bot.storage.tables.knowledge import kb_gaps
 from bot.types import Address
 
 REFUSED, DISLIKED = "refused", "disliked"  # reasons: the sources had no answer, or somebody disliked it
@@ -35,6 +35,7 @@ class Gap:
     at: float = 0.0
     tell: str = ""
     checked: int = 0
+    seen: str = ""
     id: int = 0
 
 
@@ -47,6 +48,7 @@ class Gaps(Repository):
             **columns(gap.address), "message_id": gap.message, "user": gap.user, "question": gap.question,
             "reason": gap.reason, "audience": gap.audience, "language": gap.language, "topic": gap.topic,
             "vector": gap.vector, "at": self.clock.time(), "checked": gap.checked,
+            "seen": gap.seen,
         }  # fmt: skip
         self.connection.execute(ADD(self.connection), row)
 
@@ -85,16 +87,6 @@ class Gaps(Repository):
     def close(self, ids: Collection[int], learned: int) -> None:
         """Note the entry that answers these gaps."""
         self.connection.execute(update(kb_gaps).where(kb_gaps.c.id.in_(ids)).values(learned_id=learned))
-
-    def has_new(self, passages: Collection[int], since: int) -> bool:
-        """Whether one of the passages began after generation `since`."""
-        query = select(exists().where(kb_passages.c.id.in_(passages), kb_passages.c.added > since))
-        return bool(self.connection.scalar(query))
-
-    def count_open(self, bot: int) -> int:
-        """Return how many gaps no entry answers."""
-        query = select(func.count()).where(kb_gaps.c.bot == bot, kb_gaps.c.learned_id.is_(None))
-        return int(self.connection.scalar(query) or 0)
 
 
 def _gap(row: Row[Any]) -> Gap:

@@ -1,0 +1,14 @@
+"""Has the bot look whether the knowledge base answers those who wait for it. Begin with `request_look`."""
+
+from __future__ import annotations
+
+from bot.storage.store import Tx
+from bot.types import Address, Job
+
+TELL = "kb.tell"
+
+
+def request_look(tx: Tx, bot: int) -> None:
+    """Add the job that answers people who wait, if there are any that a change of the knowledge base may help."""
+    if tx.gaps.list_wanted(bot, tx.knowledge.generation()):
+        tx.jobs.add_job(Job(TELL, TELL, Address("telegram", bot, 0), due=tx.clock.time()))
