@@ -174,6 +174,11 @@ class KnowledgeBase:
 
     @asynccontextmanager
     async def _reader(self, source: KnowledgeSource) -> AsyncIterator[Reader]:
+        if source.kind == "learned":
+            from bot.knowledge.sources.learned import LearnedReader
+
+            yield LearnedReader()
+            return
         from bot.http.guarded import GuardedFetcher
         from bot.knowledge.sources.opening import SourceTools, open_source
         from bot.knowledge.sources.source import SourceLimits

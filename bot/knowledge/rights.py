@@ -43,6 +43,12 @@ def narrowest(groups: Iterable[str]) -> str:
     return next(iter([*roles, *(group for group in sorted(heard) if group.startswith("chat:"))]), EVERYONE)
 
 
+def widest(groups: Iterable[str]) -> str:
+    """The largest of these groups; without one that holds all others, the first."""
+    found = list(groups)
+    return next((one for one in (EVERYONE, *NAMES.values()) if one in found), found[0])
+
+
 def above(role: str) -> frozenset[str]:
     """The groups of the roles above this one: what is meant for them is not shown to it."""
     return frozenset(NAMES[one] for one in ROLES[ROLES.index(role) + 1 :])

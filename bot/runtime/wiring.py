@@ -58,6 +58,7 @@ from bot.features.feedback import Feedback
 from bot.features.image_generation import ImageGeneration, ImageOperation, ImagePrice
 from bot.features.knowledge.gaps import GapReport
 from bot.features.knowledge.jobs import KnowledgeJobs
+from bot.features.knowledge.learned import LearnedEntries
 from bot.features.knowledge.panel import KnowledgePanel
 from bot.features.knowledge.telling import Telling
 from bot.features.personas import Personas
@@ -436,8 +437,10 @@ def _of_knowledge(given: Given, ground: Ground, assistant: Assistant) -> Sequenc
     if base is None:
         return []
     rights, wake = people.joining.rights, ground.wake_jobs
+    entries = LearnedEntries(base=base, rights=rights, deliver=people.joining.deliver, wake_jobs=wake)
     return [
-        GapReport(base=base, rights=rights).feature(),
+        entries.feature(),
+        GapReport(base=base, rights=rights, entries=entries).feature(),
         Telling(assistant=assistant, access=people.access, deliver=people.joining.deliver).feature(),
         KnowledgePanel(base=base, access=people.access, rights=rights, currency=currency, wake_jobs=wake).feature(),
         KnowledgeJobs(

@@ -37,6 +37,7 @@ from bot.storage.repositories.files.documents import Documents
 from bot.storage.repositories.inbox import Inbox
 from bot.storage.repositories.jobs import Jobs
 from bot.storage.repositories.knowledge.gaps import Gaps
+from bot.storage.repositories.knowledge.learned import Learned
 from bot.storage.repositories.knowledge.passages import Knowledge
 from bot.storage.repositories.knowledge.sources import Sources
 from bot.storage.repositories.members import AuditLog, Members
@@ -84,6 +85,7 @@ class Tx:
     sources = repository(Sources)
     knowledge = repository(Knowledge)
     gaps = repository(Gaps)
+    learned = repository(Learned)
     feedback = repository(Feedback)
     personas = repository(PersonaVersions)
     templates = repository(SavedTemplates)

@@ -11,12 +11,14 @@ from bot.access.policy import Actor
 from bot.access.rights import Rights
 from bot.errors import BadInput, ConfigError
 from bot.feature import ButtonHandler, Command, Feature
+from bot.features.knowledge.learned import LearnedEntries, taught
 from bot.knowledge import rights as audiences
 from bot.knowledge.base import KnowledgeBase, check_libraries
-from bot.outbox import Choice, Page, finish, finish_page, finish_turn
+from bot.outbox import Choice, Page, end_question, finish, finish_asking, finish_page, finish_turn
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.knowledge.gaps import Gap
+from bot.storage.repositories.knowledge.learned import LearnedEntry
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import File, Incoming, Outgoing, Permission
@@ -32,10 +34,14 @@ LONGEST_LABEL = 40
 
 @dataclass(slots=True, kw_only=True)
 class GapReport:
-    """Shows admins the gaps of the last week, without those of people whose role is above theirs."""
+    """Shows admins the gaps of the last week, without those of people whose role is above theirs.
+
+    An answer to one is a proposal, which `entries` shows.
+    """
 
     base: KnowledgeBase
     rights: Rights
+    entries: LearnedEntries
 
     @property
     def store(self) -> Store:
@@ -50,7 +56,9 @@ class GapReport:
                 "gap.list": ButtonHandler(self.press_list, Permission.MANAGE),
                 "gap.open": ButtonHandler(self.press_open, Permission.MANAGE),
                 "gap.file": ButtonHandler(self.press_file, Permission.MANAGE),
+                "gap.answer": ButtonHandler(self.press_answer, Permission.MANAGE),
             },
+            awaits={"gap.answer": self.receive_answer},
         )
 
     async def show(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
@@ -64,9 +72,8 @@ class GapReport:
 
     async def press_open(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Show the questions of the cluster that has a gap, or the list if it is not open any more."""
-        found, gap = await self._clusters(incoming), int(action.payload["gap"])
-        of_it = next((one for one in found if any(member.id == gap for member in one.gaps)), None)
-        language = incoming.language
+        found, language = await self._clusters(incoming), incoming.language
+        of_it = _cluster_of(found, action)
         await self._finish(incoming, reply, self._one(language, of_it) if of_it else self._list(language, found))
 
     async def press_file(self, incoming: Incoming, reply: Reply, _action: ButtonPress) -> None:
@@ -82,6 +89,47 @@ class GapReport:
             finish_turn(tx, incoming, answer)
 
         await finish(self.store, reply, work)
+
+    async def press_answer(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+        """Ask the admin for the answer to a cluster."""
+        found = await self._clusters(incoming)
+        of_it = _cluster_of(found, action)
+        if of_it is None:
+            await self._finish(incoming, reply, self._list(incoming.language, found))
+            return
+        gap, text = of_it.central.id, say(incoming.language, "learned.ask", question=of_it.central.question)
+
+        def ask(tx: Tx) -> None:
+            self.rights.ensure_admin(tx, incoming)
+            finish_asking(tx, incoming, "gap.answer", text, gap=gap, takes_questions=True)
+
+        await finish(self.store, reply, ask)
+
+    async def receive_answer(self, incoming: Incoming, reply: Reply, waiting: ButtonPress) -> bool:
+        """Take the message as the answer, and show it as a proposal. False: it is no text, or the gap is gone."""
+        of_it = _cluster_of(await self._clusters(incoming), waiting)
+        if of_it is None or not incoming.text.strip():
+            return False
+        from bot.knowledge.learning.learned import propose
+
+        question, answer = taught(incoming.text, of_it.central.question)
+        near = await self.entries.near(incoming, question, answer)
+        entry = LearnedEntry(
+            bot=incoming.address.bot,
+            question=question,
+            answer=answer,
+            author=incoming.user.id,
+            audience=audiences.widest(gap.audience for gap in of_it.gaps),
+        )
+
+        def work(tx: Tx) -> None:
+            self.rights.ensure_admin(tx, incoming)
+            end_question(tx, incoming)
+            proposal = propose(tx, entry, [gap.id for gap in of_it.gaps])
+            finish_page(tx, incoming, self.entries.page(incoming.language, proposal, near), back=False)
+
+        await finish(self.store, reply, work)
+        return True
 
     async def _clusters(self, incoming: Incoming) -> list[Cluster]:
         try:
@@ -122,7 +170,17 @@ class GapReport:
         questions = list(dict.fromkeys([one.central.question, *(gap.question for gap in reversed(one.gaps))]))
         lines = [f"· {_short(question, LONGEST)}" for question in questions[:MOST_SHOWN]]
         text = say(language, "gap.one", now=one.now, before=one.before)
-        return Page("\n".join([text, "", *lines]), [[Choice(say(language, "kb.back"), "gap.list")]])
+        rows = [
+            [Choice(say(language, "gap.answer"), "gap.answer", {"gap": one.central.id})],
+            [Choice(say(language, "kb.back"), "gap.list")],
+        ]
+        return Page("\n".join([text, "", *lines]), rows)
+
+
+def _cluster_of(found: Sequence[Cluster], action: ButtonPress) -> Cluster | None:
+    """The cluster that has the gap of a button, None if it is not open any more."""
+    gap = int(action.payload["gap"])
+    return next((one for one in found if any(member.id == gap for member in one.gaps)), None)
 
 
 def _counted(one: Cluster) -> str:

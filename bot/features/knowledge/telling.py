@@ -13,8 +13,8 @@ from bot.access.policy import Access, Actor, Decision
 from bot.conversation.assistant import Assistant
 from bot.errors import LimitReached
 from bot.feature import ButtonHandler, Feature
+from bot.jobs.learning import TELL
 from bot.knowledge.answering import Citing
-from bot.knowledge.learning.waiting import TELL
 from bot.outbox import finish, finish_turn, remove_buttons
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress

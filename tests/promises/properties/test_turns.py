@@ -26,6 +26,7 @@ from bot.jobs.worker import LONGEST_WAIT
 from bot.providers.yandex.service import YandexStudio
 from bot.sandbox.telegram.server_facade import text_of
 from bot.storage.repositories.knowledge.gaps import Gap
+from bot.storage.repositories.knowledge.learned import ADDED, LearnedEntry
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.repositories.mapping import dump_parts
 from bot.storage.store import Tx
@@ -53,6 +54,10 @@ VOLATILE = {
     "added",
     "tried",
     "since",
+    "synced",
+    "review",
+    "fetched",
+    "changed",
 }
 # With it tokens of a page, which are told by the ratio that a process has learned and forgets when it ends.
 RANDOM = re.compile(r"(q\.)?[A-Za-z0-9_-]{16,}|\d{15,}|seed\D{1,6}\d+|\ba\d+(?=w\d)|\b\d+(?= tokens)")
@@ -272,6 +277,15 @@ def has_gap(tx: Tx, where: Address) -> None:
     tx.gaps.add_gap(gap)
 
 
+def proposed(tx: Tx, where: Address) -> None:
+    tx.learned.add_entry(LearnedEntry(bot=where.bot, question="q1?", answer="blue", author=ANNA, audience="owners"))
+
+
+def taught(tx: Tx, where: Address) -> None:
+    proposed(tx, where)
+    tx.learned.change_entry(1, state=ADDED)
+
+
 COMMANDS = {
     "/help": "", "/new": "", "/stop": "", "/whisper": "", "/image": "a cat", "/img": "a cat", "/model": "",
     "/reasoning": "", "/settings": "", "/chats": "", "/context": "", "/prompt": "", "/pin": "the sky is green",
@@ -346,6 +360,10 @@ PRESSES = {
     "kb.removed": Press({"source": 1}, has_source), "kb.drop": Press({"source": 1}, has_source),
     "kb.leave": Press({"source": 1}, has_source), "kb.later": Press(),
     "kb.read": Press({"source": 1, "group": "members", "on": True}, has_source),
+    "gap.answer": Press({"gap": 1}, has_gap),
+    "learned.add": Press({"id": 1}, proposed), "learned.drop": Press({"id": 1}, proposed),
+    "learned.readers": Press({"id": 1, "group": "everyone"}, proposed), "learned.edit": Press({"id": 1}, proposed),
+    "learned.keep": Press({"id": 1}, taught), "learned.remove": Press({"id": 1}, taught),
     "gap.tell": Press({"question": 1}, has_gap), "gap.list": Press(),
     "gap.open": Press({"gap": 1}, has_gap), "gap.file": Press({}, has_gap),
     "kb.buy": Press({"agreed": 1_000, "panel": True}),
@@ -361,6 +379,8 @@ AWAITED = {
     "reminder.zone": Press({"text": "in 20 minutes tea", "turn": "1"}, said="Moscow"),
     "allowance.change": Press({"whom": 777}, said="200 a day"),
     "broadcast": Press(said="News"),
+    "gap.answer": Press({"gap": 1, "asked": "1"}, has_gap, "It is blue."),
+    "learned.edit": Press({"id": 1, "asked": "1"}, taught, "It is green."),
 }
 # The ways of a press that a row of `PRESSES` does not go.
 WAYS = {

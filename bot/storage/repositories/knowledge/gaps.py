@@ -6,16 +6,18 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, delete, select, update
+from sqlalchemy import Row, delete, or_, select, update
 
 from bot.storage.engines.dialects import upsert
+from bot.storage.repositories.knowledge.learned import ADDED
 from bot.storage.repositories.mapping import Repository, address, columns, made
-from bot.storage.tables.knowledge import kb_gaps
+from bot.storage.tables.knowledge import kb_gaps, kb_learned
 from bot.types import Address
 
 REFUSED, DISLIKED = "refused", "disliked"  # reasons: the sources had no answer, or somebody disliked it
 WANTED, TOLD = "wanted", "told"  # states of `tell`
 MOST = 1_000  # gaps of one look
+ANSWERS = select(kb_learned.c.id).where(kb_learned.c.state == ADDED)
 ADD = upsert(lambda insert: insert(kb_gaps).on_conflict_do_nothing(index_elements=["message_id"]))
 
 
@@ -60,7 +62,8 @@ class Gaps(Repository):
     def list_open(self, bot: int, since: float, hidden: Collection[str] = ()) -> Sequence[Gap]:
         """Return the newest `MOST` gaps since then that no entry answers, oldest first, but not for `hidden` groups."""
         query = select(kb_gaps).where(
-            kb_gaps.c.bot == bot, kb_gaps.c.at >= since, kb_gaps.c.learned_id.is_(None),
+            kb_gaps.c.bot == bot, kb_gaps.c.at >= since,
+            or_(kb_gaps.c.learned_id.is_(None), kb_gaps.c.learned_id.not_in(ANSWERS)),
             kb_gaps.c.audience.not_in(hidden),
         )  # fmt: skip
         found = self.connection.execute(query.order_by(kb_gaps.c.at.desc(), kb_gaps.c.id.desc()).limit(MOST))
@@ -85,7 +88,7 @@ class Gaps(Repository):
         self.connection.execute(update(kb_gaps).where(kb_gaps.c.id == id_).values(**values))
 
     def close(self, ids: Collection[int], learned: int) -> None:
-        """Note the entry that answers these gaps."""
+        """Note the entry that answers these gaps, once it is added."""
         self.connection.execute(update(kb_gaps).where(kb_gaps.c.id.in_(ids)).values(learned_id=learned))
 
 

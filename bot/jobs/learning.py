@@ -1,11 +1,11 @@
-"""Has the bot look whether the knowledge base answers those who wait for it. Begin with `request_look`."""
+"""The jobs of what the bot learns: look whether the sources answer those who wait (`request_look`), review entries."""
 
 from __future__ import annotations
 
 from bot.storage.store import Tx
 from bot.types import Address, Job
 
-TELL = "kb.tell"
+TELL, REVIEW = "kb.tell", "kb.review"
 
 
 def request_look(tx: Tx, bot: int) -> None:
