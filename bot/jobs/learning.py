@@ -1,14 +1,19 @@
-"""The jobs of what the bot learns: look whether the sources answer those who wait (`request_look`), review entries."""
+"""The jobs that follow a change of the knowledge base, and the one that reviews entries. Begin with `request_look`."""
 
 from __future__ import annotations
 
 from bot.storage.store import Tx
 from bot.types import Address, Job
 
-TELL, REVIEW = "kb.tell", "kb.review"
+TELL, REVIEW, STALE = "kb.tell", "kb.review", "kb.stale"
 
 
 def request_look(tx: Tx, bot: int) -> None:
-    """Add the job that answers people who wait, if there are any that a change of the knowledge base may help."""
+    """Have the bot look what a change of the knowledge base means for people who wait, and for what was quoted.
+
+    The jobs are added only if there is something to look at.
+    """
+    if tx.quotes.list_ended(bot, 1):
+        tx.jobs.add_job(Job(STALE, STALE, Address("telegram", bot, 0), due=tx.clock.time()))
     if tx.gaps.list_wanted(bot, tx.knowledge.generation()):
         tx.jobs.add_job(Job(TELL, TELL, Address("telegram", bot, 0), due=tx.clock.time()))

@@ -60,6 +60,7 @@ from bot.features.knowledge.gaps import GapReport
 from bot.features.knowledge.jobs import KnowledgeJobs
 from bot.features.knowledge.learned import LearnedEntries
 from bot.features.knowledge.panel import KnowledgePanel
+from bot.features.knowledge.stale import StaleAnswers
 from bot.features.knowledge.telling import Telling
 from bot.features.personas import Personas
 from bot.features.privacy import Privacy
@@ -441,6 +442,9 @@ def _of_knowledge(given: Given, ground: Ground, assistant: Assistant) -> Sequenc
     return [
         entries.feature(),
         GapReport(base=base, rights=rights, entries=entries).feature(),
+        StaleAnswers(
+            base=base, rights=rights, days=given.settings.kb_correct_days, deliver=people.joining.deliver
+        ).feature(),
         Telling(assistant=assistant, access=people.access, deliver=people.joining.deliver).feature(),
         KnowledgePanel(base=base, access=people.access, rights=rights, currency=currency, wake_jobs=wake).feature(),
         KnowledgeJobs(

@@ -39,6 +39,7 @@ from bot.storage.repositories.jobs import Jobs
 from bot.storage.repositories.knowledge.gaps import Gaps
 from bot.storage.repositories.knowledge.learned import Learned
 from bot.storage.repositories.knowledge.passages import Knowledge
+from bot.storage.repositories.knowledge.quotes import Quotes
 from bot.storage.repositories.knowledge.sources import Sources
 from bot.storage.repositories.members import AuditLog, Members
 from bot.storage.repositories.memory import Memory
@@ -86,6 +87,7 @@ class Tx:
     knowledge = repository(Knowledge)
     gaps = repository(Gaps)
     learned = repository(Learned)
+    quotes = repository(Quotes)
     feedback = repository(Feedback)
     personas = repository(PersonaVersions)
     templates = repository(SavedTemplates)

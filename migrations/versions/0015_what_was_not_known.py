@@ -1,4 +1,4 @@
-"""what was not known: questions without an answer, and what people have answered since"""
+"""what was not known: questions without an answer, what people answered to them, quotes that no longer stand"""
 
 from __future__ import annotations
 
@@ -62,8 +62,11 @@ def upgrade() -> None:
     op.create_index("ix_kb_gaps_at", "kb_gaps", ["bot", "at"])
     op.create_index("ix_kb_gaps_tell", "kb_gaps", ["bot", "tell"])
     op.create_index("ix_kb_gaps_learned_id", "kb_gaps", ["learned_id"])
+    op.add_column("kb_quotes", sa.Column("stale", sa.String(length=8), server_default="", nullable=False))
 
 
 def downgrade() -> None:
+    with op.batch_alter_table("kb_quotes", schema=None) as batch_op:
+        batch_op.drop_column("stale")
     op.drop_table("kb_gaps")
     op.drop_table("kb_learned")

@@ -152,7 +152,13 @@ class KnowledgeJobs:
         if file := job.payload.get("file"):
             with suppress(OSError):
                 await asyncio.to_thread(Path(file).unlink)
-        await self.store.write(lambda tx: tx.jobs.delete_done(job))
+
+        def end(tx: Tx) -> None:
+            tx.jobs.delete_done(job)
+            request_look(tx, job.address.bot)
+
+        await self.store.write(end)
+        self.wake_jobs()
 
     def _end_sync(self, tx: Tx, job: Job, source: KnowledgeSource, result: _Result, *, agreed: bool) -> list[Address]:
         """Store what is told, and when the source is read next. Returns the chats that are told."""

@@ -125,6 +125,8 @@ class KnowledgePanel:
         elif wanted.cost:
             lines.append(priced(language, wanted, self.currency))
             rows.append([price_choices(language, wanted.cost, panel=True)[0]])
+        if stale := tx.quotes.count_answers(bot):
+            lines.append(say(language, "stale.count", count=stale))
         return Page("\n\n".join([say(language, "kb.title"), *lines, say(language, "kb.usage")]), rows)
 
     def _line(self, tx: Tx, language: str, source: KnowledgeSource, sizes: Mapping[int, tuple[int, int]]) -> str:

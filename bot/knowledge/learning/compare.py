@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bot.knowledge.answer.quotes import facts, missing
+from bot.knowledge.answer.quotes import facts, given, missing
 from bot.knowledge.stems import stems
 from bot.storage.repositories.knowledge.passages import StoredPassage
 
@@ -32,6 +32,18 @@ def compare(text: str, passages: Iterable[StoredPassage]) -> list[Nearest]:
     return [_nearest(text, one) for one in list(passages)[:MOST]]
 
 
+def other_sentence(text: str, passages: Iterable[StoredPassage]) -> tuple[str, int] | None:
+    """The sentence of the first passages that is most like `text`, with its passage, if it has another number or date.
+
+    None where the most alike has no other, or none is about the same thing.
+    """
+    found = [
+        (likeness(text, sentence), sentence, one.id) for one in list(passages)[:MOST] for sentence in _sentences(one)
+    ]
+    alike, sentence, passage = max(found, default=(0.0, "", 0), key=lambda one: one[0])
+    return (sentence, passage) if alike >= LIKE and differs(text, sentence) else None
+
+
 def likeness(text: str, other: str) -> float:
     """The share of the content words of the shorter text that both have; 0 where they share next to nothing."""
     words, others = _content(text), _content(other)
@@ -41,15 +53,21 @@ def likeness(text: str, other: str) -> float:
 
 def differs(text: str, other: str) -> bool:
     """Whether each of two texts has a number, a date, an amount, a code or a link that the other lacks."""
-    return bool(missing(facts(text), other) and missing(facts(other), text))
+    offered, others = given(text), given(other)
+    if offered <= others or others <= offered:
+        return False
+    return bool(missing(facts(text), other) or missing(facts(other), text))  # "one" alone may be no number
 
 
 def _nearest(text: str, passage: StoredPassage) -> Nearest:
-    sentences = [" ".join(passage.text[start:end].split()) for start, end in passage.sentences]
-    sentence = max(sentences, key=lambda one: likeness(text, one), default="")
+    sentence = max(_sentences(passage), key=lambda one: likeness(text, one), default="")
     alike = likeness(text, sentence) >= LIKE
     verdict = NEAR if not alike else OTHER if differs(text, sentence) else SAME
     return Nearest(passage.title or passage.place, sentence, verdict)
+
+
+def _sentences(passage: StoredPassage) -> list[str]:
+    return [" ".join(passage.text[start:end].split()) for start, end in passage.sentences]
 
 
 def _content(text: str) -> frozenset[str]:

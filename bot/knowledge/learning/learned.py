@@ -56,6 +56,7 @@ def withdraw(tx: Tx, entry: LearnedEntry) -> None:
     if (source := _source(tx, entry.bot)) is not None:
         tx.knowledge.end_articles(source.id, [str(entry.id)])
     tx.learned.change_entry(entry.id, state=WITHDRAWN)
+    request_look(tx, entry.bot)
 
 
 def _source(tx: Tx, bot: int) -> KnowledgeSource | None:

@@ -133,6 +133,12 @@ def show_gaps(
     _keep(bot, lambda command: command.show_gaps(csv))
 
 
+@app.command("stale")
+def show_stale(bot: int = BOT) -> None:
+    """List quotes of answers that no longer stand in their source: gone, asked (admins decide), told, left."""
+    _keep(bot, lambda command: command.show_stale())
+
+
 def _keep(bot: int, work: Callable[[KnowledgeCommand], Awaitable[None]], *, yes: bool = False) -> None:
     """Do something with the knowledge base of a bot; `yes` agrees to everything that is asked."""
     from bot.config import multi_bot

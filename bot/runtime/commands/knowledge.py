@@ -6,6 +6,7 @@ import asyncio
 import random
 import re
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
@@ -173,6 +174,15 @@ class KnowledgeCommand:
             self.say(f"{one.now:>5} {one.trend:>5}  {one.central.question}")
         if not found:
             self.say("In the last 7 days the sources had an answer to every question.")
+
+    async def show_stale(self) -> None:
+        """Print the quotes of answers that no longer stand in their source, with the number of these answers."""
+        quotes = await self.base.store.read(lambda tx: tx.quotes.list_stale(self.base.bot))
+        counts = Counter((one.title, " ".join(one.text.split()), one.stale) for one in quotes)
+        for (title, text, state), count in counts.most_common():
+            self.say(f"{count:>5}  {state:<5}  {title}: {text[:LONGEST_SHOWN]}")
+        if not quotes:
+            self.say("All that answers quote stands in the sources.")
 
     def _countdown(self) -> Callable[[int], None]:
         last = [time.monotonic()]

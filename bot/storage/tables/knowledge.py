@@ -109,13 +109,18 @@ kb_vectors = Table("kb_vectors", METADATA, VectorColumns, Index("ix_kb_vectors_a
 
 
 class QuoteColumns(TypedColumns):
-    """Which text of a passage, from `start` to `end` (characters), an answer quotes."""
+    """Which text of a passage, from `start` to `end` (characters), an answer quotes.
+
+    `stale` is "" while it stands in the source, "gone" when it does not, "asked" once admins were asked whether to tell
+    the chat what the source says now, and "told" or "left" after they have decided.
+    """
 
     id: Named[int] = Column(Id, primary_key=True)
     message_id: Named[int] = Column(Id, sa.ForeignKey("messages.id", ondelete="CASCADE"))
     passage_id: Named[int] = Column(Id, sa.ForeignKey("kb_passages.id", ondelete="CASCADE"))
     start: Named[int] = Column(sa.BigInteger)
     end: Named[int] = Column(sa.BigInteger)
+    stale: Named[str] = Column(sa.String(8), server_default="")
 
 
 kb_quotes = Table(

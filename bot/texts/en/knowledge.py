@@ -36,6 +36,17 @@ TEXTS: dict[str, str] = {
     "learned.removed": "Removed: {question}",
     "audit.kb_learned": "taught the bot: {subject} ({changes})",
     "audit.kb_unlearned": "removed what the bot was taught: {subject}",
+    "stale.ask": (
+        "A source has changed. I had quoted: “{old}”\n\nNow it says: “{new}”\n\nAnswers of the last days that quote "
+        "the old sentence: {count}. Shall I tell these chats?"
+    ),
+    "stale.tell": "Tell them",
+    "stale.leave": "Leave",
+    "stale.told": "Told, chats: {count}.",
+    "stale.left": "Nobody is told.",
+    "stale.correction": "A correction: I had told you “{old}”. The source says now: “{new}”",
+    "stale.count": "Answers with quotes that no longer stand in their source: {count} (govorun kb stale lists them).",
+    "audit.kb_corrected": "had chats told that a source has changed: {subject} ({changes})",
     "command.kb": "Sources that the bot answers from",
     "kb.title": "Knowledge base: the sources that I answer from",
     "kb.usage": "To add one: /kb add https://example.org/help, or send a file with the caption /kb add.",

@@ -36,6 +36,17 @@ TEXTS: dict[str, str] = {
     "learned.removed": "Удалено: {question}",
     "audit.kb_learned": "бот научен отвечать: {subject} ({changes})",
     "audit.kb_unlearned": "удалено то, чему бота научили: {subject}",
+    "stale.ask": (
+        "Источник изменился. Я цитировал: «{old}»\n\nТеперь в нём: «{new}»\n\nСтарое предложение есть в ответах за "
+        "последние дни: {count}. Сообщить в эти чаты?"
+    ),
+    "stale.tell": "Сообщить",
+    "stale.leave": "Не надо",
+    "stale.told": "Сообщил, чатов: {count}.",
+    "stale.left": "Никому не сообщаю.",
+    "stale.correction": "Поправка: раньше я ответил «{old}». Теперь в источнике сказано: «{new}»",
+    "stale.count": "Ответы с цитатами, которых больше нет в источнике: {count} (список: govorun kb stale).",
+    "audit.kb_corrected": "в чаты сообщено, что источник изменился: {subject} ({changes})",
     "command.kb": "Источники, по которым бот отвечает",
     "kb.title": "База знаний: источники, по которым я отвечаю",
     "kb.usage": "Добавить: /kb add https://example.org/help или пришлите файл с подписью /kb add.",

@@ -27,6 +27,7 @@ from bot.providers.yandex.service import YandexStudio
 from bot.sandbox.telegram.server_facade import text_of
 from bot.storage.repositories.knowledge.gaps import Gap
 from bot.storage.repositories.knowledge.learned import ADDED, LearnedEntry
+from bot.storage.repositories.knowledge.passages import Article, NewPassage
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.repositories.mapping import dump_parts
 from bot.storage.store import Tx
@@ -286,6 +287,19 @@ def taught(tx: Tx, where: Address) -> None:
     tx.learned.change_entry(1, state=ADDED)
 
 
+STALE = {"quotes": [1], "passage": 2, "old": "It is blue.", "new": "It is green."}
+
+
+def quoted(tx: Tx, where: Address) -> None:
+    """The answer 2 quotes a sentence that another one has replaced."""
+    source = tx.sources.add_source(where.bot, KnowledgeSource("docs", "folder", "/nowhere", audience=("everyone",)))
+    for text in ("It is blue.", "It is green."):
+        passage = NewPassage(place="", text=text, sentences=((0, len(text)),), sha=text.encode())
+        tx.knowledge.store_article(source, Article(key="a", title="A", version=text, changed=0.0), [passage])
+    tx.knowledge.store_quotes(2, [(1, 0, 11)])
+    tx.quotes.mark([1], "asked")
+
+
 COMMANDS = {
     "/help": "", "/new": "", "/stop": "", "/whisper": "", "/image": "a cat", "/img": "a cat", "/model": "",
     "/reasoning": "", "/settings": "", "/chats": "", "/context": "", "/prompt": "", "/pin": "the sky is green",
@@ -361,6 +375,7 @@ PRESSES = {
     "kb.leave": Press({"source": 1}, has_source), "kb.later": Press(),
     "kb.read": Press({"source": 1, "group": "members", "on": True}, has_source),
     "gap.answer": Press({"gap": 1}, has_gap),
+    "stale.tell": Press(STALE, quoted), "stale.leave": Press(STALE, quoted),
     "learned.add": Press({"id": 1}, proposed), "learned.drop": Press({"id": 1}, proposed),
     "learned.readers": Press({"id": 1, "group": "everyone"}, proposed), "learned.edit": Press({"id": 1}, proposed),
     "learned.keep": Press({"id": 1}, taught), "learned.remove": Press({"id": 1}, taught),
