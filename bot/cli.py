@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import sys
 from contextlib import nullcontext
@@ -369,9 +370,18 @@ def main() -> None:
     except BotError as error:
         typer.echo(f"govorun: {error}", err=True)
         sys.exit(2)
-    except (MemoryError, SystemError) as error:  # an import may raise the second when memory is used up
-        typer.echo(f"govorun: there is not enough memory ({error or type(error).__name__})", err=True)
+    except (MemoryError, SystemError, ImportError, OSError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        typer.echo(f"govorun: there is not enough memory ({str(error) or type(error).__name__})", err=True)
         sys.exit(1)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether an error says that memory is used up: an import then raises whatever its own loading has raised."""
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    return not isinstance(error, ImportError) or "failed to map segment" in str(error)
 
 
 COLOURS = {"ok": "green", "warn": "yellow", "FAIL": "red"}

@@ -68,7 +68,6 @@ async def told(
             here.append((await retrieval.search(question.text, every, PAYER)).signals)
             without.append((await retrieval.search(question.text, every - {sources[own]}, PAYER)).signals)
             numbers.append(own)
-        index.close()
     file.unlink()
     return here, without, numbers
 

@@ -33,7 +33,6 @@ async def found(asked: QuestionSet, embedder: Embedder | None, folder: Path) -> 
         for place, question in enumerate(asked.questions):
             candidates = await index.search(question.text, vectors[place] if vectors else ())
             results.append([keys[one.id] for one in candidates.found])
-        index.close()
     file.unlink()
     return results
 

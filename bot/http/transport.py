@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -78,16 +79,23 @@ class Transport(httpx.AsyncBaseTransport):
             if not pool.is_busy:
                 return pool
         is_direct = self._resolve is not None or url.host in self._direct
-        pools.append(_Pool(_connections("" if is_direct else environment_proxy(str(url)), self._resolve)))
-        return pools[-1]
+        connections = _connections("" if is_direct else environment_proxy(str(url)), self._resolve)
+        pool = _Pool(connections, lambda: pools.remove(pool))
+        pools.append(pool)
+        return pool
 
 
 class _Pool:
-    """A pool of one connection. `is_busy`: there is a request whose answer is not closed yet."""
+    """A pool of one connection. `is_busy`: there is a request whose answer is not closed yet.
 
-    def __init__(self, connections: httpcore.AsyncConnectionPool) -> None:
+    A request that fails, or whose answer can't be closed, gives up its pool and calls `given_up`. httpcore loses sight
+    of a connection when the task is cancelled while it is closing it, and then waits for it for ever.
+    """
+
+    def __init__(self, connections: httpcore.AsyncConnectionPool, given_up: Callable[[], None]) -> None:
         self.connections = connections
         self.is_busy = False
+        self._given_up = given_up
 
     async def send(self, request: httpx.Request) -> httpx.Response:
         asked = httpcore.Request(
@@ -98,30 +106,43 @@ class _Pool:
         try:
             answer = await self.connections.handle_async_request(asked)
         except BaseException as error:
-            self.is_busy = False
+            await self._give_up()
             if kind := ERRORS.get(type(error)):
                 raise kind(str(error)) from error
             raise
         return httpx.Response(
-            answer.status, headers=answer.headers, stream=_Body(answer, self._left), extensions=answer.extensions
+            answer.status, headers=answer.headers, stream=_Body(answer, self._closing), extensions=answer.extensions
         )
 
-    def _left(self) -> None:
+    @asynccontextmanager
+    async def _closing(self) -> AsyncIterator[None]:
+        """The block closes the answer; the connection is free for another request if it succeeds."""
+        try:
+            yield
+        except BaseException:
+            await self._give_up()
+            raise
         self.is_busy = False
+
+    async def _give_up(self) -> None:
+        """Close the connection. Nothing here waits, so no cancellation gets in between."""
+        self._given_up()
+        await self.connections.aclose()
 
 
 class _Body(httpx.AsyncByteStream):
-    """The body of an answer, which calls `closed` once when it is closed.
+    """The body of an answer, which is closed inside the block of `closing`, once.
 
     httpcore hands over each chunk of an answer by itself. A task collects them as they come, so that chunks which
     arrived together go through the layers above as one piece: each piece costs them more time than its bytes do.
     """
 
-    def __init__(self, answer: httpcore.Response, closed: Callable[[], None]) -> None:
+    def __init__(self, answer: httpcore.Response, closing: Callable[[], AbstractAsyncContextManager[None]]) -> None:
         assert isinstance(answer.stream, AsyncIterable)  # noqa: S101  of a pool for asyncio
         self._chunks = answer.stream
         self._answer = answer
-        self._closed: Callable[[], None] | None = closed
+        self._closing = closing
+        self._is_closed = False
         self._taken: asyncio.Queue[bytes] = asyncio.Queue(MANY)
         self._error: Exception | None = None
         self._taker: asyncio.Task[None] | None = None
@@ -151,13 +172,14 @@ class _Body(httpx.AsyncByteStream):
         await self._taken.put(b"")
 
     async def aclose(self) -> None:
-        if self._closed is not None:
-            self._closed()
-            self._closed = None
-        if self._taker is not None and not self._taker.done():
-            self._taker.cancel()
-            await asyncio.wait({self._taker})
-        await self._answer.aclose()
+        if self._is_closed:
+            return
+        self._is_closed = True
+        async with self._closing():
+            if self._taker is not None and not self._taker.done():
+                self._taker.cancel()
+                await asyncio.wait({self._taker})
+            await self._answer.aclose()
 
 
 def _connections(proxy: str, resolve: Resolve | None = None) -> httpcore.AsyncConnectionPool:

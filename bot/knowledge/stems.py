@@ -8,6 +8,7 @@ from functools import cache, lru_cache
 
 WORD = re.compile(r"\w+")
 RUSSIAN = re.compile("[а-я]")
+DIGIT = re.compile(r"\d")
 TELLS_NOTHING = """
 а без более больше будет будто бы был была были было быть в вам вас вдруг ведь во вот впрочем все всегда
 всего всех всю вы где да даже два для до другой его ее ей ему если есть еще ж же за зачем здесь и из или
@@ -28,13 +29,12 @@ def stems(text: str, *, stop: bool = False) -> list[str]:
 
     Words with a digit stay as they are, and ё is е, because people write both.
     """
-    return [_stem(word) for word in WORD.findall(text.lower().replace("ё", "е")) if stop or word not in STOP]
+    words = (word for word in WORD.findall(text.lower().replace("ё", "е")) if stop or word not in STOP)
+    return [word if DIGIT.search(word) else _stem(word) for word in words]
 
 
 @lru_cache(100_000)  # a language has few forms: this is nine of ten words, and most of the time
 def _stem(word: str) -> str:
-    if any(character.isdigit() for character in word):
-        return word
     return _stemmer("russian" if RUSSIAN.search(word) else "english")(word)
 
 

@@ -64,7 +64,10 @@ class Signs:
 
 @dataclass(slots=True, kw_only=True)
 class Bot:
-    """A bot, ready to run. `background` are its tasks that must not end before it does; a health check watches them."""
+    """A bot, ready to run. `background` are its tasks that must not end before it does; a health check watches them.
+
+    `preparations` begin with the bot, which does not wait for them.
+    """
 
     settings: Settings
     store: Store
@@ -75,6 +78,7 @@ class Bot:
     signs: Signs
     stopping: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     background: list[asyncio.Task[None]] = field(default_factory=list, init=False)
+    preparations: list[Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=list, init=False)
     _starting: asyncio.Timeout | None = field(default=None, init=False)
 
     @property
@@ -91,6 +95,8 @@ class Bot:
         }
         for name, work in {**(works if placement.role.works else {}), "storage": self.store.watch_until_closed}.items():
             self.background.append(placement.tasks.create_task(work(), name=name))
+        for prepare in self.preparations:
+            placement.tasks.create_task(prepare(), name="preparation")
         await self._start()
         await self.stopping.wait()
         await self.telegram.stop_intake()

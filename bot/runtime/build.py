@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -86,7 +86,6 @@ async def build(
                 models=chosen,
                 added=replace(extension, tools=[*instead.tools, *extension.tools]),
                 placement=Placement(tasks=tasks, role=role, shared=shared),
-                closing=stack.enter_context(ExitStack()),
             )
             bot = wire(given, _routers(api, extension, stack))
             if places is not None and role.works:

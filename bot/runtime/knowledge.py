@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import replace
 
 from bot.access.policy import Access, Actor
@@ -23,22 +22,19 @@ from bot.types import Incoming
 
 
 def knowledge_base(
-    settings: Settings, *, store: Store, bot: int, files: ChildPool, studio: YandexStudio | None, budget: Budget,
-    closing: ExitStack,
-) -> KnowledgeBase | None:  # fmt: skip
+    settings: Settings, *, store: Store, bot: int, files: ChildPool, studio: YandexStudio | None, budget: Budget
+) -> KnowledgeBase | None:
     """The bot's own sources; None with KNOWLEDGE=off. Until there is a source, nothing of their libraries is imported.
 
-    `studio` None: there is no key, so AI Studio embeds nothing. `closing` is closed after the bot.
+    `studio` None: there is no key, so AI Studio embeds nothing.
     """
     if settings.knowledge == "off":
         return None
     embedder, prices = embedder_of(settings, studio)
     meter = Meter(store=store, budget=budget, tariffs=prices)
-    base = KnowledgeBase(
+    return KnowledgeBase(
         store=store, bot=bot, files=files, meter=meter, cache=settings.knowledge_cache, embedder=embedder
     )
-    closing.callback(base.close)
-    return base
 
 
 def knowledge_answers(base: KnowledgeBase | None, settings: Settings, access: Access) -> KnowledgeAnswers | None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from bot.access.directory import MemberDirectory
 from bot.access.onboarding import Onboarding
@@ -32,7 +31,7 @@ from bot.telemetry.incidents import IncidentLog
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """What `build` has opened for a bot. `added` is what a programmer has added, `closing` is closed after the bot."""
+    """What `build` has opened for a bot. `added` is what a programmer has added."""
 
     settings: Settings
     store: Store
@@ -41,7 +40,6 @@ class Given:
     models: Models
     added: Extension
     placement: Placement
-    closing: ExitStack = field(default_factory=ExitStack)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

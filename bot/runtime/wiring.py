@@ -140,7 +140,7 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
         help=help,
         dispatcher=cluster.dispatcher(settings, store, queue, jobs, quota, people.joining.look),
     )
-    return Bot(
+    bot = Bot(
         settings=settings,
         store=store,
         placement=placement,
@@ -149,6 +149,9 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
         joining=people.joining,
         signs=Signs(turns=turns, model_outage=given.models.studio.outage, metrics=given.api.metrics),
     )
+    if ground.knowledge is not None and placement.role.works:
+        bot.preparations.append(ground.knowledge.prepare)
+    return bot
 
 
 def _settings_panel(given: Given, ground: Ground, features: Sequence[Feature]) -> Feature:
@@ -245,7 +248,6 @@ def _ground(given: Given, routers: Routers | None, quota: SendQuota | None) -> G
             files=given.process.files,
             studio=None if given.added.only_models else given.models.studio,
             budget=people.budget,
-            closing=given.closing,
         ),
         library=library,
         incidents=IncidentLog(store.clock, path_beside(home(settings.database_url))),

@@ -58,6 +58,18 @@ async def later(stage: Stage, seconds: float) -> None:
     await soon(stage, lambda: not rows(stage, f"SELECT 1 FROM jobs WHERE due <= {stage.clock.time()}") or None)
 
 
+async def test_the_index_is_built_at_the_start_before_anybody_asks(
+    stage: Stage, docs: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="bot.knowledge")
+    await opened(stage, embeddings="off")
+    await added(stage, docs)
+    await stage.stop()
+    assert "index" not in caplog.text
+    await stage.start()
+    await soon(stage, lambda: "the index of the knowledge base is ready: 40 passages" in caplog.messages or None)
+
+
 @pytest.mark.parametrize("who", [ANNA, BORIS])
 async def test_a_folder_is_added_read_opened_to_people_paused_and_removed(stage: Stage, docs: Path, who: int) -> None:
     language = "en" if who == ANNA else "ru"

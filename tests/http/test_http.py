@@ -16,6 +16,7 @@ from bot.errors import ModelError, ModelProtocolError, ModelUnavailable, Outcome
 from bot.http.client import Http
 from bot.http.framing import LineSplitter, dump_json, parse_json, whole_text
 from tests.support.raw_server import (
+    Play,
     RawServer,
     Seen,
     answer,
@@ -270,6 +271,32 @@ async def test_cancelling_a_request_closes_its_connection(http: Http) -> None:
             await asyncio.wait([task])
             await server.seen[0].gone.wait()
     assert task.cancelled()
+
+
+@pytest.mark.parametrize(
+    "unfinished", [before_the_head("hang"), chunked([b"a\n"], end="hang")], ids=["before the head", "in the body"]
+)
+@pytest.mark.parametrize("steps", range(8))
+async def test_a_server_can_be_asked_again_after_a_request_was_cancelled_twice(
+    http: Http, unfinished: Play, steps: int
+) -> None:
+    """A lease that is lost, or a stop after [Stop], cancels what is being cancelled already."""
+    reading = asyncio.Event()
+
+    async def read() -> None:
+        async with http.stream(server.url, {}, total=20, idle=20) as stream:
+            async for _ in stream.lines():
+                reading.set()
+
+    async with serve(unfinished, answer(200, b"{}")) as server, asyncio.timeout(60):
+        task = asyncio.create_task(read())
+        await (server.asked if unfinished.__qualname__.startswith("before") else reading).wait()
+        task.cancel()
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        assert (await http.ask("POST", server.url, {}, total=5)).status == 200
 
 
 MALFORMED = {

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import random
+import sqlite3
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -156,6 +158,31 @@ def test_words_that_stand_in_most_passages_are_not_searched_unless_nothing_else_
     assert len(index.search(index.frequencies(["сервис"]), most=5)) == 5
 
 
+def test_words_rank_as_bm25_of_fts5_also_after_passages_were_removed_and_in_some_sources() -> None:
+    chance = random.Random(5)
+    words = [f"word{number}" for number in range(200)]
+    texts = {id_: " ".join(chance.choices(words, k=chance.randrange(1, 40))) for id_ in range(1, 400)}
+    index = WordIndex()
+    index.add((id_, id_ % 3, text) for id_, text in texts.items())
+    removed = chance.sample(sorted(texts), 150)
+    for first in range(0, len(removed), 40):
+        index.remove(removed[first : first + 40])
+        index.remove(removed[first : first + 40])
+    left = {id_: text for id_, text in texts.items() if id_ not in removed}
+    assert len(index) == len(left)
+    with closing(sqlite3.connect(":memory:")) as fts5:
+        fts5.execute("CREATE VIRTUAL TABLE words USING fts5(stems, content='')")
+        indexed = ((id_, " ".join(stems(text))) for id_, text in left.items())
+        fts5.executemany("INSERT INTO words (rowid, stems) VALUES (?, ?)", indexed)
+        for asked in (chance.choices(words, k=3) for _ in range(20)):
+            terms = stems(" ".join(asked))
+            query = "SELECT rowid, -rank FROM words WHERE words MATCH ? ORDER BY rank, rowid"
+            expected = [one for one in fts5.execute(query, (" OR ".join(terms),)) if one[0] % 3 == 1]
+            found = index.search({term: index.frequencies([term])[term] for term in terms}, [1], 1_000)
+            assert [score for _, score in found] == pytest.approx([score for _, score in expected], rel=1e-4)
+            assert {id_ for id_, _ in found} == {id_ for id_, _ in expected}
+
+
 def test_a_question_of_any_text_is_searched_without_an_error() -> None:
     index = WordIndex()
     index.add([(1, 1, 'C++ и "кавычки" AND NOT (скобки) foo_bar')])
@@ -167,8 +194,7 @@ def test_the_nearest_vectors_are_found_in_8_bits_and_after_removals() -> None:
     chance = np.random.default_rng(1)
     exact, matrix = chance.normal(size=(3_000, 64)), Matrix()
     exact /= np.linalg.norm(exact, axis=1, keepdims=True)
-    for id_, row in enumerate(exact):
-        matrix.put(id_, id_ % 3, pack(list(row)))
+    matrix.put({id_: (id_ % 3, pack(list(row))) for id_, row in enumerate(exact)})
     matrix.remove([id_ for id_ in range(3_000) if id_ % 5 == 0])
     for _ in range(20):
         asked = chance.normal(size=64)

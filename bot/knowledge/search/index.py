@@ -65,6 +65,11 @@ class Index:
         return self._generation
 
     @property
+    def size(self) -> int:
+        """How many passages can be found."""
+        return self._size
+
+    @property
     def embedded(self) -> int:
         """How many passages have an embedding."""
         return len(self._matrix)
@@ -86,10 +91,6 @@ class Index:
     ) -> Candidates:
         """Find passages of these sources (None: of all) for a question and its embedding (empty: by words only)."""
         return await asyncio.to_thread(self._search, question, vector, sources)
-
-    def close(self) -> None:
-        """Delete the temporary file."""
-        self._words.close()
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
@@ -117,10 +118,11 @@ class Index:
             await asyncio.to_thread(self._put, [one for one in rows if one.passage and one.source in sources])
             after = (rows[-1].added, rows[-1].sha)
 
-    def _remove(self, rows: Sequence[IndexRow]) -> None:
+    def _remove(self, ids: Sequence[int]) -> None:
         with self._using:
-            self._words.remove({row.id: row.indexed for row in rows})
-            self._matrix.remove([row.id for row in rows])
+            self._words.remove(ids)
+            self._matrix.remove(ids)
+            self._size = len(self._words)
 
     def _add(self, rows: Sequence[IndexRow]) -> None:
         with self._using:
@@ -130,8 +132,7 @@ class Index:
 
     def _put(self, vectors: Sequence[NewVector]) -> None:
         with self._using:
-            for one in vectors:
-                self._matrix.put(one.passage, one.source, one.data)
+            self._matrix.put({one.passage: (one.source, one.data) for one in vectors})
 
     def _search(self, question: str, vector: Sequence[float], sources: Collection[int] | None) -> Candidates:
         terms = list(dict.fromkeys(stems(question)))

@@ -31,35 +31,33 @@ class Matrix:
         self._factors: NDArray[np.float32] = np.zeros(0, np.float32)
         self._ids: NDArray[np.int64] = np.zeros(0, np.int64)
         self._sources: NDArray[np.int64] = np.zeros(0, np.int64)
-        self._places: dict[int, int] = {}  # of a passage: its row
+        self._count = 0
 
     def __len__(self) -> int:
         """How many passages have an embedding."""
-        return len(self._places)
+        return self._count
 
-    def put(self, id_: int, source: int, data: bytes) -> None:
-        """Set the embedding of a passage, as `pack` has made it."""
-        if not self._places:
-            self._rows = np.zeros((0, len(data) - SCALE.size), np.int8)
-        if len(data) - SCALE.size != self._rows.shape[1]:
-            return
-        place = self._places.setdefault(id_, len(self._places))
-        if place >= len(self._rows):
-            self._grow()
-        self._rows[place] = np.frombuffer(data, np.int8, offset=SCALE.size)
-        self._factors[place] = SCALE.unpack_from(data)[0]
-        self._ids[place], self._sources[place] = id_, source
+    def put(self, vectors: Mapping[int, tuple[int, bytes]]) -> None:
+        """Set the embeddings of passages: by the id of each its source, and what `pack` has made."""
+        self.remove(vectors.keys())
+        for id_, (source, data) in vectors.items():
+            if not self._count:
+                self._rows = np.zeros((0, len(data) - SCALE.size), np.int8)
+            if len(data) - SCALE.size != self._rows.shape[1]:
+                continue
+            if self._count == len(self._rows):
+                self._grow()
+            row, self._count = self._count, self._count + 1
+            self._rows[row] = np.frombuffer(data, np.int8, offset=SCALE.size)
+            self._factors[row] = SCALE.unpack_from(data)[0]
+            self._ids[row], self._sources[row] = id_, source
 
     def remove(self, ids: Collection[int]) -> None:
         """Remove passages; the last row takes the place of a removed one."""
-        for id_ in ids:
-            if (place := self._places.pop(id_, None)) is None:
-                continue
-            last = len(self._places)
-            if place != last:
-                for column in (self._rows, self._factors, self._ids, self._sources):
-                    column[place] = column[last]
-                self._places[int(self._ids[place])] = place
+        for row in reversed(np.flatnonzero(self._are(ids))):
+            self._count -= 1
+            for column in (self._rows, self._factors, self._ids, self._sources):
+                column[row] = column[self._count]
 
     def cosines(
         self, vector: Sequence[float], sources: Collection[int] | None, most: int, also: Collection[int]
@@ -68,7 +66,7 @@ class Matrix:
 
         `sources` None: of all sources.
         """
-        count = len(self._places)
+        count = self._count
         asked = np.asarray(vector, np.float32)
         if not count or asked.shape != self._rows.shape[1:]:
             return {}, 0.0
@@ -82,9 +80,12 @@ class Matrix:
         if sources is not None:
             ranked = np.where(np.isin(self._sources[:count], list(sources)), scores, np.float32(-2))
         nearest = np.argpartition(-ranked, most - 1)[:most] if count > most else np.arange(count)
-        found = {int(self._ids[place]): float(scores[place]) for place in nearest if ranked[place] > -2}
-        found |= {id_: float(scores[self._places[id_]]) for id_ in also if id_ in self._places}
-        return found, float(scores.min())
+        rows = [*nearest[ranked[nearest] > -2], *np.flatnonzero(self._are(also))]
+        return {int(self._ids[row]): float(scores[row]) for row in rows}, float(scores.min())
+
+    def _are(self, ids: Collection[int]) -> NDArray[np.bool_]:
+        """Which rows are of these passages."""
+        return np.isin(self._ids[: self._count], list(ids))
 
     def _grow(self) -> None:
         size = max(1_024, len(self._rows) * 5 // 4)

@@ -215,7 +215,6 @@ async def opened(settings: Settings, bot: int, say: Say, agree: Agree) -> AsyncI
             store=store, bot=bot, files=process.files, cache=settings.knowledge_cache, embedder=embedder,
             meter=Meter(store=store, tariffs=prices),
         )  # fmt: skip
-        stack.callback(base.close)
         yield KnowledgeCommand(base=base, currency=settings.currency, say=say, agree=agree)
 
 

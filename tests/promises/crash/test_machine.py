@@ -125,7 +125,7 @@ async def test_two_dozen_open_files_are_enough(nursery: Nursery) -> None:
 
 async def test_too_little_memory_is_told_in_one_line(nursery: Nursery) -> None:
     def limits() -> None:
-        resource.setrlimit(resource.RLIMIT_AS, (50 << 20, 50 << 20))
+        resource.setrlimit(resource.RLIMIT_AS, (56 << 20, 56 << 20))
 
     async with nursery.world() as world, bot(world, limits=limits) as process:
         _, told = await process.communicate()

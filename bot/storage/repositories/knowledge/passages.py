@@ -256,37 +256,35 @@ class Knowledge(Repository):
         )
         return [made(IndexRow, row) for row in self.connection.execute(query)]
 
-    def passages_ended(self, since: int) -> Sequence[IndexRow]:
-        """Return passages that have ended after generation `since`."""
-        query = select(*INDEXED).where(kb_passages.c.ended > since)
-        return [made(IndexRow, row) for row in self.connection.execute(query)]
+    def passages_ended(self, since: int) -> Sequence[int]:
+        """Return the ids of passages that have ended after generation `since`."""
+        return self.connection.execute(select(kb_passages.c.id).where(kb_passages.c.ended > since)).scalars().all()
 
     def vectors_added(self, model: str, since: tuple[int, bytes], most: int) -> Sequence[NewVector]:
         """Return embeddings with their passages, at most `most`, by (generation, key) and after these two."""
         began = tuple_(kb_vectors.c.added, kb_vectors.c.sha)
         new = select(*kb_vectors.c["added", "sha", "data"]).where(kb_vectors.c.model == model, began > tuple_(*since))
-        new = new.order_by(kb_vectors.c.added, kb_vectors.c.sha).limit(most)
-        return self._of_passages(new.subquery())
-
-    def vectors_of_added(self, model: str, since: int) -> Sequence[NewVector]:
-        """Return the embeddings of passages that began after generation `since`: some were bought before."""
-        began = select(kb_passages.c.sha).where(kb_passages.c.added > since)
-        known = select(*kb_vectors.c["added", "sha", "data"]).where(
-            kb_vectors.c.model == model, kb_vectors.c.sha.in_(began)
-        )
-        return self._of_passages(known.subquery())
-
-    def _of_passages(self, vectors: Any) -> Sequence[NewVector]:
+        vectors = new.order_by(kb_vectors.c.added, kb_vectors.c.sha).limit(most).subquery()
         query = (
             select(*vectors.c["added", "sha", "data"], *kb_passages.c["id", "source_id", "ended"])
             .outerjoin(kb_passages, kb_passages.c.sha == vectors.c.sha)
             .order_by(vectors.c.added, vectors.c.sha)
         )
+        return [_new_vector(row, row.id, row.source_id, row.ended) for row in self.connection.execute(query)]
+
+    def vectors_of_added(self, model: str, since: int) -> Sequence[NewVector]:
+        """Return the embeddings of passages that began after generation `since`: some were bought before."""
+        began = kb_passages.c.added > since
+        # Not one query with a join: SQLite would begin it at all embeddings of the model.
+        known = select(*kb_vectors.c["sha", "added", "data"]).where(
+            kb_vectors.c.model == model, kb_vectors.c.sha.in_(select(kb_passages.c.sha).where(began))
+        )
+        vectors = {bytes(row.sha): row for row in self.connection.execute(known)}
+        passages = self.connection.execute(select(*kb_passages.c["id", "source_id", "ended", "sha"]).where(began))
         return [
-            NewVector(
-                added=added, sha=bytes(sha), data=bytes(data), passage=0 if ended else id_ or 0, source=source or 0
-            )
-            for added, sha, data, id_, source, ended in self.connection.execute(query)
+            _new_vector(vectors[bytes(row.sha)], row.id, row.source_id, row.ended)
+            for row in passages
+            if bytes(row.sha) in vectors
         ]
 
     # --- what an answer reads -----------------------------------------------------------------------------------------
@@ -357,3 +355,13 @@ def unpack_sentences(data: bytes) -> tuple[tuple[int, int], ...]:
 
 def _passage(row: Row[Any]) -> StoredPassage:
     return made(StoredPassage, row, sentences=unpack_sentences(bytes(row.sentences)))
+
+
+def _new_vector(row: Row[Any], passage: int | None, source: int | None, ended: int | None) -> NewVector:
+    return NewVector(
+        added=row.added,
+        sha=bytes(row.sha),
+        data=bytes(row.data),
+        passage=0 if ended else passage or 0,
+        source=source or 0,
+    )
