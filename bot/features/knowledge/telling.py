@@ -6,12 +6,13 @@ if other passages are found than the last time.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bot.access.policy import Access, Actor, Decision
 from bot.conversation.assistant import Assistant
-from bot.errors import LimitReached
+from bot.errors import ContextOverflow, LimitReached, ModelError, ModelRefused
 from bot.feature import ButtonHandler, Feature
 from bot.jobs.learning import TELL
 from bot.knowledge.answering import Citing
@@ -24,7 +25,9 @@ from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import Address, Incoming, Job, Outgoing, Permission, Text, User
 
-PAUSE = 3_600.0  # seconds until people are looked at again whose budget is used up
+log = logging.getLogger(__name__)
+
+PAUSE = 3_600.0  # seconds until those are looked at again whose budget is used up, or for whom a model has failed
 
 
 @dataclass(slots=True, kw_only=True)
@@ -60,17 +63,18 @@ class Telling:
 
     async def look(self, job: Job) -> None:
         """The job: look at each gap whose person waits, and which this state of the knowledge base may answer."""
-        bot, limited = job.address.bot, False
+        bot, later = job.address.bot, False
         waiting = await self.store.read(lambda tx: tx.gaps.list_wanted(bot, tx.knowledge.generation()))
         for gap in waiting:
             try:
                 await self._answer(gap)
-            except LimitReached:
-                limited = True
+            except (LimitReached, ModelError) as error:
+                log.warning("gap %s: no answer now: %s", gap.id, error)
+                later = True
 
         def end(tx: Tx) -> None:
             if tx.gaps.list_wanted(bot, tx.knowledge.generation()):
-                tx.jobs.reschedule(job, tx.clock.time() + (PAUSE if limited else 0.0))
+                tx.jobs.reschedule(job, tx.clock.time() + (PAUSE if later else 0.0))
             else:
                 tx.jobs.delete_done(job)
 
@@ -89,7 +93,10 @@ class Telling:
         if evidence is None or not evidence.mark or evidence.mark == gap.seen:
             await self.store.write(lambda tx: tx.gaps.change_gap(gap.id, checked=generation))
             return
-        text, citing = await self.assistant.answer_quietly(asker, context)
+        try:
+            text, citing = await self.assistant.answer_quietly(asker, context)
+        except (ModelRefused, ContextOverflow):  # it would be so again: other passages are waited for
+            text, citing = "", Citing(evidence)
 
         def tell(tx: Tx) -> bool:
             tx.gaps.change_gap(gap.id, checked=evidence.generation, seen=evidence.mark)

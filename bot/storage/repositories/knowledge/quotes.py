@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Integer, cast, func, select, update
 
 from bot.storage.repositories.mapping import Repository, address, made
 from bot.storage.tables.history import conversations, messages
@@ -14,7 +14,8 @@ from bot.storage.tables.knowledge import kb_articles, kb_passages, kb_quotes, kb
 from bot.types import Address
 
 GONE, ASKED, DONE, LEFT = "gone", "asked", "told", "left"  # states of `stale`
-SPAN = func.substr(kb_passages.c.text, kb_quotes.c.start + 1, kb_quotes.c.end - kb_quotes.c.start)
+FIRST, LENGTH = kb_quotes.c.start + 1, kb_quotes.c.end - kb_quotes.c.start
+SPAN = func.substr(kb_passages.c.text, cast(FIRST, Integer), cast(LENGTH, Integer))  # PostgreSQL takes no BIGINT
 QUOTED = (
     select(
         *kb_quotes.c["id", "message_id", "stale"], SPAN.label("text"), *kb_passages.c["article_id", "source_id"],
