@@ -20,7 +20,7 @@ from bot.billing.metering import BillTo, Meter
 from bot.concurrency.child_pool import ChildPool
 from bot.errors import BadInput, ConfigError, StorageUnavailable
 from bot.knowledge import rights
-from bot.storage.repositories.knowledge.sources import KnowledgeSource
+from bot.storage.repositories.knowledge.sources import LEARNED, KnowledgeSource
 from bot.storage.store import Store, Tx
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ class KnowledgeBase:
 
     @asynccontextmanager
     async def _reader(self, source: KnowledgeSource) -> AsyncIterator[Reader]:
-        if source.kind == "learned":
+        if source.kind == LEARNED:
             from bot.knowledge.sources.learned import LearnedReader
 
             yield LearnedReader()

@@ -52,7 +52,7 @@ async def test_an_answer_to_a_gap_becomes_an_entry_and_who_asked_is_told(
     assert FACT[asked].removesuffix(".") in stage.telegram.texts(other)[-1]
     assert await stage.ask("/gaps", who) == say(language, "gap.none")
     assert "learned" in await stage.ask("/kb", who)
-    assert rows(stage, "SELECT action, subject FROM audit") == [("kb_learned", QUESTION[asked])]
+    assert say(language, "audit.kb_learned", subject="#1", changes="readers: members") in await stage.ask("/audit", who)
     answer = await stage.ask(QUESTION[asked], other)
     assert FACT[asked].removesuffix(".") in answer
 

@@ -184,7 +184,7 @@ class LearnedEntries:
 
         learn(tx, self.base, entry)
         request_embedding(tx, entry.bot, 0)  # where that is free; else /kb shows the price
-        tx.audit.add_entry(entry.bot, incoming.user.id, "kb_learned", entry.question, readers=entry.audience)
+        tx.audit.add_entry(entry.bot, incoming.user.id, "kb_learned", f"#{entry.id}", readers=entry.audience)
 
     # --- reviews ------------------------------------------------------------------------------------------------------
 
@@ -234,7 +234,7 @@ class LearnedEntries:
 
         def remove(tx: Tx, entry: LearnedEntry) -> Page:
             withdraw(tx, entry)
-            tx.audit.add_entry(entry.bot, incoming.user.id, "kb_unlearned", entry.question)
+            tx.audit.add_entry(entry.bot, incoming.user.id, "kb_unlearned", f"#{entry.id}")
             return Page(say(incoming.language, "learned.removed", question=entry.question))
 
         await self._decide(incoming, reply, action, ADDED, remove)

@@ -34,7 +34,7 @@ from bot.knowledge.sync import ASKS
 from bot.outbox import Choice, Page, finish, finish_page, finish_turn
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
-from bot.storage.repositories.knowledge.sources import EVERYONE, KnowledgeSource
+from bot.storage.repositories.knowledge.sources import EVERYONE, LEARNED, KnowledgeSource
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import Attachment, Incoming, Permission
@@ -156,7 +156,7 @@ class KnowledgePanel:
         language, payload = incoming.language, {"source": source.id}
         lines = [
             self._line(tx, language, source, tx.sources.sizes(incoming.address.bot)),
-            say(language, f"kb.kind.{'own' if self._is_own(source) else 'other'}", address=source.address),
+            say(language, f"kb.kind.{self._kind(source)}", address=source.address),
             say(language, "kb.who", who=", ".join(self._group(tx, language, one) for one in source.audience))
             if source.audience else say(language, "kb.who.nobody"),
         ]  # fmt: skip
@@ -173,6 +173,8 @@ class KnowledgePanel:
             [Choice(say(language, "kb.remove"), "kb.remove", payload, dangerous=True)],
             [Choice(say(language, "kb.back"), "kb.open")],
         ]
+        if source.kind == LEARNED:
+            del rows[0]  # there is nothing to read again
         if source.state == ASKS:
             rows.insert(0, [held_choices(language, source.id)[0]])
         return Page("\n".join(lines), rows)
@@ -428,6 +430,9 @@ class KnowledgePanel:
 
     def _is_own(self, source: KnowledgeSource) -> bool:
         return Path(source.address).is_relative_to(self._folder)
+
+    def _kind(self, source: KnowledgeSource) -> str:
+        return LEARNED if source.kind == LEARNED else "own" if self._is_own(source) else "other"
 
     def _is_owner(self, incoming: Incoming) -> bool:
         return self.access.authorize(Actor.of(incoming), Permission.ADMINISTER) is Decision.ALLOWED

@@ -167,7 +167,7 @@ class StaleAnswers:
                 chats.append(quote.address)
             tx.quotes.mark([quote.id for quote in quotes], DONE)
             if quotes:
-                tx.audit.add_entry(bot, incoming.user.id, "kb_corrected", given["new"], chats=len(chats))
+                tx.audit.add_entry(bot, incoming.user.id, "kb_corrected", chats=len(chats))
             key = "stale.told" if quotes else "learned.gone"
             finish_turn(tx, incoming, say(incoming.language, key, count=len(chats)), over=True)
             return chats

@@ -12,10 +12,9 @@ from dataclasses import replace
 from bot.jobs.learning import REVIEW, request_look
 from bot.knowledge.base import KnowledgeBase
 from bot.knowledge.passages import Block
-from bot.knowledge.sources.learned import KIND
 from bot.knowledge.sources.source import Found
 from bot.storage.repositories.knowledge.learned import ADDED, PROPOSED, WITHDRAWN, LearnedEntry
-from bot.storage.repositories.knowledge.sources import KnowledgeSource
+from bot.storage.repositories.knowledge.sources import LEARNED, KnowledgeSource
 from bot.storage.store import Tx
 from bot.types import Address, Job
 
@@ -36,7 +35,7 @@ def learn(tx: Tx, base: KnowledgeBase, entry: LearnedEntry) -> None:
     from bot.knowledge.sync import prepared
 
     now = tx.clock.time()
-    source = _source(tx, base.bot) or base.store_new(tx, KnowledgeSource("", KIND, KIND))
+    source = _source(tx, base.bot) or base.store_new(tx, KnowledgeSource("", LEARNED, LEARNED))
     if entry.audience not in source.audience:
         tx.sources.change_source(source.id, audience=(*source.audience, entry.audience))
     found = Found(
@@ -60,4 +59,4 @@ def withdraw(tx: Tx, entry: LearnedEntry) -> None:
 
 
 def _source(tx: Tx, bot: int) -> KnowledgeSource | None:
-    return next((one for one in tx.sources.list_sources(bot) if one.kind == KIND), None)
+    return next((one for one in tx.sources.list_sources(bot) if one.kind == LEARNED), None)

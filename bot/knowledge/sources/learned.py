@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 from bot.knowledge.sources.source import Event, Known, Unchanged
 
-KIND = "learned"  # of the source, and its name
-
 
 @dataclass(frozen=True, slots=True)
 class LearnedReader:

@@ -34,19 +34,19 @@ TEXTS: dict[str, str] = {
     "learned.remove": "Remove",
     "learned.kept": "Stays for another 90 days: {question}",
     "learned.removed": "Removed: {question}",
-    "audit.kb_learned": "taught the bot: {subject} ({changes})",
-    "audit.kb_unlearned": "removed what the bot was taught: {subject}",
+    "audit.kb_learned": "taught the bot an answer ({subject}, {changes})",
+    "audit.kb_unlearned": "removed an answer that the bot was taught ({subject})",
     "stale.ask": (
-        "A source has changed. I had quoted: “{old}”\n\nNow it says: “{new}”\n\nAnswers of the last days that quote "
+        "A source has changed. I had quoted:\n“{old}”\n\nNow it says:\n“{new}”\n\nAnswers of the last days that quote "
         "the old sentence: {count}. Shall I tell these chats?"
     ),
     "stale.tell": "Tell them",
     "stale.leave": "Leave",
     "stale.told": "Told, chats: {count}.",
     "stale.left": "Nobody is told.",
-    "stale.correction": "A correction: I had told you “{old}”. The source says now: “{new}”",
+    "stale.correction": "A correction. I had told you:\n“{old}”\n\nThe source says now:\n“{new}”",
     "stale.count": "Answers with quotes that no longer stand in their source: {count} (govorun kb stale lists them).",
-    "audit.kb_corrected": "had chats told that a source has changed: {subject} ({changes})",
+    "audit.kb_corrected": "had chats told that a source has changed ({changes})",
     "command.kb": "Sources that the bot answers from",
     "kb.title": "Knowledge base: the sources that I answer from",
     "kb.usage": "To add one: /kb add https://example.org/help, or send a file with the caption /kb add.",
@@ -67,6 +67,7 @@ TEXTS: dict[str, str] = {
     "kb.every.days": "It is read again every {count} d.",
     "kb.kind.own": "A file that was sent to me",
     "kb.kind.other": "Address: {address}",
+    "kb.kind.learned": "What admins have answered in /gaps",
     "kb.who": "May be read by: {who}",
     "kb.who.nobody": "Nobody may read it yet, so I don't answer from it.",
     "kb.group.everyone": "everyone",
