@@ -82,7 +82,7 @@ async def test_after_a_kill_who_waits_is_told_once(stage: Stage, docs: Path) -> 
 
 
 async def test_what_the_person_may_not_read_is_not_told_nor_costs_a_model(stage: Stage, docs: Path) -> None:
-    bot = await known(stage, docs, "In the sources there is nothing.", level="cited")
+    bot = await known(stage, docs, f"{FACT['ru']} [a1]", level="cited")
     await stage.ask(QUESTION["ru"], BORIS)
     await pressed(stage, say("ru", "gap.tell"), chat=BORIS)
     count = len(stage.telegram.texts(BORIS))
@@ -96,6 +96,10 @@ async def test_what_the_person_may_not_read_is_not_told_nor_costs_a_model(stage:
     assert len(stage.telegram.texts(BORIS)) == count
     assert rows(stage, TELLS) == [("wanted",)]
     assert rows(stage, "SELECT 1 FROM usage WHERE mode = 'aside'") == []
+    await stage.ask("/kb")
+    await pressed(stage, "secret", say("en", "kb.readers"), say("en", "kb.group.everyone"))
+    (told,) = (await stage.texts(count + 1, BORIS))[count:]
+    assert told.startswith(say("ru", "gap.told"))
 
 
 async def test_who_was_forgotten_is_not_told(stage: Stage, docs: Path) -> None:

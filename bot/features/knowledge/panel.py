@@ -27,6 +27,7 @@ from bot.features.knowledge.jobs import (
     request_embedding,
     request_sync,
 )  # fmt: skip
+from bot.jobs.learning import request_look
 from bot.knowledge.base import KnowledgeBase, check_libraries
 from bot.knowledge.embedding import Estimate
 from bot.knowledge.rights import NAMES
@@ -297,6 +298,7 @@ class KnowledgePanel:
             rest = tuple(one for one in source.audience if one != group)
             audience = (*rest, group) if on else rest
             tx.sources.change_source(source.id, audience=audience)
+            request_look(tx, incoming.address.bot, readers=True)
             self._log(tx, incoming, "kb_readers", source.name, readers=", ".join(audience) or "nobody")
             return say(incoming.language, "kb.read.done" if audience else "kb.who.nobody")
 

