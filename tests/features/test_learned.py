@@ -8,7 +8,7 @@ import pytest
 
 from bot.texts.catalog import say
 from tests.support.choosing import labels, pressed
-from tests.support.known import handbook, known
+from tests.support.known import changed, handbook, known
 from tests.support.stage import ANNA, BORIS, Stage
 from tests.support.telegram_side import rows, soon
 
@@ -100,6 +100,17 @@ async def test_entries_are_reviewed_after_90_days_three_a_week(stage: Stage, doc
     await soon(stage, lambda: any("What is white?" in text for text in asked(stage)) or None)
     await pressed(stage, say("en", "learned.keep"))
     assert rows(stage, "SELECT 1 FROM kb_passages WHERE ended IS NOT NULL") == [(1,)]
+
+
+async def test_an_entry_is_reviewed_at_once_where_the_source_takes_back_what_it_says(stage: Stage, docs: Path) -> None:
+    bot = await known(stage, docs)
+    await stage.ask("За сколько дней можно вернуть товар?", BORIS)
+    await stage.ask("Сколько стоит подписка на журнал?", BORIS)
+    await proposed(stage, "Когда вернуть товар?\nВернуть товар можно в течение 14 дней.")
+    await pressed(stage, say("en", "learned.add"))
+    await changed(stage, bot, docs, "14 дней", "30 дней")
+    await soon(stage, lambda: asked(stage) or None)
+    assert "Когда вернуть товар?" in asked(stage)[0]
 
 
 def asked(stage: Stage) -> list[str]:

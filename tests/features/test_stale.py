@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.runtime.bot import Bot
 from bot.texts.catalog import say
 from tests.support.choosing import pressed
-from tests.support.known import handbook, kept, known
+from tests.support.known import changed, handbook, kept, known
 from tests.support.stage import ANNA, BORIS, Stage
 from tests.support.telegram_side import rows, soon
 
@@ -22,16 +21,6 @@ STALE = "SELECT stale FROM kb_quotes ORDER BY id"
 @pytest.fixture
 def docs(tmp_path: Path) -> Path:
     return handbook(tmp_path)
-
-
-async def changed(stage: Stage, bot: Bot, docs: Path, old: str, new: str) -> None:
-    """A sentence of the source is another one, and the bot has looked what that means."""
-    for path in docs.glob("*.md"):
-        path.write_text(path.read_text("utf-8").replace(old, new), "utf-8")
-    base = kept(bot, docs)
-    await base.sync(await base.find("docs"))
-    await base.files.close()
-    await soon(stage, lambda: not rows(stage, "SELECT 1 FROM jobs WHERE kind = 'kb.stale'") or None)
 
 
 @pytest.mark.parametrize(("admin", "person"), [(ANNA, BORIS), (BORIS, ANNA)])

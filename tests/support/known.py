@@ -12,6 +12,7 @@ from bot.runtime.bot import Bot
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from tests.support.scripted_model import ScriptedModel
 from tests.support.stage import ANNA, Stage
+from tests.support.telegram_side import rows, soon
 
 RETURNS = """# Возврат
 
@@ -49,3 +50,13 @@ def kept(bot: Bot, docs: Path) -> KnowledgeBase:
     """The knowledge base of a bot, to change it from outside."""
     store, id_ = bot.store, bot.telegram.api.id
     return KnowledgeBase(store=store, bot=id_, files=ChildPool(), meter=Meter(store=store), cache=docs.parent)
+
+
+async def changed(stage: Stage, bot: Bot, docs: Path, old: str, new: str) -> None:
+    """A sentence of the source is another one, and the bot has looked what that means."""
+    for path in docs.glob("*.md"):
+        path.write_text(path.read_text("utf-8").replace(old, new), "utf-8")
+    base = kept(bot, docs)
+    await base.sync(await base.find("docs"))
+    await base.files.close()
+    await soon(stage, lambda: not rows(stage, "SELECT 1 FROM jobs WHERE kind = 'kb.stale'") or None)

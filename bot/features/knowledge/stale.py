@@ -5,6 +5,7 @@ Begin with `StaleAnswers.check`.
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,13 +16,15 @@ from bot.billing.metering import BillTo
 from bot.errors import ConfigError
 from bot.feature import ButtonHandler, Feature
 from bot.features.knowledge.jobs import send
-from bot.jobs.learning import STALE
+from bot.jobs.learning import REVIEW, STALE
 from bot.knowledge import rights as audiences
 from bot.knowledge.base import KnowledgeBase, check_libraries
 from bot.outbox import Choice, finish, finish_turn
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
+from bot.storage.repositories.knowledge.learned import LearnedEntry
 from bot.storage.repositories.knowledge.quotes import ASKED, DONE, GONE, LEFT, StoredQuote
+from bot.storage.repositories.knowledge.sources import LEARNED
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import Address, Incoming, Job, Outgoing, Permission, User
@@ -36,11 +39,15 @@ Change = tuple[str, str, int]  # the old sentence, the new one, and the passage 
 
 @dataclass(frozen=True, slots=True)
 class _Findings:
-    """What became of quotes whose passages ended: moved elsewhere, gone, or gone with another number in their place."""
+    """What became of quotes whose passages ended: moved elsewhere, gone, or gone with another number in their place.
+
+    `doubtful` are learned entries that say what a quote said that is gone.
+    """
 
     moved: Mapping[int, Where]
     gone: Sequence[int]
     changed: Mapping[Change, Sequence[int]]
+    doubtful: Sequence[int]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -107,7 +114,14 @@ class StaleAnswers:
                 gone.append(quote.id)
             else:
                 changed[change].append(quote.id)
-        return _Findings(moved, gone, changed)
+        entries, own = await self.store.read(self._learned)
+        lost = [quote.text for quote in quotes if quote.id not in moved and quote.source_id not in own]
+        return _Findings(moved, gone, changed, await asyncio.to_thread(_doubtful, entries, lost))
+
+    def _learned(self, tx: Tx) -> tuple[Sequence[LearnedEntry], set[int]]:
+        """The learned entries, and the ids of their source."""
+        sources = tx.sources.list_sources(self.base.bot)
+        return tx.learned.list_added(self.base.bot), {one.id for one in sources if one.kind == LEARNED}
 
     async def _change(self, quote: StoredQuote) -> Change | None:
         """What the sources say now in place of a quote, as far as those may read it who got the answer."""
@@ -123,6 +137,11 @@ class StaleAnswers:
         for quote, where in found.moved.items():
             tx.quotes.move(quote, *where)
         tx.quotes.mark(found.gone, GONE)
+        for entry in found.doubtful:
+            tx.learned.change_entry(entry, review=tx.clock.time())
+        review = tx.jobs.find_job(bot, REVIEW, REVIEW)
+        if found.doubtful and review is not None:
+            tx.jobs.reschedule(review, min(review.due, tx.clock.time()))
         sources, chats = tx.sources.list_sources(bot), []
         for (old, new, passage), quotes in found.changed.items():
             asked = False
@@ -193,6 +212,13 @@ def heard_by(access: Access, quote: StoredQuote) -> frozenset[str]:
     private = quote.address.chat == quote.user
     asker = Incoming(quote.turn, quote.address, User(quote.user), private=private)
     return audiences.groups_of(access.role(Actor.of(asker)).word, quote.user, quote.address, private=private)
+
+
+def _doubtful(entries: Sequence[LearnedEntry], lost: Sequence[str]) -> list[int]:
+    """The ids of the entries that say what one of the lost texts said."""
+    from bot.knowledge.learning.compare import says_the_same
+
+    return [entry.id for entry in entries if any(says_the_same(text, entry.answer) for text in lost)]
 
 
 def _find(tx: Tx, quote: StoredQuote) -> Where | None:

@@ -59,6 +59,11 @@ def differs(text: str, other: str) -> bool:
     return bool(missing(facts(text), other) or missing(facts(other), text))  # "one" alone may be no number
 
 
+def says_the_same(text: str, other: str) -> bool:
+    """Whether two texts are about the same thing, and have no other numbers or dates."""
+    return likeness(text, other) >= LIKE and not differs(text, other)
+
+
 def _nearest(text: str, passage: StoredPassage) -> Nearest:
     sentence = max(_sentences(passage), key=lambda one: likeness(text, one), default="")
     alike = likeness(text, sentence) >= LIKE

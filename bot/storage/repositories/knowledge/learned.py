@@ -55,6 +55,11 @@ class Learned(Repository):
         query = select(kb_learned).where(*here).order_by(kb_learned.c.review, kb_learned.c.id).limit(most)
         return [made(LearnedEntry, row) for row in self.connection.execute(query)]
 
+    def list_added(self, bot: int) -> Sequence[LearnedEntry]:
+        """Return all entries that the bot answers from."""
+        query = select(kb_learned).where(kb_learned.c.bot == bot, kb_learned.c.state == ADDED)
+        return [made(LearnedEntry, row) for row in self.connection.execute(query.order_by(kb_learned.c.id))]
+
     def next_review(self, bot: int) -> float | None:
         """Return when the next review is due (Unix seconds), None without an entry."""
         query = select(func.min(kb_learned.c.review)).where(kb_learned.c.bot == bot, kb_learned.c.state == ADDED)
