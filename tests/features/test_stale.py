@@ -84,3 +84,14 @@ async def test_an_answer_that_is_too_old_and_what_may_no_longer_be_read_are_not_
     await changed(stage, bot, docs, NEW[ANNA], OLD[ANNA])
     assert ("gone",) in rows(stage, STALE)
     assert len(stage.telegram.texts(ANNA)) == texts
+
+
+async def test_an_admin_who_may_not_read_the_source_is_shown_neither_sentence(stage: Stage, docs: Path) -> None:
+    bot = await known(stage, docs, audience=["owners"])
+    await bot.joining.directory.write(lambda tx: tx.members.store_member(bot.telegram.api.id, BORIS, "admin", ANNA))
+    await stage.ask("/kb", BORIS)
+    await stage.ask(QUESTION[BORIS])
+    count = len(stage.telegram.texts(BORIS))
+    await changed(stage, bot, docs, OLD[BORIS], NEW[BORIS])
+    await soon(stage, lambda: stage.telegram.texts(ANNA)[-1].startswith("A source has changed") or None)
+    assert len(stage.telegram.texts(BORIS)) == count

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from bot.access.directory import stored_access
 from bot.access.policy import Access, Actor
 from bot.access.rights import Rights
 from bot.billing.metering import BillTo
@@ -24,7 +25,7 @@ from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.knowledge.learned import LearnedEntry
 from bot.storage.repositories.knowledge.quotes import ASKED, DONE, GONE, LEFT, StoredQuote
-from bot.storage.repositories.knowledge.sources import LEARNED
+from bot.storage.repositories.knowledge.sources import LEARNED, KnowledgeSource
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import Address, Incoming, Job, Outgoing, Permission, User
@@ -143,13 +144,13 @@ class StaleAnswers:
         if found.doubtful and review is not None:
             tx.jobs.reschedule(review, min(review.due, tx.clock.time()))
         sources, chats = tx.sources.list_sources(bot), []
+        now = stored_access(self.rights.access, tx, bot)
         for (old, new, passage), quotes in found.changed.items():
-            asked = False
+            asked, stored = False, tx.quotes.read_quotes(bot, quotes, "")
             for admin in sorted(self.rights.with_role(tx, bot)):
                 chat, language = Address("telegram", bot, admin), tx.chats.read_language(bot, admin)
-                role = self.rights.access.role(Actor(admin, private=True)).word
-                groups = audiences.groups_of(role, admin, chat, private=True)
-                if not tx.knowledge.read_passages([passage], audiences.readable(sources, groups), groups):
+                groups = audiences.groups_of(now.role(Actor(admin, private=True)).word, admin, chat, private=True)
+                if not all(_may_read(tx, one, passage, sources, groups) for one in stored):
                     continue
                 payload = {"quotes": list(quotes), "passage": passage, "old": old, "new": new}
                 choices = [
@@ -174,9 +175,8 @@ class StaleAnswers:
             quotes, sources = tx.quotes.read_quotes(bot, given["quotes"], ASKED), tx.sources.list_sources(bot)
             chats = []
             for quote in quotes:
-                groups = heard_by(now, quote)
-                found = tx.knowledge.read_passages([given["passage"]], audiences.readable(sources, groups), groups)
-                if not found or tx.chats.is_unreachable(quote.address):
+                may_read = _may_read(tx, quote, given["passage"], sources, heard_by(now, quote))
+                if not may_read or tx.chats.is_unreachable(quote.address):
                     continue
                 language = tx.chats.read_choices(quote.address).language or tx.chats.read_language(bot, quote.user)
                 text = say(language, "stale.correction", old=given["old"][:LONGEST], new=given["new"][:LONGEST])
@@ -212,6 +212,15 @@ def heard_by(access: Access, quote: StoredQuote) -> frozenset[str]:
     private = quote.address.chat == quote.user
     asker = Incoming(quote.turn, quote.address, User(quote.user), private=private)
     return audiences.groups_of(access.role(Actor.of(asker)).word, quote.user, quote.address, private=private)
+
+
+def _may_read(
+    tx: Tx, quote: StoredQuote, passage: int, sources: Sequence[KnowledgeSource], groups: frozenset[str]
+) -> bool:
+    """Whether these groups may read both the article that was quoted and the passage that stands now."""
+    readable = audiences.readable(sources, groups)
+    old = quote.source_id in readable and quote.audience in ("", *groups)
+    return old and bool(tx.knowledge.read_passages([passage], readable, groups))
 
 
 def _doubtful(entries: Sequence[LearnedEntry], lost: Sequence[str]) -> list[int]:

@@ -19,7 +19,7 @@ SPAN = func.substr(kb_passages.c.text, cast(FIRST, Integer), cast(LENGTH, Intege
 QUOTED = (
     select(
         *kb_quotes.c["id", "message_id", "stale"], SPAN.label("text"), *kb_passages.c["article_id", "source_id"],
-        *messages.c["turn", "user", "at"], kb_articles.c.title,
+        *messages.c["turn", "user", "at"], *kb_articles.c["title", "audience"],
         *conversations.c["transport", "bot", "chat", "thread", "connection", "only"],
     )
     .join(kb_passages, kb_passages.c.id == kb_quotes.c.passage_id)
@@ -31,11 +31,15 @@ QUOTED = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredQuote:
-    """A quote of an answer: its `text`, the article it was taken from, and where and when the answer was given."""
+    """A quote of an answer: its `text`, the article it was taken from, and where and when the answer was given.
+
+    `audience` is the group who alone may read the article, "" where all who may read its source may.
+    """
 
     id: int
     text: str
     title: str
+    audience: str
     article_id: int
     source_id: int
     message_id: int
