@@ -442,13 +442,13 @@ def _of_knowledge(given: Given, ground: Ground, assistant: Assistant) -> Sequenc
     rights, wake = people.joining.rights, ground.wake_jobs
     entries = LearnedEntries(base=base, rights=rights, deliver=people.joining.deliver, wake_jobs=wake)
     return [
+        KnowledgePanel(base=base, access=people.access, rights=rights, currency=currency, wake_jobs=wake).feature(),
         entries.feature(),
         GapReport(base=base, rights=rights, entries=entries).feature(),
         StaleAnswers(
             base=base, rights=rights, days=given.settings.kb_correct_days, deliver=people.joining.deliver
         ).feature(),
         Telling(assistant=assistant, access=people.access, deliver=people.joining.deliver).feature(),
-        KnowledgePanel(base=base, access=people.access, rights=rights, currency=currency, wake_jobs=wake).feature(),
         KnowledgeJobs(
             base=base, rights=rights, currency=currency, deliver=people.joining.deliver, wake_jobs=wake
         ).feature(),

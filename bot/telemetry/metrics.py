@@ -61,7 +61,7 @@ class Metrics:
         self.flood_wait_seconds = counter("flood_wait_seconds", "Seconds that Telegram asked to wait, in all")
         self.deliveries = counter("deliveries", "Finished answers, by what became of them", ["state"])
         self.knowledge_gaps = counter(
-            "knowledge_gaps", "Questions that the knowledge base did not answer: refused, or disliked", ["reason"]
+            "knowledge_gaps", "Questions that the knowledge base did not answer: refused, or disliked", ["kind"]
         )
         # the process
         self.errors = counter("errors", "Errors, by where they came from and what they were", ["source", "cause"])

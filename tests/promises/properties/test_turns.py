@@ -272,8 +272,15 @@ def has_source(tx: Tx, where: Address) -> None:
 
 
 def has_gap(tx: Tx, where: Address) -> None:
+    message = 1 if tx.messages.find_message(1) is not None else None
     gap = Gap(
-        address=where, user=ANNA, message=1, question="q1 please", reason="refused", audience="owners", language="en"
+        address=where,
+        user=ANNA,
+        message=message,
+        question="q1 please",
+        reason="refused",
+        audience="owners",
+        language="en",
     )
     tx.gaps.add_gap(gap)
 
@@ -296,8 +303,9 @@ def quoted(tx: Tx, where: Address) -> None:
     for text in ("It is blue.", "It is green."):
         passage = NewPassage(place="", text=text, sentences=((0, len(text)),), sha=text.encode())
         tx.knowledge.store_article(source, Article(key="a", title="A", version=text, changed=0.0), [passage])
-    tx.knowledge.store_quotes(2, [(1, 0, 11)])
-    tx.quotes.mark([1], "asked")
+    if tx.messages.find_message(2) is not None:
+        tx.knowledge.store_quotes(2, [(1, 0, 11)])
+        tx.quotes.mark([1], "asked")
 
 
 COMMANDS = {
