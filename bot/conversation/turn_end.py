@@ -11,7 +11,6 @@ from bot.conversation.branching import BranchPoint
 from bot.conversation.turn_state import AnswerDraft, TurnContext
 from bot.errors import ContextOverflow, ModelRefused
 from bot.knowledge import citations, documents
-from bot.knowledge.answering import Citing
 from bot.knowledge.learning import gaps
 from bot.outbox import finish_turn
 from bot.storage.repositories.knowledge.gaps import REFUSED
@@ -50,8 +49,7 @@ def save(tx: Tx, incoming: Incoming, context: TurnContext, written: AnswerDraft)
 def _answer(tx: Tx, incoming: Incoming, context: TurnContext, place: BranchPoint, written: AnswerDraft) -> Outgoing:
     thoughts = (_thought_before(tx, incoming, context, place), written.thought)
     answer = _remember(tx, incoming, context, place, written)
-    if written.citing is not None:
-        _note_gap(tx, incoming, place, written.citing, unanswered=written.is_unanswered)
+    _note_gap(tx, incoming, context, place, written)
     failed = context.decided_call and _failed(written)
     rows = _retry(tx, incoming, context, place) if failed else _keyboard(tx, incoming, context, answer)
     if written.is_unanswered and incoming.user.id > 0:
@@ -68,11 +66,14 @@ def _answer(tx: Tx, incoming: Incoming, context: TurnContext, place: BranchPoint
     return Outgoing(text, of=answer.turn, buttons=rows, note=note, thought="\n\n".join(filter(None, thoughts)))
 
 
-def _note_gap(tx: Tx, incoming: Incoming, place: BranchPoint, citing: Citing, *, unanswered: bool) -> None:
-    """Store that the sources do not answer the question, or that they do now."""
-    if unanswered:
-        gaps.note_refused(tx, incoming, place.question, citing.evidence)
-    elif not citing.is_empty:
+def _note_gap(tx: Tx, incoming: Incoming, context: TurnContext, place: BranchPoint, written: AnswerDraft) -> None:
+    """Store that the sources of the knowledge base do not answer the question, or that they do now."""
+    if written.citing is None:
+        return
+    if written.is_unanswered:
+        topic = context.topic.choice.topic if context.topic is not None else ""
+        gaps.note_refused(tx, incoming, place.question, written.citing.evidence, topic)
+    elif not written.citing.is_empty:
         tx.gaps.remove_gap(place.question.id, REFUSED)
 
 
@@ -164,9 +165,12 @@ def _keyboard(tx: Tx, incoming: Incoming, context: TurnContext, answer: Remember
     where, user = incoming.address, incoming.user.id
     place = context.place
     alone = place is not None and place.question.turn == incoming.id and place.shown is None
-    return branching.keyboard(
+    rows = branching.keyboard(
         tx, where, incoming.id, user, context.language, answer, thumbs=context.thumbs, alone=alone
     )  # fmt: skip
+    if context.topic is None or not context.corrects or not rows:
+        return rows
+    return (*rows, (context.topic.correction(tx, incoming, answer.parent or 0, context.language),))
 
 
 def _retry(tx: Tx, incoming: Incoming, context: TurnContext, place: BranchPoint) -> Rows:

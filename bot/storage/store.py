@@ -41,6 +41,7 @@ from bot.storage.repositories.knowledge.learned import Learned
 from bot.storage.repositories.knowledge.passages import Knowledge
 from bot.storage.repositories.knowledge.quotes import Quotes
 from bot.storage.repositories.knowledge.sources import Sources
+from bot.storage.repositories.knowledge.topics import QuestionTopics
 from bot.storage.repositories.members import AuditLog, Members
 from bot.storage.repositories.memory import Memory
 from bot.storage.repositories.messages import Messages
@@ -88,6 +89,7 @@ class Tx:
     gaps = repository(Gaps)
     learned = repository(Learned)
     quotes = repository(Quotes)
+    question_topics = repository(QuestionTopics)
     feedback = repository(Feedback)
     personas = repository(PersonaVersions)
     templates = repository(SavedTemplates)

@@ -15,6 +15,19 @@ from tests.support.telegram_side import rows, soon
 DAY = 86_400
 QUESTION = {"en": "Which colours can one buy?", "ru": "Какие цвета можно купить?"}
 FACT = {"en": "One can buy two colours: grey and green.", "ru": "Купить можно два цвета: серый и белый."}
+ROUTING = """
+[topic.paint]
+title = "Paint"
+words = ["colours"]
+examples = ["red?", "green?", "blue?"]
+knowledge = ["docs"]
+
+[topic.general]
+title = "The rest"
+
+[routing]
+other = "general"
+"""
 ENTRIES = "SELECT question, answer, audience, state FROM kb_learned ORDER BY id"
 
 
@@ -115,3 +128,17 @@ async def test_an_entry_is_reviewed_at_once_where_the_source_takes_back_what_it_
 
 def asked(stage: Stage) -> list[str]:
     return [text for text in stage.telegram.texts(ANNA) if text.startswith("Is this still true?")]
+
+
+async def test_what_was_taught_answers_questions_of_a_topic_that_has_other_sources(
+    stage: Stage, docs: Path, tmp_path: Path
+) -> None:
+    routing = tmp_path / "routing.toml"
+    routing.write_text(ROUTING)
+    await known(stage, docs, routing=routing)
+    await stage.ask(QUESTION["en"], BORIS)
+    assert rows(stage, "SELECT topic FROM kb_gaps") == [("paint",)]
+    await pressed(stage, say("ru", "gap.tell"), chat=BORIS)
+    await proposed(stage, FACT["en"])
+    await pressed(stage, say("en", "learned.add"))
+    await soon(stage, lambda: stage.telegram.texts(BORIS)[-1].startswith(say("ru", "gap.told")) or None)

@@ -30,6 +30,11 @@ class KnowledgeSettings(SettingsGroup):
         description="Where a source says another number or date than answers of the last so many days have quoted, "
         "admins are asked whether to tell the chats; 0 = they are never asked",
     )
+    routing: Path | None = Field(
+        None,
+        description="File with the topics of questions, which decide who answers them out of which sources "
+        "(govorun topics init; docs/topics.md); empty = no topics",
+    )
     knowledge_cache: Path = Field(
         Path(".govorun/knowledge"),
         description="Folder of repositories of sources, which may be deleted, and in files/ of "

@@ -13,8 +13,11 @@ from bot.storage.store import Tx
 from bot.types import Incoming
 
 
-def note_refused(tx: Tx, incoming: Incoming, question: Remembered, evidence: Evidence) -> None:
-    """Store a question of `incoming` to which the bot has just said that the sources do not have it."""
+def note_refused(tx: Tx, incoming: Incoming, question: Remembered, evidence: Evidence, topic: str = "") -> None:
+    """Store a question of `incoming` to which the bot has just said that the sources do not have it.
+
+    `topic` is its key in the routing file, "" for none.
+    """
     tx.gaps.add_gap(
         Gap(
             address=incoming.address,
@@ -24,6 +27,7 @@ def note_refused(tx: Tx, incoming: Incoming, question: Remembered, evidence: Evi
             reason=REFUSED,
             audience=rights.narrowest(evidence.groups),
             language=evidence.language,
+            topic=topic,
             vector=evidence.vector,
             checked=evidence.generation,
             seen=evidence.mark,
