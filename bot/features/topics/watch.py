@@ -47,7 +47,7 @@ class TopicWatch:
                 await self.topics.refresh()
                 await self._tell()
             except Exception as error:
-                log.warning("the routing file can't be followed now: %s", error or type(error).__name__)
+                log.warning("the routing file can't be followed now: %s", str(error) or type(error).__name__)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.changed.wait(), EVERY)
 

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 from bot.ai import Embedder, LabelModel, Vector
-from bot.errors import ModelError
+from bot.errors import ConfigError, ModelError
 from bot.llm.topics.classifiers import Classifier, FewShot, Tuned
 from bot.llm.topics.intent_routing import IntentRouter
 from bot.llm.topics.nearest import NearestCentroid
@@ -83,16 +83,16 @@ class Topics:
         state = (table.version, tuple(corrections))
         if state == self._learned:
             return
-        rows = samples(table, corrections)
+        self._samples = rows = samples(table, corrections)
         if self._embedder is not None and table.routing.classifier != "off" and rows:
             try:
                 self._near = await learn(self._embedder, table, rows, self._vectors)
-            except ModelError as error:
+            except (ModelError, ConfigError) as error:  # no service, or no NumPy
                 if str(error) != self._failed:
                     log.warning("the examples of topics can't be learned now: %s", error)
                 self._failed = str(error)
                 return
-        self._samples, self._learned, self._failed = rows, state, ""
+        self._learned, self._failed = state, ""
 
 
 def router_of(
