@@ -124,5 +124,5 @@ def _as_stored(_language: str, details: Mapping[str, Any]) -> str:
 DONE = (
     "allowed", "refused", "joined", "owner", "role", "ended", "withdrawn", "invite", "revoked", "settings", "allowance",
     "broadcast", "stopped", "kb_add", "kb_sync", "kb_pause", "kb_resume", "kb_readers", "kb_remove", "kb_drop",
-    "kb_leave", "kb_buy",
+    "kb_leave", "kb_buy", "kb_learned", "kb_unlearned", "kb_corrected",
 )  # fmt: skip

@@ -202,5 +202,7 @@ MANAGING = (
     "join.allow", "join.refuse", "members.show", "members.page", "members.set", "group.withdraw", "invite.revoke",
     "allowance.of", "allowance.change", "audit.page", "kb.open", "kb.sync", "kb.pause", "kb.resume", "kb.readers",
     "kb.read", "kb.remove", "kb.removed", "kb.buy", "kb.later", "kb.drop", "kb.leave",
+    "gap.list", "gap.open", "gap.file", "gap.answer", "learned.add", "learned.readers", "learned.drop", "learned.edit",
+    "learned.keep", "learned.remove", "stale.tell", "stale.leave",
 )  # fmt: skip
 ROLES = {role: f"role.{role.word}" for role in Role} | {Role.NOBODY: "role.stranger"}

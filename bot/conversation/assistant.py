@@ -16,15 +16,18 @@ from bot.billing import pricing as money
 from bot.conversation import conversation_list, memory, turn_end
 from bot.conversation.answer_writer import AnswerWriter
 from bot.conversation.cost import AnswerCost
+from bot.conversation.helper_model import PaidBy, ask_paid
 from bot.conversation.turn_start import Approval, TurnStart
 from bot.conversation.turn_state import AnswerDraft, Awaited, TurnContext
 from bot.errors import BadInput
+from bot.knowledge.answering import Citing
 from bot.knowledge.documents import Retrieved
 from bot.llm.routing import ModelOption, Routing
-from bot.outbox import Effect, as_notice, finish, finish_turn, notice_of
+from bot.outbox import Effect, as_notice, finish, finish_turn, notice_of, with_choices
 from bot.ports import Reply
 from bot.prompts.schema import Persona
 from bot.storage.repositories.buttons import ButtonPress
+from bot.storage.repositories.knowledge.gaps import REFUSED
 from bot.storage.repositories.messages import Remembered
 from bot.storage.store import Store, Tx
 from bot.telemetry import turn_log
@@ -131,6 +134,34 @@ class Assistant:
         request = self.writer.request_builder.request(context, option, context.steps, tools=False)
         return request, context.retrieved, context.persona
 
+    async def recall(self, incoming: Incoming, asked: Remembered) -> TurnContext:
+        """What is known now about an earlier question of `incoming`'s sender. Nothing is saved."""
+        context = await self.store.read(
+            lambda tx: self.turn_start.deferred(tx, with_choices(tx, incoming), asked, asked.text)
+        )
+        return await self.writer.with_evidence(incoming, context)
+
+    async def answer_quietly(self, incoming: Incoming, context: TurnContext) -> tuple[str, Citing]:
+        """Answer what was recalled from the knowledge base alone: the text ("" for no answer), and what it quotes.
+
+        It is checked as every answer from there. Nothing is shown, and only the usage is saved: the sender pays. Raises
+        `LimitReached`, `ModelError`.
+        """
+        assert context.evidence is not None  # noqa: S101  the caller looks
+        citing = Citing(context.evidence)
+        if not context.evidence.block:
+            text = citing.extract()
+        else:
+            option, builder = self.routing.available(self.routing.by_name(context.choices.model)), self.pricing
+            request = builder.request_builder.request(context, option, context.steps, tools=False)
+            payer = PaidBy(incoming, incoming.id, builder.budget)
+            said, _ = await ask_paid(
+                self.store, option.model, request, payer, name=option.name,
+                deadline=self.turn_start.options.deadline, ratio=builder.request_builder.ratio(option),
+            )  # fmt: skip
+            text = citing.feed(said) + citing.end()
+        return "" if citing.is_empty else text.strip(), citing
+
     def model_for(self, choices: ChatChoices) -> ModelOption:
         """The model that answers in a chat with these choices."""
         return self.turn_start.chosen(choices).option
@@ -175,6 +206,8 @@ class Assistant:
         # The answer is paid for: a full disk must not make the bot ask, and pay, again.
         await self.store.write_until_stored(save)
         self._kept_personas.add(context.persona.label)
+        if written.is_unanswered:
+            self.store.metrics.knowledge_gaps.labels(REFUSED).inc()
         if self._gets_title(incoming, context, written) or context.then or len(context.history) >= memory.ENOUGH:
             self.wake_jobs()
         await reply.finish()

@@ -188,7 +188,7 @@ def keyboard(
     rows = [tuple(row)]
     if answer.ending in UNFINISHED:
         rows.append((button(say(language, "resume"), RESUME, answer=answer.id),))
-    if answer.sources and tx.knowledge.list_quoted(answer.id):
+    if answer.sources and tx.knowledge.has_quotes(answer.id):
         label = say(language, "kb.source")
         rows.append((tx.buttons.add_button(where, delivery, 0, label, SOURCE, answer=answer.id),))
     return tuple(rows)

@@ -11,7 +11,9 @@ from bot.conversation.branching import BranchPoint
 from bot.conversation.turn_state import AnswerDraft, TurnContext
 from bot.errors import ContextOverflow, ModelRefused
 from bot.knowledge import citations, documents
+from bot.knowledge.learning import gaps
 from bot.outbox import finish_turn
+from bot.storage.repositories.knowledge.gaps import REFUSED
 from bot.storage.repositories.mapping import dump_request
 from bot.storage.repositories.messages import OPEN, Remembered
 from bot.storage.store import Tx
@@ -47,8 +49,13 @@ def save(tx: Tx, incoming: Incoming, context: TurnContext, written: AnswerDraft)
 def _answer(tx: Tx, incoming: Incoming, context: TurnContext, place: BranchPoint, written: AnswerDraft) -> Outgoing:
     thoughts = (_thought_before(tx, incoming, context, place), written.thought)
     answer = _remember(tx, incoming, context, place, written)
+    _note_gap(tx, incoming, context, place, written)
     failed = context.decided_call and _failed(written)
     rows = _retry(tx, incoming, context, place) if failed else _keyboard(tx, incoming, context, answer)
+    if written.is_unanswered and incoming.user.id > 0:
+        where, user, label = incoming.address, incoming.user.id, say(context.language, "gap.tell")
+        wish = tx.buttons.add_button(where, incoming.id, user, label, "gap.tell", question=place.question.id)
+        rows = (*rows, (wish,))
     if context.gone:  # the note below this answer says so, once
         tx.chats.drop_models(incoming.address, incoming.user.id, context.gone)
     sources = (*written.steps.sources, *documents.used(written.text, written.retrieved))
@@ -57,6 +64,17 @@ def _answer(tx: Tx, incoming: Incoming, context: TurnContext, place: BranchPoint
         text = f"{text.rstrip()}\n\n{below}"
     note = _note(tx, incoming, context, written)
     return Outgoing(text, of=answer.turn, buttons=rows, note=note, thought="\n\n".join(filter(None, thoughts)))
+
+
+def _note_gap(tx: Tx, incoming: Incoming, context: TurnContext, place: BranchPoint, written: AnswerDraft) -> None:
+    """Store that the sources of the knowledge base do not answer the question, or that they do now."""
+    if written.citing is None:
+        return
+    if written.is_unanswered:
+        topic = context.topic.choice.topic if context.topic is not None else ""
+        gaps.note_refused(tx, incoming, place.question, written.citing.evidence, topic)
+    elif not written.citing.is_empty:
+        tx.gaps.remove_gap(place.question.id, REFUSED)
 
 
 def _thought_before(tx: Tx, incoming: Incoming, context: TurnContext, place: BranchPoint) -> str:

@@ -195,6 +195,11 @@ class AnswerDraft:
         """The text that can be shown; "" if it is only white space and Markdown marks, or was filtered."""
         return "" if SILENT.fullmatch(self.text) or self.finish is Finish.FILTERED else self.text
 
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether the answer says that the sources of the knowledge base do not have it."""
+        return self.citing is not None and self.citing.is_empty and self.text == self.citing.evidence.unknown
+
     def ending(self) -> str:
         """How the answer ended, as it is stored: "stopped", "cut" (an error) or the model's reason."""
         return "stopped" if self.stopped else CUT if self.error else str(self.finish)

@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bot.feature import ButtonHandler, Feature
+from bot.knowledge.learning.gaps import Dislikes
 from bot.outbox import finish, finish_turn
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
-from bot.storage.repositories.messages import Remembered
+from bot.storage.repositories.knowledge.gaps import DISLIKED
 from bot.storage.store import Store, Tx
 from bot.types import Incoming, Kind
 
@@ -23,9 +24,10 @@ VARIATION = "\ufe0f"  # variation selector: may follow an emoji and says only ho
 
 @dataclass(slots=True, kw_only=True)
 class Feedback:
-    """Stores judgements of answers."""
+    """Stores judgements of answers. `dislikes` notes what the knowledge base answered badly."""
 
     store: Store
+    dislikes: Dislikes | None = None
 
     def feature(self) -> Feature:
         """The handlers of thumbs below an answer, and of reactions to it."""
@@ -35,34 +37,41 @@ class Feedback:
         """Store a reaction. `incoming.reply_to` is the message, `incoming.data` the emoji, "" for a removed one."""
         where = incoming.address
 
-        def work(tx: Tx) -> None:
+        def work(tx: Tx) -> bool:
             finish_turn(tx, incoming)
             delivered = tx.outbox.find_shown(where, incoming.reply_to)
             if delivered is None or delivered.outgoing.plain:  # no answer of a model
-                return
-            if (answer := tx.messages.find_in_chat(where, delivered.turn, "assistant")) is not None:
-                self._keep(tx, incoming, answer, incoming.data)
+                return False
+            return self._keep(tx, incoming, delivered.turn, incoming.data)
 
-        await finish(self.store, reply, work)
+        self._count(await finish(self.store, reply, work))
 
     async def press(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Store the thumb that somebody has pressed below an answer."""
 
-        def work(tx: Tx) -> None:
-            answer = tx.messages.find_in_chat(incoming.address, action.payload["turn"], "assistant")
-            if answer is not None:
-                self._keep(tx, incoming, answer, action.payload["sign"])
+        def work(tx: Tx) -> bool:
             finish_turn(tx, incoming)
+            return self._keep(tx, incoming, action.payload["turn"], action.payload["sign"])
 
-        await finish(self.store, reply, work)
+        self._count(await finish(self.store, reply, work))
 
-    def _keep(self, tx: Tx, incoming: Incoming, answer: Remembered, sign: str) -> None:
-        user = incoming.user.id
+    def _count(self, is_gap: bool) -> None:
+        if is_gap:
+            self.store.metrics.knowledge_gaps.labels(DISLIKED).inc()
+
+    def _keep(self, tx: Tx, incoming: Incoming, turn: str, sign: str) -> bool:
+        """Store a judgement of the answer of a turn. Returns whether it is a gap of the knowledge base."""
+        answer = tx.messages.find_in_chat(incoming.address, turn, "assistant")
+        if answer is None:
+            return False
+        user, judged = incoming.user.id, value(sign) if sign else 0
+        is_gap = self.dislikes is not None and self.dislikes.judge(tx, incoming, answer, judged)
         if not sign:
             tx.feedback.delete_judgement(incoming.address.bot, answer.id, user)
-            return
+            return is_gap
         request = tx.messages.find_request(answer.id) or {}
-        tx.feedback.store_judgement(incoming.address, answer, user, value(sign), sign, request)
+        tx.feedback.store_judgement(incoming.address, answer, user, judged, sign, request)
+        return is_gap
 
 
 def value(sign: str) -> int:

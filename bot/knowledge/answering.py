@@ -7,8 +7,9 @@ the chat. What these use is imported when a bot has sources.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import starmap
 from typing import TYPE_CHECKING
@@ -38,7 +39,8 @@ class Evidence:
     """What the sources have about a question of somebody in these `groups`.
 
     `block` is the part of the prompt with the passages; "" where no model is asked, and `pieces` are the answer: the
-    sentences of the sources, or none. `unknown` is the sentence that says that the sources do not have it.
+    sentences of the sources, or none. `unknown` is the sentence that says that the sources do not have it. `vector` is
+    the question's embedding (b"": none), `generation` that of the knowledge base when it was searched.
     """
 
     language: str
@@ -48,6 +50,14 @@ class Evidence:
     passages: tuple[StoredPassage, ...] = ()
     block: str = ""
     pieces: tuple[Piece, ...] = ()
+    vector: bytes = b""
+    generation: int = 0
+
+    @property
+    def mark(self) -> str:
+        """What changes when other passages are found: the hash of their ids, "" for none."""
+        ids = sorted(one.id for one in self.passages)
+        return hashlib.sha256(repr(ids).encode()).hexdigest() if ids else ""
 
 
 @dataclass(slots=True)
@@ -194,16 +204,18 @@ class KnowledgeAnswers:
     def _evidence(self, found: Found, groups: frozenset[str], language: str, level: str) -> Evidence:
         from bot.knowledge.answer.extract import extract
         from bot.knowledge.answer.shown import sources_block
+        from bot.knowledge.search.matrix import pack
 
-        unknown = _unknown(found, language)
+        nothing = Evidence(
+            language=language, groups=groups, unknown=_unknown(found, language), generation=found.generation,
+            vector=pack(found.vector) if found.vector else b"",
+        )  # fmt: skip
         if not found.hits or not self.base.gate.passes(found.signals):
-            return Evidence(language=language, groups=groups, unknown=unknown)
+            return nothing
         shown = tuple(_shown(hit.passage) for hit in found.hits)
         cited = level != EXTRACT
-        return Evidence(
-            language=language,
-            groups=groups,
-            unknown=unknown,
+        return replace(
+            nothing,
             shown=shown,
             passages=tuple(hit.passage for hit in found.hits),
             block=sources_block(shown, language) if cited else "",

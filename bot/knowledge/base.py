@@ -20,7 +20,7 @@ from bot.billing.metering import BillTo, Meter
 from bot.concurrency.child_pool import ChildPool
 from bot.errors import BadInput, ConfigError, StorageUnavailable
 from bot.knowledge import rights
-from bot.storage.repositories.knowledge.sources import KnowledgeSource
+from bot.storage.repositories.knowledge.sources import LEARNED, KnowledgeSource
 from bot.storage.store import Store, Tx
 
 if TYPE_CHECKING:
@@ -84,9 +84,13 @@ class KnowledgeBase:
         return bool(self._sources) or self.store.clock.monotonic() - self._looked >= FRESH
 
     async def readable(self, groups: frozenset[str], among: Collection[str] = ()) -> frozenset[int]:
-        """Return the ids of the sources that these groups may read; `among`: only of those with these names."""
+        """Return the ids of the sources that these groups may read.
+
+        `among`: only of those with these names, and of what people have taught, whatever it is about.
+        """
         sources = await self.sources()
-        return rights.readable([one for one in sources if not among or one.name in among], groups)
+        named = [one for one in sources if not among or one.name in among or one.kind == LEARNED]
+        return rights.readable(named, groups)
 
     async def search(
         self, question: str, groups: frozenset[str], payer: BillTo, *, among: Collection[str] = ()
@@ -204,6 +208,11 @@ class KnowledgeBase:
 
     @asynccontextmanager
     async def _reader(self, source: KnowledgeSource) -> AsyncIterator[Reader]:
+        if source.kind == LEARNED:
+            from bot.knowledge.sources.learned import LearnedReader
+
+            yield LearnedReader()
+            return
         from bot.http.guarded import GuardedFetcher
         from bot.knowledge.sources.opening import SourceTools, open_source
         from bot.knowledge.sources.source import SourceLimits

@@ -33,6 +33,27 @@ def groups_of(role: str, user: int, address: Address, *, private: bool) -> froze
     return frozenset(found)
 
 
+def narrowest(groups: Iterable[str]) -> str:
+    """The smallest of the groups that hear a question: whom an answer is meant for.
+
+    It is that of the person's role, in a group chat that chat, and `everyone` for a stranger.
+    """
+    heard = set(groups)
+    roles = [NAMES[role] for role in reversed(ROLES) if NAMES[role] in heard]
+    return next(iter([*roles, *(group for group in sorted(heard) if group.startswith("chat:"))]), EVERYONE)
+
+
+def widest(groups: Iterable[str]) -> str:
+    """The largest of these groups; without one that holds all others, the first."""
+    found = list(groups)
+    return next((one for one in (EVERYONE, *NAMES.values()) if one in found), found[0])
+
+
+def above(role: str) -> frozenset[str]:
+    """The groups of the roles above this one: what is meant for them is not shown to it."""
+    return frozenset(NAMES[one] for one in ROLES[ROLES.index(role) + 1 :])
+
+
 def readable(sources: Iterable[KnowledgeSource], groups: frozenset[str]) -> frozenset[int]:
     """The ids of the sources that these groups may read."""
     return frozenset(source.id for source in sources if not groups.isdisjoint(source.audience))

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from bot.jobs.learning import request_look
 from bot.knowledge.passages import cut
 from bot.knowledge.sources.source import Event, Found, Reader, SourceFailed, Trouble, Unchanged
 from bot.storage.repositories.knowledge.passages import Article, NewPassage
@@ -84,7 +85,7 @@ class Sync:
         match event:
             case Found():
                 left.pop(event.key, None)
-                self._new.append(await asyncio.to_thread(_prepared, event, self.store.clock.time()))
+                self._new.append(await asyncio.to_thread(prepared, event, self.store.clock.time()))
                 return replace(report, new=report.new + 1)
             case Unchanged():
                 left.pop(event.key, None)
@@ -131,6 +132,7 @@ class Sync:
             tx.knowledge.end_articles(source.id, gone)
             was = {"state": "active"} if source.state == ASKS else {}  # it may have been paused meanwhile
             tx.sources.change_source(source.id, error=error, synced=now, **was)
+            request_look(tx, self.bot)
             return replace(report, gone=len(gone), ended=report.ended + lost)
 
         return await self.store.write(finish)
@@ -141,7 +143,7 @@ def _check_there(tx: Tx, source: KnowledgeSource) -> None:
         raise SourceFailed(f"{source.name} was removed while it was read.")
 
 
-def _prepared(found: Found, now: float) -> tuple[Article, Sequence[NewPassage]]:
+def prepared(found: Found, now: float) -> tuple[Article, Sequence[NewPassage]]:
     """An article as rows. Its version is the hash of all that a reader sees of it."""
     passages = [
         NewPassage(

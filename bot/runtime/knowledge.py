@@ -4,7 +4,7 @@ questions (`topic_chooser`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from bot.feature import Feature
 from bot.knowledge import rights
 from bot.knowledge.answering import KnowledgeAnswers
 from bot.knowledge.base import KnowledgeBase
+from bot.knowledge.learning.gaps import Dislikes
 from bot.providers.yandex.service import YandexStudio
 from bot.runtime.parts import Given, Ground
 from bot.storage.repositories.money.ledger import EMBEDDING
@@ -48,8 +49,16 @@ def knowledge_base(
 
 def knowledge_answers(base: KnowledgeBase, settings: Settings, access: Access) -> KnowledgeAnswers:
     """What answers questions from the sources."""
-    level = settings.knowledge
-    return KnowledgeAnswers(base=base, level=level, role=lambda incoming: access.role(Actor.of(incoming)).word)
+    return KnowledgeAnswers(base=base, level=settings.knowledge, role=_role(access))
+
+
+def dislikes(base: KnowledgeBase | None, access: Access) -> Dislikes | None:
+    """What notes answers from the sources that are disliked; None without a knowledge base."""
+    return None if base is None else Dislikes(role=_role(access))
+
+
+def _role(access: Access) -> Callable[[Incoming], str]:
+    return lambda incoming: access.role(Actor.of(incoming)).word
 
 
 def topic_chooser(given: Given, ground: Ground) -> TopicChooser | None:

@@ -56,9 +56,13 @@ from bot.features.deferred_answers import KIND as LATER
 from bot.features.deferred_answers import DeferredAnswers, DeferredOperation
 from bot.features.feedback import Feedback
 from bot.features.image_generation import ImageGeneration, ImageOperation, ImagePrice
+from bot.features.knowledge.gaps import GapReport
 from bot.features.knowledge.jobs import KnowledgeJobs
+from bot.features.knowledge.learned import LearnedEntries
 from bot.features.knowledge.panel import KnowledgePanel
 from bot.features.knowledge.source_view import SourceView
+from bot.features.knowledge.stale import StaleAnswers
+from bot.features.knowledge.telling import Telling
 from bot.features.personas import Personas
 from bot.features.privacy import Privacy
 from bot.features.prompt_improver import PromptImprover
@@ -78,7 +82,7 @@ from bot.prompts.library import Library
 from bot.providers import catalog
 from bot.runtime import cluster
 from bot.runtime.bot import Bot, Inbound, Signs
-from bot.runtime.knowledge import knowledge_answers, knowledge_base, topic_chooser, topic_features
+from bot.runtime.knowledge import dislikes, knowledge_answers, knowledge_base, topic_chooser, topic_features
 from bot.runtime.parts import Answering, Given, Ground, People
 from bot.storage.engines.sqlite_files import home
 from bot.storage.mailboxes import StoredInbox, StoredOutbox
@@ -383,9 +387,9 @@ def _features(given: Given, ground: Ground, answering: Answering) -> Sequence[Fe
         PriceConfirmation(store=store, assistant=assistant).feature(),
         ToolApproval(assistant=assistant).feature(),
         answering.reminders.feature(),
-        Feedback(store=store).feature(),
+        Feedback(store=store, dislikes=dislikes(ground.knowledge, people.access)).feature(),
         *_of_people(given, ground, assistant.writer.leave, orders.leave),
-        *_of_knowledge(given, ground),
+        *_of_knowledge(given, ground, assistant),
         *topic_features(given, ground, assistant),
         ChatEvents(store=store, leave=assistant.writer.leave, moved=people.directory.load).feature(),
         CustomCommands(store=store, commands=given.added.commands).feature(),
@@ -446,16 +450,23 @@ def _of_people(
     ]
 
 
-def _of_knowledge(given: Given, ground: Ground) -> Sequence[Feature]:
-    """/kb and its jobs; none with KNOWLEDGE=off."""
+def _of_knowledge(given: Given, ground: Ground, assistant: Assistant) -> Sequence[Feature]:
+    """/kb, /gaps and their jobs; none with KNOWLEDGE=off."""
     base, people, currency = ground.knowledge, ground.people, given.settings.currency
     if base is None:
         return []
     answers = knowledge_answers(base, given.settings, people.access)
     rights, wake = people.joining.rights, ground.wake_jobs
+    entries = LearnedEntries(base=base, rights=rights, deliver=people.joining.deliver, wake_jobs=wake)
     return [
         SourceView(store=given.store, answers=answers).feature(),
         KnowledgePanel(base=base, access=people.access, rights=rights, currency=currency, wake_jobs=wake).feature(),
+        entries.feature(),
+        GapReport(base=base, rights=rights, entries=entries).feature(),
+        StaleAnswers(
+            base=base, rights=rights, days=given.settings.kb_correct_days, deliver=people.joining.deliver
+        ).feature(),
+        Telling(assistant=assistant, access=people.access, deliver=people.joining.deliver).feature(),
         KnowledgeJobs(
             base=base, rights=rights, currency=currency, deliver=people.joining.deliver, wake_jobs=wake
         ).feature(),

@@ -36,7 +36,10 @@ from bot.storage.repositories.files.blobs import Blobs
 from bot.storage.repositories.files.documents import Documents
 from bot.storage.repositories.inbox import Inbox
 from bot.storage.repositories.jobs import Jobs
+from bot.storage.repositories.knowledge.gaps import Gaps
+from bot.storage.repositories.knowledge.learned import Learned
 from bot.storage.repositories.knowledge.passages import Knowledge
+from bot.storage.repositories.knowledge.quotes import Quotes
 from bot.storage.repositories.knowledge.sources import Sources
 from bot.storage.repositories.knowledge.topics import QuestionTopics
 from bot.storage.repositories.members import AuditLog, Members
@@ -83,6 +86,9 @@ class Tx:
     documents = repository(Documents)
     sources = repository(Sources)
     knowledge = repository(Knowledge)
+    gaps = repository(Gaps)
+    learned = repository(Learned)
+    quotes = repository(Quotes)
     question_topics = repository(QuestionTopics)
     feedback = repository(Feedback)
     personas = repository(PersonaVersions)

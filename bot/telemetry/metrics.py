@@ -60,6 +60,9 @@ class Metrics:
         self.flood_waits = counter("flood_waits", "Times that Telegram asked to wait")
         self.flood_wait_seconds = counter("flood_wait_seconds", "Seconds that Telegram asked to wait, in all")
         self.deliveries = counter("deliveries", "Finished answers, by what became of them", ["state"])
+        self.knowledge_gaps = counter(
+            "knowledge_gaps", "Questions that the knowledge base did not answer: refused, or disliked", ["kind"]
+        )
         # the process
         self.errors = counter("errors", "Errors, by where they came from and what they were", ["source", "cause"])
         self.commit_seconds = histogram("commit_seconds", "One commit of the database, begin to fsync", buckets=SHORT)

@@ -30,6 +30,7 @@ SHARED = (
     "SELECT subject, state FROM applications",
     "SELECT user, day, month FROM allowances",
     "SELECT name, audience, state FROM kb_sources",
+    "SELECT question, answer, audience FROM kb_learned WHERE state = 'added'",
     f"SELECT * FROM chats WHERE id != {ANNA}",
 )
 ADMINS = (Permission.MANAGE, Permission.ADMINISTER)
@@ -45,7 +46,7 @@ IN_GROUPS = {
     "picture.always",
 }
 IN_PRIVATE = {"join.allow", "members.set", "invite.revoke", "allowance.of", "/invite", "answer allowance.change"}
-IN_PRIVATE |= {"kb.pause", "kb.read", "kb.removed"}
+IN_PRIVATE |= {"kb.pause", "kb.read", "kb.removed", "learned.add", "learned.remove", "answer learned.edit"}
 
 
 class Walk(Whole):
@@ -77,6 +78,8 @@ class Walk(Whole):
                 "summaries",
                 "facts",
                 "kb_sources",
+                "kb_gaps",
+                "kb_learned",
             ):
                 connection.exec_driver_sql(f"DELETE FROM {table}")
             tx = Tx(connection, self.clock)

@@ -10,7 +10,7 @@ from tests.support.choosing import pressed
 from tests.support.stage import ANNA, BORIS, Stage
 from tests.support.telegram_side import soon
 
-ADMIN = ["/members", "/invite", "/audit", "/broadcast", "/kb"]
+ADMIN = ["/members", "/invite", "/audit", "/broadcast", "/kb", "/gaps"]
 
 
 async def _menu(stage: Stage, chat: int) -> list[dict[str, str]]:

@@ -24,6 +24,12 @@ class KnowledgeSettings(SettingsGroup):
         description="What compares questions and sources by meaning: yandex = AI Studio (EMBEDDING_PRICE), offline = "
         "this machine (the extra `offline`, nothing is sent), off = words only",
     )
+    kb_correct_days: int = Field(
+        7,
+        ge=0,
+        description="Where a source says another number or date than answers of the last so many days have quoted, "
+        "admins are asked whether to tell the chats; 0 = they are never asked",
+    )
     routing: Path | None = Field(
         None,
         description="File with the topics of questions, which decide who answers them out of which sources "

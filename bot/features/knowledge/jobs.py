@@ -18,6 +18,7 @@ from bot.access.rights import Rights
 from bot.billing.pricing import shown
 from bot.errors import ConfigError, LimitReached
 from bot.feature import Feature
+from bot.jobs.learning import request_look
 from bot.knowledge.base import KnowledgeBase
 from bot.knowledge.embedding import TURN, Estimate
 from bot.knowledge.sources.source import SourceFailed
@@ -151,7 +152,13 @@ class KnowledgeJobs:
         if file := job.payload.get("file"):
             with suppress(OSError):
                 await asyncio.to_thread(Path(file).unlink)
-        await self.store.write(lambda tx: tx.jobs.delete_done(job))
+
+        def end(tx: Tx) -> None:
+            tx.jobs.delete_done(job)
+            request_look(tx, job.address.bot)
+
+        await self.store.write(end)
+        self.wake_jobs()
 
     def _end_sync(self, tx: Tx, job: Job, source: KnowledgeSource, result: _Result, *, agreed: bool) -> list[Address]:
         """Store what is told, and when the source is read next. Returns the chats that are told."""
@@ -177,10 +184,10 @@ class KnowledgeJobs:
         for turn, address in row.payload.get("tell", {}).items():
             where = Address(**address)
             language = tx.chats.read_language(where.bot, where.chat)
-            _tell(tx, f"{turn}.kb", where, *self._told(language, source, result))
+            send(tx, f"{turn}.kb", where, *self._told(language, source, result))
             if result.wanted.cost:
                 price = priced(language, result.wanted, self.currency)
-                _tell(tx, f"{turn}.kb.price", where, price, price_choices(language, result.wanted.cost))
+                send(tx, f"{turn}.kb.price", where, price, price_choices(language, result.wanted.cost))
             chats.append(where)
         return chats
 
@@ -190,7 +197,7 @@ class KnowledgeJobs:
         for owner in sorted(self.rights.with_role(tx, bot, Role.OWNER)):
             where, language = Address(row.address.transport, bot, owner), tx.chats.read_language(bot, owner)
             key = f"kb-{row.key}-{int(tx.clock.time())}.o{owner}"
-            _tell(tx, key, where, *self._told(language, source, result))
+            send(tx, key, where, *self._told(language, source, result))
             chats.append(where)
         return chats
 
@@ -237,15 +244,17 @@ class KnowledgeJobs:
                 if wanted.passages:
                     text += "\n" + say(language, "kb.rest") + "\n" + priced(language, wanted, self.currency)
                     choices = price_choices(language, wanted.cost)
-                _tell(tx, f"{turn}.kb.embedded", where, text, choices)
+                send(tx, f"{turn}.kb.embedded", where, text, choices)
                 chats.append(where)
             tx.jobs.delete_done(row)
+            request_look(tx, bot)
             return chats
 
         self.deliver(job.key, await self.store.write(end))
+        self.wake_jobs()
 
 
-def _tell(tx: Tx, key: str, where: Address, text: str, choices: Sequence[Choice]) -> None:
+def send(tx: Tx, key: str, where: Address, text: str, choices: Sequence[Choice]) -> None:
     """Store a message for a person's private chat, with buttons in one row."""
     buttons = tuple(
         tx.buttons.add_button(where, key, where.chat, one.label, one.action, **one.payload) for one in choices

@@ -27,6 +27,7 @@ from bot.features.knowledge.jobs import (
     request_embedding,
     request_sync,
 )  # fmt: skip
+from bot.jobs.learning import request_look
 from bot.knowledge.base import KnowledgeBase, check_libraries
 from bot.knowledge.embedding import Estimate
 from bot.knowledge.rights import NAMES
@@ -34,7 +35,7 @@ from bot.knowledge.sync import ASKS
 from bot.outbox import Choice, Page, finish, finish_page, finish_turn
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
-from bot.storage.repositories.knowledge.sources import EVERYONE, KnowledgeSource
+from bot.storage.repositories.knowledge.sources import EVERYONE, LEARNED, KnowledgeSource
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import Attachment, Incoming, Permission
@@ -125,6 +126,8 @@ class KnowledgePanel:
         elif wanted.cost:
             lines.append(priced(language, wanted, self.currency))
             rows.append([price_choices(language, wanted.cost, panel=True)[0]])
+        if stale := tx.quotes.count_answers(bot):
+            lines.append(say(language, "stale.count", count=stale))
         return Page("\n\n".join([say(language, "kb.title"), *lines, say(language, "kb.usage")]), rows)
 
     def _line(self, tx: Tx, language: str, source: KnowledgeSource, sizes: Mapping[int, tuple[int, int]]) -> str:
@@ -154,7 +157,7 @@ class KnowledgePanel:
         language, payload = incoming.language, {"source": source.id}
         lines = [
             self._line(tx, language, source, tx.sources.sizes(incoming.address.bot)),
-            say(language, f"kb.kind.{'own' if self._is_own(source) else 'other'}", address=source.address),
+            say(language, f"kb.kind.{self._kind(source)}", address=source.address),
             say(language, "kb.who", who=", ".join(self._group(tx, language, one) for one in source.audience))
             if source.audience else say(language, "kb.who.nobody"),
         ]  # fmt: skip
@@ -171,6 +174,8 @@ class KnowledgePanel:
             [Choice(say(language, "kb.remove"), "kb.remove", payload, dangerous=True)],
             [Choice(say(language, "kb.back"), "kb.open")],
         ]
+        if source.kind == LEARNED:
+            del rows[0]  # there is nothing to read again
         if source.state == ASKS:
             rows.insert(0, [held_choices(language, source.id)[0]])
         return Page("\n".join(lines), rows)
@@ -293,6 +298,7 @@ class KnowledgePanel:
             rest = tuple(one for one in source.audience if one != group)
             audience = (*rest, group) if on else rest
             tx.sources.change_source(source.id, audience=audience)
+            request_look(tx, incoming.address.bot, readers=True)
             self._log(tx, incoming, "kb_readers", source.name, readers=", ".join(audience) or "nobody")
             return say(incoming.language, "kb.read.done" if audience else "kb.who.nobody")
 
@@ -426,6 +432,9 @@ class KnowledgePanel:
 
     def _is_own(self, source: KnowledgeSource) -> bool:
         return Path(source.address).is_relative_to(self._folder)
+
+    def _kind(self, source: KnowledgeSource) -> str:
+        return LEARNED if source.kind == LEARNED else "own" if self._is_own(source) else "other"
 
     def _is_owner(self, incoming: Incoming) -> bool:
         return self.access.authorize(Actor.of(incoming), Permission.ADMINISTER) is Decision.ALLOWED

@@ -60,6 +60,11 @@ class Index:
         self._using = threading.Lock()  # of words and matrix, which are used in worker threads
 
     @property
+    def generation(self) -> int:
+        """The generation of the knowledge base that the index has."""
+        return self._generation
+
+    @property
     def size(self) -> int:
         """How many passages can be found."""
         return self._size

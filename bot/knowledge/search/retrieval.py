@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bot.billing.metering import BillTo
 from bot.knowledge.search.gate import Signals, signals
@@ -34,13 +34,16 @@ class Hit:
 class Found:
     """The passages for a question, best first; `signals` say how likely it is that they answer it.
 
-    `frequencies`: in how many of `size` passages each stem of the question stands.
+    `frequencies`: in how many of `size` passages each stem of the question stands. `vector` is the question's
+    embedding, empty where there is none, `generation` that of the index.
     """
 
     hits: tuple[Hit, ...] = ()
     signals: Signals = field(default_factory=Signals)
     frequencies: Mapping[str, int] = field(default_factory=dict)
     size: int = 0
+    vector: Sequence[float] = ()
+    generation: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -62,12 +65,14 @@ class Retrieval:
         if not sources or not question.strip():
             return Found()
         await self.index.follow()
+        generation = self.index.generation
         vector = await self.vectors.find(question, payer) if self.index.embedded else ()
         candidates = await self.index.search(question, vector, sources)
         nearest = sorted(candidates.found, key=lambda one: -one.cosine)[: LOOKED_AT // 3]
         ids = {one.id for one in (*candidates.found[:MOST_READ], *nearest)}
         passages = await self.store.read_one(lambda tx: tx.knowledge.read_passages(ids, sources, groups))
-        return await asyncio.to_thread(_found, candidates, nearest, passages)
+        found = await asyncio.to_thread(_found, candidates, nearest, passages)
+        return replace(found, vector=vector, generation=generation)
 
 
 def _found(

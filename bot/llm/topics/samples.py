@@ -52,9 +52,9 @@ def masked(text: str, names: Collection[str] = ()) -> str:
     """
     own = {part.lower() for name in names for part in name.split() if len(part) > 1}
     text = TOKEN.sub(_without_address, text[:LONGEST])
-    text = WORD.sub(lambda found: HIDDEN if found[0].lower() in own else found[0], text)
-    for pattern in (TOLD, PATRONYMIC, PAIR):
+    for pattern in (TOLD, PATRONYMIC, PAIR):  # before single words: a whole name shows its surname
         text = pattern.sub(lambda found: found["before"] + HIDDEN, text)
+    text = WORD.sub(lambda found: HIDDEN if found[0].lower() in own else found[0], text)
     return NUMBER.sub("0", text)
 
 

@@ -124,6 +124,21 @@ def search_sources(
     _keep(bot, lambda command: command.search(question, groups))
 
 
+@app.command("gaps")
+def show_gaps(
+    csv: str = typer.Option("", help="Write them into this file, with a column for each count."),
+    bot: int = BOT,
+) -> None:
+    """List what people asked in the last 7 days and the sources did not answer, the most frequent first."""
+    _keep(bot, lambda command: command.show_gaps(csv))
+
+
+@app.command("stale")
+def show_stale(bot: int = BOT) -> None:
+    """List quotes of answers that no longer stand in their source: gone, asked (admins decide), told, left."""
+    _keep(bot, lambda command: command.show_stale())
+
+
 def _keep(bot: int, work: Callable[[KnowledgeCommand], Awaitable[None]], *, yes: bool = False) -> None:
     """Do something with the knowledge base of a bot; `yes` agrees to everything that is asked."""
     from bot.config import multi_bot

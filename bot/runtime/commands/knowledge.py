@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import re
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from pydantic import SecretStr
 
@@ -19,7 +22,7 @@ from bot.config.settings import Settings, has_key
 from bot.errors import BadInput, ConfigError, LimitReached
 from bot.features.knowledge.jobs import request_sync
 from bot.knowledge import rights
-from bot.knowledge.base import KnowledgeBase
+from bot.knowledge.base import KnowledgeBase, check_libraries
 from bot.providers.yandex.service import YandexStudio
 from bot.runtime.knowledge import embedder_of
 from bot.runtime.resources import SharedResources
@@ -155,6 +158,31 @@ class KnowledgeCommand:
             )
             self.say("      " + " ".join(passage.text[:LONGEST_SHOWN].split()))
         self.say(f"{len(found.hits)} passages, {took:.0f} ms" if found.hits else "Nothing that they may read fits.")
+
+    async def show_gaps(self, file: str) -> None:
+        """Print what the sources did not answer in the last 7 days, or write it into a CSV (`file` not "")."""
+        check_libraries()
+        from bot.knowledge.learning.clusters import WEEK, clusters, table
+
+        store, bot, now = self.base.store, self.base.bot, self.base.store.clock.time()
+        found = clusters(await store.read(lambda tx: tx.gaps.list_open(bot, now - 2 * WEEK)), now)
+        if file:
+            await asyncio.to_thread(Path(file).write_text, table(found), "utf-8-sig")
+            self.say(f"{len(found)} questions in {file}")
+            return
+        for one in found:
+            self.say(f"{one.now:>5} {one.trend:>5}  {one.central.question}")
+        if not found:
+            self.say("In the last 7 days the sources had an answer to every question.")
+
+    async def show_stale(self) -> None:
+        """Print the quotes of answers that no longer stand in their source, with the number of these answers."""
+        quotes = await self.base.store.read(lambda tx: tx.quotes.list_stale(self.base.bot))
+        counts = Counter((one.title, " ".join(one.text.split()), one.stale) for one in quotes)
+        for (title, text, state), count in counts.most_common():
+            self.say(f"{count:>5}  {state:<5}  {title}: {text[:LONGEST_SHOWN]}")
+        if not quotes:
+            self.say("All that answers quote stands in the sources.")
 
     def _countdown(self) -> Callable[[int], None]:
         last = [time.monotonic()]

@@ -11,6 +11,7 @@ from sqlalchemy import and_, bindparam, exists, false, func, or_, select, update
 from bot.storage.engines.dialects import insert_or_update, upsert
 from bot.storage.repositories.mapping import Repository
 from bot.storage.tables.history import blobs, conversations, feedback, messages
+from bot.storage.tables.knowledge import kb_gaps
 from bot.storage.tables.people import chats, topics, users
 from bot.storage.tables.spending import reservations, spending, usage
 from bot.storage.tables.work import awaited, buttons, deliveries, jobs, operations
@@ -51,7 +52,8 @@ IS_GONE = select(chats.c.is_gone).where(chats.c.bot == bindparam("b"), chats.c.i
 THERE = spending.alias()
 
 
-MOVED = (conversations, messages, deliveries, operations, jobs, usage, buttons, reservations, blobs, feedback, topics)
+MOVED = (conversations, messages, deliveries, operations, jobs, usage, buttons, reservations, blobs, feedback, topics,
+         kb_gaps)  # fmt: skip
 
 
 class Chats(Repository):

@@ -26,7 +26,7 @@ from bot.storage.tables.history import (
     summaries,
     templates,
 )
-from bot.storage.tables.knowledge import topic_choices, topic_samples
+from bot.storage.tables.knowledge import kb_gaps, kb_learned, topic_choices, topic_samples
 from bot.storage.tables.people import applications, chats, members, topics, users
 from bot.storage.tables.spending import allowances, usage
 from bot.storage.tables.work import awaited, buttons, deliveries, jobs, operations, updates
@@ -109,6 +109,8 @@ class PersonalData(Repository):
         gone["messages"] += len(self._rows(select(messages.c.id).where(messages.c.bot == bot, messages.c.chat == user)))
         gone["reminders"] = self._forget_jobs(bot, user)
         gone["feedback"] = self._drop(feedback, _mine(feedback, bot, user))
+        self._drop(kb_gaps, _mine(kb_gaps, bot, user))
+        self._change(kb_learned, {"author": 0}, kb_learned.c.bot == bot, kb_learned.c.author == user)
         own = or_(conversations.c.chat == user, conversations.c.only == user)
         gone["conversations"] += self._drop(conversations, conversations.c.bot == bot, own)
         gone["documents"] = self._drop(documents, documents.c.user == user, _of_bot(documents, bot))
@@ -199,7 +201,7 @@ class PersonalData(Repository):
         ended = operations.c.state.in_(("done", "failed"))
         empty = conversations.c.id.not_in(select(messages.c.conversation_id))
         count = len(rows) + self._expire(deliveries, *old(deliveries, sent)) + self._expire(blobs, *old(blobs))
-        count += self._expire(operations, *old(operations, ended))
+        count += self._expire(operations, *old(operations, ended)) + self._expire(kb_gaps, *old(kb_gaps))
         ours = select(conversations.c.id).where(here(conversations))
         for table in (summaries, facts, documents):
             count += self._expire(table, table.c.conversation_id.in_(ours), table.c.at < before)

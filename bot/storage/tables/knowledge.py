@@ -7,7 +7,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy import Column, Index, Named, Table, TypedColumns, UniqueConstraint
 
-from bot.storage.tables.base import METADATA, Id
+from bot.storage.tables.base import METADATA, Addressed, Id
 
 
 class SourceColumns(TypedColumns):
@@ -111,13 +111,18 @@ kb_vectors = Table("kb_vectors", METADATA, VectorColumns, Index("ix_kb_vectors_a
 
 
 class QuoteColumns(TypedColumns):
-    """Which text of a passage, from `start` to `end` (characters), an answer quotes."""
+    """Which text of a passage, from `start` to `end` (characters), an answer quotes.
+
+    `stale` is "" while it stands in the source, "gone" when it does not, "asked" once admins were asked whether to tell
+    the chat what the source says now, and "told" or "left" after they have decided.
+    """
 
     id: Named[int] = Column(Id, primary_key=True)
     message_id: Named[int] = Column(Id, sa.ForeignKey("messages.id", ondelete="CASCADE"))
     passage_id: Named[int] = Column(Id, sa.ForeignKey("kb_passages.id", ondelete="CASCADE"))
     start: Named[int] = Column(sa.BigInteger)
     end: Named[int] = Column(sa.BigInteger)
+    stale: Named[str] = Column(sa.String(8), server_default="")
 
 
 kb_quotes = Table(
@@ -182,3 +187,60 @@ class TopicSampleColumns(TypedColumns):
 
 
 topic_samples = Table("topic_samples", METADATA, TopicSampleColumns, UniqueConstraint("bot", "mark"))
+
+
+class LearnedColumns(TypedColumns):
+    """A question with the answer that a person gave. Once it is `added`, it is an article of the source `learned`.
+
+    `author` is the person (0 once that person was forgotten), `audience` the group who may read it. `state` is
+    proposed, added, dropped or removed. `review` (Unix seconds) is when admins are asked whether it is still true.
+    """
+
+    id: Named[int] = Column(Id, primary_key=True)
+    bot: Named[int] = Column(sa.BigInteger)
+    author: Named[int] = Column(sa.BigInteger)
+    question: Named[str] = Column(sa.Text)
+    answer: Named[str] = Column(sa.Text)
+    audience: Named[str] = Column(sa.String(64))
+    state: Named[str] = Column(sa.String(16))
+    at: Named[float] = Column(sa.Float)
+    review: Named[float] = Column(sa.Float)
+
+
+kb_learned = Table("kb_learned", METADATA, LearnedColumns, Index("ix_kb_learned_review", "bot", "state", "review"))
+
+
+class GapColumns(Addressed):
+    """A question that the sources did not answer (`reason` refused), or not well (disliked). A message has one row.
+
+    `question` has no names, and its digits are 0; the message itself has the words. `audience` is the group for which
+    an answer would be meant. `vector` is the question's embedding as `knowledge.search.matrix.pack` makes it, empty
+    where there is none. `learned_id` is the entry that answers it. `tell` is "wanted" while the person waits for an
+    answer and "told" afterwards; `checked` is the generation of the knowledge base in which an answer was last sought,
+    `seen` the mark of the passages that were looked at then (`Evidence.mark`).
+    """
+
+    id: Named[int] = Column(Id, primary_key=True)
+    message_id: Named[int | None] = Column(Id, sa.ForeignKey("messages.id", ondelete="SET NULL"), unique=True)
+    learned_id: Named[int | None] = Column(Id, sa.ForeignKey("kb_learned.id", ondelete="SET NULL"))
+    user: Named[int] = Column(sa.BigInteger)
+    question: Named[str] = Column(sa.Text)
+    reason: Named[str] = Column(sa.String(16))
+    audience: Named[str] = Column(sa.String(64))
+    language: Named[str] = Column(sa.String(8))
+    topic: Named[str] = Column(sa.String(64), server_default="")
+    vector: Named[bytes] = Column(sa.LargeBinary)
+    at: Named[float] = Column(sa.Float)
+    tell: Named[str] = Column(sa.String(8), server_default="")
+    checked: Named[int] = Column(sa.BigInteger, server_default="0")
+    seen: Named[str] = Column(sa.String(64), server_default="")
+
+
+kb_gaps = Table(
+    "kb_gaps",
+    METADATA,
+    GapColumns,
+    Index("ix_kb_gaps_at", "bot", "at"),
+    Index("ix_kb_gaps_tell", "bot", "tell"),
+    Index("ix_kb_gaps_learned_id", "learned_id"),
+)

@@ -43,12 +43,13 @@ EXPORTED = {
 NOT_EXPORTED = {
     "deliveries", "updates", "buttons", "awaited", "spending", "reservations", "invites", "applications", "audit",
     "persona_versions", "kb_sources", "kb_articles", "kb_passages", "kb_vectors", "kb_generation",
-    "kb_quotes",
+    "kb_quotes", "kb_gaps", "kb_learned",
 }  # fmt: skip
 # What `/forget` leaves: numbers without a name, what admins have decided, and the operator's own texts.
 KEPT = {
     "usage", "spending", "reservations", "members", "allowances", "invites", "audit", "persona_versions",
     "kb_sources", "kb_articles", "kb_passages", "kb_vectors", "kb_generation",
+    "kb_learned",
 }  # fmt: skip
 
 JSON = {

@@ -25,6 +25,9 @@ from bot.feature import joined
 from bot.jobs.worker import LONGEST_WAIT
 from bot.providers.yandex.service import YandexStudio
 from bot.sandbox.telegram.server_facade import text_of
+from bot.storage.repositories.knowledge.gaps import Gap
+from bot.storage.repositories.knowledge.learned import ADDED, LearnedEntry
+from bot.storage.repositories.knowledge.passages import Article, NewPassage
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.repositories.mapping import dump_parts
 from bot.storage.store import Tx
@@ -52,6 +55,10 @@ VOLATILE = {
     "added",
     "tried",
     "since",
+    "synced",
+    "review",
+    "fetched",
+    "changed",
 }
 # With it tokens of a page, which are told by the ratio that a process has learned and forgets when it ends.
 RANDOM = re.compile(r"(q\.)?[A-Za-z0-9_-]{16,}|\d{15,}|seed\D{1,6}\d+|\ba\d+(?=w\d)|\b\d+(?= tokens)")
@@ -279,6 +286,43 @@ def has_source(tx: Tx, where: Address) -> None:
     tx.sources.add_source(where.bot, KnowledgeSource("docs", "folder", "/nowhere"))
 
 
+def has_gap(tx: Tx, where: Address) -> None:
+    message = 1 if tx.messages.find_message(1) is not None else None
+    gap = Gap(
+        address=where,
+        user=ANNA,
+        message=message,
+        question="q1 please",
+        reason="refused",
+        audience="owners",
+        language="en",
+    )
+    tx.gaps.add_gap(gap)
+
+
+def proposed(tx: Tx, where: Address) -> None:
+    tx.learned.add_entry(LearnedEntry(bot=where.bot, question="q1?", answer="blue", author=ANNA, audience="owners"))
+
+
+def taught(tx: Tx, where: Address) -> None:
+    proposed(tx, where)
+    tx.learned.change_entry(1, state=ADDED)
+
+
+STALE = {"quotes": [1], "passage": 2, "old": "It is blue.", "new": "It is green."}
+
+
+def quoted(tx: Tx, where: Address) -> None:
+    """The answer 2 quotes a sentence that another one has replaced."""
+    source = tx.sources.add_source(where.bot, KnowledgeSource("docs", "folder", "/nowhere", audience=("everyone",)))
+    for text in ("It is blue.", "It is green."):
+        passage = NewPassage(place="", text=text, sentences=((0, len(text)),), sha=text.encode())
+        tx.knowledge.store_article(source, Article(key="a", title="A", version=text, changed=0.0), [passage])
+    if tx.messages.find_message(2) is not None:
+        tx.knowledge.store_quotes(2, [(1, 0, 11)])
+        tx.quotes.mark([1], "asked")
+
+
 COMMANDS = {
     "/help": "", "/new": "", "/stop": "", "/whisper": "", "/image": "a cat", "/img": "a cat", "/model": "",
     "/reasoning": "", "/settings": "", "/chats": "", "/context": "", "/prompt": "", "/pin": "the sky is green",
@@ -287,7 +331,7 @@ COMMANDS = {
     "/persona": "", "/write": "post", "/later": "q2 please", "/jobs": "", "/voice": "", "/search": "cats",
     "/remind": "in 20 minutes tea", "/timezone": "Europe/Moscow", "/usage": "", "/allowance": "", "/export": "",
     "/whoami": "", "/broadcast": "", "/forget": "", "/start": "", "/members": "", "/invite": "", "/audit": "",
-    "/kb": "", "/topic": "",
+    "/kb": "", "/gaps": "", "/topic": "",
 }  # fmt: skip
 TEMPLATE = {"template": 1}
 VIEW = {"page": 0, "words": "", "archived": False, "id": 1, "pinned": True, "archived_now": True}
@@ -355,6 +399,13 @@ PRESSES = {
     "kb.removed": Press({"source": 1}, has_source), "kb.drop": Press({"source": 1}, has_source),
     "kb.leave": Press({"source": 1}, has_source), "kb.later": Press(),
     "kb.read": Press({"source": 1, "group": "members", "on": True}, has_source),
+    "gap.answer": Press({"gap": 1}, has_gap),
+    "stale.tell": Press(STALE, quoted), "stale.leave": Press(STALE, quoted),
+    "learned.add": Press({"id": 1}, proposed), "learned.drop": Press({"id": 1}, proposed),
+    "learned.readers": Press({"id": 1, "group": "everyone"}, proposed), "learned.edit": Press({"id": 1}, proposed),
+    "learned.keep": Press({"id": 1}, taught), "learned.remove": Press({"id": 1}, taught),
+    "gap.tell": Press({"question": 1}, has_gap), "gap.list": Press(),
+    "gap.open": Press({"gap": 1}, has_gap), "gap.file": Press({}, has_gap),
     "kb.buy": Press({"agreed": 1_000, "panel": True}), "kb.source": Press({"answer": 2}),
 }  # fmt: skip
 AWAITED = {
@@ -368,6 +419,8 @@ AWAITED = {
     "reminder.zone": Press({"text": "in 20 minutes tea", "turn": "1"}, said="Moscow"),
     "allowance.change": Press({"whom": 777}, said="200 a day"),
     "broadcast": Press(said="News"),
+    "gap.answer": Press({"gap": 1, "asked": "1"}, has_gap, "It is blue."),
+    "learned.edit": Press({"id": 1, "asked": "1"}, taught, "It is green."),
 }
 # The ways of a press that a row of `PRESSES` does not go.
 WAYS = {

@@ -356,6 +356,10 @@ class Knowledge(Repository):
             found.setdefault(message, set()).add((source, audience))
         return found
 
+    def has_quotes(self, message: int) -> bool:
+        """Return whether a message is an answer that quotes the knowledge base."""
+        return bool(self.connection.scalar(select(exists().where(kb_quotes.c.message_id == message))))
+
     def read_neighbour(self, passage: StoredPassage, step: int) -> StoredPassage | None:
         """Return the passage that stands `step` places after this one in its article, None where there is none."""
         values = {"article": passage.article_id, "ordinal": passage.ordinal + step}

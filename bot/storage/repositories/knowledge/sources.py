@@ -15,6 +15,7 @@ from bot.storage.tables.knowledge import kb_articles, kb_passages, kb_sources
 
 EVERYONE = "everyone"
 REMOVED = "removed"
+LEARNED = "learned"  # the kind, and the name, of the source of what people teach the bot
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,238 @@
+"""Answers whose quotes no longer stand in their sources: found after a sync, corrected only when an admin says so.
+
+Begin with `StaleAnswers.check`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from bot.access.directory import stored_access
+from bot.access.policy import Access, Actor
+from bot.access.rights import Rights
+from bot.billing.metering import BillTo
+from bot.errors import ConfigError
+from bot.feature import ButtonHandler, Feature
+from bot.features.knowledge.jobs import send
+from bot.jobs.learning import REVIEW, STALE
+from bot.knowledge import rights as audiences
+from bot.knowledge.base import KnowledgeBase, check_libraries
+from bot.outbox import Choice, finish, finish_turn
+from bot.ports import Reply
+from bot.storage.repositories.buttons import ButtonPress
+from bot.storage.repositories.knowledge.learned import LearnedEntry
+from bot.storage.repositories.knowledge.quotes import ASKED, DONE, GONE, LEFT, StoredQuote
+from bot.storage.repositories.knowledge.sources import LEARNED, KnowledgeSource
+from bot.storage.store import Store, Tx
+from bot.texts.catalog import say
+from bot.types import Address, Incoming, Job, Outgoing, Permission, User
+
+BATCH = 200  # quotes
+DAY = 86_400.0
+LONGEST = 600  # characters of a sentence that is shown
+
+Where = tuple[int, int, int]  # a quote stands in this passage now, from start to end
+Change = tuple[str, str, int]  # the old sentence, the new one, and the passage of the new one
+
+
+@dataclass(frozen=True, slots=True)
+class _Findings:
+    """What became of quotes whose passages ended: moved elsewhere, gone, or gone with another number in their place.
+
+    `doubtful` are learned entries that say what a quote said that is gone.
+    """
+
+    moved: Mapping[int, Where]
+    gone: Sequence[int]
+    changed: Mapping[Change, Sequence[int]]
+    doubtful: Sequence[int]
+
+
+@dataclass(slots=True, kw_only=True)
+class StaleAnswers:
+    """Finds stale answers, asks admins about those of the last `days`, and tells the chats what the source says now.
+
+    `deliver` sends the messages that were stored.
+    """
+
+    base: KnowledgeBase
+    rights: Rights
+    days: int
+    deliver: Callable[[str, Sequence[Address]], None]
+
+    @property
+    def store(self) -> Store:
+        """The database."""
+        return self.base.store
+
+    def feature(self) -> Feature:
+        """The job, and the buttons below its question."""
+        return Feature(
+            presses={
+                "stale.tell": ButtonHandler(self.press_tell, Permission.MANAGE),
+                "stale.leave": ButtonHandler(self.press_leave, Permission.MANAGE),
+            },
+            jobs={STALE: self.check},
+        )
+
+    # --- the job ------------------------------------------------------------------------------------------------------
+
+    async def check(self, job: Job) -> None:
+        """The job: look at the quotes whose passages have ended, and ask about what the source says otherwise now."""
+        bot = job.address.bot
+        try:
+            check_libraries()
+        except ConfigError:
+            await self.store.write(lambda tx: tx.jobs.delete_done(job))
+            return
+        while quotes := await self.store.read(lambda tx: tx.quotes.list_ended(bot, BATCH)):
+            found = await self._look(quotes)
+            self.deliver(job.key, await self.store.write(lambda tx, found=found: self._store(tx, bot, found)))  # type: ignore[misc]
+
+        def end(tx: Tx) -> None:
+            if tx.quotes.list_ended(bot, 1):
+                tx.jobs.reschedule(job, tx.clock.time())
+            else:
+                tx.jobs.delete_done(job)
+
+        await self.store.write(end)
+
+    async def _look(self, quotes: Sequence[StoredQuote]) -> _Findings:
+        moved: dict[int, Where] = {}
+        gone: list[int] = []
+        changed: defaultdict[Change, list[int]] = defaultdict(list)
+        since = self.store.clock.time() - self.days * DAY
+        for quote in quotes:
+            where = await self.store.read(lambda tx, quote=quote: _find(tx, quote))  # type: ignore[misc]
+            if where is not None:
+                moved[quote.id] = where
+                continue
+            change = await self._change(quote) if quote.at >= since else None
+            if change is None:
+                gone.append(quote.id)
+            else:
+                changed[change].append(quote.id)
+        entries, own = await self.store.read(self._learned)
+        lost = [quote.text for quote in quotes if quote.id not in moved and quote.source_id not in own]
+        return _Findings(moved, gone, changed, await asyncio.to_thread(_doubtful, entries, lost))
+
+    def _learned(self, tx: Tx) -> tuple[Sequence[LearnedEntry], set[int]]:
+        """The learned entries, and the ids of their source."""
+        sources = tx.sources.list_sources(self.base.bot)
+        return tx.learned.list_added(self.base.bot), {one.id for one in sources if one.kind == LEARNED}
+
+    async def _change(self, quote: StoredQuote) -> Change | None:
+        """What the sources say now in place of a quote, as far as those may read it who got the answer."""
+        from bot.knowledge.learning.compare import other_sentence
+
+        nobody = BillTo(Address("telegram", quote.address.bot, 0), 0, "kb")
+        found = await self.base.search(quote.text, heard_by(self.rights.access, quote), nobody)
+        now = other_sentence(quote.text, (hit.passage for hit in found.hits))
+        return (" ".join(quote.text.split()), *now) if now is not None else None
+
+    def _store(self, tx: Tx, bot: int, found: _Findings) -> list[Address]:
+        """Note what was found, and ask the admins who may read the new sentence. Returns the chats of these."""
+        for quote, where in found.moved.items():
+            tx.quotes.move(quote, *where)
+        tx.quotes.mark(found.gone, GONE)
+        for entry in found.doubtful:
+            tx.learned.change_entry(entry, review=tx.clock.time())
+        review = tx.jobs.find_job(bot, REVIEW, REVIEW)
+        if found.doubtful and review is not None:
+            tx.jobs.reschedule(review, min(review.due, tx.clock.time()))
+        sources, chats = tx.sources.list_sources(bot), []
+        now = stored_access(self.rights.access, tx, bot)
+        for (old, new, passage), quotes in found.changed.items():
+            asked, stored = False, tx.quotes.read_quotes(bot, quotes, "")
+            for admin in sorted(self.rights.with_role(tx, bot)):
+                chat, language = Address("telegram", bot, admin), tx.chats.read_language(bot, admin)
+                groups = audiences.groups_of(now.role(Actor(admin, private=True)).word, admin, chat, private=True)
+                if not all(_may_read(tx, one, passage, sources, groups) for one in stored):
+                    continue
+                payload = {"quotes": list(quotes), "passage": passage, "old": old, "new": new}
+                choices = [
+                    Choice(say(language, "stale.tell"), "stale.tell", payload),
+                    Choice(say(language, "stale.leave"), "stale.leave", payload),
+                ]
+                text = say(language, "stale.ask", old=old[:LONGEST], new=new[:LONGEST], count=len(quotes))
+                send(tx, f"stale-{quotes[0]}.o{admin}", chat, text, choices)
+                chats.append(chat)
+                asked = True
+            tx.quotes.mark(quotes, ASKED if asked else GONE)
+        return chats
+
+    # --- what an admin decides ----------------------------------------------------------------------------------------
+
+    async def press_tell(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+        """Tell the chats, each once, what the source says now, where it may still be read there."""
+        bot, given = incoming.address.bot, action.payload
+
+        def work(tx: Tx) -> list[Address]:
+            now = self.rights.ensure_admin(tx, incoming)
+            quotes, sources = tx.quotes.read_quotes(bot, given["quotes"], ASKED), tx.sources.list_sources(bot)
+            chats = []
+            for quote in quotes:
+                may_read = _may_read(tx, quote, given["passage"], sources, heard_by(now, quote))
+                if not may_read or tx.chats.is_unreachable(quote.address):
+                    continue
+                language = tx.chats.read_choices(quote.address).language or tx.chats.read_language(bot, quote.user)
+                text = say(language, "stale.correction", old=given["old"][:LONGEST], new=given["new"][:LONGEST])
+                shown = tx.outbox.message_ids(quote.address, quote.turn)
+                outgoing = Outgoing(text, plain=True, reply_to=shown[0] if shown else 0)
+                tx.outbox.add_answer(f"{quote.turn}.stale{quote.id}", quote.address, outgoing)
+                chats.append(quote.address)
+            tx.quotes.mark([quote.id for quote in quotes], DONE)
+            if quotes:
+                tx.audit.add_entry(bot, incoming.user.id, "kb_corrected", chats=len(chats))
+            key = "stale.told" if quotes else "learned.gone"
+            finish_turn(tx, incoming, say(incoming.language, key, count=len(chats)), over=True)
+            return chats
+
+        self.deliver(f"{incoming.id}.stale", await finish(self.store, reply, work))
+
+    async def press_leave(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+        """Tell nobody."""
+        bot = incoming.address.bot
+
+        def work(tx: Tx) -> None:
+            self.rights.ensure_admin(tx, incoming)
+            quotes = tx.quotes.read_quotes(bot, action.payload["quotes"], ASKED)
+            tx.quotes.mark([quote.id for quote in quotes], LEFT)
+            key = "stale.left" if quotes else "learned.gone"
+            finish_turn(tx, incoming, say(incoming.language, key), over=True)
+
+        await finish(self.store, reply, work)
+
+
+def heard_by(access: Access, quote: StoredQuote) -> frozenset[str]:
+    """The groups that hear what is said where a quote was shown."""
+    private = quote.address.chat == quote.user
+    asker = Incoming(quote.turn, quote.address, User(quote.user), private=private)
+    return audiences.groups_of(access.role(Actor.of(asker)).word, quote.user, quote.address, private=private)
+
+
+def _may_read(
+    tx: Tx, quote: StoredQuote, passage: int, sources: Sequence[KnowledgeSource], groups: frozenset[str]
+) -> bool:
+    """Whether these groups may read both the article that was quoted and the passage that stands now."""
+    readable = audiences.readable(sources, groups)
+    old = quote.source_id in readable and quote.audience in ("", *groups)
+    return old and bool(tx.knowledge.read_passages([passage], readable, groups))
+
+
+def _doubtful(entries: Sequence[LearnedEntry], lost: Sequence[str]) -> list[int]:
+    """The ids of the entries that say what one of the lost texts said."""
+    from bot.knowledge.learning.compare import says_the_same
+
+    return [entry.id for entry in entries if any(says_the_same(text, entry.answer) for text in lost)]
+
+
+def _find(tx: Tx, quote: StoredQuote) -> Where | None:
+    """Where the text of a quote stands in its article now, None where it does not."""
+    for passage, text in tx.quotes.texts_of(quote.article_id).items():
+        if (start := text.find(quote.text)) >= 0:
+            return passage, start, start + len(quote.text)
+    return None

@@ -1,0 +1,133 @@
+"""[Tell me when you know]: who asked in vain is told once, when the sources have an answer. Begin with `Telling.look`.
+
+The answer is made as every answer from the sources is, with the rights that the person has then. A model is asked only
+if other passages are found than the last time.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from bot.access.policy import Access, Actor, Decision
+from bot.conversation.assistant import Assistant
+from bot.errors import ContextOverflow, LimitReached, ModelError, ModelRefused
+from bot.feature import ButtonHandler, Feature
+from bot.jobs.learning import TELL
+from bot.knowledge.answering import Citing
+from bot.outbox import finish, finish_turn, remove_buttons
+from bot.ports import Reply
+from bot.storage.repositories.buttons import ButtonPress
+from bot.storage.repositories.knowledge.gaps import TOLD, WANTED, Gap
+from bot.storage.repositories.messages import Remembered
+from bot.storage.store import Store, Tx
+from bot.texts.catalog import say
+from bot.types import Address, Incoming, Job, Outgoing, Permission, Text, User
+
+log = logging.getLogger(__name__)
+
+PAUSE = 3_600.0  # seconds until those are looked at again whose budget is used up, or for whom a model has failed
+
+
+@dataclass(slots=True, kw_only=True)
+class Telling:
+    """Notes who wants to be told, and tells them. `deliver` sends the messages that a job has stored."""
+
+    assistant: Assistant
+    access: Access
+    deliver: Callable[[str, Sequence[Address]], None]
+
+    @property
+    def store(self) -> Store:
+        """The database."""
+        return self.assistant.store
+
+    def feature(self) -> Feature:
+        """The button and the job."""
+        return Feature(presses={"gap.tell": ButtonHandler(self.press, has_toast=True)}, jobs={TELL: self.look})
+
+    async def press(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+        """Note that the person waits for an answer; the button works once."""
+
+        def work(tx: Tx) -> str:
+            waits = tx.gaps.want_answer(int(action.payload["question"]))
+            remove_buttons(tx, incoming, only=action.key)
+            tx.buttons.expire_button(action.key)
+            finish_turn(tx, incoming)
+            return say(incoming.language, "gap.tell.done" if waits else "gap.tell.gone")
+
+        await reply.acknowledge(await finish(self.store, reply, work))
+
+    # --- the job ------------------------------------------------------------------------------------------------------
+
+    async def look(self, job: Job) -> None:
+        """The job: look at each gap whose person waits, and which this state of the knowledge base may answer."""
+        bot, later = job.address.bot, False
+        waiting = await self.store.read(lambda tx: tx.gaps.list_wanted(bot, tx.knowledge.generation()))
+        for gap in waiting:
+            try:
+                await self._answer(gap)
+            except (LimitReached, ModelError) as error:
+                log.warning("gap %s: no answer now: %s", gap.id, error)
+                later = True
+
+        def end(tx: Tx) -> None:
+            if tx.gaps.list_wanted(bot, tx.knowledge.generation()):
+                tx.jobs.reschedule(job, tx.clock.time() + (PAUSE if later else 0.0))
+            else:
+                tx.jobs.delete_done(job)
+
+        await self.store.write(end)
+
+    async def _answer(self, gap: Gap) -> None:
+        """Answer one gap if the sources have it now. Raises `LimitReached`, `ModelError`."""
+        generation, question = await self.store.read(lambda tx: (tx.knowledge.generation(), _question(tx, gap)))
+        private = gap.address.chat == gap.user
+        asker = Incoming(f"gap-{gap.id}", gap.address, User(gap.user, language=gap.language), private=private)
+        if question is None or self.access.authorize(Actor.of(asker), Permission.TALK) is not Decision.ALLOWED:
+            await self.store.write(lambda tx: tx.gaps.change_gap(gap.id, tell=""))
+            return
+        context = await self.assistant.recall(asker, question)
+        evidence = context.evidence
+        if evidence is None or not evidence.mark or evidence.mark == gap.seen:
+            await self.store.write(lambda tx: tx.gaps.change_gap(gap.id, checked=generation))
+            return
+        try:
+            text, citing = await self.assistant.answer_quietly(asker, context)
+        except (ModelRefused, ContextOverflow):  # it would be so again: other passages are waited for
+            text, citing = "", Citing(evidence)
+
+        def tell(tx: Tx) -> bool:
+            tx.gaps.change_gap(gap.id, checked=evidence.generation, seen=evidence.mark)
+            now = tx.gaps.read_gap(gap.address.bot, gap.id)
+            if not text or now is None or now.tell != WANTED or citing.without_withdrawn(tx, gap.address.bot):
+                return False
+            if tx.chats.is_unreachable(gap.address):
+                tx.gaps.change_gap(gap.id, tell="")
+                return False
+            tx.gaps.change_gap(gap.id, tell=TOLD)
+            self._tell(tx, gap, question, text, citing)
+            return True
+
+        if await self.store.write_until_stored(tell):
+            self.deliver(asker.id, [gap.address])
+
+    def _tell(self, tx: Tx, gap: Gap, question: Remembered, text: str, citing: Citing) -> None:
+        """Store the answer in the conversation as another one to its question, and put it into the outbox."""
+        turn, conversation = f"{question.turn}.told", question.conversation
+        tip = tx.messages.find_head(conversation)
+        shown = tx.messages.find_message(tip) if tip is not None else None
+        answer = tx.messages.add_message(
+            conversation, gap.address, turn, "assistant", (Text(text),), parent=question.id, ending="stop",
+            user=gap.user, sources=citing.sources,
+        )  # fmt: skip
+        tx.knowledge.store_quotes(answer.id, [(one.passage, one.start, one.end) for one in citing.quotes])
+        if shown is not None and shown.parent != question.id:  # the conversation has gone on
+            tx.messages.move_head(conversation, tip)
+        whole = "\n\n".join([say(gap.language, "gap.told"), text, citing.below])
+        tx.outbox.add_answer(turn, gap.address, Outgoing(whole, of=turn, reply_to=question.place))
+
+
+def _question(tx: Tx, gap: Gap) -> Remembered | None:
+    return tx.messages.find_message(gap.message) if gap.message is not None else None

@@ -1,0 +1,1 @@
+"""What the knowledge base learns from questions that it could not answer. Begin with `gaps`."""

@@ -1,0 +1,101 @@
+"""Questions that the knowledge base did not answer: one row for a message."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, delete, or_, select, update
+
+from bot.storage.engines.dialects import upsert
+from bot.storage.repositories.knowledge.learned import ADDED
+from bot.storage.repositories.mapping import Repository, address, columns, made
+from bot.storage.tables.knowledge import kb_gaps, kb_learned
+from bot.types import Address
+
+REFUSED, DISLIKED = "refused", "disliked"  # reasons: the sources had no answer, or somebody disliked it
+WANTED, TOLD = "wanted", "told"  # states of `tell`
+MOST = 1_000  # gaps of one look
+ANSWERS = select(kb_learned.c.id).where(kb_learned.c.state == ADDED)
+ADD = upsert(lambda insert: insert(kb_gaps).on_conflict_do_nothing(index_elements=["message_id"]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """A question without an answer, as it stands in the table `kb_gaps`. `message` is None once that was deleted."""
+
+    address: Address
+    user: int
+    message: int | None
+    question: str
+    reason: str
+    audience: str
+    language: str
+    topic: str = ""
+    vector: bytes = b""
+    at: float = 0.0
+    tell: str = ""
+    checked: int = 0
+    seen: str = ""
+    id: int = 0
+
+
+class Gaps(Repository):
+    """Questions that the knowledge base did not answer."""
+
+    def add_gap(self, gap: Gap) -> None:
+        """Store a gap, unless its message has one. Its `id` and `at` are set by the database and the clock."""
+        row = {
+            **columns(gap.address), "message_id": gap.message, "user": gap.user, "question": gap.question,
+            "reason": gap.reason, "audience": gap.audience, "language": gap.language, "topic": gap.topic,
+            "vector": gap.vector, "at": self.clock.time(), "checked": gap.checked,
+            "seen": gap.seen,
+        }  # fmt: skip
+        self.connection.execute(ADD(self.connection), row)
+
+    def remove_gap(self, message: int, reason: str) -> None:
+        """Delete the gap of a message if it is there for this reason: there is an answer, or the 👎 was taken back."""
+        here = (kb_gaps.c.message_id == message, kb_gaps.c.reason == reason)
+        self.connection.execute(delete(kb_gaps).where(*here))
+
+    def list_open(self, bot: int, since: float, hidden: Collection[str] = ()) -> Sequence[Gap]:
+        """Return the newest `MOST` gaps since then that no entry answers, oldest first, but not for `hidden` groups."""
+        query = select(kb_gaps).where(
+            kb_gaps.c.bot == bot, kb_gaps.c.at >= since,
+            or_(kb_gaps.c.learned_id.is_(None), kb_gaps.c.learned_id.not_in(ANSWERS)),
+            kb_gaps.c.audience.not_in(hidden),
+        )  # fmt: skip
+        found = self.connection.execute(query.order_by(kb_gaps.c.at.desc(), kb_gaps.c.id.desc()).limit(MOST))
+        return [_gap(row) for row in found][::-1]
+
+    def read_gap(self, bot: int, id_: int) -> Gap | None:
+        """Return a gap by its id, None if there is none."""
+        return self._find(_gap, select(kb_gaps).where(kb_gaps.c.bot == bot, kb_gaps.c.id == id_))
+
+    def want_answer(self, message: int) -> bool:
+        """Note that the person waits for an answer to this message. False: it has no gap, or was answered."""
+        here = (kb_gaps.c.message_id == message, kb_gaps.c.tell != TOLD)
+        return bool(self.connection.execute(update(kb_gaps).where(*here).values(tell=WANTED)).rowcount)
+
+    def list_wanted(self, bot: int, generation: int) -> Sequence[Gap]:
+        """Return the gaps whose people wait, and which were not looked at in this generation of the knowledge base."""
+        query = select(kb_gaps).where(kb_gaps.c.bot == bot, kb_gaps.c.tell == WANTED, kb_gaps.c.checked < generation)
+        return [_gap(row) for row in self.connection.execute(query.order_by(kb_gaps.c.id))]
+
+    def look_again(self, bot: int) -> None:
+        """Have an answer sought for everybody who waits, whatever was looked at before."""
+        here = (kb_gaps.c.bot == bot, kb_gaps.c.tell == WANTED)
+        self.connection.execute(update(kb_gaps).where(*here).values(checked=-1))
+
+    def change_gap(self, id_: int, **values: Any) -> None:
+        """Set columns of a gap."""
+        self.connection.execute(update(kb_gaps).where(kb_gaps.c.id == id_).values(**values))
+
+    def close(self, ids: Collection[int], learned: int) -> None:
+        """Note the entry that answers these gaps, once it is added."""
+        self.connection.execute(update(kb_gaps).where(kb_gaps.c.id.in_(ids)).values(learned_id=learned))
+
+
+def _gap(row: Row[Any]) -> Gap:
+    return made(Gap, row, address=address(row), message=row.message_id, vector=bytes(row.vector))

@@ -1,0 +1,66 @@
+"""Questions with answers that people gave: proposals, and the entries of the knowledge base that became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, insert, select, update
+
+from bot.storage.repositories.mapping import Repository, made
+from bot.storage.tables.knowledge import kb_learned
+
+PROPOSED, ADDED, DROPPED, WITHDRAWN = "proposed", "added", "dropped", "removed"  # states
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearnedEntry:
+    """A question with its answer, as it stands in the table `kb_learned`."""
+
+    bot: int
+    question: str
+    answer: str
+    author: int
+    audience: str
+    state: str = PROPOSED
+    at: float = 0.0
+    review: float = 0.0
+    id: int = 0
+
+
+class Learned(Repository):
+    """Questions with answers that people gave."""
+
+    def add_entry(self, entry: LearnedEntry) -> int:
+        """Store an entry and return its id, which the database sets, as the clock sets `at`."""
+        row = {
+            "bot": entry.bot, "question": entry.question, "answer": entry.answer, "author": entry.author,
+            "audience": entry.audience, "state": entry.state, "at": self.clock.time(), "review": entry.review,
+        }  # fmt: skip
+        return int(self.connection.execute(insert(kb_learned).returning(kb_learned.c.id), row).scalar_one())
+
+    def read_entry(self, bot: int, id_: int) -> LearnedEntry | None:
+        """Return an entry by its id, None if there is none."""
+        query = select(kb_learned).where(kb_learned.c.bot == bot, kb_learned.c.id == id_)
+        return self._find(lambda row: made(LearnedEntry, row), query)
+
+    def change_entry(self, id_: int, **values: Any) -> None:
+        """Set columns of an entry."""
+        self.connection.execute(update(kb_learned).where(kb_learned.c.id == id_).values(**values))
+
+    def list_due(self, bot: int, now: float, most: int) -> Sequence[LearnedEntry]:
+        """Return entries whose review is due at `now` (Unix seconds), at most `most`, the longest due first."""
+        here = (kb_learned.c.bot == bot, kb_learned.c.state == ADDED, kb_learned.c.review <= now)
+        query = select(kb_learned).where(*here).order_by(kb_learned.c.review, kb_learned.c.id).limit(most)
+        return [made(LearnedEntry, row) for row in self.connection.execute(query)]
+
+    def list_added(self, bot: int) -> Sequence[LearnedEntry]:
+        """Return all entries that the bot answers from."""
+        query = select(kb_learned).where(kb_learned.c.bot == bot, kb_learned.c.state == ADDED)
+        return [made(LearnedEntry, row) for row in self.connection.execute(query.order_by(kb_learned.c.id))]
+
+    def next_review(self, bot: int) -> float | None:
+        """Return when the next review is due (Unix seconds), None without an entry."""
+        query = select(func.min(kb_learned.c.review)).where(kb_learned.c.bot == bot, kb_learned.c.state == ADDED)
+        return self.connection.scalar(query)

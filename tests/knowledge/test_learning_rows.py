@@ -1,0 +1,92 @@
+"""What the database keeps of gaps, learned entries and stale quotes, on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from bot.clock import SystemClock
+from bot.storage.repositories.knowledge.gaps import REFUSED, TOLD, Gap
+from bot.storage.repositories.knowledge.learned import ADDED, LearnedEntry
+from bot.storage.repositories.knowledge.passages import Article, NewPassage
+from bot.storage.repositories.knowledge.quotes import ASKED
+from bot.storage.repositories.knowledge.sources import KnowledgeSource
+from bot.storage.store import Store, Tx
+from bot.types import Address, Text
+
+WHERE = Address("telegram", 42, 1001, thread=7)
+
+
+@pytest.fixture
+async def store(database_url: str) -> AsyncIterator[Store]:
+    async with Store.open(database_url, SystemClock()) as store:
+        yield store
+
+
+def asked(tx: Tx, turn: str, audience: str = "members") -> int:
+    """A question that was refused; returns the id of its message."""
+    conversation = tx.messages.current_conversation(WHERE)
+    message = tx.messages.add_message(conversation, WHERE, turn, "user", (Text("Why?"),), user=1001).id
+    gap = Gap(
+        address=WHERE, user=1001, message=message, question="Why?", reason=REFUSED, audience=audience, language="en"
+    )
+    for _ in range(2):
+        tx.gaps.add_gap(gap)
+    return message
+
+
+def article(tx: Tx, source: int, *texts: str) -> None:
+    passages = [NewPassage(place="", text=text, sentences=((0, len(text)),), sha=text.encode()) for text in texts]
+    tx.knowledge.store_article(source, Article(key="a", title="A", version=repr(texts), changed=0.0), passages)
+
+
+async def test_a_message_has_one_gap_until_an_entry_answers_it(store: Store) -> None:
+    def work(tx: Tx) -> None:
+        first, second = asked(tx, "1"), asked(tx, "2", "owners")
+        assert [gap.audience for gap in tx.gaps.list_open(42, 0.0)] == ["members", "owners"]
+        (seen,) = tx.gaps.list_open(42, 0.0, ["owners"])
+        assert (seen.message, seen.address) == (first, WHERE)
+        assert tx.gaps.want_answer(second)
+        assert [gap.message for gap in tx.gaps.list_wanted(42, 1)] == [second]
+        assert tx.gaps.list_wanted(43, 1) == []
+        tx.gaps.change_gap(tx.gaps.list_wanted(42, 1)[0].id, tell=TOLD)
+        assert not tx.gaps.want_answer(second)
+        entry = tx.learned.add_entry(
+            LearnedEntry(bot=42, question="Why?", answer="So.", author=1, audience="members", review=5.0)
+        )
+        tx.gaps.close([seen.id], entry)
+        assert len(tx.gaps.list_open(42, 0.0)) == 2
+        tx.learned.change_entry(entry, state=ADDED)
+        assert [gap.message for gap in tx.gaps.list_open(42, 0.0)] == [second]
+        assert tx.learned.next_review(42) == 5.0
+        assert [one.id for one in tx.learned.list_due(42, 5.0, 3)] == [entry]
+        tx.gaps.remove_gap(second, REFUSED)
+        assert tx.gaps.list_open(42, 0.0) == []
+
+    await store.write(work)
+
+
+async def test_quotes_of_ended_passages_are_found_and_move_or_are_stale(store: Store) -> None:
+    def work(tx: Tx) -> None:
+        source = tx.sources.add_source(42, KnowledgeSource("docs", "folder", "/docs", audience=("everyone",)))
+        article(tx, source, "One. Two.")
+        question = asked(tx, "1")
+        conversation = tx.messages.current_conversation(WHERE)
+        said = (Text("Two."),)
+        answer = tx.messages.add_message(conversation, WHERE, "1", "assistant", said, parent=question, user=1001)
+        tx.knowledge.store_quotes(answer.id, [(1, 5, 9), (1, 0, 4)])
+        assert tx.quotes.list_ended(42, 9) == []
+        article(tx, source, "Two. Three.")
+        two, one = tx.quotes.list_ended(42, 9)
+        assert (two.text, one.text, two.address, two.turn, two.user) == ("Two.", "One.", WHERE, "1", 1001)
+        assert tx.quotes.texts_of(two.article_id) == {2: "Two. Three."}
+        tx.quotes.move(two.id, 2, 0, 4)
+        tx.quotes.mark([one.id], ASKED)
+        assert tx.quotes.list_ended(42, 9) == []
+        assert tx.quotes.count_answers(42) == 1
+        assert tx.quotes.count_answers(43) == 0
+        assert [quote.text for quote in tx.quotes.read_quotes(42, [one.id, two.id], ASKED)] == ["One."]
+        assert [quote.text for quote in tx.quotes.list_stale(42)] == ["One."]
+
+    await store.write(work)
