@@ -308,6 +308,9 @@ TEXTS: dict[str, str] = {
     "remind.much": "A chat can have {most} reminders of at most {longest} characters each. /jobs shows them and "
     "cancels what is not needed.",
     "remind.set": "I will remind you {at} ({zone}): {text}",
+    "remind.set.soon": "I will remind you in {span}: {text}",
+    "remind.again": "I can't tell when to remind you of this, send it again more exactly: {phrase}",
+    "remind.units": "h min s",
     "remind.today": "today, {date}, at {clock}",
     "remind.tomorrow": "tomorrow, {date}, at {clock}",
     "remind.on": "{weekday}, {date}, at {clock}",

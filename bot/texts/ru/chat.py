@@ -313,6 +313,9 @@ TEXTS: dict[str, str] = {
     "remind.much": "В чате может быть до {most} напоминаний, не длиннее {longest} символов. Лишние можно отменить: "
     "/jobs.",
     "remind.set": "Напомню {at} ({zone}): {text}",
+    "remind.set.soon": "Напомню через {span}: {text}",
+    "remind.again": "Не понимаю, когда напомнить об этом, напишите ещё раз, точнее: {phrase}",
+    "remind.units": "ч мин с",
     "remind.today": "сегодня, {date}, в {clock}",
     "remind.tomorrow": "завтра, {date}, в {clock}",
     "remind.on": "{weekday}, {date}, в {clock}",
