@@ -293,6 +293,7 @@ class Permission(StrEnum):
     SIGNAL = "signal"  # events that the messenger reports: a chat moved, a draft was stopped
     TALK = "talk"  # ask questions, start tasks, press one's own buttons
     CHOOSE = "choose"  # change settings of the chat
+    CORRECT = "correct"  # say which topic a question should have had
     MANAGE = "manage"  # let people in and out
     EXCEED = "exceed"  # spend and send more than the limits of a user
     ADMINISTER = "administer"  # change the bot itself

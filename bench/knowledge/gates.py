@@ -23,6 +23,7 @@ from bot.knowledge.search.calibration import auroc, fit
 from bot.knowledge.search.gate import Gate, Signals
 from bot.knowledge.search.index import Index
 from bot.knowledge.search.matrix import pack
+from bot.knowledge.search.question_vectors import QuestionVectors
 from bot.knowledge.search.retrieval import Retrieval
 from bot.storage.repositories.knowledge.passages import Article, NewPassage
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
@@ -60,7 +61,9 @@ async def told(
 
         await store.write(store_all)
         index = Index(store=store, bot=BOT, model=embedder.name if embedder else "")
-        retrieval = Retrieval(store=store, index=index, meter=Meter(store=store), embedder=embedder)
+        retrieval = Retrieval(
+            store=store, index=index, vectors=QuestionVectors(meter=Meter(store=store), embedder=embedder)
+        )
         every = set(sources.values())
         here, without, numbers = [], [], []
         for question in asked.questions:

@@ -21,6 +21,7 @@ from bot.billing.metering import BillTo, Meter
 from bot.clock import SystemClock
 from bot.knowledge.search.index import Index
 from bot.knowledge.search.matrix import pack
+from bot.knowledge.search.question_vectors import QuestionVectors
 from bot.knowledge.search.retrieval import Retrieval
 from bot.storage.repositories.knowledge.passages import Article, NewPassage
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
@@ -92,7 +93,8 @@ async def measure(options: argparse.Namespace) -> None:
         before, begun = memory(), time.process_time()
         await index.follow()
         print(f"index of {PASSAGES:,} passages: {time.process_time() - begun:.1f} s of CPU, {memory() - before:.0f} MB")
-        retrieval = Retrieval(store=store, index=index, meter=Meter(store=store), embedder=Chance())  # type: ignore[arg-type]
+        vectors = QuestionVectors(meter=Meter(store=store), embedder=Chance())  # type: ignore[arg-type]
+        retrieval = Retrieval(store=store, index=index, vectors=vectors)
         chance = random.Random(3)
         for name, readable in (("all sources", sources), (f"4 of {SOURCES} sources", sources[:4])):
 

@@ -169,6 +169,7 @@ RULES = {
     Permission.SIGNAL: Rule(Role.NOBODY),
     Permission.TALK: Rule(Role.USER),
     Permission.CHOOSE: Rule(Role.USER, chat_administrator=True),
+    Permission.CORRECT: Rule(Role.OPERATOR),
     Permission.MANAGE: Rule(Role.ADMIN, private=True, firsthand=True),
     Permission.EXCEED: Rule(Role.OWNER),
     Permission.ADMINISTER: Rule(Role.OWNER, private=True, firsthand=True),

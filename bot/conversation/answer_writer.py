@@ -16,7 +16,7 @@ from bot.conversation.cost import AnswerCost
 from bot.conversation.request import RequestBuilder
 from bot.conversation.turn_state import SEARCHING, AnswerDraft, TurnContext
 from bot.errors import ContextOverflow, LimitReached, ModelError, ModelRefused, StreamCut
-from bot.knowledge.answering import Citing, KnowledgeAnswers
+from bot.knowledge.answering import Citing, KnowledgeAnswers, Scope
 from bot.knowledge.documents import Documents
 from bot.llm import prompt
 from bot.llm.routing import Routing
@@ -123,7 +123,10 @@ class AnswerWriter:
         """The context with what the knowledge base has about the question, if the bot answers it from there."""
         if self.knowledge is None or context.decided_call is not None:
             return context
-        evidence = await self.knowledge.look(incoming, context.history[-1].text, context.language)
+        question, scope = context.history[-1].text, Scope()
+        if context.topic is not None:
+            question, scope = context.topic.read_with(question), context.topic.scope
+        evidence = await self.knowledge.look(incoming, question, context.language, scope)
         return replace(context, evidence=evidence)
 
     async def _until_complete(

@@ -57,8 +57,10 @@ class Assistant:
         `last`: forget what the bot had asked for, so that the message is a question in any case. `then` is called in
         the last transaction of the turn. Raises `LimitReached`.
         """
+        topics = self.turn_start.topics
+        topic = await topics.choose(incoming, last=last) if topics is not None else None
         context = await self.store.write(
-            lambda tx: self.turn_start.question(tx, incoming, last=last, then=then), self.pricing.guard
+            lambda tx: self.turn_start.question(tx, incoming, last=last, then=then, topic=topic), self.pricing.guard
         )
         if isinstance(context, Awaited):
             return context
@@ -67,11 +69,12 @@ class Assistant:
 
     async def answer_again(
         self, incoming: Incoming, reply: Reply, action: ButtonPress,
-        *, model: str = "", chosen: str = "", agreed: bool = False, gone: str = "",
+        *, model: str = "", chosen: str = "", agreed: bool = False, gone: str = "", topic: str = "",
     ) -> None:  # fmt: skip
         """Answer the question of a pressed button again, or continue its answer.
 
-        `model` answers this once, `chosen` from now on. `agreed`: the user has accepted the price. `gone` is what the
+        `model` answers this once, `chosen` from now on. `agreed`: the user has accepted the price. `topic` is the one
+        that the user has picked. `gone` is what the
         user is told if the question was deleted meanwhile ("": nothing). Raises `LimitReached`.
         """
 
@@ -80,7 +83,7 @@ class Assistant:
             if chosen:
                 store_choices(tx, incoming, {"model": chosen})
                 asked = replace(incoming, chat=replace(incoming.chat, model=chosen))
-            context = self.turn_start.regenerate(tx, asked, action, model=model, agreed=agreed)
+            context = self.turn_start.regenerate(tx, asked, action, model=model, agreed=agreed, topic=topic)
             if context is None:
                 finish_turn(tx, incoming if chosen else notice_of(incoming), *([gone] if gone else ()))
             return context
@@ -89,7 +92,9 @@ class Assistant:
 
     async def answer_edited(self, incoming: Incoming, reply: Reply) -> bool:
         """Answer an edited question. False: the edit needs no answer, and nothing was changed."""
-        context = await self.store.write(lambda tx: self.turn_start.edited(tx, incoming), self.pricing.guard)
+        topics = self.turn_start.topics
+        topic = await topics.choose(incoming) if topics is not None else None
+        context = await self.store.write(lambda tx: self.turn_start.edited(tx, incoming, topic), self.pricing.guard)
         if context is not None:
             await self._answer(incoming, reply, context)
         return context is not None
@@ -149,6 +154,9 @@ class Assistant:
             return
         place = context.place
         assert place is not None  # noqa: S101  only a question is answered
+        if context.topic is not None and context.topic.is_asked:
+            await finish(self.store, reply, lambda tx: self._ask_topic(tx, incoming, context))
+            return
         reply.begin(context.choices.streaming, place.grows_over, incoming.quotes)
         if context.prefix:
             reply.replace(context.prefix)
@@ -173,6 +181,12 @@ class Assistant:
 
     def _ask_price(self, tx: Tx, incoming: Incoming, context: TurnContext) -> None:
         self.pricing.ask_first(tx, incoming, context)
+        if context.then is not None:
+            context.then(tx)
+
+    def _ask_topic(self, tx: Tx, incoming: Incoming, context: TurnContext) -> None:
+        assert context.topic is not None and context.place is not None  # noqa: S101, PT018
+        context.topic.ask(tx, incoming, context.place.question)
         if context.then is not None:
             context.then(tx)
 

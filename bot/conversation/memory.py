@@ -124,6 +124,11 @@ class ConversationMemory:
             say(language, "context.persona", persona=persona.name(language), version=persona.version),
             say(language, "context.system", tokens=tokens(preview.instructions)),
         ]
+        if context.topic is not None:
+            choice, table = context.topic.choice, context.topic.table
+            title = " / ".join(table.title(key, language) for key in choice.between or (choice.topic,))
+            way = say(language, f"topic.way.{'asked' if choice.between else choice.reason}")
+            lines.append(say(language, "context.topic", title=title, way=way))
         if preview.request.tools:
             size = prompt.size(replace(preview.request, messages=()))
             lines.append(say(language, "context.tools", count=len(preview.request.tools), tokens=tokens(size)))

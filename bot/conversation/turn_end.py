@@ -147,9 +147,12 @@ def _keyboard(tx: Tx, incoming: Incoming, context: TurnContext, answer: Remember
     where, user = incoming.address, incoming.user.id
     place = context.place
     alone = place is not None and place.question.turn == incoming.id and place.shown is None
-    return branching.keyboard(
+    rows = branching.keyboard(
         tx, where, incoming.id, user, context.language, answer, thumbs=context.thumbs, alone=alone
     )  # fmt: skip
+    if context.topic is None or not context.corrects or not rows:
+        return rows
+    return (*rows, (context.topic.correction(tx, incoming, answer.parent or 0, context.language),))
 
 
 def _retry(tx: Tx, incoming: Incoming, context: TurnContext, place: BranchPoint) -> Rows:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from bot.conversation import branching, memory
 from bot.conversation.branching import BranchPoint
@@ -27,6 +28,9 @@ from bot.storage.repositories.operations import Operation
 from bot.storage.store import Tx
 from bot.tools.toolbox import Steps
 from bot.types import Attachment, ChatChoices, Incoming, Message, Text
+
+if TYPE_CHECKING:
+    from bot.conversation.topic_choice import ChosenTopic, TopicChooser
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +53,25 @@ class Approval:
 
 @dataclass(slots=True, kw_only=True)
 class TurnStart:
-    """The first transaction of each kind of turn. Its methods raise `LimitReached`; then nothing is saved."""
+    """The first transaction of each kind of turn. Its methods raise `LimitReached`; then nothing is saved.
+
+    `topics` chooses the topics of questions; None without a routing file.
+    """
 
     routing: Routing
     pricing: AnswerCost
     options: Options = field(default_factory=Options)
     library: Library = field(default_factory=Library)
+    topics: TopicChooser | None = None
 
     def question(
-        self, tx: Tx, incoming: Incoming, *, last: bool = False, then: Effect | None = None
-    ) -> TurnContext | Awaited:
+        self, tx: Tx, incoming: Incoming, *, last: bool = False, then: Effect | None = None,
+        topic: ChosenTopic | None = None,
+    ) -> TurnContext | Awaited:  # fmt: skip
         """Save a question and read what its answer needs. Returns `Awaited` if it answers a question of the bot.
 
-        `last`: forget what the bot has asked for. `then`: see `TurnContext`.
+        `last`: forget what the bot has asked for. `then`: see `TurnContext`. If the person is to be asked which `topic`
+        it is, nothing is reserved.
         """
         tx.inbox.mark_begun(incoming.ids)
         incoming = replace(
@@ -75,28 +85,43 @@ class TurnStart:
             return Awaited(incoming, awaited)
         parts = (part for part in incoming.parts if not isinstance(part, Attachment))
         point = branching.follow(tx, incoming, (Text(incoming.text), *parts))
-        return replace(self._priced(tx, incoming, point), then=then)
+        if topic is None:
+            return replace(self._priced(tx, incoming, point), then=then)
+        topic.store(tx, point.question)
+        topic.take_up(tx, incoming)
+        if topic.is_asked:
+            context = self._read(tx, point, incoming.chat, incoming.language)
+            return replace(context, then=then, topic=topic)
+        return replace(self._priced(tx, incoming, point, topic=topic), then=then)
 
     def regenerate(
-        self, tx: Tx, incoming: Incoming, action: ButtonPress, *, model: str = "", agreed: bool = False
-    ) -> TurnContext | None:
+        self, tx: Tx, incoming: Incoming, action: ButtonPress, *, model: str = "", agreed: bool = False,
+        topic: str = "",
+    ) -> TurnContext | None:  # fmt: skip
         """What another answer to the question of a button needs, or the rest of its answer.
 
-        `model` answers this once; `agreed`: the user has accepted the price. None: the question was deleted.
+        `model` answers this once; `agreed`: the user has accepted the price; `topic` is the one that the user has
+        picked. None: the question was deleted.
         """
         if action.name == branching.RESUME:
             point = branching.resume(tx, incoming, action.payload["answer"])
         else:
             point = branching.regenerate(tx, incoming, action.payload["question"])
+        if topic and point is not None and self.topics is not None:
+            self.topics.pick(tx, point.question, topic)
         return self._found(tx, incoming, point, pressed=action.key, model=model, agreed=agreed)
 
-    def edited(self, tx: Tx, incoming: Incoming) -> TurnContext | None:
-        """Save an edited question as a new version. None: the edit needs no answer."""
-        return self._found(tx, incoming, branching.revise(tx, incoming))
+    def edited(self, tx: Tx, incoming: Incoming, topic: ChosenTopic | None = None) -> TurnContext | None:
+        """Save an edited question as a new version, with its `topic`. None: the edit needs no answer."""
+        point = branching.revise(tx, incoming)
+        if topic is not None and point is not None:
+            topic.decided().store(tx, point.question)
+        return self._found(tx, incoming, point)
 
     def after_approval(self, tx: Tx, incoming: Incoming, approval: Approval) -> TurnContext:
         """What the answer needs after a decision on a tool call: the conversation as the model saw it at the call."""
-        context = self._read(tx, approval.point, incoming.chat, incoming.language)
+        topic, choices = self._topic_of(tx, approval.point.question, incoming.chat)
+        context = replace(self._read(tx, approval.point, choices, incoming.language), topic=topic)
         context = replace(context, decided_call=approval.operation, steps=approval.steps)
         return self.pricing.reserve(tx, incoming, context, agreed=True)
 
@@ -106,7 +131,8 @@ class TurnStart:
         The question is `asked`, an earlier message, or the new `text` after the newest message of the conversation.
         """
         if asked is not None:
-            return self._read(tx, BranchPoint(asked), incoming.chat, incoming.language)
+            topic, choices = self._topic_of(tx, asked, incoming.chat)
+            return replace(self._read(tx, BranchPoint(asked), choices, incoming.language), topic=topic)
         conversation = tx.messages.find_current_conversation(incoming.address) or 0
         branch = branching.without_open(tx.messages.list_newest(conversation, self.options.history))
         context = self._of(tx, conversation, branch, incoming.chat, incoming.language)
@@ -114,7 +140,11 @@ class TurnStart:
 
     def preview(self, tx: Tx, incoming: Incoming) -> Preview:
         """Return what the request for the next question in this chat will hold, without saving anything."""
-        context, passages = self.deferred(tx, incoming, None, ""), 0
+        conversation = tx.messages.find_current_conversation(incoming.address) or 0
+        topic = self.topics.newest(tx, conversation) if self.topics is not None else None
+        if topic is not None and topic.holds:
+            incoming = replace(incoming, chat=topic.over(incoming.chat, self.library, self.routing))
+        context, passages = replace(self.deferred(tx, incoming, None, ""), topic=topic), 0
         option, builder = self.routing.by_name(context.choices.model), self.pricing.request_builder
         if context.has_documents:
             window, language = option.model.profile.window, context.language
@@ -141,20 +171,34 @@ class TurnStart:
         if point is None:
             return None
         tx.inbox.mark_begun(incoming.ids)
-        return self._priced(tx, with_choices(tx, incoming), point, pressed=pressed, model=model, agreed=agreed)
+        incoming = with_choices(tx, incoming)
+        topic, _ = self._topic_of(tx, point.question, incoming.chat)
+        return self._priced(tx, incoming, point, pressed=pressed, model=model, agreed=agreed, topic=topic)
+
+    def _topic_of(
+        self, tx: Tx, question: Remembered, choices: ChatChoices
+    ) -> tuple[ChosenTopic | None, ChatChoices]:  # fmt: skip
+        """The topic of a stored question, and the choices of its chat with it."""
+        topic = self.topics.find(tx, question.id) if self.topics is not None else None
+        return topic, choices if topic is None else topic.over(choices, self.library, self.routing)
 
     def _priced(
         self, tx: Tx, incoming: Incoming, point: BranchPoint, *, pressed: str = "", model: str = "",
-        agreed: bool = False,
+        agreed: bool = False, topic: ChosenTopic | None = None,
     ) -> TurnContext:  # fmt: skip
         """The context of an answer, with the reservation for its price."""
+        if topic is not None:
+            incoming = replace(incoming, chat=topic.over(incoming.chat, self.library, self.routing))
+        corrects = topic is not None and self.topics is not None and self.topics.corrects(incoming)
         choices = replace(incoming.chat, model=model) if model else incoming.chat
         context = self._read(tx, point, choices, incoming.language)
         if model and context.choices.model != self.chosen(incoming.chat).option.name:
             context = replace(context, answers_once=True)
         if self.options.summaries:
             memory.request_summary(tx, incoming, point.question, len(context.history), context.language)
-        return self.pricing.reserve(tx, incoming, replace(context, pressed=pressed), agreed=agreed)
+        return self.pricing.reserve(
+            tx, incoming, replace(context, pressed=pressed, topic=topic, corrects=corrects), agreed=agreed
+        )
 
     def _read(self, tx: Tx, point: BranchPoint, choices: ChatChoices, language: str) -> TurnContext:
         """The context with the branch of a question as history, and a request to continue a broken answer."""

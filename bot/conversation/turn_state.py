@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from bot.ai import Chunk, Finish, Request, Usage
 from bot.billing import pricing
@@ -24,6 +25,9 @@ from bot.storage.repositories.operations import Operation
 from bot.texts.catalog import say
 from bot.tools.toolbox import Steps
 from bot.types import ChatChoices, Incoming, Message, Text, ToolCall
+
+if TYPE_CHECKING:
+    from bot.conversation.topic_choice import ChosenTopic
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +61,8 @@ class TurnContext:
     `retrieved` are passages of documents, once these were searched; `size_of_documents` (characters) is only known
     if there are budgets. `then` is called in the last transaction of the turn. `answers_once`: the model was chosen
     for this answer only, the chat has another one. `evidence` is what the knowledge base has about the question, once
-    it was asked; None where the answer does not come from it.
+    it was asked; None where the answer does not come from it. `topic` is that of the question, with a routing
+    file; `corrects`: this user may correct it.
     """
 
     place: BranchPoint | None
@@ -81,6 +86,8 @@ class TurnContext:
     branch: Sequence[Remembered] = ()
     answers_once: bool = False
     evidence: Evidence | None = None
+    topic: ChosenTopic | None = None
+    corrects: bool = False
 
     @property
     def material(self) -> str:

@@ -53,7 +53,7 @@ class Help:
             word
             for word, one in known.items()
             if actor is not None
-            and one.requires in (Permission.MANAGE, Permission.ADMINISTER)
+            and one.requires in (Permission.CORRECT, Permission.MANAGE, Permission.ADMINISTER)
             and self.access.authorize(actor, one.requires) is Decision.ALLOWED
         ]
         return [_line(word, known[word], language) for word in dict.fromkeys((*usual, *added, *special))]

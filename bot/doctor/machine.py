@@ -172,6 +172,25 @@ def check_prompts(settings: Settings) -> Iterator[Finding]:
         yield ok("prompts", f"{len(library.personas())} personas, {len(library.templates())} templates ({where})")
 
 
+def check_topics(settings: Settings) -> Iterator[Finding]:
+    """Check whether the file with the topics can be used, and whether the personas and models that it names exist."""
+    if settings.routing is None:
+        return
+    from bot.llm.topics.routing_file import KnownNames, RoutingFile, unknown_names
+
+    file = RoutingFile(settings.routing)
+    if problem := file.problem:
+        yield fail("topics", problem, "docs/topics.md shows what stands in the file; a start has no topics until then")
+        return
+    table = file.table
+    assert table is not None  # noqa: S101  it has no problem
+    offered = {settings.model, *(entry.name for entry in catalog.choices(settings.models))}
+    known = KnownNames(personas=Library(settings.prompts_dir).personas(), models=offered)
+    for line in unknown_names(table, known):
+        yield warn("topics", line, "docs/topics.md says what a name does that does not exist")
+    yield ok("topics", f"{len(table.topics)} topics ({settings.routing})")
+
+
 # --- proxies ----------------------------------------------------------------------------------------------------------
 
 

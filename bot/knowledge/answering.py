@@ -139,6 +139,16 @@ class Citing:
         return "".join(map(self._presentation.show, pieces))
 
 
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What the topic of a question says about its answer: the names of the sources that are searched (empty: all), and
+    the level ("": that of the bot). It never opens a source to somebody.
+    """
+
+    sources: frozenset[str] = frozenset()
+    level: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnowledgeAnswers:
     """Answers of one bot from its knowledge base. `level` is `CITED` or `EXTRACT`, `role` names a sender's role."""
@@ -147,8 +157,8 @@ class KnowledgeAnswers:
     level: str
     role: Callable[[Incoming], str]
 
-    async def look(self, incoming: Incoming, question: str, language: str) -> Evidence | None:
-        """What the sources have about a question that is answered in `language`.
+    async def look(self, incoming: Incoming, question: str, language: str, scope: Scope = Scope()) -> Evidence | None:
+        """What the sources in `scope` have about a question that is answered in `language`.
 
         None: the bot has no source that may be read here, or the message is no question (a greeting, thanks).
         """
@@ -161,10 +171,10 @@ class KnowledgeAnswers:
         )  # fmt: skip
         if not await self.base.readable(groups) or is_small_talk(question):
             return None
-        found = await self.base.search(question, groups, BillTo.of(incoming, language))
-        return await asyncio.to_thread(self._evidence, found, groups, language)
+        found = await self.base.search(question, groups, BillTo.of(incoming, language), among=scope.sources)
+        return await asyncio.to_thread(self._evidence, found, groups, language, scope.level or self.level)
 
-    def _evidence(self, found: Found, groups: frozenset[str], language: str) -> Evidence:
+    def _evidence(self, found: Found, groups: frozenset[str], language: str, level: str) -> Evidence:
         from bot.knowledge.answer.extract import extract
         from bot.knowledge.answer.shown import sources_block
 
@@ -172,7 +182,7 @@ class KnowledgeAnswers:
         if not found.hits or not self.base.gate.passes(found.signals):
             return Evidence(language=language, groups=groups, unknown=unknown)
         shown = tuple(_shown(hit.passage) for hit in found.hits)
-        cited = self.level == CITED
+        cited = level != EXTRACT
         return Evidence(
             language=language,
             groups=groups,

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from bot.knowledge.embedding import Embedding, Estimate
     from bot.knowledge.search.gate import Gate
+    from bot.knowledge.search.question_vectors import QuestionVectors
     from bot.knowledge.search.retrieval import Found, Retrieval
     from bot.knowledge.sources.source import Reader
     from bot.knowledge.sync import Report
@@ -54,6 +55,7 @@ class KnowledgeBase:
     embedder: Embedder | None = None
     allow_private: Collection[str] = ()
     _retrieval: Retrieval | None = field(default=None, init=False)
+    _vectors: QuestionVectors | None = field(default=None, init=False)
     _sources: Sequence[KnowledgeSource] = field(default=(), init=False)
     _looked: float = field(default=float("-inf"), init=False)
 
@@ -67,13 +69,25 @@ class KnowledgeBase:
             self._looked = now
         return self._sources
 
-    async def readable(self, groups: frozenset[str]) -> frozenset[int]:
-        """Return the ids of the sources that these groups may read."""
-        return rights.readable(await self.sources(), groups)
+    @property
+    def vectors(self) -> QuestionVectors:
+        """The embeddings of questions, which the topic of a question needs, too."""
+        if self._vectors is None:
+            from bot.knowledge.search.question_vectors import QuestionVectors
 
-    async def search(self, question: str, groups: frozenset[str], payer: BillTo) -> Found:
-        """Return what the sources that these groups may read have about a question."""
-        return await self._search().search(question, await self.readable(groups), payer, groups=groups)
+            self._vectors = QuestionVectors(meter=self.meter, embedder=self.embedder)
+        return self._vectors
+
+    async def readable(self, groups: frozenset[str], among: Collection[str] = ()) -> frozenset[int]:
+        """Return the ids of the sources that these groups may read; `among`: only of those with these names."""
+        sources = await self.sources()
+        return rights.readable([one for one in sources if not among or one.name in among], groups)
+
+    async def search(
+        self, question: str, groups: frozenset[str], payer: BillTo, *, among: Collection[str] = ()
+    ) -> Found:
+        """Return what the sources that these groups may read (`readable`) have about a question."""
+        return await self._search().search(question, await self.readable(groups, among), payer, groups=groups)
 
     async def prepare(self) -> None:
         """Build the index if there are sources. Otherwise the first question would wait for it.
@@ -171,7 +185,7 @@ class KnowledgeBase:
             from bot.knowledge.search.retrieval import Retrieval
 
             index = Index(store=self.store, bot=self.bot, model=self.embedder.name if self.embedder else "")
-            self._retrieval = Retrieval(store=self.store, index=index, meter=self.meter, embedder=self.embedder)
+            self._retrieval = Retrieval(store=self.store, index=index, vectors=self.vectors)
         return self._retrieval
 
     def _embedding(self) -> Embedding:

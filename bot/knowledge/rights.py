@@ -38,11 +38,16 @@ def readable(sources: Iterable[KnowledgeSource], groups: frozenset[str]) -> froz
     return frozenset(source.id for source in sources if not groups.isdisjoint(source.audience))
 
 
+def is_group(name: str) -> bool:
+    """Whether somebody may belong to a group of this name."""
+    return name in (EVERYONE, *NAMES.values()) or NAMED.fullmatch(name) is not None
+
+
 def check_audience(names: Iterable[str]) -> tuple[str, ...]:
     """The names of groups, each once. Raises `BadInput` for one that nobody could ever belong to."""
     found = tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
     for name in found:
-        if name not in (EVERYONE, *NAMES.values()) and not NAMED.fullmatch(name):
+        if not is_group(name):
             raise BadInput(
                 f"There is no group {name}. An audience is everyone, members, operators, admins, owners, user:ID or "
                 "chat:ID, several with commas between them."

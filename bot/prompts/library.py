@@ -42,6 +42,7 @@ class Shelf(Generic[P]):
     read: Read[P]
     _cache: dict[str, tuple[Stamp, P | None]] = field(default_factory=dict)
     _logged: set[str] = field(default_factory=set)
+    _broken: dict[str, str] = field(default_factory=dict)
 
     def valid_files(self) -> dict[str, P]:
         """All valid files by name."""
@@ -54,6 +55,11 @@ class Shelf(Generic[P]):
         path = self.folder / f"{key}.toml"
         stamp = _stamp(path) if key and _is_key(key) else None
         return self._fresh(key, path, stamp) if stamp is not None else None
+
+    def problem(self, key: str) -> str:
+        """What is wrong with the file of that name as it is now; "" for nothing, or no file."""
+        self.find(key)
+        return self._broken.get(key, "")
 
     def problems(self) -> list[str]:
         """A sentence for each invalid file."""
@@ -69,10 +75,12 @@ class Shelf(Generic[P]):
         known = self._cache.get(key)
         if known is not None and known[0] == stamp:
             return known[1]
+        self._broken.pop(key, None)
         try:
             row: P | None = self._parsed(key, path)
         except Broken as error:
             row = known[1] if known is not None else None
+            self._broken[key] = str(error)
             if str(error) not in self._logged:
                 self._logged.add(str(error))
                 log.warning("%s (%s)", error, "it counts as it was before" if row else "it is left out")

@@ -1,21 +1,33 @@
-"""The knowledge base of a bot: what embeds its passages, what it answers with. Begin with `knowledge_base`."""
+"""The knowledge base of a bot: what embeds its passages, what it answers with (`knowledge_base`); and the topics of
+questions (`topic_chooser`).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from bot.access.policy import Access, Actor
+from bot.access.policy import Access, Actor, Role
 from bot.ai import Embedder
 from bot.billing.budget import Budget
 from bot.billing.metering import Meter
 from bot.billing.pricing import Price, PriceList
 from bot.concurrency.child_pool import ChildPool
 from bot.config.settings import Settings
+from bot.conversation.assistant import Assistant
+from bot.feature import Feature
+from bot.knowledge import rights
 from bot.knowledge.answering import KnowledgeAnswers
 from bot.knowledge.base import KnowledgeBase
 from bot.providers.yandex.service import YandexStudio
+from bot.runtime.parts import Given, Ground
 from bot.storage.repositories.money.ledger import EMBEDDING
-from bot.storage.store import Store
+from bot.storage.store import Store, Tx
+from bot.types import Incoming
+
+if TYPE_CHECKING:
+    from bot.conversation.topic_choice import TopicChooser
 
 
 def knowledge_base(
@@ -40,6 +52,85 @@ def knowledge_answers(base: KnowledgeBase | None, settings: Settings, access: Ac
         return None
     level = settings.knowledge
     return KnowledgeAnswers(base=base, level=level, role=lambda incoming: access.role(Actor.of(incoming)).word)
+
+
+def topic_chooser(given: Given, ground: Ground) -> TopicChooser | None:
+    """What chooses the topics of questions; None without ROUTING. Only then its libraries are imported."""
+    settings, store, access = given.settings, given.store, ground.people.access
+    if settings.routing is None:
+        return None
+    from bot.conversation.topic_choice import TopicChooser
+    from bot.knowledge.search.question_vectors import QuestionVectors
+    from bot.llm.topics.live import Topics
+    from bot.llm.topics.routing_file import RoutingFile
+    from bot.llm.topics.samples import Sample
+
+    studio = None if given.added.only_models else given.models.studio
+    base = ground.knowledge
+    if base is not None:
+        vectors = base.vectors
+    else:
+        embedder, prices = embedder_of(settings, studio)
+        vectors = QuestionVectors(
+            meter=Meter(store=store, budget=ground.people.budget, tariffs=prices), embedder=embedder
+        )
+
+    known: dict[object, list[Sample]] = {}
+
+    async def corrections() -> list[Sample]:
+        stamp = await store.read(lambda tx: tx.question_topics.stamp_of_samples(given.api.id))
+        if stamp not in known:
+            rows = await store.read(lambda tx: tx.question_topics.list_samples(given.api.id))
+            known.clear()
+            known[stamp] = [Sample(text, topic) for text, topic in rows]
+        return known[stamp]
+
+    def groups(incoming: Incoming) -> frozenset[str]:
+        role = access.role(Actor.of(incoming)).word
+        return rights.groups_of(role, incoming.user.id, incoming.address, private=incoming.private)
+
+    topics = Topics(
+        RoutingFile(settings.routing),
+        embedder=vectors.embedder,
+        labels=studio.classifier() if studio is not None else None,
+        corrections=corrections,
+        language="ru",
+    )
+    return TopicChooser(
+        store=store,
+        topics=topics,
+        vectors=vectors,
+        groups=groups,
+        corrects=lambda incoming: access.role(Actor.of(incoming)) >= Role.OPERATOR,
+    )
+
+
+def topic_features(given: Given, ground: Ground, assistant: Assistant) -> Sequence[Feature]:
+    """The buttons about topics, and the watch over the routing file, which begins at once; none without ROUTING."""
+    chooser, store = assistant.turn_start.topics, given.store
+    if chooser is None:
+        return []
+    from bot.features.topics.buttons import TopicButtons
+    from bot.features.topics.watch import TopicWatch
+    from bot.llm.topics.routing_file import KnownNames
+
+    def known(tx: Tx) -> KnownNames:
+        table, sources = chooser.topics.table, tx.sources.list_sources(given.api.id)
+        named = {name for topic in table.topic.values() for name in topic.audience} if table is not None else set()
+        return KnownNames(
+            personas=ground.library.personas(),
+            models=[option.name for option in given.models.routing.options],
+            knowledge=[source.name for source in sources],
+            audiences={name for name in named if rights.is_group(name)},
+        )
+
+    watch = TopicWatch(
+        store=store, bot=given.api.id, topics=chooser.topics, rights=ground.people.joining.rights, known=known,
+        deliver=ground.people.joining.deliver,
+    )  # fmt: skip
+    if given.placement.role.works:
+        given.placement.tasks.create_task(watch.run(), name="topics")
+    return [TopicButtons(store=store, assistant=assistant, chooser=chooser, changed=watch.changed.set).feature()]
 
 
 def embedder_of(settings: Settings, studio: YandexStudio | None) -> tuple[Embedder | None, PriceList]:

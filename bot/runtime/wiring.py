@@ -77,7 +77,7 @@ from bot.prompts.library import Library
 from bot.providers import catalog
 from bot.runtime import cluster
 from bot.runtime.bot import Bot, Inbound, Signs
-from bot.runtime.knowledge import knowledge_answers, knowledge_base
+from bot.runtime.knowledge import knowledge_answers, knowledge_base, topic_chooser, topic_features
 from bot.runtime.parts import Answering, Given, Ground, People
 from bot.storage.engines.sqlite_files import home
 from bot.storage.mailboxes import StoredInbox, StoredOutbox
@@ -292,7 +292,13 @@ def _answering(given: Given, ground: Ground) -> Answering:
     assistant = Assistant(
         store=store,
         routing=routing,
-        turn_start=TurnStart(routing=routing, pricing=pricing, options=how, library=ground.library),
+        turn_start=TurnStart(
+            routing=routing,
+            pricing=pricing,
+            options=how,
+            library=ground.library,
+            topics=topic_chooser(given, ground),
+        ),
         writer=AnswerWriter(
             store=store,
             routing=routing,
@@ -371,6 +377,7 @@ def _features(given: Given, ground: Ground, answering: Answering) -> Sequence[Fe
         Feedback(store=store).feature(),
         *_of_people(given, ground, assistant.writer.leave, orders.leave),
         *_of_knowledge(given, ground),
+        *topic_features(given, ground, assistant),
         ChatEvents(store=store, leave=assistant.writer.leave, moved=people.directory.load).feature(),
         CustomCommands(store=store, commands=given.added.commands).feature(),
     ]

@@ -38,6 +38,7 @@ from bot.storage.repositories.inbox import Inbox
 from bot.storage.repositories.jobs import Jobs
 from bot.storage.repositories.knowledge.passages import Knowledge
 from bot.storage.repositories.knowledge.sources import Sources
+from bot.storage.repositories.knowledge.topics import QuestionTopics
 from bot.storage.repositories.members import AuditLog, Members
 from bot.storage.repositories.memory import Memory
 from bot.storage.repositories.messages import Messages
@@ -82,6 +83,7 @@ class Tx:
     documents = repository(Documents)
     sources = repository(Sources)
     knowledge = repository(Knowledge)
+    question_topics = repository(QuestionTopics)
     feedback = repository(Feedback)
     personas = repository(PersonaVersions)
     templates = repository(SavedTemplates)

@@ -69,6 +69,8 @@ def test_the_bot_is_administered_by_its_owners_in_private_with_their_own_words(p
         assert (Permission.ADMINISTER in _allowed(policy, actor)) == (is_owner and by_hand)
         assert (Permission.MANAGE in _allowed(policy, actor)) == (is_admin and by_hand)
         assert (Permission.EXCEED in _allowed(policy, actor)) == (is_owner and policy.is_here(actor))
+        corrects = _role(policy, actor) >= Role.OPERATOR and policy.is_here(actor)
+        assert (Permission.CORRECT in _allowed(policy, actor)) == corrects
 
 
 @table("policy", POLICIES)

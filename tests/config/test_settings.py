@@ -281,6 +281,7 @@ WRONG = {
     "greeting": [],
     "prompts_dir": [],
     "knowledge_cache": [],
+    "routing": [],
     "bots": [],
 }
 GOODS = {

@@ -12,9 +12,10 @@ from bot.clock import SystemClock
 from bot.config.settings import Settings
 from bot.doctor.examination import examine
 from bot.doctor.finding import Finding, Spending, Verdict
-from bot.doctor.machine import check_prompts, check_proxies
+from bot.doctor.machine import check_prompts, check_proxies, check_topics
 from bot.doctor.services import check_tool_servers
 from bot.doctor.studio import check_studio
+from bot.llm.topics.routing_file import example
 from bot.providers.catalog import choices
 from tests.support.doctor_patient import Patient, is_bad
 from tests.support.raw_server import closed_port
@@ -231,3 +232,18 @@ def test_a_broken_persona_is_told_with_its_place(tmp_path: Path) -> None:
     assert "pirate.toml, line 2: temperature" in broken.text
     assert model.verdict is Verdict.WARN
     assert "'nowhere', which is not offered" in model.text
+
+
+def test_the_file_with_the_topics_is_looked_at(tmp_path: Path) -> None:
+    def found(text: str) -> list[tuple[Verdict, str]]:
+        (tmp_path / "routing.toml").write_text(text)
+        settings = Settings(_env_file=None, prompts_dir=tmp_path, routing=tmp_path / "routing.toml")
+        return [(finding.verdict, finding.text) for finding in check_topics(settings)]
+
+    good = example("en")
+    assert [verdict for verdict, _ in found(good)] == [Verdict.OK]
+    assert list(check_topics(Settings(_env_file=None))) == []
+    ((verdict, text),) = found("[topic.a]\n")
+    assert (verdict, "routing.toml, line 1: topic.a: title is missing" in text) == (Verdict.FAIL, True)
+    (verdict, text), _ = found(good.replace('# persona = "support"', 'persona = "pirate"', 1))
+    assert (verdict, "there is no persona 'pirate'" in text) == (Verdict.WARN, True)

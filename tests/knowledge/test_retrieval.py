@@ -19,6 +19,7 @@ from bot.knowledge.search.calibration import calibrate
 from bot.knowledge.search.gate import BY_WORDS, Signals, signals
 from bot.knowledge.search.index import Index
 from bot.knowledge.search.matrix import pack
+from bot.knowledge.search.question_vectors import QuestionVectors
 from bot.knowledge.search.retrieval import MOST_OF_ARTICLE, MOST_PASSAGES, Found, Retrieval
 from bot.storage.store import Store
 from bot.types import Address
@@ -56,7 +57,8 @@ async def store(tmp_path: Path, template: Path) -> AsyncIterator[Store]:
 def retrieval(store: Store, embedder: Letters | None = None) -> Retrieval:
     tariffs = PriceList(questions=Price("embedding", "letters", Decimal(1), 1_000))
     index = Index(store=store, bot=BOT, model=embedder.name if embedder else "")
-    return Retrieval(store=store, index=index, meter=Meter(store=store, tariffs=tariffs), embedder=embedder)
+    vectors = QuestionVectors(meter=Meter(store=store, tariffs=tariffs), embedder=embedder)
+    return Retrieval(store=store, index=index, vectors=vectors)
 
 
 async def found(asked: Retrieval, question: str, *sources: int) -> list[str]:

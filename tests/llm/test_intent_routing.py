@@ -321,12 +321,13 @@ async def test_a_running_bot_follows_the_file_and_buys_each_vector_once(
     embedder.broken.add("xyzzy quux")
     with caplog.at_level(logging.WARNING):
         await topics.refresh()
-    assert "the examples of topics can't be learned now: 429" in caplog.text
+        await topics.refresh()
+    assert caplog.text.count("the examples of topics can't be learned now: 429") == 1
     assert (await topics.router.choose(asked(DELIVERY))).topic == "delivery"
     embedder.broken.clear()
     await topics.refresh()
     assert (await topics.router.choose(asked("xyzzy quux"), ["employees"])).topic == "staff"
-    assert len(embedder.bought) == 16
+    assert len(embedder.bought) == 17
 
 
 async def test_words_alone_need_no_embedder(tmp_path: Path) -> None:

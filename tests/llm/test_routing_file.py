@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from bot.llm.topics.routing_file import KnownNames, RoutingFile, Rules, Topic, example, read, unknown_names
+from bot.prompts.library import Library
 from bot.prompts.schema import Broken
+from bot.providers.catalog import choices
 from tests.support.table import table
 
 GOOD = """
@@ -182,6 +184,13 @@ def test_names_that_do_not_exist_are_said_with_their_lines_and_the_file_counts()
         "routing.toml, line 8: topic.returns.knowledge: there is no knowledge 'tax'; nothing is found in it",
     ]
     assert unknown_names(found, KnownNames()) == []
+
+
+def test_the_example_for_the_sandbox_names_only_what_the_sandbox_has() -> None:
+    path = Path(__file__).parents[2] / "examples" / "routing.toml"
+    table = read(path.read_bytes(), path.name)
+    known = KnownNames(personas=Library(Path("nowhere")).personas(), models=[entry.name for entry in choices()])
+    assert (len(table.topics), unknown_names(table, known)) == (3, [])
 
 
 def test_an_edit_takes_effect_at_once_and_a_mistake_leaves_the_last_good_state(

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from bot.clock import SystemClock
 from bot.errors import BadInput, BotError, ConfigError
 from bot.runtime.commands.topics import app
 from bot.sandbox.ai_studio.server import Studio
+from bot.storage.repositories.knowledge.topics import TopicChoice
+from bot.storage.store import Store, Tx
+from bot.types import Address, Text
+
+BOT = 42
 
 TOPICS = """
 [topic.returns]
@@ -85,6 +92,49 @@ def test_eval_says_how_well_topics_are_told_apart_and_what_an_edit_changes(
     assert first.startswith("6 of 6 examples (100.0%) get their topic when each is left out; ")
     assert head == "1 of 2 questions would be led elsewhere:"
     assert change.endswith("-> returns: 'refunds 3'")
+
+
+def test_the_questions_and_corrections_of_the_bot_count(
+    run: Callable[..., object], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, template: Path
+) -> None:
+    Path("routing.toml").write_text(TOPICS)
+    shutil.copy(template, "govorun.db")
+    monkeypatch.setenv("BOT_TOKEN", f"{BOT}:{'A' * 35}")
+    run("eval")
+    assert "led elsewhere" not in capsys.readouterr().out, "nobody has asked yet"
+    asyncio.run(_asked())
+    run("eval")
+    told = capsys.readouterr().out.splitlines()
+    assert told[0].startswith("7 of 7 examples")
+    assert told[-2:] == [
+        "1 of the last 2 questions would be led elsewhere (1 more were not chosen by the question alone):",
+        "  delivery -> returns: 'refund it'",
+    ]
+    run("export")
+    assert '{"text": "my box of 0 kg", "returns": 0, "delivery": 1}' in capsys.readouterr().out
+
+
+async def _asked() -> None:
+    async with Store.open("sqlite+aiosqlite:///govorun.db", SystemClock()) as store:
+        await store.write(_ask)
+
+
+def _ask(tx: Tx) -> None:
+    where = Address("telegram", BOT, 1001)
+    conversation = tx.messages.begin_conversation(where)
+    for number, (text, topic, way) in enumerate(
+        [
+            ("refund it", "delivery", "near"),
+            ("refunds", "returns", "words"),
+            ("and then?", "delivery", "fewshot"),
+            ("thanks!", "other", "other"),
+        ]
+    ):
+        asked = tx.messages.add_message(conversation, where, str(number), "user", (Text(text),), user=1001)
+        tx.question_topics.store_choice(
+            TopicChoice(question_id=asked.id, conversation_id=conversation, topic=topic, way=way)
+        )
+    tx.question_topics.add_sample(BOT, 1001, "delivery", "my box of 0 kg", "a" * 64)
 
 
 def test_export_prints_a_data_set_and_says_what_is_missing(

@@ -24,6 +24,11 @@ class KnowledgeSettings(SettingsGroup):
         description="What compares questions and sources by meaning: yandex = AI Studio (EMBEDDING_PRICE), offline = "
         "this machine (the extra `offline`, nothing is sent), off = words only",
     )
+    routing: Path | None = Field(
+        None,
+        description="File with the topics of questions, which decide who answers them out of which sources "
+        "(govorun topics init; docs/topics.md); empty = no topics",
+    )
     knowledge_cache: Path = Field(
         Path(".govorun/knowledge"),
         description="Folder of repositories of sources, which may be deleted, and in files/ of "

@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import logging
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bot.ai import Embedder, Vector
-from bot.billing.metering import BillTo, Meter
-from bot.errors import LimitReached, ModelError
+from bot.billing.metering import BillTo
 from bot.knowledge.search.gate import Signals, signals
 from bot.knowledge.search.index import Candidate, Candidates, Index
+from bot.knowledge.search.question_vectors import QuestionVectors
 from bot.storage.repositories.knowledge.passages import StoredPassage
 from bot.storage.store import Store
-
-log = logging.getLogger(__name__)
 
 MOST_PASSAGES = 8  # of one answer
 MOST_OF_ARTICLE = 3  # of them, unless nothing else was found
 MOST_READ = 60  # candidates that are read, so that one long article can't be all of them
 LOOKED_AT = 24  # of them that the signals are made of
-LONGEST_QUESTION = 2_000  # characters that are embedded
-PATIENCE = 10.0  # seconds for the embedding of a question; without it only words are compared
-MOST_KEPT = 10_000  # embeddings of questions
-KEPT_FOR = 86_400.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +45,11 @@ class Found:
 
 @dataclass(slots=True, kw_only=True)
 class Retrieval:
-    """Searches the knowledge base of a bot. Without an `embedder` passages are found by their words only."""
+    """Searches the knowledge base of a bot. Without `vectors` of questions passages are found by their words only."""
 
     store: Store
     index: Index
-    meter: Meter
-    embedder: Embedder | None = None
-    _vectors: OrderedDict[bytes, tuple[float, Sequence[float]]] = field(default_factory=OrderedDict)
+    vectors: QuestionVectors
 
     async def search(
         self, question: str, sources: Collection[int], payer: BillTo, *, groups: Collection[str] = ()
@@ -73,38 +62,12 @@ class Retrieval:
         if not sources or not question.strip():
             return Found()
         await self.index.follow()
-        vector = await self._vector(question[:LONGEST_QUESTION], payer) if self.index.embedded else ()
+        vector = await self.vectors.find(question, payer) if self.index.embedded else ()
         candidates = await self.index.search(question, vector, sources)
         nearest = sorted(candidates.found, key=lambda one: -one.cosine)[: LOOKED_AT // 3]
         ids = {one.id for one in (*candidates.found[:MOST_READ], *nearest)}
         passages = await self.store.read_one(lambda tx: tx.knowledge.read_passages(ids, sources, groups))
         return await asyncio.to_thread(_found, candidates, nearest, passages)
-
-    async def _vector(self, question: str, payer: BillTo) -> Sequence[float]:
-        """The embedding of a question; empty where there is none now."""
-        if self.embedder is None:
-            return ()
-        key, now = hashlib.sha256(question.encode()).digest(), self.store.clock.monotonic()
-        at, kept = self._vectors.pop(key, (0.0, ()))
-        if kept and now - at < KEPT_FOR:
-            self._vectors[key] = (at, kept)
-            return kept
-        tariff, most = self.meter.tariffs.questions, min(len(question), self.embedder.longest)
-        try:
-            async with asyncio.timeout(PATIENCE), self.meter.charge(payer, tariff, most, estimated=True) as bill:
-                (vector,) = await self.embedder.embed([question], question=True)
-                if isinstance(vector, Vector):
-                    bill.units = vector.tokens or most
-        except (LimitReached, ModelError, TimeoutError) as error:
-            log.warning("the knowledge base is searched by words only: %s", error or "no embedding in time")
-            return ()
-        if not isinstance(vector, Vector):
-            log.warning("the knowledge base is searched by words only: %s", vector)
-            return ()
-        self._vectors[key] = (now, vector.numbers)
-        while len(self._vectors) > MOST_KEPT:
-            self._vectors.popitem(last=False)
-        return vector.numbers
 
 
 def _found(

@@ -84,6 +84,17 @@ async def changes(before: IntentRouter, after: IntentRouter, questions: Iterable
     return found
 
 
+def before_of(way: str, topic: str, rivals: str, rival: str) -> Choice | None:
+    """What a question got by itself, from what is stored of it (table `topic_choices`). None: that can't be told, as
+    AI Studio chose it, it was read with another question, or it had the topic of its conversation.
+    """
+    if way == "held":
+        return Choice(rival, 1.0, "near") if rival else None
+    if way in ("fewshot", "tuned", "guess"):
+        return None
+    return Choice(topic, 1.0, between=tuple(rivals.split()))
+
+
 def told(choice: Choice) -> str:
     """A choice in a few words."""
     what = " or ".join(choice.between) + "?" if choice.between else choice.topic

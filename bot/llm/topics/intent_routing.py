@@ -18,7 +18,7 @@ from bot.llm.topics.routing_file import RoutingTable
 
 log = logging.getLogger(__name__)
 
-Reason = Literal["words", "near", "fewshot", "tuned", "other", "held", "person"]
+Reason = Literal["words", "near", "fewshot", "tuned", "other", "held", "guess", "person"]
 WINS = 2  # in a row, after which another topic takes over
 FLAGGED = 0.5  # the confidence of a tuned classifier that raises a flag where the file names none
 
@@ -80,6 +80,17 @@ class IntentRouter:
         self._near = near
         self._fewshot = fewshot
         self._tuned = tuned
+
+    @property
+    def alone(self) -> IntentRouter:
+        """This router without the classifiers that ask a service."""
+        return IntentRouter(self.table, near=self._near)
+
+    def is_ruled(self, text: str) -> bool:
+        """Whether a word of a text decides its topic, for everybody."""
+        return any(
+            not self.table.topics[key].audience for key in by_words(self.table, text) if key in self.table.topics
+        )
 
     async def route(self, question: Question, held: Held, audiences: Collection[str] = ()) -> tuple[Held, Choice]:
         """The topic of the next question of a conversation, and what holds after it. A topic that is gone, or that is

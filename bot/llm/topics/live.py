@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 from bot.ai import Embedder, LabelModel, Vector
-from bot.errors import ModelError
+from bot.errors import ConfigError, ModelError
 from bot.llm.topics.classifiers import Classifier, FewShot, Tuned
 from bot.llm.topics.intent_routing import IntentRouter
 from bot.llm.topics.nearest import NearestCentroid
@@ -25,7 +25,7 @@ class Topics:
     """Follows a routing file. An edit of words, personas and rules counts at once, that of examples after `refresh`.
 
     `corrections` returns what operators corrected, oldest first. `own` is asked in place of the tuned classifier.
-    `language` is that of the titles that a service reads.
+    `language` is that of the titles that a service reads. `tried` is set after the first `refresh`.
     """
 
     def __init__(
@@ -42,7 +42,19 @@ class Topics:
         self._near: NearestCentroid | None = None
         self._samples: Sequence[Sample] = ()
         self._learned: object = None
+        self._failed = ""
         self._vectors: dict[str, Sequence[float]] = {}
+        self.tried = asyncio.Event()
+
+    @property
+    def table(self) -> RoutingTable | None:
+        """The topics as they are now; None without a file."""
+        return self._file.table
+
+    @property
+    def problem(self) -> str:
+        """Why the file does not count as it is now; "" where it does."""
+        return self._file.problem
 
     @property
     def router(self) -> IntentRouter | None:
@@ -58,20 +70,29 @@ class Topics:
         """Learn the samples anew if they have changed. Only texts without a vector are embedded. Where that fails, what
         was learned before goes on.
         """
+        try:
+            await self._refresh()
+        finally:
+            self.tried.set()
+
+    async def _refresh(self) -> None:
         table = self._file.table
         if table is None:
             return
-        rows = samples(table, await self._corrections())
-        state = (rows, [topic.examples for topic in table.flags.values()], table.routing.classifier == "off")
+        corrections = await self._corrections()
+        state = (table.version, tuple(corrections))
         if state == self._learned:
             return
+        self._samples = rows = samples(table, corrections)
         if self._embedder is not None and table.routing.classifier != "off" and rows:
             try:
                 self._near = await learn(self._embedder, table, rows, self._vectors)
-            except ModelError as error:
-                log.warning("the examples of topics can't be learned now: %s", error)
+            except (ModelError, ConfigError) as error:  # no service, or no NumPy
+                if str(error) != self._failed:
+                    log.warning("the examples of topics can't be learned now: %s", error)
+                self._failed = str(error)
                 return
-        self._samples, self._learned = rows, state
+        self._learned, self._failed = state, ""
 
 
 def router_of(

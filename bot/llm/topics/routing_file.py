@@ -89,6 +89,11 @@ class RoutingTable(Part):
         """The topic with this key, else that of the rest."""
         return self.topic.get(key) or self.topic.get(self.routing.other) or Topic()
 
+    def title(self, key: str, language: str) -> str:
+        """The title of a topic in a language, else its key."""
+        topic = self.topic.get(key)
+        return (topic.name(language) if topic is not None else "") or key
+
     def bases(self, key: str) -> tuple[str, ...]:
         """The bases of knowledge of a topic, with common names resolved, each once."""
         names = dict.fromkeys(self.find(key).knowledge)
@@ -109,16 +114,26 @@ class KnownNames:
 
 
 class RoutingFile:
-    """A file that is read again when it changes. While it has a mistake, its last valid state counts."""
+    """A file that is read again when it changes. While it has a mistake or is gone, its last valid state counts."""
 
     def __init__(self, path: Path) -> None:
         self._shelf = Shelf(path.parent, lambda data, key, file: read(data, file))
         self._name = path.stem
+        self._path = path
+        self._last: RoutingTable | None = None
 
     @property
     def table(self) -> RoutingTable | None:
         """The topics as they are now; None where there is no file, or none that was ever valid."""
-        return self._shelf.find(self._name)
+        self._last = self._shelf.find(self._name) or self._last
+        return self._last
+
+    @property
+    def problem(self) -> str:
+        """Why the file does not count as it is now, with the line; "" where it does."""
+        if not self._path.is_file() or self._path.suffix != ".toml":
+            return f"{self._path}: there is no such file, or its name does not end with .toml"
+        return self._shelf.problem(self._name)
 
 
 def read(data: bytes, file: str) -> RoutingTable:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from bot.errors import BadInput
+from bot.errors import BadInput, ConfigError
 
 if TYPE_CHECKING:
     from bot.ai import Embedder, LabelModel
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Topics of questions: the file routing.toml (docs/topics.md).", no_args_is_help=True)
 
+T = TypeVar("T")
 FILE = Path("routing.toml")
 RECENT = 1_000  # questions that an edit is tried on
 File = Annotated[Path, typer.Option(help="The file with the topics.")]
@@ -56,7 +57,9 @@ def evaluate(
     against: Annotated[Path | None, typer.Option(help="The file as it was before an edit.")] = None,
     questions: Annotated[Path | None, typer.Option(help="Recent questions to try the edit on, one a line.")] = None,
 ) -> None:
-    """Say how well the examples tell the topics apart, and what an edit of the file would change."""
+    """Say how well the examples tell the topics apart, and what an edit of the file would change: on the last 1,000
+    questions to the bot, with the topics they got, or on questions of a file.
+    """
     for line in asyncio.run(_evaluated(file, samples, against, questions)):
         typer.echo(line)
 
@@ -75,7 +78,7 @@ def export(file: File = FILE, samples: Samples = None) -> None:
     """Print a data set to tune a classifier with, one JSON object a line."""
     from bot.llm.topics.samples import TUNABLE, one_hot, short_of
 
-    table, rows = _read(file, samples)
+    table, rows = _read(file, samples, _recorded_samples())
     for line in one_hot(rows):
         typer.echo(line)
     if short := short_of(rows, table.topics):
@@ -104,14 +107,15 @@ async def _evaluated(file: Path, samples: Path | None, against: Path | None, que
     from bot.config.settings import load
     from bot.llm.topics.evaluation import changes, evaluated, lines, told
 
-    table, rows = _read(file, samples)
+    recorded = _recorded_samples()
+    table, rows = _read(file, samples, recorded)
     async with services(load()) as (embedder, labels):
         known: dict[str, Sequence[float]] = {}
         router, near = await _learned(table, rows, embedder, labels, known)
         found = lines(evaluated(rows, near, ask_below=table.routing.ask_below))
         if against is None or questions is None:
-            return found
-        before, _ = await _learned(*_read(against, samples), embedder, labels, known)
+            return found + await _moved(table, near, embedder)
+        before, _ = await _learned(*_read(against, samples, recorded), embedder, labels, known)
         asked = await _questions(_lines(questions)[-RECENT:], embedder)
         moved = await changes(before, router, asked)
     found.append(f"{len(moved)} of {len(asked)} questions would be led elsewhere:")
@@ -122,7 +126,7 @@ async def _tried(text: str, file: Path, samples: Path | None) -> list[str]:
     from bot.config.settings import load
     from bot.llm.topics.evaluation import told
 
-    table, rows = _read(file, samples)
+    table, rows = _read(file, samples, _recorded_samples())
     async with services(load()) as (embedder, labels):
         router, near = await _learned(table, rows, embedder, labels, {})
         [question] = await _questions([text], embedder)
@@ -140,12 +144,65 @@ async def _tried(text: str, file: Path, samples: Path | None) -> list[str]:
     ]
 
 
-def _read(file: Path, samples: Path | None) -> tuple[RoutingTable, list[Sample]]:
+async def _moved(table: RoutingTable, near: NearestCentroid, embedder: Embedder) -> list[str]:
+    """The recent questions of the bot that the file would lead elsewhere than they went. AI Studio is not asked."""
+    from bot.knowledge.answer.forms import is_small_talk
+    from bot.llm.topics.evaluation import before_of, told
+    from bot.llm.topics.live import router_of
+    from bot.storage.repositories.knowledge.topics import recent_questions
+
+    recent = _recorded(lambda url, bots: recent_questions(url, bots, RECENT))
+    recent = [(text, row) for text, row in recent if not is_small_talk(text)]  # it is about nothing
+    rows = [(text, before) for text, row in recent if (before := before_of(row.way, row.topic, row.rivals, row.rival))]
+    if not recent:
+        return []
+    router = router_of(table, near=near, labels=None, samples=())
+    audiences = {name for topic in table.topic.values() for name in topic.audience}
+    asked = await _questions([text for text, _ in rows], embedder) if rows else []
+    moved = []
+    for question, (text, before) in zip(asked, rows, strict=True):
+        after = await router.choose(question, audiences)
+        if (before.topic, set(before.between)) != (after.topic, set(after.between)):
+            moved.append(f"  {told(before)} -> {told(after)}: {text!r}")
+    left = len(recent) - len(rows)
+    rest = f" ({left} more were not chosen by the question alone)" if left else ""
+    return [
+        f"{len(moved)} of the last {len(rows)} questions would be led elsewhere{rest}{':' if moved else '.'}",
+        *moved,
+    ]
+
+
+def _recorded_samples() -> list[Sample]:
+    """What operators corrected, from the database of the bot."""
+    from bot.llm.topics.samples import Sample
+    from bot.storage.repositories.knowledge.topics import recorded_samples
+
+    return [Sample(text, topic) for text, topic in _recorded(recorded_samples)]
+
+
+def _recorded(read: Callable[[str, set[int]], list[T]]) -> list[T]:
+    """What the database of the bot has; nothing without one, or without a token that says whose."""
+    from bot.config import multi_bot
+    from bot.config.settings import load
+    from bot.storage.engines.sqlite_files import path_of
+    from bot.storage.engines.urls import is_sqlite
+
+    settings = load()
+    url = settings.database_url
+    if is_sqlite(url) and ((path := path_of(url)) is None or not path.exists()):
+        return []
+    try:
+        return read(url, multi_bot.numbers(settings))
+    except ConfigError:
+        return []
+
+
+def _read(file: Path, samples: Path | None, recorded: Sequence[Sample]) -> tuple[RoutingTable, list[Sample]]:
     from bot.llm.topics.routing_file import read
     from bot.llm.topics.samples import samples as merged
 
     table = read(_bytes(file), str(file))
-    rows = merged(table, _corrections(samples))
+    rows = merged(table, [*recorded, *_corrections(samples)])
     if not rows:
         raise BadInput(f"{file}: there is no topic in it; begin with: govorun topics init")
     return table, rows

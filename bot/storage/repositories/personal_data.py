@@ -26,6 +26,7 @@ from bot.storage.tables.history import (
     summaries,
     templates,
 )
+from bot.storage.tables.knowledge import topic_choices, topic_samples
 from bot.storage.tables.people import applications, chats, members, topics, users
 from bot.storage.tables.spending import allowances, usage
 from bot.storage.tables.work import awaited, buttons, deliveries, jobs, operations, updates
@@ -61,6 +62,10 @@ class PersonalData(Repository):
             "passages": self._passages([row["id"] for row in own_documents]),
             "feedback": self._rows(select(feedback).where(feedback.c.bot == bot, feedback.c.user == user)),
             "templates": self._rows(select(templates).where(templates.c.bot == bot, templates.c.user == user)),
+            "topic_choices": self._in(topic_choices, topic_choices.c.question_id, {row["id"] for row in said}),
+            "topic_samples": self._rows(
+                select(topic_samples).where(topic_samples.c.bot == bot, topic_samples.c.user == user)
+            ),
             "usage": self._rows(select(usage).where(usage.c.bot == bot, usage.c.user == user)),
             "operations": self._rows(select(operations).where(operations.c.bot == bot, operations.c.user == user)),
             "reminders": [
@@ -109,6 +114,7 @@ class PersonalData(Repository):
         gone["documents"] = self._drop(documents, documents.c.user == user, _of_bot(documents, bot))
         gone["facts"] = self._drop(facts, facts.c.user == user, _of_bot(facts, bot))
         gone["templates"] = self._drop(templates, templates.c.bot == bot, templates.c.user == user)
+        self._drop(topic_samples, topic_samples.c.bot == bot, topic_samples.c.user == user)
         gone["files"] = self._drop(blobs, _mine(blobs, bot, user))
         gone["orders"] = self._drop(operations, _mine(operations, bot, user))
         self._drop(deliveries, deliveries.c.bot == bot, or_(deliveries.c.chat == user, deliveries.c.only == user))

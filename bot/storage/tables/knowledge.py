@@ -1,4 +1,6 @@
-"""The knowledge base: sources, their articles, the passages that are searched, and the embeddings of these."""
+"""The knowledge base: sources, their articles, the passages that are searched, and the embeddings of these. And the
+topics of questions, which say out of which sources they are answered.
+"""
 
 from __future__ import annotations
 
@@ -135,3 +137,48 @@ class GenerationColumns(TypedColumns):
 
 
 kb_generation = Table("kb_generation", METADATA, GenerationColumns)
+
+
+class TopicChoiceColumns(TypedColumns):
+    """The topic of a question (`topic`, its key in the routing file), how sure it is (0 to 1), and what decided it.
+
+    `rivals` are two keys with a space between them where the person was asked by buttons, `flags` keys of flags.
+    `holds` is the topic of the conversation after the question, against which `rival` has won `wins` times in a row.
+    """
+
+    question_id: Named[int] = Column(Id, sa.ForeignKey("messages.id", ondelete="CASCADE"), primary_key=True)
+    conversation_id: Named[int] = Column(Id)
+    topic: Named[str] = Column(sa.String(48))
+    score: Named[float] = Column(sa.Float)
+    way: Named[str] = Column(sa.String(16))  # words, near, fewshot, tuned, other, held, guess, person
+    rivals: Named[str] = Column(sa.String(100), server_default="")
+    flags: Named[str] = Column(sa.Text, server_default="")
+    holds: Named[str] = Column(sa.String(48), server_default="")
+    rival: Named[str] = Column(sa.String(48), server_default="")
+    wins: Named[int] = Column(sa.BigInteger, server_default="0")
+
+
+topic_choices = Table(
+    "topic_choices",
+    METADATA,
+    TopicChoiceColumns,
+    Index("ix_topic_choices_conversation", "conversation_id", "question_id"),
+)
+
+
+class TopicSampleColumns(TypedColumns):
+    """A question whose topic an operator corrected, without names and with 0 for each digit: an example from then on.
+
+    `user` has asked it. `mark` is the SHA-256 of its words, so that each counts once.
+    """
+
+    id: Named[int] = Column(Id, primary_key=True)
+    bot: Named[int] = Column(sa.BigInteger)
+    user: Named[int] = Column(sa.BigInteger)
+    topic: Named[str] = Column(sa.String(48))
+    text: Named[str] = Column(sa.Text)
+    mark: Named[str] = Column(sa.String(64))
+    at: Named[float] = Column(sa.Float)
+
+
+topic_samples = Table("topic_samples", METADATA, TopicSampleColumns, UniqueConstraint("bot", "mark"))

@@ -36,7 +36,8 @@ EXPORTED = {
     "allowances": "allowance", "conversations": "conversations",
     "messages": "messages", "summaries": "summaries", "facts": "facts", "documents": "documents",
     "passages": "passages", "feedback": "feedback", "usage": "usage", "operations": "operations", "jobs": "reminders",
-    "blobs": "files", "templates": "templates",
+    "blobs": "files", "templates": "templates", "topic_choices": "topic_choices",
+    "topic_samples": "topic_samples",
 }  # fmt: skip
 # What it does not hand over: words that are in it already, what is open for a moment, and what is the operator's.
 NOT_EXPORTED = {

@@ -104,6 +104,19 @@ class Studio(YandexStudio):
         return Voice()
 
 
+TOPICS = """
+[topic.goods]
+title = "Goods"
+examples = ["one thing", "another thing", "many things"]
+words = ["q1"]
+[topic.rest]
+title = "The rest"
+[routing]
+other = "rest"
+classifier = "off"
+"""
+
+
 class Whole(World):
     """A bot with all its commands, whose owner is Anna."""
 
@@ -112,7 +125,9 @@ class Whole(World):
 
     def __init__(self, folder: Path, template: Path) -> None:
         folder.mkdir()
-        super().__init__(folder, template, owners=[ANNA], tools=["search", "time"])
+        (folder / "routing.toml").write_text(TOPICS)
+        routing = folder / "routing.toml"
+        super().__init__(folder, template, owners=[ANNA], tools=["search", "time"], routing=routing, embeddings="off")
         self.places |= {"q1": HERE, "q2": HERE}
 
 
@@ -274,7 +289,7 @@ COMMANDS = {
     "/persona": "", "/write": "post", "/later": "q2 please", "/jobs": "", "/voice": "", "/search": "cats",
     "/remind": "tomorrow 9:00 tea", "/timezone": "Europe/Moscow", "/usage": "", "/allowance": "", "/export": "",
     "/whoami": "", "/broadcast": "", "/forget": "", "/start": "", "/members": "", "/invite": "", "/audit": "",
-    "/kb": "",
+    "/kb": "", "/topic": "",
 }  # fmt: skip
 TEMPLATE = {"template": 1}
 VIEW = {"page": 0, "words": "", "archived": False, "id": 1, "pinned": True, "archived_now": True}
@@ -334,6 +349,8 @@ PRESSES = {
     "broadcast.send": Press({"key": "1", "text": "News"}), "broadcast.cancel": Press(),
     "broadcast.stop": Press({"key": "1"}),
     "queue.now": Press(), "queue.drop": Press(),
+    "topic.pick": Press({"question": 1, "topic": "rest"}), "topic.wrong": Press({"question": 1}),
+    "topic.correct": Press({"question": 1, "topic": "rest"}),
     "kb.open": Press({"source": 1}, has_source), "kb.readers": Press({"source": 1}, has_source),
     "kb.sync": Press({"source": 1}, has_source), "kb.pause": Press({"source": 1}, has_source),
     "kb.resume": Press({"source": 1}, has_source), "kb.remove": Press({"source": 1}, has_source),
@@ -360,6 +377,8 @@ WAYS = {
     "act.yes of what was decided": ("act.yes", Press({"turn": "1"}, acts("done"))),
     "picture.ask of a question that is gone": ("picture.ask", Press({"question": 99, "model": "two"})),
     "price.answer of a question that is gone": ("price.answer", Press({"question": 99})),
+    "topic.pick of a question that is gone": ("topic.pick", Press({"question": 99, "topic": "goods"})),
+    "topic.correct of a topic that is gone": ("topic.correct", Press({"question": 1, "topic": "gone"})),
     "reminder.zone without a reminder": ("reminder.zone", Press({"zone": "Europe/Moscow", "text": ""}, asks_zone)),
 }
 

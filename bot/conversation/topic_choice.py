@@ -1,0 +1,239 @@
+"""The topic of a question, chosen before its turn begins: who answers it, with which model, out of which sources.
+
+Begin with `TopicChooser.choose`. What was chosen is stored beside the question by the first transaction of its turn, so
+that an answer that is asked for again has the same topic. It is imported by bots with a routing file only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from bot.billing.metering import BillTo
+from bot.conversation import branching
+from bot.knowledge.answer.forms import is_small_talk
+from bot.knowledge.answering import Scope
+from bot.knowledge.search.question_vectors import QuestionVectors
+from bot.llm.routing import Routing
+from bot.llm.topics.classifiers import Question
+from bot.llm.topics.intent_routing import Choice, Held, IntentRouter
+from bot.llm.topics.live import Topics
+from bot.llm.topics.routing_file import RoutingTable
+from bot.outbox import Choice as Press
+from bot.outbox import answers_question, finish_turn, remove_buttons
+from bot.prompts.library import Library
+from bot.storage.repositories.knowledge.topics import TopicChoice
+from bot.storage.repositories.messages import OPEN, Remembered
+from bot.storage.store import Store, Tx
+from bot.texts.catalog import say
+from bot.types import Button, ChatChoices, Incoming, Outgoing
+
+log = logging.getLogger(__name__)
+
+PATIENCE = 2.0  # seconds that a question waits for its topic
+PICK, WRONG, CORRECT = "topic.pick", "topic.wrong", "topic.correct"  # buttons
+PERSON = Choice("", 1.0, "person")
+NOTHING_HELD = Held()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChosenTopic:
+    """The topic of a question in the `table` of that moment, and what holds after it.
+
+    `waiting` is an earlier question that got two buttons, which nobody has pressed: it was read together with this one.
+    """
+
+    table: RoutingTable
+    choice: Choice
+    held: Held = NOTHING_HELD
+    waiting: Remembered | None = None
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether the person is asked which of two topics it is."""
+        return bool(self.choice.between)
+
+    @property
+    def holds(self) -> bool:
+        """Whether the next question of the conversation has this topic, too, unless it is about another one."""
+        return self.held.topic == self.choice.topic
+
+    @property
+    def scope(self) -> Scope:
+        """Out of which sources the question is answered, and how."""
+        key = self.choice.topic
+        return Scope(frozenset(self.table.bases(key)), self.table.find(key).level)
+
+    def read_with(self, question: str) -> str:
+        """The question, after the one that waited for a press, if there was one."""
+        return f"{self.waiting.words}\n{question}" if self.waiting is not None else question
+
+    def over(self, choices: ChatChoices, library: Library, routing: Routing) -> ChatChoices:
+        """The choices of a chat with the persona and the model of the topic, where the person has chosen none.
+
+        A persona that was chosen by hand brings its own model. Names that do not exist change nothing.
+        """
+        topic = self.table.find(self.choice.topic)
+        own = library.persona(choices.persona).model if choices.persona else ""
+        persona = topic.persona if library.persona(topic.persona).key == topic.persona else ""
+        model = topic.model if any(one.name == topic.model for one in routing.options) else ""
+        return replace(choices, persona=choices.persona or persona, own_model=choices.own_model or own or model)
+
+    def decided(self) -> ChosenTopic:
+        """The likelier topic in place of a question to the person. As it is a guess, it does not hold."""
+        if not self.is_asked:
+            return self
+        choice = replace(self.choice, topic=self.choice.between[0], reason="guess", between=())
+        return replace(self, choice=choice)
+
+    def store(self, tx: Tx, question: Remembered) -> None:
+        """Store the topic beside its question."""
+        choice, held = self.choice, self.held
+        tx.question_topics.store_choice(
+            TopicChoice(
+                question_id=question.id, conversation_id=question.conversation, topic=choice.topic, score=choice.score,
+                way=choice.reason, rivals=" ".join(choice.between), flags=" ".join(choice.flags), holds=held.topic,
+                rival=held.rival, wins=held.wins,
+            )
+        )  # fmt: skip
+
+    def take_up(self, tx: Tx, incoming: Incoming) -> None:
+        """Let the answer to `incoming` read the question that waited for a press, whose buttons go."""
+        asked = tx.messages.find_message(self.waiting.id) if self.waiting is not None else None
+        if asked is None or asked.ending != OPEN:
+            return
+        tx.messages.set_ending(asked.id, "")
+        for message in tx.outbox.message_ids(incoming.address, asked.turn)[:1]:
+            shown = tx.outbox.find_shown(incoming.address, message)
+            for button in (one for row in shown.outgoing.buttons for one in row) if shown is not None else ():
+                tx.buttons.expire_button(button.data)
+            remove_buttons(tx, incoming, message=message)
+
+    def correction(self, tx: Tx, incoming: Incoming, question: int, language: str) -> Button:
+        """The button with which an operator says that this is the wrong topic."""
+        label = say(language, "topic.wrong", title=self.table.title(self.choice.topic, language))
+        return tx.buttons.add_button(incoming.address, incoming.id, 0, label, WRONG, question=question)
+
+    def ask(self, tx: Tx, incoming: Incoming, question: Remembered) -> None:
+        """End the turn with a button for each of the two topics; the question is answered after the press."""
+        branching.leave_open(tx, question)
+        language = incoming.language
+        choices = [
+            Press(self.table.title(key, language), PICK, {"question": question.id, "topic": key}, queued=True)
+            for key in self.choice.between
+        ]
+        quoted = 0 if incoming.private else incoming.message_id
+        asked = Outgoing(say(language, "topic.which"), plain=True, reply_to=quoted)
+        finish_turn(tx, incoming, asked, choices=[choices])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicChooser:
+    """Chooses the topics of questions. `groups` are those that an answer to an incoming message is heard by.
+
+    `corrects` says whether the sender may correct topics.
+    """
+
+    store: Store
+    topics: Topics
+    vectors: QuestionVectors
+    groups: Callable[[Incoming], frozenset[str]]
+    corrects: Callable[[Incoming], bool]
+
+    async def choose(self, incoming: Incoming, *, last: bool = False) -> ChosenTopic | None:
+        """The topic of a question, within `PATIENCE`; what fails or is late leaves the words of the file.
+
+        None: there is no file, or the message needs no topic (it has no text, or the bot has asked for it; `last`: then
+        it is a question all the same).
+        """
+        table = self.topics.table
+        if table is None or not incoming.text.strip():
+            return None
+        found = await self.store.write(lambda tx: self._before(tx, incoming, table, last=last))
+        if found is None or isinstance(found, ChosenTopic):
+            return found
+        held, waiting = found
+        if is_small_talk(incoming.text):  # it is about nothing
+            choice = Choice(held.topic, reason="held") if held.topic else Choice(table.routing.other)
+            return ChosenTopic(table=table, choice=choice, held=held)
+        text = f"{waiting.words}\n{incoming.text}" if waiting is not None else incoming.text
+        held, choice = await self._routed(incoming, text, held)
+        found = ChosenTopic(table=table, choice=choice, held=held, waiting=waiting)
+        found = found.decided() if waiting is not None else found  # nobody is asked twice in a row
+        log.info("topic %s", told(found.choice))
+        return found
+
+    async def _routed(self, incoming: Incoming, text: str, held: Held) -> tuple[Held, Choice]:
+        audiences, question = self.groups(incoming), Question(text)
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self.topics.tried.wait()
+                router = self._router()
+                if router.table.routing.classifier != "off" and not router.is_ruled(text):
+                    vector = await self.vectors.find(text, BillTo.of(incoming, incoming.language))
+                    question = Question(text, vector or None)
+                return await router.route(question, held, audiences)
+        except Exception as error:
+            log.warning("no service is asked for the topic: %s", str(error) or type(error).__name__)
+            return await self._router().alone.route(question, held, audiences)
+
+    def _router(self) -> IntentRouter:
+        router = self.topics.router
+        assert router is not None  # noqa: S101  there was a file, and one that is lost keeps its last state
+        return router
+
+    def _before(
+        self, tx: Tx, incoming: Incoming, table: RoutingTable, *, last: bool
+    ) -> ChosenTopic | tuple[Held, Remembered | None] | None:
+        """What holds in the conversation, and a question that waits for a press; or what was chosen before a crash.
+
+        From now on crashes count against the message: an embedder on this machine might be what it crashes.
+        """
+        tx.inbox.mark_begun(incoming.ids)
+        awaited = tx.buttons.find_awaited(incoming.address, incoming.user.id)
+        if not last and awaited is not None and answers_question(tx, incoming, awaited):
+            return None
+        conversation = tx.messages.find_current_conversation(incoming.address)
+        newest = tx.question_topics.find_newest(conversation) if conversation is not None else None
+        if newest is None:
+            return Held(), None
+        asked = tx.messages.find_message(newest.question_id)
+        if asked is not None and asked.turn == incoming.id and asked.words == incoming.text:
+            return self._of(table, newest)
+        waits = asked is not None and asked.ending == OPEN and asked.user == incoming.user.id and newest.rivals
+        return Held(newest.holds, newest.rival, newest.wins), asked if waits else None
+
+    def newest(self, tx: Tx, conversation: int) -> ChosenTopic | None:
+        """The topic of the newest question of a conversation that has one."""
+        table, row = self.topics.table, tx.question_topics.find_newest(conversation)
+        return self._of(table, row) if table is not None and row is not None else None
+
+    def find(self, tx: Tx, question: int) -> ChosenTopic | None:
+        """The topic that was chosen for a question; None for none, or without a file."""
+        table, row = self.topics.table, tx.question_topics.find_choice(question)
+        return self._of(table, row).decided() if table is not None and row is not None else None
+
+    def pick(self, tx: Tx, question: Remembered, key: str) -> ChosenTopic | None:
+        """Store the topic that a person has picked for a question: it holds from now on. None: there is no such topic
+        any more.
+        """
+        table = self.topics.table
+        if table is None or key not in table.topic or key in table.flags:
+            return self.find(tx, question.id)
+        picked = ChosenTopic(table=table, choice=replace(PERSON, topic=key), held=Held(key))
+        picked.store(tx, question)
+        log.info("topic %s", told(picked.choice))
+        return picked
+
+    def _of(self, table: RoutingTable, row: TopicChoice) -> ChosenTopic:
+        between, flags = tuple(row.rivals.split()), tuple(row.flags.split())
+        choice = Choice(row.topic, score=row.score, reason=row.way, between=between, flags=flags)  # type: ignore[arg-type]
+        return ChosenTopic(table=table, choice=choice, held=Held(row.holds, row.rival, row.wins))
+
+
+def told(choice: Choice) -> str:
+    """A choice as the log says it: "returns (near, 0.87)"."""
+    what = " or ".join(choice.between) or choice.topic
+    return " + ".join([f"{what} ({choice.reason}, {choice.score:.2f})", *choice.flags])

@@ -1,0 +1,1 @@
+"""The topics of questions: what people and operators press, and the watch over the routing file."""
