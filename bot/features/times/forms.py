@@ -147,8 +147,8 @@ UNITS: tuple[tuple[str, int, timedelta], ...] = (  # words, months, span
 )
 WEEKDAYS = (
     "monday mon понедельник понедельнк пн", "tuesday tues tue вторник вт", "wednesday wensday wed среду среда ср",
-    "thursday thrusday thurs thu четверг чт", "friday fri пятницу пятница пт", "saturday sat субботу суббота суботу субота сб",
-    "sunday sun воскресенье вс",
+    "thursday thrusday thurs thu четверг чт", "friday fri пятницу пятница пт",
+    "saturday sat субботу суббота суботу субота сб", "sunday sun воскресенье вс",
 )  # fmt: skip
 EACH_WEEKDAY = (
     "mondays понедельникам", "tuesdays вторникам", "wednesdays средам", "thursdays четвергам", "fridays пятницам",

@@ -46,7 +46,7 @@ TEXTS: dict[str, str] = {
     "payment.none": "Nothing is sold here: this payment was declined, no money was taken.",
     "image.usage": "Write what to draw after the command: /image a lighthouse in a storm. A ratio and a seed may "
     "come first: /image 16:9 seed=17 a lighthouse in a storm",
-    "image.ratio": "The ratio {ratio} does not exist; {ratios} do. If it is a time or a score, begin with another word.",
+    "image.ratio": "There is no ratio {ratio}, only {ratios}. If it is a time or a score, begin with another word.",
     "image.seed": "A seed is a whole number from 1 to {largest}: /image seed=17 a lighthouse in a storm",
     "image.long": "A description may have {limit} characters, yours has {length}. Make it shorter.",
     "image.off": "I can't draw here: the operator has not set up a model for pictures.",
