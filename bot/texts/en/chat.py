@@ -254,6 +254,10 @@ TEXTS: dict[str, str] = {
     "document.scanned": "{name} holds no text, only pictures of pages. Send the pages as photos, or a text.",
     "document.empty": "There is no text in {name}.",
     "document.broken": "I can't read {name}: the file is damaged, or not what its name says.",
+    "document.unknown": (
+        "I can't read {name}: I don't know this kind of file. I read text, PDF, Word, tables, slides and e-books. Send "
+        "it as one of these, or ask without it."
+    ),
     "document.long": "{name} is too long: I read up to {pages} pages and {characters} characters. Send a part of it.",
     "voice.off": "I can't listen to voice notes here: the bot's owner has not switched speech on. Please type your "
     "question.",
