@@ -309,6 +309,10 @@ TEXTS: dict[str, str] = {
     "remind.unclear": "I don't understand when, or that time is past. Write it more exactly: /remind tomorrow 19:00 "
     "call mum",
     "remind.which": "When should I remind you of this? Choose a time, or send it again more exactly: {text}",
+    "remind.repeat": (
+        "I can repeat a reminder every day, every weekday, on days of the week, every month or every year, but not "
+        "like this. Write it so, or with one time: /remind tomorrow 9:00 water the flowers"
+    ),
     "remind.unsure": "This may be: {times}. Ask which is meant, and give the exact date and time.",
     "remind.much": "A chat can have {most} reminders of at most {longest} characters each. /jobs shows them and "
     "cancels what is not needed.",
