@@ -21,7 +21,6 @@ from bot.conversation.turn_start import Approval, TurnStart
 from bot.conversation.turn_state import AnswerDraft, Awaited, TurnContext
 from bot.errors import BadInput
 from bot.knowledge.answering import Citing
-from bot.knowledge.documents import Retrieved
 from bot.llm.routing import ModelOption, Routing
 from bot.outbox import Effect, as_notice, finish, finish_turn, notice_of, with_choices
 from bot.ports import Reply
@@ -118,21 +117,20 @@ class Assistant:
 
     async def deferred_request(
         self, incoming: Incoming, reply: Reply, text: str, asked: Remembered | None = None
-    ) -> tuple[Request, Retrieved, Persona]:
-        """The request for an answer that comes later (/later): as it would be now, but without tools.
-
-        With it come what of the documents is in it, and the persona that answers.
+    ) -> tuple[Request, TurnContext]:
+        """The request for an answer that comes later (/later), as it would be now but without tools; and its context.
 
         `asked` is an earlier question; without it `text` is a new question. Nothing is saved. Raises `BadInput` for a
-        question that the knowledge base answers, because its sentences are checked while they are written.
+        question that the knowledge base answers without a model, or does not answer.
         """
         context = await self.store.read(lambda tx: self.turn_start.deferred(tx, incoming, asked, text))
-        if (await self.writer.with_evidence(incoming, context)).evidence is not None:
-            raise BadInput(say(context.language, "kb.at_once"))
+        context = await self.writer.with_evidence(incoming, context)
+        if (evidence := context.evidence) is not None and not evidence.block:
+            raise BadInput(say(context.language, "kb.at_once") if evidence.pieces else evidence.unknown)
         context = await self.writer.informed(incoming, reply, context)
         option = self.routing.by_name(context.choices.model)
         request = self.writer.request_builder.request(context, option, context.steps, tools=False)
-        return request, context.retrieved, context.persona
+        return request, context
 
     async def recall(self, incoming: Incoming, asked: Remembered) -> TurnContext:
         """What is known now about an earlier question of `incoming`'s sender. Nothing is saved."""

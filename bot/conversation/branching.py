@@ -188,10 +188,16 @@ def keyboard(
     rows = [tuple(row)]
     if answer.ending in UNFINISHED:
         rows.append((button(say(language, "resume"), RESUME, answer=answer.id),))
-    if answer.sources and tx.knowledge.has_quotes(answer.id):
-        label = say(language, "kb.source")
-        rows.append((tx.buttons.add_button(where, delivery, 0, label, SOURCE, answer=answer.id),))
-    return tuple(rows)
+    return (*rows, *source_rows(tx, where, delivery, language, answer))
+
+
+def source_rows(
+    tx: Tx, where: Address, delivery: str, language: str, answer: Remembered
+) -> tuple[tuple[Button, ...], ...]:  # fmt: skip
+    """The button that shows the sources of an answer, in a row of its own; none below an answer without quotes."""
+    if not (answer.sources and tx.knowledge.has_quotes(answer.id)):
+        return ()
+    return ((tx.buttons.add_button(where, delivery, 0, say(language, "kb.source"), SOURCE, answer=answer.id),),)
 
 
 def show_version(tx: Tx, incoming: Incoming, answer: int, language: str, *, thumbs: bool = False) -> Outgoing | None:

@@ -14,13 +14,16 @@ from typing import Any
 from bot.ai import Answered, AsyncModel, Failed, Finish, Pending, Request
 from bot.billing import pricing
 from bot.billing.budget import Budget
+from bot.conversation import branching
 from bot.conversation.assistant import Assistant
+from bot.conversation.turn_state import TurnContext
 from bot.errors import BadInput, ModelError
 from bot.feature import ButtonHandler, Command, Feature
 from bot.features.task_list import cancel_choice
 from bot.jobs import operations
 from bot.jobs.operations import FailureReason, OperationRunner, Outcome, PollSchedule
 from bot.knowledge import citations, documents
+from bot.knowledge.answering import Citing, restored
 from bot.knowledge.documents import Retrieved
 from bot.llm import prompt
 from bot.llm.routing import ModelOption, Routing
@@ -34,7 +37,7 @@ from bot.storage.store import Store, Tx
 from bot.telemetry import tracing
 from bot.telemetry.incidents import IncidentLog
 from bot.texts.catalog import say
-from bot.types import Incoming, Message, Outgoing, Text
+from bot.types import Button, Incoming, Message, Outgoing, Text
 
 KIND = "later"
 PATIENCE = 24 * 3600.0  # seconds: the service needs "from minutes to hours" and keeps an answer for three days
@@ -76,14 +79,14 @@ class DeferredAnswers:
         if not rest.strip():
             raise BadInput(say(incoming.language, "later.usage"))
         option = self._model_option(incoming)
-        request, found, persona = await self.assistant.deferred_request(incoming, reply, rest)
+        request, context = await self.assistant.deferred_request(incoming, reply, rest)
 
         def ask(tx: Tx) -> dict[str, Any]:
             conversation = tx.messages.current_conversation(incoming.address)
             parent = tx.messages.find_head(conversation)
             question = _DeferredQuestion(conversation, incoming.id, rest, parent, incoming.message_id)
-            self.assistant.keep_persona(tx, incoming.address.bot, persona)
-            return _stored_request(question, option, request, found, incoming.language, persona.label)
+            self.assistant.keep_persona(tx, incoming.address.bot, context.persona)
+            return _stored_request(question, option, request, context)
 
         await self._submit(incoming, reply, ask)
 
@@ -94,13 +97,13 @@ class DeferredAnswers:
         if asked is None:
             raise BadInput(say(incoming.language, "later.gone"))
         option = self._model_option(incoming)
-        request, found, persona = await self.assistant.deferred_request(incoming, reply, asked.text, asked)
+        request, context = await self.assistant.deferred_request(incoming, reply, asked.text, asked)
 
         def ask(tx: Tx) -> dict[str, Any]:
             tx.buttons.expire_button(action.key)
             question = _DeferredQuestion(asked.conversation, turn, asked.text, asked.parent, asked.place)
-            self.assistant.keep_persona(tx, where.bot, persona)
-            return _stored_request(question, option, request, found, incoming.language, persona.label)
+            self.assistant.keep_persona(tx, where.bot, context.persona)
+            return _stored_request(question, option, request, context)
 
         await self._submit(incoming, reply, ask)
 
@@ -212,10 +215,13 @@ class DeferredOperation:
 
         def work(tx: Tx) -> None:
             self._book(tx, operation, result)
+            said, citing = _checked(tx, operation, result)
+            rows: tuple[tuple[Button, ...], ...] = ()
             if tx.conversations.find_address(conversation := asked["conversation"]) is not None:
-                self._remember(tx, operation, conversation, result)
-            text = citations.under(result.text, documents.used(result.text, _retrieved(asked)), asked["language"])
-            answer = Outgoing(text, note=note, reply_to=asked["reply_to"])
+                rows = self._remember(tx, operation, conversation, replace(result, text=said), citing)
+            text = citations.under(said, documents.used(said, _retrieved(asked)), asked["language"])
+            text = "\n\n".join(filter(None, (text, citing.below if citing is not None else "")))
+            answer = Outgoing(text, note=note, buttons=rows, reply_to=asked["reply_to"])
             tx.outbox.add_answer(delivery_key(operation.turn, 1), operation.address, answer)
             tx.operations.replace_request(operation.id, {})  # the conversation has the question now
 
@@ -262,21 +268,30 @@ class DeferredOperation:
         tx.budgets.settle_reservation(asked.get("held_money", 0), None if in_full else price)
 
     @staticmethod
-    def _remember(tx: Tx, operation: Operation, conversation: int, answer: Answered) -> None:
-        """Add the question and its answer where /later was sent, and keep the head of the conversation."""
+    def _remember(
+        tx: Tx, operation: Operation, conversation: int, answer: Answered, citing: Citing | None
+    ) -> tuple[tuple[Button, ...], ...]:
+        """Add the question and its answer where /later was sent, and keep the head of the conversation.
+
+        Returns the button that shows the sources of an answer from the knowledge base.
+        """
         asked, where, tip = operation.request, operation.address, tx.messages.find_head(conversation)
         question = tx.messages.add_message(
             conversation, where, asked["turn"], "user", (Text(asked["question"]),),
             parent=asked.get("parent") or 0, user=operation.user, place=asked["reply_to"],
         )  # fmt: skip
-        tx.messages.add_message(
+        sources = documents.rests_on(answer.text, _retrieved(asked)) if citing is None else citing.sources
+        said = tx.messages.add_message(
             conversation, where, asked["turn"], "assistant", (Text(answer.text),), parent=question.id,
             ending=str(answer.finish), user=operation.user, model=asked["model"],
-            sources=documents.rests_on(answer.text, _retrieved(asked)), request=dump_request(_request(asked), {}),
-            persona=asked.get("persona", ""),
+            sources=sources, request=dump_request(_request(asked), {}), persona=asked.get("persona", ""),
         )  # fmt: skip
         if tip not in (asked.get("parent"), question.id):
             tx.messages.move_head(conversation, tip)
+        if citing is None or citing.is_empty:
+            return ()
+        tx.knowledge.store_quotes(said.id, [(one.passage, one.start, one.end) for one in citing.quotes])
+        return branching.source_rows(tx, where, delivery_key(operation.turn, 1), asked["language"], said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,15 +306,29 @@ class _DeferredQuestion:
 
 
 def _stored_request(
-    asked: _DeferredQuestion, option: ModelOption, request: Request, found: Retrieved, language: str, persona: str
+    asked: _DeferredQuestion, option: ModelOption, request: Request, context: TurnContext
 ) -> dict[str, Any]:  # fmt: skip
     """The stored request of an operation: it fixes now what the model is asked, whatever is said in the chat later."""
+    evidence = {} if context.evidence is None else {"evidence": context.evidence.stored()}
     return {
-        **asdict(asked), "model": option.name, "persona": persona, "language": language,
+        **asdict(asked), "model": option.name, "persona": context.persona.label, "language": context.language,
         "temperature": request.temperature, "max_tokens": request.max_tokens, "reasoning": request.reasoning,
         "messages": [[message.role, dump_parts(message.parts)] for message in request.messages],
-        "passages": [[one.name, one.page, one.text, one.place] for one in found.passages],
+        "passages": [[one.name, one.page, one.text, one.place] for one in context.retrieved.passages],
+        **evidence,
     }  # fmt: skip
+
+
+def _checked(tx: Tx, operation: Operation, answer: Answered) -> tuple[str, Citing | None]:
+    """The text of an answer that may be sent; and if it is from the knowledge base, the check that it has passed."""
+    asked = operation.request
+    if "evidence" not in asked:
+        return answer.text, None
+    citing = Citing(restored(tx, asked["evidence"], asked["language"]))
+    said = citing.feed(answer.text) + citing.end()
+    if (left := citing.without_withdrawn(tx, operation.address.bot)) is not None:
+        said = left
+    return (citing.evidence.unknown if citing.is_empty else said.strip()), citing
 
 
 def _request(asked: Mapping[str, Any]) -> Request:

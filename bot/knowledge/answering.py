@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import starmap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bot.ai import Source
 from bot.billing.metering import BillTo
@@ -53,11 +53,29 @@ class Evidence:
     vector: bytes = b""
     generation: int = 0
 
+    def stored(self) -> Mapping[str, Any]:
+        """What `restored` needs, as JSON."""
+        return {"passages": [one.id for one in self.passages], "groups": sorted(self.groups)}
+
     @property
     def mark(self) -> str:
         """What changes when other passages are found: the hash of their ids, "" for none."""
         ids = sorted(one.id for one in self.passages)
         return hashlib.sha256(repr(ids).encode()).hexdigest() if ids else ""
+
+
+def restored(tx: Tx, stored: Mapping[str, Any], language: str) -> Evidence:
+    """The evidence of a question that a model was asked earlier, as it was shown; empty if a passage is gone."""
+    from bot.knowledge.answer.shown import sources_block
+
+    unknown, groups = say(language, "kb.unanswered"), frozenset(stored["groups"])
+    known = tx.knowledge.list_by_id(stored["passages"])
+    if len(known) < len(stored["passages"]):
+        return Evidence(language=language, groups=groups, unknown=unknown)
+    passages = tuple(known[id_] for id_ in stored["passages"])
+    shown = tuple(map(_shown, passages))
+    block = sources_block(shown, language)
+    return Evidence(language=language, groups=groups, unknown=unknown, shown=shown, passages=passages, block=block)
 
 
 @dataclass(slots=True)

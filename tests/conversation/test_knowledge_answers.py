@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.ai import Chunk, Finish, Request
+from bot.ai import Answered, Chunk, Finish, Request, Usage
 from bot.billing.metering import Meter
 from bot.concurrency.child_pool import ChildPool
 from bot.knowledge.base import KnowledgeBase
@@ -49,10 +49,12 @@ async def known(
     audience: Sequence[str] = ("everyone",),
     own_model: bool = False,
     summaries: bool = False,
+    later: Later | None = None,
 ) -> ScriptedModel:
     """A bot with these documents in its knowledge base, and a model that gives these answers, or the sandbox's own."""
     model = ScriptedModel(*answers)
     stage.given = {} if own_model else {"routing": model.routing}
+    stage.given |= {"later": lambda _name: later} if later is not None else {}
     bot = await stage.start(knowledge=level, embeddings="off", owners=[ANNA], summaries=summaries)
     base = kept(bot, docs)
     await base.sync(await base.add(KnowledgeSource("docs", "", str(docs), audience=tuple(audience))))
@@ -133,10 +135,47 @@ async def test_who_may_not_read_a_source_is_answered_as_if_there_were_none(stage
     assert "14" not in str(model.requests)
 
 
-async def test_what_is_answered_from_the_sources_is_not_answered_later(stage: Stage, docs: Path) -> None:
-    model = await known(stage, docs)
-    assert await stage.ask("/later За сколько дней можно вернуть товар?", BORIS) == say("ru", "kb.at_once")
-    assert model.requests == []
+class Later:
+    """A model that answers later."""
+
+    def __init__(self, answer: str) -> None:
+        self.answer = Answered(answer, usage=Usage(100, 20))
+        self.submitted: list[Request] = []
+
+    async def submit(self, request: Request) -> str:
+        self.submitted.append(request)
+        return "operation"
+
+    async def poll(self, operation: str) -> Answered:
+        return self.answer
+
+    async def cancel(self, operation: str) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("withdrawn", [False, True])
+async def test_an_answer_that_comes_later_is_checked_when_it_comes(stage: Stage, docs: Path, withdrawn: bool) -> None:
+    later = Later("Вернуть товар можно в течение 14 дней [a1]. За возврат дарят слона [a1].")
+    await known(stage, docs, later=later)
+    question = "За сколько дней можно вернуть товар?"
+    assert await stage.ask(f"/later {question}", BORIS) == say("ru", "later.taken.same", model="Scripted")
+    if withdrawn:
+        await open_to(stage, docs, "owners")
+    answer = await stage.until(lambda: "".join(stage.telegram.texts(BORIS)[1:]))
+    assert "a1 Вернуть товар можно в течение 14 дней." in later.submitted[0].messages[-1].text
+    if withdrawn:
+        assert answer == say("ru", "kb.unanswered")
+        return
+    assert answer.startswith("Вернуть товар можно в течение 14 дней.¹\n")
+    assert "слона" not in answer
+    assert "Деньги приходят" in await pressed(stage, SHOW["ru"], chat=BORIS)
+
+
+async def test_what_the_sources_do_not_have_is_not_submitted(stage: Stage, docs: Path) -> None:
+    later = Later("")
+    await known(stage, docs, later=later)
+    assert (await stage.ask("/later Кто написал «Войну и мир»?", BORIS)).startswith(say("ru", "kb.unanswered"))
+    assert later.submitted == []
 
 
 async def test_what_was_withdrawn_while_the_model_wrote_does_not_go_out(stage: Stage, docs: Path) -> None:

@@ -315,6 +315,11 @@ class Knowledge(Repository):
         )
         return {row.id: _passage(row) for row in self.connection.execute(query)}
 
+    def list_by_id(self, ids: Collection[int]) -> Mapping[int, StoredPassage]:
+        """Return passages as they once stood, whoever may read them now: for a check, not for a reader."""
+        rows = self.connection.execute(PASSAGE.where(kb_passages.c.id.in_(ids)))
+        return {row.id: _passage(row) for row in rows}
+
     def store_quotes(self, message: int, quotes: Sequence[tuple[int, int, int]]) -> None:
         """Store what an answer quotes: passages with the beginning and the end of the quoted text."""
         rows = [
