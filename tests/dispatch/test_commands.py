@@ -127,7 +127,8 @@ async def test_what_is_not_text_is_answered_with_a_sentence(stage: Stage) -> Non
         stage.telegram.upload(chat, JPEG, "photo")
         stage.telegram.upload(chat, b"MZ", "document", name="../../etc/passwd", mime="application/x-dosexec")
         unseen = say(language, "picture.unseen", model="YandexGPT Pro", other="Gemma 3 27B")
-        assert await stage.texts(2, chat) == [unseen, say(language, "unsupported")]
+        unknown = say(language, "document.unknown", name="../../etc/passwd")
+        assert await stage.texts(2, chat) == [unseen, unknown]
     assert stage.prompts() == []
 
 
