@@ -21,7 +21,7 @@ from bot.feature import Feature
 from bot.jobs.learning import request_look
 from bot.knowledge.base import KnowledgeBase
 from bot.knowledge.embedding import TURN, Estimate
-from bot.knowledge.sources.source import SourceFailed
+from bot.knowledge.sources.source import SourceFailed, failure, failure_text, stored_failure
 from bot.knowledge.sync import Report
 from bot.outbox import Choice
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
@@ -141,8 +141,10 @@ class KnowledgeJobs:
         agreed = bool(job.payload.get("agreed"))
         try:
             result = _Result(await self.base.sync(source, agreed=agreed), wanted=await self.base.estimate())
-        except (SourceFailed, ConfigError) as error:
-            result = _Result(Report(), failed=str(error))
+        except SourceFailed as error:
+            result = _Result(Report(), failed=stored_failure(error))
+        except ConfigError:
+            result = _Result(Report(), failed=stored_failure(failure("libraries")))
         chats = await self.store.write(lambda tx: self._end_sync(tx, job, source, result, agreed=agreed))
         self.deliver(job.key, chats)
         self.wake_jobs()
@@ -205,7 +207,7 @@ class KnowledgeJobs:
         """What is said about a sync, and the buttons below it."""
         report, name = result.report, source.name
         if result.failed:
-            return say(language, "kb.failed", name=name, reason=result.failed), []
+            return say(language, "kb.failed", name=name, reason=failure_text(language, result.failed)), []
         lines = [
             say(
                 language, "kb.report", name=name, new=report.new, unchanged=report.unchanged, gone=report.gone,

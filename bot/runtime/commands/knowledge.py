@@ -23,6 +23,7 @@ from bot.errors import BadInput, ConfigError, LimitReached
 from bot.features.knowledge.jobs import request_sync
 from bot.knowledge import rights
 from bot.knowledge.base import KnowledgeBase, check_libraries
+from bot.knowledge.sources.source import failure_text
 from bot.providers.yandex.service import YandexStudio
 from bot.runtime.knowledge import embedder_of
 from bot.runtime.resources import SharedResources
@@ -109,7 +110,7 @@ class KnowledgeCommand:
                 + ("" if source.state == "active" else f"  [{source.state}]")
             )
             if source.error:
-                self.say(f"  {source.error}")
+                self.say(f"  {failure_text('en', source.error)}")
         if not sources:
             self.say("There is no source yet: govorun kb add FOLDER or ADDRESS.")
 
