@@ -14,6 +14,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar, Literal
 
+FOLDED = "\u2063"  # begins a quotation in Markdown that is shown folded; nobody sees it where markup is not shown
+
 # --- who and where ----------------------------------------------------------------------------------------------------
 
 

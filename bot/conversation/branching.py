@@ -17,7 +17,7 @@ from bot.texts.catalog import say
 from bot.types import Address, Button, Incoming, Outgoing, Part, Text
 
 LONGEST = 4096  # characters of a message: an edit changes only one message of a longer question
-RETRY, RESUME, TURN = "retry", "resume", "version"  # what the buttons below an answer do
+RETRY, RESUME, TURN, SOURCE = "retry", "resume", "version", "kb.source"  # what the buttons below an answer do
 CUT = "cut"  # how an answer ended that broke off
 UNFINISHED = ("stopped", "length", CUT)
 THUMBS = ("👍", "👎")
@@ -158,7 +158,7 @@ def keyboard(
     tx: Tx, where: Address, delivery: str, user: int, language: str, answer: Remembered,
     *, thumbs: bool = False, alone: bool = False,
 ) -> tuple[tuple[Button, ...], ...]:  # fmt: skip
-    """The buttons below an answer: other versions, another answer, the rest of it, and with `thumbs` 👍 and 👎.
+    """The buttons below an answer: other versions, another answer, the rest of it, its sources, 👍 and 👎.
 
     `delivery` is the key of the answer's delivery. `alone`: this is the first answer, so no versions are looked up.
     """
@@ -185,8 +185,13 @@ def keyboard(
         row += [
             tx.buttons.add_button(where, delivery, 0, sign, "feedback", turn=answer.turn, sign=sign) for sign in THUMBS
         ]
-    more = (button(say(language, "resume"), RESUME, answer=answer.id),)
-    return (tuple(row), more) if answer.ending in UNFINISHED else (tuple(row),)
+    rows = [tuple(row)]
+    if answer.ending in UNFINISHED:
+        rows.append((button(say(language, "resume"), RESUME, answer=answer.id),))
+    if answer.sources and tx.knowledge.has_quotes(answer.id):
+        label = say(language, "kb.source")
+        rows.append((tx.buttons.add_button(where, delivery, 0, label, SOURCE, answer=answer.id),))
+    return tuple(rows)
 
 
 def show_version(tx: Tx, incoming: Incoming, answer: int, language: str, *, thumbs: bool = False) -> Outgoing | None:

@@ -7,7 +7,7 @@ messages, which are never summarised. Users can read, edit and undo a summary; t
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,7 +25,7 @@ from bot.storage.repositories.memory import Fact, Summary
 from bot.storage.repositories.messages import Remembered
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
-from bot.types import File, Incoming, Job, Message, Outgoing, Text
+from bot.types import File, Incoming, Job, Message, Outgoing, Text, User
 
 KIND = "summary"
 VERBATIM = 20  # newest messages that a summary leaves out
@@ -36,6 +36,8 @@ MOST_FACTS = 20
 READ = 24_000  # characters of a conversation that the model reads for a summary
 SUMMARY_TOKENS = 700
 SHOWN = 160  # characters of a fact or a summary in the list
+
+Withdrawn = Callable[[Tx, Incoming, int], Collection[int]]  # answers of a conversation, which see `TurnStart`
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +58,29 @@ class Kept:
         return "\n\n".join(parts)
 
 
-def apply(tx: Tx, conversation: int, branch: Sequence[Remembered]) -> tuple[Kept, Sequence[Remembered]]:
+def apply(
+    tx: Tx, conversation: int, branch: Sequence[Remembered], withdrawn: Collection[int] = ()
+) -> tuple[Kept, Sequence[Remembered]]:
     """The facts and summary of a conversation, and the messages of `branch` that the summary does not cover.
 
-    A summary that ends in another branch is not used.
+    A summary that ends in another branch is not used, and none that covers a `withdrawn` answer.
     """
     facts, summary = tx.memory.list_facts(conversation), tx.memory.newest_summary(conversation)
+    if summary is not None and min(withdrawn, default=summary.upto + 1) <= summary.upto:
+        summary = None
     last = next((at for at, row in enumerate(branch) if summary is not None and row.id == summary.upto), None)
     return (Kept(facts), branch) if last is None else (Kept(facts, summary), branch[last + 1 :])
+
+
+def none_withdrawn(_tx: Tx, _incoming: Incoming, _conversation: int) -> Collection[int]:
+    """The answers that are withdrawn in a bot without a knowledge base: none."""
+    return ()
+
+
+def without(branch: Sequence[Remembered], withdrawn: Collection[int]) -> Sequence[Remembered]:
+    """The messages of `branch` without the `withdrawn` answers and the questions that these answered."""
+    left_out = {*withdrawn, *(row.parent for row in branch if row.id in withdrawn)}
+    return [row for row in branch if row.id not in left_out] if withdrawn else branch
 
 
 def request_summary(tx: Tx, incoming: Incoming, last: Remembered, count: int, language: str) -> None:
@@ -78,11 +95,15 @@ def request_summary(tx: Tx, incoming: Incoming, last: Remembered, count: int, la
 
 @dataclass(slots=True, kw_only=True)
 class ConversationMemory:
-    """/context, /prompt, /pin and /summary. `preview` builds the next request; without `helper_model` no summaries."""
+    """/context, /prompt, /pin and /summary. `preview` builds the next request; without `helper_model` no summaries.
+
+    Answers that are `withdrawn`, and their questions, are in no new summary.
+    """
 
     store: Store
     helper_model: HelperModel | None
     preview: Callable[[Tx, Incoming], Preview]
+    withdrawn: Withdrawn
 
     def feature(self) -> Feature:
         """The four commands, their buttons, the awaited text of a summary, and the job that summarises."""
@@ -265,11 +286,14 @@ class ConversationMemory:
     async def summarise(self, job: Job) -> None:
         """The job: summarise the last summary and all messages after it, except the newest `VERBATIM`."""
         conversation, language = int(job.payload["conversation"]), job.payload["language"]
+        user = int(job.payload["user"])
+        asked = Incoming("", job.address, User(user), private=job.address.chat == user)
 
         def find(tx: Tx) -> tuple[Summary | None, Sequence[Remembered]]:
             said = branching.without_open(tx.messages.list_branch(job.payload["tip"], LOOK_BACK))
-            kept, branch = apply(tx, conversation, said)
-            return kept.summary, branch[:-VERBATIM]
+            withdrawn = self.withdrawn(tx, asked, conversation)
+            kept, branch = apply(tx, conversation, said, withdrawn)
+            return kept.summary, without(branch[:-VERBATIM], withdrawn)
 
         before, old = await self.store.read(find)
         if old and self.helper_model is not None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from bot.conversation import branching, memory
 from bot.conversation.branching import BranchPoint
 from bot.conversation.cost import AnswerCost
+from bot.conversation.memory import Withdrawn, none_withdrawn
 from bot.conversation.request import Options, Preview
 from bot.conversation.turn_state import Awaited, TurnContext
 from bot.knowledge import documents
@@ -55,7 +56,8 @@ class Approval:
 class TurnStart:
     """The first transaction of each kind of turn. Its methods raise `LimitReached`; then nothing is saved.
 
-    `topics` chooses the topics of questions; None without a routing file.
+    `withdrawn` gives the answers of a conversation, by id, that quote what may not be read here any more: they, and
+    their questions, are in no request. `topics` chooses the topics of questions; None without a routing file.
     """
 
     routing: Routing
@@ -63,6 +65,7 @@ class TurnStart:
     options: Options = field(default_factory=Options)
     library: Library = field(default_factory=Library)
     topics: TopicChooser | None = None
+    withdrawn: Withdrawn = none_withdrawn
 
     def question(
         self, tx: Tx, incoming: Incoming, *, last: bool = False, then: Effect | None = None,
@@ -90,7 +93,7 @@ class TurnStart:
         topic.store(tx, point.question)
         topic.take_up(tx, incoming)
         if topic.is_asked:
-            context = self._read(tx, point, incoming.chat, incoming.language)
+            context = self._read(tx, incoming, point, incoming.chat)
             return replace(context, then=then, topic=topic)
         return replace(self._priced(tx, incoming, point, topic=topic), then=then)
 
@@ -121,7 +124,7 @@ class TurnStart:
     def after_approval(self, tx: Tx, incoming: Incoming, approval: Approval) -> TurnContext:
         """What the answer needs after a decision on a tool call: the conversation as the model saw it at the call."""
         topic, choices = self._topic_of(tx, approval.point.question, incoming.chat)
-        context = replace(self._read(tx, approval.point, choices, incoming.language), topic=topic)
+        context = replace(self._read(tx, incoming, approval.point, choices), topic=topic)
         context = replace(context, decided_call=approval.operation, steps=approval.steps)
         return self.pricing.reserve(tx, incoming, context, agreed=True)
 
@@ -132,10 +135,10 @@ class TurnStart:
         """
         if asked is not None:
             topic, choices = self._topic_of(tx, asked, incoming.chat)
-            return replace(self._read(tx, BranchPoint(asked), choices, incoming.language), topic=topic)
+            return replace(self._read(tx, incoming, BranchPoint(asked), choices), topic=topic)
         conversation = tx.messages.find_current_conversation(incoming.address) or 0
         branch = branching.without_open(tx.messages.list_newest(conversation, self.options.history))
-        context = self._of(tx, conversation, branch, incoming.chat, incoming.language)
+        context = self._of(tx, incoming, conversation, branch)
         return replace(context, history=[*context.history, Message.of("user", text)])
 
     def preview(self, tx: Tx, incoming: Incoming) -> Preview:
@@ -191,7 +194,7 @@ class TurnStart:
             incoming = replace(incoming, chat=topic.over(incoming.chat, self.library, self.routing))
         corrects = topic is not None and self.topics is not None and self.topics.corrects(incoming)
         choices = replace(incoming.chat, model=model) if model else incoming.chat
-        context = self._read(tx, point, choices, incoming.language)
+        context = self._read(tx, incoming, point, choices)
         if model and context.choices.model != self.chosen(incoming.chat).option.name:
             context = replace(context, answers_once=True)
         if self.options.summaries:
@@ -200,21 +203,22 @@ class TurnStart:
             tx, incoming, replace(context, pressed=pressed, topic=topic, corrects=corrects), agreed=agreed
         )
 
-    def _read(self, tx: Tx, point: BranchPoint, choices: ChatChoices, language: str) -> TurnContext:
+    def _read(self, tx: Tx, incoming: Incoming, point: BranchPoint, choices: ChatChoices) -> TurnContext:
         """The context with the branch of a question as history, and a request to continue a broken answer."""
         branch = branching.history(tx, point, self.options.history)
-        context = self._of(tx, point.question.conversation, branch, choices, language)
+        context = self._of(tx, replace(incoming, chat=choices), point.question.conversation, branch)
         if point.resumed is None:
             return replace(context, place=point)
-        goes_on = Message.of("user", instruct(language, "resume"))
+        goes_on = Message.of("user", instruct(incoming.language, "resume"))
         return replace(context, place=point, history=[*context.history, goes_on])
 
-    def _of(
-        self, tx: Tx, conversation: int, branch: Sequence[Remembered], choices: ChatChoices, language: str
-    ) -> TurnContext:
+    def _of(self, tx: Tx, incoming: Incoming, conversation: int, branch: Sequence[Remembered]) -> TurnContext:
         kept, beside = memory.Kept(), tx.conversations.find_extras(conversation)
+        withdrawn = self.withdrawn(tx, incoming, conversation)
         if beside.memory:
-            kept, branch = memory.apply(tx, conversation, branch)
+            kept, branch = memory.apply(tx, conversation, branch, withdrawn)
+        branch = memory.without(branch, withdrawn)
+        choices, language = incoming.chat, incoming.language
         chosen = self.chosen(choices)
         return TurnContext(
             place=None, history=tx.blobs.load_images(prompt.spoken(branch)), language=language,

@@ -1,14 +1,14 @@
 """The commands /remind and /timezone: "/remind tomorrow 9:00 call mum" becomes a job that is due at that time.
 
 Begin with `Reminders.remind`; the tool for models is `Reminders.tool`. The bot asks each person once for the time zone,
-and which time is meant if words can be understood in two ways.
+unless the time is one in every zone ("in 20 minutes"), and which time is meant if words can be understood in two ways.
 A late reminder says when it was due. The next time of a repeated reminder is counted from the time it was due, not from
 the time it was sent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Any
@@ -17,7 +17,7 @@ from zlib import crc32
 from bot.errors import BadInput
 from bot.feature import ButtonHandler, Command, Feature, Section
 from bot.features.settings_panel import pairs
-from bot.features.task_list import cancel_choice
+from bot.features.task_list import cancel_choice, named_cancel_choice
 from bot.features.times import reading, zones
 from bot.features.times.forms import MONTHLY, WEEKEND, WORKDAYS
 from bot.features.times.reading import Reading, When
@@ -46,11 +46,13 @@ TIME = "reminder.time"  # a button with one of the times that may be meant
 LATE = 120.0  # seconds after which a reminder says when it was due
 MOST = 100  # reminders of one chat
 LONGEST = 500  # characters of the text of a reminder
+MOST_WAITING = 10  # reminders that wait for the time zone of one person
 REPEATED = {
     "day": "remind.daily", WORKDAYS: "remind.workdays", WEEKEND: "remind.weekends", "month": "remind.monthly",
     "year": "remind.yearly",
 }  # fmt: skip
 WESTMOST = timezone(timedelta(hours=-12))  # a time that is still to come anywhere is still to come here
+EASTMOST = timezone(timedelta(hours=14))
 ZONES = (
     "Europe/Kaliningrad", "Europe/Moscow", "Europe/Samara", "Asia/Yekaterinburg", "Asia/Omsk", "Asia/Krasnoyarsk",
     "Asia/Irkutsk", "Asia/Vladivostok", "Europe/London", "Europe/Berlin", "America/New_York", "UTC",
@@ -84,34 +86,37 @@ class Reminders:
         where, language = zones.zone(incoming.chat.zone), incoming.language
         if not rest.strip():
             raise BadInput(say(language, "remind.usage"))
-        if where is None:
-            self._read(language, rest, WESTMOST)
-            await self._finish(reply, lambda tx: self._ask_zone(tx, incoming, rest))
-        else:
+        if where is not None:
             await self._finish(reply, lambda tx: self._finish_phrase(tx, incoming, rest, where))
+            return
+        found = self._read(language, rest, WESTMOST)
+        if self._is_one_anywhere(found, rest):
+            when = replace(found.times[0], at=found.times[0].at.astimezone(UTC))
+            await self._finish(reply, lambda tx: self._finish_set(tx, incoming, when, found.text, None))
+        else:
+            await self._finish(reply, lambda tx: self._ask_zone(tx, incoming, [*_waiting(tx, incoming), rest]))
 
     async def timezone(self, incoming: Incoming, reply: Reply, rest: str) -> None:
-        """Change the time zone. Set reminders keep their moments; a reminder that waits for the zone is set now."""
+        """Change the time zone. Set reminders keep their moments; reminders that wait for the zone are set now."""
 
         def work(tx: Tx) -> None:
-            waiting = tx.buttons.find_awaited(incoming.address, incoming.user.id)
-            phrase = str(waiting.payload["text"]) if waiting is not None and waiting.name == ASKED else ""
+            phrases = _waiting(tx, incoming)
             if where := zones.zone(rest):
-                self._set_zone(tx, incoming, where, phrase)
-            elif not rest and not phrase:
+                self._set_zone(tx, incoming, where, phrases)
+            elif not rest and not phrases:
                 finish_page(tx, incoming, self._page(tx, incoming))
             else:
-                self._ask_zone(tx, incoming, phrase)
+                self._ask_zone(tx, incoming, phrases)
 
         await self._finish(reply, work)
 
     async def press_zone(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Store the time zone of the button, and set the reminder that waits for it."""
+        """Store the time zone of the button, and set the reminders that wait for it."""
         where = zones.zone(action.payload["zone"]) or UTC
 
         def work(tx: Tx) -> None:
             expire_buttons(tx, incoming)
-            self._set_zone(tx, incoming, where, action.payload["text"])
+            self._set_zone(tx, incoming, where, _phrases(action))
 
         await self._finish(reply, work)
 
@@ -120,7 +125,7 @@ class Reminders:
         where = zones.zone(incoming.text)
         if where is None:
             return False
-        await self._finish(reply, lambda tx: self._set_zone(tx, incoming, where, action.payload["text"]))
+        await self._finish(reply, lambda tx: self._set_zone(tx, incoming, where, _phrases(action)))
         return True
 
     async def press_time(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
@@ -230,58 +235,95 @@ class Reminders:
         ]
         finish_turn(tx, incoming, say(language, "remind.which", text=found.text), choices=choices, over=True)
 
-    def _finish_set(self, tx: Tx, incoming: Incoming, when: When, text: str, where: tzinfo) -> None:
+    def _is_one_anywhere(self, found: Reading, phrase: str) -> bool:
+        """Whether a phrase means one moment of the next 24 hours in all time zones, as "in 20 minutes" does."""
+        if not found.sure or found.times[0].repeat or found.times[0].at - self._now(UTC) > timedelta(days=1):
+            return False
+        east = reading.read(phrase, self._now(EASTMOST))
+        return east.sure and east.times[0].at == found.times[0].at
+
+    def _finish_set(self, tx: Tx, incoming: Incoming, when: When, text: str, where: tzinfo | None) -> None:
         """Set a reminder, and end the turn with the sentence that confirms it. Raises `BadInput`."""
         sentence, key = self._set(tx, incoming, incoming.language, when, text, where)
         finish_turn(tx, incoming, sentence, choices=[cancel_choice(incoming, KIND, key)], over=True)
 
-    def _set(self, tx: Tx, incoming: Incoming, language: str, when: When, text: str, where: tzinfo) -> tuple[str, str]:
-        """Set a reminder. Returns the sentence that confirms it, and the key of the job. Raises `BadInput`."""
+    def _set(
+        self, tx: Tx, incoming: Incoming, language: str, when: When, text: str, where: tzinfo | None
+    ) -> tuple[str, str]:
+        """Set a reminder. Returns the sentence that confirms it, and the key of the job. Raises `BadInput`.
+
+        `where` is None if nobody knows the zone: `when` is in UTC then.
+        """
         tx.chats.serialize_decisions(incoming.address)
         before = tx.jobs.list_of_chat(incoming.address, KIND)
         if len(before) >= MOST or len(text) > LONGEST:
             raise BadInput(say(language, "remind.much", most=MOST, longest=LONGEST))
         number = sum(job.key.partition("-")[0] == incoming.id for job in before)
         key = f"{incoming.id}-{number}" if number and not _of_tool(incoming) else incoming.id
-        now = self._now(where)
+        now = self._now(where or UTC)
         payload = {
-            "user": incoming.user.id, "text": text, "language": language, "zone": zones.name_of(where),
-            "repeat": when.repeat, "at": shown_time(language, when, now, near=False),
+            "user": incoming.user.id, "text": text, "language": language, "zone": zones.name_of(where or UTC),
+            "repeat": when.repeat, "at": shown_time(language, when, now, near=False) + ("" if where else " UTC"),
             "reply_to": incoming.message_id,
         }  # fmt: skip
         tx.jobs.add_job(Job(KIND, key, incoming.address, payload, due=when.at.timestamp()))
+        if where is None:
+            return say(language, "remind.set.soon", span=_shown_span(language, when.at - now), text=text), key
         at = shown_time(language, when, now)
         return say(language, "remind.set", at=at, zone=zones.city(where, language), text=text), key
 
-    def _set_zone(self, tx: Tx, incoming: Incoming, where: tzinfo, phrase: str) -> None:
-        """Store the time zone, set the reminder `phrase` that waits for it, and end the turn."""
+    def _set_zone(self, tx: Tx, incoming: Incoming, where: tzinfo, phrases: Sequence[str]) -> None:
+        """Store the time zone, set the reminders `phrases` that wait for it, and end the turn."""
         bot, user, language = incoming.address.bot, incoming.user.id, incoming.language
         tx.users.store_timezone(bot, user, zones.name_of(where))
         _remove_zone_buttons(tx, incoming)
         tx.buttons.cancel_awaited(incoming.address, user)
-        if phrase:
+        if len(phrases) > 1:
+            self._finish_phrases(tx, incoming, phrases, where)
+        elif phrases:
             try:
-                self._finish_phrase(tx, incoming, phrase, where)
+                self._finish_phrase(tx, incoming, phrases[0], where)
             except BadInput as error:  # for example, the time is past in that zone; the zone stays stored
                 finish_turn(tx, incoming, str(error))
-            return
-        zone, time = zones.city(where, language), shown_clock(self._now(where))
-        finish_turn(tx, incoming, say(language, "remind.zone.set", zone=zone, time=time), over=True)
+        else:
+            zone, time = zones.city(where, language), shown_clock(self._now(where))
+            finish_turn(tx, incoming, say(language, "remind.zone.set", zone=zone, time=time), over=True)
 
-    def _ask_zone(self, tx: Tx, incoming: Incoming, phrase: str) -> None:
-        """End the turn with the question for the time zone. `phrase` is the reminder that waits for it, "" for none."""
+    def _finish_phrases(self, tx: Tx, incoming: Incoming, phrases: Sequence[str], where: tzinfo) -> None:
+        """Set several reminders, and end the turn with a sentence for each: what was set, or what to write again."""
+        language, sentences, choices = incoming.language, [], []
+        for phrase in phrases:
+            try:
+                found = self._read(language, phrase, where)
+                if not found.sure:
+                    raise BadInput(say(language, "remind.unclear"))
+                sentence, key = self._set(tx, incoming, language, found.times[0], found.text, where)
+            except BadInput:
+                sentence = say(language, "remind.again", phrase=phrase)
+            else:
+                choices.append(named_cancel_choice(KIND, key, found.text))
+            sentences.append(sentence)
+        finish_turn(tx, incoming, "\n".join(sentences), choices=choices, over=True)
+
+    def _ask_zone(self, tx: Tx, incoming: Incoming, phrases: Sequence[str]) -> None:
+        """End the turn with the question for the time zone. `phrases` are the reminders that wait for it.
+
+        Raises `BadInput` if they are too many.
+        """
         where, turn, user, language = incoming.address, incoming.id, incoming.user.id, incoming.language
+        if len(phrases) > MOST_WAITING:
+            raise BadInput(say(language, "remind.zone.unknown"))
+        kept: dict[str, Any] = {"text": phrases[-1] if phrases else "", "before": phrases[:-1]}
         buttons = [
             tx.buttons.add_button(
-                where, turn, user, f"{zones.city(zone, language)} {self._now(zone):%H:%M}", ASKED,
-                zone=name, text=phrase,
+                where, turn, user, f"{zones.city(zone, language)} {self._now(zone):%H:%M}", ASKED, zone=name, **kept
             )
             for name, zone in ((name, _zone(name)) for name in ZONES)
-        ]  # fmt: skip
+        ]
         pairs = tuple(tuple(buttons[first : first + 2]) for first in range(0, len(buttons), 2))
         _remove_zone_buttons(tx, incoming)
         end_question(tx, incoming)
-        tx.buttons.await_answer(where, user, ASKED, text=phrase, turn=turn)
+        tx.buttons.await_answer(where, user, ASKED, turn=turn, **kept)
         finish_turn(tx, incoming, Outgoing(say(language, "remind.zone.ask"), plain=True, buttons=pairs))
 
     def _now(self, where: tzinfo) -> datetime:
@@ -323,6 +365,17 @@ class Reminders:
         return at.timestamp()
 
 
+def _phrases(asked: ButtonPress) -> list[str]:
+    """The reminders that wait for the answer to a question for the time zone, the oldest first."""
+    return [*asked.payload.get("before", ()), *filter(None, [asked.payload["text"]])]
+
+
+def _waiting(tx: Tx, incoming: Incoming) -> list[str]:
+    """The reminders of this user here that wait for the time zone, the oldest first."""
+    waiting = tx.buttons.find_awaited(incoming.address, incoming.user.id)
+    return _phrases(waiting) if waiting is not None and waiting.name == ASKED else []
+
+
 def _remove_zone_buttons(tx: Tx, incoming: Incoming) -> None:
     """Remove the buttons of an answered question for the time zone: they would set the reminder again."""
     waiting = tx.buttons.find_awaited(incoming.address, incoming.user.id)
@@ -357,6 +410,13 @@ def shown_time(language: str, when: When, now: datetime, *, near: bool = True) -
         return say(language, "remind.tomorrow" if days_ahead else "remind.today", date=date, clock=clock)
     weekday = say(language, "weekdays.on").split(", ")[at.weekday()]
     return say(language, "remind.on", weekday=weekday, date=date, clock=clock)
+
+
+def _shown_span(language: str, span: timedelta) -> str:
+    """A span of at most a day, in hours, minutes and seconds: "1 h 30 min"."""
+    hours, seconds = divmod(round(span.total_seconds()), 3600)
+    counts = zip((hours, seconds // 60, seconds % 60), say(language, "remind.units").split(), strict=True)
+    return " ".join(f"{count} {unit}" for count, unit in counts if count)
 
 
 def shown_clock(at: datetime) -> str:

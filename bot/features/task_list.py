@@ -137,6 +137,11 @@ def cancel_choice(incoming: Incoming, kind: str, key: str) -> Choice:
     return Choice(say(incoming.language, "jobs.cancel"), "jobs.cancel", {"kind": kind, "key": key})
 
 
+def named_cancel_choice(kind: str, key: str, name: str) -> Choice:
+    """The button that cancels one of several tasks that an answer is about; it says the name of the task."""
+    return Choice(f"✕ {_short(name, NAMED)}", "jobs.cancel", {"kind": kind, "key": key})
+
+
 def _end(tx: Tx, incoming: Incoming, kind: str, key: str, operation: Operation | None) -> bool:
     """End a task of the user in the database. Returns False if it has ended already or belongs to somebody else."""
     where = incoming.address

@@ -71,13 +71,16 @@ class UserTemplates:
     async def template(self, incoming: Incoming, reply: Reply, rest: str) -> None:
         """/template lists the templates, `/template NAME` asks the one of that name, or makes it if there is none.
 
+        Words with braces are no name but the question itself, and so is what stands below the first line.
         As a reply to a question or its answer, it keeps the question, under a name made of its words if none is given.
         """
-        name = _tidy(rest)
+        name, text = _tidy(rest), ""
+        if not incoming.reply_to:
+            name, text = _split(rest.strip())
         if not incoming.private:
             await finish_with_notice(self.store, incoming, reply, "own.private")
             return
-        if name and not incoming.reply_to:
+        if name and not text and not incoming.reply_to:
             found = await self.store.read(lambda tx: _by_name(_templates(tx, incoming), name))
             if found is not None:
                 await self._go_on(incoming, reply, found, {})
@@ -87,6 +90,8 @@ class UserTemplates:
             if incoming.reply_to:
                 kept = _keep(tx, incoming, name, _question(tx, incoming))
                 finish_page(tx, incoming, _page(incoming, kept))
+            elif text:
+                finish_page(tx, incoming, _page(incoming, _keep(tx, incoming, name, text)))
             elif name:
                 _ask_text(tx, incoming, name)
             else:
@@ -240,6 +245,8 @@ def _page(incoming: Incoming, one: SavedTemplate) -> Page:
 def _ask_text(tx: Tx, incoming: Incoming, name: str) -> None:
     blank = f"{{{say(incoming.language, 'template.blank')}}}"
     text = say(incoming.language, "template.add.ask", blank=blank)
+    if name:
+        text = say(incoming.language, "template.add.named", name=name, ask=text)
     finish_asking(tx, incoming, "template.new", text, name=name, takes_questions=True)
 
 
@@ -291,6 +298,14 @@ def _found(tx: Tx, incoming: Incoming, action: ButtonPress) -> SavedTemplate:
 def _next_place(one: SavedTemplate, values: Mapping[str, str]) -> str | None:
     """The first word in braces that has no value, None if all have one."""
     return next((place for place in PLACE.findall(one.text) if place not in values), None)
+
+
+def _split(words: str) -> tuple[str, str]:
+    """The name and the question in the words after the command; "" for what they do not have."""
+    name, _, text = words.partition("\n")
+    if text.strip() and not PLACE.search(name):
+        return _tidy(name), text.strip()
+    return ("", words) if PLACE.search(words) else (_tidy(words), "")
 
 
 def _tidy(name: str) -> str:

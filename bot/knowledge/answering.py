@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import starmap
 from typing import TYPE_CHECKING
 
 from bot.ai import Source
@@ -180,6 +181,24 @@ class KnowledgeAnswers:
     level: str
     role: Callable[[Incoming], str]
 
+    def withdrawn(self, tx: Tx, incoming: Incoming, conversation: int) -> Collection[int]:
+        """The answers of a conversation, by id, that quote what may not be read here any more."""
+        if not self.base.may_have_sources or not (quoting := tx.knowledge.list_quoting(conversation)):
+            return ()
+        may_read = self.reader(tx, incoming)
+        return [answer for answer, quoted in quoting.items() if not all(starmap(may_read, quoted))]
+
+    def reader(self, tx: Tx, incoming: Incoming) -> Callable[[int, str], bool]:
+        """What tells whether an article may be read here now, by its source and by who alone may read it ("": all)."""
+        groups = self._groups(incoming)
+        sources = rights.readable(tx.sources.list_sources(incoming.address.bot), groups)
+        return lambda source, audience: source in sources and audience in ("", *groups)
+
+    def _groups(self, incoming: Incoming) -> frozenset[str]:
+        return rights.groups_of(
+            self.role(incoming), incoming.user.id, incoming.address, private=incoming.private
+        )  # fmt: skip
+
     async def look(self, incoming: Incoming, question: str, language: str, scope: Scope = Scope()) -> Evidence | None:
         """What the sources in `scope` have about a question that is answered in `language`.
 
@@ -189,9 +208,7 @@ class KnowledgeAnswers:
             return None
         from bot.knowledge.answer.forms import is_small_talk
 
-        groups = rights.groups_of(
-            self.role(incoming), incoming.user.id, incoming.address, private=incoming.private
-        )  # fmt: skip
+        groups = self._groups(incoming)
         if not await self.base.readable(groups) or is_small_talk(question):
             return None
         found = await self.base.search(question, groups, BillTo.of(incoming, language), among=scope.sources)

@@ -78,6 +78,11 @@ class KnowledgeBase:
             self._vectors = QuestionVectors(meter=self.meter, embedder=self.embedder)
         return self._vectors
 
+    @property
+    def may_have_sources(self) -> bool:
+        """Whether there may be sources: False only if a look at the database in the last seconds has found none."""
+        return bool(self._sources) or self.store.clock.monotonic() - self._looked >= FRESH
+
     async def readable(self, groups: frozenset[str], among: Collection[str] = ()) -> frozenset[int]:
         """Return the ids of the sources that these groups may read.
 

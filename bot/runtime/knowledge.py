@@ -47,10 +47,8 @@ def knowledge_base(
     )
 
 
-def knowledge_answers(base: KnowledgeBase | None, settings: Settings, access: Access) -> KnowledgeAnswers | None:
-    """What answers questions from the sources; None without a knowledge base."""
-    if base is None:
-        return None
+def knowledge_answers(base: KnowledgeBase, settings: Settings, access: Access) -> KnowledgeAnswers:
+    """What answers questions from the sources."""
     return KnowledgeAnswers(base=base, level=settings.knowledge, role=_role(access))
 
 

@@ -29,7 +29,7 @@ from bot.conversation.commands import ConversationCommands
 from bot.conversation.conversation_list import ConversationList
 from bot.conversation.cost import AnswerCost
 from bot.conversation.helper_model import HelperModel
-from bot.conversation.memory import ConversationMemory
+from bot.conversation.memory import ConversationMemory, none_withdrawn
 from bot.conversation.price_confirmation import PriceConfirmation
 from bot.conversation.request import Options as AnswerOptions
 from bot.conversation.request import RequestBuilder
@@ -60,6 +60,7 @@ from bot.features.knowledge.gaps import GapReport
 from bot.features.knowledge.jobs import KnowledgeJobs
 from bot.features.knowledge.learned import LearnedEntries
 from bot.features.knowledge.panel import KnowledgePanel
+from bot.features.knowledge.source_view import SourceView
 from bot.features.knowledge.stale import StaleAnswers
 from bot.features.knowledge.telling import Telling
 from bot.features.personas import Personas
@@ -293,6 +294,8 @@ def _answering(given: Given, ground: Ground) -> Answering:
         documents=documents,
         modes=given.models.async_models,
     )
+    base = ground.knowledge
+    knowledge = knowledge_answers(base, settings, ground.people.access) if base is not None else None
     assistant = Assistant(
         store=store,
         routing=routing,
@@ -302,6 +305,7 @@ def _answering(given: Given, ground: Ground) -> Answering:
             options=how,
             library=ground.library,
             topics=topic_chooser(given, ground),
+            withdrawn=none_withdrawn if knowledge is None else knowledge.withdrawn,
         ),
         writer=AnswerWriter(
             store=store,
@@ -309,7 +313,7 @@ def _answering(given: Given, ground: Ground) -> Answering:
             request_builder=request_builder,
             pricing=pricing,
             documents=documents,
-            knowledge=knowledge_answers(ground.knowledge, settings, ground.people.access),
+            knowledge=knowledge,
         ),
         pricing=pricing,
         wake_jobs=ground.wake_jobs,
@@ -367,7 +371,12 @@ def _features(given: Given, ground: Ground, answering: Answering) -> Sequence[Fe
         answering.attached.feature(),
         _images(given, ground).feature(),
         ConversationList(store=store, transport=ground.telegram, helper_model=helper).feature(),
-        ConversationMemory(store=store, helper_model=helper, preview=assistant.turn_start.preview).feature(),
+        ConversationMemory(
+            store=store,
+            helper_model=helper,
+            preview=assistant.turn_start.preview,
+            withdrawn=assistant.turn_start.withdrawn,
+        ).feature(),
         Personas(store=store, assistant=assistant, library=library).feature(),
         Templates(store=store, assistant=assistant, library=library).feature(),
         UserTemplates(store=store, assistant=assistant).feature(),
@@ -446,9 +455,11 @@ def _of_knowledge(given: Given, ground: Ground, assistant: Assistant) -> Sequenc
     base, people, currency = ground.knowledge, ground.people, given.settings.currency
     if base is None:
         return []
+    answers = knowledge_answers(base, given.settings, people.access)
     rights, wake = people.joining.rights, ground.wake_jobs
     entries = LearnedEntries(base=base, rights=rights, deliver=people.joining.deliver, wake_jobs=wake)
     return [
+        SourceView(store=given.store, answers=answers).feature(),
         KnowledgePanel(base=base, access=people.access, rights=rights, currency=currency, wake_jobs=wake).feature(),
         entries.feature(),
         GapReport(base=base, rights=rights, entries=entries).feature(),

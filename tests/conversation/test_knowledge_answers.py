@@ -11,12 +11,14 @@ from bot.ai import Chunk, Finish, Request
 from bot.billing.metering import Meter
 from bot.concurrency.child_pool import ChildPool
 from bot.knowledge.base import KnowledgeBase
+from bot.prompts.catalog import instruct
 from bot.runtime.bot import Bot
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.texts.catalog import say
+from tests.support.choosing import pressed
 from tests.support.scripted_model import ScriptedModel
 from tests.support.stage import ANNA, BORIS, Stage
-from tests.support.telegram_side import rows
+from tests.support.telegram_side import rows, soon
 
 RETURNS = """# Возврат
 
@@ -46,11 +48,12 @@ async def known(
     level: str = "cited",
     audience: Sequence[str] = ("everyone",),
     own_model: bool = False,
+    summaries: bool = False,
 ) -> ScriptedModel:
     """A bot with these documents in its knowledge base, and a model that gives these answers, or the sandbox's own."""
     model = ScriptedModel(*answers)
     stage.given = {} if own_model else {"routing": model.routing}
-    bot = await stage.start(knowledge=level, embeddings="off", owners=[ANNA])
+    bot = await stage.start(knowledge=level, embeddings="off", owners=[ANNA], summaries=summaries)
     base = kept(bot, docs)
     await base.sync(await base.add(KnowledgeSource("docs", "", str(docs), audience=tuple(audience))))
     await base.files.close()
@@ -148,3 +151,108 @@ async def test_what_was_withdrawn_while_the_model_wrote_does_not_go_out(stage: S
 
     model.stream = withdrawing  # type: ignore[assignment]
     assert (await stage.ask("За сколько дней можно вернуть товар?", BORIS)).startswith(say("ru", "kb.unanswered"))
+
+
+SHOW = {language: say(language, "kb.source") for language in ("en", "ru")}
+
+
+async def test_a_press_shows_the_passage_with_the_quoted_sentence_in_bold(stage: Stage, docs: Path) -> None:
+    both = "Вернуть товар можно в течение 14 дней [a1]. Laptops are repaired for free for one year [b1]."
+    await known(stage, docs, both)
+    answer = await stage.ask("За сколько дней можно вернуть товар, are laptops repaired for free?", BORIS)
+    assert "¹ Вернуть товар можно в течение 14 дней." in looks(stage, BORIS)["expandable_blockquote"]
+    source = await pressed(stage, SHOW["ru"], chat=BORIS)
+    assert stage.telegram.texts(BORIS)[-2] == answer
+    assert source.startswith("Возврат › Срок\nПо состоянию на ")
+    assert "Деньги приходят на карту" in source
+    assert source.endswith("Обратная доставка бесплатна, если товар неисправен.…")
+    assert "Вернуть товар можно в течение 14 дней." in looks(stage, BORIS)["bold"]
+    other = await pressed(stage, "2", chat=BORIS)
+    assert other.startswith("Warranty\n")
+    assert stage.telegram.texts(BORIS)[-2] == answer  # it is shown in the message of the first source
+
+
+async def test_a_source_that_has_changed_is_shown_as_it_was(stage: Stage, docs: Path) -> None:
+    await known(stage, docs, "Вернуть товар можно в течение 14 дней [a1].")
+    await stage.ask("За сколько дней можно вернуть товар?", BORIS)
+    (docs / "returns.md").write_text("# Возврат\n\n## Срок\n\nВернуть товар можно в течение 30 дней.\n", "utf-8")
+    base = kept(stage.app, docs)
+    await base.sync((await base.sources())[0], agreed=True)
+    await base.files.close()
+    shown = await pressed(stage, SHOW["ru"], chat=BORIS)
+    assert "Так было до " in shown
+    assert "в течение 14 дней" in shown
+
+
+async def test_who_may_not_read_a_source_any_more_is_shown_nothing_of_it(stage: Stage, docs: Path) -> None:
+    await known(
+        stage, docs, "Вернуть товар можно в течение 14 дней [a1].", "Вернуть товар можно в течение 14 дней [a1]."
+    )
+    await stage.ask("За сколько дней можно вернуть товар?", BORIS)
+    await stage.ask("За сколько дней можно вернуть товар?", ANNA)
+    await open_to(stage, docs, "owners")
+    assert await pressed(stage, SHOW["ru"], chat=BORIS) == say("ru", "kb.source.closed")
+    assert "Деньги приходят" in await pressed(stage, SHOW["en"])
+
+
+async def open_to(stage: Stage, docs: Path, *audience: str) -> None:
+    base = kept(stage.app, docs)
+    (source,) = await base.sources()
+    await base.store.write(lambda tx: tx.sources.change_source(source.id, audience=audience))
+
+
+async def test_a_turn_whose_source_may_not_be_read_any_more_is_in_no_later_prompt(stage: Stage, docs: Path) -> None:
+    said = "Вернуть товар можно в течение 14 дней [a1]."
+    model = await known(stage, docs, said, said, "Рад помочь.", "Рад помочь.", "Рад помочь.")
+    for person in (ANNA, BORIS):
+        await stage.ask("За сколько дней можно вернуть товар?", person)
+    await stage.ask("спасибо", BORIS)
+    assert "14 дней" in asked(model)
+    await open_to(stage, docs, "owners")
+    await stage.ask("спасибо", BORIS)
+    assert "14 дней" not in asked(model)
+    assert "вернуть" not in asked(model)
+    assert "14 дней" not in await stage.ask("/prompt", BORIS)
+    await stage.ask("спасибо", ANNA)
+    assert "14 дней" in asked(model)  # she is an owner
+
+
+async def test_a_summary_of_what_may_not_be_read_any_more_is_not_used_and_none_is_written_of_it(
+    stage: Stage, docs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.conversation.memory.VERBATIM", 2)
+    monkeypatch.setattr("bot.conversation.memory.ENOUGH", 6)
+    model = await known(
+        stage, docs, "Вернуть товар можно в течение 14 дней [a1].", *["Рад помочь."] * 9, summaries=True
+    )
+    await stage.ask("За сколько дней можно вернуть товар?", BORIS)
+    for _ in range(3):
+        await stage.ask("спасибо", BORIS)
+    assert "14 дней" in await soon(stage, lambda: summary_request(stage))
+    stage.studio.requests.clear()
+    await stage.ask("спасибо", BORIS)
+    assert len(rows(stage, "SELECT * FROM summaries")) == 1
+    await open_to(stage, docs, "owners")
+    for _ in range(3):
+        await stage.ask("спасибо", BORIS)
+        assert instruct("ru", "summary.preface") not in asked(model)
+    assert "14 дней" not in await soon(stage, lambda: summary_request(stage))
+
+
+def looks(stage: Stage, chat: int) -> dict[str, str]:
+    """The texts that the newest message shows in each way, by the kind of the entity."""
+    message = stage.telegram.transcript(chat)[-1]
+    found: dict[str, str] = {}
+    for one in message["entities"]:
+        text = message["text"].encode("utf-16-le")[2 * one["offset"] : 2 * (one["offset"] + one["length"])]
+        found[one["type"]] = found.get(one["type"], "") + text.decode("utf-16-le")
+    return found
+
+
+def asked(model: ScriptedModel) -> str:
+    return "\n".join(message.text for message in model.requests[-1].messages)
+
+
+def summary_request(stage: Stage) -> str:
+    """The newest request for a summary, "" before there is one."""
+    return "".join(str(seen.body["messages"]) for seen in stage.studio.seen("completion")[-1:])

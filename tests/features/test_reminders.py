@@ -26,25 +26,53 @@ async def _begin(stage: Stage) -> None:
 
 async def test_the_zone_is_asked_once_and_the_reminder_repeated_back(stage: Stage) -> None:
     await stage.start()
-    assert await stage.ask("/remind in 20 minutes tea") == say("en", "remind.zone.ask")
+    assert await stage.ask("/remind tomorrow 9:00 tea") == say("en", "remind.zone.ask")
     moscow = datetime.fromtimestamp(stage.clock.time(), MOSCOW)
     await stage.press(f"Moscow {moscow:%H:%M}")  # a "reminder.zone"
-    due = moscow + timedelta(minutes=20)
+    due = moscow + timedelta(days=1)
     await stage.until(lambda: "I will" in stage.telegram.texts(ANNA)[0] or None)
     (told,) = await stage.texts(1)  # the question is gone, with its twelve buttons
-    assert told == f"I will remind you today, {due.day} {due:%B}, at {due:%H:%M} (Moscow): tea"
+    assert told == f"I will remind you tomorrow, {due.day} {due:%B}, at 9:00 (Moscow): tea"
+    assert (await stage.ask("/remind in 2 hours more tea")).endswith("(Moscow): more tea")
+
+
+async def test_a_span_needs_no_zone(stage: Stage) -> None:
+    await stage.start()
+    assert await stage.ask("/remind in 20 minutes tea") == "I will remind you in 20 min: tea"
     await asyncio.sleep(1100)
     assert len(stage.telegram.texts(ANNA)) == 1
     assert (await stage.texts(2))[1] == "⏰ tea"
-    assert (await stage.ask("/remind in 2 hours more tea")).endswith("(Moscow): more tea")
+    told = await stage.ask("/remind через полтора часа пирог", BORIS)
+    assert told == "Напомню через 1 ч 30 мин: пирог"
+    assert " UTC: пирог" in await stage.ask("/jobs", BORIS)
+    assert await stage.ask("/remind in 2 days tea") == say("en", "remind.zone.ask")  # summer time may begin
+
+
+async def test_all_reminders_that_wait_for_the_zone_are_set_with_it(stage: Stage) -> None:
+    await stage.start()
+    for phrase in ("tomorrow 9:00 call mum", "tomorrow at 4 cake", "every weekday at 8:30 exercise"):
+        assert await stage.ask(f"/remind {phrase}") == say("en", "remind.zone.ask")
+    told = (await stage.ask("Berlin")).splitlines()
+    assert [line.partition(": ")[2] for line in told] == ["call mum", "tomorrow at 4 cake", "exercise"]
+    assert told[1] == say("en", "remind.again", phrase="tomorrow at 4 cake")
+    assert len(rows(stage, DUE)) == 2
+    await stage.press("✕ call mum")
+    await stage.until(lambda: len(rows(stage, DUE)) == 1 or None)
+
+
+async def test_no_more_than_ten_reminders_wait_for_the_zone(stage: Stage) -> None:
+    await stage.start()
+    for number in range(10):
+        assert await stage.ask(f"/remind tomorrow 9:00 tea {number}") == say("en", "remind.zone.ask")
+    assert await stage.ask("/remind tomorrow 9:00 more tea") == say("en", "remind.zone.unknown")
 
 
 async def test_the_zone_can_be_told_in_words(stage: Stage) -> None:
     await stage.start()
-    stage.telegram.say(BORIS, "/remind через час чай")
+    stage.telegram.say(BORIS, "/remind завтра в 9:00 чай")
     await stage.texts(1, BORIS)
     told = await stage.ask("Екатеринбург", BORIS)
-    assert told.startswith("Напомню сегодня, ")
+    assert told.startswith("Напомню завтра, ")
     assert told.endswith("(Екатеринбург): чай")
     assert rows(stage, f"SELECT timezone FROM users WHERE id = {BORIS}") == [("Asia/Yekaterinburg",)]
     assert stage.prompts() == []
@@ -52,10 +80,10 @@ async def test_the_zone_can_be_told_in_words(stage: Stage) -> None:
 
 async def test_a_zone_set_by_command_while_it_is_asked_goes_on_with_the_reminder_once(stage: Stage) -> None:
     await stage.start()
-    await stage.ask("/remind in 20 minutes tea")
+    await stage.ask("/remind tomorrow 9:00 tea")
     asked = stage.telegram.transcript(ANNA)[-1]
     told = await stage.ask("/timezone Berlin")
-    assert told.startswith("I will remind you today, ")
+    assert told.startswith("I will remind you tomorrow, ")
     assert told.endswith("(Berlin): tea")
     await stage.until(lambda: not buttons_of(_message(stage, asked["message_id"])) or None)
     assert len(rows(stage, DUE)) == 1
@@ -63,7 +91,7 @@ async def test_a_zone_set_by_command_while_it_is_asked_goes_on_with_the_reminder
 
 async def test_a_zone_that_is_not_understood_asks_again_and_keeps_the_reminder(stage: Stage) -> None:
     await stage.start()
-    await stage.ask("/remind in 20 minutes tea")
+    await stage.ask("/remind tomorrow 9:00 tea")
     assert await stage.ask("/timezone Atlantis") == say("en", "remind.zone.ask")
     assert (await stage.ask("Berlin")).endswith("(Berlin): tea")
 
@@ -87,7 +115,7 @@ async def test_a_reminder_of_nothing_asks_for_no_place(stage: Stage) -> None:
 
 async def test_what_is_no_place_is_a_question_like_any_other(stage: Stage) -> None:
     await stage.start()
-    await stage.ask("/remind in 20 minutes tea")
+    await stage.ask("/remind tomorrow 9:00 tea")
     stage.studio.script("hello")
     assert await stage.ask("why do you ask?") == "hello"
 
@@ -241,7 +269,7 @@ async def test_a_model_that_gives_a_vague_time_is_told_what_it_may_mean(stage: S
 
 async def test_a_second_tap_on_a_place_is_too_late(stage: Stage) -> None:
     await stage.start()
-    await stage.ask("/remind in 20 minutes tea")
+    await stage.ask("/remind tomorrow 9:00 tea")
     asked = stage.telegram.transcript(ANNA)[-1]
     first, second = (button["callback_data"] for button in buttons_of(asked)[:2])
     stage.telegram.press(ANNA, asked["message_id"], first)

@@ -72,6 +72,14 @@ async def test_what_is_no_question_is_not_kept(stage: Stage) -> None:
     assert await kept(stage, "long", too_long) == told
 
 
+async def test_a_question_that_is_written_after_the_command_is_kept(stage: Stage) -> None:
+    await stage.start()
+    assert (await stage.ask("/template hello Say hello to {name}")).endswith("\n\nhello Say hello to {name}")
+    assert await stage.ask("/template A poem\nWrite a poem\nthat rhymes") == "📋 A poem\n\nWrite a poem\nthat rhymes"
+    assert "“Say hello to Ann”" in await stage.ask("/template Say hello to Ann")
+    assert names(stage) == ["hello Say hello to {name}", "A poem"]
+
+
 async def test_words_in_braces_are_asked_for_each_time_in_the_language_of_the_chat(stage: Stage) -> None:
     await stage.start()
     stage.studio.script("Гусь!")

@@ -14,6 +14,7 @@ from bot.knowledge.answer.quotes import facts, missing, plain, quoted, stands
 from bot.knowledge.answer.shown import Shown, sources_block
 from bot.knowledge.sentences import spans
 from bot.knowledge.stems import stems
+from bot.types import FOLDED
 from tests.support.table import table
 
 
@@ -266,7 +267,7 @@ def test_sources_are_numbered_by_article_and_link_to_the_sentence() -> None:
     assert first.startswith("¹ [Возврат](https://shop.example/help#:~:text=")
     assert first.endswith(" (12 марта 2026)")
     assert second == "² Delivery (12 марта 2026)"
-    assert presented.quotes().split("\n>\n")[0] == f"> ¹ {GOOD}."
+    assert presented.quotes().split("\n>\n")[0] == f"> {FOLDED}¹ {GOOD}."
     assert Presentation(SHOWN, "en").sources() == "" == Presentation(SHOWN, "en").quotes()
 
 

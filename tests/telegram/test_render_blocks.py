@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from aiogram.types import InputRichMessage
 
-from bot.telegram.render import needs_rich, parse, rich
+from bot.telegram.render import needs_rich, parse, pieces, rich
+from bot.types import FOLDED
 
 SAMPLE = """# Title *x*
 
@@ -122,3 +123,15 @@ def test_nesting_stays_within_the_limit() -> None:
 )
 def test_rich_is_wanted_only_where_it_shows_more(markdown: str, better: bool) -> None:
     assert needs_rich(parse(markdown)) is better
+
+
+def test_a_quotation_that_begins_with_the_mark_is_folded_in_both_formats() -> None:
+    markdown = f"> {FOLDED}¹ one **b**\n>\n> ² two\n\nAfter"
+    assert blocks(markdown)[0] == {
+        "type": "expandable_blockquote",
+        "text": ["¹ one ", {"type": "bold", "text": "b"}, "\n", "² two"],
+    }
+    (piece,) = pieces(parse(markdown))
+    assert piece.text == "¹ one b\n² two\n\nAfter"
+    assert piece.entities[0] == {"type": "expandable_blockquote", "offset": 0, "length": 15}
+    assert blocks(f"> {FOLDED}one\n> - a list")[0]["type"] == "blockquote"

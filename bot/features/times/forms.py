@@ -138,7 +138,7 @@ QUANTITIES = {
 }  # fmt: skip
 UNITS: tuple[tuple[str, int, timedelta], ...] = (  # words, months, span
     ("second seconds sec secs секунду секунды секунд сек", 0, timedelta(seconds=1)),
-    ("minute minutes min mins m минуту минуты минут минутку мин м", 0, timedelta(minutes=1)),
+    ("minute minutes minuts min mins m минуту минуты минут минутку мин м", 0, timedelta(minutes=1)),
     ("hour hours hr hrs h час часа часов часик ч", 0, timedelta(hours=1)),
     ("day days день дня дней дн сутки суток", 0, DAY),
     ("week weeks неделю недели недель недельку", 0, 7 * DAY),
@@ -146,9 +146,9 @@ UNITS: tuple[tuple[str, int, timedelta], ...] = (  # words, months, span
     ("year years год года лет", 12, timedelta()),
 )
 WEEKDAYS = (
-    "monday mon понедельник пн", "tuesday tues tue вторник вт", "wednesday wed среду среда ср",
-    "thursday thurs thu четверг чт", "friday fri пятницу пятница пт", "saturday sat субботу суббота сб",
-    "sunday sun воскресенье вс",
+    "monday mon понедельник понедельнк пн", "tuesday tues tue вторник вт", "wednesday wensday wed среду среда ср",
+    "thursday thrusday thurs thu четверг чт", "friday fri пятницу пятница пт",
+    "saturday sat субботу суббота суботу субота сб", "sunday sun воскресенье вс",
 )  # fmt: skip
 EACH_WEEKDAY = (
     "mondays понедельникам", "tuesdays вторникам", "wednesdays средам", "thursdays четвергам", "fridays пятницам",
@@ -355,6 +355,12 @@ def _span(found: re.Match[str], _: date) -> Facts | None:
     return Facts(months=int(months), span=span) if months % 1 == 0 and (months or span) else None
 
 
+def _compact(found: re.Match[str], today: date) -> Facts | None:
+    """What "1h30m" says."""
+    facts = _span(found, today)
+    return replace(facts, weak=True) if facts else None
+
+
 def _about(found: re.Match[str], _: date) -> Facts | None:
     """What "минут через двадцать" says."""
     count = _number(found["count"])
@@ -369,7 +375,7 @@ def _in_a_day(found: re.Match[str], today: date) -> Facts:
 
 # --- forms ------------------------------------------------------------------------------------------------------------
 
-EVERY = r"(?:every|each|кажд(?:ый|ую|ое|ые))"
+EVERY = r"(?:every|evry|each|каж[дн](?:ый|ую|ое|ые))"
 MONDAYS = rf"(?:{EVERY} (?:{WEEKDAY})|(?:on |по )?(?:{EACH})|по (?:{SHORT_WEEKDAY}))"
 WHICH = r"(?:(?P<which>next|this|(?:the )?coming|следующ(?:ий|ую|ее)|эт(?:от|у|о)|ближайш(?:ий|ую|ее)) )?"
 YEAR = r"(?:,? (?P<year>\d{4})(?:\s*(?:года|г\.?))?)?"
@@ -405,8 +411,8 @@ ROWS: tuple[tuple[str, Make], ...] = (
     (r"today|сегодня", _ahead(0)),
     (r"tonight", _ahead(0, "night")),
     (r"this (?P<part>morning|afternoon|evening)", _this),
-    (r"tomorrow|tmrw|завтра", _ahead(1)),
-    (r"(?:the )?day after tomorrow|послезавтра", _ahead(2)),
+    (r"tomm?orr?ow|tmrw|завтр[ао]|зафтра", _ahead(1)),
+    (r"(?:the )?day after tomorrow|послезавтр[ао]", _ahead(2)),
     (r"через день", _in_a_day),
     (rf"(?:(?P<week>{WEEK}),? )?(?P<on>(?:on|by|во?) )?{WHICH}(?P<day>{WEEKDAY})\.?(?:,? (?P<late>{WEEK}))?", _weekday),
     (r"(?:on )?(?P<year>\d{4})-(?P<month>\d{1,2})-(?P<day>\d{1,2})", _date),
@@ -418,8 +424,9 @@ ROWS: tuple[tuple[str, Make], ...] = (
     (rf"{DATE} числ[ао]", _day_of_month),
     (r"(?P<day>\d{1,2})-го", _day_of_month),
     # from now
-    (rf"(?:in|after|через|спустя)(?: (?:about|exactly|примерно|ровно))? {COUNTED}{MORE}(?:['’]s? time)?", _span),
+    (rf"(?:in|after|через|черз|спустя)(?: (?:about|exactly|примерно|ровно))? {COUNTED}{MORE}(?:['’]s? time)?", _span),
     (rf"(?:через|спустя) (?:{UNIT}){AND_HALF}{MORE}", _span),
+    (r"\d{1,2}\s*[hч]\.?\s*\d{1,2}\s*(?:min|мин|[mм])\.?", _compact),  # at the end of a text it may be a length
     (rf"{COUNTED}{MORE} from (?:now|today)", _span),
     (rf"(?P<unit>{UNIT}) через (?P<count>{NUMBER})", _about),
     # again and again
@@ -457,6 +464,17 @@ def all_forms() -> Sequence[Form]:
     """All forms. They are compiled when the first text is read: that takes 50 ms, which most starts don't need."""
     always = [Form(_pattern(written), make) for written, make in ROWS]
     return [*always, *(Form(_pattern(written), make, follows=True) for written, make in FOLLOWING)]
+
+
+def names_no_day(plain: str, begin: int, today: date) -> bool:
+    """Whether a text begins with a past day, or names a date that does not exist: "yesterday", "31 February"."""
+    past, written = _no_day()
+    return past.match(plain, begin) is not None or any(not _date(one, today) for one in written.finditer(plain))
+
+
+@cache
+def _no_day() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    return _pattern("yesterday|вчера|позавчера"), _pattern(rf"(?<!\w){DATE} (?P<month>{MONTH})\.?{YEAR}")
 
 
 # --- what is around words of time -------------------------------------------------------------------------------------

@@ -81,6 +81,8 @@ def read(text: str, now: datetime) -> Reading:
     if sure:
         rest = _without(plain[:SEARCHED], cut)
         sure = len(times) == 1 and not main.clash and not doubts.is_doubtful(rest, options[0], follows=main is head)
+    if not (sure or main.facts.is_dated) and forms.names_no_day(plain[:SEARCHED], begin, now.date()):
+        return Reading()  # the time of day alone would be offered for a day that nobody means
     return Reading(times[:MOST], _without(text, cut) if sure or head else text[begin:], sure)
 
 

@@ -16,6 +16,7 @@ from bot.knowledge.answer.shown import Quote, Shown
 from bot.knowledge.citations import named_page, plain_title, web_address
 from bot.texts.catalog import say
 from bot.texts.dates import day
+from bot.types import FOLDED
 
 SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 APART = "\u202f"  # a narrow no-break space, so that ¹ ² is not read as twelve
@@ -53,12 +54,12 @@ class Presentation:
         return f"**{say(self.language, 'sources')}:**\n" + "\n".join(lines) if lines else ""
 
     def quotes(self) -> str:
-        """The quoted sentences as they stand in the sources, as a quotation."""
-        lines = []
+        """The quoted sentences as they stand in the sources, as a quotation that is shown folded."""
+        lines: list[str] = []
         for one in sorted(self._quotes, key=lambda one: (self._number(one), one.passage, one.start)):
             text = " ".join(self.shown[one.place].text[one.start : one.end].split())
             shown = MARKUP.sub(r"\\\g<0>", text)
-            lines.append(f"> {str(self._number(one)).translate(SUPERSCRIPT)} {shown}")
+            lines.append(f"> {'' if lines else FOLDED}{str(self._number(one)).translate(SUPERSCRIPT)} {shown}")
         return "\n>\n".join(lines)
 
     def _number(self, one: Quote) -> int:

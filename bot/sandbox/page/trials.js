@@ -34,7 +34,7 @@ export function startTrials() {
 
 /** A button, with a line for what it has done. @param {string} name @param {() => Promise<string>} run returns that line */
 function action(name, run) {
-  const press = async () => tell(name, await run());
+  const press = async () => tell(name, await run(), WORDS[name]);
   const button = h("button", { type: "button", class: "plain", "data-testid": `try-${name}`, onclick: press }, t(`${name}Do`));
   return h("div", { class: "trial" },
     h("div", { class: "trial-head" }, h("span", { class: "grow" }, h("b", null, t(`${name}Title`)), h("small", null, t(`${name}Note`))), button), result(name));

@@ -314,5 +314,7 @@ const midnight = (date) => new Date(date.getFullYear(), date.getMonth(), date.ge
 export function size(bytes) {
   const units = COLUMN ? ["Б", "КБ", "МБ"] : ["B", "KB", "MB"];
   const unit = bytes < 1000 ? 0 : bytes < 1e6 ? 1 : 2;
-  return `${(bytes / 1000 ** unit).toFixed(unit && bytes < 10 * 1000 ** unit ? 1 : 0)} ${units[unit]}`;
+  const digits = unit && bytes < 10 * 1000 ** unit ? 1 : 0;
+  const number = (bytes / 1000 ** unit).toLocaleString(language, { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  return `${number} ${units[unit]}`;
 }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import lru_cache
 
 from markdown_it.token import Token
@@ -23,6 +24,7 @@ from bot.telegram.render.document import (
     Block,
     Code,
     Document,
+    Folded,
     Formula,
     Heading,
     Item,
@@ -36,6 +38,7 @@ from bot.telegram.render.document import (
     text_of,
 )
 from bot.telegram.render.grammar import Markdown
+from bot.types import FOLDED
 
 MAX_REMEMBERED = 1_500  # characters of an inline text that is kept parsed
 
@@ -110,7 +113,17 @@ def _rule(_: Token, __: Iterator[Token]) -> Block:
 
 def _quote(_: Token, tokens: Iterator[Token]) -> Block | None:
     blocks = tuple(_blocks(tokens))
-    return Quote(blocks) if blocks else None
+    return _folded(blocks) or (Quote(blocks) if blocks else None)
+
+
+def _folded(blocks: tuple[Block, ...]) -> Folded | None:
+    """The paragraphs of a quotation as one folded text, if it begins with `FOLDED`; else None."""
+    paragraphs = [block.runs for block in blocks if isinstance(block, Paragraph)]
+    if len(paragraphs) < len(blocks) or not blocks or not paragraphs[0][0].text.startswith(FOLDED):
+        return None
+    first = replace(paragraphs[0][0], text=paragraphs[0][0].text.removeprefix(FOLDED))
+    runs = [(first, *paragraphs[0][1:]), *paragraphs[1:]]
+    return Folded(tuple(run for place, some in enumerate(runs) for run in ((Run("\n"), *some) if place else some)))
 
 
 def _list(token: Token, tokens: Iterator[Token]) -> Block | None:

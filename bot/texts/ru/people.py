@@ -153,7 +153,7 @@ TEXTS: dict[str, str] = {
     "allowance.set": "{name} (ID {id}): лимит на день: {day}, на месяц: {month}. Действует со следующего запроса.",
     "allowance.owner": "У владельцев нет своего лимита, только общий лимит бота.",
     "members.allowance": "Лимит расходов",
-    "whoami": "{name}\nID {id}\nРоль: {role}\n\n{left}\n\nМодели: {models}",
+    "whoami": "{name}\nID {id}\nСтатус: {role}\n\n{left}\n\nМодели: {models}",
     "broadcast.ask": "Что отправить всем? Напишите текст.",
     "broadcast.text": "Нужен текст не длиннее {most} символов.",
     "broadcast.confirm": "Отправить это сообщение? Получателей: {count}.\n\n{text}",

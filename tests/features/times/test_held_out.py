@@ -16,7 +16,7 @@ NOW = datetime(2026, 3, 11, 14, 25, tzinfo=ZoneInfo("Europe/Moscow"))  # a Wedne
 PHRASES = (Path(__file__).parent / "held_out.tsv").read_text("utf-8").splitlines()[1:]
 KINDS = {"daily": "day", "monthly": "month", "yearly": "year"}
 DAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
-LEAST = 100  # that are understood; the others are asked about
+LEAST = 111  # that are understood; the others are asked about
 
 
 def meant(wanted: str) -> list[tuple[str, str]]:
@@ -36,7 +36,8 @@ def is_right(reading: Reading, wanted: str) -> bool:
     (when,) = reading.times
     at = f"{when.at:%Y-%m-%dT%H:%M}"
     clock = at.partition("T")[2]
-    return any((clock if repeat else at).startswith(time) and when.repeat == repeat for time, repeat in meant(wanted))
+    repeated = str(when.at.weekday()) if when.repeat == "week" else when.repeat
+    return any((clock if repeat else at).startswith(time) and repeated == repeat for time, repeat in meant(wanted))
 
 
 def test_no_phrase_of_a_stranger_is_misunderstood_in_silence() -> None:

@@ -225,7 +225,9 @@ def _row(row: sqlite3.Row) -> str:
 
 
 def asks_zone(tx: Tx, where: Address) -> None:
-    tx.buttons.await_answer(where, ANNA, "reminder.zone", text="in 20 minutes tea", turn="1")
+    tx.buttons.await_answer(
+        where, ANNA, "reminder.zone", text="tomorrow 9:00 tea", turn="1", before=["tomorrow 8:00 toast"]
+    )
 
 
 def asks_name(tx: Tx, where: Address) -> None:
@@ -329,7 +331,7 @@ COMMANDS = {
     "/summary": "",
     "/template": "", "/templates": "A poem", "/шаблон": "", "/шаблоны": "",
     "/persona": "", "/write": "post", "/later": "q2 please", "/jobs": "", "/voice": "", "/search": "cats",
-    "/remind": "in 20 minutes tea", "/timezone": "Europe/Moscow", "/usage": "", "/allowance": "", "/export": "",
+    "/remind": "tomorrow 9:00 tea", "/timezone": "Europe/Moscow", "/usage": "", "/allowance": "", "/export": "",
     "/whoami": "", "/broadcast": "", "/forget": "", "/start": "", "/members": "", "/invite": "", "/audit": "",
     "/kb": "", "/gaps": "", "/topic": "",
 }  # fmt: skip
@@ -378,7 +380,7 @@ PRESSES = {
     "jobs.cancel": Press({"kind": "later", "key": "1"}, deferred),
     "act.yes": Press({"turn": "1"}, acts("asked"), otherwise="may or may not have been done"),
     "act.no": Press({"turn": "1"}, acts("asked")),
-    "reminder.zone": Press({"zone": "Europe/Moscow", "text": "in 20 minutes tea"}, asks_zone),
+    "reminder.zone": Press({"zone": "Europe/Moscow", "text": "tomorrow 9:00 tea", "before": ["8:00 toast"]}, asks_zone),
     "reminder.time": Press({"at": 2_000_000_000.0, "repeat": "", "text": "tea"}),
     "feedback": Press({"turn": "1", "sign": "👍"}),
     "allowance.of": Press({"whom": 777, "wish": "200"}), "allowance.change": Press({"whom": 777}),
@@ -406,7 +408,7 @@ PRESSES = {
     "learned.keep": Press({"id": 1}, taught), "learned.remove": Press({"id": 1}, taught),
     "gap.tell": Press({"question": 1}, has_gap), "gap.list": Press(),
     "gap.open": Press({"gap": 1}, has_gap), "gap.file": Press({}, has_gap),
-    "kb.buy": Press({"agreed": 1_000, "panel": True}),
+    "kb.buy": Press({"agreed": 1_000, "panel": True}), "kb.source": Press({"answer": 2}),
 }  # fmt: skip
 AWAITED = {
     "image.change": Press({"turn": "1"}, drawn, "with a hat"),
@@ -416,7 +418,7 @@ AWAITED = {
     "template.rename": Press({**TEMPLATE, "asked": "1"}, templated, "Drake"),
     "template.fill": Press({**TEMPLATE, "values": {}, "asked": "1"}, templated, "a goose"),
     "write": Press({"template": "post", "values": {}}, said="q2 please"),
-    "reminder.zone": Press({"text": "in 20 minutes tea", "turn": "1"}, said="Moscow"),
+    "reminder.zone": Press({"text": "tomorrow 9:00 tea", "turn": "1"}, said="Moscow"),
     "allowance.change": Press({"whom": 777}, said="200 a day"),
     "broadcast": Press(said="News"),
     "gap.answer": Press({"gap": 1, "asked": "1"}, has_gap, "It is blue."),

@@ -273,7 +273,7 @@ async def test_what_one_member_alone_sees_is_drawn_for_that_person_and_says_so(s
 async def test_what_can_be_tried_says_what_it_has_done(sandbox: Sandbox, page: Page) -> None:
     await page.get_by_test_id("try-owner").click()
     assert "yours now" in await answered(page, 1)
-    await expect(page.get_by_test_id("try-owner-result")).to_contain_text("Anna owns the bot now")
+    await expect(page.get_by_test_id("try-owner-result")).to_contain_text("Anna owns the bot now. Write: /members")
     await page.get_by_test_id("try-closed-switch").click()
     await expect(page.get_by_test_id("try-closed-result")).to_contain_text("talks to its owner")
     await page.get_by_test_id("try-friend").click()

@@ -11,6 +11,7 @@ from sqlalchemy import Row, and_, bindparam, exists, func, insert, select, tuple
 
 from bot.storage.engines.dialects import insert_or_update, upsert
 from bot.storage.repositories.mapping import Repository, made
+from bot.storage.tables.history import messages
 from bot.storage.tables.knowledge import kb_articles, kb_generation, kb_passages, kb_quotes, kb_sources, kb_vectors
 
 BATCH = 500  # values of one IN list: SQLite allows 32,766 in a statement, PostgreSQL 65,535
@@ -64,6 +65,19 @@ class StoredPassage:
     title: str
     url: str
     changed: float
+
+
+@dataclass(frozen=True, slots=True)
+class QuotedPassage:
+    """A passage that an answer quotes, in `spans` (start, end) of its text.
+
+    `until` (Unix seconds): it stands in its source no more since then; `audience`: who alone may read its article.
+    """
+
+    passage: StoredPassage
+    spans: Sequence[tuple[int, int]]
+    until: float | None
+    audience: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,6 +322,39 @@ class Knowledge(Repository):
         ]
         if rows:
             self.connection.execute(insert(kb_quotes), rows)
+
+    def list_quoted(self, message: int) -> Sequence[QuotedPassage]:
+        """Return the passages that an answer quotes, in the order of its quotes, also those that have ended."""
+        query = (
+            PASSAGE.add_columns(kb_passages.c.until, kb_articles.c.audience, kb_quotes.c.start, kb_quotes.c.end)
+            .join(kb_quotes, kb_quotes.c.passage_id == kb_passages.c.id)
+            .where(kb_quotes.c.message_id == message)
+            .order_by(kb_quotes.c.id)
+        )
+        rows: dict[int, list[Row[Any]]] = {}
+        for row in self.connection.execute(query):
+            rows.setdefault(row.id, []).append(row)
+        return [
+            QuotedPassage(_passage(some[0]), [(row.start, row.end) for row in some], some[0].until, some[0].audience)
+            for some in rows.values()
+        ]
+
+    def list_quoting(self, conversation: int) -> Mapping[int, Collection[tuple[int, str]]]:
+        """Return the answers of a conversation that quote sources, by id: each quoted source, and who alone may read
+        the article ("" for all who may read the source).
+        """
+        query = (
+            select(kb_quotes.c.message_id, kb_passages.c.source_id, kb_articles.c.audience)
+            .join(messages, messages.c.id == kb_quotes.c.message_id)
+            .join(kb_passages, kb_passages.c.id == kb_quotes.c.passage_id)
+            .join(kb_articles, kb_articles.c.id == kb_passages.c.article_id)
+            .where(messages.c.conversation_id == conversation)
+            .distinct()
+        )
+        found: dict[int, set[tuple[int, str]]] = {}
+        for message, source, audience in self.connection.execute(query):
+            found.setdefault(message, set()).add((source, audience))
+        return found
 
     def has_quotes(self, message: int) -> bool:
         """Return whether a message is an answer that quotes the knowledge base."""
