@@ -89,7 +89,8 @@ def priced(language: str, wanted: Estimate, currency: str) -> str:
     """How many passages have no embedding yet, and what these cost."""
     tokens = f"{wanted.tokens:,}".replace(",", "\u00a0")
     price = shown(language, wanted.cost, currency)
-    return say(language, "kb.price", passages=wanted.passages, tokens=tokens, price=price)
+    key = "kb.price.again" if wanted.again else "kb.price"
+    return say(language, key, passages=wanted.passages, tokens=tokens, price=price)
 
 
 @dataclass(frozen=True, slots=True)

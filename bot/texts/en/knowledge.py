@@ -136,11 +136,15 @@ TEXTS: dict[str, str] = {
     "kb.leave": "Leave",
     "kb.leave.done": "They stay. The next sync asks again.",
     "kb.price": "Passages to embed: {passages}, about {tokens} tokens, {price}. Until then they are found by words.",
+    "kb.price.again": (
+        "Another model embeds the passages now. To embed: {passages}, about {tokens} tokens, {price}. Until all are "
+        "embedded, the former embeddings are searched."
+    ),
     "kb.buy": "Buy",
     "kb.later": "Later",
     "kb.buy.begun": "Embedding. I'll tell you when it is done.",
     "kb.buy.already": "It is being embedded already.",
-    "kb.later.done": "Later, then: /kb shows the price. Until then they are found by words.",
+    "kb.later.done": "Later, then: /kb shows the price.",
     "kb.buying": "Embedding now, passages left: {passages}.",
     "kb.embedded": "The passages are embedded: {price}.",
     "kb.rest": "Some are left, because they cost more than was agreed to.",
@@ -211,9 +215,7 @@ TEXTS: dict[str, str] = {
         "{address} lists no page with a path like {path} today. What is known of the site stays as it is."
     ),
     "kb.failure.status": "{address}: its status is {status}. Open the address in a browser.",
-    "kb.failure.page_forbidden": (
-        "{address}: its host has an address of a private network. Allow the network if the bot may read it."
-    ),
+    "kb.failure.page_forbidden": ("{address}: its host has an address of a private network. Add its pages as files."),
     "kb.failure.page_unavailable": "{address}: the site does not answer. It is tried again at the next sync.",
     "kb.failure.page_robots": (
         "{address}: its robots.txt forbids to read it. Ask the owner of the site, or add the files themselves."
