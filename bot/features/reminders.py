@@ -18,7 +18,7 @@ from bot.errors import BadInput
 from bot.feature import ButtonHandler, Command, Feature, Section
 from bot.features.settings_panel import pairs
 from bot.features.task_list import cancel_choice, named_cancel_choice
-from bot.features.times import reading, zones
+from bot.features.times import doubts, reading, zones
 from bot.features.times.forms import MONTHLY, WEEKEND, WORKDAYS
 from bot.features.times.reading import Reading, When
 from bot.outbox import (
@@ -214,6 +214,8 @@ class Reminders:
     def _read(self, language: str, phrase: str, where: tzinfo) -> Reading:
         """Find the time in a phrase. Raises `BadInput` if there is none to come, or nothing to remind of."""
         found = reading.read(phrase, self._now(where))
+        if not found.sure and doubts.repeats_otherwise(phrase):
+            raise BadInput(say(language, "remind.repeat"))
         if not found.times or not found.text:
             raise BadInput(say(language, "remind.usage" if found.times else "remind.unclear"))
         return found

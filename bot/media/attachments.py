@@ -177,6 +177,9 @@ class Attachments:
             taking.add(attachment.name)
         elif attachment.kind == "document" and extraction.can_read(attachment.name, attachment.mime):
             await self._take_document(taking, attachment)
+        elif attachment.kind == "document" and not attachment.quoted:
+            name = one_line(attachment.name) or say(taking.language, "file.this")
+            raise BadInput(say(taking.language, "document.unknown", name=name))
         elif attachment.kind in VOICES and not attachment.quoted:
             await self._take_voice(taking, attachment)
         elif not attachment.quoted:

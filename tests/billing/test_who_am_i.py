@@ -16,9 +16,9 @@ async def test_a_person_is_told_name_id_role_budgets_and_models(stage: Stage) ->
     )
     theirs = await stage.ask("/whoami", BORIS)
     assert theirs.startswith(
-        f"Борис\nID {BORIS}\nРоль: пользователь\n\nВам на сегодня: осталось 1,00\u00a0₽ из 1,00\u00a0₽"
+        f"Борис\nID {BORIS}\nСтатус: пользователь\n\nВам на сегодня: осталось 1,00\u00a0₽ из 1,00\u00a0₽"
     )
-    assert "Роль: пользователь" in await stage.ask("/whoami@govorun_sandbox_bot", TEAM, BORIS)
+    assert "Статус: пользователь" in await stage.ask("/whoami@govorun_sandbox_bot", TEAM, BORIS)
 
 
 async def test_a_stranger_is_told_the_id_to_give_to_the_owner(stage: Stage) -> None:

@@ -222,6 +222,18 @@ async def test_a_model_sets_a_reminder_once_and_is_told_where_it_can_not(stage: 
     await soon(stage, lambda: "⏰ tea" in stage.telegram.texts(ANNA) or None)
 
 
+async def test_a_repetition_that_reminders_do_not_have_is_said_and_not_taken_for_one_time(stage: Stage) -> None:
+    await stage.start()
+    await stage.ask("/timezone Moscow")
+    for phrase in (
+        "каждые 2 дня в 9 полить цветы",
+        "every other day at 9 water",
+        "каждые полчаса пить",
+        "раз в 3 часа",
+    ):
+        assert await stage.ask(f"/remind {phrase}") == say("en", "remind.repeat")
+
+
 async def test_a_time_with_two_meanings_is_asked_about_and_set_by_a_tap(stage: Stage) -> None:
     await _begin(stage)
     tomorrow = datetime.fromtimestamp(stage.clock.time(), MOSCOW) + timedelta(days=1)

@@ -214,6 +214,16 @@ async def test_what_can_not_be_opened_is_said_with_what_to_do(stage: Stage) -> N
     assert (await stage.texts(6))[-1] == say("en", "file.unavailable")
 
 
+async def test_a_document_of_another_kind_is_named_also_with_a_question_and_no_model_guesses_at_it(
+    stage: Stage,
+) -> None:
+    await stage.start()
+    stage.telegram.upload(BORIS, bytes(range(256)), "document", name="junk.bin", caption="Что здесь?")
+    await stage.until(lambda: stage.telegram.texts(BORIS) or None)
+    assert stage.telegram.texts(BORIS) == [say("ru", "document.unknown", name="junk.bin")]
+    assert not stage.prompts()
+
+
 def test_a_picture_is_turned_scaled_and_put_on_white() -> None:
     exif = Pillow.Exif()
     exif[0x0112] = 6  # lies on its side

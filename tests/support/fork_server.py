@@ -74,21 +74,32 @@ def serve(path: str) -> dict[str, Any] | None:
                     os.kill(pid, signal.SIGKILL)
             if listener in ready:
                 connection, _ = listener.accept()
-                order, streams = _received(connection)
+                try:
+                    order, streams = _received(connection)
+                except OSError:  # who orders it was killed
+                    connection.close()
+                    continue
                 if (pid := os.fork()) == 0:
                     _prepare(order, streams, [connection, *programs.values()])
                     return order
                 for stream in streams:
                     os.close(stream)
                 programs[pid] = connection
-                connection.sendall(f"{pid}\n".encode())
+                with suppress(OSError):  # who has ordered it was killed: the next look finds its connection closed
+                    connection.sendall(f"{pid}\n".encode())
             _tell(programs)
 
 
 def _received(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    """The order and the three streams. Raises `OSError` if the connection ends before the order is complete."""
     data, streams, _, _ = socket.recv_fds(connection, 1 << 16, 3)
     while not data.endswith(b"\n"):
-        data += connection.recv(1 << 16)
+        more = connection.recv(1 << 16)
+        if not more:
+            for stream in streams:
+                os.close(stream)
+            raise ConnectionResetError
+        data += more
     return json.loads(data), streams
 
 

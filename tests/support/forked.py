@@ -69,7 +69,7 @@ class Forked:
         ours, theirs = _streams(stdin, stdout, stderr)
         connection = socket.socket(socket.AF_UNIX)
         try:
-            connection.connect(str(await asyncio.to_thread(_server)))
+            connection.connect(str(await asyncio.to_thread(server_socket)))
             data = json.dumps(order).encode() + b"\n"
             connection.sendall(data[socket.send_fds(connection, [data], theirs) :])
         except OSError:
@@ -154,10 +154,11 @@ def _streams(stdin: int, *outputs: int) -> tuple[list[int | None], list[int]]:
 
 async def forking_python() -> str:
     """A stand-in for `sys.executable` whose bots are forks: see `forking_python.py`."""
-    return str((await asyncio.to_thread(_server)).with_name("python"))
+    return str((await asyncio.to_thread(server_socket)).with_name("python"))
 
 
-def _server() -> Path:
+def server_socket() -> Path:
+    """The socket of the server of this process, which is started with the first call."""
     with _one_at_a_time:
         return _started()
 

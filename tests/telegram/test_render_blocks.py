@@ -133,5 +133,5 @@ def test_a_quotation_that_begins_with_the_mark_is_folded_in_both_formats() -> No
     }
     (piece,) = pieces(parse(markdown))
     assert piece.text == "¹ one b\n² two\n\nAfter"
-    assert piece.entities[0] == {"type": "expandable_blockquote", "offset": 0, "length": 15}
+    assert piece.entities[0] == {"type": "expandable_blockquote", "offset": 0, "length": 13}
     assert blocks(f"> {FOLDED}one\n> - a list")[0]["type"] == "blockquote"

@@ -69,7 +69,7 @@ class Telling:
             try:
                 await self._answer(gap)
             except (LimitReached, ModelError) as error:
-                log.warning("gap %s: no answer now: %s", gap.id, error)
+                log.warning("gap %s is not answered yet: %s", gap.id, error)
                 later = True
 
         def end(tx: Tx) -> None:

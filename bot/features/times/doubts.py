@@ -38,6 +38,11 @@ def is_doubtful(rest: str, facts: Facts, *, follows: bool) -> bool:
     )
 
 
+def repeats_otherwise(text: str) -> bool:
+    """Whether a text asks for a repetition that no reminder has: "every 2 days", "каждые полчаса", "через день"."""
+    return _has(WORD.findall(text.lower()), REPETITIONS)
+
+
 def is_bound(text: str) -> bool:
     """Whether a text ends with a word that belongs to a time expression after it: "tickets for", "before"."""
     return _begins(WORD.findall(text)[-1:], BEFORE)
@@ -74,6 +79,10 @@ OF_TIME = (  # words of time that no form understands alone
     "every,each,weekend,week,weeks,кажд~,выходн~,недел~," + _each((*UNIT_WORDS[:3], *MONTHS))
 )
 ANYWHERE = _phrases("раз в,раза в,times a,once a,twice a,за # @,за @ до,за # до,@ before,@ after,@ prior,@ до,@ после")
+REPETITIONS = _phrases(
+    "every #,each #,every other,every few,every couple,every hour,every minute,every half,hourly,кажд~ #,"
+    "кажд~ несколько,кажд~ час,кажд~ минут~,кажд~ полчаса,ежечасно,раз в #,раз в час,раз в полчаса,через день,через раз"
+)
 AFTER = _phrases(  # "at 9 and at 10", "on the 5th of next month", "at 9 by Moscow time"
     OF_TIME,
     "and,or,и,или,of,# @,# # @,с половиной,next month,next year,last month,следующ~,этого месяца,прошлого",

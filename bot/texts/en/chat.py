@@ -254,6 +254,10 @@ TEXTS: dict[str, str] = {
     "document.scanned": "{name} holds no text, only pictures of pages. Send the pages as photos, or a text.",
     "document.empty": "There is no text in {name}.",
     "document.broken": "I can't read {name}: the file is damaged, or not what its name says.",
+    "document.unknown": (
+        "I can't read {name}: I don't know this kind of file. I read text, PDF, Word, tables, slides and e-books. Send "
+        "it as one of these, or ask without it."
+    ),
     "document.long": "{name} is too long: I read up to {pages} pages and {characters} characters. Send a part of it.",
     "voice.off": "I can't listen to voice notes here: the bot's owner has not switched speech on. Please type your "
     "question.",
@@ -305,6 +309,10 @@ TEXTS: dict[str, str] = {
     "remind.unclear": "I don't understand when, or that time is past. Write it more exactly: /remind tomorrow 19:00 "
     "call mum",
     "remind.which": "When should I remind you of this? Choose a time, or send it again more exactly: {text}",
+    "remind.repeat": (
+        "I can repeat a reminder every day, every weekday, on days of the week, every month or every year, but not "
+        "like this. Write it so, or with one time: /remind tomorrow 9:00 water the flowers"
+    ),
     "remind.unsure": "This may be: {times}. Ask which is meant, and give the exact date and time.",
     "remind.much": "A chat can have {most} reminders of at most {longest} characters each. /jobs shows them and "
     "cancels what is not needed.",

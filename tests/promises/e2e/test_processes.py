@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import re
 import signal
+import socket
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -16,6 +19,7 @@ import pytest
 from bot.sandbox.ai_studio.server import Studio
 from bot.sandbox.telegram.server_facade import Telegram
 from tests.promises.e2e.surroundings import ANNA, PATIENCE, Page, Process, drafts, is_message_of_the_bot, working_in
+from tests.support.forked import Forked, server_socket
 
 pytestmark = [
     pytest.mark.e2e,
@@ -89,6 +93,21 @@ async def test_ctrl_c_ends_the_sandbox_soon_even_while_the_bot_speaks(tmp_path: 
         assert (code, err) == (0, "")
         assert time.monotonic() - begun < 10
     assert working_in(tmp_path / "world") == []
+
+
+@pytest.mark.parametrize("sent", [0, 10, 1 << 16], ids=["nothing", "a part", "all"])
+async def test_programs_are_started_also_after_one_that_ordered_another_was_killed(tmp_path: Path, sent: int) -> None:
+    """The server of forks is shared by all tests of a process: without it all of them would fail."""
+    async with Forked.running("-c", "raise SystemExit(7)", directory=tmp_path, environment={}) as program:
+        assert await program.wait() == 7
+    order = json.dumps({"words": ["-c", "pass"], "directory": str(tmp_path), "environment": {}}).encode() + b"\n"
+    for _ in range(5):
+        with socket.socket(socket.AF_UNIX) as killed, open(os.devnull, "r+b") as nothing:  # noqa: ASYNC230
+            killed.connect(str(server_socket()))
+            if sent:
+                socket.send_fds(killed, [order[:sent]], [nothing.fileno()] * 3)
+    async with Forked.running("-c", "raise SystemExit(7)", directory=tmp_path, environment={}) as program:
+        assert await asyncio.wait_for(program.wait(), PATIENCE) == 7
 
 
 async def test_a_sandbox_that_is_killed_takes_its_bot_along(tmp_path: Path) -> None:
