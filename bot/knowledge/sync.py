@@ -14,7 +14,16 @@ from dataclasses import dataclass, field, replace
 
 from bot.jobs.learning import request_look
 from bot.knowledge.passages import cut
-from bot.knowledge.sources.source import Event, Found, Reader, SourceFailed, Trouble, Unchanged
+from bot.knowledge.sources.source import (
+    Event,
+    Found,
+    Reader,
+    SourceFailed,
+    Trouble,
+    Unchanged,
+    failure,
+    stored_failure,
+)  # fmt: skip
 from bot.storage.repositories.knowledge.passages import Article, NewPassage
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.store import Store, Tx
@@ -64,7 +73,7 @@ class Sync:
         try:
             return await self._read(source, reader, agreed=agreed)
         except SourceFailed as error:
-            reason = str(error)
+            reason = stored_failure(error)
             await self.store.write(lambda tx: tx.sources.change_source(source.id, error=reason))
             raise
 
@@ -109,10 +118,7 @@ class Sync:
 
         added, ended = await self.store.write(store)
         if added and sum(sizes := await self.store.read(self._sizes)) > MOST_PASSAGES:
-            raise SourceFailed(
-                f"The knowledge base has {sum(sizes):,} passages, and more than {MOST_PASSAGES:,} can't be searched "
-                "fast enough. Remove a source, or take in fewer of its pages (--only, --most)."
-            )
+            raise failure("too_many", passages=sum(sizes), most=MOST_PASSAGES)
         return replace(report, added=report.added + added, ended=report.ended + ended)
 
     def _sizes(self, tx: Tx) -> Sequence[int]:
@@ -126,7 +132,7 @@ class Sync:
             all_, lost = tx.knowledge.count_passages(source.id, gone)
             now, error = tx.clock.time(), ""
             if lost > max(MOST_GONE * all_, FEW) and not agreed:
-                error = f"{len(gone)} articles with {lost} of {all_} passages are gone at the source"
+                error = stored_failure(failure("held", articles=len(gone), passages=lost, all=all_))
                 tx.sources.change_source(source.id, state=ASKS, error=error, synced=now)
                 return replace(report, held=lost)
             tx.knowledge.end_articles(source.id, gone)
@@ -140,7 +146,7 @@ class Sync:
 
 def _check_there(tx: Tx, source: KnowledgeSource) -> None:
     if tx.sources.read_source(source.id) is None:
-        raise SourceFailed(f"{source.name} was removed while it was read.")
+        raise failure("removed", name=source.name)
 
 
 def prepared(found: Found, now: float) -> tuple[Article, Sequence[NewPassage]]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from bot.access.policy import Access, Actor, Role
@@ -16,6 +17,7 @@ from bot.billing.pricing import Price, PriceList
 from bot.concurrency.child_pool import ChildPool
 from bot.config.settings import Settings
 from bot.conversation.assistant import Assistant
+from bot.errors import ConfigError
 from bot.feature import Feature
 from bot.knowledge import rights
 from bot.knowledge.answering import KnowledgeAnswers
@@ -43,8 +45,9 @@ def knowledge_base(
     embedder, prices = embedder_of(settings, studio)
     meter = Meter(store=store, budget=budget, tariffs=prices)
     return KnowledgeBase(
-        store=store, bot=bot, files=files, meter=meter, cache=settings.knowledge_cache, embedder=embedder
-    )
+        store=store, bot=bot, files=files, meter=meter, cache=settings.knowledge_cache, embedder=embedder,
+        former=cache(partial(former_embedder, settings, studio)),
+    )  # fmt: skip
 
 
 def knowledge_answers(base: KnowledgeBase, settings: Settings, access: Access) -> KnowledgeAnswers:
@@ -153,3 +156,13 @@ def embedder_of(settings: Settings, studio: YandexStudio | None) -> tuple[Embedd
         free = Price(EMBEDDING, own.name)
         return own, replace(prices, documents=free, questions=free)
     return (studio.embeddings() if studio and settings.embeddings == "yandex" else None), prices
+
+
+def former_embedder(settings: Settings, studio: YandexStudio | None) -> tuple[Embedder, PriceList] | None:
+    """What embedded the passages before EMBEDDINGS was changed, with its prices; None where it is not at hand."""
+    other = {"yandex": "offline", "offline": "yandex"}.get(settings.embeddings)
+    try:
+        embedder, prices = embedder_of(settings.model_copy(update={"embeddings": other}), studio)
+    except ConfigError:  # its library was removed
+        return None
+    return (embedder, prices) if embedder is not None else None

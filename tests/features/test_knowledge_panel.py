@@ -126,17 +126,23 @@ async def test_a_sync_by_itself_says_nothing_until_much_is_gone_and_then_asks_on
     assert "articles: 10, passages: 10" in await stage.ask("/kb")
 
 
-async def test_a_source_that_fails_keeps_what_it_had_and_owners_are_told_once(stage: Stage, docs: Path) -> None:
+async def test_a_source_that_fails_keeps_what_it_had_and_owners_are_told_once_in_their_language(
+    stage: Stage, docs: Path
+) -> None:
     await opened(stage, embeddings="off")
+    await stage.ask("/kb", BORIS)
     await added(stage, docs)
     docs.rename(docs.with_name("elsewhere"))
     await later(stage, DAY + 60)
     await later(stage, DAY + 60)
     await told(stage, "docs could not be read")
     assert sum("docs could not be read" in text for text in stage.telegram.texts(ANNA)) == 1
-    page = await stage.ask("/kb")
-    assert "articles: 40" in page
-    assert "Problem:" in page
+    for who, language in ((ANNA, "en"), (BORIS, "ru")):
+        reason = say(language, "kb.failure.path_missing", path=docs)
+        assert await told(stage, say(language, "kb.failed", name="docs", reason=reason), who=who)
+        page = await stage.ask("/kb", who)
+        assert say(language, "kb.line.nobody", name="docs", articles=40, passages=40, age="")[:20] in page
+        assert say(language, "kb.error", reason=reason) in page
 
 
 async def test_embeddings_are_bought_once_their_price_is_agreed_to_and_after_a_kill_only_the_rest(
@@ -204,7 +210,7 @@ async def test_the_disk_of_the_server_is_for_owners_and_all_of_it_for_admins(sta
     assert await stage.ask(f"/kb add {docs}", BORIS) == say("ru", "kb.owners")
     assert say("ru", "kb.none") in await stage.ask("/kb", BORIS)
     assert (await stage.ask("/kb add http://127.0.0.1/", BORIS)).startswith(say("ru", "kb.added", name="127.0.0.1"))
-    await told(stage, "its host has an address of a private network", who=BORIS)
+    await told(stage, say("ru", "kb.failure.page_forbidden", address="http://127.0.0.1/"), who=BORIS)
     assert rows(stage, "SELECT kind, address, every FROM kb_sources") == [("web", "http://127.0.0.1/", DAY)]
     assert await stage.ask("/kb add /nowhere", ANNA) == say("en", "kb.unknown", address="/nowhere")
     assert "/kb" not in await stage.ask("/help", CLARA)

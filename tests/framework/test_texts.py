@@ -14,7 +14,7 @@ from bot.texts.catalog import LANGUAGES, NAMES, known, say
 
 BOT = Path(__file__).parents[2] / "bot"
 PLACES = re.compile(r"\{(\w*)\}")
-KEY_AT = {"say": 1, "tell": 3}  # which argument is the key
+KEY_AT = {"say": (1, ""), "tell": (3, ""), "failure": (0, "kb.failure.")}  # which argument is the key, after what
 
 
 def test_each_language_has_every_sentence_with_the_same_places() -> None:
@@ -100,9 +100,10 @@ def _calls() -> list[tuple[str, str, set[str]]]:
         for node in ast.walk(tree):
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
                 continue
-            if len(node.args) > (place := KEY_AT.get(node.func.id, len(node.args))):
+            place, before = KEY_AT.get(node.func.id, (len(node.args), ""))
+            if len(node.args) > place:
                 key = node.args[place]
                 if isinstance(key, ast.Constant):
                     names = {keyword.arg or "" for keyword in node.keywords}
-                    found.append((f"{path}:{node.lineno}", str(key.value), names))
+                    found.append((f"{path}:{node.lineno}", before + str(key.value), names))
     return found

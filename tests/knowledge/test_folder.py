@@ -168,8 +168,8 @@ async def test_a_folder_that_is_not_there_or_is_empty_says_so_instead_of_reporti
 ) -> None:
     for path, said in (
         (tmp_path, "no file in it"),
-        (tmp_path / "x", "No such file"),
-        (Path(__file__ + "c"), "No such"),
+        (tmp_path / "x", "no such file"),
+        (Path(__file__ + "c"), "no such"),
     ):
         with pytest.raises(SourceFailed, match=said):
             await sync(folder(path, files))

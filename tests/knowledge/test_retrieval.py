@@ -14,7 +14,9 @@ from bot.ai import Vector
 from bot.billing.metering import BillTo, Meter
 from bot.billing.pricing import Price, PriceList
 from bot.clock import SystemClock
-from bot.errors import ModelError, ModelUnavailable
+from bot.concurrency.child_pool import ChildPool
+from bot.errors import LimitReached, ModelError, ModelUnavailable
+from bot.knowledge.base import KnowledgeBase
 from bot.knowledge.search.calibration import calibrate
 from bot.knowledge.search.gate import BY_WORDS, Signals, signals
 from bot.knowledge.search.index import Index
@@ -113,6 +115,54 @@ async def test_without_an_embedding_of_the_question_it_is_searched_by_words(stor
     await embed_all(store, embedder)
     embedder.failing = ModelUnavailable("down")
     assert await found(asked, "возврат", source) == ["Возврат 14 дней."]
+
+
+class Vowels(Letters):
+    """Another `Embedder`, of another dimension."""
+
+    name = "vowels"
+
+    async def embed(self, texts: Sequence[str], *, question: bool = False) -> Sequence[Vector | ModelError]:
+        self.asked += texts
+        return [Vector([float(text.count(letter)) for letter in "аеиоу"], tokens=5) for text in texts]
+
+
+async def test_another_embedder_is_asked_once_all_passages_have_an_embedding_of_it(
+    store: Store, tmp_path: Path
+) -> None:
+    source, old, new = await add_source(store, "shop"), Letters(), Vowels()
+    await store.write(lambda tx: tx.sources.change_source(source, audience=["everyone"]))
+    await store_article(store, source, "returns", "Возврат 14 дней.", "Доставка за день.")
+    await embed_all(store, old)
+    price = Price("embedding", "vowels", Decimal(1), 1_000)
+    meter, files = Meter(store=store, tariffs=PriceList(documents=price, questions=price)), ChildPool()
+    base = KnowledgeBase(
+        store=store, bot=BOT, files=files, meter=meter, cache=tmp_path, embedder=new,
+        former=lambda: (old, PriceList(questions=Price("embedding", "letters", Decimal(2), 1_000))),
+    )  # fmt: skip
+
+    async def found() -> list[float]:
+        hits = (await base.search("вернуть", frozenset({"everyone"}), PAYER)).hits
+        return [hit.cosine for hit in hits]
+
+    assert all(await found()), "no word in common: it is found by meaning"
+    assert (old.asked, new.asked) == (["вернуть"], [])
+    assert [line.cost for line in await store.read(lambda tx: tx.ledger.cost_by_model(BOT, 0.0))] == [10_000]
+    wanted = await base.estimate()
+    assert (wanted.passages, wanted.again, wanted.cost > 0) == (2, True, True)
+    with pytest.raises(LimitReached):
+        await base.embed(1)
+    await store_article(store, source, "payment", "Оплата картой.")  # has no embedding of either yet
+    assert all((await found())[:2])
+    assert new.asked == []
+    await base.embed(wanted.cost * 2)
+    bought = len(new.asked)
+    assert len(await found()) == 3
+    assert (old.asked, new.asked[bought:]) == (["вернуть"], ["вернуть"])
+    assert not (await base.estimate()).again
+    await store_article(store, source, "gifts", "Подарки друзьям.")
+    assert not (await base.estimate()).again, "what is new has an embedding of neither: it stays with the new one"
+    await files.close()
 
 
 async def test_nothing_is_found_in_no_source_or_for_no_words(store: Store) -> None:

@@ -21,7 +21,7 @@ from bot.feature import Feature
 from bot.jobs.learning import request_look
 from bot.knowledge.base import KnowledgeBase
 from bot.knowledge.embedding import TURN, Estimate
-from bot.knowledge.sources.source import SourceFailed
+from bot.knowledge.sources.source import SourceFailed, failure, failure_text, stored_failure
 from bot.knowledge.sync import Report
 from bot.outbox import Choice
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
@@ -89,7 +89,8 @@ def priced(language: str, wanted: Estimate, currency: str) -> str:
     """How many passages have no embedding yet, and what these cost."""
     tokens = f"{wanted.tokens:,}".replace(",", "\u00a0")
     price = shown(language, wanted.cost, currency)
-    return say(language, "kb.price", passages=wanted.passages, tokens=tokens, price=price)
+    key = "kb.price.again" if wanted.again else "kb.price"
+    return say(language, key, passages=wanted.passages, tokens=tokens, price=price)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +142,10 @@ class KnowledgeJobs:
         agreed = bool(job.payload.get("agreed"))
         try:
             result = _Result(await self.base.sync(source, agreed=agreed), wanted=await self.base.estimate())
-        except (SourceFailed, ConfigError) as error:
-            result = _Result(Report(), failed=str(error))
+        except SourceFailed as error:
+            result = _Result(Report(), failed=stored_failure(error))
+        except ConfigError:
+            result = _Result(Report(), failed=stored_failure(failure("libraries")))
         chats = await self.store.write(lambda tx: self._end_sync(tx, job, source, result, agreed=agreed))
         self.deliver(job.key, chats)
         self.wake_jobs()
@@ -205,7 +208,7 @@ class KnowledgeJobs:
         """What is said about a sync, and the buttons below it."""
         report, name = result.report, source.name
         if result.failed:
-            return say(language, "kb.failed", name=name, reason=result.failed), []
+            return say(language, "kb.failed", name=name, reason=failure_text(language, result.failed)), []
         lines = [
             say(
                 language, "kb.report", name=name, new=report.new, unchanged=report.unchanged, gone=report.gone,

@@ -31,6 +31,7 @@ from bot.jobs.learning import request_look
 from bot.knowledge.base import KnowledgeBase, check_libraries
 from bot.knowledge.embedding import Estimate
 from bot.knowledge.rights import NAMES
+from bot.knowledge.sources.source import failure_text
 from bot.knowledge.sync import ASKS
 from bot.outbox import Choice, Page, finish, finish_page, finish_turn
 from bot.ports import Reply
@@ -141,7 +142,7 @@ class KnowledgePanel:
         if source.state in ("paused", ASKS):
             line += "\n" + say(language, f"kb.state.{source.state}")
         if source.error and source.state != ASKS:
-            line += "\n" + say(language, "kb.error", reason=source.error)
+            line += "\n" + say(language, "kb.error", reason=failure_text(language, source.error))
         return line
 
     def _age(self, tx: Tx, language: str, source: KnowledgeSource) -> str:

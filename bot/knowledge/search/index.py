@@ -79,6 +79,24 @@ class Index:
         """Whether nearly all passages have an embedding."""
         return bool(self._matrix) and len(self._matrix) >= NEARLY * self._size
 
+    @property
+    def model(self) -> str:
+        """The model whose embeddings are compared, "" for words only."""
+        return self._model
+
+    async def use(self, model: str) -> None:
+        """Compare by the embeddings of another model: until all of them are read, by those of the old one."""
+        async with self._following:
+            if model == self._model:
+                return
+            matrix = Matrix()
+            if self._generation:
+                bot = self._bot
+                sources = await self._store.read(lambda tx: tx.sources.list_ids(bot))
+                await self._read_vectors(matrix, model, 0, sources)
+            with self._using:
+                self._matrix, self._model = matrix, model
+
     async def follow(self) -> None:
         """Take over what has changed in the database since the last call."""
         if await self._store.read_one(lambda tx: tx.knowledge.generation()) == self._generation:
@@ -108,14 +126,18 @@ class Index:
         self._generation = newest
 
     async def _follow_vectors(self, since: int, sources: Collection[int]) -> None:
-        model, after = self._model, (since, MOST_KEY)
+        model = self._model
         if not model:
             return
         if since:
             known = await self._store.read(lambda tx: tx.knowledge.vectors_of_added(model, since))
-            await asyncio.to_thread(self._put, [one for one in known if one.passage and one.source in sources])
+            await asyncio.to_thread(self._put, self._matrix, known, sources)
+        await self._read_vectors(self._matrix, model, since, sources)
+
+    async def _read_vectors(self, matrix: Matrix, model: str, since: int, sources: Collection[int]) -> None:
+        after = (since, MOST_KEY)
         while rows := await self._store.read(lambda tx, after=after: tx.knowledge.vectors_added(model, after, BATCH)):  # type: ignore[misc]
-            await asyncio.to_thread(self._put, [one for one in rows if one.passage and one.source in sources])
+            await asyncio.to_thread(self._put, matrix, rows, sources)
             after = (rows[-1].added, rows[-1].sha)
 
     def _remove(self, ids: Sequence[int]) -> None:
@@ -130,9 +152,10 @@ class Index:
             self._sources.update(row.source_id for row in rows)
             self._size = len(self._words)
 
-    def _put(self, vectors: Sequence[NewVector]) -> None:
+    def _put(self, matrix: Matrix, vectors: Sequence[NewVector], sources: Collection[int]) -> None:
+        here = [one for one in vectors if one.passage and one.source in sources]
         with self._using:
-            self._matrix.put({one.passage: (one.source, one.data) for one in vectors})
+            matrix.put({one.passage: (one.source, one.data) for one in here})
 
     def _search(self, question: str, vector: Sequence[float], sources: Collection[int] | None) -> Candidates:
         terms = list(dict.fromkeys(stems(question)))

@@ -54,6 +54,11 @@ class Retrieval:
     index: Index
     vectors: QuestionVectors
 
+    async def use(self, model: str, vectors: QuestionVectors) -> None:
+        """Compare questions and passages by the embeddings of another model from now on."""
+        await self.index.use(model)
+        self.vectors = vectors
+
     async def search(
         self, question: str, sources: Collection[int], payer: BillTo, *, groups: Collection[str] = ()
     ) -> Found:

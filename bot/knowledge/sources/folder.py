@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from bot.knowledge.sources.files import FileReader, KnownFiles, found_in
 from bot.knowledge.sources.reading import can_read
-from bot.knowledge.sources.source import Event, Known, Seen, SourceFailed, SourceLimits, Trouble
+from bot.knowledge.sources.source import Event, Known, Seen, SourceLimits, Trouble, failure
 
 SKIPPED = ("node_modules", "__pycache__")
 
@@ -79,16 +79,14 @@ class Folder:
             root = self._path.resolve(strict=True)
             if not root.is_dir():
                 if not can_read(root.name):
-                    raise SourceFailed(f"{self._path}: files of this kind can't be read. See the formats in the docs.")
+                    raise failure("format", path=str(self._path))
                 return [_entry(self._path.name, root)]
             found = sorted(_walk(root))
         except OSError as error:
-            raise SourceFailed(
-                f"{self._path}: {error.strerror or 'it can not be opened'}. Check the path, whether its disk is "
-                "mounted, and the rights of the bot's user."
-            ) from None
+            why = {FileNotFoundError: "missing", PermissionError: "denied"}.get(type(error), "other")
+            raise failure(f"path_{why}", path=str(self._path)) from None
         if not found:
-            raise SourceFailed(f"{self._path}: there is no file in it that can be read. Is its disk mounted?")
+            raise failure("no_file", path=str(self._path))
         return found
 
 

@@ -22,7 +22,7 @@ from bot.http.guarded import GuardedFetcher
 from bot.knowledge.sources.files import FileReader, KnownFiles, found_in
 from bot.knowledge.sources.folder import SKIPPED
 from bot.knowledge.sources.reading import can_read
-from bot.knowledge.sources.source import Event, Known, Seen, SourceLimits, Trouble
+from bot.knowledge.sources.source import Event, Known, Seen, SourceLimits, Trouble, failure
 
 SECONDS = 600.0  # for git to fetch a repository
 LARGEST_PACK = 1 << 30  # bytes that it may have, pictures and all
@@ -48,11 +48,11 @@ class GitRepository:
         under: str = "", ref: str = "",
     ) -> None:  # fmt: skip
         if urlsplit(url).scheme not in ("https", "file"):
-            raise SourceFailed("A repository is read by https:// or file:// only. Give its address in that form.")
+            raise failure("git_scheme")
         if ref and (not REF.fullmatch(ref) or ".." in ref):
-            raise SourceFailed(f"--ref {ref}: this is no name of a branch or tag.")
+            raise failure("git_ref", ref=ref)
         if under.startswith("/") or ".." in PurePosixPath(under).parts:
-            raise SourceFailed(f"--under {under}: give a folder inside the repository, such as docs/.")
+            raise failure("git_under", folder=under)
         self._url = url
         self._files = files
         self._limits = limits
@@ -103,9 +103,9 @@ class GitRepository:
             try:
                 found = await self._fetcher.addresses(host, port)
             except FetchFailed:
-                raise self._failed("its host has an address of a private network") from None
+                raise self._failed("private") from None
             except OSError:
-                raise self._failed("nobody knows its host") from None
+                raise self._failed("host") from None
             addresses = ",".join(f"[{one}]" if ":" in one else one for one in found)
             pinned = ("-c", f"http.curloptResolve={host}:{port}:{addresses}")
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -127,7 +127,7 @@ class GitRepository:
             if mode in FILES and not hidden and can_read(path):
                 found.append(_Entry(path, blob, int(size)))
         if not found:
-            raise self._failed(f"there is no file in {self._under or 'it'} that can be read")
+            raise self._failed("empty", folder=self._under or "/")
         return sorted(found)
 
     async def _git(self, *arguments: str) -> str:
@@ -137,12 +137,12 @@ class GitRepository:
             async with asyncio.timeout(SECONDS):
                 out, error = await process.communicate()
         except TimeoutError:
-            raise self._failed(f"it was not fetched within {SECONDS / 60:.0f} minutes") from None
+            raise self._failed("slow", minutes=round(SECONDS / 60)) from None
         finally:
             await _end(process)
         if process.returncode:
             lines = error.decode("utf-8", "replace").strip().splitlines() or [f"status {process.returncode}"]
-            raise self._failed(f"git says: {lines[-1]}")
+            raise self._failed("says", line=lines[-1])
         return out.decode("utf-8", "replace")
 
     @asynccontextmanager
@@ -168,14 +168,16 @@ class GitRepository:
                 stdin=PIPE if arguments[0] == "cat-file" else DEVNULL, stdout=PIPE, stderr=PIPE,
             )  # fmt: skip
         except OSError as error:
-            raise self._failed(f"git can't be started ({error.strerror})") from None
+            raise self._failed("start", reason=error.strerror) from None
 
-    def _failed(self, why: str) -> SourceFailed:
+    def _failed(self, why: str, **values: object) -> SourceFailed:
         """Without the password that an address may have."""
         parts = urlsplit(self._url)
         shown = self._url.replace(f"{parts.netloc.rpartition('@')[0]}@", "") if "@" in parts.netloc else self._url
-        why = re.sub(r"//[^/@\s]+@", "//", why.replace(self._url, shown)).rstrip(".")
-        return SourceFailed(f"{shown}: {why}. Check the address, --ref, --under, and whether git is installed.")
+        if "line" in values:
+            said = str(values["line"]).replace(self._url, shown).rstrip(".")
+            values["line"] = re.sub(r"//[^/@\s]+@", "//", said)
+        return failure(f"git_{why}", address=shown, **values)
 
     def _page(self, path: str) -> str:
         """Where a person reads a file, "" where nobody knows."""
@@ -199,7 +201,7 @@ async def _object(process: Process, blob: str) -> bytes:
         size = int((await process.stdout.readline()).split()[2])
         return (await process.stdout.readexactly(size + 1))[:-1]
     except (IndexError, ValueError, asyncio.IncompleteReadError):
-        raise SourceFailed("git could not read a file out of its own clone. Remove the clone and sync again.") from None
+        raise failure("git_clone") from None
 
 
 async def _end(process: Process) -> None:

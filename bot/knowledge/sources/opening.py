@@ -8,10 +8,9 @@ from urllib.parse import urlsplit
 
 from bot.clock import Clock
 from bot.concurrency.child_pool import ChildPool
-from bot.errors import SourceFailed
 from bot.http.guarded import GuardedFetcher
 from bot.knowledge.sources.files import FileReader
-from bot.knowledge.sources.source import Reader, SourceLimits
+from bot.knowledge.sources.source import Reader, SourceLimits, failure
 
 OPTIONS = {"folder": (), "web": ("only",), "git": ("under", "ref"), "vector-store": ()}
 
@@ -46,7 +45,7 @@ def open_source(address: str, tools: SourceTools, *, only: str = "", under: str 
     kind = kind_of(address)
     given = {name for name, value in (("only", only), ("under", under), ("ref", ref)) if value}
     if unused := sorted(given.difference(OPTIONS[kind])):
-        raise SourceFailed(f"--{unused[0]} says nothing of {address}, which is read as: {kind}. Leave it out.")
+        raise failure("option", option=f"--{unused[0]}", address=address, kind=kind)
     files = FileReader(tools.files, tools.limits)
     if kind == "web":
         from bot.knowledge.sources.site import Site
@@ -60,7 +59,7 @@ def open_source(address: str, tools: SourceTools, *, only: str = "", under: str 
             address, files=files, limits=tools.limits, fetcher=tools.fetcher, cache=tools.cache, under=under, ref=ref
         )
     if kind == "vector-store":
-        raise SourceFailed("Vector stores can't be read yet. Add the files that were put into the store.")
+        raise failure("vector_store")
     from bot.knowledge.sources.folder import Folder
 
     return Folder(Path(address).expanduser(), files, tools.limits)

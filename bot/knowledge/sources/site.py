@@ -12,9 +12,10 @@ from urllib.parse import urlsplit
 
 from bot.clock import Clock
 from bot.concurrency.retry import Backoff, Retry
-from bot.errors import FetchFailed, SourceFailed
+from bot.errors import FetchFailed
 from bot.http.framing import host_of, retry_after
 from bot.http.guarded import LARGEST, Fetched, GuardedFetcher
+from bot.knowledge.sources.source import failure
 
 if TYPE_CHECKING:
     from protego import Protego
@@ -83,10 +84,7 @@ class Site:
         except _PassingFailure as error:
             if error.why != "busy":
                 raise
-            raise SourceFailed(
-                f"{host_of(url)} asks us to wait longer than {PATIENCE / 60:.0f} minutes. It is tried again at the "
-                "next sync; if that happens often, sync more rarely."
-            ) from None
+            raise failure("site_busy", host=host_of(url), minutes=round(PATIENCE / 60)) from None
 
     async def _rules(self, origin: str) -> Protego | None:
         """The robots.txt of a host. Raises `SourceFailed` where it can't be read: nobody knows what it forbids."""
@@ -102,10 +100,7 @@ class Site:
             except FetchFailed as error:
                 if error.why == "forbidden" or origin != self._own:
                     raise
-                raise SourceFailed(
-                    f"{origin}/robots.txt can't be read ({error.why}), so that nobody knows what may be read there. "
-                    "Check the address; if the site is down, it is tried again at the next sync."
-                ) from None
+                raise failure("no_robots", address=f"{origin}/robots.txt") from None
             text = answer.body.decode("utf-8", "replace") if answer.status == 200 else ""
             self._robots[origin] = Protego.parse(text) if text else None
         return self._robots[origin]

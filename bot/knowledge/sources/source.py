@@ -6,12 +6,14 @@ gives them back at the next one. Articles come in an order that stays, so that o
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from bot.errors import SourceFailed as SourceFailed  # what readers raise
 from bot.knowledge.passages import Block
+from bot.texts.catalog import say
 
 READING = "1"  # of formats: another number lets everything be read anew after an update of Govorun
 MEGABYTE = 1 << 20
@@ -107,7 +109,22 @@ class Seen:
         """Count bytes that were read. Raises `SourceFailed` where they are too many."""
         self._bytes += size
         if self._bytes > self._limits.bytes:
-            raise SourceFailed(
-                f"The source has more than {self._limits.bytes // MEGABYTE} MB. Add parts of it one by one (a folder "
-                "inside it, --under, --only), or raise the limit."
-            )
+            raise failure("too_large", limit=self._limits.bytes // MEGABYTE)
+
+
+def failure(why: str, **values: object) -> SourceFailed:
+    """The error whose message is the sentence `kb.failure.<why>` with these values, in English."""
+    return SourceFailed(say("en", f"kb.failure.{why}", **values), why, **values)
+
+
+def stored_failure(error: SourceFailed) -> str:
+    """What the column `error` of a source keeps of a failure, so that each reader is told it in their language."""
+    return json.dumps([error.why, error.values], ensure_ascii=False) if error.why else str(error)
+
+
+def failure_text(language: str, stored: str) -> str:
+    """The sentence for a failure that `stored_failure` has made; a message without a code is said as it is."""
+    if not stored.startswith("["):
+        return stored
+    why, values = json.loads(stored)
+    return say(language, f"kb.failure.{why}", **values)

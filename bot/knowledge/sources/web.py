@@ -21,7 +21,7 @@ from bot.http.guarded import GZIP, Fetched, unpacked
 from bot.knowledge.sources.files import FileReader, KnownFiles, found_in, text_hash
 from bot.knowledge.sources.reading import TYPES, Articles
 from bot.knowledge.sources.site import Site
-from bot.knowledge.sources.source import Event, Known, Seen, SourceLimits, Trouble
+from bot.knowledge.sources.source import Event, Known, Seen, SourceLimits, Trouble, failure
 
 SITEMAP_TYPES = ("application/xml", "text/xml", "application/gzip", "application/x-gzip", "application/octet-stream")
 MOST_SITEMAPS = 100
@@ -33,6 +33,7 @@ SHORT = 600  # characters of a page that only says that it is not there
 LOCATION = re.compile(r"<loc>\s*(?:<!\[CDATA\[)?([^<]{1,2000})(?:</loc>\s*<lastmod>\s*([^<\s]{1,40}))?")
 LOGIN = re.compile(r"log-?in|sign-?in|logon|auth|sso|passport|account", re.IGNORECASE)
 MISSING = re.compile(r"\b404\b|not found|не найден", re.IGNORECASE)
+FAILURES = ("forbidden", "unavailable", "robots", "type", "too_long")  # that have a sentence of their own
 GONE, CLOSED = (404, 410), (401, 403, 407)
 
 
@@ -52,7 +53,7 @@ class WebPages:
         first = await self._first(files)
         if first.status == 304 or not _is_sitemap(first):
             if any(key.partition("#")[0] != self._url for key in known):
-                raise _failure(self._url, "it is no sitemap any more")
+                raise failure("no_sitemap", address=self._url)
             async for event in self._page(_Listed(self._url), files, seen, first):
                 for one in files.spread(event):
                     yield one
@@ -67,10 +68,7 @@ class WebPages:
                 for one in files.spread(event):
                     yield one
             if failures == MOST_FAILURES:
-                raise SourceFailed(
-                    f"{_host(self._url)} did not answer {MOST_FAILURES} times in a row. The other pages stay as they "
-                    "were; they are tried again at the next sync."
-                )
+                raise failure("silent", host=_host(self._url), count=MOST_FAILURES)
         if (more := len(pages) - self._limits.articles) > 0:
             yield Trouble(self._url, f"too_many:{more}")
 
@@ -83,7 +81,7 @@ class WebPages:
             raise _failure(self._url, error.why) from None
         if answer.status in (200, 304) or (known and answer.status in GONE):
             return answer
-        raise _failure(self._url, f"its status is {answer.status}")
+        raise failure("status", address=self._url, status=answer.status)
 
     # --- one page -----------------------------------------------------------------------------------------------------
 
@@ -152,16 +150,15 @@ class WebPages:
                 waiting += [found for found in new if found not in asked]
                 asked |= new.keys()
                 if len(asked) > MOST_SITEMAPS:
-                    raise SourceFailed(
-                        f"{self._url} lists more than {MOST_SITEMAPS} sitemaps. Add some of them instead."
-                    )
+                    raise failure("many_sitemaps", address=self._url, most=MOST_SITEMAPS)
                 continue
             for entry in entries or [_Listed(page_key(line)) for line in text.split() if line.startswith("http")]:
                 if not self._only or fnmatchcase(urlsplit(entry.url).path, self._only):
                     pages.setdefault(entry.url, entry)
         if not pages:
-            wanted = f" with a path like {self._only}" if self._only else ""
-            raise SourceFailed(f"{self._url} lists no page{wanted} today. What is known of the site stays as it is.")
+            if self._only:
+                raise failure("no_page_like", address=self._url, path=self._only)
+            raise failure("no_page", address=self._url)
         return list(pages.values())
 
     async def _fetched(self, url: str) -> Fetched:
@@ -170,7 +167,7 @@ class WebPages:
         except FetchFailed as error:
             raise _failure(url, error.why) from None
         if answer.status != 200:
-            raise _failure(url, f"its status is {answer.status}")
+            raise failure("status", address=url, status=answer.status)
         return answer
 
     def _sitemap_text(self, url: str, answer: Fetched) -> str:
@@ -205,7 +202,7 @@ def _located(sitemap: str, said: str) -> str:
 
 
 def _failure(url: str, why: str) -> SourceFailed:
-    return SourceFailed(f"{url}: {FAILURES.get(why, f'it can not be read ({why}). Open the address in a browser')}.")
+    return failure(f"page_{why if why in FAILURES else 'other'}", address=url)
 
 
 def _problem(status: int) -> str:
@@ -256,12 +253,3 @@ def _date(text: str) -> float | None:
     except ValueError:
         return None
     return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
-
-
-FAILURES = {
-    "forbidden": "its host has an address of a private network. Allow the network if the bot may read it",
-    "unavailable": "the site does not answer. It is tried again at the next sync",
-    "robots": "its robots.txt forbids to read it. Ask the owner of the site, or add the files themselves",
-    "type": "what stands there is no text. Add the address of a page, a document or a sitemap",
-    "too_long": "it is too large. Add its parts one by one",
-}

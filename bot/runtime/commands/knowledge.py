@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache, partial
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -23,8 +24,9 @@ from bot.errors import BadInput, ConfigError, LimitReached
 from bot.features.knowledge.jobs import request_sync
 from bot.knowledge import rights
 from bot.knowledge.base import KnowledgeBase, check_libraries
+from bot.knowledge.sources.source import failure_text
 from bot.providers.yandex.service import YandexStudio
-from bot.runtime.knowledge import embedder_of
+from bot.runtime.knowledge import embedder_of, former_embedder
 from bot.runtime.resources import SharedResources
 from bot.storage.engines.sqlite_files import alone
 from bot.storage.engines.urls import is_sqlite
@@ -88,7 +90,8 @@ class KnowledgeCommand:
         price = shown("en", wanted.cost, self.currency) if wanted.cost else "free of charge"
         line = f"{wanted.passages} passages to embed, about {wanted.tokens:,} tokens: {price}."
         if wanted.cost and not self.agree(f"{line} Go on?"):
-            self.say("Until then they are found by their words: govorun kb embed asks again.")
+            found = "by their former embeddings" if wanted.again else "by their words"
+            self.say(f"Until then they are found {found}: govorun kb embed asks again.")
             return
         self.say(line)
         try:
@@ -109,7 +112,7 @@ class KnowledgeCommand:
                 + ("" if source.state == "active" else f"  [{source.state}]")
             )
             if source.error:
-                self.say(f"  {source.error}")
+                self.say(f"  {failure_text('en', source.error)}")
         if not sources:
             self.say("There is no source yet: govorun kb add FOLDER or ADDRESS.")
 
@@ -213,7 +216,7 @@ async def opened(settings: Settings, bot: int, say: Say, agree: Agree) -> AsyncI
         store = await process.store()
         base = KnowledgeBase(
             store=store, bot=bot, files=process.files, cache=settings.knowledge_cache, embedder=embedder,
-            meter=Meter(store=store, tariffs=prices),
+            meter=Meter(store=store, tariffs=prices), former=cache(partial(former_embedder, settings, studio)),
         )  # fmt: skip
         yield KnowledgeCommand(base=base, currency=settings.currency, say=say, agree=agree)
 

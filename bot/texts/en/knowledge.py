@@ -136,11 +136,15 @@ TEXTS: dict[str, str] = {
     "kb.leave": "Leave",
     "kb.leave.done": "They stay. The next sync asks again.",
     "kb.price": "Passages to embed: {passages}, about {tokens} tokens, {price}. Until then they are found by words.",
+    "kb.price.again": (
+        "Another model embeds the passages now. To embed: {passages}, about {tokens} tokens, {price}. Until all are "
+        "embedded, the former embeddings are searched."
+    ),
     "kb.buy": "Buy",
     "kb.later": "Later",
     "kb.buy.begun": "Embedding. I'll tell you when it is done.",
     "kb.buy.already": "It is being embedded already.",
-    "kb.later.done": "Later, then: /kb shows the price. Until then they are found by words.",
+    "kb.later.done": "Later, then: /kb shows the price.",
     "kb.buying": "Embedding now, passages left: {passages}.",
     "kb.embedded": "The passages are embedded: {price}.",
     "kb.rest": "Some are left, because they cost more than was agreed to.",
@@ -175,4 +179,60 @@ TEXTS: dict[str, str] = {
     "kb.trouble.no_text": "it has pictures only (a scan), no text",
     "kb.trouble.same": "its text is that of {about}",
     "kb.trouble.too_many": "{about} more articles than are read (--most)",
+    "kb.failure.too_large": (
+        "The source has more than {limit} MB. Add parts of it one by one (a folder inside it, --under, --only)."
+    ),
+    "kb.failure.too_many": (
+        "The knowledge base has {passages} passages, and more than {most} can't be searched fast enough. Remove a "
+        "source, or take in fewer of its pages (--only, --most)."
+    ),
+    "kb.failure.held": "{articles} articles with {passages} of {all} passages are gone at the source",
+    "kb.failure.removed": "{name} was removed while it was read.",
+    "kb.failure.libraries": "The libraries of the knowledge base are not installed: pip install 'govorun[knowledge]'.",
+    "kb.failure.format": "{path}: files of this kind can't be read. See the formats in the docs.",
+    "kb.failure.path_missing": "{path}: there is no such file or folder. Check the path and its disk.",
+    "kb.failure.path_denied": "{path}: the bot's user may not read it. Check the rights.",
+    "kb.failure.path_other": "{path}: it can't be opened. Check the path, and whether its disk is mounted.",
+    "kb.failure.no_file": "{path}: there is no file in it that can be read. Is its disk mounted?",
+    "kb.failure.option": "{option} says nothing of {address}, which is read as: {kind}. Leave it out.",
+    "kb.failure.vector_store": "Vector stores can't be read yet. Add the files that were put into the store.",
+    "kb.failure.site_busy": (
+        "{host} asks us to wait longer than {minutes} minutes. It is tried again at the next sync; if that happens "
+        "often, sync more rarely."
+    ),
+    "kb.failure.no_robots": (
+        "{address} can't be read, so that nobody knows what may be read there. Check the address; if the site is "
+        "down, it is tried again at the next sync."
+    ),
+    "kb.failure.silent": (
+        "{host} did not answer {count} times in a row. The other pages stay as they were; they are tried again at the "
+        "next sync."
+    ),
+    "kb.failure.many_sitemaps": "{address} lists more than {most} sitemaps. Add some of them instead.",
+    "kb.failure.no_sitemap": "{address}: it is no sitemap any more. Open the address in a browser.",
+    "kb.failure.no_page": "{address} lists no page today. What is known of the site stays as it is.",
+    "kb.failure.no_page_like": (
+        "{address} lists no page with a path like {path} today. What is known of the site stays as it is."
+    ),
+    "kb.failure.status": "{address}: its status is {status}. Open the address in a browser.",
+    "kb.failure.page_forbidden": ("{address}: its host has an address of a private network. Add its pages as files."),
+    "kb.failure.page_unavailable": "{address}: the site does not answer. It is tried again at the next sync.",
+    "kb.failure.page_robots": (
+        "{address}: its robots.txt forbids to read it. Ask the owner of the site, or add the files themselves."
+    ),
+    "kb.failure.page_type": (
+        "{address}: what stands there is no text. Add the address of a page, a document or a sitemap."
+    ),
+    "kb.failure.page_too_long": "{address}: it is too large. Add its parts one by one.",
+    "kb.failure.page_other": "{address}: it can't be read. Open the address in a browser.",
+    "kb.failure.git_scheme": "A repository is read by https:// or file:// only. Give its address in that form.",
+    "kb.failure.git_ref": "--ref {ref}: this is no name of a branch or tag.",
+    "kb.failure.git_under": "--under {folder}: give a folder inside the repository, such as docs/.",
+    "kb.failure.git_private": "{address}: its host has an address of a private network.",
+    "kb.failure.git_host": "{address}: nobody knows its host. Check the address.",
+    "kb.failure.git_empty": "{address}: there is no file that can be read in the folder {folder}. Check --under.",
+    "kb.failure.git_slow": "{address}: it was not fetched within {minutes} minutes.",
+    "kb.failure.git_says": "{address}: git says: {line}. Check the address and --ref.",
+    "kb.failure.git_start": "{address}: git can't be started ({reason}). Is it installed?",
+    "kb.failure.git_clone": "git could not read a file out of its own clone. Remove the clone and sync again.",
 }
