@@ -25,6 +25,7 @@ from bot.sandbox.ai_studio.server import Studio
 from bot.sandbox.bot_process import BotProcess, private
 from bot.sandbox.event_stream import Hub
 from bot.sandbox.page_api import PageApi
+from bot.sandbox.shop import Handbook
 from bot.sandbox.telegram.server_facade import Telegram
 from bot.sandbox.trials import Trials
 
@@ -83,7 +84,14 @@ class Sandbox:
         self._write(self.env_file, "".join(f"{name}={value}\n" for name, value in services.items()))
         self._fixed = self._settings(services)
         self.bot = BotProcess(self.directory, self._fixed, self._bot_changed, self.command)
-        self.world = PageApi(self.telegram, self.studio, self.bot.state, self.bot.control, trials=self.trials)
+        self.world = PageApi(
+            self.telegram,
+            self.studio,
+            self.bot.state,
+            self.bot.control,
+            trials=self.trials,
+            handbook=Handbook(self.directory),
+        )
         page = self.world.app()
         page.router.add_get("/", _index)
         page.router.add_static("/", PAGE)

@@ -22,6 +22,7 @@ from bot.media import audio
 from bot.sandbox.ai_studio.server import Studio
 from bot.sandbox.event_stream import Event, Hub
 from bot.sandbox.guard import guard, loads
+from bot.sandbox.shop import Handbook
 from bot.sandbox.telegram.call import ApiError
 from bot.sandbox.telegram.files import UPLOAD_LIMIT
 from bot.sandbox.telegram.server_facade import Telegram
@@ -58,17 +59,25 @@ Body = dict[str, Any]
 
 class PageApi:
     """The routes of the page. `bot_state` returns {"running", "pid"}; `bot_control` takes kill, stop, start
-    or restart; `trials` is what the page lets people try.
+    or restart; `trials` is what the page lets people try, `handbook` what the bot can be given to read.
     """
 
     def __init__(
-        self, telegram: Telegram, studio: Studio, bot_state: BotState, bot_control: BotControl, *, trials: Trials
+        self,
+        telegram: Telegram,
+        studio: Studio,
+        bot_state: BotState,
+        bot_control: BotControl,
+        *,
+        trials: Trials,
+        handbook: Handbook,
     ) -> None:
         self._telegram = telegram
         self._studio = studio
         self._bot_state = bot_state
         self._bot_control = bot_control
         self._trials = trials
+        self._handbook = handbook
         self._closing = False
 
     def app(self) -> web.Application:
@@ -179,6 +188,8 @@ class PageApi:
             "bot": (self._control, "bot"),
             "model": (self._model, "model"),
             "try": (self._try, "trials"),
+            "handbook": (self._handbook.open, "handbook"),
+            "handbook_page": (self._handbook.write, ""),
             "reset": (people.reset, ""),
         }
 

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,6 +17,7 @@ from aiohttp import web
 from bot.sandbox.ai_studio.server import Studio
 from bot.sandbox.guard import DEEPEST
 from bot.sandbox.page_api import PageApi
+from bot.sandbox.shop import Handbook
 from bot.sandbox.telegram.server_facade import Telegram
 from bot.sandbox.trials import Trials
 
@@ -67,7 +69,8 @@ async def servers() -> AsyncIterator[Servers]:
 
     async def restart(_settings: Mapping[str, str]) -> None: ...
 
-    page_api = PageApi(telegram, studio, lambda: {"running": True, "pid": 7}, control, trials=Trials(restart))
+    state = {"running": True, "pid": 7}
+    page_api = PageApi(telegram, studio, lambda: state, control, trials=Trials(restart), handbook=Handbook(Path()))
     page = web.AppRunner(page_api.app())
     await page.setup()
     await web.TCPSite(page, "127.0.0.1", 0).start()

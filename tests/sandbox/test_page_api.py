@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -15,6 +16,7 @@ from aiohttp import web
 
 from bot.sandbox.ai_studio.server import Studio
 from bot.sandbox.page_api import PageApi
+from bot.sandbox.shop import Handbook
 from bot.sandbox.telegram.server_facade import Telegram
 from bot.sandbox.trials import Trials
 from tests.support.sandbox_client import Client, png
@@ -65,7 +67,7 @@ async def telegram() -> AsyncIterator[Telegram]:
 
 
 @pytest.fixture
-async def page(telegram: Telegram) -> AsyncIterator[Page]:
+async def page(telegram: Telegram, tmp_path: Path) -> AsyncIterator[Page]:
     actions: list[str] = []
 
     async def control(action: str) -> None:
@@ -77,7 +79,10 @@ async def page(telegram: Telegram) -> AsyncIterator[Page]:
         actions.append(",".join(f"{name}={value}" for name, value in settings.items() if "PRICE" not in name))
 
     trials = Trials(restart)
-    page_api = PageApi(telegram, studio, lambda: {"running": not actions, "pid": 7}, control, trials=trials)
+    page_api = PageApi(
+        telegram, studio, lambda: {"running": not actions, "pid": 7}, control, trials=trials,
+        handbook=Handbook(tmp_path),
+    )  # fmt: skip
     runner = web.AppRunner(page_api.app(), shutdown_timeout=1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -325,11 +330,23 @@ async def test_the_bot_and_the_model_are_controlled(page: Page) -> None:
         ("bot", {"action": "dance"}, "action must be kill, stop, start or restart"),
         ("chat", {"type": "channel", "title": "x"}, "type must be private or supergroup"),
         ("faults", {"telegram": {"flood": 2}}, "flood must be a number from 0 to 1"),
+        ("handbook", {"language": "../en"}, "the handbook has no language '../en'"),
+        ("handbook_page", {"language": "en", "page": "../x", "text": ""}, "the handbook has no page '../x'"),
         ("model", {"kind": "oracle"}, "there is no model kind 'oracle'; known: scripted, local, url"),
     ],
 )
 async def test_wrong_requests_get_a_sentence(page: Page, path: str, body: dict[str, Any], sentence: str) -> None:
     assert await page.post(path, **body) == (400, {"error": sentence})
+
+
+async def test_the_handbook_has_all_pages_in_both_languages_and_its_copy_can_be_changed(page: Page) -> None:
+    english, russian = [(await page.did("handbook", language=one))["handbook"] for one in ("en", "ru")]
+    assert english["pages"].keys() == russian["pages"].keys()
+    assert len(english["pages"]) == 12
+    await page.did("handbook_page", language="en", page="returns", text="# Returns\n\nNever.\n")
+    assert (await page.did("handbook", language="en"))["handbook"]["pages"]["returns"] == "# Returns\n\nNever.\n"
+    assert Path(english["folder"], "returns.md").read_text() == "# Returns\n\nNever.\n"
+    assert "Show the source" in str(english["labels"]["source"])
 
 
 async def test_other_sites_can_not_reach_it(page: Page) -> None:

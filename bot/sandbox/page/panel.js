@@ -1,14 +1,15 @@
 "use strict";
-/** Right: what to try, what happens inside (journal), what goes wrong (faults), who answers (bot and model). Four tabs. */
+/** Right: what to try, what the bot can read, what happens inside (journal), what goes wrong (faults), who answers (bot and model). Five tabs. */
 import { startControl } from "./control.js";
 import { byId } from "./dom.js";
 import { startFaults } from "./faults.js";
 import { startJournal } from "./journal.js";
+import { startKnowledge } from "./knowledge.js";
 import { startTrials } from "./trials.js";
 
 const SAVED = "govorun.panel";
 const WIDE = 1100;
-const TABS = ["try", "journal", "faults", "process"];
+const TABS = ["try", "knowledge", "journal", "faults", "process"];
 
 export function startPanel() {
   for (const name of TABS) byId(`tab-${name}`).addEventListener("click", () => showTab(name));
@@ -21,6 +22,7 @@ export function startPanel() {
   matchMedia(`(max-width: ${WIDE - 1}px)`).addEventListener("change", (event) => event.matches && setOpen(false));
   showTab(TABS.includes(saved.tab) ? saved.tab : "try");
   startTrials();
+  startKnowledge();
   startJournal();
   startFaults();
   startControl();

@@ -70,13 +70,13 @@ function draw() {
 }
 
 /** Say something to the bot in private, as the person I am. @param {string} text */
-function sayPrivately(text) {
+export function sayPrivately(text) {
   if (state.chats.get(state.chat)?.type !== "private") become(state.me);
   document.dispatchEvent(new CustomEvent("show-chat"));
   return say(text);
 }
 
-async function own() {
+export async function own() {
   await sayPrivately(`/start ${state.trials.code}`);
   return t("ownerIs", { who: nameOf(state.users.get(state.me)) });
 }

@@ -284,6 +284,16 @@ async def test_what_can_be_tried_says_what_it_has_done(sandbox: Sandbox, page: P
     assert await answers(page).locator("table").count() == 1
 
 
+async def test_the_handbook_of_a_shop_is_quoted_taught_and_changed_step_by_step(sandbox: Sandbox, page: Page) -> None:
+    await page.get_by_test_id("tab-knowledge").click()
+    for step in ("shop", "ask", "source", "unknown", "teach", "told", "edit"):
+        await page.get_by_test_id(f"step-{step}").click()
+        await expect(page.get_by_test_id(f"tick-{step}")).to_have_class("tick done")
+    customer = next(chat for chat in sandbox.telegram.state.chats.values() if chat.title == "Customer")
+    texts = sandbox.telegram.texts(customer.id)
+    assert [("30 days" in text, "45 days" in text) for text in (texts[0], texts[-1])] == [(True, False), (False, True)]
+
+
 async def test_the_keyboard_reaches_everything(quiet: Sandbox, quiet_page: Page) -> None:
     page, field = quiet_page, quiet_page.get_by_test_id("composer")
     await expect(page).to_have_title("Govorun · Sandbox")
