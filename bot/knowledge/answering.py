@@ -74,14 +74,14 @@ def restored(tx: Tx, stored: Mapping[str, Any], language: str) -> Evidence:
     """The evidence of a question that a model was asked earlier, as it was shown; empty if a passage is gone."""
     from bot.knowledge.answer.shown import sources_block
 
-    unknown, groups = say(language, "kb.unanswered"), frozenset(stored["groups"])
+    groups = frozenset(stored["groups"])
     known = tx.knowledge.list_by_id(stored["passages"])
     if len(known) < len(stored["passages"]):
-        return Evidence(language=language, groups=groups, unknown=unknown)
+        return Evidence(language=language, groups=groups)
     passages = tuple(known[id_] for id_ in stored["passages"])
     shown = tuple(map(_shown, passages))
     block = sources_block(shown, language)
-    return Evidence(language=language, groups=groups, unknown=unknown, shown=shown, passages=passages, block=block)
+    return Evidence(language=language, groups=groups, shown=shown, passages=passages, block=block)
 
 
 @dataclass(slots=True)
