@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from bot.ai import Finish, Request
 from bot.billing.metering import BillTo
 from bot.conversation.branching import BranchPoint
 from bot.conversation.cost import AnswerCost
+from bot.conversation.question.rewriting import QuestionRewriter
 from bot.conversation.request import RequestBuilder
 from bot.conversation.turn_state import SEARCHING, AnswerDraft, TurnContext
 from bot.errors import ContextOverflow, LimitReached, ModelError, ModelRefused, StreamCut
@@ -53,7 +55,7 @@ class Running:
 class AnswerWriter:
     """Writes the answers of all turns, and can stop each of them. `documents` None: no files are searched.
 
-    `knowledge` answers from the sources of the bot, if it has any.
+    `knowledge` answers from the sources of the bot, if it has any; `rewriter` makes the questions that it searches for.
     """
 
     store: Store
@@ -62,6 +64,7 @@ class AnswerWriter:
     pricing: AnswerCost
     documents: Documents | None = None
     knowledge: KnowledgeAnswers | None = None
+    rewriter: QuestionRewriter | None = None
     _running: dict[str, Running] = field(default_factory=dict, init=False)  # by turn
 
     async def write(self, incoming: Incoming, reply: Reply, context: TurnContext, place: BranchPoint) -> AnswerDraft:
@@ -126,7 +129,9 @@ class AnswerWriter:
         question, scope = context.history[-1].text, Scope()
         if context.topic is not None:
             question, scope = context.topic.read_with(question), context.topic.scope
-        evidence = await self.knowledge.look(incoming, question, context.language, scope)
+        rewriter, earlier = self.rewriter, context.history[:-1]
+        rewrite = partial(rewriter.rewrite, incoming, question, earlier, context.language) if rewriter else None
+        evidence = await self.knowledge.look(incoming, question, context.language, scope, rewrite=rewrite)
         return replace(context, evidence=evidence)
 
     async def _until_complete(

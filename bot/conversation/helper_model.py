@@ -49,7 +49,7 @@ async def ask_paid(
     held = await store.write(lambda tx: payer.budget.reserve_answer(tx, asked, most.total, price, asked.language))
     text, last = "", Chunk()
     usage: Usage | None = None
-    error: ModelError | None = None
+    error: ModelError | asyncio.CancelledError | None = None
     try:
         async with asyncio.timeout(deadline), aclosing(tracing.model_stream(model, request)) as chunks:
             async for last in chunks:
@@ -57,7 +57,7 @@ async def ask_paid(
                 usage = last.usage or usage
     except TimeoutError:
         error = ModelUnavailable(f"no answer within {deadline:g} s")
-    except ModelError as failed:
+    except (ModelError, asyncio.CancelledError) as failed:  # a cancelled request is settled, too
         error = failed
     if usage is None and (text or error is None):  # the service reported no usage
         usage = Usage(ratio.tokens(prompt.size(request)), ratio.tokens(len(text)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import starmap
@@ -217,10 +217,14 @@ class KnowledgeAnswers:
             self.role(incoming), incoming.user.id, incoming.address, private=incoming.private
         )  # fmt: skip
 
-    async def look(self, incoming: Incoming, question: str, language: str, scope: Scope = Scope()) -> Evidence | None:
+    async def look(
+        self, incoming: Incoming, question: str, language: str, scope: Scope = Scope(),
+        *, rewrite: Callable[[], Awaitable[str]] | None = None,
+    ) -> Evidence | None:  # fmt: skip
         """What the sources in `scope` have about a question that is answered in `language`.
 
-        None: the bot has no source that may be read here, or the message is no question (a greeting, thanks).
+        `rewrite` returns the question to search for in its place; it is called if there is something to search. None:
+        the bot has no source that may be read here, or the message is no question (a greeting, thanks).
         """
         if not await self.base.sources():
             return None
@@ -229,6 +233,7 @@ class KnowledgeAnswers:
         groups = self._groups(incoming)
         if not await self.base.readable(groups) or is_small_talk(question):
             return None
+        question = question if rewrite is None else await rewrite()
         found = await self.base.search(question, groups, BillTo.of(incoming, language), among=scope.sources)
         return await asyncio.to_thread(self._evidence, found, groups, language, scope.level or self.level)
 

@@ -14,9 +14,9 @@ from bot.ai import Embedder
 from bot.billing.budget import Budget
 from bot.billing.metering import Meter
 from bot.billing.pricing import Price, PriceList
-from bot.concurrency.child_pool import ChildPool
 from bot.config.settings import Settings
 from bot.conversation.assistant import Assistant
+from bot.conversation.question.rewriting import QuestionRewriter
 from bot.errors import ConfigError
 from bot.feature import Feature
 from bot.knowledge import rights
@@ -24,29 +24,30 @@ from bot.knowledge.answering import KnowledgeAnswers
 from bot.knowledge.base import KnowledgeBase
 from bot.knowledge.learning.gaps import Dislikes
 from bot.providers.yandex.service import YandexStudio
+from bot.runtime.models import helper_model
 from bot.runtime.parts import Given, Ground
 from bot.storage.repositories.money.ledger import EMBEDDING
-from bot.storage.store import Store, Tx
+from bot.storage.store import Tx
 from bot.types import Incoming
 
 if TYPE_CHECKING:
     from bot.conversation.topic_choice import TopicChooser
 
 
-def knowledge_base(
-    settings: Settings, *, store: Store, bot: int, files: ChildPool, studio: YandexStudio | None, budget: Budget
-) -> KnowledgeBase | None:
+def knowledge_base(given: Given, budget: Budget) -> KnowledgeBase | None:
     """The bot's own sources; None with KNOWLEDGE=off. Until there is a source, nothing of their libraries is imported.
 
-    `studio` None: there is no key, so AI Studio embeds nothing.
+    With only a programmer's models there is no key, so AI Studio embeds nothing.
     """
+    settings, store = given.settings, given.store
     if settings.knowledge == "off":
         return None
+    studio = None if given.added.only_models else given.models.studio
     embedder, prices = embedder_of(settings, studio)
     meter = Meter(store=store, budget=budget, tariffs=prices)
     return KnowledgeBase(
-        store=store, bot=bot, files=files, meter=meter, cache=settings.knowledge_cache, embedder=embedder,
-        former=cache(partial(former_embedder, settings, studio)),
+        store=store, bot=given.api.id, files=given.process.files, meter=meter, cache=settings.knowledge_cache,
+        embedder=embedder, former=cache(partial(former_embedder, settings, studio)),
     )  # fmt: skip
 
 
@@ -58,6 +59,12 @@ def knowledge_answers(base: KnowledgeBase, settings: Settings, access: Access) -
 def dislikes(base: KnowledgeBase | None, access: Access) -> Dislikes | None:
     """What notes answers from the sources that are disliked; None without a knowledge base."""
     return None if base is None else Dislikes(role=_role(access))
+
+
+def question_rewriter(given: Given, budget: Budget) -> QuestionRewriter:
+    """What makes questions that lean on the conversation ones that the sources can be searched for."""
+    model = helper_model(given.settings, given.models.studio, given.added)
+    return QuestionRewriter(store=given.store, model=model, budget=budget)
 
 
 def _role(access: Access) -> Callable[[Incoming], str]:

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bot.ai import AsyncModel, ImageModel
+from bot.ai import AsyncModel, ImageModel, Model
 from bot.clock import Clock
 from bot.config.settings import Settings
 from bot.extension import Extension
@@ -56,6 +56,11 @@ def async_models(studio: YandexStudio, extension: Extension) -> AsyncModels:
     """
     own = {one.name for one in extension.models}
     return lambda name: None if extension.only_models or name in own else studio.later(name)
+
+
+def helper_model(settings: Settings, studio: YandexStudio, extension: Extension) -> Model:
+    """Return the cheap model for requests beside the conversation; with only a programmer's models it is the first."""
+    return extension.models[0].model if extension.only_models else studio.text(settings.helper_model)
 
 
 def _of_settings(settings: Settings, studio: YandexStudio, clock: Clock) -> Sequence[ModelOption]:

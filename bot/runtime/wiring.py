@@ -82,7 +82,15 @@ from bot.prompts.library import Library
 from bot.providers import catalog
 from bot.runtime import cluster
 from bot.runtime.bot import Bot, Inbound, Signs
-from bot.runtime.knowledge import dislikes, knowledge_answers, knowledge_base, topic_chooser, topic_features
+from bot.runtime.knowledge import (
+    dislikes,
+    knowledge_answers,
+    knowledge_base,
+    question_rewriter,
+    topic_chooser,
+    topic_features,
+)  # fmt: skip
+from bot.runtime.models import helper_model
 from bot.runtime.parts import Answering, Given, Ground, People
 from bot.storage.engines.sqlite_files import home
 from bot.storage.mailboxes import StoredInbox, StoredOutbox
@@ -242,14 +250,7 @@ def _ground(given: Given, routers: Routers | None, quota: SendQuota | None) -> G
     return Ground(
         telegram=telegram,
         people=people,
-        knowledge=knowledge_base(
-            settings,
-            store=store,
-            bot=given.api.id,
-            files=given.process.files,
-            studio=None if given.added.only_models else given.models.studio,
-            budget=people.budget,
-        ),
+        knowledge=knowledge_base(given, people.budget),
         library=library,
         incidents=IncidentLog(store.clock, path_beside(home(settings.database_url))),
         lanes=Lanes(),
@@ -314,6 +315,7 @@ def _answering(given: Given, ground: Ground) -> Answering:
             pricing=pricing,
             documents=documents,
             knowledge=knowledge,
+            rewriter=question_rewriter(given, budget) if knowledge is not None else None,
         ),
         pricing=pricing,
         wake_jobs=ground.wake_jobs,
@@ -361,10 +363,8 @@ def _features(given: Given, ground: Ground, answering: Answering) -> Sequence[Fe
     settings, store, models, library = given.settings, given.store, given.models, ground.library
     assistant, people = answering.assistant, ground.people
     searcher = models.studio.search() if "search" in settings.tools else None
-    own_model = given.added.models[0].model if given.added.only_models else None
-    helper = HelperModel(
-        store=store, model=own_model or models.studio.text(settings.helper_model), budget=people.budget
-    )
+    cheap = helper_model(settings, models.studio, given.added)
+    helper = HelperModel(store=store, model=cheap, budget=people.budget)
     deferred = _deferred(given, ground, assistant)
     orders = TaskList(store=store, withdraw={LATER: deferred.operation.withdraw})
     return [

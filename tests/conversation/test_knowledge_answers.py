@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bot.ai import Answered, Chunk, Finish, Request, Usage
 from bot.billing.metering import Meter
 from bot.concurrency.child_pool import ChildPool
+from bot.conversation.question.rewriting import leans
 from bot.knowledge.base import KnowledgeBase
 from bot.prompts.catalog import instruct
 from bot.runtime.bot import Bot
@@ -50,12 +52,13 @@ async def known(
     own_model: bool = False,
     summaries: bool = False,
     later: Later | None = None,
+    **settings: Any,
 ) -> ScriptedModel:
     """A bot with these documents in its knowledge base, and a model that gives these answers, or the sandbox's own."""
     model = ScriptedModel(*answers)
     stage.given = {} if own_model else {"routing": model.routing}
     stage.given |= {"later": lambda _name: later} if later is not None else {}
-    bot = await stage.start(knowledge=level, embeddings="off", owners=[ANNA], summaries=summaries)
+    bot = await stage.start(knowledge=level, embeddings="off", owners=[ANNA], summaries=summaries, **settings)
     base = kept(bot, docs)
     await base.sync(await base.add(KnowledgeSource("docs", "", str(docs), audience=tuple(audience))))
     await base.files.close()
@@ -295,3 +298,60 @@ def asked(model: ScriptedModel) -> str:
 def summary_request(stage: Stage) -> str:
     """The newest request for a summary, "" before there is one."""
     return "".join(str(seen.body["messages"]) for seen in stage.studio.seen("completion")[-1:])
+
+
+LEANING = {  # the first question, what leans on it, what the helper model makes of that, what it is found by
+    "ru": (
+        "Are laptops repaired for free?", "а кто за неё платит?", "Обратная доставка бесплатна, если товар неисправен?",
+        "Обратная доставка бесплатна",
+    ),
+    "en": (
+        "За сколько дней можно вернуть товар?", "and what about them?", "Are laptops repaired for free for one year?",
+        "Laptops are repaired",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("language", LEANING)
+async def test_a_question_that_leans_on_the_dialog_is_searched_for_as_the_helper_model_rewrites_it(
+    stage: Stage, docs: Path, language: str
+) -> None:
+    model = await known(stage, docs)
+    person, (first, leaning, whole, found) = {"ru": BORIS, "en": ANNA}[language], LEANING[language]
+    await stage.ask(first, person)
+    assert stage.studio.seen("completion") == []  # nothing was said before
+    stage.studio.script(whole)
+    await stage.ask(leaning, person)
+    (request,) = stage.studio.seen("completion")
+    assert request.body["messages"][0]["text"] == instruct(language, "knowledge.rewrite")
+    assert first in request.body["messages"][1]["text"]
+    assert found in asked(model)
+    assert leaning in asked(model)  # the model is asked what the person asked
+    assert len(rows(stage, "SELECT * FROM usage WHERE mode = 'aside'")) == 1
+
+
+async def test_a_rewriting_that_fails_leaves_the_question_behind_the_one_before_it(stage: Stage, docs: Path) -> None:
+    model = await known(stage, docs, *["Вернуть товар можно в течение 14 дней [a1]."] * 2)
+    await stage.ask("За сколько дней можно вернуть товар?", BORIS)
+    stage.studio.fail_next("completion", status=400)
+    assert "14 дней" in await stage.ask("а мне?", BORIS)
+    assert "a1 Вернуть товар можно в течение 14 дней." in model.requests[-1].messages[-1].text
+
+
+async def test_stop_while_a_question_is_rewritten_leaves_no_reservation(stage: Stage, docs: Path) -> None:
+    await known(stage, docs, "Вернуть товар можно в течение 14 дней [a1].", user_daily_tokens=100_000)
+    await stage.ask("За сколько дней можно вернуть товар?", BORIS)
+    stage.studio.fail_next("completion", hang=True)
+    stage.telegram.say(BORIS, "а мне?")
+    await soon(stage, lambda: stage.studio.seen("completion") or None)
+    stage.telegram.say(BORIS, "/stop")
+    assert await stage.until(lambda: stage.telegram.texts(BORIS)[1:]) == ["Остановлено."]
+    assert rows(stage, "SELECT * FROM reservations") == []
+
+
+def test_a_question_leans_by_few_words_of_its_own_or_by_a_word_that_points() -> None:
+    assert leans("а сколько это стоит?")
+    assert leans("And for laptops?")
+    assert leans("Можно ли его вернуть в магазин, если коробка уже открыта и чека нет?")
+    assert not leans("Можно ли вернуть ноутбук в магазин, если коробка открыта, а чек потерян?")
+    assert not leans("How many days does a customer have to return a broken laptop to the shop?")
