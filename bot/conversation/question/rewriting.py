@@ -13,7 +13,7 @@ from bot.ai import Finish, Model, Request
 from bot.billing.budget import Budget
 from bot.conversation.helper_model import PaidBy, ask_paid
 from bot.errors import LimitReached, ModelError
-from bot.knowledge.stems import STOP, WORD
+from bot.knowledge.stems import WORD, stems
 from bot.llm import prompt
 from bot.prompts.catalog import instruct
 from bot.storage.store import Store
@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 PATIENCE = 2.0  # seconds that a question waits
 FEW_WORDS = 4
+ENOUGH = 2  # words that tell something, with which a question can be searched for alone
 TURNS = 4  # of the conversation that the model is shown
 LONGEST_MESSAGE = 1_000  # characters of each of its messages
 LONGEST_TOKENS, LONGEST = 100, 400  # of the new question, in tokens and in characters
@@ -35,8 +36,11 @@ POINTING = frozenset(POINTS_BACK.split())
 
 def leans(question: str) -> bool:
     """Whether a question is too short to stand alone, or has a word such as "it", which points at another text."""
-    words = WORD.findall(question.lower().replace("ё", "е"))
-    return not POINTING.isdisjoint(words) or len([word for word in words if word not in STOP]) <= FEW_WORDS
+    return _points(question) or len(stems(question)) <= FEW_WORDS
+
+
+def _points(question: str) -> bool:
+    return not POINTING.isdisjoint(WORD.findall(question.lower().replace("ё", "е")))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -51,7 +55,8 @@ class QuestionRewriter:
     async def rewrite(self, incoming: Incoming, question: str, earlier: Sequence[Message], language: str) -> str:
         """The question as it would be asked without the `earlier` messages; itself where it does not lean on them.
 
-        If the model fails, is late, or may not be paid, the question follows the one before it.
+        If the model fails, is late, may not be paid, or drops most words of the question, a question that says nothing
+        alone follows the one before it, and any other is searched for as it is.
         """
         asked = [message.text for message in earlier if message.role == "user" and message.text]
         if not asked or not leans(question):
@@ -67,8 +72,15 @@ class QuestionRewriter:
                 self.store, self.model, request, payer, deadline=PATIENCE, ratio=self._ratio
             )  # fmt: skip
         except (LimitReached, ModelError) as error:
-            log.warning("a question is searched for with the one before it: %s", error)
+            log.warning("a question is not rewritten: %s", error)
         else:
-            if finish is Finish.STOP and 0 < len(new) <= LONGEST:
+            if finish is Finish.STOP and 0 < len(new) <= LONGEST and _keeps(question, new):
                 return new
-        return f"{asked[-1]}\n{question}"
+        alone = not _points(question) and len(stems(question)) >= ENOUGH
+        return question if alone else f"{asked[-1]}\n{question}"
+
+
+def _keeps(question: str, new: str) -> bool:
+    """Whether a rewritten question still has at least half of the words that tell something: it is no answer then."""
+    told = {stem for stem in stems(question) if stem not in POINTING}
+    return 2 * len(told & set(stems(new))) >= len(told)

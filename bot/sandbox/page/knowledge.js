@@ -18,7 +18,7 @@ const results = {};
 const field = h("textarea", { class: "handbook-page", rows: 8, "data-testid": "handbook-page", "aria-label": t("editTitle") });
 
 /** @type {Record<string, () => Promise<boolean>>} what each step does; true: the bot has done what was expected */
-const STEPS = { shop: addShop, ask: () => asks(t("askSay"), "source"), source: openSource, unknown: askUnknown, teach, told, edit };
+const STEPS = { "shop": addShop, ask: () => asks(t("askSay"), "source"), source: openSource, unknown: askUnknown, teach, told, edit };
 
 export function startKnowledge() {
   fill(byId("pane-knowledge"),

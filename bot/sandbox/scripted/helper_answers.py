@@ -72,6 +72,12 @@ def _summary(text: str, _language: str) -> str:
     return "\n".join(f"- {line}" for line in lines[:20])
 
 
+def _rewritten(text: str, language: str) -> str:
+    """The last question word for word: this model does not understand what it leans on."""
+    before, _, _ = instruct(language, "knowledge.rewrite.question", said="\0", question="\1").partition("\1")
+    return text.rpartition(before.partition("\0")[2])[2].strip()
+
+
 def _improved(text: str, language: str) -> str:
     return f"{text.strip().rstrip('.')}{phrase(language, 'scene')}"
 
@@ -130,5 +136,6 @@ RESUME = re.compile(r"Go on exactly where your last message stopped|Продол
 ORDERS: list[tuple[re.Pattern[str], Callable[[str, str], str]]] = [
     (re.compile("Give this conversation a title|Дай этой беседе название"), _title),
     (re.compile("Summarise this conversation|Составь для себя краткую запись"), _summary),
+    (re.compile("Rewrite the last question|Перепиши последний вопрос"), _rewritten),
     (re.compile("You turn a short idea into a description|Ты превращаешь короткую идею"), _improved),
 ]
