@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from bot.desk.formatting import LONGEST, Piece, formatted, units
+from bot.desk.formatting import LONGEST, Piece, formatted, harmless, units
 from bot.outbox import Choice
 from bot.storage.repositories.desk.cases import BOT, CLOSED, HELD, SNOOZED, WAITING, Case
 from bot.storage.repositories.messages import Remembered
@@ -32,7 +32,9 @@ def choices(case: Case, language: str) -> Sequence[Choice]:
 def card(tx: Tx, case: Case, language: str, *, said: Sequence[Remembered] = ()) -> Outgoing:
     """The card of a case in the operators' language; `said` are the newest messages before it."""
     state = say(language, f"desk.state.{case.owner}", name=_name_of(tx, case), time=_time(case.snoozed_until))
-    who = say(language, "desk.card.who", name=case.name or "?", id=case.user, language=case.language or "?")
+    who = say(
+        language, "desk.card.who", name=harmless(case.name)[0] or "?", id=case.user, language=case.language or "?"
+    )
     if (count := tx.cases.count_of_customer(case.address)) > 1:
         who += " · " + say(language, "desk.card.count", count=count)
     pieces = [Piece(say(language, "desk.card", number=case.id, state=state), "bold"), Piece(f"\n{who}")]
@@ -54,8 +56,8 @@ def _transcript(case: Case, said: Sequence[Remembered], language: str, most: int
     """The newest messages that fit, oldest first."""
     bot, lines, room = say(language, "desk.card.bot"), [], most
     for message in reversed(said):
-        name = bot if message.message.role == "assistant" else case.name or "?"
-        words = message.text.strip()
+        name = bot if message.message.role == "assistant" else harmless(case.name)[0] or "?"
+        words, _ = harmless(message.text.strip())
         line = f"{name}: {words[:LONGEST_SAID]}{'…' if len(words) > LONGEST_SAID else ''}"
         room -= units(line) + 1
         if room < 0:

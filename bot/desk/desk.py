@@ -15,7 +15,7 @@ from bot.conversation import branching
 from bot.conversation.turn_state import TakenOver
 from bot.desk import cards, cases
 from bot.desk.cases import Call, Close, Event, NotPossible, Reopen, Take, Wake
-from bot.desk.formatting import Piece, formatted
+from bot.desk.formatting import Piece, formatted, harmless
 from bot.outbox import Choice
 from bot.ports import Delivery
 from bot.storage.repositories.desk.cases import BOT, CLOSED, SNOOZED, WAITING, Case
@@ -190,7 +190,9 @@ class Desk:
         if seat is None:
             return places
         quoted = self._source_of(tx, incoming.address, incoming.reply_to)
-        for number, (outgoing, message) in enumerate(copies(tx, incoming, language=self.language(tx, seat.place))):
+        text, entities = harmless(incoming.text, incoming.entities)
+        shown = replace(incoming, text=text, entities=entities)
+        for number, (outgoing, message) in enumerate(copies(tx, shown, language=self.language(tx, seat.place))):
             key = f"{incoming.id}.desk{number or ''}"
             tx.outbox.add_answer(key, seat.address, replace(outgoing, reply_to=quoted, keeps_place=True))
             tx.relays.add_relay(
@@ -255,7 +257,7 @@ class Desk:
             return ()
         before = tx.outbox.find_outgoing(seat.address, relay.delivery)
         told = say(self.language(tx, seat.place), "desk.edited", text=before.text if before is not None else "")
-        pieces = [Piece(incoming.text), Piece("\n"), Piece(told, "expandable_blockquote")]
+        pieces = [Piece(harmless(incoming.text)[0]), Piece("\n"), Piece(told, "expandable_blockquote")]
         return self.edit_relayed(tx, seat.address, relay.delivery, incoming.id, formatted(pieces))
 
     def _source_of(self, tx: Tx, where: Address, message: int) -> int:

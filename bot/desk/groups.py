@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from bot.desk.desk import Desk
+from bot.desk.desk import Desk, Places
 from bot.feature import ButtonHandler, Command, Feature
 from bot.outbox import Choice, finish, finish_turn
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.desk.cases import HELD, SNOOZED, WAITING
+from bot.storage.repositories.desk.seats import ERASE
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
-from bot.types import Incoming, Permission
+from bot.types import Address, Incoming, Job, Outgoing, Permission
 
 TEAM = "support"
 
@@ -22,19 +23,23 @@ TEAM = "support"
 class DeskGroups:
     """Connects groups. `missing_rights` returns the names of what the bot lacks to work in a chat (`desk.right.*`).
 
-    `groups` are the connected ones, in which every message is for the bot: the transport reads this set.
+    `groups` are the connected ones, in which every message is for the bot: the transport reads this set. `send` delivers
+    to places in the background, `delete_topic` deletes a topic with all its messages.
     """
 
     store: Store
     desk: Desk
     groups: set[int]
     missing_rights: Callable[[int], Awaitable[Sequence[str]]]
+    delete_topic: Callable[[Address], Awaitable[None]]
+    send: Callable[[str, Places], None]
 
     def feature(self) -> Feature:
         """/desk, and the button that connects the group."""
         return Feature(
             commands={"/desk": Command(self.show, Permission.CONNECT)},
             presses={"desk.use": ButtonHandler(self.press_use, Permission.CONNECT)},
+            jobs={ERASE: self.erase},
         )
 
     async def load(self) -> None:
@@ -76,9 +81,23 @@ class DeskGroups:
         await self.load()
         await reply.finish()
 
+    async def erase(self, job: Job) -> None:
+        """The job: delete the topic of a customer whose data were deleted, and tell the operators that it was so."""
+        place = replace(job.address, thread=0)
+        await self.delete_topic(job.address)
+
+        def work(tx: Tx) -> None:
+            language = self.desk.language(tx, place.chat)
+            told = Outgoing(say(language, "desk.erased"), plain=True, keeps_place=True)
+            tx.outbox.add_answer(f"desk.erased.{job.address.thread}.{place.chat}", place, told)
+            tx.jobs.delete_done(job)
+
+        await self.store.write(work)
+        self.send("", [place])
+
     def _state(self, tx: Tx, incoming: Incoming) -> str:
-        owned = {owner: len(tx.cases.list_owned(self.desk.bot, owner)) for owner in (WAITING, HELD, SNOOZED)}
-        return say(incoming.language, "desk.group.state", **owned)
+        waiting, held, snoozed = (len(tx.cases.list_owned(self.desk.bot, owner)) for owner in (WAITING, HELD, SNOOZED))
+        return say(incoming.language, "desk.group.state", waiting=waiting, held=held, snoozed=snoozed)
 
 
 def _say(incoming: Incoming, key: str) -> str:

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from aiogram.methods import (
+    DeleteForumTopic,
     EditForumTopic,
     GetChat,
     GetChatMember,
@@ -223,6 +224,13 @@ class Telegram:
         if me.get("status") != "administrator":
             return ["administrator", *DESK_RIGHTS]
         return [name for name in DESK_RIGHTS if not me.get(name)]
+
+    async def delete_topic(self, address: Address) -> None:
+        """Delete a topic with all its messages. One that is gone already, or can't be deleted, is left."""
+        try:
+            await self.api.call(DeleteForumTopic(chat_id=address.chat, message_thread_id=address.thread))
+        except Refused as error:
+            log.warning("chat %d: topic %d was not deleted: %s", address.chat, address.thread, error)
 
     async def react(self, incoming: Incoming, emoji: str) -> None:
         """Put a reaction on a message. One that can't be put is left out: nothing depends on it."""

@@ -11,7 +11,6 @@ branch_labels = None
 depends_on = None
 
 ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
-OPEN = sa.text("owner <> 'closed'")
 
 
 def _address() -> list[sa.Column]:
@@ -43,14 +42,15 @@ def upgrade() -> None:
         sa.Column("waiting_since", sa.Float(), nullable=False),
         sa.Column("snoozed_until", sa.Float(), nullable=False),
         sa.Column("closed", sa.Float(), nullable=False),
+        sa.Column("open", sa.Integer(), nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_desk_cases"),
-    )
+        sa.UniqueConstraint(
+            "bot", "connection", "chat", "thread", "only", "open",
+            name="uq_desk_cases_bot_connection_chat_thread_only_open",
+        ),
+    )  # fmt: skip
     op.create_index("ix_desk_cases_owner", "desk_cases", ["bot", "owner"])
     op.create_index("ix_desk_cases_chat", "desk_cases", ["bot", "chat", "id"])
-    op.create_index(
-        "uq_desk_cases_open", "desk_cases", ["bot", "connection", "chat", "thread", "only"], unique=True,
-        sqlite_where=OPEN, postgresql_where=OPEN,
-    )  # fmt: skip
     op.create_table(
         "desk_groups",
         sa.Column("bot", sa.BigInteger(), nullable=False),

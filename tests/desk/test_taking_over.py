@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.texts.catalog import say
-from tests.support.desk_side import OLGA, desk_on
+from tests.support.desk_side import desk_on
 from tests.support.stage import ANNA, BORIS, Stage
 
 

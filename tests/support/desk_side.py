@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,22 @@ class DeskStage:
         await self.quiet(before)
         return message
 
+    async def edits(self, message: dict[str, Any], text: str, who: int) -> None:
+        """Somebody edits a message of theirs; returns when everything is delivered."""
+        before = len(inbox(self.stage))
+        self.stage.telegram.edit(message["chat"]["id"], message["message_id"], text, who)
+        await self.quiet(before)
+
+    async def sends(self, chat: int, data: bytes, kind: str, **more: Any) -> None:
+        """Somebody sends a file; returns when everything is delivered."""
+        before = len(inbox(self.stage))
+        self.stage.telegram.upload(chat, data, kind, **more)
+        await self.quiet(before)
+
+    def count_calls(self, method: str) -> int:
+        """How often the bot has called a method of the Bot API."""
+        return sum(call.method == method for call in self.stage.telegram.calls)
+
     async def presses(self, key: str, operator: int = OLGA, *, language: str = "en") -> None:
         """An operator presses a button of the group."""
         await pressed(self.stage, say(language, key), chat=self.group, user=operator)
@@ -84,8 +101,9 @@ class DeskStage:
     def reactions(self) -> dict[int, str]:
         """The bot's newest reaction to each message of the group."""
         return {
-            call.body["message_id"]: call.body["reaction"][0]["emoji"]
-            for call in self.stage.telegram.calls("setMessageReaction")
+            int(call.params["message_id"]): json.loads(call.params["reaction"])[0]["emoji"]
+            for call in self.stage.telegram.calls
+            if call.method == "setMessageReaction"
         }
 
 

@@ -57,7 +57,14 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
     operators = Operators(
         store=store, desk=desk, access=ground.people.access, send=send, stop=assistant.writer.stop, react=telegram.react
     )
-    groups = DeskGroups(store=store, desk=desk, groups=telegram.attends, missing_rights=telegram.missing_rights)
+    groups = DeskGroups(
+        store=store,
+        desk=desk,
+        groups=telegram.attends,
+        missing_rights=telegram.missing_rights,
+        delete_topic=telegram.delete_topic,
+        send=send,
+    )
     return DeskParts(
         layers=[DeskLayer(groups=telegram.attends, customers=customers, operators=operators)],
         features=[customers.feature(), operators.feature(), groups.feature()],

@@ -7,6 +7,8 @@ from sqlalchemy import Column, Index, Named, Table, TypedColumns
 
 from bot.storage.tables.base import METADATA, Addressed, Id
 
+ADDRESS = ("bot", "connection", "chat", "thread", "only")
+
 
 class CaseColumns(Addressed):
     """An episode of a customer's conversation, whose columns of an address it has. The numbers that people see are ids.
@@ -29,6 +31,7 @@ class CaseColumns(Addressed):
     waiting_since: Named[float] = Column(sa.Float)
     snoozed_until: Named[float] = Column(sa.Float)
     closed: Named[float] = Column(sa.Float)
+    open: Named[int | None] = Column(sa.Integer)  # 1, or NULL once it is closed: an address has one open case
 
 
 desk_cases = Table(
@@ -37,11 +40,8 @@ desk_cases = Table(
     CaseColumns,
     Index("ix_desk_cases_owner", "bot", "owner"),
     Index("ix_desk_cases_chat", "bot", "chat", "id"),
-    Index(
-        "uq_desk_cases_open", "bot", "connection", "chat", "thread", "only", unique=True,
-        sqlite_where=sa.text("owner <> 'closed'"), postgresql_where=sa.text("owner <> 'closed'"),
-    ),
-)  # fmt: skip
+    sa.UniqueConstraint(*ADDRESS, "open"),
+)
 
 
 class GroupColumns(TypedColumns):
@@ -74,7 +74,7 @@ desk_seats = Table(
     METADATA,
     SeatColumns,
     sa.UniqueConstraint("bot", "place", "topic"),
-    sa.UniqueConstraint("bot", "connection", "chat", "thread", "only", "place"),
+    sa.UniqueConstraint(*ADDRESS, "place"),
 )
 
 

@@ -65,7 +65,7 @@ def finished(outgoing: Outgoing, rung: Rung, limit: int = LIMIT) -> list[Screen]
         return [Screen(text=caption[0] if caption else "", file=outgoing.file)]
     if outgoing.copy[1] and rung is not Rung.PLAIN:
         return [Screen(copy=outgoing.copy)]
-    if outgoing.entities and rung is not Rung.PLAIN and len(outgoing.text.encode("utf-16-le")) <= 2 * limit:
+    if _is_as_typed(outgoing, limit) and rung is not Rung.PLAIN:
         return [Screen(outgoing.text, outgoing.entities)]
     if outgoing.plain or rung is Rung.PLAIN:
         text = outgoing.instead if outgoing.file or outgoing.copy[1] else outgoing.text
@@ -75,6 +75,12 @@ def finished(outgoing: Outgoing, rung: Rung, limit: int = LIMIT) -> list[Screen]
         return [Screen(blocks=json.dumps(blocks, ensure_ascii=False))]
     pieces = render.pieces(document, limit, outgoing.note)
     return [Screen(piece.text, piece.entities) for piece in pieces] or [Screen(outgoing.note or NOTHING)]
+
+
+def _is_as_typed(outgoing: Outgoing, limit: int) -> bool:
+    """Return whether the text is a person's own, with the formatting of the messenger, and fits into one message."""
+    typed = bool(outgoing.entities or outgoing.relays[1]) and bool(outgoing.text.strip())
+    return typed and len(outgoing.text.encode("utf-16-le", "replace")) <= 2 * limit
 
 
 def growing(markdown: str, rung: Rung, note: str = "", limit: int = LIMIT) -> Screen:

@@ -57,6 +57,7 @@ TEXTS: dict[str, str] = {
     "desk.refused": "This was not delivered: {reason}. Please send it in another form.",
     "desk.cannot_copy": "(something that can't be shown here)",
     "desk.edited": "edited, before: {text}",
+    "desk.erased": "A customer has deleted their data: the topic and all that was known of them is gone.",
     # --- connecting a group
     "desk.group.use": "Use this group",
     "desk.group.ask": "Operators can work here: each customer who asks for a person gets a topic of this group.",

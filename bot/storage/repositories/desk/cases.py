@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 
 from bot.storage.repositories.mapping import Repository, address, columns, here, made, spot
 from bot.storage.tables.desk import desk_cases, desk_events
@@ -78,7 +78,7 @@ class Cases(Repository):
         row = {
             **columns(where), "user": user, "name": name[:256], "language": language[:16], "owner": BOT, "holder": 0,
             "last_holder": 0, "version": 1, "team": "", "reason": "", "opened": now, "waiting_since": 0.0,
-            "snoozed_until": 0.0, "closed": 0.0,
+            "snoozed_until": 0.0, "closed": 0.0, "open": 1,
         }  # fmt: skip
         found = self.connection.execute(insert(desk_cases).returning(desk_cases), row).one()
         case = _case(found)
@@ -94,6 +94,7 @@ class Cases(Repository):
                 "closed", "name", "language",
             )
         }  # fmt: skip
+        values["open"] = None if after.owner == CLOSED else 1
         here = (desk_cases.c.id == before.id, desk_cases.c.version == before.version)
         return self.connection.execute(update(desk_cases).where(*here).values(**values)).rowcount == 1
 
@@ -116,10 +117,6 @@ class Cases(Repository):
             self.connection.scalar(select(func.count()).select_from(desk_cases).where(here(desk_cases)), spot(where))
             or 0
         )
-
-    def delete_of_customer(self, bot: int, user: int) -> None:
-        """Delete all cases of a customer, with their relays and events."""
-        self.connection.execute(delete(desk_cases).where(desk_cases.c.bot == bot, desk_cases.c.user == user))
 
     def add_event(self, case: Case, what: str, who: int = 0, detail: str = "") -> None:
         """Note what happened to a case."""

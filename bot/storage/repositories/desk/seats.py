@@ -9,11 +9,13 @@ from typing import Any
 from sqlalchemy import bindparam, delete, insert, select, update
 
 from bot.storage.engines.dialects import insert_or_update
+from bot.storage.repositories.jobs import Jobs
 from bot.storage.repositories.mapping import Repository, address, at, columns
 from bot.storage.tables.desk import desk_groups, desk_seats
 from bot.storage.tables.work import deliveries
-from bot.types import Address
+from bot.types import Address, Job
 
+ERASE = "desk.erase"  # the job that deletes the topic of a customer who wants to be forgotten
 CONNECT = insert_or_update(desk_groups, ("bot", "chat"), ("team", "by", "at"))
 AT_TOPIC = select(desk_seats).where(
     desk_seats.c.bot == bindparam("b"), desk_seats.c.place == bindparam("c"), desk_seats.c.topic == bindparam("t")
@@ -66,7 +68,7 @@ class Seats(Repository):
         row = {**columns(customer), "place": place, "topic": 0, "title": title[:128]}
         id_ = self.connection.execute(insert(desk_seats).returning(desk_seats.c.id), row).scalar_one()
         self.connection.execute(update(desk_seats).where(desk_seats.c.id == id_).values(topic=-id_))
-        return Seat(id_, customer, place, -id_, title[:128])
+        return Seat(id=id_, customer=customer, place=place, topic=-id_, title=title[:128])
 
     def find_seats(self, customer: Address) -> Sequence[Seat]:
         """Return the seats of a customer in all groups, the newest first."""
@@ -100,13 +102,18 @@ class Seats(Repository):
             here = (table.c.bot == bot, column == old)
             self.connection.execute(update(table).where(*here).values({column: new}))
 
-    def delete_of_customer(self, bot: int, user: int) -> Sequence[Seat]:
-        """Forget the topics of a customer's private chat, and return them: the caller deletes them in the groups."""
+    def delete_of_customer(self, bot: int, user: int) -> None:
+        """Forget the topics of a customer's private chat with all that waits for them, and have them deleted in the
+        groups: a job does that.
+        """
         mine = (desk_seats.c.bot == bot, desk_seats.c.chat == user)
-        found = [_seat(row) for row in self.connection.execute(select(desk_seats).where(*mine))]
+        for seat in [_seat(row) for row in self.connection.execute(select(desk_seats).where(*mine))]:
+            here = (deliveries.c.bot == bot, deliveries.c.chat == seat.place, deliveries.c.thread == seat.topic)
+            self.connection.execute(delete(deliveries).where(*here))
+            if seat.topic > 0:
+                Jobs(self.connection, self.clock, self.queue).add_job(Job(ERASE, seat.address.key, seat.address))
         self.connection.execute(delete(desk_seats).where(*mine))
-        return found
 
 
 def _seat(row: Any) -> Seat:
-    return Seat(row.id, address(row), row.place, row.topic, row.title)
+    return Seat(id=row.id, customer=address(row), place=row.place, topic=row.topic, title=row.title)
