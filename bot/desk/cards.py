@@ -14,6 +14,7 @@ from bot.texts.catalog import say
 from bot.types import Outgoing
 
 SAID = 12  # newest messages of the conversation on the card
+OPERATORS = ".desk"  # how the turn of an operator's message ends
 LONGEST_SAID = 600  # characters of each of them
 BUTTONS = {
     BOT: ("take", "close"),
@@ -54,9 +55,11 @@ def card_of(case: Case) -> str:
 
 def _transcript(case: Case, said: Sequence[Remembered], language: str, most: int) -> str:
     """The newest messages that fit, oldest first."""
-    bot, lines, room = say(language, "desk.card.bot"), [], most
+    lines, room = list[str](), most
     for message in reversed(said):
-        name = bot if message.message.role == "assistant" else harmless(case.name)[0] or "?"
+        speaker = "operator" if message.turn.endswith(OPERATORS) else "bot"
+        customer = message.message.role == "user"
+        name = harmless(case.name)[0] or "?" if customer else say(language, f"desk.card.{speaker}")
         words, _ = harmless(message.text.strip())
         line = f"{name}: {words[:LONGEST_SAID]}{'…' if len(words) > LONGEST_SAID else ''}"
         room -= units(line) + 1

@@ -17,6 +17,10 @@ from bot.texts.catalog import say
 from bot.types import Address, Incoming, Kind
 
 WORKING = ("/help", "/human", "/bot", "/forget", "/export", "/language", "/start")  # commands that a held case keeps
+ASKING = {  # buttons that have a model answer
+    "retry", "resume", "attached.again", "price.answer", "price.cheaper", "act.yes", "act.no", "persona.ask",
+    "template.use",
+}  # fmt: skip
 MOST_WORDS = 4  # of a message that asks for a person in words: "how many people …" is no call
 CALLS = {
     "human", "operator", "agent", "person", "support", "оператор", "оператора", "человек", "человека", "человеком",
@@ -149,16 +153,29 @@ class Customers:
 
     async def _button(self, incoming: Incoming, reply: Reply, handler: Handler) -> None:
         """Let the bot handle a press, unless it would have a model answer while a person has the case."""
+
+        def asks_in_vain(tx: Tx) -> bool:
+            case = tx.cases.find_open(incoming.address)
+            if case is None or not case.is_for_people:
+                return False
+            action = tx.buttons.find_pressed(incoming.address, incoming.user.id, incoming.data, incoming.message_id)
+            return action is not None and action.name in ASKING
+
+        if await self.store.read(asks_in_vain):
+            await self._refuse_press(incoming, reply)
+            return
         try:
             await handler(incoming, reply)
-        except TakenOver:
+        except TakenOver:  # taken in this moment
+            await self._refuse_press(incoming, reply)
 
-            def work(tx: Tx) -> str:
-                known = with_choices(tx, incoming)
-                finish_turn(tx, known)
-                return say(known.language, "desk.pressed")
+    async def _refuse_press(self, incoming: Incoming, reply: Reply) -> None:
+        def work(tx: Tx) -> str:
+            known = with_choices(tx, incoming)
+            finish_turn(tx, known)
+            return say(known.language, "desk.pressed")
 
-            await reply.acknowledge(await self.store.write(work))
+        await reply.acknowledge(await self.store.write(work))
 
     async def _blocked(self, incoming: Incoming) -> None:
         where = incoming.address

@@ -218,7 +218,7 @@ class Desk:
             )
         conversation, tip = tx.messages.current_tip(customer)
         said = (Text(text or incoming.text or _kinds(incoming)),)
-        turn = f"{incoming.id}.desk"
+        turn = f"{incoming.id}{cards.OPERATORS}"
         tx.messages.add_message(
             conversation, customer, turn, "assistant", said, parent=tip, ending="stop", user=case.user
         )

@@ -36,7 +36,8 @@ async def test_an_answer_that_is_being_written_ends_at_the_take_over_and_becomes
     await desk.called()
     await desk.presses("desk.bot")
     before = read(desk)
-    stage.studio.script(LONG, rate=20)
+    stage.studio.speed = 20
+    stage.studio.script(LONG)
     stage.telegram.say(ANNA, "tell me everything")
     await soon(stage, lambda: bool(stage.prompts()) or None)
     await asyncio.sleep(3)
@@ -51,13 +52,15 @@ async def test_an_answer_that_is_being_written_ends_at_the_take_over_and_becomes
     await desk.says("I answer this")
     assert read(desk)[-1] == "I answer this"
     await desk.presses("desk.bot")
+    stage.studio.speed = 0
     stage.studio.script("shorter")
-    await stage.ask("and now?")
+    assert await stage.ask("and now?") == "shorter"
     assert "word1 " not in str(stage.prompts()[-1])
 
 
 async def test_a_draft_of_the_bot_can_be_sent_by_the_operator(desk: DeskStage) -> None:
-    desk.stage.studio.script(LONG, rate=20)
+    desk.stage.studio.speed = 20
+    desk.stage.studio.script(LONG)
     desk.stage.telegram.say(ANNA, "tell me everything")
     await soon(desk.stage, lambda: bool(desk.stage.prompts()) or None)
     await asyncio.sleep(3)
@@ -67,7 +70,8 @@ async def test_a_draft_of_the_bot_can_be_sent_by_the_operator(desk: DeskStage) -
 
 
 async def test_a_question_that_waited_behind_an_answer_goes_to_the_operator(desk: DeskStage) -> None:
-    desk.stage.studio.script(LONG, rate=20)
+    desk.stage.studio.speed = 20
+    desk.stage.studio.script(LONG)
     desk.stage.telegram.say(ANNA, "first")
     await soon(desk.stage, lambda: bool(desk.stage.prompts()) or None)
     desk.stage.telegram.say(ANNA, "second")
@@ -89,7 +93,8 @@ async def test_an_old_button_asks_no_model_while_a_person_has_the_case(desk: Des
 
 
 async def test_after_a_kill_the_question_of_a_case_that_was_taken_goes_to_the_operator(desk: DeskStage) -> None:
-    desk.stage.studio.script(LONG, rate=20)
+    desk.stage.studio.speed = 20
+    desk.stage.studio.script(LONG)
     desk.stage.telegram.say(ANNA, "tell me everything")
     await soon(desk.stage, lambda: bool(desk.stage.prompts()) or None)
     await asyncio.sleep(2)

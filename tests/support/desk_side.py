@@ -116,5 +116,5 @@ async def desk_on(stage: Stage, folder: Path, *, language: str = "en", **changes
     stage.telegram.promote(group)
     await stage.ask(f"/desk{BOT}", group, OLGA)
     desk = DeskStage(stage, group)
-    await desk.presses("desk.group.use", language=language)
+    await desk.presses("desk.group.use", language=language)  # the button "desk.use"
     return desk

@@ -15,11 +15,12 @@ TEXTS: dict[str, str] = {
     "desk.pressed": "A colleague answers here now.",
     # --- the card
     "desk.card": "#{number} · {state}",
-    "desk.card.who": "{name} (ID {id}, {language})",
+    "desk.card.who": "{name} (ID {id}, language {language})",
     "desk.card.count": "case {count}",
     "desk.card.why": "Why: {reason}",
     "desk.card.said": "What was said:",
     "desk.card.bot": "Bot",
+    "desk.card.operator": "Operator",
     "desk.state.bot": "the bot answers",
     "desk.state.waiting": "waiting",
     "desk.state.held": "answered by {name}",

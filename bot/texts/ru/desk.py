@@ -15,11 +15,12 @@ TEXTS: dict[str, str] = {
     "desk.pressed": "Сейчас здесь отвечает коллега.",
     # --- карточка
     "desk.card": "№ {number} · {state}",
-    "desk.card.who": "{name} (ID {id}, {language})",
+    "desk.card.who": "{name} (ID {id}, язык {language})",
     "desk.card.count": "обращение {count}",
     "desk.card.why": "Причина: {reason}",
     "desk.card.said": "О чём говорили:",
     "desk.card.bot": "Бот",
+    "desk.card.operator": "Оператор",
     "desk.state.bot": "отвечает бот",
     "desk.state.waiting": "ждёт",
     "desk.state.held": "отвечает {name}",
