@@ -23,8 +23,8 @@ TEAM = "support"
 class DeskGroups:
     """Connects groups. `missing_rights` returns the names of what the bot lacks to work in a chat (`desk.right.*`).
 
-    `groups` are the connected ones, in which every message is for the bot: the transport reads this set. `send` delivers
-    to places in the background, `delete_topic` deletes a topic with all its messages.
+    `groups` are the connected ones, in which every message is for the bot: the transport reads this set. `send`
+    delivers to places in the background, `delete_topic` deletes a topic with all its messages.
     """
 
     store: Store

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -13,7 +15,7 @@ depends_on = None
 ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
-def _address() -> list[sa.Column]:
+def _address() -> list[sa.Column[Any]]:
     return [
         sa.Column("transport", sa.String(length=16), nullable=False),
         sa.Column("bot", sa.BigInteger(), nullable=False),

@@ -1,4 +1,7 @@
-"""The operators' group: connected by an administrator, never given up, and a topic that is gone is made again."""
+"""The operators' group: connected by an administrator, never given up, and a topic that is gone is made again.
+
+See F108 and F110 in docs/promises.md.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bot.texts.catalog import say
+from tests.support.choosing import actions
 from tests.support.desk_side import BOT, OLGA, desk_on
 from tests.support.stage import ANNA, BORIS, Stage
 from tests.support.telegram_side import rows, soon
@@ -46,6 +50,7 @@ async def test_only_an_administrator_of_the_bot_connects_a_group(stage: Stage, t
     stage.telegram.say(group, f"/desk{BOT}", ANNA)
     assert await stage.ask("/desk", ANNA)
     assert not rows(stage, "SELECT 1 FROM desk_groups")
+    assert "desk.use" not in actions(stage)
 
 
 async def test_desk_says_how_many_wait(stage: Stage, tmp_path: Path) -> None:

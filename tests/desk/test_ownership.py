@@ -1,4 +1,7 @@
-"""Bot and person never both answer: what happens to an answer of the bot when an operator takes the case."""
+"""Bot and person never both answer: what happens to an answer of the bot when an operator takes the case.
+
+See P14 and F107 in docs/promises.md.
+"""
 
 from __future__ import annotations
 

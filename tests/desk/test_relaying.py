@@ -1,4 +1,7 @@
-"""What goes from one side to the other: words with their formatting, files, replies and edits; and what does not."""
+"""What goes from one side to the other: words with their formatting, files, replies and edits; and what does not.
+
+See F109 and T33 in docs/promises.md.
+"""
 
 from __future__ import annotations
 

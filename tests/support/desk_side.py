@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bot.sandbox.telegram.files import FileKind
 from bot.sandbox.telegram.server_facade import buttons_of
 from bot.texts.catalog import say
 from tests.support.choosing import pressed
@@ -65,7 +66,7 @@ class DeskStage:
         self.stage.telegram.edit(message["chat"]["id"], message["message_id"], text, who)
         await self.quiet(before)
 
-    async def sends(self, chat: int, data: bytes, kind: str, **more: Any) -> None:
+    async def sends(self, chat: int, data: bytes, kind: FileKind, **more: Any) -> None:
         """Somebody sends a file; returns when everything is delivered."""
         before = len(inbox(self.stage))
         self.stage.telegram.upload(chat, data, kind, **more)
@@ -116,5 +117,5 @@ async def desk_on(stage: Stage, folder: Path, *, language: str = "en", **changes
     stage.telegram.promote(group)
     await stage.ask(f"/desk{BOT}", group, OLGA)
     desk = DeskStage(stage, group)
-    await desk.presses("desk.group.use", language=language)  # the button "desk.use"
+    await desk.presses("desk.group.use", language=language)
     return desk
