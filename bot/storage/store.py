@@ -36,7 +36,9 @@ from bot.storage.repositories.files.blobs import Blobs
 from bot.storage.repositories.files.documents import Documents
 from bot.storage.repositories.inbox import Inbox
 from bot.storage.repositories.jobs import Jobs
+from bot.storage.repositories.knowledge.articles import Articles
 from bot.storage.repositories.knowledge.gaps import Gaps
+from bot.storage.repositories.knowledge.gates import Gates
 from bot.storage.repositories.knowledge.learned import Learned
 from bot.storage.repositories.knowledge.passages import Knowledge
 from bot.storage.repositories.knowledge.quotes import Quotes
@@ -86,7 +88,9 @@ class Tx:
     documents = repository(Documents)
     sources = repository(Sources)
     knowledge = repository(Knowledge)
+    articles = repository(Articles)
     gaps = repository(Gaps)
+    gates = repository(Gates)
     learned = repository(Learned)
     quotes = repository(Quotes)
     question_topics = repository(QuestionTopics)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -122,6 +123,33 @@ def search_sources(
 
     groups = groups_of(role, person, Address("telegram", bot, chat or person), private=not chat)
     _keep(bot, lambda command: command.search(question, groups))
+
+
+@app.command("calibrate")
+def calibrate_gate(
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            help="A CSV with the columns question and page (empty: a question about something else); if not given, "
+            "questions of FAQ tables, headings and learned answers."
+        ),
+    ] = None,
+    standard: bool = typer.Option(False, "--standard", help="Use the gate again that Govorun came with."),
+    yes: bool = YES,
+    bot: int = BOT,
+) -> None:
+    """Fit what keeps questions about something else out on your own questions, and say how often it errs."""
+
+    async def work(command: KnowledgeCommand) -> None:
+        from bot.runtime.commands import calibrating
+
+        if standard:
+            await calibrating.store_gate(command, None)
+            command.say("The gate that Govorun came with is used from the next question on.")
+        else:
+            await calibrating.calibrate(command, file)
+
+    _keep(bot, work, yes=yes)
 
 
 @app.command("gaps")

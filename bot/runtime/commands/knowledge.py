@@ -7,7 +7,7 @@ import random
 import re
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,6 +24,7 @@ from bot.errors import BadInput, ConfigError, LimitReached
 from bot.features.knowledge.jobs import request_sync
 from bot.knowledge import rights
 from bot.knowledge.base import KnowledgeBase, check_libraries
+from bot.knowledge.embedding import CHARACTERS
 from bot.knowledge.sources.source import failure_text
 from bot.providers.yandex.service import YandexStudio
 from bot.runtime.knowledge import embedder_of, former_embedder
@@ -98,6 +99,17 @@ class KnowledgeCommand:
             await self.base.embed(wanted.cost, self._countdown())
         except LimitReached:
             self.say("The rest costs more than was said: govorun kb embed asks again.")
+
+    async def agree_to_questions(self, texts: Collection[str]) -> bool:
+        """Say what the embeddings of these questions cost; return whether they may be bought. Free ones may."""
+        retrieval = await self.base.retrieval()
+        await retrieval.index.follow()
+        tokens = int(sum(map(len, texts)) / CHARACTERS)
+        cost = retrieval.vectors.meter.tariffs.questions.cost(tokens)
+        if not cost or not retrieval.index.embedded or retrieval.vectors.embedder is None:
+            return True
+        price = shown("en", cost, self.currency)
+        return self.agree(f"{len(texts)} questions to embed, about {tokens:,} tokens: {price}. Go on?")
 
     async def show_sources(self) -> None:
         """Print the sources with their sizes, ages and problems."""
