@@ -22,12 +22,14 @@ from bot.knowledge.search.gate import BY_WORDS, Gate
 from bot.knowledge.sources.source import Found
 from bot.knowledge.sync import prepared
 from bot.runtime.commands.calibrating import calibrate, store_gate
+from bot.runtime.commands.evaluating import evaluate
 from bot.runtime.commands.knowledge import KnowledgeCommand
 from bot.storage.repositories.knowledge.gaps import Gap
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.store import Store, Tx
 from bot.types import Address
-from tests.knowledge.test_retrieval import BOT, Letters
+from tests.knowledge.test_index import BOT
+from tests.knowledge.test_retrieval import Letters
 
 PAYER = BillTo(Address("telegram", BOT, 1), 1, "turn")
 NAMES = """
@@ -46,12 +48,14 @@ async def store(tmp_path: Path, template: Path) -> AsyncIterator[Store]:
 class Terminal(list[str]):
     """What a command has printed; `asked` is what it asked, and was agreed to."""
 
-    def __init__(self, store: Store, embedder: Letters | None = None, price: str = "0") -> None:
+    def __init__(
+        self, store: Store, embedder: Letters | None = None, *, price: str = "0", cache: Path = Path()
+    ) -> None:
         super().__init__()
         self.asked: list[str] = []
-        self.command = KnowledgeCommand(
-            base=base_of(store, embedder, price), currency="RUB", say=self.append, agree=self._agree
-        )
+        base = base_of(store, embedder, price)
+        base.cache = cache
+        self.command = KnowledgeCommand(base=base, currency="RUB", say=self.append, agree=self._agree)
 
     def _agree(self, question: str) -> bool:
         self.asked.append(question)
@@ -142,6 +146,62 @@ async def test_a_gate_belongs_to_the_embeddings_it_was_fitted_with_and_their_pri
     declined = Terminal(store, Letters(), price="0.01")
     await calibrate(replace(declined.command, agree=lambda _: False), file)
     assert declined[1:] == []
+
+
+async def test_eval_says_what_is_found_what_is_missed_and_what_a_change_did(store: Store, tmp_path: Path) -> None:
+    await shop(store)
+    file = tmp_path / "cases.csv"
+    rows = [f"Какая цена на {name}?,goods/{name}.md," for name in GOODS[:4]]
+    texts = ["Цена люстра?,,2 рублей", "Что сколько?,goods/бра.md,", "Давно?,goods/gone.md,", "Где луна?,-,", "Кто?,,"]
+    file.write_text("\n".join(["question,page,text", *rows, *texts]), "utf-8")
+    everyone = frozenset({"everyone"})
+    terminal = Terminal(store, cache=tmp_path)
+    await evaluate(terminal.command, file, everyone)
+    assert terminal[0] == f"6 questions of {file}, found by words in 1 sources."
+    assert terminal[1:5] == [f"  {name:<8}  83.3  (43.6 to 97.0)" for name in ("R@1", "R@5", "R@10", "nDCG@10")]
+    assert terminal[5:] == [
+        "Not among the first ten:\n  Что сколько? -> goods/бра.md (not found)",
+        "Left out, because nothing that they may read has the page or the text:\n  Давно? -> goods/gone.md",
+        "0 of 2 questions about something else pass the gate (govorun kb calibrate).",
+    ]
+
+    def change(tx: Tx) -> None:
+        tx.knowledge.end_articles(1, ["goods/лампа.md"])
+        louder = Found(key="sale.md", title="Цена на торшер", blocks=(Block("Какая цена на торшер? Цена на торшер."),))
+        tx.knowledge.store_article(1, *prepared(louder, 0.0))
+
+    await store.write(change)
+    again = Terminal(store, cache=tmp_path)
+    await evaluate(again.command, file, everyone)
+    assert again[1] == "  R@1       60.0  (23.1 to 88.2)"
+    assert "Какая цена на лампа? -> goods/лампа.md" in again.text
+    assert again[-2].endswith(" 0 are found higher and 1 lower, of 5; as much happens by chance (p = 1.00).")
+    assert again[-1] == "Lower:\n  Какая цена на торшер?: place 1 -> place 2"
+
+
+async def test_eval_looks_only_at_what_may_be_read_and_says_it_for_each_source(store: Store, tmp_path: Path) -> None:
+    await shop(store)
+
+    def hide(tx: Tx) -> None:
+        secret = tx.sources.add_source(BOT, KnowledgeSource("secret", "folder", "s", audience=("admins",)))
+        page = Found(key="wages.md", title="Wages", blocks=(Block("Salaries are paid on the fifth."),))
+        tx.knowledge.store_article(secret, *prepared(page, 0.0))
+
+    await store.write(hide)
+    file = tmp_path / "cases.csv"
+    file.write_text("question,source\nWhen are salaries paid?,secret\nЦена на бра,shop\n", "utf-8")
+    everyone = Terminal(store, cache=tmp_path)
+    await evaluate(everyone.command, file, frozenset({"everyone"}))
+    assert everyone[0].startswith("1 questions")
+    assert everyone[-1].endswith("has the page or the text:\n  When are salaries paid? -> secret")
+    admin = Terminal(store, cache=tmp_path)
+    await evaluate(admin.command, file, frozenset({"everyone", "admins"}))
+    assert admin[5:] == [
+        f"  {name}: 1 questions · R@1 100 · R@5 100 · R@10 100 · nDCG@10 100" for name in ("secret", "shop")
+    ]
+    file.write_text("Где?\n", "utf-8")
+    with pytest.raises(BadInput, match="does not say what should be found"):
+        await evaluate(admin.command, file, frozenset())
 
 
 async def test_too_few_questions_are_refused_with_what_is_needed(store: Store, tmp_path: Path) -> None:

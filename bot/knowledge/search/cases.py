@@ -1,4 +1,4 @@
-"""Questions of the operator with what should be found for them: `read_cases`, out of a table or a text. Pure.
+"""Questions of the operator with what should be found for them: `read_cases`, out of a table or a text.
 
 A table has the column `question` (вопрос), and `page` (страница), `text` (текст) or both: the page is an address, a
 path or its end, a title, or the name of a source; the text stands in the passage that should be found. A row with
@@ -12,6 +12,7 @@ import csv
 import io
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from bot.errors import BadInput, Unreadable
 from bot.knowledge.plain_text import decoded
@@ -60,6 +61,14 @@ def read_cases(data: bytes, name: str) -> list[Case]:
     if not cases:
         raise BadInput(f"{name} has no question: a table with the columns question and page is expected")
     return cases
+
+
+def read_case_file(file: Path) -> list[Case]:
+    """The cases of a file (`read_cases`). Raises `BadInput`, also where it can't be opened."""
+    try:
+        return read_cases(file.read_bytes(), str(file))
+    except OSError as error:
+        raise BadInput(f"{file}: {error.strerror or 'can not be read'}") from None
 
 
 def gold_articles(case: Case, articles: Iterable[ArticleRow], sources: Mapping[int, str]) -> frozenset[int]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev
 
 DEEP = (1, 5, 10)
 SURE = 1.96  # standard errors of an interval of 95 %
@@ -45,11 +44,14 @@ def rank_of(found: Iterable[Hashable], gold: Collection[Hashable]) -> int | None
 def figures(ranks: Ranks) -> Mapping[str, Figure]:
     """Recall among the first 1, 5 and 10 (R@1 ...), and nDCG@10, of at least one question."""
     found = {f"R@{deep}": share(sum(_within(rank, deep) for rank in ranks), len(ranks)) for deep in DEEP}
-    return {**found, f"nDCG@{DEEP[-1]}": _mean([_gain(rank) for rank in ranks])}
+    return {**found, f"nDCG@{DEEP[-1]}": share(sum(map(_gain, ranks)), len(ranks))}
 
 
-def share(some: int, all_: int) -> Figure:
-    """A part of all in per cent, with the interval of Wilson, which holds for few and for extreme shares, too."""
+def share(some: float, all_: int) -> Figure:
+    """A part of all in per cent, with the interval of Wilson, which holds for few and for extreme shares, too.
+
+    For a mean of numbers between 0 and 1 it is wider than need be: they vary less than a yes and a no.
+    """
     part, square = some / all_, SURE**2 / all_
     middle = (part + square / 2) / (1 + square)
     half = math.sqrt(square * (part * (1 - part) + square / 4)) / (1 + square)
@@ -69,12 +71,6 @@ def _within(rank: int | None, deep: int) -> bool:
 
 def _gain(rank: int | None) -> float:
     return 1 / math.log2(rank + 1) if rank is not None and rank <= DEEP[-1] else 0.0
-
-
-def _mean(values: Sequence[float]) -> Figure:
-    mean = fmean(values)
-    half = SURE * stdev(values) / math.sqrt(len(values)) if len(values) > 1 else 1.0
-    return Figure(100 * mean, max(100 * (mean - half), 0.0), min(100 * (mean + half), 100.0))
 
 
 def _chance(better: int, worse: int) -> float:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bot.errors import BadInput
 from bot.knowledge.search.calibration import FEWEST, TELLS, Calibration
-from bot.knowledge.search.cases import Case, read_cases
+from bot.knowledge.search.cases import read_case_file
 from bot.knowledge.search.evaluation import share
 from bot.knowledge.search.gate import Gate, Signals
 from bot.knowledge.search.own_questions import Question, Questions, Searching
@@ -63,14 +63,6 @@ async def store_gate(command: KnowledgeCommand, gate: Gate | None) -> None:
     await (await base.retrieval()).index.follow()
     model = base.gate_model
     await base.store.write(lambda tx: tx.gates.store_gate(base.bot, model, gate.to_json() if gate else ""))
-
-
-def read_case_file(file: Path) -> list[Case]:
-    """The cases of a file. Raises `BadInput`."""
-    try:
-        return read_cases(file.read_bytes(), str(file))
-    except OSError as error:
-        raise BadInput(f"{file}: {error.strerror or 'can not be read'}") from None
 
 
 def _check(questions: Questions, file: Path | None) -> None:

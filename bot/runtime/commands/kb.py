@@ -20,6 +20,9 @@ app = typer.Typer(help="Keep the knowledge base: the sources that the bot answer
 
 YES = typer.Option(False, "--yes", help="Agree to prices and removals without being asked (for cron).")
 NAME = typer.Argument(help="The name of a source, as `govorun kb list` prints it.")
+PERSON = typer.Option(0, "--as", help="The id of a person: what she may read in her private chat.")
+CHAT = typer.Option(0, "--in", help="The id of a group: what all of it may read.")
+ROLE = typer.Option("", help="The role of the person: user, operator, admin, owner.")
 BOT = typer.Option(0, help="Id of the bot (its token begins with it); if not given, the bot of the settings.")
 
 
@@ -53,7 +56,7 @@ def add_source(
 @app.command("list")
 def list_sources(bot: int = BOT) -> None:
     """List the sources: size, when they were read last, who may read them, what is wrong with them."""
-    _keep(bot, lambda command: command.show_sources())
+    _keep(bot, lambda command: command.show_sources(), writes=False)
 
 
 @app.command("sync")
@@ -111,18 +114,32 @@ def remove_source(name: str = NAME, yes: bool = YES, bot: int = BOT) -> None:
 
 @app.command("search")
 def search_sources(
-    question: str,
-    person: int = typer.Option(0, "--as", help="The id of a person: what she may read in her private chat."),
-    chat: int = typer.Option(0, "--in", help="The id of a group: what all of it may read."),
-    role: str = typer.Option("", help="The role of the person: user, operator, admin, owner."),
+    question: str, person: int = PERSON, chat: int = CHAT, role: str = ROLE, bot: int = BOT
+) -> None:  # fmt: skip
+    """Show what a question finds, with scores; without --as and --in what everyone may read."""
+    groups = _groups(bot, person, chat, role)
+    _keep(bot, lambda command: command.search(question, groups), writes=False)
+
+
+@app.command("eval")
+def evaluate_search(
+    file: Annotated[
+        Path, typer.Argument(help="A CSV with the columns question and page or text: what should be found.")
+    ],
+    person: int = PERSON,
+    chat: int = CHAT,
+    role: str = ROLE,
+    yes: bool = YES,
     bot: int = BOT,
 ) -> None:
-    """Show what a question finds, with scores; without --as and --in what everyone may read."""
-    from bot.knowledge.rights import groups_of
-    from bot.types import Address
+    """Say how often the search finds what it should; without --as and --in in what everyone may read."""
 
-    groups = groups_of(role, person, Address("telegram", bot, chat or person), private=not chat)
-    _keep(bot, lambda command: command.search(question, groups))
+    async def work(command: KnowledgeCommand) -> None:
+        from bot.runtime.commands.evaluating import evaluate
+
+        await evaluate(command, file, _groups(bot, person, chat, role))
+
+    _keep(bot, work, yes=yes, writes=False)
 
 
 @app.command("calibrate")
@@ -158,17 +175,28 @@ def show_gaps(
     bot: int = BOT,
 ) -> None:
     """List what people asked in the last 7 days and the sources did not answer, the most frequent first."""
-    _keep(bot, lambda command: command.show_gaps(csv))
+    _keep(bot, lambda command: command.show_gaps(csv), writes=False)
 
 
 @app.command("stale")
 def show_stale(bot: int = BOT) -> None:
     """List quotes of answers that no longer stand in their source: gone, asked (admins decide), told, left."""
-    _keep(bot, lambda command: command.show_stale())
+    _keep(bot, lambda command: command.show_stale(), writes=False)
 
 
-def _keep(bot: int, work: Callable[[KnowledgeCommand], Awaitable[None]], *, yes: bool = False) -> None:
-    """Do something with the knowledge base of a bot; `yes` agrees to everything that is asked."""
+def _groups(bot: int, person: int, chat: int, role: str) -> frozenset[str]:
+    from bot.knowledge.rights import groups_of
+    from bot.types import Address
+
+    return groups_of(role, person, Address("telegram", bot, chat or person), private=not chat)
+
+
+def _keep(
+    bot: int, work: Callable[[KnowledgeCommand], Awaitable[None]], *, yes: bool = False, writes: bool = True
+) -> None:  # fmt: skip
+    """Do something with the knowledge base of a bot; `yes` agrees to everything that is asked. What does not write
+    works beside a running bot.
+    """
     from bot.config import multi_bot
     from bot.config.settings import load
     from bot.runtime.commands import knowledge
@@ -180,7 +208,7 @@ def _keep(bot: int, work: Callable[[KnowledgeCommand], Awaitable[None]], *, yes:
 
     async def run() -> None:
         agree = (lambda _: True) if yes else _agree
-        async with knowledge.opened(settings, numbers.pop(), typer.echo, agree) as command:
+        async with knowledge.opened(settings, numbers.pop(), typer.echo, agree, writes=writes) as command:
             await work(command)
 
     asyncio.run(run())

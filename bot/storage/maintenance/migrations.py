@@ -197,6 +197,16 @@ async def upgrade(url: str) -> str:
     return told.revision
 
 
+async def insist(url: str) -> None:
+    """Raise `ConfigError` for a database whose schema is older or newer than this code can work with as it is."""
+    told = await find(url)
+    if told is None or _is_behind(url, told):
+        raise ConfigError(
+            f"DATABASE_URL: {shown(url)} does not have the schema of this version ({HEAD}), and another Govorun "
+            "works with it: start that one anew with this version first"
+        )
+
+
 def _is_behind(url: str, told: State) -> bool:
     """Raise `ConfigError` for a schema with which this code does not work."""
     if not told.is_served:
