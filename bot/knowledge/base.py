@@ -31,13 +31,14 @@ if TYPE_CHECKING:
     from bot.knowledge.search.gate import Gate
     from bot.knowledge.search.question_vectors import QuestionVectors
     from bot.knowledge.search.retrieval import Found, Retrieval
-    from bot.knowledge.sources.source import Reader
+    from bot.knowledge.sources.source import Event, Reader
     from bot.knowledge.sync import Report
 
 log = logging.getLogger(__name__)
 
 LIBRARIES = ("numpy", "snowballstemmer", "protego", "selectolax")  # the extra `knowledge`
 LONGEST_NAME = 64
+WEB = "web"  # the kind of pages and sitemaps
 COMPARED = 30.0  # seconds after which it is looked again whether the new embeddings are complete
 FRESH = 5.0  # seconds for which a bot without sources is believed to have none
 
@@ -219,6 +220,21 @@ class KnowledgeBase:
 
         async with self._reader(source) as reader:
             return await Sync(store=self.store, bot=self.bot).run(source, reader, agreed=agreed)
+
+    async def look(self, source: KnowledgeSource) -> Sequence[Event]:
+        """Read a source as a sync would, but store nothing; of a site only the first page, because it is asked slowly.
+
+        Raises `SourceFailed`, `ConfigError`.
+        """
+        check_libraries()
+        known = await self.store.read(lambda tx: tx.knowledge.list_validators(source.id))
+        events: list[Event] = []
+        async with self._reader(source) as reader:
+            async for event in reader.articles(known):
+                events.append(event)
+                if source.kind == WEB:
+                    break
+        return events
 
     async def estimate(self) -> Estimate:
         """Return how many passages have no embedding yet, and what these cost."""

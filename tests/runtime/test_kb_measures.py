@@ -67,7 +67,8 @@ class Terminal(list[str]):
 
 
 def base_of(store: Store, embedder: Letters | None = None, price: str = "0") -> KnowledgeBase:
-    tariffs = PriceList(questions=Price("embedding", "letters", price=Decimal(price)))
+    tariff = Price("embedding", "letters", price=Decimal(price))
+    tariffs = PriceList(questions=tariff, documents=tariff)
     meter = Meter(store=store, tariffs=tariffs)
     return KnowledgeBase(store=store, bot=BOT, files=ChildPool(), meter=meter, cache=Path(), embedder=embedder)
 

@@ -59,6 +59,39 @@ def list_sources(bot: int = BOT) -> None:
     _keep(bot, lambda command: command.show_sources(), writes=False)
 
 
+@app.command("show")
+def show_source(
+    name: str = NAME,
+    page: str = typer.Option("", help="An address, path or title: show its passages as they are stored."),
+    bot: int = BOT,
+) -> None:
+    """Show a source: its pages and passages, its age, who may read it, its last problem, what it has cost."""
+
+    async def work(command: KnowledgeCommand) -> None:
+        from bot.runtime.commands.inspecting import show
+
+        await show(command, name, page)
+
+    _keep(bot, work, writes=False)
+
+
+@app.command("check")
+def check_sources(bot: int = BOT) -> None:
+    """Look for what is wrong with the sources, their embeddings and the index, and say what to do next (exit code 1 if
+    something is).
+    """
+    is_fine = True
+
+    async def work(command: KnowledgeCommand) -> None:
+        nonlocal is_fine
+        from bot.runtime.commands.inspecting import check
+
+        is_fine = await check(command)
+
+    _keep(bot, work, writes=False)
+    sys.exit(0 if is_fine else 1)
+
+
 @app.command("sync")
 def sync_source(
     name: str = typer.Argument("", help="The name of a source; all of them if not given."),

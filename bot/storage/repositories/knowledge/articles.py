@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import json
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, select
 
 from bot.storage.repositories.knowledge.passages import PASSAGE, StoredPassage, stored_passage
 from bot.storage.repositories.mapping import Repository, made
-from bot.storage.tables.knowledge import kb_articles, kb_passages
+from bot.storage.tables.knowledge import kb_articles, kb_passages, kb_sources, kb_vectors
 
 BATCH = 500  # values of one IN list
 ROW = kb_articles.c[
@@ -35,6 +36,11 @@ class ArticleRow:
     changed: float
     passages: int
 
+    @property
+    def no_text(self) -> str:
+        """The pages of its file that have no text, such as "3-9, 12"; "" for none."""
+        return str(json.loads(self.validators).get("no_text", ""))
+
 
 class Articles(Repository):
     """The articles that have not gone, whoever may read them."""
@@ -46,6 +52,17 @@ class Articles(Repository):
         query = select(*ROW, func.count(kb_passages.c.id).label("passages")).outerjoin(kb_passages, alive)
         query = query.where(*here).group_by(kb_articles.c.id).order_by(kb_articles.c.source_id, kb_articles.c.key)
         return [made(ArticleRow, row) for row in self.connection.execute(query)]
+
+    def count_embedded(self, bot: int, model: str) -> Mapping[int, int]:
+        """Return for each source how many of its passages have an embedding of this model."""
+        query = (
+            select(kb_passages.c.source_id, func.count())
+            .join(kb_vectors, and_(kb_vectors.c.sha == kb_passages.c.sha, kb_vectors.c.model == model))
+            .where(kb_passages.c.source_id.in_(select(kb_sources.c.id).where(kb_sources.c.bot == bot)))
+            .where(kb_passages.c.ended.is_(None))
+            .group_by(kb_passages.c.source_id)
+        )
+        return dict(self.connection.execute(query).all())
 
     def list_passages(self, articles: Collection[int]) -> Sequence[StoredPassage]:
         """Return the passages of these articles, in the order of their texts."""
