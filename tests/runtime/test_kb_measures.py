@@ -138,7 +138,7 @@ async def test_a_gate_belongs_to_the_embeddings_it_was_fitted_with_and_their_pri
     await store.write(lambda tx: _refused(tx, "какая цена у торшера"))
     await calibrate(paid.command, file)
     assert paid.asked[0].startswith("86 questions to embed, about ")
-    assert paid[0] == "Left out, because no source has the page or text that it names: Где оно?"
+    assert paid[0] == "  Left out, because no source has the page or text that it names: Где оно?"
     assert "61 about something else (60 of them Govorun's own)." in paid[1]
     assert "Within the subject: with what answers them taken out, " in paid.text
     assert "Of 1 questions that the sources did not answer (govorun kb gaps)" in paid.text

@@ -11,7 +11,7 @@ from bot.knowledge.search.calibration import FEWEST, TELLS, Calibration
 from bot.knowledge.search.cases import read_case_file
 from bot.knowledge.search.evaluation import share
 from bot.knowledge.search.gate import Gate, Signals
-from bot.knowledge.search.own_questions import Question, Questions, Searching
+from bot.knowledge.search.own_questions import Questions, Searching
 from bot.runtime.commands.knowledge import KnowledgeCommand
 
 MOST_NAMED = 5  # questions that are named as wrongly judged
@@ -25,8 +25,7 @@ async def calibrate(command: KnowledgeCommand, file: Path | None) -> None:
     base, say = command.base, command.say
     cases = read_case_file(file) if file else ()
     questions = await base.store.read(lambda tx: Questions.collect(tx, base.bot, cases))
-    for text in questions.lost:
-        say(f"Left out, because no source has the page or text that it names: {text}")
+    _name(command, "Left out, because no source has the page or text that it names", questions.lost)
     _check(questions, file)
     if not await command.agree_to_questions(questions.texts):
         return
@@ -50,8 +49,8 @@ async def calibrate(command: KnowledgeCommand, file: Path | None) -> None:
         )
     if not fitted.tells:
         say("Nothing is stored: by their searches these questions can hardly be told apart. The gate of now stays.")
-    elif len(fitted.kept) <= len(passes[0]) and len(fitted.let_through) >= len(passes[1]):
-        say("Nothing is stored: the gate of now does as well.")
+    elif _worth(questions, fitted.kept, fitted.let_through) <= _worth(questions, *passes):
+        say("Nothing is stored: by both numbers together the gate of now does as well.")
     else:
         await store_gate(command, fitted.gate)
         say("It is stored, and used from the next question on; govorun kb calibrate --standard takes it back.")
@@ -94,8 +93,10 @@ def _tell(command: KnowledgeCommand, questions: Questions, fitted: Calibration, 
                 f"    {len(some)} questions are too few to tell more exactly than {figure.low:.0f} to {figure.high:.0f}"
             )
     say(f"  an answerable question has the higher score in {100 * fitted.auroc:.0f} of 100 pairs")
-    _name(command, "Answered, and yet kept out", questions.answerable, set(range(right)) - fitted.kept)
-    _name(command, "About something else, and yet let in", questions.others, fitted.let_through)
+    kept_out = sorted(set(range(right)) - fitted.kept)
+    _name(command, "Answered, and yet kept out", [questions.answerable[place].text for place in kept_out])
+    let_in = sorted(fitted.let_through)
+    _name(command, "About something else, and yet let in", [questions.others[place].text for place in let_in])
 
 
 def _tell_missing(
@@ -113,11 +114,16 @@ def _tell_missing(
     )
 
 
-def _name(command: KnowledgeCommand, what: str, questions: Sequence[Question], places: Collection[int]) -> None:
-    for place in sorted(places)[:MOST_NAMED]:
-        command.say(f"  {what}: {questions[place].text}")
-    if (more := len(places) - MOST_NAMED) > 0:
+def _name(command: KnowledgeCommand, what: str, texts: Sequence[str]) -> None:
+    for text in texts[:MOST_NAMED]:
+        command.say(f"  {what}: {text}")
+    if (more := len(texts) - MOST_NAMED) > 0:
         command.say(f"  ... and {more} more")
+
+
+def _worth(questions: Questions, kept: Collection[int], let_through: Collection[int]) -> float:
+    """How much more of the answerable questions pass than of the others (shares): 1 for a gate that never errs."""
+    return len(kept) / len(questions.answerable) - len(let_through) / len(questions.others)
 
 
 def _passing(gate: Gate, signals: Sequence[Signals]) -> Collection[int]:

@@ -64,6 +64,8 @@ async def evaluate(command: KnowledgeCommand, file: Path, groups: frozenset[str]
         ranked.append(Ranked(target, rank_of(order, target.passages if by_text else target.articles)))
     how = f"by words and meaning ({retrieval.index.model})" if retrieval.index.embedded else "by words"
     say(f"{len(ranked)} questions of {file}, found {how} in {len(sources)} sources.")
+    if not sources:
+        say("They may read no source: --as with --role, or --in, looks with the rights of somebody else.")
     if ranked:
         _tell_figures(command, ranked)
         _list(command, "Not among the first ten", [_missed(one) for one in ranked if _place(one) > DEEP[-1]])
@@ -117,7 +119,7 @@ def _compare(command: KnowledgeCommand, file: Path, groups: Collection[str], ran
     except (OSError, ValueError) as error:
         command.say(f"The next run can't be compared with this one: {place}: {error}")
         return
-    if last:
+    if last and not now.keys().isdisjoint(last["ranks"]):
         _tell_changes(command, last, now)
 
 
