@@ -27,7 +27,7 @@ from tests.runtime.test_kb_measures import base_of
 LONG = "Ковёр чистят паром. " * 400  # what makes the file large
 
 
-async def test_a_restore_and_a_sync_bring_back_what_was_left_out_and_old_quotes_still_open(
+async def test_p20_a_restore_and_a_sync_bring_back_what_was_left_out_and_old_quotes_still_open(
     tmp_path: Path, template: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database, copy = Path(shutil.copy(template, tmp_path / "bot.db")), tmp_path / "copy.db"
@@ -82,7 +82,7 @@ async def test_a_restore_and_a_sync_bring_back_what_was_left_out_and_old_quotes_
         await base.files.close()
 
 
-def test_a_copy_that_can_not_be_trimmed_is_no_backup(
+def test_p20_a_copy_that_can_not_be_trimmed_is_no_backup(
     tmp_path: Path, template: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database, copy = Path(shutil.copy(template, tmp_path / "bot.db")), tmp_path / "copy.db"

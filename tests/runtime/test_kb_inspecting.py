@@ -7,7 +7,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner, Result
 
+from bot.cli import app
 from bot.clock import SystemClock
 from bot.errors import BadInput
 from bot.knowledge.passages import Block
@@ -116,3 +118,29 @@ async def test_check_of_an_empty_base_says_how_to_begin(store: Store) -> None:
     terminal = Terminal(store)
     assert await check(terminal.command)
     assert terminal == ["warn  sources       there is none\n" + " " * 20 + "govorun kb add FOLDER or ADDRESS"]
+
+
+def test_the_commands_end_with_a_status(tmp_path: Path, template: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, value in (
+        ("DATABASE_URL", f"sqlite+aiosqlite:///{shutil.copy(template, tmp_path / 'bot.db')}"),
+        ("BOT_TOKEN", f"{BOT}:{'A' * 35}"),
+        ("EMBEDDINGS", "off"),
+    ):
+        monkeypatch.setenv(name, value)
+    docs = handbook(tmp_path)
+
+    def run(*words: str) -> Result:
+        return CliRunner().invoke(app, ["kb", *words])
+
+    assert run("add", str(docs), "--audience", "everyone").exit_code == 0
+    assert run("check").exit_code == 0
+    Path("cases.csv").write_text("question,page\nWho repairs laptops?,warranty.md\n", "utf-8")
+    assert "1 questions of cases.csv" in run("eval", "cases.csv").output
+    shutil.rmtree(docs)
+    failed = run("check")
+    assert failed.exit_code == 1
+    assert "FAIL  docs          it can't be read now" in failed.output
+    assert "Вернуть товар" in run("show", "docs", "--page", "returns.md").output
+    assert "is used from the next question on" in run("calibrate", "--standard").output
+    assert isinstance(run("calibrate", "cases.csv").exception, BadInput)

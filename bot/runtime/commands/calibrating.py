@@ -1,4 +1,7 @@
-"""`govorun kb calibrate`: fits the first gate on the operator's own questions. Begin with `calibrate`."""
+"""`govorun kb calibrate`: fits the first gate on the operator's own questions. Begin with `calibrate`.
+
+It needs the extra `knowledge` (`check_libraries`).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from bot.errors import BadInput
+from bot.knowledge.search import calibration
 from bot.knowledge.search.calibration import FEWEST, TELLS, Calibration
 from bot.knowledge.search.cases import read_case_file
 from bot.knowledge.search.evaluation import share
@@ -31,9 +35,7 @@ async def calibrate(command: KnowledgeCommand, file: Path | None) -> None:
         return
     searching = await Searching.of(await base.retrieval(), base.bot)
     right, wrong = await searching.signals(questions.answerable), await searching.signals(questions.others)
-    from bot.knowledge.search.calibration import calibrate
-
-    fitted = await asyncio.to_thread(calibrate, right, wrong)
+    fitted = await asyncio.to_thread(calibration.calibrate, right, wrong)
     await base.read_gates()
     old, passes = base.gate, [_passing(base.gate, some) for some in (right, wrong)]
     _tell(command, questions, fitted, passes)
@@ -103,9 +105,7 @@ def _tell_missing(
     command: KnowledgeCommand, gate: Gate, there: Sequence[Signals], missing: Sequence[Signals]
 ) -> None:  # fmt: skip
     """Print what the gate does where the answer to a question of the subject is not in the sources."""
-    from bot.knowledge.search.calibration import auroc, rows
-
-    area = auroc(*(rows(some) @ gate.weights for some in (there, missing)))
+    area = calibration.auroc(*(calibration.rows(some) @ gate.weights for some in (there, missing)))
     passing = len(_passing(gate, missing)) / len(missing)
     command.say(
         f"Within the subject: with what answers them taken out, {100 * passing:.0f} of 100 still pass; "

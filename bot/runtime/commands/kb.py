@@ -191,6 +191,9 @@ def calibrate_gate(
     """Fit what keeps questions about something else out on your own questions, and say how often it errs."""
 
     async def work(command: KnowledgeCommand) -> None:
+        from bot.knowledge.base import check_libraries
+
+        check_libraries()
         from bot.runtime.commands import calibrating
 
         if standard:

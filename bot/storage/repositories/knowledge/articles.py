@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import and_, func, select
@@ -64,7 +64,7 @@ class Articles(Repository):
         )
         return dict(self.connection.execute(query).all())
 
-    def list_passages(self, articles: Collection[int]) -> Sequence[StoredPassage]:
+    def list_passages(self, articles: Iterable[int]) -> Sequence[StoredPassage]:
         """Return the passages of these articles, in the order of their texts."""
         ids, found = sorted(articles), list[StoredPassage]()
         for first in range(0, len(ids), BATCH):
