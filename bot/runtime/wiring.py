@@ -56,13 +56,6 @@ from bot.features.deferred_answers import KIND as LATER
 from bot.features.deferred_answers import DeferredAnswers, DeferredOperation
 from bot.features.feedback import Feedback
 from bot.features.image_generation import ImageGeneration, ImageOperation, ImagePrice
-from bot.features.knowledge.gaps import GapReport
-from bot.features.knowledge.jobs import KnowledgeJobs
-from bot.features.knowledge.learned import LearnedEntries
-from bot.features.knowledge.panel import KnowledgePanel
-from bot.features.knowledge.source_view import SourceView
-from bot.features.knowledge.stale import StaleAnswers
-from bot.features.knowledge.telling import Telling
 from bot.features.personas import Personas
 from bot.features.privacy import Privacy
 from bot.features.prompt_improver import PromptImprover
@@ -86,11 +79,13 @@ from bot.runtime.knowledge import (
     dislikes,
     knowledge_answers,
     knowledge_base,
+    knowledge_features,
     question_rewriter,
     topic_chooser,
     topic_features,
 )  # fmt: skip
 from bot.runtime.models import helper_model
+from bot.runtime.optional.desk import DeskParts, desk_of, desk_parts, ownership
 from bot.runtime.parts import Answering, Given, Ground, People
 from bot.storage.engines.sqlite_files import home
 from bot.storage.mailboxes import StoredInbox, StoredOutbox
@@ -118,7 +113,8 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
     notice = _queue_notice(given, ground, assistant)
     # The panel shows the sections of the features, the questions must know what each feature awaits, and the help lists
     # the commands of all: in this order.
-    features = [*_features(given, ground, answering), notice.feature()]
+    desk = desk_parts(given, ground, assistant)
+    features = [*_features(given, ground, answering), *desk.features, notice.feature()]
     features.append(_settings_panel(given, ground, features))
     questions = Questions(store=store, assistant=assistant, attached=answering.attached, awaits=joined(features).awaits)
     help = _help(given, ground, assistant, questions, features)
@@ -144,10 +140,10 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
         store=store, bot=given.api.id, kinds=router.known.jobs, added=ground.added, tracer=given.api.tracer
     )
     inbound = Inbound(
-        handler=pipeline(_layers(given, ground, queue), router),
+        handler=pipeline([*_layers(given, ground, queue), *desk.layers], router),
         lanes=lanes,
         help=help,
-        dispatcher=cluster.dispatcher(settings, store, queue, jobs, quota, people.joining.look),
+        dispatcher=cluster.dispatcher(settings, store, queue, jobs, quota, partial(_look, people, desk)),
     )
     bot = Bot(
         settings=settings,
@@ -158,9 +154,18 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
         joining=people.joining,
         signs=Signs(turns=turns, model_outage=given.models.studio.outage, metrics=given.api.metrics),
     )
+    if desk.load is not None:
+        bot.loads.append(desk.load)
     if ground.knowledge is not None and placement.role.works:
         bot.preparations.append(ground.knowledge.prepare)
     return bot
+
+
+async def _look(people: People, desk: DeskParts) -> None:
+    """Read again what another process has changed: the members, and the groups of operators."""
+    await people.joining.look()
+    if desk.load is not None:
+        await desk.load()
 
 
 def _settings_panel(given: Given, ground: Ground, features: Sequence[Feature]) -> Feature:
@@ -227,9 +232,10 @@ def _layers(given: Given, ground: Ground, queue: ConversationQueue) -> Sequence[
 
 def _ground(given: Given, routers: Routers | None, quota: SendQuota | None) -> Ground:
     settings, store, api = given.settings, given.store, given.api
+    desk = desk_of(given)
     deliverer = Deliverer(
         api=api,
-        outbox=StoredOutbox(store=store, fallback=public_fallback),
+        outbox=StoredOutbox(store=store, fallback=public_fallback, watch=desk),
         budget=FloodBudget(settings.telegram_rate, settings.telegram_chat_rate),
         clock=store.clock,
         tasks=given.placement.tasks,
@@ -255,6 +261,7 @@ def _ground(given: Given, routers: Routers | None, quota: SendQuota | None) -> G
         incidents=IncidentLog(store.clock, path_beside(home(settings.database_url))),
         lanes=Lanes(),
         added=asyncio.Event(),
+        desk=desk,
     )
 
 
@@ -307,6 +314,7 @@ def _answering(given: Given, ground: Ground) -> Answering:
             library=ground.library,
             topics=topic_chooser(given, ground),
             withdrawn=none_withdrawn if knowledge is None else knowledge.withdrawn,
+            ownership=ownership(ground),
         ),
         writer=AnswerWriter(
             store=store,
@@ -389,7 +397,7 @@ def _features(given: Given, ground: Ground, answering: Answering) -> Sequence[Fe
         answering.reminders.feature(),
         Feedback(store=store, dislikes=dislikes(ground.knowledge, people.access)).feature(),
         *_of_people(given, ground, assistant.writer.leave, orders.leave),
-        *_of_knowledge(given, ground, assistant),
+        *knowledge_features(given, ground, assistant),
         *topic_features(given, ground, assistant),
         ChatEvents(store=store, leave=assistant.writer.leave, moved=people.directory.load).feature(),
         CustomCommands(store=store, commands=given.added.commands).feature(),
@@ -446,29 +454,6 @@ def _of_people(
         ).feature(),
         Broadcast(
             store=store, access=people.access, deliver=people.joining.deliver, wake_jobs=ground.wake_jobs
-        ).feature(),
-    ]
-
-
-def _of_knowledge(given: Given, ground: Ground, assistant: Assistant) -> Sequence[Feature]:
-    """/kb, /gaps and their jobs; none with KNOWLEDGE=off."""
-    base, people, currency = ground.knowledge, ground.people, given.settings.currency
-    if base is None:
-        return []
-    answers = knowledge_answers(base, given.settings, people.access)
-    rights, wake = people.joining.rights, ground.wake_jobs
-    entries = LearnedEntries(base=base, rights=rights, deliver=people.joining.deliver, wake_jobs=wake)
-    return [
-        SourceView(store=given.store, answers=answers).feature(),
-        KnowledgePanel(base=base, access=people.access, rights=rights, currency=currency, wake_jobs=wake).feature(),
-        entries.feature(),
-        GapReport(base=base, rights=rights, entries=entries).feature(),
-        StaleAnswers(
-            base=base, rights=rights, days=given.settings.kb_correct_days, deliver=people.joining.deliver
-        ).feature(),
-        Telling(assistant=assistant, access=people.access, deliver=people.joining.deliver).feature(),
-        KnowledgeJobs(
-            base=base, rights=rights, currency=currency, deliver=people.joining.deliver, wake_jobs=wake
         ).feature(),
     ]
 
