@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bot.access.policy import Actor, Role
 from bot.conversation.assistant import Assistant
 from bot.conversation.turn_state import Ownership
 from bot.dispatch.pipeline import Layer
@@ -53,9 +54,17 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
     from bot.desk.operators import Operators
 
     store, desk, telegram, send = given.store, ground.desk, ground.telegram, ground.people.joining.deliver
-    customers = Customers(store=store, desk=desk, send=send, groups=telegram.attends)
+    access = ground.people.access
+    customers = Customers(
+        store=store,
+        desk=desk,
+        send=send,
+        groups=telegram.attends,
+        react=telegram.react,
+        serves=lambda user: access.role(Actor(user, private=True)) >= Role.OPERATOR,
+    )
     operators = Operators(
-        store=store, desk=desk, access=ground.people.access, send=send, stop=assistant.writer.stop, react=telegram.react
+        store=store, desk=desk, access=access, send=send, stop=assistant.writer.stop, react=telegram.react
     )
     groups = DeskGroups(
         store=store,
