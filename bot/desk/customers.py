@@ -9,6 +9,7 @@ from bot.conversation.turn_state import TakenOver
 from bot.desk.cases import Release, Return, was_just_closed
 from bot.desk.desk import Desk, Places
 from bot.desk.operators import React
+from bot.desk.rating import Rating
 from bot.feature import Command, Feature
 from bot.outbox import finish_turn, with_choices
 from bot.ports import Handler, Reply
@@ -37,7 +38,7 @@ class Customers:
     """Handles what customers write in their private chats.
 
     `send` delivers to places in the background; `groups` are the connected groups: without one, words call nobody.
-    `react` puts a reaction on a message, `serves` says whether a user is an operator still.
+    `react` puts a reaction on a message, `rating` takes comments, `serves` says whether a user is an operator still.
     """
 
     store: Store
@@ -45,6 +46,7 @@ class Customers:
     send: Callable[[str, Places], None]
     groups: Collection[int]
     react: React
+    rating: Rating
     serves: Callable[[int], bool]
 
     def feature(self) -> Feature:
@@ -112,6 +114,8 @@ class Customers:
             known = with_choices(tx, incoming)
             case, places = tx.cases.find_open(incoming.address), list[Address]()
             thanks.clear()
+            if case is None and (commented := self.rating.comment(tx, known)) is not None:
+                return commented
             if case is None and _is_thanks(incoming):
                 closed = tx.cases.find_newest(incoming.address)
                 if closed is not None and was_just_closed(closed, tx.clock.time()):

@@ -14,6 +14,7 @@ from bot.desk.cases import Close, Event, NotPossible, Release, Return, Snooze
 from bot.desk.desk import Desk, Places
 from bot.desk.formatting import Piece, formatted
 from bot.desk.intent import Heard, Intent, intent_of, is_note
+from bot.desk.rating import ask_stars
 from bot.feature import ButtonHandler, Feature
 from bot.outbox import Choice, finish_turn
 from bot.ports import Handler, Reply
@@ -209,6 +210,8 @@ class Operators:
     def _changed(self, tx: Tx, case: Case, event: Event, who: int) -> Places:
         """Change a case, and tell its customer if the bot answers again."""
         places = list(self.desk.change(tx, case, event, who=who))
+        if isinstance(event, Close) and who:
+            places += ask_stars(tx, tx.cases.find_case(self.desk.bot, case.id) or case)
         if isinstance(event, Return):
             told = Outgoing(say(case.language, "desk.returned"), plain=True)
             tx.outbox.add_answer(f"case.{case.id}.returned.{case.version}", case.address, told)

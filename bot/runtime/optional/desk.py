@@ -52,15 +52,17 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
     from bot.desk.groups import DeskGroups
     from bot.desk.layer import DeskLayer
     from bot.desk.operators import Operators
+    from bot.desk.rating import Rating
 
     store, desk, telegram, send = given.store, ground.desk, ground.telegram, ground.people.joining.deliver
-    access = ground.people.access
+    access, rating = ground.people.access, Rating(store=store, desk=desk, send=send)
     customers = Customers(
         store=store,
         desk=desk,
         send=send,
         groups=telegram.attends,
         react=telegram.react,
+        rating=rating,
         serves=lambda user: access.role(Actor(user, private=True)) >= Role.OPERATOR,
     )
     operators = Operators(
@@ -76,6 +78,6 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
     )
     return DeskParts(
         layers=[DeskLayer(groups=telegram.attends, customers=customers, operators=operators)],
-        features=[customers.feature(), operators.feature(), groups.feature()],
+        features=[customers.feature(), operators.feature(), groups.feature(), rating.feature()],
         load=groups.load,
     )

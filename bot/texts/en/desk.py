@@ -73,4 +73,12 @@ TEXTS: dict[str, str] = {
     "desk.right.can_manage_topics": "the right “Manage topics”",
     "desk.right.can_delete_messages": "the right “Delete messages”",
     "desk.right.administrator": "to be an administrator",
+    "desk.rate.ask": "How was our help?",
+    "desk.rate.thanks": "{stars} Thank you! Reply to this message if you want to add a word.",
+    "desk.rate.noted": "Noted, thank you.",
+    "desk.rate.told": "Rating:",
+    "desk.span.day": "last 24 hours",
+    "desk.span.week": "last 7 days",
+    "desk.figures": "{span}: {opened} cases, {alone} without a person, {called} calls, {closed} closed",
+    "desk.figures.stars": ", {stars} ★ ({count})",
 }

@@ -73,4 +73,12 @@ TEXTS: dict[str, str] = {
     "desk.right.can_manage_topics": "право «Управление темами»",
     "desk.right.can_delete_messages": "право «Удаление сообщений»",
     "desk.right.administrator": "быть администратором",
+    "desk.rate.ask": "Как мы помогли?",
+    "desk.rate.thanks": "{stars} Спасибо! Чтобы добавить пару слов, ответьте на это сообщение.",
+    "desk.rate.noted": "Записал, спасибо.",
+    "desk.rate.told": "Оценка:",
+    "desk.span.day": "за 24 часа",
+    "desk.span.week": "за 7 дней",
+    "desk.figures": "{span}: обращений {opened}, без человека {alone}, вызовов {called}, закрыто {closed}",
+    "desk.figures.stars": ", оценка {stars} (всего {count})",
 }
