@@ -280,7 +280,7 @@ def _is_answered(reply: Reply, context: TurnContext, written: AnswerDraft) -> bo
     written.citing = Citing(context.evidence)
     if context.evidence.block:
         return False
-    written.text = written.citing.extract() or context.evidence.unknown
+    written.text = written.citing.extract() or context.evidence.said
     written.finish = Finish.STOP
     reply.append(written.text)
     return True

@@ -126,7 +126,7 @@ class Assistant:
         context = await self.store.read(lambda tx: self.turn_start.deferred(tx, incoming, asked, text))
         context = await self.writer.with_evidence(incoming, context)
         if (evidence := context.evidence) is not None and not evidence.block:
-            raise BadInput(say(context.language, "kb.at_once") if evidence.pieces else evidence.unknown)
+            raise BadInput(say(context.language, "kb.at_once") if evidence.pieces else evidence.said)
         context = await self.writer.informed(incoming, reply, context)
         option = self.routing.by_name(context.choices.model)
         request = self.writer.request_builder.request(context, option, context.steps, tools=False)
@@ -206,7 +206,9 @@ class Assistant:
         self._kept_personas.add(context.persona.label)
         if written.is_unanswered:
             self.store.metrics.knowledge_gaps.labels(REFUSED).inc()
-        if self._gets_title(incoming, context, written) or context.then or len(context.history) >= memory.ENOUGH:
+        for_asker = written.citing is not None and written.citing.evidence.for_asker
+        title = self._gets_title(incoming, context, written)
+        if title or context.then or for_asker or len(context.history) >= memory.ENOUGH:
             self.wake_jobs()
         await reply.finish()
 

@@ -41,10 +41,13 @@ class Evidence:
     `block` is the part of the prompt with the passages; "" where no model is asked, and `pieces` are the answer: the
     sentences of the sources, or none. `near` are the titles that are named where these do not have it, by passage.
     `vector` is the question's embedding (b"": none), `generation` that of the knowledge base when it was searched.
+    `for_asker` is the question as it was searched for, if in a group chat only what the asker may read and the chat
+    may not answers it: then nothing else is set, and the chat is told `said`.
     """
 
     language: str
     groups: frozenset[str]
+    for_asker: str = ""
     near: Mapping[int, str] = field(default_factory=dict)
     shown: tuple[Shown, ...] = ()
     passages: tuple[StoredPassage, ...] = ()
@@ -62,6 +65,11 @@ class Evidence:
         """That the sources do not say it, with the nearest titles."""
         near = "".join(f"\n- {title}" for title in self.near.values())
         return say(self.language, "kb.unanswered") + (f"\n\n{say(self.language, 'kb.nearest')}{near}" if near else "")
+
+    @property
+    def said(self) -> str:
+        """What is said where no model is asked and there are no pieces."""
+        return say(self.language, "kb.alone") if self.for_asker else self.unknown
 
     @property
     def mark(self) -> str:
@@ -217,6 +225,13 @@ class KnowledgeAnswers:
             self.role(incoming), incoming.user.id, incoming.address, private=incoming.private
         )  # fmt: skip
 
+    def _groups_of_asker(self, incoming: Incoming) -> frozenset[str]:
+        """The groups that would hear an answer which the sender alone sees."""
+        if incoming.user.id <= 0:  # an anonymous administrator, or a channel
+            return self._groups(incoming)
+        alone = replace(incoming.address, visible_to=incoming.user.id)
+        return self._groups(replace(incoming, address=alone))
+
     async def look(
         self, incoming: Incoming, question: str, language: str, scope: Scope = Scope(),
         *, rewrite: Callable[[], Awaitable[str]] | None = None,
@@ -225,17 +240,35 @@ class KnowledgeAnswers:
 
         `rewrite` returns the question to search for in its place; it is called if there is something to search. None:
         the bot has no source that may be read here, or the message is no question (a greeting, thanks).
+
+        In a group chat everybody hears the answer, so it rests on what the chat may read. Where that does not have it,
+        or something that the asker alone may read fits best, the evidence is `for_asker` and says nothing of it.
         """
         if not await self.base.sources():
             return None
         from bot.knowledge.answer.forms import is_small_talk
 
-        groups = self._groups(incoming)
-        if not await self.base.readable(groups) or is_small_talk(question):
+        groups, own = self._groups(incoming), self._groups_of_asker(incoming)
+        if not await self.base.readable(own) or is_small_talk(question):
             return None
         question = question if rewrite is None else await rewrite()
-        found = await self.base.search(question, groups, BillTo.of(incoming, language), among=scope.sources)
+        payer = BillTo.of(incoming, language)
+        found = await self.base.search(question, own, payer, among=scope.sources)
+        if own != groups and not (heard := await self._heard(found, groups)).issuperset(_passages(found)):
+            best = found.hits[0].passage.id
+            answers = self.base.gate.passes(found.signals)
+            found = await self.base.search(question, groups, payer, among=scope.sources)
+            if answers and not (best in heard and self.base.gate.passes(found.signals)):
+                return Evidence(language=language, groups=groups, for_asker=question)
+        if not await self.base.readable(groups):
+            return None
         return await asyncio.to_thread(self._evidence, found, groups, language, scope.level or self.level)
+
+    async def _heard(self, found: Found, groups: frozenset[str]) -> frozenset[int]:
+        """The passages, by id, of those that were found, which these groups may read."""
+        sources = await self.base.readable(groups)
+        read = self.base.store.read_one
+        return frozenset(await read(lambda tx: tx.knowledge.read_passages(_passages(found), sources, groups)))
 
     def _evidence(self, found: Found, groups: frozenset[str], language: str, level: str) -> Evidence:
         from bot.knowledge.answer.extract import extract
@@ -257,6 +290,10 @@ class KnowledgeAnswers:
             block=sources_block(shown, language) if cited else "",
             pieces=() if cited else tuple(extract(shown, found.frequencies, found.size, language)),
         )
+
+
+def _passages(found: Found) -> Collection[int]:
+    return [hit.passage.id for hit in found.hits]
 
 
 def _near(found: Found) -> Mapping[int, str]:

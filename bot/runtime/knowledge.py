@@ -19,6 +19,14 @@ from bot.conversation.assistant import Assistant
 from bot.conversation.question.rewriting import QuestionRewriter
 from bot.errors import ConfigError
 from bot.feature import Feature
+from bot.features.knowledge.gaps import GapReport
+from bot.features.knowledge.jobs import KnowledgeJobs
+from bot.features.knowledge.learned import LearnedEntries
+from bot.features.knowledge.panel import KnowledgePanel
+from bot.features.knowledge.private_answers import LINK, PrivateAnswers
+from bot.features.knowledge.source_view import SourceView
+from bot.features.knowledge.stale import StaleAnswers
+from bot.features.knowledge.telling import Telling
 from bot.knowledge import rights
 from bot.knowledge.answering import KnowledgeAnswers
 from bot.knowledge.base import KnowledgeBase
@@ -120,6 +128,32 @@ def topic_chooser(given: Given, ground: Ground) -> TopicChooser | None:
         groups=groups,
         corrects=lambda incoming: access.role(Actor.of(incoming)) >= Role.OPERATOR,
     )
+
+
+def knowledge_features(given: Given, ground: Ground, assistant: Assistant) -> Sequence[Feature]:
+    """/kb, /gaps and their jobs; none with KNOWLEDGE=off."""
+    base, people, currency = ground.knowledge, ground.people, given.settings.currency
+    if base is None:
+        return []
+    answers = knowledge_answers(base, given.settings, people.access)
+    rights, wake = people.joining.rights, ground.wake_jobs
+    entries = LearnedEntries(base=base, rights=rights, deliver=people.joining.deliver, wake_jobs=wake)
+    alone = PrivateAnswers(assistant=assistant, transport=ground.telegram, link=ground.telegram.link)
+    people.joining.links[LINK] = alone.follow
+    return [
+        SourceView(store=given.store, answers=answers).feature(),
+        alone.feature(),
+        KnowledgePanel(base=base, access=people.access, rights=rights, currency=currency, wake_jobs=wake).feature(),
+        entries.feature(),
+        GapReport(base=base, rights=rights, entries=entries).feature(),
+        StaleAnswers(
+            base=base, rights=rights, days=given.settings.kb_correct_days, deliver=people.joining.deliver
+        ).feature(),
+        Telling(assistant=assistant, access=people.access, deliver=people.joining.deliver).feature(),
+        KnowledgeJobs(
+            base=base, rights=rights, currency=currency, deliver=people.joining.deliver, wake_jobs=wake
+        ).feature(),
+    ]
 
 
 def topic_features(given: Given, ground: Ground, assistant: Assistant) -> Sequence[Feature]:

@@ -56,13 +56,6 @@ from bot.features.deferred_answers import KIND as LATER
 from bot.features.deferred_answers import DeferredAnswers, DeferredOperation
 from bot.features.feedback import Feedback
 from bot.features.image_generation import ImageGeneration, ImageOperation, ImagePrice
-from bot.features.knowledge.gaps import GapReport
-from bot.features.knowledge.jobs import KnowledgeJobs
-from bot.features.knowledge.learned import LearnedEntries
-from bot.features.knowledge.panel import KnowledgePanel
-from bot.features.knowledge.source_view import SourceView
-from bot.features.knowledge.stale import StaleAnswers
-from bot.features.knowledge.telling import Telling
 from bot.features.personas import Personas
 from bot.features.privacy import Privacy
 from bot.features.prompt_improver import PromptImprover
@@ -86,6 +79,7 @@ from bot.runtime.knowledge import (
     dislikes,
     knowledge_answers,
     knowledge_base,
+    knowledge_features,
     question_rewriter,
     topic_chooser,
     topic_features,
@@ -389,7 +383,7 @@ def _features(given: Given, ground: Ground, answering: Answering) -> Sequence[Fe
         answering.reminders.feature(),
         Feedback(store=store, dislikes=dislikes(ground.knowledge, people.access)).feature(),
         *_of_people(given, ground, assistant.writer.leave, orders.leave),
-        *_of_knowledge(given, ground, assistant),
+        *knowledge_features(given, ground, assistant),
         *topic_features(given, ground, assistant),
         ChatEvents(store=store, leave=assistant.writer.leave, moved=people.directory.load).feature(),
         CustomCommands(store=store, commands=given.added.commands).feature(),
@@ -446,29 +440,6 @@ def _of_people(
         ).feature(),
         Broadcast(
             store=store, access=people.access, deliver=people.joining.deliver, wake_jobs=ground.wake_jobs
-        ).feature(),
-    ]
-
-
-def _of_knowledge(given: Given, ground: Ground, assistant: Assistant) -> Sequence[Feature]:
-    """/kb, /gaps and their jobs; none with KNOWLEDGE=off."""
-    base, people, currency = ground.knowledge, ground.people, given.settings.currency
-    if base is None:
-        return []
-    answers = knowledge_answers(base, given.settings, people.access)
-    rights, wake = people.joining.rights, ground.wake_jobs
-    entries = LearnedEntries(base=base, rights=rights, deliver=people.joining.deliver, wake_jobs=wake)
-    return [
-        SourceView(store=given.store, answers=answers).feature(),
-        KnowledgePanel(base=base, access=people.access, rights=rights, currency=currency, wake_jobs=wake).feature(),
-        entries.feature(),
-        GapReport(base=base, rights=rights, entries=entries).feature(),
-        StaleAnswers(
-            base=base, rights=rights, days=given.settings.kb_correct_days, deliver=people.joining.deliver
-        ).feature(),
-        Telling(assistant=assistant, access=people.access, deliver=people.joining.deliver).feature(),
-        KnowledgeJobs(
-            base=base, rights=rights, currency=currency, deliver=people.joining.deliver, wake_jobs=wake
         ).feature(),
     ]
 
