@@ -180,6 +180,9 @@ class AnswerWriter:
         if citing.wants_repair and await self._may_repeat(incoming, context, written):
             reply.replace(context.prefix + written.before)
             return True
+        if citing.evidence.judged and self.knowledge is not None:
+            written.text += await self.knowledge.release(incoming, citing)
+            reply.append(written.text[len(written.before) :])
         if citing.is_empty and citing.raw.strip():
             written.text = citing.evidence.unknown
             reply.replace(context.prefix + written.text)
@@ -244,6 +247,8 @@ class AnswerWriter:
             )
         written.begin()
         written.request = request
+        if context.evidence is not None and context.evidence.judged:
+            reply.show(say(context.language, "kb.judging"))
         try:
             async with asyncio.timeout_at(end + GRACE) as late:
                 await self._consume(reply, request, written, context)

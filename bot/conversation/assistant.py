@@ -158,6 +158,8 @@ class Assistant:
                 deadline=self.turn_start.options.deadline, ratio=builder.request_builder.ratio(option),
             )  # fmt: skip
             text = citing.feed(said) + citing.end()
+            if citing.evidence.judged and self.writer.knowledge is not None:
+                text = await self.writer.knowledge.release(incoming, citing)
         return "" if citing.is_empty else text.strip(), citing
 
     def model_for(self, choices: ChatChoices) -> ModelOption:

@@ -7,7 +7,7 @@ together when the answer arrives, so that they do not mix with messages that wer
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -23,7 +23,7 @@ from bot.features.task_list import cancel_choice
 from bot.jobs import operations
 from bot.jobs.operations import FailureReason, OperationRunner, Outcome, PollSchedule
 from bot.knowledge import citations, documents
-from bot.knowledge.answering import Citing, restored
+from bot.knowledge.answering import Citing, KnowledgeAnswers, restored
 from bot.knowledge.documents import Retrieved
 from bot.llm import prompt
 from bot.llm.routing import ModelOption, Routing
@@ -37,7 +37,7 @@ from bot.storage.store import Store, Tx
 from bot.telemetry import tracing
 from bot.telemetry.incidents import IncidentLog
 from bot.texts.catalog import say
-from bot.types import Button, Incoming, Message, Outgoing, Text
+from bot.types import Button, Incoming, Message, Outgoing, Text, User
 
 KIND = "later"
 PATIENCE = 24 * 3600.0  # seconds: the service needs "from minutes to hours" and keeps an answer for three days
@@ -155,17 +155,26 @@ class DeferredAnswers:
         return next((option for option in self.operation.routing.options if self.operation.models(option.name)), None)
 
 
+@dataclass(frozen=True, slots=True)
+class JudgedAnswer(Answered):
+    """An answer, and those of its sentences that are left out because they do not follow from their quotes."""
+
+    left_out: Collection[str] = ()
+
+
 @dataclass(slots=True, kw_only=True)
 class DeferredOperation:
     """How the operation of a deferred answer is started, polled and ended (`jobs.operations.OperationKind`).
 
-    `models` returns the asynchronous mode of a model by its name, None for a model that has no such mode.
+    `models` returns the asynchronous mode of a model by its name, None for a model that has no such mode. `knowledge`
+    judges answers from the knowledge base.
     """
 
     store: Store
     routing: Routing
     models: Callable[[str], AsyncModel | None]
     incidents: IncidentLog
+    knowledge: KnowledgeAnswers | None = None
 
     @property
     def pace(self) -> PollSchedule:
@@ -188,7 +197,19 @@ class DeferredOperation:
         if isinstance(outcome, Answered):
             name = tracing.model_label(operation.request["model"])
             tracing.current().set_attributes({"gen_ai.request.model": name, **tracing.usage_attributes(outcome.usage)})
+            return await self._judged(operation, outcome)
         return outcome
+
+    async def _judged(self, operation: Operation, answer: Answered) -> Answered:
+        """The answer with what does not follow from its quotes, where it is to be judged."""
+        if self.knowledge is None or not operation.request.get("evidence", {}).get("judged"):
+            return answer
+        citing = await self.store.read(lambda tx: _citing(tx, operation.request, answer)[0])
+        user = User(operation.user, language=operation.request["language"])
+        private = operation.address.chat == operation.user
+        asker = Incoming(operation.turn, operation.address, user, private=private)
+        left_out = await self.knowledge.left_out(asker, citing)
+        return JudgedAnswer(answer.text, answer.finish, answer.usage, left_out)
 
     def _model(self, operation: Operation) -> AsyncModel:
         model = self.models(operation.request["model"])
@@ -319,13 +340,18 @@ def _stored_request(
     }  # fmt: skip
 
 
+def _citing(tx: Tx, asked: Mapping[str, Any], answer: Answered) -> tuple[Citing, str]:
+    """The check of an answer from the knowledge base, and what of it may be shown unless it is held to be judged."""
+    citing = Citing(restored(tx, asked["evidence"], asked["language"]))
+    return citing, citing.feed(answer.text) + citing.end()
+
+
 def _checked(tx: Tx, operation: Operation, answer: Answered) -> tuple[str, Citing | None]:
     """The text of an answer that may be sent; and if it is from the knowledge base, the check that it has passed."""
-    asked = operation.request
-    if "evidence" not in asked:
+    if "evidence" not in operation.request:
         return answer.text, None
-    citing = Citing(restored(tx, asked["evidence"], asked["language"]))
-    said = citing.feed(answer.text) + citing.end()
+    citing, said = _citing(tx, operation.request, answer)
+    said += citing.release(answer.left_out if isinstance(answer, JudgedAnswer) else ())
     if (left := citing.without_withdrawn(tx, operation.address.bot)) is not None:
         said = left
     return (citing.evidence.unknown if citing.is_empty else said.strip()), citing

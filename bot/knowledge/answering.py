@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import starmap
@@ -29,9 +29,24 @@ if TYPE_CHECKING:
     from bot.knowledge.answer.shown import Quote, Shown
     from bot.knowledge.search.retrieval import Found
 
-CITED, EXTRACT = "cited", "extract"  # levels of an answer: the model's sentences with quotes, or sentences of sources
+# Levels of an answer: the model's sentences with quotes; these, if another model says that they follow from the quotes;
+# sentences of the sources.
+CITED, JUDGED, EXTRACT = "cited", "judged", "extract"
 MOST_CHARACTERS = 14_000  # that the passages add to a prompt, with the instructions around them
 NEAREST = 3  # titles that are named where nothing answers
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A sentence of an answer, and the texts of its quotes."""
+
+    text: str
+    quotes: tuple[str, ...]
+
+
+# Returns those of the claims of an answer, by their texts, that do not follow from their quotes; the sender pays. The
+# string is the language of the answer.
+Judge = Callable[[Incoming, Sequence[Claim], str], Awaitable[Collection[str]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +57,8 @@ class Evidence:
     sentences of the sources, or none. `near` are the titles that are named where these do not have it, by passage.
     `vector` is the question's embedding (b"": none), `generation` that of the knowledge base when it was searched.
     `for_asker` is the question as it was searched for, if in a group chat only what the asker may read and the chat
-    may not answers it: then nothing else is set, and the chat is told `said`.
+    may not answers it: then nothing else is set, and the chat is told `said`. `judged`: each sentence of the answer
+    is to be judged before it is shown.
     """
 
     language: str
@@ -55,10 +71,13 @@ class Evidence:
     pieces: tuple[Piece, ...] = ()
     vector: bytes = b""
     generation: int = 0
+    judged: bool = False
 
     def stored(self) -> Mapping[str, Any]:
         """What `restored` needs, as JSON."""
-        return {"passages": [one.id for one in self.passages], "groups": sorted(self.groups)}
+        return {
+            "passages": [one.id for one in self.passages], "groups": sorted(self.groups), "judged": self.judged
+        }  # fmt: skip
 
     @property
     def unknown(self) -> str:
@@ -89,20 +108,25 @@ def restored(tx: Tx, stored: Mapping[str, Any], language: str) -> Evidence:
     passages = tuple(known[id_] for id_ in stored["passages"])
     shown = tuple(map(_shown, passages))
     block = sources_block(shown, language)
-    return Evidence(language=language, groups=groups, shown=shown, passages=passages, block=block)
+    return Evidence(
+        language=language, groups=groups, shown=shown, passages=passages, block=block,
+        judged=stored.get("judged", False),
+    )  # fmt: skip
 
 
 @dataclass(slots=True)
 class Citing:
     """Checks the answer of a model while it is written, and shows what may be shown (`feed`, `end`).
 
-    `raw` is what the model has written. An answer without a model consists of the pieces of its evidence.
+    `raw` is what the model has written. An answer without a model consists of the pieces of its evidence. An answer
+    that is judged is held until `release`.
     """
 
     evidence: Evidence
     raw: str = ""
     repaired: bool = False
     _kept: list[Piece] = field(default_factory=list)
+    _held: list[Piece] = field(default_factory=list)
     _checker: Checker = field(init=False)
     _presentation: Presentation = field(init=False)
 
@@ -114,18 +138,33 @@ class Citing:
         from bot.knowledge.answer.checker import Checker
         from bot.knowledge.answer.presentation import Presentation
 
-        self.raw, self._kept = "", []
+        self.raw, self._kept, self._held = "", [], []
         self._checker = Checker(self.evidence.shown)
         self._presentation = Presentation(self.evidence.shown, self.evidence.language)
 
     def feed(self, text: str) -> str:
         """Take the next part of the answer; return what may be shown now."""
         self.raw += text
-        return self._show(self._checker.feed(text))
+        return self._take(self._checker.feed(text))
 
     def end(self) -> str:
         """The answer has ended; return what may be shown of its rest."""
-        return self._show(self._checker.end())
+        return self._take(self._checker.end())
+
+    @property
+    def claims(self) -> Sequence[Claim]:
+        """The held sentences that are to be judged: what stands in its quotes word for word follows from them."""
+        from bot.knowledge.answer.quotes import stands
+
+        quoted = (Claim(one.text, tuple(map(self._text, one.quotes))) for one in self._held if one.quotes)
+        return [one for one in quoted if not any(stands(one.text.rstrip(".!?… "), text) for text in one.quotes)]
+
+    def release(self, left_out: Collection[str] = ()) -> str:
+        """Return what may be shown of the answer that was held, without these sentences."""
+        from bot.knowledge.answer.presentation import without
+
+        held, self._held = self._held, []
+        return self._show(without(held, left_out)).lstrip()
 
     def extract(self) -> str:
         """The answer without a model; "" where the sources do not have it."""
@@ -184,6 +223,15 @@ class Citing:
         text = self._show(pieces)
         return self.evidence.unknown if self.is_empty else text.lstrip()
 
+    def _take(self, pieces: Collection[Piece]) -> str:
+        if not self.evidence.judged:
+            return self._show(pieces)
+        self._held += pieces
+        return ""
+
+    def _text(self, quote: Quote) -> str:
+        return self.evidence.shown[quote.place].text[quote.start : quote.end]
+
     def _show(self, pieces: Collection[Piece]) -> str:
         self._kept += pieces
         return "".join(map(self._presentation.show, pieces))
@@ -201,11 +249,24 @@ class Scope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnowledgeAnswers:
-    """Answers of one bot from its knowledge base. `level` is `CITED` or `EXTRACT`, `role` names a sender's role."""
+    """Answers of one bot from its knowledge base. `level` is `CITED`, `JUDGED` or `EXTRACT`, `role` names a sender's
+    role; without a `judge` the level `JUDGED` is `CITED`.
+    """
 
     base: KnowledgeBase
     level: str
     role: Callable[[Incoming], str]
+    judge: Judge | None = None
+
+    async def release(self, incoming: Incoming, citing: Citing) -> str:
+        """Return what may be shown of an answer that has ended and was held until it is judged."""
+        return citing.release(await self.left_out(incoming, citing))
+
+    async def left_out(self, incoming: Incoming, citing: Citing) -> Collection[str]:
+        """The sentences of a held answer that do not follow from their quotes."""
+        if self.judge is None or not (claims := citing.claims):
+            return ()
+        return await self.judge(incoming, claims, citing.evidence.language)
 
     def withdrawn(self, tx: Tx, incoming: Incoming, conversation: int) -> Collection[int]:
         """The answers of a conversation, by id, that quote what may not be read here any more."""
@@ -288,6 +349,7 @@ class KnowledgeAnswers:
             shown=shown,
             passages=tuple(hit.passage for hit in found.hits),
             block=sources_block(shown, language) if cited else "",
+            judged=level == JUDGED,
             pieces=() if cited else tuple(extract(shown, found.frequencies, found.size, language)),
         )
 

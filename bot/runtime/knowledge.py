@@ -16,6 +16,7 @@ from bot.billing.metering import Meter
 from bot.billing.pricing import Price, PriceList
 from bot.config.settings import Settings
 from bot.conversation.assistant import Assistant
+from bot.conversation.question.judging import SentenceJudge
 from bot.conversation.question.rewriting import QuestionRewriter
 from bot.errors import ConfigError
 from bot.feature import Feature
@@ -28,7 +29,7 @@ from bot.features.knowledge.source_view import SourceView
 from bot.features.knowledge.stale import StaleAnswers
 from bot.features.knowledge.telling import Telling
 from bot.knowledge import rights
-from bot.knowledge.answering import KnowledgeAnswers
+from bot.knowledge.answering import Judge, KnowledgeAnswers
 from bot.knowledge.base import KnowledgeBase
 from bot.knowledge.learning.gaps import Dislikes
 from bot.providers.yandex.service import YandexStudio
@@ -59,9 +60,11 @@ def knowledge_base(given: Given, budget: Budget) -> KnowledgeBase | None:
     )  # fmt: skip
 
 
-def knowledge_answers(base: KnowledgeBase, settings: Settings, access: Access) -> KnowledgeAnswers:
+def knowledge_answers(
+    base: KnowledgeBase, settings: Settings, access: Access, judge: Judge | None = None
+) -> KnowledgeAnswers:  # fmt: skip
     """What answers questions from the sources."""
-    return KnowledgeAnswers(base=base, level=settings.knowledge, role=_role(access))
+    return KnowledgeAnswers(base=base, level=settings.knowledge, role=_role(access), judge=judge)
 
 
 def dislikes(base: KnowledgeBase | None, access: Access) -> Dislikes | None:
@@ -73,6 +76,12 @@ def question_rewriter(given: Given, budget: Budget) -> QuestionRewriter:
     """What makes questions that lean on the conversation ones that the sources can be searched for."""
     model = helper_model(given.settings, given.models.studio, given.added)
     return QuestionRewriter(store=given.store, model=model, budget=budget)
+
+
+def sentence_judge(given: Given, budget: Budget) -> SentenceJudge:
+    """What judges whether the sentences of answers follow from their quotes."""
+    model = helper_model(given.settings, given.models.studio, given.added)
+    return SentenceJudge(store=given.store, model=model, budget=budget)
 
 
 def _role(access: Access) -> Callable[[Incoming], str]:

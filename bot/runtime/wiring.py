@@ -81,6 +81,7 @@ from bot.runtime.knowledge import (
     knowledge_base,
     knowledge_features,
     question_rewriter,
+    sentence_judge,
     topic_chooser,
     topic_features,
 )  # fmt: skip
@@ -290,7 +291,8 @@ def _answering(given: Given, ground: Ground) -> Answering:
         modes=given.models.async_models,
     )
     base = ground.knowledge
-    knowledge = knowledge_answers(base, settings, ground.people.access) if base is not None else None
+    judge = sentence_judge(given, budget).judge
+    knowledge = knowledge_answers(base, settings, ground.people.access, judge) if base is not None else None
     assistant = Assistant(
         store=store,
         routing=routing,
@@ -451,7 +453,11 @@ def _deferred(given: Given, ground: Ground, assistant: Assistant) -> DeferredAns
         transport=ground.telegram,
         assistant=assistant,
         operation=DeferredOperation(
-            store=store, routing=models.routing, models=models.async_models, incidents=ground.incidents
+            store=store,
+            routing=models.routing,
+            models=models.async_models,
+            incidents=ground.incidents,
+            knowledge=assistant.writer.knowledge,
         ),
         wake_jobs=ground.wake_jobs,
         budget=ground.people.budget,

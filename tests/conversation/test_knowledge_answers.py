@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bot.ai import Answered, Chunk, Finish, Request, Usage
+from bot.ai import Chunk, Finish, Request
 from bot.billing.metering import Meter
 from bot.concurrency.child_pool import ChildPool
 from bot.conversation.question.rewriting import leans
@@ -18,7 +18,7 @@ from bot.runtime.bot import Bot
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.texts.catalog import say
 from tests.support.choosing import pressed
-from tests.support.scripted_model import ScriptedModel
+from tests.support.scripted_model import LaterModel, ScriptedModel
 from tests.support.stage import ANNA, BORIS, Stage
 from tests.support.telegram_side import rows, soon
 
@@ -51,7 +51,7 @@ async def known(
     audience: Sequence[str] = ("everyone",),
     own_model: bool = False,
     summaries: bool = False,
-    later: Later | None = None,
+    later: LaterModel | None = None,
     **settings: Any,
 ) -> ScriptedModel:
     """A bot with these documents in its knowledge base, and a model that gives these answers, or the sandbox's own."""
@@ -138,27 +138,9 @@ async def test_who_may_not_read_a_source_is_answered_as_if_there_were_none(stage
     assert "14" not in str(model.requests)
 
 
-class Later:
-    """A model that answers later."""
-
-    def __init__(self, answer: str) -> None:
-        self.answer = Answered(answer, usage=Usage(100, 20))
-        self.submitted: list[Request] = []
-
-    async def submit(self, request: Request) -> str:
-        self.submitted.append(request)
-        return "operation"
-
-    async def poll(self, operation: str) -> Answered:
-        return self.answer
-
-    async def cancel(self, operation: str) -> bool:
-        return True
-
-
 @pytest.mark.parametrize("withdrawn", [False, True])
 async def test_an_answer_that_comes_later_is_checked_when_it_comes(stage: Stage, docs: Path, withdrawn: bool) -> None:
-    later = Later("Вернуть товар можно в течение 14 дней [a1]. За возврат дарят слона [a1].")
+    later = LaterModel("Вернуть товар можно в течение 14 дней [a1]. За возврат дарят слона [a1].")
     await known(stage, docs, later=later)
     question = "За сколько дней можно вернуть товар?"
     assert await stage.ask(f"/later {question}", BORIS) == say("ru", "later.taken.same", model="Scripted")
@@ -175,7 +157,7 @@ async def test_an_answer_that_comes_later_is_checked_when_it_comes(stage: Stage,
 
 
 async def test_what_the_sources_do_not_have_is_not_submitted(stage: Stage, docs: Path) -> None:
-    later = Later("")
+    later = LaterModel("")
     await known(stage, docs, later=later)
     assert (await stage.ask("/later Кто написал «Войну и мир»?", BORIS)).startswith(say("ru", "kb.unanswered"))
     assert later.submitted == []

@@ -28,9 +28,9 @@ def docs(tmp_path: Path) -> Path:
     return handbook(tmp_path)
 
 
-async def for_some(stage: Stage, docs: Path, *audience: str, **settings: object) -> Bot:
+async def for_some(stage: Stage, docs: Path, *audience: str) -> Bot:
     """The bot runs, and some alone may read its handbook: by default Anna and Boris, not their group."""
-    bot = await known(stage, docs, audience=audience or ("owners", f"user:{BORIS}"), **settings)
+    bot = await known(stage, docs, audience=audience or ("owners", f"user:{BORIS}"))
     await stage.until(lambda: len(stage.telegram.calls_of("setMyCommands")) >= 4 or None)
     return bot
 

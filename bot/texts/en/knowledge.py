@@ -23,6 +23,7 @@ TEXTS: dict[str, str] = {
     "kb.at_once": "I answer this from our sources, and only at once: ask it without /later.",
     "kb.unanswered": "Our sources do not say that.",
     "kb.nearest": "The nearest that I have:",
+    "kb.judging": "checking each sentence…",
     "kb.alone": "I answer this to you alone.",
     "kb.alone.show": "🔒 Show it to me alone",
     "kb.alone.link": "Open it in our private chat",
