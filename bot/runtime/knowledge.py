@@ -20,6 +20,7 @@ from bot.conversation.question.judging import SentenceJudge
 from bot.conversation.question.rewriting import QuestionRewriter
 from bot.errors import ConfigError
 from bot.feature import Feature
+from bot.features.knowledge.exported_quotes import ExportedQuotes
 from bot.features.knowledge.gaps import GapReport
 from bot.features.knowledge.jobs import KnowledgeJobs
 from bot.features.knowledge.learned import LearnedEntries
@@ -28,6 +29,7 @@ from bot.features.knowledge.private_answers import LINK, PrivateAnswers
 from bot.features.knowledge.source_view import SourceView
 from bot.features.knowledge.stale import StaleAnswers
 from bot.features.knowledge.telling import Telling
+from bot.features.privacy import QuoteReader, no_quotes
 from bot.knowledge import rights
 from bot.knowledge.answering import Judge, KnowledgeAnswers
 from bot.knowledge.base import KnowledgeBase
@@ -70,6 +72,11 @@ def knowledge_answers(
 def dislikes(base: KnowledgeBase | None, access: Access) -> Dislikes | None:
     """What notes answers from the sources that are disliked; None without a knowledge base."""
     return None if base is None else Dislikes(role=_role(access))
+
+
+def exported_quotes(base: KnowledgeBase | None, settings: Settings, access: Access) -> QuoteReader:
+    """What reads the quotes of a person's answers for /export; none without a knowledge base."""
+    return no_quotes if base is None else ExportedQuotes(knowledge_answers(base, settings, access)).of
 
 
 def question_rewriter(given: Given, budget: Budget) -> QuestionRewriter:

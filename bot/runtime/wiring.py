@@ -77,6 +77,7 @@ from bot.runtime import cluster
 from bot.runtime.bot import Bot, Inbound, Signs
 from bot.runtime.knowledge import (
     dislikes,
+    exported_quotes,
     knowledge_answers,
     knowledge_base,
     knowledge_features,
@@ -427,6 +428,7 @@ def _of_people(
             leave=leave,
             works_for=ground.lanes.works_for,
             withdraw=withdraw,
+            quotes=exported_quotes(ground.knowledge, given.settings, people.access),
         ).feature(),
         people.joining.feature(),
         Members(
