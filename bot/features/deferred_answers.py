@@ -13,11 +13,11 @@ from typing import Any
 
 from bot.ai import Answered, AsyncModel, Failed, Finish, Pending, Request
 from bot.billing import pricing
-from bot.billing.budget import Budget
+from bot.billing.budget import MONEY, TOKENS, Budget
 from bot.conversation import branching
 from bot.conversation.assistant import Assistant
 from bot.conversation.turn_state import TurnContext
-from bot.errors import BadInput, ModelError
+from bot.errors import BadInput, LimitReached, ModelError
 from bot.feature import ButtonHandler, Command, Feature
 from bot.features.task_list import cancel_choice
 from bot.jobs import operations
@@ -174,6 +174,7 @@ class DeferredOperation:
     routing: Routing
     models: Callable[[str], AsyncModel | None]
     incidents: IncidentLog
+    budget: Budget = field(default_factory=Budget)
     knowledge: KnowledgeAnswers | None = None
 
     @property
@@ -205,10 +206,9 @@ class DeferredOperation:
         if self.knowledge is None or not operation.request.get("evidence", {}).get("judged"):
             return answer
         citing = await self.store.read(lambda tx: _citing(tx, operation.request, answer)[0])
-        user = User(operation.user, language=operation.request["language"])
-        private = operation.address.chat == operation.user
-        asker = Incoming(operation.turn, operation.address, user, private=private)
-        left_out = await self.knowledge.left_out(asker, citing)
+        if citing.wants_repair:
+            return answer
+        left_out = await self.knowledge.left_out(_asker(operation), citing)
         return JudgedAnswer(answer.text, answer.finish, answer.usage, left_out)
 
     def _model(self, operation: Operation) -> AsyncModel:
@@ -226,7 +226,10 @@ class DeferredOperation:
         """Book nothing yet: an answer is paid when it arrives, by its tokens."""
 
     def finished(self, operation: Operation, result: Answered) -> Outcome:
-        """Deliver the answer and book it; a filtered or empty answer becomes a sentence."""
+        """Deliver the answer and book it; a filtered or empty answer becomes a sentence.
+
+        If more than half of an answer from the knowledge base fails its check, the model is asked once more.
+        """
         if result.finish is Finish.FILTERED:
             return self._fail(operation, "later.refused", paid=result)
         if not result.text.strip():
@@ -234,9 +237,11 @@ class DeferredOperation:
         asked = operation.request
         note = say(asked["language"], "length.note") if result.finish is Finish.LENGTH else ""
 
-        def work(tx: Tx) -> None:
+        def work(tx: Tx) -> object:
             self._book(tx, operation, result)
             said, citing = _checked(tx, operation, result)
+            if citing is not None and citing.wants_repair and self._ask_again(tx, operation, citing):
+                return operations.AGAIN
             rows: tuple[tuple[Button, ...], ...] = ()
             if tx.conversations.find_address(conversation := asked["conversation"]) is not None:
                 rows = self._remember(tx, operation, conversation, replace(result, text=said), citing)
@@ -245,8 +250,28 @@ class DeferredOperation:
             answer = Outgoing(text, note=note, buttons=rows, reply_to=asked["reply_to"])
             tx.outbox.add_answer(delivery_key(operation.turn, 1), operation.address, answer)
             tx.operations.replace_request(operation.id, {})  # the conversation has the question now
+            return None
 
         return Outcome("done", work)
+
+    def _ask_again(self, tx: Tx, operation: Operation, citing: Citing) -> bool:
+        """Have the model told which of its sentences have failed. False: the price does not fit into the budgets."""
+        asked = dict(operation.request)
+        said = Message("assistant", (Text(citing.raw),)), Message("user", (Text(citing.repair()),))
+        messages = [*asked["messages"], *([one.role, dump_parts(one.parts)] for one in said)]
+        asked |= {"messages": messages, "repaired": True}
+        option = self.routing.by_name(asked["model"])
+        most = prompt.most(_request(asked), prompt.Ratio())
+        price = pricing.most(option.model.profile, most, pricing.LATER)
+        asker, language, held = _asker(operation), asked["language"], 0
+        try:
+            held = self.budget.reserve(tx, asker, TOKENS, most.total, language)
+            asked |= {"held": held, "held_money": self.budget.reserve(tx, asker, MONEY, price, language)}
+        except LimitReached:
+            tx.budgets.settle_reservation(held, 0)  # the answer is delivered in this transaction
+            return False
+        tx.operations.ask_again(operation.id, asked)
+        return True
 
     def failed(self, operation: Operation, why: FailureReason, error: ModelError | BadInput | None = None) -> Outcome:
         """Tell the user why there is no answer, with the code of `error`, and settle the reservations."""
@@ -340,9 +365,18 @@ def _stored_request(
     }  # fmt: skip
 
 
+def _asker(operation: Operation) -> Incoming:
+    """Who asked, and pays."""
+    user, private = (
+        User(operation.user, language=operation.request["language"]),
+        operation.address.chat == operation.user,
+    )
+    return Incoming(operation.turn, operation.address, user, private=private)
+
+
 def _citing(tx: Tx, asked: Mapping[str, Any], answer: Answered) -> tuple[Citing, str]:
     """The check of an answer from the knowledge base, and what of it may be shown unless it is held to be judged."""
-    citing = Citing(restored(tx, asked["evidence"], asked["language"]))
+    citing = Citing(restored(tx, asked["evidence"], asked["language"]), repaired=asked.get("repaired", False))
     return citing, citing.feed(answer.text) + citing.end()
 
 

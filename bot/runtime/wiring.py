@@ -459,6 +459,7 @@ def _deferred(given: Given, ground: Ground, assistant: Assistant) -> DeferredAns
             routing=models.routing,
             models=models.async_models,
             incidents=ground.incidents,
+            budget=ground.people.budget,
             knowledge=assistant.writer.knowledge,
         ),
         wake_jobs=ground.wake_jobs,

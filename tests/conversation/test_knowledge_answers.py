@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Any
@@ -154,6 +155,57 @@ async def test_an_answer_that_comes_later_is_checked_when_it_comes(stage: Stage,
     assert answer.startswith("Вернуть товар можно в течение 14 дней.¹\n")
     assert "слона" not in answer
     assert "Деньги приходят" in await pressed(stage, SHOW["ru"], chat=BORIS)
+
+
+LIE, TRUTH = "За возврат дарят слона [a1].", "Вернуть товар можно в течение 14 дней [a1]."
+
+
+@pytest.mark.parametrize(("second", "said"), [(TRUTH, TRUTH.removesuffix(" [a1].")), (LIE, "")])
+async def test_an_answer_of_later_that_fails_its_check_is_asked_for_once_more(
+    stage: Stage, docs: Path, second: str, said: str
+) -> None:
+    later = LaterModel(LIE, second)
+    await known(stage, docs, later=later, user_daily_tokens=100_000)
+    await stage.ask("/later За сколько дней можно вернуть товар?", BORIS)
+    answer = await stage.until(lambda: "".join(stage.telegram.texts(BORIS)[1:]))
+    assert answer.startswith(said or say("ru", "kb.unanswered"))
+    first, again = later.submitted
+    assert again.messages[: len(first.messages)] == first.messages
+    assert "слона" in again.messages[-1].text
+    assert len(rows(stage, "SELECT * FROM usage")) == 2
+    assert rows(stage, "SELECT * FROM reservations") == []
+
+
+async def test_without_budget_for_a_second_request_the_answer_of_later_ends_after_the_first(
+    stage: Stage, docs: Path
+) -> None:
+    later = LaterModel(LIE, TRUTH)
+    await known(stage, docs, later=later, user_daily_tokens=120)
+    await stage.ask("/later За сколько дней можно вернуть товар?", BORIS)
+    assert (await stage.texts(2, BORIS))[1].startswith(say("ru", "kb.unanswered"))
+    assert len(later.submitted) == 1
+    assert rows(stage, "SELECT * FROM reservations") == []
+
+
+async def test_a_kill_before_the_second_request_of_later_leaves_it_to_be_asked_once(stage: Stage, docs: Path) -> None:
+    later = LaterModel(LIE, TRUTH)
+    await known(stage, docs, later=later)
+    reached, submit = asyncio.Event(), later.submit
+
+    async def held(request: Request) -> str:
+        if later.submitted:
+            reached.set()
+            await asyncio.Event().wait()
+        return await submit(request)
+
+    later.submit = held  # type: ignore[method-assign]
+    await stage.ask("/later За сколько дней можно вернуть товар?", BORIS)
+    await reached.wait()
+    await stage.crash()
+    later.submit = submit  # type: ignore[method-assign]
+    await stage.start(knowledge="cited", embeddings="off", owners=[ANNA])
+    assert (await stage.texts(2, BORIS))[1].startswith(TRUTH.removesuffix(" [a1]."))
+    assert len(later.submitted) == 2
 
 
 async def test_what_the_sources_do_not_have_is_not_submitted(stage: Stage, docs: Path) -> None:
