@@ -145,8 +145,9 @@ class Assistant:
         It is checked as every answer from there. Nothing is shown, and only the usage is saved: the sender pays. Raises
         `LimitReached`, `ModelError`.
         """
-        assert context.evidence is not None  # noqa: S101  the caller looks
-        citing = Citing(context.evidence)
+        knowledge = self.writer.knowledge
+        assert context.evidence is not None and knowledge is not None  # noqa: S101, PT018  the caller looks
+        citing = knowledge.begin(context.evidence)
         if not context.evidence.block:
             text = citing.extract()
         else:
@@ -157,9 +158,7 @@ class Assistant:
                 self.store, option.model, request, payer, name=option.name,
                 deadline=self.turn_start.options.deadline, ratio=builder.request_builder.ratio(option),
             )  # fmt: skip
-            text = citing.feed(said) + citing.end()
-            if citing.evidence.judged and self.writer.knowledge is not None:
-                text = await self.writer.knowledge.release(incoming, citing)
+            text = await citing.take(said) + await knowledge.release(incoming, citing)
         return "" if citing.is_empty else text.strip(), citing
 
     def model_for(self, choices: ChatChoices) -> ModelOption:

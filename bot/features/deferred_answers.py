@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bot.ai import Answered, AsyncModel, Failed, Finish, Pending, Request
 from bot.billing import pricing
@@ -38,6 +38,9 @@ from bot.telemetry import tracing
 from bot.telemetry.incidents import IncidentLog
 from bot.texts.catalog import say
 from bot.types import Button, Incoming, Message, Outgoing, Text, User
+
+if TYPE_CHECKING:
+    from bot.knowledge.answer.across import Across
 
 KIND = "later"
 PATIENCE = 24 * 3600.0  # seconds: the service needs "from minutes to hours" and keeps an answer for three days
@@ -156,10 +159,13 @@ class DeferredAnswers:
 
 
 @dataclass(frozen=True, slots=True)
-class JudgedAnswer(Answered):
-    """An answer, and those of its sentences that are left out because they do not follow from their quotes."""
+class ComparedAnswer(Answered):
+    """An answer; those of its sentences that are left out because they do not follow from their quotes; and what has
+    compared the sentences across languages.
+    """
 
     left_out: Collection[str] = ()
+    across: Across | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -198,18 +204,21 @@ class DeferredOperation:
         if isinstance(outcome, Answered):
             name = tracing.model_label(operation.request["model"])
             tracing.current().set_attributes({"gen_ai.request.model": name, **tracing.usage_attributes(outcome.usage)})
-            return await self._judged(operation, outcome)
+            return await self._looked_at(operation, outcome)
         return outcome
 
-    async def _judged(self, operation: Operation, answer: Answered) -> Answered:
-        """The answer with what does not follow from its quotes, where it is to be judged."""
-        if self.knowledge is None or not operation.request.get("evidence", {}).get("judged"):
+    async def _looked_at(self, operation: Operation, answer: Answered) -> Answered:
+        """An answer from the knowledge base, with what its check can't find out in a transaction."""
+        asked = operation.request
+        if self.knowledge is None or "evidence" not in asked:
             return answer
-        citing = await self.store.read(lambda tx: _citing(tx, operation.request, answer)[0])
-        if citing.wants_repair:
-            return answer
-        left_out = await self.knowledge.left_out(_asker(operation), citing)
-        return JudgedAnswer(answer.text, answer.finish, answer.usage, left_out)
+        citing = self.knowledge.begin(
+            await self.store.read(lambda tx: restored(tx, asked["evidence"], asked["language"]))
+        )  # fmt: skip
+        citing.repaired = asked.get("repaired", False)
+        await citing.take(answer.text)
+        left_out = () if citing.wants_repair else await self.knowledge.left_out(_asker(operation), citing)
+        return ComparedAnswer(answer.text, answer.finish, answer.usage, left_out=left_out, across=citing.across)
 
     def _model(self, operation: Operation) -> AsyncModel:
         model = self.models(operation.request["model"])
@@ -374,18 +383,15 @@ def _asker(operation: Operation) -> Incoming:
     return Incoming(operation.turn, operation.address, user, private=private)
 
 
-def _citing(tx: Tx, asked: Mapping[str, Any], answer: Answered) -> tuple[Citing, str]:
-    """The check of an answer from the knowledge base, and what of it may be shown unless it is held to be judged."""
-    citing = Citing(restored(tx, asked["evidence"], asked["language"]), repaired=asked.get("repaired", False))
-    return citing, citing.feed(answer.text) + citing.end()
-
-
 def _checked(tx: Tx, operation: Operation, answer: Answered) -> tuple[str, Citing | None]:
     """The text of an answer that may be sent; and if it is from the knowledge base, the check that it has passed."""
-    if "evidence" not in operation.request:
+    asked = operation.request
+    if "evidence" not in asked:
         return answer.text, None
-    citing, said = _citing(tx, operation.request, answer)
-    said += citing.release(answer.left_out if isinstance(answer, JudgedAnswer) else ())
+    left_out, across = (answer.left_out, answer.across) if isinstance(answer, ComparedAnswer) else ((), None)
+    evidence = restored(tx, asked["evidence"], asked["language"])
+    citing = Citing(evidence, repaired=asked.get("repaired", False), across=across)
+    said = citing.feed(answer.text) + citing.end() + citing.release(left_out)
     if (left := citing.without_withdrawn(tx, operation.address.bot)) is not None:
         said = left
     return (citing.evidence.unknown if citing.is_empty else said.strip()), citing

