@@ -126,7 +126,8 @@ class Assistant:
         context = await self.store.read(lambda tx: self.turn_start.deferred(tx, incoming, asked, text))
         context = await self.writer.with_evidence(incoming, context)
         if (evidence := context.evidence) is not None and not evidence.block:
-            raise BadInput(say(context.language, "kb.at_once") if evidence.pieces else evidence.said)
+            now = evidence.pieces or evidence.for_asker
+            raise BadInput(say(context.language, "kb.at_once") if now else evidence.unknown)
         context = await self.writer.informed(incoming, reply, context)
         option = self.routing.by_name(context.choices.model)
         request = self.writer.request_builder.request(context, option, context.steps, tools=False)

@@ -72,7 +72,9 @@ def _answer(tx: Tx, incoming: Incoming, context: TurnContext, place: BranchPoint
 def _alone(tx: Tx, incoming: Incoming, question: str, language: str) -> Button:
     """The button that shows the asker alone the answer to a question, which the bot tries to show without a press."""
     where, user, label = incoming.address, incoming.user.id, say(language, "kb.alone.show")
-    button = tx.buttons.add_queued_button(where, incoming.id, user, label, ALONE, question=question)
+    button = tx.buttons.add_queued_button(
+        where, incoming.id, user, label, ALONE, question=question, turn=incoming.id
+    )  # fmt: skip
     payload = {"user": user, "button": button.data, "language": incoming.user.language}
     tx.jobs.add_job(Job(ALONE, incoming.id, where, payload, due=tx.clock.time()))
     return button

@@ -163,7 +163,9 @@ def knowledge_features(given: Given, ground: Ground, assistant: Assistant) -> Se
     answers = knowledge_answers(base, given.settings, people.access)
     rights, wake = people.joining.rights, ground.wake_jobs
     entries = LearnedEntries(base=base, rights=rights, deliver=people.joining.deliver, wake_jobs=wake)
-    alone = PrivateAnswers(assistant=assistant, transport=ground.telegram, link=ground.telegram.link)
+    alone = PrivateAnswers(
+        assistant=assistant, transport=ground.telegram, link=ground.telegram.link, deliver=people.joining.deliver
+    )  # fmt: skip
     people.joining.links[LINK] = alone.follow
     return [
         SourceView(store=given.store, answers=answers).feature(),

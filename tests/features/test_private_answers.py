@@ -10,6 +10,7 @@ from bot.runtime.bot import Bot
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.texts.catalog import say
 from tests.support.known import handbook, kept, known
+from tests.support.scripted_model import LaterModel
 from tests.support.stage import ANNA, BORIS, TEAM, Stage
 from tests.support.telegram_side import rows, soon
 from tests.support.whispering import whispers
@@ -28,9 +29,11 @@ def docs(tmp_path: Path) -> Path:
     return handbook(tmp_path)
 
 
-async def for_some(stage: Stage, docs: Path, *audience: str) -> Bot:
+async def for_some(
+    stage: Stage, docs: Path, *audience: str, level: str = "extract", later: LaterModel | None = None
+) -> Bot:  # fmt: skip
     """The bot runs, and some alone may read its handbook: by default Anna and Boris, not their group."""
-    bot = await known(stage, docs, audience=audience or ("owners", f"user:{BORIS}"))
+    bot = await known(stage, docs, audience=audience or ("owners", f"user:{BORIS}"), level=level, later=later)
     await stage.until(lambda: len(stage.telegram.calls_of("setMyCommands")) >= 4 or None)
     return bot
 
@@ -64,6 +67,7 @@ async def test_after_a_press_the_asker_alone_sees_the_answer_with_its_quotes(
     (answer,) = await whispers(stage, 1, who)
     assert FACT[language] in answer
     assert "¹" in answer
+    await soon(stage, lambda: say(language, "kb.alone.show") not in str(stage.telegram.transcript(TEAM)) or None)
     assert FACT[language] not in heard(stage)
     other = BORIS if who == ANNA else ANNA
     assert stage.telegram.whispers(TEAM, other) == []
@@ -76,8 +80,7 @@ async def test_where_the_bot_administers_the_group_no_press_is_needed_and_the_bu
     stage.telegram.promote(TEAM)
     await asked(stage)
     assert FACT["en"] in (await whispers(stage, 1))[0]
-    stage.telegram.press(TEAM, *_button(stage, "en"), ANNA)
-    assert len(await whispers(stage, 1)) == 1
+    await soon(stage, lambda: say("en", "kb.alone.show") not in str(stage.telegram.transcript(TEAM)) or None)
     assert FACT["en"] not in heard(stage)
 
 
@@ -122,6 +125,14 @@ async def test_where_nothing_can_be_shown_to_one_alone_a_link_leads_the_asker_to
     assert FACT["en"] in await stage.ask(code)
     assert await stage.ask(code) == say("en", "kb.alone.gone")
     assert FACT["en"] not in heard(stage)
+
+
+async def test_what_a_group_may_not_read_is_not_answered_later(stage: Stage, docs: Path) -> None:
+    later = LaterModel("Laptops are repaired for free for one year [a1].")
+    await for_some(stage, docs, level="cited", later=later)
+    said = await stage.ask(f"/later@govorun_sandbox_bot {QUESTION['en']}", TEAM, ANNA)
+    assert said == say("en", "kb.at_once")
+    assert later.submitted == []
 
 
 async def test_a_kill_after_the_press_loses_and_doubles_nothing(stage: Stage, docs: Path) -> None:

@@ -7,32 +7,34 @@ person, in the private chat behind a link. Begin with `PrivateAnswers.press`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from bot.conversation.assistant import Assistant
 from bot.conversation.turn_end import ALONE
 from bot.feature import ButtonHandler, Feature
-from bot.outbox import finish, finish_turn, finish_with_notice
+from bot.outbox import finish, finish_turn, finish_with_notice, remove_buttons
 from bot.ports import Reply, Transport
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
-from bot.types import Button, Incoming, Job, Kind, Outgoing, User
+from bot.types import Address, Button, Incoming, Job, Kind, Outgoing, User
 
 LINK = "alone-"  # begins what a link sends after /start; the key of the button follows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrivateAnswers:
-    """Answers for the asker alone. The payload of the button is {"question": the text that is answered}.
+    """Answers for the asker alone. The payload of the button is {"question": the text that is answered, "turn": its turn
+    in the group}.
 
-    `link` makes a link that sends `/start` with a code in the private chat.
+    `link` makes a link that sends `/start` with a code in the private chat; `deliver` sends what was stored for chats.
     """
 
     assistant: Assistant
     transport: Transport
     link: Callable[[str], str]
+    deliver: Callable[[str, Sequence[Address]], None]
 
     @property
     def store(self) -> Store:
@@ -48,6 +50,7 @@ class PrivateAnswers:
         reply.show_only_to(incoming.user.id)
         if await reply.open_ephemeral():
             await self._answer(replace(incoming, address=reply.address), reply, action)
+            self.deliver(incoming.id, [incoming.address])
             return
         reply.show_only_to(0)
         link = self.link(LINK + action.key.removeprefix(Button.IN_TURN))
@@ -75,12 +78,17 @@ class PrivateAnswers:
         asker = User(user, language=job.payload["language"])
         asked = Incoming(turn, reply.address, asker, private=False)
         await self._answer(asked, reply, action, job)
+        self.deliver(turn, [job.address])
 
     async def _answer(self, incoming: Incoming, reply: Reply, action: ButtonPress, job: Job | None = None) -> None:
-        """Answer in the conversation at the address of `incoming`. The button works once."""
+        """Answer in the conversation at the address of `incoming`. The button works once, and goes from the group."""
+        public = replace(incoming, address=replace(incoming.address, visible_to=0))
 
         def then(tx: Tx) -> None:
             tx.buttons.expire_button(action.key)
+            if not incoming.private:
+                shown = tx.outbox.message_ids(public.address, action.payload["turn"])
+                remove_buttons(tx, public, message=shown[0] if shown else 0, only=action.key)
             if job is not None:
                 tx.jobs.delete_done(job)
 
