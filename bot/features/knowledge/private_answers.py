@@ -25,8 +25,8 @@ LINK = "alone-"  # begins what a link sends after /start; the key of the button 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrivateAnswers:
-    """Answers for the asker alone. The payload of the button is {"question": the text that is answered, "turn": its turn
-    in the group}.
+    """Answers for the asker alone. The payload of the button is {"question": the text that is answered, "turn": the
+    turn in the group, below whose answer it stands}.
 
     `link` makes a link that sends `/start` with a code in the private chat; `deliver` sends what was stored for chats.
     """
