@@ -148,7 +148,7 @@ class Outbox(Protocol):
     async def postpone(self, delivery: Delivery, due: float, *, begun: bool = False) -> None:
         """Do not deliver it before `due` (Unix time). `begun`: part of it may already stand in the chat."""
 
-    async def dead_letter(self, delivery: Delivery, reason: str) -> None:
+    async def dead_letter(self, delivery: Delivery, reason: str) -> Sequence[Address]:
         """Give a delivery up for good; the reason is kept for the operator."""
 
     async def with_old_buttons(self, address: Address) -> Sequence[Delivery]:
@@ -162,7 +162,19 @@ class Outbox(Protocol):
     async def make_public(self, delivery: Delivery) -> None:
         """Replace a delivery that can't be shown to one user alone by a sentence for everybody that says so."""
 
-    async def chat_blocked(self, bot: int, chat: int) -> None:
+    async def topic_title(self, address: Address) -> str | None:
+        """Return the name for the topic of an address that is not made yet (its number is negative), None if the
+        address is not in use any more.
+        """
+        ...
+
+    async def topic_changed(self, address: Address, topic: int) -> Address:
+        """Move everything that waits for an address to the topic that was made for it; 0: the topic was deleted, and is
+        to be made again. Returns the new address.
+        """
+        ...
+
+    async def chat_blocked(self, bot: int, chat: int) -> Sequence[Address]:
         """The bot can't write to the chat any more: give up everything that waits for it."""
 
     async def chat_migrated(self, bot: int, old: int, new: int) -> None:
@@ -196,6 +208,10 @@ class Reply(Protocol):
 
     def complete(self) -> None:
         """The text is complete and `finish` follows after its commit, so the live view need not be updated any more."""
+
+    @property
+    def shown(self) -> str:
+        """The part of the answer that a message of the live view shows; "" while only drafts, or nothing, was shown."""
 
     async def finish(self) -> None:
         """End the live view, then deliver everything that the outbox has for this address, in order."""

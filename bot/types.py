@@ -209,6 +209,7 @@ class Incoming:
     accepted: bool = False  # an earlier process had accepted it: rate limits do not apply again
     title: str = ""  # what the group is called; "": unknown
     opens: str = ""  # Telegram's token that allows a message for this user alone; "": none
+    entities: tuple[Mapping[str, Any], ...] = ()  # the formatting of the text, as the messenger gave it
     chat: ChatChoices = NOT_READ  # what was chosen in the chat: the first transaction of the turn reads it
 
     @property
@@ -266,6 +267,10 @@ class Outgoing:
     gone: bool = False  # send nothing, and delete the messages that this was to be written over
     thought: str = ""  # the model's reasoning, folded up above the text
     opens: str = ""  # as in `Incoming`, for an answer that one user alone sees
+    entities: tuple[Mapping[str, Any], ...] = ()  # of a `plain` text: its formatting, as the messenger takes it
+    copy: tuple[int, int] = (0, 0)  # send a copy of this message (chat, message id) instead of the text; 0: none
+    relays: tuple[int, int] = (0, 0)  # the operator's message (chat, message id) that is told how the delivery ends
+    keeps_place: bool = False  # waits until its chat and topic can be reached: it is never given up
 
     @property
     def lasting_buttons(self) -> tuple[tuple[Button, ...], ...]:
@@ -296,6 +301,8 @@ class Permission(StrEnum):
     TALK = "talk"  # ask questions, start tasks, press one's own buttons
     CHOOSE = "choose"  # change settings of the chat
     CORRECT = "correct"  # say which topic a question should have had
+    SERVE = "serve"  # answer customers at the support desk
+    CONNECT = "connect"  # let operators work in a group
     MANAGE = "manage"  # let people in and out
     EXCEED = "exceed"  # spend and send more than the limits of a user
     ADMINISTER = "administer"  # change the bot itself

@@ -170,6 +170,8 @@ RULES = {
     Permission.TALK: Rule(Role.USER),
     Permission.CHOOSE: Rule(Role.USER, chat_administrator=True),
     Permission.CORRECT: Rule(Role.OPERATOR),
+    Permission.SERVE: Rule(Role.OPERATOR, firsthand=True),
+    Permission.CONNECT: Rule(Role.ADMIN, firsthand=True),
     Permission.MANAGE: Rule(Role.ADMIN, private=True, firsthand=True),
     Permission.EXCEED: Rule(Role.OWNER),
     Permission.ADMINISTER: Rule(Role.OWNER, private=True, firsthand=True),

@@ -7,7 +7,7 @@ to an answer. `turn_start.py` is the first transaction of a turn, `answer_writer
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from bot.access.audit_log import store_choices
@@ -32,7 +32,7 @@ from bot.storage.store import Store, Tx
 from bot.telemetry import turn_log
 from bot.telemetry.incidents import IncidentLog
 from bot.texts.catalog import say
-from bot.types import ChatChoices, Incoming
+from bot.types import Address, ChatChoices, Incoming
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,11 +200,13 @@ class Assistant:
             turn.mark_failed(written.error)
             written.code = self.incidents.record(written.error, incoming.id) if self.incidents is not None else ""
 
-        def save(tx: Tx) -> None:
-            self._save(tx, incoming, context, written)
+        def save(tx: Tx) -> Sequence[Address]:
+            return self._save(tx, incoming, context, written, reply.shown)
 
         # The answer is paid for: a full disk must not make the bot ask, and pay, again.
-        await self.store.write_until_stored(save)
+        elsewhere = await self.store.write_until_stored(save)
+        if self.turn_start.ownership is not None:
+            self.turn_start.ownership.deliver(elsewhere)
         self._kept_personas.add(context.persona.label)
         if written.is_unanswered:
             self.store.metrics.knowledge_gaps.labels(REFUSED).inc()
@@ -225,18 +227,29 @@ class Assistant:
         if context.then is not None:
             context.then(tx)
 
-    def _save(self, tx: Tx, incoming: Incoming, context: TurnContext, written: AnswerDraft) -> None:
+    def _save(
+        self, tx: Tx, incoming: Incoming, context: TurnContext, written: AnswerDraft, shown: str
+    ) -> Sequence[Address]:  # fmt: skip
+        """Save the answer, or what a person who has taken over is to see of it. `shown` stands in a message already.
+
+        Returns the places, beside the conversation, that have something to deliver.
+        """
         for model, usage in written.usages:
             profile = self.routing.by_name(model).model.profile
             money.book_answer(tx, incoming.address, incoming.user.id, incoming.id, model, profile, usage)
         for number, reservation in enumerate(written.reservations):
             reservation.settle(tx, 0 if number else written.cost, 0 if number else written.money)
+        owner = self.turn_start.ownership
+        if owner is not None and not owner.still_owns(tx, incoming.address, context.version):
+            turn_end.withhold(tx, incoming, context, written, shown)
+            return owner.keep_draft(tx, incoming.address, written.visible_text())
         turn_end.save(tx, incoming, context, written)
         self.keep_persona(tx, incoming.address.bot, context.persona)
         if context.then is not None:
             context.then(tx)
         if self._gets_title(incoming, context, written):
             conversation_list.request_title(tx, context.conversation, incoming, context.language)
+        return ()
 
     def keep_persona(self, tx: Tx, bot: int, persona: Persona) -> None:
         """Store the version of a persona that answers, unless this process knows that it is stored."""

@@ -47,6 +47,27 @@ def save(tx: Tx, incoming: Incoming, context: TurnContext, written: AnswerDraft)
     finish_turn(tx, incoming, *_with_tool_messages(tx, incoming, context, written, outgoing))
 
 
+def withhold(tx: Tx, incoming: Incoming, context: TurnContext, written: AnswerDraft, shown: str) -> None:
+    """End the turn without its answer, because a person answers there now.
+
+    A message that shows a part of the answer already (`shown`) keeps that part, with a note; an older answer that was
+    to be replaced stays.
+    """
+    place, note = context.place, say(context.language, "desk.goes_on")
+    assert place is not None  # noqa: S101  only a question is answered
+    if context.pressed:
+        tx.buttons.expire_button(context.pressed)
+    if place.shown is not None:
+        finish_turn(tx, incoming, _previous_version(tx, incoming, context, place.shown, written))
+    elif shown:
+        quoted = incoming.quotes or (0 if incoming.private else incoming.message_id)
+        finish_turn(tx, incoming, Outgoing(shown, note=note, reply_to=quoted))
+    elif tx.outbox.claimed_message(incoming.id, incoming.address) is not None:
+        finish_turn(tx, incoming, note)  # a message was being sent when the process died: nobody knows what it shows
+    else:
+        finish_turn(tx, incoming)
+
+
 def _answer(tx: Tx, incoming: Incoming, context: TurnContext, place: BranchPoint, written: AnswerDraft) -> Outgoing:
     thoughts = (_thought_before(tx, incoming, context, place), written.thought)
     answer = _remember(tx, incoming, context, place, written)

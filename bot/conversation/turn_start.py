@@ -15,7 +15,7 @@ from bot.conversation.branching import BranchPoint
 from bot.conversation.cost import AnswerCost
 from bot.conversation.memory import Withdrawn, none_withdrawn
 from bot.conversation.request import Options, Preview
-from bot.conversation.turn_state import Awaited, TurnContext
+from bot.conversation.turn_state import Awaited, Ownership, TurnContext
 from bot.knowledge import documents
 from bot.llm import prompt
 from bot.llm.routing import ModelOption, Routing
@@ -58,6 +58,7 @@ class TurnStart:
 
     `withdrawn` gives the answers of a conversation, by id, that quote what may not be read here any more: they, and
     their questions, are in no request. `topics` chooses the topics of questions; None without a routing file.
+    `ownership` knows where a person answers instead; None without a support desk.
     """
 
     routing: Routing
@@ -66,6 +67,7 @@ class TurnStart:
     library: Library = field(default_factory=Library)
     topics: TopicChooser | None = None
     withdrawn: Withdrawn = none_withdrawn
+    ownership: Ownership | None = None
 
     def question(
         self, tx: Tx, incoming: Incoming, *, last: bool = False, then: Effect | None = None,
@@ -86,16 +88,17 @@ class TurnStart:
             answers_question(tx, incoming, awaited)
         ):
             return Awaited(incoming, awaited)
+        version = self._owned(tx, incoming)
         parts = (part for part in incoming.parts if not isinstance(part, Attachment))
         point = branching.follow(tx, incoming, (Text(incoming.text), *parts))
         if topic is None:
-            return replace(self._priced(tx, incoming, point), then=then)
+            return replace(self._priced(tx, incoming, point), then=then, version=version)
         topic.store(tx, point.question)
         topic.take_up(tx, incoming)
         if topic.is_asked:
             context = self._read(tx, incoming, point, incoming.chat)
             return replace(context, then=then, topic=topic)
-        return replace(self._priced(tx, incoming, point, topic=topic), then=then)
+        return replace(self._priced(tx, incoming, point, topic=topic), then=then, version=version)
 
     def regenerate(
         self, tx: Tx, incoming: Incoming, action: ButtonPress, *, model: str = "", agreed: bool = False,
@@ -124,7 +127,8 @@ class TurnStart:
     def after_approval(self, tx: Tx, incoming: Incoming, approval: Approval) -> TurnContext:
         """What the answer needs after a decision on a tool call: the conversation as the model saw it at the call."""
         topic, choices = self._topic_of(tx, approval.point.question, incoming.chat)
-        context = replace(self._read(tx, incoming, approval.point, choices), topic=topic)
+        version = self._owned(tx, incoming)
+        context = replace(self._read(tx, incoming, approval.point, choices), topic=topic, version=version)
         context = replace(context, decided_call=approval.operation, steps=approval.steps)
         return self.pricing.reserve(tx, incoming, context, agreed=True)
 
@@ -173,10 +177,16 @@ class TurnStart:
     ) -> TurnContext | None:  # fmt: skip
         if point is None:
             return None
+        version = self._owned(tx, incoming)
         tx.inbox.mark_begun(incoming.ids)
         incoming = with_choices(tx, incoming)
         topic, _ = self._topic_of(tx, point.question, incoming.chat)
-        return self._priced(tx, incoming, point, pressed=pressed, model=model, agreed=agreed, topic=topic)
+        context = self._priced(tx, incoming, point, pressed=pressed, model=model, agreed=agreed, topic=topic)
+        return replace(context, version=version)
+
+    def _owned(self, tx: Tx, incoming: Incoming) -> int:
+        """The version under which the bot answers here. Raises `TakenOver`."""
+        return 0 if self.ownership is None else self.ownership.begin(tx, incoming)
 
     def _topic_of(
         self, tx: Tx, question: Remembered, choices: ChatChoices

@@ -6,7 +6,7 @@ import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from bot.ai import Chunk, Finish, Request, Usage
 from bot.billing import pricing
@@ -22,9 +22,10 @@ from bot.prompts.schema import Persona
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.messages import Remembered
 from bot.storage.repositories.operations import Operation
+from bot.storage.store import Tx
 from bot.texts.catalog import say
 from bot.tools.toolbox import Steps
-from bot.types import ChatChoices, Incoming, Message, Text, ToolCall
+from bot.types import Address, ChatChoices, Incoming, Message, Text, ToolCall
 
 if TYPE_CHECKING:
     from bot.conversation.topic_choice import ChosenTopic
@@ -36,6 +37,26 @@ REASONING = {"on": "medium", "off": "none"}  # what a chat chose -> what the mod
 SEARCHING = "web_search"  # the activity of a model that searches the web by itself
 MOST_THOUGHT = 100_000  # characters of reasoning that are kept
 SILENT = re.compile(r"[\s\u200b-\u200f\u2060\ufeff\u2800\u3164*_~`#>|<!\-]*")  # white space and bare marks say nothing
+
+
+class TakenOver(Exception):
+    """A person answers in this conversation now. The transaction that finds it changes nothing."""
+
+
+class Ownership(Protocol):
+    """Who answers in a conversation: the bot, or a person of the support desk (`bot/desk`)."""
+
+    def begin(self, tx: Tx, incoming: Incoming) -> int:
+        """Return the version under which the bot begins an answer. Raises `TakenOver` if a person answers here."""
+
+    def still_owns(self, tx: Tx, where: Address, version: int) -> bool:
+        """Whether the bot may still give the answer that it began under this version."""
+
+    def keep_draft(self, tx: Tx, where: Address, text: str) -> Sequence[Address]:
+        """Show the person the text that the bot has written and does not give. Returns where something waits now."""
+
+    def deliver(self, places: Sequence[Address]) -> None:
+        """Deliver, after the commit, what waits in these places."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +83,7 @@ class TurnContext:
     if there are budgets. `then` is called in the last transaction of the turn. `answers_once`: the model was chosen
     for this answer only, the chat has another one. `evidence` is what the knowledge base has about the question, once
     it was asked; None where the answer does not come from it. `topic` is that of the question, with a routing
-    file; `corrects`: this user may correct it.
+    file; `corrects`: this user may correct it. `version` is that of the `Ownership` with which the answer was begun.
     """
 
     place: BranchPoint | None
@@ -88,6 +109,7 @@ class TurnContext:
     evidence: Evidence | None = None
     topic: ChosenTopic | None = None
     corrects: bool = False
+    version: int = 0
 
     @property
     def material(self) -> str:

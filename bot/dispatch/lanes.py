@@ -70,7 +70,10 @@ class Lanes:
         for index in range(1, len(lane)):
             waiting, reply = lane[index]
             if waiting.message_id == edit.message_id:
-                lane[index] = replace(waiting, text=edit.text, ids=(*waiting.ids, *edit.ids)), reply
+                lane[index] = (
+                    replace(waiting, text=edit.text, entities=edit.entities, ids=(*waiting.ids, *edit.ids)),
+                    reply,
+                )
                 return True
         return False
 

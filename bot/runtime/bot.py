@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -66,7 +66,7 @@ class Signs:
 class Bot:
     """A bot, ready to run. `background` are its tasks that must not end before it does; a health check watches them.
 
-    `preparations` begin with the bot, which does not wait for them.
+    `loads` read what it must know before it takes updates; `preparations` begin with it, and it does not wait for them.
     """
 
     settings: Settings
@@ -78,6 +78,7 @@ class Bot:
     signs: Signs
     stopping: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     background: list[asyncio.Task[None]] = field(default_factory=list, init=False)
+    loads: list[Callable[[], Awaitable[None]]] = field(default_factory=list, init=False)
     preparations: list[Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=list, init=False)
     _starting: asyncio.Timeout | None = field(default=None, init=False)
 
@@ -121,6 +122,8 @@ class Bot:
                 # If other processes serve the bot, open reservations may be theirs.
                 before = self.clock.time() - LONG_DEAD if placement.shared else None
                 await self.store.write_until_stored(lambda tx: self._begin(tx, before))
+                for load in self.loads:
+                    await load()
                 await self.telegram.start(inbound.handler, inbound.help.menus(), inbound.dispatcher, placement.role)
         except TimeoutError:
             if not self.stopping.is_set():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from bot.access.directory import MemberDirectory
 from bot.access.onboarding import Onboarding
@@ -27,6 +28,9 @@ from bot.storage.store import Store
 from bot.telegram.client.api import Api
 from bot.telegram.transport import Telegram
 from bot.telemetry.incidents import IncidentLog
+
+if TYPE_CHECKING:
+    from bot.desk.desk import Desk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +61,7 @@ class People:
 class Ground:
     """What all features share. `added` is set when a job was added; `lanes` are the queues of this process.
 
-    `knowledge` is None with KNOWLEDGE=off.
+    `knowledge` is None with KNOWLEDGE=off, `desk` without DESK.
     """
 
     telegram: Telegram
@@ -67,6 +71,7 @@ class Ground:
     lanes: Lanes
     added: asyncio.Event
     knowledge: KnowledgeBase | None
+    desk: Desk | None
 
     def wake_jobs(self) -> None:
         """Tell the job worker that a job was added."""

@@ -87,6 +87,7 @@ from bot.runtime.knowledge import (
     topic_features,
 )  # fmt: skip
 from bot.runtime.models import helper_model
+from bot.runtime.optional.desk import DeskParts, desk_of, desk_parts, ownership
 from bot.runtime.parts import Answering, Given, Ground, People
 from bot.storage.engines.sqlite_files import home
 from bot.storage.mailboxes import StoredInbox, StoredOutbox
@@ -114,7 +115,8 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
     notice = _queue_notice(given, ground, assistant)
     # The panel shows the sections of the features, the questions must know what each feature awaits, and the help lists
     # the commands of all: in this order.
-    features = [*_features(given, ground, answering), notice.feature()]
+    desk = desk_parts(given, ground, assistant)
+    features = [*_features(given, ground, answering), *desk.features, notice.feature()]
     features.append(_settings_panel(given, ground, features))
     questions = Questions(store=store, assistant=assistant, attached=answering.attached, awaits=joined(features).awaits)
     help = _help(given, ground, assistant, questions, features)
@@ -140,10 +142,10 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
         store=store, bot=given.api.id, kinds=router.known.jobs, added=ground.added, tracer=given.api.tracer
     )
     inbound = Inbound(
-        handler=pipeline(_layers(given, ground, queue), router),
+        handler=pipeline([*_layers(given, ground, queue), *desk.layers], router),
         lanes=lanes,
         help=help,
-        dispatcher=cluster.dispatcher(settings, store, queue, jobs, quota, people.joining.look),
+        dispatcher=cluster.dispatcher(settings, store, queue, jobs, quota, partial(_look, people, desk)),
     )
     bot = Bot(
         settings=settings,
@@ -154,9 +156,18 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
         joining=people.joining,
         signs=Signs(turns=turns, model_outage=given.models.studio.outage, metrics=given.api.metrics),
     )
+    if desk.load is not None:
+        bot.loads.append(desk.load)
     if ground.knowledge is not None and placement.role.works:
         bot.preparations.append(ground.knowledge.prepare)
     return bot
+
+
+async def _look(people: People, desk: DeskParts) -> None:
+    """Read again what another process has changed: the members, and the groups of operators."""
+    await people.joining.look()
+    if desk.load is not None:
+        await desk.load()
 
 
 def _settings_panel(given: Given, ground: Ground, features: Sequence[Feature]) -> Feature:
@@ -223,9 +234,10 @@ def _layers(given: Given, ground: Ground, queue: ConversationQueue) -> Sequence[
 
 def _ground(given: Given, routers: Routers | None, quota: SendQuota | None) -> Ground:
     settings, store, api = given.settings, given.store, given.api
+    desk = desk_of(given)
     deliverer = Deliverer(
         api=api,
-        outbox=StoredOutbox(store=store, fallback=public_fallback),
+        outbox=StoredOutbox(store=store, fallback=public_fallback, watch=desk),
         budget=FloodBudget(settings.telegram_rate, settings.telegram_chat_rate),
         clock=store.clock,
         tasks=given.placement.tasks,
@@ -251,6 +263,7 @@ def _ground(given: Given, routers: Routers | None, quota: SendQuota | None) -> G
         incidents=IncidentLog(store.clock, path_beside(home(settings.database_url))),
         lanes=Lanes(),
         added=asyncio.Event(),
+        desk=desk,
     )
 
 
@@ -304,6 +317,7 @@ def _answering(given: Given, ground: Ground) -> Answering:
             library=ground.library,
             topics=topic_chooser(given, ground),
             withdrawn=none_withdrawn if knowledge is None else knowledge.withdrawn,
+            ownership=ownership(ground),
         ),
         writer=AnswerWriter(
             store=store,

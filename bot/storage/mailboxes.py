@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from bot.ports import Delivery, Received, Unfinished
 from bot.storage.store import Store, Tx
@@ -69,12 +70,27 @@ class StoredInbox:
         return await self.store.ask_until_answered(lambda tx: tx.chats.answers_all(address))
 
 
+class RelayWatch(Protocol):
+    """Tells operators what became of the messages that they wrote to customers. Both return the places that have
+    something to deliver then.
+    """
+
+    def refused(self, tx: Tx, delivery: Delivery, reason: str) -> Sequence[Address]:
+        """A message can't be delivered, for this reason."""
+
+    def blocked(self, tx: Tx, bot: int, chat: int) -> Sequence[Address]:
+        """Nothing can be delivered to a chat any more."""
+
+
 @dataclass(slots=True, kw_only=True)
 class StoredOutbox:
-    """`ports.Outbox`. `fallback` makes the sentence for a group if an answer can't be shown to one user alone."""
+    """`ports.Outbox`. `fallback` makes the sentence for a group if an answer can't be shown to one user alone. `watch`
+    belongs to the support desk; None without one.
+    """
 
     store: Store
     fallback: Callable[[Tx, Address], Outgoing]
+    watch: RelayWatch | None = None
 
     async def unfinished(self, bot: int, place: str | None = None) -> Unfinished:
         """Return what an earlier run left in the outbox of a chat, or of all chats."""
@@ -122,9 +138,15 @@ class StoredOutbox:
         """Put a delivery off until `due` (Unix time)."""
         await self.store.write_until_stored(lambda tx: tx.outbox.postpone_until(delivery.id, due, begun=begun))
 
-    async def dead_letter(self, delivery: Delivery, reason: str) -> None:
-        """Give a delivery up for good, with the reason."""
-        await self.store.write_until_stored(lambda tx: tx.outbox.dead_letter(delivery.id, reason))
+    async def dead_letter(self, delivery: Delivery, reason: str) -> Sequence[Address]:
+        """Give a delivery up for good, with the reason. Returns the places where that is told."""
+
+        def work(tx: Tx) -> Sequence[Address]:
+            tx.outbox.dead_letter(delivery.id, reason)
+            told = self.watch is not None and delivery.outgoing.relays[1]
+            return self.watch.refused(tx, delivery, reason) if told and self.watch is not None else ()
+
+        return await self.store.write_until_stored(work)
 
     async def with_old_buttons(self, address: Address) -> Sequence[Delivery]:
         """Return the answers that show a button of the newest answer and are not the newest."""
@@ -140,15 +162,32 @@ class StoredOutbox:
             lambda tx: tx.outbox.replace_for_everybody(delivery.id, self.fallback(tx, delivery.address))
         )
 
-    async def chat_blocked(self, bot: int, chat: int) -> None:
-        """Mark a chat as unreachable, and give up everything that waits for it."""
+    async def topic_title(self, address: Address) -> str | None:
+        """Return the name for the topic in which a customer is to be seen; None if no customer is."""
 
-        def work(tx: Tx) -> None:
+        def work(tx: Tx) -> str | None:
+            seat = tx.seats.find_seat(address)
+            return None if seat is None else seat.title
+
+        return await self.store.ask_until_answered(work)
+
+    async def topic_changed(self, address: Address, topic: int) -> Address:
+        """Move a customer's seat, and all that waits for it, to another topic (0: to one that is to be made)."""
+        return await self.store.write_until_stored(lambda tx: tx.seats.move_topic(address, topic))
+
+    async def chat_blocked(self, bot: int, chat: int) -> Sequence[Address]:
+        """Mark a chat as unreachable, and give up everything that waits for it. Returns the places where that is
+        told.
+        """
+
+        def work(tx: Tx) -> Sequence[Address]:
             tx.outbox.dead_letter_chat(bot, chat)
             tx.chats.set_unreachable(bot, chat, gone=True)
+            return self.watch.blocked(tx, bot, chat) if self.watch is not None else ()
 
-        await self.store.write_until_stored(work)
+        return await self.store.write_until_stored(work)
 
     async def chat_migrated(self, bot: int, old: int, new: int) -> None:
         """Give a chat its new id in all rows."""
+
         await self.store.write_until_stored(lambda tx: tx.chats.change_id(bot, old, new))

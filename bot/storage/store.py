@@ -31,6 +31,9 @@ from bot.storage.repositories.backlog import Backlog
 from bot.storage.repositories.buttons import Buttons
 from bot.storage.repositories.chats import Chats, Users
 from bot.storage.repositories.conversations import Conversations
+from bot.storage.repositories.desk.cases import Cases
+from bot.storage.repositories.desk.relays import Relays
+from bot.storage.repositories.desk.seats import Seats
 from bot.storage.repositories.feedback import Feedback
 from bot.storage.repositories.files.blobs import Blobs
 from bot.storage.repositories.files.documents import Documents
@@ -99,6 +102,9 @@ class Tx:
     audit = repository(AuditLog)
     ledger = repository(Ledger)
     budgets = repository(Budgets)
+    cases = repository(Cases)
+    seats = repository(Seats)
+    relays = repository(Relays)
     personal_data = repository(PersonalData)
 
 

@@ -91,6 +91,11 @@ class TelegramReply:
         if self._live is not None:
             self._live.complete()
 
+    @property
+    def shown(self) -> str:
+        """Return the part of the answer that a message shows; "" while only drafts, or nothing, was shown."""
+        return self._live.shown if self._live is not None else ""
+
     async def finish(self) -> None:
         """Close the live view and deliver what the outbox holds for the address. Returns when that is done."""
         await self.close()

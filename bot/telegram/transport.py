@@ -10,8 +10,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from aiogram.methods import EditForumTopic, GetMe, SetMyCommands, TelegramMethod
-from aiogram.types import BotCommand, BotCommandScopeAllGroupChats, BotCommandScopeChat
+from aiogram.methods import (
+    DeleteForumTopic,
+    EditForumTopic,
+    GetChat,
+    GetChatMember,
+    GetMe,
+    SetMessageReaction,
+    SetMyCommands,
+    TelegramMethod,
+)  # fmt: skip
+from aiogram.types import BotCommand, BotCommandScopeAllGroupChats, BotCommandScopeChat, ReactionTypeEmoji
 
 from bot.clock import Clock
 from bot.concurrency.retry import Backoff, Retry
@@ -36,6 +45,7 @@ log = logging.getLogger(__name__)
 
 BACKOFF = Backoff(0.5, 30.0)
 LONGEST_NAME = 128  # characters of the name of a topic
+DESK_RIGHTS = ("can_manage_topics", "can_delete_messages")  # of the bot in a group of operators
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +111,8 @@ class ChatWork:
 class Telegram:
     """One bot on Telegram. Everything that it starts runs in `tasks`.
 
-    `start` must come first. It sets `username` and `is_ready`; while this process takes updates, `poller` or `watch` is
-    set, which health checks read.
+    `start` must come first. It sets `username` and `is_ready`; `attends` may be changed at any time. While this
+    process takes updates, `poller` or `watch` is set, which health checks read.
     """
 
     def __init__(
@@ -118,6 +128,7 @@ class Telegram:
         self.options = options
         self.deliverer = deliverer
         self.username = ""
+        self.attends: set[int] = set()  # groups in which every message is for the bot
         self.is_ready = False
         self.poller: Poller | None = None
         self.watch: WebhookWatch | None = None
@@ -202,6 +213,34 @@ class Telegram:
         except Refused as error:
             log.info("chat %d: topic %d keeps its name: %s", address.chat, address.thread, error)
 
+    async def missing_rights(self, chat: int) -> Sequence[str]:
+        """Return what the bot lacks to make topics in a group: "supergroup" (it has no topics), "administrator", or the
+        Bot API's names of rights. Raises `TransportError`.
+        """
+        found = await self.api.call(GetChat(chat_id=chat))
+        if not found.get("is_forum"):
+            return ["supergroup"]
+        me = await self.api.call(GetChatMember(chat_id=chat, user_id=self.api.id))
+        if me.get("status") != "administrator":
+            return ["administrator", *DESK_RIGHTS]
+        return [name for name in DESK_RIGHTS if not me.get(name)]
+
+    async def delete_topic(self, address: Address) -> None:
+        """Delete a topic with all its messages. One that is gone already, or can't be deleted, is left."""
+        try:
+            await self.api.call(DeleteForumTopic(chat_id=address.chat, message_thread_id=address.thread))
+        except Refused as error:
+            log.warning("chat %d: topic %d was not deleted: %s", address.chat, address.thread, error)
+
+    async def react(self, incoming: Incoming, emoji: str) -> None:
+        """Put a reaction on a message. One that can't be put is left out: nothing depends on it."""
+        where, sign = incoming.address, ReactionTypeEmoji(emoji=emoji)
+        method = SetMessageReaction(chat_id=where.chat, message_id=incoming.message_id, reaction=[sign])
+        try:
+            await self.api.call(method, deadline=auto_answers.DEADLINE)
+        except TransportError as error:
+            log.debug("chat %d: no reaction: %s", where.chat, error)
+
     async def set_menu(self, address: Address, menu: Sequence[tuple[str, str]]) -> None:
         """Show these commands in the menu of one chat, whatever the language of the user's app.
 
@@ -250,7 +289,7 @@ class Telegram:
         except (Unauthorized, Refused):
             raise ConfigError("BOT_TOKEN: Telegram does not know it; copy it anew from @BotFather") from None
         outage.over()
-        return Me(self.api.id, str(me.get("username") or ""), int(me["id"]))
+        return Me(self.api.id, str(me.get("username") or ""), int(me["id"]), self.attends)
 
     async def _poll(self, intake: Intake) -> None:
         self.poller = poller = Poller(api=self.api, intake=intake, clock=self.clock)

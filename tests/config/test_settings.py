@@ -282,6 +282,7 @@ WRONG = {
     "prompts_dir": [],
     "knowledge_cache": [],
     "routing": [],
+    "desk": [],
     "bots": [],
 }
 GOODS = {

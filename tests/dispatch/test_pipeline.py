@@ -46,6 +46,10 @@ class Silence:
 
     def complete(self) -> None: ...
 
+    @property
+    def shown(self) -> str:
+        return ""
+
     async def finish(self) -> None:
         self.finished += 1
 

@@ -1,4 +1,4 @@
-"""The knowledge base: how answers are made of it, and what embeds its passages."""
+"""The knowledge base: how answers are made of it, and what embeds its passages. The support desk."""
 
 from __future__ import annotations
 
@@ -35,6 +35,11 @@ class KnowledgeSettings(SettingsGroup):
         None,
         description="File with the topics of questions, which decide who answers them out of which sources "
         "(govorun topics init; docs/topics.md); empty = no topics",
+    )
+    desk: Path | None = Field(
+        None,
+        description="Folder of the support desk: people take over conversations of the bot (docs/desk.md); empty = "
+        "there is no desk",
     )
     knowledge_cache: Path = Field(
         Path(".govorun/knowledge"),

@@ -64,7 +64,8 @@ class Chat:
     """A chat with its messages by id, oldest first.
 
     `members` are the ids of people; the first one owns the group. `has_bot`: the bot is a member; `administers`: it is
-    an administrator. `migrated_to` is the new id of a group that became a supergroup. `unseen` holds the ephemeral
+    an administrator, with all rights but those in `lacks` (the Bot API's names). `migrated_to` is the new id of a group
+    that became a supergroup. `unseen` holds the ephemeral
     messages, which only one member and the bot see; their ids are counted separately and reused.
     """
 
@@ -76,6 +77,7 @@ class Chat:
     has_bot: bool = field(default=True, init=False)
     migrated_to: int = field(default=0, init=False)
     administers: bool = field(default=False, init=False)
+    lacks: set[str] = field(default_factory=set, init=False)
     last_id: int = field(default=0, init=False)
     topics: dict[int, Topic] = field(default_factory=dict, init=False)
     messages: dict[int, Message] = field(default_factory=dict, init=False)

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import and_, bindparam, exists, false, func, or_, select, update
 
 from bot.storage.engines.dialects import insert_or_update, upsert
+from bot.storage.repositories.desk.seats import Seats
 from bot.storage.repositories.mapping import Repository
 from bot.storage.tables.history import blobs, conversations, feedback, messages
 from bot.storage.tables.knowledge import kb_gaps
@@ -180,6 +181,7 @@ class Chats(Repository):
         else:
             allowed = select(chats.c.is_allowed).where(chats.c.bot == bot, chats.c.id == old)
             self._set(bot, new, is_allowed=or_(chats.c.is_allowed, func.coalesce(allowed.scalar_subquery(), false())))
+        Seats(self.connection, self.clock, self.queue).change_group(bot, old, new)
         for table in MOVED:
             self.connection.execute(update(table).where(table.c.bot == bot, table.c.chat == old).values(chat=new))
         moved = (spending.c.bot == bot, spending.c.scope == "chat", spending.c.subject == old)
@@ -197,6 +199,10 @@ class Chats(Repository):
 
 class Users(Repository):
     """What users told about themselves."""
+
+    def read_name(self, bot: int, user: int) -> str:
+        """The name that a user has, "" for a user never seen."""
+        return self.connection.scalar(select(users.c.name).where(users.c.bot == bot, users.c.id == user)) or ""
 
     def read_timezone(self, bot: int, user: int) -> str:
         """The time zone that a user told: an IANA name or an offset, "" for none."""

@@ -68,6 +68,12 @@ class Inbox(Repository):
         found = (MESSAGE.match(once) for once in self.connection.scalars(newest) if once)
         return [(int(one[1]), int(one[2])) for one in found if one]
 
+    def list_messages_of(self, ids: Sequence[int]) -> list[int]:
+        """Return the messenger's ids of the messages that these updates have brought, in their order, each once."""
+        rows = self.connection.execute(select(column.id, column.once).where(column.id.in_(ids)).order_by(column.id))
+        found = (MESSAGE.match(row.once) for row in rows if row.once)
+        return list(dict.fromkeys(int(one[2]) for one in found if one))
+
     def read_raw(self, id_: int) -> str:
         """Return the JSON of an update as it came, "" once it is done."""
         return self.connection.execute(select(column.raw).where(column.id == id_)).scalar_one_or_none() or ""

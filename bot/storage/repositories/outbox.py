@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, delete, func
 from bot.ports import Delivery, DeliveryState, Unfinished
 from bot.storage.repositories import mapping
 from bot.storage.repositories.mapping import Repository, address, dump_outgoing, load_outgoing, made, one_of
+from bot.storage.tables.history import messages
 from bot.storage.tables.work import deliveries
 from bot.types import Address, Button, Outgoing
 
@@ -25,6 +26,8 @@ NEWEST_ROWS = 200  # of the outbox, in which message ids are looked for
 LAST = 20  # deliveries to an address, in which old buttons are looked for
 LOOK_BACK = 1000  # the newest answers of a chat, in which a message is looked for
 GONE = "the chat can't be reached"
+WITHDRAWN = "a person has taken over"
+KEEPS_PLACE = '"keeps_place": true'  # in the JSON of an `Outgoing`, where quotes of texts are escaped
 INSERT = insert(deliveries)
 # `+ 0` keeps SQLite from reading all deliveries of the chat by id to find the open ones
 NEXT = select(deliveries).where(mapping.here(deliveries), one_of(column.state, OPEN)).order_by(column.id + 0).limit(1)
@@ -127,9 +130,8 @@ class Outbox(Repository):
 
     def find_text(self, key: str, where: Address) -> str | None:
         """Return the text of an answer that is in the outbox in any state, None if there is none."""
-        query = select(column.outgoing).where(column.bot == where.bot, column.key == key)
-        found = self.connection.execute(query).scalar_one_or_none()
-        return None if found is None else load_outgoing(found, None).text
+        found = self.find_outgoing(where, key)
+        return None if found is None else found.text
 
     def claim_messages(self, key: str, where: Address, ids: Sequence[int]) -> None:
         """Note the messages `ids` of the chat: the answer of `key` will be written over them."""
@@ -269,9 +271,41 @@ class Outbox(Repository):
             empty = replace(load_outgoing(row.outgoing, None), text="")
             self._change(row.id, outgoing=dump_outgoing(empty))
 
+    def find_unsent(self, where: Address, of: str) -> str | None:
+        """Return the key of the newest answer that waits for an address, is not being sent and has `Outgoing.of`."""
+        query = select(column.key, column.outgoing).where(*_waiting(where)).order_by(column.id.desc())
+        rows = self.connection.execute(query)
+        return next((row.key for row in rows if load_outgoing(row.outgoing, None).of == of), None)
+
+    def find_outgoing(self, where: Address, key: str) -> Outgoing | None:
+        """Return an answer to an address in any state, without the bytes of its file; None if there is none."""
+        query = select(column.outgoing).where(column.bot == where.bot, column.key == key)
+        found = self.connection.execute(query).scalar_one_or_none()
+        return None if found is None else load_outgoing(found, None)
+
+    def withdraw(self, where: Address, key: str) -> bool:
+        """Give up an answer that nobody has begun to send. False: it is sent, or is being sent."""
+        gone = update(deliveries).where(column.key == key, *_waiting(where))
+        values = {"state": DeliveryState.DEAD.value, "reason": WITHDRAWN}
+        return self.connection.execute(gone.values(**values)).rowcount == 1
+
+    def rewrite_unsent(self, where: Address, key: str, outgoing: Outgoing) -> bool:
+        """Replace the text of an answer that waits and is not being sent. False: it is sent, or is being sent."""
+        change = update(deliveries).where(column.key == key, *_waiting(where))
+        return self.connection.execute(change.values(outgoing=dump_outgoing(outgoing))).rowcount == 1
+
+    def withdraw_answers(self, where: Address) -> None:
+        """Give up the model's answers that wait for an address and are not being sent: a person answers there now."""
+        said = select(messages.c.id).where(
+            messages.c.bot == where.bot, messages.c.turn == column.key, messages.c.role == "assistant"
+        )
+        gone = update(deliveries).where(*_waiting(where), said.exists())
+        self.connection.execute(gone.values(state=DeliveryState.DEAD.value, reason=WITHDRAWN))
+
     def dead_letter_chat(self, bot: int, chat: int) -> None:
-        """Give up all deliveries to a chat that can't be reached."""
-        unsent = update(deliveries).where(column.bot == bot, column.chat == chat, column.state.in_(OPEN))
+        """Give up all deliveries to a chat that can't be reached, but those that keep their place."""
+        waits = column.outgoing.contains(KEEPS_PLACE, autoescape=True)
+        unsent = update(deliveries).where(column.bot == bot, column.chat == chat, column.state.in_(OPEN), ~waits)
         self.connection.execute(unsent.values(state=DeliveryState.DEAD.value, reason=GONE))
 
     def list_message_ids(self, where: Address, first: int, last: int, *, but: int = 0) -> set[tuple[int, int]]:
@@ -304,6 +338,11 @@ class Outbox(Repository):
 
     def _change(self, id_: int, **values: Any) -> None:
         self.connection.execute(CHANGE.values(**values), {"row": id_})
+
+
+def _waiting(where: Address) -> tuple[ColumnElement[bool], ...]:
+    """The deliveries of an address that nobody has begun to send."""
+    return (column.bot == where.bot, mapping.at(deliveries, where), column.state == DeliveryState.PENDING.value)
 
 
 def _within(bot: int, first: int, last: int) -> tuple[ColumnElement[bool], ...]:

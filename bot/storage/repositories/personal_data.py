@@ -14,7 +14,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Table, and_, delete, func, or_, select, update
 
 from bot.ports import DeliveryState
+from bot.storage.repositories.desk.seats import Seats
 from bot.storage.repositories.mapping import Repository
+from bot.storage.tables.desk import desk_cases, desk_events, desk_groups, desk_relays
 from bot.storage.tables.history import (
     blobs,
     conversations,
@@ -66,6 +68,7 @@ class PersonalData(Repository):
             "topic_samples": self._rows(
                 select(topic_samples).where(topic_samples.c.bot == bot, topic_samples.c.user == user)
             ),
+            "cases": self._rows(select(desk_cases).where(_mine(desk_cases, bot, user)).order_by(desk_cases.c.id)),
             "usage": self._rows(select(usage).where(usage.c.bot == bot, usage.c.user == user)),
             "operations": self._rows(select(operations).where(operations.c.bot == bot, operations.c.user == user)),
             "reminders": [
@@ -110,6 +113,10 @@ class PersonalData(Repository):
         gone["reminders"] = self._forget_jobs(bot, user)
         gone["feedback"] = self._drop(feedback, _mine(feedback, bot, user))
         self._drop(kb_gaps, _mine(kb_gaps, bot, user))
+        self._drop(desk_cases, _mine(desk_cases, bot, user))  # with the relays and events of each
+        Seats(self.connection, self.clock, self.queue).delete_of_customer(bot, user)
+        for column in (desk_events.c.who, desk_relays.c.author, desk_groups.c.by):
+            self._change(column.table, {column.name: 0}, column.table.c.bot == bot, column == user)
         self._change(kb_learned, {"author": 0}, kb_learned.c.bot == bot, kb_learned.c.author == user)
         own = or_(conversations.c.chat == user, conversations.c.only == user)
         gone["conversations"] += self._drop(conversations, conversations.c.bot == bot, own)

@@ -94,6 +94,27 @@ def _is_blank(sign: str) -> bool:
 BLANK = "\u2800\u3164\u115f\u1160\uffa0.…"
 
 
+def entities(body: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+    """Return the formatting of a text or caption: the Bot API's `MessageEntity` objects that a bot may send again."""
+    found = body.get("entities") if isinstance(body.get("text"), str) else body.get("caption_entities")
+    return tuple(one for one in found if _is_entity(one))[:100] if isinstance(found, list) else ()
+
+
+def _is_entity(one: Any) -> bool:
+    return (
+        isinstance(one, dict)
+        and one.get("type") in FORMATS
+        and all(natural(one.get(key)) == one.get(key) for key in SPAN)
+    )
+
+
+FORMATS = {
+    "bold", "italic", "underline", "strikethrough", "spoiler", "blockquote", "expandable_blockquote", "code", "pre",
+    "text_link",
+}  # fmt: skip
+SPAN = ("offset", "length")
+
+
 def emoji(value: Any) -> str:
     """Return the newest of a person's reactions to a message: an emoji, or the kind of a custom one; "" for none."""
     found = [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []

@@ -85,7 +85,9 @@ class MessageGathering:
         for key, question in self._open.items():
             for index, piece in enumerate(question.pieces):
                 if key[0] == edit.address.key and piece.message_id == edit.message_id:
-                    question.pieces[index] = replace(piece, text=edit.text, ids=(*piece.ids, *edit.ids))
+                    question.pieces[index] = replace(
+                        piece, text=edit.text, entities=edit.entities, ids=(*piece.ids, *edit.ids)
+                    )
                     return True
         return False
 
@@ -124,4 +126,5 @@ def _joined(first: Incoming, more: Incoming) -> Incoming:
     return replace(
         first, text=text, parts=(*first.parts, *more.parts), ids=(*first.ids, *more.ids), message_id=more.message_id,
         attempts=max(first.attempts, more.attempts), relayed=first.relayed or more.relayed,
+        entities=first.entities if not more.text else (),
     )  # fmt: skip

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Container
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,12 +33,13 @@ class UnreadableUpdate(ValueError):
 @dataclass(frozen=True, slots=True)
 class Me:
     """The bot itself: `id` is the one in its token, `called` the id that `getMe` returns. Some emulators return one id
-    for all bots.
+    for all bots. `attends` are the groups in which every message is for the bot; it changes while the bot runs.
     """
 
     id: int
     username: str
     called: int = 0
+    attends: Container[int] = ()
 
 
 def number(update: Any) -> int | None:
@@ -193,7 +194,9 @@ def _said(kind: Kind, body: dict[str, Any], message: ReadMessage, user: User, ro
     private = message.chat.id > 0  # ids of people are positive, in kinds of chats that are unknown here too
     unseen = 0 if private else fields.natural(body.get("ephemeral_message_id"))
     addressed, text = _addressed(body, text, me, private=private)
-    addressed = addressed or bool(unseen)  # only the bot sees the message
+    attended = message.chat.id in me.attends
+    addressed = addressed or attended or bool(unseen)  # only the bot sees an ephemeral message
+    text = fields.text(body) if attended else text
     if not addressed and not _is_open(body, text):
         return None
     if kind is Kind.MESSAGE and re.match(r"/stop(@\w+)?$", text.strip(), re.IGNORECASE):
@@ -205,7 +208,7 @@ def _said(kind: Kind, body: dict[str, Any], message: ReadMessage, user: User, ro
         addressed=addressed, message_id=unseen or message.message_id,
         reply_to=fields.reply(body).number if unseen else fields.reply(body).message_id,
         relayed=any(name in body for name in RELAYED), title=message.chat.title,
-        opens=f"{BY_REPLY}{unseen}" if unseen else "",
+        opens=f"{BY_REPLY}{unseen}" if unseen else "", entities=fields.entities(body),
     )  # fmt: skip
 
 

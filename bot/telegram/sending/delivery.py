@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -45,6 +45,7 @@ from bot.telegram.sending.flood_budget import FloodBudget
 from bot.telegram.sending.messages import Rung, Screen
 from bot.telegram.sending.old_buttons import OldButtons
 from bot.telegram.sending.progress import Progress, simpler
+from bot.telegram.sending.topics import WAIT, TopicKeeper
 from bot.telegram.sending.unconfirmed import LANDING, LOOK_AHEAD, LOOK_AHEAD_AFTER_START, SendReconciler
 from bot.telemetry import tracing, turn_log
 from bot.telemetry.outage import Outage
@@ -92,6 +93,7 @@ class Deliverer:
     unconfirmed: SendReconciler = field(init=False)
     ephemeral: EphemeralSender = field(init=False)
     old_buttons: OldButtons = field(init=False)
+    topics: TopicKeeper = field(init=False)
     outage: Outage = field(init=False)
 
     def __post_init__(self) -> None:
@@ -109,6 +111,7 @@ class Deliverer:
             api=self.api, outbox=self.outbox, budget=self.budget, clock=self.clock, tasks=self.tasks,
             spend=self.spend, flooded=self.flooded,
         )  # fmt: skip
+        self.topics = TopicKeeper(api=self.api, outbox=self.outbox, acquire_slot=self.acquire_slot)
         self.outage = Outage("delivering answers", self.clock)
 
     async def recover(self) -> None:
@@ -240,6 +243,8 @@ class Deliverer:
             self.budget.hold(delivery.address.chat, self.clock.monotonic() + still)
         while True:
             try:
+                if delivery.address.thread < 0:
+                    return await self.topics.make(delivery)
                 await self._send_parts(progress)
                 return delivery.address
             except Moved as error:
@@ -251,10 +256,15 @@ class Deliverer:
             except TransportUnavailable as error:
                 await self._wait_out(progress, error)
             except (Refused, ValueError) as error:  # ValueError: aiogram's own validation
-                if isinstance(error, Gone | NotAlone) or not simpler(progress, error):
+                if (moved := await self.topics.heal(delivery, error)) is not None:
+                    return moved
+                if delivery.address.thread < 0 or (delivery.outgoing.keeps_place and isinstance(error, Gone)):
+                    await self._wait_for_place(delivery, error)
+                elif isinstance(error, Gone | NotAlone) or not simpler(progress, error):
                     await self._give_up(delivery, error)
                     return delivery.address
-                log.warning("delivery %d was refused and is sent in a simpler way: %s", delivery.id, _reason(error))
+                else:
+                    log.warning("delivery %d was refused and is sent in a simpler way: %s", delivery.id, _reason(error))
 
     def _new_progress(self, delivery: Delivery) -> Progress:
         was_left = delivery.id <= self._left_of.get(delivery.address.chat_key, self._left or 0)
@@ -280,12 +290,23 @@ class Deliverer:
             await self._replace_by_notice(delivery, reason)
         elif isinstance(error, Gone):
             log.info("chat %d can't be reached: %s", delivery.address.chat, error)
-            await self.outbox.chat_blocked(delivery.address.bot, delivery.address.chat)
+            self._deliver_all(await self.outbox.chat_blocked(delivery.address.bot, delivery.address.chat))
             self._count_outcome("gone")
         else:
             log.error("delivery %d was refused for good: %s", delivery.id, reason)
-            await self.outbox.dead_letter(delivery, reason)
+            self._deliver_all(await self.outbox.dead_letter(delivery, reason))
             self._count_outcome("dead")
+
+    def _deliver_all(self, told: Sequence[Address]) -> None:
+        """Deliver to the places that are told how a delivery has ended."""
+        for where in told:
+            self.tasks.create_task(self.deliver(where))
+
+    async def _wait_for_place(self, delivery: Delivery, error: Exception) -> None:
+        """Wait until a group of operators can perhaps be reached again; nothing that waits for it is given up."""
+        self.outage.failed(f"the group {delivery.address.chat} of the support desk: {_reason(error)}", grave=True)
+        await self.outbox.postpone(delivery, self.clock.time() + WAIT)
+        await self.clock.sleep(WAIT)
 
     async def _replace_by_notice(self, delivery: Delivery, reason: str) -> None:
         """Replace a message that can't be shown to one person by a public notice that says so."""

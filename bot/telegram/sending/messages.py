@@ -6,6 +6,7 @@ A text is sent on one of three rungs: rich blocks (only if it needs them), text 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
@@ -40,12 +41,13 @@ class Rung(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Screen:
-    """The content of one message: a text with entities, or blocks, or a file with its caption."""
+    """The content of one message: a text with entities, or blocks, a file with its caption, or another message."""
 
     text: str = ""
-    entities: tuple[dict[str, Any], ...] = ()
+    entities: tuple[Mapping[str, Any], ...] = ()
     blocks: str = ""  # JSON of an InputRichMessage: hashable, and compared to find out whether anything changed
     file: File | None = None
+    copy: tuple[int, int] = (0, 0)  # chat and id of the message that is copied, 0 for none
 
     def rich(self) -> InputRichMessage:
         """Return the blocks as aiogram's type."""
@@ -61,14 +63,24 @@ def finished(outgoing: Outgoing, rung: Rung, limit: int = LIMIT) -> list[Screen]
     if outgoing.file and rung is not Rung.PLAIN:
         caption = render.plain(outgoing.text, limit=CAPTION_LIMIT) if rung is Rung.RICH else []
         return [Screen(text=caption[0] if caption else "", file=outgoing.file)]
+    if outgoing.copy[1] and rung is not Rung.PLAIN:
+        return [Screen(copy=outgoing.copy)]
+    if _is_as_typed(outgoing, limit) and rung is not Rung.PLAIN:
+        return [Screen(outgoing.text, outgoing.entities)]
     if outgoing.plain or rung is Rung.PLAIN:
-        text = outgoing.instead if outgoing.file else outgoing.text
+        text = outgoing.instead if outgoing.file or outgoing.copy[1] else outgoing.text
         return [Screen(part) for part in render.plain(text, outgoing.note, limit)] or [Screen(NOTHING)]
     document = render.below(outgoing.thought, render.parse(outgoing.text))
     if rung is Rung.RICH and render.needs_rich(document) and (blocks := render.rich(document, outgoing.note)):
         return [Screen(blocks=json.dumps(blocks, ensure_ascii=False))]
     pieces = render.pieces(document, limit, outgoing.note)
     return [Screen(piece.text, piece.entities) for piece in pieces] or [Screen(outgoing.note or NOTHING)]
+
+
+def _is_as_typed(outgoing: Outgoing, limit: int) -> bool:
+    """Return whether the text is a person's own, with the formatting of the messenger, and fits into one message."""
+    typed = bool(outgoing.entities or outgoing.relays[1]) and bool(outgoing.text.strip())
+    return typed and len(outgoing.text.encode("utf-16-le", "replace")) <= 2 * limit
 
 
 def growing(markdown: str, rung: Rung, note: str = "", limit: int = LIMIT) -> Screen:
@@ -114,6 +126,8 @@ def send(
                 return methods.SendVoice(**where, voice=file, **caption)
             case _:
                 return methods.SendDocument(**where, document=file, **caption)
+    if screen.copy[1]:
+        return methods.CopyMessage(**where, from_chat_id=screen.copy[0], message_id=screen.copy[1])  # type: ignore[return-value]
     if screen.blocks:
         return methods.SendRichMessage(**where, rich_message=screen.rich())
     return methods.SendMessage(**where, **_words(screen))
@@ -152,6 +166,8 @@ def edit(screen: Screen, to: Address, message_id: int, markup: InlineKeyboardMar
     where["message_id"] = message_id
     if to.connection:
         where["business_connection_id"] = to.connection
+    if screen.copy[1]:  # the copy itself stays as it is
+        return methods.EditMessageReplyMarkup(**where)
     if screen.file:
         return methods.EditMessageCaption(**where, caption=screen.text or None, parse_mode=None)
     return methods.EditMessageText(**where, **new)

@@ -67,6 +67,7 @@ class LiveMessage:
         self.quote = quote
         self.over = over
         self.text = ""
+        self.shown = ""  # the text of the newest frame that a message, not a draft, shows
         self.doing = ""  # shown below the text
         self._completed: float | None = None  # when the text was complete, monotonic
         self._unseen = 0.0  # since when there is text that was not shown, monotonic; 0.0: all is shown
@@ -289,7 +290,9 @@ class LiveMessage:
             if frame.text and frame != shown:
                 unseen, self._unseen = self._unseen, 0.0
                 self._hold()
+                text = self.text
                 message_id = await self._edit(frame, message_id)
+                self.shown = text if message_id else self.shown
                 self._observe_lag(unseen)
                 shown = frame
 

@@ -37,19 +37,19 @@ EXPORTED = {
     "messages": "messages", "summaries": "summaries", "facts": "facts", "documents": "documents",
     "passages": "passages", "feedback": "feedback", "usage": "usage", "operations": "operations", "jobs": "reminders",
     "blobs": "files", "templates": "templates", "topic_choices": "topic_choices",
-    "topic_samples": "topic_samples",
+    "topic_samples": "topic_samples", "desk_cases": "cases",
 }  # fmt: skip
 # What it does not hand over: words that are in it already, what is open for a moment, and what is the operator's.
 NOT_EXPORTED = {
     "deliveries", "updates", "buttons", "awaited", "spending", "reservations", "invites", "applications", "audit",
     "persona_versions", "kb_sources", "kb_articles", "kb_passages", "kb_vectors", "kb_generation",
-    "kb_quotes", "kb_gaps", "kb_learned",
+    "kb_quotes", "kb_gaps", "kb_learned", "desk_groups", "desk_seats", "desk_relays", "desk_events",
 }  # fmt: skip
 # What `/forget` leaves: numbers without a name, what admins have decided, and the operator's own texts.
 KEPT = {
     "usage", "spending", "reservations", "members", "allowances", "invites", "audit", "persona_versions",
     "kb_sources", "kb_articles", "kb_passages", "kb_vectors", "kb_generation",
-    "kb_learned",
+    "kb_learned", "desk_groups",
 }  # fmt: skip
 
 JSON = {

@@ -11,6 +11,7 @@ from bot.sandbox.telegram.state import Message
 from bot.telegram.sending.messages import NOTHING
 from bot.texts import en
 from bot.texts.catalog import say
+from tests.promises.crash.desk import DESK
 from tests.promises.crash.driver import Scenario
 from tests.promises.crash.judge import Place, Verdict
 from tests.promises.crash.world import PATIENCE, World
@@ -196,4 +197,4 @@ BUTTONS = Scenario("buttons", choose, chosen, places=[Place(ANNA)])
 PICTURE = Scenario("picture", order, drawn)
 WHISPER = Scenario("whisper", whisper, told_alone, world={"streaming": "off"})
 FILE = Scenario("file", send_a_file, read_once)
-SCENARIOS = (TURN, GROWING, LONG, TOPICS, BUTTONS, PICTURE, WHISPER, FILE)
+SCENARIOS = (TURN, GROWING, LONG, TOPICS, BUTTONS, PICTURE, WHISPER, FILE, DESK)

@@ -189,8 +189,15 @@ def member(api: MethodContext, chat: Chat, user_id: int) -> dict[str, Any]:
     if not chat.private and user_id == chat.members[0]:
         return {"status": "creator", **user, "is_anonymous": False}
     if is_bot and chat.administers:
-        return {"status": "administrator", **user, "is_anonymous": False, "can_be_edited": False}
+        rights = {name: name not in chat.lacks for name in RIGHTS}
+        return {"status": "administrator", **user, "is_anonymous": False, "can_be_edited": False, **rights}
     return {"status": "member", **user}
+
+
+RIGHTS = (
+    "can_manage_chat", "can_delete_messages", "can_restrict_members", "can_promote_members", "can_change_info",
+    "can_invite_users", "can_pin_messages", "can_manage_topics",
+)  # fmt: skip
 
 
 def create_forum_topic(api: MethodContext, call: Call) -> dict[str, Any]:
@@ -200,6 +207,8 @@ def create_forum_topic(api: MethodContext, call: Call) -> dict[str, Any]:
         raise bad("BOT_FORUM_CREATE_FORBIDDEN")
     if not chat.private and not chat.is_forum:
         raise bad("the chat is not a forum")
+    if not chat.private and (not chat.administers or "can_manage_topics" in chat.lacks):
+        raise bad("not enough rights to create a topic")
     color = call.integer("icon_color", COLORS[0])
     if color not in COLORS:
         raise bad("TOPIC_ICON_COLOR_INVALID")

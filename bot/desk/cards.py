@@ -1,0 +1,77 @@
+"""The card of a case: the first message of it in the operators' topic, edited as the case changes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from bot.desk.formatting import LONGEST, Piece, formatted, harmless, units
+from bot.outbox import Choice
+from bot.storage.repositories.desk.cases import BOT, CLOSED, HELD, SNOOZED, WAITING, Case
+from bot.storage.repositories.messages import Remembered
+from bot.storage.store import Tx
+from bot.texts.catalog import say
+from bot.types import Outgoing
+
+SAID = 12  # newest messages of the conversation on the card
+OPERATORS = ".desk"  # how the turn of an operator's message ends
+LONGEST_SAID = 600  # characters of each of them
+BUTTONS = {
+    BOT: ("take", "close"),
+    WAITING: ("take", "bot", "close"),
+    HELD: ("bot", "close"),
+    SNOOZED: ("take", "bot", "close"),
+    CLOSED: (),
+}
+
+
+def choices(case: Case, language: str) -> Sequence[Choice]:
+    """The buttons of the card, in one row: what operators can do with the case now."""
+    return [Choice(say(language, f"desk.{name}"), f"desk.{name}", {"case": case.id}) for name in BUTTONS[case.owner]]
+
+
+def card(tx: Tx, case: Case, language: str, *, said: Sequence[Remembered] = ()) -> Outgoing:
+    """The card of a case in the operators' language; `said` are the newest messages before it."""
+    state = say(language, f"desk.state.{case.owner}", name=_name_of(tx, case), time=_time(case.snoozed_until))
+    who = say(
+        language, "desk.card.who", name=harmless(case.name)[0] or "?", id=case.user, language=case.language or "?"
+    )
+    if (count := tx.cases.count_of_customer(case.address)) > 1:
+        who += " · " + say(language, "desk.card.count", count=count)
+    pieces = [Piece(say(language, "desk.card", number=case.id, state=state), "bold"), Piece(f"\n{who}")]
+    if case.reason:
+        reason = say(language, f"desk.reason.{case.reason}")
+        pieces.append(Piece("\n" + say(language, "desk.card.why", reason=reason)))
+    head = sum(units(piece.text) for piece in pieces)
+    if transcript := _transcript(case, said, language, LONGEST - head - 100):
+        pieces += [Piece("\n\n" + say(language, "desk.card.said") + "\n"), Piece(transcript, "expandable_blockquote")]
+    return formatted(pieces, of=card_of(case), keeps_place=True)
+
+
+def card_of(case: Case) -> str:
+    """What all versions of the card of one case have as `Outgoing.of`."""
+    return f"case-{case.id}.{int(case.opened)}"
+
+
+def _transcript(case: Case, said: Sequence[Remembered], language: str, most: int) -> str:
+    """The newest messages that fit, oldest first."""
+    lines, room = list[str](), most
+    for message in reversed(said):
+        speaker = "operator" if message.turn.endswith(OPERATORS) else "bot"
+        customer = message.message.role == "user"
+        name = harmless(case.name)[0] or "?" if customer else say(language, f"desk.card.{speaker}")
+        words, _ = harmless(message.text.strip())
+        line = f"{name}: {words[:LONGEST_SAID]}{'…' if len(words) > LONGEST_SAID else ''}"
+        room -= units(line) + 1
+        if room < 0:
+            break
+        lines.append(line)
+    return "\n".join(reversed(lines))
+
+
+def _name_of(tx: Tx, case: Case) -> str:
+    return tx.users.read_name(case.address.bot, case.holder) or str(case.holder) if case.holder else ""
+
+
+def _time(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%H:%M UTC") if at else ""

@@ -1,0 +1,191 @@
+"""The customers' side: what they write while a person has their case goes to the operators, not to a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bot.conversation.turn_state import TakenOver
+from bot.desk.cases import Return
+from bot.desk.desk import Desk, Places
+from bot.feature import Command, Feature
+from bot.outbox import finish_turn, with_choices
+from bot.ports import Handler, Reply
+from bot.storage.repositories.desk.cases import BOT
+from bot.storage.store import Store, Tx
+from bot.texts.catalog import say
+from bot.types import Address, Incoming, Kind
+
+WORKING = ("/help", "/human", "/bot", "/forget", "/export", "/language", "/start")  # commands that a held case keeps
+ASKING = {  # buttons that have a model answer
+    "retry", "resume", "attached.again", "price.answer", "price.cheaper", "act.yes", "act.no", "persona.ask",
+    "template.use",
+}  # fmt: skip
+MOST_WORDS = 4  # of a message that asks for a person in words: "how many people …" is no call
+CALLS = {
+    "human", "operator", "agent", "person", "support", "оператор", "оператора", "человек", "человека", "человеком",
+    "поддержка", "поддержку", "поддержкой", "специалист", "специалиста", "менеджер", "менеджера",
+}  # fmt: skip
+
+
+@dataclass(slots=True, kw_only=True)
+class Customers:
+    """Handles what customers write in their private chats. `send` delivers to places in the background."""
+
+    store: Store
+    desk: Desk
+    send: Callable[[str, Places], None]
+
+    def feature(self) -> Feature:
+        """The commands with which customers call a person, and go back to the bot."""
+        return Feature(commands={"/human": Command(self.human), "/bot": Command(self.bot)})
+
+    async def handle(self, incoming: Incoming, reply: Reply, handler: Handler) -> None:
+        """Handle an update from a private chat; `handler` handles it while the bot answers there."""
+        if incoming.kind is Kind.MESSAGE and not self._works_always(incoming):
+            await self._message(incoming, reply, handler)
+        elif incoming.kind is Kind.EDIT:
+            await self._edit(incoming, reply, handler)
+        elif incoming.kind is Kind.BUTTON:
+            await self._button(incoming, reply, handler)
+        elif incoming.kind is Kind.BLOCKED:
+            await handler(incoming, reply)
+            await self._blocked(incoming)
+        else:
+            await handler(incoming, reply)
+
+    async def human(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
+        """/human: call an operator."""
+        await self._call(incoming, reply, "asked")
+
+    async def bot(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
+        """/bot: let the bot answer again."""
+
+        def work(tx: Tx) -> Places:
+            case = tx.cases.find_open(incoming.address)
+            if case is None or case.owner == BOT:
+                finish_turn(tx, incoming, say(incoming.language, "desk.is_bots"))
+                return ()
+            places = self.desk.change(tx, case, Return(), who=incoming.user.id)
+            finish_turn(tx, incoming, say(incoming.language, "desk.returned"))
+            return places
+
+        self.send("", await self.store.write(work))
+        await reply.finish()
+
+    async def _message(self, incoming: Incoming, reply: Reply, handler: Handler) -> None:
+        if await self._relayed(incoming, reply):
+            return
+        if self._asks_for_person(incoming):
+            await self._call(incoming, reply, "words")
+            return
+        try:
+            await handler(incoming, reply)
+        except TakenOver:  # an operator has taken the case while the message waited for its turn
+            await self._relayed(incoming, reply)
+
+    async def _relayed(self, incoming: Incoming, reply: Reply) -> bool:
+        """Bring a message to the operators if a person has the case. False: the bot answers it."""
+
+        def is_for_people(tx: Tx) -> bool:
+            case = tx.cases.find_newest(incoming.address)
+            return case is not None and (case.is_for_people or bool(case.last_holder and case.closed))
+
+        if not await self.store.read(is_for_people):
+            return False
+
+        def work(tx: Tx) -> Places | None:
+            known = with_choices(tx, incoming)
+            case, places = tx.cases.find_open(incoming.address), list[Address]()
+            if case is None:
+                case, found = self.desk.reopened(tx, known)
+                places += found
+            if case is None or not case.is_for_people:
+                return None
+            tx.inbox.mark_begun(incoming.ids)
+            told = self.desk.relay_from_customer(tx, case, known)
+            finish_turn(tx, known)
+            return [*places, *told]
+
+        places = await self.store.write(work)
+        if places is None:
+            return False
+        self.send("", places)
+        await reply.finish()
+        return True
+
+    async def _call(self, incoming: Incoming, reply: Reply, reason: str) -> None:
+        def work(tx: Tx) -> Places:
+            known = with_choices(tx, incoming)
+            tx.chats.record_seen(incoming.address, incoming.user, private=True)
+            told, places = self.desk.call(tx, known, reason)
+            finish_turn(tx, known, told)
+            return places
+
+        self.send("", await self.store.write(work))
+        await reply.finish()
+
+    async def _edit(self, incoming: Incoming, reply: Reply, handler: Handler) -> None:
+        """An edit of a relayed message is shown to the operators; the bot answers every other edit."""
+
+        def work(tx: Tx) -> Places | None:
+            where = incoming.address
+            relay = tx.relays.find_relay(where.bot, where.chat, incoming.message_id)
+            if relay is None:
+                return None
+            places = self.desk.edit_for_operators(tx, relay, incoming)
+            finish_turn(tx, incoming)
+            return places
+
+        places = await self.store.write(work)
+        if places is None:
+            await self._answered(incoming, reply, handler)
+        else:
+            self.send("", places)
+            await reply.finish()
+
+    async def _answered(self, incoming: Incoming, reply: Reply, handler: Handler) -> None:
+        """Let the bot handle an edit, unless a person has taken over: the edit of an old question changes nothing."""
+        try:
+            await handler(incoming, reply)
+        except TakenOver:
+            await self.store.write(lambda tx: finish_turn(tx, incoming))
+
+    async def _button(self, incoming: Incoming, reply: Reply, handler: Handler) -> None:
+        """Let the bot handle a press, unless it would have a model answer while a person has the case."""
+
+        def asks_in_vain(tx: Tx) -> bool:
+            case = tx.cases.find_open(incoming.address)
+            if case is None or not case.is_for_people:
+                return False
+            action = tx.buttons.find_pressed(incoming.address, incoming.user.id, incoming.data, incoming.message_id)
+            return action is not None and action.name in ASKING
+
+        if await self.store.read(asks_in_vain):
+            await self._refuse_press(incoming, reply)
+            return
+        try:
+            await handler(incoming, reply)
+        except TakenOver:  # taken in this moment
+            await self._refuse_press(incoming, reply)
+
+    async def _refuse_press(self, incoming: Incoming, reply: Reply) -> None:
+        def work(tx: Tx) -> str:
+            known = with_choices(tx, incoming)
+            finish_turn(tx, known)
+            return say(known.language, "desk.pressed")
+
+        await reply.acknowledge(await self.store.write(work))
+
+    async def _blocked(self, incoming: Incoming) -> None:
+        where = incoming.address
+        self.send("", await self.store.write(lambda tx: self.desk.blocked(tx, where.bot, where.chat)))
+
+    def _works_always(self, incoming: Incoming) -> bool:
+        return incoming.text.partition(" ")[0].partition("@")[0].lower() in WORKING
+
+    def _asks_for_person(self, incoming: Incoming) -> bool:
+        """Whether a short message asks for a person: the words that say so, in at most four words."""
+        said = incoming.text.lower().split()
+        cleaned = {word.strip(".,!?…«»\"'") for word in said}
+        return 0 < len(said) <= MOST_WORDS and not incoming.parts and bool(cleaned & CALLS)

@@ -1,0 +1,333 @@
+"""What both sides of the support desk share: calling operators, changing a case, showing its card, relaying.
+
+All methods work in the caller's transaction. Those that return `Places` name what has something to deliver after its
+commit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+
+from bot.conversation import branching
+from bot.conversation.turn_state import TakenOver
+from bot.desk import cards, cases
+from bot.desk.cases import Call, Close, Event, NotPossible, Reopen, Take, Wake
+from bot.desk.formatting import Piece, formatted, harmless
+from bot.outbox import Choice
+from bot.ports import Delivery
+from bot.storage.repositories.desk.cases import BOT, CLOSED, SNOOZED, WAITING, Case
+from bot.storage.repositories.desk.relays import CUSTOMER, OPERATOR, Relay
+from bot.storage.repositories.desk.seats import Seat
+from bot.storage.repositories.messages import Remembered
+from bot.storage.store import Tx
+from bot.texts.catalog import say
+from bot.types import Address, Attachment, Incoming, Outgoing, Text
+
+FEW = 5  # waits from which on an expected wait is told
+MANY = 20  # the newest waits, whose median is told
+Places = Sequence[Address]
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The cases of one bot."""
+
+    bot: int
+
+    # --- who answers --------------------------------------------------------------------------------------------------
+
+    def begin(self, tx: Tx, incoming: Incoming) -> int:
+        """Return the version of the customer's case under which the bot answers; open one if there is none. Raises
+        `TakenOver`.
+        """
+        if not incoming.private:
+            return 0
+        case = tx.cases.find_open(incoming.address)
+        if case is None:
+            case = self._open(tx, incoming)
+        if case.is_for_people:
+            raise TakenOver
+        return case.version
+
+    def still_owns(self, tx: Tx, where: Address, version: int) -> bool:
+        """Whether nobody has taken the customer's case over since."""
+        if not version:
+            return True
+        case = tx.cases.find_open(where)
+        return case is not None and case.owner == BOT and case.version == version
+
+    def keep_draft(self, tx: Tx, where: Address, text: str) -> Places:
+        """Show the operators what the bot had begun to answer, with a button that sends it."""
+        case = tx.cases.find_open(where)
+        seat = self.seat(tx, case) if case is not None else None
+        if case is None or seat is None or not text.strip():
+            return ()
+        language, key = self.language(tx, seat.place), f"case.{case.id}.draft.{case.version}"
+        pieces = [Piece(say(language, "desk.draft"), "bold"), Piece("\n"), Piece(text[:3500], "expandable_blockquote")]
+        choice = Choice(say(language, "desk.send.draft"), "desk.send", {"case": case.id, "text": text})
+        tx.outbox.add_answer(
+            key, seat.address, self.with_buttons(tx, seat, key, formatted(pieces, keeps_place=True), [choice])
+        )
+        return [seat.address]
+
+    # --- storage.mailboxes.RelayWatch ---------------------------------------------------------------------------------
+
+    def refused(self, tx: Tx, delivery: Delivery, reason: str) -> Places:
+        """Tell the operator whose message the customer can't get, below that message."""
+        chat, message = delivery.outgoing.relays
+        relay = tx.relays.find_relay(self.bot, chat, message)
+        case = tx.cases.find_case(self.bot, relay.case) if relay is not None else None
+        seat = self.seat(tx, case) if case is not None else None
+        if seat is None:
+            return ()
+        told = Outgoing(
+            say(self.language(tx, seat.place), "desk.refused", reason=reason),
+            plain=True,
+            reply_to=message,
+            keeps_place=True,
+        )
+        tx.outbox.add_answer(f"{delivery.key}.refused", seat.address, told)
+        return [seat.address]
+
+    def blocked(self, tx: Tx, bot: int, chat: int) -> Places:
+        """Close the case of a customer who has blocked the bot, and tell the operators once."""
+        case = tx.cases.find_open(Address("telegram", bot, chat)) if chat > 0 else None
+        if case is None:
+            return ()
+        was_with_people = case.is_for_people
+        places = list(self.change(tx, case, Close()))
+        seat = self.seat(tx, case)
+        if was_with_people and seat is not None:
+            told = Outgoing(say(self.language(tx, seat.place), "desk.blocked"), plain=True, keeps_place=True)
+            tx.outbox.add_answer(f"case.{case.id}.blocked.{case.version}", seat.address, told)
+            places.append(seat.address)
+        return places
+
+    # --- cases --------------------------------------------------------------------------------------------------------
+
+    def call(self, tx: Tx, incoming: Incoming, reason: str) -> tuple[str, Places]:
+        """Ask for a person in the case of this customer. Returns what the customer is told, and where the operators'
+        card waits. Nothing changes where no group is connected.
+        """
+        language = incoming.language
+        case = tx.cases.find_open(incoming.address) or self._open(tx, incoming)
+        place = next((chat for chat, _ in tx.seats.list_groups(self.bot)), None)
+        if place is None:
+            return say(language, "desk.nobody"), ()
+        try:
+            places = self.change(tx, case, Call(reason), who=incoming.user.id)
+        except NotPossible as error:
+            return say(language, error.key), ()
+        return self._expected(tx, language), places
+
+    def change(self, tx: Tx, case: Case, event: Event, *, who: int = 0) -> Places:
+        """Change a case by an event, and its card. Raises `NotPossible`."""
+        now = tx.clock.time()
+        after = cases.step(case, event, now)
+        if not tx.cases.store_case(case, after):
+            raise NotPossible("desk.changed")
+        tx.cases.add_event(after, WORDS[type(event).__name__], who, after.reason if isinstance(event, Call) else "")
+        if case.owner == BOT and after.is_for_people:
+            tx.outbox.withdraw_answers(case.address)
+        return self.show_card(tx, after, again=after.owner == WAITING and case.owner in (BOT, CLOSED))
+
+    def show_card(self, tx: Tx, case: Case, *, again: bool = False) -> Places:
+        """Put the card of a case into its topic, or edit the one that stands there. `again`: as a new message."""
+        seat = self.seat(tx, case, make=again)
+        if seat is None:
+            return ()
+        language = self.language(tx, seat.place)
+        said = self._said(tx, case)
+        key, of = f"case.{case.id}.card.{case.version}", cards.card_of(case)
+        shown = None if again else tx.outbox.find_newest(seat.address, of, but=key)
+        waiting = None if again or shown is not None else tx.outbox.find_unsent(seat.address, of)
+        if not again and shown is None and waiting is None and case.owner in (BOT, CLOSED):
+            return ()  # operators have never seen this case
+        key = waiting or key
+        outgoing = self.with_buttons(
+            tx, seat, key, cards.card(tx, case, language, said=said), cards.choices(case, language)
+        )
+        if waiting is not None:
+            tx.outbox.rewrite_unsent(seat.address, waiting, outgoing)
+        else:
+            if shown is not None:
+                tx.outbox.claim_messages(key, seat.address, shown.ids)
+            tx.outbox.add_answer(key, seat.address, outgoing)
+        return [seat.address]
+
+    def seat(self, tx: Tx, case: Case, *, make: bool = False) -> Seat | None:
+        """The topic in which operators see a customer, None if there is none; `make`: give the customer one."""
+        seats = {seat.place: seat for seat in tx.seats.find_seats(case.address)}
+        groups = [chat for chat, _ in tx.seats.list_groups(self.bot)]
+        found = next((seats[chat] for chat in groups if chat in seats), None)
+        if found is not None or not make or not groups:
+            return found
+        return tx.seats.seat_of(case.address, groups[0], case.name or str(case.user))
+
+    def language(self, tx: Tx, place: int) -> str:
+        """The language of a group of operators: chosen there, else that of the administrator who has connected it."""
+        chosen = tx.chats.read_choices(Address("telegram", self.bot, place)).language
+        return chosen or tx.chats.read_language(self.bot, tx.seats.connected_by(self.bot, place))
+
+    def with_buttons(
+        self, tx: Tx, seat: Seat, key: str, outgoing: Outgoing, choices: Sequence[Choice]
+    ) -> Outgoing:  # fmt: skip
+        """A message in a topic with one row of buttons, which every operator may press."""
+        where = seat.address
+        row = tuple(tx.buttons.add_button(where, key, 0, one.label, one.action, **one.payload) for one in choices)
+        return replace(outgoing, buttons=(row,) if row else ())
+
+    # --- relaying -----------------------------------------------------------------------------------------------------
+
+    def relay_from_customer(self, tx: Tx, case: Case, incoming: Incoming) -> Places:
+        """Bring a customer's message to the operators, and keep it in the conversation."""
+        places = list(self._awake(tx, case))
+        case = tx.cases.find_case(self.bot, case.id) or case
+        seat = self.seat(tx, case, make=True)
+        if seat is None:
+            return places
+        quoted = self._source_of(tx, incoming.address, incoming.reply_to)
+        text, entities = harmless(incoming.text, incoming.entities)
+        shown = replace(incoming, text=text, entities=entities)
+        for number, (outgoing, message) in enumerate(copies(tx, shown, language=self.language(tx, seat.place))):
+            key = f"{incoming.id}.desk{number or ''}"
+            tx.outbox.add_answer(key, seat.address, replace(outgoing, reply_to=quoted, keeps_place=True))
+            tx.relays.add_relay(
+                self.bot, case.id, CUSTOMER, incoming.address.chat, message, author=incoming.user.id, delivery=key
+            )
+        parts = tuple(part for part in incoming.parts if not isinstance(part, Attachment))
+        branching.follow(tx, incoming, (Text(incoming.text or _kinds(incoming)), *parts))
+        return [*places, seat.address]
+
+    def relay_from_operator(self, tx: Tx, case: Case, incoming: Incoming, *, text: str | None = None) -> Places:
+        """Bring an operator's message to the customer, and keep it in the conversation. `text` is sent instead."""
+        customer = case.address
+        quoted = self._source_of(tx, incoming.address, incoming.reply_to)
+        told = copies(tx, incoming, language=case.language)
+        if text is not None:
+            told = [(Outgoing(text, plain=True), incoming.message_id)]
+        for number, (outgoing, message) in enumerate(told):
+            key = f"{incoming.id}.desk{number or ''}"
+            relayed = replace(outgoing, reply_to=quoted, relays=(incoming.address.chat, message))
+            tx.outbox.add_answer(key, customer, relayed)
+            tx.relays.add_relay(
+                self.bot, case.id, OPERATOR, incoming.address.chat, message, author=incoming.user.id, delivery=key
+            )
+        conversation, tip = tx.messages.current_tip(customer)
+        said = (Text(text or incoming.text or _kinds(incoming)),)
+        turn = f"{incoming.id}{cards.OPERATORS}"
+        tx.messages.add_message(
+            conversation, customer, turn, "assistant", said, parent=tip, ending="stop", user=case.user
+        )
+        return [customer]
+
+    def edit_relayed(self, tx: Tx, where: Address, key: str, turn: str, outgoing: Outgoing) -> Places:
+        """Edit what the delivery `key` has brought, or will bring, to the other side. A copied file is followed by the
+        new text, as a reply.
+        """
+        before = tx.outbox.find_outgoing(where, key)
+        if before is None:
+            return ()
+        outgoing = replace(outgoing, reply_to=before.reply_to, keeps_place=before.keeps_place)
+        ids = tx.outbox.message_ids(where, key)
+        if before.copy[1]:
+            tx.outbox.add_answer(f"{turn}.edit", where, replace(outgoing, reply_to=next(iter(ids), 0)))
+        elif not tx.outbox.rewrite_unsent(where, key, outgoing):
+            tx.outbox.claim_messages(f"{turn}.edit", where, ids)
+            tx.outbox.add_answer(f"{turn}.edit", where, replace(outgoing, of=key))
+        return [where]
+
+    def delete_relayed(self, tx: Tx, where: Address, key: str, turn: str) -> Places:
+        """Delete what the delivery `key` has brought to the other side."""
+        ids = tx.outbox.message_ids(where, key)
+        if not ids and tx.outbox.withdraw(where, key):
+            return ()
+        tx.outbox.claim_messages(f"{turn}.gone", where, ids)
+        tx.outbox.add_answer(f"{turn}.gone", where, Outgoing(gone=True, of=key))
+        return [where]
+
+    def edit_for_operators(self, tx: Tx, relay: Relay, incoming: Incoming) -> Places:
+        """Show the operators that a customer has edited a message, with the text that it had before."""
+        case = tx.cases.find_case(self.bot, relay.case)
+        seat = self.seat(tx, case) if case is not None else None
+        if seat is None:
+            return ()
+        before = tx.outbox.find_outgoing(seat.address, relay.delivery)
+        told = say(self.language(tx, seat.place), "desk.edited", text=before.text if before is not None else "")
+        pieces = [Piece(harmless(incoming.text)[0]), Piece("\n"), Piece(told, "expandable_blockquote")]
+        return self.edit_relayed(tx, seat.address, relay.delivery, incoming.id, formatted(pieces))
+
+    def _source_of(self, tx: Tx, where: Address, message: int) -> int:
+        """The message that a bot's message, which somebody replies to, was relayed from; or the one that it became."""
+        if not message:
+            return 0
+        shown = tx.outbox.find_shown(where, message)
+        if shown is not None:
+            relay = tx.relays.find_of_delivery(self.bot, shown.of)
+            return relay.message if relay is not None else 0
+        relay = tx.relays.find_relay(self.bot, where.chat, message)
+        if relay is None or not relay.delivery:
+            return 0
+        return next(iter(tx.outbox.message_ids(where, relay.delivery)), 0)
+
+    def _awake(self, tx: Tx, case: Case) -> Places:
+        """A case that was put aside comes back when its customer writes."""
+        return self.change(tx, case, Wake()) if case.owner == SNOOZED else ()
+
+    def reopened(self, tx: Tx, incoming: Incoming) -> tuple[Case | None, Places]:
+        """The case of this customer that was closed a short while ago, opened again; None if there is none."""
+        case = tx.cases.find_newest(incoming.address)
+        if case is None or case.owner != CLOSED or not case.last_holder:
+            return None, ()
+        try:
+            places = self.change(tx, case, Reopen(), who=incoming.user.id)
+        except NotPossible:
+            return None, ()
+        return tx.cases.find_case(self.bot, case.id), places
+
+    def take_over(self, tx: Tx, case: Case, operator: int) -> Places:
+        """Give a case to an operator. Raises `NotPossible`."""
+        return self.change(tx, case, Take(operator), who=operator)
+
+    def _open(self, tx: Tx, incoming: Incoming) -> Case:
+        return tx.cases.open_case(incoming.address, incoming.user.id, incoming.user.name, incoming.language)
+
+    def _said(self, tx: Tx, case: Case) -> Sequence[Remembered]:
+        conversation = tx.messages.find_current_conversation(case.address)
+        return tx.messages.list_newest(conversation, cards.SAID) if conversation is not None else ()
+
+    def _expected(self, tx: Tx, language: str) -> str:
+        waits = tx.cases.read_waits(self.bot, MANY)
+        if len(waits) < FEW:
+            return say(language, "desk.called")
+        minutes = max(1, math.ceil(median(waits) / 60))
+        return say(language, "desk.called.wait", minutes=say(language, "duration.minutes", minutes=minutes))
+
+
+WORDS = {
+    "Call": "called", "Take": "taken", "Return": "returned", "Release": "released", "Snooze": "snoozed",
+    "Wake": "woken", "Close": "closed", "Reopen": "reopened",
+}  # fmt: skip
+
+
+def copies(tx: Tx, incoming: Incoming, *, language: str) -> list[tuple[Outgoing, int]]:
+    """What the other side gets of a message, each with the id of the message that it comes from.
+
+    A text is sent as a text with its formatting, so that it can be edited. Everything else is copied by the messenger,
+    of any size and without a download.
+    """
+    attached = [part for part in incoming.parts if isinstance(part, Attachment) and not part.quoted]
+    if not attached:
+        return [(Outgoing(incoming.text, plain=True, entities=incoming.entities), incoming.message_id)]
+    ids = tx.inbox.list_messages_of(incoming.ids) or [incoming.message_id]
+    told = say(language, "desk.cannot_copy")
+    return [(Outgoing(copy=(incoming.address.chat, id_), instead=told), id_) for id_ in ids]
+
+
+def _kinds(incoming: Incoming) -> str:
+    """What a message without a text is in the conversation: the kinds of its files."""
+    kinds = [part.kind for part in incoming.parts if isinstance(part, Attachment)]
+    return f"[{', '.join(kinds)}]" if kinds else "[…]"

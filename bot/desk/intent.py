@@ -1,0 +1,69 @@
+"""What a message means that somebody writes in the topic of a customer: `intent_of`. Pure.
+
+Only the operator who holds the case speaks to the customer. Everything else stays in the topic as a note: what others
+write, what is marked as a note, what answers a note or a colleague, and what is addressed to somebody.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bot.storage.repositories.desk.cases import HELD, Case
+from bot.storage.repositories.desk.relays import CUSTOMER, OPERATOR, Relay
+from bot.types import Incoming
+
+NOTES = ("//", "/note")
+
+
+class Intent(StrEnum):
+    """What is done with a message in a customer's topic."""
+
+    ANSWER = "answer"  # it goes to the customer
+    TAKE = "take"  # the writer takes the case, and the message goes to the customer
+    OFFER = "offer"  # it stays, with a button that takes the case and sends it
+    OTHERS = "others"  # it stays as a note, and the writer is told who has the case
+    NOTE = "note"  # it stays as a note
+    FOREIGN = "foreign"  # it stays as a note, and the writer is told that only operators answer
+    WORD = "word"  # it is a command of the desk
+    NOBODY = "nobody"  # no customer is seen in the topic
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A message in a topic, with what is known of it. `replied` is the relayed message that it replies to, if any;
+    `is_operator`: the sender may answer customers, and has written it in person.
+    """
+
+    incoming: Incoming
+    case: Case | None
+    is_operator: bool
+    replied: Relay | None = None
+
+
+def intent_of(heard: Heard) -> Intent:
+    """What is done with a message in a customer's topic."""
+    incoming, case, text = heard.incoming, heard.case, heard.incoming.text.strip()
+    if case is None:
+        return Intent.NOBODY
+    if not heard.is_operator:
+        return Intent.FOREIGN
+    if is_note(text):
+        return Intent.NOTE
+    if text.startswith("/") and len(text) > 1:
+        return Intent.WORD
+    replied = heard.replied
+    colleague = replied is not None and replied.side == OPERATOR and replied.author != incoming.user.id
+    if text.startswith("@") or colleague or (replied is not None and replied.side not in (CUSTOMER, OPERATOR)):
+        return Intent.NOTE
+    if case.owner == HELD:
+        return Intent.ANSWER if case.holder == incoming.user.id else Intent.OTHERS
+    if replied is not None and replied.side == CUSTOMER:
+        return Intent.TAKE
+    return Intent.OFFER
+
+
+def is_note(text: str) -> bool:
+    """Whether a text is marked as a note."""
+    word = text.split(maxsplit=1)[0].partition("@")[0].lower() if text.strip() else ""
+    return text.startswith(NOTES[0]) or word == NOTES[1]

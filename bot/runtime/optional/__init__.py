@@ -1,0 +1,1 @@
+"""Composition of what a setting switches on: its modules are imported only then."""

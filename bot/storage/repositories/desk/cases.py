@@ -1,0 +1,159 @@
+"""Cases of the support desk, and what happened to them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import bindparam, func, insert, select, update
+
+from bot.storage.repositories.mapping import Repository, address, columns, here, made, spot
+from bot.storage.tables.desk import desk_cases, desk_events
+from bot.types import Address
+
+BOT, WAITING, HELD, SNOOZED, CLOSED = "bot", "waiting", "held", "snoozed", "closed"  # the owners of a case
+OPEN = (
+    select(desk_cases)
+    .where(desk_cases.c.bot == bindparam("b"), here(desk_cases), desk_cases.c.owner != CLOSED)
+    .limit(1)
+)
+NEWEST = select(desk_cases).where(here(desk_cases)).order_by(desk_cases.c.id.desc()).limit(1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """An episode of a customer's conversation. Times are Unix seconds, 0.0 for none; users are ids, 0 for none."""
+
+    id: int
+    address: Address
+    user: int
+    name: str
+    language: str
+    owner: str = BOT
+    holder: int = 0
+    last_holder: int = 0  # who held it last: the next message after the close goes there
+    version: int = 1
+    team: str = ""
+    reason: str = ""  # why a person was asked for: a key of `desk.reason.*`
+    opened: float = 0.0
+    waiting_since: float = 0.0
+    snoozed_until: float = 0.0
+    closed: float = 0.0
+
+    @property
+    def is_for_people(self) -> bool:
+        """Whether operators, not the bot, answer the customer now."""
+        return self.owner in (WAITING, HELD, SNOOZED)
+
+
+@dataclass(frozen=True, slots=True)
+class CaseEvent:
+    """What happened to a case, by whom (0: the bot), at a Unix time."""
+
+    what: str
+    who: int
+    detail: str
+    at: float
+
+
+class Cases(Repository):
+    """Cases of the support desk. At most one case of an address is open."""
+
+    def find_open(self, where: Address) -> Case | None:
+        """Return the open case of a customer's address, None if there is none."""
+        return self._find(_case, OPEN, {**spot(where), "b": where.bot})
+
+    def find_newest(self, where: Address) -> Case | None:
+        """Return the newest case of a customer's address, open or closed; None if there is none."""
+        return self._find(_case, NEWEST, spot(where))
+
+    def find_case(self, bot: int, id_: int) -> Case | None:
+        """Return a case by its number, None if there is none."""
+        return self._find(_case, select(desk_cases).where(desk_cases.c.bot == bot, desk_cases.c.id == id_))
+
+    def open_case(self, where: Address, user: int, name: str, language: str) -> Case:
+        """Open a case of a customer, which belongs to the bot, and return it."""
+        now = self.clock.time()
+        row = {
+            **columns(where), "user": user, "name": name[:256], "language": language[:16], "owner": BOT, "holder": 0,
+            "last_holder": 0, "version": 1, "team": "", "reason": "", "opened": now, "waiting_since": 0.0,
+            "snoozed_until": 0.0, "closed": 0.0, "open": 1,
+        }  # fmt: skip
+        found = self.connection.execute(insert(desk_cases).returning(desk_cases), row).one()
+        case = _case(found)
+        self.add_event(case, "opened", user)
+        return case
+
+    def store_case(self, before: Case, after: Case) -> bool:
+        """Store a case after a transition. False: another transaction has changed it since `before` was read."""
+        values = {
+            name: getattr(after, name)
+            for name in (
+                "owner", "holder", "last_holder", "version", "team", "reason", "waiting_since", "snoozed_until",
+                "closed", "name", "language",
+            )
+        }  # fmt: skip
+        values["open"] = None if after.owner == CLOSED else 1
+        here = (desk_cases.c.id == before.id, desk_cases.c.version == before.version)
+        return self.connection.execute(update(desk_cases).where(*here).values(**values)).rowcount == 1
+
+    def list_owned(self, bot: int, *owners: str) -> Sequence[Case]:
+        """Return the cases of a bot with one of these owners, the longest waiting first."""
+        query = select(desk_cases).where(desk_cases.c.bot == bot, desk_cases.c.owner.in_(owners))
+        rows = self.connection.execute(query.order_by(desk_cases.c.waiting_since, desk_cases.c.id))
+        return [_case(row) for row in rows]
+
+    def list_held_by(self, bot: int, operator: int) -> Sequence[Case]:
+        """Return the cases that an operator holds, also the snoozed ones."""
+        mine = (desk_cases.c.bot == bot, desk_cases.c.holder == operator, desk_cases.c.owner.in_((HELD, SNOOZED)))
+        return [
+            _case(row) for row in self.connection.execute(select(desk_cases).where(*mine).order_by(desk_cases.c.id))
+        ]
+
+    def count_of_customer(self, where: Address) -> int:
+        """Return how many cases an address has had, with the open one."""
+        return (
+            self.connection.scalar(select(func.count()).select_from(desk_cases).where(here(desk_cases)), spot(where))
+            or 0
+        )
+
+    def add_event(self, case: Case, what: str, who: int = 0, detail: str = "") -> None:
+        """Note what happened to a case."""
+        row = {
+            "bot": case.address.bot, "case_id": case.id, "who": who, "what": what, "detail": detail[:200],
+            "at": self.clock.time(),
+        }  # fmt: skip
+        self.connection.execute(insert(desk_events), row)
+
+    def note_told(self, case: Case, who: int) -> bool:
+        """Note that a member of the group was told how to become able to answer. False: that was told before."""
+        told = (desk_events.c.case_id == case.id, desk_events.c.who == who, desk_events.c.what == "told")
+        if self.connection.execute(select(desk_events.c.id).where(*told).limit(1)).first() is not None:
+            return False
+        self.add_event(case, "told", who)
+        return True
+
+    def list_events(self, case: Case) -> Sequence[CaseEvent]:
+        """Return what happened to a case, oldest first."""
+        query = select(desk_events).where(desk_events.c.case_id == case.id).order_by(desk_events.c.id)
+        return [made(CaseEvent, row) for row in self.connection.execute(query)]
+
+    def read_waits(self, bot: int, most: int) -> Sequence[float]:
+        """Return how long (seconds) each of the newest `most` called cases waited until it was taken, newest first."""
+        taken, called = desk_events.alias(), desk_events.alias()
+        wait = (
+            select(taken.c.at - func.max(called.c.at))
+            .join(
+                called, (called.c.case_id == taken.c.case_id) & (called.c.what == "called") & (called.c.id < taken.c.id)
+            )
+            .where(taken.c.bot == bot, taken.c.what == "taken")
+            .group_by(taken.c.id, taken.c.at)
+            .order_by(taken.c.id.desc())
+            .limit(most)
+        )
+        return [float(seconds) for seconds in self.connection.scalars(wait)]
+
+
+def _case(row: Any) -> Case:
+    return made(Case, row, address=address(row))

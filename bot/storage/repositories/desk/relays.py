@@ -1,0 +1,76 @@
+"""Relayed messages: what a customer wrote and where operators see it, what an operator wrote and where it went."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import bindparam, delete, select
+
+from bot.storage.engines.dialects import upsert
+from bot.storage.repositories.mapping import Repository, made
+from bot.storage.tables.desk import desk_relays
+
+CUSTOMER, OPERATOR, NOTE = "customer", "operator", "note"  # who wrote a message
+ADD = upsert(lambda insert: insert(desk_relays).on_conflict_do_nothing())
+COLUMNS = desk_relays.c["id", "case_id", "side", "chat", "message", "delivery", "author", "at"]
+AT = select(*COLUMNS).where(
+    desk_relays.c.bot == bindparam("b"), desk_relays.c.chat == bindparam("c"), desk_relays.c.message == bindparam("m")
+)
+OF_DELIVERY = (
+    select(*COLUMNS)
+    .where(desk_relays.c.bot == bindparam("b"), desk_relays.c.delivery == bindparam("d"))
+    .order_by(desk_relays.c.id)
+    .limit(1)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """A message that one side wrote, with the key of the delivery that brings it to the other side ("" for a note)."""
+
+    id: int
+    case: int
+    side: str
+    chat: int
+    message: int
+    delivery: str
+    author: int
+    at: float
+
+
+class Relays(Repository):
+    """Relayed messages of the support desk."""
+
+    def add_relay(
+        self, bot: int, case: int, side: str, chat: int, message: int, *, author: int, delivery: str = ""
+    ) -> None:  # fmt: skip
+        """Note that a message belongs to a case, and which delivery brings it to the other side. Once for a message."""
+        row = {
+            "bot": bot, "case_id": case, "side": side, "chat": chat, "message": message, "delivery": delivery,
+            "author": author, "at": self.clock.time(),
+        }  # fmt: skip
+        self.connection.execute(ADD(self.connection), row)
+
+    def forget_note(self, bot: int, chat: int, message: int) -> None:
+        """Forget that a message was a note: it is sent to the customer after all."""
+        here = (desk_relays.c.bot == bot, desk_relays.c.chat == chat, desk_relays.c.message == message)
+        self.connection.execute(delete(desk_relays).where(*here, desk_relays.c.side == NOTE))
+
+    def find_relay(self, bot: int, chat: int, message: int) -> Relay | None:
+        """Return the relay of a message where it was written, None if it is none."""
+        return self._find(_relay, AT, {"b": bot, "c": chat, "m": message})
+
+    def find_of_delivery(self, bot: int, key: str) -> Relay | None:
+        """Return the first relay that a delivery brings to the other side, None if it brings none."""
+        return self._find(_relay, OF_DELIVERY, {"b": bot, "d": key})
+
+    def list_of_case(self, case: int) -> Sequence[Relay]:
+        """Return the relayed messages and notes of a case, oldest first."""
+        query = select(*COLUMNS).where(desk_relays.c.case_id == case).order_by(desk_relays.c.id)
+        return [_relay(row) for row in self.connection.execute(query)]
+
+
+def _relay(row: Any) -> Relay:
+    return made(Relay, row, case=row.case_id)

@@ -1,0 +1,119 @@
+"""Where operators sit: the connected groups, and for each customer a topic of a group."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import bindparam, delete, insert, select, update
+
+from bot.storage.engines.dialects import insert_or_update
+from bot.storage.repositories.jobs import Jobs
+from bot.storage.repositories.mapping import Repository, address, at, columns
+from bot.storage.tables.desk import desk_groups, desk_seats
+from bot.storage.tables.work import deliveries
+from bot.types import Address, Job
+
+ERASE = "desk.erase"  # the job that deletes the topic of a customer who wants to be forgotten
+CONNECT = insert_or_update(desk_groups, ("bot", "chat"), ("team", "by", "at"))
+AT_TOPIC = select(desk_seats).where(
+    desk_seats.c.bot == bindparam("b"), desk_seats.c.place == bindparam("c"), desk_seats.c.topic == bindparam("t")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """The topic `topic` of the group `place`, in which operators see a `customer`. It is negative until it is made."""
+
+    id: int
+    customer: Address
+    place: int
+    topic: int
+    title: str
+
+    @property
+    def address(self) -> Address:
+        """The topic as an address of the outbox."""
+        return Address(self.customer.transport, self.customer.bot, self.place, self.topic)
+
+
+class Seats(Repository):
+    """The connected groups of operators, and the topics in which they see customers."""
+
+    def connect_group(self, bot: int, chat: int, team: str, by: int) -> None:
+        """Make a group the place of a team's operators."""
+        row = {"bot": bot, "chat": chat, "team": team, "by": by, "at": self.clock.time()}
+        self.connection.execute(CONNECT(self.connection), row)
+
+    def disconnect_group(self, bot: int, chat: int) -> None:
+        """Forget that operators work in a group. Its topics stay known, for a later connection."""
+        self.connection.execute(delete(desk_groups).where(desk_groups.c.bot == bot, desk_groups.c.chat == chat))
+
+    def list_groups(self, bot: int) -> Sequence[tuple[int, str]]:
+        """Return the chat and the team of each connected group, the oldest first."""
+        query = select(desk_groups.c.chat, desk_groups.c.team).where(desk_groups.c.bot == bot)
+        return [(row.chat, row.team) for row in self.connection.execute(query.order_by(desk_groups.c.at))]
+
+    def connected_by(self, bot: int, chat: int) -> int:
+        """Return the administrator who has connected a group, 0 if it is not connected."""
+        query = select(desk_groups.c.by).where(desk_groups.c.bot == bot, desk_groups.c.chat == chat)
+        return self.connection.scalar(query) or 0
+
+    def seat_of(self, customer: Address, place: int, title: str) -> Seat:
+        """Return the seat of a customer in a group. A new one has no topic yet: its first delivery makes one."""
+        found = self._find(_seat, select(desk_seats).where(at(desk_seats, customer), desk_seats.c.place == place))
+        if found is not None:
+            return found
+        row = {**columns(customer), "place": place, "topic": 0, "title": title[:128]}
+        id_ = self.connection.execute(insert(desk_seats).returning(desk_seats.c.id), row).scalar_one()
+        self.connection.execute(update(desk_seats).where(desk_seats.c.id == id_).values(topic=-id_))
+        return Seat(id=id_, customer=customer, place=place, topic=-id_, title=title[:128])
+
+    def find_seats(self, customer: Address) -> Sequence[Seat]:
+        """Return the seats of a customer in all groups, the newest first."""
+        query = select(desk_seats).where(at(desk_seats, customer)).order_by(desk_seats.c.id.desc())
+        return [_seat(row) for row in self.connection.execute(query)]
+
+    def find_seat(self, where: Address) -> Seat | None:
+        """Return the seat in a topic of a group; None if no customer is seen there."""
+        return self._find(_seat, AT_TOPIC, {"b": where.bot, "c": where.chat, "t": where.thread})
+
+    def move_topic(self, where: Address, topic: int) -> Address:
+        """Give a seat and everything that waits for it another topic; 0: the topic is gone and is to be made again.
+
+        Returns the new address; the old one if it is no seat's.
+        """
+        seat = self.find_seat(where)
+        if seat is None:
+            return where
+        new = topic or -seat.id
+        self.connection.execute(update(desk_seats).where(desk_seats.c.id == seat.id).values(topic=new))
+        here = (deliveries.c.bot == where.bot, deliveries.c.chat == where.chat, deliveries.c.thread == where.thread)
+        self.connection.execute(update(deliveries).where(*here).values(thread=new))
+        return Address(where.transport, where.bot, where.chat, new)
+
+    def change_group(self, bot: int, old: int, new: int) -> None:
+        """Give a group and the seats in it the id of the supergroup that it became."""
+        gone = delete(desk_groups).where(desk_groups.c.bot == bot, desk_groups.c.chat == new)
+        if any(chat == old for chat, _ in self.list_groups(bot)):
+            self.connection.execute(gone)
+        for table, column in ((desk_groups, desk_groups.c.chat), (desk_seats, desk_seats.c.place)):
+            here = (table.c.bot == bot, column == old)
+            self.connection.execute(update(table).where(*here).values({column: new}))
+
+    def delete_of_customer(self, bot: int, user: int) -> None:
+        """Forget the topics of a customer's private chat with all that waits for them, and have them deleted in the
+        groups: a job does that.
+        """
+        mine = (desk_seats.c.bot == bot, desk_seats.c.chat == user)
+        for seat in [_seat(row) for row in self.connection.execute(select(desk_seats).where(*mine))]:
+            here = (deliveries.c.bot == bot, deliveries.c.chat == seat.place, deliveries.c.thread == seat.topic)
+            self.connection.execute(delete(deliveries).where(*here))
+            if seat.topic > 0:
+                Jobs(self.connection, self.clock, self.queue).add_job(Job(ERASE, seat.address.key, seat.address))
+        self.connection.execute(delete(desk_seats).where(*mine))
+
+
+def _seat(row: Any) -> Seat:
+    return Seat(id=row.id, customer=address(row), place=row.place, topic=row.topic, title=row.title)

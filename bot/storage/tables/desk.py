@@ -1,0 +1,130 @@
+"""The support desk: cases of customers, the topics in which operators see them, relayed messages, what happened."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy import Column, Index, Named, Table, TypedColumns
+
+from bot.storage.tables.base import METADATA, Addressed, Id
+
+ADDRESS = ("bot", "connection", "chat", "thread", "only")
+
+
+class CaseColumns(Addressed):
+    """An episode of a customer's conversation, whose columns of an address it has. The numbers that people see are ids.
+
+    `holder` and `last_holder` are users (0: none). `called` says how often somebody asked for a person. Times are Unix
+    seconds, 0.0 for none.
+    """
+
+    id: Named[int] = Column(Id, primary_key=True)
+    user: Named[int] = Column(sa.BigInteger)
+    name: Named[str] = Column(sa.String(256))
+    language: Named[str] = Column(sa.String(16))
+    owner: Named[str] = Column(sa.String(8))  # bot, waiting, held, snoozed, closed
+    holder: Named[int] = Column(sa.BigInteger)
+    last_holder: Named[int] = Column(sa.BigInteger)
+    version: Named[int] = Column(sa.BigInteger)
+    team: Named[str] = Column(sa.String(64))
+    reason: Named[str] = Column(sa.String(32))
+    opened: Named[float] = Column(sa.Float)
+    waiting_since: Named[float] = Column(sa.Float)
+    snoozed_until: Named[float] = Column(sa.Float)
+    closed: Named[float] = Column(sa.Float)
+    open: Named[int | None] = Column(sa.Integer)  # 1, or NULL once it is closed: an address has one open case
+
+
+desk_cases = Table(
+    "desk_cases",
+    METADATA,
+    CaseColumns,
+    Index("ix_desk_cases_owner", "bot", "owner"),
+    Index("ix_desk_cases_chat", "bot", "chat", "id"),
+    sa.UniqueConstraint(*ADDRESS, "open"),
+)
+
+
+class GroupColumns(TypedColumns):
+    """A group in which the operators of a team work, connected by the administrator `by`."""
+
+    bot: Named[int] = Column(sa.BigInteger, primary_key=True)
+    chat: Named[int] = Column(sa.BigInteger, primary_key=True)
+    team: Named[str] = Column(sa.String(64))
+    by: Named[int] = Column(sa.BigInteger)
+    at: Named[float] = Column(sa.Float)
+
+
+desk_groups = Table("desk_groups", METADATA, GroupColumns)
+
+
+class SeatColumns(Addressed):
+    """The topic `topic` of the group `place`, in which operators see the customer whose address the row has.
+
+    A topic that is not made yet, or was deleted, has the negative id of the row as its number.
+    """
+
+    id: Named[int] = Column(Id, primary_key=True)
+    place: Named[int] = Column(sa.BigInteger)
+    topic: Named[int] = Column(sa.BigInteger)
+    title: Named[str] = Column(sa.String(128))
+
+
+desk_seats = Table(
+    "desk_seats",
+    METADATA,
+    SeatColumns,
+    sa.UniqueConstraint("bot", "place", "topic"),
+    sa.UniqueConstraint(*ADDRESS, "place"),
+)
+
+
+class RelayColumns(TypedColumns):
+    """A message of a customer or an operator: where it was written (`chat`, `message`), and the key of the delivery
+    that brings it to the other side; "" for a note, which stays where it is.
+
+    `side` is who wrote it: customer, operator, or note. One message is relayed once.
+    """
+
+    id: Named[int] = Column(Id, primary_key=True)
+    bot: Named[int] = Column(sa.BigInteger)
+    case_id: Named[int] = Column(Id, sa.ForeignKey("desk_cases.id", ondelete="CASCADE"))
+    side: Named[str] = Column(sa.String(8))
+    chat: Named[int] = Column(sa.BigInteger)
+    message: Named[int] = Column(sa.BigInteger)
+    delivery: Named[str] = Column(sa.String(80))
+    author: Named[int] = Column(sa.BigInteger)
+    at: Named[float] = Column(sa.Float)
+
+
+desk_relays = Table(
+    "desk_relays",
+    METADATA,
+    RelayColumns,
+    sa.UniqueConstraint("bot", "chat", "message"),
+    Index("ix_desk_relays_delivery", "bot", "delivery"),
+    Index("ix_desk_relays_case", "case_id"),
+)
+
+
+class EventColumns(TypedColumns):
+    """What happened to a case. Rows are only added; the desk's figures are computed from them.
+
+    `who` is a user, 0 for the bot; `detail` is a word that belongs to the event: a reason, a team, a tag.
+    """
+
+    id: Named[int] = Column(Id, primary_key=True)
+    bot: Named[int] = Column(sa.BigInteger)
+    case_id: Named[int] = Column(Id, sa.ForeignKey("desk_cases.id", ondelete="CASCADE"))
+    who: Named[int] = Column(sa.BigInteger)
+    what: Named[str] = Column(sa.String(16))
+    detail: Named[str] = Column(sa.String(200))
+    at: Named[float] = Column(sa.Float)
+
+
+desk_events = Table(
+    "desk_events",
+    METADATA,
+    EventColumns,
+    Index("ix_desk_events_case", "case_id"),
+    Index("ix_desk_events_at", "bot", "at"),
+)

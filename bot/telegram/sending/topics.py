@@ -1,0 +1,51 @@
+"""Makes the topics in which operators see customers, when the first message for one is sent, and again if one is
+deleted.
+
+A delivery whose address has a negative topic is for one that does not exist yet. A crash between the call that makes a
+topic and the commit that stores its number leaves an empty topic behind.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from aiogram.methods import CreateForumTopic
+
+from bot.errors import Refused
+from bot.ports import Delivery, Outbox
+from bot.telegram.client.api import Api, NoThread
+from bot.types import Address
+
+log = logging.getLogger(__name__)
+
+WAIT = 60.0  # seconds until a chat is tried again that can't be reached, or in which the bot lacks a right
+NAMELESS = "…"
+
+
+@dataclass(slots=True, kw_only=True)
+class TopicKeeper:
+    """Makes topics for deliveries that keep their place. `acquire_slot` waits until the chat may get a message."""
+
+    api: Api
+    outbox: Outbox
+    acquire_slot: Callable[[int], Awaitable[None]]
+
+    async def make(self, delivery: Delivery) -> Address:
+        """Make the topic of a delivery, and return the address that everything for it has now."""
+        where = delivery.address
+        title = await self.outbox.topic_title(where)
+        if title is None:
+            raise Refused("nobody is seen in this topic any more")
+        await self.acquire_slot(where.chat)
+        made = await self.api.call(CreateForumTopic(chat_id=where.chat, name=title or NAMELESS))
+        return await self.outbox.topic_changed(where, int(made["message_thread_id"]))
+
+    async def heal(self, delivery: Delivery, error: Exception) -> Address | None:
+        """Return the new address of a delivery whose topic was deleted; None if that is not what went wrong."""
+        where = delivery.address
+        if not delivery.outgoing.keeps_place or not isinstance(error, NoThread) or where.thread <= 0:
+            return None
+        log.info("chat %d: topic %d is gone, and is made again", where.chat, where.thread)
+        return await self.outbox.topic_changed(where, 0)

@@ -1,0 +1,98 @@
+"""The words of the desk: the customer's way back to the bot, and what operators do with a case by commands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bot.texts.catalog import say
+from tests.support.desk_side import OLEG, OLGA, DeskStage, desk_on
+from tests.support.stage import ANNA, BORIS, Stage
+from tests.support.telegram_side import rows
+
+OWNER = "SELECT owner, holder FROM desk_cases ORDER BY id DESC LIMIT 1"
+
+
+@pytest.fixture
+async def desk(stage: Stage, tmp_path: Path) -> DeskStage:
+    """A case of Anna that Olga holds."""
+    desk = await desk_on(stage, tmp_path)
+    await desk.called()
+    await desk.presses("desk.take")
+    return desk
+
+
+@pytest.mark.parametrize(("customer", "language"), [(ANNA, "en"), (BORIS, "ru")])
+async def test_a_customer_goes_back_to_the_bot(stage: Stage, tmp_path: Path, customer: int, language: str) -> None:
+    desk = await desk_on(stage, tmp_path, language=language)
+    await desk.called(customer)
+    assert await stage.ask("/bot", customer) == say(language, "desk.returned")
+    assert await stage.ask("/bot", customer) == say(language, "desk.is_bots")
+    stage.studio.script("here I am")
+    assert await stage.ask("hello", customer) == "here I am"
+
+
+@pytest.mark.parametrize("words", ["Operator!", "I want a human", "позовите оператора", "живой человек, пожалуйста"])
+async def test_a_short_message_that_asks_for_a_person_calls_one(stage: Stage, tmp_path: Path, words: str) -> None:
+    await desk_on(stage, tmp_path)
+    assert await stage.ask(words) == say("en", "desk.called")
+    assert stage.prompts() == []
+
+
+async def test_a_question_about_people_is_a_question(stage: Stage, tmp_path: Path) -> None:
+    await desk_on(stage, tmp_path)
+    stage.studio.script("eight billion")
+    assert await stage.ask("how many human beings are there?") == "eight billion"
+
+
+async def test_while_a_person_has_the_case_commands_that_ask_a_model_go_to_the_person(desk: DeskStage) -> None:
+    await desk.writes("/image a cat")
+    assert desk.seen()[-1].replace("\u2060", "") == "/image a cat"
+    assert "/settings" in await desk.stage.ask("/help")
+
+
+async def test_release_lets_a_case_wait_again_and_only_its_holder_may(desk: DeskStage) -> None:
+    await desk.says("/release", OLEG)
+    assert desk.seen()[-1] == say("en", "desk.not_yours")
+    await desk.says("/release")
+    assert rows(desk.stage, OWNER) == [("waiting", 0)]
+
+
+async def test_a_case_that_is_put_aside_comes_back_when_its_customer_writes(desk: DeskStage) -> None:
+    await desk.says("/snooze tomorrow, perhaps")
+    assert desk.seen()[-1] == say("en", "desk.snooze_how")
+    await desk.says("/snooze 2h")
+    assert rows(desk.stage, OWNER) == [("snoozed", OLGA)]
+    await desk.writes("any news?")
+    assert rows(desk.stage, OWNER) == [("held", OLGA)]
+    assert "any news?" in desk.seen()
+
+
+async def test_who_writes_again_soon_after_the_close_comes_back_to_a_person(desk: DeskStage) -> None:
+    await desk.says("/close")
+    assert rows(desk.stage, OWNER) == [("closed", 0)]
+    await desk.writes("one more thing")
+    assert rows(desk.stage, OWNER) == [("waiting", 0)]
+    assert "one more thing" in desk.seen()
+    assert desk.stage.prompts() == []
+
+
+async def test_two_who_press_take_at_once_are_told_who_was_first(stage: Stage, tmp_path: Path) -> None:
+    desk = await desk_on(stage, tmp_path)
+    await desk.called()
+    button = next(
+        one for one in desk.card()["reply_markup"]["inline_keyboard"][0] if one["text"] == say("en", "desk.take")
+    )
+    for who in (OLGA, OLEG):
+        stage.telegram.press(desk.group, desk.card()["message_id"], button["callback_data"], who)
+    await desk.quiet(len(rows(stage, "SELECT 1 FROM updates")))
+    ((owner, holder),) = rows(stage, OWNER)
+    assert owner == "held"
+    await desk.says("mine", holder)
+    assert stage.telegram.texts(ANNA)[-1] == "mine"
+
+
+async def test_an_unknown_word_is_answered_with_the_known_ones(desk: DeskStage) -> None:
+    await desk.says("/nonsense")
+    assert desk.seen()[-1] == say("en", "desk.words")

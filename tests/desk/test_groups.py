@@ -1,0 +1,123 @@
+"""The operators' group: connected by an administrator, never given up, and a topic that is gone is made again.
+
+See F108 and F110 in docs/promises.md.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bot.texts.catalog import say
+from tests.support.choosing import actions
+from tests.support.desk_side import BOT, OLGA, desk_on
+from tests.support.stage import ANNA, BORIS, Stage
+from tests.support.telegram_side import rows, soon
+
+REFUSED = "Bad Request: MESSAGE_NOT_WANTED"
+
+
+async def test_without_a_connected_group_the_bot_goes_on_and_says_so(stage: Stage, tmp_path: Path) -> None:
+    await stage.start(desk=tmp_path)
+    assert await stage.ask("/human") == say("en", "desk.nobody")
+    stage.studio.script("still me")
+    assert await stage.ask("hello") == "still me"
+
+
+@pytest.mark.parametrize(("forum", "admin", "lacks", "missing"), [
+    (False, True, set(), ["supergroup"]),
+    (True, False, set(), ["administrator", "can_manage_topics", "can_delete_messages"]),
+    (True, True, {"can_manage_topics"}, ["can_manage_topics"]),
+])  # fmt: skip
+async def test_what_the_bot_lacks_in_a_group_is_said_by_name(
+    stage: Stage, tmp_path: Path, forum: bool, admin: bool, lacks: set[str], missing: list[str]
+) -> None:
+    stage.telegram.person("Olga", "ru", OLGA)
+    await stage.start(desk=tmp_path, owners=frozenset({OLGA}))
+    group = stage.telegram.group("Support", [OLGA], is_forum=forum)["id"]
+    stage.telegram.promote(group, admin)
+    stage.telegram.state.chats[group].lacks |= lacks
+    told = await stage.ask(f"/desk{BOT}", group, OLGA)
+    named = "; ".join(say("ru", f"desk.right.{name}") for name in missing)
+    assert told == say("ru", "desk.group.missing", rights=named)
+
+
+async def test_only_an_administrator_of_the_bot_connects_a_group(stage: Stage, tmp_path: Path) -> None:
+    await stage.start(desk=tmp_path, access="open")
+    group = stage.telegram.group("Support", [ANNA, BORIS], is_forum=True)["id"]
+    stage.telegram.promote(group)
+    stage.telegram.say(group, f"/desk{BOT}", ANNA)
+    assert await stage.ask("/desk", ANNA)
+    assert not rows(stage, "SELECT 1 FROM desk_groups")
+    assert "desk.use" not in actions(stage)
+
+
+async def test_desk_says_how_many_wait(stage: Stage, tmp_path: Path) -> None:
+    desk = await desk_on(stage, tmp_path)
+    await desk.called()
+    told = await stage.ask(f"/desk{BOT}", desk.group, OLGA)
+    assert told == say("en", "desk.group.state", waiting=1, held=0, snoozed=0)
+    assert await stage.ask("/desk", OLGA) == say("en", "desk.group.private")
+
+
+async def test_a_topic_that_is_deleted_is_made_again_and_nothing_is_lost(stage: Stage, tmp_path: Path) -> None:
+    desk = await desk_on(stage, tmp_path)
+    await desk.called()
+    await desk.presses("desk.take")
+    old = desk.topic
+    stage.telegram.delete_topic(desk.group, old)
+    await desk.writes("are you there?")
+    assert desk.topic != old
+    assert desk.seen()[-1] == "are you there?"
+    await desk.says("yes")
+    assert stage.telegram.texts(ANNA)[-1] == "yes"
+
+
+async def test_a_customer_keeps_the_topic_for_the_next_case(stage: Stage, tmp_path: Path) -> None:
+    desk = await desk_on(stage, tmp_path)
+    for _ in range(2):
+        await desk.called()
+        await desk.presses("desk.take")
+        await desk.says("/close")
+    assert len(stage.telegram.state.chats[desk.group].topics) == 1
+
+
+async def test_while_the_bot_is_not_in_the_group_everything_waits_and_then_comes_in_order(
+    stage: Stage, tmp_path: Path
+) -> None:
+    desk = await desk_on(stage, tmp_path)
+    await desk.called()
+    await desk.presses("desk.take")
+    stage.telegram.kick(desk.group)
+    for text in ("one", "two", "three"):
+        stage.telegram.say(ANNA, text)
+    await soon(stage, lambda: len(rows(stage, "SELECT 1 FROM desk_relays WHERE side = 'customer'")) == 3 or None)
+    stage.telegram.kick(desk.group, False)
+    stage.telegram.promote(desk.group)
+    await desk.quiet()
+    assert desk.seen()[-3:] == ["one", "two", "three"]
+
+
+async def test_a_customer_who_blocks_the_bot_closes_the_case_and_operators_read_it_once(
+    stage: Stage, tmp_path: Path
+) -> None:
+    desk = await desk_on(stage, tmp_path)
+    await desk.called()
+    await desk.presses("desk.take")
+    stage.telegram.block(ANNA)
+    await desk.quiet()
+    await desk.says("hello?")
+    assert desk.seen().count(say("en", "desk.blocked")) == 1
+    assert rows(stage, "SELECT owner FROM desk_cases") == [("closed",)]
+
+
+async def test_what_telegram_refuses_is_told_below_the_operators_message(stage: Stage, tmp_path: Path) -> None:
+    desk = await desk_on(stage, tmp_path)
+    await desk.called()
+    await desk.presses("desk.take")
+    stage.telegram.fail_next("sendMessage", times=None, chat_id=ANNA, code=400, description=REFUSED)
+    sent = await desk.says("hello")
+    told = desk.messages()[-1]
+    assert told["reply_to_message"]["message_id"] == sent["message_id"]
+    assert told["text"] == say("en", "desk.refused", reason=REFUSED)

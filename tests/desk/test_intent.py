@@ -1,0 +1,54 @@
+"""What a message in a customer's topic means: only its holder speaks to the customer, all else stays as a note."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bot.desk.intent import Heard, Intent, intent_of
+from bot.storage.repositories.desk.cases import BOT, CLOSED, HELD, SNOOZED, WAITING, Case
+from bot.storage.repositories.desk.relays import CUSTOMER, NOTE, OPERATOR, Relay
+from bot.types import Address, Incoming, User
+from tests.support.table import table
+
+OLGA, OLEG = 7, 8
+WHERE = Address("telegram", 1, -100, 5)
+
+
+def heard(
+    text: str, owner: str = HELD, holder: int = OLGA, *, replied: tuple[str, int] | None = None, operator: bool = True
+) -> Heard:
+    case = Case(id=1, address=Address("telegram", 1, 2), user=2, name="", language="", owner=owner, holder=holder)
+    relay = Relay(1, 1, replied[0], -100, 9, "k", replied[1], 0.0) if replied else None
+    return Heard(Incoming("1", WHERE, User(OLGA), text=text), case, operator, relay)
+
+
+@table(
+    ("said", "intent"),
+    [
+        (heard("hello"), Intent.ANSWER),
+        (heard("hello", replied=(CUSTOMER, 2)), Intent.ANSWER),
+        (heard("hello", replied=(OPERATOR, OLGA)), Intent.ANSWER),
+        (heard("hello", replied=(OPERATOR, OLEG)), Intent.NOTE),
+        (heard("hello", replied=(NOTE, OLGA)), Intent.NOTE),
+        (heard("// hello"), Intent.NOTE),
+        (heard("//hello"), Intent.NOTE),
+        (heard("/note hello"), Intent.NOTE),
+        (heard("/NOTE@bot hello"), Intent.NOTE),
+        (heard("@oleg what do you think?"), Intent.NOTE),
+        (heard("/take"), Intent.WORD),
+        (heard("/nonsense"), Intent.WORD),
+        (heard("hello", holder=OLEG), Intent.OTHERS),
+        (heard("hello", holder=OLEG, replied=(CUSTOMER, 2)), Intent.OTHERS),
+        (heard("// hello", holder=OLEG), Intent.NOTE),
+        (heard("hello", WAITING, 0), Intent.OFFER),
+        (heard("hello", SNOOZED, OLEG), Intent.OFFER),
+        (heard("hello", BOT, 0), Intent.OFFER),
+        (heard("hello", CLOSED, 0), Intent.OFFER),
+        (heard("hello", WAITING, 0, replied=(CUSTOMER, 2)), Intent.TAKE),
+        (heard("hello", operator=False), Intent.FOREIGN),
+        (heard("/take", operator=False), Intent.FOREIGN),
+        (replace(heard("hello"), case=None), Intent.NOBODY),
+    ],
+)
+def test_what_a_message_in_a_topic_means(said: Heard, intent: Intent) -> None:
+    assert intent_of(said) is intent

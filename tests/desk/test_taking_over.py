@@ -1,0 +1,36 @@
+"""A customer asks for a person, an operator takes over, and the bot is silent until it gets the case back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bot.texts.catalog import say
+from tests.support.desk_side import desk_on
+from tests.support.stage import ANNA, BORIS, Stage
+
+
+@pytest.mark.parametrize(("customer", "language"), [(ANNA, "en"), (BORIS, "ru")])
+async def test_a_customer_is_answered_by_the_operator_who_takes_the_case_and_then_by_the_bot(
+    stage: Stage, tmp_path: Path, customer: int, language: str
+) -> None:
+    desk = await desk_on(stage, tmp_path, language=language)
+    stage.studio.script("hello from the bot")
+    assert await stage.ask("hello", customer) == "hello from the bot"
+    assert await desk.called(customer) == say(language, "desk.called")
+    assert "hello from the bot" in desk.card()["text"]
+    await desk.writes("where is my order?", customer)
+    assert desk.seen()[-1] == "where is my order?"
+    await desk.presses("desk.take", language=language)
+    assert say(language, "desk.bot") in desk.labels()
+    await desk.says("it comes tomorrow")
+    assert stage.telegram.texts(customer)[-1] == "it comes tomorrow"
+    await desk.writes("thank you", customer)
+    assert desk.seen()[-1] == "thank you"
+    assert len(stage.prompts()) == 1
+    await desk.presses("desk.bot", language=language)
+    assert stage.telegram.texts(customer)[-1] == say(language, "desk.returned")
+    stage.studio.script("the bot again")
+    assert await stage.ask("are you there?", customer) == "the bot again"
+    assert "it comes tomorrow" in str(stage.prompts()[-1])
