@@ -135,17 +135,27 @@ async def test_what_a_group_may_not_read_is_not_answered_later(stage: Stage, doc
     assert later.submitted == []
 
 
-async def test_a_kill_after_the_press_loses_and_doubles_nothing(stage: Stage, docs: Path) -> None:
+@pytest.mark.parametrize("administers", [False, True])
+async def test_a_kill_while_the_asker_is_answered_loses_and_doubles_nothing(
+    stage: Stage, docs: Path, administers: bool
+) -> None:
     await for_some(stage, docs)
-    await asked(stage)
+    stage.telegram.promote(TEAM, administers)
     fault = stage.telegram.fail_next("editEphemeralMessageText", reset=True, times=None)
-    stage.telegram.press(TEAM, *_button(stage, "en"), ANNA)
+    assert await stage.ask(f"{NAME} {QUESTION['en']}", TEAM, ANNA) == say("en", "kb.alone")
+    if not administers:
+        await soon(stage, lambda: not rows(stage, "SELECT 1 FROM jobs WHERE kind = 'kb.alone'") or None)
+        stage.telegram.press(TEAM, *_button(stage, "en"), ANNA)
     await stage.until(lambda: stage.telegram.unseen(TEAM, ANNA) or None)
     await stage.crash()
     fault.remove()
     await stage.start(knowledge="extract", embeddings="off", owners=[ANNA])
     await stage.until(lambda: FACT["en"] in str(stage.telegram.whispers(TEAM, ANNA)) or None)
+    await soon(stage, lambda: not rows(stage, "SELECT 1 FROM jobs WHERE kind = 'kb.alone'") or None)
     assert len([text for text in await whispers(stage, 1) if FACT["en"] in text]) == 1
+    assert (
+        len(rows(stage, "SELECT 1 FROM messages JOIN conversations c ON c.id = conversation_id WHERE only <> 0")) == 2
+    )
     assert FACT["en"] not in heard(stage)
 
 
