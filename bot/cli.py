@@ -110,11 +110,24 @@ def backup(
     file: Path | None = typer.Argument(
         None, help="The file to write; if not given, one beside the database, named after the time."
     ),
+    without_knowledge: bool = typer.Option(
+        False, "--without-knowledge", help="Leave out what the knowledge base can read again from its sources."
+    ),
 ) -> None:
     """Copy the database while the bot runs, and check the copy."""
     from bot.storage.maintenance import backup_command
 
-    typer.echo(f"{backup_command.save(_settings().database_url, file)} is a sound copy of the database.")
+    settings = _settings()
+    if not without_knowledge:
+        typer.echo(f"{backup_command.save(settings.database_url, file)} is a sound copy of the database.")
+        return
+    sent = settings.knowledge_cache / "files"
+    saved, left_out = backup_command.save_without_knowledge(settings.database_url, file, sent)
+    typer.echo(f"{saved} is a sound copy of the database.")
+    typer.echo(
+        f"Left out are {left_out.passages} passages of {', '.join(left_out.sources) or 'no source'}. After a restore "
+        "the bot reads those sources that it reads by itself; all others: govorun kb sync."
+    )
 
 
 @app.command()

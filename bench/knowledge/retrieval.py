@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench.knowledge.data import QuestionSet
 from bot.ai import Embedder, Vector
 from bot.clock import SystemClock
+from bot.knowledge.search.evaluation import Ranks
 from bot.knowledge.search.index import Index
 from bot.knowledge.search.matrix import pack
 from bot.storage.repositories.knowledge.passages import Article, NewPassage
@@ -17,7 +17,6 @@ from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.store import Store, Tx
 
 BOT = 1
-DEEP = (1, 5, 10)
 
 
 async def found(asked: QuestionSet, embedder: Embedder | None, folder: Path) -> list[list[frozenset[str]]]:
@@ -63,12 +62,10 @@ async def embedded(
     return [one.numbers for one in vectors if isinstance(one, Vector)]
 
 
-def figures(asked: QuestionSet, results: Sequence[Sequence[frozenset[str]]]) -> Mapping[str, float]:
-    """Recall among the first 1, 5 and 10, and nDCG@10, in per cent. Where pages are asked for, each counts once."""
-    ranks = []
-    for question, found in zip(asked.questions, results, strict=True):
-        order = list(dict.fromkeys(found)) if asked.by_key else found
-        ranks.append(next((rank for rank, keys in enumerate(order, 1) if keys & question.gold), None))
-    share = {f"R@{deep}": sum(rank is not None and rank <= deep for rank in ranks) / len(ranks) for deep in DEEP}
-    gain = sum(1 / math.log2(rank + 1) for rank in ranks if rank is not None and rank <= 10)
-    return {name: 100 * value for name, value in (share | {"nDCG@10": gain / len(ranks)}).items()}
+def ranks(asked: QuestionSet, results: Sequence[Sequence[frozenset[str]]]) -> Ranks:
+    """The place of the first right passage for each question. Where pages are asked for, each counts once."""
+    found = []
+    for question, keys in zip(asked.questions, results, strict=True):
+        order = dict.fromkeys(keys) if asked.by_key else keys
+        found.append(next((rank for rank, one in enumerate(order, 1) if one & question.gold), None))
+    return found

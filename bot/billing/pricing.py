@@ -11,7 +11,7 @@ from decimal import ROUND_CEILING, Decimal
 
 from bot.ai import Profile, Usage
 from bot.config.settings import Settings
-from bot.storage.repositories.money.ledger import EMBEDDING, SEARCH, SPEECH, VOICE
+from bot.storage.repositories.money.ledger import EMBEDDING, SEARCH, SPEECH, TOPIC, VOICE
 from bot.storage.store import Tx
 from bot.texts.catalog import known
 from bot.types import Address
@@ -51,7 +51,8 @@ class PriceList:
 
     `speech` is recognition at once and `long_speech` recognition as an operation, both by the second. `voice` is
     synthesis, by the character. `documents` and `questions` are embeddings, by the token. `pages` is a search for pages
-    and `answer` an answer written by the search service, both by the request.
+    and `answer` an answer written by the search service, both by the request. `topics` tells the topic of a question by
+    samples, `tuned_topics` by a tuned classifier: one price for each begun 1,000 or 250 tokens.
     """
 
     speech: Price = Price(SPEECH, "speech-recognition")
@@ -61,6 +62,8 @@ class PriceList:
     questions: Price = Price(EMBEDDING, "text-search-query")
     pages: Price = Price(SEARCH, "search-pages")
     answer: Price = Price(SEARCH, "search-answer")
+    topics: Price = Price(TOPIC, "few-shot-classifier", per=1000, block=1000)
+    tuned_topics: Price = Price(TOPIC, "tuned-classifier", per=250, block=250)
     currency: str = "RUB"
 
     @classmethod
@@ -75,6 +78,8 @@ class PriceList:
             questions=replace(default.questions, price=settings.embedding_price, per=1000),
             pages=replace(default.pages, price=settings.search_price),
             answer=replace(default.answer, price=settings.search_answer_price),
+            topics=replace(default.topics, price=settings.topic_price),
+            tuned_topics=replace(default.tuned_topics, price=settings.topic_price),
             currency=settings.currency,
         )
 

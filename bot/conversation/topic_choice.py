@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from bot.billing.metering import BillTo
+from bot.billing.topic_labels import PaidLabels
 from bot.conversation import branching
 from bot.knowledge.answer.forms import is_small_talk
 from bot.knowledge.answering import Scope
@@ -167,20 +168,23 @@ class TopicChooser:
 
     async def _routed(self, incoming: Incoming, text: str, held: Held) -> tuple[Held, Choice]:
         audiences, question = self.groups(incoming), Question(text)
+        payer = BillTo.of(incoming, incoming.language)
         try:
             async with asyncio.timeout(PATIENCE):
                 await self.topics.tried.wait()
-                router = self._router()
+                router = self._router(payer)
                 if router.table.routing.classifier != "off" and not router.is_ruled(text):
-                    vector = await self.vectors.find(text, BillTo.of(incoming, incoming.language))
+                    vector = await self.vectors.find(text, payer)
                     question = Question(text, vector or None)
                 return await router.route(question, held, audiences)
         except Exception as error:
             log.warning("no service is asked for the topic: %s", str(error) or type(error).__name__)
-            return await self._router().alone.route(question, held, audiences)
+            return await self._router(payer).alone.route(question, held, audiences)
 
-    def _router(self) -> IntentRouter:
-        router = self.topics.router
+    def _router(self, payer: BillTo) -> IntentRouter:
+        labels = self.topics.labels
+        paid = PaidLabels(model=labels, meter=self.vectors.meter, payer=payer) if labels is not None else None
+        router = self.topics.router(paid)
         assert router is not None  # noqa: S101  there was a file, and one that is lost keeps its last state
         return router
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from bot.conversation.turn_state import TakenOver
@@ -30,11 +30,15 @@ CALLS = {
 
 @dataclass(slots=True, kw_only=True)
 class Customers:
-    """Handles what customers write in their private chats. `send` delivers to places in the background."""
+    """Handles what customers write in their private chats.
+
+    `send` delivers to places in the background; `groups` are the connected groups: without one, words call nobody.
+    """
 
     store: Store
     desk: Desk
     send: Callable[[str, Places], None]
+    groups: Collection[int]
 
     def feature(self) -> Feature:
         """The commands with which customers call a person, and go back to the bot."""
@@ -76,7 +80,7 @@ class Customers:
     async def _message(self, incoming: Incoming, reply: Reply, handler: Handler) -> None:
         if await self._relayed(incoming, reply):
             return
-        if self._asks_for_person(incoming):
+        if self.groups and self._asks_for_person(incoming):
             await self._call(incoming, reply, "words")
             return
         try:

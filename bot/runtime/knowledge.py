@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from bot.access.policy import Access, Actor, Role
-from bot.ai import Embedder
+from bot.ai import Embedder, Usage
 from bot.billing.budget import Budget
 from bot.billing.metering import Meter
 from bot.billing.pricing import Price, PriceList
@@ -40,7 +40,7 @@ from bot.runtime.models import helper_model
 from bot.runtime.parts import Given, Ground
 from bot.storage.repositories.money.ledger import EMBEDDING
 from bot.storage.store import Tx
-from bot.types import Incoming
+from bot.types import Address, Incoming
 
 if TYPE_CHECKING:
     from bot.conversation.topic_choice import TopicChooser
@@ -139,11 +139,20 @@ def topic_chooser(given: Given, ground: Ground) -> TopicChooser | None:
         role = access.role(Actor.of(incoming)).word
         return rights.groups_of(role, incoming.user.id, incoming.address, private=incoming.private)
 
+    async def book_examples(tokens: int) -> None:
+        nobody, price = Address("telegram", given.api.id, 0), vectors.meter.tariffs.questions
+        await store.write(
+            lambda tx: tx.ledger.add_line(
+                nobody, 0, "topics", price.name, Usage(), mode=price.mode, cost=price.cost(tokens), units=tokens
+            )
+        )
+
     topics = Topics(
         RoutingFile(settings.routing),
         embedder=vectors.embedder,
         labels=studio.classifier() if studio is not None else None,
         corrections=corrections,
+        spent=book_examples,
         language="ru",
     )
     return TopicChooser(

@@ -24,7 +24,14 @@ class SharedResources:
     """What the bots of a process share. Use it as `async with SharedResources.open(settings, clock) as process`."""
 
     def __init__(
-        self, *, settings: Settings, clock: Clock, http: Http, opened: AsyncExitStack, tracer: TurnTracer = NOTHING
+        self,
+        *,
+        settings: Settings,
+        clock: Clock,
+        http: Http,
+        opened: AsyncExitStack,
+        tracer: TurnTracer = NOTHING,
+        writes: bool = True,
     ) -> None:
         self.clock = clock
         self.http = http
@@ -33,6 +40,7 @@ class SharedResources:
         self.hooks = WebhookServer(host=settings.webhook_host, port=settings.webhook_port)
         self.files = ChildPool()
         self._url = settings.database_url
+        self._writes = writes
         self._opened = opened
         self._opening = asyncio.Lock()
         self._store: Store | None = None
@@ -41,22 +49,25 @@ class SharedResources:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, settings: Settings, clock: Clock) -> AsyncIterator[SharedResources]:
-        """Open the shared resources, and close them when the block is left. Raises `ConfigError`."""
+    async def open(cls, settings: Settings, clock: Clock, *, writes: bool = True) -> AsyncIterator[SharedResources]:
+        """Open the shared resources, and close them when the block is left. Raises `ConfigError`.
+
+        `writes` False: the database is only read (`Store.open`).
+        """
         async with (
             _traces(settings, clock) as tracer,
             Http(direct=[settings.yc_metadata_addr]) as http,
             AsyncExitStack() as opened,
         ):
-            yield cls(settings=settings, clock=clock, http=http, opened=opened, tracer=tracer)
+            yield cls(settings=settings, clock=clock, http=http, opened=opened, tracer=tracer, writes=writes)
 
     async def store(self) -> Store:
         """Return the database; the first call opens it. Raises as `Store.open` does."""
         async with self._opening:
             if self._store is None:
-                opening = self._opened.enter_async_context(Store.open(self._url, self.clock, self.metrics))
+                opening = Store.open(self._url, self.clock, self.metrics, writes=self._writes)
                 # It is nobody's: what its tasks say in the log is about no bot.
-                self._store = await asyncio.create_task(opening, context=Context())
+                self._store = await asyncio.create_task(self._opened.enter_async_context(opening), context=Context())
             return self._store
 
 

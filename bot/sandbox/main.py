@@ -134,7 +134,7 @@ class Sandbox:
             **services,
             "SHUTDOWN_GRACE": "2",  # Ctrl-C should not wait for an essay; the next start writes it again
             "DATABASE_URL": f"sqlite+aiosqlite:///{self.directory / 'govorun.db'}",
-            **({} if self.command else {"MAX_TOKENS": WHOLE_ESSAY}),
+            **({} if self.command else {"MAX_TOKENS": WHOLE_ESSAY, "DESK": str(self.directory)}),
             **({"ROUTING": str(topics)} if (topics := self.directory / "routing.toml").exists() else {}),
         }
         return {**settings, **dict.fromkeys(FOREIGN, ""), SANDBOX: ",".join([*settings, *FOREIGN])}

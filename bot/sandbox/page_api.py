@@ -28,6 +28,7 @@ from bot.sandbox.telegram.files import UPLOAD_LIMIT
 from bot.sandbox.telegram.server_facade import Telegram
 from bot.sandbox.telegram.state import Message
 from bot.sandbox.trials import Trials
+from bot.texts.catalog import LANGUAGES
 
 HEARTBEAT = 15.0
 OGG = b"OggS"
@@ -190,6 +191,7 @@ class PageApi:
             "try": (self._try, "trials"),
             "handbook": (self._handbook.open, "handbook"),
             "handbook_page": (self._handbook.write, ""),
+            "texts": (_texts, "texts"),
             "reset": (people.reset, ""),
         }
 
@@ -336,6 +338,14 @@ def _error(status: int, sentence: str) -> web.Response:
 
 def _sse(event: Event) -> bytes:
     return f"id: {event['seq']}\ndata: {json.dumps(event)}\n\n".encode()
+
+
+def _texts(body: Body) -> dict[str, list[str]]:
+    """The bot's texts with these `keys`, in all languages, up to their first place for a value. Raises `ValueError`."""
+    keys = body.get("keys")
+    if not isinstance(keys, list) or not all(key in LANGUAGES["en"] for key in keys):
+        raise ValueError("keys must be a list of the bot's texts")
+    return {key: [texts[key].partition("{")[0] for texts in LANGUAGES.values()] for key in keys}
 
 
 async def _add_headers(_request: web.Request, response: web.StreamResponse) -> None:

@@ -39,7 +39,9 @@ from bot.storage.repositories.files.blobs import Blobs
 from bot.storage.repositories.files.documents import Documents
 from bot.storage.repositories.inbox import Inbox
 from bot.storage.repositories.jobs import Jobs
+from bot.storage.repositories.knowledge.articles import Articles
 from bot.storage.repositories.knowledge.gaps import Gaps
+from bot.storage.repositories.knowledge.gates import Gates
 from bot.storage.repositories.knowledge.learned import Learned
 from bot.storage.repositories.knowledge.passages import Knowledge
 from bot.storage.repositories.knowledge.quotes import Quotes
@@ -89,7 +91,9 @@ class Tx:
     documents = repository(Documents)
     sources = repository(Sources)
     knowledge = repository(Knowledge)
+    articles = repository(Articles)
     gaps = repository(Gaps)
+    gates = repository(Gates)
     learned = repository(Learned)
     quotes = repository(Quotes)
     question_topics = repository(QuestionTopics)
@@ -131,14 +135,17 @@ class Store:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, url: str, clock: Clock, metrics: Metrics | None = None) -> AsyncIterator[Store]:
-        """Bring the schema up to date, then open.
+    async def open(
+        cls, url: str, clock: Clock, metrics: Metrics | None = None, *, writes: bool = True
+    ) -> AsyncIterator[Store]:
+        """Bring the schema up to date, then open. `writes` False leaves a SQLite file as it is, so that it can be read
+        while another process writes: then `write` raises `StorageUnavailable`.
 
         Raises `ConfigError` for a database that belongs to another program, `StorageUnavailable` for one that can't be
         opened now.
         """
-        await migrations.upgrade(url)
-        async with _engine(url, clock) as engine:
+        await (migrations.upgrade if writes else migrations.insist)(url)
+        async with _engine(url, clock, writes=writes) as engine:
             store = cls(clock=clock, engine=engine, metrics=metrics or Metrics())
             try:
                 yield store
@@ -313,11 +320,11 @@ class Store:
             self._task.exception()  # `watch` and whoever writes raise it
 
 
-def _engine(url: str, clock: Clock) -> AbstractAsyncContextManager[Engine]:
+def _engine(url: str, clock: Clock, *, writes: bool) -> AbstractAsyncContextManager[Engine]:
     if is_sqlite(url):
         from bot.storage.engines.sqlite import Sqlite
 
-        return Sqlite.open(url)
+        return Sqlite.open(url, writes=writes)
     from bot.storage.engines.postgres import Postgres
 
     return Postgres.open(url, clock)

@@ -16,11 +16,10 @@ from aiogram.methods import (
     GetChat,
     GetChatMember,
     GetMe,
-    SetMessageReaction,
     SetMyCommands,
     TelegramMethod,
 )  # fmt: skip
-from aiogram.types import BotCommand, BotCommandScopeAllGroupChats, BotCommandScopeChat, ReactionTypeEmoji
+from aiogram.types import BotCommand, BotCommandScopeAllGroupChats, BotCommandScopeChat
 
 from bot.clock import Clock
 from bot.concurrency.retry import Backoff, Retry
@@ -234,12 +233,7 @@ class Telegram:
 
     async def react(self, incoming: Incoming, emoji: str) -> None:
         """Put a reaction on a message. One that can't be put is left out: nothing depends on it."""
-        where, sign = incoming.address, ReactionTypeEmoji(emoji=emoji)
-        method = SetMessageReaction(chat_id=where.chat, message_id=incoming.message_id, reaction=[sign])
-        try:
-            await self.api.call(method, deadline=auto_answers.DEADLINE)
-        except TransportError as error:
-            log.debug("chat %d: no reaction: %s", where.chat, error)
+        await self.deliverer.react(incoming.address.chat, incoming.message_id, emoji)
 
     async def set_menu(self, address: Address, menu: Sequence[tuple[str, str]]) -> None:
         """Show these commands in the menu of one chat, whatever the language of the user's app.

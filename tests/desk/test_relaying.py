@@ -53,6 +53,7 @@ async def test_a_colleague_is_told_who_has_the_case_and_may_take_it_over(desk: D
     await desk.says("/take", OLEG)
     await desk.says("I go on", OLEG)
     assert read(desk)[-1] == "I go on"
+    assert list(desk.reactions().values())[-1] == "👌"
     await desk.says("me too", OLGA)
     assert read(desk)[-1] == "I go on"
 

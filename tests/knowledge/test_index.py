@@ -206,3 +206,41 @@ def test_the_nearest_vectors_are_found_in_8_bits_and_after_removals() -> None:
         assert 2 in found
         assert all(abs(found[id_] - cosines[id_]) < 0.01 for id_ in found)
         assert all(id_ % 5 for id_ in found)
+
+
+async def test_what_the_reports_of_the_command_line_read(store: Store) -> None:
+    source = await add_source(store, "shop")
+    await store_article(store, source, "b", "Возврат.", "Оплата.")
+    await store_article(store, source, "a", "Гарантия.")
+    await store_article(store, source, "gone", "Подарки.")
+    rows = await store.read(lambda tx: tx.knowledge.passages_added((0, 0), 10))
+
+    def change(tx: Tx) -> None:
+        tx.knowledge.end_articles(source, ["gone"])
+        tx.knowledge.store_vectors("m", {rows[0].sha: b"1", rows[2].sha: b"2"})
+        tx.sources.add_paid({source: 5})
+        tx.sources.add_paid({source: 2})
+        tx.gates.store_gate(BOT, "m", "{}")
+        tx.gates.store_gate(BOT, "m", '{"cut": 1}')
+        tx.gates.store_gate(BOT, "", "{}")
+        tx.gates.store_gate(BOT, "", "")
+        tx.gates.store_gate(BOT + 1, "m", "{}")
+
+    before = await store.read(lambda tx: tx.knowledge.generation())
+    await store.write(change)
+    assert await store.read(lambda tx: tx.knowledge.generation()) > before, "each process reads its gates anew"
+
+    def look(tx: Tx) -> tuple[object, ...]:
+        articles = tx.articles.list_articles([source])
+        passages = tx.articles.list_passages(one.id for one in articles)
+        return (
+            [(one.key, one.passages, one.no_text) for one in articles],
+            [one.text for one in passages],
+            tx.articles.count_embedded(BOT, "m"),
+            [one.paid for one in tx.sources.list_sources(BOT)],
+            tx.gates.list_gates(BOT),
+        )
+
+    assert await store.read(look) == (
+        [("a", 1, ""), ("b", 2, "")], ["Возврат.", "Оплата.", "Гарантия."], {source: 2}, [7], {"m": '{"cut": 1}'},
+    )  # fmt: skip

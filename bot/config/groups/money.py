@@ -96,4 +96,10 @@ class PriceSettings(SettingsGroup):
     model_search_price: Decimal = Field(
         Decimal(0), ge=0, description='... one that a model makes by itself (rows of MODELS with "search" or "agent")'
     )
+    topic_price: Decimal = Field(
+        Decimal(0),
+        ge=0,
+        description="What telling the topic of a question costs, for each begun 1,000 tokens of the question with its "
+        "samples (classifier fewshot), or 250 tokens (tuned). 0 = unknown, as above",
+    )
     currency: Currency = Field("RUB", description="What all these prices are in")

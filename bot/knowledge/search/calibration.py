@@ -1,9 +1,11 @@
-"""Fits a gate on questions whose answer is in the sources, and on others. Begin with `calibrate`."""
+"""Fits a gate on questions that the sources answer, and on others. Begin with `calibrate`."""
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,19 +15,22 @@ from bot.knowledge.search.gate import Gate, Signals
 KEPT = 0.95  # share of the answerable questions that shall pass
 STEPS, RATE, PENALTY = 3_000, 0.3, 0.001  # of the gradient descent, on scaled signals
 TELLS = 0.8  # AUROC below which a gate knows too little to be used
+FOLDS = 5
+FEWEST = 20  # questions of each kind that are needed
+SEED = 1  # of the order in which questions are held out
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """A gate, and how it did on the half of the questions that it was not fitted on.
+    """A gate, and how gates that were fitted without a question judge it.
 
-    `kept` is the share of answerable questions that pass, `let_through` the share of the others that do, `auroc` the
-    chance that an answerable question has the higher score.
+    `kept` are the places of the answerable questions that pass so, `let_through` those of the others that do, `auroc`
+    is the chance that an answerable question has the higher score.
     """
 
     gate: Gate
-    kept: float
-    let_through: float
+    kept: frozenset[int]
+    let_through: frozenset[int]
     auroc: float
 
     @property
@@ -35,25 +40,32 @@ class Calibration:
 
 
 def calibrate(answerable: Sequence[Signals], others: Sequence[Signals], kept: float = KEPT) -> Calibration:
-    """Fit a gate on every second question of both kinds, and try it on the rest. Both need at least four questions."""
-    right, wrong = _rows(answerable), _rows(others)
-    gate = fit(right[::2], wrong[::2], kept)
-    scores = [np.array([gate.score(one) for one in some[1::2]]) for some in (answerable, others)]
-    return Calibration(
-        gate, float(np.mean(scores[0] >= gate.cut)), float(np.mean(scores[1] >= gate.cut)), auroc(*scores)
-    )
+    """Fit a gate on all questions, and try it: each fifth of both kinds, in a random order, by a gate that was fitted
+    on the other four. Both kinds need at least `FOLDS` questions.
+    """
+    right, wrong = rows(answerable), rows(others)
+    folds = [_folds(len(some)) for some in (right, wrong)]
+    passed: tuple[set[int], set[int]] = set(), set()
+    areas = []
+    for held_right, held_wrong in zip(*folds, strict=True):
+        gate = fit(np.delete(right, held_right, 0), np.delete(wrong, held_wrong, 0), kept)
+        scores = [some @ np.array(gate.weights) + gate.bias for some in (right[held_right], wrong[held_wrong])]
+        for places, held, values in zip(passed, (held_right, held_wrong), scores, strict=True):
+            places.update(place for place, score in zip(held, values, strict=True) if score >= gate.cut)
+        areas.append(auroc(*scores))
+    return Calibration(fit(right, wrong, kept), frozenset(passed[0]), frozenset(passed[1]), fmean(areas))
 
 
 def fit(right: NDArray[np.float64], wrong: NDArray[np.float64], kept: float = KEPT) -> Gate:
     """A logistic regression on rows of signals; `kept` of the rows in `right` pass it."""
-    rows = np.concatenate([right, wrong])
-    means, widths = rows.mean(0), rows.std(0) + 1e-9
-    scaled = np.c_[(rows - means) / widths, np.ones(len(rows))]
+    both = np.concatenate([right, wrong])
+    means, widths = both.mean(0), both.std(0) + 1e-9
+    scaled = np.c_[(both - means) / widths, np.ones(len(both))]
     wanted = np.r_[np.ones(len(right)), np.zeros(len(wrong))]
     weights = np.zeros(scaled.shape[1])
     for _ in range(STEPS):
         told = 1 / (1 + np.exp(-scaled @ weights))
-        weights -= RATE * (scaled.T @ (told - wanted) / len(rows) + PENALTY * weights)
+        weights -= RATE * (scaled.T @ (told - wanted) / len(both) + PENALTY * weights)
     plain = weights[:-1] / widths
     bias = float(weights[-1] - (plain * means).sum())
     cut = float(np.quantile(right @ plain + bias, 1 - kept))
@@ -66,5 +78,12 @@ def auroc(right: NDArray[np.float64], wrong: NDArray[np.float64]) -> float:
     return above / (len(right) * len(wrong))
 
 
-def _rows(signals: Sequence[Signals]) -> NDArray[np.float64]:
+def _folds(count: int) -> Sequence[list[int]]:
+    order = list(range(count))
+    random.Random(SEED).shuffle(order)  # noqa: S311  the same order in every run
+    return [order[first::FOLDS] for first in range(FOLDS)]
+
+
+def rows(signals: Sequence[Signals]) -> NDArray[np.float64]:
+    """The numbers of signals, a row for each question."""
     return np.array([one.numbers for one in signals], np.float64)

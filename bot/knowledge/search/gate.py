@@ -7,9 +7,10 @@ sources (AUROC .59 on a real documentation): there only the answer can show it, 
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from bot.knowledge.sentences import spans
 from bot.knowledge.stems import stems
@@ -55,6 +56,16 @@ class Gate:
     def passes(self, signals: Signals) -> bool:
         """Whether the question is worth an answer."""
         return self.score(signals) >= self.cut
+
+    def to_json(self) -> str:
+        """The gate as it is stored."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Gate:
+        """The gate that `to_json` made this text of."""
+        stored = json.loads(text)
+        return cls(tuple(stored["weights"]), stored["bias"], stored["cut"])
 
 
 # Fitted on XQuAD, Russian and English together, so that 95 of 100 answerable questions pass. With the article of a

@@ -60,24 +60,50 @@ class Retrieval:
         self.vectors = vectors
 
     async def search(
-        self, question: str, sources: Collection[int], payer: BillTo, *, groups: Collection[str] = ()
+        self,
+        question: str,
+        sources: Collection[int],
+        payer: BillTo,
+        *,
+        groups: Collection[str] = (),
+        without: Collection[int] = (),
     ) -> Found:
         """Return the best passages of these sources, at most `MOST_PASSAGES`, as they stand in the database now.
 
-        Articles that one group alone may read are left out unless it is among the `groups`.
-        The embedding of the question is paid by `payer`; a budget that does not allow it leaves the words.
+        Articles that one group alone may read are left out unless it is among the `groups`, and so are the passages
+        `without` (ids). The embedding of the question is paid by `payer`; a budget that does not allow it leaves the
+        words.
         """
         if not sources or not question.strip():
             return Found()
-        await self.index.follow()
-        generation = self.index.generation
-        vector = await self.vectors.find(question, payer) if self.index.embedded else ()
-        candidates = await self.index.search(question, vector, sources)
+        candidates, vector, generation = await self._candidates(question, sources, payer)
+        if without:
+            candidates = replace(candidates, found=tuple(one for one in candidates.found if one.id not in without))
         nearest = sorted(candidates.found, key=lambda one: -one.cosine)[: LOOKED_AT // 3]
         ids = {one.id for one in (*candidates.found[:MOST_READ], *nearest)}
         passages = await self.store.read_one(lambda tx: tx.knowledge.read_passages(ids, sources, groups))
         found = await asyncio.to_thread(_found, candidates, nearest, passages)
         return replace(found, vector=vector, generation=generation)
+
+    async def rank(
+        self, question: str, sources: Collection[int], payer: BillTo, *, groups: Collection[str] = ()
+    ) -> Sequence[StoredPassage]:
+        """Return all passages that are found for a question, best first: more than an answer is given."""
+        if not sources or not question.strip():
+            return ()
+        candidates, _, _ = await self._candidates(question, sources, payer)
+        ids = [one.id for one in candidates.found]
+        passages = await self.store.read_one(lambda tx: tx.knowledge.read_passages(ids, sources, groups))
+        return [passages[id_] for id_ in ids if id_ in passages]
+
+    async def _candidates(
+        self, question: str, sources: Collection[int], payer: BillTo
+    ) -> tuple[Candidates, Sequence[float], int]:
+        """What the index finds now, the embedding of the question, and the generation of the index."""
+        await self.index.follow()
+        generation = self.index.generation
+        vector = await self.vectors.find(question, payer) if self.index.embedded else ()
+        return await self.index.search(question, vector, sources), vector, generation
 
 
 def _found(

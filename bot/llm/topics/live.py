@@ -25,17 +25,19 @@ class Topics:
     """Follows a routing file. An edit of words, personas and rules counts at once, that of examples after `refresh`.
 
     `corrections` returns what operators corrected, oldest first. `own` is asked in place of the tuned classifier.
-    `language` is that of the titles that a service reads. `tried` is set after the first `refresh`.
+    `spent` is told the tokens of examples that were embedded. `language` is that of the titles that a service reads.
+    `labels` is the service itself. `tried` is set after the first `refresh`.
     """
 
     def __init__(
         self, file: RoutingFile, *, embedder: Embedder | None = None, labels: LabelModel | None = None,
         corrections: Callable[[], Awaitable[Sequence[Sample]]] = _none, own: Classifier | None = None,
-        language: str = "",
+        spent: Callable[[int], Awaitable[None]] | None = None, language: str = "",
     ) -> None:  # fmt: skip
         self._file = file
         self._embedder = embedder
-        self._labels = labels
+        self.labels = labels
+        self._spent = spent
         self._corrections = corrections
         self._own = own
         self._language = language
@@ -56,14 +58,13 @@ class Topics:
         """Why the file does not count as it is now; "" where it does."""
         return self._file.problem
 
-    @property
-    def router(self) -> IntentRouter | None:
-        """What chooses topics now; None without a file."""
+    def router(self, labels: LabelModel | None) -> IntentRouter | None:
+        """What chooses topics now, asking `labels` where it asks a service; None without a file."""
         table = self._file.table
         if table is None:
             return None
         return router_of(
-            table, near=self._near, labels=self._labels, samples=self._samples, own=self._own, language=self._language
+            table, near=self._near, labels=labels, samples=self._samples, own=self._own, language=self._language
         )
 
     async def refresh(self) -> None:
@@ -86,7 +87,7 @@ class Topics:
         self._samples = rows = samples(table, corrections)
         if self._embedder is not None and table.routing.classifier != "off" and rows:
             try:
-                self._near = await learn(self._embedder, table, rows, self._vectors)
+                self._near = await learn(self._embedder, table, rows, self._vectors, self._spent)
             except (ModelError, ConfigError) as error:  # no service, or no NumPy
                 if str(error) != self._failed:
                     log.warning("the examples of topics can't be learned now: %s", error)
@@ -108,10 +109,13 @@ def router_of(
 
 
 async def learn(
-    embedder: Embedder, table: RoutingTable, rows: Sequence[Sample], known: dict[str, Sequence[float]] | None = None
-) -> NearestCentroid:
+    embedder: Embedder, table: RoutingTable, rows: Sequence[Sample], known: dict[str, Sequence[float]] | None = None,
+    spent: Callable[[int], Awaitable[None]] | None = None,
+) -> NearestCentroid:  # fmt: skip
     """What knows topics and flags by meaning, from samples and the examples of flags. Vectors are looked for in `known`
-    and put there; those of other texts are dropped. Raises `ModelError`, and `ConfigError` without NumPy.
+    and put there; those of other texts are dropped. `spent` is told the tokens of new ones.
+
+    Raises `ModelError`, and `ConfigError` without NumPy.
     """
     known = {} if known is None else known
     flags = {key: topic.examples for key, topic in table.flags.items() if topic.examples}
@@ -119,6 +123,9 @@ async def learn(
     missing = [text for text in texts if text not in known]
     found = dict(zip(missing, await embedder.embed(missing, question=True), strict=True))
     known |= {text: vector.numbers for text, vector in found.items() if isinstance(vector, Vector)}
+    tokens = sum(vector.tokens for vector in found.values() if isinstance(vector, Vector))
+    if tokens and spent is not None:
+        await spent(tokens)
     if failed := [vector for vector in found.values() if isinstance(vector, ModelError)]:
         raise failed[0]
     for text in known.keys() - texts.keys():

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +20,9 @@ app = typer.Typer(help="Keep the knowledge base: the sources that the bot answer
 
 YES = typer.Option(False, "--yes", help="Agree to prices and removals without being asked (for cron).")
 NAME = typer.Argument(help="The name of a source, as `govorun kb list` prints it.")
+PERSON = typer.Option(0, "--as", help="The id of a person: what she may read in her private chat.")
+CHAT = typer.Option(0, "--in", help="The id of a group: what all of it may read.")
+ROLE = typer.Option("", help="The role of the person: user, operator, admin, owner.")
 BOT = typer.Option(0, help="Id of the bot (its token begins with it); if not given, the bot of the settings.")
 
 
@@ -52,7 +56,40 @@ def add_source(
 @app.command("list")
 def list_sources(bot: int = BOT) -> None:
     """List the sources: size, when they were read last, who may read them, what is wrong with them."""
-    _keep(bot, lambda command: command.show_sources())
+    _keep(bot, lambda command: command.show_sources(), writes=False)
+
+
+@app.command("show")
+def show_source(
+    name: str = NAME,
+    page: str = typer.Option("", help="An address, path or title: show its passages as they are stored."),
+    bot: int = BOT,
+) -> None:
+    """Show a source: its pages and passages, its age, who may read it, its last problem, what it has cost."""
+
+    async def work(command: KnowledgeCommand) -> None:
+        from bot.runtime.commands.inspecting import show
+
+        await show(command, name, page)
+
+    _keep(bot, work, writes=False)
+
+
+@app.command("check")
+def check_sources(bot: int = BOT) -> None:
+    """Look for what is wrong with the sources, their embeddings and the index, and say what to do next (exit code 1 if
+    something is).
+    """
+    is_fine = True
+
+    async def work(command: KnowledgeCommand) -> None:
+        nonlocal is_fine
+        from bot.runtime.commands.inspecting import check
+
+        is_fine = await check(command)
+
+    _keep(bot, work, writes=False)
+    sys.exit(0 if is_fine else 1)
 
 
 @app.command("sync")
@@ -110,18 +147,62 @@ def remove_source(name: str = NAME, yes: bool = YES, bot: int = BOT) -> None:
 
 @app.command("search")
 def search_sources(
-    question: str,
-    person: int = typer.Option(0, "--as", help="The id of a person: what she may read in her private chat."),
-    chat: int = typer.Option(0, "--in", help="The id of a group: what all of it may read."),
-    role: str = typer.Option("", help="The role of the person: user, operator, admin, owner."),
+    question: str, person: int = PERSON, chat: int = CHAT, role: str = ROLE, bot: int = BOT
+) -> None:  # fmt: skip
+    """Show what a question finds, with scores; without --as and --in what everyone may read."""
+    groups = _groups(bot, person, chat, role)
+    _keep(bot, lambda command: command.search(question, groups), writes=False)
+
+
+@app.command("eval")
+def evaluate_search(
+    file: Annotated[
+        Path, typer.Argument(help="A CSV with the columns question and page or text: what should be found.")
+    ],
+    person: int = PERSON,
+    chat: int = CHAT,
+    role: str = ROLE,
+    yes: bool = YES,
     bot: int = BOT,
 ) -> None:
-    """Show what a question finds, with scores; without --as and --in what everyone may read."""
-    from bot.knowledge.rights import groups_of
-    from bot.types import Address
+    """Say how often the search finds what it should; without --as and --in in what everyone may read."""
 
-    groups = groups_of(role, person, Address("telegram", bot, chat or person), private=not chat)
-    _keep(bot, lambda command: command.search(question, groups))
+    async def work(command: KnowledgeCommand) -> None:
+        from bot.runtime.commands.evaluating import evaluate
+
+        await evaluate(command, file, _groups(bot, person, chat, role))
+
+    _keep(bot, work, yes=yes, writes=False)
+
+
+@app.command("calibrate")
+def calibrate_gate(
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            help="A CSV with the columns question and page (empty: a question about something else); if not given, "
+            "questions of FAQ tables, headings and learned answers."
+        ),
+    ] = None,
+    standard: bool = typer.Option(False, "--standard", help="Use the gate again that Govorun came with."),
+    yes: bool = YES,
+    bot: int = BOT,
+) -> None:
+    """Fit what keeps questions about something else out on your own questions, and say how often it errs."""
+
+    async def work(command: KnowledgeCommand) -> None:
+        from bot.knowledge.base import check_libraries
+
+        check_libraries()
+        from bot.runtime.commands import calibrating
+
+        if standard:
+            await calibrating.store_gate(command, None)
+            command.say("The gate that Govorun came with is used from the next question on.")
+        else:
+            await calibrating.calibrate(command, file)
+
+    _keep(bot, work, yes=yes)
 
 
 @app.command("gaps")
@@ -130,17 +211,28 @@ def show_gaps(
     bot: int = BOT,
 ) -> None:
     """List what people asked in the last 7 days and the sources did not answer, the most frequent first."""
-    _keep(bot, lambda command: command.show_gaps(csv))
+    _keep(bot, lambda command: command.show_gaps(csv), writes=False)
 
 
 @app.command("stale")
 def show_stale(bot: int = BOT) -> None:
     """List quotes of answers that no longer stand in their source: gone, asked (admins decide), told, left."""
-    _keep(bot, lambda command: command.show_stale())
+    _keep(bot, lambda command: command.show_stale(), writes=False)
 
 
-def _keep(bot: int, work: Callable[[KnowledgeCommand], Awaitable[None]], *, yes: bool = False) -> None:
-    """Do something with the knowledge base of a bot; `yes` agrees to everything that is asked."""
+def _groups(bot: int, person: int, chat: int, role: str) -> frozenset[str]:
+    from bot.knowledge.rights import groups_of
+    from bot.types import Address
+
+    return groups_of(role, person, Address("telegram", bot, chat or person), private=not chat)
+
+
+def _keep(
+    bot: int, work: Callable[[KnowledgeCommand], Awaitable[None]], *, yes: bool = False, writes: bool = True
+) -> None:  # fmt: skip
+    """Do something with the knowledge base of a bot; `yes` agrees to everything that is asked. What does not write
+    works beside a running bot.
+    """
     from bot.config import multi_bot
     from bot.config.settings import load
     from bot.runtime.commands import knowledge
@@ -152,7 +244,7 @@ def _keep(bot: int, work: Callable[[KnowledgeCommand], Awaitable[None]], *, yes:
 
     async def run() -> None:
         agree = (lambda _: True) if yes else agree_on_terminal
-        async with knowledge.opened(settings, numbers.pop(), typer.echo, agree) as command:
+        async with knowledge.opened(settings, numbers.pop(), typer.echo, agree, writes=writes) as command:
             await work(command)
 
     asyncio.run(run())

@@ -7,7 +7,7 @@ import random
 import re
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,6 +24,7 @@ from bot.errors import BadInput, ConfigError, LimitReached
 from bot.features.knowledge.jobs import request_sync
 from bot.knowledge import rights
 from bot.knowledge.base import KnowledgeBase, check_libraries
+from bot.knowledge.embedding import CHARACTERS
 from bot.knowledge.sources.source import failure_text
 from bot.providers.yandex.service import YandexStudio
 from bot.runtime.knowledge import embedder_of, former_embedder
@@ -99,13 +100,25 @@ class KnowledgeCommand:
         except LimitReached:
             self.say("The rest costs more than was said: govorun kb embed asks again.")
 
+    async def agree_to_questions(self, texts: Collection[str]) -> bool:
+        """Say what the embeddings of these questions cost; return whether they may be bought. Free ones may."""
+        retrieval = await self.base.retrieval()
+        await retrieval.index.follow()
+        tokens = int(sum(map(len, texts)) / CHARACTERS)
+        cost = retrieval.vectors.meter.tariffs.questions.cost(tokens)
+        if not cost or not retrieval.index.embedded or retrieval.vectors.embedder is None:
+            return True
+        price = shown("en", cost, self.currency)
+        unbooked = "" if self.base.meter.books else " (/usage will not show it, because the bot is running)"
+        return self.agree(f"{len(texts)} questions to embed, about {tokens:,} tokens: {price}{unbooked}. Go on?")
+
     async def show_sources(self) -> None:
         """Print the sources with their sizes, ages and problems."""
         store, bot = self.base.store, self.base.bot
         sources, sizes = await store.read(lambda tx: (tx.sources.list_sources(bot), tx.sources.sizes(bot)))
         for source in sources:
             articles, passages = sizes.get(source.id, (0, 0))
-            age = _date(source.synced) if source.synced else "never read"
+            age = date(source.synced) if source.synced else "never read"
             who = ", ".join(source.audience) or "nobody"
             self.say(
                 f"{source.name:<20} {source.kind:<8} {articles:>6} articles {passages:>7} passages  {age}  {who}"
@@ -199,15 +212,22 @@ class KnowledgeCommand:
 
 
 @asynccontextmanager
-async def opened(settings: Settings, bot: int, say: Say, agree: Agree) -> AsyncIterator[KnowledgeCommand]:
-    """The knowledge base of a bot that does not run now. Raises `ConfigError` while it runs with SQLite."""
+async def opened(
+    settings: Settings, bot: int, say: Say, agree: Agree, *, writes: bool = True
+) -> AsyncIterator[KnowledgeCommand]:  # fmt: skip
+    """The knowledge base of a bot. While the bot runs with SQLite, that alone writes: then this only reads, and raises
+    `ConfigError` if it `writes`.
+    """
     clock, url = SystemClock(), settings.database_url
     async with AsyncExitStack() as stack:
+        is_alone = True
         try:
             stack.enter_context(alone(url) if is_sqlite(url) else nullcontext())
         except ConfigError as error:
-            raise ConfigError(f"{error}. While the bot runs, send it /kb in Telegram: it does the same.") from None
-        process = await stack.enter_async_context(SharedResources.open(settings, clock))
+            if writes:
+                raise ConfigError(f"{error}. While the bot runs, /kb in Telegram changes its sources.") from None
+            is_alone = False
+        process = await stack.enter_async_context(SharedResources.open(settings, clock, writes=is_alone))
         if not has_key(settings):  # sources can be added without one, and are found by their words
             found = "offline" if settings.embeddings == "offline" else "off"
             settings = settings.model_copy(update={"yc_api_key": SecretStr("none"), "embeddings": found})
@@ -216,7 +236,8 @@ async def opened(settings: Settings, bot: int, say: Say, agree: Agree) -> AsyncI
         store = await process.store()
         base = KnowledgeBase(
             store=store, bot=bot, files=process.files, cache=settings.knowledge_cache, embedder=embedder,
-            meter=Meter(store=store, tariffs=prices), former=cache(partial(former_embedder, settings, studio)),
+            meter=Meter(store=store, tariffs=prices, books=is_alone),
+            former=cache(partial(former_embedder, settings, studio)),
         )  # fmt: skip
         yield KnowledgeCommand(base=base, currency=settings.currency, say=say, agree=agree)
 
@@ -242,5 +263,6 @@ def told(reason: str) -> str:
     return say("en", f"kb.trouble.{kind}", about=about)
 
 
-def _date(at: float) -> str:
+def date(at: float) -> str:
+    """A time in Unix seconds, to the minute."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -53,7 +53,7 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
     from bot.desk.operators import Operators
 
     store, desk, telegram, send = given.store, ground.desk, ground.telegram, ground.people.joining.deliver
-    customers = Customers(store=store, desk=desk, send=send)
+    customers = Customers(store=store, desk=desk, send=send, groups=telegram.attends)
     operators = Operators(
         store=store, desk=desk, access=ground.people.access, send=send, stop=assistant.writer.stop, react=telegram.react
     )

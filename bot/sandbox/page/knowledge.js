@@ -1,51 +1,30 @@
 "use strict";
 /** The handbook of a shop, which the bot is given to read: seven steps, each done by the messages and presses of a person. */
 import { byId, fill, h } from "./dom.js";
-import { become, messagesOf, on, state } from "./state.js";
-import { own, sayPrivately } from "./trials.js";
+import { on, state } from "./state.js";
+import { beCustomer, begins, beOwner, labelled, last, newest, press, pressed, Steps, until } from "./steps.js";
+import { sayPrivately } from "./trials.js";
 import { language, t } from "./words.js";
-import { connect, post } from "./wire.js";
+import { post } from "./wire.js";
 
-const PATIENCE_MS = 30_000;
 const PAGE = "returns";
 
 /** @type {any} what the sandbox says about the handbook */
 let book = null;
-/** @type {Set<string>} */
-const done = new Set();
-/** @type {Record<string, HTMLElement>} */
-const results = {};
 const field = h("textarea", { class: "handbook-page", rows: 8, "data-testid": "handbook-page", "aria-label": t("editTitle") });
 
-/** @type {Record<string, () => Promise<boolean>>} what each step does; true: the bot has done what was expected */
-const STEPS = { "shop": addShop, ask: () => asks(t("askSay"), "source"), source: openSource, unknown: askUnknown, teach, told, edit };
+const steps = new Steps({ "shop": addShop, ask: () => asks(t("askSay"), "source"), source: openSource, unknown: askUnknown, teach, told, edit }, load);
 
 export function startKnowledge() {
   fill(byId("pane-knowledge"),
     h("p", { class: "hint" }, t("knowledgeHint")),
-    h("section", null, Object.keys(STEPS).slice(0, 3).map(step)),
-    h("section", null, Object.keys(STEPS).slice(3, 6).map(step)),
-    h("section", null, step("edit"), field));
+    h("section", null, steps.boxes(0, 3)),
+    h("section", null, steps.boxes(3, 6)),
+    h("section", null, steps.boxes(6), field));
   on("chats", notice);
   document.addEventListener("panel-tab", (event) => {
     if (/** @type {CustomEvent} */ (event).detail === "knowledge") void load();
   });
-}
-
-/** @param {string} name */
-function step(name) {
-  const run = async () => {
-    fill(results[name], "…");
-    const isDone = Boolean(await load()) && (await STEPS[name]());
-    if (isDone) tick(name);
-    fill(results[name], isDone ? "" : t(state.trials.ready && !state.trials.owner ? "ownerKnown" : "nothingCame"));
-  };
-  const button = h("button", { type: "button", class: "plain", "data-testid": `step-${name}`, onclick: () => void run() }, t(`${name}Do`));
-  return h("div", { class: "trial" },
-    h("div", { class: "trial-head" },
-      h("span", { class: "tick", "data-testid": `tick-${name}`, role: "img", "aria-label": "" }),
-      h("span", { class: "grow" }, h("b", null, t(`${name}Title`)), h("small", null, t(`${name}Note`))), button),
-    (results[name] = h("p", { class: "trial-result", role: "status" })));
 }
 
 async function load() {
@@ -58,23 +37,14 @@ async function load() {
   return book;
 }
 
-/** @param {string} name */
-function tick(name) {
-  if (done.has(name)) return;
-  done.add(name);
-  const mark = document.querySelector(`[data-testid=tick-${name}]`);
-  mark?.classList.add("done");
-  mark?.setAttribute("aria-label", "✓");
-}
-
 /** What people did themselves counts, too. */
 function notice() {
-  if (!book || done.size === Object.keys(STEPS).length) return;
+  if (!book || steps.areDone) return;
   for (const message of [...state.messages.values()].flatMap((chat) => [...chat.values()])) {
     if (!message.from?.is_bot) continue;
-    if (labelled(message, book.labels.source)) tick("ask");
+    if (labelled(message, book.labels.source)) steps.tick("ask");
     for (const [sign, name] of [["asOf", "source"], ["taught", "teach"], ["told", "told"]]) {
-      if (begins(message, book.signs[sign])) tick(name);
+      if (begins(message, book.signs[sign])) steps.tick(name);
     }
   }
 }
@@ -133,59 +103,3 @@ async function edit() {
   const isRead = (/** @type {any} */ message) => message.message_id > panel.message_id && message.text?.includes(name) && !message.reply_markup;
   return Boolean(await until(() => newest(isRead))) && asks(t("askSay"), "source");
 }
-
-// --- people, messages, buttons -----------------------------------------------------------------------------------------
-
-async function beOwner() {
-  await until(() => state.trials.ready);
-  if (!state.trials.owner && state.trials.code) await own();
-  if (!state.trials.ready || !(await until(() => state.trials.owner || !state.trials.code)) || !state.trials.owner) return false;
-  go(state.trials.owner);
-  return true;
-}
-
-async function beCustomer() {
-  let person = [...state.users.values()].find((user) => user.first_name === t("customer"));
-  if (!person) {
-    const made = await post("chat", { type: "private", title: t("customer"), language_code: language });
-    await connect();
-    person = state.users.get(made?.chat.id);
-  }
-  if (person) go(person.id);
-}
-
-/** @param {number} person */
-function go(person) {
-  become(person);
-  document.dispatchEvent(new CustomEvent("show-chat"));
-}
-
-/** @template T @param {() => T} found @returns {Promise<T | null>} */
-async function until(found) {
-  for (const end = Date.now() + PATIENCE_MS; Date.now() < end; await new Promise((wake) => setTimeout(wake, 100))) {
-    const it = found();
-    if (it) return it;
-  }
-  return null;
-}
-
-/** The newest message of the bot in this chat for which it is true. @param {(message: any) => any} is @returns {any} */
-const newest = (is) => [...messagesOf(state.chat).values()].reverse().find((message) => message.from?.is_bot && is(message));
-
-const last = () => Math.max(0, ...messagesOf(state.chat).keys());
-
-/** @param {any} message @param {string[]} labels */
-const labelled = (message, labels) => message.reply_markup?.inline_keyboard?.flat().find((/** @type {any} */ button) => labels.includes(button.text));
-
-/** @param {any} message @param {string[]} signs */
-const begins = (message, signs) => signs.some((sign) => (message.text ?? "").split("\n").some((/** @type {string} */ line) => line.startsWith(sign)));
-
-/** Press the newest button with one of these labels, once there is one. @param {string[]} labels */
-async function pressed(labels) {
-  const message = await until(() => newest((one) => labelled(one, labels)));
-  return Boolean(message) && press(message, labelled(message, labels));
-}
-
-/** @param {any} message @param {any} button */
-const press = async (message, button) =>
-  Boolean(await post("press", { chat_id: message.chat.id, user_id: state.me, message_id: message.message_id, data: button.callback_data }));

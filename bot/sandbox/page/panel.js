@@ -1,6 +1,7 @@
 "use strict";
-/** Right: what to try, what the bot can read, what happens inside (journal), what goes wrong (faults), who answers (bot and model). Five tabs. */
+/** Right: what to try, what the bot can read, who takes over, what happens inside (journal), what goes wrong (faults), who answers (bot and model). */
 import { startControl } from "./control.js";
+import { startDesk } from "./desk.js";
 import { byId } from "./dom.js";
 import { startFaults } from "./faults.js";
 import { startJournal } from "./journal.js";
@@ -9,7 +10,7 @@ import { startTrials } from "./trials.js";
 
 const SAVED = "govorun.panel";
 const WIDE = 1100;
-const TABS = ["try", "knowledge", "journal", "faults", "process"];
+const TABS = ["try", "knowledge", "desk", "journal", "faults", "process"];
 
 export function startPanel() {
   for (const name of TABS) byId(`tab-${name}`).addEventListener("click", () => showTab(name));
@@ -23,6 +24,7 @@ export function startPanel() {
   showTab(TABS.includes(saved.tab) ? saved.tab : "try");
   startTrials();
   startKnowledge();
+  startDesk();
   startJournal();
   startFaults();
   startControl();
@@ -47,6 +49,7 @@ function showTab(name) {
     byId(`tab-${one}`).setAttribute("aria-selected", String(one === name));
     byId(`tab-${one}`).tabIndex = one === name ? 0 : -1;
     byId(`pane-${one}`).hidden = one !== name;
+    if (one === name) byId(`tab-${one}`).scrollIntoView({ block: "nearest", inline: "nearest" });
   }
   save({ tab: name });
   document.dispatchEvent(new CustomEvent("panel-tab", { detail: name }));

@@ -77,7 +77,7 @@ class Chat:
     has_bot: bool = field(default=True, init=False)
     migrated_to: int = field(default=0, init=False)
     administers: bool = field(default=False, init=False)
-    lacks: set[str] = field(default_factory=set, init=False)
+    lacks: list[str] = field(default_factory=list, init=False)
     last_id: int = field(default=0, init=False)
     topics: dict[int, Topic] = field(default_factory=dict, init=False)
     messages: dict[int, Message] = field(default_factory=dict, init=False)

@@ -45,10 +45,14 @@ class Sqlite:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, url: str) -> AsyncIterator[Sqlite]:
-        """Open the connections, close them at the end. Raises `StorageUnavailable` if that is impossible now."""
+    async def open(cls, url: str, *, writes: bool = True) -> AsyncIterator[Sqlite]:
+        """Open the connections, close them at the end. Raises `StorageUnavailable` if that is impossible now.
+
+        `writes` False: nothing can be written, as another process is the one that writes.
+        """
         async with AsyncExitStack() as threads:
-            writer, *readers = [await _opened(url, threads, writer=number == 0) for number in range(1 + READERS)]
+            opened = [await _opened(url, threads, writer=writes and number == 0) for number in range(1 + READERS)]
+            writer, *readers = opened
             yield cls(writer=writer, readers=readers, path=path_of(url))
 
     async def commit(self, lane: int, works: Sequence[Work]) -> list[Outcome]:

@@ -70,7 +70,7 @@ def copy(source: Path, target: Path) -> None:
         on_disk(target.parent)
     except (OSError, sqlite3.Error) as error:
         part.unlink(missing_ok=True)
-        raise _told(error, f"{source} can't be copied to {target}") from None
+        raise told(error, f"{source} can't be copied to {target}") from None
 
 
 def _pages(source: Path, part: Path) -> None:
@@ -139,7 +139,7 @@ def put(copied: Path, place: Path) -> Path | None:
         copied.replace(place)
         on_disk(place.parent)
     except OSError as error:
-        raise _told(error, f"{place} can't be replaced") from None
+        raise told(error, f"{place} can't be replaced") from None
     return kept
 
 
@@ -215,5 +215,6 @@ def spare(path: Path) -> Iterator[Path]:
         name.unlink(missing_ok=True)
 
 
-def _told(error: OSError | sqlite3.Error, what: str) -> BadInput | StorageUnavailable:
+def told(error: OSError | sqlite3.Error, what: str) -> BadInput | StorageUnavailable:
+    """The error of ours that a failing copy means."""
     return BadInput(f"{what}: {error}") if is_damage(error) else StorageUnavailable(f"{what}: {error}")

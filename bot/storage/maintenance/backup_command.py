@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from bot.errors import BadInput, ConfigError
+from bot.errors import BadInput, BotError, ConfigError
 from bot.storage.engines import sqlite_copy
 from bot.storage.engines.sqlite_files import alone, path_of
 from bot.storage.engines.urls import is_sqlite
 from bot.storage.maintenance import migrations
+from bot.storage.maintenance.trimming import Trimmed, trim
 
 
 def save(url: str, target: Path | None = None) -> Path:
@@ -27,6 +28,21 @@ def save(url: str, target: Path | None = None) -> Path:
     sqlite_copy.copy(source, target)
     _insist(target)
     return target
+
+
+def save_without_knowledge(url: str, target: Path | None, sent: Path) -> tuple[Path, Trimmed]:
+    """Make a copy as `save` does, but without what the knowledge base can read again (`trimming.trim`).
+
+    `sent` is the folder with the files that were sent to the bot. Returns the copy, and what was left out.
+    """
+    target = save(url, target)
+    try:
+        trimmed = trim(target, sent)
+        _insist(target)
+    except BotError:
+        target.unlink()
+        raise
+    return target, trimmed
 
 
 def restore(url: str, source: Path) -> Path | None:

@@ -40,7 +40,7 @@ VERSION = sa.Table(
 )
 COMPATIBILITY = sa.Table("govorun_schema", VERSIONS, sa.Column("oldest", sa.String(32), nullable=False))
 OURS = ("updates", "deliveries", "conversations")  # no other program has all of these
-HEAD = "0016"  # known here so that a start does not load alembic (0.3 s) to find that there is nothing to do
+HEAD = "0017"  # known here so that a start does not load alembic (0.3 s) to find that there is nothing to do
 OLDEST = "0007"  # the oldest revision whose code works with `HEAD`: the highest `CONTRACTS` of the steps
 LONGEST_CHECK = 1.0  # seconds of a start for the search for broken pages
 MOST_TRIES = 60  # to change tables that others use: about two minutes
@@ -195,6 +195,16 @@ async def upgrade(url: str) -> str:
     if not told.is_known:
         log.warning("the database has schema %s of a newer version; this one (%s) works with it", told.revision, HEAD)
     return told.revision
+
+
+async def insist(url: str) -> None:
+    """Raise `ConfigError` for a database whose schema is older or newer than this code can work with as it is."""
+    told = await find(url)
+    if told is None or _is_behind(url, told):
+        raise ConfigError(
+            f"DATABASE_URL: {shown(url)} does not have the schema of this version ({HEAD}), and another Govorun "
+            "works with it: start that one anew with this version first"
+        )
 
 
 def _is_behind(url: str, told: State) -> bool:

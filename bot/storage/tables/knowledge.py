@@ -144,6 +144,22 @@ class GenerationColumns(TypedColumns):
 kb_generation = Table("kb_generation", METADATA, GenerationColumns)
 
 
+class GateColumns(TypedColumns):
+    """What tells whether a question is about the sources of a bot, fitted on the operator's own questions.
+
+    `model` is the embedding model that it was fitted with, "" for words alone. `gate` is the JSON of a
+    `knowledge.search.gate.Gate`.
+    """
+
+    bot: Named[int] = Column(sa.BigInteger, primary_key=True)
+    model: Named[str] = Column(sa.String(200), primary_key=True)
+    gate: Named[str] = Column(sa.Text)
+    at: Named[float] = Column(sa.Float)
+
+
+kb_gates = Table("kb_gates", METADATA, GateColumns)
+
+
 class TopicChoiceColumns(TypedColumns):
     """The topic of a question (`topic`, its key in the routing file), how sure it is (0 to 1), and what decided it.
 

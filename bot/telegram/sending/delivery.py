@@ -56,6 +56,7 @@ log = logging.getLogger(__name__)
 BACKOFF = Backoff(0.5, 30.0)
 FLOOD_BACKOFF = Backoff(5.0, 80.0)  # where Telegram refuses for flood and does not say how long
 ACTION_DEADLINE = 10.0
+DELIVERED = "👌"
 LONG_FLOOD = 600.0  # seconds: a wait that the operator should know of
 TOKEN_PAUSE = 60.0  # seconds between tries while Telegram does not know our token
 
@@ -359,8 +360,17 @@ class Deliverer:
             progress.stored = max(progress.ids)
             turn_log.current.get().last_progress = self.clock.monotonic()
         self._count_outcome("sent")
+        if delivery.outgoing.relays[1]:
+            self.tasks.create_task(self.react(*delivery.outgoing.relays, DELIVERED))
         if delivery.outgoing.lasting_buttons != delivery.outgoing.buttons:
             self.old_buttons.remove_soon(delivery.address)
+
+    async def react(self, chat: int, message_id: int, emoji: str) -> None:
+        """Put a reaction on a message. One that can't be put is left out: nothing depends on it."""
+        try:
+            await self.api.call(messages.reaction(chat, message_id, emoji), deadline=ACTION_DEADLINE)
+        except TransportError as error:
+            log.debug("chat %d: no reaction: %s", chat, error)
 
     async def _delete_leftovers(self, progress: Progress) -> None:
         """Delete the messages of a longer, earlier version of the answer that are left over."""

@@ -216,6 +216,12 @@ def action(to: Address, name: str) -> TelegramMethod[bool]:
     )
 
 
+def reaction(chat: int, message_id: int, emoji: str) -> TelegramMethod[bool]:
+    """Return the call that puts a reaction on a message."""
+    sign = types.ReactionTypeEmoji(emoji=emoji)
+    return methods.SetMessageReaction(chat_id=chat, message_id=message_id, reaction=[sign])
+
+
 def keyboard(outgoing: Outgoing) -> InlineKeyboardMarkup | None:
     """Return the buttons of a message, None if it has none."""
     return _inline(outgoing.buttons) if outgoing.buttons else None

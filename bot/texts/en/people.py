@@ -120,6 +120,7 @@ TEXTS: dict[str, str] = {
     "usage.voice": "· spoken answers: {cost}, {units} characters",
     "usage.embedding": "· search in documents: {cost}, {units} tokens",
     "usage.search": "· web searches: {cost}, {units}",
+    "usage.topic": "· topics of questions: {cost}, {units} tokens",
     "allowance.free": "Nothing is limited for you here.",
     "allowance.renewed": "{line}, renewed in {wait}",
     "allowance.user.day": "You today: {rest} left",

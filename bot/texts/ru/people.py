@@ -120,6 +120,7 @@ TEXTS: dict[str, str] = {
     "usage.voice": "· ответы голосом: {cost}, знаков {units}",
     "usage.embedding": "· поиск по документам: {cost}, токенов {units}",
     "usage.search": "· поиск в интернете: {cost}, запросов {units}",
+    "usage.topic": "· темы вопросов: {cost}, токенов {units}",
     "allowance.free": "Для вас здесь ничего не ограничено.",
     "allowance.renewed": "{line}, обновится через {wait}",
     "allowance.user.day": "Вам на сегодня: осталось {rest}",

@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import Sequence
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 
@@ -193,6 +194,18 @@ async def test_what_is_unsure_is_asked_of_ai_studio_once(stage: Stage, file: Pat
     await stage.ask("/new")
     stage.studio.fail_next("fewShotTextClassification", times=9, hang=True)
     assert await stage.ask(f"{BETWEEN}!") == say("en", "topic.which"), "what meaning has told goes on"
+
+
+async def test_what_topics_cost_stands_in_usage(stage: Stage, file: Path) -> None:
+    file.write_text(FILE + 'classifier = "fewshot"\nask_below = 0.5\n')
+    await opened(stage, file, topic_price=Decimal("0.4"))
+    await stage.ask(BETWEEN)
+    examples = rows(stage, "SELECT user, units > 20, cost > 0, mode FROM usage WHERE turn = 'topics'")
+    assert examples == [(0, 1, 1, "embedding")], "the examples of the file are nobody's"
+    assert rows(stage, "SELECT model, user, cost FROM usage WHERE mode = 'topic'") == [
+        ("few-shot-classifier", ANNA, 400_000)
+    ]
+    assert "topics of questions: 0.40 RUB, " in await stage.ask("/usage")
 
 
 async def test_a_flag_stands_beside_a_topic_that_is_told_by_meaning(stage: Stage, file: Path) -> None:

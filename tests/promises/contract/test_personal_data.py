@@ -42,13 +42,13 @@ EXPORTED = {
 # What it does not hand over: words that are in it already, what is open for a moment, and what is the operator's.
 NOT_EXPORTED = {
     "deliveries", "updates", "buttons", "awaited", "spending", "reservations", "invites", "applications", "audit",
-    "persona_versions", "kb_sources", "kb_articles", "kb_passages", "kb_vectors", "kb_generation",
+    "persona_versions", "kb_sources", "kb_articles", "kb_passages", "kb_vectors", "kb_generation", "kb_gates",
     "kb_quotes", "kb_gaps", "kb_learned", "desk_groups", "desk_seats", "desk_relays", "desk_events",
 }  # fmt: skip
 # What `/forget` leaves: numbers without a name, what admins have decided, and the operator's own texts.
 KEPT = {
     "usage", "spending", "reservations", "members", "allowances", "invites", "audit", "persona_versions",
-    "kb_sources", "kb_articles", "kb_passages", "kb_vectors", "kb_generation",
+    "kb_sources", "kb_articles", "kb_passages", "kb_vectors", "kb_generation", "kb_gates",
     "kb_learned", "desk_groups",
 }  # fmt: skip
 

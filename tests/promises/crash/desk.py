@@ -89,7 +89,8 @@ def group_texts(world: World, group: int) -> list[Message]:
 
 def topic(world: World, group: int) -> int:
     """The topic in which the card stands."""
-    return next(one["message_thread_id"] for one in group_texts(world, group) if text_of(one).startswith("#"))
+    cards = [one for one in group_texts(world, group) if text_of(one).startswith("#")]
+    return int(cards[0]["message_thread_id"])
 
 
 def said(world: World, chat: int, text: str) -> bool:

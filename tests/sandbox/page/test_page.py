@@ -19,6 +19,7 @@ from playwright.async_api import Browser, Locator, Page, expect
 from bot.sandbox.main import Sandbox
 from bot.sandbox.media.landscapes import draw
 from bot.sandbox.telegram.methods.account import DEFAULT_SCOPE, GROUP_SCOPE
+from bot.texts import en
 from tests.sandbox.page.chromium import PATIENCE, find_browser, launched, new_tab, visiting
 from tests.support.forked import forking_python
 
@@ -292,6 +293,16 @@ async def test_the_handbook_of_a_shop_is_quoted_taught_and_changed_step_by_step(
     customer = next(chat for chat in sandbox.telegram.state.chats.values() if chat.title == "Customer")
     texts = sandbox.telegram.texts(customer.id)
     assert [("30 days" in text, "45 days" in text) for text in (texts[0], texts[-1])] == [(True, False), (False, True)]
+
+
+async def test_a_customer_is_handed_over_to_a_person_and_back_step_by_step(sandbox: Sandbox, page: Page) -> None:
+    await page.get_by_test_id("tab-desk").click()
+    for step in ("Group", "Call", "Take", "Answer", "Amend", "Note", "Return"):
+        await page.get_by_test_id(f"step-desk{step}").click()
+        await expect(page.get_by_test_id(f"tick-desk{step}")).to_have_class("tick done")
+    customer = next(chat for chat in sandbox.telegram.state.chats.values() if chat.title == "Customer")
+    texts = sandbox.telegram.texts(customer.id)
+    assert texts == [en.TEXTS["desk.called"], "Your lamp leaves tomorrow.", en.TEXTS["desk.returned"]]
 
 
 async def test_the_keyboard_reaches_everything(quiet: Sandbox, quiet_page: Page) -> None:

@@ -88,7 +88,7 @@ def test_a_module_is_strict_short_and_imports_what_exists(path: Path) -> None:
     assert source.count("\n") <= 400
     for names, target in re.findall(r"^import \{([^}]+)\} from \"\./([\w-]+\.js)\";$", source, re.MULTILINE):
         exported = set(
-            re.findall(r"^export (?:async )?(?:function|const|let) (\w+)", read(PAGE / target), re.MULTILINE)
+            re.findall(r"^export (?:async )?(?:function|const|let|class) (\w+)", read(PAGE / target), re.MULTILINE)
         )
         assert {name.strip() for name in names.split(",")} <= exported, target
 

@@ -142,7 +142,7 @@ class Knowledge(Repository):
         old: dict[tuple[bytes, bytes], list[Row[Any]]] = {}
         for row in self.connection.execute(select(*columns).where(here).order_by(kb_passages.c.ordinal)):
             old.setdefault((bytes(row.sha), bytes(row.sentences)), []).append(row)
-        generation = self._next_generation()
+        generation = self.count_up()
         new = []
         for ordinal, passage in enumerate(passages):
             sentences = pack_sentences(passage.sentences)
@@ -184,7 +184,7 @@ class Knowledge(Repository):
         """End the passages of articles that are gone. The articles stay without a version until they come back."""
         if not keys:
             return
-        generation = self._next_generation()
+        generation = self.count_up()
         for first in range(0, len(keys), BATCH):
             some = keys[first : first + BATCH]
             ids = select(kb_articles.c.id).where(kb_articles.c.source_id == source, kb_articles.c.key.in_(some))
@@ -249,7 +249,7 @@ class Knowledge(Repository):
         """Store embeddings by the keys of their texts. One that is there already stays."""
         if not vectors:
             return
-        generation = self._next_generation()
+        generation = self.count_up()
         rows = [{"sha": sha, "model": model, "data": data, "added": generation} for sha, data in vectors.items()]
         self.connection.execute(STORE_VECTOR(self.connection), rows)
 
@@ -258,6 +258,12 @@ class Knowledge(Repository):
     def generation(self) -> int:
         """Return the number of the newest change; 0 for an empty knowledge base."""
         return self.connection.execute(select(kb_generation.c.number)).scalar_one_or_none() or 0
+
+    def count_up(self) -> int:
+        """Begin the next generation. The row stays locked until the commit, so they become visible in their order."""
+        number = self.generation() + 1
+        self.connection.execute(COUNT_UP(self.connection), {"id": 1, "number": number})
+        return number
 
     # Nothing here asks for one bot, or for what has not ended: the planner of SQLite would look through all of that
     # instead of the few rows that are new.
@@ -313,12 +319,12 @@ class Knowledge(Repository):
             kb_passages.c.ended.is_(None),
             kb_articles.c.audience.in_(["", *groups]),
         )
-        return {row.id: _passage(row) for row in self.connection.execute(query)}
+        return {row.id: stored_passage(row) for row in self.connection.execute(query)}
 
     def list_by_id(self, ids: Collection[int]) -> Mapping[int, StoredPassage]:
         """Return passages as they once stood, whoever may read them now: for a check, not for a reader."""
         rows = self.connection.execute(PASSAGE.where(kb_passages.c.id.in_(ids)))
-        return {row.id: _passage(row) for row in rows}
+        return {row.id: stored_passage(row) for row in rows}
 
     def store_quotes(self, message: int, quotes: Sequence[tuple[int, int, int]]) -> None:
         """Store what an answer quotes: passages with the beginning and the end of the quoted text."""
@@ -340,7 +346,9 @@ class Knowledge(Repository):
         for row in self.connection.execute(query):
             rows.setdefault(row.id, []).append(row)
         return [
-            QuotedPassage(_passage(some[0]), [(row.start, row.end) for row in some], some[0].until, some[0].audience)
+            QuotedPassage(
+                stored_passage(some[0]), [(row.start, row.end) for row in some], some[0].until, some[0].audience
+            )
             for some in rows.values()
         ]
 
@@ -368,15 +376,9 @@ class Knowledge(Repository):
     def read_neighbour(self, passage: StoredPassage, step: int) -> StoredPassage | None:
         """Return the passage that stands `step` places after this one in its article, None where there is none."""
         values = {"article": passage.article_id, "ordinal": passage.ordinal + step}
-        return self._find(_passage, NEIGHBOUR, values)
+        return self._find(stored_passage, NEIGHBOUR, values)
 
     # --- inside -------------------------------------------------------------------------------------------------------
-
-    def _next_generation(self) -> int:
-        """Count up. The row stays locked until the commit, so generations become visible in their order."""
-        number = self.generation() + 1
-        self.connection.execute(COUNT_UP(self.connection), {"id": 1, "number": number})
-        return number
 
     def _in_batches(self, values: Sequence[Any], statement: Any) -> None:
         for first in range(0, len(values), BATCH):
@@ -405,7 +407,8 @@ def unpack_sentences(data: bytes) -> tuple[tuple[int, int], ...]:
     return tuple(zip(numbers[::2], numbers[1::2], strict=True))
 
 
-def _passage(row: Row[Any]) -> StoredPassage:
+def stored_passage(row: Row[Any]) -> StoredPassage:
+    """The passage of a row that the query `PASSAGE` has found."""
     return made(StoredPassage, row, sentences=unpack_sentences(bytes(row.sentences)))
 
 

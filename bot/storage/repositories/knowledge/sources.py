@@ -75,6 +75,11 @@ class Sources(Repository):
                 values[name] = json.dumps(values[name], ensure_ascii=False)
         self.connection.execute(update(kb_sources).where(kb_sources.c.id == id_).values(**values))
 
+    def add_paid(self, paid: Mapping[int, int]) -> None:
+        """Add what the embeddings of sources have cost, in millionths, to what they have cost so far."""
+        for id_, amount in paid.items():
+            self.change_source(id_, paid=kb_sources.c.paid + amount)
+
     def remove_source(self, id_: int) -> None:
         """End all passages of a source and give its name free. The rows stay while answers may quote them."""
         articles = select(kb_articles.c.key).where(kb_articles.c.source_id == id_)

@@ -15,8 +15,9 @@ from bot.types import Address
 
 ADD = insert(usage)
 DAY = 86_400
-SPEECH, VOICE, EMBEDDING, SEARCH = "speech", "voice", "embedding", "search"  # modes that count units, not tokens
-SERVICES = (SPEECH, VOICE, EMBEDDING, SEARCH)
+# Modes that count units instead of tokens of a model.
+SPEECH, VOICE, EMBEDDING, SEARCH, TOPIC = "speech", "voice", "embedding", "search", "topic"
+SERVICES = (SPEECH, VOICE, EMBEDDING, SEARCH, TOPIC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Line:
     """The cost of one model, one service or one day, in millionths of the currency.
 
     `service` is one of `SERVICES`, "" for a model. `units` are seconds of speech, characters of voice, tokens of
-    embeddings, or searches; `pictures` are counted apart from tokens.
+    embeddings and of questions whose topic is told, or searches; `pictures` are counted apart from tokens.
     """
 
     name: str

@@ -1,0 +1,125 @@
+"use strict";
+/** The support desk: a customer asks for a person, an operator takes over in a group. Seven steps, done by messages and presses. */
+import { say } from "./composer.js";
+import { byId, fill, h } from "./dom.js";
+import { become, messagesOf, select, state, threadOf } from "./state.js";
+import { beCustomer, beOwner, begins, labelled, newest, press, Steps, until } from "./steps.js";
+import { sayPrivately } from "./trials.js";
+import { t } from "./words.js";
+import { connect, post } from "./wire.js";
+
+/** The bot's texts that the steps look for, in all languages, by their keys. @type {Record<string, string[]> | null} */
+let texts = null;
+const KEYS = ["desk.group.use", "desk.group.connected", "desk.called", "desk.take", "desk.bot", "desk.returned"];
+
+const steps = new Steps({
+  "deskGroup": connectGroup, "deskCall": call, "deskTake": take, "deskAnswer": answer, "deskAmend": amend, "deskNote": note,
+  "deskReturn": giveBack,
+}, load);
+
+export function startDesk() {
+  fill(byId("pane-desk"),
+    h("p", { class: "hint" }, t("deskHint")),
+    h("section", null, steps.boxes(0, 3)),
+    h("section", null, steps.boxes(3, 6)),
+    h("section", null, steps.boxes(6)));
+}
+
+async function load() {
+  texts ??= (await post("texts", { keys: KEYS }))?.texts ?? null;
+  return texts;
+}
+
+/** @param {string} key */
+const of = (key) => texts?.[key] ?? [];
+
+// --- the steps ---------------------------------------------------------------------------------------------------------
+
+async function connectGroup() {
+  if (!(await beOwner())) return false;
+  let chat = group();
+  if (!chat) {
+    const made = await post("chat", { type: "supergroup", title: t("deskTitle"), members: [state.me], is_forum: true });
+    if (!made || !(await post("promote", { chat_id: made.chat.id, up: true, user_id: state.me }))) return false;
+    await connect();
+    chat = group();
+  }
+  if (!chat) return false;
+  show(chat.id);
+  await say(`/desk@${state.bot.username}`);
+  return (await pressIn(of("desk.group.use"))) && Boolean(await until(() => newest((message) => begins(message, of("desk.group.connected")))));
+}
+
+async function call() {
+  await beCustomer();
+  await sayPrivately("/human");
+  return Boolean(await until(() => newest((message) => begins(message, of("desk.called")))));
+}
+
+async function take() {
+  return (await beOperator()) && (await pressIn(of("desk.take"))) && Boolean(await until(() => card(of("desk.bot"))));
+}
+
+async function answer() {
+  return (await beOperator()) && (await say(t("deskAnswerSay"))) !== false && reaches(t("deskAnswerSay"));
+}
+
+async function amend() {
+  if (!(await beOperator())) return false;
+  const mine = [...messagesOf(state.chat).values()].reverse().find((message) => message.text === t("deskAnswerSay"));
+  if (!mine || !(await post("edit", { chat_id: state.chat, message_id: mine.message_id, text: t("deskAmendSay"), user_id: state.me }))) return false;
+  return reaches(t("deskAmendSay"));
+}
+
+async function note() {
+  if (!(await beOperator())) return false;
+  await say(`// ${t("deskNoteSay")}`);
+  const stays = () => [...messagesOf(state.chat).values()].some((message) => message.text?.endsWith(t("deskNoteSay")) && Object.keys(message.reactions ?? {}).length);
+  return Boolean(await until(stays)) && !heard(t("deskNoteSay"));
+}
+
+async function giveBack() {
+  if (!(await beOperator()) || !(await pressIn(of("desk.bot")))) return false;
+  await beCustomer();
+  return Boolean(await until(() => newest((message) => begins(message, of("desk.returned")))));
+}
+
+// --- the group ---------------------------------------------------------------------------------------------------------
+
+const group = () => [...state.chats.values()].find((chat) => chat.title === t("deskTitle"));
+
+/** @param {number} chat @param {number} [thread] */
+function show(chat, thread = 0) {
+  select(chat, thread);
+  document.dispatchEvent(new CustomEvent("show-chat"));
+}
+
+/** Be the owner in the topic of the newest card, as every operator sees it. */
+async function beOperator() {
+  const chat = group();
+  if (!chat || !(await beOwner())) return false;
+  become(state.trials.owner);
+  show(chat.id);
+  const found = await until(() => newest((message) => threadOf(message) && /^(#|№)/.test(message.text ?? "")));
+  if (found) show(chat.id, threadOf(found));
+  return Boolean(found);
+}
+
+/** The newest message of the bot with one of these buttons. @param {string[]} labels */
+const card = (labels) => newest((message) => labelled(message, labels));
+
+/** @param {string[]} labels */
+async function pressIn(labels) {
+  const message = await until(() => card(labels));
+  return Boolean(message) && press(message, labelled(message, labels));
+}
+
+/** Whether the customer reads a text of the bot, within some seconds; then shows that chat. @param {string} text */
+async function reaches(text) {
+  const found = await until(() => heard(text));
+  if (found) await beCustomer();
+  return Boolean(found);
+}
+
+/** @param {string} text */
+const heard = (text) => [...state.messages].some(([chat, messages]) => chat > 0 && [...messages.values()].some((message) => message.from?.is_bot && message.text === text));

@@ -1,0 +1,115 @@
+"use strict";
+/** Steps that a newcomer goes through: each is done by the messages and presses of a person, and ticks itself by what has come of it. */
+import { fill, h } from "./dom.js";
+import { become, messagesOf, state } from "./state.js";
+import { own } from "./trials.js";
+import { language, t } from "./words.js";
+import { connect, post } from "./wire.js";
+
+const PATIENCE_MS = 30_000;
+
+/** A list of steps with a button each. */
+export class Steps {
+  /** @type {Record<string, HTMLElement>} */ #results = {};
+  /** @type {Set<string>} */ #done = new Set();
+
+  /**
+   * @param {Record<string, () => Promise<boolean>>} steps what each does; true: the bot has done what was expected
+   * @param {() => Promise<any>} load gets what the steps need, once; nothing: it did not come
+   */
+  constructor(steps, load) {
+    this.steps = steps;
+    this.load = load;
+  }
+
+  get areDone() {
+    return this.#done.size === Object.keys(this.steps).length;
+  }
+
+  /** The boxes of some steps. @param {number} from @param {number} [to] */
+  boxes(from, to) {
+    return Object.keys(this.steps).slice(from, to).map((name) => this.#box(name));
+  }
+
+  /** @param {string} name */
+  tick(name) {
+    if (this.#done.has(name)) return;
+    this.#done.add(name);
+    const mark = document.querySelector(`[data-testid=tick-${name}]`);
+    mark?.classList.add("done");
+    mark?.setAttribute("aria-label", "✓");
+  }
+
+  /** @param {string} name */
+  #box(name) {
+    const run = async () => {
+      fill(this.#results[name], "…");
+      const isDone = Boolean(await this.load()) && (await this.steps[name]());
+      if (isDone) this.tick(name);
+      fill(this.#results[name], isDone ? "" : t(state.trials.ready && !state.trials.owner ? "ownerKnown" : "nothingCame"));
+    };
+    const button = h("button", { type: "button", class: "plain", "data-testid": `step-${name}`, onclick: () => void run() }, t(`${name}Do`));
+    return h("div", { class: "trial" },
+      h("div", { class: "trial-head" },
+        h("span", { class: "tick", "data-testid": `tick-${name}`, role: "img", "aria-label": "" }),
+        h("span", { class: "grow" }, h("b", null, t(`${name}Title`)), h("small", null, t(`${name}Note`))), button),
+      (this.#results[name] = h("p", { class: "trial-result", role: "status" })));
+  }
+}
+
+/** Be the owner of the bot; become it first if nobody is. @returns {Promise<boolean>} */
+export async function beOwner() {
+  await until(() => state.trials.ready);
+  if (!state.trials.owner && state.trials.code) await own();
+  if (!state.trials.ready || !(await until(() => state.trials.owner || !state.trials.code)) || !state.trials.owner) return false;
+  go(state.trials.owner);
+  return true;
+}
+
+/** Be a customer in the private chat with the bot; somebody new the first time. */
+export async function beCustomer() {
+  let person = [...state.users.values()].find((user) => user.first_name === t("customer"));
+  if (!person) {
+    const made = await post("chat", { type: "private", title: t("customer"), language_code: language });
+    await connect();
+    person = state.users.get(made?.chat.id);
+  }
+  if (person) go(person.id);
+}
+
+/** Be somebody, in their private chat. @param {number} person */
+export function go(person) {
+  become(person);
+  document.dispatchEvent(new CustomEvent("show-chat"));
+}
+
+/** Wait until something is true. @template T @param {() => T} found @returns {Promise<T | null>} */
+export async function until(found) {
+  for (const end = Date.now() + PATIENCE_MS; Date.now() < end; await new Promise((wake) => setTimeout(wake, 100))) {
+    const it = found();
+    if (it) return it;
+  }
+  return null;
+}
+
+/** The newest message of the bot in this chat for which it is true. @param {(message: any) => any} is @returns {any} */
+export const newest = (is) => [...messagesOf(state.chat).values()].reverse().find((message) => message.from?.is_bot && is(message));
+
+/** The newest message of this chat, 0 for none. */
+export const last = () => Math.max(0, ...messagesOf(state.chat).keys());
+
+/** The button of a message with one of these labels. @param {any} message @param {string[]} labels */
+export const labelled = (message, labels) => message.reply_markup?.inline_keyboard?.flat().find((/** @type {any} */ button) => labels.includes(button.text));
+
+/** Whether a line of a message begins like this. @param {any} message @param {string[]} signs */
+export const begins = (message, signs) => signs.some((sign) => (message.text ?? "").split("\n").some((/** @type {string} */ line) => line.startsWith(sign)));
+
+/** Press the newest button with one of these labels, once there is one. @param {string[]} labels */
+export async function pressed(labels) {
+  const message = await until(() => newest((one) => labelled(one, labels)));
+  return Boolean(message) && press(message, labelled(message, labels));
+}
+
+/** Press a button as the person I am. @param {any} message @param {any} button */
+export const press = async (message, button) =>
+  Boolean(await post("press", { chat_id: message.chat.id, user_id: state.me, message_id: message.message_id, data: button.callback_data }));

@@ -1,0 +1,74 @@
+"""The articles of the knowledge base as they stand now: for reports about it (`govorun kb show`, `check`, `eval`)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import and_, func, select
+
+from bot.storage.repositories.knowledge.passages import PASSAGE, StoredPassage, stored_passage
+from bot.storage.repositories.mapping import Repository, made
+from bot.storage.tables.knowledge import kb_articles, kb_passages, kb_sources, kb_vectors
+
+BATCH = 500  # values of one IN list
+ROW = kb_articles.c[
+    "id", "source_id", "key", "title", "url", "language", "audience", "validators", "fetched", "changed"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ArticleRow:
+    """An article with the number of its passages. `fetched` is when it was last seen, `changed` the date of its text
+    (Unix seconds); `validators` is JSON; `audience` is who alone may read it, "" where all readers of the source may.
+    """
+
+    id: int
+    source_id: int
+    key: str
+    title: str
+    url: str
+    language: str
+    audience: str
+    validators: str
+    fetched: float
+    changed: float
+    passages: int
+
+    @property
+    def no_text(self) -> str:
+        """The pages of its file that have no text, such as "3-9, 12"; "" for none."""
+        return str(json.loads(self.validators).get("no_text", ""))
+
+
+class Articles(Repository):
+    """The articles that have not gone, whoever may read them."""
+
+    def list_articles(self, sources: Collection[int]) -> Sequence[ArticleRow]:
+        """Return the articles of these sources, by source and key."""
+        here = (kb_articles.c.source_id.in_(sources), kb_articles.c.version != "")
+        alive = (kb_passages.c.article_id == kb_articles.c.id) & kb_passages.c.ended.is_(None)
+        query = select(*ROW, func.count(kb_passages.c.id).label("passages")).outerjoin(kb_passages, alive)
+        query = query.where(*here).group_by(kb_articles.c.id).order_by(kb_articles.c.source_id, kb_articles.c.key)
+        return [made(ArticleRow, row) for row in self.connection.execute(query)]
+
+    def count_embedded(self, bot: int, model: str) -> Mapping[int, int]:
+        """Return for each source how many of its passages have an embedding of this model."""
+        query = (
+            select(kb_passages.c.source_id, func.count())
+            .join(kb_vectors, and_(kb_vectors.c.sha == kb_passages.c.sha, kb_vectors.c.model == model))
+            .where(kb_passages.c.source_id.in_(select(kb_sources.c.id).where(kb_sources.c.bot == bot)))
+            .where(kb_passages.c.ended.is_(None))
+            .group_by(kb_passages.c.source_id)
+        )
+        return dict(self.connection.execute(query).all())
+
+    def list_passages(self, articles: Iterable[int]) -> Sequence[StoredPassage]:
+        """Return the passages of these articles, in the order of their texts."""
+        ids, found = sorted(articles), list[StoredPassage]()
+        for first in range(0, len(ids), BATCH):
+            some = (kb_passages.c.article_id.in_(ids[first : first + BATCH]), kb_passages.c.ended.is_(None))
+            query = PASSAGE.where(*some).order_by(kb_passages.c.article_id, kb_passages.c.ordinal)
+            found += map(stored_passage, self.connection.execute(query))
+        return found

@@ -1,0 +1,33 @@
+"""Gates that were fitted on the operator's own questions (`knowledge.search.calibration`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlalchemy import delete, select
+
+from bot.storage.engines.dialects import insert_or_update
+from bot.storage.repositories.knowledge.passages import Knowledge
+from bot.storage.repositories.mapping import Repository
+from bot.storage.tables.knowledge import kb_gates
+
+STORE = insert_or_update(kb_gates, ("bot", "model"), ("gate", "at"))
+
+
+class Gates(Repository):
+    """The fitted gates of a bot, each for the embedding model that it was fitted with ("": words alone)."""
+
+    def list_gates(self, bot: int) -> Mapping[str, str]:
+        """Return the gates of a bot as JSON, by their models."""
+        return dict(
+            self.connection.execute(select(kb_gates.c.model, kb_gates.c.gate).where(kb_gates.c.bot == bot)).all()
+        )
+
+    def store_gate(self, bot: int, model: str, gate: str) -> None:
+        """Store a gate in place of the one of this model, "" for none. All processes use it from their next search."""
+        if gate:
+            row = {"bot": bot, "model": model, "gate": gate, "at": self.clock.time()}
+            self.connection.execute(STORE(self.connection), row)
+        else:
+            self.connection.execute(delete(kb_gates).where(kb_gates.c.bot == bot, kb_gates.c.model == model))
+        Knowledge(self.connection, self.clock, self.queue).count_up()

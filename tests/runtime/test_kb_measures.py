@@ -1,0 +1,223 @@
+"""`govorun kb calibrate` and `eval`: how well the search does on the operator's own questions."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from bot.billing.metering import BillTo, Meter
+from bot.billing.pricing import Price, PriceList
+from bot.clock import SystemClock
+from bot.concurrency.child_pool import ChildPool
+from bot.errors import BadInput
+from bot.knowledge.base import KnowledgeBase
+from bot.knowledge.passages import Block
+from bot.knowledge.search.cases import Case, read_cases
+from bot.knowledge.search.gate import BY_WORDS, Gate
+from bot.knowledge.sources.source import Found
+from bot.knowledge.sync import prepared
+from bot.runtime.commands.calibrating import calibrate, store_gate
+from bot.runtime.commands.evaluating import evaluate
+from bot.runtime.commands.knowledge import KnowledgeCommand
+from bot.storage.repositories.knowledge.gaps import Gap
+from bot.storage.repositories.knowledge.sources import KnowledgeSource
+from bot.storage.store import Store, Tx
+from bot.types import Address
+from tests.knowledge.test_index import BOT
+from tests.knowledge.test_retrieval import Letters
+
+PAYER = BillTo(Address("telegram", BOT, 1), 1, "turn")
+NAMES = """
+торшер лампа люстра светильник бра прожектор гирлянда ночник абажур плафон провод розетка цоколь датчик пульт таймер
+лента фонарь подвес кронштейн выключатель диммер трансформатор патрон
+"""
+GOODS = NAMES.split()
+
+
+@pytest.fixture
+async def store(tmp_path: Path, template: Path) -> AsyncIterator[Store]:
+    async with Store.open(f"sqlite+aiosqlite:///{shutil.copy(template, tmp_path / 'bot.db')}", SystemClock()) as store:
+        yield store
+
+
+class Terminal(list[str]):
+    """What a command has printed; `asked` is what it asked, and was agreed to."""
+
+    def __init__(
+        self, store: Store, embedder: Letters | None = None, *, price: str = "0", cache: Path = Path()
+    ) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+        base = base_of(store, embedder, price)
+        base.cache = cache
+        self.command = KnowledgeCommand(base=base, currency="RUB", say=self.append, agree=self._agree)
+
+    def _agree(self, question: str) -> bool:
+        self.asked.append(question)
+        return True
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self)
+
+
+def base_of(store: Store, embedder: Letters | None = None, price: str = "0") -> KnowledgeBase:
+    tariff = Price("embedding", "letters", price=Decimal(price))
+    tariffs = PriceList(questions=tariff, documents=tariff)
+    meter = Meter(store=store, tariffs=tariffs)
+    return KnowledgeBase(store=store, bot=BOT, files=ChildPool(), meter=meter, cache=Path(), embedder=embedder)
+
+
+async def shop(store: Store) -> None:
+    """A source whose pages say what each of the goods costs, and a table of questions about them."""
+
+    def fill(tx: Tx) -> None:
+        source = tx.sources.add_source(BOT, KnowledgeSource("shop", "folder", "shop", audience=("everyone",)))
+        for number, name in enumerate(GOODS):
+            blocks = (Block(f"Цена на {name}: {number} рублей, доставка товара бесплатна."),)
+            page = Found(key=f"goods/{name}.md", title=name.capitalize(), blocks=blocks)
+            tx.knowledge.store_article(source, *prepared(page, 0.0))
+        rows = tuple(Block(f"{number} рублей.", (f"Какая цена на {name}?",)) for number, name in enumerate(GOODS))
+        tx.knowledge.store_article(source, *prepared(Found(key="faq.csv", title="faq", blocks=rows), 0.0))
+
+    await store.write(fill)
+
+
+def test_cases_are_read_out_of_tables_in_both_languages_and_out_of_plain_text() -> None:
+    assert read_cases("вопрос;страница;текст\n Где?;a.md;\nКто?;;\nКто?;-;\n".encode("cp1251"), "q.csv") == [
+        Case("Где?", "a.md"),
+        Case("Кто?", is_answered=False),
+    ]
+    assert read_cases(b'Question,Page\n"Where, exactly?",https://example.org/a\n', "q.csv") == [
+        Case("Where, exactly?", "https://example.org/a")
+    ]
+    assert read_cases(b"question,answer\nWhere?,Here.\n", "faq.csv") == [Case("Where?")]
+    assert read_cases("Где?\n\nКогда, и кому?\n".encode(), "q.txt") == [Case("Где?"), Case("Когда, и кому?")]
+    for data, said in ((b"question,page\n", "no question"), (b"\0\1", "no text")):
+        with pytest.raises(BadInput, match=said):
+            read_cases(data, "q.csv")
+
+
+async def test_a_gate_is_fitted_on_the_questions_of_the_base_itself_and_used_by_all_processes(store: Store) -> None:
+    await shop(store)
+    running = base_of(store)
+    await running.search("цена", frozenset({"everyone"}), PAYER)
+    assert running.gate == BY_WORDS
+    terminal = Terminal(store)
+    await store.write(lambda tx: tx.gates.store_gate(BOT, "", Gate((0.0,) * 6, 0.0, 1.0).to_json()))  # lets nothing in
+    await calibrate(terminal.command, None)
+    assert "24 questions that the sources answer, 60 about something else (60 of them Govorun's own)." in terminal[0]
+    assert terminal[2].startswith("  of 100 that the sources answer, 100 pass; with the gate of now 0"), terminal.text
+    assert "24 questions are too few to tell more exactly than" in terminal.text
+    assert "it is stored" in terminal.text.lower()
+    found = await running.search("Какая цена на торшер?", frozenset({"everyone"}), PAYER)
+    assert running.gate not in (BY_WORDS, Gate((0.0,) * 6, 0.0, 1.0))
+    assert running.gate.passes(found.signals)
+    far = await running.search("Сколько струн у скрипки?", frozenset({"everyone"}), PAYER)
+    assert not running.gate.passes(far.signals)
+    await store_gate(terminal.command, None)
+    await running.search("цена", frozenset({"everyone"}), PAYER)
+    assert running.gate == BY_WORDS
+
+
+async def test_a_gate_belongs_to_the_embeddings_it_was_fitted_with_and_their_price_is_said_first(
+    store: Store, tmp_path: Path
+) -> None:
+    await shop(store)
+    letters = Letters()
+    paid = Terminal(store, letters, price="0.01")
+    await paid.command.base.embed(10**9)
+    file = tmp_path / "own.csv"
+    rows = [f"Сколько просят за {name},goods/{name}.md" for name in GOODS]
+    file.write_text("\n".join(["question,page", *rows, "Где оно?,goods/nowhere.md", "Кто это?,"]), "utf-8")
+    await store.write(lambda tx: _refused(tx, "какая цена у торшера"))
+    await calibrate(paid.command, file)
+    assert paid.asked[0].startswith("86 questions to embed, about ")
+    assert paid[0] == "  Left out, because no source has the page or text that it names: Где оно?"
+    assert "61 about something else (60 of them Govorun's own)." in paid[1]
+    assert "Within the subject: with what answers them taken out, " in paid.text
+    assert "Of 1 questions that the sources did not answer (govorun kb gaps)" in paid.text
+    stored = await store.read(lambda tx: tx.gates.list_gates(BOT))
+    assert set(stored) <= {"letters"}
+    declined = Terminal(store, Letters(), price="0.01")
+    await calibrate(replace(declined.command, agree=lambda _: False), file)
+    assert declined[1:] == []
+
+
+async def test_eval_says_what_is_found_what_is_missed_and_what_a_change_did(store: Store, tmp_path: Path) -> None:
+    await shop(store)
+    file = tmp_path / "cases.csv"
+    rows = [f"Какая цена на {name}?,goods/{name}.md," for name in GOODS[:4]]
+    texts = ["Цена люстра?,,2 рублей", "Что сколько?,goods/бра.md,", "Давно?,goods/gone.md,", "Где луна?,-,", "Кто?,,"]
+    file.write_text("\n".join(["question,page,text", *rows, *texts]), "utf-8")
+    everyone = frozenset({"everyone"})
+    terminal = Terminal(store, cache=tmp_path)
+    await evaluate(terminal.command, file, everyone)
+    assert terminal[0] == f"6 questions of {file}, found by words in 1 sources."
+    assert terminal[1:5] == [f"  {name:<8}  83.3  (43.6 to 97.0)" for name in ("R@1", "R@5", "R@10", "nDCG@10")]
+    assert terminal[5:] == [
+        "Not among the first ten:\n  Что сколько? -> goods/бра.md (not found)",
+        "Left out, because nothing that they may read has the page or the text:\n  Давно? -> goods/gone.md",
+        "0 of 2 questions about something else pass the gate (govorun kb calibrate).",
+    ]
+
+    def change(tx: Tx) -> None:
+        tx.knowledge.end_articles(1, ["goods/лампа.md"])
+        louder = Found(key="sale.md", title="Цена на торшер", blocks=(Block("Какая цена на торшер? Цена на торшер."),))
+        tx.knowledge.store_article(1, *prepared(louder, 0.0))
+
+    await store.write(change)
+    again = Terminal(store, cache=tmp_path)
+    await evaluate(again.command, file, everyone)
+    assert again[1] == "  R@1       60.0  (23.1 to 88.2)"
+    assert "Какая цена на лампа? -> goods/лампа.md" in again.text
+    assert again[-2].endswith(" 0 are found higher and 1 lower, of 5; as much happens by chance (p = 1.00).")
+    assert again[-1] == "Lower:\n  Какая цена на торшер?: place 1 -> place 2"
+
+
+async def test_eval_looks_only_at_what_may_be_read_and_says_it_for_each_source(store: Store, tmp_path: Path) -> None:
+    await shop(store)
+
+    def hide(tx: Tx) -> None:
+        secret = tx.sources.add_source(BOT, KnowledgeSource("secret", "folder", "s", audience=("admins",)))
+        page = Found(key="wages.md", title="Wages", blocks=(Block("Salaries are paid on the fifth."),))
+        tx.knowledge.store_article(secret, *prepared(page, 0.0))
+
+    await store.write(hide)
+    file = tmp_path / "cases.csv"
+    file.write_text("question,source\nWhen are salaries paid?,secret\nЦена на бра,shop\n", "utf-8")
+    everyone = Terminal(store, cache=tmp_path)
+    await evaluate(everyone.command, file, frozenset({"everyone"}))
+    assert everyone[0].startswith("1 questions")
+    assert everyone[-1].endswith("has the page or the text:\n  When are salaries paid? -> secret")
+    admin = Terminal(store, cache=tmp_path)
+    await evaluate(admin.command, file, frozenset({"everyone", "admins"}))
+    assert admin[5:] == [
+        f"  {name}: 1 questions · R@1 100 · R@5 100 · R@10 100 · nDCG@10 100" for name in ("secret", "shop")
+    ]
+    file.write_text("Где?\n", "utf-8")
+    with pytest.raises(BadInput, match="does not say what should be found"):
+        await evaluate(admin.command, file, frozenset())
+
+
+async def test_too_few_questions_are_refused_with_what_is_needed(store: Store, tmp_path: Path) -> None:
+    await shop(store)
+    file = tmp_path / "few.txt"
+    file.write_text("Где?\nКогда?\n", "utf-8")
+    with pytest.raises(BadInput, match=r"few\.txt has 2 questions that the sources answer, and at least 20 are needed"):
+        await calibrate(Terminal(store).command, file)
+    with pytest.raises(BadInput, match="No such file"):
+        await calibrate(Terminal(store).command, tmp_path / "none.csv")
+
+
+def _refused(tx: Tx, question: str) -> None:
+    gap = Gap(
+        address=Address("telegram", BOT, 1), user=1, message=None, question=question, reason="refused",
+        audience="everyone", language="ru",
+    )  # fmt: skip
+    tx.gaps.add_gap(gap)
