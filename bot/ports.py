@@ -137,10 +137,11 @@ class Outbox(Protocol):
     async def highest_message_id(self, bot: int, first: int, last: int) -> int:
         """Return the highest message id known in the chats with ids from `first` to `last`; 0: none is known."""
 
-    async def begin(self, delivery: Delivery, marker: int) -> None:
+    async def begin(self, delivery: Delivery, marker: int) -> bool:
         """Set the state SENDING: until `progress` is called the outcome of the send is unknown. `marker` becomes
-        `Delivery.last_known_id`.
+        `Delivery.last_known_id`. False: the delivery was withdrawn or rewritten since it was read, and is not sent so.
         """
+        ...
 
     async def progress(self, delivery: Delivery, message_ids: Sequence[int], *, done: int, sent: bool) -> None:
         """Store that `done` parts of a delivery stand in the chat as `message_ids`; `sent`: that was all of it."""
@@ -161,6 +162,11 @@ class Outbox(Protocol):
 
     async def make_public(self, delivery: Delivery) -> None:
         """Replace a delivery that can't be shown to one user alone by a sentence for everybody that says so."""
+
+    async def join(self, delivery: Delivery) -> None:
+        """Add to a delivery, which nobody has begun to send, the texts that wait behind it and may be joined with it
+        (`Outgoing.joins`). They count as sent with it.
+        """
 
     async def topic_title(self, address: Address) -> str | None:
         """Return the name for the topic of an address that is not made yet (its number is negative), None if the

@@ -271,6 +271,7 @@ class Outgoing:
     copy: tuple[int, int] = (0, 0)  # send a copy of this message (chat, message id) instead of the text; 0: none
     relays: tuple[int, int] = (0, 0)  # the operator's message (chat, message id) that is told how the delivery ends
     keeps_place: bool = False  # waits until its chat and topic can be reached: it is never given up
+    joins: tuple[str, ...] = ()  # the texts that it is made of; what waits behind it and has such texts may be added
 
     @property
     def lasting_buttons(self) -> tuple[tuple[Button, ...], ...]:

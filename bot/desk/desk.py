@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from statistics import median
 
 from bot.conversation import branching
@@ -22,6 +22,7 @@ from bot.storage.repositories.desk.cases import BOT, CLOSED, SNOOZED, WAITING, C
 from bot.storage.repositories.desk.relays import CUSTOMER, OPERATOR, Relay
 from bot.storage.repositories.desk.seats import Seat
 from bot.storage.repositories.messages import Remembered
+from bot.storage.repositories.outbox import JOINT
 from bot.storage.store import Tx
 from bot.texts.catalog import say
 from bot.types import Address, Attachment, Incoming, Outgoing, Text
@@ -33,9 +34,12 @@ Places = Sequence[Address]
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """The cases of one bot."""
+    """The cases of one bot. `served` are the keys of the conversations in which people answer, as far as this process
+    has heard: no more than a hint, the database decides.
+    """
 
     bot: int
+    served: set[str] = field(default_factory=set)
 
     # --- who answers --------------------------------------------------------------------------------------------------
 
@@ -129,6 +133,7 @@ class Desk:
         after = cases.step(case, event, now)
         if not tx.cases.store_case(case, after):
             raise NotPossible("desk.changed")
+        (self.served.add if after.is_for_people else self.served.discard)(after.address.key)
         tx.cases.add_event(after, WORDS[type(event).__name__], who, after.reason if isinstance(event, Call) else "")
         if case.owner == BOT and after.is_for_people:
             tx.outbox.withdraw_answers(case.address)
@@ -194,7 +199,9 @@ class Desk:
         shown = replace(incoming, text=text, entities=entities)
         for number, (outgoing, message) in enumerate(copies(tx, shown, language=self.language(tx, seat.place))):
             key = f"{incoming.id}.desk{number or ''}"
-            tx.outbox.add_answer(key, seat.address, replace(outgoing, reply_to=quoted, keeps_place=True))
+            alone = quoted or outgoing.copy[1] or outgoing.entities
+            joins = () if alone else (outgoing.text,)
+            tx.outbox.add_answer(key, seat.address, replace(outgoing, reply_to=quoted, keeps_place=True, joins=joins))
             tx.relays.add_relay(
                 self.bot, case.id, CUSTOMER, incoming.address.chat, message, author=incoming.user.id, delivery=key
             )
@@ -224,17 +231,25 @@ class Desk:
         )
         return [customer]
 
-    def edit_relayed(self, tx: Tx, where: Address, key: str, turn: str, outgoing: Outgoing) -> Places:
+    def edit_relayed(self, tx: Tx, where: Address, key: str, turn: str, outgoing: Outgoing, part: int = 0) -> Places:
         """Edit what the delivery `key` has brought, or will bring, to the other side. A copied file is followed by the
-        new text, as a reply.
+        new text, as a reply; of several joined texts the one at `part` is changed.
         """
         before = tx.outbox.find_outgoing(where, key)
         if before is None:
             return ()
+        waiting = tx.outbox.find_unsent(where, key)  # an edit before this one
+        edited = tx.outbox.find_newest(where, key)
+        newest = tx.outbox.find_outgoing(where, waiting) if waiting else edited.outgoing if edited else None
+        if (texts := list((newest or before).joins))[1:]:
+            texts[part] = outgoing.text
+            outgoing = Outgoing(JOINT.join(texts), plain=True, joins=tuple(texts))
         outgoing = replace(outgoing, reply_to=before.reply_to, keeps_place=before.keeps_place)
         ids = tx.outbox.message_ids(where, key)
         if before.copy[1]:
             tx.outbox.add_answer(f"{turn}.edit", where, replace(outgoing, reply_to=next(iter(ids), 0)))
+        elif waiting is not None:
+            tx.outbox.rewrite_unsent(where, waiting, replace(outgoing, of=key))
         elif not tx.outbox.rewrite_unsent(where, key, outgoing):
             tx.outbox.claim_messages(f"{turn}.edit", where, ids)
             tx.outbox.add_answer(f"{turn}.edit", where, replace(outgoing, of=key))
@@ -256,9 +271,10 @@ class Desk:
         if seat is None:
             return ()
         before = tx.outbox.find_outgoing(seat.address, relay.delivery)
-        told = say(self.language(tx, seat.place), "desk.edited", text=before.text if before is not None else "")
+        former = ((before.joins or (before.text,))[relay.part]) if before is not None else ""
+        told = say(self.language(tx, seat.place), "desk.edited", text=former)
         pieces = [Piece(harmless(incoming.text)[0]), Piece("\n"), Piece(told, "expandable_blockquote")]
-        return self.edit_relayed(tx, seat.address, relay.delivery, incoming.id, formatted(pieces))
+        return self.edit_relayed(tx, seat.address, relay.delivery, incoming.id, formatted(pieces), relay.part)
 
     def _source_of(self, tx: Tx, where: Address, message: int) -> int:
         """The message that a bot's message, which somebody replies to, was relayed from; or the one that it became."""

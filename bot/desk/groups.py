@@ -43,10 +43,18 @@ class DeskGroups:
         )
 
     async def load(self) -> None:
-        """Read, at the start and after a change by another process, which groups are connected."""
-        found = await self.store.ask_until_answered(lambda tx: tx.seats.list_groups(self.desk.bot))
+        """Read, at the start and after a change by another process, which groups are connected and who is served."""
+        bot, served = self.desk.bot, self.desk.served
+
+        def read(tx: Tx) -> tuple[set[int], set[str]]:
+            held = tx.cases.list_owned(bot, WAITING, HELD, SNOOZED)
+            return {chat for chat, _ in tx.seats.list_groups(bot)}, {case.address.key for case in held}
+
+        groups, keys = await self.store.ask_until_answered(read)
         self.groups.clear()
-        self.groups.update(chat for chat, _ in found)
+        self.groups.update(groups)
+        served.clear()
+        served.update(keys)
 
     async def show(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
         """/desk: the state of a connected group, or what is missing to connect it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Container
 from dataclasses import dataclass, field
 from math import ceil
 
@@ -34,13 +35,19 @@ class Excess:
 
 @dataclass(slots=True, kw_only=True)
 class Throttle:
-    """A layer that passes on updates within the limits, without awaiting anything before; `refuse` ends the others."""
+    """A layer that passes on updates within the limits, without awaiting anything before; `refuse` ends the others.
+
+    `attends` are the groups of operators, who may write as fast as they can. `served` are the keys of conversations in
+    which a person answers: no model is asked, so as many messages as one likes may wait.
+    """
 
     lanes: Lanes
     clock: Clock
     access: Access
     settings: Settings
     refuse: TurnAway
+    attends: Container[int] = ()
+    served: Container[str] = ()
     _people: RateLimit = field(init=False)
     _told: RateLimit = field(init=False)
 
@@ -63,7 +70,9 @@ class Throttle:
         settings, length = self.settings, len(incoming.text)
         if incoming.kind is Kind.UNHANDLED:  # nobody's rate: people talk to each other in a group
             return Excess("limit.busy") if self.lanes.size >= 2 * settings.queue_size else None
-        ahead = self.lanes.ahead_of(incoming)
+        if incoming.address.chat in self.attends:
+            return None
+        ahead = 0 if incoming.address.key in self.served else self.lanes.ahead_of(incoming)
         if ahead > settings.chat_queue and incoming.kind not in TOUCHES:  # presses and reactions take no time
             return Excess("limit.queue", {"count": settings.chat_queue})
         if self.lanes.size >= (settings.queue_size if ahead else 2 * settings.queue_size):

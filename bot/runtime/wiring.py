@@ -225,6 +225,8 @@ def _layers(given: Given, ground: Ground, queue: ConversationQueue) -> Sequence[
         access=access,
         settings=given.settings,
         refuse=TurnAway(store=store, tasks=placement.tasks, turns=queue.turns, boundary=boundary),
+        attends=ground.telegram.attends,
+        served=ground.desk.served if ground.desk is not None else (),
     )
     admission = Admission(access=access, refuse=ground.people.joining.refuse)
     # A flood is turned away before it fills the queue. The boundary is inside the queue, so that a failed turn lets the

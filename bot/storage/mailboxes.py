@@ -124,9 +124,11 @@ class StoredOutbox:
         """Return the highest message id known in the chats with ids from `first` to `last`; 0 if none is known."""
         return await self.store.ask_until_answered(lambda tx: tx.outbox.highest_message_id(bot, first, last))
 
-    async def begin(self, delivery: Delivery, marker: int) -> None:
-        """Mark a delivery as being sent: until `progress` its outcome is unknown."""
-        await self.store.write_until_stored(lambda tx: tx.outbox.mark_sending(delivery.id, marker))
+    async def begin(self, delivery: Delivery, marker: int) -> bool:
+        """Mark a delivery as being sent: until `progress` its outcome is unknown. False: it is another one by now."""
+        said = delivery.outgoing
+        read = said if said.keeps_place or said.relays[1] else None  # others are never rewritten
+        return await self.store.write_until_stored(lambda tx: tx.outbox.mark_sending(delivery.id, marker, read))
 
     async def progress(self, delivery: Delivery, message_ids: Sequence[int], *, done: int, sent: bool) -> None:
         """Store which messages of a delivery stand in the chat, and whether that is all."""
@@ -161,6 +163,16 @@ class StoredOutbox:
         await self.store.write_until_stored(
             lambda tx: tx.outbox.replace_for_everybody(delivery.id, self.fallback(tx, delivery.address))
         )
+
+    async def join(self, delivery: Delivery) -> None:
+        """Add to a delivery the texts that wait behind it and may be joined with it."""
+
+        def work(tx: Tx) -> None:
+            keys = tx.outbox.join_waiting(delivery.address, delivery.id)
+            if keys:
+                tx.relays.join(delivery.address.bot, keys, delivery.key)
+
+        await self.store.write_until_stored(work)
 
     async def topic_title(self, address: Address) -> str | None:
         """Return the name for the topic in which a customer is to be seen; None if no customer is."""

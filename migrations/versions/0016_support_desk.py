@@ -85,6 +85,7 @@ def upgrade() -> None:
         sa.Column("chat", sa.BigInteger(), nullable=False),
         sa.Column("message", sa.BigInteger(), nullable=False),
         sa.Column("delivery", sa.String(length=80), nullable=False),
+        sa.Column("part", sa.Integer(), server_default="0", nullable=False),
         sa.Column("author", sa.BigInteger(), nullable=False),
         sa.Column("at", sa.Float(), nullable=False),
         sa.ForeignKeyConstraint(

@@ -1,4 +1,4 @@
-"""In a group, what needs more than the group may read goes to the asker alone, and the group hears one sentence (P4, P33)."""
+"""In a group, what the group may not read goes to the asker alone, and the group hears one sentence (P4, P33)."""
 
 from __future__ import annotations
 

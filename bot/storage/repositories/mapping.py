@@ -22,7 +22,13 @@ from bot.types import Address, Attachment, Button, File, Image, Outgoing, Part, 
 T = TypeVar("T")
 COLUMNS = ("transport", "bot", "chat", "thread", "connection", "only")  # of an address, in the order of its fields
 FIELDS = attrgetter("transport", "bot", "chat", "thread", "connection", "visible_to")
-RELAYED = ("entities", "copy", "relays", "keeps_place")  # the fields of an `Outgoing` that only relayed messages have
+RELAYED = (
+    "entities",
+    "copy",
+    "relays",
+    "joins",
+    "keeps_place",
+)  # the fields of an `Outgoing` that only relayed messages have
 ABSENT = {name: getattr(Outgoing(), name) for name in RELAYED}
 KINDS: dict[str, type[Any]] = {kind.__name__.lower(): kind for kind in (Text, Image, Attachment, ToolCall, ToolResult)}
 
@@ -172,7 +178,7 @@ def load_outgoing(text: str, data: bytes | None) -> Outgoing:
     row = json.loads(text)
     row["buttons"] = tuple(tuple(Button(**button) for button in line) for line in row["buttons"])
     row.pop("aloud", None)  # a sentence that versions of before kept with each answer for one user
-    for name in RELAYED[:3]:
+    for name in RELAYED[:4]:
         if name in row:
             row[name] = tuple(row[name])
     file = row.pop("file", None) or {}

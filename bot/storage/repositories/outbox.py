@@ -26,13 +26,15 @@ NEWEST_ROWS = 200  # of the outbox, in which message ids are looked for
 LAST = 20  # deliveries to an address, in which old buttons are looked for
 LOOK_BACK = 1000  # the newest answers of a chat, in which a message is looked for
 GONE = "the chat can't be reached"
+JOINT = "\n\n"  # between texts that are sent as one message
+LONGEST_JOINT = 4096  # UTF-16 units of it
 WITHDRAWN = "a person has taken over"
 KEEPS_PLACE = '"keeps_place": true'  # in the JSON of an `Outgoing`, where quotes of texts are escaped
 INSERT = insert(deliveries)
 # `+ 0` keeps SQLite from reading all deliveries of the chat by id to find the open ones
 NEXT = select(deliveries).where(mapping.here(deliveries), one_of(column.state, OPEN)).order_by(column.id + 0).limit(1)
 CHANGE = update(deliveries).where(column.id == bindparam("row"))
-BEGIN = CHANGE.values(state=DeliveryState.SENDING.value, marker=bindparam("above"))
+BEGIN = CHANGE.where(one_of(column.state, OPEN)).values(state=DeliveryState.SENDING.value, marker=bindparam("above"))
 STANDS = CHANGE.values(message_ids=bindparam("ids"), done=bindparam("parts"))
 PART = STANDS.values(state=DeliveryState.SENDING.value, marker=bindparam("above"))
 SENT = STANDS.values(state=DeliveryState.SENT.value, photo=None)
@@ -214,9 +216,16 @@ class Outbox(Repository):
         """Return the addresses of a chat that have something to deliver."""
         return [Address(*row) for row in self.connection.execute(WAITING, _of(bot, place))]
 
-    def mark_sending(self, id_: int, marker: int) -> None:
-        """Mark a delivery as being sent. The message will have an id above `marker`."""
-        self.connection.execute(BEGIN, {"row": id_, "above": marker})
+    def mark_sending(self, id_: int, marker: int, read: Outgoing | None = None) -> bool:
+        """Mark a delivery as being sent. The message will have an id above `marker`.
+
+        False: it was withdrawn since, or does not have the content `read` any more.
+        """
+        if read is not None:
+            stored = self.connection.scalar(select(column.outgoing).where(column.id == id_))
+            if stored is None or load_outgoing(stored, None) != read:
+                return False
+        return self.connection.execute(BEGIN, {"row": id_, "above": marker}).rowcount == 1
 
     def record_progress(self, id_: int, message_ids: Sequence[int], *, done: int, sent: bool) -> None:
         """Store which messages a delivery stands in and how many of its parts are `done`; `sent`: it was the last."""
@@ -294,6 +303,29 @@ class Outbox(Repository):
         change = update(deliveries).where(column.key == key, *_waiting(where))
         return self.connection.execute(change.values(outgoing=dump_outgoing(outgoing))).rowcount == 1
 
+    def join_waiting(self, where: Address, id_: int) -> Sequence[str]:
+        """Add to a delivery the texts of those that wait behind it, as far as they may be joined and fit into one
+        message. Returns their keys; they count as sent.
+        """
+        query = select(deliveries).where(*_waiting(where), column.id >= id_).order_by(column.id)
+        rows = self.connection.execute(query).all()
+        if not rows or rows[0].id != id_:
+            return ()
+        main, taken = load_outgoing(rows[0].outgoing, None), list[Row[Any]]()
+        texts = list(main.joins)
+        for row in rows[1:]:
+            more = load_outgoing(row.outgoing, None)
+            if not main.joins or not more.joins or _units([*texts, *more.joins]) > LONGEST_JOINT:
+                break
+            texts += more.joins
+            taken.append(row)
+        if taken:
+            joint = replace(main, text=JOINT.join(texts), joins=tuple(texts), entities=())
+            self._change(id_, outgoing=dump_outgoing(joint))
+        for row in taken:
+            self._change(row.id, state=DeliveryState.SENT.value, reason=f"joined into {rows[0].key}"[:500])
+        return [row.key for row in taken]
+
     def withdraw_answers(self, where: Address) -> None:
         """Give up the model's answers that wait for an address and are not being sent: a person answers there now."""
         said = select(messages.c.id).where(
@@ -338,6 +370,11 @@ class Outbox(Repository):
 
     def _change(self, id_: int, **values: Any) -> None:
         self.connection.execute(CHANGE.values(**values), {"row": id_})
+
+
+def _units(texts: Sequence[str]) -> int:
+    """How long texts are as one message."""
+    return len(JOINT.join(texts).encode("utf-16-le", "replace")) // 2
 
 
 def _waiting(where: Address) -> tuple[ColumnElement[bool], ...]:

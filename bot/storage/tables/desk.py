@@ -82,7 +82,8 @@ class RelayColumns(TypedColumns):
     """A message of a customer or an operator: where it was written (`chat`, `message`), and the key of the delivery
     that brings it to the other side; "" for a note, which stays where it is.
 
-    `side` is who wrote it: customer, operator, or note. One message is relayed once.
+    `side` is who wrote it: customer, operator, or note. One message is relayed once. `part` is its place among the
+    texts that one delivery brings together.
     """
 
     id: Named[int] = Column(Id, primary_key=True)
@@ -92,6 +93,7 @@ class RelayColumns(TypedColumns):
     chat: Named[int] = Column(sa.BigInteger)
     message: Named[int] = Column(sa.BigInteger)
     delivery: Named[str] = Column(sa.String(80))
+    part: Named[int] = Column(sa.Integer, server_default="0")
     author: Named[int] = Column(sa.BigInteger)
     at: Named[float] = Column(sa.Float)
 

@@ -46,7 +46,7 @@ from bot.telegram.sending.messages import Rung, Screen
 from bot.telegram.sending.old_buttons import OldButtons
 from bot.telegram.sending.progress import Progress, simpler
 from bot.telegram.sending.topics import WAIT, TopicKeeper
-from bot.telegram.sending.unconfirmed import LANDING, LOOK_AHEAD, LOOK_AHEAD_AFTER_START, SendReconciler
+from bot.telegram.sending.unconfirmed import LANDING, LOOK_AHEAD, LOOK_AHEAD_AFTER_START, Outdated, SendReconciler
 from bot.telemetry import tracing, turn_log
 from bot.telemetry.outage import Outage
 from bot.types import Address
@@ -168,13 +168,27 @@ class Deliverer:
                     turn = turn_log.turn_of(delivery.key)
                     traced = tracing.joined(self.api.tracer.context(address.bot, turn))
                     with turn_log.about(turn), traced, tracing.span("deliver"):
+                        if delivery.outgoing.joins and (joined := await self._joined(delivery)):
+                            delivery = joined
                         address = await self._deliver_one(delivery)
                     if not lease.covers(address):  # the group was migrated: its new chat is another process's
+                        return
+                    if delivery.outgoing.keeps_place:  # the topics of a group take turns
+                        self.tasks.create_task(self.deliver(address))
                         return
         finally:
             self._users[key] -= 1
             if not self._users[key]:
                 del self._locks[key], self._users[key]
+
+    async def _joined(self, delivery: Delivery) -> Delivery | None:
+        """Wait until a message may go to the chat; return the delivery with the texts that wait behind it by then."""
+        if delivery.state is not DeliveryState.PENDING or delivery.done or delivery.message_ids:
+            return None
+        while (wait := self.budget.message_wait(delivery.address.chat, self.clock.monotonic())) > 0:
+            await self.clock.sleep(wait)
+        await self.outbox.join(delivery)
+        return await self.outbox.next(delivery.address)
 
     def delivers(self, address: Address) -> bool:
         """Return whether a delivery to the chat is under way or waits for its turn."""
@@ -247,6 +261,8 @@ class Deliverer:
                 if delivery.address.thread < 0:
                     return await self.topics.make(delivery)
                 await self._send_parts(progress)
+                return delivery.address
+            except Outdated:
                 return delivery.address
             except Moved as error:
                 await self.outbox.chat_migrated(delivery.address.bot, delivery.address.chat, error.new)

@@ -38,6 +38,10 @@ LANDING = 3.0  # seconds after a start in which what an earlier process sent may
 SUPERGROUP = -1_000_000_000_000  # chats below have message ids of their own; all others of a bot share theirs
 
 
+class Outdated(Exception):
+    """The delivery was withdrawn or rewritten while it waited for its turn: what was read of it is not sent."""
+
+
 @dataclass(slots=True)
 class Line:
     """A sequence of message ids: a supergroup has its own, all other chats of a bot share one.
@@ -113,12 +117,16 @@ class SendReconciler:
             self._flying -= 1
 
     async def mark(self, progress: Progress) -> None:
-        """Note the highest known id before a send. It is stored only if a search from the stored id would be long."""
+        """Note the highest known id before a send. It is stored only if a search from the stored id would be long.
+
+        Raises `Outdated`.
+        """
         await self._load_newest(progress.delivery.address)
         progress.since = math.inf
         progress.last_known_id = max(progress.last_known_id, self.newest_id(progress.delivery.address.chat))
         if progress.stored is None or progress.last_known_id >= progress.stored + LOOK_AHEAD_AFTER_START // 2:
-            await self.outbox.begin(progress.delivery, progress.last_known_id)
+            if not await self.outbox.begin(progress.delivery, progress.last_known_id):
+                raise Outdated
             progress.stored = progress.last_known_id
 
     async def find(self, progress: Progress, part: Screen, *, last: bool) -> int:

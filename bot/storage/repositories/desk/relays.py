@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import bindparam, delete, func, select, update
 
 from bot.storage.engines.dialects import upsert
 from bot.storage.repositories.mapping import Repository, made
@@ -14,7 +14,7 @@ from bot.storage.tables.desk import desk_relays
 
 CUSTOMER, OPERATOR, NOTE = "customer", "operator", "note"  # who wrote a message
 ADD = upsert(lambda insert: insert(desk_relays).on_conflict_do_nothing())
-COLUMNS = desk_relays.c["id", "case_id", "side", "chat", "message", "delivery", "author", "at"]
+COLUMNS = desk_relays.c["id", "case_id", "side", "chat", "message", "delivery", "part", "author", "at"]
 AT = select(*COLUMNS).where(
     desk_relays.c.bot == bindparam("b"), desk_relays.c.chat == bindparam("c"), desk_relays.c.message == bindparam("m")
 )
@@ -28,7 +28,9 @@ OF_DELIVERY = (
 
 @dataclass(frozen=True, slots=True)
 class Relay:
-    """A message that one side wrote, with the key of the delivery that brings it to the other side ("" for a note)."""
+    """A message that one side wrote, with the key of the delivery that brings it to the other side ("" for a note), and
+    its place among the texts of that delivery.
+    """
 
     id: int
     case: int
@@ -38,6 +40,7 @@ class Relay:
     delivery: str
     author: int
     at: float
+    part: int = 0
 
 
 class Relays(Repository):
@@ -52,6 +55,15 @@ class Relays(Repository):
             "author": author, "at": self.clock.time(),
         }  # fmt: skip
         self.connection.execute(ADD(self.connection), row)
+
+    def join(self, bot: int, keys: Sequence[str], into: str) -> None:
+        """Note that the messages of these deliveries stand, in this order, behind the texts of another delivery."""
+        first = self.connection.scalar(
+            select(func.max(desk_relays.c.part)).where(desk_relays.c.bot == bot, desk_relays.c.delivery == into)
+        )
+        for part, key in enumerate(keys, (first or 0) + 1):
+            here = (desk_relays.c.bot == bot, desk_relays.c.delivery == key)
+            self.connection.execute(update(desk_relays).where(*here).values(delivery=into, part=part))
 
     def forget_note(self, bot: int, chat: int, message: int) -> None:
         """Forget that a message was a note: it is sent to the customer after all."""

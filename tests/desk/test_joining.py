@@ -1,0 +1,82 @@
+"""Twenty messages a minute to the operators' group are enough: what waits for a topic goes out as one message."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from bot.texts.catalog import say
+from tests.support.desk_side import OLGA, DeskStage, desk_on
+from tests.support.stage import ANNA, Stage
+from tests.support.telegram_side import inbox
+
+COUNTED = ("sendMessage", "copyMessage", "editMessageText", "createForumTopic")
+MINUTE = 60.0
+
+
+async def flooded(desk: DeskStage, customers: list[int], *, minutes: int, each: float) -> None:
+    """Somebody writes every `each` seconds, all in turn."""
+    for number in range(int(minutes * MINUTE / each)):
+        desk.stage.telegram.say(customers[number % len(customers)], f"text {number}")
+        await asyncio.sleep(each)
+
+
+async def limited(stage: Stage, folder: Path, customers: int) -> tuple[DeskStage, list[int]]:
+    """A desk that keeps to Telegram's limits, and customers whose cases Olga holds."""
+    desk = await desk_on(stage, folder, telegram_rate=30.0, telegram_chat_rate=1.0, user_rate=0.0)
+    people = [stage.telegram.person(f"Customer {number}", "en", 3000 + number)["id"] for number in range(customers)]
+    for person in people:
+        await desk.called(person)
+        await desk.says("/take")
+    return desk, people
+
+
+async def test_texts_that_wait_for_a_topic_become_one_message_and_each_can_still_be_edited(
+    stage: Stage, tmp_path: Path
+) -> None:
+    desk, (customer,) = await limited(stage, tmp_path, 1)
+    before = len(inbox(stage))
+    written = [stage.telegram.say(customer, f"text {number}") for number in range(30)]
+    await desk.quiet(before + 29)
+    texts = [text for text in desk.seen() if text.startswith("text ")]
+    assert "\n\n".join(texts) == "\n\n".join(f"text {number}" for number in range(30))
+    assert len(texts) < 15
+    await desk.edits(written[28], "text twenty-eight", customer)
+    changed = "text twenty-eight\n" + say("en", "desk.edited", text="text 28")
+    assert desk.seen()[-1] == texts[-1].replace("text 28", changed)
+    await desk.edits(written[29], "text twenty-nine", customer)
+    assert "text twenty-nine\n" in desk.seen()[-1]
+    assert "text twenty-eight\n" in desk.seen()[-1]
+
+
+async def test_the_group_gets_at_most_twenty_messages_a_minute_and_everything_arrives_in_order(
+    stage: Stage, tmp_path: Path
+) -> None:
+    desk, people = await limited(stage, tmp_path, 10)
+    await asyncio.sleep(MINUTE)
+    before = len(inbox(stage))
+    await flooded(desk, people, minutes=3, each=1.0)
+    await desk.quiet(before + 179)
+    calls = [one for one in stage.telegram.calls if one.chat_id == desk.group and one.method in COUNTED]
+    times = [call.monotonic for call in calls]
+    assert max(sum(start <= time < start + MINUTE for time in times) for start in times) <= 20
+    assert not [call for call in stage.telegram.calls if call.status == 429]
+    for number, person in enumerate(people):
+        texts = [one.get("text", "") for one in desk.stage.telegram.transcript(desk.group)]
+        shown = "\n\n".join(text for text in texts if text.startswith("text ")).split("\n\n")
+        mine = [text for text in shown if int(text.removeprefix("text ")) % len(people) == number]
+        assert mine == [f"text {index}" for index in range(number, 180, len(people))], person
+
+
+async def test_a_withdrawn_or_rewritten_delivery_is_not_sent_as_it_was_read(stage: Stage, tmp_path: Path) -> None:
+    desk, (customer,) = await limited(stage, tmp_path, 1)
+    before = len(inbox(stage))
+    for number in range(12):
+        stage.telegram.say(desk.group, f"filler {number}", OLGA, desk.topic)
+    last = stage.telegram.say(customer, "the first thought")
+    stage.telegram.edit(customer, last["message_id"], "the second thought")
+    await desk.quiet(before + 13)
+    shown = desk.seen()[-1]
+    assert shown.startswith("the second thought")
+    assert say("en", "desk.edited", text="the first thought") in shown or "the first thought" not in shown
+    assert stage.telegram.texts(ANNA) == []
