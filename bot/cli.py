@@ -278,6 +278,10 @@ def _existing(url: str) -> str:
 @app.command()
 def doctor(
     paid: bool = typer.Option(False, "--paid", help="Also draw a picture; its price is said before."),
+    model: bool = typer.Option(
+        False, "--model", help="Only ask MODEL ten questions with sources, and say which level of KNOWLEDGE it suits."
+    ),
+    yes: bool = typer.Option(False, "--yes", help="Agree to the price of --model without being asked."),
 ) -> None:
     """Check for real everything that the bot needs, and say what to do about each problem (exit code 1 if there is
     one).
@@ -293,7 +297,8 @@ def doctor(
     except ConfigError as error:
         sys.exit(1 if [finding for finding in unreadable(error) if _tell(finding)] else 0)
     logging.configure("CRITICAL", plan.secrets())  # the findings say what the log would
-    sys.exit(1 if asyncio.run(_failures(plan, paid=paid)) else 0)
+    failures = _answer_failures(plan, agrees=yes) if model else _failures(plan, paid=paid)
+    sys.exit(1 if asyncio.run(failures) else 0)
 
 
 async def _failures(plan: Plan, *, paid: bool) -> list[Finding]:
@@ -313,6 +318,27 @@ async def _failures(plan: Plan, *, paid: bool) -> list[Finding]:
         file = (plan.process.bots or Path()) / f"{name}{ENDING}"
         spending = Spending.PICTURE if paid else Spending.LITTLE
         found = examine(settings, env_file=file, spending=spending)
+        wrong += [finding async for finding in found if _tell(finding)]
+    return wrong
+
+
+async def _answer_failures(plan: Plan, *, agrees: bool) -> list[Finding]:
+    """Have the model of each bot answer from sources, and print how well it does. Returns the failures."""
+    from bot.clock import SystemClock
+    from bot.doctor.source_answers import check_source_answers
+    from bot.knowledge.base import check_libraries
+    from bot.runtime.commands.kb import agree_on_terminal
+
+    check_libraries()
+
+    def agree(question: str) -> bool:
+        if agrees:
+            typer.echo(question.removesuffix(" Go on?"))
+        return agrees or agree_on_terminal(question)
+
+    wrong: list[Finding] = []
+    for settings in {one.model: one for one in plan.bots.values()}.values():
+        found = check_source_answers(settings, SystemClock(), agree)
         wrong += [finding async for finding in found if _tell(finding)]
     return wrong
 

@@ -19,7 +19,7 @@ from bot.access.directory import MemberDirectory
 from bot.access.policy import Actor, Decision, Role
 from bot.access.rate_limit import RateLimit
 from bot.access.rights import Rights
-from bot.feature import ButtonHandler, Command, Feature
+from bot.feature import ButtonHandler, Command, CommandHandler, Feature
 from bot.outbox import Choice, finish, finish_turn, finish_with, finish_with_notice, with_choices
 from bot.ports import Reply, Transport
 from bot.prompts.greeting import welcome
@@ -42,6 +42,7 @@ class Onboarding:
     """Lets people and groups in, and answers everybody else.
 
     `greeting` replaces the text of `/start`. `code` is the first-run code, "" for none: who sends it becomes the owner.
+    `links` take what follows `/start` for other features, by how it begins.
     """
 
     store: Store
@@ -52,6 +53,7 @@ class Onboarding:
     greeting: str = ""
     library: Library = field(default_factory=Library)
     code: str = field(default="", init=False)
+    links: dict[str, CommandHandler] = field(default_factory=dict, init=False)
     _refusals: RateLimit = field(default_factory=lambda: RateLimit(interval=60.0, burst=REFUSALS_AT_ONCE), init=False)
     _tries: RateLimit = field(default_factory=lambda: RateLimit(interval=3600.0, burst=TRIES), init=False)
     _wrong_codes: RateLimit = field(default_factory=lambda: RateLimit(interval=60.0, burst=WRONG_CODES), init=False)
@@ -229,8 +231,11 @@ class Onboarding:
     # --- codes --------------------------------------------------------------------------------------------------------
 
     async def start(self, incoming: Incoming, reply: Reply, rest: str) -> None:
-        """Greet a person who has access already, or use the invitation link that they followed for a higher role."""
-        if rest and incoming.private and Actor.of(incoming).firsthand:
+        """Greet a person who has access already, or use the link that they followed: it may bring a higher role."""
+        opened = next((take for begins, take in self.links.items() if rest.startswith(begins)), None)
+        if opened is not None and incoming.private:
+            await opened(incoming, reply, rest)
+        elif rest and incoming.private and Actor.of(incoming).firsthand:
             await self._enter(incoming, reply, rest, inside=True)
         elif self.greeting:
             hello = own(self.greeting, incoming.user.language, name=incoming.user.name)

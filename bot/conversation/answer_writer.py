@@ -80,7 +80,7 @@ class AnswerWriter:
                 context = await self.informed(incoming, reply, context)
                 written.retrieved = context.retrieved
                 context = await self.with_evidence(incoming, context)
-                if not _is_answered(reply, context, written):
+                if not self._is_answered(reply, context, written):
                     await self._until_complete(incoming, reply, context, written)
         except TimeoutError:
             written.stopped, written.outdated = True, run.outdated
@@ -134,6 +134,18 @@ class AnswerWriter:
         evidence = await self.knowledge.look(incoming, question, context.language, scope, rewrite=rewrite)
         return replace(context, evidence=evidence)
 
+    def _is_answered(self, reply: Reply, context: TurnContext, written: AnswerDraft) -> bool:
+        """Answer without a model if the knowledge base can, or has nothing. False: the model is to be asked."""
+        if context.evidence is None or self.knowledge is None:
+            return False
+        written.citing = self.knowledge.begin(context.evidence)
+        if context.evidence.block:
+            return False
+        written.text = written.citing.extract() or context.evidence.said
+        written.finish = Finish.STOP
+        reply.append(written.text)
+        return True
+
     async def _until_complete(
         self, incoming: Incoming, reply: Reply, context: TurnContext, written: AnswerDraft
     ) -> None:
@@ -174,12 +186,16 @@ class AnswerWriter:
         """End the check of an answer from the knowledge base. Returns whether the model is to write it once more."""
         citing = written.citing
         assert citing is not None  # noqa: S101  the caller looks
+        await citing.compare(ended=True)
         rest = citing.end()
         written.text += rest
         reply.append(rest)
         if citing.wants_repair and await self._may_repeat(incoming, context, written):
             reply.replace(context.prefix + written.before)
             return True
+        if citing.evidence.judged and self.knowledge is not None:
+            written.text += await self.knowledge.release(incoming, citing)
+            reply.append(written.text[len(written.before) :])
         if citing.is_empty and citing.raw.strip():
             written.text = citing.evidence.unknown
             reply.replace(context.prefix + written.text)
@@ -244,6 +260,8 @@ class AnswerWriter:
             )
         written.begin()
         written.request = request
+        if context.evidence is not None and context.evidence.judged:
+            reply.show(say(context.language, "kb.judging"))
         try:
             async with asyncio.timeout_at(end + GRACE) as late:
                 await self._consume(reply, request, written, context)
@@ -264,6 +282,8 @@ class AnswerWriter:
                 turn.mark_token(self.store.clock.monotonic())
                 hides = chunk.reasoning and not self.request_builder.options.thoughts
                 before = len(written.text)
+                if written.citing is not None:
+                    await written.citing.compare(chunk.text, anew=bool(chunk.replaces))
                 written.add(replace(chunk, reasoning="") if hides else chunk)
                 if chunk.replaces:
                     reply.replace(context.prefix + written.text)
@@ -271,19 +291,6 @@ class AnswerWriter:
                     reply.append(written.text[before:])
                 if chunk.activity in ACTIVITY_TEXTS:
                     reply.show(say(context.language, ACTIVITY_TEXTS[chunk.activity]))
-
-
-def _is_answered(reply: Reply, context: TurnContext, written: AnswerDraft) -> bool:
-    """Answer without a model if the knowledge base can, or has nothing. False: the model is to be asked."""
-    if context.evidence is None:
-        return False
-    written.citing = Citing(context.evidence)
-    if context.evidence.block:
-        return False
-    written.text = written.citing.extract() or context.evidence.unknown
-    written.finish = Finish.STOP
-    reply.append(written.text)
-    return True
 
 
 def _with_repair(context: TurnContext, citing: Citing) -> TurnContext:

@@ -126,7 +126,8 @@ class Assistant:
         context = await self.store.read(lambda tx: self.turn_start.deferred(tx, incoming, asked, text))
         context = await self.writer.with_evidence(incoming, context)
         if (evidence := context.evidence) is not None and not evidence.block:
-            raise BadInput(say(context.language, "kb.at_once") if evidence.pieces else evidence.unknown)
+            now = evidence.pieces or evidence.for_asker
+            raise BadInput(say(context.language, "kb.at_once") if now else evidence.unknown)
         context = await self.writer.informed(incoming, reply, context)
         option = self.routing.by_name(context.choices.model)
         request = self.writer.request_builder.request(context, option, context.steps, tools=False)
@@ -145,8 +146,9 @@ class Assistant:
         It is checked as every answer from there. Nothing is shown, and only the usage is saved: the sender pays. Raises
         `LimitReached`, `ModelError`.
         """
-        assert context.evidence is not None  # noqa: S101  the caller looks
-        citing = Citing(context.evidence)
+        knowledge = self.writer.knowledge
+        assert context.evidence is not None and knowledge is not None  # noqa: S101, PT018  the caller looks
+        citing = knowledge.begin(context.evidence)
         if not context.evidence.block:
             text = citing.extract()
         else:
@@ -157,7 +159,7 @@ class Assistant:
                 self.store, option.model, request, payer, name=option.name,
                 deadline=self.turn_start.options.deadline, ratio=builder.request_builder.ratio(option),
             )  # fmt: skip
-            text = citing.feed(said) + citing.end()
+            text = await citing.take(said) + await knowledge.release(incoming, citing)
         return "" if citing.is_empty else text.strip(), citing
 
     def model_for(self, choices: ChatChoices) -> ModelOption:
@@ -208,7 +210,9 @@ class Assistant:
         self._kept_personas.add(context.persona.label)
         if written.is_unanswered:
             self.store.metrics.knowledge_gaps.labels(REFUSED).inc()
-        if self._gets_title(incoming, context, written) or context.then or len(context.history) >= memory.ENOUGH:
+        for_asker = written.citing is not None and written.citing.evidence.for_asker
+        title = self._gets_title(incoming, context, written)
+        if title or context.then or for_asker or len(context.history) >= memory.ENOUGH:
             self.wake_jobs()
         await reply.finish()
 

@@ -19,8 +19,9 @@ from bot.storage.repositories.messages import OPEN, Remembered
 from bot.storage.store import Tx
 from bot.texts.catalog import say
 from bot.tools import approvals
-from bot.types import Button, Incoming, Message, Outgoing, Text
+from bot.types import Button, Incoming, Job, Message, Outgoing, Text
 
+ALONE = "kb.alone"  # the button that shows the asker alone what a group may not read, and the job that does it unasked
 LATE = 3600.0  # seconds after which an answer apologises for the delay
 Rows = tuple[tuple[Button, ...], ...]
 
@@ -77,6 +78,8 @@ def _answer(tx: Tx, incoming: Incoming, context: TurnContext, place: BranchPoint
         where, user, label = incoming.address, incoming.user.id, say(context.language, "gap.tell")
         wish = tx.buttons.add_button(where, incoming.id, user, label, "gap.tell", question=place.question.id)
         rows = (*rows, (wish,))
+    if written.citing is not None and (asked := written.citing.evidence.for_asker):
+        rows = (*rows, (_alone(tx, incoming, asked, context.language),))
     if context.gone:  # the note below this answer says so, once
         tx.chats.drop_models(incoming.address, incoming.user.id, context.gone)
     sources = (*written.steps.sources, *documents.used(written.text, written.retrieved))
@@ -85,6 +88,17 @@ def _answer(tx: Tx, incoming: Incoming, context: TurnContext, place: BranchPoint
         text = f"{text.rstrip()}\n\n{below}"
     note = _note(tx, incoming, context, written)
     return Outgoing(text, of=answer.turn, buttons=rows, note=note, thought="\n\n".join(filter(None, thoughts)))
+
+
+def _alone(tx: Tx, incoming: Incoming, question: str, language: str) -> Button:
+    """The button that shows the asker alone the answer to a question, which the bot tries to show without a press."""
+    where, user, label = incoming.address, incoming.user.id, say(language, "kb.alone.show")
+    button = tx.buttons.add_queued_button(
+        where, incoming.id, user, label, ALONE, question=question, turn=incoming.id
+    )  # fmt: skip
+    payload = {"user": user, "button": button.data, "language": incoming.user.language}
+    tx.jobs.add_job(Job(ALONE, incoming.id, where, payload, due=tx.clock.time()))
+    return button
 
 
 def _note_gap(tx: Tx, incoming: Incoming, context: TurnContext, place: BranchPoint, written: AnswerDraft) -> None:

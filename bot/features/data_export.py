@@ -13,6 +13,7 @@ from typing import Any
 
 from bot.knowledge.citations import named_page
 from bot.texts.catalog import say
+from bot.texts.dates import day
 
 BIGGEST = 45_000_000  # bytes of files in one ZIP: Telegram lets a bot send 50 MB
 Rows = Sequence[Mapping[str, Any]]
@@ -46,6 +47,9 @@ def markdown(rows: Mapping[str, Rows], at: float, language: str) -> str:
     by_conversation: defaultdict[int, list[Mapping[str, Any]]] = defaultdict(list)
     for row in rows.get("messages", ()):
         by_conversation[row["conversation_id"]].append(row)
+    quotes: defaultdict[int, list[Mapping[str, Any]]] = defaultdict(list)
+    for quote in rows.get("quotes", ()):
+        quotes[quote["message_id"]].append(quote)
     for conversation in rows.get("conversations", ()):
         messages = by_conversation[conversation["id"]]
         id_ = conversation["id"]
@@ -55,7 +59,7 @@ def markdown(rows: Mapping[str, Rows], at: float, language: str) -> str:
             if number:
                 lines += [f"### {say(language, 'export.branch', number=number + 1)}", ""]
             for row in branch:
-                lines += list(_message(row, language))
+                lines += [*_message(row, language), *(_quote(one, language) for one in quotes[row["id"]]), ""]
     return "\n".join(lines) + "\n"
 
 
@@ -98,7 +102,16 @@ def _message(row: Mapping[str, Any], language: str) -> Iterator[str]:
     for source in json.loads(row["sources"]):
         name = " ".join(word for word in (source.get("title"), source.get("url")) if word)
         yield "- " + named_page(language, name, source.get("page", 0), source.get("place", ""))
-    yield ""
+
+
+def _quote(quote: Mapping[str, Any], language: str) -> str:
+    """A quoted sentence with its number in the answer, its place, and the date of its version."""
+    until = quote["until"]
+    date = day(datetime.fromtimestamp(until or quote["at"], UTC).date(), language)
+    told = say(language, "kb.source.until" if until else "kb.source.as_of", date=date)
+    name = " ".join(filter(None, (quote["place"], quote["url"])))
+    text = " ".join(quote["text"].split())
+    return f"> [{quote['number']}] {text}\n> — {named_page(language, name, quote['page'])}. {told}\n"
 
 
 def filed(number: int, name: str, mime: str) -> str:
@@ -123,7 +136,7 @@ def _row(row: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in row.items():
         if name in ("parts", "sources", "prompt", "request") and isinstance(value, str):
             result[name] = _without_bytes(row, json.loads(value))
-        elif name in ("at", "due", "first_seen", "expires", "chosen") and isinstance(value, float):
+        elif name in ("at", "due", "first_seen", "expires", "chosen", "until") and isinstance(value, float):
             result[name] = _time(value) if value else None
         else:
             result[name] = value

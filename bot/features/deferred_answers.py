@@ -7,23 +7,23 @@ together when the answer arrives, so that they do not mix with messages that wer
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bot.ai import Answered, AsyncModel, Failed, Finish, Pending, Request
 from bot.billing import pricing
-from bot.billing.budget import Budget
+from bot.billing.budget import MONEY, TOKENS, Budget
 from bot.conversation import branching
 from bot.conversation.assistant import Assistant
 from bot.conversation.turn_state import TurnContext
-from bot.errors import BadInput, ModelError
+from bot.errors import BadInput, LimitReached, ModelError
 from bot.feature import ButtonHandler, Command, Feature
 from bot.features.task_list import cancel_choice
 from bot.jobs import operations
 from bot.jobs.operations import FailureReason, OperationRunner, Outcome, PollSchedule
 from bot.knowledge import citations, documents
-from bot.knowledge.answering import Citing, restored
+from bot.knowledge.answering import Citing, KnowledgeAnswers, restored
 from bot.knowledge.documents import Retrieved
 from bot.llm import prompt
 from bot.llm.routing import ModelOption, Routing
@@ -37,7 +37,10 @@ from bot.storage.store import Store, Tx
 from bot.telemetry import tracing
 from bot.telemetry.incidents import IncidentLog
 from bot.texts.catalog import say
-from bot.types import Button, Incoming, Message, Outgoing, Text
+from bot.types import Button, Incoming, Message, Outgoing, Text, User
+
+if TYPE_CHECKING:
+    from bot.knowledge.answer.across import Across
 
 KIND = "later"
 PATIENCE = 24 * 3600.0  # seconds: the service needs "from minutes to hours" and keeps an answer for three days
@@ -155,17 +158,30 @@ class DeferredAnswers:
         return next((option for option in self.operation.routing.options if self.operation.models(option.name)), None)
 
 
+@dataclass(frozen=True, slots=True)
+class ComparedAnswer(Answered):
+    """An answer; those of its sentences that are left out because they do not follow from their quotes; and what has
+    compared the sentences across languages.
+    """
+
+    left_out: Collection[str] = ()
+    across: Across | None = None
+
+
 @dataclass(slots=True, kw_only=True)
 class DeferredOperation:
     """How the operation of a deferred answer is started, polled and ended (`jobs.operations.OperationKind`).
 
-    `models` returns the asynchronous mode of a model by its name, None for a model that has no such mode.
+    `models` returns the asynchronous mode of a model by its name, None for a model that has no such mode. `knowledge`
+    judges answers from the knowledge base.
     """
 
     store: Store
     routing: Routing
     models: Callable[[str], AsyncModel | None]
     incidents: IncidentLog
+    budget: Budget = field(default_factory=Budget)
+    knowledge: KnowledgeAnswers | None = None
 
     @property
     def pace(self) -> PollSchedule:
@@ -188,7 +204,21 @@ class DeferredOperation:
         if isinstance(outcome, Answered):
             name = tracing.model_label(operation.request["model"])
             tracing.current().set_attributes({"gen_ai.request.model": name, **tracing.usage_attributes(outcome.usage)})
+            return await self._looked_at(operation, outcome)
         return outcome
+
+    async def _looked_at(self, operation: Operation, answer: Answered) -> Answered:
+        """An answer from the knowledge base, with what its check can't find out in a transaction."""
+        asked = operation.request
+        if self.knowledge is None or "evidence" not in asked:
+            return answer
+        citing = self.knowledge.begin(
+            await self.store.read(lambda tx: restored(tx, asked["evidence"], asked["language"]))
+        )  # fmt: skip
+        citing.repaired = asked.get("repaired", False)
+        await citing.take(answer.text)
+        left_out = () if citing.wants_repair else await self.knowledge.left_out(_asker(operation), citing)
+        return ComparedAnswer(answer.text, answer.finish, answer.usage, left_out=left_out, across=citing.across)
 
     def _model(self, operation: Operation) -> AsyncModel:
         model = self.models(operation.request["model"])
@@ -205,7 +235,10 @@ class DeferredOperation:
         """Book nothing yet: an answer is paid when it arrives, by its tokens."""
 
     def finished(self, operation: Operation, result: Answered) -> Outcome:
-        """Deliver the answer and book it; a filtered or empty answer becomes a sentence."""
+        """Deliver the answer and book it; a filtered or empty answer becomes a sentence.
+
+        If more than half of an answer from the knowledge base fails its check, the model is asked once more.
+        """
         if result.finish is Finish.FILTERED:
             return self._fail(operation, "later.refused", paid=result)
         if not result.text.strip():
@@ -213,9 +246,11 @@ class DeferredOperation:
         asked = operation.request
         note = say(asked["language"], "length.note") if result.finish is Finish.LENGTH else ""
 
-        def work(tx: Tx) -> None:
+        def work(tx: Tx) -> object:
             self._book(tx, operation, result)
             said, citing = _checked(tx, operation, result)
+            if citing is not None and citing.wants_repair and self._ask_again(tx, operation, citing):
+                return operations.AGAIN
             rows: tuple[tuple[Button, ...], ...] = ()
             if tx.conversations.find_address(conversation := asked["conversation"]) is not None:
                 rows = self._remember(tx, operation, conversation, replace(result, text=said), citing)
@@ -224,8 +259,28 @@ class DeferredOperation:
             answer = Outgoing(text, note=note, buttons=rows, reply_to=asked["reply_to"])
             tx.outbox.add_answer(delivery_key(operation.turn, 1), operation.address, answer)
             tx.operations.replace_request(operation.id, {})  # the conversation has the question now
+            return None
 
         return Outcome("done", work)
+
+    def _ask_again(self, tx: Tx, operation: Operation, citing: Citing) -> bool:
+        """Have the model told which of its sentences have failed. False: the price does not fit into the budgets."""
+        asked = dict(operation.request)
+        said = Message("assistant", (Text(citing.raw),)), Message("user", (Text(citing.repair()),))
+        messages = [*asked["messages"], *([one.role, dump_parts(one.parts)] for one in said)]
+        asked |= {"messages": messages, "repaired": True}
+        option = self.routing.by_name(asked["model"])
+        most = prompt.most(_request(asked), prompt.Ratio())
+        price = pricing.most(option.model.profile, most, pricing.LATER)
+        asker, language, held = _asker(operation), asked["language"], 0
+        try:
+            held = self.budget.reserve(tx, asker, TOKENS, most.total, language)
+            asked |= {"held": held, "held_money": self.budget.reserve(tx, asker, MONEY, price, language)}
+        except LimitReached:
+            tx.budgets.settle_reservation(held, 0)  # the answer is delivered in this transaction
+            return False
+        tx.operations.ask_again(operation.id, asked)
+        return True
 
     def failed(self, operation: Operation, why: FailureReason, error: ModelError | BadInput | None = None) -> Outcome:
         """Tell the user why there is no answer, with the code of `error`, and settle the reservations."""
@@ -319,13 +374,24 @@ def _stored_request(
     }  # fmt: skip
 
 
+def _asker(operation: Operation) -> Incoming:
+    """Who asked, and pays."""
+    user, private = (
+        User(operation.user, language=operation.request["language"]),
+        operation.address.chat == operation.user,
+    )
+    return Incoming(operation.turn, operation.address, user, private=private)
+
+
 def _checked(tx: Tx, operation: Operation, answer: Answered) -> tuple[str, Citing | None]:
     """The text of an answer that may be sent; and if it is from the knowledge base, the check that it has passed."""
     asked = operation.request
     if "evidence" not in asked:
         return answer.text, None
-    citing = Citing(restored(tx, asked["evidence"], asked["language"]))
-    said = citing.feed(answer.text) + citing.end()
+    left_out, across = (answer.left_out, answer.across) if isinstance(answer, ComparedAnswer) else ((), None)
+    evidence = restored(tx, asked["evidence"], asked["language"])
+    citing = Citing(evidence, repaired=asked.get("repaired", False), across=across)
+    said = citing.feed(answer.text) + citing.end() + citing.release(left_out)
     if (left := citing.without_withdrawn(tx, operation.address.bot)) is not None:
         said = left
     return (citing.evidence.unknown if citing.is_empty else said.strip()), citing

@@ -8,11 +8,11 @@ deleted text may remain in free pages of the file.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.feature import ButtonHandler, Command, Feature, Section
-from bot.features.data_export import BIGGEST, filed, zips
+from bot.features.data_export import BIGGEST, Rows, filed, zips
 from bot.jobs import operations
 from bot.outbox import Choice, Page, delivery_key, finish, finish_turn, finish_with_notice
 from bot.ports import Reply, Transport
@@ -24,6 +24,7 @@ from bot.texts.catalog import say
 from bot.types import File, Incoming, Job, Outgoing
 
 Listed = tuple[int, str, str, int]  # id, name, MIME type, size in bytes
+QuoteReader = Callable[[Tx, int, Mapping[str, Rows]], Rows]  # reads quotes of a person, whose rows are given
 KIND = "export"
 STOP_SECONDS = 130.0  # for answers under way to end: the longest time of an answer
 CHECK_SECONDS = 0.1
@@ -42,12 +43,18 @@ COUNTED = (
 )
 
 
+def no_quotes(_tx: Tx, _user: int, _rows: Mapping[str, Rows]) -> Rows:
+    """No answer quotes a source."""
+    return ()
+
+
 @dataclass(slots=True, kw_only=True)
 class Privacy:
     """Exports and deletes the data of a person.
 
     `leave` stops the answers that are being written in a chat. `works_for` says whether an answer for a user is under
-    way. `withdraw` cancels an operation at its service. `wake_jobs` is called after a job was added.
+    way. `withdraw` cancels an operation at its service. `wake_jobs` is called after a job was added. `quotes` reads the
+    quotes of the answers among the exported rows of a person.
     """
 
     store: Store
@@ -56,6 +63,7 @@ class Privacy:
     leave: Callable[[int, int], None]
     works_for: Callable[[int], bool]
     withdraw: Callable[[Operation], Awaitable[None]]
+    quotes: QuoteReader = no_quotes
 
     def feature(self) -> Feature:
         """The commands /export and /forget, and the jobs behind them."""
@@ -93,9 +101,12 @@ class Privacy:
         reply = self.transport.reply(where, job.key)
         await reply.busy("document")
         bot = where.bot
-        rows, files = await self.store.read(
-            lambda tx: (tx.personal_data.export_rows(bot, user), tx.personal_data.list_files(bot, user))
-        )
+
+        def read(tx: Tx) -> tuple[Mapping[str, Rows], Sequence[Listed]]:
+            found = tx.personal_data.export_rows(bot, user)
+            return {**found, "quotes": self.quotes(tx, user, found)}, tx.personal_data.list_files(bot, user)
+
+        rows, files = await self.store.read(read)
         groups, at = grouped(files), self.store.clock.time()
         for number, group in enumerate(groups):
             named = await self._named(bot, user, group)

@@ -32,6 +32,7 @@ from bot.types import Incoming, Job
 
 MOST_SUBMITS = 2  # a crash between request and response leaves the outcome unknown: one more try, then the user decides
 OVER = ("done", "failed")
+AGAIN = object()  # returned by the effect of an outcome that has asked for the operation once more
 HELD = ("held", "held_money")  # keys of reservations in `Operation.request`
 
 Result = TypeVar("Result")
@@ -64,7 +65,10 @@ class PollSchedule:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How an operation ends, and the `effect` in the transaction that closes it."""
+    """How an operation ends, and the `effect` in the transaction that closes it.
+
+    An effect that has called `tx.operations.ask_again` returns `AGAIN`: then the operation is submitted once more.
+    """
 
     state: Literal["done", "failed"]
     effect: Effect
@@ -223,7 +227,9 @@ class OperationRunner(Generic[Result]):
             now = tx.operations.find_of_turn(job.address.bot, job.key)
             if now is not None and now.state not in OVER:  # else it was cancelled or deleted meanwhile
                 tx.operations.store_end(operation.id, end.state)
-                end.effect(tx)
+                if end.effect(tx) is AGAIN:
+                    tx.jobs.reschedule(job, self.clock.time())
+                    return
             tx.jobs.delete_done(job)
 
         await self.store.write(work)

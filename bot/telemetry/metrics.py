@@ -63,6 +63,9 @@ class Metrics:
         self.knowledge_gaps = counter(
             "knowledge_gaps", "Questions that the knowledge base did not answer: refused, or disliked", ["kind"]
         )
+        self.knowledge_judged = counter(
+            "knowledge_judged", "Sentences that the helper model was asked about, by its verdict", ["verdict"]
+        )
         # the process
         self.errors = counter("errors", "Errors, by where they came from and what they were", ["source", "cause"])
         self.commit_seconds = histogram("commit_seconds", "One commit of the database, begin to fsync", buckets=SHORT)

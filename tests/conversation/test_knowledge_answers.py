@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bot.ai import Answered, Chunk, Finish, Request, Usage
+from bot.ai import Chunk, Finish, Request
 from bot.billing.metering import Meter
 from bot.concurrency.child_pool import ChildPool
 from bot.conversation.question.rewriting import leans
@@ -18,7 +19,7 @@ from bot.runtime.bot import Bot
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.texts.catalog import say
 from tests.support.choosing import pressed
-from tests.support.scripted_model import ScriptedModel
+from tests.support.scripted_model import LaterModel, ScriptedModel
 from tests.support.stage import ANNA, BORIS, Stage
 from tests.support.telegram_side import rows, soon
 
@@ -51,7 +52,7 @@ async def known(
     audience: Sequence[str] = ("everyone",),
     own_model: bool = False,
     summaries: bool = False,
-    later: Later | None = None,
+    later: LaterModel | None = None,
     **settings: Any,
 ) -> ScriptedModel:
     """A bot with these documents in its knowledge base, and a model that gives these answers, or the sandbox's own."""
@@ -138,27 +139,9 @@ async def test_who_may_not_read_a_source_is_answered_as_if_there_were_none(stage
     assert "14" not in str(model.requests)
 
 
-class Later:
-    """A model that answers later."""
-
-    def __init__(self, answer: str) -> None:
-        self.answer = Answered(answer, usage=Usage(100, 20))
-        self.submitted: list[Request] = []
-
-    async def submit(self, request: Request) -> str:
-        self.submitted.append(request)
-        return "operation"
-
-    async def poll(self, operation: str) -> Answered:
-        return self.answer
-
-    async def cancel(self, operation: str) -> bool:
-        return True
-
-
 @pytest.mark.parametrize("withdrawn", [False, True])
 async def test_an_answer_that_comes_later_is_checked_when_it_comes(stage: Stage, docs: Path, withdrawn: bool) -> None:
-    later = Later("Вернуть товар можно в течение 14 дней [a1]. За возврат дарят слона [a1].")
+    later = LaterModel("Вернуть товар можно в течение 14 дней [a1]. За возврат дарят слона [a1].")
     await known(stage, docs, later=later)
     question = "За сколько дней можно вернуть товар?"
     assert await stage.ask(f"/later {question}", BORIS) == say("ru", "later.taken.same", model="Scripted")
@@ -174,8 +157,59 @@ async def test_an_answer_that_comes_later_is_checked_when_it_comes(stage: Stage,
     assert "Деньги приходят" in await pressed(stage, SHOW["ru"], chat=BORIS)
 
 
+LIE, TRUTH = "За возврат дарят слона [a1].", "Вернуть товар можно в течение 14 дней [a1]."
+
+
+@pytest.mark.parametrize(("second", "said"), [(TRUTH, TRUTH.removesuffix(" [a1].")), (LIE, "")])
+async def test_an_answer_of_later_that_fails_its_check_is_asked_for_once_more(
+    stage: Stage, docs: Path, second: str, said: str
+) -> None:
+    later = LaterModel(LIE, second)
+    await known(stage, docs, later=later, user_daily_tokens=100_000)
+    await stage.ask("/later За сколько дней можно вернуть товар?", BORIS)
+    answer = await stage.until(lambda: "".join(stage.telegram.texts(BORIS)[1:]))
+    assert answer.startswith(said or say("ru", "kb.unanswered"))
+    first, again = later.submitted
+    assert again.messages[: len(first.messages)] == first.messages
+    assert "слона" in again.messages[-1].text
+    assert len(rows(stage, "SELECT * FROM usage")) == 2
+    assert rows(stage, "SELECT * FROM reservations") == []
+
+
+async def test_without_budget_for_a_second_request_the_answer_of_later_ends_after_the_first(
+    stage: Stage, docs: Path
+) -> None:
+    later = LaterModel(LIE, TRUTH)
+    await known(stage, docs, later=later, user_daily_tokens=120)
+    await stage.ask("/later За сколько дней можно вернуть товар?", BORIS)
+    assert (await stage.texts(2, BORIS))[1].startswith(say("ru", "kb.unanswered"))
+    assert len(later.submitted) == 1
+    assert rows(stage, "SELECT * FROM reservations") == []
+
+
+async def test_a_kill_before_the_second_request_of_later_leaves_it_to_be_asked_once(stage: Stage, docs: Path) -> None:
+    later = LaterModel(LIE, TRUTH)
+    await known(stage, docs, later=later)
+    reached, submit = asyncio.Event(), later.submit
+
+    async def held(request: Request) -> str:
+        if later.submitted:
+            reached.set()
+            await asyncio.Event().wait()
+        return await submit(request)
+
+    later.submit = held  # type: ignore[method-assign]
+    await stage.ask("/later За сколько дней можно вернуть товар?", BORIS)
+    await reached.wait()
+    await stage.crash()
+    later.submit = submit  # type: ignore[method-assign]
+    await stage.start(knowledge="cited", embeddings="off", owners=[ANNA])
+    assert (await stage.texts(2, BORIS))[1].startswith(TRUTH.removesuffix(" [a1]."))
+    assert len(later.submitted) == 2
+
+
 async def test_what_the_sources_do_not_have_is_not_submitted(stage: Stage, docs: Path) -> None:
-    later = Later("")
+    later = LaterModel("")
     await known(stage, docs, later=later)
     assert (await stage.ask("/later Кто написал «Войну и мир»?", BORIS)).startswith(say("ru", "kb.unanswered"))
     assert later.submitted == []

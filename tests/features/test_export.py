@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import zipfile
+from datetime import date
+from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import insert
 
 from bot.config.entries import ModelConfig
@@ -18,21 +22,23 @@ from bot.sandbox.telegram.state import Message
 from bot.storage.store import Tx
 from bot.storage.tables.history import blobs
 from bot.texts.catalog import say
+from bot.texts.dates import day
+from tests.support.known import handbook, kept, known
 from tests.support.stage import ANNA, BORIS, TEAM, Stage
 from tests.support.telegram_side import QUESTION, rows, soon
 
 PARTS = json.dumps([{"is": "text", "text": "x"}])
 
 
-async def _exported(stage: Stage, count: int = 1) -> list[zipfile.ZipFile]:
-    stage.telegram.say(ANNA, "/export")
-    files = await stage.until(lambda: found if len(found := _documents(stage)) >= count else None)
+async def _exported(stage: Stage, count: int = 1, who: int = ANNA) -> list[zipfile.ZipFile]:
+    stage.telegram.say(who, "/export")
+    files = await stage.until(lambda: found if len(found := _documents(stage, who)) >= count else None)
     stored = stage.telegram.state.files
     return [zipfile.ZipFile(io.BytesIO(stored[file["document"]["file_id"]].data)) for file in files]
 
 
-def _documents(stage: Stage) -> list[Message]:
-    return [message for message in stage.telegram.transcript(ANNA) if "document" in message]
+def _documents(stage: Stage, who: int = ANNA) -> list[Message]:
+    return [message for message in stage.telegram.transcript(who) if "document" in message]
 
 
 async def test_everything_is_in_it_and_nothing_of_others(stage: Stage) -> None:
@@ -56,6 +62,35 @@ async def test_everything_is_in_it_and_nothing_of_others(stage: Stage) -> None:
     assert len(everything["conversations"]) == 3
     assert [row["prompt"] > 0 for row in everything["usage"]] == [True] * 3
     assert "boris" not in text + json.dumps(everything)
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+async def test_quotes_of_answers_come_with_their_place_and_date_as_the_person_may_read_them_now(
+    stage: Stage, tmp_path: Path, language: str
+) -> None:
+    who = {"en": ANNA, "ru": BORIS}[language]
+    docs = handbook(tmp_path)
+    for page in docs.iterdir():
+        os.utime(page, (86_400.0, 86_400.0))
+    bot = await known(stage, docs)
+    question = {"en": "Are laptops repaired for free?", "ru": "За сколько дней можно вернуть товар?"}[language]
+    await stage.ask(question, who)
+    sentence = {"en": "Laptops are repaired for free for one year.", "ru": "Вернуть товар можно в течение 14 дней."}
+    (archive,) = await _exported(stage, who=who)
+    everything = json.loads(archive.read("everything.json"))
+    quote = everything["quotes"][0]
+    said = {row["id"]: row for row in everything["messages"]}[quote["message_id"]]["parts"][0]["text"]
+    assert f"{sentence[language].rstrip('.')}.¹" in said
+    assert (quote["number"], quote["text"], quote["until"]) == (1, sentence[language], None)
+    told = day(date(1970, 1, 2), language)
+    told = say(language, "kb.source.as_of", date=told)
+    place = {"en": "Warranty", "ru": "Возврат › Срок"}[language]
+    assert f"> [1] {sentence[language]}\n> — {place}. {told}" in archive.read("conversations.md").decode()
+    base = kept(bot, docs)
+    source = await base.find("docs")
+    await base.store.write(lambda tx: tx.sources.change_source(source.id, audience=()))
+    (_, archive) = await _exported(stage, 2, who)
+    assert json.loads(archive.read("everything.json"))["quotes"] == []
 
 
 async def test_files_come_as_they_are(stage: Stage) -> None:

@@ -215,6 +215,16 @@ async def test_the_doctor_gives_its_advice_under_what_is_wrong(tmp_path: Path, s
     assert lines[wrong + 1].startswith(f"                 YC_FOLDER_ID={SANDBOX_FOLDER} ")
 
 
+async def test_the_doctor_asks_the_model_only_after_a_yes_to_the_price(
+    tmp_path: Path, services: dict[str, str]
+) -> None:
+    asked = await govorun("doctor", "--model", cwd=tmp_path, **services)
+    assert (asked.code, "10 questions" in asked.out, "--yes agrees" in asked.out) == (0, True, True), asked
+    assert "KNOWLEDGE=" not in asked.out
+    done = await govorun("doctor", "--model", "--yes", cwd=tmp_path, **services)
+    assert (done.code, "10 questions" in done.out, "KNOWLEDGE=" in done.out) == (0, True, True), done
+
+
 async def test_the_doctor_names_settings_that_can_not_be_read(tmp_path: Path) -> None:
     done = await govorun("doctor", cwd=tmp_path, TEMPERATURE="hot", OWNERS="@hush")
     assert (done.code, done.err) == (1, "")

@@ -152,7 +152,9 @@ def test_a_wrong_mark_is_moved_to_the_sentence_that_carries_it() -> None:
 
 
 def test_an_embedder_tells_across_languages_which_sentence_is_meant() -> None:
-    checker = Checker(SHOWN, nearest=lambda text: (0, 1) if "money" in text else None)
+    checker = Checker(
+        SHOWN, nearest=lambda text, among, _marked: (0, 1) if (0, 1) in among and "money" in text else None
+    )
     checker.feed("You get your money back on your card [b1]. Elephants can fly over there [a1].")
     pieces = checker.end()
     assert [RETURNS.text[one.start : one.end] for piece in checker.kept for one in piece.quotes] == [

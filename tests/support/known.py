@@ -10,7 +10,7 @@ from bot.concurrency.child_pool import ChildPool
 from bot.knowledge.base import KnowledgeBase
 from bot.runtime.bot import Bot
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
-from tests.support.scripted_model import ScriptedModel
+from tests.support.scripted_model import LaterModel, ScriptedModel
 from tests.support.stage import ANNA, Stage
 from tests.support.telegram_side import rows, soon
 
@@ -34,11 +34,15 @@ def handbook(folder: Path) -> Path:
 
 async def known(
     stage: Stage, docs: Path, *answers: str, level: str = "extract", audience: Sequence[str] = ("everyone",),
-    **settings: object,
+    later: LaterModel | None = None, **settings: object,
 ) -> Bot:  # fmt: skip
-    """Start a bot whose owner is Anna, with the handbook as its source, and a model that gives these answers."""
+    """Start a bot whose owner is Anna, with the handbook as its source, and a model that gives these answers.
+
+    `later` answers what is asked with /later.
+    """
     model = ScriptedModel(*answers)
     stage.given = {"routing": model.routing}
+    stage.given |= {"later": lambda _name: later} if later is not None else {}
     bot = await stage.start(**{"knowledge": level, "embeddings": "off", "owners": [ANNA], **settings})
     base = kept(bot, docs)
     await base.sync(await base.add(KnowledgeSource("docs", "", str(docs), audience=tuple(audience))))

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
-from bot.ai import Chunk, Finish, Profile, Request, Usage
+from bot.ai import Answered, Chunk, Finish, Profile, Request, Usage
 from bot.errors import ModelError
 from bot.llm.routing import ModelOption, Routing
 from bot.types import ToolCall
@@ -51,3 +51,21 @@ class ScriptedModel:
         for word in text.split(" "):
             yield Chunk(f"{word} " if word != text.split(" ")[-1] else word)
         yield Chunk(finish=Finish.TOOLS if calls else Finish.STOP, usage=USAGE, tool_calls=calls)
+
+
+class LaterModel:
+    """The asynchronous mode of a model: each request is answered by the next of the texts, and then by the last."""
+
+    def __init__(self, *answers: str) -> None:
+        self.answers = answers
+        self.submitted: list[Request] = []
+
+    async def submit(self, request: Request) -> str:
+        self.submitted.append(request)
+        return str(len(self.submitted))
+
+    async def poll(self, operation: str) -> Answered:
+        return Answered(self.answers[min(int(operation), len(self.answers)) - 1], usage=Usage(100, 20))
+
+    async def cancel(self, operation: str) -> bool:
+        return True

@@ -13,10 +13,11 @@ from bot.config.groups import SettingsGroup
 class KnowledgeSettings(SettingsGroup):
     """How the bot answers from its own sources (`govorun kb add`); without sources nothing of it is used."""
 
-    knowledge: Literal["cited", "extract", "off"] = Field(
+    knowledge: Literal["cited", "judged", "extract", "off"] = Field(
         "cited",
         description="How the bot answers from its sources (govorun kb add; docs/knowledge.md): cited = the model's "
-        "sentences, each with a quote that was checked; extract = only sentences of the sources, without a model; "
+        "sentences, each with a quote that was checked; judged = as cited, and HELPER_MODEL is asked whether each "
+        "sentence follows from its quotes; extract = only sentences of the sources, without a model; "
         "off = not at all",
     )
     embeddings: Literal["yandex", "offline", "off"] = Field(

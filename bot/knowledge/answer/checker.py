@@ -8,7 +8,8 @@ of the same; not that the sentence follows from them. Pure.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
@@ -42,7 +43,8 @@ NEGATION = re.compile(
 NAME = re.compile(r"(?<![.!?…]\s)(?<!^)\b[A-ZА-ЯЁ][\w-]{2,}")
 CODE_MARKS = re.compile(r"[ \t]*+[#/;*-]*+[ \t]*+")
 
-Nearest = Callable[[str], tuple[int, int] | None]
+Place = tuple[int, int]  # of a passage among those that were shown, and of a sentence in it
+Nearest = Callable[[str, Mapping[Place, str], Collection[Place]], Place | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +92,8 @@ class Line:
 class Checker:
     """Checks one answer while it arrives: `feed` and `end` return what may be sent.
 
-    `nearest` finds the shown sentence, as (place of its passage, place in it), that means what a sentence in another
-    language says; without it a mark across languages is believed.
+    `nearest` finds among shown sentences the one that means what a sentence in another language says, given those that
+    its marks name (`to_compare` says what it will be asked); without it a mark across languages is believed.
     """
 
     shown: Sequence[Shown]
@@ -139,6 +141,21 @@ class Checker:
         """The answer has ended, or is `broken` off; return what may be sent of its rest."""
         return self._take(self._reader.end(broken=broken))
 
+    def to_compare(self, text: str = "", *, ended: bool = False) -> set[str]:
+        """What `nearest` will be asked about when this text has come, or when the answer has `ended`: the sentences in
+        another language than shown ones, which no words carry, and these shown ones.
+        """
+        reader, wanted = deepcopy(self._reader), set[str]()
+        for unit in [*reader.feed(text), *(reader.end() if ended else ())]:
+            bare, lines = MARKUP.sub(" ", unit.text), list(self._lines.values())
+            content = frozenset(stems(plain(bare)))
+            if unit.kind == "code" or not content or _is_refusal(unit.text) or is_closing(unit.text):
+                continue
+            foreign = self._in_other_languages(bare)
+            if foreign and _best(lines, content, MOST_FOUND)[1] < ENOUGH:
+                wanted |= {bare, *foreign.values()}
+        return wanted
+
     def _take(self, units: Iterable[Unit]) -> list[Piece]:
         before = len(self.kept)
         for unit in units:
@@ -153,7 +170,7 @@ class Checker:
         if unit.kind == "code":
             self._check_code(unit, gap)
             return
-        if plain(EMPHASIS.sub("", unit.text)) in _refusals():
+        if _is_refusal(unit.text):
             self.refused = True
             return
         if is_greeting(unit.text):
@@ -237,13 +254,17 @@ class Checker:
 
     def _foreign(self, text: str, hinted: Sequence[Line]) -> list[Line]:
         """The sentences in another language that a sentence rests on, where the embedder or its marks tell them."""
-        russian = _is_russian(text)
-        if all(line.is_russian == russian for line in self._lines.values()):
+        if not (foreign := self._in_other_languages(text)):
             return []
         if self.nearest is not None:
-            found = self.nearest(text)
+            found = self.nearest(text, foreign, [(line.place, line.number) for line in hinted])
             return [self._lines[LETTERS[found[0]], found[1] + 1]] if found else []
-        return [line for line in hinted if line.is_russian != russian][:MOST_QUOTES]
+        return [line for line in hinted if (line.place, line.number) in foreign][:MOST_QUOTES]
+
+    def _in_other_languages(self, text: str) -> Mapping[Place, str]:
+        """The shown sentences that are in another language than a text."""
+        russian, lines = _is_russian(text), self._lines.values()
+        return {(line.place, line.number): line.text.strip() for line in lines if line.is_russian != russian}
 
     def _holding(self, quotations: Sequence[str]) -> list[list[Line]]:
         """The sentences in which all that is quoted stands; where none has it, two that follow each other."""
@@ -344,6 +365,10 @@ def _seen(text: str, lines: Sequence[Line], *, moved: bool) -> tuple[str, ...]:
     named = any(stem[:5] not in there for name in NAME.findall(text) for stem in stems(name))
     negated = (NEGATION.search(text) is None) != (NEGATION.search(quotes) is None)
     return tuple(name for name, is_so in (("moved", moved), ("negation", negated), ("names", named)) if is_so)
+
+
+def _is_refusal(text: str) -> bool:
+    return plain(EMPHASIS.sub("", text)) in _refusals()
 
 
 def _refusals() -> frozenset[str]:

@@ -6,8 +6,9 @@ Begin with `Presentation`. All is Markdown, as the answer of a model is.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from urllib.parse import quote
 
 from bot.http.framing import host_of
@@ -73,6 +74,21 @@ class Presentation:
         title = f"[{title or host_of(link)}]({link})" if link else title
         told = "" if passage.changed is None else f" ({day(passage.changed, self.language)})"
         return f"{str(number).translate(SUPERSCRIPT)} {title}{told}"
+
+
+def without(pieces: Sequence[Piece], left_out: Collection[str]) -> Sequence[Piece]:
+    """The pieces of an answer without the sentences with these texts, and without what only introduced those."""
+    kept: list[Piece] = []
+    for quoted, run in groupby(pieces, lambda piece: bool(piece.quotes)):
+        some = list(run)
+        if not quoted:
+            kept += some
+        elif stay := [piece for piece in some if piece.text not in left_out]:
+            kept += stay
+        else:
+            while kept and not kept[-1].quotes:
+                kept.pop()
+    return kept
 
 
 def address(passage: Shown, sentence: str) -> str:

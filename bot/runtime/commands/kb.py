@@ -243,14 +243,15 @@ def _keep(
         raise BadInput(f"which bot? --bot takes one of {', '.join(map(str, sorted(numbers)))}")
 
     async def run() -> None:
-        agree = (lambda _: True) if yes else _agree
+        agree = (lambda _: True) if yes else agree_on_terminal
         async with knowledge.opened(settings, numbers.pop(), typer.echo, agree, writes=writes) as command:
             await work(command)
 
     asyncio.run(run())
 
 
-def _agree(question: str) -> bool:
+def agree_on_terminal(question: str) -> bool:
+    """Ask on the terminal, and return whether the answer is yes; without a terminal it is no."""
     if not sys.stdin.isatty():
         typer.echo(f"{question} (no terminal to ask on; --yes agrees)")
         return False

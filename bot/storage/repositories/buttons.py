@@ -92,6 +92,16 @@ class Buttons(Repository):
             return None
         return ButtonPress(row.action, json.loads(row.payload), key, row.user < 0)
 
+    def find_unpressed(self, bot: int, user: int, key: str, action: str) -> ButtonPress | None:
+        """Return what a user's button with this action does, wherever it stands; None if it works no more."""
+        row = self.connection.execute(
+            select(buttons.c.payload).where(
+                buttons.c.key == key, buttons.c.bot == bot, buttons.c.user == user, buttons.c.action == action,
+                buttons.c.expires > self.clock.time(),
+            )
+        ).one_or_none()  # fmt: skip
+        return None if row is None else ButtonPress(action, json.loads(row.payload), key)
+
     def expire_button(self, key: str) -> None:
         """Make a button that works once do nothing from now on."""
         self.connection.execute(update(buttons).where(buttons.c.key == key).values(expires=0.0))

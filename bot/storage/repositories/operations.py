@@ -80,6 +80,10 @@ class Operations(Repository):
         """Store the service's id of an operation that it has accepted."""
         self._set(id_, state="running", operation=operation)
 
+    def ask_again(self, id_: int, request: Mapping[str, Any]) -> None:
+        """Have an operation submitted once more, with another request."""
+        self._set(id_, state="asked", operation="", submits=0, at=self.clock.time(), request=_json(request))
+
     def store_progress(self, id_: int, state: str, request: Mapping[str, Any]) -> None:
         """Store the state of an operation, and its request with what is known by now."""
         self._set(id_, state=state, request=_json(request))

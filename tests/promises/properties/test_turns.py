@@ -409,6 +409,7 @@ PRESSES = {
     "gap.tell": Press({"question": 1}, has_gap), "gap.list": Press(),
     "gap.open": Press({"gap": 1}, has_gap), "gap.file": Press({}, has_gap),
     "kb.buy": Press({"agreed": 1_000, "panel": True}), "kb.source": Press({"answer": 2}),
+    "kb.alone": Press({"question": "How long is it repaired for free?", "turn": "1"}),
 }  # fmt: skip
 AWAITED = {
     "image.change": Press({"turn": "1"}, drawn, "with a hat"),

@@ -1,0 +1,100 @@
+"""An answer in a group for the asker alone, because it rests on what the group may not read.
+
+The group is told one sentence. The answer itself is a turn of its own, in the conversation of the asker alone: by
+itself where the bot administers the group, else after a press, and where the messenger allows no message for one
+person, in the private chat behind a link. Begin with `PrivateAnswers.press`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from bot.conversation.assistant import Assistant
+from bot.conversation.turn_end import ALONE
+from bot.feature import ButtonHandler, Feature
+from bot.outbox import finish, finish_turn, finish_with_notice, remove_buttons
+from bot.ports import Reply, Transport
+from bot.storage.repositories.buttons import ButtonPress
+from bot.storage.store import Store, Tx
+from bot.texts.catalog import say
+from bot.types import Address, Button, Incoming, Job, Kind, Outgoing, User
+
+LINK = "alone-"  # begins what a link sends after /start; the key of the button follows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrivateAnswers:
+    """Answers for the asker alone. The payload of the button is {"question": the text that is answered, "turn": the
+    turn in the group, below whose answer it stands}.
+
+    `link` makes a link that sends `/start` with a code in the private chat; `deliver` sends what was stored for chats.
+    """
+
+    assistant: Assistant
+    transport: Transport
+    link: Callable[[str], str]
+    deliver: Callable[[str, Sequence[Address]], None]
+
+    @property
+    def store(self) -> Store:
+        """The database."""
+        return self.assistant.store
+
+    def feature(self) -> Feature:
+        """The button below the sentence in the group, and the job that answers without a press."""
+        return Feature(presses={ALONE: ButtonHandler(self.press)}, jobs={ALONE: self.answer_unasked})
+
+    async def press(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+        """Answer the asker alone. Where that is impossible, the button becomes a link to the private chat."""
+        reply.show_only_to(incoming.user.id)
+        if await reply.open_ephemeral():
+            await self._answer(replace(incoming, address=reply.address), reply, action)
+            self.deliver(incoming.id, [incoming.address])
+            return
+        reply.show_only_to(0)
+        link = self.link(LINK + action.key.removeprefix(Button.IN_TURN))
+        said = Outgoing(f"{say(incoming.language, 'kb.alone')} [{say(incoming.language, 'kb.alone.link')}]({link})")
+        await finish(self.store, reply, lambda tx: finish_turn(tx, incoming, said, over=True))
+
+    async def follow(self, incoming: Incoming, reply: Reply, rest: str) -> None:
+        """Answer in the private chat: the asker has followed the link. For anybody else it leads nowhere."""
+        key, bot, user = Button.IN_TURN + rest.removeprefix(LINK), incoming.address.bot, incoming.user.id
+        action = await self.store.read(lambda tx: tx.buttons.find_unpressed(bot, user, key, ALONE))
+        if action is None:
+            await finish_with_notice(self.store, incoming, reply, "kb.alone.gone")
+        else:
+            await self._answer(incoming, reply, action)
+
+    async def answer_unasked(self, job: Job) -> None:
+        """The job: answer without a press, which only an administrator of the group may. Otherwise the button stays."""
+        bot, user, key = job.address.bot, int(job.payload["user"]), job.payload["button"]
+        action = await self.store.read(lambda tx: tx.buttons.find_unpressed(bot, user, key, ALONE))
+        turn = f"{job.key}.alone"
+        reply = self.transport.reply(replace(job.address, visible_to=user), turn)
+        if action is None or not await reply.open_ephemeral():
+            await self.store.write(lambda tx: tx.jobs.delete_done(job))
+            return
+        asker = User(user, language=job.payload["language"])
+        asked = Incoming(turn, reply.address, asker, private=False)
+        await self._answer(asked, reply, action, job)
+        self.deliver(turn, [job.address])
+
+    async def _answer(self, incoming: Incoming, reply: Reply, action: ButtonPress, job: Job | None = None) -> None:
+        """Answer in the conversation at the address of `incoming`. The button works once, and goes from the group."""
+        public = replace(incoming, address=replace(incoming.address, visible_to=0))
+
+        def then(tx: Tx) -> None:
+            tx.buttons.expire_button(action.key)
+            if not incoming.private:
+                shown = tx.outbox.message_ids(public.address, action.payload["turn"])
+                remove_buttons(tx, public, message=shown[0] if shown else 0, only=action.key)
+            if job is not None:
+                tx.jobs.delete_done(job)
+
+        # The ids of the group's public messages mean nothing in the asker's own conversation.
+        number = incoming.message_id if incoming.private else 0
+        asked = replace(
+            incoming, kind=Kind.MESSAGE, text=action.payload["question"], message_id=number, reply_to=0, data=""
+        )
+        await self.assistant.answer(asked, reply, last=True, then=then)
