@@ -153,12 +153,11 @@ class Cases(Repository):
         ended = (desk_cases.c.bot == bot, desk_cases.c.closed >= since, desk_cases.c.owner == CLOSED)
         rated = select(func.count(), func.avg(desk_cases.c.rating)).where(*ended, desk_cases.c.rating > 0)
         count, mean = self.connection.execute(rated).one()
-        opened = events.get("opened", 0)
-        alone = select(func.count()).select_from(desk_cases).where(
-            desk_cases.c.bot == bot, desk_cases.c.opened >= since, desk_cases.c.last_holder == 0, desk_cases.c.reason == ""
-        )  # fmt: skip
+        new = (desk_cases.c.bot == bot, desk_cases.c.opened >= since)
+        unaided = (desk_cases.c.last_holder == 0, desk_cases.c.reason == "")
+        alone = select(func.count()).select_from(desk_cases).where(*new, *unaided)
         return Figures(
-            opened=opened, alone=self.connection.scalar(alone) or 0, called=events.get("called", 0),
+            opened=events.get("opened", 0), alone=self.connection.scalar(alone) or 0, called=events.get("called", 0),
             taken=events.get("taken", 0), closed=events.get("closed", 0), rated=count, stars=float(mean or 0.0),
         )  # fmt: skip
 
