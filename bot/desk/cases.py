@@ -79,6 +79,11 @@ class Reopen:
 Event = Call | Take | Return | Release | Snooze | Wake | Close | Reopen
 
 
+def was_just_closed(case: Case, now: float) -> bool:
+    """Whether a person had the case, and its customer's next message at the Unix time `now` opens it again."""
+    return case.owner == CLOSED and bool(case.last_holder) and now - case.closed <= REOPEN
+
+
 def step(case: Case, event: Event, now: float) -> Case:
     """Return the case after an event at the Unix time `now`. Raises `NotPossible`."""
     after = _step(case, event, now)
@@ -121,10 +126,8 @@ def _step(case: Case, event: Event, now: float) -> Case:
             _only_holder(case, by)
             return replace(case, owner=CLOSED, holder=0, closed=now, snoozed_until=0.0)
         case Reopen():
-            if case.owner != CLOSED or now - case.closed > REOPEN:
+            if not was_just_closed(case, now):
                 raise NotPossible("desk.not_closed")
-            if not case.last_holder:
-                return replace(case, owner=BOT, closed=0.0)
             return replace(case, owner=WAITING, closed=0.0, waiting_since=now, reason="again")
 
 

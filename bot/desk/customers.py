@@ -6,12 +6,14 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from bot.conversation.turn_state import TakenOver
-from bot.desk.cases import Return
+from bot.desk.cases import Release, Return, was_just_closed
 from bot.desk.desk import Desk, Places
+from bot.desk.operators import React
+from bot.desk.rating import Rating
 from bot.feature import Command, Feature
 from bot.outbox import finish_turn, with_choices
 from bot.ports import Handler, Reply
-from bot.storage.repositories.desk.cases import BOT
+from bot.storage.repositories.desk.cases import BOT, HELD, Case
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import Address, Incoming, Kind
@@ -21,6 +23,9 @@ ASKING = {  # buttons that have a model answer
     "retry", "resume", "attached.again", "price.answer", "price.cheaper", "act.yes", "act.no", "persona.ask",
     "template.use",
 }  # fmt: skip
+LONGEST_THANKS = 40  # characters of a message that only says thanks
+THANKS = ("thank", "thx", "спасиб", "благодар", "спс", "👍", "🙏", "❤")
+LIKED = "👍"
 MOST_WORDS = 4  # of a message that asks for a person in words: "how many people …" is no call
 CALLS = {
     "human", "operator", "agent", "person", "support", "оператор", "оператора", "человек", "человека", "человеком",
@@ -33,12 +38,16 @@ class Customers:
     """Handles what customers write in their private chats.
 
     `send` delivers to places in the background; `groups` are the connected groups: without one, words call nobody.
+    `react` puts a reaction on a message, `rating` takes comments, `serves` says whether a user is an operator still.
     """
 
     store: Store
     desk: Desk
     send: Callable[[str, Places], None]
     groups: Collection[int]
+    react: React
+    rating: Rating
+    serves: Callable[[int], bool]
 
     def feature(self) -> Feature:
         """The commands with which customers call a person, and go back to the bot."""
@@ -52,6 +61,8 @@ class Customers:
             await self._edit(incoming, reply, handler)
         elif incoming.kind is Kind.BUTTON:
             await self._button(incoming, reply, handler)
+        elif incoming.kind is Kind.REACTION:
+            await self._reaction(incoming, reply, handler)
         elif incoming.kind is Kind.BLOCKED:
             await handler(incoming, reply)
             await self._blocked(incoming)
@@ -93,17 +104,30 @@ class Customers:
 
         def is_for_people(tx: Tx) -> bool:
             case = tx.cases.find_newest(incoming.address)
-            return case is not None and (case.is_for_people or bool(case.last_holder and case.closed))
+            return case is not None and (case.is_for_people or was_just_closed(case, tx.clock.time()))
 
         if not await self.store.read(is_for_people):
             return False
+        thanks = list[Case]()  # the closed case for which the customer says thanks
 
         def work(tx: Tx) -> Places | None:
             known = with_choices(tx, incoming)
             case, places = tx.cases.find_open(incoming.address), list[Address]()
+            thanks.clear()
+            if case is None and (commented := self.rating.comment(tx, known)) is not None:
+                return commented
+            if case is None and _is_thanks(incoming):
+                closed = tx.cases.find_newest(incoming.address)
+                if closed is not None and was_just_closed(closed, tx.clock.time()):
+                    thanks.append(closed)
+                    finish_turn(tx, known)
+                    return self.desk.relay_from_customer(tx, closed, known)
             if case is None:
                 case, found = self.desk.reopened(tx, known)
                 places += found
+            if case is not None and case.owner == HELD and not self.serves(case.holder):
+                places += self.desk.change(tx, case, Release(case.holder))
+                case = tx.cases.find_open(incoming.address)
             if case is None or not case.is_for_people:
                 return None
             tx.inbox.mark_begun(incoming.ids)
@@ -116,7 +140,19 @@ class Customers:
             return False
         self.send("", places)
         await reply.finish()
+        if thanks:
+            await self.react(incoming.address.chat, incoming.message_id, LIKED)
         return True
+
+    async def _reaction(self, incoming: Incoming, reply: Reply, handler: Handler) -> None:
+        """Show a customer's reaction to an operator's answer to the operators; the bot takes all others."""
+        where, message = incoming.address, incoming.reply_to
+        chat, relayed = await self.store.read(lambda tx: self.desk.other_side(tx, where, message))
+        if not relayed:
+            await handler(incoming, reply)
+            return
+        await self.store.write(lambda tx: tx.inbox.mark_done(incoming.ids))
+        await self.react(chat, relayed, incoming.data)
 
     async def _call(self, incoming: Incoming, reply: Reply, reason: str) -> None:
         def work(tx: Tx) -> Places:
@@ -193,3 +229,9 @@ class Customers:
         said = incoming.text.lower().split()
         cleaned = {word.strip(".,!?…«»\"'") for word in said}
         return 0 < len(said) <= MOST_WORDS and not incoming.parts and bool(cleaned & CALLS)
+
+
+def _is_thanks(incoming: Incoming) -> bool:
+    """Whether a message only says thanks, which opens no closed case again."""
+    text = incoming.text.strip().lower()
+    return 0 < len(text) <= LONGEST_THANKS and "?" not in text and not incoming.parts and text.startswith(THANKS)

@@ -255,6 +255,12 @@ class Desk:
             tx.outbox.add_answer(f"{turn}.edit", where, replace(outgoing, of=key))
         return [where]
 
+    def other_side(self, tx: Tx, where: Address, message: int) -> tuple[int, int]:
+        """The chat and the id of the message that a message of the bot was relayed from; zeros if it was not."""
+        shown = tx.outbox.find_shown(where, message)
+        relay = tx.relays.find_of_delivery(self.bot, shown.of) if shown is not None else None
+        return (relay.chat, relay.message) if relay is not None else (0, 0)
+
     def delete_relayed(self, tx: Tx, where: Address, key: str, turn: str) -> Places:
         """Delete what the delivery `key` has brought to the other side."""
         ids = tx.outbox.message_ids(where, key)
@@ -296,12 +302,9 @@ class Desk:
     def reopened(self, tx: Tx, incoming: Incoming) -> tuple[Case | None, Places]:
         """The case of this customer that was closed a short while ago, opened again; None if there is none."""
         case = tx.cases.find_newest(incoming.address)
-        if case is None or case.owner != CLOSED or not case.last_holder:
+        if case is None or not cases.was_just_closed(case, tx.clock.time()):
             return None, ()
-        try:
-            places = self.change(tx, case, Reopen(), who=incoming.user.id)
-        except NotPossible:
-            return None, ()
+        places = self.change(tx, case, Reopen(), who=incoming.user.id)
         return tx.cases.find_case(self.bot, case.id), places
 
     def take_over(self, tx: Tx, case: Case, operator: int) -> Places:

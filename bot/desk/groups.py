@@ -17,6 +17,7 @@ from bot.texts.catalog import say
 from bot.types import Address, Incoming, Job, Outgoing, Permission
 
 TEAM = "support"
+SPANS = {"day": 1, "week": 7}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +106,21 @@ class DeskGroups:
 
     def _state(self, tx: Tx, incoming: Incoming) -> str:
         waiting, held, snoozed = (len(tx.cases.list_owned(self.desk.bot, owner)) for owner in (WAITING, HELD, SNOOZED))
-        return say(incoming.language, "desk.group.state", waiting=waiting, held=held, snoozed=snoozed)
+        state = say(incoming.language, "desk.group.state", waiting=waiting, held=held, snoozed=snoozed)
+        figures = [self._figures(tx, incoming.language, name, days) for name, days in SPANS.items()]
+        return "\n".join([state, *figures])
+
+    def _figures(self, tx: Tx, language: str, span: str, days: int) -> str:
+        """What has happened in the last days, as one line."""
+        found = tx.cases.read_figures(self.desk.bot, tx.clock.time() - days * 86_400)
+        stars = (
+            say(language, "desk.figures.stars", stars=f"{found.stars:.1f}", count=found.rated) if found.rated else ""
+        )
+        line = say(
+            language, "desk.figures", span=say(language, f"desk.span.{span}"), opened=found.opened, alone=found.alone,
+            called=found.called, closed=found.closed,
+        )  # fmt: skip
+        return line + stars
 
 
 def _say(incoming: Incoming, key: str) -> str:

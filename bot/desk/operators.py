@@ -14,6 +14,7 @@ from bot.desk.cases import Close, Event, NotPossible, Release, Return, Snooze
 from bot.desk.desk import Desk, Places
 from bot.desk.formatting import Piece, formatted
 from bot.desk.intent import Heard, Intent, intent_of, is_note
+from bot.desk.rating import ask_stars
 from bot.feature import ButtonHandler, Feature
 from bot.outbox import Choice, finish_turn
 from bot.ports import Handler, Reply
@@ -27,7 +28,8 @@ from bot.types import Address, Incoming, Kind, Outgoing, Permission
 SPAN = re.compile(r"(\d{1,3})\s*([mhdмчд])", re.IGNORECASE)
 SECONDS = {"m": 60.0, "м": 60.0, "h": 3600.0, "ч": 3600.0, "d": 86400.0, "д": 86400.0}
 IS_NOTE, UNDERSTOOD = "✍", "👌"  # reactions
-React = Callable[[Incoming, str], Awaitable[None]]
+React = Callable[[int, int, str], Awaitable[None]]  # chat, id of the message, emoji ("": none)
+DELETABLE = 48 * 3600.0  # seconds in which a bot may delete a message
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,8 @@ class Operators:
             await self._end(incoming, reply, lambda _tx: Done())  # people talk among themselves
         elif incoming.kind is Kind.EDIT:
             await self._end(incoming, reply, lambda _tx: Done())
+        elif incoming.kind is Kind.REACTION:
+            await self._reacted(incoming)
         else:
             await handler(incoming, reply)
 
@@ -87,7 +91,23 @@ class Operators:
         done = await self.store.write(turn)
         self._after(done.ended, [incoming.address, *done.places])
         if done.mark:
-            await self.react(incoming, done.mark)
+            await self.react(incoming.address.chat, incoming.message_id, done.mark)
+
+    async def _reacted(self, incoming: Incoming) -> None:
+        """Show an operator's reaction to a customer's message to the customer."""
+        may = self._may_serve(incoming)
+
+        def work(tx: Tx) -> tuple[int, int]:
+            tx.inbox.mark_done(incoming.ids)
+            return self.desk.other_side(tx, incoming.address, incoming.reply_to) if may else (0, 0)
+
+        chat, message = await self.store.write(work)
+        if message:
+            await self.react(chat, message, incoming.data)
+
+    def _may_serve(self, incoming: Incoming) -> bool:
+        """Whether the sender is an operator, who acts in person."""
+        return self.access.authorize(Actor.of(incoming), Permission.SERVE) is Decision.ALLOWED
 
     def _after(self, ended: Case | None, places: Places) -> None:
         """Do what follows a commit: stop the answer that the bot writes in a case that was taken, and deliver."""
@@ -100,8 +120,7 @@ class Operators:
     def _said(self, tx: Tx, incoming: Incoming) -> Done:
         desk = self.desk
         case = self._case_of(tx, incoming)
-        may = self.access.authorize(Actor.of(incoming), Permission.SERVE) is Decision.ALLOWED
-        heard = Heard(incoming, case, may, self._replied(tx, incoming))
+        heard = Heard(incoming, case, self._may_serve(incoming), self._replied(tx, incoming))
         intent = intent_of(heard)
         if case is None:
             return Done()
@@ -152,6 +171,8 @@ class Operators:
         match word:
             case "/take":
                 return self._apply(tx, case, incoming, language, lambda: self.desk.take_over(tx, case, who), ends=True)
+            case "/del":
+                return self._delete(tx, incoming, language)
             case "/bot":
                 event = Return(who)
             case "/close":
@@ -167,6 +188,16 @@ class Operators:
                 return Done(self._tell(tx, incoming, say(language, "desk.words")))
         return self._apply(tx, case, incoming, language, lambda: self._changed(tx, case, event, who))
 
+    def _delete(self, tx: Tx, incoming: Incoming, language: str) -> Done:
+        """/del as a reply to the own answer: delete it at the customer's."""
+        relay = self._replied(tx, incoming)
+        case = tx.cases.find_case(self.desk.bot, relay.case) if relay is not None else None
+        if relay is None or case is None or relay.side != OPERATOR or relay.author != incoming.user.id:
+            return Done(self._tell(tx, incoming, say(language, "desk.del_how")))
+        if tx.clock.time() - relay.at > DELETABLE:
+            return Done(self._tell(tx, incoming, say(language, "desk.del_late")))
+        return Done(self.desk.delete_relayed(tx, case.address, relay.delivery, incoming.id), mark=UNDERSTOOD)
+
     def _apply(
         self, tx: Tx, case: Case, incoming: Incoming, language: str, change: Callable[[], Places], *, ends: bool = False
     ) -> Done:  # fmt: skip
@@ -179,6 +210,8 @@ class Operators:
     def _changed(self, tx: Tx, case: Case, event: Event, who: int) -> Places:
         """Change a case, and tell its customer if the bot answers again."""
         places = list(self.desk.change(tx, case, event, who=who))
+        if isinstance(event, Close) and who:
+            places += ask_stars(tx, tx.cases.find_case(self.desk.bot, case.id) or case)
         if isinstance(event, Return):
             told = Outgoing(say(case.language, "desk.returned"), plain=True)
             tx.outbox.add_answer(f"case.{case.id}.returned.{case.version}", case.address, told)

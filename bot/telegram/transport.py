@@ -231,9 +231,9 @@ class Telegram:
         except Refused as error:
             log.warning("chat %d: topic %d was not deleted: %s", address.chat, address.thread, error)
 
-    async def react(self, incoming: Incoming, emoji: str) -> None:
-        """Put a reaction on a message. One that can't be put is left out: nothing depends on it."""
-        await self.deliverer.react(incoming.address.chat, incoming.message_id, emoji)
+    async def react(self, chat: int, message_id: int, emoji: str) -> None:
+        """Put a reaction on a message, or with "" take it away. One that can't be put is left out."""
+        await self.deliverer.react(chat, message_id, emoji)
 
     async def set_menu(self, address: Address, menu: Sequence[tuple[str, str]]) -> None:
         """Show these commands in the menu of one chat, whatever the language of the user's app.

@@ -44,6 +44,8 @@ def upgrade() -> None:
         sa.Column("waiting_since", sa.Float(), nullable=False),
         sa.Column("snoozed_until", sa.Float(), nullable=False),
         sa.Column("closed", sa.Float(), nullable=False),
+        sa.Column("rating", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("comment", sa.Text(), server_default="", nullable=False),
         sa.Column("open", sa.Integer(), nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_desk_cases"),
         sa.UniqueConstraint(

@@ -96,3 +96,34 @@ async def test_two_who_press_take_at_once_are_told_who_was_first(stage: Stage, t
 async def test_an_unknown_word_is_answered_with_the_known_ones(desk: DeskStage) -> None:
     await desk.says("/nonsense")
     assert desk.seen()[-1] == say("en", "desk.words")
+
+
+@pytest.mark.parametrize("words", ["Thanks a lot!", "спасибо", "👍"])
+async def test_a_word_of_thanks_opens_no_closed_case_again(desk: DeskStage, words: str) -> None:
+    await desk.says("/close")
+    thanks = await desk.writes(words)
+    assert rows(desk.stage, OWNER) == [("closed", 0)]
+    assert desk.seen()[-1] == words
+    assert desk.reactions(ANNA)[thanks["message_id"]] == "👍"
+    assert desk.stage.prompts() == []
+
+
+async def test_an_answer_is_deleted_at_the_customers_while_telegram_lets_a_bot_do_so(desk: DeskStage) -> None:
+    before = desk.stage.telegram.texts(ANNA)
+    sent = await desk.says("the wrong one")
+    await desk.says("/del")
+    assert desk.seen()[-1] == say("en", "desk.del_how")
+    await desk.says("/del", reply_to=sent["message_id"])
+    assert desk.stage.telegram.texts(ANNA) == before
+
+
+async def test_the_case_of_somebody_who_is_no_operator_any_more_waits_again(stage: Stage, tmp_path: Path) -> None:
+    desk = await desk_on(stage, tmp_path)
+    await desk.called()
+    await desk.says("/take", OLEG)
+    assert rows(stage, OWNER) == [("held", OLEG)]
+    await stage.crash()
+    await stage.start(owners=frozenset({OLGA}))
+    await desk.writes("is anybody there?")
+    assert rows(stage, OWNER) == [("waiting", 0)]
+    assert "is anybody there?" in desk.seen()

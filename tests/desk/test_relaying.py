@@ -13,6 +13,7 @@ from bot.sandbox.media.landscapes import draw
 from bot.texts.catalog import say
 from tests.support.desk_side import OLEG, OLGA, DeskStage, desk_on
 from tests.support.stage import ANNA, BORIS, Stage
+from tests.support.telegram_side import inbox
 
 
 @pytest.fixture
@@ -121,3 +122,16 @@ async def test_what_looks_like_formatting_or_a_card_is_only_text_to_operators(de
     assert {one["type"] for one in mirrored.get("entities", [])} <= {"url"}
     await desk.says("still yours")
     assert read(desk)[-1] == "still yours"
+
+
+async def test_reactions_go_both_ways(desk: DeskStage) -> None:
+    asked = await desk.writes("it works now")
+    mirrored = desk.messages()[-1]
+    answered = await desk.says("glad to hear it")
+    answer = desk.stage.telegram.transcript(ANNA)[-1]
+    before = len(inbox(desk.stage))
+    desk.stage.telegram.react(desk.group, mirrored["message_id"], "🔥", OLGA)
+    desk.stage.telegram.react(ANNA, answer["message_id"], "❤", ANNA)
+    await desk.quiet(before + 1)
+    assert desk.reactions(ANNA)[asked["message_id"]] == "🔥"
+    assert desk.reactions()[answered["message_id"]] == "❤"

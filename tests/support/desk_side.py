@@ -99,12 +99,12 @@ class DeskStage:
         """The labels of the card's buttons."""
         return [button["text"] for button in buttons_of(self.card())]
 
-    def reactions(self) -> dict[int, str]:
-        """The bot's newest reaction to each message of the group."""
+    def reactions(self, chat: int = 0) -> dict[int, str]:
+        """The bot's newest reaction to each message of a chat, by default of the group."""
         return {
             int(call.params["message_id"]): json.loads(call.params["reaction"])[0]["emoji"]
             for call in self.stage.telegram.calls
-            if call.method == "setMessageReaction"
+            if call.method == "setMessageReaction" and call.chat_id == (chat or self.group)
         }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bot.access.policy import Actor, Role
 from bot.conversation.assistant import Assistant
 from bot.conversation.turn_state import Ownership
 from bot.dispatch.pipeline import Layer
@@ -51,11 +52,21 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
     from bot.desk.groups import DeskGroups
     from bot.desk.layer import DeskLayer
     from bot.desk.operators import Operators
+    from bot.desk.rating import Rating
 
     store, desk, telegram, send = given.store, ground.desk, ground.telegram, ground.people.joining.deliver
-    customers = Customers(store=store, desk=desk, send=send, groups=telegram.attends)
+    access, rating = ground.people.access, Rating(store=store, desk=desk, send=send)
+    customers = Customers(
+        store=store,
+        desk=desk,
+        send=send,
+        groups=telegram.attends,
+        react=telegram.react,
+        rating=rating,
+        serves=lambda user: access.role(Actor(user, private=True)) >= Role.OPERATOR,
+    )
     operators = Operators(
-        store=store, desk=desk, access=ground.people.access, send=send, stop=assistant.writer.stop, react=telegram.react
+        store=store, desk=desk, access=access, send=send, stop=assistant.writer.stop, react=telegram.react
     )
     groups = DeskGroups(
         store=store,
@@ -67,6 +78,6 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
     )
     return DeskParts(
         layers=[DeskLayer(groups=telegram.attends, customers=customers, operators=operators)],
-        features=[customers.feature(), operators.feature(), groups.feature()],
+        features=[customers.feature(), operators.feature(), groups.feature(), rating.feature()],
         load=groups.load,
     )

@@ -31,6 +31,8 @@ class CaseColumns(Addressed):
     waiting_since: Named[float] = Column(sa.Float)
     snoozed_until: Named[float] = Column(sa.Float)
     closed: Named[float] = Column(sa.Float)
+    rating: Named[int] = Column(sa.Integer, server_default="0")  # stars, 0 for none
+    comment: Named[str] = Column(sa.Text, server_default="")
     open: Named[int | None] = Column(sa.Integer)  # 1, or NULL once it is closed: an address has one open case
 
 

@@ -217,9 +217,9 @@ def action(to: Address, name: str) -> TelegramMethod[bool]:
 
 
 def reaction(chat: int, message_id: int, emoji: str) -> TelegramMethod[bool]:
-    """Return the call that puts a reaction on a message."""
-    sign = types.ReactionTypeEmoji(emoji=emoji)
-    return methods.SetMessageReaction(chat_id=chat, message_id=message_id, reaction=[sign])
+    """Return the call that puts the bot's reaction on a message, or with "" takes it away."""
+    signs: list[types.ReactionTypeUnion] = [types.ReactionTypeEmoji(emoji=emoji)] if emoji else []
+    return methods.SetMessageReaction(chat_id=chat, message_id=message_id, reaction=signs)
 
 
 def keyboard(outgoing: Outgoing) -> InlineKeyboardMarkup | None:

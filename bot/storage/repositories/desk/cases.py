@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, func, insert, select, update
 
-from bot.storage.repositories.mapping import Repository, address, columns, here, made, spot
+from bot.storage.repositories.mapping import Repository, address, at, columns, here, made, spot
 from bot.storage.tables.desk import desk_cases, desk_events
 from bot.types import Address
 
@@ -40,11 +40,28 @@ class Case:
     waiting_since: float = 0.0
     snoozed_until: float = 0.0
     closed: float = 0.0
+    rating: int = 0  # stars that the customer has given, 0 for none
+    comment: str = ""
 
     @property
     def is_for_people(self) -> bool:
         """Whether operators, not the bot, answer the customer now."""
         return self.owner in (WAITING, HELD, SNOOZED)
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What has happened at a desk in some time: cases opened, of these without a person (`alone`), asked for a person,
+    taken, closed; how many customers have given stars, and how many stars on average.
+    """
+
+    opened: int
+    alone: int
+    called: int
+    taken: int
+    closed: int
+    rated: int
+    stars: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +134,32 @@ class Cases(Repository):
             self.connection.scalar(select(func.count()).select_from(desk_cases).where(here(desk_cases)), spot(where))
             or 0
         )
+
+    def store_rating(self, case: Case, stars: int, comment: str = "") -> None:
+        """Store how many stars a customer has given, or what the customer has added in words."""
+        values = {"comment": comment[:2000]} if comment else {"rating": stars}
+        self.connection.execute(update(desk_cases).where(desk_cases.c.id == case.id).values(**values))
+
+    def was_noted_since(self, where: Address, what: str, since: float) -> bool:
+        """Return whether something has happened to a case of an address since a Unix time."""
+        ours = select(desk_cases.c.id).where(desk_cases.c.bot == where.bot, at(desk_cases, where))
+        event = (desk_events.c.case_id.in_(ours), desk_events.c.what == what, desk_events.c.at >= since)
+        return self.connection.execute(select(desk_events.c.id).where(*event).limit(1)).first() is not None
+
+    def read_figures(self, bot: int, since: float) -> Figures:
+        """Return what has happened at the desk since a Unix time."""
+        counted = select(desk_events.c.what, func.count()).where(desk_events.c.bot == bot, desk_events.c.at >= since)
+        events = {row[0]: row[1] for row in self.connection.execute(counted.group_by(desk_events.c.what))}
+        ended = (desk_cases.c.bot == bot, desk_cases.c.closed >= since, desk_cases.c.owner == CLOSED)
+        rated = select(func.count(), func.avg(desk_cases.c.rating)).where(*ended, desk_cases.c.rating > 0)
+        count, mean = self.connection.execute(rated).one()
+        new = (desk_cases.c.bot == bot, desk_cases.c.opened >= since)
+        unaided = (desk_cases.c.last_holder == 0, desk_cases.c.reason == "")
+        alone = select(func.count()).select_from(desk_cases).where(*new, *unaided)
+        return Figures(
+            opened=events.get("opened", 0), alone=self.connection.scalar(alone) or 0, called=events.get("called", 0),
+            taken=events.get("taken", 0), closed=events.get("closed", 0), rated=count, stars=float(mean or 0.0),
+        )  # fmt: skip
 
     def add_event(self, case: Case, what: str, who: int = 0, detail: str = "") -> None:
         """Note what happened to a case."""

@@ -1,0 +1,91 @@
+"""After a case is closed its customer is asked for stars, once; a reply to that question is a comment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from bot.desk.desk import Desk, Places
+from bot.desk.formatting import Piece, formatted, harmless
+from bot.feature import ButtonHandler, Feature
+from bot.outbox import finish_turn
+from bot.ports import Reply
+from bot.storage.repositories.buttons import ButtonPress
+from bot.storage.repositories.desk.cases import Case
+from bot.storage.store import Store, Tx
+from bot.texts.catalog import say
+from bot.types import Address, Button, Incoming, Outgoing
+
+STARS = 5
+FEW = 2  # stars that operators are told of
+SELDOM = 7 * 86_400.0  # seconds in which a customer is asked once
+ASKED = "rate"  # the event
+
+
+def ask_stars(tx: Tx, case: Case) -> Sequence[Address]:
+    """Ask the customer of a case that an operator has closed, unless the customer was asked in the last days."""
+    if not case.last_holder or tx.cases.was_noted_since(case.address, ASKED, tx.clock.time() - SELDOM):
+        return ()
+    key = question_of(case)
+    row = tuple(
+        tx.buttons.add_button(case.address, key, case.user, "★" * stars, "desk.rate", case=case.id, stars=stars)
+        for stars in range(1, STARS + 1)
+    )
+    rows: tuple[tuple[Button, ...], ...] = (row[:3], row[3:])
+    tx.outbox.add_answer(key, case.address, Outgoing(say(case.language, "desk.rate.ask"), plain=True, buttons=rows))
+    tx.cases.add_event(case, ASKED)
+    return [case.address]
+
+
+def question_of(case: Case) -> str:
+    """The key of the delivery that asks for stars."""
+    return f"case.{case.id}.rate"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rating:
+    """Takes stars and comments. `send` delivers to places in the background."""
+
+    store: Store
+    desk: Desk
+    send: Callable[[str, Places], None]
+
+    def feature(self) -> Feature:
+        """The five buttons."""
+        return Feature(presses={"desk.rate": ButtonHandler(self.press)})
+
+    async def press(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+        """Store the stars; the message says thanks, and how a comment is added."""
+
+        def work(tx: Tx) -> Places:
+            case, stars = tx.cases.find_case(self.desk.bot, int(action.payload["case"])), int(action.payload["stars"])
+            if case is None:
+                finish_turn(tx, incoming)
+                return ()
+            tx.cases.store_rating(case, stars)
+            tx.cases.add_event(case, "rated", incoming.user.id, str(stars))
+            thanks = say(incoming.language, "desk.rate.thanks", stars="★" * stars)
+            finish_turn(tx, incoming, Outgoing(thanks, plain=True, of=question_of(case)), over=True)
+            return self._tell(tx, case, incoming, "★" * stars) if stars <= FEW else ()
+
+        self.send("", await self.store.write(work))
+        await reply.finish()
+
+    def comment(self, tx: Tx, incoming: Incoming) -> Places | None:
+        """Store a reply to the question, or to the thanks, as a comment. None: the message is none."""
+        shown = tx.outbox.find_shown(incoming.address, incoming.reply_to) if incoming.reply_to else None
+        case = tx.cases.find_newest(incoming.address) if shown is not None else None
+        if shown is None or case is None or shown.of != question_of(case) or not incoming.text.strip():
+            return None
+        tx.cases.store_rating(case, 0, incoming.text)
+        finish_turn(tx, incoming, say(incoming.language, "desk.rate.noted"))
+        return self._tell(tx, case, incoming, harmless(incoming.text)[0])
+
+    def _tell(self, tx: Tx, case: Case, incoming: Incoming, words: str) -> Places:
+        seat = self.desk.seat(tx, case)
+        if seat is None:
+            return ()
+        head = say(self.desk.language(tx, seat.place), "desk.rate.told")
+        told = formatted([Piece(head, "bold"), Piece(f" {words}")], keeps_place=True)
+        tx.outbox.add_answer(f"{incoming.id}.rated", seat.address, told)
+        return [seat.address]
