@@ -77,7 +77,7 @@ def _answer(tx: Tx, incoming: Incoming, context: TurnContext, place: BranchPoint
     if written.is_unanswered and incoming.user.id > 0:
         where, user, label = incoming.address, incoming.user.id, say(context.language, "gap.tell")
         wish = tx.buttons.add_button(where, incoming.id, user, label, "gap.tell", question=place.question.id)
-        rows = (*rows, (wish,))
+        rows = (*rows, (wish, *_person(tx, incoming, context)))
     if written.citing is not None and (asked := written.citing.evidence.for_asker):
         rows = (*rows, (_alone(tx, incoming, asked, context.language),))
     if context.gone:  # the note below this answer says so, once
@@ -99,6 +99,14 @@ def _alone(tx: Tx, incoming: Incoming, question: str, language: str) -> Button:
     payload = {"user": user, "button": button.data, "language": incoming.user.language}
     tx.jobs.add_job(Job(ALONE, incoming.id, where, payload, due=tx.clock.time()))
     return button
+
+
+def _person(tx: Tx, incoming: Incoming, context: TurnContext) -> tuple[Button, ...]:
+    """The button that calls a person, in a customer's chat of a bot with a support desk."""
+    if not context.version:
+        return ()
+    where, label = incoming.address, say(context.language, "desk.person")
+    return (tx.buttons.add_button(where, incoming.id, incoming.user.id, label, "desk.call"),)
 
 
 def _note_gap(tx: Tx, incoming: Incoming, context: TurnContext, place: BranchPoint, written: AnswerDraft) -> None:

@@ -10,9 +10,10 @@ from bot.desk.cases import Release, Return, was_just_closed
 from bot.desk.desk import Desk, Places
 from bot.desk.operators import React
 from bot.desk.rating import Rating
-from bot.feature import Command, Feature
-from bot.outbox import finish_turn, with_choices
+from bot.feature import ButtonHandler, Command, Feature
+from bot.outbox import finish_turn, remove_buttons, with_choices
 from bot.ports import Handler, Reply
+from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.desk.cases import BOT, HELD, Case
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
@@ -50,8 +51,11 @@ class Customers:
     serves: Callable[[int], bool]
 
     def feature(self) -> Feature:
-        """The commands with which customers call a person, and go back to the bot."""
-        return Feature(commands={"/human": Command(self.human), "/bot": Command(self.bot)})
+        """The commands and the button with which customers call a person, and the way back to the bot."""
+        return Feature(
+            commands={"/human": Command(self.human), "/bot": Command(self.bot)},
+            presses={"desk.call": ButtonHandler(self.press_call)},
+        )
 
     async def handle(self, incoming: Incoming, reply: Reply, handler: Handler) -> None:
         """Handle an update from a private chat; `handler` handles it while the bot answers there."""
@@ -72,6 +76,10 @@ class Customers:
     async def human(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
         """/human: call an operator."""
         await self._call(incoming, reply, "asked")
+
+    async def press_call(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+        """Call an operator, because the sources of the bot had no answer."""
+        await self._call(incoming, reply, "no_quote", pressed=action.key)
 
     async def bot(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
         """/bot: let the bot answer again."""
@@ -154,8 +162,11 @@ class Customers:
         await self.store.write(lambda tx: tx.inbox.mark_done(incoming.ids))
         await self.react(chat, relayed, incoming.data)
 
-    async def _call(self, incoming: Incoming, reply: Reply, reason: str) -> None:
+    async def _call(self, incoming: Incoming, reply: Reply, reason: str, *, pressed: str = "") -> None:
         def work(tx: Tx) -> Places:
+            if pressed:
+                remove_buttons(tx, incoming, only=pressed)
+                tx.buttons.expire_button(pressed)
             known = with_choices(tx, incoming)
             tx.chats.record_seen(incoming.address, incoming.user, private=True)
             told, places = self.desk.call(tx, known, reason)

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from bot.access.policy import Access, Actor, Decision
-from bot.desk.cases import Close, Event, NotPossible, Release, Return, Snooze
+from bot.desk.cases import Close, Event, NotPossible, Release, Return, Snooze, Wake
 from bot.desk.desk import Desk, Places
 from bot.desk.formatting import Piece, formatted
 from bot.desk.intent import Heard, Intent, intent_of, is_note
@@ -19,16 +19,17 @@ from bot.feature import ButtonHandler, Feature
 from bot.outbox import Choice, finish_turn
 from bot.ports import Handler, Reply
 from bot.storage.repositories.buttons import ButtonPress
-from bot.storage.repositories.desk.cases import HELD, Case
+from bot.storage.repositories.desk.cases import HELD, SNOOZED, Case
 from bot.storage.repositories.desk.relays import NOTE, OPERATOR, Relay
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
-from bot.types import Address, Incoming, Kind, Outgoing, Permission
+from bot.types import Address, Incoming, Job, Kind, Outgoing, Permission
 
 SPAN = re.compile(r"(\d{1,3})\s*([mhdмчд])", re.IGNORECASE)
 SECONDS = {"m": 60.0, "м": 60.0, "h": 3600.0, "ч": 3600.0, "d": 86400.0, "д": 86400.0}
 IS_NOTE, UNDERSTOOD = "✍", "👌"  # reactions
 React = Callable[[int, int, str], Awaitable[None]]  # chat, id of the message, emoji ("": none)
+WAKE = "desk.wake"  # the job that brings a case back that was put aside
 DELETABLE = 48 * 3600.0  # seconds in which a bot may delete a message
 
 
@@ -46,7 +47,8 @@ class Operators:
     """Handles what happens in the groups of operators.
 
     `send` delivers to places in the background, `stop` ends the answer that is being written in the conversation with
-    this `Address.key`, and `react` puts a reaction on a message; it may fail in silence.
+    this `Address.key`, and `react` puts a reaction on a message; it may fail in silence. `wake_jobs` is called after a
+    turn that may have added a job.
     """
 
     store: Store
@@ -55,13 +57,14 @@ class Operators:
     send: Callable[[str, Places], None]
     stop: Callable[[str], object]
     react: React
+    wake_jobs: Callable[[], None]
 
     def feature(self) -> Feature:
         """The buttons of cards, drafts and offers."""
         names = {"desk.take": self.press_take, "desk.bot": self.press_bot, "desk.close": self.press_close}
         presses = {name: ButtonHandler(run, Permission.SERVE, has_toast=True) for name, run in names.items()}
         presses["desk.send"] = ButtonHandler(self.press_send, Permission.SERVE, has_toast=True)
-        return Feature(presses=presses)
+        return Feature(presses=presses, jobs={WAKE: self.wake})
 
     async def handle(self, incoming: Incoming, reply: Reply, handler: Handler) -> None:
         """Handle an update from a group of operators; `handler` handles what does not concern customers."""
@@ -114,6 +117,7 @@ class Operators:
         if ended is not None:
             self.stop(ended.address.key)
         self.send("", list(dict.fromkeys(places)))
+        self.wake_jobs()
 
     # --- what is written ----------------------------------------------------------------------------------------------
 
@@ -210,6 +214,9 @@ class Operators:
     def _changed(self, tx: Tx, case: Case, event: Event, who: int) -> Places:
         """Change a case, and tell its customer if the bot answers again."""
         places = list(self.desk.change(tx, case, event, who=who))
+        if isinstance(event, Snooze):
+            payload = {"case": case.id}
+            tx.jobs.add_job(Job(WAKE, f"{case.id}.{case.version}", case.address, payload, due=event.until))
         if isinstance(event, Close) and who:
             places += ask_stars(tx, tx.cases.find_case(self.desk.bot, case.id) or case)
         if isinstance(event, Return):
@@ -254,6 +261,28 @@ class Operators:
         if shown is not None:
             return tx.relays.find_of_delivery(self.desk.bot, shown.of)
         return tx.relays.find_relay(self.desk.bot, incoming.address.chat, incoming.reply_to)
+
+    # --- what was put aside -------------------------------------------------------------------------------------------
+
+    async def wake(self, job: Job) -> None:
+        """The job: a case that was put aside comes back, and its topic says so."""
+
+        def work(tx: Tx) -> Places:
+            tx.jobs.delete_done(job)
+            case = tx.cases.find_case(self.desk.bot, int(job.payload["case"]))
+            if case is None or case.owner != SNOOZED or case.snoozed_until > tx.clock.time():
+                return ()
+            places = list(self.desk.change(tx, case, Wake()))
+            seat = self.desk.seat(tx, case)
+            if seat is not None:
+                language = self.desk.language(tx, seat.place)
+                name = tx.users.read_name(self.desk.bot, case.holder) or str(case.holder)
+                told = Outgoing(say(language, "desk.back", name=name), plain=True, keeps_place=True)
+                tx.outbox.add_answer(f"case.{case.id}.back.{case.version}", seat.address, told)
+                places.append(seat.address)
+            return places
+
+        self.send("", await self.store.write(work))
 
     # --- buttons ------------------------------------------------------------------------------------------------------
 

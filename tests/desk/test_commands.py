@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
+from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.texts.catalog import say
+from tests.support.choosing import actions, pressed
 from tests.support.desk_side import OLEG, OLGA, DeskStage, desk_on
+from tests.support.known import handbook, kept
 from tests.support.stage import ANNA, BORIS, Stage
 from tests.support.telegram_side import rows
 
@@ -127,3 +131,34 @@ async def test_the_case_of_somebody_who_is_no_operator_any_more_waits_again(stag
     await desk.writes("is anybody there?")
     assert rows(stage, OWNER) == [("waiting", 0)]
     assert "is anybody there?" in desk.seen()
+
+
+async def test_a_case_that_is_put_aside_comes_back_at_its_time_also_after_a_kill(desk: DeskStage) -> None:
+    await desk.says("/snooze 2h")
+    await desk.stage.crash()
+    await desk.stage.start()
+    await asyncio.sleep(7_000)
+    assert rows(desk.stage, OWNER) == [("snoozed", OLGA)]
+    await asyncio.sleep(300)
+    await desk.quiet()
+    assert rows(desk.stage, OWNER) == [("held", OLGA)]
+    assert desk.seen()[-1] == say("en", "desk.back", name="Olga")
+
+
+@pytest.mark.parametrize(("customer", "language"), [(ANNA, "en"), (BORIS, "ru")])
+async def test_who_gets_no_answer_from_the_sources_may_call_a_person(
+    stage: Stage, tmp_path: Path, customer: int, language: str
+) -> None:
+    docs = handbook(tmp_path)
+    desk = await desk_on(stage, tmp_path, language=language, knowledge="extract", embeddings="off")
+    assert stage.app is not None
+    base = kept(stage.app, docs)
+    await base.sync(await base.add(KnowledgeSource("docs", "", str(docs), audience=("everyone",))))
+    await base.files.close()
+    question = {"en": "Which colours can one buy?", "ru": "Какого цвета ваши ноутбуки?"}[language]
+    assert (await stage.ask(question, customer)).startswith(say(language, "kb.unanswered"))
+    assert "desk.call" in actions(stage)
+    await pressed(stage, say(language, "desk.person"), chat=customer)
+    await desk.quiet()
+    assert stage.telegram.texts(customer)[-1] == say(language, "desk.called")
+    assert say(language, "desk.reason.no_quote") in desk.card()["text"]

@@ -66,7 +66,13 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
         serves=lambda user: access.role(Actor(user, private=True)) >= Role.OPERATOR,
     )
     operators = Operators(
-        store=store, desk=desk, access=access, send=send, stop=assistant.writer.stop, react=telegram.react
+        store=store,
+        desk=desk,
+        access=access,
+        send=send,
+        stop=assistant.writer.stop,
+        react=telegram.react,
+        wake_jobs=ground.wake_jobs,
     )
     groups = DeskGroups(
         store=store,
