@@ -12,12 +12,13 @@ from functools import partial
 
 from bot.ai import Finish, Request
 from bot.billing.metering import BillTo
-from bot.conversation.branching import BranchPoint
+from bot.conversation.branching import UNFINISHED, BranchPoint
 from bot.conversation.cost import AnswerCost
 from bot.conversation.question.rewriting import QuestionRewriter
 from bot.conversation.request import RequestBuilder
 from bot.conversation.turn_state import SEARCHING, AnswerDraft, TurnContext
 from bot.errors import ContextOverflow, LimitReached, ModelError, ModelRefused, StreamCut
+from bot.knowledge import documents
 from bot.knowledge.answering import Citing, KnowledgeAnswers, Scope
 from bot.knowledge.documents import Documents
 from bot.llm import prompt
@@ -80,12 +81,19 @@ class AnswerWriter:
                 context = await self.informed(incoming, reply, context)
                 written.retrieved = context.retrieved
                 context = await self.with_evidence(incoming, context)
+                context = await self.joined(context)
                 if not self._is_answered(reply, context, written):
                     await self._until_complete(incoming, reply, context, written)
         except TimeoutError:
             written.stopped, written.outdated = True, run.outdated
         finally:
             del self._running[incoming.id]
+        if written.citing is None and written.retrieved.passages and (text := written.visible_text()):
+            written.noted = await asyncio.to_thread(
+                documents.note, context.prefix + text, written.retrieved.passages, context.language,
+                numbered=place.resumed.sources if place.resumed is not None else (),
+                finished=written.ending() not in UNFINISHED,
+            )  # fmt: skip
         return written
 
     def stop(self, key: str, turn: str = "") -> bool:
@@ -123,16 +131,33 @@ class AnswerWriter:
         return replace(context, retrieved=await self.documents.retrieve(context.conversation, question, window, payer))
 
     async def with_evidence(self, incoming: Incoming, context: TurnContext) -> TurnContext:
-        """The context with what the knowledge base has about the question, if the bot answers it from there."""
+        """The context with what the knowledge base has about the question, if the bot answers it from there.
+
+        A question that comes with a document is about that. Where the sources have nothing, documents of the
+        conversation may.
+        """
         if self.knowledge is None or context.decided_call is not None:
             return context
         question, scope = context.history[-1].text, Scope()
+        if context.has_documents:
+            listed = await self.store.read(lambda tx: tx.documents.list_documents(context.conversation))
+            if documents.brings(question, (one.name for one in listed)):
+                return context
         if context.topic is not None:
             question, scope = context.topic.read_with(question), context.topic.scope
         rewriter, earlier = self.rewriter, context.history[:-1]
         rewrite = partial(rewriter.rewrite, incoming, question, earlier, context.language) if rewriter else None
         evidence = await self.knowledge.look(incoming, question, context.language, scope, rewrite=rewrite)
-        return replace(context, evidence=evidence)
+        has_nothing = evidence is not None and not (evidence.block or evidence.pieces or evidence.for_asker)
+        return context if context.has_documents and has_nothing else replace(context, evidence=evidence)
+
+    async def joined(self, context: TurnContext) -> TurnContext:
+        """The context with the passages of documents among those of the knowledge base, if a model is shown both."""
+        evidence, found = context.evidence, context.retrieved
+        if evidence is None or not evidence.block or not found.passages:
+            return context
+        order = await asyncio.to_thread(documents.ranked, context.history[-1].text, found.passages)
+        return replace(context, evidence=evidence.beside(order), retrieved=replace(found, text=""))
 
     def _is_answered(self, reply: Reply, context: TurnContext, written: AnswerDraft) -> bool:
         """Answer without a model if the knowledge base can, or has nothing. False: the model is to be asked."""

@@ -128,7 +128,7 @@ class Assistant:
         if (evidence := context.evidence) is not None and not evidence.block:
             now = evidence.pieces or evidence.for_asker
             raise BadInput(say(context.language, "kb.at_once") if now else evidence.unknown)
-        context = await self.writer.informed(incoming, reply, context)
+        context = await self.writer.joined(await self.writer.informed(incoming, reply, context))
         option = self.routing.by_name(context.choices.model)
         request = self.writer.request_builder.request(context, option, context.steps, tools=False)
         return request, context

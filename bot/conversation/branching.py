@@ -195,7 +195,8 @@ def source_rows(
     tx: Tx, where: Address, delivery: str, language: str, answer: Remembered
 ) -> tuple[tuple[Button, ...], ...]:  # fmt: skip
     """The button that shows the sources of an answer, in a row of its own; none below an answer without quotes."""
-    if not (answer.sources and tx.knowledge.has_quotes(answer.id)):
+    of_documents = "¹" in answer.text and any(not source.url for source in answer.sources)
+    if not (of_documents or (answer.sources and tx.knowledge.has_quotes(answer.id))):
         return ()
     return ((tx.buttons.add_button(where, delivery, 0, say(language, "kb.source"), SOURCE, answer=answer.id),),)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bot.ai import Finish, Source
+from bot.ai import Finish
 from bot.conversation import branching
 from bot.conversation.branching import BranchPoint
 from bot.conversation.turn_state import AnswerDraft, TurnContext
@@ -82,10 +82,13 @@ def _answer(tx: Tx, incoming: Incoming, context: TurnContext, place: BranchPoint
         rows = (*rows, (_alone(tx, incoming, asked, context.language),))
     if context.gone:  # the note below this answer says so, once
         tx.chats.drop_models(incoming.address, incoming.user.id, context.gone)
-    sources = (*written.steps.sources, *documents.used(written.text, written.retrieved))
-    text = citations.under(context.prefix + written.visible_text(), sources, context.language)
-    if written.citing is not None and (below := written.citing.below):
-        text = f"{text.rstrip()}\n\n{below}"
+    text, below, used = context.prefix + written.visible_text(), "", documents.used(written.text, written.retrieved)
+    if written.noted is not None:
+        text, below, used = written.noted.text, written.noted.below, ()
+    elif written.citing is not None:
+        below = written.citing.below
+    text = citations.under(text, (*written.steps.sources, *used), context.language)
+    text = f"{text.rstrip()}\n\n{below}" if below else text
     note = _note(tx, incoming, context, written)
     return Outgoing(text, of=answer.turn, buttons=rows, note=note, thought="\n\n".join(filter(None, thoughts)))
 
@@ -164,35 +167,32 @@ def _with_tool_messages(
 def _remember(
     tx: Tx, incoming: Incoming, context: TurnContext, place: BranchPoint, written: AnswerDraft
 ) -> Remembered:  # fmt: skip
-    said = (*written.steps.parts, Text(context.prefix + written.text))
+    text = context.prefix + written.text if written.noted is None else written.noted.text
+    said = (*written.steps.parts, Text(text))
     request = dump_request(written.request, context.stored_texts) if written.request is not None else None
+    sources = (*written.steps.sources, *written.rests_on)
     if place.resumed is not None:
-        answer = replace(place.resumed, message=Message("assistant", said), ending=written.ending())
-        tx.messages.extend_answer(answer.id, said, answer.ending, request)
+        sources = tuple(dict.fromkeys((*place.resumed.sources, *sources)))
+        answer = replace(
+            place.resumed, message=Message("assistant", said), ending=written.ending(), sources=sources
+        )  # fmt: skip
+        tx.messages.extend_answer(answer, said, request)
     else:
         question = place.question
         answer = tx.messages.add_message(
             question.conversation, incoming.address, incoming.id, "assistant", said,
             parent=place.after or question.id, ending=written.ending(), user=incoming.user.id,
             model=written.option.name, request=request, persona=context.persona.label,
-            sources=(*written.steps.sources, *_rests_on(written)),
+            sources=sources,
         )  # fmt: skip
         if written.citing is not None:
-            quotes = [(quote.passage, quote.start, quote.end) for quote in written.citing.quotes]
-            tx.knowledge.store_quotes(answer.id, quotes)
+            tx.knowledge.store_quotes(answer.id, written.citing.spans)
     if place.question.ending == OPEN:
         tx.messages.set_ending(place.question.id, "")
     if place.tip is not None:  # the conversation has gone on without this answer
         tx.messages.insert_answer(answer)
         tx.messages.move_head(place.question.conversation, place.tip)
     return answer
-
-
-def _rests_on(written: AnswerDraft) -> tuple[Source, ...]:
-    """The pages of documents and the articles of the knowledge base that are stored with an answer."""
-    if written.citing is not None:
-        return written.citing.sources
-    return documents.rests_on(written.text, written.retrieved)
 
 
 def _failed(written: AnswerDraft) -> bool:

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
-from bot.ai import Chunk, Finish, Request, Usage
+from bot.ai import Chunk, Finish, Request, Source, Usage
 from bot.billing import pricing
 from bot.billing.budget import Reservation
 from bot.conversation.branching import CUT, BranchPoint, ending_note
 from bot.errors import ContextOverflow, ModelDenied, ModelError, ModelRefused
 from bot.knowledge.answering import Citing, Evidence
-from bot.knowledge.documents import NOTHING, Retrieved
+from bot.knowledge.documents import NOTHING, Retrieved, rests_on
 from bot.llm import prompt
 from bot.llm.routing import ModelOption
 from bot.outbox import Effect
@@ -29,6 +29,7 @@ from bot.types import Address, ChatChoices, Incoming, Message, Text, ToolCall
 
 if TYPE_CHECKING:
     from bot.conversation.topic_choice import ChosenTopic
+    from bot.knowledge.answer.documents import Noted
 
 log = logging.getLogger(__name__)
 
@@ -147,7 +148,8 @@ class AnswerDraft:
     `searches` (of the web), `usage` and `finish` belong to the last request, `steps` to the earlier ones.
     `limit` is the sentence of a budget that ended the answer. `thought` is the model's reasoning, if it may be shown.
     `code` names the error in the operator's log. `request` is the last request that was sent. `citing` checks an answer
-    from the knowledge base: `text` holds only what it lets out.
+    from the knowledge base: `text` holds only what it lets out. `noted` is the whole answer with what it quotes of
+    documents, once it is written.
     """
 
     wanted: ModelOption
@@ -172,6 +174,7 @@ class AnswerDraft:
     retrieved: Retrieved = field(default=NOTHING, init=False)
     request: Request | None = field(default=None, init=False)
     citing: Citing | None = field(default=None, init=False)
+    noted: Noted | None = field(default=None, init=False)
 
     def begin(self) -> None:
         """Reset what belongs to one request: another request follows."""
@@ -216,6 +219,11 @@ class AnswerDraft:
     def visible_text(self) -> str:
         """The text that can be shown; "" if it is only white space and Markdown marks, or was filtered."""
         return "" if SILENT.fullmatch(self.text) or self.finish is Finish.FILTERED else self.text
+
+    @property
+    def rests_on(self) -> tuple[Source, ...]:
+        """The pages of documents and the articles of the knowledge base that are stored with the answer."""
+        return self.citing.sources if self.citing is not None else rests_on(self.text, self.retrieved, self.noted)
 
     @property
     def is_unanswered(self) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from bot.ai import Answered, AsyncModel, Failed, Finish, Pending, Request
+from bot.ai import Answered, AsyncModel, Failed, Finish, Pending, Request, Source
 from bot.billing import pricing
 from bot.billing.budget import MONEY, TOKENS, Budget
 from bot.conversation import branching
@@ -24,7 +24,7 @@ from bot.jobs import operations
 from bot.jobs.operations import FailureReason, OperationRunner, Outcome, PollSchedule
 from bot.knowledge import citations, documents
 from bot.knowledge.answering import Citing, KnowledgeAnswers, restored
-from bot.knowledge.documents import Retrieved
+from bot.knowledge.documents import NOTHING, Retrieved
 from bot.llm import prompt
 from bot.llm.routing import ModelOption, Routing
 from bot.outbox import delivery_key, finish, finish_turn
@@ -251,11 +251,18 @@ class DeferredOperation:
             said, citing = _checked(tx, operation, result)
             if citing is not None and citing.wants_repair and self._ask_again(tx, operation, citing):
                 return operations.AGAIN
+            found = _retrieved(asked) if citing is None else NOTHING
+            noted = documents.note(said, found.passages, asked["language"])
+            sources = documents.rests_on(said, found, noted) if citing is None else citing.sources
+            said = said if noted is None else noted.text
             rows: tuple[tuple[Button, ...], ...] = ()
             if tx.conversations.find_address(conversation := asked["conversation"]) is not None:
-                rows = self._remember(tx, operation, conversation, replace(result, text=said), citing)
-            text = citations.under(said, documents.used(said, _retrieved(asked)), asked["language"])
-            text = "\n\n".join(filter(None, (text, citing.below if citing is not None else "")))
+                rows = self._remember(tx, operation, conversation, replace(result, text=said), sources, citing)
+            checked = noted or citing
+            if checked is None:
+                text = citations.under(said, documents.used(said, found), asked["language"])
+            else:
+                text = "\n\n".join(filter(None, (said, checked.below)))
             answer = Outgoing(text, note=note, buttons=rows, reply_to=asked["reply_to"])
             tx.outbox.add_answer(delivery_key(operation.turn, 1), operation.address, answer)
             tx.operations.replace_request(operation.id, {})  # the conversation has the question now
@@ -324,18 +331,18 @@ class DeferredOperation:
 
     @staticmethod
     def _remember(
-        tx: Tx, operation: Operation, conversation: int, answer: Answered, citing: Citing | None
-    ) -> tuple[tuple[Button, ...], ...]:
+        tx: Tx, operation: Operation, conversation: int, answer: Answered, sources: tuple[Source, ...],
+        citing: Citing | None,
+    ) -> tuple[tuple[Button, ...], ...]:  # fmt: skip
         """Add the question and its answer where /later was sent, and keep the head of the conversation.
 
-        Returns the button that shows the sources of an answer from the knowledge base.
+        Returns the button that shows the sources of an answer from the knowledge base or from documents.
         """
         asked, where, tip = operation.request, operation.address, tx.messages.find_head(conversation)
         question = tx.messages.add_message(
             conversation, where, asked["turn"], "user", (Text(asked["question"]),),
             parent=asked.get("parent") or 0, user=operation.user, place=asked["reply_to"],
         )  # fmt: skip
-        sources = documents.rests_on(answer.text, _retrieved(asked)) if citing is None else citing.sources
         said = tx.messages.add_message(
             conversation, where, asked["turn"], "assistant", (Text(answer.text),), parent=question.id,
             ending=str(answer.finish), user=operation.user, model=asked["model"],
@@ -343,9 +350,8 @@ class DeferredOperation:
         )  # fmt: skip
         if tip not in (asked.get("parent"), question.id):
             tx.messages.move_head(conversation, tip)
-        if citing is None or citing.is_empty:
-            return ()
-        tx.knowledge.store_quotes(said.id, [(one.passage, one.start, one.end) for one in citing.quotes])
+        if citing is not None:
+            tx.knowledge.store_quotes(said.id, citing.spans)
         return branching.source_rows(tx, where, delivery_key(operation.turn, 1), asked["language"], said)
 
 

@@ -18,6 +18,7 @@ from bot.ai import Embedder, Source
 from bot.billing.metering import BillTo
 from bot.knowledge import rights
 from bot.knowledge.base import KnowledgeBase
+from bot.storage.repositories.files.documents import Passage
 from bot.storage.repositories.knowledge.passages import StoredPassage
 from bot.storage.store import Tx
 from bot.texts.catalog import say
@@ -57,6 +58,7 @@ class Evidence:
     `block` is the part of the prompt with the passages; "" where no model is asked, and `pieces` are the answer: the
     sentences of the sources, or none. `near` are the titles that are named where these do not have it, by passage.
     `vector` is the question's embedding (b"": none), `generation` that of the knowledge base when it was searched.
+    `documents` are passages of the conversation's documents, which are shown after the `passages` of the sources.
     `for_asker` is the question as it was searched for, if in a group chat only what the asker may read and the chat
     may not answers it: then nothing else is set, and the chat is told `said`. `judged`: each sentence of the answer
     is to be judged before it is shown.
@@ -73,12 +75,25 @@ class Evidence:
     vector: bytes = b""
     generation: int = 0
     judged: bool = False
+    documents: tuple[Passage, ...] = ()
 
     def stored(self) -> Mapping[str, Any]:
         """What `restored` needs, as JSON."""
         return {
-            "passages": [one.id for one in self.passages], "groups": sorted(self.groups), "judged": self.judged
+            "passages": [one.id for one in self.passages], "groups": sorted(self.groups), "judged": self.judged,
+            "documents": [[one.name, one.page, one.text, one.place] for one in self.documents],
         }  # fmt: skip
+
+    def beside(self, documents: Sequence[Passage]) -> Evidence:
+        """The evidence with passages of documents, the most relevant first: they are quoted and checked as the others,
+        as many as a model can name.
+        """
+        from bot.knowledge.answer.documents import shown
+        from bot.knowledge.answer.shown import LETTERS, sources_block
+
+        added = tuple(documents[: len(LETTERS) - len(self.shown)])
+        all_ = (*self.shown, *shown(added, self.language))
+        return replace(self, shown=all_, documents=added, block=sources_block(all_, self.language))
 
     @property
     def unknown(self) -> str:
@@ -109,10 +124,15 @@ def restored(tx: Tx, stored: Mapping[str, Any], language: str) -> Evidence:
     passages = tuple(known[id_] for id_ in stored["passages"])
     shown = tuple(map(_shown, passages))
     block = sources_block(shown, language)
-    return Evidence(
+    found = Evidence(
         language=language, groups=groups, shown=shown, passages=passages, block=block,
         judged=stored.get("judged", False),
     )  # fmt: skip
+    documents = [
+        Passage(text, page, name=name, place=place, id=id_)
+        for id_, (name, page, text, place) in enumerate(stored.get("documents", ()), 1)
+    ]
+    return found.beside(documents) if documents else found
 
 
 @dataclass(slots=True)
@@ -212,6 +232,11 @@ class Citing:
         return tuple(dict.fromkeys(quote for piece in self._kept for quote in piece.quotes))
 
     @property
+    def spans(self) -> Sequence[tuple[int, int, int]]:
+        """The quotes of the sources as they are stored: (passage, start, end). Those of documents are not."""
+        return [(one.passage, one.start, one.end) for one in self.quotes if _is_of_source(one)]
+
+    @property
     def below(self) -> str:
         """The quotes and the list of sources, Markdown; "" without any. Without a model the quotes are the answer."""
         quotes = self._presentation.quotes() if self.evidence.block else ""
@@ -219,10 +244,18 @@ class Citing:
 
     @property
     def sources(self) -> tuple[Source, ...]:
-        """The articles that the answer quotes, each page once."""
+        """The articles that the answer quotes, each page once, then the pages of documents."""
         quoted = {quote.passage for quote in self.quotes}
         named = (one for one in self.evidence.passages if one.id in quoted)
-        return tuple(dict.fromkeys(Source(one.title, url=one.url, page=one.page) for one in named))
+        pages = (one for one in self.evidence.documents if -one.id in quoted)
+        return tuple(
+            dict.fromkeys(
+                (
+                    *(Source(one.title, url=one.url, page=one.page) for one in named),
+                    *(Source(one.name, page=one.page, place=one.place) for one in pages),
+                )
+            )
+        )
 
     def without_withdrawn(self, tx: Tx, bot: int) -> str | None:
         """The answer without sentences and titles whose sources have changed, or may no longer be read; None if it can
@@ -230,7 +263,7 @@ class Citing:
         """
         from bot.knowledge.answer.presentation import Presentation
 
-        quoted, near = {quote.passage for quote in self.quotes}, self.evidence.near
+        quoted, near = {quote.passage for quote in self.quotes if _is_of_source(quote)}, self.evidence.near
         if not quoted and self.evidence.block and not self.raw.strip():
             return None  # the model has written nothing
         readable = rights.readable(tx.sources.list_sources(bot), self.evidence.groups)
@@ -240,7 +273,11 @@ class Citing:
             return None
         left = {passage: title for passage, title in near.items() if passage in stand}
         self.evidence = replace(self.evidence, near=left)
-        pieces = [piece for piece in self._kept if all(quote.passage in stand for quote in piece.quotes)]
+        pieces = [
+            piece
+            for piece in self._kept
+            if all(quote.passage in stand or not _is_of_source(quote) for quote in piece.quotes)
+        ]
         self._presentation, self._kept = Presentation(self.evidence.shown, self.evidence.language), []
         text = self._show(pieces)
         return self.evidence.unknown if self.is_empty else text.lstrip()
@@ -257,6 +294,11 @@ class Citing:
     def _show(self, pieces: Collection[Piece]) -> str:
         self._kept += pieces
         return "".join(map(self._presentation.show, pieces))
+
+
+def _is_of_source(quote: Quote) -> bool:
+    """Whether a quote is of the knowledge base: passages of documents have negative ids where they are shown."""
+    return quote.passage > 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Documents that users send: stored with their conversation, and put into requests where they help.
 
-Begin with `Documents.keep`. A model gets whole documents if they fit a share of its window, else the relevant passages
-(`retrieve`), which are found by embeddings and by words.
+Begin with `Documents.keep`, which cuts them as sources of the knowledge base are cut. A model gets whole documents if
+they fit a share of its window, else the relevant passages (`retrieve`), which are found by embeddings and by words.
+What an answer rests on is looked up in them when it is written (`note`).
 """
 
 from __future__ import annotations
@@ -9,19 +10,27 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from bot.ai import Embedder, Source, Vector
 from bot.billing.metering import BillTo, Meter
 from bot.errors import LimitReached, ModelError
-from bot.knowledge.chunking import best, cut, supporting, unit
+from bot.knowledge import plain_ranking
 from bot.knowledge.citations import named_page
+from bot.knowledge.passages import Block, cut
+from bot.knowledge.plain_ranking import supporting, unit
+from bot.knowledge.sentences import spans
 from bot.prompts.catalog import instruct
 from bot.storage.repositories.files.documents import Passage
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import LANGUAGES
 from bot.types import Incoming
+
+if TYPE_CHECKING:
+    from bot.knowledge.answer.documents import Noted
 
 log = logging.getLogger(__name__)
 
@@ -64,12 +73,11 @@ class Documents:
 
         Returns the line about it for the history.
         """
-        passages = await asyncio.to_thread(cut, pages)
+        rows = await asyncio.to_thread(cut_pages, pages)
 
         def keep(tx: Tx) -> None:
             tx.chats.record_seen(incoming.address, incoming.user, private=incoming.private)
             conversation = tx.messages.current_conversation(incoming.address)
-            rows = [(one.page, one.place, one.text) for one in passages]
             tx.documents.store_document(conversation, incoming.id, incoming.user.id, name, len(pages), rows)
 
         await self.store.write(keep)
@@ -106,10 +114,10 @@ class Documents:
     async def _best(
         self, question: str, passages: list[Passage], vector: Sequence[float], room: int
     ) -> list[Passage]:  # fmt: skip
-        ranked = await asyncio.to_thread(best, question, passages, unit(vector))
+        order = await asyncio.to_thread(ranked, question, passages, unit(vector))
         chosen: list[Passage] = []
         places = {one.id: place for place, one in enumerate(passages)}
-        for one in ranked:
+        for one in order:
             room -= len(one.text) + len(_citation(one, "")) + 4
             if room < 0 or len(chosen) == MOST_PASSAGES:
                 break
@@ -122,7 +130,7 @@ class Documents:
         new: dict[int, tuple[float, ...]] = {}
         for first in range(0, len(missing), BATCH):
             batch = missing[first : first + BATCH]
-            vectors = await self._embedded(embedder, [one.text for one in batch], payer)
+            vectors = await self._embedded(embedder, [one.indexed for one in batch], payer)
             found = {one.id: unit(to.numbers) for one, to in zip(batch, vectors, strict=True) if isinstance(to, Vector)}
             await self.store.write(lambda tx, found=found: tx.documents.store_vectors(found))  # type: ignore[misc]
             new |= found
@@ -157,6 +165,54 @@ def _vectors(vectors: Sequence[Vector | ModelError]) -> Sequence[Vector]:
         if isinstance(one, ModelError):
             raise one
     return [one for one in vectors if isinstance(one, Vector)]
+
+
+def cut_pages(pages: Sequence[tuple[str, str]]) -> list[tuple[int, str, str]]:
+    """The passages of pages, given as (place, text), as (page, place, text); none spans two pages."""
+    numbered = len(pages) > 1
+    blocks = (
+        Block(part, (place,), number if numbered else 0)
+        for number, (place, page) in enumerate(pages, 1)
+        for part in re.split(r"\n{2,}", page)
+    )
+    return [(one.page, one.place, one.text) for one in cut("", blocks)]
+
+
+def _is_there(library: str) -> bool:
+    return find_spec(library) is not None
+
+
+def ranked(question: str, passages: Sequence[Passage], vector: Sequence[float] = ()) -> list[Passage]:
+    """All passages, the most relevant first."""
+    if not (_is_there("numpy") and _is_there("snowballstemmer")):
+        return plain_ranking.best(question, passages, vector)
+    from bot.knowledge.search.documents import best
+
+    return best(question, passages, vector)
+
+
+def brings(question: str, names: Iterable[str]) -> bool:
+    """Whether a question came with a document of one of these names: the line about it stands in its text."""
+    lines = [line for line in question.splitlines() if line.startswith("[") and line.endswith("]")]
+    return any(name in line for name in names for line in lines)
+
+
+def note(
+    answer: str, passages: Sequence[Passage], language: str,
+    *, numbered: Sequence[Source] = (), finished: bool = True,
+) -> Noted | None:  # fmt: skip
+    """The answer with the quotes that its sentences rest on; None if none does, or no stemmer is installed.
+
+    `numbered`: its beginning was sent before, with numbers of these sources. The last sentence of an answer that is not
+    `finished` gets no number, because it may go on.
+    """
+    if not passages or not _is_there("snowballstemmer"):
+        return None
+    from bot.knowledge.answer.documents import noted
+
+    end = len(answer) if finished or not answer else spans(answer)[-1][0]
+    found = noted(answer[:end], passages, language, [source for source in numbered if not source.url])
+    return found and replace(found, text=found.text + answer[end:])
 
 
 def budget(window: int) -> int:
@@ -198,8 +254,12 @@ def used(answer: str, found: Retrieved) -> tuple[Source, ...]:
     return () if cited(answer, found) else _pages(supporting(answer, found.passages))[:MOST_USED]
 
 
-def rests_on(answer: str, found: Retrieved) -> tuple[Source, ...]:
-    """The pages of documents that are stored with an answer: those that it cites, else those that it has `used`."""
+def rests_on(answer: str, found: Retrieved, quoted: Noted | None = None) -> tuple[Source, ...]:
+    """The pages of documents that are stored with an answer: those that it quotes, in the order of their numbers, and
+    those that it cites; else those that it has `used`.
+    """
+    if quoted is not None:
+        return tuple(dict.fromkeys((*quoted.sources, *cited(quoted.text, found))))
     return cited(answer, found) or used(answer, found)
 
 

@@ -249,12 +249,15 @@ def language_of(text: str) -> str:
 
 
 def spoken(text: str, longest: int) -> str:
-    """The words of an answer to be spoken, without code, Markdown and addresses, cut after a sentence at `longest`."""
+    """The words of an answer to be spoken, without code, Markdown, addresses and the numbers of its sources, cut after
+    a sentence at `longest`.
+    """
     text = re.sub(r"```.*?(```|$)", " ", text, flags=re.DOTALL)
     text = re.sub(r"!?\[([^\[\]]*)\]\([^()]*(?:\([^()]*\)[^()]*)*\)", r"\1", text)
     text = re.sub(r"https?://\S+", " ", text)
     text = re.sub(r"^[ \t]*(#+|>|[-*+]|\|)[ \t]*", "", text, flags=re.MULTILINE)
     text = re.sub(r"[*_`~|]+", "", text)
+    text = re.sub(r"(?<=[.!?…»”\")])[⁰¹²³⁴-⁹\u202f]+", "", text)
     text = re.sub(r"\s+", " ", text).strip()
     if len(text) <= longest:
         return text

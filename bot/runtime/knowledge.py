@@ -165,10 +165,10 @@ def topic_chooser(given: Given, ground: Ground) -> TopicChooser | None:
 
 
 def knowledge_features(given: Given, ground: Ground, assistant: Assistant) -> Sequence[Feature]:
-    """/kb, /gaps and their jobs; none with KNOWLEDGE=off."""
+    """/kb, /gaps and their jobs. With KNOWLEDGE=off only what shows the pages of documents that answers quote."""
     base, people, currency = ground.knowledge, ground.people, given.settings.currency
     if base is None:
-        return []
+        return [SourceView(store=given.store).feature()]
     answers = knowledge_answers(base, given.settings, people.access)
     rights, wake = people.joining.rights, ground.wake_jobs
     entries = LearnedEntries(base=base, rights=rights, deliver=people.joining.deliver, wake_jobs=wake)

@@ -15,10 +15,13 @@ from pypdf import PdfReader, PdfWriter
 
 from bot.ai import Source
 from bot.errors import Unreadable
-from bot.knowledge.chunking import LONGEST, best, cut, unit
-from bot.knowledge.documents import Retrieved, cited, used
+from bot.knowledge import plain_ranking
+from bot.knowledge.documents import Retrieved, cited, cut_pages, used
 from bot.knowledge.extraction import MOST_CHARACTERS, can_read, extract
+from bot.knowledge.passages import LONGEST
+from bot.knowledge.plain_ranking import unit
 from bot.knowledge.plain_text import decoded
+from bot.knowledge.search.documents import best
 from bot.prompts.catalog import instruct
 from bot.storage.repositories.files.documents import Passage
 from bot.texts.catalog import say
@@ -89,7 +92,7 @@ async def test_a_document_that_fits_is_read_with_its_question_page_by_page(stage
     await stage.start()
     stage.studio.script("42 [report.pdf, p. 2]")
     stage.telegram.upload(ANNA, pdf("Introduction", "The answer is 42"), "document", name="report.pdf", caption="Well?")
-    assert await stage.texts(1) == ["42 [report.pdf, p. 2]"]
+    assert await stage.texts(1) == [f"42\u202f¹\n\n¹ The answer is 42\n\n{say('en', 'sources')}:\n¹ report.pdf, p. 2"]
     assert "[report.pdf, p. 1]\nIntroduction" in asked(stage)
     assert "[report.pdf, p. 2]\nThe answer is 42" in asked(stage)
     assert f"The answer is 42\n\n{instruct('en', 'documents.tail')}\nWell?" in asked(stage)
@@ -269,18 +272,20 @@ def test_no_file_breaks_the_reader(data: bytes, ending: str) -> None:
 
 @given(st.lists(st.text(st.sampled_from("ab. \n"), max_size=4_000), max_size=4))
 def test_cutting_loses_no_word_and_makes_no_passage_too_long(given_pages: list[str]) -> None:
-    passages = cut([("", page) for page in given_pages])
-    assert all(0 < len(one.text) <= LONGEST for one in passages)
-    kept = "".join("".join(one.text.split()) for one in passages)
+    passages = cut_pages([("", page) for page in given_pages])
+    assert all(0 < len(text) <= LONGEST for _, _, text in passages)
+    kept = "".join("".join(text.split()) for _, _, text in passages)
     assert kept == "".join("".join(page.split()) for page in given_pages)
 
 
 def test_the_best_passage_is_the_one_with_the_rare_word_in_any_form() -> None:
     texts = ["Погода была хорошей, погода была плохой.", "Столицей страны был Фредвилль.", "Погода и река."]
     passages = [Passage(text) for text in texts]
-    assert best("Какая столица?", passages)[0].text == texts[1]
     vectors = [Passage(text, vector=unit(vector)) for text, vector in zip(texts, ((1, 0), (0, 3), (1, 1)), strict=True)]
-    assert best("", vectors, (0.0, 1.0))[0].text == texts[1]
+    for rank in (best, plain_ranking.best):
+        assert rank("Какая столица?", passages)[0].text == texts[1]
+        assert rank("", vectors, (0.0, 1.0))[0].text == texts[1]
+    assert best("Перескажи", passages) == passages
 
 
 def test_only_places_that_were_given_count_as_cited() -> None:
@@ -298,7 +303,8 @@ async def test_the_page_that_was_used_is_named_where_the_model_wrote_no_mark(sta
     await stage.start()
     stage.studio.script("It is 4711.", "You are welcome.")
     stage.telegram.upload(ANNA, pdf("Introduction", "The code is 4711"), "document", name="report.pdf", caption="Code?")
-    assert await stage.texts(1) == [f"It is 4711.\n\n{say('en', 'sources')}:\n1. report.pdf, p. 2"]
+    shown = f"It is 4711.¹\n\n¹ The code is 4711\n\n{say('en', 'sources')}:\n¹ report.pdf, p. 2"
+    assert await stage.texts(1) == [shown]
     stored = "SELECT sources FROM messages WHERE role = 'assistant' ORDER BY id"
     assert '"report.pdf"' in rows(stage, stored)[0][0]
     assert await stage.ask("thanks") == "You are welcome."
@@ -309,7 +315,9 @@ async def test_pages_are_called_as_in_the_language_of_the_chat(stage: Stage) -> 
     await stage.start()
     stage.studio.script("42 [report.pdf, с. 2]")
     stage.telegram.upload(BORIS, pdf("One", "The answer is 42"), "document", name="report.pdf", caption="Ну?")
-    assert await stage.texts(1, BORIS) == ["42 [report.pdf, с. 2]"]
+    assert await stage.texts(1, BORIS) == [
+        f"42\u202f¹\n\n¹ The answer is 42\n\n{say('ru', 'sources')}:\n¹ report.pdf, с. 2"
+    ]
     assert "[report.pdf, с. 2]\nThe answer is 42" in asked(stage)
 
 

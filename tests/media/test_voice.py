@@ -260,4 +260,5 @@ def test_what_is_spoken_has_no_marks_code_or_addresses() -> None:
         == "one [two] (three) [four [five]]("
     )
     assert spoken("One. Two is longer. Three", 12) == "One."
+    assert spoken("It stands there.¹\u202f² 5 m² of it.³", 99) == "It stands there. 5 m² of it."
     assert spoken("word " * 9, 12) == "word word"

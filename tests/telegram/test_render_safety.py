@@ -16,6 +16,7 @@ import pytest
 
 from bot.sandbox.telegram.http import ApiCall
 from bot.telegram.render import parse, pieces, plain, rich
+from bot.texts.catalog import say
 from tests.support.stage import ANNA, TEAM, Stage
 from tests.support.telegram_side import DRAFTS, LOUD, QUESTION, drafts, loud
 
@@ -41,7 +42,7 @@ HOSTILE = (
     "`@code` and \\[ @formula_1 = \\frac{1}{2} \\]",
 )
 SHOWN_AS_IS = re.compile("[\u202a-\u202e\u2066-\u2069\ufff9-\ufffb\U000e0000-\U000e01ef]")
-LOOKS = {"bold", "italic", "strikethrough", "code", "pre", "blockquote", "text_link"}
+LOOKS = {"bold", "italic", "strikethrough", "code", "pre", "blockquote", "expandable_blockquote", "text_link"}
 BLOCKS = {
     "paragraph", "heading", "pre", "mathematical_expression", "divider", "blockquote", "list", "table", "bold",
     "italic", "strikethrough", "code", "url", "1",
@@ -54,7 +55,8 @@ def value(call: ApiCall, name: str) -> Any:
     return json.loads(given) if isinstance(given, str) and given[:1] in "[{" and name != "text" else given
 
 
-OURS = re.compile(r"↻q\.n\.[\w-]{16}")  # a button of the bot's own: a fixed sign, a random key
+SHOW = "|".join(say(language, "kb.source") for language in ("en", "ru"))
+OURS = re.compile(rf"(?:↻q\.n\.|{SHOW})[\w-]{{16}}")  # a button of the bot's own: a fixed sign, a random key
 
 
 def harmless(call: ApiCall) -> None:

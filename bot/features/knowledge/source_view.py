@@ -21,14 +21,18 @@ from bot.texts.catalog import say
 from bot.types import Incoming, Outgoing
 
 MOST = 8  # sources with a button each
+Quoted = tuple[Sequence[QuotedPassage], Mapping[int, tuple[str, str]]]  # of one source, and the texts beside
 
 
 @dataclass(slots=True, kw_only=True)
 class SourceView:
-    """Shows the sources of an answer, one at a time, in a message of its own that changes in place."""
+    """Shows the sources of an answer, one at a time, in a message of its own that changes in place.
+
+    `answers` None: the bot has no knowledge base, so these are pages of documents of the conversation.
+    """
 
     store: Store
-    answers: KnowledgeAnswers
+    answers: KnowledgeAnswers | None = None
 
     def feature(self) -> Feature:
         """The button below answers."""
@@ -36,19 +40,18 @@ class SourceView:
 
     async def press(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Show one source of an answer, with buttons to the others. A press on those changes the message."""
-        from bot.knowledge.answer.source_view import by_article, source_text
+        from bot.knowledge.answer.source_view import source_text
 
         answer, number = action.payload["answer"], action.payload.get("number", 0)
 
         def work(tx: Tx) -> None:
-            may_read = self.answers.reader(tx, incoming)
-            quoted = [one for one in tx.knowledge.list_quoted(answer) if may_read(one.passage.source_id, one.audience)]
-            articles = by_article(quoted)[:MOST]
+            articles = [*self._articles(tx, incoming, answer), *_pages(tx, incoming, answer)][:MOST]
             if not articles:
                 finish_turn(tx, incoming, say(incoming.language, "kb.source.closed"))
                 return
             place = min(number, len(articles) - 1)
-            text = source_text(articles[place], _around(tx, articles[place]), incoming.language)
+            quoted, around = articles[place]
+            text = source_text(quoted, around, incoming.language)
             others = [
                 Choice(f"· {one + 1} ·" if one == place else str(one + 1), SOURCE, {"answer": answer, "number": one})
                 for one in range(len(articles))
@@ -57,6 +60,27 @@ class SourceView:
             finish_turn(tx, incoming, Outgoing(text), choices=choices, over="number" in action.payload)
 
         await finish(self.store, reply, work)
+
+    def _articles(self, tx: Tx, incoming: Incoming, answer: int) -> Sequence[Quoted]:
+        """What an answer quotes of the knowledge base, as far as it may be read here now."""
+        from bot.knowledge.answer.source_view import by_article
+
+        if self.answers is None or not (quoted := tx.knowledge.list_quoted(answer)):
+            return []
+        may_read = self.answers.reader(tx, incoming)
+        left = [one for one in quoted if may_read(one.passage.source_id, one.audience)]
+        return [(article, _around(tx, article)) for article in by_article(left)]
+
+
+def _pages(tx: Tx, incoming: Incoming, answer: int) -> Sequence[Quoted]:
+    """What an answer quotes of the documents of its conversation. They are looked up again, nothing of it is stored."""
+    from bot.knowledge.answer.documents import quoted_pages
+
+    stored = tx.messages.find_message(answer)
+    if stored is None or all(source.url for source in stored.sources):
+        return []
+    passages = tx.documents.list_passages(stored.conversation)
+    return quoted_pages(stored.text, stored.sources, passages, incoming.language)
 
 
 def _around(tx: Tx, quoted: Sequence[QuotedPassage]) -> Mapping[int, tuple[str, str]]:

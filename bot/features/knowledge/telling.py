@@ -122,7 +122,7 @@ class Telling:
             conversation, gap.address, turn, "assistant", (Text(text),), parent=question.id, ending="stop",
             user=gap.user, sources=citing.sources,
         )  # fmt: skip
-        tx.knowledge.store_quotes(answer.id, [(one.passage, one.start, one.end) for one in citing.quotes])
+        tx.knowledge.store_quotes(answer.id, citing.spans)
         if shown is not None and shown.parent != question.id:  # the conversation has gone on
             tx.messages.move_head(conversation, tip)
         whole = "\n\n".join([say(gap.language, "gap.told"), text, citing.below])

@@ -18,7 +18,7 @@ from bot.knowledge.answer.forms import is_closing, is_greeting
 from bot.knowledge.answer.lines import Reader, Unit
 from bot.knowledge.answer.marks import Ref
 from bot.knowledge.answer.quotes import EMPHASIS, Fact, facts, missing, plain, quoted, stands
-from bot.knowledge.answer.shown import LETTERS, Quote, Shown, nothing_found
+from bot.knowledge.answer.shown import Quote, Shown, letter_of, nothing_found
 from bot.knowledge.stems import stems
 from bot.prompts.catalog import instruct
 
@@ -107,10 +107,10 @@ class Checker:
     _leads: list[tuple[int, int, Piece]] = field(default_factory=list, init=False)  # level, how many dropped, piece
 
     def __post_init__(self) -> None:
-        for letter, (place, passage) in zip(LETTERS, enumerate(self.shown), strict=False):
+        for place, passage in enumerate(self.shown):
             russian = _is_russian(passage.text[:LOOKED_AT])
             for number, text in enumerate(passage.sentences):
-                self._lines[letter, number + 1] = Line(place, number, text, russian)
+                self._lines[letter_of(place), number + 1] = Line(place, number, text, russian)
 
     @property
     def survived(self) -> float:
@@ -140,6 +140,11 @@ class Checker:
     def end(self, *, broken: bool = False) -> list[Piece]:
         """The answer has ended, or is `broken` off; return what may be sent of its rest."""
         return self._take(self._reader.end(broken=broken))
+
+    def quotes_of(self, sentence: str, refs: Sequence[Ref] = ()) -> tuple[Quote, ...]:
+        """The quotes that carry a sentence without marks, those of its `refs` first; () if none does."""
+        found = self._carrying(Unit("text", sentence, tuple(refs)), facts(sentence), quoted(sentence))
+        return () if isinstance(found, Dropped) else self._quotes(found[0])
 
     def to_compare(self, text: str = "", *, ended: bool = False) -> set[str]:
         """What `nearest` will be asked about when this text has come, or when the answer has `ended`: the sentences in
@@ -258,7 +263,7 @@ class Checker:
             return []
         if self.nearest is not None:
             found = self.nearest(text, foreign, [(line.place, line.number) for line in hinted])
-            return [self._lines[LETTERS[found[0]], found[1] + 1]] if found else []
+            return [self._lines[letter_of(found[0]), found[1] + 1]] if found else []
         return [line for line in hinted if (line.place, line.number) in foreign][:MOST_QUOTES]
 
     def _in_other_languages(self, text: str) -> Mapping[Place, str]:

@@ -86,6 +86,11 @@ class Shown:
         return self.place if self.place.startswith(self.title) else f"{self.title} › {self.place}".strip(" ›")
 
 
+def letter_of(place: int) -> str:
+    """What names the passage at a place: a letter, which a model may write in a mark; its number where these end."""
+    return LETTERS[place] if place < len(LETTERS) else str(place)
+
+
 def sources_block(passages: Sequence[Shown], language: str) -> str:
     """What the model is told: the rules in this language, then the passages (at most 26) with numbered sentences."""
     shown = (_lines(letter, one, language) for letter, one in zip(LETTERS, passages, strict=False))

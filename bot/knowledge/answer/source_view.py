@@ -30,7 +30,7 @@ def source_text(
 ) -> str:  # fmt: skip
     """The quoted passages of one article, Markdown. `around`: by passage, the texts of the passages beside it.
 
-    A passage that does not stand in its source any more says until when it did.
+    A passage that does not stand in its source any more says until when it did. One of a document has no date.
     """
     parts = []
     for one in quoted:
@@ -47,8 +47,10 @@ def source_text(
         first = min(one.spans)
         title, link = plain_title(shown.whole_place), address(shown, passage.text[first[0] : first[1]])
         head = f"**{named_page(language, title, passage.page)}**"
-        date = day(datetime.fromtimestamp(one.until or passage.changed, UTC).date(), language)
-        parts.append(f"{head}\n{say(language, 'kb.source.until' if one.until else 'kb.source.as_of', date=date)}")
+        if when := one.until or passage.changed:
+            date = day(datetime.fromtimestamp(when, UTC).date(), language)
+            head += f"\n{say(language, 'kb.source.until' if one.until else 'kb.source.as_of', date=date)}"
+        parts.append(head)
         before, after = around.get(passage.id, ("", ""))
         if before:
             parts.append(f"…{_escaped(before[-AROUND:])}")

@@ -158,22 +158,28 @@ class Index:
             matrix.put({one.passage: (one.source, one.data) for one in here})
 
     def _search(self, question: str, vector: Sequence[float], sources: Collection[int] | None) -> Candidates:
-        terms = list(dict.fromkeys(stems(question)))
         if sources is not None and self._sources.issubset(sources):
             sources = None  # a search without a condition is faster
         with self._using:
-            frequencies = self._words.frequencies(terms)
-            words = dict(self._words.search(frequencies, sources, CANDIDATES))
-            cosines, least = self._matrix.cosines(vector, sources, CANDIDATES, words)
-            size = len(self._words)
-        ids = list(dict.fromkeys([*cosines, *words]))
-        scores = _joined([words.get(id_, 0.0) for id_ in ids], [cosines.get(id_) for id_ in ids], least)
-        found = [
-            Candidate(id_, score, words.get(id_, 0.0), cosines.get(id_, 0.0))
-            for id_, score in zip(ids, scores, strict=True)
-        ]
-        found.sort(key=lambda one: (-one.score, one.id))
-        return Candidates(tuple(found), frequencies, size)
+            return ranked(question, vector, self._words, self._matrix, sources)
+
+
+def ranked(
+    question: str, vector: Sequence[float], words: WordIndex, matrix: Matrix, sources: Collection[int] | None = None
+) -> Candidates:
+    """The passages of these sources (None: of all) for a question, by their words and by its embedding, best first."""
+    terms = list(dict.fromkeys(stems(question)))
+    frequencies = words.frequencies(terms)
+    found = dict(words.search(frequencies, sources, CANDIDATES))
+    cosines, least = matrix.cosines(vector, sources, CANDIDATES, found)
+    ids = list(dict.fromkeys([*cosines, *found]))
+    scores = _joined([found.get(id_, 0.0) for id_ in ids], [cosines.get(id_) for id_ in ids], least)
+    candidates = [
+        Candidate(id_, score, found.get(id_, 0.0), cosines.get(id_, 0.0))
+        for id_, score in zip(ids, scores, strict=True)
+    ]
+    candidates.sort(key=lambda one: (-one.score, one.id))
+    return Candidates(tuple(candidates), frequencies, len(words))
 
 
 def _joined(words: Sequence[float], cosines: Sequence[float | None], least: float) -> Sequence[float]:

@@ -171,7 +171,7 @@ class Messages(Repository):
             "conversation_id": conversation, "bot": address.bot, "chat": address.chat, "turn": turn, "role": role,
             "parts": dump_parts(parts), "ending": ending, "at": self.clock.time(), "user": user, "place": place,
             "parent": before, "model": model, "request": request, "persona": persona,
-            "sources": json.dumps([asdict(source) for source in sources], ensure_ascii=False),
+            "sources": _sources(sources),
         }  # fmt: skip
         added = self.connection.execute(ADD(self.connection), row).scalar_one_or_none()
         if added is None:
@@ -195,11 +195,16 @@ class Messages(Repository):
         """Make a message the head of a conversation, which the next message follows; None: no message."""
         self.connection.execute(MOVE_HEAD, {"conversation": conversation, "tip": tip})
 
-    def extend_answer(self, message: int, parts: tuple[Part, ...], ending: str, request: bytes | None) -> None:
-        """Replace the parts and the request of a continued answer, and make it the head of its conversation."""
-        values = {"parts": dump_parts(parts), "ending": ending, "request": request}
-        change = update(messages).where(messages.c.id == message).values(**values)
-        self.move_head(self.connection.execute(change.returning(messages.c.conversation_id)).scalar_one(), message)
+    def extend_answer(self, answer: Remembered, parts: tuple[Part, ...], request: bytes | None) -> None:
+        """Store a continued answer with these parts, its ending and its sources, and make it the head of its
+        conversation.
+        """
+        values = {
+            "parts": dump_parts(parts), "ending": answer.ending, "request": request,
+            "sources": _sources(answer.sources),
+        }  # fmt: skip
+        change = update(messages).where(messages.c.id == answer.id).values(**values)
+        self.move_head(self.connection.execute(change.returning(messages.c.conversation_id)).scalar_one(), answer.id)
 
     def set_ending(self, message: int, ending: str) -> None:
         """Mark a question as `OPEN` (unanswered), which keeps it out of later prompts; "" removes the mark."""
@@ -288,3 +293,7 @@ def _remembered(row: Any, speaker: str = "") -> Remembered:
         Remembered, row, conversation=row.conversation_id, message=Said(row.role, load_parts(row.parts)),
         sources=tuple(Source(**source) for source in json.loads(row.sources)), speaker=speaker,
     )  # fmt: skip
+
+
+def _sources(sources: Sequence[Source]) -> str:
+    return json.dumps([asdict(source) for source in sources], ensure_ascii=False)

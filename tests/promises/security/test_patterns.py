@@ -18,7 +18,7 @@ from bot.ai import Profile, Source
 from bot.config import validators
 from bot.features import prompt_improver
 from bot.features.times import forms, reading, zones
-from bot.knowledge import chunking, citations, documents
+from bot.knowledge import citations, documents, plain_ranking
 from bot.knowledge.answer import quotes
 from bot.llm import prompt, structured
 from bot.llm.topics import classifiers, routing_file, samples
@@ -164,7 +164,7 @@ FUNCTIONS: dict[str, Callable[[str], object]] = {
     "the name of a file": one_line,
     "words of a message": lambda text: fields.text({"text": text}),
     "JSON that ends in a text": _unclosed,
-    "passages": lambda text: chunking.best(text, chunking.cut([("", text)])),
+    "passages": lambda text: plain_ranking.best(text, [Passage(one) for *_, one in documents.cut_pages([("", text)])]),
     "a prompt": lambda text: prompt.build(text, [Message.of("user", text)] * 3, PROFILE, prompt.Ratio(), max_tokens=9),
     "a log line": lambda text: Redaction(["secret"]).format(LogRecord("bot", 20, "", 0, text, None, None)),
     "a draft": draft,
@@ -175,6 +175,7 @@ FUNCTIONS: dict[str, Callable[[str], object]] = {
     "the description of a picture": prompt_improver.tidied,
     "sources": lambda text: citations.under(text, [Source(text, f"https://{text}")], "en"),
     "citations": lambda text: documents.cited(text, FOUND),
+    "what an answer rests on": lambda text: documents.note(text, FOUND.passages, "en"),
     "an answer that follows a schema": _schema,
     "arguments of a tool": tool_calls.arguments,
     "a refusal": lambda text: error_mapping.refusal(400, f'{{"error": "{text}"}}'.encode()),

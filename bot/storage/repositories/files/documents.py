@@ -29,6 +29,11 @@ class Passage:
     id: int = 0
     place: str = ""
 
+    @property
+    def indexed(self) -> str:
+        """The text that is embedded and whose words are indexed: the place in front of the passage."""
+        return f"{self.place}\n{self.text}" if self.place else self.text
+
 
 @dataclass(frozen=True, slots=True)
 class Document:

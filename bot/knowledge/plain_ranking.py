@@ -1,4 +1,7 @@
-"""Cuts long texts into passages, and ranks passages for a question. Pure; begin with `cut` and `best`."""
+"""Ranks the passages of documents where the libraries of the extra `knowledge` are missing. Pure; begin with `best`.
+
+With them `knowledge/search/documents.py` ranks, and answers are checked (`knowledge/answer/documents.py`).
+"""
 
 from __future__ import annotations
 
@@ -10,45 +13,9 @@ from operator import mul
 
 from bot.storage.repositories.files.documents import Passage
 
-LONGEST = 1_200  # characters of a passage: far below the 2,048 tokens of an embedding
-SHORT = 300  # a piece shorter than this is joined with the next one
 STEM = 6  # letters of a word that are compared, as Russian words have many endings
 TELLING = 5  # letters of a word that is hardly in a text by chance
 SMOOTH = 60.0  # added to each rank: the constant of reciprocal rank fusion
-
-
-def cut(pages: Sequence[tuple[str, str]]) -> list[Passage]:
-    """Cut pages, given as (place, text), into passages. A passage never spans two pages, so that it can be cited."""
-    numbered = len(pages) > 1
-    return [
-        Passage(text, number if numbered else 0, place=place)
-        for number, (place, page) in enumerate(pages, 1)
-        for text in _pieces(page)
-        if text.strip()
-    ]
-
-
-def _pieces(page: str) -> list[str]:
-    """The paragraphs of a page: short ones joined, long ones cut at a sentence or a space."""
-    pieces: list[str] = []
-    for paragraph in re.split(r"\n{2,}", page):
-        for part in _parts(paragraph):
-            if pieces and (len(pieces[-1]) < SHORT or len(part) < SHORT) and len(pieces[-1]) + len(part) < LONGEST:
-                pieces[-1] += "\n\n" + part
-            else:
-                pieces.append(part)
-    return pieces
-
-
-def _parts(text: str) -> list[str]:
-    parts, start = [], 0
-    while len(text) - start > LONGEST:
-        window = text[start : start + LONGEST]
-        ends = [found.end() for found in re.finditer(r"[.!?…]\s|\n", window)]
-        place = next((end for end in reversed(ends) if end > LONGEST // 2), 0) or window.rfind(" ") + 1 or LONGEST
-        parts.append(window[:place].strip())
-        start += place
-    return [*parts, text[start:].strip()]
 
 
 def best(question: str, passages: Sequence[Passage], vector: Sequence[float] = ()) -> list[Passage]:
