@@ -214,12 +214,17 @@ class Telegram:
 
     async def missing_rights(self, chat: int) -> Sequence[str]:
         """Return what the bot lacks to make topics in a group: "supergroup" (it has no topics), "administrator", or the
-        Bot API's names of rights. Raises `TransportError`.
+        Bot API's names of rights. Waits until Telegram answers.
         """
-        found = await self.api.call(GetChat(chat_id=chat))
+        retry = Retry(self.clock, BACKOFF, on=TransportUnavailable)
+        try:
+            found = await retry.call(lambda: self.api.call(GetChat(chat_id=chat)))
+            me = await retry.call(lambda: self.api.call(GetChatMember(chat_id=chat, user_id=self.api.id)))
+        except Refused as error:
+            log.info("chat %d: its rights can't be read: %s", chat, error)
+            return ["administrator", *DESK_RIGHTS]
         if not found.get("is_forum"):
             return ["supergroup"]
-        me = await self.api.call(GetChatMember(chat_id=chat, user_id=self.api.id))
         if me.get("status") != "administrator":
             return ["administrator", *DESK_RIGHTS]
         return [name for name in DESK_RIGHTS if not me.get(name)]

@@ -64,7 +64,7 @@ class Metrics:
             "knowledge_gaps", "Questions that the knowledge base did not answer: refused, or disliked", ["kind"]
         )
         self.knowledge_judged = counter(
-            "knowledge_judged", "Sentences that the helper model was asked about, by its verdict", ["verdict"]
+            "knowledge_judged", "Sentences that the helper model was asked about, by its verdict", ["outcome"]
         )
         # the process
         self.errors = counter("errors", "Errors, by where they came from and what they were", ["source", "cause"])
