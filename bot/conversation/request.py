@@ -72,8 +72,9 @@ class Preview:
         examples = self.context.persona.example_messages(self.context.language)
         said = [row for row in self.request.messages if row.role != "system" and row not in examples]
         documents = len(self.context.retrieved.text)
-        alone = bool(documents) and said[-1].text.strip() == self.context.retrieved.text.strip()
-        return len(said) - alone, sum(map(prompt.weight, said)) - documents
+        if documents and said[-1].text.strip() == self.context.retrieved.text.strip():
+            said, documents = said[:-1], 0  # the last message holds nothing but documents
+        return len(said), sum(map(prompt.weight, said)) - documents
 
     @property
     def instructions(self) -> int:

@@ -80,3 +80,18 @@ async def test_a_withdrawn_or_rewritten_delivery_is_not_sent_as_it_was_read(stag
     assert shown.startswith("the second thought")
     assert say("en", "desk.edited", text="the first thought") in shown or "the first thought" not in shown
     assert stage.telegram.texts(ANNA) == []
+
+
+async def test_many_who_call_at_once_get_their_topics_one_after_the_other(stage: Stage, tmp_path: Path) -> None:
+    desk, _ = await limited(stage, tmp_path, 0)
+    people = [stage.telegram.person(f"Customer {number}", "en", 4000 + number)["id"] for number in range(15)]
+    before = len(inbox(stage))
+    for person in people:
+        stage.telegram.say(person, "/human")
+    await desk.quiet(before + len(people) - 1)
+    assert all(stage.telegram.texts(person) == [say("en", "desk.called")] for person in people)
+    times = [one.monotonic for one in stage.telegram.calls if one.chat_id == desk.group and one.method in COUNTED]
+    assert max(sum(start <= time < start + MINUTE for time in times) for start in times) <= 20
+    assert not [call for call in stage.telegram.calls if call.status == 429]
+    cards = [text for text in stage.telegram.texts(desk.group) if text.startswith("#")]
+    assert len(cards) == len(people) == len(stage.telegram.state.chats[desk.group].topics)

@@ -163,7 +163,7 @@ async def test_what_comes_during_a_drain_does_not_overtake_what_waited() -> None
     ended: list[str] = []
 
     async def handler(incoming: Incoming, _reply: Reply) -> None:
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.2 if incoming.text == "running" else 0)
         ended.append(incoming.text)
 
     async with asyncio.TaskGroup() as tasks:

@@ -151,7 +151,7 @@ async def test_an_answer_cites_the_sheet_by_its_name(stage: Stage, person: int) 
         ('[{"title": "prices.xlsx", "url": "", "page": 1, "place": "Prices"}]',)
     ]
     answer = await stage.ask("What was it?" if person == ANNA else "Сколько?", person)
-    assert answer.endswith("\n1. prices.xlsx, Prices")
+    assert answer.endswith("\n¹ prices.xlsx, Prices")
 
 
 MAKERS: dict[str, tuple[bytes, str]] = {

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 SPEAKING = frozenset({
     "sendmessage", "sendrichmessage", "sendphoto", "senddocument", "sendvoice", "copymessage", "forwardmessage",
     "editmessagetext", "editmessagecaption", "editmessagereplymarkup", "editephemeralmessagetext",
-    "editephemeralmessagecaption", "editephemeralmessagereplymarkup",
+    "editephemeralmessagecaption", "editephemeralmessagereplymarkup", "createforumtopic", "editforumtopic",
 })  # fmt: skip
 SHOWING = frozenset({"sendmessagedraft", "sendrichmessagedraft", "sendchataction"})
 
