@@ -270,6 +270,7 @@ class Outgoing:
     entities: tuple[Mapping[str, Any], ...] = ()  # of a `plain` text: its formatting, as the messenger takes it
     copy: tuple[int, int] = (0, 0)  # send a copy of this message (chat, message id) instead of the text; 0: none
     relays: tuple[int, int] = (0, 0)  # the operator's message (chat, message id) that is told how the delivery ends
+    over: str = ""  # key of an earlier delivery to this address: its messages become this one, once they are known
     keeps_place: bool = False  # waits until its chat and topic can be reached: it is never given up
     joins: tuple[str, ...] = ()  # the texts that it is made of; what waits behind it and has such texts may be added
 

@@ -22,7 +22,7 @@ from bot.storage.repositories.desk.cases import BOT, CLOSED, SNOOZED, WAITING, C
 from bot.storage.repositories.desk.relays import CUSTOMER, OPERATOR, Relay
 from bot.storage.repositories.desk.seats import Seat
 from bot.storage.repositories.messages import Remembered
-from bot.storage.repositories.outbox import JOINT
+from bot.storage.repositories.outbox import JOINT, Shown
 from bot.storage.store import Tx
 from bot.texts.catalog import say
 from bot.types import Address, Attachment, Incoming, Outgoing, Text
@@ -147,21 +147,22 @@ class Desk:
         language = self.language(tx, seat.place)
         said = self._said(tx, case)
         key, of = f"case.{case.id}.card.{case.version}", cards.card_of(case)
-        shown = None if again else tx.outbox.find_newest(seat.address, of, but=key)
-        waiting = None if again or shown is not None else tx.outbox.find_unsent(seat.address, of)
-        if not again and shown is None and waiting is None and case.owner in (BOT, CLOSED):
+        shown = None if again else tx.outbox.find_version(seat.address, of)
+        if not again and shown is None and case.owner in (BOT, CLOSED):
             return ()  # operators have never seen this case
-        key = waiting or key
-        outgoing = self.with_buttons(
-            tx, seat, key, cards.card(tx, case, language, said=said), cards.choices(case, language)
-        )
-        if waiting is not None:
-            tx.outbox.rewrite_unsent(seat.address, waiting, outgoing)
-        else:
-            if shown is not None:
-                tx.outbox.claim_messages(key, seat.address, shown.ids)
-            tx.outbox.add_answer(key, seat.address, outgoing)
+        card, choices = cards.card(tx, case, language, said=said), cards.choices(case, language)
+        self._put(tx, seat.address, key, self.with_buttons(tx, seat, key, card, choices), shown)
         return [seat.address]
+
+    def _put(self, tx: Tx, where: Address, key: str, outgoing: Outgoing, shown: Shown | None) -> None:
+        """Put a message into the outbox as `key`: over an earlier version, or instead of one that nobody has begun to
+        send.
+        """
+        if shown is not None and tx.outbox.rewrite_unsent(
+            where, shown.key, replace(outgoing, over=shown.outgoing.over)
+        ):  # fmt: skip
+            return
+        tx.outbox.add_answer(key, where, replace(outgoing, over=shown.key) if shown is not None else outgoing)
 
     def seat(self, tx: Tx, case: Case, *, make: bool = False) -> Seat | None:
         """The topic in which operators see a customer, None if there is none; `make`: give the customer one."""
@@ -238,21 +239,18 @@ class Desk:
         before = tx.outbox.find_outgoing(where, key)
         if before is None:
             return ()
-        waiting = tx.outbox.find_unsent(where, key)  # an edit before this one
-        edited = tx.outbox.find_newest(where, key)
-        newest = tx.outbox.find_outgoing(where, waiting) if waiting else edited.outgoing if edited else None
-        if (texts := list((newest or before).joins))[1:]:
+        edited = tx.outbox.find_version(where, key)  # by an edit before this one
+        if (texts := list((edited.outgoing if edited else before).joins))[1:]:
             texts[part] = outgoing.text
             outgoing = Outgoing(JOINT.join(texts), plain=True, joins=tuple(texts))
         outgoing = replace(outgoing, reply_to=before.reply_to, keeps_place=before.keeps_place)
-        ids = tx.outbox.message_ids(where, key)
         if before.copy[1]:
+            ids = tx.outbox.message_ids(where, key)
             tx.outbox.add_answer(f"{turn}.edit", where, replace(outgoing, reply_to=next(iter(ids), 0)))
-        elif waiting is not None:
-            tx.outbox.rewrite_unsent(where, waiting, replace(outgoing, of=key))
         elif not tx.outbox.rewrite_unsent(where, key, outgoing):
-            tx.outbox.claim_messages(f"{turn}.edit", where, ids)
-            tx.outbox.add_answer(f"{turn}.edit", where, replace(outgoing, of=key))
+            version = replace(outgoing, of=key, over=key)
+            if edited is None or not tx.outbox.rewrite_unsent(where, edited.key, version):
+                tx.outbox.add_answer(f"{turn}.edit", where, version)
         return [where]
 
     def other_side(self, tx: Tx, where: Address, message: int) -> tuple[int, int]:
@@ -263,11 +261,9 @@ class Desk:
 
     def delete_relayed(self, tx: Tx, where: Address, key: str, turn: str) -> Places:
         """Delete what the delivery `key` has brought to the other side."""
-        ids = tx.outbox.message_ids(where, key)
-        if not ids and tx.outbox.withdraw(where, key):
+        if not tx.outbox.message_ids(where, key) and tx.outbox.withdraw(where, key):
             return ()
-        tx.outbox.claim_messages(f"{turn}.gone", where, ids)
-        tx.outbox.add_answer(f"{turn}.gone", where, Outgoing(gone=True, of=key))
+        tx.outbox.add_answer(f"{turn}.gone", where, Outgoing(gone=True, of=key, over=key))
         return [where]
 
     def edit_for_operators(self, tx: Tx, relay: Relay, incoming: Incoming) -> Places:

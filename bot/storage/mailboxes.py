@@ -127,7 +127,7 @@ class StoredOutbox:
     async def begin(self, delivery: Delivery, marker: int) -> bool:
         """Mark a delivery as being sent: until `progress` its outcome is unknown. False: it is another one by now."""
         said = delivery.outgoing
-        read = said if said.keeps_place or said.relays[1] else None  # others are never rewritten
+        read = said if said.keeps_place or said.relays[1] or said.over else None  # others are never rewritten
         return await self.store.write_until_stored(lambda tx: tx.outbox.mark_sending(delivery.id, marker, read))
 
     async def progress(self, delivery: Delivery, message_ids: Sequence[int], *, done: int, sent: bool) -> None:

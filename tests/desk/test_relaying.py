@@ -135,3 +135,24 @@ async def test_reactions_go_both_ways(desk: DeskStage) -> None:
     await desk.quiet(before + 1)
     assert desk.reactions(ANNA)[asked["message_id"]] == "🔥"
     assert desk.reactions()[answered["message_id"]] == "❤"
+
+
+async def test_what_is_changed_while_its_outcome_is_unknown_is_changed_and_not_sent_again(
+    stage: Stage, tmp_path: Path
+) -> None:
+    """Telegram has the message, but its answer was lost: the change comes before the message is found again."""
+    desk = await desk_on(stage, tmp_path)
+    lost = {"reset": True, "apply": True}
+    stage.telegram.fail_next("sendMessage", chat_id=desk.group, **lost)
+    stage.telegram.say(ANNA, "/human")
+    await stage.until(lambda: desk.cards() or None)
+    await desk.presses("desk.take")
+    assert len(desk.cards()) == 1
+    assert "Olga" in desk.cards()[0]
+    for change, left in (("second thought", ["second thought"]), ("// a note after all", [])):
+        before = len(stage.telegram.texts(ANNA))
+        stage.telegram.fail_next("sendMessage", chat_id=ANNA, **lost)
+        sent = stage.telegram.say(desk.group, "first thought", OLGA, desk.topic)
+        await stage.until(lambda before=before: len(stage.telegram.texts(ANNA)) > before or None)  # type: ignore[misc]
+        await desk.edits(sent, change, OLGA)
+        assert stage.telegram.texts(ANNA)[before:] == left

@@ -85,6 +85,10 @@ class DeskStage:
         """The texts of the bot in a topic."""
         return self.stage.telegram.texts(self.group, topic or self.topic)
 
+    def cards(self) -> list[str]:
+        """The texts of all cards in the group."""
+        return [text for text in self.stage.telegram.texts(self.group) if text.startswith(("#", "№"))]
+
     def card(self) -> dict[str, Any]:
         """The newest card in the topic."""
         cards = [one for one in self.messages() if one.get("text", "").startswith(("#", "№"))]

@@ -27,6 +27,7 @@ RELAYED = (
     "copy",
     "relays",
     "joins",
+    "over",
     "keeps_place",
 )  # the fields of an `Outgoing` that only relayed messages have
 ABSENT = {name: getattr(Outgoing(), name) for name in RELAYED}

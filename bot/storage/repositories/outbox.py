@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -69,12 +69,15 @@ LEFT, LEFT_OF_CHAT = _left(), _left(*OF_CHAT)
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """An answer in the chat: its key in the outbox, the ids of its messages in order, its turn (`of`), its content."""
+    """An answer in the chat: its key in the outbox, the ids of its messages in order, its turn (`of`), its content, the
+    state of its delivery.
+    """
 
     key: str
     ids: tuple[int, ...]
     of: str
     outgoing: Outgoing
+    state: str
 
     @property
     def turn(self) -> str:
@@ -152,11 +155,18 @@ class Outbox(Repository):
 
     def find_newest(self, where: Address, of: str, *, but: str = "") -> Shown | None:
         """Return the newest answer in the chat whose `Outgoing.of` is `of`, but not the one with the key `but`."""
-        rows = (row for row in self._newest(where, but) if of in row.outgoing and json.loads(row.message_ids))
-        return next((shown for shown in map(_shown, rows) if shown.of == of), None)
+        return next((shown for shown in self._versions(where, of, but) if shown.ids), None)
+
+    def find_version(self, where: Address, of: str) -> Shown | None:
+        """Return the newest answer with this `Outgoing.of` that stands in the chat, or will: it may have no id yet."""
+        return next((shown for shown in self._versions(where, of) if shown.ids or shown.state in OPEN), None)
+
+    def _versions(self, where: Address, of: str, but: str = "") -> Iterator[Shown]:
+        rows = (row for row in self._newest(where, but) if of in row.outgoing)
+        return (shown for shown in map(_shown, rows) if shown.of == of)
 
     def _newest(self, where: Address, but: str) -> Iterable[Row[Any]]:
-        query = select(*column["key", "message_ids", "outgoing"]).where(
+        query = select(*column["key", "message_ids", "outgoing", "state"]).where(
             column.bot == where.bot, column.chat == where.chat, column.only == where.visible_to, column.key != but
         )
         return self.connection.execute(query.order_by(column.id.desc()).limit(LOOK_BACK))
@@ -210,7 +220,10 @@ class Outbox(Repository):
 
     def next_unsent(self, where: Address) -> Delivery | None:
         """Return the oldest delivery of an address that is finished and not sent, None if there is none."""
-        return self._find(_delivery, NEXT, mapping.spot(where))
+        found = self._find(_delivery, NEXT, mapping.spot(where))
+        if found is None or not found.outgoing.over or found.message_ids:
+            return found
+        return replace(found, message_ids=self.message_ids(where, found.outgoing.over))
 
     def list_waiting_addresses(self, bot: int, place: str) -> Sequence[Address]:
         """Return the addresses of a chat that have something to deliver."""
@@ -279,12 +292,6 @@ class Outbox(Repository):
         for row in self.connection.execute(select(column.id, column.outgoing).where(*sent)).all():
             empty = replace(load_outgoing(row.outgoing, None), text="")
             self._change(row.id, outgoing=dump_outgoing(empty))
-
-    def find_unsent(self, where: Address, of: str) -> str | None:
-        """Return the key of the newest answer that waits for an address, is not being sent and has `Outgoing.of`."""
-        query = select(column.key, column.outgoing).where(*_waiting(where)).order_by(column.id.desc())
-        rows = self.connection.execute(query)
-        return next((row.key for row in rows if load_outgoing(row.outgoing, None).of == of), None)
 
     def find_outgoing(self, where: Address, key: str) -> Outgoing | None:
         """Return an answer to an address in any state, without the bytes of its file; None if there is none."""
@@ -406,4 +413,4 @@ def _delivery(row: Row[Any]) -> Delivery:
 
 def _shown(row: Row[Any]) -> Shown:
     said = load_outgoing(row.outgoing, None)
-    return Shown(row.key, tuple(json.loads(row.message_ids)), said.of or row.key, said)
+    return Shown(row.key, tuple(json.loads(row.message_ids)), said.of or row.key, said, row.state)

@@ -443,8 +443,10 @@ class Deliverer:
         return messages.send(part, to, outgoing, last=last, thread=progress.thread)
 
     async def _edit(self, progress: Progress, part: Screen, message_id: int, *, last: bool) -> Any:
-        """Edit a message in the chat into a part of the delivery, when the flood budget lets it."""
+        """Edit a message in the chat into a part of the delivery, when the flood budget lets it. Raises `Outdated`."""
         await self.acquire_slot(progress.delivery.address.chat)
+        if progress.stored is None:  # it waited in the outbox, where it may have been rewritten or withdrawn
+            await self.unconfirmed.mark(progress)
         return await self._edit_now(progress, part, message_id, last=last)
 
     async def _edit_now(self, progress: Progress, part: Screen, message_id: int, *, last: bool) -> Any:
