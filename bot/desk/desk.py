@@ -151,18 +151,18 @@ class Desk:
         if not again and shown is None and case.owner in (BOT, CLOSED):
             return ()  # operators have never seen this case
         card, choices = cards.card(tx, case, language, said=said), cards.choices(case, language)
-        self._put(tx, seat.address, key, self.with_buttons(tx, seat, key, card, choices), shown)
+        self._put(tx, seat.address, key, self.with_buttons(tx, seat, key, card, choices), over=shown)
         return [seat.address]
 
-    def _put(self, tx: Tx, where: Address, key: str, outgoing: Outgoing, shown: Shown | None) -> None:
+    def _put(self, tx: Tx, where: Address, key: str, outgoing: Outgoing, *, over: Shown | None) -> None:
         """Put a message into the outbox as `key`: over an earlier version, or instead of one that nobody has begun to
         send.
         """
-        if shown is not None and tx.outbox.rewrite_unsent(
-            where, shown.key, replace(outgoing, over=shown.outgoing.over)
-        ):  # fmt: skip
-            return
-        tx.outbox.add_answer(key, where, replace(outgoing, over=shown.key) if shown is not None else outgoing)
+        if over is not None:
+            if tx.outbox.rewrite_unsent(where, over.key, replace(outgoing, over=over.outgoing.over)):
+                return
+            outgoing = replace(outgoing, over=over.key)
+        tx.outbox.add_answer(key, where, outgoing)
 
     def seat(self, tx: Tx, case: Case, *, make: bool = False) -> Seat | None:
         """The topic in which operators see a customer, None if there is none; `make`: give the customer one."""
