@@ -30,9 +30,11 @@ def desk_of(given: Given) -> Desk | None:
     """The cases of the bot; None without DESK."""
     if given.settings.desk is None:
         return None
+    from bot.desk.availability import Availability
     from bot.desk.desk import Desk
+    from bot.desk.policy.desk_file import DeskFile
 
-    return Desk(given.api.id)
+    return Desk(given.api.id, Availability(DeskFile(given.settings.desk)))
 
 
 def ownership(ground: Ground) -> Ownership | None:
