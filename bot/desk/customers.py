@@ -51,7 +51,10 @@ class Customers:
         """The commands and the button with which customers call a person, and the way back to the bot."""
         return Feature(
             commands={"/human": Command(self.human), "/bot": Command(self.bot)},
-            presses={"desk.call": ButtonHandler(self.press_call)},
+            presses={
+                "desk.call": ButtonHandler(self.press_call),
+                "desk.unsolved": ButtonHandler(self.press_unsolved),
+            },
             jobs={OPENING: self.call_at_opening},
         )
 
@@ -78,6 +81,20 @@ class Customers:
     async def press_call(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Call an operator, because the sources of the bot had no answer."""
         await self._call(incoming, reply, "no_quote", pressed=action.key)
+
+    async def press_unsolved(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+        """Keep a quiet case open: the operators read that its customer waits."""
+
+        def work(tx: Tx) -> Places:
+            known = with_choices(tx, incoming)
+            remove_buttons(tx, incoming, only=action.key)
+            tx.buttons.expire_button(action.key)
+            places = self.desk.note_unsolved(tx, int(action.payload["case"]), known)
+            finish_turn(tx, known, say(known.language, "desk.unsolved.noted" if places else "desk.is_closed"))
+            return places
+
+        self.send("", await self.store.write(work))
+        await reply.finish()
 
     async def call_at_opening(self, job: Job) -> None:
         """The job: call a person to a case, since people work again."""

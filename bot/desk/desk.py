@@ -185,6 +185,17 @@ class Desk:
             return self.hours.away(case, opening, language), places
         return Outgoing(self._expected(tx, language), plain=True), places
 
+    def note_unsolved(self, tx: Tx, id_: int, incoming: Incoming) -> Places:
+        """Note that a customer, who was asked whether a case can be closed, waits for people."""
+        case = tx.cases.find_case(self.bot, id_)
+        seat = self.seat(tx, case) if case is not None and case.is_for_people else None
+        if case is None or seat is None:
+            return ()
+        tx.cases.store_case(case, clocks.customer_wrote(case, tx.clock.time()))
+        told = Outgoing(say(self.language(tx, seat.place), "desk.unsolved.told"), plain=True, keeps_place=True)
+        tx.outbox.add_answer(f"{incoming.id}.desk", seat.address, told)
+        return [seat.address]
+
     def applied(self, tx: Tx, case: Case, decision: Decision) -> Case:
         """Give a case the team, the priority and the tags that rules have decided, and return it."""
         tags = " ".join(dict.fromkeys((*case.tags.split(), *decision.tags)))
