@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from bot.conversation.turn_state import TakenOver
 from bot.desk.cases import Release, Return, was_just_closed
 from bot.desk.desk import NO_DECISION, OPENING, Desk, Escalated, Places
-from bot.desk.operators import React
 from bot.desk.policy.rules import Decision
 from bot.desk.rating import Rating
+from bot.desk.team.operators import React
 from bot.feature import ButtonHandler, Command, Feature
 from bot.outbox import finish_turn, remove_buttons, with_choices
 from bot.ports import Handler, Reply

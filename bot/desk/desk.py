@@ -235,20 +235,36 @@ class Desk:
         tx.cases.add_event(after, WORDS[type(event).__name__], who, after.reason if isinstance(event, Call) else "")
         if case.owner == BOT and after.is_for_people:
             tx.outbox.withdraw_answers(case.address)
-        return self.show_card(tx, after, again=after.owner == WAITING and case.owner in (BOT, CLOSED))
+        moved = after.team != case.team and self._leave(tx, case, after)
+        again = after.owner == WAITING and case.owner in (BOT, CLOSED)
+        return [*(moved or ()), *self.show_card(tx, after, again=again or bool(moved))]
 
-    def show_card(self, tx: Tx, case: Case, *, again: bool = False) -> Places:
-        """Put the card of a case into its topic, or edit the one that stands there. `again`: as a new message."""
+    def _leave(self, tx: Tx, case: Case, after: Case) -> Places:
+        """Say on the card in the former group which team has the case now; nothing where it stays in its topic."""
+        before, seat = self.seat(tx, case), self.seat(tx, after, make=True)
+        if before is None or seat is None or before.place == seat.place:
+            return ()
+        language, of = self.language(tx, before.place), cards.card_of(case)
+        told = say(language, "desk.given", number=case.id, team=self.table.title(after.team, language))
+        key, shown = f"case.{case.id}.given.{after.version}", tx.outbox.find_version(before.address, of)
+        self._put(tx, before.address, key, Outgoing(told, plain=True, keeps_place=True, of=of), over=shown)
+        return [before.address]
+
+    def show_card(self, tx: Tx, case: Case, *, again: bool = False, turn: str = "") -> Places:
+        """Put the card of a case into its topic, or edit the one that stands there. `again`: as a new message. `turn`
+        is what changes it where the version of the case stays.
+        """
         seat = self.seat(tx, case, make=again)
         if seat is None:
             return ()
         language = self.language(tx, seat.place)
         newest = self._said(tx, case)
-        key, of = f"case.{case.id}.card.{case.version}", cards.card_of(case)
+        key, of = f"case.{case.id}.card.{turn or case.version}", cards.card_of(case)
         shown = None if again else tx.outbox.find_version(seat.address, of)
         if not again and shown is None and case.owner in (BOT, CLOSED):
             return ()  # operators have never seen this case
-        card, choices = cards.card(tx, case, language, said=newest), cards.choices(case, language)
+        team = self.table.title(case.team, language) if case.team else ""
+        card, choices = cards.card(tx, case, language, team=team, said=newest), cards.choices(case, language)
         self._put(tx, seat.address, key, self.with_buttons(tx, seat, key, card, choices), over=shown)
         return [seat.address]
 
@@ -440,8 +456,8 @@ class Desk:
 
 
 WORDS = {
-    "Call": "called", "Take": "taken", "Return": "returned", "Release": "released", "Snooze": "snoozed",
-    "Wake": "woken", "Close": "closed", "Reopen": "reopened",
+    "Call": "called", "Take": "taken", "Return": "returned", "Release": "released", "Give": "given",
+    "Snooze": "snoozed", "Wake": "woken", "Close": "closed", "Reopen": "reopened",
 }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from bot.conversation.turn_state import Ownership
 from bot.dispatch.pipeline import Layer
 from bot.feature import Feature
 from bot.runtime.parts import Given, Ground
+from bot.storage.store import Tx
 
 if TYPE_CHECKING:
     from bot.desk.desk import Desk
@@ -54,10 +55,12 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
     if ground.desk is None:
         return DeskParts()
     from bot.desk.customers import Customers
-    from bot.desk.groups import DeskGroups
     from bot.desk.layer import DeskLayer
-    from bot.desk.operators import Operators
+    from bot.desk.policy.canned import CannedAnswers
     from bot.desk.rating import Rating
+    from bot.desk.team.groups import DeskGroups
+    from bot.desk.team.operators import Operators
+    from bot.desk.team.words import Words
     from bot.desk.watch import DeskWatch
 
     store, desk, telegram, send = given.store, ground.desk, ground.telegram, ground.people.joining.deliver
@@ -71,9 +74,15 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
         rating=rating,
         serves=lambda user: access.role(Actor(user, private=True)) >= Role.OPERATOR,
     )
+    rights = ground.people.joining.rights
+
+    def colleagues(tx: Tx) -> Mapping[int, str]:
+        """The operators who have ever written, by their ids."""
+        return tx.members.read_names(given.api.id, rights.with_role(tx, given.api.id, Role.OPERATOR))
+
     operators = Operators(
         store=store,
-        desk=desk,
+        words=Words(desk=desk, colleagues=colleagues, canned=CannedAnswers(desk.hours.file.folder)),
         access=access,
         send=send,
         stop=assistant.writer.stop,
@@ -88,7 +97,7 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
         delete_topic=telegram.delete_topic,
         send=send,
     )
-    watch = DeskWatch(store=store, desk=desk, rights=ground.people.joining.rights, send=send)
+    watch = DeskWatch(store=store, desk=desk, rights=rights, send=send)
     return DeskParts(
         layers=[DeskLayer(groups=telegram.attends, customers=customers, operators=operators)],
         features=[customers.feature(), operators.feature(), groups.feature(), rating.feature()],
