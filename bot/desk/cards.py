@@ -14,6 +14,7 @@ from bot.texts.catalog import say
 from bot.types import Outgoing
 
 SAID = 12  # newest messages of the conversation on the card
+WHY = "why"  # the event: a model calls a person, and says why
 OPERATORS = ".desk"  # how the turn of an operator's message ends
 LONGEST_SAID = 600  # characters of each of them
 BUTTONS = {
@@ -51,6 +52,8 @@ def card(tx: Tx, case: Case, language: str, *, team: str = "", said: Sequence[Re
         pieces.append(Piece("\n" + " · ".join(filter(None, known))))
     if case.reason:
         reason = say(language, f"desk.reason.{case.reason}")
+        if why := tx.cases.last_detail(case, WHY):
+            reason += f" ({harmless(why)[0]})"
         pieces.append(Piece("\n" + say(language, "desk.card.why", reason=reason)))
     head = sum(units(piece.text) for piece in pieces)
     if transcript := _transcript(case, said, language, LONGEST - head - 100):

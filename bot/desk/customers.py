@@ -12,6 +12,7 @@ from bot.desk.policy.rules import Decision
 from bot.desk.rating import Rating
 from bot.desk.team.operators import React
 from bot.feature import ButtonHandler, Command, Feature
+from bot.features.feedback import value
 from bot.outbox import finish_turn, remove_buttons, with_choices
 from bot.ports import Handler, Reply
 from bot.storage.repositories.buttons import ButtonPress
@@ -79,8 +80,8 @@ class Customers:
         await self._call(incoming, reply, "asked")
 
     async def press_call(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Call an operator, because the sources of the bot had no answer."""
-        await self._call(incoming, reply, "no_quote", pressed=action.key)
+        """Call an operator, because the bot had no answer."""
+        await self._call(incoming, reply, str(action.payload.get("reason", "no_quote")), pressed=action.key)
 
     async def press_unsolved(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Keep a quiet case open: the operators read that its customer waits."""
@@ -179,6 +180,8 @@ class Customers:
         chat, relayed = await self.store.read(lambda tx: self.desk.other_side(tx, where, message))
         if not relayed:
             await handler(incoming, reply)
+            if value(incoming.data) < 0:
+                await self._disliked(incoming, message)
             return
         await self.store.write(lambda tx: tx.inbox.mark_done(incoming.ids))
         await self.react(chat, relayed, incoming.data)
@@ -235,20 +238,38 @@ class Customers:
     async def _button(self, incoming: Incoming, reply: Reply, handler: Handler) -> None:
         """Let the bot handle a press, unless it would have a model answer while a person has the case."""
 
-        def asks_in_vain(tx: Tx) -> bool:
-            case = tx.cases.find_open(incoming.address)
-            if case is None or not case.is_for_people:
-                return False
+        def look(tx: Tx) -> tuple[ButtonPress | None, bool]:
             action = tx.buttons.find_pressed(incoming.address, incoming.user.id, incoming.data, incoming.message_id)
-            return action is not None and action.name in ASKING
+            case = tx.cases.find_open(incoming.address)
+            return action, case is not None and case.is_for_people
 
-        if await self.store.read(asks_in_vain):
+        action, is_for_people = await self.store.read(look)
+        if is_for_people and action is not None and action.name in ASKING:
             await self._refuse_press(incoming, reply)
             return
         try:
             await handler(incoming, reply)
         except TakenOver:  # taken in this moment
             await self._refuse_press(incoming, reply)
+            return
+        if action is not None and action.name == "feedback" and value(str(action.payload["sign"])) < 0:
+            await self._disliked(incoming, incoming.message_id)
+
+    async def _disliked(self, incoming: Incoming, message: int) -> None:
+        """Call a person after so many answers of a case that the customer did not like."""
+
+        def work(tx: Tx) -> Places:
+            case, most = tx.cases.find_open(incoming.address), self.desk.table.person.thumbs_down
+            if case is None or case.owner != BOT or not most or not tx.seats.list_groups(self.desk.bot):
+                return ()
+            is_new = tx.cases.note_once(case, "disliked", str(message))
+            if not is_new or tx.cases.count_noted(case, "disliked") != most:
+                return ()
+            told, places = self.desk.call(tx, with_choices(tx, incoming), "disliked")
+            tx.outbox.add_answer(f"{incoming.id}.called", incoming.address, told)
+            return [*places, incoming.address]
+
+        self.send("", await self.store.write(work))
 
     async def _refuse_press(self, incoming: Incoming, reply: Reply) -> None:
         def work(tx: Tx) -> str:

@@ -87,7 +87,7 @@ from bot.runtime.knowledge import (
     topic_features,
 )  # fmt: skip
 from bot.runtime.models import helper_model
-from bot.runtime.optional.desk import DeskParts, desk_of, desk_parts, ownership
+from bot.runtime.optional.desk import DeskParts, desk_of, desk_parts, desk_tools, ownership
 from bot.runtime.parts import Answering, Given, Ground, People
 from bot.storage.engines.sqlite_files import home
 from bot.storage.mailboxes import StoredInbox, StoredOutbox
@@ -365,7 +365,7 @@ def _tools(given: Given, ground: Ground, reminders: Reminders) -> Iterator[Tool]
         yield current_time.tool()
     if "calculator" in wanted:
         yield calculator.tool()
-    yield from given.added.tools
+    yield from (*given.added.tools, *desk_tools(given, ground))
     if "reminders" in wanted:
         yield reminders.tool()
     if "search" in wanted and searcher is not None:

@@ -13,6 +13,7 @@ from bot.dispatch.pipeline import Layer
 from bot.feature import Feature
 from bot.runtime.parts import Given, Ground
 from bot.storage.store import Tx
+from bot.tools.tool import Tool
 
 if TYPE_CHECKING:
     from bot.desk.desk import Desk
@@ -48,6 +49,15 @@ def ownership(ground: Ground) -> Ownership | None:
     from bot.desk.ownership import CaseOwnership
 
     return CaseOwnership(desk=ground.desk, send=ground.people.joining.deliver)
+
+
+def desk_tools(given: Given, ground: Ground) -> Sequence[Tool]:
+    """The tool with which a model calls a person; none without DESK."""
+    if ground.desk is None:
+        return ()
+    from bot.desk.hand_over import hand_over_tool
+
+    return [hand_over_tool(given.store, ground.desk, ground.people.joining.deliver)]
 
 
 def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:

@@ -186,6 +186,12 @@ class Cases(Repository):
         self.add_event(case, what, detail=detail)
         return True
 
+    def last_detail(self, case: Case, what: str) -> str:
+        """Return the newest detail that an event of a case was noted with, "" if there is none."""
+        event = (desk_events.c.case_id == case.id, desk_events.c.what == what)
+        newest = select(desk_events.c.detail).where(*event).order_by(desk_events.c.id.desc()).limit(1)
+        return self.connection.scalar(newest) or ""
+
     def count_noted(self, case: Case, what: str) -> int:
         """Return how many different details an event of a case was noted with."""
         counted = select(func.count(func.distinct(desk_events.c.detail)))
