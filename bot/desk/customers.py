@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from bot.conversation.turn_state import TakenOver
+from bot.desk.cards import WHY
 from bot.desk.cases import Release, Return, was_just_closed
 from bot.desk.desk import NO_DECISION, OPENING, Desk, Escalated, Places
 from bot.desk.policy.rules import Decision
@@ -194,6 +195,7 @@ class Customers:
 
         def work(tx: Tx) -> Places:
             if pressed:
+                self._note_question(tx, incoming)
                 remove_buttons(tx, incoming, only=pressed)
                 tx.buttons.expire_button(pressed)
             known = with_choices(tx, incoming)
@@ -208,6 +210,14 @@ class Customers:
 
         self.send("", await self.store.write(work))
         await reply.finish()
+
+    def _note_question(self, tx: Tx, incoming: Incoming) -> None:
+        """Note the question above the pressed button for the card: one that the model refused is in no conversation."""
+        shown = tx.outbox.find_shown(incoming.address, incoming.message_id)
+        question = tx.messages.find_in_chat(incoming.address, shown.turn, "user") if shown is not None else None
+        case = tx.cases.find_open(incoming.address)
+        if question is not None and case is not None:
+            tx.cases.add_event(case, WHY, detail=question.words)
 
     async def _edit(self, incoming: Incoming, reply: Reply, handler: Handler) -> None:
         """An edit of a relayed message is shown to the operators; the bot answers every other edit."""
