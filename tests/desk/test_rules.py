@@ -29,7 +29,7 @@ OFFICE = "[hours]\nzone = 'Europe/Berlin'\nmon-fri = ['09:00-18:00']\n"
 async def ruled(stage: Stage, folder: Path, text: str, **more: Any) -> DeskStage:
     """A desk with these rules."""
     (folder / "desk.toml").write_text(text, "utf-8")
-    return await desk_on(stage, folder, **more)
+    return await desk_on(stage, folder, team="Support" if text.startswith(TEAMS) else "", **more)
 
 
 def at(stage: Stage, moment: float) -> None:
