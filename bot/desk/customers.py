@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from bot.conversation.turn_state import TakenOver
 from bot.desk.cases import Release, Return, was_just_closed
-from bot.desk.desk import Desk, Places
+from bot.desk.desk import NO_DECISION, OPENING, Desk, Escalated, Places
 from bot.desk.operators import React
+from bot.desk.policy.rules import Decision
 from bot.desk.rating import Rating
 from bot.feature import ButtonHandler, Command, Feature
 from bot.outbox import finish_turn, remove_buttons, with_choices
@@ -17,7 +18,7 @@ from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.desk.cases import BOT, HELD, Case
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
-from bot.types import Address, Incoming, Kind
+from bot.types import Address, Incoming, Job, Kind
 
 WORKING = ("/help", "/human", "/bot", "/forget", "/export", "/language", "/start")  # commands that a held case keeps
 ASKING = {  # buttons that have a model answer
@@ -28,10 +29,6 @@ LONGEST_THANKS = 40  # characters of a message that only says thanks
 THANKS = ("thank", "thx", "спасиб", "благодар", "спс", "👍", "🙏", "❤")
 LIKED = "👍"
 MOST_WORDS = 4  # of a message that asks for a person in words: "how many people …" is no call
-CALLS = {
-    "human", "operator", "agent", "person", "support", "оператор", "оператора", "человек", "человека", "человеком",
-    "поддержка", "поддержку", "поддержкой", "специалист", "специалиста", "менеджер", "менеджера",
-}  # fmt: skip
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,7 +51,11 @@ class Customers:
         """The commands and the button with which customers call a person, and the way back to the bot."""
         return Feature(
             commands={"/human": Command(self.human), "/bot": Command(self.bot)},
-            presses={"desk.call": ButtonHandler(self.press_call)},
+            presses={
+                "desk.call": ButtonHandler(self.press_call),
+                "desk.unsolved": ButtonHandler(self.press_unsolved),
+            },
+            jobs={OPENING: self.call_at_opening},
         )
 
     async def handle(self, incoming: Incoming, reply: Reply, handler: Handler) -> None:
@@ -81,6 +82,24 @@ class Customers:
         """Call an operator, because the sources of the bot had no answer."""
         await self._call(incoming, reply, "no_quote", pressed=action.key)
 
+    async def press_unsolved(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+        """Keep a quiet case open: the operators read that its customer waits."""
+
+        def work(tx: Tx) -> Places:
+            known = with_choices(tx, incoming)
+            remove_buttons(tx, incoming, only=action.key)
+            tx.buttons.expire_button(action.key)
+            places = self.desk.note_unsolved(tx, int(action.payload["case"]), known)
+            finish_turn(tx, known, say(known.language, "desk.unsolved.noted" if places else "desk.is_closed"))
+            return places
+
+        self.send("", await self.store.write(work))
+        await reply.finish()
+
+    async def call_at_opening(self, job: Job) -> None:
+        """The job: call a person to a case, since people work again."""
+        self.send("", await self.store.write(lambda tx: self.desk.call_at_opening(tx, job)))
+
     async def bot(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
         """/bot: let the bot answer again."""
 
@@ -104,6 +123,8 @@ class Customers:
             return
         try:
             await handler(incoming, reply)
+        except Escalated as error:
+            await self._call(incoming, reply, error.reason, decision=error.decision, brings=True)
         except TakenOver:  # an operator has taken the case while the message waited for its turn
             await self._relayed(incoming, reply)
 
@@ -162,14 +183,23 @@ class Customers:
         await self.store.write(lambda tx: tx.inbox.mark_done(incoming.ids))
         await self.react(chat, relayed, incoming.data)
 
-    async def _call(self, incoming: Incoming, reply: Reply, reason: str, *, pressed: str = "") -> None:
+    async def _call(
+        self, incoming: Incoming, reply: Reply, reason: str, *, pressed: str = "",
+        decision: Decision = NO_DECISION, brings: bool = False,
+    ) -> None:  # fmt: skip
+        """Call a person; `brings`: the message is a question, which the person answers."""
+
         def work(tx: Tx) -> Places:
             if pressed:
                 remove_buttons(tx, incoming, only=pressed)
                 tx.buttons.expire_button(pressed)
             known = with_choices(tx, incoming)
             tx.chats.record_seen(incoming.address, incoming.user, private=True)
-            told, places = self.desk.call(tx, known, reason)
+            told, places = self.desk.call(tx, known, reason, decision)
+            case = tx.cases.find_open(incoming.address) if brings else None
+            if case is not None and case.is_for_people:
+                tx.inbox.mark_begun(incoming.ids)
+                places = [*places, *self.desk.relay_from_customer(tx, case, known)]
             finish_turn(tx, known, told)
             return places
 
@@ -239,7 +269,8 @@ class Customers:
         """Whether a short message asks for a person: the words that say so, in at most four words."""
         said = incoming.text.lower().split()
         cleaned = {word.strip(".,!?…«»\"'") for word in said}
-        return 0 < len(said) <= MOST_WORDS and not incoming.parts and bool(cleaned & CALLS)
+        calls = {word.lower() for word in self.desk.table.person.words}
+        return 0 < len(said) <= MOST_WORDS and not incoming.parts and bool(cleaned & calls)
 
 
 def _is_thanks(incoming: Incoming) -> bool:

@@ -13,9 +13,12 @@ from statistics import median
 
 from bot.conversation import branching
 from bot.conversation.turn_state import TakenOver
-from bot.desk import cards, cases
+from bot.desk import cards, cases, clocks
+from bot.desk.availability import Availability
 from bot.desk.cases import Call, Close, Event, NotPossible, Reopen, Take, Wake
 from bot.desk.formatting import Piece, formatted, harmless
+from bot.desk.policy.desk_file import DeskTable
+from bot.desk.policy.rules import Decision, Question, decide
 from bot.outbox import Choice
 from bot.ports import Delivery
 from bot.storage.repositories.desk.cases import BOT, CLOSED, SNOOZED, WAITING, Case
@@ -25,36 +28,82 @@ from bot.storage.repositories.messages import Remembered
 from bot.storage.repositories.outbox import JOINT, Shown
 from bot.storage.store import Tx
 from bot.texts.catalog import say
-from bot.types import Address, Attachment, Incoming, Outgoing, Text
+from bot.types import Address, Attachment, Incoming, Job, Outgoing, Text
 
+NO_DECISION = Decision()
+AWAY = "away"  # the event: its customer was told when people work again
+OPENING = "desk.opening"  # the job that calls a person at the next opening
 FEW = 5  # waits from which on an expected wait is told
 MANY = 20  # the newest waits, whose median is told
 Places = Sequence[Address]
 
 
+class Escalated(TakenOver):
+    """A rule of the desk wants a person to answer a question. The transaction that finds it changes nothing."""
+
+    def __init__(self, reason: str, decision: Decision) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.decision = decision
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """The cases of one bot. `served` are the keys of the conversations in which people answer, as far as this process
-    has heard: no more than a hint, the database decides.
+    """The cases of one bot, and the `hours` in which its teams work. `served` are the keys of the conversations in
+    which people answer, as far as this process has heard: no more than a hint, the database decides.
     """
 
     bot: int
+    hours: Availability
     served: set[str] = field(default_factory=set)
+
+    @property
+    def table(self) -> DeskTable:
+        """The rules of the desk as they are now."""
+        return self.hours.file.table
 
     # --- who answers --------------------------------------------------------------------------------------------------
 
-    def begin(self, tx: Tx, incoming: Incoming) -> int:
+    def begin(self, tx: Tx, incoming: Incoming, labels: Sequence[str] | None = None) -> int:
         """Return the version of the customer's case under which the bot answers; open one if there is none. Raises
-        `TakenOver`.
+        `TakenOver`; where a rule calls a person to a new question with these `labels`, `Escalated`.
         """
         if not incoming.private:
             return 0
         case = tx.cases.find_open(incoming.address)
+        if case is not None and case.owner == BOT and self._was_left(tx, case):
+            self.change(tx, case, Close())
+            case = None
         if case is None:
             case = self._open(tx, incoming)
         if case.is_for_people:
             raise TakenOver
+        if labels is not None and tx.seats.list_groups(self.bot):
+            case = self._ruled(tx, case, incoming, labels)
         return case.version
+
+    def _was_left(self, tx: Tx, case: Case) -> bool:
+        """Whether a case of the bot has been quiet for so long that a new question begins a new case."""
+        return tx.clock.time() - tx.cases.last_said(case) > self.table.close.bot
+
+    def _ruled(self, tx: Tx, case: Case, incoming: Incoming, labels: Sequence[str]) -> Case:
+        """Apply the rules to a new question, and return the case afterwards. Raises `Escalated`."""
+        table = self.table
+        earlier = tx.cases.count_of_customer(case.address) - 1 if table.rule else 0
+        opening = self.hours.next_opening(case, tx.clock.time())
+        asked = Question(incoming.text, incoming.language, labels, earlier, is_open=opening is None)
+        decision = decide(table, asked)
+        turns = table.person.turns
+        reason = "rule" if decision.person else ""
+        if not reason and turns and tx.cases.count_questions(case) >= turns:
+            reason = "turns"
+        if not reason:
+            return self.applied(tx, case, decision)
+        if opening is None or self.hours.of(case).away != "bot":
+            raise Escalated(reason, decision)
+        case = self.applied(tx, case, decision)
+        self._call_later(tx, case, opening, reason)
+        return case
 
     def still_owns(self, tx: Tx, where: Address, version: int) -> bool:
         """Whether nobody has taken the customer's case over since."""
@@ -112,25 +161,74 @@ class Desk:
 
     # --- cases --------------------------------------------------------------------------------------------------------
 
-    def call(self, tx: Tx, incoming: Incoming, reason: str) -> tuple[str, Places]:
-        """Ask for a person in the case of this customer. Returns what the customer is told, and where the operators'
-        card waits. Nothing changes where no group is connected.
+    def call(
+        self, tx: Tx, incoming: Incoming, reason: str, decision: Decision = NO_DECISION
+    ) -> tuple[Outgoing, Places]:  # fmt: skip
+        """Ask for a person in the case of this customer, after a `decision` of the rules. Returns what the customer is
+        told, and where the operators' card waits. Nothing changes where no group is connected.
         """
         language = incoming.language
         case = tx.cases.find_open(incoming.address) or self._open(tx, incoming)
-        place = next((chat for chat, _ in tx.seats.list_groups(self.bot)), None)
-        if place is None:
-            return say(language, "desk.nobody"), ()
+        if not tx.seats.list_groups(self.bot):
+            return Outgoing(say(language, "desk.nobody"), plain=True), ()
+        case = self.applied(tx, case, decision)
+        opening = self.hours.next_opening(case, tx.clock.time())
+        if opening is not None and case.owner == BOT and self.hours.of(case).away == "bot":
+            self._call_later(tx, case, opening, reason)
+            return self.hours.away(case, opening, language), ()
         try:
             places = self.change(tx, case, Call(reason), who=incoming.user.id)
         except NotPossible as error:
-            return say(language, error.key), ()
-        return self._expected(tx, language), places
+            return Outgoing(say(language, error.key), plain=True), ()
+        if opening is not None:
+            tx.cases.note_once(case, AWAY, str(int(opening)))
+            return self.hours.away(case, opening, language), places
+        return Outgoing(self._expected(tx, language), plain=True), places
+
+    def note_unsolved(self, tx: Tx, id_: int, incoming: Incoming) -> Places:
+        """Note that a customer, who was asked whether a case can be closed, waits for people."""
+        case = tx.cases.find_case(self.bot, id_)
+        seat = self.seat(tx, case) if case is not None and case.is_for_people else None
+        if case is None or seat is None:
+            return ()
+        tx.cases.store_case(case, clocks.customer_wrote(case, tx.clock.time()))
+        told = Outgoing(say(self.language(tx, seat.place), "desk.unsolved.told"), plain=True, keeps_place=True)
+        tx.outbox.add_answer(f"{incoming.id}.desk", seat.address, told)
+        return [seat.address]
+
+    def applied(self, tx: Tx, case: Case, decision: Decision) -> Case:
+        """Give a case the team, the priority and the tags that rules have decided, and return it."""
+        tags = " ".join(dict.fromkeys((*case.tags.split(), *decision.tags)))
+        after = replace(
+            case, team=decision.team or case.team, tags=tags,
+            priority=case.priority if decision.priority is None else decision.priority,
+        )  # fmt: skip
+        if after != case:
+            tx.cases.store_case(case, after)
+        return after
+
+    def _call_later(self, tx: Tx, case: Case, opening: float, reason: str) -> None:
+        """Call a person when the team works again; once for a case."""
+        tx.jobs.add_job(Job(OPENING, str(case.id), case.address, {"case": case.id, "reason": reason}, due=opening))
+
+    def call_at_opening(self, tx: Tx, job: Job) -> Places:
+        """The job: call a person to a case that is still the bot's, and tell its customer."""
+        tx.jobs.delete_done(job)
+        case = tx.cases.find_case(self.bot, int(job.payload["case"]))
+        if case is None or case.owner != BOT:
+            return ()
+        places = self.change(tx, case, Call(str(job.payload["reason"])))
+        told = Outgoing(say(case.language, "desk.opened"), plain=True)
+        tx.outbox.add_answer(f"case.{case.id}.opened.{case.version}", case.address, told)
+        return [*places, case.address]
+
+    # --- changes ------------------------------------------------------------------------------------------------------
 
     def change(self, tx: Tx, case: Case, event: Event, *, who: int = 0) -> Places:
         """Change a case by an event, and its card. Raises `NotPossible`."""
         now = tx.clock.time()
-        after = cases.step(case, event, now)
+        hours = self.hours.of(case).hours
+        after = clocks.turned(case, cases.step(case, event, now), hours, now)
         if not tx.cases.store_case(case, after):
             raise NotPossible("desk.changed")
         (self.served.add if after.is_for_people else self.served.discard)(after.address.key)
@@ -145,29 +243,31 @@ class Desk:
         if seat is None:
             return ()
         language = self.language(tx, seat.place)
-        said = self._said(tx, case)
+        newest = self._said(tx, case)
         key, of = f"case.{case.id}.card.{case.version}", cards.card_of(case)
         shown = None if again else tx.outbox.find_version(seat.address, of)
         if not again and shown is None and case.owner in (BOT, CLOSED):
             return ()  # operators have never seen this case
-        card, choices = cards.card(tx, case, language, said=said), cards.choices(case, language)
-        self._put(tx, seat.address, key, self.with_buttons(tx, seat, key, card, choices), shown)
+        card, choices = cards.card(tx, case, language, said=newest), cards.choices(case, language)
+        self._put(tx, seat.address, key, self.with_buttons(tx, seat, key, card, choices), over=shown)
         return [seat.address]
 
-    def _put(self, tx: Tx, where: Address, key: str, outgoing: Outgoing, shown: Shown | None) -> None:
+    def _put(self, tx: Tx, where: Address, key: str, outgoing: Outgoing, *, over: Shown | None) -> None:
         """Put a message into the outbox as `key`: over an earlier version, or instead of one that nobody has begun to
         send.
         """
-        if shown is not None and tx.outbox.rewrite_unsent(
-            where, shown.key, replace(outgoing, over=shown.outgoing.over)
-        ):  # fmt: skip
-            return
-        tx.outbox.add_answer(key, where, replace(outgoing, over=shown.key) if shown is not None else outgoing)
+        if over is not None:
+            if tx.outbox.rewrite_unsent(where, over.key, replace(outgoing, over=over.outgoing.over)):
+                return
+            outgoing = replace(outgoing, over=over.key)
+        tx.outbox.add_answer(key, where, outgoing)
 
     def seat(self, tx: Tx, case: Case, *, make: bool = False) -> Seat | None:
         """The topic in which operators see a customer, None if there is none; `make`: give the customer one."""
         seats = {seat.place: seat for seat in tx.seats.find_seats(case.address)}
-        groups = [chat for chat, _ in tx.seats.list_groups(self.bot)]
+        found_groups, team = tx.seats.list_groups(self.bot), self.hours.team(case)
+        own = [chat for chat, of in found_groups if of == team]
+        groups = own or [chat for chat, _ in found_groups]  # a team without a group sits with the others
         found = next((seats[chat] for chat in groups if chat in seats), None)
         if found is not None or not make or not groups:
             return found
@@ -195,6 +295,8 @@ class Desk:
         seat = self.seat(tx, case, make=True)
         if seat is None:
             return places
+        if case.is_for_people:
+            places += self._waits(tx, case, incoming)
         quoted = self._source_of(tx, incoming.address, incoming.reply_to)
         text, entities = harmless(incoming.text, incoming.entities)
         shown = replace(incoming, text=text, entities=entities)
@@ -225,11 +327,13 @@ class Desk:
                 self.bot, case.id, OPERATOR, incoming.address.chat, message, author=incoming.user.id, delivery=key
             )
         conversation, tip = tx.messages.current_tip(customer)
-        said = (Text(text or incoming.text or _kinds(incoming)),)
+        words = (Text(text or incoming.text or _kinds(incoming)),)
         turn = f"{incoming.id}{cards.OPERATORS}"
         tx.messages.add_message(
-            conversation, customer, turn, "assistant", said, parent=tip, ending="stop", user=case.user
+            conversation, customer, turn, "assistant", words, parent=tip, ending="stop", user=case.user
         )
+        now, held = tx.clock.time(), tx.cases.find_case(self.bot, case.id) or case  # it may have been taken just now
+        tx.cases.store_case(held, clocks.operator_answered(held, self.hours.of(held).hours, now))
         return [customer]
 
     def edit_relayed(self, tx: Tx, where: Address, key: str, turn: str, outgoing: Outgoing, part: int = 0) -> Places:
@@ -307,7 +411,20 @@ class Desk:
         """Give a case to an operator. Raises `NotPossible`."""
         return self.change(tx, case, Take(operator), who=operator)
 
+    def _waits(self, tx: Tx, case: Case, incoming: Incoming) -> Places:
+        """Note that a customer waits for people, and tell once in a closed time when these work again."""
+        tx.cases.store_case(case, clocks.customer_wrote(case, tx.clock.time()))
+        opening = self.hours.next_opening(case, tx.clock.time())
+        if opening is None or not tx.cases.note_once(case, AWAY, str(int(opening))):
+            return ()
+        told = replace(self.hours.away(case, opening, incoming.language), of=f"{incoming.id}.away")
+        tx.outbox.add_answer(f"{incoming.id}.away", case.address, told)
+        return [case.address]
+
     def _open(self, tx: Tx, incoming: Incoming) -> Case:
+        """Open a case. One that follows another begins a new conversation: nothing of the former is in its prompts."""
+        if tx.cases.find_newest(incoming.address) is not None:
+            tx.messages.begin_conversation(incoming.address)
         return tx.cases.open_case(incoming.address, incoming.user.id, incoming.user.name, incoming.language)
 
     def _said(self, tx: Tx, case: Case) -> Sequence[Remembered]:

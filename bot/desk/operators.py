@@ -5,7 +5,6 @@ Who holds a case speaks to its customer. The customer's address comes from the r
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
@@ -14,6 +13,7 @@ from bot.desk.cases import Close, Event, NotPossible, Release, Return, Snooze, W
 from bot.desk.desk import Desk, Places
 from bot.desk.formatting import Piece, formatted
 from bot.desk.intent import Heard, Intent, intent_of, is_note
+from bot.desk.policy.desk_file import seconds_of
 from bot.desk.rating import ask_stars
 from bot.feature import ButtonHandler, Feature
 from bot.outbox import Choice, finish_turn
@@ -25,8 +25,6 @@ from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import Address, Incoming, Job, Kind, Outgoing, Permission
 
-SPAN = re.compile(r"(\d{1,3})\s*([mhdмчд])", re.IGNORECASE)
-SECONDS = {"m": 60.0, "м": 60.0, "h": 3600.0, "ч": 3600.0, "d": 86400.0, "д": 86400.0}
 IS_NOTE, UNDERSTOOD = "✍", "👌"  # reactions
 React = Callable[[int, int, str], Awaitable[None]]  # chat, id of the message, emoji ("": none)
 WAKE = "desk.wake"  # the job that brings a case back that was put aside
@@ -184,10 +182,10 @@ class Operators:
             case "/release":
                 event = Release(who)
             case "/snooze":
-                span = SPAN.fullmatch(incoming.rest)
-                if span is None:
+                seconds = seconds_of(incoming.rest)
+                if seconds is None:
                     return Done(self._tell(tx, incoming, say(language, "desk.snooze_how")))
-                event = Snooze(who, tx.clock.time() + int(span[1]) * SECONDS[span[2].lower()])
+                event = Snooze(who, tx.clock.time() + seconds)
             case _:
                 return Done(self._tell(tx, incoming, say(language, "desk.words")))
         return self._apply(tx, case, incoming, language, lambda: self._changed(tx, case, event, who))

@@ -158,6 +158,7 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
     )
     if desk.load is not None:
         bot.loads.append(desk.load)
+    bot.led.update(desk.led)
     if ground.knowledge is not None and placement.role.works:
         bot.preparations.append(ground.knowledge.prepare)
     return bot

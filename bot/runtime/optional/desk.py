@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from bot.access.policy import Actor, Role
 from bot.conversation.assistant import Assistant
@@ -19,20 +19,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeskParts:
-    """What the desk adds to a bot: layers before the router, features, and what reads the connected groups."""
+    """What the desk adds to a bot: layers before the router, features, what reads the connected groups, and what one
+    process of the bot does all the time (`led`).
+    """
 
     layers: Sequence[Layer] = ()
     features: Sequence[Feature] = ()
     load: Callable[[], Awaitable[None]] | None = None
+    led: Mapping[str, Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=dict)
 
 
 def desk_of(given: Given) -> Desk | None:
     """The cases of the bot; None without DESK."""
     if given.settings.desk is None:
         return None
+    from bot.desk.availability import Availability
     from bot.desk.desk import Desk
+    from bot.desk.policy.desk_file import DeskFile
 
-    return Desk(given.api.id)
+    return Desk(given.api.id, Availability(DeskFile(given.settings.desk)))
 
 
 def ownership(ground: Ground) -> Ownership | None:
@@ -53,6 +58,7 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
     from bot.desk.layer import DeskLayer
     from bot.desk.operators import Operators
     from bot.desk.rating import Rating
+    from bot.desk.watch import DeskWatch
 
     store, desk, telegram, send = given.store, ground.desk, ground.telegram, ground.people.joining.deliver
     access, rating = ground.people.access, Rating(store=store, desk=desk, send=send)
@@ -82,8 +88,10 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
         delete_topic=telegram.delete_topic,
         send=send,
     )
+    watch = DeskWatch(store=store, desk=desk, rights=ground.people.joining.rights, send=send)
     return DeskParts(
         layers=[DeskLayer(groups=telegram.attends, customers=customers, operators=operators)],
         features=[customers.feature(), operators.feature(), groups.feature(), rating.feature()],
         load=groups.load,
+        led={"desk": watch.run},
     )

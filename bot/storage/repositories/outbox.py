@@ -413,4 +413,5 @@ def _delivery(row: Row[Any]) -> Delivery:
 
 def _shown(row: Row[Any]) -> Shown:
     said = load_outgoing(row.outgoing, None)
-    return Shown(row.key, tuple(json.loads(row.message_ids)), said.of or row.key, said, row.state)
+    ids, of = tuple(json.loads(row.message_ids)), said.of or row.key
+    return Shown(row.key, ids, of, outgoing=said, state=row.state)

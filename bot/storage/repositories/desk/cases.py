@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, bindparam, func, insert, select, update
 
 from bot.storage.repositories.mapping import Repository, address, at, columns, here, made, spot
 from bot.storage.tables.desk import desk_cases, desk_events
+from bot.storage.tables.history import conversations, messages
 from bot.types import Address
 
 BOT, WAITING, HELD, SNOOZED, CLOSED = "bot", "waiting", "held", "snoozed", "closed"  # the owners of a case
@@ -42,6 +43,13 @@ class Case:
     closed: float = 0.0
     rating: int = 0  # stars that the customer has given, 0 for none
     comment: str = ""
+    priority: int = 0  # -1 low, 0 normal, 1 high
+    tags: str = ""  # words with a space between them
+    asked: float = 0.0  # the customer's oldest message that waits for an answer
+    answered: float = 0.0  # the first answer of a person
+    touched: float = 0.0  # the newest message of either side while people have the case
+    spent: float = 0.0  # working seconds that the desk has let its customer wait before `asked`
+    told: int = 0  # the reminders that were given: bits of `desk/clocks.py`
 
     @property
     def is_for_people(self) -> bool:
@@ -98,7 +106,7 @@ class Cases(Repository):
             name: getattr(after, name)
             for name in (
                 "owner", "holder", "last_holder", "version", "team", "reason", "waiting_since", "snoozed_until",
-                "closed", "name", "language",
+                "closed", "name", "language", "priority", "tags", "asked", "answered", "touched", "spent", "told",
             )
         }  # fmt: skip
         values["open"] = None if after.owner == CLOSED else 1
@@ -106,9 +114,10 @@ class Cases(Repository):
         return self.connection.execute(update(desk_cases).where(*here).values(**values)).rowcount == 1
 
     def list_owned(self, bot: int, *owners: str) -> Sequence[Case]:
-        """Return the cases of a bot with one of these owners, the longest waiting first."""
+        """Return the cases of a bot with one of these owners: by priority, then the longest waiting first."""
         query = select(desk_cases).where(desk_cases.c.bot == bot, desk_cases.c.owner.in_(owners))
-        rows = self.connection.execute(query.order_by(desk_cases.c.waiting_since, desk_cases.c.id))
+        order = (desk_cases.c.priority.desc(), desk_cases.c.waiting_since, desk_cases.c.id)
+        rows = self.connection.execute(query.order_by(*order))
         return [_case(row) for row in rows]
 
     def count_of_customer(self, where: Address) -> int:
@@ -152,6 +161,30 @@ class Cases(Repository):
         }  # fmt: skip
         self.connection.execute(insert(desk_events), row)
 
+    def note_once(self, case: Case, what: str, detail: str) -> bool:
+        """Note that something has happened to a case. False: it was noted with this `detail` before."""
+        event = (desk_events.c.case_id == case.id, desk_events.c.what == what, desk_events.c.detail == detail)
+        if self.connection.execute(select(desk_events.c.id).where(*event).limit(1)).first() is not None:
+            return False
+        self.add_event(case, what, detail=detail)
+        return True
+
+    def count_noted(self, case: Case, what: str) -> int:
+        """Return how many different details an event of a case was noted with."""
+        counted = select(func.count(func.distinct(desk_events.c.detail)))
+        return self.connection.scalar(counted.where(desk_events.c.case_id == case.id, desk_events.c.what == what)) or 0
+
+    def count_questions(self, case: Case) -> int:
+        """Return how many messages the customer has written in the conversation since the case was opened."""
+        mine = (messages.c.role == "user", messages.c.at >= case.opened)
+        counted = select(func.count()).select_from(messages).where(*mine, _in_current(case.address))
+        return self.connection.scalar(counted) or 0
+
+    def last_said(self, case: Case) -> float:
+        """Return when the newest message of the conversation was stored; the opening of the case if there is none."""
+        newest = select(messages.c.at).where(_in_current(case.address)).order_by(messages.c.id.desc()).limit(1)
+        return max(self.connection.scalar(newest) or 0.0, case.opened)
+
     def note_told(self, case: Case, who: int) -> bool:
         """Note that a member of the group was told how to become able to answer. False: that was told before."""
         told = (desk_events.c.case_id == case.id, desk_events.c.who == who, desk_events.c.what == "told")
@@ -174,6 +207,13 @@ class Cases(Repository):
             .limit(most)
         )
         return [float(seconds) for seconds in self.connection.scalars(wait)]
+
+
+def _in_current(where: Address) -> ColumnElement[bool]:
+    """The messages of the current conversation of an address."""
+    current = select(conversations.c.id).where(at(conversations, where))
+    newest = current.order_by(conversations.c.chosen.desc(), conversations.c.id.desc()).limit(1)
+    return messages.c.conversation_id == newest.scalar_subquery()
 
 
 def _case(row: Any) -> Case:
