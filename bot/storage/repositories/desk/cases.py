@@ -72,16 +72,6 @@ class Figures:
     stars: float
 
 
-@dataclass(frozen=True, slots=True)
-class CaseEvent:
-    """What happened to a case, by whom (0: the bot), at a Unix time."""
-
-    what: str
-    who: int
-    detail: str
-    at: float
-
-
 class Cases(Repository):
     """Cases of the support desk. At most one case of an address is open."""
 
@@ -129,13 +119,6 @@ class Cases(Repository):
         order = (desk_cases.c.priority.desc(), desk_cases.c.waiting_since, desk_cases.c.id)
         rows = self.connection.execute(query.order_by(*order))
         return [_case(row) for row in rows]
-
-    def list_held_by(self, bot: int, operator: int) -> Sequence[Case]:
-        """Return the cases that an operator holds, also the snoozed ones."""
-        mine = (desk_cases.c.bot == bot, desk_cases.c.holder == operator, desk_cases.c.owner.in_((HELD, SNOOZED)))
-        return [
-            _case(row) for row in self.connection.execute(select(desk_cases).where(*mine).order_by(desk_cases.c.id))
-        ]
 
     def count_of_customer(self, where: Address) -> int:
         """Return how many cases an address has had, with the open one."""
@@ -215,11 +198,6 @@ class Cases(Repository):
             return False
         self.add_event(case, "told", who)
         return True
-
-    def list_events(self, case: Case) -> Sequence[CaseEvent]:
-        """Return what happened to a case, oldest first."""
-        query = select(desk_events).where(desk_events.c.case_id == case.id).order_by(desk_events.c.id)
-        return [made(CaseEvent, row) for row in self.connection.execute(query)]
 
     def read_waits(self, bot: int, most: int) -> Sequence[float]:
         """Return how long (seconds) each of the newest `most` called cases waited until it was taken, newest first."""

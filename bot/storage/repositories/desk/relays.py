@@ -78,11 +78,6 @@ class Relays(Repository):
         """Return the first relay that a delivery brings to the other side, None if it brings none."""
         return self._find(_relay, OF_DELIVERY, {"b": bot, "d": key})
 
-    def list_of_case(self, case: int) -> Sequence[Relay]:
-        """Return the relayed messages and notes of a case, oldest first."""
-        query = select(*COLUMNS).where(desk_relays.c.case_id == case).order_by(desk_relays.c.id)
-        return [_relay(row) for row in self.connection.execute(query)]
-
 
 def _relay(row: Any) -> Relay:
     return made(Relay, row, case=row.case_id)
