@@ -55,6 +55,7 @@ class Index:
         self._matrix = Matrix()
         self._sources: set[int] = set()
         self._size = 0  # of the index of words
+        self._unembedded = 0  # passages of it that need no embedding
         self._generation = 0
         self._following = asyncio.Lock()
         self._using = threading.Lock()  # of words and matrix, which are used in worker threads
@@ -76,8 +77,8 @@ class Index:
 
     @property
     def is_embedded(self) -> bool:
-        """Whether nearly all passages have an embedding."""
-        return bool(self._matrix) and len(self._matrix) >= NEARLY * self._size
+        """Whether nearly all passages have an embedding, except those that vector stores have found."""
+        return bool(self._matrix) and len(self._matrix) >= NEARLY * (self._size - self._unembedded)
 
     @property
     def model(self) -> str:
@@ -123,6 +124,8 @@ class Index:
             await asyncio.to_thread(self._add, [row for row in rows if row.ended is None and row.source_id in sources])
             after = (rows[-1].added, rows[-1].id)
         await self._follow_vectors(since, sources)
+        with self._using:
+            self._unembedded = self._words.count([id_ for id_, embedded in sources.items() if not embedded])
         self._generation = newest
 
     async def _follow_vectors(self, since: int, sources: Collection[int]) -> None:

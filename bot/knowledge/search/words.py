@@ -61,6 +61,13 @@ class WordIndex:
             for term, often in counts.items():
                 self._post(term, row << BITS | min(often, MOST_OFTEN))
 
+    def count(self, sources: Collection[int]) -> int:
+        """Return how many passages of these sources are indexed."""
+        if not sources:
+            return 0
+        there = np.isin(np.frombuffer(self._sources, np.int64), list(sources))
+        return int(np.count_nonzero(there & (np.frombuffer(self._lengths, np.uint32) > 0)))
+
     def remove(self, ids: Collection[int]) -> None:
         """Remove passages."""
         for row in self._find_rows(ids):
