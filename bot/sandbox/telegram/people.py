@@ -105,7 +105,7 @@ class PeopleActions:
         *, name: str = "", mime: str = "", caption: str = "", user_id: int | None = None, thread_id: int = 0,
         reply_to: int | None = None, duration: int = 1, group: str = "",
     ) -> Message:  # fmt: skip
-        """Send a photo, a voice message, a video note, a still sticker (`name`: its emoji) or a document.
+        """Send a file of any kind; the `name` of a still sticker is its emoji.
 
         `duration` is in seconds; messages with one `group` are an album. Raises `ApiError` for a photo that Telegram
         would not take.
@@ -132,6 +132,14 @@ class PeopleActions:
         captions = [caption if number == caption_on else "" for number in range(len(photos))]
         rows = zip(photos, captions, strict=True)
         return [self.upload(chat_id, data, caption=words, user_id=user_id, **album) for data, words in rows]
+
+    def send(
+        self, chat_id: int, content: dict[str, Any],
+        *, user_id: int | None = None, thread_id: int = 0, reply_to: int | None = None,
+    ) -> Message:  # fmt: skip
+        """Send a message of any other kind: `content` are its fields, for example {"location": …} or {"poll": …}."""
+        chat, sender = self._place(chat_id, user_id)
+        return self._send(chat, sender, content, thread_id, reply_to or 0)
 
     # --- touching what the bot wrote ----------------------------------------------------------------------------------
 
@@ -200,11 +208,18 @@ class PeopleActions:
         Without `name` the client makes one up and the bot is expected to rename the topic.
         """
         chat, sender = self._place(chat_id, user_id)
-        if not (chat.is_forum or (chat.private and self.state.profile.topics)):
-            raise ValueError("this chat has no topics")
+        if not (chat.is_forum or (chat.private and self.state.profile.me()["allows_users_to_create_topics"])):
+            raise ValueError("this chat has no topics, or people may not make any")
         message = self.state.make_topic(chat, sender, name[:128] or "New topic", COLORS[0], implicit=not name)
         self._tell(chat, "message", message)
         return chat.topics[message["message_id"]].view()
+
+    def close_topic(self, chat_id: int, thread_id: int, closed: bool = True, user_id: int | None = None) -> None:
+        """Close a topic, or with `closed` False open it again. The bot is told."""
+        chat, sender = self._place(chat_id, user_id)
+        if thread_id not in chat.topics:
+            raise ValueError("there is no such topic")
+        self._tell(chat, "message", self.state.close_topic(chat, chat.topics[thread_id], sender, closed))
 
     def delete_topic(self, chat_id: int, thread_id: int) -> None:
         """Delete a topic with all its messages. The bot is not told."""
@@ -262,10 +277,17 @@ class PeopleActions:
         self.state.show_chat(chat)
 
     def migrate(self, chat_id: int) -> int:
-        """Turn a group into a supergroup and return its new id. Two service messages tell the bot."""
+        """Turn a group into a supergroup and return its new id. Two service messages tell the bot.
+
+        The members, the rights and the topics stay; the messages stay in the old group.
+        """
         old, sender = self._place(chat_id, None)
         number = min([FIRST_GROUP, *self.state.chats]) - 1
-        new = self.state.add_chat(Chat(number, "supergroup", old.title, list(old.members)))
+        new = Chat(number, "supergroup", old.title, list(old.members), is_forum=old.is_forum)
+        new.has_bot, new.administers, new.lacks = old.has_bot, old.administers, list(old.lacks)
+        new.administrators, new.protects = dict(old.administrators), old.protects
+        new.topics, new.last_id = dict(old.topics), max(old.topics, default=0)
+        self.state.add_chat(new)
         self._send(old, sender, {"migrate_to_chat_id": number}, 0, 0)
         self._send(new, sender, {"migrate_from_chat_id": chat_id}, 0, 0)
         old.migrated_to = number
@@ -292,6 +314,8 @@ class PeopleActions:
     def _send(self, chat: Chat, sender: int, content: dict[str, Any], thread_id: int, reply_to: int) -> Message:
         if thread_id and thread_id not in chat.topics:
             raise ValueError("there is no such topic")
+        if thread_id and chat.topics[thread_id].is_closed and not chat.lets(sender, "can_manage_topics"):
+            raise ValueError("the topic is closed")
         message = self.state.post(chat, sender, content, thread_id=thread_id, reply_to=reply_to)
         self._tell(chat, "message", message)
         return message
