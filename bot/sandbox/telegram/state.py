@@ -362,7 +362,7 @@ class State:
         message = self.post(chat, creator, {"forum_topic_created": created})
         number = message["message_id"]
         message |= {"message_thread_id": number, "is_topic_message": True}
-        chat.topics[number] = Topic(number, name, color, implicit, creator)
+        chat.topics[number] = Topic(number, name, color, implicit, creator=creator)
         self.show(chat, message)
         self.show_chat(chat)
         return message

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from bot.sandbox.telegram.server_facade import Telegram
@@ -80,7 +82,7 @@ async def test_several_are_copied_as_an_album_and_what_can_not_be_copied_is_left
     assert [one["message_id"] for one in sent] == [one["message_id"] for one in copies]
     assert [one.get("caption") for one in copies] == ["two cups", None]
     assert len({one["media_group_id"] for one in copies}) == 1
-    backwards = {"chat_id": TEAM, "from_chat_id": ANNA, "message_ids": album[::-1]}
+    backwards: dict[str, Any] = {"chat_id": TEAM, "from_chat_id": ANNA, "message_ids": album[::-1]}
     reason = "Bad Request: message identifiers must be in a strictly increasing order"
     assert await client.refused("copyMessages", **backwards) == reason
     assert len(await client.ok("forwardMessages", chat_id=TEAM, from_chat_id=ANNA, message_ids=album)) == 2
@@ -113,7 +115,7 @@ async def test_each_part_of_an_album_counts_in_the_twenty_a_minute_of_a_group(
 ) -> None:
     telegram.limits.on = limited
     album = [one["message_id"] for one in telegram.album(ANNA, [png(4, 4)] * 7)]
-    where = {"chat_id": TEAM, "from_chat_id": ANNA, "message_ids": album}
+    where: dict[str, Any] = {"chat_id": TEAM, "from_chat_id": ANNA, "message_ids": album}
     await client.ok("copyMessages", **where)
     await client.ok("forwardMessages", **where)
     await client.ok("sendLocation", chat_id=TEAM, latitude=1, longitude=2)

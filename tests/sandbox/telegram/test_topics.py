@@ -75,10 +75,10 @@ async def test_in_a_closed_topic_only_those_write_who_may_manage_topics(
 
 
 async def test_a_topic_that_is_gone_and_a_group_without_topics_are_told_apart(client: Client, forum: Chat) -> None:
-    gone = {"chat_id": forum.id, "message_thread_id": 77}
+    gone: dict[str, Any] = {"chat_id": forum.id, "message_thread_id": 77}
     assert await client.refused("closeForumTopic", **gone) == "Bad Request: TOPIC_ID_INVALID"
     assert await client.refused("sendMessage", **gone, text="x") == "Bad Request: message thread not found"
-    plain = {"chat_id": -1001000000001, "message_thread_id": 77}
+    plain: dict[str, Any] = {"chat_id": -1001000000001, "message_thread_id": 77}
     assert await client.refused("closeForumTopic", **plain) == "Bad Request: the chat is not a forum"
     assert [one["type"] for one in await client.ok("getForumTopicIconStickers")] == ["custom_emoji"] * 2
 

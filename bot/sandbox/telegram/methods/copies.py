@@ -43,9 +43,9 @@ def forward_message(api: MethodContext, call: Call) -> Message:
     original = _original(api, call, call.integer("message_id"))
     if original is None:
         raise bad("message to forward not found")
-    if not _may_forward(original):
+    if not may_forward(original):
         raise bad("the message can't be forwarded")
-    return post(api, call, _forwarded(original))
+    return post(api, call, forwarded(original))
 
 
 def send_several(api: MethodContext, call: Call, *, copies: bool) -> list[dict[str, Any]]:
@@ -62,14 +62,14 @@ def send_several(api: MethodContext, call: Call, *, copies: bool) -> list[dict[s
         raise bad("Message identifier must be a Number")
     if numbers != sorted(set(numbers)):
         raise bad("message identifiers must be in a strictly increasing order")
-    allowed = _may_copy if copies else _may_forward
+    allowed = _may_copy if copies else may_forward
     found = [one for number in numbers if (one := _original(api, call, number)) is not None and allowed(one)]
     if not found:
         raise bad("there are no messages to copy" if copies else "there are no messages to forward")
     groups = {group: api.state.unique() for one in found if (group := one.get("media_group_id"))}
     sent = []
     for one in found:
-        content = _content(one) if copies else _forwarded(one)
+        content = _content(one) if copies else forwarded(one)
         if copies and call.flag("remove_caption"):
             content = {name: value for name, value in content.items() if not name.startswith("caption")}
         group = {"media_group_id": groups[one["media_group_id"]]} if "media_group_id" in one else {}
@@ -77,7 +77,7 @@ def send_several(api: MethodContext, call: Call, *, copies: bool) -> list[dict[s
     return sent
 
 
-def forwarded_from(original: Message) -> dict[str, Any]:
+def _origin(original: Message) -> dict[str, Any]:
     """Where a message comes from that is forwarded, as a MessageOrigin."""
     if origin := original.get("forward_origin"):
         return dict(origin)
@@ -99,11 +99,13 @@ def _content(original: Message) -> dict[str, Any]:
     return {name: value for name, value in original.items() if name not in AROUND}
 
 
-def _forwarded(original: Message) -> dict[str, Any]:
-    return {"forward_origin": forwarded_from(original), **_content(original)}
+def forwarded(original: Message) -> dict[str, Any]:
+    """What a message is when it is forwarded: its content, and where it comes from."""
+    return {"forward_origin": _origin(original), **_content(original)}
 
 
-def _may_forward(original: Message) -> bool:
+def may_forward(original: Message) -> bool:
+    """Whether a message may be forwarded: it is neither protected nor a service message."""
     return not original.get("has_protected_content") and SERVICES.isdisjoint(original)
 
 
@@ -111,7 +113,7 @@ def _may_copy(original: Message) -> bool:
     """Whether a message may be copied: a quiz only if the bot knows its right answer."""
     poll = original.get("poll") or {}
     secret = poll.get("type") == "quiz" and "correct_option_id" not in poll
-    return _may_forward(original) and NOT_COPIED.isdisjoint(original) and not secret
+    return may_forward(original) and NOT_COPIED.isdisjoint(original) and not secret
 
 
 METHODS: dict[str, Method] = {

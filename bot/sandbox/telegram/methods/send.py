@@ -65,10 +65,10 @@ def send_album(api: MethodContext, call: Call) -> list[Message]:
 
 
 def _album_kind(item: dict[str, Any]) -> FileKind:
-    match item.get("type"):
-        case "photo" | "video" | "document" | "audio" as kind:
-            return kind
-    raise bad("can't parse InputMedia: unsupported media type")
+    found = next((kind for kind in IN_ALBUM if kind == item.get("type")), None)
+    if found is None:
+        raise bad("can't parse InputMedia: unsupported media type")
+    return found
 
 
 def send_location(api: MethodContext, call: Call) -> Message:
@@ -124,6 +124,7 @@ def _again(api: MethodContext, file_id: str, kind: str) -> Any:
 
 
 MOST_IN_ALBUM = 10
+IN_ALBUM: tuple[FileKind, ...] = ("photo", "video", "document", "audio")
 SEEN = {"photo", "video"}  # kinds that are shown as pictures, and that an album may mix
 VOICES = {"voice", "video_note"}  # what a person may forbid
 
