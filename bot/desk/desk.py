@@ -96,6 +96,22 @@ class Desk:
         tx.outbox.add_answer(f"{delivery.key}.refused", seat.address, told)
         return [seat.address]
 
+    def left_out(self, tx: Tx, delivery: Delivery) -> Places:
+        """Tell who wrote a message that a part of it could not be brought to the other side, below that message."""
+        relay = tx.relays.find_of_delivery(self.bot, delivery.key)
+        case = tx.cases.find_case(self.bot, relay.case) if relay is not None else None
+        seat = self.seat(tx, case) if case is not None else None
+        if relay is None or case is None or seat is None:
+            return ()
+        is_customers = relay.side == CUSTOMER
+        where = case.address if is_customers else seat.address
+        language = case.language if is_customers else self.language(tx, seat.place)
+        told = Outgoing(
+            say(language, "desk.left_out"), plain=True, reply_to=relay.message, keeps_place=not is_customers
+        )
+        tx.outbox.add_answer(f"{delivery.key}.left_out", where, told)
+        return [where]
+
     def blocked(self, tx: Tx, bot: int, chat: int) -> Places:
         """Close the case of a customer who has blocked the bot, and tell the operators once."""
         case = tx.cases.find_open(Address("telegram", bot, chat)) if chat > 0 else None
@@ -198,14 +214,10 @@ class Desk:
         quoted = self._source_of(tx, incoming.address, incoming.reply_to)
         text, entities = harmless(incoming.text, incoming.entities)
         shown = replace(incoming, text=text, entities=entities)
-        for number, (outgoing, message) in enumerate(copies(tx, shown, language=self.language(tx, seat.place))):
-            key = f"{incoming.id}.desk{number or ''}"
-            alone = quoted or outgoing.copy[1] or outgoing.entities
-            joins = () if alone else (outgoing.text,)
-            tx.outbox.add_answer(key, seat.address, replace(outgoing, reply_to=quoted, keeps_place=True, joins=joins))
-            tx.relays.add_relay(
-                self.bot, case.id, CUSTOMER, incoming.address.chat, message, author=incoming.user.id, delivery=key
-            )
+        key, outgoing = f"{incoming.id}.desk", copies(tx, shown, language=self.language(tx, seat.place))
+        joins = () if quoted or outgoing.copy[1] or outgoing.entities else (outgoing.text,)
+        tx.outbox.add_answer(key, seat.address, replace(outgoing, reply_to=quoted, keeps_place=True, joins=joins))
+        self._add_relays(tx, case, CUSTOMER, incoming, outgoing)
         parts = tuple(part for part in incoming.parts if not isinstance(part, Attachment))
         branching.follow(tx, incoming, (Text(incoming.text or _kinds(incoming)), *parts))
         return [*places, seat.address]
@@ -214,16 +226,13 @@ class Desk:
         """Bring an operator's message to the customer, and keep it in the conversation. `text` is sent instead."""
         customer = case.address
         quoted = self._source_of(tx, incoming.address, incoming.reply_to)
-        told = copies(tx, incoming, language=case.language)
+        outgoing = copies(tx, incoming, language=case.language)
         if text is not None:
-            told = [(Outgoing(text, plain=True), incoming.message_id)]
-        for number, (outgoing, message) in enumerate(told):
-            key = f"{incoming.id}.desk{number or ''}"
-            relayed = replace(outgoing, reply_to=quoted, relays=(incoming.address.chat, message))
-            tx.outbox.add_answer(key, customer, relayed)
-            tx.relays.add_relay(
-                self.bot, case.id, OPERATOR, incoming.address.chat, message, author=incoming.user.id, delivery=key
-            )
+            outgoing = Outgoing(text, plain=True)
+        first = outgoing.copy[1] or incoming.message_id
+        relayed = replace(outgoing, reply_to=quoted, relays=(incoming.address.chat, first))
+        tx.outbox.add_answer(f"{incoming.id}.desk", customer, relayed)
+        self._add_relays(tx, case, OPERATOR, incoming, outgoing)
         conversation, tip = tx.messages.current_tip(customer)
         said = (Text(text or incoming.text or _kinds(incoming)),)
         turn = f"{incoming.id}{cards.OPERATORS}"
@@ -231,6 +240,13 @@ class Desk:
             conversation, customer, turn, "assistant", said, parent=tip, ending="stop", user=case.user
         )
         return [customer]
+
+    def _add_relays(self, tx: Tx, case: Case, side: str, incoming: Incoming, outgoing: Outgoing) -> None:
+        """Note which delivery brings each message of an update to the other side."""
+        key, author = f"{incoming.id}.desk", incoming.user.id
+        for part, message in enumerate(outgoing.copy[1:] if outgoing.copy[1] else (incoming.message_id,)):
+            chat = incoming.address.chat
+            tx.relays.add_relay(self.bot, case.id, side, chat, message, author=author, delivery=key, part=part)
 
     def edit_relayed(self, tx: Tx, where: Address, key: str, turn: str, outgoing: Outgoing, part: int = 0) -> Places:
         """Edit what the delivery `key` has brought, or will bring, to the other side. A copied file is followed by the
@@ -245,8 +261,7 @@ class Desk:
             outgoing = Outgoing(JOINT.join(texts), plain=True, joins=tuple(texts))
         outgoing = replace(outgoing, reply_to=before.reply_to, keeps_place=before.keeps_place)
         if before.copy[1]:
-            ids = tx.outbox.message_ids(where, key)
-            tx.outbox.add_answer(f"{turn}.edit", where, replace(outgoing, reply_to=next(iter(ids), 0)))
+            tx.outbox.add_answer(f"{turn}.edit", where, replace(outgoing, reply_to=_id_of(tx, where, key, part)))
         elif not tx.outbox.rewrite_unsent(where, key, outgoing):
             version = replace(outgoing, of=key, over=key)
             if edited is None or not tx.outbox.rewrite_unsent(where, edited.key, version):
@@ -255,9 +270,15 @@ class Desk:
 
     def other_side(self, tx: Tx, where: Address, message: int) -> tuple[int, int]:
         """The chat and the id of the message that a message of the bot was relayed from; zeros if it was not."""
-        shown = tx.outbox.find_shown(where, message)
-        relay = tx.relays.find_of_delivery(self.bot, shown.of) if shown is not None else None
+        relay = self.relay_shown(tx, where, message)
         return (relay.chat, relay.message) if relay is not None else (0, 0)
+
+    def relay_shown(self, tx: Tx, where: Address, message: int) -> Relay | None:
+        """The relayed message that a message of the bot shows, None if it shows none."""
+        shown = tx.outbox.find_shown(where, message)
+        if shown is None:
+            return None
+        return tx.relays.find_of_delivery(self.bot, shown.of, shown.ids.index(message))
 
     def delete_relayed(self, tx: Tx, where: Address, key: str, turn: str) -> Places:
         """Delete what the delivery `key` has brought to the other side."""
@@ -282,14 +303,13 @@ class Desk:
         """The message that a bot's message, which somebody replies to, was relayed from; or the one that it became."""
         if not message:
             return 0
-        shown = tx.outbox.find_shown(where, message)
-        if shown is not None:
-            relay = tx.relays.find_of_delivery(self.bot, shown.of)
-            return relay.message if relay is not None else 0
+        if tx.outbox.find_shown(where, message) is not None:
+            shown = self.relay_shown(tx, where, message)
+            return shown.message if shown is not None else 0
         relay = tx.relays.find_relay(self.bot, where.chat, message)
         if relay is None or not relay.delivery:
             return 0
-        return next(iter(tx.outbox.message_ids(where, relay.delivery)), 0)
+        return _id_of(tx, where, relay.delivery, relay.part)
 
     def _awake(self, tx: Tx, case: Case) -> Places:
         """A case that was put aside comes back when its customer writes."""
@@ -328,18 +348,23 @@ WORDS = {
 }  # fmt: skip
 
 
-def copies(tx: Tx, incoming: Incoming, *, language: str) -> list[tuple[Outgoing, int]]:
-    """What the other side gets of a message, each with the id of the message that it comes from.
+def copies(tx: Tx, incoming: Incoming, *, language: str) -> Outgoing:
+    """What the other side gets of a message.
 
     A text is sent as a text with its formatting, so that it can be edited. Everything else is copied by the messenger,
-    of any size and without a download.
+    of any size and without a download, and an album as an album.
     """
     attached = [part for part in incoming.parts if isinstance(part, Attachment) and not part.quoted]
     if not attached:
-        return [(Outgoing(incoming.text, plain=True, entities=incoming.entities), incoming.message_id)]
-    ids = tx.inbox.list_messages_of(incoming.ids) or [incoming.message_id]
-    told = say(language, "desk.cannot_copy")
-    return [(Outgoing(copy=(incoming.address.chat, id_), instead=told), id_) for id_ in ids]
+        return Outgoing(incoming.text, plain=True, entities=incoming.entities)
+    ids = sorted(tx.inbox.list_messages_of(incoming.ids)) or [incoming.message_id]
+    return Outgoing(copy=(incoming.address.chat, *ids), instead=say(language, "desk.cannot_copy"))
+
+
+def _id_of(tx: Tx, where: Address, key: str, part: int) -> int:
+    """The id of the message that shows a part of a delivery, 0 if it is unknown. Joined texts stand in one message."""
+    ids = tx.outbox.message_ids(where, key)
+    return ids[min(part, len(ids) - 1)] if ids else 0
 
 
 def _kinds(incoming: Incoming) -> str:

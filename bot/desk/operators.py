@@ -236,7 +236,7 @@ class Operators:
         outgoing = Outgoing(
             incoming.text, plain=True, entities=incoming.entities, relays=(incoming.address.chat, incoming.message_id)
         )
-        return Done(self.desk.edit_relayed(tx, case.address, relay.delivery, incoming.id, outgoing))
+        return Done(self.desk.edit_relayed(tx, case.address, relay.delivery, incoming.id, outgoing, relay.part))
 
     def _tell(self, tx: Tx, incoming: Incoming, text: str, choices: list[Choice] | None = None) -> Places:
         """Answer a message in the topic, below it."""
@@ -257,9 +257,8 @@ class Operators:
         """The relayed message that a message replies to. A message without a reply names the topic's first one."""
         if incoming.reply_to in (0, incoming.address.thread):
             return None
-        shown = tx.outbox.find_shown(incoming.address, incoming.reply_to)
-        if shown is not None:
-            return tx.relays.find_of_delivery(self.desk.bot, shown.of)
+        if tx.outbox.find_shown(incoming.address, incoming.reply_to) is not None:
+            return self.desk.relay_shown(tx, incoming.address, incoming.reply_to)
         return tx.relays.find_relay(self.desk.bot, incoming.address.chat, incoming.reply_to)
 
     # --- what was put aside -------------------------------------------------------------------------------------------

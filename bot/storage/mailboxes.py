@@ -71,12 +71,15 @@ class StoredInbox:
 
 
 class RelayWatch(Protocol):
-    """Tells operators what became of the messages that they wrote to customers. Both return the places that have
-    something to deliver then.
+    """Tells both sides of the support desk what became of the messages that they wrote. All methods return the places
+    that have something to deliver then.
     """
 
     def refused(self, tx: Tx, delivery: Delivery, reason: str) -> Sequence[Address]:
         """A message can't be delivered, for this reason."""
+
+    def left_out(self, tx: Tx, delivery: Delivery) -> Sequence[Address]:
+        """A message, or a part of an album, could not be brought to the other side."""
 
     def blocked(self, tx: Tx, bot: int, chat: int) -> Sequence[Address]:
         """Nothing can be delivered to a chat any more."""
@@ -135,6 +138,15 @@ class StoredOutbox:
         await self.store.write_until_stored(
             lambda tx: tx.outbox.record_progress(delivery.id, message_ids, done=done, sent=sent)
         )
+
+    async def album_sent(self, delivery: Delivery, message_ids: Sequence[int], *, left_out: int) -> Sequence[Address]:
+        """Store that an album stands in the chat. Returns the places where it is told that parts were left out."""
+
+        def work(tx: Tx) -> Sequence[Address]:
+            tx.outbox.record_progress(delivery.id, message_ids, done=len(message_ids), sent=True)
+            return self.watch.left_out(tx, delivery) if left_out and self.watch is not None else ()
+
+        return await self.store.write_until_stored(work)
 
     async def postpone(self, delivery: Delivery, due: float, *, begun: bool = False) -> None:
         """Put a delivery off until `due` (Unix time)."""

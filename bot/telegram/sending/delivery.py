@@ -40,6 +40,7 @@ from bot.telegram.client.api import (
     Numberless,
 )
 from bot.telegram.sending import messages
+from bot.telegram.sending.albums import AlbumSender
 from bot.telegram.sending.ephemeral import EphemeralSender, left
 from bot.telegram.sending.flood_budget import FloodBudget
 from bot.telegram.sending.messages import Rung, Screen
@@ -94,6 +95,7 @@ class Deliverer:
     unconfirmed: SendReconciler = field(init=False)
     ephemeral: EphemeralSender = field(init=False)
     old_buttons: OldButtons = field(init=False)
+    albums: AlbumSender = field(init=False)
     topics: TopicKeeper = field(init=False)
     outage: Outage = field(init=False)
 
@@ -112,6 +114,9 @@ class Deliverer:
             api=self.api, outbox=self.outbox, budget=self.budget, clock=self.clock, tasks=self.tasks,
             spend=self.spend, flooded=self.flooded,
         )  # fmt: skip
+        self.albums = AlbumSender(
+            api=self.api, clock=self.clock, unconfirmed=self.unconfirmed, acquire_slot=self.acquire_slot
+        )
         self.topics = TopicKeeper(api=self.api, outbox=self.outbox, acquire_slot=self.acquire_slot)
         self.outage = Outage("delivering answers", self.clock)
 
@@ -194,22 +199,22 @@ class Deliverer:
         """Return whether a delivery to the chat is under way or waits for its turn."""
         return self._users[address.chat_key] > 0
 
-    async def acquire_slot(self, chat: int) -> None:
-        """Wait until the flood budget lets a message or an edit go to a chat.
+    async def acquire_slot(self, chat: int, parts: int = 1) -> None:
+        """Wait until the flood budget lets a message or an edit, or an album of so many parts, go to a chat.
 
         Waiters for the budget of the whole bot queue up at a lock: thousands of them polling the clock would block the
         loop.
         """
         while True:
-            while (wait := self.budget.message_wait(chat, self.clock.monotonic())) > 0:
+            while (wait := self.budget.message_wait(chat, self.clock.monotonic(), parts)) > 0:
                 await self.clock.sleep(wait)
             async with self._gate:
                 while (wait := self.budget.bot_wait(self.clock.monotonic())) > 0:
                     await self.clock.sleep(wait)
                 if self.quota is not None:
                     await self.quota.permit()
-                if self.budget.message_wait(chat, self.clock.monotonic()) <= 0:
-                    self.budget.take_message(chat, self.clock.monotonic())
+                if self.budget.message_wait(chat, self.clock.monotonic(), parts) <= 0:
+                    self.budget.take_message(chat, self.clock.monotonic(), parts)
                     return
 
     def spend(self, chat: int) -> None:
@@ -361,6 +366,11 @@ class Deliverer:
             await self.outbox.progress(delivery, progress.ids, done=0, sent=True)
             return
         screens = self._screens(progress)
+        if self.albums.is_album(progress, screens) and await self.albums.send(progress, screens):
+            left_out = len(screens) - progress.done
+            self._deliver_all(await self.outbox.album_sent(delivery, progress.ids, left_out=left_out))
+            self._note_sent(delivery)
+            return
         while progress.done < len(screens):
             last = progress.done == len(screens) - 1
             message_id = await self._send_part(progress, screens[progress.done], last=last)
@@ -375,6 +385,10 @@ class Deliverer:
             await self.outbox.progress(delivery, progress.ids, done=progress.done, sent=last)
             progress.stored = max(progress.ids)
             turn_log.current.get().last_progress = self.clock.monotonic()
+        self._note_sent(delivery)
+
+    def _note_sent(self, delivery: Delivery) -> None:
+        """Count a delivery that was sent, mark the message that it relays, and remove buttons that are too old."""
         self._count_outcome("sent")
         if delivery.outgoing.relays[1]:
             self.tasks.create_task(self.react(*delivery.outgoing.relays, DELIVERED))

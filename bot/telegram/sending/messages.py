@@ -6,7 +6,7 @@ A text is sent on one of three rungs: rich blocks (only if it needs them), text 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
@@ -64,7 +64,7 @@ def finished(outgoing: Outgoing, rung: Rung, limit: int = LIMIT) -> list[Screen]
         caption = render.plain(outgoing.text, limit=CAPTION_LIMIT) if rung is Rung.RICH else []
         return [Screen(text=caption[0] if caption else "", file=outgoing.file)]
     if outgoing.copy[1] and rung is not Rung.PLAIN:
-        return [Screen(copy=outgoing.copy)]
+        return [Screen(copy=(outgoing.copy[0], id_)) for id_ in outgoing.copy[1:]]
     if _is_as_typed(outgoing, limit) and rung is not Rung.PLAIN:
         return [Screen(outgoing.text, outgoing.entities)]
     if outgoing.plain or rung is Rung.PLAIN:
@@ -131,6 +131,14 @@ def send(
     if screen.blocks:
         return methods.SendRichMessage(**where, rich_message=screen.rich())
     return methods.SendMessage(**where, **_words(screen))
+
+
+def send_album(screens: Sequence[Screen], to: Address, *, thread: bool = True) -> TelegramMethod[Any]:
+    """Return the call that copies several messages of one chat, in the order of their ids: an album stays one."""
+    return methods.CopyMessages(
+        chat_id=to.chat, message_thread_id=(to.thread or None) if thread else None,
+        from_chat_id=screens[0].copy[0], message_ids=[screen.copy[1] for screen in screens],
+    )  # fmt: skip
 
 
 def _words(screen: Screen) -> dict[str, Any]:

@@ -62,6 +62,7 @@ TEXTS: dict[str, str] = {
     "desk.blocked": "The customer has blocked the bot: nothing more can be delivered. The case is closed.",
     "desk.refused": "This was not delivered: {reason}. Please send it in another form.",
     "desk.cannot_copy": "(something that can't be shown here)",
+    "desk.left_out": "A part of this could not be delivered. Please send it in another form.",
     "desk.edited": "edited, before: {text}",
     "desk.erased": "A customer has deleted their data: the topic and all that was known of them is gone.",
     # --- connecting a group
