@@ -143,12 +143,12 @@ class Outbox(Protocol):
         """
         ...
 
-    async def progress(self, delivery: Delivery, message_ids: Sequence[int], *, done: int, sent: bool) -> None:
-        """Store that `done` parts of a delivery stand in the chat as `message_ids`; `sent`: that was all of it."""
+    async def progress(
+        self, delivery: Delivery, message_ids: Sequence[int], *, done: int, sent: bool, left_out: str = ""
+    ) -> Sequence[Address]:
+        """Store that `done` parts of a delivery stand in the chat as `message_ids`; `sent`: that was all of it.
 
-    async def album_sent(self, delivery: Delivery, message_ids: Sequence[int], *, left_out: int) -> Sequence[Address]:
-        """Store that an album stands in the chat as `message_ids`, but for so many parts that were left out. Returns
-        the places where that is told.
+        `left_out`: a "part" or the "whole" of what was to be copied could not be. Returns the places that are told.
         """
         ...
 

@@ -272,6 +272,7 @@ class Outgoing:
     relays: tuple[int, int] = (0, 0)  # the operator's message (chat, message id) that is told how the delivery ends
     over: str = ""  # key of an earlier delivery to this address: its messages become this one, once they are known
     keeps_place: bool = False  # waits until its chat and topic can be reached: it is never given up
+    refs: tuple[tuple[str, str, int], ...] = ()  # kind, file id and size of what is copied, to send it if that fails
     joins: tuple[str, ...] = ()  # the texts that it is made of; what waits behind it and has such texts may be added
 
     @property

@@ -30,6 +30,10 @@ from bot.types import Address, Attachment, Incoming, Outgoing, Text
 FEW = 5  # waits from which on an expected wait is told
 MANY = 20  # the newest waits, whose median is told
 Places = Sequence[Address]
+CAUSES = {  # why Telegram refuses a message, and what the operator is told
+    "voice_messages_forbidden": "desk.refused.voice", "can't be copied": "desk.refused.kind",
+    "no messages to copy": "desk.refused.kind",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +91,9 @@ class Desk:
         seat = self.seat(tx, case) if case is not None else None
         if seat is None:
             return ()
+        key = next((key for words, key in CAUSES.items() if words in reason.lower()), "desk.refused")
         told = Outgoing(
-            say(self.language(tx, seat.place), "desk.refused", reason=reason),
+            say(self.language(tx, seat.place), key, reason=reason),
             plain=True,
             reply_to=message,
             keeps_place=True,
@@ -96,8 +101,8 @@ class Desk:
         tx.outbox.add_answer(f"{delivery.key}.refused", seat.address, told)
         return [seat.address]
 
-    def left_out(self, tx: Tx, delivery: Delivery) -> Places:
-        """Tell who wrote a message that a part of it could not be brought to the other side, below that message."""
+    def left_out(self, tx: Tx, delivery: Delivery, *, whole: bool) -> Places:
+        """Tell who wrote a message that it (`whole`), or a part of it, could not be brought to the other side."""
         relay = tx.relays.find_of_delivery(self.bot, delivery.key)
         case = tx.cases.find_case(self.bot, relay.case) if relay is not None else None
         seat = self.seat(tx, case) if case is not None else None
@@ -107,7 +112,10 @@ class Desk:
         where = case.address if is_customers else seat.address
         language = case.language if is_customers else self.language(tx, seat.place)
         told = Outgoing(
-            say(language, "desk.left_out"), plain=True, reply_to=relay.message, keeps_place=not is_customers
+            say(language, "desk.not_shown" if whole else "desk.left_out"),
+            plain=True,
+            reply_to=relay.message,
+            keeps_place=not is_customers,
         )
         tx.outbox.add_answer(f"{delivery.key}.left_out", where, told)
         return [where]
@@ -214,7 +222,10 @@ class Desk:
         quoted = self._source_of(tx, incoming.address, incoming.reply_to)
         text, entities = harmless(incoming.text, incoming.entities)
         shown = replace(incoming, text=text, entities=entities)
-        key, outgoing = f"{incoming.id}.desk", copies(tx, shown, language=self.language(tx, seat.place))
+        key, outgoing = f"{incoming.id}.desk", copies(tx, shown)
+        if outgoing.copy[1]:
+            instead, refs = say(self.language(tx, seat.place), "desk.cannot_copy"), _refs(incoming)
+            outgoing = replace(outgoing, text=text, instead=instead, refs=refs)
         joins = () if quoted or outgoing.copy[1] or outgoing.entities else (outgoing.text,)
         tx.outbox.add_answer(key, seat.address, replace(outgoing, reply_to=quoted, keeps_place=True, joins=joins))
         self._add_relays(tx, case, CUSTOMER, incoming, outgoing)
@@ -226,7 +237,7 @@ class Desk:
         """Bring an operator's message to the customer, and keep it in the conversation. `text` is sent instead."""
         customer = case.address
         quoted = self._source_of(tx, incoming.address, incoming.reply_to)
-        outgoing = copies(tx, incoming, language=case.language)
+        outgoing = copies(tx, incoming)
         if text is not None:
             outgoing = Outgoing(text, plain=True)
         first = outgoing.copy[1] or incoming.message_id
@@ -348,17 +359,27 @@ WORDS = {
 }  # fmt: skip
 
 
-def copies(tx: Tx, incoming: Incoming, *, language: str) -> Outgoing:
+def copies(tx: Tx, incoming: Incoming) -> Outgoing:
     """What the other side gets of a message.
 
     A text is sent as a text with its formatting, so that it can be edited. Everything else is copied by the messenger,
     of any size and without a download, and an album as an album.
     """
-    attached = [part for part in incoming.parts if isinstance(part, Attachment) and not part.quoted]
-    if not attached:
+    if not _attached(incoming):
         return Outgoing(incoming.text, plain=True, entities=incoming.entities)
     ids = sorted(tx.inbox.list_messages_of(incoming.ids)) or [incoming.message_id]
-    return Outgoing(copy=(incoming.address.chat, *ids), instead=say(language, "desk.cannot_copy"))
+    return Outgoing(copy=(incoming.address.chat, *ids))
+
+
+def _attached(incoming: Incoming) -> Sequence[Attachment]:
+    """What came with a message itself, not with the one that it replies to."""
+    return [part for part in incoming.parts if isinstance(part, Attachment) and not part.quoted]
+
+
+def _refs(incoming: Incoming) -> tuple[tuple[str, str, int], ...]:
+    """The files of a message, if they are all that it has, so that they can be sent where they may not be copied."""
+    found = tuple((part.kind, part.ref, part.size) for part in _attached(incoming))
+    return found if all(ref for _, ref, _ in found) else ()
 
 
 def _id_of(tx: Tx, where: Address, key: str, part: int) -> int:

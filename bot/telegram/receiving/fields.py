@@ -17,7 +17,7 @@ from bot.types import Attachment, User
 
 ATTACHMENTS = (
     "photo", "voice", "document", "video", "video_note", "audio", "sticker", "animation", "location", "contact",
-    "poll", "dice", "venue", "story", "checklist", "paid_media",
+    "poll", "dice", "venue", "story", "checklist", "paid_media", "giveaway", "giveaway_winners", "invoice",
 )  # fmt: skip
 ANONYMOUS = 1087968824  # the account in whose name anonymous administrators speak
 SERVICE_SENDERS = {777000, ANONYMOUS, 136817688}  # Telegram, an anonymous administrator, a channel: nobody in person

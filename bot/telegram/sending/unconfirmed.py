@@ -188,8 +188,9 @@ class SendReconciler:
                     return True
                 looked = True  # perhaps a search has edited it into this
                 edited = await self._read_message(progress, part, message_id)
-        except (NoMessage, NoMethod):
-            return False
+        except (NoMessage, NoMethod) as error:
+            # A forward can't be edited. Messages of people can't either, but theirs are known from their updates.
+            return part.is_forward and "can't be edited" in str(error)
         except TransportUnavailable:
             progress.touched.add(message_id)
             raise

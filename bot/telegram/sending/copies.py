@@ -1,4 +1,5 @@
-"""Sends several messages by one call, so that an album stays one. Begin with `AlbumSender.send`.
+"""Copies messages: several by one call, so that an album stays one, and files that may not be copied by sending them
+again. Begin with `CopySender.send`.
 
 Telegram leaves out what can't be copied and does not say which: the number of ids tells. After a send of unknown
 outcome the copies are searched for one by one, as single copies are; if one is there, the call was carried out.
@@ -7,17 +8,29 @@ outcome the copies are searched for one by one, as single copies are; if one is 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
 
 from aiogram.methods import CopyMessages
 
 from bot.clock import Clock
 from bot.telegram.client.api import Api, NoMethod
+from bot.telegram.client.files import fetch
 from bot.telegram.sending import messages
 from bot.telegram.sending.messages import Screen
 from bot.telegram.sending.progress import Progress
 from bot.telegram.sending.unconfirmed import SendReconciler
+from bot.types import Attachment, File
+
+KINDS: dict[str, Literal["photo", "voice"]] = {"photo": "photo", "voice": "voice"}  # all others are documents
+ENDINGS = {
+    "photo": ".jpg",
+    "voice": ".ogg",
+    "video": ".mp4",
+    "animation": ".mp4",
+    "video_note": ".mp4",
+    "audio": ".mp3",
+}
 
 
 class AcquireSlot(Protocol):
@@ -27,8 +40,8 @@ class AcquireSlot(Protocol):
 
 
 @dataclass(slots=True, kw_only=True)
-class AlbumSender:
-    """Copies several messages by one call."""
+class CopySender:
+    """Copies messages of one chat to another."""
 
     api: Api
     clock: Clock
@@ -73,3 +86,12 @@ class AlbumSender:
         for id_ in progress.ids:
             self.unconfirmed.note_sent(to.chat, id_, began)
         return True
+
+    async def with_file(self, part: Screen) -> Screen:
+        """Fetch the file that a screen is to send again; other screens stay. Raises `Refused` for one over 20 MB."""
+        kind, ref, size = part.ref
+        if not ref:
+            return part
+        data = await fetch(self.api, self.clock, Attachment(kind, ref, size))
+        name = f"{kind}{ENDINGS.get(kind, '')}"
+        return replace(part, file=File(data, KINDS.get(kind, "document"), name))
