@@ -163,14 +163,16 @@ class Desk:
             tx.outbox.withdraw_answers(case.address)
         return self.show_card(tx, after, again=after.owner == WAITING and case.owner in (BOT, CLOSED))
 
-    def show_card(self, tx: Tx, case: Case, *, again: bool = False) -> Places:
-        """Put the card of a case into its topic, or edit the one that stands there. `again`: as a new message."""
+    def show_card(self, tx: Tx, case: Case, *, again: bool = False, cause: str = "") -> Places:
+        """Put the card of a case into its topic, or edit the one that stands there. `again`: as a new message; `cause`
+        is the id of the turn that changes the card but not the case.
+        """
         seat = self.seat(tx, case, make=again)
         if seat is None:
             return ()
         language = self.language(tx, seat.place)
         said = self._said(tx, case)
-        key, of = f"case.{case.id}.card.{case.version}", cards.card_of(case)
+        key, of = f"case.{case.id}.card.{case.version}{f'.{cause}' * bool(cause)}", cards.card_of(case)
         shown = None if again else tx.outbox.find_version(seat.address, of)
         if not again and shown is None and case.owner in (BOT, CLOSED):
             return ()  # operators have never seen this case
@@ -243,6 +245,7 @@ class Desk:
         first = outgoing.copy[1] or incoming.message_id
         relayed = replace(outgoing, reply_to=quoted, relays=(incoming.address.chat, first))
         tx.outbox.add_answer(f"{incoming.id}.desk", customer, relayed)
+        was_marked = cards.is_edited_late(tx, case)
         self._add_relays(tx, case, OPERATOR, incoming, outgoing)
         conversation, tip = tx.messages.current_tip(customer)
         said = (Text(text or incoming.text or _kinds(incoming)),)
@@ -250,7 +253,7 @@ class Desk:
         tx.messages.add_message(
             conversation, customer, turn, "assistant", said, parent=tip, ending="stop", user=case.user
         )
-        return [customer]
+        return [customer, *(self.show_card(tx, case, cause=incoming.id) if was_marked else ())]
 
     def _add_relays(self, tx: Tx, case: Case, side: str, incoming: Incoming, outgoing: Outgoing) -> None:
         """Note which delivery brings each message of an update to the other side."""
@@ -302,13 +305,17 @@ class Desk:
         """Show the operators that a customer has edited a message, with the text that it had before."""
         case = tx.cases.find_case(self.bot, relay.case)
         seat = self.seat(tx, case) if case is not None else None
-        if seat is None:
+        if case is None or seat is None:
             return ()
         before = tx.outbox.find_outgoing(seat.address, relay.delivery)
         former = ((before.joins or (before.text,))[relay.part]) if before is not None else ""
         told = say(self.language(tx, seat.place), "desk.edited", text=former)
         pieces = [Piece(harmless(incoming.text)[0]), Piece("\n"), Piece(told, "expandable_blockquote")]
-        return self.edit_relayed(tx, seat.address, relay.delivery, incoming.id, formatted(pieces), relay.part)
+        places = list(self.edit_relayed(tx, seat.address, relay.delivery, incoming.id, formatted(pieces), relay.part))
+        if tx.relays.last_written(case.id, OPERATOR) > relay.at:
+            tx.cases.add_event(case, cards.EDITED_LATE, incoming.user.id)
+            places += self.show_card(tx, case, cause=incoming.id)
+        return places
 
     def _source_of(self, tx: Tx, where: Address, message: int) -> int:
         """The message that a bot's message, which somebody replies to, was relayed from; or the one that it became."""

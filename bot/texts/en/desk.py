@@ -15,6 +15,7 @@ TEXTS: dict[str, str] = {
     "desk.pressed": "A colleague answers here now.",
     # --- the card
     "desk.card": "#{number} · {state}",
+    "desk.card.edited": "✏ edited after the answer",
     "desk.card.who": "{name} (ID {id}, language {language})",
     "desk.card.count": "case {count}",
     "desk.card.why": "Why: {reason}",

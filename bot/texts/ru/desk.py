@@ -15,6 +15,7 @@ TEXTS: dict[str, str] = {
     "desk.pressed": "Сейчас здесь отвечает коллега.",
     # --- карточка
     "desk.card": "№ {number} · {state}",
+    "desk.card.edited": "✏ изменено после ответа",
     "desk.card.who": "{name} (ID {id}, язык {language})",
     "desk.card.count": "обращение {count}",
     "desk.card.why": "Причина: {reason}",

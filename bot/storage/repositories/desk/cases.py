@@ -177,6 +177,11 @@ class Cases(Repository):
         self.add_event(case, "told", who)
         return True
 
+    def last_event(self, case: Case, what: str) -> float:
+        """Return when something has last happened to a case (Unix time), 0.0 for never."""
+        found = select(func.max(desk_events.c.at)).where(desk_events.c.case_id == case.id, desk_events.c.what == what)
+        return self.connection.scalar(found) or 0.0
+
     def list_events(self, case: Case) -> Sequence[CaseEvent]:
         """Return what happened to a case, oldest first."""
         query = select(desk_events).where(desk_events.c.case_id == case.id).order_by(desk_events.c.id)

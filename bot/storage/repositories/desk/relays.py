@@ -83,6 +83,11 @@ class Relays(Repository):
         """
         return self._find(_relay, OF_DELIVERY, {"b": bot, "d": key, "p": part})
 
+    def last_written(self, case: int, side: str) -> float:
+        """Return when a side of a case has last written (Unix time), 0.0 for never."""
+        found = select(func.max(desk_relays.c.at)).where(desk_relays.c.case_id == case, desk_relays.c.side == side)
+        return self.connection.scalar(found) or 0.0
+
     def list_of_case(self, case: int) -> Sequence[Relay]:
         """Return the relayed messages and notes of a case, oldest first."""
         query = select(*COLUMNS).where(desk_relays.c.case_id == case).order_by(desk_relays.c.id)
