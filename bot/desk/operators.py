@@ -123,8 +123,10 @@ class Operators:
 
     def _said(self, tx: Tx, incoming: Incoming) -> Done:
         desk = self.desk
-        case = self._case_of(tx, incoming)
-        heard = Heard(incoming, case, self._may_serve(incoming), self._replied(tx, incoming))
+        case, replied = self._case_of(tx, incoming), self._replied(tx, incoming)
+        if case is not None and replied is not None and not self._is_of_customer(tx, replied, case):
+            incoming, replied = replace(incoming, reply_to=0), None  # a message of another topic
+        heard = Heard(incoming, case, self._may_serve(incoming), replied)
         intent = intent_of(heard)
         if case is None:
             return Done()
@@ -252,6 +254,11 @@ class Operators:
         """The newest case of the customer who is seen in this topic."""
         seat = tx.seats.find_seat(incoming.address)
         return tx.cases.find_newest(seat.customer) if seat is not None else None
+
+    def _is_of_customer(self, tx: Tx, relay: Relay, case: Case) -> bool:
+        """Whether a relayed message belongs to the customer of a case."""
+        of = tx.cases.find_case(self.desk.bot, relay.case)
+        return of is not None and of.address == case.address
 
     def _replied(self, tx: Tx, incoming: Incoming) -> Relay | None:
         """The relayed message that a message replies to. A message without a reply names the topic's first one."""

@@ -55,8 +55,8 @@ TEXTS: dict[str, str] = {
     "desk.changed": "Somebody else was faster: look at the card.",
     "desk.no_customer": "No customer is seen in this topic.",
     "desk.not_operator": "Only operators write to customers, and in their own name. This stays here as a note.",
-    "desk.anonymous": "You write as an anonymous administrator, so I don't know who you are. Turn off "
-    "“Remain anonymous” in your administrator rights. This stays here as a note.",
+    "desk.anonymous": "You write in the name of the group or of a channel, so I don't know who you are. Write as "
+    "yourself: turn off “Remain anonymous” in your administrator rights. This stays here as a note.",
     "desk.offer": "Nobody has this case yet, so this stayed here.",
     "desk.others": "{name} has this case, so this stayed here as a note.",
     "desk.words": "I know /take, /note, /del, /snooze, /release, /bot and /close here.",
