@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from bot.desk.formatting import LONGEST, Piece, formatted, harmless, units
 from bot.outbox import Choice
 from bot.storage.repositories.desk.cases import BOT, CLOSED, HELD, SNOOZED, WAITING, Case
+from bot.storage.repositories.desk.relays import OPERATOR
 from bot.storage.repositories.messages import Remembered
 from bot.storage.store import Tx
 from bot.texts.catalog import say
@@ -15,6 +16,7 @@ from bot.types import Outgoing
 
 SAID = 12  # newest messages of the conversation on the card
 WHY = "why"  # the event: a model calls a person, and says why
+EDITED_LATE = "edited_late"  # the event: a customer has edited a message after an answer to it
 OPERATORS = ".desk"  # how the turn of an operator's message ends
 LONGEST_SAID = 600  # characters of each of them
 BUTTONS = {
@@ -55,10 +57,17 @@ def card(tx: Tx, case: Case, language: str, *, team: str = "", said: Sequence[Re
         if why := tx.cases.last_detail(case, WHY):
             reason += f" ({harmless(why)[0]})"
         pieces.append(Piece("\n" + say(language, "desk.card.why", reason=reason)))
+    if is_edited_late(tx, case):
+        pieces.append(Piece("\n" + say(language, "desk.card.edited"), "bold"))
     head = sum(units(piece.text) for piece in pieces)
     if transcript := _transcript(case, said, language, LONGEST - head - 100):
         pieces += [Piece("\n\n" + say(language, "desk.card.said") + "\n"), Piece(transcript, "expandable_blockquote")]
     return formatted(pieces, of=card_of(case), keeps_place=True)
+
+
+def is_edited_late(tx: Tx, case: Case) -> bool:
+    """Whether the customer has edited a message after an answer to it, and nobody has answered since."""
+    return tx.cases.last_event(case, EDITED_LATE) > tx.relays.last_written(case.id, OPERATOR)
 
 
 def card_of(case: Case) -> str:

@@ -9,6 +9,7 @@ from bot.conversation.turn_state import TakenOver
 from bot.desk.cards import WHY
 from bot.desk.cases import Release, Return, was_just_closed
 from bot.desk.desk import NO_DECISION, OPENING, Desk, Escalated, Places
+from bot.desk.mirror import Mirror
 from bot.desk.policy.rules import Decision
 from bot.desk.rating import Rating
 from bot.desk.team.operators import React
@@ -42,12 +43,17 @@ class Customers:
     """
 
     store: Store
-    desk: Desk
+    mirror: Mirror
     send: Callable[[str, Places], None]
     groups: Collection[int]
     react: React
     rating: Rating
     serves: Callable[[int], bool]
+
+    @property
+    def desk(self) -> Desk:
+        """The cases of the bot."""
+        return self.mirror.desk
 
     def feature(self) -> Feature:
         """The commands and the button with which customers call a person, and the way back to the bot."""
@@ -152,7 +158,7 @@ class Customers:
                 if closed is not None and was_just_closed(closed, tx.clock.time()):
                     thanks.append(closed)
                     finish_turn(tx, known)
-                    return self.desk.relay_from_customer(tx, closed, known)
+                    return self.mirror.relay_from_customer(tx, closed, known)
             if case is None:
                 case, found = self.desk.reopened(tx, known)
                 places += found
@@ -162,7 +168,7 @@ class Customers:
             if case is None or not case.is_for_people:
                 return None
             tx.inbox.mark_begun(incoming.ids)
-            told = self.desk.relay_from_customer(tx, case, known)
+            told = self.mirror.relay_from_customer(tx, case, known)
             finish_turn(tx, known)
             return [*places, *told]
 
@@ -178,7 +184,7 @@ class Customers:
     async def _reaction(self, incoming: Incoming, reply: Reply, handler: Handler) -> None:
         """Show a customer's reaction to an operator's answer to the operators; the bot takes all others."""
         where, message = incoming.address, incoming.reply_to
-        chat, relayed = await self.store.read(lambda tx: self.desk.other_side(tx, where, message))
+        chat, relayed = await self.store.read(lambda tx: self.mirror.other_side(tx, where, message))
         if not relayed:
             await handler(incoming, reply)
             if value(incoming.data) < 0:
@@ -204,7 +210,7 @@ class Customers:
             case = tx.cases.find_open(incoming.address) if brings else None
             if case is not None and case.is_for_people:
                 tx.inbox.mark_begun(incoming.ids)
-                places = [*places, *self.desk.relay_from_customer(tx, case, known)]
+                places = [*places, *self.mirror.relay_from_customer(tx, case, known)]
             finish_turn(tx, known, told)
             return places
 
@@ -227,7 +233,7 @@ class Customers:
             relay = tx.relays.find_relay(where.bot, where.chat, incoming.message_id)
             if relay is None:
                 return None
-            places = self.desk.edit_for_operators(tx, relay, incoming)
+            places = self.mirror.edit_for_operators(tx, relay, incoming)
             finish_turn(tx, incoming)
             return places
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from bot.access.policy import Access, Actor, Decision
 from bot.desk.cases import Close, NotPossible, Return, Wake
 from bot.desk.desk import Desk, Places
+from bot.desk.mirror import Mirror
 from bot.desk.team.intent import Heard, Intent, intent_of, is_note
 from bot.desk.team.words import GROUP_WORDS, WAKE, Done, Use, Words, tell
 from bot.feature import ButtonHandler, Feature
@@ -43,6 +44,11 @@ class Operators:
     react: React
     wake_jobs: Callable[[], None]
     words: Words
+
+    @property
+    def mirror(self) -> Mirror:
+        """What brings messages to customers."""
+        return self.words.mirror
 
     @property
     def desk(self) -> Desk:
@@ -94,7 +100,7 @@ class Operators:
 
         def work(tx: Tx) -> tuple[int, int]:
             tx.inbox.mark_done(incoming.ids)
-            return self.desk.other_side(tx, incoming.address, incoming.reply_to) if may else (0, 0)
+            return self.mirror.other_side(tx, incoming.address, incoming.reply_to) if may else (0, 0)
 
         chat, message = await self.store.write(work)
         if message:
@@ -115,8 +121,10 @@ class Operators:
 
     def _said(self, tx: Tx, incoming: Incoming) -> Done:
         desk = self.desk
-        case = self._case_of(tx, incoming)
-        heard = Heard(incoming, case, self._may_serve(incoming), self._replied(tx, incoming))
+        case, replied = self._case_of(tx, incoming), self._replied(tx, incoming)
+        if case is not None and replied is not None and not self._is_of_customer(tx, replied, case):
+            incoming, replied = replace(incoming, reply_to=0), None  # a message of another topic
+        heard = Heard(incoming, case, self._may_serve(incoming), replied)
         intent = intent_of(heard)
         if case is None:
             return Done()
@@ -128,7 +136,7 @@ class Operators:
         match intent:
             case Intent.ANSWER:
                 tx.cases.add_event(case, "answered", incoming.user.id)
-                return Done(desk.relay_from_operator(tx, case, incoming))
+                return Done(self.mirror.relay_from_operator(tx, case, incoming))
             case Intent.TAKE:
                 return self._take_and_send(tx, case, incoming, language)
             case Intent.WORD:
@@ -164,7 +172,7 @@ class Operators:
             places = self.desk.take_over(tx, case, incoming.user.id)
         except NotPossible as error:
             return Done(tell(self.desk, tx, incoming, say(language, error.key, **error.values)))
-        return Done([*places, *self.desk.relay_from_operator(tx, case, incoming)], ended=case)
+        return Done([*places, *self.mirror.relay_from_operator(tx, case, incoming)], ended=case)
 
     def _note(self, tx: Tx, case: Case, incoming: Incoming) -> None:
         author = incoming.user.id
@@ -180,24 +188,28 @@ class Operators:
             language = self.desk.language(tx, incoming.address.chat)
             return Done(tell(self.desk, tx, incoming, say(language, "desk.edit_word")))
         if is_note(incoming.text.strip()):
-            return Done(self.desk.delete_relayed(tx, case.address, relay.delivery, incoming.id), mark=IS_NOTE)
+            return Done(self.mirror.delete_relayed(tx, case.address, relay.delivery, incoming.id), mark=IS_NOTE)
         outgoing = Outgoing(
             incoming.text, plain=True, entities=incoming.entities, relays=(incoming.address.chat, incoming.message_id)
         )
-        return Done(self.desk.edit_relayed(tx, case.address, relay.delivery, incoming.id, outgoing))
+        return Done(self.mirror.edit_relayed(tx, case.address, relay.delivery, incoming.id, outgoing, relay.part))
 
     def _case_of(self, tx: Tx, incoming: Incoming) -> Case | None:
         """The newest case of the customer who is seen in this topic."""
         seat = tx.seats.find_seat(incoming.address)
         return tx.cases.find_newest(seat.customer) if seat is not None else None
 
+    def _is_of_customer(self, tx: Tx, relay: Relay, case: Case) -> bool:
+        """Whether a relayed message belongs to the customer of a case."""
+        of = tx.cases.find_case(self.desk.bot, relay.case)
+        return of is not None and of.address == case.address
+
     def _replied(self, tx: Tx, incoming: Incoming) -> Relay | None:
         """The relayed message that a message replies to. A message without a reply names the topic's first one."""
         if incoming.reply_to in (0, incoming.address.thread):
             return None
-        shown = tx.outbox.find_shown(incoming.address, incoming.reply_to)
-        if shown is not None:
-            return tx.relays.find_of_delivery(self.desk.bot, shown.of)
+        if tx.outbox.find_shown(incoming.address, incoming.reply_to) is not None:
+            return self.mirror.relay_shown(tx, incoming.address, incoming.reply_to)
         return tx.relays.find_relay(self.desk.bot, incoming.address.chat, incoming.reply_to)
 
     # --- what was put aside -------------------------------------------------------------------------------------------
@@ -252,7 +264,7 @@ class Operators:
             if message:
                 tx.relays.forget_note(self.desk.bot, incoming.address.chat, message)
             tx.buttons.expire_button(action.key)
-            return [*places, *self.desk.relay_from_operator(tx, case, sent, text=text)]
+            return [*places, *self.mirror.relay_from_operator(tx, case, sent, text=text)]
 
         await self._press(incoming, reply, action, work, ends=True)
 

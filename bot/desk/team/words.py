@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from bot.desk.cases import Close, Event, Give, NotPossible, Release, Return, Snooze
 from bot.desk.desk import Desk, Places
 from bot.desk.formatting import Piece, formatted
+from bot.desk.mirror import Mirror
 from bot.desk.policy.canned import CannedAnswers
 from bot.desk.policy.desk_file import seconds_of
 from bot.desk.policy.rules import PRIORITIES, Decision
@@ -62,9 +63,14 @@ class Use:
 class Words:
     """Carries out the commands of operators. `colleagues` reads the ids and names of all operators."""
 
-    desk: Desk
+    mirror: Mirror
     colleagues: Callable[[Tx], Mapping[int, str]]
     canned: CannedAnswers
+
+    @property
+    def desk(self) -> Desk:
+        """The cases of the bot."""
+        return self.mirror.desk
 
     def run(self, use: Use) -> Done:
         """Carry out a command in a topic. What is wrong with it is told in one line."""
@@ -167,18 +173,18 @@ class Words:
             use.tx.cases.store_case(use.case, after)
         else:
             after = self.desk.applied(use.tx, use.case, Decision(tags=(tag,)))
-        return Done(self.desk.show_card(use.tx, after, turn=use.incoming.id), mark=UNDERSTOOD)
+        return Done(self.desk.show_card(use.tx, after, cause=use.incoming.id), mark=UNDERSTOOD)
 
     def _priority(self, use: Use) -> Done:
         word = RUSSIAN.get(use.rest.lower(), use.rest.lower())
         if word not in PRIORITIES:
             return self._told(use, "desk.priority.how")
         after = self.desk.applied(use.tx, use.case, Decision(priority=PRIORITIES[word]))
-        return Done(self.desk.show_card(use.tx, after, turn=use.incoming.id), mark=UNDERSTOOD)
+        return Done(self.desk.show_card(use.tx, after, cause=use.incoming.id), mark=UNDERSTOOD)
 
     def _info(self, use: Use) -> Done:
         """/info: the card once more, as the newest message."""
-        return Done(self.desk.show_card(use.tx, use.case, again=True, turn=use.incoming.id))
+        return Done(self.desk.show_card(use.tx, use.case, again=True, cause=use.incoming.id))
 
     # --- what is said -------------------------------------------------------------------------------------------------
 
@@ -190,7 +196,7 @@ class Words:
             return self._told(use, "desk.del_how")
         if tx.clock.time() - relay.at > DELETABLE:
             return self._told(use, "desk.del_late")
-        return Done(self.desk.delete_relayed(tx, case.address, relay.delivery, use.incoming.id), mark=UNDERSTOOD)
+        return Done(self.mirror.delete_relayed(tx, case.address, relay.delivery, use.incoming.id), mark=UNDERSTOOD)
 
     def _list_canned(self, use: Use) -> Done:
         """/canned lists the answers, /canned NAME shows one."""
@@ -219,11 +225,11 @@ class Words:
                 "next opening": self.desk.hours.named(case, opening or now, case.language),
             }
         )  # fmt: skip
-        places = list(self.desk.relay_from_operator(use.tx, case, replace(use.incoming, reply_to=0), text=text))
+        places = list(self.mirror.relay_from_operator(use.tx, case, replace(use.incoming, reply_to=0), text=text))
         case = use.tx.cases.find_case(self.desk.bot, case.id) or case
         if found.tags:
             case = self.desk.applied(use.tx, case, Decision(tags=found.tags))
-            places += self.desk.show_card(use.tx, case, turn=use.incoming.id)
+            places += self.desk.show_card(use.tx, case, cause=use.incoming.id)
         if found.closes:
             places += self.change(use.tx, case, Close(use.who), use.who)
         return Done(places)

@@ -66,6 +66,7 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
         return DeskParts()
     from bot.desk.customers import Customers
     from bot.desk.layer import DeskLayer
+    from bot.desk.mirror import Mirror
     from bot.desk.policy.canned import CannedAnswers
     from bot.desk.rating import Rating
     from bot.desk.team.groups import DeskGroups
@@ -75,9 +76,10 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
 
     store, desk, telegram, send = given.store, ground.desk, ground.telegram, ground.people.joining.deliver
     access, rating = ground.people.access, Rating(store=store, desk=desk, send=send)
+    mirror = Mirror(desk)
     customers = Customers(
         store=store,
-        desk=desk,
+        mirror=mirror,
         send=send,
         groups=telegram.attends,
         react=telegram.react,
@@ -92,7 +94,7 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
 
     operators = Operators(
         store=store,
-        words=Words(desk=desk, colleagues=colleagues, canned=CannedAnswers(desk.hours.file.folder)),
+        words=Words(mirror=mirror, colleagues=colleagues, canned=CannedAnswers(desk.hours.file.folder)),
         access=access,
         send=send,
         stop=assistant.writer.stop,

@@ -15,6 +15,7 @@ TEXTS: dict[str, str] = {
     "desk.pressed": "A colleague answers here now.",
     # --- the card
     "desk.card": "#{number} · {state}",
+    "desk.card.edited": "✏ edited after the answer",
     "desk.card.who": "{name} (ID {id}, language {language})",
     "desk.card.count": "case {count}",
     "desk.card.why": "Why: {reason}",
@@ -91,8 +92,8 @@ TEXTS: dict[str, str] = {
     "desk.changed": "Somebody else was faster: look at the card.",
     "desk.no_customer": "No customer is seen in this topic.",
     "desk.not_operator": "Only operators write to customers, and in their own name. This stays here as a note.",
-    "desk.anonymous": "You write as an anonymous administrator, so I don't know who you are. Turn off "
-    "“Remain anonymous” in your administrator rights. This stays here as a note.",
+    "desk.anonymous": "You write in the name of the group or of a channel, so I don't know who you are. Write as "
+    "yourself: turn off “Remain anonymous” in your administrator rights. This stays here as a note.",
     "desk.offer": "Nobody has this case yet, so this stayed here.",
     "desk.others": "{name} has this case, so this stayed here as a note.",
     "desk.words": "I know /take, /give, /release, /snooze, /bot, /close, /note, /del, /c, /canned, /tag, /priority, "
@@ -100,6 +101,10 @@ TEXTS: dict[str, str] = {
     "desk.blocked": "The customer has blocked the bot: nothing more can be delivered. The case is closed.",
     "desk.refused": "This was not delivered: {reason}. Please send it in another form.",
     "desk.cannot_copy": "(something that can't be shown here)",
+    "desk.refused.voice": "This was not delivered: the customer takes no voice messages. Please write it.",
+    "desk.refused.kind": "This was not delivered: Telegram lets nobody pass it on. Please send it in another form.",
+    "desk.not_shown": "This can't be shown to the person who helps you. Please send it in another form.",
+    "desk.left_out": "A part of this could not be delivered. Please send it in another form.",
     "desk.edited": "edited, before: {text}",
     "desk.erased": "A customer has deleted their data: the topic and all that was known of them is gone.",
     # --- connecting a group

@@ -199,6 +199,11 @@ class Cases(Repository):
         self.add_event(case, "told", who)
         return True
 
+    def last_event(self, case: Case, what: str) -> float:
+        """Return when something has last happened to a case (Unix time), 0.0 for never."""
+        found = select(func.max(desk_events.c.at)).where(desk_events.c.case_id == case.id, desk_events.c.what == what)
+        return self.connection.scalar(found) or 0.0
+
     def read_waits(self, bot: int, most: int) -> Sequence[float]:
         """Return how long (seconds) each of the newest `most` called cases waited until it was taken, newest first."""
         taken, called = desk_events.alias(), desk_events.alias()
