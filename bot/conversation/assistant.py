@@ -242,7 +242,7 @@ class Assistant:
         owner = self.turn_start.ownership
         if owner is not None and not owner.still_owns(tx, incoming.address, context.version):
             turn_end.withhold(tx, incoming, context, written, shown)
-            return owner.keep_draft(tx, incoming.address, written.visible_text())
+            return owner.keep_draft(tx, incoming.address, incoming.id, written.visible_text())
         turn_end.save(tx, incoming, context, written)
         self.keep_persona(tx, incoming.address.bot, context.persona)
         if context.then is not None:

@@ -115,13 +115,13 @@ class Desk:
         case = tx.cases.find_open(where)
         return case is not None and case.owner == BOT and case.version == version
 
-    def keep_draft(self, tx: Tx, where: Address, text: str) -> Places:
-        """Show the operators what the bot had begun to answer, with a button that sends it."""
+    def keep_draft(self, tx: Tx, where: Address, turn: str, text: str) -> Places:
+        """Show the operators what the bot had begun to answer in a turn, with a button that sends it."""
         case = tx.cases.find_open(where)
         seat = self.seat(tx, case) if case is not None else None
         if case is None or seat is None or not text.strip():
             return ()
-        language, key = self.language(tx, seat.place), f"case.{case.id}.draft.{case.version}"
+        language, key = self.language(tx, seat.place), f"{turn}.draft"
         pieces = [Piece(say(language, "desk.draft"), "bold"), Piece("\n"), Piece(text[:3500], "expandable_blockquote")]
         choice = Choice(say(language, "desk.send.draft"), "desk.send", {"case": case.id, "text": text})
         tx.outbox.add_answer(

@@ -25,9 +25,14 @@ class CaseOwnership:
         """Whether nobody has taken the case over since."""
         return self.desk.still_owns(tx, where, version)
 
-    def keep_draft(self, tx: Tx, where: Address, text: str) -> Places:
+    def is_taken(self, tx: Tx, where: Address) -> bool:
+        """Whether the customer's case waits for a person, or a person has it."""
+        case = tx.cases.find_open(where)
+        return case is not None and case.is_for_people
+
+    def keep_draft(self, tx: Tx, where: Address, turn: str, text: str) -> Places:
         """Show the operators the text that is not given."""
-        return self.desk.keep_draft(tx, where, text)
+        return self.desk.keep_draft(tx, where, turn, text)
 
     def deliver(self, places: Places) -> None:
         """Deliver in the background."""

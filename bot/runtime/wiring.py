@@ -478,6 +478,7 @@ def _deferred(given: Given, ground: Ground, assistant: Assistant) -> DeferredAns
             incidents=ground.incidents,
             budget=ground.people.budget,
             knowledge=assistant.writer.knowledge,
+            ownership=assistant.turn_start.ownership,
         ),
         wake_jobs=ground.wake_jobs,
         budget=ground.people.budget,
