@@ -31,6 +31,7 @@ from bot.types import Address, Incoming, Job, Outgoing
 
 NO_DECISION = Decision()
 AWAY = "away"  # the event: its customer was told when people work again
+SUMMARY = "desk.summary"  # the job that puts a summary on the card
 OPENING = "desk.opening"  # the job that calls a person at the next opening
 FEW = 5  # waits from which on an expected wait is told
 MANY = 20  # the newest waits, whose median is told
@@ -115,15 +116,24 @@ class Desk:
         case = tx.cases.find_open(where)
         return case is not None and case.owner == BOT and case.version == version
 
-    def keep_draft(self, tx: Tx, where: Address, turn: str, text: str) -> Places:
-        """Show the operators what the bot had begun to answer in a turn, with a button that sends it."""
+    def keep_draft(self, tx: Tx, where: Address, turn: str, text: str, *, quotes: str | None = None) -> Places:
+        """Show the operators what the bot had begun to answer in a turn, with a button that sends it. A draft that they
+        have asked for has `quotes` from the sources; "": it comes from the conversation alone.
+        """
         case = tx.cases.find_open(where)
         seat = self.seat(tx, case) if case is not None else None
         if case is None or seat is None or not text.strip():
             return ()
         language, key = self.language(tx, seat.place), f"{turn}.draft"
-        pieces = [Piece(say(language, "desk.draft"), "bold"), Piece("\n"), Piece(text[:3500], "expandable_blockquote")]
-        choice = Choice(say(language, "desk.send.draft"), "desk.send", {"case": case.id, "text": text})
+        head = "desk.draft.begun" if quotes is None else "desk.draft.own" if quotes == "" else "desk.draft.cited"
+        pieces = [Piece(say(language, head), "bold"), Piece("\n"), Piece(text[:2500], "expandable_blockquote")]
+        if quotes:
+            pieces += [
+                Piece(f"\n{say(language, 'desk.draft.quotes')}\n"),
+                Piece(quotes[:1000], "expandable_blockquote"),
+            ]
+        payload = {"case": case.id, "text": text, "seen": tx.clock.time()}
+        choice = Choice(say(language, "desk.send.draft"), "desk.send", payload)
         tx.outbox.add_answer(
             key, seat.address, self.with_buttons(tx, seat, key, formatted(pieces, keeps_place=True), [choice])
         )
@@ -211,12 +221,18 @@ class Desk:
     def note_unsolved(self, tx: Tx, id_: int, incoming: Incoming) -> Places:
         """Note that a customer, who was asked whether a case can be closed, waits for people."""
         case = tx.cases.find_case(self.bot, id_)
-        seat = self.seat(tx, case) if case is not None and case.is_for_people else None
-        if case is None or seat is None:
+        if case is None or not case.is_for_people:
             return ()
         tx.cases.store_case(case, clocks.customer_wrote(case, tx.clock.time()))
-        told = Outgoing(say(self.language(tx, seat.place), "desk.unsolved.told"), plain=True, keeps_place=True)
-        tx.outbox.add_answer(f"{incoming.id}.desk", seat.address, told)
+        return self.tell_topic(tx, case, f"{incoming.id}.desk", "desk.unsolved.told")
+
+    def tell_topic(self, tx: Tx, case: Case, key: str, text: str) -> Places:
+        """Say something in the topic of a case: the sentence `text` of the catalog, as the delivery `key`."""
+        seat = self.seat(tx, case)
+        if seat is None:
+            return ()
+        told = Outgoing(say(self.language(tx, seat.place), text), plain=True, keeps_place=True)
+        tx.outbox.add_answer(key, seat.address, told)
         return [seat.address]
 
     def applied(self, tx: Tx, case: Case, decision: Decision) -> Case:
@@ -258,6 +274,9 @@ class Desk:
         tx.cases.add_event(after, WORDS[type(event).__name__], who, after.reason if isinstance(event, Call) else "")
         if case.owner == BOT and after.is_for_people:
             tx.outbox.withdraw_answers(case.address)
+        if case.owner == BOT and after.owner == WAITING:
+            payload = {"case": case.id, "user": case.user}
+            tx.jobs.add_job(Job(SUMMARY, f"{case.id}.{after.version}", case.address, payload, due=now))
         moved = after.team != case.team and self._leave(tx, case, after)
         again = after.owner == WAITING and case.owner in (BOT, CLOSED)
         return [*(moved or ()), *self.show_card(tx, after, again=again or bool(moved))]

@@ -6,12 +6,10 @@ from collections.abc import Callable
 
 from bot.desk.cards import WHY
 from bot.desk.desk import Desk, Places
+from bot.prompts.catalog import instruct
 from bot.storage.store import Store, Tx
 from bot.tools.tool import Tool, ToolContext
 from bot.types import Incoming, User
-
-DONE = "A person has been called, and the user has been told so. Say nothing more."
-NOT_HERE = "People can't be called in this chat. Answer as well as you can."
 
 
 def hand_over_tool(store: Store, desk: Desk, send: Callable[[str, Places], None]) -> Tool:
@@ -33,14 +31,14 @@ def hand_over_tool(store: Store, desk: Desk, send: Callable[[str, Places], None]
         def work(tx: Tx) -> tuple[str, Places]:
             case = tx.cases.find_open(asker.address)
             if case is None or not desk.table.person.tool or not tx.seats.list_groups(desk.bot):
-                return NOT_HERE, ()
+                return instruct(asker.language, "desk.not_here"), ()
             tx.cases.add_event(case, WHY, detail=why)
             told, places = desk.call(tx, incoming, "model")
             after = tx.cases.find_open(asker.address)
             if after is None or not after.is_for_people:  # nobody works: the model says when people are back
                 return told.text, places
             tx.outbox.add_answer(incoming.id, asker.address, told)
-            return DONE, [*places, asker.address]
+            return instruct(asker.language, "desk.handed"), [*places, asker.address]
 
         answer, places = await store.write(work)
         send("", places)

@@ -21,9 +21,13 @@ def upgrade() -> None:
         cases.add_column(sa.Column("tags", sa.String(length=200), nullable=False, server_default=""))
         for name in TIMES:
             cases.add_column(sa.Column(name, sa.Float(), nullable=False, server_default="0"))
+    with op.batch_alter_table("desk_events") as events:
+        events.alter_column("detail", existing_type=sa.String(length=200), type_=sa.Text(), existing_nullable=False)
 
 
 def downgrade() -> None:
+    with op.batch_alter_table("desk_events") as events:
+        events.alter_column("detail", existing_type=sa.Text(), type_=sa.String(length=200), existing_nullable=False)
     with op.batch_alter_table("desk_cases") as cases:
         for name in (*NUMBERS, "tags", *TIMES):
             cases.drop_column(name)

@@ -19,7 +19,7 @@ from bot.outbox import Choice, finish_turn
 from bot.ports import Handler, Reply
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.desk.cases import HELD, SNOOZED, Case
-from bot.storage.repositories.desk.relays import NOTE, OPERATOR, Relay
+from bot.storage.repositories.desk.relays import CUSTOMER, NOTE, OPERATOR, Relay
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import Address, Incoming, Job, Kind, Outgoing, Permission
@@ -257,7 +257,12 @@ class Operators:
         text = str(action.payload["text"])
         sent = replace(incoming, message_id=message or incoming.message_id, text=text, reply_to=0)
 
+        seen = float(action.payload.get("seen", 0.0))
+
         def work(tx: Tx, case: Case) -> Places:
+            if seen and tx.relays.last_written(case.id, CUSTOMER) > seen:
+                tx.buttons.expire_button(action.key)
+                return self._ask_again(tx, case, incoming, text)
             places: list[Address] = []
             if not (case.owner == HELD and case.holder == incoming.user.id):
                 places += self.desk.take_over(tx, case, incoming.user.id)
@@ -267,6 +272,13 @@ class Operators:
             return [*places, *self.mirror.relay_from_operator(tx, case, sent, text=text)]
 
         await self._press(incoming, reply, action, work, ends=True)
+
+    def _ask_again(self, tx: Tx, case: Case, incoming: Incoming, text: str) -> Places:
+        """Ask whether a draft is to be sent, although its customer has written since."""
+        language = self.desk.language(tx, incoming.address.chat)
+        payload = {"case": case.id, "text": text}
+        choice = Choice(say(language, "desk.send.draft"), "desk.send", payload)
+        return tell(self.desk, tx, incoming, say(language, "desk.draft.older"), [choice])
 
     async def _press(
         self, incoming: Incoming, reply: Reply, action: ButtonPress, change: Callable[[Tx, Case], Places],

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from bot.desk.cases import Close, Event, Give, NotPossible, Release, Return, Snooze
 from bot.desk.desk import Desk, Places
+from bot.desk.drafts import order_draft
 from bot.desk.formatting import Piece, formatted
 from bot.desk.mirror import Mirror
 from bot.desk.policy.canned import CannedAnswers
@@ -78,6 +79,7 @@ class Words:
         words: dict[str, Callable[[Use], Done]] = {
             "/take": self._take, "/give": self._give, "/snooze": self._snooze, "/del": self._delete, "/tag": self._tag,
             "/priority": self._priority, "/c": self._send_canned, "/canned": self._list_canned, "/info": self._info,
+            "/draft": self._draft,
             "/bot": lambda use: self._apply(use, Return(use.who)),
             "/close": lambda use: self._apply(use, Close(use.who)),
             "/release": lambda use: self._apply(use, Release(use.who)),
@@ -233,6 +235,13 @@ class Words:
         if found.closes:
             places += self.change(use.tx, case, Close(use.who), use.who)
         return Done(places)
+
+    def _draft(self, use: Use) -> Done:
+        """/draft: have an answer written; what stands behind the word says how."""
+        if not use.case.is_for_people:
+            return self._told(use, "desk.is_closed" if use.case.closed else "desk.is_bots")
+        order_draft(use.tx, use.case, use.who, use.incoming.id, use.rest)
+        return Done(mark=UNDERSTOOD)
 
     def _unknown(self, use: Use, name: str) -> Done:
         near = self.canned.nearest(name)

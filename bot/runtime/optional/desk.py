@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from bot.access.policy import Actor, Role
 from bot.conversation.assistant import Assistant
+from bot.conversation.helper_model import HelperModel
 from bot.conversation.turn_state import Ownership
 from bot.dispatch.pipeline import Layer
 from bot.feature import Feature
+from bot.runtime.models import helper_model
 from bot.runtime.parts import Given, Ground
 from bot.storage.store import Tx
 from bot.tools.tool import Tool
@@ -65,6 +67,7 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
     if ground.desk is None:
         return DeskParts()
     from bot.desk.customers import Customers
+    from bot.desk.drafts import Drafts
     from bot.desk.layer import DeskLayer
     from bot.desk.mirror import Mirror
     from bot.desk.policy.canned import CannedAnswers
@@ -109,10 +112,19 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
         delete_topic=telegram.delete_topic,
         send=send,
     )
+    cheap = helper_model(given.settings, given.models.studio, given.added)
+    drafts = Drafts(
+        store=store,
+        desk=desk,
+        assistant=assistant,
+        helper=HelperModel(store=store, model=cheap, budget=ground.people.budget),
+        send=send,
+        wake_jobs=ground.wake_jobs,
+    )
     watch = DeskWatch(store=store, desk=desk, rights=rights, send=send)
     return DeskParts(
         layers=[DeskLayer(groups=telegram.attends, customers=customers, operators=operators)],
-        features=[customers.feature(), operators.feature(), groups.feature(), rating.feature()],
+        features=[customers.feature(), operators.feature(), groups.feature(), rating.feature(), drafts.feature()],
         load=groups.load,
         led={"desk": watch.run},
     )

@@ -130,7 +130,7 @@ class EventColumns(TypedColumns):
     case_id: Named[int] = Column(Id, sa.ForeignKey("desk_cases.id", ondelete="CASCADE"))
     who: Named[int] = Column(sa.BigInteger)
     what: Named[str] = Column(sa.String(16))
-    detail: Named[str] = Column(sa.String(200))
+    detail: Named[str] = Column(sa.Text)
     at: Named[float] = Column(sa.Float)
 
 

@@ -156,7 +156,7 @@ class Cases(Repository):
     def add_event(self, case: Case, what: str, who: int = 0, detail: str = "") -> None:
         """Note what happened to a case."""
         row = {
-            "bot": case.address.bot, "case_id": case.id, "who": who, "what": what, "detail": detail[:200],
+            "bot": case.address.bot, "case_id": case.id, "who": who, "what": what, "detail": detail[:1000],
             "at": self.clock.time(),
         }  # fmt: skip
         self.connection.execute(insert(desk_events), row)
