@@ -15,7 +15,6 @@ from bot.texts.catalog import say
 from bot.types import Outgoing
 
 SAID = 12  # newest messages of the conversation on the card
-SUMMARY = "summary"  # the event: the helper model has summed the conversation up
 WHY = "why"  # the event: a model calls a person, and says why
 EDITED_LATE = "edited_late"  # the event: a customer has edited a message after an answer to it
 OPERATORS = ".desk"  # how the turn of an operator's message ends
@@ -58,8 +57,8 @@ def card(tx: Tx, case: Case, language: str, *, team: str = "", said: Sequence[Re
         if why := tx.cases.last_detail(case, WHY):
             reason += f" ({harmless(why)[0]})"
         pieces.append(Piece("\n" + say(language, "desk.card.why", reason=reason)))
-    if summary := tx.cases.last_detail(case, SUMMARY):
-        pieces += [Piece("\n"), Piece(say(language, "desk.card.summary"), "bold"), Piece(f" {summary}")]
+    if case.summary:
+        pieces += [Piece("\n"), Piece(say(language, "desk.card.summary"), "bold"), Piece(f" {case.summary}")]
     if is_edited_late(tx, case):
         pieces.append(Piece("\n" + say(language, "desk.card.edited"), "bold"))
     head = sum(units(piece.text) for piece in pieces)

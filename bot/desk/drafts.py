@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 
 from bot.conversation.assistant import Assistant
 from bot.conversation.helper_model import HelperModel
-from bot.desk import cards
 from bot.desk.desk import SUMMARY, Desk, Places
 from bot.desk.formatting import harmless
 from bot.errors import LimitReached, ModelError
@@ -116,8 +115,9 @@ class Drafts:
             now = tx.cases.find_case(self.desk.bot, int(job.payload["case"]))
             if now is None or not text:
                 return
-            tx.cases.add_event(now, cards.SUMMARY, detail=harmless(" ".join(text.split()))[0][:LONGEST])
-            places.extend(self.desk.show_card(tx, now, cause="summary"))
+            after = replace(now, summary=harmless(" ".join(text.split()))[0][:LONGEST])
+            tx.cases.store_case(now, after)
+            places.extend(self.desk.show_card(tx, after, cause="summary"))
 
         places = list[Address]()
         language = case.language if case is not None else ""

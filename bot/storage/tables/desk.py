@@ -37,6 +37,7 @@ class CaseColumns(Addressed):
     comment: Named[str] = Column(sa.Text, server_default="")
     priority: Named[int] = Column(sa.Integer, server_default="0")  # -1 low, 0 normal, 1 high
     tags: Named[str] = Column(sa.String(200), server_default="")  # words with a space between them
+    summary: Named[str] = Column(sa.Text, server_default="")  # of the conversation before the hand-over
     asked: Named[float] = Column(sa.Float, server_default="0")
     answered: Named[float] = Column(sa.Float, server_default="0")
     touched: Named[float] = Column(sa.Float, server_default="0")
@@ -130,7 +131,7 @@ class EventColumns(TypedColumns):
     case_id: Named[int] = Column(Id, sa.ForeignKey("desk_cases.id", ondelete="CASCADE"))
     who: Named[int] = Column(sa.BigInteger)
     what: Named[str] = Column(sa.String(16))
-    detail: Named[str] = Column(sa.Text)
+    detail: Named[str] = Column(sa.String(200))
     at: Named[float] = Column(sa.Float)
 
 

@@ -45,6 +45,7 @@ class Case:
     comment: str = ""
     priority: int = 0  # -1 low, 0 normal, 1 high
     tags: str = ""  # words with a space between them
+    summary: str = ""  # of the conversation before the hand-over
     asked: float = 0.0  # the customer's oldest message that waits for an answer
     answered: float = 0.0  # the first answer of a person
     touched: float = 0.0  # the newest message of either side while people have the case
@@ -106,7 +107,7 @@ class Cases(Repository):
             name: getattr(after, name)
             for name in (
                 "owner", "holder", "last_holder", "version", "team", "reason", "waiting_since", "snoozed_until",
-                "closed", "name", "language", "priority", "tags", "asked", "answered", "touched", "spent", "told",
+                "closed", "name", "language", "priority", "tags", "summary", "asked", "answered", "touched", "spent", "told",
             )
         }  # fmt: skip
         values["open"] = None if after.owner == CLOSED else 1
@@ -156,7 +157,7 @@ class Cases(Repository):
     def add_event(self, case: Case, what: str, who: int = 0, detail: str = "") -> None:
         """Note what happened to a case."""
         row = {
-            "bot": case.address.bot, "case_id": case.id, "who": who, "what": what, "detail": detail[:1000],
+            "bot": case.address.bot, "case_id": case.id, "who": who, "what": what, "detail": detail[:200],
             "at": self.clock.time(),
         }  # fmt: skip
         self.connection.execute(insert(desk_events), row)
