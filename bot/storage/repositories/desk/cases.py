@@ -107,7 +107,8 @@ class Cases(Repository):
             name: getattr(after, name)
             for name in (
                 "owner", "holder", "last_holder", "version", "team", "reason", "waiting_since", "snoozed_until",
-                "closed", "name", "language", "priority", "tags", "summary", "asked", "answered", "touched", "spent", "told",
+                "closed", "name", "language", "priority", "tags", "summary", "asked", "answered",
+                "touched", "spent", "told",
             )
         }  # fmt: skip
         values["open"] = None if after.owner == CLOSED else 1
