@@ -65,8 +65,11 @@ class Desk:
     # --- who answers --------------------------------------------------------------------------------------------------
 
     def begin(self, tx: Tx, incoming: Incoming, labels: Sequence[str] | None = None) -> int:
-        """Return the version of the customer's case under which the bot answers; open one if there is none. Raises
-        `TakenOver`; where a rule calls a person to a new question with these `labels`, `Escalated`.
+        """Return the version of the customer's open case, which must be the same when the bot's answer is stored. Opens a
+        case if there is none.
+
+        `labels` are the topic and the flags of a new question, None for another version of an answer. Raises
+        `TakenOver` if people answer this customer, `Escalated` if a rule of the desk calls a person to this question.
         """
         if not incoming.private:
             return 0
@@ -129,7 +132,7 @@ class Desk:
     # --- storage.mailboxes.RelayWatch ---------------------------------------------------------------------------------
 
     def refused(self, tx: Tx, delivery: Delivery, reason: str) -> Places:
-        """Tell the operator whose message the customer can't get, below that message."""
+        """Reply to an operator's message that Telegram did not deliver to the customer: say so, with the `reason`."""
         chat, message = delivery.outgoing.relays
         relay = tx.relays.find_relay(self.bot, chat, message)
         case = tx.cases.find_case(self.bot, relay.case) if relay is not None else None

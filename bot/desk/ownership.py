@@ -22,13 +22,13 @@ class CaseOwnership:
         return self.desk.begin(tx, incoming, labels)
 
     def still_owns(self, tx: Tx, where: Address, version: int) -> bool:
-        """Whether nobody has taken the case over since."""
+        """Return whether the customer's case still has this `version`: no person has taken it over meanwhile."""
         return self.desk.still_owns(tx, where, version)
 
     def keep_draft(self, tx: Tx, where: Address, text: str) -> Places:
-        """Show the operators the text that is not given."""
+        """Show the operators an answer of the bot that the customer does not get, because a person has taken over."""
         return self.desk.keep_draft(tx, where, text)
 
     def deliver(self, places: Places) -> None:
-        """Deliver in the background."""
+        """Send what waits in the outbox for these chats and topics, in the background."""
         self.send("", places)

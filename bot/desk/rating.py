@@ -51,7 +51,7 @@ class Rating:
     send: Callable[[str, Places], None]
 
     def feature(self) -> Feature:
-        """The five buttons."""
+        """Return the feature: the stars below the message with which a case is closed."""
         return Feature(presses={"desk.rate": ButtonHandler(self.press)})
 
     async def press(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:

@@ -157,7 +157,7 @@ class Citing:
         self.restart()
 
     def restart(self) -> None:
-        """Begin the answer anew."""
+        """Forget all that the model has written: it begins its answer anew."""
         from bot.knowledge.answer.checker import Checker
         from bot.knowledge.answer.presentation import Presentation
 
@@ -209,7 +209,7 @@ class Citing:
         return self._show(without(held, left_out)).lstrip()
 
     def extract(self) -> str:
-        """The answer without a model; "" where the sources do not have it."""
+        """Return the answer that sentences of the sources make, without a model; "" if the sources do not have it."""
         return self._show(self.evidence.pieces)
 
     @property
