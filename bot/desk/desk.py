@@ -65,8 +65,8 @@ class Desk:
     # --- who answers --------------------------------------------------------------------------------------------------
 
     def begin(self, tx: Tx, incoming: Incoming, labels: Sequence[str] | None = None) -> int:
-        """Return the version of the customer's open case, which must be the same when the bot's answer is stored. Opens a
-        case if there is none.
+        """Return the version of the customer's open case, and open one if there is none. The version must be the same
+        when the bot's answer is stored.
 
         `labels` are the topic and the flags of a new question, None for another version of an answer. Raises
         `TakenOver` if people answer this customer, `Escalated` if a rule of the desk calls a person to this question.
@@ -189,7 +189,7 @@ class Desk:
         return Outgoing(self._expected(tx, language), plain=True), places
 
     def note_unsolved(self, tx: Tx, id_: int, incoming: Incoming) -> Places:
-        """Note that a customer, who was asked whether a case can be closed, waits for people."""
+        """Tell the operators that a customer, asked whether the case can be closed, has said that it is not solved."""
         case = tx.cases.find_case(self.bot, id_)
         seat = self.seat(tx, case) if case is not None and case.is_for_people else None
         if case is None or seat is None:
@@ -361,7 +361,7 @@ class Desk:
         return [where]
 
     def other_side(self, tx: Tx, where: Address, message: int) -> tuple[int, int]:
-        """The chat and the id of the message that a message of the bot was relayed from; zeros if it was not."""
+        """Return the chat and the id of the message that a message of the bot relays; zeros if it relays none."""
         shown = tx.outbox.find_shown(where, message)
         relay = tx.relays.find_of_delivery(self.bot, shown.of) if shown is not None else None
         return (relay.chat, relay.message) if relay is not None else (0, 0)
@@ -403,7 +403,7 @@ class Desk:
         return self.change(tx, case, Wake()) if case.owner == SNOOZED else ()
 
     def reopened(self, tx: Tx, incoming: Incoming) -> tuple[Case | None, Places]:
-        """The case of this customer that was closed a short while ago, opened again; None if there is none."""
+        """Open the customer's case again that was closed less than a day ago. Returns it, None if there is none."""
         case = tx.cases.find_newest(incoming.address)
         if case is None or not cases.was_just_closed(case, tx.clock.time()):
             return None, ()

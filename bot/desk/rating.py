@@ -44,7 +44,7 @@ def question_of(case: Case) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rating:
-    """Takes stars and comments. `send` delivers to places in the background."""
+    """Stores the stars and comments that customers give after a case. `send` delivers to places in the background."""
 
     store: Store
     desk: Desk

@@ -336,7 +336,7 @@ class KnowledgeAnswers:
         return citing.release(await self.left_out(incoming, citing))
 
     async def left_out(self, incoming: Incoming, citing: Citing) -> Collection[str]:
-        """The sentences of a held answer that do not follow from their quotes."""
+        """Return the sentences of an answer, not sent yet, that do not follow from their quotes."""
         if self.judge is None or not (claims := citing.claims):
             return ()
         return await self.judge(incoming, claims, citing.evidence.language)
