@@ -185,7 +185,7 @@ class AnswerDraft:
     noted: Noted | None = field(default=None, init=False)
 
     def begin(self) -> None:
-        """Reset what belongs to one request: another request follows."""
+        """Forget what the last request to the model has brought: another request for this answer follows."""
         self.text, self.finish, self.usage, self.calls = self.before, None, None, ()
         self.thought, self.searches = "", 0
         if self.citing is not None:

@@ -89,7 +89,9 @@ Event = Call | Take | Return | Release | Give | Snooze | Wake | Close | Reopen
 
 
 def was_just_closed(case: Case, now: float) -> bool:
-    """Whether a person had the case, and its customer's next message at the Unix time `now` opens it again."""
+    """Return whether a closed case, which a person has handled, is opened again by a message of its customer at the
+    Unix time `now`: within a day of its close it is.
+    """
     return case.owner == CLOSED and bool(case.last_holder) and now - case.closed <= REOPEN
 
 

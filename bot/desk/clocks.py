@@ -59,8 +59,8 @@ def turned(before: Case, after: Case, hours: Hours, now: float) -> Case:
 
 
 def overdue(case: Case, promise: Promises, hours: Hours, now: float) -> Sequence[Overdue]:
-    """What of the promises is nearly or quite over and was not told yet; at most one for the turn and one for the
-    close.
+    """Return which promises of time to a customer are nearly or quite broken, and were not told to the operators yet:
+    at most one about the next answer and one about the end of the case.
     """
     if case.owner not in (WAITING, HELD) or not case.asked:
         return ()

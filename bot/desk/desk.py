@@ -69,8 +69,11 @@ class Desk:
     # --- who answers --------------------------------------------------------------------------------------------------
 
     def begin(self, tx: Tx, incoming: Incoming, labels: Sequence[str] | None = None) -> int:
-        """Return the version of the customer's case under which the bot answers; open one if there is none. Raises
-        `TakenOver`; where a rule calls a person to a new question with these `labels`, `Escalated`.
+        """Return the version of the customer's open case, and open one if there is none. The version must be the same
+        when the bot's answer is stored.
+
+        `labels` are the topic and the flags of a new question, None for another version of an answer. Raises
+        `TakenOver` if people answer this customer, `Escalated` if a rule of the desk calls a person to this question.
         """
         if not incoming.private:
             return 0
@@ -142,7 +145,7 @@ class Desk:
     # --- storage.mailboxes.RelayWatch ---------------------------------------------------------------------------------
 
     def refused(self, tx: Tx, delivery: Delivery, reason: str) -> Places:
-        """Tell the operator whose message the customer can't get, below that message."""
+        """Reply to an operator's message that Telegram did not deliver to the customer: say so, with the `reason`."""
         chat, message = delivery.outgoing.relays
         relay = tx.relays.find_relay(self.bot, chat, message)
         case = tx.cases.find_case(self.bot, relay.case) if relay is not None else None
@@ -219,7 +222,7 @@ class Desk:
         return Outgoing(self._expected(tx, language), plain=True), places
 
     def note_unsolved(self, tx: Tx, id_: int, incoming: Incoming) -> Places:
-        """Note that a customer, who was asked whether a case can be closed, waits for people."""
+        """Tell the operators that a customer, asked whether the case can be closed, has said that it is not solved."""
         case = tx.cases.find_case(self.bot, id_)
         if case is None or not case.is_for_people:
             return ()
@@ -345,7 +348,7 @@ class Desk:
         return replace(outgoing, buttons=(row,) if row else ())
 
     def reopened(self, tx: Tx, incoming: Incoming) -> tuple[Case | None, Places]:
-        """The case of this customer that was closed a short while ago, opened again; None if there is none."""
+        """Open the customer's case again that was closed less than a day ago. Returns it, None if there is none."""
         case = tx.cases.find_newest(incoming.address)
         if case is None or not cases.was_just_closed(case, tx.clock.time()):
             return None, ()

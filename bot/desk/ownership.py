@@ -22,7 +22,7 @@ class CaseOwnership:
         return self.desk.begin(tx, incoming, labels)
 
     def still_owns(self, tx: Tx, where: Address, version: int) -> bool:
-        """Whether nobody has taken the case over since."""
+        """Return whether the customer's case still has this `version`: no person has taken it over meanwhile."""
         return self.desk.still_owns(tx, where, version)
 
     def is_taken(self, tx: Tx, where: Address) -> bool:
@@ -35,5 +35,5 @@ class CaseOwnership:
         return self.desk.keep_draft(tx, where, turn, text)
 
     def deliver(self, places: Places) -> None:
-        """Deliver in the background."""
+        """Send what waits in the outbox for these chats and topics, in the background."""
         self.send("", places)

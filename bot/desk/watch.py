@@ -36,7 +36,10 @@ NAMED = 10  # cases in one message
 
 @dataclass(slots=True, kw_only=True)
 class DeskWatch:
-    """Looks at the cases of one bot. `send` delivers to places in the background; `rights` knows the owners."""
+    """Looks at the open cases of one bot every half minute, and tells operators and owners what is late.
+
+    `send` delivers to places in the background; `rights` knows the owners.
+    """
 
     store: Store
     desk: Desk

@@ -51,7 +51,8 @@ def warm() -> None:
     for module in pkgutil.walk_packages(bot.__path__, "bot."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
-    importlib.import_module("mcp.server")
+    for module in ("mcp.server", "alembic.autogenerate", "alembic.command", "pytest"):
+        importlib.import_module(module)
     trusted_context()
     from aiogram import methods, types  # after the bot, which imports it the fast way
 

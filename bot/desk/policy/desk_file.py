@@ -244,7 +244,9 @@ class DeskTable(Part):
 
 
 class DeskFile:
-    """The file of a folder, read again when it changes. While it has a mistake, its last valid state counts."""
+    """The settings file of the desk (`desk.toml`), read again when it changes. While it has a mistake, its last valid
+    content counts.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

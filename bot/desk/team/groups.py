@@ -35,7 +35,7 @@ class DeskGroups:
     send: Callable[[str, Places], None]
 
     def feature(self) -> Feature:
-        """/desk, and the button that connects the group."""
+        """Return the feature: the command /desk, and the button that connects a group of operators."""
         return Feature(
             commands={"/desk": Command(self.show, Permission.CONNECT)},
             presses={"desk.use": ButtonHandler(self.press_use, Permission.CONNECT)},
