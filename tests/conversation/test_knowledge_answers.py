@@ -12,6 +12,7 @@ import pytest
 from bot.ai import Chunk, Finish, Request
 from bot.billing.metering import Meter
 from bot.concurrency.child_pool import ChildPool
+from bot.config.entries import ModelConfig
 from bot.conversation.question.rewriting import leans
 from bot.knowledge.base import KnowledgeBase
 from bot.prompts.catalog import instruct
@@ -93,6 +94,24 @@ async def test_the_sandbox_s_own_model_answers_from_the_sources(stage: Stage, do
     assert answer.startswith("Вернуть товар можно в течение 14 дней.¹")
     answer = await stage.ask("Are laptops repaired for free?")
     assert answer.startswith("Laptops are repaired for free for one year.¹")
+
+
+async def test_what_the_model_has_found_on_the_web_stands_apart_from_what_the_sources_say(
+    stage: Stage, docs: Path
+) -> None:
+    await known(stage, docs, own_model=True, models=[ModelConfig(name="yandexgpt", search=True)])
+    stage.studio.script(
+        "Вернуть товар можно в течение 14 дней [a1]. Пишут, что можно и за 90 дней.", "Пишут, что за 90 дней."
+    )
+    answer = await stage.ask("За сколько дней можно вернуть товар?", BORIS)
+    base, web = answer.split(f"{say('ru', 'sources.web')}:")
+    assert "Возврат › Срок" in base
+    assert "example.com" not in base
+    assert "90" not in answer
+    assert "example.com" in web
+    stored = rows(stage, "SELECT sources FROM messages WHERE role = 'assistant'")[0][0]
+    assert "example.com" in stored
+    assert "Возврат" in stored
 
 
 async def test_an_invented_number_is_never_sent_and_the_model_is_asked_once_more(stage: Stage, docs: Path) -> None:
