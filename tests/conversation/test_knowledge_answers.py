@@ -14,6 +14,7 @@ from bot.billing.metering import Meter
 from bot.concurrency.child_pool import ChildPool
 from bot.config.entries import ModelConfig
 from bot.conversation.question.rewriting import leans
+from bot.errors import ContextOverflow
 from bot.knowledge.base import KnowledgeBase
 from bot.prompts.catalog import instruct
 from bot.runtime.bot import Bot
@@ -112,6 +113,19 @@ async def test_what_the_model_has_found_on_the_web_stands_apart_from_what_the_so
     stored = rows(stage, "SELECT sources FROM messages WHERE role = 'assistant'")[0][0]
     assert "example.com" in stored
     assert "Возврат" in stored
+
+
+async def test_a_prompt_that_is_too_long_for_the_model_is_made_shorter_and_its_answer_checked(
+    stage: Stage, docs: Path
+) -> None:
+    model = await known(stage, docs)
+    model.answers.extend([
+        ContextOverflow("too long", limit=800, given=1_000), "Вернуть товар можно в течение 60 дней [a1].",
+        "Вернуть товар можно в течение 14 дней [a1].",
+    ])  # fmt: skip
+    answer = await stage.ask("За сколько дней можно вернуть товар?", BORIS)
+    assert answer.startswith("Вернуть товар можно в течение 14 дней.¹")
+    assert all("60" not in text for text in stage.telegram.texts(BORIS))
 
 
 async def test_an_invented_number_is_never_sent_and_the_model_is_asked_once_more(stage: Stage, docs: Path) -> None:
