@@ -87,8 +87,11 @@ def _answer(tx: Tx, incoming: Incoming, context: TurnContext, place: BranchPoint
         text, below, used = written.noted.text, written.noted.below, ()
     elif written.citing is not None:
         below = written.citing.below
-    text = citations.under(text, (*written.steps.sources, *used), context.language)
+    if written.citing is None:
+        text = citations.under(text, (*written.steps.sources, *used), context.language)
     text = f"{text.rstrip()}\n\n{below}" if below else text
+    if written.citing is not None:
+        text = citations.beside(text, written.steps.sources, context.language)
     note = _note(tx, incoming, context, written)
     return Outgoing(text, of=answer.turn, buttons=rows, note=note, thought="\n\n".join(filter(None, thoughts)))
 

