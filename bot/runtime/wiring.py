@@ -87,7 +87,7 @@ from bot.runtime.knowledge import (
     topic_features,
 )  # fmt: skip
 from bot.runtime.models import helper_model
-from bot.runtime.optional.desk import DeskParts, desk_of, desk_parts, ownership
+from bot.runtime.optional.desk import DeskParts, desk_of, desk_parts, missed, ownership
 from bot.runtime.parts import Answering, Given, Ground, People
 from bot.storage.engines.sqlite_files import home
 from bot.storage.mailboxes import StoredInbox, StoredOutbox
@@ -224,7 +224,14 @@ def _layers(given: Given, ground: Ground, queue: ConversationQueue) -> Sequence[
         clock=store.clock,
         access=access,
         settings=given.settings,
-        refuse=TurnAway(store=store, tasks=placement.tasks, turns=queue.turns, boundary=boundary),
+        refuse=TurnAway(
+            store=store,
+            tasks=placement.tasks,
+            turns=queue.turns,
+            boundary=boundary,
+            missed=missed(ground),
+            wake_jobs=ground.wake_jobs,
+        ),
         attends=ground.telegram.attends,
         served=ground.desk.served if ground.desk is not None else (),
     )

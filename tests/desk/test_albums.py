@@ -29,7 +29,7 @@ async def album(desk: DeskStage, chat: int, caption: str = "") -> list[dict[str,
     """Somebody sends an album; returns its messages when everything is delivered."""
     before = len(inbox(desk.stage))
     place = {"user_id": OLGA, "thread_id": desk.topic} if chat == desk.group else {}
-    sent = desk.stage.telegram.album(chat, CUPS, caption, **place)  # type: ignore[arg-type]
+    sent = desk.stage.telegram.album(chat, CUPS, caption, **place)
     await desk.quiet(before + 2)
     return sent
 

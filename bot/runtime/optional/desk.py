@@ -12,6 +12,8 @@ from bot.conversation.turn_state import Ownership
 from bot.dispatch.pipeline import Layer
 from bot.feature import Feature
 from bot.runtime.parts import Given, Ground
+from bot.storage.store import Tx
+from bot.types import Incoming
 
 if TYPE_CHECKING:
     from bot.desk.desk import Desk
@@ -44,6 +46,15 @@ def ownership(ground: Ground) -> Ownership | None:
     return CaseOwnership(desk=ground.desk, send=ground.people.joining.deliver)
 
 
+def missed(ground: Ground) -> Callable[[Tx, Incoming], None] | None:
+    """What counts the messages that a customer writes too fast; None without DESK."""
+    if ground.desk is None:
+        return None
+    from bot.desk.missed import note_missed
+
+    return note_missed
+
+
 def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
     """The layer and the features of the desk; none without DESK."""
     if ground.desk is None:
@@ -51,6 +62,7 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
     from bot.desk.customers import Customers
     from bot.desk.groups import DeskGroups
     from bot.desk.layer import DeskLayer
+    from bot.desk.missed import MissedMessages
     from bot.desk.operators import Operators
     from bot.desk.rating import Rating
 
@@ -74,6 +86,7 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
         react=telegram.react,
         wake_jobs=ground.wake_jobs,
     )
+    late = MissedMessages(store=store, desk=desk, send=send)
     groups = DeskGroups(
         store=store,
         desk=desk,
@@ -84,6 +97,6 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
     )
     return DeskParts(
         layers=[DeskLayer(groups=telegram.attends, customers=customers, operators=operators)],
-        features=[customers.feature(), operators.feature(), groups.feature(), rating.feature()],
+        features=[customers.feature(), operators.feature(), groups.feature(), rating.feature(), late.feature()],
         load=groups.load,
     )
