@@ -187,9 +187,9 @@ class Connection:
     rights: list[str]
     date: int
     is_enabled: bool = True
-    last_id: int = 0
-    chats: dict[int, Chat] = field(default_factory=dict)
-    heard: dict[int, float] = field(default_factory=dict)
+    last_id: int = field(default=0, init=False)
+    chats: dict[int, Chat] = field(default_factory=dict, init=False)
+    heard: dict[int, float] = field(default_factory=dict, init=False)
 
     def view(self, user: dict[str, Any]) -> dict[str, Any]:
         """The connection as a BusinessConnection; `user` is its owner."""
