@@ -62,6 +62,11 @@ class ChosenTopic:
         return self.held.topic == self.choice.topic
 
     @property
+    def labels(self) -> tuple[str, ...]:
+        """The topic and the flags of the question."""
+        return (self.choice.topic, *self.choice.flags)
+
+    @property
     def scope(self) -> Scope:
         """Out of which sources the question is answered, and how."""
         key = self.choice.topic

@@ -47,8 +47,11 @@ class TakenOver(Exception):
 class Ownership(Protocol):
     """Who answers in a conversation: the bot, or a person of the support desk (`bot/desk`)."""
 
-    def begin(self, tx: Tx, incoming: Incoming) -> int:
-        """Return the version under which the bot begins an answer. Raises `TakenOver` if a person answers here."""
+    def begin(self, tx: Tx, incoming: Incoming, labels: Sequence[str] | None = None) -> int:
+        """Return the version under which the bot begins an answer. Raises `TakenOver` if a person answers here.
+
+        `labels` are the topic and the flags of a new question; None for anything else that the bot answers.
+        """
 
     def still_owns(self, tx: Tx, where: Address, version: int) -> bool:
         """Whether the bot may still give the answer that it began under this version."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import takewhile
 
 from bot.desk.desk import Desk, Places
 from bot.feature import Feature
@@ -50,8 +49,7 @@ class MissedMessages:
             seat = self.desk.seat(tx, case) if case is not None else None
             if case is None or seat is None:
                 return ()
-            since = takewhile(lambda event: event.what != TOLD, reversed(tx.cases.list_events(case)))
-            count = sum(event.what == MISSED for event in since)
+            count = tx.cases.count_events(case, MISSED, TOLD)
             tx.cases.add_event(case, TOLD)
             customer = Outgoing(say(case.language, "desk.missed", count=count), plain=True)
             told = say(self.desk.language(tx, seat.place), "desk.missed.team", count=count)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bot.desk.desk import Desk, Places
@@ -17,9 +17,9 @@ class CaseOwnership:
     desk: Desk
     send: Callable[[str, Places], None]
 
-    def begin(self, tx: Tx, incoming: Incoming) -> int:
+    def begin(self, tx: Tx, incoming: Incoming, labels: Sequence[str] | None = None) -> int:
         """Return the version of the customer's case. Raises `TakenOver`."""
-        return self.desk.begin(tx, incoming)
+        return self.desk.begin(tx, incoming, labels)
 
     def still_owns(self, tx: Tx, where: Address, version: int) -> bool:
         """Whether nobody has taken the case over since."""

@@ -103,19 +103,26 @@ class Throttle:
         return self._people.take((incoming.user.id, incoming.kind is Kind.STOP), self.clock.monotonic())
 
 
+@dataclass(frozen=True, slots=True)
+class MissedNotes:
+    """`note` notes a message that is not taken, in the transaction that ends its turn; `wake_jobs` follows it."""
+
+    note: Callable[[Tx, Incoming], None]
+    wake_jobs: Callable[[], None]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnAway:
     """Ends the turn of an update above the limits: with a sentence if `told`, else silently.
 
-    `missed` notes, in the transaction that ends the turn, a message that is not taken; `wake_jobs` is called after it.
+    `missed` notes a message that is not taken.
     """
 
     store: Store
     tasks: asyncio.TaskGroup
     turns: TurnLogs
     boundary: ErrorBoundary
-    missed: Callable[[Tx, Incoming], None] | None = None
-    wake_jobs: Callable[[], None] = lambda: None
+    missed: MissedNotes | None = None
 
     def __call__(self, incoming: Incoming, reply: Reply, excess: Excess, *, told: bool) -> None:
         async def end(incoming: Incoming, reply: Reply) -> None:
@@ -137,7 +144,7 @@ class TurnAway:
 
         def work(tx: Tx) -> None:
             if self.missed is not None and incoming.kind is Kind.MESSAGE and incoming.private:
-                self.missed(tx, incoming)
+                self.missed.note(tx, incoming)
 
         if told and incoming.kind is not Kind.REACTION:
             await finish_with_notice(self.store, incoming, reply, excess.sentence, work, **excess.values)
@@ -149,4 +156,5 @@ class TurnAway:
                 work(tx)
 
             await self.store.write(done)
-        self.wake_jobs()
+        if self.missed is not None:
+            self.missed.wake_jobs()

@@ -57,10 +57,12 @@ def knowledge_base(given: Given, budget: Budget) -> KnowledgeBase | None:
     studio = None if given.added.only_models else given.models.studio
     embedder, prices = embedder_of(settings, studio)
     meter = Meter(store=store, budget=budget, tariffs=prices)
-    return KnowledgeBase(
+    base = KnowledgeBase(
         store=store, bot=given.api.id, files=given.process.files, meter=meter, cache=settings.knowledge_cache,
         embedder=embedder, former=cache(partial(former_embedder, settings, studio)),
     )  # fmt: skip
+    base.vector_stores = studio.vector_stores() if studio is not None else None
+    return base
 
 
 def knowledge_answers(

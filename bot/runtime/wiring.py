@@ -87,7 +87,7 @@ from bot.runtime.knowledge import (
     topic_features,
 )  # fmt: skip
 from bot.runtime.models import helper_model
-from bot.runtime.optional.desk import DeskParts, desk_of, desk_parts, missed, ownership
+from bot.runtime.optional.desk import DeskParts, desk_of, desk_parts, desk_tools, missed, ownership
 from bot.runtime.parts import Answering, Given, Ground, People
 from bot.storage.engines.sqlite_files import home
 from bot.storage.mailboxes import StoredInbox, StoredOutbox
@@ -158,6 +158,7 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
     )
     if desk.load is not None:
         bot.loads.append(desk.load)
+    bot.led.update(desk.led)
     if ground.knowledge is not None and placement.role.works:
         bot.preparations.append(ground.knowledge.prepare)
     return bot
@@ -225,12 +226,7 @@ def _layers(given: Given, ground: Ground, queue: ConversationQueue) -> Sequence[
         access=access,
         settings=given.settings,
         refuse=TurnAway(
-            store=store,
-            tasks=placement.tasks,
-            turns=queue.turns,
-            boundary=boundary,
-            missed=missed(ground),
-            wake_jobs=ground.wake_jobs,
+            store=store, tasks=placement.tasks, turns=queue.turns, boundary=boundary, missed=missed(ground)
         ),
         attends=ground.telegram.attends,
         served=ground.desk.served if ground.desk is not None else (),
@@ -371,7 +367,7 @@ def _tools(given: Given, ground: Ground, reminders: Reminders) -> Iterator[Tool]
         yield current_time.tool()
     if "calculator" in wanted:
         yield calculator.tool()
-    yield from given.added.tools
+    yield from (*given.added.tools, *desk_tools(given, ground))
     if "reminders" in wanted:
         yield reminders.tool()
     if "search" in wanted and searcher is not None:

@@ -63,6 +63,15 @@ async def test_an_album_goes_over_as_an_album_and_each_part_quotes_its_pair(desk
     assert desk.messages()[-1]["reply_to_message"]["message_id"] == sent[2]["message_id"]
 
 
+async def test_an_edited_caption_of_any_part_is_shown_below_that_part(desk: DeskStage) -> None:
+    wrote = await album(desk, ANNA, "three broken cups")
+    await desk.edits(wrote[2] | {"caption": ""}, "this is the worst", ANNA)
+    shown_below = desk.messages()[-1]
+    assert shown_below["text"].startswith("this is the worst")
+    (parts,) = shown(desk, desk.group)
+    assert shown_below["reply_to_message"]["message_id"] == parts[2]["message_id"]
+
+
 async def test_an_album_whose_outcome_is_unknown_is_found_again_and_not_sent_twice(desk: DeskStage) -> None:
     for source, target in ((desk.group, ANNA), (ANNA, desk.group)):
         desk.stage.telegram.fail_next("copyMessages", reset=True, apply=True)

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.support.source import parsed
+
 ROOT = Path(__file__).parents[2]
 BOT = ROOT / "bot"
 MOST_ROWS = 9  # fewer, never more
@@ -41,11 +43,6 @@ def rows() -> list[Row]:
 
 def is_private(name: str) -> bool:
     return re.fullmatch(r"_[^_]\w*", name) is not None
-
-
-@cache
-def parsed(path: Path) -> ast.AST:
-    return ast.parse(path.read_text())
 
 
 @cache

@@ -121,7 +121,7 @@ class KnowledgeCommand:
             age = date(source.synced) if source.synced else "never read"
             who = ", ".join(source.audience) or "nobody"
             self.say(
-                f"{source.name:<20} {source.kind:<8} {articles:>6} articles {passages:>7} passages  {age}  {who}"
+                f"{source.name:<20} {source.kind:<12} {articles:>6} articles {passages:>7} passages  {age}  {who}"
                 + ("" if source.state == "active" else f"  [{source.state}]")
             )
             if source.error:
@@ -169,8 +169,10 @@ class KnowledgeCommand:
         took = 1_000 * (time.perf_counter() - began)
         for hit in found.hits:
             passage = hit.passage
+            by_store = f"store {hit.store:.2f}  " if hit.store else ""
             self.say(
-                f"{hit.score:.2f}  words {hit.words:.1f}  cosine {hit.cosine:.2f}  {passage.place or passage.title}"
+                f"{hit.score:.2f}  {by_store}words {hit.words:.1f}  cosine {hit.cosine:.2f}  "
+                f"{passage.place or passage.title}"
             )
             self.say("      " + " ".join(passage.text[:LONGEST_SHOWN].split()))
         self.say(f"{len(found.hits)} passages, {took:.0f} ms" if found.hits else "Nothing that they may read fits.")
@@ -228,7 +230,8 @@ async def opened(
                 raise ConfigError(f"{error}. While the bot runs, /kb in Telegram changes its sources.") from None
             is_alone = False
         process = await stack.enter_async_context(SharedResources.open(settings, clock, writes=is_alone))
-        if not has_key(settings):  # sources can be added without one, and are found by their words
+        keyed = has_key(settings)
+        if not keyed:  # sources can be added without one, and are found by their words
             found = "offline" if settings.embeddings == "offline" else "off"
             settings = settings.model_copy(update={"yc_api_key": SecretStr("none"), "embeddings": found})
         studio = YandexStudio(settings=settings, http=process.http, clock=clock, random=random.Random())  # noqa: S311
@@ -239,6 +242,7 @@ async def opened(
             meter=Meter(store=store, tariffs=prices, books=is_alone),
             former=cache(partial(former_embedder, settings, studio)),
         )  # fmt: skip
+        base.vector_stores = studio.vector_stores() if keyed else None
         yield KnowledgeCommand(base=base, currency=settings.currency, say=say, agree=agree)
 
 

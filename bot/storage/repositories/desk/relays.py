@@ -88,11 +88,6 @@ class Relays(Repository):
         found = select(func.max(desk_relays.c.at)).where(desk_relays.c.case_id == case, desk_relays.c.side == side)
         return self.connection.scalar(found) or 0.0
 
-    def list_of_case(self, case: int) -> Sequence[Relay]:
-        """Return the relayed messages and notes of a case, oldest first."""
-        query = select(*COLUMNS).where(desk_relays.c.case_id == case).order_by(desk_relays.c.id)
-        return [_relay(row) for row in self.connection.execute(query)]
-
 
 def _relay(row: Any) -> Relay:
     return made(Relay, row, case=row.case_id)
