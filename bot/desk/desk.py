@@ -38,7 +38,7 @@ MANY = 20  # the newest waits, whose median is told
 Places = Sequence[Address]
 CAUSES = {  # why Telegram refuses a message, and what the operator is told
     "voice_messages_forbidden": "desk.refused.voice", "can't be copied": "desk.refused.kind",
-    "no messages to copy": "desk.refused.kind",
+    "messages can't be forwarded": "desk.refused.kind",
 }  # fmt: skip
 
 

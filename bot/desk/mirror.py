@@ -126,7 +126,8 @@ class Mirror:
         if case is None or seat is None:
             return ()
         before = tx.outbox.find_outgoing(seat.address, relay.delivery)
-        former = ((before.joins or (before.text,))[relay.part]) if before is not None else ""
+        texts = (before.joins or (before.text,)) if before is not None else ("",)
+        former = texts[min(relay.part, len(texts) - 1)]  # an album has one text for all its parts
         told = say(self.desk.language(tx, seat.place), "desk.edited", text=former)
         pieces = [Piece(harmless(incoming.text)[0]), Piece("\n"), Piece(told, "expandable_blockquote")]
         places = list(self.edit_relayed(tx, seat.address, relay.delivery, incoming.id, formatted(pieces), relay.part))

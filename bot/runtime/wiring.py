@@ -87,7 +87,7 @@ from bot.runtime.knowledge import (
     topic_features,
 )  # fmt: skip
 from bot.runtime.models import helper_model
-from bot.runtime.optional.desk import DeskParts, desk_of, desk_parts, desk_tools, ownership
+from bot.runtime.optional.desk import DeskParts, desk_of, desk_parts, desk_tools, missed, ownership
 from bot.runtime.parts import Answering, Given, Ground, People
 from bot.storage.engines.sqlite_files import home
 from bot.storage.mailboxes import StoredInbox, StoredOutbox
@@ -225,7 +225,9 @@ def _layers(given: Given, ground: Ground, queue: ConversationQueue) -> Sequence[
         clock=store.clock,
         access=access,
         settings=given.settings,
-        refuse=TurnAway(store=store, tasks=placement.tasks, turns=queue.turns, boundary=boundary),
+        refuse=TurnAway(
+            store=store, tasks=placement.tasks, turns=queue.turns, boundary=boundary, missed=missed(ground)
+        ),
         attends=ground.telegram.attends,
         served=ground.desk.served if ground.desk is not None else (),
     )

@@ -29,7 +29,7 @@ async def album(desk: DeskStage, chat: int, caption: str = "") -> list[dict[str,
     """Somebody sends an album; returns its messages when everything is delivered."""
     before = len(inbox(desk.stage))
     place = {"user_id": OLGA, "thread_id": desk.topic} if chat == desk.group else {}
-    sent = desk.stage.telegram.album(chat, CUPS, caption, **place)  # type: ignore[arg-type]
+    sent = desk.stage.telegram.album(chat, CUPS, caption, **place)
     await desk.quiet(before + 2)
     return sent
 
@@ -61,6 +61,15 @@ async def test_an_album_goes_over_as_an_album_and_each_part_quotes_its_pair(desk
     assert desk.reactions()[sent[0]["message_id"]] == "👌"
     await desk.writes("and this?", reply_to=theirs[2]["message_id"])
     assert desk.messages()[-1]["reply_to_message"]["message_id"] == sent[2]["message_id"]
+
+
+async def test_an_edited_caption_of_any_part_is_shown_below_that_part(desk: DeskStage) -> None:
+    wrote = await album(desk, ANNA, "three broken cups")
+    await desk.edits(wrote[2] | {"caption": ""}, "this is the worst", ANNA)
+    shown_below = desk.messages()[-1]
+    assert shown_below["text"].startswith("this is the worst")
+    (parts,) = shown(desk, desk.group)
+    assert shown_below["reply_to_message"]["message_id"] == parts[2]["message_id"]
 
 
 async def test_an_album_whose_outcome_is_unknown_is_found_again_and_not_sent_twice(desk: DeskStage) -> None:

@@ -46,6 +46,7 @@ async def did(desk: DeskStage, act: Any, updates: int = 1) -> Any:
 async def given_role(desk: DeskStage, user: int, role: str) -> None:
     """Give a person a role, as an administrator does."""
     bot = desk.stage.telegram.state.profile.id
+    assert desk.stage.app is not None
     await desk.stage.app.joining.directory.write(lambda tx: tx.members.store_member(bot, user, role, OLGA))
 
 
@@ -68,7 +69,7 @@ async def test_only_persons_in_their_own_name_speak_to_customers_and_others_are_
     telegram.person("Robot", user_id=ROBOT, is_bot=True)
     for topic, how in ((annas, {"anonymous": True}), (desk.topic, {"channel": "News"})):
         for _ in range(2):
-            said = await did(desk, lambda topic=topic, how=how: telegram.say(desk.group, "buy", OLGA, topic, **how))  # type: ignore[misc]
+            said = await did(desk, lambda topic=topic, how=how: telegram.say(desk.group, "buy", OLGA, topic, **how))
             assert desk.reactions()[said["message_id"]] == "✍"
         assert desk.seen(topic).count(say("en", "desk.anonymous")) == 1
     telegram.join(desk.group, ROBOT)
@@ -98,7 +99,7 @@ async def test_a_button_of_another_case_changes_that_case_alone(desk: DeskStage)
     await desk.called(BORIS)
     forged = desk.card()["message_id"]
     for user in (BORIS, OLEG):
-        await did(desk, lambda user=user: telegram.press(desk.group, forged, close["callback_data"], user))  # type: ignore[misc]
+        await did(desk, lambda user=user: telegram.press(desk.group, forged, close["callback_data"], user))
     assert rows(desk.stage, OWNERS)[1] == ("waiting", 0)
 
 
@@ -183,3 +184,22 @@ async def test_twenty_messages_at_once_after_an_outage_are_all_taken(stage: Stag
     await desk.quiet(before + 19)
     shown = "\n\n".join(desk.seen())
     assert shown.endswith("\n\n".join(f"message {number}" for number in range(20)))
+
+
+async def test_both_sides_are_told_how_many_messages_of_a_flood_were_not_taken(stage: Stage, tmp_path: Path) -> None:
+    desk = await desk_on(stage, tmp_path, language="ru", access="open", user_rate=30.0)
+    await desk.called()
+    await asyncio.sleep(60)
+    before = len(inbox(stage))
+    for number in range(200):
+        stage.telegram.say(ANNA, f"message {number}")
+        await asyncio.sleep(0.3)
+    await desk.quiet(before + 199)
+    await asyncio.sleep(60)
+    await desk.quiet()
+    taken = "\n\n".join(desk.seen()).count("message ")
+    assert 20 < taken < 100
+    told = [text for text in desk.seen() if text.startswith(say("ru", "desk.missed.team", count="")[:10])]
+    counts = [int("".join(filter(str.isdigit, text))) for text in told]
+    assert sum(counts) == 200 - taken
+    assert {say("en", "desk.missed", count=count) for count in counts} <= set(read(desk))

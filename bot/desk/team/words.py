@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 from bot.desk.cases import Close, Event, Give, NotPossible, Release, Return, Snooze
 from bot.desk.desk import Desk, Places
-from bot.desk.drafts import order_draft
 from bot.desk.formatting import Piece, formatted
 from bot.desk.mirror import Mirror
+from bot.desk.model.drafts import order_draft
 from bot.desk.policy.canned import CannedAnswers
 from bot.desk.policy.desk_file import seconds_of
 from bot.desk.policy.rules import PRIORITIES, Decision

@@ -11,6 +11,7 @@ from bot.conversation.assistant import Assistant
 from bot.conversation.helper_model import HelperModel
 from bot.conversation.turn_state import Ownership
 from bot.dispatch.pipeline import Layer
+from bot.dispatch.throttle import MissedNotes
 from bot.feature import Feature
 from bot.runtime.models import helper_model
 from bot.runtime.parts import Given, Ground
@@ -53,11 +54,20 @@ def ownership(ground: Ground) -> Ownership | None:
     return CaseOwnership(desk=ground.desk, send=ground.people.joining.deliver)
 
 
+def missed(ground: Ground) -> MissedNotes | None:
+    """What counts the messages that a customer writes too fast; None without DESK."""
+    if ground.desk is None:
+        return None
+    from bot.desk.missed import note_missed
+
+    return MissedNotes(note_missed, ground.wake_jobs)
+
+
 def desk_tools(given: Given, ground: Ground) -> Sequence[Tool]:
     """The tool with which a model calls a person; none without DESK."""
     if ground.desk is None:
         return ()
-    from bot.desk.hand_over import hand_over_tool
+    from bot.desk.model.hand_over import hand_over_tool
 
     return [hand_over_tool(given.store, ground.desk, ground.people.joining.deliver)]
 
@@ -67,9 +77,10 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
     if ground.desk is None:
         return DeskParts()
     from bot.desk.customers import Customers
-    from bot.desk.drafts import Drafts
     from bot.desk.layer import DeskLayer
     from bot.desk.mirror import Mirror
+    from bot.desk.missed import MissedMessages
+    from bot.desk.model.drafts import Drafts
     from bot.desk.policy.canned import CannedAnswers
     from bot.desk.rating import Rating
     from bot.desk.team.groups import DeskGroups
@@ -104,6 +115,7 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
         react=telegram.react,
         wake_jobs=ground.wake_jobs,
     )
+    late = MissedMessages(store=store, desk=desk, send=send)
     groups = DeskGroups(
         store=store,
         desk=desk,
@@ -124,7 +136,7 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
     watch = DeskWatch(store=store, desk=desk, rights=rights, send=send)
     return DeskParts(
         layers=[DeskLayer(groups=telegram.attends, customers=customers, operators=operators)],
-        features=[customers.feature(), operators.feature(), groups.feature(), rating.feature(), drafts.feature()],
+        features=[part.feature() for part in (customers, operators, groups, rating, drafts, late)],
         load=groups.load,
         led={"desk": watch.run},
     )

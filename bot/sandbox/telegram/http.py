@@ -21,7 +21,7 @@ from bot.sandbox.telegram.context import Method, MethodContext
 from bot.sandbox.telegram.faults import Fault, Faults
 from bot.sandbox.telegram.files import UPLOAD_LIMIT
 from bot.sandbox.telegram.flood_limits import FloodLimits
-from bot.sandbox.telegram.methods import account, copies, drafts, edit, send, topics
+from bot.sandbox.telegram.methods import account, business, copies, drafts, edit, send, topics
 
 TOKEN = re.compile(r"\d+:[A-Za-z0-9_-]+")
 REMEMBERED = 20_000
@@ -29,6 +29,7 @@ INTERNAL = frozenset({"getupdates", "setwebhook", "deletewebhook", "close", "log
 
 TABLES = (
     send.METHODS, copies.METHODS, edit.METHODS, edit.EPHEMERAL_METHODS, drafts.METHODS, topics.METHODS, account.METHODS,
+    business.METHODS,
 )  # fmt: skip
 METHODS: dict[str, tuple[str, Method]] = {
     name.lower(): (name, method) for table in TABLES for name, method in table.items()

@@ -75,8 +75,9 @@ class Chat:
     `members` are the ids of people; the first one owns the group. `has_bot`: the bot is a member; `administers`: it is
     an administrator, with all rights but those in `lacks` (the Bot API's names). `administrators` are the members who
     were promoted, with their rights. `migrated_to` is the new id of a group that became a supergroup. `protects`: what
-    is sent here can't be copied or forwarded. `pinned` are the ids of pinned messages. `unseen` holds the ephemeral
-    messages, which only one member and the bot see; their ids are counted separately and reused.
+    is sent here can't be copied or forwarded. `pinned` are the ids of pinned messages. `connection` is the business
+    connection through which the bot sees the chat, "" for none. `unseen` holds the ephemeral messages, which only one
+    member and the bot see; their ids are counted separately and reused.
     """
 
     id: int
@@ -84,6 +85,7 @@ class Chat:
     title: str
     members: list[int]
     is_forum: bool = False
+    connection: str = ""
     has_bot: bool = field(default=True, init=False)
     migrated_to: int = field(default=0, init=False)
     administers: bool = field(default=False, init=False)
@@ -144,7 +146,8 @@ class Draft:
 class Profile:
     """The bot as BotFather set it up. With `privacy` the bot sees in groups only what is meant for it.
 
-    `topics` switches topics in private chats on; with `people_make_topics` people may make some there too.
+    `topics` switches topics in private chats on; with `people_make_topics` people may make some there too. `business`:
+    people may connect their accounts to the bot.
     """
 
     id: int
@@ -153,6 +156,7 @@ class Profile:
     first_name: str = "Govorun"
     privacy: bool = False
     people_make_topics: bool = True
+    business: bool = False
 
     def user(self) -> dict[str, Any]:
         """The bot as a Bot API User."""
@@ -160,11 +164,37 @@ class Profile:
 
     def me(self) -> dict[str, Any]:
         """The bot as getMe returns it."""
-        never = ("supports_inline_queries", "can_connect_to_business", "has_main_web_app")
+        never = ("supports_inline_queries", "has_main_web_app")
         people_make = self.topics and self.people_make_topics
         topics = {"has_topics_enabled": self.topics, "allows_users_to_create_topics": people_make}
-        reads = {"can_join_groups": True, "can_read_all_group_messages": not self.privacy}
+        reads = {
+            "can_join_groups": True,
+            "can_connect_to_business": self.business,
+            "can_read_all_group_messages": not self.privacy,
+        }
         return {**self.user(), **reads, **dict.fromkeys(never, False), **topics}
+
+
+@dataclass(slots=True)
+class Connection:
+    """A business connection: the bot answers in the private chats of its `owner`, as far as the `rights` let it.
+
+    `heard` is when each person last wrote to the owner (Unix time). The account counts its own message ids.
+    """
+
+    id: str
+    owner: int
+    rights: list[str]
+    date: int
+    is_enabled: bool = True
+    last_id: int = field(default=0, init=False)
+    chats: dict[int, Chat] = field(default_factory=dict, init=False)
+    heard: dict[int, float] = field(default_factory=dict, init=False)
+
+    def view(self, user: dict[str, Any]) -> dict[str, Any]:
+        """The connection as a BusinessConnection; `user` is its owner."""
+        rights = dict.fromkeys(self.rights, True)
+        return {"user": user, "user_chat_id": self.owner, "rights": rights} | picked(self, "id", "date", "is_enabled")
 
 
 class State:
@@ -179,6 +209,7 @@ class State:
         self.drafts: dict[tuple[int, int], Draft] = {}
         self.stopped: set[tuple[int, int, int]] = set()
         self.force_replies: set[tuple[int, int]] = set()  # chat and message; forgotten when the sandbox ends
+        self.connections: dict[str, Connection] = {}
         self.files: dict[str, StoredFile] = {}
         self.commands: dict[str, dict[str, list[dict[str, Any]]]] = {}
         self.last_id = 0
@@ -234,9 +265,12 @@ class State:
     # --- messages -----------------------------------------------------------------------------------------------------
 
     def next_id(self, chat: Chat) -> int:
-        """A new message id. As on the real server each supergroup counts its own ids and all other chats share one
-        counter.
+        """A new message id. As on the real server each supergroup and each connected account counts its own ids, and
+        all other chats share one counter.
         """
+        if connection := self.connections.get(chat.connection):
+            connection.last_id += 1
+            return connection.last_id
         if chat.type == "supergroup":
             chat.last_id += 1
             return chat.last_id
@@ -269,7 +303,7 @@ class State:
         kept[number] = message = message | content
         if force_reply and not receiver:
             self.force_replies.add((chat.id, number))
-        if sender == self.profile.id and not receiver:
+        if sender == self.profile.id and not receiver and not chat.connection:
             self.drop_draft(chat.id, thread_id)
         self.show(chat, message)
         return message
@@ -281,7 +315,9 @@ class State:
         self.show(chat, message)
 
     def show(self, chat: Chat, message: Message) -> None:
-        """Publish a new or changed message to the page."""
+        """Publish a new or changed message to the page, which does not show business chats."""
+        if chat.connection:
+            return
         self.hub.publish("message", chat_id=chat.id, message=self.view(chat, message))
 
     def view(self, chat: Chat, message: Message) -> Message:
@@ -309,7 +345,7 @@ class State:
         gone = [number for number in message_ids if chat.messages.pop(number, None)]
         for number in gone:
             chat.reactions.pop(number, None)
-        if gone:
+        if gone and not chat.connection:
             self.hub.publish("deleted", chat_id=chat.id, message_ids=gone)
 
     def show_chat(self, chat: Chat) -> None:
@@ -356,6 +392,11 @@ class State:
         self.show_chat(chat)
         return chat
 
+    def business_chat(self, connection: Connection, person: int) -> Chat:
+        """The private chat of a connected account with a person."""
+        new = Chat(person, "private", "", [person, connection.owner], connection=connection.id)
+        return connection.chats.setdefault(person, new)
+
     def make_topic(self, chat: Chat, creator: int, name: str, color: int, *, implicit: bool = False) -> Message:
         """Create a topic and return the service message that announces it. The topic's id is the id of that message."""
         created = {"name": name, "icon_color": color, **({"is_name_implicit": True} if implicit else {})}
@@ -396,7 +437,7 @@ class State:
     # --- keeping ------------------------------------------------------------------------------------------------------
 
     def dump(self) -> dict[str, Any]:
-        """People, chats, files, commands and counters as plain JSON; drafts are left out."""
+        """People, chats, files, commands and counters as plain JSON; drafts and business connections are left out."""
         return {
             "people": [picked(person) for person in self.people.values()],
             "chats": [

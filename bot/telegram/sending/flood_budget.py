@@ -91,11 +91,11 @@ class ChatBudget:
     messages: Bucket
     minute: Window  # what an album must fit into, which is more than the bucket holds
     drafts: Window = field(default_factory=Window)
-    held: float = 0.0  # until when Telegram wants no messages
-    drafts_held: float = 0.0  # until when Telegram wants no drafts
-    last_draft: float = float("-inf")
-    last_message: float = float("-inf")
-    careful: float = float("-inf")  # until when the chat is spared after a flood error
+    held: float = field(default=0.0, init=False)  # until when Telegram wants no messages
+    drafts_held: float = field(default=0.0, init=False)  # until when Telegram wants no drafts
+    last_draft: float = field(default=float("-inf"), init=False)
+    last_message: float = field(default=float("-inf"), init=False)
+    careful: float = field(default=float("-inf"), init=False)  # until when the chat is spared after a flood error
 
 
 class FloodBudget:

@@ -70,7 +70,7 @@ def simpler(progress: Progress, error: Exception) -> bool:
         pass
     elif progress.delivery.outgoing.copy[1] and not progress.delivery.outgoing.instead:
         return False  # a word instead would say nothing to the reader; the writer is told
-    elif progress.rung is Rung.ENTITIES and progress.delivery.outgoing.refs and not progress.again:
+    elif progress.rung is Rung.ENTITIES and _comes_again(progress, error):
         progress.again, progress.done = True, 0
     elif progress.delivery.outgoing.file and not progress.document:
         progress.document = True
@@ -84,6 +84,11 @@ def simpler(progress: Progress, error: Exception) -> bool:
     else:
         return _elsewhere(progress)
     return True
+
+
+def _comes_again(progress: Progress, error: Exception) -> bool:
+    """Whether the files of messages that may not be copied are sent again. A message that was deleted stays away."""
+    return bool(progress.delivery.outgoing.refs) and not progress.again and "not found" not in str(error)
 
 
 def _goes_apart(progress: Progress, error: Exception) -> bool:

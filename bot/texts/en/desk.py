@@ -115,6 +115,8 @@ TEXTS: dict[str, str] = {
     "desk.refused.voice": "This was not delivered: the customer takes no voice messages. Please write it.",
     "desk.refused.kind": "This was not delivered: Telegram lets nobody pass it on. Please send it in another form.",
     "desk.not_shown": "This can't be shown to the person who helps you. Please send it in another form.",
+    "desk.missed": "Messages of yours that came too fast and were not taken: {count}. Please send them again.",
+    "desk.missed.team": "Messages of the customer that came too fast and were not taken: {count}.",
     "desk.left_out": "A part of this could not be delivered. Please send it in another form.",
     "desk.edited": "edited, before: {text}",
     "desk.erased": "A customer has deleted their data: the topic and all that was known of them is gone.",

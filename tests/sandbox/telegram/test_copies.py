@@ -67,7 +67,7 @@ async def test_service_messages_and_protected_ones_are_neither_copied_nor_forwar
         assert await client.refused("copyMessage", **where) == COPY
         assert await client.refused("forwardMessage", **where) == FORWARD
         several = {"chat_id": TEAM, "from_chat_id": source, "message_ids": [number]}
-        assert await client.refused("copyMessages", **several) == "Bad Request: there are no messages to copy"
+        assert await client.refused("copyMessages", **several) == "Bad Request: messages can't be forwarded"
 
 
 async def test_several_are_copied_as_an_album_and_what_can_not_be_copied_is_left_out(
@@ -82,6 +82,8 @@ async def test_several_are_copied_as_an_album_and_what_can_not_be_copied_is_left
     assert [one["message_id"] for one in sent] == [one["message_id"] for one in copies]
     assert [one.get("caption") for one in copies] == ["two cups", None]
     assert len({one["media_group_id"] for one in copies}) == 1
+    gone: dict[str, Any] = {"chat_id": TEAM, "from_chat_id": ANNA, "message_ids": [9001, 9002]}
+    assert await client.refused("copyMessages", **gone) == "Bad Request: there are no messages to forward"
     backwards: dict[str, Any] = {"chat_id": TEAM, "from_chat_id": ANNA, "message_ids": album[::-1]}
     reason = "Bad Request: message identifiers must be in a strictly increasing order"
     assert await client.refused("copyMessages", **backwards) == reason

@@ -63,9 +63,10 @@ def send_several(api: MethodContext, call: Call, *, copies: bool) -> list[dict[s
     if numbers != sorted(set(numbers)):
         raise bad("message identifiers must be in a strictly increasing order")
     allowed = _may_copy if copies else may_forward
-    found = [one for number in numbers if (one := _original(api, call, number)) is not None and allowed(one)]
-    if not found:
-        raise bad("there are no messages to copy" if copies else "there are no messages to forward")
+    there = [one for number in numbers if (one := _original(api, call, number)) is not None]
+    found = [one for one in there if allowed(one)]
+    if not found:  # the real server has one text for copies and forwards
+        raise bad("messages can't be forwarded" if there else "there are no messages to forward")
     groups = {group: api.state.unique() for one in found if (group := one.get("media_group_id"))}
     sent = []
     for one in found:

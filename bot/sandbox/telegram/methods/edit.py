@@ -152,7 +152,8 @@ def _mine(api: MethodContext, call: Call, purpose: str = "edit") -> tuple[Chat, 
         message = chat.messages.get(api.message_id(call))
     if message is None:
         raise bad(f"message to {purpose} not found")
-    if not _is_ephemeral(call) and (message["from"]["id"] != api.state.profile.id or not FIXED.isdisjoint(message)):
+    sender = message.get("sender_business_bot") or message["from"]
+    if not _is_ephemeral(call) and (sender["id"] != api.state.profile.id or not FIXED.isdisjoint(message)):
         raise bad("message can't be edited")
     return chat, message
 

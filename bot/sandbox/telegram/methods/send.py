@@ -106,6 +106,11 @@ def post(api: MethodContext, call: Call, content: dict[str, Any]) -> Message:
         content["has_protected_content"] = True
     where: dict[str, Any] = {"thread_id": thread_id, "reply_to": answered.message_id, "quote": answered.quote}
     where |= {"receiver": receiver, "force_reply": asks_for_reply(call)}
+    if connection := api.state.connections.get(chat.connection):
+        content |= {"business_connection_id": connection.id, "sender_business_bot": api.state.profile.user()}
+        message = api.state.post(chat, connection.owner, content, **where)
+        api.updates.add("business_message", message, lane=f"business {connection.id}")
+        return message
     return api.state.post(chat, api.state.profile.id, content, **where)
 
 

@@ -201,6 +201,13 @@ class Cases(Repository):
         self.add_event(case, "told", who)
         return True
 
+    def count_events(self, case: Case, what: str, after: str) -> int:
+        """Return how often something has happened to a case after something else last did."""
+        mine = desk_events.c.case_id == case.id
+        last = select(func.coalesce(func.max(desk_events.c.id), 0)).where(mine, desk_events.c.what == after)
+        found = (mine, desk_events.c.what == what, desk_events.c.id > last.scalar_subquery())
+        return self.connection.scalar(select(func.count()).select_from(desk_events).where(*found)) or 0
+
     def last_event(self, case: Case, what: str) -> float:
         """Return when something has last happened to a case (Unix time), 0.0 for never."""
         found = select(func.max(desk_events.c.at)).where(desk_events.c.case_id == case.id, desk_events.c.what == what)
