@@ -20,6 +20,7 @@ from bot.tools.tool import Tool
 
 if TYPE_CHECKING:
     from bot.desk.desk import Desk
+    from bot.desk.model.drafts import Drafts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +81,6 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
     from bot.desk.layer import DeskLayer
     from bot.desk.mirror import Mirror
     from bot.desk.missed import MissedMessages
-    from bot.desk.model.drafts import Drafts
     from bot.desk.policy.canned import CannedAnswers
     from bot.desk.rating import Rating
     from bot.desk.team.groups import DeskGroups
@@ -124,19 +124,26 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
         delete_topic=telegram.delete_topic,
         send=send,
     )
-    cheap = helper_model(given.settings, given.models.studio, given.added)
-    drafts = Drafts(
-        store=store,
-        desk=desk,
-        assistant=assistant,
-        helper=HelperModel(store=store, model=cheap, budget=ground.people.budget),
-        send=send,
-        wake_jobs=ground.wake_jobs,
-    )
+    drafts = _drafts(given, ground, assistant, desk)
     watch = DeskWatch(store=store, desk=desk, rights=rights, send=send)
     return DeskParts(
         layers=[DeskLayer(groups=telegram.attends, customers=customers, operators=operators)],
         features=[part.feature() for part in (customers, operators, groups, rating, drafts, late)],
         load=groups.load,
         led={"desk": watch.run},
+    )
+
+
+def _drafts(given: Given, ground: Ground, assistant: Assistant, desk: Desk) -> Drafts:
+    """What writes drafts for operators, with the helper model."""
+    from bot.desk.model.drafts import Drafts
+
+    cheap = helper_model(given.settings, given.models.studio, given.added)
+    return Drafts(
+        store=given.store,
+        desk=desk,
+        assistant=assistant,
+        helper=HelperModel(store=given.store, model=cheap, budget=ground.people.budget),
+        send=ground.people.joining.deliver,
+        wake_jobs=ground.wake_jobs,
     )
