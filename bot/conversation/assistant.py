@@ -21,6 +21,7 @@ from bot.conversation.turn_start import Approval, TurnStart
 from bot.conversation.turn_state import AnswerDraft, Awaited, TurnContext
 from bot.errors import BadInput
 from bot.knowledge.answering import Citing
+from bot.llm import prompt
 from bot.llm.routing import ModelOption, Routing
 from bot.outbox import Effect, as_notice, finish, finish_turn, notice_of, with_choices
 from bot.ports import Reply
@@ -142,17 +143,21 @@ class Assistant:
         return await self.writer.with_evidence(incoming, context)
 
     async def draft(
-        self, incoming: Incoming, asked: Remembered, payer: Incoming, hint: str = ""
+        self, incoming: Incoming, asked: Remembered, payer: Incoming,
+        *, later: Sequence[Remembered] = (), hint: str = "",
     ) -> tuple[str, Citing | None]:  # fmt: skip
-        """Write what the bot would answer to an earlier question of `incoming`'s sender, for a person to decide on.
+        """Write what the bot would say next, after an earlier question of `incoming`'s sender and the messages `later`
+        than it, for a person to decide on.
 
         Returns the text, "" where the sources do not have it, and what it quotes (None: no sources were asked). `hint`
         says how to word it. The sender of `payer` pays. Raises `LimitReached`, `ModelError`.
         """
         context = await self.recall(incoming, asked)
-        if hint:
-            wish = Message.of("user", instruct(context.language, "desk.hint", hint=hint))
-            context = replace(context, history=[*context.history, wish])
+        wish = [instruct(context.language, "desk.hint", hint=hint)] if hint else []
+        if later and not hint:
+            wish = [instruct(context.language, "desk.next")]
+        wishes = (Message.of("user", text) for text in wish)
+        context = replace(context, history=[*context.history, *prompt.spoken(later), *wishes])
         if context.evidence is not None:
             return await self.answer_quietly(incoming, context, payer)
         return await self._said(context, payer), None

@@ -51,13 +51,17 @@ class Mirror:
         branching.follow(tx, incoming, (Text(incoming.text or _kinds(incoming)), *parts))
         return [*places, seat.address]
 
-    def relay_from_operator(self, tx: Tx, case: Case, incoming: Incoming, *, text: str | None = None) -> Places:
-        """Bring an operator's message to the customer, and keep it in the conversation. `text` is sent instead."""
+    def relay_from_operator(
+        self, tx: Tx, case: Case, incoming: Incoming, *, text: str | None = None, markdown: bool = False
+    ) -> Places:  # fmt: skip
+        """Bring an operator's message to the customer, and keep it in the conversation. With a `text` that is brought
+        in place of the message's own; `markdown`: it is read as Markdown.
+        """
         customer = case.address
         quoted = self._source_of(tx, incoming.address, incoming.reply_to)
         outgoing = copies(tx, incoming)
         if text is not None:
-            outgoing = Outgoing(text, plain=True)
+            outgoing = Outgoing(text, plain=not markdown)
         first = outgoing.copy[1] or incoming.message_id
         relayed = replace(outgoing, reply_to=quoted, relays=(incoming.address.chat, first))
         tx.outbox.add_answer(f"{incoming.id}.desk", customer, relayed)

@@ -6,6 +6,7 @@ PROMPTS = {
     "attachment.unread": "[The user attached something that you can't see ({kind}): say so.]",
     "desk.handed": "A person has been called, and was announced to the user. Say nothing more.",
     "desk.hint": "Word the answer like this: {hint}",
+    "desk.next": "Write the next message to the user.",
     "desk.not_here": "People can't be called in this chat. Answer as well as you can.",
     "desk.summary": (
         "Sum this conversation up for the support agent who takes it over: what the customer wants, what was done, "

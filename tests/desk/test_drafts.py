@@ -33,20 +33,22 @@ async def drafted(desk: DeskStage, language: str = "en") -> str:
 
 
 async def test_a_draft_is_written_on_request_and_sent_by_a_press(desk: DeskStage) -> None:
-    desk.stage.studio.script("Yes, within 30 days.")
+    desk.stage.studio.script("Yes, within **30** days.")
     await desk.presses("desk.draft")
-    assert await drafted(desk) == f"{say('en', 'desk.draft.own')}\nYes, within 30 days."
+    assert await drafted(desk) == f"{say('en', 'desk.draft.own')}\nYes, within **30** days."
     before = desk.stage.telegram.texts(ANNA)
     await desk.presses("desk.send.draft")
     assert desk.stage.telegram.texts(ANNA) == [*before, "Yes, within 30 days."]
 
 
 async def test_a_draft_knows_the_conversation_and_the_hint_but_no_notes(desk: DeskStage) -> None:
+    await desk.says("Good morning!")
     await desk.says("// she is a difficult one")
     desk.stage.studio.script("Of course, dear customer.")
     await desk.says("/draft very politely")
     assert "Of course, dear customer." in await drafted(desk)
     asked = str(desk.stage.prompts()[-1])
+    assert "Good morning!" in asked
     assert "Can I pay later?" in asked
     assert "very politely" in asked
     assert "difficult" not in asked

@@ -7,7 +7,7 @@ its prompt. It is shown to operators only.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from bot.conversation.assistant import Assistant
@@ -76,18 +76,22 @@ class Drafts:
 
     async def write_draft(self, job: Job) -> None:
         """The job: write a draft into the topic, or say why there is none."""
-        case, asked = await self.store.read(lambda tx: self._asked(tx, job))
+        case, newest = await self.store.read(lambda tx: self._newest(tx, job))
+        place = max((place for place, one in enumerate(newest) if one.message.role == "user"), default=-1)
         if case is None or not case.is_for_people:
             await self.store.write(lambda tx: tx.jobs.delete_done(job))
             return
-        if asked is None:
+        if place < 0:
             await self._tell(job, case, "desk.draft.nothing")
             return
+        asked, later = newest[place], newest[place + 1 :]
         customer = User(case.user, case.name, case.language)
         incoming = Incoming(f"{DRAFT} {job.key}", case.address, customer, text=asked.words)
         payer = replace(incoming, user=User(int(job.payload["operator"]), language=case.language))
         try:
-            text, citing = await self.assistant.draft(incoming, asked, payer, str(job.payload["hint"]))
+            text, citing = await self.assistant.draft(
+                incoming, asked, payer, later=later, hint=str(job.payload["hint"])
+            )
         except LimitReached:
             await self._tell(job, case, "desk.draft.limit")
             return
@@ -108,7 +112,10 @@ class Drafts:
 
     async def write_summary(self, job: Job) -> None:
         """The job: put a summary of the conversation on the card."""
-        case, said = await self.store.read(lambda tx: self._said(tx, job))
+        case, newest = await self.store.read(lambda tx: self._newest(tx, job))
+        said = "\n".join(f"{one.message.role}: {one.text}" for one in newest)
+        if len(newest) < FEWEST:  # one reads that faster than a summary of it
+            said = ""
 
         def keep(tx: Tx, text: str) -> None:
             tx.jobs.delete_done(job)
@@ -135,23 +142,11 @@ class Drafts:
 
         self.send("", await self.store.write(work))
 
-    def _asked(self, tx: Tx, job: Job) -> tuple[Case | None, Remembered | None]:
-        """The case, and the newest message of its customer."""
+    def _newest(self, tx: Tx, job: Job) -> tuple[Case | None, Sequence[Remembered]]:
+        """The case, and the newest messages of its conversation, the oldest first."""
         case = tx.cases.find_case(self.desk.bot, int(job.payload["case"]))
         conversation = tx.messages.find_current_conversation(case.address) if case is not None else None
-        newest = tx.messages.list_newest(conversation, LOOK_BACK) if conversation is not None else ()
-        return case, next((one for one in reversed(newest) if one.message.role == "user"), None)
-
-    def _said(self, tx: Tx, job: Job) -> tuple[Case | None, str]:
-        """The case, and what was said in it; "" if that was too little for a summary."""
-        case = tx.cases.find_case(self.desk.bot, int(job.payload["case"]))
-        conversation = tx.messages.find_current_conversation(case.address) if case is not None else None
-        if case is None or conversation is None:
-            return case, ""
-        newest = tx.messages.list_newest(conversation, LOOK_BACK)
-        if len(newest) < FEWEST:  # one reads that faster than a summary of it
-            return case, ""
-        return case, "\n".join(f"{one.message.role}: {one.text}" for one in newest)
+        return case, tx.messages.list_newest(conversation, LOOK_BACK) if conversation is not None else ()
 
 
 def _quotes(citing: Citing | None) -> str:

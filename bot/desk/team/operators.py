@@ -269,7 +269,7 @@ class Operators:
             if message:
                 tx.relays.forget_note(self.desk.bot, incoming.address.chat, message)
             tx.buttons.expire_button(action.key)
-            return [*places, *self.mirror.relay_from_operator(tx, case, sent, text=text)]
+            return [*places, *self.mirror.relay_from_operator(tx, case, sent, text=text, markdown=not message)]
 
         await self._press(incoming, reply, action, work, ends=True)
 

@@ -1,5 +1,5 @@
 "use strict";
-/** The support desk: a customer asks for a person, an operator takes over in a group. Seven steps, done by messages and presses. */
+/** The support desk: a customer asks for a person, an operator takes over in a group. Nine steps, done by messages and presses. */
 import { say } from "./composer.js";
 import { byId, fill, h } from "./dom.js";
 import { become, messagesOf, select, state, threadOf } from "./state.js";
@@ -10,11 +10,11 @@ import { connect, post } from "./wire.js";
 
 /** The bot's texts that the steps look for, in all languages, by their keys. @type {Record<string, string[]> | null} */
 let texts = null;
-const KEYS = ["desk.group.use", "desk.group.connected", "desk.called", "desk.take", "desk.bot", "desk.returned"];
+const KEYS = ["desk.group.use", "desk.group.connected", "desk.called", "desk.take", "desk.bot", "desk.returned", "desk.draft", "desk.send.draft", "desk.close", "desk.rate.ask", "desk.rate.thanks"];
 
 const steps = new Steps({
   "deskGroup": connectGroup, "deskCall": call, "deskTake": take, "deskAnswer": answer, "deskAmend": amend, "deskNote": note,
-  "deskReturn": giveBack,
+  "deskDraft": draft, "deskReturn": giveBack, "deskRate": rate,
 }, load);
 
 const GAUGE_MS = 2000;
@@ -24,8 +24,8 @@ export function startDesk() {
     h("p", { class: "hint" }, t("deskHint")),
     h("p", { class: "hint", "data-testid": "desk-load" }),
     h("section", null, steps.boxes(0, 3)),
-    h("section", null, steps.boxes(3, 6)),
-    h("section", null, steps.boxes(6)));
+    h("section", null, steps.boxes(3, 7)),
+    h("section", null, steps.boxes(7)));
   setInterval(() => void showLoad(), GAUGE_MS);
 }
 
@@ -88,6 +88,24 @@ async function note() {
   await say(`// ${t("deskNoteSay")}`);
   const stays = () => [...messagesOf(state.chat).values()].some((message) => message.text?.endsWith(t("deskNoteSay")) && Object.keys(message.reactions ?? {}).length);
   return Boolean(await until(stays)) && !heard(t("deskNoteSay"));
+}
+
+async function draft() {
+  await beCustomer();
+  await sayPrivately(t("deskDraftSay"));
+  if (!(await beOperator()) || !(await pressIn(of("desk.draft"))) || !(await pressIn(of("desk.send.draft")))) return false;
+  await beCustomer();
+  const asked = [...messagesOf(state.chat).values()].reverse().find((message) => message.text === t("deskDraftSay"));
+  return Boolean(asked && (await until(() => newest((message) => Boolean(message.from?.is_bot) && message.message_id > asked.message_id))));
+}
+
+/** A second case, from the call to the stars. */
+async function rate() {
+  if (!(await call()) || !(await take()) || !(await pressIn(of("desk.close")))) return false;
+  await beCustomer();
+  const question = await until(() => newest((message) => begins(message, of("desk.rate.ask"))));
+  return Boolean(question) && (await press(question, labelled(question, ["★★★★★"])))
+    && Boolean(await until(() => newest((message) => begins(message, of("desk.rate.thanks").map((text) => text.replace("{stars}", "★★★★★"))))));
 }
 
 async function giveBack() {

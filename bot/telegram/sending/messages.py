@@ -88,7 +88,7 @@ def finished(outgoing: Outgoing, rung: Rung, limit: int = LIMIT, *, again: bool 
 
 def _is_as_typed(outgoing: Outgoing, limit: int) -> bool:
     """Return whether the text is a person's own, with the formatting of the messenger, and fits into one message."""
-    typed = bool(outgoing.entities or outgoing.relays[1]) and bool(outgoing.text.strip())
+    typed = outgoing.plain and bool(outgoing.entities or outgoing.relays[1]) and bool(outgoing.text.strip())
     return typed and len(outgoing.text.encode("utf-16-le", "replace")) <= 2 * limit
 
 
