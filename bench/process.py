@@ -38,10 +38,6 @@ class Bot:
         shutil.rmtree(data, ignore_errors=True)
         data.mkdir(parents=True)
 
-    @property
-    def keeps_chats(self) -> bool:
-        return "seed" in self.spec
-
     async def start(self, world: World) -> float:
         """Start it and wait for its first getUpdates; returns the seconds that took. Raises `RuntimeError`."""
         begun = world.clock.monotonic()

@@ -14,7 +14,7 @@ import typer
 
 from bot.errors import BadInput, BotError, ConfigError
 from bot.ports import ProcessRole
-from bot.runtime.commands import kb, topics
+from bot.runtime.commands import desk, kb, topics
 
 NEWEST = 20  # failures that are listed
 
@@ -36,6 +36,7 @@ models = typer.Typer(help="List models, and download local ones for the sandbox.
 app.add_typer(models, name="models")
 app.add_typer(kb.app, name="kb")
 app.add_typer(topics.app, name="topics")
+app.add_typer(desk.app, name="desk")
 
 
 ROLE = typer.Option(

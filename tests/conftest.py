@@ -50,6 +50,14 @@ def template(govorun_template: Path) -> Path:
     return govorun_template
 
 
+@pytest.fixture
+def bot_app() -> App:
+    """The bot under test, of whose settings only the addresses and keys are read anew. Override it with another."""
+    from tests.support.stage import OneReading
+
+    return OneReading()
+
+
 @pytest_asyncio.fixture
 async def stage(
     request: pytest.FixtureRequest, tmp_path: Path, govorun_template: Path, bot_app: App

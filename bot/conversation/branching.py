@@ -229,7 +229,7 @@ def as_sent(tx: Tx, where: Address, answer: Remembered, language: str, note: str
 
 
 def ending_note(language: str, ending: str) -> str:
-    """The note below an incomplete answer; "" for other endings."""
+    """Return the note below an answer that ended so: "cut", "length" or the like; "" below a whole answer."""
     match ending:
         case "stopped":
             return say(language, "stop.note")

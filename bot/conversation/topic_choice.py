@@ -62,13 +62,18 @@ class ChosenTopic:
         return self.held.topic == self.choice.topic
 
     @property
+    def labels(self) -> tuple[str, ...]:
+        """The topic and the flags of the question."""
+        return (self.choice.topic, *self.choice.flags)
+
+    @property
     def scope(self) -> Scope:
         """Out of which sources the question is answered, and how."""
         key = self.choice.topic
         return Scope(frozenset(self.table.bases(key)), self.table.find(key).level)
 
     def read_with(self, question: str) -> str:
-        """The question, after the one that waited for a press, if there was one."""
+        """Return the question below the one that has waited until the user picked a topic, if there was such a one."""
         return f"{self.waiting.words}\n{question}" if self.waiting is not None else question
 
     def over(self, choices: ChatChoices, library: Library, routing: Routing) -> ChatChoices:
@@ -238,6 +243,6 @@ class TopicChooser:
 
 
 def told(choice: Choice) -> str:
-    """A choice as the log says it: "returns (near, 0.87)"."""
+    """Return the chosen topic for the log, with how it was found and how sure that is: "returns (near, 0.87)"."""
     what = " or ".join(choice.between) or choice.topic
     return " + ".join([f"{what} ({choice.reason}, {choice.score:.2f})", *choice.flags])

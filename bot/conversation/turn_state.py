@@ -47,14 +47,22 @@ class TakenOver(Exception):
 class Ownership(Protocol):
     """Who answers in a conversation: the bot, or a person of the support desk (`bot/desk`)."""
 
-    def begin(self, tx: Tx, incoming: Incoming) -> int:
-        """Return the version under which the bot begins an answer. Raises `TakenOver` if a person answers here."""
+    def begin(self, tx: Tx, incoming: Incoming, labels: Sequence[str] | None = None) -> int:
+        """Return the version under which the bot begins an answer. Raises `TakenOver` if a person answers here.
+
+        `labels` are the topic and the flags of a new question; None for anything else that the bot answers.
+        """
 
     def still_owns(self, tx: Tx, where: Address, version: int) -> bool:
         """Whether the bot may still give the answer that it began under this version."""
 
-    def keep_draft(self, tx: Tx, where: Address, text: str) -> Sequence[Address]:
-        """Show the person the text that the bot has written and does not give. Returns where something waits now."""
+    def is_taken(self, tx: Tx, where: Address) -> bool:
+        """Whether a person answers in a conversation now."""
+
+    def keep_draft(self, tx: Tx, where: Address, turn: str, text: str) -> Sequence[Address]:
+        """Show the person the text that the bot has written in a turn and does not give. Returns where something waits
+        now.
+        """
 
     def deliver(self, places: Sequence[Address]) -> None:
         """Deliver, after the commit, what waits in these places."""
@@ -177,7 +185,7 @@ class AnswerDraft:
     noted: Noted | None = field(default=None, init=False)
 
     def begin(self) -> None:
-        """Reset what belongs to one request: another request follows."""
+        """Forget what the last request to the model has brought: another request for this answer follows."""
         self.text, self.finish, self.usage, self.calls = self.before, None, None, ()
         self.thought, self.searches = "", 0
         if self.citing is not None:

@@ -11,50 +11,106 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
 
-from bot.conversation import branching
 from bot.conversation.turn_state import TakenOver
-from bot.desk import cards, cases
-from bot.desk.cases import Call, Close, Event, NotPossible, Reopen, Take, Wake
-from bot.desk.formatting import Piece, formatted, harmless
+from bot.desk import cards, cases, clocks
+from bot.desk.availability import Availability
+from bot.desk.cases import Call, Close, Event, NotPossible, Reopen, Take
+from bot.desk.formatting import Piece, formatted
+from bot.desk.policy.desk_file import DeskTable
+from bot.desk.policy.rules import Decision, Question, decide
 from bot.outbox import Choice
 from bot.ports import Delivery
-from bot.storage.repositories.desk.cases import BOT, CLOSED, SNOOZED, WAITING, Case
-from bot.storage.repositories.desk.relays import CUSTOMER, OPERATOR, Relay
+from bot.storage.repositories.desk.cases import BOT, CLOSED, WAITING, Case
+from bot.storage.repositories.desk.relays import CUSTOMER
 from bot.storage.repositories.desk.seats import Seat
 from bot.storage.repositories.messages import Remembered
-from bot.storage.repositories.outbox import JOINT, Shown
+from bot.storage.repositories.outbox import Shown
 from bot.storage.store import Tx
 from bot.texts.catalog import say
-from bot.types import Address, Attachment, Incoming, Outgoing, Text
+from bot.types import Address, Incoming, Job, Outgoing
 
+NO_DECISION = Decision()
+AWAY = "away"  # the event: its customer was told when people work again
+SUMMARY = "desk.summary"  # the job that puts a summary on the card
+OPENING = "desk.opening"  # the job that calls a person at the next opening
 FEW = 5  # waits from which on an expected wait is told
 MANY = 20  # the newest waits, whose median is told
 Places = Sequence[Address]
+CAUSES = {  # why Telegram refuses a message, and what the operator is told
+    "voice_messages_forbidden": "desk.refused.voice", "can't be copied": "desk.refused.kind",
+    "messages can't be forwarded": "desk.refused.kind",
+}  # fmt: skip
+
+
+class Escalated(TakenOver):
+    """A rule of the desk wants a person to answer a question. The transaction that finds it changes nothing."""
+
+    def __init__(self, reason: str, decision: Decision) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.decision = decision
 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """The cases of one bot. `served` are the keys of the conversations in which people answer, as far as this process
-    has heard: no more than a hint, the database decides.
+    """The cases of one bot, and the `hours` in which its teams work. `served` are the keys of the conversations in
+    which people answer, as far as this process has heard: no more than a hint, the database decides.
     """
 
     bot: int
+    hours: Availability
     served: set[str] = field(default_factory=set)
+
+    @property
+    def table(self) -> DeskTable:
+        """The rules of the desk as they are now."""
+        return self.hours.file.table
 
     # --- who answers --------------------------------------------------------------------------------------------------
 
-    def begin(self, tx: Tx, incoming: Incoming) -> int:
-        """Return the version of the customer's case under which the bot answers; open one if there is none. Raises
-        `TakenOver`.
+    def begin(self, tx: Tx, incoming: Incoming, labels: Sequence[str] | None = None) -> int:
+        """Return the version of the customer's open case, and open one if there is none. The version must be the same
+        when the bot's answer is stored.
+
+        `labels` are the topic and the flags of a new question, None for another version of an answer. Raises
+        `TakenOver` if people answer this customer, `Escalated` if a rule of the desk calls a person to this question.
         """
         if not incoming.private:
             return 0
         case = tx.cases.find_open(incoming.address)
+        if case is not None and case.owner == BOT and self._was_left(tx, case):
+            self.change(tx, case, Close())
+            case = None
         if case is None:
             case = self._open(tx, incoming)
         if case.is_for_people:
             raise TakenOver
+        if labels is not None and tx.seats.list_groups(self.bot):
+            case = self._ruled(tx, case, incoming, labels)
         return case.version
+
+    def _was_left(self, tx: Tx, case: Case) -> bool:
+        """Whether a case of the bot has been quiet for so long that a new question begins a new case."""
+        return tx.clock.time() - tx.cases.last_said(case) > self.table.close.bot
+
+    def _ruled(self, tx: Tx, case: Case, incoming: Incoming, labels: Sequence[str]) -> Case:
+        """Apply the rules to a new question, and return the case afterwards. Raises `Escalated`."""
+        table = self.table
+        earlier = tx.cases.count_of_customer(case.address) - 1 if table.rule else 0
+        opening = self.hours.next_opening(case, tx.clock.time())
+        asked = Question(incoming.text, incoming.language, labels, earlier, is_open=opening is None)
+        decision = decide(table, asked)
+        turns = table.person.turns
+        reason = "rule" if decision.person else ""
+        if not reason and turns and tx.cases.count_questions(case) >= turns:
+            reason = "turns"
+        if not reason:
+            return self.applied(tx, case, decision)
+        if opening is None or self.hours.of(case).away != "bot":
+            raise Escalated(reason, decision)
+        case = self.applied(tx, case, decision)
+        self._call_later(tx, case, opening, reason)
+        return case
 
     def still_owns(self, tx: Tx, where: Address, version: int) -> bool:
         """Whether nobody has taken the customer's case over since."""
@@ -63,15 +119,24 @@ class Desk:
         case = tx.cases.find_open(where)
         return case is not None and case.owner == BOT and case.version == version
 
-    def keep_draft(self, tx: Tx, where: Address, text: str) -> Places:
-        """Show the operators what the bot had begun to answer, with a button that sends it."""
+    def keep_draft(self, tx: Tx, where: Address, turn: str, text: str, *, quotes: str | None = None) -> Places:
+        """Show the operators what the bot had begun to answer in a turn, with a button that sends it. A draft that they
+        have asked for has `quotes` from the sources; "": it comes from the conversation alone.
+        """
         case = tx.cases.find_open(where)
         seat = self.seat(tx, case) if case is not None else None
         if case is None or seat is None or not text.strip():
             return ()
-        language, key = self.language(tx, seat.place), f"case.{case.id}.draft.{case.version}"
-        pieces = [Piece(say(language, "desk.draft"), "bold"), Piece("\n"), Piece(text[:3500], "expandable_blockquote")]
-        choice = Choice(say(language, "desk.send.draft"), "desk.send", {"case": case.id, "text": text})
+        language, key = self.language(tx, seat.place), f"{turn}.draft"
+        head = "desk.draft.begun" if quotes is None else "desk.draft.own" if quotes == "" else "desk.draft.cited"
+        pieces = [Piece(say(language, head), "bold"), Piece("\n"), Piece(text[:2500], "expandable_blockquote")]
+        if quotes:
+            pieces += [
+                Piece(f"\n{say(language, 'desk.draft.quotes')}\n"),
+                Piece(quotes[:1000], "expandable_blockquote"),
+            ]
+        payload = {"case": case.id, "text": text, "seen": tx.clock.time()}
+        choice = Choice(say(language, "desk.send.draft"), "desk.send", payload)
         tx.outbox.add_answer(
             key, seat.address, self.with_buttons(tx, seat, key, formatted(pieces, keeps_place=True), [choice])
         )
@@ -80,21 +145,41 @@ class Desk:
     # --- storage.mailboxes.RelayWatch ---------------------------------------------------------------------------------
 
     def refused(self, tx: Tx, delivery: Delivery, reason: str) -> Places:
-        """Tell the operator whose message the customer can't get, below that message."""
+        """Reply to an operator's message that Telegram did not deliver to the customer: say so, with the `reason`."""
         chat, message = delivery.outgoing.relays
         relay = tx.relays.find_relay(self.bot, chat, message)
         case = tx.cases.find_case(self.bot, relay.case) if relay is not None else None
         seat = self.seat(tx, case) if case is not None else None
         if seat is None:
             return ()
+        key = next((key for words, key in CAUSES.items() if words in reason.lower()), "desk.refused")
         told = Outgoing(
-            say(self.language(tx, seat.place), "desk.refused", reason=reason),
+            say(self.language(tx, seat.place), key, reason=reason),
             plain=True,
             reply_to=message,
             keeps_place=True,
         )
         tx.outbox.add_answer(f"{delivery.key}.refused", seat.address, told)
         return [seat.address]
+
+    def left_out(self, tx: Tx, delivery: Delivery, *, whole: bool) -> Places:
+        """Tell who wrote a message that it (`whole`), or a part of it, could not be brought to the other side."""
+        relay = tx.relays.find_of_delivery(self.bot, delivery.key)
+        case = tx.cases.find_case(self.bot, relay.case) if relay is not None else None
+        seat = self.seat(tx, case) if case is not None else None
+        if relay is None or case is None or seat is None:
+            return ()
+        is_customers = relay.side == CUSTOMER
+        where = case.address if is_customers else seat.address
+        language = case.language if is_customers else self.language(tx, seat.place)
+        told = Outgoing(
+            say(language, "desk.not_shown" if whole else "desk.left_out"),
+            plain=True,
+            reply_to=relay.message,
+            keeps_place=not is_customers,
+        )
+        tx.outbox.add_answer(f"{delivery.key}.left_out", where, told)
+        return [where]
 
     def blocked(self, tx: Tx, bot: int, chat: int) -> Places:
         """Close the case of a customer who has blocked the bot, and tell the operators once."""
@@ -112,45 +197,119 @@ class Desk:
 
     # --- cases --------------------------------------------------------------------------------------------------------
 
-    def call(self, tx: Tx, incoming: Incoming, reason: str) -> tuple[str, Places]:
-        """Ask for a person in the case of this customer. Returns what the customer is told, and where the operators'
-        card waits. Nothing changes where no group is connected.
+    def call(
+        self, tx: Tx, incoming: Incoming, reason: str, decision: Decision = NO_DECISION
+    ) -> tuple[Outgoing, Places]:  # fmt: skip
+        """Ask for a person in the case of this customer, after a `decision` of the rules. Returns what the customer is
+        told, and where the operators' card waits. Nothing changes where no group is connected.
         """
         language = incoming.language
         case = tx.cases.find_open(incoming.address) or self._open(tx, incoming)
-        place = next((chat for chat, _ in tx.seats.list_groups(self.bot)), None)
-        if place is None:
-            return say(language, "desk.nobody"), ()
+        if not tx.seats.list_groups(self.bot):
+            return Outgoing(say(language, "desk.nobody"), plain=True), ()
+        case = self.applied(tx, case, decision)
+        opening = self.hours.next_opening(case, tx.clock.time())
+        if opening is not None and case.owner == BOT and self.hours.of(case).away == "bot":
+            self._call_later(tx, case, opening, reason)
+            return self.hours.away(case, opening, language), ()
         try:
             places = self.change(tx, case, Call(reason), who=incoming.user.id)
         except NotPossible as error:
-            return say(language, error.key), ()
-        return self._expected(tx, language), places
+            return Outgoing(say(language, error.key), plain=True), ()
+        if opening is not None:
+            tx.cases.note_once(case, AWAY, str(int(opening)))
+            return self.hours.away(case, opening, language), places
+        return Outgoing(self._expected(tx, language), plain=True), places
+
+    def note_unsolved(self, tx: Tx, id_: int, incoming: Incoming) -> Places:
+        """Tell the operators that a customer, asked whether the case can be closed, has said that it is not solved."""
+        case = tx.cases.find_case(self.bot, id_)
+        if case is None or not case.is_for_people:
+            return ()
+        tx.cases.store_case(case, clocks.customer_wrote(case, tx.clock.time()))
+        return self.tell_topic(tx, case, f"{incoming.id}.desk", "desk.unsolved.told")
+
+    def tell_topic(self, tx: Tx, case: Case, key: str, text: str) -> Places:
+        """Say something in the topic of a case: the sentence `text` of the catalog, as the delivery `key`."""
+        seat = self.seat(tx, case)
+        if seat is None:
+            return ()
+        told = Outgoing(say(self.language(tx, seat.place), text), plain=True, keeps_place=True)
+        tx.outbox.add_answer(key, seat.address, told)
+        return [seat.address]
+
+    def applied(self, tx: Tx, case: Case, decision: Decision) -> Case:
+        """Give a case the team, the priority and the tags that rules have decided, and return it."""
+        tags = " ".join(dict.fromkeys((*case.tags.split(), *decision.tags)))
+        after = replace(
+            case, team=decision.team or case.team, tags=tags,
+            priority=case.priority if decision.priority is None else decision.priority,
+        )  # fmt: skip
+        if after != case:
+            tx.cases.store_case(case, after)
+        return after
+
+    def _call_later(self, tx: Tx, case: Case, opening: float, reason: str) -> None:
+        """Call a person when the team works again; once for a case."""
+        tx.jobs.add_job(Job(OPENING, str(case.id), case.address, {"case": case.id, "reason": reason}, due=opening))
+
+    def call_at_opening(self, tx: Tx, job: Job) -> Places:
+        """The job: call a person to a case that is still the bot's, and tell its customer."""
+        tx.jobs.delete_done(job)
+        case = tx.cases.find_case(self.bot, int(job.payload["case"]))
+        if case is None or case.owner != BOT:
+            return ()
+        places = self.change(tx, case, Call(str(job.payload["reason"])))
+        told = Outgoing(say(case.language, "desk.opened"), plain=True)
+        tx.outbox.add_answer(f"case.{case.id}.opened.{case.version}", case.address, told)
+        return [*places, case.address]
+
+    # --- changes ------------------------------------------------------------------------------------------------------
 
     def change(self, tx: Tx, case: Case, event: Event, *, who: int = 0) -> Places:
         """Change a case by an event, and its card. Raises `NotPossible`."""
         now = tx.clock.time()
-        after = cases.step(case, event, now)
+        hours = self.hours.of(case).hours
+        after = clocks.turned(case, cases.step(case, event, now), hours, now)
         if not tx.cases.store_case(case, after):
             raise NotPossible("desk.changed")
         (self.served.add if after.is_for_people else self.served.discard)(after.address.key)
         tx.cases.add_event(after, WORDS[type(event).__name__], who, after.reason if isinstance(event, Call) else "")
         if case.owner == BOT and after.is_for_people:
             tx.outbox.withdraw_answers(case.address)
-        return self.show_card(tx, after, again=after.owner == WAITING and case.owner in (BOT, CLOSED))
+        if case.owner == BOT and after.owner == WAITING:
+            payload = {"case": case.id, "user": case.user}
+            tx.jobs.add_job(Job(SUMMARY, f"{case.id}.{after.version}", case.address, payload, due=now))
+        moved = after.team != case.team and self._leave(tx, case, after)
+        again = after.owner == WAITING and case.owner in (BOT, CLOSED)
+        return [*(moved or ()), *self.show_card(tx, after, again=again or bool(moved))]
 
-    def show_card(self, tx: Tx, case: Case, *, again: bool = False) -> Places:
-        """Put the card of a case into its topic, or edit the one that stands there. `again`: as a new message."""
+    def _leave(self, tx: Tx, case: Case, after: Case) -> Places:
+        """Say on the card in the former group which team has the case now; nothing where it stays in its topic."""
+        before, seat = self.seat(tx, case), self.seat(tx, after, make=True)
+        if before is None or seat is None or before.place == seat.place:
+            return ()
+        language, of = self.language(tx, before.place), cards.card_of(case)
+        told = say(language, "desk.given", number=case.id, team=self.table.title(after.team, language))
+        key, shown = f"case.{case.id}.given.{after.version}", tx.outbox.find_version(before.address, of)
+        self._put(tx, before.address, key, Outgoing(told, plain=True, keeps_place=True, of=of), over=shown)
+        return [before.address]
+
+    def show_card(self, tx: Tx, case: Case, *, again: bool = False, cause: str = "") -> Places:
+        """Put the card of a case into its topic, or edit the one that stands there. `again`: as a new message; `cause`
+        is the id of the turn that changes the card but not the case.
+        """
         seat = self.seat(tx, case, make=again)
         if seat is None:
             return ()
         language = self.language(tx, seat.place)
-        said = self._said(tx, case)
-        key, of = f"case.{case.id}.card.{case.version}", cards.card_of(case)
+        newest = self._said(tx, case)
+        key, of = f"case.{case.id}.card.{case.version}{f'.{cause}' * bool(cause)}", cards.card_of(case)
         shown = None if again else tx.outbox.find_version(seat.address, of)
         if not again and shown is None and case.owner in (BOT, CLOSED):
             return ()  # operators have never seen this case
-        card, choices = cards.card(tx, case, language, said=said), cards.choices(case, language)
+        team = self.table.title(case.team, language) if case.team else ""
+        card, choices = cards.card(tx, case, language, team=team, said=newest), cards.choices(case, language)
         self._put(tx, seat.address, key, self.with_buttons(tx, seat, key, card, choices), over=shown)
         return [seat.address]
 
@@ -167,7 +326,9 @@ class Desk:
     def seat(self, tx: Tx, case: Case, *, make: bool = False) -> Seat | None:
         """The topic in which operators see a customer, None if there is none; `make`: give the customer one."""
         seats = {seat.place: seat for seat in tx.seats.find_seats(case.address)}
-        groups = [chat for chat, _ in tx.seats.list_groups(self.bot)]
+        found_groups, team = tx.seats.list_groups(self.bot), self.hours.team(case)
+        own = [chat for chat, of in found_groups if of == team]
+        groups = own or [chat for chat, _ in found_groups]  # a team without a group sits with the others
         found = next((seats[chat] for chat in groups if chat in seats), None)
         if found is not None or not make or not groups:
             return found
@@ -186,117 +347,8 @@ class Desk:
         row = tuple(tx.buttons.add_button(where, key, 0, one.label, one.action, **one.payload) for one in choices)
         return replace(outgoing, buttons=(row,) if row else ())
 
-    # --- relaying -----------------------------------------------------------------------------------------------------
-
-    def relay_from_customer(self, tx: Tx, case: Case, incoming: Incoming) -> Places:
-        """Bring a customer's message to the operators, and keep it in the conversation."""
-        places = list(self._awake(tx, case))
-        case = tx.cases.find_case(self.bot, case.id) or case
-        seat = self.seat(tx, case, make=True)
-        if seat is None:
-            return places
-        quoted = self._source_of(tx, incoming.address, incoming.reply_to)
-        text, entities = harmless(incoming.text, incoming.entities)
-        shown = replace(incoming, text=text, entities=entities)
-        for number, (outgoing, message) in enumerate(copies(tx, shown, language=self.language(tx, seat.place))):
-            key = f"{incoming.id}.desk{number or ''}"
-            alone = quoted or outgoing.copy[1] or outgoing.entities
-            joins = () if alone else (outgoing.text,)
-            tx.outbox.add_answer(key, seat.address, replace(outgoing, reply_to=quoted, keeps_place=True, joins=joins))
-            tx.relays.add_relay(
-                self.bot, case.id, CUSTOMER, incoming.address.chat, message, author=incoming.user.id, delivery=key
-            )
-        parts = tuple(part for part in incoming.parts if not isinstance(part, Attachment))
-        branching.follow(tx, incoming, (Text(incoming.text or _kinds(incoming)), *parts))
-        return [*places, seat.address]
-
-    def relay_from_operator(self, tx: Tx, case: Case, incoming: Incoming, *, text: str | None = None) -> Places:
-        """Bring an operator's message to the customer, and keep it in the conversation. `text` is sent instead."""
-        customer = case.address
-        quoted = self._source_of(tx, incoming.address, incoming.reply_to)
-        told = copies(tx, incoming, language=case.language)
-        if text is not None:
-            told = [(Outgoing(text, plain=True), incoming.message_id)]
-        for number, (outgoing, message) in enumerate(told):
-            key = f"{incoming.id}.desk{number or ''}"
-            relayed = replace(outgoing, reply_to=quoted, relays=(incoming.address.chat, message))
-            tx.outbox.add_answer(key, customer, relayed)
-            tx.relays.add_relay(
-                self.bot, case.id, OPERATOR, incoming.address.chat, message, author=incoming.user.id, delivery=key
-            )
-        conversation, tip = tx.messages.current_tip(customer)
-        said = (Text(text or incoming.text or _kinds(incoming)),)
-        turn = f"{incoming.id}{cards.OPERATORS}"
-        tx.messages.add_message(
-            conversation, customer, turn, "assistant", said, parent=tip, ending="stop", user=case.user
-        )
-        return [customer]
-
-    def edit_relayed(self, tx: Tx, where: Address, key: str, turn: str, outgoing: Outgoing, part: int = 0) -> Places:
-        """Edit what the delivery `key` has brought, or will bring, to the other side. A copied file is followed by the
-        new text, as a reply; of several joined texts the one at `part` is changed.
-        """
-        before = tx.outbox.find_outgoing(where, key)
-        if before is None:
-            return ()
-        edited = tx.outbox.find_version(where, key)  # by an edit before this one
-        if (texts := list((edited.outgoing if edited else before).joins))[1:]:
-            texts[part] = outgoing.text
-            outgoing = Outgoing(JOINT.join(texts), plain=True, joins=tuple(texts))
-        outgoing = replace(outgoing, reply_to=before.reply_to, keeps_place=before.keeps_place)
-        if before.copy[1]:
-            ids = tx.outbox.message_ids(where, key)
-            tx.outbox.add_answer(f"{turn}.edit", where, replace(outgoing, reply_to=next(iter(ids), 0)))
-        elif not tx.outbox.rewrite_unsent(where, key, outgoing):
-            version = replace(outgoing, of=key, over=key)
-            if edited is None or not tx.outbox.rewrite_unsent(where, edited.key, version):
-                tx.outbox.add_answer(f"{turn}.edit", where, version)
-        return [where]
-
-    def other_side(self, tx: Tx, where: Address, message: int) -> tuple[int, int]:
-        """The chat and the id of the message that a message of the bot was relayed from; zeros if it was not."""
-        shown = tx.outbox.find_shown(where, message)
-        relay = tx.relays.find_of_delivery(self.bot, shown.of) if shown is not None else None
-        return (relay.chat, relay.message) if relay is not None else (0, 0)
-
-    def delete_relayed(self, tx: Tx, where: Address, key: str, turn: str) -> Places:
-        """Delete what the delivery `key` has brought to the other side."""
-        if not tx.outbox.message_ids(where, key) and tx.outbox.withdraw(where, key):
-            return ()
-        tx.outbox.add_answer(f"{turn}.gone", where, Outgoing(gone=True, of=key, over=key))
-        return [where]
-
-    def edit_for_operators(self, tx: Tx, relay: Relay, incoming: Incoming) -> Places:
-        """Show the operators that a customer has edited a message, with the text that it had before."""
-        case = tx.cases.find_case(self.bot, relay.case)
-        seat = self.seat(tx, case) if case is not None else None
-        if seat is None:
-            return ()
-        before = tx.outbox.find_outgoing(seat.address, relay.delivery)
-        former = ((before.joins or (before.text,))[relay.part]) if before is not None else ""
-        told = say(self.language(tx, seat.place), "desk.edited", text=former)
-        pieces = [Piece(harmless(incoming.text)[0]), Piece("\n"), Piece(told, "expandable_blockquote")]
-        return self.edit_relayed(tx, seat.address, relay.delivery, incoming.id, formatted(pieces), relay.part)
-
-    def _source_of(self, tx: Tx, where: Address, message: int) -> int:
-        """The message that a bot's message, which somebody replies to, was relayed from; or the one that it became."""
-        if not message:
-            return 0
-        shown = tx.outbox.find_shown(where, message)
-        if shown is not None:
-            relay = tx.relays.find_of_delivery(self.bot, shown.of)
-            return relay.message if relay is not None else 0
-        relay = tx.relays.find_relay(self.bot, where.chat, message)
-        if relay is None or not relay.delivery:
-            return 0
-        return next(iter(tx.outbox.message_ids(where, relay.delivery)), 0)
-
-    def _awake(self, tx: Tx, case: Case) -> Places:
-        """A case that was put aside comes back when its customer writes."""
-        return self.change(tx, case, Wake()) if case.owner == SNOOZED else ()
-
     def reopened(self, tx: Tx, incoming: Incoming) -> tuple[Case | None, Places]:
-        """The case of this customer that was closed a short while ago, opened again; None if there is none."""
+        """Open the customer's case again that was closed less than a day ago. Returns it, None if there is none."""
         case = tx.cases.find_newest(incoming.address)
         if case is None or not cases.was_just_closed(case, tx.clock.time()):
             return None, ()
@@ -308,6 +360,9 @@ class Desk:
         return self.change(tx, case, Take(operator), who=operator)
 
     def _open(self, tx: Tx, incoming: Incoming) -> Case:
+        """Open a case. One that follows another begins a new conversation: nothing of the former is in its prompts."""
+        if tx.cases.find_newest(incoming.address) is not None:
+            tx.messages.begin_conversation(incoming.address)
         return tx.cases.open_case(incoming.address, incoming.user.id, incoming.user.name, incoming.language)
 
     def _said(self, tx: Tx, case: Case) -> Sequence[Remembered]:
@@ -323,26 +378,6 @@ class Desk:
 
 
 WORDS = {
-    "Call": "called", "Take": "taken", "Return": "returned", "Release": "released", "Snooze": "snoozed",
-    "Wake": "woken", "Close": "closed", "Reopen": "reopened",
+    "Call": "called", "Take": "taken", "Return": "returned", "Release": "released", "Give": "given",
+    "Snooze": "snoozed", "Wake": "woken", "Close": "closed", "Reopen": "reopened",
 }  # fmt: skip
-
-
-def copies(tx: Tx, incoming: Incoming, *, language: str) -> list[tuple[Outgoing, int]]:
-    """What the other side gets of a message, each with the id of the message that it comes from.
-
-    A text is sent as a text with its formatting, so that it can be edited. Everything else is copied by the messenger,
-    of any size and without a download.
-    """
-    attached = [part for part in incoming.parts if isinstance(part, Attachment) and not part.quoted]
-    if not attached:
-        return [(Outgoing(incoming.text, plain=True, entities=incoming.entities), incoming.message_id)]
-    ids = tx.inbox.list_messages_of(incoming.ids) or [incoming.message_id]
-    told = say(language, "desk.cannot_copy")
-    return [(Outgoing(copy=(incoming.address.chat, id_), instead=told), id_) for id_ in ids]
-
-
-def _kinds(incoming: Incoming) -> str:
-    """What a message without a text is in the conversation: the kinds of its files."""
-    kinds = [part.kind for part in incoming.parts if isinstance(part, Attachment)]
-    return f"[{', '.join(kinds)}]" if kinds else "[…]"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from bot.types import Outgoing
@@ -19,10 +19,13 @@ SPOKEN = re.compile(r"(?<!\w)[@/](?=\w)|\b(?:tg|ton|tonsite):(?=//)", re.IGNOREC
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A part of a text, with the type of an entity around it ("" for none), such as "bold"."""
+    """A part of a text, with the type of an entity around it ("" for none), such as "bold", and what else belongs to
+    that entity.
+    """
 
     text: str
     style: str = ""
+    more: Mapping[str, Any] = field(default_factory=dict)
 
 
 def units(text: str) -> int:
@@ -53,7 +56,7 @@ def formatted(pieces: Sequence[Piece], **values: Any) -> Outgoing:
     offset = 0
     for piece in pieces:
         if piece.style and piece.text.strip():
-            entities.append({"type": piece.style, "offset": offset, "length": units(piece.text)})
+            entities.append({"type": piece.style, "offset": offset, "length": units(piece.text), **piece.more})
         offset += units(piece.text)
     text = "".join(piece.text for piece in pieces)
     return Outgoing(text, plain=True, entities=tuple(entities), **values)

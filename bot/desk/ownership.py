@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bot.desk.desk import Desk, Places
@@ -17,18 +17,23 @@ class CaseOwnership:
     desk: Desk
     send: Callable[[str, Places], None]
 
-    def begin(self, tx: Tx, incoming: Incoming) -> int:
+    def begin(self, tx: Tx, incoming: Incoming, labels: Sequence[str] | None = None) -> int:
         """Return the version of the customer's case. Raises `TakenOver`."""
-        return self.desk.begin(tx, incoming)
+        return self.desk.begin(tx, incoming, labels)
 
     def still_owns(self, tx: Tx, where: Address, version: int) -> bool:
-        """Whether nobody has taken the case over since."""
+        """Return whether the customer's case still has this `version`: no person has taken it over meanwhile."""
         return self.desk.still_owns(tx, where, version)
 
-    def keep_draft(self, tx: Tx, where: Address, text: str) -> Places:
-        """Show the operators the text that is not given."""
-        return self.desk.keep_draft(tx, where, text)
+    def is_taken(self, tx: Tx, where: Address) -> bool:
+        """Whether the customer's case waits for a person, or a person has it."""
+        case = tx.cases.find_open(where)
+        return case is not None and case.is_for_people
+
+    def keep_draft(self, tx: Tx, where: Address, turn: str, text: str) -> Places:
+        """Show the operators an answer of the bot that the customer does not get, because a person has taken over."""
+        return self.desk.keep_draft(tx, where, turn, text)
 
     def deliver(self, places: Places) -> None:
-        """Deliver in the background."""
+        """Send what waits in the outbox for these chats and topics, in the background."""
         self.send("", places)

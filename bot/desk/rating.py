@@ -44,14 +44,14 @@ def question_of(case: Case) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rating:
-    """Takes stars and comments. `send` delivers to places in the background."""
+    """Stores the stars and comments that customers give after a case. `send` delivers to places in the background."""
 
     store: Store
     desk: Desk
     send: Callable[[str, Places], None]
 
     def feature(self) -> Feature:
-        """The five buttons."""
+        """Return the feature: the stars below the message with which a case is closed."""
         return Feature(presses={"desk.rate": ButtonHandler(self.press)})
 
     async def press(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:

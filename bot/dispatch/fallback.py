@@ -23,7 +23,10 @@ Feed = Callable[[str], Awaitable[bool]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fallback:
-    """`feed` passes a raw update (JSON) to the routers and returns whether one handled it; None: no routers."""
+    """Offers to the programmer's aiogram routers what the bot itself does not handle.
+
+    `feed` passes a raw update (JSON) to them and returns whether one has handled it; None if there are no routers.
+    """
 
     store: Store
     feed: Feed | None = None

@@ -12,7 +12,7 @@ from pathlib import Path
 from bot.clock import Clock, SystemClock
 from bot.config.settings import Settings
 from bot.doctor.finding import Finding, Spending, Verdict, cleaner
-from bot.doctor.machine import check_database, check_prompts, check_proxies, check_settings, check_topics
+from bot.doctor.machine import check_database, check_desk, check_prompts, check_proxies, check_settings, check_topics
 from bot.doctor.services import check_tool_servers
 from bot.doctor.studio import check_picture, check_studio
 from bot.doctor.telegram import check_telegram
@@ -38,7 +38,7 @@ async def _examine(settings: Settings, clock: Clock, env_file: Path, spending: S
             yield finding
     for finding in check_proxies(settings):
         yield finding
-    for finding in (*check_prompts(settings), *check_topics(settings)):
+    for finding in (*check_prompts(settings), *check_topics(settings), *check_desk(settings)):
         yield finding
     if "BOT_TOKEN" not in wrong:
         async for finding in check_telegram(settings):

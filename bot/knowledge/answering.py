@@ -157,7 +157,7 @@ class Citing:
         self.restart()
 
     def restart(self) -> None:
-        """Begin the answer anew."""
+        """Forget all that the model has written: it begins its answer anew."""
         from bot.knowledge.answer.checker import Checker
         from bot.knowledge.answer.presentation import Presentation
 
@@ -209,7 +209,7 @@ class Citing:
         return self._show(without(held, left_out)).lstrip()
 
     def extract(self) -> str:
-        """The answer without a model; "" where the sources do not have it."""
+        """Return the answer that sentences of the sources make, without a model; "" if the sources do not have it."""
         return self._show(self.evidence.pieces)
 
     @property
@@ -336,7 +336,7 @@ class KnowledgeAnswers:
         return citing.release(await self.left_out(incoming, citing))
 
     async def left_out(self, incoming: Incoming, citing: Citing) -> Collection[str]:
-        """The sentences of a held answer that do not follow from their quotes."""
+        """Return the sentences of an answer, not sent yet, that do not follow from their quotes."""
         if self.judge is None or not (claims := citing.claims):
             return ()
         return await self.judge(incoming, claims, citing.evidence.language)

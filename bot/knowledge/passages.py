@@ -62,7 +62,9 @@ class Piece:
 
 
 def cut(title: str, blocks: Iterable[Block]) -> list[Piece]:
-    """The passages of an article, in its order; blank blocks are left out. None spans two headings or two pages."""
+    """Cut an article into passages, in its order. Blank blocks are left out, and no passage spans two headings or two
+    pages.
+    """
     pieces: list[Piece] = []
     for (headings, page), part in groupby(blocks, key=lambda block: (block.headings, block.page)):
         kept = [block for block in part if block.text.strip()]

@@ -62,6 +62,6 @@ def _words(text: str) -> list[str]:
 
 
 def unit(vector: Sequence[float]) -> tuple[float, ...]:
-    """The vector scaled to length 1, as services don't promise that."""
+    """Return a vector with the same direction and length 1: services don't promise that embeddings have it."""
     length = math.sqrt(sum(value * value for value in vector)) or 1.0
     return tuple(value / length for value in vector)

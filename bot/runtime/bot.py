@@ -67,6 +67,7 @@ class Bot:
     """A bot, ready to run. `background` are its tasks that must not end before it does; a health check watches them.
 
     `loads` read what it must know before it takes updates; `preparations` begin with it, and it does not wait for them.
+    `led` is what one process of the bot does all the time, by name.
     """
 
     settings: Settings
@@ -80,6 +81,7 @@ class Bot:
     background: list[asyncio.Task[None]] = field(default_factory=list, init=False)
     loads: list[Callable[[], Awaitable[None]]] = field(default_factory=list, init=False)
     preparations: list[Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=list, init=False)
+    led: dict[str, Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=dict, init=False)
     _starting: asyncio.Timeout | None = field(default=None, init=False)
 
     @property
@@ -92,7 +94,7 @@ class Bot:
         dispatcher, placement = self.inbound.dispatcher, self.placement
         works: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
             "jobs": dispatcher.run,
-            "sweep": partial(dispatcher.lead, "sweep", self._sweep),
+            **{name: partial(dispatcher.lead, name, work) for name, work in {"sweep": self._sweep, **self.led}.items()},
         }
         for name, work in {**(works if placement.role.works else {}), "storage": self.store.watch_until_closed}.items():
             self.background.append(placement.tasks.create_task(work(), name=name))

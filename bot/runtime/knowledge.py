@@ -99,7 +99,7 @@ def question_rewriter(given: Given, budget: Budget) -> QuestionRewriter:
 
 
 def sentence_judge(given: Given, budget: Budget) -> SentenceJudge:
-    """What judges whether the sentences of answers follow from their quotes."""
+    """Return what asks the helper model whether the sentences of an answer follow from their quotes."""
     model = helper_model(given.settings, given.models.studio, given.added)
     return SentenceJudge(store=given.store, model=model, budget=budget)
 

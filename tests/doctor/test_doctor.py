@@ -12,7 +12,7 @@ from bot.clock import SystemClock
 from bot.config.settings import Settings
 from bot.doctor.examination import examine
 from bot.doctor.finding import Finding, Spending, Verdict
-from bot.doctor.machine import check_prompts, check_proxies, check_topics
+from bot.doctor.machine import check_desk, check_prompts, check_proxies, check_topics
 from bot.doctor.services import check_tool_servers
 from bot.doctor.studio import check_studio
 from bot.llm.topics.routing_file import example
@@ -232,6 +232,15 @@ def test_a_broken_persona_is_told_with_its_place(tmp_path: Path) -> None:
     assert "pirate.toml, line 2: temperature" in broken.text
     assert model.verdict is Verdict.WARN
     assert "'nowhere', which is not offered" in model.text
+
+
+def test_the_file_of_the_desk_is_looked_at(tmp_path: Path) -> None:
+    settings = Settings(_env_file=None, desk=tmp_path)
+    assert [finding.verdict for finding in check_desk(settings)] == [Verdict.OK]
+    (tmp_path / "desk.toml").write_text("[person]\nturns = -1\n")
+    (found,) = check_desk(settings)
+    assert (found.verdict, "line 2: person.turns" in found.text) == (Verdict.FAIL, True)
+    assert list(check_desk(Settings(_env_file=None))) == []
 
 
 def test_the_file_with_the_topics_is_looked_at(tmp_path: Path) -> None:

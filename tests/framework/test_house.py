@@ -10,6 +10,7 @@ from pathlib import Path
 
 import bot
 from bot.types import Kind
+from tests.support.source import parsed
 from tests.support.table import table
 
 ROOT = Path(__file__).parents[2]
@@ -46,7 +47,7 @@ def test_what_the_architecture_names_exists() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text()
     attributes: dict[str, set[str]] = {}
     for path in MODULES:
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, ast.ClassDef):
                 attributes.setdefault(node.name, set()).update(_attributes(node))
     named = re.findall(r"`([A-Z]\w*[a-z]\w*)\.(\w+)", text)
@@ -108,8 +109,7 @@ def test_each_kind_of_incoming_is_handled_and_tested() -> None:
 
 @table("path", MODULES)
 def test_a_module_says_what_it_is_for_and_is_not_too_long(path: Path) -> None:
-    text = path.read_text()
-    tree = ast.parse(text)
+    text, tree = path.read_text(), parsed(path)
     assert ast.get_docstring(tree), "no docstring"
     assert len(text.splitlines()) <= LONGEST_FILE
     assert not re.search(r"\b(TODO|FIXME|XXX)\b", text)

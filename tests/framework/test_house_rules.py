@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
+from tests.support.source import parsed
+
 ROOT = Path(__file__).parents[2]
 MOST_FILES = 15  # of a package
 MOST_PARAMETERS = 7  # of a constructor
@@ -21,7 +23,7 @@ Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 @cache
 def trees() -> dict[Path, ast.Module]:
-    return {path.relative_to(ROOT): ast.parse(path.read_text()) for path in sorted((ROOT / "bot").rglob("*.py"))}
+    return {path.relative_to(ROOT): parsed(path) for path in sorted((ROOT / "bot").rglob("*.py"))}
 
 
 def undocumented() -> Counter[str]:

@@ -6,13 +6,16 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from bot import App
 from bot.testing.studio import StudioSide
 from bot.testing.tg import Tg
 from bot.testing.virtual_loop import LoopClock
 from tests.support.child import PYTHONPATH
+from tests.support.stage import OneReading
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,6 +36,17 @@ async def test_the_bot(tg, studio, clock):
 async def test_something_else(tmp_path):
     assert asyncio.get_running_loop().time() > 0
 """
+
+
+def test_a_stage_of_ours_has_the_settings_that_it_would_have_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in (1, 2, 3):
+        monkeypatch.setenv("MAX_TOKENS", "500" if number == 3 else "700")
+        given: dict[str, Any] = {
+            "_env_file": None, "bot_token": f"{number}:token", "yc_api_key": f"AQVN{number}", "access": "open",
+            "database_url": f"sqlite+aiosqlite:////{number}.db", "telegram_api_url": f"http://127.0.0.1:{number}",
+            "yc_folder_id": "b1g", "summaries": False, "queue_notice": 0.0,
+        }  # fmt: skip
+        assert OneReading().settings(**given) == App().settings(**given)
 
 
 async def test_a_busy_model_is_asked_again(tg: Tg, studio: StudioSide) -> None:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.texts.catalog import LANGUAGES, NAMES, known, say
+from tests.support.source import parsed
 
 BOT = Path(__file__).parents[2] / "bot"
 PLACES = re.compile(r"\{(\w*)\}")
@@ -74,7 +75,7 @@ def test_foreign_text_is_never_a_format(at: str, zone: str, tag: str) -> None:
 
 def _sources() -> list[tuple[str, ast.Module]]:
     rooms = [path for path in BOT.rglob("*.py") if not {"texts", "sandbox"} & set(path.relative_to(BOT).parts)]
-    return [(str(path), ast.parse(path.read_text())) for path in rooms]
+    return [(str(path), parsed(path)) for path in rooms]
 
 
 def _strings() -> set[str]:

@@ -29,8 +29,6 @@ from tests.support.opening import refusal
 from tests.support.stage import ANNA, BORIS, Stage
 from tests.support.telegram_side import rows, soon
 
-PDF = "application/pdf"
-
 
 def pdf(*texts: str) -> bytes:
     """A page for each text (Latin letters)."""

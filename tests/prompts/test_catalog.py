@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bot.prompts.catalog import PROMPTS, instruct
 from bot.texts.catalog import LANGUAGES
+from tests.support.source import parsed
 
 BOT = Path(__file__).parents[2] / "bot"
 PLACES = re.compile(r"\{(\w*)\}")
@@ -75,7 +76,7 @@ def _sources() -> Iterator[tuple[Path, ast.Module]]:
     for path in sorted(BOT.rglob("*.py")):
         place = path.relative_to(BOT)
         if place.parts[0] not in ("sandbox", "texts", "doctor", "config") and place.parent / place.stem not in CATALOGS:
-            yield place, ast.parse(path.read_text())
+            yield place, parsed(path)
 
 
 def _calls(tree: ast.Module) -> Iterator[ast.Call]:

@@ -7,8 +7,10 @@ import re
 import shutil
 import signal
 import sqlite3
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -359,7 +361,7 @@ def _tables(path: Path) -> dict[str, list[str]]:
 
 def _filled(path: Path, revision: str) -> Path:
     """A database of that revision with two rows in every table."""
-    command.upgrade(migrations.configuration(_url(path)), revision)
+    path.write_bytes(_empty(revision))
     connection = sqlite3.connect(path)
     for table in sorted(_names(path), key=lambda name: name != "conversations"):
         columns = connection.execute(f"PRAGMA table_info({table})").fetchall()
@@ -369,6 +371,18 @@ def _filled(path: Path, revision: str) -> Path:
     connection.commit()
     connection.close()
     return path
+
+
+@cache
+def _empty(revision: str) -> bytes:
+    """The file of an empty database of that revision: the one before, a step further."""
+    before = EARLIER.index(revision)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "bot.db")
+        if before:
+            path.write_bytes(_empty(EARLIER[before - 1]))
+        command.upgrade(migrations.configuration(_url(path)), revision)
+        return path.read_bytes()
 
 
 def _value(type_: str, number: int) -> object:

@@ -9,11 +9,13 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from alembic import command
 from sqlalchemy.exc import DBAPIError
 
 from bot.clock import SystemClock
@@ -183,12 +185,28 @@ async def test_an_empty_database_is_filled_by_one_of_those_who_start_at_once(pos
     postgres.drop(url)
 
 
-@pytest.mark.parametrize("revision", sorted(migrations.known() - {migrations.HEAD}))
-async def test_a_database_of_an_earlier_version_is_brought_up_to_date(postgres: Server, revision: str) -> None:
-    from alembic import command
+EARLIER = sorted(migrations.known() - {migrations.HEAD})
 
-    url = postgres.create("template1")
-    await asyncio.to_thread(command.upgrade, migrations.configuration(url), revision)
+
+@pytest.fixture(scope="module")
+def empty(postgres: Server) -> Callable[[str], str]:
+    """The name of an empty database of a revision: a copy of the one before, a step further."""
+
+    @cache
+    def made(revision: str) -> str:
+        before = EARLIER.index(revision)
+        url = postgres.create(made(EARLIER[before - 1]) if before else "template1")
+        command.upgrade(migrations.configuration(url), revision)
+        return name_of(url)
+
+    return made
+
+
+@pytest.mark.parametrize("revision", EARLIER)
+async def test_a_database_of_an_earlier_version_is_brought_up_to_date(
+    postgres: Server, empty: Callable[[str], str], revision: str
+) -> None:
+    url = postgres.create(await asyncio.to_thread(empty, revision))
     await asyncio.gather(*(migrations.upgrade(url) for _ in range(2)))
     assert await migrations.current(url) == migrations.HEAD
     await asyncio.to_thread(command.check, migrations.configuration(url))
@@ -365,6 +383,6 @@ async def test_doctor_asks_the_server(postgres: Server, postgres_url: str, role:
 
 
 def test_the_commands_for_files_name_what_to_use_instead(postgres_url: str, tmp_path: Path) -> None:
-    for command in (lambda: backup_command.save(postgres_url), lambda: list(backup_command.verify(postgres_url))):
+    for run in (lambda: backup_command.save(postgres_url), lambda: list(backup_command.verify(postgres_url))):
         with pytest.raises(BotError, match="pg_dump"):
-            command()
+            run()

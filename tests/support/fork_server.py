@@ -12,6 +12,7 @@ A bot that a program starts, as the sandbox does, is a fork as well (`forking_py
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import ctypes
 import gc
@@ -25,6 +26,7 @@ import select
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import types
 from contextlib import nullcontext, suppress
@@ -40,6 +42,7 @@ BUILT = (
     "AnswerCallbackQuery", "CallbackQuery", "EditMessageText", "GetMe", "GetUpdates", "Message", "SendChatAction",
     "SendMessage", "SendMessageDraft", "SendPhoto", "SetMyCommands", "Update", "User",
 )  # fmt: skip
+REHEARSED = ("hello", "/settings", "/image a cat")
 LOOK = 0.01  # seconds between looks at who stands still or has ended
 
 
@@ -48,14 +51,34 @@ def warm() -> None:
     for module in pkgutil.walk_packages(bot.__path__, "bot."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
-    importlib.import_module("mcp.server")
+    for module in ("mcp.server", "alembic.autogenerate", "alembic.command", "pytest"):
+        importlib.import_module(module)
     trusted_context()
     from aiogram import methods, types  # after the bot, which imports it the fast way
 
     for name in BUILT:
         (getattr(methods, name, None) or getattr(types, name)).model_rebuild()
+    from tests.support.wire import WireLoop
+
+    with tempfile.TemporaryDirectory() as folder, asyncio.Runner(loop_factory=WireLoop) as runner:
+        runner.run(rehearse(Path(folder)))
+    assert threading.active_count() == 1, threading.enumerate()  # a fork would lack the others
     gc.collect()
     gc.freeze()  # a collection in a fork would copy all pages
+
+
+async def rehearse(folder: Path) -> None:
+    """Let a bot answer, all in memory: what it compiles, builds and imports meanwhile is there for every fork."""
+    from bot.storage.maintenance import migrations
+    from tests.support.stage import WireStage, opened
+
+    template = folder / "template.db"
+    await migrations.upgrade(f"sqlite+aiosqlite:///{template}")
+    async with opened(folder, template, kind=WireStage) as stage:
+        await stage.start()
+        for text in REHEARSED:
+            await stage.ask(text)
+        await stage.stop()
 
 
 def serve(path: str) -> dict[str, Any] | None:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar, cast
 
 from bot.clock import Clock
 from bot.runtime.resources import SharedResources
-from bot.storage.engines.sqlite import READERS, Sqlite
+from bot.storage.engines.sqlite import Sqlite
 from bot.storage.engines.sqlite_files import path_of
 from bot.storage.engines.sqlite_thread import Thread, engine
 from bot.storage.engines.urls import synchronous
@@ -239,7 +239,9 @@ class InlineProcess(SharedResources):
 @asynccontextmanager
 async def _inline(url: str, clock: Clock, metrics: Metrics) -> AsyncIterator[Store]:
     await migrations.upgrade(url)
-    threads = [InlineThread(url, writer=number == 0) for number in range(1 + READERS)]
+    threads = [
+        InlineThread(url, writer=number == 0) for number in range(2)
+    ]  # one reads: here nothing runs at the same time
     writer, *readers = cast(Sequence[Thread], threads)
     store = Store(clock=clock, engine=Sqlite(writer=writer, readers=readers, path=path_of(url)), metrics=metrics)
     try:

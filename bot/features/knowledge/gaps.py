@@ -67,7 +67,7 @@ class GapReport:
         await self._finish(incoming, reply, self._list(incoming.language, found))
 
     async def press_list(self, incoming: Incoming, reply: Reply, _action: ButtonPress) -> None:
-        """Go back to the list."""
+        """Handle the button that leads from one gap back to the list of gaps."""
         await self.show(incoming, reply, "")
 
     async def press_open(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:

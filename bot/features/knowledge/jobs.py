@@ -52,7 +52,10 @@ def request_sync(
 
 
 def request_embedding(tx: Tx, bot: int, agreed: int, asked: Incoming | None = None) -> bool:
-    """Have the missing embeddings bought for at most `agreed` millionths. False: that is being done already."""
+    """Add the job that buys the missing embeddings, for at most `agreed` millionths of the currency.
+
+    `asked` is the message that is told the result. False: such a job, for as much money, is there already.
+    """
     if (job := tx.jobs.find_job(bot, EMBED, EMBED)) is not None and (agreed <= job.payload["agreed"]):
         return False
     if job is not None:  # the free ones were being made
@@ -125,7 +128,7 @@ class KnowledgeJobs:
         return self.base.store
 
     def feature(self) -> Feature:
-        """The two jobs."""
+        """Return the feature: the jobs that read a source and that buy embeddings."""
         return Feature(jobs={SYNC: self.sync, EMBED: self.embed})
 
     # --- read a source ------------------------------------------------------------------------------------------------

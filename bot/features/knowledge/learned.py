@@ -111,7 +111,7 @@ class LearnedEntries:
         return Page("\n\n".join(lines), [acts, *(readers[first : first + 3] for first in range(0, len(readers), 3))])
 
     async def press_readers(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Choose who may read a proposal."""
+        """Handle the buttons that choose who may read the answer of a proposal."""
         group = str(action.payload["group"])
         entry = await self._read(incoming, action)
         near = await self.near(incoming, entry.question, entry.answer) if entry else ()
@@ -141,7 +141,7 @@ class LearnedEntries:
         await self._decide(incoming, reply, action, PROPOSED, drop)
 
     async def press_edit(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Ask for another answer of a proposal or an entry."""
+        """Ask the admin to write another answer for a proposal or for an entry that was taught."""
 
         def ask(tx: Tx) -> None:
             self.rights.ensure_admin(tx, incoming)

@@ -330,7 +330,7 @@ class KnowledgePanel:
         await self._change(incoming, reply, action, act)
 
     async def press_leave(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Leave what is gone at a source as it is here."""
+        """Keep articles that are gone from their source, after the bot has asked whether to delete so many."""
 
         def act(tx: Tx, source: KnowledgeSource) -> str:
             self._log(tx, incoming, "kb_leave", source.name)

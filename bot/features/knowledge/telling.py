@@ -62,7 +62,7 @@ class Telling:
     # --- the job ------------------------------------------------------------------------------------------------------
 
     async def look(self, job: Job) -> None:
-        """The job: look at each gap whose person waits, and which this state of the knowledge base may answer."""
+        """Handle the job that, after sources have changed, tries the questions again whose askers want to be told."""
         bot, later = job.address.bot, False
         waiting = await self.store.read(lambda tx: tx.gaps.list_wanted(bot, tx.knowledge.generation()))
         for gap in waiting:

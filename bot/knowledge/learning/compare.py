@@ -33,9 +33,8 @@ def compare(text: str, passages: Iterable[StoredPassage]) -> list[Nearest]:
 
 
 def other_sentence(text: str, passages: Iterable[StoredPassage]) -> tuple[str, int] | None:
-    """The sentence of the first passages that is most like `text`, with its passage, if it has another number or date.
-
-    None where the most alike has no other, or none is about the same thing.
+    """Find a sentence that contradicts `text`: the most similar sentence of the first
+    passages, if its numbers or dates differ. Returns it with the id of its passage, else None.
     """
     found = [
         (likeness(text, sentence), sentence, one.id) for one in list(passages)[:MOST] for sentence in _sentences(one)

@@ -75,7 +75,7 @@ BY_WORDS = Gate((0.0, 0.0, 1.514, 5.238, 1.063, 6.559), bias=-3.001, cut=-1.373)
 
 
 def idf(term: str, frequencies: Mapping[str, int], size: int) -> float:
-    """How much a word tells that stands in so many of `size` passages."""
+    """Return the inverse document frequency of a stem: the fewer of the `size` passages have it, the more it tells."""
     return math.log(1 + size / (1 + frequencies.get(term, 0)))
 
 

@@ -74,7 +74,7 @@ class Index:
 
     @property
     def embedded(self) -> int:
-        """How many passages have an embedding."""
+        """How many passages of the index have an embedding."""
         return len(self._matrix)
 
     @property

@@ -14,7 +14,7 @@ REASONS = {"scanned": "no_text", "long": "too_long"}  # of `Trouble`, where thos
 
 
 class FileReader:
-    """Reads files in child processes, one at a time."""
+    """Reads articles out of files, in child processes: a file that crashes its reader does not crash the bot."""
 
     def __init__(self, files: ChildPool, limits: SourceLimits) -> None:
         self._files = files

@@ -1,4 +1,4 @@
-"""The source of what people teach the bot (`knowledge.learning.learned`)."""
+"""The source whose articles are the answers that people teach the bot (`knowledge.learning.learned`)."""
 
 from __future__ import annotations
 

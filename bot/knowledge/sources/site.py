@@ -32,7 +32,7 @@ Before = Callable[[str], Awaitable[None]]
 
 
 class Site:
-    """The hosts of one source, asked one page after the other."""
+    """Gets the pages of a source from their web servers: one after the other, as robots.txt allows it."""
 
     def __init__(self, fetcher: GuardedFetcher, clock: Clock) -> None:
         self._fetcher = fetcher

@@ -62,7 +62,7 @@ def evaluated(rows: Sequence[Sample], near: NearestCentroid, *, ask_below: float
 
 
 def lines(report: Report) -> list[str]:
-    """A report for people: the share, then the pairs that are mixed up, with the questions to look at."""
+    """Return a report as lines: the share of questions with the right topic, then the topics that are mixed up."""
     share = f"{report.right} of {report.count} examples ({report.accuracy:.1%})"
     found = [f"{share} get their topic when each is left out; {report.unsure} would be asked about."]
     for one, other, count in report.mixed[:SHOWN]:

@@ -112,8 +112,10 @@ async def learn(
     embedder: Embedder, table: RoutingTable, rows: Sequence[Sample], known: dict[str, Sequence[float]] | None = None,
     spent: Callable[[int], Awaitable[None]] | None = None,
 ) -> NearestCentroid:  # fmt: skip
-    """What knows topics and flags by meaning, from samples and the examples of flags. Vectors are looked for in `known`
-    and put there; those of other texts are dropped. `spent` is told the tokens of new ones.
+    """Make a classifier that finds topics and flags by meaning, out of the embeddings of examples.
+
+    Embeddings are taken from `known`, which then holds those of just these examples; the others are asked of the
+    `embedder`, and `spent` is called with their tokens.
 
     Raises `ModelError`, and `ConfigError` without NumPy.
     """

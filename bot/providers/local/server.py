@@ -156,7 +156,7 @@ async def _listening(process: asyncio.subprocess.Process) -> str:
 
 
 def install_command() -> list[list[str]]:
-    """Return the commands that install the runner into this environment, the best first."""
+    """Return the commands that install llama.cpp's Python package into this environment, the best first."""
     project = Path(__file__).resolve().parents[3]
     uv, wanted = shutil.which("uv"), ["huggingface-hub>=2.4", "xllamacpp>=2026.10"]
     found: list[list[str]] = []

@@ -1,1 +1,1 @@
-"""The longer commands of `govorun`: `kb` (what it does stands in `knowledge`) and `topics`."""
+"""The longer commands of `govorun`: `kb` (what it does stands in `knowledge`), `topics` and `desk`."""

@@ -224,6 +224,7 @@ const WORDS = {
     "A customer asks for a person, an operator takes over in a group. Here the owner is the operator, too; every message and button is one that you can use yourself.",
     "Клиент зовёт человека, оператор отвечает из группы. Здесь оператор — сам владелец; все сообщения и кнопки можно использовать и самому.",
   ],
+  deskLoad: ["This group: {spent} of {most} messages in the last minute.", "Эта группа: {spent} из {most} сообщений за последнюю минуту."],
   deskTitle: ["Support", "Служба поддержки"],
   deskGroupTitle: ["Connect a group", "Подключить группу"],
   deskGroupNote: ["A group with topics, the bot an administrator, /desk, Use this group.", "Группа с темами, бот в ней администратор, /desk, «Работать в этой группе»."],

@@ -236,10 +236,6 @@ class Messages(Repository):
         rows: Iterable[Any] = self.connection.execute(PATH, {"tip": tip, "most": most})
         return [_remembered(row, row.name or "") for row in rows]
 
-    def list_before(self, message: Remembered, most: int) -> Sequence[Remembered]:
-        """Return the newest `most` messages before a message in its branch, oldest first."""
-        return self.list_branch(message.parent, most) if message.parent is not None else []
-
     def find_message(self, message: int) -> Remembered | None:
         """Return a message by its id, None if there is none."""
         return self._find(_remembered, GET, {"message": message})

@@ -13,8 +13,10 @@ ADDRESS = ("bot", "connection", "chat", "thread", "only")
 class CaseColumns(Addressed):
     """An episode of a customer's conversation, whose columns of an address it has. The numbers that people see are ids.
 
-    `holder` and `last_holder` are users (0: none). `called` says how often somebody asked for a person. Times are Unix
-    seconds, 0.0 for none.
+    `holder` and `last_holder` are users (0: none). `asked` is the time of the customer's oldest message that waits for
+    an answer, `answered` that of the first answer of a person, `touched` that of the newest message of either side.
+    `spent` are the working seconds that customers have waited for the desk in this case before `asked`, `told` which
+    reminders were given (`desk/clocks.py`). Times are Unix seconds, 0.0 for none.
     """
 
     id: Named[int] = Column(Id, primary_key=True)
@@ -33,6 +35,14 @@ class CaseColumns(Addressed):
     closed: Named[float] = Column(sa.Float)
     rating: Named[int] = Column(sa.Integer, server_default="0")  # stars, 0 for none
     comment: Named[str] = Column(sa.Text, server_default="")
+    priority: Named[int] = Column(sa.Integer, server_default="0")  # -1 low, 0 normal, 1 high
+    tags: Named[str] = Column(sa.String(200), server_default="")  # words with a space between them
+    summary: Named[str] = Column(sa.Text, server_default="")  # of the conversation before the hand-over
+    asked: Named[float] = Column(sa.Float, server_default="0")
+    answered: Named[float] = Column(sa.Float, server_default="0")
+    touched: Named[float] = Column(sa.Float, server_default="0")
+    spent: Named[float] = Column(sa.Float, server_default="0")
+    told: Named[int] = Column(sa.Integer, server_default="0")
     open: Named[int | None] = Column(sa.Integer)  # 1, or NULL once it is closed: an address has one open case
 
 

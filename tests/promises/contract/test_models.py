@@ -66,15 +66,18 @@ class World:
         self.kind = kind
         self.studio = studio
         self.row = KINDS[kind] | ({"url": f"{studio.url}/v1"} if kind == "foreign" else {})
-        given: dict[str, Any] = {**studio.settings(), "models": [self.row], "idle_deadline": 0.3}
-        self.settings = Settings(_env_file=None, **given)
-        self.service = YandexStudio(settings=self.settings, http=http, clock=VirtualClock(), random=Random(1))
+        self.http = http
+        self.settings = Settings(_env_file=None, models=[self.row], **studio.settings())
+        self.service = self.asking(self.settings)
         self.model: TextModel = self.service.text(self.row["name"])
         chat = "completion" if self.model.profile.native else "chat/completions"
         self.route = "responses" if kind in ("searching", "agent") else chat
         # events after which there is text, and more to come
         self.begun = {"searching": 11, "agent": 6}.get(kind, 3)
         self.chunks: list[Chunk] = []
+
+    def asking(self, settings: Settings) -> YandexStudio:
+        return YandexStudio(settings=settings, http=self.http, clock=VirtualClock(), random=Random(1))
 
     async def ask(self, request: Request = ASK) -> Chunk:
         """The whole answer, joined. The stream has ended as it must."""
@@ -212,7 +215,10 @@ async def test_an_error_in_the_middle_cuts_the_answer(world: World) -> None:
 
 
 async def test_a_model_that_falls_silent_cuts_the_answer(world: World) -> None:
-    world.studio.fail_next(world.route, hang=True, after_chunks=world.begun)
+    """It may also have been silent before its first word, where the machine stands still for a moment."""
+    world.studio.fail_next(world.route, hang=True, after_chunks=world.begun, times=3)
+    hurried = world.asking(world.settings.model_copy(update={"idle_deadline": 0.5}))
+    world.model = hurried.text(world.row["name"])
     world.studio.script("One word after another makes an answer. " * 20)
     with pytest.raises(StreamCut, match="time"):
         await world.ask()

@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
@@ -31,6 +30,7 @@ from typing import Any
 
 from bot import cli
 from bot.ai import Chunk, Request
+from bot.ports import ProcessRole
 from bot.providers.text_model import TextModel
 from bot.providers.yandex.art import YandexArt
 from bot.storage.engines.decision_locks import DecisionLock
@@ -147,9 +147,7 @@ def run() -> None:
         update(folder)
     armed = os.environ.get("CRASH_FROM") == "start"
     plant(Bomb(os.environ.get("CRASH_AT", ""), Path(TRACE), armed=armed))
-    role = os.environ.get("CRASH_ROLE", "")
-    sys.argv = ["govorun", "run", *(["--role", role] if role else [])]
-    cli.main()
+    cli.run("", ProcessRole(os.environ.get("CRASH_ROLE") or ProcessRole.ALL))
 
 
 if __name__ == "__main__":

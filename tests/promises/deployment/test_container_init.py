@@ -91,7 +91,7 @@ def test_a_frozen_event_loop_ends_the_process_and_its_place_is_told(freeze: str)
 def test_a_process_that_hears_nothing_any_more_is_killed() -> None:
     with container(sys.executable, "-c", LIVING, seconds=1) as process:
         os.kill(int(line(process)), signal.SIGSTOP)
-        assert process.wait(40) == 128 + signal.SIGKILL
+        assert process.wait(60) == 128 + signal.SIGKILL
 
 
 def test_one_that_lives_is_left_alone() -> None:
@@ -150,7 +150,7 @@ def test_signals_are_handed_on() -> None:
         for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
             process.send_signal(number)
             assert line(process) == number.name
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
 
 
 def test_a_key_on_the_terminal_reaches_the_bot_once() -> None:
@@ -168,7 +168,8 @@ def test_a_key_on_the_terminal_reaches_the_bot_once() -> None:
             while word not in shown:
                 shown += terminal.read(4096)
             os.write(ours, key)
-    assert process.wait(20) == 0
+        # The terminal goes with `ours`: its SIGHUP would end an interpreter that is just taking itself apart.
+        assert process.wait(60) == 0
     assert shown.count(b"SIGINT") == 1
 
 

@@ -28,6 +28,7 @@ class InlineThread:
         self.written = written
         self.raw = sqlite3.connect(path)
         self.connection = engine(make_url("sqlite://"), lambda: self.raw, writer=writer).connect()
+        self.raw.execute("PRAGMA synchronous=OFF")  # no power cut comes here: `tests/promises/disk` is about those
         self.pulled = False
 
     async def run(self, function: Callable[..., T], *arguments: object) -> T:

@@ -134,7 +134,7 @@ class Whole(World):
         folder.mkdir()
         (folder / "routing.toml").write_text(TOPICS)
         routing = folder / "routing.toml"
-        super().__init__(folder, template, owners=[ANNA], tools=["search", "time"], routing=routing, embeddings="off")
+        super().__init__(folder, template, owners=(ANNA,), tools=("search", "time"), routing=routing, embeddings="off")
         self.places |= {"q1": HERE, "q2": HERE}
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.ai import AsyncModel
-from bot.config.settings import Settings, load
+from bot.config.settings import Settings
 from bot.extension import Extension
 from bot.http.client import Http
 from bot.llm.routing import ModelOption, Routing
@@ -34,6 +34,7 @@ from bot.testing.virtual_loop import LoopClock
 from tests.promises.properties.brain import Brain
 from tests.promises.properties.in_process import StepLoop, Wire
 from tests.promises.properties.inline_disk import InlineDisk
+from tests.support.stage import OneReading
 
 ANNA, BORIS, TEAM = 1001, 1002, -1001000000001
 PATIENCE = 3_600.0  # virtual seconds until what has not come is lost
@@ -66,7 +67,7 @@ class World:
         self._process: asyncio.Task[None] | None = None
 
     def _settings(self, changes: dict[str, Any]) -> Settings:
-        return load(
+        return OneReading().settings(
             _env_file=None,
             **{
                 "bot_token": self.telegram.token, "yc_api_key": "AQVN-secret", "yc_folder_id": "b1g",

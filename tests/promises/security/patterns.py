@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import Any
 
 import bot
+from tests.support.source import parsed
 
 MANY = 16  # a repetition that may go on for longer is tried
 VARIANTS = 6  # of what one round of a repetition may be
@@ -109,7 +110,7 @@ def uses() -> tuple[list[Use], set[str]]:
 
 def _calls(module: ModuleType) -> Iterator[tuple[str, Any]]:
     """The calls of methods of patterns in a module, each with the module and the function where it stands."""
-    return _calls_below(ast.parse(Path(str(module.__file__)).read_text()), module.__name__, module.__name__)
+    return _calls_below(parsed(Path(str(module.__file__))), module.__name__, module.__name__)
 
 
 def _calls_below(node: ast.AST, place: str, module: str) -> Iterator[tuple[str, Any]]:

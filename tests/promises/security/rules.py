@@ -18,9 +18,8 @@ TRUSTING = {"verify", "ssl", "verify_ssl", "check_hostname"}
 FOLLOWING = {"follow_redirects", "allow_redirects"}
 
 
-def offences(source: str) -> list[str]:
+def offences(tree: ast.Module) -> list[str]:
     """The names of the rules that a module breaks, each with its line."""
-    tree = ast.parse(source)
     return [f"{name} in line {node.lineno}" for node, name in _found(tree)]
 
 

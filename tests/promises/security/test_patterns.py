@@ -39,8 +39,9 @@ from bot.types import Message
 from tests.promises.security.patterns import Stretch, Use, stretches, uses
 
 LENGTH = 300_000
-SHORT, QUICK = 20_000, 0.03  # so many characters take a slow pattern 0.1 s, a linear one 3 ms at most
-SHORTER, QUICKER = 5_000, 0.001  # 6 ms, and 0.1 ms nearly always
+SHORT, QUICK = 3_000, 0.0006  # so many characters take a slow pattern 2 ms, a linear one nearly always 0.1 ms
+TIMES = 4  # as many characters take a linear pattern four times as long, a slow one sixteen times
+GROWTH = 7
 SLOW = 3.0
 BOUNDED = {  # patterns that are slow, and the most characters that they are given
     r"\\(?:text|mathrm|textbf)\{[^}]*\}": 200,  # between two dollars, which `find_formula` looks for so far apart
@@ -80,7 +81,8 @@ MADE = [
 def suspects(use: Use) -> Iterator[Stretch]:
     """What a pattern is not quick with: that alone is worth a long trial."""
     for stretch in stretches(use.pattern):
-        if _takes(use, stretch.text(SHORTER)) > QUICKER and _takes(use, stretch.text(SHORT)) > QUICK:
+        short = _takes(use, stretch.text(SHORT))
+        if short > QUICK and _takes(use, stretch.text(TIMES * SHORT)) > max(GROWTH * short, TIMES**2 * QUICK):
             yield stretch
 
 

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, bindparam, func, insert, select, update
 
 from bot.storage.repositories.mapping import Repository, address, at, columns, here, made, spot
 from bot.storage.tables.desk import desk_cases, desk_events
+from bot.storage.tables.history import conversations, messages
 from bot.types import Address
 
 BOT, WAITING, HELD, SNOOZED, CLOSED = "bot", "waiting", "held", "snoozed", "closed"  # the owners of a case
@@ -42,6 +43,14 @@ class Case:
     closed: float = 0.0
     rating: int = 0  # stars that the customer has given, 0 for none
     comment: str = ""
+    priority: int = 0  # -1 low, 0 normal, 1 high
+    tags: str = ""  # words with a space between them
+    summary: str = ""  # of the conversation before the hand-over
+    asked: float = 0.0  # the customer's oldest message that waits for an answer
+    answered: float = 0.0  # the first answer of a person
+    touched: float = 0.0  # the newest message of either side while people have the case
+    spent: float = 0.0  # working seconds that the desk has let its customer wait before `asked`
+    told: int = 0  # the reminders that were given: bits of `desk/clocks.py`
 
     @property
     def is_for_people(self) -> bool:
@@ -62,16 +71,6 @@ class Figures:
     closed: int
     rated: int
     stars: float
-
-
-@dataclass(frozen=True, slots=True)
-class CaseEvent:
-    """What happened to a case, by whom (0: the bot), at a Unix time."""
-
-    what: str
-    who: int
-    detail: str
-    at: float
 
 
 class Cases(Repository):
@@ -108,7 +107,8 @@ class Cases(Repository):
             name: getattr(after, name)
             for name in (
                 "owner", "holder", "last_holder", "version", "team", "reason", "waiting_since", "snoozed_until",
-                "closed", "name", "language",
+                "closed", "name", "language", "priority", "tags", "summary", "asked", "answered",
+                "touched", "spent", "told",
             )
         }  # fmt: skip
         values["open"] = None if after.owner == CLOSED else 1
@@ -116,17 +116,11 @@ class Cases(Repository):
         return self.connection.execute(update(desk_cases).where(*here).values(**values)).rowcount == 1
 
     def list_owned(self, bot: int, *owners: str) -> Sequence[Case]:
-        """Return the cases of a bot with one of these owners, the longest waiting first."""
+        """Return the cases of a bot with one of these owners: by priority, then the longest waiting first."""
         query = select(desk_cases).where(desk_cases.c.bot == bot, desk_cases.c.owner.in_(owners))
-        rows = self.connection.execute(query.order_by(desk_cases.c.waiting_since, desk_cases.c.id))
+        order = (desk_cases.c.priority.desc(), desk_cases.c.waiting_since, desk_cases.c.id)
+        rows = self.connection.execute(query.order_by(*order))
         return [_case(row) for row in rows]
-
-    def list_held_by(self, bot: int, operator: int) -> Sequence[Case]:
-        """Return the cases that an operator holds, also the snoozed ones."""
-        mine = (desk_cases.c.bot == bot, desk_cases.c.holder == operator, desk_cases.c.owner.in_((HELD, SNOOZED)))
-        return [
-            _case(row) for row in self.connection.execute(select(desk_cases).where(*mine).order_by(desk_cases.c.id))
-        ]
 
     def count_of_customer(self, where: Address) -> int:
         """Return how many cases an address has had, with the open one."""
@@ -169,6 +163,36 @@ class Cases(Repository):
         }  # fmt: skip
         self.connection.execute(insert(desk_events), row)
 
+    def note_once(self, case: Case, what: str, detail: str) -> bool:
+        """Note that something has happened to a case. False: it was noted with this `detail` before."""
+        event = (desk_events.c.case_id == case.id, desk_events.c.what == what, desk_events.c.detail == detail)
+        if self.connection.execute(select(desk_events.c.id).where(*event).limit(1)).first() is not None:
+            return False
+        self.add_event(case, what, detail=detail)
+        return True
+
+    def last_detail(self, case: Case, what: str) -> str:
+        """Return the newest detail that an event of a case was noted with, "" if there is none."""
+        event = (desk_events.c.case_id == case.id, desk_events.c.what == what)
+        newest = select(desk_events.c.detail).where(*event).order_by(desk_events.c.id.desc()).limit(1)
+        return self.connection.scalar(newest) or ""
+
+    def count_noted(self, case: Case, what: str) -> int:
+        """Return how many different details an event of a case was noted with."""
+        counted = select(func.count(func.distinct(desk_events.c.detail)))
+        return self.connection.scalar(counted.where(desk_events.c.case_id == case.id, desk_events.c.what == what)) or 0
+
+    def count_questions(self, case: Case) -> int:
+        """Return how many messages the customer has written in the conversation since the case was opened."""
+        mine = (messages.c.role == "user", messages.c.at >= case.opened)
+        counted = select(func.count()).select_from(messages).where(*mine, _in_current(case.address))
+        return self.connection.scalar(counted) or 0
+
+    def last_said(self, case: Case) -> float:
+        """Return when the newest message of the conversation was stored; the opening of the case if there is none."""
+        newest = select(messages.c.at).where(_in_current(case.address)).order_by(messages.c.id.desc()).limit(1)
+        return max(self.connection.scalar(newest) or 0.0, case.opened)
+
     def note_told(self, case: Case, who: int) -> bool:
         """Note that a member of the group was told how to become able to answer. False: that was told before."""
         told = (desk_events.c.case_id == case.id, desk_events.c.who == who, desk_events.c.what == "told")
@@ -177,10 +201,17 @@ class Cases(Repository):
         self.add_event(case, "told", who)
         return True
 
-    def list_events(self, case: Case) -> Sequence[CaseEvent]:
-        """Return what happened to a case, oldest first."""
-        query = select(desk_events).where(desk_events.c.case_id == case.id).order_by(desk_events.c.id)
-        return [made(CaseEvent, row) for row in self.connection.execute(query)]
+    def count_events(self, case: Case, what: str, after: str) -> int:
+        """Return how often something has happened to a case after something else last did."""
+        mine = desk_events.c.case_id == case.id
+        last = select(func.coalesce(func.max(desk_events.c.id), 0)).where(mine, desk_events.c.what == after)
+        found = (mine, desk_events.c.what == what, desk_events.c.id > last.scalar_subquery())
+        return self.connection.scalar(select(func.count()).select_from(desk_events).where(*found)) or 0
+
+    def last_event(self, case: Case, what: str) -> float:
+        """Return when something has last happened to a case (Unix time), 0.0 for never."""
+        found = select(func.max(desk_events.c.at)).where(desk_events.c.case_id == case.id, desk_events.c.what == what)
+        return self.connection.scalar(found) or 0.0
 
     def read_waits(self, bot: int, most: int) -> Sequence[float]:
         """Return how long (seconds) each of the newest `most` called cases waited until it was taken, newest first."""
@@ -196,6 +227,13 @@ class Cases(Repository):
             .limit(most)
         )
         return [float(seconds) for seconds in self.connection.scalars(wait)]
+
+
+def _in_current(where: Address) -> ColumnElement[bool]:
+    """The messages of the current conversation of an address."""
+    current = select(conversations.c.id).where(at(conversations, where))
+    newest = current.order_by(conversations.c.chosen.desc(), conversations.c.id.desc()).limit(1)
+    return messages.c.conversation_id == newest.scalar_subquery()
 
 
 def _case(row: Any) -> Case:

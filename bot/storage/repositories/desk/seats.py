@@ -46,10 +46,6 @@ class Seats(Repository):
         row = {"bot": bot, "chat": chat, "team": team, "by": by, "at": self.clock.time()}
         self.connection.execute(CONNECT(self.connection), row)
 
-    def disconnect_group(self, bot: int, chat: int) -> None:
-        """Forget that operators work in a group. Its topics stay known, for a later connection."""
-        self.connection.execute(delete(desk_groups).where(desk_groups.c.bot == bot, desk_groups.c.chat == chat))
-
     def list_groups(self, bot: int) -> Sequence[tuple[int, str]]:
         """Return the chat and the team of each connected group, the oldest first."""
         query = select(desk_groups.c.chat, desk_groups.c.team).where(desk_groups.c.bot == bot)

@@ -64,6 +64,6 @@ def intent_of(heard: Heard) -> Intent:
 
 
 def is_note(text: str) -> bool:
-    """Whether a text is marked as a note."""
+    """Return whether an operator has marked a text as a note, which the customer does not get."""
     word = text.split(maxsplit=1)[0].partition("@")[0].lower() if text.strip() else ""
     return text.startswith(NOTES[0]) or word == NOTES[1]

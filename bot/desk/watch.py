@@ -1,0 +1,177 @@
+"""What a desk does by the clock: reminds of promises, closes quiet cases, tells what is wrong with its file.
+
+One process of a bot does it. Everything is computed anew at each look (`desk/clocks.py`), and what was told is noted in
+the commit that tells it, so a pause of the bot ends in one message for each group and a kill in none twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from bot.access.policy import Role
+from bot.access.rights import Rights
+from bot.billing.budget import duration
+from bot.desk import clocks
+from bot.desk.cases import Close
+from bot.desk.clocks import CLOSE, WARNED, Overdue
+from bot.desk.desk import Desk, Places
+from bot.desk.rating import ask_stars
+from bot.storage.repositories.desk.cases import HELD, WAITING, Case
+from bot.storage.store import Store, Tx
+from bot.texts.catalog import say
+from bot.types import Address, Outgoing
+
+log = logging.getLogger(__name__)
+
+EVERY = 30.0  # seconds between two looks
+JUMP = 90.0  # seconds by which the wall clock may run apart from the monotonic one between two looks
+SETTLED = 600.0  # seconds after a jump until reminders are believed again
+NAMED = 10  # cases in one message
+
+
+@dataclass(slots=True, kw_only=True)
+class DeskWatch:
+    """Looks at the open cases of one bot every half minute, and tells operators and owners what is late.
+
+    `send` delivers to places in the background; `rights` knows the owners.
+    """
+
+    store: Store
+    desk: Desk
+    rights: Rights
+    send: Callable[[str, Places], None]
+    _ahead: float | None = field(default=None, init=False)  # how far the wall clock was ahead of the monotonic one
+    _settled: float = field(default=0.0, init=False)  # the monotonic time from which reminders are believed
+    _problem: str = field(default="", init=False)  # of the file, as the owners know it
+
+    async def run(self) -> None:
+        """Look until cancelled. What fails is tried again at the next look."""
+        while True:
+            await self.store.clock.sleep(EVERY)
+            try:
+                problem = self.desk.hours.file.problem
+                self.send("", await self.store.write(partial(self.look, problem=problem)))
+                self._problem = problem
+            except Exception as error:
+                log.warning("the cases of the desk can't be looked at now: %s", str(error) or type(error).__name__)
+
+    def look(self, tx: Tx, problem: str) -> Places:
+        """Do what is due now; `problem` is what is wrong with the file. Returns where something waits."""
+        places = list(self._tell_problem(tx, problem))
+        if self._is_settled(tx):
+            places += [*self._remind(tx), *self._close_quiet(tx)]
+        return places
+
+    def _is_settled(self, tx: Tx) -> bool:
+        """Whether the wall clock can be believed: a jump of it would make promises late that are not."""
+        monotonic = tx.clock.monotonic()
+        before, self._ahead = self._ahead, tx.clock.time() - monotonic
+        if before is not None and abs(self._ahead - before) > JUMP:
+            self._settled = monotonic + SETTLED
+            log.warning("the clock has jumped by %.0f s: the desk reminds of nothing for a while", self._ahead - before)
+        return monotonic >= self._settled
+
+    # --- promises -----------------------------------------------------------------------------------------------------
+
+    def _remind(self, tx: Tx) -> Places:
+        """Tell each group once what is nearly or quite late, and the leads of its team what is late."""
+        table, now = self.desk.table, tx.clock.time()
+        if not any(table.promise_of(team).any for team in table.teams):
+            return ()
+        found = defaultdict[int, list[Overdue]](list)
+        late = defaultdict[int, list[Overdue]](list)
+        for case in tx.cases.list_owned(self.desk.bot, WAITING, HELD):
+            team, seat = self.desk.hours.team(case), self.desk.seat(tx, case)
+            promise = table.promise_of(team)
+            due = clocks.overdue(case, promise, table.hours_of(team).hours, now)
+            if not due or seat is None:
+                continue
+            bits = 0
+            for one in due:
+                bits |= one.bits
+                found[seat.place].append(one)
+                for lead in promise.lead if one.late else ():
+                    late[lead].append(one)
+            tx.cases.store_case(case, replace(case, told=case.told | bits))
+        return [*self._tell_groups(tx, found), *self._tell_leads(tx, late)]
+
+    def _tell_groups(self, tx: Tx, found: dict[int, list[Overdue]]) -> list[Address]:
+        """Tell a single reminder in the topic of its case, several in one message of the group."""
+        places = []
+        for place, due in found.items():
+            language = self.desk.language(tx, place)
+            where = Address("telegram", self.desk.bot, place)
+            if len(due) == 1 and (seat := self.desk.seat(tx, due[0].case)) is not None:
+                where = seat.address
+            told = Outgoing(self._lines(tx, due, language), plain=True, keeps_place=True)
+            tx.outbox.add_answer(f"desk.due.{place}.{tx.clock.time():.0f}", where, told)
+            places.append(where)
+        return places
+
+    def _tell_leads(self, tx: Tx, late: dict[int, list[Overdue]]) -> list[Address]:
+        places = []
+        for lead, due in late.items():
+            where, language = Address("telegram", self.desk.bot, lead), tx.chats.read_language(self.desk.bot, lead)
+            told = Outgoing(self._lines(tx, due, language), plain=True)
+            tx.outbox.add_answer(f"desk.late.{lead}.{tx.clock.time():.0f}", where, told)
+            places.append(where)
+        return places
+
+    def _lines(self, tx: Tx, due: Sequence[Overdue], language: str) -> str:
+        lines = [self._line(tx, one, language) for one in sorted(due, key=lambda one: one.left)[:NAMED]]
+        if more := len(due) - len(lines):
+            lines.append(say(language, "desk.due.more", count=more))
+        return "\n".join(lines)
+
+    def _line(self, tx: Tx, one: Overdue, language: str) -> str:
+        case = one.case
+        holder = tx.users.read_name(self.desk.bot, case.holder) if case.holder else ""
+        who = holder or say(language, "desk.due.nobody")
+        key = f"desk.due.{'close' if one.what == CLOSE else 'answer'}.{'late' if one.late else 'soon'}"
+        return say(language, key, number=case.id, who=who, time=duration(language, abs(one.left)))
+
+    # --- quiet cases --------------------------------------------------------------------------------------------------
+
+    def _close_quiet(self, tx: Tx) -> Places:
+        """Warn the customers who have been silent for long, and close the cases of those who were warned."""
+        quiet, now, places = self.desk.table.close, tx.clock.time(), list[Address]()
+        if not quiet.quiet:
+            return ()
+        for case in tx.cases.list_owned(self.desk.bot, HELD):
+            due = clocks.quiet_until(case, quiet)
+            if due is None or now < due:
+                continue
+            places += self._close(tx, case) if case.told & WARNED else self._warn(tx, case, now)
+        return places
+
+    def _warn(self, tx: Tx, case: Case, now: float) -> Places:
+        key = f"case.{case.id}.quiet.{int(now)}"
+        label = say(case.language, "desk.unsolved")
+        button = tx.buttons.add_button(case.address, key, case.user, label, "desk.unsolved", case=case.id)
+        told = say(case.language, "desk.quiet", time=duration(case.language, self.desk.table.close.grace))
+        tx.outbox.add_answer(key, case.address, Outgoing(told, plain=True, buttons=((button,),)))
+        tx.cases.store_case(case, replace(case, told=case.told | WARNED, touched=now))
+        return [case.address]
+
+    def _close(self, tx: Tx, case: Case) -> Places:
+        places = self.desk.change(tx, case, Close())
+        return [*places, *ask_stars(tx, tx.cases.find_case(self.desk.bot, case.id) or case)]
+
+    # --- the file -----------------------------------------------------------------------------------------------------
+
+    def _tell_problem(self, tx: Tx, problem: str) -> Places:
+        """Tell each owner once what is wrong with the file as it is now."""
+        if problem in ("", self._problem):
+            return ()
+        key, places = hashlib.sha256(problem.encode()).hexdigest()[:12], []
+        for owner in sorted(self.rights.with_role(tx, self.desk.bot, Role.OWNER)):
+            where, language = Address("telegram", self.desk.bot, owner), tx.chats.read_language(self.desk.bot, owner)
+            told = Outgoing(say(language, "desk.problem", problem=problem), plain=True)
+            tx.outbox.add_answer(f"desk-{key}.o{owner}", where, told)
+            places.append(where)
+        return places

@@ -1,0 +1,69 @@
+"""`govorun desk`: begin the file with the rules of a support desk, and check it."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+
+from bot.errors import BadInput, ConfigError
+
+if TYPE_CHECKING:
+    from bot.desk.policy.desk_file import DeskTable
+
+app = typer.Typer(help="The support desk: the file desk.toml (docs/desk.md).", no_args_is_help=True)
+
+Folder = Annotated[Path, typer.Argument(help="The folder that DESK names.")]
+HERE = Path("desk")
+
+
+@app.command()
+def init(
+    folder: Folder = HERE, language: Annotated[str, typer.Option(help="Of the comments: ru or en.")] = "en"
+) -> None:
+    """Write an example of desk.toml with comments, to begin with."""
+    from bot.desk.policy.desk_file import NAME, example
+
+    file = folder / f"{NAME}.toml"
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with file.open("x", encoding="utf-8") as stream:
+            stream.write(example(language))
+    except FileExistsError:
+        raise BadInput(f"{file} is there already; name another folder") from None
+    typer.echo(f"{file} is written. Put your own hours and rules into it, then: govorun desk check {folder}")
+
+
+@app.command()
+def check(folder: Folder = HERE) -> None:
+    """Say what the rules of a desk mean, or what is wrong with them."""
+    from bot.desk.policy.desk_file import NAME, read
+
+    file = folder / f"{NAME}.toml"
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{file}: {error.strerror}; `govorun desk init {folder}` writes an example") from None
+    for line in _told(read(data, str(file))):
+        typer.echo(line)
+
+
+def _told(table: DeskTable) -> list[str]:
+    """What the rules mean, a line for each team."""
+    from bot.desk.policy.desk_file import span_of
+
+    lines, now = [f"{len(table.rule)} rules, {len(table.teams)} teams"], time.time()
+    for team in table.teams:
+        own, promise = table.hours_of(team), table.promise_of(team)
+        opening = own.hours.next_opening(now)
+        state = "always there" if own.hours.always else "open now" if opening == now else "closed for more than a year"
+        if opening is not None and opening != now:
+            state = f"opens {datetime.fromtimestamp(opening, ZoneInfo(own.zone)):%Y-%m-%d %H:%M} ({own.zone})"
+        named = {"first answer": promise.first, "next answers": promise.next, "close": promise.close}
+        promised = ", ".join(f"{name} in {span_of(seconds)}" for name, seconds in named.items() if seconds)
+        lines.append(f"{team}: {state}; promised: {promised or 'nothing'}")
+    return lines
