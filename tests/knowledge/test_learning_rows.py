@@ -90,3 +90,30 @@ async def test_quotes_of_ended_passages_are_found_and_move_or_are_stale(store: S
         assert [quote.text for quote in tx.quotes.list_stale(42)] == ["One."]
 
     await store.write(work)
+
+
+async def test_passages_that_a_vector_store_has_found_are_added_once_and_need_no_embedding(store: Store) -> None:
+    found = Article(key="fvt1", title="lamps", version="1", changed=0.0)
+
+    def work(tx: Tx) -> None:
+        own = tx.sources.add_source(42, KnowledgeSource("own", "folder", "-"))
+        kept = tx.sources.add_source(42, KnowledgeSource("kept", "vector-store", "vector-store:fvt"))
+        assert tx.sources.list_ids(42) == {own: True, kept: False}
+        first, second = [NewPassage("", text, ((0, 1),), text.encode()) for text in "ab"]
+        tx.knowledge.add_passages(kept, found, [first, first])
+        before = tx.knowledge.list_by_sha(kept, "fvt1")
+        tx.knowledge.add_passages(kept, found, [second, first])
+        after = tx.knowledge.list_by_sha(kept, "fvt1")
+        assert (before.keys(), after.keys()) == ({b"a"}, {b"a", b"b"})
+        assert before[b"a"] == after[b"a"]
+        passages = tx.knowledge.read_passages(after.values(), [kept])
+        assert [passages[after[sha]].ordinal for sha in (b"a", b"b")] == [0, 2], "they are no neighbours"
+        article(tx, own, "text")
+        assert tx.knowledge.size_to_embed(42, "m") == (1, 5)
+        assert [row.text for row in tx.knowledge.texts_to_embed(42, "m", 9)] == ["text"]
+        tx.knowledge.end_articles(kept, ["fvt1"])
+        assert tx.knowledge.list_by_sha(kept, "fvt1") == {}
+        tx.knowledge.add_passages(kept, found, [first])
+        assert tx.knowledge.list_by_sha(kept, "fvt1").keys() == {b"a"}
+
+    await store.write(work)

@@ -72,14 +72,14 @@ def _rows(answer: Answer) -> Iterator[Mapping[str, Any]]:
 
 
 def _chunk(row: Mapping[str, Any]) -> StoreChunk | None:
-    file, parts, score = row.get("file_id"), row.get("content"), row.get("score")
+    file, parts = row.get("file_id"), row.get("content")
     if not isinstance(file, str) or not file or not isinstance(parts, list):
         return None
     texts = [text for part in map(mapping, parts) if isinstance(text := part.get("text"), str)]
     text = "\n\n".join(texts)[:LONGEST_CHUNK]
     if not text.strip():
         return None
-    name = row.get("filename")
+    name, score = row.get("filename"), row.get("score", 0)
     is_number = isinstance(score, int | float) and not isinstance(score, bool) and score > 0
     return StoreChunk(file, name if isinstance(name, str) else "", text, float(score) if is_number else 0.0)
 

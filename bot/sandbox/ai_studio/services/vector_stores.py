@@ -100,7 +100,7 @@ class VectorStores:
     def find(self, store: str, question: str) -> list[Json]:
         """The pieces of a store that fit a question best, as its search returns them. Raises `Problem` 5."""
         here = vector(question)
-        found = [
+        found: list[Json] = [
             {
                 "file_id": file.id, "filename": file.name, "attributes": {}, "valid": True,
                 "content": [{"type": "text", "text": piece}],
@@ -110,7 +110,7 @@ class VectorStores:
             if self._status(store, id_) == "completed" and (file := self.files.get(id_))
             for piece in pieces(file.text)
         ]  # fmt: skip
-        found.sort(key=lambda row: -float(str(row["score"])))
+        found.sort(key=lambda row: -float(row["score"]))
         return found
 
     # --- files --------------------------------------------------------------------------------------------------------
