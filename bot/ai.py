@@ -278,6 +278,41 @@ class Embedder(Protocol):
         """
 
 
+# --- vector stores ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StoreFile:
+    """A file of a vector store. `added` is a Unix time; `status` is "completed" once its text can be found."""
+
+    id: str
+    status: str
+    added: float
+
+
+@dataclass(frozen=True, slots=True)
+class StoreChunk:
+    """A piece of a file that a vector store has found, with the file's id and name; a better match scores higher."""
+
+    file: str
+    name: str
+    text: str
+    score: float
+
+
+class VectorStores(Protocol):
+    """Collections of files that a service keeps, cuts and searches by itself. Each call raises `ModelError`s."""
+
+    async def search(self, store: str, question: str, *, within: float) -> Sequence[StoreChunk]:
+        """Return the pieces of a store that fit a question best, best first, within so many seconds."""
+
+    async def list_files(self, store: str) -> Sequence[StoreFile]:
+        """Return the files of a store."""
+
+    async def file_name(self, file: str) -> str:
+        """Return the name of a file, "" where the service does not know it."""
+
+
 # --- labels -----------------------------------------------------------------------------------------------------------
 
 

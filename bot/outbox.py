@@ -165,8 +165,11 @@ async def finish_with(
     await finish(store, reply, lambda tx: finish_turn(tx, incoming, *answers, choices=choices))
 
 
-async def finish_with_notice(store: Store, incoming: Incoming, reply: Reply, key: str, /, **values: object) -> None:
-    """End a turn that changes nothing else with the text `key`, in the language of the chat.
+async def finish_with_notice(
+    store: Store, incoming: Incoming, reply: Reply, key: str, also: Callable[[Tx], None] = lambda _: None, /,
+    **values: object,
+) -> None:  # fmt: skip
+    """End a turn with the text `key`, in the language of the chat; `also` is done in its transaction.
 
     The text is a notice: in a group that has chosen so, only the user of `incoming` sees it.
     """
@@ -175,6 +178,7 @@ async def finish_with_notice(store: Store, incoming: Incoming, reply: Reply, key
     def work(tx: Tx) -> None:
         known = with_choices(tx, incoming)
         finish_turn(tx, known, say(known.language, key, **values))
+        also(tx)
 
     await finish(store, reply, work)
 

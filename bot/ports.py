@@ -143,8 +143,14 @@ class Outbox(Protocol):
         """
         ...
 
-    async def progress(self, delivery: Delivery, message_ids: Sequence[int], *, done: int, sent: bool) -> None:
-        """Store that `done` parts of a delivery stand in the chat as `message_ids`; `sent`: that was all of it."""
+    async def progress(
+        self, delivery: Delivery, message_ids: Sequence[int], *, done: int, sent: bool, left_out: str = ""
+    ) -> Sequence[Address]:
+        """Store that `done` parts of a delivery stand in the chat as `message_ids`; `sent`: that was all of it.
+
+        `left_out`: a "part" or the "whole" of what was to be copied could not be. Returns the places that are told.
+        """
+        ...
 
     async def postpone(self, delivery: Delivery, due: float, *, begun: bool = False) -> None:
         """Do not deliver it before `due` (Unix time). `begun`: part of it may already stand in the chat."""

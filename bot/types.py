@@ -268,10 +268,11 @@ class Outgoing:
     thought: str = ""  # the model's reasoning, folded up above the text
     opens: str = ""  # as in `Incoming`, for an answer that one user alone sees
     entities: tuple[Mapping[str, Any], ...] = ()  # of a `plain` text: its formatting, as the messenger takes it
-    copy: tuple[int, int] = (0, 0)  # send a copy of this message (chat, message id) instead of the text; 0: none
+    copy: tuple[int, ...] = (0, 0)  # send copies of these messages (chat, message ids) instead of the text; 0: none
     relays: tuple[int, int] = (0, 0)  # the operator's message (chat, message id) that is told how the delivery ends
     over: str = ""  # key of an earlier delivery to this address: its messages become this one, once they are known
     keeps_place: bool = False  # waits until its chat and topic can be reached: it is never given up
+    refs: tuple[tuple[str, str, int], ...] = ()  # kind, file id and size of what is copied, to send it if that fails
     joins: tuple[str, ...] = ()  # the texts that it is made of; what waits behind it and has such texts may be added
 
     @property

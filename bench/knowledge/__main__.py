@@ -31,7 +31,7 @@ async def measure(options: argparse.Namespace) -> bool:
     if not options.words:
         from bot.providers.local.embeddings import OfflineEmbeddings
 
-        embedder = KeptVectors(OfflineEmbeddings(), options.out / "vectors.db")
+        embedder = KeptVectors(OfflineEmbeddings(Path()), options.out / "vectors.db")
     reached = True
     options.out.mkdir(parents=True, exist_ok=True)
     for loaded in load(options.data, most=options.most):

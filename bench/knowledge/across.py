@@ -34,7 +34,7 @@ async def measure(options: argparse.Namespace) -> bool:
         if len(ru) == len(en) and place not in SHIFTED
     ]
     options.out.mkdir(parents=True, exist_ok=True)
-    embedder = KeptVectors(OfflineEmbeddings(), options.out / "vectors.db")
+    embedder = KeptVectors(OfflineEmbeddings(Path()), options.out / "vectors.db")
     across, reached = Across(lambda: embedder), True
     for name, said, read in (("ru to en", *paragraphs), ("en to ru", *reversed(paragraphs))):
         await across.learn([text for place in same for text in (*said[place], *read[place])])

@@ -30,7 +30,7 @@ async def measure(options: argparse.Namespace) -> bool:
     if not options.words:
         from bot.providers.local.embeddings import OfflineEmbeddings
 
-        embedder = KeptVectors(OfflineEmbeddings(), options.out / "vectors.db")
+        embedder = KeptVectors(OfflineEmbeddings(Path()), options.out / "vectors.db")
     options.out.mkdir(parents=True, exist_ok=True)
     reached = True
     for language, goals in GOALS.items():

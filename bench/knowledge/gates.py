@@ -98,7 +98,7 @@ async def measure(options: argparse.Namespace) -> bool:
 
     reached = True
     options.out.mkdir(parents=True, exist_ok=True)
-    for embedder in (KeptVectors(OfflineEmbeddings(), options.out / "vectors.db"), None):
+    for embedder in (KeptVectors(OfflineEmbeddings(Path()), options.out / "vectors.db"), None):
         both: tuple[list[Signals], list[Signals]] = [], []
         for language in ("ru", "en"):
             here, without, numbers = await told(options.data, language, embedder, options.out)

@@ -129,7 +129,7 @@ async def measure(options: argparse.Namespace) -> bool:
 @asynccontextmanager
 async def _embedder(name: str) -> AsyncIterator[Embedder]:
     if name == "offline":
-        yield OfflineEmbeddings()
+        yield OfflineEmbeddings(Path())
         return
     async with services(load_settings()) as (embedder, _):
         yield embedder

@@ -50,9 +50,10 @@ class PriceList:
     """The prices of the services besides answers and pictures. A service without a price is free, but counted.
 
     `speech` is recognition at once and `long_speech` recognition as an operation, both by the second. `voice` is
-    synthesis, by the character. `documents` and `questions` are embeddings, by the token. `pages` is a search for pages
-    and `answer` an answer written by the search service, both by the request. `topics` tells the topic of a question by
-    samples, `tuned_topics` by a tuned classifier: one price for each begun 1,000 or 250 tokens.
+    synthesis, by the character. `documents` and `questions` are embeddings, by the token. `pages` is a search for
+    pages, `answer` an answer written by the search service, `store` a search in a vector store, all by the request.
+    `topics` tells the topic of a question by samples, `tuned_topics` by a tuned classifier: one price for each begun
+    1,000 or 250 tokens.
     """
 
     speech: Price = Price(SPEECH, "speech-recognition")
@@ -62,6 +63,7 @@ class PriceList:
     questions: Price = Price(EMBEDDING, "text-search-query")
     pages: Price = Price(SEARCH, "search-pages")
     answer: Price = Price(SEARCH, "search-answer")
+    store: Price = Price(SEARCH, "vector-store-search")
     topics: Price = Price(TOPIC, "few-shot-classifier", per=1000, block=1000)
     tuned_topics: Price = Price(TOPIC, "tuned-classifier", per=250, block=250)
     currency: str = "RUB"
@@ -78,6 +80,7 @@ class PriceList:
             questions=replace(default.questions, price=settings.embedding_price, per=1000),
             pages=replace(default.pages, price=settings.search_price),
             answer=replace(default.answer, price=settings.search_answer_price),
+            store=replace(default.store, price=settings.vector_store_price),
             topics=replace(default.topics, price=settings.topic_price),
             tuned_topics=replace(default.tuned_topics, price=settings.topic_price),
             currency=settings.currency,

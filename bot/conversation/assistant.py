@@ -24,6 +24,7 @@ from bot.knowledge.answering import Citing
 from bot.llm.routing import ModelOption, Routing
 from bot.outbox import Effect, as_notice, finish, finish_turn, notice_of, with_choices
 from bot.ports import Reply
+from bot.prompts.catalog import instruct
 from bot.prompts.schema import Persona
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.knowledge.gaps import REFUSED
@@ -32,7 +33,7 @@ from bot.storage.store import Store, Tx
 from bot.telemetry import turn_log
 from bot.telemetry.incidents import IncidentLog
 from bot.texts.catalog import say
-from bot.types import Address, ChatChoices, Incoming
+from bot.types import Address, ChatChoices, Incoming, Message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,11 +141,29 @@ class Assistant:
         )
         return await self.writer.with_evidence(incoming, context)
 
-    async def answer_quietly(self, incoming: Incoming, context: TurnContext) -> tuple[str, Citing]:
+    async def draft(
+        self, incoming: Incoming, asked: Remembered, payer: Incoming, hint: str = ""
+    ) -> tuple[str, Citing | None]:  # fmt: skip
+        """Write what the bot would answer to an earlier question of `incoming`'s sender, for a person to decide on.
+
+        Returns the text, "" where the sources do not have it, and what it quotes (None: no sources were asked). `hint`
+        says how to word it. The sender of `payer` pays. Raises `LimitReached`, `ModelError`.
+        """
+        context = await self.recall(incoming, asked)
+        if hint:
+            wish = Message.of("user", instruct(context.language, "desk.hint", hint=hint))
+            context = replace(context, history=[*context.history, wish])
+        if context.evidence is not None:
+            return await self.answer_quietly(incoming, context, payer)
+        return await self._said(context, payer), None
+
+    async def answer_quietly(
+        self, incoming: Incoming, context: TurnContext, payer: Incoming | None = None
+    ) -> tuple[str, Citing]:  # fmt: skip
         """Answer what was recalled from the knowledge base alone: the text ("" for no answer), and what it quotes.
 
-        It is checked as every answer from there. Nothing is shown, and only the usage is saved: the sender pays. Raises
-        `LimitReached`, `ModelError`.
+        It is checked as every answer from there. Nothing is shown, and only the usage is saved: the sender of `payer`
+        pays, by default that of `incoming`. Raises `LimitReached`, `ModelError`.
         """
         knowledge = self.writer.knowledge
         assert context.evidence is not None and knowledge is not None  # noqa: S101, PT018  the caller looks
@@ -152,15 +171,19 @@ class Assistant:
         if not context.evidence.block:
             text = citing.extract()
         else:
-            option, builder = self.routing.available(self.routing.by_name(context.choices.model)), self.pricing
-            request = builder.request_builder.request(context, option, context.steps, tools=False)
-            payer = PaidBy(incoming, incoming.id, builder.budget)
-            said, _ = await ask_paid(
-                self.store, option.model, request, payer, name=option.name,
-                deadline=self.turn_start.options.deadline, ratio=builder.request_builder.ratio(option),
-            )  # fmt: skip
+            said = await self._said(context, payer or incoming)
             text = await citing.take(said) + await knowledge.release(incoming, citing)
         return "" if citing.is_empty else text.strip(), citing
+
+    async def _said(self, context: TurnContext, payer: Incoming) -> str:
+        """What the model says, without tools and without a message. Raises `LimitReached`, `ModelError`."""
+        option, builder = self.routing.available(self.routing.by_name(context.choices.model)), self.pricing
+        request = builder.request_builder.request(context, option, context.steps, tools=False)
+        said, _ = await ask_paid(
+            self.store, option.model, request, PaidBy(payer, payer.id, builder.budget), name=option.name,
+            deadline=self.turn_start.options.deadline, ratio=builder.request_builder.ratio(option),
+        )  # fmt: skip
+        return said
 
     def model_for(self, choices: ChatChoices) -> ModelOption:
         """The model that answers in a chat with these choices."""
@@ -242,7 +265,7 @@ class Assistant:
         owner = self.turn_start.ownership
         if owner is not None and not owner.still_owns(tx, incoming.address, context.version):
             turn_end.withhold(tx, incoming, context, written, shown)
-            return owner.keep_draft(tx, incoming.address, written.visible_text())
+            return owner.keep_draft(tx, incoming.address, incoming.id, written.visible_text())
         turn_end.save(tx, incoming, context, written)
         self.keep_persona(tx, incoming.address.bot, context.persona)
         if context.then is not None:

@@ -77,7 +77,7 @@ def _answer(tx: Tx, incoming: Incoming, context: TurnContext, place: BranchPoint
     if written.is_unanswered and incoming.user.id > 0:
         where, user, label = incoming.address, incoming.user.id, say(context.language, "gap.tell")
         wish = tx.buttons.add_button(where, incoming.id, user, label, "gap.tell", question=place.question.id)
-        rows = (*rows, (wish, *_person(tx, incoming, context)))
+        rows = (*rows, (wish, *_person(tx, incoming, context, "no_quote")))
     if written.citing is not None and (asked := written.citing.evidence.for_asker):
         rows = (*rows, (_alone(tx, incoming, asked, context.language),))
     if context.gone:  # the note below this answer says so, once
@@ -87,8 +87,11 @@ def _answer(tx: Tx, incoming: Incoming, context: TurnContext, place: BranchPoint
         text, below, used = written.noted.text, written.noted.below, ()
     elif written.citing is not None:
         below = written.citing.below
-    text = citations.under(text, (*written.steps.sources, *used), context.language)
+    if written.citing is None:
+        text = citations.under(text, (*written.steps.sources, *used), context.language)
     text = f"{text.rstrip()}\n\n{below}" if below else text
+    if written.citing is not None:
+        text = citations.beside(text, written.steps.sources, context.language)
     note = _note(tx, incoming, context, written)
     return Outgoing(text, of=answer.turn, buttons=rows, note=note, thought="\n\n".join(filter(None, thoughts)))
 
@@ -104,12 +107,12 @@ def _alone(tx: Tx, incoming: Incoming, question: str, language: str) -> Button:
     return button
 
 
-def _person(tx: Tx, incoming: Incoming, context: TurnContext) -> tuple[Button, ...]:
-    """The button that calls a person, in a customer's chat of a bot with a support desk."""
+def _person(tx: Tx, incoming: Incoming, context: TurnContext, reason: str) -> tuple[Button, ...]:
+    """The button that calls a person, in a customer's chat of a bot with a support desk. `reason` is told there."""
     if not context.version:
         return ()
     where, label = incoming.address, say(context.language, "desk.person")
-    return (tx.buttons.add_button(where, incoming.id, incoming.user.id, label, "desk.call"),)
+    return (tx.buttons.add_button(where, incoming.id, incoming.user.id, label, "desk.call", reason=reason),)
 
 
 def _note_gap(tx: Tx, incoming: Incoming, context: TurnContext, place: BranchPoint, written: AnswerDraft) -> None:
@@ -146,6 +149,8 @@ def _apology(tx: Tx, incoming: Incoming, context: TurnContext, place: BranchPoin
     rows = _retry(tx, incoming, context, place) if _failed(written) else ()
     if rows and context.decided_call is None:
         branching.leave_open(tx, place.question)
+    if person := _person(tx, incoming, context, "failed"):
+        rows = (*rows, person)
     return Outgoing(written.apology(context.language), plain=True, buttons=rows)
 
 

@@ -56,8 +56,13 @@ class Ownership(Protocol):
     def still_owns(self, tx: Tx, where: Address, version: int) -> bool:
         """Whether the bot may still give the answer that it began under this version."""
 
-    def keep_draft(self, tx: Tx, where: Address, text: str) -> Sequence[Address]:
-        """Show the person the text that the bot has written and does not give. Returns where something waits now."""
+    def is_taken(self, tx: Tx, where: Address) -> bool:
+        """Whether a person answers in a conversation now."""
+
+    def keep_draft(self, tx: Tx, where: Address, turn: str, text: str) -> Sequence[Address]:
+        """Show the person the text that the bot has written in a turn and does not give. Returns where something waits
+        now.
+        """
 
     def deliver(self, places: Sequence[Address]) -> None:
         """Deliver, after the commit, what waits in these places."""

@@ -8,18 +8,21 @@ from datetime import UTC, datetime
 from bot.desk.formatting import LONGEST, Piece, formatted, harmless, units
 from bot.outbox import Choice
 from bot.storage.repositories.desk.cases import BOT, CLOSED, HELD, SNOOZED, WAITING, Case
+from bot.storage.repositories.desk.relays import OPERATOR
 from bot.storage.repositories.messages import Remembered
 from bot.storage.store import Tx
 from bot.texts.catalog import say
 from bot.types import Outgoing
 
 SAID = 12  # newest messages of the conversation on the card
+WHY = "why"  # the event: a model calls a person, and says why
+EDITED_LATE = "edited_late"  # the event: a customer has edited a message after an answer to it
 OPERATORS = ".desk"  # how the turn of an operator's message ends
 LONGEST_SAID = 600  # characters of each of them
 BUTTONS = {
     BOT: ("take", "close"),
     WAITING: ("take", "bot", "close"),
-    HELD: ("bot", "close"),
+    HELD: ("draft", "bot", "close"),
     SNOOZED: ("take", "bot", "close"),
     CLOSED: (),
 }
@@ -30,8 +33,10 @@ def choices(case: Case, language: str) -> Sequence[Choice]:
     return [Choice(say(language, f"desk.{name}"), f"desk.{name}", {"case": case.id}) for name in BUTTONS[case.owner]]
 
 
-def card(tx: Tx, case: Case, language: str, *, said: Sequence[Remembered] = ()) -> Outgoing:
-    """The card of a case in the operators' language; `said` are the newest messages before it."""
+def card(tx: Tx, case: Case, language: str, *, team: str = "", said: Sequence[Remembered] = ()) -> Outgoing:
+    """The card of a case in the operators' language; `team` is what its team is called, `said` are the newest messages
+    before it.
+    """
     state = say(language, f"desk.state.{case.owner}", name=_name_of(tx, case), time=_time(case.snoozed_until))
     who = say(
         language, "desk.card.who", name=harmless(case.name)[0] or "?", id=case.user, language=case.language or "?"
@@ -39,13 +44,32 @@ def card(tx: Tx, case: Case, language: str, *, said: Sequence[Remembered] = ()) 
     if (count := tx.cases.count_of_customer(case.address)) > 1:
         who += " · " + say(language, "desk.card.count", count=count)
     pieces = [Piece(say(language, "desk.card", number=case.id, state=state), "bold"), Piece(f"\n{who}")]
+    if case.priority or case.tags or case.team:
+        priority = say(language, f"desk.priority.{'high' if case.priority > 0 else 'low'}")
+        known = (
+            say(language, "desk.card.priority", value=priority) if case.priority else "",
+            say(language, "desk.card.team", value=team) if team else "",
+            " ".join(f"#{tag}" for tag in case.tags.split()),
+        )
+        pieces.append(Piece("\n" + " · ".join(filter(None, known))))
     if case.reason:
         reason = say(language, f"desk.reason.{case.reason}")
+        if why := tx.cases.last_detail(case, WHY):
+            reason += f" ({harmless(why)[0]})"
         pieces.append(Piece("\n" + say(language, "desk.card.why", reason=reason)))
+    if case.summary:
+        pieces += [Piece("\n"), Piece(say(language, "desk.card.summary"), "bold"), Piece(f" {case.summary}")]
+    if is_edited_late(tx, case):
+        pieces.append(Piece("\n" + say(language, "desk.card.edited"), "bold"))
     head = sum(units(piece.text) for piece in pieces)
     if transcript := _transcript(case, said, language, LONGEST - head - 100):
         pieces += [Piece("\n\n" + say(language, "desk.card.said") + "\n"), Piece(transcript, "expandable_blockquote")]
     return formatted(pieces, of=card_of(case), keeps_place=True)
+
+
+def is_edited_late(tx: Tx, case: Case) -> bool:
+    """Whether the customer has edited a message after an answer to it, and nobody has answered since."""
+    return tx.cases.last_event(case, EDITED_LATE) > tx.relays.last_written(case.id, OPERATOR)
 
 
 def card_of(case: Case) -> str:

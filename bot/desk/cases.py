@@ -52,6 +52,15 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
+class Give:
+    """The operator `by` gives the case to the operator `to`, or to the team `team`, where it waits."""
+
+    by: int
+    to: int = 0
+    team: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Snooze:
     """The holder `by` puts the case aside until the Unix time `until`."""
 
@@ -76,7 +85,7 @@ class Reopen:
     """The customer writes again soon after the close."""
 
 
-Event = Call | Take | Return | Release | Snooze | Wake | Close | Reopen
+Event = Call | Take | Return | Release | Give | Snooze | Wake | Close | Reopen
 
 
 def was_just_closed(case: Case, now: float) -> bool:
@@ -114,6 +123,13 @@ def _step(case: Case, event: Event, now: float) -> Case:
             if case.holder != by or case.owner not in (HELD, SNOOZED):
                 raise NotPossible("desk.not_yours")
             return replace(case, owner=WAITING, holder=0, waiting_since=now, snoozed_until=0.0)
+        case Give(by, to, team):
+            _only_holder(case, by)
+            if case.owner == HELD and case.holder == to:
+                raise NotPossible("desk.is_theirs")
+            if to:
+                return replace(case, owner=HELD, holder=to, last_holder=to, snoozed_until=0.0)
+            return replace(case, owner=WAITING, holder=0, team=team, waiting_since=now, snoozed_until=0.0)
         case Snooze(by, until):
             if case.owner != HELD or case.holder != by:
                 raise NotPossible("desk.not_yours")

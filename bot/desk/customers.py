@@ -6,12 +6,15 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from bot.conversation.turn_state import TakenOver
+from bot.desk.cards import WHY
 from bot.desk.cases import Release, Return, was_just_closed
 from bot.desk.desk import NO_DECISION, OPENING, Desk, Escalated, Places
-from bot.desk.operators import React
+from bot.desk.mirror import Mirror
 from bot.desk.policy.rules import Decision
 from bot.desk.rating import Rating
+from bot.desk.team.operators import React
 from bot.feature import ButtonHandler, Command, Feature
+from bot.features.feedback import value
 from bot.outbox import finish_turn, remove_buttons, with_choices
 from bot.ports import Handler, Reply
 from bot.storage.repositories.buttons import ButtonPress
@@ -40,12 +43,17 @@ class Customers:
     """
 
     store: Store
-    desk: Desk
+    mirror: Mirror
     send: Callable[[str, Places], None]
     groups: Collection[int]
     react: React
     rating: Rating
     serves: Callable[[int], bool]
+
+    @property
+    def desk(self) -> Desk:
+        """The cases of the bot."""
+        return self.mirror.desk
 
     def feature(self) -> Feature:
         """The commands and the button with which customers call a person, and the way back to the bot."""
@@ -79,8 +87,8 @@ class Customers:
         await self._call(incoming, reply, "asked")
 
     async def press_call(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Call an operator, because the sources of the bot had no answer."""
-        await self._call(incoming, reply, "no_quote", pressed=action.key)
+        """Call an operator, because the bot had no answer."""
+        await self._call(incoming, reply, str(action.payload.get("reason", "no_quote")), pressed=action.key)
 
     async def press_unsolved(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Keep a quiet case open: the operators read that its customer waits."""
@@ -150,7 +158,7 @@ class Customers:
                 if closed is not None and was_just_closed(closed, tx.clock.time()):
                     thanks.append(closed)
                     finish_turn(tx, known)
-                    return self.desk.relay_from_customer(tx, closed, known)
+                    return self.mirror.relay_from_customer(tx, closed, known)
             if case is None:
                 case, found = self.desk.reopened(tx, known)
                 places += found
@@ -160,7 +168,7 @@ class Customers:
             if case is None or not case.is_for_people:
                 return None
             tx.inbox.mark_begun(incoming.ids)
-            told = self.desk.relay_from_customer(tx, case, known)
+            told = self.mirror.relay_from_customer(tx, case, known)
             finish_turn(tx, known)
             return [*places, *told]
 
@@ -176,9 +184,11 @@ class Customers:
     async def _reaction(self, incoming: Incoming, reply: Reply, handler: Handler) -> None:
         """Show a customer's reaction to an operator's answer to the operators; the bot takes all others."""
         where, message = incoming.address, incoming.reply_to
-        chat, relayed = await self.store.read(lambda tx: self.desk.other_side(tx, where, message))
+        chat, relayed = await self.store.read(lambda tx: self.mirror.other_side(tx, where, message))
         if not relayed:
             await handler(incoming, reply)
+            if value(incoming.data) < 0:
+                await self._disliked(incoming, message)
             return
         await self.store.write(lambda tx: tx.inbox.mark_done(incoming.ids))
         await self.react(chat, relayed, incoming.data)
@@ -191,6 +201,7 @@ class Customers:
 
         def work(tx: Tx) -> Places:
             if pressed:
+                self._note_question(tx, incoming)
                 remove_buttons(tx, incoming, only=pressed)
                 tx.buttons.expire_button(pressed)
             known = with_choices(tx, incoming)
@@ -199,12 +210,20 @@ class Customers:
             case = tx.cases.find_open(incoming.address) if brings else None
             if case is not None and case.is_for_people:
                 tx.inbox.mark_begun(incoming.ids)
-                places = [*places, *self.desk.relay_from_customer(tx, case, known)]
+                places = [*places, *self.mirror.relay_from_customer(tx, case, known)]
             finish_turn(tx, known, told)
             return places
 
         self.send("", await self.store.write(work))
         await reply.finish()
+
+    def _note_question(self, tx: Tx, incoming: Incoming) -> None:
+        """Note the question above the pressed button for the card: one that the model refused is in no conversation."""
+        shown = tx.outbox.find_shown(incoming.address, incoming.message_id)
+        question = tx.messages.find_in_chat(incoming.address, shown.turn, "user") if shown is not None else None
+        case = tx.cases.find_open(incoming.address)
+        if question is not None and case is not None:
+            tx.cases.add_event(case, WHY, detail=question.words)
 
     async def _edit(self, incoming: Incoming, reply: Reply, handler: Handler) -> None:
         """An edit of a relayed message is shown to the operators; the bot answers every other edit."""
@@ -214,7 +233,7 @@ class Customers:
             relay = tx.relays.find_relay(where.bot, where.chat, incoming.message_id)
             if relay is None:
                 return None
-            places = self.desk.edit_for_operators(tx, relay, incoming)
+            places = self.mirror.edit_for_operators(tx, relay, incoming)
             finish_turn(tx, incoming)
             return places
 
@@ -235,20 +254,38 @@ class Customers:
     async def _button(self, incoming: Incoming, reply: Reply, handler: Handler) -> None:
         """Let the bot handle a press, unless it would have a model answer while a person has the case."""
 
-        def asks_in_vain(tx: Tx) -> bool:
-            case = tx.cases.find_open(incoming.address)
-            if case is None or not case.is_for_people:
-                return False
+        def look(tx: Tx) -> tuple[ButtonPress | None, bool]:
             action = tx.buttons.find_pressed(incoming.address, incoming.user.id, incoming.data, incoming.message_id)
-            return action is not None and action.name in ASKING
+            case = tx.cases.find_open(incoming.address)
+            return action, case is not None and case.is_for_people
 
-        if await self.store.read(asks_in_vain):
+        action, is_for_people = await self.store.read(look)
+        if is_for_people and action is not None and action.name in ASKING:
             await self._refuse_press(incoming, reply)
             return
         try:
             await handler(incoming, reply)
         except TakenOver:  # taken in this moment
             await self._refuse_press(incoming, reply)
+            return
+        if action is not None and action.name == "feedback" and value(str(action.payload["sign"])) < 0:
+            await self._disliked(incoming, incoming.message_id)
+
+    async def _disliked(self, incoming: Incoming, message: int) -> None:
+        """Call a person after so many answers of a case that the customer did not like."""
+
+        def work(tx: Tx) -> Places:
+            case, most = tx.cases.find_open(incoming.address), self.desk.table.person.thumbs_down
+            if case is None or case.owner != BOT or not most or not tx.seats.list_groups(self.desk.bot):
+                return ()
+            is_new = tx.cases.note_once(case, "disliked", str(message))
+            if not is_new or tx.cases.count_noted(case, "disliked") != most:
+                return ()
+            told, places = self.desk.call(tx, with_choices(tx, incoming), "disliked")
+            tx.outbox.add_answer(f"{incoming.id}.called", incoming.address, told)
+            return [*places, incoming.address]
+
+        self.send("", await self.store.write(work))
 
     async def _refuse_press(self, incoming: Incoming, reply: Reply) -> None:
         def work(tx: Tx) -> str:

@@ -11,31 +11,35 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
 
-from bot.conversation import branching
 from bot.conversation.turn_state import TakenOver
 from bot.desk import cards, cases, clocks
 from bot.desk.availability import Availability
-from bot.desk.cases import Call, Close, Event, NotPossible, Reopen, Take, Wake
-from bot.desk.formatting import Piece, formatted, harmless
+from bot.desk.cases import Call, Close, Event, NotPossible, Reopen, Take
+from bot.desk.formatting import Piece, formatted
 from bot.desk.policy.desk_file import DeskTable
 from bot.desk.policy.rules import Decision, Question, decide
 from bot.outbox import Choice
 from bot.ports import Delivery
-from bot.storage.repositories.desk.cases import BOT, CLOSED, SNOOZED, WAITING, Case
-from bot.storage.repositories.desk.relays import CUSTOMER, OPERATOR, Relay
+from bot.storage.repositories.desk.cases import BOT, CLOSED, WAITING, Case
+from bot.storage.repositories.desk.relays import CUSTOMER
 from bot.storage.repositories.desk.seats import Seat
 from bot.storage.repositories.messages import Remembered
-from bot.storage.repositories.outbox import JOINT, Shown
+from bot.storage.repositories.outbox import Shown
 from bot.storage.store import Tx
 from bot.texts.catalog import say
-from bot.types import Address, Attachment, Incoming, Job, Outgoing, Text
+from bot.types import Address, Incoming, Job, Outgoing
 
 NO_DECISION = Decision()
 AWAY = "away"  # the event: its customer was told when people work again
+SUMMARY = "desk.summary"  # the job that puts a summary on the card
 OPENING = "desk.opening"  # the job that calls a person at the next opening
 FEW = 5  # waits from which on an expected wait is told
 MANY = 20  # the newest waits, whose median is told
 Places = Sequence[Address]
+CAUSES = {  # why Telegram refuses a message, and what the operator is told
+    "voice_messages_forbidden": "desk.refused.voice", "can't be copied": "desk.refused.kind",
+    "messages can't be forwarded": "desk.refused.kind",
+}  # fmt: skip
 
 
 class Escalated(TakenOver):
@@ -115,15 +119,24 @@ class Desk:
         case = tx.cases.find_open(where)
         return case is not None and case.owner == BOT and case.version == version
 
-    def keep_draft(self, tx: Tx, where: Address, text: str) -> Places:
-        """Show the operators what the bot had begun to answer, with a button that sends it."""
+    def keep_draft(self, tx: Tx, where: Address, turn: str, text: str, *, quotes: str | None = None) -> Places:
+        """Show the operators what the bot had begun to answer in a turn, with a button that sends it. A draft that they
+        have asked for has `quotes` from the sources; "": it comes from the conversation alone.
+        """
         case = tx.cases.find_open(where)
         seat = self.seat(tx, case) if case is not None else None
         if case is None or seat is None or not text.strip():
             return ()
-        language, key = self.language(tx, seat.place), f"case.{case.id}.draft.{case.version}"
-        pieces = [Piece(say(language, "desk.draft"), "bold"), Piece("\n"), Piece(text[:3500], "expandable_blockquote")]
-        choice = Choice(say(language, "desk.send.draft"), "desk.send", {"case": case.id, "text": text})
+        language, key = self.language(tx, seat.place), f"{turn}.draft"
+        head = "desk.draft.begun" if quotes is None else "desk.draft.own" if quotes == "" else "desk.draft.cited"
+        pieces = [Piece(say(language, head), "bold"), Piece("\n"), Piece(text[:2500], "expandable_blockquote")]
+        if quotes:
+            pieces += [
+                Piece(f"\n{say(language, 'desk.draft.quotes')}\n"),
+                Piece(quotes[:1000], "expandable_blockquote"),
+            ]
+        payload = {"case": case.id, "text": text, "seen": tx.clock.time()}
+        choice = Choice(say(language, "desk.send.draft"), "desk.send", payload)
         tx.outbox.add_answer(
             key, seat.address, self.with_buttons(tx, seat, key, formatted(pieces, keeps_place=True), [choice])
         )
@@ -139,14 +152,34 @@ class Desk:
         seat = self.seat(tx, case) if case is not None else None
         if seat is None:
             return ()
+        key = next((key for words, key in CAUSES.items() if words in reason.lower()), "desk.refused")
         told = Outgoing(
-            say(self.language(tx, seat.place), "desk.refused", reason=reason),
+            say(self.language(tx, seat.place), key, reason=reason),
             plain=True,
             reply_to=message,
             keeps_place=True,
         )
         tx.outbox.add_answer(f"{delivery.key}.refused", seat.address, told)
         return [seat.address]
+
+    def left_out(self, tx: Tx, delivery: Delivery, *, whole: bool) -> Places:
+        """Tell who wrote a message that it (`whole`), or a part of it, could not be brought to the other side."""
+        relay = tx.relays.find_of_delivery(self.bot, delivery.key)
+        case = tx.cases.find_case(self.bot, relay.case) if relay is not None else None
+        seat = self.seat(tx, case) if case is not None else None
+        if relay is None or case is None or seat is None:
+            return ()
+        is_customers = relay.side == CUSTOMER
+        where = case.address if is_customers else seat.address
+        language = case.language if is_customers else self.language(tx, seat.place)
+        told = Outgoing(
+            say(language, "desk.not_shown" if whole else "desk.left_out"),
+            plain=True,
+            reply_to=relay.message,
+            keeps_place=not is_customers,
+        )
+        tx.outbox.add_answer(f"{delivery.key}.left_out", where, told)
+        return [where]
 
     def blocked(self, tx: Tx, bot: int, chat: int) -> Places:
         """Close the case of a customer who has blocked the bot, and tell the operators once."""
@@ -191,12 +224,18 @@ class Desk:
     def note_unsolved(self, tx: Tx, id_: int, incoming: Incoming) -> Places:
         """Tell the operators that a customer, asked whether the case can be closed, has said that it is not solved."""
         case = tx.cases.find_case(self.bot, id_)
-        seat = self.seat(tx, case) if case is not None and case.is_for_people else None
-        if case is None or seat is None:
+        if case is None or not case.is_for_people:
             return ()
         tx.cases.store_case(case, clocks.customer_wrote(case, tx.clock.time()))
-        told = Outgoing(say(self.language(tx, seat.place), "desk.unsolved.told"), plain=True, keeps_place=True)
-        tx.outbox.add_answer(f"{incoming.id}.desk", seat.address, told)
+        return self.tell_topic(tx, case, f"{incoming.id}.desk", "desk.unsolved.told")
+
+    def tell_topic(self, tx: Tx, case: Case, key: str, text: str) -> Places:
+        """Say something in the topic of a case: the sentence `text` of the catalog, as the delivery `key`."""
+        seat = self.seat(tx, case)
+        if seat is None:
+            return ()
+        told = Outgoing(say(self.language(tx, seat.place), text), plain=True, keeps_place=True)
+        tx.outbox.add_answer(key, seat.address, told)
         return [seat.address]
 
     def applied(self, tx: Tx, case: Case, decision: Decision) -> Case:
@@ -238,20 +277,39 @@ class Desk:
         tx.cases.add_event(after, WORDS[type(event).__name__], who, after.reason if isinstance(event, Call) else "")
         if case.owner == BOT and after.is_for_people:
             tx.outbox.withdraw_answers(case.address)
-        return self.show_card(tx, after, again=after.owner == WAITING and case.owner in (BOT, CLOSED))
+        if case.owner == BOT and after.owner == WAITING:
+            payload = {"case": case.id, "user": case.user}
+            tx.jobs.add_job(Job(SUMMARY, f"{case.id}.{after.version}", case.address, payload, due=now))
+        moved = after.team != case.team and self._leave(tx, case, after)
+        again = after.owner == WAITING and case.owner in (BOT, CLOSED)
+        return [*(moved or ()), *self.show_card(tx, after, again=again or bool(moved))]
 
-    def show_card(self, tx: Tx, case: Case, *, again: bool = False) -> Places:
-        """Put the card of a case into its topic, or edit the one that stands there. `again`: as a new message."""
+    def _leave(self, tx: Tx, case: Case, after: Case) -> Places:
+        """Say on the card in the former group which team has the case now; nothing where it stays in its topic."""
+        before, seat = self.seat(tx, case), self.seat(tx, after, make=True)
+        if before is None or seat is None or before.place == seat.place:
+            return ()
+        language, of = self.language(tx, before.place), cards.card_of(case)
+        told = say(language, "desk.given", number=case.id, team=self.table.title(after.team, language))
+        key, shown = f"case.{case.id}.given.{after.version}", tx.outbox.find_version(before.address, of)
+        self._put(tx, before.address, key, Outgoing(told, plain=True, keeps_place=True, of=of), over=shown)
+        return [before.address]
+
+    def show_card(self, tx: Tx, case: Case, *, again: bool = False, cause: str = "") -> Places:
+        """Put the card of a case into its topic, or edit the one that stands there. `again`: as a new message; `cause`
+        is the id of the turn that changes the card but not the case.
+        """
         seat = self.seat(tx, case, make=again)
         if seat is None:
             return ()
         language = self.language(tx, seat.place)
         newest = self._said(tx, case)
-        key, of = f"case.{case.id}.card.{case.version}", cards.card_of(case)
+        key, of = f"case.{case.id}.card.{case.version}{f'.{cause}' * bool(cause)}", cards.card_of(case)
         shown = None if again else tx.outbox.find_version(seat.address, of)
         if not again and shown is None and case.owner in (BOT, CLOSED):
             return ()  # operators have never seen this case
-        card, choices = cards.card(tx, case, language, said=newest), cards.choices(case, language)
+        team = self.table.title(case.team, language) if case.team else ""
+        card, choices = cards.card(tx, case, language, team=team, said=newest), cards.choices(case, language)
         self._put(tx, seat.address, key, self.with_buttons(tx, seat, key, card, choices), over=shown)
         return [seat.address]
 
@@ -289,119 +347,6 @@ class Desk:
         row = tuple(tx.buttons.add_button(where, key, 0, one.label, one.action, **one.payload) for one in choices)
         return replace(outgoing, buttons=(row,) if row else ())
 
-    # --- relaying -----------------------------------------------------------------------------------------------------
-
-    def relay_from_customer(self, tx: Tx, case: Case, incoming: Incoming) -> Places:
-        """Bring a customer's message to the operators, and keep it in the conversation."""
-        places = list(self._awake(tx, case))
-        case = tx.cases.find_case(self.bot, case.id) or case
-        seat = self.seat(tx, case, make=True)
-        if seat is None:
-            return places
-        if case.is_for_people:
-            places += self._waits(tx, case, incoming)
-        quoted = self._source_of(tx, incoming.address, incoming.reply_to)
-        text, entities = harmless(incoming.text, incoming.entities)
-        shown = replace(incoming, text=text, entities=entities)
-        for number, (outgoing, message) in enumerate(copies(tx, shown, language=self.language(tx, seat.place))):
-            key = f"{incoming.id}.desk{number or ''}"
-            alone = quoted or outgoing.copy[1] or outgoing.entities
-            joins = () if alone else (outgoing.text,)
-            tx.outbox.add_answer(key, seat.address, replace(outgoing, reply_to=quoted, keeps_place=True, joins=joins))
-            tx.relays.add_relay(
-                self.bot, case.id, CUSTOMER, incoming.address.chat, message, author=incoming.user.id, delivery=key
-            )
-        parts = tuple(part for part in incoming.parts if not isinstance(part, Attachment))
-        branching.follow(tx, incoming, (Text(incoming.text or _kinds(incoming)), *parts))
-        return [*places, seat.address]
-
-    def relay_from_operator(self, tx: Tx, case: Case, incoming: Incoming, *, text: str | None = None) -> Places:
-        """Bring an operator's message to the customer, and keep it in the conversation. `text` is sent instead."""
-        customer = case.address
-        quoted = self._source_of(tx, incoming.address, incoming.reply_to)
-        told = copies(tx, incoming, language=case.language)
-        if text is not None:
-            told = [(Outgoing(text, plain=True), incoming.message_id)]
-        for number, (outgoing, message) in enumerate(told):
-            key = f"{incoming.id}.desk{number or ''}"
-            relayed = replace(outgoing, reply_to=quoted, relays=(incoming.address.chat, message))
-            tx.outbox.add_answer(key, customer, relayed)
-            tx.relays.add_relay(
-                self.bot, case.id, OPERATOR, incoming.address.chat, message, author=incoming.user.id, delivery=key
-            )
-        conversation, tip = tx.messages.current_tip(customer)
-        words = (Text(text or incoming.text or _kinds(incoming)),)
-        turn = f"{incoming.id}{cards.OPERATORS}"
-        tx.messages.add_message(
-            conversation, customer, turn, "assistant", words, parent=tip, ending="stop", user=case.user
-        )
-        now, held = tx.clock.time(), tx.cases.find_case(self.bot, case.id) or case  # it may have been taken just now
-        tx.cases.store_case(held, clocks.operator_answered(held, self.hours.of(held).hours, now))
-        return [customer]
-
-    def edit_relayed(self, tx: Tx, where: Address, key: str, turn: str, outgoing: Outgoing, part: int = 0) -> Places:
-        """Edit what the delivery `key` has brought, or will bring, to the other side. A copied file is followed by the
-        new text, as a reply; of several joined texts the one at `part` is changed.
-        """
-        before = tx.outbox.find_outgoing(where, key)
-        if before is None:
-            return ()
-        edited = tx.outbox.find_version(where, key)  # by an edit before this one
-        if (texts := list((edited.outgoing if edited else before).joins))[1:]:
-            texts[part] = outgoing.text
-            outgoing = Outgoing(JOINT.join(texts), plain=True, joins=tuple(texts))
-        outgoing = replace(outgoing, reply_to=before.reply_to, keeps_place=before.keeps_place)
-        if before.copy[1]:
-            ids = tx.outbox.message_ids(where, key)
-            tx.outbox.add_answer(f"{turn}.edit", where, replace(outgoing, reply_to=next(iter(ids), 0)))
-        elif not tx.outbox.rewrite_unsent(where, key, outgoing):
-            version = replace(outgoing, of=key, over=key)
-            if edited is None or not tx.outbox.rewrite_unsent(where, edited.key, version):
-                tx.outbox.add_answer(f"{turn}.edit", where, version)
-        return [where]
-
-    def other_side(self, tx: Tx, where: Address, message: int) -> tuple[int, int]:
-        """Return the chat and the id of the message that a message of the bot relays; zeros if it relays none."""
-        shown = tx.outbox.find_shown(where, message)
-        relay = tx.relays.find_of_delivery(self.bot, shown.of) if shown is not None else None
-        return (relay.chat, relay.message) if relay is not None else (0, 0)
-
-    def delete_relayed(self, tx: Tx, where: Address, key: str, turn: str) -> Places:
-        """Delete what the delivery `key` has brought to the other side."""
-        if not tx.outbox.message_ids(where, key) and tx.outbox.withdraw(where, key):
-            return ()
-        tx.outbox.add_answer(f"{turn}.gone", where, Outgoing(gone=True, of=key, over=key))
-        return [where]
-
-    def edit_for_operators(self, tx: Tx, relay: Relay, incoming: Incoming) -> Places:
-        """Show the operators that a customer has edited a message, with the text that it had before."""
-        case = tx.cases.find_case(self.bot, relay.case)
-        seat = self.seat(tx, case) if case is not None else None
-        if seat is None:
-            return ()
-        before = tx.outbox.find_outgoing(seat.address, relay.delivery)
-        former = ((before.joins or (before.text,))[relay.part]) if before is not None else ""
-        told = say(self.language(tx, seat.place), "desk.edited", text=former)
-        pieces = [Piece(harmless(incoming.text)[0]), Piece("\n"), Piece(told, "expandable_blockquote")]
-        return self.edit_relayed(tx, seat.address, relay.delivery, incoming.id, formatted(pieces), relay.part)
-
-    def _source_of(self, tx: Tx, where: Address, message: int) -> int:
-        """The message that a bot's message, which somebody replies to, was relayed from; or the one that it became."""
-        if not message:
-            return 0
-        shown = tx.outbox.find_shown(where, message)
-        if shown is not None:
-            relay = tx.relays.find_of_delivery(self.bot, shown.of)
-            return relay.message if relay is not None else 0
-        relay = tx.relays.find_relay(self.bot, where.chat, message)
-        if relay is None or not relay.delivery:
-            return 0
-        return next(iter(tx.outbox.message_ids(where, relay.delivery)), 0)
-
-    def _awake(self, tx: Tx, case: Case) -> Places:
-        """A case that was put aside comes back when its customer writes."""
-        return self.change(tx, case, Wake()) if case.owner == SNOOZED else ()
-
     def reopened(self, tx: Tx, incoming: Incoming) -> tuple[Case | None, Places]:
         """Open the customer's case again that was closed less than a day ago. Returns it, None if there is none."""
         case = tx.cases.find_newest(incoming.address)
@@ -413,16 +358,6 @@ class Desk:
     def take_over(self, tx: Tx, case: Case, operator: int) -> Places:
         """Give a case to an operator. Raises `NotPossible`."""
         return self.change(tx, case, Take(operator), who=operator)
-
-    def _waits(self, tx: Tx, case: Case, incoming: Incoming) -> Places:
-        """Note that a customer waits for people, and tell once in a closed time when these work again."""
-        tx.cases.store_case(case, clocks.customer_wrote(case, tx.clock.time()))
-        opening = self.hours.next_opening(case, tx.clock.time())
-        if opening is None or not tx.cases.note_once(case, AWAY, str(int(opening))):
-            return ()
-        told = replace(self.hours.away(case, opening, incoming.language), of=f"{incoming.id}.away")
-        tx.outbox.add_answer(f"{incoming.id}.away", case.address, told)
-        return [case.address]
 
     def _open(self, tx: Tx, incoming: Incoming) -> Case:
         """Open a case. One that follows another begins a new conversation: nothing of the former is in its prompts."""
@@ -443,26 +378,6 @@ class Desk:
 
 
 WORDS = {
-    "Call": "called", "Take": "taken", "Return": "returned", "Release": "released", "Snooze": "snoozed",
-    "Wake": "woken", "Close": "closed", "Reopen": "reopened",
+    "Call": "called", "Take": "taken", "Return": "returned", "Release": "released", "Give": "given",
+    "Snooze": "snoozed", "Wake": "woken", "Close": "closed", "Reopen": "reopened",
 }  # fmt: skip
-
-
-def copies(tx: Tx, incoming: Incoming, *, language: str) -> list[tuple[Outgoing, int]]:
-    """What the other side gets of a message, each with the id of the message that it comes from.
-
-    A text is sent as a text with its formatting, so that it can be edited. Everything else is copied by the messenger,
-    of any size and without a download.
-    """
-    attached = [part for part in incoming.parts if isinstance(part, Attachment) and not part.quoted]
-    if not attached:
-        return [(Outgoing(incoming.text, plain=True, entities=incoming.entities), incoming.message_id)]
-    ids = tx.inbox.list_messages_of(incoming.ids) or [incoming.message_id]
-    told = say(language, "desk.cannot_copy")
-    return [(Outgoing(copy=(incoming.address.chat, id_), instead=told), id_) for id_ in ids]
-
-
-def _kinds(incoming: Incoming) -> str:
-    """What a message without a text is in the conversation: the kinds of its files."""
-    kinds = [part.kind for part in incoming.parts if isinstance(part, Attachment)]
-    return f"[{', '.join(kinds)}]" if kinds else "[…]"

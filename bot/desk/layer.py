@@ -1,7 +1,7 @@
 """The layer of the support desk: who a message is for. It stands between the admission and the router.
 
-A message in a group of operators is handled by `operators.py`, one in a private chat by `customers.py`; those pass on
-what the bot itself answers. Other updates go straight to the router.
+A message in a group of operators is handled by `team/operators.py`, one in a private chat by `customers.py`; those pass
+on what the bot itself answers. Other updates go straight to the router.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Container
 from dataclasses import dataclass
 
 from bot.desk.customers import Customers
-from bot.desk.operators import Operators
+from bot.desk.team.operators import Operators
 from bot.ports import Handler, Reply
 from bot.types import Incoming
 

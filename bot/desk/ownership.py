@@ -25,9 +25,14 @@ class CaseOwnership:
         """Return whether the customer's case still has this `version`: no person has taken it over meanwhile."""
         return self.desk.still_owns(tx, where, version)
 
-    def keep_draft(self, tx: Tx, where: Address, text: str) -> Places:
+    def is_taken(self, tx: Tx, where: Address) -> bool:
+        """Whether the customer's case waits for a person, or a person has it."""
+        case = tx.cases.find_open(where)
+        return case is not None and case.is_for_people
+
+    def keep_draft(self, tx: Tx, where: Address, turn: str, text: str) -> Places:
         """Show the operators an answer of the bot that the customer does not get, because a person has taken over."""
-        return self.desk.keep_draft(tx, where, text)
+        return self.desk.keep_draft(tx, where, turn, text)
 
     def deliver(self, places: Places) -> None:
         """Send what waits in the outbox for these chats and topics, in the background."""

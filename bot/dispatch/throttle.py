@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Container
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from math import ceil
 
@@ -16,7 +16,7 @@ from bot.dispatch.error_boundary import ErrorBoundary
 from bot.dispatch.lanes import TOUCHES, Lanes
 from bot.outbox import finish_with, finish_with_notice, with_choices
 from bot.ports import Handler, Reply
-from bot.storage.store import Store
+from bot.storage.store import Store, Tx
 from bot.telemetry.turn_log import TurnLogs
 from bot.texts.catalog import say
 from bot.types import Incoming, Kind, Permission
@@ -103,14 +103,26 @@ class Throttle:
         return self._people.take((incoming.user.id, incoming.kind is Kind.STOP), self.clock.monotonic())
 
 
+@dataclass(frozen=True, slots=True)
+class MissedNotes:
+    """`note` notes a message that is not taken, in the transaction that ends its turn; `wake_jobs` follows it."""
+
+    note: Callable[[Tx, Incoming], None]
+    wake_jobs: Callable[[], None]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnAway:
-    """Ends the turn of an update above the limits: with a sentence if `told`, else silently."""
+    """Ends the turn of an update above the limits: with a sentence if `told`, else silently.
+
+    `missed` notes a message that is not taken.
+    """
 
     store: Store
     tasks: asyncio.TaskGroup
     turns: TurnLogs
     boundary: ErrorBoundary
+    missed: MissedNotes | None = None
 
     def __call__(self, incoming: Incoming, reply: Reply, excess: Excess, *, told: bool) -> None:
         async def end(incoming: Incoming, reply: Reply) -> None:
@@ -128,8 +140,21 @@ class TurnAway:
             known = await self.store.read(lambda tx: with_choices(tx, incoming))
             await reply.acknowledge(say(known.language, excess.sentence, **excess.values))
             await finish_with(self.store, incoming, reply)
-        elif told and incoming.kind is not Kind.REACTION:
-            await finish_with_notice(self.store, incoming, reply, excess.sentence, **excess.values)
+            return
+
+        def work(tx: Tx) -> None:
+            if self.missed is not None and incoming.kind is Kind.MESSAGE and incoming.private:
+                self.missed.note(tx, incoming)
+
+        if told and incoming.kind is not Kind.REACTION:
+            await finish_with_notice(self.store, incoming, reply, excess.sentence, work, **excess.values)
         else:
             await reply.acknowledge()
-            await self.store.write(lambda tx: tx.inbox.mark_done(incoming.ids))
+
+            def done(tx: Tx) -> None:
+                tx.inbox.mark_done(incoming.ids)
+                work(tx)
+
+            await self.store.write(done)
+        if self.missed is not None:
+            self.missed.wake_jobs()

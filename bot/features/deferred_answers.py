@@ -16,7 +16,7 @@ from bot.billing import pricing
 from bot.billing.budget import MONEY, TOKENS, Budget
 from bot.conversation import branching
 from bot.conversation.assistant import Assistant
-from bot.conversation.turn_state import TurnContext
+from bot.conversation.turn_state import Ownership, TurnContext
 from bot.errors import BadInput, LimitReached, ModelError
 from bot.feature import ButtonHandler, Command, Feature
 from bot.features.task_list import cancel_choice
@@ -37,7 +37,7 @@ from bot.storage.store import Store, Tx
 from bot.telemetry import tracing
 from bot.telemetry.incidents import IncidentLog
 from bot.texts.catalog import say
-from bot.types import Button, Incoming, Message, Outgoing, Text, User
+from bot.types import Address, Button, Incoming, Message, Outgoing, Text, User
 
 if TYPE_CHECKING:
     from bot.knowledge.answer.across import Across
@@ -173,7 +173,8 @@ class DeferredOperation:
     """How the operation of a deferred answer is started, polled and ended (`jobs.operations.OperationKind`).
 
     `models` returns the asynchronous mode of a model by its name, None for a model that has no such mode. `knowledge`
-    judges answers from the knowledge base.
+    judges answers from the knowledge base. While a person answers in the conversation, by the `ownership`, that person
+    gets the answer as a draft.
     """
 
     store: Store
@@ -182,6 +183,7 @@ class DeferredOperation:
     incidents: IncidentLog
     budget: Budget = field(default_factory=Budget)
     knowledge: KnowledgeAnswers | None = None
+    ownership: Ownership | None = None
 
     @property
     def pace(self) -> PollSchedule:
@@ -245,6 +247,7 @@ class DeferredOperation:
             return self._fail(operation, "empty.answer", paid=result)
         asked = operation.request
         note = say(asked["language"], "length.note") if result.finish is Finish.LENGTH else ""
+        owner, places = self.ownership, list[Address]()
 
         def work(tx: Tx) -> object:
             self._book(tx, operation, result)
@@ -255,6 +258,10 @@ class DeferredOperation:
             noted = documents.note(said, found.passages, asked["language"])
             sources = documents.rests_on(said, found, noted) if citing is None else citing.sources
             said = said if noted is None else noted.text
+            if owner is not None and owner.is_taken(tx, operation.address):
+                places[:] = owner.keep_draft(tx, operation.address, operation.turn, said)
+                tx.operations.replace_request(operation.id, {})
+                return None
             rows: tuple[tuple[Button, ...], ...] = ()
             if tx.conversations.find_address(conversation := asked["conversation"]) is not None:
                 rows = self._remember(tx, operation, conversation, replace(result, text=said), sources, citing)
@@ -268,7 +275,7 @@ class DeferredOperation:
             tx.operations.replace_request(operation.id, {})  # the conversation has the question now
             return None
 
-        return Outcome("done", work)
+        return Outcome("done", work, lambda: owner.deliver(places) if owner is not None else None)
 
     def _ask_again(self, tx: Tx, operation: Operation, citing: Citing) -> bool:
         """Have the model told which of its sentences have failed. False: the price does not fit into the budgets."""

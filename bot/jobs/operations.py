@@ -8,7 +8,7 @@ never repeats one whose outcome may be success.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Generic, Literal, Protocol, TypeVar
@@ -65,13 +65,14 @@ class PollSchedule:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How an operation ends, and the `effect` in the transaction that closes it.
+    """How an operation ends, the `effect` in the transaction that closes it, and what is done after its commit.
 
     An effect that has called `tx.operations.ask_again` returns `AGAIN`: then the operation is submitted once more.
     """
 
     state: Literal["done", "failed"]
     effect: Effect
+    afterwards: Callable[[], None] = lambda: None
 
 
 class OperationKind(Protocol[Result]):
@@ -233,6 +234,7 @@ class OperationRunner(Generic[Result]):
             tx.jobs.delete_done(job)
 
         await self.store.write(work)
+        end.afterwards()
         await self.transport.reply(job.address, job.key).finish()
 
     async def _abandon(self, job: Job, operation: Operation) -> None:

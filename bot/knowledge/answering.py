@@ -390,9 +390,9 @@ class KnowledgeAnswers:
         found = await self.base.search(question, own, payer, among=scope.sources)
         if own != groups and not (heard := await self._heard(found, groups)).issuperset(_passages(found)):
             best = found.hits[0].passage.id
-            answers = self.base.gate.passes(found.signals)
+            answers = self.base.passes(found)
             found = await self.base.search(question, groups, payer, among=scope.sources)
-            if answers and not (best in heard and self.base.gate.passes(found.signals)):
+            if answers and not (best in heard and self.base.passes(found)):
                 return Evidence(language=language, groups=groups, for_asker=question)
         if not await self.base.readable(groups):
             return None
@@ -413,7 +413,7 @@ class KnowledgeAnswers:
             language=language, groups=groups, near=_near(found), generation=found.generation,
             vector=pack(found.vector) if found.vector else b"",
         )  # fmt: skip
-        if not found.hits or not self.base.gate.passes(found.signals):
+        if not found.hits or not self.base.passes(found):
             return nothing
         shown = tuple(_shown(hit.passage) for hit in found.hits)
         cited = level != EXTRACT

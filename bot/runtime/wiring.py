@@ -87,7 +87,7 @@ from bot.runtime.knowledge import (
     topic_features,
 )  # fmt: skip
 from bot.runtime.models import helper_model
-from bot.runtime.optional.desk import DeskParts, desk_of, desk_parts, ownership
+from bot.runtime.optional.desk import DeskParts, desk_of, desk_parts, desk_tools, missed, ownership
 from bot.runtime.parts import Answering, Given, Ground, People
 from bot.storage.engines.sqlite_files import home
 from bot.storage.mailboxes import StoredInbox, StoredOutbox
@@ -225,7 +225,9 @@ def _layers(given: Given, ground: Ground, queue: ConversationQueue) -> Sequence[
         clock=store.clock,
         access=access,
         settings=given.settings,
-        refuse=TurnAway(store=store, tasks=placement.tasks, turns=queue.turns, boundary=boundary),
+        refuse=TurnAway(
+            store=store, tasks=placement.tasks, turns=queue.turns, boundary=boundary, missed=missed(ground)
+        ),
         attends=ground.telegram.attends,
         served=ground.desk.served if ground.desk is not None else (),
     )
@@ -365,7 +367,7 @@ def _tools(given: Given, ground: Ground, reminders: Reminders) -> Iterator[Tool]
         yield current_time.tool()
     if "calculator" in wanted:
         yield calculator.tool()
-    yield from given.added.tools
+    yield from (*given.added.tools, *desk_tools(given, ground))
     if "reminders" in wanted:
         yield reminders.tool()
     if "search" in wanted and searcher is not None:
@@ -478,6 +480,7 @@ def _deferred(given: Given, ground: Ground, assistant: Assistant) -> DeferredAns
             incidents=ground.incidents,
             budget=ground.people.budget,
             knowledge=assistant.writer.knowledge,
+            ownership=assistant.turn_start.ownership,
         ),
         wake_jobs=ground.wake_jobs,
         budget=ground.people.budget,

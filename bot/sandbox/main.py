@@ -21,6 +21,7 @@ from aiohttp import web
 
 from bot.errors import ConfigError
 from bot.extension import SANDBOX
+from bot.sandbox import shop
 from bot.sandbox.ai_studio.server import Studio
 from bot.sandbox.bot_process import BotProcess, private
 from bot.sandbox.event_stream import Hub
@@ -135,6 +136,7 @@ class Sandbox:
             "SHUTDOWN_GRACE": "2",  # Ctrl-C should not wait for an essay; the next start writes it again
             "DATABASE_URL": f"sqlite+aiosqlite:///{self.directory / 'govorun.db'}",
             **({} if self.command else {"MAX_TOKENS": WHOLE_ESSAY, "DESK": str(self.directory)}),
+            **({} if self.command else shop.settings(self.directory)),
             **({"ROUTING": str(topics)} if (topics := self.directory / "routing.toml").exists() else {}),
         }
         return {**settings, **dict.fromkeys(FOREIGN, ""), SANDBOX: ",".join([*settings, *FOREIGN])}

@@ -185,6 +185,7 @@ class PageApi:
             "chat": (self._chat, "chat"),
             "block": (people.block, ""),
             "promote": (people.promote, ""),
+            "load": (self._load, "load"),
             "faults": (self._set_faults, "faults"),
             "bot": (self._control, "bot"),
             "model": (self._model, "model"),
@@ -281,6 +282,11 @@ class PageApi:
         self._studio.set_faults(model or {})
         self._hub.publish("faults", faults=self._faults())
         return self._faults()
+
+    def _load(self, chat_id: int) -> Body:
+        """How many messages the bot has sent to a group in the last minute, and how many Telegram lets it send."""
+        limits = self._telegram.limits
+        return {"spent": limits.spent(chat_id, self._telegram.clock.monotonic()), "most": limits.limits.group_minute}
 
     async def _control(self, action: str) -> Body:
         if action not in {"kill", "stop", "start", "restart"}:

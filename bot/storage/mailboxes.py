@@ -71,12 +71,15 @@ class StoredInbox:
 
 
 class RelayWatch(Protocol):
-    """Tells operators what became of the messages that they wrote to customers. Both return the places that have
-    something to deliver then.
+    """Tells both sides of the support desk what became of the messages that they wrote. All methods return the places
+    that have something to deliver then.
     """
 
     def refused(self, tx: Tx, delivery: Delivery, reason: str) -> Sequence[Address]:
         """A message can't be delivered, for this reason."""
+
+    def left_out(self, tx: Tx, delivery: Delivery, *, whole: bool) -> Sequence[Address]:
+        """A message (`whole`), or a part of an album, could not be brought to the other side."""
 
     def blocked(self, tx: Tx, bot: int, chat: int) -> Sequence[Address]:
         """Nothing can be delivered to a chat any more."""
@@ -130,11 +133,18 @@ class StoredOutbox:
         read = said if said.keeps_place or said.relays[1] or said.over else None  # others are never rewritten
         return await self.store.write_until_stored(lambda tx: tx.outbox.mark_sending(delivery.id, marker, read))
 
-    async def progress(self, delivery: Delivery, message_ids: Sequence[int], *, done: int, sent: bool) -> None:
-        """Store which messages of a delivery stand in the chat, and whether that is all."""
-        await self.store.write_until_stored(
-            lambda tx: tx.outbox.record_progress(delivery.id, message_ids, done=done, sent=sent)
-        )
+    async def progress(
+        self, delivery: Delivery, message_ids: Sequence[int], *, done: int, sent: bool, left_out: str = ""
+    ) -> Sequence[Address]:
+        """Store which messages of a delivery stand in the chat, and whether that is all. See `ports.Outbox`."""
+
+        def work(tx: Tx) -> Sequence[Address]:
+            tx.outbox.record_progress(delivery.id, message_ids, done=done, sent=sent)
+            if not left_out or self.watch is None:
+                return ()
+            return self.watch.left_out(tx, delivery, whole=left_out == "whole")
+
+        return await self.store.write_until_stored(work)
 
     async def postpone(self, delivery: Delivery, due: float, *, begun: bool = False) -> None:
         """Put a delivery off until `due` (Unix time)."""

@@ -39,11 +39,12 @@ class Stage:
     studio: Studio
     settings: Settings
     clock: LoopClock
-    app: Bot | None = field(default=None, init=False)
+    # Not in the repr, which asyncio makes of what a fixture returns, each time: the bot's would take seconds.
+    app: Bot | None = field(default=None, init=False, repr=False)
     extension: Extension | None = None
     shared: bool | None = None
     given: dict[str, Any] = field(default_factory=dict)
-    _task: asyncio.Task[None] | None = field(default=None, init=False)
+    _task: asyncio.Task[None] | None = field(default=None, init=False, repr=False)
 
     async def start(self, **changes: Any) -> Bot:
         """Start the bot with these changes of its settings and return it once it runs."""

@@ -12,7 +12,9 @@ import pytest
 from bot.ai import Chunk, Finish, Request
 from bot.billing.metering import Meter
 from bot.concurrency.child_pool import ChildPool
+from bot.config.entries import ModelConfig
 from bot.conversation.question.rewriting import leans
+from bot.errors import ContextOverflow
 from bot.knowledge.base import KnowledgeBase
 from bot.prompts.catalog import instruct
 from bot.runtime.bot import Bot
@@ -93,6 +95,37 @@ async def test_the_sandbox_s_own_model_answers_from_the_sources(stage: Stage, do
     assert answer.startswith("Вернуть товар можно в течение 14 дней.¹")
     answer = await stage.ask("Are laptops repaired for free?")
     assert answer.startswith("Laptops are repaired for free for one year.¹")
+
+
+async def test_what_the_model_has_found_on_the_web_stands_apart_from_what_the_sources_say(
+    stage: Stage, docs: Path
+) -> None:
+    await known(stage, docs, own_model=True, models=[ModelConfig(name="yandexgpt", search=True)])
+    stage.studio.script(
+        "Вернуть товар можно в течение 14 дней [a1]. Пишут, что можно и за 90 дней.", "Пишут, что за 90 дней."
+    )
+    answer = await stage.ask("За сколько дней можно вернуть товар?", BORIS)
+    base, web = answer.split(f"{say('ru', 'sources.web')}:")
+    assert "Возврат › Срок" in base
+    assert "example.com" not in base
+    assert "90" not in answer
+    assert "example.com" in web
+    stored = rows(stage, "SELECT sources FROM messages WHERE role = 'assistant'")[0][0]
+    assert "example.com" in stored
+    assert "Возврат" in stored
+
+
+async def test_a_prompt_that_is_too_long_for_the_model_is_made_shorter_and_its_answer_checked(
+    stage: Stage, docs: Path
+) -> None:
+    model = await known(stage, docs)
+    model.answers.extend([
+        ContextOverflow("too long", limit=800, given=1_000), "Вернуть товар можно в течение 60 дней [a1].",
+        "Вернуть товар можно в течение 14 дней [a1].",
+    ])  # fmt: skip
+    answer = await stage.ask("За сколько дней можно вернуть товар?", BORIS)
+    assert answer.startswith("Вернуть товар можно в течение 14 дней.¹")
+    assert all("60" not in text for text in stage.telegram.texts(BORIS))
 
 
 async def test_an_invented_number_is_never_sent_and_the_model_is_asked_once_more(stage: Stage, docs: Path) -> None:

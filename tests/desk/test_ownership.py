@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from bot.ai import Answered, Pending, Usage
 from bot.texts.catalog import say
 from tests.support.desk_side import DeskStage, desk_on
+from tests.support.later_model import Slow, only
 from tests.support.stage import ANNA, Stage
 from tests.support.telegram_side import rows, soon
 
@@ -114,3 +116,20 @@ async def test_after_a_kill_the_question_of_a_case_that_was_taken_goes_to_the_op
 
 def toasts(desk: DeskStage) -> list[str]:
     return [call.params.get("text", "") for call in desk.stage.telegram.calls if call.method == "answerCallbackQuery"]
+
+
+async def test_an_answer_that_was_ordered_for_later_is_a_draft_while_a_person_has_the_case(
+    stage: Stage, tmp_path: Path
+) -> None:
+    slow = Slow(Pending(), Answered("All plans cost the same.", usage=Usage(100, 20)))
+    stage.given["later"] = only(slow)
+    desk = await desk_on(stage, tmp_path)
+    await stage.ask("/later compare all plans")
+    await desk.called()
+    before = len(stage.telegram.texts(ANNA))
+    await asyncio.sleep(600)
+    await desk.quiet()
+    assert "All plans cost the same." in desk.seen()[-1]
+    assert len(stage.telegram.texts(ANNA)) == before
+    await desk.presses("desk.send.draft")
+    assert stage.telegram.texts(ANNA)[-1] == "All plans cost the same."

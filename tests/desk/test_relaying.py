@@ -5,6 +5,7 @@ See F109 and T33 in docs/promises.md.
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,22 @@ async def test_edits_reach_the_other_side_in_place_and_operators_see_the_former_
     wrote = await desk.writes("my number is 12")
     await desk.edits(wrote, "my number is 13", ANNA)
     assert desk.seen()[-1] == "my number is 13\n" + say("en", "desk.edited", text="my number is 12")
+
+
+async def test_an_edit_after_the_answer_marks_the_card_until_somebody_answers_again(desk: DeskStage) -> None:
+    wrote = await desk.writes("my number is 12")
+    await desk.edits(wrote, "my number is 13", ANNA)
+    mark = say("en", "desk.card.edited")
+    assert mark not in desk.card()["text"]
+    await asyncio.sleep(1)
+    await desk.says("12 is ready")
+    await asyncio.sleep(1)
+    await desk.edits(wrote, "my number is 14", ANNA)
+    assert mark in desk.card()["text"]
+    await asyncio.sleep(1)
+    await desk.says("14 is not")
+    assert mark not in desk.card()["text"]
+    assert len(desk.cards()) == 1
 
 
 async def test_an_answer_that_is_edited_into_a_note_is_deleted_at_the_customers(desk: DeskStage) -> None:

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from bot.sandbox.ai_studio.server import Answer
 from bot.texts.catalog import say
+from tests.support.choosing import actions, pressed
 from tests.support.desk_side import DeskStage, desk_on
 from tests.support.stage import ANNA, BORIS, Stage
-from tests.support.telegram_side import rows
+from tests.support.telegram_side import inbox, rows
 
 OWNER = "SELECT owner, team, priority, tags FROM desk_cases ORDER BY id DESC LIMIT 1"
 TEAMS = '[team.support]\ntitle = "Support"\n[team.billing]\ntitle.en = "Billing"\ntitle.ru = "Оплата"\n'
@@ -27,7 +29,7 @@ OFFICE = "[hours]\nzone = 'Europe/Berlin'\nmon-fri = ['09:00-18:00']\n"
 async def ruled(stage: Stage, folder: Path, text: str, **more: Any) -> DeskStage:
     """A desk with these rules."""
     (folder / "desk.toml").write_text(text, "utf-8")
-    return await desk_on(stage, folder, **more)
+    return await desk_on(stage, folder, team="Support" if text.startswith(TEAMS) else "", **more)
 
 
 def at(stage: Stage, moment: float) -> None:
@@ -127,3 +129,53 @@ async def test_a_question_a_day_later_begins_a_new_case_and_a_new_conversation(s
     await stage.ask("third")
     assert rows(stage, "SELECT owner FROM desk_cases ORDER BY id") == [("closed",), ("bot",)]
     assert "second" not in str(stage.prompts()[-1])
+
+
+@pytest.mark.parametrize(("customer", "language"), [(ANNA, "en"), (BORIS, "ru")])
+async def test_a_model_hands_over_by_a_tool_and_says_why(
+    stage: Stage, tmp_path: Path, customer: int, language: str
+) -> None:
+    desk = await ruled(stage, tmp_path, "", language=language)
+    stage.studio.script(Answer(status="TOOL_CALLS", calls=[("hand_over", {"why": "wants a refund"})]), "I called them.")
+    assert await stage.ask("Give me my money back", customer) == say(language, "desk.called")
+    await desk.quiet()
+    assert f"{say(language, 'desk.reason.model')} (wants a refund)" in desk.cards()[0]
+    assert "Give me my money back" in desk.cards()[0]
+    assert "I called them." not in stage.telegram.texts(customer)
+    await desk.presses("desk.take", language=language)
+    await desk.presses("desk.bot", language=language)
+    stage.studio.script("Here I am.")
+    assert await stage.ask("and now?", customer) == "Here I am."
+    assert "I called them" not in str(stage.prompts()[-1])
+
+
+async def test_a_desk_may_forbid_the_model_to_hand_over(stage: Stage, tmp_path: Path) -> None:
+    await ruled(stage, tmp_path, "[person]\ntool = false\n")
+    stage.studio.script(Answer(status="TOOL_CALLS", calls=[("hand_over", {"why": "tired"})]), "I'll do it myself.")
+    assert await stage.ask("help") == "I'll do it myself."
+
+
+async def test_two_answers_that_a_customer_dislikes_call_a_person_once(stage: Stage, tmp_path: Path) -> None:
+    desk = await ruled(stage, tmp_path, "")
+    stage.studio.script("one", "two")
+    for text in ("a", "b"):
+        await stage.ask(text)
+    answers = [one["message_id"] for one in stage.telegram.transcript(ANNA) if one.get("text") in ("one", "two")]
+    before = len(inbox(stage))
+    for message in (answers[0], answers[0], answers[1]):
+        stage.telegram.react(ANNA, message, "👎", ANNA)
+    await desk.quiet(before + 2)
+    assert stage.telegram.texts(ANNA)[-1] == say("en", "desk.called")
+    assert say("en", "desk.reason.disliked") in desk.card()["text"]
+
+
+@pytest.mark.parametrize("status", [400, 503])
+async def test_when_the_model_fails_a_person_can_be_called(stage: Stage, tmp_path: Path, status: int) -> None:
+    desk = await ruled(stage, tmp_path, "")
+    stage.studio.fail_next("*", times=20, status=status)
+    await stage.ask("hello")
+    assert "desk.call" in actions(stage)
+    await pressed(stage, say("en", "desk.person"))
+    await desk.quiet()
+    assert say("en", "desk.reason.failed") in desk.card()["text"]
+    assert "hello" in desk.card()["text"]

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Callable
 from decimal import Decimal
 from itertools import pairwise
 
-from bot.ai import Answered, AsyncModel, Failed, Finish, Pending, Request, Usage
+from bot.ai import Answered, Failed, Finish, Pending, Usage
 from bot.config.entries import ModelConfig
 from bot.errors import ModelDenied, ModelRefused, ModelUnavailable, OutcomeUnknown
 from bot.features.deferred_answers import PATIENCE
@@ -17,44 +15,12 @@ from bot.storage.repositories.mapping import load_request
 from bot.testing.virtual_loop import VirtualLoop
 from bot.texts.catalog import say
 from tests.support.choosing import pressed
+from tests.support.later_model import Slow, only
 from tests.support.stage import ANNA, CODE, TEAM, Stage
 from tests.support.telegram_side import rows, soon
 
 PRO = "YandexGPT Pro"
 LITE = "YandexGPT Lite"
-
-
-class Slow:
-    """A model that answers later: `outcomes` are what polls find, the last one for ever; `refusals` meet submits."""
-
-    def __init__(self, *outcomes: Pending | Answered | Failed) -> None:
-        self.outcomes = deque(outcomes or [Answered("an answer", usage=Usage(100, 20))])
-        self.refusals: deque[Exception] = deque()
-        self.submitted: list[Request] = []
-        self.polled: list[float] = []
-        self.cancelled: list[str] = []
-        self.hangs = False
-        self.released = asyncio.Event()
-
-    async def submit(self, request: Request) -> str:
-        self.submitted.append(request)
-        if self.hangs:
-            await self.released.wait()
-        if self.refusals:
-            raise self.refusals.popleft()
-        return f"operation-{len(self.submitted)}"
-
-    async def poll(self, operation: str) -> Pending | Answered | Failed:
-        self.polled.append(asyncio.get_running_loop().time())
-        return self.outcomes.popleft() if len(self.outcomes) > 1 else self.outcomes[0]
-
-    async def cancel(self, operation: str) -> bool:
-        self.cancelled.append(operation)
-        return True
-
-
-def only(slow: Slow, name: str = "yandexgpt") -> Callable[[str], AsyncModel | None]:
-    return lambda asked: slow if asked == name else None
 
 
 async def _begin(stage: Stage, slow: Slow, name: str = "yandexgpt") -> None:

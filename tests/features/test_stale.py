@@ -62,7 +62,9 @@ async def test_a_sentence_that_stays_asks_nothing_and_other_words_are_only_count
     await changed(stage, bot, docs, "## Срок\n", "## Срок\n\nПрочтите это внимательно.\n")
     assert {*rows(stage, STALE)} == {("",)}
     assert rows(stage, "SELECT 1 FROM kb_quotes JOIN kb_passages p ON p.id = passage_id WHERE ended IS NOT NULL") == []
-    await changed(stage, bot, docs, OLD[ANNA], "Об этом спросите продавца.")
+    await changed(stage, bot, docs, "можно в течение", "можно<br>в течение")
+    assert {*rows(stage, STALE)} == {("",)}, "the sentence has another line break only"
+    await changed(stage, bot, docs, OLD[ANNA].replace(" в", "<br>в"), "Об этом спросите продавца.")
     assert ("gone",) in rows(stage, STALE)
     assert len(stage.telegram.texts(ANNA)) == texts
     assert say("en", "stale.count", count=1) in await stage.ask("/kb")

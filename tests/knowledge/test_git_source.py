@@ -152,7 +152,7 @@ async def test_git_connects_to_the_address_that_was_checked(tools: SourceTools) 
         ("https://host/x.git", {"under": "/etc"}, "--under"),
         ("https://host/x.git", {"only": "/a"}, "--only says nothing"),
         ("docs/", {"ref": "main"}, "--ref says nothing"),
-        ("vector-store:fvt1", {}, "can't be read yet"),
+        ("vector-store:fvt1", {"only": "/x"}, "--only says nothing"),
     ],
 )
 def test_what_can_not_be_a_source_is_refused_when_it_is_opened(

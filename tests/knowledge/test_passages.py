@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 from hypothesis import given
@@ -77,3 +78,9 @@ def test_a_place_names_each_heading_once_and_stays_short() -> None:
 
 def test_equal_text_at_an_equal_place_has_one_key_for_its_embedding() -> None:
     assert Piece("A", "text").sha == Piece("A", "text", page=7).sha != Piece("B", "text").sha
+
+
+def test_any_number_of_lines_that_end_no_sentence_is_cut_in_the_time_that_reading_them_takes() -> None:
+    began = time.process_time()
+    assert len(spans("y\n" * 400_000)) == 1
+    assert time.process_time() - began < 5

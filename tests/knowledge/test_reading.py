@@ -166,6 +166,10 @@ def test_a_page_is_as_deep_and_as_broken_as_its_author_made_it() -> None:
     headings = "".join(f"<h{min(n, 6)}>h{n}</h{min(n, 6)}>" for n in range(2, 42))
     deep = read(f"<h1>t</h1>{headings}text", "a.html")
     assert deep.blocks[0].headings == ("h2", "h3", "h4", "h5", "h41")
+    assert texts(read("> " * 30 + "глубоко")) == ["глубоко"]
+    steps = read("\n".join(f"{'  ' * level}- шаг {level}" for level in range(30)))
+    assert [f"шаг {level}" in steps.blocks[0].text for level in range(30)] == [True] * 30
+    assert texts(read(f"{'#' * 40} текст")) == [f"{'#' * 40} текст"], "six signs are a heading, forty are none"
 
 
 # --- other formats ----------------------------------------------------------------------------------------------------

@@ -5,17 +5,22 @@ from __future__ import annotations
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
+from random import Random
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from bot.cli import app
 from bot.clock import SystemClock
+from bot.config.settings import Settings
 from bot.errors import BadInput
+from bot.http.client import Http
 from bot.knowledge.passages import Block
 from bot.knowledge.sources.source import Found
 from bot.knowledge.sync import prepared
+from bot.providers.yandex.service import YandexStudio
 from bot.runtime.commands.inspecting import check, show
+from bot.sandbox.ai_studio.server import Studio
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.store import Store, Tx
 from bot.types import Address, User
@@ -144,3 +149,33 @@ def test_the_commands_end_with_a_status(tmp_path: Path, template: Path, monkeypa
     assert "Вернуть товар" in run("show", "docs", "--page", "returns.md").output
     assert "is used from the next question on" in run("calibrate", "--standard").output
     assert isinstance(run("calibrate", "cases.csv").exception, BadInput)
+
+
+async def test_a_vector_store_is_listed_searched_checked_and_removed(store: Store) -> None:
+    terminal, clock = Terminal(store, Letters()), SystemClock()
+    command, studio = terminal.command, Studio(clock=clock)
+    await studio.start()
+    id_ = studio.vector_stores.open(studio.vector_stores.keep("lamps.txt", "The lamp Luna costs 900 roubles."))
+    async with Http() as http:
+        settings = Settings(_env_file=None, **studio.settings())  # type: ignore[arg-type]
+        client = YandexStudio(settings=settings, http=http, clock=clock, random=Random(1)).vector_stores()
+        command.base.vector_stores = client
+        await command.add(KnowledgeSource("", "", f"vector-store:{id_}", audience=("everyone",)))
+        assert "1 articles read" in terminal.text
+        await command.search("What does the lamp Luna cost?", frozenset({"everyone"}))
+        assert "  store 1.00  " in terminal.text
+        await command.show_sources()
+        assert "AI Studio searches it" in terminal[-1]
+        terminal.clear()
+        assert await check(command), terminal.text
+        studio.vector_stores.stores.clear()
+        terminal.clear()
+        assert not await check(command)
+        assert f"there is no vector store {id_}" in terminal.text
+        command.base.vector_stores = None
+        terminal.clear()
+        assert not await check(command)
+        assert "with a key of AI Studio only" in terminal.text
+        await command.remove(f"vector-store-{id_}")
+        assert await store.read(lambda tx: tx.sources.list_sources(BOT)) == []
+    await studio.close()

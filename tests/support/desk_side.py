@@ -112,8 +112,10 @@ class DeskStage:
         }
 
 
-async def desk_on(stage: Stage, folder: Path, *, language: str = "en", **changes: Any) -> DeskStage:
-    """Start a bot with a desk whose group is connected by its owner Olga."""
+async def desk_on(
+    stage: Stage, folder: Path, *, language: str = "en", team: str = "", **changes: Any
+) -> DeskStage:  # fmt: skip
+    """Start a bot with a desk whose group is connected by its owner Olga, as the place of a `team` ("": the only)."""
     for number, name in ((OLGA, "Olga" if language == "en" else "Ольга"), (OLEG, "Oleg")):
         stage.telegram.person(name, language, number)
     await stage.start(desk=folder, owners=frozenset({OLGA, OLEG}), **changes)
@@ -121,5 +123,6 @@ async def desk_on(stage: Stage, folder: Path, *, language: str = "en", **changes
     stage.telegram.promote(group)
     await stage.ask(f"/desk{BOT}", group, OLGA)
     desk = DeskStage(stage, group)
-    await desk.presses("desk.group.use", language=language)
+    await pressed(stage, team or say(language, "desk.group.use"), chat=group, user=OLGA)
+    await desk.quiet()
     return desk

@@ -96,6 +96,9 @@ class PriceSettings(SettingsGroup):
     model_search_price: Decimal = Field(
         Decimal(0), ge=0, description='... one that a model makes by itself (rows of MODELS with "search" or "agent")'
     )
+    vector_store_price: Decimal = Field(
+        Decimal(0), ge=0, description="... one in a vector store that is a source of the knowledge base"
+    )
     topic_price: Decimal = Field(
         Decimal(0),
         ge=0,

@@ -36,17 +36,19 @@ from bot.knowledge.sync import ASKS
 from bot.outbox import Choice, Page, finish, finish_page, finish_turn
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
+from bot.storage.repositories.knowledge.passages import VECTOR_STORE
 from bot.storage.repositories.knowledge.sources import EVERYONE, LEARNED, KnowledgeSource
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import Attachment, Incoming, Permission
 
 DAY = 86_400
-WEB = re.compile(r"https?://\S+", re.IGNORECASE)
+ELSEWHERE = re.compile(r"(?:https?://|vector-store:)\S+", re.IGNORECASE)  # not on the disk of the server
 MOST_GROUPS = 10  # that are offered as an audience
 MOST_SOURCES = 40  # with a button each
 SPANS = ((DAY, "days"), (3_600, "hours"), (60, "minutes"))
 MEGABYTE = 1 << 20
+SHOWN_KINDS = {LEARNED: "learned", VECTOR_STORE: "store"}  # sources whose address alone would say too little
 
 
 @dataclass(slots=True, kw_only=True)
@@ -376,7 +378,7 @@ class KnowledgePanel:
                 address = str(await self._keep(incoming, reply, files[0]))
             elif not address:
                 raise BadInput(say(language, "kb.usage"))
-            elif not WEB.fullmatch(address) and not self._is_owner(incoming):
+            elif not ELSEWHERE.fullmatch(address) and not self._is_owner(incoming):
                 raise BadInput(say(language, "kb.owners"))
             try:
                 wish = await self.base.checked(KnowledgeSource("", "", address, every=every))
@@ -435,7 +437,9 @@ class KnowledgePanel:
         return Path(source.address).is_relative_to(self._folder)
 
     def _kind(self, source: KnowledgeSource) -> str:
-        return LEARNED if source.kind == LEARNED else "own" if self._is_own(source) else "other"
+        if source.kind in SHOWN_KINDS:
+            return SHOWN_KINDS[source.kind]
+        return "own" if self._is_own(source) else "other"
 
     def _is_owner(self, incoming: Incoming) -> bool:
         return self.access.authorize(Actor.of(incoming), Permission.ADMINISTER) is Decision.ALLOWED

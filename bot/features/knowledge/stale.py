@@ -6,6 +6,7 @@ Begin with `StaleAnswers.check`.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -231,8 +232,9 @@ def _doubtful(entries: Sequence[LearnedEntry], lost: Sequence[str]) -> list[int]
 
 
 def _find(tx: Tx, quote: StoredQuote) -> Where | None:
-    """Where the text of a quote stands in its article now, None where it does not."""
+    """Where the text of a quote stands in its article now, None where it does not. Other white space is no change."""
+    words = re.compile(r"\s+".join(map(re.escape, quote.text.split())))
     for passage, text in tx.quotes.texts_of(quote.article_id).items():
-        if (start := text.find(quote.text)) >= 0:
-            return passage, start, start + len(quote.text)
+        if (found := words.search(text)) is not None:
+            return passage, found.start(), found.end()
     return None

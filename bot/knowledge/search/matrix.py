@@ -8,6 +8,8 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from bot.knowledge.search.large_arrays import zeros
+
 BLOCK = 8_192  # rows that are turned into float32 at a time: they stay in the cache of the processor
 SCALE = struct.Struct("<f")
 
@@ -30,7 +32,7 @@ class Matrix:
         self._rows: NDArray[np.int8] = np.zeros((0, 0), np.int8)
         self._factors: NDArray[np.float32] = np.zeros(0, np.float32)
         self._ids: NDArray[np.int64] = np.zeros(0, np.int64)
-        self._sources: NDArray[np.int64] = np.zeros(0, np.int64)
+        self._sources: NDArray[np.int32] = np.zeros(0, np.int32)
         self._count = 0
 
     def __len__(self) -> int:
@@ -88,9 +90,9 @@ class Matrix:
         return np.isin(self._ids[: self._count], list(ids))
 
     def _grow(self) -> None:
-        size = max(1_024, len(self._rows) * 5 // 4)
+        size = max(1_024, len(self._rows) + min(len(self._rows) // 4, BLOCK))
         for name in ("_rows", "_factors", "_ids", "_sources"):
             old = getattr(self, name)
-            grown = np.zeros((size, *old.shape[1:]), old.dtype)
+            grown = zeros((size, *old.shape[1:]), old.dtype)
             grown[: len(old)] = old
             setattr(self, name, grown)

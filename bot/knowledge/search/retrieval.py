@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from bot.billing.metering import BillTo
 from bot.knowledge.search.gate import Signals, signals
@@ -22,17 +23,22 @@ LOOKED_AT = 24  # of them that the signals are made of
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A passage that was found, with its score (0 to 1) and what it is made of (`Candidate`)."""
+    """A passage that was found, with its score (0 to 1) and what it is made of (`Candidate`).
+
+    `store` is the score by which a vector store has found it, 0 where none has.
+    """
 
     passage: StoredPassage
     score: float
     words: float
     cosine: float
+    store: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The passages for a question, best first; `signals` say how likely it is that they answer it.
+    """The passages for a question, best first; `signals` say how likely it is that they answer it, `store_signals` by
+    their words whether those do that vector stores have found.
 
     `frequencies`: in how many of `size` passages each stem of the question stands. `vector` is the question's
     embedding, empty where there is none, `generation` that of the index.
@@ -40,6 +46,7 @@ class Found:
 
     hits: tuple[Hit, ...] = ()
     signals: Signals = field(default_factory=Signals)
+    store_signals: Signals = field(default_factory=Signals)
     frequencies: Mapping[str, int] = field(default_factory=dict)
     size: int = 0
     vector: Sequence[float] = ()
@@ -67,22 +74,25 @@ class Retrieval:
         *,
         groups: Collection[str] = (),
         without: Collection[int] = (),
+        also: Mapping[int, float] = MappingProxyType({}),
     ) -> Found:
         """Return the best passages of these sources, at most `MOST_PASSAGES`, as they stand in the database now.
 
         Articles that one group alone may read are left out unless it is among the `groups`, and so are the passages
-        `without` (ids). The embedding of the question is paid by `payer`; a budget that does not allow it leaves the
-        words.
+        `without` (ids). `also` are passages that vector stores have found, with their scores; the best of them counts
+        as much as the best of the index. The embedding of the question is paid by `payer`; a budget that does not
+        allow it leaves the words.
         """
         if not sources or not question.strip():
             return Found()
         candidates, vector, generation = await self._candidates(question, sources, payer)
+        candidates = _beside(candidates, also)
         if without:
             candidates = replace(candidates, found=tuple(one for one in candidates.found if one.id not in without))
         nearest = sorted(candidates.found, key=lambda one: -one.cosine)[: LOOKED_AT // 3]
         ids = {one.id for one in (*candidates.found[:MOST_READ], *nearest)}
         passages = await self.store.read_one(lambda tx: tx.knowledge.read_passages(ids, sources, groups))
-        found = await asyncio.to_thread(_found, candidates, nearest, passages)
+        found = await asyncio.to_thread(_found, candidates, nearest, passages, also)
         return replace(found, vector=vector, generation=generation)
 
     async def rank(
@@ -106,15 +116,30 @@ class Retrieval:
         return await self.index.search(question, vector, sources), vector, generation
 
 
+def _beside(candidates: Candidates, also: Mapping[int, float]) -> Candidates:
+    """The candidates together with passages that vector stores have found."""
+    if not also:
+        return candidates
+    best = max((one.score for one in candidates.found), default=1.0)
+    known = {one.id: one for one in candidates.found}
+    for id_, score in also.items():
+        there = known.get(id_, Candidate(id_, 0.0, 0.0, 0.0))
+        known[id_] = replace(there, score=max(there.score, best * score))
+    return replace(candidates, found=tuple(sorted(known.values(), key=lambda one: (-one.score, one.id))))
+
+
 def _found(
-    candidates: Candidates, nearest: Sequence[Candidate], passages: Mapping[int, StoredPassage]
+    candidates: Candidates, nearest: Sequence[Candidate], passages: Mapping[int, StoredPassage],
+    also: Mapping[int, float],
 ) -> Found:  # fmt: skip
     there = [one for one in candidates.found if one.id in passages]
     compared = list(dict.fromkeys([*there[:LOOKED_AT], *(one for one in nearest if one.id in passages)]))
     texts = [f"{passages[one.id].place}\n{passages[one.id].text}" for one in compared]
     told = signals(texts, [one.cosine for one in compared], candidates.frequencies, candidates.size)
-    hits = [Hit(passages[one.id], one.score, one.words, one.cosine) for one in there]
-    return Found(_chosen(hits), told, candidates.frequencies, candidates.size)
+    hits = [Hit(passages[one.id], one.score, one.words, one.cosine, store=also.get(one.id, 0.0)) for one in there]
+    of_stores = [texts[place] for place, one in enumerate(compared) if one.id in also]
+    by_words = signals(of_stores, [0.0] * len(of_stores), candidates.frequencies, candidates.size)
+    return Found(_chosen(hits), told, by_words, frequencies=candidates.frequencies, size=candidates.size)
 
 
 def _chosen(hits: Sequence[Hit]) -> tuple[Hit, ...]:

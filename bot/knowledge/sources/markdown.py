@@ -12,6 +12,7 @@ from bot.knowledge.sources.html_page import LONGEST_HEADING, add_fragment
 from bot.knowledge.sources.outline import Outline
 
 FRONT_MATTER = re.compile(r"\A\ufeff?(?:---|\+\+\+)[ \t]*\n(.*?\n)?(?:---|\+\+\+|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
+DEEPEST = 100  # levels of quotes and lists inside each other: what stands deeper is left out
 TITLE = re.compile(r"^title[ \t]*[:=](.+)$", re.MULTILINE)
 ANCHOR = re.compile(r"\{#([^\s{}]+)(?:\s[^{}]*)?\}$")
 BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
@@ -22,7 +23,8 @@ def read_markdown(text: str) -> Outline:
     text = text.replace("\r\n", "\n")
     matter = FRONT_MATTER.match(text)
     outline = Outline()
-    _add(outline, MarkdownIt("commonmark").enable("table").parse(text[matter.end() :] if matter else text))
+    parser = MarkdownIt("commonmark", {"maxNesting": DEEPEST}).enable("table")
+    _add(outline, parser.parse(text[matter.end() :] if matter else text))
     if matter and not outline.title and (said := TITLE.search(matter[1] or "")):
         outline.title = said[1].strip(" \t\"'")
     return outline

@@ -6,31 +6,34 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from bot.ai import VectorStores
 from bot.clock import Clock
 from bot.concurrency.child_pool import ChildPool
 from bot.http.guarded import GuardedFetcher
 from bot.knowledge.sources.files import FileReader
 from bot.knowledge.sources.source import Reader, SourceLimits, failure
+from bot.storage.repositories.knowledge.passages import VECTOR_STORE
 
-OPTIONS = {"folder": (), "web": ("only",), "git": ("under", "ref"), "vector-store": ()}
+OPTIONS = {"folder": (), "web": ("only",), "git": ("under", "ref"), VECTOR_STORE: ()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceTools:
-    """What sources are read with. `cache` is a folder for clones of repositories."""
+    """What sources are read with. `cache` is a folder for clones of repositories; `stores` None: there is no key."""
 
     files: ChildPool
     fetcher: GuardedFetcher
     clock: Clock
     cache: Path
     limits: SourceLimits = field(default_factory=SourceLimits)
+    stores: VectorStores | None = None
 
 
 def kind_of(address: str) -> str:
     """The kind of a source: "folder" (also a file), "web" (a page or sitemap), "git" or "vector-store"."""
     parts = urlsplit(address)
-    if parts.scheme == "vector-store":
-        return "vector-store"
+    if parts.scheme == VECTOR_STORE:
+        return VECTOR_STORE
     if parts.scheme in ("file", "git", "ssh") or parts.path.endswith(".git") or address.startswith("git@"):
         return "git"
     return "web" if parts.scheme in ("http", "https") else "folder"
@@ -58,8 +61,10 @@ def open_source(address: str, tools: SourceTools, *, only: str = "", under: str 
         return GitRepository(
             address, files=files, limits=tools.limits, fetcher=tools.fetcher, cache=tools.cache, under=under, ref=ref
         )
-    if kind == "vector-store":
-        raise failure("vector_store")
+    if kind == VECTOR_STORE:
+        from bot.knowledge.sources.vector_store import VectorStore
+
+        return VectorStore(address, tools.stores, tools.limits)
     from bot.knowledge.sources.folder import Folder
 
     return Folder(Path(address).expanduser(), files, tools.limits)

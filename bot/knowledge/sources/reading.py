@@ -81,12 +81,11 @@ def read_file(data: bytes, name: str, mime: str = "", charset: str = "", most: i
         raise Unreadable("type")
     file = _File(data=data, name=name, ending=ending, charset=charset, most=most)
     parts = list(reader(file))
-    stem = re.sub(r"[_-]+", " ", PurePosixPath(name.rstrip("/")).stem) or name
     return {
         "articles": [
             {
                 "part": f"{part.audience}@{part.language}" if part.is_named and part.language else part.audience,
-                "title": part.outline.title or stem,
+                "title": part.outline.title or title_of(name),
                 "language": language_of("".join(block.text for block in part.outline.blocks)[:SAMPLE], part.language),
                 "audience": part.audience,
                 "blocks": [[b.text, b.headings, b.page, b.anchor] for b in part.outline.blocks],
@@ -96,6 +95,11 @@ def read_file(data: bytes, name: str, mime: str = "", charset: str = "", most: i
         ],
         "no_text": file.no_text, "canonical": file.canonical, "has_password": file.has_password,
     }  # fmt: skip
+
+
+def title_of(name: str) -> str:
+    """The title of a file that names none: its name without folder and ending, with spaces for dashes."""
+    return re.sub(r"[_-]+", " ", PurePosixPath(name.rstrip("/")).stem) or name
 
 
 # --- formats ----------------------------------------------------------------------------------------------------------

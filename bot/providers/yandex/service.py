@@ -15,6 +15,7 @@ from bot.http.client import Http
 from bot.providers import catalog
 from bot.providers.account import Account, Gauge, ServerNames
 from bot.providers.openai.compatible_servers import Servers
+from bot.providers.openai.vector_stores import OpenAIVectorStores
 from bot.providers.openai.wire import Dialect, OpenAIWire
 from bot.providers.text_model import TextModel, Timeouts, Wire
 from bot.providers.yandex import names
@@ -123,6 +124,10 @@ class YandexStudio:
     def classifier(self) -> YandexClassifier:
         """Return the service that says which labels a text has."""
         return YandexClassifier(self._settings.yc_folder_id, self._account, url=self._settings.yc_llm_url)
+
+    def vector_stores(self) -> OpenAIVectorStores:
+        """Return the client of the folder's vector stores."""
+        return OpenAIVectorStores(self._account, url=self._settings.yc_openai_url)
 
     def listener(self) -> YandexSpeechToText | None:
         """Return the model that understands voice notes, None if SPEECH is off."""

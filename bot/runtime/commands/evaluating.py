@@ -72,7 +72,7 @@ async def evaluate(command: KnowledgeCommand, file: Path, groups: frozenset[str]
     gone = [f"{one.case.question} -> {_wanted(one.case)}" for one in targets if not one.source]
     _list(command, "Left out, because nothing that they may read has the page or the text", gone)
     if foreign:
-        passing = [text for text in foreign if base.gate.passes((await base.search(text, groups, payer)).signals)]
+        passing = [text for text in foreign if base.passes(await base.search(text, groups, payer))]
         say(f"{len(passing)} of {len(foreign)} questions about something else pass the gate (govorun kb calibrate).")
         _list(command, "Passing", passing)
     _compare(command, file, groups, ranked)

@@ -14,6 +14,7 @@ from bot.knowledge.sources.source import Found, SourceFailed, Trouble, failure_t
 from bot.knowledge.sync import ASKS
 from bot.runtime.commands.knowledge import SPANS, KnowledgeCommand, date, told
 from bot.storage.repositories.knowledge.articles import ArticleRow
+from bot.storage.repositories.knowledge.passages import VECTOR_STORE
 from bot.storage.repositories.knowledge.sources import LEARNED, KnowledgeSource
 from bot.storage.store import Tx
 
@@ -149,6 +150,8 @@ def _freshness(source: KnowledgeSource, now: float) -> Iterator[Finding]:
 def _contents(source: KnowledgeSource, articles: Sequence[ArticleRow]) -> Iterator[Finding]:
     if source.synced is not None and not articles and source.kind != LEARNED:
         yield Finding(source.name, "nothing of it is stored", f"govorun kb sync {source.name}", is_wrong=True)
+    if source.kind == VECTOR_STORE:
+        return  # its pages have passages once a question has found some
     if empty := [one.key for one in articles if not one.passages]:
         yield Finding(source.name, f"pages without a passage: {_some(empty)}", "Is there text in them?", is_wrong=True)
     if scans := [f"{one.key} (pages {one.no_text})" for one in articles if one.no_text]:

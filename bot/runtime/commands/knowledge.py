@@ -31,6 +31,7 @@ from bot.runtime.knowledge import embedder_of, former_embedder
 from bot.runtime.resources import SharedResources
 from bot.storage.engines.sqlite_files import alone
 from bot.storage.engines.urls import is_sqlite
+from bot.storage.repositories.knowledge.passages import VECTOR_STORE
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.texts.catalog import say
 from bot.types import Address
@@ -121,9 +122,11 @@ class KnowledgeCommand:
             age = date(source.synced) if source.synced else "never read"
             who = ", ".join(source.audience) or "nobody"
             self.say(
-                f"{source.name:<20} {source.kind:<8} {articles:>6} articles {passages:>7} passages  {age}  {who}"
+                f"{source.name:<20} {source.kind:<12} {articles:>6} articles {passages:>7} passages  {age}  {who}"
                 + ("" if source.state == "active" else f"  [{source.state}]")
             )
+            if source.kind == VECTOR_STORE:
+                self.say("  AI Studio searches it at each question: counted is what was found so far")
             if source.error:
                 self.say(f"  {failure_text('en', source.error)}")
         if not sources:
@@ -169,8 +172,10 @@ class KnowledgeCommand:
         took = 1_000 * (time.perf_counter() - began)
         for hit in found.hits:
             passage = hit.passage
+            by_store = f"store {hit.store:.2f}  " if hit.store else ""
             self.say(
-                f"{hit.score:.2f}  words {hit.words:.1f}  cosine {hit.cosine:.2f}  {passage.place or passage.title}"
+                f"{hit.score:.2f}  {by_store}words {hit.words:.1f}  cosine {hit.cosine:.2f}  "
+                f"{passage.place or passage.title}"
             )
             self.say("      " + " ".join(passage.text[:LONGEST_SHOWN].split()))
         self.say(f"{len(found.hits)} passages, {took:.0f} ms" if found.hits else "Nothing that they may read fits.")
@@ -228,7 +233,8 @@ async def opened(
                 raise ConfigError(f"{error}. While the bot runs, /kb in Telegram changes its sources.") from None
             is_alone = False
         process = await stack.enter_async_context(SharedResources.open(settings, clock, writes=is_alone))
-        if not has_key(settings):  # sources can be added without one, and are found by their words
+        keyed = has_key(settings)
+        if not keyed:  # sources can be added without one, and are found by their words
             found = "offline" if settings.embeddings == "offline" else "off"
             settings = settings.model_copy(update={"yc_api_key": SecretStr("none"), "embeddings": found})
         studio = YandexStudio(settings=settings, http=process.http, clock=clock, random=random.Random())  # noqa: S311
@@ -239,6 +245,7 @@ async def opened(
             meter=Meter(store=store, tariffs=prices, books=is_alone),
             former=cache(partial(former_embedder, settings, studio)),
         )  # fmt: skip
+        base.vector_stores = studio.vector_stores() if keyed else None
         yield KnowledgeCommand(base=base, currency=settings.currency, say=say, agree=agree)
 
 

@@ -94,9 +94,10 @@ async def services(settings: Settings) -> AsyncIterator[tuple[Embedder, LabelMod
     from bot.http.client import Http
     from bot.providers.local.embeddings import OfflineEmbeddings
     from bot.providers.yandex.service import YandexStudio
+    from bot.runtime.knowledge import KEPT
 
     if not has_key(settings):
-        yield OfflineEmbeddings(), None
+        yield OfflineEmbeddings(settings.knowledge_cache / KEPT), None
         return
     async with Http(direct=[settings.yc_metadata_addr]) as http:
         studio = YandexStudio(settings=settings, http=http, clock=SystemClock(), random=Random())  # noqa: S311

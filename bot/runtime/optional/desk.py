@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from bot.access.policy import Actor, Role
 from bot.conversation.assistant import Assistant
+from bot.conversation.helper_model import HelperModel
 from bot.conversation.turn_state import Ownership
 from bot.dispatch.pipeline import Layer
+from bot.dispatch.throttle import MissedNotes
 from bot.feature import Feature
+from bot.runtime.models import helper_model
 from bot.runtime.parts import Given, Ground
+from bot.storage.store import Tx
+from bot.tools.tool import Tool
 
 if TYPE_CHECKING:
     from bot.desk.desk import Desk
@@ -49,37 +54,68 @@ def ownership(ground: Ground) -> Ownership | None:
     return CaseOwnership(desk=ground.desk, send=ground.people.joining.deliver)
 
 
+def missed(ground: Ground) -> MissedNotes | None:
+    """What counts the messages that a customer writes too fast; None without DESK."""
+    if ground.desk is None:
+        return None
+    from bot.desk.missed import note_missed
+
+    return MissedNotes(note_missed, ground.wake_jobs)
+
+
+def desk_tools(given: Given, ground: Ground) -> Sequence[Tool]:
+    """The tool with which a model calls a person; none without DESK."""
+    if ground.desk is None:
+        return ()
+    from bot.desk.model.hand_over import hand_over_tool
+
+    return [hand_over_tool(given.store, ground.desk, ground.people.joining.deliver)]
+
+
 def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
     """The layer and the features of the desk; none without DESK."""
     if ground.desk is None:
         return DeskParts()
     from bot.desk.customers import Customers
-    from bot.desk.groups import DeskGroups
     from bot.desk.layer import DeskLayer
-    from bot.desk.operators import Operators
+    from bot.desk.mirror import Mirror
+    from bot.desk.missed import MissedMessages
+    from bot.desk.model.drafts import Drafts
+    from bot.desk.policy.canned import CannedAnswers
     from bot.desk.rating import Rating
+    from bot.desk.team.groups import DeskGroups
+    from bot.desk.team.operators import Operators
+    from bot.desk.team.words import Words
     from bot.desk.watch import DeskWatch
 
     store, desk, telegram, send = given.store, ground.desk, ground.telegram, ground.people.joining.deliver
     access, rating = ground.people.access, Rating(store=store, desk=desk, send=send)
+    mirror = Mirror(desk)
     customers = Customers(
         store=store,
-        desk=desk,
+        mirror=mirror,
         send=send,
         groups=telegram.attends,
         react=telegram.react,
         rating=rating,
         serves=lambda user: access.role(Actor(user, private=True)) >= Role.OPERATOR,
     )
+    rights = ground.people.joining.rights
+
+    def colleagues(tx: Tx) -> Mapping[int, str]:
+        """The operators who have ever written, by their ids."""
+        return tx.members.read_names(given.api.id, rights.with_role(tx, given.api.id, Role.OPERATOR))
+
     operators = Operators(
         store=store,
-        desk=desk,
+        words=Words(mirror=mirror, colleagues=colleagues, canned=CannedAnswers(desk.hours.file.folder)),
         access=access,
         send=send,
         stop=assistant.writer.stop,
         react=telegram.react,
         wake_jobs=ground.wake_jobs,
     )
+    late = MissedMessages(store=store, desk=desk, send=send)
     groups = DeskGroups(
         store=store,
         desk=desk,
@@ -88,10 +124,19 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
         delete_topic=telegram.delete_topic,
         send=send,
     )
-    watch = DeskWatch(store=store, desk=desk, rights=ground.people.joining.rights, send=send)
+    cheap = helper_model(given.settings, given.models.studio, given.added)
+    drafts = Drafts(
+        store=store,
+        desk=desk,
+        assistant=assistant,
+        helper=HelperModel(store=store, model=cheap, budget=ground.people.budget),
+        send=send,
+        wake_jobs=ground.wake_jobs,
+    )
+    watch = DeskWatch(store=store, desk=desk, rights=rights, send=send)
     return DeskParts(
         layers=[DeskLayer(groups=telegram.attends, customers=customers, operators=operators)],
-        features=[customers.feature(), operators.feature(), groups.feature(), rating.feature()],
+        features=[part.feature() for part in (customers, operators, groups, rating, drafts, late)],
         load=groups.load,
         led={"desk": watch.run},
     )

@@ -32,6 +32,7 @@ from bot.sandbox.ai_studio.services.embeddings import Embeddings
 from bot.sandbox.ai_studio.services.iam import Iam
 from bot.sandbox.ai_studio.services.search import Search
 from bot.sandbox.ai_studio.services.speech import Speech
+from bot.sandbox.ai_studio.services.vector_stores import VectorStores
 from bot.sandbox.ai_studio.validation import Access, require_body
 from bot.sandbox.ai_studio.wire import (
     Call,
@@ -57,8 +58,8 @@ class Studio:
 
     The parts are `access` (keys, roles, tokens), `quotas`, `operations` (how long operations take), `source` (answers,
     their speed), and the groups of routes `texts`, `openai`, `responses`, `conversations`, `embeddings`, `iam`, `art`,
-    `speech` and `search`. `requests` are the requests that arrived, oldest first. `keys` are the valid API keys;
-    without any the server makes one that nobody can guess. `on_model` is called with `model_state()` whenever that
+    `speech`, `search` and `vector_stores`. `requests` are the requests that arrived, oldest first. `keys` are the valid
+    API keys; without any the server makes one that nobody can guess. `on_model` is called with `model_state()` when it
     changes. With `operations.strict_hosts`, set before the start, operations of texts have a port of their own
     (`operation_url`), so that a bot which polls the wrong host fails.
     """
@@ -84,7 +85,9 @@ class Studio:
         self.openai = OpenAi(
             clock=self.clock, access=self.access, quotas=self.quotas, source=self.source, embeddings=self.embeddings
         )
+        self.vector_stores = VectorStores(self.clock, self.quotas)
         self.responses = Responses(self.clock, self.access, self.quotas, self.source)
+        self.responses.search_files = self.vector_stores.find
         self.conversations = Conversations(self.clock, self.responses.store)
         self._model = ModelSwitch(self.source, models_dir, on_model)
         self._hub = hub
@@ -335,6 +338,7 @@ class Studio:
             Route("synthesize", "/speech/v1/tts:synthesize", "speech", self.speech.synthesize, raw=True),
             Route("utteranceSynthesis", "/tts/v3/utteranceSynthesis", "stream", self.speech.utterance),
             Route("tokens", "/iam/v1/tokens", "unary", self.iam.token, public=True),
+            *self.vector_stores.routes(),
             Route("metadata", METADATA, "unary", self.iam.metadata, method="GET", public=True),
         ]
 

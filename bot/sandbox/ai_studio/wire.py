@@ -10,7 +10,7 @@ import json
 import re
 import secrets
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Literal
@@ -166,6 +166,17 @@ def integer(value: Any, name: str) -> int:
     if isinstance(value, bool) or not re.fullmatch(r"-?\d+", str(value)):
         raise Problem(3, f"invalid value for int64 field {name}: {value!r}")
     return int(value)
+
+
+def page_of(items: Sequence[Json], query: Mapping[str, Any]) -> Json:
+    """One page of items as a list of the API, by `order` ("desc" unless given), `after` and `limit`."""
+    rows = list(items) if query.get("order") == "asc" else list(reversed(items))
+    ids = [row["id"] for row in rows]
+    start = ids.index(query["after"]) + 1 if query.get("after") in ids else 0
+    end = start + integer(query.get("limit", 20), "limit")
+    page = rows[start:end]
+    ends = {"first_id": page[0]["id"], "last_id": page[-1]["id"]} if page else {"first_id": None, "last_id": None}
+    return {"object": "list", "data": page, **ends, "has_more": end < len(rows)}
 
 
 HTTP_OF = {3: 400, 4: 504, 5: 404, 7: 403, 8: 429, 12: 501, 13: 500, 14: 503, 16: 401}

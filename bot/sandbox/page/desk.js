@@ -17,12 +17,24 @@ const steps = new Steps({
   "deskReturn": giveBack,
 }, load);
 
+const GAUGE_MS = 2000;
+
 export function startDesk() {
   fill(byId("pane-desk"),
     h("p", { class: "hint" }, t("deskHint")),
+    h("p", { class: "hint", "data-testid": "desk-load" }),
     h("section", null, steps.boxes(0, 3)),
     h("section", null, steps.boxes(3, 6)),
     h("section", null, steps.boxes(6)));
+  setInterval(() => void showLoad(), GAUGE_MS);
+}
+
+/** Show how much of the group's twenty messages a minute the bot has spent, while somebody looks. */
+async function showLoad() {
+  const chat = group();
+  if (!chat || byId("pane-desk").hidden || document.hidden) return;
+  const load = (await post("load", { chat_id: chat.id }))?.load;
+  if (load) fill(/** @type {HTMLElement} */ (document.querySelector("[data-testid=desk-load]")), t("deskLoad", load));
 }
 
 async function load() {

@@ -12,12 +12,14 @@ const PAGE = "returns";
 /** @type {any} what the sandbox says about the handbook */
 let book = null;
 const field = h("textarea", { class: "handbook-page", rows: 8, "data-testid": "handbook-page", "aria-label": t("editTitle") });
+const compared = h("p", { class: "hint", "data-testid": "compared" });
 
 const steps = new Steps({ "shop": addShop, ask: () => asks(t("askSay"), "source"), source: openSource, unknown: askUnknown, teach, told, edit }, load);
 
 export function startKnowledge() {
   fill(byId("pane-knowledge"),
     h("p", { class: "hint" }, t("knowledgeHint")),
+    compared,
     h("section", null, steps.boxes(0, 3)),
     h("section", null, steps.boxes(3, 6)),
     h("section", null, steps.boxes(6), field));
@@ -31,6 +33,7 @@ async function load() {
   if (!book) {
     const answer = await post("handbook", { language });
     book = answer?.handbook ?? null;
+    if (book) compared.textContent = t(book.byMeaning ? "byMeaning" : "byWords");
     const text = /** @type {string} */ (book?.pages[PAGE] ?? "");
     /** @type {HTMLTextAreaElement} */ (field).value = text.replace("30", "45");
   }

@@ -20,7 +20,7 @@
  *   journal, journal-entry (data-lane, data-name, data-count), journal-filter, journal-clear, lane-<update|call|model>
  *   try-<slowly|owner|friend|closed|search|budget|confirm>, try-<closed|search|budget|confirm>-switch, try-<name>-result
  *   step-<shop|ask|source|unknown|teach|told|edit>, tick-<step>, handbook-page
- *   step-<deskGroup|deskCall|deskTake|deskAnswer|deskAmend|deskNote|deskReturn>
+ *   step-<deskGroup|deskCall|deskTake|deskAnswer|deskAmend|deskNote|deskReturn>, desk-load
  *   fault-<telegram|model>-<name>, fault-<telegram|model>-<name>-switch, faults-clear
  *   bot-state, bot-kill, bot-stop, bot-start, bot-restart
  *   model-scripted, model-local, model-url, model-progress, model-error, reset, reset-dialog

@@ -106,6 +106,16 @@ class Call:
         return value
 
     @property
+    def parts(self) -> int:
+        """How many messages the call sends, for the flood limits."""
+        name = {"copyMessages": "message_ids", "forwardMessages": "message_ids", "sendMediaGroup": "media"}
+        try:
+            given = self.parsed(name.get(self.method, ""), "Array")
+        except ApiError:
+            return 1
+        return max(len(given), 1) if isinstance(given, list) else 1
+
+    @property
     def chat_id(self) -> int | None:
         """The chat that the call is about, for the journal and for faults; None if there is none."""
         return self.integer("chat_id") or None

@@ -6,12 +6,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from bot.sandbox.telegram.call import Call, bad
+from bot.sandbox.telegram.call import ApiError, Call, bad
 from bot.sandbox.telegram.state import Chat, State
 from bot.sandbox.telegram.updates import UpdateQueue
 from bot.sandbox.telegram.webhook import Webhook
 
 QUERY_LIFE = 150.0
+BUSINESS_WINDOW = 86_400.0  # seconds after a person's message in which the bot may answer for a connected account
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,22 @@ class MethodContext:
         """The chat of the call. Raises 400 if it is missing or unknown, 403 if the bot may not write there."""
         if not call.text("chat_id"):
             raise bad("chat_id is empty")
+        if call.text("business_connection_id") and not call.method.startswith(("copy", "forward")):
+            return self._business_chat(call)
         return self.state.chat(call.integer("chat_id"))
+
+    def _business_chat(self, call: Call) -> Chat:
+        """The chat of a connected account. Raises 400 for a connection that is gone or a person who has not written
+        for a day, 403 without the right to answer.
+        """
+        connection, person = self.state.connections.get(call.text("business_connection_id")), call.integer("chat_id")
+        if connection is None or not connection.is_enabled:
+            raise bad("BUSINESS_CONNECTION_INVALID")
+        if "can_reply" not in connection.rights:
+            raise ApiError(403, "Forbidden: BOT_ACCESS_FORBIDDEN")
+        if self.state.clock.time() - connection.heard.get(person, float("-inf")) > BUSINESS_WINDOW:
+            raise bad("BUSINESS_PEER_USAGE_MISSING")
+        return self.state.business_chat(connection, person)
 
     def place(self, call: Call) -> tuple[Chat, int]:
         """The chat and the topic (0: none) of the call. Raises what `chat` raises, and 400 for an unknown topic."""

@@ -17,7 +17,7 @@ SIDES_LIMIT = 10_000
 RATIO_LIMIT = 20
 SMALL_SIDES = (90, 320, 800)
 
-FileKind = Literal["photo", "voice", "document", "video_note", "sticker"]
+FileKind = Literal["photo", "voice", "document", "video", "animation", "audio", "video_note", "sticker"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +57,12 @@ def stored(
     """
     if kind == "photo":
         return _photo(data, make_id)
-    file = _file(kind, data, make_id(), mime, name if kind == "document" else "")
-    optional = {"document": "file_name", "sticker": "emoji"}.get(kind)
+    file = _file(kind, data, make_id(), mime, name if kind in NAMED else "")
+    optional = "emoji" if kind == "sticker" else "file_name" if kind in NAMED else ""
     shown: dict[str, Any] = {optional: name} if optional and name else {}
-    if kind in ("document", "voice"):
+    if kind in (*NAMED, "voice"):
         shown["mime_type"] = file.mime
-    if kind in ("voice", "video_note"):
+    if kind in LASTING:
         shown["duration"] = duration
     return [file], {**shown, **SHAPES.get(kind, {}), **file.head()}
 
@@ -97,11 +97,20 @@ FOLDERS: dict[FileKind, tuple[str, str, str, str]] = {
     "photo": ("AgAC", "photos", ".jpg", ""),
     "document": ("BQAC", "documents", "", ""),
     "voice": ("AwAC", "voice", ".oga", ""),
+    "video": ("BAAC", "videos", ".mp4", ""),
+    "animation": ("CgAC", "animations", ".mp4", ""),
+    "audio": ("CQAC", "music", ".mp3", ""),
     "video_note": ("DQAC", "video_notes", ".mp4", "video/mp4"),
     "sticker": ("CAAC", "stickers", ".webp", "image/webp"),
 }
-DEFAULT_TYPES: dict[FileKind, str] = {"voice": "audio/ogg"}
+DEFAULT_TYPES: dict[FileKind, str] = {
+    "voice": "audio/ogg", "video": "video/mp4", "animation": "video/mp4", "audio": "audio/mpeg",
+}  # fmt: skip
+NAMED = ("document", "video", "animation", "audio")
+LASTING = ("voice", "video_note", "video", "animation", "audio")
 SHAPES: dict[FileKind, dict[str, Any]] = {
+    "video": {"width": 640, "height": 360},
+    "animation": {"width": 320, "height": 240},
     "video_note": {"length": 240},
     "sticker": {"type": "regular", "width": 512, "height": 512, "is_animated": False, "is_video": False},
 }

@@ -11,9 +11,12 @@ from collections import defaultdict, deque
 from dataclasses import dataclass
 
 SPEAKING = frozenset({
-    "sendmessage", "sendrichmessage", "sendphoto", "senddocument", "sendvoice", "copymessage", "forwardmessage",
-    "editmessagetext", "editmessagecaption", "editmessagereplymarkup", "editephemeralmessagetext",
-    "editephemeralmessagecaption", "editephemeralmessagereplymarkup", "createforumtopic", "editforumtopic",
+    "sendmessage", "sendrichmessage", "sendphoto", "senddocument", "sendvoice", "sendvideo", "sendanimation",
+    "sendaudio", "sendvideonote", "sendsticker", "sendlocation", "sendcontact", "sendmediagroup", "copymessage",
+    "copymessages", "forwardmessage", "forwardmessages", "editmessagetext", "editmessagecaption",
+    "editmessagereplymarkup", "editephemeralmessagetext", "editephemeralmessagecaption",
+    "editephemeralmessagereplymarkup", "createforumtopic", "editforumtopic", "closeforumtopic", "reopenforumtopic",
+    "pinchatmessage",
 })  # fmt: skip
 SHOWING = frozenset({"sendmessagedraft", "sendrichmessagedraft", "sendchataction"})
 
@@ -22,8 +25,9 @@ SHOWING = frozenset({"sendmessagedraft", "sendrichmessagedraft", "sendchataction
 class Limits:
     """How much is allowed. Rates are messages a second; an edit counts like a message.
 
-    In a private chat `private_burst` messages may follow each other at once, then `private_rate` a second. A group
-    takes `group_minute` messages a minute; all chats together take `overall` a second. Drafts and chat actions are
+    In a private chat `private_burst` messages may follow each other at once, then `private_rate` a second; an album
+    counts once there. A group takes `group_minute` messages a minute, and each part of an album counts; all chats
+    together take `overall` a second. Drafts and chat actions are
     counted separately: `drafts_short` in 5 s and `drafts_long` in 30 s for each chat. `flood_wait` is the longest wait
     in seconds.
     """
@@ -49,21 +53,28 @@ class FloodLimits:
         self._drafts: defaultdict[int, deque[float]] = defaultdict(deque)
         self._all: deque[float] = deque()
 
-    def wait(self, method: str, chat_id: int, private: bool, now: float) -> int:
-        """Count a call. Returns 0, or the `retry_after` in seconds if the call must be refused. `now` is a monotonic
-        time.
+    def wait(self, method: str, chat_id: int, private: bool, now: float, parts: int = 1) -> int:
+        """Count a call that sends so many messages. Returns 0, or the `retry_after` in seconds if the call must be
+        refused. `now` is a monotonic time.
         """
         method = method.lower()
         if not self.on:
+            if method in SPEAKING and not private:
+                self._minutes[chat_id] += [now] * parts
             return 0
         if method in SHOWING:
             return self._draft(chat_id, now)
-        return self._message(chat_id, private, now) if method in SPEAKING else 0
+        return self._message(chat_id, private, now, parts) if method in SPEAKING else 0
 
-    def _message(self, chat_id: int, private: bool, now: float) -> int:
+    def spent(self, chat_id: int, now: float) -> int:
+        """How many messages the bot has sent to a group in the last minute. `now` is a monotonic time."""
+        _forget(self._minutes[chat_id], now - 60)
+        return len(self._minutes[chat_id])
+
+    def _message(self, chat_id: int, private: bool, now: float, parts: int) -> int:
         if (left := self._closed.get(chat_id, 0.0) - now) > 0:
             return math.ceil(left)
-        allowed = self._private(chat_id, now) if private else self._group(chat_id, now)
+        allowed = self._private(chat_id, now) if private else self._group(chat_id, now, parts)
         if not allowed:
             self._closed[chat_id] = now + self.limits.flood_wait
             return self.limits.flood_wait
@@ -78,12 +89,10 @@ class FloodLimits:
         self._levels[chat_id] = (level + allowed, now)
         return allowed
 
-    def _group(self, chat_id: int, now: float) -> bool:
-        sent = self._minutes[chat_id]
-        _forget(sent, now - 60)
-        if len(sent) >= self.limits.group_minute:
+    def _group(self, chat_id: int, now: float, parts: int) -> bool:
+        if self.spent(chat_id, now) + parts > self.limits.group_minute:
             return False
-        sent.append(now)
+        self._minutes[chat_id] += [now] * parts
         return True
 
     def _draft(self, chat_id: int, now: float) -> int:

@@ -21,16 +21,18 @@ from bot.sandbox.telegram.context import Method, MethodContext
 from bot.sandbox.telegram.faults import Fault, Faults
 from bot.sandbox.telegram.files import UPLOAD_LIMIT
 from bot.sandbox.telegram.flood_limits import FloodLimits
-from bot.sandbox.telegram.methods import account, drafts, edit, send
+from bot.sandbox.telegram.methods import account, business, copies, drafts, edit, send, topics
 
 TOKEN = re.compile(r"\d+:[A-Za-z0-9_-]+")
 REMEMBERED = 20_000
 INTERNAL = frozenset({"getupdates", "setwebhook", "deletewebhook", "close", "logout"})
 
+TABLES = (
+    send.METHODS, copies.METHODS, edit.METHODS, edit.EPHEMERAL_METHODS, drafts.METHODS, topics.METHODS, account.METHODS,
+    business.METHODS,
+)  # fmt: skip
 METHODS: dict[str, tuple[str, Method]] = {
-    name.lower(): (name, method)
-    for table in (send.METHODS, edit.METHODS, edit.EPHEMERAL_METHODS, drafts.METHODS, account.METHODS)
-    for name, method in table.items()
+    name.lower(): (name, method) for table in TABLES for name, method in table.items()
 }
 
 
@@ -167,7 +169,7 @@ class HttpServer:
         if call.method.startswith("editMessage") and call.integer("message_id") not in chat.messages:
             return  # the server reads a message before it edits it
         now = self._api.state.clock.monotonic()
-        if seconds := self._limits.wait(call.method, chat.id, chat.private, now):
+        if seconds := self._limits.wait(call.method, chat.id, chat.private, now, call.parts):
             raise too_many(seconds)
 
     async def _delay(self, fault: Fault | None) -> None:

@@ -13,12 +13,16 @@ from typing import Any, Literal
 from bot.sandbox.telegram.context import QUERY_LIFE, MethodContext, Press
 from bot.sandbox.telegram.files import FOLDERS, FileKind
 from bot.sandbox.telegram.markup.entities import CAPTION_LIMIT, TEXT_LIMIT, detect
-from bot.sandbox.telegram.methods.account import DEFAULT_SCOPE, GROUP_SCOPE
+from bot.sandbox.telegram.methods.account import DEFAULT_SCOPE, GROUP_SCOPE, member
+from bot.sandbox.telegram.methods.copies import forwarded, may_forward
 from bot.sandbox.telegram.methods.edit import react
 from bot.sandbox.telegram.state import COLORS, FIRST_GROUP, Chat, Message, Person
 
 LEAST_PIECE = 3_950  # characters: a bot takes a shorter message for a whole one
 ANONYMOUS = {"id": 1087968824, "is_bot": True, "first_name": "Group", "username": "GroupAnonymousBot"}
+
+CHANNEL = {"id": 136817688, "is_bot": True, "first_name": "Channel", "username": "Channel_Bot"}
+NEWS = -1009000000001  # the id of a channel in whose name somebody speaks
 
 
 class PeopleActions:
@@ -35,13 +39,13 @@ class PeopleActions:
 
     def say(
         self, chat_id: int, text: str, user_id: int | None = None, thread_id: int = 0, reply_to: int | None = None,
-        *, anonymous: bool = False, aloud: bool = False,
+        *, anonymous: bool = False, channel: str = "", aloud: bool = False,
     ) -> Message:  # fmt: skip
         """Write a message and return it.
 
         A text of more than 4,096 characters is split into several messages, between words as clients do; the last one
         is returned. An unknown positive `chat_id` becomes a new person. `anonymous`: the sender is an administrator
-        whom the group shows under its own name.
+        whom the group shows under its own name. `channel`: the sender speaks in the name of a channel with this title.
 
         A command that the bot has declared ephemeral is sent ephemerally in a group, unless `aloud`: old clients do not
         know ephemeral commands.
@@ -53,6 +57,8 @@ class PeopleActions:
             content: dict[str, Any] = {"text": piece}
             if anonymous:
                 content |= {"from": ANONYMOUS, "sender_chat": self.state.head(chat)}
+            elif channel:
+                content |= {"from": CHANNEL, "sender_chat": {"id": NEWS, "type": "channel", "title": channel}}
             message = self._send(chat, sender, content | _found(piece), thread_id, reply_to or 0)
         return message
 
@@ -97,7 +103,7 @@ class PeopleActions:
         fresh = {key: value for key, value in old.items() if key != entities}
         fresh |= {name: text, "edit_date": int(self.state.clock.time()), **_found(text, entities)}
         self.state.replace(chat, fresh)
-        self._tell(chat, "edited_message", fresh)
+        self._tell(chat, sender, "edited_message", fresh)
         return fresh
 
     def upload(
@@ -105,7 +111,7 @@ class PeopleActions:
         *, name: str = "", mime: str = "", caption: str = "", user_id: int | None = None, thread_id: int = 0,
         reply_to: int | None = None, duration: int = 1, group: str = "",
     ) -> Message:  # fmt: skip
-        """Send a photo, a voice message, a video note, a still sticker (`name`: its emoji) or a document.
+        """Send a file of any kind; the `name` of a still sticker is its emoji.
 
         `duration` is in seconds; messages with one `group` are an album. Raises `ApiError` for a photo that Telegram
         would not take.
@@ -132,6 +138,24 @@ class PeopleActions:
         captions = [caption if number == caption_on else "" for number in range(len(photos))]
         rows = zip(photos, captions, strict=True)
         return [self.upload(chat_id, data, caption=words, user_id=user_id, **album) for data, words in rows]
+
+    def send(
+        self, chat_id: int, content: dict[str, Any],
+        *, user_id: int | None = None, thread_id: int = 0, reply_to: int | None = None,
+    ) -> Message:  # fmt: skip
+        """Send a message of any other kind: `content` are its fields, for example {"location": …} or {"poll": …}."""
+        chat, sender = self._place(chat_id, user_id)
+        return self._send(chat, sender, content, thread_id, reply_to or 0)
+
+    def forward(
+        self, chat_id: int, source: int, message_id: int, user_id: int | None = None, thread_id: int = 0
+    ) -> Message:
+        """Forward a message of the chat `source`. Raises `ValueError` for one that may not be forwarded."""
+        chat, sender = self._place(chat_id, user_id)
+        original = self._place(source, None)[0].messages.get(message_id)
+        if original is None or not may_forward(original):
+            raise ValueError("this message can't be forwarded")
+        return self._send(chat, sender, forwarded(original), thread_id, 0)
 
     # --- touching what the bot wrote ----------------------------------------------------------------------------------
 
@@ -200,11 +224,18 @@ class PeopleActions:
         Without `name` the client makes one up and the bot is expected to rename the topic.
         """
         chat, sender = self._place(chat_id, user_id)
-        if not (chat.is_forum or (chat.private and self.state.profile.topics)):
-            raise ValueError("this chat has no topics")
+        if not (chat.is_forum or (chat.private and self.state.profile.me()["allows_users_to_create_topics"])):
+            raise ValueError("this chat has no topics, or people may not make any")
         message = self.state.make_topic(chat, sender, name[:128] or "New topic", COLORS[0], implicit=not name)
-        self._tell(chat, "message", message)
+        self._tell(chat, sender, "message", message)
         return chat.topics[message["message_id"]].view()
+
+    def close_topic(self, chat_id: int, thread_id: int, closed: bool = True, user_id: int | None = None) -> None:
+        """Close a topic, or with `closed` False open it again. The bot is told."""
+        chat, sender = self._place(chat_id, user_id)
+        if thread_id not in chat.topics:
+            raise ValueError("there is no such topic")
+        self._tell(chat, sender, "message", self.state.close_topic(chat, chat.topics[thread_id], sender, closed))
 
     def delete_topic(self, chat_id: int, thread_id: int) -> None:
         """Delete a topic with all its messages. The bot is not told."""
@@ -219,10 +250,12 @@ class PeopleActions:
 
     # --- chats --------------------------------------------------------------------------------------------------------
 
-    def person(self, title: str, language_code: str = "", user_id: int | None = None) -> dict[str, Any]:
-        """Add a person with a private chat. Returns the chat as the page shows it."""
+    def person(
+        self, title: str, language_code: str = "", user_id: int | None = None, *, is_bot: bool = False
+    ) -> dict[str, Any]:
+        """Add a person, or another bot, with a private chat. Returns the chat as the page shows it."""
         number = user_id or max([1000, *self.state.people]) + 1
-        return self.state.add_person(Person(number, title, "", language_code)).view()
+        return self.state.add_person(Person(number, title, "", language_code, is_bot=is_bot)).view()
 
     def group(
         self, title: str, members: Sequence[int] = (),
@@ -254,6 +287,35 @@ class PeopleActions:
         chat.has_bot = not gone
         self._member(chat, sender, "kicked" if gone else "member")
 
+    def appoint(self, chat_id: int, user_id: int, rights: Sequence[str] = ()) -> None:
+        """Let the owner of a group make a member an administrator with these rights (the Bot API's names).
+
+        Without rights the member is an administrator no more.
+        """
+        chat, owner = self._place(chat_id, None)
+        before = member(self.api, chat, user_id)
+        chat.administrators.pop(user_id, None)
+        if rights:
+            chat.administrators[user_id] = list(rights)
+        self._tell_member(chat, owner, user_id, before)
+
+    def join(self, chat_id: int, user_id: int) -> Message:
+        """Let a person, or another bot, come into a group. Returns the service message."""
+        chat, _ = self._place(chat_id, user_id)
+        before = member(self.api, chat, user_id)
+        chat.members.append(user_id)
+        self._tell_member(chat, user_id, user_id, before)
+        return self._send(chat, user_id, {"new_chat_members": [self.state.user(user_id)]}, 0, 0)
+
+    def leave(self, chat_id: int, user_id: int) -> Message:
+        """Let a member leave a group. Returns the service message."""
+        chat, _ = self._place(chat_id, user_id)
+        before = member(self.api, chat, user_id)
+        chat.members.remove(user_id)
+        chat.administrators.pop(user_id, None)
+        self._tell_member(chat, user_id, user_id, before)
+        return self._send(chat, user_id, {"left_chat_member": self.state.user(user_id)}, 0, 0)
+
     def promote(self, chat_id: int, up: bool = True, user_id: int | None = None) -> None:
         """Let a person make the bot an administrator of a group, or with `up` False take that right away."""
         chat, sender = self._place(chat_id, user_id)
@@ -262,10 +324,17 @@ class PeopleActions:
         self.state.show_chat(chat)
 
     def migrate(self, chat_id: int) -> int:
-        """Turn a group into a supergroup and return its new id. Two service messages tell the bot."""
+        """Turn a group into a supergroup and return its new id. Two service messages tell the bot.
+
+        The members, the rights and the topics stay; the messages stay in the old group.
+        """
         old, sender = self._place(chat_id, None)
         number = min([FIRST_GROUP, *self.state.chats]) - 1
-        new = self.state.add_chat(Chat(number, "supergroup", old.title, list(old.members)))
+        new = Chat(number, "supergroup", old.title, list(old.members), is_forum=old.is_forum)
+        new.has_bot, new.administers, new.lacks = old.has_bot, old.administers, list(old.lacks)
+        new.administrators, new.protects = dict(old.administrators), old.protects
+        new.topics, new.last_id = dict(old.topics), max(old.topics, default=0)
+        self.state.add_chat(new)
         self._send(old, sender, {"migrate_to_chat_id": number}, 0, 0)
         self._send(new, sender, {"migrate_from_chat_id": chat_id}, 0, 0)
         old.migrated_to = number
@@ -292,15 +361,18 @@ class PeopleActions:
     def _send(self, chat: Chat, sender: int, content: dict[str, Any], thread_id: int, reply_to: int) -> Message:
         if thread_id and thread_id not in chat.topics:
             raise ValueError("there is no such topic")
+        if thread_id and chat.topics[thread_id].is_closed and not chat.lets(sender, "can_manage_topics"):
+            raise ValueError("the topic is closed")
         message = self.state.post(chat, sender, content, thread_id=thread_id, reply_to=reply_to)
-        self._tell(chat, "message", message)
+        self._tell(chat, sender, "message", message)
         return message
 
-    def _tell(self, chat: Chat, kind: str, message: Message) -> None:
-        """Queue an update about a message, unless the bot cannot see that message."""
+    def _tell(self, chat: Chat, sender: int, kind: str, message: Message) -> None:
+        """Queue an update about a message, unless the bot cannot see it: of other bots only what is meant for it."""
         if chat.private and self.state.people[chat.id].blocked:
             return
-        if chat.has_bot and (chat.private or not self.state.profile.privacy or self._meant(message)):
+        sees_all = not self.state.profile.privacy and not self.state.people[sender].is_bot
+        if chat.has_bot and (chat.private or sees_all or self._meant(message)):
             self.updates.add(kind, message, lane=f"chat {chat.id}")
 
     def _meant(self, message: Message) -> bool:
@@ -313,6 +385,17 @@ class PeopleActions:
         for_me = command.startswith("/") and addressee.lower() in {"", self.state.profile.username.lower()}
         service = not any(name in message for name in ("text", "photo", "document", "voice", "video_note", "sticker"))
         return replied or for_me or service or f"@{self.state.profile.username}".lower() in text.lower()
+
+    def _tell_member(self, chat: Chat, sender: int, user_id: int, before: dict[str, Any]) -> None:
+        """Queue chat_member, which only an administrator is told: the status of a member has changed."""
+        if chat.administers:
+            change = {"old_chat_member": before, "new_chat_member": member(self.api, chat, user_id)}
+            head = {
+                "chat": self.state.head(chat),
+                "from": self.state.user(sender),
+                "date": int(self.state.clock.time()),
+            }
+            self.updates.add("chat_member", head | change, lane=f"chat {chat.id}")
 
     def _member(self, chat: Chat, sender: int, status: str) -> None:
         """Queue my_chat_member: the bot's own status in a chat has changed."""

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from bot.clock import Clock, SystemClock
 from bot.sandbox.event_stream import Hub
+from bot.sandbox.telegram.business import BusinessActions
 from bot.sandbox.telegram.context import MethodContext
 from bot.sandbox.telegram.faults import Fault, Faults, PlannedFault
 from bot.sandbox.telegram.flood_limits import FloodLimits, Limits
@@ -60,6 +61,7 @@ class Telegram(PeopleActions):
         chance = random.Random(seed)  # noqa: S311 - chances of faults, no secret
         self.webhook = Webhook(clock, self.hub, updates, self._from_webhook, chance=chance)
         super().__init__(MethodContext(state, updates, self.webhook))
+        self.business = BusinessActions(self.api)
         self.faults = Faults(chance)
         self.limits = FloodLimits(limits)
         self._server = HttpServer(token, self.api, self.faults, self.limits)

@@ -26,17 +26,21 @@ FIRST_GROUP = -1001000000001
 
 @dataclass(slots=True)
 class Person:
-    """A Telegram user. `blocked`: this person has blocked the bot."""
+    """A Telegram user. `blocked`: this person has blocked the bot; `no_voices`: this person takes no voice messages;
+    `is_bot`: this is another bot.
+    """
 
     id: int
     first_name: str
     username: str = ""
     language_code: str = ""
     blocked: bool = False
+    no_voices: bool = False
+    is_bot: bool = False
 
     def user(self) -> dict[str, Any]:
         """The person as a Bot API User."""
-        user = {"id": self.id, "is_bot": False, "first_name": self.first_name}
+        user = {"id": self.id, "is_bot": self.is_bot, "first_name": self.first_name}
         named = {"username": self.username, "language_code": self.language_code}
         return user | {name: value for name, value in named.items() if value}
 
@@ -47,12 +51,17 @@ class Person:
 
 @dataclass(slots=True)
 class Topic:
-    """A topic of a chat. `is_name_implicit`: the client made up the name, and the bot is expected to change it."""
+    """A topic of a chat. `is_name_implicit`: the client made up the name, and the bot is expected to change it.
+
+    `creator` is the id of the user who made it. In a closed topic only those write who may manage topics.
+    """
 
     id: int
     name: str
     icon_color: int = COLORS[0]
     is_name_implicit: bool = False
+    creator: int = 0
+    is_closed: bool = False
 
     def view(self) -> dict[str, Any]:
         """The topic as the page shows it."""
@@ -64,9 +73,11 @@ class Chat:
     """A chat with its messages by id, oldest first.
 
     `members` are the ids of people; the first one owns the group. `has_bot`: the bot is a member; `administers`: it is
-    an administrator, with all rights but those in `lacks` (the Bot API's names). `migrated_to` is the new id of a group
-    that became a supergroup. `unseen` holds the ephemeral
-    messages, which only one member and the bot see; their ids are counted separately and reused.
+    an administrator, with all rights but those in `lacks` (the Bot API's names). `administrators` are the members who
+    were promoted, with their rights. `migrated_to` is the new id of a group that became a supergroup. `protects`: what
+    is sent here can't be copied or forwarded. `pinned` are the ids of pinned messages. `connection` is the business
+    connection through which the bot sees the chat, "" for none. `unseen` holds the ephemeral messages, which only one
+    member and the bot see; their ids are counted separately and reused.
     """
 
     id: int
@@ -74,10 +85,14 @@ class Chat:
     title: str
     members: list[int]
     is_forum: bool = False
+    connection: str = ""
     has_bot: bool = field(default=True, init=False)
     migrated_to: int = field(default=0, init=False)
     administers: bool = field(default=False, init=False)
     lacks: list[str] = field(default_factory=list, init=False)
+    administrators: dict[int, list[str]] = field(default_factory=dict, init=False)
+    protects: bool = field(default=False, init=False)
+    pinned: list[int] = field(default_factory=list, init=False)
     last_id: int = field(default=0, init=False)
     topics: dict[int, Topic] = field(default_factory=dict, init=False)
     messages: dict[int, Message] = field(default_factory=dict, init=False)
@@ -88,6 +103,14 @@ class Chat:
     def private(self) -> bool:
         """Whether this is the private chat of one person with the bot."""
         return self.type == "private"
+
+    def lets_bot(self, right: str) -> bool:
+        """Whether the bot has a right here, by the Bot API's name. In a private chat no right is asked for."""
+        return self.private or (self.administers and right not in self.lacks)
+
+    def lets(self, user_id: int, right: str) -> bool:
+        """Whether a person has a right here, by the Bot API's name. The owner has them all."""
+        return self.private or user_id == self.members[0] or right in self.administrators.get(user_id, ())
 
     def view(self) -> dict[str, Any]:
         """The chat as the page shows it."""
@@ -121,13 +144,19 @@ class Draft:
 
 @dataclass(slots=True)
 class Profile:
-    """The bot as BotFather set it up. With `privacy` the bot sees in groups only what is meant for it."""
+    """The bot as BotFather set it up. With `privacy` the bot sees in groups only what is meant for it.
+
+    `topics` switches topics in private chats on; with `people_make_topics` people may make some there too. `business`:
+    people may connect their accounts to the bot.
+    """
 
     id: int
     username: str
     topics: bool = False
     first_name: str = "Govorun"
     privacy: bool = False
+    people_make_topics: bool = True
+    business: bool = False
 
     def user(self) -> dict[str, Any]:
         """The bot as a Bot API User."""
@@ -135,10 +164,37 @@ class Profile:
 
     def me(self) -> dict[str, Any]:
         """The bot as getMe returns it."""
-        never = ("supports_inline_queries", "can_connect_to_business", "has_main_web_app")
-        topics = dict.fromkeys(("has_topics_enabled", "allows_users_to_create_topics"), self.topics)
-        reads = {"can_join_groups": True, "can_read_all_group_messages": not self.privacy}
+        never = ("supports_inline_queries", "has_main_web_app")
+        people_make = self.topics and self.people_make_topics
+        topics = {"has_topics_enabled": self.topics, "allows_users_to_create_topics": people_make}
+        reads = {
+            "can_join_groups": True,
+            "can_connect_to_business": self.business,
+            "can_read_all_group_messages": not self.privacy,
+        }
         return {**self.user(), **reads, **dict.fromkeys(never, False), **topics}
+
+
+@dataclass(slots=True)
+class Connection:
+    """A business connection: the bot answers in the private chats of its `owner`, as far as the `rights` let it.
+
+    `heard` is when each person last wrote to the owner (Unix time). The account counts its own message ids.
+    """
+
+    id: str
+    owner: int
+    rights: list[str]
+    date: int
+    is_enabled: bool = True
+    last_id: int = field(default=0, init=False)
+    chats: dict[int, Chat] = field(default_factory=dict, init=False)
+    heard: dict[int, float] = field(default_factory=dict, init=False)
+
+    def view(self, user: dict[str, Any]) -> dict[str, Any]:
+        """The connection as a BusinessConnection; `user` is its owner."""
+        rights = dict.fromkeys(self.rights, True)
+        return {"user": user, "user_chat_id": self.owner, "rights": rights} | picked(self, "id", "date", "is_enabled")
 
 
 class State:
@@ -153,6 +209,7 @@ class State:
         self.drafts: dict[tuple[int, int], Draft] = {}
         self.stopped: set[tuple[int, int, int]] = set()
         self.force_replies: set[tuple[int, int]] = set()  # chat and message; forgotten when the sandbox ends
+        self.connections: dict[str, Connection] = {}
         self.files: dict[str, StoredFile] = {}
         self.commands: dict[str, dict[str, list[dict[str, Any]]]] = {}
         self.last_id = 0
@@ -182,12 +239,14 @@ class State:
         """The topic to write to; 0 for none.
 
         Only forums and private chats have topics; in other chats `thread_id` is ignored. Raises 400 for an unknown
-        topic.
+        topic, and for a closed one that the bot may not write to.
         """
         if not thread_id or not (chat.private or chat.is_forum):
             return 0
         if thread_id not in chat.topics:
             raise bad("message thread not found")
+        if chat.topics[thread_id].is_closed and not chat.lets_bot("can_manage_topics"):
+            raise bad("TOPIC_CLOSED")
         return thread_id
 
     def user(self, user_id: int) -> dict[str, Any]:
@@ -206,9 +265,12 @@ class State:
     # --- messages -----------------------------------------------------------------------------------------------------
 
     def next_id(self, chat: Chat) -> int:
-        """A new message id. As on the real server each supergroup counts its own ids and all other chats share one
-        counter.
+        """A new message id. As on the real server each supergroup and each connected account counts its own ids, and
+        all other chats share one counter.
         """
+        if connection := self.connections.get(chat.connection):
+            connection.last_id += 1
+            return connection.last_id
         if chat.type == "supergroup":
             chat.last_id += 1
             return chat.last_id
@@ -234,12 +296,14 @@ class State:
             message |= {"message_thread_id": thread_id, "is_topic_message": True}
         if original := kept.get(reply_to):
             message["reply_to_message"] = {key: value for key, value in original.items() if key != "reply_to_message"}
+        if chat.protects:
+            message["has_protected_content"] = True
         if quote:
             message["quote"] = {"text": quote, "position": 0, "is_manual": True}
         kept[number] = message = message | content
         if force_reply and not receiver:
             self.force_replies.add((chat.id, number))
-        if sender == self.profile.id and not receiver:
+        if sender == self.profile.id and not receiver and not chat.connection:
             self.drop_draft(chat.id, thread_id)
         self.show(chat, message)
         return message
@@ -251,7 +315,9 @@ class State:
         self.show(chat, message)
 
     def show(self, chat: Chat, message: Message) -> None:
-        """Publish a new or changed message to the page."""
+        """Publish a new or changed message to the page, which does not show business chats."""
+        if chat.connection:
+            return
         self.hub.publish("message", chat_id=chat.id, message=self.view(chat, message))
 
     def view(self, chat: Chat, message: Message) -> Message:
@@ -279,7 +345,7 @@ class State:
         gone = [number for number in message_ids if chat.messages.pop(number, None)]
         for number in gone:
             chat.reactions.pop(number, None)
-        if gone:
+        if gone and not chat.connection:
             self.hub.publish("deleted", chat_id=chat.id, message_ids=gone)
 
     def show_chat(self, chat: Chat) -> None:
@@ -326,14 +392,27 @@ class State:
         self.show_chat(chat)
         return chat
 
+    def business_chat(self, connection: Connection, person: int) -> Chat:
+        """The private chat of a connected account with a person."""
+        new = Chat(person, "private", "", [person, connection.owner], connection=connection.id)
+        return connection.chats.setdefault(person, new)
+
     def make_topic(self, chat: Chat, creator: int, name: str, color: int, *, implicit: bool = False) -> Message:
         """Create a topic and return the service message that announces it. The topic's id is the id of that message."""
         created = {"name": name, "icon_color": color, **({"is_name_implicit": True} if implicit else {})}
         message = self.post(chat, creator, {"forum_topic_created": created})
         number = message["message_id"]
         message |= {"message_thread_id": number, "is_topic_message": True}
-        chat.topics[number] = Topic(number, name, color, implicit)
+        chat.topics[number] = Topic(number, name, color, implicit, creator=creator)
         self.show(chat, message)
+        self.show_chat(chat)
+        return message
+
+    def close_topic(self, chat: Chat, topic: Topic, who: int, closed: bool = True) -> Message:
+        """Close a topic, or with `closed` False open it again. Returns the service message that says so."""
+        topic.is_closed = closed
+        said = "forum_topic_closed" if closed else "forum_topic_reopened"
+        message = self.post(chat, who, {said: {}}, thread_id=topic.id)
         self.show_chat(chat)
         return message
 
@@ -358,7 +437,7 @@ class State:
     # --- keeping ------------------------------------------------------------------------------------------------------
 
     def dump(self) -> dict[str, Any]:
-        """People, chats, files, commands and counters as plain JSON; drafts are left out."""
+        """People, chats, files, commands and counters as plain JSON; drafts and business connections are left out."""
         return {
             "people": [picked(person) for person in self.people.values()],
             "chats": [
@@ -395,6 +474,7 @@ def _load_chat(item: dict[str, Any]) -> Chat:
         "messages": {message["message_id"]: message for message in item["messages"]},
         "unseen": {message["ephemeral_message_id"]: message for message in item.get("unseen", [])},
         "reactions": {int(number): found for number, found in item["reactions"].items()},
+        "administrators": {int(number): rights for number, rights in item.get("administrators", {}).items()},
     }
     for name, value in {**item, **contents}.items():
         setattr(chat, name, value)

@@ -27,6 +27,7 @@ RELAYED = (
     "copy",
     "relays",
     "joins",
+    "refs",
     "over",
     "keeps_place",
 )  # the fields of an `Outgoing` that only relayed messages have
@@ -179,7 +180,7 @@ def load_outgoing(text: str, data: bytes | None) -> Outgoing:
     row = json.loads(text)
     row["buttons"] = tuple(tuple(Button(**button) for button in line) for line in row["buttons"])
     row.pop("aloud", None)  # a sentence that versions of before kept with each answer for one user
-    for name in RELAYED[:4]:
+    for name in RELAYED[:5]:
         if name in row:
             row[name] = tuple(row[name])
     file = row.pop("file", None) or {}

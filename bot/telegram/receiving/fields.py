@@ -17,10 +17,11 @@ from bot.types import Attachment, User
 
 ATTACHMENTS = (
     "photo", "voice", "document", "video", "video_note", "audio", "sticker", "animation", "location", "contact",
-    "poll", "dice", "venue", "story", "checklist", "paid_media",
+    "poll", "dice", "venue", "story", "checklist", "paid_media", "giveaway", "giveaway_winners", "invoice",
 )  # fmt: skip
 ANONYMOUS = 1087968824  # the account in whose name anonymous administrators speak
-SERVICE_SENDERS = {777000, ANONYMOUS, 136817688}  # Telegram, an anonymous administrator, a channel: nobody in person
+CHANNEL = 136817688  # the account in whose name channels speak in groups
+SERVICE_SENDERS = {777000, ANONYMOUS, CHANNEL}  # Telegram, an anonymous administrator, a channel: nobody in person
 MAX_ID = 2**62
 FIRST_DATE = 1_376_000_000  # August 2013
 
@@ -195,6 +196,15 @@ def _group(body: dict[str, Any]) -> User | None:
     sender, place = ReadChat.model_validate(body["sender_chat"]), ReadChat.model_validate(body.get("chat") or {})
     spoken = isinstance(body["from"], dict) and body["from"].get("id") == ANONYMOUS
     return User(place.id, sender.title) if spoken and sender.id == place.id < 0 else None
+
+
+def channel(body: dict[str, Any]) -> User | None:
+    """Return the group if a channel speaks in it, which is nobody in person as an anonymous administrator is; else
+    None.
+    """
+    place = ReadChat.model_validate(body.get("chat") or {})
+    spoken = isinstance(body.get("from"), dict) and body["from"].get("id") == CHANNEL
+    return User(place.id) if spoken and place.id < 0 else None
 
 
 def reply(body: dict[str, Any]) -> ReadReply:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Collection, Container
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
@@ -39,7 +39,7 @@ class Me:
     id: int
     username: str
     called: int = 0
-    attends: Container[int] = ()
+    attends: set[int] = field(default_factory=set)
 
 
 def number(update: Any) -> int | None:
@@ -164,8 +164,10 @@ def _message(body: dict[str, Any], row: Received, me: Me) -> Incoming | None:
     message = ReadMessage.model_validate(body)
     if moved := fields.moved(body, message):
         old, new = moved
+        if old in me.attends:  # what is said under the new id may come together with this
+            me.attends.add(new)
         return _incoming(row, Kind.MIGRATED, Address("telegram", me.id, old), User(0), data=str(new))
-    user = fields.user(body)
+    user = fields.user(body) or (fields.channel(body) if message.chat.id in me.attends else None)
     if user is not None and not user.is_bot and message.chat.id > 0 and (topic := _topic(body)) is not None:
         return _incoming(row, Kind.TOPIC, _address(body, message, me), user, data=topic)
     if user is None or user.is_bot or not (isinstance(body.get("text"), str) or fields.attachments(body)):

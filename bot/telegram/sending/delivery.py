@@ -40,6 +40,7 @@ from bot.telegram.client.api import (
     Numberless,
 )
 from bot.telegram.sending import messages
+from bot.telegram.sending.copies import CopySender
 from bot.telegram.sending.ephemeral import EphemeralSender, left
 from bot.telegram.sending.flood_budget import FloodBudget
 from bot.telegram.sending.messages import Rung, Screen
@@ -94,6 +95,7 @@ class Deliverer:
     unconfirmed: SendReconciler = field(init=False)
     ephemeral: EphemeralSender = field(init=False)
     old_buttons: OldButtons = field(init=False)
+    copies: CopySender = field(init=False)
     topics: TopicKeeper = field(init=False)
     outage: Outage = field(init=False)
 
@@ -112,7 +114,12 @@ class Deliverer:
             api=self.api, outbox=self.outbox, budget=self.budget, clock=self.clock, tasks=self.tasks,
             spend=self.spend, flooded=self.flooded,
         )  # fmt: skip
-        self.topics = TopicKeeper(api=self.api, outbox=self.outbox, acquire_slot=self.acquire_slot)
+        self.copies = CopySender(
+            api=self.api, clock=self.clock, unconfirmed=self.unconfirmed, acquire_slot=self.acquire_slot
+        )
+        self.topics = TopicKeeper(
+            api=self.api, outbox=self.outbox, acquire_slot=self.acquire_slot, note_newest=self.unconfirmed.note_newest
+        )
         self.outage = Outage("delivering answers", self.clock)
 
     async def recover(self) -> None:
@@ -194,22 +201,22 @@ class Deliverer:
         """Return whether a delivery to the chat is under way or waits for its turn."""
         return self._users[address.chat_key] > 0
 
-    async def acquire_slot(self, chat: int) -> None:
-        """Wait until the flood budget lets a message or an edit go to a chat.
+    async def acquire_slot(self, chat: int, parts: int = 1) -> None:
+        """Wait until the flood budget lets a message or an edit, or an album of so many parts, go to a chat.
 
         Waiters for the budget of the whole bot queue up at a lock: thousands of them polling the clock would block the
         loop.
         """
         while True:
-            while (wait := self.budget.message_wait(chat, self.clock.monotonic())) > 0:
+            while (wait := self.budget.message_wait(chat, self.clock.monotonic(), parts)) > 0:
                 await self.clock.sleep(wait)
             async with self._gate:
                 while (wait := self.budget.bot_wait(self.clock.monotonic())) > 0:
                     await self.clock.sleep(wait)
                 if self.quota is not None:
                     await self.quota.permit()
-                if self.budget.message_wait(chat, self.clock.monotonic()) <= 0:
-                    self.budget.take_message(chat, self.clock.monotonic())
+                if self.budget.message_wait(chat, self.clock.monotonic(), parts) <= 0:
+                    self.budget.take_message(chat, self.clock.monotonic(), parts)
                     return
 
     def spend(self, chat: int) -> None:
@@ -287,7 +294,8 @@ class Deliverer:
         was_left = delivery.id <= self._left_of.get(delivery.address.chat_key, self._left or 0)
         outcome_unknown = (delivery.state is DeliveryState.SENDING and was_left) or delivery.key in self.uncertain_turns
         self.uncertain_turns.discard(delivery.key)
-        ids, rung = list(delivery.message_ids), Rung.RICH if self.rich else Rung.ENTITIES
+        first = Rung.RICH if self.rich or delivery.outgoing.copy[1] else Rung.ENTITIES
+        ids, rung = list(delivery.message_ids), first
         if delivery.address.visible_to:
             ids, rung = left(delivery.message_ids, rung)
         return Progress(
@@ -361,9 +369,16 @@ class Deliverer:
             await self.outbox.progress(delivery, progress.ids, done=0, sent=True)
             return
         screens = self._screens(progress)
+        if self.copies.is_album(progress, screens) and await self.copies.send(progress, screens):
+            left_out, done = "part" if progress.done < len(screens) else "", progress.done
+            told = await self.outbox.progress(delivery, progress.ids, done=done, sent=True, left_out=left_out)
+            self._note_sent(delivery, told)
+            return
+        told = ()
         while progress.done < len(screens):
             last = progress.done == len(screens) - 1
-            message_id = await self._send_part(progress, screens[progress.done], last=last)
+            part = await self.copies.with_file(screens[progress.done])
+            message_id = await self._send_part(progress, part, last=last)
             progress.ids[progress.done : progress.done + 1] = [message_id]
             progress.done += 1
             progress.outcome_unknown, progress.unnumbered, progress.ahead = False, False, LOOK_AHEAD
@@ -372,9 +387,17 @@ class Deliverer:
                 self.unconfirmed.note_id(delivery.address.chat, message_id)
             if last:
                 await self._delete_leftovers(progress)
-            await self.outbox.progress(delivery, progress.ids, done=progress.done, sent=last)
+            left_out = "whole" if last and delivery.outgoing.copy[1] and progress.rung is Rung.PLAIN else ""
+            told = await self.outbox.progress(delivery, progress.ids, done=progress.done, sent=last, left_out=left_out)
             progress.stored = max(progress.ids)
             turn_log.current.get().last_progress = self.clock.monotonic()
+        self._note_sent(delivery, told)
+
+    def _note_sent(self, delivery: Delivery, told: Sequence[Address]) -> None:
+        """Count a delivery that was sent, mark the message that it relays, and remove buttons that are too old. `told`
+        are the places where it is said that something was left out.
+        """
+        self._deliver_all(told)
         self._count_outcome("sent")
         if delivery.outgoing.relays[1]:
             self.tasks.create_task(self.react(*delivery.outgoing.relays, DELIVERED))
@@ -398,8 +421,10 @@ class Deliverer:
 
     def _screens(self, progress: Progress) -> list[Screen]:
         try:
-            screens = messages.finished(progress.delivery.outgoing, progress.rung, progress.limit)
-            if not screens[0].blocks and not screens[0].file:  # without blocks or a file RICH equals ENTITIES
+            screens = messages.finished(progress.delivery.outgoing, progress.rung, progress.limit, again=progress.again)
+            if (
+                not screens[0].blocks and not screens[0].file and not screens[0].copy[1]
+            ):  # without blocks or a file RICH equals ENTITIES
                 progress.rung = max(progress.rung, Rung.ENTITIES)
             return screens
         except Exception:  # a defect in the formatting must not cost the answer

@@ -14,6 +14,7 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 
 DRAFTS = ((20, 5.0), (40, 30.0))  # calls in seconds, all of them at once
+GROUP_MINUTE = ((20, 60.0),)  # messages in seconds, each part of an album counted
 PRIVATE_BURST = 4.5  # Telegram forgives about 5
 GROUP_RATE, GROUP_BURST = 16 / 60, 4.0  # no minute has more than 20, the one with the burst included
 FASTEST_DRAFT, SLOWEST_DRAFT = 0.22, 3.0  # seconds between drafts
@@ -44,9 +45,9 @@ class Bucket:
         self._at = now
         return max(0.0, (calls - self._level) / self.rate)
 
-    def take(self) -> None:
-        """Count one call."""
-        self._level -= 1
+    def take(self, calls: int = 1) -> None:
+        """Count calls. There may be more than are left: then the next ones wait longer."""
+        self._level -= calls
 
 
 class Window:
@@ -56,10 +57,11 @@ class Window:
         self.limits = limits
         self._calls: deque[float] = deque(maxlen=max((most for most, _ in limits), default=0))
 
-    def wait(self, now: float, share: float = 1.0) -> float:
-        """Return the seconds until a caller that may use `share` of the limits may make a call."""
+    def wait(self, now: float, share: float = 1.0, calls: int = 1) -> float:
+        """Return the seconds until a caller that may use `share` of the limits may make calls, all at once."""
         return max(
-            (self._until(max(int(most * share), 1), seconds) - now for most, seconds in self.limits), default=0.0
+            (self._until(max(int(most * share) - calls + 1, 1), seconds) - now for most, seconds in self.limits),
+            default=0.0,
         )
 
     def even(self, now: float) -> float:
@@ -87,12 +89,13 @@ class ChatBudget:
     """The flood budget of one chat. Times are monotonic."""
 
     messages: Bucket
+    minute: Window  # what an album must fit into, which is more than the bucket holds
     drafts: Window = field(default_factory=Window)
-    held: float = 0.0  # until when Telegram wants no messages
-    drafts_held: float = 0.0  # until when Telegram wants no drafts
-    last_draft: float = float("-inf")
-    last_message: float = float("-inf")
-    careful: float = float("-inf")  # until when the chat is spared after a flood error
+    held: float = field(default=0.0, init=False)  # until when Telegram wants no messages
+    drafts_held: float = field(default=0.0, init=False)  # until when Telegram wants no drafts
+    last_draft: float = field(default=float("-inf"), init=False)
+    last_message: float = field(default=float("-inf"), init=False)
+    careful: float = field(default=float("-inf"), init=False)  # until when the chat is spared after a flood error
 
 
 class FloodBudget:
@@ -105,10 +108,11 @@ class FloodBudget:
         self._looks = Bucket(LOOKS if rate else 0.0, LOOKS)
         self._chats: OrderedDict[int, ChatBudget] = OrderedDict()
 
-    def message_wait(self, chat: int, now: float) -> float:
-        """Return the seconds until the budget of a chat allows a message or an edit."""
+    def message_wait(self, chat: int, now: float, parts: int = 1) -> float:
+        """Return the seconds until the budget of a chat allows a message or an edit, or an album of so many parts."""
         budget = self._of(chat)
-        return _grained(max(budget.held - now, budget.messages.wait(now)))
+        album = budget.minute.wait(now, calls=parts) if parts > 1 else 0.0
+        return _grained(max(budget.held - now, budget.messages.wait(now), album))
 
     def bot_wait(self, now: float) -> float:
         """Return the seconds until the budget of the whole bot allows a message or an edit."""
@@ -146,10 +150,12 @@ class FloodBudget:
         calm = max(budget.held, budget.careful) <= now and self._all.wait(now, share=0.5) <= 0
         return calm and budget.messages.wait(now, LANDING) <= 0
 
-    def take_message(self, chat: int, now: float) -> None:
-        """Count a message or an edit."""
+    def take_message(self, chat: int, now: float, parts: int = 1) -> None:
+        """Count a message or an edit, or an album of so many parts."""
         budget = self._of(chat)
-        budget.messages.take()
+        budget.messages.take(parts if chat < 0 else 1)
+        for _ in range(parts):
+            budget.minute.take(now)
         budget.last_message = now
         self._all.take(now)
 
@@ -190,7 +196,8 @@ class FloodBudget:
         if found is None:
             unlimited = not self.chat_rate
             rate, burst = (self.chat_rate, PRIVATE_BURST) if chat > 0 or unlimited else (GROUP_RATE, GROUP_BURST)
-            found = self._chats[chat] = ChatBudget(Bucket(rate, burst))
+            minute = Window(() if chat > 0 or unlimited else GROUP_MINUTE)
+            found = self._chats[chat] = ChatBudget(Bucket(rate, burst), minute)
             if len(self._chats) > KEPT_CHATS:
                 self._chats.popitem(last=False)
         else:

@@ -6,7 +6,7 @@ A text is sent on one of three rungs: rich blocks (only if it needs them), text 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
@@ -48,6 +48,8 @@ class Screen:
     blocks: str = ""  # JSON of an InputRichMessage: hashable, and compared to find out whether anything changed
     file: File | None = None
     copy: tuple[int, int] = (0, 0)  # chat and id of the message that is copied, 0 for none
+    is_forward: bool = False  # it is forwarded instead
+    ref: tuple[str, str, int] = ("", "", 0)  # kind, file id and size of a file that is fetched and sent again
 
     def rich(self) -> InputRichMessage:
         """Return the blocks as aiogram's type."""
@@ -58,13 +60,20 @@ class Screen:
         return [types.MessageEntity.model_validate(entity) for entity in self.entities]
 
 
-def finished(outgoing: Outgoing, rung: Rung, limit: int = LIMIT) -> list[Screen]:
-    """Return the messages of a finished answer, at least one; `limit` is the length of one text (UTF-16 units)."""
+def finished(outgoing: Outgoing, rung: Rung, limit: int = LIMIT, *, again: bool = False) -> list[Screen]:
+    """Return the messages of a finished answer, at least one; `limit` is the length of one text (UTF-16 units).
+
+    What is copied is forwarded on the second rung; `again`: its files are sent again.
+    """
     if outgoing.file and rung is not Rung.PLAIN:
         caption = render.plain(outgoing.text, limit=CAPTION_LIMIT) if rung is Rung.RICH else []
         return [Screen(text=caption[0] if caption else "", file=outgoing.file)]
     if outgoing.copy[1] and rung is not Rung.PLAIN:
-        return [Screen(copy=outgoing.copy)]
+        if again:
+            caption = render.plain(outgoing.text, limit=CAPTION_LIMIT)[:1]
+            return [Screen("".join(caption) if not number else "", ref=ref) for number, ref in enumerate(outgoing.refs)]
+        forward = rung is Rung.ENTITIES
+        return [Screen(copy=(outgoing.copy[0], id_), is_forward=forward) for id_ in outgoing.copy[1:]]
     if _is_as_typed(outgoing, limit) and rung is not Rung.PLAIN:
         return [Screen(outgoing.text, outgoing.entities)]
     if outgoing.plain or rung is Rung.PLAIN:
@@ -126,11 +135,23 @@ def send(
                 return methods.SendVoice(**where, voice=file, **caption)
             case _:
                 return methods.SendDocument(**where, document=file, **caption)
+    if screen.is_forward:
+        place = {name: where[name] for name in ("chat_id", "message_thread_id") if name in where}
+        return methods.ForwardMessage(**place, from_chat_id=screen.copy[0], message_id=screen.copy[1])
     if screen.copy[1]:
         return methods.CopyMessage(**where, from_chat_id=screen.copy[0], message_id=screen.copy[1])  # type: ignore[return-value]
     if screen.blocks:
         return methods.SendRichMessage(**where, rich_message=screen.rich())
     return methods.SendMessage(**where, **_words(screen))
+
+
+def send_album(screens: Sequence[Screen], to: Address, *, thread: bool = True) -> TelegramMethod[Any]:
+    """Return the call that copies or forwards several messages of one chat by their ids: an album stays one."""
+    method = methods.ForwardMessages if screens[0].is_forward else methods.CopyMessages
+    return method(
+        chat_id=to.chat, message_thread_id=(to.thread or None) if thread else None,
+        from_chat_id=screens[0].copy[0], message_ids=[screen.copy[1] for screen in screens],
+    )  # fmt: skip
 
 
 def _words(screen: Screen) -> dict[str, Any]:

@@ -39,6 +39,7 @@ class Progress:
     looks: int = field(default=0, init=False)  # how often the search has changed a button to see a message
     thread: bool = field(default=True, init=False)  # send into the topic
     document: bool = field(default=False, init=False)  # send the file as a document
+    again: bool = field(default=False, init=False)  # fetch the files that may not be copied, and send them
     apart: bool = field(default=False, init=False)  # send the file in a message of its own, not by an edit
     renewed: bool = field(default=False, init=False)  # a message that could not be edited was given up
     limit: int = field(default=messages.LIMIT, init=False)  # of the text of one message
@@ -67,6 +68,10 @@ def simpler(progress: Progress, error: Exception) -> bool:
         progress.limit, progress.done = messages.SHORT_LIMIT, 0
     elif progress.delivery.address.visible_to and _goes_apart(progress, error):
         pass
+    elif progress.delivery.outgoing.copy[1] and not progress.delivery.outgoing.instead:
+        return False  # a word instead would say nothing to the reader; the writer is told
+    elif progress.rung is Rung.ENTITIES and _comes_again(progress, error):
+        progress.again, progress.done = True, 0
     elif progress.delivery.outgoing.file and not progress.document:
         progress.document = True
     elif isinstance(error, NoMessage | NoMethod) and _elsewhere(progress):
@@ -79,6 +84,11 @@ def simpler(progress: Progress, error: Exception) -> bool:
     else:
         return _elsewhere(progress)
     return True
+
+
+def _comes_again(progress: Progress, error: Exception) -> bool:
+    """Whether the files of messages that may not be copied are sent again. A message that was deleted stays away."""
+    return bool(progress.delivery.outgoing.refs) and not progress.again and "not found" not in str(error)
 
 
 def _goes_apart(progress: Progress, error: Exception) -> bool:

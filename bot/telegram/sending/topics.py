@@ -26,11 +26,14 @@ NAMELESS = "…"
 
 @dataclass(slots=True, kw_only=True)
 class TopicKeeper:
-    """Makes topics for deliveries that keep their place. `acquire_slot` waits until the chat may get a message."""
+    """Makes topics for deliveries that keep their place. `acquire_slot` waits until the chat may get a message, and
+    `note_newest` takes the highest known message id of a chat.
+    """
 
     api: Api
     outbox: Outbox
     acquire_slot: Callable[[int], Awaitable[None]]
+    note_newest: Callable[[int, int], None]
 
     async def make(self, delivery: Delivery) -> Address:
         """Make the topic of a delivery, and return the address that everything for it has now."""
@@ -40,7 +43,9 @@ class TopicKeeper:
             raise Refused("nobody is seen in this topic any more")
         await self.acquire_slot(where.chat)
         made = await self.api.call(CreateForumTopic(chat_id=where.chat, name=title or NAMELESS))
-        return await self.outbox.topic_changed(where, int(made["message_thread_id"]))
+        topic = int(made["message_thread_id"])
+        self.note_newest(where.chat, topic)  # a search for a later message need not look at it
+        return await self.outbox.topic_changed(where, topic)
 
     async def heal(self, delivery: Delivery, error: Exception) -> Address | None:
         """Return the new address of a delivery whose topic was deleted; None if that is not what went wrong."""

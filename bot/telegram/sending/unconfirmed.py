@@ -108,13 +108,13 @@ class SendReconciler:
         return self._line(chat).newest
 
     @contextmanager
-    def flying(self) -> Iterator[None]:
-        """Count a send as under way inside the context: it may get any of the next ids until it has ended."""
-        self._flying += 1
+    def flying(self, parts: int = 1) -> Iterator[None]:
+        """Count messages as under way inside the context: they may get any of the next ids until it has ended."""
+        self._flying += parts
         try:
             yield
         finally:
-            self._flying -= 1
+            self._flying -= parts
 
     async def mark(self, progress: Progress) -> None:
         """Note the highest known id before a send. It is stored only if a search from the stored id would be long.
@@ -188,8 +188,9 @@ class SendReconciler:
                     return True
                 looked = True  # perhaps a search has edited it into this
                 edited = await self._read_message(progress, part, message_id)
-        except (NoMessage, NoMethod):
-            return False
+        except (NoMessage, NoMethod) as error:
+            # A forward can't be edited. Messages of people can't either, but theirs are known from their updates.
+            return part.is_forward and "can't be edited" in str(error)
         except TransportUnavailable:
             progress.touched.add(message_id)
             raise

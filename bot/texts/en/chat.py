@@ -230,6 +230,8 @@ TEXTS: dict[str, str] = {
     "I won't repeat it by myself; please check.",
     "tool.steps": "I took too many steps and found no answer. Please ask about a part of it.",
     "sources": "Sources",
+    "sources.web": "Found on the web",
+    "sources.files": "Found in the files of the model",
     "sources.extract": "This is what the sources say:",
     "search.usage": "Write what to look for after the command: /search who discovered Antarctica",
     "search.off": "I can't search the web: the bot's owner has not switched it on.",

@@ -96,6 +96,7 @@ TEXTS: dict[str, str] = {
     "kb.every.days": "It is read again every {count} d.",
     "kb.kind.own": "A file that was sent to me",
     "kb.kind.other": "Address: {address}",
+    "kb.kind.store": "Searched in AI Studio at each question: {address}. What has been found so far is counted here",
     "kb.kind.learned": "What admins have answered in /gaps",
     "kb.who": "May be read by: {who}",
     "kb.who.nobody": "Nobody may read it yet, so I don't answer from it.",
@@ -181,6 +182,7 @@ TEXTS: dict[str, str] = {
     "kb.trouble.forbidden": "an address of a private network",
     "kb.trouble.redirects": "too many redirects",
     "kb.trouble.unavailable": "the site did not answer",
+    "kb.trouble.indexing": "its store has not made it ready for search yet",
     "kb.trouble.no_text": "it has pictures only (a scan), no text",
     "kb.trouble.same": "its text is that of {about}",
     "kb.trouble.too_many": "{about} more articles than are read (--most)",
@@ -200,7 +202,13 @@ TEXTS: dict[str, str] = {
     "kb.failure.path_other": "{path}: it can't be opened. Check the path, and whether its disk is mounted.",
     "kb.failure.no_file": "{path}: there is no file in it that can be read. Is its disk mounted?",
     "kb.failure.option": "{option} says nothing of {address}, which is read as: {kind}. Leave it out.",
-    "kb.failure.vector_store": "Vector stores can't be read yet. Add the files that were put into the store.",
+    "kb.failure.vector_store_key": "A vector store can be read with a key of AI Studio only (YC_API_KEY).",
+    "kb.failure.vector_store_denied": (
+        "{address}: AI Studio says: {reason}. Check the id, and the role ai.assistants.editor of the key."
+    ),
+    "kb.failure.vector_store_failed": (
+        "{address}: AI Studio did not answer ({reason}). It is tried again at the next sync."
+    ),
     "kb.failure.site_busy": (
         "{host} asks us to wait longer than {minutes} minutes. It is tried again at the next sync; if that happens "
         "often, sync more rarely."

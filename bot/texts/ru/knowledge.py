@@ -96,6 +96,7 @@ TEXTS: dict[str, str] = {
     "kb.every.days": "Обновляется раз в {count} дн.",
     "kb.kind.own": "Файл, который мне прислали",
     "kb.kind.other": "Адрес: {address}",
+    "kb.kind.store": "Ищу в AI Studio при каждом вопросе: {address}. Здесь посчитано только то, что уже находилось",
     "kb.kind.learned": "То, что администраторы ответили в /gaps",
     "kb.who": "Могут читать: {who}",
     "kb.who.nobody": "Пока источник закрыт для всех, поэтому по нему я не отвечаю.",
@@ -181,6 +182,7 @@ TEXTS: dict[str, str] = {
     "kb.trouble.forbidden": "адрес внутренней сети",
     "kb.trouble.redirects": "слишком много перенаправлений",
     "kb.trouble.unavailable": "сайт не ответил",
+    "kb.trouble.indexing": "хранилище ещё не подготовило его к поиску",
     "kb.trouble.no_text": "только картинки (скан), текста нет",
     "kb.trouble.same": "тот же текст, что и в {about}",
     "kb.trouble.too_many": "ещё {about} статей сверх предела (--most)",
@@ -200,7 +202,13 @@ TEXTS: dict[str, str] = {
     "kb.failure.path_other": "{path}: не удалось открыть. Проверьте путь и подключён ли диск.",
     "kb.failure.no_file": "{path}: здесь нет ни одного файла, который я могу прочитать. Подключён ли диск?",
     "kb.failure.option": "{option} не подходит к {address} (тип источника: {kind}). Уберите этот параметр.",
-    "kb.failure.vector_store": ("Векторные хранилища я пока не читаю. Добавьте файлы, которые в него загружены."),
+    "kb.failure.vector_store_key": "Векторное хранилище можно читать только с ключом AI Studio (YC_API_KEY).",
+    "kb.failure.vector_store_denied": (
+        "{address}: AI Studio отвечает: {reason}. Проверьте идентификатор и роль ai.assistants.editor у ключа."
+    ),
+    "kb.failure.vector_store_failed": (
+        "{address}: AI Studio не отвечает ({reason}). Попробую при следующем обновлении."
+    ),
     "kb.failure.site_busy": (
         "{host} просит подождать больше {minutes} мин. Попробую при следующем обновлении. Если так бывает часто, "
         "обновляйте источник реже."

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bot.sandbox.media.landscapes import draw
 from bot.sandbox.telegram.server_facade import buttons_of, text_of
 from bot.sandbox.telegram.state import Message
 from bot.texts.catalog import say
@@ -19,6 +20,7 @@ ANNA, OLGA = 1001, 1003
 BOT = "@govorun_sandbox_bot"
 STREAMED = 900  # the number of the question whose answer is taken over
 EXCHANGES = 2
+CUPS = [draw("a cup", number, 8, 8) for number in range(3)]  # an album, which goes both ways
 SAID = tuple(say("en", f"desk.{name}") for name in ("called", "returned", "is_called", "goes_on"))
 RELAYED = re.compile(r"answer \d+")
 
@@ -48,6 +50,10 @@ async def serve(world: World) -> None:
         group, b"%PDF", "document", name="label.pdf", user_id=OLGA, thread_id=topic(world, group)
     )  # fmt: skip
     await seen(world, lambda: files(world) > 0)
+    world.telegram.album(ANNA, CUPS)
+    await seen(world, lambda: len(photos(group_texts(world, group))) >= len(CUPS))
+    world.telegram.album(group, CUPS, user_id=OLGA, thread_id=topic(world, group))
+    await seen(world, lambda: len(photos(world.own(Place(ANNA)))) >= len(CUPS))
     world.telegram.say(group, "/bot", OLGA, topic(world, group))
     await seen(world, partial(said, world, ANNA, say("en", "desk.returned")))
     world.telegram.say(ANNA, f"ask{STREAMED} {LONG_WORDS}")
@@ -106,9 +112,19 @@ def files(world: World) -> int:
     return sum("document" in one for one in world.own(Place(ANNA)))
 
 
+def photos(messages: list[Message]) -> list[str]:
+    """The album of each photo, "" for one that stands alone."""
+    return [one.get("media_group_id", "") for one in messages if "photo" in one]
+
+
 def is_desks(message: dict[str, Any]) -> bool:
     text = text_of(message)
-    return text in SAID or bool(RELAYED.fullmatch(text)) or "document" in message or f"mark{STREAMED}" in text
+    return (
+        text in SAID
+        or bool(RELAYED.fullmatch(text))
+        or not {"document", "photo"}.isdisjoint(message)
+        or f"mark{STREAMED}" in text
+    )
 
 
 def prompts(world: World) -> list[list[dict[str, str]]]:
@@ -137,6 +153,9 @@ def judged(world: World) -> Verdict:
     if any("note" in text for text in texts):
         verdict.others.append("a note reached the customer")
     (group,) = [chat.id for chat in world.telegram.state.chats.values() if chat.title == "Support"]
+    for side, messages in (("customer", world.own(Place(ANNA))), ("operators", group_texts(world, group))):
+        if len(albums := photos(messages)) != len(CUPS) or len(set(albums)) != 1:
+            verdict.others.append(f"the album of the {side}: {albums}")
     shown = [text_of(one) for one in group_texts(world, group)]
     questions = [text for text in shown if text.startswith("question ")]
     if questions != [f"question {number}" for number in range(EXCHANGES)]:

@@ -374,5 +374,5 @@ async def test_a_slider_spoils_its_share_of_calls() -> None:
 
 async def test_what_is_not_built_says_so_in_the_right_shape() -> None:
     async with running() as (_, session):
-        status, found = await post(session, "/v1/files", {})
+        status, found = await post(session, "/v1/batches", {})
         assert (status, found["error"]["code"]) == (501, "501")

@@ -232,4 +232,7 @@ async def test_tools_that_the_sandbox_lacks_are_told_not_ignored() -> None:
         status, found = await ask(session, "hi", tools=[{"type": "code_interpreter"}])
         replayed, _ = await call(session, "GET", f"{PATH}/{(await ask(session, 'hi'))[1]['id']}?stream=true")
     assert (status, replayed) == (501, 501)
-    assert found["error"]["message"] == "the sandbox has no tool 'code_interpreter'; it has function and web_search"
+    assert (
+        found["error"]["message"]
+        == "the sandbox has no tool 'code_interpreter'; it has function, web_search and file_search"
+    )

@@ -387,7 +387,7 @@ async def test_pages_may_be_searched_for_later_and_pictures_at_once() -> None:
 async def test_a_path_that_does_not_exist_is_never_200_and_names_what_there_is() -> None:
     async with running() as (_, session):
         for method, path in (
-            ("GET", "/"), ("GET", "/v1/responses"), ("POST", "/v1/files"), ("DELETE", "/v1/models"), ("PUT", "/v1/x"),
+            ("GET", "/"), ("GET", "/v1/responses"), ("POST", "/v1/batches"), ("DELETE", "/v1/models"), ("PUT", "/v1/x"),
             ("POST", "/v1/chat/complettions"), ("GET", "/speech/v1/x"), ("POST", "/foundationModels/v1/x"),
         ):  # fmt: skip
             async with session.request(method, path, data=b"no json", headers={"authorization": ""}) as response:

@@ -303,6 +303,8 @@ async def test_a_customer_is_handed_over_to_a_person_and_back_step_by_step(sandb
     customer = next(chat for chat in sandbox.telegram.state.chats.values() if chat.title == "Customer")
     texts = sandbox.telegram.texts(customer.id)
     assert texts == [en.TEXTS["desk.called"], "Your lamp leaves tomorrow.", en.TEXTS["desk.returned"]]
+    gauge = page.get_by_test_id("desk-load")
+    await expect(gauge).to_have_text(re.compile(r"^This group: [1-9]\d? of 20 messages in the last minute\.$"))
 
 
 async def test_the_keyboard_reaches_everything(quiet: Sandbox, quiet_page: Page) -> None:

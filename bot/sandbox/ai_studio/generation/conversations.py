@@ -7,8 +7,8 @@ import secrets
 from aiohttp import web
 
 from bot.clock import Clock
-from bot.sandbox.ai_studio.generation.response_store import Conversation, ResponseStore, forget_oldest, page_of
-from bot.sandbox.ai_studio.wire import Call, Json, Problem, json_response, mapping
+from bot.sandbox.ai_studio.generation.response_store import Conversation, ResponseStore, forget_oldest
+from bot.sandbox.ai_studio.wire import Call, Json, Problem, json_response, mapping, page_of
 
 
 class Conversations:

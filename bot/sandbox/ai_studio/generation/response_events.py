@@ -47,17 +47,28 @@ class ResponseParts:
 
 
 async def events(
-    parts: ResponseParts, answer: Answer, steps: AsyncIterator[Step], *, pages: Sequence[str], query: str
+    parts: ResponseParts,
+    answer: Answer,
+    steps: AsyncIterator[Step],
+    *,
+    query: str,
+    pages: Sequence[str] = (),
+    files: Sequence[Json] = (),
 ) -> AsyncIterator[Json]:
     """The events of a response; the last one carries the whole response.
 
     `steps` are the pieces of the text, read unless the answer calls tools. `pages` are the addresses that the search
-    for `query` finds; without any nothing is searched.
+    for `query` finds, `files` the pieces of a vector store; without any nothing is searched.
     """
     for state in ("created", "in_progress"):
         yield {"type": f"response.{state}", "response": parts.value("in_progress")}
     thought = count_tokens(answer.thought)
-    for event in (*_search(parts, pages, query), *_reasoning(parts, answer.thought), *_calls(parts, answer)):
+    for event in (
+        *_search(parts, pages, query),
+        *_file_search(parts, files, query),
+        *_reasoning(parts, answer.thought),
+        *_calls(parts, answer),
+    ):
         yield event
     if answer.calls:
         done = parts.value("completed", count_tokens(str(answer.calls)), thought)
@@ -74,6 +85,9 @@ async def events(
         last = step
         yield {"type": "response.output_text.delta", **where, "delta": step.piece, "logprobs": []}
     notes = [{"type": "url_citation", "url": url, "title": "", "start_index": 0, "end_index": 0} for url in pages]
+    names = {row["file_id"]: row["filename"] for row in files}
+    # The service tells no place of a file's citation: the index is 0 whatever it stands behind.
+    notes += [{"type": "file_citation", "file_id": id_, "filename": name, "index": 0} for id_, name in names.items()]
     for number, note in enumerate(notes):
         place = {**where, "annotation_index": number}
         yield {"type": "response.output_text.annotation.added", **place, "annotation": note}
@@ -98,6 +112,17 @@ def _search(parts: ResponseParts, pages: Sequence[str], query: str) -> Iterator[
         {"type": f"response.web_search_call.{state}", **where} for state in ("in_progress", "searching", "completed")
     ]
     yield from _around(parts, item, middle, {"status": "completed"})
+
+
+def _file_search(parts: ResponseParts, files: Sequence[Json], query: str) -> Iterator[Json]:
+    if not files:
+        return
+    item = {"type": "file_search_call", "id": f"fs_{parts.id}", "status": "in_progress", "queries": [query]}
+    where = {"item_id": item["id"], "output_index": len(parts.output)}
+    middle = [
+        {"type": f"response.file_search_call.{state}", **where} for state in ("in_progress", "searching", "completed")
+    ]
+    yield from _around(parts, item, middle, {"status": "completed", "results": None})
 
 
 def _reasoning(parts: ResponseParts, thought: str) -> Iterator[Json]:

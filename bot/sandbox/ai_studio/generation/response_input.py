@@ -14,8 +14,8 @@ def as_chat(body: Mapping[str, Any], items: Sequence[Json], system: Sequence[str
     """
     told = [{"role": "system", "content": "\n\n".join(system)}] if system else []
     tools = [mapping(tool) for tool in body.get("tools") or ()]
-    if lacking := {str(tool.get("type")) for tool in tools} - {"function", "web_search"}:
-        raise Problem(12, f"the sandbox has no tool {min(lacking)!r}; it has function and web_search")
+    if lacking := {str(tool.get("type")) for tool in tools} - {"function", "web_search", "file_search"}:
+        raise Problem(12, f"the sandbox has no tool {min(lacking)!r}; it has function, web_search and file_search")
     return {
         "model": model,
         "messages": [*told, *(message for item in items for message in _messages(item))],
@@ -36,7 +36,7 @@ def _messages(item: Json) -> list[Json]:
         return [{"role": "assistant", "tool_calls": [{"id": item.get("call_id"), "function": function}]}]
     if kind == "function_call_output":
         return [{"role": "tool", "tool_call_id": item.get("call_id"), "content": _content(item.get("output"))}]
-    if kind in ("reasoning", "web_search_call"):
+    if kind in ("reasoning", "web_search_call", "file_search_call"):
         return []
     if kind != "message":
         raise Problem(3, f"unknown item type: {kind!r}")

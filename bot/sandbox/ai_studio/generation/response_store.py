@@ -7,11 +7,11 @@ Both are lists of items: messages, tool calls, results of tools. They are lost w
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bot.sandbox.ai_studio.wire import Json, Problem, integer, mapping
+from bot.sandbox.ai_studio.wire import Json, Problem, mapping
 
 Items = list[Json]
 
@@ -132,17 +132,6 @@ def with_id(item: Mapping[str, Any]) -> Json:
         found["content"] = [{**part, "text": content}] if isinstance(content, str) else content
         found.setdefault("status", "completed")
     return found
-
-
-def page_of(items: Sequence[Json], query: Mapping[str, Any]) -> Json:
-    """One page of items as a list of the API, by `order` ("desc" unless given), `after` and `limit`."""
-    rows = list(items) if query.get("order") == "asc" else list(reversed(items))
-    ids = [row["id"] for row in rows]
-    start = ids.index(query["after"]) + 1 if query.get("after") in ids else 0
-    end = start + integer(query.get("limit", 20), "limit")
-    page = rows[start:end]
-    ends = {"first_id": page[0]["id"], "last_id": page[-1]["id"]} if page else {"first_id": None, "last_id": None}
-    return {"object": "list", "data": page, **ends, "has_more": end < len(rows)}
 
 
 def forget_oldest(kept: dict[str, Any]) -> None:

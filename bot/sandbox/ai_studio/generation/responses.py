@@ -6,7 +6,7 @@ A request is rewritten as a chat request and checked as one; the answers come fr
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +16,12 @@ from bot.clock import Clock
 from bot.sandbox.ai_studio.faults import fail
 from bot.sandbox.ai_studio.generation.response_events import ResponseParts, events
 from bot.sandbox.ai_studio.generation.response_input import as_chat
-from bot.sandbox.ai_studio.generation.response_store import Items, ResponseStore, StoredResponse, page_of
+from bot.sandbox.ai_studio.generation.response_store import Items, ResponseStore, StoredResponse
 from bot.sandbox.ai_studio.generation.text_request import TextRequest, openai_request
 from bot.sandbox.ai_studio.generation.writer import AnswerSource, PendingAnswer, Piece, sentences
 from bot.sandbox.ai_studio.quota import Quotas
 from bot.sandbox.ai_studio.validation import Access
-from bot.sandbox.ai_studio.wire import Call, Json, Problem, encode, json_response, mapping
+from bot.sandbox.ai_studio.wire import Call, Json, Problem, encode, json_response, mapping, page_of
 from bot.sandbox.scripted import model as scripted
 
 
@@ -38,11 +38,13 @@ class Responses:
     """The routes of the Responses API.
 
     `agents` are the prompts of the console's agents by id. `pages` are the addresses that a web search finds. A
-    background response takes `seconds` and `polls` requests for it.
+    background response takes `seconds` and `polls` requests for it. `search_files` finds pieces of a vector store (its
+    id) for a question.
     """
 
     def __init__(self, clock: Clock, access: Access, quotas: Quotas, source: AnswerSource) -> None:
         self.agents: dict[str, str] = {"fvtsandboxagent000000": "You are the agent of the sandbox."}
+        self.search_files: Callable[[str, str], Sequence[Json]] = lambda _store, _question: ()
         self.pages = ["https://example.com/news", "https://ya.ru/"]
         self.seconds, self.polls = 0.0, 0
         self.store = ResponseStore()
@@ -55,7 +57,12 @@ class Responses:
         """Handle `POST /v1/responses`: write a response, whole, as a stream or in the background."""
         asked = self._read(call)
         question = scripted.question(asked.request.messages)
-        searches = any(mapping(tool).get("type") == "web_search" for tool in call.body.get("tools") or ())
+        tools = [mapping(tool) for tool in call.body.get("tools") or ()]
+        searches = any(tool.get("type") == "web_search" for tool in tools)
+        stores = [str(id_) for tool in tools for id_ in tool.get("vector_store_ids") or ()]
+        if len(stores) > 1:
+            raise Problem(3, "file_search takes one vector store")
+        files = self.search_files(stores[0], question)[:MOST_FILES] if stores and question else ()
 
         async def write(pending: PendingAnswer) -> web.StreamResponse:
             parts = ResponseParts(
@@ -64,7 +71,7 @@ class Responses:
             )  # fmt: skip
             steps = self._source.steps(pending, sentences, asked.request.limit)
             pages = self.pages if searches and question else []
-            found = events(parts, pending.answer, steps, pages=pages, query=question)
+            found = events(parts, pending.answer, steps, pages=pages, files=files, query=question)
             if call.body.get("stream") is True:
                 return await self._source.stream(call, "text/event-stream").write(self._pieces(call, asked, found))
             return await self._whole(call, asked, found, parts)
@@ -159,4 +166,5 @@ class Responses:
         )
 
 
+MOST_FILES = 3  # pieces of files that an answer names
 ENDS = ("response.completed", "response.incomplete")

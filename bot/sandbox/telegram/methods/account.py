@@ -1,4 +1,4 @@
-"""Bot API methods about the bot itself, updates, files, chats and topics. The table `METHODS` is at the end."""
+"""Bot API methods about the bot itself, updates, files and chats. The table `METHODS` is at the end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from bot.sandbox.telegram.call import Call, bad, too_many
 from bot.sandbox.telegram.context import Method, MethodContext
 from bot.sandbox.telegram.files import DOWNLOAD_LIMIT
-from bot.sandbox.telegram.state import COLORS, Chat
+from bot.sandbox.telegram.state import Chat
 
 COMMAND = re.compile(r"[a-z0-9_]{1,32}")
 SCOPES = frozenset({
@@ -147,7 +147,7 @@ def get_file(api: MethodContext, call: Call) -> dict[str, Any]:
     return {**file.head(), "file_path": file.path}
 
 
-# --- chats and topics -------------------------------------------------------------------------------------------------
+# --- chats ------------------------------------------------------------------------------------------------------------
 
 
 def get_chat(api: MethodContext, call: Call) -> dict[str, Any]:
@@ -167,7 +167,7 @@ def get_chat_member(api: MethodContext, call: Call) -> dict[str, Any]:
 
 
 def get_chat_administrators(api: MethodContext, call: Call) -> list[dict[str, Any]]:
-    """Return the owner of a group as a list of one ChatMember. Raises 400 for a private chat."""
+    """Return the owner and the administrators of a group, without bots. Raises 400 for a private chat."""
     chat = api.chat(call)
     if chat.private:
         raise bad("there are no administrators in the private chat")
@@ -182,14 +182,14 @@ def get_chat_member_count(api: MethodContext, call: Call) -> int:
 
 
 def member(api: MethodContext, chat: Chat, user_id: int) -> dict[str, Any]:
-    """Return a user as a ChatMember: the first member of a group is its owner, the bot may be an administrator."""
+    """Return a user as a ChatMember: the first member of a group is its owner, others may be administrators."""
     is_bot, user = user_id == api.state.profile.id, {"user": api.state.user(user_id)}
     if not (chat.has_bot if is_bot else user_id in chat.members):
         return {"status": "left", **user}
     if not chat.private and user_id == chat.members[0]:
         return {"status": "creator", **user, "is_anonymous": False}
-    if is_bot and chat.administers:
-        rights = {name: name not in chat.lacks for name in RIGHTS}
+    if chat.administers if is_bot else user_id in chat.administrators:
+        rights = {name: chat.lets_bot(name) if is_bot else chat.lets(user_id, name) for name in RIGHTS}
         return {"status": "administrator", **user, "is_anonymous": False, "can_be_edited": False, **rights}
     return {"status": "member", **user}
 
@@ -198,61 +198,6 @@ RIGHTS = (
     "can_manage_chat", "can_delete_messages", "can_restrict_members", "can_promote_members", "can_change_info",
     "can_invite_users", "can_pin_messages", "can_manage_topics",
 )  # fmt: skip
-
-
-def create_forum_topic(api: MethodContext, call: Call) -> dict[str, Any]:
-    """Create a topic and return the ForumTopic. Raises 400 if topics are not allowed."""
-    chat = api.chat(call)
-    if chat.private and not api.state.profile.topics:
-        raise bad("BOT_FORUM_CREATE_FORBIDDEN")
-    if not chat.private and not chat.is_forum:
-        raise bad("the chat is not a forum")
-    if not chat.private and (not chat.administers or "can_manage_topics" in chat.lacks):
-        raise bad("not enough rights to create a topic")
-    color = call.integer("icon_color", COLORS[0])
-    if color not in COLORS:
-        raise bad("TOPIC_ICON_COLOR_INVALID")
-    message = api.state.make_topic(chat, api.state.profile.id, _topic_name(call), color)
-    return {"message_thread_id": message["message_id"], **message["forum_topic_created"]}
-
-
-def edit_forum_topic(api: MethodContext, call: Call) -> bool:
-    """Rename a topic. Raises 400 for an unknown topic or if nothing would change."""
-    chat = api.chat(call)
-    topic = chat.topics[_thread(api, call, chat)]
-    if not call.text("name") and "icon_custom_emoji_id" not in call.params:
-        return True
-    if call.text("name"):
-        name = _topic_name(call)
-        if name == topic.name and not topic.is_name_implicit:
-            raise bad("TOPIC_NOT_MODIFIED")
-        topic.name, topic.is_name_implicit = name, False
-        api.state.post(chat, api.state.profile.id, {"forum_topic_edited": {"name": name}}, thread_id=topic.id)
-    api.state.show_chat(chat)
-    return True
-
-
-def delete_forum_topic(api: MethodContext, call: Call) -> bool:
-    """Delete a topic with its messages. Raises 400 for an unknown topic."""
-    chat = api.chat(call)
-    api.state.drop_topic(chat, _thread(api, call, chat))
-    return True
-
-
-def _thread(api: MethodContext, call: Call, chat: Chat) -> int:
-    thread_id = call.integer("message_thread_id")
-    if thread_id not in chat.topics:
-        raise bad("message thread not found")
-    return thread_id
-
-
-def _topic_name(call: Call) -> str:
-    name = call.text("name").strip()
-    if not name:
-        raise bad("TOPIC_NAME_INVALID" if call.text("name") else "topic name must be non-empty")
-    if len(name) > 128:
-        raise bad("TOPIC_NAME_TOO_LONG")
-    return name
 
 
 METHODS: dict[str, Method] = {
@@ -275,9 +220,5 @@ METHODS: dict[str, Method] = {
     "getChatMember": get_chat_member,
     "getChatAdministrators": get_chat_administrators,
     "getChatMemberCount": get_chat_member_count,
-    "createForumTopic": create_forum_topic,
-    "editForumTopic": edit_forum_topic,
-    "deleteForumTopic": delete_forum_topic,
-    **dict.fromkeys(("logOut", "close", "setChatMenuButton", "setMyDefaultAdministratorRights"), done),
-    **dict.fromkeys(("pinChatMessage", "unpinChatMessage", "leaveChat"), done),
+    **dict.fromkeys(("logOut", "close", "setChatMenuButton", "setMyDefaultAdministratorRights", "leaveChat"), done),
 }

@@ -13,6 +13,8 @@ from bot.sandbox.telegram.state import Chat, Message
 TEXT = ("text", "entities", "rich_message", "link_preview_options")
 CAPTION = ("caption", "caption_entities")
 MEDIA = ("photo", "document")
+FIXED = frozenset({"forum_topic_created", "forward_origin"})  # messages of the bot that it can't edit
+CAPTIONED = (*MEDIA, "voice", "video", "animation", "audio")
 SHORT = 1024  # characters of an edit on a server with `short_edits`, as if it were a caption
 NOT_MODIFIED = (
     "message is not modified: specified new message content and reply markup are exactly the same as a current content "
@@ -40,10 +42,10 @@ def edit_text(api: MethodContext, call: Call) -> Message | bool:
 
 
 def edit_caption(api: MethodContext, call: Call) -> Message | bool:
-    """Replace the caption of a photo, document or voice message of the bot."""
+    """Replace the caption of a file of the bot."""
     found = caption(call)
     chat, message = _mine(api, call)
-    if not any(kind in message for kind in ("photo", "document", "voice")):
+    if not any(kind in message for kind in CAPTIONED):
         raise bad("there is no caption in the message to edit")
     return _change(api, call, chat, message, CAPTION, found.fields(*CAPTION))
 
@@ -150,7 +152,8 @@ def _mine(api: MethodContext, call: Call, purpose: str = "edit") -> tuple[Chat, 
         message = chat.messages.get(api.message_id(call))
     if message is None:
         raise bad(f"message to {purpose} not found")
-    if not _is_ephemeral(call) and (message["from"]["id"] != api.state.profile.id or "forum_topic_created" in message):
+    sender = message.get("sender_business_bot") or message["from"]
+    if not _is_ephemeral(call) and (sender["id"] != api.state.profile.id or not FIXED.isdisjoint(message)):
         raise bad("message can't be edited")
     return chat, message
 

@@ -45,6 +45,7 @@ class Case:
     comment: str = ""
     priority: int = 0  # -1 low, 0 normal, 1 high
     tags: str = ""  # words with a space between them
+    summary: str = ""  # of the conversation before the hand-over
     asked: float = 0.0  # the customer's oldest message that waits for an answer
     answered: float = 0.0  # the first answer of a person
     touched: float = 0.0  # the newest message of either side while people have the case
@@ -106,7 +107,8 @@ class Cases(Repository):
             name: getattr(after, name)
             for name in (
                 "owner", "holder", "last_holder", "version", "team", "reason", "waiting_since", "snoozed_until",
-                "closed", "name", "language", "priority", "tags", "asked", "answered", "touched", "spent", "told",
+                "closed", "name", "language", "priority", "tags", "summary", "asked", "answered",
+                "touched", "spent", "told",
             )
         }  # fmt: skip
         values["open"] = None if after.owner == CLOSED else 1
@@ -169,6 +171,12 @@ class Cases(Repository):
         self.add_event(case, what, detail=detail)
         return True
 
+    def last_detail(self, case: Case, what: str) -> str:
+        """Return the newest detail that an event of a case was noted with, "" if there is none."""
+        event = (desk_events.c.case_id == case.id, desk_events.c.what == what)
+        newest = select(desk_events.c.detail).where(*event).order_by(desk_events.c.id.desc()).limit(1)
+        return self.connection.scalar(newest) or ""
+
     def count_noted(self, case: Case, what: str) -> int:
         """Return how many different details an event of a case was noted with."""
         counted = select(func.count(func.distinct(desk_events.c.detail)))
@@ -192,6 +200,18 @@ class Cases(Repository):
             return False
         self.add_event(case, "told", who)
         return True
+
+    def count_events(self, case: Case, what: str, after: str) -> int:
+        """Return how often something has happened to a case after something else last did."""
+        mine = desk_events.c.case_id == case.id
+        last = select(func.coalesce(func.max(desk_events.c.id), 0)).where(mine, desk_events.c.what == after)
+        found = (mine, desk_events.c.what == what, desk_events.c.id > last.scalar_subquery())
+        return self.connection.scalar(select(func.count()).select_from(desk_events).where(*found)) or 0
+
+    def last_event(self, case: Case, what: str) -> float:
+        """Return when something has last happened to a case (Unix time), 0.0 for never."""
+        found = select(func.max(desk_events.c.at)).where(desk_events.c.case_id == case.id, desk_events.c.what == what)
+        return self.connection.scalar(found) or 0.0
 
     def read_waits(self, bot: int, most: int) -> Sequence[float]:
         """Return how long (seconds) each of the newest `most` called cases waited until it was taken, newest first."""

@@ -21,7 +21,7 @@ AT = select(*COLUMNS).where(
 OF_DELIVERY = (
     select(*COLUMNS)
     .where(desk_relays.c.bot == bindparam("b"), desk_relays.c.delivery == bindparam("d"))
-    .order_by(desk_relays.c.id)
+    .order_by((desk_relays.c.part == bindparam("p")).desc(), desk_relays.c.id)
     .limit(1)
 )
 
@@ -47,12 +47,15 @@ class Relays(Repository):
     """Relayed messages of the support desk."""
 
     def add_relay(
-        self, bot: int, case: int, side: str, chat: int, message: int, *, author: int, delivery: str = ""
+        self, bot: int, case: int, side: str, chat: int, message: int, *, author: int, delivery: str = "",
+        part: int = 0,
     ) -> None:  # fmt: skip
-        """Note that a message belongs to a case, and which delivery brings it to the other side. Once for a message."""
+        """Note that a message belongs to a case, and which delivery (and which part of it) brings it to the other side.
+        Once for a message.
+        """
         row = {
             "bot": bot, "case_id": case, "side": side, "chat": chat, "message": message, "delivery": delivery,
-            "author": author, "at": self.clock.time(),
+            "author": author, "at": self.clock.time(), "part": part,
         }  # fmt: skip
         self.connection.execute(ADD(self.connection), row)
 
@@ -74,9 +77,16 @@ class Relays(Repository):
         """Return the relay of a message where it was written, None if it is none."""
         return self._find(_relay, AT, {"b": bot, "c": chat, "m": message})
 
-    def find_of_delivery(self, bot: int, key: str) -> Relay | None:
-        """Return the first relay that a delivery brings to the other side, None if it brings none."""
-        return self._find(_relay, OF_DELIVERY, {"b": bot, "d": key})
+    def find_of_delivery(self, bot: int, key: str, part: int = 0) -> Relay | None:
+        """Return the relay that a part of a delivery brings to the other side, or the first one; None if it brings
+        none.
+        """
+        return self._find(_relay, OF_DELIVERY, {"b": bot, "d": key, "p": part})
+
+    def last_written(self, case: int, side: str) -> float:
+        """Return when a side of a case has last written (Unix time), 0.0 for never."""
+        found = select(func.max(desk_relays.c.at)).where(desk_relays.c.case_id == case, desk_relays.c.side == side)
+        return self.connection.scalar(found) or 0.0
 
 
 def _relay(row: Any) -> Relay:

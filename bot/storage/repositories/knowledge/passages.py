@@ -16,6 +16,7 @@ from bot.storage.tables.knowledge import kb_articles, kb_generation, kb_passages
 
 BATCH = 500  # values of one IN list: SQLite allows 32,766 in a statement, PostgreSQL 65,535
 INDEXED = kb_passages.c["id", "source_id", "place", "text", "sha", "added", "ended"]
+VECTOR_STORE = "vector-store"  # the kind of what a service searches: its passages are those that were found once
 STORE_VECTOR = upsert(lambda insert: insert(kb_vectors).on_conflict_do_nothing())
 COUNT_UP = insert_or_update(kb_generation, ["id"], ["number"])
 
@@ -162,6 +163,38 @@ class Knowledge(Repository):
             self.connection.execute(insert(kb_passages), new)
         return Replaced(len(new), len(gone))
 
+    def add_passages(self, source: int, article: Article, passages: Sequence[NewPassage]) -> None:
+        """Add passages to an article, which is made where it is not there. Those that it has stay as they are."""
+        generation = self.count_up()  # first: two workers that have found the same wait for each other here
+        here = and_(kb_articles.c.source_id == source, kb_articles.c.key == article.key, kb_articles.c.version != "")
+        id_ = self.connection.scalar(select(kb_articles.c.id).where(here)) or self._put_article(source, article)[0]
+        known = self.list_by_sha(source, article.key)
+        new = [one for one in {one.sha: one for one in passages}.values() if one.sha not in known]
+        if not new:
+            return
+        last = self.connection.scalar(
+            select(func.max(kb_passages.c.ordinal)).where(kb_passages.c.article_id == id_)
+        )  # fmt: skip
+        first = 0 if last is None else last + 2  # what stands between two pieces is not known
+        rows = [
+            {
+                "source_id": source, "article_id": id_, "ordinal": ordinal, "place": one.place, "text": one.text,
+                "sentences": pack_sentences(one.sentences), "sha": one.sha, "page": one.page, "anchor": one.anchor,
+                "added": generation,
+            }
+            for ordinal, one in enumerate(new, first)
+        ]  # fmt: skip
+        self.connection.execute(insert(kb_passages), rows)
+
+    def list_by_sha(self, source: int, key: str) -> Mapping[bytes, int]:
+        """Return the ids of the passages that an article has now, by the keys of their texts."""
+        query = (
+            select(kb_passages.c.sha, kb_passages.c.id)
+            .join(kb_articles, kb_articles.c.id == kb_passages.c.article_id)
+            .where(kb_articles.c.source_id == source, kb_articles.c.key == key, kb_passages.c.ended.is_(None))
+        )
+        return {bytes(sha): id_ for sha, id_ in self.connection.execute(query)}
+
     def mark_seen(self, source: int, seen: Mapping[str, Mapping[str, str]]) -> None:
         """Note that articles were looked at and have not changed; store their validators of now."""
         for key, validators in seen.items():
@@ -220,12 +253,12 @@ class Knowledge(Repository):
     # --- embeddings ---------------------------------------------------------------------------------------------------
 
     def texts_to_embed(self, bot: int, model: str, most: int) -> Sequence[IndexRow]:
-        """Return passages without an embedding of this model, at most `most`, by id."""
+        """Return passages without an embedding of this model, at most `most`, by id. Vector stores need none."""
         embedded = exists().where(kb_vectors.c.sha == kb_passages.c.sha, kb_vectors.c.model == model)
         query = (
             select(*INDEXED)
             .join(kb_sources, kb_sources.c.id == kb_passages.c.source_id)
-            .where(kb_sources.c.bot == bot, kb_passages.c.ended.is_(None), ~embedded)
+            .where(kb_sources.c.bot == bot, kb_sources.c.kind != VECTOR_STORE, kb_passages.c.ended.is_(None), ~embedded)
             .order_by(kb_passages.c.id)
             .limit(most)
         )
@@ -238,7 +271,7 @@ class Knowledge(Repository):
         texts = (
             select(func.max(length).label("length"))
             .join(kb_sources, kb_sources.c.id == kb_passages.c.source_id)
-            .where(kb_sources.c.bot == bot, kb_passages.c.ended.is_(None), ~embedded)
+            .where(kb_sources.c.bot == bot, kb_sources.c.kind != VECTOR_STORE, kb_passages.c.ended.is_(None), ~embedded)
             .group_by(kb_passages.c.sha)
             .subquery()
         )

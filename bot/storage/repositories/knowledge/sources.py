@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Row, func, insert, select, update
 
-from bot.storage.repositories.knowledge.passages import Knowledge
+from bot.storage.repositories.knowledge.passages import VECTOR_STORE, Knowledge
 from bot.storage.repositories.mapping import Repository, made
 from bot.storage.tables.knowledge import kb_articles, kb_passages, kb_sources
 
@@ -55,9 +55,10 @@ class Sources(Repository):
         )
         return [_source(row) for row in self.connection.execute(query)]
 
-    def list_ids(self, bot: int) -> frozenset[int]:
-        """Return the ids of all sources of a bot, also of removed ones."""
-        return frozenset(self.connection.execute(select(kb_sources.c.id).where(kb_sources.c.bot == bot)).scalars())
+    def list_ids(self, bot: int) -> Mapping[int, bool]:
+        """Return the ids of all sources of a bot, also of removed ones; True: its passages have embeddings."""
+        query = select(kb_sources.c.id, kb_sources.c.kind != VECTOR_STORE).where(kb_sources.c.bot == bot)
+        return {id_: bool(embedded) for id_, embedded in self.connection.execute(query)}
 
     def find_source(self, bot: int, name: str) -> KnowledgeSource | None:
         """Return the source of this name, None where there is none."""

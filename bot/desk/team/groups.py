@@ -16,7 +16,6 @@ from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import Address, Incoming, Job, Outgoing, Permission
 
-TEAM = "support"
 SPANS = {"day": 1, "week": 7}
 
 
@@ -69,8 +68,16 @@ class DeskGroups:
         if missing:
             await finish(self.store, reply, lambda tx: finish_turn(tx, incoming, _lacks(incoming, missing)))
             return
-        choice = Choice(_say(incoming, "use"), "desk.use")
-        await finish(self.store, reply, lambda tx: finish_turn(tx, incoming, _say(incoming, "ask"), choices=[choice]))
+        teams, language = self.desk.table.teams, incoming.language
+        choices = [
+            Choice(
+                _say(incoming, "use") if len(teams) == 1 else self.desk.table.title(team, language),
+                "desk.use", {"team": team},
+            )
+            for team in teams
+        ]  # fmt: skip
+        text = _say(incoming, "ask") + ("" if len(teams) == 1 else f" {_say(incoming, 'whose')}")
+        await finish(self.store, reply, lambda tx: finish_turn(tx, incoming, text, choices=choices))
 
     async def press_use(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Connect the group, unless a right was taken away meanwhile."""
@@ -81,7 +88,7 @@ class DeskGroups:
             if missing:
                 finish_turn(tx, incoming, _lacks(incoming, missing), over=True)
                 return
-            tx.seats.connect_group(self.desk.bot, chat, TEAM, incoming.user.id)
+            tx.seats.connect_group(self.desk.bot, chat, str(action.payload["team"]), incoming.user.id)
             tx.buttons.expire_button(action.key)
             tx.queue.notify_processes(f"roll:{self.desk.bot}")
             finish_turn(tx, incoming, _say(incoming, "connected"), over=True)

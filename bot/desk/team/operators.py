@@ -9,40 +9,28 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from bot.access.policy import Access, Actor, Decision
-from bot.desk.cases import Close, Event, NotPossible, Release, Return, Snooze, Wake
+from bot.desk.cases import Close, NotPossible, Return, Wake
 from bot.desk.desk import Desk, Places
-from bot.desk.formatting import Piece, formatted
-from bot.desk.intent import Heard, Intent, intent_of, is_note
-from bot.desk.policy.desk_file import seconds_of
-from bot.desk.rating import ask_stars
+from bot.desk.mirror import Mirror
+from bot.desk.team.intent import Heard, Intent, intent_of, is_note
+from bot.desk.team.words import GROUP_WORDS, WAKE, Done, Use, Words, tell
 from bot.feature import ButtonHandler, Feature
 from bot.outbox import Choice, finish_turn
 from bot.ports import Handler, Reply
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.desk.cases import HELD, SNOOZED, Case
-from bot.storage.repositories.desk.relays import NOTE, OPERATOR, Relay
+from bot.storage.repositories.desk.relays import CUSTOMER, NOTE, OPERATOR, Relay
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import Address, Incoming, Job, Kind, Outgoing, Permission
 
-IS_NOTE, UNDERSTOOD = "✍", "👌"  # reactions
+IS_NOTE = "✍"  # the reaction to a note
 React = Callable[[int, int, str], Awaitable[None]]  # chat, id of the message, emoji ("": none)
-WAKE = "desk.wake"  # the job that brings a case back that was put aside
-DELETABLE = 48 * 3600.0  # seconds in which a bot may delete a message
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """What a transaction has decided: where something waits, which answer ends, which mark the message gets."""
-
-    places: Places = ()
-    ended: Case | None = None
-    mark: str = ""
 
 
 @dataclass(slots=True, kw_only=True)
 class Operators:
-    """Handles what happens in the groups of operators.
+    """Handles what happens in the groups of operators; `words` carries out their commands.
 
     `send` delivers to places in the background, `stop` ends the answer that is being written in the conversation with
     this `Address.key`, and `react` puts a reaction on a message; it may fail in silence. `wake_jobs` is called after a
@@ -50,12 +38,22 @@ class Operators:
     """
 
     store: Store
-    desk: Desk
     access: Access
     send: Callable[[str, Places], None]
     stop: Callable[[str], object]
     react: React
     wake_jobs: Callable[[], None]
+    words: Words
+
+    @property
+    def mirror(self) -> Mirror:
+        """What brings messages to customers."""
+        return self.words.mirror
+
+    @property
+    def desk(self) -> Desk:
+        """The cases of the bot."""
+        return self.words.desk
 
     def feature(self) -> Feature:
         """The buttons of cards, drafts and offers."""
@@ -70,6 +68,8 @@ class Operators:
             await self._end(incoming, reply, lambda tx: self._said(tx, incoming))
         elif incoming.kind is Kind.EDIT and incoming.address.thread:
             await self._end(incoming, reply, lambda tx: self._edited(tx, incoming))
+        elif incoming.kind is Kind.MESSAGE and incoming.text.lower().startswith(GROUP_WORDS):
+            await self._end(incoming, reply, lambda tx: self._in_group(tx, incoming))
         elif incoming.kind is Kind.MESSAGE and not incoming.text.startswith("/desk"):
             await self._end(incoming, reply, lambda _tx: Done())  # people talk among themselves
         elif incoming.kind is Kind.EDIT:
@@ -100,7 +100,7 @@ class Operators:
 
         def work(tx: Tx) -> tuple[int, int]:
             tx.inbox.mark_done(incoming.ids)
-            return self.desk.other_side(tx, incoming.address, incoming.reply_to) if may else (0, 0)
+            return self.mirror.other_side(tx, incoming.address, incoming.reply_to) if may else (0, 0)
 
         chat, message = await self.store.write(work)
         if message:
@@ -121,107 +121,62 @@ class Operators:
 
     def _said(self, tx: Tx, incoming: Incoming) -> Done:
         desk = self.desk
-        case = self._case_of(tx, incoming)
-        heard = Heard(incoming, case, self._may_serve(incoming), self._replied(tx, incoming))
+        case, replied = self._case_of(tx, incoming), self._replied(tx, incoming)
+        if case is not None and replied is not None and not self._is_of_customer(tx, replied, case):
+            incoming, replied = replace(incoming, reply_to=0), None  # a message of another topic
+        heard = Heard(incoming, case, self._may_serve(incoming), replied)
         intent = intent_of(heard)
         if case is None:
             return Done()
-        language = desk.language(tx, incoming.address.chat)
+        language, seat = desk.language(tx, incoming.address.chat), desk.seat(tx, case)
+        if seat is not None and seat.place != incoming.address.chat and intent is not Intent.FOREIGN:
+            self._note(tx, case, incoming)
+            team = desk.table.title(desk.hours.team(case), language)
+            return Done(tell(desk, tx, incoming, say(language, "desk.elsewhere", team=team)), mark=IS_NOTE)
         match intent:
             case Intent.ANSWER:
                 tx.cases.add_event(case, "answered", incoming.user.id)
-                return Done(desk.relay_from_operator(tx, case, incoming))
+                return Done(self.mirror.relay_from_operator(tx, case, incoming))
             case Intent.TAKE:
                 return self._take_and_send(tx, case, incoming, language)
             case Intent.WORD:
-                return self._word(tx, case, incoming, language)
+                return self.words.run(Use(tx, case, incoming, language, replied=heard.replied))
             case Intent.OFFER:
                 self._note(tx, case, incoming)
                 payload = {"case": case.id, "text": incoming.text, "message": incoming.message_id}
                 choices = [Choice(say(language, "desk.send"), "desk.send", payload)]
-                return Done(self._tell(tx, incoming, say(language, "desk.offer"), choices))
+                return Done(tell(self.desk, tx, incoming, say(language, "desk.offer"), choices))
             case Intent.OTHERS:
                 self._note(tx, case, incoming)
                 name = tx.users.read_name(desk.bot, case.holder) or str(case.holder)
-                return Done(self._tell(tx, incoming, say(language, "desk.others", name=name)), mark=IS_NOTE)
+                return Done(tell(self.desk, tx, incoming, say(language, "desk.others", name=name)), mark=IS_NOTE)
             case Intent.FOREIGN:
                 self._note(tx, case, incoming)
                 first = tx.cases.note_told(case, incoming.user.id)
                 key = "desk.anonymous" if incoming.user.id < 0 else "desk.not_operator"
-                told = self._tell(tx, incoming, say(language, key)) if first else ()
+                told = tell(self.desk, tx, incoming, say(language, key)) if first else ()
                 return Done(told, mark=IS_NOTE)
             case _:
                 self._note(tx, case, incoming)
                 return Done(mark=IS_NOTE)
 
+    def _in_group(self, tx: Tx, incoming: Incoming) -> Done:
+        """A command in the topic of all, which only operators may use."""
+        if self._may_serve(incoming):
+            return self.words.run_in_group(tx, incoming)
+        key = "desk.anonymous" if incoming.user.id < 0 else "desk.not_operator"
+        return Done(tell(self.desk, tx, incoming, say(self.desk.language(tx, incoming.address.chat), key)))
+
     def _take_and_send(self, tx: Tx, case: Case, incoming: Incoming, language: str) -> Done:
         try:
             places = self.desk.take_over(tx, case, incoming.user.id)
         except NotPossible as error:
-            return Done(self._tell(tx, incoming, say(language, error.key, **error.values)))
-        return Done([*places, *self.desk.relay_from_operator(tx, case, incoming)], ended=case)
+            return Done(tell(self.desk, tx, incoming, say(language, error.key, **error.values)))
+        return Done([*places, *self.mirror.relay_from_operator(tx, case, incoming)], ended=case)
 
     def _note(self, tx: Tx, case: Case, incoming: Incoming) -> None:
         author = incoming.user.id
         tx.relays.add_relay(self.desk.bot, case.id, NOTE, incoming.address.chat, incoming.message_id, author=author)
-
-    def _word(self, tx: Tx, case: Case, incoming: Incoming, language: str) -> Done:
-        """A command of the desk in a customer's topic."""
-        word = incoming.text.split(maxsplit=1)[0].partition("@")[0].lower()
-        who = incoming.user.id
-        event: Event
-        match word:
-            case "/take":
-                return self._apply(tx, case, incoming, language, lambda: self.desk.take_over(tx, case, who), ends=True)
-            case "/del":
-                return self._delete(tx, incoming, language)
-            case "/bot":
-                event = Return(who)
-            case "/close":
-                event = Close(who)
-            case "/release":
-                event = Release(who)
-            case "/snooze":
-                seconds = seconds_of(incoming.rest)
-                if seconds is None:
-                    return Done(self._tell(tx, incoming, say(language, "desk.snooze_how")))
-                event = Snooze(who, tx.clock.time() + seconds)
-            case _:
-                return Done(self._tell(tx, incoming, say(language, "desk.words")))
-        return self._apply(tx, case, incoming, language, lambda: self._changed(tx, case, event, who))
-
-    def _delete(self, tx: Tx, incoming: Incoming, language: str) -> Done:
-        """/del as a reply to the own answer: delete it at the customer's."""
-        relay = self._replied(tx, incoming)
-        case = tx.cases.find_case(self.desk.bot, relay.case) if relay is not None else None
-        if relay is None or case is None or relay.side != OPERATOR or relay.author != incoming.user.id:
-            return Done(self._tell(tx, incoming, say(language, "desk.del_how")))
-        if tx.clock.time() - relay.at > DELETABLE:
-            return Done(self._tell(tx, incoming, say(language, "desk.del_late")))
-        return Done(self.desk.delete_relayed(tx, case.address, relay.delivery, incoming.id), mark=UNDERSTOOD)
-
-    def _apply(
-        self, tx: Tx, case: Case, incoming: Incoming, language: str, change: Callable[[], Places], *, ends: bool = False
-    ) -> Done:  # fmt: skip
-        try:
-            places = change()
-        except NotPossible as error:
-            return Done(self._tell(tx, incoming, say(language, error.key, **error.values)))
-        return Done(places, ended=case if ends else None, mark=UNDERSTOOD)
-
-    def _changed(self, tx: Tx, case: Case, event: Event, who: int) -> Places:
-        """Change a case, and tell its customer if the bot answers again."""
-        places = list(self.desk.change(tx, case, event, who=who))
-        if isinstance(event, Snooze):
-            payload = {"case": case.id}
-            tx.jobs.add_job(Job(WAKE, f"{case.id}.{case.version}", case.address, payload, due=event.until))
-        if isinstance(event, Close) and who:
-            places += ask_stars(tx, tx.cases.find_case(self.desk.bot, case.id) or case)
-        if isinstance(event, Return):
-            told = Outgoing(say(case.language, "desk.returned"), plain=True)
-            tx.outbox.add_answer(f"case.{case.id}.returned.{case.version}", case.address, told)
-            places.append(case.address)
-        return places
 
     def _edited(self, tx: Tx, incoming: Incoming) -> Done:
         """An operator has edited a message: an answer is edited at the customer's, a note stays a note."""
@@ -229,35 +184,32 @@ class Operators:
         case = tx.cases.find_case(self.desk.bot, relay.case) if relay is not None else None
         if relay is None or case is None or relay.side != OPERATOR or relay.author != incoming.user.id:
             return Done()
+        if incoming.text.startswith("/") and not is_note(incoming.text):
+            language = self.desk.language(tx, incoming.address.chat)
+            return Done(tell(self.desk, tx, incoming, say(language, "desk.edit_word")))
         if is_note(incoming.text.strip()):
-            return Done(self.desk.delete_relayed(tx, case.address, relay.delivery, incoming.id), mark=IS_NOTE)
+            return Done(self.mirror.delete_relayed(tx, case.address, relay.delivery, incoming.id), mark=IS_NOTE)
         outgoing = Outgoing(
             incoming.text, plain=True, entities=incoming.entities, relays=(incoming.address.chat, incoming.message_id)
         )
-        return Done(self.desk.edit_relayed(tx, case.address, relay.delivery, incoming.id, outgoing))
-
-    def _tell(self, tx: Tx, incoming: Incoming, text: str, choices: list[Choice] | None = None) -> Places:
-        """Answer a message in the topic, below it."""
-        key = f"{incoming.id}.told"
-        outgoing = formatted([Piece(text)], reply_to=incoming.message_id, keeps_place=True)
-        seat = tx.seats.find_seat(incoming.address)
-        if seat is not None:
-            outgoing = self.desk.with_buttons(tx, seat, key, outgoing, choices or [])
-        tx.outbox.add_answer(key, incoming.address, outgoing)
-        return [incoming.address]
+        return Done(self.mirror.edit_relayed(tx, case.address, relay.delivery, incoming.id, outgoing, relay.part))
 
     def _case_of(self, tx: Tx, incoming: Incoming) -> Case | None:
         """The newest case of the customer who is seen in this topic."""
         seat = tx.seats.find_seat(incoming.address)
         return tx.cases.find_newest(seat.customer) if seat is not None else None
 
+    def _is_of_customer(self, tx: Tx, relay: Relay, case: Case) -> bool:
+        """Whether a relayed message belongs to the customer of a case."""
+        of = tx.cases.find_case(self.desk.bot, relay.case)
+        return of is not None and of.address == case.address
+
     def _replied(self, tx: Tx, incoming: Incoming) -> Relay | None:
         """The relayed message that a message replies to. A message without a reply names the topic's first one."""
         if incoming.reply_to in (0, incoming.address.thread):
             return None
-        shown = tx.outbox.find_shown(incoming.address, incoming.reply_to)
-        if shown is not None:
-            return tx.relays.find_of_delivery(self.desk.bot, shown.of)
+        if tx.outbox.find_shown(incoming.address, incoming.reply_to) is not None:
+            return self.mirror.relay_shown(tx, incoming.address, incoming.reply_to)
         return tx.relays.find_relay(self.desk.bot, incoming.address.chat, incoming.reply_to)
 
     # --- what was put aside -------------------------------------------------------------------------------------------
@@ -292,12 +244,12 @@ class Operators:
     async def press_bot(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Give the case of a card back to the bot."""
         who = incoming.user.id
-        await self._press(incoming, reply, action, lambda tx, case: self._changed(tx, case, Return(who), who))
+        await self._press(incoming, reply, action, lambda tx, case: self.words.change(tx, case, Return(who), who))
 
     async def press_close(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Close the case of a card."""
         who = incoming.user.id
-        await self._press(incoming, reply, action, lambda tx, case: self._changed(tx, case, Close(who), who))
+        await self._press(incoming, reply, action, lambda tx, case: self.words.change(tx, case, Close(who), who))
 
     async def press_send(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Send what an operator has written before anybody had the case, or what the bot had begun to answer."""
@@ -305,16 +257,28 @@ class Operators:
         text = str(action.payload["text"])
         sent = replace(incoming, message_id=message or incoming.message_id, text=text, reply_to=0)
 
+        seen = float(action.payload.get("seen", 0.0))
+
         def work(tx: Tx, case: Case) -> Places:
+            if seen and tx.relays.last_written(case.id, CUSTOMER) > seen:
+                tx.buttons.expire_button(action.key)
+                return self._ask_again(tx, case, incoming, text)
             places: list[Address] = []
             if not (case.owner == HELD and case.holder == incoming.user.id):
                 places += self.desk.take_over(tx, case, incoming.user.id)
             if message:
                 tx.relays.forget_note(self.desk.bot, incoming.address.chat, message)
             tx.buttons.expire_button(action.key)
-            return [*places, *self.desk.relay_from_operator(tx, case, sent, text=text)]
+            return [*places, *self.mirror.relay_from_operator(tx, case, sent, text=text)]
 
         await self._press(incoming, reply, action, work, ends=True)
+
+    def _ask_again(self, tx: Tx, case: Case, incoming: Incoming, text: str) -> Places:
+        """Ask whether a draft is to be sent, although its customer has written since."""
+        language = self.desk.language(tx, incoming.address.chat)
+        payload = {"case": case.id, "text": text}
+        choice = Choice(say(language, "desk.send.draft"), "desk.send", payload)
+        return tell(self.desk, tx, incoming, say(language, "desk.draft.older"), [choice])
 
     async def _press(
         self, incoming: Incoming, reply: Reply, action: ButtonPress, change: Callable[[Tx, Case], Places],

@@ -1,0 +1,198 @@
+"""Brings messages from one side of the desk to the other: texts, files, edits, deletions, replies.
+
+All methods work in the caller's transaction. Those that return `Places` name what has something to deliver after its
+commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from bot.conversation import branching
+from bot.desk import cards, clocks
+from bot.desk.cases import Wake
+from bot.desk.desk import AWAY, Desk, Places
+from bot.desk.formatting import Piece, formatted, harmless
+from bot.storage.repositories.desk.cases import SNOOZED, Case
+from bot.storage.repositories.desk.relays import CUSTOMER, OPERATOR, Relay
+from bot.storage.repositories.outbox import JOINT
+from bot.storage.store import Tx
+from bot.texts.catalog import say
+from bot.types import Address, Attachment, Incoming, Outgoing, Text
+
+
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    """Both sides of the cases of a `desk`: what one side writes, the other side gets."""
+
+    desk: Desk
+
+    def relay_from_customer(self, tx: Tx, case: Case, incoming: Incoming) -> Places:
+        """Bring a customer's message to the operators, and keep it in the conversation."""
+        places = list(self._awake(tx, case))
+        case = tx.cases.find_case(self.desk.bot, case.id) or case
+        seat = self.desk.seat(tx, case, make=True)
+        if seat is None:
+            return places
+        if case.is_for_people:
+            places += self._waits(tx, case, incoming)
+        quoted = self._source_of(tx, incoming.address, incoming.reply_to)
+        text, entities = harmless(incoming.text, incoming.entities)
+        shown = replace(incoming, text=text, entities=entities)
+        key, outgoing = f"{incoming.id}.desk", copies(tx, shown)
+        if outgoing.copy[1]:
+            instead, refs = say(self.desk.language(tx, seat.place), "desk.cannot_copy"), _refs(incoming)
+            outgoing = replace(outgoing, text=text, instead=instead, refs=refs)
+        joins = () if quoted or outgoing.copy[1] or outgoing.entities else (outgoing.text,)
+        tx.outbox.add_answer(key, seat.address, replace(outgoing, reply_to=quoted, keeps_place=True, joins=joins))
+        self._add_relays(tx, case, CUSTOMER, incoming, outgoing)
+        parts = tuple(part for part in incoming.parts if not isinstance(part, Attachment))
+        branching.follow(tx, incoming, (Text(incoming.text or _kinds(incoming)), *parts))
+        return [*places, seat.address]
+
+    def relay_from_operator(self, tx: Tx, case: Case, incoming: Incoming, *, text: str | None = None) -> Places:
+        """Bring an operator's message to the customer, and keep it in the conversation. `text` is sent instead."""
+        customer = case.address
+        quoted = self._source_of(tx, incoming.address, incoming.reply_to)
+        outgoing = copies(tx, incoming)
+        if text is not None:
+            outgoing = Outgoing(text, plain=True)
+        first = outgoing.copy[1] or incoming.message_id
+        relayed = replace(outgoing, reply_to=quoted, relays=(incoming.address.chat, first))
+        tx.outbox.add_answer(f"{incoming.id}.desk", customer, relayed)
+        was_marked = cards.is_edited_late(tx, case)
+        self._add_relays(tx, case, OPERATOR, incoming, outgoing)
+        conversation, tip = tx.messages.current_tip(customer)
+        words = (Text(text or incoming.text or _kinds(incoming)),)
+        turn = f"{incoming.id}{cards.OPERATORS}"
+        tx.messages.add_message(
+            conversation, customer, turn, "assistant", words, parent=tip, ending="stop", user=case.user
+        )
+        held = tx.cases.find_case(self.desk.bot, case.id) or case  # it may have been taken just now
+        tx.cases.store_case(held, clocks.operator_answered(held, self.desk.hours.of(held).hours, tx.clock.time()))
+        return [customer, *(self.desk.show_card(tx, held, cause=incoming.id) if was_marked else ())]
+
+    def _add_relays(self, tx: Tx, case: Case, side: str, incoming: Incoming, outgoing: Outgoing) -> None:
+        """Note which delivery brings each message of an update to the other side."""
+        key, author = f"{incoming.id}.desk", incoming.user.id
+        for part, message in enumerate(outgoing.copy[1:] if outgoing.copy[1] else (incoming.message_id,)):
+            chat = incoming.address.chat
+            tx.relays.add_relay(self.desk.bot, case.id, side, chat, message, author=author, delivery=key, part=part)
+
+    def edit_relayed(self, tx: Tx, where: Address, key: str, turn: str, outgoing: Outgoing, part: int = 0) -> Places:
+        """Edit what the delivery `key` has brought, or will bring, to the other side. A copied file is followed by the
+        new text, as a reply; of several joined texts the one at `part` is changed.
+        """
+        before = tx.outbox.find_outgoing(where, key)
+        if before is None:
+            return ()
+        edited = tx.outbox.find_version(where, key)  # by an edit before this one
+        if (texts := list((edited.outgoing if edited else before).joins))[1:]:
+            texts[part] = outgoing.text
+            outgoing = Outgoing(JOINT.join(texts), plain=True, joins=tuple(texts))
+        outgoing = replace(outgoing, reply_to=before.reply_to, keeps_place=before.keeps_place)
+        if before.copy[1]:
+            tx.outbox.add_answer(f"{turn}.edit", where, replace(outgoing, reply_to=_id_of(tx, where, key, part)))
+        elif not tx.outbox.rewrite_unsent(where, key, outgoing):
+            version = replace(outgoing, of=key, over=key)
+            if edited is None or not tx.outbox.rewrite_unsent(where, edited.key, version):
+                tx.outbox.add_answer(f"{turn}.edit", where, version)
+        return [where]
+
+    def other_side(self, tx: Tx, where: Address, message: int) -> tuple[int, int]:
+        """The chat and the id of the message that a message of the bot was relayed from; zeros if it was not."""
+        relay = self.relay_shown(tx, where, message)
+        return (relay.chat, relay.message) if relay is not None else (0, 0)
+
+    def relay_shown(self, tx: Tx, where: Address, message: int) -> Relay | None:
+        """The relayed message that a message of the bot shows, None if it shows none."""
+        shown = tx.outbox.find_shown(where, message)
+        if shown is None:
+            return None
+        return tx.relays.find_of_delivery(self.desk.bot, shown.of, shown.ids.index(message))
+
+    def delete_relayed(self, tx: Tx, where: Address, key: str, turn: str) -> Places:
+        """Delete what the delivery `key` has brought to the other side."""
+        if not tx.outbox.message_ids(where, key) and tx.outbox.withdraw(where, key):
+            return ()
+        tx.outbox.add_answer(f"{turn}.gone", where, Outgoing(gone=True, of=key, over=key))
+        return [where]
+
+    def edit_for_operators(self, tx: Tx, relay: Relay, incoming: Incoming) -> Places:
+        """Show the operators that a customer has edited a message, with the text that it had before."""
+        case = tx.cases.find_case(self.desk.bot, relay.case)
+        seat = self.desk.seat(tx, case) if case is not None else None
+        if case is None or seat is None:
+            return ()
+        before = tx.outbox.find_outgoing(seat.address, relay.delivery)
+        texts = (before.joins or (before.text,)) if before is not None else ("",)
+        former = texts[min(relay.part, len(texts) - 1)]  # an album has one text for all its parts
+        told = say(self.desk.language(tx, seat.place), "desk.edited", text=former)
+        pieces = [Piece(harmless(incoming.text)[0]), Piece("\n"), Piece(told, "expandable_blockquote")]
+        places = list(self.edit_relayed(tx, seat.address, relay.delivery, incoming.id, formatted(pieces), relay.part))
+        if tx.relays.last_written(case.id, OPERATOR) > relay.at:
+            tx.cases.add_event(case, cards.EDITED_LATE, incoming.user.id)
+            places += self.desk.show_card(tx, case, cause=incoming.id)
+        return places
+
+    def _source_of(self, tx: Tx, where: Address, message: int) -> int:
+        """The message that a bot's message, which somebody replies to, was relayed from; or the one that it became."""
+        if not message:
+            return 0
+        if tx.outbox.find_shown(where, message) is not None:
+            shown = self.relay_shown(tx, where, message)
+            return shown.message if shown is not None else 0
+        relay = tx.relays.find_relay(self.desk.bot, where.chat, message)
+        if relay is None or not relay.delivery:
+            return 0
+        return _id_of(tx, where, relay.delivery, relay.part)
+
+    def _awake(self, tx: Tx, case: Case) -> Places:
+        """A case that was put aside comes back when its customer writes."""
+        return self.desk.change(tx, case, Wake()) if case.owner == SNOOZED else ()
+
+    def _waits(self, tx: Tx, case: Case, incoming: Incoming) -> Places:
+        """Note that a customer waits for people, and tell once in a closed time when these work again."""
+        tx.cases.store_case(case, clocks.customer_wrote(case, tx.clock.time()))
+        opening = self.desk.hours.next_opening(case, tx.clock.time())
+        if opening is None or not tx.cases.note_once(case, AWAY, str(int(opening))):
+            return ()
+        told = replace(self.desk.hours.away(case, opening, incoming.language), of=f"{incoming.id}.away")
+        tx.outbox.add_answer(f"{incoming.id}.away", case.address, told)
+        return [case.address]
+
+
+def copies(tx: Tx, incoming: Incoming) -> Outgoing:
+    """What the other side gets of a message.
+
+    A text is sent as a text with its formatting, so that it can be edited. Everything else is copied by the messenger,
+    of any size and without a download, and an album as an album.
+    """
+    if not _attached(incoming):
+        return Outgoing(incoming.text, plain=True, entities=incoming.entities)
+    ids = sorted(tx.inbox.list_messages_of(incoming.ids)) or [incoming.message_id]
+    return Outgoing(copy=(incoming.address.chat, *ids))
+
+
+def _attached(incoming: Incoming) -> Sequence[Attachment]:
+    """What came with a message itself, not with the one that it replies to."""
+    return [part for part in incoming.parts if isinstance(part, Attachment) and not part.quoted]
+
+
+def _refs(incoming: Incoming) -> tuple[tuple[str, str, int], ...]:
+    """The files of a message, if they are all that it has, so that they can be sent where they may not be copied."""
+    found = tuple((part.kind, part.ref, part.size) for part in _attached(incoming))
+    return found if all(ref for _, ref, _ in found) else ()
+
+
+def _id_of(tx: Tx, where: Address, key: str, part: int) -> int:
+    """The id of the message that shows a part of a delivery, 0 if it is unknown. Joined texts stand in one message."""
+    ids = tx.outbox.message_ids(where, key)
+    return ids[min(part, len(ids) - 1)] if ids else 0
+
+
+def _kinds(incoming: Incoming) -> str:
+    """What a message without a text is in the conversation: the kinds of its files."""
+    kinds = [part.kind for part in incoming.parts if isinstance(part, Attachment)]
+    return f"[{', '.join(kinds)}]" if kinds else "[…]"

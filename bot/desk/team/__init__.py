@@ -1,0 +1,1 @@
+"""The operators' side of the desk: their groups, what a message of theirs means, and their words."""

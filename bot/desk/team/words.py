@@ -1,0 +1,273 @@
+"""The words of operators: commands in the topic of a customer, and the two that work in the whole group."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from bot.desk.cases import Close, Event, Give, NotPossible, Release, Return, Snooze
+from bot.desk.desk import Desk, Places
+from bot.desk.formatting import Piece, formatted
+from bot.desk.mirror import Mirror
+from bot.desk.model.drafts import order_draft
+from bot.desk.policy.canned import CannedAnswers
+from bot.desk.policy.desk_file import seconds_of
+from bot.desk.policy.rules import PRIORITIES, Decision
+from bot.desk.rating import ask_stars
+from bot.outbox import Choice
+from bot.prompts.schema import Broken
+from bot.storage.repositories.desk.cases import HELD, SNOOZED, WAITING, Case
+from bot.storage.repositories.desk.relays import OPERATOR, Relay
+from bot.storage.store import Tx
+from bot.texts.catalog import say
+from bot.types import Incoming, Job, Outgoing
+
+DELETABLE = 48 * 3600.0  # seconds in which a bot may delete a message
+UNDERSTOOD = "👌"  # the reaction to a command that was carried out
+WAKE = "desk.wake"  # the job that brings a case back that was put aside
+RUSSIAN = {"высокий": "high", "обычный": "normal", "низкий": "low"}
+NAMED = 10  # cases in one message
+GROUP_WORDS = ("/mine", "/next")
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a transaction has decided: where something waits, which answer ends, which mark the message gets."""
+
+    places: Places = ()
+    ended: Case | None = None
+    mark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A command in the topic of a case. `replied` is the relayed message that it replies to, if any."""
+
+    tx: Tx
+    case: Case
+    incoming: Incoming
+    language: str
+    replied: Relay | None = None
+
+    @property
+    def who(self) -> int:
+        """The operator who writes."""
+        return self.incoming.user.id
+
+    @property
+    def rest(self) -> str:
+        """What stands after the command."""
+        return self.incoming.rest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """Carries out the commands of operators. `colleagues` reads the ids and names of all operators."""
+
+    mirror: Mirror
+    colleagues: Callable[[Tx], Mapping[int, str]]
+    canned: CannedAnswers
+
+    @property
+    def desk(self) -> Desk:
+        """The cases of the bot."""
+        return self.mirror.desk
+
+    def run(self, use: Use) -> Done:
+        """Carry out a command in a topic. What is wrong with it is told in one line."""
+        word = use.incoming.text.split(maxsplit=1)[0].partition("@")[0].lower()
+        words: dict[str, Callable[[Use], Done]] = {
+            "/take": self._take, "/give": self._give, "/snooze": self._snooze, "/del": self._delete, "/tag": self._tag,
+            "/priority": self._priority, "/c": self._send_canned, "/canned": self._list_canned, "/info": self._info,
+            "/draft": self._draft,
+            "/bot": lambda use: self._apply(use, Return(use.who)),
+            "/close": lambda use: self._apply(use, Close(use.who)),
+            "/release": lambda use: self._apply(use, Release(use.who)),
+        }  # fmt: skip
+        if word in GROUP_WORDS:
+            return self.run_in_group(use.tx, use.incoming)
+        if word not in words:
+            return self._told(use, "desk.words")
+        try:
+            return words[word](use)
+        except NotPossible as error:
+            return self._told(use, error.key, **error.values)
+        except Broken as error:
+            return Done(tell(self.desk, use.tx, use.incoming, str(error)))
+
+    def run_in_group(self, tx: Tx, incoming: Incoming) -> Done:
+        """/mine lists the own cases, /next takes the one that waits longest."""
+        language, who = self.desk.language(tx, incoming.address.chat), incoming.user.id
+        if incoming.text.lower().startswith("/mine"):
+            mine = [case for case in tx.cases.list_owned(self.desk.bot, HELD, SNOOZED) if case.holder == who]
+            lines = [self._line(tx, case) for case in mine[:NAMED]]
+            text = "\n".join([say(language, "desk.mine", count=len(mine)), *lines])
+            return Done(tell(self.desk, tx, incoming, text))
+        here = incoming.address.chat
+        for case in tx.cases.list_owned(self.desk.bot, WAITING):
+            seat = self.desk.seat(tx, case)
+            if seat is not None and seat.place == here:
+                try:
+                    places = self.desk.take_over(tx, case, who)
+                except NotPossible:  # somebody else was faster
+                    continue
+                text = say(language, "desk.next", case=self._line(tx, case))
+                return Done([*places, *tell(self.desk, tx, incoming, text)], ended=case)
+        return Done(tell(self.desk, tx, incoming, say(language, "desk.next.none")))
+
+    def change(self, tx: Tx, case: Case, event: Event, who: int) -> Places:
+        """Change a case, and tell its customer if the bot answers again. Raises `NotPossible`."""
+        places = list(self.desk.change(tx, case, event, who=who))
+        if isinstance(event, Snooze):
+            payload = {"case": case.id}
+            tx.jobs.add_job(Job(WAKE, f"{case.id}.{case.version}", case.address, payload, due=event.until))
+        if isinstance(event, Close) and who:
+            places += ask_stars(tx, tx.cases.find_case(self.desk.bot, case.id) or case)
+        if isinstance(event, Return):
+            told = Outgoing(say(case.language, "desk.returned"), plain=True)
+            tx.outbox.add_answer(f"case.{case.id}.returned.{case.version}", case.address, told)
+            places.append(case.address)
+        return places
+
+    # --- who has the case ---------------------------------------------------------------------------------------------
+
+    def _apply(self, use: Use, event: Event) -> Done:
+        return Done(self.change(use.tx, use.case, event, use.who), mark=UNDERSTOOD)
+
+    def _take(self, use: Use) -> Done:
+        return Done(self.desk.take_over(use.tx, use.case, use.who), ended=use.case, mark=UNDERSTOOD)
+
+    def _give(self, use: Use) -> Done:
+        """/give TEAM or NAME, or as a reply to a colleague."""
+        wanted = use.rest.lstrip("@").casefold()
+        teams = {team.casefold(): team for team in self.desk.table.teams} | {
+            self.desk.table.title(team, use.language).casefold(): team for team in self.desk.table.teams
+        }
+        if wanted in teams:
+            return self._apply(use, Give(use.who, team=teams[wanted]))
+        people = {id_: name for id_, name in self.colleagues(use.tx).items() if id_ != use.who}
+        found = [id_ for id_, name in people.items() if wanted and _is_called(name, wanted)]
+        found += [one["user"]["id"] for one in use.incoming.entities if one.get("type") == "text_mention"]
+        if not wanted and use.replied is not None and use.replied.author in people:
+            found = [use.replied.author]
+        if len(set(found)) != 1 or found[0] not in people:
+            names = ", ".join((*sorted(people.values()), *(teams if len(self.desk.table.teams) > 1 else ())))
+            return self._told(use, "desk.give.how", names=names or "–")
+        return self._apply(use, Give(use.who, to=found[0]))
+
+    def _snooze(self, use: Use) -> Done:
+        seconds = seconds_of(use.rest)
+        if seconds is None:
+            return self._told(use, "desk.snooze_how")
+        return self._apply(use, Snooze(use.who, use.tx.clock.time() + seconds))
+
+    # --- what is known of it ------------------------------------------------------------------------------------------
+
+    def _tag(self, use: Use) -> Done:
+        """/tag WORD; again, it goes away."""
+        tag = use.rest.lstrip("#").lower()
+        if not tag or len(tag) > 32 or not tag.replace("-", "").replace("_", "").isalnum():
+            return self._told(use, "desk.tag.how")
+        tags = use.case.tags.split()
+        if tag in tags:
+            tags.remove(tag)
+            after = replace(use.case, tags=" ".join(tags))
+            use.tx.cases.store_case(use.case, after)
+        else:
+            after = self.desk.applied(use.tx, use.case, Decision(tags=(tag,)))
+        return Done(self.desk.show_card(use.tx, after, cause=use.incoming.id), mark=UNDERSTOOD)
+
+    def _priority(self, use: Use) -> Done:
+        word = RUSSIAN.get(use.rest.lower(), use.rest.lower())
+        if word not in PRIORITIES:
+            return self._told(use, "desk.priority.how")
+        after = self.desk.applied(use.tx, use.case, Decision(priority=PRIORITIES[word]))
+        return Done(self.desk.show_card(use.tx, after, cause=use.incoming.id), mark=UNDERSTOOD)
+
+    def _info(self, use: Use) -> Done:
+        """/info: the card once more, as the newest message."""
+        return Done(self.desk.show_card(use.tx, use.case, again=True, cause=use.incoming.id))
+
+    # --- what is said -------------------------------------------------------------------------------------------------
+
+    def _delete(self, use: Use) -> Done:
+        """/del as a reply to the own answer: delete it at the customer's."""
+        relay, tx = use.replied, use.tx
+        case = tx.cases.find_case(self.desk.bot, relay.case) if relay is not None else None
+        if relay is None or case is None or relay.side != OPERATOR or relay.author != use.who:
+            return self._told(use, "desk.del_how")
+        if tx.clock.time() - relay.at > DELETABLE:
+            return self._told(use, "desk.del_late")
+        return Done(self.mirror.delete_relayed(tx, case.address, relay.delivery, use.incoming.id), mark=UNDERSTOOD)
+
+    def _list_canned(self, use: Use) -> Done:
+        """/canned lists the answers, /canned NAME shows one."""
+        name = use.rest
+        if not name:
+            names = self.canned.names()
+            if not names:
+                return self._told(use, "desk.canned.none")
+            return self._told(use, "desk.canned", names="\n".join(f"• {one}" for one in names))
+        found = self.canned.find(name, use.case.language)
+        return self._unknown(use, name) if found is None else Done(tell(self.desk, use.tx, use.incoming, found.text))
+
+    def _send_canned(self, use: Use) -> Done:
+        """/c NAME: send a canned answer to the customer."""
+        case, name = use.case, use.rest
+        if case.owner != HELD or case.holder != use.who:
+            return self._told(use, "desk.not_yours")
+        found = self.canned.find(name, case.language)
+        if found is None:
+            return self._unknown(use, name)
+        now = use.tx.clock.time()
+        opening = self.desk.hours.next_opening(case, now)
+        text = found.filled(
+            {
+                "name": case.name, "number": str(case.id), "operator": use.incoming.user.name,
+                "next opening": self.desk.hours.named(case, opening or now, case.language),
+            }
+        )  # fmt: skip
+        places = list(self.mirror.relay_from_operator(use.tx, case, replace(use.incoming, reply_to=0), text=text))
+        case = use.tx.cases.find_case(self.desk.bot, case.id) or case
+        if found.tags:
+            case = self.desk.applied(use.tx, case, Decision(tags=found.tags))
+            places += self.desk.show_card(use.tx, case, cause=use.incoming.id)
+        if found.closes:
+            places += self.change(use.tx, case, Close(use.who), use.who)
+        return Done(places)
+
+    def _draft(self, use: Use) -> Done:
+        """/draft: have an answer written; what stands behind the word says how."""
+        if not use.case.is_for_people:
+            return self._told(use, "desk.is_closed" if use.case.closed else "desk.is_bots")
+        order_draft(use.tx, use.case, use.who, use.incoming.id, use.rest)
+        return Done(mark=UNDERSTOOD)
+
+    def _unknown(self, use: Use, name: str) -> Done:
+        near = self.canned.nearest(name)
+        return self._told(use, "desk.canned.unknown" if near else "desk.canned.none", names=", ".join(near))
+
+    def _told(self, use: Use, key: str, **values: object) -> Done:
+        return Done(tell(self.desk, use.tx, use.incoming, say(use.language, key, **values)))
+
+    def _line(self, tx: Tx, case: Case) -> str:
+        """A case with the address of its topic, on which one may tap."""
+        seat = self.desk.seat(tx, case)
+        where = f" https://t.me/c/{str(seat.place)[4:]}/{seat.topic}" if seat is not None and seat.topic > 0 else ""
+        return f"#{case.id}{where}"
+
+
+def tell(desk: Desk, tx: Tx, incoming: Incoming, text: str, choices: Sequence[Choice] = ()) -> Places:
+    """Answer a message in a group of operators, below it."""
+    key = f"{incoming.id}.told"
+    outgoing = formatted([Piece(text)], reply_to=incoming.message_id, keeps_place=True)
+    seat = tx.seats.find_seat(incoming.address)
+    if seat is not None:
+        outgoing = desk.with_buttons(tx, seat, key, outgoing, choices)
+    tx.outbox.add_answer(key, incoming.address, outgoing)
+    return [incoming.address]
+
+
+def _is_called(name: str, wanted: str) -> bool:
+    """Whether a name is the wanted one, or begins with it as a word."""
+    return name.casefold() == wanted or name.casefold().split()[:1] == [wanted]

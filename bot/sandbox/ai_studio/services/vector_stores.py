@@ -1,0 +1,269 @@
+"""Files and vector stores: pieces of files that are found by a question. Begin with `VectorStores`.
+
+A piece has at most 800 tokens and begins with the last 400 of the one before it, so it may begin within a sentence.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from email import message_from_bytes
+
+from aiohttp import web
+
+from bot.clock import Clock
+from bot.sandbox.ai_studio.quota import Quotas
+from bot.sandbox.ai_studio.services.embeddings import vector
+from bot.sandbox.ai_studio.wire import TOKEN, Call, Json, Problem, Route, get, integer, json_response, mapping, page_of
+
+CHUNK, OVERLAP = 800, 400  # tokens
+MOST_FILES = 100  # of one request
+LARGEST = 128 * 2**20  # bytes of a file
+RESULTS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file that was uploaded. `text` is what of it can be searched."""
+
+    id: str
+    name: str
+    text: str
+    created: int
+
+    def value(self) -> Json:
+        """The file as JSON."""
+        return {
+            "id": self.id, "object": "file", "bytes": len(self.text.encode()), "created_at": self.created,
+            "filename": self.name, "purpose": "assistants", "status": "processed", "valid": True,
+        }  # fmt: skip
+
+
+@dataclass(slots=True)
+class KeptStore:
+    """A vector store: `files` with the monotonic time at which each can be searched."""
+
+    id: str
+    created: int
+    name: str = ""
+    metadata: Json = field(default_factory=dict)
+    files: dict[str, float] = field(default_factory=dict)
+
+
+class VectorStores:
+    """The routes under `/v1/files` and `/v1/vector_stores`. A file can be searched `seconds` after it was added; those
+    in `broken` (ids) never can.
+    """
+
+    def __init__(self, clock: Clock, quotas: Quotas) -> None:
+        self.files: dict[str, StoredFile] = {}
+        self.stores: dict[str, KeptStore] = {}
+        self.seconds = 0.0
+        self.broken: set[str] = set()
+        self._clock = clock
+        self._quotas = quotas
+
+    def routes(self) -> list[Route]:
+        """All routes of files and vector stores."""
+        return [
+            Route("files", FILES, "openai", self.upload, raw=True),
+            Route("files/list", FILES, "openai", self.list_uploaded, method="GET"),
+            Route("file", FILES + "/{id:[^/]+}", "openai", self.get_file, method="GET"),
+            Route("file/content", FILES + "/{id:[^/]+}/content", "openai", self.content, method="GET"),
+            Route("file/delete", FILES + "/{id:[^/]+}", "openai", self.delete_file, method="DELETE"),
+            Route("vector_stores", STORES, "openai", self.create),
+            Route("vector_stores/list", STORES, "openai", self.list_stores, method="GET"),
+            Route("vector_store", ONE, "openai", self.get_store, method="GET"),
+            Route("vector_store/delete", ONE, "openai", self.delete_store, method="DELETE"),
+            Route("vector_store/search", ONE + "/search", "openai", self.search),
+            Route("vector_store/files", ONE + "/files", "openai", self.list_files, method="GET"),
+            Route("vector_store/files/add", ONE + "/files", "openai", self.add_file),
+            Route("vector_store/file", ONE_FILE, "openai", self.get_store_file, method="GET"),
+            Route("vector_store/file/delete", ONE_FILE, "openai", self.remove_file, method="DELETE"),
+        ]
+
+    # --- for tests ----------------------------------------------------------------------------------------------------
+
+    def keep(self, name: str, text: str) -> str:
+        """Keep a file as if it had been uploaded; return its id."""
+        id_ = f"fvt{secrets.token_hex(8)}"
+        self.files[id_] = StoredFile(id_, name, text, int(self._clock.time()))
+        return id_
+
+    def open(self, *files: str) -> str:
+        """Make a store of files (ids); return its id."""
+        id_ = f"fvt{secrets.token_hex(8)}"
+        ready = self._clock.monotonic() + self.seconds
+        self.stores[id_] = KeptStore(id_, int(self._clock.time()), files=dict.fromkeys(files, ready))
+        return id_
+
+    def find(self, store: str, question: str) -> list[Json]:
+        """The pieces of a store that fit a question best, as its search returns them. Raises `Problem` 5."""
+        here = vector(question)
+        found = [
+            {
+                "file_id": file.id, "filename": file.name, "attributes": {}, "valid": True,
+                "content": [{"type": "text", "text": piece}],
+                "score": max(sum(a * b for a, b in zip(here, vector(piece), strict=True)), 0.0),
+            }
+            for id_ in self._store(store).files
+            if self._status(store, id_) == "completed" and (file := self.files.get(id_))
+            for piece in pieces(file.text)
+        ]  # fmt: skip
+        found.sort(key=lambda row: -float(str(row["score"])))
+        return found
+
+    # --- files --------------------------------------------------------------------------------------------------------
+
+    async def upload(self, call: Call) -> web.Response:
+        """Handle `POST /v1/files`, a form with `file` and `purpose`."""
+        kind = call.request.headers.get("content-type", "")
+        form = message_from_bytes(b"content-type: " + kind.encode() + b"\r\n\r\n" + await call.request.read())
+        parts = form.get_payload() if form.is_multipart() else []
+        named = {str(part.get_param("name", header="content-disposition")): part for part in parts}  # type: ignore[union-attr]
+        if "file" not in named or "purpose" not in named:
+            raise Problem(3, "the form must have the fields file and purpose")
+        data = named["file"].get_payload(decode=True)  # type: ignore[union-attr]
+        if not isinstance(data, bytes) or not data or len(data) > LARGEST:
+            raise Problem(3, "the file must have from 1 byte to 128 MB")
+        name = named["file"].get_filename() or "file"  # type: ignore[union-attr]
+        return json_response(call, self.files[self.keep(name, data.decode("utf-8", "replace"))].value())
+
+    async def list_uploaded(self, call: Call) -> web.Response:
+        """Handle `GET /v1/files`."""
+        return json_response(call, page_of([file.value() for file in self.files.values()], call.body))
+
+    async def get_file(self, call: Call) -> web.Response:
+        """Handle `GET /v1/files/{id}`."""
+        return json_response(call, self._file(call.request.match_info["id"]).value())
+
+    async def content(self, call: Call) -> web.Response:
+        """Handle `GET /v1/files/{id}/content`."""
+        return web.Response(text=self._file(call.request.match_info["id"]).text, headers=call.headers)
+
+    async def delete_file(self, call: Call) -> web.Response:
+        """Handle `DELETE /v1/files/{id}`: the file leaves its stores, too."""
+        id_ = self._file(call.request.match_info["id"]).id
+        del self.files[id_]
+        for store in self.stores.values():
+            store.files.pop(id_, None)
+        return json_response(call, {"id": id_, "object": "file", "deleted": True})
+
+    # --- stores -------------------------------------------------------------------------------------------------------
+
+    async def create(self, call: Call) -> web.Response:
+        """Handle `POST /v1/vector_stores`: make a store of at most 100 files."""
+        files = call.body.get("file_ids") or []
+        if not isinstance(files, list) or len(files) > MOST_FILES:
+            raise Problem(3, f"file_ids must be a list of at most {MOST_FILES}")
+        id_ = self.open(*(self._file(str(one)).id for one in files))
+        self.stores[id_].name = str(call.body.get("name") or "")
+        self.stores[id_].metadata = dict(mapping(call.body.get("metadata")))
+        return json_response(call, self._value(id_))
+
+    async def list_stores(self, call: Call) -> web.Response:
+        """Handle `GET /v1/vector_stores`."""
+        return json_response(call, page_of([self._value(id_) for id_ in self.stores], call.body))
+
+    async def get_store(self, call: Call) -> web.Response:
+        """Handle `GET /v1/vector_stores/{id}`."""
+        return json_response(call, self._value(self._called(call).id))
+
+    async def delete_store(self, call: Call) -> web.Response:
+        """Handle `DELETE /v1/vector_stores/{id}`: its files stay."""
+        id_ = self._called(call).id
+        del self.stores[id_]
+        return json_response(call, {"id": id_, "object": "vector_store.deleted", "deleted": True})
+
+    async def search(self, call: Call) -> web.Response:
+        """Handle `POST /v1/vector_stores/{id}/search`."""
+        query, most = call.body.get("query"), integer(get(call.body, "max_num_results", RESULTS), "max_num_results")
+        if not isinstance(query, str) or not query.strip():
+            raise Problem(3, "query is empty")
+        self._quotas.take("vector_store/search")
+        rows = self.find(self._called(call).id, query)[:most]
+        page = {"object": "vector_store.search_results.page", "search_query": [query], "has_more": False}
+        return json_response(call, {**page, "data": rows, "next_page": None})
+
+    async def list_files(self, call: Call) -> web.Response:
+        """Handle `GET /v1/vector_stores/{id}/files`."""
+        store = self._called(call)
+        return json_response(call, page_of([self._store_file(store, id_) for id_ in store.files], call.body))
+
+    async def add_file(self, call: Call) -> web.Response:
+        """Handle `POST /v1/vector_stores/{id}/files`."""
+        store, file = self._called(call), self._file(str(call.body.get("file_id")))
+        store.files[file.id] = self._clock.monotonic() + self.seconds
+        return json_response(call, self._store_file(store, file.id))
+
+    async def get_store_file(self, call: Call) -> web.Response:
+        """Handle `GET /v1/vector_stores/{id}/files/{file}`."""
+        store = self._called(call)
+        return json_response(call, self._store_file(store, self._file_of(store, call)))
+
+    async def remove_file(self, call: Call) -> web.Response:
+        """Handle `DELETE /v1/vector_stores/{id}/files/{file}`."""
+        store = self._called(call)
+        id_ = self._file_of(store, call)
+        del store.files[id_]
+        return json_response(call, {"id": id_, "object": "vector_store.file.deleted", "deleted": True})
+
+    # --- inside -------------------------------------------------------------------------------------------------------
+
+    def _called(self, call: Call) -> KeptStore:
+        return self._store(call.request.match_info["id"])
+
+    def _store(self, id_: str) -> KeptStore:
+        if id_ not in self.stores:
+            raise Problem(5, f"Vector store with id '{id_}' not found.")
+        return self.stores[id_]
+
+    def _file(self, id_: str) -> StoredFile:
+        if id_ not in self.files:
+            raise Problem(5, f"File with id '{id_}' not found.")
+        return self.files[id_]
+
+    def _file_of(self, store: KeptStore, call: Call) -> str:
+        id_ = call.request.match_info["file"]
+        if id_ not in store.files:
+            raise Problem(5, f"File with id '{id_}' not found in the vector store.")
+        return id_
+
+    def _status(self, store: str, id_: str) -> str:
+        if id_ in self.broken:
+            return "failed"
+        return "completed" if self._clock.monotonic() >= self.stores[store].files[id_] else "in_progress"
+
+    def _store_file(self, store: KeptStore, id_: str) -> Json:
+        status = self._status(store.id, id_)
+        error = {"code": "unsupported_file", "message": "the file can't be read"} if status == "failed" else None
+        return {
+            "id": id_, "object": "vector_store.file", "created_at": self.files[id_].created, "status": status,
+            "vector_store_id": store.id, "last_error": error, "attributes": {}, "valid": True,
+        }  # fmt: skip
+
+    def _value(self, id_: str) -> Json:
+        store = self.stores[id_]
+        states = [self._status(id_, file) for file in store.files]
+        counts = {name: states.count(name) for name in ("in_progress", "completed", "failed", "cancelled")}
+        return {
+            "id": id_, "object": "vector_store", "name": store.name, "created_at": store.created, "valid": True,
+            "status": "in_progress" if counts["in_progress"] else "completed", "metadata": store.metadata,
+            "file_counts": {**counts, "total": len(states)},
+        }  # fmt: skip
+
+
+def pieces(text: str) -> list[str]:
+    """The pieces of a text: `CHUNK` tokens each, `OVERLAP` of them shared with the one before."""
+    ends = [match.end() for match in TOKEN.finditer(text)]
+    found = []
+    for first in range(0, max(len(ends) - OVERLAP, 1), CHUNK - OVERLAP):
+        some = ends[first : first + CHUNK]
+        if some:
+            found.append(text[ends[first - 1] if first else 0 : some[-1]])
+    return found
+
+
+FILES, STORES = "/v1/files", "/v1/vector_stores"
+ONE = STORES + "/{id:[^/]+}"
+ONE_FILE = ONE + "/files/{file:[^/]+}"
