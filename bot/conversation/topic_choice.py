@@ -67,6 +67,11 @@ class ChosenTopic:
         return (self.choice.topic, *self.choice.flags)
 
     @property
+    def queue(self) -> str:
+        """The team of people that is asked when the bot can't answer, "" for none."""
+        return self.table.find(self.choice.topic).queue
+
+    @property
     def scope(self) -> Scope:
         """Out of which sources the question is answered, and how."""
         key = self.choice.topic

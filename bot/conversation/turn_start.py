@@ -88,7 +88,7 @@ class TurnStart:
             answers_question(tx, incoming, awaited)
         ):
             return Awaited(incoming, awaited)
-        version = self._owned(tx, incoming, () if topic is None else topic.labels)
+        version = self._owned(tx, incoming, () if topic is None else topic.labels, "" if topic is None else topic.queue)
         parts = (part for part in incoming.parts if not isinstance(part, Attachment))
         point = branching.follow(tx, incoming, (Text(incoming.text), *parts))
         if topic is None:
@@ -184,9 +184,11 @@ class TurnStart:
         context = self._priced(tx, incoming, point, pressed=pressed, model=model, agreed=agreed, topic=topic)
         return replace(context, version=version)
 
-    def _owned(self, tx: Tx, incoming: Incoming, labels: Sequence[str] | None = None) -> int:
+    def _owned(
+        self, tx: Tx, incoming: Incoming, labels: Sequence[str] | None = None, queue: str = ""
+    ) -> int:  # fmt: skip
         """The version under which the bot answers here, a new question with `labels`. Raises `TakenOver`."""
-        return 0 if self.ownership is None else self.ownership.begin(tx, incoming, labels)
+        return 0 if self.ownership is None else self.ownership.begin(tx, incoming, labels, queue)
 
     def _topic_of(
         self, tx: Tx, question: Remembered, choices: ChatChoices

@@ -47,10 +47,11 @@ class TakenOver(Exception):
 class Ownership(Protocol):
     """Who answers in a conversation: the bot, or a person of the support desk (`bot/desk`)."""
 
-    def begin(self, tx: Tx, incoming: Incoming, labels: Sequence[str] | None = None) -> int:
+    def begin(self, tx: Tx, incoming: Incoming, labels: Sequence[str] | None = None, queue: str = "") -> int:
         """Return the version under which the bot begins an answer. Raises `TakenOver` if a person answers here.
 
-        `labels` are the topic and the flags of a new question; None for anything else that the bot answers.
+        `labels` are the topic and the flags of a new question; None for anything else that the bot answers. `queue` is
+        the team of people that is asked when the bot can't answer.
         """
 
     def still_owns(self, tx: Tx, where: Address, version: int) -> bool:

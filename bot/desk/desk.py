@@ -68,12 +68,13 @@ class Desk:
 
     # --- who answers --------------------------------------------------------------------------------------------------
 
-    def begin(self, tx: Tx, incoming: Incoming, labels: Sequence[str] | None = None) -> int:
+    def begin(self, tx: Tx, incoming: Incoming, labels: Sequence[str] | None = None, queue: str = "") -> int:
         """Return the version of the customer's open case, and open one if there is none. The version must be the same
         when the bot's answer is stored.
 
-        `labels` are the topic and the flags of a new question, None for another version of an answer. Raises
-        `TakenOver` if people answer this customer, `Escalated` if a rule of the desk calls a person to this question.
+        `labels` are the topic and the flags of a new question, None for another version of an answer; `queue` is the
+        team that gets the case when a person is called. Raises `TakenOver` if people answer this customer, `Escalated`
+        if a rule of the desk calls a person to this question.
         """
         if not incoming.private:
             return 0
@@ -86,27 +87,30 @@ class Desk:
         if case.is_for_people:
             raise TakenOver
         if labels is not None and tx.seats.list_groups(self.bot):
-            case = self._ruled(tx, case, incoming, labels)
+            case = self._ruled(tx, case, incoming, labels, queue=queue)
         return case.version
 
     def _was_left(self, tx: Tx, case: Case) -> bool:
         """Whether a case of the bot has been quiet for so long that a new question begins a new case."""
         return tx.clock.time() - tx.cases.last_said(case) > self.table.close.bot
 
-    def _ruled(self, tx: Tx, case: Case, incoming: Incoming, labels: Sequence[str]) -> Case:
+    def _ruled(self, tx: Tx, case: Case, incoming: Incoming, labels: Sequence[str], *, queue: str) -> Case:
         """Apply the rules to a new question, and return the case afterwards. Raises `Escalated`."""
         table = self.table
         earlier = tx.cases.count_of_customer(case.address) - 1 if table.rule else 0
         opening = self.hours.next_opening(case, tx.clock.time())
         asked = Question(incoming.text, incoming.language, labels, earlier, is_open=opening is None)
-        decision = decide(table, asked)
-        turns = table.person.turns
+        decision, turns = decide(table, asked), table.person.turns
+        if queue in table.teams:
+            decision = replace(decision, team=decision.team or queue)
         reason = "rule" if decision.person else ""
         if not reason and turns and tx.cases.count_questions(case) >= turns:
             reason = "turns"
         if not reason:
             return self.applied(tx, case, decision)
-        if opening is None or self.hours.of(case).away != "bot":
+        theirs = replace(case, team=decision.team or case.team)
+        opening = self.hours.next_opening(theirs, tx.clock.time())
+        if opening is None or self.hours.of(theirs).away != "bot":
             raise Escalated(reason, decision)
         case = self.applied(tx, case, decision)
         self._call_later(tx, case, opening, reason)

@@ -17,9 +17,9 @@ class CaseOwnership:
     desk: Desk
     send: Callable[[str, Places], None]
 
-    def begin(self, tx: Tx, incoming: Incoming, labels: Sequence[str] | None = None) -> int:
+    def begin(self, tx: Tx, incoming: Incoming, labels: Sequence[str] | None = None, queue: str = "") -> int:
         """Return the version of the customer's case. Raises `TakenOver`."""
-        return self.desk.begin(tx, incoming, labels)
+        return self.desk.begin(tx, incoming, labels, queue)
 
     def still_owns(self, tx: Tx, where: Address, version: int) -> bool:
         """Return whether the customer's case still has this `version`: no person has taken it over meanwhile."""

@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import closing
 from difflib import get_close_matches
 from pathlib import Path
@@ -185,7 +185,12 @@ def check_topics(settings: Settings) -> Iterator[Finding]:
     table = file.table
     assert table is not None  # noqa: S101  it has no problem
     offered = {settings.model, *(entry.name for entry in catalog.choices(settings.models))}
-    known = KnownNames(personas=Library(settings.prompts_dir).personas(), models=offered)
+    queues: Sequence[str] = ()
+    if settings.desk is not None:
+        from bot.desk.policy.desk_file import DeskFile
+
+        queues = DeskFile(settings.desk).table.teams
+    known = KnownNames(personas=Library(settings.prompts_dir).personas(), models=offered, queues=queues)
     for line in unknown_names(table, known):
         yield warn("topics", line, "docs/topics.md says what a name does that does not exist")
     yield ok("topics", f"{len(table.topics)} topics ({settings.routing})")

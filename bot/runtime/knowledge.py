@@ -212,6 +212,7 @@ def topic_features(given: Given, ground: Ground, assistant: Assistant) -> Sequen
             personas=ground.library.personas(),
             models=[option.name for option in given.models.routing.options],
             knowledge=[source.name for source in sources],
+            queues=ground.desk.table.teams if ground.desk is not None else (),
             audiences={name for name in named if rights.is_group(name)},
         )
 

@@ -53,7 +53,7 @@ async def test_an_answer_that_is_being_written_ends_at_the_take_over_and_becomes
     assert len(after) <= 1
     if after:
         assert after[0].endswith(say("en", "desk.goes_on"))
-    assert any(text.startswith(say("en", "desk.draft")) for text in desk.seen())
+    assert any(text.startswith(say("en", "desk.draft.begun")) for text in desk.seen())
     await desk.says("I answer this")
     assert read(desk)[-1] == "I answer this"
     await desk.presses("desk.bot")

@@ -179,3 +179,17 @@ async def test_when_the_model_fails_a_person_can_be_called(stage: Stage, tmp_pat
     await desk.quiet()
     assert say("en", "desk.reason.failed") in desk.card()["text"]
     assert "hello" in desk.card()["text"]
+
+
+async def test_the_topic_of_a_question_says_which_team_is_asked(stage: Stage, tmp_path: Path) -> None:
+    routing = tmp_path / "routing.toml"
+    routing.write_text(
+        '[topic.money]\ntitle = "Money"\nqueue = "billing"\nwords = ["refund*"]\n'
+        'examples = ["my money back", "a wrong sum", "pay by card"]\n'
+        '[topic.other]\ntitle = "Other"\n'
+    )
+    await ruled(stage, tmp_path, TEAMS, routing=routing)
+    stage.studio.script("In a week.")
+    assert await stage.ask("where is my refund?") == "In a week."
+    await stage.ask("/human")
+    assert rows(stage, OWNER) == [("waiting", "billing", 0, "")]

@@ -20,6 +20,9 @@ from bot.tools.tool import Tool
 
 if TYPE_CHECKING:
     from bot.desk.desk import Desk
+    from bot.desk.mirror import Mirror
+    from bot.desk.model.drafts import Drafts
+    from bot.desk.team.operators import Operators
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,12 +83,8 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
     from bot.desk.layer import DeskLayer
     from bot.desk.mirror import Mirror
     from bot.desk.missed import MissedMessages
-    from bot.desk.model.drafts import Drafts
-    from bot.desk.policy.canned import CannedAnswers
     from bot.desk.rating import Rating
     from bot.desk.team.groups import DeskGroups
-    from bot.desk.team.operators import Operators
-    from bot.desk.team.words import Words
     from bot.desk.watch import DeskWatch
 
     store, desk, telegram, send = given.store, ground.desk, ground.telegram, ground.people.joining.deliver
@@ -100,21 +99,7 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
         rating=rating,
         serves=lambda user: access.role(Actor(user, private=True)) >= Role.OPERATOR,
     )
-    rights = ground.people.joining.rights
-
-    def colleagues(tx: Tx) -> Mapping[int, str]:
-        """The operators who have ever written, by their ids."""
-        return tx.members.read_names(given.api.id, rights.with_role(tx, given.api.id, Role.OPERATOR))
-
-    operators = Operators(
-        store=store,
-        words=Words(mirror=mirror, colleagues=colleagues, canned=CannedAnswers(desk.hours.file.folder)),
-        access=access,
-        send=send,
-        stop=assistant.writer.stop,
-        react=telegram.react,
-        wake_jobs=ground.wake_jobs,
-    )
+    operators = _operators(given, ground, assistant, mirror)
     late = MissedMessages(store=store, desk=desk, send=send)
     groups = DeskGroups(
         store=store,
@@ -124,19 +109,49 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
         delete_topic=telegram.delete_topic,
         send=send,
     )
-    cheap = helper_model(given.settings, given.models.studio, given.added)
-    drafts = Drafts(
-        store=store,
-        desk=desk,
-        assistant=assistant,
-        helper=HelperModel(store=store, model=cheap, budget=ground.people.budget),
-        send=send,
-        wake_jobs=ground.wake_jobs,
-    )
-    watch = DeskWatch(store=store, desk=desk, rights=rights, send=send)
+    drafts = _drafts(given, ground, assistant, desk)
+    watch = DeskWatch(store=store, desk=desk, rights=ground.people.joining.rights, send=send)
     return DeskParts(
         layers=[DeskLayer(groups=telegram.attends, customers=customers, operators=operators)],
         features=[part.feature() for part in (customers, operators, groups, rating, drafts, late)],
         load=groups.load,
         led={"desk": watch.run},
+    )
+
+
+def _operators(given: Given, ground: Ground, assistant: Assistant, mirror: Mirror) -> Operators:
+    """The operators' side, and their commands."""
+    from bot.desk.policy.canned import CannedAnswers
+    from bot.desk.team.operators import Operators
+    from bot.desk.team.words import Words
+
+    rights, bot = ground.people.joining.rights, given.api.id
+
+    def colleagues(tx: Tx) -> Mapping[int, str]:
+        """The operators who have ever written, by their ids."""
+        return tx.members.read_names(bot, rights.with_role(tx, bot, Role.OPERATOR))
+
+    return Operators(
+        store=given.store,
+        words=Words(mirror=mirror, colleagues=colleagues, canned=CannedAnswers(mirror.desk.hours.file.folder)),
+        access=ground.people.access,
+        send=ground.people.joining.deliver,
+        stop=assistant.writer.stop,
+        react=ground.telegram.react,
+        wake_jobs=ground.wake_jobs,
+    )
+
+
+def _drafts(given: Given, ground: Ground, assistant: Assistant, desk: Desk) -> Drafts:
+    """The model beside the operator."""
+    from bot.desk.model.drafts import Drafts
+
+    cheap = helper_model(given.settings, given.models.studio, given.added)
+    return Drafts(
+        store=given.store,
+        desk=desk,
+        assistant=assistant,
+        helper=HelperModel(store=given.store, model=cheap, budget=ground.people.budget),
+        send=ground.people.joining.deliver,
+        wake_jobs=ground.wake_jobs,
     )
