@@ -93,13 +93,13 @@ async def test_while_the_clock_jumps_nobody_is_reminded(stage: Stage, tmp_path: 
 async def test_a_quiet_case_is_closed_after_one_warning(
     stage: Stage, tmp_path: Path, customer: int, language: str
 ) -> None:
-    desk = await ruled(stage, tmp_path, "[close]\nquiet = '5h'\ngrace = '1h'\n", language)
+    desk = await ruled(stage, tmp_path, "[close]\nquiet = '30m'\ngrace = '1h'\n", language)
     await desk.called(customer)
     await desk.presses("desk.take", language=language)
-    await minutes(desk, 400)  # it is the desk's turn
+    await minutes(desk, 40)  # it is the desk's turn
     assert rows(stage, OWNER) == [("held", OLGA)]
     await desk.says("Try it now.")
-    await minutes(desk, 301)
+    await minutes(desk, 31)
     time = say(language, "duration.hours", hours=1, minutes=0)
     assert stage.telegram.texts(customer)[-1] == say(language, "desk.quiet", time=time)
     await minutes(desk, 61)
@@ -108,13 +108,13 @@ async def test_a_quiet_case_is_closed_after_one_warning(
 
 
 async def test_a_case_whose_customer_says_that_it_is_not_solved_stays_open(stage: Stage, tmp_path: Path) -> None:
-    desk = await ruled(stage, tmp_path, "[close]\nquiet = '5h'\n")
+    desk = await ruled(stage, tmp_path, "[close]\nquiet = '30m'\ngrace = '1h'\n")
     await desk.called()
     await desk.presses("desk.take")
     await desk.says("Try it now.")
-    await minutes(desk, 301)
+    await minutes(desk, 31)
     await pressed(stage, say("en", "desk.unsolved"))
-    await minutes(desk, 600)
+    await minutes(desk, 100)
     assert rows(stage, OWNER) == [("held", OLGA)]
     assert say("en", "desk.unsolved.told") in desk.seen()
     assert stage.telegram.texts(ANNA)[-1] == say("en", "desk.unsolved.noted")
