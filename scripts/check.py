@@ -102,9 +102,9 @@ def tests(title: str, workers: int, which: str, *more: str) -> bool:
 
 
 def unit() -> bool:
-    """What needs no server, no process and no disk; nor what reads the source, which is slow to read."""
-    source = ("--ignore=tests/framework", "--ignore=tests/promises/security")
-    return tests("unit tests", 2, f"not stage and not disk and not process and not ({LONG})", *source)
+    """What needs no server, no process and no disk; nor what is about the whole or reads the source, which is slow."""
+    others = [f"--ignore=tests/{folder}" for folder in ("framework", "promises", "prompts", "sandbox/page")]
+    return tests("unit tests", 2, f"not stage and not disk and not process and not ({LONG})", *others)
 
 
 def whole() -> bool:

@@ -48,11 +48,10 @@ LOOK = 0.01  # seconds between looks at who stands still or has ended
 
 def warm() -> None:
     """Import all that a bot may need, and build once what each would build when it first speaks."""
-    for module in pkgutil.walk_packages(bot.__path__, "bot."):
-        if not module.name.endswith("__main__"):
-            importlib.import_module(module.name)
-    for module in ("mcp.server", "alembic.autogenerate", "alembic.command", "pytest"):
-        importlib.import_module(module)
+    ours = [module.name for module in pkgutil.walk_packages(bot.__path__, "bot.")]
+    for name in [*ours, "mcp.server", "alembic.autogenerate", "alembic.command", "pytest"]:
+        if not name.endswith("__main__"):
+            importlib.import_module(name)
     trusted_context()
     from aiogram import methods, types  # after the bot, which imports it the fast way
 

@@ -171,7 +171,7 @@ def _started() -> Path:
     python = path.with_name("python")
     python.write_text(f"#!{sys.executable} -IS\n{(ROOT / 'tests' / 'support' / 'forking_python.py').read_text()}")
     python.chmod(0o700)
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": PYTHONPATH}
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": PYTHONPATH, "OPENBLAS_NUM_THREADS": "1"}
     server = subprocess.Popen(
         [sys.executable, "-m", "tests.support.fork_server", str(path)], cwd=ROOT, env=environment, stdin=subprocess.PIPE
     )

@@ -67,7 +67,8 @@ class World:
         self.studio = studio
         self.row = KINDS[kind] | ({"url": f"{studio.url}/v1"} if kind == "foreign" else {})
         self.http = http
-        self.settings = Settings(_env_file=None, models=[self.row], **studio.settings())
+        given: dict[str, Any] = {**studio.settings(), "models": [self.row]}
+        self.settings = Settings(_env_file=None, **given)
         self.service = self.asking(self.settings)
         self.model: TextModel = self.service.text(self.row["name"])
         chat = "completion" if self.model.profile.native else "chat/completions"
