@@ -99,9 +99,8 @@ async function draft() {
   return Boolean(asked && (await until(() => newest((message) => Boolean(message.from?.is_bot) && message.message_id > asked.message_id))));
 }
 
-/** A second case, from the call to the stars. */
 async function rate() {
-  if (!(await call()) || !(await take()) || !(await pressIn(of("desk.close")))) return false;
+  if (!(await beOperator()) || !(await pressIn(of("desk.close")))) return false;
   await beCustomer();
   const question = await until(() => newest((message) => begins(message, of("desk.rate.ask"))));
   return Boolean(question) && (await press(question, labelled(question, ["★★★★★"])))

@@ -252,7 +252,7 @@ const WORDS = {
   deskDraftDo: ["Draft and send", "Написать и отправить"],
   deskDraftSay: ["And what do I do until then?", "А что мне делать до этого?"],
   deskRateTitle: ["Close and get stars", "Закрыть и получить оценку"],
-  deskRateNote: ["A second case: called, taken, closed; the customer gives five stars. /desk in the group counts it.", "Второе обращение: позвали, взяли, закрыли; клиент ставит пять звёзд. /desk в группе это считает."],
+  deskRateNote: ["The operator closes the case, the customer gives five stars. /desk in the group counts them.", "Оператор закрывает обращение, клиент ставит пять звёзд. /desk в группе их считает."],
   deskRateDo: ["Close and rate", "Закрыть и оценить"],
   deskReturnTitle: ["Give it back to the bot", "Вернуть боту"],
   deskReturnNote: ["The customer is told that the bot answers again.", "Клиент узнаёт, что снова отвечает бот."],
