@@ -32,19 +32,24 @@ EVERY = 30.0  # seconds between two looks
 JUMP = 90.0  # seconds by which the wall clock may run apart from the monotonic one between two looks
 SETTLED = 600.0  # seconds after a jump until reminders are believed again
 NAMED = 10  # cases in one message
+DAY, HOUR = 86_400.0, 3_600.0
+PIECE = 100  # cases whose words are deleted in one transaction
 
 
 @dataclass(slots=True, kw_only=True)
 class DeskWatch:
     """Looks at the open cases of one bot every half minute, and tells operators and owners what is late.
 
-    `send` delivers to places in the background; `rights` knows the owners.
+    `send` delivers to places in the background; `rights` knows the owners. What was said in a closed case is deleted
+    after `keep_days`; 0: never.
     """
 
     store: Store
     desk: Desk
     rights: Rights
     send: Callable[[str, Places], None]
+    keep_days: int = 0
+    _next_delete: float = field(default=0.0, init=False)  # monotonic
     _ahead: float | None = field(default=None, init=False)  # how far the wall clock was ahead of the monotonic one
     _settled: float = field(default=0.0, init=False)  # the monotonic time from which reminders are believed
     _problem: str = field(default="", init=False)  # of the file, as the owners know it
@@ -57,8 +62,19 @@ class DeskWatch:
                 problem = self.desk.hours.file.problem
                 self.send("", await self.store.write(partial(self.look, problem=problem)))
                 self._problem = problem
+                await self._delete_old()
             except Exception as error:
                 log.warning("the cases of the desk can't be looked at now: %s", str(error) or type(error).__name__)
+
+    async def _delete_old(self) -> None:
+        """Delete, once an hour, what was said in cases that were closed long ago."""
+        clock = self.store.clock
+        if not self.keep_days or clock.monotonic() < self._next_delete:
+            return
+        before = clock.time() - self.keep_days * DAY
+        while await self.store.write(lambda tx: tx.cases.delete_old(self.desk.bot, before, PIECE)):
+            pass
+        self._next_delete = clock.monotonic() + HOUR
 
     def look(self, tx: Tx, problem: str) -> Places:
         """Do what is due now; `problem` is what is wrong with the file. Returns where something waits."""
@@ -94,6 +110,8 @@ class DeskWatch:
             bits = 0
             for one in due:
                 bits |= one.bits
+                if one.late:
+                    tx.cases.add_event(case, "late", detail=one.what)
                 found[seat.place].append(one)
                 for lead in promise.lead if one.late else ():
                     late[lead].append(one)

@@ -11,7 +11,7 @@ from bot.texts.catalog import say
 from tests.support.choosing import pressed
 from tests.support.desk_side import BOT, OLEG, OLGA, DeskStage, desk_on
 from tests.support.stage import ANNA, BORIS, Stage
-from tests.support.telegram_side import rows
+from tests.support.telegram_side import rows, soon
 
 OWNER = "SELECT owner, holder FROM desk_cases ORDER BY id DESC LIMIT 1"
 PROMISED = f"[promise]\nfirst = '10m'\nnext = '1h'\nlead = [{OLEG}]\n"
@@ -127,3 +127,39 @@ async def test_owners_are_told_once_what_is_wrong_with_the_file(stage: Stage, tm
     told = [text for text in stage.telegram.texts(OLGA) if "line 2: person.turns" in text]
     assert len(told) == 1
     assert await stage.ask(f"/desk{BOT}", desk.group, OLGA)
+
+
+async def test_what_was_said_in_old_cases_is_deleted_and_the_figures_stay(stage: Stage, tmp_path: Path) -> None:
+    desk = await desk_on(stage, tmp_path, desk_keep_days=10)
+    await desk.called()
+    await desk.presses("desk.take")
+    await desk.says("Hello!")
+    await desk.says("/close")
+    stage.clock.shift += 9 * 86_400
+    await asyncio.sleep(3_700)
+    assert rows(stage, "SELECT name FROM desk_cases") == [("Anna",)]
+    stage.clock.shift += 2 * 86_400
+    await asyncio.sleep(3_700)
+    assert rows(stage, "SELECT name, last_holder FROM desk_cases") == [("", OLGA)]
+    assert rows(stage, "SELECT COUNT(*) FROM desk_relays") == [(0,)]
+    assert "1 closed" in await stage.ask(f"/desk{BOT} month", desk.group, OLGA)
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+async def test_figures_name_waits_reasons_and_operators_and_come_as_a_table(
+    stage: Stage, tmp_path: Path, language: str
+) -> None:
+    desk = await ruled(stage, tmp_path, "[promise]\nfirst = '5m'\n", language)
+    await desk.called()
+    await minutes(desk, 9)
+    await desk.presses("desk.take", language=language)
+    told = await stage.ask(f"/desk{BOT} week", desk.group, OLGA)
+    ten = say(language, "duration.minutes", minutes=10)
+    assert say(language, "desk.figures.waits", half=ten, most=ten) in told
+    assert say(language, "desk.figures.late", count=1) in told
+    assert f"{say(language, 'desk.reason.asked')}: 1" in told
+    assert told.endswith(": 1")
+    stage.telegram.say(desk.group, f"/desk{BOT} csv", OLGA)
+    await soon(stage, lambda: "document" in stage.telegram.transcript(desk.group)[-1] or None)
+    table = stage.telegram.state.files[stage.telegram.transcript(desk.group)[-1]["document"]["file_id"]]
+    assert b",asked," in table.data

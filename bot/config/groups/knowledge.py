@@ -41,6 +41,12 @@ class KnowledgeSettings(SettingsGroup):
         description="Folder of the support desk: people take over conversations of the bot (docs/desk.md); empty = "
         "there is no desk",
     )
+    desk_keep_days: int = Field(
+        90,
+        ge=0,
+        description="What was said in closed cases of the support desk is kept so many days (names, summaries, "
+        "comments, which message went where; messages themselves by RETENTION_…); 0 = for ever",
+    )
     knowledge_cache: Path = Field(
         Path(".govorun/knowledge"),
         description="Folder of repositories of sources, which may be deleted, and in files/ of "

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
+from bot.billing.budget import duration
 from bot.desk.desk import Desk, Places
 from bot.feature import ButtonHandler, Command, Feature
 from bot.outbox import Choice, finish, finish_turn
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
-from bot.storage.repositories.desk.cases import HELD, SNOOZED, WAITING
+from bot.storage.repositories.desk.cases import HELD, SNOOZED, WAITING, Case, Figures
 from bot.storage.repositories.desk.seats import ERASE
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
-from bot.types import Address, Incoming, Job, Outgoing, Permission
+from bot.types import Address, File, Incoming, Job, Outgoing, Permission
 
-SPANS = {"day": 1, "week": 7}
+SPANS = {"day": 1, "week": 7, "month": 30}
+MOST = 8  # reasons, and operators, in the details of a span
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,13 +62,16 @@ class DeskGroups:
         served.clear()
         served.update(keys)
 
-    async def show(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
-        """/desk: the state of a connected group, or what is missing to connect it."""
+    async def show(self, incoming: Incoming, reply: Reply, rest: str) -> None:
+        """/desk: the state of a connected group, or what is missing to connect it. /desk day, week or month: more of
+        that time; /desk csv: its cases as a table.
+        """
         if incoming.private:
             await finish(self.store, reply, lambda tx: finish_turn(tx, incoming, _say(incoming, "private")))
             return
         if incoming.address.chat in self.groups:
-            await finish(self.store, reply, lambda tx: finish_turn(tx, incoming, self._state(tx, incoming)))
+            wanted = rest.strip().lower()
+            await finish(self.store, reply, lambda tx: finish_turn(tx, incoming, self._told(tx, incoming, wanted)))
             return
         missing = await self.missing_rights(incoming.address.chat)
         if missing:
@@ -117,21 +126,71 @@ class DeskGroups:
         figures = [self._figures(tx, incoming.language, name, days) for name, days in SPANS.items()]
         return "\n".join([state, *figures])
 
+    def _told(self, tx: Tx, incoming: Incoming, wanted: str) -> str | Outgoing:
+        if wanted == "csv":
+            since = tx.clock.time() - SPANS["month"] * 86_400
+            table = table_of(tx.cases.list_since(self.desk.bot, since))
+            return Outgoing(_say(incoming, "csv"), plain=True, file=File(table, "document", "desk.csv"))
+        if wanted in SPANS:
+            return self._details(tx, incoming.language, wanted)
+        return self._state(tx, incoming)
+
+    def _details(self, tx: Tx, language: str, span: str) -> str:
+        """The figures of a span, with its reasons and operators."""
+        found = tx.cases.read_figures(self.desk.bot, tx.clock.time() - SPANS[span] * 86_400)
+        lines = [self._line(found, language, span)]
+        reasons = [f"{say(language, f'desk.reason.{key}')}: {count}" for key, count in found.reasons.items() if key]
+        names = tx.members.read_names(self.desk.bot, found.operators)
+        people = [f"{names.get(id_) or id_}: {count}" for id_, count in found.operators.items()]
+        lines += ["", _say_key(language, "reasons"), *reasons[:MOST]] if reasons else []
+        lines += ["", _say_key(language, "operators"), *people[:MOST]] if people else []
+        return "\n".join(lines)
+
     def _figures(self, tx: Tx, language: str, span: str, days: int) -> str:
         """What has happened in the last days, as one line."""
-        found = tx.cases.read_figures(self.desk.bot, tx.clock.time() - days * 86_400)
-        stars = (
-            say(language, "desk.figures.stars", stars=f"{found.stars:.1f}", count=found.rated) if found.rated else ""
-        )
+        return self._line(tx.cases.read_figures(self.desk.bot, tx.clock.time() - days * 86_400), language, span)
+
+    def _line(self, found: Figures, language: str, span: str) -> str:
         line = say(
             language, "desk.figures", span=say(language, f"desk.span.{span}"), opened=found.opened, alone=found.alone,
             called=found.called, closed=found.closed,
         )  # fmt: skip
-        return line + stars
+        if found.waits:
+            waits = sorted(found.waits)
+            line += say(
+                language, "desk.figures.waits", half=duration(language, waits[(len(waits) - 1) // 2]),
+                most=duration(language, waits[math.ceil(len(waits) * 0.9) - 1]),
+            )  # fmt: skip
+        if found.late:
+            line += say(language, "desk.figures.late", count=found.late)
+        if found.rated:
+            line += say(language, "desk.figures.stars", stars=f"{found.stars:.1f}", count=found.rated)
+        return line
+
+
+def table_of(cases: Sequence[Case]) -> bytes:
+    """Cases as CSV in UTF-8, for a spreadsheet: without names and words of customers; times in UTC."""
+    written = io.StringIO()
+    rows = csv.writer(written)
+    rows.writerow(("number", "opened", "closed", "owner", "reason", "team", "priority", "tags", "operator", "stars"))
+    for case in cases:
+        closed = datetime.fromtimestamp(case.closed, UTC).isoformat(" ", "seconds") if case.closed else ""
+        opened = datetime.fromtimestamp(case.opened, UTC).isoformat(" ", "seconds")
+        rows.writerow(
+            (
+                case.id, opened, closed, case.owner, case.reason, case.team, case.priority, case.tags,
+                case.last_holder or "", case.rating or "",
+            )
+        )  # fmt: skip
+    return written.getvalue().encode("utf-8-sig")
 
 
 def _say(incoming: Incoming, key: str) -> str:
     return say(incoming.language, f"desk.group.{key}")
+
+
+def _say_key(language: str, key: str) -> str:
+    return say(language, f"desk.figures.{key}")
 
 
 def _lacks(incoming: Incoming, missing: Sequence[str]) -> str:

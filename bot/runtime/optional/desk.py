@@ -110,7 +110,9 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
         send=send,
     )
     drafts = _drafts(given, ground, assistant, desk)
-    watch = DeskWatch(store=store, desk=desk, rights=ground.people.joining.rights, send=send)
+    watch = DeskWatch(
+        store=store, desk=desk, rights=ground.people.joining.rights, send=send, keep_days=given.settings.desk_keep_days
+    )
     return DeskParts(
         layers=[DeskLayer(groups=telegram.attends, customers=customers, operators=operators)],
         features=[part.feature() for part in (customers, operators, groups, rating, drafts, late)],

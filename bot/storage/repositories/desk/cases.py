@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, func, insert, or_, select, update
 
 from bot.storage.repositories.mapping import Repository, address, at, columns, here, made, spot
-from bot.storage.tables.desk import desk_cases, desk_events
+from bot.storage.tables.desk import desk_cases, desk_events, desk_relays
 from bot.storage.tables.history import conversations, messages
 from bot.types import Address
 
@@ -61,7 +61,10 @@ class Case:
 @dataclass(frozen=True, slots=True)
 class Figures:
     """What has happened at a desk in some time: cases opened, of these without a person (`alone`), asked for a person,
-    taken, closed; how many customers have given stars, and how many stars on average.
+    taken, closed, promises broken (`late`); how many customers have given stars, and how many stars on average.
+
+    `waits` are the seconds from each call to the take that followed, `reasons` and `operators` count the calls by their
+    reason and the takes by user, the most frequent first.
     """
 
     opened: int
@@ -69,8 +72,12 @@ class Figures:
     called: int
     taken: int
     closed: int
+    late: int
     rated: int
     stars: float
+    waits: Sequence[float]
+    reasons: Mapping[str, int]
+    operators: Mapping[int, int]
 
 
 class Cases(Repository):
@@ -152,8 +159,38 @@ class Cases(Repository):
         alone = select(func.count()).select_from(desk_cases).where(*new, *unaided)
         return Figures(
             opened=events.get("opened", 0), alone=self.connection.scalar(alone) or 0, called=events.get("called", 0),
-            taken=events.get("taken", 0), closed=events.get("closed", 0), rated=count, stars=float(mean or 0.0),
+            taken=events.get("taken", 0), closed=events.get("closed", 0), late=events.get("late", 0), rated=count,
+            stars=float(mean or 0.0), waits=self._waits(bot, desk_events.c.at >= since),
+            reasons=self._counted(bot, since, "called", desk_events.c.detail),
+            operators=self._counted(bot, since, "taken", desk_events.c.who),
         )  # fmt: skip
+
+    def _counted(self, bot: int, since: float, what: str, by: ColumnElement[Any]) -> dict[Any, int]:
+        """How often an event has happened since a Unix time, by a column; the most frequent first."""
+        events = (desk_events.c.bot == bot, desk_events.c.at >= since, desk_events.c.what == what)
+        counted = select(by, func.count()).where(*events).group_by(by).order_by(func.count().desc(), by)
+        return {row[0]: row[1] for row in self.connection.execute(counted)}
+
+    def list_since(self, bot: int, since: float) -> Sequence[Case]:
+        """Return the cases that were opened since a Unix time, the oldest first."""
+        query = select(desk_cases).where(desk_cases.c.bot == bot, desk_cases.c.opened >= since)
+        return [_case(row) for row in self.connection.execute(query.order_by(desk_cases.c.id))]
+
+    def delete_old(self, bot: int, before: float, most: int) -> bool:
+        """Delete what was said in cases that were closed before a Unix time: which messages were relayed, names,
+        summaries, comments and reasons in words. The rest stays for the figures.
+
+        At most so many cases at once. False: there was nothing left to delete.
+        """
+        spoken = or_(desk_cases.c.name != "", desk_cases.c.summary != "", desk_cases.c.comment != "")
+        old = (desk_cases.c.bot == bot, desk_cases.c.owner == CLOSED, desk_cases.c.closed < before, spoken)
+        ids = list(self.connection.scalars(select(desk_cases.c.id).where(*old).order_by(desk_cases.c.id).limit(most)))
+        for table in (desk_relays, desk_events):
+            words = () if table is desk_relays else (desk_events.c.what == "why",)
+            self.connection.execute(delete(table).where(table.c.case_id.in_(ids), *words))
+        bare = {"name": "", "summary": "", "comment": ""}
+        self.connection.execute(update(desk_cases).where(desk_cases.c.id.in_(ids)).values(**bare))
+        return bool(ids)
 
     def add_event(self, case: Case, what: str, who: int = 0, detail: str = "") -> None:
         """Note what happened to a case."""
@@ -215,13 +252,16 @@ class Cases(Repository):
 
     def read_waits(self, bot: int, most: int) -> Sequence[float]:
         """Return how long (seconds) each of the newest `most` called cases waited until it was taken, newest first."""
-        taken, called = desk_events.alias(), desk_events.alias()
+        return self._waits(bot, most=most)
+
+    def _waits(self, bot: int, *of: ColumnElement[bool], most: int | None = None) -> Sequence[float]:
+        taken, called = desk_events, desk_events.alias()
         wait = (
             select(taken.c.at - func.max(called.c.at))
             .join(
                 called, (called.c.case_id == taken.c.case_id) & (called.c.what == "called") & (called.c.id < taken.c.id)
             )
-            .where(taken.c.bot == bot, taken.c.what == "taken")
+            .where(taken.c.bot == bot, taken.c.what == "taken", *of)
             .group_by(taken.c.id, taken.c.at)
             .order_by(taken.c.id.desc())
             .limit(most)
