@@ -14,13 +14,13 @@ from statistics import median
 from bot.conversation.turn_state import TakenOver
 from bot.desk import cards, cases, clocks
 from bot.desk.availability import Availability
-from bot.desk.cases import Call, Close, Event, NotPossible, Reopen, Take
+from bot.desk.cases import Call, Close, Event, NotPossible, Reopen, Return, Take
 from bot.desk.formatting import Piece, formatted
 from bot.desk.policy.desk_file import DeskTable
 from bot.desk.policy.rules import Decision, Question, decide
 from bot.outbox import Choice
 from bot.ports import Delivery
-from bot.storage.repositories.desk.cases import BOT, CLOSED, WAITING, Case
+from bot.storage.repositories.desk.cases import BOT, CLOSED, HELD, SNOOZED, WAITING, Case
 from bot.storage.repositories.desk.relays import CUSTOMER
 from bot.storage.repositories.desk.seats import Seat
 from bot.storage.repositories.messages import Remembered
@@ -358,6 +358,15 @@ class Desk:
             return None, ()
         places = self.change(tx, case, Reopen(), who=incoming.user.id)
         return tx.cases.find_case(self.bot, case.id), places
+
+    def give_all_back(self, tx: Tx) -> int:
+        """Give all cases that people have back to the bot, and tell their customers. Returns how many there were."""
+        found = tx.cases.list_owned(self.bot, WAITING, HELD, SNOOZED)
+        for case in found:
+            self.change(tx, case, Return())
+            told = Outgoing(say(case.language, "desk.returned"), plain=True)
+            tx.outbox.add_answer(f"case.{case.id}.returned.{case.version}", case.address, told)
+        return len(found)
 
     def take_over(self, tx: Tx, case: Case, operator: int) -> Places:
         """Give a case to an operator. Raises `NotPossible`."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from bot.texts.catalog import say
-from tests.support.stage import Stage
+from tests.support.desk_side import desk_on
+from tests.support.stage import ANNA, Stage
 
 LOADED = "import bot.cli, bot.runtime.wiring, sys; print([name for name in sys.modules if name.startswith('bot.desk')])"
 
@@ -22,3 +25,31 @@ def test_nothing_of_the_desk_is_imported_with_the_bot() -> None:
 async def test_nobody_is_called_without_a_desk(stage: Stage) -> None:
     await stage.start()
     assert (await stage.ask("/human")).startswith(say("en", "unknown.command", command="/human", near="")[:12])
+
+
+@pytest.mark.process
+async def test_a_desk_is_drained_before_it_is_switched_off(
+    stage: Stage, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk = await desk_on(stage, tmp_path)
+    await desk.called()
+    await desk.presses("desk.take")
+    await stage.stop()
+    await stage.start(desk=None)
+    await stage.until(lambda: "1 cases of the support desk are open" in caplog.text or None)
+    await stage.stop()
+    settings = {"BOT_TOKEN": stage.telegram.token, "YC_API_KEY": "none", "YC_FOLDER_ID": "none"}
+    environment = {**os.environ, **settings, "DATABASE_URL": stage.settings.database_url}
+    for told in ("1 cases are given back to the bot.", "No case is open."):
+        assert drained(environment, tmp_path) == (told, "")
+    await stage.start()
+    assert await stage.until(lambda: stage.telegram.texts(ANNA)[-1:] == [say("en", "desk.returned")] or None)
+    stage.studio.script("Here I am.")
+    assert await stage.ask("hello") == "Here I am."
+
+
+def drained(environment: dict[str, str], folder: Path) -> tuple[str, str]:
+    """What the command says, on both streams."""
+    command = [sys.executable, "-m", "bot", "desk", "drain"]
+    done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
+    return done.stdout.strip(), done.stderr

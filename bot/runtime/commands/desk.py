@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -50,6 +52,33 @@ def check(folder: Folder = HERE) -> None:
         raise ConfigError(f"{file}: {error.strerror}; `govorun desk init {folder}` writes an example") from None
     for line in _told(read(data, str(file))):
         typer.echo(line)
+
+
+@app.command()
+def drain() -> None:
+    """Give all open cases back to the bot, before the desk is switched off. The bot must not run; at its next start the
+    customers read that it answers again.
+    """
+    count = asyncio.run(_drained())
+    typer.echo(f"{count} cases are given back to the bot." if count else "No case is open.")
+
+
+async def _drained() -> int:
+    from bot.clock import SystemClock
+    from bot.config.settings import load
+    from bot.desk.availability import Availability
+    from bot.desk.desk import Desk
+    from bot.desk.policy.desk_file import DeskFile
+    from bot.runtime.resources import SharedResources
+    from bot.storage.engines.sqlite_files import alone
+    from bot.storage.engines.urls import is_sqlite
+
+    settings = load()
+    with alone(settings.database_url) if is_sqlite(settings.database_url) else nullcontext():
+        async with SharedResources.open(settings, SystemClock()) as process:
+            store, hours = await process.store(), Availability(DeskFile(settings.desk or HERE))
+            bots = await store.read(lambda tx: tx.cases.list_bots())
+            return sum([await store.write(Desk(bot, hours).give_all_back) for bot in bots])
 
 
 def _told(table: DeskTable) -> list[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bot.access.policy import Actor, Role
@@ -17,6 +19,8 @@ from bot.runtime.models import helper_model
 from bot.runtime.parts import Given, Ground
 from bot.storage.store import Tx
 from bot.tools.tool import Tool
+
+log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from bot.desk.desk import Desk
@@ -78,7 +82,7 @@ def desk_tools(given: Given, ground: Ground) -> Sequence[Tool]:
 def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
     """The layer and the features of the desk; none without DESK."""
     if ground.desk is None:
-        return DeskParts()
+        return DeskParts(load=partial(_warn, given))
     from bot.desk.customers import Customers
     from bot.desk.layer import DeskLayer
     from bot.desk.mirror import Mirror
@@ -119,6 +123,12 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
         load=groups.load,
         led={"desk": watch.run},
     )
+
+
+async def _warn(given: Given) -> None:
+    """Say in the log that cases were left open when the desk was switched off: nobody answers there."""
+    if count := await given.store.read(lambda tx: len(tx.cases.list_owned(given.api.id, "waiting", "held", "snoozed"))):
+        log.warning("%d cases of the support desk are open: set DESK again, or stop and run: govorun desk drain", count)
 
 
 def _operators(given: Given, ground: Ground, assistant: Assistant, mirror: Mirror) -> Operators:

@@ -171,6 +171,11 @@ class Cases(Repository):
         counted = select(by, func.count()).where(*events).group_by(by).order_by(func.count().desc(), by)
         return {row[0]: row[1] for row in self.connection.execute(counted)}
 
+    def list_bots(self) -> Sequence[int]:
+        """Return the bots that have cases which belong to people."""
+        waiting = desk_cases.c.owner.in_((WAITING, HELD, SNOOZED))
+        return list(self.connection.scalars(select(desk_cases.c.bot).where(waiting).distinct()))
+
     def list_since(self, bot: int, since: float) -> Sequence[Case]:
         """Return the cases that were opened since a Unix time, the oldest first."""
         query = select(desk_cases).where(desk_cases.c.bot == bot, desk_cases.c.opened >= since)
