@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from bot.sandbox.telegram.server_facade import Telegram, buttons_of, find_button, text_of
@@ -66,6 +67,25 @@ class Tg:
         """A new group with the bot in it; the first member owns it."""
         chat = self.server.group(title, [member.id for member in members])
         return Group(self, int(chat["id"]))
+
+    async def connect_desk(self, title: str, *operators: Person, folder: Path | None = None) -> Desk:
+        """Make a group of the support desk and return it. The operators become owners of the bot, which is started
+        again with DESK. The `folder` may have a desk.toml; by default there is none.
+        """
+        folder = folder or Path(self.stage.settings.database_url.partition("///")[2]).parent / "desk"
+        owners = (*self.stage.settings.owners, *(person.id for person in operators))
+        await self.stage.stop()
+        await self.stage.start(desk=folder, owners=owners)
+        chat = int(self.server.group(title, [person.id for person in operators], is_forum=True)["id"])
+        self.server.promote(chat)
+        group, first = Group(self, chat), operators[0]
+        asked = await first.say(f"/desk@{self.server.state.profile.username}", group)
+        await first.press(asked.buttons[0], group)
+        return Desk(self, title)
+
+    def desk(self, title: str) -> Desk:
+        """The group of the support desk with this title, which `connect_desk` has made."""
+        return Desk(self, title)
 
     @property
     def last(self) -> BotMessage:
@@ -181,3 +201,46 @@ class Person:
 
     def _chat(self, to: Group | None) -> int:
         return self.id if to is None else to.id
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """A group of the support desk."""
+
+    tg: Tg
+    title: str
+
+    @property
+    def id(self) -> int:
+        """The group's id. Raises `StopIteration` if there is no group with this title."""
+        return next(chat.id for chat in self.tg.server.state.chats.values() if chat.title == self.title)
+
+    def topic(self, customer: Person) -> DeskTopic:
+        """The topic in which operators see a customer. Raises `StopIteration` before the customer has called."""
+        name = self.tg.server.state.people[customer.id].first_name
+        topics = self.tg.server.state.chats[self.id].topics.values()
+        return DeskTopic(self, next(topic.id for topic in topics if topic.name == name))
+
+
+@dataclass(frozen=True, slots=True)
+class DeskTopic:
+    """The topic of a customer, as operators see it."""
+
+    desk: Desk
+    id: int
+
+    async def says(self, operator: Person, text: str) -> None:
+        """Write as an operator: an answer, a note ("// …") or a command. Returns when all of it is delivered."""
+        tg = self.desk.tg
+        tg.server.say(self.desk.id, text, operator.id, self.id)
+        await tg.settled()
+
+    async def press(self, operator: Person, label: str) -> None:
+        """Press the newest button with this label."""
+        tg = self.desk.tg
+        tg.server.press(self.desk.id, *find_button([message.raw for message in self.said()], label), operator.id)
+        await tg.settled()
+
+    def said(self) -> list[BotMessage]:
+        """The messages of the bot in the topic, the card first."""
+        return [one for one in self.desk.tg.said(self.desk.id) if one.raw.get("message_thread_id") == self.id]

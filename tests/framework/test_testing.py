@@ -125,3 +125,21 @@ def test_in_a_project_of_its_own_nothing_but_pytest_asyncio_is_needed(tmp_path: 
     environment = {**os.environ, "PYTHONPATH": PYTHONPATH, "PYTEST_ADDOPTS": ""}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
     assert "2 passed" in done.stdout, done.stdout + done.stderr
+
+
+async def test_a_support_desk_is_tested_from_both_sides(tg: Tg, studio: StudioSide) -> None:
+    ann, olga = tg.user("Ann"), tg.user("Olga")
+    await tg.connect_desk("Support", olga)
+    await ann.say("/human")
+    topic = tg.desk("Support").topic(ann)
+    await topic.press(olga, "Take")
+    await topic.says(olga, "// a difficult one")
+    await topic.says(olga, "Hello!")
+    assert ann.said()[-1].text == "Hello!"
+    await tg.crash()
+    ann.write("thank you")
+    await tg.settled()
+    assert topic.said()[-1].text == "thank you"
+    await topic.says(olga, "/bot")
+    studio.says("Here I am.")
+    assert (await ann.say("and now?")).text == "Here I am."
