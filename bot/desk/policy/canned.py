@@ -21,8 +21,8 @@ LONGEST = 4096  # characters of a text
 NEAREST = 3
 NAME = re.compile(r"[\w-]{1,48}")
 PLACE = re.compile(r"\{([^{}\n]{1,40})\}")
-THEN = re.compile(r"then:\s*(.*)")
-TAG = re.compile(r"tag\s+([\w-]{1,32})")
+THEN = "then:"
+TAG = re.compile(r"[\w-]{1,32}")
 PLACES = ("name", "number", "operator", "next opening")
 
 
@@ -82,11 +82,12 @@ def read(path: Path) -> Canned:
         raise Broken(f"{path.name}: {error.strerror}") from None
     first, _, rest = text.partition("\n")
     tags, closes = list[str](), False
-    if (then := THEN.fullmatch(first)) is not None:
+    if first.startswith(THEN):
         text = rest.strip()
-        for step in (part.strip() for part in then[1].split(",")):
-            if (tag := TAG.fullmatch(step)) is not None:
-                tags.append(tag[1])
+        for step in (part.strip() for part in first.removeprefix(THEN).split(",")):
+            word, _, tag = step.partition(" ")
+            if word == "tag" and TAG.fullmatch(tag.strip()):
+                tags.append(tag.strip())
             elif step == "close":
                 closes = True
             else:

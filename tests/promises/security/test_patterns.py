@@ -56,6 +56,7 @@ PIECES: dict[str, tuple[str, list[str]]] = {  # functions that make patterns, th
             "[A-Z]{3}",
         ],
     ),
+    "bot.features.knowledge.stale._find": ("search", [r"a\s+b\s+c"]),
     "bot.knowledge.answer.checker._verbatim": ("search", [r"a\s+b\s+c", r"\(a\)\s+\["]),
     "bot.knowledge.answer.quotes._month": ("fullmatch", list(quotes.MONTHS)),
     "bot.prompts.schema._line_of": ("match", [r"\s*(\[+\s*)?([\w-]+\.)*prompt(?![\w-])"]),
