@@ -83,9 +83,9 @@ export function go(person) {
   document.dispatchEvent(new CustomEvent("show-chat"));
 }
 
-/** Wait until something is true. @template T @param {() => T} found @returns {Promise<T | null>} */
-export async function until(found) {
-  for (const end = Date.now() + PATIENCE_MS; Date.now() < end; await new Promise((wake) => setTimeout(wake, 100))) {
+/** Wait until something is true, at most so many milliseconds. @template T @param {() => T} found @param {number} [patience] @returns {Promise<T | null>} */
+export async function until(found, patience = PATIENCE_MS) {
+  for (const end = Date.now() + patience; Date.now() < end; await new Promise((wake) => setTimeout(wake, 100))) {
     const it = found();
     if (it) return it;
   }
