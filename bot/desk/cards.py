@@ -18,6 +18,7 @@ SAID = 12  # newest messages of the conversation on the card
 WHY = "why"  # the event: a model calls a person, and says why
 EDITED_LATE = "edited_late"  # the event: a customer has edited a message after an answer to it
 OPERATORS = ".desk"  # how the turn of an operator's message ends
+CALLED = "/human"  # the customer's message in a conversation that an operator begins
 LONGEST_SAID = 600  # characters of each of them
 BUTTONS = {
     BOT: ("take", "close"),

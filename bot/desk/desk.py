@@ -133,12 +133,9 @@ class Desk:
             return ()
         language, key = self.language(tx, seat.place), f"{turn}.draft"
         head = "desk.draft.begun" if quotes is None else "desk.draft.own" if quotes == "" else "desk.draft.cited"
-        pieces = [Piece(say(language, head), "bold"), Piece("\n"), Piece(text[:2500], "expandable_blockquote")]
+        pieces = [Piece(say(language, head), "bold"), Piece("\n"), Piece(text, "expandable_blockquote")]
         if quotes:
-            pieces += [
-                Piece(f"\n{say(language, 'desk.draft.quotes')}\n"),
-                Piece(quotes[:1000], "expandable_blockquote"),
-            ]
+            pieces += [Piece(f"\n{say(language, 'desk.draft.quotes')}\n"), Piece(quotes, "expandable_blockquote")]
         payload = {"case": case.id, "text": text, "seen": tx.clock.time()}
         choice = Choice(say(language, "desk.send.draft"), "desk.send", payload)
         tx.outbox.add_answer(

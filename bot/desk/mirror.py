@@ -67,15 +67,23 @@ class Mirror:
         tx.outbox.add_answer(f"{incoming.id}.desk", customer, relayed)
         was_marked = cards.is_edited_late(tx, case)
         self._add_relays(tx, case, OPERATOR, incoming, outgoing)
-        conversation, tip = tx.messages.current_tip(customer)
-        words = (Text(text or incoming.text or _kinds(incoming)),)
-        turn = f"{incoming.id}{cards.OPERATORS}"
-        tx.messages.add_message(
-            conversation, customer, turn, "assistant", words, parent=tip, ending="stop", user=case.user
-        )
+        self._remember(tx, case, f"{incoming.id}{cards.OPERATORS}", text or incoming.text or _kinds(incoming))
         held = tx.cases.find_case(self.desk.bot, case.id) or case  # it may have been taken just now
         tx.cases.store_case(held, clocks.operator_answered(held, self.desk.hours.of(held).hours, tx.clock.time()))
         return [customer, *(self.desk.show_card(tx, held, cause=incoming.id) if was_marked else ())]
+
+    def _remember(self, tx: Tx, case: Case, turn: str, words: str) -> None:
+        """Keep an operator's words in the customer's conversation. One that begins with them gets the call for a person
+        before them: prompts begin with a message of the user.
+        """
+        conversation, tip = tx.messages.current_tip(case.address)
+        if not tip:
+            called = (Text(cards.CALLED),)
+            first = tx.messages.add_message(conversation, case.address, turn, "user", called, parent=0, user=case.user)
+            tip = first.id
+        tx.messages.add_message(
+            conversation, case.address, turn, "assistant", (Text(words),), parent=tip, ending="stop", user=case.user
+        )
 
     def _add_relays(self, tx: Tx, case: Case, side: str, incoming: Incoming, outgoing: Outgoing) -> None:
         """Note which delivery brings each message of an update to the other side."""

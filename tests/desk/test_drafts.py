@@ -8,6 +8,7 @@ import pytest
 
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.texts.catalog import say
+from tests.support.choosing import toasts
 from tests.support.desk_side import DeskStage, desk_on
 from tests.support.known import handbook, kept
 from tests.support.stage import ANNA, BORIS, Stage
@@ -54,6 +55,16 @@ async def test_a_draft_knows_the_conversation_and_the_hint_but_no_notes(desk: De
     assert "difficult" not in asked
 
 
+async def test_operators_read_the_whole_of_a_long_draft(desk: DeskStage) -> None:
+    answer = " ".join(f"step{number}" for number in range(900))
+    desk.stage.studio.script(answer)
+    await desk.presses("desk.draft")
+    await drafted(desk)
+    assert " ".join(desk.seen()).split()[-900:] == answer.split()
+    await desk.presses("desk.send.draft")
+    assert " ".join(desk.stage.telegram.texts(ANNA)).split()[-900:] == answer.split()
+
+
 async def test_a_draft_that_the_customer_has_overtaken_is_sent_only_after_another_press(desk: DeskStage) -> None:
     desk.stage.studio.script("Yes, within 30 days.")
     await desk.presses("desk.draft")
@@ -62,7 +73,7 @@ async def test_a_draft_that_the_customer_has_overtaken_is_sent_only_after_anothe
     before = desk.stage.telegram.texts(ANNA)
     await desk.presses("desk.send.draft")
     assert desk.stage.telegram.texts(ANNA) == before
-    assert desk.seen()[-1] == say("en", "desk.draft.older")
+    assert toasts(desk.stage)[-1] == say("en", "desk.draft.older")
     await desk.presses("desk.send.draft")
     assert desk.stage.telegram.texts(ANNA) == [*before, "Yes, within 30 days."]
 

@@ -11,6 +11,17 @@ from tests.support.desk_side import desk_on
 from tests.support.stage import ANNA, BORIS, Stage
 
 
+async def test_the_bot_knows_what_the_operator_said_at_the_very_beginning(stage: Stage, tmp_path: Path) -> None:
+    desk = await desk_on(stage, tmp_path)
+    await desk.called()
+    await desk.presses("desk.take")
+    await desk.says("Your order 5512 is on its way")
+    await desk.presses("desk.bot")
+    stage.studio.script("5512")
+    assert await stage.ask("which order?") == "5512"
+    assert "Your order 5512 is on its way" in str(stage.prompts()[-1])
+
+
 @pytest.mark.parametrize(("customer", "language"), [(ANNA, "en"), (BORIS, "ru")])
 async def test_a_customer_is_answered_by_the_operator_who_takes_the_case_and_then_by_the_bot(
     stage: Stage, tmp_path: Path, customer: int, language: str

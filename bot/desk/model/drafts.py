@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from bot.conversation.assistant import Assistant
 from bot.conversation.helper_model import HelperModel
+from bot.desk.cards import CALLED
 from bot.desk.desk import SUMMARY, Desk, Places
 from bot.desk.formatting import harmless
 from bot.errors import LimitReached, ModelError
@@ -77,7 +78,8 @@ class Drafts:
     async def write_draft(self, job: Job) -> None:
         """The job: write a draft into the topic, or say why there is none."""
         case, newest = await self.store.read(lambda tx: self._newest(tx, job))
-        place = max((place for place, one in enumerate(newest) if one.message.role == "user"), default=-1)
+        asks = (one.message.role == "user" and one.words != CALLED for one in newest)
+        place = max((place for place, is_question in enumerate(asks) if is_question), default=-1)
         if case is None or not case.is_for_people:
             await self.store.write(lambda tx: tx.jobs.delete_done(job))
             return

@@ -261,8 +261,8 @@ class Operators:
 
         def work(tx: Tx, case: Case) -> Places:
             if seen and tx.relays.last_written(case.id, CUSTOMER) > seen:
-                tx.buttons.expire_button(action.key)
-                return self._ask_again(tx, case, incoming, text)
+                tx.buttons.store_payload(action.key, {"case": case.id, "text": text})
+                raise NotPossible("desk.draft.older")
             places: list[Address] = []
             if not (case.owner == HELD and case.holder == incoming.user.id):
                 places += self.desk.take_over(tx, case, incoming.user.id)
@@ -272,13 +272,6 @@ class Operators:
             return [*places, *self.mirror.relay_from_operator(tx, case, sent, text=text, markdown=not message)]
 
         await self._press(incoming, reply, action, work, ends=True)
-
-    def _ask_again(self, tx: Tx, case: Case, incoming: Incoming, text: str) -> Places:
-        """Ask whether a draft is to be sent, although its customer has written since."""
-        language = self.desk.language(tx, incoming.address.chat)
-        payload = {"case": case.id, "text": text}
-        choice = Choice(say(language, "desk.send.draft"), "desk.send", payload)
-        return tell(self.desk, tx, incoming, say(language, "desk.draft.older"), [choice])
 
     async def _press(
         self, incoming: Incoming, reply: Reply, action: ButtonPress, change: Callable[[Tx, Case], Places],
@@ -297,7 +290,8 @@ class Operators:
                 places = change(tx, case)
             except NotPossible as error:
                 return say(language, error.key, **error.values), (), None
-            return say(language, "desk.taken" if ends else "desk.done"), places, case if ends else None
+            is_new = ends and (case.owner, case.holder) != (HELD, incoming.user.id)
+            return say(language, "desk.taken" if is_new else "desk.done"), places, case if ends else None
 
         told, places, ended = await self.store.write(work)
         await reply.acknowledge(told)

@@ -102,6 +102,11 @@ class Buttons(Repository):
         ).one_or_none()  # fmt: skip
         return None if row is None else ButtonPress(action, json.loads(row.payload), key)
 
+    def store_payload(self, key: str, payload: Mapping[str, Any]) -> None:
+        """Store what the next press of a button brings with it."""
+        values = {"payload": json.dumps(payload, ensure_ascii=False)}
+        self.connection.execute(update(buttons).where(buttons.c.key == key).values(**values))
+
     def expire_button(self, key: str) -> None:
         """Make a button that works once do nothing from now on."""
         self.connection.execute(update(buttons).where(buttons.c.key == key).values(expires=0.0))

@@ -44,7 +44,10 @@ TEXTS: dict[str, str] = {
     "desk.unsolved": "Not solved yet",
     "desk.unsolved.noted": "Thank you, my colleague knows.",
     "desk.unsolved.told": "The customer says that it is not solved yet.",
-    "desk.problem": "The rules of the support desk can't be used as they are:\n{problem}\nThe former rules hold on.",
+    "desk.problem": (
+        "The rules of the support desk can't be used as they are:\n{problem}\n"
+        "Until that is mended, the former rules apply."
+    ),
     "desk.is_theirs": "Your colleague has this case already.",
     "desk.given": "#{number} · given to the team {team}",
     "desk.elsewhere": "The team {team} has this case now, in its own group. This stays here as a note.",
@@ -75,7 +78,7 @@ TEXTS: dict[str, str] = {
     "desk.draft.limit": "No draft: the limit for today is used up.",
     "desk.draft.failed": "No draft: the model did not answer. Try again later.",
     "desk.draft.unanswered": "No draft: our sources do not say that.",
-    "desk.draft.older": "The customer has written since this draft was made. Send it all the same?",
+    "desk.draft.older": "The customer has written since this draft was made. Press again to send it all the same.",
     "desk.card.summary": "Summary:",
     "desk.figures.waits": ", wait {half} (90 %: {most})",
     "desk.figures.late": ", {count} promises broken",
