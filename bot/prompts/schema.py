@@ -28,6 +28,8 @@ LONGEST_FILE = 100_000  # characters
 PLACE = re.compile(r"\{(\w+)\}")
 VERSION = 8  # hexadecimal digits of a file's hash
 AT = re.compile(r"line (\d+)")
+TABLE = re.compile(r"\s*(\[\[?)\s*([\w.-]+)")  # of a line of TOML
+KEY = re.compile(r"\s*([\w.-]+|\"[^\"]*\"|'[^']*')\s*=")
 
 
 class Broken(ConfigError):
@@ -228,18 +230,33 @@ def located(text: str, file: str, steps: Sequence[str], message: str) -> str:
     wrong.
     """
     line = _line_of(text, steps)
-    return f"{file}{f', line {line}' if line else ''}: {'.'.join(steps)}: {message}"
+    name = ".".join(step for step in steps if not step.isdecimal())
+    return f"{file}{f', line {line}' if line else ''}: {name}: {message}"
 
 
 def _line_of(text: str, steps: Sequence[str]) -> int:
-    """The line of a setting, found by the steps of its path in order; 0 if it is not found."""
-    lines, at = text.splitlines(), 0
+    """The line of a setting, or of the nearest table around it that has a line of its own; 0 if there is none."""
+    lines, path = _lines_of(text), tuple[str, ...]()
     for step in steps:
-        if step.isdecimal():
-            continue
-        name = re.compile(rf"\s*(\[+\s*)?([\w-]+\.)*{re.escape(step)}(?![\w-])")
-        at = next((number for number, line in enumerate(lines[max(at - 1, 0) :], max(at, 1)) if name.match(line)), at)
-    return at
+        if (*path, step) in lines:
+            path = (*path, step)
+    return lines.get(path, 0)
+
+
+def _lines_of(text: str) -> dict[tuple[str, ...], int]:
+    """The line of each table and key of a TOML file by its path; the tables of an array are numbered from 0."""
+    lines, counts = dict[tuple[str, ...], int](), dict[str, int]()
+    table: tuple[str, ...] = ()
+    for number, line in enumerate(text.splitlines(), 1):
+        if (found := TABLE.match(line)) is not None:
+            is_array, name = found[1] == "[[", found[2]
+            counts[name] = counts.get(name, -1) + is_array
+            table = (*name.split("."), *([str(counts[name])] if is_array else ()))
+            for length in range(1, len(table) + 1):
+                lines.setdefault(table[:length], number)
+        elif (found := KEY.match(line)) is not None:
+            lines.setdefault((*table, *found[1].strip("\"'").split(".")), number)
+    return lines
 
 
 PLAINER: Mapping[str, str] = {

@@ -314,10 +314,14 @@ def _mistakes(table: DeskTable) -> Iterator[tuple[Sequence[str], str]]:
             yield ("team", name), "small Latin letters, digits, - and _ are expected"
         if not team.title:
             yield ("team", name), "title is missing"
-    for rule in table.rule:
+    for number, rule in enumerate(table.rule):
+        at = ("rule", str(number))
         if rule.do.team and rule.do.team not in table.team:
-            yield ("rule", "team"), f"there is no team {rule.do.team!r}; the file has {', '.join(table.team) or 'none'}"
+            yield (
+                (*at, "do", "team"),
+                f"there is no team {rule.do.team!r}; the file has {', '.join(table.team) or 'none'}",
+            )
         if rule.when == When():
-            yield ("rule", "when"), "a rule without a condition would hold for every question"
+            yield (*at, "when"), "a rule without a condition would hold for every question"
         if rule.do == Do():
-            yield ("rule", "do"), "this rule does nothing"
+            yield (*at, "do"), "this rule does nothing"

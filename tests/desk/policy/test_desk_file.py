@@ -47,7 +47,15 @@ def test_the_example_can_be_used(language: str) -> None:
         ("[person]\nthumbs_down = -1", "line 2: person.thumbs_down"),
         (
             HEAD + "[[rule]]\nwhen = { words = ['x'] }\ndo = { team = 'sales' }",
-            "there is no team 'sales'; the file has",
+            "line 7: rule.do.team: there is no team 'sales'; the file has",
+        ),
+        (
+            "[[rule]]\nwhen = { words = ['x'] }\ndo = { person = true }\n[[rule]]\nwhen = { cases_above = -1 }\n",
+            "line 5: rule.when.cases_above: ",
+        ),
+        (
+            "[person]\nturns = 1\n\n[[rule]]\nwhen = { words = ['x'] }\n[close]\nquiet = '2h'",
+            "line 4: rule.do: is missing",
         ),
         (HEAD + "[[rule]]\nwhen = {}\ndo = { person = true }", "a rule without a condition"),
         (HEAD + "[[rule]]\nwhen = { words = ['x'] }\ndo = {}", "this rule does nothing"),
