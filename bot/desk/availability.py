@@ -14,6 +14,7 @@ from bot.texts.catalog import say
 from bot.texts.dates import day
 from bot.types import Outgoing
 
+LOCAL = {"date_time_format": "wDt"}  # weekday, date, time: without it clients show the text as it stands
 PLACE = "{opening}"  # in the words of an operator: where the next opening is named
 
 
@@ -48,5 +49,5 @@ class Availability:
         before, found, after = text.partition(PLACE)
         if not found:
             return Outgoing(text, plain=True)
-        named = Piece(self.named(case, opening, language), "date_time", {"unix_time": int(opening)})
+        named = Piece(self.named(case, opening, language), "date_time", {"unix_time": int(opening), **LOCAL})
         return formatted([Piece(before), named, Piece(after)])

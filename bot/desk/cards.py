@@ -15,7 +15,8 @@ from bot.texts.catalog import say
 from bot.types import Outgoing
 
 SAID = 12  # newest messages of the conversation on the card
-WHY = "why"  # the event: a model calls a person, and says why
+WHY = "why"  # the event: a model calls a person, and says why; or the question that had no answer
+EXPLAINED = ("model", "failed", "no_quote")  # reasons of a call that have one
 EDITED_LATE = "edited_late"  # the event: a customer has edited a message after an answer to it
 OPERATORS = ".desk"  # how the turn of an operator's message ends
 CALLED = "/human"  # the customer's message in a conversation that an operator begins
@@ -55,7 +56,8 @@ def card(tx: Tx, case: Case, language: str, *, team: str = "", said: Sequence[Re
         pieces.append(Piece("\n" + " · ".join(filter(None, known))))
     if case.reason:
         reason = say(language, f"desk.reason.{case.reason}")
-        if why := tx.cases.last_detail(case, WHY):
+        why = tx.cases.last_detail(case, WHY) if case.reason in EXPLAINED else ""
+        if why:
             reason += f" ({harmless(why)[0]})"
         pieces.append(Piece("\n" + say(language, "desk.card.why", reason=reason)))
     if case.summary:

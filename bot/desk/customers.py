@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bot.conversation.turn_state import TakenOver
 from bot.desk.cards import WHY
-from bot.desk.cases import Release, Return, was_just_closed
+from bot.desk.cases import Release, was_just_closed
 from bot.desk.desk import NO_DECISION, OPENING, Desk, Escalated, Places
 from bot.desk.mirror import Mirror
 from bot.desk.policy.rules import Decision
@@ -116,9 +116,8 @@ class Customers:
             if case is None or case.owner == BOT:
                 finish_turn(tx, incoming, say(incoming.language, "desk.is_bots"))
                 return ()
-            places = self.desk.change(tx, case, Return(), who=incoming.user.id)
-            finish_turn(tx, incoming, say(incoming.language, "desk.returned"))
-            return places
+            finish_turn(tx, incoming)
+            return self.desk.give_back(tx, case, who=incoming.user.id)
 
         self.send("", await self.store.write(work))
         await reply.finish()

@@ -188,13 +188,10 @@ class Desk:
         if case is None:
             return ()
         was_with_people = case.is_for_people
-        places = list(self.change(tx, case, Close()))
-        seat = self.seat(tx, case)
-        if was_with_people and seat is not None:
-            told = Outgoing(say(self.language(tx, seat.place), "desk.blocked"), plain=True, keeps_place=True)
-            tx.outbox.add_answer(f"case.{case.id}.blocked.{case.version}", seat.address, told)
-            places.append(seat.address)
-        return places
+        places = self.change(tx, case, Close())
+        if not was_with_people:
+            return places
+        return [*places, *self.tell_topic(tx, case, f"case.{case.id}.blocked.{case.version}", "desk.blocked")]
 
     # --- cases --------------------------------------------------------------------------------------------------------
 
@@ -230,12 +227,14 @@ class Desk:
         tx.cases.store_case(case, clocks.customer_wrote(case, tx.clock.time()))
         return self.tell_topic(tx, case, f"{incoming.id}.desk", "desk.unsolved.told")
 
-    def tell_topic(self, tx: Tx, case: Case, key: str, text: str) -> Places:
-        """Say something in the topic of a case: the sentence `text` of the catalog, as the delivery `key`."""
+    def tell_topic(self, tx: Tx, case: Case, key: str, text: str, **values: object) -> Places:
+        """Say something in the topic of a case: the sentence `text` of the catalog with its `values`, as the delivery
+        `key`.
+        """
         seat = self.seat(tx, case)
         if seat is None:
             return ()
-        told = Outgoing(say(self.language(tx, seat.place), text), plain=True, keeps_place=True)
+        told = Outgoing(say(self.language(tx, seat.place), text, **values), plain=True, keeps_place=True)
         tx.outbox.add_answer(key, seat.address, told)
         return [seat.address]
 
@@ -259,6 +258,10 @@ class Desk:
         tx.jobs.delete_done(job)
         case = tx.cases.find_case(self.bot, int(job.payload["case"]))
         if case is None or case.owner != BOT:
+            return ()
+        opening = self.hours.next_opening(case, tx.clock.time())
+        if opening is not None:  # the hours were changed, or the bot stood still until they were over
+            self._call_later(tx, case, opening, str(job.payload["reason"]))
             return ()
         places = self.change(tx, case, Call(str(job.payload["reason"])))
         told = Outgoing(say(case.language, "desk.opened"), plain=True)
@@ -360,10 +363,17 @@ class Desk:
         """Give all cases that people have back to the bot, and tell their customers. Returns how many there were."""
         found = tx.cases.list_owned(self.bot, WAITING, HELD, SNOOZED)
         for case in found:
-            self.change(tx, case, Return())
-            told = Outgoing(say(case.language, "desk.returned"), plain=True)
-            tx.outbox.add_answer(f"case.{case.id}.returned.{case.version}", case.address, told)
+            self.give_back(tx, case)
         return len(found)
+
+    def give_back(self, tx: Tx, case: Case, *, by: int = 0, who: int = 0) -> Places:
+        """Give a case back to the bot, and tell its customer that the bot answers again. `by` is the operator who does
+        it (0: anybody may), `who` whoever does it. Raises `NotPossible`.
+        """
+        places = self.change(tx, case, Return(by), who=who)
+        told = Outgoing(say(case.language, "desk.returned"), plain=True)
+        tx.outbox.add_answer(f"case.{case.id}.returned.{case.version}", case.address, told)
+        return [*places, case.address]
 
     def take_over(self, tx: Tx, case: Case, operator: int) -> Places:
         """Give a case to an operator. Raises `NotPossible`."""

@@ -170,7 +170,7 @@ class Mirror:
         opening = self.desk.hours.next_opening(case, tx.clock.time())
         if opening is None or not tx.cases.note_once(case, AWAY, str(int(opening))):
             return ()
-        told = replace(self.desk.hours.away(case, opening, incoming.language), of=f"{incoming.id}.away")
+        told = self.desk.hours.away(case, opening, incoming.language)
         tx.outbox.add_answer(f"{incoming.id}.away", case.address, told)
         return [case.address]
 

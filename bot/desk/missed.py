@@ -46,16 +46,13 @@ class MissedMessages:
         def work(tx: Tx) -> Places:
             tx.jobs.delete_done(job)
             case = tx.cases.find_case(self.desk.bot, int(job.payload["case"]))
-            seat = self.desk.seat(tx, case) if case is not None else None
-            if case is None or seat is None:
+            if case is None or self.desk.seat(tx, case) is None:
                 return ()
             count = tx.cases.count_events(case, MISSED, TOLD)
             tx.cases.add_event(case, TOLD)
-            customer = Outgoing(say(case.language, "desk.missed", count=count), plain=True)
-            told = say(self.desk.language(tx, seat.place), "desk.missed.team", count=count)
             key = f"case.{case.id}.missed.{tx.clock.time():.0f}"
+            customer = Outgoing(say(case.language, "desk.missed", count=count), plain=True)
             tx.outbox.add_answer(key, case.address, customer)
-            tx.outbox.add_answer(f"{key}.team", seat.address, Outgoing(told, plain=True, keeps_place=True))
-            return [case.address, seat.address]
+            return [case.address, *self.desk.tell_topic(tx, case, f"{key}.team", "desk.missed.team", count=count)]
 
         self.send("", await self.store.write(work))

@@ -89,7 +89,7 @@ async def test_while_nobody_works_the_bot_goes_on_and_calls_a_person_at_the_open
     told = await stage.ask("/human", customer)
     assert told == say(language, "desk.away.bot", opening=f"{named}, 09:00")
     shown = stage.telegram.transcript(customer)[-1]["entities"][0]
-    assert (shown["type"], shown["unix_time"]) == ("date_time", MORNING + 1800)
+    assert (shown["type"], shown["unix_time"], shown["date_time_format"]) == ("date_time", MORNING + 1800, "wDt")
     stage.studio.script("Here I am.")
     assert await stage.ask("still there?", customer) == "Here I am."
     assert desk.cards() == []
@@ -97,6 +97,21 @@ async def test_while_nobody_works_the_bot_goes_on_and_calls_a_person_at_the_open
     await desk.quiet()
     assert len(desk.cards()) == 1
     assert stage.telegram.texts(customer)[-1] == say(language, "desk.opened")
+
+
+async def test_a_person_is_called_at_the_later_opening_where_the_hours_were_changed_meanwhile(
+    stage: Stage, tmp_path: Path
+) -> None:
+    desk = await ruled(stage, tmp_path, OFFICE)
+    at(stage, MORNING)
+    await stage.ask("/human")
+    (tmp_path / "desk.toml").write_text(OFFICE.replace("09:00", "10:00"), "utf-8")
+    await asyncio.sleep(1805)
+    assert desk.cards() == []
+    await asyncio.sleep(3600)
+    await desk.quiet()
+    assert len(desk.cards()) == 1
+    assert stage.telegram.texts(ANNA)[-1] == say("en", "desk.opened")
 
 
 async def test_a_desk_that_collects_tells_its_hours_once_and_brings_everything(stage: Stage, tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ async def test_a_desk_is_drained_before_it_is_switched_off(
     await stage.stop()
     settings = {"BOT_TOKEN": stage.telegram.token, "YC_API_KEY": "none", "YC_FOLDER_ID": "none"}
     environment = {**os.environ, **settings, "DATABASE_URL": stage.settings.database_url}
-    for told in ("1 cases are given back to the bot.", "No case is open."):
+    for told in ("Cases given back to the bot: 1", "No case is open."):
         assert drained(environment, tmp_path) == (told, "")
     await stage.start()
     assert await stage.until(lambda: stage.telegram.texts(ANNA)[-1:] == [say("en", "desk.returned")] or None)

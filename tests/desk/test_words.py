@@ -48,6 +48,16 @@ async def test_a_case_is_given_to_a_colleague_whose_words_go_to_the_customer(des
     assert desk.seen()[-1] == say("en", "desk.give.how", names="Olga")
 
 
+async def test_a_canned_answer_is_not_sent_before_somebody_has_the_case(desk: DeskStage, tmp_path: Path) -> None:
+    can(tmp_path, "bye", "Good bye")
+    await desk.says("/release")
+    await desk.says("/c bye")
+    assert desk.seen()[-1] == say("en", "desk.take_first")
+    await desk.says("/take", OLEG)
+    await desk.says("/c bye")
+    assert desk.seen()[-1] == say("en", "desk.not_yours")
+
+
 async def test_a_case_is_given_by_a_reply_to_a_colleague(desk: DeskStage) -> None:
     note = await desk.says("I know this one", OLEG)
     await desk.says("/give", reply_to=note["message_id"])

@@ -13,7 +13,7 @@ from bot.desk.cases import Close, NotPossible, Return, Wake
 from bot.desk.desk import Desk, Places
 from bot.desk.mirror import Mirror
 from bot.desk.team.intent import Heard, Intent, intent_of, is_note
-from bot.desk.team.words import GROUP_WORDS, WAKE, Done, Use, Words, tell
+from bot.desk.team.words import GROUP_WORDS, WAKE, Done, Use, Words, tell, word_of
 from bot.feature import ButtonHandler, Feature
 from bot.outbox import Choice, finish_turn
 from bot.ports import Handler, Reply
@@ -68,7 +68,7 @@ class Operators:
             await self._end(incoming, reply, lambda tx: self._said(tx, incoming))
         elif incoming.kind is Kind.EDIT and incoming.address.thread:
             await self._end(incoming, reply, lambda tx: self._edited(tx, incoming))
-        elif incoming.kind is Kind.MESSAGE and incoming.text.lower().startswith(GROUP_WORDS):
+        elif incoming.kind is Kind.MESSAGE and word_of(incoming) in GROUP_WORDS:
             await self._end(incoming, reply, lambda tx: self._in_group(tx, incoming))
         elif incoming.kind is Kind.MESSAGE and not incoming.text.startswith("/desk"):
             await self._end(incoming, reply, lambda _tx: Done())  # people talk among themselves
@@ -222,15 +222,9 @@ class Operators:
             case = tx.cases.find_case(self.desk.bot, int(job.payload["case"]))
             if case is None or case.owner != SNOOZED or case.snoozed_until > tx.clock.time():
                 return ()
-            places = list(self.desk.change(tx, case, Wake()))
-            seat = self.desk.seat(tx, case)
-            if seat is not None:
-                language = self.desk.language(tx, seat.place)
-                name = tx.users.read_name(self.desk.bot, case.holder) or str(case.holder)
-                told = Outgoing(say(language, "desk.back", name=name), plain=True, keeps_place=True)
-                tx.outbox.add_answer(f"case.{case.id}.back.{case.version}", seat.address, told)
-                places.append(seat.address)
-            return places
+            name = tx.users.read_name(self.desk.bot, case.holder) or str(case.holder)
+            key = f"case.{case.id}.back.{case.version}"
+            return [*self.desk.change(tx, case, Wake()), *self.desk.tell_topic(tx, case, key, "desk.back", name=name)]
 
         self.send("", await self.store.write(work))
 

@@ -20,7 +20,7 @@ from bot.storage.repositories.desk.cases import HELD, SNOOZED, WAITING, Case
 from bot.storage.repositories.desk.relays import OPERATOR, Relay
 from bot.storage.store import Tx
 from bot.texts.catalog import say
-from bot.types import Incoming, Job, Outgoing
+from bot.types import Incoming, Job
 
 DELETABLE = 48 * 3600.0  # seconds in which a bot may delete a message
 UNDERSTOOD = "👌"  # the reaction to a command that was carried out
@@ -75,7 +75,7 @@ class Words:
 
     def run(self, use: Use) -> Done:
         """Carry out a command in a topic. What is wrong with it is told in one line."""
-        word = use.incoming.text.split(maxsplit=1)[0].partition("@")[0].lower()
+        word = word_of(use.incoming)
         words: dict[str, Callable[[Use], Done]] = {
             "/take": self._take, "/give": self._give, "/snooze": self._snooze, "/del": self._delete, "/tag": self._tag,
             "/priority": self._priority, "/c": self._send_canned, "/canned": self._list_canned, "/info": self._info,
@@ -98,9 +98,9 @@ class Words:
     def run_in_group(self, tx: Tx, incoming: Incoming) -> Done:
         """/mine lists the own cases, /next takes the one that waits longest."""
         language, who = self.desk.language(tx, incoming.address.chat), incoming.user.id
-        if incoming.text.lower().startswith("/mine"):
+        if word_of(incoming) == "/mine":
             mine = [case for case in tx.cases.list_owned(self.desk.bot, HELD, SNOOZED) if case.holder == who]
-            lines = [self._line(tx, case) for case in mine[:NAMED]]
+            lines = [self._line(tx, case, language) for case in mine[:NAMED]]
             text = "\n".join([say(language, "desk.mine", count=len(mine)), *lines])
             return Done(tell(self.desk, tx, incoming, text))
         here = incoming.address.chat
@@ -111,22 +111,20 @@ class Words:
                     places = self.desk.take_over(tx, case, who)
                 except NotPossible:  # somebody else was faster
                     continue
-                text = say(language, "desk.next", case=self._line(tx, case))
+                text = say(language, "desk.next", case=self._line(tx, case, language))
                 return Done([*places, *tell(self.desk, tx, incoming, text)], ended=case)
         return Done(tell(self.desk, tx, incoming, say(language, "desk.next.none")))
 
     def change(self, tx: Tx, case: Case, event: Event, who: int) -> Places:
         """Change a case, and tell its customer if the bot answers again. Raises `NotPossible`."""
+        if isinstance(event, Return):
+            return self.desk.give_back(tx, case, by=who, who=who)
         places = list(self.desk.change(tx, case, event, who=who))
         if isinstance(event, Snooze):
             payload = {"case": case.id}
             tx.jobs.add_job(Job(WAKE, f"{case.id}.{case.version}", case.address, payload, due=event.until))
         if isinstance(event, Close) and who:
             places += ask_stars(tx, tx.cases.find_case(self.desk.bot, case.id) or case)
-        if isinstance(event, Return):
-            told = Outgoing(say(case.language, "desk.returned"), plain=True)
-            tx.outbox.add_answer(f"case.{case.id}.returned.{case.version}", case.address, told)
-            places.append(case.address)
         return places
 
     # --- who has the case ---------------------------------------------------------------------------------------------
@@ -215,7 +213,7 @@ class Words:
         """/c NAME: send a canned answer to the customer."""
         case, name = use.case, use.rest
         if case.owner != HELD or case.holder != use.who:
-            return self._told(use, "desk.not_yours")
+            return self._told(use, "desk.not_yours" if case.owner == HELD else "desk.take_first")
         found = self.canned.find(name, case.language)
         if found is None:
             return self._unknown(use, name)
@@ -250,11 +248,11 @@ class Words:
     def _told(self, use: Use, key: str, **values: object) -> Done:
         return Done(tell(self.desk, use.tx, use.incoming, say(use.language, key, **values)))
 
-    def _line(self, tx: Tx, case: Case) -> str:
+    def _line(self, tx: Tx, case: Case, language: str) -> str:
         """A case with the address of its topic, on which one may tap."""
         seat = self.desk.seat(tx, case)
         where = f" https://t.me/c/{str(seat.place)[4:]}/{seat.topic}" if seat is not None and seat.topic > 0 else ""
-        return f"#{case.id}{where}"
+        return say(language, "desk.line", number=case.id, where=where)
 
 
 def tell(desk: Desk, tx: Tx, incoming: Incoming, text: str, choices: Sequence[Choice] = ()) -> Places:
@@ -266,6 +264,11 @@ def tell(desk: Desk, tx: Tx, incoming: Incoming, text: str, choices: Sequence[Ch
         outgoing = desk.with_buttons(tx, seat, key, outgoing, choices)
     tx.outbox.add_answer(key, incoming.address, outgoing)
     return [incoming.address]
+
+
+def word_of(incoming: Incoming) -> str:
+    """The command with which a message begins, such as "/mine", without the name of the bot; "" for an empty text."""
+    return "".join(incoming.text.split(maxsplit=1)[:1]).partition("@")[0].lower()
 
 
 def _is_called(name: str, wanted: str) -> bool:

@@ -60,7 +60,7 @@ def drain() -> None:
     customers read that it answers again.
     """
     count = asyncio.run(_drained())
-    typer.echo(f"{count} cases are given back to the bot." if count else "No case is open.")
+    typer.echo(f"Cases given back to the bot: {count}" if count else "No case is open.")
 
 
 async def _drained() -> int:

@@ -8,7 +8,7 @@ import { t } from "./words.js";
 const BLOCKS = new Set(["pre", "blockquote", "expandable_blockquote"]);
 
 /**
- * @typedef {{type: string, offset: number, length: number, url?: string, language?: string, user?: any}} Entity
+ * @typedef {{type: string, offset: number, length: number, url?: string, language?: string, user?: any, unix_time?: number, date_time_format?: string}} Entity
  * @param {string} text @param {Entity[]} [entities] @returns {Node[]}
  */
 export function renderText(text, entities) {
@@ -110,6 +110,17 @@ export function expandable(inside, credit) {
 export const command = (command, inside) =>
   h("button", { type: "button", class: "link command", "data-command": command }, inside);
 
+/**
+ * A time in the reader's zone. The format names its parts: w weekday, d or D date, t or T time.
+ * @param {Entity} entity
+ */
+function localTime({ unix_time = 0, date_time_format: format = "" }) {
+  const date = /d/i.test(format) ? { day: "numeric", month: format.includes("D") ? "long" : "2-digit" } : {};
+  const time = /t/i.test(format) ? { hour: "2-digit", minute: "2-digit" } : {};
+  const parts = /** @type {any} */ ({ ...(/w/i.test(format) ? { weekday: "long" } : {}), ...date, ...time });
+  return new Intl.DateTimeFormat(document.documentElement.lang, parts).format(unix_time * 1000);
+}
+
 /** @param {string} tag @param {string} [className] @returns {Maker} */
 const wrap = (tag, className) => (inside) => h(tag, className ? { class: className } : null, inside());
 
@@ -134,4 +145,5 @@ const MAKERS = {
   text_mention: wrap("span", "link mention"),
   hashtag: wrap("span", "link"),
   cashtag: wrap("span", "link"),
+  date_time: (inside, text, entity) => h("time", { title: text }, entity.date_time_format ? localTime(entity) : inside()),
 };

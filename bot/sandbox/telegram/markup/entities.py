@@ -13,7 +13,7 @@ from itertools import accumulate
 from typing import Any
 
 from bot.sandbox.telegram.call import bad
-from bot.sandbox.telegram.markup.addresses import WrongAddress, checked_address, user_of
+from bot.sandbox.telegram.markup.addresses import WrongAddress, checked_address, is_time_format, user_of
 
 Entity = dict[str, Any]
 
@@ -94,6 +94,8 @@ def _checked(item: Any) -> Entity:
     for name in ("offset", "length"):
         if not 0 <= item[name] <= 1_000_000:
             raise bad(f"Receive an entity with incorrect {name} {item[name]}")
+    if not is_time_format(str(item.get("date_time_format", ""))):
+        raise bad("Can't parse MessageEntity: Invalid date format used")
     return _linked(item) if kind == "text_link" else dict(item)
 
 
