@@ -226,7 +226,9 @@ class AnswerDraft:
         self.before = f"{self.text.rstrip()}\n\n" if self.text.strip() else ""
 
     def visible_text(self) -> str:
-        """The text that can be shown; "" if it is only white space and Markdown marks, or was filtered."""
+        """The text of the answer that may be shown to the user; "" if it is only white space and Markdown marks, or if
+        the provider's filter stopped it.
+        """
         return "" if SILENT.fullmatch(self.text) or self.finish is Finish.FILTERED else self.text
 
     @property

@@ -1,7 +1,7 @@
 """How long a customer has waited for the desk, and what was promised: pure functions on a case.
 
 A promise counts working time while it is the desk's turn: from the customer's oldest unanswered message to the answer
-of a person. The time of a snoozed or closed case, and of one whose customer has the last word from us, is not counted.
+of a person. The time in which a case is snoozed or closed, or waits for its customer's answer, is not counted.
 Everything is computed from the case and from the hours as they are now, so an edit of the file, a pause of the bot or a
 wrong system clock leaves nothing wrong behind.
 """

@@ -1,4 +1,4 @@
-"""What both sides of the support desk share: calling operators, changing a case, showing its card, relaying.
+"""What both sides of the support desk share: who answers a customer, changing a case, its card, its topic.
 
 All methods work in the caller's transaction. Those that return `Places` name what has something to deliver after its
 commit.

@@ -62,7 +62,11 @@ class Use:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Words:
-    """Carries out the commands of operators. `colleagues` reads the ids and names of all operators."""
+    """Carries out the commands of operators.
+
+    `mirror` brings their words to customers, `canned` are the prepared answers of the folder DESK, `colleagues` reads
+    the ids and names of all operators.
+    """
 
     mirror: Mirror
     colleagues: Callable[[Tx], Mapping[int, str]]

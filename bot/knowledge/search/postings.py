@@ -17,7 +17,8 @@ Numbers = NDArray[np.uint32]
 
 
 class Postings:
-    """Numbers of 32 bits for each term, in the order in which they were added.
+    """The postings of an inverted index: for each term the numbers of the passages that contain it (32 bits each), in
+    the order in which they were added.
 
     An array for each term would take a third more memory: most terms have few postings.
     """

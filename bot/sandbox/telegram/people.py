@@ -150,7 +150,9 @@ class PeopleActions:
     def forward(
         self, chat_id: int, source: int, message_id: int, user_id: int | None = None, thread_id: int = 0
     ) -> Message:
-        """Forward a message of the chat `source`. Raises `ValueError` for one that may not be forwarded."""
+        """Let a person (None: the owner of the private chat) forward a message of the chat `source` into a chat or one
+        of its topics. Raises `ValueError` for one that may not be forwarded.
+        """
         chat, sender = self._place(chat_id, user_id)
         original = self._place(source, None)[0].messages.get(message_id)
         if original is None or not may_forward(original):

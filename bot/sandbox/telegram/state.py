@@ -198,7 +198,9 @@ class Connection:
 
 
 class State:
-    """The data, and the few basic changes from which all others are made."""
+    """What the sandbox's Telegram knows: people, chats, messages, topics; and the basic changes of them, from which the
+    methods of the Bot API and the acts of people are made.
+    """
 
     def __init__(self, profile: Profile, clock: Clock, hub: Hub) -> None:
         self.profile = profile
