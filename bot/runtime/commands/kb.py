@@ -116,9 +116,10 @@ def embed_sources(yes: bool = YES, bot: int = BOT) -> None:
 @app.command("read")
 def set_readers(
     name: str = NAME,
-    audience: str = typer.Argument(help="Who may read it: everyone, members, operators, admins, owners, user:ID, chat:ID, with "
-        "commas; "
-                                        "nobody = none of them."),
+    audience: str = typer.Argument(
+        help="Who may read it: everyone, members, operators, admins, owners, user:ID, chat:ID, with commas; "
+        "nobody = none of them."
+    ),
     bot: int = BOT,
 ) -> None:  # fmt: skip
     """Say who may read a source."""
