@@ -78,6 +78,8 @@ def _answer(tx: Tx, incoming: Incoming, context: TurnContext, place: BranchPoint
         where, user, label = incoming.address, incoming.user.id, say(context.language, "gap.tell")
         wish = tx.buttons.add_button(where, incoming.id, user, label, "gap.tell", question=place.question.id)
         rows = (*rows, (wish, *_person(tx, incoming, context, "no_quote")))
+    elif context.offer:
+        rows = (*rows, _person(tx, incoming, context, "asked", context.offer))
     if written.citing is not None and (asked := written.citing.evidence.for_asker):
         rows = (*rows, (_alone(tx, incoming, asked, context.language),))
     if context.gone:  # the note below this answer says so, once
@@ -107,11 +109,13 @@ def _alone(tx: Tx, incoming: Incoming, question: str, language: str) -> Button:
     return button
 
 
-def _person(tx: Tx, incoming: Incoming, context: TurnContext, reason: str) -> tuple[Button, ...]:
+def _person(
+    tx: Tx, incoming: Incoming, context: TurnContext, reason: str, label: str = ""
+) -> tuple[Button, ...]:  # fmt: skip
     """The button that calls a person, in a customer's chat of a bot with a support desk. `reason` is told there."""
     if not context.version:
         return ()
-    where, label = incoming.address, say(context.language, "desk.person")
+    where, label = incoming.address, label or say(context.language, "desk.person")
     return (tx.buttons.add_button(where, incoming.id, incoming.user.id, label, "desk.call", reason=reason),)
 
 

@@ -89,16 +89,18 @@ class TurnStart:
         ):
             return Awaited(incoming, awaited)
         version = self._owned(tx, incoming, () if topic is None else topic.labels, "" if topic is None else topic.queue)
+        offer = "" if self.ownership is None else self.ownership.offer(tx, incoming)
         parts = (part for part in incoming.parts if not isinstance(part, Attachment))
         point = branching.follow(tx, incoming, (Text(incoming.text), *parts))
         if topic is None:
-            return replace(self._priced(tx, incoming, point), then=then, version=version)
+            return replace(self._priced(tx, incoming, point), then=then, version=version, offer=offer)
         topic.store(tx, point.question)
         topic.take_up(tx, incoming)
         if topic.is_asked:
             context = self._read(tx, incoming, point, incoming.chat)
             return replace(context, then=then, topic=topic)
-        return replace(self._priced(tx, incoming, point, topic=topic), then=then, version=version)
+        context = self._priced(tx, incoming, point, topic=topic)
+        return replace(context, then=then, version=version, offer=offer)
 
     def regenerate(
         self, tx: Tx, incoming: Incoming, action: ButtonPress, *, model: str = "", agreed: bool = False,

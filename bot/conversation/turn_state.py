@@ -54,6 +54,11 @@ class Ownership(Protocol):
         the team of people that is asked when the bot can't answer.
         """
 
+    def offer(self, tx: Tx, incoming: Incoming) -> str:
+        """Return the label of a button that calls a person, if the customer may choose one before the first question is
+        answered; "" if not.
+        """
+
     def still_owns(self, tx: Tx, where: Address, version: int) -> bool:
         """Whether the bot may still give the answer that it began under this version."""
 
@@ -94,6 +99,7 @@ class TurnContext:
     for this answer only, the chat has another one. `evidence` is what the knowledge base has about the question, once
     it was asked; None where the answer does not come from it. `topic` is that of the question, with a routing
     file; `corrects`: this user may correct it. `version` is that of the `Ownership` with which the answer was begun.
+    `offer` is the label of a button below the answer that calls a person; "": none.
     """
 
     place: BranchPoint | None
@@ -120,6 +126,7 @@ class TurnContext:
     topic: ChosenTopic | None = None
     corrects: bool = False
     version: int = 0
+    offer: str = ""
 
     @property
     def material(self) -> str:

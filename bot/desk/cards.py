@@ -16,7 +16,7 @@ from bot.types import Outgoing
 
 SAID = 12  # newest messages of the conversation on the card
 WHY = "why"  # the event: a model calls a person, and says why; or the question that had no answer
-EXPLAINED = ("model", "failed", "no_quote")  # reasons of a call that have one
+EXPLAINED = ("model", "failed", "no_quote", "limit")  # reasons of a call that have one
 EDITED_LATE = "edited_late"  # the event: a customer has edited a message after an answer to it
 OPERATORS = ".desk"  # how the turn of an operator's message ends
 CALLED = "/human"  # the customer's message in a conversation that an operator begins

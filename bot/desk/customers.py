@@ -13,9 +13,10 @@ from bot.desk.mirror import Mirror
 from bot.desk.policy.rules import Decision
 from bot.desk.rating import Rating
 from bot.desk.team.operators import React
+from bot.errors import LimitReached
 from bot.feature import ButtonHandler, Command, Feature
 from bot.features.feedback import value
-from bot.outbox import finish_turn, remove_buttons, with_choices
+from bot.outbox import Choice, finish, finish_turn, remove_buttons, with_choices
 from bot.ports import Handler, Reply
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.desk.cases import BOT, HELD, Case
@@ -31,6 +32,8 @@ ASKING = {  # buttons that have a model answer
 LONGEST_THANKS = 40  # characters of a message that only says thanks
 THANKS = ("thank", "thx", "спасиб", "благодар", "спс", "👍", "🙏", "❤")
 LIKED = "👍"
+LONG = 60.0  # seconds for which a limit lasts at least where a person is offered
+WHOLE = 1000  # characters of a question on the card
 MOST_WORDS = 4  # of a message that asks for a person in words: "how many people …" is no call
 
 
@@ -88,7 +91,9 @@ class Customers:
 
     async def press_call(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Call an operator, because the bot had no answer."""
-        await self._call(incoming, reply, str(action.payload.get("reason", "no_quote")), pressed=action.key)
+        of = action.payload
+        reason, question = str(of.get("reason", "no_quote")), str(of.get("question", ""))
+        await self._call(incoming, reply, reason, pressed=action.key, question=question)
 
     async def press_unsolved(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Keep a quiet case open: the operators read that its customer waits."""
@@ -134,6 +139,21 @@ class Customers:
             await self._call(incoming, reply, error.reason, decision=error.decision, brings=True)
         except TakenOver:  # an operator has taken the case while the message waited for its turn
             await self._relayed(incoming, reply)
+        except LimitReached as error:
+            if not self.groups or error.retry_after < LONG:
+                raise
+            await self._limited(incoming, reply, str(error))
+
+    async def _limited(self, incoming: Incoming, reply: Reply, why: str) -> None:
+        """Say why no model is asked any more, and offer a person, who reads the question on the card."""
+
+        def work(tx: Tx) -> None:
+            tx.chats.record_seen(incoming.address, incoming.user, private=True)
+            known, payload = with_choices(tx, incoming), {"reason": "limit", "question": incoming.text[:WHOLE]}
+            choice = Choice(say(known.language, "desk.person"), "desk.call", payload)
+            finish_turn(tx, known, why, choices=[choice])
+
+        await finish(self.store, reply, work)
 
     async def _relayed(self, incoming: Incoming, reply: Reply) -> bool:
         """Bring a message to the operators if a person has the case. False: the bot answers it."""
@@ -193,14 +213,14 @@ class Customers:
         await self.react(chat, relayed, incoming.data)
 
     async def _call(
-        self, incoming: Incoming, reply: Reply, reason: str, *, pressed: str = "",
+        self, incoming: Incoming, reply: Reply, reason: str, *, pressed: str = "", question: str = "",
         decision: Decision = NO_DECISION, brings: bool = False,
     ) -> None:  # fmt: skip
         """Call a person; `brings`: the message is a question, which the person answers."""
 
         def work(tx: Tx) -> Places:
             if pressed:
-                self._note_question(tx, incoming)
+                self._note_question(tx, incoming, question)
                 remove_buttons(tx, incoming, only=pressed)
                 tx.buttons.expire_button(pressed)
             known = with_choices(tx, incoming)
@@ -216,13 +236,15 @@ class Customers:
         self.send("", await self.store.write(work))
         await reply.finish()
 
-    def _note_question(self, tx: Tx, incoming: Incoming) -> None:
-        """Note the question above the pressed button for the card: one that the model refused is in no conversation."""
-        shown = tx.outbox.find_shown(incoming.address, incoming.message_id)
+    def _note_question(self, tx: Tx, incoming: Incoming, asked: str) -> None:
+        """Note the question above the pressed button for the card: one that the model refused is in no conversation.
+        `asked`: one that was not stored at all.
+        """
+        shown = tx.outbox.find_shown(incoming.address, incoming.message_id) if not asked else None
         question = tx.messages.find_in_chat(incoming.address, shown.turn, "user") if shown is not None else None
-        case = tx.cases.find_open(incoming.address)
-        if question is not None and case is not None:
-            tx.cases.add_event(case, WHY, detail=question.words)
+        case = tx.cases.find_open(incoming.address) or (self.desk.open_case(tx, incoming) if asked else None)
+        if case is not None and (asked or question is not None):
+            tx.cases.add_event(case, WHY, detail=asked or (question.words if question is not None else ""))
 
     async def _edit(self, incoming: Incoming, reply: Reply, handler: Handler) -> None:
         """An edit of a relayed message is shown to the operators; the bot answers every other edit."""

@@ -83,7 +83,7 @@ class Desk:
             self.change(tx, case, Close())
             case = None
         if case is None:
-            case = self._open(tx, incoming)
+            case = self.open_case(tx, incoming)
         if case.is_for_people:
             raise TakenOver
         if labels is not None and tx.seats.list_groups(self.bot):
@@ -115,6 +115,18 @@ class Desk:
         case = self.applied(tx, case, decision)
         self._call_later(tx, case, opening, reason)
         return case
+
+    def offer(self, tx: Tx, incoming: Incoming) -> str:
+        """Return the label of the button with which a customer calls a person, before the first question of a case is
+        stored, with the expected wait; "" for later questions, without the setting `choice`, and while nobody works.
+        """
+        case = tx.cases.find_open(incoming.address) if self.table.person.choice else None
+        if case is None or not tx.seats.list_groups(self.bot) or tx.cases.count_questions(case):
+            return ""
+        if self.hours.next_opening(case, tx.clock.time()) is not None:
+            return ""
+        language, wait = incoming.language, self._wait(tx, incoming.language)
+        return say(language, "desk.person.wait", minutes=wait) if wait else say(language, "desk.person")
 
     def still_owns(self, tx: Tx, where: Address, version: int) -> bool:
         """Whether nobody has taken the customer's case over since."""
@@ -202,7 +214,7 @@ class Desk:
         told, and where the operators' card waits. Nothing changes where no group is connected.
         """
         language = incoming.language
-        case = tx.cases.find_open(incoming.address) or self._open(tx, incoming)
+        case = tx.cases.find_open(incoming.address) or self.open_case(tx, incoming)
         if not tx.seats.list_groups(self.bot):
             return Outgoing(say(language, "desk.nobody"), plain=True), ()
         case = self.applied(tx, case, decision)
@@ -379,7 +391,7 @@ class Desk:
         """Give a case to an operator. Raises `NotPossible`."""
         return self.change(tx, case, Take(operator), who=operator)
 
-    def _open(self, tx: Tx, incoming: Incoming) -> Case:
+    def open_case(self, tx: Tx, incoming: Incoming) -> Case:
         """Open a case. One that follows another begins a new conversation: nothing of the former is in its prompts."""
         if tx.cases.find_newest(incoming.address) is not None:
             tx.messages.begin_conversation(incoming.address)
@@ -390,11 +402,15 @@ class Desk:
         return tx.messages.list_newest(conversation, cards.SAID) if conversation is not None else ()
 
     def _expected(self, tx: Tx, language: str) -> str:
+        wait = self._wait(tx, language)
+        return say(language, "desk.called.wait", minutes=wait) if wait else say(language, "desk.called")
+
+    def _wait(self, tx: Tx, language: str) -> str:
+        """How long customers have waited for a person of late, in words; "" while too little is known."""
         waits = tx.cases.read_waits(self.bot, MANY)
         if len(waits) < FEW:
-            return say(language, "desk.called")
-        minutes = max(1, math.ceil(median(waits) / 60))
-        return say(language, "desk.called.wait", minutes=say(language, "duration.minutes", minutes=minutes))
+            return ""
+        return say(language, "duration.minutes", minutes=max(1, math.ceil(median(waits) / 60)))
 
 
 WORDS = {

@@ -21,6 +21,10 @@ class CaseOwnership:
         """Return the version of the customer's case. Raises `TakenOver`."""
         return self.desk.begin(tx, incoming, labels, queue)
 
+    def offer(self, tx: Tx, incoming: Incoming) -> str:
+        """Return the label of the button below the first answer of a case; "" where none is to be there."""
+        return self.desk.offer(tx, incoming)
+
     def still_owns(self, tx: Tx, where: Address, version: int) -> bool:
         """Return whether the customer's case still has this `version`: no person has taken it over meanwhile."""
         return self.desk.still_owns(tx, where, version)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.texts.catalog import say
+from tests.support.choosing import labels, pressed
 from tests.support.desk_side import desk_on
 from tests.support.stage import ANNA, BORIS, Stage
 
@@ -45,3 +46,32 @@ async def test_a_customer_is_answered_by_the_operator_who_takes_the_case_and_the
     stage.studio.script("the bot again")
     assert await stage.ask("are you there?", customer) == "the bot again"
     assert "it comes tomorrow" in str(stage.prompts()[-1])
+
+
+async def test_below_the_first_answer_of_a_case_the_customer_may_choose_a_person(stage: Stage, tmp_path: Path) -> None:
+    (tmp_path / "desk.toml").write_text("[person]\nchoice = true\n", "utf-8")
+    desk = await desk_on(stage, tmp_path)
+    stage.studio.script("one", "two")
+    await stage.ask("first")
+    assert say("en", "desk.person") in labels(stage)
+    await stage.ask("second")
+    assert say("en", "desk.person") not in labels(stage)
+    await pressed(stage, say("en", "desk.person"))
+    await desk.quiet()
+    assert say("en", "desk.reason.asked") in desk.card()["text"]
+
+
+@pytest.mark.parametrize(("customer", "language"), [(ANNA, "en"), (BORIS, "ru")])
+async def test_where_the_limit_is_used_up_a_person_is_offered_who_reads_the_question(
+    stage: Stage, tmp_path: Path, customer: int, language: str
+) -> None:
+    desk = await desk_on(stage, tmp_path, language=language, daily_tokens=10)
+    await stage.ask("hello", customer)
+    await stage.ask("where is my order?", customer)
+    await pressed(stage, say(language, "desk.person"), chat=customer)
+    await desk.quiet()
+    assert len(stage.prompts()) == 1
+    assert f"{say(language, 'desk.reason.limit')} (where is my order?)" in desk.card()["text"]
+    await desk.presses("desk.take", language=language)
+    await desk.says("On its way")
+    assert stage.telegram.texts(customer)[-1] == "On its way"

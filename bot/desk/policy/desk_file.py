@@ -83,12 +83,15 @@ Priority = Literal["low", "normal", "high"]
 
 
 class Person(Part):
-    """The table `[person]`: what calls a person beside /human. 0 and an empty list call nobody."""
+    """The table `[person]`: what calls a person beside /human. 0 and an empty list call nobody. `choice`: the first
+    answer of each case has a button that does.
+    """
 
     words: tuple[Word, ...] = CALLS
     thumbs_down: int = Field(2, ge=0, le=100)
     turns: int = Field(0, ge=0, le=1000)
     tool: bool = True
+    choice: bool = False
 
 
 class WorkingHours(Part):

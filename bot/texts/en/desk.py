@@ -32,6 +32,8 @@ TEXTS: dict[str, str] = {
     "desk.away.bot": "Our people are back on {opening}: I'll call a colleague then. Until then I go on answering.",
     "desk.away.collect": "Our people are back on {opening}. What you write here reaches them.",
     "desk.opened": "Our people are back. I have called a colleague; the answer will come here.",
+    "desk.reason.limit": "the limit for today is used up",
+    "desk.person.wait": "Ask a person (about {minutes})",
     "desk.reason.rule": "a rule of the desk",
     "desk.reason.turns": "many questions in one case",
     "desk.due.answer.soon": "#{number} ({who}): an answer is due in {time}.",

@@ -32,6 +32,8 @@ TEXTS: dict[str, str] = {
     "desk.away.bot": "Коллеги вернутся {opening} — тогда я их и позову. А пока отвечаю сам.",
     "desk.away.collect": "Коллеги вернутся {opening}. Всё, что вы напишете, они прочитают.",
     "desk.opened": "Коллеги на месте, я их позвал. Ответ придёт сюда.",
+    "desk.reason.limit": "лимит на сегодня исчерпан",
+    "desk.person.wait": "Позвать человека (около {minutes})",
     "desk.reason.rule": "так велит правило",
     "desk.reason.turns": "много вопросов подряд",
     "desk.due.answer.soon": "№{number} ({who}): до срока ответа {time}.",
