@@ -315,11 +315,11 @@ class Desk:
         """Put the card of a case into its topic, or edit the one that stands there. `again`: as a new message; `cause`
         is the id of the turn that changes the card but not the case.
         """
-        seat = self.seat(tx, case, make=again)
+        seat = self.seat(tx, case, make=again or case.is_for_people)
         if seat is None:
             return ()
         language = self.language(tx, seat.place)
-        newest = self._said(tx, case)
+        newest = self.said(tx, case)
         key, of = f"case.{case.id}.card.{case.version}{f'.{cause}' * bool(cause)}", cards.card_of(case)
         shown = None if again else tx.outbox.find_version(seat.address, of)
         if not again and shown is None and case.owner in (BOT, CLOSED):
@@ -397,7 +397,8 @@ class Desk:
             tx.messages.begin_conversation(incoming.address)
         return tx.cases.open_case(incoming.address, incoming.user.id, incoming.user.name, incoming.language)
 
-    def _said(self, tx: Tx, case: Case) -> Sequence[Remembered]:
+    def said(self, tx: Tx, case: Case) -> Sequence[Remembered]:
+        """The newest messages of the conversation of a case, for its card."""
         conversation = tx.messages.find_current_conversation(case.address)
         return tx.messages.list_newest(conversation, cards.SAID) if conversation is not None else ()
 

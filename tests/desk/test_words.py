@@ -13,7 +13,7 @@ from tests.support.choosing import pressed
 from tests.support.desk_side import BOT, OLEG, OLGA, DeskStage, desk_on
 from tests.support.stage import ANNA, BORIS, Stage
 from tests.support.table import table
-from tests.support.telegram_side import rows
+from tests.support.telegram_side import rows, soon
 
 OWNER = "SELECT owner, holder, team FROM desk_cases ORDER BY id DESC LIMIT 1"
 TEAMS = '[team.support]\ntitle = "Support"\n[team.billing]\ntitle.en = "Billing"\ntitle.ru = "Оплата"\n'
@@ -172,3 +172,49 @@ def test_canned_answers_are_found_by_language_and_never_outside_of_their_folder(
     (tmp_path / "canned" / "c.md").write_bytes(b"\xff\xfe")
     with pytest.raises(Broken, match="UTF-8"):
         read(tmp_path / "canned" / "c.md")
+
+
+@pytest.mark.parametrize("said", ["1", "#1", str(ANNA), "ann", "refund"])
+async def test_a_case_is_found_by_its_number_its_customer_or_its_tag(desk: DeskStage, said: str) -> None:
+    await desk.says("/tag refund")
+    await desk.says(f"/find {said}")
+    assert desk.seen()[-1].startswith("#1 · answered by Olga")
+
+
+async def test_what_is_not_found_is_said(desk: DeskStage) -> None:
+    for said, told in (("/find zzz", "none"), ("/find", "how"), ("/find 100%", "none")):
+        await desk.says(said)
+        assert desk.seen()[-1] == say("en", f"desk.find.{told}")
+
+
+async def test_a_case_of_the_bot_is_taken_where_it_was_found_and_gets_its_topic(stage: Stage, tmp_path: Path) -> None:
+    desk = await desk_on(stage, tmp_path)
+    stage.studio.script("Within a week.")
+    await stage.ask("where is my parcel?")
+    stage.telegram.say(desk.group, "/find anna", OLGA)
+    await soon(stage, lambda: "where is my parcel?" in stage.telegram.texts(desk.group)[-1] or None)
+    await desk.presses("desk.take")
+    assert rows(stage, OWNER) == [("held", OLGA, "")]
+    await desk.says("Here is Olga")
+    assert stage.telegram.texts(ANNA)[-1] == "Here is Olga"
+
+
+async def test_a_banned_customer_is_locked_out_until_the_time_is_over(desk: DeskStage) -> None:
+    await desk.says("/ban 7d rude")
+    await soon(desk.stage, lambda: say("en", "desk.banned.time") in desk.seen() or None)
+    assert rows(desk.stage, OWNER)[0][0] == "closed"
+    before = desk.stage.telegram.texts(ANNA)
+    await desk.writes("hello?")
+    assert [text for text in desk.stage.telegram.texts(ANNA)[len(before) :] if text != say("en", "blocked")] == []
+    assert desk.stage.prompts() == []
+    desk.stage.clock.shift += 7 * 24 * 3600 + 1
+    desk.stage.studio.script("Hello again.")
+    assert await desk.stage.ask("hello?") == "Hello again."
+
+
+async def test_a_colleague_is_not_banned(stage: Stage, tmp_path: Path) -> None:
+    desk = await desk_on(stage, tmp_path)
+    await desk.called(OLEG)
+    await desk.says("/ban")
+    await soon(stage, lambda: say("en", "desk.ban.colleague") in desk.seen() or None)
+    assert rows(stage, OWNER)[0][0] == "waiting"

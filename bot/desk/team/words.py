@@ -1,4 +1,4 @@
-"""The words of operators: commands in the topic of a customer, and the two that work in the whole group."""
+"""The words of operators: commands in the topic of a customer, and those that work in the whole group."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from bot.desk.policy.canned import CannedAnswers
 from bot.desk.policy.desk_file import seconds_of
 from bot.desk.policy.rules import PRIORITIES, Decision
 from bot.desk.rating import ask_stars
+from bot.desk.team import lookup
+from bot.desk.team.bans import order_ban
 from bot.outbox import Choice
 from bot.prompts.schema import Broken
 from bot.storage.repositories.desk.cases import HELD, SNOOZED, WAITING, Case
@@ -27,7 +29,7 @@ UNDERSTOOD = "👌"  # the reaction to a command that was carried out
 WAKE = "desk.wake"  # the job that brings a case back that was put aside
 RUSSIAN = {"высокий": "high", "обычный": "normal", "низкий": "low"}
 NAMED = 10  # cases in one message
-GROUP_WORDS = ("/mine", "/next")
+GROUP_WORDS = ("/mine", "/next", "/find")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ class Words:
         words: dict[str, Callable[[Use], Done]] = {
             "/take": self._take, "/give": self._give, "/snooze": self._snooze, "/del": self._delete, "/tag": self._tag,
             "/priority": self._priority, "/c": self._send_canned, "/canned": self._list_canned, "/info": self._info,
-            "/draft": self._draft,
+            "/draft": self._draft, "/ban": self._ban,
             "/bot": lambda use: self._apply(use, Return(use.who)),
             "/close": lambda use: self._apply(use, Close(use.who)),
             "/release": lambda use: self._apply(use, Release(use.who)),
@@ -100,11 +102,13 @@ class Words:
             return Done(tell(self.desk, use.tx, use.incoming, str(error)))
 
     def run_in_group(self, tx: Tx, incoming: Incoming) -> Done:
-        """/mine lists the own cases, /next takes the one that waits longest."""
+        """/mine lists the own cases, /next takes the one that waits longest, /find looks for cases."""
         language, who = self.desk.language(tx, incoming.address.chat), incoming.user.id
+        if word_of(incoming) == "/find":
+            return Done(lookup.find(self.desk, tx, incoming))
         if word_of(incoming) == "/mine":
             mine = [case for case in tx.cases.list_owned(self.desk.bot, HELD, SNOOZED) if case.holder == who]
-            lines = [self._line(tx, case, language) for case in mine[:NAMED]]
+            lines = [lookup.line_of(self.desk, tx, case, language) for case in mine[:NAMED]]
             text = "\n".join([say(language, "desk.mine", count=len(mine)), *lines])
             return Done(tell(self.desk, tx, incoming, text))
         here = incoming.address.chat
@@ -115,7 +119,7 @@ class Words:
                     places = self.desk.take_over(tx, case, who)
                 except NotPossible:  # somebody else was faster
                     continue
-                text = say(language, "desk.next", case=self._line(tx, case, language))
+                text = say(language, "desk.next", case=lookup.line_of(self.desk, tx, case, language))
                 return Done([*places, *tell(self.desk, tx, incoming, text)], ended=case)
         return Done(tell(self.desk, tx, incoming, say(language, "desk.next.none")))
 
@@ -245,18 +249,17 @@ class Words:
         order_draft(use.tx, use.case, use.who, use.incoming.id, use.rest)
         return Done(mark=UNDERSTOOD)
 
+    def _ban(self, use: Use) -> Done:
+        """/ban, /ban 7d, /ban 7d REASON: lock the customer out of the bot."""
+        order_ban(use.tx, use.case, use.who, use.incoming.id, use.rest)
+        return Done(mark=UNDERSTOOD)
+
     def _unknown(self, use: Use, name: str) -> Done:
         near = self.canned.nearest(name)
         return self._told(use, "desk.canned.unknown" if near else "desk.canned.none", names=", ".join(near))
 
     def _told(self, use: Use, key: str, **values: object) -> Done:
         return Done(tell(self.desk, use.tx, use.incoming, say(use.language, key, **values)))
-
-    def _line(self, tx: Tx, case: Case, language: str) -> str:
-        """A case with the address of its topic, on which one may tap."""
-        seat = self.desk.seat(tx, case)
-        where = f" https://t.me/c/{str(seat.place)[4:]}/{seat.topic}" if seat is not None and seat.topic > 0 else ""
-        return say(language, "desk.line", number=case.id, where=where)
 
 
 def tell(desk: Desk, tx: Tx, incoming: Incoming, text: str, choices: Sequence[Choice] = ()) -> Places:

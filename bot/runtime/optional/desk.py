@@ -88,6 +88,7 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
     from bot.desk.mirror import Mirror
     from bot.desk.missed import MissedMessages
     from bot.desk.rating import Rating
+    from bot.desk.team.bans import Bans
     from bot.desk.team.groups import DeskGroups
     from bot.desk.watch import DeskWatch
 
@@ -113,13 +114,14 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
         delete_topic=telegram.delete_topic,
         send=send,
     )
-    drafts = _drafts(given, ground, assistant, desk)
+    drafts, people = _drafts(given, ground, assistant, desk), ground.people
+    bans = Bans(desk=desk, directory=people.directory, rights=people.joining.rights, access=access, send=send)
     watch = DeskWatch(
         store=store, desk=desk, rights=ground.people.joining.rights, send=send, keep_days=given.settings.desk_keep_days
     )
     return DeskParts(
         layers=[DeskLayer(groups=telegram.attends, customers=customers, operators=operators)],
-        features=[part.feature() for part in (customers, operators, groups, rating, drafts, late)],
+        features=[part.feature() for part in (customers, operators, groups, rating, drafts, late, bans)],
         load=groups.load,
         led={"desk": watch.run},
     )

@@ -129,6 +129,19 @@ class Cases(Repository):
         rows = self.connection.execute(query.order_by(*order))
         return [_case(row) for row in rows]
 
+    def find_cases(self, bot: int, said: str, most: int) -> Sequence[Case]:
+        """Return the newest cases with this number, of this customer (id, or a part of the name), or with this tag."""
+        column, number = desk_cases.c, int(said) if said.isdecimal() and len(said) < 19 else 0
+        spellings = {said, said.lower(), said.capitalize(), said.title()}  # SQLite folds the case of ASCII only
+        fits = or_(
+            column.id == number, column.user == number, column.tags.contains(said.lower(), autoescape=True),
+            *(column.name.contains(one, autoescape=True) for one in sorted(spellings)),
+        )  # fmt: skip
+        rows = self.connection.execute(
+            select(desk_cases).where(column.bot == bot, fits).order_by(column.id.desc()).limit(most)
+        )
+        return [_case(row) for row in rows]
+
     def count_of_customer(self, where: Address) -> int:
         """Return how many cases an address has had, with the open one."""
         return (
