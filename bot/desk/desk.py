@@ -31,6 +31,7 @@ from bot.types import Address, Incoming, Job, Outgoing
 
 NO_DECISION = Decision()
 AWAY = "away"  # the event: its customer was told when people work again
+ASSIGN = "desk.assign"  # the job that offers a waiting case to an operator
 SUMMARY = "desk.summary"  # the job that puts a summary on the card
 OPENING = "desk.opening"  # the job that calls a person at the next opening
 FEW = 5  # waits from which on an expected wait is told
@@ -296,9 +297,19 @@ class Desk:
         if case.owner == BOT and after.owner == WAITING:
             payload = {"case": case.id, "user": case.user}
             tx.jobs.add_job(Job(SUMMARY, f"{case.id}.{after.version}", case.address, payload, due=now))
+        if after.owner == WAITING:
+            self.assign(tx, after)
         moved = after.team != case.team and self._leave(tx, case, after)
         again = after.owner == WAITING and case.owner in (BOT, CLOSED)
         return [*(moved or ()), *self.show_card(tx, after, again=again or bool(moved))]
+
+    def assign(self, tx: Tx, case: Case, *, due: float = 0.0, turn: str = "") -> None:
+        """Have a waiting case offered to an operator at the Unix time `due` (0.0: now), if its team works so. `turn`
+        asks for it once more.
+        """
+        if self.table.assign_of(self.hours.team(case)).how != "pull":
+            key, payload = f"{case.id}.{case.version}{turn}", {"case": case.id, "version": case.version}
+            tx.jobs.add_job(Job(ASSIGN, key, case.address, payload, due=due or tx.clock.time()))
 
     def _leave(self, tx: Tx, case: Case, after: Case) -> Places:
         """Say on the card in the former group which team has the case now; nothing where it stays in its topic."""

@@ -32,6 +32,7 @@ from bot.storage.repositories.buttons import Buttons
 from bot.storage.repositories.chats import Chats, Users
 from bot.storage.repositories.conversations import Conversations
 from bot.storage.repositories.desk.cases import Cases
+from bot.storage.repositories.desk.duty import Duty
 from bot.storage.repositories.desk.relays import Relays
 from bot.storage.repositories.desk.seats import Seats
 from bot.storage.repositories.feedback import Feedback
@@ -108,6 +109,7 @@ class Tx:
     budgets = repository(Budgets)
     cases = repository(Cases)
     seats = repository(Seats)
+    duty = repository(Duty)
     relays = repository(Relays)
     personal_data = repository(PersonalData)
 

@@ -180,12 +180,24 @@ class Quiet(Part):
     bot: Seconds = 86_400.0
 
 
+class Assign(Part):
+    """The table `[assign]`: who gets a waiting case. "pull": who takes it; "round": it is offered to the operator who
+    has been idle longest; "same": first to the one who knows the customer. Nobody is offered one who has `capacity`
+    cases; after `patience` seconds the next one is asked.
+    """
+
+    how: Literal["pull", "round", "same"] = "pull"
+    capacity: int = Field(5, ge=1, le=100)
+    patience: Seconds = 120.0
+
+
 class Team(Part):
     """A table `[team.NAME]`: people with a group of their own. What it leaves out is as in the whole file."""
 
     title: Title = {}
     hours: WorkingHours | None = None
     promise: Promises | None = None
+    assign: Assign | None = None
 
 
 class When(Part):
@@ -222,6 +234,7 @@ class DeskTable(Part):
     hours: WorkingHours = WorkingHours()
     promise: Promises = Promises()
     close: Quiet = Quiet()
+    assign: Assign = Assign()
     team: Mapping[str, Team] = {}
     rule: tuple[Rule, ...] = ()
 
@@ -244,6 +257,11 @@ class DeskTable(Part):
         """What a team promises."""
         found = self.team.get(team)
         return found.promise if found is not None and found.promise is not None else self.promise
+
+    def assign_of(self, team: str) -> Assign:
+        """Who gets the waiting cases of a team."""
+        found = self.team.get(team)
+        return found.assign if found is not None and found.assign is not None else self.assign
 
 
 class DeskFile:
@@ -275,7 +293,7 @@ def read(data: bytes, file: str) -> DeskTable:
     try:
         found = DeskTable.model_validate(table)
     except ValidationError as error:
-        kinds = (DeskTable, Person, WorkingHours, Promises, Quiet, Team, When, Do)
+        kinds = (DeskTable, Person, WorkingHours, Promises, Quiet, Assign, Team, When, Do)
         names = {name for kind in kinds for name in kind.model_fields} | set(WEEK)
         raise Broken(sentence(error, text, file, names=names)) from None
     for steps, message in _mistakes(found):

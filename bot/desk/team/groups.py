@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from bot.billing.budget import duration
 from bot.desk.desk import Desk, Places
+from bot.desk.team.duty import on_duty
 from bot.feature import ButtonHandler, Command, Feature
 from bot.outbox import Choice, finish, finish_turn
 from bot.ports import Reply
@@ -123,8 +124,9 @@ class DeskGroups:
     def _state(self, tx: Tx, incoming: Incoming) -> str:
         waiting, held, snoozed = (len(tx.cases.list_owned(self.desk.bot, owner)) for owner in (WAITING, HELD, SNOOZED))
         state = say(incoming.language, "desk.group.state", waiting=waiting, held=held, snoozed=snoozed)
+        duty = on_duty(self.desk, tx, incoming.language)
         figures = [self._figures(tx, incoming.language, name, days) for name, days in SPANS.items()]
-        return "\n".join([state, *figures])
+        return "\n".join([state, *filter(None, [duty]), *figures])
 
     def _told(self, tx: Tx, incoming: Incoming, wanted: str) -> str | Outgoing:
         if wanted == "csv":

@@ -12,9 +12,10 @@ from bot.access.policy import Access, Actor, Decision
 from bot.desk.cases import Close, NotPossible, Return, Wake
 from bot.desk.desk import Desk, Places
 from bot.desk.mirror import Mirror
+from bot.desk.team.duty import DUTY_WORDS, change_duty
 from bot.desk.team.intent import Heard, Intent, intent_of, is_note
 from bot.desk.team.words import GROUP_WORDS, WAKE, Done, Use, Words, tell, word_of
-from bot.feature import ButtonHandler, Feature
+from bot.feature import ButtonHandler, Command, Feature
 from bot.outbox import Choice, finish_turn
 from bot.ports import Handler, Reply
 from bot.storage.repositories.buttons import ButtonPress
@@ -33,8 +34,7 @@ class Operators:
     """Handles what happens in the groups of operators; `words` carries out their commands.
 
     `send` delivers to places in the background, `stop` ends the answer that is being written in the conversation with
-    this `Address.key`, and `react` puts a reaction on a message; it may fail in silence. `wake_jobs` is called after a
-    turn that may have added a job.
+    this `Address.key`, and `react` puts a reaction on a message; it may fail in silence.
     """
 
     store: Store
@@ -42,7 +42,6 @@ class Operators:
     send: Callable[[str, Places], None]
     stop: Callable[[str], object]
     react: React
-    wake_jobs: Callable[[], None]
     words: Words
 
     @property
@@ -60,7 +59,19 @@ class Operators:
         names = {"desk.take": self.press_take, "desk.bot": self.press_bot, "desk.close": self.press_close}
         presses = {name: ButtonHandler(run, Permission.SERVE, has_toast=True) for name, run in names.items()}
         presses["desk.send"] = ButtonHandler(self.press_send, Permission.SERVE, has_toast=True)
-        return Feature(presses=presses, jobs={WAKE: self.wake})
+        duty = dict.fromkeys(DUTY_WORDS, Command(self.change_duty, Permission.SERVE, in_menu=False))
+        return Feature(commands=duty, presses=presses, jobs={WAKE: self.wake})
+
+    async def change_duty(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
+        """/on, /pause and /off in the operator's private chat."""
+
+        def work(tx: Tx) -> Places:
+            text, places = change_duty(self.desk, tx, incoming, word_of(incoming), incoming.language)
+            finish_turn(tx, incoming, text)
+            return places
+
+        self._after(None, await self.store.write(work))
+        await reply.finish()
 
     async def handle(self, incoming: Incoming, reply: Reply, handler: Handler) -> None:
         """Handle an update from a group of operators; `handler` handles what does not concern customers."""
@@ -115,7 +126,6 @@ class Operators:
         if ended is not None:
             self.stop(ended.address.key)
         self.send("", list(dict.fromkeys(places)))
-        self.wake_jobs()
 
     # --- what is written ----------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from bot.desk.policy.rules import PRIORITIES, Decision
 from bot.desk.rating import ask_stars
 from bot.desk.team import lookup
 from bot.desk.team.bans import order_ban
+from bot.desk.team.duty import DUTY_WORDS, change_duty
 from bot.outbox import Choice
 from bot.prompts.schema import Broken
 from bot.storage.repositories.desk.cases import HELD, SNOOZED, WAITING, Case
@@ -29,7 +30,7 @@ UNDERSTOOD = "👌"  # the reaction to a command that was carried out
 WAKE = "desk.wake"  # the job that brings a case back that was put aside
 RUSSIAN = {"высокий": "high", "обычный": "normal", "низкий": "low"}
 NAMED = 10  # cases in one message
-GROUP_WORDS = ("/mine", "/next", "/find")
+GROUP_WORDS = ("/mine", "/next", "/find", *DUTY_WORDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +103,16 @@ class Words:
             return Done(tell(self.desk, use.tx, use.incoming, str(error)))
 
     def run_in_group(self, tx: Tx, incoming: Incoming) -> Done:
-        """/mine lists the own cases, /next takes the one that waits longest, /find looks for cases."""
+        """/mine lists the own cases, /next takes the one that waits longest, /find looks for cases; /on, /pause and
+        /off say whether the operator takes cases.
+        """
         language, who = self.desk.language(tx, incoming.address.chat), incoming.user.id
-        if word_of(incoming) == "/find":
+        if (word := word_of(incoming)) in DUTY_WORDS:
+            text, places = change_duty(self.desk, tx, incoming, word, language)
+            return Done([*tell(self.desk, tx, incoming, text), *places])
+        if word == "/find":
             return Done(lookup.find(self.desk, tx, incoming))
-        if word_of(incoming) == "/mine":
+        if word == "/mine":
             mine = [case for case in tx.cases.list_owned(self.desk.bot, HELD, SNOOZED) if case.holder == who]
             lines = [lookup.line_of(self.desk, tx, case, language) for case in mine[:NAMED]]
             text = "\n".join([say(language, "desk.mine", count=len(mine)), *lines])

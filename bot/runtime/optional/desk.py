@@ -19,6 +19,7 @@ from bot.runtime.models import helper_model
 from bot.runtime.parts import Given, Ground
 from bot.storage.store import Tx
 from bot.tools.tool import Tool
+from bot.types import Address
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ def desk_tools(given: Given, ground: Ground) -> Sequence[Tool]:
         return ()
     from bot.desk.model.hand_over import hand_over_tool
 
-    return [hand_over_tool(given.store, ground.desk, ground.people.joining.deliver)]
+    return [hand_over_tool(given.store, ground.desk, partial(_send, ground))]
 
 
 def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
@@ -88,13 +89,20 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
     from bot.desk.mirror import Mirror
     from bot.desk.missed import MissedMessages
     from bot.desk.rating import Rating
+    from bot.desk.team.assignment import Assignment
     from bot.desk.team.bans import Bans
     from bot.desk.team.groups import DeskGroups
     from bot.desk.watch import DeskWatch
 
-    store, desk, telegram, send = given.store, ground.desk, ground.telegram, ground.people.joining.deliver
+    store, desk, telegram = given.store, ground.desk, ground.telegram
+    send = partial(_send, ground)
     access, rating = ground.people.access, Rating(store=store, desk=desk, send=send)
     mirror = Mirror(desk)
+
+    def serves(user: int) -> bool:
+        """Whether a user may answer customers."""
+        return access.role(Actor(user, private=True)) >= Role.OPERATOR
+
     customers = Customers(
         store=store,
         mirror=mirror,
@@ -102,7 +110,7 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
         groups=telegram.attends,
         react=telegram.react,
         rating=rating,
-        serves=lambda user: access.role(Actor(user, private=True)) >= Role.OPERATOR,
+        serves=serves,
     )
     operators = _operators(given, ground, assistant, mirror)
     late = MissedMessages(store=store, desk=desk, send=send)
@@ -115,16 +123,23 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
         send=send,
     )
     drafts, people = _drafts(given, ground, assistant, desk), ground.people
+    offers = Assignment(store=store, desk=desk, serves=serves, send=send)
     bans = Bans(desk=desk, directory=people.directory, rights=people.joining.rights, access=access, send=send)
     watch = DeskWatch(
         store=store, desk=desk, rights=ground.people.joining.rights, send=send, keep_days=given.settings.desk_keep_days
     )
     return DeskParts(
         layers=[DeskLayer(groups=telegram.attends, customers=customers, operators=operators)],
-        features=[part.feature() for part in (customers, operators, groups, rating, drafts, late, bans)],
+        features=[part.feature() for part in (customers, operators, groups, rating, drafts, late, offers, bans)],
         load=groups.load,
         led={"desk": watch.run},
     )
+
+
+def _send(ground: Ground, turn: str, places: Sequence[Address]) -> None:
+    """Deliver in the background what a turn of the desk has left in the outbox, and begin the jobs that it added."""
+    ground.people.joining.deliver(turn, places)
+    ground.wake_jobs()
 
 
 async def _warn(given: Given) -> None:
@@ -149,10 +164,9 @@ def _operators(given: Given, ground: Ground, assistant: Assistant, mirror: Mirro
         store=given.store,
         words=Words(mirror=mirror, colleagues=colleagues, canned=CannedAnswers(mirror.desk.hours.file.folder)),
         access=ground.people.access,
-        send=ground.people.joining.deliver,
+        send=partial(_send, ground),
         stop=assistant.writer.stop,
         react=ground.telegram.react,
-        wake_jobs=ground.wake_jobs,
     )
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Row, Table, and_, delete, func, or_, selec
 from bot.ports import DeliveryState
 from bot.storage.repositories.desk.seats import Seats
 from bot.storage.repositories.mapping import Repository
-from bot.storage.tables.desk import desk_cases, desk_events, desk_groups, desk_relays
+from bot.storage.tables.desk import desk_cases, desk_events, desk_groups, desk_operators, desk_relays
 from bot.storage.tables.history import (
     blobs,
     conversations,
@@ -117,6 +117,7 @@ class PersonalData(Repository):
         Seats(self.connection, self.clock, self.queue).delete_of_customer(bot, user)
         for column in (desk_events.c.who, desk_relays.c.author, desk_groups.c.by):
             self._change(column.table, {column.name: 0}, column.table.c.bot == bot, column == user)
+        self._drop(desk_operators, desk_operators.c.bot == bot, desk_operators.c.user == user)
         self._change(kb_learned, {"author": 0}, kb_learned.c.bot == bot, kb_learned.c.author == user)
         own = or_(conversations.c.chat == user, conversations.c.only == user)
         gone["conversations"] += self._drop(conversations, conversations.c.bot == bot, own)

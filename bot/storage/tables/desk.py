@@ -69,6 +69,22 @@ class GroupColumns(TypedColumns):
 desk_groups = Table("desk_groups", METADATA, GroupColumns)
 
 
+class OperatorColumns(TypedColumns):
+    """Whether an operator takes cases now (`is_on`, and not before `paused_until`), and when the newest one was offered
+    to the operator (`assigned`). Rights stand in `members`. Times are Unix seconds, 0.0 for none.
+    """
+
+    bot: Named[int] = Column(sa.BigInteger, primary_key=True)
+    user: Named[int] = Column(sa.BigInteger, primary_key=True)
+    team: Named[str] = Column(sa.String(64))
+    is_on: Named[int] = Column(sa.Integer)
+    paused_until: Named[float] = Column(sa.Float)
+    assigned: Named[float] = Column(sa.Float)
+
+
+desk_operators = Table("desk_operators", METADATA, OperatorColumns)
+
+
 class SeatColumns(Addressed):
     """The topic `topic` of the group `place`, in which operators see the customer whose address the row has.
 

@@ -44,6 +44,7 @@ NOT_EXPORTED = {
     "deliveries", "updates", "buttons", "awaited", "spending", "reservations", "invites", "applications", "audit",
     "persona_versions", "kb_sources", "kb_articles", "kb_passages", "kb_vectors", "kb_generation", "kb_gates",
     "kb_quotes", "kb_gaps", "kb_learned", "desk_groups", "desk_seats", "desk_relays", "desk_events",
+    "desk_operators",
 }  # fmt: skip
 # What `/forget` leaves: numbers without a name, what admins have decided, and the operator's own texts.
 KEPT = {

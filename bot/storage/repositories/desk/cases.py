@@ -232,6 +232,21 @@ class Cases(Repository):
         newest = select(desk_events.c.detail).where(*event).order_by(desk_events.c.id.desc()).limit(1)
         return self.connection.scalar(newest) or ""
 
+    def list_noted(self, case: Case, what: str, since: float) -> Sequence[int]:
+        """Return who is named in the events of this kind of a case from the Unix time `since` on."""
+        column = desk_events.c
+        fits = (column.case_id == case.id, column.what == what, column.at >= since)
+        return list(self.connection.scalars(select(column.who).where(*fits).order_by(column.id)))
+
+    def last_holder(self, where: Address, since: float) -> int:
+        """Return the operator who has had the newest case of an address that was open at the Unix time `since` or
+        later; 0 if nobody has.
+        """
+        column = desk_cases.c
+        fits = (here(desk_cases), column.last_holder != 0, or_(column.closed >= since, column.open == 1))
+        query = select(column.last_holder).where(*fits).order_by(column.id.desc()).limit(1)
+        return self.connection.scalar(query, spot(where)) or 0
+
     def count_noted(self, case: Case, what: str) -> int:
         """Return how many different details an event of a case was noted with."""
         counted = select(func.count(func.distinct(desk_events.c.detail)))

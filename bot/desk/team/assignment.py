@@ -1,0 +1,108 @@
+"""Offers a waiting case to one operator after another, with `[assign]` of desk.toml. Who takes it first has it.
+
+`choose` is pure; the job `ASSIGN` offers a case, comes back after `patience`, and offers it to the next one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+
+from bot.desk.desk import ASSIGN, Desk, Places
+from bot.desk.formatting import Piece, formatted
+from bot.feature import Feature
+from bot.storage.repositories.desk.cases import HELD, WAITING, Case
+from bot.storage.repositories.desk.duty import OnDuty
+from bot.storage.store import Store, Tx
+from bot.texts.catalog import say
+from bot.types import Address, Job, Outgoing
+
+OFFERED = "offered"  # the event: a case was offered to the operator `who`
+KNOWS = 7 * 86_400.0  # seconds in which an operator knows a customer
+
+
+def choose(
+    duties: Sequence[OnDuty], held: Sequence[int], *, capacity: int, tried: Collection[int], known: int = 0
+) -> int:  # fmt: skip
+    """Return the operator to whom a case is offered, 0 if there is none.
+
+    `duties` are the operators who work now, the longest idle first; `held` has the holder of each held case. Those who
+    were `tried`, or have `capacity` cases, are left out; `known` is the one who knows the customer, and comes first.
+    """
+    free = [one.user for one in duties if one.user not in tried and held.count(one.user) < capacity]
+    return known if known in free else next(iter(free), 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """Offers waiting cases. `serves` says whether a user may answer customers; `send` delivers in the background."""
+
+    store: Store
+    desk: Desk
+    serves: Callable[[int], bool]
+    send: Callable[[str, Places], None]
+
+    def feature(self) -> Feature:
+        """The job that offers a case."""
+        return Feature(jobs={ASSIGN: self.run})
+
+    async def run(self, job: Job) -> None:
+        """The job: offer a case to the next operator, unless it was taken meanwhile."""
+        self.send("", await self.store.write(lambda tx: self._offer(tx, job)))
+
+    def _offer(self, tx: Tx, job: Job) -> Places:
+        tx.jobs.delete_done(job)
+        desk, now = self.desk, tx.clock.time()
+        case = tx.cases.find_case(desk.bot, int(job.payload["case"]))
+        if case is None or case.owner != WAITING or case.version != int(job.payload["version"]):
+            return ()
+        rules = desk.table.assign_of(desk.hours.team(case))
+        if rules.how == "pull":
+            return ()
+        opening = desk.hours.next_opening(case, now)
+        if opening is not None:
+            desk.assign(tx, case, due=opening)
+            return ()
+        tried = tx.cases.list_noted(case, OFFERED, case.waiting_since)
+        user = self._chosen(tx, case, tried)
+        if not user:
+            return self._unassigned(tx, case, len(tried))
+        tx.cases.add_event(case, OFFERED, user)
+        tx.duty.note_assigned(desk.bot, user)
+        desk.assign(tx, case, due=now + rules.patience)
+        return self._tell(tx, case, user, len(tried))
+
+    def _chosen(self, tx: Tx, case: Case, tried: Collection[int]) -> int:
+        desk, now, team = self.desk, tx.clock.time(), self.desk.hours.team(case)
+        rules = desk.table.assign_of(team)
+        duties = [
+            one for one in tx.duty.list_duties(desk.bot)
+            if one.team == team and one.works(now) and self.serves(one.user)
+        ]  # fmt: skip
+        held = [one.holder for one in tx.cases.list_owned(desk.bot, HELD)]
+        known = tx.cases.last_holder(case.address, now - KNOWS) if rules.how == "same" else 0
+        return choose(duties, held, capacity=rules.capacity, tried=tried, known=known)
+
+    def _tell(self, tx: Tx, case: Case, user: int, number: int) -> Places:
+        """Mention an operator in the topic of a case, so that the messenger notifies that person."""
+        seat = self.desk.seat(tx, case, make=True)
+        if seat is None:
+            return ()
+        language, name = self.desk.language(tx, seat.place), tx.users.read_name(self.desk.bot, user) or str(user)
+        before, _, after = say(language, "desk.offered", name="\0").partition("\0")
+        mentioned = {"user": {"id": user, "is_bot": False, "first_name": name}}
+        pieces = [Piece(before), Piece(name, "text_mention", mentioned), Piece(after)]
+        told = formatted(pieces, keeps_place=True)
+        tx.outbox.add_answer(f"case.{case.id}.offer.{case.version}.{number}", seat.address, told)
+        return [seat.address]
+
+    def _unassigned(self, tx: Tx, case: Case, tried: int) -> Places:
+        """Say that nobody has taken a case, in its topic and to the leads of its team."""
+        desk, key = self.desk, f"case.{case.id}.unassigned.{case.version}.{tried}"
+        places: list[Address] = list(desk.tell_topic(tx, case, key, "desk.unassigned"))
+        for lead in desk.table.promise_of(desk.hours.team(case)).lead:
+            where, language = Address("telegram", desk.bot, lead), tx.chats.read_language(desk.bot, lead)
+            told = Outgoing(say(language, "desk.unassigned.lead", number=case.id), plain=True)
+            tx.outbox.add_answer(f"{key}.{lead}", where, told)
+            places.append(where)
+        return places

@@ -1,0 +1,54 @@
+"""/on, /pause and /off: whether an operator takes cases now. The right to answer customers comes from the role."""
+
+from __future__ import annotations
+
+from bot.billing.budget import duration
+from bot.desk.cases import Release
+from bot.desk.desk import Desk, Places
+from bot.desk.policy.desk_file import seconds_of
+from bot.storage.repositories.desk.cases import HELD, SNOOZED, WAITING
+from bot.storage.repositories.desk.duty import OnDuty
+from bot.storage.store import Tx
+from bot.texts.catalog import say
+from bot.types import Address, Incoming
+
+DUTY_WORDS = ("/on", "/pause", "/off")
+
+
+def change_duty(desk: Desk, tx: Tx, incoming: Incoming, word: str, language: str) -> tuple[str, Places]:
+    """Carry out /on, /pause 15m or /off of an operator. Returns what the operator is told, and the places in which
+    something waits: after /off the operator's cases wait for somebody else.
+    """
+    who, now = incoming.user.id, tx.clock.time()
+    had = tx.duty.find_duty(desk.bot, who)
+    team = dict(tx.seats.list_groups(desk.bot)).get(incoming.address.chat) or (had.team if had else desk.table.teams[0])
+    if word == "/off":
+        tx.duty.store_duty(desk.bot, who, team, is_on=False)
+        mine = [case for case in tx.cases.list_owned(desk.bot, HELD, SNOOZED) if case.holder == who]
+        places: list[Address] = []
+        for case in mine:
+            places += desk.change(tx, case, Release(who), who=who)
+        return say(language, "desk.off", count=len(mine)), places
+    if word == "/pause":
+        seconds = seconds_of(incoming.rest)
+        if not seconds:
+            return say(language, "desk.pause.how"), ()
+        tx.duty.store_duty(desk.bot, who, team, is_on=True, paused_until=now + seconds)
+        return say(language, "desk.pause", time=duration(language, seconds)), ()
+    tx.duty.store_duty(desk.bot, who, team, is_on=True)
+    for case in tx.cases.list_owned(desk.bot, WAITING):
+        if desk.hours.team(case) == team:
+            desk.assign(tx, case, turn=incoming.id)
+    return say(language, "desk.on", team=desk.table.title(team, language)), ()
+
+
+def on_duty(desk: Desk, tx: Tx, language: str) -> str:
+    """Who is on duty, with the number of cases that each has; "" if nobody has said so."""
+    now, held = tx.clock.time(), [case.holder for case in tx.cases.list_owned(desk.bot, HELD)]
+    found = [one for one in tx.duty.list_duties(desk.bot) if one.works(now)]
+    names = tx.members.read_names(desk.bot, [one.user for one in found])
+
+    def named(one: OnDuty) -> str:
+        return f"{names.get(one.user) or one.user} ({held.count(one.user)})"
+
+    return say(language, "desk.duty", names=", ".join(map(named, found))) if found else ""
