@@ -76,7 +76,7 @@ def test_the_version_is_the_same_as_long_as_the_file_is(tmp_path: Path) -> None:
         ('system = "y"', "title: is missing"),
         ('title = "x"\n\ntemperature = 3', "line 3: temperature: "),
         ('title.fr = "x"', "the languages are en, ru, not 'fr'"),
-        ('title = "x"\n[[examples]]\nquestion = "a"', "line 2: examples.0.answer: is missing"),
+        ('title = "x"\n[[examples]]\nquestion = "a"', "line 2: examples.answer: is missing"),
         ('title = "x"\nsuggestions = "y"', "line 2: suggestions: a list"),
         ('title = "x"\nsystem = 5', "line 2: system: a text in quotes is expected"),
         ('title = "' + "x" * 61 + '"', "line 1: title"),

@@ -85,7 +85,7 @@ def test_what_is_filled_in_is_never_a_place() -> None:
         ('title = "x"\nprompt = "{a} {b}"\n[[fields]]\nname = "a"\nlabel = "A"', "line 2: prompt: {b} is the name of"),
         ('title = "x"\nprompt = "x"\n[[fields]]\nname = "a"\nlabel = "A"', "line 2: prompt: the field 'a' stands"),
         ('title = "x"\nprompt = "{a}"', "fields: is missing"),
-        ('title = "x"\nprompt = "{a}"\n[[fields]]\nname = "a b"\nlabel = "A"', "line 4: fields.0.name"),
+        ('title = "x"\nprompt = "{a}"\n[[fields]]\nname = "a b"\nlabel = "A"', "line 4: fields.name"),
     ],
 )
 def test_a_broken_template_is_told_with_its_place(tmp_path: Path, text: str, told: str) -> None:
