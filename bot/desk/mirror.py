@@ -14,6 +14,7 @@ from bot.desk import cards, clocks
 from bot.desk.cases import Wake
 from bot.desk.desk import AWAY, Desk, Places
 from bot.desk.formatting import Piece, formatted, harmless
+from bot.desk.policy.masking import MARK
 from bot.storage.repositories.desk.cases import SNOOZED, Case
 from bot.storage.repositories.desk.relays import CUSTOMER, OPERATOR, Relay
 from bot.storage.repositories.outbox import JOINT
@@ -43,7 +44,8 @@ class Mirror:
         key, outgoing = f"{incoming.id}.desk", copies(tx, shown)
         if outgoing.copy[1]:
             instead, refs = say(self.desk.language(tx, seat.place), "desk.cannot_copy"), _refs(incoming)
-            outgoing = replace(outgoing, text=text, instead=instead, refs=refs)
+            is_masked = self.desk.table.mask.is_on and MARK in text
+            outgoing = replace(outgoing, text=text, instead=instead, refs=refs, captioned=is_masked)
         joins = () if quoted or outgoing.copy[1] or outgoing.entities else (outgoing.text,)
         tx.outbox.add_answer(key, seat.address, replace(outgoing, reply_to=quoted, keeps_place=True, joins=joins))
         self._add_relays(tx, case, CUSTOMER, incoming, outgoing)

@@ -191,6 +191,18 @@ class Assign(Part):
     patience: Seconds = 120.0
 
 
+class Mask(Part):
+    """The table `[mask]`: what is hidden in customers' messages before operators, models and the database get them."""
+
+    cards: bool = False
+    passwords: bool = False
+
+    @property
+    def is_on(self) -> bool:
+        """Whether anything is hidden."""
+        return self.cards or self.passwords
+
+
 class Team(Part):
     """A table `[team.NAME]`: people with a group of their own. What it leaves out is as in the whole file."""
 
@@ -235,6 +247,7 @@ class DeskTable(Part):
     promise: Promises = Promises()
     close: Quiet = Quiet()
     assign: Assign = Assign()
+    mask: Mask = Mask()
     team: Mapping[str, Team] = {}
     rule: tuple[Rule, ...] = ()
 
@@ -293,7 +306,7 @@ def read(data: bytes, file: str) -> DeskTable:
     try:
         found = DeskTable.model_validate(table)
     except ValidationError as error:
-        kinds = (DeskTable, Person, WorkingHours, Promises, Quiet, Assign, Team, When, Do)
+        kinds = (DeskTable, Person, WorkingHours, Promises, Quiet, Assign, Mask, Team, When, Do)
         names = {name for kind in kinds for name in kind.model_fields} | set(WEEK)
         raise Broken(sentence(error, text, file, names=names)) from None
     for steps, message in _mistakes(found):

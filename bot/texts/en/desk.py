@@ -80,6 +80,18 @@ TEXTS: dict[str, str] = {
     "desk.offered": "{name}, can you take this case? Otherwise a colleague is asked.",
     "desk.unassigned": "Nobody on duty has taken this case: it waits for everybody.",
     "desk.unassigned.lead": "Case #{number} waits: nobody on duty has taken it.",
+    "desk.masked.cards": (
+        "I have hidden the card number in your message: "
+        "neither I nor my colleagues see it. Better delete the message here, too."
+    ),
+    "desk.masked.passwords": (
+        "I have hidden the password in your message: "
+        "neither I nor my colleagues see it. Better delete the message here, too."
+    ),
+    "desk.masked.cards.passwords": (
+        "I have hidden the card number and the password in your message: "
+        "neither I nor my colleagues see them. Better delete the message here, too."
+    ),
     "desk.line": "#{number}{where}",
     "desk.next": "You have {case}",
     "desk.next.none": "Nobody waits.",
