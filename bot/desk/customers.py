@@ -96,8 +96,8 @@ class Customers:
             return incoming
 
         def work(tx: Tx) -> Places:
-            what = say(incoming.language, "desk.masked." + ".".join(found))
-            tx.outbox.add_answer(f"{incoming.id}.masked", incoming.address, Outgoing(what, plain=True))
+            told = say(incoming.language, f"desk.masked.{'.'.join(found)}")
+            tx.outbox.add_answer(f"{incoming.id}.masked", incoming.address, Outgoing(told, plain=True))
             return [incoming.address]
 
         self.send("", await self.store.write(work))
