@@ -96,7 +96,7 @@ class Customers:
             return incoming
 
         def work(tx: Tx) -> Places:
-            told = say(incoming.language, f"desk.masked.{'.'.join(found)}")
+            told = say(incoming.language, f"desk.masked.{found[0] if len(found) == 1 else 'both'}")
             tx.outbox.add_answer(f"{incoming.id}.masked", incoming.address, Outgoing(told, plain=True))
             return [incoming.address]
 

@@ -88,7 +88,7 @@ TEXTS: dict[str, str] = {
         "I have hidden the password in your message: "
         "neither I nor my colleagues see it. Better delete the message here, too."
     ),
-    "desk.masked.cards.passwords": (
+    "desk.masked.both": (
         "I have hidden the card number and the password in your message: "
         "neither I nor my colleagues see them. Better delete the message here, too."
     ),
