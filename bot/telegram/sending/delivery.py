@@ -118,7 +118,7 @@ class Deliverer:
             api=self.api, clock=self.clock, unconfirmed=self.unconfirmed, acquire_slot=self.acquire_slot
         )
         self.topics = TopicKeeper(
-            api=self.api, outbox=self.outbox, acquire_slot=self.acquire_slot, note_newest=self.unconfirmed.note_newest
+            api=self.api, outbox=self.outbox, acquire_slot=self.acquire_slot, unconfirmed=self.unconfirmed
         )
         self.outage = Outage("delivering answers", self.clock)
 
@@ -266,7 +266,7 @@ class Deliverer:
         while True:
             try:
                 if delivery.address.thread < 0:
-                    return await self.topics.make(delivery)
+                    return await self.topics.make(progress)
                 await self._send_parts(progress)
                 return delivery.address
             except Outdated:
@@ -283,7 +283,7 @@ class Deliverer:
                 if (moved := await self.topics.heal(delivery, error)) is not None:
                     return moved
                 if delivery.address.thread < 0 or (delivery.outgoing.keeps_place and isinstance(error, Gone)):
-                    await self._wait_for_place(delivery, error)
+                    await self._wait_for_place(progress, error)
                 elif isinstance(error, Gone | NotAlone) or not simpler(progress, error):
                     await self._give_up(delivery, error)
                     return delivery.address
@@ -327,11 +327,19 @@ class Deliverer:
         for where in told:
             self.tasks.create_task(self.deliver(where))
 
-    async def _wait_for_place(self, delivery: Delivery, error: Exception) -> None:
+    async def _wait_for_place(self, progress: Progress, error: Exception) -> None:
         """Wait until a group of operators can perhaps be reached again; nothing that waits for it is given up."""
-        self.outage.failed(f"the group {delivery.address.chat} of the support desk: {_reason(error)}", grave=True)
-        await self.outbox.postpone(delivery, self.clock.time() + WAIT)
+        chat = progress.delivery.address.chat
+        self.outage.failed(f"the group {chat} of the support desk: {_reason(error)}", grave=True)
+        await self._postpone(progress, WAIT)
         await self.clock.sleep(WAIT)
+
+    async def _postpone(self, progress: Progress, wait: float) -> None:
+        """Store that a delivery is not tried before `wait` seconds have passed, so that a restart keeps to it. The call
+        that was refused was certainly not carried out: the next try begins anew.
+        """
+        await self.outbox.postpone(progress.delivery, self.clock.time() + wait, begun=progress.outcome_unknown)
+        progress.stored = progress.stored if progress.outcome_unknown else None
 
     async def _replace_by_notice(self, delivery: Delivery, reason: str) -> None:
         """Replace a message that can't be shown to one person by a public notice that says so."""
@@ -352,9 +360,7 @@ class Deliverer:
         if isinstance(error, Flood):
             progress.floods += 1
             wait = self.flooded(chat, error, untold=FLOOD_BACKOFF.pause(progress.floods))
-            # Stored, so that a restart keeps the wait. This send was certainly not carried out.
-            await self.outbox.postpone(progress.delivery, self.clock.time() + wait, begun=progress.outcome_unknown)
-            progress.stored = progress.stored if progress.outcome_unknown else None
+            await self._postpone(progress, wait)
             return
         progress.outcome_unknown = progress.outcome_unknown or not isinstance(error, NotSent)
         progress.unnumbered = progress.unnumbered or isinstance(error, Numberless)
