@@ -279,6 +279,8 @@ class Deliverer:
                 await self.clock.sleep(TOKEN_PAUSE)
             except TransportUnavailable as error:
                 await self._wait_out(progress, error)
+                if delivery.outgoing.joins and progress.stored is None and not progress.done:
+                    return delivery.address  # nothing of it is sent: what has come meanwhile is joined to it
             except (Refused, ValueError) as error:  # ValueError: aiogram's own validation
                 if (moved := await self.topics.heal(delivery, error)) is not None:
                     return moved
@@ -428,9 +430,7 @@ class Deliverer:
     def _screens(self, progress: Progress) -> list[Screen]:
         try:
             screens = messages.finished(progress.delivery.outgoing, progress.rung, progress.limit, again=progress.again)
-            if (
-                not screens[0].blocks and not screens[0].file and not screens[0].copy[1]
-            ):  # without blocks or a file RICH equals ENTITIES
+            if not screens[0].blocks and not screens[0].file and not screens[0].copy[1]:  # RICH equals ENTITIES
                 progress.rung = max(progress.rung, Rung.ENTITIES)
             return screens
         except Exception:  # a defect in the formatting must not cost the answer
