@@ -134,3 +134,22 @@ async def answered_after(stage: Stage, customer: int) -> float:
     begun = stage.clock.monotonic()
     await stage.ask("a question", customer)
     return stage.clock.monotonic() - begun
+
+
+async def test_a_bot_that_is_killed_every_five_seconds_keeps_to_twenty_messages_a_minute(
+    stage: Stage, tmp_path: Path
+) -> None:
+    desk, people = await limited(stage, tmp_path, 10)
+    stage.telegram.limits.on = True
+    await asyncio.sleep(MINUTE)
+    before = len(stage.telegram.calls)
+    for kill in range(24):
+        for number, person in enumerate(people):
+            stage.telegram.say(person, f"text {kill * len(people) + number}")
+        await asyncio.sleep(5)
+        await stage.crash()
+        await stage.start()
+    await desk.quiet()
+    calls = stage.telegram.calls[before:]
+    assert 429 not in {call.status for call in calls}
+    assert sum(text.count("text ") for text in stage.telegram.texts(desk.group)) == 24 * len(people)

@@ -25,6 +25,7 @@ PLACE_OF = select(column.id, column.state, column.message_ids, column.marker).wh
     column.bot == bindparam("b"), column.key == bindparam("k")
 )
 NEWEST_ROWS = 200  # of the outbox, in which message ids are looked for
+MINUTE = 60.0  # seconds in which a group takes a number of messages
 LAST = 20  # deliveries to an address, in which old buttons are looked for
 GONE = "the chat can't be reached"
 JOINT = "\n\n"  # between texts that are sent as one message
@@ -78,6 +79,9 @@ WAITS = (
     .limit(1)
 )
 ANY = deliveries.alias()
+RECENT = (
+    select(column.chat, column.at).where(column.bot + 0 == bindparam("b")).order_by(column.id.desc()).limit(NEWEST_ROWS)
+)
 NEWEST = select(ANY.c.id).where(ANY.c.bot + 0 == bindparam("b")).order_by(ANY.c.id.desc()).limit(1).scalar_subquery()
 
 
@@ -223,7 +227,7 @@ class Outbox(Repository):
         return sent, dead, sum(found.values())
 
     def list_unfinished(self, bot: int, place: str | None = None) -> Unfinished:
-        """Return what an earlier process has left of all chats, or of one. One statement."""
+        """Return what an earlier process has left of all chats, or of one."""
         query, values = (LEFT, {"b": bot}) if place is None else (LEFT_OF_CHAT, _of(bot, place))
         newest, growing, waiting = 0, {}, dict[Address, None]()
         for row in self.connection.execute(query, values):
@@ -232,7 +236,10 @@ class Outbox(Repository):
                 growing[row.key] = next(iter(json.loads(row.message_ids)), 0)
             elif row.state is not None:
                 waiting[address(row)] = None
-        return Unfinished(newest, growing, list(waiting))
+        since = self.clock.time() - MINUTE
+        recent = {row.chat for row in self.connection.execute(RECENT, {"b": bot}) if row.at >= since}
+        busy = {chat for chat in recent | {to.chat for to in waiting} if chat < 0 and values.get("c", chat) == chat}
+        return Unfinished(newest, growing, list(waiting), busy)
 
     def next_unsent(self, where: Address) -> Delivery | None:
         """Return the oldest delivery of an address that is finished and not sent, None if there is none."""

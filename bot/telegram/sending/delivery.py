@@ -26,7 +26,7 @@ from bot.clock import Clock
 from bot.concurrency import lease
 from bot.concurrency.retry import Backoff
 from bot.errors import Refused, TransportError, TransportUnavailable, Unauthorized
-from bot.ports import Delivery, DeliveryState, Outbox, SendQuota
+from bot.ports import Delivery, DeliveryState, Outbox, SendQuota, Unfinished
 from bot.telegram.client.api import (
     Api,
     BadMarkup,
@@ -128,20 +128,21 @@ class Deliverer:
         A row that was being sent is first searched for in its chat, because its message may already be there.
         """
         left = await self.outbox.unfinished(self.api.id)
-        self.streamed_ids.update(left.growing)
         self._left = left.newest
-        self._landed[""] = self.clock.monotonic() + LANDING
-        for address in left.waiting:
-            self.tasks.create_task(self.deliver(address))
+        self._resume(left)
 
     async def adopt(self, place: str) -> None:
         """Deliver what another process left in a chat whose lease this process has just taken over."""
         left = await self.outbox.unfinished(self.api.id, place)
-        self.streamed_ids.update(left.growing)
         self._left_of[place] = left.newest
+        self._resume(left, place)
+
+    def _resume(self, left: Unfinished, place: str = "") -> None:
+        self.streamed_ids.update(left.growing)
         self._landed[place] = self.clock.monotonic() + LANDING
-        for address in left.waiting:
-            self.tasks.create_task(self.deliver(address))
+        for chat in left.busy:
+            self.budget.begin_empty(chat, self.clock.monotonic())
+        self._deliver_all(left.waiting)
 
     async def look(self, place: str) -> None:
         """Deliver what other processes have put into the outbox for a chat whose lease this process holds."""
