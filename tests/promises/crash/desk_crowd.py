@@ -348,4 +348,4 @@ def _rules() -> str:
     rules = [
         f"[[rule]]\nwhen = {{ words = ['{team}'] }}\ndo = {{ team = '{team}', person = true }}\n" for team in TEAMS
     ]
-    return "\n".join([*(f"[team.{team}]\n" for team in TEAMS), *rules])
+    return "\n".join([*(f"[team.{team}]\ntitle = '{team}'\n" for team in TEAMS), *rules])
