@@ -119,7 +119,8 @@ class StoredOutbox:
             if address.connection:
                 return here
             theirs = {one for one in tx.inbox.list_message_ids(address.bot) if first <= one[0] <= last}
-            return here | tx.outbox.list_message_ids(address, first, last, but=but) | theirs
+            topics = {(address.chat, topic) for topic in tx.seats.list_newest_topics(address.bot, address.chat)}
+            return here | tx.outbox.list_message_ids(address, first, last, but=but) | theirs | topics
 
         return await self.store.retry_until_stored(lambda: self.store.read(work))
 

@@ -95,3 +95,61 @@ async def test_many_who_call_at_once_get_their_topics_one_after_the_other(stage:
     assert not [call for call in stage.telegram.calls if call.status == 429]
     cards = [text for text in stage.telegram.texts(desk.group) if text.startswith("#")]
     assert len(cards) == len(people) == len(stage.telegram.state.chats[desk.group].topics)
+
+
+async def test_d6_a_group_that_is_closed_for_ten_minutes_holds_up_no_customer_and_then_gets_one_message_a_topic(
+    stage: Stage, tmp_path: Path
+) -> None:
+    desk, people = await limited(stage, tmp_path, 4)
+    stage.telegram.limits.on = True
+    stranger = stage.telegram.person("Stranger", "en", 3900)["id"]
+    await asyncio.sleep(MINUTE)
+    quick = await answered_after(stage, stranger)
+    for method in (*COUNTED, "setMessageReaction"):
+        stage.telegram.fail_next(method, chat_id=desk.group, code=429, parameters={"retry_after": 600})
+    before = len(stage.telegram.calls)
+    written = [f"text {number}" for number in range(40)]
+    for number, text in enumerate(written):
+        stage.telegram.say(people[number % len(people)], text)
+        await asyncio.sleep(10)
+    slow = await answered_after(stage, stranger)
+    said = [one for one in stage.telegram.calls[before:] if one.chat_id == desk.group and one.method in COUNTED]
+    assert [one.status for one in said] == [429]  # nothing more was tried
+    assert slow <= 1.1 * quick
+    stage.telegram.say(desk.group, "operators' words", OLGA, desk.topic)
+    await asyncio.sleep(1)
+    assert stage.telegram.texts(people[-1])[-1] == "operators' words"
+    await desk.quiet()
+    said = [one for one in stage.telegram.calls[before:] if one.chat_id == desk.group and one.method in COUNTED]
+    assert [one.status for one in said] == [429] + [200] * len(people)
+    assert said[1].monotonic - said[0].monotonic >= 600
+    topics = list(stage.telegram.state.chats[desk.group].topics)[-len(people) :]
+    for number, topic in enumerate(topics):
+        assert desk.seen(topic)[-1] == "\n\n".join(written[number :: len(people)])
+
+
+async def answered_after(stage: Stage, customer: int) -> float:
+    """How many seconds the bot's answer to a customer takes."""
+    stage.studio.script("an answer")
+    begun = stage.clock.monotonic()
+    await stage.ask("a question", customer)
+    return stage.clock.monotonic() - begun
+
+
+async def test_a_bot_that_is_killed_every_five_seconds_keeps_to_twenty_messages_a_minute(
+    stage: Stage, tmp_path: Path
+) -> None:
+    desk, people = await limited(stage, tmp_path, 10)
+    stage.telegram.limits.on = True
+    await asyncio.sleep(MINUTE)
+    before = len(stage.telegram.calls)
+    for kill in range(24):
+        for number, person in enumerate(people):
+            stage.telegram.say(person, f"text {kill * len(people) + number}")
+        await asyncio.sleep(5)
+        await stage.crash()
+        await stage.start()
+    await desk.quiet()
+    calls = stage.telegram.calls[before:]
+    assert 429 not in {call.status for call in calls}
+    assert sum(text.count("text ") for text in stage.telegram.texts(desk.group)) == 24 * len(people)

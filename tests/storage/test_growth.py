@@ -60,6 +60,10 @@ QUESTIONS: dict[str, Callable[[Tx], Any]] = {
     "all that is left": lambda tx: tx.outbox.list_unfinished(BOT),
     "what is left in the chat": lambda tx: tx.outbox.list_unfinished(BOT, HERE.chat_key),
     "where an answer is placed": lambda tx: tx.outbox.claimed_message("1", HERE),
+    "what a message shows": lambda tx: tx.outbox.find_shown(HERE, 7),
+    "what another's message shows": lambda tx: tx.outbox.find_shown(HERE, 8),
+    "the newest version": lambda tx: tx.outbox.find_version(HERE, "1"),
+    "the answer as it was sent": lambda tx: tx.outbox.find_as_sent(HERE, "1", "answer"),
     "the ids of our messages": lambda tx: tx.outbox.list_message_ids(HERE, CHAT, CHAT),
     "the ids of all messages": lambda tx: (
         tx.outbox.list_message_ids(HERE, 0, 1 << 60),

@@ -15,7 +15,7 @@ from bot.storage.tables.history import blobs, conversations, feedback, messages
 from bot.storage.tables.knowledge import kb_gaps
 from bot.storage.tables.people import chats, topics, users
 from bot.storage.tables.spending import reservations, spending, usage
-from bot.storage.tables.work import awaited, buttons, deliveries, jobs, operations
+from bot.storage.tables.work import awaited, buttons, deliveries, jobs, operations, placed
 from bot.types import Address, ChatChoices
 from bot.types import User as Person
 
@@ -54,7 +54,7 @@ THERE = spending.alias()
 
 
 MOVED = (conversations, messages, deliveries, operations, jobs, usage, buttons, reservations, blobs, feedback, topics,
-         kb_gaps)  # fmt: skip
+         kb_gaps, placed)  # fmt: skip
 
 
 class Chats(Repository):

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, delete, func, insert, literal_column, select, update
 
 from bot.ports import Delivery, DeliveryState, Unfinished
+from bot.storage.engines.dialects import upsert
 from bot.storage.repositories import mapping
 from bot.storage.repositories.mapping import Repository, address, dump_outgoing, load_outgoing, made, one_of
 from bot.storage.tables.history import messages
-from bot.storage.tables.work import deliveries
+from bot.storage.tables.work import deliveries, placed
 from bot.types import Address, Button, Outgoing
 
 column = deliveries.c
@@ -23,14 +25,38 @@ PLACE_OF = select(column.id, column.state, column.message_ids, column.marker).wh
     column.bot == bindparam("b"), column.key == bindparam("k")
 )
 NEWEST_ROWS = 200  # of the outbox, in which message ids are looked for
+MINUTE = 60.0  # seconds in which a group takes a number of messages
 LAST = 20  # deliveries to an address, in which old buttons are looked for
-LOOK_BACK = 1000  # the newest answers of a chat, in which a message is looked for
 GONE = "the chat can't be reached"
 JOINT = "\n\n"  # between texts that are sent as one message
 LONGEST_JOINT = 4096  # UTF-16 units of it
 WITHDRAWN = "a person has taken over"
 KEEPS_PLACE = '"keeps_place": true'  # in the JSON of an `Outgoing`, where quotes of texts are escaped
-INSERT = insert(deliveries)
+INSERT = insert(deliveries).returning(column.id)
+PLACED = {name: column[name] for name in ("bot", "connection", "chat", "only")}
+MESSAGE = sa.cast(bindparam("message"), sa.BigInteger)
+ADD_PLACE = upsert(
+    lambda insert: (
+        insert(placed)
+        .from_select(
+            [*PLACED, "message", "delivery"],
+            select(*PLACED.values(), MESSAGE, column.id).where(column.id == bindparam("row")),
+        )
+        .on_conflict_do_nothing()
+    )
+)
+ANSWER = column["key", "message_ids", "outgoing", "state"]
+IN_MESSAGE = (
+    select(*ANSWER)
+    .join(placed, placed.c.delivery == column.id)
+    .where(*(placed.c[name] == bindparam(name) for name in (*PLACED, "message")))
+    .order_by(column.id.desc())
+)
+# both sides of this OR, and `+ 0`, keep SQLite from reading all deliveries of the chat to find these few
+OF = sa.or_(*(and_(column.bot == bindparam("b"), one == bindparam("o")) for one in (column.of, column.key)))
+OF_HERE = (OF, column.chat + 0 == bindparam("c"))
+VERSIONS = select(*ANSWER).where(*OF_HERE, column.only == bindparam("u")).order_by((column.id + 0).desc())
+AS_SENT = select(column.outgoing).where(*OF_HERE).order_by(column.id + 0)
 # `+ 0` keeps SQLite from reading all deliveries of the chat by id to find the open ones
 NEXT = select(deliveries).where(mapping.here(deliveries), one_of(column.state, OPEN)).order_by(column.id + 0).limit(1)
 CHANGE = update(deliveries).where(column.id == bindparam("row"))
@@ -53,6 +79,9 @@ WAITS = (
     .limit(1)
 )
 ANY = deliveries.alias()
+RECENT = (
+    select(column.chat, column.at).where(column.bot + 0 == bindparam("b")).order_by(column.id.desc()).limit(NEWEST_ROWS)
+)
 NEWEST = select(ANY.c.id).where(ANY.c.bot + 0 == bindparam("b")).order_by(ANY.c.id.desc()).limit(1).scalar_subquery()
 
 
@@ -99,7 +128,7 @@ class Outbox(Repository):
         held = self.queue.delivers_here(where)
         state = DeliveryState.SENDING if held else DeliveryState.PENDING
         photo = outgoing.file.data if outgoing.file else None
-        finished = {"outgoing": dump_outgoing(outgoing), "photo": photo, "marker": marker}
+        finished = {**_content(outgoing), "photo": photo, "marker": marker}
         row = self.connection.execute(PLACE_OF, {"b": where.bot, "k": key}).one_or_none()
         if row is None:
             if not marker or self._waits(where):
@@ -120,9 +149,10 @@ class Outbox(Repository):
         row = self.connection.execute(PLACE_OF, {"b": where.bot, "k": key}).one_or_none()
         if row is None:
             ids = (message_id,) if message_id else ()
-            self._insert(key, where, DeliveryState.STREAMING, ids, outgoing=dump_outgoing(Outgoing()), marker=marker)
+            self._insert(key, where, DeliveryState.STREAMING, ids, **_content(Outgoing()), marker=marker)
         elif message_id and row.state in GROWING and row.message_ids == "[]":
             self._change(row.id, message_ids=json.dumps([message_id]))
+            self._place(row.id, [message_id])
 
     def claimed_message(self, key: str, where: Address) -> int | None:
         """Return the id of the first message in which an answer is being shown.
@@ -141,7 +171,7 @@ class Outbox(Repository):
     def claim_messages(self, key: str, where: Address, ids: Sequence[int]) -> None:
         """Note the messages `ids` of the chat: the answer of `key` will be written over them."""
         if self.connection.execute(PLACE_OF, {"b": where.bot, "k": key}).one_or_none() is None:
-            self._insert(key, where, DeliveryState.STREAMING, tuple(ids), outgoing=dump_outgoing(Outgoing()))
+            self._insert(key, where, DeliveryState.STREAMING, tuple(ids), **_content(Outgoing()))
 
     def release_messages(self, key: str, where: Address) -> None:
         """Undo `claim_messages`: the messages of the chat stay as they are."""
@@ -150,8 +180,10 @@ class Outbox(Repository):
 
     def find_shown(self, where: Address, message_id: int, *, but: str = "") -> Shown | None:
         """Return the newest answer that was put into a message of the chat, but not the one with the key `but`."""
-        rows = self._newest(where, but)
-        return next((_shown(row) for row in rows if message_id in json.loads(row.message_ids)), None)
+        here = {"bot": where.bot, "connection": where.connection, "chat": where.chat, "only": where.visible_to}
+        rows = self.connection.execute(IN_MESSAGE, {**here, "message": message_id})
+        shown = (row for row in rows if row.key != but and message_id in json.loads(row.message_ids))
+        return next(map(_shown, shown), None)
 
     def find_newest(self, where: Address, of: str, *, but: str = "") -> Shown | None:
         """Return the newest answer in the chat whose `Outgoing.of` is `of`, but not the one with the key `but`."""
@@ -162,29 +194,17 @@ class Outbox(Repository):
         return next((shown for shown in self._versions(where, of) if shown.ids or shown.state in OPEN), None)
 
     def _versions(self, where: Address, of: str, but: str = "") -> Iterator[Shown]:
-        rows = (row for row in self._newest(where, but) if of in row.outgoing)
-        return (shown for shown in map(_shown, rows) if shown.of == of)
-
-    def _newest(self, where: Address, but: str) -> Iterable[Row[Any]]:
-        query = select(*column["key", "message_ids", "outgoing", "state"]).where(
-            column.bot == where.bot, column.chat == where.chat, column.only == where.visible_to, column.key != but
-        )
-        return self.connection.execute(query.order_by(column.id.desc()).limit(LOOK_BACK))
+        rows = self.connection.execute(VERSIONS, {"b": where.bot, "o": of, "c": where.chat, "u": where.visible_to})
+        return (shown for shown in map(_shown, rows) if shown.of == of and shown.key != but)
 
     def find_as_sent(self, where: Address, turn: str, text: str) -> Outgoing | None:
         """Return the answer of a turn as it was first sent with this text; None if it is not known any more.
 
         A continued answer, or a version shown again, has several rows; the oldest is used.
         """
-        chat = select(column.key, column.outgoing).where(column.bot == where.bot, column.chat == where.chat)
-        own = chat.where(column.key == turn)
-        others = chat.where(column.only == where.visible_to).order_by(column.id.desc()).limit(LOOK_BACK)
-        for query in (own, others):
-            for key, outgoing in reversed(self.connection.execute(query).all()):
-                said = load_outgoing(outgoing, None)
-                if (said.of or key.partition(".")[0]) == turn and said.text.startswith(text.rstrip()):
-                    return said
-        return None
+        rows = self.connection.scalars(AS_SENT, {"b": where.bot, "o": turn, "c": where.chat})
+        sent = (load_outgoing(row, None) for row in rows)
+        return next((said for said in sent if said.text.startswith(text.rstrip())), None)
 
     def message_ids(self, where: Address, key: str) -> tuple[int, ...]:
         """Return the ids of the messages in which an answer stands."""
@@ -207,7 +227,7 @@ class Outbox(Repository):
         return sent, dead, sum(found.values())
 
     def list_unfinished(self, bot: int, place: str | None = None) -> Unfinished:
-        """Return what an earlier process has left of all chats, or of one. One statement."""
+        """Return what an earlier process has left of all chats, or of one."""
         query, values = (LEFT, {"b": bot}) if place is None else (LEFT_OF_CHAT, _of(bot, place))
         newest, growing, waiting = 0, {}, dict[Address, None]()
         for row in self.connection.execute(query, values):
@@ -216,7 +236,10 @@ class Outbox(Repository):
                 growing[row.key] = next(iter(json.loads(row.message_ids)), 0)
             elif row.state is not None:
                 waiting[address(row)] = None
-        return Unfinished(newest, growing, list(waiting))
+        since = self.clock.time() - MINUTE
+        recent = {row.chat for row in self.connection.execute(RECENT, {"b": bot}) if row.at >= since}
+        busy = {chat for chat in recent | {to.chat for to in waiting} if chat < 0 and values.get("c", chat) == chat}
+        return Unfinished(newest, growing, list(waiting), busy)
 
     def next_unsent(self, where: Address) -> Delivery | None:
         """Return the oldest delivery of an address that is finished and not sent, None if there is none."""
@@ -247,6 +270,7 @@ class Outbox(Repository):
             self.connection.execute(SENT, values)
         else:  # the next part follows at once
             self.connection.execute(PART, {**values, "above": max(message_ids)})
+        self._place(id_, message_ids)
 
     def postpone_until(self, id_: int, due: float, *, begun: bool) -> None:
         """Try a delivery again at `due` (Unix seconds), and count an attempt.
@@ -277,14 +301,15 @@ class Outbox(Repository):
 
     def replace_outgoing(self, id_: int, outgoing: Outgoing) -> None:
         """Store the content of a delivery anew, the bytes of its file left out."""
-        self._change(id_, outgoing=dump_outgoing(outgoing))
+        self._change(id_, **_content(outgoing))
 
     def replace_for_everybody(self, id_: int, instead: Outgoing) -> None:
         """Replace a delivery for one user by another one that everybody in the chat sees, as a new message."""
         self._change(
-            id_, only=0, outgoing=dump_outgoing(instead), photo=None, message_ids="[]", done=0, marker=0,
+            id_, only=0, **_content(instead), photo=None, message_ids="[]", done=0, marker=0,
             state=DeliveryState.PENDING.value,
         )  # fmt: skip
+        self.connection.execute(delete(placed).where(placed.c.delivery == id_))
 
     def delete_text(self, bot: int, key: str) -> None:
         """Delete the text of an answer that was sent, because it is a secret."""
@@ -308,7 +333,7 @@ class Outbox(Repository):
     def rewrite_unsent(self, where: Address, key: str, outgoing: Outgoing) -> bool:
         """Replace the text of an answer that waits and is not being sent. False: it is sent, or is being sent."""
         change = update(deliveries).where(column.key == key, *_waiting(where))
-        return self.connection.execute(change.values(outgoing=dump_outgoing(outgoing))).rowcount == 1
+        return self.connection.execute(change.values(**_content(outgoing))).rowcount == 1
 
     def join_waiting(self, where: Address, id_: int) -> Sequence[str]:
         """Add to a delivery the texts of those that wait behind it, as far as they may be joined and fit into one
@@ -373,10 +398,20 @@ class Outbox(Repository):
             **mapping.columns(where), "key": key, "state": state.value, "message_ids": json.dumps(ids), "done": 0,
             "photo": None, "marker": 0, "attempts": 0, "due": 0.0, "at": self.clock.time(), "reason": "", **values,
         }  # fmt: skip
-        self.connection.execute(INSERT, row)
+        self._place(self.connection.execute(INSERT, row).scalar_one(), ids)
+
+    def _place(self, id_: int, ids: Sequence[int]) -> None:
+        """Note that a delivery stands in these messages."""
+        if ids:
+            self.connection.execute(ADD_PLACE(self.connection), [{"row": id_, "message": message} for message in ids])
 
     def _change(self, id_: int, **values: Any) -> None:
         self.connection.execute(CHANGE.values(**values), {"row": id_})
+
+
+def _content(outgoing: Outgoing) -> dict[str, str]:
+    """The columns of what a delivery says."""
+    return {"outgoing": dump_outgoing(outgoing), "of": outgoing.of}
 
 
 def _units(texts: Sequence[str]) -> int:

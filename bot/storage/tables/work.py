@@ -40,7 +40,9 @@ updates = Table(
 
 
 class DeliveryColumns(Addressed):
-    """The outbox. `key` names the turn and the part of it; the bytes of a photo are deleted when it was sent."""
+    """The outbox. `key` names the turn and the part of it; `of` is that of the `Outgoing`. The bytes of a photo are
+    deleted when it was sent.
+    """
 
     id: Named[int] = Column(Id, primary_key=True)
     key: Named[str] = Column(sa.String(80))
@@ -54,6 +56,7 @@ class DeliveryColumns(Addressed):
     due: Named[float] = Column(sa.Float)
     at: Named[float] = Column(sa.Float)
     reason: Named[str] = Column(sa.String(500))
+    of: Named[str] = Column(sa.String(80), server_default="")
 
 
 deliveries = Table(
@@ -63,7 +66,26 @@ deliveries = Table(
     sa.UniqueConstraint("bot", "key"),
     Index("ix_deliveries_open", "bot", "state", "chat", "id"),
     Index("ix_deliveries_chat", "bot", "chat", "id"),
+    Index("ix_deliveries_of", "bot", "of"),
 )
+
+
+class PlacedColumns(TypedColumns):
+    """In which messages deliveries stand, or have stood. Several may stand in one message: each was written over the
+    one before.
+    """
+
+    bot: Named[int] = Column(sa.BigInteger, primary_key=True)
+    connection: Named[str] = Column(sa.String(128), primary_key=True)
+    chat: Named[int] = Column(sa.BigInteger, primary_key=True)
+    only: Named[int] = Column(sa.BigInteger, primary_key=True)
+    message: Named[int] = Column(sa.BigInteger, primary_key=True)
+    delivery: Named[int] = Column(Id, sa.ForeignKey("deliveries.id", ondelete="CASCADE"), primary_key=True)
+
+
+placed = Table(
+    "placed", METADATA, PlacedColumns, Index("ix_placed_delivery", "delivery"), sqlite_with_rowid=False
+)  # fmt: skip
 
 
 class OperationColumns(Addressed):

@@ -69,7 +69,7 @@ class Moved(Refused):
 
 
 class NotModified(Refused):
-    """The message already is what the edit would make of it: the edit has succeeded."""
+    """The message, or the topic, already is what the edit would make of it: the edit has succeeded."""
 
 
 class NoMessage(Refused):
@@ -99,7 +99,7 @@ class NotAlone(Refused):
 # What Telegram writes -> what it means. First match wins; texts are compared in lower case.
 REFUSALS: tuple[tuple[type[Refused], tuple[str, ...]], ...] = (
     (NoField, (OPTIONAL, "unknown parameter", "unknown field", "unexpected parameter", "unexpected field")),
-    (NotModified, ("message is not modified", "message_not_modified")),
+    (NotModified, ("message is not modified", "message_not_modified", "topic_not_modified")),
     (NoMessage, (
         "message to edit not found", "message can't be edited", "message_id_invalid", "there is no caption",
         "there is no text",

@@ -26,7 +26,7 @@ from bot.clock import Clock
 from bot.concurrency import lease
 from bot.concurrency.retry import Backoff
 from bot.errors import Refused, TransportError, TransportUnavailable, Unauthorized
-from bot.ports import Delivery, DeliveryState, Outbox, SendQuota
+from bot.ports import Delivery, DeliveryState, Outbox, SendQuota, Unfinished
 from bot.telegram.client.api import (
     Api,
     BadMarkup,
@@ -118,7 +118,7 @@ class Deliverer:
             api=self.api, clock=self.clock, unconfirmed=self.unconfirmed, acquire_slot=self.acquire_slot
         )
         self.topics = TopicKeeper(
-            api=self.api, outbox=self.outbox, acquire_slot=self.acquire_slot, note_newest=self.unconfirmed.note_newest
+            api=self.api, outbox=self.outbox, acquire_slot=self.acquire_slot, unconfirmed=self.unconfirmed
         )
         self.outage = Outage("delivering answers", self.clock)
 
@@ -128,20 +128,21 @@ class Deliverer:
         A row that was being sent is first searched for in its chat, because its message may already be there.
         """
         left = await self.outbox.unfinished(self.api.id)
-        self.streamed_ids.update(left.growing)
         self._left = left.newest
-        self._landed[""] = self.clock.monotonic() + LANDING
-        for address in left.waiting:
-            self.tasks.create_task(self.deliver(address))
+        self._resume(left)
 
     async def adopt(self, place: str) -> None:
         """Deliver what another process left in a chat whose lease this process has just taken over."""
         left = await self.outbox.unfinished(self.api.id, place)
-        self.streamed_ids.update(left.growing)
         self._left_of[place] = left.newest
+        self._resume(left, place)
+
+    def _resume(self, left: Unfinished, place: str = "") -> None:
+        self.streamed_ids.update(left.growing)
         self._landed[place] = self.clock.monotonic() + LANDING
-        for address in left.waiting:
-            self.tasks.create_task(self.deliver(address))
+        for chat in left.busy:
+            self.budget.begin_empty(chat, self.clock.monotonic())
+        self._deliver_all(left.waiting)
 
     async def look(self, place: str) -> None:
         """Deliver what other processes have put into the outbox for a chat whose lease this process holds."""
@@ -266,7 +267,7 @@ class Deliverer:
         while True:
             try:
                 if delivery.address.thread < 0:
-                    return await self.topics.make(delivery)
+                    return await self.topics.make(progress)
                 await self._send_parts(progress)
                 return delivery.address
             except Outdated:
@@ -279,11 +280,13 @@ class Deliverer:
                 await self.clock.sleep(TOKEN_PAUSE)
             except TransportUnavailable as error:
                 await self._wait_out(progress, error)
+                if delivery.outgoing.joins and progress.stored is None and not progress.done:
+                    return delivery.address  # nothing of it is sent: what has come meanwhile is joined to it
             except (Refused, ValueError) as error:  # ValueError: aiogram's own validation
                 if (moved := await self.topics.heal(delivery, error)) is not None:
                     return moved
                 if delivery.address.thread < 0 or (delivery.outgoing.keeps_place and isinstance(error, Gone)):
-                    await self._wait_for_place(delivery, error)
+                    await self._wait_for_place(progress, error)
                 elif isinstance(error, Gone | NotAlone) or not simpler(progress, error):
                     await self._give_up(delivery, error)
                     return delivery.address
@@ -327,11 +330,19 @@ class Deliverer:
         for where in told:
             self.tasks.create_task(self.deliver(where))
 
-    async def _wait_for_place(self, delivery: Delivery, error: Exception) -> None:
+    async def _wait_for_place(self, progress: Progress, error: Exception) -> None:
         """Wait until a group of operators can perhaps be reached again; nothing that waits for it is given up."""
-        self.outage.failed(f"the group {delivery.address.chat} of the support desk: {_reason(error)}", grave=True)
-        await self.outbox.postpone(delivery, self.clock.time() + WAIT)
+        chat = progress.delivery.address.chat
+        self.outage.failed(f"the group {chat} of the support desk: {_reason(error)}", grave=True)
+        await self._postpone(progress, WAIT)
         await self.clock.sleep(WAIT)
+
+    async def _postpone(self, progress: Progress, wait: float) -> None:
+        """Store that a delivery is not tried before `wait` seconds have passed, so that a restart keeps to it. The call
+        that was refused was certainly not carried out: the next try begins anew.
+        """
+        await self.outbox.postpone(progress.delivery, self.clock.time() + wait, begun=progress.outcome_unknown)
+        progress.stored = progress.stored if progress.outcome_unknown else None
 
     async def _replace_by_notice(self, delivery: Delivery, reason: str) -> None:
         """Replace a message that can't be shown to one person by a public notice that says so."""
@@ -352,9 +363,7 @@ class Deliverer:
         if isinstance(error, Flood):
             progress.floods += 1
             wait = self.flooded(chat, error, untold=FLOOD_BACKOFF.pause(progress.floods))
-            # Stored, so that a restart keeps the wait. This send was certainly not carried out.
-            await self.outbox.postpone(progress.delivery, self.clock.time() + wait, begun=progress.outcome_unknown)
-            progress.stored = progress.stored if progress.outcome_unknown else None
+            await self._postpone(progress, wait)
             return
         progress.outcome_unknown = progress.outcome_unknown or not isinstance(error, NotSent)
         progress.unnumbered = progress.unnumbered or isinstance(error, Numberless)
@@ -422,9 +431,7 @@ class Deliverer:
     def _screens(self, progress: Progress) -> list[Screen]:
         try:
             screens = messages.finished(progress.delivery.outgoing, progress.rung, progress.limit, again=progress.again)
-            if (
-                not screens[0].blocks and not screens[0].file and not screens[0].copy[1]
-            ):  # without blocks or a file RICH equals ENTITIES
+            if not screens[0].blocks and not screens[0].file and not screens[0].copy[1]:  # RICH equals ENTITIES
                 progress.rung = max(progress.rung, Rung.ENTITIES)
             return screens
         except Exception:  # a defect in the formatting must not cost the answer

@@ -45,6 +45,10 @@ class Bucket:
         self._at = now
         return max(0.0, (calls - self._level) / self.rate)
 
+    def empty(self, now: float) -> None:
+        """Leave nothing for calls at the monotonic time `now`."""
+        self._level, self._at = 0.0, now
+
     def take(self, calls: int = 1) -> None:
         """Count calls. There may be more than are left: then the next ones wait longer."""
         self._level -= calls
@@ -158,6 +162,10 @@ class FloodBudget:
             budget.minute.take(now)
         budget.last_message = now
         self._all.take(now)
+
+    def begin_empty(self, chat: int, now: float) -> None:
+        """Begin without a burst in a chat to which another process, which has died, may have sent one just now."""
+        self._of(chat).messages.empty(now)
 
     def draft_wait(self, chat: int, now: float, sent: int = SHARE) -> float:
         """Return the seconds until the next draft of an answer that has had `sent` drafts.

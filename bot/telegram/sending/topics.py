@@ -1,8 +1,8 @@
 """Makes the topics in which operators see customers, when the first message for one is sent, and again if one is
 deleted.
 
-A delivery whose address has a negative topic is for one that does not exist yet. A crash between the call that makes a
-topic and the commit that stores its number leaves an empty topic behind.
+A delivery whose address has a negative topic is for one that does not exist yet. After a call whose outcome is unknown
+the topic is sought by its name, as a message by its text: `SendReconciler.find_topic`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from aiogram.methods import CreateForumTopic
 from bot.errors import Refused
 from bot.ports import Delivery, Outbox
 from bot.telegram.client.api import Api, NoThread
+from bot.telegram.sending.progress import Progress
+from bot.telegram.sending.unconfirmed import SendReconciler
 from bot.types import Address
 
 log = logging.getLogger(__name__)
@@ -26,25 +28,29 @@ NAMELESS = "…"
 
 @dataclass(slots=True, kw_only=True)
 class TopicKeeper:
-    """Makes topics for deliveries that keep their place. `acquire_slot` waits until the chat may get a message, and
-    `note_newest` takes the highest known message id of a chat.
-    """
+    """Makes topics for deliveries that keep their place. `acquire_slot` waits until the chat may get a message."""
 
     api: Api
     outbox: Outbox
     acquire_slot: Callable[[int], Awaitable[None]]
-    note_newest: Callable[[int, int], None]
+    unconfirmed: SendReconciler
 
-    async def make(self, delivery: Delivery) -> Address:
-        """Make the topic of a delivery, and return the address that everything for it has now."""
-        where = delivery.address
+    async def make(self, progress: Progress) -> Address:
+        """Make the topic of a delivery, and return the address that everything for it has now. Raises `Outdated`."""
+        where = progress.delivery.address
         title = await self.outbox.topic_title(where)
         if title is None:
             raise Refused("nobody is seen in this topic any more")
+        name, topic = title or NAMELESS, 0
         await self.acquire_slot(where.chat)
-        made = await self.api.call(CreateForumTopic(chat_id=where.chat, name=title or NAMELESS))
-        topic = int(made["message_thread_id"])
-        self.note_newest(where.chat, topic)  # a search for a later message need not look at it
+        if progress.outcome_unknown:
+            topic = await self.unconfirmed.find_topic(progress, name)
+        if not topic:
+            await self.unconfirmed.mark(progress)
+            with self.unconfirmed.flying():
+                made = await self.api.call(CreateForumTopic(chat_id=where.chat, name=name))
+            topic = int(made["message_thread_id"])
+        self.unconfirmed.note_id(where.chat, topic)  # a search for a later message need not look at it
         return await self.outbox.topic_changed(where, topic)
 
     async def heal(self, delivery: Delivery, error: Exception) -> Address | None:

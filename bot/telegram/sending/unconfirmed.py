@@ -21,11 +21,14 @@ from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
+
+from aiogram.methods import EditForumTopic
 
 from bot.errors import TransportUnavailable
 from bot.ports import Outbox
-from bot.telegram.client.api import Api, NoMessage, NoMethod, NotModified
+from bot.telegram.client.api import Api, NoMessage, NoMethod, NoThread, NotModified
 from bot.telegram.sending import messages
 from bot.telegram.sending.messages import Screen
 from bot.telegram.sending.progress import Edit, Progress
@@ -131,8 +134,17 @@ class SendReconciler:
 
     async def find(self, progress: Progress, part: Screen, *, last: bool) -> int:
         """Return the id of the message that an unconfirmed send has left in the chat; 0 when there is none."""
+        await self.acquire_slot(progress.delivery.address.chat)  # for the edit that finds it
+        return await self._search(progress, partial(self._is_there, progress, part, last=last))
+
+    async def find_topic(self, progress: Progress, name: str) -> int:
+        """Return the number of the topic called `name` that an unconfirmed call has made; 0 when there is none. It is
+        the id of the message that says that it was made.
+        """
+        return await self._search(progress, partial(self._is_topic, progress, name))
+
+    async def _search(self, progress: Progress, is_found: Callable[[int], Awaitable[bool]]) -> int:
         to = progress.delivery.address
-        await self.acquire_slot(to.chat)  # for the edit that finds it
         line = self._line(to.chat)
         line.searches += 1
         try:
@@ -140,7 +152,7 @@ class SendReconciler:
             line.claimed |= await self.outbox.claimed_ids(to, *_chats(to.chat), but=progress.delivery.id)
             for most in (1, MOST_PROBES):
                 async with line.turn:
-                    if id_ := await self._look(line, progress, part, last=last, most=most):
+                    if id_ := await self._look(line, progress, is_found, most=most):
                         return id_
         finally:
             line.searches -= 1
@@ -150,13 +162,15 @@ class SendReconciler:
         progress.cleared.clear()  # the next send may get one of these ids
         return 0
 
-    async def _look(self, line: Line, progress: Progress, part: Screen, *, last: bool, most: int) -> int:
+    async def _look(
+        self, line: Line, progress: Progress, is_found: Callable[[int], Awaitable[bool]], *, most: int
+    ) -> int:
         """Look at ids until the message is found or `most` were looked at in all. Returns its id, 0 for none."""
         to = progress.delivery.address
         while len(progress.cleared) < most and (id_ := self._next_id(line, progress)):
             # The server of a business chat edits without a look of its own.
             await (self.acquire_slot if to.connection else self.acquire_look)(to.chat)
-            if await self._is_there(progress, part, id_, last=last):
+            if await is_found(id_):
                 self.note_id(to.chat, id_)
                 return id_
             progress.failures = 0  # Telegram answers
@@ -202,6 +216,18 @@ class SendReconciler:
         await self.acquire_slot(to.chat)  # it was an edit; a server without such a message may answer alike
         return False
 
+    async def _is_topic(self, progress: Progress, name: str, topic: int) -> bool:
+        """Return whether a message is the one with which a topic of this name begins."""
+        try:
+            chat = progress.delivery.address.chat
+            await self.api.call(EditForumTopic(chat_id=chat, message_thread_id=topic, name=name))
+        except NotModified:
+            return True
+        except NoThread:
+            return False
+        await self.acquire_slot(chat)  # it was an edit of a topic that somebody has made at this very moment
+        return False
+
     async def _read_message(self, progress: Progress, part: Screen, message_id: int) -> Any:
         """Return the message. Telegram returns it only when an edit changes it, so its button gets another label."""
         while True:
@@ -229,7 +255,11 @@ def _chats(chat: int) -> tuple[int, int]:
 
 
 def _may_have_topics(progress: Progress) -> bool:
-    return progress.delivery.address.chat < 0 or progress.delivery.address.thread != 0
+    """Return whether the message may be another unknown one, with these very words, in another topic of the chat. What
+    is sent to operators is sent one after the other, in all topics of their group: only one can be unknown.
+    """
+    to = progress.delivery.address
+    return not progress.delivery.outgoing.keeps_place and (to.chat < 0 or to.thread != 0)
 
 
 def _thread(message: dict[str, Any]) -> int:

@@ -41,7 +41,8 @@ EXPORTED = {
 }  # fmt: skip
 # What it does not hand over: words that are in it already, what is open for a moment, and what is the operator's.
 NOT_EXPORTED = {
-    "deliveries", "updates", "buttons", "awaited", "spending", "reservations", "invites", "applications", "audit",
+    "deliveries", "placed", "updates", "buttons", "awaited", "spending", "reservations", "invites", "applications",
+    "audit",
     "persona_versions", "kb_sources", "kb_articles", "kb_passages", "kb_vectors", "kb_generation", "kb_gates",
     "kb_quotes", "kb_gaps", "kb_learned", "desk_groups", "desk_seats", "desk_relays", "desk_events",
     "desk_operators",

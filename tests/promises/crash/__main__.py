@@ -4,6 +4,7 @@
     make crash CRASH="--kills 200 --seed 3"       only 200 random kills, in another order
     make crash CRASH="--every 10"                 every tenth point, another one for each strike
     make crash CRASH="--only 'picture: AI'"       what AI Studio does to pictures
+    make crash CRASH="--every 0 --kills 0 --fleet 0 --desk 60 --customers 30"    a short hour at the support desk
 
 Exit status 1 when anything was lost, doubled, out of order, leaked, a ghost, or an unmarked half.
 """
@@ -20,6 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bot.storage.maintenance import migrations
+from tests.promises.crash.desk_crowd import crowd_at_the_desk
 from tests.promises.crash.driver import Case, Scenario, strike_everywhere
 from tests.promises.crash.fleet import DELAY, Ordeal, ordeal, share
 from tests.promises.crash.judge import COLUMNS
@@ -42,6 +44,7 @@ async def main() -> int:
         nursery = Nursery(template, Path(folder))
         faults = await _points(nursery, wish) if wish.every else []
         faults += await _kills(nursery, wish)
+        faults += await _desk(nursery, wish)
         return 1 if faults + await _fleet(Path(folder), wish) else 0
 
 
@@ -50,6 +53,8 @@ def _wish() -> argparse.Namespace:
     parser.add_argument("--every", type=int, default=1, help="take every n-th point (0: none)")
     parser.add_argument("--kills", type=int, default=1000, help="kills at random moments")
     parser.add_argument("--fleet", type=float, default=120, help="seconds of a fleet's ordeal (0: none)")
+    parser.add_argument("--desk", type=float, default=600, help="seconds of customers and operators (0: none)")
+    parser.add_argument("--customers", type=int, default=200, help="of the support desk")
     parser.add_argument("--seed", type=int, default=1, help="what the moments are drawn from")
     parser.add_argument("--at-once", type=int, default=4, help="worlds at the same time")
     parser.add_argument("--only", default="", help="only strikes and scenarios with this in `scenario: strike`")
@@ -139,6 +144,17 @@ def _sum(found: Sequence[Campaign]) -> None:
     questions, commands = sum(one.questions for one in found), sum(one.commands for one in found)
     pictures, bought = sum(one.pictures for one in found), sum(one.bought for one in found)
     print(f"{total} kills, {questions} questions, {commands} commands, {pictures} pictures ({bought} bought)")
+
+
+# --- the support desk -------------------------------------------------------------------------------------------------
+
+
+async def _desk(nursery: Nursery, wish: argparse.Namespace) -> list[str]:
+    if not wish.desk:
+        return []
+    told, faults = await crowd_at_the_desk(nursery, wish.desk, wish.seed, customers=wish.customers)
+    print(f"the support desk: {told}", *faults, sep="\n", flush=True)
+    return faults
 
 
 # --- many processes ---------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, delete, insert, select, update
 
+from bot.ports import DeliveryState
 from bot.storage.engines.dialects import insert_or_update
 from bot.storage.repositories.jobs import Jobs
 from bot.storage.repositories.mapping import Repository, address, at, columns
@@ -15,6 +16,7 @@ from bot.storage.tables.desk import desk_groups, desk_seats
 from bot.storage.tables.work import deliveries
 from bot.types import Address, Job
 
+NEWEST_TOPICS = 200
 ERASE = "desk.erase"  # the job that deletes the topic of a customer who wants to be forgotten
 CONNECT = insert_or_update(desk_groups, ("bot", "chat"), ("team", "by", "at"))
 AT_TOPIC = select(desk_seats).where(
@@ -87,7 +89,16 @@ class Seats(Repository):
         self.connection.execute(update(desk_seats).where(desk_seats.c.id == seat.id).values(topic=new))
         here = (deliveries.c.bot == where.bot, deliveries.c.chat == where.chat, deliveries.c.thread == where.thread)
         self.connection.execute(update(deliveries).where(*here).values(thread=new))
+        begun = (deliveries.c.state == DeliveryState.SENDING.value, deliveries.c.message_ids == "[]")
+        waits = update(deliveries).where(*here[:2], deliveries.c.thread == new, *begun)
+        self.connection.execute(waits.values(state=DeliveryState.PENDING.value))  # it was the topic that was begun
         return Address(where.transport, where.bot, where.chat, new)
+
+    def list_newest_topics(self, bot: int, place: int) -> Sequence[int]:
+        """Return the numbers of the newest topics of a group in which customers are seen."""
+        here = (desk_seats.c.bot == bot, desk_seats.c.place == place, desk_seats.c.topic > 0)
+        newest = select(desk_seats.c.topic).where(*here).order_by(desk_seats.c.topic.desc()).limit(NEWEST_TOPICS)
+        return self.connection.scalars(newest).all()
 
     def change_group(self, bot: int, old: int, new: int) -> None:
         """Give a group and the seats in it the id of the supergroup that it became."""
