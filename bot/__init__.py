@@ -7,7 +7,7 @@ To build on it begin with `App` (`docs/framework.md`). To read it begin with `ty
 from bot.ai import Chunk, Finish, ImageModel, Model, Profile, Request
 from bot.app import App
 from bot.errors import BotError, ModelError, UserError
-from bot.extension import command
+from bot.extension import Customer, Decision, Question, command
 from bot.llm.structured import ask
 from bot.ports import Handler, Reply
 from bot.tools.tool import Tool
@@ -20,6 +20,8 @@ __all__ = [
     "App",
     "BotError",
     "Chunk",
+    "Customer",
+    "Decision",
     "File",
     "Finish",
     "Handler",
@@ -30,6 +32,7 @@ __all__ = [
     "ModelError",
     "Outgoing",
     "Profile",
+    "Question",
     "Reply",
     "Request",
     "Tool",

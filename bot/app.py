@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from bot.ai import Model
 from bot.errors import BotError, ConfigError
-from bot.extension import SANDBOX, About, Extension, OwnCommand, OwnModel, Run
+from bot.extension import SANDBOX, About, Extension, OwnCommand, OwnLines, OwnModel, OwnRule, Run
 from bot.ports import ProcessRole
 from bot.tools.tool import Tool
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from bot.config.settings import Settings
     from bot.runtime.supervisor import Problems
 
+Lines = TypeVar("Lines", bound=OwnLines)
 T = TypeVar("T", bound=Tool | Callable[..., Any])
 _loading: contextvars.ContextVar[bool] = contextvars.ContextVar("loading", default=False)
 
@@ -75,6 +76,20 @@ class App:
     def model(self, name: str, model: Model, title: str = "") -> None:
         """Offer a model of your own. The first one answers, unless a user has chosen another."""
         self.extension.models.append(OwnModel(name, title or name, model))
+
+    def card(self, lines: Lines) -> Lines:
+        """Add lines to the cards of the support desk: an `async (customer: Customer) -> str | Sequence[str] | None`,
+        which has 3 seconds. Returns it unchanged.
+        """
+        self.extension.desk.lines.append(lines)
+        return lines
+
+    def rule(self, rule: OwnRule) -> OwnRule:
+        """Add a rule to those of desk.toml: a `(question: Question) -> Decision | None`, which must be quick and read
+        nothing from outside, since it runs in a transaction. Returns it unchanged.
+        """
+        self.extension.desk.rules.append(rule)
+        return rule
 
     def include_router(self, router: Router) -> None:
         """Mount an aiogram router: it gets the updates, commands and buttons that Govorun itself does not handle."""

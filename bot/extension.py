@@ -1,4 +1,5 @@
-"""What a programmer adds to the bot, as values: commands, tools, models, routers. Begin with `Extension`.
+"""What a programmer adds to the bot, as values: commands, tools, models, routers, and to the support desk lines of
+cards and rules. Begin with `Extension`.
 
 `app.py` collects these values and `runtime/wiring.py` uses them. This module imports nothing heavy, such as storage.
 """
@@ -6,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -59,6 +60,53 @@ class OwnModel:
     model: Model
 
 
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """The customer of a case of the support desk: id and name in the messenger, language, number of the case."""
+
+    id: int
+    name: str
+    language: str
+    case: int
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A customer's message, with what rules of the desk ask about it: `labels` are its topic and flags, `cases` the
+    earlier cases of the customer, `is_open` whether people work now.
+    """
+
+    text: str
+    language: str
+    labels: Sequence[str] = ()
+    cases: int = 0
+    is_open: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a rule of the desk does with a case: gives it a team, a priority (-1 low, 0 normal, 1 high), tags, calls a
+    person. "" and None leave the case as it is.
+    """
+
+    team: str = ""
+    priority: int | None = None
+    tags: tuple[str, ...] = ()
+    person: bool = False
+
+
+OwnLines = Callable[[Customer], Awaitable[str | Sequence[str] | None]]
+OwnRule = Callable[[Question], Decision | None]
+
+
+@dataclass(slots=True)
+class DeskExtension:
+    """What a programmer has added to the support desk: functions that add lines to cards, and rules."""
+
+    lines: list[OwnLines] = field(default_factory=list)
+    rules: list[OwnRule] = field(default_factory=list)
+
+
 @dataclass(slots=True)
 class Extension:
     """Everything that a programmer has added to a bot. `models` come before those of the settings.
@@ -72,4 +120,5 @@ class Extension:
     only_models: bool = False
     tools: list[Tool] = field(default_factory=list)
     routers: list[Router] = field(default_factory=list)
+    desk: DeskExtension = field(default_factory=DeskExtension)
     dispatcher: Dispatcher | None = None

@@ -60,6 +60,8 @@ def card(tx: Tx, case: Case, language: str, *, team: str = "", said: Sequence[Re
         if why:
             reason += f" ({harmless(why)[0]})"
         pieces.append(Piece("\n" + say(language, "desk.card.why", reason=reason)))
+    if case.lines:
+        pieces.append(Piece(f"\n{case.lines}"))
     if case.summary:
         pieces += [Piece("\n"), Piece(say(language, "desk.card.summary"), "bold"), Piece(f" {case.summary}")]
     if is_edited_late(tx, case):

@@ -11,10 +11,10 @@ from bot.desk.cases import Release, was_just_closed
 from bot.desk.desk import NO_DECISION, OPENING, Desk, Escalated, Places
 from bot.desk.mirror import Mirror
 from bot.desk.policy.masking import masked
-from bot.desk.policy.rules import Decision
 from bot.desk.rating import Rating
 from bot.desk.team.operators import React
 from bot.errors import LimitReached
+from bot.extension import Decision
 from bot.feature import ButtonHandler, Command, Feature
 from bot.features.feedback import value
 from bot.outbox import Choice, finish, finish_turn, remove_buttons, with_choices

@@ -17,7 +17,8 @@ from bot.desk.availability import Availability
 from bot.desk.cases import Call, Close, Event, NotPossible, Reopen, Return, Take
 from bot.desk.formatting import Piece, formatted
 from bot.desk.policy.desk_file import DeskTable
-from bot.desk.policy.rules import Decision, Question, decide
+from bot.desk.policy.rules import decide
+from bot.extension import Decision, OwnRule, Question
 from bot.outbox import Choice
 from bot.ports import Delivery
 from bot.storage.repositories.desk.cases import BOT, CLOSED, HELD, SNOOZED, WAITING, Case
@@ -32,6 +33,8 @@ from bot.types import Address, Incoming, Job, Outgoing
 NO_DECISION = Decision()
 AWAY = "away"  # the event: its customer was told when people work again
 ASSIGN = "desk.assign"  # the job that offers a waiting case to an operator
+HOOK = "desk.hook"  # the job that tells a webhook of an event
+LINES = "desk.lines"  # the job that puts a programmer's lines on the card
 SUMMARY = "desk.summary"  # the job that puts a summary on the card
 OPENING = "desk.opening"  # the job that calls a person at the next opening
 FEW = 5  # waits from which on an expected wait is told
@@ -55,12 +58,15 @@ class Escalated(TakenOver):
 @dataclass(frozen=True, slots=True)
 class Desk:
     """The cases of one bot, and the `hours` in which its teams work. `served` are the keys of the conversations in
-    which people answer, as far as this process has heard: no more than a hint, the database decides.
+    which people answer, as far as this process has heard: no more than a hint, the database decides. A programmer's
+    `rules` are asked after those of the file; `asks_lines`: there are functions that add lines to cards.
     """
 
     bot: int
     hours: Availability
     served: set[str] = field(default_factory=set)
+    rules: Sequence[OwnRule] = ()
+    asks_lines: bool = False
 
     @property
     def table(self) -> DeskTable:
@@ -101,7 +107,7 @@ class Desk:
         earlier = tx.cases.count_of_customer(case.address) - 1 if table.rule else 0
         opening = self.hours.next_opening(case, tx.clock.time())
         asked = Question(incoming.text, incoming.language, labels, earlier, is_open=opening is None)
-        decision, turns = decide(table, asked), table.person.turns
+        decision, turns = decide(table, asked, self.rules), table.person.turns
         if queue in table.teams:
             decision = replace(decision, team=decision.team or queue)
         reason = "rule" if decision.person else ""
@@ -291,17 +297,32 @@ class Desk:
         if not tx.cases.store_case(case, after):
             raise NotPossible("desk.changed")
         (self.served.add if after.is_for_people else self.served.discard)(after.address.key)
-        tx.cases.add_event(after, WORDS[type(event).__name__], who, after.reason if isinstance(event, Call) else "")
+        word = WORDS[type(event).__name__]
+        tx.cases.add_event(after, word, who, after.reason if isinstance(event, Call) else "")
+        self.tell_outside(tx, after, word, who=who)
         if case.owner == BOT and after.is_for_people:
             tx.outbox.withdraw_answers(case.address)
         if case.owner == BOT and after.owner == WAITING:
             payload = {"case": case.id, "user": case.user}
-            tx.jobs.add_job(Job(SUMMARY, f"{case.id}.{after.version}", case.address, payload, due=now))
+            for job in (SUMMARY, LINES) if self.asks_lines else (SUMMARY,):
+                tx.jobs.add_job(Job(job, f"{case.id}.{after.version}", case.address, payload, due=now))
         if after.owner == WAITING:
             self.assign(tx, after)
         moved = after.team != case.team and self._leave(tx, case, after)
         again = after.owner == WAITING and case.owner in (BOT, CLOSED)
         return [*(moved or ()), *self.show_card(tx, after, again=again or bool(moved))]
+
+    def tell_outside(self, tx: Tx, case: Case, event: str, **more: object) -> None:
+        """Have the webhook of `[hook]` told of an event of a case, if there is one. No words of the case go out."""
+        if not self.table.hook.url:
+            return
+        id_, now = f"{case.id}.{case.version}.{event}", tx.clock.time()
+        told = {
+            "id": id_, "event": event, "at": now, "bot": self.bot, "case": case.id, "customer": case.user,
+            "owner": case.owner, "operator": case.holder, "team": self.hours.team(case), "reason": case.reason,
+            "priority": case.priority, "tags": case.tags.split(), **more,
+        }  # fmt: skip
+        tx.jobs.add_job(Job(HOOK, id_, case.address, told, due=now))
 
     def assign(self, tx: Tx, case: Case, *, due: float = 0.0, turn: str = "") -> None:
         """Have a waiting case offered to an operator at the Unix time `due` (0.0: now), if its team works so. `turn`

@@ -64,6 +64,7 @@ class Rating:
                 return ()
             tx.cases.store_rating(case, stars)
             tx.cases.add_event(case, "rated", incoming.user.id, str(stars))
+            self.desk.tell_outside(tx, case, "rated", stars=stars)
             thanks = say(incoming.language, "desk.rate.thanks", stars="★" * stars)
             finish_turn(tx, incoming, Outgoing(thanks, plain=True, of=question_of(case)), over=True)
             return self._tell(tx, case, incoming, "★" * stars) if stars <= FEW else ()

@@ -298,6 +298,7 @@ WRONG = {
     "knowledge_cache": [],
     "routing": [],
     "desk": [],
+    "desk_hook_secret": [],
     "bots": [],
 }
 GOODS = {

@@ -407,9 +407,9 @@ def _columns(path: Path, table: str) -> list[str]:
 def _rows(path: Path, table: str, columns: Sequence[str] = ("*",)) -> list[tuple[object, ...]]:
     connection = sqlite3.connect(path)
     names = ", ".join(name if name == "*" else f'"{name}"' for name in columns)
-    rows = connection.execute(f"SELECT {names} FROM {table} ORDER BY rowid").fetchall()
+    rows = connection.execute(f"SELECT {names} FROM {table}").fetchall()
     connection.close()
-    return rows
+    return sorted(rows, key=repr)  # a table without rowids has no order of its own
 
 
 def _execute(path: Path, *statements: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from bot.config.groups import SettingsGroup
 
@@ -46,6 +46,10 @@ class KnowledgeSettings(SettingsGroup):
         ge=0,
         description="What was said in closed cases of the support desk is kept so many days (names, summaries, "
         "comments, which message went where; messages themselves by RETENTION_…); 0 = for ever",
+    )
+    desk_hook_secret: SecretStr = Field(
+        SecretStr(""),
+        description="Secret that signs the events of the support desk for the address in [hook] of desk.toml",
     )
     knowledge_cache: Path = Field(
         Path(".govorun/knowledge"),

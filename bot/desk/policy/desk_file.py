@@ -234,6 +234,19 @@ class Mask(Part):
         return self.cards or self.passwords
 
 
+class Hook(Part):
+    """The table `[hook]`: the address of another program that is told what happens to cases."""
+
+    url: str = ""
+
+    @field_validator("url")
+    @classmethod
+    def _is_address(cls, value: str) -> str:
+        if value and not re.match(r"https?://[^\s/]+", value):
+            raise ValueError("an address like https://crm.example.com/desk is expected")
+        return value
+
+
 class Team(Part):
     """A table `[team.NAME]`: people with a group of their own. What it leaves out is as in the whole file."""
 
@@ -279,6 +292,7 @@ class DeskTable(Part):
     close: Quiet = Quiet()
     assign: Assign = Assign()
     mask: Mask = Mask()
+    hook: Hook = Hook()
     team: Mapping[str, Team] = {}
     rule: tuple[Rule, ...] = ()
 
@@ -337,7 +351,7 @@ def read(data: bytes, file: str) -> DeskTable:
     try:
         found = DeskTable.model_validate(table)
     except ValidationError as error:
-        kinds = (DeskTable, Person, WorkingHours, Promises, Quiet, Assign, Mask, Team, When, Do)
+        kinds = (DeskTable, Person, WorkingHours, Promises, Quiet, Assign, Mask, Hook, Team, When, Do)
         names = {name for kind in kinds for name in kind.model_fields} | set(WEEK)
         raise Broken(sentence(error, text, file, names=names)) from None
     for steps, message in _mistakes(found):

@@ -2,54 +2,45 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 from bot.desk.policy.desk_file import DeskTable, When
+from bot.extension import Decision, OwnRule, Question
 
 AMOUNT = re.compile(r"\d{1,3}(?:[ \u00a0\u202f.,]\d{3})+(?:[.,]\d{1,2})?(?!\d)|\d{1,12}(?:[.,]\d{1,2})?(?!\d)")
+log = logging.getLogger(__name__)
+
+NOTHING = Decision()
 PRIORITIES = {"low": -1, "normal": 0, "high": 1}
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A customer's message, with what rules ask about it: `labels` are its topic and flags, `cases` the earlier cases
-    of the customer, `is_open` whether people work now.
-    """
-
-    text: str
-    language: str
-    labels: Sequence[str] = ()
-    cases: int = 0
-    is_open: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What the rules that fit a question do together. "" and None leave a case as it is."""
-
-    team: str = ""
-    priority: int | None = None
-    tags: tuple[str, ...] = ()
-    person: bool = False
-
-
-def decide(table: DeskTable, question: Question) -> Decision:
-    """Apply the rules of a desk to a question, in their order."""
+def decide(table: DeskTable, question: Question, own: Sequence[OwnRule] = ()) -> Decision:
+    """Apply the rules of a desk to a question, in their order, then a programmer's `own` rules."""
     made = Decision()
     for rule in table.rule:
         if not _fits(rule.when, question):
             continue
         do = rule.do
-        made = replace(
-            made,
-            team=do.team or made.team,
-            priority=made.priority if do.priority is None else PRIORITIES[do.priority],
-            tags=(*made.tags, do.tag) if do.tag and do.tag not in made.tags else made.tags,
-            person=made.person or do.person,
-        )
+        priority = None if do.priority is None else PRIORITIES[do.priority]
+        made = _merged(made, Decision(do.team, priority, (do.tag,) if do.tag else (), do.person))
+    for one in own:
+        try:
+            made = _merged(made, one(question) or NOTHING)
+        except Exception:  # code that is not ours: the question is answered all the same
+            log.exception("a rule of the App has failed")
     return made
+
+
+def _merged(before: Decision, then: Decision) -> Decision:
+    """Two decisions as one; the later replaces what the earlier one gave, and tags are added."""
+    return Decision(
+        team=then.team or before.team,
+        priority=before.priority if then.priority is None else then.priority,
+        tags=tuple(dict.fromkeys((*before.tags, *then.tags))),
+        person=before.person or then.person,
+    )
 
 
 def has_word(text: str, words: Sequence[str]) -> bool:

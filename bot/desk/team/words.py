@@ -12,11 +12,12 @@ from bot.desk.mirror import Mirror
 from bot.desk.model.drafts import order_draft
 from bot.desk.policy.canned import CannedAnswers
 from bot.desk.policy.desk_file import seconds_of
-from bot.desk.policy.rules import PRIORITIES, Decision
+from bot.desk.policy.rules import PRIORITIES
 from bot.desk.rating import ask_stars
 from bot.desk.team import lookup
 from bot.desk.team.bans import order_ban
 from bot.desk.team.duty import DUTY_WORDS, change_duty
+from bot.extension import Decision
 from bot.outbox import Choice
 from bot.prompts.schema import Broken
 from bot.storage.repositories.desk.cases import HELD, SNOOZED, WAITING, Case

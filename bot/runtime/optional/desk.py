@@ -50,7 +50,8 @@ def desk_of(given: Given) -> Desk | None:
     from bot.desk.desk import Desk
     from bot.desk.policy.desk_file import DeskFile
 
-    return Desk(given.api.id, Availability(DeskFile(given.settings.desk)))
+    added, hours = given.added.desk, Availability(DeskFile(given.settings.desk))
+    return Desk(given.api.id, hours, rules=added.rules, asks_lines=bool(added.lines))
 
 
 def ownership(ground: Ground) -> Ownership | None:
@@ -88,6 +89,8 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
     from bot.desk.layer import DeskLayer
     from bot.desk.mirror import Mirror
     from bot.desk.missed import MissedMessages
+    from bot.desk.outside.card_lines import CardLines
+    from bot.desk.outside.hooks import Hooks
     from bot.desk.rating import Rating
     from bot.desk.team.assignment import Assignment
     from bot.desk.team.bans import Bans
@@ -125,12 +128,15 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
     drafts, people = _drafts(given, ground, assistant, desk), ground.people
     offers = Assignment(store=store, desk=desk, serves=serves, send=send)
     bans = Bans(desk=desk, directory=people.directory, rights=people.joining.rights, access=access, send=send)
+    lines = CardLines(store=store, desk=desk, functions=given.added.desk.lines, send=send)
+    hooks = Hooks(store=store, desk=desk, http=given.process.http, secret=given.settings.desk_hook_secret)
     watch = DeskWatch(
         store=store, desk=desk, rights=ground.people.joining.rights, send=send, keep_days=given.settings.desk_keep_days
     )
+    parts = (customers, operators, groups, rating, drafts, late, offers, bans, lines, hooks)
     return DeskParts(
         layers=[DeskLayer(groups=telegram.attends, customers=customers, operators=operators)],
-        features=[part.feature() for part in (customers, operators, groups, rating, drafts, late, offers, bans)],
+        features=[part.feature() for part in parts],
         load=groups.load,
         led={"desk": watch.run},
     )

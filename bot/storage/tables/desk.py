@@ -38,6 +38,7 @@ class CaseColumns(Addressed):
     priority: Named[int] = Column(sa.Integer, server_default="0")  # -1 low, 0 normal, 1 high
     tags: Named[str] = Column(sa.String(200), server_default="")  # words with a space between them
     summary: Named[str] = Column(sa.Text, server_default="")  # of the conversation before the hand-over
+    lines: Named[str] = Column(sa.Text, server_default="")  # what a programmer's functions know of the customer
     asked: Named[float] = Column(sa.Float, server_default="0")
     answered: Named[float] = Column(sa.Float, server_default="0")
     touched: Named[float] = Column(sa.Float, server_default="0")

@@ -158,6 +158,7 @@ TEXTS: dict[str, str] = {
     "desk.not_shown": "This can't be shown to the person who helps you. Please send it in another form.",
     "desk.missed": "Messages of yours that came too fast and were not taken: {count}. Please send them again.",
     "desk.missed.team": "Messages of the customer that came too fast and were not taken: {count}.",
+    "desk.lines.failed": "⚠ What else is known of the customer could not be asked.",
     "desk.left_out": "A part of this could not be delivered. Please send it in another form.",
     "desk.edited": "edited, before: {text}",
     "desk.erased": "A customer has deleted their data: the topic and all that was known of them is gone.",

@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bot.desk.policy.desk_file import DeskFile, DeskTable, example, read, seconds_of
-from bot.desk.policy.rules import Decision, Question, amounts, decide, has_word
+from bot.desk.policy.rules import amounts, decide, has_word
+from bot.extension import Decision, Question
 from bot.prompts.schema import Broken
 from tests.support.table import table
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import re
+from collections.abc import Sequence
 
 import pytest
 
@@ -14,6 +16,8 @@ BEFORE = "0004"  # no process of these ever ran beside another
 TAKES_AWAY = {"drop_column", "drop_table", "rename_table", "alter_column", "drop_constraint", "drop_table_comment"}
 FORBIDS = {"create_unique_constraint", "create_check_constraint", "create_foreign_key", "create_primary_key"}
 MARK = "CONTRACTS"
+WRITES = re.compile(r'\b(?:INSERT INTO|DELETE FROM|UPDATE)\s+"?(\w+)"?(?:\s+SET\s(.*))?')
+ASSIGNED = re.compile(r'"?(\w+)"?\s*=')
 
 
 def taken_away(source: str) -> list[str]:
@@ -26,7 +30,8 @@ def taken_away(source: str) -> list[str]:
     (upgrade,) = (node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "upgrade")
     calls = [node for node in ast.walk(upgrade) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
     made = {node for call in calls if name(call) == "create_table" for node in ast.walk(call)}
-    found = [name(call) for call in calls if name(call) in TAKES_AWAY | FORBIDS | {"execute"} and not loosens(call)]
+    suspicious = TAKES_AWAY | FORBIDS | (set() if fills_what_it_adds(tree, calls) else {"execute"})
+    found = [name(call) for call in calls if name(call) in suspicious and not loosens(call)]
     found += ["a unique index" for call in calls if keywords(call).get("unique") == "True"]
     return found + ["a column that must be filled" for call in calls if call not in made and must_be_filled(call)]
 
@@ -55,6 +60,32 @@ def loosens(call: ast.Call) -> bool:
     """A column that may be empty from now on disturbs nobody."""
     words = {word for word in keywords(call) if not word.startswith("existing_")}
     return name(call) == "alter_column" and words == {"nullable"} and keywords(call)["nullable"] == "True"
+
+
+def fills_what_it_adds(tree: ast.Module, calls: Sequence[ast.Call]) -> bool:
+    """Whether all statements of a step write to tables and columns that it adds itself: an older process knows none."""
+    added = {first(call) for call in calls if name(call) == "create_table"}
+    added |= {
+        f"{first(call)}.{first(call.args[1])}" for call in calls if name(call) == "add_column" and len(call.args) > 1
+    }
+    statements = [
+        found
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        for found in WRITES.finditer(node.value)
+    ]
+    written = {
+        place
+        for found in statements
+        for place in ([f"{found[1]}.{column}" for column in ASSIGNED.findall(found[2])] if found[2] else [found[1]])
+    }
+    return bool(written) and written <= added
+
+
+def first(call: ast.expr) -> str:
+    """The first argument of a call, if it is a text."""
+    argument = call.args[0] if isinstance(call, ast.Call) and call.args else None
+    return str(argument.value) if isinstance(argument, ast.Constant) else ""
 
 
 def must_be_filled(call: ast.Call) -> bool:
@@ -92,6 +123,14 @@ def test_a_database_says_whose_code_works_with_it() -> None:
         ('op.create_index("ix_updates_at", "updates", ["at"], unique=True)', ["a unique index"]),
         ('op.create_check_constraint("late", "updates", "at > 0")', ["create_check_constraint"]),
         ("op.execute(\"UPDATE updates SET chat = 'x'\")", ["execute"]),
+        ("op.execute(chosen_elsewhere())", ["execute"]),
+        ('op.add_column("a", sa.Column("n", sa.Text())); op.execute("UPDATE a SET n = 1")', []),
+        ('op.add_column("a", sa.Column("n", sa.Text())); op.execute("UPDATE a SET n = 1, m = 2")', ["execute"]),
+        ('op.create_table("new"); op.execute("INSERT INTO new SELECT 1 FROM old")', []),
+        (
+            'op.create_table("new"); op.execute("DELETE FROM old"); op.execute("INSERT INTO new SELECT 1")',
+            ["execute"] * 2,
+        ),
     ],
 )
 def test_a_step_that_takes_away_is_seen(line: str, found: list[str]) -> None:

@@ -47,6 +47,7 @@ class Case:
     priority: int = 0  # -1 low, 0 normal, 1 high
     tags: str = ""  # words with a space between them
     summary: str = ""  # of the conversation before the hand-over
+    lines: str = ""  # what a programmer's functions know of the customer
     asked: float = 0.0  # the customer's oldest message that waits for an answer
     answered: float = 0.0  # the first answer of a person
     touched: float = 0.0  # the newest message of either side while people have the case
@@ -115,7 +116,7 @@ class Cases(Repository):
             name: getattr(after, name)
             for name in (
                 "owner", "holder", "last_holder", "version", "team", "reason", "waiting_since", "snoozed_until",
-                "closed", "name", "language", "priority", "tags", "summary", "asked", "answered",
+                "closed", "name", "language", "priority", "tags", "summary", "lines", "asked", "answered",
                 "touched", "spent", "told",
             )
         }  # fmt: skip
@@ -209,13 +210,13 @@ class Cases(Repository):
 
         At most so many cases at once. False: there was nothing left to delete.
         """
-        spoken = or_(desk_cases.c.name != "", desk_cases.c.summary != "", desk_cases.c.comment != "")
+        bare = {"name": "", "summary": "", "comment": "", "lines": ""}
+        spoken = or_(*(desk_cases.c[name] != "" for name in bare))
         old = (desk_cases.c.bot == bot, desk_cases.c.owner == CLOSED, desk_cases.c.closed < before, spoken)
         ids = list(self.connection.scalars(select(desk_cases.c.id).where(*old).order_by(desk_cases.c.id).limit(most)))
         for table in (desk_relays, desk_events):
             words = () if table is desk_relays else (desk_events.c.what == "why",)
             self.connection.execute(delete(table).where(table.c.case_id.in_(ids), *words))
-        bare = {"name": "", "summary": "", "comment": ""}
         self.connection.execute(update(desk_cases).where(desk_cases.c.id.in_(ids)).values(**bare))
         return bool(ids)
 
