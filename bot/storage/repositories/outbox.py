@@ -293,6 +293,28 @@ class Outbox(Repository):
             empty = replace(load_outgoing(row.outgoing, None), text="")
             self._change(row.id, outgoing=dump_outgoing(empty))
 
+    def keep_unsent(self, key: str, where: Address, outgoing: Outgoing) -> None:
+        """Keep a message that nobody is to send: its address is no place yet."""
+        if self.connection.execute(PLACE_OF, {"b": where.bot, "k": key}).one_or_none() is None:
+            self._insert(key, where, DeliveryState.SENT, (), outgoing=dump_outgoing(outgoing))
+
+    def rewrite_kept(self, where: Address, key: str, outgoing: Outgoing) -> None:
+        """Replace the content of a message that `keep_unsent` keeps."""
+        kept = update(deliveries).where(column.bot == where.bot, column.key == key, column.chat == where.chat)
+        self.connection.execute(kept.values(outgoing=dump_outgoing(outgoing)))
+
+    def find_address(self, bot: int, key: str) -> Address | None:
+        """Return where a delivery goes, None if there is no such delivery."""
+        row = self.connection.execute(select(*PLACE).where(column.bot == bot, column.key == key)).one_or_none()
+        return None if row is None else address(row)
+
+    def newest_ids(self, where: Address, prefix: str) -> tuple[int, ...]:
+        """Return the ids of the newest delivery to an address whose key begins so, and that stands in the chat."""
+        stands = (column.key.startswith(prefix, autoescape=True), column.message_ids != "[]")
+        query = select(column.message_ids).where(column.bot == where.bot, mapping.at(deliveries, where), *stands)
+        found = self.connection.scalar(query.order_by(column.id.desc()).limit(1))
+        return tuple(json.loads(found)) if found else ()
+
     def find_outgoing(self, where: Address, key: str) -> Outgoing | None:
         """Return an answer to an address in any state, without the bytes of its file; None if there is none."""
         query = select(column.outgoing).where(column.bot == where.bot, column.key == key)
@@ -342,9 +364,9 @@ class Outbox(Repository):
         self.connection.execute(gone.values(state=DeliveryState.DEAD.value, reason=WITHDRAWN))
 
     def dead_letter_chat(self, bot: int, chat: int) -> None:
-        """Give up all deliveries to a chat that can't be reached, but those that keep their place."""
-        waits = column.outgoing.contains(KEEPS_PLACE, autoescape=True)
-        unsent = update(deliveries).where(column.bot == bot, column.chat == chat, column.state.in_(OPEN), ~waits)
+        """Give up all deliveries to a chat that can't be reached; in a group those that keep their place stay."""
+        kept = () if chat > 0 else (~column.outgoing.contains(KEEPS_PLACE, autoescape=True),)
+        unsent = update(deliveries).where(column.bot == bot, column.chat == chat, column.state.in_(OPEN), *kept)
         self.connection.execute(unsent.values(state=DeliveryState.DEAD.value, reason=GONE))
 
     def list_message_ids(self, where: Address, first: int, last: int, *, but: int = 0) -> set[tuple[int, int]]:

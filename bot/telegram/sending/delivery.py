@@ -265,8 +265,8 @@ class Deliverer:
             self.budget.hold(delivery.address.chat, self.clock.monotonic() + still)
         while True:
             try:
-                if delivery.address.thread < 0:
-                    return await self.topics.make(delivery)
+                if delivery.address.thread < 0 and (made := await self.topics.make(progress)) is not None:
+                    return made
                 await self._send_parts(progress)
                 return delivery.address
             except Outdated:
@@ -282,7 +282,7 @@ class Deliverer:
             except (Refused, ValueError) as error:  # ValueError: aiogram's own validation
                 if (moved := await self.topics.heal(delivery, error)) is not None:
                     return moved
-                if delivery.address.thread < 0 or (delivery.outgoing.keeps_place and isinstance(error, Gone)):
+                if _is_place(delivery, error):
                     await self._wait_for_place(delivery, error)
                 elif isinstance(error, Gone | NotAlone) or not simpler(progress, error):
                     await self._give_up(delivery, error)
@@ -464,6 +464,7 @@ class Deliverer:
 
     def _method(self, progress: Progress, part: Screen, *, last: bool) -> TelegramMethod[Message]:
         to, outgoing = progress.delivery.address, progress.delivery.outgoing
+        outgoing = replace(outgoing, reply_to=outgoing.reply_to or progress.head)
         part = messages.as_document(part) if progress.document else part
         return messages.send(part, to, outgoing, last=last, thread=progress.thread)
 
@@ -481,6 +482,15 @@ class Deliverer:
         inline = markup if isinstance(markup, InlineKeyboardMarkup) else None
         part = messages.as_document(part) if progress.document else part
         return await self.api.call(messages.edit(part, to, message_id, inline))
+
+
+def _is_place(delivery: Delivery, error: Exception) -> bool:
+    """Whether a delivery waits after this refusal, because its group of operators can't be reached, or the topic can't
+    be made. A person's chat is given up: operators have seats of their own there, and the case goes to another one.
+    """
+    if delivery.address.chat > 0:
+        return False
+    return delivery.address.thread < 0 or (delivery.outgoing.keeps_place and isinstance(error, Gone))
 
 
 def _reason(error: Exception) -> str:

@@ -15,7 +15,8 @@ from aiogram.methods import CreateForumTopic
 
 from bot.errors import Refused
 from bot.ports import Delivery, Outbox
-from bot.telegram.client.api import Api, NoThread
+from bot.telegram.client.api import Api, Gone, NoThread
+from bot.telegram.sending.progress import Progress
 from bot.types import Address
 
 log = logging.getLogger(__name__)
@@ -35,14 +36,26 @@ class TopicKeeper:
     acquire_slot: Callable[[int], Awaitable[None]]
     note_newest: Callable[[int, int], None]
 
-    async def make(self, delivery: Delivery) -> Address:
-        """Make the topic of a delivery, and return the address that everything for it has now."""
-        where = delivery.address
-        title = await self.outbox.topic_title(where)
-        if title is None:
+    async def make(self, progress: Progress) -> Address | None:
+        """Make the topic of a delivery, and return the address that everything for it has now. None: the chat has no
+        topics, and the delivery goes to the chat itself.
+        """
+        where = progress.delivery.address
+        found = await self.outbox.find_topic(where)
+        if found is None:
             raise Refused("nobody is seen in this topic any more")
+        if found.flat:
+            progress.head = found.head
+            return None
         await self.acquire_slot(where.chat)
-        made = await self.api.call(CreateForumTopic(chat_id=where.chat, name=title or NAMELESS))
+        try:
+            made = await self.api.call(CreateForumTopic(chat_id=where.chat, name=found.title or NAMELESS))
+        except Refused as error:
+            if where.chat < 0 or isinstance(error, Gone):
+                raise
+            log.info("chat %d: no topic, the case is shown in the chat itself: %s", where.chat, error)
+            await self.outbox.no_topics(where)
+            return None
         topic = int(made["message_thread_id"])
         self.note_newest(where.chat, topic)  # a search for a later message need not look at it
         return await self.outbox.topic_changed(where, topic)
