@@ -269,6 +269,7 @@ class Outgoing:
     opens: str = ""  # as in `Incoming`, for an answer that one user alone sees
     entities: tuple[Mapping[str, Any], ...] = ()  # of a `plain` text: its formatting, as the messenger takes it
     copy: tuple[int, ...] = (0, 0)  # send copies of these messages (chat, message ids) instead of the text; 0: none
+    captioned: bool = False  # the copies have `text` as their caption, not that of what is copied
     relays: tuple[int, int] = (0, 0)  # the operator's message (chat, message id) that is told how the delivery ends
     over: str = ""  # key of an earlier delivery to this address: its messages become this one, once they are known
     keeps_place: bool = False  # waits until its chat and topic can be reached: it is never given up

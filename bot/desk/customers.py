@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot.conversation.turn_state import TakenOver
 from bot.desk.cards import WHY
 from bot.desk.cases import Release, was_just_closed
 from bot.desk.desk import NO_DECISION, OPENING, Desk, Escalated, Places
 from bot.desk.mirror import Mirror
+from bot.desk.policy.masking import masked
 from bot.desk.policy.rules import Decision
 from bot.desk.rating import Rating
 from bot.desk.team.operators import React
@@ -22,7 +23,7 @@ from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.desk.cases import BOT, HELD, Case
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
-from bot.types import Address, Incoming, Job, Kind
+from bot.types import Address, Incoming, Job, Kind, Outgoing
 
 WORKING = ("/help", "/human", "/bot", "/forget", "/export", "/language", "/start")  # commands that a held case keeps
 ASKING = {  # buttons that have a model answer
@@ -71,6 +72,8 @@ class Customers:
 
     async def handle(self, incoming: Incoming, reply: Reply, handler: Handler) -> None:
         """Handle an update from a private chat; `handler` handles it while the bot answers there."""
+        if incoming.kind in (Kind.MESSAGE, Kind.EDIT):
+            incoming = await self._masked(incoming)
         if incoming.kind is Kind.MESSAGE and not self._works_always(incoming):
             await self._message(incoming, reply, handler)
         elif incoming.kind is Kind.EDIT:
@@ -84,6 +87,21 @@ class Customers:
             await self._blocked(incoming)
         else:
             await handler(incoming, reply)
+
+    async def _masked(self, incoming: Incoming) -> Incoming:
+        """Hide secrets in a message before anybody gets it, and tell its writer."""
+        mask = self.desk.table.mask
+        text, found = masked(incoming.text, cards=mask.cards, passwords=mask.passwords)
+        if not found:
+            return incoming
+
+        def work(tx: Tx) -> Places:
+            told = say(incoming.language, f"desk.masked.{found[0] if len(found) == 1 else 'both'}")
+            tx.outbox.add_answer(f"{incoming.id}.masked", incoming.address, Outgoing(told, plain=True))
+            return [incoming.address]
+
+        self.send("", await self.store.write(work))
+        return replace(incoming, text=text)
 
     async def human(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
         """/human: call an operator."""

@@ -12,12 +12,11 @@ from dataclasses import dataclass, field, replace
 from statistics import median
 
 from bot.conversation.turn_state import TakenOver
-from bot.desk import cards, cases, clocks, unseen
-from bot.desk.availability import Availability
+from bot.desk import cards, cases, clocks, seating
 from bot.desk.cases import Call, Close, Event, NotPossible, Release, Reopen, Return, Take
 from bot.desk.formatting import Piece, formatted
-from bot.desk.policy.desk_file import DeskTable
 from bot.desk.policy.rules import Decision, Question, decide
+from bot.desk.seating import Seating
 from bot.outbox import Choice
 from bot.ports import Delivery
 from bot.storage.repositories.desk.cases import BOT, CLOSED, HELD, SNOOZED, WAITING, Case
@@ -55,19 +54,12 @@ class Escalated(TakenOver):
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
-    """The cases of one bot, and the `hours` in which its teams work. `served` are the keys of the conversations in
-    which people answer, as far as this process has heard: no more than a hint, the database decides.
+class Desk(Seating):
+    """The cases of one bot. `served` are the keys of the conversations in which people answer, as far as this process
+    has heard: no more than a hint, the database decides.
     """
 
-    bot: int
-    hours: Availability
     served: set[str] = field(default_factory=set)
-
-    @property
-    def table(self) -> DeskTable:
-        """The rules of the desk as they are now."""
-        return self.hours.file.table
 
     # --- who answers --------------------------------------------------------------------------------------------------
 
@@ -323,7 +315,7 @@ class Desk:
         places = list(self._leave(tx, case, after))
         again = after.owner == WAITING and case.owner in (BOT, CLOSED)
         places += self.show_card(tx, after, again=again or bool(places))
-        places += self._bring(tx, after)
+        places += self._bring(tx, case, after)
         self._note_board(tx, case, after)
         return places
 
@@ -348,7 +340,7 @@ class Desk:
             name = tx.users.read_name(self.bot, after.holder) or str(after.holder)
             told = say(language, "desk.given.to", number=case.id, name=name)
         key, shown = f"case.{case.id}.given.{after.version}", tx.outbox.find_version(before.address, of)
-        self._put(tx, before.address, key, Outgoing(told, plain=True, keeps_place=True, of=of), over=shown)
+        self.put(tx, before.address, key, Outgoing(told, plain=True, keeps_place=True, of=of), over=shown)
         return [before.address]
 
     def show_card(self, tx: Tx, case: Case, *, again: bool = False, cause: str = "") -> Places:
@@ -367,54 +359,29 @@ class Desk:
             return ()  # operators have never seen this case
         team = self.table.title(case.team, language) if case.team else ""
         card, choices = cards.card(tx, case, language, team=team, said=newest), cards.choices(case, language)
-        self._put(tx, seat.address, key, self.with_buttons(tx, seat, key, card, choices), over=shown)
+        self.put(tx, seat.address, key, self.with_buttons(tx, seat, key, card, choices), over=shown)
         return [seat.address]
 
-    def _put(self, tx: Tx, where: Address, key: str, outgoing: Outgoing, *, over: Shown | None) -> None:
+    def put(self, tx: Tx, where: Address, key: str, outgoing: Outgoing, *, over: Shown | None) -> None:
         """Put a message into the outbox as `key`: over an earlier version, or instead of one that nobody has begun to
         send.
         """
         if over is not None:
             if tx.outbox.rewrite_unsent(where, over.key, replace(outgoing, over=over.outgoing.over)):
+                tx.buttons.move(where.bot, key, over.key)
                 return
             outgoing = replace(outgoing, over=over.key)
         tx.outbox.add_answer(key, where, outgoing)
 
-    def seat(self, tx: Tx, case: Case, *, make: bool = False) -> Seat | None:
-        """The topic in which operators see a customer, None if there is none; `make`: give the customer one.
-
-        With own seats it is in the private chat of the operator who has the case, or had it last; a case that waits has
-        none.
-        """
-        seats = {seat.place: seat for seat in tx.seats.find_seats(case.address)}
-        if self.has_own_seats(case):
-            make = make and bool(case.holder)
-            places = [case.holder or (case.last_holder if case.owner != WAITING else 0)]
-        else:
-            places = self._groups(tx, case)
-        found = next((seats[place] for place in places if place and place in seats), None)
-        if found is not None or not make or not places:
-            return found
-        return tx.seats.seat_of(case.address, places[0], case.name or str(case.user))
-
-    def _groups(self, tx: Tx, case: Case) -> list[int]:
-        """The groups of the team of a case. A team without a group sits with the others."""
-        groups, team = tx.seats.list_groups(self.bot), self.hours.team(case)
-        return [chat for chat, of in groups if of == team] or [chat for chat, _ in groups]
-
-    def has_own_seats(self, case: Case) -> bool:
-        """Whether the operators of a case see it in their own private chats."""
-        return self.table.seats_of(self.hours.team(case)) == "own"
-
-    def group_of(self, tx: Tx, case: Case) -> Address | None:
-        """The group of the team of a case, None if none is connected."""
-        groups = self._groups(tx, case)
-        return Address("telegram", self.bot, groups[0]) if groups else None
-
-    def _bring(self, tx: Tx, case: Case) -> Places:
-        """Bring to the operator who has a case in private what its customer has written before."""
-        seat = self.seat(tx, case) if case.owner == HELD and self.has_own_seats(case) else None
-        return unseen.bring(tx, case, seat) if seat is not None else ()
+    def _bring(self, tx: Tx, case: Case, after: Case) -> Places:
+        """Bring to the operator who has got a case in private what its customer has written before."""
+        if after.owner != HELD or after.holder == case.holder or not self.has_own_seats(after):
+            return ()
+        seat = self.seat(tx, after)
+        if seat is None:
+            return ()
+        tx.seats.make_flat(seat, flat=False)  # perhaps the chat has topics by now
+        return seating.bring(tx, after, seat)
 
     def _note_board(self, tx: Tx, *changed: Case) -> None:
         """Have the boards written on which these cases stand, a few seconds later for all changes of that time."""
@@ -423,15 +390,6 @@ class Desk:
             where = self.group_of(tx, case) if self.has_own_seats(case) else None
             if where is not None:
                 tx.jobs.add_job(Job(BOARD, f"{where.chat}.{turn}", where, due=turn * BOARD_EVERY))
-
-    def language(self, tx: Tx, place: int) -> str:
-        """The language of a place of operators: that of the private chat; in a group the one that was chosen there,
-        else that of the administrator who has connected it.
-        """
-        if place > 0:
-            return tx.chats.read_language(self.bot, place)
-        chosen = tx.chats.read_choices(Address("telegram", self.bot, place)).language
-        return chosen or tx.chats.read_language(self.bot, tx.seats.connected_by(self.bot, place))
 
     def with_buttons(
         self, tx: Tx, seat: Seat, key: str, outgoing: Outgoing, choices: Sequence[Choice]

@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bot.conversation import branching
-from bot.desk import cards, clocks, unseen
+from bot.desk import cards, clocks, seating
 from bot.desk.cases import Wake
 from bot.desk.desk import AWAY, Desk, Places
 from bot.desk.formatting import Piece, formatted, harmless
+from bot.desk.policy.masking import MARK
 from bot.storage.repositories.desk.cases import SNOOZED, Case
 from bot.storage.repositories.desk.relays import CUSTOMER, OPERATOR, Relay
+from bot.storage.repositories.desk.seats import NOWHERE
 from bot.storage.repositories.outbox import JOINT
 from bot.storage.store import Tx
 from bot.texts.catalog import say
@@ -45,12 +47,12 @@ class Mirror:
         if outgoing.copy[1]:
             place = seat.address if seat is not None else self.desk.group_of(tx, case)
             instead = say(self.desk.language(tx, place.chat) if place else case.language, "desk.cannot_copy")
-            refs = _refs(incoming)
-            outgoing = replace(outgoing, text=text, instead=instead, refs=refs)
+            is_masked = self.desk.table.mask.is_on and MARK in text
+            outgoing = replace(outgoing, text=text, instead=instead, refs=_refs(incoming), captioned=is_masked)
         joins = () if quoted or outgoing.copy[1] or outgoing.entities else (outgoing.text,)
         shown = replace(outgoing, reply_to=quoted, keeps_place=True, joins=joins)
         if seat is None:
-            unseen.keep(tx, case, key, shown)
+            seating.keep(tx, case, key, shown)
         else:
             tx.outbox.add_answer(key, seat.address, shown)
             places.append(seat.address)
@@ -148,7 +150,8 @@ class Mirror:
         if case is None or where is None:
             return ()
         text = harmless(incoming.text)[0]
-        if unseen.rewrite(tx, where, relay, Outgoing(text, plain=True, joins=(text,))):
+        if where.chat == NOWHERE:
+            seating.rewrite(tx, where, relay, text)
             return ()
         before = tx.outbox.find_outgoing(where, relay.delivery)
         texts = (before.joins or (before.text,)) if before is not None else ("",)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from bot.ports import Delivery, Received, UnmadeTopic, Unfinished
+from bot.ports import Delivery, Received, Unfinished, UnmadeTopic
 from bot.storage.store import Store, Tx
 from bot.types import Address, Outgoing
 

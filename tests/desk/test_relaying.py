@@ -14,7 +14,7 @@ from bot.sandbox.media.landscapes import draw
 from bot.texts.catalog import say
 from tests.support.desk_side import OLEG, OLGA, DeskStage, desk_on
 from tests.support.stage import ANNA, BORIS, Stage
-from tests.support.telegram_side import inbox
+from tests.support.telegram_side import inbox, rows, soon
 
 
 @pytest.fixture
@@ -173,3 +173,22 @@ async def test_what_is_changed_while_its_outcome_is_unknown_is_changed_and_not_s
         await stage.until(lambda before=before: len(stage.telegram.texts(ANNA)) > before or None)  # type: ignore[misc]
         await desk.edits(sent, change, OLGA)
         assert stage.telegram.texts(ANNA)[before:] == left
+
+
+async def test_secrets_reach_neither_operators_nor_the_model_nor_the_history(stage: Stage, tmp_path: Path) -> None:
+    (tmp_path / "desk.toml").write_text("[mask]\ncards = true\npasswords = true\n", "utf-8")
+    desk = await desk_on(stage, tmp_path)
+    stage.studio.script("Thank you.")
+    stage.telegram.say(ANNA, "my card is 4111 1111 1111 1111")
+    await soon(stage, lambda: "Thank you." in stage.telegram.texts(ANNA) or None)
+    assert say("en", "desk.masked.cards") in stage.telegram.texts(ANNA)
+    assert "4111" not in str(stage.prompts())
+    await desk.called()
+    message = await desk.writes("password: hunter2 and pin 1234")
+    assert desk.seen()[-1] == "password: ••••••• and pin ••••"
+    await desk.edits(message, "password: hunter3", ANNA)
+    await desk.sends(ANNA, draw("a cup", 1, 8, 8), "photo", caption="card 4111111111111111")
+    assert desk.messages()[-1]["caption"] == "card ••••••••••••1111"
+    await desk.quiet()
+    kept = str(rows(stage, "SELECT parts FROM messages")) + str(rows(stage, "SELECT outgoing FROM deliveries"))
+    assert not [secret for secret in ("hunter", "4111 ", "41111", "1234") if secret in kept]

@@ -195,6 +195,18 @@ class Assign(Part):
     patience: Seconds = 120.0
 
 
+class Mask(Part):
+    """The table `[mask]`: what is hidden in customers' messages before operators, models and the database get them."""
+
+    cards: bool = False
+    passwords: bool = False
+
+    @property
+    def is_on(self) -> bool:
+        """Whether anything is hidden."""
+        return self.cards or self.passwords
+
+
 class Team(Part):
     """A table `[team.NAME]`: people with a group of their own. What it leaves out is as in the whole file."""
 
@@ -241,6 +253,7 @@ class DeskTable(Part):
     close: Quiet = Quiet()
     assign: Assign = Assign()
     seats: Place = "group"
+    mask: Mask = Mask()
     team: Mapping[str, Team] = {}
     rule: tuple[Rule, ...] = ()
 
@@ -268,7 +281,6 @@ class DeskTable(Part):
         """Who gets the waiting cases of a team."""
         found = self.team.get(team)
         return found.assign if found is not None and found.assign is not None else self.assign
-
 
     def seats_of(self, team: str) -> Place:
         """Where the operators of a team see their cases."""
@@ -310,7 +322,7 @@ def read(data: bytes, file: str) -> DeskTable:
     try:
         found = DeskTable.model_validate(table)
     except ValidationError as error:
-        kinds = (DeskTable, Person, WorkingHours, Promises, Quiet, Assign, Team, When, Do)
+        kinds = (DeskTable, Person, WorkingHours, Promises, Quiet, Assign, Mask, Team, When, Do)
         names = {name for kind in kinds for name in kind.model_fields} | set(WEEK)
         raise Broken(sentence(error, text, file, names=names)) from None
     for steps, message in _mistakes(found):

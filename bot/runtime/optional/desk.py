@@ -91,7 +91,9 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
     from bot.desk.rating import Rating
     from bot.desk.team.assignment import Assignment
     from bot.desk.team.bans import Bans
+    from bot.desk.team.board import Board
     from bot.desk.team.groups import DeskGroups
+    from bot.desk.team.own_seats import OwnSeats
     from bot.desk.watch import DeskWatch
 
     store, desk, telegram = given.store, ground.desk, ground.telegram
@@ -124,13 +126,18 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
     )
     drafts, people = _drafts(given, ground, assistant, desk), ground.people
     offers = Assignment(store=store, desk=desk, serves=serves, send=send)
+    own_seats = OwnSeats(store=store, mirror=mirror, serves=serves, send=send)
+    board = Board(store=store, desk=desk, send=send)
     bans = Bans(desk=desk, directory=people.directory, rights=people.joining.rights, access=access, send=send)
     watch = DeskWatch(
         store=store, desk=desk, rights=ground.people.joining.rights, send=send, keep_days=given.settings.desk_keep_days
     )
     return DeskParts(
-        layers=[DeskLayer(groups=telegram.attends, customers=customers, operators=operators)],
-        features=[part.feature() for part in (customers, operators, groups, rating, drafts, late, offers, bans)],
+        layers=[DeskLayer(groups=telegram.attends, own_seats=own_seats, customers=customers, operators=operators)],
+        features=[
+            part.feature()
+            for part in (customers, operators, groups, rating, drafts, late, offers, bans, own_seats, board)
+        ],
         load=groups.load,
         led={"desk": watch.run},
     )

@@ -30,6 +30,7 @@ RELAYED = (
     "refs",
     "over",
     "keeps_place",
+    "captioned",
 )  # the fields of an `Outgoing` that only relayed messages have
 ABSENT = {name: getattr(Outgoing(), name) for name in RELAYED}
 KINDS: dict[str, type[Any]] = {kind.__name__.lower(): kind for kind in (Text, Image, Attachment, ToolCall, ToolResult)}

@@ -50,7 +50,7 @@ class CopySender:
 
     def is_album(self, progress: Progress, screens: Sequence[Screen]) -> bool:
         """Whether the screens of a delivery, of which nothing is known to be sent, go out by one call."""
-        together = len(screens) > 1 and screens[0].copy[1] and not progress.done
+        together = len(screens) > 1 and screens[0].copy[1] and not screens[0].is_captioned and not progress.done
         return bool(together) and not self.api.lacks(CopyMessages)
 
     async def send(self, progress: Progress, screens: Sequence[Screen]) -> bool:

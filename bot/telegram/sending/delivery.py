@@ -46,7 +46,7 @@ from bot.telegram.sending.flood_budget import FloodBudget
 from bot.telegram.sending.messages import Rung, Screen
 from bot.telegram.sending.old_buttons import OldButtons
 from bot.telegram.sending.progress import Progress, simpler
-from bot.telegram.sending.topics import WAIT, TopicKeeper
+from bot.telegram.sending.topics import WAIT, TopicKeeper, waits_for_place
 from bot.telegram.sending.unconfirmed import LANDING, LOOK_AHEAD, LOOK_AHEAD_AFTER_START, Outdated, SendReconciler
 from bot.telemetry import tracing, turn_log
 from bot.telemetry.outage import Outage
@@ -282,7 +282,7 @@ class Deliverer:
             except (Refused, ValueError) as error:  # ValueError: aiogram's own validation
                 if (moved := await self.topics.heal(delivery, error)) is not None:
                     return moved
-                if _is_place(delivery, error):
+                if waits_for_place(delivery, error):
                     await self._wait_for_place(delivery, error)
                 elif isinstance(error, Gone | NotAlone) or not simpler(progress, error):
                     await self._give_up(delivery, error)
@@ -482,15 +482,6 @@ class Deliverer:
         inline = markup if isinstance(markup, InlineKeyboardMarkup) else None
         part = messages.as_document(part) if progress.document else part
         return await self.api.call(messages.edit(part, to, message_id, inline))
-
-
-def _is_place(delivery: Delivery, error: Exception) -> bool:
-    """Whether a delivery waits after this refusal, because its group of operators can't be reached, or the topic can't
-    be made. A person's chat is given up: operators have seats of their own there, and the case goes to another one.
-    """
-    if delivery.address.chat > 0:
-        return False
-    return delivery.address.thread < 0 or (delivery.outgoing.keeps_place and isinstance(error, Gone))
 
 
 def _reason(error: Exception) -> str:

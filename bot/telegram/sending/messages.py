@@ -49,6 +49,7 @@ class Screen:
     file: File | None = None
     copy: tuple[int, int] = (0, 0)  # chat and id of the message that is copied, 0 for none
     is_forward: bool = False  # it is forwarded instead
+    is_captioned: bool = False  # the copy has the text as its caption
     ref: tuple[str, str, int] = ("", "", 0)  # kind, file id and size of a file that is fetched and sent again
 
     def rich(self) -> InputRichMessage:
@@ -72,11 +73,16 @@ def finished(outgoing: Outgoing, rung: Rung, limit: int = LIMIT, *, again: bool 
         if again:
             caption = render.plain(outgoing.text, limit=CAPTION_LIMIT)[:1]
             return [Screen("".join(caption) if not number else "", ref=ref) for number, ref in enumerate(outgoing.refs)]
-        forward = rung is Rung.ENTITIES
-        return [Screen(copy=(outgoing.copy[0], id_), is_forward=forward) for id_ in outgoing.copy[1:]]
+        if not outgoing.captioned:
+            forward = rung is Rung.ENTITIES
+            return [Screen(copy=(outgoing.copy[0], id_), is_forward=forward) for id_ in outgoing.copy[1:]]
+        if rung is Rung.RICH:  # a forward would show the caption that is to be replaced
+            texts = (outgoing.text, *[""] * len(outgoing.copy[2:]))
+            copied = zip(texts, outgoing.copy[1:], strict=True)
+            return [Screen(text, copy=(outgoing.copy[0], id_), is_captioned=True) for text, id_ in copied]
     if _is_as_typed(outgoing, limit) and rung is not Rung.PLAIN:
         return [Screen(outgoing.text, outgoing.entities)]
-    if outgoing.plain or rung is Rung.PLAIN:
+    if outgoing.plain or rung is Rung.PLAIN or outgoing.captioned:
         text = outgoing.instead if outgoing.file or outgoing.copy[1] else outgoing.text
         return [Screen(part) for part in render.plain(text, outgoing.note, limit)] or [Screen(NOTHING)]
     document = render.below(outgoing.thought, render.parse(outgoing.text))
@@ -139,6 +145,7 @@ def send(
         place = {name: where[name] for name in ("chat_id", "message_thread_id") if name in where}
         return methods.ForwardMessage(**place, from_chat_id=screen.copy[0], message_id=screen.copy[1])
     if screen.copy[1]:
+        where |= {"caption": screen.text, "parse_mode": None} if screen.is_captioned else {}
         return methods.CopyMessage(**where, from_chat_id=screen.copy[0], message_id=screen.copy[1])  # type: ignore[return-value]
     if screen.blocks:
         return methods.SendRichMessage(**where, rich_message=screen.rich())

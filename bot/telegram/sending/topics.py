@@ -67,3 +67,12 @@ class TopicKeeper:
             return None
         log.info("chat %d: topic %d is gone, and is made again", where.chat, where.thread)
         return await self.outbox.topic_changed(where, 0)
+
+
+def waits_for_place(delivery: Delivery, error: Exception) -> bool:
+    """Whether a delivery waits after a refusal, because its group of operators can't be reached, or the topic can't be
+    made. In a person's chat it is given up: operators have seats of their own there, and the case goes to another one.
+    """
+    if delivery.address.chat > 0:
+        return False
+    return delivery.address.thread < 0 or (delivery.outgoing.keeps_place and isinstance(error, Gone))

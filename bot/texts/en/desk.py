@@ -52,6 +52,14 @@ TEXTS: dict[str, str] = {
     ),
     "desk.is_theirs": "Your colleague has this case already.",
     "desk.given": "#{number} · given to the team {team}",
+    "desk.given.to": "#{number} · {name} has it now",
+    "desk.unreachable": "{name} can't be reached in private (bot blocked, or never started): the case waits again.",
+    "desk.offered.own": "#{number} {name} waits. Can you take this case? Otherwise a colleague is asked.",
+    "desk.board": "Open cases: {count}",
+    "desk.to": "To whom does this go? Next time reply to a message of the customer.",
+    "desk.to.note": "Nothing was sent. A note is a reply to a message of the customer that begins with //.",
+    "desk.to.sent": "Sent to #{number} {name}.",
+    "desk.to.done": "This message has gone to a customer already.",
     "desk.elsewhere": "The team {team} has this case now, in its own group. This stays here as a note.",
     "desk.edit_word": "An edit can't begin with “/”: the customer keeps what was sent.",
     "desk.give.how": "To whom? For example /give Olga, or reply with /give to a colleague. I know: {names}.",
@@ -80,6 +88,18 @@ TEXTS: dict[str, str] = {
     "desk.offered": "{name}, can you take this case? Otherwise a colleague is asked.",
     "desk.unassigned": "Nobody on duty has taken this case: it waits for everybody.",
     "desk.unassigned.lead": "Case #{number} waits: nobody on duty has taken it.",
+    "desk.masked.cards": (
+        "I have hidden the card number in your message: "
+        "neither I nor my colleagues see it. Better delete the message here, too."
+    ),
+    "desk.masked.passwords": (
+        "I have hidden the password in your message: "
+        "neither I nor my colleagues see it. Better delete the message here, too."
+    ),
+    "desk.masked.both": (
+        "I have hidden the card number and the password in your message: "
+        "neither I nor my colleagues see them. Better delete the message here, too."
+    ),
     "desk.line": "#{number}{where}",
     "desk.next": "You have {case}",
     "desk.next.none": "Nobody waits.",

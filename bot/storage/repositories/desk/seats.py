@@ -85,7 +85,9 @@ class Seats(Repository):
     def list_flat(self, bot: int, place: int) -> Sequence[Seat]:
         """Return the seats in a chat that has no topics."""
         flat = (desk_seats.c.bot == bot, desk_seats.c.place == place, desk_seats.c.flat == 1)
-        return [_seat(row) for row in self.connection.execute(select(desk_seats).where(*flat).order_by(desk_seats.c.id))]
+        return [
+            _seat(row) for row in self.connection.execute(select(desk_seats).where(*flat).order_by(desk_seats.c.id))
+        ]
 
     def make_flat(self, seat: Seat, *, flat: bool) -> None:
         """Show a customer in the chat itself, since it has no topics; or try again to make a topic."""
@@ -128,4 +130,6 @@ class Seats(Repository):
 
 
 def _seat(row: Any) -> Seat:
-    return Seat(id=row.id, customer=address(row), place=row.place, topic=row.topic, title=row.title, flat=bool(row.flat))
+    return Seat(
+        id=row.id, customer=address(row), place=row.place, topic=row.topic, title=row.title, flat=bool(row.flat)
+    )
