@@ -1,4 +1,4 @@
-"""Operators with seats of their own see each case in a topic of their private chat with the bot, and the group a board."""
+"""Operators with own seats see each case in a topic of their private chat with the bot, and the group has a board."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bot.texts.catalog import say
 from tests.support.choosing import pressed
 from tests.support.desk_side import OLEG, OLGA, DeskStage, desk_on
 from tests.support.stage import ANNA, BORIS, Stage
-from tests.support.telegram_side import rows, soon
+from tests.support.telegram_side import inbox, rows, soon
 
 OWN = 'seats = "own"\n'
 OWNER = "SELECT owner, holder FROM desk_cases ORDER BY id DESC LIMIT 1"
@@ -56,8 +56,6 @@ async def taken(desk: DeskStage, operator: int = OLGA, customer: int = ANNA) -> 
 
 async def says(desk: DeskStage, text: str, topic: int, operator: int = OLGA, *, reply_to: int = 0) -> dict[str, Any]:
     """An operator writes in private; returns the message when everything is delivered."""
-    from tests.support.telegram_side import inbox
-
     before = len(inbox(desk.stage))
     message = desk.stage.telegram.say(operator, text, None, topic, reply_to or None)
     await desk.quiet(before)
