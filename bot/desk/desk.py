@@ -21,7 +21,7 @@ from bot.outbox import Choice
 from bot.ports import Delivery
 from bot.storage.repositories.desk.cases import BOT, CLOSED, HELD, SNOOZED, WAITING, Case
 from bot.storage.repositories.desk.relays import CUSTOMER
-from bot.storage.repositories.desk.seats import Seat
+from bot.storage.repositories.desk.seats import BOARD, Seat
 from bot.storage.repositories.messages import Remembered
 from bot.storage.repositories.outbox import Shown
 from bot.storage.store import Tx
@@ -31,7 +31,6 @@ from bot.types import Address, Incoming, Job, Outgoing
 NO_DECISION = Decision()
 AWAY = "away"  # the event: its customer was told when people work again
 ASSIGN = "desk.assign"  # the job that offers a waiting case to an operator
-BOARD = "desk.board"  # the job that writes the board of a group whose operators have seats of their own
 BOARD_EVERY = 5.0  # seconds between two edits of a board
 SUMMARY = "desk.summary"  # the job that puts a summary on the card
 OPENING = "desk.opening"  # the job that calls a person at the next opening
@@ -260,7 +259,7 @@ class Desk(Seating):
         for case in tx.cases.list_owned(self.bot, HELD, SNOOZED):
             if case.holder == who and self.has_own_seats(case):
                 places += self.change(tx, case, Release(who))
-                name, key = tx.users.read_name(self.bot, who) or str(who), f"case.{case.id}.lost.{case.version}"
+                name, key = tx.users.read_name(self.bot, who) or str(who), f"{cards.card_of(case)}.lost.{case.version}"
                 places += self.tell_topic(tx, case_after(tx, case), key, "desk.unreachable", name=name)
         return places
 

@@ -128,5 +128,6 @@ async def test_with_own_seats_a_cut_off_loses_and_doubles_nothing_and_tells_no_o
         )  # fmt: skip
         assert rows(stage, "SELECT holder FROM desk_cases") == [(OLEG if giver == OLGA else OLGA,)]
     assert [text for text in stage.telegram.texts(ANNA) if text.startswith("answer")] == answers
+    await asyncio.sleep(10)
     boards = [text for text in stage.telegram.texts(desk.group) if text.startswith(say("en", "desk.board", count=1))]
     assert len(boards) == 1

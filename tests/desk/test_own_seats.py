@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from bot.sandbox.telegram.server_facade import buttons_of
 from bot.texts.catalog import say
+from tests.desk.test_albums import CUPS
 from tests.support.choosing import pressed
 from tests.support.desk_side import OLEG, OLGA, DeskStage, desk_on
 from tests.support.stage import ANNA, BORIS, Stage
@@ -201,7 +203,7 @@ async def test_a_case_is_offered_in_private(stage: Stage, tmp_path: Path) -> Non
     desk = await own_seats(stage, tmp_path, more="[assign]\nhow = 'round'\n")
     await stage.ask("/on", OLGA)
     await desk.called()
-    offer = say("en", "desk.offered.own", number=1, name="Anna")
+    offer = say("en", "desk.offered.own", number=1)
     await soon(stage, lambda: offer in stage.telegram.texts(OLGA) or None)
     await pressed(stage, say("en", "desk.take"), chat=OLGA, user=OLGA)
     assert rows(stage, OWNER) == [("held", OLGA)]
@@ -213,3 +215,122 @@ async def test_an_operator_asks_for_cases_in_private(stage: Stage, tmp_path: Pat
     await desk.called()
     told = await stage.ask(word, OLGA)
     assert "#1" in told if word == "/next" else told == say("en", "desk.mine", count=0)
+
+
+async def test_files_go_along_when_a_case_is_given_and_answered_texts_stand_on_the_card(
+    stage: Stage, tmp_path: Path
+) -> None:
+    desk = await own_seats(stage, tmp_path)
+    topic = await taken(desk)
+    await desk.writes("the text")
+    await desk.sends(ANNA, b"%PDF", "document", name="bill.pdf")
+    await says(desk, "answered", topic)
+    await stage.ask("/on", OLEG)
+    await says(desk, "/give Oleg", topic)
+    theirs = max(stage.telegram.state.chats[OLEG].topics)
+    found = [one for one in stage.telegram.transcript(OLEG) if one.get("message_thread_id") == theirs]
+    assert "the text" in found[1]["text"]
+    assert [one["document"]["file_name"] for one in found[2:]] == ["bill.pdf"]
+
+
+async def test_a_reply_quotes_the_message_only_where_it_stands(stage: Stage, tmp_path: Path) -> None:
+    desk = await own_seats(stage, tmp_path)
+    topic = await taken(desk)
+    await desk.writes("a question")
+    shown = next(one for one in stage.telegram.transcript(OLGA) if one.get("text") == "a question")
+    await says(desk, "an answer", topic, reply_to=shown["message_id"])
+    answer = stage.telegram.transcript(ANNA)[-1]
+    assert answer["reply_to_message"]["text"] == "a question"
+    await stage.ask("/on", OLEG)
+    await says(desk, "/give Oleg", topic)
+    await desk.writes("and now?", reply_to=answer["message_id"])
+    theirs = max(stage.telegram.state.chats[OLEG].topics)
+    newest = stage.telegram.transcript(OLEG)[-1]
+    assert (newest["text"], newest["message_thread_id"]) == ("and now?", theirs)
+    assert newest.get("reply_to_message", {}).get("text") != "an answer"
+
+
+async def test_the_first_text_in_a_private_topic_takes_a_case_that_waits(stage: Stage, tmp_path: Path) -> None:
+    desk = await own_seats(stage, tmp_path)
+    topic = await taken(desk)
+    await says(desk, "/release", topic)
+    await desk.writes("hello?")
+    await says(desk, "here I am", topic)
+    assert rows(stage, OWNER) == [("held", OLGA)]
+    assert stage.telegram.texts(ANNA)[-1] == "here I am"
+    assert "hello?" in stage.telegram.texts(OLGA, topic)
+
+
+async def test_a_customer_who_is_forgotten_leaves_nothing_in_private_chats(stage: Stage, tmp_path: Path) -> None:
+    desk = await own_seats(stage, tmp_path)
+    topic = await taken(desk)
+    await desk.writes("my secret is 4711")
+    await says(desk, "/release", topic)
+    await desk.writes("my other secret is 4712")
+    await on_board(desk, "waiting")
+    await asyncio.sleep(10)
+    await stage.ask("/forget", ANNA)
+    await pressed(stage, say("en", "forget.yes"), chat=ANNA)
+    await soon(stage, lambda: topic not in stage.telegram.state.chats[OLGA].topics or None)
+    await soon(stage, lambda: say("en", "desk.erased") in stage.telegram.texts(OLGA) or None)
+    assert rows(stage, "SELECT * FROM desk_seats") == []
+    assert not rows(stage, "SELECT 1 FROM deliveries WHERE outgoing LIKE '%471%'")
+    await on_board(desk, say("en", "desk.board", count=0))
+    await taken(desk, customer=BORIS)
+    await on_board(desk, "answered by Olga")
+    await asyncio.sleep(10)
+    assert not rows(stage, "SELECT key FROM deliveries WHERE outgoing LIKE '%Anna%'")
+
+
+async def test_an_album_that_waits_comes_as_an_album(stage: Stage, tmp_path: Path) -> None:
+    desk = await own_seats(stage, tmp_path)
+    await desk.called()
+    before = len(inbox(stage))
+    stage.telegram.album(ANNA, CUPS)
+    await desk.quiet(before)
+    await says(desk, "/next", 0)
+    topic = max(stage.telegram.state.chats[OLGA].topics)
+    photos = [
+        one for one in stage.telegram.transcript(OLGA) if one.get("message_thread_id") == topic and "photo" in one
+    ]
+    assert len({one["media_group_id"] for one in photos}) == 1
+    assert len(photos) == len(CUPS)
+
+
+async def test_a_board_is_written_once_in_five_seconds_and_only_if_it_changes(stage: Stage, tmp_path: Path) -> None:
+    desk = await own_seats(stage, tmp_path)
+    for number in range(10):
+        stage.telegram.person(f"Customer {number}", "en", 3000 + number)
+        stage.telegram.say(3000 + number, "/human")
+    await desk.quiet()
+    await on_board(desk, "Customer 9")
+    calls = [call for call in stage.telegram.calls if call.chat_id == desk.group]
+    assert len([call for call in calls if call.method in ("sendMessage", "editMessageText")]) <= 5
+    await desk.writes("more", 3001)
+    await desk.quiet()
+    board(desk)
+
+
+async def test_without_topics_a_note_and_a_file_are_never_sent_by_mistake(stage: Stage, tmp_path: Path) -> None:
+    desk = await own_seats(stage, tmp_path, topics=False)
+    await taken(desk)
+    await says(desk, "// a note to nobody", 0)
+    assert stage.telegram.texts(OLGA)[-1] == say("en", "desk.to.note")
+    await desk.sends(OLGA, b"%PDF", "document", name="manual.pdf")
+    question = stage.telegram.transcript(OLGA)[-1]
+    assert question["text"] == say("en", "desk.to")
+    label = buttons_of(question)[0]["text"]
+    await pressed(stage, label, chat=OLGA, user=OLGA)
+    await desk.quiet()
+    assert stage.telegram.transcript(ANNA)[-1]["document"]["file_name"] == "manual.pdf"
+    assert "note" not in str(stage.telegram.texts(ANNA))
+
+
+async def test_an_edit_of_an_operator_in_private_changes_the_customer_s_copy(stage: Stage, tmp_path: Path) -> None:
+    desk = await own_seats(stage, tmp_path)
+    topic = await taken(desk)
+    message = await says(desk, "tomorow", topic)
+    await desk.edits(message, "tomorrow", OLGA)
+    assert stage.telegram.texts(ANNA)[-1] == "tomorrow"
+    await desk.edits(message, "// tomorrow", OLGA)
+    assert "tomorrow" not in str(stage.telegram.texts(ANNA))

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
+from bot.desk.cards import card_of
 from bot.desk.desk import ASSIGN, Desk, Places
-from bot.desk.formatting import Piece, formatted, harmless
+from bot.desk.formatting import Piece, formatted
 from bot.feature import Feature
 from bot.storage.repositories.desk.cases import HELD, WAITING, Case
 from bot.storage.repositories.desk.duty import OnDuty
@@ -102,9 +103,9 @@ class Assignment:
 
     def _ask(self, tx: Tx, case: Case, user: int, number: int) -> Places:
         where, language = Address("telegram", self.desk.bot, user), self.desk.language(tx, user)
-        key, name = f"case.{case.id}.offer.{case.version}.{number}", harmless(case.name)[0] or str(case.user)
+        key = f"{card_of(case)}.offer.{case.version}.{number}"
         button = tx.buttons.add_button(where, key, user, say(language, "desk.take"), "desk.take", case=case.id)
-        told = Outgoing(say(language, "desk.offered.own", number=case.id, name=name), plain=True, buttons=((button,),))
+        told = Outgoing(say(language, "desk.offered.own", number=case.id), plain=True, buttons=((button,),))
         tx.outbox.add_answer(key, where, told)
         return [where]
 

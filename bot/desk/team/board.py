@@ -10,10 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from bot.desk.desk import BOARD, Desk, Places
+from bot.desk.desk import Desk, Places
 from bot.desk.formatting import Piece, formatted, harmless
 from bot.feature import Feature
 from bot.storage.repositories.desk.cases import HELD, SNOOZED, WAITING, Case
+from bot.storage.repositories.desk.seats import BOARD
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import Address, Job, Outgoing
@@ -49,7 +50,10 @@ class Board:
         labels = [f"{say(language, 'desk.take')} #{case.id}" for case in waiting]
         shown = tx.outbox.find_version(where, of)
         before = [button.label for row in shown.outgoing.buttons for button in row] if shown is not None else []
+        if shown is None and not found:
+            return ()
         if shown is not None:
+            tx.outbox.delete_former(where, BOARD, shown.key)
             if (shown.outgoing.text, shown.outgoing.entities, before) == (board.text, board.entities, labels):
                 return ()
             if not set(labels) <= set(before) and not tx.outbox.is_unsent(where, shown.key):

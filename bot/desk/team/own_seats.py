@@ -127,7 +127,7 @@ class OwnSeats:
             except NotPossible as error:
                 finish_turn(tx, incoming)
                 return say(language, error.key, **error.values), ()
-            told = say(language, "desk.to.sent", number=case.id, name=harmless(case.name)[0])
+            told = say(language, "desk.to.sent", number=case.id)
             finish_turn(tx, incoming, told, over=True)
             return told, places
 

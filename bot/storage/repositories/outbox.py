@@ -286,6 +286,14 @@ class Outbox(Repository):
             state=DeliveryState.PENDING.value,
         )  # fmt: skip
 
+    def delete_former(self, where: Address, prefix: str, newest: str) -> None:
+        """Delete the deliveries to an address whose keys begin so and that were sent before the one with the key
+        `newest`.
+        """
+        own = (column.bot == where.bot, mapping.at(deliveries, where), column.key.startswith(prefix, autoescape=True))
+        sent = (column.state == DeliveryState.SENT.value, column.key != newest)
+        self.connection.execute(delete(deliveries).where(*own, *sent))
+
     def delete_text(self, bot: int, key: str) -> None:
         """Delete the text of an answer that was sent, because it is a secret."""
         sent = (column.bot == bot, column.key == key, column.state == DeliveryState.SENT.value)

@@ -16,6 +16,7 @@ from bot.storage.tables.work import deliveries
 from bot.types import Address, Job
 
 NOWHERE = 0  # the place of a seat in which a message waits until an operator takes the case
+BOARD = "desk.board"  # the job that writes the board of a group whose operators have seats of their own
 ERASE = "desk.erase"  # the job that deletes the topic of a customer who wants to be forgotten
 CONNECT = insert_or_update(desk_groups, ("bot", "chat"), ("team", "by", "at"))
 AT_TOPIC = select(desk_seats).where(
@@ -117,9 +118,12 @@ class Seats(Repository):
             self.connection.execute(update(table).where(*here).values({column: new}))
 
     def delete_of_customer(self, bot: int, user: int) -> None:
-        """Forget the topics of a customer's private chat with all that waits for them, and have them deleted in the
-        groups: a job does that.
+        """Forget the topics of a customer's private chat with all that waits for them, and have them deleted where
+        operators see them: a job does that. Another one writes the boards without the customer.
         """
+        for chat, _ in self.list_groups(bot):
+            where, due = Address("telegram", bot, chat), self.clock.time()
+            Jobs(self.connection, self.clock, self.queue).add_job(Job(BOARD, f"{chat}.{due}", where, due=due))
         mine = (desk_seats.c.bot == bot, desk_seats.c.chat == user)
         for seat in [_seat(row) for row in self.connection.execute(select(desk_seats).where(*mine))]:
             here = (deliveries.c.bot == bot, deliveries.c.chat == seat.place, deliveries.c.thread == seat.topic)
