@@ -76,6 +76,17 @@ class Unfinished:
     busy: Collection[int] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class UnmadeTopic:
+    """A topic that is to be made. `flat`: the chat has no topics, and what is for this one goes to the chat itself, as
+    replies to the message `head` (0: there is none yet).
+    """
+
+    title: str
+    flat: bool = False
+    head: int = 0
+
+
 class Inbox(Protocol):
     """Updates on disk. The transport confirms an update to the messenger only after `accept` has returned."""
 
@@ -176,11 +187,14 @@ class Outbox(Protocol):
         (`Outgoing.joins`). They count as sent with it.
         """
 
-    async def topic_title(self, address: Address) -> str | None:
-        """Return the name for the topic of an address that is not made yet (its number is negative), None if the
-        address is not in use any more.
+    async def find_topic(self, address: Address) -> UnmadeTopic | None:
+        """Return the topic of an address that is not made yet (its number is negative), None if the address is not in
+        use any more.
         """
         ...
+
+    async def no_topics(self, address: Address) -> None:
+        """Note that no topic can be made for an address: its chat has none."""
 
     async def topic_changed(self, address: Address, topic: int) -> Address:
         """Move everything that waits for an address to the topic that was made for it; 0: the topic was deleted, and is

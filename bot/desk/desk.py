@@ -12,18 +12,17 @@ from dataclasses import dataclass, field, replace
 from statistics import median
 
 from bot.conversation.turn_state import TakenOver
-from bot.desk import cards, cases, clocks
-from bot.desk.availability import Availability
-from bot.desk.cases import Call, Close, Event, NotPossible, Reopen, Return, Take
+from bot.desk import cards, cases, clocks, seating
+from bot.desk.cases import Call, Close, Event, NotPossible, Release, Reopen, Return, Take
 from bot.desk.formatting import Piece, formatted
-from bot.desk.policy.desk_file import DeskTable
 from bot.desk.policy.rules import decide
+from bot.desk.seating import Seating
 from bot.extension import Decision, OwnRule, Question
 from bot.outbox import Choice
 from bot.ports import Delivery
 from bot.storage.repositories.desk.cases import BOT, CLOSED, HELD, SNOOZED, WAITING, Case
 from bot.storage.repositories.desk.relays import CUSTOMER
-from bot.storage.repositories.desk.seats import Seat
+from bot.storage.repositories.desk.seats import BOARD, Seat
 from bot.storage.repositories.messages import Remembered
 from bot.storage.repositories.outbox import Shown
 from bot.storage.store import Tx
@@ -35,6 +34,7 @@ AWAY = "away"  # the event: its customer was told when people work again
 ASSIGN = "desk.assign"  # the job that offers a waiting case to an operator
 HOOK = "desk.hook"  # the job that tells a webhook of an event
 LINES = "desk.lines"  # the job that puts a programmer's lines on the card
+BOARD_EVERY = 5.0  # seconds between two edits of a board
 SUMMARY = "desk.summary"  # the job that puts a summary on the card
 OPENING = "desk.opening"  # the job that calls a person at the next opening
 FEW = 5  # waits from which on an expected wait is told
@@ -56,22 +56,15 @@ class Escalated(TakenOver):
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
-    """The cases of one bot, and the `hours` in which its teams work. `served` are the keys of the conversations in
-    which people answer, as far as this process has heard: no more than a hint, the database decides. A programmer's
-    `rules` are asked after those of the file; `asks_lines`: there are functions that add lines to cards.
+class Desk(Seating):
+    """The cases of one bot. `served` are the keys of the conversations in which people answer, as far as this process
+    has heard: no more than a hint, the database decides. A programmer's `rules` are asked after those of the file;
+    `asks_lines`: there are functions that add lines to cards.
     """
 
-    bot: int
-    hours: Availability
     served: set[str] = field(default_factory=set)
     rules: Sequence[OwnRule] = ()
     asks_lines: bool = False
-
-    @property
-    def table(self) -> DeskTable:
-        """The rules of the desk as they are now."""
-        return self.hours.file.table
 
     # --- who answers --------------------------------------------------------------------------------------------------
 
@@ -169,7 +162,7 @@ class Desk:
         chat, message = delivery.outgoing.relays
         relay = tx.relays.find_relay(self.bot, chat, message)
         case = tx.cases.find_case(self.bot, relay.case) if relay is not None else None
-        seat = self.seat(tx, case) if case is not None else None
+        seat = tx.seats.find_in(case.address, chat) if case is not None else None
         if seat is None:
             return ()
         key = next((key for words, key in CAUSES.items() if words in reason.lower()), "desk.refused")
@@ -186,10 +179,12 @@ class Desk:
         """Tell who wrote a message that it (`whole`), or a part of it, could not be brought to the other side."""
         relay = tx.relays.find_of_delivery(self.bot, delivery.key)
         case = tx.cases.find_case(self.bot, relay.case) if relay is not None else None
-        seat = self.seat(tx, case) if case is not None else None
+        is_customers = relay is not None and relay.side == CUSTOMER
+        seat = None
+        if relay is not None and case is not None:
+            seat = self.seat(tx, case) if is_customers else tx.seats.find_in(case.address, relay.chat)
         if relay is None or case is None or seat is None:
             return ()
-        is_customers = relay.side == CUSTOMER
         where = case.address if is_customers else seat.address
         language = case.language if is_customers else self.language(tx, seat.place)
         told = Outgoing(
@@ -202,12 +197,15 @@ class Desk:
         return [where]
 
     def blocked(self, tx: Tx, bot: int, chat: int) -> Places:
-        """Close the case of a customer who has blocked the bot, and tell the operators once."""
+        """Close the case of a customer who has blocked the bot, and tell the operators once. The cases that an operator
+        has who can't be reached in private wait for somebody else.
+        """
+        places = list(self._lost_operator(tx, chat)) if chat > 0 else []
         case = tx.cases.find_open(Address("telegram", bot, chat)) if chat > 0 else None
         if case is None:
-            return ()
+            return places
         was_with_people = case.is_for_people
-        places = self.change(tx, case, Close())
+        places += self.change(tx, case, Close())
         if not was_with_people:
             return places
         return [*places, *self.tell_topic(tx, case, f"case.{case.id}.blocked.{case.version}", "desk.blocked")]
@@ -251,11 +249,25 @@ class Desk:
         `key`.
         """
         seat = self.seat(tx, case)
-        if seat is None:
+        where = seat.address if seat is not None else self.group_of(tx, case) if self.has_own_seats(case) else None
+        if where is None:
             return ()
-        told = Outgoing(say(self.language(tx, seat.place), text, **values), plain=True, keeps_place=True)
-        tx.outbox.add_answer(key, seat.address, told)
-        return [seat.address]
+        language = self.language(tx, where.chat)
+        words = say(language, text, **values)
+        if seat is None:
+            words = f"{say(language, 'desk.line', number=case.id, where='')} · {words}"
+        tx.outbox.add_answer(key, where, Outgoing(words, plain=True, keeps_place=True))
+        return [where]
+
+    def _lost_operator(self, tx: Tx, who: int) -> Places:
+        """Let the cases wait that an operator has in private, who has blocked the bot."""
+        places: list[Address] = []
+        for case in tx.cases.list_owned(self.bot, HELD, SNOOZED):
+            if case.holder == who and self.has_own_seats(case):
+                places += self.change(tx, case, Release(who))
+                name, key = tx.users.read_name(self.bot, who) or str(who), f"{cards.card_of(case)}.lost.{case.version}"
+                places += self.tell_topic(tx, case_after(tx, case), key, "desk.unreachable", name=name)
+        return places
 
     def applied(self, tx: Tx, case: Case, decision: Decision) -> Case:
         """Give a case the team, the priority and the tags that rules have decided, and return it."""
@@ -308,9 +320,12 @@ class Desk:
                 tx.jobs.add_job(Job(job, f"{case.id}.{after.version}", case.address, payload, due=now))
         if after.owner == WAITING:
             self.assign(tx, after)
-        moved = after.team != case.team and self._leave(tx, case, after)
+        places = list(self._leave(tx, case, after))
         again = after.owner == WAITING and case.owner in (BOT, CLOSED)
-        return [*(moved or ()), *self.show_card(tx, after, again=again or bool(moved))]
+        places += self.show_card(tx, after, again=again or bool(places))
+        places += self._bring(tx, case, after)
+        self._note_board(tx, case, after)
+        return places
 
     def tell_outside(self, tx: Tx, case: Case, event: str, **more: object) -> None:
         """Have the webhook of `[hook]` told of an event of a case, if there is one. No words of the case go out."""
@@ -333,14 +348,19 @@ class Desk:
             tx.jobs.add_job(Job(ASSIGN, key, case.address, payload, due=due or tx.clock.time()))
 
     def _leave(self, tx: Tx, case: Case, after: Case) -> Places:
-        """Say on the card in the former group which team has the case now; nothing where it stays in its topic."""
-        before, seat = self.seat(tx, case), self.seat(tx, after, make=True)
-        if before is None or seat is None or before.place == seat.place:
+        """Say on the card in the former place who has the case now; nothing where it stays in its topic."""
+        before, seat = self.seat(tx, case), self.seat(tx, after, make=after.is_for_people)
+        if before is None or (seat is not None and before.place == seat.place):
             return ()
+        if seat is None:  # it waits, and whoever has known it may take it again
+            return self._put_card(tx, after, before, again=case.owner == CLOSED)
         language, of = self.language(tx, before.place), cards.card_of(case)
         told = say(language, "desk.given", number=case.id, team=self.table.title(after.team, language))
+        if seat.place > 0:
+            name = tx.users.read_name(self.bot, after.holder) or str(after.holder)
+            told = say(language, "desk.given.to", number=case.id, name=name)
         key, shown = f"case.{case.id}.given.{after.version}", tx.outbox.find_version(before.address, of)
-        self._put(tx, before.address, key, Outgoing(told, plain=True, keeps_place=True, of=of), over=shown)
+        self.put(tx, before.address, key, Outgoing(told, plain=True, keeps_place=True, of=of), over=shown)
         return [before.address]
 
     def show_card(self, tx: Tx, case: Case, *, again: bool = False, cause: str = "") -> Places:
@@ -348,8 +368,9 @@ class Desk:
         is the id of the turn that changes the card but not the case.
         """
         seat = self.seat(tx, case, make=again or case.is_for_people)
-        if seat is None:
-            return ()
+        return self._put_card(tx, case, seat, again=again, cause=cause) if seat is not None else ()
+
+    def _put_card(self, tx: Tx, case: Case, seat: Seat, *, again: bool, cause: str = "") -> Places:
         language = self.language(tx, seat.place)
         newest = self.said(tx, case)
         key, of = f"case.{case.id}.card.{case.version}{f'.{cause}' * bool(cause)}", cards.card_of(case)
@@ -358,34 +379,37 @@ class Desk:
             return ()  # operators have never seen this case
         team = self.table.title(case.team, language) if case.team else ""
         card, choices = cards.card(tx, case, language, team=team, said=newest), cards.choices(case, language)
-        self._put(tx, seat.address, key, self.with_buttons(tx, seat, key, card, choices), over=shown)
+        self.put(tx, seat.address, key, self.with_buttons(tx, seat, key, card, choices), over=shown)
         return [seat.address]
 
-    def _put(self, tx: Tx, where: Address, key: str, outgoing: Outgoing, *, over: Shown | None) -> None:
+    def put(self, tx: Tx, where: Address, key: str, outgoing: Outgoing, *, over: Shown | None) -> None:
         """Put a message into the outbox as `key`: over an earlier version, or instead of one that nobody has begun to
         send.
         """
         if over is not None:
             if tx.outbox.rewrite_unsent(where, over.key, replace(outgoing, over=over.outgoing.over)):
+                tx.buttons.move(where.bot, key, over.key)
                 return
             outgoing = replace(outgoing, over=over.key)
         tx.outbox.add_answer(key, where, outgoing)
 
-    def seat(self, tx: Tx, case: Case, *, make: bool = False) -> Seat | None:
-        """The topic in which operators see a customer, None if there is none; `make`: give the customer one."""
-        seats = {seat.place: seat for seat in tx.seats.find_seats(case.address)}
-        found_groups, team = tx.seats.list_groups(self.bot), self.hours.team(case)
-        own = [chat for chat, of in found_groups if of == team]
-        groups = own or [chat for chat, _ in found_groups]  # a team without a group sits with the others
-        found = next((seats[chat] for chat in groups if chat in seats), None)
-        if found is not None or not make or not groups:
-            return found
-        return tx.seats.seat_of(case.address, groups[0], case.name or str(case.user))
+    def _bring(self, tx: Tx, case: Case, after: Case) -> Places:
+        """Bring to the operator who has got a case in private what its customer has written before."""
+        if after.owner != HELD or after.holder == case.holder or not self.has_own_seats(after):
+            return ()
+        seat = self.seat(tx, after)
+        if seat is None:
+            return ()
+        tx.seats.make_flat(seat, flat=False)  # perhaps the chat has topics by now
+        return seating.bring(tx, after, seat)
 
-    def language(self, tx: Tx, place: int) -> str:
-        """The language of a group of operators: chosen there, else that of the administrator who has connected it."""
-        chosen = tx.chats.read_choices(Address("telegram", self.bot, place)).language
-        return chosen or tx.chats.read_language(self.bot, tx.seats.connected_by(self.bot, place))
+    def _note_board(self, tx: Tx, *changed: Case) -> None:
+        """Have the boards written on which these cases stand, a few seconds later for all changes of that time."""
+        turn = math.floor(tx.clock.time() / BOARD_EVERY) + 1
+        for case in changed:
+            where = self.group_of(tx, case) if self.has_own_seats(case) else None
+            if where is not None:
+                tx.jobs.add_job(Job(BOARD, f"{where.chat}.{turn}", where, due=turn * BOARD_EVERY))
 
     def with_buttons(
         self, tx: Tx, seat: Seat, key: str, outgoing: Outgoing, choices: Sequence[Choice]
@@ -444,6 +468,11 @@ class Desk:
         if len(waits) < FEW:
             return ""
         return say(language, "duration.minutes", minutes=max(1, math.ceil(median(waits) / 60)))
+
+
+def case_after(tx: Tx, case: Case) -> Case:
+    """A case as it is stored after a change in this transaction."""
+    return tx.cases.find_case(case.address.bot, case.id) or case
 
 
 WORDS = {

@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bot.conversation import branching
-from bot.desk import cards, clocks
+from bot.desk import cards, clocks, seating
 from bot.desk.cases import Wake
 from bot.desk.desk import AWAY, Desk, Places
 from bot.desk.formatting import Piece, formatted, harmless
 from bot.desk.policy.masking import MARK
 from bot.storage.repositories.desk.cases import SNOOZED, Case
 from bot.storage.repositories.desk.relays import CUSTOMER, OPERATOR, Relay
+from bot.storage.repositories.desk.seats import NOWHERE
 from bot.storage.repositories.outbox import JOINT
 from bot.storage.store import Tx
 from bot.texts.catalog import say
@@ -33,35 +34,44 @@ class Mirror:
         """Bring a customer's message to the operators, and keep it in the conversation."""
         places = list(self._awake(tx, case))
         case = tx.cases.find_case(self.desk.bot, case.id) or case
-        seat = self.desk.seat(tx, case, make=True)
-        if seat is None:
+        seat = self.desk.seat(tx, case)
+        if seat is None and (seat := self.desk.seat(tx, case, make=True)) is not None and seat.place > 0:
+            places += self.desk.show_card(tx, case, cause=incoming.id)  # its team has got own seats meanwhile
+        if seat is None and not self.desk.has_own_seats(case):
             return places
         if case.is_for_people:
             places += self._waits(tx, case, incoming)
-        quoted = self._source_of(tx, incoming.address, incoming.reply_to)
+        quoted = self._source_of(tx, incoming.address, incoming.reply_to, seat.place) if seat is not None else 0
         text, entities = harmless(incoming.text, incoming.entities)
-        shown = replace(incoming, text=text, entities=entities)
-        key, outgoing = f"{incoming.id}.desk", copies(tx, shown)
+        key, outgoing = f"{incoming.id}.desk", copies(tx, replace(incoming, text=text, entities=entities))
         if outgoing.copy[1]:
-            instead, refs = say(self.desk.language(tx, seat.place), "desk.cannot_copy"), _refs(incoming)
+            place = seat.address if seat is not None else self.desk.group_of(tx, case)
+            instead = say(self.desk.language(tx, place.chat) if place else case.language, "desk.cannot_copy")
             is_masked = self.desk.table.mask.is_on and MARK in text
-            outgoing = replace(outgoing, text=text, instead=instead, refs=refs, captioned=is_masked)
+            outgoing = replace(outgoing, text=text, instead=instead, refs=_refs(incoming), captioned=is_masked)
         joins = () if quoted or outgoing.copy[1] or outgoing.entities else (outgoing.text,)
-        tx.outbox.add_answer(key, seat.address, replace(outgoing, reply_to=quoted, keeps_place=True, joins=joins))
+        shown = replace(outgoing, reply_to=quoted, keeps_place=True, joins=joins)
+        if seat is None:
+            seating.keep(tx, case, key, shown)
+        else:
+            tx.outbox.add_answer(key, seat.address, shown)
+            places.append(seat.address)
         self._add_relays(tx, case, CUSTOMER, incoming, outgoing)
         parts = tuple(part for part in incoming.parts if not isinstance(part, Attachment))
         branching.follow(tx, incoming, (Text(incoming.text or _kinds(incoming)), *parts))
-        return [*places, seat.address]
+        return places
 
     def relay_from_operator(
-        self, tx: Tx, case: Case, incoming: Incoming, *, text: str | None = None, markdown: bool = False
+        self, tx: Tx, case: Case, incoming: Incoming, *, text: str | None = None, markdown: bool = False,
+        files: Sequence[int] = (),
     ) -> Places:  # fmt: skip
         """Bring an operator's message to the customer, and keep it in the conversation. With a `text` that is brought
-        in place of the message's own; `markdown`: it is read as Markdown.
+        in place of the message's own; `markdown`: it is read as Markdown. Or with the messages `files` of the same
+        chat, which are copied.
         """
         customer = case.address
-        quoted = self._source_of(tx, incoming.address, incoming.reply_to)
-        outgoing = copies(tx, incoming)
+        quoted = self._source_of(tx, incoming.address, incoming.reply_to, customer.chat)
+        outgoing = Outgoing(copy=(incoming.address.chat, *files)) if files else copies(tx, incoming)
         if text is not None:
             outgoing = Outgoing(text, plain=not markdown)
         first = outgoing.copy[1] or incoming.message_id
@@ -136,29 +146,36 @@ class Mirror:
     def edit_for_operators(self, tx: Tx, relay: Relay, incoming: Incoming) -> Places:
         """Show the operators that a customer has edited a message, with the text that it had before."""
         case = tx.cases.find_case(self.desk.bot, relay.case)
-        seat = self.desk.seat(tx, case) if case is not None else None
-        if case is None or seat is None:
+        where = tx.outbox.find_address(self.desk.bot, relay.delivery)
+        if case is None or where is None:
             return ()
-        before = tx.outbox.find_outgoing(seat.address, relay.delivery)
+        text = harmless(incoming.text)[0]
+        if where.chat == NOWHERE:
+            seating.rewrite(tx, where, relay, text)
+            return ()
+        before = tx.outbox.find_outgoing(where, relay.delivery)
         texts = (before.joins or (before.text,)) if before is not None else ("",)
         former = texts[min(relay.part, len(texts) - 1)]  # an album has one text for all its parts
-        told = say(self.desk.language(tx, seat.place), "desk.edited", text=former)
-        pieces = [Piece(harmless(incoming.text)[0]), Piece("\n"), Piece(told, "expandable_blockquote")]
-        places = list(self.edit_relayed(tx, seat.address, relay.delivery, incoming.id, formatted(pieces), relay.part))
+        told = say(self.desk.language(tx, where.chat), "desk.edited", text=former)
+        pieces = [Piece(text), Piece("\n"), Piece(told, "expandable_blockquote")]
+        places = list(self.edit_relayed(tx, where, relay.delivery, incoming.id, formatted(pieces), relay.part))
         if tx.relays.last_written(case.id, OPERATOR) > relay.at:
             tx.cases.add_event(case, cards.EDITED_LATE, incoming.user.id)
             places += self.desk.show_card(tx, case, cause=incoming.id)
         return places
 
-    def _source_of(self, tx: Tx, where: Address, message: int) -> int:
-        """The message that a bot's message, which somebody replies to, was relayed from; or the one that it became."""
+    def _source_of(self, tx: Tx, where: Address, message: int, place: int) -> int:
+        """The message that a bot's message, which somebody replies to, was relayed from; or the one that it became. 0
+        where that does not stand in the chat `place`.
+        """
         if not message:
             return 0
         if tx.outbox.find_shown(where, message) is not None:
             shown = self.relay_shown(tx, where, message)
-            return shown.message if shown is not None else 0
+            return shown.message if shown is not None and shown.chat == place else 0
         relay = tx.relays.find_relay(self.desk.bot, where.chat, message)
-        if relay is None or not relay.delivery:
+        to = tx.outbox.find_address(self.desk.bot, relay.delivery) if relay is not None else None
+        if relay is None or to is None or to.chat != place:
             return 0
         return _id_of(tx, where, relay.delivery, relay.part)
 

@@ -115,16 +115,17 @@ class DeskWatch:
         late = defaultdict[int, list[Overdue]](list)
         for case in tx.cases.list_owned(self.desk.bot, WAITING, HELD):
             team, seat = self.desk.hours.team(case), self.desk.seat(tx, case)
+            where = seat.address if seat is not None else self.desk.group_of(tx, case)
             promise = table.promise_of(team)
             due = clocks.overdue(case, promise, table.hours_of(team).hours, now)
-            if not due or seat is None:
+            if not due or where is None or (seat is None and not self.desk.has_own_seats(case)):
                 continue
             bits = 0
             for one in due:
                 bits |= one.bits
                 if one.late:
                     tx.cases.add_event(case, "late", detail=one.what)
-                found[seat.place].append(one)
+                found[where.chat].append(one)
                 for lead in promise.lead if one.late else ():
                     late[lead].append(one)
             tx.cases.store_case(case, replace(case, told=case.told | bits))

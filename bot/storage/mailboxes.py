@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from bot.ports import Delivery, Received, Unfinished
+from bot.ports import Delivery, Received, Unfinished, UnmadeTopic
 from bot.storage.store import Store, Tx
 from bot.types import Address, Outgoing
 
@@ -185,18 +185,30 @@ class StoredOutbox:
 
         await self.store.write_until_stored(work)
 
-    async def topic_title(self, address: Address) -> str | None:
-        """Return the name for the topic in which a customer is to be seen; None if no customer is."""
+    async def find_topic(self, address: Address) -> UnmadeTopic | None:
+        """Return the topic in which a customer is to be seen; None if no customer is."""
 
-        def work(tx: Tx) -> str | None:
+        def work(tx: Tx) -> UnmadeTopic | None:
             seat = tx.seats.find_seat(address)
-            return None if seat is None else seat.title
+            if seat is None:
+                return None
+            head = tx.outbox.newest_ids(address, "case.") if seat.flat else ()
+            return UnmadeTopic(seat.title, seat.flat, head[0] if head else 0)
 
         return await self.store.ask_until_answered(work)
 
     async def topic_changed(self, address: Address, topic: int) -> Address:
         """Move a customer's seat, and all that waits for it, to another topic (0: to one that is to be made)."""
         return await self.store.write_until_stored(lambda tx: tx.seats.move_topic(address, topic))
+
+    async def no_topics(self, address: Address) -> None:
+        """Note that a chat has no topics: what waits for this one goes to the chat itself."""
+
+        def work(tx: Tx) -> None:
+            if (seat := tx.seats.find_seat(address)) is not None:
+                tx.seats.make_flat(seat, flat=True)
+
+        await self.store.write_until_stored(work)
 
     async def chat_blocked(self, bot: int, chat: int) -> Sequence[Address]:
         """Mark a chat as unreachable, and give up everything that waits for it. Returns the places where that is

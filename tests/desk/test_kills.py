@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.texts.catalog import say
-from tests.support.desk_side import OLGA, DeskStage, desk_on
+from tests.support.desk_side import OLEG, OLGA, DeskStage, desk_on
 from tests.support.stage import ANNA, Stage
 from tests.support.telegram_side import inbox, rows
 
@@ -98,3 +98,36 @@ async def test_a_take_over_that_is_cut_off_lets_the_bot_or_the_person_answer_and
         assert not any(text.count(f"bot{number}") == 60 for text in after), f"killed after {ticks} turns"
         await desk.says(f"person {number}")
         assert stage.telegram.texts(ANNA)[-1] == f"person {number}"
+
+
+async def test_with_own_seats_a_cut_off_loses_and_doubles_nothing_and_tells_no_other_operator(
+    stage: Stage, tmp_path: Path
+) -> None:
+    stage.telegram.state.profile.topics = True
+    (tmp_path / "desk.toml").write_text('seats = "own"\n', "utf-8")
+    desk = await desk_on(stage, tmp_path)
+    await desk.called()
+    for number, ticks in enumerate(TICKS):  # written while nobody has the case
+        await cut_off(desk, wrote, number, ticks)
+    wanted = [f"question {number}" for number in range(len(TICKS))]
+    assert "question" not in str([stage.telegram.texts(OLGA), stage.telegram.texts(OLEG)])
+    await cut_off(desk, lambda _desk, _number: stage.telegram.say(OLGA, "/next", OLGA), 0, 12)
+    topic = max(stage.telegram.state.chats[OLGA].topics)
+    assert "\n\n".join(stage.telegram.texts(OLGA, topic)[2:]).split("\n\n") == wanted
+    for number, ticks in enumerate(TICKS):
+        await cut_off(desk, lambda _d, number: stage.telegram.say(OLGA, f"answer {number}", OLGA, topic), number, ticks)
+    answers = [text for text in stage.telegram.texts(ANNA) if text.startswith("answer")]
+    assert answers == [f"answer {number}" for number in range(len(TICKS))]
+    await stage.ask("/on", OLEG)  # only colleagues who have written are known by name
+    for number, ticks in enumerate(TICKS[::2]):  # handed to and fro
+        giver, taker = ((OLGA, "Oleg"), (OLEG, "Olga"))[number % 2]
+        where = max(stage.telegram.state.chats[giver].topics)
+        await cut_off(
+            desk, lambda _d, _n, who=giver, to=taker, at=where: stage.telegram.say(who, f"/give {to}", who, at),  # type: ignore[misc]
+            number, ticks,
+        )  # fmt: skip
+        assert rows(stage, "SELECT holder FROM desk_cases") == [(OLEG if giver == OLGA else OLGA,)]
+    assert [text for text in stage.telegram.texts(ANNA) if text.startswith("answer")] == answers
+    await asyncio.sleep(10)
+    boards = [text for text in stage.telegram.texts(desk.group) if text.startswith(say("en", "desk.board", count=1))]
+    assert len(boards) == 1

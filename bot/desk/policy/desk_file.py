@@ -211,6 +211,10 @@ class Quiet(Part):
     bot: Seconds = 86_400.0
 
 
+# Where the operators of a team see their cases: in topics of the group, or in topics of their own private chats.
+Place = Literal["group", "own"]
+
+
 class Assign(Part):
     """The table `[assign]`: who gets a waiting case. "pull": who takes it; "round": it is offered to the operator who
     has been idle longest; "same": first to the one who knows the customer. Nobody is offered one who has `capacity`
@@ -254,6 +258,7 @@ class Team(Part):
     hours: WorkingHours | None = None
     promise: Promises | None = None
     assign: Assign | None = None
+    seats: Place | None = None
 
 
 class When(Part):
@@ -291,6 +296,7 @@ class DeskTable(Part):
     promise: Promises = Promises()
     close: Quiet = Quiet()
     assign: Assign = Assign()
+    seats: Place = "group"
     mask: Mask = Mask()
     hook: Hook = Hook()
     team: Mapping[str, Team] = {}
@@ -320,6 +326,16 @@ class DeskTable(Part):
         """Who gets the waiting cases of a team."""
         found = self.team.get(team)
         return found.assign if found is not None and found.assign is not None else self.assign
+
+    def seats_of(self, team: str) -> Place:
+        """Where the operators of a team see their cases."""
+        found = self.team.get(team)
+        return found.seats if found is not None and found.seats is not None else self.seats
+
+    @property
+    def has_own_seats(self) -> bool:
+        """Whether a team sees its cases in private chats."""
+        return any(self.seats_of(team) == "own" for team in self.teams)
 
 
 class DeskFile:

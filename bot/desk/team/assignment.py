@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
+from bot.desk.cards import card_of
 from bot.desk.desk import ASSIGN, Desk, Places
 from bot.desk.formatting import Piece, formatted
 from bot.feature import Feature
@@ -84,7 +85,11 @@ class Assignment:
         return choose(duties, held, capacity=rules.capacity, tried=tried, known=known)
 
     def _tell(self, tx: Tx, case: Case, user: int, number: int) -> Places:
-        """Mention an operator in the topic of a case, so that the messenger notifies that person."""
+        """Mention an operator in the topic of a case, so that the messenger notifies that person. With a seat of the
+        own the operator is asked in private.
+        """
+        if self.desk.has_own_seats(case):
+            return self._ask(tx, case, user, number)
         seat = self.desk.seat(tx, case, make=True)
         if seat is None:
             return ()
@@ -95,6 +100,14 @@ class Assignment:
         told = formatted(pieces, keeps_place=True)
         tx.outbox.add_answer(f"case.{case.id}.offer.{case.version}.{number}", seat.address, told)
         return [seat.address]
+
+    def _ask(self, tx: Tx, case: Case, user: int, number: int) -> Places:
+        where, language = Address("telegram", self.desk.bot, user), self.desk.language(tx, user)
+        key = f"{card_of(case)}.offer.{case.version}.{number}"
+        button = tx.buttons.add_button(where, key, user, say(language, "desk.take"), "desk.take", case=case.id)
+        told = Outgoing(say(language, "desk.offered.own", number=case.id), plain=True, buttons=((button,),))
+        tx.outbox.add_answer(key, where, told)
+        return [where]
 
     def _unassigned(self, tx: Tx, case: Case, tried: int) -> Places:
         """Say that nobody has taken a case, in its topic and to the leads of its team."""

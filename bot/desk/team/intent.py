@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bot.storage.repositories.desk.cases import HELD, Case
+from bot.storage.repositories.desk.cases import HELD, SNOOZED, WAITING, Case
 from bot.storage.repositories.desk.relays import CUSTOMER, OPERATOR, Relay
 from bot.types import Incoming
 
@@ -32,13 +32,14 @@ class Intent(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Heard:
     """A message in a topic, with what is known of it. `replied` is the relayed message that it replies to, if any;
-    `is_operator`: the sender may answer customers, and has written it in person.
+    `is_operator`: the sender may answer customers, and has written it in person. `alone`: nobody else reads the chat.
     """
 
     incoming: Incoming
     case: Case | None
     is_operator: bool
     replied: Relay | None = None
+    alone: bool = False
 
 
 def intent_of(heard: Heard) -> Intent:
@@ -58,7 +59,8 @@ def intent_of(heard: Heard) -> Intent:
         return Intent.NOTE
     if case.owner == HELD:
         return Intent.ANSWER if case.holder == incoming.user.id else Intent.OTHERS
-    if replied is not None and replied.side == CUSTOMER:
+    is_free = case.owner == WAITING or (case.owner == SNOOZED and case.holder == incoming.user.id)
+    if (replied is not None and replied.side == CUSTOMER) or (heard.alone and is_free):
         return Intent.TAKE
     return Intent.OFFER
 

@@ -32,7 +32,11 @@ def find(desk: Desk, tx: Tx, incoming: Incoming) -> Places:
 def line_of(desk: Desk, tx: Tx, case: Case, language: str) -> str:
     """The number of a case with the address of its topic, on which one may tap."""
     seat = desk.seat(tx, case)
-    where = f" https://t.me/c/{str(seat.place)[4:]}/{seat.topic}" if seat is not None and seat.topic > 0 else ""
+    where = (
+        f" https://t.me/c/{str(seat.place)[4:]}/{seat.topic}"
+        if seat is not None and seat.topic > 0 > seat.place
+        else ""
+    )
     return say(language, "desk.line", number=case.id, where=where)
 
 

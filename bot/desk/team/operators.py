@@ -12,7 +12,6 @@ from bot.access.policy import Access, Actor, Decision
 from bot.desk.cases import Close, NotPossible, Return, Wake
 from bot.desk.desk import Desk, Places
 from bot.desk.mirror import Mirror
-from bot.desk.team.duty import DUTY_WORDS, change_duty
 from bot.desk.team.intent import Heard, Intent, intent_of, is_note
 from bot.desk.team.words import GROUP_WORDS, WAKE, Done, Use, Words, tell, word_of
 from bot.feature import ButtonHandler, Command, Feature
@@ -59,19 +58,12 @@ class Operators:
         names = {"desk.take": self.press_take, "desk.bot": self.press_bot, "desk.close": self.press_close}
         presses = {name: ButtonHandler(run, Permission.SERVE, has_toast=True) for name, run in names.items()}
         presses["desk.send"] = ButtonHandler(self.press_send, Permission.SERVE, has_toast=True)
-        duty = dict.fromkeys(DUTY_WORDS, Command(self.change_duty, Permission.SERVE, in_menu=False))
-        return Feature(commands=duty, presses=presses, jobs={WAKE: self.wake})
+        words = dict.fromkeys(GROUP_WORDS, Command(self.in_private, Permission.SERVE, in_menu=False))
+        return Feature(commands=words, presses=presses, jobs={WAKE: self.wake})
 
-    async def change_duty(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
-        """/on, /pause and /off in the operator's private chat."""
-
-        def work(tx: Tx) -> Places:
-            text, places = change_duty(self.desk, tx, incoming, word_of(incoming), incoming.language)
-            finish_turn(tx, incoming, text)
-            return places
-
-        self._after(None, await self.store.write(work))
-        await reply.finish()
+    async def in_private(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
+        """/on, /pause, /off, /mine, /next and /find in the operator's private chat."""
+        await self._end(incoming, reply, lambda tx: self.words.run_in_group(tx, incoming))
 
     async def handle(self, incoming: Incoming, reply: Reply, handler: Handler) -> None:
         """Handle an update from a group of operators; `handler` handles what does not concern customers."""
@@ -95,7 +87,7 @@ class Operators:
 
         def turn(tx: Tx) -> Done:
             tx.inbox.mark_begun(incoming.ids)
-            tx.chats.record_seen(incoming.address, incoming.user, private=False)
+            tx.chats.record_seen(incoming.address, incoming.user, private=incoming.private)
             done = work(tx)
             finish_turn(tx, incoming)
             return done
@@ -134,12 +126,13 @@ class Operators:
         case, replied = self._case_of(tx, incoming), self._replied(tx, incoming)
         if case is not None and replied is not None and not self._is_of_customer(tx, replied, case):
             incoming, replied = replace(incoming, reply_to=0), None  # a message of another topic
-        heard = Heard(incoming, case, self._may_serve(incoming), replied)
+        heard = Heard(incoming, case, self._may_serve(incoming), replied, alone=incoming.private)
         intent = intent_of(heard)
         if case is None:
             return Done()
         language, seat = desk.language(tx, incoming.address.chat), desk.seat(tx, case)
-        if seat is not None and seat.place != incoming.address.chat and intent is not Intent.FOREIGN:
+        is_elsewhere = seat is not None and seat.place != incoming.address.chat and intent is not Intent.FOREIGN
+        if is_elsewhere and not desk.has_own_seats(case):
             self._note(tx, case, incoming)
             team = desk.table.title(desk.hours.team(case), language)
             return Done(tell(desk, tx, incoming, say(language, "desk.elsewhere", team=team)), mark=IS_NOTE)
@@ -285,7 +278,7 @@ class Operators:
 
         def work(tx: Tx) -> tuple[str, Places, Case | None]:
             language = self.desk.language(tx, incoming.address.chat)
-            tx.chats.record_seen(incoming.address, incoming.user, private=False)
+            tx.chats.record_seen(incoming.address, incoming.user, private=incoming.private)
             case = tx.cases.find_case(self.desk.bot, int(action.payload["case"]))
             finish_turn(tx, incoming)
             if case is None:

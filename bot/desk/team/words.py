@@ -120,8 +120,8 @@ class Words:
             return Done(tell(self.desk, tx, incoming, text))
         here = incoming.address.chat
         for case in tx.cases.list_owned(self.desk.bot, WAITING):
-            seat = self.desk.seat(tx, case)
-            if seat is not None and seat.place == here:
+            group = self.desk.group_of(tx, case)
+            if incoming.private or (group is not None and group.chat == here):
                 try:
                     places = self.desk.take_over(tx, case, who)
                 except NotPossible:  # somebody else was faster

@@ -89,12 +89,12 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
     from bot.desk.layer import DeskLayer
     from bot.desk.mirror import Mirror
     from bot.desk.missed import MissedMessages
-    from bot.desk.outside.card_lines import CardLines
-    from bot.desk.outside.hooks import Hooks
     from bot.desk.rating import Rating
     from bot.desk.team.assignment import Assignment
     from bot.desk.team.bans import Bans
+    from bot.desk.team.board import Board
     from bot.desk.team.groups import DeskGroups
+    from bot.desk.team.own_seats import OwnSeats
     from bot.desk.watch import DeskWatch
 
     store, desk, telegram = given.store, ground.desk, ground.telegram
@@ -127,16 +127,16 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
     )
     drafts, people = _drafts(given, ground, assistant, desk), ground.people
     offers = Assignment(store=store, desk=desk, serves=serves, send=send)
+    own_seats = OwnSeats(store=store, mirror=mirror, serves=serves, send=send)
+    board = Board(store=store, desk=desk, send=send)
     bans = Bans(desk=desk, directory=people.directory, rights=people.joining.rights, access=access, send=send)
-    lines = CardLines(store=store, desk=desk, functions=given.added.desk.lines, send=send)
-    hooks = Hooks(store=store, desk=desk, http=given.process.http, secret=given.settings.desk_hook_secret)
     watch = DeskWatch(
         store=store, desk=desk, rights=ground.people.joining.rights, send=send, keep_days=given.settings.desk_keep_days
     )
-    parts = (customers, operators, groups, rating, drafts, late, offers, bans, lines, hooks)
+    parts = (customers, operators, groups, rating, drafts, late, offers, bans, own_seats, board)
     return DeskParts(
-        layers=[DeskLayer(groups=telegram.attends, customers=customers, operators=operators)],
-        features=[part.feature() for part in parts],
+        layers=[DeskLayer(groups=telegram.attends, own_seats=own_seats, customers=customers, operators=operators)],
+        features=[*(part.feature() for part in parts), *_outside(given, desk, send)],
         load=groups.load,
         led={"desk": watch.run},
     )
@@ -146,6 +146,16 @@ def _send(ground: Ground, turn: str, places: Sequence[Address]) -> None:
     """Deliver in the background what a turn of the desk has left in the outbox, and begin the jobs that it added."""
     ground.people.joining.deliver(turn, places)
     ground.wake_jobs()
+
+
+def _outside(given: Given, desk: Desk, send: Callable[[str, Sequence[Address]], None]) -> Sequence[Feature]:
+    """A programmer's lines on cards, and webhooks."""
+    from bot.desk.outside.card_lines import CardLines
+    from bot.desk.outside.hooks import Hooks
+
+    lines = CardLines(store=given.store, desk=desk, functions=given.added.desk.lines, send=send)
+    hooks = Hooks(store=given.store, desk=desk, http=given.process.http, secret=given.settings.desk_hook_secret)
+    return [lines.feature(), hooks.feature()]
 
 
 async def _warn(given: Given) -> None:

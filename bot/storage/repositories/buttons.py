@@ -107,6 +107,11 @@ class Buttons(Repository):
         values = {"payload": json.dumps(payload, ensure_ascii=False)}
         self.connection.execute(update(buttons).where(buttons.c.key == key).values(**values))
 
+    def move(self, bot: int, delivery: str, other: str) -> None:
+        """Have the buttons of a delivery stand under another one, which got its content."""
+        here = (buttons.c.bot == bot, buttons.c.delivery == delivery)
+        self.connection.execute(update(buttons).where(*here).values(delivery=other))
+
     def expire_button(self, key: str) -> None:
         """Make a button that works once do nothing from now on."""
         self.connection.execute(update(buttons).where(buttons.c.key == key).values(expires=0.0))

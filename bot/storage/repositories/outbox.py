@@ -14,6 +14,7 @@ from bot.ports import Delivery, DeliveryState, Unfinished
 from bot.storage.engines.dialects import upsert
 from bot.storage.repositories import mapping
 from bot.storage.repositories.mapping import Repository, address, dump_outgoing, load_outgoing, made, one_of
+from bot.storage.tables.desk import desk_seats
 from bot.storage.tables.history import messages
 from bot.storage.tables.work import deliveries, placed
 from bot.types import Address, Button, Outgoing
@@ -21,6 +22,9 @@ from bot.types import Address, Button, Outgoing
 column = deliveries.c
 OPEN = (DeliveryState.PENDING.value, DeliveryState.SENDING.value)
 GROWING = (*OPEN, DeliveryState.STREAMING.value)
+SEATS = desk_seats.c
+IN_TOPIC = and_(SEATS.bot == bindparam("b"), SEATS.place == bindparam("c"), SEATS.topic == bindparam("t"))
+HOLD_TOPIC = update(desk_seats).where(IN_TOPIC).values(topic=SEATS.topic)
 PLACE_OF = select(column.id, column.state, column.message_ids, column.marker).where(
     column.bot == bindparam("b"), column.key == bindparam("k")
 )
@@ -133,12 +137,21 @@ class Outbox(Repository):
         if row is None:
             if not marker or self._waits(where):
                 state = DeliveryState.PENDING
+            if outgoing.keeps_place and where.thread:
+                self._hold_topic(where)
             self._insert(key, where, state, (), **finished)
         elif row.state == DeliveryState.STREAMING:  # its message may be on its way already
             finished["marker"] = max(marker, row.marker)
             self._change(row.id, **finished, state=state.value)
         if not held:
             self.queue.announce_chat(where.bot, where.chat_key)
+
+    def _hold_topic(self, where: Address) -> None:
+        """On PostgreSQL, have this transaction refused, and tried again, if another one moves the seat in a topic at
+        the same time (`Seats.move_topic`): what is added to its former topic meanwhile would wait there for ever.
+        """
+        if self.connection.dialect.name == "postgresql":
+            self.connection.execute(HOLD_TOPIC, {"b": where.bot, "c": where.chat, "t": where.thread})
 
     def claim_message(self, key: str, where: Address, message_id: int, marker: int = 0) -> None:
         """Remember the message in which an answer is being shown, so that the finished answer replaces it.
@@ -311,12 +324,42 @@ class Outbox(Repository):
         )  # fmt: skip
         self.connection.execute(delete(placed).where(placed.c.delivery == id_))
 
+    def delete_former(self, where: Address, prefix: str, newest: str) -> None:
+        """Delete the deliveries to an address whose keys begin so and that were sent before the one with the key
+        `newest`.
+        """
+        own = (column.bot == where.bot, mapping.at(deliveries, where), column.key.startswith(prefix, autoescape=True))
+        sent = (column.state == DeliveryState.SENT.value, column.key != newest)
+        self.connection.execute(delete(deliveries).where(*own, *sent))
+
     def delete_text(self, bot: int, key: str) -> None:
         """Delete the text of an answer that was sent, because it is a secret."""
         sent = (column.bot == bot, column.key == key, column.state == DeliveryState.SENT.value)
         for row in self.connection.execute(select(column.id, column.outgoing).where(*sent)).all():
             empty = replace(load_outgoing(row.outgoing, None), text="")
             self._change(row.id, outgoing=dump_outgoing(empty))
+
+    def keep_unsent(self, key: str, where: Address, outgoing: Outgoing) -> None:
+        """Keep a message that nobody is to send: its address is no place yet."""
+        if self.connection.execute(PLACE_OF, {"b": where.bot, "k": key}).one_or_none() is None:
+            self._insert(key, where, DeliveryState.SENT, (), outgoing=dump_outgoing(outgoing))
+
+    def rewrite_kept(self, where: Address, key: str, outgoing: Outgoing) -> None:
+        """Replace the content of a message that `keep_unsent` keeps."""
+        kept = update(deliveries).where(column.bot == where.bot, column.key == key, column.chat == where.chat)
+        self.connection.execute(kept.values(outgoing=dump_outgoing(outgoing)))
+
+    def find_address(self, bot: int, key: str) -> Address | None:
+        """Return where a delivery goes, None if there is no such delivery."""
+        row = self.connection.execute(select(*PLACE).where(column.bot == bot, column.key == key)).one_or_none()
+        return None if row is None else address(row)
+
+    def newest_ids(self, where: Address, prefix: str) -> tuple[int, ...]:
+        """Return the ids of the newest delivery to an address whose key begins so, and that stands in the chat."""
+        stands = (column.key.startswith(prefix, autoescape=True), column.message_ids != "[]")
+        query = select(column.message_ids).where(column.bot == where.bot, mapping.at(deliveries, where), *stands)
+        found = self.connection.scalar(query.order_by(column.id.desc()).limit(1))
+        return tuple(json.loads(found)) if found else ()
 
     def find_outgoing(self, where: Address, key: str) -> Outgoing | None:
         """Return an answer to an address in any state, without the bytes of its file; None if there is none."""
@@ -367,9 +410,9 @@ class Outbox(Repository):
         self.connection.execute(gone.values(state=DeliveryState.DEAD.value, reason=WITHDRAWN))
 
     def dead_letter_chat(self, bot: int, chat: int) -> None:
-        """Give up all deliveries to a chat that can't be reached, but those that keep their place."""
-        waits = column.outgoing.contains(KEEPS_PLACE, autoescape=True)
-        unsent = update(deliveries).where(column.bot == bot, column.chat == chat, column.state.in_(OPEN), ~waits)
+        """Give up all deliveries to a chat that can't be reached; in a group those that keep their place stay."""
+        kept = () if chat > 0 else (~column.outgoing.contains(KEEPS_PLACE, autoescape=True),)
+        unsent = update(deliveries).where(column.bot == bot, column.chat == chat, column.state.in_(OPEN), *kept)
         self.connection.execute(unsent.values(state=DeliveryState.DEAD.value, reason=GONE))
 
     def list_message_ids(self, where: Address, first: int, last: int, *, but: int = 0) -> set[tuple[int, int]]:

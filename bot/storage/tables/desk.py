@@ -87,15 +87,19 @@ desk_operators = Table("desk_operators", METADATA, OperatorColumns)
 
 
 class SeatColumns(Addressed):
-    """The topic `topic` of the group `place`, in which operators see the customer whose address the row has.
+    """The topic `topic` of the chat `place`, in which operators see the customer whose address the row has. The chat is
+    a group, or the private chat of an operator who has a seat of the own; 0: nobody sees the customer yet, and what is
+    written waits.
 
-    A topic that is not made yet, or was deleted, has the negative id of the row as its number.
+    A topic that is not made yet, or was deleted, has the negative id of the row as its number. `flat`: the chat has no
+    topics, so the customer is seen in the chat itself.
     """
 
     id: Named[int] = Column(Id, primary_key=True)
     place: Named[int] = Column(sa.BigInteger)
     topic: Named[int] = Column(sa.BigInteger)
     title: Named[str] = Column(sa.String(128))
+    flat: Named[int] = Column(sa.Integer, server_default="0")
 
 
 desk_seats = Table(

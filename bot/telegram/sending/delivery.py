@@ -46,7 +46,7 @@ from bot.telegram.sending.flood_budget import FloodBudget
 from bot.telegram.sending.messages import Rung, Screen
 from bot.telegram.sending.old_buttons import OldButtons
 from bot.telegram.sending.progress import Progress, simpler
-from bot.telegram.sending.topics import WAIT, TopicKeeper
+from bot.telegram.sending.topics import WAIT, TopicKeeper, waits_for_place
 from bot.telegram.sending.unconfirmed import LANDING, LOOK_AHEAD, LOOK_AHEAD_AFTER_START, Outdated, SendReconciler
 from bot.telemetry import tracing, turn_log
 from bot.telemetry.outage import Outage
@@ -266,8 +266,8 @@ class Deliverer:
             self.budget.hold(delivery.address.chat, self.clock.monotonic() + still)
         while True:
             try:
-                if delivery.address.thread < 0:
-                    return await self.topics.make(progress)
+                if delivery.address.thread < 0 and (made := await self.topics.make(progress)) is not None:
+                    return made
                 await self._send_parts(progress)
                 return delivery.address
             except Outdated:
@@ -285,7 +285,7 @@ class Deliverer:
             except (Refused, ValueError) as error:  # ValueError: aiogram's own validation
                 if (moved := await self.topics.heal(delivery, error)) is not None:
                     return moved
-                if delivery.address.thread < 0 or (delivery.outgoing.keeps_place and isinstance(error, Gone)):
+                if waits_for_place(delivery, error):
                     await self._wait_for_place(progress, error)
                 elif isinstance(error, Gone | NotAlone) or not simpler(progress, error):
                     await self._give_up(delivery, error)
@@ -338,9 +338,7 @@ class Deliverer:
         await self.clock.sleep(WAIT)
 
     async def _postpone(self, progress: Progress, wait: float) -> None:
-        """Store that a delivery is not tried before `wait` seconds have passed, so that a restart keeps to it. The call
-        that was refused was certainly not carried out: the next try begins anew.
-        """
+        """Store that a delivery is not tried for `wait` seconds, also after a restart. What was refused begins anew."""
         await self.outbox.postpone(progress.delivery, self.clock.time() + wait, begun=progress.outcome_unknown)
         progress.stored = progress.stored if progress.outcome_unknown else None
 
@@ -471,6 +469,7 @@ class Deliverer:
 
     def _method(self, progress: Progress, part: Screen, *, last: bool) -> TelegramMethod[Message]:
         to, outgoing = progress.delivery.address, progress.delivery.outgoing
+        outgoing = replace(outgoing, reply_to=outgoing.reply_to or progress.head)
         part = messages.as_document(part) if progress.document else part
         return messages.send(part, to, outgoing, last=last, thread=progress.thread)
 

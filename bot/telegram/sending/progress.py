@@ -37,7 +37,8 @@ class Progress:
     cleared: set[int] = field(default_factory=set, init=False)  # ids that are other messages
     touched: set[int] = field(default_factory=set, init=False)  # ids that a search may have edited without an answer
     looks: int = field(default=0, init=False)  # how often the search has changed a button to see a message
-    thread: bool = field(default=True, init=False)  # send into the topic
+    thread: bool = field(init=False)  # send into the topic
+    head: int = field(default=0, init=False)  # the message that is replied to where the delivery replies to none
     document: bool = field(default=False, init=False)  # send the file as a document
     again: bool = field(default=False, init=False)  # fetch the files that may not be copied, and send them
     apart: bool = field(default=False, init=False)  # send the file in a message of its own, not by an edit
@@ -47,6 +48,7 @@ class Progress:
     floods: int = field(default=0, init=False)  # how often Telegram has asked to wait
 
     def __post_init__(self) -> None:
+        self.thread = self.delivery.address.thread >= 0  # a topic that can't be made has a negative number
         self.done = self.delivery.done
         self.last_known_id = self.delivery.last_known_id
         self.stored = self.last_known_id if self.delivery.state is DeliveryState.SENDING else None

@@ -15,7 +15,7 @@ from aiogram.methods import CreateForumTopic
 
 from bot.errors import Refused
 from bot.ports import Delivery, Outbox
-from bot.telegram.client.api import Api, NoThread
+from bot.telegram.client.api import Api, Gone, NoThread
 from bot.telegram.sending.progress import Progress
 from bot.telegram.sending.unconfirmed import SendReconciler
 from bot.types import Address
@@ -35,23 +35,39 @@ class TopicKeeper:
     acquire_slot: Callable[[int], Awaitable[None]]
     unconfirmed: SendReconciler
 
-    async def make(self, progress: Progress) -> Address:
-        """Make the topic of a delivery, and return the address that everything for it has now. Raises `Outdated`."""
+    async def make(self, progress: Progress) -> Address | None:
+        """Make the topic of a delivery, and return the address that everything for it has now. None: the chat has no
+        topics, and the delivery goes to the chat itself. Raises `Outdated`.
+        """
         where = progress.delivery.address
-        title = await self.outbox.topic_title(where)
-        if title is None:
+        found = await self.outbox.find_topic(where)
+        if found is None:
             raise Refused("nobody is seen in this topic any more")
-        name, topic = title or NAMELESS, 0
+        if found.flat:
+            progress.head = found.head
+            return None
+        name, topic = found.title or NAMELESS, 0
         await self.acquire_slot(where.chat)
         if progress.outcome_unknown:
             topic = await self.unconfirmed.find_topic(progress, name)
-        if not topic:
-            await self.unconfirmed.mark(progress)
-            with self.unconfirmed.flying():
-                made = await self.api.call(CreateForumTopic(chat_id=where.chat, name=name))
-            topic = int(made["message_thread_id"])
+        try:
+            topic = topic or await self._make(progress, name)
+        except Refused as error:
+            if where.chat < 0 or isinstance(error, Gone):
+                raise
+            log.info("chat %d: no topic, the case is shown in the chat itself: %s", where.chat, error)
+            await self.outbox.no_topics(where)
+            progress.stored = None  # the delivery is not on its way to the chat itself yet
+            return None
         self.unconfirmed.note_id(where.chat, topic)  # a search for a later message need not look at it
         return await self.outbox.topic_changed(where, topic)
+
+    async def _make(self, progress: Progress, name: str) -> int:
+        """Make a topic with this name in the chat of a delivery. Returns its number."""
+        await self.unconfirmed.mark(progress)
+        with self.unconfirmed.flying():
+            made = await self.api.call(CreateForumTopic(chat_id=progress.delivery.address.chat, name=name))
+        return int(made["message_thread_id"])
 
     async def heal(self, delivery: Delivery, error: Exception) -> Address | None:
         """Return the new address of a delivery whose topic was deleted; None if that is not what went wrong."""
@@ -60,3 +76,12 @@ class TopicKeeper:
             return None
         log.info("chat %d: topic %d is gone, and is made again", where.chat, where.thread)
         return await self.outbox.topic_changed(where, 0)
+
+
+def waits_for_place(delivery: Delivery, error: Exception) -> bool:
+    """Whether a delivery waits after a refusal, because its group of operators can't be reached, or the topic can't be
+    made. In a person's chat it is given up: operators have seats of their own there, and the case goes to another one.
+    """
+    if delivery.address.chat > 0:
+        return False
+    return delivery.address.thread < 0 or (delivery.outgoing.keeps_place and isinstance(error, Gone))

@@ -18,7 +18,7 @@ from bot.errors import NotAllowed
 from bot.storage.engines.decision_locks import DecisionLock
 from bot.storage.repositories.money.budgets import BOT, Caps
 from bot.storage.store import Store, Tx
-from bot.types import Address, Incoming, Job, Kind, Text, User
+from bot.types import Address, Incoming, Job, Kind, Outgoing, Text, User
 
 T = TypeVar("T")
 WHERE = Address("telegram", 42, 1001)
@@ -279,3 +279,19 @@ async def test_two_bots_and_two_guards_wait_for_nobody_for_ever(both: list[Store
     async with asyncio.timeout(60):
         await asyncio.gather(*(store.write(work) for _ in range(10) for store in both for work in (first, second)))
     assert len(await both[0].read(lambda tx: [*tx.members.list_members(42), *tx.members.list_members(43)])) == 2
+
+
+async def test_what_is_added_to_a_topic_while_it_moves_is_in_the_topic_afterwards(both: list[Store]) -> None:
+    seat = await both[0].write(lambda tx: tx.seats.seat_of(WHERE, -1001, "Ann"))
+
+    def add(key: str) -> Callable[[Tx], None]:
+        def work(tx: Tx) -> None:
+            here = tx.seats.find_seats(WHERE)[0].address
+            tx.outbox.add_answer(key, here, Outgoing("hello", keeps_place=True))
+
+        return work
+
+    await together(both, add("before"), lambda tx: tx.seats.move_topic(seat.address, 17))
+    await together(both, add("after"), lambda tx: tx.seats.move_topic(replace(seat.address, thread=17), 0))
+    found = await both[0].read(lambda tx: [tx.outbox.find_address(WHERE.bot, key) for key in ("before", "after")])
+    assert [one.thread for one in found if one] == [seat.topic] * 2

@@ -83,6 +83,16 @@ class Relays(Repository):
         """
         return self._find(_relay, OF_DELIVERY, {"b": bot, "d": key, "p": part})
 
+    def list_of_side(self, case: int, side: str) -> Sequence[Relay]:
+        """Return what a side of a case has written, in order."""
+        query = select(*COLUMNS).where(desk_relays.c.case_id == case, desk_relays.c.side == side)
+        return [_relay(row) for row in self.connection.execute(query.order_by(desk_relays.c.id))]
+
+    def move(self, relay: Relay, delivery: str, part: int) -> None:
+        """Note that another delivery brings a message to the other side now."""
+        moved = update(desk_relays).where(desk_relays.c.id == relay.id)
+        self.connection.execute(moved.values(delivery=delivery, part=part))
+
     def last_written(self, case: int, side: str) -> float:
         """Return when a side of a case has last written (Unix time), 0.0 for never."""
         found = select(func.max(desk_relays.c.at)).where(desk_relays.c.case_id == case, desk_relays.c.side == side)

@@ -17,6 +17,8 @@ from bot.storage.tables.work import deliveries
 from bot.types import Address, Job
 
 NEWEST_TOPICS = 200
+NOWHERE = 0  # the place of a seat in which a message waits until an operator takes the case
+BOARD = "desk.board"  # the job that writes the board of a group whose operators have seats of their own
 ERASE = "desk.erase"  # the job that deletes the topic of a customer who wants to be forgotten
 CONNECT = insert_or_update(desk_groups, ("bot", "chat"), ("team", "by", "at"))
 AT_TOPIC = select(desk_seats).where(
@@ -26,13 +28,16 @@ AT_TOPIC = select(desk_seats).where(
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """The topic `topic` of the group `place`, in which operators see a `customer`. It is negative until it is made."""
+    """The topic `topic` of the chat `place`, in which operators see a `customer`. It is negative until it is made, and
+    where the chat has no topics (`flat`). `place` is a group, an operator's private chat, or 0 (`NOWHERE`).
+    """
 
     id: int
     customer: Address
     place: int
     topic: int
     title: str
+    flat: bool = False
 
     @property
     def address(self) -> Address:
@@ -60,8 +65,7 @@ class Seats(Repository):
 
     def seat_of(self, customer: Address, place: int, title: str) -> Seat:
         """Return the seat of a customer in a group. A new one has no topic yet: its first delivery makes one."""
-        found = self._find(_seat, select(desk_seats).where(at(desk_seats, customer), desk_seats.c.place == place))
-        if found is not None:
+        if (found := self.find_in(customer, place)) is not None:
             return found
         row = {**columns(customer), "place": place, "topic": 0, "title": title[:128]}
         id_ = self.connection.execute(insert(desk_seats).returning(desk_seats.c.id), row).scalar_one()
@@ -76,6 +80,21 @@ class Seats(Repository):
     def find_seat(self, where: Address) -> Seat | None:
         """Return the seat in a topic of a group; None if no customer is seen there."""
         return self._find(_seat, AT_TOPIC, {"b": where.bot, "c": where.chat, "t": where.thread})
+
+    def find_in(self, customer: Address, place: int) -> Seat | None:
+        """Return the seat of a customer in one chat, None if there is none."""
+        return self._find(_seat, select(desk_seats).where(at(desk_seats, customer), desk_seats.c.place == place))
+
+    def list_flat(self, bot: int, place: int) -> Sequence[Seat]:
+        """Return the seats in a chat that has no topics."""
+        flat = (desk_seats.c.bot == bot, desk_seats.c.place == place, desk_seats.c.flat == 1)
+        return [
+            _seat(row) for row in self.connection.execute(select(desk_seats).where(*flat).order_by(desk_seats.c.id))
+        ]
+
+    def make_flat(self, seat: Seat, *, flat: bool) -> None:
+        """Show a customer in the chat itself, since it has no topics; or try again to make a topic."""
+        self.connection.execute(update(desk_seats).where(desk_seats.c.id == seat.id).values(flat=int(flat)))
 
     def move_topic(self, where: Address, topic: int) -> Address:
         """Give a seat and everything that waits for it another topic; 0: the topic is gone and is to be made again.
@@ -110,9 +129,12 @@ class Seats(Repository):
             self.connection.execute(update(table).where(*here).values({column: new}))
 
     def delete_of_customer(self, bot: int, user: int) -> None:
-        """Forget the topics of a customer's private chat with all that waits for them, and have them deleted in the
-        groups: a job does that.
+        """Forget the topics of a customer's private chat with all that waits for them, and have them deleted where
+        operators see them: a job does that. Another one writes the boards without the customer.
         """
+        for chat, _ in self.list_groups(bot):
+            where, due = Address("telegram", bot, chat), self.clock.time()
+            Jobs(self.connection, self.clock, self.queue).add_job(Job(BOARD, f"{chat}.{due}", where, due=due))
         mine = (desk_seats.c.bot == bot, desk_seats.c.chat == user)
         for seat in [_seat(row) for row in self.connection.execute(select(desk_seats).where(*mine))]:
             here = (deliveries.c.bot == bot, deliveries.c.chat == seat.place, deliveries.c.thread == seat.topic)
@@ -123,4 +145,6 @@ class Seats(Repository):
 
 
 def _seat(row: Any) -> Seat:
-    return Seat(id=row.id, customer=address(row), place=row.place, topic=row.topic, title=row.title)
+    return Seat(
+        id=row.id, customer=address(row), place=row.place, topic=row.topic, title=row.title, flat=bool(row.flat)
+    )

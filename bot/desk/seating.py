@@ -1,0 +1,112 @@
+"""Where operators see a case: in a topic of their group, or in the private chat of the one who has it.
+
+With own seats a waiting case stands in no chat. What its customer writes is kept as deliveries that nobody sends, and
+is brought to the operator who takes the case. So is what a colleague, who had the case before, has not answered, with
+all files; former texts stand on the card.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from bot.desk.availability import Availability
+from bot.desk.policy.desk_file import DeskTable
+from bot.storage.repositories.desk.cases import WAITING, Case
+from bot.storage.repositories.desk.relays import CUSTOMER, OPERATOR, Relay
+from bot.storage.repositories.desk.seats import NOWHERE, Seat
+from bot.storage.store import Tx
+from bot.types import Address, Outgoing
+
+
+@dataclass(frozen=True, slots=True)
+class Seating:
+    """The seats of one bot's operators, and the `hours` in which its teams work."""
+
+    bot: int
+    hours: Availability
+
+    @property
+    def table(self) -> DeskTable:
+        """The rules of the desk as they are now."""
+        return self.hours.file.table
+
+    def seat(self, tx: Tx, case: Case, *, make: bool = False) -> Seat | None:
+        """The topic in which operators see a customer, None if there is none; `make`: give the customer one.
+
+        With own seats it is in the private chat of the operator who has the case, or had it last; a case that waits has
+        none.
+        """
+        seats = {seat.place: seat for seat in tx.seats.find_seats(case.address)}
+        if self.has_own_seats(case):
+            make = make and bool(case.holder)
+            places = [case.holder or (case.last_holder if case.owner != WAITING else 0)]
+        else:
+            places = self._groups(tx, case)
+        found = next((seats[place] for place in places if place and place in seats), None)
+        if found is not None or not make or not places:
+            return found
+        return tx.seats.seat_of(case.address, places[0], case.name or str(case.user))
+
+    def _groups(self, tx: Tx, case: Case) -> list[int]:
+        """The groups of the team of a case. A team without a group sits with the others."""
+        groups, team = tx.seats.list_groups(self.bot), self.hours.team(case)
+        return [chat for chat, of in groups if of == team] or [chat for chat, _ in groups]
+
+    def has_own_seats(self, case: Case) -> bool:
+        """Whether the operators of a case see it in their own private chats."""
+        return self.table.seats_of(self.hours.team(case)) == "own"
+
+    def group_of(self, tx: Tx, case: Case) -> Address | None:
+        """The group of the team of a case, None if none is connected."""
+        groups = self._groups(tx, case)
+        return Address("telegram", self.bot, groups[0]) if groups else None
+
+    def language(self, tx: Tx, place: int) -> str:
+        """The language of a place of operators: that of the private chat; in a group the one that was chosen there,
+        else that of the administrator who has connected it.
+        """
+        if place > 0:
+            return tx.chats.read_language(self.bot, place)
+        chosen = tx.chats.read_choices(Address("telegram", self.bot, place)).language
+        return chosen or tx.chats.read_language(self.bot, tx.seats.connected_by(self.bot, place))
+
+
+def keep(tx: Tx, case: Case, key: str, outgoing: Outgoing) -> None:
+    """Keep a customer's message as the delivery `key` until somebody takes the case."""
+    tx.outbox.keep_unsent(key, tx.seats.seat_of(case.address, NOWHERE, case.name).address, outgoing)
+
+
+def rewrite(tx: Tx, where: Address, relay: Relay, text: str) -> None:
+    """Give a message that is kept another text."""
+    kept = tx.outbox.find_outgoing(where, relay.delivery)
+    if kept is not None and not kept.copy[1]:  # a copy of a file has the caption of the moment in which it is made
+        kept = Outgoing(text, plain=True, keeps_place=True, joins=(text,))
+    if kept is not None:
+        tx.outbox.rewrite_kept(where, relay.delivery, replace(kept, text=text))
+
+
+def bring(tx: Tx, case: Case, seat: Seat) -> Sequence[Address]:
+    """Bring to a seat what the customer of a case has written, as far as it was not brought there before and is not an
+    answered text.
+    """
+    bot, answered = case.address.bot, tx.relays.last_written(case.id, OPERATOR)
+    brought = dict[str, str]()  # files: the key of each delivery, and that of the new one
+    for relay in tx.relays.list_of_side(case.id, CUSTOMER):
+        where = tx.outbox.find_address(bot, relay.delivery)
+        if where is None or where.chat == seat.place:
+            continue
+        edited, sent = tx.outbox.find_version(where, relay.delivery), tx.outbox.find_outgoing(where, relay.delivery)
+        outgoing = sent if edited is None or sent is None or sent.copy[1] else edited.outgoing
+        if outgoing is None or (relay.at <= answered and not outgoing.copy[1] and where.chat != NOWHERE):
+            continue
+        key = f"{relay.delivery}.{case.version}"
+        if outgoing.copy[1]:  # an album is one delivery
+            tx.relays.move(relay, brought.setdefault(relay.delivery, key), relay.part)
+        else:
+            key = f"{relay.delivery}.{relay.part}.{case.version}"
+            text = outgoing.joins[relay.part] if len(outgoing.joins) > 1 else outgoing.text
+            outgoing = replace(outgoing, text=text, joins=(text,) if outgoing.joins else ())
+            tx.relays.move(relay, key, 0)
+        tx.outbox.add_answer(key, seat.address, replace(outgoing, reply_to=0, of="", over="", keeps_place=True))
+    return [seat.address]

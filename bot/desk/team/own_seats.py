@@ -1,0 +1,148 @@
+"""What operators write in their private chats with the bot: which of it belongs to a case, and to which.
+
+In the topic of a customer everything does. Where the chat has no topics (`Seat.flat`) a reply belongs to the case whose
+message it replies to; for any other message the operator is asked to whom it goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from bot.desk.cases import NotPossible
+from bot.desk.desk import Desk, Places
+from bot.desk.formatting import harmless
+from bot.desk.mirror import Mirror, copies
+from bot.desk.team.intent import is_note
+from bot.feature import ButtonHandler, Feature
+from bot.outbox import Choice, finish_turn
+from bot.ports import Reply
+from bot.storage.repositories.buttons import ButtonPress
+from bot.storage.repositories.desk.cases import HELD, Case
+from bot.storage.repositories.desk.relays import CUSTOMER
+from bot.storage.repositories.desk.seats import Seat
+from bot.storage.store import Store, Tx
+from bot.texts.catalog import say
+from bot.types import Incoming, Kind, Outgoing, Permission
+
+MOST = 20  # cases among which an operator chooses
+LONGEST_LABEL = 40  # characters of a button
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnSeats:
+    """Finds the cases of what operators write in private. `serves` says whether a user may answer customers now; `send`
+    delivers to places in the background.
+    """
+
+    store: Store
+    mirror: Mirror
+    serves: Callable[[int], bool]
+    send: Callable[[str, Places], None]
+
+    @property
+    def desk(self) -> Desk:
+        """The cases of the bot."""
+        return self.mirror.desk
+
+    def feature(self) -> Feature:
+        """The buttons that say to whom a message goes."""
+        return Feature(presses={"desk.to": ButtonHandler(self.press_to, Permission.SERVE, has_toast=True)})
+
+    async def find(self, incoming: Incoming) -> Incoming | None:
+        """Return an update of a private chat with the address of the seat that it belongs to; None if it belongs to
+        none.
+        """
+        if incoming.kind not in (Kind.MESSAGE, Kind.EDIT, Kind.REACTION):
+            return None
+        if not incoming.address.thread and not self.serves(incoming.user.id):
+            return None
+        seat = await self.store.read(lambda tx: self._seat(tx, incoming))
+        if seat is None:
+            return None
+        self.desk.served.add(incoming.address.key)  # people answer there: no limit of a customer counts
+        return replace(incoming, address=seat.address)
+
+    def _seat(self, tx: Tx, incoming: Incoming) -> Seat | None:
+        where = incoming.address
+        if where.thread:
+            return tx.seats.find_seat(where)
+        message = incoming.message_id if incoming.kind is Kind.EDIT else incoming.reply_to
+        shown = tx.outbox.find_shown(where, message) if message else None
+        if shown is not None:
+            to = tx.outbox.find_address(self.desk.bot, shown.key)
+            return tx.seats.find_seat(to) if to is not None and to.thread else None
+        relay = tx.relays.find_relay(self.desk.bot, where.chat, message) if message else None
+        case = tx.cases.find_case(self.desk.bot, relay.case) if relay is not None else None
+        if relay is None or case is None or relay.side == CUSTOMER:
+            return None
+        return tx.seats.find_in(case.address, where.chat)
+
+    async def ask(self, incoming: Incoming, reply: Reply) -> bool:
+        """Ask an operator, whose cases stand in a chat without topics, to whom a message goes. False: it is none of
+        these.
+        """
+        is_word = incoming.text.startswith("/") and not is_note(incoming.text)
+        if incoming.kind is not Kind.MESSAGE or incoming.address.thread or is_word:
+            return False
+        if not self.serves(incoming.user.id) or not await self.store.read(lambda tx: self._choices(tx, incoming)):
+            return False
+
+        def work(tx: Tx) -> None:
+            tx.inbox.mark_begun(incoming.ids)
+            tx.chats.record_seen(incoming.address, incoming.user, private=True)
+            language = self.desk.language(tx, incoming.address.chat)
+            choices = () if is_note(incoming.text) else self._choices(tx, incoming)
+            told = say(language, "desk.to" if choices else "desk.to.note")
+            asked = Outgoing(told, plain=True, reply_to=incoming.message_id)
+            finish_turn(tx, incoming, asked, choices=choices)
+
+        await self.store.write(work)
+        await reply.finish()
+        return True
+
+    def _choices(self, tx: Tx, incoming: Incoming) -> list[Choice]:
+        """The customers of the operator who are seen in the chat itself."""
+        if tx.buttons.find_awaited(incoming.address, incoming.user.id) is not None:
+            return []  # the bot waits for an answer to a question of its own
+        choices, files = list[Choice](), [one for one in copies(tx, incoming).copy[1:] if one]
+        said = {"text": incoming.text, "entities": list(incoming.entities), "message": incoming.message_id}
+        for seat in tx.seats.list_flat(self.desk.bot, incoming.address.chat)[-MOST:]:
+            case = tx.cases.find_open(seat.customer)
+            if case is not None and case.owner == HELD and case.holder == incoming.user.id:
+                label = f"#{case.id} {harmless(case.name)[0]}"[:LONGEST_LABEL]
+                choices.append(Choice(label, "desk.to", {"case": case.id, **said, "files": files}))
+        return choices
+
+    async def press_to(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+        """Send the message to the customer of the pressed button, unless it went to one already."""
+
+        def work(tx: Tx) -> tuple[str, Places]:
+            language = self.desk.language(tx, incoming.address.chat)
+            case = tx.cases.find_case(self.desk.bot, int(action.payload["case"]))
+            try:
+                if case is None:
+                    raise NotPossible("desk.no_customer")
+                places = self._sent(tx, case, incoming, action)
+            except NotPossible as error:
+                finish_turn(tx, incoming)
+                return say(language, error.key, **error.values), ()
+            told = say(language, "desk.to.sent", number=case.id)
+            finish_turn(tx, incoming, told, over=True)
+            return told, places
+
+        told, places = await self.store.write(work)
+        await reply.acknowledge(told)
+        self.send("", [incoming.address, *places])
+
+    def _sent(self, tx: Tx, case: Case, incoming: Incoming, action: ButtonPress) -> Places:
+        said, chat = action.payload, incoming.address.chat
+        message, files = int(said["message"]), [int(one) for one in said["files"]]
+        if case.owner != HELD or case.holder != incoming.user.id:
+            raise NotPossible("desk.not_yours")
+        if any(tx.relays.find_relay(self.desk.bot, chat, one) is not None for one in (message, *files)):
+            raise NotPossible("desk.to.done")
+        entities = tuple(said["entities"])
+        sent = replace(incoming, message_id=message, text=str(said["text"]), entities=entities, reply_to=0)
+        tx.cases.add_event(case, "answered", incoming.user.id)
+        return self.mirror.relay_from_operator(tx, case, sent, files=files)
