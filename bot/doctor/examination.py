@@ -11,8 +11,9 @@ from pathlib import Path
 
 from bot.clock import Clock, SystemClock
 from bot.config.settings import Settings
+from bot.doctor.desk import check_desk
 from bot.doctor.finding import Finding, Spending, Verdict, cleaner
-from bot.doctor.machine import check_database, check_desk, check_prompts, check_proxies, check_settings, check_topics
+from bot.doctor.machine import check_database, check_prompts, check_proxies, check_settings, check_topics
 from bot.doctor.services import check_tool_servers
 from bot.doctor.studio import check_picture, check_studio
 from bot.doctor.telegram import check_telegram

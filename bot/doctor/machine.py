@@ -196,19 +196,6 @@ def check_topics(settings: Settings) -> Iterator[Finding]:
     yield ok("topics", f"{len(table.topics)} topics ({settings.routing})")
 
 
-def check_desk(settings: Settings) -> Iterator[Finding]:
-    """Check whether the rules of the support desk can be used."""
-    if settings.desk is None:
-        return
-    from bot.desk.policy.desk_file import DeskFile
-
-    file = DeskFile(settings.desk)
-    if problem := file.problem:
-        yield fail("desk", problem, "docs/desk.md shows what stands in the file; a start has no rules until then")
-        return
-    yield ok("desk", f"{len(file.table.rule)} rules, {len(file.table.teams)} teams ({settings.desk})")
-
-
 # --- proxies ----------------------------------------------------------------------------------------------------------
 
 

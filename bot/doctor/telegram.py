@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from bot.config.settings import WHERE, Settings
+from bot.doctor.desk import check_groups
 from bot.doctor.finding import PATIENCE, Finding, fail, host_and_port, ok, secret, warn
 from bot.errors import ConfigError, Refused, TransportError, Unauthorized
 
@@ -25,7 +26,10 @@ async def check_telegram(settings: Settings) -> AsyncIterator[Finding]:
         yield fail("telegram", str(error), "Look at BOT_TOKEN and TELEGRAM_PROXY")
         return
     try:
-        yield _me(await api.call(GetMe(), deadline=PATIENCE))
+        me = await api.call(GetMe(), deadline=PATIENCE)
+        yield _me(me)
+        async for finding in check_groups(settings, api, me):
+            yield finding
         yield _updates(settings, await api.call(GetWebhookInfo(), deadline=PATIENCE))
     except (Unauthorized, Refused):
         yield fail("telegram", "Telegram does not know this BOT_TOKEN", f"{WHERE['bot_token']} (or /mybots, API Token)")

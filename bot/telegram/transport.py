@@ -12,9 +12,8 @@ from typing import Any
 
 from aiogram.methods import (
     DeleteForumTopic,
+    DeleteMessages,
     EditForumTopic,
-    GetChat,
-    GetChatMember,
     GetMe,
     SetMyCommands,
     TelegramMethod,
@@ -27,6 +26,7 @@ from bot.config.settings import Settings
 from bot.errors import ConfigError, Refused, TransportError, TransportUnavailable, Unauthorized
 from bot.ports import Dispatcher, Handler, Inbox, Menu, ProcessRole
 from bot.telegram.client.api import Api, NoMethod
+from bot.telegram.group_rights import missing_rights
 from bot.telegram.receiving import auto_answers, webhook
 from bot.telegram.receiving.aiogram_routers import Routers
 from bot.telegram.receiving.intake import Intake, UpdateHandlers
@@ -43,8 +43,8 @@ from bot.types import Address, Incoming, Kind
 log = logging.getLogger(__name__)
 
 BACKOFF = Backoff(0.5, 30.0)
+MOST_DELETED = 100  # messages in one call
 LONGEST_NAME = 128  # characters of the name of a topic
-DESK_RIGHTS = ("can_manage_topics", "can_delete_messages")  # of the bot in a group of operators
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,22 +217,18 @@ class Telegram:
         Bot API's names of rights. Waits until Telegram answers.
         """
         retry = Retry(self.clock, BACKOFF, on=TransportUnavailable)
-        try:
-            found = await retry.call(lambda: self.api.call(GetChat(chat_id=chat)))
-            me = await retry.call(lambda: self.api.call(GetChatMember(chat_id=chat, user_id=self.api.id)))
-        except Refused as error:
-            log.info("chat %d: its rights can't be read: %s", chat, error)
-            return ["administrator", *DESK_RIGHTS]
-        if not found.get("is_forum"):
-            return ["supergroup"]
-        if me.get("status") != "administrator":
-            return ["administrator", *DESK_RIGHTS]
-        return [name for name in DESK_RIGHTS if not me.get(name)]
+        return await missing_rights(lambda method: retry.call(lambda: self.api.call(method)), self.api.id, chat)
 
-    async def delete_topic(self, address: Address) -> None:
-        """Delete a topic with all its messages. One that is gone already, or can't be deleted, is left."""
+    async def delete_topic(self, address: Address, messages: Sequence[int] = ()) -> None:
+        """Delete a topic with all its messages; with a negative number, in a chat without topics, the bot's `messages`.
+        What is gone already, or can't be deleted, is left.
+        """
         try:
-            await self.api.call(DeleteForumTopic(chat_id=address.chat, message_thread_id=address.thread))
+            for first in range(0, len(messages), MOST_DELETED):
+                some = list(messages[first : first + MOST_DELETED])
+                await self.api.call(DeleteMessages(chat_id=address.chat, message_ids=some))
+            if address.thread > 0:
+                await self.api.call(DeleteForumTopic(chat_id=address.chat, message_thread_id=address.thread))
         except Refused as error:
             log.warning("chat %d: topic %d was not deleted: %s", address.chat, address.thread, error)
 

@@ -11,6 +11,7 @@ import pytest
 from bot.sandbox.telegram.server_facade import buttons_of
 from bot.texts.catalog import say
 from tests.desk.test_albums import CUPS
+from tests.desk.test_joining import COUNTED
 from tests.support.choosing import pressed
 from tests.support.desk_side import OLEG, OLGA, DeskStage, desk_on
 from tests.support.stage import ANNA, BORIS, Stage
@@ -20,11 +21,13 @@ OWN = 'seats = "own"\n'
 OWNER = "SELECT owner, holder FROM desk_cases ORDER BY id DESC LIMIT 1"
 
 
-async def own_seats(stage: Stage, folder: Path, *, topics: bool = True, more: str = "") -> DeskStage:
+async def own_seats(
+    stage: Stage, folder: Path, *, topics: bool = True, more: str = "", **changes: Any
+) -> DeskStage:  # fmt: skip
     """A desk whose operators have seats of their own. Without `topics` private chats have none."""
     stage.telegram.state.profile.topics, stage.telegram.state.profile.people_make_topics = topics, False
     (folder / "desk.toml").write_text(OWN + more, "utf-8")
-    return await desk_on(stage, folder)
+    return await desk_on(stage, folder, **changes)
 
 
 def board(desk: DeskStage) -> dict[str, Any]:
@@ -334,3 +337,45 @@ async def test_an_edit_of_an_operator_in_private_changes_the_customer_s_copy(sta
     assert stage.telegram.texts(ANNA)[-1] == "tomorrow"
     await desk.edits(message, "// tomorrow", OLGA)
     assert "tomorrow" not in str(stage.telegram.texts(ANNA))
+
+
+async def test_without_topics_the_messages_of_a_forgotten_customer_are_deleted(stage: Stage, tmp_path: Path) -> None:
+    desk = await own_seats(stage, tmp_path, topics=False)
+    await taken(desk)
+    await desk.writes("my secret is 4711")
+    assert "my secret is 4711" in stage.telegram.texts(OLGA)
+    await stage.ask("/forget", ANNA)
+    await pressed(stage, say("en", "forget.yes"), chat=ANNA)
+    await soon(stage, lambda: "my secret is 4711" not in stage.telegram.texts(OLGA) or None)
+    await soon(stage, lambda: say("en", "desk.erased") in stage.telegram.texts(OLGA) or None)
+    assert not any(text.startswith("#1") for text in stage.telegram.texts(OLGA))
+
+
+async def test_d5_twenty_own_seats_get_two_hundred_messages_a_minute_within_a_second(
+    stage: Stage, tmp_path: Path
+) -> None:  # fmt: skip
+    operators = [OLGA, *range(5001, 5020)]
+    for operator in operators[1:]:
+        stage.telegram.person(f"Operator {operator}", "en", operator)
+    limits: dict[str, Any] = {"telegram_rate": 30.0, "telegram_chat_rate": 1.0, "user_rate": 0.0}
+    desk = await own_seats(stage, tmp_path, owners=frozenset(operators), **limits)
+    for operator in operators:
+        await taken(desk, operator, stage.telegram.person(f"Customer {operator}", "en", 1000 + operator)["id"])
+    began: list[float] = []
+    for number in range(400):
+        began.append(asyncio.get_running_loop().time())
+        stage.telegram.say(1000 + operators[number % 20], f"text {number}")
+        await asyncio.sleep(0.3)
+    await desk.quiet(400)
+    landed = dict[str, float]()
+    for call in stage.telegram.calls:
+        if call.chat_id in operators and call.method in ("sendMessage", "editMessageText"):
+            for text in str(call.params.get("text", "")).split("\n\n"):
+                landed.setdefault(text, call.monotonic)
+    waits = sorted(landed[f"text {number}"] - at for number, at in enumerate(began))
+    assert waits[int(len(waits) * 0.95)] <= 1.0
+    assert not [call for call in stage.telegram.calls if call.status == 429]
+    in_group = [
+        call.monotonic for call in stage.telegram.calls if call.chat_id == desk.group and call.method in COUNTED
+    ]
+    assert max(sum(start <= time < start + 60.0 for time in in_group) for start in in_group) <= 20

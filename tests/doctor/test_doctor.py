@@ -10,9 +10,10 @@ import pytest
 
 from bot.clock import SystemClock
 from bot.config.settings import Settings
+from bot.doctor.desk import check_desk, own_seats
 from bot.doctor.examination import examine
 from bot.doctor.finding import Finding, Spending, Verdict
-from bot.doctor.machine import check_desk, check_prompts, check_proxies, check_topics
+from bot.doctor.machine import check_prompts, check_proxies, check_topics
 from bot.doctor.services import check_tool_servers
 from bot.doctor.studio import check_studio
 from bot.llm.topics.routing_file import example
@@ -256,3 +257,22 @@ def test_the_file_with_the_topics_is_looked_at(tmp_path: Path) -> None:
     assert (verdict, "routing.toml, line 1: topic.a: title is missing" in text) == (Verdict.FAIL, True)
     (verdict, text), _ = found(good.replace('# persona = "support"', 'persona = "pirate"', 1))
     assert (verdict, "there is no persona 'pirate'" in text) == (Verdict.WARN, True)
+
+
+@pytest.mark.parametrize(
+    ("seats", "topics", "people_make", "told"),
+    [
+        ("group", False, False, ""),
+        ("own", True, False, ""),
+        ("own", False, False, "no topics in private chats"),
+        ("own", True, True, "users may make topics"),
+    ],
+)
+def test_own_seats_need_topics_in_private_chats_that_people_do_not_make(
+    tmp_path: Path, seats: str, topics: bool, people_make: bool, told: str
+) -> None:
+    (tmp_path / "desk.toml").write_text(f"seats = '{seats}'\n")
+    me = {"has_topics_enabled": topics, "allows_users_to_create_topics": people_make}
+    found = [finding.text for finding in own_seats(Settings(_env_file=None, desk=tmp_path), me)]
+    assert [told in text for text in found] == ([True] if told else [])
+    assert list(own_seats(Settings(_env_file=None), me)) == []

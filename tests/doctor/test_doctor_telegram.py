@@ -6,7 +6,10 @@ import asyncio
 
 import pytest
 
+from bot.clock import SystemClock
 from bot.doctor.finding import Verdict
+from bot.storage.store import Store, Tx
+from bot.types import Address, Outgoing
 from tests.support.doctor_patient import Patient, is_bad
 from tests.support.raw_server import Seen, answer, closed_port, head, serve
 
@@ -93,3 +96,47 @@ async def test_many_waiting_updates_are_told(patient: Patient) -> None:
     for number in range(101):
         patient.telegram.say(1001, f"hello {number}")
     assert is_bad(await patient.finding("updates"), Verdict.WARN, "101 updates wait", "when it runs")
+
+
+async def grouped(patient: Patient, *, messages: int = 0) -> int:
+    """Connect a group of operators, to which the bot has sent so many messages of late. Returns the group."""
+    group: int = patient.telegram.group("Support", [1001], is_forum=True)["id"]
+    async with Store.open(f"sqlite+aiosqlite:///{patient.database}", SystemClock()) as store:
+
+        def work(tx: Tx) -> None:
+            tx.seats.connect_group(4200000042, group, "support", 1001)
+            for number in range(messages):
+                place = Address("telegram", 4200000042, group, 7)
+                tx.outbox.add_answer(f"load.{number}", place, Outgoing("hello", keeps_place=True))
+                tx.outbox.record_progress(number + 1, [100 + number], done=1, sent=True)
+
+        await store.write(work)
+    return group
+
+
+@pytest.mark.parametrize(
+    ("promoted", "messages", "verdict", "text", "advice"),
+    [
+        (True, 20, Verdict.OK, "rights are there; 2.0 of 20 messages a minute", ""),
+        (True, 120, Verdict.WARN, "needs 12.0 of its 20 messages a minute", "seats"),
+        (False, 0, Verdict.FAIL, "lacks administrator", "administrator"),
+    ],
+)
+async def test_the_groups_of_the_support_desk_are_looked_at(
+    patient: Patient, promoted: bool, messages: int, verdict: Verdict, text: str, advice: str
+) -> None:
+    group = await grouped(patient, messages=messages)
+    if promoted:
+        patient.telegram.promote(group)
+    (found,) = [
+        one
+        for one in await patient.findings(desk=patient.folder)
+        if one.leg == "desk" and one.text.startswith("the group")
+    ]
+    assert (found.verdict, text in found.text, advice in found.advice) == (verdict, True, True), found
+
+
+async def test_a_webhook_of_the_desk_without_a_secret_is_told(patient: Patient) -> None:
+    (patient.folder / "desk.toml").write_text("[hook]\nurl = 'https://crm.example.com/desk'\n")
+    found = [one for one in await patient.findings(desk=patient.folder) if one.leg == "desk"]
+    assert is_bad(found[-1], Verdict.FAIL, "no event is sent", "DESK_HOOK_SECRET")

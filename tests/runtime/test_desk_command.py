@@ -23,6 +23,7 @@ def test_an_example_is_written_once_and_can_be_checked(tmp_path: Path, language:
     told = typed("check", folder).splitlines()
     assert told[0] == "3 rules, 2 teams"
     assert told[1].startswith("support: ")
+    assert "cases are topics of the group, who takes one has it" in told[1]
     assert told[1].endswith("promised: first answer in 15m, next answers in 1h, close in 2d")
     with pytest.raises(BadInput, match=r"desk\.toml is there already"):
         typed("init", folder)
@@ -34,3 +35,15 @@ def test_a_file_with_a_mistake_and_one_that_is_not_there_are_told(tmp_path: Path
     (tmp_path / "desk.toml").write_text("[hours]\nmon = ['9']\n")
     with pytest.raises(ConfigError, match="line 2"):
         typed("check", str(tmp_path))
+
+
+def test_seats_and_assignment_are_told_by_team(tmp_path: Path) -> None:
+    (tmp_path / "desk.toml").write_text(
+        "seats = 'own'\n[team.a]\ntitle = 'A'\n"
+        "assign = { how = 'same', capacity = 3, patience = '1m' }\n[team.b]\ntitle = 'B'\nseats = 'group'\n"
+    )
+    told = typed("check", str(tmp_path)).splitlines()
+    own = "cases open in the operators' private chats, with a board in the group"
+    assert f"{own}, offered to who knows the customer, then to the longest idle, 3 each at most" in told[1]
+    assert "the next one after 1m" in told[1]
+    assert "cases are topics of the group, who takes one has it" in told[2]

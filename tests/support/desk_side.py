@@ -118,7 +118,7 @@ async def desk_on(
     """Start a bot with a desk whose group is connected by its owner Olga, as the place of a `team` ("": the only)."""
     for number, name in ((OLGA, "Olga" if language == "en" else "Ольга"), (OLEG, "Oleg")):
         stage.telegram.person(name, language, number)
-    await stage.start(desk=folder, owners=frozenset({OLGA, OLEG}), **changes)
+    await stage.start(**{"desk": folder, "owners": frozenset({OLGA, OLEG})} | changes)
     group = stage.telegram.group("Support", [OLGA, OLEG, BORIS], is_forum=True)["id"]
     stage.telegram.promote(group)
     await stage.ask(f"/desk{BOT}", group, OLGA)

@@ -27,6 +27,7 @@ from bot.types import Address, File, Incoming, Job, Outgoing, Permission
 SPANS = {"day": 1, "week": 7, "month": 30}
 CHARTED = ("week", "month")
 DAY = 86_400
+BUSY = 11.0  # messages a minute, from which on some wait for more than 14 s (simulated, 16 of 20 are used)
 MOST = 8  # reasons, and operators, in the details of a span
 
 
@@ -35,14 +36,14 @@ class DeskGroups:
     """Connects groups. `missing_rights` returns the names of what the bot lacks to work in a chat (`desk.right.*`).
 
     `groups` are the connected ones, in which every message is for the bot: the transport reads this set. `send`
-    delivers to places in the background, `delete_topic` deletes a topic with all its messages.
+    delivers to places in the background, `delete_topic` deletes a topic with all its messages, or these messages.
     """
 
     store: Store
     desk: Desk
     groups: set[int]
     missing_rights: Callable[[int], Awaitable[Sequence[str]]]
-    delete_topic: Callable[[Address], Awaitable[None]]
+    delete_topic: Callable[[Address, Sequence[int]], Awaitable[None]]
     send: Callable[[str, Places], None]
 
     def feature(self) -> Feature:
@@ -117,7 +118,7 @@ class DeskGroups:
     async def erase(self, job: Job) -> None:
         """The job: delete the topic of a customer whose data were deleted, and tell the operators that it was so."""
         place = replace(job.address, thread=0)
-        await self.delete_topic(job.address)
+        await self.delete_topic(job.address, [int(one) for one in job.payload.get("messages", ())])
 
         def work(tx: Tx) -> None:
             language = self.desk.language(tx, place.chat)
@@ -132,8 +133,9 @@ class DeskGroups:
         waiting, held, snoozed = (len(tx.cases.list_owned(self.desk.bot, owner)) for owner in (WAITING, HELD, SNOOZED))
         state = say(incoming.language, "desk.group.state", waiting=waiting, held=held, snoozed=snoozed)
         duty = on_duty(self.desk, tx, incoming.language)
+        load = load_of(tx, self.desk, incoming.address.chat, incoming.language)
         figures = [self._figures(tx, incoming.language, name, days) for name, days in SPANS.items()]
-        return "\n".join([state, *filter(None, [duty]), *figures])
+        return "\n".join([state, *filter(None, [duty, load]), *figures])
 
     async def _chart(self, incoming: Incoming, span: str) -> File:
         """A picture with a bar for each day: how many cases were opened."""
@@ -186,6 +188,15 @@ class DeskGroups:
         if found.rated:
             line += say(language, "desk.figures.stars", stars=f"{found.stars:.1f}", count=found.rated)
         return line
+
+
+def load_of(tx: Tx, desk: Desk, chat: int, language: str) -> str:
+    """How many of the 20 messages a minute a group has needed, and what to do if that is too much; "" in private."""
+    if chat > 0:
+        return ""
+    load = tx.seats.busiest(desk.bot, chat, tx.clock.time() - DAY)
+    told = say(language, "desk.load", load=f"{load:.1f}")
+    return f"{told} {say(language, 'desk.load.high')}" if load >= BUSY else told
 
 
 def table_of(cases: Sequence[Case]) -> bytes:

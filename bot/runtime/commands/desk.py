@@ -94,5 +94,22 @@ def _told(table: DeskTable) -> list[str]:
             state = f"opens {datetime.fromtimestamp(opening, ZoneInfo(own.zone)):%Y-%m-%d %H:%M} ({own.zone})"
         named = {"first answer": promise.first, "next answers": promise.next, "close": promise.close}
         promised = ", ".join(f"{name} in {span_of(seconds)}" for name, seconds in named.items() if seconds)
-        lines.append(f"{team}: {state}; promised: {promised or 'nothing'}")
+        lines.append(f"{team}: {state}; {_work(table, team)}; promised: {promised or 'nothing'}")
     return lines
+
+
+def _work(table: DeskTable, team: str) -> str:
+    """Where the operators of a team see their cases, and who gets one."""
+    from bot.desk.policy.desk_file import span_of
+
+    assign, own = table.assign_of(team), table.seats_of(team) == "own"
+    where = (
+        "cases open in the operators' private chats, with a board in the group"
+        if own
+        else "cases are topics of the group"
+    )
+    if assign.how == "pull":
+        return f"{where}, who takes one has it"
+    first = "who knows the customer, then to " if assign.how == "same" else ""
+    to = f"{first}the longest idle, {assign.capacity} each at most, the next one after {span_of(assign.patience)}"
+    return f"{where}, offered to {to}"

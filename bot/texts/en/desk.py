@@ -176,6 +176,8 @@ TEXTS: dict[str, str] = {
     "desk.group.missing": "To work here I need: {rights}. Then send /desk again.",
     "desk.group.connected": "This group is the support desk now. Customers who ask for a person (/human) appear here "
     "as topics. Operators are invited with /invite operator.",
+    "desk.load": "The busiest ten minutes of the last day: {load} of 20 messages a minute in this group.",
+    "desk.load.high": 'That is much: give each team a group of its own, or set seats = "own" in desk.toml.',
     "desk.group.state": "This group is the support desk. Waiting: {waiting}, answered: {held}, put aside: {snoozed}.",
     "desk.group.private": "Send /desk in the group in which your operators work.",
     "desk.right.supergroup": "a supergroup with topics (group settings → Topics)",

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from bot.ports import DeliveryState
-from bot.storage.engines.dialects import insert_or_update
+from bot.storage.engines.dialects import insert_or_update, whole_part
 from bot.storage.repositories.jobs import Jobs
 from bot.storage.repositories.mapping import Repository, address, at, columns
 from bot.storage.tables.desk import desk_groups, desk_seats
@@ -17,6 +18,7 @@ from bot.storage.tables.work import deliveries
 from bot.types import Address, Job
 
 NEWEST_TOPICS = 200
+TEN_MINUTES = 600.0  # seconds
 NOWHERE = 0  # the place of a seat in which a message waits until an operator takes the case
 BOARD = "desk.board"  # the job that writes the board of a group whose operators have seats of their own
 ERASE = "desk.erase"  # the job that deletes the topic of a customer who wants to be forgotten
@@ -119,6 +121,14 @@ class Seats(Repository):
         newest = select(desk_seats.c.topic).where(*here).order_by(desk_seats.c.topic.desc()).limit(NEWEST_TOPICS)
         return self.connection.scalars(newest).all()
 
+    def busiest(self, bot: int, chat: int, since: float) -> float:
+        """Return how many messages a minute a group has got from the bot in the busiest ten minutes `since` then."""
+        slot = whole_part(self.connection, deliveries.c.at / TEN_MINUTES)
+        here = (deliveries.c.bot == bot, deliveries.c.chat == chat, deliveries.c.at >= since)
+        sent = (deliveries.c.state == DeliveryState.SENT.value, deliveries.c.reason.not_like("joined into %"))
+        counts = select(func.count().label("messages")).where(*here, *sent).group_by(slot).subquery()
+        return (self.connection.scalar(select(func.max(counts.c.messages))) or 0) / 10
+
     def change_group(self, bot: int, old: int, new: int) -> None:
         """Give a group and the seats in it the id of the supergroup that it became."""
         gone = delete(desk_groups).where(desk_groups.c.bot == bot, desk_groups.c.chat == new)
@@ -138,9 +148,12 @@ class Seats(Repository):
         mine = (desk_seats.c.bot == bot, desk_seats.c.chat == user)
         for seat in [_seat(row) for row in self.connection.execute(select(desk_seats).where(*mine))]:
             here = (deliveries.c.bot == bot, deliveries.c.chat == seat.place, deliveries.c.thread == seat.topic)
+            shown = self.connection.scalars(select(deliveries.c.message_ids).where(*here)) if seat.flat else ()
+            payload = {"messages": [id_ for ids in shown for id_ in json.loads(ids)]}
             self.connection.execute(delete(deliveries).where(*here))
-            if seat.topic > 0:
-                Jobs(self.connection, self.clock, self.queue).add_job(Job(ERASE, seat.address.key, seat.address))
+            if seat.topic > 0 or seat.flat:
+                erase = Job(ERASE, seat.address.key, seat.address, payload)
+                Jobs(self.connection, self.clock, self.queue).add_job(erase)
         self.connection.execute(delete(desk_seats).where(*mine))
 
 

@@ -1,0 +1,94 @@
+"""Checks of the support desk: its file, the groups of its operators, private chats. Nothing is checked without DESK."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from bot.clock import SystemClock
+from bot.config.settings import Settings
+from bot.doctor.finding import PATIENCE, Finding, fail, ok, warn
+from bot.errors import BotError
+from bot.storage.engines.sqlite_files import path_of
+from bot.storage.store import Store, Tx
+
+if TYPE_CHECKING:
+    from bot.telegram.client.api import Api
+
+THREADS = "@BotFather, the bot, Bot Settings, Threads Settings"
+DAY = 86_400.0  # seconds
+BUSY = 11.0  # messages a minute to a group, from which on they wait for each other
+
+
+def check_desk(settings: Settings) -> Iterator[Finding]:
+    """Check whether the rules of the support desk can be used."""
+    if settings.desk is None:
+        return
+    from bot.desk.policy.desk_file import DeskFile
+
+    file = DeskFile(settings.desk)
+    if problem := file.problem:
+        yield fail("desk", problem, "docs/desk.md shows what stands in the file; a start has no rules until then")
+        return
+    yield ok("desk", f"{len(file.table.rule)} rules, {len(file.table.teams)} teams ({settings.desk})")
+    if file.table.hook.url and not settings.desk_hook_secret.get_secret_value():
+        yield fail("desk", "[hook] of desk.toml has an address, and no event is sent to it", "Set DESK_HOOK_SECRET")
+
+
+async def check_groups(settings: Settings, api: Api, me: Mapping[str, Any]) -> AsyncIterator[Finding]:
+    """Check the rights of the bot in the groups of operators, their load, and private chats where operators sit there;
+    `me` is what Telegram says of the bot.
+    """
+    from bot.telegram.group_rights import missing_rights
+
+    for finding in own_seats(settings, me):
+        yield finding
+    for chat, team, load in await _groups(settings, api.id) if settings.desk is not None else ():
+        missing = await missing_rights(lambda method: api.call(method, deadline=PATIENCE), api.id, chat)
+        name = f"the group {chat}{f' of the team {team}' * bool(team)}"
+        if missing:
+            advice = "Make the bot an administrator who may manage topics and delete messages, in a group with topics"
+            yield fail("desk", f"{name}: the bot lacks {', '.join(missing)}; what is for operators waits", advice)
+        elif load >= BUSY:
+            text = f"{name} needs {load:.1f} of its 20 messages a minute in the busiest ten minutes of the last day"
+            yield warn("desk", text, 'Give each team a group of its own, or set seats = "own" in desk.toml')
+        else:
+            yield ok("desk", f"{name}: rights are there; {load:.1f} of 20 messages a minute at most in the last day")
+
+
+async def _groups(settings: Settings, bot: int) -> Sequence[tuple[int, str, float]]:
+    """The connected groups: the chat, the team and the load of each; none where the database can't be read."""
+    file = path_of(settings.database_url)
+    if file is not None and not file.exists():
+        return ()
+
+    def work(tx: Tx) -> Sequence[tuple[int, str, float]]:
+        since = time.time() - DAY
+        return [(chat, team, tx.seats.busiest(bot, chat, since)) for chat, team in tx.seats.list_groups(bot)]
+
+    try:
+        async with Store.open(settings.database_url, SystemClock()) as store:
+            return await store.read(work)
+    except (SQLAlchemyError, BotError):  # the leg "database" says what is wrong
+        return ()
+
+
+def own_seats(settings: Settings, me: Mapping[str, Any]) -> Iterator[Finding]:
+    """Check whether the bot can open cases in private chats, if a team of the support desk wants that."""
+    if settings.desk is None:
+        return
+    from bot.desk.policy.desk_file import DeskFile
+
+    if not DeskFile(settings.desk).table.has_own_seats:
+        return
+    if not me.get("has_topics_enabled"):
+        text = 'desk.toml has seats = "own", and the bot has no topics in private chats: operators answer by replies'
+        yield warn("desk", text, f"{THREADS}: switch Threaded Mode on")
+    elif me.get("allows_users_to_create_topics"):
+        text = (
+            "users may make topics in private chats with the bot: operators get a new one for what they write outside"
+        )
+        yield warn("desk", text, f"{THREADS}: forbid users to create threads")
