@@ -33,6 +33,7 @@ class Decision:
     priority: int | None = None
     tags: tuple[str, ...] = ()
     person: bool = False
+    drafts: str = ""
 
 
 def decide(table: DeskTable, question: Question) -> Decision:
@@ -48,6 +49,7 @@ def decide(table: DeskTable, question: Question) -> Decision:
             priority=made.priority if do.priority is None else PRIORITIES[do.priority],
             tags=(*made.tags, do.tag) if do.tag and do.tag not in made.tags else made.tags,
             person=made.person or do.person,
+            drafts=do.draft or made.drafts,
         )
     return made
 

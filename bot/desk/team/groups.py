@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from bot.billing.budget import duration
 from bot.desk.desk import Desk, Places
+from bot.desk.model.purse import Purse
 from bot.desk.team.duty import on_duty
 from bot.feature import ButtonHandler, Command, Feature
 from bot.outbox import Choice, finish, finish_turn
@@ -31,7 +32,8 @@ class DeskGroups:
     """Connects groups. `missing_rights` returns the names of what the bot lacks to work in a chat (`desk.right.*`).
 
     `groups` are the connected ones, in which every message is for the bot: the transport reads this set. `send`
-    delivers to places in the background, `delete_topic` deletes a topic with all its messages.
+    delivers to places in the background, the `purse` pays for models, `delete_topic` deletes a topic with all its
+    messages.
     """
 
     store: Store
@@ -39,6 +41,7 @@ class DeskGroups:
     groups: set[int]
     missing_rights: Callable[[int], Awaitable[Sequence[str]]]
     delete_topic: Callable[[Address], Awaitable[None]]
+    purse: Purse
     send: Callable[[str, Places], None]
 
     def feature(self) -> Feature:
@@ -125,8 +128,9 @@ class DeskGroups:
         waiting, held, snoozed = (len(tx.cases.list_owned(self.desk.bot, owner)) for owner in (WAITING, HELD, SNOOZED))
         state = say(incoming.language, "desk.group.state", waiting=waiting, held=held, snoozed=snoozed)
         duty = on_duty(self.desk, tx, incoming.language)
+        spent = self.purse.told(tx, self.desk.bot, incoming.language)
         figures = [self._figures(tx, incoming.language, name, days) for name, days in SPANS.items()]
-        return "\n".join([state, *filter(None, [duty]), *figures])
+        return "\n".join([state, *filter(None, [duty]), *figures, *filter(None, [spent])])
 
     def _told(self, tx: Tx, incoming: Incoming, wanted: str) -> str | Outgoing:
         if wanted == "csv":
