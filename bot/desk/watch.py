@@ -21,7 +21,7 @@ from bot.desk.cases import Close
 from bot.desk.clocks import CLOSE, WARNED, Overdue
 from bot.desk.desk import Desk, Places
 from bot.desk.rating import ask_stars
-from bot.storage.repositories.desk.cases import HELD, WAITING, Case
+from bot.storage.repositories.desk.cases import HELD, SNOOZED, WAITING, Case
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import Address, Outgoing
@@ -62,9 +62,21 @@ class DeskWatch:
                 problem = self.desk.hours.file.problem
                 self.send("", await self.store.write(partial(self.look, problem=problem)))
                 self._problem = problem
+                self._measure(*await self.store.read(self._counts))
                 await self._delete_old()
             except Exception as error:
                 log.warning("the cases of the desk can't be looked at now: %s", str(error) or type(error).__name__)
+
+    def _counts(self, tx: Tx) -> tuple[dict[str, int], float]:
+        """How many cases each owner has, and how many seconds the customer has waited who has waited longest."""
+        found = {owner: tx.cases.list_owned(self.desk.bot, owner) for owner in (WAITING, HELD, SNOOZED)}
+        since = min((case.waiting_since for case in found[WAITING]), default=tx.clock.time())
+        return {owner: len(cases) for owner, cases in found.items()}, tx.clock.time() - since
+
+    def _measure(self, counts: dict[str, int], longest: float) -> None:
+        for owner, count in counts.items():
+            self.store.metrics.desk_cases.labels(owner).set(count)
+        self.store.metrics.desk_longest_wait_seconds.set(longest)
 
     async def _delete_old(self) -> None:
         """Delete, once an hour, what was said in cases that were closed long ago."""

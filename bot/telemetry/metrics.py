@@ -66,6 +66,11 @@ class Metrics:
         self.knowledge_judged = counter(
             "knowledge_judged", "Sentences that the helper model was asked about, by its verdict", ["outcome"]
         )
+        # the support desk
+        self.desk_cases = gauge("desk_cases", "Open cases of the support desk, by who has them", ["state"])
+        self.desk_longest_wait_seconds = gauge(
+            "desk_longest_wait_seconds", "How long the customer waits who has waited longest for a person"
+        )
         # the process
         self.errors = counter("errors", "Errors, by where they came from and what they were", ["source", "cause"])
         self.commit_seconds = histogram("commit_seconds", "One commit of the database, begin to fsync", buckets=SHORT)

@@ -9,6 +9,7 @@ import pytest
 
 from bot.texts.catalog import say
 from tests.support.choosing import pressed
+from tests.support.counting import counted
 from tests.support.desk_side import BOT, OLEG, OLGA, DeskStage, desk_on
 from tests.support.stage import ANNA, BORIS, Stage
 from tests.support.telegram_side import rows, soon
@@ -153,7 +154,9 @@ async def test_figures_name_waits_reasons_and_operators_and_come_as_a_table(
     await desk.called()
     await minutes(desk, 9)
     await desk.presses("desk.take", language=language)
-    told = await stage.ask(f"/desk{BOT} week", desk.group, OLGA)
+    stage.telegram.say(desk.group, f"/desk{BOT} week", OLGA)
+    await soon(stage, lambda: "photo" in stage.telegram.transcript(desk.group)[-1] or None)
+    told = stage.telegram.transcript(desk.group)[-1]["caption"]
     ten = say(language, "duration.minutes", minutes=10)
     assert say(language, "desk.figures.waits", half=ten, most=ten) in told
     assert say(language, "desk.figures.late", count=1) in told
@@ -163,3 +166,15 @@ async def test_figures_name_waits_reasons_and_operators_and_come_as_a_table(
     await soon(stage, lambda: "document" in stage.telegram.transcript(desk.group)[-1] or None)
     table = stage.telegram.state.files[stage.telegram.transcript(desk.group)[-1]["document"]["file_id"]]
     assert b",asked," in table.data
+
+
+async def test_the_open_cases_are_counted_for_the_metrics(stage: Stage, tmp_path: Path) -> None:
+    desk = await ruled(stage, tmp_path, "")
+    await desk.called()
+    await desk.called(BORIS)
+    await desk.presses("desk.take")
+    await minutes(desk, 9)
+    assert stage.app is not None
+    metrics = stage.app.store.metrics
+    counts = {owner: counted(metrics, "desk_cases", state=owner) for owner in ("waiting", "held", "snoozed")}
+    assert counts == {"waiting": 1, "held": 1, "snoozed": 0}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import cached_property
 from itertools import pairwise
@@ -55,6 +55,27 @@ def _span(value: Any) -> Any:
     return seconds
 
 
+def _calendar(place: str) -> Callable[[date], bool | None]:
+    """Return what tells whether a day is a public holiday (`Hours.is_holiday`). Raises `ValueError`."""
+    try:
+        from holidays import country_holidays
+    except ImportError:
+        raise ValueError("public holidays need the extra desk: pip install 'govorun[desk]'") from None
+    country, _, part = place.partition("-")
+    try:
+        calendar = country_holidays(country, subdiv=part or None)
+    except NotImplementedError:
+        raise ValueError(f'there are no holidays of {place!r}; write a country like "RU" or "DE-BY"') from None
+
+    def is_holiday(day: date) -> bool | None:
+        """Whether a day is a holiday; False for a weekend day on which people work instead."""
+        if day in calendar:
+            return True
+        return False if calendar.is_weekend(day) and calendar.is_working_day(day) else None
+
+    return is_holiday
+
+
 def _working(value: Any) -> Any:
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
         raise ValueError('a list like ["09:00-13:00", "14:00-18:00"] is expected; [] is closed')
@@ -95,10 +116,13 @@ class Person(Part):
 
 
 class WorkingHours(Part):
-    """The table `[hours]`: spans by days ("mon", "mon-fri"), single days, and what happens while nobody is there."""
+    """The table `[hours]`: spans by days ("mon", "mon-fri"), single days, and what happens while nobody is there.
+    `holidays` is a country (ISO 3166, "RU") or a part of one ("DE-BY") whose public holidays are closed.
+    """
 
     zone: str = "UTC"
     week: Mapping[str, Working] = {}
+    holidays: str = ""
     closed: tuple[date, ...] = ()
     open: Mapping[str, Working] = {}
     away: Away = "bot"
@@ -111,6 +135,13 @@ class WorkingHours(Part):
             ZoneInfo(value)
         except (KeyError, ValueError, OSError):
             raise ValueError(f"there is no time zone {value!r}; write it like Europe/Moscow") from None
+        return value
+
+    @field_validator("holidays")
+    @classmethod
+    def _is_country(cls, value: str) -> str:
+        if value:
+            _calendar(value)
         return value
 
     @field_validator("open")
@@ -149,7 +180,7 @@ class WorkingHours(Part):
                 week[day] = spans
         days: dict[date, Sequence[Span]] = dict.fromkeys(self.closed, ())
         days |= {date.fromisoformat(day): spans for day, spans in self.open.items()}
-        return Hours(ZoneInfo(self.zone), week, days)
+        return Hours(ZoneInfo(self.zone), week, days, _calendar(self.holidays) if self.holidays else None)
 
 
 class Promises(Part):

@@ -7,7 +7,7 @@ leaves out is the moment of the change; one that comes twice is the first of the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
@@ -20,11 +20,15 @@ Span = tuple[int, int]  # minutes after midnight; the end is later than the begi
 class Hours:
     """Working hours: the spans of Monday to Sunday, and those of single days, which count instead; an empty one is
     closed. Without any span in the week (`Hours()`) somebody is always there.
+
+    `is_holiday` tells of other days whether they are public holidays (True, closed) or working days that a holiday was
+    moved from (False, with the spans of the first working day of the week); None: neither.
     """
 
     zone: tzinfo = UTC
     week: Sequence[Sequence[Span]] = ()
     days: Mapping[date, Sequence[Span]] | None = None
+    is_holiday: Callable[[date], bool | None] | None = None
 
     @property
     def always(self) -> bool:
@@ -84,7 +88,10 @@ class Hours:
     def _of(self, day: date) -> Sequence[Span]:
         if self.days is not None and day in self.days:
             return self.days[day]
-        return self.week[day.weekday()]
+        holiday = self.is_holiday(day) if self.is_holiday is not None else None
+        if holiday is None:
+            return self.week[day.weekday()]
+        return () if holiday else next(spans for spans in self.week if spans)
 
     def _moment(self, day: date, minutes: int) -> float:
         """The Unix time of a local time."""

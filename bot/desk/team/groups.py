@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 
 from bot.billing.budget import duration
+from bot.billing.usage_chart import Day, draw
 from bot.desk.desk import Desk, Places
 from bot.desk.model.purse import Purse
 from bot.desk.team.duty import on_duty
@@ -24,6 +26,8 @@ from bot.texts.catalog import say
 from bot.types import Address, File, Incoming, Job, Outgoing, Permission
 
 SPANS = {"day": 1, "week": 7, "month": 30}
+CHARTED = ("week", "month")
+DAY = 86_400
 MOST = 8  # reasons, and operators, in the details of a span
 
 
@@ -68,14 +72,17 @@ class DeskGroups:
 
     async def show(self, incoming: Incoming, reply: Reply, rest: str) -> None:
         """/desk: the state of a connected group, or what is missing to connect it. /desk day, week or month: more of
-        that time; /desk csv: its cases as a table.
+        that time, with a chart; /desk csv: its cases as a table.
         """
         if incoming.private:
             await finish(self.store, reply, lambda tx: finish_turn(tx, incoming, _say(incoming, "private")))
             return
         if incoming.address.chat in self.groups:
             wanted = rest.strip().lower()
-            await finish(self.store, reply, lambda tx: finish_turn(tx, incoming, self._told(tx, incoming, wanted)))
+            chart = await self._chart(incoming, wanted) if wanted in CHARTED else None
+            await finish(
+                self.store, reply, lambda tx: finish_turn(tx, incoming, self._told(tx, incoming, wanted, chart))
+            )
             return
         missing = await self.missing_rights(incoming.address.chat)
         if missing:
@@ -132,13 +139,24 @@ class DeskGroups:
         figures = [self._figures(tx, incoming.language, name, days) for name, days in SPANS.items()]
         return "\n".join([state, *filter(None, [duty]), *figures, *filter(None, [spent])])
 
-    def _told(self, tx: Tx, incoming: Incoming, wanted: str) -> str | Outgoing:
+    async def _chart(self, incoming: Incoming, span: str) -> File:
+        """A picture with a bar for each day: how many cases were opened."""
+        today, count = int(self.store.clock.time() // DAY), SPANS[span]
+        opened = await self.store.read(lambda tx: tx.cases.count_opened(self.desk.bot, (today - count + 1) * DAY))
+        days = [
+            Day(date(1970, 1, 1) + timedelta(days=day), opened.get(day, 0))
+            for day in range(today - count + 1, today + 1)
+        ]
+        return File(await asyncio.to_thread(draw, days, incoming.language), "photo", "desk.png")
+
+    def _told(self, tx: Tx, incoming: Incoming, wanted: str, chart: File | None) -> str | Outgoing:
         if wanted == "csv":
             since = tx.clock.time() - SPANS["month"] * 86_400
             table = table_of(tx.cases.list_since(self.desk.bot, since))
             return Outgoing(_say(incoming, "csv"), plain=True, file=File(table, "document", "desk.csv"))
         if wanted in SPANS:
-            return self._details(tx, incoming.language, wanted)
+            details = self._details(tx, incoming.language, wanted)
+            return Outgoing(details, plain=True, file=chart) if chart is not None else details
         return self._state(tx, incoming)
 
     def _details(self, tx: Tx, language: str, span: str) -> str:

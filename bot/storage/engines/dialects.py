@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Table, create_engine
+from sqlalchemy import ColumnElement, Connection, Engine, Integer, Table, cast, create_engine, func
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.pool import NullPool
 
@@ -62,3 +62,10 @@ def connector(url: str, *, writer: bool) -> Engine:
     made = create_engine(synchronous(url), poolclass=NullPool, hide_parameters=True)
     prepare_sqlite(made, writer=writer)
     return made
+
+
+def whole_part(connection: Connection, number: ColumnElement[Any]) -> ColumnElement[int]:
+    """The whole part of a positive number in a query. CAST truncates on SQLite and rounds on PostgreSQL, and `floor`
+    may be missing on SQLite.
+    """
+    return cast(number if connection.dialect.name == "sqlite" else func.floor(number), Integer)

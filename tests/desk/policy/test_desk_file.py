@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -41,6 +43,8 @@ def test_the_example_can_be_used(language: str) -> None:
         ("[hours]\nzone = 'Europe/Moskow'\nmon = ['09:00-12:00']", "line 2: hours.zone: there is no time zone"),
         ("[hours]\nopen = { tomorrow = ['09:00-12:00'] }", "'tomorrow' is no date"),
         ("[hours]\nclosed = ['31.12.2026']", "line 2: hours.closed"),
+        ("[hours]\nholidays = 'XX'\nmon = ['09:00-12:00']", "line 2: hours.holidays: there are no holidays of 'XX'"),
+        ("[hours]\nholidays = 'DE-XX'\nmon = ['09:00-12:00']", "there are no holidays of 'DE-XX'"),
         ("[promise]\nfirst = 15", "line 2: promise.first: a time like"),
         ("[promise]\nfirst = '0m'", "a time like"),
         ("[promise]\nlast = '5m'", "promise.last: not known here"),
@@ -146,3 +150,24 @@ def test_a_word_is_a_whole_word() -> None:
     assert not has_word("invoices", ["invoice"])
     assert has_word("invoices", ["invoice*"])
     assert has_word("счёт", ["счет"])
+
+
+@table(
+    ("country", "moment", "opening"),
+    [
+        ("RU", "2026-11-03T18:00", "2026-11-05T09:00"),  # the 4th is the Day of National Unity
+        ("RU", "2025-10-31T18:00", "2025-11-01T09:00"),  # a Saturday on which people work instead of Monday the 3rd
+        ("RU", "2025-11-01T18:00", "2025-11-05T09:00"),
+        ("RU", "2026-12-30T18:00", "2027-01-11T09:00"),
+        ("DE", "2026-12-24T18:00", "2026-12-28T09:00"),  # two holidays and Sunday
+        ("DE", "2026-01-05T18:00", "2026-01-06T09:00"),
+        ("DE-BY", "2026-01-05T18:00", "2026-01-07T09:00"),  # Epiphany is a holiday in Bavaria
+        ("", "2026-12-24T18:00", "2026-12-25T09:00"),
+    ],
+)
+def test_public_holidays_are_closed_and_days_that_were_moved_are_open(country: str, moment: str, opening: str) -> None:
+    zone = ZoneInfo("Europe/Moscow")
+    text = f"[hours]\nzone = 'Europe/Moscow'\nholidays = '{country}'\nmon-fri = ['09:00-18:00']\n"
+    hours = read(text.encode(), "desk.toml").hours.hours
+    found = hours.next_opening(datetime.fromisoformat(moment).replace(tzinfo=zone).timestamp())
+    assert datetime.fromtimestamp(found or 0, zone).isoformat()[:16] == opening

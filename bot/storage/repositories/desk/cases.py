@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, bindparam, delete, func, insert, or_, select, update
 
+from bot.storage.engines.dialects import whole_part
 from bot.storage.repositories.mapping import Repository, address, at, columns, here, made, spot
 from bot.storage.tables.desk import desk_cases, desk_drafts, desk_events, desk_relays
 from bot.storage.tables.history import conversations, messages
@@ -185,6 +186,14 @@ class Cases(Repository):
         events = (desk_events.c.bot == bot, desk_events.c.at >= since, desk_events.c.what == what)
         counted = select(by, func.count()).where(*events).group_by(by).order_by(func.count().desc(), by)
         return {row[0]: row[1] for row in self.connection.execute(counted)}
+
+    def count_opened(self, bot: int, since: float) -> dict[int, int]:
+        """Return how many cases were opened on each day since a Unix time; a day is its number since 1970 (UTC)."""
+        day = whole_part(self.connection, desk_cases.c.opened / 86_400.0)
+        new = (desk_cases.c.bot == bot, desk_cases.c.opened >= since)
+        return {
+            int(row[0]): row[1] for row in self.connection.execute(select(day, func.count()).where(*new).group_by(day))
+        }
 
     def list_bots(self) -> Sequence[int]:
         """Return the bots that have cases which belong to people."""

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, Integer, case, cast, func, insert, select
 
 from bot.ai import Usage
+from bot.storage.engines.dialects import whole_part
 from bot.storage.repositories.mapping import Repository
 from bot.storage.tables.spending import usage
 from bot.types import Address
@@ -76,9 +77,7 @@ class Ledger(Repository):
 
     def cost_by_day(self, bot: int, since: float, user: int | None = None) -> dict[int, Line]:
         """Return the cost by day, counted from 1970 in UTC. `user` None: of everybody."""
-        # CAST to an integer truncates on SQLite and rounds on PostgreSQL; `floor` may be missing on SQLite.
-        days = usage.c.at / DAY
-        day = cast(days if self.connection.dialect.name == "sqlite" else func.floor(days), Integer)
+        day = whole_part(self.connection, usage.c.at / DAY)
         rows = self.connection.execute(select(day, *COLUMNS).where(*_whose(bot, since, user)).group_by(day))
         return {row[0]: Line(str(row[0]), *row[1:]) for row in rows}
 
