@@ -16,8 +16,6 @@ from bot.desk import cards, cases, clocks
 from bot.desk.availability import Availability
 from bot.desk.cases import Call, Close, Event, NotPossible, Reopen, Return, Take
 from bot.desk.formatting import Piece, formatted, units
-from bot.desk.model import outcomes
-from bot.desk.model.purse import PURSE
 from bot.desk.policy.desk_file import DeskTable
 from bot.desk.policy.rules import Decision, Question, decide
 from bot.outbox import Choice
@@ -26,6 +24,7 @@ from bot.storage.repositories.desk.cases import BOT, CLOSED, HELD, SNOOZED, WAIT
 from bot.storage.repositories.desk.relays import CUSTOMER
 from bot.storage.repositories.desk.seats import Seat
 from bot.storage.repositories.messages import Remembered
+from bot.storage.repositories.money.ledger import PURSE
 from bot.storage.repositories.outbox import Shown
 from bot.storage.store import Tx
 from bot.texts.catalog import say
@@ -312,8 +311,9 @@ class Desk:
             self.assign(tx, after)
         moved = after.team != case.team and self._leave(tx, case, after)
         again = after.owner == WAITING and case.owner in (BOT, CLOSED)
-        told = outcomes.dropped(self, tx, after) if after.owner == CLOSED else ()
-        return [*told, *(moved or ()), *self.show_card(tx, after, again=again or bool(moved))]
+        if after.owner == CLOSED:
+            tx.drafts.drop_offered(after)
+        return [*(moved or ()), *self.show_card(tx, after, again=again or bool(moved))]
 
     def assign(self, tx: Tx, case: Case, *, due: float = 0.0, turn: str = "") -> None:
         """Have a waiting case offered to an operator at the Unix time `due` (0.0: now), if its team works so. `turn`

@@ -11,11 +11,10 @@ from dataclasses import dataclass, replace
 
 from bot.conversation import branching
 from bot.desk import cards, clocks
+from bot.desk.assistance.orders import order_wanted_draft
 from bot.desk.cases import Wake
 from bot.desk.desk import AWAY, Desk, Places
 from bot.desk.formatting import Piece, formatted, harmless
-from bot.desk.model import outcomes
-from bot.desk.model.orders import order_wanted_draft
 from bot.desk.policy.masking import MARK
 from bot.storage.repositories.desk.cases import SNOOZED, Case
 from bot.storage.repositories.desk.relays import CUSTOMER, OPERATOR, Relay
@@ -75,8 +74,8 @@ class Mirror:
         self._remember(tx, case, f"{incoming.id}{cards.OPERATORS}", text or incoming.text or _kinds(incoming))
         held = tx.cases.find_case(self.desk.bot, case.id) or case  # it may have been taken just now
         tx.cases.store_case(held, clocks.operator_answered(held, self.desk.hours.of(held).hours, tx.clock.time()))
-        dropped = outcomes.dropped(self.desk, tx, held)
-        return [customer, *dropped, *(self.desk.show_card(tx, held, cause=incoming.id) if was_marked else ())]
+        tx.drafts.drop_offered(held)
+        return [customer, *(self.desk.show_card(tx, held, cause=incoming.id) if was_marked else ())]
 
     def answer_alone(self, tx: Tx, case: Case, key: str, text: str) -> Places:
         """Bring a draft to the customer that no person has decided on, and keep it in the conversation."""

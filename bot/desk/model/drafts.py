@@ -2,7 +2,7 @@
 
 Both are jobs, so a card never waits for a model. A draft is written by the model that answers the customer, from the
 sources that this customer may read; operators' notes are not in its prompt. Operators decide on it; about topics for
-which an administrator has agreed it goes to the customer without them (`outcomes.py`).
+which an administrator has agreed it goes to the customer without them (`assistance/outcomes.py`).
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 
 from bot.conversation.assistant import Assistant
 from bot.conversation.helper_model import HelperModel, PaidBy
+from bot.desk.assistance import outcomes
+from bot.desk.assistance.orders import DRAFT, order_draft, wants_draft
+from bot.desk.assistance.purse import Purse
 from bot.desk.cards import CALLED
 from bot.desk.desk import SUMMARY, Places
 from bot.desk.formatting import Piece, harmless
 from bot.desk.mirror import Mirror
-from bot.desk.model import outcomes
-from bot.desk.model.orders import DRAFT, order_draft, wants_draft
-from bot.desk.model.purse import PURSE, Purse
 from bot.desk.model.quotes import Quoted, checked
 from bot.errors import LimitReached, ModelError
 from bot.feature import ButtonHandler, Feature
@@ -31,6 +31,7 @@ from bot.storage.repositories.desk.drafts import DROPPED, OFFERED, SENT, Draft
 from bot.storage.repositories.desk.relays import CUSTOMER, OPERATOR
 from bot.storage.repositories.messages import Remembered
 from bot.storage.repositories.money.budgets import DAY
+from bot.storage.repositories.money.ledger import PURSE
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import Address, Incoming, Job, Permission, User

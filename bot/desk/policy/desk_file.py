@@ -236,7 +236,7 @@ class Mask(Part):
 
 class Drafting(Part):
     """The table `[draft]`: a model writes answers for operators never ("off"), on request ("ask"), or to each message
-    of a customer ("always"); with "auto" those about proven topics are sent without a person (`model/automatic.py`).
+    of a customer ("always"); with "auto" those about proven topics go out without a person (`assistance/automatic.py`).
     """
 
     mode: DraftMode = "ask"

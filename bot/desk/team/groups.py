@@ -12,8 +12,8 @@ from datetime import UTC, date, datetime, timedelta
 
 from bot.billing.budget import duration
 from bot.billing.usage_chart import Day, draw
+from bot.desk.assistance.purse import Purse
 from bot.desk.desk import Desk, Places
-from bot.desk.model.purse import Purse
 from bot.desk.team.duty import on_duty
 from bot.feature import ButtonHandler, Command, Feature
 from bot.outbox import Choice, finish, finish_turn

@@ -9,10 +9,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from bot.access.policy import Access, Actor, Decision
+from bot.desk.assistance import outcomes
 from bot.desk.cases import Close, NotPossible, Return, Wake
 from bot.desk.desk import Desk, Places
 from bot.desk.mirror import Mirror
-from bot.desk.model import outcomes
 from bot.desk.team.duty import DUTY_WORDS, change_duty
 from bot.desk.team.intent import Heard, Intent, intent_of, is_note
 from bot.desk.team.words import GROUP_WORDS, WAKE, Done, Use, Words, tell, word_of

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from bot.desk.assistance.orders import order_draft
 from bot.desk.cases import Close, Event, Give, NotPossible, Release, Return, Snooze
 from bot.desk.desk import Desk, Places
 from bot.desk.formatting import Piece, formatted
 from bot.desk.mirror import Mirror
-from bot.desk.model.orders import order_draft
 from bot.desk.policy.canned import CannedAnswers
 from bot.desk.policy.desk_file import seconds_of
 from bot.desk.policy.rules import PRIORITIES, Decision

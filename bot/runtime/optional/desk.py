@@ -24,10 +24,10 @@ from bot.types import Address
 log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
+    from bot.desk.assistance.purse import Purse
     from bot.desk.desk import Desk
     from bot.desk.mirror import Mirror
     from bot.desk.model.drafts import Drafts
-    from bot.desk.model.purse import Purse
     from bot.desk.team.operators import Operators
 
 
@@ -190,6 +190,6 @@ def _drafts(given: Given, ground: Ground, assistant: Assistant, mirror: Mirror) 
 
 def _purse(given: Given, ground: Ground, desk: Desk) -> Purse:
     """What pays for the models beside the operators."""
-    from bot.desk.model.purse import Purse
+    from bot.desk.assistance.purse import Purse
 
     return Purse(file=desk.hours.file, currency=given.settings.currency, whole=ground.people.budget)

@@ -65,10 +65,10 @@ class Drafts(Repository):
         values = {"state": state, "sent": sent, "automatic": int(automatic)}
         self.connection.execute(update(desk_drafts).where(column.id == draft.id).values(**values))
 
-    def list_offered(self, case: Case) -> Sequence[Draft]:
-        """Return the drafts of a case on which nobody has decided."""
+    def drop_offered(self, case: Case) -> None:
+        """Drop the drafts of a case on which nobody has decided: it was answered otherwise, or is closed."""
         offered = (column.case_id == case.id, column.state == OFFERED)
-        return [_draft(row) for row in self.connection.execute(select(desk_drafts).where(*offered))]
+        self.connection.execute(update(desk_drafts).where(*offered).values(state=DROPPED))
 
     def list_states(self, bot: int, label: str, most: int) -> Sequence[str]:
         """Return what people have done with the newest `most` drafts of a topic, newest first."""

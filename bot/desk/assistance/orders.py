@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from bot.desk.desk import Desk
 from bot.storage.repositories.desk.cases import HELD, WAITING, Case
 from bot.storage.store import Tx
 from bot.types import Job
-
-if TYPE_CHECKING:
-    from bot.desk.desk import Desk
 
 DRAFT = "desk.draft"  # the job that writes a draft
 PAUSE = 2.0  # seconds for which a draft that nobody has asked for waits: a customer writes several messages at once

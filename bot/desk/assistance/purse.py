@@ -10,11 +10,10 @@ from bot.billing.budget import MONEY, TOKENS, Budget
 from bot.billing.pricing import millionths
 from bot.desk.policy.desk_file import DeskFile
 from bot.storage.repositories.money.budgets import DAY, Caps
+from bot.storage.repositories.money.ledger import PURSE
 from bot.storage.store import Tx
 from bot.texts.catalog import say
 from bot.types import Incoming
-
-PURSE = -1  # the user in the ledger: no person and no chat of the messenger has this id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

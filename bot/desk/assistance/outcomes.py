@@ -5,33 +5,20 @@ All functions work in the caller's transaction and return where something waits 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from bot.desk.model import automatic
+from bot.desk.assistance import automatic
+from bot.desk.desk import Desk, Places
 from bot.outbox import Choice
 from bot.storage.repositories.desk.cases import Case
-from bot.storage.repositories.desk.drafts import ASKED, DROPPED, EDITED, ON, SENT, Draft
+from bot.storage.repositories.desk.drafts import ASKED, EDITED, ON, SENT, Draft
 from bot.storage.store import Tx
 from bot.texts.catalog import say
 from bot.types import Address, Outgoing
-
-if TYPE_CHECKING:
-    from bot.desk.desk import Desk, Places
 
 
 def sent(desk: Desk, tx: Tx, case: Case, draft: Draft, text: str) -> Places:
     """An operator has sent a draft, as it was or with another text."""
     tx.drafts.end_draft(draft, SENT if text.strip() == draft.text.strip() else EDITED, text)
     return _judged(desk, tx, case, draft.label)
-
-
-def dropped(desk: Desk, tx: Tx, case: Case) -> Places:
-    """A case was answered otherwise, or closed: the drafts that are still offered are dropped."""
-    places: list[Address] = []
-    for draft in tx.drafts.list_offered(case):
-        tx.drafts.end_draft(draft, DROPPED)
-        places += _judged(desk, tx, case, draft.label)
-    return places
 
 
 def _judged(desk: Desk, tx: Tx, case: Case, label: str) -> Places:
@@ -76,6 +63,7 @@ def is_sent_alone(desk: Desk, tx: Tx, case: Case, draft: Draft) -> bool:
     """
     if desk.draft_mode(case) != "auto" or not draft.label:
         return False
-    if tx.drafts.read_automatic(desk.bot, draft.label) != ON:
+    states = tx.drafts.list_states(desk.bot, draft.label, automatic.LAST)
+    if automatic.verdict(states, tx.drafts.read_automatic(desk.bot, draft.label)) != ON:
         return False
     return not automatic.goes_to_person(tx.drafts.count_of_label(desk.bot, draft.label))
