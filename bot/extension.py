@@ -86,13 +86,14 @@ class Question:
 @dataclass(frozen=True, slots=True)
 class Decision:
     """What a rule of the desk does with a case: gives it a team, a priority (-1 low, 0 normal, 1 high), tags, calls a
-    person. "" and None leave the case as it is.
+    person, says when drafts are written ("off", "ask", "always", "auto"). "" and None leave the case as it is.
     """
 
     team: str = ""
     priority: int | None = None
     tags: tuple[str, ...] = ()
     person: bool = False
+    drafts: str = ""
 
 
 OwnLines = Callable[[Customer], Awaitable[str | Sequence[str] | None]]

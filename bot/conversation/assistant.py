@@ -143,14 +143,14 @@ class Assistant:
         return await self.writer.with_evidence(incoming, context)
 
     async def draft(
-        self, incoming: Incoming, asked: Remembered, payer: Incoming,
+        self, incoming: Incoming, asked: Remembered, payer: PaidBy,
         *, later: Sequence[Remembered] = (), hint: str = "",
-    ) -> tuple[str, Citing | None]:  # fmt: skip
+    ) -> tuple[str, Citing | None, str]:  # fmt: skip
         """Write what the bot would say next, after an earlier question of `incoming`'s sender and the messages `later`
         than it, for a person to decide on.
 
-        Returns the text, "" where the sources do not have it, and what it quotes (None: no sources were asked). `hint`
-        says how to word it. The sender of `payer` pays. Raises `LimitReached`, `ModelError`.
+        Returns the text, "" where the sources do not have it, what it quotes (None: no sources were asked), and the
+        name of the model. `hint` says how to word it. Raises `LimitReached`, `ModelError`.
         """
         context = await self.recall(incoming, asked)
         wish = [instruct(context.language, "desk.hint", hint=hint)] if hint else []
@@ -158,17 +158,18 @@ class Assistant:
             wish = [instruct(context.language, "desk.next")]
         wishes = (Message.of("user", text) for text in wish)
         context = replace(context, history=[*context.history, *prompt.spoken(later), *wishes])
+        name = self.routing.by_name(context.choices.model).name
         if context.evidence is not None:
-            return await self.answer_quietly(incoming, context, payer)
-        return await self._said(context, payer), None
+            return *await self.answer_quietly(incoming, context, payer), name
+        return await self._said(context, payer), None, name
 
     async def answer_quietly(
-        self, incoming: Incoming, context: TurnContext, payer: Incoming | None = None
+        self, incoming: Incoming, context: TurnContext, payer: PaidBy | None = None
     ) -> tuple[str, Citing]:  # fmt: skip
         """Answer what was recalled from the knowledge base alone: the text ("" for no answer), and what it quotes.
 
-        It is checked as every answer from there. Nothing is shown, and only the usage is saved: the sender of `payer`
-        pays, by default that of `incoming`. Raises `LimitReached`, `ModelError`.
+        It is checked as every answer from there. Nothing is shown, and only the usage is saved: `payer` pays, by
+        default the sender of `incoming`. Raises `LimitReached`, `ModelError`.
         """
         knowledge = self.writer.knowledge
         assert context.evidence is not None and knowledge is not None  # noqa: S101, PT018  the caller looks
@@ -176,16 +177,17 @@ class Assistant:
         if not context.evidence.block:
             text = citing.extract()
         else:
-            said = await self._said(context, payer or incoming)
+            own = PaidBy(incoming, incoming.id, self.pricing.budget)
+            said = await self._said(context, payer or own)
             text = await citing.take(said) + await knowledge.release(incoming, citing)
         return "" if citing.is_empty else text.strip(), citing
 
-    async def _said(self, context: TurnContext, payer: Incoming) -> str:
+    async def _said(self, context: TurnContext, payer: PaidBy) -> str:
         """What the model says, without tools and without a message. Raises `LimitReached`, `ModelError`."""
         option, builder = self.routing.available(self.routing.by_name(context.choices.model)), self.pricing
         request = builder.request_builder.request(context, option, context.steps, tools=False)
         said, _ = await ask_paid(
-            self.store, option.model, request, PaidBy(payer, payer.id, builder.budget), name=option.name,
+            self.store, option.model, request, payer, name=option.name,
             deadline=self.turn_start.options.deadline, ratio=builder.request_builder.ratio(option),
         )  # fmt: skip
         return said

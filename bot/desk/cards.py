@@ -30,9 +30,10 @@ BUTTONS = {
 }
 
 
-def choices(case: Case, language: str) -> Sequence[Choice]:
-    """The buttons of the card, in one row: what operators can do with the case now."""
-    return [Choice(say(language, f"desk.{name}"), f"desk.{name}", {"case": case.id}) for name in BUTTONS[case.owner]]
+def choices(case: Case, language: str, *, drafts: bool) -> Sequence[Choice]:
+    """The buttons of the card, in one row: what operators can do with the case now. `drafts`: a model writes some."""
+    names = [name for name in BUTTONS[case.owner] if drafts or name != "draft"]
+    return [Choice(say(language, f"desk.{name}"), f"desk.{name}", {"case": case.id}) for name in names]
 
 
 def card(tx: Tx, case: Case, language: str, *, team: str = "", said: Sequence[Remembered] = ()) -> Outgoing:

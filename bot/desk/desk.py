@@ -14,7 +14,7 @@ from statistics import median
 from bot.conversation.turn_state import TakenOver
 from bot.desk import cards, cases, clocks, seating
 from bot.desk.cases import Call, Close, Event, NotPossible, Release, Reopen, Return, Take
-from bot.desk.formatting import Piece, formatted
+from bot.desk.formatting import Piece, formatted, units
 from bot.desk.policy.rules import decide
 from bot.desk.seating import Seating
 from bot.extension import Decision, OwnRule, Question
@@ -24,6 +24,7 @@ from bot.storage.repositories.desk.cases import BOT, CLOSED, HELD, SNOOZED, WAIT
 from bot.storage.repositories.desk.relays import CUSTOMER
 from bot.storage.repositories.desk.seats import BOARD, Seat
 from bot.storage.repositories.messages import Remembered
+from bot.storage.repositories.money.ledger import PURSE
 from bot.storage.repositories.outbox import Shown
 from bot.storage.store import Tx
 from bot.texts.catalog import say
@@ -135,25 +136,34 @@ class Desk(Seating):
         case = tx.cases.find_open(where)
         return case is not None and case.owner == BOT and case.version == version
 
-    def keep_draft(self, tx: Tx, where: Address, turn: str, text: str, *, quotes: str | None = None) -> Places:
-        """Show the operators what the bot had begun to answer in a turn, with a button that sends it. A draft that they
-        have asked for has `quotes` from the sources; "": it comes from the conversation alone.
-        """
+    def keep_draft(self, tx: Tx, where: Address, turn: str, text: str) -> Places:
+        """Show the operators what the bot had begun to answer in a turn, with a button that sends it."""
         case = tx.cases.find_open(where)
         seat = self.seat(tx, case) if case is not None else None
         if case is None or seat is None or not text.strip():
             return ()
-        language, key = self.language(tx, seat.place), f"{turn}.draft"
-        head = "desk.draft.begun" if quotes is None else "desk.draft.own" if quotes == "" else "desk.draft.cited"
-        pieces = [Piece(say(language, head), "bold"), Piece("\n"), Piece(text, "expandable_blockquote")]
-        if quotes:
-            pieces += [Piece(f"\n{say(language, 'desk.draft.quotes')}\n"), Piece(quotes, "expandable_blockquote")]
         payload = {"case": case.id, "text": text, "seen": tx.clock.time()}
-        choice = Choice(say(language, "desk.send.draft"), "desk.send", payload)
-        tx.outbox.add_answer(
-            key, seat.address, self.with_buttons(tx, seat, key, formatted(pieces, keeps_place=True), [choice])
-        )
+        choice = Choice(say(self.language(tx, seat.place), "desk.send.draft"), "desk.send", payload)
+        return self.show_draft(tx, seat, f"{turn}.draft", "desk.draft.begun", text, choices=[choice])
+
+    def show_draft(
+        self, tx: Tx, seat: Seat, key: str, head: str, text: str,
+        *, below: Sequence[Piece] = (), marked: Sequence[str] = (), choices: Sequence[Choice] = (),
+    ) -> Places:  # fmt: skip
+        """Show operators a text for a customer: `head` is a key of the catalog, `below` stands behind the text, and the
+        sentences `marked` are underlined.
+        """
+        title = Piece(say(self.language(tx, seat.place), head), "bold")
+        outgoing = formatted([title, Piece("\n"), Piece(text, "expandable_blockquote"), *below], keeps_place=True)
+        lines = [(units(outgoing.text[: outgoing.text.find(one)]), units(one)) for one in marked]
+        under = tuple({"type": "underline", "offset": at, "length": length} for at, length in lines)
+        outgoing = replace(outgoing, entities=(*outgoing.entities, *under))
+        tx.outbox.add_answer(key, seat.address, self.with_buttons(tx, seat, key, outgoing, choices))
         return [seat.address]
+
+    def draft_mode(self, case: Case) -> str:
+        """When a model writes drafts in a case: off, ask, always or auto."""
+        return case.drafts or self.table.draft_of(self.hours.team(case)).mode
 
     # --- storage.mailboxes.RelayWatch ---------------------------------------------------------------------------------
 
@@ -270,10 +280,10 @@ class Desk(Seating):
         return places
 
     def applied(self, tx: Tx, case: Case, decision: Decision) -> Case:
-        """Give a case the team, the priority and the tags that rules have decided, and return it."""
+        """Give a case the team, the priority, the tags and the draft mode that rules have decided, and return it."""
         tags = " ".join(dict.fromkeys((*case.tags.split(), *decision.tags)))
         after = replace(
-            case, team=decision.team or case.team, tags=tags,
+            case, team=decision.team or case.team, tags=tags, drafts=decision.drafts or case.drafts,
             priority=case.priority if decision.priority is None else decision.priority,
         )  # fmt: skip
         if after != case:
@@ -315,13 +325,15 @@ class Desk(Seating):
         if case.owner == BOT and after.is_for_people:
             tx.outbox.withdraw_answers(case.address)
         if case.owner == BOT and after.owner == WAITING:
-            payload = {"case": case.id, "user": case.user}
+            payload = {"case": case.id, "user": PURSE}
             for job in (SUMMARY, LINES) if self.asks_lines else (SUMMARY,):
                 tx.jobs.add_job(Job(job, f"{case.id}.{after.version}", case.address, payload, due=now))
         if after.owner == WAITING:
             self.assign(tx, after)
         places = list(self._leave(tx, case, after))
         again = after.owner == WAITING and case.owner in (BOT, CLOSED)
+        if after.owner == CLOSED:
+            tx.drafts.drop_offered(after)
         places += self.show_card(tx, after, again=again or bool(places))
         places += self._bring(tx, case, after)
         self._note_board(tx, case, after)
@@ -378,7 +390,8 @@ class Desk(Seating):
         if not again and shown is None and case.owner in (BOT, CLOSED):
             return ()  # operators have never seen this case
         team = self.table.title(case.team, language) if case.team else ""
-        card, choices = cards.card(tx, case, language, team=team, said=newest), cards.choices(case, language)
+        card = cards.card(tx, case, language, team=team, said=newest)
+        choices = cards.choices(case, language, drafts=self.draft_mode(case) != "off")
         self.put(tx, seat.address, key, self.with_buttons(tx, seat, key, card, choices), over=shown)
         return [seat.address]
 

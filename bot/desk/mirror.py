@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from bot.conversation import branching
 from bot.desk import cards, clocks, seating
+from bot.desk.assistance.orders import order_wanted_draft
 from bot.desk.cases import Wake
 from bot.desk.desk import AWAY, Desk, Places
 from bot.desk.formatting import Piece, formatted, harmless
@@ -41,6 +42,7 @@ class Mirror:
             return places
         if case.is_for_people:
             places += self._waits(tx, case, incoming)
+            order_wanted_draft(tx, self.desk, case)
         quoted = self._source_of(tx, incoming.address, incoming.reply_to, seat.place) if seat is not None else 0
         text, entities = harmless(incoming.text, incoming.entities)
         key, outgoing = f"{incoming.id}.desk", copies(tx, replace(incoming, text=text, entities=entities))
@@ -82,7 +84,16 @@ class Mirror:
         self._remember(tx, case, f"{incoming.id}{cards.OPERATORS}", text or incoming.text or _kinds(incoming))
         held = tx.cases.find_case(self.desk.bot, case.id) or case  # it may have been taken just now
         tx.cases.store_case(held, clocks.operator_answered(held, self.desk.hours.of(held).hours, tx.clock.time()))
+        tx.drafts.drop_offered(held)
         return [customer, *(self.desk.show_card(tx, held, cause=incoming.id) if was_marked else ())]
+
+    def answer_alone(self, tx: Tx, case: Case, key: str, text: str) -> Places:
+        """Bring a draft to the customer that no person has decided on, and keep it in the conversation."""
+        tx.outbox.add_answer(f"{key}.alone"[-80:], case.address, Outgoing(text))
+        self._remember(tx, case, key, text)
+        tx.cases.store_case(case, clocks.operator_answered(case, self.desk.hours.of(case).hours, tx.clock.time()))
+        tx.cases.add_event(case, "auto")
+        return [case.address]
 
     def _remember(self, tx: Tx, case: Case, turn: str, words: str) -> None:
         """Keep an operator's words in the customer's conversation. One that begins with them gets the call for a person

@@ -227,6 +227,11 @@ class Citing:
         return self._checker.repair(self.evidence.language)
 
     @property
+    def left_out(self) -> Sequence[str]:
+        """The sentences of the answer that the sources do not carry, so that they are not shown."""
+        return [one.text for one in self._checker.dropped]
+
+    @property
     def quotes(self) -> tuple[Quote, ...]:
         """The quotes of the sentences that are shown, each once."""
         return tuple(dict.fromkeys(quote for piece in self._kept for quote in piece.quotes))

@@ -32,6 +32,7 @@ from bot.storage.repositories.buttons import Buttons
 from bot.storage.repositories.chats import Chats, Users
 from bot.storage.repositories.conversations import Conversations
 from bot.storage.repositories.desk.cases import Cases
+from bot.storage.repositories.desk.drafts import Drafts
 from bot.storage.repositories.desk.duty import Duty
 from bot.storage.repositories.desk.relays import Relays
 from bot.storage.repositories.desk.seats import Seats
@@ -111,6 +112,7 @@ class Tx:
     seats = repository(Seats)
     duty = repository(Duty)
     relays = repository(Relays)
+    drafts = repository(Drafts)
     personal_data = repository(PersonalData)
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
+from bot.storage.tables.desk import desk_drafts
 from bot.texts.catalog import say
-from tests.support.choosing import toasts
-from tests.support.desk_side import DeskStage, desk_on
+from tests.support.choosing import pressed, toasts
+from tests.support.desk_side import BOT, OLGA, DeskStage, desk_on
 from tests.support.known import handbook, kept
 from tests.support.stage import ANNA, BORIS, Stage
 from tests.support.telegram_side import soon
@@ -25,10 +29,10 @@ async def desk(stage: Stage, tmp_path: Path) -> DeskStage:
     return desk
 
 
-async def drafted(desk: DeskStage, language: str = "en") -> str:
-    """The draft that stands in the topic, once it is there."""
-    heads = tuple(say(language, f"desk.draft.{kind}") for kind in ("own", "cited"))
-    await soon(desk.stage, lambda: [one for one in desk.seen() if one.startswith(heads)] or None)
+async def drafted(desk: DeskStage, language: str = "en", *, text: str = "") -> str:
+    """The draft that stands in the topic, once it is there: the first one, or one with this text."""
+    heads = tuple(say(language, f"desk.draft.{kind}") for kind in ("own", "cited", "alone"))
+    await soon(desk.stage, lambda: [one for one in desk.seen() if one.startswith(heads) and text in one] or None)
     await desk.quiet()
     return desk.seen()[-1]
 
@@ -124,3 +128,125 @@ async def test_a_long_conversation_is_summed_up_on_the_card(stage: Stage, tmp_pa
     await soon(stage, lambda: "Summary: Anna wants her @\u2060money back." in desk.card()["text"] or None)
     assert len(desk.cards()) == 1
     assert "user: first" in str(stage.prompts()[-1])
+
+
+async def drafts_of(desk: DeskStage) -> list[tuple[str, ...]]:
+    """State, text and what was sent of all drafts, oldest first."""
+    columns = desk_drafts.c
+    assert desk.stage.app is not None
+    rows = await desk.stage.app.store.read(
+        lambda tx: tx.connection.execute(select(columns.state, columns.text, columns.sent).order_by(columns.id)).all()
+    )
+    return [tuple(row) for row in rows]
+
+
+async def test_what_becomes_of_drafts_is_kept(desk: DeskStage) -> None:
+    desk.stage.studio.script("One.", "Two.", "Three.", "Four.", "Five.")
+    await desk.presses("desk.draft")
+    await drafted(desk, text="One.")
+    await desk.presses("desk.draft.another")
+    await drafted(desk, text="Two.")
+    await desk.presses("desk.send.draft")
+    await desk.says("/draft")
+    await drafted(desk, text="Three.")
+    shown = next(one for one in reversed(desk.messages()) if "Three." in one.get("text", ""))
+    await desk.says("Three, and a bit.", reply_to=shown["message_id"])
+    await desk.says("/draft")
+    await drafted(desk, text="Four.")
+    await desk.says("My own words.")
+    await desk.says("/draft")
+    await drafted(desk, text="Five.")
+    await desk.says("/close")
+    assert await drafts_of(desk) == [
+        ("dropped", "One.", ""),
+        ("sent", "Two.", "Two."),
+        ("edited", "Three.", "Three, and a bit."),
+        ("dropped", "Four.", ""),
+        ("dropped", "Five.", ""),
+    ]
+    told = desk.stage.telegram.texts(ANNA)
+    assert "Three, and a bit." in told
+    assert "Three." not in told
+
+
+async def test_a_draft_that_was_sent_corrected_is_not_sent_again(desk: DeskStage) -> None:
+    desk.stage.studio.script("One.")
+    await desk.presses("desk.draft")
+    await drafted(desk)
+    shown = next(one for one in reversed(desk.messages()) if "One." in one.get("text", ""))
+    await desk.says("Better.", reply_to=shown["message_id"])
+    await desk.presses("desk.send.draft")
+    assert toasts(desk.stage)[-1] == say("en", "desk.draft.sent")
+    assert "One." not in desk.stage.telegram.texts(ANNA)
+
+
+async def test_forget_deletes_the_drafts(desk: DeskStage) -> None:
+    desk.stage.studio.script("One.")
+    await desk.presses("desk.draft")
+    await drafted(desk)
+    await desk.stage.ask("/forget")
+    await pressed(desk.stage, say("en", "forget.yes"))
+    await soon(desk.stage, lambda: say("en", "desk.erased") in desk.stage.telegram.texts(desk.group) or None)
+    assert await drafts_of(desk) == []
+
+
+def written(folder: Path, text: str) -> None:
+    """Write desk.toml."""
+    (folder / "desk.toml").write_text(text, "utf-8")
+
+
+async def held(stage: Stage, folder: Path, rules: str, **more: Any) -> DeskStage:
+    """A case of Anna that Olga holds, under these rules."""
+    written(folder, rules)
+    desk = await desk_on(stage, folder, **more)
+    await desk.called()
+    await desk.presses("desk.take")
+    return desk
+
+
+async def test_with_always_each_message_gets_one_draft_and_several_get_one(stage: Stage, tmp_path: Path) -> None:
+    desk = await held(stage, tmp_path, '[draft]\nmode = "always"')
+    stage.studio.script("Written for both.")
+    stage.telegram.say(ANNA, "Can I pay later?", None, 0, None)
+    await desk.writes("And by card?")
+    assert "Written for both." in await drafted(desk)
+    assert [state for state, *_ in await drafts_of(desk)] == ["offered"]
+    assert "And by card?" in str(stage.prompts()[-1])
+
+
+async def test_an_operator_who_answers_at_once_gets_no_draft(stage: Stage, tmp_path: Path) -> None:
+    desk = await held(stage, tmp_path, '[draft]\nmode = "always"')
+    stage.telegram.say(ANNA, "Can I pay later?", None, 0, None)
+    await asyncio.sleep(1)
+    stage.telegram.say(desk.group, "Yes, of course.", OLGA, desk.topic, None)
+    await asyncio.sleep(10)
+    assert await drafts_of(desk) == []
+    assert stage.prompts() == []
+
+
+async def test_drafts_can_be_off_for_a_team_or_by_a_rule(stage: Stage, tmp_path: Path) -> None:
+    rules = '[[rule]]\nwhen = { words = ["refund"] }\ndo = { person = true, draft = "off" }'
+    written(tmp_path, rules)
+    desk = await desk_on(stage, tmp_path)
+    await desk.writes("I want a refund")
+    await desk.presses("desk.take")
+    assert say("en", "desk.draft") not in desk.labels()
+    await desk.says("/draft")
+    assert desk.seen()[-1] == say("en", "desk.draft.off")
+
+
+async def test_the_purse_pays_and_the_desk_works_on_when_it_is_empty(stage: Stage, tmp_path: Path) -> None:
+    desk = await held(stage, tmp_path, '[draft]\nmode = "always"\n[model]\ndaily_tokens = 1', language="en")
+    stage.studio.script("First.")
+    await desk.writes("Can I pay later?")
+    assert "First." in await drafted(desk)
+    for text in ("And by card?", "And in euros?"):
+        await desk.writes(text)
+        await asyncio.sleep(10)
+    assert desk.seen().count(say("en", "desk.draft.limit")) == 1
+    await desk.presses("desk.draft")
+    await soon(stage, lambda: desk.seen().count(say("en", "desk.draft.limit")) == 2 or None)
+    await desk.says("I answer myself.")
+    assert stage.telegram.texts(ANNA)[-1] == "I answer myself."
+    told = await stage.ask(f"/desk{BOT}", desk.group, OLGA)
+    assert say("en", "desk.purse.of", limit=1) in told

@@ -1,8 +1,8 @@
-"""The model beside the operator: drafts of answers on request, and a summary of what was said before a hand-over.
+"""The model beside the operator: drafts of answers, and a summary of what was said before a hand-over.
 
 Both are jobs, so a card never waits for a model. A draft is written by the model that answers the customer, from the
-sources that this customer may read, and its quotes are checked like those of every answer; operators' notes are not in
-its prompt. It is shown to operators only.
+sources that this customer may read; operators' notes are not in its prompt. Operators decide on it; about topics for
+which an administrator has agreed it goes to the customer without them (`assistance/outcomes.py`).
 """
 
 from __future__ import annotations
@@ -11,88 +11,135 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from bot.conversation.assistant import Assistant
-from bot.conversation.helper_model import HelperModel
+from bot.conversation.helper_model import HelperModel, PaidBy
+from bot.desk.assistance import outcomes
+from bot.desk.assistance.orders import DRAFT, order_draft, wants_draft
+from bot.desk.assistance.purse import Purse
 from bot.desk.cards import CALLED
-from bot.desk.desk import SUMMARY, Desk, Places
-from bot.desk.formatting import harmless
+from bot.desk.desk import SUMMARY, Places
+from bot.desk.formatting import Piece, harmless
+from bot.desk.mirror import Mirror
+from bot.desk.model.quotes import Quoted, checked
 from bot.errors import LimitReached, ModelError
 from bot.feature import ButtonHandler, Feature
-from bot.knowledge.answering import Citing
-from bot.outbox import finish_turn
+from bot.outbox import Choice, finish_turn
 from bot.ports import Reply
 from bot.prompts.catalog import instruct
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.desk.cases import Case
+from bot.storage.repositories.desk.drafts import DROPPED, OFFERED, SENT, Draft
+from bot.storage.repositories.desk.relays import CUSTOMER, OPERATOR
 from bot.storage.repositories.messages import Remembered
+from bot.storage.repositories.money.budgets import DAY
+from bot.storage.repositories.money.ledger import PURSE
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import Address, Incoming, Job, Permission, User
 
-DRAFT = "desk.draft"  # the job
 LOOK_BACK = 20  # newest messages, in which the customer's last question is looked for
 FEWEST = 4  # messages that are worth a summary
 LONGEST = 600  # characters of a summary
 TOKENS = 300  # of a summary
 MOST_TRIES = 3
+NO_MODEL = ("desk.draft.limit", "desk.draft.failed")  # why there is none, where nobody has asked for one
 
 
-def order_draft(tx: Tx, case: Case, operator: int, turn: str, hint: str = "") -> None:
-    """Have a draft written for an operator; `hint` says how to word it."""
-    payload = {"case": case.id, "operator": operator, "hint": hint[:1000]}
-    tx.jobs.add_job(Job(DRAFT, turn, case.address, payload, due=tx.clock.time()))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What a draft is written from: the case, the newest messages, the oldest first, and the place of the customer's
+    last question among them (-1: none). `seen` is when the customer has last written, `label` the topic that holds.
+    """
+
+    case: Case
+    newest: Sequence[Remembered]
+    place: int
+    seen: float
+    label: str
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether something was said after the question."""
+        return self.place < len(self.newest) - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drafts:
-    """Writes drafts and summaries. `send` delivers to places in the background; `wake_jobs` is called after a job was
-    added.
+    """Writes drafts and summaries, which the `purse` pays. `send` delivers to places in the background; `wake_jobs` is
+    called after a job was added.
     """
 
     store: Store
-    desk: Desk
+    mirror: Mirror
     assistant: Assistant
     helper: HelperModel
+    purse: Purse
     send: Callable[[str, Places], None]
     wake_jobs: Callable[[], None]
 
     def feature(self) -> Feature:
-        """The button of the card, and the jobs."""
-        button = ButtonHandler(self.press_draft, Permission.SERVE, has_toast=True)
-        return Feature(presses={"desk.draft": button}, jobs={DRAFT: self.write_draft, SUMMARY: self.write_summary})
+        """The buttons of the card, of drafts and of topics, and the jobs."""
+        return Feature(
+            presses={
+                "desk.draft": ButtonHandler(self.press_draft, Permission.SERVE, has_toast=True),
+                "desk.auto": ButtonHandler(self.press_agree, Permission.CONNECT, has_toast=True),
+            },
+            jobs={DRAFT: self.write_draft, SUMMARY: self.write_summary},
+        )
 
     async def press_draft(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Have a draft written."""
+        """Have a draft written, or another one in place of the draft above the button."""
+        desk = self.mirror.desk
 
         def work(tx: Tx) -> str:
-            case = tx.cases.find_case(self.desk.bot, int(action.payload["case"]))
-            language = self.desk.language(tx, incoming.address.chat)
+            case = tx.cases.find_case(desk.bot, int(action.payload["case"]))
+            language = desk.language(tx, incoming.address.chat)
             finish_turn(tx, incoming)
             if case is None or not case.is_for_people:
                 return say(language, "desk.is_closed" if case is None or case.closed else "desk.is_bots")
-            order_draft(tx, case, incoming.user.id, incoming.id)
+            if desk.draft_mode(case) == "off":
+                return say(language, "desk.draft.off")
+            before = tx.drafts.find_draft(desk.bot, int(action.payload.get("draft", 0)))
+            if before is not None and before.state == OFFERED:
+                tx.drafts.end_draft(before, DROPPED)
+            order_draft(tx, case, incoming.id)
             return say(language, "desk.draft.ordered")
 
         await reply.acknowledge(await self.store.write(work))
         self.wake_jobs()
 
+    async def press_agree(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+        """Let drafts about a topic be sent without a person."""
+        desk, label = self.mirror.desk, str(action.payload["label"])
+
+        def work(tx: Tx) -> str:
+            language = desk.language(tx, incoming.address.chat)
+            is_agreed = outcomes.agreed(desk, tx, label)
+            tx.buttons.expire_button(action.key)
+            key = "desk.auto.agreed" if is_agreed else "desk.auto.refused"
+            finish_turn(tx, incoming, say(language, key, label=label), over=True)
+            return say(language, "desk.done" if is_agreed else "desk.changed")
+
+        await reply.acknowledge(await self.store.write(work))
+        await reply.finish()
+
+    # --- drafts -------------------------------------------------------------------------------------------------------
+
     async def write_draft(self, job: Job) -> None:
         """The job: write a draft into the topic, or say why there is none."""
-        case, newest = await self.store.read(lambda tx: self._newest(tx, job))
-        asks = (one.message.role == "user" and one.words != CALLED for one in newest)
-        place = max((place for place, is_question in enumerate(asks) if is_question), default=-1)
-        if case is None or not case.is_for_people:
+        known, wanted = await self.store.read(lambda tx: self._known(tx, job)), bool(job.payload.get("wanted"))
+        if known is None or (wanted and (known.is_answered or not wants_draft(self.mirror.desk, known.case))):
             await self.store.write(lambda tx: tx.jobs.delete_done(job))
             return
-        if place < 0:
-            await self._tell(job, case, "desk.draft.nothing")
+        if known.place < 0:
+            await self._tell(job, known.case, "desk.draft.nothing")
             return
-        asked, later = newest[place], newest[place + 1 :]
+        asked, case = known.newest[known.place], known.case
         customer = User(case.user, case.name, case.language)
         incoming = Incoming(f"{DRAFT} {job.key}", case.address, customer, text=asked.words)
-        payer = replace(incoming, user=User(int(job.payload["operator"]), language=case.language))
+        payer = PaidBy(replace(incoming, user=User(PURSE, language=case.language)), incoming.id, self.purse)
         try:
-            text, citing = await self.assistant.draft(
-                incoming, asked, payer, later=later, hint=str(job.payload["hint"])
+            text, citing, model = await self.assistant.draft(
+                incoming, asked, payer, later=known.newest[known.place + 1 :], hint=str(job.payload["hint"])
             )
         except LimitReached:
             await self._tell(job, case, "desk.draft.limit")
@@ -102,15 +149,101 @@ class Drafts:
                 raise
             await self._tell(job, case, "desk.draft.failed")
             return
+        label = known.label or await self._label(payer.incoming)
+        quotes = checked(text, citing)
         if not text:
             await self._tell(job, case, "desk.draft.unanswered")
             return
+        key = f"{job.key}.{int(known.seen)}.draft" if wanted else f"{job.key}.draft"
+        draft = Draft(
+            case=case.id, key=key, question=asked.id, seen=known.seen, text=text, quotes=quotes.stored(), label=label,
+            model=model,
+        )  # fmt: skip
+        is_cited = citing is not None
+        self.send("", await self.store.write(lambda tx: self._keep(tx, job, draft, quotes, is_cited=is_cited)))
+
+    def _keep(self, tx: Tx, job: Job, draft: Draft, quotes: Quoted, *, is_cited: bool) -> Places:
+        """Store a draft and offer it, or send it. One that nobody has asked for is written anew if the customer has
+        gone on meanwhile, and thrown away if an operator has answered.
+        """
+        desk = self.mirror.desk
+        case, wanted = tx.cases.find_case(desk.bot, draft.case), bool(job.payload.get("wanted"))
+        if case is not None and wanted and tx.relays.last_written(case.id, CUSTOMER) > draft.seen:
+            tx.jobs.reschedule(job, tx.clock.time())
+            return ()
+        tx.jobs.delete_done(job)
+        if case is None or not case.is_for_people:
+            return ()
+        is_answered = tx.relays.last_written(case.id, OPERATOR) > draft.seen
+        if wanted and (is_answered or not wants_draft(desk, case)):
+            return ()
+        draft = tx.drafts.add_draft(desk.bot, draft)
+        if quotes.is_sure and not is_answered and outcomes.is_sent_alone(desk, tx, case, draft):
+            tx.drafts.end_draft(draft, SENT, draft.text, automatic=True)
+            said = self.mirror.answer_alone(tx, case, draft.key, draft.text)
+            return [*said, *self._show(tx, case, draft, quotes, "desk.draft.alone", is_open=False)]
+        return self._show(tx, case, draft, quotes, "desk.draft.cited" if is_cited else "desk.draft.own")
+
+    def _show(
+        self, tx: Tx, case: Case, draft: Draft, quotes: Quoted, head: str, *, is_open: bool = True
+    ) -> Places:  # fmt: skip
+        """Show operators a draft, with what was found and what was not; while it `is_open` with its buttons."""
+        desk = self.mirror.desk
+        seat = desk.seat(tx, case)
+        if seat is None:
+            return ()
+        language = desk.language(tx, seat.place)
+        below = [
+            (say(language, "desk.draft.quotes"), "\n".join(f"«{words}» — {place}" for words, place in quotes.found)),
+            (say(language, "desk.draft.lost"), "\n".join(f"«{words}» — {around}" for words, around in quotes.lost)),
+            (say(language, "desk.draft.left_out"), "\n".join(quotes.left_out)),
+        ]
+        pieces = [Piece(f"\n{title}\n{words}") for title, words in below if words]
+        payload = {"case": case.id, "draft": draft.id}
+        choices = [
+            Choice(say(language, "desk.send.draft"), "desk.send", payload),
+            Choice(say(language, "desk.draft.another"), "desk.draft", payload),
+        ]
+        marked = [around for _, around in quotes.lost]
+        return desk.show_draft(
+            tx, seat, draft.key, head, draft.text, below=pieces, marked=marked, choices=choices if is_open else ()
+        )  # fmt: skip
+
+    async def _label(self, incoming: Incoming) -> str:
+        """The topic of a question that the bot was not asked, "" without a routing file."""
+        topics = self.assistant.turn_start.topics
+        chosen = await topics.choose(incoming, last=True) if topics is not None else None
+        return chosen.choice.topic if chosen is not None else ""
+
+    def _known(self, tx: Tx, job: Job) -> Known | None:
+        """What a draft of a case is written from; None if the case is not for people any more."""
+        case, newest = self._newest(tx, job)
+        if case is None or not case.is_for_people:
+            return None
+        asks = (one.message.role == "user" and one.words != CALLED for one in newest)
+        place = max((place for place, is_question in enumerate(asks) if is_question), default=-1)
+        topic = tx.question_topics.find_choice(newest[place].id) if place >= 0 else None
+        seen = tx.relays.last_written(case.id, CUSTOMER)
+        return Known(case=case, newest=newest, place=place, seen=seen, label=topic.topic if topic is not None else "")
+
+    async def _tell(self, job: Job, case: Case, key: str) -> None:
+        """Say in the topic why there is no draft: always to who has asked for it, else once a day that the model does
+        not write any.
+        """
+        desk = self.mirror.desk
 
         def work(tx: Tx) -> Places:
             tx.jobs.delete_done(job)
-            return self.desk.keep_draft(tx, case.address, job.key, text, quotes=_quotes(citing))
+            if job.payload.get("wanted"):
+                day = f"{key}.{int(tx.clock.time() // DAY)}"
+                if key not in NO_MODEL or not tx.cases.note_once(case, "no_draft", day):
+                    return ()
+                return desk.tell_topic(tx, case, f"case.{case.id}.{day}", key)
+            return desk.tell_topic(tx, case, f"{job.key}.draft", key)
 
         self.send("", await self.store.write(work))
+
+    # --- summaries ----------------------------------------------------------------------------------------------------
 
     async def write_summary(self, job: Job) -> None:
         """The job: put a summary of the conversation on the card."""
@@ -121,12 +254,12 @@ class Drafts:
 
         def keep(tx: Tx, text: str) -> None:
             tx.jobs.delete_done(job)
-            now = tx.cases.find_case(self.desk.bot, int(job.payload["case"]))
+            now = tx.cases.find_case(self.mirror.desk.bot, int(job.payload["case"]))
             if now is None or not text:
                 return
             after = replace(now, summary=harmless(" ".join(text.split()))[0][:LONGEST])
             tx.cases.store_case(now, after)
-            places.extend(self.desk.show_card(tx, after, cause="summary"))
+            places.extend(self.mirror.desk.show_card(tx, after, cause="summary"))
 
         places = list[Address]()
         language = case.language if case is not None else ""
@@ -135,28 +268,8 @@ class Drafts:
             await self.store.write(lambda tx: tx.jobs.delete_done(job))
         self.send("", places)
 
-    async def _tell(self, job: Job, case: Case, key: str) -> None:
-        """Say in the topic why there is no draft."""
-
-        def work(tx: Tx) -> Places:
-            tx.jobs.delete_done(job)
-            return self.desk.tell_topic(tx, case, f"{job.key}.draft", key)
-
-        self.send("", await self.store.write(work))
-
     def _newest(self, tx: Tx, job: Job) -> tuple[Case | None, Sequence[Remembered]]:
         """The case, and the newest messages of its conversation, the oldest first."""
-        case = tx.cases.find_case(self.desk.bot, int(job.payload["case"]))
+        case = tx.cases.find_case(self.mirror.desk.bot, int(job.payload["case"]))
         conversation = tx.messages.find_current_conversation(case.address) if case is not None else None
         return case, tx.messages.list_newest(conversation, LOOK_BACK) if conversation is not None else ()
-
-
-def _quotes(citing: Citing | None) -> str:
-    """The quotes of a draft with their places, for operators; "" where it does not come from sources."""
-    if citing is None:
-        return ""
-    passages = {one.id: one for one in citing.evidence.passages}
-    quoted = ((passages[quote.passage], quote) for quote in citing.quotes if quote.passage in passages)
-    return "\n".join(
-        f"«{one.text[quote.start : quote.end].strip()}» — {one.title or one.place}" for one, quote in quoted
-    )

@@ -98,7 +98,7 @@ def _working_span(text: str) -> Span:
 Seconds = Annotated[float, BeforeValidator(_span)]
 Working = Annotated[tuple[Span, ...], BeforeValidator(_working)]
 Word = Annotated[str, Field(min_length=1, max_length=100)]
-Draft = Literal["", "off"]
+DraftMode = Literal["off", "ask", "always", "auto"]
 Away = Literal["bot", "collect"]
 Priority = Literal["low", "normal", "high"]
 
@@ -251,6 +251,29 @@ class Hook(Part):
         return value
 
 
+class Drafting(Part):
+    """The table `[draft]`: a model writes answers for operators never ("off"), on request ("ask"), or to each message
+    of a customer ("always"); with "auto" those about proven topics go out without a person (`assistance/automatic.py`).
+    """
+
+    mode: DraftMode = "ask"
+
+
+class Translating(Part):
+    """The table `[translate]`: messages are translated never ("off"), in cases where an operator wants it ("ask"), or
+    wherever customer and operators have different languages ("auto").
+    """
+
+    mode: Literal["off", "ask", "auto"] = "ask"
+
+
+class ModelLimits(Part):
+    """The table `[model]`: what the models beside the operators may spend in a day (UTC); 0: no limit but the bot's."""
+
+    daily_tokens: int = Field(0, ge=0)
+    daily_money: float = Field(0, ge=0)
+
+
 class Team(Part):
     """A table `[team.NAME]`: people with a group of their own. What it leaves out is as in the whole file."""
 
@@ -259,6 +282,8 @@ class Team(Part):
     promise: Promises | None = None
     assign: Assign | None = None
     seats: Place | None = None
+    draft: Drafting | None = None
+    translate: Translating | None = None
 
 
 class When(Part):
@@ -273,12 +298,15 @@ class When(Part):
 
 
 class Do(Part):
-    """What a rule does with a case: gives it a team, a priority, a tag, calls a person."""
+    """What a rule does with a case: gives it a team, a priority, a tag, calls a person, says when drafts
+    are written.
+    """
 
     team: str = ""
     priority: Priority | None = None
     tag: str = Field("", max_length=32, pattern=r"^[\w-]*$")
     person: bool = False
+    draft: DraftMode | None = None
 
 
 class Rule(Part):
@@ -299,6 +327,9 @@ class DeskTable(Part):
     seats: Place = "group"
     mask: Mask = Mask()
     hook: Hook = Hook()
+    draft: Drafting = Drafting()
+    translate: Translating = Translating()
+    model: ModelLimits = ModelLimits()
     team: Mapping[str, Team] = {}
     rule: tuple[Rule, ...] = ()
 
@@ -337,6 +368,22 @@ class DeskTable(Part):
         """Whether a team sees its cases in private chats."""
         return any(self.seats_of(team) == "own" for team in self.teams)
 
+    def draft_of(self, team: str) -> Drafting:
+        """When drafts are written in the cases of a team."""
+        found = self.team.get(team)
+        return found.draft if found is not None and found.draft is not None else self.draft
+
+    def translate_of(self, team: str) -> Translating:
+        """When messages are translated in the cases of a team."""
+        found = self.team.get(team)
+        return found.translate if found is not None and found.translate is not None else self.translate
+
+
+KINDS: Sequence[type[Part]] = (
+    DeskTable, Person, WorkingHours, Promises, Quiet, Assign, Mask, Hook, Drafting, Translating, ModelLimits, Team,
+    When, Do,
+)  # fmt: skip
+
 
 class DeskFile:
     """The settings file of the desk (`desk.toml`), read again when it changes. While it has a mistake, its last valid
@@ -367,8 +414,7 @@ def read(data: bytes, file: str) -> DeskTable:
     try:
         found = DeskTable.model_validate(table)
     except ValidationError as error:
-        kinds = (DeskTable, Person, WorkingHours, Promises, Quiet, Assign, Mask, Hook, Team, When, Do)
-        names = {name for kind in kinds for name in kind.model_fields} | set(WEEK)
+        names = {name for kind in KINDS for name in kind.model_fields} | set(WEEK)
         raise Broken(sentence(error, text, file, names=names)) from None
     for steps, message in _mistakes(found):
         raise Broken(located(text, file, steps, message))

@@ -24,7 +24,8 @@ def decide(table: DeskTable, question: Question, own: Sequence[OwnRule] = ()) ->
             continue
         do = rule.do
         priority = None if do.priority is None else PRIORITIES[do.priority]
-        made = _merged(made, Decision(do.team, priority, (do.tag,) if do.tag else (), do.person))
+        tags = (do.tag,) if do.tag else ()
+        made = _merged(made, Decision(do.team, priority, tags, do.person, drafts=do.draft or ""))
     for one in own:
         try:
             made = _merged(made, one(question) or NOTHING)
@@ -40,6 +41,7 @@ def _merged(before: Decision, then: Decision) -> Decision:
         priority=before.priority if then.priority is None else then.priority,
         tags=tuple(dict.fromkeys((*before.tags, *then.tags))),
         person=before.person or then.person,
+        drafts=then.drafts or before.drafts,
     )
 
 

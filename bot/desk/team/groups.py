@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from bot.billing.budget import duration
 from bot.billing.usage_chart import Day, draw
+from bot.desk.assistance.purse import Purse
 from bot.desk.desk import Desk, Places
 from bot.desk.team.duty import on_duty
 from bot.feature import ButtonHandler, Command, Feature
@@ -36,7 +37,8 @@ class DeskGroups:
     """Connects groups. `missing_rights` returns the names of what the bot lacks to work in a chat (`desk.right.*`).
 
     `groups` are the connected ones, in which every message is for the bot: the transport reads this set. `send`
-    delivers to places in the background, `delete_topic` deletes a topic with all its messages, or these messages.
+    delivers to places in the background, the `purse` pays for models, `delete_topic` deletes a topic with all its
+    messages, or these messages.
     """
 
     store: Store
@@ -44,6 +46,7 @@ class DeskGroups:
     groups: set[int]
     missing_rights: Callable[[int], Awaitable[Sequence[str]]]
     delete_topic: Callable[[Address, Sequence[int]], Awaitable[None]]
+    purse: Purse
     send: Callable[[str, Places], None]
 
     def feature(self) -> Feature:
@@ -134,8 +137,9 @@ class DeskGroups:
         state = say(incoming.language, "desk.group.state", waiting=waiting, held=held, snoozed=snoozed)
         duty = on_duty(self.desk, tx, incoming.language)
         load = load_of(tx, self.desk, incoming.address.chat, incoming.language)
+        spent = self.purse.told(tx, self.desk.bot, incoming.language)
         figures = [self._figures(tx, incoming.language, name, days) for name, days in SPANS.items()]
-        return "\n".join([state, *filter(None, [duty, load]), *figures])
+        return "\n".join([state, *filter(None, [duty, load]), *figures, *filter(None, [spent])])
 
     async def _chart(self, incoming: Incoming, span: str) -> File:
         """A picture with a bar for each day: how many cases were opened."""

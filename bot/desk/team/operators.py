@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from bot.access.policy import Access, Actor, Decision
+from bot.desk.assistance import outcomes
 from bot.desk.cases import Close, NotPossible, Return, Wake
 from bot.desk.desk import Desk, Places
 from bot.desk.mirror import Mirror
@@ -19,10 +20,11 @@ from bot.outbox import Choice, finish_turn
 from bot.ports import Handler, Reply
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.desk.cases import HELD, SNOOZED, Case
+from bot.storage.repositories.desk.drafts import DROPPED, EDITED, OFFERED, SENT
 from bot.storage.repositories.desk.relays import CUSTOMER, NOTE, OPERATOR, Relay
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
-from bot.types import Address, Incoming, Job, Kind, Outgoing, Permission
+from bot.types import Incoming, Job, Kind, Outgoing, Permission
 
 IS_NOTE = "✍"  # the reaction to a note
 React = Callable[[int, int, str], Awaitable[None]]  # chat, id of the message, emoji ("": none)
@@ -139,7 +141,8 @@ class Operators:
         match intent:
             case Intent.ANSWER:
                 tx.cases.add_event(case, "answered", incoming.user.id)
-                return Done(self.mirror.relay_from_operator(tx, case, incoming))
+                corrected = self._corrected(tx, case, incoming)
+                return Done([*corrected, *self.mirror.relay_from_operator(tx, case, incoming)])
             case Intent.TAKE:
                 return self._take_and_send(tx, case, incoming, language)
             case Intent.WORD:
@@ -162,6 +165,14 @@ class Operators:
             case _:
                 self._note(tx, case, incoming)
                 return Done(mark=IS_NOTE)
+
+    def _corrected(self, tx: Tx, case: Case, incoming: Incoming) -> Places:
+        """An answer that replies to a draft is its corrected text."""
+        shown = tx.outbox.find_shown(incoming.address, incoming.reply_to) if incoming.reply_to else None
+        draft = tx.drafts.find_by_key(self.desk.bot, shown.key) if shown is not None else None
+        if draft is None or draft.case != case.id or draft.state not in (OFFERED, DROPPED):
+            return ()
+        return outcomes.sent(self.desk, tx, case, draft, incoming.text)
 
     def _in_group(self, tx: Tx, incoming: Incoming) -> Done:
         """A command in the topic of all, which only operators may use."""
@@ -251,16 +262,18 @@ class Operators:
     async def press_send(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Send what an operator has written before anybody had the case, or what the bot had begun to answer."""
         message = int(action.payload.get("message", 0))
-        text = str(action.payload["text"])
-        sent = replace(incoming, message_id=message or incoming.message_id, text=text, reply_to=0)
-
-        seen = float(action.payload.get("seen", 0.0))
 
         def work(tx: Tx, case: Case) -> Places:
-            if seen and tx.relays.last_written(case.id, CUSTOMER) > seen:
-                tx.buttons.store_payload(action.key, {"case": case.id, "text": text})
+            draft = tx.drafts.find_draft(self.desk.bot, int(action.payload.get("draft", 0)))
+            text = draft.text if draft is not None else str(action.payload["text"])
+            if draft is not None and draft.state in (SENT, EDITED):
+                raise NotPossible("desk.draft.sent")
+            seen = draft.seen if draft is not None else float(action.payload.get("seen", 0.0))
+            if seen and "again" not in action.payload and tx.relays.last_written(case.id, CUSTOMER) > seen:
+                tx.buttons.store_payload(action.key, {**action.payload, "again": True})
                 raise NotPossible("desk.draft.older")
-            places: list[Address] = []
+            sent = replace(incoming, message_id=message or incoming.message_id, text=text, reply_to=0)
+            places = list(outcomes.sent(self.desk, tx, case, draft, text) if draft is not None else ())
             if not (case.owner == HELD and case.holder == incoming.user.id):
                 places += self.desk.take_over(tx, case, incoming.user.id)
             if message:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from bot.desk.assistance.orders import order_draft
 from bot.desk.cases import Close, Event, Give, NotPossible, Release, Return, Snooze
 from bot.desk.desk import Desk, Places
 from bot.desk.formatting import Piece, formatted
 from bot.desk.mirror import Mirror
-from bot.desk.model.drafts import order_draft
 from bot.desk.policy.canned import CannedAnswers
 from bot.desk.policy.desk_file import seconds_of
 from bot.desk.policy.rules import PRIORITIES
@@ -253,7 +253,9 @@ class Words:
         """/draft: have an answer written; what stands behind the word says how."""
         if not use.case.is_for_people:
             return self._told(use, "desk.is_closed" if use.case.closed else "desk.is_bots")
-        order_draft(use.tx, use.case, use.who, use.incoming.id, use.rest)
+        if self.desk.draft_mode(use.case) == "off":
+            return self._told(use, "desk.draft.off")
+        order_draft(use.tx, use.case, use.incoming.id, use.rest)
         return Done(mark=UNDERSTOOD)
 
     def _ban(self, use: Use) -> Done:

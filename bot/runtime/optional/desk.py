@@ -24,6 +24,7 @@ from bot.types import Address
 log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
+    from bot.desk.assistance.purse import Purse
     from bot.desk.desk import Desk
     from bot.desk.mirror import Mirror
     from bot.desk.model.drafts import Drafts
@@ -123,9 +124,10 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
         groups=telegram.attends,
         missing_rights=telegram.missing_rights,
         delete_topic=telegram.delete_topic,
+        purse=_purse(given, ground, desk),
         send=send,
     )
-    drafts, people = _drafts(given, ground, assistant, desk), ground.people
+    drafts, people = _drafts(given, ground, assistant, mirror), ground.people
     offers = Assignment(store=store, desk=desk, serves=serves, send=send)
     own_seats = OwnSeats(store=store, mirror=mirror, serves=serves, send=send)
     board = Board(store=store, desk=desk, send=send)
@@ -186,16 +188,24 @@ def _operators(given: Given, ground: Ground, assistant: Assistant, mirror: Mirro
     )
 
 
-def _drafts(given: Given, ground: Ground, assistant: Assistant, desk: Desk) -> Drafts:
+def _drafts(given: Given, ground: Ground, assistant: Assistant, mirror: Mirror) -> Drafts:
     """The model beside the operator."""
     from bot.desk.model.drafts import Drafts
 
-    cheap = helper_model(given.settings, given.models.studio, given.added)
+    cheap, purse = helper_model(given.settings, given.models.studio, given.added), _purse(given, ground, mirror.desk)
     return Drafts(
         store=given.store,
-        desk=desk,
+        mirror=mirror,
         assistant=assistant,
-        helper=HelperModel(store=given.store, model=cheap, budget=ground.people.budget),
+        helper=HelperModel(store=given.store, model=cheap, budget=purse),
+        purse=purse,
         send=ground.people.joining.deliver,
         wake_jobs=ground.wake_jobs,
     )
+
+
+def _purse(given: Given, ground: Ground, desk: Desk) -> Purse:
+    """What pays for the models beside the operators."""
+    from bot.desk.assistance.purse import Purse
+
+    return Purse(file=desk.hours.file, currency=given.settings.currency, whole=ground.people.budget)

@@ -44,6 +44,8 @@ class CaseColumns(Addressed):
     touched: Named[float] = Column(sa.Float, server_default="0")
     spent: Named[float] = Column(sa.Float, server_default="0")
     told: Named[int] = Column(sa.Integer, server_default="0")
+    drafts: Named[str] = Column(sa.String(8), server_default="")  # when drafts are written; "": as its team has it
+    translate: Named[str] = Column(sa.String(16), server_default="")  # on, off or the operators' language; "": as above
     open: Named[int | None] = Column(sa.Integer)  # 1, or NULL once it is closed: an address has one open case
 
 
@@ -116,7 +118,8 @@ class RelayColumns(TypedColumns):
     that brings it to the other side; "" for a note, which stays where it is.
 
     `side` is who wrote it: customer, operator, or note. One message is relayed once. `part` is its place among the
-    texts that one delivery brings together.
+    texts that one delivery brings together. `for_team` are the words in the operators' language, where the message was
+    translated; the conversation has them in the customer's.
     """
 
     id: Named[int] = Column(Id, primary_key=True)
@@ -129,6 +132,7 @@ class RelayColumns(TypedColumns):
     part: Named[int] = Column(sa.Integer, server_default="0")
     author: Named[int] = Column(sa.BigInteger)
     at: Named[float] = Column(sa.Float)
+    for_team: Named[str] = Column(sa.Text, server_default="")
 
 
 desk_relays = Table(
@@ -163,3 +167,48 @@ desk_events = Table(
     Index("ix_desk_events_case", "case_id"),
     Index("ix_desk_events_at", "bot", "at"),
 )
+
+
+class DraftColumns(TypedColumns):
+    """An answer that a model has written for operators, as the delivery `key` shows it, and what became of it.
+
+    `question` is the customer's message that it answers (an id of `messages`), `seen` the time of the newest message of
+    the customer that it knows. `quotes` are JSON; `sent` is what the customer got in its place, `automatic` whether no
+    person has decided on it. `label` is the topic of the question.
+    """
+
+    id: Named[int] = Column(Id, primary_key=True)
+    bot: Named[int] = Column(sa.BigInteger)
+    case_id: Named[int] = Column(Id, sa.ForeignKey("desk_cases.id", ondelete="CASCADE"))
+    key: Named[str] = Column(sa.String(80))
+    question: Named[int] = Column(Id)
+    seen: Named[float] = Column(sa.Float)
+    text: Named[str] = Column(sa.Text)
+    quotes: Named[str] = Column(sa.Text)
+    label: Named[str] = Column(sa.String(64))
+    model: Named[str] = Column(sa.String(64))
+    state: Named[str] = Column(sa.String(8))  # offered, sent, edited, dropped
+    sent: Named[str] = Column(sa.Text)
+    automatic: Named[int] = Column(sa.Integer)
+    at: Named[float] = Column(sa.Float)
+
+
+desk_drafts = Table(
+    "desk_drafts",
+    METADATA,
+    DraftColumns,
+    sa.UniqueConstraint("bot", "key"),
+    Index("ix_desk_drafts_case", "case_id"),
+    Index("ix_desk_drafts_label", "bot", "label", "id"),
+)
+
+
+class AutomaticColumns(TypedColumns):
+    """A topic whose drafts may be sent without a person (`state` on), or for which an administrator was asked."""
+
+    bot: Named[int] = Column(sa.BigInteger, primary_key=True)
+    label: Named[str] = Column(sa.String(64), primary_key=True)
+    state: Named[str] = Column(sa.String(8))  # asked, on
+
+
+desk_automatic = Table("desk_automatic", METADATA, AutomaticColumns)

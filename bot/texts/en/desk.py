@@ -113,7 +113,24 @@ TEXTS: dict[str, str] = {
     "desk.draft.quotes": "✓ These sentences stand in the sources:",
     "desk.draft.ordered": "The draft will stand here in a moment.",
     "desk.draft.nothing": "There is no message of the customer to answer.",
-    "desk.draft.limit": "No draft: your limit for today is used up. Answer yourself, or let a colleague ask.",
+    "desk.draft.limit": "No draft: what the desk may spend on models today is used up. Answer yourself.",
+    "desk.draft.off": "There are no drafts here (desk.toml, [draft]).",
+    "desk.draft.sent": "This draft was sent already.",
+    "desk.draft.another": "Another",
+    "desk.draft.lost": "✗ Not in the sources:",
+    "desk.draft.left_out": "✗ Left out, the sources do not say it:",
+    "desk.draft.alone": "Sent without a person:",
+    "desk.auto.ask": (
+        "Drafts about “{label}” are good: {sent} of the last {of} were sent unchanged. An administrator may "
+        "let them go out without a person. One in 20 still comes to you, and it ends by itself when they get "
+        "worse."
+    ),
+    "desk.auto.agree": "Let them go out",
+    "desk.auto.agreed": "Drafts about “{label}” go out without a person now.",
+    "desk.auto.refused": "Drafts about “{label}” are not good enough any more.",
+    "desk.auto.ended": "Drafts about “{label}” come to you again: only {sent} of the last {of} were sent unchanged.",
+    "desk.purse": "Models at the desk today: {requests} requests, {tokens} tokens, {cost}",
+    "desk.purse.of": "limit {limit}",
     "desk.draft.failed": "No draft: the model did not answer. Try again later.",
     "desk.draft.unanswered": "No draft: our sources do not say that.",
     "desk.draft.older": "The customer has written since this draft was made. Press again to send it all the same.",

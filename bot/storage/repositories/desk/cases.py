@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, bindparam, delete, func, insert, or_, sele
 
 from bot.storage.engines.dialects import whole_part
 from bot.storage.repositories.mapping import Repository, address, at, columns, here, made, spot
-from bot.storage.tables.desk import desk_cases, desk_events, desk_relays
+from bot.storage.tables.desk import desk_cases, desk_drafts, desk_events, desk_relays
 from bot.storage.tables.history import conversations, messages
 from bot.types import Address
 
@@ -53,6 +53,8 @@ class Case:
     touched: float = 0.0  # the newest message of either side while people have the case
     spent: float = 0.0  # working seconds that the desk has let its customer wait before `asked`
     told: int = 0  # the reminders that were given: bits of `desk/clocks.py`
+    drafts: str = ""  # when drafts are written: off, ask, always, auto; "": as its team has it
+    translate: str = ""  # on, off or the operators' language; "": as its team has it
 
     @property
     def is_for_people(self) -> bool:
@@ -117,7 +119,7 @@ class Cases(Repository):
             for name in (
                 "owner", "holder", "last_holder", "version", "team", "reason", "waiting_since", "snoozed_until",
                 "closed", "name", "language", "priority", "tags", "summary", "lines", "asked", "answered",
-                "touched", "spent", "told",
+                "touched", "spent", "told", "drafts", "translate",
             )
         }  # fmt: skip
         values["open"] = None if after.owner == CLOSED else 1
@@ -214,8 +216,8 @@ class Cases(Repository):
         spoken = or_(*(desk_cases.c[name] != "" for name in bare))
         old = (desk_cases.c.bot == bot, desk_cases.c.owner == CLOSED, desk_cases.c.closed < before, spoken)
         ids = list(self.connection.scalars(select(desk_cases.c.id).where(*old).order_by(desk_cases.c.id).limit(most)))
-        for table in (desk_relays, desk_events):
-            words = () if table is desk_relays else (desk_events.c.what == "why",)
+        for table in (desk_relays, desk_drafts, desk_events):
+            words = (desk_events.c.what == "why",) if table is desk_events else ()
             self.connection.execute(delete(table).where(table.c.case_id.in_(ids), *words))
         self.connection.execute(update(desk_cases).where(desk_cases.c.id.in_(ids)).values(**bare))
         return bool(ids)

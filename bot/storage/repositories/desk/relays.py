@@ -14,7 +14,7 @@ from bot.storage.tables.desk import desk_relays
 
 CUSTOMER, OPERATOR, NOTE = "customer", "operator", "note"  # who wrote a message
 ADD = upsert(lambda insert: insert(desk_relays).on_conflict_do_nothing())
-COLUMNS = desk_relays.c["id", "case_id", "side", "chat", "message", "delivery", "part", "author", "at"]
+COLUMNS = desk_relays.c["id", "case_id", "side", "chat", "message", "delivery", "part", "author", "at", "for_team"]
 AT = select(*COLUMNS).where(
     desk_relays.c.bot == bindparam("b"), desk_relays.c.chat == bindparam("c"), desk_relays.c.message == bindparam("m")
 )
@@ -41,6 +41,7 @@ class Relay:
     author: int
     at: float
     part: int = 0
+    for_team: str = ""  # the words in the operators' language, where they were translated
 
 
 class Relays(Repository):
@@ -48,14 +49,14 @@ class Relays(Repository):
 
     def add_relay(
         self, bot: int, case: int, side: str, chat: int, message: int, *, author: int, delivery: str = "",
-        part: int = 0,
+        part: int = 0, for_team: str = "",
     ) -> None:  # fmt: skip
         """Note that a message belongs to a case, and which delivery (and which part of it) brings it to the other side.
         Once for a message.
         """
         row = {
             "bot": bot, "case_id": case, "side": side, "chat": chat, "message": message, "delivery": delivery,
-            "author": author, "at": self.clock.time(), "part": part,
+            "author": author, "at": self.clock.time(), "part": part, "for_team": for_team,
         }  # fmt: skip
         self.connection.execute(ADD(self.connection), row)
 

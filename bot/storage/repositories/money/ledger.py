@@ -18,6 +18,7 @@ ADD = insert(usage)
 DAY = 86_400
 # Modes that count units instead of tokens of a model.
 SPEECH, VOICE, EMBEDDING, SEARCH, TOPIC = "speech", "voice", "embedding", "search", "topic"
+PURSE = -1  # the user of what the support desk pays for: no person and no chat of the messenger has this id
 SERVICES = (SPEECH, VOICE, EMBEDDING, SEARCH, TOPIC)
 
 
