@@ -37,7 +37,7 @@ def _judged(desk: Desk, tx: Tx, case: Case, label: str) -> Places:
     key = f"desk.auto.{after or 'ended'}.{tx.drafts.count_of_label(desk.bot, label)}.{label}"[:80]
     if after == ASKED:
         told = say(language, "desk.auto.ask", label=label, sent=states.count(SENT), of=len(states))
-        choice = Choice(say(language, "desk.auto.agree"), "desk.auto", {"label": label})
+        choice = Choice(say(language, "desk.auto.agree"), "desk.auto", {"topic": label})
         row = tx.buttons.add_button(where, key, 0, choice.label, choice.action, **choice.payload)
         outgoing = Outgoing(told, plain=True, keeps_place=True, buttons=((row,),))
     else:

@@ -41,6 +41,7 @@ FEWEST = 4  # messages that are worth a summary
 LONGEST = 600  # characters of a summary
 TOKENS = 300  # of a summary
 MOST_TRIES = 3
+UNSURE = ("guess", "held", "other")  # ways in which a topic was chosen that say nothing of this question
 NO_MODEL = ("desk.draft.limit", "desk.draft.failed")  # why there is none, where nobody has asked for one
 
 
@@ -109,7 +110,7 @@ class Drafts:
 
     async def press_agree(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Let drafts about a topic be sent without a person."""
-        desk, label = self.mirror.desk, str(action.payload["label"])
+        desk, label = self.mirror.desk, str(action.payload["topic"])
 
         def work(tx: Tx) -> str:
             language = desk.language(tx, incoming.address.chat)
@@ -210,10 +211,10 @@ class Drafts:
         )  # fmt: skip
 
     async def _label(self, incoming: Incoming) -> str:
-        """The topic of a question that the bot was not asked, "" without a routing file."""
+        """The topic of a question that the bot was not asked, "" if it is a guess, or without a routing file."""
         topics = self.assistant.turn_start.topics
         chosen = await topics.choose(incoming, last=True) if topics is not None else None
-        return chosen.choice.topic if chosen is not None else ""
+        return chosen.choice.topic if chosen is not None and chosen.choice.reason not in UNSURE else ""
 
     def _known(self, tx: Tx, job: Job) -> Known | None:
         """What a draft of a case is written from; None if the case is not for people any more."""
@@ -224,7 +225,13 @@ class Drafts:
         place = max((place for place, is_question in enumerate(asks) if is_question), default=-1)
         topic = tx.question_topics.find_choice(newest[place].id) if place >= 0 else None
         seen = tx.relays.last_written(case.id, CUSTOMER)
-        return Known(case=case, newest=newest, place=place, seen=seen, label=topic.topic if topic is not None else "")
+        return Known(
+            case=case,
+            newest=newest,
+            place=place,
+            seen=seen,
+            label=topic.topic if topic is not None and topic.way not in UNSURE else "",
+        )
 
     async def _tell(self, job: Job, case: Case, key: str) -> None:
         """Say in the topic why there is no draft: always to who has asked for it, else once a day that the model does

@@ -1,0 +1,122 @@
+"""Drafts that go out without a person: about proven topics, after an administrator's word."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bot.desk.assistance.automatic import EACH, LAST, goes_to_person, lower_bound, verdict
+from bot.storage.repositories.desk.drafts import ASKED, DROPPED, EDITED, ON, SENT, Draft
+from bot.storage.store import Tx
+from bot.texts.catalog import say
+from tests.support.choosing import actions
+from tests.support.desk_side import DeskStage, desk_on
+from tests.support.stage import ANNA, Stage
+from tests.support.telegram_side import rows, soon
+
+ROUTING = (
+    '[topic.delivery]\ntitle = "Delivery"\nwords = ["parcel*"]\n'
+    'examples = ["where is it", "when does it come", "the courier"]\n'
+    '[topic.drinks]\ntitle = "Drinks"\nwords = ["tea"]\nexamples = ["a cup of tea", "hot coffee", "is it sweet"]\n'
+    '[topic.other]\ntitle = "Other"\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("unchanged", "of", "bound"),
+    [(0, 0, 0.0), (50, 50, 0.9287), (46, 50, 0.8117), (45, 50, 0.7864), (9, 10, 0.5958), (0, 50, 0.0)],
+)
+def test_the_lower_bound_is_wilsons(unchanged: int, of: int, bound: float) -> None:
+    assert lower_bound(unchanged, of) == pytest.approx(bound, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("states", "now", "after"),
+    [
+        ([SENT] * 49, "", ""),
+        ([SENT] * 50, "", ASKED),
+        ([SENT] * 46 + [EDITED] * 4, "", ASKED),
+        ([SENT] * 45 + [EDITED] * 5, "", ""),
+        ([SENT] * 50 + [DROPPED] * 50, "", ASKED),
+        ([DROPPED] * 4 + [SENT] * 46, ASKED, ASKED),
+        ([DROPPED] * 5 + [SENT] * 45, ON, ON),
+        ([DROPPED] * 10 + [SENT] * 40, ON, ""),
+        ([EDITED] * 10 + [SENT] * 40, ASKED, ""),
+    ],
+)
+def test_a_topic_is_offered_when_it_is_proven_and_ends_when_it_gets_worse(
+    states: list[str], now: str, after: str
+) -> None:
+    assert verdict(states, now) == after
+
+
+def test_one_draft_in_twenty_goes_to_a_person_all_the_same() -> None:
+    assert [number for number in range(1, 61) if goes_to_person(number)] == [EACH, 2 * EACH, 3 * EACH]
+
+
+def kept(tx: Tx, name: str, state: str, count: int) -> None:
+    """Store so many drafts about deliveries on which people have decided."""
+    for number in range(count):
+        draft = Draft(case=1, key=f"{name}.{number}", question=0, seen=0.0, text="x", label="delivery", state=state)
+        tx.drafts.add_draft(tx.cases.list_bots()[0], draft)
+
+
+async def written(stage: Stage, work: Callable[[Tx], None]) -> None:
+    """Change the database of the running bot."""
+    assert stage.app is not None
+    await stage.app.store.write(work)
+
+
+async def proven(stage: Stage, folder: Path, *, language: str = "en", drafts: int = LAST - 1) -> DeskStage:
+    """A desk with automatic drafts, and a case of Anna that Olga holds; nearly enough drafts were sent unchanged."""
+    (folder / "desk.toml").write_text('[draft]\nmode = "auto"\n', "utf-8")
+    (folder / "routing.toml").write_text(ROUTING, "utf-8")
+    desk = await desk_on(stage, folder, language=language, routing=folder / "routing.toml")
+    await desk.called()
+    await desk.presses("desk.take", language=language)
+
+    await written(stage, lambda tx: kept(tx, "old", SENT, drafts))
+    return desk
+
+
+async def asked(desk: DeskStage, question: str, answer: str, head: str, *, language: str = "en") -> None:
+    """The customer asks, and a draft with the answer stands in the topic below this head."""
+    desk.stage.studio.script(answer)
+    await desk.writes(question)
+    title = say(language, f"desk.draft.{head}")
+    await soon(desk.stage, lambda: any(one.startswith(title) and answer in one for one in desk.seen()) or None)
+    await desk.quiet()
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+async def test_drafts_about_a_proven_topic_go_out_by_themselves_after_an_administrators_word(
+    stage: Stage, tmp_path: Path, language: str
+) -> None:  # fmt: skip
+    desk = await proven(stage, tmp_path, language=language)
+    await asked(desk, "where is my parcel?", "On Monday.", "own", language=language)
+    assert "On Monday." not in stage.telegram.texts(ANNA)
+    await desk.presses("desk.send.draft", language=language)
+    assert say(language, "desk.auto.ask", label="delivery", sent=50, of=50) in stage.telegram.texts(desk.group)
+    await asked(desk, "another parcel?", "On Tuesday.", "own", language=language)
+    assert "On Tuesday." not in stage.telegram.texts(ANNA)  # nobody has agreed yet
+    assert "desk.auto" in actions(stage)
+    await desk.presses("desk.auto.agree", language=language)
+    assert say(language, "desk.auto.agreed", label="delivery") in stage.telegram.texts(desk.group)
+    await asked(desk, "and the third parcel?", "On Friday.", "alone", language=language)
+    assert stage.telegram.texts(ANNA)[-1] == "On Friday."
+    await asked(desk, "do you like tea?", "Very much.", "own", language=language)  # about nothing that is proven
+    assert "Very much." not in stage.telegram.texts(ANNA)
+
+
+async def test_it_ends_by_itself_when_drafts_are_corrected(stage: Stage, tmp_path: Path) -> None:
+    desk = await proven(stage, tmp_path, drafts=LAST)
+    await written(stage, lambda tx: tx.drafts.store_automatic(tx.cases.list_bots()[0], "delivery", ON))
+    await asked(desk, "where is my parcel?", "On Monday.", "alone")
+    await written(stage, lambda tx: kept(tx, "new", EDITED, 10))
+    await asked(desk, "another parcel?", "On Sunday.", "own")
+    assert "On Sunday." not in stage.telegram.texts(ANNA)
+    await desk.presses("desk.send.draft")
+    assert say("en", "desk.auto.ended", label="delivery", sent=40, of=50) in stage.telegram.texts(desk.group)
+    assert rows(stage, "SELECT state FROM desk_automatic") == []
