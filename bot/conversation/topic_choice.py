@@ -7,6 +7,7 @@ that an answer that is asked for again has the same topic. It is imported by bot
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -21,7 +22,8 @@ from bot.llm.routing import Routing
 from bot.llm.topics.classifiers import Question
 from bot.llm.topics.intent_routing import Choice, Held, IntentRouter
 from bot.llm.topics.live import Topics
-from bot.llm.topics.routing_file import RoutingTable
+from bot.llm.topics.routing_file import RoutingTable, plain
+from bot.llm.topics.samples import masked
 from bot.outbox import Choice as Press
 from bot.outbox import answers_question, finish_turn, remove_buttons
 from bot.prompts.library import Library
@@ -240,6 +242,13 @@ class TopicChooser:
         picked.store(tx, question)
         log.info("topic %s", told(picked.choice))
         return picked
+
+    def keep_example(self, tx: Tx, bot: int, question: Remembered, key: str) -> None:
+        """Store a question as an example of a topic, without what tells who asked it."""
+        text = masked(question.words, list(tx.members.read_names(bot, (question.user,)).values()))
+        if words := plain(text):
+            mark = hashlib.sha256(words.encode()).hexdigest()
+            tx.question_topics.add_sample(bot, question.user, key, text, mark)
 
     def _of(self, table: RoutingTable, row: TopicChoice) -> ChosenTopic:
         between, flags = tuple(row.rivals.split()), tuple(row.flags.split())

@@ -21,19 +21,25 @@ EDITED_LATE = "edited_late"  # the event: a customer has edited a message after 
 OPERATORS = ".desk"  # how the turn of an operator's message ends
 CALLED = "/human"  # the customer's message in a conversation that an operator begins
 LONGEST_SAID = 600  # characters of each of them
+MENU, MENUS = "desk.menu", ("canned", "snooze", "give")  # the action of the buttons that lead to further ones
 BUTTONS = {
     BOT: ("take", "close"),
-    WAITING: ("take", "bot", "close"),
-    HELD: ("draft", "bot", "close"),
+    WAITING: ("take", "draft", "give", "bot", "close"),
+    HELD: ("draft", "canned", "snooze", "give", "bot", "close"),
     SNOOZED: ("take", "bot", "close"),
     CLOSED: (),
 }
 
 
 def choices(case: Case, language: str, *, drafts: bool) -> Sequence[Choice]:
-    """The buttons of the card, in one row: what operators can do with the case now. `drafts`: a model writes some."""
+    """The buttons of the card: what operators can do with the case now. `drafts`: a model writes some."""
     names = [name for name in BUTTONS[case.owner] if drafts or name != "draft"]
-    return [Choice(say(language, f"desk.{name}"), f"desk.{name}", {"case": case.id}) for name in names]
+    return [
+        Choice(say(language, f"desk.menu.{name}"), MENU, {"case": case.id, "menu": name})
+        if name in MENUS
+        else Choice(say(language, f"desk.{name}"), f"desk.{name}", {"case": case.id})
+        for name in names
+    ]
 
 
 def card(tx: Tx, case: Case, language: str, *, team: str = "", said: Sequence[Remembered] = ()) -> Outgoing:

@@ -14,7 +14,6 @@ from statistics import median
 from bot.conversation.turn_state import TakenOver
 from bot.desk import cards, cases, clocks, seating
 from bot.desk.cases import Call, Close, Event, NotPossible, Release, Reopen, Return, Take
-from bot.desk.formatting import Piece, formatted, units
 from bot.desk.policy.rules import decide
 from bot.desk.seating import Seating
 from bot.extension import Decision, OwnRule, Question
@@ -39,6 +38,7 @@ BOARD_EVERY = 5.0  # seconds between two edits of a board
 SUMMARY = "desk.summary"  # the job that puts a summary on the card
 OPENING = "desk.opening"  # the job that calls a person at the next opening
 FEW = 5  # waits from which on an expected wait is told
+IN_ROW = 3  # buttons
 MANY = 20  # the newest waits, whose median is told
 Places = Sequence[Address]
 CAUSES = {  # why Telegram refuses a message, and what the operator is told
@@ -135,31 +135,6 @@ class Desk(Seating):
             return True
         case = tx.cases.find_open(where)
         return case is not None and case.owner == BOT and case.version == version
-
-    def keep_draft(self, tx: Tx, where: Address, turn: str, text: str) -> Places:
-        """Show the operators what the bot had begun to answer in a turn, with a button that sends it."""
-        case = tx.cases.find_open(where)
-        seat = self.seat(tx, case) if case is not None else None
-        if case is None or seat is None or not text.strip():
-            return ()
-        payload = {"case": case.id, "text": text, "seen": tx.clock.time()}
-        choice = Choice(say(self.language(tx, seat.place), "desk.send.draft"), "desk.send", payload)
-        return self.show_draft(tx, seat, f"{turn}.draft", "desk.draft.begun", text, choices=[choice])
-
-    def show_draft(
-        self, tx: Tx, seat: Seat, key: str, head: str, text: str,
-        *, below: Sequence[Piece] = (), marked: Sequence[str] = (), choices: Sequence[Choice] = (),
-    ) -> Places:  # fmt: skip
-        """Show operators a text for a customer: `head` is a key of the catalog, `below` stands behind the text, and the
-        sentences `marked` are underlined.
-        """
-        title = Piece(say(self.language(tx, seat.place), head), "bold")
-        outgoing = formatted([title, Piece("\n"), Piece(text, "expandable_blockquote"), *below], keeps_place=True)
-        lines = [(units(outgoing.text[: outgoing.text.find(one)]), units(one)) for one in marked]
-        under = tuple({"type": "underline", "offset": at, "length": length} for at, length in lines)
-        outgoing = replace(outgoing, entities=(*outgoing.entities, *under))
-        tx.outbox.add_answer(key, seat.address, self.with_buttons(tx, seat, key, outgoing, choices))
-        return [seat.address]
 
     def draft_mode(self, case: Case) -> str:
         """When a model writes drafts in a case: off, ask, always or auto."""
@@ -375,14 +350,19 @@ class Desk(Seating):
         self.put(tx, before.address, key, Outgoing(told, plain=True, keeps_place=True, of=of), over=shown)
         return [before.address]
 
-    def show_card(self, tx: Tx, case: Case, *, again: bool = False, cause: str = "") -> Places:
+    def show_card(
+        self, tx: Tx, case: Case, *, again: bool = False, cause: str = "", choices: Sequence[Choice] = ()
+    ) -> Places:  # fmt: skip
         """Put the card of a case into its topic, or edit the one that stands there. `again`: as a new message; `cause`
-        is the id of the turn that changes the card but not the case.
+        is the id of the turn that changes the card but not the case; `choices` are its buttons, by default what can be
+        done with the case.
         """
         seat = self.seat(tx, case, make=again or case.is_for_people)
-        return self._put_card(tx, case, seat, again=again, cause=cause) if seat is not None else ()
+        return self._put_card(tx, case, seat, again=again, cause=cause, choices=choices) if seat is not None else ()
 
-    def _put_card(self, tx: Tx, case: Case, seat: Seat, *, again: bool, cause: str = "") -> Places:
+    def _put_card(
+        self, tx: Tx, case: Case, seat: Seat, *, again: bool, cause: str = "", choices: Sequence[Choice] = ()
+    ) -> Places:  # fmt: skip
         language = self.language(tx, seat.place)
         newest = self.said(tx, case)
         key, of = f"case.{case.id}.card.{case.version}{f'.{cause}' * bool(cause)}", cards.card_of(case)
@@ -391,7 +371,7 @@ class Desk(Seating):
             return ()  # operators have never seen this case
         team = self.table.title(case.team, language) if case.team else ""
         card = cards.card(tx, case, language, team=team, said=newest)
-        choices = cards.choices(case, language, drafts=self.draft_mode(case) != "off")
+        choices = choices or cards.choices(case, language, drafts=self.draft_mode(case) != "off")
         self.put(tx, seat.address, key, self.with_buttons(tx, seat, key, card, choices), over=shown)
         return [seat.address]
 
@@ -427,10 +407,11 @@ class Desk(Seating):
     def with_buttons(
         self, tx: Tx, seat: Seat, key: str, outgoing: Outgoing, choices: Sequence[Choice]
     ) -> Outgoing:  # fmt: skip
-        """A message in a topic with one row of buttons, which every operator may press."""
+        """A message in a topic with buttons, three in a row, which every operator may press."""
         where = seat.address
-        row = tuple(tx.buttons.add_button(where, key, 0, one.label, one.action, **one.payload) for one in choices)
-        return replace(outgoing, buttons=(row,) if row else ())
+        made = [tx.buttons.add_button(where, key, 0, one.label, one.action, **one.payload) for one in choices]
+        rows = tuple(tuple(made[first : first + IN_ROW]) for first in range(0, len(made), IN_ROW))
+        return replace(outgoing, buttons=rows)
 
     def reopened(self, tx: Tx, incoming: Incoming) -> tuple[Case | None, Places]:
         """Open the customer's case again that was closed less than a day ago. Returns it, None if there is none."""

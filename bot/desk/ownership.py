@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from bot.desk.assistance import offers
 from bot.desk.desk import Desk, Places
 from bot.storage.store import Tx
 from bot.types import Address, Incoming
@@ -36,7 +37,7 @@ class CaseOwnership:
 
     def keep_draft(self, tx: Tx, where: Address, turn: str, text: str) -> Places:
         """Show the operators an answer of the bot that the customer does not get, because a person has taken over."""
-        return self.desk.keep_draft(tx, where, turn, text)
+        return offers.keep_draft(self.desk, tx, where, turn, text)
 
     def deliver(self, places: Places) -> None:
         """Send what waits in the outbox for these chats and topics, in the background."""

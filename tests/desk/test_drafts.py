@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select
+from typer.testing import CliRunner
 
+from bot.runtime.commands.desk import app
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.tables.desk import desk_drafts
 from bot.texts.catalog import say
@@ -250,3 +253,27 @@ async def test_the_purse_pays_and_the_desk_works_on_when_it_is_empty(stage: Stag
     assert stage.telegram.texts(ANNA)[-1] == "I answer myself."
     told = await stage.ask(f"/desk{BOT}", desk.group, OLGA)
     assert say("en", "desk.purse.of", limit=1) in told
+
+
+async def test_drafts_and_what_was_sent_are_written_as_examples_without_names(
+    desk: DeskStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.stage.studio.script("Dear Anna, within 30 days.", "Two.")
+    await desk.presses("desk.draft")
+    await drafted(desk)
+    await desk.presses("desk.send.draft")
+    await desk.says("/draft")
+    await drafted(desk, text="Two.")
+    shown = next(one for one in reversed(desk.messages()) if "Two." in one.get("text", ""))
+    await desk.says("Write to olga@shop.example. Olga", reply_to=shown["message_id"])
+    monkeypatch.setenv("DATABASE_URL", desk.stage.settings.database_url)
+    monkeypatch.setenv("BOT_TOKEN", "123456:token")
+    told = await asyncio.to_thread(CliRunner().invoke, app, ["examples"], catch_exceptions=False)
+    first, second = [json.loads(line) for line in told.output.splitlines()]
+    assert first["question"] == "Can I pay later?"
+    assert first["draft"] == first["sent"] == "Dear …, within 0 days."
+    assert first["unchanged"] is True
+    assert second["unchanged"] is False
+    assert "Two." in second["draft"]
+    assert "Olga" not in second["sent"]
+    assert "olga@" not in second["sent"]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from bot.conversation.assistant import Assistant
 from bot.conversation.helper_model import HelperModel, PaidBy
-from bot.desk.assistance import outcomes
+from bot.desk.assistance import offers, outcomes
 from bot.desk.assistance.orders import DRAFT, order_draft, wants_draft
 from bot.desk.assistance.purse import Purse
 from bot.desk.cards import CALLED
@@ -206,8 +206,8 @@ class Drafts:
             Choice(say(language, "desk.draft.another"), "desk.draft", payload),
         ]
         marked = [around for _, around in quotes.lost]
-        return desk.show_draft(
-            tx, seat, draft.key, head, draft.text, below=pieces, marked=marked, choices=choices if is_open else ()
+        return offers.show(
+            desk, tx, seat, draft.key, head, draft.text, below=pieces, marked=marked, choices=choices if is_open else ()
         )  # fmt: skip
 
     async def _label(self, incoming: Incoming) -> str:
@@ -224,14 +224,9 @@ class Drafts:
         asks = (one.message.role == "user" and one.words != CALLED for one in newest)
         place = max((place for place, is_question in enumerate(asks) if is_question), default=-1)
         topic = tx.question_topics.find_choice(newest[place].id) if place >= 0 else None
+        label = topic.topic if topic is not None and topic.way not in UNSURE else ""
         seen = tx.relays.last_written(case.id, CUSTOMER)
-        return Known(
-            case=case,
-            newest=newest,
-            place=place,
-            seen=seen,
-            label=topic.topic if topic is not None and topic.way not in UNSURE else "",
-        )
+        return Known(case=case, newest=newest, place=place, seen=seen, label=label)
 
     async def _tell(self, job: Job, case: Case, key: str) -> None:
         """Say in the topic why there is no draft: always to who has asked for it, else once a day that the model does

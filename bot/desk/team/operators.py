@@ -8,16 +8,18 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
-from bot.access.policy import Access, Actor, Decision
+from bot.access.policy import Access, Actor, Decision, Role
 from bot.desk.assistance import outcomes
-from bot.desk.cases import Close, NotPossible, Return, Wake
+from bot.desk.cases import Close, Give, NotPossible, Return, Snooze, Wake
 from bot.desk.desk import Desk, Places
 from bot.desk.mirror import Mirror
 from bot.desk.team.intent import Heard, Intent, intent_of, is_note
+from bot.desk.team.menus import Menus
 from bot.desk.team.words import GROUP_WORDS, WAKE, Done, Use, Words, tell, word_of
 from bot.feature import ButtonHandler, Command, Feature
 from bot.outbox import Choice, finish_turn
 from bot.ports import Handler, Reply
+from bot.prompts.schema import Broken
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.desk.cases import HELD, SNOOZED, Case
 from bot.storage.repositories.desk.drafts import DROPPED, EDITED, OFFERED, SENT
@@ -57,9 +59,12 @@ class Operators:
 
     def feature(self) -> Feature:
         """The buttons of cards, drafts and offers."""
-        names = {"desk.take": self.press_take, "desk.bot": self.press_bot, "desk.close": self.press_close}
+        names = {
+            "desk.take": self.press_take, "desk.bot": self.press_bot, "desk.close": self.press_close,
+            "desk.send": self.press_send, "desk.menu": self.press_menu, "desk.card": self.press_back,
+            "desk.snooze": self.press_snooze, "desk.give": self.press_give, "desk.canned": self.press_canned,
+        }  # fmt: skip
         presses = {name: ButtonHandler(run, Permission.SERVE, has_toast=True) for name, run in names.items()}
-        presses["desk.send"] = ButtonHandler(self.press_send, Permission.SERVE, has_toast=True)
         words = dict.fromkeys(GROUP_WORDS, Command(self.in_private, Permission.SERVE, in_menu=False))
         return Feature(commands=words, presses=presses, jobs={WAKE: self.wake})
 
@@ -259,6 +264,61 @@ class Operators:
         who = incoming.user.id
         await self._press(incoming, reply, action, lambda tx, case: self.words.change(tx, case, Close(who), who))
 
+    async def press_menu(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+        """Show what there is to choose from in place of the buttons of a card."""
+        menu = str(action.payload["menu"])
+
+        def work(tx: Tx, case: Case) -> Places:
+            language = self.desk.language(tx, incoming.address.chat)
+            menus = Menus(self.desk, self.words.canned)
+            choices = menus.choices(case, menu, language, self.words.colleagues(tx))
+            if not choices:
+                raise NotPossible("desk.canned.none" if menu == "canned" else "desk.menu.give.none")
+            return self.desk.show_card(tx, case, cause=incoming.id, choices=choices)
+
+        await self._press(incoming, reply, action, work, told="")
+
+    async def press_back(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+        """Bring the buttons of a card back."""
+        await self._press(
+            incoming, reply, action, lambda tx, case: self.desk.show_card(tx, case, cause=incoming.id), told=""
+        )  # fmt: skip
+
+    async def press_snooze(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+        """Put a case aside for the time of the button."""
+        who, span = incoming.user.id, float(action.payload["span"])
+
+        def work(tx: Tx, case: Case) -> Places:
+            return self.words.change(tx, case, Snooze(who, tx.clock.time() + span), who)
+
+        await self._press(incoming, reply, action, work)
+
+    async def press_give(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+        """Give a case to the colleague or the team of the button."""
+        to, team = int(action.payload.get("to", 0)), str(action.payload.get("team", ""))
+        if to and self.access.role(Actor(to, private=True)) < Role.OPERATOR:
+            to = -1
+        who = incoming.user.id
+
+        def work(tx: Tx, case: Case) -> Places:
+            if to < 0:
+                raise NotPossible("desk.not_operator")
+            return self.words.change(tx, case, Give(who, to, team), who)
+
+        await self._press(incoming, reply, action, work)
+
+    async def press_canned(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+        """Show a canned answer, with a button that sends it, and bring the buttons of the card back."""
+
+        def work(tx: Tx, case: Case) -> Places:
+            try:
+                places = self.words.offer_canned(tx, case, str(action.payload["name"]), incoming)
+            except Broken as error:
+                return [*tell(self.desk, tx, incoming, str(error))]
+            return [*places, *self.desk.show_card(tx, case, cause=incoming.id)]
+
+        await self._press(incoming, reply, action, work, told="")
+
     async def press_send(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Send what an operator has written before anybody had the case, or what the bot had begun to answer."""
         message = int(action.payload.get("message", 0))
@@ -279,15 +339,19 @@ class Operators:
             if message:
                 tx.relays.forget_note(self.desk.bot, incoming.address.chat, message)
             tx.buttons.expire_button(action.key)
-            return [*places, *self.mirror.relay_from_operator(tx, case, sent, text=text, markdown=not message)]
+            canned = str(action.payload.get("canned", ""))
+            places += self.mirror.relay_from_operator(
+                tx, case, sent, text=text, markdown=not message and not canned
+            )  # fmt: skip
+            return [*places, *(self.words.after_canned(tx, case, canned, incoming) if canned else ())]
 
         await self._press(incoming, reply, action, work, ends=True)
 
     async def _press(
         self, incoming: Incoming, reply: Reply, action: ButtonPress, change: Callable[[Tx, Case], Places],
-        *, ends: bool = False,
+        *, ends: bool = False, told: str = "desk.done",
     ) -> None:  # fmt: skip
-        """Change the case of a button, and say in a toast what is the matter if that is not possible."""
+        """Change the case of a button, and say `told` in a toast, or what is the matter if that is not possible."""
 
         def work(tx: Tx) -> tuple[str, Places, Case | None]:
             language = self.desk.language(tx, incoming.address.chat)
@@ -301,8 +365,9 @@ class Operators:
             except NotPossible as error:
                 return say(language, error.key, **error.values), (), None
             is_new = ends and (case.owner, case.holder) != (HELD, incoming.user.id)
-            return say(language, "desk.taken" if is_new else "desk.done"), places, case if ends else None
+            key = "desk.taken" if is_new else told
+            return say(language, key) if key else "", places, case if ends else None
 
-        told, places, ended = await self.store.write(work)
-        await reply.acknowledge(told)
+        toast, places, ended = await self.store.write(work)
+        await reply.acknowledge(toast)
         self._after(ended, [incoming.address, *places])

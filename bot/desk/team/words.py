@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
+from bot.desk.assistance import offers
 from bot.desk.assistance.orders import order_draft
 from bot.desk.cases import Close, Event, Give, NotPossible, Release, Return, Snooze
 from bot.desk.desk import Desk, Places
@@ -24,13 +26,17 @@ from bot.storage.repositories.desk.cases import HELD, SNOOZED, WAITING, Case
 from bot.storage.repositories.desk.relays import OPERATOR, Relay
 from bot.storage.store import Tx
 from bot.texts.catalog import say
-from bot.types import Incoming, Job
+from bot.types import Address, Incoming, Job
+
+if TYPE_CHECKING:
+    from bot.conversation.topic_choice import TopicChooser
 
 DELETABLE = 48 * 3600.0  # seconds in which a bot may delete a message
 UNDERSTOOD = "👌"  # the reaction to a command that was carried out
 WAKE = "desk.wake"  # the job that brings a case back that was put aside
 RUSSIAN = {"высокий": "high", "обычный": "normal", "низкий": "low"}
 NAMED = 10  # cases in one message
+LOOK_BACK = 20  # newest messages, among which the customer's last question is looked for
 GROUP_WORDS = ("/mine", "/next", "/find", *DUTY_WORDS)
 
 
@@ -69,12 +75,13 @@ class Words:
     """Carries out the commands of operators.
 
     `mirror` brings their words to customers, `canned` are the prepared answers of the folder DESK, `colleagues` reads
-    the ids and names of all operators.
+    the ids and names of all operators. `topics` choose the topics of questions; None without a routing file.
     """
 
     mirror: Mirror
     colleagues: Callable[[Tx], Mapping[int, str]]
     canned: CannedAnswers
+    topics: TopicChooser | None = None
 
     @property
     def desk(self) -> Desk:
@@ -87,7 +94,7 @@ class Words:
         words: dict[str, Callable[[Use], Done]] = {
             "/take": self._take, "/give": self._give, "/snooze": self._snooze, "/del": self._delete, "/tag": self._tag,
             "/priority": self._priority, "/c": self._send_canned, "/canned": self._list_canned, "/info": self._info,
-            "/draft": self._draft, "/ban": self._ban,
+            "/draft": self._draft, "/ban": self._ban, "/label": self._label,
             "/bot": lambda use: self._apply(use, Return(use.who)),
             "/close": lambda use: self._apply(use, Close(use.who)),
             "/release": lambda use: self._apply(use, Release(use.who)),
@@ -197,6 +204,25 @@ class Words:
         after = self.desk.applied(use.tx, use.case, Decision(priority=PRIORITIES[word]))
         return Done(self.desk.show_card(use.tx, after, cause=use.incoming.id), mark=UNDERSTOOD)
 
+    def _label(self, use: Use) -> Done:
+        """/label TOPIC: the customer's newest question is about this topic of the routing file; /label lists them."""
+        table = self.topics.topics.table if self.topics is not None else None
+        if self.topics is None or table is None:
+            return self._told(use, "desk.label.none")
+        conversation = use.tx.messages.find_current_conversation(use.case.address)
+        newest = use.tx.messages.list_newest(conversation, LOOK_BACK) if conversation is not None else ()
+        asked = next((one for one in reversed(newest) if one.message.role == "user"), None)
+        titles = {key: table.title(key, use.language) for key in table.topic if key not in table.flags}
+        wanted = use.rest.casefold()
+        key = next((key for key, title in titles.items() if wanted in (key, title.casefold())), "")
+        if not key or asked is None:
+            now = self.topics.find(use.tx, asked.id) if asked is not None else None
+            names = "\n".join(f"• {key} – {title}" for key, title in titles.items())
+            return self._told(use, "desk.label", now=titles.get(now.choice.topic, "–") if now else "–", names=names)
+        self.topics.pick(use.tx, asked, key)
+        self.topics.keep_example(use.tx, self.desk.bot, asked, key)
+        return Done(mark=UNDERSTOOD)
+
     def _info(self, use: Use) -> Done:
         """/info: the card once more, as the newest message."""
         return Done(self.desk.show_card(use.tx, use.case, again=True, cause=use.incoming.id))
@@ -229,25 +255,46 @@ class Words:
         case, name = use.case, use.rest
         if case.owner != HELD or case.holder != use.who:
             return self._told(use, "desk.not_yours" if case.owner == HELD else "desk.take_first")
+        text = self.filled(use.tx, case, name, use.incoming.user.name)
+        if text is None:
+            return self._unknown(use, name)
+        places = self.mirror.relay_from_operator(use.tx, case, replace(use.incoming, reply_to=0), text=text)
+        return Done([*places, *self.after_canned(use.tx, case, name, use.incoming)])
+
+    def offer_canned(self, tx: Tx, case: Case, name: str, incoming: Incoming) -> Places:
+        """Show a canned answer in the topic, with a button that sends it. Raises `NotPossible`, `Broken`."""
+        text, seat = self.filled(tx, case, name, incoming.user.name), self.desk.seat(tx, case)
+        if text is None or seat is None:
+            raise NotPossible("desk.canned.none")
+        payload = {"case": case.id, "text": text, "canned": name}
+        choice = Choice(say(self.desk.language(tx, seat.place), "desk.send.draft"), "desk.send", payload)
+        key = f"{incoming.id}.canned"
+        return offers.show(self.desk, tx, seat, key, "desk.canned.offer", text, choices=[choice])
+
+    def filled(self, tx: Tx, case: Case, name: str, operator: str) -> str | None:
+        """A canned answer with what its placeholders stand for; None if there is none of that name. Raises `Broken`."""
         found = self.canned.find(name, case.language)
         if found is None:
-            return self._unknown(use, name)
-        now = use.tx.clock.time()
+            return None
+        now = tx.clock.time()
         opening = self.desk.hours.next_opening(case, now)
-        text = found.filled(
+        return found.filled(
             {
-                "name": case.name, "number": str(case.id), "operator": use.incoming.user.name,
+                "name": case.name, "number": str(case.id), "operator": operator,
                 "next opening": self.desk.hours.named(case, opening or now, case.language),
             }
         )  # fmt: skip
-        places = list(self.mirror.relay_from_operator(use.tx, case, replace(use.incoming, reply_to=0), text=text))
-        case = use.tx.cases.find_case(self.desk.bot, case.id) or case
-        if found.tags:
-            case = self.desk.applied(use.tx, case, Decision(tags=found.tags))
-            places += self.desk.show_card(use.tx, case, cause=use.incoming.id)
-        if found.closes:
-            places += self.change(use.tx, case, Close(use.who), use.who)
-        return Done(places)
+
+    def after_canned(self, tx: Tx, case: Case, name: str, incoming: Incoming) -> Places:
+        """Do what the first line of a canned answer says, after it was sent. Raises `NotPossible`, `Broken`."""
+        found, places = self.canned.find(name, case.language), list[Address]()
+        case = tx.cases.find_case(self.desk.bot, case.id) or case
+        if found is not None and found.tags:
+            case = self.desk.applied(tx, case, Decision(tags=found.tags))
+            places += self.desk.show_card(tx, case, cause=incoming.id)
+        if found is not None and found.closes:
+            places += self.change(tx, case, Close(incoming.user.id), incoming.user.id)
+        return places
 
     def _draft(self, use: Use) -> Done:
         """/draft: have an answer written; what stands behind the word says how."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,8 +9,6 @@ from bot.conversation import branching
 from bot.conversation.assistant import Assistant
 from bot.conversation.topic_choice import CORRECT, PICK, WRONG, TopicChooser
 from bot.feature import ButtonHandler, Command, Feature
-from bot.llm.topics.routing_file import plain
-from bot.llm.topics.samples import masked
 from bot.outbox import Choice, finish, finish_turn
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
@@ -100,20 +97,12 @@ class TopicButtons:
             if asked is None or picked is None or picked.choice.topic != key:
                 finish_turn(tx, incoming, say(incoming.language, "topic.gone"), over=True)
                 return
-            self._keep(tx, incoming.address.bot, asked, key)
+            self.chooser.keep_example(tx, incoming.address.bot, asked, key)
             title = picked.table.title(key, incoming.language)
             finish_turn(tx, incoming, say(incoming.language, "topic.corrected", title=title), over=True)
 
         await finish(self.store, reply, work)
         self.changed()
-
-    def _keep(self, tx: Tx, bot: int, asked: Remembered, key: str) -> None:
-        """Store a question as an example, without what tells who asked it."""
-        names = tx.members.read_names(bot, (asked.user,)).values()
-        text = masked(asked.words, list(names))
-        if words := plain(text):
-            mark = hashlib.sha256(words.encode()).hexdigest()
-            tx.question_topics.add_sample(bot, asked.user, key, text, mark)
 
 
 def _short(asked: Remembered) -> str:

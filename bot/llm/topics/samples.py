@@ -46,12 +46,12 @@ def samples(table: RoutingTable, corrections: Iterable[Sample] = ()) -> list[Sam
     return kept
 
 
-def masked(text: str, names: Collection[str] = ()) -> str:
+def masked(text: str, names: Collection[str] = (), longest: int = LONGEST) -> str:
     """A question without what tells who asked it: `names` (of the person), what is told as a name, patronymics,
-    addresses and links become …, digits become 0.
+    addresses and links become …, digits become 0. At most the first `longest` characters of it.
     """
     own = {part.lower() for name in names for part in name.split() if len(part) > 1}
-    text = TOKEN.sub(_without_address, text[:LONGEST])
+    text = TOKEN.sub(_without_address, text[:longest])
     for pattern in (TOLD, PATRONYMIC, PAIR):  # before single words: a whole name shows its surname
         text = pattern.sub(lambda found: found["before"] + HIDDEN, text)
     text = WORD.sub(lambda found: HIDDEN if found[0].lower() in own else found[0], text)

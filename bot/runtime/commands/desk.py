@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from contextlib import nullcontext
 from datetime import datetime
@@ -21,6 +22,7 @@ app = typer.Typer(help="The support desk: the file desk.toml (docs/desk.md).", n
 
 Folder = Annotated[Path, typer.Argument(help="The folder that DESK names.")]
 HERE = Path("desk")
+LONGEST = 20_000  # characters of a text in an example
 
 
 @app.command()
@@ -79,6 +81,39 @@ async def _drained() -> int:
             store, hours = await process.store(), Availability(DeskFile(settings.desk or HERE))
             bots = await store.read(lambda tx: tx.cases.list_bots())
             return sum([await store.write(Desk(bot, hours).give_all_back) for bot in bots])
+
+
+@app.command()
+def examples() -> None:
+    """Print the drafts that operators have sent, each with the question and what was sent in its place, as lines of
+    JSON; without names, with 0 for each number. The bot may run.
+    """
+    for line in asyncio.run(_examples()):
+        typer.echo(line)
+
+
+async def _examples() -> list[str]:
+    from bot.clock import SystemClock
+    from bot.config.settings import load
+    from bot.llm.topics.samples import masked
+    from bot.storage.store import Store, Tx
+
+    def work(tx: Tx) -> list[str]:
+        found = list[str]()
+        for bot in tx.drafts.list_bots():
+            for draft, name, people in tx.drafts.list_decided(bot):
+                names = [name, *tx.members.read_names(bot, people).values()]
+                question = tx.messages.find_message(draft.question)
+                example = {
+                    "question": masked(question.words, names, LONGEST) if question is not None else "",
+                    "draft": masked(draft.text, names, LONGEST), "sent": masked(draft.sent, names, LONGEST),
+                    "unchanged": draft.state == "sent", "topic": draft.label, "model": draft.model,
+                }  # fmt: skip
+                found.append(json.dumps(example, ensure_ascii=False))
+        return found
+
+    async with Store.open(load().database_url, SystemClock()) as store:
+        return await store.read(work)
 
 
 def _told(table: DeskTable) -> list[str]:

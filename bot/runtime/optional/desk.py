@@ -173,6 +173,7 @@ def _operators(given: Given, ground: Ground, assistant: Assistant, mirror: Mirro
     from bot.desk.team.words import Words
 
     rights, bot = ground.people.joining.rights, given.api.id
+    canned, topics = CannedAnswers(mirror.desk.hours.file.folder), assistant.turn_start.topics
 
     def colleagues(tx: Tx) -> Mapping[int, str]:
         """The operators who have ever written, by their ids."""
@@ -180,7 +181,7 @@ def _operators(given: Given, ground: Ground, assistant: Assistant, mirror: Mirro
 
     return Operators(
         store=given.store,
-        words=Words(mirror=mirror, colleagues=colleagues, canned=CannedAnswers(mirror.desk.hours.file.folder)),
+        words=Words(mirror=mirror, colleagues=colleagues, canned=canned, topics=topics),
         access=ground.people.access,
         send=partial(_send, ground),
         stop=assistant.writer.stop,

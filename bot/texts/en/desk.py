@@ -173,7 +173,7 @@ TEXTS: dict[str, str] = {
     "desk.offer": "Nobody has this case yet, so this stayed here.",
     "desk.others": "{name} has this case, so this stayed here as a note.",
     "desk.words": "I know /take, /give, /release, /snooze, /bot, /close, /note, /del, /draft, /c, /canned, /tag, "
-    "/priority, /info, /ban, /mine, /next, /find, /on, /pause "
+    "/priority, /label, /info, /ban, /mine, /next, /find, /on, /pause "
     "and /off.",
     "desk.blocked": "The customer has blocked the bot: nothing more can be delivered. The case is closed.",
     "desk.refused": "This was not delivered: {reason}. Please send it in another form.",
@@ -193,6 +193,13 @@ TEXTS: dict[str, str] = {
     "desk.group.missing": "To work here I need: {rights}. Then send /desk again.",
     "desk.group.connected": "This group is the support desk now. Customers who ask for a person (/human) appear here "
     "as topics. Operators are invited with /invite operator.",
+    "desk.label": "The newest question is about: {now}. /label TOPIC says what it is about, and is learned:\n{names}",
+    "desk.label.none": "There is no routing file, so questions have no topics (docs/topics.md).",
+    "desk.menu.canned": "Canned",
+    "desk.menu.snooze": "Put aside",
+    "desk.menu.give": "Give",
+    "desk.menu.give.none": "Nobody else is there.",
+    "desk.canned.offer": "Canned answer:",
     "desk.load": "The busiest ten minutes of the last day: {load} of 20 messages a minute in this group.",
     "desk.load.high": 'That is much: give each team a group of its own, or set seats = "own" in desk.toml.',
     "desk.group.state": "This group is the support desk. Waiting: {waiting}, answered: {held}, put aside: {snoozed}.",

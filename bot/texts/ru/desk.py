@@ -170,7 +170,7 @@ TEXTS: dict[str, str] = {
     "desk.offer": "Обращение ещё никто не взял, поэтому это осталось здесь.",
     "desk.others": "Обращение ведёт {name}, поэтому это осталось здесь заметкой.",
     "desk.words": "Здесь я знаю /take, /give, /release, /snooze, /bot, /close, /note, /del, /draft, /c, /canned, /tag, "
-    "/priority, /info, /ban, /mine, /next, /find, /on, /pause "
+    "/priority, /label, /info, /ban, /mine, /next, /find, /on, /pause "
     "и /off.",
     "desk.blocked": "Клиент заблокировал бота: больше ничего доставить нельзя. Обращение закрыто.",
     "desk.refused": "Это не доставлено: {reason}. Отправьте, пожалуйста, в другом виде.",
@@ -190,6 +190,13 @@ TEXTS: dict[str, str] = {
     "desk.group.missing": "Чтобы работать здесь, мне нужно: {rights}. Потом отправьте /desk ещё раз.",
     "desk.group.connected": "Теперь эта группа — служба поддержки. Клиенты, которые позвали человека (/human), "
     "появятся здесь как темы. Операторов приглашают командой /invite operator.",
+    "desk.label": "Тема последнего вопроса: {now}. /label ТЕМА скажет, о чём он, и бот это запомнит:\n{names}",
+    "desk.label.none": "Файла с темами нет, поэтому тем у вопросов нет (docs/topics.md).",
+    "desk.menu.canned": "Заготовки",
+    "desk.menu.snooze": "Отложить",
+    "desk.menu.give": "Передать",
+    "desk.menu.give.none": "Больше никого нет.",
+    "desk.canned.offer": "Заготовка:",
     "desk.load": "Самые загруженные десять минут за сутки: {load} из 20 сообщений в минуту в этой группе.",
     "desk.load.high": 'Это много: дайте каждой команде свою группу или задайте seats = "own" в desk.toml.',
     "desk.group.state": "Эта группа — служба поддержки. Ждут: {waiting}, с ответом: {held}, отложено: {snoozed}.",

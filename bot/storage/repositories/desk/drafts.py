@@ -91,15 +91,15 @@ class Drafts(Repository):
         """Return the bots that have drafts."""
         return list(self.connection.scalars(select(column.bot).distinct().order_by(column.bot)))
 
-    def list_decided(self, bot: int) -> Iterator[tuple[Draft, str, int]]:
-        """Return the drafts that people have sent, as they were or edited, the oldest first, each with the name and the
-        id of the customer.
+    def list_decided(self, bot: int) -> Iterator[tuple[Draft, str, tuple[int, int]]]:
+        """Return the drafts that people have sent, as they were or edited, the oldest first, each with the name of the
+        customer and the ids of customer and operator.
         """
-        named = (desk_cases.c.name.label("customer"), desk_cases.c.user.label("user"))
+        named = (desk_cases.c.name.label("customer"), desk_cases.c.user.label("user"), desk_cases.c.last_holder)
         query = select(desk_drafts, *named).join(desk_cases)
         wanted = (column.bot == bot, or_(column.state == SENT, column.state == EDITED), column.automatic == 0)
         for row in self.connection.execute(query.where(*wanted).order_by(column.id)):
-            yield _draft(row), row.customer, row.user
+            yield _draft(row), row.customer, (row.user, row.last_holder)
 
     # --- topics whose drafts are sent without a person ----------------------------------------------------------------
 
