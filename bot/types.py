@@ -177,6 +177,7 @@ class Kind(StrEnum):
     MIGRATED = "moved"  # the chat has a new id
     TOPIC = "topic"  # a topic was made or renamed; `data` is its name, "" while it has none
     REACTION = "reaction"  # somebody put an emoji on a message, or took it away
+    BUSINESS = "business"  # in a chat of somebody's account, or about that account; `data` says what
     UNHANDLED = "other"  # Govorun has no use for it; a programmer's aiogram routers may have
 
 

@@ -144,6 +144,8 @@ class Desk(Seating):
 
     def refused(self, tx: Tx, delivery: Delivery, reason: str) -> Places:
         """Reply to an operator's message that Telegram did not deliver to the customer: say so, with the `reason`."""
+        if delivery.address.connection:
+            return self._refused_in_account(tx, delivery, reason)
         chat, message = delivery.outgoing.relays
         relay = tx.relays.find_relay(self.bot, chat, message)
         case = tx.cases.find_case(self.bot, relay.case) if relay is not None else None
@@ -159,6 +161,19 @@ class Desk(Seating):
         )
         tx.outbox.add_answer(f"{delivery.key}.refused", seat.address, told)
         return [seat.address]
+
+    def _refused_in_account(self, tx: Tx, delivery: Delivery, reason: str) -> Places:
+        """Tell the owner of an account what was not delivered in one of its chats."""
+        account, chat = tx.accounts.find_account(self.bot, delivery.address.connection), delivery.address.chat
+        if account is None:
+            return ()
+        known = tx.accounts.find_chat(delivery.address)
+        told = say(
+            tx.chats.read_language(self.bot, account.user), "business.refused",
+            name=known.name if known is not None else chat, reason=reason, text=delivery.outgoing.text,
+        )  # fmt: skip
+        tx.outbox.add_answer(f"{delivery.key}.refused"[-80:], account.address(self.bot), Outgoing(told, plain=True))
+        return [account.address(self.bot)]
 
     def left_out(self, tx: Tx, delivery: Delivery, *, whole: bool) -> Places:
         """Tell who wrote a message that it (`whole`), or a part of it, could not be brought to the other side."""

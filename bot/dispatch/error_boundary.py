@@ -67,12 +67,15 @@ class ErrorBoundary:
             turn_log.current.get().mark_failed(error)
             code = self.incidents.record(error, incoming.id)
             log.exception("turn %s failed: code %s", incoming.id, code)
+            if incoming.kind is Kind.BUSINESS:  # the bot does not speak of itself in somebody's account
+                await dead_letter(self.store, incoming, code)
+                return
             await reply.acknowledge()
             await finish_with_notice(self.store, incoming, reply, "error.bug", code=code)
 
     async def _give_up(self, incoming: Incoming, reply: Reply) -> None:
         log.error("turn %s: given up after %d crashes", incoming.id, incoming.attempts)
-        if incoming.kind is Kind.UNHANDLED:
+        if incoming.kind in (Kind.UNHANDLED, Kind.BUSINESS):
             await dead_letter(self.store, incoming, f"given up after {incoming.attempts} crashes")
             return
         await reply.acknowledge()

@@ -68,7 +68,7 @@ class Throttle:
 
     def _excess(self, incoming: Incoming) -> Excess | None:
         settings, length = self.settings, len(incoming.text)
-        if incoming.kind is Kind.UNHANDLED:  # nobody's rate: people talk to each other in a group
+        if incoming.kind in (Kind.UNHANDLED, Kind.BUSINESS):  # nobody's rate: people talk to each other in a group
             return Excess("limit.busy") if self.lanes.size >= 2 * settings.queue_size else None
         if incoming.address.chat in self.attends:
             return None
@@ -90,7 +90,7 @@ class Throttle:
         """
         if self.access.authorize(Actor.of(incoming), Permission.TALK) in (Decision.NOT_HERE, Decision.BLOCKED):
             return False
-        if incoming.kind is Kind.UNHANDLED:
+        if incoming.kind in (Kind.UNHANDLED, Kind.BUSINESS):
             return False
         if excess.sentence == TOO_LONG or incoming.kind is Kind.BUTTON:
             return True

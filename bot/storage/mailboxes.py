@@ -156,7 +156,7 @@ class StoredOutbox:
 
         def work(tx: Tx) -> Sequence[Address]:
             tx.outbox.dead_letter(delivery.id, reason)
-            told = self.watch is not None and delivery.outgoing.relays[1]
+            told = self.watch is not None and (delivery.outgoing.relays[1] or delivery.address.connection)
             return self.watch.refused(tx, delivery, reason) if told and self.watch is not None else ()
 
         return await self.store.write_until_stored(work)

@@ -31,6 +31,7 @@ from bot.storage.repositories.backlog import Backlog
 from bot.storage.repositories.buttons import Buttons
 from bot.storage.repositories.chats import Chats, Users
 from bot.storage.repositories.conversations import Conversations
+from bot.storage.repositories.desk.accounts import Accounts
 from bot.storage.repositories.desk.cases import Cases
 from bot.storage.repositories.desk.drafts import Drafts
 from bot.storage.repositories.desk.duty import Duty
@@ -113,6 +114,7 @@ class Tx:
     duty = repository(Duty)
     relays = repository(Relays)
     drafts = repository(Drafts)
+    accounts = repository(Accounts)
     personal_data = repository(PersonalData)
 
 

@@ -128,6 +128,7 @@ class Telegram:
         self.deliverer = deliverer
         self.username = ""
         self.attends: set[int] = set()  # groups in which every message is for the bot
+        self.has_accounts = False  # whether it works in chats of people's accounts; set before `start`
         self.is_ready = False
         self.poller: Poller | None = None
         self.watch: WebhookWatch | None = None
@@ -284,7 +285,9 @@ class Telegram:
         except (Unauthorized, Refused):
             raise ConfigError("BOT_TOKEN: Telegram does not know it; copy it anew from @BotFather") from None
         outage.over()
-        return Me(self.api.id, str(me.get("username") or ""), int(me["id"]), self.attends)
+        return Me(
+            self.api.id, str(me.get("username") or ""), int(me["id"]), self.attends, has_accounts=self.has_accounts
+        )
 
     async def _poll(self, intake: Intake) -> None:
         self.poller = poller = Poller(api=self.api, intake=intake, clock=self.clock)

@@ -274,6 +274,19 @@ class ModelLimits(Part):
     daily_money: float = Field(0, ge=0)
 
 
+class Accounts(Part):
+    """The table `[business]`: the bot writes in the chats of people's accounts. An answer is a draft for the owner
+    ("draft"), or goes out alone always or while nobody works ("always", "closed"), if it is about one of the
+    `labels` or there are none. An owner who writes himself has the chat until he was `quiet` for so long. `notice`: the
+    first answer of the bot says that it is one.
+    """
+
+    answer: Literal["draft", "always", "closed"] = "draft"
+    labels: tuple[Word, ...] = ()
+    quiet: Seconds = 2 * 3600.0
+    notice: bool = True
+
+
 class Team(Part):
     """A table `[team.NAME]`: people with a group of their own. What it leaves out is as in the whole file."""
 
@@ -327,6 +340,7 @@ class DeskTable(Part):
     seats: Place = "group"
     mask: Mask = Mask()
     hook: Hook = Hook()
+    business: Accounts | None = None
     draft: Drafting = Drafting()
     translate: Translating = Translating()
     model: ModelLimits = ModelLimits()
@@ -380,8 +394,8 @@ class DeskTable(Part):
 
 
 KINDS: Sequence[type[Part]] = (
-    DeskTable, Person, WorkingHours, Promises, Quiet, Assign, Mask, Hook, Drafting, Translating, ModelLimits, Team,
-    When, Do,
+    DeskTable, Person, WorkingHours, Promises, Quiet, Assign, Mask, Hook, Drafting, Translating, ModelLimits, Accounts,
+    Team, When, Do,
 )  # fmt: skip
 
 

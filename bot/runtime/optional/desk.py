@@ -133,11 +133,7 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
     parts = (customers, operators, groups, rating, late, offers, bans, own_seats, board)
     return DeskParts(
         layers=[DeskLayer(groups=telegram.attends, own_seats=own_seats, customers=customers, operators=operators)],
-        features=[
-            *(part.feature() for part in parts),
-            *_outside(given, desk, send),
-            *_model(given, ground, assistant, mirror),
-        ],
+        features=[*(part.feature() for part in parts), *_beside(given, ground, assistant, mirror)],
         load=groups.load,
         led={"desk": watch.run},
     )
@@ -147,6 +143,13 @@ def _send(ground: Ground, turn: str, places: Sequence[Address]) -> None:
     """Deliver in the background what a turn of the desk has left in the outbox, and begin the jobs that it added."""
     ground.people.joining.deliver(turn, places)
     ground.wake_jobs()
+
+
+def _beside(given: Given, ground: Ground, assistant: Assistant, mirror: Mirror) -> Sequence[Feature]:
+    """What stands beside the cases: other programs, models, chats of people's accounts."""
+    desk, send = mirror.desk, partial(_send, ground)
+    models, accounts = _model(given, ground, assistant, mirror), _accounts(given, ground, assistant, desk)
+    return [*_outside(given, desk, send), *models, *accounts]
 
 
 def _outside(given: Given, desk: Desk, send: Callable[[str, Sequence[Address]], None]) -> Sequence[Feature]:
@@ -206,6 +209,25 @@ def _model(given: Given, ground: Ground, assistant: Assistant, mirror: Mirror) -
     )
     translation = Translation(store=given.store, mirror=mirror, helper=helper, purse=purse, send=send)
     return [drafts.feature(), translation.feature()]
+
+
+def _accounts(given: Given, ground: Ground, assistant: Assistant, desk: Desk) -> Sequence[Feature]:
+    """What the bot does in chats of people's accounts; nothing without the table [business] at the start."""
+    if desk.table.business is None:
+        return ()
+    from bot.desk.business.answers import AccountAnswers
+    from bot.desk.business.chats import AccountChats
+
+    access, send, purse = ground.people.access, partial(_send, ground), _purse(given, ground, desk)
+    ground.telegram.has_accounts = True
+
+    def serves(user: int) -> bool:
+        """Whether a user may answer customers."""
+        return access.role(Actor(user, private=True)) >= Role.OPERATOR
+
+    chats = AccountChats(store=given.store, desk=desk, serves=serves, send=send)
+    answers = AccountAnswers(store=given.store, desk=desk, assistant=assistant, purse=purse, send=send)
+    return [chats.feature(), answers.feature()]
 
 
 def _purse(given: Given, ground: Ground, desk: Desk) -> Purse:

@@ -15,8 +15,16 @@ from sqlalchemy import ColumnElement, Row, Table, and_, delete, func, or_, selec
 
 from bot.ports import DeliveryState
 from bot.storage.repositories.desk.seats import Seats
-from bot.storage.repositories.mapping import Repository
-from bot.storage.tables.desk import desk_cases, desk_events, desk_groups, desk_operators, desk_relays
+from bot.storage.repositories.mapping import Repository, at
+from bot.storage.tables.desk import (
+    desk_account_chats,
+    desk_accounts,
+    desk_cases,
+    desk_events,
+    desk_groups,
+    desk_operators,
+    desk_relays,
+)
 from bot.storage.tables.history import (
     blobs,
     conversations,
@@ -32,6 +40,7 @@ from bot.storage.tables.knowledge import kb_gaps, kb_learned, topic_choices, top
 from bot.storage.tables.people import applications, chats, members, topics, users
 from bot.storage.tables.spending import allowances, usage
 from bot.storage.tables.work import awaited, buttons, deliveries, jobs, operations, updates
+from bot.types import Address
 
 Rows = list[Mapping[str, Any]]
 MANY = 500  # values in one statement
@@ -118,6 +127,10 @@ class PersonalData(Repository):
         for column in (desk_events.c.who, desk_relays.c.author, desk_groups.c.by):
             self._change(column.table, {column.name: 0}, column.table.c.bot == bot, column == user)
         self._drop(desk_operators, desk_operators.c.bot == bot, desk_operators.c.user == user)
+        own_accounts = select(desk_accounts.c.id).where(desk_accounts.c.bot == bot, desk_accounts.c.user == user)
+        theirs = or_(desk_account_chats.c.user == user, desk_account_chats.c.account.in_(own_accounts))
+        self._drop(desk_account_chats, desk_account_chats.c.bot == bot, theirs)
+        self._drop(desk_accounts, desk_accounts.c.bot == bot, desk_accounts.c.user == user)
         self._change(kb_learned, {"author": 0}, kb_learned.c.bot == bot, kb_learned.c.author == user)
         own = or_(conversations.c.chat == user, conversations.c.only == user)
         gone["conversations"] += self._drop(conversations, conversations.c.bot == bot, own)
@@ -139,6 +152,14 @@ class PersonalData(Repository):
         self._drop(chats, chats.c.bot == bot, chats.c.id == user)
         self._drop(topics, topics.c.bot == bot, topics.c.chat == user)
         return gone
+
+    def delete_chat_of_account(self, where: Address) -> None:
+        """Delete what was said in a chat of somebody's account, what waits for it, and the drafts for it."""
+        chat = (desk_account_chats.c.bot == where.bot, desk_account_chats.c.account == where.connection)
+        self._drop(desk_account_chats, *chat, desk_account_chats.c.user == where.chat)
+        for table in (conversations, jobs, deliveries):
+            self._drop(table, at(table, where))
+        self._drop(deliveries, deliveries.c.bot == where.bot, deliveries.c.key.contains(where.key, autoescape=True))
 
     def _forget_in_groups(self, bot: int, user: int) -> int:
         rows = [row for row in self._messages(bot, user) if row["chat"] != user]

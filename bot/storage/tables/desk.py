@@ -212,3 +212,38 @@ class AutomaticColumns(TypedColumns):
 
 
 desk_automatic = Table("desk_automatic", METADATA, AutomaticColumns)
+
+
+class AccountColumns(TypedColumns):
+    """The accounts in whose chats the bot answers: business connections. `user` is the owner, `place` the owner's chat
+    with the bot.
+    """
+
+    bot: Named[int] = Column(sa.BigInteger, primary_key=True)
+    id: Named[str] = Column(sa.String(128), primary_key=True)
+    user: Named[int] = Column(sa.BigInteger)
+    place: Named[int] = Column(sa.BigInteger)
+    may_reply: Named[int] = Column(sa.Integer)
+
+
+desk_accounts = Table("desk_accounts", METADATA, AccountColumns)
+
+
+class AccountChatColumns(TypedColumns):
+    """The chats of accounts. `user` is the customer, `heard` when the customer has last written, `owned` when the owner
+    has last written (Unix times, 0.0 for never or no more). `version` grows with every change. `noticed`: the customer
+    has been told that a bot answers.
+    """
+
+    bot: Named[int] = Column(sa.BigInteger, primary_key=True)
+    account: Named[str] = Column(sa.String(128), primary_key=True)
+    user: Named[int] = Column(sa.BigInteger, primary_key=True)
+    name: Named[str] = Column(sa.String(256))
+    language: Named[str] = Column(sa.String(16))
+    version: Named[int] = Column(sa.Integer)
+    heard: Named[float] = Column(sa.Float)
+    owned: Named[float] = Column(sa.Float)
+    noticed: Named[int] = Column(sa.Integer)
+
+
+desk_account_chats = Table("desk_account_chats", METADATA, AccountChatColumns)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,12 +34,14 @@ class UnreadableUpdate(ValueError):
 class Me:
     """The bot itself: `id` is the one in its token, `called` the id that `getMe` returns. Some emulators return one id
     for all bots. `attends` are the groups in which every message is for the bot; it changes while the bot runs.
+    `has_accounts`: the bot works in chats of people's accounts (business connections), too.
     """
 
     id: int
     username: str
     called: int = 0
     attends: set[int] = field(default_factory=set)
+    has_accounts: bool = False
 
 
 def number(update: Any) -> int | None:
@@ -55,12 +57,12 @@ def once(update: dict[str, Any]) -> str:
     part of the key behind the "@" tells two events with one number apart. An event without a number is named by its
     content.
     """
-    for kind in ("message", "edited_message"):
+    for kind in ("message", "edited_message", "business_message", "edited_business_message"):
         message = update.get(kind)
         if isinstance(message, dict) and isinstance(message.get("chat"), dict):
             place, id_ = message["chat"].get("id"), message.get("message_id")
             if isinstance(place, int) and isinstance(id_, int):
-                name = f"{place}/{id_}/{_alone(message)}{_version(message)}"
+                name = f"{_account(message)}{place}/{id_}/{_alone(message)}{_version(message)}"
                 return f"{name[:LONGEST_NAME]}@{fields.natural(message.get('date'))}"
     press = update.get("callback_query")
     if isinstance(press, dict) and (id_ := fields.whole(press.get("id"))):
@@ -70,6 +72,12 @@ def once(update: dict[str, Any]) -> str:
 
 def _sum(content: Any) -> str:
     return f"{zlib.crc32(safe_json.dumps(content).encode('utf-8', 'replace')):x}"
+
+
+def _account(body: dict[str, Any]) -> str:
+    """Return the business connection of an update with a slash behind it; "" for one without."""
+    connection = fields.whole(body.get("business_connection_id"))
+    return f"{connection}/" if connection else ""
 
 
 def _alone(message: dict[str, Any]) -> str:
@@ -100,7 +108,7 @@ def place(update: dict[str, Any]) -> str:
             spot = body if "chat" in body else body.get("message")
             for holder in (spot.get("chat") if isinstance(spot, dict) else None, body.get("from"), body.get("user")):
                 if isinstance(holder, dict) and isinstance(id_ := holder.get("id"), int) and abs(id_) <= MAX_ID:
-                    return f"/{int(id_)}"
+                    return f"{_account(body) or '/'}{int(id_)}"
     return "/0"
 
 
@@ -117,7 +125,7 @@ def press(update: dict[str, Any]) -> str:
 
 def read(update: dict[str, Any], row: Received, me: Me) -> Incoming | None:
     """Return what an update means; None if the bot has nothing to do with it. Raises `UnreadableUpdate`."""
-    for name, reader in READERS.items():
+    for name, reader in (READERS | ACCOUNTS if me.has_accounts else READERS).items():
         if isinstance(body := update.get(name), dict):
             try:
                 return reader(body, row, me)
@@ -259,6 +267,42 @@ def _reaction(body: dict[str, Any], row: Received, me: Me) -> Incoming | None:
     return _incoming(row, Kind.REACTION, where, user, data=sign, private=private, reply_to=message.message_id)
 
 
+def _connection(body: dict[str, Any], row: Received, me: Me) -> Incoming | None:
+    user, rights = fields.user({"from": body.get("user")}), body.get("rights")
+    id_, chat = fields.whole(body.get("id")), ReadChat.model_validate({"id": body.get("user_chat_id")}).id
+    if user is None or not id_:
+        return None
+    may_reply = isinstance(rights, dict) and rights.get("can_reply") is True and body.get("is_enabled") is True
+    where = Address("telegram", me.id, chat, connection=id_)
+    return _incoming(row, Kind.BUSINESS, where, user, data="connected" if may_reply else "disconnected")
+
+
+def _of_account(kind: str) -> Callable[[dict[str, Any], Received, Me], Incoming | None]:
+    """The reader of a message in a chat of somebody's account; what the bot itself has sent there is left out."""
+
+    def read_message(body: dict[str, Any], row: Received, me: Me) -> Incoming | None:
+        message, user = ReadMessage.model_validate(body), fields.user(body)
+        if user is None or isinstance(body.get("sender_business_bot"), dict):
+            return None
+        return _incoming(
+            row, Kind.BUSINESS, _in_account(body, message.chat.id, me), user, data=kind, text=fields.text(body),
+            parts=fields.attachments(body), at=fields.date(body.get("edit_date") or body.get("date")),
+            message_id=message.message_id,
+        )  # fmt: skip
+
+    return read_message
+
+
+def _gone(body: dict[str, Any], row: Received, me: Me) -> Incoming | None:
+    chat, ids = ReadChat.model_validate(body.get("chat")), body.get("message_ids")
+    gone = [str(one) for one in ids if isinstance(one, int)] if isinstance(ids, list) else []
+    return _incoming(row, Kind.BUSINESS, _in_account(body, chat.id, me), User(0), data="deleted", text=" ".join(gone))
+
+
+def _in_account(body: dict[str, Any], chat: int, me: Me) -> Address:
+    return Address("telegram", me.id, chat, connection=fields.whole(body.get("business_connection_id")))
+
+
 READERS = {
     "message": _message,
     "edited_message": _edited,
@@ -266,6 +310,12 @@ READERS = {
     "stopped_message_generation": _stopped,
     "my_chat_member": _member,
     "message_reaction": _reaction,
+}
+ACCOUNTS = {
+    "business_connection": _connection,
+    "business_message": _of_account("said"),
+    "edited_business_message": _of_account("edited"),
+    "deleted_business_messages": _gone,
 }
 # Nothing is sold: a payment has to be declined within ten seconds.
 ALLOWED = (*READERS, "pre_checkout_query", "shipping_query")

@@ -316,7 +316,7 @@ class Deliverer:
         reason = _reason(error)
         if delivery.address.visible_to or isinstance(error, NotAlone):  # perhaps only that person can't be reached
             await self._replace_by_notice(delivery, reason)
-        elif isinstance(error, Gone):
+        elif isinstance(error, Gone) and not delivery.address.connection:
             log.info("chat %d can't be reached: %s", delivery.address.chat, error)
             self._deliver_all(await self.outbox.chat_blocked(delivery.address.bot, delivery.address.chat))
             self._count_outcome("gone")

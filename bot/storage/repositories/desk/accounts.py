@@ -1,0 +1,101 @@
+"""Accounts of people in whose chats the bot answers (business connections), and what is known of each chat."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import select, update
+
+from bot.ports import DeliveryState
+from bot.storage.engines.dialects import insert_or_update
+from bot.storage.repositories.mapping import Repository, load_outgoing, made
+from bot.storage.tables.desk import desk_account_chats, desk_accounts
+from bot.storage.tables.work import deliveries
+from bot.types import Address
+
+PUT = insert_or_update(desk_accounts, ("bot", "id"), ("user", "place", "may_reply"))
+PUT_CHAT = insert_or_update(
+    desk_account_chats, ("bot", "account", "user"), ("name", "language", "version", "heard", "owned", "noticed")
+)
+WITHDRAWN = "the account is not connected any more"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """An account: the id of its connection, its owner `user`, the owner's chat with the bot."""
+
+    id: str
+    user: int
+    place: int
+    may_reply: bool
+
+    def address(self, bot: int) -> Address:
+        """The owner's private chat with the bot."""
+        return Address("telegram", bot, self.place)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountChat:
+    """A chat of an account with the customer `user`. See `tables.desk.AccountChatColumns`."""
+
+    account: str
+    user: int
+    name: str = ""
+    language: str = ""
+    version: int = 0
+    heard: float = 0.0
+    owned: float = 0.0
+    noticed: bool = False
+
+    def address(self, bot: int) -> Address:
+        """The chat as an address of the outbox."""
+        return Address("telegram", bot, self.user, connection=self.account)
+
+
+class Accounts(Repository):
+    """The accounts of a bot, and their chats."""
+
+    def store_account(self, bot: int, account: Account) -> None:
+        """Store an account, in place of what was known of it."""
+        row = {"id": account.id, "user": account.user, "place": account.place, "may_reply": int(account.may_reply)}
+        self.connection.execute(PUT(self.connection), {"bot": bot, **row})
+
+    def find_account(self, bot: int, id_: str) -> Account | None:
+        """Return an account by the id of its connection, None if there is none."""
+        query = select(desk_accounts).where(desk_accounts.c.bot == bot, desk_accounts.c.id == id_)
+        return self._find(lambda row: made(Account, row, may_reply=bool(row.may_reply)), query)
+
+    def list_accounts(self, bot: int) -> Sequence[Account]:
+        """Return all accounts of a bot."""
+        query = select(desk_accounts).where(desk_accounts.c.bot == bot).order_by(desk_accounts.c.id)
+        return [made(Account, row, may_reply=bool(row.may_reply)) for row in self.connection.execute(query)]
+
+    def find_chat(self, where: Address) -> AccountChat | None:
+        """Return what is known of a chat of an account, None if nobody has written there."""
+        mine = desk_account_chats.c
+        here = (mine.bot == where.bot, mine.account == where.connection, mine.user == where.chat)
+        return self._find(_chat, select(desk_account_chats).where(*here))
+
+    def store_chat(self, bot: int, chat: AccountChat) -> AccountChat:
+        """Store a chat as its next version, and return it."""
+        after = replace(chat, version=chat.version + 1)
+        names = ("account", "user", "name", "language", "version", "heard", "owned")
+        row = {name: getattr(after, name) for name in names}
+        self.connection.execute(PUT_CHAT(self.connection), {"bot": bot, **row, "noticed": int(after.noticed)})
+        return after
+
+    def withdraw(self, bot: int, account: str) -> Sequence[tuple[int, str]]:
+        """Give up what waits for the chats of an account. Returns the customer and the text of each answer."""
+        waits = (DeliveryState.PENDING.value, DeliveryState.SENDING.value)
+        here = (deliveries.c.bot == bot, deliveries.c.connection == account, deliveries.c.state.in_(waits))
+        query = select(deliveries.c.id, deliveries.c.chat, deliveries.c.outgoing).where(*here).order_by(deliveries.c.id)
+        found = self.connection.execute(query).all()
+        gone = update(deliveries).where(deliveries.c.id.in_([row.id for row in found]))
+        self.connection.execute(gone.values(state=DeliveryState.DEAD.value, reason=WITHDRAWN))
+        return [(row.chat, load_outgoing(row.outgoing, None).text) for row in found]
+
+
+def _chat(row: Any) -> AccountChat:
+    return made(AccountChat, row, noticed=bool(row.noticed))
