@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
@@ -120,3 +121,33 @@ async def test_it_ends_by_itself_when_drafts_are_corrected(stage: Stage, tmp_pat
     await desk.presses("desk.send.draft")
     assert say("en", "desk.auto.ended", label="delivery", sent=40, of=50) in stage.telegram.texts(desk.group)
     assert rows(stage, "SELECT state FROM desk_automatic") == []
+
+
+async def waiting(stage: Stage, folder: Path) -> DeskStage:
+    """A desk whose drafts about deliveries go out by themselves, and a case of Anna that nobody has."""
+    desk = await proven(stage, folder, drafts=LAST)
+    await written(stage, lambda tx: tx.drafts.store_automatic(tx.cases.list_bots()[0], "delivery", ON))
+    await desk.says("/release")
+    return desk
+
+
+async def test_while_nobody_has_the_case_a_draft_goes_out_by_itself(stage: Stage, tmp_path: Path) -> None:
+    desk = await waiting(stage, tmp_path)
+    await asked(desk, "where is my parcel?", "On Monday.", "alone")
+    assert stage.telegram.texts(ANNA)[-1] == "On Monday."
+
+
+async def test_a_draft_whose_case_was_taken_while_it_was_written_goes_to_the_person(
+    stage: Stage, tmp_path: Path
+) -> None:
+    desk = await waiting(stage, tmp_path)
+    stage.studio.speed = 1
+    stage.studio.script("On Monday. " * 60)
+    stage.telegram.say(ANNA, "where is my parcel?", None, 0, None)
+    await asyncio.sleep(4)
+    assert stage.prompts()
+    await desk.says("/take")
+    await soon(stage, lambda: any(one.startswith(say("en", "desk.draft.own")) for one in desk.seen()) or None)
+    await desk.quiet()
+    assert "On Monday." not in str(stage.telegram.texts(ANNA))
+    assert rows(stage, "SELECT state, automatic FROM desk_drafts WHERE \"key\" LIKE 'case.%'") == [("offered", 0)]

@@ -160,12 +160,17 @@ class Drafts:
             case=case.id, key=key, question=asked.id, seen=known.seen, text=text, quotes=quotes.stored(), label=label,
             model=model,
         )  # fmt: skip
-        is_cited = citing is not None
-        self.send("", await self.store.write(lambda tx: self._keep(tx, job, draft, quotes, is_cited=is_cited)))
+        is_cited, version = citing is not None, case.version
 
-    def _keep(self, tx: Tx, job: Job, draft: Draft, quotes: Quoted, *, is_cited: bool) -> Places:
+        def keep(tx: Tx) -> Places:
+            return self._keep(tx, job, draft, quotes, is_cited=is_cited, version=version)
+
+        self.send("", await self.store.write(keep))
+
+    def _keep(self, tx: Tx, job: Job, draft: Draft, quotes: Quoted, *, is_cited: bool, version: int) -> Places:
         """Store a draft and offer it, or send it. One that nobody has asked for is written anew if the customer has
-        gone on meanwhile, and thrown away if an operator has answered.
+        gone on meanwhile, and thrown away if an operator has answered. It is sent only while the case has the `version`
+        for which it was written: who has taken it since decides.
         """
         desk = self.mirror.desk
         case, wanted = tx.cases.find_case(desk.bot, draft.case), bool(job.payload.get("wanted"))
@@ -179,7 +184,8 @@ class Drafts:
         if wanted and (is_answered or not wants_draft(desk, case)):
             return ()
         draft = tx.drafts.add_draft(desk.bot, draft)
-        if quotes.is_sure and not is_answered and outcomes.is_sent_alone(desk, tx, case, draft):
+        is_same = case.version == version and not is_answered
+        if quotes.is_sure and is_same and outcomes.is_sent_alone(desk, tx, case, draft):
             tx.drafts.end_draft(draft, SENT, draft.text, automatic=True)
             said = self.mirror.answer_alone(tx, case, draft.key, draft.text)
             return [*said, *self._show(tx, case, draft, quotes, "desk.draft.alone", is_open=False)]
