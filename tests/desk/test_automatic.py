@@ -15,7 +15,7 @@ from bot.texts.catalog import say
 from tests.support.choosing import actions
 from tests.support.desk_side import DeskStage, desk_on
 from tests.support.stage import ANNA, Stage
-from tests.support.telegram_side import rows, soon
+from tests.support.telegram_side import inbox, rows, soon
 
 ROUTING = (
     '[topic.delivery]\ntitle = "Delivery"\nwords = ["parcel*"]\n'
@@ -23,6 +23,8 @@ ROUTING = (
     '[topic.drinks]\ntitle = "Drinks"\nwords = ["tea"]\nexamples = ["a cup of tea", "hot coffee", "is it sweet"]\n'
     '[topic.other]\ntitle = "Other"\n'
 )
+
+KILLS = (0.0, 0.1, 1.9, 2.0, 2.05, 2.1, 2.3, 3.0)  # seconds after the question; a draft is begun after two
 
 
 @pytest.mark.parametrize(
@@ -151,3 +153,25 @@ async def test_a_draft_whose_case_was_taken_while_it_was_written_goes_to_the_per
     await desk.quiet()
     assert "On Monday." not in str(stage.telegram.texts(ANNA))
     assert rows(stage, "SELECT state, automatic FROM desk_drafts WHERE \"key\" LIKE 'case.%'") == [("offered", 0)]
+
+
+async def test_killed_anywhere_an_automatic_draft_is_written_and_sent_once(stage: Stage, tmp_path: Path) -> None:
+    desk = await proven(stage, tmp_path, drafts=LAST)
+    await written(stage, lambda tx: tx.drafts.store_automatic(tx.cases.list_bots()[0], "delivery", ON))
+    for number, seconds in enumerate(KILLS):
+        answer = f"Parcel {number} comes on Monday."
+        stage.studio.script(answer, answer)  # the second for the process that begins anew
+        before = len(inbox(stage))
+        stage.telegram.say(ANNA, f"where is parcel {number}?", None, 0, None)
+        await asyncio.sleep(seconds)
+        await stage.crash()
+        await stage.start()
+        await soon(stage, lambda answer=answer: answer in stage.telegram.texts(ANNA) or None)  # type: ignore[misc]
+        await desk.quiet(before)
+        await asyncio.sleep(30)
+        stage.studio.source.queue.clear()
+    sent = [text for text in stage.telegram.texts(ANNA) if text.startswith("Parcel")]
+    assert sent == [f"Parcel {number} comes on Monday." for number in range(len(KILLS))]
+    alone = [text for text in desk.seen() if text.startswith(say("en", "desk.draft.alone"))]
+    assert len(alone) == len(KILLS)
+    assert rows(stage, "SELECT COUNT(*) FROM desk_drafts WHERE automatic = 1") == [(len(KILLS),)]
