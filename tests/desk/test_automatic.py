@@ -13,8 +13,8 @@ from bot.storage.repositories.desk.drafts import ASKED, DROPPED, EDITED, ON, SEN
 from bot.storage.store import Tx
 from bot.texts.catalog import say
 from tests.support.choosing import actions
-from tests.support.desk_side import DeskStage, desk_on
-from tests.support.stage import ANNA, Stage
+from tests.support.desk_side import OLEG, OLGA, DeskStage, desk_on
+from tests.support.stage import ANNA, BORIS, Stage
 from tests.support.telegram_side import inbox, rows, soon
 
 ROUTING = (
@@ -24,6 +24,7 @@ ROUTING = (
     '[topic.other]\ntitle = "Other"\n'
 )
 
+AUTO = '[draft]\nmode = "auto"\n'
 KILLS = (0.0, 0.1, 1.9, 2.0, 2.05, 2.1, 2.3, 3.0)  # seconds after the question; a draft is begun after two
 
 
@@ -72,9 +73,11 @@ async def written(stage: Stage, work: Callable[[Tx], None]) -> None:
     await stage.app.store.write(work)
 
 
-async def proven(stage: Stage, folder: Path, *, language: str = "en", drafts: int = LAST - 1) -> DeskStage:
+async def proven(
+    stage: Stage, folder: Path, *, language: str = "en", drafts: int = LAST - 1, rules: str = AUTO
+) -> DeskStage:
     """A desk with automatic drafts, and a case of Anna that Olga holds; nearly enough drafts were sent unchanged."""
-    (folder / "desk.toml").write_text('[draft]\nmode = "auto"\n', "utf-8")
+    (folder / "desk.toml").write_text(rules, "utf-8")
     (folder / "routing.toml").write_text(ROUTING, "utf-8")
     desk = await desk_on(stage, folder, language=language, routing=folder / "routing.toml")
     await desk.called()
@@ -175,3 +178,42 @@ async def test_killed_anywhere_an_automatic_draft_is_written_and_sent_once(stage
     alone = [text for text in desk.seen() if text.startswith(say("en", "desk.draft.alone"))]
     assert len(alone) == len(KILLS)
     assert rows(stage, "SELECT COUNT(*) FROM desk_drafts WHERE automatic = 1") == [(len(KILLS),)]
+
+
+async def test_only_an_administrators_word_lets_proven_drafts_go_out(stage: Stage, tmp_path: Path) -> None:
+    desk = await proven(stage, tmp_path, drafts=30)
+    await asked(desk, "where is my parcel?", "On Monday.", "own")
+    await desk.says("/draft auto")
+    assert desk.seen()[-1] == say("en", "desk.auto.refused", label="delivery", sent=30, of=30)
+    await written(stage, lambda tx: kept(tx, "more", SENT, 20))
+    await desk.says("/draft auto please")
+    assert desk.seen()[-1] == say("en", "desk.auto.how")
+    await written(stage, lambda tx: tx.members.store_member(tx.cases.list_bots()[0], BORIS, "operator", OLGA))
+    await stage.crash()
+    await stage.start()
+    await desk.says("/draft auto", BORIS)
+    assert desk.seen()[-1] == say("en", "desk.auto.admin")
+    assert rows(stage, "SELECT state FROM desk_automatic") == []
+    await desk.says("/draft auto")
+    assert desk.seen()[-1] == say("en", "desk.auto.agreed", label="delivery")
+    await asked(desk, "another parcel?", "On Friday.", "alone")
+    assert stage.telegram.texts(ANNA)[-1] == "On Friday."
+    await desk.says("/draft auto off")
+    assert desk.seen()[-1] == say("en", "desk.auto.off", label="delivery")
+    await asked(desk, "a third parcel?", "On Sunday.", "own")
+    assert "On Sunday." not in stage.telegram.texts(ANNA)
+
+
+async def test_leads_read_in_private_that_drafts_about_a_topic_come_to_people_again(
+    stage: Stage, tmp_path: Path
+) -> None:
+    rules = f'[draft]\nmode = "auto"\n[promise]\nlead = [{OLEG}]\n'
+    desk = await proven(stage, tmp_path, rules=rules, drafts=LAST)
+    await stage.ask("/start", OLEG)
+    await written(stage, lambda tx: tx.drafts.store_automatic(tx.cases.list_bots()[0], "delivery", ON))
+    await written(stage, lambda tx: kept(tx, "new", DROPPED, 10))  # people have answered in their own words
+    await asked(desk, "where is my parcel?", "On Sunday.", "own")
+    told = say("en", "desk.auto.ended", label="delivery", sent=40, of=50)
+    assert stage.telegram.texts(desk.group).count(told) == 1
+    assert stage.telegram.texts(OLEG)[-1] == told
+    assert "On Sunday." not in stage.telegram.texts(ANNA)

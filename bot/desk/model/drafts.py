@@ -114,10 +114,9 @@ class Drafts:
 
         def work(tx: Tx) -> str:
             language = desk.language(tx, incoming.address.chat)
-            is_agreed = outcomes.agreed(desk, tx, label)
+            is_agreed, told = outcomes.agreed(desk, tx, label, language)
             tx.buttons.expire_button(action.key)
-            key = "desk.auto.agreed" if is_agreed else "desk.auto.refused"
-            finish_turn(tx, incoming, say(language, key, label=label), over=True)
+            finish_turn(tx, incoming, told, over=True)
             return say(language, "desk.done" if is_agreed else "desk.changed")
 
         await reply.acknowledge(await self.store.write(work))
@@ -184,12 +183,13 @@ class Drafts:
         if wanted and (is_answered or not wants_draft(desk, case)):
             return ()
         draft = tx.drafts.add_draft(desk.bot, draft)
+        judged = outcomes.judged(desk, tx, case, draft.label)
         is_same = case.version == version and not is_answered
         if quotes.is_sure and is_same and outcomes.is_sent_alone(desk, tx, case, draft):
             tx.drafts.end_draft(draft, SENT, draft.text, automatic=True)
             said = self.mirror.answer_alone(tx, case, draft.key, draft.text)
-            return [*said, *self._show(tx, case, draft, quotes, "desk.draft.alone", is_open=False)]
-        return self._show(tx, case, draft, quotes, "desk.draft.cited" if is_cited else "desk.draft.own")
+            return [*judged, *said, *self._show(tx, case, draft, quotes, "desk.draft.alone", is_open=False)]
+        return [*judged, *self._show(tx, case, draft, quotes, "desk.draft.cited" if is_cited else "desk.draft.own")]
 
     def _show(
         self, tx: Tx, case: Case, draft: Draft, quotes: Quoted, head: str, *, is_open: bool = True

@@ -82,6 +82,11 @@ class Drafts(Repository):
         mine = (column.bot == bot, column.label == label)
         return self.connection.scalar(select(func.count()).select_from(desk_drafts).where(*mine)) or 0
 
+    def read_label(self, case: int) -> str:
+        """Return the topic of the newest draft of a case, "" if there is none, or it has no topic."""
+        newest = select(column.label).where(column.case_id == case).order_by(column.id.desc()).limit(1)
+        return self.connection.scalar(newest) or ""
+
     def count_states(self, bot: int, since: float) -> dict[str, int]:
         """Return how many drafts since a Unix time are in each state."""
         counted = select(column.state, func.count()).where(column.bot == bot, column.at >= since)
