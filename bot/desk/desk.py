@@ -20,6 +20,7 @@ from bot.extension import Decision, OwnRule, Question
 from bot.outbox import Choice
 from bot.ports import Delivery
 from bot.storage.repositories.desk.cases import BOT, CLOSED, HELD, SNOOZED, WAITING, Case
+from bot.storage.repositories.desk.drafts import DROPPED
 from bot.storage.repositories.desk.relays import CUSTOMER
 from bot.storage.repositories.desk.seats import BOARD, Seat
 from bot.storage.repositories.messages import Remembered
@@ -307,12 +308,22 @@ class Desk(Seating):
             self.assign(tx, after)
         places = list(self._leave(tx, case, after))
         again = after.owner == WAITING and case.owner in (BOT, CLOSED)
+        if isinstance(event, Take):
+            places += self._withdraw_alone(tx, after)
         if after.owner == CLOSED:
             tx.drafts.drop_offered(after)
         places += self.show_card(tx, after, again=again or bool(places))
         places += self._bring(tx, case, after)
         self._note_board(tx, case, after)
         return places
+
+    def _withdraw_alone(self, tx: Tx, case: Case) -> Places:
+        """Withdraw the automatic drafts of a case that wait to be sent to its customer: a person answers now."""
+        gone = [one for one in tx.drafts.list_alone(case) if tx.outbox.withdraw(case.address, one.alone)]
+        for draft in gone:
+            tx.drafts.end_draft(draft, DROPPED, automatic=True)
+        key = f"case.{case.id}.withdrawn.{case.version}"
+        return self.tell_topic(tx, case, key, "desk.auto.withdrawn") if gone else ()
 
     def tell_outside(self, tx: Tx, case: Case, event: str, **more: object) -> None:
         """Have the webhook of `[hook]` told of an event of a case, if there is one. No words of the case go out."""

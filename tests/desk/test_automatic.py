@@ -217,3 +217,18 @@ async def test_leads_read_in_private_that_drafts_about_a_topic_come_to_people_ag
     assert stage.telegram.texts(desk.group).count(told) == 1
     assert stage.telegram.texts(OLEG)[-1] == told
     assert "On Sunday." not in stage.telegram.texts(ANNA)
+
+
+async def test_a_take_over_withdraws_an_automatic_draft_that_still_waits(stage: Stage, tmp_path: Path) -> None:
+    desk = await waiting(stage, tmp_path)
+    stage.telegram.fail_next("sendMessage", times=1, chat_id=ANNA, code=429, parameters={"retry_after": 60})
+    stage.studio.script("On Monday.")
+    stage.telegram.say(ANNA, "where is my parcel?", None, 0, None)
+    await soon(stage, lambda: any(one.startswith(say("en", "desk.draft.alone")) for one in desk.seen()) or None)
+    stage.telegram.say(desk.group, "/take", OLGA, desk.topic)
+    await soon(stage, lambda: say("en", "desk.auto.withdrawn") in desk.seen() or None)
+    await asyncio.sleep(120)
+    assert "On Monday." not in stage.telegram.texts(ANNA)
+    assert rows(stage, "SELECT state FROM desk_drafts WHERE automatic = 1") == [("dropped",)]
+    await desk.says("On Tuesday.")
+    assert stage.telegram.texts(ANNA)[-1] == "On Tuesday."

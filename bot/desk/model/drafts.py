@@ -187,7 +187,7 @@ class Drafts:
         is_same = case.version == version and not is_answered
         if quotes.is_sure and is_same and outcomes.is_sent_alone(desk, tx, case, draft):
             tx.drafts.end_draft(draft, SENT, draft.text, automatic=True)
-            said = self.mirror.answer_alone(tx, case, draft.key, draft.text)
+            said = self.mirror.answer_alone(tx, case, draft)
             return [*judged, *said, *self._show(tx, case, draft, quotes, "desk.draft.alone", is_open=False)]
         return [*judged, *self._show(tx, case, draft, quotes, "desk.draft.cited" if is_cited else "desk.draft.own")]
 

@@ -131,6 +131,7 @@ TEXTS: dict[str, str] = {
         "Drafts about “{label}” stay with you: {sent} of the last {of} were sent unchanged. It takes at least 46 of 50."
     ),
     "desk.auto.off": "Drafts about “{label}” come to you again.",
+    "desk.auto.withdrawn": "The draft above had not reached the customer yet. It was withdrawn: a person has the case.",
     "desk.auto.admin": "An administrator decides whether drafts go out without a person.",
     "desk.auto.mode": 'Drafts go out without a person only with mode = "auto" (desk.toml, [draft]).',
     "desk.auto.how": (

@@ -38,6 +38,11 @@ class Draft:
     automatic: bool = False
     at: float = 0.0
 
+    @property
+    def alone(self) -> str:
+        """The key of the delivery that brings the draft to the customer without a person."""
+        return f"{self.key}.alone"[-80:]
+
 
 class Drafts(Repository):
     """Drafts of answers, and the topics whose drafts are sent without a person."""
@@ -69,6 +74,11 @@ class Drafts(Repository):
         """Drop the drafts of a case on which nobody has decided: it was answered otherwise, or is closed."""
         offered = (column.case_id == case.id, column.state == OFFERED)
         self.connection.execute(update(desk_drafts).where(*offered).values(state=DROPPED))
+
+    def list_alone(self, case: Case) -> Sequence[Draft]:
+        """Return the drafts of a case that were sent without a person."""
+        mine = (column.case_id == case.id, column.state == SENT, column.automatic == 1)
+        return [_draft(row) for row in self.connection.execute(select(desk_drafts).where(*mine))]
 
     def list_states(self, bot: int, label: str, most: int) -> Sequence[str]:
         """Return what people have done with the newest `most` drafts of a topic, newest first."""
