@@ -6,11 +6,13 @@ commit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from bot.conversation import branching
 from bot.desk import cards, clocks, seating
+from bot.desk.assistance import translating
 from bot.desk.assistance.orders import order_wanted_draft
 from bot.desk.cases import Wake
 from bot.desk.desk import AWAY, Desk, Places
@@ -60,33 +62,79 @@ class Mirror:
             tx.outbox.add_answer(key, seat.address, shown)
             places.append(seat.address)
         self._add_relays(tx, case, CUSTOMER, incoming, outgoing)
+        translating.order_for_team(self.desk, tx, case, replace(incoming, text=text))
         parts = tuple(part for part in incoming.parts if not isinstance(part, Attachment))
         branching.follow(tx, incoming, (Text(incoming.text or _kinds(incoming)), *parts))
         return places
 
     def relay_from_operator(
         self, tx: Tx, case: Case, incoming: Incoming, *, text: str | None = None, markdown: bool = False,
-        files: Sequence[int] = (),
+        files: Sequence[int] = (), is_ready: bool = False,
     ) -> Places:  # fmt: skip
         """Bring an operator's message to the customer, and keep it in the conversation. With a `text` that is brought
         in place of the message's own; `markdown`: it is read as Markdown. Or with the messages `files` of the same
-        chat, which are copied.
+        chat, which are copied. It is translated first if the case wants that, unless it `is_ready`: in the customer's
+        language.
         """
         customer = case.address
         quoted = self._source_of(tx, incoming.address, incoming.reply_to, customer.chat)
         outgoing = Outgoing(copy=(incoming.address.chat, *files)) if files else copies(tx, incoming)
         if text is not None:
             outgoing = Outgoing(text, plain=not markdown)
-        first = outgoing.copy[1] or incoming.message_id
-        relayed = replace(outgoing, reply_to=quoted, relays=(incoming.address.chat, first))
-        tx.outbox.add_answer(f"{incoming.id}.desk", customer, relayed)
+        first, words = outgoing.copy[1] or incoming.message_id, incoming.text if text is None else text
         was_marked = cards.is_edited_late(tx, case)
         self._add_relays(tx, case, OPERATOR, incoming, outgoing)
-        self._remember(tx, case, f"{incoming.id}{cards.OPERATORS}", text or incoming.text or _kinds(incoming))
+        marked = self.desk.show_card(tx, case, cause=incoming.id) if was_marked else ()
+        to = "" if is_ready else translating.for_customer(self.desk, tx, case)
+        if to and translating.has_words(words):
+            own = replace(incoming, message_id=first)
+            translating.order_for_customer(tx, case, own, words, to=to, copy=outgoing.copy, quoted=quoted)
+            return marked
+        relayed = replace(outgoing, reply_to=quoted, relays=(incoming.address.chat, first))
+        tx.outbox.add_answer(f"{incoming.id}.desk", customer, relayed)
+        return [*self._answered(tx, case, incoming.id, words or _kinds(incoming)), *marked]
+
+    def send_translated(self, tx: Tx, case: Case, relay: Relay, said: Mapping[str, Any], text: str) -> Places:
+        """Bring an operator's message to the customer, as `text`; `said` is what `translating.order_for_customer` has
+        noted of it.
+        """
+        files, where = tuple(int(one) for one in said["copy"]), (relay.chat, relay.message)
+        tx.relays.store_translation(relay, str(said["text"]))
+        if said.get("edit"):
+            outgoing = Outgoing(text, plain=True, relays=where)
+            return self.edit_relayed(tx, case.address, relay.delivery, str(said["turn"]), outgoing, relay.part)
+        outgoing = Outgoing(text, copy=files, captioned=True) if files[1] else Outgoing(text, plain=True)
+        sent = replace(outgoing, reply_to=int(said["quoted"]), relays=where)
+        tx.outbox.add_answer(relay.delivery, case.address, sent)
+        return self._answered(tx, case, str(said["turn"]), text)
+
+    def show_translated(
+        self, tx: Tx, case: Case, relay: Relay, text: str, translated: str,
+        *, told: tuple[str, Mapping[str, str]] | None = None,
+    ) -> Places:  # fmt: skip
+        """Show operators the translation of a customer's message above its own words, or the sentence `told`: a key of
+        the catalog, and its values.
+        """
+        where = tx.outbox.find_address(self.desk.bot, relay.delivery)
+        if where is None:
+            return ()
+        place = self.desk.group_of(tx, case) if where.chat == NOWHERE else where
+        language = self.desk.language(tx, place.chat) if place is not None else ""
+        pieces = [Piece(translated), Piece("\n"), Piece(f"🌐 {text}", "expandable_blockquote")]
+        pieces = pieces if translated else [Piece(text)]
+        pieces += [Piece("\n" + say(language, told[0], **told[1]))] if told is not None else []
+        if where.chat == NOWHERE:
+            seating.rewrite(tx, where, relay, formatted(pieces).text)
+            return ()
+        return self.edit_relayed(tx, where, relay.delivery, f"{relay.delivery}.in", formatted(pieces), relay.part)
+
+    def _answered(self, tx: Tx, case: Case, turn: str, words: str) -> Places:
+        """Note that an operator's words go to the customer: in the conversation, for promises, against drafts."""
+        self._remember(tx, case, f"{turn}{cards.OPERATORS}", words)
         held = tx.cases.find_case(self.desk.bot, case.id) or case  # it may have been taken just now
         tx.cases.store_case(held, clocks.operator_answered(held, self.desk.hours.of(held).hours, tx.clock.time()))
         tx.drafts.drop_offered(held)
-        return [customer, *(self.desk.show_card(tx, held, cause=incoming.id) if was_marked else ())]
+        return [case.address]
 
     def answer_alone(self, tx: Tx, case: Case, draft: Draft) -> Places:
         """Bring a draft to the customer that no person has decided on, and keep it in the conversation."""
@@ -150,7 +198,9 @@ class Mirror:
 
     def delete_relayed(self, tx: Tx, where: Address, key: str, turn: str) -> Places:
         """Delete what the delivery `key` has brought to the other side."""
-        if not tx.outbox.message_ids(where, key) and tx.outbox.withdraw(where, key):
+        if translating.cancel(tx, where, key) or (
+            not tx.outbox.message_ids(where, key) and tx.outbox.withdraw(where, key)
+        ):
             return ()
         tx.outbox.add_answer(f"{turn}.gone", where, Outgoing(gone=True, of=key, over=key))
         return [where]
@@ -171,6 +221,7 @@ class Mirror:
         told = say(self.desk.language(tx, where.chat), "desk.edited", text=former)
         pieces = [Piece(text), Piece("\n"), Piece(told, "expandable_blockquote")]
         places = list(self.edit_relayed(tx, where, relay.delivery, incoming.id, formatted(pieces), relay.part))
+        translating.order_for_team(self.desk, tx, case, replace(incoming, text=text))
         if tx.relays.last_written(case.id, OPERATOR) > relay.at:
             tx.cases.add_event(case, cards.EDITED_LATE, incoming.user.id)
             places += self.desk.show_card(tx, case, cause=incoming.id)

@@ -11,7 +11,7 @@ import pytest
 from bot.texts.catalog import say
 from tests.support.desk_side import OLEG, OLGA, DeskStage, desk_on
 from tests.support.stage import ANNA, Stage
-from tests.support.telegram_side import inbox, rows
+from tests.support.telegram_side import inbox, rows, soon
 
 TICKS = (0, 4, 12, 24, 40, 60, 90)  # turns of the event loop before the kill
 Act = Callable[[DeskStage, int], object]
@@ -131,3 +131,19 @@ async def test_with_own_seats_a_cut_off_loses_and_doubles_nothing_and_tells_no_o
     await asyncio.sleep(10)
     boards = [text for text in stage.telegram.texts(desk.group) if text.startswith(say("en", "desk.board", count=1))]
     assert len(boards) == 1
+
+
+async def test_each_translated_message_arrives_once_and_in_order(stage: Stage, tmp_path: Path) -> None:
+    (tmp_path / "desk.toml").write_text('[translate]\nmode = "auto"\n', "utf-8")
+    desk = await desk_on(stage, tmp_path)
+    stage.telegram.person("Anna", "de", ANNA)
+    stage.studio.answer(lambda messages: f"Deutsch: {messages[-1]['text']}")
+    await desk.called()
+    await desk.presses("desk.take")
+    for number, ticks in enumerate(TICKS):
+        await cut_off(desk, said, number, ticks)
+    last = f"Deutsch: answer {len(TICKS) - 1}"
+    await soon(stage, lambda: last in stage.telegram.texts(ANNA) or None)
+    await desk.quiet()
+    answers = [text for text in stage.telegram.texts(ANNA) if text.startswith("Deutsch")]
+    assert answers == [f"Deutsch: answer {number}" for number in range(len(TICKS))]

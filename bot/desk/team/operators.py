@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from bot.access.policy import Access, Actor, Decision, Role
-from bot.desk.assistance import outcomes
+from bot.desk.assistance import outcomes, translating
 from bot.desk.cases import Close, Give, NotPossible, Return, Snooze, Wake
 from bot.desk.desk import Desk, Places
 from bot.desk.mirror import Mirror
@@ -208,6 +208,9 @@ class Operators:
             return Done(tell(self.desk, tx, incoming, say(language, "desk.edit_word")))
         if is_note(incoming.text.strip()):
             return Done(self.mirror.delete_relayed(tx, case.address, relay.delivery, incoming.id), mark=IS_NOTE)
+        if (to := translating.for_customer(self.desk, tx, case)) and translating.has_words(incoming.text):
+            translating.order_edit(tx, case, incoming, relay.delivery, to=to)
+            return Done()
         outgoing = Outgoing(
             incoming.text, plain=True, entities=incoming.entities, relays=(incoming.address.chat, incoming.message_id)
         )
@@ -341,7 +344,7 @@ class Operators:
             tx.buttons.expire_button(action.key)
             canned = str(action.payload.get("canned", ""))
             places += self.mirror.relay_from_operator(
-                tx, case, sent, text=text, markdown=not message and not canned
+                tx, case, sent, text=text, markdown=not message and not canned, is_ready=not message
             )  # fmt: skip
             return [*places, *(self.words.after_canned(tx, case, canned, incoming) if canned else ())]
 

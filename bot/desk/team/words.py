@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from bot.desk.assistance import offers, outcomes
+from bot.desk.assistance import offers, outcomes, translating
 from bot.desk.assistance.orders import order_draft
 from bot.desk.cases import Close, Event, Give, NotPossible, Release, Return, Snooze
 from bot.desk.desk import Desk, Places
@@ -32,6 +33,7 @@ from bot.types import Address, Incoming, Job
 if TYPE_CHECKING:
     from bot.conversation.topic_choice import TopicChooser
 
+LANGUAGE = re.compile(r"on|off|[a-z]{2,3}")  # a language is a code of ISO 639
 DELETABLE = 48 * 3600.0  # seconds in which a bot may delete a message
 UNDERSTOOD = "👌"  # the reaction to a command that was carried out
 WAKE = "desk.wake"  # the job that brings a case back that was put aside
@@ -97,7 +99,7 @@ class Words:
         words: dict[str, Callable[[Use], Done]] = {
             "/take": self._take, "/give": self._give, "/snooze": self._snooze, "/del": self._delete, "/tag": self._tag,
             "/priority": self._priority, "/c": self._send_canned, "/canned": self._list_canned, "/info": self._info,
-            "/draft": self._draft, "/ban": self._ban, "/label": self._label,
+            "/draft": self._draft, "/ban": self._ban, "/label": self._label, "/translate": self._translate,
             "/bot": lambda use: self._apply(use, Return(use.who)),
             "/close": lambda use: self._apply(use, Close(use.who)),
             "/release": lambda use: self._apply(use, Release(use.who)),
@@ -142,6 +144,8 @@ class Words:
 
     def change(self, tx: Tx, case: Case, event: Event, who: int) -> Places:
         """Change a case, and tell its customer if the bot answers again. Raises `NotPossible`."""
+        if isinstance(event, Return | Close) and translating.is_pending(tx, case):
+            raise NotPossible("desk.translate.wait")  # the message would come after the end
         if isinstance(event, Return):
             return self.desk.give_back(tx, case, by=who, who=who)
         places = list(self.desk.change(tx, case, event, who=who))
@@ -230,6 +234,17 @@ class Words:
         newest = use.tx.messages.list_newest(conversation, LOOK_BACK) if conversation is not None else ()
         return next((one for one in reversed(newest) if one.message.role == "user"), None)
 
+    def _translate(self, use: Use) -> Done:
+        """/translate on, off, or the language that the operators read: whether this case is translated."""
+        wanted = use.rest.lower()
+        if self.desk.table.translate_of(self.desk.hours.team(use.case)).mode == translating.OFF:
+            return self._told(use, "desk.translate.off")
+        if not LANGUAGE.fullmatch(wanted):
+            now = translating.for_team(self.desk, use.tx, use.case) or "–"
+            return self._told(use, "desk.translate.how", now=now, customer=use.case.language or "?")
+        use.tx.cases.store_case(use.case, replace(use.case, translate=wanted))
+        return Done(mark=UNDERSTOOD)
+
     def _info(self, use: Use) -> Done:
         """/info: the card once more, as the newest message."""
         return Done(self.desk.show_card(use.tx, use.case, again=True, cause=use.incoming.id))
@@ -265,7 +280,8 @@ class Words:
         text = self.filled(use.tx, case, name, use.incoming.user.name)
         if text is None:
             return self._unknown(use, name)
-        places = self.mirror.relay_from_operator(use.tx, case, replace(use.incoming, reply_to=0), text=text)
+        own = replace(use.incoming, reply_to=0)
+        places = self.mirror.relay_from_operator(use.tx, case, own, text=text, is_ready=True)
         return Done([*places, *self.after_canned(use.tx, case, name, use.incoming)])
 
     def offer_canned(self, tx: Tx, case: Case, name: str, incoming: Incoming) -> Places:

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from bot.desk.assistance.purse import Purse
     from bot.desk.desk import Desk
     from bot.desk.mirror import Mirror
-    from bot.desk.model.drafts import Drafts
     from bot.desk.team.operators import Operators
 
 
@@ -98,10 +97,9 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
     from bot.desk.team.own_seats import OwnSeats
     from bot.desk.watch import DeskWatch
 
-    store, desk, telegram = given.store, ground.desk, ground.telegram
-    send = partial(_send, ground)
-    access, rating = ground.people.access, Rating(store=store, desk=desk, send=send)
-    mirror = Mirror(desk)
+    store, desk, telegram, send = given.store, ground.desk, ground.telegram, partial(_send, ground)
+    people, rights = ground.people, ground.people.joining.rights
+    access, rating, mirror = people.access, Rating(store=store, desk=desk, send=send), Mirror(desk)
 
     def serves(user: int) -> bool:
         """Whether a user may answer customers."""
@@ -127,18 +125,19 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
         purse=_purse(given, ground, desk),
         send=send,
     )
-    drafts, people = _drafts(given, ground, assistant, mirror), ground.people
     offers = Assignment(store=store, desk=desk, serves=serves, send=send)
     own_seats = OwnSeats(store=store, mirror=mirror, serves=serves, send=send)
     board = Board(store=store, desk=desk, send=send)
-    bans = Bans(desk=desk, directory=people.directory, rights=people.joining.rights, access=access, send=send)
-    watch = DeskWatch(
-        store=store, desk=desk, rights=ground.people.joining.rights, send=send, keep_days=given.settings.desk_keep_days
-    )
-    parts = (customers, operators, groups, rating, drafts, late, offers, bans, own_seats, board)
+    bans = Bans(desk=desk, directory=people.directory, rights=rights, access=access, send=send)
+    watch = DeskWatch(store=store, desk=desk, rights=rights, send=send, keep_days=given.settings.desk_keep_days)
+    parts = (customers, operators, groups, rating, late, offers, bans, own_seats, board)
     return DeskParts(
         layers=[DeskLayer(groups=telegram.attends, own_seats=own_seats, customers=customers, operators=operators)],
-        features=[*(part.feature() for part in parts), *_outside(given, desk, send)],
+        features=[
+            *(part.feature() for part in parts),
+            *_outside(given, desk, send),
+            *_model(given, ground, assistant, mirror),
+        ],
         load=groups.load,
         led={"desk": watch.run},
     )
@@ -193,20 +192,24 @@ def _operators(given: Given, ground: Ground, assistant: Assistant, mirror: Mirro
     )
 
 
-def _drafts(given: Given, ground: Ground, assistant: Assistant, mirror: Mirror) -> Drafts:
-    """The model beside the operator."""
+def _model(given: Given, ground: Ground, assistant: Assistant, mirror: Mirror) -> Sequence[Feature]:
+    """The models beside the operator: drafts, summaries, translation."""
     from bot.desk.model.drafts import Drafts
+    from bot.desk.model.translation import Translation
 
     cheap, purse = helper_model(given.settings, given.models.studio, given.added), _purse(given, ground, mirror.desk)
-    return Drafts(
+    helper, send = HelperModel(store=given.store, model=cheap, budget=purse), partial(_send, ground)
+    drafts = Drafts(
         store=given.store,
         mirror=mirror,
         assistant=assistant,
-        helper=HelperModel(store=given.store, model=cheap, budget=purse),
+        helper=helper,
         purse=purse,
         send=ground.people.joining.deliver,
         wake_jobs=ground.wake_jobs,
     )
+    translation = Translation(store=given.store, mirror=mirror, helper=helper, purse=purse, send=send)
+    return [drafts.feature(), translation.feature()]
 
 
 def _purse(given: Given, ground: Ground, desk: Desk) -> Purse:

@@ -183,7 +183,7 @@ TEXTS: dict[str, str] = {
     "desk.offer": "Nobody has this case yet, so this stayed here.",
     "desk.others": "{name} has this case, so this stayed here as a note.",
     "desk.words": "I know /take, /give, /release, /snooze, /bot, /close, /note, /del, /draft, /c, /canned, /tag, "
-    "/priority, /label, /info, /ban, /mine, /next, /find, /on, /pause "
+    "/priority, /label, /translate, /info, /ban, /mine, /next, /find, /on, /pause "
     "and /off.",
     "desk.blocked": "The customer has blocked the bot: nothing more can be delivered. The case is closed.",
     "desk.refused": "This was not delivered: {reason}. Please send it in another form.",
@@ -210,6 +210,17 @@ TEXTS: dict[str, str] = {
     "desk.menu.give": "Give",
     "desk.menu.give.none": "Nobody else is there.",
     "desk.canned.offer": "Canned answer:",
+    "desk.translate.how": (
+        "Translated for you into: {now}; the customer has: {customer}. Write /translate on, /translate off, or "
+        "/translate en for another language of yours."
+    ),
+    "desk.translate.off": "Translation is switched off in desk.toml ([translate]).",
+    "desk.translate.failed": "⚠ Not translated: the model does not answer.",
+    "desk.translate.limit": "⚠ Not translated: the desk's limit for models is used up today.",
+    "desk.translate.lost": "⚠ The translation has changed: {what}.",
+    "desk.translate.as_is": "Send as it is",
+    "desk.translate.send": "Send the translation",
+    "desk.translate.wait": "Your message is still being translated. Try again in a moment.",
     "desk.load": "The busiest ten minutes of the last day: {load} of 20 messages a minute in this group.",
     "desk.load.high": 'That is much: give each team a group of its own, or set seats = "own" in desk.toml.',
     "desk.group.state": "This group is the support desk. Waiting: {waiting}, answered: {held}, put aside: {snoozed}.",

@@ -181,7 +181,7 @@ TEXTS: dict[str, str] = {
     "desk.offer": "Обращение ещё никто не взял, поэтому это осталось здесь.",
     "desk.others": "Обращение ведёт {name}, поэтому это осталось здесь заметкой.",
     "desk.words": "Здесь я знаю /take, /give, /release, /snooze, /bot, /close, /note, /del, /draft, /c, /canned, /tag, "
-    "/priority, /label, /info, /ban, /mine, /next, /find, /on, /pause "
+    "/priority, /label, /translate, /info, /ban, /mine, /next, /find, /on, /pause "
     "и /off.",
     "desk.blocked": "Клиент заблокировал бота: больше ничего доставить нельзя. Обращение закрыто.",
     "desk.refused": "Это не доставлено: {reason}. Отправьте, пожалуйста, в другом виде.",
@@ -208,6 +208,17 @@ TEXTS: dict[str, str] = {
     "desk.menu.give": "Передать",
     "desk.menu.give.none": "Больше никого нет.",
     "desk.canned.offer": "Заготовка:",
+    "desk.translate.how": (
+        "Вам переводится на: {now}; язык клиента: {customer}. Напишите /translate on, /translate off или, например, "
+        "/translate ru, если читаете на другом языке."
+    ),
+    "desk.translate.off": "Перевод выключен в desk.toml ([translate]).",
+    "desk.translate.failed": "⚠ Не переведено: модель не отвечает.",
+    "desk.translate.limit": "⚠ Не переведено: дневной лимит службы поддержки на модели исчерпан.",
+    "desk.translate.lost": "⚠ Перевод изменил: {what}.",
+    "desk.translate.as_is": "Отправить как есть",
+    "desk.translate.send": "Отправить перевод",
+    "desk.translate.wait": "Ваше сообщение ещё переводится. Повторите через мгновение.",
     "desk.load": "Самые загруженные десять минут за сутки: {load} из 20 сообщений в минуту в этой группе.",
     "desk.load.high": 'Это много: дайте каждой команде свою группу или задайте seats = "own" в desk.toml.',
     "desk.group.state": "Эта группа — служба поддержки. Ждут: {waiting}, с ответом: {held}, отложено: {snoozed}.",

@@ -89,6 +89,10 @@ class Relays(Repository):
         query = select(*COLUMNS).where(desk_relays.c.case_id == case, desk_relays.c.side == side)
         return [_relay(row) for row in self.connection.execute(query.order_by(desk_relays.c.id))]
 
+    def store_translation(self, relay: Relay, for_team: str) -> None:
+        """Store the words of a message in the operators' language."""
+        self.connection.execute(update(desk_relays).where(desk_relays.c.id == relay.id).values(for_team=for_team))
+
     def move(self, relay: Relay, delivery: str, part: int) -> None:
         """Note that another delivery brings a message to the other side now."""
         moved = update(desk_relays).where(desk_relays.c.id == relay.id)
