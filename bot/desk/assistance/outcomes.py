@@ -35,19 +35,19 @@ def judged(desk: Desk, tx: Tx, case: Case, label: str) -> Places:
     if before == ASKED:
         return ()
     where, count = Address("telegram", desk.bot, seat.place), tx.drafts.count_of_label(desk.bot, label)
-    counts = {"label": label, "sent": states.count(SENT), "of": len(states)}
+    sent, of = states.count(SENT), len(states)
     if after == ASKED:
         key, language = f"desk.auto.asked.{count}.{label}"[:80], desk.language(tx, seat.place)
-        told, agree = say(language, "desk.auto.ask", **counts), say(language, "desk.auto.agree")
+        told, agree = say(language, "desk.auto.ask", label=label, sent=sent, of=of), say(language, "desk.auto.agree")
         row = tx.buttons.add_button(where, key, 0, agree, "desk.auto", topic=label)
         tx.outbox.add_answer(key, where, Outgoing(told, plain=True, keeps_place=True, buttons=((row,),)))
         return [where]
     key, places = f"desk.auto.ended.{count}.{label}"[:80], [where]
-    told = say(desk.language(tx, seat.place), "desk.auto.ended", **counts)
+    told = say(desk.language(tx, seat.place), "desk.auto.ended", label=label, sent=sent, of=of)
     tx.outbox.add_answer(key, where, Outgoing(told, plain=True, keeps_place=True))
     for lead in desk.table.promise_of(desk.hours.team(case)).lead:
         private = Address("telegram", desk.bot, lead)
-        told = say(tx.chats.read_language(desk.bot, lead), "desk.auto.ended", **counts)
+        told = say(tx.chats.read_language(desk.bot, lead), "desk.auto.ended", label=label, sent=sent, of=of)
         tx.outbox.add_answer(f"desk.auto.ended.{count}.{lead}.{label}"[:80], private, Outgoing(told, plain=True))
         places.append(private)
     return places
