@@ -180,27 +180,30 @@ async def test_killed_anywhere_an_automatic_draft_is_written_and_sent_once(stage
     assert rows(stage, "SELECT COUNT(*) FROM desk_drafts WHERE automatic = 1") == [(len(KILLS),)]
 
 
-async def test_only_an_administrators_word_lets_proven_drafts_go_out(stage: Stage, tmp_path: Path) -> None:
-    desk = await proven(stage, tmp_path, drafts=30)
-    await asked(desk, "where is my parcel?", "On Monday.", "own")
+@pytest.mark.parametrize("language", ["en", "ru"])
+async def test_only_an_administrators_word_lets_proven_drafts_go_out(
+    stage: Stage, tmp_path: Path, language: str
+) -> None:
+    desk = await proven(stage, tmp_path, language=language, drafts=30)
+    await asked(desk, "where is my parcel?", "On Monday.", "own", language=language)
     await desk.says("/draft auto")
-    assert desk.seen()[-1] == say("en", "desk.auto.refused", label="delivery", sent=30, of=30)
+    assert desk.seen()[-1] == say(language, "desk.auto.refused", label="delivery", sent=30, of=30)
     await written(stage, lambda tx: kept(tx, "more", SENT, 20))
     await desk.says("/draft auto please")
-    assert desk.seen()[-1] == say("en", "desk.auto.how")
+    assert desk.seen()[-1] == say(language, "desk.auto.how")
     await written(stage, lambda tx: tx.members.store_member(tx.cases.list_bots()[0], BORIS, "operator", OLGA))
     await stage.crash()
     await stage.start()
     await desk.says("/draft auto", BORIS)
-    assert desk.seen()[-1] == say("en", "desk.auto.admin")
+    assert desk.seen()[-1] == say(language, "desk.auto.admin")
     assert rows(stage, "SELECT state FROM desk_automatic") == []
     await desk.says("/draft auto")
-    assert desk.seen()[-1] == say("en", "desk.auto.agreed", label="delivery")
-    await asked(desk, "another parcel?", "On Friday.", "alone")
+    assert desk.seen()[-1] == say(language, "desk.auto.agreed", label="delivery")
+    await asked(desk, "another parcel?", "On Friday.", "alone", language=language)
     assert stage.telegram.texts(ANNA)[-1] == "On Friday."
     await desk.says("/draft auto off")
-    assert desk.seen()[-1] == say("en", "desk.auto.off", label="delivery")
-    await asked(desk, "a third parcel?", "On Sunday.", "own")
+    assert desk.seen()[-1] == say(language, "desk.auto.off", label="delivery")
+    await asked(desk, "a third parcel?", "On Sunday.", "own", language=language)
     assert "On Sunday." not in stage.telegram.texts(ANNA)
 
 
