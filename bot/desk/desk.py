@@ -20,6 +20,7 @@ from bot.extension import Decision, OwnRule, Question
 from bot.outbox import Choice
 from bot.ports import Delivery
 from bot.storage.repositories.desk.cases import BOT, CLOSED, HELD, SNOOZED, WAITING, Case
+from bot.storage.repositories.desk.drafts import DROPPED
 from bot.storage.repositories.desk.relays import CUSTOMER
 from bot.storage.repositories.desk.seats import BOARD, Seat
 from bot.storage.repositories.messages import Remembered
@@ -145,7 +146,7 @@ class Desk(Seating):
     def refused(self, tx: Tx, delivery: Delivery, reason: str) -> Places:
         """Reply to an operator's message that Telegram did not deliver to the customer: say so, with the `reason`."""
         if delivery.address.connection:
-            return self._refused_in_account(tx, delivery, reason)
+            return seating.refused_in_account(self.bot, tx, delivery, reason)
         chat, message = delivery.outgoing.relays
         relay = tx.relays.find_relay(self.bot, chat, message)
         case = tx.cases.find_case(self.bot, relay.case) if relay is not None else None
@@ -161,19 +162,6 @@ class Desk(Seating):
         )
         tx.outbox.add_answer(f"{delivery.key}.refused", seat.address, told)
         return [seat.address]
-
-    def _refused_in_account(self, tx: Tx, delivery: Delivery, reason: str) -> Places:
-        """Tell the owner of an account what was not delivered in one of its chats."""
-        account, chat = tx.accounts.find_account(self.bot, delivery.address.connection), delivery.address.chat
-        if account is None:
-            return ()
-        known = tx.accounts.find_chat(delivery.address)
-        told = say(
-            tx.chats.read_language(self.bot, account.user), "business.refused",
-            name=known.name if known is not None else chat, reason=reason, text=delivery.outgoing.text,
-        )  # fmt: skip
-        tx.outbox.add_answer(f"{delivery.key}.refused"[-80:], account.address(self.bot), Outgoing(told, plain=True))
-        return [account.address(self.bot)]
 
     def left_out(self, tx: Tx, delivery: Delivery, *, whole: bool) -> Places:
         """Tell who wrote a message that it (`whole`), or a part of it, could not be brought to the other side."""
@@ -322,12 +310,22 @@ class Desk(Seating):
             self.assign(tx, after)
         places = list(self._leave(tx, case, after))
         again = after.owner == WAITING and case.owner in (BOT, CLOSED)
+        if isinstance(event, Take):
+            places += self._withdraw_alone(tx, after)
         if after.owner == CLOSED:
             tx.drafts.drop_offered(after)
         places += self.show_card(tx, after, again=again or bool(places))
         places += self._bring(tx, case, after)
         self._note_board(tx, case, after)
         return places
+
+    def _withdraw_alone(self, tx: Tx, case: Case) -> Places:
+        """Withdraw the automatic drafts of a case that wait to be sent to its customer: a person answers now."""
+        gone = [one for one in tx.drafts.list_alone(case) if tx.outbox.withdraw(case.address, one.alone)]
+        for draft in gone:
+            tx.drafts.end_draft(draft, DROPPED, automatic=True)
+        key = f"case.{case.id}.withdrawn.{case.version}"
+        return self.tell_topic(tx, case, key, "desk.auto.withdrawn") if gone else ()
 
     def tell_outside(self, tx: Tx, case: Case, event: str, **more: object) -> None:
         """Have the webhook of `[hook]` told of an event of a case, if there is one. No words of the case go out."""

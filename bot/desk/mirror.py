@@ -19,6 +19,7 @@ from bot.desk.desk import AWAY, Desk, Places
 from bot.desk.formatting import Piece, formatted, harmless
 from bot.desk.policy.masking import MARK
 from bot.storage.repositories.desk.cases import SNOOZED, Case
+from bot.storage.repositories.desk.drafts import Draft
 from bot.storage.repositories.desk.relays import CUSTOMER, OPERATOR, Relay
 from bot.storage.repositories.desk.seats import NOWHERE
 from bot.storage.repositories.outbox import JOINT
@@ -135,10 +136,10 @@ class Mirror:
         tx.drafts.drop_offered(held)
         return [case.address]
 
-    def answer_alone(self, tx: Tx, case: Case, key: str, text: str) -> Places:
+    def answer_alone(self, tx: Tx, case: Case, draft: Draft) -> Places:
         """Bring a draft to the customer that no person has decided on, and keep it in the conversation."""
-        tx.outbox.add_answer(f"{key}.alone"[-80:], case.address, Outgoing(text))
-        self._remember(tx, case, key, text)
+        tx.outbox.add_answer(draft.alone, case.address, Outgoing(draft.text))
+        self._remember(tx, case, draft.key, draft.text)
         tx.cases.store_case(case, clocks.operator_answered(case, self.desk.hours.of(case).hours, tx.clock.time()))
         tx.cases.add_event(case, "auto")
         return [case.address]

@@ -12,10 +12,12 @@ from dataclasses import dataclass, replace
 
 from bot.desk.availability import Availability
 from bot.desk.policy.desk_file import DeskTable
+from bot.ports import Delivery
 from bot.storage.repositories.desk.cases import WAITING, Case
 from bot.storage.repositories.desk.relays import CUSTOMER, OPERATOR, Relay
 from bot.storage.repositories.desk.seats import NOWHERE, Seat
 from bot.storage.store import Tx
+from bot.texts.catalog import say
 from bot.types import Address, Outgoing
 
 
@@ -110,3 +112,17 @@ def bring(tx: Tx, case: Case, seat: Seat) -> Sequence[Address]:
             tx.relays.move(relay, key, 0)
         tx.outbox.add_answer(key, seat.address, replace(outgoing, reply_to=0, of="", over="", keeps_place=True))
     return [seat.address]
+
+
+def refused_in_account(bot: int, tx: Tx, delivery: Delivery, reason: str) -> Sequence[Address]:
+    """Put what was not delivered, and the `reason`, into the owner's chat with the bot. Returns that place."""
+    account, chat = tx.accounts.find_account(bot, delivery.address.connection), delivery.address.chat
+    if account is None:
+        return ()
+    known = tx.accounts.find_chat(delivery.address)
+    told = say(
+        tx.chats.read_language(bot, account.user), "business.refused",
+        name=known.name if known is not None else chat, reason=reason, text=delivery.outgoing.text,
+    )  # fmt: skip
+    tx.outbox.add_answer(f"{delivery.key}.refused"[-80:], account.address(bot), Outgoing(told, plain=True))
+    return [account.address(bot)]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from bot.desk.assistance import automatic
 from bot.desk.desk import Desk, Places
-from bot.outbox import Choice
 from bot.storage.repositories.desk.cases import Case
 from bot.storage.repositories.desk.drafts import ASKED, EDITED, ON, SENT, Draft
 from bot.storage.store import Tx
@@ -18,11 +17,13 @@ from bot.types import Address, Outgoing
 def sent(desk: Desk, tx: Tx, case: Case, draft: Draft, text: str) -> Places:
     """An operator has sent a draft, as it was or with another text."""
     tx.drafts.end_draft(draft, SENT if text.strip() == draft.text.strip() else EDITED, text)
-    return _judged(desk, tx, case, draft.label)
+    return judged(desk, tx, case, draft.label)
 
 
-def _judged(desk: Desk, tx: Tx, case: Case, label: str) -> Places:
-    """Ask for an administrator's agreement, or end it, as the decisions on the newest drafts of a topic say."""
+def judged(desk: Desk, tx: Tx, case: Case, label: str) -> Places:
+    """Ask for an administrator's agreement, or end it, as the decisions on the newest drafts of a topic say. The leads
+    of the team read in private that it ended.
+    """
     before, states = tx.drafts.read_automatic(desk.bot, label), tx.drafts.list_states(desk.bot, label, automatic.LAST)
     after = automatic.verdict(states, before)
     if after == ASKED and desk.draft_mode(case) != "auto":
@@ -33,37 +34,48 @@ def _judged(desk: Desk, tx: Tx, case: Case, label: str) -> Places:
     tx.drafts.store_automatic(desk.bot, label, after)
     if before == ASKED:
         return ()
-    where, language = Address("telegram", desk.bot, seat.place), desk.language(tx, seat.place)
-    key = f"desk.auto.{after or 'ended'}.{tx.drafts.count_of_label(desk.bot, label)}.{label}"[:80]
+    where, count = Address("telegram", desk.bot, seat.place), tx.drafts.count_of_label(desk.bot, label)
+    sent, of = states.count(SENT), len(states)
     if after == ASKED:
-        told = say(language, "desk.auto.ask", label=label, sent=states.count(SENT), of=len(states))
-        choice = Choice(say(language, "desk.auto.agree"), "desk.auto", {"topic": label})
-        row = tx.buttons.add_button(where, key, 0, choice.label, choice.action, **choice.payload)
-        outgoing = Outgoing(told, plain=True, keeps_place=True, buttons=((row,),))
-    else:
-        told = say(language, "desk.auto.ended", label=label, sent=states.count(SENT), of=len(states))
-        outgoing = Outgoing(told, plain=True, keeps_place=True)
-    tx.outbox.add_answer(key, where, outgoing)
-    return [where]
+        key, language = f"desk.auto.asked.{count}.{label}"[:80], desk.language(tx, seat.place)
+        told, agree = say(language, "desk.auto.ask", label=label, sent=sent, of=of), say(language, "desk.auto.agree")
+        row = tx.buttons.add_button(where, key, 0, agree, "desk.auto", topic=label)
+        tx.outbox.add_answer(key, where, Outgoing(told, plain=True, keeps_place=True, buttons=((row,),)))
+        return [where]
+    key, places = f"desk.auto.ended.{count}.{label}"[:80], [where]
+    told = say(desk.language(tx, seat.place), "desk.auto.ended", label=label, sent=sent, of=of)
+    tx.outbox.add_answer(key, where, Outgoing(told, plain=True, keeps_place=True))
+    for lead in desk.table.promise_of(desk.hours.team(case)).lead:
+        private = Address("telegram", desk.bot, lead)
+        told = say(tx.chats.read_language(desk.bot, lead), "desk.auto.ended", label=label, sent=sent, of=of)
+        tx.outbox.add_answer(f"desk.auto.ended.{count}.{lead}.{label}"[:80], private, Outgoing(told, plain=True))
+        places.append(private)
+    return places
 
 
-def agreed(desk: Desk, tx: Tx, label: str) -> bool:
-    """An administrator agrees that drafts about a topic are sent without a person. False: they are not good enough any
-    more.
+def agreed(desk: Desk, tx: Tx, label: str, language: str) -> tuple[bool, str]:
+    """An administrator agrees that drafts about a topic are sent without a person. Returns whether they are, and what
+    is said: drafts that are not good enough stay with people.
     """
-    if not automatic.is_proven(tx.drafts.list_states(desk.bot, label, automatic.LAST)):
-        return False
+    states = tx.drafts.list_states(desk.bot, label, automatic.LAST)
+    if not automatic.is_proven(states):
+        return False, say(language, "desk.auto.refused", label=label, sent=states.count(SENT), of=len(states))
     tx.drafts.store_automatic(desk.bot, label, ON)
-    return True
+    return True, say(language, "desk.auto.agreed", label=label)
+
+
+def ended(desk: Desk, tx: Tx, label: str, language: str) -> str:
+    """An administrator wants to see the drafts about a topic again. Returns what is said."""
+    tx.drafts.store_automatic(desk.bot, label, "")
+    return say(language, "desk.auto.off", label=label)
 
 
 def is_sent_alone(desk: Desk, tx: Tx, case: Case, draft: Draft) -> bool:
-    """Whether a draft, just stored, is sent without a person: its topic is agreed, and it is not one of the few that
-    people look at all the same.
+    """Whether a draft, just stored and `judged`, is sent without a person: its topic is agreed, and it is
+    not one of the few that people look at all the same.
     """
     if desk.draft_mode(case) != "auto" or not draft.label:
         return False
-    states = tx.drafts.list_states(desk.bot, draft.label, automatic.LAST)
-    if automatic.verdict(states, tx.drafts.read_automatic(desk.bot, draft.label)) != ON:
+    if tx.drafts.read_automatic(desk.bot, draft.label) != ON:
         return False
     return not automatic.goes_to_person(tx.drafts.count_of_label(desk.bot, draft.label))

@@ -114,10 +114,9 @@ class Drafts:
 
         def work(tx: Tx) -> str:
             language = desk.language(tx, incoming.address.chat)
-            is_agreed = outcomes.agreed(desk, tx, label)
+            is_agreed, told = outcomes.agreed(desk, tx, label, language)
             tx.buttons.expire_button(action.key)
-            key = "desk.auto.agreed" if is_agreed else "desk.auto.refused"
-            finish_turn(tx, incoming, say(language, key, label=label), over=True)
+            finish_turn(tx, incoming, told, over=True)
             return say(language, "desk.done" if is_agreed else "desk.changed")
 
         await reply.acknowledge(await self.store.write(work))
@@ -160,12 +159,17 @@ class Drafts:
             case=case.id, key=key, question=asked.id, seen=known.seen, text=text, quotes=quotes.stored(), label=label,
             model=model,
         )  # fmt: skip
-        is_cited = citing is not None
-        self.send("", await self.store.write(lambda tx: self._keep(tx, job, draft, quotes, is_cited=is_cited)))
+        is_cited, version = citing is not None, case.version
 
-    def _keep(self, tx: Tx, job: Job, draft: Draft, quotes: Quoted, *, is_cited: bool) -> Places:
+        def keep(tx: Tx) -> Places:
+            return self._keep(tx, job, draft, quotes, is_cited=is_cited, version=version)
+
+        self.send("", await self.store.write(keep))
+
+    def _keep(self, tx: Tx, job: Job, draft: Draft, quotes: Quoted, *, is_cited: bool, version: int) -> Places:
         """Store a draft and offer it, or send it. One that nobody has asked for is written anew if the customer has
-        gone on meanwhile, and thrown away if an operator has answered.
+        gone on meanwhile, and thrown away if an operator has answered. It is sent only while the case has the `version`
+        for which it was written: who has taken it since decides.
         """
         desk = self.mirror.desk
         case, wanted = tx.cases.find_case(desk.bot, draft.case), bool(job.payload.get("wanted"))
@@ -179,11 +183,13 @@ class Drafts:
         if wanted and (is_answered or not wants_draft(desk, case)):
             return ()
         draft = tx.drafts.add_draft(desk.bot, draft)
-        if quotes.is_sure and not is_answered and outcomes.is_sent_alone(desk, tx, case, draft):
+        judged = outcomes.judged(desk, tx, case, draft.label)
+        is_same = case.version == version and not is_answered
+        if quotes.is_sure and is_same and outcomes.is_sent_alone(desk, tx, case, draft):
             tx.drafts.end_draft(draft, SENT, draft.text, automatic=True)
-            said = self.mirror.answer_alone(tx, case, draft.key, draft.text)
-            return [*said, *self._show(tx, case, draft, quotes, "desk.draft.alone", is_open=False)]
-        return self._show(tx, case, draft, quotes, "desk.draft.cited" if is_cited else "desk.draft.own")
+            said = self.mirror.answer_alone(tx, case, draft)
+            return [*judged, *said, *self._show(tx, case, draft, quotes, "desk.draft.alone", is_open=False)]
+        return [*judged, *self._show(tx, case, draft, quotes, "desk.draft.cited" if is_cited else "desk.draft.own")]
 
     def _show(
         self, tx: Tx, case: Case, draft: Draft, quotes: Quoted, head: str, *, is_open: bool = True

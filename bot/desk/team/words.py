@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from bot.desk.assistance import offers, translating
+from bot.desk.assistance import offers, outcomes, translating
 from bot.desk.assistance.orders import order_draft
 from bot.desk.cases import Close, Event, Give, NotPossible, Release, Return, Snooze
 from bot.desk.desk import Desk, Places
@@ -25,6 +25,7 @@ from bot.outbox import Choice
 from bot.prompts.schema import Broken
 from bot.storage.repositories.desk.cases import HELD, SNOOZED, WAITING, Case
 from bot.storage.repositories.desk.relays import OPERATOR, Relay
+from bot.storage.repositories.messages import Remembered
 from bot.storage.store import Tx
 from bot.texts.catalog import say
 from bot.types import Address, Incoming, Job
@@ -77,12 +78,14 @@ class Words:
     """Carries out the commands of operators.
 
     `mirror` brings their words to customers, `canned` are the prepared answers of the folder DESK, `colleagues` reads
-    the ids and names of all operators. `topics` choose the topics of questions; None without a routing file.
+    the ids and names of all operators, `is_admin` says whether an administrator has written a message in person.
+    `topics` choose the topics of questions; None without a routing file.
     """
 
     mirror: Mirror
     colleagues: Callable[[Tx], Mapping[int, str]]
     canned: CannedAnswers
+    is_admin: Callable[[Incoming], bool]
     topics: TopicChooser | None = None
 
     @property
@@ -213,9 +216,7 @@ class Words:
         table = self.topics.topics.table if self.topics is not None else None
         if self.topics is None or table is None:
             return self._told(use, "desk.label.none")
-        conversation = use.tx.messages.find_current_conversation(use.case.address)
-        newest = use.tx.messages.list_newest(conversation, LOOK_BACK) if conversation is not None else ()
-        asked = next((one for one in reversed(newest) if one.message.role == "user"), None)
+        asked = self._asked(use)
         titles = {key: table.title(key, use.language) for key in table.topic if key not in table.flags}
         wanted = use.rest.casefold()
         key = next((key for key, title in titles.items() if wanted in (key, title.casefold())), "")
@@ -226,6 +227,12 @@ class Words:
         self.topics.pick(use.tx, asked, key)
         self.topics.keep_example(use.tx, self.desk.bot, asked, key)
         return Done(mark=UNDERSTOOD)
+
+    def _asked(self, use: Use) -> Remembered | None:
+        """The customer's newest question, None if there is none among the newest messages."""
+        conversation = use.tx.messages.find_current_conversation(use.case.address)
+        newest = use.tx.messages.list_newest(conversation, LOOK_BACK) if conversation is not None else ()
+        return next((one for one in reversed(newest) if one.message.role == "user"), None)
 
     def _translate(self, use: Use) -> Done:
         """/translate on, off, or the language that the operators read: whether this case is translated."""
@@ -313,13 +320,34 @@ class Words:
         return places
 
     def _draft(self, use: Use) -> Done:
-        """/draft: have an answer written; what stands behind the word says how."""
+        """/draft: have an answer written; what stands behind the word says how. /draft auto: see `_automatic`."""
+        if use.rest.split()[:1] == ["auto"]:
+            return self._automatic(use)
         if not use.case.is_for_people:
             return self._told(use, "desk.is_closed" if use.case.closed else "desk.is_bots")
         if self.desk.draft_mode(use.case) == "off":
             return self._told(use, "desk.draft.off")
         order_draft(use.tx, use.case, use.incoming.id, use.rest)
         return Done(mark=UNDERSTOOD)
+
+    def _automatic(self, use: Use) -> Done:
+        """/draft auto: drafts about the topic of the newest question, or else of the newest draft, go out without a
+        person; /draft auto off: they do not. Administrators decide.
+        """
+        off = use.rest.split()[1:]
+        asked = self._asked(use)
+        found = self.topics.find(use.tx, asked.id) if self.topics is not None and asked is not None else None
+        label = found.choice.topic if found is not None else use.tx.drafts.read_label(use.case.id)
+        if off not in ([], ["off"]) or not label:
+            return self._told(use, "desk.auto.how")
+        if not self.is_admin(use.incoming):
+            return self._told(use, "desk.auto.admin")
+        if off:
+            return Done(tell(self.desk, use.tx, use.incoming, outcomes.ended(self.desk, use.tx, label, use.language)))
+        if self.desk.draft_mode(use.case) != "auto":
+            return self._told(use, "desk.auto.mode")
+        _, told = outcomes.agreed(self.desk, use.tx, label, use.language)
+        return Done(tell(self.desk, use.tx, use.incoming, told))
 
     def _ban(self, use: Use) -> Done:
         """/ban, /ban 7d, /ban 7d REASON: lock the customer out of the bot."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from bot.access.policy import Actor, Role
+from bot.access.policy import Actor, Decision, Role
 from bot.conversation.assistant import Assistant
 from bot.conversation.helper_model import HelperModel
 from bot.conversation.turn_state import Ownership
@@ -19,7 +19,7 @@ from bot.runtime.models import helper_model
 from bot.runtime.parts import Given, Ground
 from bot.storage.store import Tx
 from bot.tools.tool import Tool
-from bot.types import Address
+from bot.types import Address, Incoming, Permission
 
 log = logging.getLogger(__name__)
 
@@ -181,9 +181,13 @@ def _operators(given: Given, ground: Ground, assistant: Assistant, mirror: Mirro
         """The operators who have ever written, by their ids."""
         return tx.members.read_names(bot, rights.with_role(tx, bot, Role.OPERATOR))
 
+    def is_admin(incoming: Incoming) -> bool:
+        """Whether an administrator has written a message in person."""
+        return ground.people.access.authorize(Actor.of(incoming), Permission.CONNECT) is Decision.ALLOWED
+
     return Operators(
         store=given.store,
-        words=Words(mirror=mirror, colleagues=colleagues, canned=canned, topics=topics),
+        words=Words(mirror=mirror, colleagues=colleagues, canned=canned, is_admin=is_admin, topics=topics),
         access=ground.people.access,
         send=partial(_send, ground),
         stop=assistant.writer.stop,

@@ -127,7 +127,17 @@ TEXTS: dict[str, str] = {
     ),
     "desk.auto.agree": "Let them go out",
     "desk.auto.agreed": "Drafts about “{label}” go out without a person now.",
-    "desk.auto.refused": "Drafts about “{label}” are not good enough any more.",
+    "desk.auto.refused": (
+        "Drafts about “{label}” stay with you: {sent} of the last {of} were sent unchanged. It takes at least 46 of 50."
+    ),
+    "desk.auto.off": "Drafts about “{label}” come to you again.",
+    "desk.auto.withdrawn": "The draft above had not reached the customer yet. It was withdrawn: a person has the case.",
+    "desk.auto.admin": "An administrator decides whether drafts go out without a person.",
+    "desk.auto.mode": 'Drafts go out without a person only with mode = "auto" (desk.toml, [draft]).',
+    "desk.auto.how": (
+        "/draft auto or /draft auto off is about the topic of the newest question. This one has none: name it "
+        "first, for example /label delivery"
+    ),
     "desk.auto.ended": "Drafts about “{label}” come to you again: only {sent} of the last {of} were sent unchanged.",
     "desk.purse": "Models at the desk today: {requests} requests, {tokens} tokens, {cost}",
     "desk.purse.of": "limit {limit}",

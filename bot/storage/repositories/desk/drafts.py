@@ -38,6 +38,11 @@ class Draft:
     automatic: bool = False
     at: float = 0.0
 
+    @property
+    def alone(self) -> str:
+        """The key of the delivery that brings the draft to the customer without a person."""
+        return f"{self.key}.alone"[-80:]
+
 
 class Drafts(Repository):
     """Drafts of answers, and the topics whose drafts are sent without a person."""
@@ -70,6 +75,11 @@ class Drafts(Repository):
         offered = (column.case_id == case.id, column.state == OFFERED)
         self.connection.execute(update(desk_drafts).where(*offered).values(state=DROPPED))
 
+    def list_alone(self, case: Case) -> Sequence[Draft]:
+        """Return the drafts of a case that were sent without a person."""
+        mine = (column.case_id == case.id, column.state == SENT, column.automatic == 1)
+        return [_draft(row) for row in self.connection.execute(select(desk_drafts).where(*mine))]
+
     def list_states(self, bot: int, label: str, most: int) -> Sequence[str]:
         """Return what people have done with the newest `most` drafts of a topic, newest first."""
         decided = (column.bot == bot, column.label == label, column.state != OFFERED, column.automatic == 0)
@@ -81,6 +91,11 @@ class Drafts(Repository):
         """Return how many drafts a topic has had."""
         mine = (column.bot == bot, column.label == label)
         return self.connection.scalar(select(func.count()).select_from(desk_drafts).where(*mine)) or 0
+
+    def read_label(self, case: int) -> str:
+        """Return the topic of the newest draft of a case, "" if there is none, or it has no topic."""
+        newest = select(column.label).where(column.case_id == case).order_by(column.id.desc()).limit(1)
+        return self.connection.scalar(newest) or ""
 
     def count_states(self, bot: int, since: float) -> dict[str, int]:
         """Return how many drafts since a Unix time are in each state."""
