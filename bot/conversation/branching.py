@@ -146,6 +146,32 @@ def leave_open(tx: Tx, question: Remembered) -> None:
         tx.messages.set_ending(question.id, OPEN)
 
 
+def withdraw_answers(tx: Tx, where: Address) -> None:
+    """Give up the model's answers that wait for an address and are not being sent. The newest is in no later prompt,
+    since nobody has seen it.
+    """
+    said = _newest_answer(tx, where)
+    waits = said is not None and tx.outbox.is_unsent(where, said.turn)
+    tx.outbox.withdraw_answers(where)
+    if said is not None and waits and not tx.outbox.is_unsent(where, said.turn):
+        take_back(tx, where, said.turn)
+
+
+def take_back(tx: Tx, where: Address, turn: str) -> None:
+    """Leave the newest answer out of later prompts, if it is that of a `turn`: nobody has seen it."""
+    said = _newest_answer(tx, where)
+    if said is not None and said.turn == turn:
+        tx.messages.move_head(said.conversation, said.parent or None)
+
+
+def _newest_answer(tx: Tx, where: Address) -> Remembered | None:
+    """The head of the current conversation, if it is an answer."""
+    conversation = tx.messages.find_current_conversation(where)
+    tip = tx.messages.find_head(conversation) if conversation is not None else None
+    said = tx.messages.find_message(tip) if tip else None
+    return said if said is not None and said.message.role == "assistant" else None
+
+
 def without_open(branch: Sequence[Remembered], *, but: int = 0) -> Sequence[Remembered]:
     """The messages without the questions that were not answered and wait for a button, except the question `but`.
 

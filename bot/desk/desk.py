@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
 
+from bot.conversation import branching
 from bot.conversation.turn_state import TakenOver
 from bot.desk import cards, cases, clocks, seating
 from bot.desk.cases import Call, Close, Event, NotPossible, Release, Reopen, Return, Take
@@ -301,7 +302,7 @@ class Desk(Seating):
         tx.cases.add_event(after, word, who, after.reason if isinstance(event, Call) else "")
         self.tell_outside(tx, after, word, who=who)
         if case.owner == BOT and after.is_for_people:
-            tx.outbox.withdraw_answers(case.address)
+            branching.withdraw_answers(tx, case.address)
         if case.owner == BOT and after.owner == WAITING:
             payload = {"case": case.id, "user": PURSE}
             for job in (SUMMARY, LINES) if self.asks_lines else (SUMMARY,):
@@ -324,6 +325,7 @@ class Desk(Seating):
         gone = [one for one in tx.drafts.list_alone(case) if tx.outbox.withdraw(case.address, one.alone)]
         for draft in gone:
             tx.drafts.end_draft(draft, DROPPED, automatic=True)
+            branching.take_back(tx, case.address, draft.key)
         key = f"case.{case.id}.withdrawn.{case.version}"
         return self.tell_topic(tx, case, key, "desk.auto.withdrawn") if gone else ()
 

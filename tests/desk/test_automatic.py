@@ -235,3 +235,7 @@ async def test_a_take_over_withdraws_an_automatic_draft_that_still_waits(stage: 
     assert rows(stage, "SELECT state FROM desk_drafts WHERE automatic = 1") == [("dropped",)]
     await desk.says("On Tuesday.")
     assert stage.telegram.texts(ANNA)[-1] == "On Tuesday."
+    stage.studio.script("As my colleague says.")
+    await desk.says("/draft")
+    await soon(stage, lambda: any("As my colleague says." in one for one in desk.seen()) or None)
+    assert "On Monday." not in str(stage.prompts()[-1])  # nobody has read it

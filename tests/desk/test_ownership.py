@@ -12,7 +12,7 @@ import pytest
 
 from bot.ai import Answered, Pending, Usage
 from bot.texts.catalog import say
-from tests.support.desk_side import DeskStage, desk_on
+from tests.support.desk_side import OLGA, DeskStage, desk_on
 from tests.support.later_model import Slow, only
 from tests.support.stage import ANNA, Stage
 from tests.support.telegram_side import rows, soon
@@ -133,3 +133,25 @@ async def test_an_answer_that_was_ordered_for_later_is_a_draft_while_a_person_ha
     assert len(stage.telegram.texts(ANNA)) == before
     await desk.presses("desk.send.draft")
     assert stage.telegram.texts(ANNA)[-1] == "All plans cost the same."
+
+
+async def test_an_answer_that_waited_in_the_outbox_at_the_take_over_is_neither_sent_nor_remembered(
+    stage: Stage, tmp_path: Path
+) -> None:
+    desk = await desk_on(stage, tmp_path, streaming="off")
+    await desk.called()
+    await desk.presses("desk.bot")
+    flood = stage.telegram.fail_next("*", times=None, chat_id=ANNA, code=429, parameters={"retry_after": 60})
+    stage.studio.script("The bot's answer.")
+    stage.telegram.say(ANNA, "one")
+    await soon(stage, lambda: rows(stage, "SELECT 1 FROM messages WHERE parts LIKE '%bot''s answer%'") or None)
+    await asyncio.sleep(1)
+    stage.telegram.say(desk.group, "/take", OLGA, desk.topic)
+    await soon(stage, lambda: rows(stage, "SELECT 1 FROM desk_cases WHERE owner = 'held'") or None)
+    flood.remove()
+    await asyncio.sleep(120)
+    assert "The bot's answer." not in stage.telegram.texts(ANNA)
+    stage.studio.script("A draft.")
+    await desk.says("/draft")
+    await soon(stage, lambda: any("A draft." in one for one in desk.seen()) or None)
+    assert "The bot's answer." not in str(stage.prompts()[-1])

@@ -111,7 +111,7 @@ class AccountChats:
         """The owner answers: what the bot was about to say is not said, and its next prompt has the owner's words."""
         where = incoming.address
         tx.accounts.store_chat(self.desk.bot, replace(chat, owned=tx.clock.time()))
-        tx.outbox.withdraw_answers(where)
+        branching.withdraw_answers(tx, where)
         if incoming.data == "said" and incoming.text:
             remember(tx, where, f"{incoming.id}{OPERATORS}", incoming.text, chat.user)
 
@@ -121,7 +121,7 @@ class AccountChats:
         if chat is None or asked is None or branching.revise(tx, replace(incoming, of=asked.turn)) is None:
             return
         tx.accounts.store_chat(self.desk.bot, chat)
-        tx.outbox.withdraw_answers(incoming.address)
+        branching.withdraw_answers(tx, incoming.address)
         if not is_owners(chat, tx.clock.time(), settings):
             order_answer(tx, incoming.address)
 
@@ -134,7 +134,7 @@ class AccountChats:
             asked = tx.messages.find_question_at(incoming.address, int(place))
             if asked is None:
                 continue
-            tx.outbox.withdraw_answers(incoming.address)
+            branching.withdraw_answers(tx, incoming.address)
             tx.messages.move_head(asked.conversation, asked.parent or None)
             if (job := tx.jobs.find_job(self.desk.bot, DRAFT, incoming.address.key)) is not None:
                 tx.jobs.delete_done(job)
