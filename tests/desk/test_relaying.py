@@ -1,6 +1,6 @@
 """What goes from one side to the other: words with their formatting, files, replies and edits; and what does not.
 
-See F109 and T33 in docs/promises.md.
+See F109, F111 and T33 in docs/promises.md.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from hypothesis import given, settings
@@ -49,6 +49,11 @@ def at(text: str) -> float:
         (HALF, "2026-10-25 00:00", False, "2026-10-25 02:30"),
         (EVE, "2026-12-24 12:00", False, "2026-12-26 09:00"),
         (EVE, "2026-12-25 10:00", False, "2026-12-26 09:00"),
+        (EVE, "2026-12-23 18:00", False, "2026-12-24 09:00"),
+        (EVE, "2026-12-24 09:00", True, "2026-12-24 09:00"),
+        (EVE, "2026-12-24 11:59", True, "2026-12-24 11:59"),
+        (NIGHT, "2026-11-23 21:59", False, "2026-11-23 22:00"),
+        (ROUND, "2026-03-29 03:30", True, "2026-03-29 03:30"),
         (NEVER, "2026-11-23 10:00", False, None),
         (ALWAYS, "2026-11-23 03:00", True, "2026-11-23 03:00"),
     ],
@@ -100,6 +105,103 @@ def test_only_working_time_is_counted(hours: Hours, start: str, end: str, minute
 )
 def test_a_promise_ends_in_working_time(hours: Hours, start: str, minutes: int, end: str | None) -> None:
     assert hours.add(at(start), minutes * 60) == (at(end) if end else None)
+
+
+@table(
+    ("zone", "moment", "is_open", "opening"),
+    [
+        ("America/New_York", "2026-11-24 08:59", False, "2026-11-24 09:00"),
+        ("America/New_York", "2026-11-24 09:00", True, "2026-11-24 09:00"),
+        ("America/New_York", "2026-11-24 13:30", False, "2026-11-24 14:00"),
+        ("America/New_York", "2026-11-27 18:00", False, "2026-11-28 10:00"),
+        ("America/New_York", "2026-11-29 12:00", False, "2026-11-30 09:00"),
+        ("America/St_Johns", "2026-11-24 08:59", False, "2026-11-24 09:00"),
+        ("America/St_Johns", "2026-11-24 09:00", True, "2026-11-24 09:00"),
+        ("America/St_Johns", "2026-11-24 13:30", False, "2026-11-24 14:00"),
+        ("America/St_Johns", "2026-11-27 18:00", False, "2026-11-28 10:00"),
+        ("America/St_Johns", "2026-11-29 12:00", False, "2026-11-30 09:00"),
+        ("Asia/Kolkata", "2026-11-24 08:59", False, "2026-11-24 09:00"),
+        ("Asia/Kolkata", "2026-11-24 09:00", True, "2026-11-24 09:00"),
+        ("Asia/Kolkata", "2026-11-24 13:30", False, "2026-11-24 14:00"),
+        ("Asia/Kolkata", "2026-11-27 18:00", False, "2026-11-28 10:00"),
+        ("Asia/Kolkata", "2026-11-29 12:00", False, "2026-11-30 09:00"),
+        ("Asia/Kathmandu", "2026-11-24 08:59", False, "2026-11-24 09:00"),
+        ("Asia/Kathmandu", "2026-11-24 09:00", True, "2026-11-24 09:00"),
+        ("Asia/Kathmandu", "2026-11-24 13:30", False, "2026-11-24 14:00"),
+        ("Asia/Kathmandu", "2026-11-27 18:00", False, "2026-11-28 10:00"),
+        ("Asia/Kathmandu", "2026-11-29 12:00", False, "2026-11-30 09:00"),
+        ("Australia/Lord_Howe", "2026-11-24 08:59", False, "2026-11-24 09:00"),
+        ("Australia/Lord_Howe", "2026-11-24 09:00", True, "2026-11-24 09:00"),
+        ("Australia/Lord_Howe", "2026-11-24 13:30", False, "2026-11-24 14:00"),
+        ("Australia/Lord_Howe", "2026-11-27 18:00", False, "2026-11-28 10:00"),
+        ("Australia/Lord_Howe", "2026-11-29 12:00", False, "2026-11-30 09:00"),
+        ("Pacific/Apia", "2026-11-24 08:59", False, "2026-11-24 09:00"),
+        ("Pacific/Apia", "2026-11-24 09:00", True, "2026-11-24 09:00"),
+        ("Pacific/Apia", "2026-11-24 13:30", False, "2026-11-24 14:00"),
+        ("Pacific/Apia", "2026-11-27 18:00", False, "2026-11-28 10:00"),
+        ("Pacific/Apia", "2026-11-29 12:00", False, "2026-11-30 09:00"),
+        ("Europe/Moscow", "2026-11-24 08:59", False, "2026-11-24 09:00"),
+        ("Europe/Moscow", "2026-11-24 09:00", True, "2026-11-24 09:00"),
+        ("Europe/Moscow", "2026-11-24 13:30", False, "2026-11-24 14:00"),
+        ("Europe/Moscow", "2026-11-27 18:00", False, "2026-11-28 10:00"),
+        ("Europe/Moscow", "2026-11-29 12:00", False, "2026-11-30 09:00"),
+        ("Pacific/Chatham", "2026-11-24 08:59", False, "2026-11-24 09:00"),
+        ("Pacific/Chatham", "2026-11-24 09:00", True, "2026-11-24 09:00"),
+        ("Pacific/Chatham", "2026-11-24 13:30", False, "2026-11-24 14:00"),
+        ("Pacific/Chatham", "2026-11-27 18:00", False, "2026-11-28 10:00"),
+        ("Pacific/Chatham", "2026-11-29 12:00", False, "2026-11-30 09:00"),
+        ("Europe/Moscow", "2026-12-31 18:00", False, "2027-01-01 09:00"),  # over the end of the year
+        ("Europe/Moscow", "2028-02-29 08:00", False, "2028-02-29 09:00"),  # a leap day, a Tuesday
+        ("Europe/Moscow", "2028-02-28 18:00", False, "2028-02-29 09:00"),
+        ("Europe/Moscow", "2028-02-29 18:00", False, "2028-03-01 09:00"),
+        ("America/New_York", "2026-03-08 12:00", False, "2026-03-09 09:00"),  # the Sunday of the change
+        ("America/New_York", "2026-11-01 12:00", False, "2026-11-02 09:00"),
+        ("Australia/Lord_Howe", "2026-10-04 12:00", False, "2026-10-05 09:00"),
+        ("Pacific/Apia", "2026-11-28 14:59", True, "2026-11-28 14:59"),
+    ],
+)
+def test_hours_are_those_of_the_local_clock(zone: str, moment: str, is_open: bool, opening: str) -> None:
+    here = ZoneInfo(zone)
+    hours = Hours(here, [WORKDAYS] * 5 + [((600, 900),), ()])
+    now, then = (datetime.fromisoformat(text).replace(tzinfo=here).timestamp() for text in (moment, opening))
+    assert hours.is_open(now) is is_open
+    assert hours.next_opening(now) == then
+
+
+@table(
+    ("zone", "day", "minutes"),
+    [
+        ("America/New_York", "2026-03-08", 1380),
+        ("America/New_York", "2026-11-01", 1500),
+        ("America/New_York", "2026-07-04", 1440),
+        ("Europe/London", "2026-03-29", 1380),
+        ("Europe/London", "2026-10-25", 1500),
+        ("Europe/Dublin", "2026-03-29", 1380),
+        ("Europe/Dublin", "2026-10-25", 1500),
+        ("Australia/Lord_Howe", "2026-04-05", 1470),
+        ("Australia/Lord_Howe", "2026-10-04", 1410),
+        ("Australia/Sydney", "2026-04-05", 1500),
+        ("Australia/Sydney", "2026-10-04", 1380),
+        ("America/St_Johns", "2026-03-08", 1380),
+        ("America/St_Johns", "2026-11-01", 1500),
+        ("Pacific/Chatham", "2026-04-05", 1500),
+        ("Pacific/Chatham", "2026-09-27", 1380),
+        ("Europe/Moscow", "2026-03-29", 1440),
+        ("Europe/Moscow", "2026-10-25", 1440),
+        ("Asia/Kolkata", "2026-03-29", 1440),
+        ("Asia/Kathmandu", "2026-10-25", 1440),
+        ("America/Sao_Paulo", "2026-10-18", 1440),
+        ("Asia/Tehran", "2026-03-22", 1440),
+        ("UTC", "2026-12-31", 1440),
+        ("UTC", "2028-02-29", 1440),
+    ],
+)
+def test_a_day_around_the_clock_has_its_real_length(zone: str, day: str, minutes: int) -> None:
+    here, first = ZoneInfo(zone), date.fromisoformat(day)
+    start, end = (
+        datetime.combine(one, datetime.min.time(), here).timestamp() for one in (first, first + timedelta(days=1))
+    )
+    assert Hours(here, [((0, 24 * 60),)] * 7).between(start, end) == minutes * 60
 
 
 @settings(max_examples=150, deadline=None)
