@@ -42,12 +42,17 @@ async function load() {
   return book;
 }
 
+/** Whether a message answers from the page that the customer asks about. @param {any} message */
+function isQuoted(message) {
+  return labelled(message, book.labels.source) && message.text?.includes("30");
+}
+
 /** What people did themselves counts, too. */
 function notice() {
   if (!book || steps.areDone) return;
   for (const message of [...state.messages.values()].flatMap((chat) => [...chat.values()])) {
     if (!message.from?.is_bot) continue;
-    if (labelled(message, book.labels.source)) steps.tick("ask");
+    if (isQuoted(message)) steps.tick("ask");
     for (const [sign, name] of [["asOf", "source"], ["taught", "teach"], ["told", "told"]]) {
       if (begins(message, book.signs[sign])) steps.tick(name);
     }
@@ -70,10 +75,14 @@ async function asks(question, label, patience) {
   return Boolean(await until(() => newest((message) => message.message_id > before && labelled(message, book.labels[label])), patience));
 }
 
-/** Ask what the handbook says; on a slow machine the bot may still be reading it, so ask again. */
+/**
+ * Ask what the handbook says. On a slow machine the bot may still be reading it, or compare words only as its vectors are not
+ * there yet: then another page answers, so ask again.
+ */
 async function ask() {
   for (let tries = 0; tries < TRIES; tries++) {
-    if (await asks(t("askSay"), "source", AGAIN_MS)) return true;
+    if (!(await asks(t("askSay"), "source", AGAIN_MS))) continue;
+    if (newest(isQuoted)) return true;
   }
   return false;
 }
