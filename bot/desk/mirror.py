@@ -130,7 +130,7 @@ class Mirror:
 
     def _answered(self, tx: Tx, case: Case, turn: str, words: str) -> Places:
         """Note that an operator's words go to the customer: in the conversation, for promises, against drafts."""
-        self._remember(tx, case, f"{turn}{cards.OPERATORS}", words)
+        branching.add_words(tx, case.address, f"{turn}{cards.OPERATORS}", words, user=case.user, first=cards.CALLED)
         held = tx.cases.find_case(self.desk.bot, case.id) or case  # it may have been taken just now
         tx.cases.store_case(held, clocks.operator_answered(held, self.desk.hours.of(held).hours, tx.clock.time()))
         tx.drafts.drop_offered(held)
@@ -139,23 +139,10 @@ class Mirror:
     def answer_alone(self, tx: Tx, case: Case, draft: Draft) -> Places:
         """Bring a draft to the customer that no person has decided on, and keep it in the conversation."""
         tx.outbox.add_answer(draft.alone, case.address, Outgoing(draft.text))
-        self._remember(tx, case, draft.key, draft.text)
+        branching.add_words(tx, case.address, draft.key, draft.text, user=case.user, first=cards.CALLED)
         tx.cases.store_case(case, clocks.operator_answered(case, self.desk.hours.of(case).hours, tx.clock.time()))
         tx.cases.add_event(case, "auto")
         return [case.address]
-
-    def _remember(self, tx: Tx, case: Case, turn: str, words: str) -> None:
-        """Keep an operator's words in the customer's conversation. One that begins with them gets the call for a person
-        before them: prompts begin with a message of the user.
-        """
-        conversation, tip = tx.messages.current_tip(case.address)
-        if not tip:
-            called = (Text(cards.CALLED),)
-            first = tx.messages.add_message(conversation, case.address, turn, "user", called, parent=0, user=case.user)
-            tip = first.id
-        tx.messages.add_message(
-            conversation, case.address, turn, "assistant", (Text(words),), parent=tip, ending="stop", user=case.user
-        )
 
     def _add_relays(self, tx: Tx, case: Case, side: str, incoming: Incoming, outgoing: Outgoing) -> None:
         """Note which delivery brings each message of an update to the other side."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from bot.conversation import branching
 from bot.conversation.assistant import Assistant
 from bot.conversation.helper_model import PaidBy
 from bot.desk.assistance.purse import Purse
-from bot.desk.business.chats import DRAFT, order_answer, remember
+from bot.desk.business.chats import DRAFT, order_answer
 from bot.desk.business.rules import forbidden, goes_alone, is_owners
 from bot.desk.cards import CALLED, OPERATORS
 from bot.desk.desk import Desk, Places
@@ -135,7 +136,7 @@ class AccountAnswers:
         where = chat.address(self.desk.bot)
         note = say(chat.language, "business.notice") if settings.notice and not chat.noticed else ""
         key = f"{DRAFT}.{where.key}.{chat.version}"[-80:]
-        remember(tx, where, key, text, chat.user)
+        branching.add_words(tx, where, key, text, user=chat.user, first=CALLED)
         tx.accounts.store_chat(self.desk.bot, replace(chat, noticed=True))
         tx.outbox.add_answer(key, where, Outgoing(f"{text}\n\n{note}" if note else text))
         return [where]
@@ -232,7 +233,7 @@ class AccountAnswers:
         if chat is None or why:
             finish_turn(tx, incoming, say(language, why))
             return ()
-        remember(tx, where, f"{incoming.id}{OPERATORS}", text, chat.user)
+        branching.add_words(tx, where, f"{incoming.id}{OPERATORS}", text, user=chat.user, first=CALLED)
         tx.accounts.store_chat(bot, chat)
         relays = (incoming.address.chat, incoming.message_id) if own else (0, 0)
         tx.outbox.add_answer(f"{incoming.id}.business", where, Outgoing(text, plain=bool(own), relays=relays))

@@ -113,7 +113,7 @@ class AccountChats:
         tx.accounts.store_chat(self.desk.bot, replace(chat, owned=tx.clock.time()))
         branching.withdraw_answers(tx, where)
         if incoming.data == "said" and incoming.text:
-            remember(tx, where, f"{incoming.id}{OPERATORS}", incoming.text, chat.user)
+            branching.add_words(tx, where, f"{incoming.id}{OPERATORS}", incoming.text, user=chat.user, first=CALLED)
 
     def _edited(self, tx: Tx, incoming: Incoming, chat: AccountChat | None, settings: Accounts) -> None:
         """A customer has edited a message: prompts have the new text, and an answer that waits is written anew."""
@@ -143,15 +143,3 @@ class AccountChats:
 def order_answer(tx: Tx, where: Address) -> None:
     """Have an answer written for a chat of an account. Several messages of a customer get one."""
     tx.jobs.add_job(Job(DRAFT, where.key, where, {}, due=tx.clock.time() + PAUSE))
-
-
-def remember(tx: Tx, where: Address, turn: str, words: str, customer: int) -> None:
-    """Keep what was said to a customer in the conversation; one that begins with it gets a call before it, as prompts
-    begin with a message of the user.
-    """
-    conversation, tip = tx.messages.current_tip(where)
-    if not tip:
-        called = tx.messages.add_message(conversation, where, turn, "user", (Text(CALLED),), parent=0, user=customer)
-        tip = called.id
-    said = (Text(words),)
-    tx.messages.add_message(conversation, where, turn, "assistant", said, parent=tip, ending="stop", user=customer)

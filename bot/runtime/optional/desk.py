@@ -98,12 +98,8 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
     from bot.desk.watch import DeskWatch
 
     store, desk, telegram, send = given.store, ground.desk, ground.telegram, partial(_send, ground)
-    people, rights = ground.people, ground.people.joining.rights
+    people, rights, serves = ground.people, ground.people.joining.rights, partial(_serves, ground)
     access, rating, mirror = people.access, Rating(store=store, desk=desk, send=send), Mirror(desk)
-
-    def serves(user: int) -> bool:
-        """Whether a user may answer customers."""
-        return access.role(Actor(user, private=True)) >= Role.OPERATOR
 
     customers = Customers(
         store=store,
@@ -137,6 +133,11 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
         load=groups.load,
         led={"desk": watch.run},
     )
+
+
+def _serves(ground: Ground, user: int) -> bool:
+    """Whether a user may answer customers."""
+    return ground.people.access.role(Actor(user, private=True)) >= Role.OPERATOR
 
 
 def _send(ground: Ground, turn: str, places: Sequence[Address]) -> None:
@@ -222,14 +223,10 @@ def _accounts(given: Given, ground: Ground, assistant: Assistant, desk: Desk) ->
     from bot.desk.business.answers import AccountAnswers
     from bot.desk.business.chats import AccountChats
 
-    access, send, purse = ground.people.access, partial(_send, ground), _purse(given, ground, desk)
+    send, purse = partial(_send, ground), _purse(given, ground, desk)
     ground.telegram.has_accounts = True
 
-    def serves(user: int) -> bool:
-        """Whether a user may answer customers."""
-        return access.role(Actor(user, private=True)) >= Role.OPERATOR
-
-    chats = AccountChats(store=given.store, desk=desk, serves=serves, send=send)
+    chats = AccountChats(store=given.store, desk=desk, serves=partial(_serves, ground), send=send)
     answers = AccountAnswers(store=given.store, desk=desk, assistant=assistant, purse=purse, send=send)
     return [chats.feature(), answers.feature()]
 
