@@ -44,7 +44,7 @@ async def check_groups(settings: Settings, api: Api, me: Mapping[str, Any]) -> A
     """
     from bot.telegram.group_rights import missing_rights
 
-    for finding in own_seats(settings, me):
+    for finding in (*own_seats(settings, me), *accounts(settings, me)):
         yield finding
     for chat, team, load in await _groups(settings, api.id) if settings.desk is not None else ():
         missing = await missing_rights(lambda method: api.call(method, deadline=PATIENCE), api.id, chat)
@@ -74,6 +74,17 @@ async def _groups(settings: Settings, bot: int) -> Sequence[tuple[int, str, floa
             return await store.read(work)
     except (SQLAlchemyError, BotError):  # the leg "database" says what is wrong
         return ()
+
+
+def accounts(settings: Settings, me: Mapping[str, Any]) -> Iterator[Finding]:
+    """Check whether accounts can be connected to the bot, if desk.toml has the table [business]."""
+    if settings.desk is None:
+        return
+    from bot.desk.policy.desk_file import DeskFile
+
+    if DeskFile(settings.desk).table.business is not None and not me.get("can_connect_to_business"):
+        text = "desk.toml has [business], and no account can connect the bot: its Business Mode is off"
+        yield warn("desk", text, "@BotFather, the bot, Bot Settings, Business Mode: switch it on (docs/business.md)")
 
 
 def own_seats(settings: Settings, me: Mapping[str, Any]) -> Iterator[Finding]:

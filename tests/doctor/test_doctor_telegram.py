@@ -140,3 +140,11 @@ async def test_a_webhook_of_the_desk_without_a_secret_is_told(patient: Patient) 
     (patient.folder / "desk.toml").write_text("[hook]\nurl = 'https://crm.example.com/desk'\n")
     found = [one for one in await patient.findings(desk=patient.folder) if one.leg == "desk"]
     assert is_bad(found[-1], Verdict.FAIL, "no event is sent", "DESK_HOOK_SECRET")
+
+
+@pytest.mark.parametrize("mode", [True, False])
+async def test_accounts_need_the_business_mode_of_the_bot(patient: Patient, mode: bool) -> None:
+    (patient.folder / "desk.toml").write_text("[business]\n")
+    patient.telegram.state.profile.business = mode
+    found = [one for one in await patient.findings(desk=patient.folder) if "Business Mode" in one.text]
+    assert [is_bad(one, Verdict.WARN, "no account can connect", "@BotFather") for one in found] == [True] * (not mode)
