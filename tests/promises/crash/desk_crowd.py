@@ -149,6 +149,9 @@ class Crowd:
         talk.held.append((first, len(talk.answered) - 1))
         last = talk.answered[-1]
         await self._seen(lambda: self._has(FIRST_CUSTOMER + talk.customer, "o", talk.customer, last))
+        await self._seen(
+            lambda: self.pictures(talk) >= talk.pictures
+        )  # else the bot gets the album: it has the case then
         self.world.telegram.say(group, "/bot", holder, talk.topic)
         await self._seen(partial(self._says, FIRST_CUSTOMER + talk.customer, say("en", "desk.returned")))
 
@@ -194,6 +197,10 @@ class Crowd:
                 talk.topic = int(one["message_thread_id"])
         return talk.topic
 
+    def pictures(self, talk: Talk) -> int:
+        """How many pictures of the customer stand in the topic."""
+        return sum("photo" in one for one in self.own(self.groups[talk.team], talk.topic))
+
     def own(self, chat: int, topic: int | None = None) -> list[Message]:
         """The bot's messages in a chat or a topic."""
         bot = self.world.telegram.state.profile.id
@@ -219,8 +226,7 @@ class Crowd:
             mine = self.own(chat)
             faults += _told("operators", self.own(group, talk.topic), talk, "cd", talk.asked)
             faults += _told("customer", mine, talk, "ox", talk.answered)
-            photos = sum("photo" in one for one in self.own(group, talk.topic))
-            if photos != talk.pictures:
+            if (photos := self.pictures(talk)) != talk.pictures:
                 faults.append(f"album: {photos} of {talk.pictures} pictures of customer {talk.customer}")
             faults += [
                 f"after a take-over: the bot speaks between o{talk.customer}m{first} and m{last}"
