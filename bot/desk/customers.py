@@ -346,7 +346,8 @@ class Customers:
         said = incoming.text.lower().split()
         cleaned = {word.strip(".,!?…«»\"'") for word in said}
         calls = {word.lower() for word in self.desk.table.person.words}
-        return 0 < len(said) <= MOST_WORDS and not incoming.parts and bool(cleaned & calls)
+        is_short = 0 < len(said) <= MOST_WORDS and not incoming.parts and not incoming.text.startswith("/")
+        return is_short and bool(cleaned & calls)
 
 
 def _is_thanks(incoming: Incoming) -> bool:

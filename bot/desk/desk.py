@@ -199,6 +199,13 @@ class Desk(Seating):
             return places
         return [*places, *self.tell_topic(tx, case, f"case.{case.id}.blocked.{case.version}", "desk.blocked")]
 
+    def topic_lost(self, tx: Tx, where: Address) -> None:
+        """Put the card of an open case into the topic that is made in place of one that was deleted."""
+        seat = tx.seats.find_seat(where)
+        case = tx.cases.find_open(seat.customer) if seat is not None else None
+        if case is not None and case.is_for_people and self.seat(tx, case) == seat:
+            self.show_card(tx, case, again=True, cause=f"made.{tx.clock.time():.0f}")
+
     # --- cases --------------------------------------------------------------------------------------------------------
 
     def call(

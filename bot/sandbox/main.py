@@ -24,6 +24,7 @@ from bot.extension import SANDBOX
 from bot.sandbox import shop
 from bot.sandbox.ai_studio.server import Studio
 from bot.sandbox.bot_process import BotProcess, private
+from bot.sandbox.desk_rules import DeskRules
 from bot.sandbox.event_stream import Hub
 from bot.sandbox.page_api import PageApi
 from bot.sandbox.shop import Handbook
@@ -84,6 +85,10 @@ class Sandbox:
         services = self._services(telegram_url)
         self._write(self.env_file, "".join(f"{name}={value}\n" for name, value in services.items()))
         self._fixed = self._settings(services)
+        desk = DeskRules(self.directory, self.telegram.clock)
+        if not self.command:
+            desk.begin()
+            self.telegram.state.profile.business = True
         self.bot = BotProcess(self.directory, self._fixed, self._bot_changed, self.command)
         self.world = PageApi(
             self.telegram,
@@ -92,6 +97,7 @@ class Sandbox:
             self.bot.control,
             trials=self.trials,
             handbook=Handbook(self.directory),
+            desk=desk,
         )
         page = self.world.app()
         page.router.add_get("/", _index)

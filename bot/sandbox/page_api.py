@@ -20,6 +20,7 @@ from aiohttp import web
 from bot.errors import Unreadable
 from bot.media import audio
 from bot.sandbox.ai_studio.server import Studio
+from bot.sandbox.desk_rules import DeskRules
 from bot.sandbox.event_stream import Event, Hub
 from bot.sandbox.guard import guard, loads
 from bot.sandbox.shop import Handbook
@@ -60,7 +61,8 @@ Body = dict[str, Any]
 
 class PageApi:
     """The routes of the page. `bot_state` returns {"running", "pid"}; `bot_control` takes kill, stop, start
-    or restart; `trials` is what the page lets people try, `handbook` what the bot can be given to read.
+    or restart; `trials` is what the page lets people try, `handbook` what the bot can be given to read, `desk` the
+    rules of its support desk.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class PageApi:
         *,
         trials: Trials,
         handbook: Handbook,
+        desk: DeskRules,
     ) -> None:
         self._telegram = telegram
         self._studio = studio
@@ -79,6 +82,7 @@ class PageApi:
         self._bot_control = bot_control
         self._trials = trials
         self._handbook = handbook
+        self._desk = desk
         self._closing = False
 
     def app(self) -> web.Application:
@@ -185,6 +189,9 @@ class PageApi:
             "chat": (self._chat, "chat"),
             "block": (people.block, ""),
             "promote": (people.promote, ""),
+            "join": (people.join, "message"),
+            "account": (self._account, "account"),
+            "desk": (self._desk.change, "desk"),
             "load": (self._load, "load"),
             "faults": (self._set_faults, "faults"),
             "bot": (self._control, "bot"),
@@ -273,6 +280,23 @@ class PageApi:
         if not isinstance(members or [], list):
             raise ValueError("members must be a list")
         return self._telegram.group(title, members or [], is_forum=is_forum)
+
+    def _account(self, user_id: int, action: str, person: int = 0, text: str = "") -> Body:
+        """Connect the account of a person to the bot, disconnect it, or let another `person` write there. Returns
+        whether it is connected, and what stands in the chat with that other person. Raises `ValueError`.
+        """
+        connections, business = self._telegram.state.connections, self._telegram.business
+        here = next((one.id for one in connections.values() if one.owner == user_id), "")
+        if action == "connect" and not here:
+            here = business.connect(user_id)
+        elif action in ("connect", "disconnect") and here:
+            business.disconnect(here, action == "disconnect")
+        elif action == "say" and here and text.strip():
+            business.say(here, person, text)
+        elif action != "look":
+            raise ValueError("action must be connect, disconnect, say (to a connected account, with a text) or look")
+        said = business.transcript(here, person) if here and person else []
+        return {"connected": bool(here) and connections[here].is_enabled, "messages": said}
 
     def _set_faults(self, telegram: Body | None = None, model: Body | None = None) -> Body:
         for name, given in (("telegram", telegram), ("model", model)):

@@ -84,6 +84,9 @@ class RelayWatch(Protocol):
     def blocked(self, tx: Tx, bot: int, chat: int) -> Sequence[Address]:
         """Nothing can be delivered to a chat any more."""
 
+    def topic_lost(self, tx: Tx, where: Address) -> None:
+        """A topic was deleted, and is made again for what waits at this address."""
+
 
 @dataclass(slots=True, kw_only=True)
 class StoredOutbox:
@@ -204,7 +207,14 @@ class StoredOutbox:
 
     async def topic_changed(self, address: Address, topic: int) -> Address:
         """Move a customer's seat, and all that waits for it, to another topic (0: to one that is to be made)."""
-        return await self.store.write_until_stored(lambda tx: tx.seats.move_topic(address, topic))
+
+        def work(tx: Tx) -> Address:
+            moved = tx.seats.move_topic(address, topic)
+            if self.watch is not None and not topic:
+                self.watch.topic_lost(tx, moved)
+            return moved
+
+        return await self.store.write_until_stored(work)
 
     async def no_topics(self, address: Address) -> None:
         """Note that a chat has no topics: what waits for this one goes to the chat itself."""

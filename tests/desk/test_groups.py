@@ -71,9 +71,15 @@ async def test_a_topic_that_is_deleted_is_made_again_and_nothing_is_lost(stage: 
     stage.telegram.delete_topic(desk.group, old)
     await desk.writes("are you there?")
     assert desk.topic != old
-    assert desk.seen()[-1] == "are you there?"
+    assert "are you there?" in desk.seen()
+    assert desk.card()["message_thread_id"] == desk.topic
     await desk.says("yes")
     assert stage.telegram.texts(ANNA)[-1] == "yes"
+    stage.telegram.delete_topic(desk.group, desk.topic)
+    await desk.writes("and now?")
+    await desk.presses("desk.bot")
+    assert stage.telegram.texts(ANNA)[-1] == say("en", "desk.returned")
+    assert desk.card()["text"].startswith("#1 · the bot answers")
 
 
 async def test_a_customer_keeps_the_topic_for_the_next_case(stage: Stage, tmp_path: Path) -> None:

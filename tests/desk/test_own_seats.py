@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bot.sandbox.telegram.server_facade import buttons_of
+from bot.sandbox.telegram.server_facade import buttons_of, find_button
 from bot.texts.catalog import say
 from tests.desk.test_albums import CUPS
 from tests.desk.test_joining import COUNTED
@@ -147,9 +147,16 @@ async def test_a_private_topic_that_is_deleted_is_made_again(stage: Stage, tmp_p
     await desk.writes("are you there?")
     new = max(stage.telegram.state.chats[OLGA].topics)
     assert new != topic
-    assert stage.telegram.texts(OLGA, new)[-1] == "are you there?"
+    seen, card = stage.telegram.texts(OLGA, new)[-2:]
+    assert seen == "are you there?"
+    assert card.startswith("#1 · answered by Olga")
     await says(desk, "yes", new)
     assert stage.telegram.texts(ANNA)[-1] == "yes"
+    before = len(inbox(stage))
+    stage.telegram.press(OLGA, *find_button(stage.telegram.transcript(OLGA), say("en", "desk.bot")))
+    await desk.quiet(before)
+    assert stage.telegram.texts(ANNA)[-1] == say("en", "desk.returned")
+    assert any(text.startswith("#1 · the bot answers") for text in stage.telegram.texts(OLGA, new))
 
 
 async def test_without_private_topics_replies_say_to_whom_and_a_bare_message_is_asked_about(

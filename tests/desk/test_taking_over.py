@@ -8,8 +8,9 @@ import pytest
 
 from bot.texts.catalog import say
 from tests.support.choosing import labels, pressed
-from tests.support.desk_side import desk_on
+from tests.support.desk_side import OLGA, desk_on
 from tests.support.stage import ANNA, BORIS, Stage
+from tests.support.telegram_side import inbox, rows
 
 
 async def test_the_bot_knows_what_the_operator_said_at_the_very_beginning(stage: Stage, tmp_path: Path) -> None:
@@ -75,3 +76,12 @@ async def test_where_the_limit_is_used_up_a_person_is_offered_who_reads_the_ques
     await desk.presses("desk.take", language=language)
     await desk.says("On its way")
     assert stage.telegram.texts(customer)[-1] == "On its way"
+
+
+async def test_a_command_that_names_an_operator_calls_nobody(stage: Stage, tmp_path: Path) -> None:
+    desk = await desk_on(stage, tmp_path)
+    before = len(inbox(stage))
+    told = await stage.ask("/invite operator", OLGA)
+    await desk.quiet(before)
+    assert told != say("en", "desk.called")
+    assert rows(stage, "SELECT * FROM desk_cases") == []

@@ -14,7 +14,9 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from bot.clock import SystemClock
 from bot.sandbox.ai_studio.server import Studio
+from bot.sandbox.desk_rules import DeskRules
 from bot.sandbox.guard import DEEPEST
 from bot.sandbox.page_api import PageApi
 from bot.sandbox.shop import Handbook
@@ -70,7 +72,10 @@ async def servers() -> AsyncIterator[Servers]:
     async def restart(_settings: Mapping[str, str]) -> None: ...
 
     state = {"running": True, "pid": 7}
-    page_api = PageApi(telegram, studio, lambda: state, control, trials=Trials(restart), handbook=Handbook(Path()))
+    desk = DeskRules(Path(), SystemClock())
+    page_api = PageApi(
+        telegram, studio, lambda: state, control, trials=Trials(restart), handbook=Handbook(Path()), desk=desk
+    )
     page = web.AppRunner(page_api.app())
     await page.setup()
     await web.TCPSite(page, "127.0.0.1", 0).start()

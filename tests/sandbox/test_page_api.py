@@ -14,7 +14,10 @@ import av
 import pytest
 from aiohttp import web
 
+from bot.clock import SystemClock
+from bot.desk.policy.desk_file import DeskFile
 from bot.sandbox.ai_studio.server import Studio
+from bot.sandbox.desk_rules import DeskRules
 from bot.sandbox.page_api import PageApi
 from bot.sandbox.shop import Handbook
 from bot.sandbox.telegram.server_facade import Telegram
@@ -82,6 +85,7 @@ async def page(telegram: Telegram, tmp_path: Path) -> AsyncIterator[Page]:
     page_api = PageApi(
         telegram, studio, lambda: {"running": not actions, "pid": 7}, control, trials=trials,
         handbook=Handbook(tmp_path),
+        desk=DeskRules(tmp_path, SystemClock()),
     )  # fmt: skip
     runner = web.AppRunner(page_api.app(), shutdown_timeout=1)
     await runner.setup()
@@ -354,3 +358,27 @@ async def test_other_sites_can_not_reach_it(page: Page) -> None:
     assert status == 403
     async with page.session.post(f"{page.url}/world/reset", data="{}") as response:
         assert response.status == 415
+
+
+async def test_the_rules_of_the_desk_are_switched_and_ones_own_are_left_alone(page: Page, tmp_path: Path) -> None:
+    rules = tmp_path / "desk.toml"
+    assert await page.did("desk", own=True) == {"desk": {"closed": False, "own": True}}
+    assert DeskFile(tmp_path).table.has_own_seats
+    assert await page.did("desk", closed=True) == {"desk": {"closed": True, "own": True}}
+    now = SystemClock().time()
+    assert DeskFile(tmp_path).table.hours.hours.next_opening(now) not in (None, now)
+    assert "true or false" in str(await page.post("desk", closed=1))
+    rules.write_text("[hours]\n")
+    assert "rules of your own" in str(await page.post("desk", own=False))
+    assert rules.read_text() == "[hours]\n"
+
+
+async def test_an_account_is_connected_and_disconnected_and_others_write_there(page: Page, telegram: Telegram) -> None:
+    telegram.state.profile.business = True
+    assert "action must be" in str(await page.post("account", user_id=ANNA, action="say", person=1002, text="hello"))
+    assert await page.did("account", user_id=ANNA, action="connect") == {"account": {"connected": True, "messages": []}}
+    found = await page.did("account", user_id=ANNA, action="say", person=1002, text="hello")
+    assert [one["text"] for one in found["account"]["messages"]] == ["hello"]
+    found = await page.did("account", user_id=ANNA, action="disconnect", person=1002)
+    assert not found["account"]["connected"]
+    assert "action must be" in str(await page.post("account", user_id=ANNA, action="dance"))

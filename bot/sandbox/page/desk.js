@@ -10,7 +10,10 @@ import { connect, post } from "./wire.js";
 
 /** The bot's texts that the steps look for, in all languages, by their keys. @type {Record<string, string[]> | null} */
 let texts = null;
-const KEYS = ["desk.group.use", "desk.group.connected", "desk.called", "desk.take", "desk.bot", "desk.returned", "desk.draft", "desk.send.draft", "desk.close", "desk.rate.ask"];
+const KEYS = [
+  "desk.group.use", "desk.group.connected", "desk.called", "desk.take", "desk.bot", "desk.returned", "desk.draft", "desk.send.draft", "desk.close", "desk.rate.ask",
+  "desk.blocked", "desk.missed", "desk.away.collect", "business.connected", "business.send",
+];
 
 const steps = new Steps({
   "deskGroup": connectGroup, "deskCall": call, "deskTake": take, "deskAnswer": answer, "deskAmend": amend, "deskNote": note,
@@ -37,17 +40,17 @@ async function showLoad() {
   if (load) fill(/** @type {HTMLElement} */ (document.querySelector("[data-testid=desk-load]")), t("deskLoad", load));
 }
 
-async function load() {
+export async function load() {
   texts ??= (await post("texts", { keys: KEYS }))?.texts ?? null;
   return texts;
 }
 
 /** @param {string} key */
-const of = (key) => texts?.[key] ?? [];
+export const of = (key) => texts?.[key] ?? [];
 
 // --- the steps ---------------------------------------------------------------------------------------------------------
 
-async function connectGroup() {
+export async function connectGroup() {
   if (!(await beOwner())) return false;
   let chat = group();
   if (!chat) {
@@ -62,14 +65,19 @@ async function connectGroup() {
   return (await pressIn(of("desk.group.use"))) && Boolean(await until(() => newest((message) => begins(message, of("desk.group.connected")))));
 }
 
-async function call() {
+export async function call() {
   await beCustomer();
   await sayPrivately("/human");
   return Boolean(await until(() => newest((message) => begins(message, of("desk.called")))));
 }
 
-async function take() {
-  return (await beOperator()) && (await pressIn(of("desk.take"))) && Boolean(await until(() => card(of("desk.bot"))));
+export async function take() {
+  if (!(await beOwner())) return false;
+  const message = await until(() => newestSeen((one) => takeButton(one)));
+  if (!message || !(await press(message, takeButton(message)))) return false;
+  const card = await until(() => newestSeen(isTaken));
+  if (card) show(card.chat.id, threadOf(card));
+  return Boolean(card);
 }
 
 async function answer() {
@@ -107,7 +115,7 @@ async function rate() {
   return Boolean(await until(() => newest((message) => Boolean(message.text?.startsWith("★★★★★")))));
 }
 
-async function giveBack() {
+export async function giveBack() {
   if (!(await beOperator()) || !(await pressIn(of("desk.bot")))) return false;
   await beCustomer();
   return Boolean(await until(() => newest((message) => begins(message, of("desk.returned")))));
@@ -115,24 +123,41 @@ async function giveBack() {
 
 // --- the group ---------------------------------------------------------------------------------------------------------
 
-const group = () => [...state.chats.values()].find((chat) => chat.title === t("deskTitle"));
+export const group = () => [...state.chats.values()].find((chat) => chat.title === t("deskTitle"));
 
 /** @param {number} chat @param {number} [thread] */
-function show(chat, thread = 0) {
+export function show(chat, thread = 0) {
   select(chat, thread);
   document.dispatchEvent(new CustomEvent("show-chat"));
 }
 
-/** Be the owner in the topic of the newest card, as every operator sees it. */
+/** Be an operator in the topic of the newest card: the owner in the group, or who has the case in private. */
 async function beOperator() {
-  const chat = group();
-  if (!chat || !(await beOwner())) return false;
-  become(state.trials.owner);
-  show(chat.id);
-  const found = await until(() => newest((message) => threadOf(message) && /^(#|№)/.test(message.text ?? "")));
-  if (found) show(chat.id, threadOf(found));
+  if (!group() || !(await beOwner())) return false;
+  const found = await until(() => newestSeen((message) => threadOf(message) && /^(#|№)/.test(message.text ?? "")));
+  if (found) become(found.chat.id > 0 ? found.chat.id : state.trials.owner);
+  if (found) show(found.chat.id, threadOf(found));
   return Boolean(found);
 }
+
+/** A second operator, once there is one. */
+export const colleague = () => [...state.users.values()].find((user) => user.first_name === t("colleague"));
+
+/** The bot's messages where operators see cases: in the group, and in their private chats with the bot. Oldest first. */
+export const seenByOperators = () => [group()?.id ?? 0, state.trials.owner, colleague()?.id ?? 0]
+  .flatMap((chat) => [...messagesOf(chat).values()])
+  .filter((message) => message.from?.is_bot)
+  .sort((one, other) => one.date - other.date || one.message_id - other.message_id);
+
+/** The newest of these messages for which it is true. @param {(message: any) => any} is @returns {any} */
+export const newestSeen = (is) => seenByOperators().reverse().find(is);
+
+/** The button that takes a case: on its card, or on the board, where it has the number of the case. @param {any} message */
+export const takeButton = (message) => message.reply_markup?.inline_keyboard?.flat().find(
+  (/** @type {any} */ button) => of("desk.take").some((label) => button.text === label || button.text.startsWith(`${label} #`)));
+
+/** Whether a message is the card of a case that somebody has taken. @param {any} message */
+export const isTaken = (message) => Boolean(labelled(message, of("desk.bot")) && !takeButton(message));
 
 /** The newest message of the bot with one of these buttons. @param {string[]} labels */
 const card = (labels) => newest((message) => labelled(message, labels));

@@ -2,6 +2,7 @@
 /** Right: what to try, what the bot can read, who takes over, what happens inside (journal), what goes wrong (faults), who answers (bot and model). */
 import { startControl } from "./control.js";
 import { startDesk } from "./desk.js";
+import { startDeskTroubles } from "./desk-troubles.js";
 import { byId } from "./dom.js";
 import { startFaults } from "./faults.js";
 import { startJournal } from "./journal.js";
@@ -25,6 +26,7 @@ export function startPanel() {
   startTrials();
   startKnowledge();
   startDesk();
+  startDeskTroubles();
   startJournal();
   startFaults();
   startControl();

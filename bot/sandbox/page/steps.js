@@ -14,7 +14,7 @@ export class Steps {
   /** @type {Set<string>} */ #done = new Set();
 
   /**
-   * @param {Record<string, () => Promise<boolean>>} steps what each does; true: the bot has done what was expected
+   * @param {Record<string, () => Promise<boolean | string>>} steps what each does; true, or what was seen in words: the bot has done what was expected
    * @param {() => Promise<any>} load gets what the steps need, once; nothing: it did not come
    */
   constructor(steps, load) {
@@ -44,9 +44,9 @@ export class Steps {
   #box(name) {
     const run = async () => {
       fill(this.#results[name], "…");
-      const isDone = Boolean(await this.load()) && (await this.steps[name]());
-      if (isDone) this.tick(name);
-      fill(this.#results[name], isDone ? "" : t(state.trials.ready && !state.trials.owner ? "ownerKnown" : "nothingCame"));
+      const seen = Boolean(await this.load()) && (await this.steps[name]());
+      if (seen) this.tick(name);
+      fill(this.#results[name], seen ? (seen === true ? "" : `✓ ${seen}`) : t(state.trials.ready && !state.trials.owner ? "ownerKnown" : "nothingCame"));
     };
     const button = h("button", { type: "button", class: "plain", "data-testid": `step-${name}`, onclick: () => void run() }, t(`${name}Do`));
     return h("div", { class: "trial" },
@@ -68,7 +68,7 @@ export async function beOwner() {
 
 /** Be a customer in the private chat with the bot; somebody new the first time. */
 export async function beCustomer() {
-  let person = [...state.users.values()].find((user) => user.first_name === t("customer"));
+  let person = customer();
   if (!person) {
     const made = await post("chat", { type: "private", title: t("customer"), language_code: language });
     await connect();
@@ -76,6 +76,8 @@ export async function beCustomer() {
   }
   if (person) go(person.id);
 }
+
+export const customer = () => [...state.users.values()].find((user) => user.first_name === t("customer"));
 
 /** Be somebody, in their private chat. @param {number} person */
 export function go(person) {

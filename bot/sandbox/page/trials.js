@@ -83,20 +83,24 @@ export async function own() {
 
 /** The owner makes a link, and somebody new follows it. */
 async function invite() {
+  if (!state.trials.owner) return t("friendNoOwner");
+  return (await invited("/invite", t("friendName"))) ? t("friendDone", { friend: t("friendName") }) : t("friendNoLink");
+}
+
+/** Have the owner invite somebody new, who follows the link. Returns the person, null if no link came. @param {string} words @param {string} name */
+export async function invited(words, name) {
   const { owner } = state.trials;
-  if (!owner) return t("friendNoOwner");
   become(owner);
   document.dispatchEvent(new CustomEvent("show-chat"));
   const before = new Set(messagesOf(owner).keys());
-  await say("/invite");
+  await say(words);
   const code = await linkIn(owner, before);
-  if (!code) return t("friendNoLink");
-  const made = await post("chat", { type: "private", title: t("friendName"), language_code: language });
-  if (!made) return "";
+  const made = code && (await post("chat", { type: "private", title: name, language_code: language }));
+  if (!made) return null;
   await connect();
   become(made.chat.id);
   await say(`/start ${code}`);
-  return t("friendDone", { friend: t("friendName") });
+  return made.chat;
 }
 
 /** The code in the bot's next message with a link to itself; "" if none comes. @param {number} chat @param {Set<number>} before */

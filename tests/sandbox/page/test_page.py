@@ -309,6 +309,18 @@ async def test_a_customer_is_handed_over_to_a_person_and_back_step_by_step(sandb
     await expect(gauge).to_have_text(re.compile(r"^This group: [1-9]\d? of 20 messages in the last minute\.$"))
 
 
+async def test_what_goes_wrong_at_a_desk_ends_as_it_must(sandbox: Sandbox, page: Page) -> None:
+    await page.get_by_test_id("tab-desk").click()
+    await page.get_by_test_id("desk-own-switch").click()
+    await expect(page.get_by_test_id("step-troubleRights")).to_be_disabled()
+    for step in ("Topic", "Both", "Flood", "Kill", "Block", "Closed"):
+        await page.get_by_test_id(f"step-trouble{step}").click()
+        await expect(page.get_by_test_id(f"tick-trouble{step}")).to_have_class("tick done")
+    await page.get_by_test_id("step-accountAsk").click()
+    await expect(page.get_by_test_id("tick-accountAsk")).to_have_class("tick done")
+    await expect(page.get_by_text("in your chat: “When are you open?”")).to_be_visible()
+
+
 async def test_the_keyboard_reaches_everything(quiet: Sandbox, quiet_page: Page) -> None:
     page, field = quiet_page, quiet_page.get_by_test_id("composer")
     await expect(page).to_have_title("Govorun · Sandbox")

@@ -101,9 +101,9 @@ def test_a_style_closes_what_it_opens(path: Path) -> None:
 
 
 def test_every_word_exists_in_both_languages_and_is_used() -> None:
-    words = read(PAGE / "words.js").split("const COLUMN", 1)[0]
+    words = read(PAGE / "words.js").split("const COLUMN", 1)[0] + read(PAGE / "words-desk.js")
     known = set(re.findall(r"^  (\w+): \[", words, re.MULTILINE))
-    sources = "\n".join(read(path) for path in [*MODULES, PAGE / "index.html"] if path.name != "words.js")
+    sources = "\n".join(read(path) for path in [*MODULES, PAGE / "index.html"] if not path.name.startswith("words"))
     asked = set(re.findall(r"\bt\(\"(\w+)\"", sources)) | set(re.findall(r'data-t(?:-title|-label)?="(\w+)"', sources))
     assert asked - known == set()
     quoted = set(re.findall(r'"(\w+)"', sources + read(PAGE / "words.js").split("const COLUMN", 1)[1]))
