@@ -93,11 +93,10 @@ async def measure(options: argparse.Namespace) -> None:
     async with Store.open(f"sqlite+aiosqlite:///{file}", SystemClock()) as store:
         sources = await fill(store, texts)
         with ProcessPoolExecutor(1, get_context("spawn")) as fresh:  # this one has the memory of filling the database
-            print(await asyncio.get_running_loop().run_in_executor(fresh, built, file))
+            print(await asyncio.get_running_loop().run_in_executor(fresh, built, file, questions))
         index = Index(store=store, bot=BOT, model=Chance.name)
         await index.follow()
-        vectors = QuestionVectors(meter=Meter(store=store), embedder=Chance())  # type: ignore[arg-type]
-        retrieval = Retrieval(store=store, index=index, vectors=vectors)
+        retrieval = searching(store, index)
         chance = random.Random(3)
         for name, readable in (("all sources", sources), (f"4 of {SOURCES} sources", sources[:4])):
 
@@ -119,20 +118,33 @@ async def measure(options: argparse.Namespace) -> None:
         print(f"an article of {OF_ARTICLE} passages replaced and followed: {await timed(replace, REPLACED)}")
 
 
-def built(file: Path) -> str:
-    """What it takes to build the index of a database."""
-    return asyncio.run(_build(file))
+def built(file: Path, questions: Sequence[str]) -> str:
+    """What it takes to build the index of a database, and to search in it."""
+    return asyncio.run(_build(file, questions))
 
 
-async def _build(file: Path) -> str:
+async def _build(file: Path, questions: Sequence[str]) -> str:
     async with Store.open(f"sqlite+aiosqlite:///{file}", SystemClock()) as store:
         await store.read(lambda tx: tx.knowledge.generation())
         stems("a слово")  # the libraries are loaded
         index = Index(store=store, bot=BOT, model=Chance.name)
         before, begun = memory(), time.process_time()
         await index.follow()
-        took = time.process_time() - begun
-        return f"index of {PASSAGES:,} passages: {took:.1f} s of CPU, {memory() - before:.0f} MB"
+        took, taken = time.process_time() - begun, memory() - before
+        retrieval = searching(store, index)
+        for number in range(SEARCHES):
+            await retrieval.search(questions[number % len(questions)], range(1, SOURCES + 1), PAYER)
+        searched = memory() - before
+        return (
+            f"index of {PASSAGES:,} passages: {took:.1f} s of CPU, {taken:.0f} MB; {searched:.0f} MB after {SEARCHES} "
+            f"searches"
+        )
+
+
+def searching(store: Store, index: Index) -> Retrieval:
+    """A search with random embeddings of questions."""
+    vectors = QuestionVectors(meter=Meter(store=store), embedder=Chance())  # type: ignore[arg-type]
+    return Retrieval(store=store, index=index, vectors=vectors)
 
 
 async def timed(work: Callable[[], object], times: int) -> str:

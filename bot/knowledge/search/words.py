@@ -58,8 +58,7 @@ class WordIndex:
             self._sources.append(source)
             self._lengths.append(max(counts.total(), 1))
             self._count += 1
-            for term, often in counts.items():
-                self._postings.add(row << BITS | min(often, MOST_OFTEN), term)
+            self._postings.add({term: row << BITS | min(often, MOST_OFTEN) for term, often in counts.items()})
 
     def count(self, sources: Collection[int]) -> int:
         """Return how many passages of these sources are indexed."""
