@@ -147,8 +147,10 @@ class Outbox(Protocol):
         business chat, in all chats with ids from `first` to `last`.
         """
 
-    async def highest_message_id(self, bot: int, first: int, last: int) -> int:
-        """Return the highest message id known in the chats with ids from `first` to `last`; 0: none is known."""
+    async def highest_message_id(self, address: Address, first: int, last: int) -> int:
+        """Return the highest message id known in the chats with ids from `first` to `last`; 0: none is known. In a
+        business chat it is that of the chats of the account.
+        """
 
     async def begin(self, delivery: Delivery, marker: int) -> bool:
         """Set the state SENDING: until `progress` is called the outcome of the send is unknown. `marker` becomes

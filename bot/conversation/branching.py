@@ -146,16 +146,19 @@ def leave_open(tx: Tx, question: Remembered) -> None:
         tx.messages.set_ending(question.id, OPEN)
 
 
-def add_words(tx: Tx, where: Address, turn: str, words: str, *, user: int, first: str) -> None:
-    """Save what a person has said to a user in place of the bot, as the answer of a turn. A conversation that begins
-    with it gets the message `first` of the user before it: prompts begin with one.
+def add_words(tx: Tx, where: Address, turn: str, words: str, *, user: int, first: str, place: int = 0) -> None:
+    """Save what a person has said to a user in place of the bot, as the answer of a turn; `place` is the id of the
+    message if it stands in this chat. A conversation that begins with it gets the message `first` of the user before
+    it: prompts begin with one.
     """
     conversation, tip = tx.messages.current_tip(where)
     if not tip:
         asked = tx.messages.add_message(conversation, where, turn, "user", (Text(first),), parent=0, user=user)
         tip = asked.id
     said = (Text(words),)
-    tx.messages.add_message(conversation, where, turn, "assistant", said, parent=tip, ending="stop", user=user)
+    tx.messages.add_message(
+        conversation, where, turn, "assistant", said, parent=tip, ending="stop", user=user, place=place
+    )  # fmt: skip
 
 
 def withdraw_answers(tx: Tx, where: Address) -> None:

@@ -84,9 +84,16 @@ class DeskWatch:
         if not self.keep_days or clock.monotonic() < self._next_delete:
             return
         before = clock.time() - self.keep_days * DAY
-        while await self.store.write(lambda tx: tx.cases.delete_old(self.desk.bot, before, PIECE)):
+        while await self.store.write(lambda tx: self._delete_some(tx, before)):
             pass
         self._next_delete = clock.monotonic() + HOUR
+
+    def _delete_some(self, tx: Tx, before: float) -> bool:
+        """Delete some of what was said before a Unix time, in cases and in chats of accounts. False: all is deleted."""
+        quiet = tx.accounts.list_quiet(self.desk.bot, before, PIECE)
+        for where in quiet:
+            tx.personal_data.delete_chat_of_account(where)
+        return tx.cases.delete_old(self.desk.bot, before, PIECE) or bool(quiet)
 
     def look(self, tx: Tx, problem: str) -> Places:
         """Do what is due now; `problem` is what is wrong with the file. Returns where something waits."""

@@ -16,10 +16,12 @@ from bot.storage.engines.sqlite_files import path_of
 from bot.storage.store import Store, Tx
 
 if TYPE_CHECKING:
+    from bot.storage.repositories.desk.accounts import Account
     from bot.telegram.client.api import Api
 
 THREADS = "@BotFather, the bot, Bot Settings, Threads Settings"
 DAY = 86_400.0  # seconds
+Group = tuple[int, str, float]  # the chat, its team, its load in messages a minute
 BUSY = 11.0  # messages a minute to a group, from which on they wait for each other
 
 
@@ -44,9 +46,10 @@ async def check_groups(settings: Settings, api: Api, me: Mapping[str, Any]) -> A
     """
     from bot.telegram.group_rights import missing_rights
 
-    for finding in (*own_seats(settings, me), *accounts(settings, me)):
+    groups, connected = await _connected(settings, api.id) if settings.desk is not None else ((), ())
+    for finding in (*own_seats(settings, me), *accounts(settings, me, connected)):
         yield finding
-    for chat, team, load in await _groups(settings, api.id) if settings.desk is not None else ():
+    for chat, team, load in groups:
         missing = await missing_rights(lambda method: api.call(method, deadline=PATIENCE), api.id, chat)
         name = f"the group {chat}{f' of the team {team}' * bool(team)}"
         if missing:
@@ -59,32 +62,44 @@ async def check_groups(settings: Settings, api: Api, me: Mapping[str, Any]) -> A
             yield ok("desk", f"{name}: rights are there; {load:.1f} of 20 messages a minute at most in the last day")
 
 
-async def _groups(settings: Settings, bot: int) -> Sequence[tuple[int, str, float]]:
-    """The connected groups: the chat, the team and the load of each; none where the database can't be read."""
+async def _connected(settings: Settings, bot: int) -> tuple[Sequence[Group], Sequence[Account]]:
+    """The groups and the accounts to which a bot is connected; none where the database can't be read."""
     file = path_of(settings.database_url)
     if file is not None and not file.exists():
-        return ()
+        return (), ()
 
-    def work(tx: Tx) -> Sequence[tuple[int, str, float]]:
+    def work(tx: Tx) -> tuple[Sequence[Group], Sequence[Account]]:
         since = time.time() - DAY
-        return [(chat, team, tx.seats.busiest(bot, chat, since)) for chat, team in tx.seats.list_groups(bot)]
+        groups = [(chat, team, tx.seats.busiest(bot, chat, since)) for chat, team in tx.seats.list_groups(bot)]
+        return groups, tx.accounts.list_accounts(bot)
 
     try:
         async with Store.open(settings.database_url, SystemClock()) as store:
             return await store.read(work)
     except (SQLAlchemyError, BotError):  # the leg "database" says what is wrong
-        return ()
+        return (), ()
 
 
-def accounts(settings: Settings, me: Mapping[str, Any]) -> Iterator[Finding]:
-    """Check whether accounts can be connected to the bot, if desk.toml has the table [business]."""
+def accounts(settings: Settings, me: Mapping[str, Any], connected: Sequence[Account] = ()) -> Iterator[Finding]:
+    """Check whether accounts can be connected to the bot, if desk.toml has the table [business], and whether the bot
+    may answer in those that are.
+    """
     if settings.desk is None:
         return
     from bot.desk.policy.desk_file import DeskFile
 
-    if DeskFile(settings.desk).table.business is not None and not me.get("can_connect_to_business"):
+    if DeskFile(settings.desk).table.business is None:
+        return
+    if not me.get("can_connect_to_business"):
         text = "desk.toml has [business], and no account can connect the bot: its Business Mode is off"
         yield warn("desk", text, "@BotFather, the bot, Bot Settings, Business Mode: switch it on (docs/business.md)")
+    for account in connected:
+        text = f"the account of the user {account.user} is connected"
+        if account.may_reply:
+            yield ok("desk", f"{text}; the bot may answer there")
+        else:
+            advice = "The owner: Telegram settings, Business, Chatbots, allow the bot to reply"
+            yield warn("desk", f"{text} no more, or the bot may not answer there", advice)
 
 
 def own_seats(settings: Settings, me: Mapping[str, Any]) -> Iterator[Finding]:

@@ -124,9 +124,14 @@ class StoredOutbox:
 
         return await self.store.retry_until_stored(lambda: self.store.read(work))
 
-    async def highest_message_id(self, bot: int, first: int, last: int) -> int:
-        """Return the highest message id known in the chats with ids from `first` to `last`; 0 if none is known."""
-        return await self.store.ask_until_answered(lambda tx: tx.outbox.highest_message_id(bot, first, last))
+    async def highest_message_id(self, address: Address, first: int, last: int) -> int:
+        """Return the highest message id known in the chats with ids from `first` to `last`; see `ports.Outbox`."""
+
+        def work(tx: Tx) -> int:
+            theirs = tx.messages.highest_place(address) if address.connection else 0
+            return max(theirs, tx.outbox.highest_message_id(address, first, last))
+
+        return await self.store.ask_until_answered(work)
 
     async def begin(self, delivery: Delivery, marker: int) -> bool:
         """Mark a delivery as being sent: until `progress` its outcome is unknown. False: it is another one by now."""

@@ -67,6 +67,9 @@ class Options:
         )
 
 
+ANY_PRIVATE = Address("telegram", 0, 1)  # stands for all private chats, which share one sequence of message ids
+
+
 @dataclass(frozen=True, slots=True)
 class ChatWork:
     """What a dispatcher asks for (`ports.ChatHost`): deliveries and updates of chats that this process works on."""
@@ -95,11 +98,11 @@ class ChatWork:
     @property
     def newest(self) -> int:
         """The highest known message id in the sequence that private chats share."""
-        return self.deliverer.unconfirmed.newest_id(1)
+        return self.deliverer.unconfirmed.newest_id(ANY_PRIVATE)
 
     def saw(self, message_id: int) -> None:
         """Note a message id of the private chats' sequence that another process has learned."""
-        self.deliverer.unconfirmed.note_newest(1, message_id)
+        self.deliverer.unconfirmed.note_newest(ANY_PRIVATE, message_id)
 
     def leave(self, place: str) -> None:
         """Forget a chat whose lease this process has given up."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -13,70 +12,11 @@ from bot.desk.policy.desk_file import Accounts
 from bot.storage.repositories.desk.accounts import Account, AccountChat
 from bot.texts.catalog import say
 from bot.types import Kind
-from tests.support.choosing import actions, pressed
+from tests.support.business_side import HOUR, shop
+from tests.support.choosing import actions
 from tests.support.desk_side import OLGA
 from tests.support.stage import ANNA, BORIS, Stage
-from tests.support.telegram_side import deliveries, inbox, rows, soon
-
-HOUR = 3600.0
-
-
-class Shop:
-    """The account of Olga, to which the bot is connected, and in which Anna writes."""
-
-    def __init__(self, stage: Stage, connection: str) -> None:
-        self.stage, self.connection = stage, connection
-
-    async def quiet(self, more_than: int = 0) -> None:
-        """Wait until more than so many updates have come, and all is handled, written and delivered."""
-
-        def ended() -> bool | None:
-            came = inbox(self.stage)
-            waits = rows(self.stage, "SELECT 1 FROM jobs WHERE kind = 'business.draft'")
-            is_over = {*came, *deliveries(self.stage)} <= {"done", "sent", "dead"}
-            return (len(came) > more_than and is_over and not waits) or None
-
-        await soon(self.stage, ended)
-
-    async def asked(self, text: str, *answers: str, customer: int = ANNA) -> int:
-        """The customer writes; returns the id of the message when everything is done. `answers` are the model's."""
-        self.stage.studio.script(*answers) if answers else None
-        before = len(inbox(self.stage))
-        message = self.stage.telegram.business.say(self.connection, customer, text)
-        await self.quiet(before)
-        return int(message["message_id"])
-
-    async def owner_writes(self, text: str, customer: int = ANNA) -> None:
-        before = len(inbox(self.stage))
-        self.stage.telegram.business.say(self.connection, customer, text, by_owner=True)
-        await self.quiet(before)
-
-    def said(self, customer: int = ANNA) -> list[str]:
-        """The texts in the chat of the account."""
-        return [one["text"] for one in self.stage.telegram.business.transcript(self.connection, customer)]
-
-    def told(self) -> list[str]:
-        """What Olga has read from the bot."""
-        return self.stage.telegram.texts(OLGA)
-
-    async def presses(self, key: str, language: str = "en") -> None:
-        await pressed(self.stage, say(language, key), chat=OLGA, user=OLGA)
-        await self.quiet()
-
-
-async def shop(
-    stage: Stage, folder: Path, settings: str = "", *, language: str = "en", owner: int = OLGA, **changes: Any
-) -> Shop:  # fmt: skip
-    """A bot that is connected to Olga's account."""
-    (folder / "desk.toml").write_text(f"[business]\n{settings}", "utf-8")
-    stage.telegram.state.profile.business = True
-    stage.telegram.person("Olga" if language == "en" else "Ольга", language, OLGA)
-    await stage.start(desk=folder, owners=frozenset({OLGA}), **changes)
-    await stage.ask("/start", OLGA)
-    before = len(inbox(stage))
-    found = Shop(stage, stage.telegram.business.connect(owner))
-    await found.quiet(before)
-    return found
+from tests.support.telegram_side import inbox, rows, soon
 
 
 @pytest.mark.parametrize("language", ["en", "ru"])

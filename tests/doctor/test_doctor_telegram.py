@@ -8,6 +8,7 @@ import pytest
 
 from bot.clock import SystemClock
 from bot.doctor.finding import Verdict
+from bot.storage.repositories.desk.accounts import Account
 from bot.storage.store import Store, Tx
 from bot.types import Address, Outgoing
 from tests.support.doctor_patient import Patient, is_bad
@@ -148,3 +149,17 @@ async def test_accounts_need_the_business_mode_of_the_bot(patient: Patient, mode
     patient.telegram.state.profile.business = mode
     found = [one for one in await patient.findings(desk=patient.folder) if "Business Mode" in one.text]
     assert [is_bad(one, Verdict.WARN, "no account can connect", "@BotFather") for one in found] == [True] * (not mode)
+
+
+@pytest.mark.parametrize(
+    ("may_reply", "verdict", "text"),
+    [(True, Verdict.OK, "the bot may answer there"), (False, Verdict.WARN, "may not answer there")],
+)
+async def test_each_connected_account_is_named(patient: Patient, may_reply: bool, verdict: Verdict, text: str) -> None:
+    (patient.folder / "desk.toml").write_text("[business]\n")
+    patient.telegram.state.profile.business = True
+    async with Store.open(f"sqlite+aiosqlite:///{patient.database}", SystemClock()) as store:
+        account = Account(id="bc1", user=1001, place=1001, may_reply=may_reply)
+        await store.write(lambda tx: tx.accounts.store_account(4200000042, account))
+    (found,) = [one for one in await patient.findings(desk=patient.folder) if "account of the user 1001" in one.text]
+    assert (found.verdict, text in found.text) == (verdict, True), found

@@ -9,7 +9,7 @@ from bot.conversation import branching
 from bot.conversation.assistant import Assistant
 from bot.conversation.helper_model import PaidBy
 from bot.desk.assistance.purse import Purse
-from bot.desk.business.chats import DRAFT, order_answer
+from bot.desk.business.chats import DRAFT, LOOK_BACK, order_answer
 from bot.desk.business.rules import forbidden, goes_alone, is_owners
 from bot.desk.cards import CALLED, OPERATORS
 from bot.desk.desk import Desk, Places
@@ -21,13 +21,12 @@ from bot.outbox import Choice, end_question, finish_asking, finish_turn
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.desk.accounts import Account, AccountChat
-from bot.storage.repositories.messages import Remembered
+from bot.storage.repositories.messages import OPEN, Remembered
 from bot.storage.repositories.money.ledger import PURSE
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import Address, Incoming, Job, Outgoing, User
 
-LOOK_BACK = 20  # newest messages, in which the customer's last question is looked for
 MOST_TRIES = 3
 EDIT = "business.edit"  # the action of the button, and of the words that the owner sends in place of a draft
 
@@ -66,9 +65,8 @@ class AccountAnswers:
 
     async def write(self, job: Job) -> None:
         """The job: write an answer, and send it or show it to the owner of the account."""
-        known = await self.store.read(lambda tx: self._known(tx, job.address))
+        known = await self.store.write(lambda tx: self._begin(tx, job))
         if known is None:
-            await self.store.write(lambda tx: tx.jobs.delete_done(job))
             return
         asked, chat = known.newest[known.place], known.chat
         customer = User(chat.user, chat.name, chat.language)
@@ -92,6 +90,13 @@ class AccountAnswers:
             lambda tx: self._keep(tx, job, known, text, why=why, label=label, is_sure=is_sure)
         ))  # fmt: skip
 
+    def _begin(self, tx: Tx, job: Job) -> Known | None:
+        """What an answer is written from; the job ends here if none is wanted any more."""
+        known = self._known(tx, job.address)
+        if known is None:
+            tx.jobs.delete_done(job)
+        return known
+
     def _known(self, tx: Tx, where: Address) -> Known | None:
         """What an answer is written from; None if none is wanted any more."""
         account, chat = tx.accounts.find_account(self.desk.bot, where.connection), tx.accounts.find_chat(where)
@@ -100,7 +105,7 @@ class AccountAnswers:
             return None
         conversation = tx.messages.find_current_conversation(where)
         newest = tx.messages.list_newest(conversation, LOOK_BACK) if conversation is not None else ()
-        asks = (one.message.role == "user" and one.words != CALLED for one in newest)
+        asks = (one.message.role == "user" and one.words != CALLED and one.ending != OPEN for one in newest)
         place = max((place for place, is_question in enumerate(asks) if is_question), default=-1)
         answered = any(one.message.role == "assistant" for one in newest[place + 1 :])
         return None if place < 0 or answered else Known(account=account, chat=chat, newest=newest, place=place)
@@ -135,7 +140,7 @@ class AccountAnswers:
         """Send an answer without the owner, once for this version of the chat."""
         where = chat.address(self.desk.bot)
         note = say(chat.language, "business.notice") if settings.notice and not chat.noticed else ""
-        key = f"{DRAFT}.{where.key}.{chat.version}"[-80:]
+        key = f"{where.key}.{chat.version}.{int(chat.heard)}"[-80:]
         branching.add_words(tx, where, key, text, user=chat.user, first=CALLED)
         tx.accounts.store_chat(self.desk.bot, replace(chat, noticed=True))
         tx.outbox.add_answer(key, where, Outgoing(f"{text}\n\n{note}" if note else text))
@@ -150,7 +155,7 @@ class AccountAnswers:
         pieces += [Piece("\n"), Piece(question, "blockquote"), Piece("\n")]
         pieces += [Piece(text), Piece("\n")] if text else []
         pieces += [Piece("\n" + say(language, why))] if why else []
-        key = f"{DRAFT}.{chat.address(bot).key}.{chat.version}.draft"[-80:]
+        key = f"{chat.address(bot).key}.{chat.version}.{int(chat.heard)}.draft"[-80:]
         payload = {"account": chat.account, "customer": chat.user, "version": chat.version, "text": text}
         choices = [Choice(say(language, "business.drop"), "business.drop", payload)]
         choices.append(Choice(say(language, "business.forget"), "business.forget", payload))
@@ -233,10 +238,11 @@ class AccountAnswers:
         if chat is None or why:
             finish_turn(tx, incoming, say(language, why))
             return ()
-        branching.add_words(tx, where, f"{incoming.id}{OPERATORS}", text, user=chat.user, first=CALLED)
+        key = f"{incoming.id}{OPERATORS}"
+        branching.add_words(tx, where, key, text, user=chat.user, first=CALLED)
         tx.accounts.store_chat(bot, chat)
-        relays = (incoming.address.chat, incoming.message_id) if own else (0, 0)
-        tx.outbox.add_answer(f"{incoming.id}.business", where, Outgoing(text, plain=bool(own), relays=relays))
+        relays = (incoming.address.chat, incoming.message_id)
+        tx.outbox.add_answer(key, where, Outgoing(text, plain=bool(own), relays=relays))
         told = Outgoing(say(language, "business.sent", text=text), plain=bool(own))
         finish_turn(tx, incoming, told, over=over)
         return [where]

@@ -7,8 +7,9 @@ and every message of either side makes a new one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 
 from bot.conversation import branching
 from bot.desk.business.rules import is_owners
@@ -19,12 +20,15 @@ from bot.feature import Feature
 from bot.outbox import finish_turn
 from bot.ports import Reply
 from bot.storage.repositories.desk.accounts import Account, AccountChat
+from bot.storage.repositories.messages import OPEN, Remembered
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import Address, Attachment, Incoming, Job, Kind, Outgoing, Text
 
 DRAFT = "business.draft"  # the job that writes an answer
 PAUSE = 2.0  # seconds for which it waits: a customer writes several messages at once
+NOT_SEEN = "[…]"  # stands in prompts for a message without a text, or one that was deleted
+LOOK_BACK = 20  # newest messages, among which are the questions without an answer
 SHOWN = 500  # characters of a text that was not sent, in the list of these
 
 
@@ -58,15 +62,22 @@ class AccountChats:
         if account is None or settings is None or not self.serves(account.user):
             return ()
         chat = tx.accounts.find_chat(incoming.address)
-        if incoming.data == "deleted":
-            self._deleted(tx, incoming, chat)
-        elif incoming.user.id == account.user:
-            self._owner_wrote(tx, incoming, chat or AccountChat(account=account.id, user=incoming.address.chat))
-        elif incoming.data == "edited":
-            self._edited(tx, incoming, chat, settings)
-        else:
+        if incoming.user.id == account.user and incoming.data != "deleted":
+            return self._owner_wrote(tx, incoming, chat, account)
+        if incoming.data == "said":
             self._customer_wrote(tx, incoming, chat, settings)
-        return ()
+            return ()
+        ids = incoming.text.split() if incoming.data == "deleted" else [incoming.message_id]
+        said = [one for id_ in ids if (one := tx.messages.find_at(incoming.address, int(id_))) is not None]
+        if chat is None or not said:
+            return ()
+        tx.accounts.store_chat(self.desk.bot, chat)
+        told = self._withdraw(tx, incoming, account)
+        for one in said:
+            self._follow(tx, incoming, one)
+        if not is_owners(chat, tx.clock.time(), settings):
+            order_answer(tx, incoming.address)
+        return told
 
     @property
     def settings(self) -> Accounts | None:
@@ -78,21 +89,43 @@ class AccountChats:
     def _connected(self, tx: Tx, incoming: Incoming, *, may_reply: bool) -> Places:
         """Store an account, and tell its owner what the bot does there, or no longer does."""
         where, owner, bot = incoming.address, incoming.user, self.desk.bot
-        account = Account(id=where.connection, user=owner.id, place=where.chat, may_reply=may_reply)
-        before = tx.accounts.find_account(bot, account.id)
-        told = f"business.{'connected' if may_reply else 'disconnected'}"
-        if self.serves(owner.id):
+        before, serves = tx.accounts.find_account(bot, where.connection), self.serves(owner.id)
+        account = Account(id=where.connection, user=owner.id, place=where.chat, may_reply=may_reply and serves)
+        if serves or before is not None:
             tx.accounts.store_account(bot, account)
-        else:
-            told = "business.not_allowed"
-        if before is not None and before.may_reply == account.may_reply:
+        if before.may_reply == account.may_reply if before is not None else not (serves or may_reply):
             return ()
-        text = say(owner.language, told)
-        for customer, unsent in () if may_reply else tx.accounts.withdraw(bot, account.id):
-            name = tx.users.read_name(bot, customer) or str(customer)
-            text += "\n\n" + say(owner.language, "business.unsent", name=name, text=unsent[:SHOWN])
+        state = "not_allowed" if not serves else "connected" if may_reply else "disconnected"
+        text = say(owner.language, f"business.{state}")
+        if not account.may_reply:
+            text += "".join(f"\n\n{line}" for _, line in self._withdrawn(tx, where, owner.language, whole_account=True))
         tx.outbox.add_answer(f"{incoming.id}.account", account.address(bot), Outgoing(text, plain=True))
         return [account.address(bot)]
+
+    def _withdraw(self, tx: Tx, incoming: Incoming, account: Account) -> Places:
+        """Withdraw what waits for a chat. The owner reads which words of his own, or approved by him, were not sent."""
+        language = tx.chats.read_language(self.desk.bot, account.user)
+        lines = self._withdrawn(tx, incoming.address, language)
+        told = [line for key, line in lines if key.endswith(OPERATORS)]
+        if not told:
+            return ()
+        where, text = account.address(self.desk.bot), "\n\n".join(told)
+        tx.outbox.add_answer(f"{incoming.id}.unsent", where, Outgoing(text, plain=True))
+        return [where]
+
+    def _withdrawn(
+        self, tx: Tx, where: Address, language: str, *, whole_account: bool = False
+    ) -> Sequence[tuple[str, str]]:  # fmt: skip
+        """Give up what waits for a chat or an account, so that no later prompt has it. Returns the key of each answer
+        and what its owner reads of it, oldest first.
+        """
+        lines = []
+        for key, place, unsent in tx.accounts.withdraw(where, whole_account=whole_account):
+            branching.take_back(tx, place, key)
+            chat = tx.accounts.find_chat(place)
+            name = chat.name if chat is not None else str(place.chat)
+            lines.append((key, say(language, "business.unsent", name=name, text=unsent[:SHOWN])))
+        return lines[::-1]
 
     # --- messages -----------------------------------------------------------------------------------------------------
 
@@ -103,41 +136,36 @@ class AccountChats:
         chat = replace(chat, name=user.name, language=user.language or chat.language, heard=now, owned=owned)
         tx.accounts.store_chat(self.desk.bot, chat)
         parts = tuple(part for part in incoming.parts if not isinstance(part, Attachment))
-        branching.follow(tx, incoming, (Text(incoming.text or "[…]"), *parts))
+        branching.follow(tx, incoming, (Text(incoming.text or NOT_SEEN), *parts))
         if not owned and incoming.text:
             order_answer(tx, incoming.address)
 
-    def _owner_wrote(self, tx: Tx, incoming: Incoming, chat: AccountChat) -> None:
+    def _owner_wrote(self, tx: Tx, incoming: Incoming, chat: AccountChat | None, account: Account) -> Places:
         """The owner answers: what the bot was about to say is not said, and its next prompt has the owner's words."""
         where = incoming.address
+        chat = chat or AccountChat(account=account.id, user=where.chat)
         tx.accounts.store_chat(self.desk.bot, replace(chat, owned=tx.clock.time()))
-        branching.withdraw_answers(tx, where)
-        if incoming.data == "said" and incoming.text:
-            branching.add_words(tx, where, f"{incoming.id}{OPERATORS}", incoming.text, user=chat.user, first=CALLED)
+        told = self._withdraw(tx, incoming, account)
+        before = tx.messages.find_at(where, incoming.message_id)
+        if before is not None:
+            tx.messages.replace_text(before.id, incoming.text or NOT_SEEN)
+        elif incoming.data == "said" and incoming.text:
+            branching.add_words(
+                tx, where, f"{incoming.id}{OPERATORS}", incoming.text, user=chat.user, first=CALLED,
+                place=incoming.message_id,
+            )  # fmt: skip
+        return told
 
-    def _edited(self, tx: Tx, incoming: Incoming, chat: AccountChat | None, settings: Accounts) -> None:
-        """A customer has edited a message: prompts have the new text, and an answer that waits is written anew."""
-        asked = tx.messages.find_question_at(incoming.address, incoming.message_id)
-        if chat is None or asked is None or branching.revise(tx, replace(incoming, of=asked.turn)) is None:
-            return
-        tx.accounts.store_chat(self.desk.bot, chat)
-        branching.withdraw_answers(tx, incoming.address)
-        if not is_owners(chat, tx.clock.time(), settings):
-            order_answer(tx, incoming.address)
-
-    def _deleted(self, tx: Tx, incoming: Incoming, chat: AccountChat | None) -> None:
-        """Messages were deleted: prompts are without them, and an answer to them that waits is not sent."""
-        if chat is None:
-            return
-        tx.accounts.store_chat(self.desk.bot, chat)
-        for place in incoming.text.split():
-            asked = tx.messages.find_question_at(incoming.address, int(place))
-            if asked is None:
-                continue
-            branching.withdraw_answers(tx, incoming.address)
-            tx.messages.move_head(asked.conversation, asked.parent or None)
-            if (job := tx.jobs.find_job(self.desk.bot, DRAFT, incoming.address.key)) is not None:
-                tx.jobs.delete_done(job)
+    def _follow(self, tx: Tx, incoming: Incoming, said: Remembered) -> None:
+        """Have later prompts show a message as it stands in the chat now. What was answered is not asked again."""
+        newest = tx.messages.list_newest(said.conversation, LOOK_BACK)
+        unanswered = takewhile(lambda one: one.message.role == "user", reversed(newest))
+        is_open = any(one.id == said.id for one in unanswered)
+        if incoming.data == "deleted":
+            tx.messages.replace_text(said.id, NOT_SEEN)
+            tx.messages.set_ending(said.id, OPEN if is_open else said.ending)
+        elif is_open:
+            branching.revise(tx, replace(incoming, of=said.turn))
 
 
 def order_answer(tx: Tx, where: Address) -> None:

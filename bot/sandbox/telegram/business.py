@@ -46,17 +46,22 @@ class BusinessActions:
         connection.is_enabled = not gone
         self._tell_connection(connection)
 
-    def say(self, connection_id: str, person: int, text: str, *, by_owner: bool = False) -> Message:
-        """Write to the owner of the account, or as the owner to that person. Returns the message."""
+    def say(
+        self, connection_id: str, person: int, text: str, *, by_owner: bool = False, offline: bool = False
+    ) -> Message:  # fmt: skip
+        """Write to the owner of the account, or as the owner to that person. `offline`: Telegram writes for the owner
+        (a greeting, an away message, a scheduled one). Returns the message.
+        """
         connection = self._connection(connection_id)
         if person not in self.state.people:
             raise ValueError(f"there is no user {person}")
         chat = self.state.business_chat(connection, person)
-        if not by_owner:
+        if not by_owner and not offline:
             connection.heard[person] = self.state.clock.time()
-        found = {"entities": entities} if (entities := detect(text)) else {}
-        content = {"text": text, **found, "business_connection_id": connection.id}
-        message = self.state.post(chat, connection.owner if by_owner else person, content)
+        content: Message = {"text": text, "business_connection_id": connection.id}
+        content |= {"entities": entities} if (entities := detect(text)) else {}
+        content |= {"is_from_offline": True} if offline else {}
+        message = self.state.post(chat, connection.owner if by_owner or offline else person, content)
         self._tell(connection, "business_message", message)
         return message
 

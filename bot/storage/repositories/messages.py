@@ -206,6 +206,11 @@ class Messages(Repository):
         change = update(messages).where(messages.c.id == answer.id).values(**values)
         self.move_head(self.connection.execute(change.returning(messages.c.conversation_id)).scalar_one(), answer.id)
 
+    def replace_text(self, message: int, text: str) -> None:
+        """Store a message as if it had said only this text."""
+        parts = dump_parts((Text(text),))
+        self.connection.execute(update(messages).where(messages.c.id == message).values(parts=parts))
+
     def set_ending(self, message: int, ending: str) -> None:
         """Mark a question as `OPEN` (unanswered), which keeps it out of later prompts; "" removes the mark."""
         self.connection.execute(update(messages).where(messages.c.id == message).values(ending=ending))
@@ -253,6 +258,19 @@ class Messages(Repository):
         """Return the newest version of the question in the chat message with the id `place`; None if there is none."""
         here = (messages.c.bot == address.bot, messages.c.chat == address.chat, messages.c.place == place)
         return self._newest((at(conversations, address),), *here, messages.c.role == "user") if place else None
+
+    def find_at(self, address: Address, place: int) -> Remembered | None:
+        """Return the newest question or answer in the chat message with the id `place`; None if there is none."""
+        here = (messages.c.bot == address.bot, messages.c.chat == address.chat, messages.c.place == place)
+        return self._newest((at(conversations, address),), *here) if place else None
+
+    def highest_place(self, where: Address) -> int:
+        """Return the highest id of a message in the chats of an account, 0 for none."""
+        mine = (conversations.c.bot == where.bot, conversations.c.connection == where.connection)
+        ids = select(conversations.c.id).where(*mine)
+        return (
+            self.connection.scalar(select(func.max(messages.c.place)).where(messages.c.conversation_id.in_(ids))) or 0
+        )
 
     def list_versions(self, answer: Remembered) -> Sequence[int]:
         """Return the ids of all versions of an answer, to its question or to edits of it, oldest first."""

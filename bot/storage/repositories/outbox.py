@@ -426,9 +426,10 @@ class Outbox(Repository):
         query = select(column.chat, column.message_ids).where(*own).order_by(column.id.desc()).limit(NEWEST_ROWS)
         return {(chat, id_) for chat, ids in self.connection.execute(query) for id_ in json.loads(ids)}
 
-    def highest_message_id(self, bot: int, first: int, last: int) -> int:
-        """Return the highest message id known in the chats from `first` to `last`, 0 for none."""
-        query = select(column.marker, column.message_ids).where(*_within(bot, first, last))
+    def highest_message_id(self, where: Address, first: int, last: int) -> int:
+        """Return the highest id of the bot's messages in the chats from `first` to `last`, 0 for none."""
+        own = (*_within(where.bot, first, last), column.connection == where.connection)
+        query = select(column.marker, column.message_ids).where(*own)
         rows = self.connection.execute(query.order_by(column.id.desc()).limit(NEWEST_ROWS))
         return max((id_ for marker, ids in rows for id_ in (marker, *json.loads(ids))), default=0)
 

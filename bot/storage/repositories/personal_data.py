@@ -129,6 +129,8 @@ class PersonalData(Repository):
         self._drop(desk_operators, desk_operators.c.bot == bot, desk_operators.c.user == user)
         own_accounts = select(desk_accounts.c.id).where(desk_accounts.c.bot == bot, desk_accounts.c.user == user)
         theirs = or_(desk_account_chats.c.user == user, desk_account_chats.c.account.in_(own_accounts))
+        for table in (conversations, deliveries):
+            self._drop(table, table.c.bot == bot, table.c.connection.in_(own_accounts))
         self._drop(desk_account_chats, desk_account_chats.c.bot == bot, theirs)
         self._drop(desk_accounts, desk_accounts.c.bot == bot, desk_accounts.c.user == user)
         self._change(kb_learned, {"author": 0}, kb_learned.c.bot == bot, kb_learned.c.author == user)
@@ -160,6 +162,8 @@ class PersonalData(Repository):
         for table in (conversations, jobs, deliveries):
             self._drop(table, at(table, where))
         self._drop(deliveries, deliveries.c.bot == where.bot, deliveries.c.key.contains(where.key, autoescape=True))
+        named = f'"account": "{where.connection}", "customer": {where.chat},'
+        self._drop(buttons, buttons.c.bot == where.bot, buttons.c.payload.contains(named, autoescape=True))
 
     def _forget_in_groups(self, bot: int, user: int) -> int:
         rows = [row for row in self._messages(bot, user) if row["chat"] != user]

@@ -20,7 +20,7 @@ from bot.telegram.client import safe_json
 from bot.telegram.client.api import Api
 from bot.telegram.receiving import parsing
 from bot.telegram.receiving.gathering import MessageGathering
-from bot.types import Incoming, Kind
+from bot.types import Address, Incoming, Kind
 
 log = logging.getLogger(__name__)
 
@@ -33,15 +33,15 @@ class UpdateHandlers:
     """What an accepted update leads to.
 
     `reply` makes the reply to what came in, given also the id of the button press ("" if there was none). `handler`
-    must not block (see `dispatch/conversation_queue.py`). `note_id` gets the chat and the id of each message. `dismiss`
-    answers updates that Telegram wants answered although the bot ignores them (see
+    must not block (see `dispatch/conversation_queue.py`). `note_id` gets the address and the id of each message.
+    `dismiss` answers updates that Telegram wants answered although the bot ignores them (see
     `telegram/receiving/auto_answers.py`). `others` are the kinds of updates that the bot itself can't read and that are
     handed on all the same, to aiogram's routers.
     """
 
     reply: Callable[[Incoming, str], Reply]
     handler: Handler
-    note_id: Callable[[int, int], None]
+    note_id: Callable[[Address, int], None]
     dismiss: Callable[[dict[str, Any]], None]
     others: tuple[str, ...] = ()
 
@@ -138,7 +138,7 @@ class Intake:
                 if incoming is not None:
                     incoming = await self._with_turn(incoming, update)
                     if not incoming.address.visible_to:  # ephemeral messages have ids of their own
-                        self.handlers.note_id(incoming.address.chat, incoming.message_id)
+                        self.handlers.note_id(incoming.address, incoming.message_id)
                     came = self.clock.monotonic()
                     since = row.at.timestamp()
                     await self._gathering.add(replace(incoming, came=came, since=since, accepted=accepted), update)

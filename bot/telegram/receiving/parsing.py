@@ -282,8 +282,8 @@ def _of_account(kind: str) -> Callable[[dict[str, Any], Received, Me], Incoming 
 
     def read_message(body: dict[str, Any], row: Received, me: Me) -> Incoming | None:
         message, user = ReadMessage.model_validate(body), fields.user(body)
-        if user is None or isinstance(body.get("sender_business_bot"), dict):
-            return None
+        if user is None or isinstance(body.get("sender_business_bot"), dict) or body.get("is_from_offline") is True:
+            return None  # its own echo, or what Telegram itself has sent: a greeting, an away message
         return _incoming(
             row, Kind.BUSINESS, _in_account(body, message.chat.id, me), user, data=kind, text=fields.text(body),
             parts=fields.attachments(body), at=fields.date(body.get("edit_date") or body.get("date")),

@@ -84,7 +84,7 @@ class CopySender:
             return False
         progress.ids[:] = [int(one["message_id"]) for one in sent]
         for id_ in progress.ids:
-            self.unconfirmed.note_sent(to.chat, id_, began)
+            self.unconfirmed.note_sent(to, id_, began)
         return True
 
     async def with_file(self, part: Screen) -> Screen:

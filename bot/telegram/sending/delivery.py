@@ -391,7 +391,7 @@ class Deliverer:
             progress.outcome_unknown, progress.unnumbered, progress.ahead = False, False, LOOK_AHEAD
             self.outage.over()
             if not delivery.address.visible_to:
-                self.unconfirmed.note_id(delivery.address.chat, message_id)
+                self.unconfirmed.note_id(delivery.address, message_id)
             if last:
                 await self._delete_leftovers(progress)
             left_out = "whole" if last and delivery.outgoing.copy[1] and progress.rung is Rung.PLAIN else ""
@@ -464,7 +464,7 @@ class Deliverer:
         began = self.clock.monotonic()
         with self.unconfirmed.flying():
             sent = await self.api.call(self._method(progress, part, last=last))
-        self.unconfirmed.note_sent(chat, int(sent["message_id"]), began)
+        self.unconfirmed.note_sent(progress.delivery.address, int(sent["message_id"]), began)
         return int(sent["message_id"])
 
     def _method(self, progress: Progress, part: Screen, *, last: bool) -> TelegramMethod[Message]:

@@ -328,7 +328,7 @@ class LiveMessage:
         method = messages.send(frame, self.address, Outgoing(reply_to=self.quote), last=False)
         stop = messages.stop_keyboard(self.stop_label)
         await deliverer.outbox.note_streaming_message(
-            self.turn, self.address, marker=deliverer.unconfirmed.newest_id(self.address.chat)
+            self.turn, self.address, marker=deliverer.unconfirmed.newest_id(self.address)
         )
         deliverer.uncertain_turns.add(self.turn)
         began = deliverer.clock.monotonic()
@@ -341,7 +341,7 @@ class LiveMessage:
             self._ended = True
             raise
         message_id = int(sent["message_id"])
-        deliverer.unconfirmed.note_sent(self.address.chat, message_id, began)
+        deliverer.unconfirmed.note_sent(self.address, message_id, began)
         await deliverer.outbox.note_streaming_message(self.turn, self.address, message_id)
         deliverer.uncertain_turns.discard(self.turn)
         return message_id

@@ -59,7 +59,7 @@ class TopicKeeper:
             await self.outbox.no_topics(where)
             progress.stored = None  # the delivery is not on its way to the chat itself yet
             return None
-        self.unconfirmed.note_id(where.chat, topic)  # a search for a later message need not look at it
+        self.unconfirmed.note_id(where, topic)  # a search for a later message need not look at it
         return await self.outbox.topic_changed(where, topic)
 
     async def _make(self, progress: Progress, name: str) -> int:

@@ -47,7 +47,8 @@ class Outdated(Exception):
 
 @dataclass(slots=True)
 class Line:
-    """A sequence of message ids: a supergroup has its own, all other chats of a bot share one.
+    """A sequence of message ids: a supergroup has its own, so have the chats of an account to which the bot is
+    connected; all other chats of a bot share one.
 
     `newest` is the highest known id. `sends` are the newest sends of this process: when each began (monotonic), and the
     id that it got. `claimed` are chats and ids of known messages, kept while a search is under way.
@@ -84,31 +85,31 @@ class SendReconciler:
     acquire_slot: Callable[[int], Awaitable[None]]
     acquire_look: Callable[[int], Awaitable[None]]
     edit: Edit
-    _lines: defaultdict[int, Line] = field(default_factory=lambda: defaultdict(Line), init=False)
+    _lines: defaultdict[tuple[str, int], Line] = field(default_factory=lambda: defaultdict(Line), init=False)
     _flying: int = field(default=0, init=False)  # sends under way: each may get the next id of its line
 
-    def note_newest(self, chat: int, message_id: int) -> None:
+    def note_newest(self, where: Address, message_id: int) -> None:
         """Note a message id of the sequence (`Line`) that the chat belongs to: later messages get higher ids."""
-        line = self._line(chat)
+        line = self._line(where)
         line.newest = max(line.newest, message_id)
 
-    def note_id(self, chat: int, message_id: int) -> None:
+    def note_id(self, where: Address, message_id: int) -> None:
         """Note that a message of the chat exists."""
-        self.note_newest(chat, message_id)
-        if (line := self._line(chat)).searches:
-            line.claimed.add((chat, message_id))
+        self.note_newest(where, message_id)
+        if (line := self._line(where)).searches:
+            line.claimed.add((where.chat, message_id))
 
-    def note_sent(self, chat: int, message_id: int, began: float) -> None:
+    def note_sent(self, where: Address, message_id: int, began: float) -> None:
         """Note the id of a message whose send began at a monotonic time.
 
         If the id can't be stored, a search may be looking for this very message.
         """
-        self.note_newest(chat, message_id)
-        self._line(chat).sends.append((began, message_id))
+        self.note_newest(where, message_id)
+        self._line(where).sends.append((began, message_id))
 
-    def newest_id(self, chat: int) -> int:
+    def newest_id(self, where: Address) -> int:
         """Return the highest known message id of the sequence (`Line`) that the chat belongs to."""
-        return self._line(chat).newest
+        return self._line(where).newest
 
     @contextmanager
     def flying(self, parts: int = 1) -> Iterator[None]:
@@ -126,7 +127,7 @@ class SendReconciler:
         """
         await self._load_newest(progress.delivery.address)
         progress.since = math.inf
-        progress.last_known_id = max(progress.last_known_id, self.newest_id(progress.delivery.address.chat))
+        progress.last_known_id = max(progress.last_known_id, self.newest_id(progress.delivery.address))
         if progress.stored is None or progress.last_known_id >= progress.stored + LOOK_AHEAD_AFTER_START // 2:
             if not await self.outbox.begin(progress.delivery, progress.last_known_id):
                 raise Outdated
@@ -145,7 +146,7 @@ class SendReconciler:
 
     async def _search(self, progress: Progress, is_found: Callable[[int], Awaitable[bool]]) -> int:
         to = progress.delivery.address
-        line = self._line(to.chat)
+        line = self._line(to)
         line.searches += 1
         try:
             # The message of its own live view is searched for too, though its id may have been stored meanwhile.
@@ -171,7 +172,7 @@ class SendReconciler:
             # The server of a business chat edits without a look of its own.
             await (self.acquire_slot if to.connection else self.acquire_look)(to.chat)
             if await is_found(id_):
-                self.note_id(to.chat, id_)
+                self.note_id(to, id_)
                 return id_
             progress.failures = 0  # Telegram answers
             progress.cleared.add(id_)  # after a broken connection the search goes on behind it
@@ -239,14 +240,14 @@ class SendReconciler:
 
     async def _load_newest(self, to: Address) -> None:
         """Read the highest id known before the start from the outbox, once for each line."""
-        line = self._line(to.chat)
+        line = self._line(to)
         if not line.is_read:
-            self.note_newest(to.chat, await self.outbox.highest_message_id(to.bot, *_chats(to.chat)))
+            self.note_newest(to, await self.outbox.highest_message_id(to, *_chats(to.chat)))
             line.is_read = True
 
-    def _line(self, chat: int) -> Line:
+    def _line(self, where: Address) -> Line:
         """Return the sequence that numbers the messages of a chat."""
-        return self._lines[chat if chat < SUPERGROUP else 0]
+        return self._lines[where.connection, where.chat if where.chat < SUPERGROUP else 0]
 
 
 def _chats(chat: int) -> tuple[int, int]:

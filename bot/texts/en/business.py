@@ -21,7 +21,7 @@ TEXTS = {
     "business.edit.ask": "What should I send? Your next message goes to the customer as it is.",
     "business.dropped": "Not sent.",
     "business.forgotten": "I have forgotten this chat. What stands in Telegram stays there.",
-    "business.sent": "Sent: {text}",
+    "business.sent": "On its way (👌 when it is there): {text}",
     "business.no_right": (
         "I may not answer in your account: Telegram settings, Business, Chatbots, allow replies. Copy "
         "the text if you want to send it."

@@ -78,6 +78,13 @@ class Accounts(Repository):
         here = (mine.bot == where.bot, mine.account == where.connection, mine.user == where.chat)
         return self._find(_chat, select(desk_account_chats).where(*here))
 
+    def list_quiet(self, bot: int, before: float, most: int) -> Sequence[Address]:
+        """Return at most so many chats in which nobody has written since a Unix time."""
+        mine = desk_account_chats.c
+        quiet = (mine.bot == bot, mine.heard < before, mine.owned < before)
+        found = self.connection.execute(select(mine.account, mine.user).where(*quiet).limit(most))
+        return [Address("telegram", bot, row.user, connection=row.account) for row in found]
+
     def store_chat(self, bot: int, chat: AccountChat) -> AccountChat:
         """Store a chat as its next version, and return it."""
         after = replace(chat, version=chat.version + 1)
@@ -86,15 +93,18 @@ class Accounts(Repository):
         self.connection.execute(PUT_CHAT(self.connection), {"bot": bot, **row, "noticed": int(after.noticed)})
         return after
 
-    def withdraw(self, bot: int, account: str) -> Sequence[tuple[int, str]]:
-        """Give up what waits for the chats of an account. Returns the customer and the text of each answer."""
-        waits = (DeliveryState.PENDING.value, DeliveryState.SENDING.value)
-        here = (deliveries.c.bot == bot, deliveries.c.connection == account, deliveries.c.state.in_(waits))
-        query = select(deliveries.c.id, deliveries.c.chat, deliveries.c.outgoing).where(*here).order_by(deliveries.c.id)
-        found = self.connection.execute(query).all()
+    def withdraw(self, where: Address, *, whole_account: bool = False) -> Sequence[tuple[str, Address, str]]:
+        """Give up what waits for a chat of an account, or for the `whole_account`, and is not being sent. Returns the
+        key, the chat and the text of each answer, newest first.
+        """
+        here = [deliveries.c.bot == where.bot, deliveries.c.connection == where.connection]
+        here += [] if whole_account else [deliveries.c.chat == where.chat]
+        query = select(deliveries.c.id, deliveries.c.key, deliveries.c.chat, deliveries.c.outgoing)
+        waits = query.where(*here, deliveries.c.state == DeliveryState.PENDING.value)
+        found = self.connection.execute(waits.order_by(deliveries.c.id.desc())).all()
         gone = update(deliveries).where(deliveries.c.id.in_([row.id for row in found]))
         self.connection.execute(gone.values(state=DeliveryState.DEAD.value, reason=WITHDRAWN))
-        return [(row.chat, load_outgoing(row.outgoing, None).text) for row in found]
+        return [(row.key, replace(where, chat=row.chat), load_outgoing(row.outgoing, None).text) for row in found]
 
 
 def _chat(row: Any) -> AccountChat:
