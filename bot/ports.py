@@ -66,8 +66,9 @@ class Unfinished:
     """Deliveries that an earlier process of the bot did not finish, because it stopped or died.
 
     `newest` is the highest id of those deliveries. `growing`: by turn id, the message in which its answer was being
-    written (0: it is not known whether there is one). `waiting`: the addresses with something to deliver. `busy`: the
-    groups to which something was perhaps sent in the last minute.
+    written (0: it is not known whether there is one). `waiting`: the addresses with something to deliver. `busy`:
+    the groups to which something was perhaps sent in the last minute, and the private chats to which several messages
+    were in the last seconds.
     """
 
     newest: int

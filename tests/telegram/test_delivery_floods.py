@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from itertools import pairwise
 
 import pytest
@@ -91,3 +92,16 @@ async def test_a_flood_wait_in_the_middle_of_a_long_answer_keeps_the_order(stage
     stage.telegram.fail_next("sendMessage", code=429, parameters={"retry_after": 35})
     await stage.until(lambda: "word899" in "".join(stage.telegram.texts(ANNA)) or None)
     assert words("".join(stage.telegram.texts(ANNA))) == words(answer)
+
+
+async def test_a_bot_that_is_killed_again_and_again_keeps_to_the_limit_of_a_private_chat(stage: Stage) -> None:
+    stage.telegram.limits.on = True
+    await stage.start(streaming="off")
+    for _ in range(4):
+        for number in range(4):
+            stage.telegram.say(ANNA, f"/language{number}")
+        await asyncio.sleep(1)
+        await stage.crash()
+        await stage.start()
+    await asyncio.sleep(60)
+    assert 429 not in {call.status for call in stage.telegram.calls}

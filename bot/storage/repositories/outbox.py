@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -30,6 +31,7 @@ PLACE_OF = select(column.id, column.state, column.message_ids, column.marker).wh
 )
 NEWEST_ROWS = 200  # of the outbox, in which message ids are looked for
 MINUTE = 60.0  # seconds in which a group takes a number of messages
+BURST, MANY = 5.0, 3  # so many messages to a private chat in so many seconds leave no room for more at once
 LAST = 20  # deliveries to an address, in which old buttons are looked for
 GONE = "the chat can't be reached"
 JOINT = "\n\n"  # between texts that are sent as one message
@@ -249,10 +251,12 @@ class Outbox(Repository):
                 growing[row.key] = next(iter(json.loads(row.message_ids)), 0)
             elif row.state is not None:
                 waiting[address(row)] = None
-        since = self.clock.time() - MINUTE
-        recent = {row.chat for row in self.connection.execute(RECENT, {"b": bot}) if row.at >= since}
-        busy = {chat for chat in recent | {to.chat for to in waiting} if chat < 0 and values.get("c", chat) == chat}
-        return Unfinished(newest, growing, list(waiting), busy)
+        now = self.clock.time()
+        recent = [row for row in self.connection.execute(RECENT, {"b": bot}) if now - row.at <= MINUTE]
+        bursts = Counter(row.chat for row in recent if row.chat > 0 and now - row.at <= BURST)
+        busy = {row.chat for row in recent if row.chat < 0} | {to.chat for to in waiting if to.chat < 0}
+        busy |= {chat for chat, count in bursts.items() if count >= MANY}
+        return Unfinished(newest, growing, list(waiting), {chat for chat in busy if values.get("c", chat) == chat})
 
     def next_unsent(self, where: Address) -> Delivery | None:
         """Return the oldest delivery of an address that is finished and not sent, None if there is none."""
