@@ -1,7 +1,7 @@
 """The index of words: in which passages each stem stands, in memory, ranked by BM25.
 
 It is derived from the passages, so it may be lost. The scores are those of SQLite's FTS5, which computes them row by
-row: with 100,000 passages a question took it 30 ms (p95 67), and takes 1 ms here (p95 2), for 20 MB more of memory.
+row: with 100,000 passages a question took it 30 ms (p95 67), and takes 1 ms here (p95 2), for some 20 MB of memory.
 BM25: Robertson and Zaragoza, The Probabilistic Relevance Framework, 2009.
 """
 
