@@ -10,7 +10,7 @@ from bot.knowledge.passages import cut
 from bot.knowledge.search.matrix import pack
 from bot.knowledge.sources.files import found_in
 from bot.knowledge.sources.reading import Articles, read_file
-from bot.knowledge.sources.source import Found
+from bot.knowledge.sources.source import Found, Seen, SourceLimits
 from bot.providers.local.embeddings import OfflineEmbeddings
 from bot.providers.local.kept_vectors import packed
 from bot.sandbox.shop import SHIPPED, VECTORS
@@ -20,7 +20,9 @@ def texts() -> list[str]:
     """What a bot embeds that has read the handbook, in both languages."""
     found = []
     for path in sorted(SHIPPED.glob("*/*.md")):
-        for event in found_in(Articles.of(read_file(path.read_bytes(), path.name)), path.name, {}):
+        for event in found_in(
+            Articles.of(read_file(path.read_bytes(), path.name)), path.name, Seen(SourceLimits()), {}
+        ):
             if isinstance(event, Found):
                 found += [piece.indexed for piece in cut(event.title, event.blocks)]
     return found

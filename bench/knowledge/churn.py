@@ -87,11 +87,11 @@ class Snapshot:
             if twin := seen.twin(blob, path):
                 yield Trouble(path, f"same:{twin}")
             elif files.validators(path).get("blob") == blob:
-                for event in files.unchanged(path):
+                for event in files.unchanged(path, seen):
                     yield event
             else:
                 read = Articles.of(read_file(self.history.git("cat-file", "blob", blob), path))
-                for event in found_in(read, path, {"blob": blob}):
+                for event in found_in(read, path, seen, {"blob": blob}):
                     if isinstance(event, Found):
                         self.history.texts.update(one.sha for one in prepared(event, 0.0)[1])
                     yield event

@@ -1,6 +1,7 @@
 """How fast the search is with 100,000 passages: CPU time of one core, so that a busy machine measures the same.
 
-The texts are those of the cloud's documentation, over and over with other numbers in them; the vectors are random.
+With `--postgres` on a server of its own, and in real time, as that does a part of the work. The texts are those of the
+cloud's documentation, over and over with other numbers in them; the vectors are random.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import resource
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -19,6 +21,7 @@ import numpy as np
 
 from bench.knowledge.data import cloud
 from bench.knowledge.retrieval import BOT
+from bench.postgres import started
 from bot.billing.metering import BillTo, Meter
 from bot.clock import SystemClock
 from bot.knowledge.search.index import Index
@@ -84,27 +87,35 @@ def passage(texts: Sequence[tuple[str, str]], number: int, change: str = "") -> 
 
 async def measure(options: argparse.Namespace) -> None:
     """Print the figures."""
-    file = options.out / "speed.db"
-    options.out.mkdir(parents=True, exist_ok=True)
-    for one in options.out.glob("speed.db*"):
-        one.unlink()
+    with ExitStack() as opened:
+        if options.postgres:
+            url = opened.enter_context(started("")).create("template1")
+        else:
+            options.out.mkdir(parents=True, exist_ok=True)
+            for one in options.out.glob("speed.db*"):
+                one.unlink()
+            url = f"sqlite+aiosqlite:///{options.out / 'speed.db'}"
+        await measure_at(url, options, time.perf_counter if options.postgres else time.process_time)
+
+
+async def measure_at(url: str, options: argparse.Namespace, clock: Callable[[], float]) -> None:
+    """Print the figures of an empty database."""
     texts = [(piece.place, piece.text) for piece, _ in cloud(options.data, sections=False).passages]
     questions = [one.text for one in cloud(options.data, sections=False).questions]
-    async with Store.open(f"sqlite+aiosqlite:///{file}", SystemClock()) as store:
+    async with Store.open(url, SystemClock()) as store:
         sources = await fill(store, texts)
         with ProcessPoolExecutor(1, get_context("spawn")) as fresh:  # this one has the memory of filling the database
-            print(await asyncio.get_running_loop().run_in_executor(fresh, built, file))
+            print(await asyncio.get_running_loop().run_in_executor(fresh, built, url, questions))
         index = Index(store=store, bot=BOT, model=Chance.name)
         await index.follow()
-        vectors = QuestionVectors(meter=Meter(store=store), embedder=Chance())  # type: ignore[arg-type]
-        retrieval = Retrieval(store=store, index=index, vectors=vectors)
+        retrieval = searching(store, index)
         chance = random.Random(3)
         for name, readable in (("all sources", sources), (f"4 of {SOURCES} sources", sources[:4])):
 
             async def ask(readable: Sequence[int] = readable) -> None:
                 await retrieval.search(chance.choice(questions) + str(chance.random()), readable, PAYER)
 
-            print(f"search in {name}: {await timed(ask, SEARCHES)}")
+            print(f"search in {name}: {await timed(ask, SEARCHES, clock)}")
 
         async def replace() -> None:
             begin = chance.randrange(PASSAGES // OF_ARTICLE) * OF_ARTICLE
@@ -116,32 +127,45 @@ async def measure(options: argparse.Namespace) -> None:
             )
             await index.follow()
 
-        print(f"an article of {OF_ARTICLE} passages replaced and followed: {await timed(replace, REPLACED)}")
+        print(f"an article of {OF_ARTICLE} passages replaced and followed: {await timed(replace, REPLACED, clock)}")
 
 
-def built(file: Path) -> str:
-    """What it takes to build the index of a database."""
-    return asyncio.run(_build(file))
+def built(url: str, questions: Sequence[str]) -> str:
+    """What it takes to build the index of a database, and to search in it."""
+    return asyncio.run(_build(url, questions))
 
 
-async def _build(file: Path) -> str:
-    async with Store.open(f"sqlite+aiosqlite:///{file}", SystemClock()) as store:
+async def _build(url: str, questions: Sequence[str]) -> str:
+    async with Store.open(url, SystemClock()) as store:
         await store.read(lambda tx: tx.knowledge.generation())
         stems("a слово")  # the libraries are loaded
         index = Index(store=store, bot=BOT, model=Chance.name)
         before, begun = memory(), time.process_time()
         await index.follow()
-        took = time.process_time() - begun
-        return f"index of {PASSAGES:,} passages: {took:.1f} s of CPU, {memory() - before:.0f} MB"
+        took, taken = time.process_time() - begun, memory() - before
+        retrieval = searching(store, index)
+        for number in range(SEARCHES):
+            await retrieval.search(questions[number % len(questions)], range(1, SOURCES + 1), PAYER)
+        searched = memory() - before
+        return (
+            f"index of {PASSAGES:,} passages: {took:.1f} s of CPU, {taken:.0f} MB; {searched:.0f} MB after {SEARCHES} "
+            f"searches"
+        )
 
 
-async def timed(work: Callable[[], object], times: int) -> str:
-    """The CPU milliseconds of some work as p50, p95 and p99."""
+def searching(store: Store, index: Index) -> Retrieval:
+    """A search with random embeddings of questions."""
+    vectors = QuestionVectors(meter=Meter(store=store), embedder=Chance())  # type: ignore[arg-type]
+    return Retrieval(store=store, index=index, vectors=vectors)
+
+
+async def timed(work: Callable[[], object], times: int, clock: Callable[[], float]) -> str:
+    """The milliseconds of some work as p50, p95 and p99."""
     took = []
     for _ in range(times):
-        begun = time.process_time()
+        begun = clock()
         await work()  # type: ignore[misc]
-        took.append(1_000 * (time.process_time() - begun))
+        took.append(1_000 * (clock() - begun))
     took.sort()
     return " · ".join(f"p{share} {took[int(times * share / 100)]:.1f} ms" for share in (50, 95, 99))
 
@@ -153,6 +177,7 @@ def memory() -> float:
 
 parser = argparse.ArgumentParser(prog="python -m bench.knowledge.speed", description=__doc__)
 parser.add_argument("--data", type=Path, required=True)
+parser.add_argument("--postgres", action="store_true")
 parser.add_argument("--out", type=Path, default=Path(".bench/knowledge"))
 
 if __name__ == "__main__":

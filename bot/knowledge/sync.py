@@ -41,7 +41,8 @@ ASKS = "asks"
 class Report:
     """What a sync has done: numbers of articles and passages, and what could not be read.
 
-    `held` is how many passages it would have removed if it had been agreed to.
+    `held` is how many passages it would have removed if it had been agreed to; `equal`, how many articles were left out
+    because another one has their text (they are no `troubles`, which thousands of them would hide).
     """
 
     new: int = 0
@@ -50,6 +51,7 @@ class Report:
     added: int = 0
     ended: int = 0
     held: int = 0
+    equal: int = 0
     troubles: tuple[Trouble, ...] = ()
 
 
@@ -104,6 +106,8 @@ class Sync:
                 if not event.is_gone:
                     left.pop(event.key, None)
                 log.info("source %s: %s: %s", source.name, event.key, event.reason)
+                if event.is_equal:
+                    return replace(report, equal=report.equal + 1)
                 return replace(report, troubles=(*report.troubles, event))
 
     async def _store(self, source: KnowledgeSource, report: Report) -> Report:

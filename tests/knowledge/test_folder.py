@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.knowledge.large import pdf
 from bot.concurrency.child_pool import ChildPool, FileLimits
 from bot.knowledge.sources.files import FileReader
 from bot.knowledge.sources.folder import Folder
@@ -21,7 +22,6 @@ from bot.knowledge.sources.source import (
     Trouble,
     Unchanged,
 )
-from tests.knowledge.test_reading import pdf
 
 Validators = dict[str, Mapping[str, str]]
 

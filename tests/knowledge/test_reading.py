@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pypdf import PdfWriter
 
+from bench.knowledge.large import pdf
 from bot.knowledge.passages import LONGEST, Block, cut
 from bot.knowledge.sources.reading import Articles, ReadArticle, read_file
 from bot.knowledge.sources.tidying import language_of, tidy
@@ -28,29 +29,6 @@ def every(data: str | bytes, name: str, mime: str = "", charset: str = "") -> Ar
 
 def texts(article: ReadArticle) -> list[str]:
     return [block.text for block in article.blocks]
-
-
-def pdf(*pages: str) -> bytes:
-    """A PDF whose pages have these lines of Latin text; "" is a page without text."""
-    from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
-
-    writer = PdfWriter()
-    font = DictionaryObject(
-        {NameObject("/Type"): NameObject("/Font"), NameObject("/Subtype"): NameObject("/Type1"),
-         NameObject("/BaseFont"): NameObject("/Helvetica")}
-    )  # fmt: skip
-    for text in pages:
-        page = writer.add_blank_page(600, 800)
-        shown = DecodedStreamObject()
-        lines = "".join(f"({line}) Tj 0 -14 Td " for line in text.split("\n") if line)
-        shown.set_data(f"BT /F 12 Tf 50 700 Td {lines}ET".encode())
-        page[NameObject("/Contents")] = writer._add_object(shown)
-        page[NameObject("/Resources")] = DictionaryObject(
-            {NameObject("/Font"): DictionaryObject({NameObject("/F"): font})}
-        )
-    out = io.BytesIO()
-    writer.write(out)
-    return out.getvalue()
 
 
 # --- Markdown ---------------------------------------------------------------------------------------------------------

@@ -109,6 +109,16 @@ async def test_a_source_that_is_empty_today_loses_nothing_until_somebody_agrees(
     assert (await stored(store)).state == "active"
 
 
+async def test_more_passages_than_can_be_searched_fast_are_refused(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.knowledge.sync.MOST_PASSAGES", 25)
+    await add_source(store)
+    with pytest.raises(SourceFailed, match="more than 25 can't be searched fast enough"):
+        await sync(store, *(article(str(number), f"Статья {number}.") for number in range(60)))
+    assert len(await texts(store)) == 40, "nothing more is stored, and what is stored can be searched"
+
+
 async def test_a_source_that_fails_keeps_its_passages_and_says_why(store: Store) -> None:
     await add_source(store)
     await sync(store, article("a", "Один."), article("b", "Два."))

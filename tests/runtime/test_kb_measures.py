@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from bot.ai import StoreChunk, StoreFile
 from bot.billing.metering import BillTo, Meter
 from bot.billing.pricing import Price, PriceList
 from bot.clock import SystemClock
@@ -25,6 +26,7 @@ from bot.runtime.commands.calibrating import calibrate, store_gate
 from bot.runtime.commands.evaluating import evaluate
 from bot.runtime.commands.knowledge import KnowledgeCommand
 from bot.storage.repositories.knowledge.gaps import Gap
+from bot.storage.repositories.knowledge.passages import VECTOR_STORE
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.store import Store, Tx
 from bot.types import Address
@@ -203,6 +205,40 @@ async def test_eval_looks_only_at_what_may_be_read_and_says_it_for_each_source(s
     file.write_text("Где?\n", "utf-8")
     with pytest.raises(BadInput, match="does not say what should be found"):
         await evaluate(admin.command, file, frozenset())
+
+
+async def test_a_vector_store_is_not_asked_and_the_figures_say_so(store: Store, tmp_path: Path) -> None:
+    await shop(store)
+    link = KnowledgeSource("store", VECTOR_STORE, "vector-store:fvt1", audience=("everyone",))
+    await store.write(lambda tx: tx.sources.add_source(BOT, link))
+    terminal, studio = Terminal(store, cache=tmp_path), Asked()
+    terminal.command.base.vector_stores = studio
+    file = tmp_path / "questions.csv"
+    file.write_text("question,page\nЦена на торшер?,goods/торшер.md\nКакая цена на луну?,\n", "utf-8")
+    await evaluate(terminal.command, file, frozenset({"everyone"}))
+    said = "store is a vector store, which is not asked here: of it only the 0 passages are looked at that it has found"
+    assert said in terminal.text
+    terminal.clear()
+    await calibrate(terminal.command, None)
+    assert said in terminal.text
+    assert studio.questions == [], "each search of a store is paid"
+
+
+class Asked:
+    """Vector stores that note what they are asked."""
+
+    def __init__(self) -> None:
+        self.questions: list[str] = []
+
+    async def search(self, store: str, question: str, *, within: float) -> Sequence[StoreChunk]:
+        self.questions.append(question)
+        return ()
+
+    async def list_files(self, store: str) -> Sequence[StoreFile]:
+        return ()
+
+    async def file_name(self, file: str) -> str:
+        return ""
 
 
 async def test_too_few_questions_are_refused_with_what_is_needed(store: Store, tmp_path: Path) -> None:

@@ -218,6 +218,8 @@ class KnowledgeJobs:
                 added=report.added, ended=report.ended,
             )
         ]  # fmt: skip
+        if report.equal:
+            lines.append(say(language, "kb.equal", count=report.equal))
         for trouble in report.troubles[:SHOWN_TROUBLES]:
             kind, _, about = trouble.reason.partition(":")
             lines.append(f"· {trouble.key[:100]}: {say(language, f'kb.trouble.{kind}', about=about)}")

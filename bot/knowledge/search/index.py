@@ -10,15 +10,18 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import sys
-import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 from bot.knowledge.search.matrix import Matrix
 from bot.knowledge.search.words import WordIndex
 from bot.knowledge.stems import stems
 from bot.storage.repositories.knowledge.passages import IndexRow, NewVector
 from bot.storage.store import Store
+
+T = TypeVar("T")
 
 BATCH = 250  # passages, or embeddings, that are read and indexed at a time: more would only take more memory
 MOST_ID, MOST_KEY = 2**62, b"\xff" * 33  # above every id, and above every key of an embedding
@@ -60,7 +63,8 @@ class Index:
         self._unembedded = 0  # passages of it that need no embedding
         self._generation = 0
         self._following = asyncio.Lock()
-        self._using = threading.Lock()  # of words and matrix, which are used in worker threads
+        # Words and matrix are used by one thread: each that uses them keeps 3 MB of what it has freed (glibc).
+        self._thread = ThreadPoolExecutor(1, "index")
 
     @property
     def generation(self) -> int:
@@ -97,8 +101,7 @@ class Index:
                 bot = self._bot
                 sources = await self._store.read(lambda tx: tx.sources.list_ids(bot))
                 await self._read_vectors(matrix, model, 0, sources)
-            with self._using:
-                self._matrix, self._model = matrix, model
+            self._matrix, self._model = matrix, model
 
     async def follow(self) -> None:
         """Take over what has changed in the database since the last call."""
@@ -111,25 +114,25 @@ class Index:
         self, question: str, vector: Sequence[float] = (), sources: Collection[int] | None = None
     ) -> Candidates:
         """Find passages of these sources (None: of all) for a question and its embedding (empty: by words only)."""
-        return await asyncio.to_thread(self._search, question, vector, sources)
+        return await self._run(self._search, question, vector, sources)
 
     # --- inside -------------------------------------------------------------------------------------------------------
+
+    async def _run(self, work: Callable[..., T], *args: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *args)
 
     async def _follow(self) -> None:
         since, bot = self._generation, self._bot
         newest, ended, sources = await self._store.read(
             lambda tx: (tx.knowledge.generation(), tx.knowledge.passages_ended(since), tx.sources.list_ids(bot))
         )
-        await asyncio.to_thread(self._remove, ended)
+        await self._run(self._remove, ended)
         after = (since, MOST_ID)
         while rows := await self._store.read(lambda tx, after=after: tx.knowledge.passages_added(after, BATCH)):  # type: ignore[misc]
-            await asyncio.to_thread(self._add, [row for row in rows if row.ended is None and row.source_id in sources])
+            await self._run(self._add, [row for row in rows if row.ended is None and row.source_id in sources])
             after = (rows[-1].added, rows[-1].id)
         await self._follow_vectors(since, sources)
-        if not since:
-            await asyncio.to_thread(self._tidy)
-        with self._using:
-            self._unembedded = self._words.count([id_ for id_, embedded in sources.items() if not embedded])
+        await self._run(self._finish, [id_ for id_, embedded in sources.items() if not embedded], not since)
         self._generation = newest
 
     async def _follow_vectors(self, since: int, sources: Collection[int]) -> None:
@@ -138,45 +141,42 @@ class Index:
             return
         if since:
             known = await self._store.read(lambda tx: tx.knowledge.vectors_of_added(model, since))
-            await asyncio.to_thread(self._put, self._matrix, known, sources)
+            await self._run(self._put, self._matrix, known, sources)
         await self._read_vectors(self._matrix, model, since, sources)
 
     async def _read_vectors(self, matrix: Matrix, model: str, since: int, sources: Collection[int]) -> None:
         after = (since, MOST_KEY)
         while rows := await self._store.read(lambda tx, after=after: tx.knowledge.vectors_added(model, after, BATCH)):  # type: ignore[misc]
-            await asyncio.to_thread(self._put, matrix, rows, sources)
+            await self._run(self._put, matrix, rows, sources)
             after = (rows[-1].added, rows[-1].sha)
 
-    def _tidy(self) -> None:
-        """Take as little memory as possible, after the index was built."""
-        with self._using:
+    def _finish(self, unembedded: Collection[int], is_built: bool) -> None:
+        """Count the passages of these sources, and take as little memory as possible when the index was just built."""
+        self._unembedded = self._words.count(unembedded)
+        if is_built:
             self._words.settle()
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if is_built and sys.platform == "linux" else None
         if trim is not None:  # glibc keeps what else was freed: 16 MB with 100,000 passages
             trim(0)
 
     def _remove(self, ids: Sequence[int]) -> None:
-        with self._using:
-            self._words.remove(ids)
-            self._matrix.remove(ids)
-            self._size = len(self._words)
+        self._words.remove(ids)
+        self._matrix.remove(ids)
+        self._size = len(self._words)
 
     def _add(self, rows: Sequence[IndexRow]) -> None:
-        with self._using:
-            self._words.add((row.id, row.source_id, row.indexed) for row in rows)
-            self._sources.update(row.source_id for row in rows)
-            self._size = len(self._words)
+        self._words.add((row.id, row.source_id, row.indexed) for row in rows)
+        self._sources.update(row.source_id for row in rows)
+        self._size = len(self._words)
 
     def _put(self, matrix: Matrix, vectors: Sequence[NewVector], sources: Collection[int]) -> None:
         here = [one for one in vectors if one.passage and one.source in sources]
-        with self._using:
-            matrix.put({one.passage: (one.source, one.data) for one in here})
+        matrix.put({one.passage: (one.source, one.data) for one in here})
 
     def _search(self, question: str, vector: Sequence[float], sources: Collection[int] | None) -> Candidates:
         if sources is not None and self._sources.issubset(sources):
             sources = None  # a search without a condition is faster
-        with self._using:
-            return ranked(question, vector, self._words, self._matrix, sources)
+        return ranked(question, vector, self._words, self._matrix, sources)
 
 
 def ranked(

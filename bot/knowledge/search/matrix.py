@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from bot.knowledge.search.large_arrays import zeros
 
-BLOCK = 8_192  # rows that are turned into float32 at a time: they stay in the cache of the processor
+BLOCK = 512  # rows that are turned into float32 at a time: they stay in the cache of the processor (8,192 do not)
+MOST_SPARE = 8_192  # rows
 SCALE = struct.Struct("<f")
 
 
@@ -81,7 +82,7 @@ class Matrix:
         ranked = scores
         if sources is not None:
             ranked = np.where(np.isin(self._sources[:count], list(sources)), scores, np.float32(-2))
-        nearest = np.argpartition(-ranked, most - 1)[:most] if count > most else np.arange(count)
+        nearest = np.argpartition(ranked, count - most)[count - most :] if count > most else np.arange(count)
         rows = [*nearest[ranked[nearest] > -2], *np.flatnonzero(self._are(also))]
         return {int(self._ids[row]): float(scores[row]) for row in rows}, float(scores.min())
 
@@ -90,7 +91,7 @@ class Matrix:
         return np.isin(self._ids[: self._count], list(ids))
 
     def _grow(self) -> None:
-        size = max(1_024, len(self._rows) + min(len(self._rows) // 4, BLOCK))
+        size = max(1_024, len(self._rows) + min(len(self._rows) // 4, MOST_SPARE))
         for name in ("_rows", "_factors", "_ids", "_sources"):
             old = getattr(self, name)
             grown = zeros((size, *old.shape[1:]), old.dtype)

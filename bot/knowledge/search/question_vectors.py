@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+from array import array
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -51,7 +52,7 @@ class QuestionVectors:
         if not isinstance(vector, Vector):
             log.warning("the question is compared by words only: %s", vector)
             return ()
-        self._kept[key] = (now, vector.numbers)
+        self._kept[key] = (now, numbers := array("f", vector.numbers))  # a list takes eight times the memory
         while len(self._kept) > MOST_KEPT:
             self._kept.popitem(last=False)
-        return vector.numbers
+        return numbers

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from bot.concurrency.child_pool import ChildPool
 from bot.errors import Unreadable
 from bot.knowledge.sources.reading import Articles, read_file
-from bot.knowledge.sources.source import READING, Event, Found, Known, SourceLimits, Trouble, Unchanged
+from bot.knowledge.sources.source import READING, Event, Found, Known, Seen, SourceLimits, Trouble, Unchanged
 
 REASONS = {"scanned": "no_text", "long": "too_long"}  # of `Trouble`, where those of `Unreadable` have other names
 
@@ -45,9 +45,12 @@ class KnownFiles:
         found = next(iter(self._files.get(file, {}).values()), {})
         return found if found.get("reading") == READING else {}
 
-    def unchanged(self, file: str, validators: Mapping[str, str] | None = None) -> Iterator[Event]:
+    def unchanged(self, file: str, seen: Seen, validators: Mapping[str, str] | None = None) -> Iterator[Event]:
         """That a file is as it was, its pages without text included; with other validators where they are given."""
         kept = self.validators(file)
+        if twin := seen.twin(kept.get("text", file), file):
+            yield Trouble(file, f"same:{twin}")
+            return
         for key in self._files.get(file, {}):
             yield Unchanged(key, {**kept, **validators} if validators else kept)
         if pages := kept.get("no_text"):
@@ -67,10 +70,15 @@ class KnownFiles:
 
 
 def found_in(
-    articles: Articles, file: str, validators: Mapping[str, str], *, url: str = "", changed: float | None = None
+    articles: Articles, file: str, seen: Seen, validators: Mapping[str, str], *, url: str = "",
+    changed: float | None = None,
 ) -> Iterator[Event]:  # fmt: skip
-    """The articles of a file that was read, and its pages without text."""
-    kept = {**validators, "file": file, "reading": READING}
+    """The articles of a file that was read, and its pages without text; none if an earlier file has their text."""
+    text = text_hash(articles)
+    if twin := seen.twin(text, file):
+        yield Trouble(file, f"same:{twin}")
+        return
+    kept = {**validators, "file": file, "reading": READING, "text": text}
     if articles.no_text:
         kept["no_text"] = articles.no_text
     for one in articles.articles:

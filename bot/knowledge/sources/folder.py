@@ -63,14 +63,14 @@ class Folder:
         if twin := seen.twin(sha, key):
             yield Trouble(key, f"same:{twin}")
         elif loaded is None or loaded.data is None or sha == known.get("sha"):
-            for event in files.unchanged(key, validators):
+            for event in files.unchanged(key, seen, validators):
                 yield event
         else:
             articles = await self._files.read(loaded.data, key)
             if isinstance(articles, str):
                 yield Trouble(key, articles)
                 return
-            for event in found_in(articles, key, validators, changed=loaded.changed):
+            for event in found_in(articles, key, seen, validators, changed=loaded.changed):
                 yield event
 
     def _entries(self) -> list[_Entry]:

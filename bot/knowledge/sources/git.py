@@ -82,7 +82,7 @@ class GitRepository:
         if twin := seen.twin(entry.blob, key):
             yield Trouble(key, f"same:{twin}")
         elif files.validators(key).get("blob") == entry.blob:
-            for event in files.unchanged(key):
+            for event in files.unchanged(key, seen):
                 yield event
         elif entry.size > self._limits.file:
             yield Trouble(key, "too_long")
@@ -92,7 +92,7 @@ class GitRepository:
             if isinstance(articles, str):
                 yield Trouble(key, articles)
                 return
-            for event in found_in(articles, key, {"blob": entry.blob}, url=self._page(key), changed=when):
+            for event in found_in(articles, key, seen, {"blob": entry.blob}, url=self._page(key), changed=when):
                 yield event
 
     async def _fetch(self) -> None:

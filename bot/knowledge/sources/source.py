@@ -74,7 +74,12 @@ class Trouble:
     @property
     def is_gone(self) -> bool:
         """Whether what is known of the article can go; for every other reason it may stay, with its age."""
-        return self.reason == "not_found" or self.reason.startswith("same:")
+        return self.reason == "not_found" or self.is_equal
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether another article has the text of this one."""
+        return self.reason.startswith("same:")
 
 
 Event = Found | Unchanged | Trouble

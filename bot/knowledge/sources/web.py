@@ -99,8 +99,8 @@ class WebPages:
             return
         twin = seen.twin(page_key(answer.url), key)
         if answer.status == 304:
-            twin = twin or seen.twin(known.get("canonical") or key, key) or seen.twin(known.get("sha", key), key)
-            for event in [Trouble(key, f"same:{twin}")] if twin else list(files.unchanged(key)):
+            twin = twin or seen.twin(known.get("canonical") or key, key)
+            for event in [Trouble(key, f"same:{twin}")] if twin else list(files.unchanged(key, seen)):
                 yield event
             return
         seen.add(len(answer.body))
@@ -116,24 +116,23 @@ class WebPages:
     def _judged(
         self, page: _Listed, answer: Fetched, articles: Articles, files: KnownFiles, seen: Seen
     ) -> Iterator[Event]:  # fmt: skip
-        key, sha, canonical = page.url, text_hash(articles), _canonical(articles, answer.url)
+        key, canonical = page.url, _canonical(articles, answer.url)
         if _is_login(key, answer.url, articles):
             yield Trouble(key, "login")
         elif _says_missing(articles):
             yield Trouble(key, "not_found")
-        elif twin := seen.twin(canonical or key, key) or seen.twin(sha, key):
+        elif twin := seen.twin(canonical or key, key):
             yield Trouble(key, f"same:{twin}")
         else:
             headers = answer.headers
             validators = {
-                "etag": headers.get("etag", ""), "modified": headers.get("last-modified", ""), "sha": sha,
-                "canonical": canonical,
+                "etag": headers.get("etag", ""), "modified": headers.get("last-modified", ""), "canonical": canonical,
             }  # fmt: skip
-            if sha == files.validators(key).get("sha"):
-                yield from files.unchanged(key, validators)
+            if text_hash(articles) == files.validators(key).get("text"):
+                yield from files.unchanged(key, seen, validators)
                 return
             changed = http_date(validators["modified"]) or _date(page.modified)
-            yield from found_in(articles, key, validators, url=answer.url, changed=changed)
+            yield from found_in(articles, key, seen, validators, url=answer.url, changed=changed)
 
     # --- sitemaps -----------------------------------------------------------------------------------------------------
 

@@ -33,6 +33,7 @@ async def calibrate(command: KnowledgeCommand, file: Path | None) -> None:
     _check(questions, file)
     if not await command.agree_to_questions(questions.texts):
         return
+    await command.tell_stores()
     searching = await Searching.of(await base.retrieval(), base.bot)
     right, wrong = await searching.signals(questions.answerable), await searching.signals(questions.others)
     fitted = await asyncio.to_thread(calibration.calibrate, right, wrong)

@@ -64,6 +64,7 @@ async def evaluate(command: KnowledgeCommand, file: Path, groups: frozenset[str]
         ranked.append(Ranked(target, rank_of(order, target.passages if by_text else target.articles)))
     how = f"by words and meaning ({retrieval.index.model})" if retrieval.index.embedded else "by words"
     say(f"{len(ranked)} questions of {file}, found {how} in {len(sources)} sources.")
+    await command.tell_stores(sources)
     if not sources:
         say("They may read no source: --as with --role, or --in, looks with the rights of somebody else.")
     if ranked:
@@ -72,7 +73,7 @@ async def evaluate(command: KnowledgeCommand, file: Path, groups: frozenset[str]
     gone = [f"{one.case.question} -> {_wanted(one.case)}" for one in targets if not one.source]
     _list(command, "Left out, because nothing that they may read has the page or the text", gone)
     if foreign:
-        passing = [text for text in foreign if base.passes(await base.search(text, groups, payer))]
+        passing = [text for text in foreign if base.passes(await retrieval.search(text, sources, payer, groups=groups))]
         say(f"{len(passing)} of {len(foreign)} questions about something else pass the gate (govorun kb calibrate).")
         _list(command, "Passing", passing)
     _compare(command, file, groups, ranked)

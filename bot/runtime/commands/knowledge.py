@@ -78,6 +78,8 @@ class KnowledgeCommand:
             f"{source.name}: {report.new} articles read, {report.unchanged} as they were, {report.gone} gone; "
             f"{report.added} passages new, {report.ended} ended; {time.monotonic() - began:.1f} s"
         )
+        if report.equal:
+            self.say(f"  {report.equal} more have the text of another one, which was read once")
         for trouble in report.troubles[:SHOWN_TROUBLES]:
             self.say(f"  {trouble.key}: {told(trouble.reason)}")
         if (more := len(report.troubles) - SHOWN_TROUBLES) > 0:
@@ -112,6 +114,17 @@ class KnowledgeCommand:
         price = shown("en", cost, self.currency)
         unbooked = "" if self.base.meter.books else " (/usage will not show it, because the bot is running)"
         return self.agree(f"{len(texts)} questions to embed, about {tokens:,} tokens: {price}{unbooked}. Go on?")
+
+    async def tell_stores(self, among: Collection[int] | None = None) -> None:
+        """Say of which sources (None: of all) only a part is looked at, because AI Studio has and searches them."""
+        bot = self.base.bot
+        sources, sizes = await self.base.store.read(lambda tx: (tx.sources.list_sources(bot), tx.sources.sizes(bot)))
+        for source in sources:
+            if source.kind == VECTOR_STORE and (among is None or source.id in among):
+                self.say(
+                    f"{source.name} is a vector store, which is not asked here: of it only the "
+                    f"{sizes.get(source.id, (0, 0))[1]} passages are looked at that it has found for people so far."
+                )
 
     async def show_sources(self) -> None:
         """Print the sources with their sizes, ages and problems."""

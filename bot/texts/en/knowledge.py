@@ -135,6 +135,7 @@ TEXTS: dict[str, str] = {
         "{name} is read.\nArticles: {new} new or changed, {unchanged} as they were, {gone} gone.\n"
         "Passages: {added} new, {ended} ended."
     ),
+    "kb.equal": "With the text of another article, which was read once: {count}.",
     "kb.more": "… and {count} more",
     "kb.failed": "⚠️ {name} could not be read: {reason}\nWhat is known of it stays.",
     "kb.held": "❗ Passages gone at the source: {passages}. That is much, so they stay. Remove them here, too?",
@@ -168,7 +169,7 @@ TEXTS: dict[str, str] = {
     "kb.trouble.locked": "it is locked with a password",
     "kb.trouble.broken": "the file is damaged, or is no such file as its name says",
     "kb.trouble.empty": "it has no text",
-    "kb.trouble.too_long": "it is too long",
+    "kb.trouble.too_long": "it is too long; split it into parts",
     "kb.trouble.slow": "reading it took too long",
     "kb.trouble.heavy": "reading it took too much memory",
     "kb.trouble.busy": "too many files were being read; the next sync tries again",

@@ -1,0 +1,41 @@
+"""Sources of very many pages go on where they were, and have each text once (at full size: `bench.knowledge.large`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.knowledge import large
+from bot.billing.metering import BillTo, Meter
+from bot.clock import SystemClock
+from bot.concurrency.child_pool import ChildPool
+from bot.knowledge.base import KnowledgeBase
+from bot.storage.store import Store
+from bot.types import Address
+
+PAYER = BillTo(Address("bench", large.BOT, 1), 1, "bench")
+
+
+@pytest.mark.process
+async def test_a_source_of_many_pages_goes_on_after_a_kill_where_it_was(tmp_path: Path) -> None:
+    large.write_pdfs(tmp_path / "pdf", pages=60, of_file=2)
+    assert await large.start(tmp_path / "kb.db", tmp_path / "pdf", dies_after=25) is None, "it was killed"
+    then = await large.read(tmp_path / "kb.db", tmp_path / "pdf")
+    assert (then.unchanged, then.new) == (20, 10), "20 files are stored together"
+    assert then.passages == then.embedded == 2 * 60
+
+
+async def test_equal_pages_are_read_and_embedded_and_quoted_once_and_counted(tmp_path: Path) -> None:
+    large.write_equal(tmp_path / "equal", 40)
+    (tmp_path / "equal" / "own.md").write_text("# Returns\n\nThe courier takes it back within 14 days.")
+    first = await large.read(tmp_path / "kb.db", tmp_path / "equal")
+    assert (first.new, first.equal, first.passages, first.embedded) == (2, 39, 2, 2)
+    again = await large.read(tmp_path / "kb.db", tmp_path / "equal")
+    assert (again.new, again.unchanged, again.equal, again.embedded) == (0, 2, 39, 0)
+    files = ChildPool()
+    async with Store.open(f"sqlite+aiosqlite:///{tmp_path / 'kb.db'}", SystemClock()) as store:
+        base = KnowledgeBase(store=store, bot=large.BOT, files=files, meter=Meter(store=store), cache=tmp_path)
+        found = await base.search("When does the courier call?", frozenset({"everyone"}), PAYER)
+    await files.close()
+    assert [hit.passage.place for hit in found.hits] == ["Delivery", "Returns"]
