@@ -25,7 +25,6 @@ from bot.storage.repositories.desk.drafts import DROPPED
 from bot.storage.repositories.desk.relays import CUSTOMER
 from bot.storage.repositories.desk.seats import BOARD, Seat
 from bot.storage.repositories.messages import Remembered
-from bot.storage.repositories.money.ledger import PURSE
 from bot.storage.repositories.outbox import Shown
 from bot.storage.store import Tx
 from bot.texts.catalog import say
@@ -311,7 +310,7 @@ class Desk(Seating):
         if case.owner == BOT and after.is_for_people:
             branching.withdraw_answers(tx, case.address)
         if case.owner == BOT and after.owner == WAITING:
-            payload = {"case": case.id, "user": PURSE}
+            payload = {"case": case.id, "user": self.purse(case)}
             for job in (SUMMARY, LINES) if self.asks_lines else (SUMMARY,):
                 tx.jobs.add_job(Job(job, f"{case.id}.{after.version}", case.address, payload, due=now))
         if after.owner == WAITING:

@@ -88,7 +88,9 @@ class Mirror:
         to = "" if is_ready else translating.for_customer(self.desk, tx, case)
         if to and translating.has_words(words):
             own = replace(incoming, message_id=first)
-            translating.order_for_customer(tx, case, own, words, to=to, copy=outgoing.copy, quoted=quoted)
+            translating.order_for_customer(
+                self.desk, tx, case, own, text=words, to=to, copy=outgoing.copy, quoted=quoted
+            )  # fmt: skip
             return marked
         relayed = replace(outgoing, reply_to=quoted, relays=(incoming.address.chat, first))
         tx.outbox.add_answer(f"{incoming.id}.desk", customer, relayed)

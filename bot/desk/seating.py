@@ -7,6 +7,7 @@ all files; former texts stand on the card.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -16,6 +17,7 @@ from bot.ports import Delivery
 from bot.storage.repositories.desk.cases import WAITING, Case
 from bot.storage.repositories.desk.relays import CUSTOMER, OPERATOR, Relay
 from bot.storage.repositories.desk.seats import NOWHERE, Seat
+from bot.storage.repositories.money.ledger import PURSE
 from bot.storage.store import Tx
 from bot.texts.catalog import say
 from bot.types import Address, Outgoing
@@ -72,6 +74,15 @@ class Seating:
             return tx.chats.read_language(self.bot, place)
         chosen = tx.chats.read_choices(Address("telegram", self.bot, place)).language
         return chosen or tx.chats.read_language(self.bot, tx.seats.connected_by(self.bot, place))
+
+    def purse(self, case: Case) -> int:
+        """The user of the ledger that pays for models in a case."""
+        return purse_of(self.table, self.hours.team(case))
+
+
+def purse_of(table: DeskTable, team: str) -> int:
+    """The user of the ledger that pays for the cases of a team: one of its own if the team has limits of its own."""
+    return PURSE - 1 - zlib.crc32(team.encode()) if team and team in table.purses() else PURSE
 
 
 def keep(tx: Tx, case: Case, key: str, outgoing: Outgoing) -> None:

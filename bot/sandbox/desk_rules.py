@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.clock import Clock
+from bot.sandbox.bot_process import private
 
 NAME = "desk.toml"
 MARK = "# Written by the sandbox's page, tab Desk. Delete this line to keep your own rules.\n"
@@ -55,5 +56,5 @@ class DeskRules:
             days = ", ".join(f'"{(now + timedelta(days=ahead)).date()}"' for ahead in (0, 1))
             lines.append(f'[hours]\nmon-sun = ["09:00-18:00"]\nclosed = [{days}]\naway = "collect"\n')
         fresh = self._file.with_suffix(".new")
-        fresh.write_text("".join(lines), "utf-8")
+        private(fresh).write_text("".join(lines), "utf-8")
         os.replace(fresh, self._file)

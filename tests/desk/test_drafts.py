@@ -255,6 +255,30 @@ async def test_the_purse_pays_and_the_desk_works_on_when_it_is_empty(stage: Stag
     assert say("en", "desk.purse.of", limit=1) in told
 
 
+async def test_a_team_with_limits_of_its_own_spends_nothing_of_the_others(stage: Stage, tmp_path: Path) -> None:
+    rules = (
+        '[draft]\nmode = "ask"\n[model]\ndaily_tokens = 1\n[team.support]\ntitle = "Support"\n'
+        '[team.billing]\ntitle = "Billing"\nmodel = { daily_tokens = 1000000 }\n'
+    )
+    desk = await held(stage, tmp_path, rules, team="Support")
+    stage.studio.answer(lambda messages: "An answer.")
+    await desk.writes("Can I pay later?")
+    for _ in range(2):
+        await desk.presses("desk.draft")
+        await asyncio.sleep(10)
+    assert desk.seen().count(say("en", "desk.draft.limit")) == 1
+    await desk.says("/give billing")
+    await desk.says("/take")
+    for _ in range(3):
+        await desk.presses("desk.draft")
+        await asyncio.sleep(10)
+    assert desk.seen().count(say("en", "desk.draft.limit")) == 1
+    told = await stage.ask(f"/desk{BOT}", desk.group, OLGA)
+    assert say("en", "desk.purse.of", limit=1) in told
+    assert "Billing: " in told
+    assert say("en", "desk.purse.of", limit=1000000) in told
+
+
 async def test_drafts_and_what_was_sent_are_written_as_examples_without_names(
     desk: DeskStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from bot.desk.desk import Desk
 from bot.storage.repositories.desk.cases import Case
 from bot.storage.repositories.desk.relays import CUSTOMER, OPERATOR
-from bot.storage.repositories.money.ledger import PURSE
 from bot.storage.store import Tx
 from bot.texts.catalog import known
 from bot.types import Address, Incoming, Job
@@ -51,12 +50,13 @@ def order_for_team(desk: Desk, tx: Tx, case: Case, incoming: Incoming) -> None:
     to = for_team(desk, tx, case)
     if to and has_words(incoming.text):
         payload = {"side": CUSTOMER, "message": incoming.message_id, "chat": incoming.address.chat}
-        _order(tx, case, f"{incoming.id}.team", {**payload, "text": incoming.text, "to": to})
+        _order(desk, tx, case, f"{incoming.id}.team", {**payload, "text": incoming.text, "to": to})
 
 
 def order_for_customer(
-    tx: Tx, case: Case, incoming: Incoming, text: str, *, to: str, copy: Sequence[int] = (0, 0), quoted: int = 0
-) -> None:
+    desk: Desk, tx: Tx, case: Case, incoming: Incoming, *,
+    text: str, to: str, copy: Sequence[int] = (0, 0), quoted: int = 0,
+) -> None:  # fmt: skip
     """Have an operator's message translated into the language `to`, and sent then. `copy` are the files that go with
     it, `quoted` is the customer's message that it replies to.
     """
@@ -65,10 +65,10 @@ def order_for_customer(
         "side": OPERATOR, "chat": incoming.address.chat, "message": incoming.message_id, "turn": incoming.id,
         "copy": list(copy), "quoted": quoted, "links": links,
     }  # fmt: skip
-    _order(tx, case, f"{incoming.id}.desk", {**payload, "text": text, "to": to})
+    _order(desk, tx, case, f"{incoming.id}.desk", {**payload, "text": text, "to": to})
 
 
-def order_edit(tx: Tx, case: Case, incoming: Incoming, delivery: str, *, to: str) -> None:
+def order_edit(desk: Desk, tx: Tx, case: Case, incoming: Incoming, *, delivery: str, to: str) -> None:
     """Have the new text of an operator's message translated: in place of one that is not sent yet, or as an edit."""
     waiting = tx.jobs.find_job(case.address.bot, TRANSLATE, delivery)
     if waiting is not None:
@@ -77,7 +77,13 @@ def order_edit(tx: Tx, case: Case, incoming: Incoming, delivery: str, *, to: str
     is_sent = tx.outbox.find_address(case.address.bot, delivery) is not None
     said = {"side": OPERATOR, "chat": incoming.address.chat, "message": incoming.message_id, "turn": incoming.id}
     more = {"copy": [0, 0], "quoted": 0, "links": [], "edit": is_sent}
-    _order(tx, case, f"{incoming.id}.edit" if is_sent else delivery, {**said, **more, "text": incoming.text, "to": to})
+    _order(
+        desk,
+        tx,
+        case,
+        f"{incoming.id}.edit" if is_sent else delivery,
+        {**said, **more, "text": incoming.text, "to": to},
+    )
 
 
 def cancel(tx: Tx, where: Address, delivery: str) -> bool:
@@ -106,9 +112,9 @@ def _jobs(tx: Tx, where: Address) -> Sequence[Job]:
     return tx.jobs.list_of_chat(where, TRANSLATE)
 
 
-def _order(tx: Tx, case: Case, key: str, payload: dict[str, object]) -> None:
+def _order(desk: Desk, tx: Tx, case: Case, key: str, payload: dict[str, object]) -> None:
     now = tx.clock.time()
-    tx.jobs.add_job(Job(TRANSLATE, key, case.address, {"case": case.id, "user": PURSE, **payload}, due=now))
+    tx.jobs.add_job(Job(TRANSLATE, key, case.address, {"case": case.id, "user": desk.purse(case), **payload}, due=now))
 
 
 def has_words(text: str) -> bool:

@@ -31,7 +31,6 @@ from bot.storage.repositories.desk.drafts import DROPPED, OFFERED, SENT, Draft
 from bot.storage.repositories.desk.relays import CUSTOMER, OPERATOR
 from bot.storage.repositories.messages import Remembered
 from bot.storage.repositories.money.budgets import DAY
-from bot.storage.repositories.money.ledger import PURSE
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import Address, Incoming, Job, Permission, User
@@ -136,7 +135,8 @@ class Drafts:
         asked, case = known.newest[known.place], known.case
         customer = User(case.user, case.name, case.language)
         incoming = Incoming(f"{DRAFT} {job.key}", case.address, customer, text=asked.words)
-        payer = PaidBy(replace(incoming, user=User(PURSE, language=case.language)), incoming.id, self.purse)
+        purse = self.mirror.desk.purse(case)
+        payer = PaidBy(replace(incoming, user=User(purse, language=case.language)), incoming.id, self.purse)
         try:
             text, citing, model = await self.assistant.draft(
                 incoming, asked, payer, later=known.newest[known.place + 1 :], hint=str(job.payload["hint"])

@@ -268,7 +268,9 @@ class Translating(Part):
 
 
 class ModelLimits(Part):
-    """The table `[model]`: what the models beside the operators may spend in a day (UTC); 0: no limit but the bot's."""
+    """The table `[model]`: what the models beside the operators may spend in a day (UTC); 0: no limit but the bot's.
+    A team with limits of its own has a purse of its own.
+    """
 
     daily_tokens: int = Field(0, ge=0)
     daily_money: float = Field(0, ge=0)
@@ -297,6 +299,7 @@ class Team(Part):
     seats: Place | None = None
     draft: Drafting | None = None
     translate: Translating | None = None
+    model: ModelLimits | None = None
 
 
 class When(Part):
@@ -391,6 +394,10 @@ class DeskTable(Part):
         """When messages are translated in the cases of a team."""
         found = self.team.get(team)
         return found.translate if found is not None and found.translate is not None else self.translate
+
+    def purses(self) -> Mapping[str, ModelLimits]:
+        """The limits of each purse: that of the whole desk (""), and those of teams with limits of their own."""
+        return {"": self.model, **{name: team.model for name, team in self.team.items() if team.model is not None}}
 
 
 KINDS: Sequence[type[Part]] = (

@@ -209,7 +209,7 @@ class Operators:
         if is_note(incoming.text.strip()):
             return Done(self.mirror.delete_relayed(tx, case.address, relay.delivery, incoming.id), mark=IS_NOTE)
         if (to := translating.for_customer(self.desk, tx, case)) and translating.has_words(incoming.text):
-            translating.order_edit(tx, case, incoming, relay.delivery, to=to)
+            translating.order_edit(self.desk, tx, case, incoming, delivery=relay.delivery, to=to)
             return Done()
         outgoing = Outgoing(
             incoming.text, plain=True, entities=incoming.entities, relays=(incoming.address.chat, incoming.message_id)
