@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 from bot.texts.catalog import say
@@ -9,7 +10,7 @@ from tests.desk.test_joining import COUNTED
 from tests.desk.test_own_seats import on_board, own_seats
 from tests.support.choosing import pressed
 from tests.support.desk_side import BOT, OLGA, DeskStage, desk_on
-from tests.support.stage import Stage
+from tests.support.stage import ANNA, Stage
 from tests.support.telegram_side import inbox, rows, soon
 
 FIRST, WAVE, MINUTE = 20_000, 100, 60.0
@@ -22,9 +23,10 @@ async def crowd(desk: DeskStage, count: int, text: str) -> None:
         telegram.person(f"Stranger {number}", "en", number)
     for first in range(FIRST, FIRST + count, WAVE):  # more at once would be told to come back in a minute
         before = len(inbox(desk.stage))
-        for number in range(first, first + WAVE):
+        wave = range(first, min(first + WAVE, FIRST + count))
+        for number in wave:
             telegram.say(number, text)
-        await desk.quiet(before + WAVE - 1)
+        await desk.quiet(before + len(wave) - 1)
 
 
 def most_in_a_minute(desk: DeskStage, *methods: str) -> int:
@@ -47,11 +49,28 @@ async def test_strangers_who_call_a_person_at_once_all_get_topics_within_the_lim
 ) -> None:  # fmt: skip
     desk = await desk_on(stage, tmp_path)
     stage.telegram.limits.on = True
-    await crowd(desk, 100, "/human")
-    await soon(stage, lambda: len(desk.cards()) == 100 or None)
-    assert len(stage.telegram.state.chats[desk.group].topics) == 100
+    await crowd(desk, 30, "/human")
+    await soon(stage, lambda: len(desk.cards()) == 30 or None)
+    assert len(stage.telegram.state.chats[desk.group].topics) == 30
     assert most_in_a_minute(desk, *COUNTED) <= 20
+    assert most_in_a_minute(desk, "createForumTopic") <= 6
     assert 429 not in {call.status for call in stage.telegram.calls}
+
+
+async def test_a_crowd_of_strangers_holds_up_nobody_who_is_answered(stage: Stage, tmp_path: Path) -> None:
+    desk = await desk_on(stage, tmp_path)
+    stage.telegram.limits.on = True
+    await desk.called()
+    await desk.presses("desk.take")
+    topic = desk.topic
+    for number in range(FIRST, FIRST + 100):
+        stage.telegram.person(f"Stranger {number}", "en", number)
+        stage.telegram.say(number, "/human")
+    await asyncio.sleep(MINUTE / 2)
+    asked = stage.clock.monotonic()
+    stage.telegram.say(ANNA, "Are you there?")
+    await soon(stage, lambda: "Are you there?" in str(desk.seen(topic)) or None)
+    assert stage.clock.monotonic() - asked <= MINUTE / 2
 
 
 async def test_with_own_seats_strangers_stand_on_the_board_and_each_can_be_taken(stage: Stage, tmp_path: Path) -> None:

@@ -118,8 +118,9 @@ class Deliverer:
             api=self.api, clock=self.clock, unconfirmed=self.unconfirmed, acquire_slot=self.acquire_slot
         )
         self.topics = TopicKeeper(
-            api=self.api, outbox=self.outbox, acquire_slot=self.acquire_slot, unconfirmed=self.unconfirmed
-        )
+            api=self.api, clock=self.clock, outbox=self.outbox, acquire_slot=self.acquire_slot,
+            unconfirmed=self.unconfirmed,
+        )  # fmt: skip
         self.outage = Outage("delivering answers", self.clock)
 
     async def recover(self) -> None:
@@ -154,14 +155,16 @@ class Deliverer:
         self._left_of.pop(place, None)
         self._landed.pop(place, None)
 
-    async def deliver(self, address: Address) -> None:
-        """Deliver everything that the outbox holds for an address, in order. Returns when that is done.
+    async def deliver(self, address: Address, *, after: float = 0.0) -> None:
+        """Deliver everything that the outbox holds for an address, in order, `after` so many seconds. Returns when that
+        is done, or goes on in the background.
 
         One delivery at a time runs in a chat, its topics included, because a search for an unconfirmed message must not
         meet another send. The live view of an answer is closed first: its last frame must not come after the answer.
         Nothing is delivered before `recover`, since a job may end before the start has reached Telegram, and nothing
         for a chat that another process holds: the commit has notified that process.
         """
+        await self.clock.sleep(after) if after else None
         key = address.chat_key
         if self._left_of.get(key, self._left) is None or not lease.covers(address):
             return
@@ -170,6 +173,9 @@ class Deliverer:
         try:
             async with lock:
                 while (delivery := await self.outbox.next(address)) is not None:
+                    if (wait := self.topics.wait(address)) > 0:  # what goes to topics that are there goes on
+                        self.tasks.create_task(self.deliver(address, after=wait))
+                        return
                     if (close := self.open_views.get(delivery.key)) is not None:
                         await close()  # closing has stored what the view has sent: read the row again
                         continue
@@ -446,7 +452,7 @@ class Deliverer:
             message_id = progress.ids[progress.done]
             try:
                 edited = await self._edit(progress, part, message_id, last=last)
-                if part.blocks and not delivery.address.visible_to and _shows_no_blocks(edited):
+                if part.blocks and not delivery.address.visible_to and messages.shows_no_blocks(edited):
                     raise BadMarkup("the server leaves blocks out")
             except NotModified:  # the message already is what it should be
                 return message_id
@@ -492,8 +498,3 @@ class Deliverer:
 def _reason(error: Exception) -> str:
     """Return why a delivery was refused. The texts of errors that are not Telegram's quote the message."""
     return str(error) if isinstance(error, Refused) else type(error).__name__
-
-
-def _shows_no_blocks(edited: Any) -> bool:
-    """Return whether a server has edited a message but left out the blocks, which it does not know."""
-    return not isinstance(edited, dict) or bool(edited.get("text") and "rich_message" not in edited)

@@ -260,6 +260,11 @@ def stop_keyboard(label: str) -> InlineKeyboardMarkup:
     return _inline(((Button(label, STOP),),))
 
 
+def shows_no_blocks(edited: Any) -> bool:
+    """Return whether a server has edited a message but left out the blocks, which it does not know."""
+    return not isinstance(edited, dict) or bool(edited.get("text") and "rich_message" not in edited)
+
+
 def _inline(rows: tuple[tuple[Button, ...], ...]) -> InlineKeyboardMarkup:
     return InlineKeyboardMarkup(inline_keyboard=[[_key(button) for button in row] for row in rows])
 

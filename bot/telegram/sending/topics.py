@@ -8,14 +8,17 @@ the topic is sought by its name, as a message by its text: `SendReconciler.find_
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiogram.methods import CreateForumTopic
 
+from bot.clock import Clock
 from bot.errors import Refused
 from bot.ports import Delivery, Outbox
 from bot.telegram.client.api import Api, Gone, NoThread
+from bot.telegram.sending.flood_budget import Window
 from bot.telegram.sending.progress import Progress
 from bot.telegram.sending.unconfirmed import SendReconciler
 from bot.types import Address
@@ -24,6 +27,7 @@ log = logging.getLogger(__name__)
 
 WAIT = 60.0  # seconds until a chat is tried again that can't be reached, or in which the bot lacks a right
 NAMELESS = "…"
+NEW_TOPICS = ((6, 60.0),)  # in seconds, for each group: a crowd of strangers must leave room for those who are answered
 
 
 @dataclass(slots=True, kw_only=True)
@@ -31,9 +35,16 @@ class TopicKeeper:
     """Makes topics for deliveries that keep their place. `acquire_slot` waits until the chat may get a message."""
 
     api: Api
+    clock: Clock
     outbox: Outbox
     acquire_slot: Callable[[int], Awaitable[None]]
     unconfirmed: SendReconciler
+    _made: defaultdict[int, Window] = field(default_factory=lambda: defaultdict(lambda: Window(NEW_TOPICS)), init=False)
+
+    def wait(self, where: Address) -> float:
+        """Return the seconds until the topic of an address may be made; 0.0 if it may be now, or is there."""
+        is_missing = where.thread < 0 and where.chat in self._made
+        return max(0.0, self._made[where.chat].wait(self.clock.monotonic())) if is_missing else 0.0
 
     async def make(self, progress: Progress) -> Address | None:
         """Make the topic of a delivery, and return the address that everything for it has now. None: the chat has no
@@ -65,6 +76,8 @@ class TopicKeeper:
     async def _make(self, progress: Progress, name: str) -> int:
         """Make a topic with this name in the chat of a delivery. Returns its number."""
         await self.unconfirmed.mark(progress)
+        if progress.delivery.address.chat < 0:
+            self._made[progress.delivery.address.chat].take(self.clock.monotonic())
         with self.unconfirmed.flying():
             made = await self.api.call(CreateForumTopic(chat_id=progress.delivery.address.chat, name=name))
         return int(made["message_thread_id"])
