@@ -2,7 +2,7 @@
 /** The support desk: a customer asks for a person, an operator takes over in a group. Nine steps, done by messages and presses. */
 import { say } from "./composer.js";
 import { byId, fill, h } from "./dom.js";
-import { become, messagesOf, select, state, threadOf } from "./state.js";
+import { become, messagesOf, on, select, state, threadOf } from "./state.js";
 import { beCustomer, beOwner, begins, labelled, newest, press, Steps, until } from "./steps.js";
 import { sayPrivately } from "./trials.js";
 import { t } from "./words.js";
@@ -30,6 +30,23 @@ export function startDesk() {
     h("section", null, steps.boxes(3, 7)),
     h("section", null, steps.boxes(7)));
   setInterval(() => void showLoad(), GAUGE_MS);
+  on("chats", notice);
+  document.addEventListener("panel-tab", ({ detail }) => detail === "desk" && void load());
+}
+
+/** What people did themselves counts, too. */
+function notice() {
+  if (!texts || steps.areDone) return;
+  const bots = [...state.messages.values()].flatMap((chat) => [...chat.values()]).filter((message) => message.from?.is_bot);
+  for (const [key, name] of [["group.connected", "Group"], ["called", "Call"], ["returned", "Return"]]) {
+    if (bots.some((message) => begins(message, of(`desk.${key}`)))) steps.tick(`desk${name}`);
+  }
+  if (bots.some((message) => message.text?.startsWith("★"))) steps.tick("deskRate");
+  if (newestSeen(isTaken)) steps.tick("deskTake");
+  const ours = [...messagesOf(group()?.id ?? 0).values()].filter((message) => threadOf(message) && !message.from?.is_bot && message.text);
+  if (ours.some((message) => heard(message.text))) steps.tick("deskAnswer");
+  if (ours.some((message) => message.edit_date && heard(message.text))) steps.tick("deskAmend");
+  if (ours.some((message) => message.text.startsWith("//") && Object.keys(message.reactions ?? {}).length)) steps.tick("deskNote");
 }
 
 /** Show how much of the group's twenty messages a minute the bot has spent, while somebody looks. */

@@ -87,7 +87,7 @@ onAnswer(({ callback_query_id, user_id, text, show_alert }) => {
   const found = [...waiting].find(([, id]) => id === callback_query_id);
   if (found) release(found[0]);
   else if ([...waiting.values()].includes("")) early.add(callback_query_id);
-  if (!text || user_id !== state.me) return;
+  if (!text || user_id !== state.me || document.body.classList.contains("split")) return; // a phone says it
   if (show_alert) alertBox(text);
   else toast(text);
 });

@@ -20,6 +20,7 @@
  *   journal, journal-entry (data-lane, data-name, data-count), journal-filter, journal-clear, lane-<update|call|model>
  *   try-<slowly|owner|friend|closed|search|budget|confirm>, try-<closed|search|budget|confirm>-switch, try-<name>-result
  *   step-<shop|ask|source|unknown|teach|told|edit>, tick-<step>, handbook-page
+ *   phone-customer, phone-operator
  *   step-<deskGroup|deskCall|deskTake|deskAnswer|deskAmend|deskNote|deskDraft|deskReturn|deskRate>, desk-load
  *   fault-<telegram|model>-<name>, fault-<telegram|model>-<name>-switch, faults-clear
  *   bot-state, bot-kill, bot-stop, bot-start, bot-restart
@@ -32,8 +33,10 @@ import { startHints } from "./hints.js";
 import { startNotice } from "./notice.js";
 import { icon } from "./icons.js";
 import { startPanel } from "./panel.js";
+import { startPhone } from "./phones.js";
 import { startSearch } from "./search.js";
 import { startSidebar } from "./sidebar.js";
+import { phone } from "./state.js";
 import { translate } from "./words.js";
 import { connect } from "./wire.js";
 
@@ -46,6 +49,7 @@ startComposer();
 startHints();
 startNotice();
 startSearch();
-startPanel();
+if (phone) startPhone();
+else startPanel();
 document.body.classList.add("in-chat");
 void connect();

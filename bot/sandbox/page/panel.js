@@ -7,6 +7,7 @@ import { byId } from "./dom.js";
 import { startFaults } from "./faults.js";
 import { startJournal } from "./journal.js";
 import { startKnowledge } from "./knowledge.js";
+import { isSplit, startPhones } from "./phones.js";
 import { startTrials } from "./trials.js";
 
 const SAVED = "govorun.panel";
@@ -18,7 +19,7 @@ export function startPanel() {
   byId("tabs").addEventListener("keydown", step);
   byId("panel-toggle").addEventListener("click", () => choose(!document.body.classList.contains("with-panel")));
   byId("panel-close").addEventListener("click", () => choose(false));
-  document.addEventListener("show-chat", () => innerWidth < WIDE && setOpen(false));
+  document.addEventListener("show-chat", () => innerWidth < WIDE && !isSplit() && setOpen(false));
   const saved = JSON.parse(localStorage.getItem(SAVED) ?? "{}");
   setOpen(innerWidth >= WIDE && saved.open !== false);
   matchMedia(`(max-width: ${WIDE - 1}px)`).addEventListener("change", (event) => event.matches && setOpen(false));
@@ -27,6 +28,7 @@ export function startPanel() {
   startKnowledge();
   startDesk();
   startDeskTroubles();
+  startPhones();
   startJournal();
   startFaults();
   startControl();
@@ -37,6 +39,7 @@ function setOpen(open) {
   document.body.classList.toggle("with-panel", open);
   byId("panel-toggle").setAttribute("aria-pressed", String(open));
   byId("panel").inert = !open;
+  document.dispatchEvent(new CustomEvent("panel-open"));
 }
 
 /** @param {boolean} open */

@@ -15,6 +15,9 @@
  *   summary: string, detail: any}} Entry
  */
 
+/** Which phone of a split view this page is, "customer" or "operator"; "" for the whole page. */
+export const phone = new URLSearchParams(location.search).get("phone") ?? "";
+
 const JOURNAL_LENGTH = 1000;
 const ACTION_MS = 5500;
 const SLOWEST_FRAME_MS = 300;
@@ -267,8 +270,8 @@ export function select(chat, thread = 0) {
   state.chat = chat;
   state.thread = thread;
   const saved = JSON.stringify({ me: state.me, chat, thread });
-  sessionStorage.setItem(SAVED, saved);
-  localStorage.setItem(SAVED, saved);
+  if (!phone) sessionStorage.setItem(SAVED, saved);
+  if (!phone) localStorage.setItem(SAVED, saved);
   touch("selection");
   touch("chats");
 }
@@ -287,7 +290,7 @@ function firstPerson() {
 
 /** Select the chat that this tab showed before the reload, else the one that any tab showed last, else the first person's. */
 export function restore() {
-  const saved = JSON.parse(sessionStorage.getItem(SAVED) ?? localStorage.getItem(SAVED) ?? "{}");
+  const saved = phone ? { ...state } : JSON.parse(sessionStorage.getItem(SAVED) ?? localStorage.getItem(SAVED) ?? "{}");
   const person = state.users.has(saved.me) ? saved.me : firstPerson();
   const chat = state.chats.get(saved.chat);
   if (!chat?.members.includes(person)) return become(person);

@@ -1,6 +1,6 @@
 "use strict";
 /** The server: actions by POST, the state, and the stream of events that mends itself. Begin with `connect`. */
-import { apply, load, restore, state, touch } from "./state.js";
+import { apply, load, phone, restore, state, touch } from "./state.js";
 import { t } from "./words.js";
 import { toast } from "./toast.js";
 
@@ -45,31 +45,51 @@ async function answer(url, options) {
 /** @type {EventSource | null} */
 let source = null;
 let wait = FIRST_WAIT_MS;
+/** Events that came to a phone while the state was on its way, which may be older than they are. @type {any[] | null} */
+let early = null;
 
 /** Load the state and follow the events; on any break do both again, less and less often. */
 export async function connect() {
   source?.close();
+  early = [];
   try {
     const response = await fetch("/world/state");
     if (!response.ok) throw new Error(String(response.status));
     load(await response.json());
     restore();
+    const events = early;
+    early = null;
     follow();
+    events.forEach(take);
   } catch {
     again();
   }
 }
 
 function follow() {
+  hear({ type: "reset" });
+  if (phone) return show("open"); // the page around it has the stream: a browser opens six connections at most
   source = new EventSource(`/world/events?after=${state.seq}`);
   source.onopen = () => {
     wait = FIRST_WAIT_MS;
     show("open");
   };
   source.onerror = again;
-  source.onmessage = (event) => {
-    if (!apply(JSON.parse(event.data))) void connect();
-  };
+  source.onmessage = (event) => take(JSON.parse(event.data));
+}
+
+/** Take an event of the server, which the page around a phone hands on. @param {any} event */
+export function take(event) {
+  if (early) return void early.push(event);
+  if (!apply(event)) return void connect();
+  hear(event);
+}
+
+/** @type {(event: any) => void} */
+let hear = () => {};
+/** Hear of each event once it is applied, and of `reset` when the whole state has been loaded. @param {(event: any) => void} listener */
+export function onEvent(listener) {
+  hear = listener;
 }
 
 function again() {

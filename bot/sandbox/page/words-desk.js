@@ -8,6 +8,8 @@ export const DESK = {
     "A customer asks for a person, an operator takes over in a group. Here the owner is the operator, too; every message and button is one that you can use yourself.",
     "Клиент зовёт человека, оператор отвечает из группы. Здесь оператор — сам владелец; все сообщения и кнопки можно использовать и самому.",
   ],
+  phoneCustomer: ["The customer's phone", "Телефон клиента"],
+  phoneOperator: ["The operator's phone", "Телефон оператора"],
   deskLoad: ["This group: {spent} of {most} messages in the last minute.", "Эта группа: {spent} из {most} сообщений за последнюю минуту."],
   deskTitle: ["Support", "Служба поддержки"],
   deskGroupTitle: ["Connect a group", "Подключить группу"],

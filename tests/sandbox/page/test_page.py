@@ -305,8 +305,31 @@ async def test_a_customer_is_handed_over_to_a_person_and_back_step_by_step(sandb
     assert texts[:2] == [en.TEXTS["desk.called"], "Your lamp leaves tomorrow."]
     assert texts[2].startswith("You wrote (7 words):"), "the draft of the scripted model"
     assert texts[3:] == [en.TEXTS["desk.returned"], en.TEXTS["desk.rate.thanks"].replace("{stars}", "★★★★★")]
+    phones = [page.frame_locator(f"[data-testid=phone-{side}]") for side in ("customer", "operator")]
+    await expect(phones[0].get_by_text("Your lamp leaves tomorrow.")).to_be_visible()
+    await expect(phones[1].get_by_text("// second complaint this month")).to_be_visible()
+    await expect(phones[0].get_by_text("second complaint")).to_have_count(0)
     gauge = page.get_by_test_id("desk-load")
     await expect(gauge).to_have_text(re.compile(r"^This group: [1-9]\d? of 20 messages in the last minute\.$"))
+
+
+async def test_what_people_do_on_both_phones_of_a_desk_ticks_its_steps(sandbox: Sandbox, page: Page) -> None:
+    await page.get_by_test_id("tab-desk").click()
+    for step in ("Group", "Call"):
+        await page.get_by_test_id(f"step-desk{step}").click()
+        await expect(page.get_by_test_id(f"tick-desk{step}")).to_have_class("tick done")
+    customer, operator = (page.frame_locator(f"[data-testid=phone-{side}]") for side in ("customer", "operator"))
+    await operator.get_by_test_id("back").click()
+    await operator.locator(".place.topic", has_text="Customer").last.click()
+    await operator.get_by_role("button", name="Take").click()
+    await expect(page.get_by_test_id("tick-deskTake")).to_have_class("tick done")
+    await operator.get_by_test_id("composer").fill("Good evening!")
+    await operator.get_by_test_id("send").click()
+    await expect(customer.get_by_test_id("messages").get_by_text("Good evening!")).to_be_visible()
+    await expect(page.get_by_test_id("tick-deskAnswer")).to_have_class("tick done")
+    await operator.get_by_role("button", name="Close", exact=True).click()
+    await customer.get_by_role("button", name="★★★★★").click()
+    await expect(page.get_by_test_id("tick-deskRate")).to_have_class("tick done")
 
 
 async def test_what_goes_wrong_at_a_desk_ends_as_it_must(sandbox: Sandbox, page: Page) -> None:
