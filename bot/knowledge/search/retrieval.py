@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,8 @@ from bot.knowledge.search.index import Candidate, Candidates, Index
 from bot.knowledge.search.question_vectors import QuestionVectors
 from bot.storage.repositories.knowledge.passages import StoredPassage
 from bot.storage.store import Store
+
+log = logging.getLogger(__name__)
 
 MOST_PASSAGES = 8  # of one answer
 MOST_OF_ARTICLE = 3  # of them, unless nothing else was found
@@ -113,6 +116,12 @@ class Retrieval:
         await self.index.follow()
         generation = self.index.generation
         vector = await self.vectors.find(question, payer) if self.index.embedded else ()
+        if vector and len(vector) != (size := self.index.dimension):
+            log.warning(
+                "the embedding of a question has %d numbers, those of passages (%s) have %d: only words are compared",
+                len(vector), self.index.model, size,
+            )  # fmt: skip
+            vector = ()
         return await self.index.search(question, vector, sources), vector, generation
 
 
