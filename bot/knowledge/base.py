@@ -228,12 +228,22 @@ class KnowledgeBase:
         return source
 
     async def sync(self, source: KnowledgeSource, *, agreed: bool = False) -> Report:
-        """Read a source and store what has changed (`Sync.run`). Raises `SourceFailed`, `ConfigError`."""
+        """Read a source and store what has changed (`Sync.run`), once nobody else reads it, on any machine.
+
+        Raises `SourceFailed`, `ConfigError`.
+        """
         check_libraries()
         from bot.knowledge.sync import Sync
 
-        async with self._reader(source) as reader:
-            return await Sync(store=self.store, bot=self.bot).run(source, reader, agreed=agreed)
+        reports: list[Report] = []
+
+        async def read() -> None:
+            now = await self.store.read(lambda tx: tx.sources.read_source(source.id)) or source
+            async with self._reader(now) as reader:
+                reports.append(await Sync(store=self.store, bot=self.bot).run(now, reader, agreed=agreed))
+
+        await self.store.run_alone(f"sync {self.bot} {source.id}", read)
+        return reports[-1]
 
     async def look(self, source: KnowledgeSource) -> Sequence[Event]:
         """Read a source as a sync would, but store nothing; of a site only the first page, because it is asked slowly.

@@ -13,6 +13,7 @@ from bot.billing.metering import BillTo
 from bot.knowledge.search.gate import Signals, signals
 from bot.knowledge.search.index import Candidate, Candidates, Index
 from bot.knowledge.search.question_vectors import QuestionVectors
+from bot.knowledge.sources.tidying import tidy
 from bot.storage.repositories.knowledge.passages import StoredPassage
 from bot.storage.store import Store
 
@@ -116,7 +117,11 @@ class Retrieval:
     async def _candidates(
         self, question: str, sources: Collection[int], payer: BillTo
     ) -> tuple[Candidates, Sequence[float], int]:
-        """What the index finds now, the embedding of the question, and the generation of the index."""
+        """What the index finds now, the embedding of the question, and the generation of the index.
+
+        The question is made tidy as passages are: it may have soft hyphens and ligatures where it was copied from.
+        """
+        question = tidy(question)
         await self.index.follow()
         generation = self.index.generation
         vector = await self.vectors.find(question, payer) if self.index.embedded else ()
