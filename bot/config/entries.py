@@ -82,7 +82,7 @@ class EmbeddingModelConfig(KeyedRow):
     passage_prefix: str = ""
     question_prefix: str = ""
     dimensions: int | None = Field(None, gt=0, le=65_536)
-    batch: int = Field(20, gt=0)
+    batch: int = Field(20, gt=0, le=100)
     window: int = Field(8_192, gt=0)
     price: Decimal = Field(Decimal(0), ge=0)
 
