@@ -1,4 +1,5 @@
-"""How well a gate keeps out what the sources can't answer: XQuAD with the article of each question taken out.
+"""How well a gate keeps out what the sources can't answer: XQuAD with the article of each question taken out, and its
+questions asked of a cloud's documentation.
 
 `python -m bench.knowledge.gates --data FOLDER` also prints the standard gates of `bot/knowledge/search/gate.py`.
 """
@@ -13,14 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.knowledge.data import xquad
-from bench.knowledge.retrieval import BOT, embedded
+from bench.knowledge.data import cloud, xquad
+from bench.knowledge.retrieval import BOT, embedded, stored
 from bench.knowledge.vectors import KeptVectors
 from bot.ai import Embedder
 from bot.billing.metering import BillTo, Meter
 from bot.clock import SystemClock
 from bot.knowledge.search.calibration import auroc, fit
-from bot.knowledge.search.gate import Gate, Signals
+from bot.knowledge.search.gate import BY_MEANING, BY_WORDS, Gate, Signals
 from bot.knowledge.search.index import Index
 from bot.knowledge.search.matrix import pack
 from bot.knowledge.search.question_vectors import QuestionVectors
@@ -92,6 +93,38 @@ def halves(
     return gate, figures
 
 
+async def foreign(
+    folder: Path, embedder: Embedder | None, out: Path, most: int | None
+) -> tuple[Sequence[Signals], Sequence[Signals]]:
+    """The signals of the questions that a cloud's documentation answers, and of questions about everything else."""
+    here, there = cloud(folder, sections=False, most=most), xquad(folder, "ru", "ru", sentences=False)
+    file = out / "foreign.db"
+    file.unlink(missing_ok=True)
+    async with Store.open(f"sqlite+aiosqlite:///{file}", SystemClock()) as store:
+        await stored(store, here, embedder)
+        index = Index(store=store, bot=BOT, model=embedder.name if embedder else "")
+        vectors = QuestionVectors(meter=Meter(store=store), embedder=embedder)
+        retrieval = Retrieval(store=store, index=index, vectors=vectors)
+        sources = [source.id for source in await store.read(lambda tx: tx.sources.list_sources(BOT))]
+        own, other = [
+            [(await retrieval.search(question.text, sources, PAYER)).signals for question in asked.questions]
+            for asked in (here, there)
+        ]
+    file.unlink()
+    return own, other
+
+
+def passing(gate: Gate, own: Sequence[Signals], other: Sequence[Signals]) -> Mapping[str, float]:
+    """What a gate that was fitted elsewhere does (per cent)."""
+    scores = [np.array([one.numbers for one in some]) @ np.array(gate.weights) + gate.bias for some in (own, other)]
+    cut = np.quantile(scores[0], 0.05)
+    return {
+        "AUROC": 100 * auroc(*scores), "let through at 95 % kept": 100 * float(np.mean(scores[1] >= cut)),
+        "kept by its own cut": 100 * float(np.mean(scores[0] >= gate.cut)),
+        "let through by its own cut": 100 * float(np.mean(scores[1] >= gate.cut)),
+    }  # fmt: skip
+
+
 async def measure(options: argparse.Namespace) -> bool:
     """Print the figures with and without embeddings; return whether the goals are reached."""
     from bot.providers.local.embeddings import OfflineEmbeddings
@@ -109,6 +142,13 @@ async def measure(options: argparse.Namespace) -> bool:
                 reached = reached and figures["let through at 95 % kept"] <= GOALS[language]
             shown = " · ".join(f"{name} {value:.1f}" for name, value in figures.items())
             print(f"{embedder.name if embedder else 'words only'}, {language}: {shown}", flush=True)
+        if embedder is None or not options.words:
+            figures = passing(
+                BY_WORDS if embedder is None else BY_MEANING,
+                *await foreign(options.data, embedder, options.out, options.most),
+            )
+            shown = " · ".join(f"{name} {value:.1f}" for name, value in figures.items())
+            print(f"{embedder.name if embedder else 'words only'}, foreign: {shown}", flush=True)
         right, wrong = (np.array([one.numbers for one in some]) for some in both)
         standard = fit(right, wrong)
         print(f"standard gate: {standard}")
@@ -118,6 +158,8 @@ async def measure(options: argparse.Namespace) -> bool:
 parser = argparse.ArgumentParser(prog="python -m bench.knowledge.gates", description=__doc__)
 parser.add_argument("--data", type=Path, required=True)
 parser.add_argument("--out", type=Path, default=Path(".bench/knowledge"))
+parser.add_argument("--most", type=int, help="how many passages of the cloud's documentation; not given: all")
+parser.add_argument("--words", action="store_true", help="the cloud's documentation by words only")
 
 if __name__ == "__main__":
     raise SystemExit(0 if asyncio.run(measure(parser.parse_args())) else 1)

@@ -39,7 +39,10 @@ LINES = 30  # of a page
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a process has read: numbers of articles, passages and embeddings, seconds, and MB of it and its children."""
+    """What a process has read: numbers of articles, passages and embeddings, seconds, and MB of it and its children.
+
+    `troubles` are the files that could not be read, each with its reason.
+    """
 
     new: int
     unchanged: int
@@ -49,6 +52,7 @@ class Reading:
     seconds: float
     memory: int
     children: int
+    troubles: Sequence[Sequence[str]]
 
 
 class Counting:
@@ -145,6 +149,7 @@ async def read(database: Path, folder: Path, dies_after: int = 0) -> Reading:
         passages=sum(passages for _, passages in sizes.values()), embedded=embedder.texts,
         seconds=time.monotonic() - began, memory=most_memory(resource.RUSAGE_SELF),
         children=most_memory(resource.RUSAGE_CHILDREN),
+        troubles=[(one.key, one.reason) for one in report.troubles],
     )  # fmt: skip
 
 

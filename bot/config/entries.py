@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping
 from decimal import Decimal
@@ -10,24 +11,41 @@ from typing import Self
 from urllib.parse import unquote, urlsplit
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
-from bot.config.validators import Key, OptionalUrl, checked_url
+from bot.config.validators import Key, OptionalUrl, Url, checked_url
 
 ENV_FILE = Path(".env")
+EMBEDDERS = ("yandex", "offline", "off")  # the values of EMBEDDINGS that are no name of a row
 SHORTEST_KEY = 16  # characters: shorter steps of a path are words like `mcp` and `documents`
 
 
-class ModelConfig(BaseModel):
+class KeyedRow(BaseModel):
+    """A row about a server: `key` is the server's key, or `$NAME` for a key in the environment variable NAME."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    key: Key = SecretStr("")
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that holds the key; "" if the key stands in the row or none is needed."""
+        key = self.key.get_secret_value()
+        return key[1:] if key.startswith("$") else ""
+
+    @property
+    def secret(self) -> str:
+        """The key itself; "" if none is needed."""
+        return _variable(self.variable) if self.variable else self.key.get_secret_value()
+
+
+class ModelConfig(KeyedRow):
     """One row of MODELS: a model's name, and what differs from its built-in profile.
 
     With a `url` the model belongs to another server with an OpenAI-compatible API, which knows it as `model` (empty: as
-    `name`); `key` is the server's key, or `$NAME` for a key in the environment variable NAME. Without a `url` it is a
-    model of AI Studio: `model` is its name there, `agent` the id of an agent from the console, `search` lets it search
-    the web. Prices are for 1,000 tokens, `window` and `max_tokens` are tokens.
+    `name`). Without a `url` it is a model of AI Studio: `model` is its name there, `agent` the id of an agent from the
+    console, `search` lets it search the web. Prices are for 1,000 tokens, `window` and `max_tokens` are tokens.
     """
-
-    model_config = ConfigDict(hide_input_in_errors=True)
 
     name: str
     title: str = ""
@@ -46,16 +64,44 @@ class ModelConfig(BaseModel):
     reasoning: bool | None = None
     native: bool | None = None
 
-    @property
-    def variable(self) -> str:
-        """The environment variable that holds the key; "" if the key stands in the row or none is needed."""
-        key = self.key.get_secret_value()
-        return key[1:] if key.startswith("$") else ""
+
+class EmbeddingModelConfig(KeyedRow):
+    """One row of EMBEDDING_MODELS: a model that makes vectors of texts, on a server with an OpenAI-compatible API.
+
+    The server at `url` knows it as `model` (empty: as `name`), and as `question_model` where questions have a model of
+    their own. The prefixes are put before each text. `dimensions` asks for vectors with so many numbers, `batch` is how
+    many texts one request may have, `window` the most tokens of a text, and `price` is for 1,000 tokens, in CURRENCY.
+    """
+
+    model_config = ConfigDict(hide_input_in_errors=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[\w.:/@-]{1,40}$")
+    url: Url
+    model: str = Field("", max_length=120)
+    question_model: str = ""
+    passage_prefix: str = ""
+    question_prefix: str = ""
+    dimensions: int | None = Field(None, gt=0, le=65_536)
+    batch: int = Field(20, gt=0, le=100)
+    window: int = Field(8_192, gt=0)
+    price: Decimal = Field(Decimal(0), ge=0)
+
+    @field_validator("name")
+    @classmethod
+    def _free(cls, name: str) -> str:
+        if name in EMBEDDERS:
+            raise ValueError(f"{', '.join(EMBEDDERS)} are not free as names")
+        return name
 
     @property
-    def secret(self) -> str:
-        """The key itself; "" if none is needed."""
-        return _variable(self.variable) if self.variable else self.key.get_secret_value()
+    def vectors(self) -> str:
+        """The name under which its vectors are stored. It tells apart what would make other vectors of a text: the
+        row, the model, the number of dimensions, the prefix of passages.
+        """
+        prefix = hashlib.sha256(self.passage_prefix.encode()).hexdigest()[:8] if self.passage_prefix else ""
+        model = self.model if self.model != self.name else ""
+        parts = ["openai", self.name, model, str(self.dimensions or ""), prefix]
+        return "/".join(part for part in parts if part)
 
 
 class McpServerConfig(BaseModel):

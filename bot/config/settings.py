@@ -83,7 +83,7 @@ class Settings(
         addresses = (self.telegram_proxy.get_secret_value(), self.database_url, self.move_to.get_secret_value())
         written = [password for address in addresses for password in sorted(passwords(address))]
         found = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
-        found += [entry.secret for entry in self.models]
+        found += [entry.secret for entry in (*self.models, *self.embedding_models)]
         for server in self.mcp_servers:
             found += server.secrets
         return list(dict.fromkeys(secret for secret in (*found, *written) if secret))

@@ -6,11 +6,12 @@ Begin with `AnswerWriter.write`. `conversation/assistant.py` calls it between th
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from bot.ai import Finish, Request
+from bot.ai import Chunk, Finish, Request
 from bot.billing.metering import BillTo
 from bot.conversation.branching import UNFINISHED, BranchPoint
 from bot.conversation.cost import AnswerCost
@@ -31,6 +32,8 @@ from bot.texts.catalog import say
 from bot.tools import approvals
 from bot.tools.tool import ToolContext
 from bot.types import Address, Incoming, Message, Text
+
+log = logging.getLogger(__name__)
 
 GRACE = 1.0  # seconds after the deadline in which the model's own error is waited for
 ACTIVITY_TEXTS = {SEARCHING: "tool.doing.search"}
@@ -309,13 +312,21 @@ class AnswerWriter:
                 before = len(written.text)
                 if written.citing is not None:
                     await written.citing.compare(chunk.text, anew=bool(chunk.replaces))
-                written.add(replace(chunk, reasoning="") if hides else chunk)
+                written.add(_offered(replace(chunk, reasoning="") if hides else chunk, request))
                 if chunk.replaces:
                     reply.replace(context.prefix + written.text)
                 elif len(written.text) > before:
                     reply.append(written.text[before:])
                 if chunk.activity in ACTIVITY_TEXTS:
                     reply.show(say(context.language, ACTIVITY_TEXTS[chunk.activity]))
+
+
+def _offered(chunk: Chunk, request: Request) -> Chunk:
+    """The chunk without calls of tools where none was offered: what a source orders, say, must not happen."""
+    if not chunk.tool_calls or request.tools:
+        return chunk
+    log.warning("a model has called %s, but no tool was offered", ", ".join(call.name for call in chunk.tool_calls))
+    return replace(chunk, tool_calls=(), finish=Finish.STOP if chunk.finish is Finish.TOOLS else chunk.finish)
 
 
 def _with_repair(context: TurnContext, citing: Citing) -> TurnContext:

@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from bot.ai import Embedder, Failed, ImageModel, ImageRequest, Pending, Searcher, SpeechToText, TextToSpeech
 from bot.clock import Clock
+from bot.config.entries import EmbeddingModelConfig
 from bot.config.settings import Settings
 from bot.doctor.finding import PATIENCE, Finding, fail, host_and_port, ok, warn
-from bot.errors import BotError, ModelError, ModelProtocolError, ModelUnavailable
+from bot.errors import BotError, ConfigError, ModelError, ModelProtocolError, ModelUnavailable
 from bot.http.client import Http
 from bot.providers.yandex.service import YandexStudio
 from bot.tools.mcp import McpServer
@@ -62,6 +63,20 @@ async def draw_picture(
         yield fail("image", f"there is no picture: {picture.reason}", advice(ModelUnavailable(), role))
     else:
         yield ok("image", f"drew a picture ({len(picture.data):,} bytes, {clock.monotonic() - started:.0f} s)")
+
+
+async def check_embedder(row: EmbeddingModelConfig, studio: YandexStudio) -> Finding:
+    """Embed a word with the model of another server that EMBEDDINGS names."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            (vector,) = await studio.server_embeddings(row).embed([WORDS], question=True)
+    except (ConfigError, TimeoutError) as error:
+        vector = ModelError(str(error) or f"no answer in {PATIENCE:.0f} s")
+    if isinstance(vector, ModelError):
+        server = host_and_port(row.url)
+        advice = f"Look at {server}, and at url, key and model in the row of EMBEDDING_MODELS for {row.name!r}"
+        return fail("embedding", f"{row.name}: {vector}", advice)
+    return ok("embedding", f"{row.name} embeds texts ({len(vector.numbers)} numbers) for the knowledge base")
 
 
 async def _embed(embedder: Embedder) -> str:

@@ -13,7 +13,7 @@ from bot.ai import Request
 from bot.clock import Clock
 from bot.config.settings import WHERE, Settings
 from bot.doctor.finding import PATIENCE, Finding, Spending, Verdict, fail, host_and_port, ok, secret, warn
-from bot.doctor.services import check_operations, check_services, draw_picture
+from bot.doctor.services import check_embedder, check_operations, check_services, draw_picture
 from bot.errors import BotError, ConfigError, ModelError, ModelProtocolError, ModelUnavailable
 from bot.http.client import Http
 from bot.http.transport import environment_proxy
@@ -118,6 +118,8 @@ async def _models(settings: Settings, http: Http, clock: Clock, spending: Spendi
     if spending is not Spending.NOTHING:
         async for finding in check_services(settings, studio, advice):
             yield finding
+        if settings.embedding_row is not None:
+            yield await check_embedder(settings.embedding_row, studio)
     if spending is Spending.PICTURE and (painter := studio.art()) is not None:
         async for finding in draw_picture(settings, painter, clock, advice):
             yield finding

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import starmap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from bot.ai import Embedder, Source
 from bot.billing.metering import BillTo
@@ -49,6 +49,19 @@ class Claim:
 # Returns those of the claims of an answer, by their texts, that do not follow from their quotes; the sender pays. The
 # string is the language of the answer.
 Judge = Callable[[Incoming, Sequence[Claim], str], Awaitable[Collection[str]]]
+
+
+class Ranker(Protocol):
+    """Another model that puts passages in order."""
+
+    @property
+    def most(self) -> int:
+        """How many passages of the search it is given."""
+
+    async def order(
+        self, incoming: Incoming, question: str, passages: Sequence[StoredPassage], language: str
+    ) -> Sequence[int]:
+        """Return the places of the passages, best first: each once. The sender pays."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -320,6 +333,7 @@ class Scope:
 class KnowledgeAnswers:
     """Answers of one bot from its knowledge base. `level` is `CITED`, `JUDGED` or `EXTRACT`, `role` names a sender's
     role; without a `judge` the level `JUDGED` is `CITED`. `local` makes an embedder on this machine, if there is one.
+    Without a `ranker` passages stay in the order of the search.
     """
 
     base: KnowledgeBase
@@ -327,6 +341,7 @@ class KnowledgeAnswers:
     role: Callable[[Incoming], str]
     judge: Judge | None = None
     local: Callable[[], Embedder] | None = None
+    ranker: Ranker | None = None
 
     def begin(self, evidence: Evidence) -> Citing:
         """What checks an answer that rests on this evidence."""
@@ -401,7 +416,10 @@ class KnowledgeAnswers:
                 return Evidence(language=language, groups=groups, for_asker=question)
         if not await self.base.readable(groups):
             return None
-        return await asyncio.to_thread(self._evidence, found, groups, language, scope.level or self.level)
+        level = scope.level or self.level
+        if level != EXTRACT and self.ranker is not None and self.base.passes(found):
+            found = await _ranked(self.ranker, incoming, question, found, language)
+        return await asyncio.to_thread(self._evidence, found, groups, language, level)
 
     async def _heard(self, found: Found, groups: frozenset[str]) -> frozenset[int]:
         """The passages, by id, of those that were found, which these groups may read."""
@@ -430,6 +448,16 @@ class KnowledgeAnswers:
             judged=level == JUDGED,
             pieces=() if cited else tuple(extract(shown, found.frequencies, found.size, language)),
         )
+
+
+async def _ranked(ranker: Ranker, incoming: Incoming, question: str, found: Found, language: str) -> Found:
+    """What was found with the first passages in the order of another model: as many are shown as before."""
+    given = (*found.hits, *found.more)[: ranker.most]
+    if len(given) < 2:
+        return found
+    order = await ranker.order(incoming, question, [hit.passage for hit in given], language)
+    hits = (*(given[place] for place in order), *found.hits[len(given) :])
+    return replace(found, hits=hits[: len(found.hits)])
 
 
 def _passages(found: Found) -> Collection[int]:

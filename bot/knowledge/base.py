@@ -49,9 +49,9 @@ FRESH = 5.0  # seconds for which a bot without sources is believed to have none
 class KnowledgeBase:
     """The sources of one bot. `cache` is the folder where repositories are kept; `embedder` None: words only.
 
-    `former` makes the embedder that the bot may have had before, with its prices. While more passages have embeddings
-    of that one, it is searched with these. `vector_stores` are those of AI Studio, if there is a key; whoever makes
-    the base sets them.
+    `former` makes the embedders that the bot may have had before, with their prices, by the names of their vectors.
+    While more passages have embeddings of one of them, it is searched with these. `vector_stores` are those of AI
+    Studio, if there is a key; whoever makes the base sets them.
     """
 
     store: Store
@@ -60,7 +60,7 @@ class KnowledgeBase:
     meter: Meter
     cache: Path
     embedder: Embedder | None = None
-    former: Callable[[], tuple[Embedder, PriceList] | None] = lambda: None
+    former: Mapping[str, Callable[[], tuple[Embedder, PriceList] | None]] = field(default_factory=dict)
     vector_stores: VectorStores | None = field(default=None, init=False)
     _retrieval: Retrieval | None = field(default=None, init=False)
     _vectors: QuestionVectors | None = field(default=None, init=False)
@@ -228,12 +228,22 @@ class KnowledgeBase:
         return source
 
     async def sync(self, source: KnowledgeSource, *, agreed: bool = False) -> Report:
-        """Read a source and store what has changed (`Sync.run`). Raises `SourceFailed`, `ConfigError`."""
+        """Read a source and store what has changed (`Sync.run`), once nobody else reads it, on any machine.
+
+        Raises `SourceFailed`, `ConfigError`.
+        """
         check_libraries()
         from bot.knowledge.sync import Sync
 
-        async with self._reader(source) as reader:
-            return await Sync(store=self.store, bot=self.bot).run(source, reader, agreed=agreed)
+        reports: list[Report] = []
+
+        async def read() -> None:
+            now = await self.store.read(lambda tx: tx.sources.read_source(source.id)) or source
+            async with self._reader(now) as reader:
+                reports.append(await Sync(store=self.store, bot=self.bot).run(now, reader, agreed=agreed))
+
+        await self.store.run_alone(f"sync {self.bot} {source.id}", read)
+        return reports[-1]
 
     async def look(self, source: KnowledgeSource) -> Sequence[Event]:
         """Read a source as a sync would, but store nothing; of a site only the first page, because it is asked slowly.
@@ -299,16 +309,19 @@ class KnowledgeBase:
         return self._retrieval
 
     async def _former(self) -> tuple[Embedder, PriceList] | None:
-        """The former embedder while fewer texts are without an embedding of it."""
-        if self.embedder is None:
+        """The former embedder that fewest texts have no embedding of, while these are fewer than of the new one."""
+        if self.embedder is None or not (missing := await self._missing(self.embedder.name)):
             return None
-        missing = await self._missing(self.embedder)
-        former = self.former() if missing else None
-        return former if former is not None and await self._missing(former[0]) < missing else None
+        counts = {name: await self._missing(name) for name in self.former}
+        for name in sorted(counts, key=counts.__getitem__):
+            found = self.former[name]() if counts[name] < missing else None
+            if found is not None:
+                return found
+        return None
 
-    async def _missing(self, embedder: Embedder) -> int:
+    async def _missing(self, model: str) -> int:
         """How many texts have no embedding of this model."""
-        missing, _ = await self.store.read(lambda tx: tx.knowledge.size_to_embed(self.bot, embedder.name))
+        missing, _ = await self.store.read(lambda tx: tx.knowledge.size_to_embed(self.bot, model))
         return missing
 
     async def _model(self) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from bot.ai import Embedder, Usage, Vector
 from bot.billing.pricing import Price
-from bot.errors import LimitReached, ModelError
+from bot.errors import LimitReached, ModelError, ModelProtocolError
 from bot.storage.repositories.knowledge.passages import IndexRow
 from bot.storage.store import Store, Tx
 from bot.types import Address
@@ -71,26 +71,43 @@ class Embedding:
         return spent
 
     async def _buy(self, rows: Sequence[IndexRow]) -> int:
-        """Embed texts, store the vectors and book them in one transaction. Returns the price."""
+        """Embed texts, store the vectors and book them in one transaction. Returns the price.
+
+        Raises `ModelProtocolError` for vectors of another dimension than those that are stored: they are paid, but
+        can't be compared with these, so they are not stored.
+        """
         vectors = await self.embedder.embed([row.indexed for row in rows])
         bought = {row.sha: one for row, one in zip(rows, vectors, strict=True) if isinstance(one, Vector)}
         packed = {sha: self.pack(one.numbers) for sha, one in bought.items()}
-        tokens = sum(one.tokens for one in bought.values())
-        cost, of_source = self.price.cost(tokens), Counter[int]()
+        tokens = {row.sha: self._tokens(row, bought[row.sha]) for row in rows if row.sha in bought}
+        whole = sum(tokens.values())
+        cost, of_source = self.price.cost(whole), Counter[int]()
         for row in rows:
-            of_source[row.source_id] += bought[row.sha].tokens if row.sha in bought else 0
+            of_source[row.source_id] += tokens.get(row.sha, 0)
 
-        def keep(tx: Tx) -> None:
-            tx.knowledge.store_vectors(self.embedder.name, packed)
-            if tokens:
-                tx.sources.add_paid({source: cost * some // tokens for source, some in of_source.items() if some})
+        def keep(tx: Tx) -> bool:
+            stored = tx.knowledge.vector_length(self.embedder.name)
+            fits = {len(data) for data in packed.values()} <= {stored or len(next(iter(packed.values()), b""))}
+            if fits:
+                tx.knowledge.store_vectors(self.embedder.name, packed)
+            if whole:
+                tx.sources.add_paid({source: cost * some // whole for source, some in of_source.items() if some})
                 nobody = Address("telegram", self.bot, 0)
                 tx.ledger.add_line(
-                    nobody, 0, TURN, self.price.name, Usage(), mode=self.price.mode, cost=cost, units=tokens
+                    nobody, 0, TURN, self.price.name, Usage(), mode=self.price.mode, cost=cost, units=whole
                 )
+            return fits
 
-        await self.store.write_until_stored(keep)
+        if not await self.store.write_until_stored(keep):
+            raise ModelProtocolError(
+                f"{self.embedder.name} has made vectors of another dimension than those that are stored of it: is it "
+                "another model? Then give its row of EMBEDDING_MODELS another name"
+            )
         for one in vectors:
             if isinstance(one, ModelError):
                 raise one
         return cost
+
+    def _tokens(self, row: IndexRow, vector: Vector) -> int:
+        """The tokens of a text; a high estimate where a service that wants money for them does not say."""
+        return vector.tokens or (int(len(row.indexed) / CHARACTERS) if self.price.price else 0)

@@ -41,7 +41,11 @@ def _first(text: str, start: int) -> int:
 
 
 def _is_end(text: str, match: re.Match[str]) -> bool:
-    """Whether a sentence ends at a match: what follows may begin one, and no abbreviation stands before it."""
+    """Whether a sentence ends at a match: what follows may begin one, and no abbreviation stands before it. At a blank
+    line it ends in any case: a paragraph must not be taken for a part of the sentence before it.
+    """
+    if "\n\n" in match[0]:
+        return True
     if STARTS.match(text, match.end()) is None:
         return False
     if "\n" in match[0]:

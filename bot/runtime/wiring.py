@@ -76,13 +76,12 @@ from bot.providers import catalog
 from bot.runtime import cluster
 from bot.runtime.bot import Bot, Inbound, Signs
 from bot.runtime.knowledge import (
+    answers_of_turns,
     dislikes,
     exported_quotes,
-    knowledge_answers,
     knowledge_base,
     knowledge_features,
     question_rewriter,
-    sentence_judge,
     topic_chooser,
     topic_features,
 )  # fmt: skip
@@ -309,9 +308,7 @@ def _answering(given: Given, ground: Ground) -> Answering:
         documents=documents,
         modes=given.models.async_models,
     )
-    base = ground.knowledge
-    judge = sentence_judge(given, budget).judge
-    knowledge = knowledge_answers(base, settings, ground.people.access, judge) if base is not None else None
+    knowledge = answers_of_turns(given, ground)
     assistant = Assistant(
         store=store,
         routing=routing,

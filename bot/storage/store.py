@@ -131,10 +131,12 @@ class Asked(Work):
 class Store:
     """Transactions on the database of a URL. Use it as `async with Store.open(url, clock) as store`."""
 
-    def __init__(self, *, clock: Clock, engine: Engine, metrics: Metrics) -> None:
+    def __init__(self, *, url: str, clock: Clock, engine: Engine, metrics: Metrics) -> None:
         self.clock = clock
         self.metrics = metrics
         self.engine = engine
+        self._url = url
+        self._alone: dict[str, asyncio.Lock] = {}
         self._lost: Lost | None = None
         self._outages = {True: Outage("writing to the database", clock), False: Outage("reading the database", clock)}
         self._queue: asyncio.Queue[Asked | None] = asyncio.Queue()
@@ -154,7 +156,7 @@ class Store:
         """
         await (migrations.upgrade if writes else migrations.insist)(url)
         async with _engine(url, clock, writes=writes) as engine:
-            store = cls(clock=clock, engine=engine, metrics=metrics or Metrics())
+            store = cls(url=url, clock=clock, engine=engine, metrics=metrics or Metrics())
             try:
                 yield store
             finally:
@@ -244,6 +246,19 @@ class Store:
     async def ask_until_answered(self, question: Callable[[Tx], T]) -> T:
         """Ask a question of one statement, again and again until the database answers."""
         return await self.retry_until_stored(lambda: self.read_one(question))
+
+    async def run_alone(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Run `work` while no other work of this name runs, in this process or another; wait until that has ended.
+
+        If the connection that holds the lock breaks, `work` is cancelled, and run again with a new lock.
+        """
+        async with self._alone.setdefault(what, asyncio.Lock()):
+            if is_sqlite(self._url):  # no other process writes
+                await work()
+                return
+            from bot.storage.cluster.leader_election import Leader
+
+            await Leader(url=self._url, what=what, clock=self.clock).run(work)
 
     async def check_writable(self) -> None:
         """Commit to the disk without changing a row. Raises `StorageUnavailable` when that does not work."""

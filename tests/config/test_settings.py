@@ -403,6 +403,25 @@ def test_the_key_of_a_server_may_stand_in_a_variable(monkeypatch: pytest.MonkeyP
     assert "hush" not in repr(settings) + str(settings.model_dump())
 
 
+def test_the_embedder_is_a_row_of_embedding_models_or_one_of_the_three_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = {"name": "bge", "url": "http://127.0.0.1:11434/v1", "key": "hush-row"}
+    settings = given(monkeypatch, EMBEDDING_MODELS=json.dumps([row]), EMBEDDINGS="bge")
+    assert settings.embedding_row == settings.embedding_models[0]
+    assert "hush-row" in settings.secrets()
+    assert given(monkeypatch, EMBEDDING_MODELS=json.dumps([row]), EMBEDDINGS="off").embedding_row is None
+    wrong = [
+        {"EMBEDDINGS": "bgee"},
+        {"EMBEDDING_MODELS": json.dumps([{**row, "name": "off"}])},
+        {"EMBEDDING_MODELS": json.dumps([row, row])},
+        {"EMBEDDING_MODELS": json.dumps([{**row, "dimension": 5}])},
+        {"EMBEDDING_MODELS": json.dumps([{**row, "url": "http://10.0.0.1/v1"}])},
+    ]
+    for values in wrong:
+        (line, *_) = refused(monkeypatch, **{"EMBEDDINGS": "off", **values})
+        assert line.startswith(next(iter(values)))
+        assert "hush-row" not in line
+
+
 # --- .env -------------------------------------------------------------------------------------------------------------
 
 

@@ -131,3 +131,24 @@ async def test_a_picture_model_is_checked_by_its_name_only(patient: Patient) -> 
     assert "there is no /image" in (await patient.finding("image", image_model="")).text
     found = await patient.finding("image", image_model="gpt://folder/yandexgpt")
     assert is_bad(found, Verdict.FAIL, "art://", "IMAGE_MODEL=yandex-art")
+
+
+async def test_the_server_that_embeds_for_the_knowledge_base_is_asked_and_what_is_wrong_with_its_row_is_told(
+    patient: Patient,
+) -> None:
+    studio = patient.studio
+    row = {"name": "mine", "url": f"{studio.url}/v1", "key": studio.key, "batch": 1}
+    good = {**row, "model": f"emb://{SANDBOX_FOLDER}/text-search-doc/latest"}
+    found = await patient.findings(embedding_models=[good], embeddings="mine")
+    assert [one.text for one in found if one.leg == "embedding"][1:] == [
+        "mine embeds texts (256 numbers) for the knowledge base"
+    ]
+    bad: list[tuple[dict[str, object], str]] = [
+        ({**good, "key": "wrong"}, "mine: 401"),
+        ({**good, "key": "$NOWHERE_KEY"}, "NOWHERE_KEY"),
+        ({**good, "dimensions": 512}, "mine: 400"),
+        ({**good, "url": f"{closed_port()}/v1"}, "mine: "),
+    ]
+    for spoilt, words in bad:
+        finding = await patient.finding("embedding", embedding_models=[spoilt], embeddings="mine")
+        assert is_bad(finding, Verdict.FAIL, words, "EMBEDDING_MODELS for 'mine'")

@@ -34,6 +34,8 @@ def sentences(text: str) -> list[str]:
         ("He said “Go!” Then he left.", ["He said “Go!”", "Then he left."]),
         ("Можно:\n- картой;\n- наличными.", ["Можно:", "- картой;", "- наличными."]),
         ("a line that was\nwrapped by an editor", ["a line that was\nwrapped by an editor"]),
+        ("Возврат 14 дней.\n\n[a] Всё бесплатно.\n\nи доставка", ["Возврат 14 дней.", "[a] Всё бесплатно.",
+         "и доставка"]),
         ("", []),
     ],
 )  # fmt: skip

@@ -138,7 +138,7 @@ async def test_another_embedder_is_asked_once_all_passages_have_an_embedding_of_
     meter, files = Meter(store=store, tariffs=PriceList(documents=price, questions=price)), ChildPool()
     base = KnowledgeBase(
         store=store, bot=BOT, files=files, meter=meter, cache=tmp_path, embedder=new,
-        former=lambda: (old, PriceList(questions=Price("embedding", "letters", Decimal(2), 1_000))),
+        former={"letters": lambda: (old, PriceList(questions=Price("embedding", "letters", Decimal(2), 1_000)))},
     )  # fmt: skip
 
     async def found() -> list[float]:

@@ -243,7 +243,8 @@ async def _inline(url: str, clock: Clock, metrics: Metrics) -> AsyncIterator[Sto
         InlineThread(url, writer=number == 0) for number in range(2)
     ]  # one reads: here nothing runs at the same time
     writer, *readers = cast(Sequence[Thread], threads)
-    store = Store(clock=clock, engine=Sqlite(writer=writer, readers=readers, path=path_of(url)), metrics=metrics)
+    engine = Sqlite(writer=writer, readers=readers, path=path_of(url))
+    store = Store(url=url, clock=clock, engine=engine, metrics=metrics)
     try:
         yield store
     finally:

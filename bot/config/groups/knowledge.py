@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
+from pydantic_settings import NoDecode
 
+from bot.config.entries import EMBEDDERS, EmbeddingModelConfig
 from bot.config.groups import SettingsGroup
+from bot.config.validators import Line, rows
 
 
 class KnowledgeSettings(SettingsGroup):
@@ -20,10 +23,24 @@ class KnowledgeSettings(SettingsGroup):
         "sentence follows from its quotes; extract = only sentences of the sources, without a model; "
         "off = not at all",
     )
-    embeddings: Literal["yandex", "offline", "off"] = Field(
+    embedding_models: Annotated[list[EmbeddingModelConfig], NoDecode, BeforeValidator(rows)] = Field(
+        default_factory=list,
+        description="Embedding models of other OpenAI-compatible servers, as JSON (docs/knowledge.md): "
+        '[{"name":"bge","url":"http://127.0.0.1:11434/v1","model":"bge-m3"}], with the key or $NAME of a variable in '
+        '"key", and the price of 1,000 tokens in "price"',
+    )
+    embeddings: Line = Field(
         "yandex",
         description="What compares questions and sources by meaning: yandex = AI Studio (EMBEDDING_PRICE), offline = "
-        "this machine (the extra `offline`, nothing is sent), off = words only",
+        "this machine (the extra `offline`, nothing is sent), off = words only, or the name of a row of "
+        "EMBEDDING_MODELS",
+    )
+    kb_rerank: int = Field(
+        0,
+        ge=0,
+        le=30,
+        description="How many of the passages that are found HELPER_MODEL puts in a better order before a model "
+        "answers from them, for its price and at most 2 s a question (docs/knowledge.md); 0 = the order of the search",
     )
     kb_correct_days: int = Field(
         7,
@@ -56,3 +73,23 @@ class KnowledgeSettings(SettingsGroup):
         description="Folder of repositories of sources, which may be deleted, and in files/ of "
         "documents that were sent with /kb add, which are read again from there",
     )
+
+    @field_validator("embedding_models")
+    @classmethod
+    def _one_name_each(cls, models: list[EmbeddingModelConfig]) -> list[EmbeddingModelConfig]:
+        if len({row.name for row in models}) < len(models):
+            raise ValueError("two rows have one name")
+        return models
+
+    @field_validator("embeddings")
+    @classmethod
+    def _known(cls, name: str, info: ValidationInfo) -> str:
+        names = [*EMBEDDERS, *(row.name for row in info.data.get("embedding_models", ()))]
+        if name not in names:
+            raise ValueError(f"one of {', '.join(names)} is expected, or the name of a row of EMBEDDING_MODELS")
+        return name
+
+    @property
+    def embedding_row(self) -> EmbeddingModelConfig | None:
+        """The row of EMBEDDING_MODELS that EMBEDDINGS names; None if it names none."""
+        return next((row for row in self.embedding_models if row.name == self.embeddings), None)

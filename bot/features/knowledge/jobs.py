@@ -7,6 +7,7 @@ again, and finds what was stored unchanged.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -16,7 +17,7 @@ from typing import Any
 from bot.access.policy import Role
 from bot.access.rights import Rights
 from bot.billing.pricing import shown
-from bot.errors import ConfigError, LimitReached
+from bot.errors import ConfigError, LimitReached, ModelProtocolError
 from bot.feature import Feature
 from bot.jobs.learning import request_look
 from bot.knowledge.base import KnowledgeBase
@@ -28,6 +29,8 @@ from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import Address, Incoming, Job, Outgoing
+
+log = logging.getLogger(__name__)
 
 SYNC, EMBED = "kb.sync", "kb.embed"
 SHOWN_TROUBLES = 5
@@ -233,11 +236,20 @@ class KnowledgeJobs:
     # --- buy embeddings -----------------------------------------------------------------------------------------------
 
     async def embed(self, job: Job) -> None:
-        """The job: buy the missing embeddings for what was agreed to, less what was spent before a kill."""
+        """The job: buy the missing embeddings for what was agreed to, less what was spent before a kill.
+
+        A service that gives what is no embedding is not asked again, because it may want money for that, too.
+        """
         bot, agreed, since = job.address.bot, int(job.payload["agreed"]), float(job.payload["since"])
         spent = await self.store.read(lambda tx: tx.ledger.cost_of_turn(bot, TURN, since))
-        with suppress(LimitReached):
+        failure = ""
+        try:
             await self.base.embed(max(agreed - spent, 0))
+        except LimitReached:
+            pass
+        except ModelProtocolError as error:
+            failure = str(error)
+            log.warning("no embeddings are made: %s", failure)
         wanted = await self.base.estimate()
 
         def end(tx: Tx) -> list[Address]:
@@ -249,7 +261,9 @@ class KnowledgeJobs:
                 where = Address(**address)
                 language = tx.chats.read_language(bot, where.chat)
                 text, choices = say(language, "kb.embedded", price=shown(language, paid, self.currency)), []
-                if wanted.passages:
+                if failure:
+                    text = say(language, "kb.embedding_failed", reason=failure)
+                elif wanted.passages:
                     text += "\n" + say(language, "kb.rest") + "\n" + priced(language, wanted, self.currency)
                     choices = price_choices(language, wanted.cost)
                 send(tx, f"{turn}.kb.embedded", where, text, choices)

@@ -82,6 +82,11 @@ class Index:
         return len(self._matrix)
 
     @property
+    def dimension(self) -> int:
+        """How many numbers the embeddings of passages have; 0 where there is none."""
+        return self._matrix.dimension
+
+    @property
     def is_embedded(self) -> bool:
         """Whether nearly all passages have an embedding, except those that vector stores have found."""
         return bool(self._matrix) and len(self._matrix) >= NEARLY * (self._size - self._unembedded)

@@ -40,6 +40,11 @@ class Matrix:
         """How many passages have an embedding."""
         return self._count
 
+    @property
+    def dimension(self) -> int:
+        """How many numbers an embedding has; 0 where there is none."""
+        return self._rows.shape[1] if self._count else 0
+
     def put(self, vectors: Mapping[int, tuple[int, bytes]]) -> None:
         """Set the embeddings of passages: by the id of each its source, and what `pack` has made."""
         self.remove(vectors.keys())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,10 +13,14 @@ from bot.billing.metering import BillTo
 from bot.knowledge.search.gate import Signals, signals
 from bot.knowledge.search.index import Candidate, Candidates, Index
 from bot.knowledge.search.question_vectors import QuestionVectors
+from bot.knowledge.sources.tidying import tidy
 from bot.storage.repositories.knowledge.passages import StoredPassage
 from bot.storage.store import Store
 
+log = logging.getLogger(__name__)
+
 MOST_PASSAGES = 8  # of one answer
+MOST_MORE = 22  # that another model may put before them
 MOST_OF_ARTICLE = 3  # of them, unless nothing else was found
 MOST_READ = 60  # candidates that are read, so that one long article can't be all of them
 LOOKED_AT = 24  # of them that the signals are made of
@@ -37,14 +42,17 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The passages for a question, best first; `signals` say how likely it is that they answer it, `store_signals` by
-    their words whether those do that vector stores have found.
+    """The passages for a question, best first (`hits`), and at most `MOST_MORE` that come after them (`more`).
+
+    `signals` say how likely it is that the passages answer it, `store_signals` by their words whether those do that
+    vector stores have found.
 
     `frequencies`: in how many of `size` passages each stem of the question stands. `vector` is the question's
     embedding, empty where there is none, `generation` that of the index.
     """
 
     hits: tuple[Hit, ...] = ()
+    more: tuple[Hit, ...] = ()
     signals: Signals = field(default_factory=Signals)
     store_signals: Signals = field(default_factory=Signals)
     frequencies: Mapping[str, int] = field(default_factory=dict)
@@ -109,10 +117,20 @@ class Retrieval:
     async def _candidates(
         self, question: str, sources: Collection[int], payer: BillTo
     ) -> tuple[Candidates, Sequence[float], int]:
-        """What the index finds now, the embedding of the question, and the generation of the index."""
+        """What the index finds now, the embedding of the question, and the generation of the index.
+
+        The question is made tidy as passages are: it may have soft hyphens and ligatures where it was copied from.
+        """
+        question = tidy(question)
         await self.index.follow()
         generation = self.index.generation
         vector = await self.vectors.find(question, payer) if self.index.embedded else ()
+        if vector and len(vector) != (size := self.index.dimension):
+            log.warning(
+                "the embedding of a question has %d numbers, those of passages (%s) have %d: only words are compared",
+                len(vector), self.index.model, size,
+            )  # fmt: skip
+            vector = ()
         return await self.index.search(question, vector, sources), vector, generation
 
 
@@ -139,11 +157,14 @@ def _found(
     hits = [Hit(passages[one.id], one.score, one.words, one.cosine, store=also.get(one.id, 0.0)) for one in there]
     of_stores = [texts[place] for place, one in enumerate(compared) if one.id in also]
     by_words = signals(of_stores, [0.0] * len(of_stores), candidates.frequencies, candidates.size)
-    return Found(_chosen(hits), told, by_words, frequencies=candidates.frequencies, size=candidates.size)
+    best, more = _chosen(hits)
+    return Found(best, more, told, by_words, frequencies=candidates.frequencies, size=candidates.size)
 
 
-def _chosen(hits: Sequence[Hit]) -> tuple[Hit, ...]:
-    """The best hits: equal texts once, and at most `MOST_OF_ARTICLE` of an article unless nothing else was found."""
+def _chosen(hits: Sequence[Hit]) -> tuple[tuple[Hit, ...], tuple[Hit, ...]]:
+    """The best hits, and those after them: equal texts once, and at most `MOST_OF_ARTICLE` of an article unless
+    nothing else was found.
+    """
     texts, articles = set[str](), Counter[int]()
     chosen: list[Hit] = []
     spare: list[Hit] = []
@@ -153,5 +174,6 @@ def _chosen(hits: Sequence[Hit]) -> tuple[Hit, ...]:
         texts.add(hit.passage.text)
         articles[hit.passage.article_id] += 1
         (chosen if articles[hit.passage.article_id] <= MOST_OF_ARTICLE else spare).append(hit)
-    best = [*chosen, *spare][:MOST_PASSAGES] if len(chosen) < MOST_PASSAGES else chosen[:MOST_PASSAGES]
-    return tuple(sorted(best, key=lambda hit: -hit.score))
+    all_ = [*chosen, *spare]
+    best = sorted(all_[:MOST_PASSAGES], key=lambda hit: -hit.score)
+    return tuple(best), tuple(all_[MOST_PASSAGES : MOST_PASSAGES + MOST_MORE])

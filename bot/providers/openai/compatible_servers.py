@@ -1,5 +1,5 @@
-"""Models of the other servers that rows of MODELS name: Ollama, vLLM, OpenAI and other compatible ones. Begin at
-`Servers`.
+"""Models of the other servers that rows of MODELS and EMBEDDING_MODELS name: Ollama, vLLM, OpenAI and other compatible
+ones. Begin at `Servers`.
 """
 
 from __future__ import annotations
@@ -8,12 +8,13 @@ import asyncio
 from urllib.parse import urlsplit
 
 from bot.concurrency.retry import Retry
-from bot.config.entries import ModelConfig
+from bot.config.entries import EmbeddingModelConfig, ModelConfig
 from bot.config.settings import Settings
 from bot.errors import ConfigError
 from bot.http.client import Http
 from bot.providers import catalog
 from bot.providers.account import Account, FixedKey, ServerNames
+from bot.providers.openai.embeddings import OpenAIEmbeddings
 from bot.providers.openai.wire import ANY, OPENAI, OpenAIWire
 from bot.providers.text_model import TextModel, Timeouts
 from bot.telemetry.metrics import Metrics
@@ -33,19 +34,24 @@ class Servers:
 
     def text(self, entry: ModelConfig) -> TextModel:
         """Return the model of a row of MODELS. Raises `ConfigError` if its key is in a variable that is not set."""
-        if entry.variable and not entry.secret:
-            raise ConfigError(
-                f"MODELS ({entry.name}): the variable {entry.variable}, which should hold its key, is empty"
-            )
+        account = self._account("MODELS", entry)
         profile = catalog.profile(entry.name, self._settings.models)
         dialect = OPENAI if urlsplit(entry.url).hostname == "api.openai.com" else ANY
         return TextModel(
             name=entry.name, profile=profile, wire=OpenAIWire(entry.model or entry.name, profile, dialect),
-            account=self._account(entry), url=f"{entry.url}/chat/completions",
+            account=account, url=f"{entry.url}/chat/completions",
             timeouts=Timeouts.from_settings(self._settings),
         )  # fmt: skip
 
-    def _account(self, entry: ModelConfig) -> Account:
+    def embeddings(self, entry: EmbeddingModelConfig) -> OpenAIEmbeddings:
+        """Return the embedder of a row of EMBEDDING_MODELS. Raises `ConfigError` as `text` does."""
+        return OpenAIEmbeddings(entry, self._account("EMBEDDING_MODELS", entry))
+
+    def _account(self, setting: str, entry: ModelConfig | EmbeddingModelConfig) -> Account:
+        if entry.variable and not entry.secret:
+            raise ConfigError(
+                f"{setting} ({entry.name}): the variable {entry.variable}, which should hold its key, is empty"
+            )
         key = (entry.url, entry.secret)
         if key not in self._accounts:
             names = ServerNames(log=urlsplit(entry.url).netloc, metrics="server", traces="openai_compatible")

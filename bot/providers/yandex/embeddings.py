@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bot.ai import Vector
-from bot.errors import ModelError, ModelProtocolError
+from bot.errors import ModelError
 from bot.http.framing import mapping, number
 from bot.providers.account import Account
+from bot.providers.vectors import numbers_of
 
 AT_ONCE = 5
 EVERY = 0.11  # seconds between two requests: the folder's quota is ten a second
@@ -55,7 +56,4 @@ class YandexEmbeddings:
 
 
 def _vector(value: Any) -> Vector:
-    found = mapping(value).get("embedding")
-    if not isinstance(found, list) or not found or not all(isinstance(one, int | float) for one in found):
-        raise ModelProtocolError("an embedding is not a list of numbers")
-    return Vector([float(one) for one in found], number(value.get("numTokens")) or 0)
+    return Vector(numbers_of(mapping(value).get("embedding")), number(value.get("numTokens")) or 0)

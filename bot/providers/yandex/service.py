@@ -9,12 +9,14 @@ from random import Random
 from bot.ai import AsyncModel, Profile
 from bot.clock import Clock
 from bot.concurrency.retry import Backoff, Retry
+from bot.config.entries import EmbeddingModelConfig
 from bot.config.settings import Settings
 from bot.errors import ModelUnavailable
 from bot.http.client import Http
 from bot.providers import catalog
 from bot.providers.account import Account, Gauge, ServerNames
 from bot.providers.openai.compatible_servers import Servers
+from bot.providers.openai.embeddings import OpenAIEmbeddings
 from bot.providers.openai.vector_stores import OpenAIVectorStores
 from bot.providers.openai.wire import Dialect, OpenAIWire
 from bot.providers.text_model import TextModel, Timeouts, Wire
@@ -120,6 +122,10 @@ class YandexStudio:
     def embeddings(self) -> YandexEmbeddings:
         """Return the model that makes vectors of texts."""
         return YandexEmbeddings(self._settings.yc_folder_id, self._account, url=self._settings.yc_llm_url)
+
+    def server_embeddings(self, row: EmbeddingModelConfig) -> OpenAIEmbeddings:
+        """Return the embedder of another server. Raises `ConfigError` if its key is in a variable that is not set."""
+        return self._servers.embeddings(row)
 
     def classifier(self) -> YandexClassifier:
         """Return the service that says which labels a text has."""

@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache, partial
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -27,7 +26,7 @@ from bot.knowledge.base import KnowledgeBase, check_libraries
 from bot.knowledge.embedding import CHARACTERS
 from bot.knowledge.sources.source import failure_text
 from bot.providers.yandex.service import YandexStudio
-from bot.runtime.knowledge import embedder_of, former_embedder
+from bot.runtime.models import Embedders
 from bot.runtime.resources import SharedResources
 from bot.storage.engines.sqlite_files import alone
 from bot.storage.engines.urls import is_sqlite
@@ -248,15 +247,15 @@ async def opened(
         process = await stack.enter_async_context(SharedResources.open(settings, clock, writes=is_alone))
         keyed = has_key(settings)
         if not keyed:  # sources can be added without one, and are found by their words
-            found = "offline" if settings.embeddings == "offline" else "off"
-            settings = settings.model_copy(update={"yc_api_key": SecretStr("none"), "embeddings": found})
+            settings = settings.model_copy(update={"yc_api_key": SecretStr("none")})
         studio = YandexStudio(settings=settings, http=process.http, clock=clock, random=random.Random())  # noqa: S311
-        embedder, prices = embedder_of(settings, studio)
+        embedders = Embedders(settings=settings, studio=studio, is_keyed=keyed)
+        embedder, prices = embedders.chosen()
         store = await process.store()
         base = KnowledgeBase(
             store=store, bot=bot, files=process.files, cache=settings.knowledge_cache, embedder=embedder,
             meter=Meter(store=store, tariffs=prices, books=is_alone),
-            former=cache(partial(former_embedder, settings, studio)),
+            former=embedders.others(),
         )  # fmt: skip
         base.vector_stores = studio.vector_stores() if keyed else None
         yield KnowledgeCommand(base=base, currency=settings.currency, say=say, agree=agree)

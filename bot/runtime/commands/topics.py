@@ -88,20 +88,27 @@ def export(file: File = FILE, samples: Samples = None) -> None:
 
 @asynccontextmanager
 async def services(settings: Settings) -> AsyncIterator[tuple[Embedder, LabelModel | None]]:
-    """What makes vectors and labels: AI Studio where a key is set, else the embeddings on this machine alone."""
+    """What makes vectors, as EMBEDDINGS says, and labels, where AI Studio has a key; without both, the embeddings on
+    this machine alone.
+    """
+    from pydantic import SecretStr
+
     from bot.clock import SystemClock
     from bot.config.settings import has_key
     from bot.http.client import Http
-    from bot.providers.local.embeddings import OfflineEmbeddings
     from bot.providers.yandex.service import YandexStudio
-    from bot.runtime.knowledge import KEPT
+    from bot.runtime.models import Embedders
 
-    if not has_key(settings):
-        yield OfflineEmbeddings(settings.knowledge_cache / KEPT), None
-        return
+    keyed = has_key(settings)
+    if not keyed:
+        settings = settings.model_copy(update={"yc_api_key": SecretStr("none")})
+    if settings.embedding_row is None:
+        settings = settings.model_copy(update={"embeddings": "yandex" if keyed else "offline"})
     async with Http(direct=[settings.yc_metadata_addr]) as http:
         studio = YandexStudio(settings=settings, http=http, clock=SystemClock(), random=Random())  # noqa: S311
-        yield studio.embeddings(), studio.classifier()
+        embedder, _ = Embedders(settings=settings, studio=studio, is_keyed=keyed).chosen()
+        assert embedder is not None  # noqa: S101  one of the three is named
+        yield embedder, studio.classifier() if keyed else None
 
 
 async def _evaluated(file: Path, samples: Path | None, against: Path | None, questions: Path | None) -> list[str]:

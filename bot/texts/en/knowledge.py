@@ -153,6 +153,7 @@ TEXTS: dict[str, str] = {
     "kb.buy.already": "It is being embedded already.",
     "kb.later.done": "Later, then: /kb shows the price.",
     "kb.buying": "Embedding now, passages left: {passages}.",
+    "kb.embedding_failed": "The embeddings can't be made: {reason}. Passages are found as before. See EMBEDDINGS.",
     "kb.embedded": "The passages are embedded: {price}.",
     "kb.rest": "Some are left, because they cost more than was agreed to.",
     "audit.kb_add": "added the source {subject}",

@@ -65,7 +65,8 @@ class InlineDisk:
             InlineThread(self.path, writer=False),
         ]
         writer, *readers = cast(Sequence[Thread], self.threads)
-        return Store(clock=clock, engine=Sqlite(writer=writer, readers=readers, path=self.path), metrics=Metrics())
+        engine = Sqlite(writer=writer, readers=readers, path=self.path)
+        return Store(url=f"sqlite+aiosqlite:///{self.path}", clock=clock, engine=engine, metrics=Metrics())
 
     def pull(self) -> None:
         for thread in self.threads:

@@ -286,6 +286,11 @@ class Knowledge(Repository):
         rows = [{"sha": sha, "model": model, "data": data, "added": generation} for sha, data in vectors.items()]
         self.connection.execute(STORE_VECTOR(self.connection), rows)
 
+    def vector_length(self, model: str) -> int | None:
+        """Return the bytes of a stored embedding of this model; None where there is none yet."""
+        query = select(func.length(kb_vectors.c.data)).where(kb_vectors.c.model == model).limit(1)
+        return self.connection.execute(query).scalar_one_or_none()
+
     # --- what the index reads -----------------------------------------------------------------------------------------
 
     def generation(self) -> int:
