@@ -26,7 +26,7 @@ class Access:
         self.keys = set(keys)
         self.expired: set[str] = set()
         self.folder = folder
-        self.roles = {"ai.languageModels.user", "ai.imageGeneration.user"}
+        self.roles = {"ai.languageModels.user", "ai.imageGeneration.user", "ai.editor"}
         self.tokens: dict[str, float] = {}
         self._clock = clock
 
@@ -47,6 +47,15 @@ class Access:
             raise Problem(7, f"Permission denied: the service account lacks the role {role}")
         call.folder = self.folder
         self.check_folder(call.request.headers.get("x-folder-id", self.folder))
+
+    def admit_call(self, authorization: str) -> None:
+        """Check who calls by gRPC, by the metadata `authorization`. Raises `Problem` 16 for an invalid credential and 7
+        for a missing role.
+        """
+        scheme, _, secret = authorization.partition(" ")
+        self._credential(scheme.lower(), secret.strip(), bearer_keys=False)
+        if "ai.editor" not in self.roles:
+            raise Problem(7, "Permission denied: the service account lacks the role ai.editor")
 
     def check_folder(self, folder: str) -> None:
         """Raise `Problem` 3 if the folder is not the one of the service account."""

@@ -115,6 +115,18 @@ class AnswerSource:
             return await stream.write(_numbered(pending.answer.raw))
         return await write(pending)
 
+    async def text(self, request: TextRequest) -> str:
+        """The whole answer to a request of a batch, at once. The queue of `script` is left to the other requests."""
+        messages = request.messages
+        if model.is_refused(messages):
+            return FILTERED
+        if self.function is model.answer and (wanted := _wanted(request, "")):
+            found = wanted.text
+        else:
+            made = self.function(messages)
+            found = made if isinstance(made, str) else "".join([piece async for piece in made])
+        return shorten(found, count_tokens(found) - request.limit) if request.limit else found
+
     def stream(self, call: Call, kind: str) -> Stream:
         """A body of this content type, written in pieces."""
         return Stream(call, kind, split=self.split)
