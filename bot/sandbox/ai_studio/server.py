@@ -122,8 +122,8 @@ class Studio:
         from bot.sandbox.ai_studio.batch.server import BatchServer
 
         self._batch = BatchServer(
-            clock=self.clock, access=self.access, quotas=self.quotas, source=self.source, storage=self.storage,
-            hub=self._hub,
+            clock=self.clock, access=self.access, quotas=self.quotas, source=self.source, embeddings=self.embeddings,
+            storage=self.storage, hub=self._hub,
         )  # fmt: skip
         await self._batch.start(port)
         return self._batch

@@ -20,13 +20,15 @@ LONGEST_TEXT = 100_000
 
 
 class Access:
-    """The valid API keys (`keys`), the expired ones, the roles of the service account, and the issued IAM tokens."""
+    """The valid API keys (`keys`), the expired ones, the roles of the service account, the issued IAM tokens, and the
+    suffixes of tuned models that are `archived`."""
 
     def __init__(self, clock: Clock, keys: Iterable[str], folder: str) -> None:
         self.keys = set(keys)
         self.expired: set[str] = set()
         self.folder = folder
         self.roles = {"ai.languageModels.user", "ai.imageGeneration.user", "ai.editor"}
+        self.archived: set[str] = set()
         self.tokens: dict[str, float] = {}
         self._clock = clock
 
@@ -108,7 +110,7 @@ def any_model(access: Access, uri: Any, scheme: str, names: Iterable[str]) -> Ur
     """A model of a kind (`scheme`). Raises `Problem` 3 if `names` does not contain it."""
     found = Uri.parse(uri, scheme)
     access.check_folder(found.folder)
-    if found.name not in names or found.version not in VERSIONS:
+    if found.name not in names or found.version not in VERSIONS or found.tuned in access.archived:
         raise Problem(3, f"Failed to get model: {found}")
     return found
 

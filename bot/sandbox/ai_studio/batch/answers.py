@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from bot.sandbox.ai_studio.generation.text_request import TextRequest
 from bot.sandbox.ai_studio.generation.writer import AnswerSource
-from bot.sandbox.ai_studio.quota import Quotas
 from bot.sandbox.ai_studio.validation import Uri
 from bot.sandbox.ai_studio.wire import Json, count_tokens
 
@@ -27,13 +26,8 @@ class Answered:
 class BatchAnswers:
     """Answers the rows of datasets."""
 
-    def __init__(self, source: AnswerSource, quotas: Quotas) -> None:
+    def __init__(self, source: AnswerSource) -> None:
         self._source = source
-        self._quotas = quotas
-
-    def take_quota(self) -> None:
-        """Count a run. Raises `Problem` 8 over the quota of an hour or a day."""
-        self._quotas.take("batch")
 
     async def write(self, requests: Sequence[Json], uri: Uri, limit: int, schema: Json | None) -> Answered:
         """Answer all requests in their order, each with at most `limit` tokens (0: all)."""

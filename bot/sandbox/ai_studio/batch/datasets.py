@@ -24,7 +24,7 @@ from bot.sandbox.ai_studio.batch.caller import Caller, page
 from bot.sandbox.ai_studio.batch.faults import BatchFaults
 from bot.sandbox.ai_studio.batch.operations import Operations, moment, new_id
 from bot.sandbox.ai_studio.operations import CREATOR
-from bot.sandbox.ai_studio.services.object_storage import DATASETS, DRAFTS, ObjectStorage
+from bot.sandbox.ai_studio.services.object_storage import DATASETS, DRAFTS, METRICS, ObjectStorage
 from bot.sandbox.ai_studio.wire import Json, Problem
 
 LONGEST_NAME = 63
@@ -97,6 +97,13 @@ class Datasets:
         dataset.rows = self._storage.new_path()
         dataset.rows.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
         self._make_ready(dataset, at)
+
+    def keep_metrics(self, name: str, data: bytes) -> str:
+        """Store a file about a tuning and return an address where it can be read."""
+        path = self._storage.new_path()
+        path.write_bytes(data)
+        self._storage.keep(self._key(METRICS, name), path)
+        return self._storage.download_url(self._key(METRICS, name))
 
     # --- the service
 
@@ -218,6 +225,7 @@ class Datasets:
         key = self._key(DATASETS, request.dataset_id)
         if self._storage.find(key) is None:
             raise Problem(9, parquet.HOW)
+        self._storage.expired = "expired" in self._faults.lasting
         url = DatasetFileDownloadUrl(key="main", url=self._storage.download_url(key))
         return pb.GetDownloadUrlsResponse(dataset_id=request.dataset_id, download_urls=[url])
 
@@ -278,7 +286,7 @@ class Datasets:
             raise Problem(9, f"Dataset {id_!r} is no draft")
         if not 1 <= size <= LARGEST:
             raise Problem(3, f"size_bytes: the value must be from 1 to {LARGEST}")
-        self._storage.life = 0.0 if "expired" in self._faults.lasting else 86_400.0
+        self._storage.expired = "expired" in self._faults.lasting
         return self._key(DRAFTS, id_)
 
     def _key(self, bucket: str, id_: str) -> str:

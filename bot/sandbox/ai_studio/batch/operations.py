@@ -63,17 +63,24 @@ class Operations:
 
     def finish(
         self, id_: str, at: float, response: Message | None = None, error: tuple[int, str] | None = None
-    ) -> None:
-        """End an operation at the Unix time `at`, with its response or with the code and message of an error."""
+    ) -> Operation:
+        """End an operation at the Unix time `at`, with its response or with the code and message of an error; what is
+        done stays as it is. Returns a copy of it.
+        """
         shown = self.all[id_].shown
         if shown.done:
-            return
+            return copied(shown)
         shown.done = True
         shown.modified_at.CopyFrom(moment(at))
         if response is not None:
             shown.response.Pack(response)
         if error is not None:
             shown.error.code, shown.error.message = error
+        return copied(shown)
+
+    def take_quota(self, name: str) -> None:
+        """Count the start of a run or a tuning. Raises `Problem` 8 over the quota of an hour or a day."""
+        self._quotas.take(name)
 
     async def get(self, request: GetOperationRequest, _caller: Caller) -> Operation:
         """Handle `OperationService.Get`."""

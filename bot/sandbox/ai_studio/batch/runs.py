@@ -34,7 +34,8 @@ from bot.sandbox.ai_studio.wire import Problem
 MINIMUM = 200_000  # tokens that each run is billed at least
 BATCH_ROWS = 100  # rows of one of the batches that the metadata counts
 SOURCES = ("TextToTextGenerationRequest", "TextToTextGeneration", "ImageTextToTextGenerationRequest")
-BEGINS, WORKS = 0.03, 0.27  # as recorded: the parts of a run's time after which it is PENDING and IN_PROGRESS
+# As recorded: the parts of a run's time after which it is PENDING, is IN_PROGRESS, and shows its (empty) errors.
+BEGINS, WORKS, TELLS = 0.03, 0.27, 0.93
 OVER = (Task.COMPLETED, Task.FAILED, Task.CANCELED)
 
 
@@ -78,7 +79,7 @@ class Runs:
         if not 0 <= request.completion_options.temperature.value <= 1:
             raise Problem(3, "temperature must be in the range [0, 1]")
         self._datasets.ready(request.source_dataset_id, SOURCES)
-        self._answers.take_quota()
+        self._operations.take_quota("batch")
         now = self._clock.time()
         task = Task(
             task_id=new_id("fbi"), operation_id=new_id("fbi"), folder_id=caller.folder, model_uri=request.model_uri,
@@ -147,6 +148,8 @@ class Runs:
             started = run.created + self.seconds * WORKS
             task.started_at.CopyFrom(moment(started, fine=True))
             self._set(run, Task.IN_PROGRESS, started)
+        if task.status == Task.IN_PROGRESS and passed >= self.seconds * TELLS:
+            task.errors.status.SetInParent()
         if task.status == Task.IN_PROGRESS and passed >= self.seconds:
             await self._finish(run)
 
@@ -167,7 +170,6 @@ class Runs:
             schema = {"type": "object"}
         limit = task.completion_request.completion_options.max_tokens.value
         done = await self._answers.write(requests, Uri.parse(task.model_uri, "gpt"), limit, schema)
-        task.errors.status.SetInParent()
         if "failed_rows" in self._faults.lasting:
             for number in range(3, len(requests) + 1, 3):
                 task.errors.line_errors.add(line_number=number, message="the model has given no answer")

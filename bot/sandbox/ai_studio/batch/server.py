@@ -19,6 +19,7 @@ from google.protobuf.message_factory import GetMessageClass
 from yandex.cloud.ai.batch_inference.v1 import batch_inference_service_pb2
 from yandex.cloud.ai.dataset.v1 import dataset_service_pb2
 from yandex.cloud.ai.foundation_models.v1.text_generation import text_generation_service_pb2
+from yandex.cloud.ai.tuning.v1 import tuning_service_pb2
 from yandex.cloud.endpoint import api_endpoint_service_pb2
 from yandex.cloud.endpoint.api_endpoint_pb2 import ApiEndpoint
 from yandex.cloud.operation import operation_service_pb2
@@ -30,8 +31,11 @@ from bot.sandbox.ai_studio.batch.datasets import Datasets
 from bot.sandbox.ai_studio.batch.faults import BatchFaults, CallFault
 from bot.sandbox.ai_studio.batch.operations import Operations
 from bot.sandbox.ai_studio.batch.runs import Runs
+from bot.sandbox.ai_studio.batch.tuned_models import TunedModels
+from bot.sandbox.ai_studio.batch.tuning import Tunings
 from bot.sandbox.ai_studio.generation.writer import AnswerSource
 from bot.sandbox.ai_studio.quota import Quotas
+from bot.sandbox.ai_studio.services.embeddings import Embeddings
 from bot.sandbox.ai_studio.services.object_storage import ObjectStorage
 from bot.sandbox.ai_studio.validation import Access
 from bot.sandbox.ai_studio.wire import Problem, ReceivedRequest
@@ -46,22 +50,31 @@ GRACE = 0.05  # seconds that calls in progress get when the server stops
 
 
 class BatchServer:
-    """The server, on 127.0.0.1. Its parts are `datasets`, `runs` and `operations`; `faults` are its failures on
-    purpose. `calls` are the calls that arrived, oldest first, with routes like "DatasetService.Create".
+    """The server, on 127.0.0.1.
+
+    Its parts are `datasets`, `runs`, `tunings` and `operations`; `faults` are its failures on purpose. `calls` are the
+    calls that arrived, oldest first, with routes like "DatasetService.Create".
     """
 
     def __init__(
-        self, *, clock: Clock, access: Access, quotas: Quotas, source: AnswerSource, storage: ObjectStorage,
-        hub: Hub | None = None,
+        self, *, clock: Clock, access: Access, quotas: Quotas, source: AnswerSource, embeddings: Embeddings,
+        storage: ObjectStorage, hub: Hub | None = None,
     ) -> None:  # fmt: skip
         self.faults = BatchFaults()
         self.operations = Operations(clock, quotas)
         self.datasets = Datasets(clock, storage, self.operations, self.faults)
+        self.tunings = Tunings(
+            clock=clock,
+            datasets=self.datasets,
+            operations=self.operations,
+            models=TunedModels(access, source, embeddings),
+            faults=self.faults,
+        )
         self.runs = Runs(
             clock=clock,
             datasets=self.datasets,
             operations=self.operations,
-            answers=BatchAnswers(source, quotas),
+            answers=BatchAnswers(source),
             faults=self.faults,
         )
         self.calls: list[ReceivedRequest] = []
@@ -118,6 +131,8 @@ class BatchServer:
             batch_inference_service_pb2.DESCRIPTOR.services_by_name["BatchInferenceService"],
             {"Describe": runs.describe, "List": runs.list, "Cancel": runs.cancel, "Delete": runs.delete},
         )
+        tuning = tuning_service_pb2.DESCRIPTOR.services_by_name["TuningService"]
+        yield tuning, {name: getattr(self.tunings, _snake(name)) for name in TUNING}
         yield (
             operation_service_pb2.DESCRIPTOR.services_by_name["OperationService"],
             {"Get": self.operations.get, "Cancel": self.operations.cancel},
@@ -165,6 +180,7 @@ class BatchServer:
             self._access.admit_call(authorization)
         async with self._advancing:
             await self.runs.advance()
+            self.tunings.advance()
             response = await method(request, Caller(self._access.folder))
         if fault is not None:
             await _fail(fault)
@@ -195,6 +211,7 @@ def _snake(name: str) -> str:
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
 
 
+TUNING = ("Tune", "List", "Describe", "Cancel", "GetMetricsUrl", "GetOptions", "ListErrors", "Archive")
 STATUSES = {status.value[0]: status for status in grpc.StatusCode}
 # Ids as `ApiEndpointService.List` of the service has them (recorded in 2025), those that a client of AI Studio needs.
 ENDPOINTS = (

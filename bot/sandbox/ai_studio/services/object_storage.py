@@ -59,15 +59,16 @@ class MultipartUpload:
 class ObjectStorage:
     """Objects by key (`bucket/folder/id`), kept in files of a temporary folder that `close` removes.
 
-    `base` is the URL of the server and `folder` the one of the service account. Addresses are valid for `life`
-    seconds. `smallest_part` is the least size of every part but the last. `failures` are HTTP statuses that the next
-    requests are answered with, and `uploads` the keys of all uploads that were accepted.
+    `base` is the URL of the server and `folder` the one of the service account. Addresses are valid for `life` seconds,
+    or with `expired` not at all. `smallest_part` is the least size of every part but the last. `failures` are HTTP
+    statuses that the next requests are answered with, and `uploads` the keys of all uploads that were accepted.
     """
 
     def __init__(self, clock: Clock, folder: str) -> None:
         self.base = ""
         self.folder = folder
         self.life = 86_400.0
+        self.expired = False
         self.smallest_part = 5 * 2**20
         self.failures: list[int] = []
         self.uploads: list[str] = []
@@ -118,18 +119,17 @@ class ObjectStorage:
 
     def upload_url(self, key: str, size: int) -> str:
         """An address for one PUT of exactly `size` bytes."""
-        return self._signed(Grant("PUT", key, self._clock.monotonic() + self.life, size), "content-length;host")
+        return self._signed(Grant("PUT", key, self._until(), size), "content-length;host")
 
     def download_url(self, key: str) -> str:
         """An address for GET."""
-        return self._signed(Grant("GET", key, self._clock.monotonic() + self.life), "host")
+        return self._signed(Grant("GET", key, self._until()), "host")
 
     def start_multipart(self, key: str, size: int, parts: int) -> list[str]:
         """Begin an upload in parts, which forgets an earlier one. Returns the address of each part."""
         self.remove(key)
         self._multipart[key] = MultipartUpload(key, size, parts)
-        until = self._clock.monotonic() + self.life
-        grants = [Grant("PUT", f"{key}/{number}", until) for number in range(1, parts + 1)]
+        grants = [Grant("PUT", f"{key}/{number}", self._until()) for number in range(1, parts + 1)]
         more = {"uploadId": secrets.token_hex(16)}
         return [
             self._signed(grant, "host", key, {"partNumber": str(number), **more})
@@ -212,6 +212,9 @@ class ObjectStorage:
         if self._clock.monotonic() >= grant.until:
             return _error(403, "AccessDenied", "Request has expired")
         return grant
+
+    def _until(self) -> float:
+        return self._clock.monotonic() + (0.0 if self.expired else self.life)
 
     def _signed(self, grant: Grant, headers: str, key: str = "", more: Mapping[str, str] | None = None) -> str:
         signature, now = secrets.token_hex(32), datetime.fromtimestamp(self._clock.time(), UTC)
