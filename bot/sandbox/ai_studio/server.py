@@ -119,11 +119,13 @@ class Studio:
         """Start datasets, batch runs and tuning, which speak gRPC, beside the HTTP. Raises `ImportError` without the
         extra `batch`.
         """
+        from bot.sandbox.ai_studio.batch.models import BatchModels
         from bot.sandbox.ai_studio.batch.server import BatchServer
 
+        models = BatchModels(self.access, self.source, self.embeddings)
         self._batch = BatchServer(
-            clock=self.clock, access=self.access, quotas=self.quotas, source=self.source, embeddings=self.embeddings,
-            storage=self.storage, hub=self._hub,
+            clock=self.clock, access=self.access, quotas=self.quotas, storage=self.storage, models=models,
+            chances=self._faults, hub=self._hub,
         )  # fmt: skip
         await self._batch.start(port)
         return self._batch
@@ -153,6 +155,7 @@ class Studio:
             **{f"yc_{service}_url": self.url for service in services},
             "yc_operation_url": self.operation_url,
             "yc_openai_url": f"{self.url}/v1",
+            **({"yc_grpc_address": self._batch.address} if self._batch is not None else {}),
             "check_at_start": "false",
             "yc_metadata_addr": self.url.removeprefix("http://"),
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -133,6 +134,26 @@ async def test_a_run_fails_on_purpose_or_when_its_dataset_is_gone(side: BatchSid
     assert (await side.call("OperationService.Get", operationId=task.operation_id)).error.code == 13
 
 
+async def test_a_slow_model_keeps_a_run_at_work_and_nobody_waiting(side: BatchSide) -> None:
+    side.server.runs.patience = 0.0
+    written = asyncio.Event()
+
+    async def slowly() -> AsyncIterator[str]:
+        await written.wait()
+        yield "at last"
+
+    side.studio.answer(lambda _messages: slowly())
+    dataset = await side.ready(lines("Hello"))
+    task, unfinished = await side.run(dataset), await side.run(dataset)
+    assert (await side.finished(task.task_id)).status == Task.IN_PROGRESS
+    await side.call("BatchInferenceService.Cancel", taskId=unfinished.task_id)
+    written.set()
+    while (done := await side.task(task.task_id)).status == Task.IN_PROGRESS:
+        await asyncio.sleep(0)
+    assert (await side.rows(done.result_dataset_id))[0]["response"] == "at last"
+    assert (await side.task(unfinished.task_id)).status == Task.CANCELED
+
+
 async def test_a_run_is_cancelled_once_and_deleted_only_when_it_is_over(side: BatchSide) -> None:
     dataset = await side.ready(lines("Hello"))
     early, late = await side.run(dataset), await side.run(dataset)
@@ -209,6 +230,16 @@ async def test_a_call_can_fail_before_and_after_its_effect(side: BatchSide, stat
     listed = (await side.call("BatchInferenceService.List", folderId=SANDBOX_FOLDER)).tasks
     assert len(listed) == side.server.runs.paid[dataset] == int(applied)
     assert side.server.faults.planned == 0
+
+
+@pytest.mark.parametrize(
+    ("slider", "status"), [("quota429", "RESOURCE_EXHAUSTED"), ("error500", "INTERNAL"), ("cut", "UNAVAILABLE")]
+)
+async def test_the_sliders_of_the_page_hurt_these_calls_too(side: BatchSide, slider: str, status: str) -> None:
+    side.studio.set_faults({slider: 1.0})
+    assert await side.refused("DatasetService.List", folderId=SANDBOX_FOLDER) == status
+    side.studio.set_faults({slider: 0.0})
+    await side.call("DatasetService.List", folderId=SANDBOX_FOLDER)
 
 
 async def test_a_call_can_be_left_without_an_answer(side: BatchSide) -> None:

@@ -150,6 +150,9 @@ async def test_a_tuning_is_cancelled_listed_and_tells_what_it_was_asked_for(side
     assert (await side.call("OperationService.Cancel", operationId=second)).error.code == 1
     listed = (await side.call("TuningService.List", folderId=SANDBOX_FOLDER, status="CANCELED")).tuning_tasks
     assert [one.task_id for one in listed] == [second, first]
+    page = await side.call("TuningService.List", folderId=SANDBOX_FOLDER, pageSize=2)
+    last = await side.call("TuningService.List", folderId=SANDBOX_FOLDER, pageToken=page.next_page_token)
+    assert (len(page.tuning_tasks), len(last.tuning_tasks), last.next_page_token) == (2, 0, "")
     options = await side.call("TuningService.GetOptions", taskId=first)
     assert options.base_model_uri == LITE
     assert options.train_datasets[0].dataset_id == source

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fnmatch
 import json
 import os
@@ -25,7 +26,7 @@ from bot.sandbox.ai_studio.batch.faults import BatchFaults
 from bot.sandbox.ai_studio.batch.operations import Operations, moment, new_id
 from bot.sandbox.ai_studio.operations import CREATOR
 from bot.sandbox.ai_studio.services.object_storage import DATASETS, DRAFTS, METRICS, ObjectStorage
-from bot.sandbox.ai_studio.wire import Json, Problem
+from bot.sandbox.ai_studio.wire import Problem
 
 LONGEST_NAME = 63
 LARGEST = 5 * 2**30
@@ -36,11 +37,15 @@ FORMAT = "jsonlines"
 
 @dataclass(slots=True)
 class Dataset:
-    """A dataset. `created` is a Unix time; `rows` are the lines of its file; `checked` is what validation finds."""
+    """A dataset, created at a Unix time.
+
+    `rows` are the lines of its file, and `file` is the same as Parquet; `checked` is what validation finds.
+    """
 
     info: DatasetInfo
     created: float
     rows: Path | None = None
+    file: Path | None = None
     operation: str = ""
     validated: float = 0.0
     checked: line_checks.Checked = field(default_factory=line_checks.Checked)
@@ -89,14 +94,24 @@ class Datasets:
         info.labels.update(labels)
         return info.dataset_id
 
-    def fill(self, id_: str, rows: list[Json], at: float) -> None:
-        """Give a reserved dataset its rows; it is ready then."""
+    def new_path(self) -> Path:
+        """The path for a file with rows."""
+        return self._storage.new_path()
+
+    def fill(self, id_: str, rows: Path, file: Path | None, at: float) -> None:
+        """Give a reserved dataset its rows and their Parquet `file`; it is ready then."""
         dataset = self.all.get(id_)
-        if dataset is None:  # somebody has deleted it meanwhile
-            return
-        dataset.rows = self._storage.new_path()
-        dataset.rows.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-        self._make_ready(dataset, at)
+        if dataset is not None:  # nobody has deleted it meanwhile
+            dataset.rows, dataset.file = rows, file
+            self._make_ready(dataset, at)
+
+    async def as_parquet(self, rows: Path) -> Path | None:
+        """Write lines as a Parquet file; None where that is not possible."""
+        if not parquet.is_installed():
+            return None
+        path = self._storage.new_path()
+        await asyncio.to_thread(parquet.convert, rows, path)
+        return path
 
     def keep_metrics(self, name: str, data: bytes) -> str:
         """Store a file about a tuning and return an address where it can be read."""
@@ -207,10 +222,11 @@ class Datasets:
         if draft is None:
             raise Problem(9, f"nothing was uploaded to the dataset {request.dataset_id!r}")
         task_type = dataset.info.task_type
-        with draft.path.open("rb") as lines:
-            dataset.checked = line_checks.check(task_type, lines, self.fewest.get(task_type, 1))
         dataset.rows, dataset.validated = self._storage.new_path(), self._clock.time()
         os.link(draft.path, dataset.rows)  # another upload to the same address changes nothing
+        fewest = self.fewest.get(task_type, 1)
+        dataset.checked = await asyncio.to_thread(line_checks.check_file, task_type, dataset.rows, fewest)
+        dataset.file = await self.as_parquet(dataset.rows) if not dataset.checked.errors else None
         dataset.info.status = DatasetInfo.VALIDATING
         dataset.operation = new_id("fds")
         return self._operations.open(dataset.operation, look=lambda: self._look(dataset))
@@ -333,15 +349,11 @@ class Datasets:
         self._make_ready(dataset, at)
 
     def _make_ready(self, dataset: Dataset, at: float) -> None:
-        """Write the Parquet file, if that is possible here, and let everybody use the dataset."""
-        info, source = dataset.info, dataset.rows
+        """Let everybody use the dataset."""
+        info = dataset.info
         info.status = DatasetInfo.READY
         info.updated_at.CopyFrom(moment(at))
-        if source is None:
-            return
-        info.size_bytes = source.stat().st_size
-        if parquet.is_installed():
-            path = self._storage.new_path()
-            with source.open("rb") as lines:
-                parquet.write(path, line_checks.rows(lines))
-            info.size_bytes = self._storage.keep(self._key(DATASETS, info.dataset_id), path).size
+        if dataset.file is not None:
+            info.size_bytes = self._storage.keep(self._key(DATASETS, info.dataset_id), dataset.file).size
+        elif dataset.rows is not None:
+            info.size_bytes = dataset.rows.stat().st_size

@@ -9,6 +9,7 @@ import base64
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from bot.sandbox.ai_studio.wire import Json, count_tokens
@@ -67,6 +68,12 @@ def check(task_type: str, lines: Iterable[bytes], fewest: int = 1) -> Checked:
     if found.total < fewest:
         found.add("NOT_ENOUGH_ROWS", f"the dataset has {found.total} rows, at least {fewest} are needed", found.total)
     return found
+
+
+def check_file(task_type: str, path: Path, fewest: int = 1) -> Checked:
+    """Check all lines of a file."""
+    with path.open("rb") as lines:
+        return check(task_type, lines, fewest)
 
 
 def parse(line: bytes) -> Json:

@@ -1,4 +1,4 @@
-"""Datasets as Parquet files, in which AI Studio hands them out. Begin with `write`; needs the extra `parquet`."""
+"""Datasets as Parquet files, in which AI Studio hands them out. Begin with `convert`; needs the extra `parquet`."""
 
 from __future__ import annotations
 
@@ -21,6 +21,12 @@ GROUP = 10_000  # rows that are held in memory
 def is_installed() -> bool:
     """Whether Parquet files can be written."""
     return importlib.util.find_spec("pyarrow") is not None
+
+
+def convert(source: Path, path: Path) -> None:
+    """Write the lines of a file, which were found valid, as a Parquet file."""
+    with source.open("rb") as lines:
+        write(path, map(json.loads, lines))
 
 
 def write(path: Path, rows: Iterable[Json]) -> None:

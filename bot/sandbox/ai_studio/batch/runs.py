@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections import Counter
 from dataclasses import dataclass
@@ -21,11 +22,10 @@ from yandex.cloud.ai.foundation_models.v1.text_generation.text_generation_servic
 from yandex.cloud.operation.operation_pb2 import Operation
 
 from bot.clock import Clock
-from bot.sandbox.ai_studio.batch import line_checks
-from bot.sandbox.ai_studio.batch.answers import BatchAnswers, answered_rows
 from bot.sandbox.ai_studio.batch.caller import Caller, page
 from bot.sandbox.ai_studio.batch.datasets import Datasets
 from bot.sandbox.ai_studio.batch.faults import BatchFaults
+from bot.sandbox.ai_studio.batch.models import BatchModels, damage
 from bot.sandbox.ai_studio.batch.operations import CANCELED, Operations, moment, new_id
 from bot.sandbox.ai_studio.operations import CREATOR
 from bot.sandbox.ai_studio.validation import Uri
@@ -41,23 +41,26 @@ OVER = (Task.COMPLETED, Task.FAILED, Task.CANCELED)
 
 @dataclass(slots=True)
 class Run:
-    """A batch run, created at a Unix time."""
+    """A batch run, created at a Unix time. `work` writes its answers."""
 
     task: Task
     created: float
+    work: asyncio.Task[None] | None = None
 
 
 class Runs:
     """The runs of a folder. One takes `seconds`; `models` are the names of those that run batches.
 
     `paid` counts the runs by the id of their source dataset and `billed` their tokens by the id of the run: those of
-    a run that was cancelled or failed while it worked are the minimum, before that none.
+    a run that was cancelled or failed while it worked are the minimum, before that none. A call waits `patience` real
+    seconds for answers that are due; if they take longer the run is still IN_PROGRESS.
     """
 
     def __init__(
-        self, *, clock: Clock, datasets: Datasets, operations: Operations, answers: BatchAnswers, faults: BatchFaults
+        self, *, clock: Clock, datasets: Datasets, operations: Operations, models: BatchModels, faults: BatchFaults
     ) -> None:  # fmt: skip
         self.seconds = 258.0
+        self.patience = 1.0
         self.models = set(BATCH_MODELS)
         self.paid: Counter[str] = Counter()
         self.billed: dict[str, int] = {}
@@ -65,7 +68,7 @@ class Runs:
         self._clock = clock
         self._datasets = datasets
         self._operations = operations
-        self._answers = answers
+        self._models = models
         self._faults = faults
 
     # --- the services
@@ -135,6 +138,13 @@ class Runs:
             if run.task.status not in OVER:
                 await self._advance(run)
 
+    async def close(self) -> None:
+        """End what is being answered."""
+        works = [run.work for run in self.all.values() if run.work is not None and not run.work.done()]
+        for work in works:
+            work.cancel()
+        await asyncio.gather(*works, return_exceptions=True)
+
     async def _advance(self, run: Run) -> None:
         task, passed = run.task, self._clock.time() - run.created
         if task.status == Task.CREATED and passed >= self.seconds * BEGINS:
@@ -151,7 +161,10 @@ class Runs:
         if task.status == Task.IN_PROGRESS and passed >= self.seconds * TELLS:
             task.errors.status.SetInParent()
         if task.status == Task.IN_PROGRESS and passed >= self.seconds:
-            await self._finish(run)
+            run.work = run.work or asyncio.create_task(self._finish(run))
+            done, _ = await asyncio.wait([run.work], timeout=self.patience)
+            for work in done:
+                work.result()
 
     async def _finish(self, run: Run) -> None:
         task, end = run.task, run.created + self.seconds
@@ -163,18 +176,21 @@ class Runs:
             task.errors.status.code, task.errors.status.message = problem.code, problem.message
             self._end(run, Task.FAILED, end)
             return
-        with source.rows.open("rb") as lines:
-            requests = list(line_checks.rows(lines))
-        schema = MessageToDict(task.completion_request.json_schema.schema) or None
-        if task.completion_request.json_object:
-            schema = {"type": "object"}
-        limit = task.completion_request.completion_options.max_tokens.value
-        done = await self._answers.write(requests, Uri.parse(task.model_uri, "gpt"), limit, schema)
+        asked = task.completion_request
+        schema = {"type": "object"} if asked.json_object else MessageToDict(asked.json_schema.schema) or None
+        rows, uri = self._datasets.new_path(), Uri.parse(task.model_uri, "gpt")
+        tokens = await self._models.write(
+            source.rows, rows, uri, limit=asked.completion_options.max_tokens.value, schema=schema
+        )
+        await asyncio.to_thread(damage, rows, self._faults.lasting)
+        file = await self._datasets.as_parquet(rows)
+        if task.status != Task.IN_PROGRESS:  # it was cancelled meanwhile
+            return
         if "failed_rows" in self._faults.lasting:
-            for number in range(3, len(requests) + 1, 3):
+            for number in range(3, source.info.rows + 1, 3):
                 task.errors.line_errors.add(line_number=number, message="the model has given no answer")
-        self._datasets.fill(task.result_dataset_id, answered_rows(done.rows, self._faults.lasting), end)
-        self.billed[task.task_id] = max(done.tokens, MINIMUM)
+        self._datasets.fill(task.result_dataset_id, rows, file, end)
+        self.billed[task.task_id] = max(tokens, MINIMUM)
         self._end(run, Task.COMPLETED, end)
 
     def _cancel(self, run: Run) -> None:

@@ -25,17 +25,15 @@ from yandex.cloud.endpoint.api_endpoint_pb2 import ApiEndpoint
 from yandex.cloud.operation import operation_service_pb2
 
 from bot.clock import Clock
-from bot.sandbox.ai_studio.batch.answers import BatchAnswers
 from bot.sandbox.ai_studio.batch.caller import Caller
 from bot.sandbox.ai_studio.batch.datasets import Datasets
 from bot.sandbox.ai_studio.batch.faults import BatchFaults, CallFault
+from bot.sandbox.ai_studio.batch.models import BatchModels
 from bot.sandbox.ai_studio.batch.operations import Operations
 from bot.sandbox.ai_studio.batch.runs import Runs
-from bot.sandbox.ai_studio.batch.tuned_models import TunedModels
 from bot.sandbox.ai_studio.batch.tuning import Tunings
-from bot.sandbox.ai_studio.generation.writer import AnswerSource
+from bot.sandbox.ai_studio.faults import Faults
 from bot.sandbox.ai_studio.quota import Quotas
-from bot.sandbox.ai_studio.services.embeddings import Embeddings
 from bot.sandbox.ai_studio.services.object_storage import ObjectStorage
 from bot.sandbox.ai_studio.validation import Access
 from bot.sandbox.ai_studio.wire import Problem, ReceivedRequest
@@ -52,13 +50,14 @@ GRACE = 0.05  # seconds that calls in progress get when the server stops
 class BatchServer:
     """The server, on 127.0.0.1.
 
-    Its parts are `datasets`, `runs`, `tunings` and `operations`; `faults` are its failures on purpose. `calls` are the
-    calls that arrived, oldest first, with routes like "DatasetService.Create".
+    Its parts are `datasets`, `runs`, `tunings` and `operations`; `faults` are its failures on purpose, beside those by
+    chance (`chances`, the sliders of the page). `calls` are the calls that arrived, oldest first, with routes like
+    "DatasetService.Create".
     """
 
     def __init__(
-        self, *, clock: Clock, access: Access, quotas: Quotas, source: AnswerSource, embeddings: Embeddings,
-        storage: ObjectStorage, hub: Hub | None = None,
+        self, *, clock: Clock, access: Access, quotas: Quotas, storage: ObjectStorage, models: BatchModels,
+        chances: Faults, hub: Hub | None = None,
     ) -> None:  # fmt: skip
         self.faults = BatchFaults()
         self.operations = Operations(clock, quotas)
@@ -67,20 +66,21 @@ class BatchServer:
             clock=clock,
             datasets=self.datasets,
             operations=self.operations,
-            models=TunedModels(access, source, embeddings),
+            models=models,
             faults=self.faults,
         )
         self.runs = Runs(
             clock=clock,
             datasets=self.datasets,
             operations=self.operations,
-            answers=BatchAnswers(source),
+            models=models,
             faults=self.faults,
         )
         self.calls: list[ReceivedRequest] = []
         self.address = ""
         self._clock = clock
         self._access = access
+        self._chances = chances
         self._hub = hub
         self._server: grpc.aio.Server | None = None
         self._advancing = asyncio.Lock()
@@ -95,10 +95,11 @@ class BatchServer:
         return self.address
 
     async def close(self) -> None:
-        """Stop the server."""
+        """Stop the server, and runs that are being answered."""
         if self._server is not None:
             await self._server.stop(GRACE)
             self._server = None
+        await self.runs.close()
 
     def seen(self, method: str) -> list[ReceivedRequest]:
         """The calls of a method ("DatasetService.Create"), oldest first."""
@@ -173,7 +174,7 @@ class BatchServer:
         return handle
 
     async def _answer(self, name: str, method: Method, request: Message, authorization: str) -> Message:
-        fault = self.faults.pick(name)
+        fault = self.faults.pick(name) or self._by_chance()
         if fault is not None and not fault.applied:
             await _fail(fault)
         if not name.startswith("ApiEndpointService."):
@@ -185,6 +186,14 @@ class BatchServer:
         if fault is not None:
             await _fail(fault)
         return response
+
+    def _by_chance(self) -> CallFault | None:
+        """A failure by the sliders of the page."""
+        if self._chances.happens("quota429"):
+            return CallFault("RESOURCE_EXHAUSTED", message="ai.requestsPerSecond.rate rate quota limit exceed")
+        if self._chances.happens("error500"):
+            return CallFault("INTERNAL")
+        return CallFault("UNAVAILABLE", applied=True) if self._chances.happens("cut") else None
 
     def _write_down(self, seen: ReceivedRequest) -> None:
         if self._hub is not None:

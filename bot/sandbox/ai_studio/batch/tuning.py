@@ -17,8 +17,8 @@ from bot.sandbox.ai_studio.batch import line_checks, tensorboard
 from bot.sandbox.ai_studio.batch.caller import Caller, page
 from bot.sandbox.ai_studio.batch.datasets import Dataset, Datasets
 from bot.sandbox.ai_studio.batch.faults import BatchFaults
+from bot.sandbox.ai_studio.batch.models import BatchModels
 from bot.sandbox.ai_studio.batch.operations import CANCELED, Operations, moment, new_id
-from bot.sandbox.ai_studio.batch.tuned_models import TunedModels
 from bot.sandbox.ai_studio.operations import CREATOR
 from bot.sandbox.ai_studio.validation import CLASSIFIERS, EMBEDDINGS, V2_EMBEDDINGS, Uri
 from bot.sandbox.ai_studio.wire import Json, Problem
@@ -55,7 +55,7 @@ class Tunings:
     """The tunings of a folder. One takes `seconds`; `started` counts those that were accepted."""
 
     def __init__(
-        self, *, clock: Clock, datasets: Datasets, operations: Operations, models: TunedModels, faults: BatchFaults
+        self, *, clock: Clock, datasets: Datasets, operations: Operations, models: BatchModels, faults: BatchFaults
     ) -> None:
         self.seconds = 344.0
         self.started = 0
@@ -101,7 +101,7 @@ class Tunings:
         return pb.DescribeTuningResponse(tuning_task=self._find(request.tuning_task_id).task)
 
     async def list(self, request: pb.ListTuningsRequest, caller: Caller) -> pb.ListTuningsResponse:
-        """Handle `List`, newest first."""
+        """Handle `List`, newest first. Clients of the vendor's go on until a page is empty."""
         caller.check_folder(request.folder_id)
         latest = self._clock.time() - self._faults.list_lag
         found = [tuning.task for tuning in reversed(self.all.values()) if tuning.created <= latest]
@@ -109,6 +109,7 @@ class Tunings:
             [task for task in found if request.status in (Task.STATUS_UNSPECIFIED, task.status)],
             request.page_size,
             request.page_token,
+            empty_last=True,
         )
         return pb.ListTuningsResponse(tuning_tasks=rows, next_page_token=token)
 
