@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from yandex.cloud.ai.dataset.v1 import dataset_service_pb2, dataset_service_pb2_grpc
 from yandex.cloud.ai.dataset.v1.dataset_pb2 import DatasetInfo
 from yandex.cloud.ai.dataset.v1.dataset_service_pb2 import ValidateDatasetMetadata
 
@@ -79,6 +80,19 @@ async def test_what_is_not_built_is_unimplemented_and_what_came_can_be_read(side
     assert seen.body == {"datasetId": "fds0"}
     assert seen.headers["authorization"] == "Api-Key"
     assert seen.status == 5
+
+
+async def test_an_answer_has_the_ids_that_support_asks_for(side: BatchSide) -> None:
+    stub = dataset_service_pb2_grpc.DatasetServiceStub(side.channel)
+    asked: Any = stub.ListTypes(
+        dataset_service_pb2.ListTypesRequest(folder_id=SANDBOX_FOLDER),
+        metadata=(("authorization", KEY), ("x-client-request-id", "mine")),
+    )
+    given = dict(await asked.initial_metadata())
+    await asked
+    assert given["x-client-request-id"] == "mine"
+    assert given["x-request-id"]
+    assert given["x-server-trace-id"]
 
 
 # --- uploads

@@ -124,6 +124,15 @@ async def test_a_run_can_stay_pending_and_goes_on_when_the_failure_ends(side: Ba
     assert (await side.task(task.task_id)).status == Task.COMPLETED
 
 
+async def test_a_run_can_have_a_status_that_nobody_knows_yet(side: BatchSide) -> None:
+    side.server.faults.switch("new_status")
+    task = await side.run(await side.ready(lines("Hello")))
+    side.pass_by(20)
+    shown = (await side.task(task.task_id)).status
+    assert shown not in Task.Status.values()
+    assert (await side.finished(task.task_id)).status == Task.COMPLETED
+
+
 async def test_a_run_fails_on_purpose_or_when_its_dataset_is_gone(side: BatchSide) -> None:
     dataset = await side.ready(lines("Hello"))
     task = await side.run(dataset)

@@ -14,6 +14,7 @@ Lasting = Literal[
     "column",  # has its answers in a column of another name
     "failed_rows",  # each third row fails: a line error, and no row
     "stays_pending",  # a run never begins
+    "new_status",  # a pending run has a status that no stub of today knows
     "fails",  # a run, or a tuning, fails in the middle
     "expired",  # addresses of uploads and downloads have expired when they are given
 ]

@@ -36,6 +36,7 @@ BATCH_ROWS = 100  # rows of one of the batches that the metadata counts
 SOURCES = ("TextToTextGenerationRequest", "TextToTextGeneration", "ImageTextToTextGenerationRequest")
 # As recorded: the parts of a run's time after which it is PENDING, is IN_PROGRESS, and shows its (empty) errors.
 BEGINS, WORKS, TELLS = 0.03, 0.27, 0.93
+NEW_STATUS = 42
 OVER = (Task.COMPLETED, Task.FAILED, Task.CANCELED)
 
 
@@ -101,13 +102,13 @@ class Runs:
         self, request: pb.DescribeBatchInferenceRequest, _caller: Caller
     ) -> pb.DescribeBatchInferenceResponse:
         """Handle `Describe`."""
-        return pb.DescribeBatchInferenceResponse(task=self._find(request.task_id).task)
+        return pb.DescribeBatchInferenceResponse(task=self._shown(self._find(request.task_id)))
 
     async def list(self, request: pb.ListBatchInferencesRequest, caller: Caller) -> pb.ListBatchInferencesResponse:
         """Handle `List`, newest first."""
         caller.check_folder(request.folder_id)
         latest = self._clock.time() - self._faults.list_lag
-        found = [run.task for run in reversed(self.all.values()) if run.created <= latest]
+        found = [self._shown(run) for run in reversed(self.all.values()) if run.created <= latest]
         rows, token = page(
             [task for task in found if request.status in (Task.STATUS_UNSPECIFIED, task.status)],
             request.page_size,
@@ -224,6 +225,14 @@ class Runs:
             completed_batches=batches if status == Task.COMPLETED else 0,
         )
         self._operations.change(run.task.operation_id, metadata, at)
+
+    def _shown(self, run: Run) -> Task:
+        shown = Task()
+        shown.CopyFrom(run.task)
+        if shown.status == Task.PENDING and "new_status" in self._faults.lasting:
+            # A number that no stub knows passes through protobuf.
+            shown.MergeFromString(bytes([Task.STATUS_FIELD_NUMBER << 3, NEW_STATUS]))
+        return shown
 
     def _find(self, id_: str) -> Run:
         found = self.all.get(id_)

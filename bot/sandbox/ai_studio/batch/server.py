@@ -36,7 +36,7 @@ from bot.sandbox.ai_studio.faults import Faults
 from bot.sandbox.ai_studio.quota import Quotas
 from bot.sandbox.ai_studio.services.object_storage import ObjectStorage
 from bot.sandbox.ai_studio.validation import Access
-from bot.sandbox.ai_studio.wire import Problem, ReceivedRequest
+from bot.sandbox.ai_studio.wire import HTTP_OF, Problem, ReceivedRequest, reply_headers
 from bot.sandbox.event_stream import Hub
 
 Method = Callable[[Any, Caller], Awaitable[Message]]
@@ -162,6 +162,8 @@ class BatchServer:
             self.calls.append(seen)
             del self.calls[:-REMEMBERED]
             authorization = dict(context.invocation_metadata() or ()).get("authorization", "")
+            client = headers.get("x-client-request-id", "")
+            await context.send_initial_metadata(tuple(reply_headers(client).items()))
             try:
                 response = await self._answer(name, method, request, str(authorization))
             except Problem as problem:
@@ -198,7 +200,8 @@ class BatchServer:
     def _write_down(self, seen: ReceivedRequest) -> None:
         if self._hub is not None:
             detail = {"request": seen.body, "headers": seen.headers}
-            self._hub.journal("model", seen.route, status=seen.status, summary=seen.note, detail=detail)
+            status = HTTP_OF.get(seen.status, 500) if seen.status else 200
+            self._hub.journal("model", seen.route, status=status, summary=seen.note, detail=detail)
 
 
 async def _fail(fault: CallFault) -> None:

@@ -127,6 +127,7 @@ class AnswerSource:
         else:
             made = self.function(messages)
             found = made if isinstance(made, str) else "".join([piece async for piece in made])
+            found = self._as_tuned(request, found)
         return shorten(found, count_tokens(found) - request.limit) if request.limit else found
 
     def stream(self, call: Call, kind: str) -> Stream:
