@@ -163,6 +163,19 @@ async def test_a_slow_model_keeps_a_run_at_work_and_nobody_waiting(side: BatchSi
     assert (await side.task(unfinished.task_id)).status == Task.CANCELED
 
 
+async def test_the_server_stops_while_a_run_is_answered() -> None:
+    async def never() -> AsyncIterator[str]:
+        await asyncio.Event().wait()
+        yield "never"
+
+    async with batch_side() as side:
+        side.server.runs.patience = 0.0
+        side.studio.answer(lambda _messages: never())
+        task = await side.run(await side.ready(lines("Hello")))
+        assert (await side.finished(task.task_id)).status == Task.IN_PROGRESS
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
 async def test_a_run_is_cancelled_once_and_deleted_only_when_it_is_over(side: BatchSide) -> None:
     dataset = await side.ready(lines("Hello"))
     early, late = await side.run(dataset), await side.run(dataset)

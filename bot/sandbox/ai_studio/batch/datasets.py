@@ -222,12 +222,13 @@ class Datasets:
         if draft is None:
             raise Problem(9, f"nothing was uploaded to the dataset {request.dataset_id!r}")
         task_type = dataset.info.task_type
+        dataset.operation = ""
         dataset.rows, dataset.validated = self._storage.new_path(), self._clock.time()
         os.link(draft.path, dataset.rows)  # another upload to the same address changes nothing
+        dataset.info.status = DatasetInfo.VALIDATING
         fewest = self.fewest.get(task_type, 1)
         dataset.checked = await asyncio.to_thread(line_checks.check_file, task_type, dataset.rows, fewest)
         dataset.file = await self.as_parquet(dataset.rows) if not dataset.checked.errors else None
-        dataset.info.status = DatasetInfo.VALIDATING
         dataset.operation = new_id("fds")
         return self._operations.open(dataset.operation, look=lambda: self._look(dataset))
 

@@ -134,10 +134,13 @@ class Runs:
     # --- states
 
     async def advance(self) -> None:
-        """Let all runs go on as far as the time has come."""
-        for run in list(self.all.values()):
+        """Let all runs go on as far as the time has come, and wait a little for the answers of those that end."""
+        for run in self.all.values():
             if run.task.status not in OVER:
-                await self._advance(run)
+                self._advance(run)
+        works = [run.work for run in self.all.values() if run.work is not None and not run.work.done()]
+        if works:
+            await asyncio.wait(works, timeout=self.patience)
 
     async def close(self) -> None:
         """End what is being answered."""
@@ -146,7 +149,7 @@ class Runs:
             work.cancel()
         await asyncio.gather(*works, return_exceptions=True)
 
-    async def _advance(self, run: Run) -> None:
+    def _advance(self, run: Run) -> None:
         task, passed = run.task, self._clock.time() - run.created
         if task.status == Task.CREATED and passed >= self.seconds * BEGINS:
             labels = {LABEL_TASK: task.task_id, LABEL_SOURCE: task.source_dataset_id}
@@ -162,10 +165,9 @@ class Runs:
         if task.status == Task.IN_PROGRESS and passed >= self.seconds * TELLS:
             task.errors.status.SetInParent()
         if task.status == Task.IN_PROGRESS and passed >= self.seconds:
+            if run.work is not None and run.work.done():
+                run.work.result()  # what went wrong is told to who asks
             run.work = run.work or asyncio.create_task(self._finish(run))
-            done, _ = await asyncio.wait([run.work], timeout=self.patience)
-            for work in done:
-                work.result()
 
     async def _finish(self, run: Run) -> None:
         task, end = run.task, run.created + self.seconds
@@ -185,8 +187,6 @@ class Runs:
         )
         await asyncio.to_thread(damage, rows, self._faults.lasting)
         file = await self._datasets.as_parquet(rows)
-        if task.status != Task.IN_PROGRESS:  # it was cancelled meanwhile
-            return
         if "failed_rows" in self._faults.lasting:
             for number in range(3, source.info.rows + 1, 3):
                 task.errors.line_errors.add(line_number=number, message="the model has given no answer")
@@ -195,6 +195,8 @@ class Runs:
         self._end(run, Task.COMPLETED, end)
 
     def _cancel(self, run: Run) -> None:
+        if run.work is not None:
+            run.work.cancel()
         self._end(run, Task.CANCELED, self._clock.time())
 
     def _end(self, run: Run, status: Task.Status.ValueType, at: float) -> None:

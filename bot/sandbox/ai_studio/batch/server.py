@@ -83,7 +83,6 @@ class BatchServer:
         self._chances = chances
         self._hub = hub
         self._server: grpc.aio.Server | None = None
-        self._advancing = asyncio.Lock()
 
     async def start(self, port: int = 0) -> str:
         """Start listening without TLS and return the address, host and port. Port 0 takes a free port."""
@@ -181,10 +180,9 @@ class BatchServer:
             await _fail(fault)
         if not name.startswith("ApiEndpointService."):
             self._access.admit_call(authorization)
-        async with self._advancing:
-            await self.runs.advance()
-            self.tunings.advance()
-            response = await method(request, Caller(self._access.folder))
+        await self.runs.advance()
+        self.tunings.advance()
+        response = await method(request, Caller(self._access.folder))
         if fault is not None:
             await _fail(fault)
         return response
