@@ -222,7 +222,7 @@ def duration(language: str, seconds: float) -> str:
 def settle_interrupted(tx: Tx, bot: int, rows: Sequence[int]) -> None:
     """Settle in full the reservations of turns whose process has died. `rows` are the ids of their updates."""
     for row in rows:
-        tx.budgets.settle_turn(bot, str(row), spare=tx.operations.open_money_reservations(bot))
+        tx.budgets.settle_turn(bot, str(row), spare=_open_reservations(tx, bot))
 
 
 def settle_stale(tx: Tx, bot: int, before: float | None = None) -> None:
@@ -231,4 +231,9 @@ def settle_stale(tx: Tx, bot: int, before: float | None = None) -> None:
     Without a time, at the start of the only process, settle all reservations except those.
     """
     tx.budgets.settle_abandoned(bot, TOKENS, before=before)
-    tx.budgets.settle_abandoned(bot, MONEY, before=before, spare=tx.operations.open_money_reservations(bot))
+    tx.budgets.settle_abandoned(bot, MONEY, before=before, spare=_open_reservations(tx, bot))
+
+
+def _open_reservations(tx: Tx, bot: int) -> set[int]:
+    """Return the reservations of money that operations and batch runs under way settle themselves."""
+    return tx.operations.open_money_reservations(bot) | tx.batches.open_reservations(bot)

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 from bot.config.settings import WHERE, Settings, require
 from bot.config.validators import TOKEN_SHAPE
-from bot.errors import ConfigError
+from bot.errors import BadInput, ConfigError
 
 ENDING = ".env"
 LOGGING = frozenset({"log_level", "log_format"})
@@ -104,6 +104,17 @@ def numbers(process: Settings) -> set[int]:
     if not found:
         raise ConfigError(f"BOT_TOKEN is missing: {WHERE['bot_token']}")
     return found
+
+
+def one_of(process: Settings, bot: int) -> int:
+    """Return the id of the bot that a command is about: `bot`, or for 0 the only one of the settings.
+
+    Raises `BadInput` if there are several, `ConfigError` if no token is set.
+    """
+    found = {bot} if bot else numbers(process)
+    if len(found) != 1:
+        raise BadInput(f"which bot? --bot takes one of {', '.join(map(str, sorted(found)))}")
+    return found.pop()
 
 
 def changed(one: Settings, other: Settings) -> bool:

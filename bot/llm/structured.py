@@ -11,21 +11,19 @@ from __future__ import annotations
 
 import json
 import re
-from contextlib import aclosing
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from bot.ai import Finish, Model, Request
-from bot.errors import ModelProtocolError, ModelRefused
+from bot.ai import Model, Request
+from bot.errors import ModelProtocolError
+from bot.llm import whole_answer
 from bot.llm.json_schema import complaint, schema_of
 from bot.prompts.catalog import instruct
-from bot.telemetry import tracing
 from bot.types import Message
 
 S = TypeVar("S", bound=BaseModel)
 
-LONGEST_ANSWER = 200_000  # characters
 TRIES = 2
 FENCED = re.compile(r"```[\w-]*+[^\S\n]*+\n(.*?)```", re.DOTALL)
 
@@ -45,7 +43,8 @@ async def ask(
     messages = [Message.of("system", f"{order}\n{json.dumps(described, ensure_ascii=False)}")]
     messages.append(Message.of("user", question))
     for _ in range(TRIES):
-        answer = await _whole(model, Request(tuple(messages), temperature, max_tokens, schema=described))
+        request = Request(tuple(messages), temperature, max_tokens, schema=described)
+        answer = (await whole_answer.ask(model, request)).text
         try:
             return read(answer, schema)
         except ValueError as error:
@@ -73,15 +72,3 @@ def _candidates(answer: str) -> list[str]:
     spans = [(answer.find(opening), answer.rfind(closing)) for opening, closing in ("{}", "[]")]
     between = [answer[start : end + 1] for start, end in sorted(spans) if 0 <= start < end]
     return [answer, *fenced[-1:], *fenced[:1], *between]
-
-
-async def _whole(model: Model, request: Request) -> str:
-    text = ""
-    async with aclosing(tracing.model_stream(model, request)) as chunks:
-        async for chunk in chunks:
-            text = chunk.text if chunk.replaces else text + chunk.text
-            if chunk.finish is Finish.FILTERED:
-                raise ModelRefused(f"{model.name} refused the question")
-            if len(text) > LONGEST_ANSWER:
-                raise ModelProtocolError(f"{model.name}: the answer is longer than {LONGEST_ANSWER} characters")
-    return text

@@ -28,6 +28,7 @@ from bot.storage.engines.job_notify import Queue
 from bot.storage.engines.urls import is_sqlite
 from bot.storage.maintenance import migrations
 from bot.storage.repositories.backlog import Backlog
+from bot.storage.repositories.batch.runs import Batches
 from bot.storage.repositories.buttons import Buttons
 from bot.storage.repositories.chats import Chats, Users
 from bot.storage.repositories.conversations import Conversations
@@ -115,6 +116,7 @@ class Tx:
     relays = repository(Relays)
     drafts = repository(Drafts)
     accounts = repository(Accounts)
+    batches = repository(Batches)
     personal_data = repository(PersonalData)
 
 

@@ -20,7 +20,7 @@ from tests.support.stage import ANNA
 
 pytestmark = pytest.mark.e2e
 CUSTOMERS = range(2001, 2011)
-RACES = int(os.environ.get("DESK_RACES", "20"))
+RACES = int(os.environ.get("DESK_RACES", "8"))
 
 
 async def read(telegram: Telegram, chat: int, begin: str) -> Message:

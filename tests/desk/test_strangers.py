@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 
 from bot.texts.catalog import say
@@ -14,6 +15,7 @@ from tests.support.stage import ANNA, Stage
 from tests.support.telegram_side import inbox, rows, soon
 
 FIRST, WAVE, MINUTE = 20_000, 100, 60.0
+STRANGERS = int(os.environ.get("DESK_STRANGERS", "150"))  # 500: the long form
 
 
 async def crowd(desk: DeskStage, count: int, text: str) -> None:
@@ -76,8 +78,8 @@ async def test_a_crowd_of_strangers_holds_up_nobody_who_is_answered(stage: Stage
 async def test_with_own_seats_strangers_stand_on_the_board_and_each_can_be_taken(stage: Stage, tmp_path: Path) -> None:
     desk = await own_seats(stage, tmp_path, user_rate=0.0)
     stage.telegram.limits.on = True
-    await crowd(desk, 500, "/human")
-    await on_board(desk, say("en", "desk.board", count=500))
+    await crowd(desk, STRANGERS, "/human")
+    await on_board(desk, say("en", "desk.board", count=STRANGERS))
     assert most_in_a_minute(desk, *COUNTED) <= 6
     assert stage.telegram.state.chats[desk.group].topics == {}
     await pressed(stage, f"{say('en', 'desk.take')} #1", chat=desk.group, user=OLGA)

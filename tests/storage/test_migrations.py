@@ -29,6 +29,7 @@ from bot.storage.engines import sqlite_copy
 from bot.storage.maintenance import migrations
 from bot.storage.store import Store
 from bot.storage.tables import METADATA
+from tests.support.by_turns import by_turns
 from tests.support.forked import Forked
 
 COMPARED = {
@@ -253,7 +254,8 @@ async def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
 
 # --- from every earlier revision --------------------------------------------------------------------------------------
 
-EARLIER = sorted(migrations.known() - {migrations.HEAD})
+KNOWN = sorted(migrations.known() - {migrations.HEAD})
+EARLIER = [*by_turns(KNOWN[:-2], 3), *KNOWN[-2:]]  # the newest ones always
 
 
 @pytest.mark.parametrize("revision", EARLIER)

@@ -66,7 +66,7 @@ class ShiftedClock(SystemClock):
         self.shift = shift
 
     def monotonic(self) -> float:
-        return super().monotonic() + self.shift
+        return super().monotonic() + max(self.shift, 0.0)  # counts from the start of the machine: never below zero
 
     def time(self) -> float:
         return super().time() + self.shift

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bot.errors import BadInput
-
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -240,13 +238,11 @@ def _keep(
     from bot.runtime.commands import knowledge
 
     settings = load()
-    numbers = {bot} if bot else multi_bot.numbers(settings)
-    if len(numbers) != 1:
-        raise BadInput(f"which bot? --bot takes one of {', '.join(map(str, sorted(numbers)))}")
+    number = multi_bot.one_of(settings, bot)
 
     async def run() -> None:
         agree = (lambda _: True) if yes else agree_on_terminal
-        async with knowledge.opened(settings, numbers.pop(), typer.echo, agree, writes=writes) as command:
+        async with knowledge.opened(settings, number, typer.echo, agree, writes=writes) as command:
             await work(command)
 
     asyncio.run(run())

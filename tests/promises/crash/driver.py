@@ -8,18 +8,15 @@ that the bot dies and comes back meanwhile is the world's business.
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import subprocess
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from tests.promises.crash.judge import Place, Verdict
 from tests.promises.crash.strikes import KILL, Point, Strike
 from tests.promises.crash.world import Nursery, World
+from tests.support.by_turns import turn
 
 COMMITS = ("before", "after")
 SPEAKING = ("call:sendMessage", "call:sendPhoto", "call:sendRichMessage", "call:editMessageText")
@@ -111,19 +108,9 @@ async def _all(wanted: Sequence[tuple[Scenario, Strike, Point, str]], nursery: N
     return [run.result() for run in runs]
 
 
-def half(first: int, every: int) -> tuple[int, int]:
-    """Half of every n-th point, for `part`: which half, the last bit of the checked-out commit's hash decides.
-
-    So a run can be repeated, and the pushes take the halves by turns. `CRASH_HALF` (0 or 1) chooses one.
-    """
-    return first + every * _last_bit(), 2 * every
-
-
-@cache
-def _last_bit() -> int:
-    command = ["git", "rev-parse", "HEAD"]
-    found = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False).stdout
-    return int(os.environ.get("CRASH_HALF") or found.strip() or "0", 16) % 2
+def third(first: int, every: int) -> tuple[int, int]:
+    """A third of every n-th point, for `part`, another one with each commit (`tests.support.by_turns`)."""
+    return first + every * turn(3), 3 * every
 
 
 def assert_harmless(cases: Sequence[Case], *, at_least: int) -> None:

@@ -1,0 +1,104 @@
+"""Looks through a file before anything is paid: how many requests it has, and what they cost. Begin with `plan`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from bot.ai import Profile
+from bot.batch.requests import asked, request_of
+from bot.batch.rows import Row, open_rows, question_column
+from bot.billing import pricing
+from bot.errors import BadInput
+from bot.llm import prompt
+from bot.storage.repositories.batch.runs import BatchRequest
+from bot.storage.store import Store, Tx
+
+LIKELY = 300  # tokens of an answer of some paragraphs
+SHOWN = 10  # rows that are wrong
+PAGE = 500  # requests in one transaction
+BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run will do. In millionths: `estimate` is the highest price, `likely` that with answers of `LIKELY`."""
+
+    rows: int
+    requests: int
+    likely: int
+    estimate: int
+    digest: str
+
+
+def digest_of(path: Path) -> str:
+    """Return the SHA-256 of a file. Raises `BadInput` for one that can't be read."""
+    found = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while block := file.read(BLOCK):
+                found.update(block)
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror}") from None
+    return found.hexdigest()
+
+
+def requests_in(path: Path, *, column: str = "", system: str = "") -> Iterator[tuple[Row, BatchRequest]]:
+    """Yield the rows of a file, each with its request.
+
+    Raises `BadInput` that lists the first rows without a question, once the file was looked through.
+    """
+    wrong: list[str] = []
+    for row in open_rows(path):
+        column = column if column in row.columns else question_column(row, column)
+        try:
+            request = request_of(row, column, system)
+        except BadInput as error:
+            wrong.append(str(error))
+            if len(wrong) == SHOWN:
+                break
+            continue
+        yield row, request
+    if wrong:
+        more = ", and perhaps more" if len(wrong) == SHOWN else ""
+        raise BadInput(f"{path.name} can't be asked{more}:\n" + "\n".join(wrong))
+
+
+async def plan(
+    store: Store, run: int, path: Path, *, options: dict[str, Any], profile: Profile, mode: str
+) -> Plan:  # fmt: skip
+    """Store the requests of a file as those of a run, and return what it will do.
+
+    Raises `BadInput` for a file without rows, or with rows that have no question.
+    """
+    ratio, rows, page = prompt.Ratio(), 0, dict[str, BatchRequest]()
+    digest = digest_of(path)
+
+    async def flush() -> None:
+        found = list(page.values())
+        await store.write(lambda tx: tx.batches.add_requests(run, found))
+        page.clear()
+
+    for _, request in requests_in(path, column=options.get("column", ""), system=options.get("system", "")):
+        rows += 1
+        page.setdefault(request.hash, request)
+        if len(page) == PAGE:
+            await flush()
+    await flush()
+    if not rows:
+        raise BadInput(f"{path.name} has no rows")
+
+    def count(tx: Tx) -> tuple[int, int, int]:
+        requests, likely, price = 0, 0, 0
+        for one in tx.batches.iterate_requests(run):
+            most = prompt.most(asked(one, {"max_tokens": profile.max_tokens, **options}), ratio)
+            requests, price = requests + 1, price + pricing.cost(profile, most, mode)
+            usual = replace(most, completion=min(most.completion, LIKELY), prompt=most.prompt - prompt.RESERVE)
+            likely += pricing.cost(profile, usual, mode)
+        return requests, likely, price
+
+    requests, likely, price = await store.read(count)
+    return Plan(rows=rows, requests=requests, likely=likely, estimate=price, digest=digest)

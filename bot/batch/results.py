@@ -1,0 +1,174 @@
+"""Writes the answers of a run beside the rows that were asked. Begin with `write_results`."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol, TextIO
+
+from bot.batch.planning import digest_of, requests_in
+from bot.batch.rows import open_rows
+from bot.errors import BadInput
+from bot.storage.repositories.batch.runs import BatchRequest, BatchRun
+from bot.storage.store import Store
+
+PAGE = 500
+ADDED = ("answer", "finish", "error")
+
+
+class Writer(Protocol):
+    """Writes rows into a file of one format."""
+
+    def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Append rows, all with equal columns where the format is a table."""
+
+
+async def write_results(store: Store, run: BatchRun, to: Path, *, bare: bool = False) -> Counter[str]:
+    """Write each row of the user's file with its answer into a new file. Returns how many rows have which end.
+
+    `bare` writes the requests in place of the rows, for when the file that was asked is gone. The ends are answered,
+    truncated, refused, failed and missing (not asked yet). Raises `BadInput` where the file has changed, and for a
+    file that is there already.
+    """
+    counts: Counter[str] = Counter()
+    rows = _bare(store, run) if bare else _rows(store, run)
+    with _new_file(to) as path, _writer(path, to, () if bare else _columns(run)) as writer:
+        async for page in rows:
+            writer.write([columns for columns, _ in page])
+            counts.update(end for _, end in page)
+    return counts
+
+
+# --- rows -------------------------------------------------------------------------------------------------------------
+
+Page = list[tuple[Mapping[str, Any], str]]
+
+
+async def _rows(store: Store, run: BatchRun) -> AsyncIterator[Page]:
+    path, options = Path(run.source), run.options
+    _check_source(run, path)
+    page: list[tuple[Mapping[str, Any], str]] = []
+    for row, request in requests_in(path, column=options.get("column", ""), system=options.get("system", "")):
+        page.append((row.columns, request.hash))
+        if len(page) == PAGE:
+            yield await _joined(store, run, page)
+            page = []
+    if page:
+        yield await _joined(store, run, page)
+
+
+def _check_source(run: BatchRun, path: Path) -> None:
+    bare = "--bare writes requests and answers without its columns"
+    if not path.exists():
+        raise BadInput(f"{path}, which was asked, is gone; {bare}")
+    if digest_of(path) != run.digest:
+        raise BadInput(f"{path} has changed since it was asked; {bare}")
+
+
+async def _joined(store: Store, run: BatchRun, page: Sequence[tuple[Mapping[str, Any], str]]) -> Page:
+    hashes = {hash_ for _, hash_ in page}
+    found = await store.read(lambda tx: {one.hash: one for one in tx.batches.list_requests(run.id, hashes)})
+    return [({**columns, **_added(columns, found.get(hash_))}, _end(found.get(hash_))) for columns, hash_ in page]
+
+
+async def _bare(store: Store, run: BatchRun) -> AsyncIterator[Page]:
+    after = 0
+    while page := await store.read(lambda tx, after=after: tx.batches.page_requests(run.id, after)):  # type: ignore[misc]
+        yield [({"request": json.loads(one.body), **_added({}, one)}, _end(one)) for one in page]
+        after = page[-1].place
+
+
+def _added(columns: Mapping[str, Any], one: BatchRequest | None) -> Mapping[str, Any]:
+    answered = one is not None and one.state == "answered"
+    values = (
+        one.answer if one is not None and answered else "",
+        one.finish if one is not None and answered else _end(one),
+        one.answer if one is not None and not answered else "",
+    )
+    return {_free(name, columns): value for name, value in zip(ADDED, values, strict=True)}
+
+
+def _free(name: str, columns: Mapping[str, Any]) -> str:
+    while name in columns:
+        name = f"new_{name}"
+    return name
+
+
+def _end(one: BatchRequest | None) -> str:
+    if one is None or one.state in ("asked", "sent", "running"):
+        return "missing"
+    return "truncated" if one.state == "answered" and one.finish == "length" else one.state
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+def _columns(run: BatchRun) -> Sequence[str]:
+    """Return the columns of a table with the answers: those of the first row."""
+    first = next(open_rows(Path(run.source)), None) if Path(run.source).exists() else None
+    columns: Mapping[str, Any] = first.columns if first is not None else {}
+    return [*columns, *(_free(name, columns) for name in ADDED)]
+
+
+@contextmanager
+def _new_file(to: Path) -> Iterator[Path]:
+    """Yield a path beside `to`, which becomes `to` when the block has ended well."""
+    if to.exists():
+        raise BadInput(f"{to} is there already")
+    if not to.parent.is_dir():
+        raise BadInput(f"{to.parent} is no folder")
+    path = to.with_name(f".{to.name}.part")
+    try:
+        yield path
+        os.replace(path, to)
+    finally:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _writer(path: Path, to: Path, columns: Sequence[str]) -> Iterator[Writer]:
+    kind = to.suffix.lower()
+    if kind in (".jsonl", ".ndjson"):
+        with path.open("w", encoding="utf-8") as file:
+            yield _JsonLines(file)
+    elif kind == ".csv":
+        with path.open("w", encoding="utf-8-sig", newline="") as file:
+            yield _Table(file, columns)
+    else:
+        raise BadInput(f"{to.name}: .jsonl or .csv is expected")
+
+
+class _JsonLines:
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Append rows."""
+        self._file.writelines(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows)
+
+
+class _Table:
+    def __init__(self, file: TextIO, columns: Iterable[str]) -> None:
+        self._columns = list(columns)
+        self._rows = csv.writer(file)
+        self._is_begun = False
+
+    def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Append rows. Columns that only some of them have can't stand in a table: JSON lines have them."""
+        if not self._is_begun:
+            self._columns = self._columns or list(rows[0])
+            self._rows.writerow(self._columns)
+            self._is_begun = True
+        for row in rows:
+            if unknown := set(row) - set(self._columns):
+                raise BadInput(f"the rows differ in their columns ({', '.join(sorted(unknown))}): fetch them as .jsonl")
+            self._rows.writerow([_cell(row.get(name, "")) for name in self._columns])
+
+
+def _cell(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

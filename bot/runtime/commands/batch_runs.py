@@ -1,0 +1,282 @@
+"""`govorun batch`: what the commands do. Begin with `opened`, then `BatchCommand.run`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from bot.access.policy import Access
+from bot.batch.planning import LIKELY, Plan, plan
+from bot.batch.results import write_results
+from bot.batch.runner import BatchRunner, close_run
+from bot.billing import pricing
+from bot.billing.budget import MONEY, Budget, Everybody
+from bot.billing.pricing import millionths, shown
+from bot.clock import SystemClock
+from bot.config.settings import Settings
+from bot.errors import BadInput, ConfigError
+from bot.providers.yandex.service import YandexStudio
+from bot.runtime.resources import SharedResources
+from bot.storage.engines.sqlite_files import alone
+from bot.storage.engines.urls import is_sqlite
+from bot.storage.maintenance import migrations
+from bot.storage.repositories.batch.runs import OPEN, UNFINISHED, BatchRun
+from bot.storage.repositories.money.budgets import Caps
+from bot.storage.store import Store, Tx
+from bot.types import Address, Incoming, User
+
+Say = Callable[[str], None]
+Agree = Callable[[str], bool]
+PROGRESS = 5.0  # seconds between two lines
+MODES = ("auto", "sync", "async")
+ENDS = ("answered", "truncated", "refused", "failed", "missing")
+
+
+class BatchBudget(Budget):
+    """The caps of the whole bot: a run from the command line is no user's."""
+
+    def caps(self, kind: str, incoming: Incoming) -> Caps:
+        """The caps of a kind for the whole bot."""
+        whole = Budget.caps(self, kind, incoming)
+        return Caps(bot=whole.bot, bot_month=whole.bot_month)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchCommand:
+    """The runs of one bot, with a terminal: `say` prints a line, `agree` asks a yes-or-no question."""
+
+    store: Store
+    studio: YandexStudio
+    settings: Settings
+    bot: int
+    say: Say
+    agree: Agree
+
+    async def run(self, path: Path, model: str, mode: str, options: Mapping[str, Any], most_cost: Decimal) -> None:
+        """Begin a run (see `begin`) and work on it until it has ended."""
+        if number := await self.begin(path, model, mode, options, most_cost):
+            await self.go_on(number)
+
+    async def begin(self, path: Path, model: str, mode: str, options: Mapping[str, Any], most_cost: Decimal) -> int:
+        """Plan a run of the file at an absolute path, and say what it costs. Returns its number once that is agreed to,
+        else 0.
+
+        Raises `BadInput` for a file that can't be asked, `LimitReached` where the budgets have no room for it.
+        """
+        asked = self.studio.text(model)
+        mode, why = self._mode(mode, model, asked.profile.asynchronous)
+        given = {name: value for name, value in options.items() if value not in (None, "")}
+        run = await self.store.write(
+            lambda tx: tx.batches.add_run(
+                self.bot, 0, mode=mode, model=asked.name, source=str(path), digest="", options=given
+            )
+        )
+        is_begun = False
+        try:
+            found = await plan(self.store, run, path, options=dict(given), profile=asked.profile, mode=_booked(mode))
+            self.say(
+                f"Run {run}: {found.rows:,} rows, {found.requests:,} different requests, {asked.name}, {mode} ({why}); "
+                f"{self._price(found)}."
+            )
+            if most_cost and found.estimate > millionths(most_cost):
+                raise BadInput(f"that may cost more than --most-cost {most_cost:f}; nothing was asked")
+            if found.estimate and not self.agree("Go on?"):
+                self.say("Nothing was asked.")
+                return 0
+            await self._start(run, found)
+            is_begun = True
+        finally:
+            if not is_begun:
+                await self.store.write(lambda tx: tx.batches.remove_run(run))
+        return run
+
+    async def go_on(self, number: int) -> None:
+        """Work on a run until it has ended; while another process works on it, watch, and take over if that dies."""
+        run = await self.find(number)
+        watch = self._countdown(number)
+        told = False
+        while run.state == "running":
+            later = self.studio.later(run.model) if run.mode == "async" else None
+            runner = BatchRunner(store=self.store, model=self.studio.text(run.model), later=later, watch=watch)
+            if not await runner.work(run):
+                if not told:
+                    self.say(f"Another process works on run {number}; if it stops, this one goes on.")
+                told = True
+                watch()
+                await self.store.clock.sleep(PROGRESS)
+            run = await self.find(number)
+        await self.show(number)
+
+    async def retry(self, number: int) -> None:
+        """Ask once more what has failed, was refused, or is missing in a run that has ended."""
+        run = await self.find(number)
+        if run.state in OPEN:
+            raise BadInput(f"run {number} has not ended yet")
+
+        def again(tx: Tx) -> int:
+            count = tx.batches.ask_again(number, ("failed", "refused", *UNFINISHED))
+            if count:
+                held = self._reserve(tx, number, run.estimate * count // max(run.requests, 1))
+                tx.batches.change_run(number, state="running", reason="", told=0, held=held)
+            return count
+
+        count = await self.store.write(again)
+        self.say(f"{count} requests are asked again." if count else "Every request of this run is answered.")
+        if count:
+            await self.go_on(number)
+
+    async def show(self, number: int) -> None:
+        """Print the state of a run."""
+        run = await self.find(number)
+        counts, (usage, cost) = await self.store.read(
+            lambda tx: (tx.batches.count_states(number), tx.batches.spent(number))
+        )
+        done = ", ".join(f"{count:,} {state}" for state, count in sorted(counts.items())) or "nothing asked"
+        price = shown("en", cost, self.settings.currency)
+        self.say(f"Run {number}: {run.state}, {run.model}, {run.mode}; {done}; {usage.total:,} tokens, {price}.")
+        if run.reason:
+            self.say(f"  {run.reason}")
+        if run.state == "running":
+            self.say(f"  govorun batch status {number} --watch goes on with it")
+        elif counts.get("answered"):
+            self.say(f"  govorun batch fetch {number} --to FILE writes the answers")
+
+    async def show_all(self) -> None:
+        """Print the runs, newest first."""
+        runs = await self.store.read(lambda tx: tx.batches.list_runs(self.bot))
+        for run in runs:
+            day = datetime.fromtimestamp(run.at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+            name = Path(run.source).name
+            self.say(f"{run.id:>5}  {day}  {run.state:<9} {run.mode:<5} {run.requests:>9,} requests  {name}")
+        if not runs:
+            self.say("There is no run yet: govorun batch run FILE.")
+
+    async def fetch(self, number: int, to: Path, *, bare: bool = False) -> None:
+        """Write the answers of a run beside the rows of its file."""
+        counts = await write_results(self.store, await self.find(number), to, bare=bare)
+        told = ", ".join(f"{counts[end]:,} {end}" for end in ENDS if counts[end])
+        self.say(f"{to}: {counts.total():,} rows ({told})")
+        if counts["failed"] or counts["refused"] or counts["missing"]:
+            self.say(f"  govorun batch retry {number} asks once more what has no answer")
+
+    async def cancel(self, number: int) -> None:
+        """End a run; what is answered stays."""
+        run = await self.find(number)
+        if run.state not in OPEN:
+            raise BadInput(f"run {number} has ended already: {run.state}")
+        await self.store.write(lambda tx: close_run(tx, run, "canceled"))
+        self.say(f"Run {number} is canceled; what was answered until then can be fetched.")
+
+    async def forget(self, number: int) -> None:
+        """Delete a run with its requests and answers, once that is agreed to."""
+        run = await self.find(number)
+        if run.state in OPEN:
+            raise BadInput(f"run {number} has not ended yet: govorun batch cancel {number}")
+        if self.agree(f"Delete run {number} with its answers?"):
+            await self.store.write(lambda tx: tx.batches.remove_run(number))
+            self.say(f"Run {number} is deleted.")
+
+    async def find(self, number: int) -> BatchRun:
+        """Return a run. Raises `BadInput` if there is none with this number."""
+        run = await self.store.read(lambda tx: tx.batches.find_run(self.bot, number))
+        if run is None:
+            raise BadInput(f"there is no run {number}: govorun batch list")
+        return run
+
+    def _price(self, found: Plan) -> str:
+        if not found.estimate:
+            return "free of charge"
+        likely, most = (shown("en", amount, self.settings.currency) for amount in (found.likely, found.estimate))
+        return f"about {likely} with answers of {LIKELY} tokens, at most {most} (--max-tokens lowers it)"
+
+    def _mode(self, wish: str, model: str, is_cheap_later: bool) -> tuple[str, str]:
+        if wish not in MODES:
+            raise BadInput(f"--mode {wish}: auto, sync or async is expected")
+        if wish == "async" and self.studio.later(model) is None:
+            raise BadInput(f"--mode async: {model or 'this model'} answers only at once")
+        if wish != "auto":
+            return wish, "as ordered"
+        return ("async", "half the price, later") if is_cheap_later else ("sync", "this model has no cheaper mode")
+
+    async def _start(self, run: int, found: Plan) -> None:
+        def start(tx: Tx) -> None:
+            tx.batches.change_run(
+                run, state="running", rows=found.rows, requests=found.requests, estimate=found.estimate,
+                digest=found.digest, held=self._reserve(tx, run, found.estimate),
+            )  # fmt: skip
+
+        await self.store.write(start)
+
+    def _reserve(self, tx: Tx, run: int, price: int) -> int:
+        """Hold back the price of a run. Returns the reservation, 0 without a limit. Raises `LimitReached`."""
+        budget = BatchBudget.from_settings(self.settings, Access(), Everybody())
+        asked = Incoming(f"batch-{run}", Address("telegram", self.bot, 0), User(0), private=True)
+        currency = self.settings.currency
+        return budget.reserve_price(tx, asked, price, currency, "en") if budget.caps(MONEY, asked) else 0
+
+    def _countdown(self, run: int) -> Callable[[], None]:
+        clock, tasks = self.store.clock, set[asyncio.Task[None]]()
+        last = clock.monotonic()
+
+        async def tell() -> None:
+            counts = await self.store.read(lambda tx: tx.batches.count_states(run))
+            left = sum(counts.get(state, 0) for state in UNFINISHED)
+            if left:
+                self.say(f"{left:,} requests left")
+
+        def watch() -> None:
+            nonlocal last
+            if clock.monotonic() - last >= PROGRESS:
+                last = clock.monotonic()
+                task = asyncio.create_task(tell())
+                tasks.add(task)
+                task.add_done_callback(tasks.discard)
+
+        return watch
+
+
+def _booked(mode: str) -> str:
+    return pricing.LATER if mode == "async" else pricing.SYNC
+
+
+def read_schema(path: Path | None) -> Mapping[str, Any] | None:
+    """Return the JSON schema in a file, None without a file. Raises `BadInput`."""
+    if path is None:
+        return None
+    try:
+        value = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadInput(f"--schema {path}: {error}") from None
+    if not isinstance(value, dict):
+        raise BadInput(f"--schema {path}: a JSON schema is an object")
+    return value
+
+
+def read_system(text: str) -> str:
+    """Return the system prompt: the content of the file of this name, else the text itself."""
+    path = Path(text)
+    if not text or len(text) > 200 or not path.is_file():
+        return text
+    return path.read_text("utf-8").strip()
+
+
+@asynccontextmanager
+async def opened(settings: Settings, bot: int, say: Say, agree: Agree) -> AsyncIterator[BatchCommand]:
+    """The runs of a bot, which may run meanwhile: a run writes a few rows at a time, in transactions of its own."""
+    clock, url = SystemClock(), settings.database_url
+    async with AsyncExitStack() as stack:
+        try:
+            stack.enter_context(alone(url) if is_sqlite(url) else nullcontext())
+        except ConfigError:
+            await migrations.insist(url)  # a schema that the running bot does not know would end it
+        process = await stack.enter_async_context(SharedResources.open(settings, clock))
+        studio = YandexStudio(settings=settings, http=process.http, clock=clock, random=random.Random())  # noqa: S311
+        yield BatchCommand(store=await process.store(), studio=studio, settings=settings, bot=bot, say=say, agree=agree)

@@ -1,0 +1,1 @@
+"""Batch runs and their requests (`runs`)."""

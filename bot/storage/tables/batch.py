@@ -1,0 +1,65 @@
+"""Batch runs, and the requests of those that are asked one by one."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy import Column, Index, Named, Table, TypedColumns
+
+from bot.storage.tables.base import METADATA, Id
+
+
+class RunColumns(TypedColumns):
+    """A file of questions that a model answers. `options` and `counts` are JSON, `digest` is the SHA-256 of the file.
+
+    `worker` works on it until the Unix time `until`; after that any process may. `held` is the reservation of its
+    price, `told` whether its end was told.
+    """
+
+    id: Named[int] = Column(Id, primary_key=True)
+    bot: Named[int] = Column(sa.BigInteger)
+    user: Named[int] = Column(sa.BigInteger)
+    state: Named[str] = Column(sa.String(12))
+    mode: Named[str] = Column(sa.String(8))  # sync, async, batch
+    model: Named[str] = Column(sa.String(200))
+    source: Named[str] = Column(sa.Text)
+    digest: Named[str] = Column(sa.String(64))
+    options: Named[str] = Column(sa.Text)
+    rows: Named[int] = Column(sa.BigInteger)
+    requests: Named[int] = Column(sa.BigInteger)
+    estimate: Named[int] = Column(sa.BigInteger)
+    held: Named[int] = Column(sa.BigInteger)
+    reason: Named[str] = Column(sa.String(500))
+    worker: Named[str] = Column(sa.String(40))
+    until: Named[float] = Column(sa.Float)
+    at: Named[float] = Column(sa.Float)
+    ended: Named[float] = Column(sa.Float)
+    told: Named[int] = Column(sa.Integer)
+
+
+batch_runs = Table("batch_runs", METADATA, RunColumns, Index("ix_batch_runs_open", "bot", "state"))
+
+
+class RequestColumns(TypedColumns):
+    """A request of a run, once however often the file has it. `hash` is that of `body`, its canonical JSON."""
+
+    run: Named[int] = Column(sa.BigInteger, primary_key=True)
+    hash: Named[str] = Column(sa.String(32), primary_key=True)
+    place: Named[int] = Column(sa.BigInteger)
+    body: Named[str] = Column(sa.Text)
+    state: Named[str] = Column(sa.String(10))  # asked, sent, running, answered, refused, failed
+    operation: Named[str] = Column(sa.String(64))
+    submits: Named[int] = Column(sa.Integer)
+    due: Named[float] = Column(sa.Float)
+    answer: Named[str] = Column(sa.Text)
+    finish: Named[str] = Column(sa.String(10))
+    prompt: Named[int] = Column(sa.BigInteger)
+    completion: Named[int] = Column(sa.BigInteger)
+    cost: Named[int] = Column(sa.BigInteger)
+
+
+batch_requests = Table(
+    "batch_requests",
+    METADATA,
+    RequestColumns,
+    Index("ix_batch_requests_state", *("run", "state", "due", "place")),
+)
