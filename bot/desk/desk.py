@@ -94,7 +94,8 @@ class Desk(Seating):
 
     def _was_left(self, tx: Tx, case: Case) -> bool:
         """Whether a case of the bot has been quiet for so long that a new question begins a new case."""
-        return tx.clock.time() - tx.cases.last_said(case) > self.table.close.bot
+        quiet_since = tx.clock.time() - self.table.close.bot
+        return case.opened < quiet_since and tx.cases.last_said(case) < quiet_since
 
     def _ruled(self, tx: Tx, case: Case, incoming: Incoming, labels: Sequence[str], *, queue: str) -> Case:
         """Apply the rules to a new question, and return the case afterwards. Raises `Escalated`."""

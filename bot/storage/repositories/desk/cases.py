@@ -21,6 +21,15 @@ OPEN = (
     .limit(1)
 )
 NEWEST = select(desk_cases).where(here(desk_cases)).order_by(desk_cases.c.id.desc()).limit(1)
+CURRENT = (  # the messages of the current conversation of an address
+    messages.c.conversation_id
+    == select(conversations.c.id)
+    .where(here(conversations))
+    .order_by(conversations.c.chosen.desc(), conversations.c.id.desc())
+    .limit(1)
+    .scalar_subquery()
+)
+LAST_SAID = select(messages.c.at).where(CURRENT).order_by(messages.c.id.desc()).limit(1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,13 +276,12 @@ class Cases(Repository):
     def count_questions(self, case: Case) -> int:
         """Return how many messages the customer has written in the conversation since the case was opened."""
         mine = (messages.c.role == "user", messages.c.at >= case.opened)
-        counted = select(func.count()).select_from(messages).where(*mine, _in_current(case.address))
-        return self.connection.scalar(counted) or 0
+        counted = select(func.count()).select_from(messages).where(*mine, CURRENT)
+        return self.connection.scalar(counted, spot(case.address)) or 0
 
     def last_said(self, case: Case) -> float:
         """Return when the newest message of the conversation was stored; the opening of the case if there is none."""
-        newest = select(messages.c.at).where(_in_current(case.address)).order_by(messages.c.id.desc()).limit(1)
-        return max(self.connection.scalar(newest) or 0.0, case.opened)
+        return max(self.connection.scalar(LAST_SAID, spot(case.address)) or 0.0, case.opened)
 
     def note_told(self, case: Case, who: int) -> bool:
         """Note that a member of the group was told how to become able to answer. False: that was told before."""
@@ -312,13 +320,6 @@ class Cases(Repository):
             .limit(most)
         )
         return [float(seconds) for seconds in self.connection.scalars(wait)]
-
-
-def _in_current(where: Address) -> ColumnElement[bool]:
-    """The messages of the current conversation of an address."""
-    current = select(conversations.c.id).where(at(conversations, where))
-    newest = current.order_by(conversations.c.chosen.desc(), conversations.c.id.desc()).limit(1)
-    return messages.c.conversation_id == newest.scalar_subquery()
 
 
 def _case(row: Any) -> Case:

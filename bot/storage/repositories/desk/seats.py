@@ -26,6 +26,9 @@ CONNECT = insert_or_update(desk_groups, ("bot", "chat"), ("team", "by", "at"))
 AT_TOPIC = select(desk_seats).where(
     desk_seats.c.bot == bindparam("b"), desk_seats.c.place == bindparam("c"), desk_seats.c.topic == bindparam("t")
 )
+GROUPS = (
+    select(desk_groups.c.chat, desk_groups.c.team).where(desk_groups.c.bot == bindparam("b")).order_by(desk_groups.c.at)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +60,7 @@ class Seats(Repository):
 
     def list_groups(self, bot: int) -> Sequence[tuple[int, str]]:
         """Return the chat and the team of each connected group, the oldest first."""
-        query = select(desk_groups.c.chat, desk_groups.c.team).where(desk_groups.c.bot == bot)
-        return [(row.chat, row.team) for row in self.connection.execute(query.order_by(desk_groups.c.at))]
+        return [(row.chat, row.team) for row in self.connection.execute(GROUPS, {"b": bot})]
 
     def connected_by(self, bot: int, chat: int) -> int:
         """Return the administrator who has connected a group, 0 if it is not connected."""
