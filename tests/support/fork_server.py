@@ -42,6 +42,7 @@ BUILT = (
     "AnswerCallbackQuery", "CallbackQuery", "EditMessageText", "GetMe", "GetUpdates", "Message", "SendChatAction",
     "SendMessage", "SendMessageDraft", "SendPhoto", "SetMyCommands", "Update", "User",
 )  # fmt: skip
+NOT_FORKED = "bot.sandbox.ai_studio.batch."  # gRPC reads its settings when it is imported, and warns about forks
 REHEARSED = ("hello", "/settings", "/image a cat")
 LOOK = 0.01  # seconds between looks at who stands still or has ended
 
@@ -50,7 +51,7 @@ def warm() -> None:
     """Import all that a bot may need, and build once what each would build when it first speaks."""
     ours = [module.name for module in pkgutil.walk_packages(bot.__path__, "bot.")]
     for name in [*ours, "mcp.server", "alembic.autogenerate", "alembic.command", "pytest"]:
-        if not name.endswith("__main__"):
+        if not name.endswith("__main__") and not name.startswith(NOT_FORKED):
             importlib.import_module(name)
     trusted_context()
     from aiogram import methods, types  # after the bot, which imports it the fast way

@@ -83,5 +83,7 @@ LIMITS: dict[str, tuple[Limit, ...]] = {
     "textClassification": (("textClassificationRequestsPerSecond", 1, 1.0),),
     "tokenize": (("tokenizerRequestsPerSecond", 50, 1.0),),
     "tokenizeCompletion": (("tokenizerRequestsPerSecond", 50, 1.0),),
+    "batch": (("textGenerationBatchRunsPerHour", 10, HOUR), ("textGenerationBatchRunsPerDay", 100, DAY)),
+    "tuning": (("tuningRunsPerHour", 3, HOUR), ("tuningRunsPerDay", 10, DAY)),
     "operation": (("operationRequestsPerSecond", 50, 1.0),),
 }

@@ -12,7 +12,7 @@ import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
@@ -30,6 +30,7 @@ from bot.sandbox.ai_studio.quota import Quotas
 from bot.sandbox.ai_studio.services.art import Art, Outcome
 from bot.sandbox.ai_studio.services.embeddings import Embeddings
 from bot.sandbox.ai_studio.services.iam import Iam
+from bot.sandbox.ai_studio.services.object_storage import ObjectStorage
 from bot.sandbox.ai_studio.services.search import Search
 from bot.sandbox.ai_studio.services.speech import Speech
 from bot.sandbox.ai_studio.services.vector_stores import VectorStores
@@ -47,6 +48,9 @@ from bot.sandbox.ai_studio.wire import (
 )
 from bot.sandbox.event_stream import Hub
 from bot.sandbox.guard import guard, loads
+
+if TYPE_CHECKING:
+    from bot.sandbox.ai_studio.batch.server import BatchServer
 
 __all__ = ["Answer", "Fault", "Studio"]
 
@@ -88,10 +92,12 @@ class Studio:
         self.vector_stores = VectorStores(self.clock, self.quotas)
         self.responses = Responses(self.clock, self.access, self.quotas, self.source)
         self.responses.search_files = self.vector_stores.find
+        self.storage = ObjectStorage(self.clock, folder)
         self.conversations = Conversations(self.clock, self.responses.store)
         self._model = ModelSwitch(self.source, models_dir, on_model)
         self._hub = hub
         self._runner: web.AppRunner | None = None
+        self._batch: BatchServer | None = None
         self.url = ""
         self.operation_url = ""
 
@@ -100,20 +106,40 @@ class Studio:
     async def start(self, port: int = 0) -> str:
         """Start listening on 127.0.0.1 and return the base URL. Port 0 takes a free port."""
         app = web.Application(middlewares=[guard(_stranger)], client_max_size=64 * 2**20)
+        self.storage.add_routes(app)
         for route in (*self._routes(), *(self._missing(path, shape) for path, shape in MISSING.items())):
             app.router.add_route(route.method, route.path, self._handler(route))
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.05)
         await self._runner.setup()
-        self.url = await self._listen(port)
+        self.url = self.storage.base = await self._listen(port)
         self.operation_url = await self._listen(0) if self.operations.strict_hosts else self.url
         return self.url
+
+    async def start_batch(self, port: int = 0) -> BatchServer:
+        """Start datasets, batch runs and tuning, which speak gRPC, beside the HTTP. Raises `ImportError` without the
+        extra `batch`.
+        """
+        from bot.sandbox.ai_studio.batch.models import BatchModels
+        from bot.sandbox.ai_studio.batch.server import BatchServer
+
+        models = BatchModels(self.access, self.source, self.embeddings)
+        self._batch = BatchServer(
+            clock=self.clock, access=self.access, quotas=self.quotas, storage=self.storage, models=models,
+            chances=self._faults, hub=self._hub,
+        )  # fmt: skip
+        await self._batch.start(port)
+        return self._batch
 
     async def close(self) -> None:
         """Stop the server, and the local model if one answers."""
         await self._model.close()
+        if self._batch is not None:
+            await self._batch.close()
+            self._batch = None
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+        self.storage.close()
 
     @property
     def key(self) -> str:
@@ -129,6 +155,7 @@ class Studio:
             **{f"yc_{service}_url": self.url for service in services},
             "yc_operation_url": self.operation_url,
             "yc_openai_url": f"{self.url}/v1",
+            **({"yc_grpc_address": self._batch.address} if self._batch is not None else {}),
             "check_at_start": "false",
             "yc_metadata_addr": self.url.removeprefix("http://"),
         }

@@ -9,7 +9,7 @@ import re
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from bot.clock import Clock
 from bot.sandbox.ai_studio.wire import Call, Json, Problem
@@ -17,16 +17,21 @@ from bot.sandbox.ai_studio.wire import Call, Json, Problem
 URI = re.compile(r"(?P<scheme>[a-z]+)://(?P<folder>[^/@]+)/(?P<name>[^/@]+)(/(?P<version>[^/@]+))?(@(?P<tuned>.+))?")
 TOKEN_LIFE = 12 * 3_600.0
 LONGEST_TEXT = 100_000
+InstanceState = Literal["off", "starting", "on"]
 
 
 class Access:
-    """The valid API keys (`keys`), the expired ones, the roles of the service account, and the issued IAM tokens."""
+    """The valid API keys (`keys`), the expired ones, the roles of the service account, the issued IAM tokens, and the
+    suffixes of tuned models that are `archived`. `instances` are the dedicated instances by the name in their URI.
+    """
 
     def __init__(self, clock: Clock, keys: Iterable[str], folder: str) -> None:
         self.keys = set(keys)
         self.expired: set[str] = set()
         self.folder = folder
-        self.roles = {"ai.languageModels.user", "ai.imageGeneration.user"}
+        self.roles = {"ai.languageModels.user", "ai.imageGeneration.user", "ai.editor"}
+        self.archived: set[str] = set()
+        self.instances: dict[str, InstanceState] = {}
         self.tokens: dict[str, float] = {}
         self._clock = clock
 
@@ -47,6 +52,15 @@ class Access:
             raise Problem(7, f"Permission denied: the service account lacks the role {role}")
         call.folder = self.folder
         self.check_folder(call.request.headers.get("x-folder-id", self.folder))
+
+    def admit_call(self, authorization: str) -> None:
+        """Check who calls by gRPC, by the metadata `authorization`. Raises `Problem` 16 for an invalid credential and 7
+        for a missing role.
+        """
+        scheme, _, secret = authorization.partition(" ")
+        self._credential(scheme.lower(), secret.strip(), bearer_keys=False)
+        if "ai.editor" not in self.roles:
+            raise Problem(7, "Permission denied: the service account lacks the role ai.editor")
 
     def check_folder(self, folder: str) -> None:
         """Raise `Problem` 3 if the folder is not the one of the service account."""
@@ -91,15 +105,26 @@ class Uri:
 
 
 def text_model(access: Access, uri: Any, *, native: bool) -> Uri:
-    """The model of a text request. Raises `Problem` 3 if it is unknown; some models have no native API (`native`)."""
-    return any_model(access, uri, "gpt", [name for name, spec in TEXT_MODELS.items() if spec.native or not native])
+    """The model of a text request. Raises `Problem` 3 if it is unknown, and 14 if its dedicated instance does not run;
+    some models have no native API (`native`).
+    """
+    served = [name for name, spec in TEXT_MODELS.items() if spec.native or not native]
+    found = any_model(access, uri, "gpt", [*served, *access.instances])
+    if (state := access.instances.get(found.name, "on")) != "on":
+        raise Problem(14, f"the dedicated instance {found.name} is {state}")
+    return found
+
+
+def text_spec(uri: Uri) -> TextModel:
+    """What a text model can do. A dedicated instance does what most models do."""
+    return TEXT_MODELS.get(uri.name, TextModel(32_768))
 
 
 def any_model(access: Access, uri: Any, scheme: str, names: Iterable[str]) -> Uri:
     """A model of a kind (`scheme`). Raises `Problem` 3 if `names` does not contain it."""
     found = Uri.parse(uri, scheme)
     access.check_folder(found.folder)
-    if found.name not in names or found.version not in VERSIONS:
+    if found.name not in names or found.version not in VERSIONS or found.tuned in access.archived:
         raise Problem(3, f"Failed to get model: {found}")
     return found
 

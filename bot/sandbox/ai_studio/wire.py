@@ -88,7 +88,7 @@ class Call:
     headers: dict[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.headers = reply_headers(self.request)
+        self.headers = reply_headers(self.request.headers.get("x-client-request-id", ""))
 
 
 def encode(value: Mapping[str, Any]) -> bytes:
@@ -127,12 +127,13 @@ def problem_response(call: Call, problem: Problem) -> web.Response:
     return json_response(call, problem_json(call.route.shape, problem), problem.http)
 
 
-def reply_headers(request: web.Request) -> dict[str, str]:
-    """The headers of every reply: `server`, the trace id and both request ids, as recorded from the service."""
+def reply_headers(client: str) -> dict[str, str]:
+    """The headers of every reply, as recorded from the service: `server`, the trace id and both request ids, of which
+    `client` is the one that the client has given.
+    """
     first = secrets.token_hex(8)
     trace = f"{first}:{secrets.token_hex(8)}:{first}:1"
     headers = {"server": "ycalb", "x-request-id": str(uuid.uuid4()), "x-server-trace-id": trace}
-    client = request.headers.get("x-client-request-id", "")
     return {**headers, "x-client-request-id": client} if client else headers
 
 

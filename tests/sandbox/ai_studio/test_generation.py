@@ -166,6 +166,17 @@ async def test_expired_keys_missing_roles_and_unknown_tokens_are_told_apart() ->
     assert (denied[0], denied[1][0]["error"]["grpcCode"]) == (403, 7)
 
 
+async def test_a_dedicated_instance_answers_only_while_it_is_on() -> None:
+    uri = f"gpt://{SANDBOX_FOLDER}/my-instance/latest"
+    async with running() as (studio, session):
+        unknown = await completion(session, {**ask(), "modelUri": uri})
+        found = []
+        for state in ("off", "starting", "on"):
+            studio.access.instances["my-instance"] = state
+            found.append((await completion(session, {**ask(), "modelUri": uri}))[0])
+    assert (unknown[0], found) == (400, [503, 503, 200])
+
+
 async def test_a_broken_body_is_refused() -> None:
     async with (
         running() as (_, session),

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bot.sandbox.ai_studio.validation import TEXT_MODELS, Access, TextModel, Uri, check_text, text_model
+from bot.sandbox.ai_studio.validation import Access, TextModel, Uri, check_text, text_model, text_spec
 from bot.sandbox.ai_studio.wire import Call, Json, Problem, count_tokens, get, integer, mapping
 
 Messages = list[dict[str, str]]
@@ -55,7 +55,7 @@ class TextRequest:
     @property
     def model(self) -> TextModel:
         """What the model can do."""
-        return TEXT_MODELS[self.uri.name]
+        return text_spec(self.uri)
 
     @property
     def prompt_tokens(self) -> int:
@@ -85,7 +85,7 @@ def native_request(call: Call, access: Access) -> TextRequest:
         choice=_native_choice(mapping(get(body, "toolChoice")), tools),
         parallel=get(body, "parallelToolCalls") is not False,
         schema=_schema(mapping(schema).get("schema")) if schema is not None else _any_object(body, messages),
-        reasons=mode == "ENABLED_HIDDEN" and TEXT_MODELS[uri.name].hidden,
+        reasons=mode == "ENABLED_HIDDEN" and text_spec(uri).hidden,
     )  # fmt: skip
     return _fitting(call, request)
 
@@ -96,7 +96,7 @@ def openai_request(call: Call, access: Access, body: Mapping[str, Any]) -> TextR
     `parallel_tool_calls` is ignored, as recorded.
     """
     uri = text_model(access, body.get("model"), native=False)
-    messages, spec = _openai_messages(body), TEXT_MODELS[uri.name]
+    messages, spec = _openai_messages(body), text_spec(uri)
     _check_temperature(body.get("temperature"), 2.0)
     limit = _limit(body.get("max_completion_tokens", body.get("max_tokens")), "max_tokens")
     form = mapping(body.get("response_format"))

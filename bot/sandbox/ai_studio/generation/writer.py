@@ -87,7 +87,8 @@ Write = Callable[[PendingAnswer], Awaitable[web.StreamResponse]]
 
 class AnswerSource:
     """Writes answers at `speed` pieces a second (0: at once), the first after `ttft` seconds. `function` answers after
-    the script. `split` writes streams in pieces of so many bytes.
+    the script. `split` writes streams in pieces of so many bytes. `tuned` are the answers that tuned models have
+    learned, by the suffix of their URI and by question; all their answers end with `[suffix]`.
     """
 
     def __init__(self, clock: Clock, faults: Faults) -> None:
@@ -97,6 +98,7 @@ class AnswerSource:
         self.function: AnswerFunction = model.answer
         self.paced = True
         self.queue: deque[str | Sequence[str] | Answer | Fault] = deque()
+        self.tuned: dict[str, Mapping[str, str]] = {}
         self._clock = clock
         self._faults = faults
 
@@ -114,6 +116,19 @@ class AnswerSource:
             stream = self.stream(call, pending.answer.raw_type or kind)
             return await stream.write(_numbered(pending.answer.raw))
         return await write(pending)
+
+    async def text(self, request: TextRequest) -> str:
+        """The whole answer to a request of a batch, at once. The queue of `script` is left to the other requests."""
+        messages = request.messages
+        if model.is_refused(messages):
+            return FILTERED
+        if self.function is model.answer and (wanted := _wanted(request, "")):
+            found = wanted.text
+        else:
+            made = self.function(messages)
+            found = made if isinstance(made, str) else "".join([piece async for piece in made])
+            found = self._as_tuned(request, found)
+        return shorten(found, count_tokens(found) - request.limit) if request.limit else found
 
     def stream(self, call: Call, kind: str) -> Stream:
         """A body of this content type, written in pieces."""
@@ -141,8 +156,15 @@ class AnswerSource:
         made = self.function(messages)
         if isinstance(made, str):
             seconds = model.seconds_wanted(messages) if self.paced else None
-            return PendingAnswer(Answer(thought=thought), text=made, seconds=seconds)
+            return PendingAnswer(Answer(thought=thought), text=self._as_tuned(request, made), seconds=seconds)
         return PendingAnswer(Answer(thought=thought), live=made)
+
+    def _as_tuned(self, request: TextRequest, text: str) -> str:
+        """The answer of a model, as a tuned one gives it."""
+        learned = self.tuned.get(request.uri.tuned)
+        if learned is None:
+            return text
+        return f"{learned.get(model.question(request.messages).strip(), text)} [{request.uri.tuned}]"
 
     async def steps(self, pending: PendingAnswer, split: Split, limit: int) -> AsyncIterator[Step]:
         """Yield the answer at its speed, at most `limit` tokens (0: all). The random fault `filter` may end it."""

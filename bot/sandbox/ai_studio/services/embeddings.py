@@ -53,6 +53,8 @@ class Embeddings:
         text = call.body.get("text")
         size = dimension(uri.name, call.body.get("dim"))
         [found] = self.vectors([text], size, "textEmbedding")
+        if uri.tuned:
+            found = vector(f"{uri.tuned} {text}", size)
         tokens = str(count_tokens(str(text)) + 2)
         return json_response(call, {"embedding": found, "numTokens": tokens, "modelVersion": "06.12.2023"})
 

@@ -1,0 +1,360 @@
+"""DatasetService: datasets from the draft to the Parquet file. Begin with `Datasets`."""
+
+from __future__ import annotations
+
+import asyncio
+import fnmatch
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from yandex.cloud.ai.dataset.v1 import dataset_service_pb2 as pb
+from yandex.cloud.ai.dataset.v1.dataset_pb2 import (
+    DatasetFileDownloadUrl,
+    DatasetInfo,
+    DatasetUploadSchema,
+    ValidationError,
+)
+from yandex.cloud.operation.operation_pb2 import Operation
+
+from bot.clock import Clock
+from bot.sandbox.ai_studio.batch import line_checks, parquet
+from bot.sandbox.ai_studio.batch.caller import Caller, page
+from bot.sandbox.ai_studio.batch.faults import BatchFaults
+from bot.sandbox.ai_studio.batch.operations import Operations, moment, new_id
+from bot.sandbox.ai_studio.operations import CREATOR
+from bot.sandbox.ai_studio.services.object_storage import DATASETS, DRAFTS, METRICS, ObjectStorage
+from bot.sandbox.ai_studio.wire import Problem
+
+LONGEST_NAME = 63
+LARGEST = 5 * 2**30
+MOST_PARTS = 10_000
+PREVIEW_LINES = 10
+FORMAT = "jsonlines"
+
+
+@dataclass(slots=True)
+class Dataset:
+    """A dataset, created at a Unix time.
+
+    `rows` are the lines of its file, and `file` is the same as Parquet; `checked` is what validation finds.
+    """
+
+    info: DatasetInfo
+    created: float
+    rows: Path | None = None
+    file: Path | None = None
+    operation: str = ""
+    validated: float = 0.0
+    checked: line_checks.Checked = field(default_factory=line_checks.Checked)
+
+
+class Datasets:
+    """The datasets of a folder.
+
+    Validation takes `seconds`; half of them later the dataset is ready or invalid, and the operation shows how many
+    rows there are. `most` datasets may exist. `fewest` rows by task type are enforced where it has an entry.
+    """
+
+    def __init__(self, clock: Clock, storage: ObjectStorage, operations: Operations, faults: BatchFaults) -> None:
+        self.seconds = 130.0
+        self.most = 100
+        self.fewest: dict[str, int] = {}
+        self.all: dict[str, Dataset] = {}
+        self._clock = clock
+        self._storage = storage
+        self._operations = operations
+        self._faults = faults
+
+    # --- what runs and tunings ask for
+
+    def find(self, id_: str) -> Dataset:
+        """A dataset, up to date. Raises `Problem` 5 if there is none."""
+        found = self.all.get(id_)
+        if found is None:
+            raise Problem(5, f"Dataset {id_!r} not found")
+        self._look(found)
+        return found
+
+    def ready(self, id_: str, types: Iterable[str]) -> Dataset:
+        """A dataset to work with. Raises `Problem` 9 if it is not ready and 3 if it is of another type."""
+        found = self.find(id_)
+        if found.info.status != DatasetInfo.READY:
+            state = DatasetInfo.Status.Name(found.info.status)
+            raise Problem(9, f"Dataset {id_!r} is not ready: its status is {state}")
+        if found.info.task_type not in (known := list(types)):
+            raise Problem(3, f"Dataset {id_!r} has the task type {found.info.task_type}, not {' or '.join(known)}")
+        return found
+
+    def reserve(self, name: str, task_type: str, labels: dict[str, str], at: float) -> str:
+        """Create the empty dataset of a result and return its id."""
+        info = self._new(name, task_type, at)
+        info.labels.update(labels)
+        return info.dataset_id
+
+    def new_path(self) -> Path:
+        """The path for a file with rows."""
+        return self._storage.new_path()
+
+    def fill(self, id_: str, rows: Path, file: Path | None, at: float) -> None:
+        """Give a reserved dataset its rows and their Parquet `file`; it is ready then."""
+        dataset = self.all.get(id_)
+        if dataset is not None:  # nobody has deleted it meanwhile
+            dataset.rows, dataset.file = rows, file
+            self._make_ready(dataset, at)
+
+    async def as_parquet(self, rows: Path) -> Path | None:
+        """Write lines as a Parquet file; None where that is not possible."""
+        if not parquet.is_installed():
+            return None
+        path = self._storage.new_path()
+        await asyncio.to_thread(parquet.convert, rows, path)
+        return path
+
+    def keep_metrics(self, name: str, data: bytes) -> str:
+        """Store a file about a tuning and return an address where it can be read."""
+        path = self._storage.new_path()
+        path.write_bytes(data)
+        self._storage.keep(self._key(METRICS, name), path)
+        return self._storage.download_url(self._key(METRICS, name))
+
+    # --- the service
+
+    async def create(self, request: pb.CreateDatasetRequest, caller: Caller) -> pb.CreateDatasetResponse:
+        """Handle `Create`."""
+        caller.check_folder(request.folder_id)
+        if not 1 <= len(request.name) <= LONGEST_NAME:
+            raise Problem(3, f"name: the length must be from 1 to {LONGEST_NAME}")
+        if request.task_type not in line_checks.KINDS:
+            raise Problem(3, f"unknown task type: {request.task_type!r}")
+        if request.upload_format != FORMAT:
+            raise Problem(3, f"unknown upload format: {request.upload_format!r}")
+        if len(self.all) >= self.most:
+            raise Problem(8, f"ai.datasetsCount.count gauge quota limit exceed: allowed {self.most} datasets")
+        info = self._new(request.name, request.task_type, self._clock.time())
+        info.description, info.metadata = request.description, request.metadata
+        info.allow_data_log = request.allow_data_log
+        info.labels.update(request.labels)
+        return pb.CreateDatasetResponse(dataset_id=info.dataset_id, dataset=info)
+
+    async def update(self, request: pb.UpdateDatasetRequest, _caller: Caller) -> pb.UpdateDatasetResponse:
+        """Handle `Update`: of name, description and labels those that the mask names."""
+        info = self.find(request.dataset_id).info
+        for name in request.update_mask.paths:
+            if name == "labels":
+                info.labels.clear()
+                info.labels.update(request.labels)
+            elif name in ("name", "description"):
+                setattr(info, name, getattr(request, name))
+            else:
+                raise Problem(3, f"update_mask: {name!r} can't be changed")
+        info.updated_at.CopyFrom(self._operations.now())
+        return pb.UpdateDatasetResponse(dataset=info)
+
+    async def describe(self, request: pb.DescribeDatasetRequest, _caller: Caller) -> pb.DescribeDatasetResponse:
+        """Handle `Describe`."""
+        return pb.DescribeDatasetResponse(dataset=self.find(request.dataset_id).info)
+
+    async def delete(self, request: pb.DeleteDatasetRequest, _caller: Caller) -> pb.DeleteDatasetResponse:
+        """Handle `Delete`."""
+        self.find(request.dataset_id)
+        del self.all[request.dataset_id]
+        self._storage.remove(self._key(DRAFTS, request.dataset_id))
+        self._storage.remove(self._key(DATASETS, request.dataset_id))
+        return pb.DeleteDatasetResponse()
+
+    async def list(self, request: pb.ListDatasetsRequest, caller: Caller) -> pb.ListDatasetsResponse:
+        """Handle `List`, newest first. A pattern of names may have asterisks; without them it is a part of the name."""
+        caller.check_folder(request.folder_id)
+        pattern = request.dataset_name_pattern
+        pattern = pattern if "*" in pattern else f"*{pattern}*"
+        latest = self._clock.time() - self._faults.list_lag
+        found = []
+        for dataset in reversed(self.all.values()):
+            self._look(dataset)
+            info = dataset.info
+            if (
+                dataset.created <= latest
+                and fnmatch.fnmatchcase(info.name, pattern)
+                and (not request.status or info.status in request.status)
+                and (not request.task_type_filter or info.task_type in request.task_type_filter)
+                and (not request.dataset_ids or info.dataset_id in request.dataset_ids)
+            ):
+                found.append(info)
+        rows, token = page(found, request.page_size, request.page_token)
+        return pb.ListDatasetsResponse(datasets=rows, next_page_token=token)
+
+    async def get_upload_draft_url(
+        self, request: pb.GetUploadDraftUrlRequest, _caller: Caller
+    ) -> pb.GetUploadDraftUrlResponse:
+        """Handle `GetUploadDraftUrl`."""
+        key = self._draft(request.dataset_id, request.size_bytes)
+        url = self._storage.upload_url(key, request.size_bytes)
+        return pb.GetUploadDraftUrlResponse(dataset_id=request.dataset_id, upload_url=url)
+
+    async def start_multipart_upload_draft(
+        self, request: pb.StartMultipartUploadDraftRequest, _caller: Caller
+    ) -> pb.StartMultipartUploadDraftResponse:
+        """Handle `StartMultipartUploadDraft`."""
+        key = self._draft(request.dataset_id, request.size_bytes)
+        if not 1 <= request.parts <= MOST_PARTS:
+            raise Problem(3, f"parts: the value must be from 1 to {MOST_PARTS}")
+        urls = self._storage.start_multipart(key, request.size_bytes, request.parts)
+        return pb.StartMultipartUploadDraftResponse(dataset_id=request.dataset_id, multipart_upload_urls=urls)
+
+    async def finish_multipart_upload_draft(
+        self, request: pb.FinishMultipartUploadDraftRequest, _caller: Caller
+    ) -> pb.FinishMultipartUploadDraftResponse:
+        """Handle `FinishMultipartUploadDraft`."""
+        self.find(request.dataset_id)
+        etags = {part.part_num: part.etag for part in request.uploaded_parts}
+        self._storage.finish_multipart(self._key(DRAFTS, request.dataset_id), etags)
+        return pb.FinishMultipartUploadDraftResponse(dataset_id=request.dataset_id)
+
+    async def validate(self, request: pb.ValidateDatasetRequest, _caller: Caller) -> Operation:
+        """Handle `Validate`: lines that are wrong make a successful operation with `is_valid` false."""
+        dataset = self.find(request.dataset_id)
+        draft = self._storage.find(self._key(DRAFTS, request.dataset_id))
+        if dataset.info.status not in (DatasetInfo.DRAFT, DatasetInfo.INVALID):
+            raise Problem(9, f"Dataset {request.dataset_id!r} is no draft")
+        if draft is None:
+            raise Problem(9, f"nothing was uploaded to the dataset {request.dataset_id!r}")
+        task_type = dataset.info.task_type
+        dataset.operation = ""
+        dataset.rows, dataset.validated = self._storage.new_path(), self._clock.time()
+        os.link(draft.path, dataset.rows)  # another upload to the same address changes nothing
+        dataset.info.status = DatasetInfo.VALIDATING
+        fewest = self.fewest.get(task_type, 1)
+        dataset.checked = await asyncio.to_thread(line_checks.check_file, task_type, dataset.rows, fewest)
+        dataset.file = await self.as_parquet(dataset.rows) if not dataset.checked.errors else None
+        dataset.operation = new_id("fds")
+        return self._operations.open(dataset.operation, look=lambda: self._look(dataset))
+
+    async def get_download_urls(
+        self, request: pb.GetDownloadUrlsRequest, _caller: Caller
+    ) -> pb.GetDownloadUrlsResponse:
+        """Handle `GetDownloadUrls`: one Parquet file, called "main"."""
+        dataset = self.find(request.dataset_id)
+        if dataset.info.status != DatasetInfo.READY:
+            raise Problem(9, f"Dataset {request.dataset_id!r} is not ready")
+        key = self._key(DATASETS, request.dataset_id)
+        if self._storage.find(key) is None:
+            raise Problem(9, parquet.HOW)
+        self._storage.expired = "expired" in self._faults.lasting
+        url = DatasetFileDownloadUrl(key="main", url=self._storage.download_url(key))
+        return pb.GetDownloadUrlsResponse(dataset_id=request.dataset_id, download_urls=[url])
+
+    async def list_upload_formats(
+        self, request: pb.ListUploadFormatsRequest, _caller: Caller
+    ) -> pb.ListUploadFormatsResponse:
+        """Handle `ListUploadFormats`."""
+        self._known(request.task_type)
+        return pb.ListUploadFormatsResponse(formats=[FORMAT])
+
+    async def list_upload_schemas(
+        self, request: pb.ListUploadSchemasRequest, caller: Caller
+    ) -> pb.ListUploadSchemasResponse:
+        """Handle `ListUploadSchemas`: JSON schemas of a line."""
+        caller.check_folder(request.folder_id)
+        self._known(request.task_type)
+        schema = json.dumps(line_checks.SCHEMAS[request.task_type])
+        found = DatasetUploadSchema(task_type=request.task_type, upload_format=FORMAT, schema=schema)
+        return pb.ListUploadSchemasResponse(schemas=[found])
+
+    async def list_types(self, request: pb.ListTypesRequest, caller: Caller) -> pb.ListTypesResponse:
+        """Handle `ListTypes`."""
+        caller.check_folder(request.folder_id)
+        return pb.ListTypesResponse(types=list(line_checks.KINDS))
+
+    async def get_preview(self, request: pb.GetDatasetPreviewRequest, _caller: Caller) -> pb.GetDatasetPreviewResponse:
+        """Handle `GetPreview`: the first lines."""
+        dataset = self.find(request.dataset_id)
+        if dataset.info.status != DatasetInfo.READY or dataset.rows is None:
+            raise Problem(9, f"Dataset {request.dataset_id!r} is not ready")
+        with dataset.rows.open("rb") as lines:
+            first = [line.decode().rstrip("\r\n") for line, _ in zip(lines, range(PREVIEW_LINES), strict=False)]
+        return pb.GetDatasetPreviewResponse(dataset_id=request.dataset_id, preview_lines=first)
+
+    async def list_operations_ids(
+        self, request: pb.ListOperationsIdsRequest, _caller: Caller
+    ) -> pb.ListOperationsIdsResponse:
+        """Handle `ListOperationsIds`: the last validation of each dataset that has one."""
+        wanted = [self.all[id_] for id_ in request.dataset_id if id_ in self.all]
+        found = {dataset.info.dataset_id: dataset.operation for dataset in wanted if dataset.operation}
+        return pb.ListOperationsIdsResponse(dataset_id_to_operation_id=found)
+
+    # --- states
+
+    def _new(self, name: str, task_type: str, at: float) -> DatasetInfo:
+        info = DatasetInfo(
+            dataset_id=new_id("fds"), folder_id=self._storage.folder, name=name, status=DatasetInfo.DRAFT,
+            task_type=task_type, created_at=moment(at), updated_at=moment(at), created_by=CREATOR,
+            created_by_id=CREATOR,
+        )  # fmt: skip
+        self.all[info.dataset_id] = Dataset(info, at)
+        return info
+
+    def _draft(self, id_: str, size: int) -> str:
+        """The key of what is uploaded for a dataset. Raises `Problem` if it takes no upload of this size."""
+        info = self.find(id_).info
+        if info.status not in (DatasetInfo.DRAFT, DatasetInfo.INVALID):
+            raise Problem(9, f"Dataset {id_!r} is no draft")
+        if not 1 <= size <= LARGEST:
+            raise Problem(3, f"size_bytes: the value must be from 1 to {LARGEST}")
+        self._storage.expired = "expired" in self._faults.lasting
+        return self._key(DRAFTS, id_)
+
+    def _key(self, bucket: str, id_: str) -> str:
+        return f"{bucket}/{self._storage.folder}/{id_}"
+
+    def _known(self, task_type: str) -> None:
+        if task_type not in line_checks.KINDS:
+            raise Problem(3, f"unknown task type: {task_type!r}")
+
+    def _look(self, dataset: Dataset) -> None:
+        """Let a validation go on as far as the time has come."""
+        now, checked = self._clock.time(), dataset.checked
+        half, end = dataset.validated + self.seconds / 2, dataset.validated + self.seconds
+        if not dataset.operation or now < half or self._operations.all[dataset.operation].shown.done:
+            return
+        if dataset.info.status == DatasetInfo.VALIDATING:
+            counts = {"valid_rows": checked.valid, "processed_rows": checked.total, "total_rows": checked.total}
+            metadata = pb.ValidateDatasetMetadata(dataset_id=dataset.info.dataset_id, **counts)
+            self._operations.change(dataset.operation, metadata, half)
+            self._decide(dataset, half)
+        if now >= end:
+            self._operations.finish(
+                dataset.operation,
+                end,
+                pb.ValidateDatasetResponse(
+                    dataset_id=dataset.info.dataset_id,
+                    is_valid=not checked.errors,
+                    errors=list(dataset.info.validation_error),
+                ),
+            )
+
+    def _decide(self, dataset: Dataset, at: float) -> None:
+        errors = dataset.checked.errors.values()
+        del dataset.info.validation_error[:]
+        dataset.info.validation_error.extend(
+            ValidationError(error=found.error, error_description=found.description, row_numbers=found.rows)
+            for found in errors
+        )
+        if errors:
+            dataset.info.status = DatasetInfo.INVALID
+            dataset.info.updated_at.CopyFrom(moment(at))
+            return
+        dataset.info.rows = dataset.checked.total
+        self._make_ready(dataset, at)
+
+    def _make_ready(self, dataset: Dataset, at: float) -> None:
+        """Let everybody use the dataset."""
+        info = dataset.info
+        info.status = DatasetInfo.READY
+        info.updated_at.CopyFrom(moment(at))
+        if dataset.file is not None:
+            info.size_bytes = self._storage.keep(self._key(DATASETS, info.dataset_id), dataset.file).size
+        elif dataset.rows is not None:
+            info.size_bytes = dataset.rows.stat().st_size

@@ -1,0 +1,247 @@
+"""The gRPC server of the sandbox's AI Studio. Begin with `BatchServer.start`.
+
+Methods are functions of a request and its `Caller`; which messages they take and return the vendor's descriptors say.
+What no function stands for is answered UNIMPLEMENTED.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any
+
+import grpc
+import grpc.aio
+from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+from yandex.cloud.ai.batch_inference.v1 import batch_inference_service_pb2
+from yandex.cloud.ai.dataset.v1 import dataset_service_pb2
+from yandex.cloud.ai.foundation_models.v1.text_generation import text_generation_service_pb2
+from yandex.cloud.ai.tuning.v1 import tuning_service_pb2
+from yandex.cloud.endpoint import api_endpoint_service_pb2
+from yandex.cloud.endpoint.api_endpoint_pb2 import ApiEndpoint
+from yandex.cloud.operation import operation_service_pb2
+
+from bot.clock import Clock
+from bot.sandbox.ai_studio.batch.caller import Caller
+from bot.sandbox.ai_studio.batch.datasets import Datasets
+from bot.sandbox.ai_studio.batch.faults import BatchFaults, CallFault
+from bot.sandbox.ai_studio.batch.models import BatchModels
+from bot.sandbox.ai_studio.batch.operations import Operations
+from bot.sandbox.ai_studio.batch.runs import Runs
+from bot.sandbox.ai_studio.batch.tuning import Tunings
+from bot.sandbox.ai_studio.faults import Faults
+from bot.sandbox.ai_studio.quota import Quotas
+from bot.sandbox.ai_studio.services.object_storage import ObjectStorage
+from bot.sandbox.ai_studio.validation import Access
+from bot.sandbox.ai_studio.wire import HTTP_OF, Problem, ReceivedRequest, reply_headers
+from bot.sandbox.event_stream import Hub
+
+Method = Callable[[Any, Caller], Awaitable[Message]]
+Context = grpc.aio.ServicerContext[Any, Any]
+
+LARGEST_MESSAGE = 64 * 2**20
+REMEMBERED = 5_000
+GRACE = 0.05  # seconds that calls in progress get when the server stops
+
+
+class BatchServer:
+    """The server, on 127.0.0.1.
+
+    Its parts are `datasets`, `runs`, `tunings` and `operations`; `faults` are its failures on purpose, beside those by
+    chance (`chances`, the sliders of the page). `calls` are the calls that arrived, oldest first, with routes like
+    "DatasetService.Create".
+    """
+
+    def __init__(
+        self, *, clock: Clock, access: Access, quotas: Quotas, storage: ObjectStorage, models: BatchModels,
+        chances: Faults, hub: Hub | None = None,
+    ) -> None:  # fmt: skip
+        self.faults = BatchFaults()
+        self.operations = Operations(clock, quotas)
+        self.datasets = Datasets(clock, storage, self.operations, self.faults)
+        self.tunings = Tunings(
+            clock=clock,
+            datasets=self.datasets,
+            operations=self.operations,
+            models=models,
+            faults=self.faults,
+        )
+        self.runs = Runs(
+            clock=clock,
+            datasets=self.datasets,
+            operations=self.operations,
+            models=models,
+            faults=self.faults,
+        )
+        self.calls: list[ReceivedRequest] = []
+        self.address = ""
+        self._clock = clock
+        self._access = access
+        self._chances = chances
+        self._hub = hub
+        self._server: grpc.aio.Server | None = None
+
+    async def start(self, port: int = 0) -> str:
+        """Start listening without TLS and return the address, host and port. Port 0 takes a free port."""
+        limits = [("grpc.max_receive_message_length", LARGEST_MESSAGE), ("grpc.so_reuseport", 0)]
+        self._server = grpc.aio.server(options=limits)
+        self._server.add_generic_rpc_handlers([self._service(*service) for service in self._services()])
+        self.address = f"127.0.0.1:{self._server.add_insecure_port(f'127.0.0.1:{port}')}"
+        await self._server.start()
+        return self.address
+
+    async def close(self) -> None:
+        """Stop the server, and runs that are being answered."""
+        if self._server is not None:
+            await self._server.stop(GRACE)
+            self._server = None
+        await self.runs.close()
+
+    def seen(self, method: str) -> list[ReceivedRequest]:
+        """The calls of a method ("DatasetService.Create"), oldest first."""
+        return [call for call in self.calls if call.route == method]
+
+    # --- endpoints
+
+    async def list_endpoints(self, _request: Message, _caller: Caller) -> Message:
+        """Handle `ApiEndpointService.List`: all services are at this server."""
+        found = [ApiEndpoint(id=id_, address=self.address) for id_ in ENDPOINTS]
+        return api_endpoint_service_pb2.ListApiEndpointsResponse(endpoints=found)
+
+    async def get_endpoint(self, request: api_endpoint_service_pb2.GetApiEndpointRequest, _caller: Caller) -> Message:
+        """Handle `ApiEndpointService.Get`."""
+        if request.api_endpoint_id not in ENDPOINTS:
+            raise Problem(5, f"endpoint {request.api_endpoint_id!r} not found")
+        return ApiEndpoint(id=request.api_endpoint_id, address=self.address)
+
+    # --- one call
+
+    def _services(self) -> Iterable[tuple[ServiceDescriptor, Mapping[str, Method]]]:
+        datasets, runs = self.datasets, self.runs
+        names = dataset_service_pb2.DESCRIPTOR.services_by_name["DatasetService"]
+        yield names, {name: getattr(datasets, _snake(name)) for name in names.methods_by_name}
+        yield (
+            text_generation_service_pb2.DESCRIPTOR.services_by_name["TextGenerationBatchService"],
+            {"Completion": runs.completion},
+        )
+        yield (
+            batch_inference_service_pb2.DESCRIPTOR.services_by_name["BatchInferenceService"],
+            {"Describe": runs.describe, "List": runs.list, "Cancel": runs.cancel, "Delete": runs.delete},
+        )
+        tuning = tuning_service_pb2.DESCRIPTOR.services_by_name["TuningService"]
+        yield tuning, {name: getattr(self.tunings, _snake(name)) for name in TUNING}
+        yield (
+            operation_service_pb2.DESCRIPTOR.services_by_name["OperationService"],
+            {"Get": self.operations.get, "Cancel": self.operations.cancel},
+        )
+        yield (
+            api_endpoint_service_pb2.DESCRIPTOR.services_by_name["ApiEndpointService"],
+            {"List": self.list_endpoints, "Get": self.get_endpoint},
+        )
+
+    def _service(self, service: ServiceDescriptor, methods: Mapping[str, Method]) -> grpc.GenericRpcHandler:
+        handlers = {}
+        for name, method in methods.items():
+            described = service.methods_by_name[name]
+            handlers[name] = grpc.unary_unary_rpc_method_handler(
+                self._handler(f"{service.name}.{name}", method),
+                request_deserializer=GetMessageClass(described.input_type).FromString,
+                response_serializer=GetMessageClass(described.output_type).SerializeToString,
+            )
+        return grpc.method_handlers_generic_handler(service.full_name, handlers)
+
+    def _handler(self, name: str, method: Method) -> Callable[[Message, Context], Awaitable[Message]]:
+        async def handle(request: Message, context: Context) -> Message:
+            headers = _headers(context)
+            body = MessageToDict(request)
+            seen = ReceivedRequest(name, body, headers, self._clock.monotonic(), path=name)
+            self.calls.append(seen)
+            del self.calls[:-REMEMBERED]
+            authorization = dict(context.invocation_metadata() or ()).get("authorization", "")
+            client = headers.get("x-client-request-id", "")
+            await context.send_initial_metadata(tuple(reply_headers(client).items()))
+            try:
+                response = await self._answer(name, method, request, str(authorization))
+            except Problem as problem:
+                seen.status, seen.note = problem.code, problem.message
+                await context.abort(STATUSES.get(problem.code, grpc.StatusCode.UNKNOWN), problem.message)
+            finally:
+                self._write_down(seen)
+            return response
+
+        return handle
+
+    async def _answer(self, name: str, method: Method, request: Message, authorization: str) -> Message:
+        fault = self.faults.pick(name) or self._by_chance()
+        if fault is not None and not fault.applied:
+            await _fail(fault)
+        if not name.startswith("ApiEndpointService."):
+            self._access.admit_call(authorization)
+        await self.runs.advance()
+        self.tunings.advance()
+        response = await method(request, Caller(self._access.folder))
+        if fault is not None:
+            await _fail(fault)
+        return response
+
+    def _by_chance(self) -> CallFault | None:
+        """A failure by the sliders of the page."""
+        if self._chances.happens("quota429"):
+            return CallFault("RESOURCE_EXHAUSTED", message="ai.requestsPerSecond.rate rate quota limit exceed")
+        if self._chances.happens("error500"):
+            return CallFault("INTERNAL")
+        return CallFault("UNAVAILABLE", applied=True) if self._chances.happens("cut") else None
+
+    def _write_down(self, seen: ReceivedRequest) -> None:
+        if self._hub is not None:
+            detail = {"request": seen.body, "headers": seen.headers}
+            status = HTTP_OF.get(seen.status, 500) if seen.status else 200
+            self._hub.journal("model", seen.route, status=status, summary=seen.note, detail=detail)
+
+
+async def _fail(fault: CallFault) -> None:
+    if fault.status == "HANG":
+        await asyncio.Event().wait()
+    raise Problem(grpc.StatusCode[fault.status].value[0], fault.message)
+
+
+def _headers(context: Context) -> dict[str, str]:
+    """The metadata of a call; of `authorization` only the scheme."""
+    found = {str(name): str(value) for name, value in context.invocation_metadata() or ()}
+    if "authorization" in found:
+        found["authorization"] = found["authorization"].partition(" ")[0]
+    return found
+
+
+def _snake(name: str) -> str:
+    """The name of a function for a method: get_preview for GetPreview."""
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
+
+
+TUNING = ("Tune", "List", "Describe", "Cancel", "GetMetricsUrl", "GetOptions", "ListErrors", "Archive")
+STATUSES = {status.value[0]: status for status in grpc.StatusCode}
+# Ids as `ApiEndpointService.List` of the service has them (recorded in 2025), those that a client of AI Studio needs.
+ENDPOINTS = (
+    "ai-assistants",
+    "ai-files",
+    "ai-foundation-models",
+    "ai-llm",
+    "ai-speechkit",
+    "ai-stt",
+    "ai-stt-v3",
+    "ai-translate",
+    "ai-vision",
+    "ai-vision-ocr",
+    "endpoint",
+    "fomo-dataset",
+    "fomo-tuning",
+    "iam",
+    "operation",
+    "resource-manager",
+    "searchapi",
+    "storage",
+    "storage-api",
+)

@@ -1,0 +1,43 @@
+"""The sandbox with and without the extra `batch`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bot.sandbox.ai_studio.server import Studio
+from bot.sandbox.main import Sandbox
+from tests.support.studio_batch import batch_side
+
+HEAVY = ("grpc", "google.protobuf", "yandex", "pyarrow")
+
+
+@pytest.mark.process
+def test_nothing_of_grpc_is_loaded_before_it_is_wanted() -> None:
+    code = f"import sys, bot.sandbox.main, bot.runtime.main; print([name for name in {HEAVY} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "[]\n"
+
+
+async def test_the_address_stands_among_the_settings_where_the_server_runs() -> None:
+    async with batch_side() as side:
+        assert side.studio.settings()["yc_grpc_address"] == side.server.address
+    assert "yc_grpc_address" not in Studio().settings()
+
+
+@pytest.mark.parametrize("installed", [True, False])
+async def test_the_sandbox_starts_it_where_it_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, installed: bool
+) -> None:
+    if not installed:
+        monkeypatch.setitem(sys.modules, "yandexcloud", None)
+    sandbox = Sandbox(tmp_path)
+    await sandbox.studio.start()
+    try:
+        await sandbox.start_batch()
+        assert ("yc_grpc_address" in sandbox.studio.settings()) == installed
+    finally:
+        await sandbox.studio.close()
