@@ -61,12 +61,13 @@ class Escalated(TakenOver):
 class Desk(Seating):
     """The cases of one bot. `served` are the keys of the conversations in which people answer, as far as this process
     has heard: no more than a hint, the database decides. A programmer's `rules` are asked after those of the file;
-    `asks_lines`: there are functions that add lines to cards.
+    `at_call` and `at_close` are the jobs that follow when a person is called, and when a case is closed.
     """
 
     served: set[str] = field(default_factory=set)
     rules: Sequence[OwnRule] = ()
-    asks_lines: bool = False
+    at_call: Sequence[str] = (SUMMARY,)
+    at_close: Sequence[str] = ()
 
     # --- who answers --------------------------------------------------------------------------------------------------
 
@@ -312,7 +313,7 @@ class Desk(Seating):
             branching.withdraw_answers(tx, case.address)
         if case.owner == BOT and after.owner == WAITING:
             payload = {"case": case.id, "user": self.purse(case)}
-            for job in (SUMMARY, LINES) if self.asks_lines else (SUMMARY,):
+            for job in self.at_call:
                 tx.jobs.add_job(Job(job, f"{case.id}.{after.version}", case.address, payload, due=now))
         if after.owner == WAITING:
             self.assign(tx, after)
@@ -322,6 +323,8 @@ class Desk(Seating):
             places += self._withdraw_alone(tx, after)
         if after.owner == CLOSED:
             tx.drafts.drop_offered(after)
+            for job in self.at_close:
+                tx.jobs.add_job(Job(job, f"{case.id}.{after.version}", case.address, {"case": case.id}, due=now))
         places += self.show_card(tx, after, again=again or bool(places))
         places += self._bring(tx, case, after)
         self._note_board(tx, case, after)

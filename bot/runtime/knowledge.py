@@ -175,14 +175,19 @@ def topic_chooser(given: Given, ground: Ground) -> TopicChooser | None:
     )
 
 
+def learned_entries(base: KnowledgeBase, ground: Ground) -> LearnedEntries:
+    """What shows admins the answers that are proposed."""
+    joining = ground.people.joining
+    return LearnedEntries(base=base, rights=joining.rights, deliver=joining.deliver, wake_jobs=ground.wake_jobs)
+
+
 def knowledge_features(given: Given, ground: Ground, assistant: Assistant) -> Sequence[Feature]:
     """/kb, /gaps and their jobs. With KNOWLEDGE=off only what shows the pages of documents that answers quote."""
     base, people, currency = ground.knowledge, ground.people, given.settings.currency
     if base is None:
         return [SourceView(store=given.store).feature()]
     answers = knowledge_answers(base, given.settings, people.access)
-    rights, wake = people.joining.rights, ground.wake_jobs
-    entries = LearnedEntries(base=base, rights=rights, deliver=people.joining.deliver, wake_jobs=wake)
+    rights, wake, entries = people.joining.rights, ground.wake_jobs, learned_entries(base, ground)
     alone = PrivateAnswers(
         assistant=assistant, transport=ground.telegram, link=ground.telegram.link, deliver=people.joining.deliver
     )  # fmt: skip

@@ -1,13 +1,15 @@
-"""Notes questions that the sources did not answer: `note_refused`, and `Dislikes` for answers that got a 👎."""
+"""Notes questions that the sources did not answer: `note_refused`, `note_person` for those that went to a person, and
+`Dislikes` for answers that got a 👎.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from bot.knowledge import rights
 from bot.knowledge.answering import Evidence
-from bot.storage.repositories.knowledge.gaps import DISLIKED, REFUSED, Gap
+from bot.storage.repositories.knowledge.gaps import DISLIKED, PERSON, REFUSED, Gap
 from bot.storage.repositories.messages import Remembered
 from bot.storage.store import Tx
 from bot.types import Incoming
@@ -60,17 +62,27 @@ class Dislikes:
             return False
         where = incoming.address
         groups = rights.groups_of(self.role(incoming), incoming.user.id, where, private=incoming.private)
-        names = tx.members.read_names(where.bot, [question.user]).values()
-        tx.gaps.add_gap(
-            Gap(
-                address=where,
-                user=question.user,
-                message=question.id,
-                question=without_names(question.words, incoming.user.name, *names),
-                reason=DISLIKED,
-                audience=rights.narrowest(groups),
-                language=incoming.language or tx.chats.read_language(where.bot, question.user),
-                checked=tx.knowledge.generation(),
-            )
-        )
+        _note(tx, incoming, question, groups, DISLIKED)
         return True
+
+
+def note_person(tx: Tx, incoming: Incoming, question: Remembered, groups: Collection[str]) -> None:
+    """Store the newest question of a customer who has called a person, and may read what is for these `groups`."""
+    _note(tx, incoming, question, groups, PERSON)
+
+
+def _note(tx: Tx, incoming: Incoming, question: Remembered, groups: Collection[str], reason: str) -> None:
+    where = incoming.address
+    names = tx.members.read_names(where.bot, [question.user]).values()
+    tx.gaps.add_gap(
+        Gap(
+            address=where,
+            user=question.user,
+            message=question.id,
+            question=without_names(question.words, incoming.user.name, *names),
+            reason=reason,
+            audience=rights.narrowest(groups),
+            language=incoming.language or tx.chats.read_language(where.bot, question.user),
+            checked=tx.knowledge.generation(),
+        )
+    )

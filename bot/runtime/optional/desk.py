@@ -47,11 +47,16 @@ def desk_of(given: Given) -> Desk | None:
     if given.settings.desk is None:
         return None
     from bot.desk.availability import Availability
-    from bot.desk.desk import Desk
+    from bot.desk.desk import LINES, SUMMARY, Desk
     from bot.desk.policy.desk_file import DeskFile
 
     added, hours = given.added.desk, Availability(DeskFile(given.settings.desk))
-    return Desk(given.api.id, hours, rules=added.rules, asks_lines=bool(added.lines))
+    at_call, at_close = [SUMMARY, *([LINES] if added.lines else [])], list[str]()
+    if given.settings.knowledge != "off":
+        from bot.desk.assistance.lessons import LESSON, UNANSWERED
+
+        at_call, at_close = [*at_call, UNANSWERED], [LESSON]
+    return Desk(given.api.id, hours, rules=added.rules, at_call=at_call, at_close=at_close)
 
 
 def ownership(ground: Ground) -> Ownership | None:
@@ -150,7 +155,18 @@ def _beside(given: Given, ground: Ground, assistant: Assistant, mirror: Mirror) 
     """What stands beside the cases: other programs, models, chats of people's accounts."""
     desk, send = mirror.desk, partial(_send, ground)
     models, accounts = _model(given, ground, assistant, mirror), _accounts(given, ground, assistant, desk)
-    return [*_outside(given, desk, send), *models, *accounts]
+    return [*_outside(given, desk, send), *models, *accounts, *_lessons(ground, desk)]
+
+
+def _lessons(ground: Ground, desk: Desk) -> Sequence[Feature]:
+    """What the knowledge base learns from cases; nothing with KNOWLEDGE=off."""
+    if ground.knowledge is None:
+        return ()
+    from bot.desk.assistance.lessons import CaseLessons
+    from bot.runtime.knowledge import learned_entries
+
+    lessons = CaseLessons(desk=desk, entries=learned_entries(ground.knowledge, ground), access=ground.people.access)
+    return [lessons.feature()]
 
 
 def _outside(given: Given, desk: Desk, send: Callable[[str, Sequence[Address]], None]) -> Sequence[Feature]:

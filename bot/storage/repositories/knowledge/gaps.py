@@ -14,7 +14,8 @@ from bot.storage.repositories.mapping import Repository, address, columns, made
 from bot.storage.tables.knowledge import kb_gaps, kb_learned
 from bot.types import Address
 
-REFUSED, DISLIKED = "refused", "disliked"  # reasons: the sources had no answer, or somebody disliked it
+REFUSED, DISLIKED = "refused", "disliked"  # reasons: the sources had no answer, or somebody disliked it;
+PERSON = "person"  # ... or a person was called
 WANTED, TOLD = "wanted", "told"  # states of `tell`
 MOST = 1_000  # gaps of one look
 ANSWERS = select(kb_learned.c.id).where(kb_learned.c.state == ADDED)
@@ -68,6 +69,11 @@ class Gaps(Repository):
         )  # fmt: skip
         found = self.connection.execute(query.order_by(kb_gaps.c.at.desc(), kb_gaps.c.id.desc()).limit(MOST))
         return [_gap(row) for row in found][::-1]
+
+    def list_of_messages(self, messages: Collection[int]) -> Sequence[Gap]:
+        """Return the gaps of these messages for which nothing is proposed, oldest first."""
+        query = select(kb_gaps).where(kb_gaps.c.message_id.in_(messages), kb_gaps.c.learned_id.is_(None))
+        return [_gap(row) for row in self.connection.execute(query.order_by(kb_gaps.c.id))]
 
     def read_gap(self, bot: int, id_: int) -> Gap | None:
         """Return a gap by its id, None if there is none."""
