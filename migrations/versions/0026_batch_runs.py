@@ -38,7 +38,7 @@ def upgrade() -> None:
     op.create_index("ix_batch_runs_open", "batch_runs", ["bot", "state"])
     op.create_table(
         "batch_requests",
-        sa.Column("run", sa.BigInteger(), nullable=False),
+        sa.Column("run", sa.BigInteger().with_variant(sa.Integer, "sqlite"), nullable=False),
         sa.Column("hash", sa.String(length=32), nullable=False),
         sa.Column("place", sa.BigInteger(), nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
@@ -51,6 +51,7 @@ def upgrade() -> None:
         sa.Column("prompt", sa.BigInteger(), nullable=False),
         sa.Column("completion", sa.BigInteger(), nullable=False),
         sa.Column("cost", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["run"], ["batch_runs.id"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("run", "hash"),
     )
     op.create_index("ix_batch_requests_state", "batch_requests", ["run", "state", "due", "place"])

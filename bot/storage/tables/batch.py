@@ -42,7 +42,7 @@ batch_runs = Table("batch_runs", METADATA, RunColumns, Index("ix_batch_runs_open
 class RequestColumns(TypedColumns):
     """A request of a run, once however often the file has it. `hash` is that of `body`, its canonical JSON."""
 
-    run: Named[int] = Column(sa.BigInteger, primary_key=True)
+    run: Named[int] = Column(Id, sa.ForeignKey("batch_runs.id", ondelete="CASCADE"), primary_key=True)
     hash: Named[str] = Column(sa.String(32), primary_key=True)
     place: Named[int] = Column(sa.BigInteger)
     body: Named[str] = Column(sa.Text)
