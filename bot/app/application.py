@@ -13,18 +13,13 @@ With BOT_TOKEN set it runs on Telegram, without it in the sandbox. See `docs/fra
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
-import importlib
-import importlib.util
 import os
 import sys
 from collections.abc import Callable, Iterable
-from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bot.ai import Model
+from bot.app import starting
 from bot.errors import BotError, ConfigError
 from bot.extension import SANDBOX, About, Extension, OwnCommand, OwnLines, OwnModel, OwnRule, Run
 from bot.ports import ProcessRole
@@ -39,7 +34,6 @@ if TYPE_CHECKING:
 
 Lines = TypeVar("Lines", bound=OwnLines)
 T = TypeVar("T", bound=Tool | Callable[..., Any])
-_loading: contextvars.ContextVar[bool] = contextvars.ContextVar("loading", default=False)
 
 
 class App:
@@ -119,14 +113,14 @@ class App:
 
     def run(self) -> None:
         """Run the bot until it is stopped: on Telegram if BOT_TOKEN is set, otherwise in the sandbox."""
-        if _loading.get():  # `--app` looks for the App in this file, and runs it itself
+        if starting.loading.get():  # `--app` looks for the App in this file, and runs it itself
             return
         try:
             settings = self.settings()
             if settings.bot_token.get_secret_value() or settings.bots is not None:
                 self.serve(settings)
             else:
-                rehearse(_command_line())
+                starting.rehearse(starting.command_line())
         except BotError as error:
             sys.exit(f"govorun: {error}")
 
@@ -145,53 +139,10 @@ class App:
             running.run(plan, lambda: self.plan(self.settings(), role), self.extension, role, problems)
 
 
-def rehearse(command: list[str]) -> None:
-    """Run the sandbox until Ctrl-C; it starts the bot with this command line."""
-    from bot.sandbox.main import serve
-
-    print("BOT_TOKEN is not set: this is the sandbox.", file=sys.stderr)  # noqa: T201  for people at a terminal
-    asyncio.run(serve(Path(".govorun"), None, browser=True, bot=command))
-
-
 def find(place: str) -> App:
     """Import and return the App at "module:name" or "file.py:name"; without a name, `app`. Raises `ConfigError`."""
     where, _, name = place.partition(":")
-    token = _loading.set(True)
-    try:
-        module = _module(where)
-    finally:
-        _loading.reset(token)
-    found = getattr(module, name or "app", None)
+    found = getattr(starting.load(where), name or "app", None)
     if not isinstance(found, App):
         raise ConfigError(f"--app {place}: there is no App called {name or 'app'} in {where}")
     return found
-
-
-def _module(where: str) -> ModuleType:
-    path = Path(where)
-    if path.suffix != ".py":
-        sys.path.insert(0, os.getcwd())
-        try:
-            return importlib.import_module(where)
-        except ModuleNotFoundError as error:
-            if error.name != where:
-                raise
-            raise ConfigError(f"--app {where}: there is no such module here") from None
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None or not path.is_file():
-        raise ConfigError(f"--app {where}: there is no such file")
-    sys.path.insert(0, str(path.parent.absolute()))
-    module = sys.modules[path.stem] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def _command_line() -> list[str]:
-    """What started this program, so that the sandbox can start it again as the bot."""
-    main = sys.modules["__main__"]
-    spec = getattr(main, "__spec__", None)
-    if spec is not None:
-        return [sys.executable, "-m", spec.name.removesuffix(".__main__"), *sys.argv[1:]]
-    if not hasattr(main, "__file__"):
-        raise ConfigError("the sandbox starts the bot as a program of its own: put it into a file")
-    return [sys.executable, str(Path(str(main.__file__)).absolute()), *sys.argv[1:]]

@@ -1,0 +1,49 @@
+"""Commands and models that a programmer adds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from bot.ai import Model
+from bot.ports import Reply
+from bot.types import Incoming, Outgoing
+
+Answer = str | Outgoing | None
+Run = Callable[[Incoming, Reply], Awaitable[Answer]]
+About = str | Mapping[str, str]  # one for all languages, or one for each
+
+WORD = re.compile(r"[a-z0-9_]{1,32}")
+
+
+@dataclass(frozen=True, slots=True)
+class OwnCommand:
+    """A command /`word`. `run` returns the answer: a text in Markdown, an `Outgoing`, or None for no answer.
+
+    `about` is its description; without it the menu does not list the command. `owners_only`: for others the command
+    does not exist.
+    """
+
+    word: str
+    run: Run
+    about: About = ""
+    owners_only: bool = False
+
+    def __post_init__(self) -> None:
+        if not WORD.fullmatch(self.word):
+            raise ValueError(f"{self.word!r} can't be a command: 1-32 of a-z 0-9 _ are expected")
+
+
+def command(word: str, about: About = "", *, owners_only: bool = False) -> Callable[[Run], OwnCommand]:
+    """A decorator that makes a function a command, for `App(commands=[...])`; `App.command` also adds it."""
+    return lambda run: OwnCommand(word, run, about, owners_only)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnModel:
+    """A model that users may choose: the database stores its `name`, users see its `title`."""
+
+    name: str
+    title: str
+    model: Model
