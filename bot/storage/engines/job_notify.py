@@ -158,11 +158,6 @@ DROP TYPE procrastinate_job_to_defer_v1, procrastinate_job_status, procrastinate
 SHARED = (
     # Without it each look for a job compares all that wait with all others.
     "CREATE INDEX govorun_jobs_lock ON procrastinate_jobs (lock) WHERE status IN ('todo', 'doing')",
-    # The history of jobs, which nobody reads: five rows a job, written and deleted.
-    *(
-        f"ALTER TABLE procrastinate_jobs DISABLE TRIGGER procrastinate_trigger_{events}_v1"
-        for events in ("status_events_insert", "status_events_update", "scheduled_events")
-    ),
     "CREATE TABLE govorun_rates (bot bigint PRIMARY KEY, until timestamptz NOT NULL)",
     """
     CREATE TABLE govorun_places (
