@@ -121,9 +121,8 @@ class Desk(Seating):
         return case
 
     def offer(self, tx: Tx, incoming: Incoming) -> str:
-        """Return the label of the button "call a person" below the first answer of a case, with the expected wait.
-
-        "" for later answers, without the setting `choice`, and while nobody works.
+        """Return the label of the button "call a person" below the first answer of a case, with the expected wait; ""
+        for later answers, without the setting `choice`, and while nobody works.
         """
         case = tx.cases.find_open(incoming.address) if self.table.person.choice else None
         if case is None or not tx.seats.list_groups(self.bot) or tx.cases.count_questions(case):
@@ -214,9 +213,7 @@ class Desk(Seating):
         self, tx: Tx, incoming: Incoming, reason: str, decision: Decision = NO_DECISION
     ) -> tuple[Outgoing, Places]:  # fmt: skip
         """Call a person to the case of this customer, after a `decision` of the rules. Returns the answer to the
-        customer and the addresses of the operators' card.
-
-        Nothing changes if no group is connected.
+        customer, and the addresses of the operators' card. Nothing changes if no group is connected.
         """
         language = incoming.language
         case = tx.cases.find_open(incoming.address) or self.open_case(tx, incoming)
