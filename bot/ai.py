@@ -318,15 +318,17 @@ class VectorStores(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """The confidence that a text has a label, from 0 to 1, for each label; and the tokens that it cost."""
+    """What a classifier says of a text: the confidence of each label, from 0 to 1, and the tokens that the request
+    cost.
+    """
 
     confidences: Mapping[str, float]
     tokens: int = 0
 
 
 class LabelModel(Protocol):
-    """Says which labels a text has. Each call costs money, and raises `ModelError`s; `within` so many seconds it is
-    answered or has failed.
+    """Says which labels fit a text. Each call costs money and raises `ModelError`s; it returns or fails within `within`
+    seconds.
     """
 
     async def by_samples(
@@ -337,7 +339,7 @@ class LabelModel(Protocol):
         """
 
     async def tuned(self, name: str, text: str, *, within: float) -> Labelled:
-        """Return what the tuned classifier with this name or URI says of a text."""
+        """Return the confidence of each label of the tuned classifier with this name or URI, for a text."""
 
 
 # --- speech -----------------------------------------------------------------------------------------------------------

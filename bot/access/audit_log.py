@@ -65,7 +65,9 @@ class AuditReport:
         )
 
     async def audit(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
-        """Show the newest entries, with buttons to the older ones and, for owners, to the file."""
+        """Show the newest entries, with a button to the older ones and, for owners, a button that sends the whole log
+        as a file.
+        """
         await self._show(incoming, reply, None)
 
     async def press_page(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:

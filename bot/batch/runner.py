@@ -44,7 +44,7 @@ Watch = Callable[[], None]
 
 
 class Stopped(BotError):
-    """A run can't go on: the key is refused, for example."""
+    """Raised when a run can't go on, for example because the service refuses the key."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -262,7 +262,7 @@ def _ticked(label: str, is_now: bool, action: str, value: str) -> Choice:
 
 
 def pairs(choices: Sequence[Choice]) -> list[Sequence[Choice]]:
-    """The buttons two by two."""
+    """Return the buttons in rows of two."""
     return [choices[first : first + 2] for first in range(0, len(choices), 2)]
 
 

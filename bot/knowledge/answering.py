@@ -110,18 +110,18 @@ class Evidence:
 
     @property
     def unknown(self) -> str:
-        """That the sources do not say it, with the nearest titles."""
+        """The sentence that the sources do not have the answer, with the titles of the nearest passages."""
         near = "".join(f"\n- {title}" for title in self.near.values())
         return say(self.language, "kb.unanswered") + (f"\n\n{say(self.language, 'kb.nearest')}{near}" if near else "")
 
     @property
     def said(self) -> str:
-        """What is said where no model is asked and there are no pieces."""
+        """The whole answer, if no model is asked and no sentence of the sources is quoted."""
         return say(self.language, "kb.alone") if self.for_asker else self.unknown
 
     @property
     def mark(self) -> str:
-        """What changes when other passages are found: the hash of their ids, "" for none."""
+        """A value that is different when other passages are found: the hash of their ids; "" for none."""
         ids = sorted(one.id for one in self.passages)
         return hashlib.sha256(repr(ids).encode()).hexdigest() if ids else ""
 
@@ -208,7 +208,9 @@ class Citing:
 
     @property
     def claims(self) -> Sequence[Claim]:
-        """The held sentences that are to be judged: what stands in its quotes word for word follows from them."""
+        """The sentences of a held answer that are to be judged. A sentence that stands in its quotes word for word is
+        left out: it follows from them.
+        """
         from bot.knowledge.answer.quotes import stands
 
         quoted = (Claim(one.text, tuple(map(self._text, one.quotes))) for one in self._held if one.quotes)
@@ -356,7 +358,7 @@ class KnowledgeAnswers:
         return citing.release(await self.left_out(incoming, citing))
 
     async def left_out(self, incoming: Incoming, citing: Citing) -> Collection[str]:
-        """Return the sentences of an answer, not sent yet, that do not follow from their quotes."""
+        """Ask the judge, and return the sentences of an answer, not sent yet, that do not follow from their quotes."""
         if self.judge is None or not (claims := citing.claims):
             return ()
         return await self.judge(incoming, claims, citing.evidence.language)
@@ -369,7 +371,9 @@ class KnowledgeAnswers:
         return [answer for answer, quoted in quoting.items() if not all(starmap(may_read, quoted))]
 
     def reader(self, tx: Tx, incoming: Incoming) -> Callable[[int, str], bool]:
-        """What tells whether an article may be read here now, by its source and by who alone may read it ("": all)."""
+        """Return a function that says whether an article may be read here now, given its source and its audience ("":
+        all readers of the source).
+        """
         groups = self._groups(incoming)
         sources = rights.readable(tx.sources.list_sources(incoming.address.bot), groups)
         return lambda source, audience: source in sources and audience in ("", *groups)
@@ -390,13 +394,13 @@ class KnowledgeAnswers:
         self, incoming: Incoming, question: str, language: str, scope: Scope = Scope(),
         *, rewrite: Callable[[], Awaitable[str]] | None = None,
     ) -> Evidence | None:  # fmt: skip
-        """What the sources in `scope` have about a question that is answered in `language`.
+        """Search the sources in `scope` for a question that is answered in `language`; return the evidence for an
+        answer.
 
-        `rewrite` returns the question to search for in its place; it is called if there is something to search. None:
-        the bot has no source that may be read here, or the message is no question (a greeting, thanks).
-
-        In a group chat everybody hears the answer, so it rests on what the chat may read. Where that does not have it,
-        or something that the asker alone may read fits best, the evidence is `for_asker` and says nothing of it.
+        `rewrite` returns a question to search for instead; it is called only if there is something to search. Returns
+        None if the bot has no source that may be read here, or if the message is no question (a greeting, thanks). In a
+        group everybody reads the answer, so it rests on what the group may read. If only sources that the asker alone
+        may read have the answer, or something there fits best, the evidence is marked `for_asker` and has no passages.
         """
         if not await self.base.sources():
             return None

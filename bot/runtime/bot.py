@@ -64,10 +64,11 @@ class Signs:
 
 @dataclass(slots=True, kw_only=True)
 class Bot:
-    """A bot, ready to run. `background` are its tasks that must not end before it does; a health check watches them.
+    """A bot, ready to run.
 
-    `loads` read what it must know before it takes updates; `preparations` begin with it, and it does not wait for them.
-    `led` is what one process of the bot does all the time, by name.
+    `loads` are functions that read what the bot must know before it takes updates. `preparations` start with the bot,
+    and it does not wait for them. `background` are tasks that must not end before the bot does; a health check watches
+    them. `led` are tasks, by name, that run all the time in exactly one of the bot's processes.
     """
 
     settings: Settings

@@ -122,7 +122,9 @@ class Tx:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked(Work):
-    """A queued transaction. It starts only after the transactions in `before`, whose callers were cancelled."""
+    """A transaction in the queue. It may start only after the transactions in `before`, whose callers were cancelled
+    while they waited.
+    """
 
     done: asyncio.Future[Any]
     before: frozenset[asyncio.Future[Any]]

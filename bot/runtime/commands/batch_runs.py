@@ -1,4 +1,4 @@
-"""`govorun batch`: what the commands do. Begin with `opened`, then `BatchCommand.run`."""
+"""The work of `govorun batch`. Begin with `opened`, then `BatchCommand.run`."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ ENDS = ("answered", "truncated", "refused", "failed", "missing")
 
 
 class BatchBudget(Budget):
-    """The caps of the whole bot: a run from the command line is no user's."""
+    """The budget of a batch run: only the caps of the whole bot hold, because no user has started it."""
 
     def caps(self, kind: str, incoming: Incoming) -> Caps:
         """The caps of a kind for the whole bot."""
@@ -66,10 +66,10 @@ class BatchCommand:
             await self.go_on(number)
 
     async def begin(self, path: Path, model: str, mode: str, options: Mapping[str, Any], most_cost: Decimal) -> int:
-        """Plan a run of the file at an absolute path, and say what it costs. Returns its number once that is agreed to,
-        else 0.
+        """Plan a run of the file at an absolute path, print what it costs, and ask whether to begin.
 
-        Raises `BadInput` for a file that can't be asked, `LimitReached` where the budgets have no room for it.
+        Returns the number of the run, or 0 without agreement. Raises `BadInput` for a file that can't be asked,
+        `LimitReached` if the budgets have no room for the price.
         """
         asked = self.studio.text(model)
         mode, why = self._mode(mode, model, asked.profile.asynchronous)
@@ -99,7 +99,9 @@ class BatchCommand:
         return run
 
     async def go_on(self, number: int) -> None:
-        """Work on a run until it has ended; while another process works on it, watch, and take over if that dies."""
+        """Work on a run until it has ended. If another process works on it, show how far it is, and take over if that
+        process dies.
+        """
         run = await self.find(number)
         watch = self._countdown(number)
         told = False
@@ -270,7 +272,9 @@ def read_system(text: str) -> str:
 
 @asynccontextmanager
 async def opened(settings: Settings, bot: int, say: Say, agree: Agree) -> AsyncIterator[BatchCommand]:
-    """The runs of a bot, which may run meanwhile: a run writes a few rows at a time, in transactions of its own."""
+    """Open the runs of a bot. The bot may be running: a command writes a few rows at a time, in transactions of its
+    own.
+    """
     clock, url = SystemClock(), settings.database_url
     async with AsyncExitStack() as stack:
         try:

@@ -1,4 +1,4 @@
-"""`govorun kb`: the commands. What they do stands in `knowledge`, which is imported only when one of them runs."""
+"""The command line of `govorun kb`. The work is in `knowledge`, which is imported only when a command runs."""
 
 from __future__ import annotations
 

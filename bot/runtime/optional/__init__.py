@@ -1,1 +1,1 @@
-"""Composition of what a setting switches on: its modules are imported only then."""
+"""Composes features that a setting switches on. Their modules are imported only if that setting is on."""

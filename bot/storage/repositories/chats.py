@@ -107,8 +107,10 @@ class Chats(Repository):
         return self.connection.scalar(chosen) or self.connection.scalar(told) or ""
 
     def store_choices(self, address: Address, **choice: str) -> None:
-        """Store settings by their columns: those in `OF_TOPIC` for the topic of the address if it has one, all others
-        for the chat. `answers` is always the topic's.
+        """Store settings by the names of their columns.
+
+        If the address has a topic, the settings in `OF_TOPIC` are stored for that topic, all others for the chat.
+        `answers` always belongs to the topic.
         """
         for name, value in choice.items():
             if name in OF_TOPIC and (address.thread or name not in chats.c):
@@ -118,7 +120,7 @@ class Chats(Repository):
                 self._set(address.bot, address.chat, **{name: value})
 
     def answers_all(self, address: Address) -> bool:
-        """Return whether every message in a topic is for the bot, also without a mention."""
+        """Return whether the bot answers every message in a topic, also one that does not mention it."""
         where = {"b": address.bot, "c": address.chat, "t": address.thread}
         return bool(self.connection.execute(ANSWERS_ALL, where).scalar_one_or_none())
 
@@ -151,7 +153,7 @@ class Chats(Repository):
             yield from found
 
     def set_unreachable(self, bot: int, chat: int, *, gone: bool) -> None:
-        """Store whether a chat can't be reached."""
+        """Store whether a chat can be reached; `gone` True: it can't."""
         self._set(bot, chat, is_gone=gone)
 
     def serialize_decisions(self, address: Address) -> None:

@@ -1,4 +1,4 @@
-"""English: rights and invitations, limits and prices, what is kept of a person."""
+"""English: rights and invitations, limits and prices, personal data."""
 
 TEXTS: dict[str, str] = {
     "closed": "This bot is not open to everybody. Your ID is {id}: give it to the bot's owner to be let in.",

@@ -1,4 +1,4 @@
-"""Russian: rights and invitations, limits and prices, what is kept of a person."""
+"""Russian: rights and invitations, limits and prices, personal data."""
 
 TEXTS: dict[str, str] = {
     "closed": "Этот бот открыт не для всех. Ваш ID {id}: передайте его владельцу бота, чтобы получить доступ.",

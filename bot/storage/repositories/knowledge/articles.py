@@ -43,7 +43,7 @@ class ArticleRow:
 
 
 class Articles(Repository):
-    """The articles that have not gone, whoever may read them."""
+    """The articles that still stand in their sources, whoever may read them."""
 
     def list_articles(self, sources: Collection[int]) -> Sequence[ArticleRow]:
         """Return the articles of these sources, by source and key."""

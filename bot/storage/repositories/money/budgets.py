@@ -159,7 +159,7 @@ class Budgets(Repository):
         )
 
     def settle_turn(self, bot: int, turn: str, *, spare: Collection[int] = ()) -> None:
-        """Settle in full the reservations of a turn, but for those in `spare`."""
+        """Settle in full the reservations of a turn, except those with the ids in `spare`."""
         left = select(reservations.c.id).where(reservations.c.bot == bot, reservations.c.turn == turn)
         for id_ in set(self.connection.scalars(left)) - set(spare):
             self.settle_reservation(id_)
