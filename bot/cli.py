@@ -90,7 +90,7 @@ def sandbox(
     """Try the bot with no account: Telegram and AI Studio on this machine, and a chat page in the browser."""
     from bot.sandbox import main as command
 
-    bot = [sys.executable, "-m", "bot", "run", "--app", own] if own else []
+    bot = [sys.executable, "-P", "-m", "govorun", "run", "--app", own] if own else []
     asyncio.run(command.serve(directory, port, browser=browser, bot=bot))
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bot.ai import Model
@@ -139,10 +140,12 @@ class App:
             running.run(plan, lambda: self.plan(self.settings(), role), self.extension, role, problems)
 
 
-def find(place: str) -> App:
-    """Import and return the App at "module:name" or "file.py:name"; without a name, `app`. Raises `ConfigError`."""
+def find(place: str, folder: Path | None = None) -> App:
+    """Import and return the App at "module:name" or "file.py:name", in a folder or where the program was started;
+    without a name, `app`. Raises `ConfigError`.
+    """
     where, _, name = place.partition(":")
-    found = getattr(starting.load(where), name or "app", None)
+    found = getattr(starting.load(where, folder or Path()), name or "app", None)
     if not isinstance(found, App):
         raise ConfigError(f"--app {place}: there is no App called {name or 'app'} in {where}")
     return found
