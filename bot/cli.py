@@ -19,8 +19,6 @@ from bot.runtime.commands import batch, desk, kb, topics
 NEWEST = 20  # failures that are listed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from bot.ai import Profile
     from bot.config.multi_bot import Plan
     from bot.config.settings import Settings
@@ -60,12 +58,13 @@ def run(own: str = OWN, role: ProcessRole = ROLE) -> None:
     from bot import app as program
     from bot.config import multi_bot
     from bot.config.settings import load, misspelt
+    from bot.doctor.examination import problems
     from bot.runtime import main as running
     from bot.telemetry import logging
 
     if own:
         found = program.find(own)
-        found.serve(found.settings(), role, _problems)
+        found.serve(found.settings(), role)
         return
     settings = load()
     try:
@@ -75,7 +74,7 @@ def run(own: str = OWN, role: ProcessRole = ROLE) -> None:
         raise ConfigError("\n".join([str(error), *hints])) from None
     with logging.standard_streams():
         logging.configure(settings.log_level, plan.secrets(), settings.log_format)
-        running.run(plan, lambda: multi_bot.plan(load(), load, studio=role.works), role=role, problems=_problems)
+        running.run(plan, lambda: multi_bot.plan(load(), load, studio=role.works), role=role, problems=problems)
 
 
 @app.command()
@@ -343,16 +342,6 @@ async def _answer_failures(plan: Plan, *, agrees: bool) -> list[Finding]:
         found = check_source_answers(settings, SystemClock(), agree)
         wrong += [finding async for finding in found if _tell(finding)]
     return wrong
-
-
-async def _problems(settings: Settings) -> AsyncIterator[str]:
-    """What the doctor finds wrong with the settings of a running bot without spending anything, a line for each."""
-    from bot.doctor.examination import examine
-    from bot.doctor.finding import Spending, Verdict
-
-    async for finding in examine(settings, spending=Spending.NOTHING):
-        if finding.verdict is not Verdict.OK:
-            yield f"{finding.leg}: {finding.text}. {finding.advice}"
 
 
 def _tell(finding: Finding) -> bool:

@@ -42,17 +42,18 @@ def load() -> None:
         raise
 
 
-def __getattr__(name: str) -> object:
-    """Return a public name of Govorun, which is loaded at the first of them."""
-    if name.startswith("__") and name not in ("__all__", "__version__"):
-        raise AttributeError(f"module 'govorun' has no attribute {name!r}")
-    load()
-    import bot
+if not TYPE_CHECKING:  # type checkers know the names above, and no others
 
-    if name not in ("__all__", "__version__", *bot.__all__):
-        raise AttributeError(f"module 'govorun' has no attribute {name!r}")
-    return getattr(bot, name)
+    def __getattr__(name: str) -> object:
+        """Return a public name of Govorun, which is loaded at the first of them."""
+        if name.startswith("__") and name not in ("__all__", "__version__"):
+            raise AttributeError(f"module 'govorun' has no attribute {name!r}")
+        load()
+        import bot
 
+        if name not in ("__all__", "__version__", *bot.__all__):
+            raise AttributeError(f"module 'govorun' has no attribute {name!r}")
+        return getattr(bot, name)
 
-def __dir__() -> list[str]:
-    return [*__getattr__("__all__"), "__version__"]  # type: ignore[misc]
+    def __dir__() -> list[str]:
+        return [*__getattr__("__all__"), "__version__"]

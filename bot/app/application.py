@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from bot.ai import Model
 from bot.app import starting
 from bot.errors import BotError, ConfigError
-from bot.extension import SANDBOX, About, Extension, OwnCommand, OwnLines, OwnModel, OwnRule, Run
+from bot.extension import SANDBOX, About, Extension, OwnCommand, OwnLines, OwnModel, OwnRule, Run, mistakes
 from bot.ports import ProcessRole
 from bot.tools.tool import Tool
 
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from bot.config.multi_bot import Plan
     from bot.config.settings import Settings
-    from bot.runtime.supervisor import Problems
 
 Lines = TypeVar("Lines", bound=OwnLines)
 T = TypeVar("T", bound=Tool | Callable[..., Any])
@@ -47,7 +46,9 @@ class App:
         self, *, commands: Iterable[OwnCommand] = (), tools: Iterable[Tool | Callable[..., Any]] = (), **settings: Any
     ) -> None:
         self.given = settings
-        self.extension = Extension(commands=list(commands))
+        self.extension = Extension()
+        for own in commands:
+            self.extension.add_command(own)
         for tool in tools:
             self.tool(tool)
 
@@ -57,25 +58,29 @@ class App:
         `incoming.rest` is the text after the command.
         """
 
+        if callable(word):
+            raise ConfigError('@app.command needs a word: @app.command("flip", "Flip a coin")')
+
         def add(run: Run) -> Run:
-            self.extension.commands.append(OwnCommand(word, run, about, owners_only))
+            self.extension.add_command(OwnCommand(word, run, about, owners_only))
             return run
 
         return add
 
     def tool(self, tool: T) -> T:
         """Offer models a tool: a `Tool`, or a typed function with a docstring (see `Tool.of`). Returns it unchanged."""
-        self.extension.tools.append(tool if isinstance(tool, Tool) else Tool.of(tool))
+        self.extension.add_tool(tool)
         return tool
 
     def model(self, name: str, model: Model, title: str = "") -> None:
         """Offer a model of your own. The first one answers, unless a user has chosen another."""
-        self.extension.models.append(OwnModel(name, title or name, model))
+        self.extension.add_model(OwnModel(name, title or name, model))
 
     def card(self, lines: Lines) -> Lines:
         """Add lines to the cards of the support desk: an `async (customer: Customer) -> str | Sequence[str] | None`,
         which has 3 seconds. Returns it unchanged.
         """
+        mistakes.check_function("card", lines, ("customer",))
         self.extension.desk.lines.append(lines)
         return lines
 
@@ -83,12 +88,13 @@ class App:
         """Add a rule to those of desk.toml: a `(question: Question) -> Decision | None`, which must be quick and read
         nothing from outside, since it runs in a transaction. Returns it unchanged.
         """
+        mistakes.check_function("rule", rule, ("question",), is_async=False)
         self.extension.desk.rules.append(rule)
         return rule
 
     def include_router(self, router: Router) -> None:
         """Mount an aiogram router: it gets the updates, commands and buttons that Govorun itself does not handle."""
-        self.extension.routers.append(router)
+        self.extension.add_router(router)
 
     def settings(self, **more: Any) -> Settings:
         """Return the settings: those in `more`, then those of this App, then the environment and `.env`. Raises
@@ -125,11 +131,12 @@ class App:
         except BotError as error:
             sys.exit(f"govorun: {error}")
 
-    def serve(
-        self, settings: Settings, role: ProcessRole = ProcessRole.ALL, problems: Problems | None = None
-    ) -> None:  # fmt: skip
-        """Run the bot on Telegram until it is stopped; `problems` as for `runtime.main.run`. Raises `ConfigError`."""
+    def serve(self, settings: Settings, role: ProcessRole = ProcessRole.ALL) -> None:
+        """Run the bot on Telegram until it is stopped. What is wrong with keys and addresses is logged after the start.
+        Raises `ConfigError`.
+        """
         from bot.config.settings import has_key
+        from bot.doctor.examination import problems
         from bot.runtime import main as running
         from bot.telemetry import logging
 

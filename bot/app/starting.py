@@ -28,8 +28,8 @@ def rehearse(command: list[str]) -> None:
 
 
 def named(folder: Path) -> str:
-    """Return where the App is, as GOVORUN_APP says or `[tool.govorun] app` in the folder's pyproject.toml; "" if neither
-    is set. Raises `ConfigError`.
+    """Return where the App is, as GOVORUN_APP says, or `[tool.govorun] app` in the folder's pyproject.toml; "" if
+    neither is set. Raises `ConfigError`.
     """
     if given := os.environ.get("GOVORUN_APP", ""):
         return given

@@ -52,3 +52,12 @@ async def _examine(settings: Settings, clock: Clock, env_file: Path, spending: S
             yield finding
     if spending is not Spending.PICTURE:
         yield check_picture(settings)
+
+
+async def problems(settings: Settings) -> AsyncIterator[str]:
+    """What is wrong with the settings of a running bot, as far as it can be found without spending anything: a line
+    for each problem, with what to do.
+    """
+    async for finding in examine(settings, spending=Spending.NOTHING):
+        if finding.verdict is not Verdict.OK:
+            yield f"{finding.leg}: {finding.text}. {finding.advice}"

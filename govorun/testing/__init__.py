@@ -17,18 +17,6 @@ if TYPE_CHECKING:
     from bot.testing.virtual_loop import LoopClock as LoopClock
 
 
-def __getattr__(name: str) -> object:
-    """Return one of the names below. Govorun is loaded at the first of them, so that pytest's plugin loads nothing."""
-    if name not in PLACES:
-        raise AttributeError(f"module 'govorun.testing' has no attribute {name!r}")
-    from importlib import import_module
-
-    from govorun import load
-
-    load()
-    return getattr(import_module(PLACES[name]), name)
-
-
 PLACES = {
     "BotMessage": "bot.testing.tg",
     "Group": "bot.testing.tg",
@@ -39,3 +27,16 @@ PLACES = {
     "Tg": "bot.testing.tg",
     "find": "bot.app",
 }
+
+if not TYPE_CHECKING:  # type checkers know the names above, and no others
+
+    def __getattr__(name: str) -> object:
+        """Return one of the names above. Govorun is loaded at the first of them: pytest's plugin loads nothing."""
+        if name not in PLACES:
+            raise AttributeError(f"module 'govorun.testing' has no attribute {name!r}")
+        from importlib import import_module
+
+        from govorun import load
+
+        load()
+        return getattr(import_module(PLACES[name]), name)
