@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -100,15 +101,22 @@ class App:
         """Return the settings: those in `more`, then those of this App, then the environment and `.env`. Raises
         `ConfigError`.
         """
-        from bot.config.settings import Settings, load
+        from bot.config.settings import load
+
+        return load(**{**self.overrides(), **more})
+
+    def overrides(self) -> dict[str, Any]:
+        """Return what this App gives `config.settings.load`: its settings, but for those that a sandbox has of its own.
+        Raises `ConfigError` for a name that is no setting.
+        """
+        from bot.config.settings import Settings
 
         for name in self.given:
             if name not in Settings.model_fields:
                 raise ConfigError(f"{name} is no setting of Govorun; docs/framework.md tells what an App takes")
         taken = os.environ.get(SANDBOX, "").lower().split(",")
         given = {name: value for name, value in self.given.items() if name not in taken}
-        files: dict[str, Any] = {"_env_file": None} if SANDBOX in os.environ else {}
-        return load(**{**files, **given, **more})
+        return {"_env_file": None, **given} if SANDBOX in os.environ else given
 
     def plan(self, settings: Settings, role: ProcessRole = ProcessRole.ALL) -> Plan:
         """Return the bots to run: one with these settings, or one for each file of the BOTS folder. The settings of
@@ -142,9 +150,10 @@ class App:
 
         self.extension.only_models = bool(self.extension.models) and not has_key(settings)
         plan = self.plan(settings, role)
+        look = partial(problems, studio=not self.extension.only_models)
         with logging.standard_streams():
             logging.configure(settings.log_level, plan.secrets(), settings.log_format)
-            running.run(plan, lambda: self.plan(self.settings(), role), self.extension, role, problems)
+            running.run(plan, lambda: self.plan(self.settings(), role), self.extension, role, look)
 
 
 def find(place: str, folder: Path | None = None) -> App:
