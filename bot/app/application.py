@@ -18,7 +18,7 @@ import sys
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from bot.ai import Model
 from bot.app import starting
@@ -30,6 +30,7 @@ from bot.tools.tool import Tool
 if TYPE_CHECKING:
     from aiogram import Router
 
+    from bot.app.app_settings import AppSettings
     from bot.config.multi_bot import Plan
     from bot.config.settings import Settings
 
@@ -40,13 +41,17 @@ T = TypeVar("T", bound=Tool | Callable[..., Any])
 class App:
     """Your bot: the settings you give, by their names in lower case, and what you add to it.
 
-    Settings given here override the environment. Making an `App` and adding to it changes nothing outside of it.
+    Settings given here override the environment; docs/settings.md lists them. Making an `App` and adding to it changes
+    nothing outside of it, and a mistake in what is added raises `ConfigError` at once. `command`, `tool`, `model`,
+    `include_router`, `card` and `rule` add to it, and `run` starts it. The other methods are for programs that start
+    bots in a way of their own.
     """
 
     def __init__(
-        self, *, commands: Iterable[OwnCommand] = (), tools: Iterable[Tool | Callable[..., Any]] = (), **settings: Any
-    ) -> None:
-        self.given = settings
+        self, *, commands: Iterable[OwnCommand] = (), tools: Iterable[Tool | Callable[..., Any]] = (),
+        **settings: Unpack[AppSettings],
+    ) -> None:  # fmt: skip
+        self.given: dict[str, Any] = {**settings}
         self.extension = Extension()
         for own in commands:
             self.extension.add_command(own)

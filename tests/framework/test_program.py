@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import AsyncGenerator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -143,8 +144,9 @@ def test_code_counts_more_than_the_environment(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_what_is_no_setting_or_no_value_is_said_in_a_line() -> None:
+    misspelt: Any = {"temprature": 0.1}
     with pytest.raises(ConfigError, match="temprature is no setting"):
-        App(temprature=0.1).settings()
+        App(**misspelt).settings()
     with pytest.raises(ConfigError, match="TEMPERATURE: "):
         App(temperature=7).settings()
 
