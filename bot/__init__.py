@@ -4,38 +4,63 @@ To build on it begin with `App` (`docs/framework.md`). To read it begin with `ty
 `runtime/wiring.py`, then `conversation/assistant.py`; `docs/architecture.md` has the table of packages.
 """
 
-from bot.ai import Chunk, Finish, ImageModel, Model, Profile, Request
+from bot.ai import Chunk, Finish, ImageModel, Model, Profile, Request, Source, Usage
 from bot.app import App
-from bot.errors import BotError, ModelError, UserError
+from bot.errors import (
+    BadInput,
+    BotError,
+    ConfigError,
+    LimitReached,
+    ModelError,
+    ModelRefused,
+    ModelUnavailable,
+    NotAllowed,
+    UserError,
+)
 from bot.extension import Customer, Decision, Question, command
 from bot.llm.structured import ask
 from bot.ports import Handler, Reply
-from bot.tools.tool import Tool
-from bot.types import Address, File, Incoming, Message, Outgoing, User
+from bot.tools.tool import Tool, ToolContext, ToolOutput
+from bot.types import Address, Attachment, Button, File, Image, Incoming, Kind, Message, Outgoing, ToolCall, User
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Address",
     "App",
+    "Attachment",
+    "BadInput",
     "BotError",
+    "Button",
     "Chunk",
+    "ConfigError",
     "Customer",
     "Decision",
     "File",
     "Finish",
     "Handler",
+    "Image",
     "ImageModel",
     "Incoming",
+    "Kind",
+    "LimitReached",
     "Message",
     "Model",
     "ModelError",
+    "ModelRefused",
+    "ModelUnavailable",
+    "NotAllowed",
     "Outgoing",
     "Profile",
     "Question",
     "Reply",
     "Request",
+    "Source",
     "Tool",
+    "ToolCall",
+    "ToolContext",
+    "ToolOutput",
+    "Usage",
     "User",
     "UserError",
     "ask",

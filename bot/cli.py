@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import inspect
 import json
 import sys
 from contextlib import nullcontext
+from contextvars import ContextVar
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from bot.config.overrides import of_app
 from bot.errors import BadInput, BotError, ConfigError
 from bot.ports import ProcessRole
 from bot.runtime.commands import batch, desk, kb, topics
@@ -19,9 +23,12 @@ from bot.runtime.commands import batch, desk, kb, topics
 NEWEST = 20  # failures that are listed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import Callable, Iterator, Mapping
+
+    from typer.models import CommandInfo
 
     from bot.ai import Profile
+    from bot.app import App
     from bot.config.multi_bot import Plan
     from bot.config.settings import Settings
     from bot.doctor.finding import Finding
@@ -45,7 +52,25 @@ ROLE = typer.Option(
     help="What this process does: all; or with PostgreSQL take updates (webhook) or work on them (worker).",
 )
 BOT = typer.Option(0, help="Id of the bot (its token begins with it); if not given, the bots of the settings.")
-OWN = typer.Option("", "--app", help="Your own bot: module:name or file.py:name of its App.")
+
+
+def _chosen() -> App | None:
+    """The App that this command works for: --app, GOVORUN_APP or pyproject.toml names it. Raises `ConfigError`."""
+    return _app_at(place, Path.cwd()) if (place := _place()) else None
+
+
+@cache
+def _app_at(place: str, folder: Path) -> App:
+    """The App in a folder, whose file is run once."""
+    from bot.app import find
+
+    return find(place, folder)
+
+
+def _place() -> str:
+    from bot.app import named
+
+    return chosen_app.get() or named(Path())
 
 
 def _settings() -> Settings:
@@ -55,17 +80,16 @@ def _settings() -> Settings:
 
 
 @app.command()
-def run(own: str = OWN, role: ProcessRole = ROLE) -> None:
+def run(role: ProcessRole = ROLE) -> None:
     """Run the bot on Telegram (BOT_TOKEN, YC_API_KEY and YC_FOLDER_ID from the environment or .env)."""
-    from bot import app as program
     from bot.config import multi_bot
     from bot.config.settings import load, misspelt
+    from bot.doctor.examination import problems
     from bot.runtime import main as running
     from bot.telemetry import logging
 
-    if own:
-        found = program.find(own)
-        found.serve(found.settings(), role, _problems)
+    if found := _chosen():
+        found.serve(found.settings(), role)
         return
     settings = load()
     try:
@@ -75,7 +99,7 @@ def run(own: str = OWN, role: ProcessRole = ROLE) -> None:
         raise ConfigError("\n".join([str(error), *hints])) from None
     with logging.standard_streams():
         logging.configure(settings.log_level, plan.secrets(), settings.log_format)
-        running.run(plan, lambda: multi_bot.plan(load(), load, studio=role.works), role=role, problems=_problems)
+        running.run(plan, lambda: multi_bot.plan(load(), load, studio=role.works), role=role, problems=problems)
 
 
 @app.command()
@@ -85,23 +109,26 @@ def sandbox(
         Path(".govorun"), help="Folder for the chats and the bot's database; only your user can read it."
     ),
     browser: bool = typer.Option(True, help="Open the page in the browser."),
-    own: str = OWN,
+    reload: bool = typer.Option(False, "--reload", help="Start your bot again whenever a file of this folder changes."),
 ) -> None:
     """Try the bot with no account: Telegram and AI Studio on this machine, and a chat page in the browser."""
     from bot.sandbox import main as command
 
-    bot = [sys.executable, "-m", "bot", "run", "--app", own] if own else []
-    asyncio.run(command.serve(directory, port, browser=browser, bot=bot))
+    place = _place()
+    if reload and not place:
+        raise BadInput("--reload is for a bot of your own: govorun sandbox --reload --app mybot.py")
+    bot = [sys.executable, "-P", "-m", "govorun", "run", "--app", place] if place else []
+    asyncio.run(command.serve(directory, port, browser=browser, bot=bot, watched=Path() if reload else None))
 
 
 @app.command()
 def migrate() -> None:
-    """Bring the database to the newest schema (`run` does this by itself)."""
+    """Bring the database to the newest schema (`run` does this by itself, and makes a database if there is none)."""
     from bot.storage.engines.sqlite_files import alone
     from bot.storage.engines.urls import is_sqlite
     from bot.storage.maintenance import migrations
 
-    url = _settings().database_url
+    url = _existing(_settings().database_url)
     with alone(url) if is_sqlite(url) else nullcontext():  # PostgreSQL has a lock of its own for a migration
         revision = asyncio.run(migrations.upgrade(url))
     typer.echo(f"The database has schema {revision}.")
@@ -273,7 +300,7 @@ def _existing(url: str) -> str:
     from bot.storage.engines.urls import is_sqlite
 
     if is_sqlite(url) and ((path := path_of(url)) is None or not path.exists()):
-        raise ConfigError(f"DATABASE_URL: there is no database {path or url}")
+        raise ConfigError(f"DATABASE_URL: there is no database {path or url}; govorun run makes it at its first start")
     return url
 
 
@@ -289,24 +316,25 @@ def doctor(
     one).
     """
     from bot.config import multi_bot
-    from bot.config.settings import load
+    from bot.config.settings import has_key, load
     from bot.doctor.machine import unreadable
     from bot.telemetry import logging
 
     try:
         settings = load()
         plan = multi_bot.plan(settings, load) if multi_bot.files(settings) else multi_bot.Plan(settings, {"": settings})
+        studio = not ((own := _chosen()) and own.extension.models) or has_key(settings)
     except ConfigError as error:
         sys.exit(1 if [finding for finding in unreadable(error) if _tell(finding)] else 0)
     logging.configure("CRITICAL", plan.secrets())  # the findings say what the log would
-    failures = _answer_failures(plan, agrees=yes) if model else _failures(plan, paid=paid)
+    failures = _answer_failures(plan, agrees=yes) if model else _failures(plan, paid=paid, studio=studio)
     sys.exit(1 if asyncio.run(failures) else 0)
 
 
-async def _failures(plan: Plan, *, paid: bool) -> list[Finding]:
+async def _failures(plan: Plan, *, paid: bool, studio: bool) -> list[Finding]:
     """Print the findings of each bot, below its name if there are several. Returns the failures.
 
-    With `paid` a picture is bought.
+    With `paid` a picture is bought. `studio` False: all models are the programmer's own.
     """
     from bot.config.multi_bot import ENDING
     from bot.doctor.examination import examine
@@ -319,7 +347,7 @@ async def _failures(plan: Plan, *, paid: bool) -> list[Finding]:
             typer.echo(f"\n{name}{ENDING}")
         file = (plan.process.bots or Path()) / f"{name}{ENDING}"
         spending = Spending.PICTURE if paid else Spending.LITTLE
-        found = examine(settings, env_file=file, spending=spending)
+        found = examine(settings, env_file=file, spending=spending, studio=studio)
         wrong += [finding async for finding in found if _tell(finding)]
     return wrong
 
@@ -343,16 +371,6 @@ async def _answer_failures(plan: Plan, *, agrees: bool) -> list[Finding]:
         found = check_source_answers(settings, SystemClock(), agree)
         wrong += [finding async for finding in found if _tell(finding)]
     return wrong
-
-
-async def _problems(settings: Settings) -> AsyncIterator[str]:
-    """What the doctor finds wrong with the settings of a running bot without spending anything, a line for each."""
-    from bot.doctor.examination import examine
-    from bot.doctor.finding import Spending, Verdict
-
-    async for finding in examine(settings, spending=Spending.NOTHING):
-        if finding.verdict is not Verdict.OK:
-            yield f"{finding.leg}: {finding.text}. {finding.advice}"
 
 
 def _tell(finding: Finding) -> bool:
@@ -404,9 +422,40 @@ def _abilities(profile: Profile) -> str:
     return f"{profile.window:>9,} tokens; " + ", ".join(ability for ability, has in can.items() if has)
 
 
+def _commands(group: typer.Typer, above: str = "") -> Iterator[tuple[str, CommandInfo]]:
+    """Yield every command below a group, with its words ("kb add")."""
+    for command in group.registered_commands:
+        yield f"{above}{command.name or getattr(command.callback, '__name__', '')}", command
+    for inner in group.registered_groups:
+        if inner.typer_instance is not None:
+            yield from _commands(inner.typer_instance, f"{above}{inner.name} ")
+
+
+def _with_app(run: Callable[..., Any]) -> Callable[..., Any]:
+    """The function of a command, with the option --app more."""
+    signature = inspect.signature(run, eval_str=True)
+    option = inspect.Parameter("app_place", inspect.Parameter.KEYWORD_ONLY, default=OWN, annotation=str)
+    shape = signature.replace(parameters=[*signature.parameters.values(), option])
+
+    def command(*, app_place: str, **given: Any) -> Any:
+        chosen_app.set(app_place)
+        return run(**given)
+
+    command.__name__, command.__doc__ = run.__name__, run.__doc__
+    command.__dict__["__signature__"] = shape
+    command.__annotations__ = {one.name: one.annotation for one in shape.parameters.values()}
+    return command
+
+
+def _overrides() -> Mapping[str, Any]:
+    found = _chosen()
+    return found.overrides() if found else {}
+
+
 def main() -> None:
     """The entry point of the command: Govorun's own errors end as a sentence, not as a traceback."""
     try:
+        of_app.set(_overrides)
         app()
     except BotError as error:
         typer.echo(f"govorun: {error}", err=True)
@@ -425,4 +474,15 @@ def _is_out_of_memory(error: Exception) -> bool:
     return not isinstance(error, ImportError) or "failed to map segment" in str(error)
 
 
+# Where the App is that a command works for, as its option --app says; "": it was not given.
+chosen_app: ContextVar[str] = ContextVar("chosen_app", default="")
+OWN = typer.Option(
+    "", "--app", metavar="PLACE", show_default=False,
+    help="Your own bot: module:name or file.py:name of its App. If not given, GOVORUN_APP, or app in the table "
+    "tool.govorun of pyproject.toml.",
+)  # fmt: skip
+WITHOUT_APP = ("new", "init", "models fetch")
+for words, command in _commands(app):
+    if words not in WITHOUT_APP and command.callback is not None:
+        command.callback = _with_app(command.callback)
 COLOURS = {"ok": "green", "warn": "yellow", "FAIL": "red"}

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from bot.errors import ConfigError
 from bot.jobs.worker import Work
 from bot.outbox import Page
 from bot.ports import Handler, Reply
@@ -90,7 +91,7 @@ class Feature:
 
 
 def joined(features: Sequence[Feature]) -> Feature:
-    """All features as one. Raises `ValueError` if two of them handle the same word, action or kind."""
+    """All features as one. Raises `ConfigError` if two of them handle the same word, action or kind."""
     return Feature(
         commands=_united([feature.commands for feature in features]),
         presses=_united([feature.presses for feature in features]),
@@ -104,5 +105,5 @@ def joined(features: Sequence[Feature]) -> Feature:
 def _united(tables: Sequence[Mapping[K, V]]) -> dict[K, V]:
     names = [name for table in tables for name in table]
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ValueError(f"two features want {', '.join(twice)}")
+        raise ConfigError(f"two features want {', '.join(twice)}")
     return {name: value for table in tables for name, value in table.items()}

@@ -24,6 +24,7 @@ from bot.config.groups.operations import ProcessSettings, StorageSettings, Telem
 from bot.config.groups.required import RequiredSettings
 from bot.config.groups.telegram import TelegramSettings
 from bot.config.groups.tools import ToolSettings
+from bot.config.overrides import of_app
 from bot.config.validators import FOLDER_SHAPE, PLACEHOLDER, TOKEN_SHAPE, checked_database, passwords
 from bot.errors import BadInput, ConfigError
 
@@ -106,9 +107,11 @@ def database_address(value: str) -> str:
 
 
 def load(**given: Any) -> Settings:
-    """Read the settings. Raises `ConfigError` with one line for each wrong value; the values are never shown."""
+    """Read the settings: those given, then those of the App (`of_app`), then the environment and `.env`. Raises
+    `ConfigError` with one line for each wrong value; the values are never shown.
+    """
     try:
-        return Settings(**given)
+        return Settings(**{**of_app.get()(), **given})
     except ValidationError as error:
         problems = error.errors(include_input=False, include_url=False)
         raise ConfigError("\n".join(_line(problem["loc"], problem["msg"]) for problem in problems)) from None

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot.extension import OwnCommand
+from bot.extension.mistakes import check_answer
 from bot.feature import Command, CommandHandler, Feature
 from bot.outbox import finish_with
 from bot.ports import Reply
@@ -31,6 +32,7 @@ class CustomCommands:
     def _run(self, own: OwnCommand) -> CommandHandler:
         async def run(incoming: Incoming, reply: Reply, _rest: str) -> None:
             answer = await own.run(incoming, reply)
+            check_answer(own.word, own.run, answer)
             answers = [Outgoing(answer)] if isinstance(answer, str) else [answer] if answer is not None else []
             await finish_with(self.store, incoming, reply, *answers)
 

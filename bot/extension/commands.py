@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from bot.ai import Model
+from bot.errors import ConfigError
 from bot.ports import Reply
 from bot.types import Incoming, Outgoing
 
@@ -22,7 +23,7 @@ class OwnCommand:
     """A command /`word`. `run` returns the answer: a text in Markdown, an `Outgoing`, or None for no answer.
 
     `about` is its description; without it the menu does not list the command. `owners_only`: for others the command
-    does not exist.
+    does not exist. Raises `ConfigError` if `word` can't be a command.
     """
 
     word: str
@@ -31,12 +32,14 @@ class OwnCommand:
     owners_only: bool = False
 
     def __post_init__(self) -> None:
-        if not WORD.fullmatch(self.word):
-            raise ValueError(f"{self.word!r} can't be a command: 1-32 of a-z 0-9 _ are expected")
+        if not isinstance(self.word, str) or not WORD.fullmatch(self.word):
+            raise ConfigError(f"{self.word!r:.80} can't be a command: 1-32 of a-z 0-9 _ are expected")
 
 
 def command(word: str, about: About = "", *, owners_only: bool = False) -> Callable[[Run], OwnCommand]:
     """A decorator that makes a function a command, for `App(commands=[...])`; `App.command` also adds it."""
+    if callable(word):
+        raise ConfigError('a command needs a word: @command("flip", "Flip a coin")')
     return lambda run: OwnCommand(word, run, about, owners_only)
 
 

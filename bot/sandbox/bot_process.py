@@ -43,7 +43,7 @@ class BotProcess:
     ) -> None:
         self.directory = directory
         self.log = directory / "bot.log"
-        self._command = command or (sys.executable, "-m", "bot", "run")
+        self._command = command or (sys.executable, "-P", "-m", "govorun", "run")
         self._from = None if command else directory
         kept = (name for name in os.environ if command or name in KEPT or name.startswith(OPENTELEMETRY))
         self._environment = {name: os.environ[name] for name in kept} | dict(settings)

@@ -12,6 +12,7 @@ from typing import Any
 from aiogram import Bot, Dispatcher, Router
 from aiogram.client.session.base import BaseSession
 from aiogram.dispatcher.event.bases import UNHANDLED
+from aiogram.fsm.storage.memory import MemoryStorage
 from aiogram.methods import Response, TelegramMethod
 from aiogram.types import Update
 
@@ -38,12 +39,17 @@ def mounted(routers: Sequence[Router]) -> Dispatcher:
 
 
 class Routers:
-    """Gives updates to aiogram's routers. `kinds` are the kinds of updates that they have handlers for."""
+    """Gives updates to aiogram's routers. `kinds` are the kinds of updates that they have handlers for.
+
+    The dispatcher outlives a bot that is started again in one process, as tests do; states of its FSM in memory do not.
+    """
 
     def __init__(self, *, api: Api, dispatcher: Dispatcher) -> None:
         session = TypedSession(proxy=api.bot.session.proxy, api=api.bot.session.api, timeout=TIMEOUT)  # type: ignore[attr-defined]
         self.bot = Bot(api.bot.token, session=session)
         self.dispatcher = dispatcher
+        if isinstance(dispatcher.storage, MemoryStorage):
+            dispatcher.fsm.storage = MemoryStorage()
         self.kinds = tuple(dispatcher.resolve_used_update_types())
 
     async def feed(self, update: str) -> bool:
