@@ -6,8 +6,8 @@ To build on it begin with `App` (`docs/framework.md`). To read it begin with `ty
 
 from bot.ai import Chunk, Finish, ImageModel, Model, Profile, Request
 from bot.app import App
-from bot.errors import BotError, ModelError, UserError
-from bot.extension import Customer, Decision, Question, command
+from bot.errors import BotError, ModelError, UnknownUser, UserError
+from bot.extension import Customer, Decision, JobRun, Question, Running, SendState, Sent, command
 from bot.llm.structured import ask
 from bot.ports import Handler, Reply
 from bot.tools.tool import Tool
@@ -27,6 +27,7 @@ __all__ = [
     "Handler",
     "ImageModel",
     "Incoming",
+    "JobRun",
     "Message",
     "Model",
     "ModelError",
@@ -35,7 +36,11 @@ __all__ = [
     "Question",
     "Reply",
     "Request",
+    "Running",
+    "SendState",
+    "Sent",
     "Tool",
+    "UnknownUser",
     "User",
     "UserError",
     "ask",

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from bot.ai import Model
 from bot.app import starting
+from bot.app.program import AppProgram, State
 from bot.errors import BotError, ConfigError
 from bot.extension import SANDBOX, About, Extension, OwnCommand, OwnLines, OwnModel, OwnRule, Run
 from bot.ports import ProcessRole
@@ -36,7 +37,7 @@ Lines = TypeVar("Lines", bound=OwnLines)
 T = TypeVar("T", bound=Tool | Callable[..., Any])
 
 
-class App:
+class App(AppProgram[State]):
     """Your bot: the settings you give, by their names in lower case, and what you add to it.
 
     Settings given here override the environment. Making an `App` and adding to it changes nothing outside of it.

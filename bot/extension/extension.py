@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bot.extension.commands import OwnCommand, OwnModel
 from bot.extension.desk import DeskExtension
+from bot.extension.program import Program
 from bot.tools.tool import Tool
 
 if TYPE_CHECKING:
@@ -30,4 +31,5 @@ class Extension:
     tools: list[Tool] = field(default_factory=list)
     routers: list[Router] = field(default_factory=list)
     desk: DeskExtension = field(default_factory=DeskExtension)
+    program: Program = field(default_factory=Program)
     dispatcher: Dispatcher | None = None

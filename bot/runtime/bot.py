@@ -16,6 +16,7 @@ from bot.config.settings import Settings
 from bot.dispatch.help import Help
 from bot.dispatch.lanes import Lanes
 from bot.errors import StorageUnavailable
+from bot.features.program.running import RunningBot
 from bot.features.retention import Retention
 from bot.jobs import menus
 from bot.ports import Dispatcher, Handler, ProcessRole
@@ -67,7 +68,8 @@ class Bot:
     """A bot, ready to run. `background` are its tasks that must not end before it does; a health check watches them.
 
     `loads` read what it must know before it takes updates; `preparations` begin with it, and it does not wait for them.
-    `led` is what one process of the bot does all the time, by name.
+    `led` is what one process of the bot does all the time, by name. `running` is the bot as a programmer's code sees
+    it. `started` is set when it takes updates, or was stopped before.
     """
 
     settings: Settings
@@ -77,6 +79,8 @@ class Bot:
     inbound: Inbound
     joining: Onboarding
     signs: Signs
+    running: RunningBot
+    started: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     stopping: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     background: list[asyncio.Task[None]] = field(default_factory=list, init=False)
     loads: list[Callable[[], Awaitable[None]]] = field(default_factory=list, init=False)
@@ -101,6 +105,7 @@ class Bot:
         for prepare in self.preparations:
             placement.tasks.create_task(prepare(), name="preparation")
         await self._start()
+        self.started.set()
         await self.stopping.wait()
         await self.telegram.stop_intake()
         await dispatcher.drain(self.settings.shutdown_grace)

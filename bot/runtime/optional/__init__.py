@@ -1,1 +1,1 @@
-"""Composition of what a setting switches on: its modules are imported only then."""
+"""Composition of what a setting, or the code of a programmer, switches on."""
