@@ -15,9 +15,10 @@ from bot.errors import (
     ModelRefused,
     ModelUnavailable,
     NotAllowed,
+    UnknownUser,
     UserError,
 )
-from bot.extension import Customer, Decision, Question, command
+from bot.extension import Customer, Decision, JobRun, Question, Running, SendState, Sent, command
 from bot.llm.structured import ask
 from bot.ports import Handler, Reply
 from bot.tools.tool import Tool, ToolContext, ToolOutput
@@ -42,6 +43,7 @@ __all__ = [
     "Image",
     "ImageModel",
     "Incoming",
+    "JobRun",
     "Kind",
     "LimitReached",
     "Message",
@@ -55,11 +57,15 @@ __all__ = [
     "Question",
     "Reply",
     "Request",
+    "Running",
+    "SendState",
+    "Sent",
     "Source",
     "Tool",
     "ToolCall",
     "ToolContext",
     "ToolOutput",
+    "UnknownUser",
     "Usage",
     "User",
     "UserError",

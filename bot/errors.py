@@ -1,6 +1,7 @@
 """Every error Govorun raises, in one tree, named by what the catcher can do.
 
 BotError
+├── UnknownUser              nobody with this id has written to the bot, which may not write first
 ├── ConfigError              start-up only: names the setting, what it should be, where to get it
 ├── UserError                its text may be shown to the user
 │   ├── BadInput
@@ -38,6 +39,10 @@ class BotError(Exception):
 
 class ConfigError(BotError):
     """A setting is missing or wrong."""
+
+
+class UnknownUser(BotError):
+    """This person never wrote to the bot, or this group never had it: a bot may not write first."""
 
 
 class UserError(BotError):

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from bot.ai import Model
 from bot.app import starting
+from bot.app.program import AppProgram, State
 from bot.errors import BotError, ConfigError
 from bot.extension import SANDBOX, About, Extension, OwnCommand, OwnLines, OwnModel, OwnRule, Run, mistakes
 from bot.ports import ProcessRole
@@ -38,7 +39,7 @@ Lines = TypeVar("Lines", bound=OwnLines)
 T = TypeVar("T", bound=Tool | Callable[..., Any])
 
 
-class App:
+class App(AppProgram[State]):
     """Your bot: the settings you give, by their names in lower case, and what you add to it.
 
     Settings given here override the environment; docs/settings.md lists them. Making an `App` and adding to it changes

@@ -106,7 +106,7 @@ class Budget:
         """The caps of a kind (`TOKENS`, `IMAGES` or `MONEY`) for the sender in this chat."""
         caps, actor = {TOKENS: self.tokens, IMAGES: self.images, MONEY: self.money}[kind], Actor.of(incoming)
         if self.access.authorize(actor, Permission.EXCEED) is Decision.ALLOWED:
-            return Caps(bot=caps.bot, bot_month=caps.bot_month)
+            return caps.of_bot()
         personal = self.personal.allowance(actor.id) if kind == MONEY else None
         for share in (self.by_role.get(kind, {}).get(self.access.role(actor)), personal):
             if share is not None:

@@ -1,10 +1,14 @@
-"""What a programmer adds to the bot, as values: `commands.py` (commands, models), `desk.py` (lines of cards, rules).
+"""What a programmer adds to the bot, as values: `commands.py` (commands, models), `desk.py` (lines of cards, rules),
+`jobs.py`, `program.py` (what runs beside conversations); `running.py` is the running bot as that code sees it.
 `Extension` holds all of it: `app/` collects it, and `runtime/wiring.py` uses it. Nothing heavy is imported here.
 """
 
 from bot.extension.commands import About, Answer, OwnCommand, OwnModel, Run, command
 from bot.extension.desk import Customer, Decision, DeskExtension, OwnLines, OwnRule, Question
 from bot.extension.extension import SANDBOX, Extension
+from bot.extension.jobs import JobRun, OwnJob, RunJob, Schedule
+from bot.extension.program import Lifespan, Program
+from bot.extension.running import Running, SendState, Sent
 
 __all__ = [
     "SANDBOX",
@@ -14,11 +18,20 @@ __all__ = [
     "Decision",
     "DeskExtension",
     "Extension",
+    "JobRun",
+    "Lifespan",
     "OwnCommand",
+    "OwnJob",
     "OwnLines",
     "OwnModel",
     "OwnRule",
+    "Program",
     "Question",
     "Run",
+    "RunJob",
+    "Running",
+    "Schedule",
+    "SendState",
+    "Sent",
     "command",
 ]

@@ -11,6 +11,7 @@ from bot.errors import ConfigError
 from bot.extension import mistakes
 from bot.extension.commands import OwnCommand, OwnModel
 from bot.extension.desk import DeskExtension
+from bot.extension.program import Program
 from bot.tools.tool import Tool
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Extension:
     tools: list[Tool] = field(default_factory=list)
     routers: list[Router] = field(default_factory=list)
     desk: DeskExtension = field(default_factory=DeskExtension)
+    program: Program = field(default_factory=Program)
     dispatcher: Dispatcher | None = None
 
     def add_command(self, own: OwnCommand) -> None:

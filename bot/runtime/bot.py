@@ -16,6 +16,7 @@ from bot.config.settings import Settings
 from bot.dispatch.help import Help
 from bot.dispatch.lanes import Lanes
 from bot.errors import StorageUnavailable
+from bot.features.program.running import RunningBot
 from bot.features.retention import Retention
 from bot.jobs import menus
 from bot.ports import Dispatcher, Handler, ProcessRole
@@ -68,7 +69,8 @@ class Bot:
 
     `loads` are functions that read what the bot must know before it takes updates. `preparations` start with the bot,
     and it does not wait for them. `background` are tasks that must not end before the bot does; a health check watches
-    them. `led` are tasks, by name, that run all the time in exactly one of the bot's processes.
+    them. `led` are tasks, by name, that run all the time in exactly one of the bot's processes. `running` is the bot as
+    a programmer's code sees it. `started` is set when the bot takes updates, or was stopped before.
     """
 
     settings: Settings
@@ -78,6 +80,8 @@ class Bot:
     inbound: Inbound
     joining: Onboarding
     signs: Signs
+    running: RunningBot
+    started: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     stopping: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     background: list[asyncio.Task[None]] = field(default_factory=list, init=False)
     loads: list[Callable[[], Awaitable[None]]] = field(default_factory=list, init=False)
@@ -102,6 +106,7 @@ class Bot:
         for prepare in self.preparations:
             placement.tasks.create_task(prepare(), name="preparation")
         await self._start()
+        self.started.set()
         await self.stopping.wait()
         await self.telegram.stop_intake()
         await dispatcher.drain(self.settings.shutdown_grace)

@@ -87,6 +87,7 @@ from bot.runtime.knowledge import (
 )  # fmt: skip
 from bot.runtime.models import helper_model
 from bot.runtime.optional.desk import DeskParts, desk_of, desk_parts, desk_tools, missed, ownership
+from bot.runtime.optional.program import naming, own_jobs, running_bot
 from bot.runtime.parts import Answering, Given, Ground, People
 from bot.storage.engines.sqlite_files import home
 from bot.storage.mailboxes import StoredInbox, StoredOutbox
@@ -114,8 +115,9 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
     notice = _queue_notice(given, ground, assistant)
     # The panel shows the sections of the features, the questions must know what each feature awaits, and the help lists
     # the commands of all: in this order.
-    desk = desk_parts(given, ground, assistant)
-    features = [*_features(given, ground, answering), *desk.features, notice.feature()]
+    desk, running = desk_parts(given, ground, assistant), running_bot(given, ground)
+    features = [*_features(given, ground, answering), *desk.features, own_jobs(given, ground, running)]
+    features.append(notice.feature())
     features.append(_settings_panel(given, ground, features))
     questions = Questions(store=store, assistant=assistant, attached=answering.attached, awaits=joined(features).awaits)
     help = _help(given, ground, assistant, questions, features)
@@ -141,7 +143,7 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
         store=store, bot=given.api.id, kinds=router.known.jobs, added=ground.added, tracer=given.api.tracer
     )
     inbound = Inbound(
-        handler=pipeline([*_layers(given, ground, queue), *desk.layers], router),
+        handler=pipeline([naming(running), *_layers(given, ground, queue), *desk.layers], router),
         lanes=lanes,
         help=help,
         dispatcher=cluster.dispatcher(settings, store, queue, jobs, quota, partial(_look, people, desk)),
@@ -154,7 +156,10 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
         inbound=inbound,
         joining=people.joining,
         signs=Signs(turns=turns, model_outage=given.models.studio.outage, metrics=given.api.metrics),
+        running=running,
     )
+    if placement.role.works:
+        bot.loads.append(running.planner.begin)
     if desk.load is not None:
         bot.loads.append(desk.load)
     bot.led.update(desk.led)

@@ -42,7 +42,7 @@ from bot.storage.repositories.feedback import Feedback
 from bot.storage.repositories.files.blobs import Blobs
 from bot.storage.repositories.files.documents import Documents
 from bot.storage.repositories.inbox import Inbox
-from bot.storage.repositories.jobs import Jobs
+from bot.storage.repositories.jobs import Jobs, ProgramKeys
 from bot.storage.repositories.knowledge.articles import Articles
 from bot.storage.repositories.knowledge.gaps import Gaps
 from bot.storage.repositories.knowledge.gates import Gates
@@ -85,6 +85,7 @@ class Tx:
     inbox = repository(Inbox)
     outbox = repository(Outbox)
     jobs = repository(Jobs)
+    program_keys = repository(ProgramKeys)
     operations = repository(Operations)
     buttons = repository(Buttons)
     backlog = repository(Backlog)

@@ -1,1 +1,1 @@
-"""Composes features that a setting switches on. Their modules are imported only if that setting is on."""
+"""Composes what a setting, or the code of a programmer, switches on. Its modules are imported only then."""

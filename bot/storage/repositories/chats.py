@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import and_, bindparam, exists, false, func, or_, select, update
+from sqlalchemy import Row, and_, bindparam, exists, false, func, or_, select, update
 
 from bot.storage.engines.dialects import insert_or_update, upsert
 from bot.storage.repositories.desk.seats import Seats
@@ -151,6 +151,26 @@ class Chats(Repository):
         query = select(chats.c.id).where(chats.c.bot == bot, chats.c.id > after, chats.c.is_private, ~chats.c.is_gone)
         with self.connection.execute(query.order_by(chats.c.id)).scalars() as found:
             yield from found
+
+    def is_known(self, bot: int, chat: int) -> bool:
+        """Return whether somebody has ever written to the bot in a chat."""
+        return self.connection.execute(IS_GONE, {"b": bot, "c": chat}).first() is not None
+
+    def list_zones(self, bot: int) -> Sequence[str]:
+        """Return the time zones that people have told, each once, with "" for those who have told none."""
+        return self.connection.execute(select(users.c.timezone).where(users.c.bot == bot).distinct()).scalars().all()
+
+    def list_people_of_zones(self, bot: int, zones: Collection[str], after: int, most: int) -> Sequence[Row[Any]]:
+        """Return `id`, `timezone` and `first_seen` of at most `most` people with ids above `after`, in ascending order,
+        whose private chat can be reached and whose time zone is one of `zones`.
+        """
+        query = (
+            select(*users.c["id", "timezone", "first_seen"])
+            .join(chats, and_(chats.c.bot == users.c.bot, chats.c.id == users.c.id))
+            .where(users.c.bot == bot, users.c.id > after, users.c.timezone.in_(zones), chats.c.is_private)
+            .where(~chats.c.is_gone)
+        )
+        return self.connection.execute(query.order_by(users.c.id).limit(most)).all()
 
     def set_unreachable(self, bot: int, chat: int, *, gone: bool) -> None:
         """Store whether a chat can be reached; `gone` True: it can't."""

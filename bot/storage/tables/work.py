@@ -129,6 +129,20 @@ jobs = Table(
 )
 
 
+class ProgramKeyColumns(TypedColumns):
+    """Idempotency keys of a programmer's code, kept for ever: a message or a job that had one is not made again.
+
+    Only the hash of a key is stored, so a row tells nothing of a person.
+    """
+
+    bot: Named[int] = Column(sa.BigInteger, primary_key=True)
+    hash: Named[str] = Column(sa.String(64), primary_key=True)
+    at: Named[float] = Column(sa.Float)
+
+
+program_keys = Table("program_keys", METADATA, ProgramKeyColumns)
+
+
 class ButtonColumns(TypedColumns):
     """The action of a button. Telegram's callback data can be forged, so it is only the random `key` of this row.
 

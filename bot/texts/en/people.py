@@ -165,6 +165,8 @@ TEXTS: dict[str, str] = {
     "broadcast.stop": "Stop",
     "broadcast.stopping": "Stopped. I will tell you how many have got it.",
     "broadcast.over": "It has already been sent to everybody.",
+    "job.failed": "The job {name} has failed {count} times in a row and is not tried again. "
+    "Code {code}: govorun log {code} says more.",
     "broadcast.done": "Your message. Delivered: {sent}, blocked or gone: {dead}, not delivered yet: {unsent}.",
     "audit.broadcast": "sent a message to everybody ({changes})",
     "audit.stopped": "stopped a message to everybody",

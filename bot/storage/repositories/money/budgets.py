@@ -55,6 +55,10 @@ class Caps:
     def __bool__(self) -> bool:
         return any(astuple(self))
 
+    def of_bot(self) -> Caps:
+        """Return the limits of the whole bot alone."""
+        return Caps(bot=self.bot, bot_month=self.bot_month)
+
     @property
     def monthly(self) -> bool:
         """Whether there is a limit for a month."""
