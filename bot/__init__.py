@@ -7,7 +7,7 @@ To build on it begin with `App` (`docs/framework.md`). To read it begin with `ty
 from bot.ai import Chunk, Finish, ImageModel, Model, Profile, Request
 from bot.app import App
 from bot.errors import BotError, ModelError, UserError
-from bot.extension import Customer, Decision, Question, command
+from bot.extension import Answer, Button, Customer, Decision, Next, Question, command
 from bot.llm.structured import ask
 from bot.ports import Handler, Reply
 from bot.tools.tool import Tool
@@ -17,8 +17,10 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Address",
+    "Answer",
     "App",
     "BotError",
+    "Button",
     "Chunk",
     "Customer",
     "Decision",
@@ -30,6 +32,7 @@ __all__ = [
     "Message",
     "Model",
     "ModelError",
+    "Next",
     "Outgoing",
     "Profile",
     "Question",

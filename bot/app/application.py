@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from bot.ai import Model
 from bot.app import starting
+from bot.app.handlers import Handlers
 from bot.errors import BotError, ConfigError
 from bot.extension import SANDBOX, About, Extension, OwnCommand, OwnLines, OwnModel, OwnRule, Run
 from bot.ports import ProcessRole
@@ -36,17 +37,19 @@ Lines = TypeVar("Lines", bound=OwnLines)
 T = TypeVar("T", bound=Tool | Callable[..., Any])
 
 
-class App:
+class App(Handlers):
     """Your bot: the settings you give, by their names in lower case, and what you add to it.
 
-    Settings given here override the environment. Making an `App` and adding to it changes nothing outside of it.
+    Settings given here override the environment. `without` are words of commands that are switched off. Making an `App`
+    and adding to it changes nothing outside of it.
     """
 
     def __init__(
-        self, *, commands: Iterable[OwnCommand] = (), tools: Iterable[Tool | Callable[..., Any]] = (), **settings: Any
-    ) -> None:
+        self, *, commands: Iterable[OwnCommand] = (), tools: Iterable[Tool | Callable[..., Any]] = (),
+        without: Iterable[str] = (), **settings: Any,
+    ) -> None:  # fmt: skip
         self.given = settings
-        self.extension = Extension(commands=list(commands))
+        self.extension = Extension(commands=list(commands), without=tuple(without))
         for tool in tools:
             self.tool(tool)
 

@@ -1,23 +1,32 @@
-"""What a programmer adds to the bot, as values: `commands.py` (commands, models), `desk.py` (lines of cards, rules).
+"""What a programmer adds to the bot, as values: `commands.py` (commands, models), `presses.py` (buttons),
+`middleware.py`, `desk.py` (lines of cards, rules).
 `Extension` holds all of it: `app/` collects it, and `runtime/wiring.py` uses it. Nothing heavy is imported here.
 """
 
 from bot.extension.commands import About, Answer, OwnCommand, OwnModel, Run, command
 from bot.extension.desk import Customer, Decision, DeskExtension, OwnLines, OwnRule, Question
 from bot.extension.extension import SANDBOX, Extension
+from bot.extension.middleware import Middleware, Next
+from bot.extension.presses import Button, By, OwnPress, Pressed
 
 __all__ = [
     "SANDBOX",
     "About",
     "Answer",
+    "Button",
+    "By",
     "Customer",
     "Decision",
     "DeskExtension",
     "Extension",
+    "Middleware",
+    "Next",
     "OwnCommand",
     "OwnLines",
     "OwnModel",
+    "OwnPress",
     "OwnRule",
+    "Pressed",
     "Question",
     "Run",
     "command",

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from bot.extension.commands import OwnCommand, OwnModel
 from bot.extension.desk import DeskExtension
+from bot.extension.middleware import Middleware
+from bot.extension.presses import OwnPress
 from bot.tools.tool import Tool
 
 if TYPE_CHECKING:
@@ -21,7 +23,8 @@ class Extension:
     """Everything that a programmer has added to a bot. `models` come before those of the settings.
 
     `only_models`: the models of the settings are not offered. `dispatcher` holds the `routers` after the first start,
-    as aiogram includes a router only once.
+    as aiogram includes a router only once. The first of the `middleware` is the outermost. `without` are the words of
+    commands that are switched off.
     """
 
     commands: list[OwnCommand] = field(default_factory=list)
@@ -29,5 +32,8 @@ class Extension:
     only_models: bool = False
     tools: list[Tool] = field(default_factory=list)
     routers: list[Router] = field(default_factory=list)
+    middleware: list[Middleware] = field(default_factory=list)
+    presses: list[OwnPress] = field(default_factory=list)
+    without: tuple[str, ...] = ()
     desk: DeskExtension = field(default_factory=DeskExtension)
     dispatcher: Dispatcher | None = None

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from bot.clock import Clock, SystemClock
 from bot.concurrency.lease import Tasks
 from bot.config.settings import Settings, has_key
+from bot.errors import ConfigError
 from bot.extension import Extension
 from bot.llm.routing import Routing
 from bot.ports import ProcessRole
@@ -129,13 +130,24 @@ async def _client(settings: Settings, process: SharedResources) -> AsyncIterator
 
 @asynccontextmanager
 async def _tasks() -> AsyncIterator[Tasks]:
-    """A task group that at its end cancels what was not stopped: every state that matters is in the database."""
+    """A task group that at its end cancels what was not stopped: every state that matters is in the database.
+
+    What is wrong in the settings or in a programmer's code (`ConfigError`) is raised as it is, not in a group.
+    """
     try:
         async with Tasks() as tasks:
             yield tasks
             raise _End
-    except* _End:
-        pass
+    except BaseExceptionGroup as group:
+        if (wrong := group.subgroup(ConfigError)) is not None:
+            raise _first(wrong) from None
+        if (failed := group.split(_End)[1]) is not None:
+            raise failed from None
+
+
+def _first(group: BaseExceptionGroup[ConfigError]) -> ConfigError:
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error
 
 
 def _routers(api: Api, extension: Extension, stack: AsyncExitStack) -> Routers | None:

@@ -38,7 +38,6 @@ from bot.conversation.turn_start import TurnStart
 from bot.dispatch.admission import Admission
 from bot.dispatch.chat_events import ChatEvents
 from bot.dispatch.conversation_queue import ConversationQueue
-from bot.dispatch.custom_commands import CustomCommands
 from bot.dispatch.error_boundary import MOST_ATTEMPTS, MOST_OF_MANY, ErrorBoundary
 from bot.dispatch.fallback import Fallback
 from bot.dispatch.help import Help
@@ -86,6 +85,7 @@ from bot.runtime.knowledge import (
     topic_features,
 )  # fmt: skip
 from bot.runtime.models import helper_model
+from bot.runtime.optional.custom import check_switched_off, custom_parts, switched_off
 from bot.runtime.optional.desk import DeskParts, desk_of, desk_parts, desk_tools, missed, ownership
 from bot.runtime.parts import Answering, Given, Ground, People
 from bot.storage.engines.sqlite_files import home
@@ -114,9 +114,12 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
     notice = _queue_notice(given, ground, assistant)
     # The panel shows the sections of the features, the questions must know what each feature awaits, and the help lists
     # the commands of all: in this order.
-    desk = desk_parts(given, ground, assistant)
-    features = [*_features(given, ground, answering), *desk.features, notice.feature()]
-    features.append(_settings_panel(given, ground, features))
+    desk, custom, unwanted = desk_parts(given, ground, assistant), custom_parts(given, ground), given.added.without
+    own = [*_features(given, ground, answering), *desk.features, notice.feature()]
+    features = [*switched_off(own, unwanted), *custom.features]
+    panel = _settings_panel(given, ground, features)
+    check_switched_off(joined([*own, panel]).commands, unwanted)
+    features += switched_off([panel], unwanted)
     questions = Questions(store=store, assistant=assistant, attached=answering.attached, awaits=joined(features).awaits)
     help = _help(given, ground, assistant, questions, features)
     turns = TurnLogs(
@@ -141,7 +144,7 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
         store=store, bot=given.api.id, kinds=router.known.jobs, added=ground.added, tracer=given.api.tracer
     )
     inbound = Inbound(
-        handler=pipeline([*_layers(given, ground, queue), *desk.layers], router),
+        handler=pipeline([*_layers(given, ground, queue), *custom.layers, *desk.layers], router),
         lanes=lanes,
         help=help,
         dispatcher=cluster.dispatcher(settings, store, queue, jobs, quota, partial(_look, people, desk)),
@@ -178,6 +181,7 @@ def _settings_panel(given: Given, ground: Ground, features: Sequence[Feature]) -
         others=joined(features).sections,
         wake_jobs=ground.wake_jobs,
         library=ground.library,
+        hidden=given.added.without,
     ).feature()
 
 
@@ -365,7 +369,7 @@ def _tools(given: Given, ground: Ground, reminders: Reminders) -> Iterator[Tool]
     if "calculator" in wanted:
         yield calculator.tool()
     yield from (*given.added.tools, *desk_tools(given, ground))
-    if "reminders" in wanted:
+    if "reminders" in wanted and "remind" not in given.added.without:
         yield reminders.tool()
     if "search" in wanted and searcher is not None:
         yield from web_search.tools(searcher, ground.people.meter)
@@ -405,7 +409,6 @@ def _features(given: Given, ground: Ground, answering: Answering) -> Sequence[Fe
         *knowledge_features(given, ground, assistant),
         *topic_features(given, ground, assistant),
         ChatEvents(store=store, leave=assistant.writer.leave, moved=people.directory.load).feature(),
-        CustomCommands(store=store, commands=given.added.commands).feature(),
     ]
 
 
