@@ -88,7 +88,7 @@ async def build(
                 added=replace(extension, tools=[*instead.tools, *extension.tools]),
                 placement=Placement(tasks=tasks, role=role, shared=shared),
             )
-            bot = wire(given, _routers(api, extension, stack))
+            bot = wire(given, await _routers(api, extension, role, stack))
             if places is not None and role.works:
                 bot.background.append(tasks.create_task(places.run(), name="places at the model"))
             await bot.joining.open(partial(cluster.first_code, settings) if shared else None)
@@ -150,12 +150,16 @@ def _first(group: BaseExceptionGroup[ConfigError]) -> ConfigError:
     return _first(error) if isinstance(error, BaseExceptionGroup) else error
 
 
-def _routers(api: Api, extension: Extension, stack: AsyncExitStack) -> Routers | None:
+async def _routers(
+    api: Api, extension: Extension, role: ProcessRole, stack: AsyncExitStack
+) -> Routers | None:  # fmt: skip
     if not extension.routers:
         return None
     extension.dispatcher = extension.dispatcher or mounted(extension.routers)
     routers = Routers(api=api, dispatcher=extension.dispatcher)
     stack.push_async_callback(routers.close)
+    if role.works:
+        await routers.start()
     return routers
 
 

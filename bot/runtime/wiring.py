@@ -138,7 +138,9 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
         access=people.access,
         known=joined([help.feature(), *help.features]),
         questions=questions,
-        fallback=Fallback(store=store, feed=routers.feed if routers else None),
+        fallback=Fallback(store=store, feed=routers.feed, expects=routers.expects)
+        if routers
+        else Fallback(store=store),
     )
     jobs = JobWorker(
         store=store, bot=given.api.id, kinds=router.known.jobs, added=ground.added, tracer=given.api.tracer
