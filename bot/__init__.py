@@ -18,16 +18,29 @@ from bot.errors import (
     UnknownUser,
     UserError,
 )
-from bot.extension import Customer, Decision, JobRun, Question, Running, SendState, Sent, command
+from bot.extension import (
+    Answer,
+    Button,
+    Customer,
+    Decision,
+    JobRun,
+    Next,
+    Question,
+    Running,
+    SendState,
+    Sent,
+    command,
+)
 from bot.llm.structured import ask
 from bot.ports import Handler, Reply
 from bot.tools.tool import Tool, ToolContext, ToolOutput
-from bot.types import Address, Attachment, Button, File, Image, Incoming, Kind, Message, Outgoing, ToolCall, User
+from bot.types import Address, Attachment, File, Image, Incoming, Kind, Message, Outgoing, ToolCall, User
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Address",
+    "Answer",
     "App",
     "Attachment",
     "BadInput",
@@ -51,6 +64,7 @@ __all__ = [
     "ModelError",
     "ModelRefused",
     "ModelUnavailable",
+    "Next",
     "NotAllowed",
     "Outgoing",
     "Profile",

@@ -34,7 +34,7 @@ from typing import Any, Literal, TypedDict
 
 
 class AppSettings(TypedDict, total=False):
-    """The settings that `App(...)` takes by name: those of `.env.example` in lower case, as docs/settings.md has them."""
+    """The settings that `App(...)` takes by name: those of `.env.example` in lower case, see docs/settings.md."""
 
 '''
 PAGE_HEAD = """# Settings

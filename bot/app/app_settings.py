@@ -9,7 +9,7 @@ from typing import Any, Literal, TypedDict
 
 
 class AppSettings(TypedDict, total=False):
-    """The settings that `App(...)` takes by name: those of `.env.example` in lower case, as docs/settings.md has them."""
+    """The settings that `App(...)` takes by name: those of `.env.example` in lower case, see docs/settings.md."""
 
     bot_token: str
     yc_api_key: str

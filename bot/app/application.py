@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from bot.ai import Model
 from bot.app import starting
+from bot.app.handlers import Handlers
 from bot.app.program import AppProgram, State
 from bot.errors import BotError, ConfigError
 from bot.extension import SANDBOX, About, Extension, OwnCommand, OwnLines, OwnModel, OwnRule, Run, mistakes
@@ -39,21 +40,21 @@ Lines = TypeVar("Lines", bound=OwnLines)
 T = TypeVar("T", bound=Tool | Callable[..., Any])
 
 
-class App(AppProgram[State]):
+class App(Handlers, AppProgram[State]):
     """Your bot: the settings you give, by their names in lower case, and what you add to it.
 
     Settings given here override the environment; docs/settings.md lists them. Making an `App` and adding to it changes
     nothing outside of it, and a mistake in what is added raises `ConfigError` at once. `command`, `tool`, `model`,
     `include_router`, `card` and `rule` add to it, and `run` starts it. The other methods are for programs that start
-    bots in a way of their own.
+    bots in a way of their own. `without` are words of commands that are switched off.
     """
 
     def __init__(
         self, *, commands: Iterable[OwnCommand] = (), tools: Iterable[Tool | Callable[..., Any]] = (),
-        **settings: Unpack[AppSettings],
+        without: Iterable[str] = (), **settings: Unpack[AppSettings],
     ) -> None:  # fmt: skip
         self.given: dict[str, Any] = {**settings}
-        self.extension = Extension()
+        self.extension = Extension(without=tuple(without))
         for own in commands:
             self.extension.add_command(own)
         for tool in tools:

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from bot.clock import Clock, SystemClock
 from bot.concurrency.lease import Tasks
 from bot.config.settings import Settings, has_key
+from bot.errors import ConfigError
 from bot.extension import Extension
 from bot.llm.routing import Routing
 from bot.ports import ProcessRole
@@ -88,7 +89,7 @@ async def build(
                 added=replace(extension, tools=[*instead.tools, *extension.tools]),
                 placement=Placement(tasks=tasks, role=role, shared=shared),
             )
-            bot = wire(given, _routers(api, extension, stack))
+            bot = wire(given, await _routers(api, extension, role, stack))
             if places is not None and role.works:
                 bot.background.append(tasks.create_task(places.run(), name="places at the model"))
             await bot.joining.open(partial(cluster.first_code, settings) if shared else None)
@@ -131,21 +132,36 @@ async def _client(settings: Settings, process: SharedResources) -> AsyncIterator
 
 @asynccontextmanager
 async def _tasks() -> AsyncIterator[Tasks]:
-    """A task group that at its end cancels what was not stopped: every state that matters is in the database."""
+    """A task group that at its end cancels what was not stopped: every state that matters is in the database.
+
+    What is wrong in the settings or in a programmer's code (`ConfigError`) is raised as it is, not in a group.
+    """
     try:
         async with Tasks() as tasks:
             yield tasks
             raise _End
-    except* _End:
-        pass
+    except BaseExceptionGroup as group:
+        if (wrong := group.subgroup(ConfigError)) is not None:
+            raise _first(wrong) from None
+        if (failed := group.split(_End)[1]) is not None:
+            raise failed from None
 
 
-def _routers(api: Api, extension: Extension, stack: AsyncExitStack) -> Routers | None:
+def _first(group: BaseExceptionGroup[ConfigError]) -> ConfigError:
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error
+
+
+async def _routers(
+    api: Api, extension: Extension, role: ProcessRole, stack: AsyncExitStack
+) -> Routers | None:  # fmt: skip
     if not extension.routers:
         return None
     extension.dispatcher = extension.dispatcher or mounted(extension.routers)
     routers = Routers(api=api, dispatcher=extension.dispatcher)
     stack.push_async_callback(routers.close)
+    if role.works:
+        await routers.start()
     return routers
 
 

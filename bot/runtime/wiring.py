@@ -38,7 +38,6 @@ from bot.conversation.turn_start import TurnStart
 from bot.dispatch.admission import Admission
 from bot.dispatch.chat_events import ChatEvents
 from bot.dispatch.conversation_queue import ConversationQueue
-from bot.dispatch.custom_commands import CustomCommands
 from bot.dispatch.error_boundary import MOST_ATTEMPTS, MOST_OF_MANY, ErrorBoundary
 from bot.dispatch.fallback import Fallback
 from bot.dispatch.help import Help
@@ -86,6 +85,7 @@ from bot.runtime.knowledge import (
     topic_features,
 )  # fmt: skip
 from bot.runtime.models import helper_model
+from bot.runtime.optional.custom import check_switched_off, custom_parts, switched_off
 from bot.runtime.optional.desk import DeskParts, desk_of, desk_parts, desk_tools, missed, ownership
 from bot.runtime.optional.program import naming, own_jobs, running_bot
 from bot.runtime.parts import Answering, Given, Ground, People
@@ -115,10 +115,13 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
     notice = _queue_notice(given, ground, assistant)
     # The panel shows the sections of the features, the questions must know what each feature awaits, and the help lists
     # the commands of all: in this order.
-    desk, running = desk_parts(given, ground, assistant), running_bot(given, ground)
-    features = [*_features(given, ground, answering), *desk.features, own_jobs(given, ground, running)]
-    features.append(notice.feature())
-    features.append(_settings_panel(given, ground, features))
+    desk, custom, unwanted = desk_parts(given, ground, assistant), custom_parts(given, ground), given.added.without
+    running = running_bot(given, ground)
+    own = [*_features(given, ground, answering), *desk.features, notice.feature()]
+    features = [*switched_off(own, unwanted), *custom.features, own_jobs(given, ground, running)]
+    panel = _settings_panel(given, ground, features)
+    check_switched_off(joined([*own, panel]).commands, unwanted)
+    features += switched_off([panel], unwanted)
     questions = Questions(store=store, assistant=assistant, attached=answering.attached, awaits=joined(features).awaits)
     help = _help(given, ground, assistant, questions, features)
     turns = TurnLogs(
@@ -137,13 +140,15 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
         access=people.access,
         known=joined([help.feature(), *help.features]),
         questions=questions,
-        fallback=Fallback(store=store, feed=routers.feed if routers else None),
+        fallback=Fallback(store=store, feed=routers.feed, expects=routers.expects)
+        if routers
+        else Fallback(store=store),
     )
     jobs = JobWorker(
         store=store, bot=given.api.id, kinds=router.known.jobs, added=ground.added, tracer=given.api.tracer
     )
     inbound = Inbound(
-        handler=pipeline([naming(running), *_layers(given, ground, queue), *desk.layers], router),
+        handler=pipeline([naming(running), *_layers(given, ground, queue), *custom.layers, *desk.layers], router),
         lanes=lanes,
         help=help,
         dispatcher=cluster.dispatcher(settings, store, queue, jobs, quota, partial(_look, people, desk)),
@@ -183,6 +188,7 @@ def _settings_panel(given: Given, ground: Ground, features: Sequence[Feature]) -
         others=joined(features).sections,
         wake_jobs=ground.wake_jobs,
         library=ground.library,
+        hidden=given.added.without,
     ).feature()
 
 
@@ -370,7 +376,7 @@ def _tools(given: Given, ground: Ground, reminders: Reminders) -> Iterator[Tool]
     if "calculator" in wanted:
         yield calculator.tool()
     yield from (*given.added.tools, *desk_tools(given, ground))
-    if "reminders" in wanted:
+    if "reminders" in wanted and "remind" not in given.added.without:
         yield reminders.tool()
     if "search" in wanted and searcher is not None:
         yield from web_search.tools(searcher, ground.people.meter)
@@ -410,7 +416,6 @@ def _features(given: Given, ground: Ground, answering: Answering) -> Sequence[Fe
         *knowledge_features(given, ground, assistant),
         *topic_features(given, ground, assistant),
         ChatEvents(store=store, leave=assistant.writer.leave, moved=people.directory.load).feature(),
-        CustomCommands(store=store, commands=given.added.commands).feature(),
     ]
 
 

@@ -16,6 +16,7 @@ TEXTS: dict[str, str] = {
     "limit.images.chat.month": "This chat has reached its limit of pictures this month. The next one comes in {wait}.",
     "limit.images.bot.month": "I have reached my limit of pictures for this month. The next one comes in {wait}.",
     "limit.images.bot": "I have reached my limit of pictures for today. You can order the next one in {wait}.",
+    "press.owners": "Only the owners of the bot may press this, in a private chat with it.",
     "admins.only": "In a group only its administrators change the settings.",
     "join.ask": "Ask to be let in",
     "join.sent": "I have asked the bot's administrators. I will write to you when they decide.",
