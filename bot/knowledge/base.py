@@ -173,6 +173,14 @@ class KnowledgeBase:
 
         return self.gate.passes(found.signals) or BY_WORDS.passes(found.store_signals)
 
+    def doubts(self, found: Found) -> bool:
+        """Whether what was found does not pass, but may answer its question, so that only quotes are worth showing."""
+        from bot.knowledge.search.gate import BY_WORDS
+
+        return not self.passes(found) and (
+            self.gate.doubts(found.signals) or BY_WORDS.doubts(found.store_signals)
+        )  # fmt: skip
+
     async def read_gates(self) -> None:
         """Read the gates that were fitted. A search does so after each change of the knowledge base."""
         from bot.knowledge.search.gate import Gate
