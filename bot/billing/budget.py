@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from math import ceil
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from bot.access.policy import Access, Actor, Decision, Role
 from bot.billing import pricing
@@ -83,7 +83,7 @@ class Budget:
     personal: Personal = field(default_factory=Everybody)
 
     @classmethod
-    def from_settings(cls, settings: Settings, access: Access, personal: Personal) -> Budget:
+    def from_settings(cls, settings: Settings, access: Access, personal: Personal) -> Self:
         """The caps of the settings, converted from the currency into millionths of it."""
         units: Mapping[str, Callable[[Any], int]] = {TOKENS: int, IMAGES: int, MONEY: millionths}
         caps = {kind: _caps(settings, kind, unit) for kind, unit in units.items()}
