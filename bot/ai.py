@@ -270,6 +270,10 @@ class Embedder(Protocol):
     def longest(self) -> int:
         """The most tokens that one text may have."""
 
+    @property
+    def pace(self) -> float:
+        """About how many passages it embeds in a second; 0.0 if that is not known."""
+
     async def embed(self, texts: Sequence[str], *, question: bool = False) -> Sequence[Vector | ModelError]:
         """Return for each text, in order, its vector or its error. Every vector is paid for, even if other texts
         failed.

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from math import ceil
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from bot.access.policy import Access, Actor, Decision, Role
 from bot.billing import pricing
@@ -21,9 +21,10 @@ from bot.storage.repositories.members import Allowance
 from bot.storage.repositories.money.budgets import BOT, CHAT, DAY, MONTH, USER, Caps
 from bot.storage.store import Tx
 from bot.texts.catalog import say
-from bot.types import Incoming, Permission
+from bot.types import Address, Incoming, Permission, User
 
 TOKENS, IMAGES, MONEY = "tokens", "images", "money"
+KNOWLEDGE_PURSE = "kb.purse"  # the turn of the reservation that embeddings of the knowledge base are paid from
 SOON = 60.0  # seconds after which the reservations of running requests are probably settled
 LONG = 48  # hours from which a time to wait is shown in days
 
@@ -83,7 +84,7 @@ class Budget:
     personal: Personal = field(default_factory=Everybody)
 
     @classmethod
-    def from_settings(cls, settings: Settings, access: Access, personal: Personal) -> Budget:
+    def from_settings(cls, settings: Settings, access: Access, personal: Personal) -> Self:
         """The caps of the settings, converted from the currency into millionths of it."""
         units: Mapping[str, Callable[[Any], int]] = {TOKENS: int, IMAGES: int, MONEY: millionths}
         caps = {kind: _caps(settings, kind, unit) for kind, unit in units.items()}
@@ -157,6 +158,20 @@ class Budget:
         return self.reserve(tx, incoming, MONEY, price, language)
 
 
+class BotBudget(Budget):
+    """The caps of the whole bot: for work that is no user's, such as a run from the command line."""
+
+    def caps(self, kind: str, incoming: Incoming) -> Caps:
+        """The caps of a kind for the whole bot."""
+        whole = Budget.caps(self, kind, incoming)
+        return Caps(bot=whole.bot, bot_month=whole.bot_month)
+
+    def reserve_work(self, tx: Tx, bot: int, turn: str, price: int, currency: str, language: str) -> int:
+        """Hold back the price of such a work. Returns the reservation, 0 without a limit. Raises `LimitReached`."""
+        asked = Incoming(turn, Address("telegram", bot, 0), User(0), private=True)
+        return self.reserve_price(tx, asked, price, currency, language) if self.caps(MONEY, asked) else 0
+
+
 def _caps(settings: Settings, kind: str, unit: Callable[[Any], int]) -> Caps:
     """The caps of a kind from settings such as `USER_DAILY_TOKENS`; `unit` converts their values."""
     periods = {"daily": "", "monthly": MONTH}
@@ -227,10 +242,12 @@ def settle_interrupted(tx: Tx, bot: int, rows: Sequence[int]) -> None:
 
 
 def settle_stale(tx: Tx, bot: int, before: float | None = None) -> None:
-    """Settle in full the reservations made before a time (Unix seconds), except those of operations under way.
+    """Settle in full the reservations made before a time (Unix seconds), except those of operations under way. The
+    knowledge base draws what it buys from its purse, so the rest of one that was left is given back.
 
     Without a time, at the start of the only process, settle all reservations except those.
     """
+    tx.budgets.release(bot, KNOWLEDGE_PURSE, before=before)
     tx.budgets.settle_abandoned(bot, TOKENS, before=before)
     tx.budgets.settle_abandoned(bot, MONEY, before=before, spare=_open_reservations(tx, bot))
 

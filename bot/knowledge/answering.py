@@ -74,7 +74,8 @@ class Evidence:
     `documents` are passages of the conversation's documents, which are shown after the `passages` of the sources.
     `for_asker` is the question as it was searched for, if in a group chat only what the asker may read and the chat
     may not answers it: then nothing else is set, and the chat is told `said`. `judged`: each sentence of the answer
-    is to be judged before it is shown.
+    is to be judged before it is shown. `doubtful`: the question may be about something else, so the `pieces` are quotes
+    that may be an answer, and it counts as one that the sources do not answer.
     """
 
     language: str
@@ -89,6 +90,7 @@ class Evidence:
     generation: int = 0
     judged: bool = False
     documents: tuple[Passage, ...] = ()
+    doubtful: bool = False
 
     def stored(self) -> Mapping[str, Any]:
         """What `restored` needs, as JSON."""
@@ -121,8 +123,10 @@ class Evidence:
 
     @property
     def mark(self) -> str:
-        """A value that is different when other passages are found: the hash of their ids; "" for none."""
-        ids = sorted(one.id for one in self.passages)
+        """A value that is different when other passages are found: the hash of their ids. It is "" for none, and where
+        it is doubtful whether they answer the question.
+        """
+        ids = () if self.doubtful else sorted(one.id for one in self.passages)
         return hashlib.sha256(repr(ids).encode()).hexdigest() if ids else ""
 
 
@@ -440,17 +444,22 @@ class KnowledgeAnswers:
             language=language, groups=groups, near=_near(found), generation=found.generation,
             vector=pack(found.vector) if found.vector else b"",
         )  # fmt: skip
-        if not found.hits or not self.base.passes(found):
+        doubtful = self.base.doubts(found)
+        if not found.hits or not (doubtful or self.base.passes(found)):
             return nothing
         shown = tuple(_shown(hit.passage) for hit in found.hits)
-        cited = level != EXTRACT
+        cited = level != EXTRACT and not doubtful
+        pieces = () if cited else extract(shown, found.frequencies, found.size, language, doubtful=doubtful)
+        if doubtful and not pieces:
+            return nothing
         return replace(
             nothing,
             shown=shown,
             passages=tuple(hit.passage for hit in found.hits),
             block=sources_block(shown, language) if cited else "",
-            judged=level == JUDGED,
-            pieces=() if cited else tuple(extract(shown, found.frequencies, found.size, language)),
+            judged=level == JUDGED and not doubtful,
+            pieces=tuple(pieces),
+            doubtful=doubtful,
         )
 
 

@@ -10,12 +10,13 @@ import asyncio
 import logging
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot.ai import Embedder, VectorStores
+from bot.billing.budget import KNOWLEDGE_PURSE, BotBudget
 from bot.billing.metering import BillTo, Meter
 from bot.billing.pricing import PriceList
 from bot.concurrency.child_pool import ChildPool
@@ -177,6 +178,14 @@ class KnowledgeBase:
 
         return self.gate.passes(found.signals) or BY_WORDS.passes(found.store_signals)
 
+    def doubts(self, found: Found) -> bool:
+        """Whether what was found does not pass, but may answer its question, so that only quotes are worth showing."""
+        from bot.knowledge.search.gate import BY_WORDS
+
+        return not self.passes(found) and (
+            self.gate.doubts(found.signals) or BY_WORDS.doubts(found.store_signals)
+        )  # fmt: skip
+
     async def read_gates(self) -> None:
         """Read the gates that were fitted. A search does so after each change of the knowledge base."""
         from bot.knowledge.search.gate import Gate
@@ -273,14 +282,24 @@ class KnowledgeBase:
         wanted = await self._embedding().estimate()
         return replace(wanted, again=bool(wanted.passages) and self.embedder.name != await self._model())
 
-    async def embed(self, agreed: int, tell: Callable[[int], None] = lambda _: None) -> int:
-        """Buy the missing embeddings for at most `agreed` millionths (`Embedding.run`); returns what they cost."""
+    async def embed(
+        self, agreed: int, tell: Callable[[int], None] = lambda _: None, *, language: str = "en"
+    ) -> int:  # fmt: skip
+        """Buy the missing embeddings for at most `agreed` millionths (`Embedding.run`); returns what they cost.
+
+        The sum is held back in a purse of its own until then, out of what the whole bot may spend. Raises
+        `LimitReached`, with a sentence in `language`, where that has no room for it.
+        """
         if self.embedder is None:
             return 0
+        held = await self.store.write(lambda tx: self._fill_purse(tx, agreed, language)) if agreed else 0
         try:
-            return await self._embedding().run(agreed, tell)
+            return await self._embedding().run(agreed, tell, held=held)
         finally:
             self._compared = min(self._compared, self.store.clock.monotonic() - COMPARED)
+            if held:
+                with suppress(StorageUnavailable):  # a later start gives it back
+                    await self.store.write(lambda tx: tx.budgets.settle_reservation(held, 0))
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
@@ -298,6 +317,12 @@ class KnowledgeBase:
 
             self._stores = StoreSearch(meter=self.meter, stores=self.vector_stores)
         return await self._stores.find(question, asked, payer)
+
+    def _fill_purse(self, tx: Tx, agreed: int, language: str) -> int:
+        """Hold the sum back; what a purse still held whose process has died goes back before."""
+        tx.budgets.release(self.bot, KNOWLEDGE_PURSE)
+        whole = BotBudget(money=self.meter.budget.money)
+        return whole.reserve_work(tx, self.bot, KNOWLEDGE_PURSE, agreed, self.meter.tariffs.currency, language)
 
     async def _names(self) -> set[str]:
         return {source.name for source in await self.store.read(lambda tx: tx.sources.list_sources(self.bot))}

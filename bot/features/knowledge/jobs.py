@@ -16,6 +16,7 @@ from typing import Any
 
 from bot.access.policy import Role
 from bot.access.rights import Rights
+from bot.billing.budget import duration
 from bot.billing.pricing import shown
 from bot.errors import ConfigError, LimitReached, ModelProtocolError
 from bot.feature import Feature
@@ -101,6 +102,8 @@ def priced(language: str, wanted: Estimate, currency: str) -> str:
     """Return a sentence that says how many passages have no embedding yet, and what embeddings for them cost."""
     tokens = f"{wanted.tokens:,}".replace(",", "\u00a0")
     price = shown(language, wanted.cost, currency)
+    if wanted.seconds:
+        price += say(language, "kb.price.time", time=duration(language, wanted.seconds))
     key = "kb.price.again" if wanted.again else "kb.price"
     return say(language, key, passages=wanted.passages, tokens=tokens, price=price)
 
@@ -251,11 +254,12 @@ class KnowledgeJobs:
         """
         bot, agreed, since = job.address.bot, int(job.payload["agreed"]), float(job.payload["since"])
         spent = await self.store.read(lambda tx: tx.ledger.cost_of_turn(bot, TURN, since))
-        failure = ""
+        failure, refusal = "", ""
+        language = await self.store.read(lambda tx: _language(tx, job))
         try:
-            await self.base.embed(max(agreed - spent, 0))
-        except LimitReached:
-            pass
+            await self.base.embed(max(agreed - spent, 0), language=language)
+        except LimitReached as error:
+            refusal = str(error)
         except ModelProtocolError as error:
             failure = str(error)
             log.warning("no embeddings are made: %s", failure)
@@ -270,10 +274,12 @@ class KnowledgeJobs:
                 where = Address(**address)
                 language = tx.chats.read_language(bot, where.chat)
                 text, choices = say(language, "kb.embedded", price=shown(language, paid, self.currency)), []
+                text = f"{text}\n{refusal}" if paid else refusal or text
                 if failure:
                     text = say(language, "kb.embedding_failed", reason=failure)
                 elif wanted.passages:
-                    text += "\n" + say(language, "kb.rest") + "\n" + priced(language, wanted, self.currency)
+                    rest = "" if refusal else say(language, "kb.rest")
+                    text = "\n".join(filter(None, (text, rest, priced(language, wanted, self.currency))))
                     choices = price_choices(language, wanted.cost)
                 send(tx, f"{turn}.kb.embedded", where, text, choices)
                 chats.append(where)
@@ -291,6 +297,12 @@ def send(tx: Tx, key: str, where: Address, text: str, choices: Sequence[Choice])
         tx.buttons.add_button(where, key, where.chat, one.label, one.action, **one.payload) for one in choices
     )
     tx.outbox.add_answer(key, where, Outgoing(text, plain=True, buttons=(buttons,) if buttons else ()))
+
+
+def _language(tx: Tx, job: Job) -> str:
+    """The language of the first chat that is told the result of a job."""
+    where = next((Address(**address) for address in job.payload["tell"].values()), None)
+    return tx.chats.read_language(where.bot, where.chat) if where is not None else "en"
 
 
 def _nowhere(bot: int) -> Address:

@@ -27,6 +27,7 @@ from bot.features.knowledge.jobs import (
     request_embedding,
     request_sync,
 )  # fmt: skip
+from bot.features.knowledge.search_page import SearchPage
 from bot.jobs.learning import request_look
 from bot.knowledge.base import KnowledgeBase, check_libraries
 from bot.knowledge.embedding import Estimate
@@ -53,13 +54,16 @@ SHOWN_KINDS = {LEARNED: "learned", VECTOR_STORE: "store"}  # sources whose addre
 
 @dataclass(slots=True, kw_only=True)
 class KnowledgePanel:
-    """Shows the sources of the knowledge base, and changes them. `wake_jobs` is called after a job was added."""
+    """Shows the sources of the knowledge base, and changes them. `wake_jobs` is called after a job was added; `search`
+    shows what a question finds.
+    """
 
     base: KnowledgeBase
     access: Access
     rights: Rights
     currency: str
     wake_jobs: Callable[[], None]
+    search: SearchPage
 
     @property
     def store(self) -> Store:
@@ -89,10 +93,14 @@ class KnowledgePanel:
     # --- pages --------------------------------------------------------------------------------------------------------
 
     async def panel(self, incoming: Incoming, reply: Reply, rest: str) -> None:
-        """`/kb` opens the panel; `/kb add ADDRESS`, or `/kb add` below a document, adds a source. Raises `BadInput`."""
+        """`/kb` opens the panel; `/kb add ADDRESS`, or `/kb add` below a document, adds a source; `/kb search QUESTION`
+        shows what that finds. Raises `BadInput`.
+        """
         word, _, address = rest.partition(" ")
         if not word:
             await self._open(incoming, reply, 0)
+        elif word.lower() == "search":
+            await self.search.show(incoming, reply, address.strip())
         elif word.lower() != "add":
             raise BadInput(say(incoming.language, "kb.usage"))
         else:

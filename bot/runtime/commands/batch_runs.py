@@ -18,7 +18,7 @@ from bot.batch.planning import LIKELY, Plan, plan
 from bot.batch.results import write_results
 from bot.batch.runner import BatchRunner, close_run
 from bot.billing import pricing
-from bot.billing.budget import MONEY, Budget, Everybody
+from bot.billing.budget import BotBudget, Everybody
 from bot.billing.pricing import millionths, shown
 from bot.clock import SystemClock
 from bot.config.settings import Settings
@@ -29,24 +29,13 @@ from bot.storage.engines.sqlite_files import alone
 from bot.storage.engines.urls import is_sqlite
 from bot.storage.maintenance import migrations
 from bot.storage.repositories.batch.runs import OPEN, UNFINISHED, BatchRun
-from bot.storage.repositories.money.budgets import Caps
 from bot.storage.store import Store, Tx
-from bot.types import Address, Incoming, User
 
 Say = Callable[[str], None]
 Agree = Callable[[str], bool]
 PROGRESS = 5.0  # seconds between two lines
 MODES = ("auto", "sync", "async")
 ENDS = ("answered", "truncated", "refused", "failed", "missing")
-
-
-class BatchBudget(Budget):
-    """The budget of a batch run: only the caps of the whole bot hold, because no user has started it."""
-
-    def caps(self, kind: str, incoming: Incoming) -> Caps:
-        """The caps of a kind for the whole bot."""
-        whole = Budget.caps(self, kind, incoming)
-        return Caps(bot=whole.bot, bot_month=whole.bot_month)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,10 +208,8 @@ class BatchCommand:
 
     def _reserve(self, tx: Tx, run: int, price: int) -> int:
         """Hold back the price of a run. Returns the reservation, 0 without a limit. Raises `LimitReached`."""
-        budget = BatchBudget.from_settings(self.settings, Access(), Everybody())
-        asked = Incoming(f"batch-{run}", Address("telegram", self.bot, 0), User(0), private=True)
-        currency = self.settings.currency
-        return budget.reserve_price(tx, asked, price, currency, "en") if budget.caps(MONEY, asked) else 0
+        budget = BotBudget.from_settings(self.settings, Access(), Everybody())
+        return budget.reserve_work(tx, self.bot, f"batch-{run}", price, self.settings.currency, "en")
 
     def _countdown(self, run: int) -> Callable[[], None]:
         clock, tasks = self.store.clock, set[asyncio.Task[None]]()

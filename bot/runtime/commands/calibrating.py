@@ -98,6 +98,11 @@ def _tell(command: KnowledgeCommand, questions: Questions, fitted: Calibration, 
             say(
                 f"    {len(some)} questions are too few to tell more exactly than {figure.low:.0f} to {figure.high:.0f}"
             )
+    between = [100 * some / all_ for some, all_ in zip(fitted.doubted, (right, wrong), strict=True)]
+    say(
+        f'  between its two cut-offs, where only quotes are shown ("This may be it:"): {between[0]:.0f} and '
+        f"{between[1]:.0f} of 100"
+    )
     say(f"  an answerable question has the higher score in {100 * fitted.auroc:.0f} of 100 pairs")
     kept_out = sorted(set(range(right)) - fitted.kept)
     _name(command, "Answered, and yet kept out", [questions.answerable[place].text for place in kept_out])

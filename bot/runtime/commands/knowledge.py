@@ -15,6 +15,8 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from bot.access.policy import Access
+from bot.billing.budget import BotBudget, Everybody, duration
 from bot.billing.metering import BillTo, Meter
 from bot.billing.pricing import shown
 from bot.clock import SystemClock
@@ -93,7 +95,8 @@ class KnowledgeCommand:
         if not wanted.passages:
             return
         price = shown("en", wanted.cost, self.currency) if wanted.cost else "free of charge"
-        line = f"{wanted.passages} passages to embed, about {wanted.tokens:,} tokens: {price}."
+        time_ = f", about {duration('en', wanted.seconds)}" if wanted.seconds else ""
+        line = f"{wanted.passages} passages to embed, about {wanted.tokens:,} tokens: {price}{time_}."
         if wanted.cost and not self.agree(f"{line} Go on?"):
             found = "by their former embeddings" if wanted.again else "by their words"
             self.say(f"Until then they are found {found}: govorun kb embed asks again.")
@@ -101,7 +104,10 @@ class KnowledgeCommand:
         self.say(line)
         try:
             await self.base.embed(wanted.cost, self._countdown())
-        except LimitReached:
+        except LimitReached as error:
+            self.say(f"No embedding is bought: {error} It is the limit of the whole bot (DAILY_MONEY, MONTHLY_MONEY).")
+            return
+        if (await self.base.estimate()).passages:
             self.say("The rest costs more than was said: govorun kb embed asks again.")
 
     async def agree_to_questions(self, texts: Collection[str]) -> bool:
@@ -262,7 +268,10 @@ async def opened(
         store = await process.store()
         base = KnowledgeBase(
             store=store, bot=bot, files=process.files, cache=settings.knowledge_cache, embedder=embedder,
-            meter=Meter(store=store, tariffs=prices, books=is_alone),
+            meter=Meter(
+                store=store, tariffs=prices, books=is_alone,
+                budget=BotBudget.from_settings(settings, Access(), Everybody()),
+            ),
             former=embedders.others(),
         )  # fmt: skip
         base.vector_stores = studio.vector_stores() if keyed else None
