@@ -1,4 +1,4 @@
-"""Calls of AI Studio's gRPC services: where a service listens, the key, deadlines, retries, log. Begin with `GrpcCalls`.
+"""Calls of AI Studio's gRPC services: addresses, the key, deadlines, retries, log. Begin with `GrpcCalls`.
 
 Only this module and `studio` know grpc and the vendor's stubs.
 """
@@ -79,7 +79,7 @@ class GrpcCalls:
         if repeatable:
             return await self._retry.call(lambda: self._once(method, request, address))
         try:
-            return await self._once(method, request, address)
+            return await self._once(method, request, address, renews=False)
         except ModelUnavailable as error:
             raise OutcomeUnknown(str(error), trace=error.trace) from None
 
@@ -92,8 +92,11 @@ class GrpcCalls:
             raise ModelDenied(f"{self._address} does not know where {ENDPOINTS[service]} listens")
         return address
 
-    async def _once(self, method: str, request: Message, address: str) -> Any:
-        """One call, and one more with a new token where the token was refused."""
+    async def _once(self, method: str, request: Message, address: str, *, renews: bool = True) -> Any:
+        """One call, and one more with a new token where the token was refused.
+
+        Without `renews` the token is renewed, but the call is left to who looks first: `OutcomeUnknown`.
+        """
         service, _, name = method.partition(".")
         send = getattr(STUBS[service](self._channel(address or self._address)), name)
         renewed = False
@@ -106,6 +109,8 @@ class GrpcCalls:
                 told = _error(method, error, headers["x-client-request-id"])
             if renewed or not isinstance(told, Unauthenticated) or not await self._credentials.renew(headers):
                 raise told
+            if not renews:
+                raise OutcomeUnknown(str(told), trace=told.trace)
             renewed = True
 
     def _channel(self, address: str) -> grpc.aio.Channel:

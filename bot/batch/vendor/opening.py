@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from random import Random
 from typing import TYPE_CHECKING
 
+from bot.batch.vendor.transfers import Transfers
 from bot.clock import Clock
 from bot.concurrency.retry import Backoff, Retry
 from bot.config.settings import Settings
@@ -21,12 +23,20 @@ TRIES = 3
 HOW = "AI Studio's batch runs, datasets and tuning need the extra `batch`: pip install 'govorun[batch,parquet]'"
 
 
+def is_installed() -> bool:
+    """Whether the extra `batch` is installed."""
+    return all(importlib.util.find_spec(name) is not None for name in ("grpc", "yandex"))
+
+
 def check_extra() -> None:
     """Raise `BadInput` that says how to install the extra `batch`, if it is not installed."""
-    try:
-        import bot.batch.vendor.studio  # noqa: F401
-    except ModuleNotFoundError:
-        raise BadInput(HOW) from None
+    if not is_installed():
+        raise BadInput(HOW)
+
+
+def open_transfers(http: Http, clock: Clock) -> Transfers:
+    """Return what sends and fetches the files of datasets."""
+    return Transfers(http, Retry(clock, Backoff(1.0, 10.0), on=ModelUnavailable, tries=TRIES))
 
 
 @asynccontextmanager

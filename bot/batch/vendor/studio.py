@@ -1,4 +1,4 @@
-"""What AI Studio offers by gRPC alone, as functions of values: datasets, batch runs, tunings. Begin with `VendorStudio`.
+"""What AI Studio offers by gRPC alone: datasets, batch runs, tunings. Begin with `VendorStudio`.
 
 All methods raise `ModelError`s. Those that create something (`create_dataset`, `start_run`, `start_tuning`) are called
 once and raise `OutcomeUnknown` where that may have been done: who calls them looks (`list_…`) before he calls again.
