@@ -24,7 +24,8 @@ class Profile:
     """What a model can do and costs, as data. The defaults are for an unknown model, and safe for all.
 
     `window` is in tokens, prompt and answer together. Prices are for 1,000 tokens. `async_share` is the part of these
-    prices that an answer of the asynchronous mode costs (`asynchronous`). `price_search` is for one web search that the
+    prices that an answer of the asynchronous mode costs (`asynchronous`), `batch_share` that of one of a batch run of
+    the service. `price_search` is for one web search that the
     model makes by itself. `native`: it also speaks AI Studio's own API.
     """
 
@@ -39,6 +40,7 @@ class Profile:
     price_out: Decimal = Decimal(0)
     currency: str = "RUB"
     async_share: Decimal = Decimal("0.5")
+    batch_share: Decimal = Decimal(1)
     price_search: Decimal = Decimal(0)
 
 

@@ -44,7 +44,8 @@ class ModelConfig(KeyedRow):
 
     With a `url` the model belongs to another server with an OpenAI-compatible API, which knows it as `model` (empty: as
     `name`). Without a `url` it is a model of AI Studio: `model` is its name there, `agent` the id of an agent from the
-    console, `search` lets it search the web. Prices are for 1,000 tokens, `window` and `max_tokens` are tokens.
+    console, `search` lets it search the web. Prices are for 1,000 tokens, `window` and `max_tokens` are tokens;
+    `batch_share` is the part of the prices that an answer of a batch run costs.
     """
 
     name: str
@@ -53,6 +54,7 @@ class ModelConfig(KeyedRow):
     max_tokens: int | None = Field(None, gt=0)
     price_in: Decimal | None = None
     price_out: Decimal | None = None
+    batch_share: Decimal | None = Field(None, ge=0)
     currency: str | None = None
     url: OptionalUrl = ""
     key: Key = SecretStr("")

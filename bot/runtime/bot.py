@@ -68,9 +68,10 @@ class Bot:
     """A bot, ready to run.
 
     `loads` are functions that read what the bot must know before it takes updates. `preparations` start with the bot,
-    which does not wait for them, but is not ready before they have ended. `background` are tasks that must not end before the bot does; a health check watches
-    them. `led` are tasks, by name, that run all the time in exactly one of the bot's processes. `running` is the bot as
-    a programmer's code sees it. `started` is set when the bot takes updates, or was stopped before.
+    which does not wait for them, but is not ready before they have ended. `background` are tasks that must not end
+    before the bot does; a health check watches them. `led` are tasks, by name, that run all the time in exactly one of
+    the bot's processes. `running` is the bot as a programmer's code sees it. `started` is set when the bot takes
+    updates, or was stopped before.
     """
 
     settings: Settings

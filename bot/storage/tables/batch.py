@@ -1,4 +1,4 @@
-"""Batch runs, and the requests of those that are asked one by one."""
+"""Batch runs, their requests, and how far the service's own runs are."""
 
 from __future__ import annotations
 
@@ -66,3 +66,30 @@ batch_requests = Table(
     RequestColumns,
     Index("ix_batch_requests_state", *("run", "state", "due", "place")),
 )
+
+
+class VendorColumns(TypedColumns):
+    """How far a run of the mode batch is at the service. `token` is its name there, in those of its datasets.
+
+    `attempt` counts them: what has no answer is sent again as another dataset. `upload` is JSON: how much of the file
+    has arrived. `intent` is when the last call was decided on that may not be repeated, `due` the next step, `tries`
+    how often it has failed. `cost` is that of all attempts. `is_tidy`: the service has no dataset of the run any more.
+    """
+
+    run: Named[int] = Column(Id, sa.ForeignKey("batch_runs.id", ondelete="CASCADE"), primary_key=True)
+    token: Named[str] = Column(sa.String(32))
+    attempt: Named[int] = Column(sa.Integer)
+    state: Named[str] = Column(sa.String(12))
+    dataset: Named[str] = Column(sa.String(64))
+    task: Named[str] = Column(sa.String(64))
+    result: Named[str] = Column(sa.String(64))
+    upload: Named[str] = Column(sa.Text)
+    status: Named[str] = Column(sa.String(500))
+    intent: Named[float] = Column(sa.Float)
+    due: Named[float] = Column(sa.Float)
+    tries: Named[int] = Column(sa.Integer)
+    cost: Named[int] = Column(sa.BigInteger)
+    is_tidy: Named[int] = Column(sa.Integer)
+
+
+batch_vendor_runs = Table("batch_vendor_runs", METADATA, VendorColumns)

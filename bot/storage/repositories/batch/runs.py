@@ -12,7 +12,7 @@ from sqlalchemy import delete, func, insert, or_, select, update
 from bot.ai import Usage
 from bot.storage.engines.dialects import upsert
 from bot.storage.repositories.mapping import Repository, made
-from bot.storage.tables.batch import batch_requests, batch_runs
+from bot.storage.tables.batch import batch_requests, batch_runs, batch_vendor_runs
 
 OPEN = ("planned", "running")
 UNFINISHED = ("asked", "sent", "running")
@@ -110,6 +110,7 @@ class Batches(Repository):
     def remove_run(self, run: int) -> None:
         """Delete a run with its requests and answers."""
         self.connection.execute(delete(batch_requests).where(batch_requests.c.run == run))
+        self.connection.execute(delete(batch_vendor_runs).where(batch_vendor_runs.c.run == run))
         self.connection.execute(delete(batch_runs).where(batch_runs.c.id == run))
 
     def open_reservations(self, bot: int) -> set[int]:
@@ -175,12 +176,13 @@ class Batches(Repository):
         return self.connection.scalar(select(func.min(requests.due)).where(*mine))
 
     def spent(self, run: int) -> tuple[Usage, int]:
-        """Return the tokens and the price (millionths) of the answers that a run has."""
+        """Return the tokens of the answers that a run has, and its price so far (millionths)."""
         requests = batch_requests.c
         sums = (func.sum(requests.prompt), func.sum(requests.completion), func.sum(requests.cost))
         row = self.connection.execute(select(*sums).where(requests.run == run)).one()
         prompt, completion, cost = (number or 0 for number in row)
-        return Usage(int(prompt), int(completion)), int(cost)
+        whole = self.connection.scalar(select(batch_vendor_runs.c.cost).where(batch_vendor_runs.c.run == run))
+        return Usage(int(prompt), int(completion)), int(cost) + (whole or 0)
 
     def mark_sent(self, run: int, hashes: Sequence[str]) -> None:
         """Note that these requests are about to be sent, and count one more attempt for each."""
