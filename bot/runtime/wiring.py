@@ -108,8 +108,8 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
     """Connect all parts of a bot. `routers`: a programmer's aiogram routers (`Extension.routers`)."""
     settings, store, placement = given.settings, given.store, given.placement
     quota = cluster.quota(settings, store.clock, given.api.id) if placement.shared else None
-    ground = _ground(given, routers, quota)
-    answering = _answering(given, ground)
+    ground = ground_of(given, routers, quota)
+    answering = answering_of(given, ground)
     assistant, people, lanes = answering.assistant, ground.people, ground.lanes
     notice = _queue_notice(given, ground, assistant)
     # The panel shows the sections of the features, the questions must know what each feature awaits, and the help lists
@@ -236,7 +236,8 @@ def _layers(given: Given, ground: Ground, queue: ConversationQueue) -> Sequence[
     return [throttle, queue, boundary, admission]
 
 
-def _ground(given: Given, routers: Routers | None, quota: SendQuota | None) -> Ground:
+def ground_of(given: Given, routers: Routers | None = None, quota: SendQuota | None = None) -> Ground:
+    """What all features of a bot share. `quota`: the limit of messages that several processes share."""
     settings, store, api = given.settings, given.store, given.api
     desk = desk_of(given)
     deliverer = Deliverer(
@@ -289,7 +290,8 @@ def _people(given: Given, telegram: Telegram, library: Library) -> People:
     return People(directory=directory, access=access, joining=joining, budget=budget, meter=meter)
 
 
-def _answering(given: Given, ground: Ground) -> Answering:
+def answering_of(given: Given, ground: Ground) -> Answering:
+    """The assistant, with what it needs."""
     settings, store, studio, routing = given.settings, given.store, given.models.studio, given.models.routing
     budget, meter = ground.people.budget, ground.people.meter
     reminders = Reminders(store=store, transport=ground.telegram, wake_jobs=ground.wake_jobs)

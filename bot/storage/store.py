@@ -38,6 +38,7 @@ from bot.storage.repositories.desk.drafts import Drafts
 from bot.storage.repositories.desk.duty import Duty
 from bot.storage.repositories.desk.relays import Relays
 from bot.storage.repositories.desk.seats import Seats
+from bot.storage.repositories.evaluation.runs import Evaluations
 from bot.storage.repositories.feedback import Feedback
 from bot.storage.repositories.files.blobs import Blobs
 from bot.storage.repositories.files.documents import Documents
@@ -117,6 +118,7 @@ class Tx:
     drafts = repository(Drafts)
     accounts = repository(Accounts)
     batches = repository(Batches)
+    evaluations = repository(Evaluations)
     personal_data = repository(PersonalData)
 
 
