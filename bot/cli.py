@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from bot.ai import Profile
+    from bot.app import App
     from bot.config.multi_bot import Plan
     from bot.config.settings import Settings
     from bot.doctor.finding import Finding
@@ -32,13 +33,14 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-models = typer.Typer(help="List models, and download local ones for the sandbox.", no_args_is_help=True)
+models = typer.Typer(
+    help="List models, reckon with instances, and download local models for the sandbox.", no_args_is_help=True
+)
 app.add_typer(models, name="models")
 app.add_typer(kb.app, name="kb")
 app.add_typer(topics.app, name="topics")
 app.add_typer(desk.app, name="desk")
 app.add_typer(batch.app, name="batch")
-app.command("eval")(eval.evaluate)
 
 
 ROLE = typer.Option(
@@ -47,6 +49,16 @@ ROLE = typer.Option(
 )
 BOT = typer.Option(0, help="Id of the bot (its token begins with it); if not given, the bots of the settings.")
 OWN = typer.Option("", "--app", help="Your own bot: module:name or file.py:name of its App.")
+
+
+def _app(place: str) -> App:
+    """Import the App at "module:name" or "file.py:name"."""
+    from bot import app as program
+
+    return program.find(place)
+
+
+app.command("eval")(eval.command(_app))
 
 
 def _settings() -> Settings:
@@ -379,6 +391,20 @@ def list_models() -> None:
         names = list(catalog.PROFILES)
     for name in names:
         typer.echo(f"{name:<50}  {_abilities(catalog.profile(name))}".rstrip())
+
+
+@models.command()
+def worth(
+    name: str = typer.Argument(help="An instance: a row of MODELS with a uri."),
+    than: str = typer.Option("", help="The model that is paid by the token; if not given, the instance's stand_in."),
+    bot: int = BOT,
+) -> None:
+    """Say whether an instance of your own would have been cheaper in the last 30 days than paying by the token."""
+    from bot.config import multi_bot
+    from bot.runtime.commands.instances import tell_worth
+
+    settings = _settings()
+    asyncio.run(tell_worth(settings, multi_bot.one_of(settings, bot), name, than, typer.echo))
 
 
 @models.command()

@@ -9,7 +9,7 @@ must_cite = ["Returns"]
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,6 +18,7 @@ from pydantic import BeforeValidator, Field, ValidationError
 
 from bot.access.policy import Role
 from bot.errors import BadInput
+from bot.extension import OwnCase
 from bot.knowledge.search.cases import read_case_file
 from bot.prompts.schema import Broken, Part, sentence, toml_of
 from bot.texts.catalog import LANGUAGES
@@ -175,6 +176,20 @@ def parse(data: bytes, name: str) -> list[Case]:
         if what:
             raise Broken(f"{name}, case {number}: {what}: {why}")
         cases.append(Case(**row.model_dump(), place=f"{name}:{number}"))
+    return cases
+
+
+def of_code(own: Sequence[OwnCase]) -> list[Case]:
+    """The cases of a programmer. Raises `BadInput` for a demand that no case has."""
+    cases = []
+    for number, one in enumerate(own, 1):
+        try:
+            row = CaseTable.model_validate({"question": one.question, **one.demands})
+        except ValidationError as error:
+            problem = error.errors(include_url=False)[0]
+            raise BadInput(f"case {one.question!r}: {problem['loc'][-1]}: {problem['msg']}") from None
+        name = getattr(one.check, "__name__", "")
+        cases.append(Case(**row.model_dump(), origin=CODE, place=name or f"case {number}"))
     return cases
 
 

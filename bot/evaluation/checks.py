@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -79,6 +79,15 @@ def examine(case: Case, outcome: Outcome) -> list[Check]:
     if case.topic:
         checks.append(_topic(case, outcome))
     return checks
+
+
+def own_check(check: Callable[[str], object], text: str) -> Check:
+    """What a programmer's check says of an answer: it raises any error, or returns False, where that is wrong."""
+    try:
+        is_fine, why = check(text) is not False, "the check of the code says no"
+    except Exception as error:
+        is_fine, why = False, f"{type(error).__name__}: {error}"
+    return Check("own", is_fine, must=True, why=why[:300])
 
 
 def is_topic_alone(case: Case) -> bool:

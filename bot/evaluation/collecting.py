@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bot.evaluation.cases import ADDED, DISLIKED, FILE, GAP, GOLD, LIKED, TOPIC, Case, read_folder, unique
+from bot.evaluation.cases import ADDED, DISLIKED, FILE, GAP, GOLD, LIKED, TOPIC, Case, of_code, read_folder, unique
 from bot.evaluation.checks import is_named, numbers
+from bot.extension import OwnCase
 from bot.knowledge.search.cases import Case as Wanted
 from bot.knowledge.search.cases import gold_articles, gold_passages
 from bot.llm.topics.routing_file import RoutingTable
@@ -32,7 +33,7 @@ class Sources:
 
     folder: Path | None = None
     topics: RoutingTable | None = None
-    own: Sequence[Case] = ()
+    own: Sequence[OwnCase] = ()
     only: frozenset[str] = frozenset()
 
 
@@ -40,7 +41,7 @@ def collect(tx: Tx, bot: int, sources: Sources) -> list[Case]:
     """All cases of a bot, each once, those of files first. Raises `BadInput` for a file that can't be read."""
     found = [
         *(read_folder(sources.folder) if sources.folder is not None else ()),
-        *sources.own,
+        *of_code(sources.own),
         *added(tx, bot),
         *judged(tx, bot),
         *_gaps(tx, bot),

@@ -13,7 +13,7 @@ from typing import Any
 
 from bot.billing.budget import MONEY, TOKENS, Budget, Reservation
 from bot.errors import BadInput
-from bot.evaluation.cases import Case
+from bot.evaluation.cases import Case, of_code
 from bot.evaluation.collecting import Sources, collect
 from bot.evaluation.replay import Replay
 from bot.evaluation.running import Purse, Result, Runner
@@ -79,7 +79,16 @@ class Evaluation:
         reservation = await self.store.write(lambda tx: self._reserve(tx, name, found.tokens, held))
         purse = Purse(limit=limit)
         runner = Runner(
-            replay=self.replay, name=name, tries=tries, purse=purse, progress=progress or (lambda _left: None)
+            replay=self.replay,
+            name=name,
+            tries=tries,
+            purse=purse,
+            progress=progress or (lambda _left: None),
+            own={
+                case.key: one.check
+                for case, one in zip(of_code(self.sources.own), self.sources.own, strict=True)
+                if one.check
+            },
         )
         try:
             results = await runner.run(cases)
@@ -110,6 +119,10 @@ class Evaluation:
         if against != LAST:
             raise BadInput(f"there is no run called {against}: govorun eval --name {against} makes one")
         return Baseline()
+
+    def _own(self) -> dict[str, Callable[[str], object]]:
+        own = self.sources.own
+        return {case.key: one.check for case, one in zip(of_code(own), own, strict=True) if one.check is not None}
 
     def _reserve(self, tx: Tx, name: str, tokens: int, price: int) -> Reservation:
         asked = Incoming(name, Address("telegram", self.bot, 0), User(0), private=True)

@@ -239,6 +239,6 @@ TITLES = {
     "contains": "says what it must", "lacks": "does not say what it must not",
     "found": "right source among the first 5",
     "gold": "quotes the sentence that answers", "language": "in the language of the question", "topic": "right topic",
-    "changed": "disliked answers that are changed",
+    "own": "passes the check of the code", "changed": "disliked answers that are changed",
 }  # fmt: skip
 NAMES = tuple(TITLES)

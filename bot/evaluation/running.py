@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from bot.evaluation.cases import GAP, Case
-from bot.evaluation.checks import Check, Outcome, State, examine, state
+from bot.evaluation.checks import Check, Outcome, State, examine, own_check, state
 from bot.evaluation.replay import Replay
 
 AT_ONCE = 4
@@ -94,13 +94,16 @@ class Purse:
 
 @dataclass(slots=True, kw_only=True)
 class Runner:
-    """Asks cases, each `tries` times. `progress` is called with how many are left. `name` begins the names of turns."""
+    """Asks cases, each `tries` times. `progress` is called with how many are left. `name` begins the names of turns.
+    `own` are a programmer's checks of an answer, by the key of their case.
+    """
 
     replay: Replay
     name: str
     tries: int = 1
     purse: Purse = field(default_factory=Purse)
     progress: Callable[[int], None] = lambda _left: None
+    own: Mapping[str, Callable[[str], object]] = field(default_factory=dict)
 
     async def run(self, cases: Sequence[Case]) -> list[Result]:
         """The results of all cases, in their order. What the purse does not allow is not asked, and said to be so."""
@@ -134,15 +137,17 @@ class Runner:
                 outcome = await self.replay.ask(case, f"{self.name}-{number}-{attempt}")
             finally:
                 self.purse.settle(most, outcome.cost)
-            tried.append(judged(case, outcome))
+            tried.append(judged(case, outcome, self.own.get(case.key)))
         return joined(tried)
 
 
-def judged(case: Case, outcome: Outcome) -> Result:
-    """The result of one answer."""
+def judged(case: Case, outcome: Outcome, own: Callable[[str], object] | None = None) -> Result:
+    """The result of one answer. `own` is a programmer's check of it."""
     if case.origin == GAP and not outcome.refused and not outcome.error and outcome.generation > case.generation:
         case = replace(case, stale="the sources have changed since, and answer it now")
     checks = examine(case, outcome)
+    if own is not None and not outcome.error:
+        checks.append(own_check(own, outcome.text))
     found = state(case, outcome, checks)
     return Result(
         case=case, state=found, checks=tuple(checks), answer=outcome.text, refused=outcome.refused, error=outcome.error,

@@ -56,6 +56,7 @@ from bot.features.deferred_answers import KIND as LATER
 from bot.features.deferred_answers import DeferredAnswers, DeferredOperation
 from bot.features.feedback import Feedback
 from bot.features.image_generation import ImageGeneration, ImageOperation, ImagePrice
+from bot.features.instances import InstanceWatch
 from bot.features.personas import Personas
 from bot.features.privacy import Privacy
 from bot.features.prompt_improver import PromptImprover
@@ -85,7 +86,7 @@ from bot.runtime.knowledge import (
     topic_chooser,
     topic_features,
 )  # fmt: skip
-from bot.runtime.models import helper_model
+from bot.runtime.models import helper_model, instances
 from bot.runtime.optional.desk import DeskParts, desk_of, desk_parts, desk_tools, missed, ownership
 from bot.runtime.parts import Answering, Given, Ground, People
 from bot.storage.engines.sqlite_files import home
@@ -158,6 +159,16 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
     if desk.load is not None:
         bot.loads.append(desk.load)
     bot.led.update(desk.led)
+    if given.settings.has_instances and placement.role.works:
+        watch = InstanceWatch(
+            store=store,
+            bot=given.api.id,
+            routing=given.models.routing,
+            names=[row.name for row in given.settings.models if row.uri],
+            rights=people.joining.rights,
+            deliver=people.joining.deliver,
+        )
+        placement.tasks.create_task(watch.run(), name="instances")
     if ground.knowledge is not None and placement.role.works:
         bot.preparations.append(ground.knowledge.prepare)
     return bot
@@ -418,12 +429,17 @@ def _of_people(
     withdraw: Callable[[Operation], Awaitable[None]],
 ) -> Sequence[Feature]:
     """Features about people: what they spend, what is stored of them, who is let in, and who may do what."""
-    store, people, currency = given.store, ground.people, given.settings.currency
+    settings, store, people, currency = given.settings, given.store, ground.people, given.settings.currency
     titles = {entry.name: entry.title for entry in catalog.choices()}  # also of a model that is not offered
     titles |= {option.name: option.title for option in given.models.routing.options}
     return [
         UsageReport(
-            store=store, access=people.access, budget=people.budget, currency=currency, titles=titles
+            store=store,
+            access=people.access,
+            budget=people.budget,
+            currency=currency,
+            titles=titles,
+            instances=instances(settings),
         ).feature(),
         Allowances(
             store=store,

@@ -36,7 +36,7 @@ def docs(tmp_path: Path) -> Path:
 
 
 def counts(stage: Stage) -> list[int]:
-    return [rows(stage, f"SELECT count(*) FROM {table}")[0][0] for table in TABLES]  # noqa: S608  names of ours
+    return [rows(stage, f"SELECT count(*) FROM {table}")[0][0] for table in TABLES]
 
 
 async def test_a_run_says_what_holds_and_leaves_no_trace_in_chats(stage: Stage, docs: Path, tmp_path: Path) -> None:
@@ -49,5 +49,3 @@ async def test_a_run_says_what_holds_and_leaves_no_trace_in_chats(stage: Stage, 
     assert printed.lines[0].startswith("3 cases: 3 right; cost 0.00 RUB")
     assert counts(stage) == before
     assert len(stage.telegram.transcript(1001)) == calls
-
-

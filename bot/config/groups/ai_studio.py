@@ -69,6 +69,11 @@ class ModelSettings(SettingsGroup):
     yc_image_operation_url: Url = Field("https://llm.api.cloud.yandex.net", description="Operations of pictures")
     yc_openai_url: Url = Field("https://ai.api.cloud.yandex.net/v1", description="OpenAI-compatible API")
 
+    @property
+    def has_instances(self) -> bool:
+        """Whether a row of MODELS is an instance of one's own."""
+        return any(row.uri for row in self.models)
+
 
 class ServiceSettings(SettingsGroup):
     """Speech, and the addresses of speech, IAM and search."""

@@ -18,12 +18,11 @@ from bot.clock import Clock, SystemClock
 from bot.config.groups.money import BudgetSettings
 from bot.config.settings import Settings
 from bot.errors import BadInput, ConfigError
-from bot.evaluation.cases import Case
 from bot.evaluation.collecting import Sources, count_by_origin
 from bot.evaluation.evaluation import Baseline, Evaluation
 from bot.evaluation.replay import Change, Replay
 from bot.evaluation.report import Comparison, as_json, as_junit, compared, lines
-from bot.extension.extension import Extension
+from bot.extension import Extension, OwnCase
 from bot.llm.topics.routing_file import RoutingFile
 from bot.runtime.build import answering_apart
 from bot.runtime.resources import SharedResources
@@ -63,7 +62,7 @@ class Beside:
     persona: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     folder: Path | None = None
-    own: Sequence[Case] = ()
+    own: Sequence[OwnCase] = ()
     only: frozenset[str] = frozenset()
 
     @property
