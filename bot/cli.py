@@ -18,7 +18,7 @@ import typer
 from bot.config.overrides import of_app
 from bot.errors import BadInput, BotError, ConfigError
 from bot.ports import ProcessRole
-from bot.runtime.commands import batch, desk, kb, topics
+from bot.runtime.commands import batch, desk, eval, kb, topics
 
 NEWEST = 20  # failures that are listed
 
@@ -39,7 +39,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-models = typer.Typer(help="List models, and download local ones for the sandbox.", no_args_is_help=True)
+models = typer.Typer(
+    help="List models, reckon with instances, and download local models for the sandbox.", no_args_is_help=True
+)
 app.add_typer(models, name="models")
 app.add_typer(kb.app, name="kb")
 app.add_typer(topics.app, name="topics")
@@ -71,6 +73,16 @@ def _place() -> str:
     from bot.app import named
 
     return chosen_app.get() or named(Path())
+
+
+def _app(place: str) -> App:
+    """Import the App at "module:name" or "file.py:name"."""
+    from bot import app as program
+
+    return program.find(place)
+
+
+app.command("eval")(eval.command(_app))
 
 
 def _settings() -> Settings:
@@ -396,6 +408,20 @@ def list_models() -> None:
         names = list(catalog.PROFILES)
     for name in names:
         typer.echo(f"{name:<50}  {_abilities(catalog.profile(name))}".rstrip())
+
+
+@models.command()
+def worth(
+    name: str = typer.Argument(help="An instance: a row of MODELS with a uri."),
+    than: str = typer.Option("", help="The model that is paid by the token; if not given, the instance's stand_in."),
+    bot: int = BOT,
+) -> None:
+    """Say whether an instance of your own would have been cheaper in the last 30 days than paying by the token."""
+    from bot.config import multi_bot
+    from bot.runtime.commands.instances import tell_worth
+
+    settings = _settings()
+    asyncio.run(tell_worth(settings, multi_bot.one_of(settings, bot), name, than, typer.echo))
 
 
 @models.command()

@@ -9,7 +9,7 @@ have lowered that role meanwhile.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.access.directory import stored_access
@@ -48,6 +48,17 @@ class Rights:
         now = tx.clock.time()
         found = tx.members.list_members(bot, *(role.word for role in Role if role >= least))
         return {*self.access.owners, *(member.user for member in found if not member.is_over(now))}
+
+    def tell(self, tx: Tx, bot: int, key: str, text: Callable[[str], str], least: Role = Role.ADMIN) -> list[Address]:
+        """Store a message for everybody with the role `least` or a higher one, once under this `key`; `text` makes it
+        in a language. Returns the chats, to which it is delivered after the commit.
+        """
+        chats = []
+        for person in sorted(self.with_role(tx, bot, least)):
+            where, language = Address("telegram", bot, person), tx.chats.read_language(bot, person)
+            tx.outbox.add_answer(f"{key}.o{person}", where, Outgoing(text(language), plain=True))
+            chats.append(where)
+        return chats
 
     # --- a role changes -----------------------------------------------------------------------------------------------
 

@@ -25,7 +25,7 @@ from bot.app import starting
 from bot.app.handlers import Handlers
 from bot.app.program import AppProgram, State
 from bot.errors import BotError, ConfigError
-from bot.extension import SANDBOX, About, Extension, OwnCommand, OwnLines, OwnModel, OwnRule, Run, mistakes
+from bot.extension import SANDBOX, About, Extension, OwnCase, OwnCommand, OwnLines, OwnModel, OwnRule, Run, mistakes
 from bot.ports import ProcessRole
 from bot.tools.tool import Tool
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from bot.config.multi_bot import Plan
     from bot.config.settings import Settings
 
+Checks = TypeVar("Checks", bound=Callable[[str], object])
 Lines = TypeVar("Lines", bound=OwnLines)
 T = TypeVar("T", bound=Tool | Callable[..., Any])
 
@@ -83,6 +84,18 @@ class App(Handlers, AppProgram[State]):
     def model(self, name: str, model: Model, title: str = "") -> None:
         """Offer a model of your own. The first one answers, unless a user has chosen another."""
         self.extension.add_model(OwnModel(name, title or name, model))
+
+    def case(self, question: str, **demands: Any) -> Callable[[Checks], Checks]:
+        """Add a case for `govorun eval`: a question, and what its answer must have, by the names of docs/evaluation.md
+        (`must_contain`, `must_not`, `must_cite`, `must_refuse` ...). The function gets the answer as a text and raises
+        an error where it is wrong. Returns it unchanged.
+        """
+
+        def add(check: Checks) -> Checks:
+            self.extension.cases.append(OwnCase(question, demands, check))
+            return check
+
+        return add
 
     def card(self, lines: Lines) -> Lines:
         """Add lines to the cards of the support desk: an `async (customer: Customer) -> str | Sequence[str] | None`,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bot.errors import ConfigError
 from bot.extension import mistakes
-from bot.extension.commands import OwnCommand, OwnModel
+from bot.extension.commands import OwnCase, OwnCommand, OwnModel
 from bot.extension.desk import DeskExtension
 from bot.extension.middleware import Middleware
 from bot.extension.presses import OwnPress
@@ -40,6 +40,7 @@ class Extension:
     middleware: list[Middleware] = field(default_factory=list)
     presses: list[OwnPress] = field(default_factory=list)
     without: tuple[str, ...] = ()
+    cases: list[OwnCase] = field(default_factory=list)
     desk: DeskExtension = field(default_factory=DeskExtension)
     program: Program = field(default_factory=Program)
     dispatcher: Dispatcher | None = None

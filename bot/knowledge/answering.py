@@ -339,7 +339,8 @@ class Scope:
 class KnowledgeAnswers:
     """Answers of one bot from its knowledge base. `level` is `CITED`, `JUDGED` or `EXTRACT`, `role` names a sender's
     role; without a `judge` the level `JUDGED` is `CITED`. `local` makes an embedder on this machine, if there is one.
-    Without a `ranker` passages stay in the order of the search.
+    Without a `ranker` passages stay in the order of the search. `heard_by` says in whose name the sources are read
+    where nobody has asked: for a case that is asked again.
     """
 
     base: KnowledgeBase
@@ -348,6 +349,7 @@ class KnowledgeAnswers:
     judge: Judge | None = None
     local: Callable[[], Embedder] | None = None
     ranker: Ranker | None = None
+    heard_by: Callable[[Incoming], frozenset[str]] | None = None
 
     def begin(self, evidence: Evidence) -> Citing:
         """What checks an answer that rests on this evidence."""
@@ -383,13 +385,15 @@ class KnowledgeAnswers:
         return lambda source, audience: source in sources and audience in ("", *groups)
 
     def _groups(self, incoming: Incoming) -> frozenset[str]:
+        if self.heard_by is not None:
+            return self.heard_by(incoming)
         return rights.groups_of(
             self.role(incoming), incoming.user.id, incoming.address, private=incoming.private
         )  # fmt: skip
 
     def _groups_of_asker(self, incoming: Incoming) -> frozenset[str]:
         """The groups that would hear an answer which the sender alone sees."""
-        if incoming.user.id <= 0:  # an anonymous administrator, or a channel
+        if incoming.user.id <= 0:  # an anonymous administrator, a channel, or nobody
             return self._groups(incoming)
         alone = replace(incoming.address, visible_to=incoming.user.id)
         return self._groups(replace(incoming, address=alone))

@@ -13,11 +13,15 @@ STAND_INS = 2  # options that stand in for an unavailable model: an outage must 
 
 @dataclass(frozen=True, slots=True)
 class ModelOption:
-    """A model that users may choose: the database stores its `name`, users see its `title`."""
+    """A model that users may choose: the database stores its `name`, users see its `title`.
+
+    `stand_in` is the name of the model that answers while this one is unavailable, "" for the first that can.
+    """
 
     name: str
     title: str
     model: Model
+    stand_in: str = ""
 
     @property
     def is_unavailable(self) -> bool:
@@ -55,7 +59,9 @@ class Routing:
         return self.default, tuple(gone)
 
     def available(self, chosen: ModelOption) -> ModelOption:
-        """Return the model to ask now: `chosen`, or while that is unavailable the first of the first `STAND_INS` models
-        that is not. If all are unavailable, `chosen`.
+        """Return the model to ask now: `chosen`, or while that is unavailable its stand-in, else the first of the first
+        `STAND_INS` models that is not. If all are unavailable, `chosen`.
         """
-        return next((option for option in (chosen, *self.options[:STAND_INS]) if not option.is_unavailable), chosen)
+        named = [option for option in self.options if option.name == chosen.stand_in]
+        others = (chosen, *named, *self.options[:STAND_INS])
+        return next((option for option in others if not option.is_unavailable), chosen)

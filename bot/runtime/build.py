@@ -25,9 +25,9 @@ from bot.runtime import cluster, models
 from bot.runtime.bot import Bot, Placement
 from bot.runtime.models import AsyncModels, Models
 from bot.runtime.optional.program import program
-from bot.runtime.parts import Given
+from bot.runtime.parts import Answering, Given, Ground
 from bot.runtime.resources import SharedResources
-from bot.runtime.wiring import wire
+from bot.runtime.wiring import answering_of, ground_of, wire
 from bot.storage.engines.urls import is_sqlite
 from bot.telegram.client.api import Api
 from bot.telegram.receiving.aiogram_routers import Routers, mounted
@@ -95,6 +95,33 @@ async def build(
             await bot.joining.open(partial(cluster.first_code, settings) if shared else None)
             async with program(given, bot):
                 yield bot
+
+
+@asynccontextmanager
+async def answering_apart(
+    settings: Settings, bot: int, process: SharedResources, extension: Extension | None = None,
+    instead: Instead | None = None,
+) -> AsyncIterator[tuple[Ground, Answering]]:  # fmt: skip
+    """The parts with which a bot answers, beside the bot itself: for cases that are asked again. They take no updates,
+    run no jobs and send nothing. Raises `ConfigError`.
+    """
+    extension = extension or Extension()
+    if extension.only_models:
+        settings = settings.model_copy(update={"yc_api_key": SecretStr("none")})
+    nobody = settings.model_copy(update={"bot_token": SecretStr(f"{bot}:nobody")})
+    async with _client(nobody, process) as api, _tasks() as tasks:
+        given = Given(
+            settings=settings,
+            store=await process.store(),
+            process=process,
+            api=api,
+            models=_models(settings, process, extension, instead or Instead(), None),
+            added=extension,
+            placement=Placement(tasks=tasks, role=ProcessRole.WEBHOOK),
+        )
+        ground = ground_of(given)
+        await ground.people.directory.load()
+        yield ground, answering_of(given, ground)
 
 
 def _models(

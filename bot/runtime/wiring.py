@@ -55,6 +55,7 @@ from bot.features.deferred_answers import KIND as LATER
 from bot.features.deferred_answers import DeferredAnswers, DeferredOperation
 from bot.features.feedback import Feedback
 from bot.features.image_generation import ImageGeneration, ImageOperation, ImagePrice
+from bot.features.instances import InstanceWatch
 from bot.features.personas import Personas
 from bot.features.privacy import Privacy
 from bot.features.prompt_improver import PromptImprover
@@ -84,7 +85,7 @@ from bot.runtime.knowledge import (
     topic_chooser,
     topic_features,
 )  # fmt: skip
-from bot.runtime.models import helper_model
+from bot.runtime.models import helper_model, instances
 from bot.runtime.optional.custom import check_switched_off, custom_parts, switched_off
 from bot.runtime.optional.desk import DeskParts, desk_of, desk_parts, desk_tools, missed, ownership
 from bot.runtime.optional.program import naming, own_jobs, running_bot
@@ -109,8 +110,8 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
     """Connect all parts of a bot. `routers`: a programmer's aiogram routers (`Extension.routers`)."""
     settings, store, placement = given.settings, given.store, given.placement
     quota = cluster.quota(settings, store.clock, given.api.id) if placement.shared else None
-    ground = _ground(given, routers, quota)
-    answering = _answering(given, ground)
+    ground = ground_of(given, routers, quota)
+    answering = answering_of(given, ground)
     assistant, people, lanes = answering.assistant, ground.people, ground.lanes
     notice = _queue_notice(given, ground, assistant)
     # The panel shows the sections of the features, the questions must know what each feature awaits, and the help lists
@@ -168,6 +169,16 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
     if desk.load is not None:
         bot.loads.append(desk.load)
     bot.led.update(desk.led)
+    if given.settings.has_instances and placement.role.works:
+        watch = InstanceWatch(
+            store=store,
+            bot=given.api.id,
+            routing=given.models.routing,
+            names=[row.name for row in given.settings.models if row.uri],
+            rights=people.joining.rights,
+            deliver=people.joining.deliver,
+        )
+        placement.tasks.create_task(watch.run(), name="instances")
     if ground.knowledge is not None and placement.role.works:
         bot.preparations.append(ground.knowledge.prepare)
     return bot
@@ -247,7 +258,8 @@ def _layers(given: Given, ground: Ground, queue: ConversationQueue) -> Sequence[
     return [throttle, queue, boundary, admission]
 
 
-def _ground(given: Given, routers: Routers | None, quota: SendQuota | None) -> Ground:
+def ground_of(given: Given, routers: Routers | None = None, quota: SendQuota | None = None) -> Ground:
+    """What all features of a bot share. `quota`: the limit of messages that several processes share."""
     settings, store, api = given.settings, given.store, given.api
     desk = desk_of(given)
     deliverer = Deliverer(
@@ -300,7 +312,8 @@ def _people(given: Given, telegram: Telegram, library: Library) -> People:
     return People(directory=directory, access=access, joining=joining, budget=budget, meter=meter)
 
 
-def _answering(given: Given, ground: Ground) -> Answering:
+def answering_of(given: Given, ground: Ground) -> Answering:
+    """The assistant, with what it needs."""
     settings, store, studio, routing = given.settings, given.store, given.models.studio, given.models.routing
     budget, meter = ground.people.budget, ground.people.meter
     reminders = Reminders(store=store, transport=ground.telegram, wake_jobs=ground.wake_jobs)
@@ -426,12 +439,17 @@ def _of_people(
     withdraw: Callable[[Operation], Awaitable[None]],
 ) -> Sequence[Feature]:
     """Features about people: what they spend, what is stored of them, who is let in, and who may do what."""
-    store, people, currency = given.store, ground.people, given.settings.currency
+    settings, store, people, currency = given.settings, given.store, ground.people, given.settings.currency
     titles = {entry.name: entry.title for entry in catalog.choices()}  # also of a model that is not offered
     titles |= {option.name: option.title for option in given.models.routing.options}
     return [
         UsageReport(
-            store=store, access=people.access, budget=people.budget, currency=currency, titles=titles
+            store=store,
+            access=people.access,
+            budget=people.budget,
+            currency=currency,
+            titles=titles,
+            instances=instances(settings),
         ).feature(),
         Allowances(
             store=store,

@@ -39,6 +39,7 @@ from bot.storage.repositories.desk.drafts import Drafts
 from bot.storage.repositories.desk.duty import Duty
 from bot.storage.repositories.desk.relays import Relays
 from bot.storage.repositories.desk.seats import Seats
+from bot.storage.repositories.evaluation.runs import Evaluations
 from bot.storage.repositories.feedback import Feedback
 from bot.storage.repositories.files.blobs import Blobs
 from bot.storage.repositories.files.documents import Documents
@@ -120,6 +121,7 @@ class Tx:
     accounts = repository(Accounts)
     batches = repository(Batches)
     vendor_runs = repository(VendorRuns)
+    evaluations = repository(Evaluations)
     personal_data = repository(PersonalData)
 
 

@@ -72,6 +72,11 @@ class ModelSettings(SettingsGroup):
         "api.cloud.yandex.net:443", description="Where gRPC services are listed: batch runs, datasets, tuning"
     )
 
+    @property
+    def has_instances(self) -> bool:
+        """Whether a row of MODELS is an instance of one's own."""
+        return any(row.uri for row in self.models)
+
 
 class ServiceSettings(SettingsGroup):
     """Speech, and the addresses of speech, IAM and search."""

@@ -2,6 +2,6 @@
 knowledge base), `desk` and `business` (the support desk, and chats of connected accounts).
 """
 
-from bot.texts.en import business, chat, desk, knowledge, people
+from bot.texts.en import business, chat, desk, evaluation, knowledge, people
 
-TEXTS: dict[str, str] = chat.TEXTS | people.TEXTS | knowledge.TEXTS | desk.TEXTS | business.TEXTS
+TEXTS: dict[str, str] = chat.TEXTS | people.TEXTS | knowledge.TEXTS | desk.TEXTS | business.TEXTS | evaluation.TEXTS
