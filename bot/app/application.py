@@ -90,8 +90,8 @@ class App:
         self.extension.routers.append(router)
 
     def settings(self, **more: Any) -> Settings:
-        """Return the settings: those in `more`, then those of this App, then the environment and `.env`. Raises
-        `ConfigError`.
+        """Return the settings: `more` overrides those of this App, which override the environment, which overrides
+        `.env`. Raises `ConfigError`.
         """
         from bot.config.settings import Settings, load
 
