@@ -118,8 +118,8 @@ class App(Handlers, AppProgram[State]):
         self.extension.add_router(router)
 
     def settings(self, **more: Any) -> Settings:
-        """Return the settings: those in `more`, then those of this App, then the environment and `.env`. Raises
-        `ConfigError`.
+        """Return the settings: `more` overrides those of this App, which override the environment, which overrides
+        `.env`. Raises `ConfigError`.
         """
         from bot.config.settings import load
 

@@ -183,8 +183,10 @@ class Citing:
         self._presentation = Presentation(self.evidence.shown, self.evidence.language)
 
     async def compare(self, text: str = "", *, anew: bool = False, ended: bool = False) -> None:
-        """Embed what is compared across languages when this text is fed, or the answer has `ended`; `anew`: it begins
-        anew with this text.
+        """Embed the sentences that must be compared across languages, before `text` is fed (or with `ended`, before
+        `end` is called).
+
+        `anew`: the model begins its answer again with this text.
         """
         if self.across is None:
             return
@@ -370,7 +372,7 @@ class KnowledgeAnswers:
         return await self.judge(incoming, claims, citing.evidence.language)
 
     def withdrawn(self, tx: Tx, incoming: Incoming, conversation: int) -> Collection[int]:
-        """The answers of a conversation, by id, that quote what may not be read here any more."""
+        """Return the ids of the answers of a conversation that quote sources which may not be read here any more."""
         if not self.base.may_have_sources or not (quoting := tx.knowledge.list_quoting(conversation)):
             return ()
         may_read = self.reader(tx, incoming)

@@ -63,7 +63,7 @@ def readable(sources: Iterable[KnowledgeSource], groups: frozenset[str]) -> froz
 
 
 def is_group(name: str) -> bool:
-    """Whether somebody may belong to a group of this name."""
+    """Whether a name is that of an audience group to which somebody can belong."""
     return name in (EVERYONE, *NAMES.values()) or NAMED.fullmatch(name) is not None
 
 

@@ -89,7 +89,7 @@ def order_edit(desk: Desk, tx: Tx, case: Case, incoming: Incoming, *, delivery: 
 
 
 def cancel(tx: Tx, where: Address, delivery: str) -> bool:
-    """Leave an operator's message unsent that is not translated yet. False: it was sent."""
+    """Withdraw an operator's message that waits for its translation. Returns False if it was sent already."""
     if tx.outbox.find_address(where.bot, delivery) is not None:
         return False
     if (job := tx.jobs.find_job(where.bot, TRANSLATE, delivery)) is not None:

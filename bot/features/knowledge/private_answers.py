@@ -73,8 +73,8 @@ class PrivateAnswers:
             await self._answer(incoming, reply, action)
 
     async def answer_unasked(self, job: Job) -> None:
-        """The job that answers without a press. Only an administrator of the group may do that; for other bots the
-        button stays.
+        """The job that answers without a press. Telegram allows that only to a bot that administers the group;
+        otherwise the button stays.
         """
         bot, user, key = job.address.bot, int(job.payload["user"]), job.payload["button"]
         action = await self.store.read(lambda tx: tx.buttons.find_unpressed(bot, user, key, ALONE))

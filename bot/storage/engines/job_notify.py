@@ -92,7 +92,9 @@ class Queue:
             self.connection.execute(TELL, {"channel": CHANNEL, "word": word})
 
     def schedule_job(self, bot: int, kind: str, key: str, due: float) -> None:
-        """Make a job due at a time (Unix seconds). An earlier entry would hold up the later one of its lock."""
+        """Schedule a job for a time (Unix seconds), in place of an earlier entry: entries with one lock run in their
+        order, so that one would delay this.
+        """
         if self._is_shared:
             lock = lock_of_job(bot, kind, key)
             self.connection.execute(WITHDRAW, {"lock": lock})

@@ -335,7 +335,9 @@ class Outbox(Repository):
         self.connection.execute(delete(placed).where(placed.c.delivery == id_))
 
     def delete_former(self, where: Address, prefix: str, newest: str) -> None:
-        """Delete the sent deliveries to an address whose keys begin with `prefix`, older than the delivery `newest`."""
+        """Delete the sent deliveries to an address whose keys begin with `prefix`, except the one with the key
+        `newest`.
+        """
         own = (column.bot == where.bot, mapping.at(deliveries, where), column.key.startswith(prefix, autoescape=True))
         sent = (column.state == DeliveryState.SENT.value, column.key != newest)
         self.connection.execute(delete(deliveries).where(*own, *sent))

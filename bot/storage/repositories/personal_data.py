@@ -116,8 +116,8 @@ class PersonalData(Repository):
     def delete_person(self, bot: int, user: int) -> dict[str, int]:
         """Delete the data of a person. Returns the number of deleted rows by the words of `/forget`.
 
-        What stays has no name: rows of the ledger (without the user, so that the sums of the bot stay true), today's
-        spending in the budgets, and the decisions of admins about the person.
+        What stays has no name: rows of the ledger (without the user, so that the sums of the bot stay true), what was
+        spent of the budgets of the last days, and the decisions of admins about the person.
         """
         gone = {"messages": 0, "conversations": 0}
         gone["messages"] += self._forget_in_groups(bot, user)

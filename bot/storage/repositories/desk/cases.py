@@ -275,8 +275,8 @@ class Cases(Repository):
         return list(self.connection.scalars(select(column.who).where(*fits).order_by(column.id)))
 
     def last_holder(self, where: Address, since: float) -> int:
-        """Return the operator who had the newest case of an address, if that case was still open at the Unix time
-        `since`; else 0.
+        """Return the operator of the newest case of an address that an operator had and that was still open at the Unix
+        time `since`; 0 if there is none.
         """
         column = desk_cases.c
         fits = (here(desk_cases), column.last_holder != 0, or_(column.closed >= since, column.open == 1))

@@ -197,7 +197,7 @@ class Knowledge(Repository):
         self.connection.execute(insert(kb_passages), rows)
 
     def list_by_sha(self, source: int, key: str) -> Mapping[bytes, int]:
-        """Return the ids of the passages that an article has now, by the hashes (SHA-256) of their texts."""
+        """Return the ids of the passages that an article has now, by the keys of their embeddings (`Piece.sha`)."""
         query = (
             select(kb_passages.c.sha, kb_passages.c.id)
             .join(kb_articles, kb_articles.c.id == kb_passages.c.article_id)
