@@ -97,7 +97,7 @@ class DeskWatch:
 
     def look(self, tx: Tx, problem: str) -> Places:
         """Do what is due now; `problem` is what is wrong with the file. Returns where something waits."""
-        places = list(self._tell_problem(tx, problem))
+        places = [*self._tell_problem(tx, problem), *self._tell_unreached(tx)]
         if self._is_settled(tx):
             places += [*self._remind(tx), *self._close_quiet(tx)]
         return places
@@ -206,10 +206,27 @@ class DeskWatch:
         """Tell each owner once what is wrong with the file as it is now."""
         if problem in ("", self._problem):
             return ()
-        key, places = hashlib.sha256(problem.encode()).hexdigest()[:12], []
-        for owner in sorted(self.rights.with_role(tx, self.desk.bot, Role.OWNER)):
-            where, language = Address("telegram", self.desk.bot, owner), tx.chats.read_language(self.desk.bot, owner)
-            told = Outgoing(say(language, "desk.problem", problem=problem), plain=True)
-            tx.outbox.add_answer(f"desk-{key}.o{owner}", where, told)
+        key = f"desk-{hashlib.sha256(problem.encode()).hexdigest()[:12]}"
+        return self._tell_people(tx, key, Role.OWNER, "desk.problem", problem=problem)
+
+    # --- the groups ---------------------------------------------------------------------------------------------------
+
+    def _tell_unreached(self, tx: Tx) -> Places:
+        """Tell administrators once, in private, that a group of operators can't be reached, and why."""
+        places: list[Address] = []
+        for chat, _ in tx.seats.list_groups(self.desk.bot):
+            if (found := tx.outbox.find_unreached(self.desk.bot, chat)) is not None:
+                waits, reason = found
+                key = f"desk.unreached.{chat}.{waits}"  # nothing is sent meanwhile: the same one stays the oldest
+                places += self._tell_people(tx, key, Role.ADMIN, "desk.group.unreached", reason=reason)
+        return places
+
+    def _tell_people(self, tx: Tx, key: str, least: Role, text: str, **values: object) -> list[Address]:
+        """Tell all who have at least this role, once for a `key`, a sentence of the catalog. Returns their chats."""
+        places = []
+        for user in sorted(self.rights.with_role(tx, self.desk.bot, least)):
+            where, language = Address("telegram", self.desk.bot, user), tx.chats.read_language(self.desk.bot, user)
+            told = Outgoing(say(language, text, **values), plain=True)
+            tx.outbox.add_answer(f"{key}.o{user}", where, told)
             places.append(where)
         return places

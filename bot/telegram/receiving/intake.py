@@ -33,7 +33,8 @@ class UpdateHandlers:
     """What an accepted update leads to.
 
     `reply` makes the reply to what came in, given also the id of the button press ("" if there was none). `handler`
-    must not block (see `dispatch/conversation_queue.py`). `note_id` gets the address and the id of each message.
+    must not block (see `dispatch/conversation_queue.py`). `note_id` gets the address and the id of each message,
+    `returned` the chat in which the bot was unblocked, was added to or got other rights.
     `dismiss` answers updates that Telegram wants answered although the bot ignores them (see
     `telegram/receiving/auto_answers.py`). `others` are the kinds of updates that the bot itself can't read and that are
     handed on all the same, to aiogram's routers.
@@ -42,6 +43,7 @@ class UpdateHandlers:
     reply: Callable[[Incoming, str], Reply]
     handler: Handler
     note_id: Callable[[Address, int], None]
+    returned: Callable[[int], None]
     dismiss: Callable[[dict[str, Any]], None]
     others: tuple[str, ...] = ()
 
@@ -139,6 +141,8 @@ class Intake:
                     incoming = await self._with_turn(incoming, update)
                     if not incoming.address.visible_to:  # ephemeral messages have ids of their own
                         self.handlers.note_id(incoming.address, incoming.message_id)
+                    if incoming.kind is Kind.UNBLOCKED:  # at once: turns of the chat may wait for what is delivered
+                        self.handlers.returned(incoming.address.chat)
                     came = self.clock.monotonic()
                     since = row.at.timestamp()
                     await self._gathering.add(replace(incoming, came=came, since=since, accepted=accepted), update)

@@ -200,6 +200,12 @@ TEXTS: dict[str, str] = {
     # --- connecting a group
     "desk.group.use": "Use this group",
     "desk.group.ask": "Operators can work here: each customer who asks for a person gets a topic of this group.",
+    "desk.group.unreached": (
+        "I can't write to the operators' group: {reason}\n"
+        "What customers write waits and will come in order. Please see that I am in the group, that its topics are on "
+        "and that I am an administrator with the rights “Manage topics” and “Delete messages”; /desk in the group "
+        "says what is missing."
+    ),
     "desk.group.missing": "To work here I need: {rights}. Then send /desk again.",
     "desk.group.connected": "This group is the support desk now. Customers who ask for a person (/human) appear here "
     "as topics. Operators are invited with /invite operator.",
