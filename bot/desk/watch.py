@@ -17,7 +17,7 @@ from bot.access.policy import Role
 from bot.access.rights import Rights
 from bot.billing.budget import duration
 from bot.desk import clocks
-from bot.desk.cases import Close
+from bot.desk.cases import Close, Release
 from bot.desk.clocks import CLOSE, WARNED, Overdue
 from bot.desk.desk import Desk, Places
 from bot.desk.rating import ask_stars
@@ -40,14 +40,15 @@ PIECE = 100  # cases whose words are deleted in one transaction
 class DeskWatch:
     """Looks at the open cases of one bot every half minute, and tells operators and owners what is late.
 
-    `send` delivers to places in the background; `rights` knows the owners. What was said in a closed case is deleted
-    after `keep_days`; 0: never.
+    `send` delivers to places in the background; `rights` knows the owners, and `serves` says whether a user is an
+    operator still. What was said in a closed case is deleted after `keep_days`; 0: never.
     """
 
     store: Store
     desk: Desk
     rights: Rights
     send: Callable[[str, Places], None]
+    serves: Callable[[int], bool]
     keep_days: int = 0
     _next_delete: float = field(default=0.0, init=False)  # monotonic
     _ahead: float | None = field(default=None, init=False)  # how far the wall clock was ahead of the monotonic one
@@ -97,7 +98,7 @@ class DeskWatch:
 
     def look(self, tx: Tx, problem: str) -> Places:
         """Do what is due now; `problem` is what is wrong with the file. Returns where something waits."""
-        places = [*self._tell_problem(tx, problem), *self._tell_unreached(tx)]
+        places = [*self._tell_problem(tx, problem), *self._tell_unreached(tx), *self._release(tx)]
         if self._is_settled(tx):
             places += [*self._remind(tx), *self._close_quiet(tx)]
         return places
@@ -110,6 +111,17 @@ class DeskWatch:
             self._settled = monotonic + SETTLED
             log.warning("the clock has jumped by %.0f s: the desk reminds of nothing for a while", self._ahead - before)
         return monotonic >= self._settled
+
+    def _release(self, tx: Tx) -> Places:
+        """Let the cases wait again whose holder is no operator any more; who is none is not on duty."""
+        for duty in tx.duty.list_duties(self.desk.bot):
+            if duty.is_on and not self.serves(duty.user):
+                tx.duty.store_duty(self.desk.bot, duty.user, duty.team, is_on=False)
+        places = list[Address]()
+        for case in tx.cases.list_owned(self.desk.bot, HELD, SNOOZED):
+            if not self.serves(case.holder):
+                places += self.desk.change(tx, case, Release(case.holder))
+        return places
 
     # --- promises -----------------------------------------------------------------------------------------------------
 

@@ -59,7 +59,7 @@ async def test_desk_says_how_many_wait(stage: Stage, tmp_path: Path) -> None:
     await desk.called()
     told = await stage.ask(f"/desk{BOT}", desk.group, OLGA)
     assert told.startswith(say("en", "desk.group.state", waiting=1, held=0, snoozed=0))
-    assert "1 cases, 0 without a person, 1 calls, 0 closed" in told
+    assert "cases 1, without a person 0, calls 1, closed 0" in told
     assert say("en", "desk.load", load="0.3") in told
     assert await stage.ask("/desk", OLGA) == say("en", "desk.group.private")
 

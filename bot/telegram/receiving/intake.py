@@ -72,8 +72,7 @@ class Intake:
     @property
     def wanted(self) -> list[str]:
         """The kinds of updates that Telegram is asked to send (`allowed_updates` of the Bot API)."""
-        own = (*parsing.ALLOWED, *parsing.ACCOUNTS) if self.me.has_accounts else parsing.ALLOWED
-        return list(dict.fromkeys((*own, *self.handlers.others)))
+        return list(dict.fromkeys((*parsing.ALLOWED, *self.me.reads, *self.handlers.others)))
 
     async def recover(self) -> None:
         """Hand on, at a start, the updates that an earlier run accepted and did not finish, in the order they came."""
