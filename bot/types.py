@@ -174,6 +174,7 @@ class Kind(StrEnum):
     STOP = "stop"  # the user stops the answer that is being written; never waits behind it in the queue
     BLOCKED = "gone"  # the user blocked the bot, or the bot was removed from the chat
     UNBLOCKED = "back"  # the user unblocked the bot, or the bot was added to the chat
+    LEFT = "left"  # the user has left a group of operators, or was removed from it
     MIGRATED = "moved"  # the chat has a new id
     TOPIC = "topic"  # a topic was made or renamed; `data` is its name, "" while it has none
     REACTION = "reaction"  # somebody put an emoji on a message, or took it away
