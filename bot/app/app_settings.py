@@ -1,4 +1,4 @@
-"""The types of the settings in `App(...)`, made of `bot/config/settings.py` by `scripts/app_settings.py`."""
+"""The types of the settings in `App(...)`: scripts/app_settings.py makes them of config/settings.py."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal, TypedDict
 
 
 class AppSettings(TypedDict, total=False):
-    """The settings that `App(...)` takes by name: those of `.env.example` in lower case, as docs/settings.md has them."""
+    """The settings that `App(...)` takes: those of `.env.example` in lower case. docs/settings.md describes them."""
 
     bot_token: str
     yc_api_key: str

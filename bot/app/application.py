@@ -52,7 +52,7 @@ class App:
         **settings: Unpack[AppSettings],
     ) -> None:  # fmt: skip
         self.given: dict[str, Any] = {**settings}
-        self.extension = Extension()
+        self.extension: Extension = Extension()
         for own in commands:
             self.extension.add_command(own)
         for tool in tools:
