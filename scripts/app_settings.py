@@ -14,8 +14,8 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
+from bot.config.env_example import shown
 from bot.config.settings import Settings
-from scripts.env_example import shown
 
 ROOT = Path(__file__).parents[1]
 TYPES = ROOT / "bot" / "app" / "app_settings.py"
