@@ -15,18 +15,32 @@ from bot.errors import (
     ModelRefused,
     ModelUnavailable,
     NotAllowed,
+    UnknownUser,
     UserError,
 )
-from bot.extension import Customer, Decision, Question, command
+from bot.extension import (
+    Answer,
+    Button,
+    Customer,
+    Decision,
+    JobRun,
+    Next,
+    Question,
+    Running,
+    SendState,
+    Sent,
+    command,
+)
 from bot.llm.structured import ask
 from bot.ports import Handler, Reply
 from bot.tools.tool import Tool, ToolContext, ToolOutput
-from bot.types import Address, Attachment, Button, File, Image, Incoming, Kind, Message, Outgoing, ToolCall, User
+from bot.types import Address, Attachment, File, Image, Incoming, Kind, Message, Outgoing, ToolCall, User
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Address",
+    "Answer",
     "App",
     "Attachment",
     "BadInput",
@@ -42,6 +56,7 @@ __all__ = [
     "Image",
     "ImageModel",
     "Incoming",
+    "JobRun",
     "Kind",
     "LimitReached",
     "Message",
@@ -49,17 +64,22 @@ __all__ = [
     "ModelError",
     "ModelRefused",
     "ModelUnavailable",
+    "Next",
     "NotAllowed",
     "Outgoing",
     "Profile",
     "Question",
     "Reply",
     "Request",
+    "Running",
+    "SendState",
+    "Sent",
     "Source",
     "Tool",
     "ToolCall",
     "ToolContext",
     "ToolOutput",
+    "UnknownUser",
     "Usage",
     "User",
     "UserError",

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from bot.app import chosen_app
+from bot.app import chosen_app, new_project
 from bot.errors import BadInput, BotError, ConfigError
 from bot.ports import ProcessRole
-from bot.runtime.commands import batch, desk, kb, topics
+from bot.runtime.commands import batch, desk, eval, kb, topics
 
 NEWEST = 20  # failures that are listed
 
@@ -45,7 +45,9 @@ def whole(
         raise typer.Exit
 
 
-models = typer.Typer(help="List models, and download local ones for the sandbox.", no_args_is_help=True)
+models = typer.Typer(
+    help="List models, reckon with instances, and download local models for the sandbox.", no_args_is_help=True
+)
 app.add_typer(models, name="models")
 app.add_typer(kb.app, name="kb")
 app.add_typer(topics.app, name="topics")
@@ -58,6 +60,11 @@ ROLE = typer.Option(
     help="What this process does: all; or with PostgreSQL take updates (webhook) or work on them (worker).",
 )
 BOT = typer.Option(0, help="Id of the bot (its token begins with it); if not given, the bots of the settings.")
+
+
+app.command()(new_project.new)
+app.command()(new_project.init)
+app.command("eval")(eval.command(chosen_app.find_app))
 
 
 def _settings() -> Settings:
@@ -106,43 +113,6 @@ def sandbox(
         raise BadInput("--reload is for a bot of your own: govorun sandbox --reload --app mybot.py")
     bot = [sys.executable, "-P", "-m", "govorun", "run", "--app", place] if place else []
     asyncio.run(command.serve(directory, port, browser=browser, bot=bot, watched=Path() if reload else None))
-
-
-@app.command()
-def new(name: Path = typer.Argument(help="The folder to make; its last part is the name of the bot.")) -> None:
-    """Make a bot of your own: a folder with its code, tests, a Dockerfile and CI."""
-    from bot import __version__
-    from bot.app import new_project
-
-    new_project.make(name, __version__)
-    typer.echo(
-        f"{name} is made: main.py is the bot, tests/test_bot.py its tests.\n\n"
-        f"  cd {name}\n  govorun sandbox --reload    tries it in the browser, with no account\n"
-        f"  pytest                      runs its tests (pip install -r requirements-dev.txt)\n"
-        f"  govorun init                writes .env, for Telegram"
-    )
-
-
-@app.command()
-def init(
-    ask: bool = typer.Option(False, "--ask", help="Ask for the token, the key and the folder; they are not shown."),
-) -> None:
-    """Write .env, the file of settings: three to fill in, all others as comments with their defaults."""
-    from bot.config.env_example import example
-    from bot.config.settings import WHERE
-
-    text, file = example(), Path(".env")
-    if file.exists():
-        raise BadInput(".env is there already; nothing was changed")
-    for name, where in WHERE.items() if ask else ():
-        value: str = typer.prompt(f"{name.upper()} ({where})", hide_input=True, default="", show_default=False)
-        text = text.replace(f"{name.upper()}=\n", f"{name.upper()}={value.strip()}\n", 1)
-    file.touch(0o600)
-    file.write_text(text, "utf-8")
-    typer.echo(
-        "Filled in: govorun doctor checks the settings." if ask else
-        ".env is written. Fill in its first three lines; govorun doctor says where to get what is missing."
-    )  # fmt: skip
 
 
 @app.command()
@@ -420,6 +390,20 @@ def list_models() -> None:
         names = list(catalog.PROFILES)
     for name in names:
         typer.echo(f"{name:<50}  {_abilities(catalog.profile(name))}".rstrip())
+
+
+@models.command()
+def worth(
+    name: str = typer.Argument(help="An instance: a row of MODELS with a uri."),
+    than: str = typer.Option("", help="The model that is paid by the token; if not given, the instance's stand_in."),
+    bot: int = BOT,
+) -> None:
+    """Say whether an instance of your own would have been cheaper in the last 30 days than paying by the token."""
+    from bot.config import multi_bot
+    from bot.runtime.commands.instances import tell_worth
+
+    settings = _settings()
+    asyncio.run(tell_worth(settings, multi_bot.one_of(settings, bot), name, than, typer.echo))
 
 
 @models.command()

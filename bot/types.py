@@ -8,7 +8,7 @@ What models and other services are asked is in `ai.py`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -260,7 +260,7 @@ class Outgoing:
     text: str = ""
     plain: bool = False  # the text is shown as it is, not read as Markdown
     file: File | None = None
-    buttons: tuple[tuple[Button, ...], ...] = ()  # rows, from the top
+    buttons: Sequence[Sequence[Button]] = ()  # rows, from the top
     note: str = ""  # a line in the bot's own voice below the text ("stopped"), set apart from the model's words
     reply_to: int = 0  # the message to quote, if it still exists; 0: none
     instead: str = ""  # what to say where the file can't be delivered in any way

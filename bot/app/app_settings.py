@@ -97,6 +97,7 @@ class AppSettings(TypedDict, total=False):
     yc_operation_url: str
     yc_image_operation_url: str
     yc_openai_url: str
+    yc_grpc_address: str
     speech: Literal["off", "on"]
     speech_seconds: int
     speech_voice: str
@@ -116,6 +117,9 @@ class AppSettings(TypedDict, total=False):
     desk_keep_days: int
     desk_hook_secret: str
     knowledge_cache: Path | str
+    eval_cases: Path | str | None
+    eval_at: str
+    eval_budget: Decimal | float | str
     database_url: str
     move_to: str
     update_days: int

@@ -22,8 +22,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from bot.ai import Model
 from bot.app import starting
+from bot.app.handlers import Handlers
+from bot.app.program import AppProgram, State
 from bot.errors import BotError, ConfigError
-from bot.extension import SANDBOX, About, Extension, OwnCommand, OwnLines, OwnModel, OwnRule, Run, mistakes
+from bot.extension import SANDBOX, About, Extension, OwnCase, OwnCommand, OwnLines, OwnModel, OwnRule, Run, mistakes
 from bot.ports import ProcessRole
 from bot.tools.tool import Tool
 
@@ -34,25 +36,26 @@ if TYPE_CHECKING:
     from bot.config.multi_bot import Plan
     from bot.config.settings import Settings
 
+Checks = TypeVar("Checks", bound=Callable[[str], object])
 Lines = TypeVar("Lines", bound=OwnLines)
 T = TypeVar("T", bound=Tool | Callable[..., Any])
 
 
-class App:
+class App(Handlers, AppProgram[State]):
     """Your bot: the settings you give, by their names in lower case, and what you add to it.
 
     Settings given here override the environment; docs/settings.md lists them. Making an `App` and adding to it changes
     nothing outside of it, and a mistake in what is added raises `ConfigError` at once. `command`, `tool`, `model`,
     `include_router`, `card` and `rule` add to it, and `run` starts it. The other methods are for programs that start
-    bots in a way of their own.
+    bots in a way of their own. `without` are words of commands that are switched off.
     """
 
     def __init__(
         self, *, commands: Iterable[OwnCommand] = (), tools: Iterable[Tool | Callable[..., Any]] = (),
-        **settings: Unpack[AppSettings],
+        without: Iterable[str] = (), **settings: Unpack[AppSettings],
     ) -> None:  # fmt: skip
         self.given: dict[str, Any] = {**settings}
-        self.extension: Extension = Extension()
+        self.extension: Extension = Extension(without=tuple(without))
         for own in commands:
             self.extension.add_command(own)
         for tool in tools:
@@ -82,6 +85,18 @@ class App:
         """Offer a model of your own. The first one answers, unless a user has chosen another."""
         self.extension.add_model(OwnModel(name, title or name, model))
 
+    def case(self, question: str, **demands: Any) -> Callable[[Checks], Checks]:
+        """Add a case for `govorun eval`: a question, and what its answer must have, by the names of docs/evaluation.md
+        (`must_contain`, `must_not`, `must_cite`, `must_refuse` ...). The function gets the answer as a text and raises
+        an error where it is wrong. Returns it unchanged.
+        """
+
+        def add(check: Checks) -> Checks:
+            self.extension.cases.append(OwnCase(question, demands, check))
+            return check
+
+        return add
+
     def card(self, lines: Lines) -> Lines:
         """Add lines to the cards of the support desk: an `async (customer: Customer) -> str | Sequence[str] | None`,
         which has 3 seconds. Returns it unchanged.
@@ -103,8 +118,8 @@ class App:
         self.extension.add_router(router)
 
     def settings(self, **more: Any) -> Settings:
-        """Return the settings: those in `more`, then those of this App, then the environment and `.env`. Raises
-        `ConfigError`.
+        """Return the settings: `more` overrides those of this App, which override the environment, which overrides
+        `.env`. Raises `ConfigError`.
         """
         from bot.config.settings import load
 

@@ -44,7 +44,11 @@ class ModelConfig(KeyedRow):
 
     With a `url` the model belongs to another server with an OpenAI-compatible API, which knows it as `model` (empty: as
     `name`). Without a `url` it is a model of AI Studio: `model` is its name there, `agent` the id of an agent from the
-    console, `search` lets it search the web. Prices are for 1,000 tokens, `window` and `max_tokens` are tokens.
+    console, `search` lets it search the web. Prices are for 1,000 tokens, `window` and `max_tokens` are tokens;
+    `batch_share` is the part of the prices that an answer of a batch run costs.
+
+    With a `uri` it is an instance of one's own: it takes `concurrency` requests at once and costs `price_hour` in its
+    `hours` ("9-18 mon-fri"); while it does not run, the model called `stand_in` answers.
     """
 
     name: str
@@ -53,6 +57,7 @@ class ModelConfig(KeyedRow):
     max_tokens: int | None = Field(None, gt=0)
     price_in: Decimal | None = None
     price_out: Decimal | None = None
+    batch_share: Decimal | None = Field(None, ge=0)
     currency: str | None = None
     url: OptionalUrl = ""
     key: Key = SecretStr("")
@@ -63,6 +68,11 @@ class ModelConfig(KeyedRow):
     tools: bool | None = None
     reasoning: bool | None = None
     native: bool | None = None
+    uri: str = Field("", pattern=r"^$|^gpt://\S+$")
+    price_hour: Decimal | None = Field(None, ge=0)
+    concurrency: int = Field(10, gt=0, le=1_000)
+    hours: str = Field("", pattern=r"^$|^\d{1,2}-\d{1,2}( [a-z]{3}(-[a-z]{3})?)?( [\w/+-]+)?$")
+    stand_in: str = ""
 
 
 class EmbeddingModelConfig(KeyedRow):

@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from bot.config.entries import ENV_FILE, written
 from bot.config.groups.access import AccessSettings
 from bot.config.groups.ai_studio import CredentialSettings, ModelSettings, ServiceSettings
+from bot.config.groups.evaluation import EvaluationSettings
 from bot.config.groups.knowledge import KnowledgeSettings
 from bot.config.groups.money import BudgetSettings, PriceSettings
 from bot.config.groups.operations import ProcessSettings, StorageSettings, TelemetrySettings
@@ -36,6 +37,7 @@ class Settings(
     ProcessSettings,
     TelemetrySettings,
     StorageSettings,
+    EvaluationSettings,
     KnowledgeSettings,
     ToolSettings,
     ServiceSettings,

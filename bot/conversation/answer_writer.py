@@ -151,7 +151,9 @@ class AnswerWriter:
         rewriter, earlier = self.rewriter, context.history[:-1]
         rewrite = partial(rewriter.rewrite, incoming, question, earlier, context.language) if rewriter else None
         evidence = await self.knowledge.look(incoming, question, context.language, scope, rewrite=rewrite)
-        has_nothing = evidence is not None and not (evidence.block or evidence.pieces or evidence.for_asker)
+        has_nothing = evidence is not None and (
+            evidence.doubtful or not (evidence.block or evidence.pieces or evidence.for_asker)
+        )  # fmt: skip
         return context if context.has_documents and has_nothing else replace(context, evidence=evidence)
 
     async def joined(self, context: TurnContext) -> TurnContext:

@@ -175,7 +175,7 @@ class Assistant:
         assert context.evidence is not None and knowledge is not None  # noqa: S101, PT018  the caller looks
         citing = knowledge.begin(context.evidence)
         if not context.evidence.block:
-            text = citing.extract()
+            text = "" if context.evidence.doubtful else citing.extract()
         else:
             own = PaidBy(incoming, incoming.id, self.pricing.budget)
             said = await self._said(context, payer or own)

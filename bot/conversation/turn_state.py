@@ -245,8 +245,13 @@ class AnswerDraft:
 
     @property
     def is_unanswered(self) -> bool:
-        """Whether the answer says that the sources of the knowledge base do not have it."""
-        return self.citing is not None and self.citing.is_empty and self.text == self.citing.evidence.unknown
+        """Whether the answer says that the sources of the knowledge base do not have it, or shows quotes that only may
+        be one.
+        """
+        if self.citing is None:
+            return False
+        evidence = self.citing.evidence
+        return evidence.doubtful or (self.citing.is_empty and self.text == evidence.unknown)
 
     def ending(self) -> str:
         """How the answer ended, as it is stored: "stopped", "cut" (an error) or the model's reason."""

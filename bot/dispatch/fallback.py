@@ -21,15 +21,22 @@ log = logging.getLogger(__name__)
 Feed = Callable[[str], Awaitable[bool]]
 
 
+async def _nothing(_: Incoming) -> bool:
+    """What routers expect that are not there."""
+    return False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fallback:
     """Offers to the programmer's aiogram routers what the bot itself does not handle.
 
     `feed` passes a raw update (JSON) to them and returns whether one has handled it; None if there are no routers.
+    `expects` says whether a message is for them before it is for the model.
     """
 
     store: Store
     feed: Feed | None = None
+    expects: Callable[[Incoming], Awaitable[bool]] = _nothing
 
     async def take(self, incoming: Incoming, reply: Reply) -> bool:
         """Offer the update to the routers, and end its turn if one handled it. Raises what the handler raises."""

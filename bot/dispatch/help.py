@@ -42,7 +42,7 @@ class Help:
         return joined([self.feature(), *self.features]).commands
 
     def menu(self, language: str, actor: Actor | None = None, *, of_groups: bool = False) -> list[tuple[str, str]]:
-        """Name and description of each command in a menu: the bot's own, those of programmers, those of the role.
+        """Name and description of each command in a menu: those of the programmer, the bot's own, those of the role.
 
         Without an `actor` it is the menu of a user without special rights.
         """
@@ -56,7 +56,7 @@ class Help:
             and one.requires in (Permission.CORRECT, Permission.MANAGE, Permission.ADMINISTER)
             and self.access.authorize(actor, one.requires) is Decision.ALLOWED
         ]
-        return [_line(word, known[word], language) for word in dict.fromkeys((*usual, *added, *special))]
+        return [_line(word, known[word], language) for word in dict.fromkeys((*added, *usual, *special))]
 
     def menus(self) -> Sequence[Menu]:
         """The menus that all private chats and all groups begin with, in each language."""

@@ -46,7 +46,8 @@ class Router:
     async def _message(self, incoming: Incoming, reply: Reply) -> None:
         word, *rest = incoming.text.split(maxsplit=1) or [""]
         if not incoming.text.startswith("/") or len(word) < 2:
-            await self.questions.ask(incoming, reply)
+            if not (await self.fallback.expects(incoming) and await self.fallback.take(incoming, reply)):
+                await self.questions.ask(incoming, reply)
         elif await self.questions.can_answer(incoming, reply):
             await self._command(incoming, reply, word, "".join(rest).strip())
 

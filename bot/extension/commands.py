@@ -1,10 +1,11 @@
-"""Commands and models that a programmer adds."""
+"""Commands, models and cases that a programmer adds."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from bot.ai import Model
 from bot.errors import ConfigError
@@ -34,6 +35,20 @@ class OwnCommand:
     def __post_init__(self) -> None:
         if not isinstance(self.word, str) or not WORD.fullmatch(self.word):
             raise ConfigError(f"{self.word!r:.80} can't be a command: 1-32 of a-z 0-9 _ are expected")
+
+
+Passes = Callable[[str], object]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnCase:
+    """A question with what its answer must have (docs/evaluation.md). `demands` are the names of a case in a file, such
+    as `must_contain`; `check` gets the answer and raises an error, or returns False, where it is wrong.
+    """
+
+    question: str
+    demands: Mapping[str, Any] = field(default_factory=dict)
+    check: Passes | None = None
 
 
 def command(word: str, about: About = "", *, owners_only: bool = False) -> Callable[[Run], OwnCommand]:

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from bot.errors import ConfigError
 from bot.extension import mistakes
-from bot.extension.commands import OwnCommand, OwnModel
+from bot.extension.commands import OwnCase, OwnCommand, OwnModel
 from bot.extension.desk import DeskExtension
+from bot.extension.middleware import Middleware
+from bot.extension.presses import OwnPress
+from bot.extension.program import Program
 from bot.tools.tool import Tool
 
 if TYPE_CHECKING:
@@ -25,7 +28,8 @@ class Extension:
     """Everything that a programmer has added to a bot. `models` come before those of the settings.
 
     `only_models`: the models of the settings are not offered. `dispatcher` holds the `routers` after the first start,
-    as aiogram includes a router only once.
+    as aiogram includes a router only once. The first of the `middleware` is the outermost. `without` are the words of
+    commands that are switched off.
     """
 
     commands: list[OwnCommand] = field(default_factory=list)
@@ -33,7 +37,12 @@ class Extension:
     only_models: bool = False
     tools: list[Tool] = field(default_factory=list)
     routers: list[Router] = field(default_factory=list)
+    middleware: list[Middleware] = field(default_factory=list)
+    presses: list[OwnPress] = field(default_factory=list)
+    without: tuple[str, ...] = ()
+    cases: list[OwnCase] = field(default_factory=list)
     desk: DeskExtension = field(default_factory=DeskExtension)
+    program: Program = field(default_factory=Program)
     dispatcher: Dispatcher | None = None
 
     def add_command(self, own: OwnCommand) -> None:

@@ -94,7 +94,9 @@ class DeferredAnswers:
         await self._submit(incoming, reply, ask)
 
     async def press(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Submit the question of an earlier turn; the button works once. Raises `BadInput`, `LimitReached`."""
+        """Submit the question of an earlier turn to be answered later; the button works once. Raises `BadInput`,
+        `LimitReached`.
+        """
         where, turn = incoming.address, action.payload["turn"]
         asked = await self.store.read(lambda tx: tx.messages.find_in_chat(where, turn, "user"))
         if asked is None:
@@ -160,8 +162,10 @@ class DeferredAnswers:
 
 @dataclass(frozen=True, slots=True)
 class ComparedAnswer(Answered):
-    """An answer; those of its sentences that are left out because they do not follow from their quotes; and what has
-    compared the sentences across languages.
+    """An answer whose sentences were checked against their quotes.
+
+    `left_out` are the sentences that are not sent, because they do not follow from their quotes. `across` is the model
+    that compared sentences with quotes in another language, None if none did.
     """
 
     left_out: Collection[str] = ()
@@ -173,8 +177,8 @@ class DeferredOperation:
     """How the operation of a deferred answer is started, polled and ended (`jobs.operations.OperationKind`).
 
     `models` returns the asynchronous mode of a model by its name, None for a model that has no such mode. `knowledge`
-    judges answers from the knowledge base. While a person answers in the conversation, by the `ownership`, that person
-    gets the answer as a draft.
+    checks answers that were made from the knowledge base. If the `ownership` of the conversation says that an operator
+    answers there, the operator gets the answer as a draft, and the customer gets nothing.
     """
 
     store: Store

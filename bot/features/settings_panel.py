@@ -8,7 +8,7 @@ this over the default of the operator.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
@@ -40,7 +40,8 @@ SIGNS = {"vision": "👁", "tools": "🔧", "reasoning": "🧠", "asynchronous":
 class SettingsPanel:
     """Shows the choices of a chat and stores them. `streaming` is the operator's default: "draft", "edit" or "off".
 
-    `others` are the sections of the other features, by their names. `wake_jobs` is called after a job was added.
+    `others` are the sections of the other features, by their names; `hidden` are names of sections that are
+    switched off. `wake_jobs` is called after a job was added.
     """
 
     store: Store
@@ -49,6 +50,7 @@ class SettingsPanel:
     others: Mapping[str, Section]
     wake_jobs: Callable[[], None]
     library: Library = field(default_factory=Library)
+    hidden: Collection[str] = ()
 
     def feature(self) -> Feature:
         """The three commands, the buttons of the panel, and the sections about models, language and streaming."""
@@ -73,7 +75,8 @@ class SettingsPanel:
     @property
     def sections(self) -> Mapping[str, Section]:
         """All sections of the panel by their names."""
-        return {**self.others, **self._own_sections()}
+        sections = {**self.others, **self._own_sections()}
+        return {name: section for name, section in sections.items() if name not in self.hidden}
 
     def _own_sections(self) -> dict[str, Section]:
         return {
@@ -262,7 +265,7 @@ def _ticked(label: str, is_now: bool, action: str, value: str) -> Choice:
 
 
 def pairs(choices: Sequence[Choice]) -> list[Sequence[Choice]]:
-    """The buttons two by two."""
+    """Return the buttons in rows of two."""
     return [choices[first : first + 2] for first in range(0, len(choices), 2)]
 
 

@@ -51,7 +51,9 @@ Lines = Annotated[dict[str, tuple[Line, ...]], BeforeValidator(_by_language)]
 
 
 def said(texts: Mapping[str, T], language: str, nothing: T) -> T:
-    """The value for a language, else for all languages, else for another one; `nothing` if there is no value."""
+    """Return the value of `texts` for a language, else the value for all languages, else that of another language, else
+    `nothing`.
+    """
     for key in (known(language), ANY, "en", *texts):
         if key in texts:
             return texts[key]
@@ -59,7 +61,7 @@ def said(texts: Mapping[str, T], language: str, nothing: T) -> T:
 
 
 class Part(BaseModel):
-    """A table of a file: unknown keys are errors, and values never appear in error messages."""
+    """A table in a file. Keys that it does not know are errors, and error messages never repeat values."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 

@@ -67,7 +67,9 @@ class BotProcess:
             await self.start()
 
     async def reconfigure(self, settings: Mapping[str, str]) -> None:
-        """Use these settings beside those of the constructor from now on: a process that runs is restarted."""
+        """Use these settings, besides those of the constructor, from now on. A running process is
+        restarted with them.
+        """
         self._trials = settings
         if self.state()["running"]:
             await self.control("restart")

@@ -113,7 +113,9 @@ class Sandbox:
         return self.url
 
     async def start_batch(self) -> None:
-        """Start datasets, batch runs and tuning where the extra `batch` is installed. They take less time here."""
+        """Start datasets, batch runs and tuning, if the extra `batch` is installed. They take less time than in tests
+        of the servers.
+        """
         if importlib.util.find_spec("yandexcloud") is None:
             return
         os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")  # programs are started, not forked: nothing to tell

@@ -28,8 +28,10 @@ def say(language: str, key: str, /, **values: object) -> str:
 
 
 def own(text: str | Mapping[str, str], language: str, /, **values: object) -> str:
-    """Return a text of the operator or a programmer, given for all languages or for each; "" if there is none. Braces
-    that name no value stay as they are.
+    """Return a text that an operator or a programmer has given, in `language`; "" if there is none.
+
+    The text is one string for all languages, or one for each. Braces around a name that is not among the values stay as
+    they are.
     """
     if not isinstance(text, str):
         text = text.get(known(language)) or text.get("en") or next(iter(text.values()), "")

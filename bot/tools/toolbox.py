@@ -111,7 +111,9 @@ class Toolbox:
     # --- requests -----------------------------------------------------------------------------------------------------
 
     def narrowed(self, profile: Profile, steps: Steps, ratio: prompt.Ratio, language: str) -> Profile:
-        """The profile with the window that is left beside the tools and the results of `steps`."""
+        """Return the profile with a smaller window: what is left of it besides the tools, and the calls and results in
+        `steps`.
+        """
         if not (profile.tools and self.tools) and not steps.messages:
             return profile
         beside = prompt.size(self.equipped(Request(()), profile, steps, language))

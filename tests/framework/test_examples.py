@@ -80,6 +80,36 @@ async def test_a_model_of_ones_own_answers_and_another_can_be_chosen(tg: Tg, stu
     assert (await ann.say("and now?")).text == "I am another."
 
 
+@pytest.mark.example("maintenance_bot.py")
+async def test_a_closed_bot_answers_nothing_else_and_only_testers_brew(tg: Tg, studio: StudioSide) -> None:
+    await tg.stage.stop()
+    await tg.stage.start(owners=(1001,))
+    anna, bob, eva = tg.user("Anna"), tg.user("Bob"), tg.user("Eva", "de")
+    assert (await anna.say("/brew")).text == "Three minutes, please."
+    assert (await bob.say("/brew")).text == "Soon!"
+    assert (await anna.say("/close")).text == "Closed."
+    assert (await bob.say("Have you tea?")).text == "We are back at 10."
+    assert (await eva.say("/help")).text == "Ab 10 Uhr sind wir wieder da."
+    assert studio.requests == []
+    assert (await anna.say("/open")).text == "Open."
+
+
+@pytest.mark.example("buttons_bot.py")
+async def test_a_lamp_is_bought_with_three_taps(tg: Tg) -> None:
+    ann = tg.user("Ann")
+    assert (await ann.say("/shop")).buttons == ["lamp: 19.90", "candle: 2.50"]
+    await ann.press("lamp: 19.90")
+    await ann.press("Back")
+    await ann.press("lamp: 19.90")
+    assert [(said.text, said.buttons) for said in ann.said()] == [("lamp for 20.90 with delivery", ["Pay", "Back"])]
+    await ann.press("Pay")
+    assert tg.last.text == "Paid: lamp. Thank you!"
+    assert ann.said()[0].buttons == ["Back"]
+    listed = (await ann.say("/help")).text
+    assert "/image" not in listed
+    assert listed.index("/shop") < listed.index("/new")
+
+
 # --- the README -------------------------------------------------------------------------------------------------------
 
 

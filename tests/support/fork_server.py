@@ -42,7 +42,10 @@ BUILT = (
     "AnswerCallbackQuery", "CallbackQuery", "EditMessageText", "GetMe", "GetUpdates", "Message", "SendChatAction",
     "SendMessage", "SendMessageDraft", "SendPhoto", "SetMyCommands", "Update", "User",
 )  # fmt: skip
-NOT_FORKED = "bot.sandbox.ai_studio.batch."  # gRPC reads its settings when it is imported, and warns about forks
+NOT_FORKED = (
+    "bot.sandbox.ai_studio.batch.",
+    "bot.batch.vendor.",
+)  # gRPC reads its settings when it is imported, and warns about forks
 REHEARSED = ("hello", "/settings", "/image a cat")
 LOOK = 0.01  # seconds between looks at who stands still or has ended
 

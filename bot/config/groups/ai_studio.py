@@ -10,7 +10,7 @@ from pydantic_settings import NoDecode
 
 from bot.config.entries import ModelConfig
 from bot.config.groups import SettingsGroup
-from bot.config.validators import Host, Line, OptionalLine, OwnKey, Url, rows
+from bot.config.validators import Endpoint, Host, Line, OptionalLine, OwnKey, Url, rows
 
 
 class CredentialSettings(SettingsGroup):
@@ -68,6 +68,14 @@ class ModelSettings(SettingsGroup):
     yc_operation_url: Url = Field("https://operation.api.cloud.yandex.net", description="Operations of text")
     yc_image_operation_url: Url = Field("https://llm.api.cloud.yandex.net", description="Operations of pictures")
     yc_openai_url: Url = Field("https://ai.api.cloud.yandex.net/v1", description="OpenAI-compatible API")
+    yc_grpc_address: Endpoint = Field(
+        "api.cloud.yandex.net:443", description="Where gRPC services are listed: batch runs, datasets, tuning"
+    )
+
+    @property
+    def has_instances(self) -> bool:
+        """Whether a row of MODELS is an instance of one's own."""
+        return any(row.uri for row in self.models)
 
 
 class ServiceSettings(SettingsGroup):

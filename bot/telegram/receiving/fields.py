@@ -199,8 +199,9 @@ def _group(body: dict[str, Any]) -> User | None:
 
 
 def channel(body: dict[str, Any]) -> User | None:
-    """Return the group if a channel speaks in it, which is nobody in person as an anonymous administrator is; else
-    None.
+    """Return the group as the sender of a message that a channel has posted in it; None for any other message.
+
+    `user` returns None for such a message, because a channel is not a person.
     """
     place = ReadChat.model_validate(body.get("chat") or {})
     spoken = isinstance(body.get("from"), dict) and body["from"].get("id") == CHANNEL

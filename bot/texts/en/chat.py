@@ -232,6 +232,7 @@ TEXTS: dict[str, str] = {
     "sources": "Sources",
     "sources.web": "Found on the web",
     "sources.files": "Found in the files of the model",
+    "sources.maybe": "This may be it:",
     "sources.extract": "This is what the sources say:",
     "search.usage": "Write what to look for after the command: /search who discovered Antarctica",
     "search.off": "I can't search the web: the bot's owner has not switched it on.",

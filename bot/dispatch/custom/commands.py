@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bot.dispatch.custom.answers import CustomAnswers
 from bot.extension import OwnCommand
 from bot.extension.mistakes import check_answer
 from bot.feature import Command, CommandHandler, Feature
-from bot.outbox import finish_with
 from bot.ports import Reply
-from bot.storage.store import Store
-from bot.types import Incoming, Outgoing, Permission
+from bot.types import Incoming, Permission
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomCommands:
     """Runs a programmer's own commands. The answer is stored with the end of the turn, so no crash loses it."""
 
-    store: Store
+    answers: CustomAnswers
     commands: Sequence[OwnCommand]
 
     def feature(self) -> Feature:
@@ -33,7 +32,6 @@ class CustomCommands:
         async def run(incoming: Incoming, reply: Reply, _rest: str) -> None:
             answer = await own.run(incoming, reply)
             check_answer(own.word, own.run, answer)
-            answers = [Outgoing(answer)] if isinstance(answer, str) else [answer] if answer is not None else []
-            await finish_with(self.store, incoming, reply, *answers)
+            await self.answers.finish(incoming, reply, answer)
 
         return run

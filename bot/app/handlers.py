@@ -1,0 +1,42 @@
+"""What programmers add around a message: the decorators of `App` for middleware and buttons."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from bot.extension import By, Extension, Middleware, OwnPress, Pressed
+
+Function = TypeVar("Function", bound=Pressed)
+
+
+class Handlers:
+    """The decorators of `App` for what stands around a message. They put functions into its `extension`."""
+
+    extension: Extension
+
+    def middleware(self, function: Middleware) -> Middleware:
+        """Put an `async (incoming, reply, next) -> Answer` around everything that people do: messages, presses, edits,
+        questions to the model. The first one that is added is the outermost.
+
+        `return await next(incoming, reply)` goes on. What is returned without it is the answer: a text, an `Outgoing`,
+        or None for no answer. People without access do not get this far, and Stop is never held up.
+        """
+        self.extension.middleware.append(function)
+        return function
+
+    def press(
+        self, name: str, *, by: By = "asker", once: bool = False, replaces: bool = False
+    ) -> Callable[[Function], Function]:
+        """Add the function that buttons call: `Button("Buy", "buy", item="lamp")` calls that of `@app.press("buy")`,
+        an `async (incoming, reply, item: str) -> Answer`.
+
+        `by` says who may press: "asker", "all" or "owners". `once`: a press that was handled is the last one.
+        `replaces`: the answer is written over the message with the button.
+        """
+
+        def add(run: Function) -> Function:
+            self.extension.presses.append(OwnPress(name, run, by, once, replaces))
+            return run
+
+        return add

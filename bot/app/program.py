@@ -1,0 +1,110 @@
+"""The part of `App` for code that runs beside conversations: the lifespan, jobs, and the bot inside another program."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Generic, cast
+
+from typing_extensions import TypeVar
+
+from bot.extension import Answer, Extension, JobRun, OwnJob, Running, Schedule
+from bot.extension.jobs import DEADLINE, daily
+from bot.extension.program import check_function
+from bot.extension.running import current
+
+State = TypeVar("State", default=Any)
+Job = TypeVar("Job", bound=Callable[[JobRun[Any]], Awaitable[Answer]])
+Life = TypeVar("Life", bound=Callable[[Running[Any]], AsyncIterator[Any]])
+
+
+class AppProgram(Generic[State]):
+    """What an `App` runs beside conversations. `State` is the type of what the function of `lifespan` yields."""
+
+    extension: Extension
+
+    @property
+    def current(self) -> Running[State]:
+        """The running bot whose command, button, tool, job or middleware calls this; inside `running` that bot, too.
+
+        Raises `RuntimeError` where no bot runs.
+        """
+        try:
+            return current.get()
+        except LookupError:
+            raise RuntimeError("no bot runs here: App.current is for code that a bot has called") from None
+
+    def lifespan(self, function: Life) -> Life:
+        """Open what your code needs when the bot starts, and close it when it stops.
+
+        The function is an async generator that takes the `Running` bot and yields once; what it yields becomes
+        `running.state`. It is entered before the bot takes updates. An error in it stops the start. Returns it
+        unchanged. Raises `TypeError` for another kind of function.
+        """
+        check_function(function, "App.lifespan", "running")
+        self.extension.program.lifespans.append(function)
+        return function
+
+    # --- jobs ---------------------------------------------------------------------------------------------------------
+
+    def job(self, function: Job) -> Job:
+        """Add a job that runs when `Running.later` asks for it by its name, which is that of the function.
+
+        The function is an `async (run: JobRun) -> str | Outgoing | None`. What it returns is sent to the person whom it
+        runs for, in the commit that ends the run. A crash makes it run again; one that fails is tried five times.
+        Returns it unchanged. Raises `TypeError` or `ValueError` for a wrong function or a name that is taken.
+        """
+        return self._add_job(function, None, DEADLINE)
+
+    def daily(
+        self, clock: str, *, zone: str = "UTC", otherwise: str = "UTC", deadline: float = DEADLINE
+    ) -> Callable[[Job], Job]:
+        """Run a job (see `job`) every day at a time such as "9:00".
+
+        In a `zone` such as "Europe/Moscow" it runs once. With the zone "user" it runs for each person (`JobRun.user`)
+        at that time in the zone that the person has told, or in the zone `otherwise`. A time that was missed while the
+        bot was down is caught up once. `deadline` is how many seconds a run may take.
+        """
+        return self.cron(daily(clock), zone=zone, otherwise=otherwise, deadline=deadline)
+
+    def cron(
+        self, expression: str, *, zone: str = "UTC", otherwise: str = "UTC", deadline: float = DEADLINE
+    ) -> Callable[[Job], Job]:
+        """Run a job by a cron expression such as "0 9 * * mon-fri": minute, hour, day of the month, month, weekday.
+
+        Zones, missed times and the deadline are those of `daily`. Raises `ValueError` for a wrong expression or zone.
+        """
+        schedule = Schedule(cron=expression, zone=zone, otherwise=otherwise)
+        return lambda function: self._add_job(function, schedule, deadline)
+
+    def every(
+        self, *, seconds: float = 0.0, minutes: float = 0.0, hours: float = 0.0, deadline: float = DEADLINE
+    ) -> Callable[[Job], Job]:
+        """Run a job (see `job`) again and again, once for the bot, for the first time after one such span of time.
+
+        Times that were missed while the bot was down are caught up by one run.
+        """
+        schedule = Schedule(seconds=seconds + 60 * minutes + 3600 * hours)
+        return lambda function: self._add_job(function, schedule, deadline)
+
+    def _add_job(self, function: Job, schedule: Schedule | None, deadline: float) -> Job:
+        check_function(function, "a job", "run")
+        job, jobs = OwnJob(function.__name__, function, schedule, deadline), self.extension.program.jobs
+        if job.name in jobs:
+            raise ValueError(f"there is a job {job.name!r} already")
+        jobs[job.name] = job
+        return function
+
+    # --- inside another program ---------------------------------------------------------------------------------------
+
+    def running(self, **settings: Any) -> AbstractAsyncContextManager[Running[State]]:
+        """Run the bot inside a program that has an event loop of its own, as long as the block lasts.
+
+        `settings` override those of the App. It sets no signal handlers, and leaves logging and the garbage collector
+        alone. Leaving the block stops the bot as SIGTERM does: running answers get SHUTDOWN_GRACE seconds. If the bot
+        ends by itself (its database is gone), the log says so, and leaving the block raises what ended it. Raises
+        `ConfigError` for wrong settings and for a folder with several bots (BOTS).
+        """
+        from bot.app.embedding import entered
+
+        return entered(cast(Any, self), settings)
