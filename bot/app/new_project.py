@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from string import Template
+from typing import Annotated
 
 import typer
 
@@ -20,7 +21,9 @@ ENDING = ".template"
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
-def new(name: Path = typer.Argument(help="The folder to make; its last part is the name of the bot.")) -> None:
+def new(
+    name: Annotated[Path, typer.Argument(help="The folder to make; its last part is the name of the bot.")],
+) -> None:
     """Make a bot of your own: a folder with its code, tests, a Dockerfile and CI."""
     from bot import __version__
 
@@ -34,7 +37,7 @@ def new(name: Path = typer.Argument(help="The folder to make; its last part is t
 
 
 def init(
-    ask: bool = typer.Option(False, "--ask", help="Ask for the token, the key and the folder; they are not shown."),
+    ask: Annotated[bool, typer.Option("--ask", help="Ask for token, key and folder, which are not shown.")] = False,
 ) -> None:
     """Write .env, the file of settings: three to fill in, all others as comments with their defaults."""
     from bot.config.env_example import example
