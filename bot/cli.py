@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import inspect
 import json
 import sys
 from contextlib import nullcontext
-from contextvars import ContextVar
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
-from bot.config.overrides import of_app
+from bot.app import chosen_app, new_project
 from bot.errors import BadInput, BotError, ConfigError
 from bot.ports import ProcessRole
 from bot.runtime.commands import batch, desk, eval, kb, topics
@@ -23,12 +20,7 @@ from bot.runtime.commands import batch, desk, eval, kb, topics
 NEWEST = 20  # failures that are listed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    from typer.models import CommandInfo
-
     from bot.ai import Profile
-    from bot.app import App
     from bot.config.multi_bot import Plan
     from bot.config.settings import Settings
     from bot.doctor.finding import Finding
@@ -39,6 +31,20 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+@app.callback(invoke_without_command=True)
+def whole(
+    version: bool = typer.Option(False, "--version", is_eager=True, help="Print the version and end."),
+) -> None:
+    """Govorun: a chatbot on Yandex AI Studio for Telegram."""
+    if version:
+        from bot import __version__
+
+        typer.echo(f"govorun {__version__}")
+        raise typer.Exit
+
+
 models = typer.Typer(
     help="List models, reckon with instances, and download local models for the sandbox.", no_args_is_help=True
 )
@@ -56,33 +62,9 @@ ROLE = typer.Option(
 BOT = typer.Option(0, help="Id of the bot (its token begins with it); if not given, the bots of the settings.")
 
 
-def _chosen() -> App | None:
-    """The App that this command works for: --app, GOVORUN_APP or pyproject.toml names it. Raises `ConfigError`."""
-    return _app_at(place, Path.cwd()) if (place := _place()) else None
-
-
-@cache
-def _app_at(place: str, folder: Path) -> App:
-    """The App in a folder, whose file is run once."""
-    from bot.app import find
-
-    return find(place, folder)
-
-
-def _place() -> str:
-    from bot.app import named
-
-    return chosen_app.get() or named(Path())
-
-
-def _app(place: str) -> App:
-    """Import the App at "module:name" or "file.py:name"."""
-    from bot import app as program
-
-    return program.find(place)
-
-
-app.command("eval")(eval.command(_app))
+app.command()(new_project.new)
+app.command()(new_project.init)
+app.command("eval")(eval.command(chosen_app.find_app))
 
 
 def _settings() -> Settings:
@@ -100,7 +82,7 @@ def run(role: ProcessRole = ROLE) -> None:
     from bot.runtime import main as running
     from bot.telemetry import logging
 
-    if found := _chosen():
+    if found := chosen_app.find_app():
         found.serve(found.settings(), role)
         return
     settings = load()
@@ -126,7 +108,7 @@ def sandbox(
     """Try the bot with no account: Telegram and AI Studio on this machine, and a chat page in the browser."""
     from bot.sandbox import main as command
 
-    place = _place()
+    place = chosen_app.place()
     if reload and not place:
         raise BadInput("--reload is for a bot of your own: govorun sandbox --reload --app mybot.py")
     bot = [sys.executable, "-P", "-m", "govorun", "run", "--app", place] if place else []
@@ -335,7 +317,7 @@ def doctor(
     try:
         settings = load()
         plan = multi_bot.plan(settings, load) if multi_bot.files(settings) else multi_bot.Plan(settings, {"": settings})
-        studio = not ((own := _chosen()) and own.extension.models) or has_key(settings)
+        studio = not ((own := chosen_app.find_app()) and own.extension.models) or has_key(settings)
     except ConfigError as error:
         sys.exit(1 if [finding for finding in unreadable(error) if _tell(finding)] else 0)
     logging.configure("CRITICAL", plan.secrets())  # the findings say what the log would
@@ -448,41 +430,11 @@ def _abilities(profile: Profile) -> str:
     return f"{profile.window:>9,} tokens; " + ", ".join(ability for ability, has in can.items() if has)
 
 
-def _commands(group: typer.Typer, above: str = "") -> Iterator[tuple[str, CommandInfo]]:
-    """Yield every command below a group, with its words ("kb add")."""
-    for command in group.registered_commands:
-        yield f"{above}{command.name or getattr(command.callback, '__name__', '')}", command
-    for inner in group.registered_groups:
-        if inner.typer_instance is not None:
-            yield from _commands(inner.typer_instance, f"{above}{inner.name} ")
-
-
-def _with_app(run: Callable[..., Any]) -> Callable[..., Any]:
-    """The function of a command, with the option --app more."""
-    signature = inspect.signature(run, eval_str=True)
-    option = inspect.Parameter("app_place", inspect.Parameter.KEYWORD_ONLY, default=OWN, annotation=str)
-    shape = signature.replace(parameters=[*signature.parameters.values(), option])
-
-    def command(*, app_place: str, **given: Any) -> Any:
-        chosen_app.set(app_place)
-        return run(**given)
-
-    command.__name__, command.__doc__ = run.__name__, run.__doc__
-    command.__dict__["__signature__"] = shape
-    command.__annotations__ = {one.name: one.annotation for one in shape.parameters.values()}
-    return command
-
-
-def _overrides() -> Mapping[str, Any]:
-    found = _chosen()
-    return found.overrides() if found else {}
-
-
 def main() -> None:
     """The entry point of the command: Govorun's own errors end as a sentence, not as a traceback."""
     try:
-        of_app.set(_overrides)
-        app()
+        with chosen_app.settings_of_app():
+            app()
     except BotError as error:
         typer.echo(f"govorun: {error}", err=True)
         sys.exit(2)
@@ -500,15 +452,5 @@ def _is_out_of_memory(error: Exception) -> bool:
     return not isinstance(error, ImportError) or "failed to map segment" in str(error)
 
 
-# Where the App is that a command works for, as its option --app says; "": it was not given.
-chosen_app: ContextVar[str] = ContextVar("chosen_app", default="")
-OWN = typer.Option(
-    "", "--app", metavar="PLACE", show_default=False,
-    help="Your own bot: module:name or file.py:name of its App. If not given, GOVORUN_APP, or app in the table "
-    "tool.govorun of pyproject.toml.",
-)  # fmt: skip
-WITHOUT_APP = ("new", "init", "models fetch")
-for words, command in _commands(app):
-    if words not in WITHOUT_APP and command.callback is not None:
-        command.callback = _with_app(command.callback)
+chosen_app.add_option(app, without=("new", "init", "models fetch"))
 COLOURS = {"ok": "green", "warn": "yellow", "FAIL": "red"}

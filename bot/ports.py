@@ -311,6 +311,7 @@ class Transport(Protocol):
 
 
 Handler = Callable[[Incoming, Reply], Awaitable[None]]
+"""What handles a message: an `async (incoming, reply)`. Commands, layers around them and tests have this type."""
 
 
 class ProcessRole(StrEnum):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bot import *  # noqa: F403
+    from bot import __all__ as __all__
     from bot import __version__ as __version__
 
 _HOME = Path(__file__).resolve().parents[1] / "bot"

@@ -1,5 +1,5 @@
-"""Write what is made of the settings for programmers: the types of `App(...)` in `bot/app/app_settings.py`, and the page
-`docs/settings.md`. `--check` only says whether both are current.
+"""Write what is made of the settings for programmers: the types of `App(...)` (`bot/app/app_settings.py`), and the page
+docs/settings.md. `--check` only says whether both are current.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
+from bot.config.env_example import shown
 from bot.config.settings import Settings
-from scripts.env_example import shown
 
 ROOT = Path(__file__).parents[1]
 TYPES = ROOT / "bot" / "app" / "app_settings.py"
@@ -23,7 +23,7 @@ PAGE = ROOT / "docs" / "settings.md"
 OTHERWISE = {"tools"}  # App(tools=...) are one's own; which of Govorun's models may use is said by TOOLS alone
 WIDER = {SecretStr: "str", Decimal: "Decimal | float | str", Path: "Path | str"}
 
-TYPES_HEAD = '''"""The types of the settings in `App(...)`, made of `bot/config/settings.py` by `scripts/app_settings.py`."""
+TYPES_HEAD = '''"""The types of the settings in `App(...)`: scripts/app_settings.py makes them of config/settings.py."""
 
 from __future__ import annotations
 
@@ -34,14 +34,15 @@ from typing import Any, Literal, TypedDict
 
 
 class AppSettings(TypedDict, total=False):
-    """The settings that `App(...)` takes by name: those of `.env.example` in lower case, see docs/settings.md."""
+    """The settings that `App(...)` takes: those of `.env.example` in lower case. docs/settings.md describes them."""
 
 '''
 PAGE_HEAD = """# Settings
 
-Each setting can be given to an `App` by its name in lower case (`App(temperature=0.8)`), in the environment, or in `.env`; code counts most,
-then the environment. `govorun init` writes a `.env` with the three that a bot needs and all others as comments. What code gives is checked by
-type checkers; `TOOLS` alone is only read from the environment, as `App(tools=[...])` takes your own.
+Each setting can be given to an `App` by its name in lower case (`App(temperature=0.8)`), in the environment, or in
+`.env`. Code counts most, then the environment. `govorun init` writes a `.env` with the three that a bot needs and all
+others as comments. Type checkers know the names and types of `App(...)`. `TOOLS` alone is only read from the
+environment, as `App(tools=[...])` takes your own.
 
 | setting | in code | default | |
 |---|---|---|---|

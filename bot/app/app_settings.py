@@ -1,4 +1,4 @@
-"""The types of the settings in `App(...)`, made of `bot/config/settings.py` by `scripts/app_settings.py`."""
+"""The types of the settings in `App(...)`: scripts/app_settings.py makes them of config/settings.py."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal, TypedDict
 
 
 class AppSettings(TypedDict, total=False):
-    """The settings that `App(...)` takes by name: those of `.env.example` in lower case, see docs/settings.md."""
+    """The settings that `App(...)` takes: those of `.env.example` in lower case. docs/settings.md describes them."""
 
     bot_token: str
     yc_api_key: str
@@ -97,6 +97,7 @@ class AppSettings(TypedDict, total=False):
     yc_operation_url: str
     yc_image_operation_url: str
     yc_openai_url: str
+    yc_grpc_address: str
     speech: Literal["off", "on"]
     speech_seconds: int
     speech_voice: str
@@ -116,6 +117,9 @@ class AppSettings(TypedDict, total=False):
     desk_keep_days: int
     desk_hook_secret: str
     knowledge_cache: Path | str
+    eval_cases: Path | str | None
+    eval_at: str
+    eval_budget: Decimal | float | str
     database_url: str
     move_to: str
     update_days: int

@@ -55,7 +55,7 @@ class App(Handlers, AppProgram[State]):
         without: Iterable[str] = (), **settings: Unpack[AppSettings],
     ) -> None:  # fmt: skip
         self.given: dict[str, Any] = {**settings}
-        self.extension = Extension(without=tuple(without))
+        self.extension: Extension = Extension(without=tuple(without))
         for own in commands:
             self.extension.add_command(own)
         for tool in tools:

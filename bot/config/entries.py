@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 from urllib.parse import unquote, urlsplit
 
 from dotenv import dotenv_values
@@ -23,7 +23,7 @@ SHORTEST_KEY = 16  # characters: shorter steps of a path are words like `mcp` an
 class KeyedRow(BaseModel):
     """A row about a server: `key` is the server's key, or `$NAME` for a key in the environment variable NAME."""
 
-    model_config = ConfigDict(hide_input_in_errors=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(hide_input_in_errors=True)
 
     key: Key = SecretStr("")
 
@@ -83,7 +83,7 @@ class EmbeddingModelConfig(KeyedRow):
     many texts one request may have, `window` the most tokens of a text, and `price` is for 1,000 tokens, in CURRENCY.
     """
 
-    model_config = ConfigDict(hide_input_in_errors=True, extra="forbid")
+    model_config: ClassVar[ConfigDict] = ConfigDict(hide_input_in_errors=True, extra="forbid")
 
     name: str = Field(pattern=r"^[\w.:/@-]{1,40}$")
     url: Url

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticUseDefault
@@ -55,7 +55,7 @@ class Settings(
     This order is that of `.env.example` and of the lines of a `ConfigError`.
     """
 
-    model_config = SettingsConfigDict(
+    model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
         env_file=".env", env_file_encoding="utf-8-sig", env_ignore_empty=True,
         extra="ignore", hide_input_in_errors=True, allow_inf_nan=False, defer_build=False,
     )  # fmt: skip

@@ -330,9 +330,9 @@ async def test_every_command_works_for_the_app_that_is_named(tmp_path: Path) -> 
     for files, more, environment in ways:
         for name, text in files.items():
             (tmp_path / name).write_text(text)
-        for words in ("migrate", "feedback", "audit", "personas"):
-            done = await typed(words, *more, cwd=tmp_path, **environment)
-            assert (done.code, "no database shop_bot.db; govorun run makes it" in done.err) == (2, True), (words, done)
+        for word in ("migrate", "feedback", "audit", "personas"):
+            done = await typed(word, *more, cwd=tmp_path, **environment)
+            assert (done.code, "no database shop_bot.db; govorun run makes it" in done.err) == (2, True), (word, done)
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["pyproject.toml", "shop.py"]
     await migrations.upgrade(f"sqlite+aiosqlite:///{tmp_path / 'shop_bot.db'}")
     for words in (

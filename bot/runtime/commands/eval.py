@@ -29,8 +29,8 @@ class Program(Protocol):
         """Return the settings of the bot. Raises `ConfigError`."""
 
 
-def command(find: Callable[[str], Program]) -> Callable[..., None]:
-    """The command `govorun eval`; `find` imports the App of --app."""
+def command(find: Callable[[], Program | None]) -> Callable[..., None]:
+    """The command `govorun eval`; `find` returns the App that it works for, if it is one of a programmer."""
 
     def evaluate(
         model: Annotated[str, typer.Option(help="Let this model answer, by its name in MODELS.")] = "",
@@ -48,7 +48,6 @@ def command(find: Callable[[str], Program]) -> Callable[..., None]:
         only: Annotated[str, typer.Option(help=f"Only cases of these origins, with commas: {ORIGINS}.")] = "",
         to_json: Annotated[Path | None, typer.Option("--json", help="Write the results into this file.")] = None,
         junit: Annotated[Path | None, typer.Option(help="Write a JUnit file.")] = None,
-        own: Annotated[str, typer.Option("--app", help="Your own bot: module:name or file.py:name.")] = "",
         yes: Annotated[bool, typer.Option("--yes", help="Agree to prices without being asked (for cron, CI).")] = False,
         bot: int = BOT,
     ) -> None:
@@ -56,7 +55,7 @@ def command(find: Callable[[str], Program]) -> Callable[..., None]:
         from bot.config.settings import load
         from bot.runtime.commands import eval_runs
 
-        program = find(own) if own else None
+        program = find()
         settings = program.settings() if program is not None else load()
         given = {"prompts": prompts, "routing": routing, "embedder": embedder}
         beside = eval_runs.Beside(
