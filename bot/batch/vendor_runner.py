@@ -72,8 +72,10 @@ class VendorRunner:
     part: int = PART
     _worker: str = field(default_factory=lambda: secrets.token_hex(8), init=False)
 
-    async def work(self, run: BatchRun) -> bool:
+    async def work(self, run: BatchRun, *, is_patient: bool = True) -> bool:
         """Work on a run until it has ended or was canceled. False: another process works on it.
+
+        If not `is_patient`, return as soon as the next step is not due yet.
 
         Raises `StorageUnavailable` where the database is away; the next one goes on where this one was.
         """
@@ -82,6 +84,8 @@ class VendorRunner:
         with tempfile.TemporaryDirectory(prefix="govorun-batch-") as folder:
             try:
                 while (step := await self._step(run)) is not None and step.state not in OVER and await self._hold(run):
+                    if not is_patient and step.due > self.store.clock.time():
+                        break
                     await self._kept(run, self._advance(run, step, Path(folder)))
                     self.watch()
             finally:

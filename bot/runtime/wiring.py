@@ -86,6 +86,7 @@ from bot.runtime.knowledge import (
     topic_features,
 )  # fmt: skip
 from bot.runtime.models import helper_model
+from bot.runtime.optional.batch import batch_watch
 from bot.runtime.optional.desk import DeskParts, desk_of, desk_parts, desk_tools, missed, ownership
 from bot.runtime.parts import Answering, Given, Ground, People
 from bot.storage.engines.sqlite_files import home
@@ -158,6 +159,7 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
     if desk.load is not None:
         bot.loads.append(desk.load)
     bot.led.update(desk.led)
+    bot.led["batch"] = batch_watch(given, people).run
     if ground.knowledge is not None and placement.role.works:
         bot.preparations.append(ground.knowledge.prepare)
     return bot
@@ -379,7 +381,7 @@ def _features(given: Given, ground: Ground, answering: Answering) -> Sequence[Fe
     cheap = helper_model(settings, models.studio, given.added)
     helper = HelperModel(store=store, model=cheap, budget=people.budget)
     deferred = _deferred(given, ground, assistant)
-    orders = TaskList(store=store, withdraw={LATER: deferred.operation.withdraw})
+    orders = TaskList(store=store, withdraw={LATER: deferred.operation.withdraw}, access=people.access)
     return [
         answering.attached.feature(),
         _images(given, ground).feature(),
