@@ -86,6 +86,11 @@ def export(file: File = FILE, samples: Samples = None) -> None:
         typer.echo(f"Tuning pays from {TUNABLE} samples of each topic on: {counts}", err=True)
 
 
+def known_samples(file: Path) -> Sequence[Sample]:
+    """Return the samples of the topics of a file, with what operators have corrected."""
+    return _read(file, None, _recorded_samples())[1]
+
+
 @asynccontextmanager
 async def services(settings: Settings) -> AsyncIterator[tuple[Embedder, LabelModel | None]]:
     """What makes vectors, as EMBEDDINGS says, and labels, where AI Studio has a key; without both, the embeddings on
