@@ -162,6 +162,8 @@ class Privacy:
                 operations.release(tx, operation)
             deleted = tx.personal_data.delete_person(bot, user)
             lines = [say(language, f"forget.{name}", count=deleted[name]) for name in COUNTED if deleted[name]]
+            if datasets := tx.dataset_people.list_names(bot, user):
+                lines.append(say(language, "forget.datasets", names=", ".join(datasets)))
             summary = "\n".join(lines) or say(language, "forget.nothing")
             if asked is not None:  # its row is deleted, but the message with the button is still there
                 tx.outbox.claim_messages(incoming.id, incoming.address, asked.ids)

@@ -86,6 +86,7 @@ from bot.runtime.knowledge import (
     topic_features,
 )  # fmt: skip
 from bot.runtime.models import helper_model, instances
+from bot.runtime.optional.batch import batch_watch
 from bot.runtime.optional.custom import check_switched_off, custom_parts, switched_off
 from bot.runtime.optional.desk import DeskParts, desk_of, desk_parts, desk_tools, missed, ownership
 from bot.runtime.optional.program import naming, own_jobs, running_bot
@@ -179,6 +180,7 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
             deliver=people.joining.deliver,
         )
         placement.tasks.create_task(watch.run(), name="instances")
+    bot.led["batch"] = batch_watch(given, people).run
     if ground.knowledge is not None and placement.role.works:
         bot.preparations.append(ground.knowledge.prepare)
     return bot
@@ -403,7 +405,7 @@ def _features(given: Given, ground: Ground, answering: Answering) -> Sequence[Fe
     cheap = helper_model(settings, models.studio, given.added)
     helper = HelperModel(store=store, model=cheap, budget=people.budget)
     deferred = _deferred(given, ground, assistant)
-    orders = TaskList(store=store, withdraw={LATER: deferred.operation.withdraw})
+    orders = TaskList(store=store, withdraw={LATER: deferred.operation.withdraw}, access=people.access)
     return [
         answering.attached.feature(),
         _images(given, ground).feature(),

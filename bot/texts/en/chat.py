@@ -299,6 +299,15 @@ TEXTS: dict[str, str] = {
     "jobs.orders": "Being prepared:\n{lines}",
     "jobs.reminders": "Reminders:\n{lines}",
     "jobs.none": "There are no deferred answers and no reminders.",
+    "jobs.batches": "Runs of govorun batch:\n{lines}",
+    "jobs.batch.running": "{id}: {name}, {model}: being worked on, {answered} of {requests} answered",
+    "jobs.batch.done": "{id}: {name}, {model}: done, {answered} of {requests} answered",
+    "jobs.batch.stopped": "{id}: {name}, {model}: stopped, {answered} of {requests} answered",
+    "jobs.batch.canceled": "{id}: {name}, {model}: cancelled, {answered} of {requests} answered",
+    "batch.done": "Batch run {id} ({name}, {model}) is done: {answered} of {requests} requests are answered.\n"
+    "govorun batch fetch {id} --to FILE writes the answers.",
+    "batch.stopped": "Batch run {id} ({name}, {model}) has stopped: {reason}\n{answered} of {requests} requests are "
+    "answered; govorun batch retry {id} goes on.",
     "jobs.cancel": "Cancel",
     "jobs.cancelled": "Cancelled.",
     "jobs.over": "That is over already.",

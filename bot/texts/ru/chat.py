@@ -304,6 +304,15 @@ TEXTS: dict[str, str] = {
     "jobs.orders": "Готовится:\n{lines}",
     "jobs.reminders": "Напоминания:\n{lines}",
     "jobs.none": "Нет ни отложенных ответов, ни напоминаний.",
+    "jobs.batches": "Запуски govorun batch:\n{lines}",
+    "jobs.batch.running": "{id}: {name}, {model}: в работе, ответов {answered} из {requests}",
+    "jobs.batch.done": "{id}: {name}, {model}: готово, ответов {answered} из {requests}",
+    "jobs.batch.stopped": "{id}: {name}, {model}: остановлен, ответов {answered} из {requests}",
+    "jobs.batch.canceled": "{id}: {name}, {model}: отменён, ответов {answered} из {requests}",
+    "batch.done": "Пакетный запуск {id} ({name}, {model}) закончен: есть ответы на {answered} из {requests} запросов.\n"
+    "Записать их в файл: govorun batch fetch {id} --to FILE",
+    "batch.stopped": "Пакетный запуск {id} ({name}, {model}) остановился: {reason}\nЕсть ответы на {answered} из "
+    "{requests} запросов; продолжить: govorun batch retry {id}",
     "jobs.cancel": "Отменить",
     "jobs.cancelled": "Отменено.",
     "jobs.over": "Это уже завершено.",
