@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -19,10 +19,12 @@ from bot.config.settings import Settings, has_key
 from bot.extension import Extension
 from bot.llm.routing import Routing
 from bot.ports import ProcessRole
+from bot.prompts.library import Library
 from bot.providers.yandex.service import YandexStudio
 from bot.runtime import cluster, models
 from bot.runtime.bot import Bot, Placement
 from bot.runtime.models import AsyncModels, Models
+from bot.runtime.optional.evaluation import evaluation_watch
 from bot.runtime.parts import Answering, Given, Ground
 from bot.runtime.resources import SharedResources
 from bot.runtime.wiring import answering_of, ground_of, wire
@@ -88,10 +90,20 @@ async def build(
                 placement=Placement(tasks=tasks, role=role, shared=shared),
             )
             bot = wire(given, _routers(api, extension, stack))
+            if settings.eval_cases is not None and role.works:
+                apart = partial(_apart, process=process, extension=extension, instead=instead)
+                watch = evaluation_watch(bot, given, Library(settings.prompts_dir, settings.system_prompt), apart)
+                bot.led["evaluation"] = watch.run
             if places is not None and role.works:
                 bot.background.append(tasks.create_task(places.run(), name="places at the model"))
             await bot.joining.open(partial(cluster.first_code, settings) if shared else None)
             yield bot
+
+
+def _apart(
+    settings: Settings, bot: int, *, process: SharedResources, extension: Extension, instead: Instead
+) -> AbstractAsyncContextManager[tuple[Ground, Answering]]:
+    return answering_apart(settings, bot, process, extension, instead)
 
 
 @asynccontextmanager
