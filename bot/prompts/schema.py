@@ -11,6 +11,7 @@ import json
 import re
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
 from difflib import get_close_matches
 from typing import Annotated, Any, TypeVar
 
@@ -101,11 +102,25 @@ class Prompt(Part):
         return f"{self.key}@{self.version}"
 
 
+class Trial(Part):
+    """The table `[trial]` of a file in `trials/`: the share of conversations that get it, and until when."""
+
+    share: float = Field(gt=0, lt=1)
+    until: date | datetime
+
+    @property
+    def ends(self) -> float:
+        """When the trial ends (Unix seconds): a day lasts until its end, a time without a zone is UTC."""
+        if isinstance(self.until, datetime):
+            return (self.until if self.until.tzinfo else self.until.replace(tzinfo=UTC)).timestamp()
+        return datetime.combine(self.until + timedelta(days=1), time(), UTC).timestamp()
+
+
 class Persona(Prompt):
     """Who answers. Without its own system prompt, model, temperature or max_tokens the operator's are used.
 
     `source` is a file that makes this version of the persona: the one that was read, with the operator's or the bot's
-    system prompt written into it where it has none of its own.
+    system prompt written into it where it has none of its own. `trial` counts in a file of `trials/` only.
     """
 
     system: Words = {}
@@ -114,6 +129,7 @@ class Persona(Prompt):
     examples: tuple[Example, ...] = ()
     model: str = ""
     source: str = ""
+    trial: Trial | None = None
     temperature: float | None = Field(None, ge=0, le=1)
     max_tokens: int | None = Field(None, gt=0)
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -20,10 +20,12 @@ from bot.errors import ConfigError
 from bot.extension import Extension
 from bot.llm.routing import Routing
 from bot.ports import ProcessRole
+from bot.prompts.library import Library
 from bot.providers.yandex.service import YandexStudio
 from bot.runtime import cluster, models
 from bot.runtime.bot import Bot, Placement
 from bot.runtime.models import AsyncModels, Models
+from bot.runtime.optional.evaluation import evaluation_watch
 from bot.runtime.optional.program import program
 from bot.runtime.parts import Answering, Given, Ground
 from bot.runtime.resources import SharedResources
@@ -90,11 +92,21 @@ async def build(
                 placement=Placement(tasks=tasks, role=role, shared=shared),
             )
             bot = wire(given, await _routers(api, extension, role, stack))
+            if settings.eval_cases is not None and role.works:
+                apart = partial(_apart, process=process, extension=extension, instead=instead)
+                watch = evaluation_watch(bot, given, Library(settings.prompts_dir, settings.system_prompt), apart)
+                bot.led["evaluation"] = watch.run
             if places is not None and role.works:
                 bot.background.append(tasks.create_task(places.run(), name="places at the model"))
             await bot.joining.open(partial(cluster.first_code, settings) if shared else None)
             async with program(given, bot):
                 yield bot
+
+
+def _apart(
+    settings: Settings, bot: int, *, process: SharedResources, extension: Extension, instead: Instead
+) -> AbstractAsyncContextManager[tuple[Ground, Answering]]:
+    return answering_apart(settings, bot, process, extension, instead)
 
 
 @asynccontextmanager

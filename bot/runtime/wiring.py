@@ -89,6 +89,7 @@ from bot.runtime.models import helper_model, instances
 from bot.runtime.optional.batch import batch_watch
 from bot.runtime.optional.custom import check_switched_off, custom_parts, switched_off
 from bot.runtime.optional.desk import DeskParts, desk_of, desk_parts, desk_tools, missed, ownership
+from bot.runtime.optional.evaluation import evaluation_features
 from bot.runtime.optional.program import naming, own_jobs, running_bot
 from bot.runtime.parts import Answering, Given, Ground, People
 from bot.storage.engines.sqlite_files import home
@@ -430,6 +431,7 @@ def _features(given: Given, ground: Ground, answering: Answering) -> Sequence[Fe
         *_of_people(given, ground, assistant.writer.leave, orders.leave),
         *knowledge_features(given, ground, assistant),
         *topic_features(given, ground, assistant),
+        *evaluation_features(given, ground),
         ChatEvents(store=store, leave=assistant.writer.leave, moved=people.directory.load).feature(),
     ]
 
