@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Generic, cast
+from typing import TYPE_CHECKING, Any, Generic, cast
 
 from typing_extensions import TypeVar
 
 from bot.extension import Answer, Extension, JobRun, OwnJob, Running, Schedule
+from bot.extension.checks import check_function
+from bot.extension.endpoints import Http
 from bot.extension.jobs import DEADLINE, daily
-from bot.extension.program import check_function
 from bot.extension.running import current
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from bot.telegram.receiving.webhook_server import WebhookServer
 
 State = TypeVar("State", default=Any)
 Job = TypeVar("Job", bound=Callable[[JobRun[Any]], Awaitable[Answer]])
@@ -94,6 +100,34 @@ class AppProgram(Generic[State]):
             raise ValueError(f"there is a job {job.name!r} already")
         jobs[job.name] = job
         return function
+
+    # --- HTTP ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def http(self) -> Http:
+        """HTTP endpoints of your own: `@app.http.post("/order-shipped")`."""
+        return self.extension.program.http
+
+    def aiohttp(self) -> web.Application:
+        """Return the endpoints and the webhook as an application for another server of aiohttp, under any prefix:
+        `server.add_subapp("/bot", app.aiohttp())`. They answer 404 or 503 while no block of `running` is entered; the
+        bot itself then listens nowhere.
+        """
+        return self._hooks().application()
+
+    def asgi(self) -> Callable[..., Awaitable[None]]:
+        """Return the endpoints and the webhook as an ASGI application, for FastAPI, Starlette and the like:
+        `server.mount("/bot", app.asgi())`. Otherwise as `aiohttp`.
+        """
+        return self._hooks().asgi
+
+    def _hooks(self) -> WebhookServer:
+        from bot.telegram.receiving.webhook_server import WebhookServer
+
+        program = self.extension.program
+        hooks: WebhookServer = program.hooks or WebhookServer(host="", port=0)
+        program.hooks = hooks
+        return hooks
 
     # --- inside another program ---------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -69,7 +70,8 @@ class Bot:
 
     `loads` read what it must know before it takes updates; `preparations` begin with it, and it does not wait for them.
     `led` is what one process of the bot does all the time, by name. `running` is the bot as a programmer's code sees
-    it. `started` is set when it takes updates, or was stopped before.
+    it, `around` holds what that code has open while the bot runs. `started` is set when it takes updates, or was
+    stopped before.
     """
 
     settings: Settings
@@ -80,6 +82,7 @@ class Bot:
     joining: Onboarding
     signs: Signs
     running: RunningBot
+    around: Callable[[], AbstractAsyncContextManager[None]]
     started: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     stopping: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     background: list[asyncio.Task[None]] = field(default_factory=list, init=False)

@@ -23,7 +23,6 @@ from bot.providers.yandex.service import YandexStudio
 from bot.runtime import cluster, models
 from bot.runtime.bot import Bot, Placement
 from bot.runtime.models import AsyncModels, Models
-from bot.runtime.optional.program import program
 from bot.runtime.parts import Given
 from bot.runtime.resources import SharedResources
 from bot.runtime.wiring import wire
@@ -92,7 +91,7 @@ async def build(
             if places is not None and role.works:
                 bot.background.append(tasks.create_task(places.run(), name="places at the model"))
             await bot.joining.open(partial(cluster.first_code, settings) if shared else None)
-            async with program(given, bot):
+            async with bot.around():
                 yield bot
 
 

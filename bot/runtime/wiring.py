@@ -87,7 +87,7 @@ from bot.runtime.knowledge import (
 )  # fmt: skip
 from bot.runtime.models import helper_model
 from bot.runtime.optional.desk import DeskParts, desk_of, desk_parts, desk_tools, missed, ownership
-from bot.runtime.optional.program import naming, own_jobs, running_bot
+from bot.runtime.optional.program import around, naming, own_jobs, running_bot
 from bot.runtime.parts import Answering, Given, Ground, People
 from bot.storage.engines.sqlite_files import home
 from bot.storage.mailboxes import StoredInbox, StoredOutbox
@@ -157,6 +157,7 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
         joining=people.joining,
         signs=Signs(turns=turns, model_outage=given.models.studio.outage, metrics=given.api.metrics),
         running=running,
+        around=partial(around, given, running, ground.incidents),
     )
     if placement.role.works:
         bot.loads.append(running.planner.begin)
