@@ -4,6 +4,7 @@
 """
 
 from bot.extension.commands import About, Answer, OwnCommand, OwnModel, Run, command
+from bot.extension.data import OwnData
 from bot.extension.desk import Customer, Decision, DeskExtension, OwnLines, OwnRule, Question
 from bot.extension.extension import SANDBOX, Extension
 from bot.extension.jobs import JobRun, OwnJob, RunJob, Schedule
@@ -21,6 +22,7 @@ __all__ = [
     "JobRun",
     "Lifespan",
     "OwnCommand",
+    "OwnData",
     "OwnJob",
     "OwnLines",
     "OwnModel",

@@ -77,6 +77,10 @@ async def build(
         chosen = _models(settings, process, extension, instead, places)
         # The database comes after all that may be wrong in the settings: a start that is refused changes nothing.
         store = await process.store()
+        if (own := extension.program.data).metadata is not None:
+            from bot.runtime.optional import own_tables
+
+            await own_tables.prepare(store, own.metadata, own.migrations)
         async with _client(settings, process) as api, _tasks() as tasks:
             given = Given(
                 settings=settings,

@@ -57,7 +57,7 @@ from bot.features.deferred_answers import DeferredAnswers, DeferredOperation
 from bot.features.feedback import Feedback
 from bot.features.image_generation import ImageGeneration, ImageOperation, ImagePrice
 from bot.features.personas import Personas
-from bot.features.privacy import Privacy
+from bot.features.privacy import MorePersonalData, Privacy
 from bot.features.prompt_improver import PromptImprover
 from bot.features.reminders import Reminders
 from bot.features.settings_panel import SettingsPanel
@@ -450,7 +450,9 @@ def _of_people(
             leave=leave,
             works_for=ground.lanes.works_for,
             withdraw=withdraw,
-            quotes=exported_quotes(ground.knowledge, given.settings, people.access),
+            more=MorePersonalData(
+                exported_quotes(ground.knowledge, given.settings, people.access), given.added.program.data
+            ),
         ).feature(),
         people.joining.feature(),
         Members(
