@@ -120,7 +120,7 @@ async def test_an_error_in_forgets_deletes_nothing(stage: Stage) -> None:
     await order(stage, ANNA, "tea")
     await stage.ask("/forget")
     await stage.press("Remove everything")
-    assert "Code " in (await stage.until(lambda: stage.telegram.texts(ANNA)[2:]))[0]
+    assert "(code " in (await stage.until(lambda: stage.telegram.texts(ANNA)[2:]))[0]
     assert rows(stage, "SELECT what FROM shop_orders") == [("tea",)]
     assert rows(stage, "SELECT count(*) FROM messages")[0][0] > 0
 
