@@ -7,7 +7,7 @@ To build on it begin with `App` (`docs/framework.md`). To read it begin with `ty
 from bot.ai import Chunk, Finish, ImageModel, Model, Profile, Request
 from bot.app import App
 from bot.errors import BotError, ModelError, UnknownUser, UserError
-from bot.extension import Customer, Decision, JobRun, Question, Running, SendState, Sent, command
+from bot.extension import Customer, Decision, HttpRequest, JobRun, Question, Running, SendState, Sent, command
 from bot.llm.structured import ask
 from bot.ports import Handler, Reply
 from bot.tools.tool import Tool
@@ -25,6 +25,7 @@ __all__ = [
     "File",
     "Finish",
     "Handler",
+    "HttpRequest",
     "ImageModel",
     "Incoming",
     "JobRun",

@@ -6,6 +6,7 @@
 from bot.extension.commands import About, Answer, OwnCommand, OwnModel, Run, command
 from bot.extension.data import OwnData
 from bot.extension.desk import Customer, Decision, DeskExtension, OwnLines, OwnRule, Question
+from bot.extension.endpoints import HttpRequest
 from bot.extension.extension import SANDBOX, Extension
 from bot.extension.jobs import JobRun, OwnJob, RunJob, Schedule
 from bot.extension.program import Lifespan, Program
@@ -19,6 +20,7 @@ __all__ = [
     "Decision",
     "DeskExtension",
     "Extension",
+    "HttpRequest",
     "JobRun",
     "Lifespan",
     "OwnCommand",
