@@ -5,7 +5,9 @@
 """
 
 from bot.extension.commands import About, Answer, OwnCase, OwnCommand, OwnModel, Run, command
+from bot.extension.data import OwnData
 from bot.extension.desk import Customer, Decision, DeskExtension, OwnLines, OwnRule, Question
+from bot.extension.endpoints import HttpRequest
 from bot.extension.extension import SANDBOX, Extension
 from bot.extension.jobs import JobRun, OwnJob, RunJob, Schedule
 from bot.extension.middleware import Middleware, Next
@@ -23,12 +25,14 @@ __all__ = [
     "Decision",
     "DeskExtension",
     "Extension",
+    "HttpRequest",
     "JobRun",
     "Lifespan",
     "Middleware",
     "Next",
     "OwnCase",
     "OwnCommand",
+    "OwnData",
     "OwnJob",
     "OwnLines",
     "OwnModel",

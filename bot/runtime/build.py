@@ -26,7 +26,6 @@ from bot.runtime import cluster, models
 from bot.runtime.bot import Bot, Placement
 from bot.runtime.models import AsyncModels, Models
 from bot.runtime.optional.evaluation import evaluation_watch
-from bot.runtime.optional.program import program
 from bot.runtime.parts import Answering, Given, Ground
 from bot.runtime.resources import SharedResources
 from bot.runtime.wiring import answering_of, ground_of, wire
@@ -81,6 +80,10 @@ async def build(
         chosen = _models(settings, process, extension, instead, places)
         # The database comes after all that may be wrong in the settings: a start that is refused changes nothing.
         store = await process.store()
+        if (own := extension.program.data).metadata is not None:
+            from bot.runtime.optional import own_tables
+
+            await own_tables.prepare(store, own.metadata, own.migrations)
         async with _client(settings, process) as api, _tasks() as tasks:
             given = Given(
                 settings=settings,
@@ -99,7 +102,7 @@ async def build(
             if places is not None and role.works:
                 bot.background.append(tasks.create_task(places.run(), name="places at the model"))
             await bot.joining.open(partial(cluster.first_code, settings) if shared else None)
-            async with program(given, bot):
+            async with bot.around():
                 yield bot
 
 

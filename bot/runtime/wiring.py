@@ -57,7 +57,7 @@ from bot.features.feedback import Feedback
 from bot.features.image_generation import ImageGeneration, ImageOperation, ImagePrice
 from bot.features.instances import InstanceWatch
 from bot.features.personas import Personas
-from bot.features.privacy import Privacy
+from bot.features.privacy import MorePersonalData, Privacy
 from bot.features.prompt_improver import PromptImprover
 from bot.features.reminders import Reminders
 from bot.features.settings_panel import SettingsPanel
@@ -90,7 +90,7 @@ from bot.runtime.optional.batch import batch_watch
 from bot.runtime.optional.custom import check_switched_off, custom_parts, switched_off
 from bot.runtime.optional.desk import DeskParts, desk_of, desk_parts, desk_tools, missed, ownership
 from bot.runtime.optional.evaluation import evaluation_features
-from bot.runtime.optional.program import naming, own_jobs, running_bot
+from bot.runtime.optional.program import around, naming, own_jobs, running_bot
 from bot.runtime.parts import Answering, Given, Ground, People
 from bot.storage.engines.sqlite_files import home
 from bot.storage.mailboxes import StoredInbox, StoredOutbox
@@ -165,6 +165,7 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
         joining=people.joining,
         signs=Signs(turns=turns, model_outage=given.models.studio.outage, metrics=given.api.metrics),
         running=running,
+        around=partial(around, given, running, ground.incidents),
     )
     if placement.role.works:
         bot.loads.append(running.planner.begin)
@@ -476,7 +477,9 @@ def _of_people(
             leave=leave,
             works_for=ground.lanes.works_for,
             withdraw=withdraw,
-            quotes=exported_quotes(ground.knowledge, given.settings, people.access),
+            more=MorePersonalData(
+                exported_quotes(ground.knowledge, given.settings, people.access), given.added.program.data
+            ),
         ).feature(),
         people.joining.feature(),
         Members(

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
+import aiohttp
 import pytest
+import sqlalchemy as sa
+from pydantic import SecretStr
 
+from bench.crew import free_port
 from bot import App
 from bot.app import find
+from bot.testing.stage import Stage
 from bot.testing.studio import StudioSide
 from bot.testing.tg import Tg
+from bot.testing.virtual_loop import LoopClock
 
 ROOT = Path(__file__).parents[2]
 
@@ -108,6 +116,70 @@ async def test_a_lamp_is_bought_with_three_taps(tg: Tg) -> None:
     listed = (await ann.say("/help")).text
     assert "/image" not in listed
     assert listed.index("/shop") < listed.index("/new")
+
+
+@pytest.mark.example("shop_news.py")
+async def test_the_shop_tells_each_customer_once_that_the_parcel_is_on_its_way(stage: Stage) -> None:
+    port = free_port()
+    await stage.start(webhook_port=port, http_secret=SecretStr("a-secret-for-tests"))
+    tg = Tg(stage)
+    ann = tg.user("Ann")
+    await ann.say("hi")
+    url, bearer = f"http://127.0.0.1:{port}/order-shipped", {"Authorization": "Bearer a-secret-for-tests"}
+    async with aiohttp.ClientSession(headers=bearer) as session:
+        for first in (True, False):
+            async with session.post(url, json={"customer": ann.id, "order": 7}) as response:
+                assert await response.json() == {"first": first, "state": "delivered"}
+    assert [said.text for said in ann.said()][1:] == ["Order 7 is on its way."]
+
+
+@pytest.mark.example("morning_digest.py")
+async def test_the_digest_comes_at_nine_where_a_person_is_and_tea_when_it_is_ready(tg: Tg, clock: LoopClock) -> None:
+    ann, bob = tg.user("Ann"), tg.user("Bob")
+    assert (await ann.say("/brew")).text == "Which tea?"
+    assert (await ann.say("/brew green tea")).text == "Four minutes."
+    await tg.crash()
+    await clock.sleep(260)
+    assert ann.said()[-1].text == "Your green tea is ready."
+    await bob.say("/timezone Asia/Tokyo")
+    heard: dict[str, str] = {}
+    await tg.stage.stop()
+    now = datetime.fromtimestamp(clock.time(), UTC)
+    for name, person, zone in (("Bob", bob, "Asia/Tokyo"), ("Ann", ann, "Europe/Moscow")):
+        nine = now.astimezone(ZoneInfo(zone)).replace(hour=9, minute=0, second=0) + timedelta(days=2)
+        await clock.sleep(nine.timestamp() - clock.time() - 60)
+        await tg.stage.start()
+        before = len(person.said())
+        await clock.sleep(90)
+        heard[name] = person.said()[before].text
+        await tg.stage.stop()
+    await tg.stage.start()
+    assert set(heard) == {"Ann", "Bob"}
+    assert all(text.startswith("Good morning! Today is ") for text in heard.values())
+
+
+@pytest.mark.example("orders.py")
+async def test_orders_are_read_by_a_model_kept_and_forgotten(tg: Tg, studio: StudioSide) -> None:
+    ann = tg.user("Ann")
+    studio.says('{"drink": "tea", "cups": 3}')
+    assert (await ann.say("/order three cups of tea")).text == "3 × tea: 6 coins"
+    assert tg.stage.app is not None
+    count = sa.text("SELECT count(*) FROM shop_orders")
+    store = tg.stage.app.running.store
+    assert await store.read(lambda connection: connection.scalar(count)) == 1
+    await ann.say("/forget")
+    await ann.press("Remove everything")
+    assert await store.read(lambda connection: connection.scalar(count)) == 0
+
+
+@pytest.mark.example("inside_another_program.py")
+async def test_a_bot_inside_another_program_answers(bot_app: App, stage: Stage, studio: StudioSide) -> None:
+    given = {name: getattr(stage.settings, name) for name in stage.settings.model_fields_set}
+    studio.says("From within.")
+    async with bot_app.running(**given) as running:
+        stage.telegram.say(1001, "hi")
+        assert await stage.texts(1) == ["From within."]
+        assert running.bot == stage.settings.bot_id
 
 
 # --- the README -------------------------------------------------------------------------------------------------------
