@@ -7,9 +7,22 @@ To build on it begin with `App` (`docs/framework.md`). To read it begin with `ty
 from bot.ai import Chunk, Finish, ImageModel, Model, Profile, Request
 from bot.app import App
 from bot.errors import BotError, ModelError, UserError
-from bot.extension import Answer, Button, Customer, Decision, Next, Question, command
+from bot.extension import (
+    Answer,
+    Ask,
+    Button,
+    Contact,
+    Customer,
+    Decision,
+    Location,
+    Next,
+    Photo,
+    Question,
+    Reply,
+    command,
+)
 from bot.llm.structured import ask
-from bot.ports import Handler, Reply
+from bot.ports import Handler
 from bot.tools.tool import Tool
 from bot.types import Address, File, Incoming, Message, Outgoing, User
 
@@ -19,9 +32,11 @@ __all__ = [
     "Address",
     "Answer",
     "App",
+    "Ask",
     "BotError",
     "Button",
     "Chunk",
+    "Contact",
     "Customer",
     "Decision",
     "File",
@@ -29,11 +44,13 @@ __all__ = [
     "Handler",
     "ImageModel",
     "Incoming",
+    "Location",
     "Message",
     "Model",
     "ModelError",
     "Next",
     "Outgoing",
+    "Photo",
     "Profile",
     "Question",
     "Reply",

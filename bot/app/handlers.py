@@ -1,13 +1,19 @@
-"""What programmers add around a message: the decorators of `App` for middleware and buttons."""
+"""What programmers add around a message: the decorators of `App` for middleware, buttons and forms."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from bot.extension import By, Extension, Middleware, OwnPress, Pressed
+from pydantic import BaseModel
+
+from bot.extension import About, Answer, By, Extension, Middleware, OwnCommand, OwnPress, Pressed, Reply
+from bot.extension.forms import prompts
+from bot.types import Incoming
 
 Function = TypeVar("Function", bound=Pressed)
+Form = TypeVar("Form", bound=BaseModel)
+Filled = Callable[[Incoming, Reply, Form], Awaitable[Answer]]
 
 
 class Handlers:
@@ -38,5 +44,23 @@ class Handlers:
         def add(run: Function) -> Function:
             self.extension.presses.append(OwnPress(name, run, by, once, replaces))
             return run
+
+        return add
+
+    def form(self, word: str, form: type[Form], about: About = "") -> Callable[[Filled[Form]], Filled[Form]]:
+        """Add the command /`word`, which asks the fields of `form` one after the other, and then calls the function, an
+        `async (incoming, reply, form) -> Answer`. A form is a pydantic model whose fields are made by `Ask`.
+
+        `Button("Order", word)` begins the form, too. Raises `TypeError` for a field without a question or a default.
+        """
+        prompts(form)
+
+        def add(function: Filled[Form]) -> Filled[Form]:
+            async def fill(incoming: Incoming, reply: Reply) -> Answer:
+                return await function(incoming, reply, await reply.ask(form))
+
+            self.extension.commands.append(OwnCommand(word, fill, about))
+            self.extension.presses.append(OwnPress(word, fill))
+            return function
 
         return add

@@ -1,11 +1,12 @@
-"""What a programmer adds to the bot, as values: `commands.py` (commands, models), `presses.py` (buttons),
+"""What a programmer adds to the bot, as values: `commands.py` (commands, models), `presses.py` (buttons), `forms.py`,
 `middleware.py`, `desk.py` (lines of cards, rules).
 `Extension` holds all of it: `app/` collects it, and `runtime/wiring.py` uses it. Nothing heavy is imported here.
 """
 
-from bot.extension.commands import About, Answer, OwnCommand, OwnModel, Run, command
+from bot.extension.commands import About, Answer, OwnCommand, OwnModel, Reply, Run, command
 from bot.extension.desk import Customer, Decision, DeskExtension, OwnLines, OwnRule, Question
 from bot.extension.extension import SANDBOX, Extension
+from bot.extension.forms import Ask, Contact, Location, Photo
 from bot.extension.middleware import Middleware, Next
 from bot.extension.presses import Button, By, OwnPress, Pressed
 
@@ -13,12 +14,15 @@ __all__ = [
     "SANDBOX",
     "About",
     "Answer",
+    "Ask",
     "Button",
     "By",
+    "Contact",
     "Customer",
     "Decision",
     "DeskExtension",
     "Extension",
+    "Location",
     "Middleware",
     "Next",
     "OwnCommand",
@@ -26,8 +30,10 @@ __all__ = [
     "OwnModel",
     "OwnPress",
     "OwnRule",
+    "Photo",
     "Pressed",
     "Question",
+    "Reply",
     "Run",
     "command",
 ]

@@ -133,14 +133,14 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
         queued=notice.queued,
         empty=notice.empty,
     )
+    fallback = Fallback(store=store, feed=routers.feed, expects=routers.expects) if routers else Fallback(store=store)
     router = Router(
         store=store,
         access=people.access,
         known=joined([help.feature(), *help.features]),
         questions=questions,
-        fallback=Fallback(store=store, feed=routers.feed, expects=routers.expects)
-        if routers
-        else Fallback(store=store),
+        fallback=fallback,
+        takes=(*custom.takes, *([fallback.take_expected] if routers else [])),
     )
     jobs = JobWorker(
         store=store, bot=given.api.id, kinds=router.known.jobs, added=ground.added, tracer=given.api.tracer

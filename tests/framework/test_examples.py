@@ -110,6 +110,22 @@ async def test_a_lamp_is_bought_with_three_taps(tg: Tg) -> None:
     assert listed.index("/shop") < listed.index("/new")
 
 
+@pytest.mark.example("form_bot.py")
+async def test_flowers_are_ordered_by_a_form_that_a_restart_does_not_forget(tg: Tg) -> None:
+    olya = tg.user("Оля", "ru")
+    assert (await olya.say("/deliver")).buttons == ["Маленький", "Большой", "Отменить"]
+    await olya.press("Маленький")
+    await olya.say("Садовая, 5")
+    await tg.restart()
+    assert (await olya.say("2027-03-31")).text.startswith("Кому позвонить?")
+    await olya.say("+7 900 123-45-67")
+    await olya.press("Пропустить")
+    assert tg.last.text == "S to Садовая, 5 on 31.03., +79001234567, no door"
+    assert (await olya.say("/rename")).text.startswith("Что написать на открытке?")
+    await olya.say("Маме")
+    assert (await olya.say("2")).text == "2 × Маме"
+
+
 # --- the README -------------------------------------------------------------------------------------------------------
 
 
