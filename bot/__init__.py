@@ -17,13 +17,15 @@ from bot.extension import (
     Location,
     Next,
     Photo,
+    Preparation,
     Question,
     Reply,
+    Review,
     command,
 )
 from bot.llm.structured import ask
 from bot.ports import Handler
-from bot.tools.tool import Tool
+from bot.tools.tool import Tool, ToolContext
 from bot.types import Address, File, Incoming, Message, Outgoing, User
 
 __version__ = "0.1.0"
@@ -51,11 +53,14 @@ __all__ = [
     "Next",
     "Outgoing",
     "Photo",
+    "Preparation",
     "Profile",
     "Question",
     "Reply",
     "Request",
+    "Review",
     "Tool",
+    "ToolContext",
     "User",
     "UserError",
     "ask",

@@ -1,13 +1,28 @@
-"""What programmers add around a message: the decorators of `App` for middleware, buttons and forms."""
+"""What programmers add around a message: the decorators of `App` for middleware, buttons, forms, and for what
+stands around the model.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TypeVar, overload
 
 from pydantic import BaseModel
 
-from bot.extension import About, Answer, By, Extension, Middleware, OwnCommand, OwnPress, Pressed, Reply
+from bot.extension import (
+    About,
+    AfterAnswer,
+    Answer,
+    BeforeAnswer,
+    By,
+    Extension,
+    Instructions,
+    Middleware,
+    OwnCommand,
+    OwnPress,
+    Pressed,
+    Reply,
+)
 from bot.extension.forms import prompts
 from bot.types import Incoming
 
@@ -64,3 +79,42 @@ class Handlers:
             return function
 
         return add
+
+    def instructions(self, function: Instructions) -> Instructions:
+        """Tell models about the asker, now: an `async (asker: ToolContext) -> str`, whose text is added to the system
+        prompt of every answer.
+
+        Like all functions around the model it has 20 seconds; if it fails, there is no answer. The text of a
+        `UserError` is sent in place of an answer.
+        """
+        self.extension.hooks.instructions.append(function)
+        return function
+
+    def before_answer(self, function: BeforeAnswer) -> BeforeAnswer:
+        """Look at a question before a model does: an `async (asker: ToolContext, question: str) -> Preparation | None`,
+        which adds passages, chooses another model, or refuses.
+        """
+        self.extension.hooks.before.append(function)
+        return function
+
+    @overload
+    def after_answer(self, function: AfterAnswer, /) -> AfterAnswer: ...
+    @overload
+    def after_answer(self, /, *, hold: bool = True) -> Callable[[AfterAnswer], AfterAnswer]: ...
+
+    def after_answer(
+        self, function: AfterAnswer | None = None, /, *, hold: bool = True
+    ) -> AfterAnswer | Callable[[AfterAnswer], AfterAnswer]:
+        """Look at an answer before it is sent: an `async (asker: ToolContext, question: str, answer: str) -> Review |
+        None`, which replaces it, adds a note, or refuses it.
+
+        `hold`: nobody sees the answer before. Otherwise it is shown while it is written, and replaced or marked at its
+        end. An answer that was stopped or broke off is looked at, too.
+        """
+
+        def add(function: AfterAnswer) -> AfterAnswer:
+            self.extension.hooks.after.append(function)
+            self.extension.hooks.holds |= hold
+            return function
+
+        return add if function is None else add(function)

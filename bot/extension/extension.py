@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bot.extension.commands import OwnCommand, OwnModel
 from bot.extension.desk import DeskExtension
+from bot.extension.hooks import Hooks
 from bot.extension.middleware import Middleware
 from bot.extension.presses import OwnPress
 from bot.tools.tool import Tool
@@ -33,6 +34,7 @@ class Extension:
     tools: list[Tool] = field(default_factory=list)
     routers: list[Router] = field(default_factory=list)
     middleware: list[Middleware] = field(default_factory=list)
+    hooks: Hooks = field(default_factory=Hooks)
     presses: list[OwnPress] = field(default_factory=list)
     without: tuple[str, ...] = ()
     desk: DeskExtension = field(default_factory=DeskExtension)

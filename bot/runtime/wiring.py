@@ -306,7 +306,7 @@ def _answering(given: Given, ground: Ground) -> Answering:
         list(_tools(given, ground, reminders)),
         [McpServer(entry, clock=store.clock, tasks=given.placement.tasks) for entry in settings.mcp_servers],
     )
-    request_builder = RequestBuilder(options=how, toolbox=toolbox)
+    request_builder = RequestBuilder(options=how, toolbox=toolbox, hooks=given.added.hooks)
     pricing = AnswerCost(
         routing=routing,
         request_builder=request_builder,
@@ -482,6 +482,7 @@ def _deferred(given: Given, ground: Ground, assistant: Assistant) -> DeferredAns
             incidents=ground.incidents,
             budget=ground.people.budget,
             knowledge=assistant.writer.knowledge,
+            hooks=given.added.hooks,
             ownership=assistant.turn_start.ownership,
         ),
         wake_jobs=ground.wake_jobs,

@@ -126,6 +126,25 @@ async def test_flowers_are_ordered_by_a_form_that_a_restart_does_not_forget(tg: 
     assert (await olya.say("2")).text == "2 × Маме"
 
 
+@pytest.mark.example("guarded_bot.py")
+async def test_the_model_is_told_of_the_customer_and_guarded(tg: Tg, studio: StudioSide) -> None:
+    anna = tg.user("Anna")
+    studio.says("Hello, Anna. It is 5 €.")
+    assert (await anna.say("hello")).text == "Hello, Anna. It is 5 €.\n\nprices may change"
+    assert "Anna, a member since 2019" in studio.prompts[-1][0][1]
+    assert (await anna.say("Have you medicine?")).text == "We only sell books."
+    studio.says("It opens on Monday.")
+    assert "Monday" in (await anna.say("When does the new shop open?")).text
+    assert "Elm Street" in str(studio.requests[-1].body)
+    assert "yandexgpt-lite" in str(studio.requests[-1].body)
+    studio.says("All is free of charge.")
+    assert (await anna.say("What does it cost?")).text == "A colleague will answer this."
+    assert "free of charge" not in str([call.params for call in tg.server.calls])
+    studio.says("Yes.")
+    await anna.say("Really?")
+    assert "cost" not in str(studio.prompts[-1])
+
+
 # --- the README -------------------------------------------------------------------------------------------------------
 
 
