@@ -25,6 +25,7 @@ from bot.extension import (
 )
 from bot.llm.structured import ask
 from bot.ports import Handler
+from bot.texts.catalog import say
 from bot.tools.tool import Tool, ToolContext
 from bot.types import Address, File, Incoming, Message, Outgoing, User
 
@@ -65,4 +66,5 @@ __all__ = [
     "UserError",
     "ask",
     "command",
+    "say",
 ]

@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bot.ai import Model
@@ -24,6 +25,7 @@ from bot.app.handlers import Handlers
 from bot.errors import BotError, ConfigError
 from bot.extension import SANDBOX, About, Extension, OwnCommand, OwnLines, OwnModel, OwnRule, Run
 from bot.ports import ProcessRole
+from bot.texts.added import Texts
 from bot.tools.tool import Tool
 
 if TYPE_CHECKING:
@@ -40,16 +42,17 @@ T = TypeVar("T", bound=Tool | Callable[..., Any])
 class App(Handlers):
     """Your bot: the settings you give, by their names in lower case, and what you add to it.
 
-    Settings given here override the environment. `without` are words of commands that are switched off. Making an `App`
-    and adding to it changes nothing outside of it.
+    Settings given here override the environment. `without` are words of commands that are switched off. `texts` are
+    sentences of the bot in other languages or other words: by language and key, or a folder with files such as
+    `de.toml`. Making an `App` and adding to it changes nothing outside of it.
     """
 
     def __init__(
         self, *, commands: Iterable[OwnCommand] = (), tools: Iterable[Tool | Callable[..., Any]] = (),
-        without: Iterable[str] = (), **settings: Any,
+        without: Iterable[str] = (), texts: Texts | str | Path | None = None, **settings: Any,
     ) -> None:  # fmt: skip
         self.given = settings
-        self.extension = Extension(commands=list(commands), without=tuple(without))
+        self.extension = Extension(commands=list(commands), without=tuple(without), texts=texts)
         for tool in tools:
             self.tool(tool)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot.extension.commands import OwnCommand, OwnModel
@@ -10,6 +11,7 @@ from bot.extension.desk import DeskExtension
 from bot.extension.hooks import Hooks
 from bot.extension.middleware import Middleware
 from bot.extension.presses import OwnPress
+from bot.texts.added import Texts
 from bot.tools.tool import Tool
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ class Extension:
 
     `only_models`: the models of the settings are not offered. `dispatcher` holds the `routers` after the first start,
     as aiogram includes a router only once. The first of the `middleware` is the outermost. `without` are the words of
-    commands that are switched off.
+    commands that are switched off. `texts` are sentences by language and key, or a folder of them.
     """
 
     commands: list[OwnCommand] = field(default_factory=list)
@@ -37,5 +39,6 @@ class Extension:
     hooks: Hooks = field(default_factory=Hooks)
     presses: list[OwnPress] = field(default_factory=list)
     without: tuple[str, ...] = ()
+    texts: Texts | str | Path | None = None
     desk: DeskExtension = field(default_factory=DeskExtension)
     dispatcher: Dispatcher | None = None

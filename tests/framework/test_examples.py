@@ -145,6 +145,26 @@ async def test_the_model_is_told_of_the_customer_and_guarded(tg: Tg, studio: Stu
     assert "cost" not in str(studio.prompts[-1])
 
 
+@pytest.mark.example("german_bot.py")
+async def test_a_third_language_has_plural_forms_and_falls_back_to_english(tg: Tg, studio: StudioSide) -> None:
+    eva, olya, ann = tg.user("Eva", "de"), tg.user("Оля", "ru"), tg.user("Ann")
+    assert (await eva.say("/start")).text == "Hallo Eva, ein Tee?"
+    assert (await eva.say("/cart 1")).text == "1 Artikel im Korb. Lieferung in 1 Tag."
+    assert (await eva.say("/cart 3")).text == "3 Artikel im Korb. Lieferung in 3 Tagen."
+    assert [(await olya.say(f"/cart {count}")).text.partition(".")[0] for count in (1, 2, 5, 21)] == [
+        "1 товар в корзине", "2 товара в корзине", "5 товаров в корзине", "21 товар в корзине",
+    ]  # fmt: skip
+    assert (await ann.say("/cart 1")).text == "1 thing in the basket. Delivery in 1 day."
+    assert "/cart – Was im Korb liegt" in (await eva.say("/help")).text
+    assert (await eva.say("/nothing")).text.startswith("I don't know the command")
+    chosen = await ann.say("/language")
+    assert {"Deutsch", "Русский"} <= set(chosen.buttons)
+    await ann.press("Deutsch")
+    assert (await ann.say("/new")).text == "Ein neues Gespräch. Das alte bleibt: /chats."
+    studio.says("Guten Tag.")
+    assert (await ann.say("Guten Tag")).text == "Guten Tag."
+
+
 # --- the README -------------------------------------------------------------------------------------------------------
 
 
