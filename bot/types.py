@@ -123,6 +123,7 @@ class Attachment:
     name: str = ""  # of the file; of a sticker, the emoji that it stands for
     duration: int = 0  # seconds of sound or video
     quoted: bool = False  # it came with the message that this message replies to
+    details: Mapping[str, Any] = field(default_factory=dict, hash=False)  # of a contact or a place: what it says
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,8 @@ from bot.runtime.wiring import answering_of, ground_of, wire
 from bot.storage.engines.urls import is_sqlite
 from bot.telegram.client.api import Api
 from bot.telegram.receiving.aiogram_routers import Routers, mounted
+from bot.texts import added
+from bot.texts.catalog import spoken
 from bot.tools import mcp
 from bot.tools.tool import Tool
 
@@ -73,7 +75,10 @@ async def build(
     shared = not is_sqlite(settings.database_url) if shared is None else shared
     if extension.only_models or not (role.works or has_key(settings)):  # no request is sent with the key
         settings = settings.model_copy(update={"yc_api_key": SecretStr("none")})
+    texts = added.read(extension.texts)
     async with AsyncExitStack() as stack:
+        stack.enter_context(spoken(texts))
+        added.report(texts)
         if process is None:
             process = await stack.enter_async_context(SharedResources.open(settings, clock or SystemClock()))
         places = cluster.places(settings, process.clock) if shared else None

@@ -138,14 +138,14 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
         queued=notice.queued,
         empty=notice.empty,
     )
+    fallback = Fallback(store=store, feed=routers.feed, expects=routers.expects) if routers else Fallback(store=store)
     router = Router(
         store=store,
         access=people.access,
         known=joined([help.feature(), *help.features]),
         questions=questions,
-        fallback=Fallback(store=store, feed=routers.feed, expects=routers.expects)
-        if routers
-        else Fallback(store=store),
+        fallback=fallback,
+        takes=(*custom.takes, *([fallback.take_expected] if routers else [])),
     )
     jobs = JobWorker(
         store=store, bot=given.api.id, kinds=router.known.jobs, added=ground.added, tracer=given.api.tracer
@@ -328,7 +328,7 @@ def answering_of(given: Given, ground: Ground) -> Answering:
         list(_tools(given, ground, reminders)),
         [McpServer(entry, clock=store.clock, tasks=given.placement.tasks) for entry in settings.mcp_servers],
     )
-    request_builder = RequestBuilder(options=how, toolbox=toolbox)
+    request_builder = RequestBuilder(options=how, toolbox=toolbox, hooks=given.added.hooks)
     pricing = AnswerCost(
         routing=routing,
         request_builder=request_builder,
@@ -512,6 +512,7 @@ def _deferred(given: Given, ground: Ground, assistant: Assistant) -> DeferredAns
             incidents=ground.incidents,
             budget=ground.people.budget,
             knowledge=assistant.writer.knowledge,
+            hooks=given.added.hooks,
             ownership=assistant.turn_start.ownership,
         ),
         wake_jobs=ground.wake_jobs,

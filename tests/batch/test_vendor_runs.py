@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from bot.batch.vendor.opening import open_transfers, open_vendor
+from bot.batch.vendor.uploads import LARGE
 from bot.batch.vendor_cleanup import LAG, tidy_all
-from bot.batch.vendor_runner import LARGE, VendorRunner, least_cost
+from bot.batch.vendor_runner import VendorRunner, least_cost
 from bot.batch.vendor_watch import PAUSE, BatchWatch
 from bot.config.settings import Settings
 from bot.errors import BadInput

@@ -182,6 +182,61 @@ async def test_a_bot_inside_another_program_answers(bot_app: App, stage: Stage, 
         assert running.bot == stage.settings.bot_id
 
 
+@pytest.mark.example("form_bot.py")
+async def test_flowers_are_ordered_by_a_form_that_a_restart_does_not_forget(tg: Tg) -> None:
+    olya = tg.user("Оля", "ru")
+    assert (await olya.say("/deliver")).buttons == ["Маленький", "Большой", "Отменить"]
+    await olya.press("Маленький")
+    await olya.say("Садовая, 5")
+    await tg.restart()
+    assert (await olya.say("2027-03-31")).text.startswith("Кому позвонить?")
+    await olya.say("+7 900 123-45-67")
+    await olya.press("Пропустить")
+    assert tg.last.text == "S to Садовая, 5 on 31.03., +79001234567, no door"
+    assert (await olya.say("/rename")).text.startswith("Что написать на открытке?")
+    await olya.say("Маме")
+    assert (await olya.say("2")).text == "2 × Маме"
+
+
+@pytest.mark.example("guarded_bot.py")
+async def test_the_model_is_told_of_the_customer_and_guarded(tg: Tg, studio: StudioSide) -> None:
+    anna = tg.user("Anna")
+    studio.says("Hello, Anna. It is 5 €.")
+    assert (await anna.say("hello")).text == "Hello, Anna. It is 5 €.\n\nprices may change"
+    assert "Anna, a member since 2019" in studio.prompts[-1][0][1]
+    assert (await anna.say("Have you medicine?")).text == "We only sell books."
+    studio.says("It opens on Monday.")
+    assert "Monday" in (await anna.say("When does the new shop open?")).text
+    assert "Elm Street" in str(studio.requests[-1].body)
+    assert "yandexgpt-lite" in str(studio.requests[-1].body)
+    studio.says("All is free of charge.")
+    assert (await anna.say("What does it cost?")).text == "A colleague will answer this."
+    assert "free of charge" not in str([call.params for call in tg.server.calls])
+    studio.says("Yes.")
+    await anna.say("Really?")
+    assert "cost" not in str(studio.prompts[-1])
+
+
+@pytest.mark.example("german_bot.py")
+async def test_a_third_language_has_plural_forms_and_falls_back_to_english(tg: Tg, studio: StudioSide) -> None:
+    eva, olya, ann = tg.user("Eva", "de"), tg.user("Оля", "ru"), tg.user("Ann")
+    assert (await eva.say("/start")).text == "Hallo Eva, ein Tee?"
+    assert (await eva.say("/cart 1")).text == "1 Artikel im Korb. Lieferung in 1 Tag."
+    assert (await eva.say("/cart 3")).text == "3 Artikel im Korb. Lieferung in 3 Tagen."
+    assert [(await olya.say(f"/cart {count}")).text.partition(".")[0] for count in (1, 2, 5, 21)] == [
+        "1 товар в корзине", "2 товара в корзине", "5 товаров в корзине", "21 товар в корзине",
+    ]  # fmt: skip
+    assert (await ann.say("/cart 1")).text == "1 thing in the basket. Delivery in 1 day."
+    assert "/cart – Was im Korb liegt" in (await eva.say("/help")).text
+    assert (await eva.say("/nothing")).text.startswith("I don't know the command")
+    chosen = await ann.say("/language")
+    assert {"Deutsch", "Русский"} <= set(chosen.buttons)
+    await ann.press("Deutsch")
+    assert (await ann.say("/new")).text == "Ein neues Gespräch. Das alte bleibt: /chats."
+    studio.says("Guten Tag.")
+    assert (await ann.say("Guten Tag")).text == "Guten Tag."
+
+
 # --- the README -------------------------------------------------------------------------------------------------------
 
 
