@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +24,9 @@ from bot.testing.virtual_loop import LoopClock
 T = TypeVar("T")
 ANNA, BORIS, TEAM = 1001, 1002, -1001000000001
 CODE = re.compile(r" (?:Code|Код) [0-9a-f]{6}:[^.]{1,60}\.")
+# Settings with other defaults in tests: whoever writes is answered, and only what a test is about asks the model.
+# What an App gives counts more.
+IN_TESTS: Mapping[str, Any] = {"access": "open", "name_chats": False, "summaries": False, "queue_notice": 0.0}
 PATIENCE = 900.0  # virtual seconds until a wait is a failure
 
 
@@ -133,7 +136,11 @@ class Stage:
 async def opened(
     folder: Path, template: Path, token: str = "", own: App | None = None, kind: type[Stage] = Stage, **changes: Any,
 ) -> AsyncIterator[Stage]:  # fmt: skip
-    """Start both servers with a copy of the database `template`. The bot is not started. `changes` are settings."""
+    """Start both servers with a copy of the database `template`. The bot is not started. `changes` are settings.
+
+    Addresses, keys and the database are those of the test; all other settings are the App's, with the defaults of
+    `IN_TESTS`.
+    """
     own = own or App()
     clock = LoopClock()
     telegram = Telegram(token, clock=clock, limits=False, topics=True, seed=1)
@@ -146,10 +153,7 @@ async def opened(
         _env_file=None,
         bot_token=telegram.token,
         telegram_api_url=telegram.url,
-        access="open",
-        name_chats=False,
-        summaries=False,
-        queue_notice=0.0,
+        **{name: value for name, value in IN_TESTS.items() if name not in own.given},
         database_url=f"sqlite+aiosqlite:///{database}",
         **{name.lower(): value for name, value in studio.settings().items()},
     )
