@@ -20,19 +20,28 @@ from bot.errors import (
 )
 from bot.extension import (
     Answer,
+    Ask,
     Button,
+    Contact,
     Customer,
     Decision,
+    HttpRequest,
     JobRun,
+    Location,
     Next,
+    Photo,
+    Preparation,
     Question,
+    Reply,
+    Review,
     Running,
     SendState,
     Sent,
     command,
 )
 from bot.llm.structured import ask
-from bot.ports import Handler, Reply
+from bot.ports import Handler
+from bot.texts.catalog import say
 from bot.tools.tool import Tool, ToolContext, ToolOutput
 from bot.types import Address, Attachment, File, Image, Incoming, Kind, Message, Outgoing, ToolCall, User
 
@@ -42,23 +51,27 @@ __all__ = [
     "Address",
     "Answer",
     "App",
+    "Ask",
     "Attachment",
     "BadInput",
     "BotError",
     "Button",
     "Chunk",
     "ConfigError",
+    "Contact",
     "Customer",
     "Decision",
     "File",
     "Finish",
     "Handler",
+    "HttpRequest",
     "Image",
     "ImageModel",
     "Incoming",
     "JobRun",
     "Kind",
     "LimitReached",
+    "Location",
     "Message",
     "Model",
     "ModelError",
@@ -67,10 +80,13 @@ __all__ = [
     "Next",
     "NotAllowed",
     "Outgoing",
+    "Photo",
+    "Preparation",
     "Profile",
     "Question",
     "Reply",
     "Request",
+    "Review",
     "Running",
     "SendState",
     "Sent",
@@ -85,4 +101,5 @@ __all__ = [
     "UserError",
     "ask",
     "command",
+    "say",
 ]

@@ -115,7 +115,8 @@ class Chunk:
     """A piece of a streamed answer: `text` is new text, or with `replaces` the whole answer so far.
 
     `reasoning` is new text of the model's reasoning; `activity` names what the model is doing by itself ("web_search").
-    Only the last chunk of a complete stream has `finish`; a stream that ends without it raises `StreamCut`.
+    Only the last chunk of a complete stream has `finish`; a stream that ends without it raises `StreamCut`. `version`
+    is that of the model that answers, where the service tells it.
     """
 
     text: str = ""
@@ -126,6 +127,7 @@ class Chunk:
     reasoning: str = ""
     activity: str = ""
     sources: tuple[Source, ...] = ()
+    version: str = ""
 
 
 class Model(Protocol):

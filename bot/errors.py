@@ -85,6 +85,10 @@ class ModelUnavailable(ModelError):
         self.retry_after = retry_after
 
 
+class HookFailed(ModelError):
+    """A programmer's function around the model has failed, so there is no answer: it may have been a check."""
+
+
 class StreamCut(ModelUnavailable):
     """The answer stopped in the middle."""
 

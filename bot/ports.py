@@ -173,8 +173,10 @@ class Outbox(Protocol):
         """
         ...
 
-    async def postpone(self, delivery: Delivery, due: float, *, begun: bool = False) -> None:
-        """Do not deliver it before `due` (Unix time). `begun`: part of it may already stand in the chat."""
+    async def postpone(self, delivery: Delivery, due: float, *, begun: bool = False, reason: str = "") -> None:
+        """Do not deliver it before `due` (Unix time). `begun`: part of it may already stand in the chat. `reason`: why
+        its group can't be reached now, "" if it can.
+        """
 
     async def dead_letter(self, delivery: Delivery, reason: str) -> Sequence[Address]:
         """Give a delivery up for good; the reason is kept for the operator."""

@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import logging
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bot.access.directory import MemberDirectory
@@ -50,7 +50,7 @@ class Onboarding:
     rights: Rights
     transport: Transport
     tasks: asyncio.TaskGroup
-    greeting: str = ""
+    greeting: str | Mapping[str, str] = ""
     library: Library = field(default_factory=Library)
     code: str = field(default="", init=False)
     links: dict[str, CommandHandler] = field(default_factory=dict, init=False)
@@ -238,7 +238,7 @@ class Onboarding:
         elif rest and incoming.private and Actor.of(incoming).firsthand:
             await self._enter(incoming, reply, rest, inside=True)
         elif self.greeting:
-            hello = own(self.greeting, incoming.user.language, name=incoming.user.name)
+            hello = own(self.greeting, incoming.language, name=incoming.user.name)
             await finish_with(self.store, incoming, reply, hello)
         else:
             await finish(self.store, reply, lambda tx: finish_turn(tx, incoming, welcome(tx, incoming, self.library)))

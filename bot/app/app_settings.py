@@ -70,6 +70,7 @@ class AppSettings(TypedDict, total=False):
     webhook_secret: str
     webhook_host: str
     webhook_port: int
+    http_secret: str
     shutdown_grace: float
     yc_iam_token: str
     yc_service_account_key_file: Path | str | None
@@ -82,7 +83,7 @@ class AppSettings(TypedDict, total=False):
     temperature: float
     max_tokens: int
     system_prompt: str
-    greeting: str
+    greeting: str | Mapping[str, str]
     prompts_dir: Path | str
     image_improve: Literal["ask", "always", "never"]
     show_reasoning: bool

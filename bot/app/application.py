@@ -27,6 +27,7 @@ from bot.app.program import AppProgram, State
 from bot.errors import BotError, ConfigError
 from bot.extension import SANDBOX, About, Extension, OwnCase, OwnCommand, OwnLines, OwnModel, OwnRule, Run, mistakes
 from bot.ports import ProcessRole
+from bot.texts.added import Texts
 from bot.tools.tool import Tool
 
 if TYPE_CHECKING:
@@ -47,15 +48,17 @@ class App(Handlers, AppProgram[State]):
     Settings given here override the environment; docs/settings.md lists them. Making an `App` and adding to it changes
     nothing outside of it, and a mistake in what is added raises `ConfigError` at once. `command`, `tool`, `model`,
     `include_router`, `card` and `rule` add to it, and `run` starts it. The other methods are for programs that start
-    bots in a way of their own. `without` are words of commands that are switched off.
+    bots in a way of their own. `without` are words of commands that are switched off. `texts` are sentences
+    of the bot in other languages or other words: by language and key, or a folder with files such as `de.toml`.
     """
 
     def __init__(
         self, *, commands: Iterable[OwnCommand] = (), tools: Iterable[Tool | Callable[..., Any]] = (),
-        without: Iterable[str] = (), **settings: Unpack[AppSettings],
+        without: Iterable[str] = (), texts: Texts | str | Path | None = None,
+        **settings: Unpack[AppSettings],
     ) -> None:  # fmt: skip
         self.given: dict[str, Any] = {**settings}
-        self.extension: Extension = Extension(without=tuple(without))
+        self.extension: Extension = Extension(without=tuple(without), texts=texts)
         for own in commands:
             self.extension.add_command(own)
         for tool in tools:

@@ -75,7 +75,7 @@ async def entered(app: Startable, given: Mapping[str, Any], clock: Clock = CLOCK
 async def _live(app: Startable, settings: Settings, clock: Clock, ready: asyncio.Future[Bot]) -> None:
     try:
         async with (
-            SharedResources.open(settings, clock) as process,
+            SharedResources.open(settings, clock, hooks=app.extension.program.hooks) as process,
             build(settings, extension=app.extension, process=process) as bot,
         ):
             opening = asyncio.create_task(_tell(bot, ready))

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Generic, cast
+from typing import TYPE_CHECKING, Any, Generic, cast
 
 from typing_extensions import TypeVar
 
 from bot.extension import Answer, Extension, JobRun, OwnJob, Running, Schedule
+from bot.extension.checks import check_function
+from bot.extension.data import Exports, Forgets, Migration, check_work
+from bot.extension.endpoints import Http
 from bot.extension.jobs import DEADLINE, daily
-from bot.extension.program import check_function
 from bot.extension.running import current
+
+if TYPE_CHECKING:
+    from aiohttp import web
+    from sqlalchemy import MetaData
+
+    from bot.telegram.receiving.webhook_server import WebhookServer
 
 State = TypeVar("State", default=Any)
 Job = TypeVar("Job", bound=Callable[[JobRun[Any]], Awaitable[Answer]])
+Change = TypeVar("Change", bound=Migration)
+Read = TypeVar("Read", bound=Exports)
+Forget = TypeVar("Forget", bound=Forgets)
 Life = TypeVar("Life", bound=Callable[[Running[Any]], AsyncIterator[Any]])
 
 
@@ -94,6 +105,88 @@ class AppProgram(Generic[State]):
             raise ValueError(f"there is a job {job.name!r} already")
         jobs[job.name] = job
         return function
+
+    # --- tables of your own -------------------------------------------------------------------------------------------
+
+    @property
+    def metadata(self) -> MetaData:
+        """SQLAlchemy's `MetaData` for tables of your own in the bot's database: `Table("shop_orders", app.metadata,
+        ...)`. Use them in `running.store`.
+
+        At a start missing tables, indexes and columns are created; a new column must be nullable or have a
+        server_default. Names that Govorun uses stop the start: begin yours with a prefix.
+        """
+        from sqlalchemy import MetaData
+
+        data = self.extension.program.data
+        found: MetaData = data.metadata if data.metadata is not None else MetaData()
+        data.metadata = found
+        return found
+
+    def migration(self, function: Change) -> Change:
+        """Change tables that are there already, once in each database: a `(connection) -> None`, known by its name.
+
+        Migrations run at a start, in the order in which they are added, before missing tables and columns are created,
+        and all in one transaction. In a database that has none of your tables yet they count as done. Returns the
+        function unchanged. Raises `TypeError` or `ValueError` for a wrong function or a name that is taken.
+        """
+        check_work(function, "a migration", "connection")
+        self._add_named(self.extension.program.data.migrations, function, "a migration")
+        return function
+
+    def exports(self, function: Read) -> Read:
+        """Add rows to what a person gets by /export: a `(connection, user: int) -> rows`, each row a mapping.
+
+        It runs in a transaction that only reads, maybe twice. The rows stand in everything.json as "app." and the
+        function's name. Returns it unchanged. Raises as `migration` does.
+        """
+        check_work(function, "App.exports", "connection", "user")
+        self._add_named(self.extension.program.data.exports, function, "an export")
+        return function
+
+    def forgets(self, function: Forget) -> Forget:
+        """Delete your rows of a person who says /forget: a `(connection, user: int) -> None`.
+
+        It runs in the transaction that deletes everything else, maybe twice; an error keeps all of it. Returns it
+        unchanged. Raises `TypeError` for a wrong function.
+        """
+        check_work(function, "App.forgets", "connection", "user")
+        self.extension.program.data.forgets.append(function)
+        return function
+
+    @staticmethod
+    def _add_named(known: dict[str, Any], function: Callable[..., Any], what: str) -> None:
+        if function.__name__ in known:
+            raise ValueError(f"there is {what} {function.__name__!r} already")
+        known[function.__name__] = function
+
+    # --- HTTP ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def http(self) -> Http:
+        """HTTP endpoints of your own: `@app.http.post("/order-shipped")`."""
+        return self.extension.program.http
+
+    def aiohttp(self) -> web.Application:
+        """Return the endpoints and the webhook as an application for another server of aiohttp, under any prefix:
+        `server.add_subapp("/bot", app.aiohttp())`. They answer 404 or 503 while no block of `running` is entered; the
+        bot itself then listens nowhere.
+        """
+        return self._hooks().application()
+
+    def asgi(self) -> Callable[..., Awaitable[None]]:
+        """Return the endpoints and the webhook as an ASGI application, for FastAPI, Starlette and the like:
+        `server.mount("/bot", app.asgi())`. Otherwise as `aiohttp`.
+        """
+        return self._hooks().asgi
+
+    def _hooks(self) -> WebhookServer:
+        from bot.telegram.receiving.webhook_server import WebhookServer
+
+        program = self.extension.program
+        hooks: WebhookServer = program.hooks or WebhookServer(host="", port=0)
+        program.hooks = hooks
+        return hooks
 
     # --- inside another program ---------------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from bot.ai import Profile, Usage
 from bot.batch.runner import LEASE, REASON, Stopped, close_run
 from bot.batch.vendor.transfers import AddressExpired, Transfers
+from bot.batch.vendor.uploads import LARGE, PART, send_file
 from bot.batch.vendor.values import REQUESTS, NotFound, VendorRun
 from bot.batch.vendor_cleanup import LABEL, LAG, tidy
 from bot.batch.vendor_files import describe_errors, store_answers, write_requests
@@ -45,8 +46,6 @@ if TYPE_CHECKING:
 
 MINIMUM = 200_000  # tokens that a run is billed at least
 FRESH = 10.0  # seconds after its intent in which the paid call is made; a process that was halted longer looks first
-LARGE, PART = 100_000_000, 64 << 20  # bytes: of a file that is sent in parts, of one part
-ADDRESSES_KEPT = 20 * 3600.0  # seconds that the addresses of parts are used; the service keeps them for a day
 FIRST_POLL, LONGEST_POLL = 10.0, 600.0  # seconds
 AGAIN = Backoff(5.0, 600.0)  # while the service is away, or its quota is used up
 MOST_ATTEMPTS = 3  # datasets of one run that were lost before it was paid
@@ -72,8 +71,10 @@ class VendorRunner:
     part: int = PART
     _worker: str = field(default_factory=lambda: secrets.token_hex(8), init=False)
 
-    async def work(self, run: BatchRun) -> bool:
+    async def work(self, run: BatchRun, *, is_patient: bool = True) -> bool:
         """Work on a run until it has ended or was canceled. False: another process works on it.
+
+        If not `is_patient`, return as soon as the next step is not due yet.
 
         Raises `StorageUnavailable` where the database is away; the next one goes on where this one was.
         """
@@ -82,6 +83,8 @@ class VendorRunner:
         with tempfile.TemporaryDirectory(prefix="govorun-batch-") as folder:
             try:
                 while (step := await self._step(run)) is not None and step.state not in OVER and await self._hold(run):
+                    if not is_patient and step.due > self.store.clock.time():
+                        break
                     await self._kept(run, self._advance(run, step, Path(folder)))
                     self.watch()
             finally:
@@ -180,11 +183,11 @@ class VendorRunner:
             if written["digest"] != upload.get("digest"):
                 upload = {"uploads": upload.get("uploads", 1), **written}
         try:
-            if upload["size"] <= self.large:
-                url = await self.vendor.upload_url(step.dataset, upload["size"])
-                await self.transfers.put(url, path, size=upload["size"])
-            else:
-                await self._upload_parts(step, path, upload)
+            await send_file(
+                self.vendor, self.transfers, step.dataset, path, upload,
+                lambda now: self._change(step, upload=now), now=self.store.clock.time(), large=self.large,
+                part=self.part,
+            )  # fmt: skip
         except NotFound:
             await self._begin_again(step)
         except (AddressExpired, ModelRefused) as error:  # the parts that are there are worth nothing without it
@@ -193,26 +196,6 @@ class VendorRunner:
             await self._change(step, upload=kept, tries=step.tries + 1, due=due, status=_told(error))
         else:
             await self._change(step, state="uploaded", upload={"uploads": upload.get("uploads", 1)}, status="")
-
-    async def _upload_parts(self, step: VendorStep, path: Path, upload: dict[str, Any]) -> None:
-        """Send the parts that are not there yet; what has arrived is stored after each of them."""
-        now, size = self.store.clock.time(), upload["size"]
-        if not upload.get("urls") or upload["until"] < now:
-            upload["urls"] = list(await self.vendor.start_parts(step.dataset, size, -(-size // self.part)))
-            upload |= {"etags": [""] * len(upload["urls"]), "until": now + ADDRESSES_KEPT}
-            await self._change(step, upload=upload)
-        for number, url in enumerate(upload["urls"]):
-            start = number * self.part
-            if not upload["etags"][number]:
-                length = min(self.part, size - start)
-                upload["etags"][number] = await self.transfers.put(url, path, start=start, size=length)
-                await self._change(step, upload=upload)
-        try:
-            await self.vendor.finish_parts(step.dataset, upload["etags"])
-        except NotFound:
-            raise
-        except ModelRefused:
-            return  # it was finished before, else the validation finds nothing
 
     async def _validate(self, _run: BatchRun, step: VendorStep, _folder: Path) -> None:
         step = await self._intend(step, "validating")

@@ -167,9 +167,12 @@ class TurnStart:
             context=context, option=option, request=request, ratio=builder.ratio(option), passages=passages
         )  # fmt: skip
 
-    def chosen(self, choices: ChatChoices) -> ChosenModel:
-        """The persona and model for these choices: the chat's model, else the user's, the persona's, the default."""
-        persona = self.library.persona(choices.persona)
+    def chosen(self, choices: ChatChoices, persona: Persona | None = None) -> ChosenModel:
+        """The persona and model for these choices: the chat's model, else the user's, the persona's, the default.
+
+        `persona` answers in place of the one that was chosen: a version of it that is on trial.
+        """
+        persona = persona or self.library.persona(choices.persona)
         option, gone = self.routing.resolve(choices.model, choices.own_model, persona.model)
         return ChosenModel(persona, option, tuple(name for name in gone if name != persona.model))
 
@@ -233,7 +236,8 @@ class TurnStart:
             kept, branch = memory.apply(tx, conversation, branch, withdrawn)
         branch = memory.without(branch, withdrawn)
         choices, language = incoming.chat, incoming.language
-        chosen = self.chosen(choices)
+        persona = self.library.persona_of(choices.persona, conversation, tx.clock.time())
+        chosen = self.chosen(choices, persona)
         return TurnContext(
             place=None, history=tx.blobs.load_images(prompt.spoken(branch)), language=language,
             choices=replace(choices, model=chosen.option.name), preface=kept.preface(language), persona=chosen.persona,

@@ -318,7 +318,7 @@ class Desk(Seating):
         if after.owner == WAITING:
             self.assign(tx, after)
         places = list(self._leave(tx, case, after))
-        again = after.owner == WAITING and case.owner in (BOT, CLOSED)
+        again = case.owner == CLOSED or (after.owner == WAITING and case.owner == BOT)
         if isinstance(event, Take):
             places += self._withdraw_alone(tx, after)
         if after.owner == CLOSED:
@@ -439,12 +439,20 @@ class Desk(Seating):
         return replace(outgoing, buttons=rows)
 
     def reopened(self, tx: Tx, incoming: Incoming) -> tuple[Case | None, Places]:
-        """Open the customer's case again that was closed less than a day ago. Returns it, None if there is none."""
+        """Open the customer's case again that was closed less than a day ago. Who had it has it again, unless nobody
+        works now or that operator is off duty. Returns it, None if there is none.
+        """
         case = tx.cases.find_newest(incoming.address)
         if case is None or not cases.was_just_closed(case, tx.clock.time()):
             return None, ()
-        places = self.change(tx, case, Reopen(), who=incoming.user.id)
-        return tx.cases.find_case(self.bot, case.id), places
+        now, duty = tx.clock.time(), tx.duty.find_duty(self.bot, case.last_holder)
+        is_here = (duty is None or duty.works(now)) and self.hours.next_opening(case, now) is None
+        places = list(self.change(tx, case, Reopen(case.last_holder if is_here else 0), who=incoming.user.id))
+        after = case_after(tx, case)
+        if after.holder:
+            name = tx.users.read_name(self.bot, after.holder) or str(after.holder)
+            places += self.tell_topic(tx, after, f"{cards.card_of(case)}.back.{after.version}", "desk.back", name=name)
+        return after, places
 
     def give_all_back(self, tx: Tx) -> int:
         """Give all cases that people have back to the bot, and tell their customers. Returns how many there were."""

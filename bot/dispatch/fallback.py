@@ -45,6 +45,10 @@ class Fallback:
         await finish_with(self.store, incoming, reply)
         return True
 
+    async def take_expected(self, incoming: Incoming, reply: Reply) -> bool:
+        """Offer the routers a message that is for them before it is for the model. Raises what the handler raises."""
+        return await self.expects(incoming) and await self.take(incoming, reply)
+
     async def other(self, incoming: Incoming, reply: Reply) -> None:
         """Offer the routers an update that the bot can't read. A handler's error makes the update a dead letter."""
         try:

@@ -146,6 +146,8 @@ def _with_stale(tx: Tx, bot: int, cases: Sequence[Case]) -> list[Case]:
     found = []
     for case in cases:
         stale = case.stale
+        if case.origin == ADDED and not all(tx.evaluations.stands(bot, text) for text in case.quotes):
+            stale = GONE
         if lost := [page for page in case.must_cite if not any(is_named(page, one) for one in names)]:
             stale = f"no source has the page {lost[0]}"
         if (case.page or case.text) and not stale:

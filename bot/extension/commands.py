@@ -5,18 +5,41 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, TypeVar, overload
 
+from bot import ports
 from bot.ai import Model
 from bot.errors import ConfigError
-from bot.ports import Reply
 from bot.types import Incoming, Outgoing
 
+T = TypeVar("T")
 Answer = str | Outgoing | None
-Run = Callable[[Incoming, Reply], Awaitable[Answer]]
 About = str | Mapping[str, str]  # one for all languages, or one for each
 
 WORD = re.compile(r"[a-z0-9_]{1,32}")
+
+
+class Reply(ports.Reply, Protocol):
+    """The way back to where a command or a press came from, with a question to the person (`ask`)."""
+
+    @overload
+    async def ask(self, question: About, /) -> str: ...
+    @overload
+    async def ask(self, question: About, kind: type[T], /) -> T: ...
+    @overload
+    async def ask(self, form: type[T], /) -> T: ...
+
+    async def ask(self, question: object, kind: object = str, /) -> object:
+        """Ask the person, and return the answer: a text, a value of the type `kind` (int, date, `Contact`, an Enum, …),
+        or a whole form, which is asked field by field. The question is a text in Markdown, one for all languages or one
+        for each.
+
+        The turn ends here. When the answer comes, perhaps days and restarts later, the function is called again from
+        its beginning, and this call returns the stored answer. So do nothing with effects before the last question.
+        """
+
+
+Run = Callable[[Incoming, Reply], Awaitable[Answer]]
 
 
 @dataclass(frozen=True, slots=True)

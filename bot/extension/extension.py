@@ -5,15 +5,18 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bot.errors import ConfigError
 from bot.extension import mistakes
 from bot.extension.commands import OwnCase, OwnCommand, OwnModel
 from bot.extension.desk import DeskExtension
+from bot.extension.hooks import Hooks
 from bot.extension.middleware import Middleware
 from bot.extension.presses import OwnPress
 from bot.extension.program import Program
+from bot.texts.added import Texts
 from bot.tools.tool import Tool
 
 if TYPE_CHECKING:
@@ -29,7 +32,7 @@ class Extension:
 
     `only_models`: the models of the settings are not offered. `dispatcher` holds the `routers` after the first start,
     as aiogram includes a router only once. The first of the `middleware` is the outermost. `without` are the words of
-    commands that are switched off.
+    commands that are switched off. `texts` are sentences by language and key, or a folder of them.
     """
 
     commands: list[OwnCommand] = field(default_factory=list)
@@ -38,9 +41,11 @@ class Extension:
     tools: list[Tool] = field(default_factory=list)
     routers: list[Router] = field(default_factory=list)
     middleware: list[Middleware] = field(default_factory=list)
+    hooks: Hooks = field(default_factory=Hooks)
     presses: list[OwnPress] = field(default_factory=list)
     without: tuple[str, ...] = ()
     cases: list[OwnCase] = field(default_factory=list)
+    texts: Texts | str | Path | None = None
     desk: DeskExtension = field(default_factory=DeskExtension)
     program: Program = field(default_factory=Program)
     dispatcher: Dispatcher | None = None

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from bot.extension.commands import Answer
-from bot.ports import Reply
+from bot.extension.commands import Answer, Reply
 from bot.types import Incoming
 
 # The rest of the way of an update: what it returns is to be returned.

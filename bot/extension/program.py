@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from bot.extension.data import OwnData
+from bot.extension.endpoints import Http
 from bot.extension.jobs import OwnJob
 from bot.extension.running import Running
 
@@ -15,21 +16,14 @@ Lifespan = Callable[[Running[Any]], AsyncIterator[Any]]
 
 @dataclass(slots=True)
 class Program:
-    """What runs beside conversations: what is opened at the start (`lifespans`), and jobs by their names."""
+    """What runs beside conversations: what is opened at the start (`lifespans`), jobs by their names, endpoints,
+    tables.
+
+    `hooks` takes their requests, and those of the webhook, from another server; None: the bot has one of its own.
+    """
 
     lifespans: list[Lifespan] = field(default_factory=list)
     jobs: dict[str, OwnJob] = field(default_factory=dict)
-
-
-def check_function(run: Any, what: str, *arguments: str) -> None:
-    """Raise `TypeError` unless `run` is an async function that can be called with these arguments."""
-    expected = f"async def {getattr(run, '__name__', 'name')}({', '.join(arguments)})"
-    if not callable(run):
-        raise TypeError(f"{what} is made of a function: {expected}, and not of {run!r}")
-    called = run if inspect.isroutine(run) else type(run).__call__
-    if not (inspect.iscoroutinefunction(called) or inspect.isasyncgenfunction(called)):
-        raise TypeError(f"{what} must be async: {expected}")
-    try:
-        inspect.signature(run).bind(*arguments)
-    except TypeError:
-        raise TypeError(f"{what} takes {len(arguments)} argument(s): {expected}") from None
+    http: Http = field(default_factory=Http)
+    data: OwnData = field(default_factory=OwnData)
+    hooks: Any = None  # a `WebhookServer`, which this floor does not know

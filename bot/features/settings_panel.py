@@ -1,4 +1,4 @@
-"""The settings panel: /settings, /model and /reasoning open one message that changes in place.
+"""The settings panel: /settings, /model, /reasoning and /language open one message that changes in place.
 
 Begin with `SettingsPanel.settings`, the overview, which lists the sections of all features (`feature.Section`). A
 press on a section shows its page in the same message; a press on a value stores it, marks it with a tick and says so
@@ -53,13 +53,14 @@ class SettingsPanel:
     hidden: Collection[str] = ()
 
     def feature(self) -> Feature:
-        """The three commands, the buttons of the panel, and the sections about models, language and streaming."""
+        """The four commands, the buttons of the panel, and the sections about models, language and streaming."""
         stores = ButtonHandler(self.press_set, Permission.CHOOSE, has_toast=True)
         return Feature(
             commands={
                 "/model": Command(self.model, is_notice=True),
                 "/settings": Command(self.settings, is_notice=True),
                 "/reasoning": Command(self.reasoning, is_notice=True),
+                "/language": Command(self.language, is_notice=True),
             },
             presses={
                 "settings": ButtonHandler(self.press_settings),
@@ -133,6 +134,10 @@ class SettingsPanel:
     async def reasoning(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
         """Open a panel that says whether the model reasons before it answers, with a button for each mode."""
         await self._show(incoming, reply, "reasoning")
+
+    async def language(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
+        """Open a panel with the languages, and a button to choose each for this chat."""
+        await self._show(incoming, reply, "language")
 
     async def _show(self, incoming: Incoming, reply: Reply, name: str) -> None:
         def work(tx: Tx) -> None:

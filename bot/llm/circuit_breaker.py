@@ -24,13 +24,15 @@ DENIED_PROBE = 60.0  # ... after a refused key, which the operator has to replac
 class CircuitBreaker:
     """Raises the errors of `model`; while the circuit is open, the error that opened it.
 
-    `most_failures` in a row open it. `answered` is when the model has answered last (Unix seconds; 0: not yet).
+    `most_failures` in a row open it. `answered` is when the model has answered last (Unix seconds; 0: not yet),
+    `version` the version of it that did ("": it was not told).
     """
 
     def __init__(self, model: Model, clock: Clock, most_failures: int = MOST_FAILURES) -> None:
         self._model = model
         self._most = most_failures
         self.answered = 0.0
+        self.version = ""
         self._clock = clock
         self._failures = 0
         self._error: ModelError | None = None  # set while the circuit is open
@@ -65,6 +67,7 @@ class CircuitBreaker:
         try:
             async with aclosing(self._model.stream(request)) as chunks:
                 async for chunk in chunks:
+                    self.version = chunk.version or self.version
                     yield chunk
         except (ModelUnavailable, ModelDenied) as error:
             self._failed(error)

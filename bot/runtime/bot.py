@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -70,8 +71,8 @@ class Bot:
     `loads` are functions that read what the bot must know before it takes updates. `preparations` start with the bot,
     which does not wait for them, but is not ready before they have ended. `background` are tasks that must not end
     before the bot does; a health check watches them. `led` are tasks, by name, that run all the time in exactly one of
-    the bot's processes. `running` is the bot as a programmer's code sees it. `started` is set when the bot takes
-    updates, or was stopped before.
+    the bot's processes. `running` is the bot as a programmer's code sees it. `around` holds what that code has open
+    while the bot runs. `started` is set when the bot takes updates, or was stopped before.
     """
 
     settings: Settings
@@ -82,6 +83,7 @@ class Bot:
     joining: Onboarding
     signs: Signs
     running: RunningBot
+    around: Callable[[], AbstractAsyncContextManager[None]]
     started: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     stopping: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     background: list[asyncio.Task[None]] = field(default_factory=list, init=False)

@@ -57,7 +57,7 @@ from bot.features.feedback import Feedback
 from bot.features.image_generation import ImageGeneration, ImageOperation, ImagePrice
 from bot.features.instances import InstanceWatch
 from bot.features.personas import Personas
-from bot.features.privacy import Privacy
+from bot.features.privacy import MorePersonalData, Privacy
 from bot.features.prompt_improver import PromptImprover
 from bot.features.reminders import Reminders
 from bot.features.settings_panel import SettingsPanel
@@ -86,9 +86,11 @@ from bot.runtime.knowledge import (
     topic_features,
 )  # fmt: skip
 from bot.runtime.models import helper_model, instances
+from bot.runtime.optional.batch import batch_watch
 from bot.runtime.optional.custom import check_switched_off, custom_parts, switched_off
 from bot.runtime.optional.desk import DeskParts, desk_of, desk_parts, desk_tools, missed, ownership
-from bot.runtime.optional.program import naming, own_jobs, running_bot
+from bot.runtime.optional.evaluation import evaluation_features
+from bot.runtime.optional.program import around, naming, own_jobs, running_bot
 from bot.runtime.parts import Answering, Given, Ground, People
 from bot.storage.engines.sqlite_files import home
 from bot.storage.mailboxes import StoredInbox, StoredOutbox
@@ -136,14 +138,14 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
         queued=notice.queued,
         empty=notice.empty,
     )
+    fallback = Fallback(store=store, feed=routers.feed, expects=routers.expects) if routers else Fallback(store=store)
     router = Router(
         store=store,
         access=people.access,
         known=joined([help.feature(), *help.features]),
         questions=questions,
-        fallback=Fallback(store=store, feed=routers.feed, expects=routers.expects)
-        if routers
-        else Fallback(store=store),
+        fallback=fallback,
+        takes=(*custom.takes, *([fallback.take_expected] if routers else [])),
     )
     jobs = JobWorker(
         store=store, bot=given.api.id, kinds=router.known.jobs, added=ground.added, tracer=given.api.tracer
@@ -163,6 +165,7 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
         joining=people.joining,
         signs=Signs(turns=turns, model_outage=given.models.studio.outage, metrics=given.api.metrics),
         running=running,
+        around=partial(around, given, running, ground.incidents),
     )
     if placement.role.works:
         bot.loads.append(running.planner.begin)
@@ -179,6 +182,7 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
             deliver=people.joining.deliver,
         )
         placement.tasks.create_task(watch.run(), name="instances")
+    bot.led["batch"] = batch_watch(given, people).run
     if ground.knowledge is not None and placement.role.works:
         bot.preparations.append(ground.knowledge.prepare)
     return bot
@@ -324,7 +328,7 @@ def answering_of(given: Given, ground: Ground) -> Answering:
         list(_tools(given, ground, reminders)),
         [McpServer(entry, clock=store.clock, tasks=given.placement.tasks) for entry in settings.mcp_servers],
     )
-    request_builder = RequestBuilder(options=how, toolbox=toolbox)
+    request_builder = RequestBuilder(options=how, toolbox=toolbox, hooks=given.added.hooks)
     pricing = AnswerCost(
         routing=routing,
         request_builder=request_builder,
@@ -403,7 +407,7 @@ def _features(given: Given, ground: Ground, answering: Answering) -> Sequence[Fe
     cheap = helper_model(settings, models.studio, given.added)
     helper = HelperModel(store=store, model=cheap, budget=people.budget)
     deferred = _deferred(given, ground, assistant)
-    orders = TaskList(store=store, withdraw={LATER: deferred.operation.withdraw})
+    orders = TaskList(store=store, withdraw={LATER: deferred.operation.withdraw}, access=people.access)
     return [
         answering.attached.feature(),
         _images(given, ground).feature(),
@@ -428,6 +432,7 @@ def _features(given: Given, ground: Ground, answering: Answering) -> Sequence[Fe
         *_of_people(given, ground, assistant.writer.leave, orders.leave),
         *knowledge_features(given, ground, assistant),
         *topic_features(given, ground, assistant),
+        *evaluation_features(given, ground),
         ChatEvents(store=store, leave=assistant.writer.leave, moved=people.directory.load).feature(),
     ]
 
@@ -472,7 +477,9 @@ def _of_people(
             leave=leave,
             works_for=ground.lanes.works_for,
             withdraw=withdraw,
-            quotes=exported_quotes(ground.knowledge, given.settings, people.access),
+            more=MorePersonalData(
+                exported_quotes(ground.knowledge, given.settings, people.access), given.added.program.data
+            ),
         ).feature(),
         people.joining.feature(),
         Members(
@@ -505,6 +512,7 @@ def _deferred(given: Given, ground: Ground, assistant: Assistant) -> DeferredAns
             incidents=ground.incidents,
             budget=ground.people.budget,
             knowledge=assistant.writer.knowledge,
+            hooks=given.added.hooks,
             ownership=assistant.turn_start.ownership,
         ),
         wake_jobs=ground.wake_jobs,

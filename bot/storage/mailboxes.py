@@ -164,9 +164,11 @@ class StoredOutbox:
 
         return await self.store.write_until_stored(work)
 
-    async def postpone(self, delivery: Delivery, due: float, *, begun: bool = False) -> None:
-        """Put a delivery off until `due` (Unix time)."""
-        await self.store.write_until_stored(lambda tx: tx.outbox.postpone_until(delivery.id, due, begun=begun))
+    async def postpone(self, delivery: Delivery, due: float, *, begun: bool = False, reason: str = "") -> None:
+        """Put a delivery off until `due` (Unix time), with the `reason` if its group can't be reached."""
+        await self.store.write_until_stored(
+            lambda tx: tx.outbox.postpone_until(delivery.id, due, begun=begun, reason=reason)
+        )
 
     async def dead_letter(self, delivery: Delivery, reason: str) -> Sequence[Address]:
         """Give a delivery up for good, with the reason. Returns the addresses for which a message about that was

@@ -28,6 +28,7 @@ from bot.storage.engines.job_notify import Queue
 from bot.storage.engines.urls import is_sqlite
 from bot.storage.maintenance import migrations
 from bot.storage.repositories.backlog import Backlog
+from bot.storage.repositories.batch.dataset_people import DatasetPeople
 from bot.storage.repositories.batch.runs import Batches
 from bot.storage.repositories.batch.vendor_runs import VendorRuns
 from bot.storage.repositories.buttons import Buttons
@@ -120,6 +121,7 @@ class Tx:
     drafts = repository(Drafts)
     accounts = repository(Accounts)
     batches = repository(Batches)
+    dataset_people = repository(DatasetPeople)
     vendor_runs = repository(VendorRuns)
     evaluations = repository(Evaluations)
     personal_data = repository(PersonalData)

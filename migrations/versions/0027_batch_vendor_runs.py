@@ -31,7 +31,18 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["run"], ["batch_runs.id"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("run"),
     )
+    op.create_table(
+        "dataset_people",
+        sa.Column("bot", sa.BigInteger(), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("user", sa.BigInteger(), nullable=False),
+        sa.Column("dataset", sa.String(length=64), nullable=False),
+        sa.Column("name", sa.String(length=63), nullable=False),
+        sa.PrimaryKeyConstraint("bot", "digest", "user"),
+    )
+    op.create_index("ix_dataset_people_user", "dataset_people", ["bot", "user"])
 
 
 def downgrade() -> None:
+    op.drop_table("dataset_people")
     op.drop_table("batch_vendor_runs")

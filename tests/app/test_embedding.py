@@ -8,6 +8,7 @@ import logging
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,10 +32,11 @@ async def telegram() -> AsyncIterator[Telegram]:
 async def app(telegram: Telegram, tmp_path: Path) -> AsyncIterator[App]:
     studio = Studio(quotas=False)
     await studio.start()
+    keys: Any = {name.lower(): value for name, value in studio.settings().items()}
     app = App(
         bot_token=telegram.token, telegram_api_url=telegram.url, access="open",
         database_url=f"sqlite+aiosqlite:///{tmp_path / 'own.db'}",
-        **{name.lower(): value for name, value in studio.settings().items()},
+        **keys,
     )  # fmt: skip
     yield app
     await studio.close()

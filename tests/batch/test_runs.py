@@ -202,7 +202,7 @@ async def test_answers_are_fetched_as_a_table_and_nothing_is_written_over(world:
     assert "One?" in row["new_answer"]
     with pytest.raises(BadInput, match="is there already"):
         await world.command.fetch(1, to)
-    with pytest.raises(BadInput, match=r"\.jsonl or \.csv is expected"):
+    with pytest.raises(BadInput, match=r"\.jsonl, \.csv or \.parquet is expected"):
         await world.command.fetch(1, world.folder / "answers.xlsx")
     assert sorted(one.name for one in world.folder.iterdir()) == ["answers.csv", "asked.csv"]
 

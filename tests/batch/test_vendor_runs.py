@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 
 from bot.batch.vendor.opening import open_transfers, open_vendor
+from bot.batch.vendor.uploads import LARGE
 from bot.batch.vendor_cleanup import LAG, tidy_all
-from bot.batch.vendor_runner import LARGE, VendorRunner, least_cost
+from bot.batch.vendor_runner import VendorRunner, least_cost
+from bot.batch.vendor_watch import PAUSE, BatchWatch
 from bot.config.settings import Settings
 from bot.errors import BadInput
 from bot.http.client import Http
@@ -23,6 +25,7 @@ from bot.sandbox.ai_studio.batch.server import BatchServer
 from bot.sandbox.ai_studio.server import Studio
 from bot.storage.repositories.batch.vendor_runs import VendorStep
 from bot.storage.store import Store
+from bot.types import Address
 from tests.batch.test_runs import BOT, World
 from tests.support.virtual import VirtualClock
 
@@ -189,7 +192,7 @@ async def test_the_paid_call_is_not_repeated_before_the_list_can_show_what_came_
         ("UNAUTHENTICATED", True, 1),
     ):
         number = await world.begin({"question": f"{status}?"})
-        world.server.faults.fail_next("TextGenerationBatchService.Completion", status, applied=applied)
+        world.server.faults.fail_next("TextGenerationBatchService.Completion", status, applied=applied)  # type: ignore[arg-type]
         world.server.faults.fail_next("BatchInferenceService.List", times=4)
         before, asked = world.paid, len(world.server.seen("TextGenerationBatchService.Completion"))
         await world.work(number)
@@ -296,3 +299,20 @@ async def test_drafts_of_ours_that_nobody_knows_are_removed_after_a_day(world: V
         await world.store.clock.sleep(86_401)
         await tidy_all(world.store, vendor, BOT)
     assert world.datasets == ["govorun-2b-1", "mine"]
+
+
+async def test_the_running_bot_goes_on_with_a_run_and_tells_the_admins_once(world: VendorWorld) -> None:
+    delivered: list[int] = []
+    number = await world.begin()
+    bot = BatchWatch(
+        store=world.store, bot=BOT, settings=world.settings, http=world.http, studio=world.service,
+        admins=lambda: [7, 8], deliver=lambda _, places: delivered.extend(place.chat for place in places),
+    )  # fmt: skip
+    for _ in range(20):
+        await bot.look()
+        await world.store.clock.sleep(PAUSE)
+    assert ((await world.run(number)).state, world.paid, delivered) == ("done", 1, [7, 8])
+    where = Address("telegram", BOT, 7)
+    told = await world.store.read(lambda tx: tx.outbox.next_unsent(where))
+    assert told is not None
+    assert told.outgoing.text.startswith(f"Batch run {number} (asked.jsonl, {MODEL}) is done: 7 of 7 requests")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.runtime.commands.eval_runs import Beside
+from bot.runtime.optional.evaluation import Beside
 from tests.support.evaluating import cases_file, evaluated
 from tests.support.known import handbook, known
 from tests.support.stage import Stage
@@ -45,7 +45,7 @@ async def test_a_run_says_what_holds_and_leaves_no_trace_in_chats(stage: Stage, 
     calls = len(stage.telegram.transcript(1001))
     printed = await evaluated(stage, bot, how)
     assert printed.is_fine
-    assert printed.asked[0].startswith("3 cases (3 file): at most ")
-    assert printed.lines[0].startswith("3 cases: 3 right; cost 0.00 RUB")
+    assert printed.lines[0] == "3 cases (3 file), free of charge."
+    assert printed.lines[1].startswith("3 cases: 3 right; cost 0.00 RUB")
     assert counts(stage) == before
     assert len(stage.telegram.transcript(1001)) == calls

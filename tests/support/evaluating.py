@@ -10,7 +10,9 @@ from pathlib import Path
 from bot.evaluation.evaluation import Evaluation
 from bot.evaluation.running import Result
 from bot.runtime.bot import Bot
-from bot.runtime.commands.eval_runs import Beside, Wish, evaluate, evaluation_of
+from bot.runtime.build import Instead
+from bot.runtime.commands.eval_runs import Wish, apart, evaluate
+from bot.runtime.optional.evaluation import Beside, evaluation_of
 from tests.support.stage import Stage
 from tests.support.wire import InlineProcess
 
@@ -30,10 +32,10 @@ class Printed:
 
 @asynccontextmanager
 async def beside(stage: Stage, bot: Bot, how: Beside) -> AsyncIterator[Evaluation]:
-    settings = stage.settings
+    settings, id_ = stage.settings, bot.telegram.api.id
     async with (
         InlineProcess.open(settings, stage.clock) as process,
-        evaluation_of(settings, bot.telegram.api.id, process, how, stage.extension) as evaluation,
+        evaluation_of(settings, id_, how, apart(process, stage.extension, Instead(**stage.given))) as evaluation,
     ):
         yield evaluation
 

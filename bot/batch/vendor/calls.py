@@ -25,8 +25,9 @@ from bot.batch.vendor.values import NotFound
 from bot.concurrency.retry import Retry
 from bot.config.validators import is_this_machine
 from bot.errors import ModelDenied, ModelError, ModelUnavailable, OutcomeUnknown
+from bot.providers import error_mapping
 from bot.providers.account import Credentials
-from bot.providers.error_mapping import Unauthenticated, failure
+from bot.providers.error_mapping import Unauthenticated
 from bot.telemetry import tracing
 
 log = logging.getLogger(__name__)
@@ -138,7 +139,7 @@ def _error(method: str, error: grpc.aio.AioRpcError, asked: str) -> ModelError:
     text = f"{method}: {code.name} {details}"
     if code is grpc.StatusCode.NOT_FOUND:
         return NotFound(text[:300], trace=trace)
-    return failure(0, code.value[0], text, trace=trace)
+    return error_mapping.failure(0, code.value[0], text, trace=trace)
 
 
 STUBS: Mapping[str, Callable[[grpc.aio.Channel], Any]] = {

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bot.dispatch.custom.answers import CustomAnswers
+from bot.dispatch.custom.dialogues import Call, Dialogues
 from bot.extension import OwnCommand
-from bot.extension.mistakes import check_answer
 from bot.feature import Command, CommandHandler, Feature
 from bot.ports import Reply
 from bot.types import Incoming, Permission
@@ -17,7 +16,7 @@ from bot.types import Incoming, Permission
 class CustomCommands:
     """Runs a programmer's own commands. The answer is stored with the end of the turn, so no crash loses it."""
 
-    answers: CustomAnswers
+    dialogues: Dialogues
     commands: Sequence[OwnCommand]
 
     def feature(self) -> Feature:
@@ -30,8 +29,6 @@ class CustomCommands:
 
     def _run(self, own: OwnCommand) -> CommandHandler:
         async def run(incoming: Incoming, reply: Reply, _rest: str) -> None:
-            answer = await own.run(incoming, reply)
-            check_answer(own.word, own.run, answer)
-            await self.answers.finish(incoming, reply, answer)
+            await self.dialogues.run(incoming, reply, Call(command=own.word, text=incoming.text))
 
         return run

@@ -7,9 +7,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
+from bot import extension
 from bot.dispatch.admission import is_signal
 from bot.dispatch.custom.answers import CustomAnswers
+from bot.dispatch.custom.asking import CustomReply
 from bot.extension import Answer, Middleware, Next
 from bot.ports import Handler, Reply
 from bot.storage.store import Store, Tx
@@ -37,19 +40,19 @@ class CustomMiddleware:
             return
         handled = False
 
-        async def rest(incoming: Incoming, reply: Reply) -> Answer:
+        async def rest(incoming: Incoming, given: extension.Reply) -> Answer:
             nonlocal handled
             if handled:
                 raise RuntimeError("a middleware has called the next one twice")
             handled = True
-            await handler(incoming, reply)
+            await handler(incoming, given.inner if isinstance(given, CustomReply) else given)
             return None
 
         way: Next = rest
         for function in reversed(self.functions):
             way = _around(function, way)
         incoming = await self.store.write(lambda tx: _begun(tx, incoming))
-        answer = await way(incoming, reply)
+        answer = await way(incoming, cast(extension.Reply, CustomReply(reply)))
         if not handled:
             await reply.acknowledge()
             await self.answers.finish(incoming, reply, answer if incoming.kind in SPEAKS else None)
@@ -58,7 +61,7 @@ class CustomMiddleware:
 
 
 def _around(function: Middleware, following: Next) -> Next:
-    async def call(incoming: Incoming, reply: Reply) -> Answer:
+    async def call(incoming: Incoming, reply: extension.Reply) -> Answer:
         return await function(incoming, reply, following)
 
     return call

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bot.access.policy import Access, Actor, Decision
-from bot.dispatch.custom.answers import PRESS, CustomAnswers, sendable
+from bot.dispatch.custom.answers import PRESS
+from bot.dispatch.custom.dialogues import Call, Dialogues
 from bot.feature import ButtonHandler, Feature
-from bot.outbox import finish, finish_with, remove_buttons
+from bot.outbox import finish_with
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
-from bot.storage.store import Store, Tx
+from bot.storage.store import Store
 from bot.texts.catalog import say
 from bot.types import Incoming, Permission
 
@@ -21,7 +22,7 @@ class CustomPresses:
 
     store: Store
     access: Access
-    answers: CustomAnswers
+    dialogues: Dialogues
 
     def feature(self) -> Feature:
         """One action for all buttons of programmers."""
@@ -29,7 +30,7 @@ class CustomPresses:
 
     async def press(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Call the function of a button with its stored arguments. Raises what the function raises."""
-        own, language = self.answers.presses.get(action.payload["press"]), incoming.language
+        own, language = self.dialogues.answers.presses.get(action.payload["press"]), incoming.language
         if own is None:
             await reply.acknowledge(say(language, "old.button" if incoming.private else "old.button.group"))
             await finish_with(self.store, incoming, reply)
@@ -42,13 +43,7 @@ class CustomPresses:
             return
         await reply.acknowledge()
         await self.store.write(lambda tx: tx.inbox.mark_begun(incoming.ids))
-        answers = sendable(await own.run(incoming, reply, **own.read(action.payload["arguments"])))
-
-        def work(tx: Tx) -> None:
-            if own.once:
-                tx.buttons.expire_button(action.key)
-                if not (own.replaces and answers):
-                    remove_buttons(tx, incoming, only=action.key)
-            self.answers.store_end(tx, incoming, answers, over=own.replaces)
-
-        await finish(self.store, reply, work)
+        call = Call(
+            press=own.name, arguments=action.payload["arguments"], button=action.key, message=incoming.message_id
+        )  # fmt: skip
+        await self.dialogues.run(incoming, reply, call)

@@ -60,7 +60,8 @@ def calibrate(answerable: Sequence[Signals], others: Sequence[Signals], kept: fl
             doubted[kind] += int(np.sum((values >= gate.doubt) & (values < gate.cut)))
         areas.append(auroc(*scores))
     return Calibration(
-        fit(right, wrong, kept), frozenset(passed[0]), frozenset(passed[1]), (doubted[0], doubted[1]), fmean(areas)
+        fit(right, wrong, kept), kept=frozenset(passed[0]), let_through=frozenset(passed[1]),
+        doubted=(doubted[0], doubted[1]), auroc=fmean(areas),
     )  # fmt: skip
 
 
@@ -79,7 +80,7 @@ def fit(right: NDArray[np.float64], wrong: NDArray[np.float64], kept: float = KE
     plain = weights[:-1] / widths
     bias = float(weights[-1] - (plain * means).sum())
     cut, doubt = (float(np.quantile(right @ plain + bias, 1 - share)) for share in (kept, max(kept, NEARLY_ALL)))
-    return Gate(tuple(map(float, plain)), bias, cut, doubt)
+    return Gate(tuple(map(float, plain)), bias, cut, doubt=doubt)
 
 
 def auroc(right: NDArray[np.float64], wrong: NDArray[np.float64]) -> float:

@@ -73,7 +73,7 @@ class Gate:
     def from_json(cls, text: str) -> Gate:
         """The gate that `to_json` made this text of."""
         stored = json.loads(text)
-        return cls(tuple(stored["weights"]), stored["bias"], stored["cut"], stored.get("doubt"))
+        return cls(tuple(stored["weights"]), stored["bias"], stored["cut"], doubt=stored.get("doubt"))
 
 
 # Fitted on XQuAD, Russian and English together, so that 95 of 100 answerable questions pass. With the article of a

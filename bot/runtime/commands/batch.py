@@ -71,7 +71,7 @@ def list_runs(bot: int = BOT) -> None:
 @app.command("fetch")
 def fetch_answers(
     number: Number,
-    to: Annotated[Path, typer.Option("--to", help="The file to write: .jsonl or .csv.")],
+    to: Annotated[Path, typer.Option("--to", help="The file to write: .jsonl, .csv or .parquet.")],
     bare: Annotated[
         bool, typer.Option("--bare", help="Requests and answers only: the file that was asked is gone.")
     ] = False,

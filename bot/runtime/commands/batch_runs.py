@@ -19,9 +19,10 @@ from bot.ai import Profile
 from bot.batch.planning import LIKELY, Plan, plan
 from bot.batch.results import write_results
 from bot.batch.runner import BatchRunner, close_run
-from bot.batch.vendor.opening import check_extra, is_installed, open_transfers, open_vendor
-from bot.batch.vendor_cleanup import LAG, cancel_runs, remove_datasets, tidy, tidy_all
-from bot.batch.vendor_runner import VendorRunner, book_minimum, least_cost
+from bot.batch.vendor.opening import check_extra, is_installed, open_vendor
+from bot.batch.vendor_cleanup import LAG, cancel_runs, remove_datasets, tidy
+from bot.batch.vendor_runner import book_minimum, least_cost
+from bot.batch.vendor_watch import work_on
 from bot.billing import pricing
 from bot.billing.budget import BotBudget, Everybody
 from bot.billing.pricing import millionths, shown
@@ -119,13 +120,9 @@ class BatchCommand:
         """Work on a run until it has ended. False: another process does."""
         model = self.studio.text(run.model)
         if run.mode == "batch":
-            async with open_vendor(self.settings, self.http, self.store.clock) as vendor:
-                await tidy_all(self.store, vendor, self.bot)
-                runner = VendorRunner(
-                    store=self.store, vendor=vendor, transfers=open_transfers(self.http, self.store.clock),
-                    model=self.studio.batch_uri(run.model), profile=model.profile, watch=watch,
-                )  # fmt: skip
-                return await runner.work(run)
+            return await work_on(
+                run, store=self.store, settings=self.settings, http=self.http, studio=self.studio, watch=watch
+            )
         later = self.studio.later(run.model) if run.mode == "async" else None
         return await BatchRunner(store=self.store, model=model, later=later, watch=watch).work(run)
 

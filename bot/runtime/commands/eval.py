@@ -54,11 +54,12 @@ def command(find: Callable[[], Program | None]) -> Callable[..., None]:
         """Ask your cases again, and say what is better or worse (exit code 1 if a demand is not met any more)."""
         from bot.config.settings import load
         from bot.runtime.commands import eval_runs
+        from bot.runtime.optional.evaluation import Beside
 
         program = find()
         settings = program.settings() if program is not None else load()
         given = {"prompts": prompts, "routing": routing, "embedder": embedder}
-        beside = eval_runs.Beside(
+        beside = Beside(
             model=model, persona=persona, settings={key: value for key, value in given.items() if value},
             folder=cases or settings.eval_cases or eval_runs.FOLDER,
             only=frozenset(filter(None, only.replace(" ", "").split(","))),

@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from bot.access.policy import Access
-from bot.billing.budget import Budget, Everybody
 from bot.billing.pricing import millionths, shown
 from bot.clock import Clock, SystemClock
-from bot.config.groups.money import BudgetSettings
 from bot.config.settings import Settings
 from bot.errors import BadInput, ConfigError
-from bot.evaluation.collecting import Sources, count_by_origin
+from bot.evaluation.collecting import count_by_origin
 from bot.evaluation.evaluation import Baseline, Evaluation
-from bot.evaluation.replay import Change, Replay
 from bot.evaluation.report import Comparison, as_json, as_junit, compared, lines
-from bot.extension import Extension, OwnCase
-from bot.llm.topics.routing_file import RoutingFile
-from bot.runtime.build import answering_apart
+from bot.extension import Extension
+from bot.runtime.build import Instead, answering_apart
+from bot.runtime.optional.evaluation import Apart, Beside, evaluation_of
 from bot.runtime.resources import SharedResources
 from bot.storage.engines.sqlite_files import alone
 from bot.storage.engines.urls import is_sqlite
@@ -34,7 +30,6 @@ Say = Callable[[str], None]
 Agree = Callable[[str], bool]
 PROGRESS = 5.0  # seconds between two lines
 FOLDER = Path("eval")
-OVERRULED = {"prompts": "prompts_dir", "routing": "routing", "embedder": "embeddings"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,27 +44,6 @@ class Wish:
     judge: str = ""
     json_file: Path | None = None
     junit: Path | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Beside:
-    """What answers in place of what the settings say: `model`, `persona`, and settings by the names in `OVERRULED`.
-
-    `folder` holds the files of cases, `own` are cases of a programmer, `only` the origins that are wanted.
-    """
-
-    model: str = ""
-    persona: str = ""
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    folder: Path | None = None
-    own: Sequence[OwnCase] = ()
-    only: frozenset[str] = frozenset()
-
-    @property
-    def options(self) -> dict[str, str]:
-        """What differs from the settings, by name."""
-        told = {"model": self.model, "persona": self.persona, **{name: str(v) for name, v in self.settings.items()}}
-        return {name: value for name, value in told.items() if value}
 
 
 async def evaluate(evaluation: Evaluation, wish: Wish, say: Say, agree: Agree) -> bool:
@@ -131,61 +105,9 @@ def _countdown(say: Say) -> Callable[[int], None]:
     return tell
 
 
-def unlimited(settings: Settings) -> Settings:
-    """The settings without any limit of spending: a run holds back its price as a whole."""
-    return settings.model_copy(update=_no_limits())
-
-
-def budget_of(settings: Settings) -> Budget:
-    """The budgets of the whole bot alone: a run is no person's."""
-    personal = {name: value for name, value in _no_limits().items() if name.startswith(("user_", "chat_", "role_"))}
-    return Budget.from_settings(settings.model_copy(update=personal), Access(), Everybody())
-
-
-def _no_limits() -> dict[str, Any]:
-    return {name: one.get_default(call_default_factory=True) for name, one in BudgetSettings.model_fields.items()}
-
-
-@asynccontextmanager
-async def evaluation_of(
-    settings: Settings, bot: int, process: SharedResources, beside: Beside, extension: Extension | None = None
-) -> AsyncIterator[Evaluation]:
-    """The evaluation of a bot beside the bot itself. Raises `ConfigError`."""
-    changed = unlimited(settings).model_copy(update={OVERRULED[name]: v for name, v in beside.settings.items()})
-    async with answering_apart(changed, bot, process, extension) as (ground, answering):
-        assistant = answering.assistant
-        _check(beside, assistant.routing.options, ground.library.personas())
-        topics = assistant.turn_start.topics
-        replay = Replay(
-            store=ground.people.meter.store,
-            assistant=assistant,
-            bot=bot,
-            role=ground.people.access.role,
-            change=Change(model=beside.model, persona=beside.persona),
-        )
-        # What is right is told by the file of now, also where another one is tried.
-        table = RoutingFile(settings.routing).table if settings.routing is not None else None
-        table = table or (topics.topics.table if topics is not None else None)
-        yield Evaluation(
-            store=replay.store,
-            replay=replay,
-            bot=bot,
-            sources=Sources(folder=beside.folder, topics=table, own=beside.own, only=beside.only),
-            budget=budget_of(settings),
-            options=beside.options,
-            currency=settings.currency,
-        )
-
-
-def _check(beside: Beside, options: Sequence[Any], personas: Mapping[str, Any]) -> None:
-    names = [one.name for one in options]
-    if beside.model and beside.model not in names:
-        raise BadInput(f"--model {beside.model}: MODELS has {', '.join(names)}")
-    if beside.persona and beside.persona not in personas:
-        raise BadInput(f"--persona {beside.persona}: there are {', '.join(personas)}")
-    for name in ("prompts", "routing"):
-        if (path := beside.settings.get(name)) is not None and not path.exists():
-            raise BadInput(f"--{name} {path}: there is no such file or folder")
+def apart(process: SharedResources, extension: Extension | None = None, instead: Instead | None = None) -> Apart:
+    """What makes the parts that answer, beside a bot that may run in this process. `instead` is for tests."""
+    return lambda settings, bot: answering_apart(settings, bot, process, extension, instead)
 
 
 @asynccontextmanager
@@ -200,4 +122,4 @@ async def opened(
         except ConfigError:
             await migrations.insist(url)  # a schema that the running bot does not know would end it
         process = await stack.enter_async_context(SharedResources.open(settings, clock or SystemClock()))
-        yield await stack.enter_async_context(evaluation_of(settings, bot, process, beside, extension))
+        yield await stack.enter_async_context(evaluation_of(settings, bot, beside, apart(process, extension)))

@@ -96,13 +96,18 @@ def sync_source(
     yes: bool = YES,
     bot: int = BOT,
 ) -> None:
-    """Read a source again, and store what has changed."""
+    """Read a source again, and store what has changed (exit code 1 if one of several can't be read)."""
+    is_fine = True
 
     async def sync(command: KnowledgeCommand) -> None:
-        for one in [name] if name else await command.names():
-            await command.sync(one)
+        nonlocal is_fine
+        if name:
+            await command.sync(name)
+        else:
+            is_fine = await command.sync_all()
 
     _keep(bot, sync, yes=yes)
+    sys.exit(0 if is_fine else 1)
 
 
 @app.command("embed")

@@ -26,7 +26,7 @@ from bot.features.knowledge.jobs import request_sync
 from bot.knowledge import rights
 from bot.knowledge.base import KnowledgeBase, check_libraries
 from bot.knowledge.embedding import CHARACTERS
-from bot.knowledge.sources.source import failure_text
+from bot.knowledge.sources.source import SourceFailed, failure_text
 from bot.providers.yandex.service import YandexStudio
 from bot.runtime.models import Embedders
 from bot.runtime.resources import SharedResources
@@ -34,6 +34,7 @@ from bot.storage.engines.sqlite_files import alone
 from bot.storage.engines.urls import is_sqlite
 from bot.storage.repositories.knowledge.passages import VECTOR_STORE
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
+from bot.storage.store import Tx
 from bot.texts.catalog import say
 from bot.types import Address
 
@@ -66,10 +67,12 @@ class KnowledgeCommand:
         await self.sync(source.name)
 
     async def sync(self, name: str) -> None:
-        """Read a source again. Before articles are deleted, and before embeddings are bought, the person at the
-        terminal is asked.
+        """Read a source again, and go on with it if it was paused. Before articles are deleted, and before embeddings
+        are bought, the person at the terminal is asked.
         """
         source = await self.base.find(name)
+        if source.state == "paused":
+            await self.base.store.write(lambda tx: self._resume(tx, source))
         began = time.monotonic()
         report = await self.base.sync(source)
         if report.held:
@@ -88,6 +91,17 @@ class KnowledgeCommand:
         if (more := len(report.troubles) - SHOWN_TROUBLES) > 0:
             self.say(f"  ... and {more} more")
         await self.embed()
+
+    async def sync_all(self) -> bool:
+        """Read all sources that are not paused, and say of each that can't be read why. Returns whether all could."""
+        failed = False
+        for name in await self.names():
+            try:
+                await self.sync(name)
+            except SourceFailed as error:
+                self.say(f"{name}: {error}")
+                failed = True
+        return not failed
 
     async def embed(self) -> None:
         """Buy the missing embeddings, if the person at the terminal agrees to the price."""
@@ -228,6 +242,11 @@ class KnowledgeCommand:
             self.say(f"{count:>5}  {state:<5}  {title}: {text[:LONGEST_SHOWN]}")
         if not quotes:
             self.say("All that answers quote stands in the sources.")
+
+    def _resume(self, tx: Tx, source: KnowledgeSource) -> None:
+        tx.sources.change_source(source.id, state="active")
+        if source.every:
+            request_sync(tx, self.base.bot, source.id, after=source.every)
 
     def _countdown(self) -> Callable[[int], None]:
         last = [time.monotonic()]

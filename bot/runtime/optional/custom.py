@@ -8,9 +8,11 @@ from difflib import get_close_matches
 
 from bot.dispatch.custom.answers import CustomAnswers
 from bot.dispatch.custom.commands import CustomCommands
+from bot.dispatch.custom.dialogues import Dialogues
 from bot.dispatch.custom.middleware import CustomMiddleware
 from bot.dispatch.custom.presses import CustomPresses
 from bot.dispatch.pipeline import Layer
+from bot.dispatch.router import Take
 from bot.errors import ConfigError
 from bot.feature import Feature
 from bot.runtime.parts import Given, Ground
@@ -20,21 +22,28 @@ KEPT = ("persona.ask",)  # questions that the greeting suggests
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomParts:
-    """The features of a programmer, and the layers that stand between the admission and the router."""
+    """The features of a programmer, the layers that stand between the admission and the router, and what may take a
+    message before it is a question (`Router.takes`).
+    """
 
     features: Sequence[Feature]
     layers: Sequence[Layer]
+    takes: Sequence[Take] = ()
 
 
 def custom_parts(given: Given, ground: Ground) -> CustomParts:
     """The parts that hold what a programmer has added. What was not added has no part."""
     added, store = given.added, given.store
     answers = CustomAnswers(store=store, presses={press.name: press for press in added.presses})
-    features = [CustomCommands(answers=answers, commands=added.commands).feature()]
+    dialogues = Dialogues(store=store, answers=answers, commands={command.word: command for command in added.commands})
+    features = [CustomCommands(dialogues=dialogues, commands=added.commands).feature()]
     if added.presses:
-        features.append(CustomPresses(store=store, access=ground.people.access, answers=answers).feature())
+        features.append(CustomPresses(store=store, access=ground.people.access, dialogues=dialogues).feature())
+    asks = bool(added.commands or added.presses)
+    if asks:
+        features.append(dialogues.feature())
     layers = [CustomMiddleware(store=store, answers=answers, functions=added.middleware)] if added.middleware else []
-    return CustomParts(features=features, layers=layers)
+    return CustomParts(features=features, layers=layers, takes=(dialogues.take,) if asks else ())
 
 
 def switched_off(features: Sequence[Feature], words: Collection[str]) -> list[Feature]:

@@ -107,6 +107,7 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
     from bot.desk.watch import DeskWatch
 
     store, desk, telegram, send = given.store, ground.desk, ground.telegram, partial(_send, ground)
+    telegram.has_desk = True
     people, rights, serves = ground.people, ground.people.joining.rights, partial(_serves, ground)
     access, rating, mirror = people.access, Rating(store=store, desk=desk, send=send), Mirror(desk)
 
@@ -134,7 +135,9 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
     own_seats = OwnSeats(store=store, mirror=mirror, serves=serves, send=send)
     board = Board(store=store, desk=desk, send=send)
     bans = Bans(desk=desk, directory=people.directory, rights=rights, access=access, send=send)
-    watch = DeskWatch(store=store, desk=desk, rights=rights, send=send, keep_days=given.settings.desk_keep_days)
+    watch = DeskWatch(
+        store=store, desk=desk, rights=rights, send=send, serves=serves, keep_days=given.settings.desk_keep_days
+    )
     parts = (customers, operators, groups, rating, late, offers, bans, own_seats, board)
     return DeskParts(
         layers=[DeskLayer(groups=telegram.attends, own_seats=own_seats, customers=customers, operators=operators)],

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from bot.dispatch.pipeline import Layer
+from bot.extension.endpoints import by_path
 from bot.extension.running import current
 from bot.feature import Feature
+from bot.features.program.endpoints import Endpoints
 from bot.features.program.jobs import OwnJobs, Planner
 from bot.features.program.lifespan import opened
 from bot.features.program.messages import Messages
 from bot.features.program.models import ProgramModels
 from bot.features.program.running import RunningBot
 from bot.ports import Handler, Reply
-from bot.runtime.bot import Bot
 from bot.runtime.models import helper_model
 from bot.runtime.parts import Given, Ground
+from bot.telemetry.incidents import IncidentLog
 from bot.types import Incoming
 
 
@@ -64,11 +66,27 @@ def naming(running: RunningBot) -> Layer:
 
 
 @asynccontextmanager
-async def program(given: Given, bot: Bot) -> AsyncIterator[None]:
-    """Open what the programmer's code needs, before the bot takes updates; close it when the block is left."""
-    running = bot.running
-    async with opened(given.added.program.lifespans, running) as states:
-        for state in states:
-            if state is not None:
-                running.state = state
+async def around(given: Given, running: RunningBot, incidents: IncidentLog) -> AsyncIterator[None]:
+    """Open what the programmer's code needs, then its endpoints, before the bot takes updates; close them in the other
+    order when the block is left. Raises `ConfigError`.
+    """
+    program, hooks = given.added.program, given.process.hooks
+    served = program.http.endpoints if given.placement.role.takes else ()
+    doors = [
+        Endpoints(
+            path=path,
+            methods=methods,
+            secret=given.settings.http_secret.get_secret_value(),
+            running=running,
+            incidents=incidents,
+        )
+        for path, methods in by_path(served).items()
+    ]
+    for door in doors:
+        door.check()
+    async with opened(program.lifespans, running) as states, AsyncExitStack() as stack:
+        running.state = next((state for state in reversed(states) if state is not None), running.state)
+        for door in doors:
+            await hooks.open(door.path, door.receive, list(door.methods))
+            stack.push_async_callback(hooks.shut, door.path)
         yield

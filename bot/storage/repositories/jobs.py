@@ -13,8 +13,9 @@ from bot.storage.repositories.mapping import Repository, address, columns, made
 from bot.storage.tables.work import jobs, program_keys
 from bot.types import Address, Job
 
-ADD = upsert(lambda insert: insert(jobs).on_conflict_do_nothing())
-USE = upsert(lambda insert: insert(program_keys).on_conflict_do_nothing())
+# PostgreSQL's driver counts no rows of an INSERT that met a conflict, so the inserted row is asked for.
+ADD = upsert(lambda insert: insert(jobs).on_conflict_do_nothing().returning(jobs.c.id))
+USE = upsert(lambda insert: insert(program_keys).on_conflict_do_nothing().returning(program_keys.c.at))
 
 
 class Jobs(Repository):
@@ -26,7 +27,7 @@ class Jobs(Repository):
             **columns(job.address), "kind": job.kind, "key": job.key, "payload": json.dumps(job.payload),
             "due": job.due, "attempts": job.attempts,
         }  # fmt: skip
-        if self.connection.execute(ADD(self.connection), row).rowcount:
+        if self.connection.execute(ADD(self.connection), row).first() is not None:
             self.queue.schedule_job(job.address.bot, job.kind, job.key, job.due)
 
     def list_due(self, bot: int, now: float, most: int) -> Sequence[Job]:
@@ -81,7 +82,7 @@ class ProgramKeys(Repository):
     def use(self, bot: int, hash_: str) -> bool:
         """Store the hash of a key. Returns False if it was there already."""
         row = {"bot": bot, "hash": hash_, "at": self.clock.time()}
-        return bool(self.connection.execute(USE(self.connection), row).rowcount)
+        return self.connection.execute(USE(self.connection), row).first() is not None
 
     def is_used(self, bot: int, hash_: str) -> bool:
         """Return whether the hash of a key is stored."""

@@ -86,7 +86,7 @@ class PersonalData(Repository):
             "reminders": [
                 {"kind": row.kind, "chat": row.chat, "due": row.due, **json.loads(row.payload)}
                 for row in self._jobs(bot, user)
-                if row.kind == REMINDER
+                if row.kind == REMINDER or row.kind.startswith(OF_PROGRAM)
             ],
         }
 
@@ -283,6 +283,7 @@ class PersonalData(Repository):
 
 
 REMINDER = "reminder"
+OF_PROGRAM = "own."  # begins the kinds of a programmer's jobs
 SCRUB = "scrub"  # the job that cleans the file after somebody was forgotten
 
 

@@ -1,4 +1,4 @@
-"""Batch runs, their requests, and how far the service's own runs are."""
+"""Batch runs, their requests, and how far the service's own runs are, and whose words datasets have."""
 
 from __future__ import annotations
 
@@ -93,3 +93,19 @@ class VendorColumns(TypedColumns):
 
 
 batch_vendor_runs = Table("batch_vendor_runs", METADATA, VendorColumns)
+
+
+class DatasetColumns(TypedColumns):
+    """Whose words a file has that `govorun dataset export` has written. `digest` is the file's SHA-256.
+
+    `dataset` and `name` are those under which it was uploaded, "" before.
+    """
+
+    bot: Named[int] = Column(sa.BigInteger, primary_key=True)
+    digest: Named[str] = Column(sa.String(64), primary_key=True)
+    user: Named[int] = Column(sa.BigInteger, primary_key=True)
+    dataset: Named[str] = Column(sa.String(64))
+    name: Named[str] = Column(sa.String(63))
+
+
+dataset_people = Table("dataset_people", METADATA, DatasetColumns, Index("ix_dataset_people_user", "bot", "user"))

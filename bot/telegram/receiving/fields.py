@@ -147,8 +147,28 @@ def _attachment(kind: str, value: dict[str, Any]) -> Attachment:
         mime, title = told or USUAL.get(kind, ""), name(value.get("file_name"))
     size, duration = natural(value.get("file_size")), natural(value.get("duration"))
     return Attachment(
-        kind=kind, ref=whole(value.get("file_id")), size=size, mime=mime.lower(), name=title, duration=duration
+        kind=kind,
+        ref=whole(value.get("file_id")),
+        size=size,
+        mime=mime.lower(),
+        name=title,
+        duration=duration,
+        details=_details(kind, value),
     )
+
+
+def _details(kind: str, value: dict[str, Any]) -> dict[str, Any]:
+    """Return what a contact (phone, name, user) or a place (latitude, longitude, title) says; {} for anything else."""
+    if kind == "contact":
+        names = (name(value.get(key)) for key in ("first_name", "last_name"))
+        phone, user = name(value.get("phone_number")), natural(value.get("user_id"))
+        return {"phone": phone, "name": " ".join(filter(None, names)), "user": user}
+    spot = value.get("location") if kind == "venue" else value if kind == "location" else None
+    if not isinstance(spot, dict):
+        return {}
+    found = {key: spot.get(key) for key in ("latitude", "longitude")}
+    is_place = all(isinstance(one, int | float) and abs(one) <= 180 for one in found.values())
+    return {**found, "title": name(value.get("title"))} if is_place else {}
 
 
 USUAL = {"photo": "image/jpeg", "voice": "audio/ogg", "video_note": "video/mp4"}

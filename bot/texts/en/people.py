@@ -187,6 +187,7 @@ TEXTS: dict[str, str] = {
     "forget.yes": "Remove everything",
     "forget.done": "Removed:\n{lines}\nWhat stays are numbers without your name, and what an administrator has "
     "decided about your access. Backups of the bot's owner are deleted when their retention period ends.",
+    "forget.datasets": "not deleted: sentences without names in the data sets {names}, which the operator can remove",
     "forget.nothing": "nothing was left",
     "forget.conversations": "conversations: {count}",
     "forget.messages": "messages: {count}",

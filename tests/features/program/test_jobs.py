@@ -302,7 +302,7 @@ def test_mistakes_of_schedules_are_told_at_decoration() -> None:
         "is no time zone": lambda: app.daily("9:00", zone="Mars/Olympus"),
         "has not five fields": lambda: app.cron("* * * * * *"),
         "is no cron expression: Bad hour": lambda: app.cron("0 25 * * *"),
-        "0 s is no time between": lambda: app.every(),
+        "0 s is no time between": app.every,
     }.items():
         with pytest.raises(ValueError, match=text):
             mistake()

@@ -9,16 +9,16 @@ from typing import Any
 
 from sqlalchemy import delete, insert, select
 
-from bot.storage.engines.dialects import insert_or_update, upsert
+from bot.storage.engines.dialects import insert_or_update
 from bot.storage.repositories.knowledge.quotes import SPAN
 from bot.storage.repositories.mapping import Repository, made
 from bot.storage.tables.evaluation import evaluation_cases, evaluation_results, evaluation_runs, model_states
 from bot.storage.tables.history import conversations, feedback, messages
-from bot.storage.tables.knowledge import kb_passages, kb_quotes
+from bot.storage.tables.knowledge import kb_passages, kb_quotes, kb_sources
 
 MOST_JUDGED = 500  # the newest of them
 KEPT_RUNS = 30
-ADD_CASE = upsert(lambda insert: insert(evaluation_cases).on_conflict_do_nothing())
+KEEP_CASE = insert_or_update(evaluation_cases, ("bot", "mark"), ("body", "author", "at"))
 KEEP_STATE = insert_or_update(model_states, ("bot", "model"), ("version", "down"))
 
 
@@ -82,12 +82,15 @@ class Evaluations(Repository):
     # --- cases --------------------------------------------------------------------------------------------------------
 
     def add_case(self, bot: int, key: str, body: Mapping[str, Any], *, chat: int, user: int, author: int) -> bool:
-        """Store a case. False: it is there already."""
+        """Store a case, in place of the one with this key. Returns whether it is new."""
+        here = (evaluation_cases.c.bot == bot, evaluation_cases.c.mark == key)
+        is_new = self.connection.scalar(select(evaluation_cases.c.id).where(*here)) is None
         row = {
             "bot": bot, "chat": chat, "user": user, "author": author, "mark": key,
             "body": json.dumps(body, ensure_ascii=False), "at": self.clock.time(),
         }  # fmt: skip
-        return bool(self.connection.execute(ADD_CASE(self.connection), row).rowcount)
+        self.connection.execute(KEEP_CASE(self.connection), row)
+        return is_new
 
     def list_cases(self, bot: int) -> Sequence[StoredCase]:
         """Return the cases of a bot, oldest first."""
@@ -124,6 +127,20 @@ class Evaluations(Repository):
             .order_by(kb_quotes.c.id)
         )
         return [QuotedSentence(row.message_id, row.text, row.ended is None) for row in self.connection.execute(query)]
+
+    def stands(self, bot: int, text: str) -> bool:
+        """Whether a text stands in a source of the bot now."""
+        query = (
+            select(kb_passages.c.id)
+            .join(kb_sources, kb_sources.c.id == kb_passages.c.source_id)
+            .where(
+                kb_sources.c.bot == bot,
+                kb_passages.c.ended.is_(None),
+                kb_passages.c.text.contains(text, autoescape=True),
+            )
+            .limit(1)
+        )
+        return self.connection.scalar(query) is not None
 
     # --- runs ---------------------------------------------------------------------------------------------------------
 
