@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import shutil
+import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -26,7 +27,9 @@ ANNA, BORIS, TEAM = 1001, 1002, -1001000000001
 CODE = re.compile(r" (?:Code|Код) [0-9a-f]{6}:[^.]{1,60}\.")
 # Settings with other defaults in tests: whoever writes is answered, and only what a test is about asks the model.
 # What an App gives counts more.
-IN_TESTS: Mapping[str, Any] = {"access": "open", "name_chats": False, "summaries": False, "queue_notice": 0.0}
+IN_TESTS: Mapping[str, Any] = {
+    "access": "open", "name_chats": False, "summaries": False, "queue_notice": 0.0, "http_secret": "0123456789abcdef",
+}  # fmt: skip
 PATIENCE = 900.0  # virtual seconds until a wait is a failure
 
 
@@ -138,8 +141,8 @@ async def opened(
 ) -> AsyncIterator[Stage]:  # fmt: skip
     """Start both servers with a copy of the database `template`. The bot is not started. `changes` are settings.
 
-    Addresses, keys and the database are those of the test; all other settings are the App's, with the defaults of
-    `IN_TESTS`.
+    Addresses, ports, keys and the database are those of the test; all other settings are the App's, with the defaults
+    of `IN_TESTS`.
     """
     own = own or App()
     clock = LoopClock()
@@ -153,6 +156,7 @@ async def opened(
         _env_file=None,
         bot_token=telegram.token,
         telegram_api_url=telegram.url,
+        webhook_port=_free_port(),
         **{name: value for name, value in IN_TESTS.items() if name not in own.given},
         database_url=f"sqlite+aiosqlite:///{database}",
         **{name.lower(): value for name, value in studio.settings().items()},
@@ -165,3 +169,8 @@ async def opened(
         yield stage
     finally:
         await stage.close()
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])

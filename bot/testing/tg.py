@@ -11,6 +11,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+import aiohttp
+
 from bot.extension import Running
 from bot.sandbox.telegram.server_facade import Telegram, buttons_of, find_button, text_of
 from bot.storage.engines.dialects import connector
@@ -120,6 +122,18 @@ class Tg:
         if self.stage.app is None:
             raise RuntimeError("start the bot first: await stage.start()")
         return self.stage.app.running
+
+    async def post(self, path: str, data: Any, *, secret: str | None = None) -> tuple[int, Any]:
+        """Call an endpoint of the App (`@app.http.post`), with data as JSON and HTTP_SECRET or another `secret`.
+        Returns the status and what was answered: JSON if it is some, else a text.
+        """
+        settings = self.stage.settings
+        bearer = settings.http_secret.get_secret_value() if secret is None else secret
+        headers = {"Authorization": f"Bearer {bearer}"}
+        url = f"http://127.0.0.1:{settings.webhook_port}{path}"
+        async with aiohttp.ClientSession(headers=headers) as session, session.post(url, json=data) as response:
+            is_json = response.content_type == "application/json"
+            return response.status, await response.json() if is_json else await response.text()
 
     # --- time and the process -----------------------------------------------------------------------------------------
 
