@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 WITHIN = 20.0  # seconds that one try of a call may take
 DISCOVERY = "ApiEndpointService"
+SHOWN = 200  # characters of what the service says
 LARGEST = 64 << 20  # bytes of an answer
 OPTIONS = (
     ("grpc.keepalive_time_ms", 30_000),
@@ -134,9 +135,11 @@ def _error(method: str, error: grpc.aio.AioRpcError, asked: str) -> ModelError:
     sent = {str(name): str(value) for source in (error.initial_metadata(), error.trailing_metadata())
             for name, value in source or ()}  # fmt: skip
     trace = sent.get("x-server-trace-id", "")
-    log.warning("AI Studio refused %s, request %s (trace %s): %s %s", method, asked, trace or "-", code.name,
-                details[:300])  # fmt: skip
-    text = f"{method}: {code.name} {details}"
+    # A service that is away is told once, by who gives up; each refusal is one line.
+    level = logging.INFO if code is grpc.StatusCode.UNAVAILABLE else logging.WARNING
+    words = (method, asked, trace or "-", code.name, details[:SHOWN])
+    log.log(level, "AI Studio refused %s, request %s (trace %s): %s %s", *words)
+    text = f"{method}: {code.name} {details[:SHOWN]}"
     if code is grpc.StatusCode.NOT_FOUND:
         return NotFound(text[:300], trace=trace)
     return error_mapping.failure(0, code.value[0], text, trace=trace)
