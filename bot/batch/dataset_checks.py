@@ -68,8 +68,8 @@ class CheckedFile:
     wrong: int = 0
     problems: list[Problem] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    system: str = ""
-    classes: Counter[str] = field(default_factory=Counter)
+    system: str = field(default="", init=False)
+    classes: Counter[str] = field(default_factory=Counter, init=False)
 
     def add(self, line: int, column: str, what: str, remedy: str) -> None:
         """Note something wrong."""

@@ -154,7 +154,7 @@ async def test_losses_are_shown_as_text_and_drawn(world: VendorWorld, tmp_path: 
             read_losses(path)
 
 
-REFUSED = [
+REFUSED: list[tuple[list[Any], str, str]] = [
     (EXAMPLES, "yandexgpt", "yandexgpt-lite, classifier, embeddings or a whole URI"),
     (EXAMPLES, "classifier", "learns from texts with classes"),
     (TOPICS, "yandexgpt-lite", "learns from questions with answers"),
