@@ -55,7 +55,9 @@ def _hash(body: str) -> str:
 
 
 def asked(request: BatchRequest, options: Mapping[str, Any]) -> Request:
-    """Return what a model is asked by a request of a run with these options (temperature, max_tokens, schema)."""
+    """Return the request to a model for a request of a run, with the options of the run (temperature, max_tokens,
+    schema).
+    """
     messages = tuple(Message.of(one["role"], one["text"]) for one in json.loads(request.body))
     return Request(
         messages, temperature=options.get("temperature"), max_tokens=options.get("max_tokens"),

@@ -31,11 +31,11 @@ class Writer(Protocol):
 
 
 async def write_results(store: Store, run: BatchRun, to: Path, *, bare: bool = False) -> Counter[str]:
-    """Write each row of the user's file with its answer into a new file. Returns how many rows have which end.
+    """Write each row of the user's file, with its answer, into a new file. Returns how many rows ended in which way.
 
-    `bare` writes the requests in place of the rows, for when the file that was asked is gone. The ends are answered,
-    truncated, refused, failed and missing (not asked yet). Raises `BadInput` where the file has changed, and for a
-    file that is there already.
+    The ways are answered, truncated, refused, failed and missing (not asked yet). `bare` writes the requests instead of
+    the rows, for a file that is gone. Raises `BadInput` if the file has changed since it was asked, and if the new file
+    exists already.
     """
     counts: Counter[str] = Counter()
     rows = _bare(store, run) if bare else _rows(store, run)

@@ -41,11 +41,12 @@ from bot.storage.repositories.desk.drafts import Drafts
 from bot.storage.repositories.desk.duty import Duty
 from bot.storage.repositories.desk.relays import Relays
 from bot.storage.repositories.desk.seats import Seats
+from bot.storage.repositories.evaluation.runs import Evaluations
 from bot.storage.repositories.feedback import Feedback
 from bot.storage.repositories.files.blobs import Blobs
 from bot.storage.repositories.files.documents import Documents
 from bot.storage.repositories.inbox import Inbox
-from bot.storage.repositories.jobs import Jobs
+from bot.storage.repositories.jobs import Jobs, ProgramKeys
 from bot.storage.repositories.knowledge.articles import Articles
 from bot.storage.repositories.knowledge.gaps import Gaps
 from bot.storage.repositories.knowledge.gates import Gates
@@ -88,6 +89,7 @@ class Tx:
     inbox = repository(Inbox)
     outbox = repository(Outbox)
     jobs = repository(Jobs)
+    program_keys = repository(ProgramKeys)
     operations = repository(Operations)
     buttons = repository(Buttons)
     backlog = repository(Backlog)
@@ -123,12 +125,15 @@ class Tx:
     dataset_people = repository(DatasetPeople)
     vendor_runs = repository(VendorRuns)
     tunings = repository(Tunings)
+    evaluations = repository(Evaluations)
     personal_data = repository(PersonalData)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked(Work):
-    """A queued transaction. It starts only after the transactions in `before`, whose callers were cancelled."""
+    """A transaction in the queue. It may start only after the transactions in `before`, whose callers were cancelled
+    while they waited.
+    """
 
     done: asyncio.Future[Any]
     before: frozenset[asyncio.Future[Any]]

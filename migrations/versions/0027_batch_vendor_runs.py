@@ -41,30 +41,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("bot", "digest", "user"),
     )
     op.create_index("ix_dataset_people_user", "dataset_people", ["bot", "user"])
-    op.create_table(
-        "tunings",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), nullable=False),
-        sa.Column("bot", sa.BigInteger(), nullable=False),
-        sa.Column("token", sa.String(length=32), nullable=False),
-        sa.Column("name", sa.String(length=100), nullable=False),
-        sa.Column("base", sa.String(length=200), nullable=False),
-        sa.Column("kind", sa.String(length=40), nullable=False),
-        sa.Column("digest", sa.String(length=64), nullable=False),
-        sa.Column("train", sa.String(length=64), nullable=False),
-        sa.Column("validation", sa.String(length=64), nullable=False),
-        sa.Column("system", sa.Text(), nullable=False),
-        sa.Column("task", sa.String(length=64), nullable=False),
-        sa.Column("target", sa.String(length=200), nullable=False),
-        sa.Column("state", sa.String(length=16), nullable=False),
-        sa.Column("intent", sa.Float(), nullable=False),
-        sa.Column("at", sa.Float(), nullable=False),
-        sa.Column("verdict", sa.String(length=200), nullable=False),
-        sa.Column("before", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("id"),
-    )
 
 
 def downgrade() -> None:
-    op.drop_table("tunings")
     op.drop_table("dataset_people")
     op.drop_table("batch_vendor_runs")

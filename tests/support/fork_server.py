@@ -161,6 +161,10 @@ def _prepare(order: dict[str, Any], streams: list[int], connections: list[socket
 def become(words: list[str]) -> None:
     """Run what stands after `python` in a command line: `-m module`, `-c code` or a file, and arguments."""
     match words:
+        case ["-P", "-m", module, *_]:
+            sys.argv = words[2:]
+            del sys.path[0]
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
         case ["-m", module, *_]:
             sys.argv, sys.path[0] = words[1:], str(Path.cwd())
             runpy.run_module(module, run_name="__main__", alter_sys=True)

@@ -1,4 +1,4 @@
-"""`govorun batch`: the commands. What they do stands in `batch_runs`, which is imported only when one of them runs."""
+"""The command line of `govorun batch`. The work is in `batch_runs`, which is imported only when a command runs."""
 
 from __future__ import annotations
 

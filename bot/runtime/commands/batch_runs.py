@@ -1,4 +1,4 @@
-"""`govorun batch`: what the commands do. Begin with `opened`, then `BatchCommand.run`."""
+"""The work of `govorun batch`. Begin with `opened`, then `BatchCommand.run`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from bot.batch.vendor_cleanup import LAG, cancel_runs, remove_datasets, tidy
 from bot.batch.vendor_runner import book_minimum, least_cost
 from bot.batch.vendor_watch import work_on
 from bot.billing import pricing
-from bot.billing.budget import MONEY, Budget, Everybody
+from bot.billing.budget import BotBudget, Everybody
 from bot.billing.pricing import millionths, shown
 from bot.clock import SystemClock
 from bot.config.settings import Settings
@@ -36,24 +36,13 @@ from bot.storage.engines.sqlite_files import alone
 from bot.storage.engines.urls import is_sqlite
 from bot.storage.maintenance import migrations
 from bot.storage.repositories.batch.runs import OPEN, UNFINISHED, BatchRun
-from bot.storage.repositories.money.budgets import Caps
 from bot.storage.store import Store, Tx
-from bot.types import Address, Incoming, User
 
 Say = Callable[[str], None]
 Agree = Callable[[str], bool]
 PROGRESS = 5.0  # seconds between two lines
 MODES = ("auto", "sync", "async", "batch")
 ENDS = ("answered", "truncated", "refused", "failed", "missing")
-
-
-class BatchBudget(Budget):
-    """The caps of the whole bot: a run from the command line is no user's."""
-
-    def caps(self, kind: str, incoming: Incoming) -> Caps:
-        """The caps of a kind for the whole bot."""
-        whole = Budget.caps(self, kind, incoming)
-        return Caps(bot=whole.bot, bot_month=whole.bot_month)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,10 +63,10 @@ class BatchCommand:
             await self.go_on(number)
 
     async def begin(self, path: Path, model: str, mode: str, options: Mapping[str, Any], most_cost: Decimal) -> int:
-        """Plan a run of the file at an absolute path, and say what it costs. Returns its number once that is agreed to,
-        else 0.
+        """Plan a run of the file at an absolute path, print what it costs, and ask whether to begin.
 
-        Raises `BadInput` for a file that can't be asked, `LimitReached` where the budgets have no room for it.
+        Returns the number of the run, or 0 without agreement. Raises `BadInput` for a file that can't be asked,
+        `LimitReached` if the budgets have no room for the price.
         """
         asked = self.studio.text(model)
         wish, (mode, why) = mode, self._mode(mode, model, asked.profile.asynchronous)
@@ -111,7 +100,9 @@ class BatchCommand:
         return run
 
     async def go_on(self, number: int) -> None:
-        """Work on a run until it has ended; while another process works on it, watch, and take over if that dies."""
+        """Work on a run until it has ended. If another process works on it, show how far it is, and take over if that
+        process dies.
+        """
         run = await self.find(number)
         watch = self._countdown(run)
         told = False
@@ -301,10 +292,8 @@ class BatchCommand:
 
     def _reserve(self, tx: Tx, run: int, price: int) -> int:
         """Hold back the price of a run. Returns the reservation, 0 without a limit. Raises `LimitReached`."""
-        budget = BatchBudget.from_settings(self.settings, Access(), Everybody())
-        asked = Incoming(f"batch-{run}", Address("telegram", self.bot, 0), User(0), private=True)
-        currency = self.settings.currency
-        return budget.reserve_price(tx, asked, price, currency, "en") if budget.caps(MONEY, asked) else 0
+        budget = BotBudget.from_settings(self.settings, Access(), Everybody())
+        return budget.reserve_work(tx, self.bot, f"batch-{run}", price, self.settings.currency, "en")
 
     def _countdown(self, run: BatchRun) -> Callable[[], None]:
         clock, tasks = self.store.clock, set[asyncio.Task[None]]()
@@ -375,7 +364,9 @@ def read_system(text: str) -> str:
 
 @asynccontextmanager
 async def opened(settings: Settings, bot: int, say: Say, agree: Agree) -> AsyncIterator[BatchCommand]:
-    """The runs of a bot, which may run meanwhile: a run writes a few rows at a time, in transactions of its own."""
+    """Open the runs of a bot. The bot may be running: a command writes a few rows at a time, in transactions of its
+    own.
+    """
     clock, url = SystemClock(), settings.database_url
     async with AsyncExitStack() as stack:
         try:

@@ -93,8 +93,10 @@ def known_samples(file: Path) -> Sequence[Sample]:
 
 @asynccontextmanager
 async def services(settings: Settings) -> AsyncIterator[tuple[Embedder, LabelModel | None]]:
-    """What makes vectors, as EMBEDDINGS says, and labels, where AI Studio has a key; without both, the embeddings on
-    this machine alone.
+    """Open the services that a routing file needs: the embedder that EMBEDDINGS names, and AI Studio's classifiers if
+    there is a key.
+
+    Without both, the embedder on this machine is used, and no classifier.
     """
     from pydantic import SecretStr
 

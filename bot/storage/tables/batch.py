@@ -10,10 +10,11 @@ from bot.storage.tables.base import METADATA, Id
 
 
 class RunColumns(TypedColumns):
-    """A file of questions that a model answers. `options` and `counts` are JSON, `digest` is the SHA-256 of the file.
+    """A batch run: a file of questions that a model answers.
 
-    `worker` works on it until the Unix time `until`; after that any process may. `held` is the reservation of its
-    price, `told` whether its end was told.
+    `options` and `counts` are JSON, `digest` is the SHA-256 of the file. `worker` is the process that works on the run
+    until the Unix time `until`; after that any process may. `held` is the id of the reservation of its price, `told`
+    whether its owner was told that it has ended.
     """
 
     id: Named[int] = Column(Id, primary_key=True)
@@ -41,7 +42,9 @@ batch_runs = Table("batch_runs", METADATA, RunColumns, Index("ix_batch_runs_open
 
 
 class RequestColumns(TypedColumns):
-    """A request of a run, once however often the file has it. `hash` is that of `body`, its canonical JSON."""
+    """A request of a batch run, stored once even if several rows of the file make it. `hash` is that of `body`, the
+    canonical JSON.
+    """
 
     run: Named[int] = Column(Id, sa.ForeignKey("batch_runs.id", ondelete="CASCADE"), primary_key=True)
     hash: Named[str] = Column(sa.String(32), primary_key=True)

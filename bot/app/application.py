@@ -13,46 +13,54 @@ With BOT_TOKEN set it runs on Telegram, without it in the sandbox. See `docs/fra
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
-import importlib
-import importlib.util
 import os
 import sys
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from bot.ai import Model
+from bot.app import starting
+from bot.app.handlers import Handlers
+from bot.app.program import AppProgram, State
 from bot.errors import BotError, ConfigError
-from bot.extension import SANDBOX, About, Extension, OwnCommand, OwnLines, OwnModel, OwnRule, Run
+from bot.extension import SANDBOX, About, Extension, OwnCase, OwnCommand, OwnLines, OwnModel, OwnRule, Run, mistakes
 from bot.ports import ProcessRole
+from bot.texts.added import Texts
 from bot.tools.tool import Tool
 
 if TYPE_CHECKING:
     from aiogram import Router
 
+    from bot.app.app_settings import AppSettings
     from bot.config.multi_bot import Plan
     from bot.config.settings import Settings
-    from bot.runtime.supervisor import Problems
 
+Checks = TypeVar("Checks", bound=Callable[[str], object])
 Lines = TypeVar("Lines", bound=OwnLines)
 T = TypeVar("T", bound=Tool | Callable[..., Any])
-_loading: contextvars.ContextVar[bool] = contextvars.ContextVar("loading", default=False)
 
 
-class App:
+class App(Handlers, AppProgram[State]):
     """Your bot: the settings you give, by their names in lower case, and what you add to it.
 
-    Settings given here override the environment. Making an `App` and adding to it changes nothing outside of it.
+    Settings given here override the environment; docs/settings.md lists them. Making an `App` and adding to it changes
+    nothing outside of it, and a mistake in what is added raises `ConfigError` at once. `command`, `tool`, `model`,
+    `include_router`, `card` and `rule` add to it, and `run` starts it. The other methods are for programs that start
+    bots in a way of their own. `without` are words of commands that are switched off. `texts` are sentences
+    of the bot in other languages or other words: by language and key, or a folder with files such as `de.toml`.
     """
 
     def __init__(
-        self, *, commands: Iterable[OwnCommand] = (), tools: Iterable[Tool | Callable[..., Any]] = (), **settings: Any
-    ) -> None:
-        self.given = settings
-        self.extension = Extension(commands=list(commands))
+        self, *, commands: Iterable[OwnCommand] = (), tools: Iterable[Tool | Callable[..., Any]] = (),
+        without: Iterable[str] = (), texts: Texts | str | Path | None = None,
+        **settings: Unpack[AppSettings],
+    ) -> None:  # fmt: skip
+        self.given: dict[str, Any] = {**settings}
+        self.extension: Extension = Extension(without=tuple(without), texts=texts)
+        for own in commands:
+            self.extension.add_command(own)
         for tool in tools:
             self.tool(tool)
 
@@ -62,25 +70,41 @@ class App:
         `incoming.rest` is the text after the command.
         """
 
+        if callable(word):
+            raise ConfigError('@app.command needs a word: @app.command("flip", "Flip a coin")')
+
         def add(run: Run) -> Run:
-            self.extension.commands.append(OwnCommand(word, run, about, owners_only))
+            self.extension.add_command(OwnCommand(word, run, about, owners_only))
             return run
 
         return add
 
     def tool(self, tool: T) -> T:
         """Offer models a tool: a `Tool`, or a typed function with a docstring (see `Tool.of`). Returns it unchanged."""
-        self.extension.tools.append(tool if isinstance(tool, Tool) else Tool.of(tool))
+        self.extension.add_tool(tool)
         return tool
 
     def model(self, name: str, model: Model, title: str = "") -> None:
         """Offer a model of your own. The first one answers, unless a user has chosen another."""
-        self.extension.models.append(OwnModel(name, title or name, model))
+        self.extension.add_model(OwnModel(name, title or name, model))
+
+    def case(self, question: str, **demands: Any) -> Callable[[Checks], Checks]:
+        """Add a case for `govorun eval`: a question, and what its answer must have, by the names of docs/evaluation.md
+        (`must_contain`, `must_not`, `must_cite`, `must_refuse` ...). The function gets the answer as a text and raises
+        an error where it is wrong. Returns it unchanged.
+        """
+
+        def add(check: Checks) -> Checks:
+            self.extension.cases.append(OwnCase(question, demands, check))
+            return check
+
+        return add
 
     def card(self, lines: Lines) -> Lines:
         """Add lines to the cards of the support desk: an `async (customer: Customer) -> str | Sequence[str] | None`,
         which has 3 seconds. Returns it unchanged.
         """
+        mistakes.check_function("card", lines, ("customer",))
         self.extension.desk.lines.append(lines)
         return lines
 
@@ -88,26 +112,34 @@ class App:
         """Add a rule to those of desk.toml: a `(question: Question) -> Decision | None`, which must be quick and read
         nothing from outside, since it runs in a transaction. Returns it unchanged.
         """
+        mistakes.check_function("rule", rule, ("question",), is_async=False)
         self.extension.desk.rules.append(rule)
         return rule
 
     def include_router(self, router: Router) -> None:
         """Mount an aiogram router: it gets the updates, commands and buttons that Govorun itself does not handle."""
-        self.extension.routers.append(router)
+        self.extension.add_router(router)
 
     def settings(self, **more: Any) -> Settings:
-        """Return the settings: those in `more`, then those of this App, then the environment and `.env`. Raises
-        `ConfigError`.
+        """Return the settings: `more` overrides those of this App, which override the environment, which overrides
+        `.env`. Raises `ConfigError`.
         """
-        from bot.config.settings import Settings, load
+        from bot.config.settings import load
+
+        return load(**{**self.overrides(), **more})
+
+    def overrides(self) -> dict[str, Any]:
+        """Return what this App gives `config.settings.load`: its settings, but for those that a sandbox has of its own.
+        Raises `ConfigError` for a name that is no setting.
+        """
+        from bot.config.settings import Settings
 
         for name in self.given:
             if name not in Settings.model_fields:
                 raise ConfigError(f"{name} is no setting of Govorun; docs/framework.md tells what an App takes")
         taken = os.environ.get(SANDBOX, "").lower().split(",")
         given = {name: value for name, value in self.given.items() if name not in taken}
-        files: dict[str, Any] = {"_env_file": None} if SANDBOX in os.environ else {}
-        return load(**{**files, **given, **more})
+        return {"_env_file": None, **given} if SANDBOX in os.environ else given
 
     def plan(self, settings: Settings, role: ProcessRole = ProcessRole.ALL) -> Plan:
         """Return the bots to run: one with these settings, or one for each file of the BOTS folder. The settings of
@@ -119,79 +151,40 @@ class App:
 
     def run(self) -> None:
         """Run the bot until it is stopped: on Telegram if BOT_TOKEN is set, otherwise in the sandbox."""
-        if _loading.get():  # `--app` looks for the App in this file, and runs it itself
+        if starting.loading.get():  # `--app` looks for the App in this file, and runs it itself
             return
         try:
             settings = self.settings()
             if settings.bot_token.get_secret_value() or settings.bots is not None:
                 self.serve(settings)
             else:
-                rehearse(_command_line())
+                starting.rehearse(starting.command_line())
         except BotError as error:
             sys.exit(f"govorun: {error}")
 
-    def serve(
-        self, settings: Settings, role: ProcessRole = ProcessRole.ALL, problems: Problems | None = None
-    ) -> None:  # fmt: skip
-        """Run the bot on Telegram until it is stopped; `problems` as for `runtime.main.run`. Raises `ConfigError`."""
+    def serve(self, settings: Settings, role: ProcessRole = ProcessRole.ALL) -> None:
+        """Run the bot on Telegram until it is stopped. What is wrong with keys and addresses is logged after the start.
+        Raises `ConfigError`.
+        """
         from bot.config.settings import has_key
+        from bot.doctor.examination import problems
         from bot.runtime import main as running
         from bot.telemetry import logging
 
         self.extension.only_models = bool(self.extension.models) and not has_key(settings)
         plan = self.plan(settings, role)
+        look = partial(problems, studio=not self.extension.only_models)
         with logging.standard_streams():
             logging.configure(settings.log_level, plan.secrets(), settings.log_format)
-            running.run(plan, lambda: self.plan(self.settings(), role), self.extension, role, problems)
+            running.run(plan, lambda: self.plan(self.settings(), role), self.extension, role, look)
 
 
-def rehearse(command: list[str]) -> None:
-    """Run the sandbox until Ctrl-C; it starts the bot with this command line."""
-    from bot.sandbox.main import serve
-
-    print("BOT_TOKEN is not set: this is the sandbox.", file=sys.stderr)  # noqa: T201  for people at a terminal
-    asyncio.run(serve(Path(".govorun"), None, browser=True, bot=command))
-
-
-def find(place: str) -> App:
-    """Import and return the App at "module:name" or "file.py:name"; without a name, `app`. Raises `ConfigError`."""
+def find(place: str, folder: Path | None = None) -> App:
+    """Import and return the App at "module:name" or "file.py:name", in a folder or where the program was started;
+    without a name, `app`. Raises `ConfigError`.
+    """
     where, _, name = place.partition(":")
-    token = _loading.set(True)
-    try:
-        module = _module(where)
-    finally:
-        _loading.reset(token)
-    found = getattr(module, name or "app", None)
+    found = getattr(starting.load(where, folder or Path()), name or "app", None)
     if not isinstance(found, App):
         raise ConfigError(f"--app {place}: there is no App called {name or 'app'} in {where}")
     return found
-
-
-def _module(where: str) -> ModuleType:
-    path = Path(where)
-    if path.suffix != ".py":
-        sys.path.insert(0, os.getcwd())
-        try:
-            return importlib.import_module(where)
-        except ModuleNotFoundError as error:
-            if error.name != where:
-                raise
-            raise ConfigError(f"--app {where}: there is no such module here") from None
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None or not path.is_file():
-        raise ConfigError(f"--app {where}: there is no such file")
-    sys.path.insert(0, str(path.parent.absolute()))
-    module = sys.modules[path.stem] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def _command_line() -> list[str]:
-    """What started this program, so that the sandbox can start it again as the bot."""
-    main = sys.modules["__main__"]
-    spec = getattr(main, "__spec__", None)
-    if spec is not None:
-        return [sys.executable, "-m", spec.name.removesuffix(".__main__"), *sys.argv[1:]]
-    if not hasattr(main, "__file__"):
-        raise ConfigError("the sandbox starts the bot as a program of its own: put it into a file")
-    return [sys.executable, str(Path(str(main.__file__)).absolute()), *sys.argv[1:]]
