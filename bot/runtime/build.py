@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from bot.clock import Clock, SystemClock
 from bot.concurrency.lease import Tasks
 from bot.config.settings import Settings, has_key
+from bot.errors import BotError
 from bot.extension import Extension
 from bot.llm.routing import Routing
 from bot.ports import ProcessRole
@@ -118,19 +119,24 @@ async def answering_apart(
     if extension.only_models:
         settings = settings.model_copy(update={"yc_api_key": SecretStr("none")})
     nobody = settings.model_copy(update={"bot_token": SecretStr(f"{bot}:nobody")})
-    async with _client(nobody, process) as api, _tasks() as tasks:
-        given = Given(
-            settings=settings,
-            store=await process.store(),
-            process=process,
-            api=api,
-            models=_models(settings, process, extension, instead or Instead(), None),
-            added=extension,
-            placement=Placement(tasks=tasks, role=ProcessRole.WEBHOOK),
-        )
-        ground = ground_of(given)
-        await ground.people.directory.load()
-        yield ground, answering_of(given, ground)
+    try:
+        async with _client(nobody, process) as api, _tasks() as tasks:
+            given = Given(
+                settings=settings,
+                store=await process.store(),
+                process=process,
+                api=api,
+                models=_models(settings, process, extension, instead or Instead(), None),
+                added=extension,
+                placement=Placement(tasks=tasks, role=ProcessRole.WEBHOOK),
+            )
+            ground = ground_of(given)
+            await ground.people.directory.load()
+            yield ground, answering_of(given, ground)
+    except BaseExceptionGroup as group:  # what the block raises is its own, and no failure of a task
+        if len(group.exceptions) == 1 and isinstance(group.exceptions[0], BotError):
+            raise group.exceptions[0] from None
+        raise
 
 
 def _models(

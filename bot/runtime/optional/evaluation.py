@@ -81,6 +81,8 @@ async def evaluation_of(settings: Settings, bot: int, beside: Beside, apart: Apa
         assistant = answering.assistant
         _check(beside, assistant.routing.options, ground.library.personas())
         topics = assistant.turn_start.topics
+        if topics is not None and topics.topics.problem:
+            raise BadInput(topics.topics.problem)
         replay = Replay(
             store=ground.people.meter.store,
             assistant=assistant,
