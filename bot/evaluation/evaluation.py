@@ -63,7 +63,7 @@ class Evaluation:
         """What it costs to ask these cases, each so many times."""
         each = [self.replay.most(case) for case in cases]
         last = await self.baseline(LAST)
-        known = {one.case.key: one.cost // max(one.tries, 1) for one in last.results}
+        known = {one.case.key: one.cost // max(one.tries, 1) for one in last.results if one.is_judged}
         asked = [known[case.key] for case in cases if case.key in known]
         likely = tries * sum(asked) * len(cases) // len(asked) if asked else None
         return Estimate(tries * sum(price for _, price in each), tries * sum(tokens for tokens, _ in each), likely)
