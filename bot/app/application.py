@@ -48,6 +48,7 @@ class App:
     ) -> None:
         self.given = settings
         self.extension = Extension(commands=list(commands))
+        self.cases: list[OwnCase] = []
         for tool in tools:
             self.tool(tool)
 
@@ -79,7 +80,7 @@ class App:
         """
 
         def add(check: Checks) -> Checks:
-            self.extension.cases.append(OwnCase(question, demands, check))
+            self.cases.append(OwnCase(question, demands, check))
             return check
 
         return add

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bot.extension.commands import OwnCase, OwnCommand, OwnModel
+from bot.extension.commands import OwnCommand, OwnModel
 from bot.extension.desk import DeskExtension
 from bot.tools.tool import Tool
 
@@ -29,6 +29,5 @@ class Extension:
     only_models: bool = False
     tools: list[Tool] = field(default_factory=list)
     routers: list[Router] = field(default_factory=list)
-    cases: list[OwnCase] = field(default_factory=list)
     desk: DeskExtension = field(default_factory=DeskExtension)
     dispatcher: Dispatcher | None = None

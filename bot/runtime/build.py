@@ -25,7 +25,7 @@ from bot.providers.yandex.service import YandexStudio
 from bot.runtime import cluster, models
 from bot.runtime.bot import Bot, Placement
 from bot.runtime.models import AsyncModels, Models
-from bot.runtime.optional.evaluation import evaluation_watch
+from bot.runtime.optional.evaluation import evaluation_watch, instance_watch
 from bot.runtime.parts import Answering, Given, Ground
 from bot.runtime.resources import SharedResources
 from bot.runtime.wiring import answering_of, ground_of, wire
@@ -91,6 +91,8 @@ async def build(
                 placement=Placement(tasks=tasks, role=role, shared=shared),
             )
             bot = wire(given, _routers(api, extension, stack))
+            if settings.has_instances and role.works:
+                tasks.create_task(instance_watch(bot, given).run(), name="instances")
             if settings.eval_cases is not None and role.works:
                 apart = partial(_apart, process=process, extension=extension, instead=instead)
                 watch = evaluation_watch(bot, given, Library(settings.prompts_dir, settings.system_prompt), apart)

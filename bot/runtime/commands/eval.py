@@ -15,7 +15,7 @@ from bot.runtime.commands.kb import BOT, agree_on_terminal
 
 if TYPE_CHECKING:
     from bot.config.settings import Settings
-    from bot.extension.extension import Extension
+    from bot.extension import Extension, OwnCase
 
 ORIGINS = "file, added, liked, disliked, gap, gold, topic, code"
 
@@ -24,6 +24,7 @@ class Program(Protocol):
     """A programmer's bot: an `App`."""
 
     extension: Extension
+    cases: list[OwnCase]
 
     def settings(self) -> Settings:
         """Return the settings of the bot. Raises `ConfigError`."""
@@ -64,7 +65,7 @@ def command(find: Callable[[str], Program]) -> Callable[..., None]:
             model=model, persona=persona, settings={key: value for key, value in given.items() if value},
             folder=cases or settings.eval_cases or eval_runs.FOLDER,
             only=frozenset(filter(None, only.replace(" ", "").split(","))),
-            own=program.extension.cases if program is not None else (),
+            own=program.cases if program is not None else (),
         )  # fmt: skip
         wish = eval_runs.Wish(
             tries=runs, against=against, name=name, most_worse=most_worse, most_cost=Decimal(str(most_cost)),
