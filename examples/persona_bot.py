@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 
-from bot import App, Incoming, Reply
+from govorun import App, Incoming, Reply
 
 app = App(
     system_prompt="You are Captain Brine, an old pirate. Answer in two sentences at most, and never leave the role.",

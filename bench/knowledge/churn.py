@@ -100,7 +100,7 @@ class Snapshot:
 class Counting:
     """An `Embedder` that only counts."""
 
-    name, longest = "counting", 2_048
+    name, longest, pace = "counting", 2_048, 0.0
     bought = 0
 
     async def embed(self, texts: Sequence[str], *, question: bool = False) -> Sequence[Vector]:

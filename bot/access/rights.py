@@ -35,7 +35,9 @@ class Rights:
     # --- who may, as the transaction sees it --------------------------------------------------------------------------
 
     def ensure_admin(self, tx: Tx, incoming: Incoming) -> Access:
-        """The policy over the stored members. Raises `NotAllowed` if the sender is not an admin any more."""
+        """Return the access policy as the database has it now. Raises `NotAllowed` if the sender is not an admin any
+        more.
+        """
         now = stored_access(self.access, tx, incoming.address.bot)
         if now.authorize(Actor.of(incoming), Permission.MANAGE) is not Decision.ALLOWED:
             raise refusal(tx, incoming)
@@ -129,10 +131,10 @@ class Rights:
         return role
 
     def end_lapsed(self, tx: Tx, where: Address) -> Sequence[Address]:
-        """Revoke the links and requests of people whose role ended by itself.
+        """Revoke the links and requests of people whose role has expired. `where` is any address of the bot.
 
-        A role ends when the membership expires, or when the settings name other owners. `where` is any address of the
-        bot. Returns the chats of the owners for whom a message was stored.
+        A role expires with its membership, or when the settings name other owners. Returns the chats of the owners for
+        whom a message was stored.
         """
         now, ended = stored_access(self.access, tx, where.bot), Counter[int]()
         for link in tx.members.list_invitations(where.bot):

@@ -56,9 +56,9 @@ class Approval:
 class TurnStart:
     """The first transaction of each kind of turn. Its methods raise `LimitReached`; then nothing is saved.
 
-    `withdrawn` gives the answers of a conversation, by id, that quote what may not be read here any more: they, and
-    their questions, are in no request. `topics` chooses the topics of questions; None without a routing file.
-    `ownership` knows where a person answers instead; None without a support desk.
+    `withdrawn` returns the ids of the answers in a conversation that quote sources which may not be read there any
+    more; these answers and their questions are left out of requests. `topics` chooses the topics of questions; None
+    without a routing file. `ownership` says whether a person answers instead of the bot; None without a support desk.
     """
 
     routing: Routing

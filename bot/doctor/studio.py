@@ -195,11 +195,11 @@ def _trouble(words: str) -> str:
 def check_picture(settings: Settings) -> Finding:
     """Check whether the name of the picture model is well formed. No picture is bought to try it."""
     if not settings.image_model:
-        return ok("image", "IMAGE_MODEL is empty: there is no /image")
+        return ok("image", "there is no /image (IMAGE_MODEL=none)")
     try:
         uri = names.uri(settings.image_model, settings.yc_folder_id, "art")
     except ConfigError as error:
-        return fail("image", f"IMAGE_MODEL: {error}", "IMAGE_MODEL=yandex-art, or empty for no /image")
+        return fail("image", str(error), "IMAGE_MODEL=yandex-art, or IMAGE_MODEL=none for no /image")
     price = f"one costs {settings.image_price} {settings.currency}"
     return ok("image", f"{uri} is a good name; no picture was bought to try it: {price}; --paid buys one")
 

@@ -18,8 +18,10 @@ class Customer:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A customer's message, with what rules of the desk ask about it: `labels` are its topic and flags, `cases` the
-    earlier cases of the customer, `is_open` whether people work now.
+    """A customer's message, with the facts that a rule of the support desk may use.
+
+    `labels` are its topic and flags, `cases` is how many cases the customer had before, `is_open` says whether people
+    work now.
     """
 
     text: str
@@ -31,8 +33,10 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a rule of the desk does with a case: gives it a team, a priority (-1 low, 0 normal, 1 high), tags, calls a
-    person, says when drafts are written ("off", "ask", "always", "auto"). "" and None leave the case as it is.
+    """What a rule of the support desk does with a case: it gives the case a team, a priority (-1 low, 0 normal, 1 high)
+    or tags, calls a person, or says when drafts are written ("off", "ask", "always", "auto").
+
+    A field that is "" or None leaves the case as it is.
     """
 
     team: str = ""

@@ -45,9 +45,11 @@ class Routing:
         return next((option for option in self.options if option.name == name), self.default)
 
     def resolve(self, *choices: str) -> tuple[ModelOption, tuple[str, ...]]:
-        """The first of the chosen names ("": none chosen) that is offered, and those before it that are not.
+        """Return the first of the chosen models that is still offered, and the names of the chosen models before it
+        that are not.
 
-        If none is offered, the default.
+        `choices` are names in order of precedence; "" stands for no choice. If no chosen model is offered, the default
+        is returned.
         """
         gone: list[str] = []
         for choice in dict.fromkeys(filter(None, choices)):
@@ -57,7 +59,9 @@ class Routing:
         return self.default, tuple(gone)
 
     def available(self, chosen: ModelOption) -> ModelOption:
-        """The model to ask now: the chosen one, or while that is unavailable its stand-in, or the first that can."""
+        """Return the model to ask now: `chosen`, or while that is unavailable its stand-in, else the first of the first
+        `STAND_INS` models that is not. If all are unavailable, `chosen`.
+        """
         named = [option for option in self.options if option.name == chosen.stand_in]
         others = (chosen, *named, *self.options[:STAND_INS])
         return next((option for option in others if not option.is_unavailable), chosen)

@@ -52,13 +52,13 @@ class Shelf(Generic[P]):
         return {key: row for key, row in rows.items() if row is not None}
 
     def find(self, key: str) -> P | None:
-        """The file of that name, without a look at the others; None if there is none or it was never valid."""
+        """Read one file by its name, without reading the others. None if there is none, or if it never was valid."""
         path = self.folder / f"{key}.toml"
         stamp = _stamp(path) if key and _is_key(key) else None
         return self._fresh(key, path, stamp) if stamp is not None else None
 
     def problem(self, key: str) -> str:
-        """What is wrong with the file of that name as it is now; "" for nothing, or no file."""
+        """What is wrong with the file of that name now; "" if it is valid or does not exist."""
         self.find(key)
         return self._broken.get(key, "")
 

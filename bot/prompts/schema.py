@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
@@ -19,14 +20,17 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from bot.errors import ConfigError
 from bot.prompts.catalog import instruct
-from bot.texts.catalog import LANGUAGES, known
+from bot.texts.catalog import LANGUAGES, chosen
 from bot.types import Message
 
 T = TypeVar("T")
 P = TypeVar("P", bound="Prompt")
+log = logging.getLogger(__name__)
+
 ANY = ""  # the language key of a text for all languages
 LONGEST_FILE = 100_000  # characters
 PLACE = re.compile(r"\{(\w+)\}")
+LANGUAGE = re.compile(r"[a-z]{2,3}(?:[-_][A-Za-z]{2,4})?")
 VERSION = 8  # hexadecimal digits of a file's hash
 AT = re.compile(r"line (\d+)")
 TABLE = re.compile(r"\s*(\[\[?)\s*([\w.-]+)")  # of a line of TOML
@@ -40,9 +44,10 @@ class Broken(ConfigError):
 def _by_language(value: Any) -> Any:
     if not isinstance(value, dict):
         return {ANY: value}
-    if foreign := [key for key in value if key not in LANGUAGES]:
-        raise ValueError(f"the languages are {', '.join(LANGUAGES)}, not {foreign[0]!r}")
-    return value
+    known_ones = {key: text for key, text in value.items() if LANGUAGE.fullmatch(key)}
+    for key in value.keys() - known_ones.keys():  # a slip costs this one text, never the file
+        log.warning("%r is no language: a code such as en, ru or de is expected; this text is left out", key)
+    return known_ones
 
 
 Line = Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[^\n]+$")]
@@ -52,15 +57,14 @@ Lines = Annotated[dict[str, tuple[Line, ...]], BeforeValidator(_by_language)]
 
 
 def said(texts: Mapping[str, T], language: str, nothing: T) -> T:
-    """The value for a language, else for all languages, else for another one; `nothing` if there is no value."""
-    for key in (known(language), ANY, "en", *texts):
-        if key in texts:
-            return texts[key]
-    return nothing
+    """Return the value of `texts` for a language, else the value for all languages, else that of another language, else
+    `nothing`.
+    """
+    return chosen(texts, language, nothing)
 
 
 class Part(BaseModel):
-    """A table of a file: unknown keys are errors, and values never appear in error messages."""
+    """A table in a file. Keys that it does not know are errors, and error messages never repeat values."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from bot.clock import Clock, SystemClock
 from bot.concurrency.lease import Tasks
 from bot.config.settings import Settings, has_key
-from bot.errors import BotError
+from bot.errors import BotError, ConfigError
 from bot.extension import Extension
 from bot.llm.routing import Routing
 from bot.ports import ProcessRole
@@ -32,6 +32,8 @@ from bot.runtime.wiring import answering_of, ground_of, wire
 from bot.storage.engines.urls import is_sqlite
 from bot.telegram.client.api import Api
 from bot.telegram.receiving.aiogram_routers import Routers, mounted
+from bot.texts import added
+from bot.texts.catalog import spoken
 from bot.tools import mcp
 from bot.tools.tool import Tool
 
@@ -73,13 +75,20 @@ async def build(
     shared = not is_sqlite(settings.database_url) if shared is None else shared
     if extension.only_models or not (role.works or has_key(settings)):  # no request is sent with the key
         settings = settings.model_copy(update={"yc_api_key": SecretStr("none")})
+    texts = added.read(extension.texts)
     async with AsyncExitStack() as stack:
+        stack.enter_context(spoken(texts))
+        added.report(texts)
         if process is None:
             process = await stack.enter_async_context(SharedResources.open(settings, clock or SystemClock()))
         places = cluster.places(settings, process.clock) if shared else None
         chosen = _models(settings, process, extension, instead, places)
         # The database comes after all that may be wrong in the settings: a start that is refused changes nothing.
         store = await process.store()
+        if (own := extension.program.data).metadata is not None:
+            from bot.runtime.optional import own_tables
+
+            await own_tables.prepare(store, own.metadata, own.migrations)
         async with _client(settings, process) as api, _tasks() as tasks:
             given = Given(
                 settings=settings,
@@ -90,7 +99,7 @@ async def build(
                 added=replace(extension, tools=[*instead.tools, *extension.tools]),
                 placement=Placement(tasks=tasks, role=role, shared=shared),
             )
-            bot = wire(given, _routers(api, extension, stack))
+            bot = wire(given, await _routers(api, extension, role, stack))
             if settings.has_instances and role.works:
                 tasks.create_task(instance_watch(bot, given).run(), name="instances")
             if settings.eval_cases is not None and role.works:
@@ -100,7 +109,8 @@ async def build(
             if places is not None and role.works:
                 bot.background.append(tasks.create_task(places.run(), name="places at the model"))
             await bot.joining.open(partial(cluster.first_code, settings) if shared else None)
-            yield bot
+            async with bot.around():
+                yield bot
 
 
 def _apart(
@@ -176,21 +186,36 @@ async def _client(settings: Settings, process: SharedResources) -> AsyncIterator
 
 @asynccontextmanager
 async def _tasks() -> AsyncIterator[Tasks]:
-    """A task group that at its end cancels what was not stopped: every state that matters is in the database."""
+    """A task group that at its end cancels what was not stopped: every state that matters is in the database.
+
+    What is wrong in the settings or in a programmer's code (`ConfigError`) is raised as it is, not in a group.
+    """
     try:
         async with Tasks() as tasks:
             yield tasks
             raise _End
-    except* _End:
-        pass
+    except BaseExceptionGroup as group:
+        if (wrong := group.subgroup(ConfigError)) is not None:
+            raise _first(wrong) from None
+        if (failed := group.split(_End)[1]) is not None:
+            raise failed from None
 
 
-def _routers(api: Api, extension: Extension, stack: AsyncExitStack) -> Routers | None:
+def _first(group: BaseExceptionGroup[ConfigError]) -> ConfigError:
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error
+
+
+async def _routers(
+    api: Api, extension: Extension, role: ProcessRole, stack: AsyncExitStack
+) -> Routers | None:  # fmt: skip
     if not extension.routers:
         return None
     extension.dispatcher = extension.dispatcher or mounted(extension.routers)
     routers = Routers(api=api, dispatcher=extension.dispatcher)
     stack.push_async_callback(routers.close)
+    if role.works:
+        await routers.start()
     return routers
 
 

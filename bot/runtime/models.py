@@ -109,14 +109,15 @@ def instances(settings: Settings) -> Sequence[Instance]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Embedders:
-    """Makes what embeds questions and passages. `is_keyed`: there is a key of AI Studio."""
+    """Makes the embedders of the bot's settings. `is_keyed` says whether there is a key of AI Studio."""
 
     settings: Settings
     studio: YandexStudio
     is_keyed: bool = True
 
     def chosen(self) -> tuple[Embedder | None, PriceList]:
-        """What EMBEDDINGS names, and the prices with those of its vectors; None: passages are found by their words.
+        """Return the embedder that EMBEDDINGS names and the price list with its price; None: passages are found by
+        their words only.
 
         Raises `ConfigError` if a library, or the key of its server, is missing.
         """
@@ -130,8 +131,10 @@ class Embedders:
         return None, PriceList.from_settings(self.settings)
 
     def others(self) -> Mapping[str, Callable[[], Priced | None]]:
-        """What makes each other embedder that the bot may have had before EMBEDDINGS was changed, by the names of
-        their vectors; None where one is not at hand any more. Nothing is loaded before.
+        """Return functions that make the other embedders the bot may have used before EMBEDDINGS was changed, by the
+        names of their vectors.
+
+        A function returns None if its embedder can't be had any more. Nothing is loaded before it is called.
         """
         made: dict[str, Callable[[], Priced | None]] = {
             row.vectors: cache(partial(_at_hand, partial(self._of_server, row)))

@@ -1,4 +1,6 @@
-"""What the composition passes on: what `build` has opened (`Given`), and the parts that features share."""
+"""Values that the composition passes on: what `build` has opened (`Given`), and the parts that several
+features share.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,9 @@ class Given:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class People:
-    """Who may do what (`access`), who is let in (`joining`), and what people may spend."""
+    """The parts about people: the access policy (`access`), the part that lets people in (`joining`), and what people
+    may spend.
+    """
 
     directory: MemberDirectory
     access: Access
@@ -80,7 +84,7 @@ class Ground:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answering:
-    """The assistant, and the parts that it shares with features."""
+    """The assistant, and the parts of it that features use directly."""
 
     assistant: Assistant
     documents: Documents

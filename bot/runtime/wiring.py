@@ -38,7 +38,6 @@ from bot.conversation.turn_start import TurnStart
 from bot.dispatch.admission import Admission
 from bot.dispatch.chat_events import ChatEvents
 from bot.dispatch.conversation_queue import ConversationQueue
-from bot.dispatch.custom_commands import CustomCommands
 from bot.dispatch.error_boundary import MOST_ATTEMPTS, MOST_OF_MANY, ErrorBoundary
 from bot.dispatch.fallback import Fallback
 from bot.dispatch.help import Help
@@ -57,7 +56,7 @@ from bot.features.deferred_answers import DeferredAnswers, DeferredOperation
 from bot.features.feedback import Feedback
 from bot.features.image_generation import ImageGeneration, ImageOperation, ImagePrice
 from bot.features.personas import Personas
-from bot.features.privacy import Privacy
+from bot.features.privacy import MorePersonalData, Privacy
 from bot.features.prompt_improver import PromptImprover
 from bot.features.reminders import Reminders
 from bot.features.settings_panel import SettingsPanel
@@ -86,8 +85,11 @@ from bot.runtime.knowledge import (
     topic_features,
 )  # fmt: skip
 from bot.runtime.models import helper_model, instances
+from bot.runtime.optional.batch import batch_watch
+from bot.runtime.optional.custom import check_switched_off, custom_parts, switched_off
 from bot.runtime.optional.desk import DeskParts, desk_of, desk_parts, desk_tools, missed, ownership
 from bot.runtime.optional.evaluation import evaluation_features
+from bot.runtime.optional.program import around, naming, own_jobs, running_bot
 from bot.runtime.parts import Answering, Given, Ground, People
 from bot.storage.engines.sqlite_files import home
 from bot.storage.mailboxes import StoredInbox, StoredOutbox
@@ -115,9 +117,13 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
     notice = _queue_notice(given, ground, assistant)
     # The panel shows the sections of the features, the questions must know what each feature awaits, and the help lists
     # the commands of all: in this order.
-    desk = desk_parts(given, ground, assistant)
-    features = [*_features(given, ground, answering), *desk.features, notice.feature()]
-    features.append(_settings_panel(given, ground, features))
+    desk, custom, unwanted = desk_parts(given, ground, assistant), custom_parts(given, ground), given.added.without
+    running = running_bot(given, ground)
+    own = [*_features(given, ground, answering), *desk.features, notice.feature()]
+    features = [*switched_off(own, unwanted), *custom.features, own_jobs(given, ground, running)]
+    panel = _settings_panel(given, ground, features)
+    check_switched_off(joined([*own, panel]).commands, unwanted)
+    features += switched_off([panel], unwanted)
     questions = Questions(store=store, assistant=assistant, attached=answering.attached, awaits=joined(features).awaits)
     help = _help(given, ground, assistant, questions, features)
     turns = TurnLogs(
@@ -131,18 +137,20 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
         queued=notice.queued,
         empty=notice.empty,
     )
+    fallback = Fallback(store=store, feed=routers.feed, expects=routers.expects) if routers else Fallback(store=store)
     router = Router(
         store=store,
         access=people.access,
         known=joined([help.feature(), *help.features]),
         questions=questions,
-        fallback=Fallback(store=store, feed=routers.feed if routers else None),
+        fallback=fallback,
+        takes=(*custom.takes, *([fallback.take_expected] if routers else [])),
     )
     jobs = JobWorker(
         store=store, bot=given.api.id, kinds=router.known.jobs, added=ground.added, tracer=given.api.tracer
     )
     inbound = Inbound(
-        handler=pipeline([*_layers(given, ground, queue), *desk.layers], router),
+        handler=pipeline([naming(running), *_layers(given, ground, queue), *custom.layers, *desk.layers], router),
         lanes=lanes,
         help=help,
         dispatcher=cluster.dispatcher(settings, store, queue, jobs, quota, partial(_look, people, desk)),
@@ -155,10 +163,15 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
         inbound=inbound,
         joining=people.joining,
         signs=Signs(turns=turns, model_outage=given.models.studio.outage, metrics=given.api.metrics),
+        running=running,
+        around=partial(around, given, running, ground.incidents),
     )
+    if placement.role.works:
+        bot.loads.append(running.planner.begin)
     if desk.load is not None:
         bot.loads.append(desk.load)
     bot.led.update(desk.led)
+    bot.led["batch"] = batch_watch(given, people).run
     if ground.knowledge is not None and placement.role.works:
         bot.preparations.append(ground.knowledge.prepare)
     return bot
@@ -179,6 +192,7 @@ def _settings_panel(given: Given, ground: Ground, features: Sequence[Feature]) -
         others=joined(features).sections,
         wake_jobs=ground.wake_jobs,
         library=ground.library,
+        hidden=given.added.without,
     ).feature()
 
 
@@ -303,7 +317,7 @@ def answering_of(given: Given, ground: Ground) -> Answering:
         list(_tools(given, ground, reminders)),
         [McpServer(entry, clock=store.clock, tasks=given.placement.tasks) for entry in settings.mcp_servers],
     )
-    request_builder = RequestBuilder(options=how, toolbox=toolbox)
+    request_builder = RequestBuilder(options=how, toolbox=toolbox, hooks=given.added.hooks)
     pricing = AnswerCost(
         routing=routing,
         request_builder=request_builder,
@@ -368,7 +382,7 @@ def _tools(given: Given, ground: Ground, reminders: Reminders) -> Iterator[Tool]
     if "calculator" in wanted:
         yield calculator.tool()
     yield from (*given.added.tools, *desk_tools(given, ground))
-    if "reminders" in wanted:
+    if "reminders" in wanted and "remind" not in given.added.without:
         yield reminders.tool()
     if "search" in wanted and searcher is not None:
         yield from web_search.tools(searcher, ground.people.meter)
@@ -382,7 +396,7 @@ def _features(given: Given, ground: Ground, answering: Answering) -> Sequence[Fe
     cheap = helper_model(settings, models.studio, given.added)
     helper = HelperModel(store=store, model=cheap, budget=people.budget)
     deferred = _deferred(given, ground, assistant)
-    orders = TaskList(store=store, withdraw={LATER: deferred.operation.withdraw})
+    orders = TaskList(store=store, withdraw={LATER: deferred.operation.withdraw}, access=people.access)
     return [
         answering.attached.feature(),
         _images(given, ground).feature(),
@@ -409,7 +423,6 @@ def _features(given: Given, ground: Ground, answering: Answering) -> Sequence[Fe
         *topic_features(given, ground, assistant),
         *evaluation_features(given, ground),
         ChatEvents(store=store, leave=assistant.writer.leave, moved=people.directory.load).feature(),
-        CustomCommands(store=store, commands=given.added.commands).feature(),
     ]
 
 
@@ -453,7 +466,9 @@ def _of_people(
             leave=leave,
             works_for=ground.lanes.works_for,
             withdraw=withdraw,
-            quotes=exported_quotes(ground.knowledge, given.settings, people.access),
+            more=MorePersonalData(
+                exported_quotes(ground.knowledge, given.settings, people.access), given.added.program.data
+            ),
         ).feature(),
         people.joining.feature(),
         Members(
@@ -486,6 +501,7 @@ def _deferred(given: Given, ground: Ground, assistant: Assistant) -> DeferredAns
             incidents=ground.incidents,
             budget=ground.people.budget,
             knowledge=assistant.writer.knowledge,
+            hooks=given.added.hooks,
             ownership=assistant.turn_start.ownership,
         ),
         wake_jobs=ground.wake_jobs,

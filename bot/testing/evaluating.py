@@ -30,7 +30,7 @@ async def evaluate(cases: Path | Sequence[OwnCase] | None, app: App, stage: Stag
     """
     given = list(cases) if cases is not None and not isinstance(cases, Path) else []
     folder = cases if isinstance(cases, Path) else None
-    beside = Beside(folder=folder, own=[*app.cases, *given])
+    beside = Beside(folder=folder, own=[*app.extension.cases, *given])
     with TemporaryDirectory() as place:
         database = f"sqlite+aiosqlite:///{place}/govorun.db"
         settings = stage.settings if stage is not None else app.settings(database_url=database)

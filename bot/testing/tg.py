@@ -205,7 +205,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """A group of the support desk."""
+    """A group of operators of the support desk, with methods to find the topics of customers in it."""
 
     tg: Tg
     title: str

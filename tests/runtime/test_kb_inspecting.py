@@ -14,6 +14,7 @@ from bot.cli import app
 from bot.clock import SystemClock
 from bot.config.settings import Settings
 from bot.errors import BadInput
+from bot.features.knowledge.jobs import SYNC
 from bot.http.client import Http
 from bot.knowledge.passages import Block
 from bot.knowledge.sources.source import Found
@@ -117,6 +118,29 @@ async def test_check_says_what_is_wrong_and_what_to_do(terminal: Terminal, tmp_p
     assert "user:1001 is nobody" not in terminal.text
     assert "govorun kb read gone members" in terminal.text
     assert "private network" in terminal.text
+
+
+async def test_a_source_that_fails_does_not_keep_the_others_from_being_read(terminal: Terminal, tmp_path: Path) -> None:
+    command, base = terminal.command, terminal.command.base
+    (tmp_path / "aaa").mkdir()
+    gone = await base.add(KnowledgeSource("aaa", "", str(tmp_path / "aaa")))
+    shutil.rmtree(gone.address)
+    assert not await command.sync_all()
+    assert [line.split(":")[0] for line in terminal[:2]] == ["aaa", "docs"]
+    assert "2 as they were" in terminal[1]
+    await command.remove("aaa")
+    assert await command.sync_all()
+
+
+async def test_a_sync_goes_on_with_a_source_that_was_paused(terminal: Terminal) -> None:
+    command, store = terminal.command, terminal.command.base.store
+    source = await command.base.find("docs")
+    await store.write(lambda tx: tx.sources.change_source(source.id, every=3_600))
+    await command.pause("docs")
+    assert await command.names() == []
+    await command.sync("docs")
+    assert await command.names() == ["docs"]
+    assert await store.read(lambda tx: tx.jobs.find_job(BOT, SYNC, str(source.id))) is not None
 
 
 async def test_check_of_an_empty_base_says_how_to_begin(store: Store) -> None:

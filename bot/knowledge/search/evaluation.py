@@ -17,7 +17,7 @@ Ranks = Sequence[int | None]
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A mean in per cent, and between which values the true one lies (95 %)."""
+    """A mean in per cent, with the ends of its 95 % confidence interval."""
 
     value: float
     low: float

@@ -130,6 +130,16 @@ class YandexStudio:
             who.uri, profile, self._account, url=settings.yc_llm_url, operations=settings.yc_operation_url
         )
 
+    def batch_uri(self, name: str = "") -> str:
+        """Return the URI of an open model, which the service's batch runs can ask; "" for YandexGPT, which they do not
+        know, for agents, and for models of other servers.
+        """
+        settings = self._settings
+        name = name or settings.model
+        entry, who = catalog.entry(name, settings.models), self._speaker(name)
+        is_open = not (entry and entry.url) and not who.agent and not who.search
+        return who.uri if is_open and not self._profile(name, who).asynchronous else ""
+
     def embeddings(self) -> YandexEmbeddings:
         """Return the model that makes vectors of texts."""
         return YandexEmbeddings(self._settings.yc_folder_id, self._account, url=self._settings.yc_llm_url)

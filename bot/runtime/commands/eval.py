@@ -15,7 +15,7 @@ from bot.runtime.commands.kb import BOT, agree_on_terminal
 
 if TYPE_CHECKING:
     from bot.config.settings import Settings
-    from bot.extension import Extension, OwnCase
+    from bot.extension import Extension
 
 ORIGINS = "file, added, liked, disliked, gap, gold, topic, code"
 
@@ -24,14 +24,13 @@ class Program(Protocol):
     """A programmer's bot: an `App`."""
 
     extension: Extension
-    cases: list[OwnCase]
 
     def settings(self) -> Settings:
         """Return the settings of the bot. Raises `ConfigError`."""
 
 
-def command(find: Callable[[str], Program]) -> Callable[..., None]:
-    """The command `govorun eval`; `find` imports the App of --app."""
+def command(find: Callable[[], Program | None]) -> Callable[..., None]:
+    """The command `govorun eval`; `find` returns the App that it works for, if it is one of a programmer."""
 
     def evaluate(
         model: Annotated[str, typer.Option(help="Let this model answer, by its name in MODELS.")] = "",
@@ -49,7 +48,6 @@ def command(find: Callable[[str], Program]) -> Callable[..., None]:
         only: Annotated[str, typer.Option(help=f"Only cases of these origins, with commas: {ORIGINS}.")] = "",
         to_json: Annotated[Path | None, typer.Option("--json", help="Write the results into this file.")] = None,
         junit: Annotated[Path | None, typer.Option(help="Write a JUnit file.")] = None,
-        own: Annotated[str, typer.Option("--app", help="Your own bot: module:name or file.py:name.")] = "",
         yes: Annotated[bool, typer.Option("--yes", help="Agree to prices without being asked (for cron, CI).")] = False,
         bot: int = BOT,
     ) -> None:
@@ -58,14 +56,14 @@ def command(find: Callable[[str], Program]) -> Callable[..., None]:
         from bot.runtime.commands import eval_runs
         from bot.runtime.optional.evaluation import Beside
 
-        program = find(own) if own else None
+        program = find()
         settings = program.settings() if program is not None else load()
         given = {"prompts": prompts, "routing": routing, "embedder": embedder}
         beside = Beside(
             model=model, persona=persona, settings={key: value for key, value in given.items() if value},
             folder=cases or settings.eval_cases or eval_runs.FOLDER,
             only=frozenset(filter(None, only.replace(" ", "").split(","))),
-            own=program.cases if program is not None else (),
+            own=program.extension.cases if program is not None else (),
         )  # fmt: skip
         wish = eval_runs.Wish(
             tries=runs, against=against, name=name, most_worse=most_worse, most_cost=Decimal(str(most_cost)),

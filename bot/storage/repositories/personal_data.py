@@ -86,7 +86,7 @@ class PersonalData(Repository):
             "reminders": [
                 {"kind": row.kind, "chat": row.chat, "due": row.due, **json.loads(row.payload)}
                 for row in self._jobs(bot, user)
-                if row.kind == REMINDER
+                if row.kind == REMINDER or row.kind.startswith(OF_PROGRAM)
             ],
         }
 
@@ -114,10 +114,10 @@ class PersonalData(Repository):
     # --- to be removed ------------------------------------------------------------------------------------------------
 
     def delete_person(self, bot: int, user: int) -> dict[str, int]:
-        """Delete the data of a person. Returns how many rows went, by the words of `/forget`.
+        """Delete the data of a person. Returns the number of deleted rows by the words of `/forget`.
 
-        What stays has no name: the ledger (without the user, so that the bot's sums stay true), what was spent of these
-        days' budgets, and what an admin has decided about the person.
+        What stays has no name: rows of the ledger (without the user, so that the sums of the bot stay true), what was
+        spent of the budgets of the last days, and the decisions of admins about the person.
         """
         gone = {"messages": 0, "conversations": 0}
         gone["messages"] += self._forget_in_groups(bot, user)
@@ -283,6 +283,7 @@ class PersonalData(Repository):
 
 
 REMINDER = "reminder"
+OF_PROGRAM = "own."  # begins the kinds of a programmer's jobs
 SCRUB = "scrub"  # the job that cleans the file after somebody was forgotten
 
 

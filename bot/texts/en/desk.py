@@ -78,6 +78,7 @@ TEXTS: dict[str, str] = {
     "desk.find.how": "Look for what? A number, a name, a customer's ID or a tag, for example /find Ann.",
     "desk.find.more": "… and more: say it more exactly.",
     "desk.ban.colleague": "That is a colleague, not a customer: an administrator can change roles (/members).",
+    "desk.ban.how": "For how long? For example /ban 7d SPAM; without a time it is for good: /ban SPAM.",
     "desk.banned": "Locked out for good; the case is closed. An administrator can undo it (/members).",
     "desk.banned.time": "Locked out for that time; the case is closed. An administrator can undo it (/members).",
     "desk.on": "You are on duty ({team}).",
@@ -148,6 +149,7 @@ TEXTS: dict[str, str] = {
     "desk.figures.waits": ", wait {half} (90 %: {most})",
     "desk.figures.late": ", promises broken: {count}",
     "desk.figures.reasons": "Why people were called:",
+    "desk.figures.drafts": "Drafts: sent as they were {sent}, corrected {edited}, not sent {dropped}",
     "desk.figures.operators": "Cases taken:",
     "desk.span.month": "last 30 days",
     "desk.group.csv": "The cases of the last 30 days, without names and words of customers.",
@@ -200,6 +202,12 @@ TEXTS: dict[str, str] = {
     # --- connecting a group
     "desk.group.use": "Use this group",
     "desk.group.ask": "Operators can work here: each customer who asks for a person gets a topic of this group.",
+    "desk.group.unreached": (
+        "I can't write to the operators' group: {reason}\n"
+        "What customers write waits and will come in order. Please see that I am in the group, that its topics are on "
+        "and that I am an administrator with the rights “Manage topics” and “Delete messages”; /desk in the group "
+        "says what is missing."
+    ),
     "desk.group.missing": "To work here I need: {rights}. Then send /desk again.",
     "desk.group.connected": "This group is the support desk now. Customers who ask for a person (/human) appear here "
     "as topics. Operators are invited with /invite operator.",
@@ -235,6 +243,6 @@ TEXTS: dict[str, str] = {
     "desk.rate.told": "Rating:",
     "desk.span.day": "last 24 hours",
     "desk.span.week": "last 7 days",
-    "desk.figures": "{span}: {opened} cases, {alone} without a person, {called} calls, {closed} closed",
+    "desk.figures": "{span}: cases {opened}, without a person {alone}, calls {called}, closed {closed}",
     "desk.figures.stars": ", {stars} ★ ({count})",
 }

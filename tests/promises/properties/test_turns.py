@@ -82,6 +82,7 @@ class Searcher:
 
 class Voice:
     longest = 100
+    pace = 0.0
 
     async def speak(self, _text: str, _language: str) -> bytes:
         return b"a voice"

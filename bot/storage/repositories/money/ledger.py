@@ -26,8 +26,9 @@ SERVICES = (SPEECH, VOICE, EMBEDDING, SEARCH, TOPIC)
 class Line:
     """The cost of one model, one service or one day, in millionths of the currency.
 
-    `service` is one of `SERVICES`, "" for a model. `units` are seconds of speech, characters of voice, tokens of
-    embeddings and of questions whose topic is told, or searches; `pictures` are counted apart from tokens.
+    `service` is one of `SERVICES`, "" for a model. `units` are what the service is sold by: seconds of recognised
+    speech, characters of spoken text, tokens of embeddings or of classified questions, or searches. Pictures are
+    counted in `pictures`, apart from tokens.
     """
 
     name: str

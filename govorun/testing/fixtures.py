@@ -8,7 +8,8 @@
         assert (await tg.user("Ann").say("hi")).text == "Hello, Ann!"
 
 All of them use the fixture `stage`: the servers, with a bot that is not started yet. A test that asks for any of these
-fixtures runs on an event loop with virtual time; other tests run as always.
+fixtures runs on an event loop with virtual time; other tests run as always, even those that have fixtures of their own
+with these names.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from bot import App
-from bot.testing.virtual_loop import VirtualLoop
+from govorun import load
 
 if TYPE_CHECKING:
+    from bot import App
     from bot.testing.stage import Stage
     from bot.testing.studio import StudioSide
     from bot.testing.tg import Tg
@@ -34,8 +35,11 @@ LoopFactories = Mapping[str, Callable[[], asyncio.AbstractEventLoop]]
 
 
 def staged(item: pytest.Item) -> bool:
-    """Whether a test uses the fixture `stage`, directly or through another fixture."""
-    return "stage" in getattr(item, "fixturenames", ())
+    """Whether a test uses the fixture `stage` of Govorun, directly or through another fixture.
+
+    A fixture `stage` of somebody else does not use `govorun_stage`.
+    """
+    return "govorun_stage" in getattr(item, "fixturenames", ())
 
 
 @pytest.hookimpl(optionalhook=True, wrapper=True)
@@ -43,6 +47,9 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Generator[None, LoopFact
     """Give tests that use the fixture `stage` an event loop with virtual time, and all others a real one."""
     factories = yield
     if staged(item):
+        load()
+        from bot.testing.virtual_loop import VirtualLoop
+
         return {"virtual time": VirtualLoop}
     return factories or {"real time": asyncio.new_event_loop}
 
@@ -50,6 +57,7 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Generator[None, LoopFact
 @pytest.fixture(scope="session")
 def govorun_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database file with the newest schema, made once a session and copied for each test."""
+    load()
     from bot.storage.maintenance import migrations
 
     path = tmp_path_factory.mktemp("govorun") / "template.db"
@@ -58,20 +66,34 @@ def govorun_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def bot_app() -> App:
-    """The bot under test: override this fixture with yours."""
-    return App()
+def bot_app(request: pytest.FixtureRequest) -> App:
+    """The bot under test: the App that GOVORUN_APP or `[tool.govorun] app` in pyproject.toml names, if there is one.
+    Override this fixture with yours.
+    """
+    load()
+    from bot import App
+    from bot.app import find, named
+
+    folder = request.config.rootpath
+    place = named(folder)
+    return find(place, folder) if place else App()
 
 
 @pytest_asyncio.fixture
-async def stage(tmp_path: Path, govorun_template: Path, bot_app: App) -> AsyncIterator[Stage]:
-    """Both servers and an empty database. The bot is not started: `await stage.start()` does it, and the fixture `tg`
-    has done it.
-    """
+async def govorun_stage(tmp_path: Path, govorun_template: Path, bot_app: App) -> AsyncIterator[Stage]:
+    """What the fixture `stage` returns, under a name that nobody else uses."""
     from bot.testing.stage import opened
 
     async with opened(tmp_path, govorun_template, own=bot_app) as stage:
         yield stage
+
+
+@pytest.fixture
+def stage(govorun_stage: Stage) -> Stage:
+    """Both servers and an empty database. The bot is not started: `await stage.start()` does it, and the fixture `tg`
+    has done it.
+    """
+    return govorun_stage
 
 
 @pytest.fixture

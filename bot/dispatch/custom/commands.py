@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bot.dispatch.custom.dialogues import Call, Dialogues
 from bot.extension import OwnCommand
 from bot.feature import Command, CommandHandler, Feature
-from bot.outbox import finish_with
 from bot.ports import Reply
-from bot.storage.store import Store
-from bot.types import Incoming, Outgoing, Permission
+from bot.types import Incoming, Permission
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomCommands:
     """Runs a programmer's own commands. The answer is stored with the end of the turn, so no crash loses it."""
 
-    store: Store
+    dialogues: Dialogues
     commands: Sequence[OwnCommand]
 
     def feature(self) -> Feature:
@@ -30,8 +29,6 @@ class CustomCommands:
 
     def _run(self, own: OwnCommand) -> CommandHandler:
         async def run(incoming: Incoming, reply: Reply, _rest: str) -> None:
-            answer = await own.run(incoming, reply)
-            answers = [Outgoing(answer)] if isinstance(answer, str) else [answer] if answer is not None else []
-            await finish_with(self.store, incoming, reply, *answers)
+            await self.dialogues.run(incoming, reply, Call(command=own.word, text=incoming.text))
 
         return run

@@ -1,12 +1,12 @@
-"""The plugin that pytest loads wherever Govorun is installed. It imports the fixtures only if
-pytest-asyncio is there.
+"""The plugin that pytest loads wherever Govorun is installed. It has fixtures only if pytest-asyncio is there. The
+framework itself is loaded when a test uses one of them.
 """
 
 from __future__ import annotations
 
 import pytest
 
-FIXTURES = "bot.testing.fixtures"
+FIXTURES = "govorun.testing.fixtures"
 
 
 def pytest_configure(config: pytest.Config) -> None:
