@@ -55,7 +55,6 @@ from bot.features.deferred_answers import KIND as LATER
 from bot.features.deferred_answers import DeferredAnswers, DeferredOperation
 from bot.features.feedback import Feedback
 from bot.features.image_generation import ImageGeneration, ImageOperation, ImagePrice
-from bot.features.instances import InstanceWatch
 from bot.features.personas import Personas
 from bot.features.privacy import MorePersonalData, Privacy
 from bot.features.prompt_improver import PromptImprover
@@ -172,16 +171,6 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
     if desk.load is not None:
         bot.loads.append(desk.load)
     bot.led.update(desk.led)
-    if given.settings.has_instances and placement.role.works:
-        watch = InstanceWatch(
-            store=store,
-            bot=given.api.id,
-            routing=given.models.routing,
-            names=[row.name for row in given.settings.models if row.uri],
-            rights=people.joining.rights,
-            deliver=people.joining.deliver,
-        )
-        placement.tasks.create_task(watch.run(), name="instances")
     bot.led["batch"] = batch_watch(given, people).run
     if ground.knowledge is not None and placement.role.works:
         bot.preparations.append(ground.knowledge.prepare)
