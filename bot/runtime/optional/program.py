@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -20,6 +21,8 @@ from bot.runtime.models import helper_model
 from bot.runtime.parts import Given, Ground
 from bot.telemetry.incidents import IncidentLog
 from bot.types import Incoming
+
+log = logging.getLogger(__name__)
 
 
 def running_bot(given: Given, ground: Ground) -> RunningBot:
@@ -89,4 +92,5 @@ async def around(given: Given, running: RunningBot, incidents: IncidentLog) -> A
         for door in doors:
             await hooks.open(door.path, door.receive, list(door.methods))
             stack.push_async_callback(hooks.shut, door.path)
+            log.info("%s %s is served %s", "/".join(door.methods), door.path, hooks.place)
         yield
