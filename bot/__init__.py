@@ -7,7 +7,20 @@ To build on it begin with `App` (`docs/framework.md`). To read it begin with `ty
 from bot.ai import Chunk, Finish, ImageModel, Model, Profile, Request
 from bot.app import App
 from bot.errors import BotError, ModelError, UnknownUser, UserError
-from bot.extension import Customer, Decision, HttpRequest, JobRun, Question, Running, SendState, Sent, command
+from bot.extension import (
+    Customer,
+    Decision,
+    Door,
+    HttpRequest,
+    JobRun,
+    OwnTransport,
+    Question,
+    Running,
+    SendState,
+    Sent,
+    command,
+    shown,
+)
 from bot.llm.structured import ask
 from bot.ports import Handler, Reply
 from bot.tools.tool import Tool
@@ -22,6 +35,7 @@ __all__ = [
     "Chunk",
     "Customer",
     "Decision",
+    "Door",
     "File",
     "Finish",
     "Handler",
@@ -33,6 +47,7 @@ __all__ = [
     "Model",
     "ModelError",
     "Outgoing",
+    "OwnTransport",
     "Profile",
     "Question",
     "Reply",
@@ -46,4 +61,5 @@ __all__ = [
     "UserError",
     "ask",
     "command",
+    "shown",
 ]

@@ -11,6 +11,7 @@ from bot.extension.extension import SANDBOX, Extension
 from bot.extension.jobs import JobRun, OwnJob, RunJob, Schedule
 from bot.extension.program import Lifespan, Program
 from bot.extension.running import Running, SendState, Sent
+from bot.extension.transport import Door, OwnTransport, shown
 
 __all__ = [
     "SANDBOX",
@@ -19,6 +20,7 @@ __all__ = [
     "Customer",
     "Decision",
     "DeskExtension",
+    "Door",
     "Extension",
     "HttpRequest",
     "JobRun",
@@ -29,6 +31,7 @@ __all__ = [
     "OwnLines",
     "OwnModel",
     "OwnRule",
+    "OwnTransport",
     "Program",
     "Question",
     "Run",
@@ -38,4 +41,5 @@ __all__ = [
     "SendState",
     "Sent",
     "command",
+    "shown",
 ]

@@ -162,11 +162,12 @@ class Deliverer:
         One delivery at a time runs in a chat, its topics included, because a search for an unconfirmed message must not
         meet another send. The live view of an answer is closed first: its last frame must not come after the answer.
         Nothing is delivered before `recover`, since a job may end before the start has reached Telegram, and nothing
-        for a chat that another process holds: the commit has notified that process.
+        for a chat that another process holds: the commit has notified that process. What is for another messenger is
+        left to it.
         """
         await self.clock.sleep(after) if after else None
         key = address.chat_key
-        if self._left_of.get(key, self._left) is None or not lease.covers(address):
+        if address.messenger or self._left_of.get(key, self._left) is None or not lease.covers(address):
             return
         lock = self._locks.setdefault(key, asyncio.Lock())
         self._users[key] += 1
