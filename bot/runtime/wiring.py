@@ -87,7 +87,7 @@ from bot.runtime.knowledge import (
 )  # fmt: skip
 from bot.runtime.models import helper_model
 from bot.runtime.optional.desk import DeskParts, desk_of, desk_parts, desk_tools, missed, ownership
-from bot.runtime.optional.program import around, messengers, naming, own_jobs, running_bot, transports
+from bot.runtime.optional.program import host, naming, own_jobs, running_bot, transports
 from bot.runtime.parts import Answering, Given, Ground, People
 from bot.storage.engines.sqlite_files import home
 from bot.storage.mailboxes import StoredInbox, StoredOutbox
@@ -156,12 +156,8 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
         inbound=inbound,
         joining=people.joining,
         signs=Signs(turns=turns, model_outage=given.models.studio.outage, metrics=given.api.metrics),
-        running=running,
-        around=partial(around, given, running, ground.incidents),
     )
-    if placement.role.works:
-        bot.loads.append(running.planner.begin)
-        bot.preparations += messengers(ground.transport, bot)
+    host(bot, given, ground, running)
     if desk.load is not None:
         bot.loads.append(desk.load)
     bot.led.update(desk.led)

@@ -1,6 +1,6 @@
 """One contract for every messenger: Telegram, and the console of examples/console.py (`App.transport`).
 
-See P2, P18 in docs/promises.md.
+See P2 in docs/promises.md.
 """
 
 from __future__ import annotations

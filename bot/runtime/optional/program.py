@@ -64,6 +64,14 @@ def transports(given: Given, telegram: Transport, outbox: Outbox) -> Transport:
     return Transports(telegram, {one.place: one for one in others})
 
 
+def host(bot: Bot, given: Given, ground: Ground, running: RunningBot) -> None:
+    """Let a bot run the programmer's code: schedules, messengers, and what is open around its work."""
+    bot.running, bot.around = running, partial(around, given, running, ground.incidents)
+    if given.placement.role.works:
+        bot.loads.append(running.planner.begin)
+        bot.preparations += messengers(ground.transport, bot)
+
+
 def messengers(transport: Transport, bot: Bot) -> list[Callable[[], Coroutine[Any, Any, None]]]:
     """What takes the messages of the programmer's messengers, from the start of the bot until it is stopped."""
 

@@ -162,8 +162,7 @@ class Deliverer:
         One delivery at a time runs in a chat, its topics included, because a search for an unconfirmed message must not
         meet another send. The live view of an answer is closed first: its last frame must not come after the answer.
         Nothing is delivered before `recover`, since a job may end before the start has reached Telegram, and nothing
-        for a chat that another process holds: the commit has notified that process. What is for another messenger is
-        left to it.
+        for a chat that another process holds: the commit has notified that process.
         """
         await self.clock.sleep(after) if after else None
         key = address.chat_key
