@@ -159,6 +159,8 @@ Host = Annotated[str, AfterValidator(_host)]
 Line = Annotated[str, _shaped(r"[^\x00-\x1f\x7f]*", "one line is expected")]
 OptionalLine = Annotated[Line, AfterValidator(lambda value: "" if value.lower() in ("none", "off") else value)]
 Currency = Annotated[str, _shaped("[A-Z]{3}", "three letters like RUB are expected")]
+
+
 def _by_language(value: Any) -> Any:
     """A text, or what a JSON object has: one for each language."""
     if isinstance(value, str) and value.lstrip().startswith("{"):
