@@ -1,5 +1,7 @@
 """A programmer's functions around the model (`extension.Hooks`): whichever way an answer is asked for, and when they
 fail.
+
+See P5 in docs/promises.md.
 """
 
 from __future__ import annotations
