@@ -61,6 +61,9 @@ async def test_desk_says_how_many_wait(stage: Stage, tmp_path: Path) -> None:
     assert told.startswith(say("en", "desk.group.state", waiting=1, held=0, snoozed=0))
     assert "cases 1, without a person 0, calls 1, closed 0" in told
     assert say("en", "desk.load", load="0.3") in told
+    told = await desk.says(f"/desk{BOT}")
+    assert desk.seen()[-1].startswith(say("en", "desk.group.state", waiting=1, held=0, snoozed=0))
+    assert told["message_thread_id"] == desk.topic
     assert await stage.ask("/desk", OLGA) == say("en", "desk.group.private")
 
 
