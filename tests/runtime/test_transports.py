@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ from bot.types import Address
 from tests.support.stage import ANNA, Stage
 from tests.support.telegram_side import rows
 
-Console = type(next(iter(find("examples/console.py").extension.program.transports)))
+Console: Any = type(next(iter(find("examples/console.py").extension.program.transports)))
 
 
 class TelegramPerson:
