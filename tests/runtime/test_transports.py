@@ -212,4 +212,4 @@ async def test_names_and_processes_that_do_not_fit_stop_the_start(stage: Stage) 
     with pytest.RaisesGroup(pytest.RaisesExc(ConfigError, match="names of 1-16 letters a-z")):
         await stage.start()
     with pytest.raises(TypeError, match="takes an OwnTransport, and not <class"):
-        App().transport(Console)  # type: ignore[arg-type]
+        App().transport(Console)
