@@ -15,7 +15,8 @@ import typer
 from bot.app import chosen_app, new_project
 from bot.errors import BadInput, BotError, ConfigError
 from bot.ports import ProcessRole
-from bot.runtime.commands import batch, dataset, desk, eval, kb, topics, tune
+from bot.runtime.commands import desk, eval, kb, topics
+from bot.runtime.commands.batch import batch, dataset, tune
 
 NEWEST = 20  # failures that are listed
 
@@ -319,7 +320,7 @@ def doctor(
     try:
         settings = load()
         plan = multi_bot.plan(settings, load) if multi_bot.files(settings) else multi_bot.Plan(settings, {"": settings})
-        studio = not ((own := chosen_app.find_app()) and own.extension.models) or has_key(settings)
+        studio = not ((own := chosen_app.find_app()) and own.extension.ai.models) or has_key(settings)
     except ConfigError as error:
         sys.exit(1 if [finding for finding in unreadable(error) if _tell(finding)] else 0)
     logging.configure("CRITICAL", plan.secrets())  # the findings say what the log would

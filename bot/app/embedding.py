@@ -43,7 +43,7 @@ class Startable(Protocol):
 async def entered(app: Startable, given: Mapping[str, Any], clock: Clock = CLOCK) -> AsyncIterator[Running[Any]]:
     """Run the bot of an App in a task of its own while the block lasts, and yield it once it takes updates."""
     settings = app.settings(**given)
-    app.extension.only_models = bool(app.extension.models) and not has_key(settings)
+    app.extension.ai.only_models = bool(app.extension.ai.models) and not has_key(settings)
     plan = app.plan(settings)
     if settings.bots is not None:
         raise ConfigError("BOTS: App.running runs one bot; several bots are run by `govorun run` or App.run")

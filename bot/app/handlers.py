@@ -43,7 +43,7 @@ class Handlers:
         `return await next(incoming, reply)` goes on. What is returned without it is the answer: a text, an `Outgoing`,
         or None for no answer. People without access do not get this far, and Stop is never held up.
         """
-        self.extension.middleware.append(function)
+        self.extension.handlers.middleware.append(function)
         return function
 
     def press(
@@ -57,7 +57,7 @@ class Handlers:
         """
 
         def add(run: Function) -> Function:
-            self.extension.presses.append(OwnPress(name, run, by, once, replaces))
+            self.extension.handlers.presses.append(OwnPress(name, run, by, once, replaces))
             return run
 
         return add
@@ -74,8 +74,8 @@ class Handlers:
             async def fill(incoming: Incoming, reply: Reply) -> Answer:
                 return await function(incoming, reply, await reply.ask(form))
 
-            self.extension.commands.append(OwnCommand(word, fill, about))
-            self.extension.presses.append(OwnPress(word, fill))
+            self.extension.handlers.commands.append(OwnCommand(word, fill, about))
+            self.extension.handlers.presses.append(OwnPress(word, fill))
             return function
 
         return add
@@ -87,14 +87,14 @@ class Handlers:
         Like all functions around the model it has 20 seconds; if it fails, there is no answer. The text of a
         `UserError` is sent in place of an answer.
         """
-        self.extension.hooks.instructions.append(function)
+        self.extension.ai.hooks.instructions.append(function)
         return function
 
     def before_answer(self, function: BeforeAnswer) -> BeforeAnswer:
         """Look at a question before a model does: an `async (asker: ToolContext, question: str) -> Preparation | None`,
         which adds passages, chooses another model, or refuses.
         """
-        self.extension.hooks.before.append(function)
+        self.extension.ai.hooks.before.append(function)
         return function
 
     @overload
@@ -116,8 +116,8 @@ class Handlers:
         """
 
         def add(function: AfterAnswer) -> AfterAnswer:
-            self.extension.hooks.after.append(function)
-            self.extension.hooks.holds |= hold
+            self.extension.ai.hooks.after.append(function)
+            self.extension.ai.hooks.holds |= hold
             return function
 
         return add if function is None else add(function)

@@ -18,7 +18,7 @@ from bot.batch.vendor.opening import open_transfers, open_vendor
 from bot.batch.vendor.values import PAIRS
 from bot.config.settings import Settings
 from bot.errors import BadInput
-from bot.runtime.commands.tune_work import TuneCommand
+from bot.runtime.commands.batch.tune_work import TuneCommand
 from tests.batch.test_datasets import TOPICS, file, system
 from tests.batch.test_runs import BOT
 from tests.batch.test_vendor_runs import VendorWorld, world

@@ -34,15 +34,21 @@ class CustomParts:
 def custom_parts(given: Given, ground: Ground) -> CustomParts:
     """The parts that hold what a programmer has added. What was not added has no part."""
     added, store = given.added, given.store
-    answers = CustomAnswers(store=store, presses={press.name: press for press in added.presses})
-    dialogues = Dialogues(store=store, answers=answers, commands={command.word: command for command in added.commands})
-    features = [CustomCommands(dialogues=dialogues, commands=added.commands).feature()]
-    if added.presses:
+    answers = CustomAnswers(store=store, presses={press.name: press for press in added.handlers.presses})
+    dialogues = Dialogues(
+        store=store, answers=answers, commands={command.word: command for command in added.handlers.commands}
+    )
+    features = [CustomCommands(dialogues=dialogues, commands=added.handlers.commands).feature()]
+    if added.handlers.presses:
         features.append(CustomPresses(store=store, access=ground.people.access, dialogues=dialogues).feature())
-    asks = bool(added.commands or added.presses)
+    asks = bool(added.handlers.commands or added.handlers.presses)
     if asks:
         features.append(dialogues.feature())
-    layers = [CustomMiddleware(store=store, answers=answers, functions=added.middleware)] if added.middleware else []
+    layers = (
+        [CustomMiddleware(store=store, answers=answers, functions=added.handlers.middleware)]
+        if added.handlers.middleware
+        else []
+    )
     return CustomParts(features=features, layers=layers, takes=(dialogues.take,) if asks else ())
 
 

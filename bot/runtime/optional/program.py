@@ -41,7 +41,7 @@ def running_bot(given: Given, ground: Ground) -> RunningBot:
             bot=bot,
             routing=given.models.routing,
             helper=helper_model(settings, given.models.studio, given.added),
-            helper_name=given.added.models[0].name if given.added.only_models else settings.helper_model,
+            helper_name=given.added.ai.models[0].name if given.added.ai.only_models else settings.helper_model,
             budget=ground.people.budget,
             deadline=settings.answer_deadline,
         ),

@@ -14,7 +14,7 @@ from bot.runtime.commands.kb import BOT, agree_on_terminal
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from bot.runtime.commands.batch_runs import BatchCommand
+    from bot.runtime.commands.batch.runs import BatchCommand
 
 app = typer.Typer(help="Ask a model thousands of questions: a file goes in, a file comes out.", no_args_is_help=True)
 
@@ -42,10 +42,10 @@ def run_file(
     bot: int = BOT,
 ) -> None:
     """Ask a model every question of a file. What it costs at most is said before the first one is asked."""
-    from bot.runtime.commands import batch_runs
+    from bot.runtime.commands.batch import runs
 
     options = {
-        "column": column, "system": batch_runs.read_system(system), "schema": batch_runs.read_schema(schema),
+        "column": column, "system": runs.read_system(system), "schema": runs.read_schema(schema),
         "temperature": temperature, "max_tokens": max_tokens,
     }  # fmt: skip
     cost = Decimal(str(most_cost))
@@ -103,14 +103,14 @@ def _work(bot: int, work: Callable[[BatchCommand], Awaitable[None]], *, yes: boo
     """Do something with the runs of a bot; `yes` agrees to everything that is asked."""
     from bot.config import multi_bot
     from bot.config.settings import load
-    from bot.runtime.commands import batch_runs
+    from bot.runtime.commands.batch import runs
 
     settings = load()
     number = multi_bot.one_of(settings, bot)
 
     async def run() -> None:
         agree = (lambda _: True) if yes else agree_on_terminal
-        async with batch_runs.opened(settings, number, typer.echo, agree) as command:
+        async with runs.opened(settings, number, typer.echo, agree) as command:
             await work(command)
 
     asyncio.run(run())

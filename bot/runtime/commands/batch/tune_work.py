@@ -14,8 +14,8 @@ from bot.batch.tuned_models import drop_model, embedding_row, use_classifier, us
 from bot.batch.tuning import OVER, TuningWork
 from bot.config.settings import Settings
 from bot.errors import BadInput, ModelRefused
-from bot.runtime.commands import dataset_work
-from bot.runtime.commands.dataset_work import told
+from bot.runtime.commands.batch import dataset_work
+from bot.runtime.commands.batch.dataset_work import told
 from bot.storage.repositories.batch.tunings import StoredTuning
 
 PAUSE = 30.0  # seconds between two looks

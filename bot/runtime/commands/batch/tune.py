@@ -13,7 +13,7 @@ from bot.runtime.commands.kb import BOT, YES, agree_on_terminal
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from bot.runtime.commands.tune_work import TuneCommand
+    from bot.runtime.commands.batch.tune_work import TuneCommand
 
 app = typer.Typer(help="Tune a model of AI Studio with your own examples.", no_args_is_help=True)
 
@@ -109,7 +109,7 @@ def _work(bot: int, work: Callable[[TuneCommand], Awaitable[None]], *, yes: bool
     """Do something with the tunings of a bot; `yes` agrees to everything that is asked."""
     from bot.config import multi_bot
     from bot.config.settings import load
-    from bot.runtime.commands import tune_work
+    from bot.runtime.commands.batch import tune_work
 
     settings = load()
     number = multi_bot.one_of(settings, bot)
