@@ -22,5 +22,10 @@ async def flip(incoming: Incoming, reply: Reply) -> str:
     return f"You bet {stake}. It is **{random.choice(['heads', 'tails'])}**!"
 
 
+@app.case("Who are you, and what is a keel?", must_not=["language model"], language="en")
+def stays_in_the_role(answer: str) -> bool:
+    return "arr" in answer.lower()
+
+
 if __name__ == "__main__":
     app.run()

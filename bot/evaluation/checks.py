@@ -40,7 +40,7 @@ class Outcome:
 
     `refused`: it says that the sources do not have it, or gives the conversation to a person. `found` are the passages
     that the model was shown, best first. `rests`: it was checked against sources. `left_out` are sentences that these
-    do not carry. `cost` is in millionths, `error` says why there is no answer.
+    do not carry. `cost` is in millionths, `tokens` are those of the model, `error` says why there is no answer.
     """
 
     text: str = ""
@@ -55,6 +55,7 @@ class Outcome:
     persona: str = ""
     generation: int = 0
     cost: int = 0
+    tokens: int = 0
     seconds: float = 0.0
     error: str = ""
 

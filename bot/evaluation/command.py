@@ -72,7 +72,10 @@ class EvalCommand:
         if question is None or answer is None or answer.message.role == "user" or not question.words.strip():
             return say(language, "eval.no_answer")
         persona, person = incoming.chat.persona, incoming.user.id
-        row = JudgedAnswer(answer.id, question.id, 1, where.chat, where.visible_to, person, persona, 0.0)
+        row = JudgedAnswer(
+            message=answer.id, parent=question.id, value=1, chat=where.chat, alone=where.visible_to, judge=person,
+            persona=persona, at=0.0,
+        )  # fmt: skip
         case = of_answer(tx, row, question, answer, tx.evaluations.list_quoted({answer.id}))
         case = _wished(replace(case, origin=ADDED, place="", user=0, asked_in=0, stale=""), rest, language)
         is_new = tx.evaluations.add_case(

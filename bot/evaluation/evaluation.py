@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,7 @@ class Evaluation:
         """What it costs to ask these cases, each so many times."""
         each = [self.replay.most(case) for case in cases]
         last = await self.baseline(LAST)
-        known = {one.case.key: one.cost // max(one.tries, 1) for one in last.results}
+        known = {one.case.key: one.cost // max(one.tries, 1) for one in last.results if one.is_judged}
         asked = [known[case.key] for case in cases if case.key in known]
         likely = tries * sum(asked) * len(cases) // len(asked) if asked else None
         return Estimate(tries * sum(price for _, price in each), tries * sum(tokens for tokens, _ in each), likely)
@@ -76,7 +77,6 @@ class Evaluation:
         """
         found, name = await self.estimate(cases, tries), f"eval-{secrets.token_hex(4)}"
         held = min(found.most, limit) if limit else found.most
-        reservation = await self.store.write(lambda tx: self._reserve(tx, name, found.tokens, held))
         purse = Purse(limit=limit)
         runner = Runner(
             replay=self.replay,
@@ -90,11 +90,29 @@ class Evaluation:
                 if one.check
             },
         )
+        async with self.held(held, found.tokens, name) as paid:
+            try:
+                return await runner.run(cases)
+            finally:
+                paid(purse.spent, purse.tokens)
+
+    @asynccontextmanager
+    async def held(self, price: int, tokens: int = 0, name: str = "") -> AsyncIterator[Callable[[int, int], None]]:
+        """Hold back a price (millionths) and tokens while the block runs; it calls what it gets with both as they were.
+
+        Raises `LimitReached` where the budgets have no room for it.
+        """
+        turn, spent = name or f"eval-{secrets.token_hex(4)}", (0, 0)
+        reservation = await self.store.write(lambda tx: self._reserve(tx, turn, tokens, price))
+
+        def paid(cost: int, used: int) -> None:
+            nonlocal spent
+            spent = used, cost
+
         try:
-            results = await runner.run(cases)
+            yield paid
         finally:
-            await self.store.write(lambda tx: reservation.settle(tx, 0, purse.spent))
-        return results
+            await self.store.write(lambda tx: reservation.settle(tx, *spent))
 
     async def keep(self, results: Sequence[Result], name: str = "") -> None:
         """Store a run, with which later ones are compared."""

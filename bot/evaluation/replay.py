@@ -130,8 +130,9 @@ class Replay:
         await self._book(incoming, written)
         refused = HAND_OVER in called or isinstance(written.error, ModelRefused) or written.is_unanswered
         outcome = Outcome(
-            text=written.visible_text(), refused=refused, model=written.option.name, persona=context.persona.label
-        )
+            text=written.visible_text(), refused=refused, model=written.option.name, persona=context.persona.label,
+            tokens=written.cost,
+        )  # fmt: skip
         if written.error is not None and not refused:
             return replace(outcome, error=f"{type(written.error).__name__}: {written.error}")
         if written.citing is None:

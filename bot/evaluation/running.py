@@ -73,10 +73,13 @@ class Result:
 
 @dataclass(slots=True, kw_only=True)
 class Purse:
-    """What a run may spend, in millionths; 0: as much as it takes. `held` is what running answers may cost at most."""
+    """What a run may spend, in millionths; 0: as much as it takes. `held` is what running answers may cost at most,
+    `tokens` what models were asked and have written.
+    """
 
     limit: int = 0
     spent: int = 0
+    tokens: int = 0
     held: int = 0
 
     def take(self, most: int) -> bool:
@@ -86,9 +89,10 @@ class Purse:
         self.held += most
         return True
 
-    def settle(self, most: int, cost: int) -> None:
+    def settle(self, most: int, cost: int, tokens: int) -> None:
         """Replace what was held back by what the answer has cost."""
         self.held -= most
+        self.tokens += tokens
         self.spent += cost
 
 
@@ -136,7 +140,7 @@ class Runner:
             try:
                 outcome = await self.replay.ask(case, f"{self.name}-{number}-{attempt}")
             finally:
-                self.purse.settle(most, outcome.cost)
+                self.purse.settle(most, outcome.cost, outcome.tokens)
             tried.append(judged(case, outcome, self.own.get(case.key)))
         return joined(tried)
 

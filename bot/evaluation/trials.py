@@ -34,7 +34,7 @@ def compared_versions(tx: Tx, bot: int, library: Library) -> list[TwoVersions]:
     for key, trial in library.trials().items():
         since = tx.personas.first_answer(bot, trial.label)
         old, new = (
-            tx.personas.read_figures(bot, label, since) if since else VersionFigures(label, 0, 0, 0, 0, 0, 0, ())
+            tx.personas.read_figures(bot, label, since) if since else VersionFigures(label)
             for label in (library.persona(key).label, trial.label)
         )
         found.append(TwoVersions(trial, old, new))

@@ -38,24 +38,42 @@ FILES, NIGHT, TRIAL = "@files", "@night", "@trial "  # names of what was told, b
 ROUTING = "routing"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """What answers: personas, models, and the version of the topics ("": none)."""
+
+    library: Library
+    routing: Routing
+    topics: Callable[[], str] = lambda: ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Night:
+    """When all cases are asked by themselves ("03:30" UTC; "": never), and what that may cost (millionths; 0: all)."""
+
+    at: str = ""
+    budget: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owners:
+    """Who is told, in which currency; `deliver` sends what was stored."""
+
+    rights: Rights
+    deliver: Callable[[str, Sequence[Address]], None]
+    currency: str = "RUB"
+
+
 @dataclass(slots=True, kw_only=True)
 class EvaluationWatch:
-    """The watch of one bot. `open` makes an evaluation, `topics` returns the version of the topics ("": none).
-
-    `at` is the time of the nightly run ("03:30" UTC; "": none), `budget` what that may cost (millionths; 0: no limit).
-    """
+    """The watch of one bot. `open` makes an evaluation beside it."""
 
     store: Store
     bot: int
-    rights: Rights
-    library: Library
-    routing: Routing
+    watched: Watched
+    owners: Owners
     open: Callable[[], AbstractAsyncContextManager[Evaluation]]
-    deliver: Callable[[str, Sequence[Address]], None]
-    topics: Callable[[], str] = lambda: ""
-    at: str = ""
-    budget: int = 0
-    currency: str = "RUB"
+    night: Night = Night()
     _files: dict[str, str] = field(default_factory=dict, init=False)
 
     async def run(self) -> None:
@@ -90,8 +108,8 @@ class EvaluationWatch:
             ))  # fmt: skip
 
     def _current(self) -> dict[str, str]:
-        topics = self.topics()
-        versions = {key: persona.version for key, persona in self.library.personas().items()}
+        topics = self.watched.topics()
+        versions = {key: persona.version for key, persona in self.watched.library.personas().items()}
         return {**versions, ROUTING: topics} if topics else versions
 
     async def _known_files(self) -> Mapping[str, str]:
@@ -105,7 +123,9 @@ class EvaluationWatch:
 
     def _named(self, language: str, changed: Sequence[str]) -> str:
         names = [
-            say(language, "eval.changed.routing") if key == ROUTING else self.library.persona(key).name(language)
+            say(language, "eval.changed.routing")
+            if key == ROUTING
+            else self.watched.library.persona(key).name(language)
             for key in changed
         ]
         return ", ".join(names)
@@ -113,7 +133,7 @@ class EvaluationWatch:
     # --- models, trials -----------------------------------------------------------------------------------------------
 
     async def _look_at_models(self) -> None:
-        for option in self.routing.options:
+        for option in self.watched.routing.options:
             version = option.model.version if isinstance(option.model, CircuitBreaker) else ""
             if not version:
                 continue
@@ -140,31 +160,31 @@ class EvaluationWatch:
 
         def work(tx: Tx) -> list[Address]:
             chats, now = [], tx.clock.time()
-            for one in compared_versions(tx, self.bot, self.library):
+            for one in compared_versions(tx, self.bot, self.watched.library):
                 name = f"{TRIAL}{one.trial.label}"[:200]
                 if one.ended(now) and not tx.evaluations.find_state(self.bot, name).version:
                     tx.evaluations.store_state(self.bot, name, ModelState("over"))
-                    chats += self.rights.tell(
+                    chats += self.owners.rights.tell(
                         tx, self.bot, f"eval-trial-{one.trial.version}",
-                        lambda language, one=one: told(one, language, now, self.currency), Role.OWNER,  # type: ignore[misc]
+                        lambda language, one=one: told(one, language, now, self.owners.currency), Role.OWNER,  # type: ignore[misc]
                     )  # fmt: skip
             return chats
 
-        if self.library.trials():
-            self.deliver("", await self.store.write(work))
+        if self.watched.library.trials():
+            self.owners.deliver("", await self.store.write(work))
 
     # --- the night ----------------------------------------------------------------------------------------------------
 
     async def _look_at_clock(self) -> None:
-        if not self.at:
+        if not self.night.at:
             return
         now = datetime.fromtimestamp(self.store.clock.time(), UTC)
         day = f"{now:%Y-%m-%d}"
         last = await self.store.read(lambda tx: tx.evaluations.find_state(self.bot, NIGHT).version)
         if not last:  # the first night is the one that comes
-            begun = "" if f"{now:%H:%M}" < self.at else day
+            begun = "" if f"{now:%H:%M}" < self.night.at else day
             await self.store.write(lambda tx: tx.evaluations.store_state(self.bot, NIGHT, ModelState(begun or "-")))
-        elif f"{now:%H:%M}" >= self.at and last != day:
+        elif f"{now:%H:%M}" >= self.night.at and last != day:
             await self.store.write(lambda tx: tx.evaluations.store_state(self.bot, NIGHT, ModelState(day)))
             await self._ask_all(day)
 
@@ -174,7 +194,7 @@ class EvaluationWatch:
                 before, cases = await evaluation.baseline(LAST), await evaluation.cases()
                 if not cases:
                     return
-                results = await evaluation.run(cases, limit=self.budget)
+                results = await evaluation.run(cases, limit=self.night.budget)
                 await evaluation.keep(results)
         except BotError as error:
             reason = str(error)
@@ -193,7 +213,7 @@ class EvaluationWatch:
         named = dict.fromkeys(f"· {one.case.question[:80]}: {one.why[:120]}" for one in [*bad, *unasked])
         return say(
             language, "eval.night", count=len(found.new), worse=len(found.worse), broken=len(found.broken),
-            unasked=len(unasked), cost=shown(language, spent(found.new)[0], self.currency),
+            unasked=len(unasked), cost=shown(language, spent(found.new)[0], self.owners.currency),
             names="\n".join(list(named)[:NAMED]),
         )  # fmt: skip
 
@@ -203,11 +223,11 @@ class EvaluationWatch:
         """What these cases cost, in words of a language."""
         found = await evaluation.estimate(cases)
         key, amount = ("eval.price.most", found.most) if found.likely is None else ("eval.price", found.likely)
-        return lambda language: say(language, key, price=shown(language, amount, self.currency))
+        return lambda language: say(language, key, price=shown(language, amount, self.owners.currency))
 
     async def _tell_owners(self, key: str, text: Callable[[str], str]) -> None:
-        chats = await self.store.write(lambda tx: self.rights.tell(tx, self.bot, key, text, Role.OWNER))
-        self.deliver("", chats)
+        chats = await self.store.write(lambda tx: self.owners.rights.tell(tx, self.bot, key, text, Role.OWNER))
+        self.owners.deliver("", chats)
 
 
 def _mark(files: Mapping[str, str]) -> str:

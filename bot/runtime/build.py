@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from bot.clock import Clock, SystemClock
 from bot.concurrency.lease import Tasks
 from bot.config.settings import Settings, has_key
-from bot.errors import ConfigError
+from bot.errors import BotError, ConfigError
 from bot.extension import Extension
 from bot.llm.routing import Routing
 from bot.ports import ProcessRole
@@ -25,7 +25,7 @@ from bot.providers.yandex.service import YandexStudio
 from bot.runtime import cluster, models
 from bot.runtime.bot import Bot, Placement
 from bot.runtime.models import AsyncModels, Models
-from bot.runtime.optional.evaluation import evaluation_watch
+from bot.runtime.optional.evaluation import evaluation_watch, instance_watch
 from bot.runtime.parts import Answering, Given, Ground
 from bot.runtime.resources import SharedResources
 from bot.runtime.wiring import answering_of, ground_of, wire
@@ -100,6 +100,8 @@ async def build(
                 placement=Placement(tasks=tasks, role=role, shared=shared),
             )
             bot = wire(given, await _routers(api, extension, role, stack))
+            if settings.has_instances and role.works:
+                tasks.create_task(instance_watch(bot, given).run(), name="instances")
             if settings.eval_cases is not None and role.works:
                 apart = partial(_apart, process=process, extension=extension, instead=instead)
                 watch = evaluation_watch(bot, given, Library(settings.prompts_dir, settings.system_prompt), apart)
@@ -129,19 +131,24 @@ async def answering_apart(
     if extension.only_models:
         settings = settings.model_copy(update={"yc_api_key": SecretStr("none")})
     nobody = settings.model_copy(update={"bot_token": SecretStr(f"{bot}:nobody")})
-    async with _client(nobody, process) as api, _tasks() as tasks:
-        given = Given(
-            settings=settings,
-            store=await process.store(),
-            process=process,
-            api=api,
-            models=_models(settings, process, extension, instead or Instead(), None),
-            added=extension,
-            placement=Placement(tasks=tasks, role=ProcessRole.WEBHOOK),
-        )
-        ground = ground_of(given)
-        await ground.people.directory.load()
-        yield ground, answering_of(given, ground)
+    try:
+        async with _client(nobody, process) as api, _tasks() as tasks:
+            given = Given(
+                settings=settings,
+                store=await process.store(),
+                process=process,
+                api=api,
+                models=_models(settings, process, extension, instead or Instead(), None),
+                added=extension,
+                placement=Placement(tasks=tasks, role=ProcessRole.WEBHOOK),
+            )
+            ground = ground_of(given)
+            await ground.people.directory.load()
+            yield ground, answering_of(given, ground)
+    except BaseExceptionGroup as group:  # what the block raises is its own, and no failure of a task
+        if len(group.exceptions) == 1 and isinstance(group.exceptions[0], BotError):
+            raise group.exceptions[0] from None
+        raise
 
 
 def _models(

@@ -297,6 +297,7 @@ WRONG = {
     "prompts_dir": [],
     "knowledge_cache": [],
     "routing": [],
+    "eval_cases": [],
     "desk": [],
     "desk_hook_secret": [],
     "bots": [],

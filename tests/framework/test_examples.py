@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from bench.crew import free_port
 from bot import App
 from bot.app import find
+from bot.testing.evaluating import evaluate
 from bot.testing.stage import Stage
 from bot.testing.studio import StudioSide
 from bot.testing.tg import Tg
@@ -56,6 +57,19 @@ async def test_the_pirate_flips_a_coin_for_what_he_is_told(tg: Tg) -> None:
     assert said.text in ("You bet my hat. It is heads!", "You bet my hat. It is tails!")
     assert "/flip – Flip a doubloon" in (await tg.user("Ann").say("/help")).text
     assert "/flip — Подбросить дублон" in (await tg.user("Оля", "ru").say("/help")).text
+
+
+@pytest.mark.example("persona_bot.py")
+async def test_the_pirates_own_case_holds_while_he_stays_in_the_role(
+    stage: Stage, studio: StudioSide, bot_app: App
+) -> None:
+    studio.says("Arr, it keeps a ship upright.")
+    assert [one.why for one in await evaluate(None, bot_app, stage)] == [""]
+    studio.says("I am a language model.")
+    (wrong,) = await evaluate(None, bot_app, stage)
+    assert wrong.why == "it says 'language model'; the check of the code says no"
+    found = await evaluate(ROOT / "examples" / "eval", bot_app, stage)
+    assert {one.case.place for one in found} == {"pirate.toml:1", "pirate.toml:2", "stays_in_the_role"}
 
 
 @pytest.mark.example("tool_bot.py")

@@ -15,7 +15,7 @@ from bot.runtime.commands.kb import BOT, agree_on_terminal
 
 if TYPE_CHECKING:
     from bot.config.settings import Settings
-    from bot.extension.extension import Extension
+    from bot.extension import Extension
 
 ORIGINS = "file, added, liked, disliked, gap, gold, topic, code"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
@@ -17,7 +18,8 @@ from bot.config.settings import Settings
 from bot.errors import BadInput, ConfigError
 from bot.evaluation.collecting import count_by_origin
 from bot.evaluation.evaluation import Baseline, Evaluation
-from bot.evaluation.report import Comparison, as_json, as_junit, compared, lines
+from bot.evaluation.judge import PairJudge, comparable, line
+from bot.evaluation.report import Comparison, Pair, as_json, as_junit, compared, lines
 from bot.extension import Extension
 from bot.runtime.build import Instead, answering_apart
 from bot.runtime.optional.evaluation import Apart, Beside, evaluation_of
@@ -58,10 +60,12 @@ async def evaluate(evaluation: Evaluation, wish: Wish, say: Say, agree: Agree) -
         )
     found = await evaluation.estimate(cases, wish.tries)
     origins = ", ".join(f"{count} {origin}" for origin, count in count_by_origin(cases).items())
-    limit = millionths(wish.most_cost)
-    if found.most:
+    limit, judge = millionths(wish.most_cost), _judge(evaluation, wish)
+    beside = judge.most(len(cases)) if judge is not None and before.results else 0
+    if found.most or beside:
         likely = "" if found.likely is None else f"about {shown('en', found.likely, evaluation.currency)}, "
         price = f"{likely}at most {shown('en', min(found.most, limit or found.most), evaluation.currency)}"
+        price += f"; the judge at most {shown('en', beside, evaluation.currency)}" if beside else ""
         if not agree(f"{len(cases)} cases ({origins}): {price}. Go on?"):
             say("Nothing was asked.")
             return False
@@ -70,11 +74,36 @@ async def evaluate(evaluation: Evaluation, wish: Wish, say: Say, agree: Agree) -
     results = await evaluation.run(cases, tries=wish.tries, limit=limit, progress=_countdown(say))
     comparison = compared(before.results, results)
     failed = comparison.fails(wish.most_worse)
-    for line in lines(comparison, evaluation.currency, _against(before)):
-        say(line)
+    for told in lines(comparison, evaluation.currency, _against(before)):
+        say(told)
+    if judge is not None:
+        for told in await _judged(judge, comparison, evaluation):
+            say(told)
     write(comparison, wish, evaluation.options, failed=failed)
     await evaluation.keep(results, wish.name)
     return not failed
+
+
+def _judge(evaluation: Evaluation, wish: Wish) -> PairJudge | None:
+    if not wish.judge:
+        return None
+    options = evaluation.replay.assistant.routing.options
+    model = next((one.model for one in options if one.name == wish.judge), None)
+    if model is None:
+        raise BadInput(f"--judge {wish.judge}: MODELS has {', '.join(one.name for one in options)}")
+    return PairJudge(store=evaluation.store, model=model, bot=evaluation.bot, name=f"eval-{secrets.token_hex(4)}")
+
+
+async def _judged(judge: PairJudge, comparison: Comparison, evaluation: Evaluation) -> list[str]:
+    """What the judge says of the answers that differ, once its price is held back."""
+    before = {one.case.key: one for one in comparison.old}
+    pairs = comparable([Pair(before.get(one.case.key), one) for one in comparison.new if one.is_judged])
+    if not pairs:
+        return ["The judge has nothing to compare: no answer differs."]
+    async with evaluation.held(judge.most(len(pairs))) as paid:
+        found = await judge.judge(pairs)
+        paid(found.cost, 0)
+    return [line(found, judge.model.name, evaluation.currency)]
 
 
 def write(comparison: Comparison, wish: Wish, options: Mapping[str, Any], *, failed: bool) -> None:

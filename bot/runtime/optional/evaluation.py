@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from bot.access.policy import Access
 from bot.billing.budget import Budget, Everybody
+from bot.billing.instance_watch import InstanceWatch
 from bot.billing.pricing import millionths
 from bot.config.groups.money import BudgetSettings
 from bot.config.settings import Settings
@@ -81,6 +82,8 @@ async def evaluation_of(settings: Settings, bot: int, beside: Beside, apart: Apa
         assistant = answering.assistant
         _check(beside, assistant.routing.options, ground.library.personas())
         topics = assistant.turn_start.topics
+        if topics is not None and topics.topics.problem:
+            raise BadInput(topics.topics.problem)
         replay = Replay(
             store=ground.people.meter.store,
             assistant=assistant,
@@ -128,7 +131,7 @@ def evaluation_features(given: Given, ground: Ground) -> Sequence[Feature]:
 
 def evaluation_watch(bot: Bot, given: Given, library: Library, apart: Apart) -> EvaluationWatch:
     """The watch over what answers, which one process of the bot runs."""
-    from bot.evaluation.watch import EvaluationWatch
+    from bot.evaluation.watch import EvaluationWatch, Night, Owners, Watched
 
     settings, people = given.settings, bot.joining
     beside = Beside(folder=settings.eval_cases, own=given.added.cases)
@@ -138,10 +141,25 @@ def evaluation_watch(bot: Bot, given: Given, library: Library, apart: Apart) -> 
         return table.version if table is not None else ""
 
     return EvaluationWatch(
-        store=given.store, bot=given.api.id, rights=people.rights, library=library, routing=given.models.routing,
-        open=lambda: evaluation_of(settings, given.api.id, beside, apart), deliver=people.deliver, topics=topics,
-        at=settings.eval_at, budget=millionths(settings.eval_budget), currency=settings.currency,
-    )  # fmt: skip
+        store=given.store,
+        bot=given.api.id,
+        watched=Watched(library=library, routing=given.models.routing, topics=topics),
+        owners=Owners(rights=people.rights, deliver=people.deliver, currency=settings.currency),
+        open=lambda: evaluation_of(settings, given.api.id, beside, apart),
+        night=Night(at=settings.eval_at, budget=millionths(settings.eval_budget)),
+    )
+
+
+def instance_watch(bot: Bot, given: Given) -> InstanceWatch:
+    """The watch over the instances among the models."""
+    return InstanceWatch(
+        store=given.store,
+        bot=given.api.id,
+        routing=given.models.routing,
+        names=[row.name for row in given.settings.models if row.uri],
+        rights=bot.joining.rights,
+        deliver=bot.joining.deliver,
+    )
 
 
 def files_of(library: Library, table: RoutingTable | None) -> dict[str, str]:

@@ -84,7 +84,10 @@ class PersonaVersions(Repository):
         paid = select(func.sum(usage.c.cost)).where(usage.c.bot == bot, usage.c.turn.in_(turns)).group_by(usage.c.turn)
         costs = [int(cost) for cost in self.connection.scalars(paid)]
         count = one(select(func.count(messages.c.conversation_id.distinct())).where(*mine))
-        return VersionFigures(label, answers, count or 0, good, bad, refused or 0, handed or 0, tuple(costs))
+        return VersionFigures(
+            label, answers=answers, conversations=count or 0, good=good, bad=bad, refused=refused or 0,
+            handed=handed or 0, costs=tuple(costs),
+        )  # fmt: skip
 
     def first_answer(self, bot: int, label: str) -> float:
         """Return when a version has answered first (Unix seconds), 0.0 for never."""
@@ -99,13 +102,13 @@ class VersionFigures:
     """
 
     label: str
-    answers: int
-    conversations: int
-    good: int
-    bad: int
-    refused: int
-    handed: int
-    costs: tuple[int, ...]
+    answers: int = 0
+    conversations: int = 0
+    good: int = 0
+    bad: int = 0
+    refused: int = 0
+    handed: int = 0
+    costs: tuple[int, ...] = ()
 
 
 class SavedTemplates(Repository):

@@ -7,7 +7,7 @@ question, and tries again by itself.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -73,7 +73,6 @@ class InstanceWatch:
             )
         last = tx.ledger.last_used(self.bot, option.name)
         other = self._stand_in(option)
-        values: Mapping[str, str] = {"model": option.title, "reason": failure[:200]}
 
         def told(language: str) -> str:
             when = (
@@ -81,7 +80,7 @@ class InstanceWatch:
             )
             return "\n".join(
                 [
-                    say(language, "instance.down", **values),
+                    say(language, "instance.down", model=option.title, reason=failure[:200]),
                     say(language, "instance.other", model=other) if other else say(language, "instance.nobody"),
                     say(language, "instance.last", when=when),
                 ]
