@@ -25,10 +25,12 @@ from bot.extension import (
     Contact,
     Customer,
     Decision,
+    Door,
     HttpRequest,
     JobRun,
     Location,
     Next,
+    OwnTransport,
     Photo,
     Preparation,
     Question,
@@ -38,6 +40,7 @@ from bot.extension import (
     SendState,
     Sent,
     command,
+    shown,
 )
 from bot.llm.structured import ask
 from bot.ports import Handler
@@ -61,6 +64,7 @@ __all__ = [
     "Contact",
     "Customer",
     "Decision",
+    "Door",
     "File",
     "Finish",
     "Handler",
@@ -80,6 +84,7 @@ __all__ = [
     "Next",
     "NotAllowed",
     "Outgoing",
+    "OwnTransport",
     "Photo",
     "Preparation",
     "Profile",
@@ -102,4 +107,5 @@ __all__ = [
     "ask",
     "command",
     "say",
+    "shown",
 ]

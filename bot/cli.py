@@ -15,7 +15,7 @@ import typer
 from bot.app import chosen_app, new_project
 from bot.errors import BadInput, BotError, ConfigError
 from bot.ports import ProcessRole
-from bot.runtime.commands import batch, dataset, desk, eval, kb, topics
+from bot.runtime.commands import batch, dataset, desk, eval, kb, topics, tune
 
 NEWEST = 20  # failures that are listed
 
@@ -54,6 +54,7 @@ app.add_typer(topics.app, name="topics")
 app.add_typer(desk.app, name="desk")
 app.add_typer(batch.app, name="batch")
 app.add_typer(dataset.app, name="dataset")
+app.add_typer(tune.app, name="tune")
 
 
 ROLE = typer.Option(

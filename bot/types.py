@@ -32,6 +32,13 @@ class Address:
     connection: str = ""  # the Telegram business connection; "": none
     visible_to: int = 0  # the only user who sees what is said here; 0: everybody in the chat
 
+    MESSENGER: ClassVar = 1 << 53  # Telegram's ids are below it; each other messenger has as many of its own
+
+    @property
+    def messenger(self) -> int:
+        """The number of the messenger that the chat is in; 0: Telegram."""
+        return max(0, self.chat // self.MESSENGER)
+
     @property
     def key(self) -> str:
         """The conversation as one string: bot, business connection, chat, topic, and the user who alone sees it, if

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from bot import Answer, App, Button, Incoming, Outgoing, Reply
+from govorun import Answer, App, Button, Incoming, Outgoing, Reply
 
 app = App(system_prompt="You sell lamps.", without=["image", "write", "persona"])
 PRICES = {"lamp": Decimal("19.90"), "candle": Decimal("2.50")}

@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, field_validator
 
-from bot import App, Ask, Contact, Incoming, Photo, Reply
+from govorun import App, Ask, Contact, Incoming, Photo, Reply
 
 app = App(system_prompt="You deliver flowers.")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bot import App, Incoming, Reply, say
+from govorun import App, Incoming, Reply, say
 
 app = App(
     system_prompt="You sell tea. Answer in the language of the question.",

@@ -5,7 +5,7 @@ python examples/guarded_bot.py
 
 from __future__ import annotations
 
-from bot import App, Preparation, Review, ToolContext
+from govorun import App, Preparation, Review, ToolContext
 
 app = App(system_prompt="You work in a bookshop.")
 CUSTOMERS = {1001: "Anna, a member since 2019: ten per cent off"}

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import signal
 
-from bot import App
+from govorun import App
 
 app = App()
 

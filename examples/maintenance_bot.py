@@ -5,7 +5,7 @@ python examples/maintenance_bot.py
 
 from __future__ import annotations
 
-from bot import Answer, App, Incoming, Next, Reply
+from govorun import Answer, App, Incoming, Next, Reply
 
 app = App(system_prompt="You sell tea.")
 closed = False

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from bot import App, Incoming, JobRun, Reply, UserError
+from govorun import App, Incoming, JobRun, Reply, UserError
 
 app = App()
 

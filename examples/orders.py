@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from pydantic import BaseModel
 
-from bot import App, Incoming, Reply, Running
+from govorun import App, Incoming, Reply, Running
 
 
 @dataclass

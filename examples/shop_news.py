@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bot import App, HttpRequest, Running
+from govorun import App, HttpRequest, Running
 
 app = App(system_prompt="You are the assistant of a tea shop. Answer in two sentences at most.")
 

@@ -1,5 +1,5 @@
-"""Write what is made of the settings for programmers: the types of `App(...)` (`bot/app/app_settings.py`), and the page
-docs/settings.md. `--check` only says whether both are current.
+"""Write what is made of the code for programmers: the types of `App(...)` (`bot/app/app_settings.py`), and the pages
+docs/settings.md and docs/reference.md. `--check` only says whether all are current.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
+import bot
 from bot.config.env_example import shown
 from bot.config.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 TYPES = ROOT / "bot" / "app" / "app_settings.py"
 PAGE = ROOT / "docs" / "settings.md"
+REFERENCE = ROOT / "docs" / "reference.md"
 OTHERWISE = {"tools"}  # App(tools=...) are one's own; which of Govorun's models may use is said by TOOLS alone
 WIDER = {SecretStr: "str", Decimal: "Decimal | float | str", Path: "Path | str"}
 
@@ -46,6 +48,14 @@ environment, as `App(tools=[...])` takes your own.
 
 | setting | in code | default | |
 |---|---|---|---|
+"""
+REFERENCE_HEAD = """# Reference
+
+`from govorun import ...` has these names and no others. `govorun.aiogram` has those of aiogram that a router needs, and
+`govorun.testing` the [fixtures' types](framework.md#tests). Each name is described below the table.
+
+| name | |
+|---|---|
 """
 
 
@@ -87,8 +97,48 @@ def _listed(words: Iterable[str]) -> str:
     return ", ".join(words)
 
 
+def reference() -> str:
+    """The page of all public names: first a line for each, then their docstrings, which MkDocs puts in."""
+    listed = [name for names in GROUPS.values() for name in names]
+    if wrong := set(listed) ^ set(bot.__all__):
+        sys.exit(f"scripts/app_settings.py: GROUPS and bot.__all__ differ in {', '.join(sorted(wrong))}")
+    rows = [f"| **{title}** | |\n{''.join(map(_row, names))}" for title, names in GROUPS.items()]
+    full = [f"## {title}\n\n" + "".join(f"::: bot.{name}\n\n" for name in names) for title, names in GROUPS.items()]
+    return REFERENCE_HEAD + "".join(rows) + "\n" + "".join(full)
+
+
+def _row(name: str) -> str:
+    text = getattr(bot, name).__doc__ if name not in ALIASES else ALIASES[name]
+    sentence = " ".join(str(text).split()).partition(". ")[0].rstrip(".")
+    return f"| `{name}` | {sentence} |\n"
+
+
+GROUPS = {
+    "The bot": ("App", "Handler", "Running", "command"),
+    "Messages": (
+        "Address", "Answer", "Attachment", "Button", "File", "Image", "Incoming", "Kind", "Message", "Next", "Outgoing",
+        "Reply", "User", "say",
+    ),
+    "Questions and forms": ("Ask", "Contact", "Location", "Photo"),
+    "By itself": ("HttpRequest", "JobRun", "SendState", "Sent"),
+    "Tools, and around the model": ("Preparation", "Review", "Source", "Tool", "ToolCall", "ToolContext", "ToolOutput"),
+    "Models": ("Chunk", "Finish", "ImageModel", "Model", "Profile", "Request", "Usage", "ask"),
+    "Other messengers": ("Door", "OwnTransport", "shown"),
+    "The support desk": ("Customer", "Decision", "Question"),
+    "Errors": (
+        "BadInput", "BotError", "ConfigError", "LimitReached", "ModelError", "ModelRefused", "ModelUnavailable",
+        "NotAllowed", "UnknownUser", "UserError",
+    ),
+}  # fmt: skip
+ALIASES = {
+    "Answer": "What a command, a button or a job returns: a text in Markdown, an `Outgoing`, or None for no answer",
+    "Handler": "What handles a message: an `async (incoming, reply)`",
+    "Next": "What a middleware calls to go on: an `async (incoming, reply) -> Answer`",
+}
+
+
 def main() -> None:
-    for path, text in ((TYPES, types()), (PAGE, page())):
+    for path, text in ((TYPES, types()), (PAGE, page()), (REFERENCE, reference())):
         if "--check" not in sys.argv:
             path.write_text(text)
         elif not path.exists() or path.read_text() != text:

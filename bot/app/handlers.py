@@ -98,9 +98,12 @@ class Handlers:
         return function
 
     @overload
-    def after_answer(self, function: AfterAnswer, /) -> AfterAnswer: ...
+    def after_answer(self, function: AfterAnswer, /) -> AfterAnswer:
+        """Look at an answer that nobody has seen."""
+
     @overload
-    def after_answer(self, /, *, hold: bool = True) -> Callable[[AfterAnswer], AfterAnswer]: ...
+    def after_answer(self, /, *, hold: bool = True) -> Callable[[AfterAnswer], AfterAnswer]:
+        """Look at an answer, which without `hold` is shown while it is written."""
 
     def after_answer(
         self, function: AfterAnswer | None = None, /, *, hold: bool = True

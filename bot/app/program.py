@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, cast
 
 from typing_extensions import TypeVar
 
-from bot.extension import Answer, Extension, JobRun, OwnJob, Running, Schedule
+from bot.extension import Answer, Extension, JobRun, OwnJob, OwnTransport, Running, Schedule
 from bot.extension.checks import check_function
 from bot.extension.data import Exports, Forgets, Migration, check_work
 from bot.extension.endpoints import Http
@@ -187,6 +187,14 @@ class AppProgram(Generic[State]):
         hooks: WebhookServer = program.hooks or WebhookServer(host="", port=0)
         program.hooks = hooks
         return hooks
+
+    def transport(self, transport: OwnTransport) -> None:
+        """Let the bot speak in another messenger beside Telegram; see `OwnTransport`. Raises `TypeError` for a class in
+        the place of an object.
+        """
+        if not isinstance(transport, OwnTransport):
+            raise TypeError(f"App.transport takes an OwnTransport, and not {transport!r}")
+        self.extension.program.transports.append(transport)
 
     # --- inside another program ---------------------------------------------------------------------------------------
 

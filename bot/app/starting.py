@@ -18,6 +18,8 @@ from bot.errors import ConfigError
 # True while `--app` imports a file, whose own `app.run()` then does nothing.
 loading: contextvars.ContextVar[bool] = contextvars.ContextVar("loading", default=False)
 
+OURS = str(Path(__file__).parents[1]) + os.sep
+
 
 def rehearse(command: list[str]) -> None:
     """Run the sandbox until Ctrl-C; it starts the bot with this command line."""
@@ -49,7 +51,9 @@ def load(where: str, folder: Path) -> ModuleType:
     token = loading.set(True)
     try:
         return _module(where, folder)
-    except ConfigError as error:
+    except (ConfigError, TypeError, ValueError) as error:
+        if not isinstance(error, ConfigError) and not _is_told(error):
+            raise
         raise ConfigError(f"{_line_of_program(error)}{error}") from None
     finally:
         loading.reset(token)
@@ -96,11 +100,15 @@ def _execute(path: Path, where: str) -> ModuleType:
     return module
 
 
-def _line_of_program(error: ConfigError) -> str:
+def _is_told(error: Exception) -> bool:
+    """Whether a decorator of Govorun has refused something with this error."""
+    return traceback.extract_tb(error.__traceback__)[-1].filename.startswith((f"{OURS}app", f"{OURS}extension"))
+
+
+def _line_of_program(error: Exception) -> str:
     """File and line, as "shop.py:12: ", of the last call outside of Govorun that led to the error; "" without one."""
-    ours = str(Path(__file__).parents[1]) + os.sep
     calls = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
-    theirs = [call for call in calls if not call[0].startswith((ours, "<frozen importlib"))]
+    theirs = [call for call in calls if not call[0].startswith((OURS, "<frozen importlib"))]
     return f"{os.path.relpath(theirs[-1][0])}:{theirs[-1][1]}: " if theirs else ""
 
 

@@ -38,6 +38,7 @@ MOST_TOKENS, MOST_ANSWER = 8_000, 2_000
 MOST_CLASSES, LONGEST_CLASS = 100, 100
 CERTAIN, LIKELY = 5.0, 2.5  # characters of a token: the most and the usual in Russian
 SHOWN = 20
+CONVERSATION = "conversation"  # a column that says what belongs together; it is not uploaded
 IMAGES = (b"\xff\xd8", b"\x89PNG", b"GIF8", b"RIFF")
 
 
@@ -67,8 +68,8 @@ class CheckedFile:
     wrong: int = 0
     problems: list[Problem] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    system: str = ""
-    classes: Counter[str] = field(default_factory=Counter)
+    system: str = field(default="", init=False)
+    classes: Counter[str] = field(default_factory=Counter, init=False)
 
     def add(self, line: int, column: str, what: str, remedy: str) -> None:
         """Note something wrong."""
@@ -104,14 +105,14 @@ def kind_of(path: Path, wanted: str = "") -> str:
         return PICTURES if '"content"' in json.dumps(row["request"], default=str) else REQUESTS
     if "anchor" in row:
         return EMBEDDING_TRIPLETS if "negative" in row else EMBEDDING_PAIRS
-    if "text" in row and len(row) > 1:
+    if "text" in row and len(row.keys() - {CONVERSATION}) > 1:
         several = any(sum(_marks(one)) != 1 for _, one in zip(range(1_000), open_rows(path), strict=False))
         return MULTILABEL if several else MULTICLASS
     raise BadInput(f"{path.name}: what is it for? --type says it: {', '.join(KINDS)}")
 
 
 def _marks(row: Row) -> Iterator[int]:
-    return (int(str(value) == "1") for name, value in row.columns.items() if name != "text")
+    return (int(str(value) == "1") for name, value in row.columns.items() if name not in ("text", CONVERSATION))
 
 
 def check_file(path: Path, task_type: str, schema: Mapping[str, Any] | None = None) -> CheckedFile:
@@ -133,8 +134,8 @@ def check_file(path: Path, task_type: str, schema: Mapping[str, Any] | None = No
 
 
 def line_of(row: Row, task_type: str) -> bytes:
-    """Return a row as a line of a dataset; in a table the marks of classes are text."""
-    columns = dict(row.columns)
+    """Return a row as a line of a dataset, without its conversation; in a table the marks of classes are text."""
+    columns = {name: value for name, value in row.columns.items() if name != CONVERSATION}
     if task_type in (MULTICLASS, MULTILABEL):
         columns = {
             name: int(value) if name != "text" and value in ("0", "1") else value for name, value in columns.items()

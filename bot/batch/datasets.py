@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from bot.batch.dataset_checks import CheckedFile, check_file, line_of
 from bot.batch.results import write_rows
-from bot.batch.rows import open_rows
+from bot.batch.rows import Row, open_rows
 from bot.batch.vendor.transfers import Transfers
 from bot.batch.vendor.uploads import send_file
 from bot.batch.vendor.values import MOST_DATASETS, Dataset
@@ -39,8 +39,12 @@ class DatasetWork:
     clock: Clock
     say: Say
 
-    async def upload(self, path: Path, task_type: str, name: str, labels: Mapping[str, str] | None = None) -> Dataset:
-        """Upload a file as a dataset that is ready; a draft that an earlier upload of it has left is used.
+    async def upload(
+        self, path: Path, task_type: str, name: str, *, keep: Callable[[Row], bool] = lambda row: True
+    ) -> Dataset:
+        """Upload the rows of a file that `keep` takes as a dataset that is ready.
+
+        A draft that an earlier upload of the same rows has left is used.
 
         Raises `BadInput` for a file that the service does not take, with its lines, and `LimitReached` where there are
         as many datasets as there may be.
@@ -48,16 +52,15 @@ class DatasetWork:
         checked = check_file(path, task_type, await self.vendor.upload_schema(task_type))
         raise_problems(path, checked)
         with tempfile.TemporaryDirectory(prefix="govorun-dataset-") as folder:
-            lines, numbers, digest = write_lines(path, task_type, Path(folder) / "lines")
-            label = {DIGEST: digest[:32], **(labels or {})}
-            found = await self._draft(name, task_type, label)
+            lines, numbers, digest = write_lines(path, task_type, Path(folder) / "lines", keep)
+            found = await self._draft(name, task_type, {DIGEST: digest[:32]})
             if found.status == "ready":
                 self.say(f"It is there already: {found.id}")
                 return found
             if found.status == "draft":
-                upload: dict[str, Any] = {"size": checked.size}
+                upload: dict[str, Any] = {"size": lines.stat().st_size}
                 await send_file(self.vendor, self.transfers, found.id, lines, upload, _nothing, now=self.clock.time())
-                self.say(f"{found.id}: uploaded, {checked.size:,} bytes; the service checks it")
+                self.say(f"{found.id}: uploaded, {upload['size']:,} bytes; the service checks it")
                 await self._validate(found.id)
         return await self._validated(path, found.id, numbers)
 
@@ -129,11 +132,16 @@ def raise_problems(path: Path, checked: CheckedFile) -> None:
         raise BadInput(f"{path.name} has {checked.wrong:,} mistakes:\n{told}{more}")
 
 
-def write_lines(path: Path, task_type: str, to: Path) -> tuple[Path, array.array[int], str]:
-    """Write a file as the lines of a dataset. Returns it, the line of the user's file for each, and its SHA-256."""
+def write_lines(
+    path: Path, task_type: str, to: Path, keep: Callable[[Row], bool]
+) -> tuple[Path, array.array[int], str]:
+    """Write the rows of a file that `keep` takes as the lines of a dataset.
+
+    Returns it, the line of the user's file for each, and its SHA-256.
+    """
     numbers, digest = array.array("L"), hashlib.sha256(task_type.encode())
     with to.open("wb") as file:
-        for row in open_rows(path):
+        for row in filter(keep, open_rows(path)):
             line = line_of(row, task_type)
             file.write(line)
             digest.update(line)

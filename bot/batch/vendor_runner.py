@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from bot.ai import Profile, Usage
 from bot.batch.runner import LEASE, REASON, Stopped, close_run
 from bot.batch.vendor.transfers import AddressExpired, Transfers
-from bot.batch.vendor.uploads import LARGE, PART, send_file
+from bot.batch.vendor.uploads import SIZES, Sizes, send_file
 from bot.batch.vendor.values import REQUESTS, NotFound, VendorRun
 from bot.batch.vendor_cleanup import LABEL, LAG, tidy
 from bot.batch.vendor_files import describe_errors, store_answers, write_requests
@@ -56,10 +56,7 @@ UNPAID = ("planned", "creating", "created", "uploading", "uploaded", "validating
 
 @dataclass(slots=True, kw_only=True)
 class VendorRunner:
-    """Works on runs of the mode batch. `model` is the model's URI, `name` what the ledger calls it.
-
-    Files above `large` bytes are sent in parts of `part` bytes.
-    """
+    """Works on runs of the mode batch. `model` is the model's URI; `sizes` say which files are sent in parts."""
 
     store: Store
     vendor: VendorStudio
@@ -67,8 +64,7 @@ class VendorRunner:
     model: str
     profile: Profile
     watch: Callable[[], None] = lambda: None
-    large: int = LARGE
-    part: int = PART
+    sizes: Sizes = SIZES
     _worker: str = field(default_factory=lambda: secrets.token_hex(8), init=False)
 
     async def work(self, run: BatchRun, *, is_patient: bool = True) -> bool:
@@ -185,8 +181,7 @@ class VendorRunner:
         try:
             await send_file(
                 self.vendor, self.transfers, step.dataset, path, upload,
-                lambda now: self._change(step, upload=now), now=self.store.clock.time(), large=self.large,
-                part=self.part,
+                lambda now: self._change(step, upload=now), now=self.store.clock.time(), sizes=self.sizes
             )  # fmt: skip
         except NotFound:
             await self._begin_again(step)
@@ -285,7 +280,7 @@ class VendorRunner:
         try:
             task = await self.vendor.describe_run(step.task)
         except NotFound:  # the result is there all the same
-            task = VendorRun(step.task, "", "completed", step.dataset, step.result)
+            task = VendorRun(id=step.task, operation="", status="completed", dataset=step.dataset, result=step.result)
         try:
             for number, url in enumerate(await self.vendor.download_urls(step.result)):
                 paths.append(folder / f"{number}.parquet")

@@ -119,7 +119,10 @@ class AnswerWriter:
         if not (hooks.instructions or hooks.before):
             return context
         told, wish = await hooks.prepare(self.asker(incoming, context), context.asked)
-        model = wish.model or context.choices.model
+        model = self.routing.by_name(wish.model or context.choices.model).name
+        if wish.model and model != wish.model:
+            log.warning("a function around the model wants %s, which is not offered", wish.model)
+            model = context.choices.model
         return replace(
             context, instructions=told, passages=wish.passages, refusal=wish.refusal,
             choices=replace(context.choices, model=model),

@@ -201,10 +201,15 @@ class Desk(Seating):
         return [*places, *self.tell_topic(tx, case, f"case.{case.id}.blocked.{case.version}", "desk.blocked")]
 
     def topic_lost(self, tx: Tx, where: Address) -> None:
-        """Put the card of an open case into the topic that is made in place of one that was deleted."""
+        """Put the card of an open case into the topic that is made in place of one that was deleted, unless a card
+        waits for it anyway.
+        """
         seat = tx.seats.find_seat(where)
         case = tx.cases.find_open(seat.customer) if seat is not None else None
-        if case is not None and case.is_for_people and self.seat(tx, case) == seat:
+        if seat is None or case is None or not case.is_for_people or self.seat(tx, case) != seat:
+            return
+        card = tx.outbox.find_version(seat.address, cards.card_of(case))
+        if card is None or not tx.outbox.is_unsent(seat.address, card.key):
             self.show_card(tx, case, again=True, cause=f"made.{tx.clock.time():.0f}")
 
     # --- cases --------------------------------------------------------------------------------------------------------
@@ -447,12 +452,8 @@ class Desk(Seating):
             return None, ()
         now, duty = tx.clock.time(), tx.duty.find_duty(self.bot, case.last_holder)
         is_here = (duty is None or duty.works(now)) and self.hours.next_opening(case, now) is None
-        places = list(self.change(tx, case, Reopen(case.last_holder if is_here else 0), who=incoming.user.id))
-        after = case_after(tx, case)
-        if after.holder:
-            name = tx.users.read_name(self.bot, after.holder) or str(after.holder)
-            places += self.tell_topic(tx, after, f"{cards.card_of(case)}.back.{after.version}", "desk.back", name=name)
-        return after, places
+        places = self.change(tx, case, Reopen(case.last_holder if is_here else 0), who=incoming.user.id)
+        return case_after(tx, case), places
 
     def give_all_back(self, tx: Tx) -> int:
         """Give all cases that people have back to the bot, and tell their customers. Returns how many there were."""

@@ -17,6 +17,7 @@ from bot.extension.middleware import Middleware, Next
 from bot.extension.presses import Button, By, OwnPress, Pressed
 from bot.extension.program import Lifespan, Program
 from bot.extension.running import Running, SendState, Sent
+from bot.extension.transport import Door, OwnTransport, shown
 
 __all__ = [
     "SANDBOX",
@@ -31,6 +32,7 @@ __all__ = [
     "Customer",
     "Decision",
     "DeskExtension",
+    "Door",
     "Extension",
     "Hooks",
     "HttpRequest",
@@ -48,6 +50,7 @@ __all__ = [
     "OwnModel",
     "OwnPress",
     "OwnRule",
+    "OwnTransport",
     "Photo",
     "Preparation",
     "Pressed",
@@ -62,4 +65,5 @@ __all__ = [
     "SendState",
     "Sent",
     "command",
+    "shown",
 ]

@@ -23,11 +23,16 @@ class Reply(ports.Reply, Protocol):
     """The way back to where a command or a press came from, with a question to the person (`ask`)."""
 
     @overload
-    async def ask(self, question: About, /) -> str: ...
+    async def ask(self, question: About, /) -> str:
+        """Ask for a text."""
+
     @overload
-    async def ask(self, question: About, kind: type[T], /) -> T: ...
+    async def ask(self, question: About, kind: type[T], /) -> T:
+        """Ask for a value of the type `kind`."""
+
     @overload
-    async def ask(self, form: type[T], /) -> T: ...
+    async def ask(self, form: type[T], /) -> T:
+        """Ask for all fields of a form."""
 
     async def ask(self, question: object, kind: object = str, /) -> object:
         """Ask the person, and return the answer: a text, a value of the type `kind` (int, date, `Contact`, an Enum, …),

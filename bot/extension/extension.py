@@ -52,7 +52,7 @@ class Extension:
 
     def add_command(self, own: OwnCommand) -> None:
         """Add a command. Raises `ConfigError` if the word is taken or the function can't be a command."""
-        mistakes.check_command(own.word, own.run)
+        mistakes.check_command(own.word, own.run, self.without)
         if own.word in (other.word for other in self.commands):
             raise ConfigError(f"/{own.word} is there already: two commands can't have one word")
         self.commands.append(own)

@@ -109,6 +109,7 @@ def prompts(form: type[BaseModel]) -> dict[str, Prompt]:
     """The questions of a form by its fields, in their order. Raises `TypeError` for a field that is neither asked nor
     has a default.
     """
+    form.model_rebuild()  # types that were named before they were made
     found: dict[str, Prompt] = {}
     for name, info in form.model_fields.items():
         told = _told(info)

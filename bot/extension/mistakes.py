@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from bot.ai import Profile
@@ -14,7 +14,7 @@ from bot.types import Outgoing
 # What features of Govorun have, with any settings but DESK, whose words are compared at the start.
 COMMANDS = frozenset({
     "allowance", "audit", "broadcast", "chats", "context", "export", "forget", "gaps", "help", "image", "img",
-    "invite", "jobs", "kb", "later", "members", "model", "new", "persona", "pin", "prompt", "reasoning",
+    "invite", "jobs", "kb", "language", "later", "members", "model", "new", "persona", "pin", "prompt", "reasoning",
     "remind", "search", "settings", "start", "stop", "summary", "template", "templates", "timezone", "topic",
     "usage", "voice", "whisper", "whoami", "write",
 })  # fmt: skip
@@ -38,9 +38,11 @@ def check_function(title: str, function: Any, parameters: tuple[str, ...], *, is
         raise ConfigError(f"{title}: {shape} is expected, and {_shown(function)} takes {takes}") from None
 
 
-def check_command(word: Any, function: Any) -> None:
-    """Raise `ConfigError` if this function can't be the command /`word`: its shape, or what it says it returns."""
-    if word in COMMANDS:
+def check_command(word: Any, function: Any, without: Sequence[str] = ()) -> None:
+    """Raise `ConfigError` if this function can't be the command /`word`: its shape, or what it says it returns. The
+    words `without` are those of commands that are switched off.
+    """
+    if word in COMMANDS and word not in without:
         raise ConfigError(f"/{word} is a command of Govorun: choose another word")
     check_function(f"/{word}", function, ("incoming", "reply"))
     try:

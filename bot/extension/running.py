@@ -131,12 +131,16 @@ class Running(Protocol[State_co]):
         ...
 
     @overload
-    async def ask(self, question: str, *, user: Payer = None, model: str = "main", system: str = "") -> str: ...
+    async def ask(self, question: str, *, user: Payer = None, model: str = "main", system: str = "") -> str:
+        """Ask a model for a text."""
+        ...
 
     @overload
     async def ask(
         self, question: str, schema: type[S], *, user: Payer = None, model: str = "main", system: str = ""
-    ) -> S: ...
+    ) -> S:
+        """Ask a model for an object of a schema."""
+        ...
 
     async def ask(
         self, question: str, schema: type[Any] | None = None, *, user: Payer = None, model: str = "main",

@@ -15,16 +15,17 @@ from bot.ai import Answered, AsyncModel, Failed, Finish, Pending, Request, Sourc
 from bot.billing import pricing
 from bot.billing.budget import MONEY, TOKENS, Budget
 from bot.conversation import branching
+from bot.conversation.answer_writer import AnswerWriter
 from bot.conversation.assistant import Assistant
 from bot.conversation.turn_state import Ownership, TurnContext
 from bot.errors import BadInput, LimitReached, ModelError
-from bot.extension import Hooks, Review
+from bot.extension import Review
 from bot.feature import ButtonHandler, Command, Feature
 from bot.features.task_list import cancel_choice
 from bot.jobs import operations
 from bot.jobs.operations import FailureReason, OperationRunner, Outcome, PollSchedule
 from bot.knowledge import citations, documents
-from bot.knowledge.answering import Citing, KnowledgeAnswers, restored
+from bot.knowledge.answering import Citing, restored
 from bot.knowledge.documents import NOTHING, Retrieved
 from bot.llm import prompt
 from bot.llm.routing import ModelOption, Routing
@@ -181,19 +182,19 @@ class ComparedAnswer(Answered):
 class DeferredOperation:
     """How the operation of a deferred answer is started, polled and ended (`jobs.operations.OperationKind`).
 
-    `models` returns the asynchronous mode of a model by its name, None for a model that has no such mode. `knowledge`
-    checks answers that were made from the knowledge base. If the `ownership` of the conversation says that an operator
-    answers there, the operator gets the answer as a draft, and the customer gets nothing.
+    `models` returns the asynchronous mode of a model by its name, None for a model that has no such mode. `writer` has
+    the knowledge base, which checks answers that were made from it, and a programmer's functions around the model. If
+    the `ownership` of the conversation says that an operator answers there, the operator gets the answer as a draft,
+    and the customer gets nothing.
     """
 
     store: Store
     routing: Routing
     models: Callable[[str], AsyncModel | None]
     incidents: IncidentLog
+    writer: AnswerWriter
     budget: Budget = field(default_factory=Budget)
-    knowledge: KnowledgeAnswers | None = None
     ownership: Ownership | None = None
-    hooks: Hooks = field(default_factory=Hooks)
 
     @property
     def pace(self) -> PollSchedule:
@@ -224,17 +225,18 @@ class DeferredOperation:
         a programmer's functions want.
         """
         asked, review = operation.request, NO_REVIEW
-        if self.hooks.after and answer.text.strip() and answer.finish is not Finish.FILTERED:
+        hooks, knowledge = self.writer.request_builder.hooks, self.writer.knowledge
+        if hooks.after and answer.text.strip() and answer.finish is not Finish.FILTERED:
             asker = ToolContext(operation.address, operation.user, asked["language"], turn=operation.turn)
-            review = await self.hooks.review(asker, asked["question"], answer.text)
-        if self.knowledge is None or "evidence" not in asked:
+            review = await hooks.review(asker, asked["question"], answer.text)
+        if knowledge is None or "evidence" not in asked:
             return ComparedAnswer(answer.text, answer.finish, answer.usage, review=review)
-        citing = self.knowledge.begin(
+        citing = knowledge.begin(
             await self.store.read(lambda tx: restored(tx, asked["evidence"], asked["language"]))
         )  # fmt: skip
         citing.repaired = asked.get("repaired", False)
         await citing.take(answer.text)
-        left_out = () if citing.wants_repair else await self.knowledge.left_out(_asker(operation), citing)
+        left_out = () if citing.wants_repair else await knowledge.left_out(_asker(operation), citing)
         return ComparedAnswer(
             answer.text, answer.finish, answer.usage, left_out=left_out, across=citing.across, review=review
         )

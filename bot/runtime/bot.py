@@ -82,8 +82,8 @@ class Bot:
     inbound: Inbound
     joining: Onboarding
     signs: Signs
-    running: RunningBot
-    around: Callable[[], AbstractAsyncContextManager[None]]
+    running: RunningBot = field(init=False)
+    around: Callable[[], AbstractAsyncContextManager[None]] = field(init=False)
     started: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     stopping: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     background: list[asyncio.Task[None]] = field(default_factory=list, init=False)

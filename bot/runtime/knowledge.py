@@ -202,7 +202,7 @@ def knowledge_features(given: Given, ground: Ground, assistant: Assistant) -> Se
     answers = knowledge_answers(base, given.settings, people.access)
     rights, wake, entries = people.joining.rights, ground.wake_jobs, learned_entries(base, ground)
     alone = PrivateAnswers(
-        assistant=assistant, transport=ground.telegram, link=ground.telegram.link, deliver=people.joining.deliver
+        assistant=assistant, transport=ground.transport, link=ground.telegram.link, deliver=people.joining.deliver
     )  # fmt: skip
     people.joining.links[LINK] = alone.follow
     search = SearchPage(base=base, access=people.access)

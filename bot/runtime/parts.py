@@ -22,6 +22,7 @@ from bot.knowledge.base import KnowledgeBase
 from bot.knowledge.documents import Documents
 from bot.media.attachments import Attachments
 from bot.media.voice import Voice
+from bot.ports import Transport
 from bot.prompts.library import Library
 from bot.runtime.bot import Placement
 from bot.runtime.models import Models
@@ -65,10 +66,12 @@ class People:
 class Ground:
     """What all features share. `added` is set when a job was added; `lanes` are the queues of this process.
 
-    `knowledge` is None with KNOWLEDGE=off, `desk` without DESK.
+    `transport` serves the addresses of all messengers, Telegram's among them. `knowledge` is None with KNOWLEDGE=off,
+    `desk` without DESK.
     """
 
     telegram: Telegram
+    transport: Transport
     people: People
     library: Library
     incidents: IncidentLog

@@ -69,7 +69,7 @@ from bot.knowledge.documents import Documents
 from bot.media.attachments import Attachments
 from bot.media.voice import Voice
 from bot.outbox import public_fallback
-from bot.ports import SendQuota
+from bot.ports import SendQuota, Transport
 from bot.prompts.library import Library
 from bot.providers import catalog
 from bot.runtime import cluster
@@ -89,7 +89,7 @@ from bot.runtime.optional.batch import batch_watch
 from bot.runtime.optional.custom import check_switched_off, custom_parts, switched_off
 from bot.runtime.optional.desk import DeskParts, desk_of, desk_parts, desk_tools, missed, ownership
 from bot.runtime.optional.evaluation import evaluation_features
-from bot.runtime.optional.program import around, naming, own_jobs, running_bot
+from bot.runtime.optional.program import host, naming, own_jobs, running_bot, transports
 from bot.runtime.parts import Answering, Given, Ground, People
 from bot.storage.engines.sqlite_files import home
 from bot.storage.mailboxes import StoredInbox, StoredOutbox
@@ -163,11 +163,8 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
         inbound=inbound,
         joining=people.joining,
         signs=Signs(turns=turns, model_outage=given.models.studio.outage, metrics=given.api.metrics),
-        running=running,
-        around=partial(around, given, running, ground.incidents),
     )
-    if placement.role.works:
-        bot.loads.append(running.planner.begin)
+    host(bot, given, ground, running)
     if desk.load is not None:
         bot.loads.append(desk.load)
     bot.led.update(desk.led)
@@ -204,7 +201,7 @@ def _help(
     return Help(
         store=store,
         access=ground.people.access,
-        transport=ground.telegram,
+        transport=ground.transport,
         features=[
             ConversationCommands(
                 store=store, assistant=assistant, options=AnswerOptions.from_settings(given.settings)
@@ -220,7 +217,7 @@ def _queue_notice(given: Given, ground: Ground, assistant: Assistant) -> QueueNo
     return QueueNotice(
         store=given.store,
         lanes=ground.lanes,
-        transport=ground.telegram,
+        transport=ground.transport,
         tasks=given.placement.tasks,
         after=given.settings.queue_notice,
         stop=assistant.writer.stop,
@@ -255,9 +252,10 @@ def ground_of(given: Given, routers: Routers | None = None, quota: SendQuota | N
     """What all features of a bot share. `quota`: the limit of messages that several processes share."""
     settings, store, api = given.settings, given.store, given.api
     desk = desk_of(given)
+    outbox = StoredOutbox(store=store, fallback=public_fallback, watch=desk)
     deliverer = Deliverer(
         api=api,
-        outbox=StoredOutbox(store=store, fallback=public_fallback, watch=desk),
+        outbox=outbox,
         budget=FloodBudget(settings.telegram_rate, settings.telegram_chat_rate),
         clock=store.clock,
         tasks=given.placement.tasks,
@@ -274,9 +272,11 @@ def ground_of(given: Given, routers: Routers | None = None, quota: SendQuota | N
         options=TelegramOptions.from_settings(settings, routers),
     )
     library = Library(settings.prompts_dir, settings.system_prompt)
-    people = _people(given, telegram, library)
+    transport = transports(given, telegram, outbox)
+    people = _people(given, transport, library)
     return Ground(
         telegram=telegram,
+        transport=transport,
         people=people,
         knowledge=knowledge_base(given, people.budget),
         library=library,
@@ -287,7 +287,7 @@ def ground_of(given: Given, routers: Routers | None = None, quota: SendQuota | N
     )
 
 
-def _people(given: Given, telegram: Telegram, library: Library) -> People:
+def _people(given: Given, transport: Transport, library: Library) -> People:
     settings, store = given.settings, given.store
     directory = MemberDirectory(store=store, bot=given.api.id)
     access = Access(settings.access == "open", frozenset(settings.owners), directory)
@@ -296,7 +296,7 @@ def _people(given: Given, telegram: Telegram, library: Library) -> People:
         store=store,
         directory=directory,
         rights=Rights(access),
-        transport=telegram,
+        transport=transport,
         tasks=given.placement.tasks,
         greeting=settings.greeting,
         library=library,
@@ -309,7 +309,7 @@ def answering_of(given: Given, ground: Ground) -> Answering:
     """The assistant, with what it needs."""
     settings, store, studio, routing = given.settings, given.store, given.models.studio, given.models.routing
     budget, meter = ground.people.budget, ground.people.meter
-    reminders = Reminders(store=store, transport=ground.telegram, wake_jobs=ground.wake_jobs)
+    reminders = Reminders(store=store, transport=ground.transport, wake_jobs=ground.wake_jobs)
     documents = Documents(store=store, meter=meter, embedder=studio.embeddings())
     voice = _voice(given, ground)
     how = AnswerOptions.from_settings(settings)
@@ -366,7 +366,7 @@ def _voice(given: Given, ground: Ground) -> Voice:
     studio = given.models.studio
     return Voice(
         store=given.store,
-        transport=ground.telegram,
+        transport=ground.transport,
         listener=studio.listener(),
         speaker=studio.speaker(),
         meter=ground.people.meter,
@@ -400,7 +400,7 @@ def _features(given: Given, ground: Ground, answering: Answering) -> Sequence[Fe
     return [
         answering.attached.feature(),
         _images(given, ground).feature(),
-        ConversationList(store=store, transport=ground.telegram, helper_model=helper).feature(),
+        ConversationList(store=store, transport=ground.transport, helper_model=helper).feature(),
         ConversationMemory(
             store=store,
             helper_model=helper,
@@ -461,7 +461,7 @@ def _of_people(
         ).feature(),
         Privacy(
             store=store,
-            transport=ground.telegram,
+            transport=ground.transport,
             wake_jobs=ground.wake_jobs,
             leave=leave,
             works_for=ground.lanes.works_for,
@@ -492,7 +492,7 @@ def _deferred(given: Given, ground: Ground, assistant: Assistant) -> DeferredAns
     store, models = given.store, given.models
     return DeferredAnswers(
         store=store,
-        transport=ground.telegram,
+        transport=ground.transport,
         assistant=assistant,
         operation=DeferredOperation(
             store=store,
@@ -500,8 +500,7 @@ def _deferred(given: Given, ground: Ground, assistant: Assistant) -> DeferredAns
             models=models.async_models,
             incidents=ground.incidents,
             budget=ground.people.budget,
-            knowledge=assistant.writer.knowledge,
-            hooks=given.added.hooks,
+            writer=assistant.writer,
             ownership=assistant.turn_start.ownership,
         ),
         wake_jobs=ground.wake_jobs,
@@ -514,7 +513,7 @@ def _images(given: Given, ground: Ground) -> ImageGeneration:
     improver = PromptImprover(store=store, routing=models.routing, budget=budget, mode=settings.image_improve)
     return ImageGeneration(
         store=store,
-        transport=ground.telegram,
+        transport=ground.transport,
         operation=ImageOperation(painter=models.images, price=ImagePrice.from_settings(settings), improver=improver),
         random=models.chance,
         wake_jobs=ground.wake_jobs,

@@ -30,6 +30,7 @@ from bot.storage.maintenance import migrations
 from bot.storage.repositories.backlog import Backlog
 from bot.storage.repositories.batch.dataset_people import DatasetPeople
 from bot.storage.repositories.batch.runs import Batches
+from bot.storage.repositories.batch.tunings import Tunings
 from bot.storage.repositories.batch.vendor_runs import VendorRuns
 from bot.storage.repositories.buttons import Buttons
 from bot.storage.repositories.chats import Chats, Users
@@ -123,6 +124,7 @@ class Tx:
     batches = repository(Batches)
     dataset_people = repository(DatasetPeople)
     vendor_runs = repository(VendorRuns)
+    tunings = repository(Tunings)
     evaluations = repository(Evaluations)
     personal_data = repository(PersonalData)
 

@@ -11,14 +11,18 @@ if TYPE_CHECKING:
     from bot.testing.stage import Stage as Stage
     from bot.testing.studio import StudioSide as StudioSide
     from bot.testing.tg import BotMessage as BotMessage
+    from bot.testing.tg import Business as Business
     from bot.testing.tg import Group as Group
     from bot.testing.tg import Person as Person
     from bot.testing.tg import Tg as Tg
     from bot.testing.virtual_loop import LoopClock as LoopClock
+    from govorun.testing.fixtures import Dialogue as Dialogue
 
 
 PLACES = {
     "BotMessage": "bot.testing.tg",
+    "Business": "bot.testing.tg",
+    "Dialogue": "govorun.testing.fixtures",
     "Group": "bot.testing.tg",
     "LoopClock": "bot.testing.virtual_loop",
     "Person": "bot.testing.tg",

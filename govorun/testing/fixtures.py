@@ -15,6 +15,8 @@ with these names.
 from __future__ import annotations
 
 import asyncio
+import difflib
+import re
 from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from bot import App
     from bot.testing.stage import Stage
     from bot.testing.studio import StudioSide
-    from bot.testing.tg import Tg
+    from bot.testing.tg import Group, Person, Tg
     from bot.testing.virtual_loop import LoopClock
 
 LoopFactories = Mapping[str, Callable[[], asyncio.AbstractEventLoop]]
@@ -117,3 +119,37 @@ async def tg(stage: Stage) -> Tg:
 
     await stage.start()
     return Tg(stage)
+
+
+class Dialogue:
+    """Compares chats with files: `dialogue(ann)`. The first file of a test is `dialogues/NAME OF THE TEST.txt` beside
+    the file of the test, the next ones have a number more. `pytest --update-dialogues` writes them.
+    """
+
+    def __init__(self, folder: Path, test: str, *, update: bool) -> None:
+        self._folder, self._test, self._update, self._count = folder, test, update, 0
+
+    def __call__(self, person: Person, to: Group | None = None) -> None:
+        """Compare the chat of a person with the bot, or a group. Raises `AssertionError` with the difference."""
+        self._count += 1
+        number = f"-{self._count}" if self._count > 1 else ""
+        file = self._folder / f"{self._test}{number}.txt"
+        text = person.dialogue(to)
+        if self._update:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, "utf-8")
+            return
+        if not file.exists():
+            raise AssertionError(f"there is no {file}: pytest --update-dialogues writes it\n\n{text}")
+        kept = file.read_text("utf-8")
+        if text != kept:
+            lines = difflib.unified_diff(kept.splitlines(), text.splitlines(), str(file), "now", lineterm="")
+            raise AssertionError("the dialogue has changed; pytest --update-dialogues accepts it\n" + "\n".join(lines))
+
+
+@pytest.fixture
+def dialogue(request: pytest.FixtureRequest) -> Dialogue:
+    """`dialogue(ann)` compares Ann's chat with a text file that people can read: see `Dialogue`."""
+    test = re.sub(r"[^\w.-]+", "-", str(request.node.name)).strip("-")
+    update = bool(request.config.getoption("--update-dialogues", default=False))
+    return Dialogue(request.node.path.parent / "dialogues", test, update=update)

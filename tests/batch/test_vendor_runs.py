@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from bot.batch.vendor.opening import open_transfers, open_vendor
-from bot.batch.vendor.uploads import LARGE
+from bot.batch.vendor.uploads import SIZES, Sizes
 from bot.batch.vendor_cleanup import LAG, tidy_all
 from bot.batch.vendor_runner import VendorRunner, least_cost
 from bot.batch.vendor_watch import PAUSE, BatchWatch
@@ -44,12 +44,12 @@ class VendorWorld(World):
         """Plan a run of the mode batch; returns its number."""
         return await self.command.begin(self.file(*(rows or ROWS)), MODEL, "batch", {}, Decimal(0))
 
-    async def work(self, number: int = 1, *, large: int = LARGE, part: int = LARGE) -> None:
+    async def work(self, number: int = 1, *, sizes: Sizes = SIZES) -> None:
         """Work on a run with a runner of its own, with another limit for uploads in parts."""
         async with open_vendor(self.settings, self.http, self.store.clock) as vendor:
             runner = VendorRunner(
                 store=self.store, vendor=vendor, transfers=open_transfers(self.http, self.store.clock),
-                model=self.service.batch_uri(MODEL), profile=self.service.text(MODEL).profile, large=large, part=part,
+                model=self.service.batch_uri(MODEL), profile=self.service.text(MODEL).profile, sizes=sizes,
             )  # fmt: skip
             assert await runner.work(await self.run(number))
 
@@ -147,7 +147,7 @@ async def test_large_files_go_in_parts_and_a_lost_part_is_sent_again(world: Vend
     world.studio.storage.smallest_part = 1
     await world.begin()
     world.studio.storage.failures = [503, 503]
-    await world.work(large=100, part=100)
+    await world.work(sizes=Sizes(100, 100))
     assert len(await world.rows()) == 7
     parts = [key.rpartition("/")[2] for key in world.studio.storage.uploads]
     assert parts == [str(number) for number in range(1, len(parts) + 1)]
@@ -169,9 +169,9 @@ async def test_an_upload_goes_on_with_the_part_that_was_missing(world: VendorWor
 
     world.store.write_until_stored = write  # type: ignore[method-assign]
     with pytest.raises(KeyError):
-        await world.work(large=100, part=100)
+        await world.work(sizes=Sizes(100, 100))
     world.store.write_until_stored = real  # type: ignore[method-assign]
-    await world.work(large=100, part=100)
+    await world.work(sizes=Sizes(100, 100))
     keys = world.studio.storage.uploads
     assert len(keys) == len(set(keys)) > 3
     assert len(await world.rows()) == 7

@@ -1,5 +1,7 @@
 """A programmer's functions around the model (`extension.Hooks`): whichever way an answer is asked for, and when they
 fail.
+
+See P5 in docs/promises.md.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ def bot_app() -> App:
     async def before(asker: ToolContext, question: str) -> Preparation | None:
         if "secret" in question:
             raise UserError("That is secret.")
-        return None
+        return Preparation(model="nothing") if "choose" in question else None
 
     @app.after_answer
     async def after(asker: ToolContext, question: str, answer: str) -> Review | None:
@@ -83,6 +85,18 @@ async def test_another_text_replaces_the_answer_for_good(tg: Tg, studio: StudioS
     await ann.say("again")
     assert ("assistant", "Polite.") in studio.prompts[-1]
     assert "rude" not in sent(tg)
+
+
+async def test_a_model_that_is_not_offered_is_told_in_the_log_and_the_chats_own_answers(
+    tg: Tg, studio: StudioSide, caplog: pytest.LogCaptureFixture
+) -> None:
+    ann = tg.user("Ann")
+    await ann.say("/model")
+    await ann.press("YandexGPT Lite")
+    studio.says("Chosen.")
+    assert (await ann.say("choose for me")).text == "Chosen."
+    assert "yandexgpt-lite" in str(studio.requests[-1].body)
+    assert "wants nothing, which is not offered" in caplog.text
 
 
 async def test_an_edited_question_goes_the_same_way(tg: Tg, studio: StudioSide) -> None:

@@ -84,7 +84,7 @@ async def test_who_writes_again_soon_after_the_close_comes_back_to_the_person_wh
     await desk.writes("one more thing")
     is_there = duty in ("", "/on")
     assert rows(desk.stage, OWNER) == [("held", OLGA) if is_there else ("waiting", 0)]
-    assert (say("en", "desk.back", name="Olga") in desk.seen()) == is_there
+    assert desk.card()["text"].startswith(f"#1 · {'answered by Olga' if is_there else 'waiting'}")
     assert "one more thing" in desk.seen()
     assert desk.stage.prompts() == []
 

@@ -61,6 +61,8 @@ async def test_desk_says_how_many_wait(stage: Stage, tmp_path: Path) -> None:
     assert told.startswith(say("en", "desk.group.state", waiting=1, held=0, snoozed=0))
     assert "cases 1, without a person 0, calls 1, closed 0" in told
     assert say("en", "desk.load", load="0.3") in told
+    await desk.says(f"/desk{BOT}")  # in a topic
+    assert desk.seen()[-1].startswith(say("en", "desk.group.state", waiting=1, held=0, snoozed=0))
     assert await stage.ask("/desk", OLGA) == say("en", "desk.group.private")
 
 
@@ -81,6 +83,20 @@ async def test_a_topic_that_is_deleted_is_made_again_and_nothing_is_lost(stage: 
     await desk.presses("desk.bot")
     assert stage.telegram.texts(ANNA)[-1] == say("en", "desk.returned")
     assert desk.card()["text"].startswith("#1 · the bot answers")
+
+
+async def test_a_topic_that_is_deleted_again_before_its_card_has_come_gets_one_card(
+    stage: Stage, tmp_path: Path
+) -> None:
+    desk = await desk_on(stage, tmp_path, telegram_rate=30.0, telegram_chat_rate=1.0)
+    await desk.called()
+    await desk.presses("desk.take")
+    for _ in range(2):
+        stage.telegram.delete_topic(desk.group, desk.topic)
+        stage.telegram.say(ANNA, "are you there?")
+        await stage.until(lambda: stage.telegram.state.chats[desk.group].topics or None)
+    await desk.quiet()
+    assert [text.partition("\n")[0] for text in desk.seen() if text.startswith("#")] == ["#1 · answered by Olga"]
 
 
 async def test_a_customer_keeps_the_topic_for_the_next_case(stage: Stage, tmp_path: Path) -> None:

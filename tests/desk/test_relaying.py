@@ -69,6 +69,7 @@ async def test_words_before_anybody_has_the_case_are_not_sent_but_offered(stage:
     assert desk.seen()[-1] == say("en", "desk.offer")
     await desk.presses("desk.send", OLEG)
     assert read(desk)[-1] == "who takes this?"
+    assert say("en", "desk.offer") not in desk.seen()
     await desk.says("it is mine", OLEG)
     assert read(desk)[-1] == "it is mine"
 

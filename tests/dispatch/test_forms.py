@@ -1,4 +1,7 @@
-"""Questions of programmers (`Reply.ask`, `App.form`): what answers them, what does not, how they end; and kills."""
+"""Questions of programmers (`Reply.ask`, `App.form`): what answers them, what does not, how they end; and kills.
+
+See P1 and P2 in docs/promises.md.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A programmer's middleware: what it stands around, in which order, and what becomes of what it returns."""
+"""A programmer's middleware: what it stands around, in which order, and what becomes of what it returns.
+
+See P1 and P2 in docs/promises.md.
+"""
 
 from __future__ import annotations
 

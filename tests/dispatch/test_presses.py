@@ -1,4 +1,7 @@
-"""Buttons of programmers: who may press them, how often, with which arguments; and a kill at any moment."""
+"""Buttons of programmers: who may press them, how often, with which arguments; and a kill at any moment.
+
+See P1 and P2 in docs/promises.md.
+"""
 
 from __future__ import annotations
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import logging
 import os
 import pty
 import sys
-from collections.abc import AsyncIterator
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,7 +60,7 @@ async def typed(*arguments: str, cwd: Path, **environment: str) -> Done:
     out, err = io.StringIO(), io.StringIO()
 
     def run() -> int:
-        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        with unchanged_logging(), pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
             patch.setattr(os, "environ", {**BARE, **environment})
             patch.setattr(sys, "argv", ["govorun", *arguments])
             patch.chdir(cwd)
@@ -70,6 +71,16 @@ async def typed(*arguments: str, cwd: Path, **environment: str) -> Done:
             return 0
 
     return Done(await asyncio.to_thread(run), out.getvalue(), err.getvalue())
+
+
+@contextmanager
+def unchanged_logging() -> Iterator[None]:
+    """Give the process back its log as it was: commands set level and handlers of the root logger."""
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+    yield
+    root.setLevel(level)
+    root.handlers = handlers
 
 
 @pytest.fixture

@@ -132,6 +132,18 @@ def test_a_mistake_in_a_file_is_told_with_its_line(tmp_path: Path) -> None:
     )
     with pytest.raises(ConfigError, match=r"shop\.py:5: /help is a command of Govorun: choose another word"):
         find("shop.py", tmp_path)
+    (tmp_path / "shop.py").write_text(
+        'from govorun import App\napp = App()\n\n\n@app.daily("25:00")\nasync def x(run): ...\n'
+    )
+    with pytest.raises(ConfigError, match=r"shop\.py:5: '25:00' is no time of day"):
+        find("shop.py", tmp_path)
+    (tmp_path / "shop.py").write_text("int('one')\n")
+    with pytest.raises(ValueError, match="invalid literal"):
+        find("shop.py", tmp_path)
+
+
+def test_a_word_of_a_command_that_is_switched_off_is_free() -> None:
+    App(without=["image"]).command("image")(good)
 
 
 async def test_the_words_and_tools_that_are_taken_are_those_of_the_whole_bot(stage: Stage) -> None:

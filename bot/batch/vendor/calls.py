@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 WITHIN = 20.0  # seconds that one try of a call may take
 DISCOVERY = "ApiEndpointService"
+SHOWN = 200  # characters of what the service says
 LARGEST = 64 << 20  # bytes of an answer
 OPTIONS = (
     ("grpc.keepalive_time_ms", 30_000),
@@ -69,16 +70,16 @@ class GrpcCalls:
             await channel.close()
         self._channels.clear()
 
-    async def call(self, method: str, request: Message, *, repeatable: bool = True) -> Any:
+    async def call(self, method: str, request: Message, *, repeatable: bool = True, within: float = 0.0) -> Any:
         """Call a method and return its answer; again while the service is unavailable, if it is `repeatable`.
 
-        Raises `NotFound`, and the `ModelError` that another status means. A method that is not `repeatable` raises
-        `OutcomeUnknown` wherever the service may have carried it out.
+        `within` is for calls that take longer than others. Raises `NotFound`, and the `ModelError` that another status
+        means. A method that is not `repeatable` raises `OutcomeUnknown` wherever the service may have carried it out.
         """
         service = method.partition(".")[0]
         address = await self._retry.call(lambda: self._address_of(service))
         if repeatable:
-            return await self._retry.call(lambda: self._once(method, request, address))
+            return await self._retry.call(lambda: self._once(method, request, address, within=within))
         try:
             return await self._once(method, request, address, renews=False)
         except ModelUnavailable as error:
@@ -93,7 +94,9 @@ class GrpcCalls:
             raise ModelDenied(f"{self._address} does not know where {ENDPOINTS[service]} listens")
         return address
 
-    async def _once(self, method: str, request: Message, address: str, *, renews: bool = True) -> Any:
+    async def _once(
+        self, method: str, request: Message, address: str, *, renews: bool = True, within: float = 0.0
+    ) -> Any:
         """One call, and one more with a new token where the token was refused.
 
         Without `renews` the token is renewed, but the call is left to who looks first: `OutcomeUnknown`.
@@ -105,7 +108,7 @@ class GrpcCalls:
             headers = {**await self._credentials.headers(), **self._standing, "x-client-request-id": str(uuid.uuid4())}
             try:
                 with tracing.call(method, attributes={"rpc.system": "grpc", "server.address": _host(address)}):
-                    return await send(request, metadata=tuple(headers.items()), timeout=self._within)
+                    return await send(request, metadata=tuple(headers.items()), timeout=within or self._within)
             except grpc.aio.AioRpcError as error:
                 told = _error(method, error, headers["x-client-request-id"])
             if renewed or not isinstance(told, Unauthenticated) or not await self._credentials.renew(headers):
@@ -134,9 +137,11 @@ def _error(method: str, error: grpc.aio.AioRpcError, asked: str) -> ModelError:
     sent = {str(name): str(value) for source in (error.initial_metadata(), error.trailing_metadata())
             for name, value in source or ()}  # fmt: skip
     trace = sent.get("x-server-trace-id", "")
-    log.warning("AI Studio refused %s, request %s (trace %s): %s %s", method, asked, trace or "-", code.name,
-                details[:300])  # fmt: skip
-    text = f"{method}: {code.name} {details}"
+    # A service that is away is told once, by who gives up; each refusal is one line.
+    level = logging.INFO if code is grpc.StatusCode.UNAVAILABLE else logging.WARNING
+    words = (method, asked, trace or "-", code.name, details[:SHOWN])
+    log.log(level, "AI Studio refused %s, request %s (trace %s): %s %s", *words)
+    text = f"{method}: {code.name} {details[:SHOWN]}"
     if code is grpc.StatusCode.NOT_FOUND:
         return NotFound(text[:300], trace=trace)
     return error_mapping.failure(0, code.value[0], text, trace=trace)

@@ -29,6 +29,7 @@ from bot.errors import ModelProtocolError
 
 PAGE = 100  # rows of a list
 MOST_PAGES = 1_000
+JOINING = 300.0  # seconds in which the service joins the parts of an upload
 FORMAT = "jsonlines"
 
 
@@ -87,7 +88,7 @@ class VendorStudio:
         """End an upload in parts; `etags` are those of the parts in their order."""
         parts = [datasets.UploadedPartInfo(part_num=number, etag=etag) for number, etag in enumerate(etags, 1)]
         request = datasets.FinishMultipartUploadDraftRequest(dataset_id=dataset, uploaded_parts=parts)
-        await self._calls.call("DatasetService.FinishMultipartUploadDraft", request)
+        await self._calls.call("DatasetService.FinishMultipartUploadDraft", request, within=JOINING)
 
     async def validate(self, dataset: str) -> None:
         """Let the service check what was uploaded; `describe_dataset` tells the end, minutes later."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,23 +14,32 @@ from bot.errors import ModelRefused
 if TYPE_CHECKING:
     from bot.batch.vendor.studio import VendorStudio
 
-LARGE, PART = 100_000_000, 64 << 20  # bytes: of a file that is sent in parts, of one part
 ADDRESSES_KEPT = 20 * 3600.0  # seconds that the addresses of parts are used; the service keeps them for a day
 
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Files above `large` bytes are sent in parts of `part` bytes."""
+
+    large: int = 100_000_000
+    part: int = 64 << 20
+
+
+SIZES = Sizes()
 Save = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 async def send_file(
     vendor: VendorStudio, transfers: Transfers, dataset: str, path: Path, upload: dict[str, Any], save: Save,
-    *, now: float, large: int = LARGE, part: int = PART,
+    *, now: float, sizes: Sizes = SIZES,
 ) -> None:  # fmt: skip
-    """Send a file of `upload["size"]` bytes to a draft. Above `large` bytes it goes in parts of `part` bytes.
+    """Send a file of `upload["size"]` bytes to a draft. A large one goes in parts.
 
     `upload` notes which parts have arrived; `save` stores it after each, so that a later call with it goes on there.
     Raises `NotFound` if there is no such draft, `AddressExpired` and `ModelUnavailable` where the file did not arrive.
     """
-    size = upload["size"]
-    if size <= large:
+    size, part = upload["size"], sizes.part
+    if size <= sizes.large:
         await transfers.put(await vendor.upload_url(dataset, size), path, size=size)
         return
     if not upload.get("urls") or upload["until"] < now:

@@ -75,13 +75,15 @@ class Operators:
 
     async def handle(self, incoming: Incoming, reply: Reply, handler: Handler) -> None:
         """Handle an update from a group of operators; `handler` handles what does not concern customers."""
-        if incoming.kind is Kind.MESSAGE and incoming.address.thread:
+        if incoming.kind is Kind.MESSAGE and word_of(incoming) == "/desk":
+            await handler(incoming, reply)
+        elif incoming.kind is Kind.MESSAGE and incoming.address.thread:
             await self._end(incoming, reply, lambda tx: self._said(tx, incoming))
         elif incoming.kind is Kind.EDIT and incoming.address.thread:
             await self._end(incoming, reply, lambda tx: self._edited(tx, incoming))
         elif incoming.kind is Kind.MESSAGE and word_of(incoming) in GROUP_WORDS:
             await self._end(incoming, reply, lambda tx: self._in_group(tx, incoming))
-        elif incoming.kind is Kind.MESSAGE and not incoming.text.startswith("/desk"):
+        elif incoming.kind is Kind.MESSAGE:
             await self._end(incoming, reply, lambda _tx: Done())  # people talk among themselves
         elif incoming.kind is Kind.EDIT:
             await self._end(incoming, reply, lambda _tx: Done())
@@ -351,12 +353,22 @@ class Operators:
                 places += self.desk.take_over(tx, case, incoming.user.id)
             tx.buttons.expire_button(action.key)
             if action.payload.get("message"):
+                places += self._withdraw_offer(tx, incoming)
                 return [*places, *self.mirror.send_kept(tx, case, incoming, action.payload)]
             canned, own = str(action.payload.get("canned", "")), replace(incoming, text=text, reply_to=0)
             places += self.mirror.relay_from_operator(tx, case, own, text=text, markdown=not canned, is_ready=True)
             return [*places, *(self.words.after_canned(tx, case, canned, incoming) if canned else ())]
 
         await self._press(incoming, reply, action, work, ends=True)
+
+    def _withdraw_offer(self, tx: Tx, pressed: Incoming) -> Places:
+        """Delete the bot's message with the pressed button: what it says is not so any more."""
+        shown = tx.outbox.find_shown(pressed.address, pressed.message_id)
+        if shown is None:
+            return ()
+        gone = Outgoing(gone=True, keeps_place=True, of=shown.key, over=shown.key)
+        tx.outbox.add_answer(f"{pressed.id}.gone", pressed.address, gone)
+        return [pressed.address]
 
     async def _press(
         self, incoming: Incoming, reply: Reply, action: ButtonPress, change: Callable[[Tx, Case], Places],

@@ -76,7 +76,7 @@ class Messages:
         hash_ = hashed("send", key)
 
         def question(tx: Tx) -> tuple[bool, tuple[str, str] | None]:
-            return tx.program_keys.is_used(self.bot, hash_), tx.outbox.find_outcome(self.bot, delivery_key(hash_))
+            return tx.program_keys.is_used(self.bot, hash_), tx.program_keys.find_outcome(self.bot, delivery_key(hash_))
 
         used, outcome = await self.store.read(question)
         if not used:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from typing import Any
 
 from bot.dispatch.pipeline import Layer
 from bot.extension.endpoints import by_path
@@ -15,11 +19,15 @@ from bot.features.program.lifespan import opened
 from bot.features.program.messages import Messages
 from bot.features.program.models import ProgramModels
 from bot.features.program.running import RunningBot
-from bot.ports import Handler, Reply
+from bot.ports import Handler, Outbox, Reply, Transport
+from bot.runtime.bot import Bot
 from bot.runtime.models import helper_model
+from bot.runtime.optional.transports import OwnMessenger, Transports, check, place_of
 from bot.runtime.parts import Given, Ground
 from bot.telemetry.incidents import IncidentLog
 from bot.types import Incoming
+
+log = logging.getLogger(__name__)
 
 
 def running_bot(given: Given, ground: Ground) -> RunningBot:
@@ -38,6 +46,48 @@ def running_bot(given: Given, ground: Ground) -> RunningBot:
             deadline=settings.answer_deadline,
         ),
     )
+
+
+def transports(given: Given, telegram: Transport, outbox: Outbox) -> Transport:
+    """Telegram, with the programmer's messengers beside it. Raises `ConfigError` for those that can't work."""
+    own, placement = given.added.program.transports, given.placement
+    if not own:
+        return telegram
+    check(own, shared=placement.shared)
+    others = [
+        OwnMessenger(
+            own=one, place=place_of(one.name), bot=given.api.id, outbox=outbox, clock=given.store.clock,
+            tasks=placement.tasks,
+        )
+        for one in own
+    ]  # fmt: skip
+    return Transports(telegram, {one.place: one for one in others})
+
+
+def host(bot: Bot, given: Given, ground: Ground, running: RunningBot) -> None:
+    """Let a bot run the programmer's code: schedules, messengers, and what is open around its work."""
+    bot.running, bot.around = running, partial(around, given, running, ground.incidents)
+    if given.placement.role.works:
+        bot.loads.append(running.planner.begin)
+        bot.preparations += messengers(ground.transport, bot)
+
+
+def messengers(transport: Transport, bot: Bot) -> list[Callable[[], Coroutine[Any, Any, None]]]:
+    """What takes the messages of the programmer's messengers, from the start of the bot until it is stopped."""
+
+    async def run(messenger: OwnMessenger) -> None:
+        await bot.started.wait()
+        taking = asyncio.create_task(messenger.run(bot.inbound.handler))
+        stopping = asyncio.create_task(bot.stopping.wait())
+        try:
+            await asyncio.wait({taking, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            taking.cancel()
+            stopping.cancel()
+            await asyncio.wait({taking, stopping})
+
+    others = transport.others.values() if isinstance(transport, Transports) else ()
+    return [partial(run, one) for one in others if isinstance(one, OwnMessenger)]
 
 
 def own_jobs(given: Given, ground: Ground, running: RunningBot) -> Feature:
@@ -89,4 +139,5 @@ async def around(given: Given, running: RunningBot, incidents: IncidentLog) -> A
         for door in doors:
             await hooks.open(door.path, door.receive, list(door.methods))
             stack.push_async_callback(hooks.shut, door.path)
+            log.info("%s %s is served %s", "/".join(door.methods), door.path, hooks.place)
         yield

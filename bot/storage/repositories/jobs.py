@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Row, and_, delete, func, select, update
 
 from bot.storage.engines.dialects import upsert
 from bot.storage.repositories.mapping import Repository, address, columns, made
-from bot.storage.tables.work import jobs, program_keys
+from bot.storage.tables.work import deliveries, jobs, program_keys
 from bot.types import Address, Job
 
 # PostgreSQL's driver counts no rows of an INSERT that met a conflict, so the inserted row is asked for.
@@ -77,7 +77,7 @@ class Jobs(Repository):
 
 
 class ProgramKeys(Repository):
-    """The idempotency keys that a programmer's code has used. Each is stored once, for ever."""
+    """The idempotency keys that a programmer's code has used, each stored once, for ever; what became of messages."""
 
     def use(self, bot: int, hash_: str) -> bool:
         """Store the hash of a key. Returns False if it was there already."""
@@ -88,6 +88,12 @@ class ProgramKeys(Repository):
         """Return whether the hash of a key is stored."""
         here = (program_keys.c.bot == bot, program_keys.c.hash == hash_)
         return self.connection.execute(select(program_keys.c.at).where(*here)).first() is not None
+
+    def find_outcome(self, bot: int, key: str) -> tuple[str, str] | None:
+        """Return the state of a delivery, and why it was given up; None for one that is not there (any more)."""
+        query = select(deliveries.c.state, deliveries.c.reason).where(deliveries.c.bot == bot, deliveries.c.key == key)
+        row = self.connection.execute(query).one_or_none()
+        return None if row is None else (row.state, row.reason)
 
 
 def _job(row: Row[Any]) -> Job:

@@ -29,7 +29,6 @@ HOLD_TOPIC = update(desk_seats).where(IN_TOPIC).values(topic=SEATS.topic)
 PLACE_OF = select(column.id, column.state, column.message_ids, column.marker).where(
     column.bot == bindparam("b"), column.key == bindparam("k")
 )
-OUTCOME = select(column.state, column.reason).where(column.bot == bindparam("b"), column.key == bindparam("k"))
 NEWEST_ROWS = 200  # of the outbox, in which message ids are looked for
 MINUTE = 60.0  # seconds in which a group takes a number of messages
 BURST, MANY = 5.0, 3  # so many messages to a private chat in so many seconds leave no room for more at once
@@ -237,11 +236,6 @@ class Outbox(Repository):
         """Return whether an answer is finished but not sent yet."""
         row = self.connection.execute(PLACE_OF, {"b": where.bot, "k": key}).one_or_none()
         return row is not None and row.state in OPEN
-
-    def find_outcome(self, bot: int, key: str) -> tuple[str, str] | None:
-        """Return the state of a delivery, and why it was given up; None for one that is not there (any more)."""
-        row = self.connection.execute(OUTCOME, {"b": bot, "k": key}).one_or_none()
-        return None if row is None else (row.state, row.reason)
 
     def count_states(self, bot: int, prefix: str) -> tuple[int, int, int]:
         """Return how many deliveries whose keys begin with `prefix` are sent, are dead, and are neither yet."""

@@ -1,4 +1,5 @@
-"""Batch runs, their requests, and how far the service's own runs are, and whose words datasets have."""
+"""Batch runs, their requests, and how far the service's own runs are, whose words datasets have,
+and what was tuned."""
 
 from __future__ import annotations
 
@@ -109,3 +110,33 @@ class DatasetColumns(TypedColumns):
 
 
 dataset_people = Table("dataset_people", METADATA, DatasetColumns, Index("ix_dataset_people_user", "bot", "user"))
+
+
+class TuningColumns(TypedColumns):
+    """A tuning that was begun here. `task` is its id at the service, `token` its label there, `base` its model's URI.
+
+    `train` and `validation` are ids of datasets, `digest` is the SHA-256 of the file they were made of. `system` is the
+    system prompt of the examples, `target` the URI of the model that has learned. `verdict` is what a comparison on the
+    operator's own cases has found, `before` (JSON) what stood in the place of the model when it was taken into use.
+    """
+
+    id: Named[int] = Column(Id, primary_key=True)
+    bot: Named[int] = Column(sa.BigInteger)
+    token: Named[str] = Column(sa.String(32))
+    name: Named[str] = Column(sa.String(100))
+    base: Named[str] = Column(sa.String(200))
+    kind: Named[str] = Column(sa.String(40))
+    digest: Named[str] = Column(sa.String(64))
+    train: Named[str] = Column(sa.String(64))
+    validation: Named[str] = Column(sa.String(64))
+    system: Named[str] = Column(sa.Text)
+    task: Named[str] = Column(sa.String(64))
+    target: Named[str] = Column(sa.String(200))
+    state: Named[str] = Column(sa.String(16))
+    intent: Named[float] = Column(sa.Float)
+    at: Named[float] = Column(sa.Float)
+    verdict: Named[str] = Column(sa.String(200))
+    before: Named[str] = Column(sa.Text)
+
+
+tunings = Table("tunings", METADATA, TuningColumns)

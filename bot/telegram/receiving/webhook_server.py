@@ -45,6 +45,11 @@ class WebhookServer:
         self._listener: Listener | None = None
         self._opening = asyncio.Lock()
 
+    @property
+    def place(self) -> str:
+        """Where requests come in, for the log."""
+        return f"at http://{self.host}:{self.port}" if self.host else "by another server"
+
     async def open(self, path: str, receive: Receive, methods: Collection[str] = ("POST",)) -> None:
         """Give the requests of these methods to a path to `receive`. Raises `ConfigError` when the path is open
         already, or the address can't be listened on.

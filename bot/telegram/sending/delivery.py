@@ -168,7 +168,8 @@ class Deliverer:
         for a chat that another process holds: the commit has notified that process.
         """
         await self.clock.sleep(after) if after else None
-        if self._left_of.get(address.chat_key, self._left) is None or not lease.covers(address):
+        held = self._left_of.get(address.chat_key, self._left) is None or not lease.covers(address)
+        if address.messenger or held:
             return
         while (ahead := self._queued.get(address)) is not None:  # it has not begun: it delivers this, too
             if await asyncio.shield(ahead):

@@ -185,8 +185,8 @@ TEXTS: dict[str, str] = {
     "desk.offer": "Nobody has this case yet, so this stayed here.",
     "desk.others": "{name} has this case, so this stayed here as a note.",
     "desk.words": "I know /take, /give, /release, /snooze, /bot, /close, /note, /del, /draft, /c, /canned, /tag, "
-    "/priority, /label, /translate, /info, /ban, /mine, /next, /find, /on, /pause "
-    "and /off.",
+    "/priority, /label, /translate, /info, /ban, /mine, /next, /find, /on, /pause, /off "
+    "and /desk.",
     "desk.blocked": "The customer has blocked the bot: nothing more can be delivered. The case is closed.",
     "desk.refused": "This was not delivered: {reason}. Please send it in another form.",
     "desk.cannot_copy": "(something that can't be shown here)",
@@ -231,7 +231,7 @@ TEXTS: dict[str, str] = {
     "desk.translate.wait": "Your message is still being translated. Try again in a moment.",
     "desk.load": "The busiest ten minutes of the last day: {load} of 20 messages a minute in this group.",
     "desk.load.high": 'That is much: give each team a group of its own, or set seats = "own" in desk.toml.',
-    "desk.group.state": "This group is the support desk. Waiting: {waiting}, answered: {held}, put aside: {snoozed}.",
+    "desk.group.state": "This group is the support desk. Waiting: {waiting}, in work: {held}, put aside: {snoozed}.",
     "desk.group.private": "Send /desk in the group in which your operators work.",
     "desk.right.supergroup": "a supergroup with topics (group settings → Topics)",
     "desk.right.can_manage_topics": "the right “Manage topics”",

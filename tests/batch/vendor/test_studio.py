@@ -91,7 +91,7 @@ async def test_what_is_wrong_with_lines_is_told_with_their_numbers() -> None:
 
 
 async def test_a_call_that_failed_is_repeated_unless_it_creates_something(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.WARNING, "bot.batch.vendor.calls")
+    caplog.set_level(logging.INFO, "bot.batch.vendor.calls")
     async with batch_side() as side, client(side) as studio:
         for applied in (False, True):
             side.server.faults.fail_next("DatasetService.List", applied=applied, times=2)

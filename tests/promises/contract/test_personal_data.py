@@ -48,13 +48,14 @@ NOT_EXPORTED = {
     "kb_quotes", "kb_gaps", "kb_learned", "desk_groups", "desk_seats", "desk_relays", "desk_events",
     "desk_operators", "desk_drafts", "desk_automatic", "desk_accounts", "desk_account_chats", "batch_runs",
     "batch_requests", "batch_vendor_runs", "program_keys", "evaluation_runs", "model_states", "dataset_people",
+    "tunings",
 }  # fmt: skip
 # What `/forget` leaves: numbers without a name, what admins have decided, and the operator's own texts.
 KEPT = {
     "usage", "spending", "reservations", "members", "allowances", "invites", "audit", "persona_versions",
     "kb_sources", "kb_articles", "kb_passages", "kb_vectors", "kb_generation", "kb_gates",
     "kb_learned", "desk_groups", "desk_automatic", "batch_runs", "batch_requests",
-    "batch_vendor_runs", "program_keys", "evaluation_runs", "model_states", "dataset_people",
+    "batch_vendor_runs", "program_keys", "evaluation_runs", "model_states", "dataset_people", "tunings",
 }  # fmt: skip
 
 JSON = {

@@ -214,7 +214,7 @@ class Datasets:
         """Handle `FinishMultipartUploadDraft`."""
         self.find(request.dataset_id)
         etags = {part.part_num: part.etag for part in request.uploaded_parts}
-        self._storage.finish_multipart(self._key(DRAFTS, request.dataset_id), etags)
+        await asyncio.to_thread(self._storage.finish_multipart, self._key(DRAFTS, request.dataset_id), etags)
         return pb.FinishMultipartUploadDraftResponse(dataset_id=request.dataset_id)
 
     async def validate(self, request: pb.ValidateDatasetRequest, _caller: Caller) -> Operation:
