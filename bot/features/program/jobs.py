@@ -21,7 +21,7 @@ from bot.errors import Lost, StorageUnavailable
 from bot.extension import Answer, JobRun, OwnJob, Running, Schedule
 from bot.extension.running import current
 from bot.feature import Feature
-from bot.features.program.messages import delivery_key, ensure_known, hashed
+from bot.features.program.messages import Messages, delivery_key, ensure_known, hashed
 from bot.features.times import zones
 from bot.storage.store import Store, Tx
 from bot.telemetry.incidents import IncidentLog
@@ -106,6 +106,7 @@ class OwnJobs:
     store: Store
     jobs: Mapping[str, OwnJob]
     running: Running[Any]
+    messages: Messages
     access: Access
     joining: Onboarding
     incidents: IncidentLog
@@ -141,7 +142,7 @@ class OwnJobs:
     async def _end(self, job: Job, own: OwnJob, answer: Outgoing | None, key: str) -> None:
         def work(tx: Tx) -> None:
             if answer is not None:
-                tx.outbox.add_answer(key, job.address, answer)
+                self.messages.store_message(tx, key, job.address, answer)
             _done(tx, job, own)
 
         await self.store.write_until_stored(work)

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bot import App, JobRun, UnknownUser
+from bot.errors import ConfigError
 from bot.extension.jobs import Schedule
 from bot.storage.store import Tx
 from bot.types import Address, Job, User
@@ -304,12 +305,12 @@ def test_mistakes_of_schedules_are_told_at_decoration() -> None:
         "is no cron expression: Bad hour": lambda: app.cron("0 25 * * *"),
         "0 s is no time between": app.every,
     }.items():
-        with pytest.raises(ValueError, match=text):
+        with pytest.raises(ConfigError, match=text):
             mistake()
-    with pytest.raises(TypeError, match=r"a job must be async: async def plain\(run\)"):
+    with pytest.raises(ConfigError, match=r"job plain: .*plain is not async"):
         app.job(plain)  # type: ignore[type-var]
-    with pytest.raises(TypeError, match=r"takes 1 argument"):
+    with pytest.raises(ConfigError, match=r"job none: async def \(run\) is expected"):
         app.daily("9:00")(none)  # type: ignore[type-var]
     app.job(job)
-    with pytest.raises(ValueError, match="a job 'job' already"):
+    with pytest.raises(ConfigError, match="a job 'job' already"):
         app.job(job)
