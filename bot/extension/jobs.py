@@ -27,7 +27,8 @@ SHORTEST = 1.0  # seconds between two runs
 
 @dataclass(frozen=True, slots=True)
 class JobRun(Generic[State_co]):
-    """One run of a job. `name` is the job's, `at` the time for which it was planned (UTC).
+    """One run of a job. `name` is the job's, `at` the time for which it was planned, in the zone of the schedule or
+    of the person; for `Running.later` in UTC.
 
     `key` names this run for ever, also when a crash makes it run again: with it `running.send(..., key=...)` sends
     once. `user` is the person it runs for, None: nobody. `data` is what `Running.later` was given.

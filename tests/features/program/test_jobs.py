@@ -224,6 +224,7 @@ async def test_each_person_gets_it_at_nine_where_they_are(stage: Stage) -> None:
         await stage.clock.sleep(60)
         assert [(run.at.timestamp(), run.user) for run in RUNS] == expected[: len(RUNS)]
         assert RUNS[-1].user == person
+    assert {f"{run.at:%H:%M}" for run in RUNS} == {"09:00"}, "in the zone of the person"
     assert all(stage.telegram.texts(person).count("Good morning") == 1 for person in people)
     stage.telegram.block(BORIS)
     await stage.clock.sleep(5)
