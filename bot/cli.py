@@ -128,6 +128,12 @@ def migrate() -> None:
     url = _existing(_settings().database_url)
     with alone(url) if is_sqlite(url) else nullcontext():  # PostgreSQL has a lock of its own for a migration
         revision = asyncio.run(migrations.upgrade(url))
+        if (chosen := chosen_app.find_app()) is not None and (
+            own := chosen.extension.program.data
+        ).metadata is not None:
+            from bot.runtime.optional import own_tables
+
+            asyncio.run(own_tables.upgrade(url, own))
     typer.echo(f"The database has schema {revision}.")
 
 
@@ -189,7 +195,8 @@ def move(
 
     settings = _settings()
     target = _destination(to, settings.move_to.get_secret_value())
-    moved = asyncio.run(sqlite_to_postgres.move(settings.database_url, target))
+    own = chosen.extension.program.data.metadata if (chosen := chosen_app.find_app()) is not None else None
+    moved = asyncio.run(sqlite_to_postgres.move(settings.database_url, target, own))
     for table, rows in moved.rows.items():
         typer.echo(f"{rows:>9,}  {table}")
     typer.echo("Every row was there already." if moved.before else "Every row is there. Now set DATABASE_URL to it.")

@@ -83,11 +83,13 @@ async def _live(app: Startable, settings: Settings, clock: Clock, ready: asyncio
                 await bot.run()
             finally:
                 opening.cancel()
-    except BaseExceptionGroup as group:
-        error = _only(group)
-        if ready.done() and not isinstance(error, asyncio.CancelledError):
+    except asyncio.CancelledError:
+        raise
+    except BaseException as raised:
+        error = _only(raised)
+        if ready.done():
             log.critical("the bot has ended by itself: %s", error)
-        raise error from group
+        raise error from None if error is raised else raised
 
 
 async def _tell(bot: Bot, ready: asyncio.Future[Bot]) -> None:

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
 
+from bot.dispatch.custom.answers import CustomAnswers
 from bot.dispatch.pipeline import Layer
 from bot.extension.endpoints import by_path
 from bot.extension.running import current
@@ -34,7 +35,14 @@ def running_bot(given: Given, ground: Ground) -> RunningBot:
     """The bot as a programmer's code sees it."""
     store, settings, bot = given.store, given.settings, given.api.id
     return RunningBot(
-        messages=Messages(store=store, bot=bot, deliver=ground.people.joining.deliver),
+        messages=Messages(
+            store=store,
+            bot=bot,
+            deliver=ground.people.joining.deliver,
+            with_buttons=CustomAnswers(
+                store=store, presses={press.name: press for press in given.added.presses}
+            ).with_buttons,
+        ),
         planner=Planner(store=store, bot=bot, jobs=given.added.program.jobs, wake_jobs=ground.wake_jobs),
         models=ProgramModels(
             store=store,
@@ -96,6 +104,7 @@ def own_jobs(given: Given, ground: Ground, running: RunningBot) -> Feature:
         store=given.store,
         jobs=given.added.program.jobs,
         running=running,
+        messages=running.messages,
         access=ground.people.access,
         joining=ground.people.joining,
         incidents=ground.incidents,
