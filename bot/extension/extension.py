@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,20 +36,26 @@ class Extension:
     commands that are switched off. `texts` are sentences by language and key, or a folder of them.
     """
 
-    commands: list[OwnCommand] = field(default_factory=list)
-    models: list[OwnModel] = field(default_factory=list)
-    only_models: bool = False
-    tools: list[Tool] = field(default_factory=list)
-    routers: list[Router] = field(default_factory=list)
-    middleware: list[Middleware] = field(default_factory=list)
-    hooks: Hooks = field(default_factory=Hooks)
-    presses: list[OwnPress] = field(default_factory=list)
+    commands: list[OwnCommand] = field(default_factory=list, init=False)
+    models: list[OwnModel] = field(default_factory=list, init=False)
+    only_models: bool = field(default=False, init=False)
+    tools: list[Tool] = field(default_factory=list, init=False)
+    routers: list[Router] = field(default_factory=list, init=False)
+    middleware: list[Middleware] = field(default_factory=list, init=False)
+    hooks: Hooks = field(default_factory=Hooks, init=False)
+    presses: list[OwnPress] = field(default_factory=list, init=False)
     without: tuple[str, ...] = ()
-    cases: list[OwnCase] = field(default_factory=list)
+    cases: list[OwnCase] = field(default_factory=list, init=False)
     texts: Texts | str | Path | None = None
-    desk: DeskExtension = field(default_factory=DeskExtension)
+    desk: DeskExtension = field(default_factory=DeskExtension, init=False)
     program: Program = field(default_factory=Program)
-    dispatcher: Dispatcher | None = None
+    dispatcher: Dispatcher | None = field(default=None, init=False)
+
+    def with_tools(self, tools: Sequence[Tool]) -> Extension:
+        """Return a copy that offers these tools, too, before its own."""
+        found = copy(self)
+        found.tools = [*tools, *self.tools]
+        return found
 
     def add_command(self, own: OwnCommand) -> None:
         """Add a command. Raises `ConfigError` if the word is taken or the function can't be a command."""
@@ -56,6 +63,13 @@ class Extension:
         if own.word in (other.word for other in self.commands):
             raise ConfigError(f"/{own.word} is there already: two commands can't have one word")
         self.commands.append(own)
+
+    def add_press(self, own: OwnPress) -> None:
+        """Add the function of a button. Raises `ConfigError` if the name is taken or the function can't be one."""
+        mistakes.check_press(own.name, own.run)
+        if own.name in (other.name for other in self.presses):
+            raise ConfigError(f"the press {own.name} is there already: two functions can't have one name")
+        self.presses.append(own)
 
     def add_tool(self, tool: Tool | Callable[..., Any]) -> None:
         """Add a tool, or make one of a function. Raises `ConfigError` if it can't be one, or if its name is taken."""

@@ -118,7 +118,7 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
     # The panel shows the sections of the features, the questions must know what each feature awaits, and the help lists
     # the commands of all: in this order.
     desk, custom, unwanted = desk_parts(given, ground, assistant), custom_parts(given, ground), given.added.without
-    running = running_bot(given, ground)
+    running = running_bot(given, ground, custom.answers.with_buttons)
     own = [*_features(given, ground, answering), *desk.features, notice.feature()]
     features = [*switched_off(own, unwanted), *custom.features, own_jobs(given, ground, running)]
     panel = _settings_panel(given, ground, features)

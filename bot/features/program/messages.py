@@ -37,12 +37,14 @@ def ensure_known(tx: Tx, where: Address) -> None:
 class Messages:
     """Puts messages into the outbox of the bot `bot`, and says what became of them.
 
-    `deliver` sends in the background what was stored for chats.
+    `deliver` sends in the background what was stored for chats. `with_buttons` makes rows of the programmer's buttons
+    in a message: given its address, the key of its delivery, and whom it is for (0: everybody there).
     """
 
     store: Store
     bot: int
     deliver: Callable[[str, Sequence[Address]], None]
+    with_buttons: Callable[[Tx, Outgoing, Address, str, int], Outgoing]
 
     def address(self, to: int | User | Address) -> Address:
         """Return where a message for a person goes: the private chat, unless it is an address already."""
@@ -61,7 +63,8 @@ class Messages:
             ensure_known(tx, where)
             if not tx.program_keys.use(self.bot, hash_):
                 return False
-            tx.outbox.add_answer(delivery_key(hash_), where, outgoing)
+            name, person = delivery_key(hash_), max(where.chat, 0)
+            tx.outbox.add_answer(name, where, self.with_buttons(tx, outgoing, where, name, person))
             return True
 
         is_new = await self.store.write(work)

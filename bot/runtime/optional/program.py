@@ -24,17 +24,20 @@ from bot.runtime.bot import Bot
 from bot.runtime.models import helper_model
 from bot.runtime.optional.transports import OwnMessenger, Transports, check, place_of
 from bot.runtime.parts import Given, Ground
+from bot.storage.store import Tx
 from bot.telemetry.incidents import IncidentLog
-from bot.types import Incoming
+from bot.types import Address, Incoming, Outgoing
 
 log = logging.getLogger(__name__)
 
+WithButtons = Callable[[Tx, Outgoing, Address, str, int], Outgoing]
 
-def running_bot(given: Given, ground: Ground) -> RunningBot:
+
+def running_bot(given: Given, ground: Ground, with_buttons: WithButtons) -> RunningBot:
     """The bot as a programmer's code sees it."""
     store, settings, bot = given.store, given.settings, given.api.id
     return RunningBot(
-        messages=Messages(store=store, bot=bot, deliver=ground.people.joining.deliver),
+        messages=Messages(store=store, bot=bot, deliver=ground.people.joining.deliver, with_buttons=with_buttons),
         planner=Planner(store=store, bot=bot, jobs=given.added.program.jobs, wake_jobs=ground.wake_jobs),
         models=ProgramModels(
             store=store,
