@@ -123,6 +123,7 @@ GROUPS = {
     "By itself": ("HttpRequest", "JobRun", "SendState", "Sent"),
     "Tools, and around the model": ("Preparation", "Review", "Source", "Tool", "ToolCall", "ToolContext", "ToolOutput"),
     "Models": ("Chunk", "Finish", "ImageModel", "Model", "Profile", "Request", "Usage", "ask"),
+    "Other messengers": ("Door", "OwnTransport", "shown"),
     "The support desk": ("Customer", "Decision", "Question"),
     "Errors": (
         "BadInput", "BotError", "ConfigError", "LimitReached", "ModelError", "ModelRefused", "ModelUnavailable",

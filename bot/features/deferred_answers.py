@@ -183,9 +183,9 @@ class DeferredOperation:
     """How the operation of a deferred answer is started, polled and ended (`jobs.operations.OperationKind`).
 
     `models` returns the asynchronous mode of a model by its name, None for a model that has no such mode. `writer` has
-    the knowledge base, which checks answers that were made from it, and a programmer's functions around the model. If the
-    `ownership` of the conversation says that an operator answers there, the operator gets the answer as a draft, and
-    the customer gets nothing.
+    the knowledge base, which checks answers that were made from it, and a programmer's functions around the model. If
+    the `ownership` of the conversation says that an operator answers there, the operator gets the answer as a draft,
+    and the customer gets nothing.
     """
 
     store: Store

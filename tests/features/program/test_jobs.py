@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -297,13 +298,14 @@ def test_mistakes_of_schedules_are_told_at_decoration() -> None:
     def plain(run: JobRun) -> None: ...
     async def none() -> None: ...
 
-    for text, mistake in {
+    mistakes: dict[str, Callable[[], object]] = {
         "'25:00' is no time of day": lambda: app.daily("25:00"),
         "is no time zone": lambda: app.daily("9:00", zone="Mars/Olympus"),
         "has not five fields": lambda: app.cron("* * * * * *"),
         "is no cron expression: Bad hour": lambda: app.cron("0 25 * * *"),
         "0 s is no time between": app.every,
-    }.items():
+    }
+    for text, mistake in mistakes.items():
         with pytest.raises(ValueError, match=text):
             mistake()
     with pytest.raises(TypeError, match=r"a job must be async: async def plain\(run\)"):
