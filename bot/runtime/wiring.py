@@ -52,12 +52,9 @@ from bot.feature import Feature, joined
 from bot.features import web_search
 from bot.features.broadcast import Broadcast
 from bot.features.deferred_answers import KIND as LATER
-from bot.features.deferred_answers import DeferredAnswers, DeferredOperation
 from bot.features.feedback import Feedback
-from bot.features.image_generation import ImageGeneration, ImageOperation, ImagePrice
 from bot.features.personas import Personas
 from bot.features.privacy import MorePersonalData, Privacy
-from bot.features.prompt_improver import PromptImprover
 from bot.features.reminders import Reminders
 from bot.features.settings_panel import SettingsPanel
 from bot.features.task_list import TaskList
@@ -89,6 +86,7 @@ from bot.runtime.optional.batch import batch_watch
 from bot.runtime.optional.custom import check_switched_off, custom_parts, switched_off
 from bot.runtime.optional.desk import DeskParts, desk_of, desk_parts, desk_tools, missed, ownership
 from bot.runtime.optional.evaluation import evaluation_features
+from bot.runtime.optional.operations import deferred_answers, image_generation
 from bot.runtime.optional.program import host, naming, own_jobs, running_bot, transports
 from bot.runtime.parts import Answering, Given, Ground, People
 from bot.storage.engines.sqlite_files import home
@@ -395,11 +393,11 @@ def _features(given: Given, ground: Ground, answering: Answering) -> Sequence[Fe
     searcher = models.studio.search() if "search" in settings.tools else None
     cheap = helper_model(settings, models.studio, given.added)
     helper = HelperModel(store=store, model=cheap, budget=people.budget)
-    deferred = _deferred(given, ground, assistant)
+    deferred = deferred_answers(given, ground, assistant)
     orders = TaskList(store=store, withdraw={LATER: deferred.operation.withdraw}, access=people.access)
     return [
         answering.attached.feature(),
-        _images(given, ground).feature(),
+        image_generation(given, ground).feature(),
         ConversationList(store=store, transport=ground.transport, helper_model=helper).feature(),
         ConversationMemory(
             store=store,
@@ -486,36 +484,3 @@ def _of_people(
             store=store, access=people.access, deliver=people.joining.deliver, wake_jobs=ground.wake_jobs
         ).feature(),
     ]
-
-
-def _deferred(given: Given, ground: Ground, assistant: Assistant) -> DeferredAnswers:
-    store, models = given.store, given.models
-    return DeferredAnswers(
-        store=store,
-        transport=ground.transport,
-        assistant=assistant,
-        operation=DeferredOperation(
-            store=store,
-            routing=models.routing,
-            models=models.async_models,
-            incidents=ground.incidents,
-            budget=ground.people.budget,
-            writer=assistant.writer,
-            ownership=assistant.turn_start.ownership,
-        ),
-        wake_jobs=ground.wake_jobs,
-        budget=ground.people.budget,
-    )
-
-
-def _images(given: Given, ground: Ground) -> ImageGeneration:
-    settings, store, models, budget = given.settings, given.store, given.models, ground.people.budget
-    improver = PromptImprover(store=store, routing=models.routing, budget=budget, mode=settings.image_improve)
-    return ImageGeneration(
-        store=store,
-        transport=ground.transport,
-        operation=ImageOperation(painter=models.images, price=ImagePrice.from_settings(settings), improver=improver),
-        random=models.chance,
-        wake_jobs=ground.wake_jobs,
-        budget=budget,
-    )
