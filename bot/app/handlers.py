@@ -9,6 +9,7 @@ from typing import TypeVar, overload
 
 from pydantic import BaseModel
 
+from bot.errors import ConfigError
 from bot.extension import (
     About,
     AfterAnswer,
@@ -57,6 +58,8 @@ class Handlers:
         `by` says who may press: "asker", "all" or "owners". `once`: a press that was handled is the last one.
         `replaces`: the answer is written over the message with the button.
         """
+        if not isinstance(name, str) or not name:
+            raise ConfigError('@app.press needs a name: @app.press("buy")')
 
         def add(run: Function) -> Function:
             self.extension.add_press(OwnPress(name=name, run=run, by=by, once=once, replaces=replaces))

@@ -53,10 +53,8 @@ def check_command(word: Any, function: Any, without: Sequence[str] = ()) -> None
         raise ConfigError(f"/{word}: {_shown(function)} returns {inspect.formatannotation(returns)}; {EXPECTED}")
 
 
-def check_press(name: Any, function: Any) -> None:
+def check_press(name: str, function: Any) -> None:
     """Raise `ConfigError` if this function can't be what buttons with this name call."""
-    if not isinstance(name, str) or not name:
-        raise ConfigError('@app.press needs a name: @app.press("buy")')
     check_async(f"press {name!r}", function)
     if len(list(inspect.signature(function).parameters)) < 2:
         raise ConfigError(f"press {name!r}: async def (incoming, reply, ...) is expected, with the button's arguments")

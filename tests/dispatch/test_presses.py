@@ -173,7 +173,7 @@ def test_mistakes_are_told_where_they_are_made() -> None:
     app.press("buy")(fine)
     mistakes: dict[str, Callable[[], object]] = {
         "the press buy is there already": lambda: app.press("buy")(fine),
-        "plain is not async": lambda: app.press("other")(plain),
+        "plain is not async": lambda: app.press("other")(plain),  # type: ignore[type-var]
         "press 'other': async def": lambda: app.press("other")(short),
         "needs a name": lambda: app.press(fine),  # type: ignore[arg-type]
         "middleware: async def": lambda: app.middleware(fine),  # type: ignore[arg-type]
