@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,12 +66,23 @@ class Extension:
     desk: DeskExtension = field(default_factory=DeskExtension)
     program: Program = field(default_factory=Program)
 
+    def with_tools(self, tools: Sequence[Tool]) -> Extension:
+        """Return a copy that offers these tools, too, before its own."""
+        return replace(self, ai=replace(self.ai, tools=[*tools, *self.ai.tools]))
+
     def add_command(self, own: OwnCommand) -> None:
         """Add a command. Raises `ConfigError` if the word is taken or the function can't be a command."""
         mistakes.check_command(own.word, own.run, self.handlers.without)
         if own.word in (other.word for other in self.handlers.commands):
             raise ConfigError(f"/{own.word} is there already: two commands can't have one word")
         self.handlers.commands.append(own)
+
+    def add_press(self, own: OwnPress) -> None:
+        """Add the function of a button. Raises `ConfigError` if the name is taken or the function can't be one."""
+        mistakes.check_press(own.name, own.run)
+        if own.name in (other.name for other in self.handlers.presses):
+            raise ConfigError(f"the press {own.name} is there already: two functions can't have one name")
+        self.handlers.presses.append(own)
 
     def add_tool(self, tool: Tool | Callable[..., Any]) -> None:
         """Add a tool, or make one of a function. Raises `ConfigError` if it can't be one, or if its name is taken."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -96,7 +96,7 @@ async def build(
                 process=process,
                 api=api,
                 models=chosen,
-                added=replace(extension, ai=replace(extension.ai, tools=[*instead.tools, *extension.ai.tools])),
+                added=extension.with_tools(instead.tools),
                 placement=Placement(tasks=tasks, role=role, shared=shared),
             )
             bot = wire(given, await _routers(api, extension, role, stack))

@@ -39,11 +39,8 @@ from bot.dispatch.whispers import Whispers
 from bot.feature import Feature, joined
 from bot.features import web_search
 from bot.features.deferred_answers import KIND as LATER
-from bot.features.deferred_answers import DeferredAnswers, DeferredOperation
 from bot.features.feedback import Feedback
-from bot.features.image_generation import ImageGeneration, ImageOperation, ImagePrice
 from bot.features.personas import Personas
-from bot.features.prompt_improver import PromptImprover
 from bot.features.reminders import Reminders
 from bot.features.settings_panel import SettingsPanel
 from bot.features.task_list import TaskList
@@ -73,6 +70,7 @@ from bot.runtime.optional.batch import batch_watch
 from bot.runtime.optional.custom import check_switched_off, custom_parts, switched_off
 from bot.runtime.optional.desk import DeskParts, desk_of, desk_parts, desk_tools, missed, ownership
 from bot.runtime.optional.evaluation import evaluation_features
+from bot.runtime.optional.operations import deferred_answers, image_generation
 from bot.runtime.optional.program import host, naming, own_jobs, running_bot, transports
 from bot.runtime.parts import Answering, Given, Ground, People
 from bot.runtime.people import people_features, people_of
@@ -102,7 +100,7 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
     # The panel shows the sections of the features, the questions must know what each feature awaits, and the help lists
     # the commands of all: in this order.
     desk, custom = desk_parts(given, ground, assistant), custom_parts(given, ground)
-    running, unwanted = running_bot(given, ground), given.added.handlers.without
+    running, unwanted = running_bot(given, ground, custom.answers.with_buttons), given.added.handlers.without
     own = [*_features(given, ground, answering), *desk.features, notice.feature()]
     features = [*switched_off(own, unwanted), *custom.features, own_jobs(given, ground, running)]
     panel = _settings_panel(given, ground, features)
@@ -361,11 +359,11 @@ def _features(given: Given, ground: Ground, answering: Answering) -> Sequence[Fe
     searcher = models.studio.search() if "search" in settings.tools else None
     cheap = helper_model(settings, models.studio, given.added)
     helper = HelperModel(store=store, model=cheap, budget=people.budget)
-    deferred = _deferred(given, ground, assistant)
+    deferred = deferred_answers(given, ground, assistant)
     orders = TaskList(store=store, withdraw={LATER: deferred.operation.withdraw}, access=people.access)
     return [
         answering.attached.feature(),
-        _images(given, ground).feature(),
+        image_generation(given, ground).feature(),
         ConversationList(store=store, transport=ground.transport, helper_model=helper).feature(),
         ConversationMemory(
             store=store,
@@ -390,36 +388,3 @@ def _features(given: Given, ground: Ground, answering: Answering) -> Sequence[Fe
         *evaluation_features(given, ground),
         ChatEvents(store=store, leave=assistant.writer.leave, moved=people.directory.load).feature(),
     ]
-
-
-def _deferred(given: Given, ground: Ground, assistant: Assistant) -> DeferredAnswers:
-    store, models = given.store, given.models
-    return DeferredAnswers(
-        store=store,
-        transport=ground.transport,
-        assistant=assistant,
-        operation=DeferredOperation(
-            store=store,
-            routing=models.routing,
-            models=models.async_models,
-            incidents=ground.incidents,
-            budget=ground.people.budget,
-            writer=assistant.writer,
-            ownership=assistant.turn_start.ownership,
-        ),
-        wake_jobs=ground.wake_jobs,
-        budget=ground.people.budget,
-    )
-
-
-def _images(given: Given, ground: Ground) -> ImageGeneration:
-    settings, store, models, budget = given.settings, given.store, given.models, ground.people.budget
-    improver = PromptImprover(store=store, routing=models.routing, budget=budget, mode=settings.image_improve)
-    return ImageGeneration(
-        store=store,
-        transport=ground.transport,
-        operation=ImageOperation(painter=models.images, price=ImagePrice.from_settings(settings), improver=improver),
-        random=models.chance,
-        wake_jobs=ground.wake_jobs,
-        budget=budget,
-    )

@@ -9,7 +9,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
 
-from bot.dispatch.custom.answers import CustomAnswers
 from bot.dispatch.pipeline import Layer
 from bot.extension.endpoints import by_path
 from bot.extension.running import current
@@ -17,7 +16,7 @@ from bot.feature import Feature
 from bot.features.program.endpoints import Endpoints
 from bot.features.program.jobs import OwnJobs, Planner
 from bot.features.program.lifespan import opened
-from bot.features.program.messages import Messages
+from bot.features.program.messages import Messages, WithButtons
 from bot.features.program.models import ProgramModels
 from bot.features.program.running import RunningBot
 from bot.ports import Handler, Outbox, Reply, Transport
@@ -31,18 +30,11 @@ from bot.types import Incoming
 log = logging.getLogger(__name__)
 
 
-def running_bot(given: Given, ground: Ground) -> RunningBot:
+def running_bot(given: Given, ground: Ground, with_buttons: WithButtons) -> RunningBot:
     """The bot as a programmer's code sees it."""
     store, settings, bot = given.store, given.settings, given.api.id
     return RunningBot(
-        messages=Messages(
-            store=store,
-            bot=bot,
-            deliver=ground.people.joining.deliver,
-            with_buttons=CustomAnswers(
-                store=store, presses={press.name: press for press in given.added.presses}
-            ).with_buttons,
-        ),
+        messages=Messages(store=store, bot=bot, deliver=ground.people.joining.deliver, with_buttons=with_buttons),
         planner=Planner(store=store, bot=bot, jobs=given.added.program.jobs, wake_jobs=ground.wake_jobs),
         models=ProgramModels(
             store=store,
