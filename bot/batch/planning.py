@@ -25,7 +25,9 @@ BLOCK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run will do. In millionths: `estimate` is the highest price, `likely` that with answers of `LIKELY`."""
+    """The size and the price of a run. `estimate` is the highest price in millionths of the currency, `likely` the
+    price if answers are as long as `LIKELY`.
+    """
 
     rows: int
     requests: int
@@ -70,7 +72,7 @@ def requests_in(path: Path, *, column: str = "", system: str = "") -> Iterator[t
 async def plan(
     store: Store, run: int, path: Path, *, options: dict[str, Any], profile: Profile, mode: str
 ) -> Plan:  # fmt: skip
-    """Store the requests of a file as those of a run, and return what it will do.
+    """Store the requests of a file as the requests of a run, and return how many they are and what they cost.
 
     Raises `BadInput` for a file without rows, or with rows that have no question.
     """

@@ -31,12 +31,33 @@ def request_of(row: Row, column: str, system: str = "") -> BatchRequest:
         raise BadInput(f"line {row.number}: the row has a system prompt of its own, leave out --system")
     if system:
         messages = [{"role": "system", "text": system}, *messages]
-    body = json.dumps(messages, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return BatchRequest(hash=hashlib.sha256(body.encode()).hexdigest()[:32], place=row.number, body=body)
+    body = _canonical(messages)
+    return BatchRequest(hash=_hash(body), place=row.number, body=body)
+
+
+def line_of(request: BatchRequest) -> bytes:
+    """Return the line of a dataset for AI Studio that asks a request."""
+    return b'{"request":' + request.body.encode() + b"}\n"
+
+
+def hash_of(messages: Sequence[Mapping[str, Any]]) -> tuple[str, int]:
+    """Return the hash of the request with these messages, as a result of AI Studio has them, and its characters."""
+    body = _canonical([{"role": one.get("role"), "text": one.get("text")} for one in messages])
+    return _hash(body), len(body)
+
+
+def _canonical(messages: Sequence[Mapping[str, Any]]) -> str:
+    return json.dumps(messages, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def _hash(body: str) -> str:
+    return hashlib.sha256(body.encode()).hexdigest()[:32]
 
 
 def asked(request: BatchRequest, options: Mapping[str, Any]) -> Request:
-    """Return what a model is asked by a request of a run with these options (temperature, max_tokens, schema)."""
+    """Return the request to a model for a request of a run, with the options of the run (temperature, max_tokens,
+    schema).
+    """
     messages = tuple(Message.of(one["role"], one["text"]) for one in json.loads(request.body))
     return Request(
         messages, temperature=options.get("temperature"), max_tokens=options.get("max_tokens"),

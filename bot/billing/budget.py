@@ -68,10 +68,11 @@ class Reservation:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """The caps of a day and of a month: tokens, pictures, and money in millionths of the currency.
+    """The limits (caps) of spending in a day and in a month: tokens, pictures, and money in millionths of the currency.
 
-    `by_role` replaces the caps of a user for a role, by kind; `personal` replaces those of money for one user. A
-    request that costs more than `confirm` is made only after the user has agreed; 0: nobody is asked.
+    `by_role` has, for a kind of spending and a role, the caps that hold in place of the general caps of a user.
+    `personal` has the caps of money of single users, which replace both. A request that costs more than `confirm`
+    millionths is made only after the user has agreed to its price; 0: nobody is asked.
     """
 
     access: Access = field(default_factory=Access)
@@ -106,7 +107,7 @@ class Budget:
         """The caps of a kind (`TOKENS`, `IMAGES` or `MONEY`) for the sender in this chat."""
         caps, actor = {TOKENS: self.tokens, IMAGES: self.images, MONEY: self.money}[kind], Actor.of(incoming)
         if self.access.authorize(actor, Permission.EXCEED) is Decision.ALLOWED:
-            return Caps(bot=caps.bot, bot_month=caps.bot_month)
+            return caps.of_bot()
         personal = self.personal.allowance(actor.id) if kind == MONEY else None
         for share in (self.by_role.get(kind, {}).get(self.access.role(actor)), personal):
             if share is not None:

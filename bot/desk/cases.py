@@ -82,7 +82,9 @@ class Close:
 
 @dataclass(frozen=True, slots=True)
 class Reopen:
-    """The customer writes again soon after the close."""
+    """The customer writes again soon after the close, and the operator `to` has the case again; 0: it waits."""
+
+    to: int = 0
 
 
 Event = Call | Take | Return | Release | Give | Snooze | Wake | Close | Reopen
@@ -143,10 +145,13 @@ def _step(case: Case, event: Event, now: float) -> Case:
         case Close(by):
             _only_holder(case, by)
             return replace(case, owner=CLOSED, holder=0, closed=now, snoozed_until=0.0)
-        case Reopen():
+        case Reopen(to):
             if not was_just_closed(case, now):
                 raise NotPossible("desk.not_closed")
-            return replace(case, owner=WAITING, closed=0.0, waiting_since=now, reason="again")
+            owner, last = (HELD, to) if to else (WAITING, case.last_holder)
+            return replace(
+                case, owner=owner, holder=to, last_holder=last, closed=0.0, waiting_since=now, reason="again"
+            )
 
 
 def _only_holder(case: Case, by: int) -> None:

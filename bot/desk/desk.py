@@ -121,8 +121,8 @@ class Desk(Seating):
         return case
 
     def offer(self, tx: Tx, incoming: Incoming) -> str:
-        """Return the label of the button with which a customer calls a person, before the first question of a case is
-        stored, with the expected wait; "" for later questions, without the setting `choice`, and while nobody works.
+        """Return the label of the button "call a person" below the first answer of a case, with the expected wait; ""
+        for later answers, without the setting `choice`, and while nobody works.
         """
         case = tx.cases.find_open(incoming.address) if self.table.person.choice else None
         if case is None or not tx.seats.list_groups(self.bot) or tx.cases.count_questions(case):
@@ -166,7 +166,7 @@ class Desk(Seating):
         return [seat.address]
 
     def left_out(self, tx: Tx, delivery: Delivery, *, whole: bool) -> Places:
-        """Tell who wrote a message that it (`whole`), or a part of it, could not be brought to the other side."""
+        """Tell the writer of a message that the other side did not get it (`whole`), or a part of it."""
         relay = tx.relays.find_of_delivery(self.bot, delivery.key)
         case = tx.cases.find_case(self.bot, relay.case) if relay is not None else None
         is_customers = relay is not None and relay.side == CUSTOMER
@@ -201,10 +201,15 @@ class Desk(Seating):
         return [*places, *self.tell_topic(tx, case, f"case.{case.id}.blocked.{case.version}", "desk.blocked")]
 
     def topic_lost(self, tx: Tx, where: Address) -> None:
-        """Put the card of an open case into the topic that is made in place of one that was deleted."""
+        """Put the card of an open case into the topic that is made in place of one that was deleted, unless a card
+        waits for it anyway.
+        """
         seat = tx.seats.find_seat(where)
         case = tx.cases.find_open(seat.customer) if seat is not None else None
-        if case is not None and case.is_for_people and self.seat(tx, case) == seat:
+        if seat is None or case is None or not case.is_for_people or self.seat(tx, case) != seat:
+            return
+        card = tx.outbox.find_version(seat.address, cards.card_of(case))
+        if card is None or not tx.outbox.is_unsent(seat.address, card.key):
             self.show_card(tx, case, again=True, cause=f"made.{tx.clock.time():.0f}")
 
     # --- cases --------------------------------------------------------------------------------------------------------
@@ -212,8 +217,8 @@ class Desk(Seating):
     def call(
         self, tx: Tx, incoming: Incoming, reason: str, decision: Decision = NO_DECISION
     ) -> tuple[Outgoing, Places]:  # fmt: skip
-        """Ask for a person in the case of this customer, after a `decision` of the rules. Returns what the customer is
-        told, and where the operators' card waits. Nothing changes where no group is connected.
+        """Call a person to the case of this customer, after a `decision` of the rules. Returns the answer to the
+        customer, and the addresses of the operators' card. Nothing changes if no group is connected.
         """
         language = incoming.language
         case = tx.cases.find_open(incoming.address) or self.open_case(tx, incoming)
@@ -318,7 +323,7 @@ class Desk(Seating):
         if after.owner == WAITING:
             self.assign(tx, after)
         places = list(self._leave(tx, case, after))
-        again = after.owner == WAITING and case.owner in (BOT, CLOSED)
+        again = case.owner == CLOSED or (after.owner == WAITING and case.owner == BOT)
         if isinstance(event, Take):
             places += self._withdraw_alone(tx, after)
         if after.owner == CLOSED:
@@ -439,12 +444,16 @@ class Desk(Seating):
         return replace(outgoing, buttons=rows)
 
     def reopened(self, tx: Tx, incoming: Incoming) -> tuple[Case | None, Places]:
-        """Open the customer's case again that was closed less than a day ago. Returns it, None if there is none."""
+        """Open the customer's case again that was closed less than a day ago. Who had it has it again, unless nobody
+        works now or that operator is off duty. Returns it, None if there is none.
+        """
         case = tx.cases.find_newest(incoming.address)
         if case is None or not cases.was_just_closed(case, tx.clock.time()):
             return None, ()
-        places = self.change(tx, case, Reopen(), who=incoming.user.id)
-        return tx.cases.find_case(self.bot, case.id), places
+        now, duty = tx.clock.time(), tx.duty.find_duty(self.bot, case.last_holder)
+        is_here = (duty is None or duty.works(now)) and self.hours.next_opening(case, now) is None
+        places = self.change(tx, case, Reopen(case.last_holder if is_here else 0), who=incoming.user.id)
+        return case_after(tx, case), places
 
     def give_all_back(self, tx: Tx) -> int:
         """Give all cases that people have back to the bot, and tell their customers. Returns how many there were."""

@@ -14,7 +14,7 @@ from bot.conversation import branching
 from bot.desk import cards, clocks, seating
 from bot.desk.assistance import translating
 from bot.desk.assistance.orders import order_wanted_draft
-from bot.desk.cases import Wake
+from bot.desk.cases import NotPossible, Wake
 from bot.desk.desk import AWAY, Desk, Places
 from bot.desk.formatting import Piece, formatted, harmless
 from bot.desk.policy.masking import MARK
@@ -71,10 +71,11 @@ class Mirror:
         self, tx: Tx, case: Case, incoming: Incoming, *, text: str | None = None, markdown: bool = False,
         files: Sequence[int] = (), is_ready: bool = False,
     ) -> Places:  # fmt: skip
-        """Bring an operator's message to the customer, and keep it in the conversation. With a `text` that is brought
-        in place of the message's own; `markdown`: it is read as Markdown. Or with the messages `files` of the same
-        chat, which are copied. It is translated first if the case wants that, unless it `is_ready`: in the customer's
-        language.
+        """Bring an operator's message to the customer, and keep it in the conversation.
+
+        With a `text`, that text is brought instead of the message's own; `markdown` says that it is Markdown. With
+        `files`, these messages of the same chat are copied. If the case wants translations, the message is translated
+        first, unless `is_ready` says that it is in the customer's language already.
         """
         customer = case.address
         quoted = self._source_of(tx, incoming.address, incoming.reply_to, customer.chat)
@@ -95,6 +96,19 @@ class Mirror:
         relayed = replace(outgoing, reply_to=quoted, relays=(incoming.address.chat, first))
         tx.outbox.add_answer(f"{incoming.id}.desk", customer, relayed)
         return [*self._answered(tx, case, incoming.id, words or _kinds(incoming)), *marked]
+
+    def send_kept(self, tx: Tx, case: Case, pressed: Incoming, kept: Mapping[str, Any]) -> Places:
+        """Bring an operator's message to the customer after the press of a button whose payload has what `keep` has
+        made of it. Raises `NotPossible`: it has gone to a customer already.
+        """
+        chat, message, files = pressed.address.chat, int(kept["message"]), [int(one) for one in kept.get("files", ())]
+        found = (tx.relays.find_relay(self.desk.bot, chat, one) for one in (message, *files))
+        if any(relay is not None and relay.side == OPERATOR for relay in found):
+            raise NotPossible("desk.to.done")
+        tx.relays.forget_note(self.desk.bot, chat, message)
+        entities = tuple(kept.get("entities", ()))
+        own = replace(pressed, message_id=message, text=str(kept["text"]), entities=entities, reply_to=0)
+        return self.relay_from_operator(tx, case, own, files=files)
 
     def send_translated(self, tx: Tx, case: Case, relay: Relay, said: Mapping[str, Any], text: str) -> Places:
         """Bring an operator's message to the customer, as `text`; `said` is what `translating.order_for_customer` has
@@ -244,6 +258,13 @@ class Mirror:
         told = self.desk.hours.away(case, opening, incoming.language)
         tx.outbox.add_answer(f"{incoming.id}.away", case.address, told)
         return [case.address]
+
+
+def keep(tx: Tx, incoming: Incoming) -> dict[str, Any]:
+    """What `Mirror.send_kept` needs to bring a message to a customer later, as the payload of a button."""
+    files = [one for one in copies(tx, incoming).copy[1:] if one]
+    kept = {"text": incoming.text, "message": incoming.message_id, "entities": list(incoming.entities), "files": files}
+    return {name: value for name, value in kept.items() if value or name in ("text", "message")}
 
 
 def copies(tx: Tx, incoming: Incoming) -> Outgoing:

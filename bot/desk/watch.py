@@ -17,7 +17,7 @@ from bot.access.policy import Role
 from bot.access.rights import Rights
 from bot.billing.budget import duration
 from bot.desk import clocks
-from bot.desk.cases import Close
+from bot.desk.cases import Close, Release
 from bot.desk.clocks import CLOSE, WARNED, Overdue
 from bot.desk.desk import Desk, Places
 from bot.desk.rating import ask_stars
@@ -40,14 +40,15 @@ PIECE = 100  # cases whose words are deleted in one transaction
 class DeskWatch:
     """Looks at the open cases of one bot every half minute, and tells operators and owners what is late.
 
-    `send` delivers to places in the background; `rights` knows the owners. What was said in a closed case is deleted
-    after `keep_days`; 0: never.
+    `send` delivers to places in the background; `rights` knows the owners, and `serves` says whether a user is an
+    operator still. What was said in a closed case is deleted after `keep_days`; 0: never.
     """
 
     store: Store
     desk: Desk
     rights: Rights
     send: Callable[[str, Places], None]
+    serves: Callable[[int], bool]
     keep_days: int = 0
     _next_delete: float = field(default=0.0, init=False)  # monotonic
     _ahead: float | None = field(default=None, init=False)  # how far the wall clock was ahead of the monotonic one
@@ -96,8 +97,10 @@ class DeskWatch:
         return tx.cases.delete_old(self.desk.bot, before, PIECE) or bool(quiet)
 
     def look(self, tx: Tx, problem: str) -> Places:
-        """Do what is due now; `problem` is what is wrong with the file. Returns where something waits."""
-        places = list(self._tell_problem(tx, problem))
+        """Do what is due now, and return the addresses that have something to deliver. `problem` says what is wrong
+        with desk.toml.
+        """
+        places = [*self._tell_problem(tx, problem), *self._tell_unreached(tx), *self._release(tx)]
         if self._is_settled(tx):
             places += [*self._remind(tx), *self._close_quiet(tx)]
         return places
@@ -110,6 +113,17 @@ class DeskWatch:
             self._settled = monotonic + SETTLED
             log.warning("the clock has jumped by %.0f s: the desk reminds of nothing for a while", self._ahead - before)
         return monotonic >= self._settled
+
+    def _release(self, tx: Tx) -> Places:
+        """Let the cases wait again whose holder is no operator any more; who is none is not on duty."""
+        for duty in tx.duty.list_duties(self.desk.bot):
+            if duty.is_on and not self.serves(duty.user):
+                tx.duty.store_duty(self.desk.bot, duty.user, duty.team, is_on=False)
+        places = list[Address]()
+        for case in tx.cases.list_owned(self.desk.bot, HELD, SNOOZED):
+            if not self.serves(case.holder):
+                places += self.desk.change(tx, case, Release(case.holder))
+        return places
 
     # --- promises -----------------------------------------------------------------------------------------------------
 
@@ -206,10 +220,27 @@ class DeskWatch:
         """Tell each owner once what is wrong with the file as it is now."""
         if problem in ("", self._problem):
             return ()
-        key, places = hashlib.sha256(problem.encode()).hexdigest()[:12], []
-        for owner in sorted(self.rights.with_role(tx, self.desk.bot, Role.OWNER)):
-            where, language = Address("telegram", self.desk.bot, owner), tx.chats.read_language(self.desk.bot, owner)
-            told = Outgoing(say(language, "desk.problem", problem=problem), plain=True)
-            tx.outbox.add_answer(f"desk-{key}.o{owner}", where, told)
+        key = f"desk-{hashlib.sha256(problem.encode()).hexdigest()[:12]}"
+        return self._tell_people(tx, key, Role.OWNER, "desk.problem", problem=problem)
+
+    # --- the groups ---------------------------------------------------------------------------------------------------
+
+    def _tell_unreached(self, tx: Tx) -> Places:
+        """Tell administrators once, in private, that a group of operators can't be reached, and why."""
+        places: list[Address] = []
+        for chat, _ in tx.seats.list_groups(self.desk.bot):
+            if (found := tx.outbox.find_unreached(self.desk.bot, chat)) is not None:
+                waits, reason = found
+                key = f"desk.unreached.{chat}.{waits}"  # nothing is sent meanwhile: the same one stays the oldest
+                places += self._tell_people(tx, key, Role.ADMIN, "desk.group.unreached", reason=reason)
+        return places
+
+    def _tell_people(self, tx: Tx, key: str, least: Role, text: str, **values: object) -> list[Address]:
+        """Tell all who have at least this role, once for a `key`, a sentence of the catalog. Returns their chats."""
+        places = []
+        for user in sorted(self.rights.with_role(tx, self.desk.bot, least)):
+            where, language = Address("telegram", self.desk.bot, user), tx.chats.read_language(self.desk.bot, user)
+            told = Outgoing(say(language, text, **values), plain=True)
+            tx.outbox.add_answer(f"{key}.o{user}", where, told)
             places.append(where)
         return places

@@ -9,7 +9,7 @@ from bot.access.policy import Access, Actor, Decision
 from bot.ports import Handler, Reply
 from bot.types import Incoming, Kind, Permission
 
-SIGNALS = (Kind.BLOCKED, Kind.UNBLOCKED, Kind.MIGRATED, Kind.BUSINESS)  # updates that no user has caused
+SIGNALS = (Kind.BLOCKED, Kind.UNBLOCKED, Kind.LEFT, Kind.MIGRATED, Kind.BUSINESS)  # nobody asks for anything by them
 Refusal = Callable[[Incoming, Reply, Decision], Awaitable[None]]
 
 

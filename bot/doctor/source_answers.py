@@ -44,7 +44,7 @@ MOST_MADE_UP = 1 / 3  # of the others
 
 @dataclass(frozen=True)
 class Asked:
-    """A question, the sources that are shown with it, and whether these have the answer."""
+    """A test question, the sources that are shown to the model with it, and whether these sources hold the answer."""
 
     text: str
     language: str
@@ -53,14 +53,14 @@ class Asked:
 
     @cached_property
     def shown(self) -> Sequence[Shown]:
-        """The sources as a model is shown them."""
+        """Return the sources in the form in which a model is shown them, with numbered sentences."""
         return [
             Shown(number, title, "", tuple(text[start:end] for start, end in spans(text)), changed=WRITTEN)
             for number, (title, text) in enumerate(self.passages)
         ]
 
     def request(self, model: Model, options: Options) -> Request:
-        """The request that the bot would send."""
+        """Return the request that the bot would send to `model` for this question."""
         said = prompt.informed([Message.of("user", self.text)], sources_block(self.shown, self.language))
         profile, most = replace(model.profile, tools=False), min(LONGEST, options.max_tokens)
         return prompt.build(
@@ -71,7 +71,7 @@ class Asked:
 
 @dataclass(slots=True)
 class Score:
-    """What a model has done with the questions."""
+    """Counts how many of the test questions a model has answered rightly, and what it did wrong in the others."""
 
     answered: int = 0  # questions that the sources answer, of `answerable`
     answerable: int = 0

@@ -154,8 +154,10 @@ class KnowledgeBase:
 
     @property
     def gate(self) -> Gate:
-        """What tells whether a question is about the sources: the gate that was fitted on the operator's questions
-        (`read_gates`), else the standard one, which looks at meanings only for the embedder that it was made with.
+        """The gate that decides whether found passages are about the question.
+
+        It is the one that was fitted on the operator's questions (`read_gates`), otherwise the standard gate, which
+        uses embeddings only if they are of the model with which it was made.
         """
         from bot.knowledge.search.gate import BY_MEANING, BY_WORDS
 
@@ -169,7 +171,9 @@ class KnowledgeBase:
         return index.model if index.is_embedded else ""
 
     def passes(self, found: Found) -> bool:
-        """Whether what was found may answer its question. What vector stores have found is judged by its words."""
+        """Whether found passages may answer their question. Passages from vector stores are judged by
+        their words only.
+        """
         from bot.knowledge.search.gate import BY_WORDS
 
         return self.gate.passes(found.signals) or BY_WORDS.passes(found.store_signals)
@@ -197,9 +201,9 @@ class KnowledgeBase:
         return await self.store.write(lambda tx: self.store_new(tx, source))
 
     async def checked(self, wish: KnowledgeSource) -> KnowledgeSource:
-        """The source with its kind and full address, which are told by the address that is given.
+        """Return the source of a wish with its kind and its full address, both of which follow from the given address.
 
-        Raises `BadInput` for an address that can't be read, `ConfigError` where the extra `knowledge` is not installed.
+        Raises `BadInput` for an address that can't be read, `ConfigError` if the extra `knowledge` is not installed.
         """
         check_libraries()
         from bot.knowledge.sources.opening import kind_of

@@ -57,7 +57,9 @@ class BotSlot:
         return self.task is not None and self.task.done()
 
     def end_life(self) -> None:
-        """Stop the bot, so that its task looks at `wanted` again. A bot that is just being built looks by itself."""
+        """Stop the bot, so that its task looks at `wanted` again. If the bot is still being built, its task looks
+        anyway.
+        """
         if self.app is not None:
             self.app.stop()
 
@@ -117,7 +119,9 @@ class Supervisor:
         return [secret for settings in used for secret in settings.secrets()]
 
     def health_by_bot(self) -> Mapping[str, Health | Check]:
-        """Return the health of each bot by its name; a `Check` instead says why there is none to ask."""
+        """Return the health of each bot by its name. A bot that has no health, because it is not running, has a `Check`
+        that says why.
+        """
         found: dict[str, Health | Check] = dict.fromkeys(self.plan.refused, ENDED)
         for slot in self._slots.values():
             found[slot.name] = slot.health or (ENDED if slot.is_over else STARTING)

@@ -1,4 +1,6 @@
-"""The handbook of an invented shop, which the page's section "Knowledge" has the bot read. Begin with `Handbook`."""
+"""The handbook of an invented shop, which the bot reads when somebody presses the button in the page's tab Knowledge.
+Begin with `Handbook`.
+"""
 
 from __future__ import annotations
 
@@ -67,8 +69,8 @@ def by_meaning() -> bool:
 
 
 def settings(directory: Path) -> Mapping[str, str]:
-    """The settings of a bot that compares by meaning, with the embeddings of the handbook where it looks for them;
-    none where it can't.
+    """Return the settings of a bot that searches the handbook by meaning with the embeddings that come with it; none if
+    the extra `offline` is missing.
     """
     if not by_meaning():
         return {}

@@ -132,6 +132,7 @@ class Telegram:
         self.username = ""
         self.attends: set[int] = set()  # groups in which every message is for the bot
         self.has_accounts = False  # whether it works in chats of people's accounts; set before `start`
+        self.has_desk = False  # whether operators work in groups; set before `start`
         self.is_ready = False
         self.poller: Poller | None = None
         self.watch: WebhookWatch | None = None
@@ -148,8 +149,8 @@ class Telegram:
         me = await self._get_me()
         self.username = me.username
         handlers = UpdateHandlers(
-            reply=self._make_reply, handler=handler, note_id=self.deliverer.unconfirmed.note_id, dismiss=self._dismiss,
-            others=self.options.others,
+            reply=self._make_reply, handler=handler, note_id=self.deliverer.unconfirmed.note_id,
+            returned=self.deliverer.note_returned, dismiss=self._dismiss, others=self.options.others,
         )  # fmt: skip
         intake = Intake(
             api=self.api, inbox=self.inbox, clock=self.clock, me=me, tasks=self.tasks, handlers=handlers,
@@ -289,8 +290,9 @@ class Telegram:
             raise ConfigError("BOT_TOKEN: Telegram does not know it; copy it anew from @BotFather") from None
         outage.over()
         return Me(
-            self.api.id, str(me.get("username") or ""), int(me["id"]), self.attends, has_accounts=self.has_accounts
-        )
+            self.api.id, str(me.get("username") or ""), int(me["id"]), self.attends, has_accounts=self.has_accounts,
+            has_desk=self.has_desk,
+        )  # fmt: skip
 
     async def _poll(self, intake: Intake) -> None:
         self.poller = poller = Poller(api=self.api, intake=intake, clock=self.clock)

@@ -30,7 +30,7 @@ NOW = 1_000_000.0
 OLGA, OLEG = 7, 8
 EVENTS: list[Event] = [
     Call("asked"), Take(OLGA), Take(OLEG), Return(), Return(OLGA), Return(OLEG), Release(OLGA), Snooze(OLGA, NOW + 60),
-    Snooze(OLGA, NOW - 1), Wake(), Close(), Close(OLGA), Close(OLEG), Reopen(),
+    Snooze(OLGA, NOW - 1), Wake(), Close(), Close(OLGA), Close(OLEG), Reopen(), Reopen(OLGA),
 ]  # fmt: skip
 
 
@@ -61,6 +61,7 @@ def case(owner: str, holder: int = 0, **values: object) -> Case:
         (case(SNOOZED, OLGA), Take(OLGA), HELD, OLGA),
         (case(SNOOZED, OLGA), Release(OLGA), WAITING, 0),
         (case(CLOSED, closed=NOW - 60, last_holder=OLGA), Reopen(), WAITING, 0),
+        (case(CLOSED, closed=NOW - 60, last_holder=OLGA), Reopen(OLGA), HELD, OLGA),
     ],
 )
 def test_an_event_changes_the_owner_and_the_version(before: Case, event: Event, owner: str, holder: int) -> None:

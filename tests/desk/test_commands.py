@@ -73,11 +73,18 @@ async def test_a_case_that_is_put_aside_comes_back_when_its_customer_writes(desk
     assert "any news?" in desk.seen()
 
 
-async def test_who_writes_again_soon_after_the_close_comes_back_to_a_person(desk: DeskStage) -> None:
+@pytest.mark.parametrize("duty", ["", "/on", "/off", "/pause 1h"])
+async def test_who_writes_again_soon_after_the_close_comes_back_to_the_person_who_is_there(
+    desk: DeskStage, duty: str
+) -> None:
     await desk.says("/close")
     assert rows(desk.stage, OWNER) == [("closed", 0)]
+    if duty:
+        await desk.says(duty)
     await desk.writes("one more thing")
-    assert rows(desk.stage, OWNER) == [("waiting", 0)]
+    is_there = duty in ("", "/on")
+    assert rows(desk.stage, OWNER) == [("held", OLGA) if is_there else ("waiting", 0)]
+    assert desk.card()["text"].startswith(f"#1 · {'answered by Olga' if is_there else 'waiting'}")
     assert "one more thing" in desk.seen()
     assert desk.stage.prompts() == []
 

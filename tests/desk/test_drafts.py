@@ -167,6 +167,10 @@ async def test_what_becomes_of_drafts_is_kept(desk: DeskStage) -> None:
         ("dropped", "Four.", ""),
         ("dropped", "Five.", ""),
     ]
+    desk.stage.telegram.say(desk.group, f"/desk{BOT} week", OLGA)
+    await soon(desk.stage, lambda: "photo" in desk.stage.telegram.transcript(desk.group)[-1] or None)
+    counts = say("en", "desk.figures.drafts", sent=1, edited=1, dropped=3)
+    assert desk.stage.telegram.transcript(desk.group)[-1]["caption"].endswith(counts)
     told = desk.stage.telegram.texts(ANNA)
     assert "Three, and a bit." in told
     assert "Three." not in told

@@ -10,7 +10,7 @@ import pytest
 from bot.desk.team.assignment import choose
 from bot.storage.repositories.desk.duty import OnDuty
 from bot.texts.catalog import say
-from tests.support.desk_side import OLEG, OLGA, DeskStage, desk_on
+from tests.support.desk_side import BOT, OLEG, OLGA, DeskStage, desk_on
 from tests.support.stage import ANNA, Stage
 from tests.support.table import table
 from tests.support.telegram_side import rows, soon
@@ -128,6 +128,24 @@ async def test_an_operator_who_goes_off_gives_the_cases_back_to_the_queue(stage:
     assert rows(stage, OWNER) == [("waiting", 0)]
     assert await stage.ask("/on", OLGA) == say("en", "desk.on", team="support")
     assert "Olga (0)" in await in_group(desk, "/desk@govorun_sandbox_bot", OLGA)
+
+
+@pytest.mark.parametrize("how", ["leaves the group", "loses the role"])
+async def test_the_cases_of_an_operator_who_goes_away_wait_again(stage: Stage, tmp_path: Path, how: str) -> None:
+    desk = await desk_on(stage, tmp_path)
+    await desk.called()
+    await desk.says("/on", OLEG)
+    await desk.presses("desk.take", OLEG)
+    assert rows(stage, OWNER) == [("held", OLEG)]
+    if how == "leaves the group":
+        stage.telegram.leave(desk.group, OLEG)
+    else:
+        await stage.stop()
+        await stage.start(owners=frozenset({OLGA}))
+    await asyncio.sleep(40)
+    assert rows(stage, OWNER) == [("waiting", 0)]
+    assert desk.card()["text"].startswith("#1 · waiting")
+    assert "Oleg" not in await stage.ask(f"/desk{BOT}", desk.group, OLGA)
 
 
 async def test_a_customer_can_not_go_on_duty(stage: Stage, tmp_path: Path) -> None:

@@ -5,13 +5,14 @@ See F108 and F110 in docs/promises.md.
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from bot.texts.catalog import say
 from tests.support.choosing import actions
-from tests.support.desk_side import BOT, OLGA, desk_on
+from tests.support.desk_side import BOT, OLEG, OLGA, desk_on
 from tests.support.stage import ANNA, BORIS, Stage
 from tests.support.telegram_side import rows, soon
 
@@ -58,8 +59,10 @@ async def test_desk_says_how_many_wait(stage: Stage, tmp_path: Path) -> None:
     await desk.called()
     told = await stage.ask(f"/desk{BOT}", desk.group, OLGA)
     assert told.startswith(say("en", "desk.group.state", waiting=1, held=0, snoozed=0))
-    assert "1 cases, 0 without a person, 1 calls, 0 closed" in told
+    assert "cases 1, without a person 0, calls 1, closed 0" in told
     assert say("en", "desk.load", load="0.3") in told
+    await desk.says(f"/desk{BOT}")  # in a topic
+    assert desk.seen()[-1].startswith(say("en", "desk.group.state", waiting=1, held=0, snoozed=0))
     assert await stage.ask("/desk", OLGA) == say("en", "desk.group.private")
 
 
@@ -82,6 +85,20 @@ async def test_a_topic_that_is_deleted_is_made_again_and_nothing_is_lost(stage: 
     assert desk.card()["text"].startswith("#1 · the bot answers")
 
 
+async def test_a_topic_that_is_deleted_again_before_its_card_has_come_gets_one_card(
+    stage: Stage, tmp_path: Path
+) -> None:
+    desk = await desk_on(stage, tmp_path, telegram_rate=30.0, telegram_chat_rate=1.0)
+    await desk.called()
+    await desk.presses("desk.take")
+    for _ in range(2):
+        stage.telegram.delete_topic(desk.group, desk.topic)
+        stage.telegram.say(ANNA, "are you there?")
+        await stage.until(lambda: stage.telegram.state.chats[desk.group].topics or None)
+    await desk.quiet()
+    assert [text.partition("\n")[0] for text in desk.seen() if text.startswith("#")] == ["#1 · answered by Olga"]
+
+
 async def test_a_customer_keeps_the_topic_for_the_next_case(stage: Stage, tmp_path: Path) -> None:
     desk = await desk_on(stage, tmp_path)
     for _ in range(2):
@@ -91,20 +108,34 @@ async def test_a_customer_keeps_the_topic_for_the_next_case(stage: Stage, tmp_pa
     assert len(stage.telegram.state.chats[desk.group].topics) == 1
 
 
-async def test_while_the_bot_is_not_in_the_group_everything_waits_and_then_comes_in_order(
-    stage: Stage, tmp_path: Path
+@pytest.mark.parametrize("rights", ["member", "topics"])
+async def test_while_the_group_cant_be_reached_everything_waits_admins_know_and_then_it_comes_at_once_in_order(
+    stage: Stage, tmp_path: Path, rights: str
 ) -> None:
     desk = await desk_on(stage, tmp_path)
     await desk.called()
     await desk.presses("desk.take")
-    stage.telegram.kick(desk.group)
+    if rights == "member":
+        stage.telegram.kick(desk.group)
+    else:
+        stage.telegram.delete_topic(desk.group, desk.topic)
+        stage.telegram.promote(desk.group, up=False)
     for text in ("one", "two", "three"):
         stage.telegram.say(ANNA, text)
     await soon(stage, lambda: len(rows(stage, "SELECT 1 FROM desk_relays WHERE side = 'customer'")) == 3 or None)
-    stage.telegram.kick(desk.group, False)
+    await asyncio.sleep(200)
+    for admin in (OLGA, OLEG):
+        (told,) = [one for one in stage.telegram.texts(admin) if one.startswith("I can't write to the operators")]
+        assert {"member": "bot was kicked", "topics": "not enough rights"}[rights] in told
+    if rights == "member":
+        stage.telegram.kick(desk.group, False)
+        await asyncio.sleep(1)
+    begun = stage.clock.monotonic()
     stage.telegram.promote(desk.group)
     await desk.quiet()
-    assert "\n\n".join(desk.seen()).endswith("one\n\ntwo\n\nthree")
+    assert stage.clock.monotonic() - begun < 10
+    texts = [text for text in desk.seen() if text and not text.startswith("#")]
+    assert "\n\n".join(texts) == "one\n\ntwo\n\nthree"
 
 
 async def test_a_customer_who_blocks_the_bot_closes_the_case_and_operators_read_it_once(

@@ -69,8 +69,20 @@ async def test_words_before_anybody_has_the_case_are_not_sent_but_offered(stage:
     assert desk.seen()[-1] == say("en", "desk.offer")
     await desk.presses("desk.send", OLEG)
     assert read(desk)[-1] == "who takes this?"
+    assert say("en", "desk.offer") not in desk.seen()
     await desk.says("it is mine", OLEG)
     assert read(desk)[-1] == "it is mine"
+
+
+async def test_a_file_before_anybody_has_the_case_is_sent_as_a_file_by_the_button(stage: Stage, tmp_path: Path) -> None:
+    desk = await desk_on(stage, tmp_path)
+    await desk.called()
+    given = {"caption": "this one?", "user_id": OLGA, "thread_id": desk.topic}
+    await desk.sends(desk.group, draw("a cup", 1, 1, 1), "photo", **given)
+    assert "photo" not in stage.telegram.transcript(ANNA)[-1]
+    await desk.presses("desk.send")
+    sent = stage.telegram.transcript(ANNA)[-1]
+    assert ("photo" in sent, sent.get("caption")) == (True, "this one?")
 
 
 async def test_a_reply_to_a_customers_message_takes_the_case_and_quotes_it(stage: Stage, tmp_path: Path) -> None:

@@ -58,6 +58,47 @@ async def test_a_canned_answer_is_not_sent_before_somebody_has_the_case(desk: De
     assert desk.seen()[-1] == say("en", "desk.not_yours")
 
 
+async def test_a_wrong_argument_is_answered_in_one_line_with_an_example_and_changes_nothing(
+    stage: Stage, tmp_path: Path
+) -> None:
+    can(tmp_path, "hours", "We are here.")
+    (tmp_path / "desk.toml").write_text('[translate]\nmode = "ask"\n', "utf-8")
+    desk = await desk_on(stage, tmp_path)
+    await desk.called()
+    await desk.presses("desk.take")
+    cases, read = rows(stage, "SELECT * FROM desk_cases"), stage.telegram.texts(ANNA)
+    told = {
+        "/give Nobody": say("en", "desk.give.how", names="–"),
+        "/snooze": say("en", "desk.snooze_how"),
+        "/snooze tomorrow": say("en", "desk.snooze_how"),
+        "/snooze 0m": say("en", "desk.snooze_past"),
+        "/ban 7x spam": say("en", "desk.ban.how"),
+        "/translate klingon": say("en", "desk.translate.how", now="–", customer="en"),
+        "/translate zz": say("en", "desk.translate.how", now="–", customer="en"),
+        "/tag two words": say("en", "desk.tag.how"),
+        "/priority urgent": say("en", "desk.priority.how"),
+        "/pause": say("en", "desk.pause.how"),
+        "/find": say("en", "desk.find.how"),
+        "/find nobody": say("en", "desk.find.none"),
+        "/label delivery": say("en", "desk.label.none"),
+        "/c": say("en", "desk.canned", names="• hours"),
+        "/c hourz": say("en", "desk.canned.unknown", names="hours"),
+        "/canned qqq": say("en", "desk.canned", names="• hours"),
+        "/del": say("en", "desk.del_how"),
+        "/draft": say("en", "desk.draft.nothing"),
+        "/draft auto": say("en", "desk.auto.how"),
+        "/next": say("en", "desk.next.none"),
+        "/take": say("en", "desk.is_yours"),
+        "/assign Olga": say("en", "desk.words"),
+    }
+    said = {}
+    for word in told:
+        await desk.says(word)
+        said[word] = desk.seen()[-1]
+    assert said == told
+    assert (rows(stage, "SELECT * FROM desk_cases"), stage.telegram.texts(ANNA)) == (cases, read)
+
+
 async def test_a_case_is_given_by_a_reply_to_a_colleague(desk: DeskStage) -> None:
     note = await desk.says("I know this one", OLEG)
     await desk.says("/give", reply_to=note["message_id"])

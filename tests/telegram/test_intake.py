@@ -166,7 +166,13 @@ async def accepted(*given: Any, handler: Handler) -> Flaky:
             clock=VirtualClock(),
             me=Me(TOKEN_BOT["id"], "govorun_bot"),
             tasks=tasks,
-            handlers=UpdateHandlers(reply=no_reply, handler=handler, note_id=lambda *_: None, dismiss=dismissed.append),
+            handlers=UpdateHandlers(
+                reply=no_reply,
+                handler=handler,
+                note_id=lambda *_: None,
+                returned=lambda _: None,
+                dismiss=dismissed.append,
+            ),
         )
         await intake.accept(given)
     return inbox

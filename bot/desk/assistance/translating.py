@@ -17,6 +17,13 @@ from bot.texts.catalog import known
 from bot.types import Address, Incoming, Job
 
 TRANSLATE = "desk.translate"  # the job
+CODES = (  # of the languages of ISO 639-1
+    "aa ab ae af ak am an ar as av ay az ba be bg bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de dv dz ee el en eo "
+    "es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id ie ig ii ik io is it iu ja jv ka "
+    "kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg li ln lo lt lu lv mg mh mi mk ml mn mr ms mt my na nb nd ne ng "
+    "nl nn no nr nv ny oc oj om or os pa pi pl ps pt qu rm rn ro ru rw sa sc sd se sg si sk sl sm sn so sq sr ss st su "
+    "sv sw ta te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu"
+)
 ON, OFF = "on", "off"  # of a case; else it has the language that operators read
 
 
@@ -46,7 +53,7 @@ def _short(language: str) -> str:
 
 
 def order_for_team(desk: Desk, tx: Tx, case: Case, incoming: Incoming) -> None:
-    """Have a customer's message translated, if the case wants that and it has words."""
+    """Add the job that translates a customer's message, if the case wants translations and the message has words."""
     to = for_team(desk, tx, case)
     if to and has_words(incoming.text):
         payload = {"side": CUSTOMER, "message": incoming.message_id, "chat": incoming.address.chat}
@@ -69,7 +76,9 @@ def order_for_customer(
 
 
 def order_edit(desk: Desk, tx: Tx, case: Case, incoming: Incoming, *, delivery: str, to: str) -> None:
-    """Have the new text of an operator's message translated: in place of one that is not sent yet, or as an edit."""
+    """Add the job that translates the new text of an edited message of an operator, and sends it or edits what was
+    sent.
+    """
     waiting = tx.jobs.find_job(case.address.bot, TRANSLATE, delivery)
     if waiting is not None:
         tx.jobs.store_payload(waiting, {**waiting.payload, "text": incoming.text})
@@ -87,7 +96,7 @@ def order_edit(desk: Desk, tx: Tx, case: Case, incoming: Incoming, *, delivery: 
 
 
 def cancel(tx: Tx, where: Address, delivery: str) -> bool:
-    """Leave an operator's message unsent that is not translated yet. False: it was sent."""
+    """Withdraw an operator's message that waits for its translation. Returns False if it was sent already."""
     if tx.outbox.find_address(where.bot, delivery) is not None:
         return False
     if (job := tx.jobs.find_job(where.bot, TRANSLATE, delivery)) is not None:

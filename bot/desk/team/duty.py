@@ -24,11 +24,8 @@ def change_duty(desk: Desk, tx: Tx, incoming: Incoming, word: str, language: str
     team = dict(tx.seats.list_groups(desk.bot)).get(incoming.address.chat) or (had.team if had else desk.table.teams[0])
     if word == "/off":
         tx.duty.store_duty(desk.bot, who, team, is_on=False)
-        mine = [case for case in tx.cases.list_owned(desk.bot, HELD, SNOOZED) if case.holder == who]
-        places: list[Address] = []
-        for case in mine:
-            places += desk.change(tx, case, Release(who), who=who)
-        return say(language, "desk.off", count=len(mine)), places
+        count, places = release_all(desk, tx, who)
+        return say(language, "desk.off", count=count), places
     if word == "/pause":
         seconds = seconds_of(incoming.rest)
         if not seconds:
@@ -40,6 +37,26 @@ def change_duty(desk: Desk, tx: Tx, incoming: Incoming, word: str, language: str
         if desk.hours.team(case) == team:
             desk.assign(tx, case, turn=incoming.id)
     return say(language, "desk.on", team=desk.table.title(team, language)), ()
+
+
+def release_all(desk: Desk, tx: Tx, who: int, chat: int = 0) -> tuple[int, Places]:
+    """Let all cases of an operator wait again, or those of the team that works in the group `chat`. Returns how many,
+    and the places in which something waits.
+    """
+    count, places = 0, list[Address]()
+    for case in tx.cases.list_owned(desk.bot, HELD, SNOOZED):
+        group = desk.group_of(tx, case) if chat else None
+        if case.holder == who and (not chat or (group is not None and group.chat == chat)):
+            count, places = count + 1, [*places, *desk.change(tx, case, Release(who), who=who)]
+    return count, places
+
+
+def leave(desk: Desk, tx: Tx, who: int, chat: int) -> Places:
+    """An operator has left the group `chat`: that team's cases wait again, and the operator is offered none."""
+    had, team = tx.duty.find_duty(desk.bot, who), dict(tx.seats.list_groups(desk.bot)).get(chat, "")
+    if had is not None and had.team == team:
+        tx.duty.store_duty(desk.bot, who, team, is_on=False)
+    return release_all(desk, tx, who, chat)[1]
 
 
 def on_duty(desk: Desk, tx: Tx, language: str) -> str:

@@ -20,12 +20,14 @@ from bot.outbox import Choice, finish, finish_turn
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.desk.cases import HELD, SNOOZED, WAITING, Case, Figures
+from bot.storage.repositories.desk.drafts import DROPPED, EDITED, SENT
 from bot.storage.repositories.desk.seats import ERASE
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import Address, File, Incoming, Job, Outgoing, Permission
 
 SPANS = {"day": 1, "week": 7, "month": 30}
+ALSO = {"today": "day", "сегодня": "day", "день": "day", "неделя": "week", "месяц": "month"}
 CHARTED = ("week", "month")
 DAY = 86_400
 BUSY = 11.0  # messages a minute, from which on some wait for more than 14 s (simulated, 16 of 20 are used)
@@ -79,7 +81,7 @@ class DeskGroups:
             await finish(self.store, reply, lambda tx: finish_turn(tx, incoming, _say(incoming, "private")))
             return
         if incoming.address.chat in self.groups:
-            wanted = rest.strip().lower()
+            wanted = ALSO.get(word := rest.strip().lower(), word)
             chart = await self._chart(incoming, wanted) if wanted in CHARTED else None
             await finish(
                 self.store, reply, lambda tx: finish_turn(tx, incoming, self._told(tx, incoming, wanted, chart))
@@ -170,6 +172,10 @@ class DeskGroups:
         people = [f"{names.get(id_) or id_}: {count}" for id_, count in found.operators.items()]
         lines += ["", _say_key(language, "reasons"), *reasons[:MOST]] if reasons else []
         lines += ["", _say_key(language, "operators"), *people[:MOST]] if people else []
+        drafts = tx.drafts.count_states(self.desk.bot, tx.clock.time() - SPANS[span] * 86_400)
+        if drafts:
+            counts = {state: drafts.get(state, 0) for state in (SENT, EDITED, DROPPED)}
+            lines += ["", say(language, "desk.figures.drafts", **counts)]
         return "\n".join(lines)
 
     def _figures(self, tx: Tx, language: str, span: str, days: int) -> str:

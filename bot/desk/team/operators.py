@@ -12,7 +12,8 @@ from bot.access.policy import Access, Actor, Decision, Role
 from bot.desk.assistance import outcomes, translating
 from bot.desk.cases import Close, Give, NotPossible, Return, Snooze, Wake
 from bot.desk.desk import Desk, Places
-from bot.desk.mirror import Mirror
+from bot.desk.mirror import Mirror, keep
+from bot.desk.team.duty import leave
 from bot.desk.team.intent import Heard, Intent, intent_of, is_note
 from bot.desk.team.menus import Menus
 from bot.desk.team.words import GROUP_WORDS, WAKE, Done, Use, Words, tell, word_of
@@ -74,18 +75,22 @@ class Operators:
 
     async def handle(self, incoming: Incoming, reply: Reply, handler: Handler) -> None:
         """Handle an update from a group of operators; `handler` handles what does not concern customers."""
-        if incoming.kind is Kind.MESSAGE and incoming.address.thread:
+        if incoming.kind is Kind.MESSAGE and word_of(incoming) == "/desk":
+            await handler(incoming, reply)
+        elif incoming.kind is Kind.MESSAGE and incoming.address.thread:
             await self._end(incoming, reply, lambda tx: self._said(tx, incoming))
         elif incoming.kind is Kind.EDIT and incoming.address.thread:
             await self._end(incoming, reply, lambda tx: self._edited(tx, incoming))
         elif incoming.kind is Kind.MESSAGE and word_of(incoming) in GROUP_WORDS:
             await self._end(incoming, reply, lambda tx: self._in_group(tx, incoming))
-        elif incoming.kind is Kind.MESSAGE and not incoming.text.startswith("/desk"):
+        elif incoming.kind is Kind.MESSAGE:
             await self._end(incoming, reply, lambda _tx: Done())  # people talk among themselves
         elif incoming.kind is Kind.EDIT:
             await self._end(incoming, reply, lambda _tx: Done())
         elif incoming.kind is Kind.REACTION:
             await self._reacted(incoming)
+        elif incoming.kind is Kind.LEFT:
+            await self._left(incoming)
         else:
             await handler(incoming, reply)
 
@@ -103,6 +108,15 @@ class Operators:
         self._after(done.ended, [incoming.address, *done.places])
         if done.mark:
             await self.react(incoming.address.chat, incoming.message_id, done.mark)
+
+    async def _left(self, incoming: Incoming) -> None:
+        """Let the cases wait again whose operator has left the group."""
+
+        def work(tx: Tx) -> Places:
+            tx.inbox.mark_done(incoming.ids)
+            return leave(self.desk, tx, incoming.user.id, incoming.address.chat)
+
+        self.send("", await self.store.write(work))
 
     async def _reacted(self, incoming: Incoming) -> None:
         """Show an operator's reaction to a customer's message to the customer."""
@@ -154,7 +168,7 @@ class Operators:
                 return self.words.run(Use(tx, case, incoming, language, replied=heard.replied))
             case Intent.OFFER:
                 self._note(tx, case, incoming)
-                payload = {"case": case.id, "text": incoming.text, "message": incoming.message_id}
+                payload = {"case": case.id, **keep(tx, incoming)}
                 choices = [Choice(say(language, "desk.send"), "desk.send", payload)]
                 return Done(tell(self.desk, tx, incoming, say(language, "desk.offer"), choices))
             case Intent.OTHERS:
@@ -324,7 +338,6 @@ class Operators:
 
     async def press_send(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Send what an operator has written before anybody had the case, or what the bot had begun to answer."""
-        message = int(action.payload.get("message", 0))
 
         def work(tx: Tx, case: Case) -> Places:
             draft = tx.drafts.find_draft(self.desk.bot, int(action.payload.get("draft", 0)))
@@ -335,20 +348,27 @@ class Operators:
             if seen and "again" not in action.payload and tx.relays.last_written(case.id, CUSTOMER) > seen:
                 tx.buttons.store_payload(action.key, {**action.payload, "again": True})
                 raise NotPossible("desk.draft.older")
-            sent = replace(incoming, message_id=message or incoming.message_id, text=text, reply_to=0)
             places = list(outcomes.sent(self.desk, tx, case, draft, text) if draft is not None else ())
             if not (case.owner == HELD and case.holder == incoming.user.id):
                 places += self.desk.take_over(tx, case, incoming.user.id)
-            if message:
-                tx.relays.forget_note(self.desk.bot, incoming.address.chat, message)
             tx.buttons.expire_button(action.key)
-            canned = str(action.payload.get("canned", ""))
-            places += self.mirror.relay_from_operator(
-                tx, case, sent, text=text, markdown=not message and not canned, is_ready=not message
-            )  # fmt: skip
+            if action.payload.get("message"):
+                places += self._withdraw_offer(tx, incoming)
+                return [*places, *self.mirror.send_kept(tx, case, incoming, action.payload)]
+            canned, own = str(action.payload.get("canned", "")), replace(incoming, text=text, reply_to=0)
+            places += self.mirror.relay_from_operator(tx, case, own, text=text, markdown=not canned, is_ready=True)
             return [*places, *(self.words.after_canned(tx, case, canned, incoming) if canned else ())]
 
         await self._press(incoming, reply, action, work, ends=True)
+
+    def _withdraw_offer(self, tx: Tx, pressed: Incoming) -> Places:
+        """Delete the bot's message with the pressed button: what it says is not so any more."""
+        shown = tx.outbox.find_shown(pressed.address, pressed.message_id)
+        if shown is None:
+            return ()
+        gone = Outgoing(gone=True, keeps_place=True, of=shown.key, over=shown.key)
+        tx.outbox.add_answer(f"{pressed.id}.gone", pressed.address, gone)
+        return [pressed.address]
 
     async def _press(
         self, incoming: Incoming, reply: Reply, action: ButtonPress, change: Callable[[Tx, Case], Places],

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from bot.desk.cases import NotPossible
 from bot.desk.desk import Desk, Places
 from bot.desk.formatting import harmless
-from bot.desk.mirror import Mirror, copies
+from bot.desk.mirror import Mirror, keep
 from bot.desk.team.intent import is_note
 from bot.feature import ButtonHandler, Feature
 from bot.outbox import Choice, finish_turn
@@ -105,13 +105,12 @@ class OwnSeats:
         """The customers of the operator who are seen in the chat itself."""
         if tx.buttons.find_awaited(incoming.address, incoming.user.id) is not None:
             return []  # the bot waits for an answer to a question of its own
-        choices, files = list[Choice](), [one for one in copies(tx, incoming).copy[1:] if one]
-        said = {"text": incoming.text, "entities": list(incoming.entities), "message": incoming.message_id}
+        choices, kept = list[Choice](), keep(tx, incoming)
         for seat in tx.seats.list_flat(self.desk.bot, incoming.address.chat)[-MOST:]:
             case = tx.cases.find_open(seat.customer)
             if case is not None and case.owner == HELD and case.holder == incoming.user.id:
                 label = f"#{case.id} {harmless(case.name)[0]}"[:LONGEST_LABEL]
-                choices.append(Choice(label, "desk.to", {"case": case.id, **said, "files": files}))
+                choices.append(Choice(label, "desk.to", {"case": case.id, **kept}))
         return choices
 
     async def press_to(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
@@ -136,13 +135,7 @@ class OwnSeats:
         self.send("", [incoming.address, *places])
 
     def _sent(self, tx: Tx, case: Case, incoming: Incoming, action: ButtonPress) -> Places:
-        said, chat = action.payload, incoming.address.chat
-        message, files = int(said["message"]), [int(one) for one in said["files"]]
         if case.owner != HELD or case.holder != incoming.user.id:
             raise NotPossible("desk.not_yours")
-        if any(tx.relays.find_relay(self.desk.bot, chat, one) is not None for one in (message, *files)):
-            raise NotPossible("desk.to.done")
-        entities = tuple(said["entities"])
-        sent = replace(incoming, message_id=message, text=str(said["text"]), entities=entities, reply_to=0)
         tx.cases.add_event(case, "answered", incoming.user.id)
-        return self.mirror.relay_from_operator(tx, case, sent, files=files)
+        return self.mirror.send_kept(tx, case, incoming, action.payload)

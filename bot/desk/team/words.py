@@ -1,8 +1,11 @@
-"""The words of operators: commands in the topic of a customer, and those that work in the whole group."""
+"""Carries out the commands of operators: in the topic of a customer (/take, /give, /close, ...) and in the whole group
+(/mine, /next, ...). Begin with `Words.run`.
+
+What is written in a topic without a command, and notes that begin with `//`, is for `team/intent.py`.
+"""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -33,7 +36,6 @@ from bot.types import Address, Incoming, Job
 if TYPE_CHECKING:
     from bot.conversation.topic_choice import TopicChooser
 
-LANGUAGE = re.compile(r"on|off|[a-z]{2,3}")  # a language is a code of ISO 639
 DELETABLE = 48 * 3600.0  # seconds in which a bot may delete a message
 UNDERSTOOD = "👌"  # the reaction to a command that was carried out
 WAKE = "desk.wake"  # the job that brings a case back that was put aside
@@ -45,7 +47,9 @@ GROUP_WORDS = ("/mine", "/next", "/find", *DUTY_WORDS)
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What a transaction has decided: where something waits, which answer ends, which mark the message gets."""
+    """The result of a command: the addresses that have something to deliver, the case whose answer by the bot is
+    stopped, and the reaction that the command gets.
+    """
 
     places: Places = ()
     ended: Case | None = None
@@ -239,7 +243,7 @@ class Words:
         wanted = use.rest.lower()
         if self.desk.table.translate_of(self.desk.hours.team(use.case)).mode == translating.OFF:
             return self._told(use, "desk.translate.off")
-        if not LANGUAGE.fullmatch(wanted):
+        if wanted not in ("on", "off") and wanted not in translating.CODES.split():
             now = translating.for_team(self.desk, use.tx, use.case) or "–"
             return self._told(use, "desk.translate.how", now=now, customer=use.case.language or "?")
         use.tx.cases.store_case(use.case, replace(use.case, translate=wanted))
@@ -265,10 +269,7 @@ class Words:
         """/canned lists the answers, /canned NAME shows one."""
         name = use.rest
         if not name:
-            names = self.canned.names()
-            if not names:
-                return self._told(use, "desk.canned.none")
-            return self._told(use, "desk.canned", names="\n".join(f"• {one}" for one in names))
+            return self._all_canned(use)
         found = self.canned.find(name, use.case.language)
         return self._unknown(use, name) if found is None else Done(tell(self.desk, use.tx, use.incoming, found.text))
 
@@ -351,12 +352,20 @@ class Words:
 
     def _ban(self, use: Use) -> Done:
         """/ban, /ban 7d, /ban 7d REASON: lock the customer out of the bot."""
+        first = use.rest.partition(" ")[0]
+        if first[:1].isdigit() and not seconds_of(first):  # not for good because of a slip
+            return self._told(use, "desk.ban.how")
         order_ban(use.tx, use.case, use.who, use.incoming.id, use.rest)
         return Done(mark=UNDERSTOOD)
 
     def _unknown(self, use: Use, name: str) -> Done:
+        """Name the answers most like one that does not exist, all of them if none is like it."""
         near = self.canned.nearest(name)
-        return self._told(use, "desk.canned.unknown" if near else "desk.canned.none", names=", ".join(near))
+        return self._told(use, "desk.canned.unknown", names=", ".join(near)) if near else self._all_canned(use)
+
+    def _all_canned(self, use: Use) -> Done:
+        names = "\n".join(f"• {one}" for one in self.canned.names())
+        return self._told(use, "desk.canned" if names else "desk.canned.none", names=names)
 
     def _told(self, use: Use, key: str, **values: object) -> Done:
         return Done(tell(self.desk, use.tx, use.incoming, say(use.language, key, **values)))

@@ -40,9 +40,10 @@ SHOWN_TROUBLES = 5
 def request_sync(
     tx: Tx, bot: int, source: int, *, after: float = 0.0, asked: Incoming | None = None, **payload: Any
 ) -> None:
-    """Have a source read in `after` seconds; `asked` is told the result. A job that is due earlier stays so.
+    """Add the job that reads a source in `after` seconds, or bring an existing job forward to that time.
 
-    `payload`: `agreed` removes what is gone at the source, `file` deletes this file of a source that was removed.
+    The sender of `asked` is told the result. In the `payload`, `agreed` lets the job delete articles that are no longer
+    at the source, and `file` names the file that it deletes because its source was removed.
     """
     due, key = tx.clock.time() + after, str(source)
     tell = {asked.id: asdict(asked.address)} if asked is not None else {}
@@ -58,7 +59,7 @@ def request_sync(
 def request_embedding(tx: Tx, bot: int, agreed: int, asked: Incoming | None = None) -> bool:
     """Add the job that buys the missing embeddings, for at most `agreed` millionths of the currency.
 
-    `asked` is the message that is told the result. False: such a job, for as much money, is there already.
+    The sender of `asked` is told the result. Returns False if there already is such a job for at least this amount.
     """
     if (job := tx.jobs.find_job(bot, EMBED, EMBED)) is not None and (agreed <= job.payload["agreed"]):
         return False
@@ -71,13 +72,16 @@ def request_embedding(tx: Tx, bot: int, agreed: int, asked: Incoming | None = No
 
 
 def is_read_now(tx: Tx, bot: int, source: int) -> bool:
-    """Whether a source is being read, or is about to be."""
+    """Whether the job that reads a source is running, or is due."""
     job = tx.jobs.find_job(bot, SYNC, str(source))
     return job is not None and job.due <= tx.clock.time()
 
 
 def price_choices(language: str, cost: int, *, panel: bool = False) -> list[Choice]:
-    """The buttons below a price of embeddings; `panel`: on the panel, which goes on showing the sources."""
+    """Return the buttons that buy embeddings or do not, below a message with their price.
+
+    With `panel` the message is the panel of /kb, which shows the sources again after a press.
+    """
     return [
         Choice(say(language, "kb.buy"), "kb.buy", {"agreed": cost, "panel": panel}),
         Choice(say(language, "kb.later"), "kb.later"),
@@ -85,7 +89,9 @@ def price_choices(language: str, cost: int, *, panel: bool = False) -> list[Choi
 
 
 def held_choices(language: str, source: int) -> list[Choice]:
-    """The buttons below the question whether what is gone at a source is to be removed."""
+    """Return the buttons that delete or keep articles that are no longer at their source, below the question about
+    them.
+    """
     return [
         Choice(say(language, "kb.drop"), "kb.drop", {"source": source}, dangerous=True),
         Choice(say(language, "kb.leave"), "kb.leave", {"source": source}),
@@ -93,7 +99,7 @@ def held_choices(language: str, source: int) -> list[Choice]:
 
 
 def priced(language: str, wanted: Estimate, currency: str) -> str:
-    """How many passages have no embedding yet, and what these cost."""
+    """Return a sentence that says how many passages have no embedding yet, and what embeddings for them cost."""
     tokens = f"{wanted.tokens:,}".replace(",", "\u00a0")
     price = shown(language, wanted.cost, currency)
     if wanted.seconds:
@@ -140,7 +146,9 @@ class KnowledgeJobs:
     # --- read a source ------------------------------------------------------------------------------------------------
 
     async def sync(self, job: Job) -> None:
-        """The job: read a source, tell the result, and be due again when the source is to be read next."""
+        """The job that reads a source: it stores the changes, tells the result, and is due again at the next time of
+        the source.
+        """
         source = await self.store.read(lambda tx: tx.sources.read_source(int(job.key)))
         if source is None:
             await self._forget(job)
@@ -239,9 +247,10 @@ class KnowledgeJobs:
     # --- buy embeddings -----------------------------------------------------------------------------------------------
 
     async def embed(self, job: Job) -> None:
-        """The job: buy the missing embeddings for what was agreed to, less what was spent before a kill.
+        """The job that buys the missing embeddings, for what was agreed to, less what was spent before a crash.
 
-        A service that gives what is no embedding is not asked again, because it may want money for that, too.
+        If the service returns something that is no embedding, the text is not sent again, because the service may
+        charge for it again.
         """
         bot, agreed, since = job.address.bot, int(job.payload["agreed"]), float(job.payload["since"])
         spent = await self.store.read(lambda tx: tx.ledger.cost_of_turn(bot, TURN, since))

@@ -23,10 +23,11 @@ SEED = 1  # of the order in which questions are held out
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """A gate, and how gates that were fitted without a question judge it.
+    """A gate, and how well it judges questions that it was not fitted on.
 
-    `kept` are the places of the answerable questions that pass so, `let_through` those of the others that do, `doubted`
-    how many of either lie between its cut-offs. `auroc` is the chance that an answerable question has the higher score.
+    `kept` are the indexes of the answerable questions that pass, `let_through` those of the other questions that pass,
+    `doubted` how many of either lie between its cut-offs. `auroc` is the chance that an answerable question has a
+    higher score than another one.
     """
 
     gate: Gate
@@ -37,13 +38,15 @@ class Calibration:
 
     @property
     def tells(self) -> bool:
-        """Whether the gate knows enough to be used."""
+        """Whether the gate is certain enough to be used."""
         return self.auroc >= TELLS
 
 
 def calibrate(answerable: Sequence[Signals], others: Sequence[Signals], kept: float = KEPT) -> Calibration:
-    """Fit a gate on all questions, and try it: each fifth of both kinds, in a random order, by a gate that was fitted
-    on the other four. Both kinds need at least `FOLDS` questions.
+    """Fit a gate on all questions, and test it by cross-validation: each fifth of both kinds by a gate that was fitted
+    on the rest.
+
+    Both kinds need at least `FOLDS` questions.
     """
     right, wrong = rows(answerable), rows(others)
     folds = [_folds(len(some)) for some in (right, wrong)]

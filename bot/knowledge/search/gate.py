@@ -1,8 +1,9 @@
-"""Whether a question may be about the knowledge base at all: six numbers of its search, joined by a logistic. Pure.
+"""The gate: whether the passages that a search has found are about the question at all. Pure. Begin with `signals`.
 
-Begin with `signals`. It keeps questions about something else out (measured: of a hundred questions of Wikipedia one or
-fewer comes into the documentation of a cloud). Within one subject no score of a search can tell what is not in the
-sources (AUROC .59 on a real documentation): there only the answer can show it, sentence by sentence.
+Six numbers of the search are joined by a logistic function. The gate keeps out questions about something else
+(measured: of a hundred questions of Wikipedia one or fewer gets into the documentation of a cloud). Within one subject
+no score of a search can tell what the sources do not say (AUROC .59 on a real documentation): there only a check of the
+answer, sentence by sentence, can show it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`govorun batch`: the commands. What they do stands in `batch_runs`, which is imported only when one of them runs."""
+"""The command line of `govorun batch`. The work is in `batch_runs`, which is imported only when a command runs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ def run_file(
     file: Annotated[Path, typer.Argument(help="Questions: .jsonl, .csv, .tsv or .parquet.")],
     model: Annotated[str, typer.Option(help="The model; if not given, MODEL.")] = "",
     mode: Annotated[
-        str, typer.Option(help="sync (at once), async (later, half the price), auto (the cheaper).")
+        str,
+        typer.Option(
+            help="sync (at once), async (later, half the price), batch (open models, hours), auto (the cheapest)."
+        ),
     ] = "auto",
     column: Annotated[str, typer.Option(help="The column with the question or the list of messages.")] = "",
     system: Annotated[str, typer.Option(help="System prompt of all requests: a text, or a file with it.")] = "",
@@ -68,7 +71,7 @@ def list_runs(bot: int = BOT) -> None:
 @app.command("fetch")
 def fetch_answers(
     number: Number,
-    to: Annotated[Path, typer.Option("--to", help="The file to write: .jsonl or .csv.")],
+    to: Annotated[Path, typer.Option("--to", help="The file to write: .jsonl, .csv or .parquet.")],
     bare: Annotated[
         bool, typer.Option("--bare", help="Requests and answers only: the file that was asked is gone.")
     ] = False,

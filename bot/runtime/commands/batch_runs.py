@@ -1,28 +1,35 @@
-"""`govorun batch`: what the commands do. Begin with `opened`, then `BatchCommand.run`."""
+"""The work of `govorun batch`. Begin with `opened`, then `BatchCommand.run`."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import random
+import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from bot.access.policy import Access
+from bot.ai import Profile
 from bot.batch.planning import LIKELY, Plan, plan
 from bot.batch.results import write_results
 from bot.batch.runner import BatchRunner, close_run
+from bot.batch.vendor.opening import check_extra, is_installed, open_vendor
+from bot.batch.vendor_cleanup import LAG, cancel_runs, remove_datasets, tidy
+from bot.batch.vendor_runner import book_minimum, least_cost
+from bot.batch.vendor_watch import work_on
 from bot.billing import pricing
 from bot.billing.budget import BotBudget, Everybody
 from bot.billing.pricing import millionths, shown
 from bot.clock import SystemClock
 from bot.config.settings import Settings
-from bot.errors import BadInput, ConfigError
+from bot.errors import BadInput, ConfigError, ModelError
+from bot.http.client import Http
 from bot.providers.yandex.service import YandexStudio
 from bot.runtime.resources import SharedResources
 from bot.storage.engines.sqlite_files import alone
@@ -34,7 +41,7 @@ from bot.storage.store import Store, Tx
 Say = Callable[[str], None]
 Agree = Callable[[str], bool]
 PROGRESS = 5.0  # seconds between two lines
-MODES = ("auto", "sync", "async")
+MODES = ("auto", "sync", "async", "batch")
 ENDS = ("answered", "truncated", "refused", "failed", "missing")
 
 
@@ -44,6 +51,7 @@ class BatchCommand:
 
     store: Store
     studio: YandexStudio
+    http: Http
     settings: Settings
     bot: int
     say: Say
@@ -55,13 +63,13 @@ class BatchCommand:
             await self.go_on(number)
 
     async def begin(self, path: Path, model: str, mode: str, options: Mapping[str, Any], most_cost: Decimal) -> int:
-        """Plan a run of the file at an absolute path, and say what it costs. Returns its number once that is agreed to,
-        else 0.
+        """Plan a run of the file at an absolute path, print what it costs, and ask whether to begin.
 
-        Raises `BadInput` for a file that can't be asked, `LimitReached` where the budgets have no room for it.
+        Returns the number of the run, or 0 without agreement. Raises `BadInput` for a file that can't be asked,
+        `LimitReached` if the budgets have no room for the price.
         """
         asked = self.studio.text(model)
-        mode, why = self._mode(mode, model, asked.profile.asynchronous)
+        wish, (mode, why) = mode, self._mode(mode, model, asked.profile.asynchronous)
         given = {name: value for name, value in options.items() if value not in (None, "")}
         run = await self.store.write(
             lambda tx: tx.batches.add_run(
@@ -71,6 +79,10 @@ class BatchCommand:
         is_begun = False
         try:
             found = await plan(self.store, run, path, options=dict(given), profile=asked.profile, mode=_booked(mode))
+            if wish == "auto":
+                mode, why, found = self._cheapest(mode, why, found, asked.profile, model)
+            elif mode == "batch":
+                found = _as_batch(found, asked.profile, Decimal(1))
             self.say(
                 f"Run {run}: {found.rows:,} rows, {found.requests:,} different requests, {asked.name}, {mode} ({why}); "
                 f"{self._price(found)}."
@@ -80,7 +92,7 @@ class BatchCommand:
             if found.estimate and not self.agree("Go on?"):
                 self.say("Nothing was asked.")
                 return 0
-            await self._start(run, found)
+            await self._start(run, found, mode)
             is_begun = True
         finally:
             if not is_begun:
@@ -88,14 +100,14 @@ class BatchCommand:
         return run
 
     async def go_on(self, number: int) -> None:
-        """Work on a run until it has ended; while another process works on it, watch, and take over if that dies."""
+        """Work on a run until it has ended. If another process works on it, show how far it is, and take over if that
+        process dies.
+        """
         run = await self.find(number)
-        watch = self._countdown(number)
+        watch = self._countdown(run)
         told = False
         while run.state == "running":
-            later = self.studio.later(run.model) if run.mode == "async" else None
-            runner = BatchRunner(store=self.store, model=self.studio.text(run.model), later=later, watch=watch)
-            if not await runner.work(run):
+            if not await self._work(run, watch):
                 if not told:
                     self.say(f"Another process works on run {number}; if it stops, this one goes on.")
                 told = True
@@ -104,16 +116,29 @@ class BatchCommand:
             run = await self.find(number)
         await self.show(number)
 
+    async def _work(self, run: BatchRun, watch: Callable[[], None]) -> bool:
+        """Work on a run until it has ended. False: another process does."""
+        model = self.studio.text(run.model)
+        if run.mode == "batch":
+            return await work_on(
+                run, store=self.store, settings=self.settings, http=self.http, studio=self.studio, watch=watch
+            )
+        later = self.studio.later(run.model) if run.mode == "async" else None
+        return await BatchRunner(store=self.store, model=model, later=later, watch=watch).work(run)
+
     async def retry(self, number: int) -> None:
         """Ask once more what has failed, was refused, or is missing in a run that has ended."""
         run = await self.find(number)
         if run.state in OPEN:
             raise BadInput(f"run {number} has not ended yet")
+        await self._clean(run)
+        least = least_cost(self.studio.text(run.model).profile) if run.mode == "batch" else 0
 
         def again(tx: Tx) -> int:
             count = tx.batches.ask_again(number, ("failed", "refused", *UNFINISHED))
             if count:
-                held = self._reserve(tx, number, run.estimate * count // max(run.requests, 1))
+                held = self._reserve(tx, number, max(run.estimate * count // max(run.requests, 1), least))
+                tx.vendor_runs.begin_attempt(number)
                 tx.batches.change_run(number, state="running", reason="", told=0, held=held)
             return count
 
@@ -131,6 +156,11 @@ class BatchCommand:
         done = ", ".join(f"{count:,} {state}" for state, count in sorted(counts.items())) or "nothing asked"
         price = shown("en", cost, self.settings.currency)
         self.say(f"Run {number}: {run.state}, {run.model}, {run.mode}; {done}; {usage.total:,} tokens, {price}.")
+        step = await self.store.read(lambda tx: tx.vendor_runs.find_step(number))
+        if step is not None and run.state == "running":
+            self.say(
+                f"  {step.state}{f', task {step.task}' if step.task else ''}{f': {step.status}' if step.status else ''}"
+            )
         if run.reason:
             self.say(f"  {run.reason}")
         if run.state == "running":
@@ -161,6 +191,8 @@ class BatchCommand:
         run = await self.find(number)
         if run.state not in OPEN:
             raise BadInput(f"run {number} has ended already: {run.state}")
+        if run.mode == "batch":
+            await self._cancel_at_service(run)
         await self.store.write(lambda tx: close_run(tx, run, "canceled"))
         self.say(f"Run {number} is canceled; what was answered until then can be fetched.")
 
@@ -170,6 +202,7 @@ class BatchCommand:
         if run.state in OPEN:
             raise BadInput(f"run {number} has not ended yet: govorun batch cancel {number}")
         if self.agree(f"Delete run {number} with its answers?"):
+            await self._clean(run)
             await self.store.write(lambda tx: tx.batches.remove_run(number))
             self.say(f"Run {number} is deleted.")
 
@@ -180,6 +213,39 @@ class BatchCommand:
             raise BadInput(f"there is no run {number}: govorun batch list")
         return run
 
+    async def _cancel_at_service(self, run: BatchRun) -> None:
+        """End a run at the service, and book the least that it costs if it had begun to work there."""
+
+        def cancel(tx: Tx) -> None:
+            tx.batches.change_run(run.id, state="canceled")  # first: who works on it ends before the next call
+            tx.vendor_runs.change_step(run.id, state="canceled")
+
+        await self.store.write(cancel)
+        step = await self.store.read(lambda tx: tx.vendor_runs.find_step(run.id))
+        if step is None or not step.dataset:
+            return
+        least = least_cost(self.studio.text(run.model).profile)
+        try:
+            async with open_vendor(self.settings, self.http, self.store.clock) as vendor:
+                if await cancel_runs(vendor, step):
+                    await self.store.write(lambda tx: book_minimum(tx, run, step, least))
+                await tidy(self.store, vendor, step)
+        except ModelError as error:
+            self.say(f"The service can't be asked now ({error}); the next `govorun batch` or the bot ends it there.")
+
+    async def _clean(self, run: BatchRun) -> None:
+        """Delete what the service has of a run that has ended. Raises `BadInput` where that can't be done now."""
+        step = await self.store.read(lambda tx: tx.vendor_runs.find_step(run.id))
+        if step is None or step.is_tidy:
+            return
+        if step.intent and (left := step.intent + LAG - self.store.clock.time()) > 0:
+            raise BadInput(f"the service may still begin what was asked last: again in {left:.0f} seconds")
+        try:
+            async with open_vendor(self.settings, self.http, self.store.clock) as vendor:
+                await remove_datasets(vendor, step)
+        except ModelError as error:
+            raise BadInput(f"the datasets of run {run.id} can't be removed at the service now: {error}") from None
+
     def _price(self, found: Plan) -> str:
         if not found.estimate:
             return "free of charge"
@@ -188,17 +254,37 @@ class BatchCommand:
 
     def _mode(self, wish: str, model: str, is_cheap_later: bool) -> tuple[str, str]:
         if wish not in MODES:
-            raise BadInput(f"--mode {wish}: auto, sync or async is expected")
+            raise BadInput(f"--mode {wish}: auto, sync, async or batch is expected")
+        if wish == "batch":
+            check_extra()
+            if not self.studio.batch_uri(model):
+                raise BadInput(
+                    "--mode batch is for open models of AI Studio; YandexGPT has half the price by --mode async"
+                )
         if wish == "async" and self.studio.later(model) is None:
             raise BadInput(f"--mode async: {model or 'this model'} answers only at once")
         if wish != "auto":
             return wish, "as ordered"
         return ("async", "half the price, later") if is_cheap_later else ("sync", "this model has no cheaper mode")
 
-    async def _start(self, run: int, found: Plan) -> None:
+    def _cheapest(self, mode: str, why: str, found: Plan, profile: Profile, model: str) -> tuple[str, str, Plan]:
+        """The cheapest mode for what is planned, why it is, and its prices."""
+        if not self.studio.batch_uri(model):
+            return mode, why, found
+        if not is_installed():
+            return mode, f"{why}; a batch run needs the extra `batch`", found
+        batch = _as_batch(found, profile, profile.batch_share)
+        price = shown("en", batch.likely, self.settings.currency)
+        if batch.likely < found.likely:
+            return "batch", f"the cheapest, {price} against {shown('en', found.likely, self.settings.currency)}", batch
+        return mode, f"a batch run would cost at least {price}", found
+
+    async def _start(self, run: int, found: Plan, mode: str) -> None:
         def start(tx: Tx) -> None:
+            if mode == "batch":
+                tx.vendor_runs.add_step(run, secrets.token_hex(8))
             tx.batches.change_run(
-                run, state="running", rows=found.rows, requests=found.requests, estimate=found.estimate,
+                run, state="running", mode=mode, rows=found.rows, requests=found.requests, estimate=found.estimate,
                 digest=found.digest, held=self._reserve(tx, run, found.estimate),
             )  # fmt: skip
 
@@ -209,12 +295,25 @@ class BatchCommand:
         budget = BotBudget.from_settings(self.settings, Access(), Everybody())
         return budget.reserve_work(tx, self.bot, f"batch-{run}", price, self.settings.currency, "en")
 
-    def _countdown(self, run: int) -> Callable[[], None]:
+    def _countdown(self, run: BatchRun) -> Callable[[], None]:
         clock, tasks = self.store.clock, set[asyncio.Task[None]]()
         last = clock.monotonic()
 
+        before = ""
+
+        async def tell_state() -> None:
+            nonlocal before
+            step = await self.store.read(lambda tx: tx.vendor_runs.find_step(run.id))
+            now = f"{step.state}: {step.status}" if step and step.status else step.state if step else ""
+            if now != before:
+                self.say(f"  {now}")
+            before = now
+
         async def tell() -> None:
-            counts = await self.store.read(lambda tx: tx.batches.count_states(run))
+            if run.mode == "batch":
+                await tell_state()
+                return
+            counts = await self.store.read(lambda tx: tx.batches.count_states(run.id))
             left = sum(counts.get(state, 0) for state in UNFINISHED)
             if left:
                 self.say(f"{left:,} requests left")
@@ -231,7 +330,15 @@ class BatchCommand:
 
 
 def _booked(mode: str) -> str:
-    return pricing.LATER if mode == "async" else pricing.SYNC
+    return {"async": pricing.LATER, "batch": pricing.BATCH}.get(mode, pricing.SYNC)
+
+
+def _as_batch(found: Plan, profile: Profile, share: Decimal) -> Plan:
+    """What is planned, at the price of a batch run: `share` of the price in it, but the least at least."""
+    least = least_cost(profile)
+    return replace(
+        found, likely=max(int(found.likely * share), least), estimate=max(int(found.estimate * share), least)
+    )
 
 
 def read_schema(path: Path | None) -> Mapping[str, Any] | None:
@@ -257,7 +364,9 @@ def read_system(text: str) -> str:
 
 @asynccontextmanager
 async def opened(settings: Settings, bot: int, say: Say, agree: Agree) -> AsyncIterator[BatchCommand]:
-    """The runs of a bot, which may run meanwhile: a run writes a few rows at a time, in transactions of its own."""
+    """Open the runs of a bot. The bot may be running: a command writes a few rows at a time, in transactions of its
+    own.
+    """
     clock, url = SystemClock(), settings.database_url
     async with AsyncExitStack() as stack:
         try:
@@ -266,4 +375,7 @@ async def opened(settings: Settings, bot: int, say: Say, agree: Agree) -> AsyncI
             await migrations.insist(url)  # a schema that the running bot does not know would end it
         process = await stack.enter_async_context(SharedResources.open(settings, clock))
         studio = YandexStudio(settings=settings, http=process.http, clock=clock, random=random.Random())  # noqa: S311
-        yield BatchCommand(store=await process.store(), studio=studio, settings=settings, bot=bot, say=say, agree=agree)
+        yield BatchCommand(
+            store=await process.store(), studio=studio, http=process.http, settings=settings, bot=bot, say=say,
+            agree=agree,
+        )  # fmt: skip

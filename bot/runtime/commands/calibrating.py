@@ -1,4 +1,5 @@
-"""`govorun kb calibrate`: fits the first gate on the operator's own questions. Begin with `calibrate`.
+"""`govorun kb calibrate`: fits the gate (whether passages are relevant to a question) on the operator's own questions.
+Begin with `calibrate`.
 
 It needs the extra `knowledge` (`check_libraries`).
 """
@@ -23,8 +24,10 @@ WIDE = 10.0  # per cent between the ends of an interval that says little
 
 
 async def calibrate(command: KnowledgeCommand, file: Path | None) -> None:
-    """Fit a gate on the questions of a file (None: on those that the base has), say how it does, and store it if it is
-    better than the gate of now. Raises `BadInput` where there are too few questions.
+    """Fit a gate on questions, print how often it errs, and store it if it is better than the present gate.
+
+    The questions stand in `file`. Without a file they are the headings with a question mark, the rows of FAQ tables and
+    the learned answers of the knowledge base. Raises `BadInput` if there are too few questions.
     """
     base, say = command.base, command.say
     cases = read_case_file(file) if file else ()
@@ -60,7 +63,7 @@ async def calibrate(command: KnowledgeCommand, file: Path | None) -> None:
 
 
 async def store_gate(command: KnowledgeCommand, gate: Gate | None) -> None:
-    """Store the gate for the embeddings that are searched now; None: the standard one is used again."""
+    """Store the gate for the embedding model in use; None deletes it, so that the standard gate is used again."""
     base = command.base
     await (await base.retrieval()).index.follow()
     model = base.gate_model

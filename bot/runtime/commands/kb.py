@@ -1,4 +1,4 @@
-"""`govorun kb`: the commands. What they do stands in `knowledge`, which is imported only when one of them runs."""
+"""The command line of `govorun kb`. The work is in `knowledge`, which is imported only when a command runs."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ def calibrate_gate(
     yes: bool = YES,
     bot: int = BOT,
 ) -> None:
-    """Fit what keeps questions about something else out on your own questions, and say how often it errs."""
+    """Fit, on your own questions, the filter that keeps out questions about something else; say how often it errs."""
 
     async def work(command: KnowledgeCommand) -> None:
         from bot.knowledge.base import check_libraries

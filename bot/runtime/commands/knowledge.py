@@ -1,4 +1,4 @@
-"""`govorun kb`: keeps the knowledge base from the command line. Begin with `opened`."""
+"""The work of `govorun kb`: keeps the knowledge base from the command line. Begin with `opened`."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class KnowledgeCommand:
     agree: Agree
 
     async def add(self, wish: KnowledgeSource) -> None:
-        """Add a source, read it, say what its embeddings cost, and buy them once that is agreed to."""
+        """Add a source, read it, print what its embeddings cost, and buy them if the person at the terminal agrees."""
         source = await self.base.add(wish)
         if source.every:
             bot, id_, every = self.base.bot, source.id, source.every
@@ -67,8 +67,8 @@ class KnowledgeCommand:
         await self.sync(source.name)
 
     async def sync(self, name: str) -> None:
-        """Read a source again, and go on with it if it was paused; what it would remove, and what its embeddings cost,
-        is asked about.
+        """Read a source again, and go on with it if it was paused. Before articles are deleted, and before embeddings
+        are bought, the person at the terminal is asked.
         """
         source = await self.base.find(name)
         if source.state == "paused":
@@ -104,7 +104,7 @@ class KnowledgeCommand:
         return not failed
 
     async def embed(self) -> None:
-        """Buy what has no embedding yet, once its price is agreed to."""
+        """Buy the missing embeddings, if the person at the terminal agrees to the price."""
         wanted = await self.base.estimate()
         if not wanted.passages:
             return
@@ -125,7 +125,9 @@ class KnowledgeCommand:
             self.say("The rest costs more than was said: govorun kb embed asks again.")
 
     async def agree_to_questions(self, texts: Collection[str]) -> bool:
-        """Say what the embeddings of these questions cost; return whether they may be bought. Free ones may."""
+        """Print what the embeddings of these questions cost, and return whether they may be bought. Embeddings that
+        cost nothing may.
+        """
         retrieval = await self.base.retrieval()
         await retrieval.index.follow()
         tokens = int(sum(map(len, texts)) / CHARACTERS)
@@ -137,7 +139,9 @@ class KnowledgeCommand:
         return self.agree(f"{len(texts)} questions to embed, about {tokens:,} tokens: {price}{unbooked}. Go on?")
 
     async def tell_stores(self, among: Collection[int] | None = None) -> None:
-        """Say of which sources (None: of all) only a part is looked at, because AI Studio has and searches them."""
+        """Print which of the sources `among` (None: all) are vector stores of AI Studio, of which the bot can look at a
+        part only.
+        """
         bot = self.base.bot
         sources, sizes = await self.base.store.read(lambda tx: (tx.sources.list_sources(bot), tx.sources.sizes(bot)))
         for source in sources:
@@ -189,7 +193,7 @@ class KnowledgeCommand:
         self.say(f"{name} is {to} now.")
 
     async def remove(self, name: str) -> None:
-        """Forget a source, once that is agreed to."""
+        """Remove a source, if the person at the terminal agrees."""
         source = await self.base.find(name)
         sizes = await self.base.store.read(lambda tx: tx.sources.sizes(self.base.bot))
         articles, passages = sizes.get(source.id, (0, 0))
@@ -259,8 +263,10 @@ class KnowledgeCommand:
 async def opened(
     settings: Settings, bot: int, say: Say, agree: Agree, *, writes: bool = True
 ) -> AsyncIterator[KnowledgeCommand]:  # fmt: skip
-    """The knowledge base of a bot. While the bot runs with SQLite, that alone writes: then this only reads, and raises
-    `ConfigError` if it `writes`.
+    """Open the knowledge base of a bot.
+
+    While the bot runs with SQLite, only the bot may write: then the command can only read, and with `writes`
+    `ConfigError` is raised.
     """
     clock, url = SystemClock(), settings.database_url
     async with AsyncExitStack() as stack:
@@ -307,11 +313,11 @@ def audience(text: str) -> tuple[str, ...]:
 
 
 def told(reason: str) -> str:
-    """What the reason of a `Trouble` means, in English."""
+    """Return what the reason of a `Trouble` (a page that can't be read) means, in English."""
     kind, _, about = reason.partition(":")
     return say("en", f"kb.trouble.{kind}", about=about)
 
 
 def date(at: float) -> str:
-    """A time in Unix seconds, to the minute."""
+    """Return a time (Unix seconds) as a date with hours and minutes."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -12,7 +12,7 @@ import { post } from "./wire.js";
 const SWITCH = { unit: "switch", top: 1, step: 1, calm: 0, on: 1 };
 const TEXTS = 15; // of the flood
 const FLOOD_MS = 120_000;
-const RIGHTS_MS = 90_000; // the bot tries a group that it could not reach again after a minute
+const BUSY_MS = 90_000; // the steps before may have spent the group's messages of this minute
 const DOUBLED_MS = 3000; // in which a second copy would come
 
 const troubles = new Steps({
@@ -51,8 +51,8 @@ function seats() {
 async function topicDeleted() {
   const topic = await held();
   if (!topic || !(await post("delete_topic", { chat_id: mine().chat.id, thread_id: topic }))) return false;
-  const message = await shown(await says());
-  const moved = await until(() => mine() && threadOf(mine()) === threadOf(message));
+  const message = await shown(await says(), BUSY_MS);
+  const moved = message && await until(() => mine() && threadOf(mine()) === threadOf(message), BUSY_MS);
   return Boolean(moved) && threadOf(message) !== topic && t("troubleTopicSeen");
 }
 
@@ -64,7 +64,7 @@ async function rightsTaken() {
   await until(() => state.journal.slice(tried).some((entry) => entry.name === "createForumTopic" && entry.status >= 400));
   const came = found(text);
   await promote(true);
-  return !came && Boolean(await shown(text, RIGHTS_MS)) && Boolean(await until(mine)) && t("troubleRightsSeen");
+  return !came && Boolean(await shown(text, BUSY_MS)) && Boolean(await until(mine, BUSY_MS)) && t("troubleRightsSeen");
 }
 
 async function blocked() {

@@ -175,8 +175,12 @@ class Broker(JobManager):
     # --- what a worker of procrastinate asks for ----------------------------------------------------------------------
 
     async def register_worker(self) -> int:
-        """Get an id for this worker, and remember it as `worker`."""
+        """Get an id for this worker, and remember it as `worker`. Its first heartbeat comes before its first job.
+
+        So a clock that is wrong is logged before anything is done by it.
+        """
         self.worker = await self.retry_until_answered(super().register_worker)
+        await self.retry_until_answered(self.beat)
         return self.worker
 
     async def unregister_worker(self, worker_id: int) -> None:

@@ -1,4 +1,7 @@
-"""A SQLite deployment copied into PostgreSQL: `move`. The source is only read; all of it arrives, or nothing."""
+"""Copies a SQLite deployment into PostgreSQL. Begin with `move`.
+
+The SQLite file is only read. Either all rows arrive, or none.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ TABLES: Sequence[Table] = METADATA.sorted_tables
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """How many rows each table has. `before`: all of them had arrived earlier."""
+    """The number of rows of each table. `before`: an earlier call had copied all of them already."""
 
     rows: Mapping[str, int]
     before: bool

@@ -84,6 +84,12 @@ WAITS = (
     .where(column.bot == bindparam("b"), one_of(column.state, OPEN), column.chat == bindparam("c"))
     .limit(1)
 )
+UNREACHED = (
+    select(column.id, column.reason)
+    .where(column.bot == bindparam("b"), one_of(column.state, OPEN), column.chat == bindparam("c"), column.reason != "")
+    .order_by(column.id)
+    .limit(1)
+)
 ANY = deliveries.alias()
 RECENT = (
     select(column.chat, column.at).where(column.bot + 0 == bindparam("b")).order_by(column.id.desc()).limit(NEWEST_ROWS)
@@ -289,13 +295,18 @@ class Outbox(Repository):
             self.connection.execute(PART, {**values, "above": max(message_ids)})
         self._place(id_, message_ids)
 
-    def postpone_until(self, id_: int, due: float, *, begun: bool) -> None:
+    def postpone_until(self, id_: int, due: float, *, begun: bool, reason: str = "") -> None:
         """Try a delivery again at `due` (Unix seconds), and count an attempt.
 
-        `begun`: it may have been sent, so the next try looks for it first.
+        `begun`: it may have been sent, so the next try looks for it first. `reason`: why its group can't be reached.
         """
         state = DeliveryState.SENDING if begun else DeliveryState.PENDING
-        self._change(id_, due=due, attempts=column.attempts + 1, state=state.value)
+        self._change(id_, due=due, attempts=column.attempts + 1, state=state.value, reason=reason[:500])
+
+    def find_unreached(self, bot: int, chat: int) -> tuple[int, str] | None:
+        """Return the oldest delivery that waits because its group can't be reached, and why; None if none does."""
+        row = self.connection.execute(UNREACHED, {"b": bot, "c": chat}).first()
+        return None if row is None else (row.id, row.reason)
 
     def dead_letter(self, id_: int, reason: str) -> None:
         """Give a delivery up, with a reason."""
@@ -329,7 +340,7 @@ class Outbox(Repository):
         self.connection.execute(delete(placed).where(placed.c.delivery == id_))
 
     def delete_former(self, where: Address, prefix: str, newest: str) -> None:
-        """Delete the deliveries to an address whose keys begin so and that were sent before the one with the key
+        """Delete the sent deliveries to an address whose keys begin with `prefix`, except the one with the key
         `newest`.
         """
         own = (column.bot == where.bot, mapping.at(deliveries, where), column.key.startswith(prefix, autoescape=True))
@@ -344,7 +355,7 @@ class Outbox(Repository):
             self._change(row.id, outgoing=dump_outgoing(empty))
 
     def keep_unsent(self, key: str, where: Address, outgoing: Outgoing) -> None:
-        """Keep a message that nobody is to send: its address is no place yet."""
+        """Store a message that is not sent, because its address is no chat yet (`NOWHERE`, see `desk/seats.py`)."""
         if self.connection.execute(PLACE_OF, {"b": where.bot, "k": key}).one_or_none() is None:
             self._insert(key, where, DeliveryState.SENT, (), outgoing=dump_outgoing(outgoing))
 
@@ -359,7 +370,7 @@ class Outbox(Repository):
         return None if row is None else address(row)
 
     def newest_ids(self, where: Address, prefix: str) -> tuple[int, ...]:
-        """Return the ids of the newest delivery to an address whose key begins so, and that stands in the chat."""
+        """Return the ids of the newest delivery in the chat, to an address, whose key begins with `prefix`."""
         stands = (column.key.startswith(prefix, autoescape=True), column.message_ids != "[]")
         query = select(column.message_ids).where(column.bot == where.bot, mapping.at(deliveries, where), *stands)
         found = self.connection.scalar(query.order_by(column.id.desc()).limit(1))
@@ -383,8 +394,8 @@ class Outbox(Repository):
         return self.connection.execute(change.values(**_content(outgoing))).rowcount == 1
 
     def join_waiting(self, where: Address, id_: int) -> Sequence[str]:
-        """Add to a delivery the texts of those that wait behind it, as far as they may be joined and fit into one
-        message. Returns their keys; they count as sent.
+        """Append to a delivery the texts that wait behind it, if they may be joined and all fit into one message.
+        Returns the keys of the joined deliveries, which count as sent.
         """
         query = select(deliveries).where(*_waiting(where), column.id >= id_).order_by(column.id)
         rows = self.connection.execute(query).all()
@@ -414,7 +425,7 @@ class Outbox(Repository):
         self.connection.execute(gone.values(state=DeliveryState.DEAD.value, reason=WITHDRAWN))
 
     def dead_letter_chat(self, bot: int, chat: int) -> None:
-        """Give up all deliveries to a chat that can't be reached; in a group those that keep their place stay."""
+        """Give up all deliveries to a chat that can't be reached; in a group, those that keep their place wait."""
         kept = () if chat > 0 else (~column.outgoing.contains(KEEPS_PLACE, autoescape=True),)
         unsent = update(deliveries).where(column.bot == bot, column.chat == chat, column.state.in_(OPEN), *kept)
         self.connection.execute(unsent.values(state=DeliveryState.DEAD.value, reason=GONE))

@@ -33,7 +33,8 @@ class UpdateHandlers:
     """What an accepted update leads to.
 
     `reply` makes the reply to what came in, given also the id of the button press ("" if there was none). `handler`
-    must not block (see `dispatch/conversation_queue.py`). `note_id` gets the address and the id of each message.
+    must not block (see `dispatch/conversation_queue.py`). `note_id` gets the address and the id of each message,
+    `returned` the chat in which the bot was unblocked, was added to or got other rights.
     `dismiss` answers updates that Telegram wants answered although the bot ignores them (see
     `telegram/receiving/auto_answers.py`). `others` are the kinds of updates that the bot itself can't read and that are
     handed on all the same, to aiogram's routers.
@@ -42,6 +43,7 @@ class UpdateHandlers:
     reply: Callable[[Incoming, str], Reply]
     handler: Handler
     note_id: Callable[[Address, int], None]
+    returned: Callable[[int], None]
     dismiss: Callable[[dict[str, Any]], None]
     others: tuple[str, ...] = ()
 
@@ -70,8 +72,7 @@ class Intake:
     @property
     def wanted(self) -> list[str]:
         """The kinds of updates that Telegram is asked to send (`allowed_updates` of the Bot API)."""
-        own = (*parsing.ALLOWED, *parsing.ACCOUNTS) if self.me.has_accounts else parsing.ALLOWED
-        return list(dict.fromkeys((*own, *self.handlers.others)))
+        return list(dict.fromkeys((*parsing.ALLOWED, *self.me.reads, *self.handlers.others)))
 
     async def recover(self) -> None:
         """Hand on, at a start, the updates that an earlier run accepted and did not finish, in the order they came."""
@@ -139,6 +140,8 @@ class Intake:
                     incoming = await self._with_turn(incoming, update)
                     if not incoming.address.visible_to:  # ephemeral messages have ids of their own
                         self.handlers.note_id(incoming.address, incoming.message_id)
+                    if incoming.kind is Kind.UNBLOCKED:  # at once: turns of the chat may wait for what is delivered
+                        self.handlers.returned(incoming.address.chat)
                     came = self.clock.monotonic()
                     since = row.at.timestamp()
                     await self._gathering.add(replace(incoming, came=came, since=since, accepted=accepted), update)

@@ -30,11 +30,15 @@ class UnreadableUpdate(ValueError):
     """The update lacks a field that is needed to work on it."""
 
 
+Reader = Callable[[dict[str, Any], Received, "Me"], Incoming | None]
+
+
 @dataclass(frozen=True, slots=True)
 class Me:
     """The bot itself: `id` is the one in its token, `called` the id that `getMe` returns. Some emulators return one id
     for all bots. `attends` are the groups in which every message is for the bot; it changes while the bot runs.
-    `has_accounts`: the bot works in chats of people's accounts (business connections), too.
+    `has_accounts`: the bot works in chats of people's accounts (business connections), too; `has_desk`: it has a
+    support desk.
     """
 
     id: int
@@ -42,6 +46,12 @@ class Me:
     called: int = 0
     attends: set[int] = field(default_factory=set)
     has_accounts: bool = False
+    has_desk: bool = False
+
+    @property
+    def reads(self) -> dict[str, Reader]:
+        """The kinds of updates that the bot itself can use, and what reads them."""
+        return READERS | (ACCOUNTS if self.has_accounts else {}) | (MEMBERS if self.has_desk else {})
 
 
 def number(update: Any) -> int | None:
@@ -125,7 +135,7 @@ def press(update: dict[str, Any]) -> str:
 
 def read(update: dict[str, Any], row: Received, me: Me) -> Incoming | None:
     """Return what an update means; None if the bot has nothing to do with it. Raises `UnreadableUpdate`."""
-    for name, reader in (READERS | ACCOUNTS if me.has_accounts else READERS).items():
+    for name, reader in me.reads.items():
         if isinstance(body := update.get(name), dict):
             try:
                 return reader(body, row, me)
@@ -136,8 +146,10 @@ def read(update: dict[str, Any], row: Received, me: Me) -> Incoming | None:
 
 
 def other(update: dict[str, Any], row: Received, me: Me, kinds: Collection[str]) -> Incoming | None:
-    """Return the chat and the user of an update whose kind is in `kinds`, for aiogram's routers; nothing else of it is
-    read. Raises `UnreadableUpdate`.
+    """Return an `Incoming` with only the chat and the user of an update, for aiogram's routers; None if its kind is not
+    in `kinds`.
+
+    Raises `UnreadableUpdate`.
     """
     kind = next((name for name in kinds if isinstance(update.get(name), dict)), "")
     if not kind:
@@ -257,6 +269,14 @@ def _member(body: dict[str, Any], row: Received, me: Me) -> Incoming | None:
     return _incoming(row, kind, where, user, private=chat.id > 0, title=chat.title)
 
 
+def _left(body: dict[str, Any], row: Received, me: Me) -> Incoming | None:
+    chat, new = ReadChat.model_validate(body.get("chat")), body.get("new_chat_member")
+    if chat.id not in me.attends or not isinstance(new, dict) or new.get("status") not in ("left", "kicked"):
+        return None
+    user = fields.user({"from": new.get("user")})
+    return None if user is None else _incoming(row, Kind.LEFT, Address("telegram", me.id, chat.id), user)
+
+
 def _reaction(body: dict[str, Any], row: Received, me: Me) -> Incoming | None:
     user = fields.user({"from": body.get("user")})
     if user is None or user.is_bot:
@@ -277,7 +297,7 @@ def _connection(body: dict[str, Any], row: Received, me: Me) -> Incoming | None:
     return _incoming(row, Kind.BUSINESS, where, user, data="connected" if may_reply else "disconnected")
 
 
-def _of_account(kind: str) -> Callable[[dict[str, Any], Received, Me], Incoming | None]:
+def _of_account(kind: str) -> Reader:
     """The reader of a message in a chat of somebody's account; what the bot itself has sent there is left out."""
 
     def read_message(body: dict[str, Any], row: Received, me: Me) -> Incoming | None:
@@ -317,6 +337,7 @@ ACCOUNTS = {
     "edited_business_message": _of_account("edited"),
     "deleted_business_messages": _gone,
 }
+MEMBERS = {"chat_member": _left}
 # Nothing is sold: a payment has to be declined within ten seconds.
 ALLOWED = (*READERS, "pre_checkout_query", "shipping_query")
 

@@ -86,6 +86,9 @@ class Deliverer:
     _locks: dict[str, asyncio.Lock] = field(default_factory=dict, init=False)  # by chat
     _gate: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)  # to the budget of the whole bot
     _users: Counter[str] = field(default_factory=Counter, init=False)  # tasks that deliver to each chat
+    # By address: the task that waits for its turn in the chat. True: it has delivered.
+    _queued: dict[Address, asyncio.Future[bool]] = field(default_factory=dict, init=False)
+    _returned: dict[int, asyncio.Event] = field(default_factory=dict, init=False)  # by chat that can't be reached now
     # Deliveries up to this id were left by an earlier run, or by the process that held the chat before. Where it is
     # None and the chat has no number of its own, that is not known yet or another process delivers.
     _left: int | None = field(default=None, init=False)
@@ -165,35 +168,55 @@ class Deliverer:
         for a chat that another process holds: the commit has notified that process.
         """
         await self.clock.sleep(after) if after else None
-        key = address.chat_key
-        if self._left_of.get(key, self._left) is None or not lease.covers(address):
+        held = self._left_of.get(address.chat_key, self._left) is None or not lease.covers(address)
+        if address.messenger or held:
             return
+        while (ahead := self._queued.get(address)) is not None:  # it has not begun: it delivers this, too
+            if await asyncio.shield(ahead):
+                return
+        await self._deliver_in_turn(address)
+
+    async def _deliver_in_turn(self, address: Address) -> None:
+        """Deliver to an address when it is its turn in the chat: first come, first served, each address once."""
+        key = address.chat_key
+        turn = self._queued[address] = asyncio.get_running_loop().create_future()
         lock = self._locks.setdefault(key, asyncio.Lock())
         self._users[key] += 1
+        is_delivered = False
         try:
             async with lock:
-                while (delivery := await self.outbox.next(address)) is not None:
-                    if (wait := self.topics.wait(address)) > 0:  # what goes to topics that are there goes on
-                        self.tasks.create_task(self.deliver(address, after=wait))
-                        return
-                    if (close := self.open_views.get(delivery.key)) is not None:
-                        await close()  # closing has stored what the view has sent: read the row again
-                        continue
-                    turn = turn_log.turn_of(delivery.key)
-                    traced = tracing.joined(self.api.tracer.context(address.bot, turn))
-                    with turn_log.about(turn), traced, tracing.span("deliver"):
-                        if delivery.outgoing.joins and (joined := await self._joined(delivery)):
-                            delivery = joined
-                        address = await self._deliver_one(delivery)
-                    if not lease.covers(address):  # the group was migrated: its new chat is another process's
-                        return
-                    if delivery.outgoing.keeps_place:  # the topics of a group take turns
-                        self.tasks.create_task(self.deliver(address))
-                        return
+                del self._queued[address]
+                await self._deliver_waiting(address)
+                is_delivered = True
         finally:
+            if self._queued.get(address) is turn:
+                del self._queued[address]
+            turn.set_result(is_delivered)
             self._users[key] -= 1
             if not self._users[key]:
                 del self._locks[key], self._users[key]
+
+    async def _deliver_waiting(self, address: Address) -> None:
+        """Deliver what waits for an address, in order; in a group of operators one delivery, and the rest later."""
+        while (delivery := await self.outbox.next(address)) is not None:
+            if (wait := self.topics.wait(address)) > 0:  # what goes to topics that are there goes on
+                self.tasks.create_task(self.deliver(address, after=wait))
+                return
+            if (close := self.open_views.get(delivery.key)) is not None:
+                await close()  # closing has stored what the view has sent: read the row again
+                continue
+            turn = turn_log.turn_of(delivery.key)
+            traced = tracing.joined(self.api.tracer.context(address.bot, turn))
+            with turn_log.about(turn), traced, tracing.span("deliver"):
+                if delivery.outgoing.joins and (joined := await self._joined(delivery)):
+                    delivery = joined
+                address = await self._deliver_one(delivery)
+            if not lease.covers(address):  # the group was migrated: its new chat is another process's
+                return
+            if delivery.outgoing.keeps_place:  # the topics of a group take turns
+                if await self.outbox.next(address) is not None:
+                    self.tasks.create_task(self.deliver(address))
+                return
 
     async def _joined(self, delivery: Delivery) -> Delivery | None:
         """Wait until a message may go to the chat; return the delivery with the texts that wait behind it by then."""
@@ -340,12 +363,28 @@ class Deliverer:
         """Wait until a group of operators can perhaps be reached again; nothing that waits for it is given up."""
         chat = progress.delivery.address.chat
         self.outage.failed(f"the group {chat} of the support desk: {_reason(error)}", grave=True)
-        await self._postpone(progress, WAIT)
-        await self.clock.sleep(WAIT)
+        returned = self._returned[chat] = asyncio.Event()
+        await self._postpone(progress, WAIT, reason=_reason(error))
+        async with asyncio.TaskGroup() as race:
+            sleeper, waker = race.create_task(self.clock.sleep(WAIT)), race.create_task(returned.wait())
+            await asyncio.wait({sleeper, waker}, return_when=asyncio.FIRST_COMPLETED)
+            sleeper.cancel()
+            waker.cancel()
+        del self._returned[chat]
+        if returned.is_set():
+            await self._postpone(progress, 0.0)
 
-    async def _postpone(self, progress: Progress, wait: float) -> None:
-        """Store that a delivery is not tried for `wait` seconds, also after a restart. What was refused begins anew."""
-        await self.outbox.postpone(progress.delivery, self.clock.time() + wait, begun=progress.outcome_unknown)
+    def note_returned(self, chat: int) -> None:
+        """Try again at once what waits for a group of operators: the bot has got back in, or has got other rights."""
+        if (returned := self._returned.get(chat)) is not None:
+            returned.set()
+
+    async def _postpone(self, progress: Progress, wait: float, reason: str = "") -> None:
+        """Store that a delivery is not tried for `wait` seconds, also after a restart. What was refused begins anew.
+        `reason`: why its group can't be reached.
+        """
+        due, begun = self.clock.time() + wait, progress.outcome_unknown
+        await self.outbox.postpone(progress.delivery, due, begun=begun, reason=reason)
         progress.stored = progress.stored if progress.outcome_unknown else None
 
     async def _replace_by_notice(self, delivery: Delivery, reason: str) -> None:

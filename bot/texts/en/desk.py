@@ -78,6 +78,7 @@ TEXTS: dict[str, str] = {
     "desk.find.how": "Look for what? A number, a name, a customer's ID or a tag, for example /find Ann.",
     "desk.find.more": "… and more: say it more exactly.",
     "desk.ban.colleague": "That is a colleague, not a customer: an administrator can change roles (/members).",
+    "desk.ban.how": "For how long? For example /ban 7d SPAM; without a time it is for good: /ban SPAM.",
     "desk.banned": "Locked out for good; the case is closed. An administrator can undo it (/members).",
     "desk.banned.time": "Locked out for that time; the case is closed. An administrator can undo it (/members).",
     "desk.on": "You are on duty ({team}).",
@@ -148,6 +149,7 @@ TEXTS: dict[str, str] = {
     "desk.figures.waits": ", wait {half} (90 %: {most})",
     "desk.figures.late": ", promises broken: {count}",
     "desk.figures.reasons": "Why people were called:",
+    "desk.figures.drafts": "Drafts: sent as they were {sent}, corrected {edited}, not sent {dropped}",
     "desk.figures.operators": "Cases taken:",
     "desk.span.month": "last 30 days",
     "desk.group.csv": "The cases of the last 30 days, without names and words of customers.",
@@ -183,8 +185,8 @@ TEXTS: dict[str, str] = {
     "desk.offer": "Nobody has this case yet, so this stayed here.",
     "desk.others": "{name} has this case, so this stayed here as a note.",
     "desk.words": "I know /take, /give, /release, /snooze, /bot, /close, /note, /del, /draft, /c, /canned, /tag, "
-    "/priority, /label, /translate, /info, /ban, /mine, /next, /find, /on, /pause "
-    "and /off.",
+    "/priority, /label, /translate, /info, /ban, /mine, /next, /find, /on, /pause, /off "
+    "and /desk.",
     "desk.blocked": "The customer has blocked the bot: nothing more can be delivered. The case is closed.",
     "desk.refused": "This was not delivered: {reason}. Please send it in another form.",
     "desk.cannot_copy": "(something that can't be shown here)",
@@ -200,6 +202,12 @@ TEXTS: dict[str, str] = {
     # --- connecting a group
     "desk.group.use": "Use this group",
     "desk.group.ask": "Operators can work here: each customer who asks for a person gets a topic of this group.",
+    "desk.group.unreached": (
+        "I can't write to the operators' group: {reason}\n"
+        "What customers write waits and will come in order. Please see that I am in the group, that its topics are on "
+        "and that I am an administrator with the rights “Manage topics” and “Delete messages”; /desk in the group "
+        "says what is missing."
+    ),
     "desk.group.missing": "To work here I need: {rights}. Then send /desk again.",
     "desk.group.connected": "This group is the support desk now. Customers who ask for a person (/human) appear here "
     "as topics. Operators are invited with /invite operator.",
@@ -223,7 +231,7 @@ TEXTS: dict[str, str] = {
     "desk.translate.wait": "Your message is still being translated. Try again in a moment.",
     "desk.load": "The busiest ten minutes of the last day: {load} of 20 messages a minute in this group.",
     "desk.load.high": 'That is much: give each team a group of its own, or set seats = "own" in desk.toml.',
-    "desk.group.state": "This group is the support desk. Waiting: {waiting}, answered: {held}, put aside: {snoozed}.",
+    "desk.group.state": "This group is the support desk. Waiting: {waiting}, in work: {held}, put aside: {snoozed}.",
     "desk.group.private": "Send /desk in the group in which your operators work.",
     "desk.right.supergroup": "a supergroup with topics (group settings → Topics)",
     "desk.right.can_manage_topics": "the right “Manage topics”",
@@ -235,6 +243,6 @@ TEXTS: dict[str, str] = {
     "desk.rate.told": "Rating:",
     "desk.span.day": "last 24 hours",
     "desk.span.week": "last 7 days",
-    "desk.figures": "{span}: {opened} cases, {alone} without a person, {called} calls, {closed} closed",
+    "desk.figures": "{span}: cases {opened}, without a person {alone}, calls {called}, closed {closed}",
     "desk.figures.stars": ", {stars} ★ ({count})",
 }

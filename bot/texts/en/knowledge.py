@@ -1,4 +1,4 @@
-"""English: the knowledge base."""
+"""English: the knowledge base: answers from sources, /kb, /gaps, learned answers."""
 
 TEXTS: dict[str, str] = {
     "topic.which": "What is it about?",

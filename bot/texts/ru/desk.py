@@ -1,4 +1,4 @@
-"""Русский: служба поддержки, для клиентов и для операторов."""
+"""Russian: the support desk, for customers and for operators."""
 
 TEXTS: dict[str, str] = {
     "command.human": "позвать человека",
@@ -27,8 +27,8 @@ TEXTS: dict[str, str] = {
     "desk.state.held": "отвечает {name}",
     "desk.state.snoozed": "отложено до {time}",
     "desk.state.closed": "закрыто",
-    "desk.reason.asked": "позвал человека",
-    "desk.reason.words": "попросил человека словами",
+    "desk.reason.asked": "зовёт человека",
+    "desk.reason.words": "просит человека своими словами",
     "desk.away.bot": "Коллеги вернутся {opening} — тогда я их и позову. А пока отвечаю сам.",
     "desk.away.collect": "Коллеги вернутся {opening}. Всё, что вы напишете, они прочитают.",
     "desk.opened": "Коллеги на месте, я их позвал. Ответ придёт сюда.",
@@ -75,6 +75,7 @@ TEXTS: dict[str, str] = {
     "desk.find.how": "Что искать? Номер, имя, ID клиента или метку, например: /find Анна.",
     "desk.find.more": "… и ещё: уточните запрос.",
     "desk.ban.colleague": "Это коллега, а не клиент: роли меняет администратор (/members).",
+    "desk.ban.how": "На какой срок? Например, /ban 7d спам; без срока — навсегда: /ban спам.",
     "desk.banned": "Клиент заблокирован бессрочно, обращение закрыто. Отменить может администратор: /members.",
     "desk.banned.time": "Клиент заблокирован на это время, обращение закрыто. Отменить может администратор: /members.",
     "desk.on": "Вы на смене ({team}).",
@@ -146,10 +147,11 @@ TEXTS: dict[str, str] = {
     "desk.figures.waits": ", ожидание {half} (90 %: {most})",
     "desk.figures.late": ", нарушено сроков: {count}",
     "desk.figures.reasons": "Почему звали человека:",
+    "desk.figures.drafts": "Черновики: отправлено без правок {sent}, с правками {edited}, не отправлено {dropped}",
     "desk.figures.operators": "Взято обращений:",
     "desk.span.month": "за 30 дней",
     "desk.group.csv": "Обращения за 30 дней, без имён и слов клиентов.",
-    "desk.reason.again": "написал снова после закрытия",
+    "desk.reason.again": "пишет снова после закрытия",
     "desk.reason.no_quote": "в источниках нет ответа",
     "desk.person": "Позвать человека",
     "desk.reason.taken": "вмешался оператор",
@@ -181,8 +183,8 @@ TEXTS: dict[str, str] = {
     "desk.offer": "Обращение ещё никто не взял, поэтому это осталось здесь.",
     "desk.others": "Обращение ведёт {name}, поэтому это осталось здесь заметкой.",
     "desk.words": "Здесь я знаю /take, /give, /release, /snooze, /bot, /close, /note, /del, /draft, /c, /canned, /tag, "
-    "/priority, /label, /translate, /info, /ban, /mine, /next, /find, /on, /pause "
-    "и /off.",
+    "/priority, /label, /translate, /info, /ban, /mine, /next, /find, /on, /pause, /off "
+    "и /desk.",
     "desk.blocked": "Клиент заблокировал бота: больше ничего доставить нельзя. Обращение закрыто.",
     "desk.refused": "Это не доставлено: {reason}. Отправьте, пожалуйста, в другом виде.",
     "desk.cannot_copy": "(здесь это показать нельзя)",
@@ -198,6 +200,11 @@ TEXTS: dict[str, str] = {
     # --- подключение группы
     "desk.group.use": "Работать в этой группе",
     "desk.group.ask": "Здесь могут работать операторы: каждый, кто позвал человека, получит тему в этой группе.",
+    "desk.group.unreached": (
+        "Не получается писать в группу операторов: {reason}\n"
+        "Сообщения клиентов ждут и придут по порядку. Проверьте, что я в группе, что в ней включены темы и что я "
+        "администратор с правами «Управление темами» и «Удаление сообщений»; чего не хватает, скажет /desk в группе."
+    ),
     "desk.group.missing": "Чтобы работать здесь, мне нужно: {rights}. Потом отправьте /desk ещё раз.",
     "desk.group.connected": "Теперь эта группа — служба поддержки. Клиенты, которые позвали человека (/human), "
     "появятся здесь как темы. Операторов приглашают командой /invite operator.",
@@ -221,7 +228,7 @@ TEXTS: dict[str, str] = {
     "desk.translate.wait": "Ваше сообщение ещё переводится. Повторите через мгновение.",
     "desk.load": "Самые загруженные десять минут за сутки: {load} из 20 сообщений в минуту в этой группе.",
     "desk.load.high": 'Это много: дайте каждой команде свою группу или задайте seats = "own" в desk.toml.',
-    "desk.group.state": "Эта группа — служба поддержки. Ждут: {waiting}, с ответом: {held}, отложено: {snoozed}.",
+    "desk.group.state": "Эта группа — служба поддержки. Ждут: {waiting}, в работе: {held}, отложено: {snoozed}.",
     "desk.group.private": "Отправьте /desk в группе, в которой работают ваши операторы.",
     "desk.right.supergroup": "супергруппа с темами (настройки группы → Темы)",
     "desk.right.can_manage_topics": "право «Управление темами»",

@@ -1,4 +1,4 @@
-"""Russian: the knowledge base."""
+"""Russian: the knowledge base: answers from sources, /kb, /gaps, learned answers."""
 
 TEXTS: dict[str, str] = {
     "topic.which": "О чём ваш вопрос?",

@@ -56,6 +56,10 @@ class Caps:
     def __bool__(self) -> bool:
         return any(astuple(self))
 
+    def of_bot(self) -> Caps:
+        """Return the limits of the whole bot alone."""
+        return Caps(bot=self.bot, bot_month=self.bot_month)
+
     @property
     def monthly(self) -> bool:
         """Whether there is a limit for a month."""
@@ -181,7 +185,7 @@ class Budgets(Repository):
             self.settle_reservation(id_, 0)
 
     def settle_turn(self, bot: int, turn: str, *, spare: Collection[int] = ()) -> None:
-        """Settle in full the reservations of a turn, but for those in `spare`."""
+        """Settle in full the reservations of a turn, except those with the ids in `spare`."""
         left = select(reservations.c.id).where(reservations.c.bot == bot, reservations.c.turn == turn)
         for id_ in set(self.connection.scalars(left)) - set(spare):
             self.settle_reservation(id_)

@@ -1,0 +1,83 @@
+"""`Extension`: everything that a programmer has added to a bot."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bot.errors import ConfigError
+from bot.extension import mistakes
+from bot.extension.commands import OwnCase, OwnCommand, OwnModel
+from bot.extension.desk import DeskExtension
+from bot.extension.hooks import Hooks
+from bot.extension.middleware import Middleware
+from bot.extension.presses import OwnPress
+from bot.extension.program import Program
+from bot.texts.added import Texts
+from bot.tools.tool import Tool
+
+if TYPE_CHECKING:
+    from aiogram import Dispatcher, Router
+
+# Environment variable of a bot in the sandbox: settings of the sandbox, which override code and .env.
+SANDBOX = "GOVORUN_SANDBOX"
+
+
+@dataclass(slots=True)
+class Extension:
+    """Everything that a programmer has added to a bot. `models` come before those of the settings.
+
+    `only_models`: the models of the settings are not offered. `dispatcher` holds the `routers` after the first start,
+    as aiogram includes a router only once. The first of the `middleware` is the outermost. `without` are the words of
+    commands that are switched off. `texts` are sentences by language and key, or a folder of them.
+    """
+
+    commands: list[OwnCommand] = field(default_factory=list)
+    models: list[OwnModel] = field(default_factory=list)
+    only_models: bool = False
+    tools: list[Tool] = field(default_factory=list)
+    routers: list[Router] = field(default_factory=list)
+    middleware: list[Middleware] = field(default_factory=list)
+    hooks: Hooks = field(default_factory=Hooks)
+    presses: list[OwnPress] = field(default_factory=list)
+    without: tuple[str, ...] = ()
+    cases: list[OwnCase] = field(default_factory=list)
+    texts: Texts | str | Path | None = None
+    desk: DeskExtension = field(default_factory=DeskExtension)
+    program: Program = field(default_factory=Program)
+    dispatcher: Dispatcher | None = None
+
+    def add_command(self, own: OwnCommand) -> None:
+        """Add a command. Raises `ConfigError` if the word is taken or the function can't be a command."""
+        mistakes.check_command(own.word, own.run, self.without)
+        if own.word in (other.word for other in self.commands):
+            raise ConfigError(f"/{own.word} is there already: two commands can't have one word")
+        self.commands.append(own)
+
+    def add_tool(self, tool: Tool | Callable[..., Any]) -> None:
+        """Add a tool, or make one of a function. Raises `ConfigError` if it can't be one, or if its name is taken."""
+        try:
+            made = tool if isinstance(tool, Tool) else Tool.of(tool)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"tool: {error}") from None
+        if made.name in mistakes.TOOLS:
+            raise ConfigError(f"{made.name} is a tool of Govorun: choose another name")
+        if made.name in (other.name for other in self.tools):
+            raise ConfigError(f"the tool {made.name} is there already: two tools can't have one name")
+        self.tools.append(made)
+
+    def add_model(self, own: OwnModel) -> None:
+        """Add a model. Raises `ConfigError` if it is none, or if its name is taken."""
+        mistakes.check_model(own.name, own.model)
+        if own.name in (other.name for other in self.models):
+            raise ConfigError(f"the model {own.name} is there already: two models can't have one name")
+        self.models.append(own)
+
+    def add_router(self, router: Router) -> None:
+        """Add a router of aiogram. Raises `ConfigError` if it is none."""
+        if inspect.isclass(router) or not hasattr(router, "resolve_used_update_types"):
+            raise ConfigError(f"include_router takes a Router of aiogram, and not {router!r:.80}")
+        self.routers.append(router)
