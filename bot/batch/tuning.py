@@ -179,7 +179,7 @@ class Split:
             return False
         columns = row.columns
         key = columns.get(CONVERSATION)
-        key = _question(columns) if key in (None, "") else key
+        key = question_of(columns) if key in (None, "") else key
         return hashlib.sha256(str(key).strip().lower().encode()).digest()[0] % SHARE == 0
 
     def is_training(self, row: Row) -> bool:
@@ -187,7 +187,8 @@ class Split:
         return not self.is_validation(row)
 
 
-def _question(columns: Mapping[str, Any]) -> str:
+def question_of(columns: Mapping[str, Any]) -> str:
+    """Return what is asked in an example: the person's first message, the text of a class, or the anchor."""
     request = columns.get("request")
     if isinstance(request, list):
         return next((str(one.get("text", "")) for one in request if one.get("role") == "user"), json.dumps(request))

@@ -19,6 +19,7 @@ from bot.batch.vendor.values import PAIRS
 from bot.config.settings import Settings
 from bot.errors import BadInput
 from bot.runtime.commands.tune_work import TuneCommand
+from bot.storage.repositories.batch.tunings import StoredTuning
 from tests.batch.test_datasets import TOPICS, file, system
 from tests.batch.test_runs import BOT
 from tests.batch.test_vendor_runs import VendorWorld, world
@@ -31,10 +32,9 @@ EXAMPLES = [
 ]
 
 
-async def _verdict(base: str, tuned: str, digest: str) -> str:
-    assert "@tamr" in tuned
-    assert len(digest) == 64
-    return "better: 9 of 10 cases" if base.startswith("gpt") else "worse: 2 of 10 cases"
+async def _verdict(tuning: StoredTuning) -> str:
+    assert "@tamr" in tuning.target
+    return "better: 9 of 10 cases" if tuning.base.startswith("gpt") else "worse: 2 of 10 cases"
 
 
 @asynccontextmanager

@@ -73,8 +73,8 @@ class GrpcCalls:
     async def call(self, method: str, request: Message, *, repeatable: bool = True, within: float = 0.0) -> Any:
         """Call a method and return its answer; again while the service is unavailable, if it is `repeatable`.
 
-        `within` is for calls that take longer than others. Raises `NotFound`, and the `ModelError` that another status means. A method that is not `repeatable` raises
-        `OutcomeUnknown` wherever the service may have carried it out.
+        `within` is for calls that take longer than others. Raises `NotFound`, and the `ModelError` that another status
+        means. A method that is not `repeatable` raises `OutcomeUnknown` wherever the service may have carried it out.
         """
         service = method.partition(".")[0]
         address = await self._retry.call(lambda: self._address_of(service))
