@@ -134,6 +134,30 @@ async def test_a_start_whose_outcome_is_unknown_is_looked_for_before_it_is_repea
             await started(world, command, EXAMPLES, "yandexgpt-lite")
             assert len(world.server.seen("TuningService.Tune")) - before == calls
             assert world.server.tunings.started - begun == 1
+        world.server.faults.fail_next("TuningService.Tune", "RESOURCE_EXHAUSTED")
+        with pytest.raises(BadInput, match="3 tunings an hour"):
+            await started(world, command, EXAMPLES, "yandexgpt-lite")
+        stored = await world.store.read(lambda tx: tx.tunings.list_tunings(BOT))
+        assert [one.state for one in stored] == ["failed", "created", "created"]
+
+
+async def test_a_tuning_whose_start_was_killed_is_found_or_given_up(world: VendorWorld) -> None:
+    async with commands(world) as command:
+        values = {
+            "token": "t",
+            "name": "mine",
+            "base": "gpt://x/y/z",
+            "kind": PAIRS,
+            "digest": "",
+            "train": "",
+            "validation": "",
+            "system": "",
+        }
+        number = await world.store.write(
+            lambda tx: tx.tunings.add_tuning(BOT, intent=world.store.clock.time(), **values)
+        )
+        await command.show(number, watch=True)
+        assert (await command.work.find(number)).state == "failed"
 
 
 async def test_losses_are_shown_as_text_and_drawn(world: VendorWorld, tmp_path: Path) -> None:
