@@ -34,6 +34,7 @@ def run_file(
     ] = "auto",
     column: Annotated[str, typer.Option(help="The column with the question or the list of messages.")] = "",
     system: Annotated[str, typer.Option(help="System prompt of all requests: a text, or a file with it.")] = "",
+    images: Annotated[str, typer.Option(help="The column with the path of a picture, or a list of paths.")] = "",
     schema: Annotated[Path | None, typer.Option(help="A file with the JSON schema of the answers.")] = None,
     temperature: Annotated[float | None, typer.Option(min=0.0, max=1.0, help="0 to 1; none: the model's own.")] = None,
     max_tokens: Annotated[int | None, typer.Option(min=1, help="The longest answer; none: MAX_TOKENS.")] = None,
@@ -46,7 +47,7 @@ def run_file(
 
     options = {
         "column": column, "system": runs.read_system(system), "schema": runs.read_schema(schema),
-        "temperature": temperature, "max_tokens": max_tokens,
+        "temperature": temperature, "max_tokens": max_tokens, "images": images,
     }  # fmt: skip
     cost = Decimal(str(most_cost))
     _work(bot, lambda command: command.run(file.absolute(), model, mode, options, cost), yes=yes)

@@ -81,9 +81,9 @@ def archive_tuning(number: Number, yes: bool = YES, bot: int = BOT) -> None:
 
 
 @app.command("compare")
-def compare_tuning(number: Number, bot: int = BOT) -> None:
+def compare_tuning(number: Number, yes: bool = YES, bot: int = BOT) -> None:
     """Compare a tuned model with its base on cases of your own that were not in its data."""
-    _work(bot, lambda command: command.compare(number))
+    _work(bot, lambda command: command.compare(number), yes=yes)
 
 
 @app.command("use")
