@@ -21,7 +21,6 @@ async def two(stage: Stage, tmp_path: Path) -> AsyncIterator[Town]:
     async with town(stage, tmp_path / "bots") as found:
         for name, telegram in (("support", found.support), ("sales", found.sales)):
             found.write(name, telegram, DESK=str(tmp_path / "desk"), OWNERS=str(OLGA))
-        await found.start()
         yield found
 
 
@@ -41,6 +40,7 @@ async def shown(telegram: Telegram, chat: int, text: str) -> None:
 
 
 async def test_each_bot_hands_its_own_customers_to_its_own_desk(two: Town) -> None:
+    await two.start()
     groups = dict[Telegram, int]()
     for telegram in (two.support, two.sales):
         telegram.person("Olga", "en", OLGA)
