@@ -1,4 +1,4 @@
-"""The command line of `govorun batch`. The work is in `batch_runs`, which is imported only when a command runs."""
+"""The command line of `govorun batch`. The work is in `runs`, which is imported only when a command runs."""
 
 from __future__ import annotations
 
