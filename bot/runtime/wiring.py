@@ -33,7 +33,7 @@ from bot.dispatch.lanes import Lanes
 from bot.dispatch.pipeline import Layer, pipeline
 from bot.dispatch.questions import Questions
 from bot.dispatch.queue_notice import QueueNotice
-from bot.dispatch.router import Router
+from bot.dispatch.router import Router, Take
 from bot.dispatch.throttle import Throttle, TurnAway
 from bot.dispatch.whispers import Whispers
 from bot.feature import Feature, joined
@@ -119,15 +119,7 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
         queued=notice.queued,
         empty=notice.empty,
     )
-    fallback = Fallback(store=store, feed=routers.feed, expects=routers.expects) if routers else Fallback(store=store)
-    router = Router(
-        store=store,
-        access=people.access,
-        known=joined([help.feature(), *help.features]),
-        questions=questions,
-        fallback=fallback,
-        takes=(*custom.takes, *([fallback.take_expected] if routers else [])),
-    )
+    router = _router(given, ground, questions, help, _fallback(given, routers), custom.takes)
     jobs = JobWorker(
         store=store, bot=given.api.id, kinds=router.known.jobs, added=ground.added, tracer=given.api.tracer
     )
@@ -154,6 +146,26 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
     if ground.knowledge is not None and placement.role.works:
         bot.preparations.append(ground.knowledge.prepare)
     return bot
+
+
+def _fallback(given: Given, routers: Routers | None) -> Fallback:
+    if routers is None:
+        return Fallback(store=given.store)
+    return Fallback(store=given.store, feed=routers.feed, expects=routers.expects)
+
+
+def _router(
+    given: Given, ground: Ground, questions: Questions, help: Help, fallback: Fallback, takes: Sequence[Take]
+) -> Router:  # fmt: skip
+    """Finds the handler of a message among those of all features."""
+    return Router(
+        store=given.store,
+        access=ground.people.access,
+        known=joined([help.feature(), *help.features]),
+        questions=questions,
+        fallback=fallback,
+        takes=(*takes, *([fallback.take_expected] if given.added.handlers.routers else [])),
+    )
 
 
 async def _look(people: People, desk: DeskParts) -> None:
