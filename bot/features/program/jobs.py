@@ -100,7 +100,8 @@ class OwnJobs:
     """Runs jobs. What a function returns is sent to the person it ran for, in the commit that ends the run.
 
     A run that fails is tried again, `MOST_TRIES` times in all; then the log and the owners are told, and a schedule
-    goes on with its next time. People who may not use the bot any more are left out of schedules.
+    goes on with its next time. People who may not use the bot any more are left out of schedules. `with_buttons` as in
+    `Messages`.
     """
 
     store: Store
@@ -109,6 +110,7 @@ class OwnJobs:
     access: Access
     joining: Onboarding
     incidents: IncidentLog
+    with_buttons: Callable[[Tx, Outgoing, Address, str, int], Outgoing]
 
     def feature(self) -> Feature:
         """A kind of job for each function."""
@@ -141,7 +143,8 @@ class OwnJobs:
     async def _end(self, job: Job, own: OwnJob, answer: Outgoing | None, key: str) -> None:
         def work(tx: Tx) -> None:
             if answer is not None:
-                tx.outbox.add_answer(key, job.address, answer)
+                person = job.payload.get("user") or max(job.address.chat, 0)
+                tx.outbox.add_answer(key, job.address, self.with_buttons(tx, answer, job.address, key, person))
             _done(tx, job, own)
 
         await self.store.write_until_stored(work)

@@ -102,6 +102,7 @@ def own_jobs(given: Given, ground: Ground, running: RunningBot) -> Feature:
         access=ground.people.access,
         joining=ground.people.joining,
         incidents=ground.incidents,
+        with_buttons=running.messages.with_buttons,
     ).feature()
 
 
