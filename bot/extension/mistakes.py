@@ -38,6 +38,12 @@ def check_function(title: str, function: Any, parameters: tuple[str, ...], *, is
         raise ConfigError(f"{title}: {shape} is expected, and {_shown(function)} takes {takes}") from None
 
 
+def check_lifespan(function: Any) -> None:
+    """Raise `ConfigError` unless this is an async generator that takes the running bot."""
+    if not inspect.isasyncgenfunction(function) or len(inspect.signature(function).parameters) != 1:
+        raise ConfigError(f"App.lifespan: async def (running) with one `yield` is expected, and not {_shown(function)}")
+
+
 def check_command(word: Any, function: Any, without: Sequence[str] = ()) -> None:
     """Raise `ConfigError` if this function can't be the command /`word`: its shape, or what it says it returns. The
     words `without` are those of commands that are switched off.

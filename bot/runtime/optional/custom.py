@@ -34,7 +34,7 @@ class CustomParts:
 
 def custom_parts(given: Given, ground: Ground) -> CustomParts:
     """The parts that hold what a programmer has added. What was not added has no part."""
-    added, store = given.added, given.store
+    added, store = given.added.handlers, given.store
     answers = CustomAnswers(store=store, presses={press.name: press for press in added.presses})
     dialogues = Dialogues(store=store, answers=answers, commands={command.word: command for command in added.commands})
     features = [CustomCommands(dialogues=dialogues, commands=added.commands).feature()]

@@ -16,7 +16,7 @@ from bot.feature import Feature
 from bot.features.program.endpoints import Endpoints
 from bot.features.program.jobs import OwnJobs, Planner
 from bot.features.program.lifespan import opened
-from bot.features.program.messages import Messages
+from bot.features.program.messages import Messages, WithButtons
 from bot.features.program.models import ProgramModels
 from bot.features.program.running import RunningBot
 from bot.ports import Handler, Outbox, Reply, Transport
@@ -24,13 +24,10 @@ from bot.runtime.bot import Bot
 from bot.runtime.models import helper_model
 from bot.runtime.optional.transports import OwnMessenger, Transports, check, place_of
 from bot.runtime.parts import Given, Ground
-from bot.storage.store import Tx
 from bot.telemetry.incidents import IncidentLog
-from bot.types import Address, Incoming, Outgoing
+from bot.types import Incoming
 
 log = logging.getLogger(__name__)
-
-WithButtons = Callable[[Tx, Outgoing, Address, str, int], Outgoing]
 
 
 def running_bot(given: Given, ground: Ground, with_buttons: WithButtons) -> RunningBot:
@@ -44,7 +41,7 @@ def running_bot(given: Given, ground: Ground, with_buttons: WithButtons) -> Runn
             bot=bot,
             routing=given.models.routing,
             helper=helper_model(settings, given.models.studio, given.added),
-            helper_name=given.added.models[0].name if given.added.only_models else settings.helper_model,
+            helper_name=given.added.ai.models[0].name if given.added.ai.only_models else settings.helper_model,
             budget=ground.people.budget,
             deadline=settings.answer_deadline,
         ),
@@ -99,10 +96,10 @@ def own_jobs(given: Given, ground: Ground, running: RunningBot) -> Feature:
         store=given.store,
         jobs=given.added.program.jobs,
         running=running,
+        messages=running.messages,
         access=ground.people.access,
         joining=ground.people.joining,
         incidents=ground.incidents,
-        with_buttons=running.messages.with_buttons,
     ).feature()
 
 
