@@ -67,7 +67,7 @@ from bot.runtime.knowledge import (
 )  # fmt: skip
 from bot.runtime.models import helper_model
 from bot.runtime.optional.batch import batch_watch
-from bot.runtime.optional.custom import check_switched_off, custom_parts, switched_off
+from bot.runtime.optional.custom import custom_parts, offered
 from bot.runtime.optional.desk import DeskParts, desk_of, desk_parts, desk_tools, missed, ownership
 from bot.runtime.optional.evaluation import evaluation_features
 from bot.runtime.optional.operations import deferred_answers, image_generation
@@ -100,25 +100,16 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
     # The panel shows the sections of the features, the questions must know what each feature awaits, and the help lists
     # the commands of all: in this order.
     desk, custom = desk_parts(given, ground, assistant), custom_parts(given, ground)
-    running, unwanted = running_bot(given, ground, custom.answers.with_buttons), given.added.handlers.without
+    running = running_bot(given, ground, custom.answers.with_buttons)
     own = [*_features(given, ground, answering), *desk.features, notice.feature()]
-    features = [*switched_off(own, unwanted), *custom.features, own_jobs(given, ground, running)]
-    panel = _settings_panel(given, ground, features)
-    check_switched_off(joined([*own, panel]).commands, unwanted)
-    features += switched_off([panel], unwanted)
+    added = [*custom.features, own_jobs(given, ground, running)]
+    features = offered(own, added, partial(_settings_panel, given, ground), given.added.handlers.without)
     questions = Questions(store=store, assistant=assistant, attached=answering.attached, awaits=joined(features).awaits)
     help = _help(given, ground, assistant, questions, features)
     turns = TurnLogs(
         clock=store.clock, metrics=given.api.metrics, tracer=given.api.tracer, content=settings.log_content
     )
-    queue = ConversationQueue(
-        lanes=lanes,
-        tasks=placement.tasks,
-        turns=turns,
-        outdate=assistant.writer.outdate,
-        queued=notice.queued,
-        empty=notice.empty,
-    )
+    queue = _queue(ground, assistant, turns, notice)
     router = _router(given, ground, questions, help, _fallback(given, routers), custom.takes)
     jobs = JobWorker(
         store=store, bot=given.api.id, kinds=router.known.jobs, added=ground.added, tracer=given.api.tracer
@@ -216,6 +207,17 @@ def _queue_notice(given: Given, ground: Ground, assistant: Assistant) -> QueueNo
         after=given.settings.queue_notice,
         stop=assistant.writer.stop,
         wake_jobs=ground.wake_jobs,
+    )
+
+
+def _queue(ground: Ground, assistant: Assistant, turns: TurnLogs, notice: QueueNotice) -> ConversationQueue:
+    return ConversationQueue(
+        lanes=ground.lanes,
+        tasks=notice.tasks,
+        turns=turns,
+        outdate=assistant.writer.outdate,
+        queued=notice.queued,
+        empty=notice.empty,
     )
 
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
-from bot import App, Button, Incoming, Outgoing, Reply
+from bot import App, Button, Incoming, JobRun, Outgoing, Reply
 from bot.errors import ConfigError
 from bot.testing.tg import Tg
 from tests.support.stage import ANNA
@@ -60,6 +60,10 @@ def bot_app() -> App:
     async def once(incoming: Incoming, reply: Reply) -> str:
         DONE.append("once")
         return "done"
+
+    @app.job
+    async def offer(run: JobRun) -> Outgoing:
+        return Outgoing("An offer", buttons=[[Button("Mine", "mine", day=date(2026, 12, 2))]])
 
     return app
 
@@ -142,7 +146,7 @@ async def test_a_kill_after_a_press_loses_nothing_and_shows_nothing_twice(tg: Tg
     assert rows(tg.stage, "SELECT count(*) FROM buttons WHERE action = 'own.press'") == [(4,)]
 
 
-async def test_a_message_that_a_program_sends_may_have_buttons(tg: Tg) -> None:
+async def test_messages_that_a_program_and_its_jobs_send_may_have_buttons(tg: Tg) -> None:
     ann, bob = tg.user("Ann"), tg.user("Bob")
     await ann.say("/help")
     await bob.say("/help")
@@ -154,6 +158,11 @@ async def test_a_message_that_a_program_sends_may_have_buttons(tg: Tg) -> None:
     pressed = await ann.press("Mine")
     assert pressed is not None
     assert pressed.text == "01.12. × 1"
+    await app.running.later("offer", key="o", at=timedelta(seconds=5), to=ann.id)
+    await tg.until(lambda: ann.said()[-1].text == "An offer")
+    pressed = await ann.press("Mine")
+    assert pressed is not None
+    assert pressed.text == "02.12. × 1"
     with pytest.raises(TypeError, match="there is no @app"):
         await app.running.send(ann.id, "?", key="l", buttons=[[Button("?", "nothing")]])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
@@ -14,7 +14,7 @@ from bot.dispatch.custom.presses import CustomPresses
 from bot.dispatch.pipeline import Layer
 from bot.dispatch.router import Take
 from bot.errors import ConfigError
-from bot.feature import Feature
+from bot.feature import Feature, joined
 from bot.runtime.parts import Given, Ground
 
 KEPT = ("persona.ask",)  # questions that the greeting suggests
@@ -47,25 +47,31 @@ def custom_parts(given: Given, ground: Ground) -> CustomParts:
     return CustomParts(features=features, layers=layers, answers=answers, takes=(dialogues.take,) if asks else ())
 
 
-def switched_off(features: Sequence[Feature], words: Collection[str]) -> list[Feature]:
-    """The features without the commands that a programmer does not want (`App(without=...)`), and without all that
-    people see of a feature whose last command has gone. Its jobs stay: what was begun is ended.
+def offered(
+    own: Sequence[Feature],
+    added: Sequence[Feature],
+    panel: Callable[[Sequence[Feature]], Feature],
+    without: Collection[str],
+) -> list[Feature]:
+    """Return the bot's `own` features, those that a programmer has `added`, and the settings panel of all of them.
+
+    `without` are words of commands that the programmer does not want: they go, and with the last command of a feature
+    all that people see of it. Its jobs stay, so that what was begun is ended. Raises `ConfigError` for a word that is
+    no command.
     """
-    return [_cut(feature, words) for feature in features] if words else list(features)
-
-
-def check_switched_off(known: Collection[str], words: Collection[str]) -> None:
-    """Raise `ConfigError` for a word that is no command of the bot."""
-    names = [word.removeprefix("/") for word in known]
-    for word in words:
+    features = [*(_cut(feature, without) for feature in own), *added]
+    settings = panel(features)
+    names = [word.removeprefix("/") for word in joined([*own, settings]).commands]
+    for word in without:
         if word not in names:
-            near = get_close_matches(word, names, 1)
-            raise ConfigError(
-                f"App(without=...): there is no command {word}" + (f"; did you mean {near[0]}?" if near else "")
-            )
+            near = "".join(f"; did you mean {one}?" for one in get_close_matches(word, names, 1))
+            raise ConfigError(f"App(without=...): there is no command {word}{near}")
+    return [*features, _cut(settings, without)]
 
 
 def _cut(feature: Feature, words: Collection[str]) -> Feature:
+    if not words:
+        return feature
     unwanted = [command.run for name, command in feature.commands.items() if name.removeprefix("/") in words]
     left = {name: command for name, command in feature.commands.items() if command.run not in unwanted}
     if left or not feature.commands:
