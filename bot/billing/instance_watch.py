@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from bot.access.rights import Rights
-from bot.errors import StorageUnavailable
 from bot.llm.circuit_breaker import CircuitBreaker
 from bot.llm.routing import ModelOption, Routing
 from bot.storage.store import Store, Tx
@@ -43,8 +42,9 @@ class InstanceWatch:
                 if option.name in self.names and isinstance(option.model, CircuitBreaker):
                     try:
                         await self._look(option, option.model)
-                    except StorageUnavailable as error:
-                        log.warning("the instance %s can't be watched now: %s", option.name, error)
+                    except Exception as error:  # a watch that fails must not end the bot
+                        why = str(error) or type(error).__name__
+                        log.warning("the instance %s can't be watched now: %s", option.name, why)
             await self.store.clock.sleep(EVERY)
 
     async def _look(self, option: ModelOption, breaker: CircuitBreaker) -> None:

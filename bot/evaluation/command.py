@@ -13,7 +13,7 @@ from bot.conversation.branching import replied
 from bot.errors import BadInput
 from bot.evaluation.cases import ADDED, Case
 from bot.evaluation.collecting import Sources, collect, count_by_origin, of_answer
-from bot.evaluation.report import compared
+from bot.evaluation.report import Pair, compared
 from bot.evaluation.running import Result
 from bot.evaluation.trials import compared_versions, told
 from bot.feature import Command, Feature
@@ -27,6 +27,7 @@ from bot.texts.catalog import say
 from bot.types import Incoming, Permission
 
 SHOWN = 30  # cases of a list
+NAMED = 5  # cases that have changed
 LONGEST = 100  # characters of a question
 WORDS = {
     "add": "add", "добавить": "add", "list": "list", "список": "list", "remove": "remove", "убрать": "remove",
@@ -108,10 +109,12 @@ class EvalCommand:
             return say(language, "eval.no_run")
         new, old = ([Result.restored(row) for row in tx.evaluations.list_results(run.id)] for run in [*runs, *runs][:2])
         found = compared(old if len(runs) > 1 else [], new)
-        return say(
+        said = say(
             language, "eval.last", right=sum(one.state == "right" for one in new), count=len(new),
             better=len(found.better), worse=len(found.worse), broken=len(found.broken),
         )  # fmt: skip
+        changed = {id(pair.new): pair for pair in (*found.broken, *found.worse, *found.better)}.values()
+        return "\n".join([said, *(_changed(pair) for pair in list(changed)[:NAMED])])
 
 
 def _wished(case: Case, rest: str, language: str) -> Case:
@@ -139,6 +142,13 @@ def _demands(case: Case, language: str) -> str:
     found += [say(language, "eval.must.quote", text=_short(text)) for text in case.quotes]
     found += [say(language, "eval.must.tell", text=", ".join(case.numbers))] if case.numbers else []
     return "\n".join(f"· {line}" for line in found or [say(language, "eval.must.answer")])
+
+
+def _changed(pair: Pair) -> str:
+    """A case that has changed: the old answer, the new one, and what is wrong with it."""
+    old = f"\n   – {_short(pair.old.answer)}" if pair.old is not None and pair.old.answer != pair.new.answer else ""
+    why = f"\n   ! {pair.new.why}" if pair.new.why else ""
+    return f"· {_short(pair.new.case.question)}{old}\n   + {_short(pair.new.answer)}{why}"
 
 
 def _short(text: str) -> str:

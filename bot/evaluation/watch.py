@@ -82,8 +82,8 @@ class EvaluationWatch:
             for look in (self._look_at_files, self._look_at_models, self._look_at_trials, self._look_at_clock):
                 try:
                     await look()
-                except BotError as error:
-                    log.warning("what answers can't be watched now: %s", error)
+                except Exception as error:  # a watch that fails must not end the bot
+                    log.warning("what answers can't be watched now: %s", str(error) or type(error).__name__)
             await self.store.clock.sleep(EVERY)
 
     # --- files --------------------------------------------------------------------------------------------------------

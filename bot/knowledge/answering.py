@@ -10,7 +10,6 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from itertools import starmap
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -132,14 +131,14 @@ class Evidence:
 
 def restored(tx: Tx, stored: Mapping[str, Any], language: str) -> Evidence:
     """The evidence of a question that a model was asked earlier, as it was shown; empty if a passage is gone."""
-    from bot.knowledge.answer.shown import sources_block
+    from bot.knowledge.answer.shown import of_passage, sources_block
 
     groups = frozenset(stored["groups"])
     known = tx.knowledge.list_by_id(stored["passages"])
     if len(known) < len(stored["passages"]):
         return Evidence(language=language, groups=groups)
     passages = tuple(known[id_] for id_ in stored["passages"])
-    shown = tuple(map(_shown, passages))
+    shown = tuple(map(of_passage, passages))
     block = sources_block(shown, language)
     found = Evidence(
         language=language, groups=groups, shown=shown, passages=passages, block=block,
@@ -443,7 +442,7 @@ class KnowledgeAnswers:
 
     def _evidence(self, found: Found, groups: frozenset[str], language: str, level: str) -> Evidence:
         from bot.knowledge.answer.extract import extract
-        from bot.knowledge.answer.shown import sources_block
+        from bot.knowledge.answer.shown import of_passage, sources_block
         from bot.knowledge.search.matrix import pack
 
         nothing = Evidence(
@@ -453,7 +452,7 @@ class KnowledgeAnswers:
         doubtful = self.base.doubts(found)
         if not found.hits or not (doubtful or self.base.passes(found)):
             return nothing
-        shown = tuple(_shown(hit.passage) for hit in found.hits)
+        shown = tuple(of_passage(hit.passage) for hit in found.hits)
         cited = level != EXTRACT and not doubtful
         pieces = () if cited else extract(shown, found.frequencies, found.size, language, doubtful=doubtful)
         if doubtful and not pieces:
@@ -490,18 +489,3 @@ def _near(found: Found) -> Mapping[int, str]:
         titles.setdefault(hit.passage.title or hit.passage.place, hit.passage.id)
     titles.pop("", None)
     return {passage: title for title, passage in list(titles.items())[:NEAREST]}
-
-
-def _shown(passage: StoredPassage) -> Shown:
-    from bot.knowledge.answer.shown import Shown
-
-    return Shown(
-        passage=passage.id,
-        title=passage.title,
-        place=passage.place,
-        sentences=tuple(passage.text[start:end] for start, end in passage.sentences),
-        url=passage.url,
-        anchor=passage.anchor,
-        page=passage.page,
-        changed=datetime.fromtimestamp(passage.changed, UTC).date(),
-    )

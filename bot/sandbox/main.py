@@ -163,6 +163,7 @@ class Sandbox:
             "DATABASE_URL": f"sqlite+aiosqlite:///{self.directory / 'govorun.db'}",
             **({"HTTP_SECRET": "sandbox-sandbox-sandbox"} if self.command else {}),
             **({} if self.command else {"MAX_TOKENS": WHOLE_ESSAY, "DESK": str(self.directory)}),
+            **({} if self.command else {"EVAL_CASES": str(self.directory / "eval")}),
             **({} if self.command else shop.settings(self.directory)),
             **({"ROUTING": str(topics)} if (topics := self.directory / "routing.toml").exists() else {}),
         }

@@ -85,6 +85,23 @@ async def test_owners_are_told_once_that_a_persona_has_changed_and_which_cases_t
     assert len([text for text in stage.telegram.texts(ANNA) if "govorun eval" in text]) == 1
 
 
+async def test_a_file_that_has_changed_while_the_bot_was_stopped_is_told_once_after_its_start(
+    stage: Stage, docs: Path, tmp_path: Path
+) -> None:
+    folder = cases_file(tmp_path, f'[[case]]\nquestion = "{TREASURE}"\npersona = "pirate"\n')
+    written(tmp_path, PIRATE)
+    bot = await known(stage, docs, eval_cases=folder, prompts_dir=tmp_path)
+    await stage.ask("/help")
+    await stage.clock.sleep(60)
+    await evaluated(stage, bot, Beside(folder=folder))
+    written(tmp_path, PIRATE.replace("a pirate.", "an old pirate."))
+    for _ in range(2):
+        await stage.stop()
+        await stage.start()
+        await stage.clock.sleep(60)
+    assert len([text for text in stage.telegram.texts(ANNA) if text.startswith("Changed: Pirate.")]) == 1
+
+
 async def test_each_night_the_cases_are_asked_and_what_is_worse_is_told(
     stage: Stage, docs: Path, tmp_path: Path
 ) -> None:
