@@ -14,7 +14,7 @@ FOREIGN = ("__pycache__", "node_modules", "venv", "env", "build", "dist")
 
 async def on_changes(folder: Path, changed: Callable[[], Awaitable[None]]) -> None:
     """Await `changed` after each change of code, prompts or settings below a folder, until cancelled."""
-    before = await asyncio.to_thread(look, folder)
+    before = look(folder)
     while True:
         await asyncio.sleep(PAUSE)
         now = await asyncio.to_thread(look, folder)
