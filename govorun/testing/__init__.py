@@ -1,5 +1,6 @@
 """What tests of your bot are written with: the types of the fixtures `tg`, `studio`, `clock` and `stage`, `find`,
-which returns the App in a file, and `evaluate`, which asks cases. `plugin.py` is what pytest loads; `docs/framework.md` has examples.
+which returns the App in a file, and `evaluate`, which asks cases. `plugin.py` is what pytest loads; `docs/framework.md`
+has examples.
 """
 
 from __future__ import annotations
