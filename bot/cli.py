@@ -15,7 +15,8 @@ import typer
 from bot.app import chosen_app, new_project
 from bot.errors import BadInput, BotError, ConfigError
 from bot.ports import ProcessRole
-from bot.runtime.commands import batch, dataset, desk, eval, kb, topics, tune
+from bot.runtime.commands import desk, eval, kb, topics
+from bot.runtime.commands.batch import batch, dataset, tune
 
 NEWEST = 20  # failures that are listed
 
@@ -127,6 +128,12 @@ def migrate() -> None:
     url = _existing(_settings().database_url)
     with alone(url) if is_sqlite(url) else nullcontext():  # PostgreSQL has a lock of its own for a migration
         revision = asyncio.run(migrations.upgrade(url))
+        if (chosen := chosen_app.find_app()) is not None and (
+            own := chosen.extension.program.data
+        ).metadata is not None:
+            from bot.runtime.optional import own_tables
+
+            asyncio.run(own_tables.upgrade(url, own))
     typer.echo(f"The database has schema {revision}.")
 
 
@@ -188,7 +195,8 @@ def move(
 
     settings = _settings()
     target = _destination(to, settings.move_to.get_secret_value())
-    moved = asyncio.run(sqlite_to_postgres.move(settings.database_url, target))
+    own = chosen.extension.program.data.metadata if (chosen := chosen_app.find_app()) is not None else None
+    moved = asyncio.run(sqlite_to_postgres.move(settings.database_url, target, own))
     for table, rows in moved.rows.items():
         typer.echo(f"{rows:>9,}  {table}")
     typer.echo("Every row was there already." if moved.before else "Every row is there. Now set DATABASE_URL to it.")
@@ -319,7 +327,7 @@ def doctor(
     try:
         settings = load()
         plan = multi_bot.plan(settings, load) if multi_bot.files(settings) else multi_bot.Plan(settings, {"": settings})
-        studio = not ((own := chosen_app.find_app()) and own.extension.models) or has_key(settings)
+        studio = not ((own := chosen_app.find_app()) and own.extension.ai.models) or has_key(settings)
     except ConfigError as error:
         sys.exit(1 if [finding for finding in unreadable(error) if _tell(finding)] else 0)
     logging.configure("CRITICAL", plan.secrets())  # the findings say what the log would

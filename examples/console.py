@@ -9,7 +9,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable
 
-from bot import App, Door, Outgoing, OwnTransport, shown
+from govorun import App, Door, Outgoing, OwnTransport, shown
 
 ME = 1
 

@@ -25,7 +25,19 @@ from bot.app import starting
 from bot.app.handlers import Handlers
 from bot.app.program import AppProgram, State
 from bot.errors import BotError, ConfigError
-from bot.extension import SANDBOX, About, Extension, OwnCase, OwnCommand, OwnLines, OwnModel, OwnRule, Run, mistakes
+from bot.extension import (
+    SANDBOX,
+    About,
+    Extension,
+    HandlerExtension,
+    OwnCase,
+    OwnCommand,
+    OwnLines,
+    OwnModel,
+    OwnRule,
+    Run,
+    mistakes,
+)
 from bot.ports import ProcessRole
 from bot.texts.added import Texts
 from bot.tools.tool import Tool
@@ -58,7 +70,7 @@ class App(Handlers, AppProgram[State]):
         **settings: Unpack[AppSettings],
     ) -> None:  # fmt: skip
         self.given: dict[str, Any] = {**settings}
-        self.extension: Extension = Extension(without=tuple(without), texts=texts)
+        self.extension: Extension = Extension(handlers=HandlerExtension(without=tuple(without)), texts=texts)
         for own in commands:
             self.extension.add_command(own)
         for tool in tools:
@@ -95,7 +107,7 @@ class App(Handlers, AppProgram[State]):
         """
 
         def add(check: Checks) -> Checks:
-            self.extension.cases.append(OwnCase(question, demands, check))
+            self.extension.ai.cases.append(OwnCase(question, demands, check))
             return check
 
         return add
@@ -147,7 +159,7 @@ class App(Handlers, AppProgram[State]):
         """
         from bot.config import multi_bot
 
-        return multi_bot.plan(settings, self.settings, studio=role.works and not self.extension.only_models)
+        return multi_bot.plan(settings, self.settings, studio=role.works and not self.extension.ai.only_models)
 
     def run(self) -> None:
         """Run the bot until it is stopped: on Telegram if BOT_TOKEN is set, otherwise in the sandbox."""
@@ -171,9 +183,9 @@ class App(Handlers, AppProgram[State]):
         from bot.runtime import main as running
         from bot.telemetry import logging
 
-        self.extension.only_models = bool(self.extension.models) and not has_key(settings)
+        self.extension.ai.only_models = bool(self.extension.ai.models) and not has_key(settings)
         plan = self.plan(settings, role)
-        look = partial(problems, studio=not self.extension.only_models)
+        look = partial(problems, studio=not self.extension.ai.only_models)
         with logging.standard_streams():
             logging.configure(settings.log_level, plan.secrets(), settings.log_format)
             running.run(plan, lambda: self.plan(self.settings(), role), self.extension, role, look)

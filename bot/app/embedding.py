@@ -43,7 +43,7 @@ class Startable(Protocol):
 async def entered(app: Startable, given: Mapping[str, Any], clock: Clock = CLOCK) -> AsyncIterator[Running[Any]]:
     """Run the bot of an App in a task of its own while the block lasts, and yield it once it takes updates."""
     settings = app.settings(**given)
-    app.extension.only_models = bool(app.extension.models) and not has_key(settings)
+    app.extension.ai.only_models = bool(app.extension.ai.models) and not has_key(settings)
     plan = app.plan(settings)
     if settings.bots is not None:
         raise ConfigError("BOTS: App.running runs one bot; several bots are run by `govorun run` or App.run")
@@ -83,11 +83,13 @@ async def _live(app: Startable, settings: Settings, clock: Clock, ready: asyncio
                 await bot.run()
             finally:
                 opening.cancel()
-    except BaseExceptionGroup as group:
-        error = _only(group)
-        if ready.done() and not isinstance(error, asyncio.CancelledError):
+    except asyncio.CancelledError:
+        raise
+    except BaseException as raised:
+        error = _only(raised)
+        if ready.done():
             log.critical("the bot has ended by itself: %s", error)
-        raise error from group
+        raise error from None if error is raised else raised
 
 
 async def _tell(bot: Bot, ready: asyncio.Future[Bot]) -> None:

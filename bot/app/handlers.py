@@ -9,6 +9,7 @@ from typing import TypeVar, overload
 
 from pydantic import BaseModel
 
+from bot.errors import ConfigError
 from bot.extension import (
     About,
     AfterAnswer,
@@ -22,6 +23,7 @@ from bot.extension import (
     OwnPress,
     Pressed,
     Reply,
+    mistakes,
 )
 from bot.extension.forms import prompts
 from bot.types import Incoming
@@ -43,7 +45,8 @@ class Handlers:
         `return await next(incoming, reply)` goes on. What is returned without it is the answer: a text, an `Outgoing`,
         or None for no answer. People without access do not get this far, and Stop is never held up.
         """
-        self.extension.middleware.append(function)
+        mistakes.check_function("middleware", function, ("incoming", "reply", "next"))
+        self.extension.handlers.middleware.append(function)
         return function
 
     def press(
@@ -55,9 +58,11 @@ class Handlers:
         `by` says who may press: "asker", "all" or "owners". `once`: a press that was handled is the last one.
         `replaces`: the answer is written over the message with the button.
         """
+        if not isinstance(name, str) or not name:
+            raise ConfigError('@app.press needs a name: @app.press("buy")')
 
         def add(run: Function) -> Function:
-            self.extension.presses.append(OwnPress(name, run, by, once, replaces))
+            self.extension.add_press(OwnPress(name=name, run=run, by=by, once=once, replaces=replaces))
             return run
 
         return add
@@ -66,16 +71,18 @@ class Handlers:
         """Add the command /`word`, which asks the fields of `form` one after the other, and then calls the function, an
         `async (incoming, reply, form) -> Answer`. A form is a pydantic model whose fields are made by `Ask`.
 
-        `Button("Order", word)` begins the form, too. Raises `TypeError` for a field without a question or a default.
+        `Button("Order", word)` begins the form, too. Raises `ConfigError` for a field without a question or a default.
         """
         prompts(form)
 
         def add(function: Filled[Form]) -> Filled[Form]:
+            mistakes.check_function(f"form /{word}", function, ("incoming", "reply", "form"))
+
             async def fill(incoming: Incoming, reply: Reply) -> Answer:
                 return await function(incoming, reply, await reply.ask(form))
 
-            self.extension.commands.append(OwnCommand(word, fill, about))
-            self.extension.presses.append(OwnPress(word, fill))
+            self.extension.add_command(OwnCommand(word, fill, about))
+            self.extension.add_press(OwnPress(word, fill))
             return function
 
         return add
@@ -87,14 +94,16 @@ class Handlers:
         Like all functions around the model it has 20 seconds; if it fails, there is no answer. The text of a
         `UserError` is sent in place of an answer.
         """
-        self.extension.hooks.instructions.append(function)
+        mistakes.check_function("instructions", function, ("asker",))
+        self.extension.ai.hooks.instructions.append(function)
         return function
 
     def before_answer(self, function: BeforeAnswer) -> BeforeAnswer:
         """Look at a question before a model does: an `async (asker: ToolContext, question: str) -> Preparation | None`,
         which adds passages, chooses another model, or refuses.
         """
-        self.extension.hooks.before.append(function)
+        mistakes.check_function("before_answer", function, ("asker", "question"))
+        self.extension.ai.hooks.before.append(function)
         return function
 
     @overload
@@ -116,8 +125,9 @@ class Handlers:
         """
 
         def add(function: AfterAnswer) -> AfterAnswer:
-            self.extension.hooks.after.append(function)
-            self.extension.hooks.holds |= hold
+            mistakes.check_function("after_answer", function, ("asker", "question", "answer"))
+            self.extension.ai.hooks.after.append(function)
+            self.extension.ai.hooks.holds |= hold
             return function
 
         return add if function is None else add(function)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Generic, cast
 
 from typing_extensions import TypeVar
 
+from bot.errors import ConfigError
 from bot.extension import Answer, Extension, JobRun, OwnJob, OwnTransport, Running, Schedule
-from bot.extension.checks import check_function
-from bot.extension.data import Exports, Forgets, Migration, check_work
+from bot.extension.data import Exports, Forgets, Migration
 from bot.extension.endpoints import Http
 from bot.extension.jobs import DEADLINE, daily
+from bot.extension.mistakes import check_function, check_lifespan
 from bot.extension.running import current
 
 if TYPE_CHECKING:
@@ -50,9 +51,9 @@ class AppProgram(Generic[State]):
 
         The function is an async generator that takes the `Running` bot and yields once; what it yields becomes
         `running.state`. It is entered before the bot takes updates. An error in it stops the start. Returns it
-        unchanged. Raises `TypeError` for another kind of function.
+        unchanged. Raises `ConfigError` for another kind of function.
         """
-        check_function(function, "App.lifespan", "running")
+        check_lifespan(function)
         self.extension.program.lifespans.append(function)
         return function
 
@@ -63,7 +64,7 @@ class AppProgram(Generic[State]):
 
         The function is an `async (run: JobRun) -> str | Outgoing | None`. What it returns is sent to the person whom it
         runs for, in the commit that ends the run. A crash makes it run again; one that fails is tried five times.
-        Returns it unchanged. Raises `TypeError` or `ValueError` for a wrong function or a name that is taken.
+        Returns it unchanged. Raises `ConfigError` for a wrong function or a name that is taken.
         """
         return self._add_job(function, None, DEADLINE)
 
@@ -83,7 +84,7 @@ class AppProgram(Generic[State]):
     ) -> Callable[[Job], Job]:
         """Run a job by a cron expression such as "0 9 * * mon-fri": minute, hour, day of the month, month, weekday.
 
-        Zones, missed times and the deadline are those of `daily`. Raises `ValueError` for a wrong expression or zone.
+        Zones, missed times and the deadline are those of `daily`. Raises `ConfigError` for a wrong expression or zone.
         """
         schedule = Schedule(cron=expression, zone=zone, otherwise=otherwise)
         return lambda function: self._add_job(function, schedule, deadline)
@@ -99,10 +100,10 @@ class AppProgram(Generic[State]):
         return lambda function: self._add_job(function, schedule, deadline)
 
     def _add_job(self, function: Job, schedule: Schedule | None, deadline: float) -> Job:
-        check_function(function, "a job", "run")
+        check_function(f"job {getattr(function, '__name__', '')}", function, ("run",))
         job, jobs = OwnJob(function.__name__, function, schedule, deadline), self.extension.program.jobs
         if job.name in jobs:
-            raise ValueError(f"there is a job {job.name!r} already")
+            raise ConfigError(f"there is a job {job.name!r} already")
         jobs[job.name] = job
         return function
 
@@ -128,9 +129,9 @@ class AppProgram(Generic[State]):
 
         Migrations run at a start, in the order in which they are added, before missing tables and columns are created,
         and all in one transaction. In a database that has none of your tables yet they count as done. Returns the
-        function unchanged. Raises `TypeError` or `ValueError` for a wrong function or a name that is taken.
+        function unchanged. Raises `ConfigError` for a wrong function or a name that is taken.
         """
-        check_work(function, "a migration", "connection")
+        check_function("App.migration", function, ("connection",), is_async=False)
         self._add_named(self.extension.program.data.migrations, function, "a migration")
         return function
 
@@ -140,7 +141,7 @@ class AppProgram(Generic[State]):
         It runs in a transaction that only reads, maybe twice. The rows stand in everything.json as "app." and the
         function's name. Returns it unchanged. Raises as `migration` does.
         """
-        check_work(function, "App.exports", "connection", "user")
+        check_function("App.exports", function, ("connection", "user"), is_async=False)
         self._add_named(self.extension.program.data.exports, function, "an export")
         return function
 
@@ -148,16 +149,16 @@ class AppProgram(Generic[State]):
         """Delete your rows of a person who says /forget: a `(connection, user: int) -> None`.
 
         It runs in the transaction that deletes everything else, maybe twice; an error keeps all of it. Returns it
-        unchanged. Raises `TypeError` for a wrong function.
+        unchanged. Raises `ConfigError` for a wrong function.
         """
-        check_work(function, "App.forgets", "connection", "user")
+        check_function("App.forgets", function, ("connection", "user"), is_async=False)
         self.extension.program.data.forgets.append(function)
         return function
 
     @staticmethod
     def _add_named(known: dict[str, Any], function: Callable[..., Any], what: str) -> None:
         if function.__name__ in known:
-            raise ValueError(f"there is {what} {function.__name__!r} already")
+            raise ConfigError(f"there is {what} {function.__name__!r} already")
         known[function.__name__] = function
 
     # --- HTTP ---------------------------------------------------------------------------------------------------------
@@ -189,11 +190,11 @@ class AppProgram(Generic[State]):
         return hooks
 
     def transport(self, transport: OwnTransport) -> None:
-        """Let the bot speak in another messenger beside Telegram; see `OwnTransport`. Raises `TypeError` for a class in
-        the place of an object.
+        """Let the bot speak in another messenger beside Telegram; see `OwnTransport`. Raises `ConfigError` for a class
+        in the place of an object.
         """
         if not isinstance(transport, OwnTransport):
-            raise TypeError(f"App.transport takes an OwnTransport, and not {transport!r}")
+            raise ConfigError(f"App.transport takes an OwnTransport, and not {transport!r}")
         self.extension.program.transports.append(transport)
 
     # --- inside another program ---------------------------------------------------------------------------------------

@@ -65,7 +65,7 @@ async def _rows(store: Store, run: BatchRun) -> AsyncIterator[Page]:
     path, options = Path(run.source), run.options
     _check_source(run, path)
     page: list[tuple[Mapping[str, Any], str]] = []
-    for row, request in requests_in(path, column=options.get("column", ""), system=options.get("system", "")):
+    for row, request in requests_in(path, options=options):
         page.append((row.columns, request.hash))
         if len(page) == PAGE:
             yield await _joined(store, run, page)

@@ -19,6 +19,7 @@ from bot.batch.requests import asked
 from bot.billing import pricing
 from bot.concurrency.retry import Backoff
 from bot.errors import (
+    BadInput,
     BotError,
     ContextOverflow,
     ModelDenied,
@@ -127,9 +128,12 @@ class BatchRunner:
     # --- one request --------------------------------------------------------------------------------------------------
 
     async def _answer(self, run: BatchRun, one: BatchRequest) -> None:
-        request = asked(one, run.options)
         try:
+            request = asked(one, run.options)
             answer = await whole_answer.ask(self.model, request)
+        except BadInput as error:  # its picture is gone
+            await self._store(run, one, "failed", str(error))
+            return
         except ModelError as error:
             await self._failed(run, one, error)
             return
@@ -145,6 +149,9 @@ class BatchRunner:
         await clock.sleep(at - clock.monotonic())
         try:
             operation = await self._async_model.submit(asked(one, run.options))
+        except BadInput as error:
+            await self._store(run, one, "failed", str(error))
+            return
         except ModelError as error:
             await self._failed(run, one, error)
             return

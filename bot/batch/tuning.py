@@ -101,7 +101,11 @@ class TuningWork:
             await self.store.write(lambda tx, now=now: tx.tunings.change_tuning(tuning.id, intent=now))  # type: ignore[misc]
             try:
                 task = await self.vendor.start_tuning(body)
-            except (OutcomeUnknown, ModelUnavailable) as error:
+            except ModelUnavailable as error:
+                await self._keep(tuning, state="failed")
+                quota = "the quota is 3 tunings an hour and 10 a day; the data stays, so start it again later"
+                raise BadInput(f"the service does not begin it now ({error}); {quota}") from None
+            except OutcomeUnknown as error:
                 self.datasets.say(f"whether the tuning has begun is not known ({error}); looking for it")
                 task = await self._look_for(tuning, now)
             except (ModelRefused, ModelDenied) as error:
@@ -110,14 +114,17 @@ class TuningWork:
             if task:
                 await self._keep(tuning, task=task, state="created")
                 return
-        raise ModelUnavailable("the tuning could not be started; govorun tune status looks for it again")
+        await self._keep(tuning, state="failed")
+        raise ModelUnavailable("the tuning could not be started: start it again, the data is there")
 
     async def refresh(self, tuning: StoredTuning) -> StoredTuning:
         """Ask the service how far a tuning is, and store it. Raises `ModelError` where it is away."""
         if not tuning.task:
             found = await self._listed(tuning)
             if found is None:
-                return tuning
+                if self.store.clock.time() > tuning.intent + LAG:
+                    await self._keep(tuning, state="failed")  # it was killed before the service had begun it
+                return await self.find(tuning.id)
             await self._keep(tuning, task=found.id)
         else:
             found = await self.vendor.describe_tuning(tuning.task)
@@ -179,7 +186,7 @@ class Split:
             return False
         columns = row.columns
         key = columns.get(CONVERSATION)
-        key = _question(columns) if key in (None, "") else key
+        key = question_of(columns) if key in (None, "") else key
         return hashlib.sha256(str(key).strip().lower().encode()).digest()[0] % SHARE == 0
 
     def is_training(self, row: Row) -> bool:
@@ -187,7 +194,8 @@ class Split:
         return not self.is_validation(row)
 
 
-def _question(columns: Mapping[str, Any]) -> str:
+def question_of(columns: Mapping[str, Any]) -> str:
+    """Return what is asked in an example: the person's first message, the text of a class, or the anchor."""
     request = columns.get("request")
     if isinstance(request, list):
         return next((str(one.get("text", "")) for one in request if one.get("role") == "user"), json.dumps(request))

@@ -28,10 +28,11 @@ REASON = 500  # characters
 UNANSWERED = "the service has no answer to it"
 
 
-async def write_requests(store: Store, step: VendorStep, path: Path) -> Mapping[str, Any]:
+async def write_requests(store: Store, step: VendorStep, path: Path, *, shows: bool = False) -> Mapping[str, Any]:
     """Write the requests of a run without an answer as the lines of a dataset, in the order of the user's file.
 
-    Returns the size of the file in bytes and its SHA-256 (`digest`). Each request remembers its line.
+    Returns the size of the file in bytes and its SHA-256 (`digest`). Each request remembers its line. `shows`: it is a
+    dataset with pictures. Raises `BadInput` for a picture that is gone.
     """
     after, number, size, digest = 0, 0, 0, hashlib.sha256()
     with path.open("wb") as file:
@@ -39,7 +40,7 @@ async def write_requests(store: Store, step: VendorStep, path: Path) -> Mapping[
             marks = []
             for one in page:
                 number += 1
-                line = line_of(one)
+                line = line_of(one, shows=shows)
                 size += len(line)
                 digest.update(line)
                 file.write(line)
@@ -70,7 +71,7 @@ async def store_answers(store: Store, run: BatchRun, paths: Sequence[Path], task
     """
     await _store_line_errors(store, run, step, task.line_errors)
     ratio, counts = prompt.Ratio(), Counter[str]()
-    for page in _pages(paths):
+    for page in _pages(paths, shows=bool(run.options.get("images"))):
         answers: dict[str, tuple[str, int]] = {}
         for hash_, text, size in page:
             answers.setdefault(hash_, (text, size))
@@ -99,7 +100,7 @@ async def _store_line_errors(store: Store, run: BatchRun, step: VendorStep, erro
         await store.write(lambda tx, rows=rows: tx.vendor_runs.store_answers(run.id, rows))  # type: ignore[misc]
 
 
-def _pages(paths: Sequence[Path]) -> Iterator[list[tuple[str, str, int]]]:
+def _pages(paths: Sequence[Path], *, shows: bool) -> Iterator[list[tuple[str, str, int]]]:
     """The hash, the answer and the size of the request of each row, in pages."""
     page = []
     for path in paths:
@@ -107,7 +108,7 @@ def _pages(paths: Sequence[Path]) -> Iterator[list[tuple[str, str, int]]]:
             request, answer = row.columns.get("request"), _answer_of(row.columns)
             if not isinstance(request, list):
                 raise BadInput(f"the result has no column `request`, only {', '.join(row.columns)}")
-            hash_, size = hash_of(request)
+            hash_, size = hash_of(request, shows=shows)
             page.append((hash_, answer, size))
             if len(page) == PAGE:
                 yield page

@@ -21,7 +21,7 @@ from bot.ai import Profile, Usage
 from bot.batch.runner import LEASE, REASON, Stopped, close_run
 from bot.batch.vendor.transfers import AddressExpired, Transfers
 from bot.batch.vendor.uploads import SIZES, Sizes, send_file
-from bot.batch.vendor.values import REQUESTS, NotFound, VendorRun
+from bot.batch.vendor.values import PICTURES, REQUESTS, NotFound, VendorRun
 from bot.batch.vendor_cleanup import LABEL, LAG, tidy
 from bot.batch.vendor_files import describe_errors, store_answers, write_requests
 from bot.billing import pricing
@@ -150,11 +150,13 @@ class VendorRunner:
 
     # --- the dataset --------------------------------------------------------------------------------------------------
 
-    async def _create(self, _run: BatchRun, step: VendorStep, _folder: Path) -> None:
+    async def _create(self, run: BatchRun, step: VendorStep, _folder: Path) -> None:
         step = await self._intend(step, "creating")
         labels = {LABEL: step.token, "govorun_attempt": str(step.attempt)}
         try:
-            made = await self.vendor.create_dataset(step.name, REQUESTS, labels)
+            made = await self.vendor.create_dataset(
+                step.name, PICTURES if run.options.get("images") else REQUESTS, labels
+            )
         except (OutcomeUnknown, ModelUnavailable) as error:
             await self._change(step, status=_told(error))
         else:
@@ -168,14 +170,20 @@ class VendorRunner:
         else:
             await self._wait_for_lists(step, "planned")
 
-    async def _begin_upload(self, _run: BatchRun, step: VendorStep, folder: Path) -> None:
-        written = await write_requests(self.store, step, folder / str(step.attempt))
+    async def _begin_upload(self, run: BatchRun, step: VendorStep, folder: Path) -> None:
+        written = await self._write(run, step, folder / str(step.attempt))
         await self._change(step, state="uploading", upload={**step.upload, **written})
 
-    async def _upload(self, _run: BatchRun, step: VendorStep, folder: Path) -> None:
+    async def _write(self, run: BatchRun, step: VendorStep, path: Path) -> Mapping[str, Any]:
+        try:
+            return await write_requests(self.store, step, path, shows=bool(run.options.get("images")))
+        except BadInput as error:
+            raise Stopped(str(error)) from None
+
+    async def _upload(self, run: BatchRun, step: VendorStep, folder: Path) -> None:
         path, upload = folder / str(step.attempt), dict(step.upload)
         if not path.exists():  # of a process that has died
-            written = await write_requests(self.store, step, path)
+            written = await self._write(run, step, path)
             if written["digest"] != upload.get("digest"):
                 upload = {"uploads": upload.get("uploads", 1), **written}
         try:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import datetime
+from statistics import median
 from zoneinfo import ZoneInfo
 
 from bot.desk.formatting import Piece, formatted
 from bot.desk.policy.desk_file import DeskFile, WorkingHours
 from bot.prompts.schema import said
 from bot.storage.repositories.desk.cases import Case
+from bot.storage.store import Tx
 from bot.texts.catalog import say
 from bot.texts.dates import day
 from bot.types import Outgoing
 
 LOCAL = {"date_time_format": "wDt"}  # weekday, date, time: without it clients show the text as it stands
+MANY, FEW = 20, 5  # waits that are known, for the usual one
 PLACE = "{opening}"  # in the words of an operator: where the next opening is named
 
 
@@ -51,3 +55,11 @@ class Availability:
             return Outgoing(text, plain=True)
         named = Piece(self.named(case, opening, language), "date_time", {"unix_time": int(opening), **LOCAL})
         return formatted([Piece(before), named, Piece(after)])
+
+
+def usual_wait(tx: Tx, bot: int, language: str) -> str:
+    """How long customers have waited for a person of late, in words; "" while too little is known."""
+    waits = tx.cases.read_waits(bot, MANY)
+    if len(waits) < FEW:
+        return ""
+    return say(language, "duration.minutes", minutes=max(1, math.ceil(median(waits) / 60)))

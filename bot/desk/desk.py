@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from statistics import median
 
 from bot.conversation import branching
 from bot.conversation.turn_state import TakenOver
 from bot.desk import cards, cases, clocks, seating
+from bot.desk.availability import usual_wait
 from bot.desk.cases import Call, Close, Event, NotPossible, Release, Reopen, Return, Take
 from bot.desk.policy.rules import decide
 from bot.desk.seating import Seating
@@ -38,9 +38,7 @@ LINES = "desk.lines"  # the job that puts a programmer's lines on the card
 BOARD_EVERY = 5.0  # seconds between two edits of a board
 SUMMARY = "desk.summary"  # the job that puts a summary on the card
 OPENING = "desk.opening"  # the job that calls a person at the next opening
-FEW = 5  # waits from which on an expected wait is told
 IN_ROW = 3  # buttons
-MANY = 20  # the newest waits, whose median is told
 Places = Sequence[Address]
 CAUSES = {  # why Telegram refuses a message, and what the operator is told
     "voice_messages_forbidden": "desk.refused.voice", "can't be copied": "desk.refused.kind",
@@ -129,7 +127,7 @@ class Desk(Seating):
             return ""
         if self.hours.next_opening(case, tx.clock.time()) is not None:
             return ""
-        language, wait = incoming.language, self._wait(tx, incoming.language)
+        language, wait = incoming.language, usual_wait(tx, self.bot, incoming.language)
         return say(language, "desk.person.wait", minutes=wait) if wait else say(language, "desk.person")
 
     def still_owns(self, tx: Tx, where: Address, version: int) -> bool:
@@ -236,7 +234,9 @@ class Desk(Seating):
         if opening is not None:
             tx.cases.note_once(case, AWAY, str(int(opening)))
             return self.hours.away(case, opening, language), places
-        return Outgoing(self._expected(tx, language), plain=True), places
+        wait = usual_wait(tx, self.bot, language)
+        told = say(language, "desk.called.wait", minutes=wait) if wait else say(language, "desk.called")
+        return Outgoing(told, plain=True), places
 
     def note_unsolved(self, tx: Tx, id_: int, incoming: Incoming) -> Places:
         """Tell the operators that a customer, asked whether the case can be closed, has said that it is not solved."""
@@ -485,17 +485,6 @@ class Desk(Seating):
         """The newest messages of the conversation of a case, for its card."""
         conversation = tx.messages.find_current_conversation(case.address)
         return tx.messages.list_newest(conversation, cards.SAID) if conversation is not None else ()
-
-    def _expected(self, tx: Tx, language: str) -> str:
-        wait = self._wait(tx, language)
-        return say(language, "desk.called.wait", minutes=wait) if wait else say(language, "desk.called")
-
-    def _wait(self, tx: Tx, language: str) -> str:
-        """How long customers have waited for a person of late, in words; "" while too little is known."""
-        waits = tx.cases.read_waits(self.bot, MANY)
-        if len(waits) < FEW:
-            return ""
-        return say(language, "duration.minutes", minutes=max(1, math.ceil(median(waits) / 60)))
 
 
 def case_after(tx: Tx, case: Case) -> Case:

@@ -229,7 +229,7 @@ class DeskWatch:
         """Tell administrators once, in private, that a group of operators can't be reached, and why."""
         places: list[Address] = []
         for chat, _ in tx.seats.list_groups(self.desk.bot):
-            if (found := tx.outbox.find_unreached(self.desk.bot, chat)) is not None:
+            if (found := tx.seats.find_unreached(self.desk.bot, chat)) is not None:
                 waits, reason = found
                 key = f"desk.unreached.{chat}.{waits}"  # nothing is sent meanwhile: the same one stays the oldest
                 places += self._tell_people(tx, key, Role.ADMIN, "desk.group.unreached", reason=reason)

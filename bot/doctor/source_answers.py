@@ -37,6 +37,7 @@ WRITTEN = date(2026, 3, 12)  # the date of the sources
 # Below these a model gets the level `extract`. A small model that copied sentences and marked wrong ones kept 76 %, but
 # answered 11 of 15 questions that its sources did not answer.
 LEAST_KEPT = 0.7  # of the sentences of its answers
+LEAST_RIGHT = 0.5  # of these: whose marks name the sentence that carries them (it named that of one in ten)
 LEAST_ANSWERED = 0.5  # of the questions that the sources answer
 MOST_MADE_UP = 1 / 3  # of the others
 
@@ -101,6 +102,7 @@ class Score:
         """Whether the model may answer in its own words."""
         return (
             self.kept >= LEAST_KEPT * max(self.sentences, 1)
+            and self.kept - self.moved >= LEAST_RIGHT * self.kept
             and self.answered >= LEAST_ANSWERED * self.answerable
             and self.made_up <= MOST_MADE_UP * self.unanswerable
         )

@@ -9,7 +9,7 @@ from bot.extension.commands import About, Answer, OwnCase, OwnCommand, OwnModel,
 from bot.extension.data import OwnData
 from bot.extension.desk import Customer, Decision, DeskExtension, OwnLines, OwnRule, Question
 from bot.extension.endpoints import HttpRequest
-from bot.extension.extension import SANDBOX, Extension
+from bot.extension.extension import SANDBOX, Extension, HandlerExtension, ModelExtension
 from bot.extension.forms import Ask, Contact, Location, Photo
 from bot.extension.hooks import AfterAnswer, BeforeAnswer, Hooks, Instructions, Preparation, Review
 from bot.extension.jobs import JobRun, OwnJob, RunJob, Schedule
@@ -34,6 +34,7 @@ __all__ = [
     "DeskExtension",
     "Door",
     "Extension",
+    "HandlerExtension",
     "Hooks",
     "HttpRequest",
     "Instructions",
@@ -41,6 +42,7 @@ __all__ = [
     "Lifespan",
     "Location",
     "Middleware",
+    "ModelExtension",
     "Next",
     "OwnCase",
     "OwnCommand",

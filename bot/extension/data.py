@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -26,14 +25,3 @@ class OwnData:
     migrations: dict[str, Migration] = field(default_factory=dict)
     exports: dict[str, Exports] = field(default_factory=dict)
     forgets: list[Forgets] = field(default_factory=list)
-
-
-def check_work(work: Any, what: str, *arguments: str) -> None:
-    """Raise `TypeError` unless `work` is a function that a transaction can run: not async, with these arguments."""
-    expected = f"def {getattr(work, '__name__', 'name')}({', '.join(arguments)})"
-    if not callable(work) or inspect.iscoroutinefunction(work) or inspect.isasyncgenfunction(work):
-        raise TypeError(f"{what} runs inside a transaction, so it must not be async: {expected}")
-    try:
-        inspect.signature(work).bind(*arguments)
-    except TypeError:
-        raise TypeError(f"{what} takes {len(arguments)} argument(s): {expected}") from None

@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from bot.extension.checks import check_function
+from bot.errors import ConfigError
+from bot.extension.mistakes import check_function
 from bot.extension.running import Running
 
 PATH = re.compile(r"(?:/[\w.~-]+)+/?|/", re.ASCII)
@@ -81,8 +82,8 @@ class Http:
         gets no answer may call again, so give `Running.send` a key from the request.
 
         Callers send "Authorization: Bearer SECRET". The secret is HTTP_SECRET; a `secret` of its own may be given
-        here, or None to let anybody call. Returns the function unchanged. Raises `TypeError` or `ValueError` for a
-        wrong function or path.
+        here, or None to let anybody call. Returns the function unchanged. Raises `ConfigError` for a wrong
+        function or path.
         """
         return self._adding("POST", path, secret)
 
@@ -91,13 +92,13 @@ class Http:
         return self._adding("GET", path, secret)
 
     def _adding(self, method: str, path: str, secret: str | None) -> Callable[[F], F]:
-        if not PATH.fullmatch(path):
-            raise ValueError(f"{path!r} is no path: /order-shipped, without parameters, is expected")
+        if not isinstance(path, str) or not PATH.fullmatch(path):
+            raise ConfigError(f"App.http: {path!r} is no path: /order-shipped, without parameters, is expected")
         if any((one.method, one.path) == (method, path) for one in self.endpoints):
-            raise ValueError(f"there is a function for {method} {path} already")
+            raise ConfigError(f"App.http: there is a function for {method} {path} already")
 
         def add(serve: F) -> F:
-            check_function(serve, "an endpoint", "request", "running")
+            check_function(f"{method} {path}", serve, ("request", "running"))
             self.endpoints.append(Endpoint(method, path, serve, secret))
             return serve
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from bot.errors import ConfigError
 from bot.extension.commands import About
 from bot.texts.catalog import LANGUAGES, say
 from bot.types import Attachment
@@ -106,7 +107,7 @@ def _bare(kind: Any) -> Any:
 
 
 def prompts(form: type[BaseModel]) -> dict[str, Prompt]:
-    """The questions of a form by its fields, in their order. Raises `TypeError` for a field that is neither asked nor
+    """The questions of a form by its fields, in their order. Raises `ConfigError` for a field that is neither asked nor
     has a default.
     """
     form.model_rebuild()  # types that were named before they were made
@@ -114,7 +115,7 @@ def prompts(form: type[BaseModel]) -> dict[str, Prompt]:
     for name, info in form.model_fields.items():
         told = _told(info)
         if told is None and info.is_required():
-            raise TypeError(f"{form.__name__}.{name}: a question is missing: {name}: … = Ask('…')")
+            raise ConfigError(f"{form.__name__}.{name}: a question is missing: {name}: … = Ask('…')")
         if told is not None:
             found[name] = Prompt.of(
                 f"{form.__name__}.{name}", told["question"], info.annotation, told["labels"],

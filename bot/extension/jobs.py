@@ -10,6 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Generic
 from zoneinfo import ZoneInfo
 
+from bot.errors import ConfigError
 from bot.extension.commands import Answer
 from bot.extension.running import Running, State_co
 
@@ -26,7 +27,8 @@ SHORTEST = 1.0  # seconds between two runs
 
 @dataclass(frozen=True, slots=True)
 class JobRun(Generic[State_co]):
-    """One run of a job. `name` is the job's, `at` the time for which it was planned (UTC).
+    """One run of a job. `name` is the job's, `at` the time for which it was planned, in the zone of the schedule or
+    of the person; for `Running.later` in UTC.
 
     `key` names this run for ever, also when a crash makes it run again: with it `running.send(..., key=...)` sends
     once. `user` is the person it runs for, None: nobody. `data` is what `Running.later` was given.
@@ -49,7 +51,7 @@ class Schedule:
 
     With the zone "user" it runs once for each person in private chat, in the zone that the person has told, or in the
     zone `otherwise`. Clock changes: a time that is skipped in spring is caught up at once, one that comes twice in
-    autumn counts once. Raises `ValueError` for what is no schedule.
+    autumn counts once. Raises `ConfigError` for what is no schedule.
     """
 
     cron: str = ""
@@ -59,12 +61,12 @@ class Schedule:
 
     def __post_init__(self) -> None:
         if not self.cron and self.seconds < SHORTEST:
-            raise ValueError(f"{self.seconds:g} s is no time between two runs: at least {SHORTEST:g} s are expected")
+            raise ConfigError(f"{self.seconds:g} s is no time between two runs: at least {SHORTEST:g} s are expected")
         for name in (self.otherwise, *([] if self.per_user else [self.zone])):
             try:
                 ZoneInfo(name)
             except (KeyError, ValueError, OSError):
-                raise ValueError(f"{name!r} is no time zone: a name such as Europe/Moscow is expected") from None
+                raise ConfigError(f"{name!r} is no time zone: a name such as Europe/Moscow is expected") from None
         if self.cron:
             self._iterated(0.0, UTC)
 
@@ -95,12 +97,12 @@ class Schedule:
     def _iterated(self, moment: float, where: tzinfo, *, reverse: bool = False) -> CronSim:
         from cronsim import CronSim, CronSimError
 
-        if len(self.cron.split()) != FIELDS:
-            raise ValueError(f"{self.cron!r} has not five fields: minute hour day month weekday")
+        if not isinstance(self.cron, str) or len(self.cron.split()) != FIELDS:
+            raise ConfigError(f"{self.cron!r} has not five fields: minute hour day month weekday")
         try:
             return CronSim(self.cron, datetime.fromtimestamp(moment, where), reverse=reverse)
         except CronSimError as error:
-            raise ValueError(f"{self.cron!r} is no cron expression: {error}") from None
+            raise ConfigError(f"{self.cron!r} is no cron expression: {error}") from None
 
 
 @cache
@@ -109,16 +111,16 @@ def _zone(name: str) -> ZoneInfo:
 
 
 def daily(clock: str) -> str:
-    """Return the cron expression for a time of day such as "9:00". Raises `ValueError`."""
-    if not (found := CLOCK.fullmatch(clock)):
-        raise ValueError(f"{clock!r} is no time of day: hours and minutes such as 9:00 are expected")
+    """Return the cron expression for a time of day such as "9:00". Raises `ConfigError`."""
+    if not isinstance(clock, str) or not (found := CLOCK.fullmatch(clock)):
+        raise ConfigError(f"{clock!r} is no time of day: hours and minutes such as 9:00 are expected")
     return f"{int(found[2])} {int(found[1])} * * *"
 
 
 @dataclass(frozen=True, slots=True)
 class OwnJob:
     """A job: the function `run`, which has `deadline` seconds, and when it runs by itself (`schedule`; None: only
-    when `Running.later` asks for it). Raises `ValueError` for a wrong name.
+    when `Running.later` asks for it). Raises `ConfigError` for a wrong name.
     """
 
     name: str
@@ -128,4 +130,4 @@ class OwnJob:
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):
-            raise ValueError(f"{self.name!r} can't be a job: 1-28 of a-z 0-9 _ are expected")
+            raise ConfigError(f"{self.name!r} can't be a job: 1-28 of a-z 0-9 _ are expected")

@@ -27,15 +27,21 @@ def check_function(title: str, function: Any, parameters: tuple[str, ...], *, is
     shape = f"{'async ' if is_async else ''}def ({', '.join(parameters)})"
     if inspect.isclass(function) or not callable(function):
         raise ConfigError(f"{title}: a function is expected, {shape}, and not {_shown(function)}")
-    called = function if inspect.isroutine(function) else getattr(function, "func", type(function).__call__)
-    if inspect.iscoroutinefunction(called) is not is_async:
-        wrong = "is not async: write `async def`" if is_async else "is async: it must be an ordinary function"
-        raise ConfigError(f"{title}: {_shown(function)} {wrong}")
+    if is_async:
+        check_async(title, function)
+    elif inspect.iscoroutinefunction(function):
+        raise ConfigError(f"{title}: {_shown(function)} is async: it must be an ordinary function")
     try:
         inspect.signature(function).bind(*parameters)
     except TypeError:
         takes = inspect.signature(function)
         raise ConfigError(f"{title}: {shape} is expected, and {_shown(function)} takes {takes}") from None
+
+
+def check_lifespan(function: Any) -> None:
+    """Raise `ConfigError` unless this is an async generator that takes the running bot."""
+    if not inspect.isasyncgenfunction(function) or len(inspect.signature(function).parameters) != 1:
+        raise ConfigError(f"App.lifespan: async def (running) with one `yield` is expected, and not {_shown(function)}")
 
 
 def check_command(word: Any, function: Any, without: Sequence[str] = ()) -> None:
@@ -51,6 +57,22 @@ def check_command(word: Any, function: Any, without: Sequence[str] = ()) -> None
         return
     if (typing.get_origin(returns) or returns) in UNSENDABLE:
         raise ConfigError(f"/{word}: {_shown(function)} returns {inspect.formatannotation(returns)}; {EXPECTED}")
+
+
+def check_press(name: str, function: Any) -> None:
+    """Raise `ConfigError` if this function can't be what buttons with this name call."""
+    check_async(f"press {name!r}", function)
+    if len(list(inspect.signature(function).parameters)) < 2:
+        raise ConfigError(f"press {name!r}: async def (incoming, reply, ...) is expected, with the button's arguments")
+
+
+def check_async(title: str, function: Any) -> None:
+    """Raise `ConfigError` unless this is an async function, whatever it takes."""
+    if inspect.isclass(function) or not callable(function):
+        raise ConfigError(f"{title}: an async function is expected, and not {_shown(function)}")
+    called = function if inspect.isroutine(function) else getattr(function, "func", type(function).__call__)
+    if not inspect.iscoroutinefunction(called):
+        raise ConfigError(f"{title}: {_shown(function)} is not async: write `async def`")
 
 
 def check_answer(word: str, function: Callable[..., Any], answer: object) -> None:

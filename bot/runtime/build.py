@@ -7,7 +7,7 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -73,7 +73,7 @@ async def build(
     mcp.check(settings.mcp_servers)
     extension, instead = extension or Extension(), instead or Instead()
     shared = not is_sqlite(settings.database_url) if shared is None else shared
-    if extension.only_models or not (role.works or has_key(settings)):  # no request is sent with the key
+    if extension.ai.only_models or not (role.works or has_key(settings)):  # no request is sent with the key
         settings = settings.model_copy(update={"yc_api_key": SecretStr("none")})
     texts = added.read(extension.texts)
     async with AsyncExitStack() as stack:
@@ -96,7 +96,7 @@ async def build(
                 process=process,
                 api=api,
                 models=chosen,
-                added=replace(extension, tools=[*instead.tools, *extension.tools]),
+                added=extension.with_tools(instead.tools),
                 placement=Placement(tasks=tasks, role=role, shared=shared),
             )
             bot = wire(given, await _routers(api, extension, role, stack))
@@ -128,7 +128,7 @@ async def answering_apart(
     run no jobs and send nothing. Raises `ConfigError`.
     """
     extension = extension or Extension()
-    if extension.only_models:
+    if extension.ai.only_models:
         settings = settings.model_copy(update={"yc_api_key": SecretStr("none")})
     nobody = settings.model_copy(update={"bot_token": SecretStr(f"{bot}:nobody")})
     try:
@@ -163,7 +163,7 @@ def _models(
         studio=studio,
         routing=routing,
         async_models=instead.later or models.async_models(studio, extension),
-        images=None if extension.only_models else studio.art(),
+        images=None if extension.ai.only_models else studio.art(),
         chance=chance,
     )
 
@@ -209,10 +209,10 @@ def _first(group: BaseExceptionGroup[ConfigError]) -> ConfigError:
 async def _routers(
     api: Api, extension: Extension, role: ProcessRole, stack: AsyncExitStack
 ) -> Routers | None:  # fmt: skip
-    if not extension.routers:
+    if not extension.handlers.routers:
         return None
-    extension.dispatcher = extension.dispatcher or mounted(extension.routers)
-    routers = Routers(api=api, dispatcher=extension.dispatcher)
+    extension.handlers.dispatcher = extension.handlers.dispatcher or mounted(extension.handlers.routers)
+    routers = Routers(api=api, dispatcher=extension.handlers.dispatcher)
     stack.push_async_callback(routers.close)
     if role.works:
         await routers.start()

@@ -64,7 +64,7 @@ def knowledge_base(given: Given, budget: Budget) -> KnowledgeBase | None:
 
 
 def _embedders(given: Given) -> Embedders:
-    return Embedders(settings=given.settings, studio=given.models.studio, is_keyed=not given.added.only_models)
+    return Embedders(settings=given.settings, studio=given.models.studio, is_keyed=not given.added.ai.only_models)
 
 
 def answers_of_turns(given: Given, ground: Ground) -> KnowledgeAnswers | None:
@@ -136,7 +136,7 @@ def topic_chooser(given: Given, ground: Ground) -> TopicChooser | None:
     from bot.llm.topics.routing_file import RoutingFile
     from bot.llm.topics.samples import Sample
 
-    studio = None if given.added.only_models else given.models.studio
+    studio = None if given.added.ai.only_models else given.models.studio
     base = ground.knowledge
     if base is not None:
         vectors = base.vectors

@@ -54,12 +54,12 @@ def offered(
 
     `instead`: models to offer in the place of those that the settings name.
     """
-    own = [ModelOption(one.name, one.title, CircuitBreaker(one.model, clock)) for one in extension.models]
+    own = [ModelOption(one.name, one.title, CircuitBreaker(one.model, clock)) for one in extension.ai.models]
     names = {option.name for option in own}
     others: Sequence[ModelOption] = ()
     if instead is not None:
         others = instead.options
-    elif not extension.only_models:
+    elif not extension.ai.only_models:
         others = _of_settings(settings, studio, clock)
     return Routing([*own, *(option for option in others if option.name not in names)])
 
@@ -68,13 +68,13 @@ def async_models(studio: YandexStudio, extension: Extension) -> AsyncModels:
     """Return a function from a model's name to its asynchronous mode; None for a programmer's own models, which have
     none.
     """
-    own = {one.name for one in extension.models}
-    return lambda name: None if extension.only_models or name in own else studio.later(name)
+    own = {one.name for one in extension.ai.models}
+    return lambda name: None if extension.ai.only_models or name in own else studio.later(name)
 
 
 def helper_model(settings: Settings, studio: YandexStudio, extension: Extension) -> Model:
     """Return the cheap model for requests beside the conversation; with only a programmer's models it is the first."""
-    return extension.models[0].model if extension.only_models else studio.text(settings.helper_model)
+    return extension.ai.models[0].model if extension.ai.only_models else studio.text(settings.helper_model)
 
 
 def _of_settings(settings: Settings, studio: YandexStudio, clock: Clock) -> Sequence[ModelOption]:

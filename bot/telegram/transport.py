@@ -150,7 +150,7 @@ class Telegram:
         self.username = me.username
         handlers = UpdateHandlers(
             reply=self._make_reply, handler=handler, note_id=self.deliverer.unconfirmed.note_id,
-            returned=self.deliverer.note_returned, dismiss=self._dismiss, others=self.options.others,
+            returned=self.deliverer.topics.note_returned, dismiss=self._dismiss, others=self.options.others,
         )  # fmt: skip
         intake = Intake(
             api=self.api, inbox=self.inbox, clock=self.clock, me=me, tasks=self.tasks, handlers=handlers,

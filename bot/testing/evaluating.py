@@ -30,11 +30,11 @@ async def evaluate(cases: Path | Sequence[OwnCase] | None, app: App, stage: Stag
     """
     given = list(cases) if cases is not None and not isinstance(cases, Path) else []
     folder = cases if isinstance(cases, Path) else None
-    beside = Beside(folder=folder, own=[*app.extension.cases, *given])
+    beside = Beside(folder=folder, own=[*app.extension.ai.cases, *given])
     with TemporaryDirectory() as place:
         database = f"sqlite+aiosqlite:///{place}/govorun.db"
         settings = stage.settings if stage is not None else app.settings(database_url=database)
-        app.extension.only_models = bool(app.extension.models) and not has_key(settings)
+        app.extension.ai.only_models = bool(app.extension.ai.models) and not has_key(settings)
         clock = stage.clock if stage is not None else SystemClock()
         bot = settings.bot_id if settings.bot_token.get_secret_value() else NOBODY
         async with opened(settings, bot, beside, app.extension, clock) as evaluation:

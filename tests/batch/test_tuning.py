@@ -18,7 +18,8 @@ from bot.batch.vendor.opening import open_transfers, open_vendor
 from bot.batch.vendor.values import PAIRS
 from bot.config.settings import Settings
 from bot.errors import BadInput
-from bot.runtime.commands.tune_work import TuneCommand
+from bot.runtime.commands.batch.tune_work import TuneCommand
+from bot.storage.repositories.batch.tunings import StoredTuning
 from tests.batch.test_datasets import TOPICS, file, system
 from tests.batch.test_runs import BOT
 from tests.batch.test_vendor_runs import VendorWorld, world
@@ -31,10 +32,9 @@ EXAMPLES = [
 ]
 
 
-async def _verdict(base: str, tuned: str, digest: str) -> str:
-    assert "@tamr" in tuned
-    assert len(digest) == 64
-    return "better: 9 of 10 cases" if base.startswith("gpt") else "worse: 2 of 10 cases"
+async def _verdict(tuning: StoredTuning) -> str:
+    assert "@tamr" in tuning.target
+    return "better: 9 of 10 cases" if tuning.base.startswith("gpt") else "worse: 2 of 10 cases"
 
 
 @asynccontextmanager
@@ -134,6 +134,30 @@ async def test_a_start_whose_outcome_is_unknown_is_looked_for_before_it_is_repea
             await started(world, command, EXAMPLES, "yandexgpt-lite")
             assert len(world.server.seen("TuningService.Tune")) - before == calls
             assert world.server.tunings.started - begun == 1
+        world.server.faults.fail_next("TuningService.Tune", "RESOURCE_EXHAUSTED")
+        with pytest.raises(BadInput, match="3 tunings an hour"):
+            await started(world, command, EXAMPLES, "yandexgpt-lite")
+        stored = await world.store.read(lambda tx: tx.tunings.list_tunings(BOT))
+        assert [one.state == "failed" for one in stored] == [True, False, False]
+
+
+async def test_a_tuning_whose_start_was_killed_is_found_or_given_up(world: VendorWorld) -> None:
+    async with commands(world) as command:
+        values = {
+            "token": "t",
+            "name": "mine",
+            "base": "gpt://x/y/z",
+            "kind": PAIRS,
+            "digest": "",
+            "train": "",
+            "validation": "",
+            "system": "",
+        }
+        number = await world.store.write(
+            lambda tx: tx.tunings.add_tuning(BOT, intent=world.store.clock.time(), **values)
+        )
+        await command.show(number, watch=True)
+        assert (await command.work.find(number)).state == "failed"
 
 
 async def test_losses_are_shown_as_text_and_drawn(world: VendorWorld, tmp_path: Path) -> None:

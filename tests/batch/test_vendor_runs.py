@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from bot.batch.vendor.opening import open_transfers, open_vendor
 from bot.batch.vendor.uploads import SIZES, Sizes
@@ -316,3 +318,25 @@ async def test_the_running_bot_goes_on_with_a_run_and_tells_the_admins_once(worl
     told = await world.store.read(lambda tx: tx.outbox.next_unsent(where))
     assert told is not None
     assert told.outgoing.text.startswith(f"Batch run {number} (asked.jsonl, {MODEL}) is done: 7 of 7 requests")
+
+
+async def test_pictures_are_asked_about_and_each_answer_is_at_its_picture(world: VendorWorld) -> None:
+    rows = []
+    for number, colour in enumerate(("red", "green", "blue")):
+        Image.new("RGB", (8 + number, 8), colour).save(world.folder / f"{colour}.png")
+        rows.append({"question": "What size is it?", "photo": f"{colour}.png"})
+    rows.append({"question": "And without one?", "photo": ""})
+    path = world.file(*rows)
+    world.server.faults.switch("shuffled")
+    for mode in ("batch", "sync"):
+        await world.ask(path, mode, model=MODEL, images="photo")
+    found = [[row["answer"] for row in await world.rows(number)] for number in (1, 2)]
+    for answers in found:
+        assert [re.findall(r"\d+ ?[x×] ?8", answer) != [] for answer in answers] == [True, True, True, False], answers
+        assert [f"{8 + number}" in answer for number, answer in enumerate(answers[:3])] == [True] * 3
+    assert world.server.seen("DatasetService.Create")[0].body["taskType"] == "ImageTextToTextGenerationRequest"
+    with pytest.raises(BadInput, match="sees no pictures"):
+        await world.ask(path, "sync", images="photo")
+    (world.folder / "red.png").write_text("none")
+    with pytest.raises(BadInput, match=r"line 1: red.png is no JPEG, PNG, GIF or WebP"):
+        await world.ask(path, "sync", model=MODEL, images="photo")

@@ -14,6 +14,7 @@ from pydantic import BaseModel, model_validator
 
 from bot import App, Ask, Button, Incoming, Location, Outgoing, Reply, UserError
 from bot.app import find
+from bot.errors import ConfigError
 from bot.sandbox.media import landscapes
 from bot.testing.studio import StudioSide
 from bot.testing.tg import BotMessage, Person, Tg
@@ -208,5 +209,5 @@ def test_a_field_without_a_question_is_told_at_the_decoration() -> None:
     class Bare(BaseModel):
         name: str
 
-    with pytest.raises(TypeError, match=r"Bare\.name: a question is missing"):
+    with pytest.raises(ConfigError, match=r"Bare\.name: a question is missing"):
         App().form("bare", Bare)

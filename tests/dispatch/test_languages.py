@@ -60,7 +60,7 @@ async def test_own_words_are_shown_in_the_language_of_the_person_even_where_the_
     assert {code: rows[0]["description"] for code, rows in shown.items()} == {
         "": "Tea", "ru": "Tea", "de": "Tee", "fr": "Thé",
     }  # fmt: skip
-    tool = tg.stage.extension.tools[0] if tg.stage.extension else None
+    tool = tg.stage.extension.ai.tools[0] if tg.stage.extension else None
     assert tool is not None
     assert [tool.progress_text(code) for code in ("de", "ru", "en")] == ["koche…", "boiling…", "boiling…"]
 

@@ -5,11 +5,14 @@ See P1 and P2 in docs/promises.md.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from datetime import date
 
 import pytest
 
 from bot import App, Button, Incoming, Outgoing, Reply
+from bot.errors import ConfigError
 from bot.testing.tg import Tg
 from tests.support.stage import ANNA
 from tests.support.telegram_side import inbox, rows
@@ -137,3 +140,47 @@ async def test_a_kill_after_a_press_loses_nothing_and_shows_nothing_twice(tg: Tg
         assert [said.text for said in ann.said()[before:]] == ["24.11. × 2"]
     assert set(inbox(tg.stage)) == {"done"}
     assert rows(tg.stage, "SELECT count(*) FROM buttons WHERE action = 'own.press'") == [(4,)]
+
+
+async def test_a_message_that_a_program_sends_may_have_buttons(tg: Tg) -> None:
+    ann, bob = tg.user("Ann"), tg.user("Bob")
+    await ann.say("/help")
+    await bob.say("/help")
+    app = tg.stage.app
+    assert app is not None
+    assert app.running is not None
+    await app.running.send(ann.id, "On its way.", key="k", buttons=[[Button("Mine", "mine", day=date(2026, 12, 1))]])
+    await tg.settled()
+    pressed = await ann.press("Mine")
+    assert pressed is not None
+    assert pressed.text == "01.12. × 1"
+    with pytest.raises(TypeError, match="there is no @app"):
+        await app.running.send(ann.id, "?", key="l", buttons=[[Button("?", "nothing")]])
+
+
+def test_mistakes_are_told_where_they_are_made() -> None:
+    app = App()
+
+    def plain(incoming: Incoming, reply: Reply) -> str:
+        return ""
+
+    async def short(incoming: Incoming) -> str:
+        return ""
+
+    async def fine(incoming: Incoming, reply: Reply) -> str:
+        return ""
+
+    app.press("buy")(fine)
+    mistakes: dict[str, Callable[[], object]] = {
+        "the press buy is there already": lambda: app.press("buy")(fine),
+        "plain is not async": lambda: app.press("other")(plain),  # type: ignore[type-var]
+        "press 'other': async def": lambda: app.press("other")(short),
+        "needs a name": lambda: app.press(fine),  # type: ignore[arg-type]
+        "middleware: async def": lambda: app.middleware(fine),  # type: ignore[arg-type]
+        "instructions: async def": lambda: app.instructions(fine),  # type: ignore[arg-type]
+        "before_answer: async def": lambda: app.before_answer(short),  # type: ignore[arg-type]
+        "after_answer: async def": lambda: app.after_answer(fine),  # type: ignore[arg-type]
+    }
+    for told, make in mistakes.items():
+        with pytest.raises(ConfigError, match=re.escape(told)):
+            make()

@@ -68,3 +68,23 @@ def test_the_block_about_languages_makes_an_app() -> None:
     names: dict[str, Any] = {"App": bot.App}
     exec(compile(block, "languages", "exec", dont_inherit=True), names)
     assert names["app"].extension.texts["de"]["new"] == "Ein neues Gespräch."
+
+
+def test_the_blocks_about_the_running_bot_make_an_app() -> None:
+    before = """
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal
+from pydantic import BaseModel
+from sqlalchemy import BigInteger, Column, Connection, Integer, Table, delete, insert, select
+from bot import *
+"""
+    names: dict[str, Any] = {"app": App(), "OWNER": 1}
+    for block in blocks("The running bot"):
+        exec(compile(before + block, "the running bot", "exec", dont_inherit=True), names)
+    program = names["app"].extension.program
+    assert set(program.jobs) == {"digest", "report", "look", "tea_is_ready"}
+    assert [endpoint.path for endpoint in program.http.endpoints] == ["/order-shipped"]
+    assert (set(program.data.metadata.tables), len(program.lifespans)) == ({"shop_orders"}, 1)
+    assert [transport.name for transport in program.transports] == ["console"]

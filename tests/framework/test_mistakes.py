@@ -123,7 +123,7 @@ def test_functions_of_all_kinds_may_be_commands() -> None:
     app = App()
     for number, function in enumerate[Any]((good, anything, Callable_(), Callable_().__call__)):
         app.command(f"x{number}")(function)
-    assert len(app.extension.commands) == 4
+    assert len(app.extension.handlers.commands) == 4
 
 
 def test_a_mistake_in_a_file_is_told_with_its_line(tmp_path: Path) -> None:

@@ -163,7 +163,7 @@ def test_in_the_sandbox_its_own_settings_count_more_than_code(monkeypatch: pytes
 
 async def test_with_a_model_of_its_own_a_bot_needs_no_key(stage: Stage, bot_app: App) -> None:
     bot_app.model("echo", Echo())
-    bot_app.extension.only_models = True
+    bot_app.extension.ai.only_models = True
     await stage.start(yc_api_key=SecretStr(""), yc_folder_id="", name_chats=True, summaries=True)
     tg = Tg(stage)
     assert (await tg.user("Ann").say("hello")).text == "You said: hello"

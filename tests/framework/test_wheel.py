@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -72,8 +74,8 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bots(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The examples, outside of the repository."""
     folder = tmp_path_factory.mktemp("bots")
-    for path in (ROOT / "examples").glob("*.py"):
-        (folder / path.name).write_text(path.read_text())
+    shutil.copytree(ROOT / "examples", folder, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
+    (folder / "readme_bot.py").write_text(re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)[0])
     (folder / "pyrightconfig.json").write_text('{"typeCheckingMode": "strict"}')
     return folder
 
@@ -82,6 +84,8 @@ def test_both_packages_say_that_they_are_typed_and_nothing_else_is_installed(whe
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.partition("/")[0] for name in names} == {"bot", "govorun", f"govorun-{bot.__version__}.dist-info"}
     assert {"bot/py.typed", "govorun/py.typed", "govorun/__main__.py", "bot/migrations/env.py"} <= {*names}
+    template = ROOT / "bot" / "app" / "project_template"
+    assert {str(path.relative_to(ROOT)) for path in template.rglob("*") if path.is_file()} <= {*names}
 
 
 def test_mypy_is_content_with_the_examples_and_names_mistakes(installed: Path, bots: Path) -> None:

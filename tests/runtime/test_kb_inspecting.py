@@ -10,6 +10,7 @@ from random import Random
 import pytest
 from typer.testing import CliRunner, Result
 
+from bot.billing.budget import BotBudget
 from bot.cli import app
 from bot.clock import SystemClock
 from bot.config.settings import Settings
@@ -23,6 +24,7 @@ from bot.providers.yandex.service import YandexStudio
 from bot.runtime.commands.inspecting import check, show
 from bot.sandbox.ai_studio.server import Studio
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
+from bot.storage.repositories.money.budgets import Caps
 from bot.storage.store import Store, Tx
 from bot.types import Address, User
 from tests.knowledge.test_index import BOT
@@ -203,3 +205,17 @@ async def test_a_vector_store_is_listed_searched_checked_and_removed(store: Stor
         await command.remove(f"vector-store-{id_}")
         assert await store.read(lambda tx: tx.sources.list_sources(BOT)) == []
     await studio.close()
+
+
+async def test_embeddings_that_the_whole_bot_may_not_spend_are_not_bought_and_the_command_fails(
+    terminal: Terminal,
+) -> None:
+    base = terminal.command.base
+    base.meter.budget = BotBudget(money=Caps(bot=1_000_000))
+    with pytest.raises(BadInput, match=r"no embedding is bought: This costs .* and only 1.00 RUB is left"):
+        await terminal.command.embed()
+    assert not await terminal.command.sync_all()
+    base.meter.budget = BotBudget(money=Caps(bot=10**9))
+    await terminal.command.embed()
+    assert not (await base.estimate()).passages
+    assert await base.store.read(lambda tx: tx.budgets.read_spent("money", BOT)) == 10_000_000

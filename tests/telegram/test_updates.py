@@ -216,6 +216,25 @@ def test_the_bots_own_standing_is_followed(status: str, kind: Kind) -> None:
 
 
 @table(
+    ("chat", "status", "has_desk", "seen"),
+    [
+        (TEAM, "left", True, True),
+        (TEAM, "kicked", True, True),
+        (TEAM, "member", True, False),
+        ({**TEAM, "id": -1001000000009}, "left", True, False),
+        (TEAM, "left", False, False),
+    ],
+)
+def test_who_leaves_a_group_of_operators_is_noticed(
+    chat: dict[str, Any], status: str, has_desk: bool, seen: bool
+) -> None:
+    me = Me(ME.id, ME.username, attends={TEAM["id"]}, has_desk=has_desk)  # type: ignore[arg-type]
+    body = {"chat": chat, "from": ANNA, "new_chat_member": {"status": status, "user": ANNA}}
+    found = parsing.read({"chat_member": body}, ROW, me)
+    assert (found is not None and (found.kind, found.user.id) == (Kind.LEFT, 1001)) == seen
+
+
+@table(
     ("event", "name"),
     [
         ({"forum_topic_created": {"name": "Mine", "icon_color": 1}}, "Mine"),

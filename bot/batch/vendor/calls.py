@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 WITHIN = 20.0  # seconds that one try of a call may take
 DISCOVERY = "ApiEndpointService"
+QUOTA = 429  # HTTP's word for a quota that is used up: the call was certainly not carried out
 SHOWN = 200  # characters of what the service says
 LARGEST = 64 << 20  # bytes of an answer
 OPTIONS = (
@@ -83,6 +84,8 @@ class GrpcCalls:
         try:
             return await self._once(method, request, address, renews=False)
         except ModelUnavailable as error:
+            if str(error).startswith(f"{QUOTA}:"):
+                raise
             raise OutcomeUnknown(str(error), trace=error.trace) from None
 
     async def _address_of(self, service: str) -> str:

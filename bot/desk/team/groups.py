@@ -174,8 +174,8 @@ class DeskGroups:
         lines += ["", _say_key(language, "operators"), *people[:MOST]] if people else []
         drafts = tx.drafts.count_states(self.desk.bot, tx.clock.time() - SPANS[span] * 86_400)
         if drafts:
-            counts = {state: drafts.get(state, 0) for state in (SENT, EDITED, DROPPED)}
-            lines += ["", say(language, "desk.figures.drafts", **counts)]
+            sent, edited, dropped = (drafts.get(state, 0) for state in (SENT, EDITED, DROPPED))
+            lines += ["", say(language, "desk.figures.drafts", sent=sent, edited=edited, dropped=dropped)]
         return "\n".join(lines)
 
     def _figures(self, tx: Tx, language: str, span: str, days: int) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -21,7 +21,7 @@ from bot.errors import Lost, StorageUnavailable
 from bot.extension import Answer, JobRun, OwnJob, Running, Schedule
 from bot.extension.running import current
 from bot.feature import Feature
-from bot.features.program.messages import delivery_key, ensure_known, hashed
+from bot.features.program.messages import Messages, delivery_key, ensure_known, hashed
 from bot.features.times import zones
 from bot.storage.store import Store, Tx
 from bot.telemetry.incidents import IncidentLog
@@ -106,6 +106,7 @@ class OwnJobs:
     store: Store
     jobs: Mapping[str, OwnJob]
     running: Running[Any]
+    messages: Messages
     access: Access
     joining: Onboarding
     incidents: IncidentLog
@@ -122,8 +123,9 @@ class OwnJobs:
             await self.store.write(lambda tx: self._plan_people(tx, own, own.schedule, job))  # type: ignore[arg-type]
             return
         due, user = float(job.payload["at"]), job.payload.get("user")
+        where = zones.zone(str(job.payload.get("zone", own.schedule.zone if own.schedule is not None else ""))) or UTC
         run = JobRun(
-            name=own.name, key=f"{own.name} {job.key} {due:.3f}", at=datetime.fromtimestamp(due, UTC),
+            name=own.name, key=f"{own.name} {job.key} {due:.3f}", at=datetime.fromtimestamp(due, where),
             running=self.running, user=user, data=job.payload.get("data", {}),
         )  # fmt: skip
         try:
@@ -141,7 +143,7 @@ class OwnJobs:
     async def _end(self, job: Job, own: OwnJob, answer: Outgoing | None, key: str) -> None:
         def work(tx: Tx) -> None:
             if answer is not None:
-                tx.outbox.add_answer(key, job.address, answer)
+                self.messages.store_message(tx, key, job.address, answer)
             _done(tx, job, own)
 
         await self.store.write_until_stored(work)
@@ -177,7 +179,8 @@ class OwnJobs:
         after, most = int(row.payload.get("after", 0)), min(room, PAGE) if times else 0
         people = tx.chats.list_people_of_zones(bot, times.keys(), after, most) if most > 0 else ()
         for person in people:
-            self._plan_one(tx, own, job, person.id, person.first_seen, times[person.timezone])
+            if person.first_seen <= (due := times[person.timezone]):
+                self._plan_one(tx, job, person.id, due, zones.name_of(where[person.timezone]))
         if times and (room <= 0 or people):
             after = people[-1].id if people else after
             tx.jobs.store_payload(row, {**row.payload, "until": until, "after": after})
@@ -187,11 +190,10 @@ class OwnJobs:
         soonest = min((schedule.next_after(until, zone) for zone in where.values()), default=until + QUARTER)
         tx.jobs.reschedule(row, min(soonest, (until // QUARTER + 1) * QUARTER))
 
-    def _plan_one(self, tx: Tx, own: OwnJob, job: Job, user: int, seen: float, due: float) -> None:
-        if seen > due or self.access.role(Actor(user, private=True)) < Role.USER:
-            return
-        where = Address(job.address.transport, job.address.bot, user)
-        tx.jobs.add_job(Job(job.kind, f"{user}-{due:.0f}", where, {"at": due, "user": user}, due=tx.clock.time()))
+    def _plan_one(self, tx: Tx, job: Job, user: int, due: float, zone: str) -> None:
+        if self.access.role(Actor(user, private=True)) >= Role.USER:
+            where, payload = replace(job.address, chat=user), {"at": due, "user": user, "zone": zone}
+            tx.jobs.add_job(Job(job.kind, f"{user}-{due:.0f}", where, payload, due=tx.clock.time()))
 
 
 def planned(job: OwnJob, schedule: Schedule, bot: int, now: float) -> Job:

@@ -14,6 +14,8 @@ from bot.storage.repositories.outbox import GONE
 from bot.storage.store import Store, Tx
 from bot.types import Address, Outgoing, User
 
+# A message with its buttons stored: in this transaction, for this address, key of the delivery and person (0: any).
+WithButtons = Callable[[Tx, Outgoing, Address, str, int], Outgoing]
 LONGEST_KEY = 200  # characters
 FIRST_LOOK, LONGEST_LOOK = 0.1, 2.0  # seconds between two looks at a message that is waited for
 STATES = {DeliveryState.SENT: SendState.DELIVERED, DeliveryState.DEAD: SendState.FAILED}
@@ -37,12 +39,13 @@ def ensure_known(tx: Tx, where: Address) -> None:
 class Messages:
     """Puts messages into the outbox of the bot `bot`, and says what became of them.
 
-    `deliver` sends in the background what was stored for chats.
+    `deliver` sends in the background what was stored for chats. `with_buttons` stores what a programmer's buttons do.
     """
 
     store: Store
     bot: int
     deliver: Callable[[str, Sequence[Address]], None]
+    with_buttons: WithButtons
 
     def address(self, to: int | User | Address) -> Address:
         """Return where a message for a person goes: the private chat, unless it is an address already."""
@@ -61,7 +64,7 @@ class Messages:
             ensure_known(tx, where)
             if not tx.program_keys.use(self.bot, hash_):
                 return False
-            tx.outbox.add_answer(delivery_key(hash_), where, outgoing)
+            self.store_message(tx, delivery_key(hash_), where, outgoing)
             return True
 
         is_new = await self.store.write(work)
@@ -70,6 +73,11 @@ class Messages:
         sent = await self.find(key)
         assert sent is not None  # noqa: S101  its key was stored above, or before
         return replace(sent, is_new=is_new)
+
+    def store_message(self, tx: Tx, key: str, where: Address, outgoing: Outgoing) -> None:
+        """Put a message with its buttons into the outbox. Raises `TypeError` for a button without a function."""
+        person = max(0, where.chat)  # the one of a private chat; in a group anybody may press
+        tx.outbox.add_answer(key, where, self.with_buttons(tx, outgoing, where, key, person))
 
     async def find(self, key: str) -> Sent | None:
         """See `Running.sent`."""

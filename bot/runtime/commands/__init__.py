@@ -1,3 +1,3 @@
-"""The commands of `govorun` with subcommands: `kb` (its work is in `knowledge`), `batch` (in `batch_runs`), `topics`
-and `desk`.
+"""The commands of `govorun` with subcommands: `kb` (its work is in `knowledge`), `topics`, `desk`, `eval`, and in the
+package `batch` those for files.
 """

@@ -63,7 +63,7 @@ def command(find: Callable[[], Program | None]) -> Callable[..., None]:
             model=model, persona=persona, settings={key: value for key, value in given.items() if value},
             folder=cases or settings.eval_cases or eval_runs.FOLDER,
             only=frozenset(filter(None, only.replace(" ", "").split(","))),
-            own=program.extension.cases if program is not None else (),
+            own=program.extension.ai.cases if program is not None else (),
         )  # fmt: skip
         wish = eval_runs.Wish(
             tries=runs, against=against, name=name, most_worse=most_worse, most_cost=Decimal(str(most_cost)),

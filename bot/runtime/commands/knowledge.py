@@ -98,13 +98,15 @@ class KnowledgeCommand:
         for name in await self.names():
             try:
                 await self.sync(name)
-            except SourceFailed as error:
+            except (SourceFailed, BadInput) as error:
                 self.say(f"{name}: {error}")
                 failed = True
         return not failed
 
     async def embed(self) -> None:
-        """Buy the missing embeddings, if the person at the terminal agrees to the price."""
+        """Buy the missing embeddings, if the person at the terminal agrees to the price. Raises `BadInput` where
+        the whole bot may not spend as much.
+        """
         wanted = await self.base.estimate()
         if not wanted.passages:
             return
@@ -119,8 +121,9 @@ class KnowledgeCommand:
         try:
             await self.base.embed(wanted.cost, self._countdown())
         except LimitReached as error:
-            self.say(f"No embedding is bought: {error} It is the limit of the whole bot (DAILY_MONEY, MONTHLY_MONEY).")
-            return
+            raise BadInput(
+                f"no embedding is bought: {error} It is the limit of the whole bot (DAILY_MONEY, MONTHLY_MONEY)."
+            ) from None
         if (await self.base.estimate()).passages:
             self.say("The rest costs more than was said: govorun kb embed asks again.")
 

@@ -22,18 +22,19 @@ KEPT = ("persona.ask",)  # questions that the greeting suggests
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomParts:
-    """The features of a programmer, the layers that stand between the admission and the router, and what may take a
-    message before it is a question (`Router.takes`).
+    """The features of a programmer, the layers that stand between the admission and the router, what may take a
+    message before it is a question (`Router.takes`), and what makes rows of buttons.
     """
 
     features: Sequence[Feature]
     layers: Sequence[Layer]
+    answers: CustomAnswers
     takes: Sequence[Take] = ()
 
 
 def custom_parts(given: Given, ground: Ground) -> CustomParts:
     """The parts that hold what a programmer has added. What was not added has no part."""
-    added, store = given.added, given.store
+    added, store = given.added.handlers, given.store
     answers = CustomAnswers(store=store, presses={press.name: press for press in added.presses})
     dialogues = Dialogues(store=store, answers=answers, commands={command.word: command for command in added.commands})
     features = [CustomCommands(dialogues=dialogues, commands=added.commands).feature()]
@@ -43,7 +44,7 @@ def custom_parts(given: Given, ground: Ground) -> CustomParts:
     if asks:
         features.append(dialogues.feature())
     layers = [CustomMiddleware(store=store, answers=answers, functions=added.middleware)] if added.middleware else []
-    return CustomParts(features=features, layers=layers, takes=(dialogues.take,) if asks else ())
+    return CustomParts(features=features, layers=layers, answers=answers, takes=(dialogues.take,) if asks else ())
 
 
 def switched_off(features: Sequence[Feature], words: Collection[str]) -> list[Feature]:

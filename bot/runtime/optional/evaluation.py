@@ -134,7 +134,7 @@ def evaluation_watch(bot: Bot, given: Given, library: Library, apart: Apart) -> 
     from bot.evaluation.watch import EvaluationWatch, Night, Owners, Watched
 
     settings, people = given.settings, bot.joining
-    beside = Beside(folder=settings.eval_cases, own=given.added.cases)
+    beside = Beside(folder=settings.eval_cases, own=given.added.ai.cases)
 
     def topics() -> str:
         table = _table(settings)

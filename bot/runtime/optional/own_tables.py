@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping
 from sqlalchemy import Column, Connection, MetaData, Table, inspect
 from sqlalchemy.exc import DBAPIError
 
+from bot.clock import SystemClock
 from bot.errors import ConfigError
+from bot.extension import OwnData
 from bot.storage.engines import job_notify
 from bot.storage.maintenance.migrations import VERSIONS
 from bot.storage.store import Store, Tx
@@ -27,6 +29,13 @@ def check(metadata: MetaData) -> None:
     taken = sorted(name for name in metadata.tables if name in ours or name.startswith(job_notify.BESIDE))
     if taken:
         raise ConfigError(f"App.metadata: Govorun has a table {', '.join(taken)} itself: choose a name with a prefix")
+
+
+async def upgrade(url: str, own: OwnData) -> None:
+    """Bring the tables of an App in the database at `url` up to date, as a start of the bot does (`prepare`)."""
+    if own.metadata is not None:
+        async with Store.open(url, SystemClock()) as store:
+            await prepare(store, own.metadata, own.migrations)
 
 
 async def prepare(store: Store, metadata: MetaData, migrations: Mapping[str, Migration]) -> None:

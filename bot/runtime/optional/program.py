@@ -16,7 +16,7 @@ from bot.feature import Feature
 from bot.features.program.endpoints import Endpoints
 from bot.features.program.jobs import OwnJobs, Planner
 from bot.features.program.lifespan import opened
-from bot.features.program.messages import Messages
+from bot.features.program.messages import Messages, WithButtons
 from bot.features.program.models import ProgramModels
 from bot.features.program.running import RunningBot
 from bot.ports import Handler, Outbox, Reply, Transport
@@ -30,18 +30,18 @@ from bot.types import Incoming
 log = logging.getLogger(__name__)
 
 
-def running_bot(given: Given, ground: Ground) -> RunningBot:
+def running_bot(given: Given, ground: Ground, with_buttons: WithButtons) -> RunningBot:
     """The bot as a programmer's code sees it."""
     store, settings, bot = given.store, given.settings, given.api.id
     return RunningBot(
-        messages=Messages(store=store, bot=bot, deliver=ground.people.joining.deliver),
+        messages=Messages(store=store, bot=bot, deliver=ground.people.joining.deliver, with_buttons=with_buttons),
         planner=Planner(store=store, bot=bot, jobs=given.added.program.jobs, wake_jobs=ground.wake_jobs),
         models=ProgramModels(
             store=store,
             bot=bot,
             routing=given.models.routing,
             helper=helper_model(settings, given.models.studio, given.added),
-            helper_name=given.added.models[0].name if given.added.only_models else settings.helper_model,
+            helper_name=given.added.ai.models[0].name if given.added.ai.only_models else settings.helper_model,
             budget=ground.people.budget,
             deadline=settings.answer_deadline,
         ),
@@ -96,6 +96,7 @@ def own_jobs(given: Given, ground: Ground, running: RunningBot) -> Feature:
         store=given.store,
         jobs=given.added.program.jobs,
         running=running,
+        messages=running.messages,
         access=ground.people.access,
         joining=ground.people.joining,
         incidents=ground.incidents,

@@ -3,7 +3,7 @@
 import { say } from "./composer.js";
 import { byId, fill, h } from "./dom.js";
 import { become, messagesOf, on, select, state, threadOf } from "./state.js";
-import { beCustomer, beOwner, begins, labelled, newest, press, Steps, until } from "./steps.js";
+import { beCustomer, beOwner, begins, customer, labelled, newest, press, Steps, until } from "./steps.js";
 import { sayPrivately } from "./trials.js";
 import { t } from "./words.js";
 import { connect, post } from "./wire.js";
@@ -142,8 +142,10 @@ export async function giveBack() {
 
 export const group = () => [...state.chats.values()].find((chat) => chat.title === t("deskTitle"));
 
-/** @param {number} chat @param {number} [thread] */
+/** Open a chat; one of operators is opened by an operator, never by the customer. @param {number} chat @param {number} [thread] */
 export function show(chat, thread = 0) {
+  const person = customer()?.id;
+  if (state.me === person && chat !== person) become(chat > 0 ? chat : state.trials.owner);
   select(chat, thread);
   document.dispatchEvent(new CustomEvent("show-chat"));
 }

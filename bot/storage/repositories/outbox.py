@@ -84,12 +84,6 @@ WAITS = (
     .where(column.bot == bindparam("b"), one_of(column.state, OPEN), column.chat == bindparam("c"))
     .limit(1)
 )
-UNREACHED = (
-    select(column.id, column.reason)
-    .where(column.bot == bindparam("b"), one_of(column.state, OPEN), column.chat == bindparam("c"), column.reason != "")
-    .order_by(column.id)
-    .limit(1)
-)
 ANY = deliveries.alias()
 RECENT = (
     select(column.chat, column.at).where(column.bot + 0 == bindparam("b")).order_by(column.id.desc()).limit(NEWEST_ROWS)
@@ -302,11 +296,6 @@ class Outbox(Repository):
         """
         state = DeliveryState.SENDING if begun else DeliveryState.PENDING
         self._change(id_, due=due, attempts=column.attempts + 1, state=state.value, reason=reason[:500])
-
-    def find_unreached(self, bot: int, chat: int) -> tuple[int, str] | None:
-        """Return the oldest delivery that waits because its group can't be reached, and why; None if none does."""
-        row = self.connection.execute(UNREACHED, {"b": bot, "c": chat}).first()
-        return None if row is None else (row.id, row.reason)
 
     def dead_letter(self, id_: int, reason: str) -> None:
         """Give a delivery up, with a reason."""

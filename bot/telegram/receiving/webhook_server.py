@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -25,11 +26,15 @@ Receive = Callable[["web.Request"], Awaitable["web.Response"]]
 
 @dataclass(slots=True)
 class WebhookRoute:
-    """The handler of one path for some methods, and the number of requests under way there."""
+    """The handler of one path for some methods, and the number of requests under way there.
+
+    Requests are handled in the `context` of the bot that has opened the path, whoever listens.
+    """
 
     receive: Receive
     methods: Collection[str] = ("POST",)
     inside: int = 0
+    context: Context = field(default_factory=copy_context)
     empty: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -114,8 +119,15 @@ class WebhookServer:
             return web.Response(status=405, headers={"Allow": ", ".join(route.methods)})
         route.inside += 1
         try:
-            return await route.receive(request)
+            handling = asyncio.get_running_loop().create_task(
+                _awaited(route.receive(request)), context=route.context.copy()
+            )
+            return await handling
         finally:
             route.inside -= 1
             if not route.inside:
                 route.empty.set()
+
+
+async def _awaited(answer: Awaitable[web.Response]) -> web.Response:
+    return await answer

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -47,6 +46,7 @@ from bot.telegram.sending.messages import Rung, Screen
 from bot.telegram.sending.old_buttons import OldButtons
 from bot.telegram.sending.progress import Progress, simpler
 from bot.telegram.sending.topics import WAIT, TopicKeeper, waits_for_place
+from bot.telegram.sending.turns import Turns
 from bot.telegram.sending.unconfirmed import LANDING, LOOK_AHEAD, LOOK_AHEAD_AFTER_START, Outdated, SendReconciler
 from bot.telemetry import tracing, turn_log
 from bot.telemetry.outage import Outage
@@ -83,12 +83,8 @@ class Deliverer:
     open_views: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict, init=False)
     # Turns whose live view may have left a message in the chat whose id is not known.
     uncertain_turns: set[str] = field(default_factory=set, init=False)
-    _locks: dict[str, asyncio.Lock] = field(default_factory=dict, init=False)  # by chat
+    turns: Turns = field(default_factory=Turns, init=False)
     _gate: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)  # to the budget of the whole bot
-    _users: Counter[str] = field(default_factory=Counter, init=False)  # tasks that deliver to each chat
-    # By address: the task that waits for its turn in the chat. True: it has delivered.
-    _queued: dict[Address, asyncio.Future[bool]] = field(default_factory=dict, init=False)
-    _returned: dict[int, asyncio.Event] = field(default_factory=dict, init=False)  # by chat that can't be reached now
     # Deliveries up to this id were left by an earlier run, or by the process that held the chat before. Where it is
     # None and the chat has no number of its own, that is not known yet or another process delivers.
     _left: int | None = field(default=None, init=False)
@@ -171,30 +167,7 @@ class Deliverer:
         held = self._left_of.get(address.chat_key, self._left) is None or not lease.covers(address)
         if address.messenger or held:
             return
-        while (ahead := self._queued.get(address)) is not None:  # it has not begun: it delivers this, too
-            if await asyncio.shield(ahead):
-                return
-        await self._deliver_in_turn(address)
-
-    async def _deliver_in_turn(self, address: Address) -> None:
-        """Deliver to an address when it is its turn in the chat: first come, first served, each address once."""
-        key = address.chat_key
-        turn = self._queued[address] = asyncio.get_running_loop().create_future()
-        lock = self._locks.setdefault(key, asyncio.Lock())
-        self._users[key] += 1
-        is_delivered = False
-        try:
-            async with lock:
-                del self._queued[address]
-                await self._deliver_waiting(address)
-                is_delivered = True
-        finally:
-            if self._queued.get(address) is turn:
-                del self._queued[address]
-            turn.set_result(is_delivered)
-            self._users[key] -= 1
-            if not self._users[key]:
-                del self._locks[key], self._users[key]
+        await self.turns.take(address, lambda: self._deliver_waiting(address))
 
     async def _deliver_waiting(self, address: Address) -> None:
         """Deliver what waits for an address, in order; in a group of operators one delivery, and the rest later."""
@@ -226,10 +199,6 @@ class Deliverer:
             await self.clock.sleep(wait)
         await self.outbox.join(delivery)
         return await self.outbox.next(delivery.address)
-
-    def delivers(self, address: Address) -> bool:
-        """Return whether a delivery to the chat is under way or waits for its turn."""
-        return self._users[address.chat_key] > 0
 
     async def acquire_slot(self, chat: int, parts: int = 1) -> None:
         """Wait until the flood budget lets a message or an edit, or an album of so many parts, go to a chat.
@@ -363,21 +332,9 @@ class Deliverer:
         """Wait until a group of operators can perhaps be reached again; nothing that waits for it is given up."""
         chat = progress.delivery.address.chat
         self.outage.failed(f"the group {chat} of the support desk: {_reason(error)}", grave=True)
-        returned = self._returned[chat] = asyncio.Event()
         await self._postpone(progress, WAIT, reason=_reason(error))
-        async with asyncio.TaskGroup() as race:
-            sleeper, waker = race.create_task(self.clock.sleep(WAIT)), race.create_task(returned.wait())
-            await asyncio.wait({sleeper, waker}, return_when=asyncio.FIRST_COMPLETED)
-            sleeper.cancel()
-            waker.cancel()
-        del self._returned[chat]
-        if returned.is_set():
+        if await self.topics.wait_for_place(chat):
             await self._postpone(progress, 0.0)
-
-    def note_returned(self, chat: int) -> None:
-        """Try again at once what waits for a group of operators: the bot has got back in, or has got other rights."""
-        if (returned := self._returned.get(chat)) is not None:
-            returned.set()
 
     async def _postpone(self, progress: Progress, wait: float, reason: str = "") -> None:
         """Store that a delivery is not tried for `wait` seconds, also after a restart. What was refused begins anew.

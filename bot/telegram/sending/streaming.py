@@ -277,7 +277,7 @@ class LiveMessage:
         while not self._ended:
             await self._wait_for_budget(lambda: budget.edit_wait(chat, clock.monotonic()))
             await self._changed.wait()
-            while not message_id and self.deliverer.delivers(self.address):
+            while not message_id and self.deliverer.turns.is_busy(self.address):
                 await clock.sleep(BEHIND)
             while (wait := budget.edit_wait(chat, clock.monotonic())) > 0:
                 await clock.sleep(wait)

@@ -7,6 +7,7 @@ the topic is sought by its name, as a message by its text: `SendReconciler.find_
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
@@ -41,7 +42,24 @@ class TopicKeeper:
     outbox: Outbox
     acquire_slot: Callable[[int], Awaitable[None]]
     unconfirmed: SendReconciler
+    _returned: dict[int, asyncio.Event] = field(default_factory=dict, init=False)  # by group that can't be reached now
     _made: defaultdict[int, Window] = field(default_factory=lambda: defaultdict(lambda: Window(NEW_TOPICS)), init=False)
+
+    async def wait_for_place(self, chat: int) -> bool:
+        """Wait until a group can perhaps be reached again. True: the bot has got back in, or has got other rights."""
+        returned = self._returned[chat] = asyncio.Event()
+        async with asyncio.TaskGroup() as race:
+            sleeper, waker = race.create_task(self.clock.sleep(WAIT)), race.create_task(returned.wait())
+            await asyncio.wait({sleeper, waker}, return_when=asyncio.FIRST_COMPLETED)
+            sleeper.cancel()
+            waker.cancel()
+        del self._returned[chat]
+        return returned.is_set()
+
+    def note_returned(self, chat: int) -> None:
+        """Have what waits for a group tried again at once: the bot has got back in, or has got other rights."""
+        if (returned := self._returned.get(chat)) is not None:
+            returned.set()
 
     def wait(self, where: Address) -> float:
         """Return the seconds until the topic of an address may be made; 0.0 if it may be now, or is there."""

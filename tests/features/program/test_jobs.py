@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bot import App, JobRun, UnknownUser
+from bot.errors import ConfigError
 from bot.extension.jobs import Schedule
 from bot.storage.store import Tx
 from bot.types import Address, Job, User
@@ -223,6 +224,7 @@ async def test_each_person_gets_it_at_nine_where_they_are(stage: Stage) -> None:
         await stage.clock.sleep(60)
         assert [(run.at.timestamp(), run.user) for run in RUNS] == expected[: len(RUNS)]
         assert RUNS[-1].user == person
+    assert {f"{run.at:%H:%M}" for run in RUNS} == {"09:00"}, "in the zone of the person"
     assert all(stage.telegram.texts(person).count("Good morning") == 1 for person in people)
     stage.telegram.block(BORIS)
     await stage.clock.sleep(5)
@@ -306,12 +308,12 @@ def test_mistakes_of_schedules_are_told_at_decoration() -> None:
         "0 s is no time between": app.every,
     }
     for text, mistake in mistakes.items():
-        with pytest.raises(ValueError, match=text):
+        with pytest.raises(ConfigError, match=text):
             mistake()
-    with pytest.raises(TypeError, match=r"a job must be async: async def plain\(run\)"):
+    with pytest.raises(ConfigError, match=r"job plain: .*plain is not async"):
         app.job(plain)  # type: ignore[type-var]
-    with pytest.raises(TypeError, match=r"takes 1 argument"):
+    with pytest.raises(ConfigError, match=r"job none: async def \(run\) is expected"):
         app.daily("9:00")(none)  # type: ignore[type-var]
     app.job(job)
-    with pytest.raises(ValueError, match="a job 'job' already"):
+    with pytest.raises(ConfigError, match="a job 'job' already"):
         app.job(job)

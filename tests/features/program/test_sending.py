@@ -9,11 +9,27 @@ import asyncio
 
 import pytest
 
-from bot import SendState, Sent, UnknownUser
+from bot import App, Button, Incoming, Reply, Running, SendState, Sent, UnknownUser
 from bot.runtime.bot import Bot
-from bot.types import Address, Button, Outgoing
+from bot.types import Address, Outgoing
 from tests.support.stage import ANNA, BORIS, TEAM, Stage
 from tests.support.telegram_side import rows
+
+
+@pytest.fixture
+def bot_app() -> App:
+    app = App()
+
+    @app.press("track")
+    async def track(incoming: Incoming, reply: Reply, order: int) -> str:
+        return f"Order {order} is in Omsk."
+
+    return app
+
+
+def stage_running(stage: Stage) -> Running:
+    assert stage.app is not None
+    return stage.app.running
 
 
 async def known(stage: Stage) -> Bot:
@@ -25,14 +41,20 @@ async def known(stage: Stage) -> Bot:
 
 async def test_a_message_to_a_person_arrives_and_says_so(stage: Stage) -> None:
     app = await known(stage)
-    stage_buttons = ((Button("Track", "x"),),)
-    sent = await app.running.send(ANNA, "Order **7** is on its way.", key="shipped-7", buttons=stage_buttons)
+    buttons = [[Button("Track", "track", order=7)]]
+    sent = await app.running.send(ANNA, "Order **7** is on its way.", key="shipped-7", buttons=buttons)
     assert (sent.key, sent.state, sent.is_new) == ("shipped-7", SendState.WAITING, True)
     assert (await sent.outcome()).state is SendState.DELIVERED
     message = stage.telegram.transcript(ANNA)[-1]
     assert message["text"] == "Order 7 is on its way."
     assert message["entities"][0]["type"] == "bold"
-    assert message["reply_markup"]["inline_keyboard"][0][0]["text"] == "Track"
+    await stage.crash()
+    await stage.start()
+    await stage.press("Track")
+    assert (await stage.texts(3))[-1] == "Order 7 is in Omsk."
+    with pytest.raises(TypeError, match=r"there is no @app.press\('lost'\)"):
+        await stage_running(stage).send(ANNA, "x", key="lost", buttons=[[Button("Lost", "lost")]])
+    assert await stage_running(stage).sent("lost") is None
 
 
 async def test_a_key_is_sent_once_by_callers_at_the_same_time_and_after_a_crash(stage: Stage) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, delete, func, insert, select, update
 from bot.ports import DeliveryState
 from bot.storage.engines.dialects import insert_or_update, whole_part
 from bot.storage.repositories.jobs import Jobs
-from bot.storage.repositories.mapping import Repository, address, at, columns
+from bot.storage.repositories.mapping import Repository, address, at, columns, one_of
 from bot.storage.tables.desk import desk_groups, desk_seats
 from bot.storage.tables.work import deliveries
 from bot.types import Address, Job
@@ -28,6 +28,18 @@ AT_TOPIC = select(desk_seats).where(
 )
 GROUPS = (
     select(desk_groups.c.chat, desk_groups.c.team).where(desk_groups.c.bot == bindparam("b")).order_by(desk_groups.c.at)
+)
+OPEN = (DeliveryState.PENDING.value, DeliveryState.SENDING.value)
+UNREACHED = (
+    select(deliveries.c.id, deliveries.c.reason)
+    .where(
+        deliveries.c.bot == bindparam("b"),
+        one_of(deliveries.c.state, OPEN),
+        deliveries.c.chat == bindparam("c"),
+        deliveries.c.reason != "",
+    )
+    .order_by(deliveries.c.id)
+    .limit(1)
 )
 
 
@@ -64,6 +76,11 @@ class Seats(Repository):
     def list_groups(self, bot: int) -> Sequence[tuple[int, str]]:
         """Return the chat and the team of each connected group, the oldest first."""
         return [(row.chat, row.team) for row in self.connection.execute(GROUPS, {"b": bot})]
+
+    def find_unreached(self, bot: int, chat: int) -> tuple[int, str] | None:
+        """Return the oldest delivery that waits because its group can't be reached, and why; None if none does."""
+        row = self.connection.execute(UNREACHED, {"b": bot, "c": chat}).first()
+        return None if row is None else (row.id, row.reason)
 
     def connected_by(self, bot: int, chat: int) -> int:
         """Return the administrator who has connected a group, 0 if it is not connected."""

@@ -1,4 +1,4 @@
-"""The command line of `govorun batch`. The work is in `batch_runs`, which is imported only when a command runs."""
+"""The command line of `govorun batch`. The work is in `runs`, which is imported only when a command runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bot.runtime.commands.kb import BOT, agree_on_terminal
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from bot.runtime.commands.batch_runs import BatchCommand
+    from bot.runtime.commands.batch.runs import BatchCommand
 
 app = typer.Typer(help="Ask a model thousands of questions: a file goes in, a file comes out.", no_args_is_help=True)
 
@@ -34,6 +34,7 @@ def run_file(
     ] = "auto",
     column: Annotated[str, typer.Option(help="The column with the question or the list of messages.")] = "",
     system: Annotated[str, typer.Option(help="System prompt of all requests: a text, or a file with it.")] = "",
+    images: Annotated[str, typer.Option(help="The column with the path of a picture, or a list of paths.")] = "",
     schema: Annotated[Path | None, typer.Option(help="A file with the JSON schema of the answers.")] = None,
     temperature: Annotated[float | None, typer.Option(min=0.0, max=1.0, help="0 to 1; none: the model's own.")] = None,
     max_tokens: Annotated[int | None, typer.Option(min=1, help="The longest answer; none: MAX_TOKENS.")] = None,
@@ -42,11 +43,11 @@ def run_file(
     bot: int = BOT,
 ) -> None:
     """Ask a model every question of a file. What it costs at most is said before the first one is asked."""
-    from bot.runtime.commands import batch_runs
+    from bot.runtime.commands.batch import runs
 
     options = {
-        "column": column, "system": batch_runs.read_system(system), "schema": batch_runs.read_schema(schema),
-        "temperature": temperature, "max_tokens": max_tokens,
+        "column": column, "system": runs.read_system(system), "schema": runs.read_schema(schema),
+        "temperature": temperature, "max_tokens": max_tokens, "images": images,
     }  # fmt: skip
     cost = Decimal(str(most_cost))
     _work(bot, lambda command: command.run(file.absolute(), model, mode, options, cost), yes=yes)
@@ -103,14 +104,14 @@ def _work(bot: int, work: Callable[[BatchCommand], Awaitable[None]], *, yes: boo
     """Do something with the runs of a bot; `yes` agrees to everything that is asked."""
     from bot.config import multi_bot
     from bot.config.settings import load
-    from bot.runtime.commands import batch_runs
+    from bot.runtime.commands.batch import runs
 
     settings = load()
     number = multi_bot.one_of(settings, bot)
 
     async def run() -> None:
         agree = (lambda _: True) if yes else agree_on_terminal
-        async with batch_runs.opened(settings, number, typer.echo, agree) as command:
+        async with runs.opened(settings, number, typer.echo, agree) as command:
             await work(command)
 
     asyncio.run(run())

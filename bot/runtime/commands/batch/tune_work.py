@@ -14,8 +14,8 @@ from bot.batch.tuned_models import drop_model, embedding_row, use_classifier, us
 from bot.batch.tuning import OVER, TuningWork
 from bot.config.settings import Settings
 from bot.errors import BadInput, ModelRefused
-from bot.runtime.commands import dataset_work
-from bot.runtime.commands.dataset_work import told
+from bot.runtime.commands.batch import dataset_work
+from bot.runtime.commands.batch.dataset_work import told
 from bot.storage.repositories.batch.tunings import StoredTuning
 
 PAUSE = 30.0  # seconds between two looks
@@ -23,23 +23,23 @@ BETTER = "better"
 
 Say = Callable[[str], None]
 Agree = Callable[[str], bool]
-# Compares two models by their URIs on cases that are not in the data with this digest; says "better" or something else
-# first, then why.
-Compare = Callable[[str, str, str], Awaitable[str]]
+# Compares a tuned model with its base on cases that are not in its data; says "better" or something else first, then
+# why, and "" for nothing.
+Compare = Callable[[StoredTuning], Awaitable[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TuneCommand:
     """The tunings of a bot, with a terminal: `say` prints a line, `agree` asks a yes-or-no question.
 
-    `comparison` is what compares a tuned model with its base; None: there is nothing that can.
+    `comparison` compares a tuned model with its base.
     """
 
     work: TuningWork
     settings: Settings
     say: Say
     agree: Agree
-    comparison: Compare | None = None
+    comparison: Compare
 
     async def start(self, data: Path, base: str, name: str, given: Mapping[str, Any]) -> None:
         """Check the examples, and start a tuning once that is agreed to."""
@@ -116,9 +116,9 @@ class TuneCommand:
     async def compare(self, number: int) -> None:
         """Compare a tuned model with its base, and keep what came of it."""
         tuning = await self._completed(number)
-        if self.comparison is None:
-            raise BadInput("a comparison needs `govorun eval`, which this version does not have")
-        verdict = await self.comparison(tuning.base, tuning.target, tuning.digest)
+        if not (verdict := await self.comparison(tuning)):
+            self.say("Nothing was asked.")
+            return
         await self.work.store.write(lambda tx: tx.tunings.change_tuning(number, verdict=verdict[:200]))
         is_better = verdict.startswith(BETTER)
         self.say(verdict if is_better else f"The tuned model is not better on your own cases: {verdict}")
@@ -170,4 +170,10 @@ async def opened(settings: Settings, bot: int, say: Say, agree: Agree) -> AsyncI
     """The tunings of a bot, which may run meanwhile."""
     async with dataset_work.opened(settings, bot, say, agree) as data:
         work = TuningWork(store=data.store, vendor=data.vendor, datasets=data.work, bot=bot)
-        yield TuneCommand(work=work, settings=settings, say=say, agree=agree)
+
+        async def comparison(tuning: StoredTuning) -> str:
+            from bot.runtime.commands import tune_compare  # the whole bot, which nothing else here needs
+
+            return await tune_compare.compare(settings, work, tuning, say, agree)
+
+        yield TuneCommand(work=work, settings=settings, say=say, agree=agree, comparison=comparison)

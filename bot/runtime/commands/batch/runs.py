@@ -71,6 +71,8 @@ class BatchCommand:
         asked = self.studio.text(model)
         wish, (mode, why) = mode, self._mode(mode, model, asked.profile.asynchronous)
         given = {name: value for name, value in options.items() if value not in (None, "")}
+        if "images" in given and not asked.profile.vision:
+            raise BadInput(f"{asked.name} sees no pictures: --model gemma-3-27b-it does")
         run = await self.store.write(
             lambda tx: tx.batches.add_run(
                 self.bot, 0, mode=mode, model=asked.name, source=str(path), digest="", options=given

@@ -13,7 +13,7 @@ from bot.runtime.commands.kb import BOT, YES, agree_on_terminal
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from bot.runtime.commands.tune_work import TuneCommand
+    from bot.runtime.commands.batch.tune_work import TuneCommand
 
 app = typer.Typer(help="Tune a model of AI Studio with your own examples.", no_args_is_help=True)
 
@@ -81,9 +81,9 @@ def archive_tuning(number: Number, yes: bool = YES, bot: int = BOT) -> None:
 
 
 @app.command("compare")
-def compare_tuning(number: Number, bot: int = BOT) -> None:
+def compare_tuning(number: Number, yes: bool = YES, bot: int = BOT) -> None:
     """Compare a tuned model with its base on cases of your own that were not in its data."""
-    _work(bot, lambda command: command.compare(number))
+    _work(bot, lambda command: command.compare(number), yes=yes)
 
 
 @app.command("use")
@@ -109,7 +109,7 @@ def _work(bot: int, work: Callable[[TuneCommand], Awaitable[None]], *, yes: bool
     """Do something with the tunings of a bot; `yes` agrees to everything that is asked."""
     from bot.config import multi_bot
     from bot.config.settings import load
-    from bot.runtime.commands import tune_work
+    from bot.runtime.commands.batch import tune_work
 
     settings = load()
     number = multi_bot.one_of(settings, bot)
