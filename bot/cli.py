@@ -410,7 +410,7 @@ def worth(
 ) -> None:
     """Say whether an instance of your own would have been cheaper in the last 30 days than paying by the token."""
     from bot.config import multi_bot
-    from bot.runtime.commands.instances import tell_worth
+    from bot.runtime.models import tell_worth
 
     settings = _settings()
     asyncio.run(tell_worth(settings, multi_bot.one_of(settings, bot), name, than, typer.echo))

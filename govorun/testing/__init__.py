@@ -1,5 +1,6 @@
-"""What tests of your bot are written with: the types of the fixtures `tg`, `studio`, `clock` and `stage`, and `find`,
-which returns the App in a file. `plugin.py` is what pytest loads; `docs/framework.md` has examples.
+"""What tests of your bot are written with: the types of the fixtures `tg`, `studio`, `clock` and `stage`, `find`,
+which returns the App in a file, and `evaluate`, which asks cases. `plugin.py` is what pytest loads; `docs/framework.md`
+has examples.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bot.app import find as find
+    from bot.testing.evaluating import evaluate as evaluate
     from bot.testing.stage import Stage as Stage
     from bot.testing.studio import StudioSide as StudioSide
     from bot.testing.tg import BotMessage as BotMessage
@@ -29,6 +31,7 @@ PLACES = {
     "Stage": "bot.testing.stage",
     "StudioSide": "bot.testing.studio",
     "Tg": "bot.testing.tg",
+    "evaluate": "bot.testing.evaluating",
     "find": "bot.app",
 }
 

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
 from bot.ai import Profile, Usage
 from bot.billing.instances import Hours, Instance, worth
+from bot.clock import SystemClock
 from bot.config.entries import ModelConfig
+from bot.config.settings import Settings
+from bot.errors import BadInput
 from bot.llm.circuit_breaker import PROBE
+from bot.runtime.models import tell_worth
+from bot.storage.store import Store
+from bot.types import Address
 from tests.support.stage import ANNA, BORIS, Stage
 from tests.support.table import table
 from tests.support.telegram_side import soon
@@ -86,3 +94,21 @@ def test_an_instance_pays_where_its_hours_cost_less_than_the_tokens() -> None:
     assert (whole.by_token, whole.by_hour, whole.pays) == (1_000_000_000, 72_000_000_000, False)
     some = Instance("mine", "My own", Decimal(1), Hours.parse("9-18 mon-fri"))
     assert worth(some, used, names, by_token, month).pays
+
+
+@pytest.mark.disk
+async def test_the_last_month_is_reckoned_from_the_ledger(tmp_path: Path, template: Path) -> None:
+    url = f"sqlite+aiosqlite:///{shutil.copy(template, tmp_path / 'govorun.db')}"
+    row = ROWS[0].model_copy(
+        update={"stand_in": "yandexgpt-lite", "hours": "9-18 mon-fri", "price_hour": Decimal("0.1")}
+    )
+    settings = Settings(_env_file=None, database_url=url, models=[row, ModelConfig(name="yandexgpt")])
+    async with Store.open(url, SystemClock()) as store:
+        where, used = Address("telegram", 42, ANNA), Usage(400_000, 100_000)
+        await store.write(lambda tx: tx.ledger.add_line(where, ANNA, "1", "mine", used))
+    said: list[str] = []
+    await tell_worth(settings, 42, "mine", "", said.append)
+    assert said[1].startswith("100,000. By the token (yandexgpt-lite) that costs 100.00 RUB; its hours cost ")
+    assert said[2].startswith("The instance would have paid: it is ")
+    with pytest.raises(BadInput, match="no instance"):
+        await tell_worth(settings, 42, "yandexgpt", "", said.append)

@@ -103,7 +103,7 @@ def test_the_recorded_lines_are_repeated_by_their_last() -> None:
 
 def test_a_whole_answer_that_was_not_streamed_is_read_too() -> None:
     body = (RECORDINGS / "completion_sync.json").read_text()
-    assert read(body) == [Chunk("Hi there! How are you?", finish=Finish.STOP, usage=Usage(15, 8))]
+    assert read(body) == [Chunk("Hi there! How are you?", finish=Finish.STOP, usage=Usage(15, 8), version="07.03.2024")]
 
 
 def test_the_answer_inside_an_operation_has_no_wrapper() -> None:
