@@ -79,8 +79,11 @@ class Doubles:
             question.done.set()
 
     def asked(self, body: bytes) -> int:
-        """The model is asked: the number of the question."""
-        number = int(ASK.findall(body)[-1])
+        """Note that the model is asked. Returns the number of the question, 0 for the bot's own check at its start."""
+        numbers = ASK.findall(body)
+        if not numbers:
+            return 0
+        number = int(numbers[-1])
         question = self.questions[number]
         question.asked = question.asked or time.monotonic()
         return number

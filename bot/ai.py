@@ -24,7 +24,8 @@ class Profile:
     """What a model can do and costs, as data. The defaults are for an unknown model, and safe for all.
 
     `window` is in tokens, prompt and answer together. Prices are for 1,000 tokens. `async_share` is the part of these
-    prices that an answer of the asynchronous mode costs (`asynchronous`). `price_search` is for one web search that the
+    prices that an answer of the asynchronous mode costs (`asynchronous`), `batch_share` that of one of a batch run of
+    the service. `price_search` is for one web search that the
     model makes by itself. `native`: it also speaks AI Studio's own API.
     """
 
@@ -39,6 +40,7 @@ class Profile:
     price_out: Decimal = Decimal(0)
     currency: str = "RUB"
     async_share: Decimal = Decimal("0.5")
+    batch_share: Decimal = Decimal(1)
     price_search: Decimal = Decimal(0)
 
 
@@ -113,7 +115,8 @@ class Chunk:
     """A piece of a streamed answer: `text` is new text, or with `replaces` the whole answer so far.
 
     `reasoning` is new text of the model's reasoning; `activity` names what the model is doing by itself ("web_search").
-    Only the last chunk of a complete stream has `finish`; a stream that ends without it raises `StreamCut`.
+    Only the last chunk of a complete stream has `finish`; a stream that ends without it raises `StreamCut`. `version`
+    is that of the model that answers, where the service tells it.
     """
 
     text: str = ""
@@ -124,6 +127,7 @@ class Chunk:
     reasoning: str = ""
     activity: str = ""
     sources: tuple[Source, ...] = ()
+    version: str = ""
 
 
 class Model(Protocol):
@@ -270,6 +274,10 @@ class Embedder(Protocol):
     def longest(self) -> int:
         """The most tokens that one text may have."""
 
+    @property
+    def pace(self) -> float:
+        """About how many passages it embeds in a second; 0.0 if that is not known."""
+
     async def embed(self, texts: Sequence[str], *, question: bool = False) -> Sequence[Vector | ModelError]:
         """Return for each text, in order, its vector or its error. Every vector is paid for, even if other texts
         failed.
@@ -318,15 +326,17 @@ class VectorStores(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """The confidence that a text has a label, from 0 to 1, for each label; and the tokens that it cost."""
+    """What a classifier says of a text: the confidence of each label, from 0 to 1, and the tokens that the request
+    cost.
+    """
 
     confidences: Mapping[str, float]
     tokens: int = 0
 
 
 class LabelModel(Protocol):
-    """Says which labels a text has. Each call costs money, and raises `ModelError`s; `within` so many seconds it is
-    answered or has failed.
+    """Says which labels fit a text. Each call costs money and raises `ModelError`s; it returns or fails within `within`
+    seconds.
     """
 
     async def by_samples(
@@ -337,7 +347,7 @@ class LabelModel(Protocol):
         """
 
     async def tuned(self, name: str, text: str, *, within: float) -> Labelled:
-        """Return what the tuned classifier with this name or URI says of a text."""
+        """Return the confidence of each label of the tuned classifier with this name or URI, for a text."""
 
 
 # --- speech -----------------------------------------------------------------------------------------------------------

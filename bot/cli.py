@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from bot.app import chosen_app, new_project
 from bot.errors import BadInput, BotError, ConfigError
 from bot.ports import ProcessRole
-from bot.runtime.commands import batch, desk, kb, topics
+from bot.runtime.commands import desk, eval, kb, topics
+from bot.runtime.commands.batch import batch, dataset, tune
 
 NEWEST = 20  # failures that are listed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from bot.ai import Profile
     from bot.config.multi_bot import Plan
     from bot.config.settings import Settings
@@ -32,12 +32,30 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-models = typer.Typer(help="List models, and download local ones for the sandbox.", no_args_is_help=True)
+
+
+@app.callback(invoke_without_command=True)
+def whole(
+    version: bool = typer.Option(False, "--version", is_eager=True, help="Print the version and end."),
+) -> None:
+    """Govorun: a chatbot on Yandex AI Studio for Telegram."""
+    if version:
+        from bot import __version__
+
+        typer.echo(f"govorun {__version__}")
+        raise typer.Exit
+
+
+models = typer.Typer(
+    help="List models, reckon with instances, and download local models for the sandbox.", no_args_is_help=True
+)
 app.add_typer(models, name="models")
 app.add_typer(kb.app, name="kb")
 app.add_typer(topics.app, name="topics")
 app.add_typer(desk.app, name="desk")
 app.add_typer(batch.app, name="batch")
+app.add_typer(dataset.app, name="dataset")
+app.add_typer(tune.app, name="tune")
 
 
 ROLE = typer.Option(
@@ -45,7 +63,11 @@ ROLE = typer.Option(
     help="What this process does: all; or with PostgreSQL take updates (webhook) or work on them (worker).",
 )
 BOT = typer.Option(0, help="Id of the bot (its token begins with it); if not given, the bots of the settings.")
-OWN = typer.Option("", "--app", help="Your own bot: module:name or file.py:name of its App.")
+
+
+app.command()(new_project.new)
+app.command()(new_project.init)
+app.command("eval")(eval.command(chosen_app.find_app))
 
 
 def _settings() -> Settings:
@@ -55,17 +77,16 @@ def _settings() -> Settings:
 
 
 @app.command()
-def run(own: str = OWN, role: ProcessRole = ROLE) -> None:
+def run(role: ProcessRole = ROLE) -> None:
     """Run the bot on Telegram (BOT_TOKEN, YC_API_KEY and YC_FOLDER_ID from the environment or .env)."""
-    from bot import app as program
     from bot.config import multi_bot
     from bot.config.settings import load, misspelt
+    from bot.doctor.examination import problems
     from bot.runtime import main as running
     from bot.telemetry import logging
 
-    if own:
-        found = program.find(own)
-        found.serve(found.settings(), role, _problems)
+    if found := chosen_app.find_app():
+        found.serve(found.settings(), role)
         return
     settings = load()
     try:
@@ -75,7 +96,7 @@ def run(own: str = OWN, role: ProcessRole = ROLE) -> None:
         raise ConfigError("\n".join([str(error), *hints])) from None
     with logging.standard_streams():
         logging.configure(settings.log_level, plan.secrets(), settings.log_format)
-        running.run(plan, lambda: multi_bot.plan(load(), load, studio=role.works), role=role, problems=_problems)
+        running.run(plan, lambda: multi_bot.plan(load(), load, studio=role.works), role=role, problems=problems)
 
 
 @app.command()
@@ -85,25 +106,34 @@ def sandbox(
         Path(".govorun"), help="Folder for the chats and the bot's database; only your user can read it."
     ),
     browser: bool = typer.Option(True, help="Open the page in the browser."),
-    own: str = OWN,
+    reload: bool = typer.Option(False, "--reload", help="Start your bot again whenever a file of this folder changes."),
 ) -> None:
     """Try the bot with no account: Telegram and AI Studio on this machine, and a chat page in the browser."""
     from bot.sandbox import main as command
 
-    bot = [sys.executable, "-m", "bot", "run", "--app", own] if own else []
-    asyncio.run(command.serve(directory, port, browser=browser, bot=bot))
+    place = chosen_app.place()
+    if reload and not place:
+        raise BadInput("--reload is for a bot of your own: govorun sandbox --reload --app mybot.py")
+    bot = [sys.executable, "-P", "-m", "govorun", "run", "--app", place] if place else []
+    asyncio.run(command.serve(directory, port, browser=browser, bot=bot, watched=Path() if reload else None))
 
 
 @app.command()
 def migrate() -> None:
-    """Bring the database to the newest schema (`run` does this by itself)."""
+    """Bring the database to the newest schema (`run` does this by itself, and makes a database if there is none)."""
     from bot.storage.engines.sqlite_files import alone
     from bot.storage.engines.urls import is_sqlite
     from bot.storage.maintenance import migrations
 
-    url = _settings().database_url
+    url = _existing(_settings().database_url)
     with alone(url) if is_sqlite(url) else nullcontext():  # PostgreSQL has a lock of its own for a migration
         revision = asyncio.run(migrations.upgrade(url))
+        if (chosen := chosen_app.find_app()) is not None and (
+            own := chosen.extension.program.data
+        ).metadata is not None:
+            from bot.runtime.optional import own_tables
+
+            asyncio.run(own_tables.upgrade(url, own))
     typer.echo(f"The database has schema {revision}.")
 
 
@@ -165,7 +195,8 @@ def move(
 
     settings = _settings()
     target = _destination(to, settings.move_to.get_secret_value())
-    moved = asyncio.run(sqlite_to_postgres.move(settings.database_url, target))
+    own = chosen.extension.program.data.metadata if (chosen := chosen_app.find_app()) is not None else None
+    moved = asyncio.run(sqlite_to_postgres.move(settings.database_url, target, own))
     for table, rows in moved.rows.items():
         typer.echo(f"{rows:>9,}  {table}")
     typer.echo("Every row was there already." if moved.before else "Every row is there. Now set DATABASE_URL to it.")
@@ -273,7 +304,7 @@ def _existing(url: str) -> str:
     from bot.storage.engines.urls import is_sqlite
 
     if is_sqlite(url) and ((path := path_of(url)) is None or not path.exists()):
-        raise ConfigError(f"DATABASE_URL: there is no database {path or url}")
+        raise ConfigError(f"DATABASE_URL: there is no database {path or url}; govorun run makes it at its first start")
     return url
 
 
@@ -289,24 +320,25 @@ def doctor(
     one).
     """
     from bot.config import multi_bot
-    from bot.config.settings import load
+    from bot.config.settings import has_key, load
     from bot.doctor.machine import unreadable
     from bot.telemetry import logging
 
     try:
         settings = load()
         plan = multi_bot.plan(settings, load) if multi_bot.files(settings) else multi_bot.Plan(settings, {"": settings})
+        studio = not ((own := chosen_app.find_app()) and own.extension.ai.models) or has_key(settings)
     except ConfigError as error:
         sys.exit(1 if [finding for finding in unreadable(error) if _tell(finding)] else 0)
     logging.configure("CRITICAL", plan.secrets())  # the findings say what the log would
-    failures = _answer_failures(plan, agrees=yes) if model else _failures(plan, paid=paid)
+    failures = _answer_failures(plan, agrees=yes) if model else _failures(plan, paid=paid, studio=studio)
     sys.exit(1 if asyncio.run(failures) else 0)
 
 
-async def _failures(plan: Plan, *, paid: bool) -> list[Finding]:
+async def _failures(plan: Plan, *, paid: bool, studio: bool) -> list[Finding]:
     """Print the findings of each bot, below its name if there are several. Returns the failures.
 
-    With `paid` a picture is bought.
+    With `paid` a picture is bought. `studio` False: all models are the programmer's own.
     """
     from bot.config.multi_bot import ENDING
     from bot.doctor.examination import examine
@@ -319,7 +351,7 @@ async def _failures(plan: Plan, *, paid: bool) -> list[Finding]:
             typer.echo(f"\n{name}{ENDING}")
         file = (plan.process.bots or Path()) / f"{name}{ENDING}"
         spending = Spending.PICTURE if paid else Spending.LITTLE
-        found = examine(settings, env_file=file, spending=spending)
+        found = examine(settings, env_file=file, spending=spending, studio=studio)
         wrong += [finding async for finding in found if _tell(finding)]
     return wrong
 
@@ -345,16 +377,6 @@ async def _answer_failures(plan: Plan, *, agrees: bool) -> list[Finding]:
     return wrong
 
 
-async def _problems(settings: Settings) -> AsyncIterator[str]:
-    """What the doctor finds wrong with the settings of a running bot without spending anything, a line for each."""
-    from bot.doctor.examination import examine
-    from bot.doctor.finding import Spending, Verdict
-
-    async for finding in examine(settings, spending=Spending.NOTHING):
-        if finding.verdict is not Verdict.OK:
-            yield f"{finding.leg}: {finding.text}. {finding.advice}"
-
-
 def _tell(finding: Finding) -> bool:
     """Print a finding, in colours on a terminal only. Returns whether it is a failure."""
     verdict = typer.style(f"{finding.verdict:<4}", fg=COLOURS[finding.verdict])
@@ -378,6 +400,20 @@ def list_models() -> None:
         names = list(catalog.PROFILES)
     for name in names:
         typer.echo(f"{name:<50}  {_abilities(catalog.profile(name))}".rstrip())
+
+
+@models.command()
+def worth(
+    name: str = typer.Argument(help="An instance: a row of MODELS with a uri."),
+    than: str = typer.Option("", help="The model that is paid by the token; if not given, the instance's stand_in."),
+    bot: int = BOT,
+) -> None:
+    """Say whether an instance of your own would have been cheaper in the last 30 days than paying by the token."""
+    from bot.config import multi_bot
+    from bot.runtime.commands.instances import tell_worth
+
+    settings = _settings()
+    asyncio.run(tell_worth(settings, multi_bot.one_of(settings, bot), name, than, typer.echo))
 
 
 @models.command()
@@ -407,7 +443,8 @@ def _abilities(profile: Profile) -> str:
 def main() -> None:
     """The entry point of the command: Govorun's own errors end as a sentence, not as a traceback."""
     try:
-        app()
+        with chosen_app.settings_of_app():
+            app()
     except BotError as error:
         typer.echo(f"govorun: {error}", err=True)
         sys.exit(2)
@@ -425,4 +462,5 @@ def _is_out_of_memory(error: Exception) -> bool:
     return not isinstance(error, ImportError) or "failed to map segment" in str(error)
 
 
+chosen_app.add_option(app, without=("new", "init", "models fetch"))
 COLOURS = {"ok": "green", "warn": "yellow", "FAIL": "red"}

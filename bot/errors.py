@@ -1,6 +1,7 @@
 """Every error Govorun raises, in one tree, named by what the catcher can do.
 
 BotError
+├── UnknownUser              nobody with this id has written to the bot, which may not write first
 ├── ConfigError              start-up only: names the setting, what it should be, where to get it
 ├── UserError                its text may be shown to the user
 │   ├── BadInput
@@ -40,6 +41,10 @@ class ConfigError(BotError):
     """A setting is missing or wrong."""
 
 
+class UnknownUser(BotError):
+    """This person never wrote to the bot, or this group never had it: a bot may not write first."""
+
+
 class UserError(BotError):
     """The text of this error may be shown to the user."""
 
@@ -53,7 +58,7 @@ class NotAllowed(UserError):
 
 
 class NotAgreed(UserError):
-    """It costs so much that the user is asked first."""
+    """The request costs so much that the user has to agree to the price first."""
 
 
 class LimitReached(UserError):
@@ -78,6 +83,10 @@ class ModelUnavailable(ModelError):
     def __init__(self, message: str = "", *, retry_after: float = 0.0, trace: str = "") -> None:
         super().__init__(message, trace=trace)
         self.retry_after = retry_after
+
+
+class HookFailed(ModelError):
+    """A programmer's function around the model has failed, so there is no answer: it may have been a check."""
 
 
 class StreamCut(ModelUnavailable):
@@ -146,7 +155,9 @@ class Lost(BotError):
 
 
 class Unreadable(BotError):
-    """A file from a person can't be opened. `why`: broken, slow, heavy, busy, or what its kind has of its own."""
+    """A file from a person can't be opened. `why` is one word: "broken", "slow", "heavy", "busy", or a reason that only
+    this kind of file has.
+    """
 
     def __init__(self, why: str) -> None:
         super().__init__(why)
@@ -167,10 +178,10 @@ class FetchFailed(BotError):
 
 
 class SourceFailed(BotError):
-    """A source can't be read at all: what it had stays as it was.
+    """A source of the knowledge base can't be read at all; the articles read from it earlier stay as they are.
 
-    The message says in English what was wrong and what to do. `why` and `values` say it without a language
-    (`knowledge.sources.source.failure`), "" where only the message is known.
+    The message says in English what was wrong and what to do. `why` and `values` let `knowledge.sources.source.failure`
+    say it in the reader's language; `why` is "" if there is only the message.
     """
 
     def __init__(self, message: str, why: str = "", **values: object) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from bot.errors import ConfigError
 from bot.jobs.worker import Work
 from bot.outbox import Page
 from bot.ports import Handler, Reply
@@ -28,12 +29,13 @@ ReplyHandler = Callable[[Incoming, Reply, ButtonPress], Awaitable[bool]]
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command. `requires` is the permission that a user needs. `dispatch/help.py` says what stands in the menus;
-    `in_menu` False: not this command, because it can do nothing as the bot is set up.
+    """A command. `requires` is the permission that a user needs to give it.
 
-    `about` is a programmer's description of it, one text for all languages or one for each. The bot's own commands have
-    one in the texts, under the key `command.NAME`. `is_notice`: the answer is a notice (`outbox.notice_of`).
-    `ephemeral`: in a group only the bot sees that the command was given, if the messenger can do that.
+    `dispatch/help.py` decides which commands stand in the menus. With `in_menu` False this command never does, because
+    it can do nothing as the bot is set up. `about` is a programmer's description of the command: one text for all
+    languages, or one for each. The bot's own commands have their descriptions in the texts, under the key
+    `command.NAME`. `is_notice`: the answer is a notice (`outbox.notice_of`). `ephemeral`: if the messenger can do that,
+    only the bot sees in a group that the command was given.
     """
 
     run: CommandHandler
@@ -58,10 +60,10 @@ class ButtonHandler:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """An entry of the settings panel. Its title is the text `settings.NAME`.
+    """An entry of the settings panel, whose title is the text `settings.NAME`.
 
-    `page` returns the page that it opens. `value` is what the overview shows beside the title, "" for the title alone.
-    `offered` says whether this chat has it.
+    `page` returns the page that a press on the entry opens. `value` returns what the overview shows beside the title,
+    "" for the title alone. `offered` says whether the entry stands in the panel of a chat.
     """
 
     page: Callable[[Tx, Incoming], Page]
@@ -73,9 +75,11 @@ class Section:
 class Feature:
     """The handlers of one feature.
 
-    `commands` are by their words ("/image"), `presses` by the action of the button, `awaits` (for words that it
-    asked for) by the action that `outbox.finish_asking` was given, `jobs` by their kind. `kinds` are for updates that
-    are neither messages nor presses, `sections` are entries of the settings panel, by their names.
+    `commands` maps the word of a command ("/image") to its handler, `presses` the action of a button to the handler of
+    its presses, `jobs` the kind of a job to the function that runs it. `awaits` maps an action to the handler of the
+    user's answer, for questions that `outbox.finish_asking` has asked under that action. `kinds` maps kinds of updates
+    that are neither messages nor presses to their handlers. `sections` are entries of the settings panel, by their
+    names.
     """
 
     commands: Mapping[str, Command] = field(default_factory=dict)
@@ -87,7 +91,7 @@ class Feature:
 
 
 def joined(features: Sequence[Feature]) -> Feature:
-    """All features as one. Raises `ValueError` if two of them handle the same word, action or kind."""
+    """All features as one. Raises `ConfigError` if two of them handle the same word, action or kind."""
     return Feature(
         commands=_united([feature.commands for feature in features]),
         presses=_united([feature.presses for feature in features]),
@@ -101,5 +105,5 @@ def joined(features: Sequence[Feature]) -> Feature:
 def _united(tables: Sequence[Mapping[K, V]]) -> dict[K, V]:
     names = [name for table in tables for name in table]
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ValueError(f"two features want {', '.join(twice)}")
+        raise ConfigError(f"two features want {', '.join(twice)}")
     return {name: value for table in tables for name, value in table.items()}

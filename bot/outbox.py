@@ -118,15 +118,15 @@ def answers_question(tx: Tx, incoming: Incoming, waiting: ButtonPress) -> bool:
     """Whether a message answers the question that the bot waits with.
 
     The answer is a reply to the question, or within two minutes (`SOON`) a text of the user's own that replies to
-    nothing and, unless the answer may be a question itself, asks nothing. A question that was not asked by
-    `finish_asking`, such as a field of a template, takes any message.
+    nothing and, unless the answer may be a question itself, asks nothing; `soon` in the payload are other seconds. A
+    question that was not asked by `finish_asking`, such as a field of a template, takes any message.
     """
     if not waiting.payload.get("asked") or replies_to_question(tx, incoming, waiting):
         return True
     asks = "?" in incoming.text and not waiting.payload.get("takes_questions")
     is_plain = not (incoming.reply_to or incoming.parts or incoming.relayed or asks)
     sent = tx.clock.time() if incoming.since is None else incoming.since
-    return is_plain and sent - waiting.at <= SOON
+    return is_plain and sent - waiting.at <= waiting.payload.get("soon", SOON)
 
 
 def replies_to_question(tx: Tx, incoming: Incoming, waiting: ButtonPress) -> bool:
@@ -228,7 +228,7 @@ def remove_buttons(tx: Tx, incoming: Incoming, *, message: int = 0, only: str = 
 
     `only` is the key of the one button to remove; without it all are removed. `note` is added below the text.
     """
-    bare = f"{incoming.id}.bare"
+    bare = f"{incoming.id}.bare{message or ''}"  # in one turn the buttons of two messages may go
     shown = tx.outbox.find_shown(incoming.address, message or incoming.message_id, but=bare)
     if shown is None or not shown.outgoing.buttons:
         return

@@ -19,8 +19,9 @@ from bot.types import Address, Attachment, Incoming, Outgoing
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A row of the inbox: an update as the messenger sent it (`raw` JSON). `attempts` counts processes that died
-    working on it.
+    """A row of the inbox: an update as the messenger sent it (`raw` JSON).
+
+    `attempts` counts how often a process died while it worked on the update.
     """
 
     id: int
@@ -121,7 +122,9 @@ class Inbox(Protocol):
         """Return the row id of the update with the idempotency key `once`, or None if there is none (any more)."""
 
     async def answers_all(self, address: Address) -> bool:
-        """Return whether the bot answers every message of a topic of a group, also without a mention."""
+        """Return whether every message in a topic of a group is a question for the bot, also one that does not mention
+        it.
+        """
 
 
 class Outbox(Protocol):
@@ -162,9 +165,11 @@ class Outbox(Protocol):
     async def progress(
         self, delivery: Delivery, message_ids: Sequence[int], *, done: int, sent: bool, left_out: str = ""
     ) -> Sequence[Address]:
-        """Store that `done` parts of a delivery stand in the chat as `message_ids`; `sent`: that was all of it.
+        """Store that the first `done` parts of a delivery stand in the chat as `message_ids`; `sent`: that is all of
+        it.
 
-        `left_out`: a "part" or the "whole" of what was to be copied could not be. Returns the places that are told.
+        `left_out` says what could not be copied: a "part" of the message, or the "whole" of it. Returns the addresses
+        for which a message about that was stored.
         """
         ...
 
@@ -188,8 +193,9 @@ class Outbox(Protocol):
         """Replace a delivery that can't be shown to one user alone by a sentence for everybody that says so."""
 
     async def join(self, delivery: Delivery) -> None:
-        """Add to a delivery, which nobody has begun to send, the texts that wait behind it and may be joined with it
-        (`Outgoing.joins`). They count as sent with it.
+        """Append the texts that wait behind a delivery and may be joined with it (`Outgoing.joins`) to its own text.
+
+        Nobody has begun to send the delivery yet. The joined texts count as sent when it is.
         """
 
     async def find_topic(self, address: Address) -> UnmadeTopic | None:
@@ -199,11 +205,12 @@ class Outbox(Protocol):
         ...
 
     async def no_topics(self, address: Address) -> None:
-        """Note that no topic can be made for an address: its chat has none."""
+        """Note that no topic can be made for an address, because its chat has no topics."""
 
     async def topic_changed(self, address: Address, topic: int) -> Address:
-        """Move everything that waits for an address to the topic that was made for it; 0: the topic was deleted, and is
-        to be made again. Returns the new address.
+        """Move everything that waits for an address to the topic that was made for it. Returns the new address.
+
+        A `topic` of 0 means that the topic was deleted and has to be made again.
         """
         ...
 
@@ -304,6 +311,7 @@ class Transport(Protocol):
 
 
 Handler = Callable[[Incoming, Reply], Awaitable[None]]
+"""What handles a message: an `async (incoming, reply)`. Commands, layers around them and tests have this type."""
 
 
 class ProcessRole(StrEnum):

@@ -8,7 +8,7 @@ What models and other services are asked is in `ai.py`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -31,6 +31,13 @@ class Address:
     thread: int = 0  # the topic; 0: none
     connection: str = ""  # the Telegram business connection; "": none
     visible_to: int = 0  # the only user who sees what is said here; 0: everybody in the chat
+
+    MESSENGER: ClassVar = 1 << 53  # Telegram's ids are below it; each other messenger has as many of its own
+
+    @property
+    def messenger(self) -> int:
+        """The number of the messenger that the chat is in; 0: Telegram."""
+        return max(0, self.chat // self.MESSENGER)
 
     @property
     def key(self) -> str:
@@ -123,6 +130,7 @@ class Attachment:
     name: str = ""  # of the file; of a sticker, the emoji that it stands for
     duration: int = 0  # seconds of sound or video
     quoted: bool = False  # it came with the message that this message replies to
+    details: Mapping[str, Any] = field(default_factory=dict, hash=False)  # of a contact or a place: what it says
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +269,7 @@ class Outgoing:
     text: str = ""
     plain: bool = False  # the text is shown as it is, not read as Markdown
     file: File | None = None
-    buttons: tuple[tuple[Button, ...], ...] = ()  # rows, from the top
+    buttons: Sequence[Sequence[Button]] = ()  # rows, from the top
     note: str = ""  # a line in the bot's own voice below the text ("stopped"), set apart from the model's words
     reply_to: int = 0  # the message to quote, if it still exists; 0: none
     instead: str = ""  # what to say where the file can't be delivered in any way

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 
-from bot import App, Chunk, Finish, Profile, Request
+from govorun import App, Chunk, Finish, Profile, Request
 
 
 class Backwards:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 
-from bot import App, Incoming, Reply
+from govorun import App, Incoming, Reply
 
 app = App(
     system_prompt="You are Captain Brine, an old pirate. Answer in two sentences at most, and never leave the role.",
@@ -20,6 +20,11 @@ app = App(
 async def flip(incoming: Incoming, reply: Reply) -> str:
     stake = incoming.rest or "your ship"
     return f"You bet {stake}. It is **{random.choice(['heads', 'tails'])}**!"
+
+
+@app.case("Who are you, and what is a keel?", must_not=["language model"], language="en")
+def stays_in_the_role(answer: str) -> bool:
+    return "arr" in answer.lower()
 
 
 if __name__ == "__main__":

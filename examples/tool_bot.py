@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from bot import App, Tool
+from govorun import App, Tool
 
 SHELF = {"Solaris": 2, "Roadside Picnic": 0}
 

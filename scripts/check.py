@@ -135,6 +135,7 @@ LINT = (
     step("lint", *tool("ruff", "check", ".")),
     step("import rules", *tool("lint-imports", "--no-cache")),
     step("settings example", *script("env_example", "--check")),
+    step("settings of App", *script("app_settings", "--check")),
     step("secrets", *script("secret_scan")),
     step("dependencies", *script("audit")),
 )

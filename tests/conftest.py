@@ -31,7 +31,7 @@ settings.register_profile("unhurried", deadline=None, suppress_health_check=[Hea
 settings.load_profile("unhurried")
 
 pytest_plugins = [
-    "bot.testing.plugin",
+    "govorun.testing.plugin",
     "tests.support.certificates",
     "tests.support.doctor_patient",
     "tests.support.sandbox_client",
@@ -82,10 +82,11 @@ def pytest_asyncio_loop_factories(
     item: pytest.Item,
 ) -> Generator[None, LoopFactories | None, LoopFactories | None]:
     factories = yield
-    if "stage" in getattr(item, "fixturenames", ()) and not over_tcp(item):
+    if "stage" in getattr(item, "fixturenames", ()):
+        from bot.testing.virtual_loop import VirtualLoop
         from tests.support.wire import WireLoop
 
-        return {"virtual time": WireLoop}
+        return {"virtual time": VirtualLoop if over_tcp(item) else WireLoop}
     return factories
 
 

@@ -25,7 +25,7 @@ from bot.concurrency.child_pool import ChildPool
 from bot.features.knowledge.stale import StaleAnswers
 from bot.jobs.learning import STALE
 from bot.knowledge.answer.extract import extract
-from bot.knowledge.answering import _shown
+from bot.knowledge.answer.shown import of_passage
 from bot.knowledge.base import KnowledgeBase
 from bot.knowledge.sources.files import KnownFiles, found_in
 from bot.knowledge.sources.reading import Articles, read_file
@@ -100,7 +100,7 @@ class Snapshot:
 class Counting:
     """An `Embedder` that only counts."""
 
-    name, longest = "counting", 2_048
+    name, longest, pace = "counting", 2_048, 0.0
     bought = 0
 
     async def embed(self, texts: Sequence[str], *, question: bool = False) -> Sequence[Vector]:
@@ -156,7 +156,7 @@ async def answered(base: KnowledgeBase, data: Path) -> dict[int, tuple[str, str]
     """Answer the questions of the documentation's FAQ without a model; the quotes, by id, as article and text."""
     for row in json.loads((data / "vk.qs.json").read_text("utf-8")):
         found = await base.search(row["q"], frozenset({EVERYONE}), NOBODY)
-        shown = [_shown(hit.passage) for hit in found.hits]
+        shown = [of_passage(hit.passage) for hit in found.hits]
         pieces = extract(shown, found.frequencies, found.size, "ru")
         spans = [(quote.passage, quote.start, quote.end) for piece in pieces for quote in piece.quotes]
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.knowledge.data import cloud, xquad
 from bench.knowledge.retrieval import BOT, embedded, stored
@@ -89,8 +90,18 @@ def halves(
         "AUROC": 100 * auroc(*scores), "let through at 95 % kept": 100 * float(np.mean(scores[1] >= cut)),
         "kept by its own cut": 100 * float(np.mean(scores[0] >= gate.cut)),
         "let through by its own cut": 100 * float(np.mean(scores[1] >= gate.cut)),
+        **_doubted(gate, *scores),
     }  # fmt: skip
     return gate, figures
+
+
+def _doubted(gate: Gate, right: NDArray[np.float64], wrong: NDArray[np.float64]) -> Mapping[str, float]:
+    """How many questions lie between the two cut-offs of a gate, where only quotes are shown (per cent)."""
+    doubt = gate.cut if gate.doubt is None else gate.doubt
+    return {
+        name: 100 * float(np.mean((doubt <= some) & (some < gate.cut)))
+        for name, some in (("only quotes", right), ("only quotes of the unanswerable", wrong))
+    }
 
 
 async def foreign(
@@ -122,6 +133,7 @@ def passing(gate: Gate, own: Sequence[Signals], other: Sequence[Signals]) -> Map
         "AUROC": 100 * auroc(*scores), "let through at 95 % kept": 100 * float(np.mean(scores[1] >= cut)),
         "kept by its own cut": 100 * float(np.mean(scores[0] >= gate.cut)),
         "let through by its own cut": 100 * float(np.mean(scores[1] >= gate.cut)),
+        **_doubted(gate, *scores),
     }  # fmt: skip
 
 

@@ -58,7 +58,7 @@ class Reading:
 class Counting:
     """An `Embedder` that counts."""
 
-    name, longest = "counting", 2_048
+    name, longest, pace = "counting", 2_048, 0.0
 
     def __init__(self) -> None:
         self.texts = 0

@@ -42,7 +42,7 @@ PAYER = BillTo(Address("bench", BOT, 1), 1, "bench")
 class Chance:
     """An `Embedder` of random vectors."""
 
-    name, longest = "chance", 2_048
+    name, longest, pace = "chance", 2_048, 0.0
 
     def __init__(self) -> None:
         self._numbers = np.random.default_rng(1)

@@ -21,6 +21,7 @@ class KeptVectors:
         self._embedder = embedder
         self.name = embedder.name
         self.longest = embedder.longest
+        self.pace = embedder.pace
         file.parent.mkdir(parents=True, exist_ok=True)
         self._kept = sqlite3.connect(file, isolation_level=None)
         self._kept.execute("CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, numbers BLOB)")

@@ -37,7 +37,9 @@ def record_settings(tx: Tx, incoming: Incoming, **changes: str) -> None:
 
 
 def store_choices(tx: Tx, incoming: Incoming, choices: Mapping[str, str]) -> None:
-    """Store choices of the chat by their columns; in a group the audit log gets an entry."""
+    """Store settings of the chat, given by the names of their columns. In a group, the audit log gets an entry about
+    it.
+    """
     tx.chats.store_choices(incoming.address, **choices)
     record_settings(tx, incoming, **choices)
 
@@ -46,8 +48,8 @@ def store_choices(tx: Tx, incoming: Incoming, choices: Mapping[str, str]) -> Non
 class AuditReport:
     """The command /audit for admins, and the file with all entries for owners.
 
-    `in_words` by action: returns what was changed, from the language and the details of an entry; the details of other
-    actions are shown as they are stored.
+    `in_words` maps an action to a function that says what was changed, given the language and the details of an entry.
+    The details of other actions are shown as they are stored.
     """
 
     store: Store
@@ -65,7 +67,9 @@ class AuditReport:
         )
 
     async def audit(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
-        """Show the newest entries, with buttons to the older ones and, for owners, to the file."""
+        """Show the newest entries, with a button to the older ones and, for owners, a button that sends the whole log
+        as a file.
+        """
         await self._show(incoming, reply, None)
 
     async def press_page(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:

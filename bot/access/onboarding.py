@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import logging
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bot.access.directory import MemberDirectory
@@ -39,10 +39,10 @@ MOST_OPEN = 50  # requests that wait for a decision of the admins
 
 @dataclass(slots=True, kw_only=True)
 class Onboarding:
-    """Lets people and groups in, and answers everybody else.
+    """Lets people and groups in, and answers everybody who may not use the bot.
 
-    `greeting` replaces the text of `/start`. `code` is the first-run code, "" for none: who sends it becomes the owner.
-    `links` take what follows `/start` for other features, by how it begins.
+    `greeting` replaces the bot's own answer to `/start`. `code` is the first-run code, "" for none: who sends it
+    becomes the owner. `links` maps the beginning of the text after `/start` to the handler of another feature.
     """
 
     store: Store
@@ -50,7 +50,7 @@ class Onboarding:
     rights: Rights
     transport: Transport
     tasks: asyncio.TaskGroup
-    greeting: str = ""
+    greeting: str | Mapping[str, str] = ""
     library: Library = field(default_factory=Library)
     code: str = field(default="", init=False)
     links: dict[str, CommandHandler] = field(default_factory=dict, init=False)
@@ -93,7 +93,7 @@ class Onboarding:
         return sorted({*self.rights.access.owners, *self.directory.with_role(least)})
 
     async def sweep(self, where: Address) -> None:
-        """Revoke the links and requests of people whose role has ended by itself. `where` is any address of the bot."""
+        """Revoke the links and requests of people whose role has expired. `where` is any address of the bot."""
         self.deliver("", await self.store.write(lambda tx: self.rights.end_lapsed(tx, where)))
 
     def deliver(self, turn: str, chats: Sequence[Address]) -> None:
@@ -238,7 +238,7 @@ class Onboarding:
         elif rest and incoming.private and Actor.of(incoming).firsthand:
             await self._enter(incoming, reply, rest, inside=True)
         elif self.greeting:
-            hello = own(self.greeting, incoming.user.language, name=incoming.user.name)
+            hello = own(self.greeting, incoming.language, name=incoming.user.name)
             await finish_with(self.store, incoming, reply, hello)
         else:
             await finish(self.store, reply, lambda tx: finish_turn(tx, incoming, welcome(tx, incoming, self.library)))

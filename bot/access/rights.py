@@ -9,7 +9,7 @@ have lowered that role meanwhile.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.access.directory import stored_access
@@ -35,7 +35,9 @@ class Rights:
     # --- who may, as the transaction sees it --------------------------------------------------------------------------
 
     def ensure_admin(self, tx: Tx, incoming: Incoming) -> Access:
-        """The policy over the stored members. Raises `NotAllowed` if the sender is not an admin any more."""
+        """Return the access policy as the database has it now. Raises `NotAllowed` if the sender is not an admin any
+        more.
+        """
         now = stored_access(self.access, tx, incoming.address.bot)
         if now.authorize(Actor.of(incoming), Permission.MANAGE) is not Decision.ALLOWED:
             raise refusal(tx, incoming)
@@ -46,6 +48,17 @@ class Rights:
         now = tx.clock.time()
         found = tx.members.list_members(bot, *(role.word for role in Role if role >= least))
         return {*self.access.owners, *(member.user for member in found if not member.is_over(now))}
+
+    def tell(self, tx: Tx, bot: int, key: str, text: Callable[[str], str], least: Role = Role.ADMIN) -> list[Address]:
+        """Store a message for everybody with the role `least` or a higher one, once under this `key`; `text` makes it
+        in a language. Returns the chats, to which it is delivered after the commit.
+        """
+        chats = []
+        for person in sorted(self.with_role(tx, bot, least)):
+            where, language = Address("telegram", bot, person), tx.chats.read_language(bot, person)
+            tx.outbox.add_answer(f"{key}.o{person}", where, Outgoing(text(language), plain=True))
+            chats.append(where)
+        return chats
 
     # --- a role changes -----------------------------------------------------------------------------------------------
 
@@ -118,10 +131,10 @@ class Rights:
         return role
 
     def end_lapsed(self, tx: Tx, where: Address) -> Sequence[Address]:
-        """Revoke the links and requests of people whose role ended by itself.
+        """Revoke the links and requests of people whose role has expired. `where` is any address of the bot.
 
-        A role ends when the membership expires, or when the settings name other owners. `where` is any address of the
-        bot. Returns the chats of the owners for whom a message was stored.
+        A role expires with its membership, or when the settings name other owners. Returns the chats of the owners for
+        whom a message was stored.
         """
         now, ended = stored_access(self.access, tx, where.bot), Counter[int]()
         for link in tx.members.list_invitations(where.bot):

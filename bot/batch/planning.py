@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,9 @@ BLOCK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run will do. In millionths: `estimate` is the highest price, `likely` that with answers of `LIKELY`."""
+    """The size and the price of a run. `estimate` is the highest price in millionths of the currency, `likely` the
+    price if answers are as long as `LIKELY`.
+    """
 
     rows: int
     requests: int
@@ -46,16 +48,17 @@ def digest_of(path: Path) -> str:
     return found.hexdigest()
 
 
-def requests_in(path: Path, *, column: str = "", system: str = "") -> Iterator[tuple[Row, BatchRequest]]:
-    """Yield the rows of a file, each with its request.
+def requests_in(path: Path, *, options: Mapping[str, Any] = {}) -> Iterator[tuple[Row, BatchRequest]]:
+    """Yield the rows of a file, each with its request; of the `options` column, system and images count.
 
     Raises `BadInput` that lists the first rows without a question, once the file was looked through.
     """
     wrong: list[str] = []
+    column, system, images = (str(options.get(name, "")) for name in ("column", "system", "images"))
     for row in open_rows(path):
         column = column if column in row.columns else question_column(row, column)
         try:
-            request = request_of(row, column, system)
+            request = request_of(row, column, system, _pictures(row, images, path.parent) if images else ())
         except BadInput as error:
             wrong.append(str(error))
             if len(wrong) == SHOWN:
@@ -67,10 +70,19 @@ def requests_in(path: Path, *, column: str = "", system: str = "") -> Iterator[t
         raise BadInput(f"{path.name} can't be asked{more}:\n" + "\n".join(wrong))
 
 
+def _pictures(row: Row, column: str, folder: Path) -> list[Path]:
+    """The pictures of a row: a path in a cell, or a list of them, from the folder of the file on."""
+    value = row.columns.get(column)
+    if column not in row.columns:
+        raise BadInput(f"line {row.number}: there is no column {column!r} with pictures")
+    names = value if isinstance(value, list) else [value] if value else []
+    return [folder / str(name) for name in names]
+
+
 async def plan(
     store: Store, run: int, path: Path, *, options: dict[str, Any], profile: Profile, mode: str
 ) -> Plan:  # fmt: skip
-    """Store the requests of a file as those of a run, and return what it will do.
+    """Store the requests of a file as the requests of a run, and return how many they are and what they cost.
 
     Raises `BadInput` for a file without rows, or with rows that have no question.
     """
@@ -82,7 +94,7 @@ async def plan(
         await store.write(lambda tx: tx.batches.add_requests(run, found))
         page.clear()
 
-    for _, request in requests_in(path, column=options.get("column", ""), system=options.get("system", "")):
+    for _, request in requests_in(path, options=options):
         rows += 1
         page.setdefault(request.hash, request)
         if len(page) == PAGE:
@@ -94,7 +106,8 @@ async def plan(
     def count(tx: Tx) -> tuple[int, int, int]:
         requests, likely, price = 0, 0, 0
         for one in tx.batches.iterate_requests(run):
-            most = prompt.most(asked(one, {"max_tokens": profile.max_tokens, **options}), ratio)
+            given = {"max_tokens": profile.max_tokens, **options}
+            most = prompt.most(asked(one, given, shows=False), ratio)
             requests, price = requests + 1, price + pricing.cost(profile, most, mode)
             usual = replace(most, completion=min(most.completion, LIKELY), prompt=most.prompt - prompt.RESERVE)
             likely += pricing.cost(profile, usual, mode)

@@ -6,42 +6,165 @@ rows.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, cast, get_args
 
 from bot.ai import Request
 from bot.batch.rows import Row
 from bot.errors import BadInput
 from bot.storage.repositories.batch.runs import BatchRequest
-from bot.types import Message, Role
+from bot.types import Image, Message, Role, Text
 
 ROLES = get_args(Role)
+LARGEST_PICTURE = 5 << 20  # bytes
+PICTURES = {b"\xff\xd8": "image/jpeg", b"\x89PNG": "image/png", b"GIF8": "image/gif", b"RIFF": "image/webp"}
 
 
-def request_of(row: Row, column: str, system: str = "") -> BatchRequest:
+def request_of(row: Row, column: str, system: str = "", pictures: Sequence[Path] = ()) -> BatchRequest:
     """Return the request of a row: its question, or the list of messages, below the `system` prompt.
 
-    Raises `BadInput` with the line for a row without a question.
+    `pictures` are shown with the last message; of them the request has the SHA-256, and the path to find them by.
+    Raises `BadInput` with the line for a row without a question, and for a picture that is none.
     """
-    messages = _messages(row, column)
+    messages: list[dict[str, Any]] = [*_messages(row, column)]
     if system and messages[0]["role"] == "system":
         raise BadInput(f"line {row.number}: the row has a system prompt of its own, leave out --system")
     if system:
         messages = [{"role": "system", "text": system}, *messages]
-    body = json.dumps(messages, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return BatchRequest(hash=hashlib.sha256(body.encode()).hexdigest()[:32], place=row.number, body=body)
+    if pictures:
+        shown = [{"type": "image", "sha256": _digest(row.number, path), "path": str(path)} for path in pictures]
+        content = [{"type": "text", "text": messages[-1]["text"]}, *shown]
+        messages[-1] = {"role": messages[-1]["role"], "content": content}
+    return BatchRequest(hash=_hash(_recognised(messages)), place=row.number, body=_canonical(messages))
 
 
-def asked(request: BatchRequest, options: Mapping[str, Any]) -> Request:
-    """Return what a model is asked by a request of a run with these options (temperature, max_tokens, schema)."""
-    messages = tuple(Message.of(one["role"], one["text"]) for one in json.loads(request.body))
+def asked(request: BatchRequest, options: Mapping[str, Any], *, shows: bool = True) -> Request:
+    """Return what a model is asked by a request of a run with these options (temperature, max_tokens, schema).
+
+    Pictures are read from the disk; not `shows`: they are empty, for estimates. Raises `BadInput` for one that is gone.
+    """
+    messages = tuple(_message(one, shows) for one in json.loads(request.body))
     return Request(
         messages, temperature=options.get("temperature"), max_tokens=options.get("max_tokens"),
         schema=options.get("schema"),
     )  # fmt: skip
+
+
+def line_of(request: BatchRequest, *, shows: bool = False) -> bytes:
+    """Return the line of a dataset for AI Studio that asks a request.
+
+    `shows`: the dataset has pictures, if not in this line; they are read from the disk. Raises
+    `BadInput` for one that is gone.
+    """
+    if not shows:
+        return b'{"request":' + request.body.encode() + b"}\n"
+    messages = [
+        {"role": one["role"], "content": [_sent(part) for part in _parts(one)]} for one in json.loads(request.body)
+    ]
+    return json.dumps({"request": messages}, ensure_ascii=False).encode() + b"\n"
+
+
+def hash_of(messages: Sequence[Mapping[str, Any]], *, shows: bool = False) -> tuple[str, int]:
+    """Return the hash of the request with these messages, as a result of AI Studio has them, and its characters.
+
+    `shows`: the dataset had pictures; the parts of a message may stand as JSON in its text.
+    """
+    found: list[dict[str, Any]] = []
+    for one in messages:
+        text, content = one.get("text"), one.get("content")
+        if shows and content is None and isinstance(text, str) and text.startswith("[{"):
+            with suppress(ValueError):
+                content = json.loads(text)
+        if isinstance(content, list):
+            parts = [_recognised_part(part) for part in content]
+            texts = [part for part in parts if part["type"] == "text"]
+            is_plain = len(texts) == len(parts) == 1
+            found.append({"role": one.get("role"), **({"text": texts[0]["text"]} if is_plain else {"content": parts})})
+        else:
+            found.append({"role": one.get("role"), "text": text if content is None else content})
+    body = _canonical(found)
+    return _hash(body), len(body)
+
+
+def _canonical(messages: Sequence[Mapping[str, Any]]) -> str:
+    return json.dumps(messages, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def _recognised(messages: Sequence[Mapping[str, Any]]) -> str:
+    """The messages without where their pictures stand on the disk."""
+    return _canonical(
+        [
+            {**one, "content": [_recognised_part(part) for part in one["content"]]} if "content" in one else one
+            for one in messages
+        ]
+    )
+
+
+def _recognised_part(part: Mapping[str, Any]) -> dict[str, Any]:
+    if part.get("type") != "image":
+        return {"type": "text", "text": part.get("text")}
+    if digest := part.get("sha256"):
+        return {"type": "image", "sha256": digest}
+    try:
+        data = base64.b64decode(part.get("image") or "", validate=True)
+    except ValueError:
+        data = b""
+    return {"type": "image", "sha256": hashlib.sha256(data).hexdigest()}
+
+
+def _message(one: Mapping[str, Any], shows: bool) -> Message:
+    if "content" not in one:
+        return Message.of(one["role"], one["text"])
+    parts = [
+        Text(part["text"]) if part["type"] == "text" else Image(_read(part) if shows else b"", _mime(part["path"]))
+        for part in one["content"]
+    ]
+    return Message(one["role"], tuple(parts))
+
+
+def _parts(one: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    return one["content"] if "content" in one else [{"type": "text", "text": one["text"]}]
+
+
+def _sent(part: Mapping[str, Any]) -> Mapping[str, Any]:
+    if part["type"] == "text":
+        return part
+    return {"type": "image", "image": base64.b64encode(_read(part)).decode()}
+
+
+def _read(part: Mapping[str, Any]) -> bytes:
+    try:
+        data = Path(part["path"]).read_bytes()
+    except OSError as error:
+        raise BadInput(f"{part['path']}: {error.strerror}") from None
+    if hashlib.sha256(data).hexdigest() != part["sha256"]:
+        raise BadInput(f"{part['path']} has changed since it was planned")
+    return data
+
+
+def _digest(number: int, path: Path) -> str:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"line {number}: {path}: {error.strerror}") from None
+    if not data.startswith(tuple(PICTURES)) or len(data) > LARGEST_PICTURE:
+        raise BadInput(f"line {number}: {path.name} is no JPEG, PNG, GIF or WebP of at most {LARGEST_PICTURE >> 20} MB")
+    return hashlib.sha256(data).hexdigest()
+
+
+def _mime(path: str) -> str:
+    with Path(path).open("rb") as file:
+        head = file.read(4)
+    return next((mime for begin, mime in PICTURES.items() if head.startswith(begin)), "image/jpeg")
+
+
+def _hash(body: str) -> str:
+    return hashlib.sha256(body.encode()).hexdigest()[:32]
 
 
 def _messages(row: Row, column: str) -> list[dict[str, str]]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import json
 import os
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
@@ -29,11 +31,11 @@ class Writer(Protocol):
 
 
 async def write_results(store: Store, run: BatchRun, to: Path, *, bare: bool = False) -> Counter[str]:
-    """Write each row of the user's file with its answer into a new file. Returns how many rows have which end.
+    """Write each row of the user's file, with its answer, into a new file. Returns how many rows ended in which way.
 
-    `bare` writes the requests in place of the rows, for when the file that was asked is gone. The ends are answered,
-    truncated, refused, failed and missing (not asked yet). Raises `BadInput` where the file has changed, and for a
-    file that is there already.
+    The ways are answered, truncated, refused, failed and missing (not asked yet). `bare` writes the requests instead of
+    the rows, for a file that is gone. Raises `BadInput` if the file has changed since it was asked, and if the new file
+    exists already.
     """
     counts: Counter[str] = Counter()
     rows = _bare(store, run) if bare else _rows(store, run)
@@ -42,6 +44,16 @@ async def write_results(store: Store, run: BatchRun, to: Path, *, bare: bool = F
             writer.write([columns for columns, _ in page])
             counts.update(end for _, end in page)
     return counts
+
+
+def write_rows(to: Path, rows: Iterable[Mapping[str, Any]]) -> int:
+    """Write rows into a new file, .jsonl, .csv or .parquet. Returns their number."""
+    count, source = 0, iter(rows)
+    with _new_file(to) as path, _writer(path, to, ()) as writer:
+        while page := list(islice(source, PAGE)):
+            writer.write(page)
+            count += len(page)
+    return count
 
 
 # --- rows -------------------------------------------------------------------------------------------------------------
@@ -53,7 +65,7 @@ async def _rows(store: Store, run: BatchRun) -> AsyncIterator[Page]:
     path, options = Path(run.source), run.options
     _check_source(run, path)
     page: list[tuple[Mapping[str, Any], str]] = []
-    for row, request in requests_in(path, column=options.get("column", ""), system=options.get("system", "")):
+    for row, request in requests_in(path, options=options):
         page.append((row.columns, request.hash))
         if len(page) == PAGE:
             yield await _joined(store, run, page)
@@ -139,8 +151,61 @@ def _writer(path: Path, to: Path, columns: Sequence[str]) -> Iterator[Writer]:
     elif kind == ".csv":
         with path.open("w", encoding="utf-8-sig", newline="") as file:
             yield _Table(file, columns)
+    elif kind == ".parquet":
+        with _parquet(path) as table:
+            yield table
     else:
-        raise BadInput(f"{to.name}: .jsonl or .csv is expected")
+        raise BadInput(f"{to.name}: .jsonl, .csv or .parquet is expected")
+
+
+class _ParquetFile:
+    """Rows as Parquet; what is not text or a number in the first of them is JSON."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: Any = None
+        self._schema: Any = None
+
+    def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Append rows. Columns that only some of them have can't stand in a table: JSON lines have them."""
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        if self._file is None:
+            kinds = {int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+            self._schema = pa.schema([(name, kinds.get(type(value), pa.string())) for name, value in rows[0].items()])
+            self._file = parquet.ParquetWriter(self._path, self._schema)
+        table = []
+        for row in rows:
+            if list(row) != self._schema.names and set(row) != set(self._schema.names):
+                raise BadInput("the rows differ in their columns: fetch them as .jsonl")
+            table.append({name: _value(row[name], self._schema.field(name).type) for name in self._schema.names})
+        try:
+            self._file.write_table(pa.Table.from_pylist(table, schema=self._schema))
+        except pa.ArrowException as error:
+            raise BadInput(f"a column has values of different kinds ({error}): fetch them as .jsonl") from None
+
+    def close(self) -> None:
+        """End the file."""
+        if self._file is not None:
+            self._file.close()
+
+
+@contextmanager
+def _parquet(path: Path) -> Iterator[Writer]:
+    if importlib.util.find_spec("pyarrow") is None:
+        raise BadInput("Parquet needs the extra `parquet`: pip install 'govorun[parquet]'")
+    path.touch()
+    file = _ParquetFile(path)
+    try:
+        yield file
+    finally:
+        file.close()
+
+
+def _value(value: Any, kind: Any) -> Any:
+    is_text = str(kind) == "string"
+    return _cell(value) if is_text and value is not None else value
 
 
 class _JsonLines:

@@ -1,9 +1,10 @@
-"""Works on a run whose requests are asked one by one: at once (`sync`) or for half the price (`async`).
+"""Works on a run whose requests are asked one by one: at once (`sync`) or for half the price (`async`). Begin with
+`BatchRunner.work`.
 
-Begin with `BatchRunner.work`. Every step is a row: that a request is sent is committed before it is sent, its answer
-after it, in the transaction that books it. A process that dies leaves at most `CONCURRENCY` requests of which nobody
-knows whether they were accepted; these are asked again, `MOST_SUBMITS` times at most. One process works on a run at a
-time: it holds a lease, which ends by itself.
+The state of each request is a row: it is committed as sent before it goes out, and its answer is committed in the
+transaction that books it. If a process dies, it is unknown of at most `CONCURRENCY` requests whether the service has
+accepted them; these are asked again, at most `MOST_SUBMITS` times. Only one process at a time works on a run: it holds
+a lease, which expires unless it is renewed.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from bot.batch.requests import asked
 from bot.billing import pricing
 from bot.concurrency.retry import Backoff
 from bot.errors import (
+    BadInput,
     BotError,
     ContextOverflow,
     ModelDenied,
@@ -44,7 +46,7 @@ Watch = Callable[[], None]
 
 
 class Stopped(BotError):
-    """A run can't go on: the key is refused, for example."""
+    """Raised when a run can't go on, for example because the service refuses the key."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -126,9 +128,12 @@ class BatchRunner:
     # --- one request --------------------------------------------------------------------------------------------------
 
     async def _answer(self, run: BatchRun, one: BatchRequest) -> None:
-        request = asked(one, run.options)
         try:
+            request = asked(one, run.options)
             answer = await whole_answer.ask(self.model, request)
+        except BadInput as error:  # its picture is gone
+            await self._store(run, one, "failed", str(error))
+            return
         except ModelError as error:
             await self._failed(run, one, error)
             return
@@ -144,6 +149,9 @@ class BatchRunner:
         await clock.sleep(at - clock.monotonic())
         try:
             operation = await self._async_model.submit(asked(one, run.options))
+        except BadInput as error:
+            await self._store(run, one, "failed", str(error))
+            return
         except ModelError as error:
             await self._failed(run, one, error)
             return

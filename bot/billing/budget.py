@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from math import ceil
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from bot.access.policy import Access, Actor, Decision, Role
 from bot.billing import pricing
@@ -21,9 +21,10 @@ from bot.storage.repositories.members import Allowance
 from bot.storage.repositories.money.budgets import BOT, CHAT, DAY, MONTH, USER, Caps
 from bot.storage.store import Tx
 from bot.texts.catalog import say
-from bot.types import Incoming, Permission
+from bot.types import Address, Incoming, Permission, User
 
 TOKENS, IMAGES, MONEY = "tokens", "images", "money"
+KNOWLEDGE_PURSE = "kb.purse"  # the turn of the reservation that embeddings of the knowledge base are paid from
 SOON = 60.0  # seconds after which the reservations of running requests are probably settled
 LONG = 48  # hours from which a time to wait is shown in days
 
@@ -67,10 +68,11 @@ class Reservation:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """The caps of a day and of a month: tokens, pictures, and money in millionths of the currency.
+    """The limits (caps) of spending in a day and in a month: tokens, pictures, and money in millionths of the currency.
 
-    `by_role` replaces the caps of a user for a role, by kind; `personal` replaces those of money for one user. A
-    request that costs more than `confirm` is made only after the user has agreed; 0: nobody is asked.
+    `by_role` has, for a kind of spending and a role, the caps that hold in place of the general caps of a user.
+    `personal` has the caps of money of single users, which replace both. A request that costs more than `confirm`
+    millionths is made only after the user has agreed to its price; 0: nobody is asked.
     """
 
     access: Access = field(default_factory=Access)
@@ -82,7 +84,7 @@ class Budget:
     personal: Personal = field(default_factory=Everybody)
 
     @classmethod
-    def from_settings(cls, settings: Settings, access: Access, personal: Personal) -> Budget:
+    def from_settings(cls, settings: Settings, access: Access, personal: Personal) -> Self:
         """The caps of the settings, converted from the currency into millionths of it."""
         units: Mapping[str, Callable[[Any], int]] = {TOKENS: int, IMAGES: int, MONEY: millionths}
         caps = {kind: _caps(settings, kind, unit) for kind, unit in units.items()}
@@ -105,7 +107,7 @@ class Budget:
         """The caps of a kind (`TOKENS`, `IMAGES` or `MONEY`) for the sender in this chat."""
         caps, actor = {TOKENS: self.tokens, IMAGES: self.images, MONEY: self.money}[kind], Actor.of(incoming)
         if self.access.authorize(actor, Permission.EXCEED) is Decision.ALLOWED:
-            return Caps(bot=caps.bot, bot_month=caps.bot_month)
+            return caps.of_bot()
         personal = self.personal.allowance(actor.id) if kind == MONEY else None
         for share in (self.by_role.get(kind, {}).get(self.access.role(actor)), personal):
             if share is not None:
@@ -154,6 +156,20 @@ class Budget:
             )
             raise LimitReached(sentence, retry_after=wait)
         return self.reserve(tx, incoming, MONEY, price, language)
+
+
+class BotBudget(Budget):
+    """The caps of the whole bot: for work that is no user's, such as a run from the command line."""
+
+    def caps(self, kind: str, incoming: Incoming) -> Caps:
+        """The caps of a kind for the whole bot."""
+        whole = Budget.caps(self, kind, incoming)
+        return Caps(bot=whole.bot, bot_month=whole.bot_month)
+
+    def reserve_work(self, tx: Tx, bot: int, turn: str, price: int, currency: str, language: str) -> int:
+        """Hold back the price of such a work. Returns the reservation, 0 without a limit. Raises `LimitReached`."""
+        asked = Incoming(turn, Address("telegram", bot, 0), User(0), private=True)
+        return self.reserve_price(tx, asked, price, currency, language) if self.caps(MONEY, asked) else 0
 
 
 def _caps(settings: Settings, kind: str, unit: Callable[[Any], int]) -> Caps:
@@ -226,10 +242,12 @@ def settle_interrupted(tx: Tx, bot: int, rows: Sequence[int]) -> None:
 
 
 def settle_stale(tx: Tx, bot: int, before: float | None = None) -> None:
-    """Settle in full the reservations made before a time (Unix seconds), except those of operations under way.
+    """Settle in full the reservations made before a time (Unix seconds), except those of operations under way. The
+    knowledge base draws what it buys from its purse, so the rest of one that was left is given back.
 
     Without a time, at the start of the only process, settle all reservations except those.
     """
+    tx.budgets.release(bot, KNOWLEDGE_PURSE, before=before)
     tx.budgets.settle_abandoned(bot, TOKENS, before=before)
     tx.budgets.settle_abandoned(bot, MONEY, before=before, spare=_open_reservations(tx, bot))
 

@@ -72,9 +72,10 @@ class Meter:
     ) -> AsyncIterator[Charge]:
         """Reserve the price of `units`, run the block that asks the service, and book what the request has cost.
 
-        `estimated`: `units` are the most that it can be, so that the last request within a cap may pass it. A request
-        that the service has certainly not done costs nothing. If its outcome is unknown, or the block is
-        cancelled, it costs the full price. Raises `NotAgreed` or `LimitReached` before the block runs.
+        `estimated` says that `units` is the most that the request can need: then it is allowed as soon as anything of
+        the cap is left, even if the whole price would not fit. A request that the service has certainly not done costs
+        nothing. If its outcome is unknown, or the block is cancelled, it costs the full price. Raises `NotAgreed` or
+        `LimitReached` before the block runs.
         """
         if not self.books:
             yield Charge(units=units)

@@ -17,7 +17,12 @@ from bot.texts.catalog import known
 from bot.types import Address
 
 MILLION = 1_000_000
-SYNC, LATER, IMAGE = "sync", "async", "image"  # modes in the ledger, beside those of `repositories/money/ledger.py`
+SYNC, LATER, BATCH, IMAGE = (
+    "sync",
+    "async",
+    "batch",
+    "image",
+)  # modes in the ledger, beside those of `repositories/money/ledger.py`
 MOST_SEARCHES = 3  # web searches by the model that are reserved for one answer
 SEARCHED = "web-search"  # the name in the ledger for web searches by the model
 
@@ -99,6 +104,8 @@ def most(profile: Profile, usage: Usage, mode: str = SYNC) -> int:
 
 def _tokens(profile: Profile, usage: Usage, mode: str) -> int:
     whole = (profile.price_in * usage.prompt + profile.price_out * usage.completion) / 1000
+    if mode == BATCH:
+        return millionths(whole * profile.batch_share)
     return millionths(whole * profile.async_share if mode == LATER and profile.asynchronous else whole)
 
 

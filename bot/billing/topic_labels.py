@@ -17,7 +17,8 @@ from bot.errors import LimitReached, ModelUnavailable
 class PaidLabels:
     """A `LabelModel` whose requests are reserved, settled and booked for `payer`.
 
-    A budget that does not allow one is as if the service failed: the caller goes on without (`ModelUnavailable`).
+    If a budget does not allow a request, `ModelUnavailable` is raised, as if the service had failed: the caller then
+    chooses the topic without the service.
     """
 
     model: LabelModel
@@ -27,7 +28,9 @@ class PaidLabels:
     async def by_samples(
         self, text: str, labels: Sequence[str], *, task: str, samples: Sequence[tuple[str, str]] = (), within: float
     ) -> Labelled:
-        """Return the confidences of the labels, by samples."""
+        """Return the confidence of each of `labels`, which the service learns from the `samples` in the request; book
+        the request.
+        """
         most = sum(map(len, (text, task, *labels, *chain.from_iterable(samples))))
         return await self._paid(
             self.model.by_samples(text, labels, task=task, samples=samples, within=within),
@@ -35,7 +38,7 @@ class PaidLabels:
         )  # fmt: skip
 
     async def tuned(self, name: str, text: str, *, within: float) -> Labelled:
-        """Return what a tuned classifier says of a text."""
+        """Return the confidence of each label of a tuned classifier, and book the request."""
         return await self._paid(self.model.tuned(name, text, within=within), self.meter.tariffs.tuned_topics, len(text))
 
     async def _paid(self, asked: Coroutine[Any, Any, Labelled], tariff: Price, most: int) -> Labelled:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
@@ -10,6 +10,7 @@ from bot.access.policy import Access, Actor, Decision
 from bot.billing import pricing, usage_chart
 from bot.billing.allowances import what_is_left
 from bot.billing.budget import Budget
+from bot.billing.instances import Instance
 from bot.feature import Command, Feature
 from bot.outbox import finish_with
 from bot.ports import Reply
@@ -41,7 +42,7 @@ class Account:
 @dataclass(slots=True, kw_only=True)
 class UsageReport:
     """Answers /usage from the ledger, with what is left by the `budget`. `titles` are the models' titles by their
-    names.
+    names, `instances` those that are paid by the hour.
     """
 
     store: Store
@@ -49,6 +50,7 @@ class UsageReport:
     budget: Budget
     currency: str
     titles: Mapping[str, str] = field(default_factory=dict)
+    instances: Sequence[Instance] = ()
 
     def feature(self) -> Feature:
         """The feature with the command /usage."""
@@ -70,6 +72,8 @@ class UsageReport:
         key = "usage.chart.money" if drawn.has_prices else "usage.chart.tokens"
         chart = say(language, key, currency=pricing.currency(language, self.currency), days=DAYS)
         paragraphs = [self._words(language, title, account) for title, account in accounts]
+        if everything and self.instances:
+            paragraphs.append("\n".join(self._hours(language)))
         text = "\n\n".join(("\n".join(left), *paragraphs, chart)).lstrip()
         png = usage_chart.draw(self._bars(drawn), language)
         photo = Outgoing(shortened(text), plain=True, file=File(png, "photo", "usage.png"), instead=text)
@@ -84,6 +88,18 @@ class UsageReport:
             tx.ledger.cost_by_model(bot, first.timestamp(), user),
             tx.ledger.cost_by_day(bot, today - (DAYS - 1) * DAY, user),
         )
+
+    def _hours(self, language: str) -> Iterator[str]:
+        """What instances have cost since the first of the month, where it is said in which hours they run."""
+        now = self.store.clock.time()
+        first = datetime.fromtimestamp(now, UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0).timestamp()
+        for one in self.instances:
+            cost = one.cost(first, now)
+            if cost is None or one.hours is None:
+                yield say(language, "usage.instance.unknown", model=one.title)
+            else:
+                hours = round(one.hours.between(first, now))
+                yield say(language, "usage.instance", model=one.title, hours=hours, cost=self._money(language, cost))
 
     def _bars(self, account: Account) -> list[usage_chart.Day]:
         """The bars of the chart: money, or tokens if no request had a price."""

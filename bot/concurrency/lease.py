@@ -35,12 +35,13 @@ def lock_of(address: Address) -> str:
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class Lease:
-    """The right to work on what `lock` names.
+    """The right of this process to work on what `lock` names, until it is given up or another process gets it.
 
-    `job`, `worker` and `attempts` together are the fencing token: they are never given out twice. `seen` is when the
-    database last said that the lease is ours (the clock's `monotonic`); `look` asks it again. `tasks` are those that
-    were started under the lease and go on; `changed` is set when one of them ends and when `news` has become true:
-    new updates of the chat. `over` is set when nothing is done under the lease any more.
+    `job`, `worker` and `attempts` together are the fencing token: no two leases have the same three. `seen` is when the
+    database last confirmed that this process holds the lease (the clock's `monotonic`); `look` asks the database again.
+    `tasks` are the tasks that were started under the lease and still run. `changed` is set when one of them ends, and
+    when `news` becomes true because the chat has new updates. `over` is set when nothing is done under the lease any
+    more.
     """
 
     lock: str

@@ -8,7 +8,10 @@ from contextlib import asynccontextmanager
 
 
 class Places:
-    """A semaphore of which a caller may take several `places` at once. Nobody overtakes a caller who waits for them."""
+    """A semaphore with so many `places`, of which one caller may take several at once.
+
+    Callers get their places in the order in which they asked, so one that wants many is not overtaken by others.
+    """
 
     def __init__(self, places: int) -> None:
         self._free = asyncio.Semaphore(places)
@@ -16,7 +19,7 @@ class Places:
 
     @asynccontextmanager
     async def take(self, count: int = 1) -> AsyncIterator[None]:
-        """Wait for so many places, and hold them inside the context."""
+        """Wait until `count` places are free, and hold them while the `async with` block runs."""
         held = 0
         try:
             async with self._entry:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 from urllib.parse import unquote, urlsplit
 
 from dotenv import dotenv_values
@@ -23,7 +23,7 @@ SHORTEST_KEY = 16  # characters: shorter steps of a path are words like `mcp` an
 class KeyedRow(BaseModel):
     """A row about a server: `key` is the server's key, or `$NAME` for a key in the environment variable NAME."""
 
-    model_config = ConfigDict(hide_input_in_errors=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(hide_input_in_errors=True)
 
     key: Key = SecretStr("")
 
@@ -44,7 +44,11 @@ class ModelConfig(KeyedRow):
 
     With a `url` the model belongs to another server with an OpenAI-compatible API, which knows it as `model` (empty: as
     `name`). Without a `url` it is a model of AI Studio: `model` is its name there, `agent` the id of an agent from the
-    console, `search` lets it search the web. Prices are for 1,000 tokens, `window` and `max_tokens` are tokens.
+    console, `search` lets it search the web. Prices are for 1,000 tokens, `window` and `max_tokens` are tokens;
+    `batch_share` is the part of the prices that an answer of a batch run costs.
+
+    With a `uri` it is an instance of one's own: it takes `concurrency` requests at once and costs `price_hour` in its
+    `hours` ("9-18 mon-fri"); while it does not run, the model called `stand_in` answers.
     """
 
     name: str
@@ -53,6 +57,7 @@ class ModelConfig(KeyedRow):
     max_tokens: int | None = Field(None, gt=0)
     price_in: Decimal | None = None
     price_out: Decimal | None = None
+    batch_share: Decimal | None = Field(None, ge=0)
     currency: str | None = None
     url: OptionalUrl = ""
     key: Key = SecretStr("")
@@ -63,6 +68,11 @@ class ModelConfig(KeyedRow):
     tools: bool | None = None
     reasoning: bool | None = None
     native: bool | None = None
+    uri: str = Field("", pattern=r"^$|^gpt://\S+$")
+    price_hour: Decimal | None = Field(None, ge=0)
+    concurrency: int = Field(10, gt=0, le=1_000)
+    hours: str = Field("", pattern=r"^$|^\d{1,2}-\d{1,2}( [a-z]{3}(-[a-z]{3})?)?( [\w/+-]+)?$")
+    stand_in: str = ""
 
 
 class EmbeddingModelConfig(KeyedRow):
@@ -73,7 +83,7 @@ class EmbeddingModelConfig(KeyedRow):
     many texts one request may have, `window` the most tokens of a text, and `price` is for 1,000 tokens, in CURRENCY.
     """
 
-    model_config = ConfigDict(hide_input_in_errors=True, extra="forbid")
+    model_config: ClassVar[ConfigDict] = ConfigDict(hide_input_in_errors=True, extra="forbid")
 
     name: str = Field(pattern=r"^[\w.:/@-]{1,40}$")
     url: Url

@@ -97,7 +97,9 @@ def files(process: Settings) -> list[Path]:
 
 
 def numbers(process: Settings) -> set[int]:
-    """Return the ids of the bots, with which their tokens begin. Raises `ConfigError` if no token is set."""
+    """Return the ids of all bots of the process: the number with which each token begins. Raises `ConfigError` without
+    a token.
+    """
     own = process.bot_token.get_secret_value()
     tokens = [str(_given(path).get("bot_token", "")) for path in files(process)] or [own]
     found = {int(token.partition(":")[0]) for token in tokens if TOKEN_SHAPE.fullmatch(token)}
@@ -123,7 +125,7 @@ def changed(one: Settings, other: Settings) -> bool:
 
 
 def different(one: Settings, other: Settings) -> set[str]:
-    """Return the names of the settings whose values differ."""
+    """Return the names of the settings that have different values in `one` and `other`."""
     return {name for name in Settings.model_fields if getattr(one, name) != getattr(other, name)}
 
 

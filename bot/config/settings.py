@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticUseDefault
@@ -18,12 +18,14 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from bot.config.entries import ENV_FILE, written
 from bot.config.groups.access import AccessSettings
 from bot.config.groups.ai_studio import CredentialSettings, ModelSettings, ServiceSettings
+from bot.config.groups.evaluation import EvaluationSettings
 from bot.config.groups.knowledge import KnowledgeSettings
 from bot.config.groups.money import BudgetSettings, PriceSettings
 from bot.config.groups.operations import ProcessSettings, StorageSettings, TelemetrySettings
 from bot.config.groups.required import RequiredSettings
 from bot.config.groups.telegram import TelegramSettings
 from bot.config.groups.tools import ToolSettings
+from bot.config.overrides import of_app
 from bot.config.validators import FOLDER_SHAPE, PLACEHOLDER, TOKEN_SHAPE, checked_database, passwords
 from bot.errors import BadInput, ConfigError
 
@@ -35,6 +37,7 @@ class Settings(
     ProcessSettings,
     TelemetrySettings,
     StorageSettings,
+    EvaluationSettings,
     KnowledgeSettings,
     ToolSettings,
     ServiceSettings,
@@ -52,7 +55,7 @@ class Settings(
     This order is that of `.env.example` and of the lines of a `ConfigError`.
     """
 
-    model_config = SettingsConfigDict(
+    model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
         env_file=".env", env_file_encoding="utf-8-sig", env_ignore_empty=True,
         extra="ignore", hide_input_in_errors=True, allow_inf_nan=False, defer_build=False,
     )  # fmt: skip
@@ -106,9 +109,11 @@ def database_address(value: str) -> str:
 
 
 def load(**given: Any) -> Settings:
-    """Read the settings. Raises `ConfigError` with one line for each wrong value; the values are never shown."""
+    """Read the settings: those given, then those of the App (`of_app`), then the environment and `.env`. Raises
+    `ConfigError` with one line for each wrong value; the values are never shown.
+    """
     try:
-        return Settings(**given)
+        return Settings(**{**of_app.get()(), **given})
     except ValidationError as error:
         problems = error.errors(include_input=False, include_url=False)
         raise ConfigError("\n".join(_line(problem["loc"], problem["msg"]) for problem in problems)) from None

@@ -156,9 +156,23 @@ OptionalDatabase = Annotated[
     AfterValidator(lambda value: SecretStr(checked_database(value.get_secret_value())) if value else value),
 ]
 Host = Annotated[str, AfterValidator(_host)]
+Endpoint = Annotated[str, _shaped(r"[A-Za-z0-9.\[\]:_-]+:\d{1,5}", "host:port is expected")]
 Line = Annotated[str, _shaped(r"[^\x00-\x1f\x7f]*", "one line is expected")]
 OptionalLine = Annotated[Line, AfterValidator(lambda value: "" if value.lower() in ("none", "off") else value)]
 Currency = Annotated[str, _shaped("[A-Z]{3}", "three letters like RUB are expected")]
+
+
+def _by_language(value: Any) -> Any:
+    """A text, or what a JSON object has: one for each language."""
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value  # "{name}, hello"
+    return value
+
+
+TextByLanguage = Annotated[str | dict[str, str], NoDecode, BeforeValidator(_by_language)]
 People = Annotated[tuple[int, ...], NoDecode, BeforeValidator(_split), AfterValidator(_people)]
 AmountsByRole = Annotated[
     dict[Literal["user", "operator", "admin"], Annotated[Decimal, Field(ge=0)]],

@@ -18,7 +18,7 @@ from bot.conversation.cost import AnswerCost
 from bot.conversation.question.rewriting import QuestionRewriter
 from bot.conversation.request import RequestBuilder
 from bot.conversation.turn_state import SEARCHING, AnswerDraft, TurnContext
-from bot.errors import ContextOverflow, LimitReached, ModelError, ModelRefused, StreamCut
+from bot.errors import ContextOverflow, HookFailed, LimitReached, ModelError, ModelRefused, StreamCut
 from bot.knowledge import documents
 from bot.knowledge.answering import Citing, KnowledgeAnswers, Scope
 from bot.knowledge.documents import Documents
@@ -81,16 +81,14 @@ class AnswerWriter:
             # A timeout without a deadline until somebody presses Stop: then it ends whatever is waited for.
             async with asyncio.timeout(None) as scope:
                 run = self._running[incoming.id] = Running(incoming.address, place.question, scope)
-                context = await self.informed(incoming, reply, context)
-                written.retrieved = context.retrieved
-                context = await self.with_evidence(incoming, context)
-                context = await self.joined(context)
-                if not self._is_answered(reply, context, written):
-                    await self._until_complete(incoming, reply, context, written)
+                await self._write(incoming, reply, context, written)
         except TimeoutError:
             written.stopped, written.outdated = True, run.outdated
+        except HookFailed as error:
+            written.refuse("", error)
         finally:
             del self._running[incoming.id]
+        await self._review(incoming, context, written)
         if written.citing is None and written.retrieved.passages and (text := written.visible_text()):
             written.noted = await asyncio.to_thread(
                 documents.note, context.prefix + text, written.retrieved.passages, context.language,
@@ -98,6 +96,53 @@ class AnswerWriter:
                 finished=written.ending() not in UNFINISHED,
             )  # fmt: skip
         return written
+
+    async def _write(self, incoming: Incoming, reply: Reply, context: TurnContext, written: AnswerDraft) -> None:
+        """Collect what the answer is made of, and have it written. Raises `HookFailed`."""
+        context = await self.prepared(incoming, context)
+        if context.refusal:
+            written.refuse(context.refusal)
+            return
+        if context.choices.model != written.wanted.name:
+            written.wanted = self.routing.by_name(context.choices.model)
+            written.option = self.routing.available(written.wanted)
+        context = await self.informed(incoming, reply, context)
+        written.retrieved = context.retrieved
+        context = await self.with_evidence(incoming, context)
+        context = await self.joined(context)
+        if not self._is_answered(reply, context, written):
+            await self._until_complete(incoming, reply, context, written)
+
+    async def prepared(self, incoming: Incoming, context: TurnContext) -> TurnContext:
+        """The context with what a programmer's functions add to the question, or refuse. Raises `HookFailed`."""
+        hooks = self.request_builder.hooks
+        if not (hooks.instructions or hooks.before):
+            return context
+        told, wish = await hooks.prepare(self.asker(incoming, context), context.asked)
+        model = self.routing.by_name(wish.model or context.choices.model).name
+        if wish.model and model != wish.model:
+            log.warning("a function around the model wants %s, which is not offered", wish.model)
+            model = context.choices.model
+        return replace(
+            context, instructions=told, passages=wish.passages, refusal=wish.refusal,
+            choices=replace(context.choices, model=model),
+        )  # fmt: skip
+
+    async def _review(self, incoming: Incoming, context: TurnContext, written: AnswerDraft) -> None:
+        """Have a programmer's functions look at the answer; if one fails, there is none."""
+        hooks, text = self.request_builder.hooks, written.visible_text()
+        if not hooks.after or not text:
+            return
+        try:
+            review = await hooks.review(self.asker(incoming, context), context.asked, text)
+        except HookFailed as error:
+            written.refuse("", error)
+            return
+        if review.refusal:
+            written.refuse(review.refusal)
+        elif review.text is not None:
+            written.replace_text(review.text)
+        written.remark = review.note
 
     def stop(self, key: str, turn: str = "") -> bool:
         """Stop the answers that are being written in the conversation `key`; what was written is kept.
@@ -151,7 +196,9 @@ class AnswerWriter:
         rewriter, earlier = self.rewriter, context.history[:-1]
         rewrite = partial(rewriter.rewrite, incoming, question, earlier, context.language) if rewriter else None
         evidence = await self.knowledge.look(incoming, question, context.language, scope, rewrite=rewrite)
-        has_nothing = evidence is not None and not (evidence.block or evidence.pieces or evidence.for_asker)
+        has_nothing = evidence is not None and (
+            evidence.doubtful or not (evidence.block or evidence.pieces or evidence.for_asker)
+        )  # fmt: skip
         return context if context.has_documents and has_nothing else replace(context, evidence=evidence)
 
     async def joined(self, context: TurnContext) -> TurnContext:
@@ -234,7 +281,7 @@ class AnswerWriter:
         if self.routing.by_name(context.choices.model).model.profile.tools:
             await self.request_builder.toolbox.ready()
         if context.decided_call is not None:
-            asker, toolbox = self._asker(incoming, context), self.request_builder.toolbox
+            asker, toolbox = self.asker(incoming, context), self.request_builder.toolbox
             await approvals.perform(self.store, toolbox, context.decided_call, context.steps, asker, reply)
 
     async def _use_tools(self, incoming: Incoming, reply: Reply, context: TurnContext, written: AnswerDraft) -> bool:
@@ -242,12 +289,13 @@ class AnswerWriter:
         new = written.text[len(written.before) :]
         written.begin_paragraph()
         reply.replace(context.prefix + written.before)
-        asker, profile = self._asker(incoming, context), written.option.model.profile
+        asker, profile = self.asker(incoming, context), written.option.model.profile
         again = await self.request_builder.toolbox.step(written.steps, new, written.calls, asker, reply, profile)
         turn_log.current.get().last_progress = self.store.clock.monotonic()
         return again and await self._may_repeat(incoming, context, written)
 
-    def _asker(self, incoming: Incoming, context: TurnContext) -> ToolContext:
+    def asker(self, incoming: Incoming, context: TurnContext) -> ToolContext:
+        """Who asks, for tools and for functions of programmers."""
         return ToolContext(
             address=incoming.address, user=incoming.user.id, turn=incoming.id, language=context.language,
             zone=context.choices.zone, clock=self.store.clock,

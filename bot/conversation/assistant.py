@@ -126,6 +126,9 @@ class Assistant:
         question that the knowledge base answers without a model, or does not answer.
         """
         context = await self.store.read(lambda tx: self.turn_start.deferred(tx, incoming, asked, text))
+        context = await self.writer.prepared(incoming, context)
+        if context.refusal:
+            raise BadInput(context.refusal)
         context = await self.writer.with_evidence(incoming, context)
         if (evidence := context.evidence) is not None and not evidence.block:
             now = evidence.pieces or evidence.for_asker
@@ -140,7 +143,7 @@ class Assistant:
         context = await self.store.read(
             lambda tx: self.turn_start.deferred(tx, with_choices(tx, incoming), asked, asked.text)
         )
-        return await self.writer.with_evidence(incoming, context)
+        return await self.writer.with_evidence(incoming, await self.writer.prepared(incoming, context))
 
     async def draft(
         self, incoming: Incoming, asked: Remembered, payer: PaidBy,
@@ -161,7 +164,7 @@ class Assistant:
         name = self.routing.by_name(context.choices.model).name
         if context.evidence is not None:
             return *await self.answer_quietly(incoming, context, payer), name
-        return await self._said(context, payer), None, name
+        return await self._reviewed(incoming, context, await self._said(context, payer)), None, name
 
     async def answer_quietly(
         self, incoming: Incoming, context: TurnContext, payer: PaidBy | None = None
@@ -175,12 +178,20 @@ class Assistant:
         assert context.evidence is not None and knowledge is not None  # noqa: S101, PT018  the caller looks
         citing = knowledge.begin(context.evidence)
         if not context.evidence.block:
-            text = citing.extract()
+            text = "" if context.evidence.doubtful else citing.extract()
         else:
             own = PaidBy(incoming, incoming.id, self.pricing.budget)
             said = await self._said(context, payer or own)
             text = await citing.take(said) + await knowledge.release(incoming, citing)
-        return "" if citing.is_empty else text.strip(), citing
+        return "" if citing.is_empty else await self._reviewed(incoming, context, text.strip()), citing
+
+    async def _reviewed(self, incoming: Incoming, context: TurnContext, text: str) -> str:
+        """The text as a programmer's functions leave it, "" if they refuse it. Raises `ModelError`."""
+        hooks = self.writer.request_builder.hooks
+        if not hooks.after or not text or context.refusal:
+            return "" if context.refusal else text
+        review = await hooks.review(self.writer.asker(incoming, context), context.asked, text)
+        return "" if review.refusal else text if review.text is None else review.text
 
     async def _said(self, context: TurnContext, payer: PaidBy) -> str:
         """What the model says, without tools and without a message. Raises `LimitReached`, `ModelError`."""
@@ -218,7 +229,8 @@ class Assistant:
         if context.topic is not None and context.topic.is_asked:
             await finish(self.store, reply, lambda tx: self._ask_topic(tx, incoming, context))
             return
-        reply.begin(context.choices.streaming, place.grows_over, incoming.quotes)
+        held = self.writer.request_builder.hooks.holds  # nobody sees the answer before it was looked at
+        reply.begin("off" if held else context.choices.streaming, place.grows_over, incoming.quotes)
         if context.prefix:
             reply.replace(context.prefix)
         turn = turn_log.current.get()

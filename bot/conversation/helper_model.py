@@ -1,13 +1,14 @@
 """Requests to a model beside the conversation: a title for a chat, a summary, the description of a picture.
 
-Begin with `ask_paid`, which reserves the price, asks the model and books the usage. Jobs ask through `HelperModel`.
+Begin with `ask_paid`, which reserves the price, asks the model and books the usage (`billed`). Jobs ask through
+`HelperModel`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 
 from bot.ai import Chunk, Finish, Model, Request, Usage
@@ -33,6 +34,56 @@ class PaidBy:
     budget: Budget
 
 
+@dataclass(slots=True, kw_only=True)
+class Bill:
+    """What a request has brought so far: the text, the usage that the service reports, why the answer has ended."""
+
+    text: str = ""
+    usage: Usage | None = None
+    finish: Finish | None = None
+
+    def add(self, chunk: Chunk) -> None:
+        """Count a piece of the answer."""
+        self.text = chunk.text if chunk.replaces else self.text + chunk.text
+        self.usage, self.finish = chunk.usage or self.usage, chunk.finish
+
+
+@asynccontextmanager
+async def billed(
+    store: Store, model: Model, request: Request, payer: PaidBy,
+    *, name: str = "", mode: str = MODE, ratio: prompt.Ratio | None = None, then: Then | None = None,
+) -> AsyncIterator[Bill]:  # fmt: skip
+    """Reserve the price of a request, run the block that asks the model, and book what the `Bill` has then.
+
+    A block that fails or is cancelled pays for what it has added to the bill. Arguments are those of `ask_paid`. Raises
+    `LimitReached` before the block runs.
+    """
+    ratio, asked = ratio or prompt.Ratio(), payer.incoming
+    most = prompt.most(request, ratio)
+    price = pricing.most(model.profile, most)
+    held = await store.write(lambda tx: payer.budget.reserve_answer(tx, asked, most.total, price, asked.language))
+    bill, failed = Bill(), True
+    try:
+        yield bill
+        failed = False
+    finally:
+        usage = bill.usage
+        if usage is None and (bill.text or not failed):  # the service reported no usage
+            usage = Usage(ratio.tokens(prompt.size(request)), ratio.tokens(len(bill.text)))
+
+        def book(tx: Tx) -> None:
+            cost = 0
+            if usage is not None:
+                where, user = asked.address, asked.user.id
+                cost = pricing.book_answer(tx, where, user, payer.turn, name or model.name, model.profile, usage, mode)
+            held.settle(tx, usage.total if usage is not None else 0, cost)
+            if not failed and then is not None:
+                then(tx, bill.text.strip())
+
+        # The answer is paid for: a full disk must not make the bot ask, and pay, again.
+        await store.write_until_stored(book)
+
+
 async def ask_paid(
     store: Store, model: Model, request: Request, payer: PaidBy,
     *, name: str = "", deadline: float | None = None, ratio: prompt.Ratio | None = None, then: Then | None = None,
@@ -43,39 +94,14 @@ async def ask_paid(
     books the usage. `deadline` is in seconds. Raises `LimitReached` before the model is asked, and the model's
     `ModelError` after booking what it had written.
     """
-    ratio, asked = ratio or prompt.Ratio(), payer.incoming
-    most = prompt.most(request, ratio)
-    price = pricing.most(model.profile, most)
-    held = await store.write(lambda tx: payer.budget.reserve_answer(tx, asked, most.total, price, asked.language))
-    text, last = "", Chunk()
-    usage: Usage | None = None
-    error: ModelError | asyncio.CancelledError | None = None
-    try:
-        async with asyncio.timeout(deadline), aclosing(tracing.model_stream(model, request)) as chunks:
-            async for last in chunks:
-                text = last.text if last.replaces else text + last.text
-                usage = last.usage or usage
-    except TimeoutError:
-        error = ModelUnavailable(f"no answer within {deadline:g} s")
-    except (ModelError, asyncio.CancelledError) as failed:  # a cancelled request is settled, too
-        error = failed
-    if usage is None and (text or error is None):  # the service reported no usage
-        usage = Usage(ratio.tokens(prompt.size(request)), ratio.tokens(len(text)))
-
-    def book(tx: Tx) -> None:
-        cost = 0
-        if usage is not None:
-            where, user = asked.address, asked.user.id
-            cost = pricing.book_answer(tx, where, user, payer.turn, name or model.name, model.profile, usage, MODE)
-        held.settle(tx, usage.total if usage is not None else 0, cost)
-        if error is None and then is not None:
-            then(tx, text.strip())
-
-    # The answer is paid for: a full disk must not make the bot ask, and pay, again.
-    await store.write_until_stored(book)
-    if error is not None:
-        raise error
-    return text.strip(), last.finish
+    async with billed(store, model, request, payer, name=name, ratio=ratio, then=then) as bill:
+        try:
+            async with asyncio.timeout(deadline), aclosing(tracing.model_stream(model, request)) as chunks:
+                async for chunk in chunks:
+                    bill.add(chunk)
+        except TimeoutError:
+            raise ModelUnavailable(f"no answer within {deadline:g} s") from None
+    return bill.text.strip(), bill.finish
 
 
 @dataclass(slots=True, kw_only=True)

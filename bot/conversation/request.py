@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from bot.ai import Request
 from bot.config.settings import Settings
 from bot.conversation.turn_state import REASONING, TurnContext
+from bot.extension import Hooks
 from bot.llm import prompt
 from bot.llm.routing import ModelOption
 from bot.tools.toolbox import Steps, Toolbox
@@ -87,10 +88,13 @@ class Preview:
 
 @dataclass(slots=True, kw_only=True)
 class RequestBuilder:
-    """Builds requests to models, and learns from their usage how many characters a token has."""
+    """Builds requests to models, and learns from their usage how many characters a token has. `hooks` are a
+    programmer's functions around the model.
+    """
 
     options: Options = field(default_factory=Options)
     toolbox: Toolbox = field(default_factory=Toolbox)
+    hooks: Hooks = field(default_factory=Hooks)
     _ratios: defaultdict[str, prompt.Ratio] = field(default_factory=lambda: defaultdict(prompt.Ratio))
 
     def ratio(self, option: ModelOption) -> prompt.Ratio:
@@ -107,7 +111,12 @@ class RequestBuilder:
         profile, ratio, persona, options = option.model.profile, self.ratio(option), context.persona, self.options
         profile = profile if tools else replace(profile, tools=False)
         request = prompt.build(
-            "\n\n".join(filter(None, (persona.system_prompt(context.language, options.system), context.preface))),
+            "\n\n".join(
+                filter(
+                    None,
+                    (persona.system_prompt(context.language, options.system), context.instructions, context.preface),
+                )
+            ),
             prompt.informed(context.messages, context.material),
             self.toolbox.narrowed(profile, steps, ratio, context.language),
             ratio,

@@ -43,9 +43,11 @@ NOTHING_HELD = Held()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChosenTopic:
-    """The topic of a question in the `table` of that moment, and what holds after it.
+    """The topic of a question, by the routing `table` at that moment, and the topic that the conversation keeps after
+    it.
 
-    `waiting` is an earlier question that got two buttons, which nobody has pressed: it was read together with this one.
+    `waiting` is an earlier question below which the person was asked to choose between two topics and did not: it is
+    answered together with this one.
     """
 
     table: RoutingTable
@@ -75,7 +77,7 @@ class ChosenTopic:
 
     @property
     def scope(self) -> Scope:
-        """Out of which sources the question is answered, and how."""
+        """Return the sources from which the question is answered, and the level of the knowledge base."""
         key = self.choice.topic
         return Scope(frozenset(self.table.bases(key)), self.table.find(key).level)
 
@@ -95,7 +97,9 @@ class ChosenTopic:
         return replace(choices, persona=choices.persona or persona, own_model=choices.own_model or own or model)
 
     def decided(self) -> ChosenTopic:
-        """The likelier topic in place of a question to the person. As it is a guess, it does not hold."""
+        """Return the choice with the likelier of the two topics, instead of asking the person. Because that is a guess,
+        the conversation does not keep it.
+        """
         if not self.is_asked:
             return self
         choice = replace(self.choice, topic=self.choice.between[0], reason="guess", between=())
@@ -113,7 +117,9 @@ class ChosenTopic:
         )  # fmt: skip
 
     def take_up(self, tx: Tx, incoming: Incoming) -> None:
-        """Let the answer to `incoming` read the question that waited for a press, whose buttons go."""
+        """Join the earlier question, which waited for a choice between two topics, to the question of `incoming`;
+        remove its buttons.
+        """
         asked = tx.messages.find_message(self.waiting.id) if self.waiting is not None else None
         if asked is None or asked.ending != OPEN:
             return
@@ -244,7 +250,7 @@ class TopicChooser:
         return picked
 
     def keep_example(self, tx: Tx, bot: int, question: Remembered, key: str) -> None:
-        """Store a question as an example of a topic, without what tells who asked it."""
+        """Store a question as an example of a topic, without names and numbers that identify who asked it."""
         text = masked(question.words, list(tx.members.read_names(bot, (question.user,)).values()))
         if words := plain(text):
             mark = hashlib.sha256(words.encode()).hexdigest()

@@ -210,7 +210,11 @@ def _failed(written: AnswerDraft) -> bool:
 
 def _refused(written: AnswerDraft) -> bool:
     """Whether the model refuses this question, so that asking again is useless."""
-    return written.finish is Finish.FILTERED or isinstance(written.error, ModelRefused | ContextOverflow)
+    return (
+        bool(written.refusal)
+        or written.finish is Finish.FILTERED
+        or isinstance(written.error, ModelRefused | ContextOverflow)
+    )
 
 
 def _keyboard(tx: Tx, incoming: Incoming, context: TurnContext, answer: Remembered) -> Rows:
@@ -240,4 +244,4 @@ def _note(tx: Tx, incoming: Incoming, context: TurnContext, written: AnswerDraft
     late = say(language, "late.note") if waited > LATE else ""
     gone = say(language, "gone.note", old=", ".join(context.gone), new=written.option.title) if context.gone else ""
     once = say(language, "once.note", model=written.option.title) if context.answers_once else ""
-    return "; ".join(filter(None, (written.note(language) or once, gone, late)))
+    return "; ".join(filter(None, (written.note(language) or once, gone, written.remark, late)))

@@ -56,9 +56,9 @@ class Approval:
 class TurnStart:
     """The first transaction of each kind of turn. Its methods raise `LimitReached`; then nothing is saved.
 
-    `withdrawn` gives the answers of a conversation, by id, that quote what may not be read here any more: they, and
-    their questions, are in no request. `topics` chooses the topics of questions; None without a routing file.
-    `ownership` knows where a person answers instead; None without a support desk.
+    `withdrawn` returns the ids of the answers in a conversation that quote sources which may not be read there any
+    more; these answers and their questions are left out of requests. `topics` chooses the topics of questions; None
+    without a routing file. `ownership` says whether a person answers instead of the bot; None without a support desk.
     """
 
     routing: Routing
@@ -167,9 +167,12 @@ class TurnStart:
             context=context, option=option, request=request, ratio=builder.ratio(option), passages=passages
         )  # fmt: skip
 
-    def chosen(self, choices: ChatChoices) -> ChosenModel:
-        """The persona and model for these choices: the chat's model, else the user's, the persona's, the default."""
-        persona = self.library.persona(choices.persona)
+    def chosen(self, choices: ChatChoices, persona: Persona | None = None) -> ChosenModel:
+        """The persona and model for these choices: the chat's model, else the user's, the persona's, the default.
+
+        `persona` answers in place of the one that was chosen: a version of it that is on trial.
+        """
+        persona = persona or self.library.persona(choices.persona)
         option, gone = self.routing.resolve(choices.model, choices.own_model, persona.model)
         return ChosenModel(persona, option, tuple(name for name in gone if name != persona.model))
 
@@ -233,7 +236,8 @@ class TurnStart:
             kept, branch = memory.apply(tx, conversation, branch, withdrawn)
         branch = memory.without(branch, withdrawn)
         choices, language = incoming.chat, incoming.language
-        chosen = self.chosen(choices)
+        persona = self.library.persona_of(choices.persona, conversation, tx.clock.time())
+        chosen = self.chosen(choices, persona)
         return TurnContext(
             place=None, history=tx.blobs.load_images(prompt.spoken(branch)), language=language,
             choices=replace(choices, model=chosen.option.name), preface=kept.preface(language), persona=chosen.persona,

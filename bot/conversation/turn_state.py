@@ -99,7 +99,8 @@ class TurnContext:
     for this answer only, the chat has another one. `evidence` is what the knowledge base has about the question, once
     it was asked; None where the answer does not come from it. `topic` is that of the question, with a routing
     file; `corrects`: this user may correct it. `version` is that of the `Ownership` with which the answer was begun.
-    `offer` is the label of a button below the answer that calls a person; "": none.
+    `offer` is the label of a button below the answer that calls a person; "": none. A programmer's functions
+    (`extension.Hooks`) have added `instructions` about the asker and `passages`, or want a `refusal` to be sent.
     """
 
     place: BranchPoint | None
@@ -127,11 +128,22 @@ class TurnContext:
     corrects: bool = False
     version: int = 0
     offer: str = ""
+    instructions: str = ""
+    passages: Sequence[str] = ()
+    refusal: str = ""
 
     @property
     def material(self) -> str:
-        """What the question is asked with: passages of documents and of the knowledge base; "" for none."""
-        return "\n\n".join(filter(None, (self.retrieved.text, self.evidence.block if self.evidence else "")))
+        """What the question is asked with: passages of a programmer, of documents and of the knowledge base; "" for
+        none.
+        """
+        found = (*self.passages, self.retrieved.text, self.evidence.block if self.evidence else "")
+        return "\n\n".join(filter(None, found))
+
+    @property
+    def asked(self) -> str:
+        """The text of the question."""
+        return self.place.question.text if self.place is not None else self.history[-1].text if self.history else ""
 
     @property
     def messages(self) -> Sequence[Message]:
@@ -165,7 +177,8 @@ class AnswerDraft:
     `limit` is the sentence of a budget that ended the answer. `thought` is the model's reasoning, if it may be shown.
     `code` names the error in the operator's log. `request` is the last request that was sent. `citing` checks an answer
     from the knowledge base: `text` holds only what it lets out. `noted` is the whole answer with what it quotes of
-    documents, once it is written.
+    documents, once it is written. `refusal` is what a programmer's function sends in place of the answer, `remark` what
+    it adds below it.
     """
 
     wanted: ModelOption
@@ -191,6 +204,19 @@ class AnswerDraft:
     request: Request | None = field(default=None, init=False)
     citing: Citing | None = field(default=None, init=False)
     noted: Noted | None = field(default=None, init=False)
+    refusal: str = field(default="", init=False)
+    remark: str = field(default="", init=False)
+
+    def refuse(self, refusal: str, error: ModelError | None = None) -> None:
+        """Drop all that was written: a programmer's function has refused it, or has failed (`error`)."""
+        self.text = self.before = self.thought = ""
+        self.calls, self.citing, self.finish = (), None, Finish.STOP
+        self.refusal, self.error = refusal, error
+
+    def replace_text(self, text: str) -> None:
+        """Send another text, which has no quotes of the knowledge base any more."""
+        below = self.citing.below if self.citing is not None else ""
+        self.text, self.citing = f"{text}\n\n{below}" if below else text, None
 
     def begin(self) -> None:
         """Forget what the last request to the model has brought: another request for this answer follows."""
@@ -245,8 +271,13 @@ class AnswerDraft:
 
     @property
     def is_unanswered(self) -> bool:
-        """Whether the answer says that the sources of the knowledge base do not have it."""
-        return self.citing is not None and self.citing.is_empty and self.text == self.citing.evidence.unknown
+        """Whether the answer says that the sources of the knowledge base do not have it, or shows quotes that only may
+        be one.
+        """
+        if self.citing is None:
+            return False
+        evidence = self.citing.evidence
+        return evidence.doubtful or (self.citing.is_empty and self.text == evidence.unknown)
 
     def ending(self) -> str:
         """How the answer ended, as it is stored: "stopped", "cut" (an error) or the model's reason."""
@@ -266,8 +297,8 @@ class AnswerDraft:
 
     def apology(self, language: str) -> str:
         """What the user is told if there is no answer: the cause, the next step, and the code for the operator."""
-        if self.limit:
-            return self.limit
+        if self.refusal or self.limit:
+            return self.refusal or self.limit
         code = say(language, "error.code", code=self.code) if self.code else ""
         return " ".join(filter(None, (say(language, self.apology_key()), code)))
 

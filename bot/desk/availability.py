@@ -42,7 +42,7 @@ class Availability:
         return None if opening == now else opening
 
     def named(self, case: Case, opening: float, language: str) -> str:
-        """An opening in words, in the zone of the team: "23 November, 09:00"."""
+        """Return an opening as words, in the time zone of the team: "23 November, 09:00"."""
         local = datetime.fromtimestamp(opening, ZoneInfo(self.of(case).zone))
         return f"{day(local.date(), language, year=False)}, {local:%H:%M}"
 

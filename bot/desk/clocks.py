@@ -22,8 +22,10 @@ FIRST, NEXT, CLOSE = "first", "next", "close"
 
 @dataclass(frozen=True, slots=True)
 class Overdue:
-    """A promise (`what`) of a case that is nearly or, if `late`, quite over. `left` are working seconds, negative
-    when late. `bits` are those that `Case.told` gets when it is told.
+    """A promise of time (`what`) to the customer of a case that will soon be missed, or if `late` is missed.
+
+    `left` are the working seconds until then, negative when late. `bits` are added to `Case.told` when operators were
+    told.
     """
 
     case: Case
@@ -45,8 +47,9 @@ def operator_answered(case: Case, hours: Hours, now: float) -> Case:
 
 
 def turned(before: Case, after: Case, hours: Hours, now: float) -> Case:
-    """The case after a change of its owner, with its times: a call and a wake begin to count, all others that take
-    the case from people end it.
+    """Return the case with its times as they are after a change of its owner.
+
+    A call and a wake start the customer's waiting time; a change that takes the case from people ends it.
     """
     if not before.is_for_people and after.is_for_people:
         answered = after.answered if after.reason == "again" else 0.0
@@ -74,7 +77,9 @@ def overdue(case: Case, promise: Promises, hours: Hours, now: float) -> Sequence
 
 
 def quiet_until(case: Case, quiet: Quiet) -> float | None:
-    """When a held case whose customer is silent is warned about, or closed if that was done; None: it is our turn."""
+    """Return when a case whose customer is silent is warned about, or closed if the warning was given; None while
+    operators have to answer.
+    """
     if case.owner != HELD or case.asked or not case.answered or not quiet.quiet:
         return None
     return case.touched + (quiet.grace if case.told & WARNED else quiet.quiet)

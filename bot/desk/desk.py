@@ -119,8 +119,8 @@ class Desk(Seating):
         return case
 
     def offer(self, tx: Tx, incoming: Incoming) -> str:
-        """Return the label of the button with which a customer calls a person, before the first question of a case is
-        stored, with the expected wait; "" for later questions, without the setting `choice`, and while nobody works.
+        """Return the label of the button "call a person" below the first answer of a case, with the expected wait; ""
+        for later answers, without the setting `choice`, and while nobody works.
         """
         case = tx.cases.find_open(incoming.address) if self.table.person.choice else None
         if case is None or not tx.seats.list_groups(self.bot) or tx.cases.count_questions(case):
@@ -164,7 +164,7 @@ class Desk(Seating):
         return [seat.address]
 
     def left_out(self, tx: Tx, delivery: Delivery, *, whole: bool) -> Places:
-        """Tell who wrote a message that it (`whole`), or a part of it, could not be brought to the other side."""
+        """Tell the writer of a message that the other side did not get it (`whole`), or a part of it."""
         relay = tx.relays.find_of_delivery(self.bot, delivery.key)
         case = tx.cases.find_case(self.bot, relay.case) if relay is not None else None
         is_customers = relay is not None and relay.side == CUSTOMER
@@ -215,8 +215,8 @@ class Desk(Seating):
     def call(
         self, tx: Tx, incoming: Incoming, reason: str, decision: Decision = NO_DECISION
     ) -> tuple[Outgoing, Places]:  # fmt: skip
-        """Ask for a person in the case of this customer, after a `decision` of the rules. Returns what the customer is
-        told, and where the operators' card waits. Nothing changes where no group is connected.
+        """Call a person to the case of this customer, after a `decision` of the rules. Returns the answer to the
+        customer, and the addresses of the operators' card. Nothing changes if no group is connected.
         """
         language = incoming.language
         case = tx.cases.find_open(incoming.address) or self.open_case(tx, incoming)

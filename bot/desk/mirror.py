@@ -71,10 +71,11 @@ class Mirror:
         self, tx: Tx, case: Case, incoming: Incoming, *, text: str | None = None, markdown: bool = False,
         files: Sequence[int] = (), is_ready: bool = False,
     ) -> Places:  # fmt: skip
-        """Bring an operator's message to the customer, and keep it in the conversation. With a `text` that is brought
-        in place of the message's own; `markdown`: it is read as Markdown. Or with the messages `files` of the same
-        chat, which are copied. It is translated first if the case wants that, unless it `is_ready`: in the customer's
-        language.
+        """Bring an operator's message to the customer, and keep it in the conversation.
+
+        With a `text`, that text is brought instead of the message's own; `markdown` says that it is Markdown. With
+        `files`, these messages of the same chat are copied. If the case wants translations, the message is translated
+        first, unless `is_ready` says that it is in the customer's language already.
         """
         customer = case.address
         quoted = self._source_of(tx, incoming.address, incoming.reply_to, customer.chat)

@@ -73,7 +73,10 @@ class Rating:
         await reply.finish()
 
     def comment(self, tx: Tx, incoming: Incoming) -> Places | None:
-        """Store a reply to the question, or to the thanks, as a comment. None: the message is none."""
+        """Store a reply to the question for stars, or to the thanks for them, as the customer's comment.
+
+        Returns None if the message is not such a reply.
+        """
         shown = tx.outbox.find_shown(incoming.address, incoming.reply_to) if incoming.reply_to else None
         case = tx.cases.find_newest(incoming.address) if shown is not None else None
         if shown is None or case is None or shown.of != question_of(case) or not incoming.text.strip():

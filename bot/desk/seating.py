@@ -1,8 +1,8 @@
-"""Where operators see a case: in a topic of their group, or in the private chat of the one who has it.
+"""Seats: where operators see a case, in a topic of their group or in the private chat of the operator who has it.
 
-With own seats a waiting case stands in no chat. What its customer writes is kept as deliveries that nobody sends, and
-is brought to the operator who takes the case. So is what a colleague, who had the case before, has not answered, with
-all files; former texts stand on the card.
+With seats in private chats (`seats = "own"`), a waiting case is in no chat. The customer's messages are kept as
+deliveries that are not sent, and are brought to the operator who takes the case. If a colleague had the case before,
+that operator also gets the messages without an answer and all files; the other texts are on the card.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Seating:
         return chosen or tx.chats.read_language(self.bot, tx.seats.connected_by(self.bot, place))
 
     def purse(self, case: Case) -> int:
-        """The user of the ledger that pays for models in a case."""
+        """Return the id of the ledger's user that pays for the use of models in a case."""
         return purse_of(self.table, self.hours.team(case))
 
 
@@ -100,8 +100,8 @@ def rewrite(tx: Tx, where: Address, relay: Relay, text: str) -> None:
 
 
 def bring(tx: Tx, case: Case, seat: Seat) -> Sequence[Address]:
-    """Bring to a seat what the customer of a case has written, as far as it was not brought there before and is not an
-    answered text.
+    """Bring the messages of a case's customer to a seat, except those that were brought there before, and texts that
+    have an answer.
     """
     bot, answered = case.address.bot, tx.relays.last_written(case.id, OPERATOR)
     brought = dict[str, str]()  # files: the key of each delivery, and that of the new one

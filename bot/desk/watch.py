@@ -97,7 +97,9 @@ class DeskWatch:
         return tx.cases.delete_old(self.desk.bot, before, PIECE) or bool(quiet)
 
     def look(self, tx: Tx, problem: str) -> Places:
-        """Do what is due now; `problem` is what is wrong with the file. Returns where something waits."""
+        """Do what is due now, and return the addresses that have something to deliver. `problem` says what is wrong
+        with desk.toml.
+        """
         places = [*self._tell_problem(tx, problem), *self._tell_unreached(tx), *self._release(tx)]
         if self._is_settled(tx):
             places += [*self._remind(tx), *self._close_quiet(tx)]

@@ -21,15 +21,22 @@ log = logging.getLogger(__name__)
 Feed = Callable[[str], Awaitable[bool]]
 
 
+async def _nothing(_: Incoming) -> bool:
+    """What routers expect that are not there."""
+    return False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fallback:
     """Offers to the programmer's aiogram routers what the bot itself does not handle.
 
     `feed` passes a raw update (JSON) to them and returns whether one has handled it; None if there are no routers.
+    `expects` says whether a message is for them before it is for the model.
     """
 
     store: Store
     feed: Feed | None = None
+    expects: Callable[[Incoming], Awaitable[bool]] = _nothing
 
     async def take(self, incoming: Incoming, reply: Reply) -> bool:
         """Offer the update to the routers, and end its turn if one handled it. Raises what the handler raises."""
@@ -37,6 +44,10 @@ class Fallback:
             return False
         await finish_with(self.store, incoming, reply)
         return True
+
+    async def take_expected(self, incoming: Incoming, reply: Reply) -> bool:
+        """Offer the routers a message that is for them before it is for the model. Raises what the handler raises."""
+        return await self.expects(incoming) and await self.take(incoming, reply)
 
     async def other(self, incoming: Incoming, reply: Reply) -> None:
         """Offer the routers an update that the bot can't read. A handler's error makes the update a dead letter."""

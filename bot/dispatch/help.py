@@ -15,12 +15,11 @@ from bot.jobs import menus
 from bot.outbox import finish_with_notice
 from bot.ports import Menu, Reply, Transport
 from bot.storage.store import Store
-from bot.texts.catalog import own, say
+from bot.texts.catalog import LANGUAGES, own, say
 from bot.types import Incoming, Job, Permission
 
 PRIVATE = ("/new", "/chats", "/image", "/write", "/remind", "/model", "/settings", "/usage", "/help")
 GROUP = ("/new", "/image", "/whisper", "/remind", "/model", "/settings", "/usage", "/help")
-MENU_LANGUAGES = ("", "ru")  # "": for every other language
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +41,7 @@ class Help:
         return joined([self.feature(), *self.features]).commands
 
     def menu(self, language: str, actor: Actor | None = None, *, of_groups: bool = False) -> list[tuple[str, str]]:
-        """Name and description of each command in a menu: the bot's own, those of programmers, those of the role.
+        """Name and description of each command in a menu: those of the programmer, the bot's own, those of the role.
 
         Without an `actor` it is the menu of a user without special rights.
         """
@@ -56,16 +55,25 @@ class Help:
             and one.requires in (Permission.CORRECT, Permission.MANAGE, Permission.ADMINISTER)
             and self.access.authorize(actor, one.requires) is Decision.ALLOWED
         ]
-        return [_line(word, known[word], language) for word in dict.fromkeys((*usual, *added, *special))]
+        return [_line(word, known[word], language) for word in dict.fromkeys((*added, *usual, *special))]
 
     def menus(self) -> Sequence[Menu]:
         """The menus that all private chats and all groups begin with, in each language."""
         ephemeral = frozenset(word.removeprefix("/") for word, command in self.commands.items() if command.ephemeral)
         return [
             Menu(language, self.menu(language, of_groups=of_groups), of_groups, ephemeral if of_groups else frozenset())
-            for language in MENU_LANGUAGES
+            for language in self._languages()
             for of_groups in (False, True)
         ]
+
+    def _languages(self) -> Sequence[str]:
+        """The languages that have a menu of their own, "" for every other: those of the bot, and those in which a
+        programmer describes commands.
+        """
+        abouts = (command.about for command in self.commands.values())
+        told = (code for about in abouts if not isinstance(about, str) for code in about)
+        codes = (code for code in (*LANGUAGES, *told) if code != "en" and len(code) == 2)  # Telegram takes two letters
+        return ["", *dict.fromkeys(codes)]
 
     async def set_menu(self, job: Job) -> None:
         """The job: set the menu of a private chat by the language and the role that its user has now."""

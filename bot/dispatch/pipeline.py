@@ -4,6 +4,7 @@ throttle            turns away updates above the limits, before they are queued
 conversation_queue  one queue a conversation; Stop never waits in it
 error_boundary      errors become replies
 admission           who may talk to this bot
+middleware          what a programmer has put around everything that people do (`App.middleware`)
 router              finds the command or the button, or asks the model
 """
 

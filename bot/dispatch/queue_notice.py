@@ -28,7 +28,9 @@ GROUP_PAUSE = 60.0  # seconds between two notices in a conversation of a group
 
 @dataclass(slots=True, kw_only=True)
 class QueueNotice:
-    """Sends and deletes notices, `after` seconds (0: never). `stop` stops the answer in the conversation of a key."""
+    """Sends a notice that messages wait, `after` seconds (0: never), and deletes it. `stop` stops the answer in a
+    conversation, given its key.
+    """
 
     store: Store
     lanes: Lanes

@@ -5,6 +5,7 @@ The handlers belong to the features that `runtime/wiring.py` lists.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
@@ -19,12 +20,16 @@ from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import Incoming, Kind, Permission
 
+# Handles a message that would else be a question, or returns False.
+Take = Callable[[Incoming, Reply], Awaitable[bool]]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Router:
     """Calls the handler of an update: the end of the pipeline. `known` are all features as one.
 
-    `fallback` has third-party handlers for updates that no feature handles.
+    `fallback` has third-party handlers for updates that no feature handles. `takes` are asked for a message before
+    it is a question.
     """
 
     store: Store
@@ -32,6 +37,7 @@ class Router:
     known: Feature
     questions: Questions
     fallback: Fallback
+    takes: Sequence[Take] = ()
 
     async def __call__(self, incoming: Incoming, reply: Reply) -> None:
         if incoming.kind is Kind.MESSAGE:
@@ -46,6 +52,9 @@ class Router:
     async def _message(self, incoming: Incoming, reply: Reply) -> None:
         word, *rest = incoming.text.split(maxsplit=1) or [""]
         if not incoming.text.startswith("/") or len(word) < 2:
+            for take in self.takes:
+                if await take(incoming, reply):
+                    return
             await self.questions.ask(incoming, reply)
         elif await self.questions.can_answer(incoming, reply):
             await self._command(incoming, reply, word, "".join(rest).strip())

@@ -105,7 +105,9 @@ class Throttle:
 
 @dataclass(frozen=True, slots=True)
 class MissedNotes:
-    """`note` notes a message that is not taken, in the transaction that ends its turn; `wake_jobs` follows it."""
+    """Counts the messages that were turned away and that nobody will answer: `note` does it in the transaction that
+    ends the turn, `wake_jobs` is called after the commit.
+    """
 
     note: Callable[[Tx, Incoming], None]
     wake_jobs: Callable[[], None]
@@ -113,9 +115,9 @@ class MissedNotes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnAway:
-    """Ends the turn of an update above the limits: with a sentence if `told`, else silently.
+    """Ends the turn of an update above the limits: with a sentence for the user if `told`, else silently.
 
-    `missed` notes a message that is not taken.
+    `missed` notes the message for the operators of the support desk, if there is one.
     """
 
     store: Store

@@ -1,4 +1,6 @@
-"""Checks of the support desk: its file, the groups of its operators, private chats. Nothing is checked without DESK."""
+"""Checks of the support desk: its file desk.toml, the groups of its operators, private chats. Without DESK nothing is
+checked.
+"""
 
 from __future__ import annotations
 

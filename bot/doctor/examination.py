@@ -21,16 +21,21 @@ from bot.doctor.telegram import check_telegram
 
 async def examine(
     settings: Settings, *, clock: Clock | None = None, env_file: Path = Path(".env"),
-    spending: Spending = Spending.LITTLE,
+    spending: Spending = Spending.LITTLE, studio: bool = True,
 ) -> AsyncIterator[Finding]:  # fmt: skip
-    """All findings, check by check, without secrets. A check is skipped if a setting that it needs is missing."""
+    """All findings, check by check, without secrets. A check is skipped if a setting that it needs is missing.
+
+    `studio` False: the bot uses no model of AI Studio, and needs no key.
+    """
     clean = cleaner(settings)
-    async for finding in _examine(settings, clock or SystemClock(), env_file, spending):
+    async for finding in _examine(settings, clock or SystemClock(), env_file, spending, studio):
         yield Finding(finding.leg, finding.verdict, clean(finding.text), clean(finding.advice))
 
 
-async def _examine(settings: Settings, clock: Clock, env_file: Path, spending: Spending) -> AsyncIterator[Finding]:
-    found = list(check_settings(settings, env_file))
+async def _examine(
+    settings: Settings, clock: Clock, env_file: Path, spending: Spending, studio: bool
+) -> AsyncIterator[Finding]:
+    found = list(check_settings(settings, env_file, studio=studio))
     for finding in found:
         yield finding
     wrong = {finding.text.partition(" ")[0].rstrip(":") for finding in found if finding.verdict is Verdict.FAIL}
@@ -44,11 +49,20 @@ async def _examine(settings: Settings, clock: Clock, env_file: Path, spending: S
     if "BOT_TOKEN" not in wrong:
         async for finding in check_telegram(settings):
             yield finding
-    if not any(name.startswith("YC_") for name in wrong):
+    if studio and not any(name.startswith("YC_") for name in wrong):
         async for finding in check_studio(settings, clock, spending):
             yield finding
     if spending is not Spending.NOTHING:
         async for finding in check_tool_servers(settings, clock):
             yield finding
-    if spending is not Spending.PICTURE:
+    if studio and spending is not Spending.PICTURE:
         yield check_picture(settings)
+
+
+async def problems(settings: Settings, *, studio: bool = True) -> AsyncIterator[str]:
+    """What is wrong with the settings of a running bot, as far as it can be found without spending anything: a line
+    for each problem, with what to do.
+    """
+    async for finding in examine(settings, spending=Spending.NOTHING, studio=studio):
+        if finding.verdict is not Verdict.OK:
+            yield f"{finding.leg}: {finding.text}. {finding.advice}"

@@ -38,15 +38,16 @@ def unreadable(error: ConfigError) -> Iterator[Finding]:
         yield fail("settings", what, how) if re.search(" (is|does) ", what) else fail("settings", line)
 
 
-def check_settings(settings: Settings, env_file: Path) -> Iterator[Finding]:
+def check_settings(settings: Settings, env_file: Path, *, studio: bool = True) -> Iterator[Finding]:
     """Check whether settings are missing, odd or unknown, and whether others can read the `.env` file."""
     try:
-        require(settings)
+        require(settings, studio=studio)
     except ConfigError as error:
         yield from unreadable(error)
     else:
         who = "ACCESS=open" if settings.access == "open" else f"ACCESS=closed, {len(settings.owners)} owner(s)"
-        yield ok("settings", f"nothing is missing; MODEL={settings.model}, {who}")
+        model = f"MODEL={settings.model}" if studio else "models of your own"
+        yield ok("settings", f"nothing is missing; {model}, {who}")
     yield from _odd_values(settings)
     if env_file.is_file():
         yield from _odd_file(env_file)

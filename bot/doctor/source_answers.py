@@ -37,13 +37,14 @@ WRITTEN = date(2026, 3, 12)  # the date of the sources
 # Below these a model gets the level `extract`. A small model that copied sentences and marked wrong ones kept 76 %, but
 # answered 11 of 15 questions that its sources did not answer.
 LEAST_KEPT = 0.7  # of the sentences of its answers
+LEAST_RIGHT = 0.5  # of these: whose marks name the sentence that carries them (it named that of one in ten)
 LEAST_ANSWERED = 0.5  # of the questions that the sources answer
 MOST_MADE_UP = 1 / 3  # of the others
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A question, the sources that are shown with it, and whether these have the answer."""
+    """A test question, the sources that are shown to the model with it, and whether these sources hold the answer."""
 
     text: str
     language: str
@@ -52,14 +53,14 @@ class Asked:
 
     @cached_property
     def shown(self) -> Sequence[Shown]:
-        """The sources as a model is shown them."""
+        """Return the sources in the form in which a model is shown them, with numbered sentences."""
         return [
             Shown(number, title, "", tuple(text[start:end] for start, end in spans(text)), changed=WRITTEN)
             for number, (title, text) in enumerate(self.passages)
         ]
 
     def request(self, model: Model, options: Options) -> Request:
-        """The request that the bot would send."""
+        """Return the request that the bot would send to `model` for this question."""
         said = prompt.informed([Message.of("user", self.text)], sources_block(self.shown, self.language))
         profile, most = replace(model.profile, tools=False), min(LONGEST, options.max_tokens)
         return prompt.build(
@@ -70,7 +71,7 @@ class Asked:
 
 @dataclass(slots=True)
 class Score:
-    """What a model has done with the questions."""
+    """Counts how many of the test questions a model has answered rightly, and what it did wrong in the others."""
 
     answered: int = 0  # questions that the sources answer, of `answerable`
     answerable: int = 0
@@ -101,6 +102,7 @@ class Score:
         """Whether the model may answer in its own words."""
         return (
             self.kept >= LEAST_KEPT * max(self.sentences, 1)
+            and self.kept - self.moved >= LEAST_RIGHT * self.kept
             and self.answered >= LEAST_ANSWERED * self.answerable
             and self.made_up <= MOST_MADE_UP * self.unanswerable
         )

@@ -110,7 +110,8 @@ async def _models(settings: Settings, http: Http, clock: Clock, spending: Spendi
         try:
             yield await _says(studio, name, clock)
         except BotError as error:
-            yield fail("text", f"{name}: {error}", _next_step(error, name, settings))
+            stopped = _stopped(error, name, settings)
+            yield stopped or fail("text", f"{name}: {error}", _next_step(error, name, settings))
             elsewhere = _elsewhere(name, settings)
             if (isinstance(error, Unauthenticated) and not elsewhere) or RIGHT_FOLDER.search(str(error)):
                 return  # every other model of AI Studio would fail for this reason too
@@ -139,6 +140,15 @@ async def _says(studio: YandexStudio, name: str, clock: Clock) -> Finding:
         async for chunk in chunks:
             price = f", {chunk.usage.total} tokens" if chunk.usage else price
     return ok("text", f"{name} answers ({clock.monotonic() - started:.1f} s{price})")
+
+
+def _stopped(error: BotError, name: str, settings: Settings) -> Finding | None:
+    """The finding about an instance of one's own that does not run; None for another model or another error."""
+    entry = catalog.entry(name, settings.models)
+    if entry is None or not entry.uri or not isinstance(error, ModelUnavailable):
+        return None
+    meanwhile = f"; {entry.stand_in} answers meanwhile" if entry.stand_in else "; give its row of MODELS a stand_in"
+    return warn("text", f"{name}: {error}", f"Start the instance in the console of AI Studio{meanwhile}")
 
 
 def _elsewhere(name: str, settings: Settings) -> str:
@@ -185,11 +195,11 @@ def _trouble(words: str) -> str:
 def check_picture(settings: Settings) -> Finding:
     """Check whether the name of the picture model is well formed. No picture is bought to try it."""
     if not settings.image_model:
-        return ok("image", "IMAGE_MODEL is empty: there is no /image")
+        return ok("image", "there is no /image (IMAGE_MODEL=none)")
     try:
         uri = names.uri(settings.image_model, settings.yc_folder_id, "art")
     except ConfigError as error:
-        return fail("image", f"IMAGE_MODEL: {error}", "IMAGE_MODEL=yandex-art, or empty for no /image")
+        return fail("image", str(error), "IMAGE_MODEL=yandex-art, or IMAGE_MODEL=none for no /image")
     price = f"one costs {settings.image_price} {settings.currency}"
     return ok("image", f"{uri} is a good name; no picture was bought to try it: {price}; --paid buys one")
 

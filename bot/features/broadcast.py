@@ -122,7 +122,7 @@ class Broadcast:
         self.wake_jobs()
 
     async def press_stop(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Let the job end; it then says how many people have got the message."""
+        """Make the job stop after the people that it is sending to; it then says how many have got the message."""
         bot = incoming.address.bot
 
         def work(tx: Tx) -> None:

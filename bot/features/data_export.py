@@ -30,7 +30,7 @@ def zips(rows: Mapping[str, Rows], files: Sequence[tuple[str, bytes]], at: float
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         if rows:
-            archive.writestr("everything.json", json.dumps(_readable(rows), ensure_ascii=False, indent=1))
+            archive.writestr("everything.json", json.dumps(_readable(rows), ensure_ascii=False, indent=1, default=str))
             archive.writestr("conversations.md", markdown(rows, at, language))
         for name, data in files:
             archive.writestr(f"{FILES}/{_safe(name)}", data)

@@ -15,15 +15,17 @@ from bot.ai import Answered, AsyncModel, Failed, Finish, Pending, Request, Sourc
 from bot.billing import pricing
 from bot.billing.budget import MONEY, TOKENS, Budget
 from bot.conversation import branching
+from bot.conversation.answer_writer import AnswerWriter
 from bot.conversation.assistant import Assistant
 from bot.conversation.turn_state import Ownership, TurnContext
 from bot.errors import BadInput, LimitReached, ModelError
+from bot.extension import Review
 from bot.feature import ButtonHandler, Command, Feature
 from bot.features.task_list import cancel_choice
 from bot.jobs import operations
 from bot.jobs.operations import FailureReason, OperationRunner, Outcome, PollSchedule
 from bot.knowledge import citations, documents
-from bot.knowledge.answering import Citing, KnowledgeAnswers, restored
+from bot.knowledge.answering import Citing, restored
 from bot.knowledge.documents import NOTHING, Retrieved
 from bot.llm import prompt
 from bot.llm.routing import ModelOption, Routing
@@ -37,12 +39,14 @@ from bot.storage.store import Store, Tx
 from bot.telemetry import tracing
 from bot.telemetry.incidents import IncidentLog
 from bot.texts.catalog import say
+from bot.tools.tool import ToolContext
 from bot.types import Address, Button, Incoming, Message, Outgoing, Text, User
 
 if TYPE_CHECKING:
     from bot.knowledge.answer.across import Across
 
 KIND = "later"
+NO_REVIEW = Review()
 PATIENCE = 24 * 3600.0  # seconds: the service needs "from minutes to hours" and keeps an answer for three days
 PACE = PollSchedule(PATIENCE, ordering=3600.0, shortest_poll=4.0, longest_poll=120.0)  # nobody watches the chat
 
@@ -94,7 +98,9 @@ class DeferredAnswers:
         await self._submit(incoming, reply, ask)
 
     async def press(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Submit the question of an earlier turn; the button works once. Raises `BadInput`, `LimitReached`."""
+        """Submit the question of an earlier turn to be answered later; the button works once. Raises `BadInput`,
+        `LimitReached`.
+        """
         where, turn = incoming.address, action.payload["turn"]
         asked = await self.store.read(lambda tx: tx.messages.find_in_chat(where, turn, "user"))
         if asked is None:
@@ -160,29 +166,34 @@ class DeferredAnswers:
 
 @dataclass(frozen=True, slots=True)
 class ComparedAnswer(Answered):
-    """An answer; those of its sentences that are left out because they do not follow from their quotes; and what has
-    compared the sentences across languages.
+    """An answer whose sentences were checked against their quotes.
+
+    `left_out` are the sentences that are not sent, because they do not follow from their quotes. `across` is the model
+    that compared sentences with quotes in another language, None if none did. `review` is what a programmer's functions
+    want to be done with the answer.
     """
 
     left_out: Collection[str] = ()
     across: Across | None = None
+    review: Review = NO_REVIEW
 
 
 @dataclass(slots=True, kw_only=True)
 class DeferredOperation:
     """How the operation of a deferred answer is started, polled and ended (`jobs.operations.OperationKind`).
 
-    `models` returns the asynchronous mode of a model by its name, None for a model that has no such mode. `knowledge`
-    judges answers from the knowledge base. While a person answers in the conversation, by the `ownership`, that person
-    gets the answer as a draft.
+    `models` returns the asynchronous mode of a model by its name, None for a model that has no such mode. `writer` has
+    the knowledge base, which checks answers that were made from it, and a programmer's functions around the model. If
+    the `ownership` of the conversation says that an operator answers there, the operator gets the answer as a draft,
+    and the customer gets nothing.
     """
 
     store: Store
     routing: Routing
     models: Callable[[str], AsyncModel | None]
     incidents: IncidentLog
+    writer: AnswerWriter
     budget: Budget = field(default_factory=Budget)
-    knowledge: KnowledgeAnswers | None = None
     ownership: Ownership | None = None
 
     @property
@@ -210,17 +221,25 @@ class DeferredOperation:
         return outcome
 
     async def _looked_at(self, operation: Operation, answer: Answered) -> Answered:
-        """An answer from the knowledge base, with what its check can't find out in a transaction."""
-        asked = operation.request
-        if self.knowledge is None or "evidence" not in asked:
-            return answer
-        citing = self.knowledge.begin(
+        """An answer with what can't be found out in a transaction: the check of one from the knowledge base, and what
+        a programmer's functions want.
+        """
+        asked, review = operation.request, NO_REVIEW
+        hooks, knowledge = self.writer.request_builder.hooks, self.writer.knowledge
+        if hooks.after and answer.text.strip() and answer.finish is not Finish.FILTERED:
+            asker = ToolContext(operation.address, operation.user, asked["language"], turn=operation.turn)
+            review = await hooks.review(asker, asked["question"], answer.text)
+        if knowledge is None or "evidence" not in asked:
+            return ComparedAnswer(answer.text, answer.finish, answer.usage, review=review)
+        citing = knowledge.begin(
             await self.store.read(lambda tx: restored(tx, asked["evidence"], asked["language"]))
         )  # fmt: skip
         citing.repaired = asked.get("repaired", False)
         await citing.take(answer.text)
-        left_out = () if citing.wants_repair else await self.knowledge.left_out(_asker(operation), citing)
-        return ComparedAnswer(answer.text, answer.finish, answer.usage, left_out=left_out, across=citing.across)
+        left_out = () if citing.wants_repair else await knowledge.left_out(_asker(operation), citing)
+        return ComparedAnswer(
+            answer.text, answer.finish, answer.usage, left_out=left_out, across=citing.across, review=review
+        )
 
     def _model(self, operation: Operation) -> AsyncModel:
         model = self.models(operation.request["model"])
@@ -246,7 +265,11 @@ class DeferredOperation:
         if not result.text.strip():
             return self._fail(operation, "empty.answer", paid=result)
         asked = operation.request
-        note = say(asked["language"], "length.note") if result.finish is Finish.LENGTH else ""
+        review = result.review if isinstance(result, ComparedAnswer) else NO_REVIEW
+        if review.refusal:
+            return self._fail(operation, SENTENCES[FailureReason.REFUSED], paid=result, sentence=review.refusal)
+        cut = say(asked["language"], "length.note") if result.finish is Finish.LENGTH else ""
+        note = "; ".join(filter(None, (cut, review.note)))
         owner, places = self.ownership, list[Address]()
 
         def work(tx: Tx) -> object:
@@ -254,6 +277,8 @@ class DeferredOperation:
             said, citing = _checked(tx, operation, result)
             if citing is not None and citing.wants_repair and self._ask_again(tx, operation, citing):
                 return operations.AGAIN
+            if review.text is not None:
+                said, citing = review.text, None
             found = _retrieved(asked) if citing is None else NOTHING
             noted = documents.note(said, found.passages, asked["language"])
             sources = documents.rests_on(said, found, noted) if citing is None else citing.sources
@@ -302,11 +327,13 @@ class DeferredOperation:
 
     def _fail(
         self, operation: Operation, key: str, error: ModelError | BadInput | None = None,
-        *, paid: Answered | None = None, unknown: bool = False,
+        *, paid: Answered | None = None, unknown: bool = False, sentence: str = "",
     ) -> Outcome:  # fmt: skip
-        """End the operation with a sentence, and a button that submits it again unless the model has refused it."""
+        """End the operation with a sentence (by default the text `key`), and a button that submits it again unless it
+        was refused.
+        """
         asked, where = operation.request, operation.address
-        sentence = say(asked["language"], key)
+        sentence = sentence or say(asked["language"], key)
         if error is not None:
             sentence += " " + say(asked["language"], "error.code", code=self.incidents.record(error, operation.turn))
 

@@ -24,7 +24,9 @@ VARIATION = "\ufe0f"  # variation selector: may follow an emoji and says only ho
 
 @dataclass(slots=True, kw_only=True)
 class Feedback:
-    """Stores judgements of answers. `dislikes` notes what the knowledge base answered badly."""
+    """Stores judgements (👍, 👎, reactions) of answers. `dislikes` gets the answers from the knowledge base that people
+    disliked.
+    """
 
     store: Store
     dislikes: Dislikes | None = None

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from bot.extension import OwnData
 from bot.feature import ButtonHandler, Command, Feature, Section
 from bot.features.data_export import BIGGEST, Rows, filed, zips
 from bot.jobs import operations
@@ -48,13 +49,33 @@ def no_quotes(_tx: Tx, _user: int, _rows: Mapping[str, Rows]) -> Rows:
     return ()
 
 
+@dataclass(frozen=True, slots=True)
+class MorePersonalData:
+    """Data of a person beside the bot's tables: the `quotes` of the answers, and the tables of a programmer (`own`)."""
+
+    quotes: QuoteReader = no_quotes
+    own: OwnData = field(default_factory=OwnData)
+
+    def export(self, tx: Tx, user: int, rows: Mapping[str, Rows]) -> dict[str, Rows]:
+        """Return all of it by name; `rows` are those of the bot's tables."""
+        own = {
+            f"app.{name}": [dict(row) for row in read(tx.connection, user)] for name, read in self.own.exports.items()
+        }
+        return {"quotes": self.quotes(tx, user, rows), **own}
+
+    def forget(self, tx: Tx, user: int) -> None:
+        """Delete all of it that is not deleted with the bot's rows."""
+        for forget in self.own.forgets:
+            forget(tx.connection, user)
+
+
 @dataclass(slots=True, kw_only=True)
 class Privacy:
     """Exports and deletes the data of a person.
 
     `leave` stops the answers that are being written in a chat. `works_for` says whether an answer for a user is under
-    way. `withdraw` cancels an operation at its service. `wake_jobs` is called after a job was added. `quotes` reads the
-    quotes of the answers among the exported rows of a person.
+    way. `withdraw` cancels an operation at its service. `wake_jobs` is called after a job was added. `more` knows the
+    data of a person beside the bot's tables.
     """
 
     store: Store
@@ -63,7 +84,7 @@ class Privacy:
     leave: Callable[[int, int], None]
     works_for: Callable[[int], bool]
     withdraw: Callable[[Operation], Awaitable[None]]
-    quotes: QuoteReader = no_quotes
+    more: MorePersonalData = MorePersonalData()
 
     def feature(self) -> Feature:
         """The commands /export and /forget, and the jobs behind them."""
@@ -104,7 +125,7 @@ class Privacy:
 
         def read(tx: Tx) -> tuple[Mapping[str, Rows], Sequence[Listed]]:
             found = tx.personal_data.export_rows(bot, user)
-            return {**found, "quotes": self.quotes(tx, user, found)}, tx.personal_data.list_files(bot, user)
+            return {**found, **self.more.export(tx, user, found)}, tx.personal_data.list_files(bot, user)
 
         rows, files = await self.store.read(read)
         groups, at = grouped(files), self.store.clock.time()
@@ -160,8 +181,11 @@ class Privacy:
             running = tx.operations.list_open(incoming.address, user)
             for operation in running:
                 operations.release(tx, operation)
+            self.more.forget(tx, user)
             deleted = tx.personal_data.delete_person(bot, user)
             lines = [say(language, f"forget.{name}", count=deleted[name]) for name in COUNTED if deleted[name]]
+            if datasets := tx.dataset_people.list_names(bot, user):
+                lines.append(say(language, "forget.datasets", names=", ".join(datasets)))
             summary = "\n".join(lines) or say(language, "forget.nothing")
             if asked is not None:  # its row is deleted, but the message with the button is still there
                 tx.outbox.claim_messages(incoming.id, incoming.address, asked.ids)

@@ -1,4 +1,4 @@
-"""The settings panel: /settings, /model and /reasoning open one message that changes in place.
+"""The settings panel: /settings, /model, /reasoning and /language open one message that changes in place.
 
 Begin with `SettingsPanel.settings`, the overview, which lists the sections of all features (`feature.Section`). A
 press on a section shows its page in the same message; a press on a value stores it, marks it with a tick and says so
@@ -8,7 +8,7 @@ this over the default of the operator.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
@@ -40,7 +40,8 @@ SIGNS = {"vision": "👁", "tools": "🔧", "reasoning": "🧠", "asynchronous":
 class SettingsPanel:
     """Shows the choices of a chat and stores them. `streaming` is the operator's default: "draft", "edit" or "off".
 
-    `others` are the sections of the other features, by their names. `wake_jobs` is called after a job was added.
+    `others` are the sections of the other features, by their names; `hidden` are names of sections that are
+    switched off. `wake_jobs` is called after a job was added.
     """
 
     store: Store
@@ -49,15 +50,17 @@ class SettingsPanel:
     others: Mapping[str, Section]
     wake_jobs: Callable[[], None]
     library: Library = field(default_factory=Library)
+    hidden: Collection[str] = ()
 
     def feature(self) -> Feature:
-        """The three commands, the buttons of the panel, and the sections about models, language and streaming."""
+        """The four commands, the buttons of the panel, and the sections about models, language and streaming."""
         stores = ButtonHandler(self.press_set, Permission.CHOOSE, has_toast=True)
         return Feature(
             commands={
                 "/model": Command(self.model, is_notice=True),
                 "/settings": Command(self.settings, is_notice=True),
                 "/reasoning": Command(self.reasoning, is_notice=True),
+                "/language": Command(self.language, is_notice=True),
             },
             presses={
                 "settings": ButtonHandler(self.press_settings),
@@ -73,7 +76,8 @@ class SettingsPanel:
     @property
     def sections(self) -> Mapping[str, Section]:
         """All sections of the panel by their names."""
-        return {**self.others, **self._own_sections()}
+        sections = {**self.others, **self._own_sections()}
+        return {name: section for name, section in sections.items() if name not in self.hidden}
 
     def _own_sections(self) -> dict[str, Section]:
         return {
@@ -130,6 +134,10 @@ class SettingsPanel:
     async def reasoning(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
         """Open a panel that says whether the model reasons before it answers, with a button for each mode."""
         await self._show(incoming, reply, "reasoning")
+
+    async def language(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
+        """Open a panel with the languages, and a button to choose each for this chat."""
+        await self._show(incoming, reply, "language")
 
     async def _show(self, incoming: Incoming, reply: Reply, name: str) -> None:
         def work(tx: Tx) -> None:
@@ -262,7 +270,7 @@ def _ticked(label: str, is_now: bool, action: str, value: str) -> Choice:
 
 
 def pairs(choices: Sequence[Choice]) -> list[Sequence[Choice]]:
-    """The buttons two by two."""
+    """Return the buttons in rows of two."""
     return [choices[first : first + 2] for first in range(0, len(choices), 2)]
 
 

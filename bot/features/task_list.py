@@ -6,17 +6,20 @@ import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import PurePath
 
+from bot.access.policy import Access, Actor, Decision
 from bot.errors import ModelError
 from bot.feature import ButtonHandler, Command, Feature, Section
 from bot.jobs import operations
 from bot.outbox import Choice, Page, finish, finish_page, finish_turn, remove_buttons
 from bot.ports import Reply
+from bot.storage.repositories.batch.runs import BatchRun
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.operations import Operation
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
-from bot.types import Incoming, Job
+from bot.types import Incoming, Job, Permission
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +27,7 @@ REMINDER = "reminder"  # the only kind of job here without an operation
 SHOWN = 60  # characters of a question, prompt or reminder in the list
 NAMED = 30  # of them on the button that cancels it
 MOST = 20  # lines
+MOST_RUNS = 10  # of them about batch runs
 KINDS = {"later": "jobs.later", "image": "jobs.image"}  # kinds of operations, with their text keys
 
 Withdraw = Callable[[Operation], Awaitable[None]]
@@ -44,10 +48,14 @@ class TaskLine:
 
 @dataclass(slots=True, kw_only=True)
 class TaskList:
-    """Lists and cancels tasks. `withdraw` maps a kind of operation to the function that cancels it at the service."""
+    """Lists and cancels tasks. `withdraw` maps a kind of operation to the function that cancels it at the service.
+
+    An administrator also sees the batch runs of the bot, in a private chat.
+    """
 
     store: Store
     withdraw: Mapping[str, Withdraw] = field(default_factory=dict)
+    access: Access = field(default_factory=Access)
 
     def feature(self) -> Feature:
         """The command /jobs, the page of the settings panel that it opens, and the button that cancels a task."""
@@ -104,6 +112,8 @@ class TaskList:
             for heading, reminders in (("jobs.orders", False), ("jobs.reminders", True))
             if (under := [line for line in lines if (line.kind == REMINDER) is reminders])
         )
+        if runs := self._batch_runs(tx, incoming):
+            text = "\n\n".join([*filter(None, [text]), say(incoming.language, "jobs.batches", lines="\n".join(runs))])
         names = Counter(line.name for line in lines)
         buttons = [
             Choice(
@@ -130,6 +140,21 @@ class TaskList:
             if job.payload["user"] == user
         ]
         return [*orders, *reminders][:MOST]
+
+    def _batch_runs(self, tx: Tx, incoming: Incoming) -> list[str]:
+        """The lines about the batch runs that go on, and about the last one that has ended; only for administrators."""
+        decision = self.access.authorize(Actor.of(incoming), Permission.ADMINISTER)
+        if not incoming.private or decision is not Decision.ALLOWED:
+            return []
+        runs = tx.batches.list_runs(incoming.address.bot)
+        shown = [run for run in runs if run.state == "running"] or runs[:1]
+        return [_batch_line(tx, run, incoming.language) for run in shown[:MOST_RUNS] if run.state != "planned"]
+
+
+def _batch_line(tx: Tx, run: BatchRun, language: str) -> str:
+    answered, name = tx.batches.count_states(run.id).get("answered", 0), PurePath(run.source).name
+    values = {"id": run.id, "name": name, "model": run.model, "answered": answered, "requests": run.requests}
+    return f"· {say(language, f'jobs.batch.{run.state}', **values)}"
 
 
 def cancel_choice(incoming: Incoming, kind: str, key: str) -> Choice:

@@ -69,10 +69,12 @@ class UserTemplates:
     # --- what is there ------------------------------------------------------------------------------------------------
 
     async def template(self, incoming: Incoming, reply: Reply, rest: str) -> None:
-        """/template lists the templates, `/template NAME` asks the one of that name, or makes it if there is none.
+        """Handle the command /template, which lists templates, asks one, or makes one.
 
-        Words with braces are no name but the question itself, and so is what stands below the first line.
-        As a reply to a question or its answer, it keeps the question, under a name made of its words if none is given.
+        Without words it lists the templates of the user. `/template NAME` asks the question of the template of that
+        name; if there is none, it makes one. Words with braces, and text below the first line, are not a name but the
+        question of a new template. As a reply to a question or to its answer, the command keeps that question as a
+        template, under a name made from its words if none is given.
         """
         name, text = _tidy(rest), ""
         if not incoming.reply_to:
@@ -117,7 +119,9 @@ class UserTemplates:
         await self._go_on(incoming, reply, found, {})
 
     async def receive_value(self, incoming: Incoming, reply: Reply, waiting: ButtonPress) -> bool:
-        """Take the message as the words for the next place in braces. False: the template was deleted meanwhile."""
+        """Take the message as the words for the next place in braces. Returns False if the template was deleted
+        meanwhile: then it is an ordinary message.
+        """
         templates = await self.store.read(lambda tx: _templates(tx, incoming))
         found = next((one for one in templates if one.id == waiting.payload["template"]), None)
         values = dict(waiting.payload["values"])
@@ -145,7 +149,7 @@ class UserTemplates:
         await finish(self.store, reply, lambda tx: _ask_text(tx, incoming, ""))
 
     async def receive_text(self, incoming: Incoming, reply: Reply, waiting: ButtonPress) -> bool:
-        """Keep the message as a new template, and show it. Always True: it is no question."""
+        """Keep the message as a new template, and show it. Returns True: the message is not answered as a question."""
 
         def work(tx: Tx) -> None:
             end_question(tx, incoming)
@@ -166,7 +170,9 @@ class UserTemplates:
         await finish(self.store, reply, work)
 
     async def receive_name(self, incoming: Incoming, reply: Reply, waiting: ButtonPress) -> bool:
-        """Take the message as the new name of a template, and offer to take it back. Always True: it is no question."""
+        """Take the message as the new name of a template, with a button that takes it back. Returns True: the message
+        is not answered as a question.
+        """
         language, name = incoming.language, _tidy(incoming.text)
 
         def work(tx: Tx) -> None:

@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Se
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
@@ -24,6 +25,7 @@ from bot.http.transport import Connection, Resolve, Transport
 
 CONNECT = 10.0  # seconds for name, TCP and TLS together
 BODY = 12 << 20
+PIECE = 1 << 18  # bytes of a file that are read at once
 TIMEOUT = httpx.Timeout(None, connect=CONNECT).as_dict()
 HEADERS = {"accept": "*/*", "accept-encoding": "identity", "user-agent": "govorun"}
 JSON = "application/json"
@@ -123,6 +125,13 @@ class Stream:
         while piece := await self._next():
             pieces.append(piece)
         return b"".join(pieces)
+
+    async def save(self, path: Path, most: int) -> None:
+        """Write the body, of at most `most` bytes, into a file."""
+        self._limit = most
+        with path.open("wb") as file:
+            while piece := await self._next():
+                file.write(piece)
 
     async def whole(self) -> Answer:
         """Return status, headers and whole body."""
@@ -256,12 +265,25 @@ class Http:
         finally:
             await opened.close()
 
+    async def put_file(
+        self, url: str, path: Path, *, start: int, size: int, headers: Mapping[str, str] | None = None, total: float
+    ) -> Answer:  # fmt: skip
+        """PUT `size` bytes of a file, from the byte `start`, without holding them in memory; return the answer."""
+        ends = asyncio.get_running_loop().time() + total
+        given = {**(headers or {}), "content-length": str(size)}
+        request = self._request("PUT", url, given, _pieces(path, start, size), "application/octet-stream")
+        stream = Stream(await self._open(request, total, repeatable=True), ends=ends, idle=total)
+        try:
+            return await stream.whole()
+        finally:
+            await stream.close()
+
     def _request(
         self, method: str, url: str, headers: Mapping[str, str] | None, body: Any, kind: str = JSON
     ) -> httpx.Request:  # fmt: skip
         given, content = (
             {**HEADERS, **(headers or {})},
-            body if body is None or isinstance(body, bytes) else dump_json(body),
+            body if body is None or isinstance(body, bytes | AsyncIterator) else dump_json(body),
         )
         if content is not None:
             given["content-type"] = kind
@@ -293,6 +315,14 @@ class Http:
             await response.aclose()
             raise ModelProtocolError(f"{host}: {problem}")
         return response
+
+
+async def _pieces(path: Path, start: int, size: int) -> AsyncIterator[bytes]:
+    with path.open("rb") as file:
+        file.seek(start)
+        while size > 0 and (piece := await asyncio.to_thread(file.read, min(size, PIECE))):
+            size -= len(piece)
+            yield piece
 
 
 _parsed = lru_cache(httpx.URL)

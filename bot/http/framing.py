@@ -104,7 +104,9 @@ def objects(value: Any) -> list[Mapping[str, Any]]:
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float:
-    """Return the seconds to wait by the header Retry-After (seconds or a date, `now` is Unix time), 0 without one."""
+    """Return the seconds to wait that the header Retry-After gives (seconds, or a date; `now` is Unix time); 0 without
+    the header.
+    """
     value = headers.get("retry-after", "").strip()
     try:
         seconds = float(value) if value[:1].isdigit() else (http_date(value) or 0.0) - now
@@ -114,7 +116,7 @@ def retry_after(headers: Mapping[str, str], now: float) -> float:
 
 
 def http_date(value: str) -> float | None:
-    """Return the Unix time of a date in a header, None where it is none."""
+    """Return the Unix time of a date in a header, None for a value that is no date."""
     try:
         return parsedate_to_datetime(value).timestamp()
     except (ValueError, TypeError, OverflowError):
@@ -122,7 +124,7 @@ def http_date(value: str) -> float | None:
 
 
 def host_of(url: str) -> str:
-    """Return the host in an address, "" if it is none."""
+    """Return the host of an address, "" for a text that is no address."""
     try:
         return urlsplit(url).hostname or ""
     except ValueError:

@@ -41,12 +41,12 @@ class Fetched:
 
     @property
     def mime(self) -> str:
-        """The content type without its parameters, "" where none is said."""
+        """The content type without its parameters, "" if the server sent none."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
     @property
     def charset(self) -> str:
-        """The encoding that the content type says, "" where none is."""
+        """The encoding that the content type names, "" if it names none."""
         return self.headers.get("content-type", "").lower().partition("charset=")[2].strip(" \"'").partition(";")[0]
 
 
@@ -77,10 +77,12 @@ class GuardedFetcher:
         self, url: str, *, headers: Mapping[str, str] | None = None, types: Collection[str] = (),
         before: Callable[[str], Awaitable[None]] | None = None, largest: int = LARGEST, seconds: float = SECONDS,
     ) -> Fetched:  # fmt: skip
-        """Fetch a page, following at most five redirects. Statuses are the caller's to judge. Raises `FetchFailed`.
+        """Fetch a page, following at most five redirects, and return it with whatever status it has. Raises
+        `FetchFailed`.
 
-        `types` are the content types that are read; empty: all, as is an answer that says none. `before` is awaited
-        with each address before it is asked, and may raise. `largest` is for the body, `seconds` for all requests.
+        `types` are the content types that are accepted (empty: all); an answer that names no type is accepted, too.
+        `before` is awaited with each address before a request goes there, and may raise to prevent it. `largest` limits
+        the body in bytes, `seconds` the time of all requests together.
         """
         loop = asyncio.get_running_loop()
         for _ in range(MOST_REDIRECTS + 1):
@@ -134,7 +136,9 @@ class GuardedFetcher:
 
 
 def unpacked(data: bytes, largest: int) -> bytes:
-    """What was packed by gzip, also in several parts. Raises `FetchFailed` for more than `largest` bytes."""
+    """Return the content of gzip data, which may consist of several parts. Raises `FetchFailed` for more than `largest`
+    bytes.
+    """
     found = bytearray()
     if data and not data.startswith(GZIP):
         raise FetchFailed("broken")

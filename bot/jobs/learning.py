@@ -1,4 +1,8 @@
-"""The jobs that follow a change of the knowledge base, and the one that reviews entries. Begin with `request_look`."""
+"""Adds the jobs that look for consequences when the knowledge base has changed. Begin with `request_look`.
+
+The kinds of the jobs: TELL answers people who wait for an answer, STALE finds quotes that no longer stand in their
+source, REVIEW asks whether old entries are still true.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +13,10 @@ TELL, REVIEW, STALE = "kb.tell", "kb.review", "kb.stale"
 
 
 def request_look(tx: Tx, bot: int, *, readers: bool = False) -> None:
-    """Have the bot look what a change of the knowledge base means for people who wait, and for what was quoted.
+    """Add the jobs TELL and STALE after a change of the knowledge base, each only if it has something to do.
 
-    The jobs are added only if there is something to look at. `readers`: who may read a source has changed, so that an
-    unchanged source may answer other people.
+    `readers`: the change is who may read a source. Then people who wait may be answered from sources that are
+    unchanged, so their questions are tried again, too.
     """
     if readers:
         tx.gaps.look_again(bot)

@@ -51,9 +51,10 @@ class FailureReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PollSchedule:
-    """How long to wait, in seconds: `patience` for a result, `ordering` for a service that accepts no submits now.
+    """How often a service is polled and how long it may take, in seconds.
 
-    Polls are `shortest_poll` to `longest_poll` seconds apart. `shows` is the chat action that users see meanwhile.
+    `patience` is how long a result is waited for, and `ordering` for how long a service that accepts no submits is
+    asked again. Polls are `shortest_poll` to `longest_poll` apart. `shows` is the chat action that users see meanwhile.
     """
 
     patience: float
@@ -65,7 +66,8 @@ class PollSchedule:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How an operation ends, the `effect` in the transaction that closes it, and what is done after its commit.
+    """How an operation ends: its state, the `effect` that runs in the transaction that closes it, and what is done
+    after that commit.
 
     An effect that has called `tx.operations.ask_again` returns `AGAIN`: then the operation is submitted once more.
     """

@@ -79,6 +79,8 @@ class JobWorker:
                 tracing.joined(self.tracer.context(self.bot, turn)),
                 tracing.span(f"job {job.kind}", tracing.CONSUMER, {"govorun.attempt": job.attempts}),
             ):
+                if job.kind not in self.kinds:
+                    raise BotError("no code of this bot does jobs of this kind")
                 await self.kinds[job.kind](job)
         except StorageUnavailable:  # logged by the store; the row is unchanged, so the job is still due
             await self.clock.sleep(BACKOFF.first)

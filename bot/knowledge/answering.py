@@ -10,7 +10,6 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from itertools import starmap
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -74,7 +73,8 @@ class Evidence:
     `documents` are passages of the conversation's documents, which are shown after the `passages` of the sources.
     `for_asker` is the question as it was searched for, if in a group chat only what the asker may read and the chat
     may not answers it: then nothing else is set, and the chat is told `said`. `judged`: each sentence of the answer
-    is to be judged before it is shown.
+    is to be judged before it is shown. `doubtful`: the question may be about something else, so the `pieces` are quotes
+    that may be an answer, and it counts as one that the sources do not answer.
     """
 
     language: str
@@ -89,6 +89,7 @@ class Evidence:
     generation: int = 0
     judged: bool = False
     documents: tuple[Passage, ...] = ()
+    doubtful: bool = False
 
     def stored(self) -> Mapping[str, Any]:
         """What `restored` needs, as JSON."""
@@ -110,32 +111,34 @@ class Evidence:
 
     @property
     def unknown(self) -> str:
-        """That the sources do not say it, with the nearest titles."""
+        """The sentence that the sources do not have the answer, with the titles of the nearest passages."""
         near = "".join(f"\n- {title}" for title in self.near.values())
         return say(self.language, "kb.unanswered") + (f"\n\n{say(self.language, 'kb.nearest')}{near}" if near else "")
 
     @property
     def said(self) -> str:
-        """What is said where no model is asked and there are no pieces."""
+        """The whole answer, if no model is asked and no sentence of the sources is quoted."""
         return say(self.language, "kb.alone") if self.for_asker else self.unknown
 
     @property
     def mark(self) -> str:
-        """What changes when other passages are found: the hash of their ids, "" for none."""
-        ids = sorted(one.id for one in self.passages)
+        """A value that is different when other passages are found: the hash of their ids. It is "" for none, and where
+        it is doubtful whether they answer the question.
+        """
+        ids = () if self.doubtful else sorted(one.id for one in self.passages)
         return hashlib.sha256(repr(ids).encode()).hexdigest() if ids else ""
 
 
 def restored(tx: Tx, stored: Mapping[str, Any], language: str) -> Evidence:
     """The evidence of a question that a model was asked earlier, as it was shown; empty if a passage is gone."""
-    from bot.knowledge.answer.shown import sources_block
+    from bot.knowledge.answer.shown import of_passage, sources_block
 
     groups = frozenset(stored["groups"])
     known = tx.knowledge.list_by_id(stored["passages"])
     if len(known) < len(stored["passages"]):
         return Evidence(language=language, groups=groups)
     passages = tuple(known[id_] for id_ in stored["passages"])
-    shown = tuple(map(_shown, passages))
+    shown = tuple(map(of_passage, passages))
     block = sources_block(shown, language)
     found = Evidence(
         language=language, groups=groups, shown=shown, passages=passages, block=block,
@@ -179,8 +182,10 @@ class Citing:
         self._presentation = Presentation(self.evidence.shown, self.evidence.language)
 
     async def compare(self, text: str = "", *, anew: bool = False, ended: bool = False) -> None:
-        """Embed what is compared across languages when this text is fed, or the answer has `ended`; `anew`: it begins
-        anew with this text.
+        """Embed the sentences that must be compared across languages, before `text` is fed (or with `ended`, before
+        `end` is called).
+
+        `anew`: the model begins its answer again with this text.
         """
         if self.across is None:
             return
@@ -208,7 +213,9 @@ class Citing:
 
     @property
     def claims(self) -> Sequence[Claim]:
-        """The held sentences that are to be judged: what stands in its quotes word for word follows from them."""
+        """The sentences of a held answer that are to be judged. A sentence that stands in its quotes word for word is
+        left out: it follows from them.
+        """
         from bot.knowledge.answer.quotes import stands
 
         quoted = (Claim(one.text, tuple(map(self._text, one.quotes))) for one in self._held if one.quotes)
@@ -333,7 +340,8 @@ class Scope:
 class KnowledgeAnswers:
     """Answers of one bot from its knowledge base. `level` is `CITED`, `JUDGED` or `EXTRACT`, `role` names a sender's
     role; without a `judge` the level `JUDGED` is `CITED`. `local` makes an embedder on this machine, if there is one.
-    Without a `ranker` passages stay in the order of the search.
+    Without a `ranker` passages stay in the order of the search. `heard_by` says in whose name the sources are read
+    where nobody has asked: for a case that is asked again.
     """
 
     base: KnowledgeBase
@@ -342,6 +350,7 @@ class KnowledgeAnswers:
     judge: Judge | None = None
     local: Callable[[], Embedder] | None = None
     ranker: Ranker | None = None
+    heard_by: Callable[[Incoming], frozenset[str]] | None = None
 
     def begin(self, evidence: Evidence) -> Citing:
         """What checks an answer that rests on this evidence."""
@@ -356,32 +365,36 @@ class KnowledgeAnswers:
         return citing.release(await self.left_out(incoming, citing))
 
     async def left_out(self, incoming: Incoming, citing: Citing) -> Collection[str]:
-        """Return the sentences of an answer, not sent yet, that do not follow from their quotes."""
+        """Ask the judge, and return the sentences of an answer, not sent yet, that do not follow from their quotes."""
         if self.judge is None or not (claims := citing.claims):
             return ()
         return await self.judge(incoming, claims, citing.evidence.language)
 
     def withdrawn(self, tx: Tx, incoming: Incoming, conversation: int) -> Collection[int]:
-        """The answers of a conversation, by id, that quote what may not be read here any more."""
+        """Return the ids of the answers of a conversation that quote sources which may not be read here any more."""
         if not self.base.may_have_sources or not (quoting := tx.knowledge.list_quoting(conversation)):
             return ()
         may_read = self.reader(tx, incoming)
         return [answer for answer, quoted in quoting.items() if not all(starmap(may_read, quoted))]
 
     def reader(self, tx: Tx, incoming: Incoming) -> Callable[[int, str], bool]:
-        """What tells whether an article may be read here now, by its source and by who alone may read it ("": all)."""
+        """Return a function that says whether an article may be read here now, given its source and its audience ("":
+        all readers of the source).
+        """
         groups = self._groups(incoming)
         sources = rights.readable(tx.sources.list_sources(incoming.address.bot), groups)
         return lambda source, audience: source in sources and audience in ("", *groups)
 
     def _groups(self, incoming: Incoming) -> frozenset[str]:
+        if self.heard_by is not None:
+            return self.heard_by(incoming)
         return rights.groups_of(
             self.role(incoming), incoming.user.id, incoming.address, private=incoming.private
         )  # fmt: skip
 
     def _groups_of_asker(self, incoming: Incoming) -> frozenset[str]:
         """The groups that would hear an answer which the sender alone sees."""
-        if incoming.user.id <= 0:  # an anonymous administrator, or a channel
+        if incoming.user.id <= 0:  # an anonymous administrator, a channel, or nobody
             return self._groups(incoming)
         alone = replace(incoming.address, visible_to=incoming.user.id)
         return self._groups(replace(incoming, address=alone))
@@ -390,13 +403,13 @@ class KnowledgeAnswers:
         self, incoming: Incoming, question: str, language: str, scope: Scope = Scope(),
         *, rewrite: Callable[[], Awaitable[str]] | None = None,
     ) -> Evidence | None:  # fmt: skip
-        """What the sources in `scope` have about a question that is answered in `language`.
+        """Search the sources in `scope` for a question that is answered in `language`; return the evidence for an
+        answer.
 
-        `rewrite` returns the question to search for in its place; it is called if there is something to search. None:
-        the bot has no source that may be read here, or the message is no question (a greeting, thanks).
-
-        In a group chat everybody hears the answer, so it rests on what the chat may read. Where that does not have it,
-        or something that the asker alone may read fits best, the evidence is `for_asker` and says nothing of it.
+        `rewrite` returns a question to search for instead; it is called only if there is something to search. Returns
+        None if the bot has no source that may be read here, or if the message is no question (a greeting, thanks). In a
+        group everybody reads the answer, so it rests on what the group may read. If only sources that the asker alone
+        may read have the answer, or something there fits best, the evidence is marked `for_asker` and has no passages.
         """
         if not await self.base.sources():
             return None
@@ -429,24 +442,29 @@ class KnowledgeAnswers:
 
     def _evidence(self, found: Found, groups: frozenset[str], language: str, level: str) -> Evidence:
         from bot.knowledge.answer.extract import extract
-        from bot.knowledge.answer.shown import sources_block
+        from bot.knowledge.answer.shown import of_passage, sources_block
         from bot.knowledge.search.matrix import pack
 
         nothing = Evidence(
             language=language, groups=groups, near=_near(found), generation=found.generation,
             vector=pack(found.vector) if found.vector else b"",
         )  # fmt: skip
-        if not found.hits or not self.base.passes(found):
+        doubtful = self.base.doubts(found)
+        if not found.hits or not (doubtful or self.base.passes(found)):
             return nothing
-        shown = tuple(_shown(hit.passage) for hit in found.hits)
-        cited = level != EXTRACT
+        shown = tuple(of_passage(hit.passage) for hit in found.hits)
+        cited = level != EXTRACT and not doubtful
+        pieces = () if cited else extract(shown, found.frequencies, found.size, language, doubtful=doubtful)
+        if doubtful and not pieces:
+            return nothing
         return replace(
             nothing,
             shown=shown,
             passages=tuple(hit.passage for hit in found.hits),
             block=sources_block(shown, language) if cited else "",
-            judged=level == JUDGED,
-            pieces=() if cited else tuple(extract(shown, found.frequencies, found.size, language)),
+            judged=level == JUDGED and not doubtful,
+            pieces=tuple(pieces),
+            doubtful=doubtful,
         )
 
 
@@ -471,18 +489,3 @@ def _near(found: Found) -> Mapping[int, str]:
         titles.setdefault(hit.passage.title or hit.passage.place, hit.passage.id)
     titles.pop("", None)
     return {passage: title for title, passage in list(titles.items())[:NEAREST]}
-
-
-def _shown(passage: StoredPassage) -> Shown:
-    from bot.knowledge.answer.shown import Shown
-
-    return Shown(
-        passage=passage.id,
-        title=passage.title,
-        place=passage.place,
-        sentences=tuple(passage.text[start:end] for start, end in passage.sentences),
-        url=passage.url,
-        anchor=passage.anchor,
-        page=passage.page,
-        changed=datetime.fromtimestamp(passage.changed, UTC).date(),
-    )

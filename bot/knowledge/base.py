@@ -10,12 +10,13 @@ import asyncio
 import logging
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot.ai import Embedder, VectorStores
+from bot.billing.budget import KNOWLEDGE_PURSE, BotBudget
 from bot.billing.metering import BillTo, Meter
 from bot.billing.pricing import PriceList
 from bot.concurrency.child_pool import ChildPool
@@ -153,8 +154,10 @@ class KnowledgeBase:
 
     @property
     def gate(self) -> Gate:
-        """What tells whether a question is about the sources: the gate that was fitted on the operator's questions
-        (`read_gates`), else the standard one, which looks at meanings only for the embedder that it was made with.
+        """The gate that decides whether found passages are about the question.
+
+        It is the one that was fitted on the operator's questions (`read_gates`), otherwise the standard gate, which
+        uses embeddings only if they are of the model with which it was made.
         """
         from bot.knowledge.search.gate import BY_MEANING, BY_WORDS
 
@@ -168,10 +171,20 @@ class KnowledgeBase:
         return index.model if index.is_embedded else ""
 
     def passes(self, found: Found) -> bool:
-        """Whether what was found may answer its question. What vector stores have found is judged by its words."""
+        """Whether found passages may answer their question. Passages from vector stores are judged by
+        their words only.
+        """
         from bot.knowledge.search.gate import BY_WORDS
 
         return self.gate.passes(found.signals) or BY_WORDS.passes(found.store_signals)
+
+    def doubts(self, found: Found) -> bool:
+        """Whether what was found does not pass, but may answer its question, so that only quotes are worth showing."""
+        from bot.knowledge.search.gate import BY_WORDS
+
+        return not self.passes(found) and (
+            self.gate.doubts(found.signals) or BY_WORDS.doubts(found.store_signals)
+        )  # fmt: skip
 
     async def read_gates(self) -> None:
         """Read the gates that were fitted. A search does so after each change of the knowledge base."""
@@ -188,9 +201,9 @@ class KnowledgeBase:
         return await self.store.write(lambda tx: self.store_new(tx, source))
 
     async def checked(self, wish: KnowledgeSource) -> KnowledgeSource:
-        """The source with its kind and full address, which are told by the address that is given.
+        """Return the source of a wish with its kind and its full address, both of which follow from the given address.
 
-        Raises `BadInput` for an address that can't be read, `ConfigError` where the extra `knowledge` is not installed.
+        Raises `BadInput` for an address that can't be read, `ConfigError` if the extra `knowledge` is not installed.
         """
         check_libraries()
         from bot.knowledge.sources.opening import kind_of
@@ -269,14 +282,24 @@ class KnowledgeBase:
         wanted = await self._embedding().estimate()
         return replace(wanted, again=bool(wanted.passages) and self.embedder.name != await self._model())
 
-    async def embed(self, agreed: int, tell: Callable[[int], None] = lambda _: None) -> int:
-        """Buy the missing embeddings for at most `agreed` millionths (`Embedding.run`); returns what they cost."""
+    async def embed(
+        self, agreed: int, tell: Callable[[int], None] = lambda _: None, *, language: str = "en"
+    ) -> int:  # fmt: skip
+        """Buy the missing embeddings for at most `agreed` millionths (`Embedding.run`); returns what they cost.
+
+        The sum is held back in a purse of its own until then, out of what the whole bot may spend. Raises
+        `LimitReached`, with a sentence in `language`, where that has no room for it.
+        """
         if self.embedder is None:
             return 0
+        held = await self.store.write(lambda tx: self._fill_purse(tx, agreed, language)) if agreed else 0
         try:
-            return await self._embedding().run(agreed, tell)
+            return await self._embedding().run(agreed, tell, held=held)
         finally:
             self._compared = min(self._compared, self.store.clock.monotonic() - COMPARED)
+            if held:
+                with suppress(StorageUnavailable):  # a later start gives it back
+                    await self.store.write(lambda tx: tx.budgets.settle_reservation(held, 0))
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
@@ -294,6 +317,12 @@ class KnowledgeBase:
 
             self._stores = StoreSearch(meter=self.meter, stores=self.vector_stores)
         return await self._stores.find(question, asked, payer)
+
+    def _fill_purse(self, tx: Tx, agreed: int, language: str) -> int:
+        """Hold the sum back; what a purse still held whose process has died goes back before."""
+        tx.budgets.release(self.bot, KNOWLEDGE_PURSE)
+        whole = BotBudget(money=self.meter.budget.money)
+        return whole.reserve_work(tx, self.bot, KNOWLEDGE_PURSE, agreed, self.meter.tariffs.currency, language)
 
     async def _names(self) -> set[str]:
         return {source.name for source in await self.store.read(lambda tx: tx.sources.list_sources(self.bot))}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from bot.ai import Embedder, Usage, Vector
 from bot.billing.pricing import Price
-from bot.errors import LimitReached, ModelError, ModelProtocolError
+from bot.errors import ModelError, ModelProtocolError
 from bot.storage.repositories.knowledge.passages import IndexRow
 from bot.storage.store import Store, Tx
 from bot.types import Address
@@ -20,7 +20,8 @@ TURN = "kb"  # in the ledger
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What is not embedded yet: passages and their tokens (a high estimate), and its price in millionths.
+    """What is not embedded yet: passages and their tokens (a high estimate), its price in millionths, and the seconds
+    that it takes (0.0: not known).
 
     `again`: they have embeddings of a former model, which are used until then.
     """
@@ -28,6 +29,7 @@ class Estimate:
     passages: int = 0
     tokens: int = 0
     cost: int = 0
+    seconds: float = 0.0
     again: bool = False
 
 
@@ -51,26 +53,30 @@ class Embedding:
             lambda tx: tx.knowledge.size_to_embed(self.bot, self.embedder.name)
         )
         tokens = int(characters / CHARACTERS)
-        return Estimate(passages, tokens, self.price.cost(tokens))
+        pace = self.embedder.pace
+        return Estimate(passages, tokens, self.price.cost(tokens), passages / pace if pace else 0.0)
 
-    async def run(self, agreed: int, tell: Callable[[int], None] = lambda _: None) -> int:
+    async def run(self, agreed: int, tell: Callable[[int], None] = lambda _: None, *, held: int = 0) -> int:
         """Embed what is missing, `BATCH` texts at a time; `tell` is given the number that is left after each.
 
-        Returns what it cost, in millionths. Raises `LimitReached` before it would spend more than `agreed`, and
-        `ModelError` where the service fails; what was bought until then is kept.
+        `held` is the reservation from which each batch is paid: at its highest price before it is bought, so that a
+        kill leaves nothing unpaid (0: none). Returns what it cost, in millionths; it ends before it would spend more
+        than `agreed`. Raises `ModelError` where the service fails; what was bought until then is kept.
         """
         spent, name = 0, self.embedder.name
         while rows := await self.store.read(lambda tx: tx.knowledge.texts_to_embed(self.bot, name, BATCH)):
             texts = list({row.sha: row for row in rows}.values())
             next_cost = self.price.cost(int(sum(len(row.indexed) for row in texts) / CHARACTERS))
             if next_cost and spent + next_cost > agreed:
-                raise LimitReached("the sum that was agreed to is spent")
-            spent += await self._buy(texts)
+                break
+            if held:
+                await self.store.write(lambda tx, most=next_cost: tx.budgets.draw(self.bot, held, most))  # type: ignore[misc]
+            spent += await self._buy(texts, held, next_cost)
             left, _ = await self.store.read(lambda tx: tx.knowledge.size_to_embed(self.bot, name))
             tell(left)
         return spent
 
-    async def _buy(self, rows: Sequence[IndexRow]) -> int:
+    async def _buy(self, rows: Sequence[IndexRow], held: int, drawn: int) -> int:
         """Embed texts, store the vectors and book them in one transaction. Returns the price.
 
         Raises `ModelProtocolError` for vectors of another dimension than those that are stored: they are paid, but
@@ -88,6 +94,8 @@ class Embedding:
         def keep(tx: Tx) -> bool:
             stored = tx.knowledge.vector_length(self.embedder.name)
             fits = {len(data) for data in packed.values()} <= {stored or len(next(iter(packed.values()), b""))}
+            if held:
+                tx.budgets.draw(self.bot, held, cost - drawn)
             if fits:
                 tx.knowledge.store_vectors(self.embedder.name, packed)
             if whole:

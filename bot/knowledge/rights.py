@@ -19,9 +19,10 @@ NAMED = re.compile(r"user:[1-9]\d*|chat:-?[1-9]\d*")
 
 
 def groups_of(role: str, user: int, address: Address, *, private: bool) -> frozenset[str]:
-    """The groups that hear what is said at an address. `role` is the sender's, "" for a stranger.
+    """Return the audience groups to which an answer at an address is visible. `role` is the sender's, "" for a
+    stranger.
 
-    In a group chat everybody reads the answer, so only `everyone` and the chat itself count; an answer that one person
+    In a group chat everybody reads the answer, so only `everyone` and the chat itself count. An answer that one person
     alone sees (`Address.visible_to`) may tell what this person may read.
     """
     found = {EVERYONE}
@@ -50,7 +51,9 @@ def widest(groups: Iterable[str]) -> str:
 
 
 def above(role: str) -> frozenset[str]:
-    """The groups of the roles above this one: what is meant for them is not shown to it."""
+    """Return the audience groups of all roles above this one. What is meant for them is not shown to somebody with this
+    role.
+    """
     return frozenset(NAMES[one] for one in ROLES[ROLES.index(role) + 1 :])
 
 
@@ -60,7 +63,7 @@ def readable(sources: Iterable[KnowledgeSource], groups: frozenset[str]) -> froz
 
 
 def is_group(name: str) -> bool:
-    """Whether somebody may belong to a group of this name."""
+    """Whether a name is that of an audience group to which somebody can belong."""
     return name in (EVERYONE, *NAMES.values()) or NAMED.fullmatch(name) is not None
 
 

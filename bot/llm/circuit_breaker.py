@@ -12,7 +12,7 @@ from contextlib import aclosing
 
 from bot.ai import Chunk, Model, Profile, Request
 from bot.clock import Clock
-from bot.errors import ContextOverflow, ModelDenied, ModelError, ModelRefused, ModelUnavailable
+from bot.errors import ContextOverflow, ModelDenied, ModelError, ModelRefused, ModelUnavailable, StreamCut
 
 log = logging.getLogger(__name__)
 
@@ -22,10 +22,17 @@ DENIED_PROBE = 60.0  # ... after a refused key, which the operator has to replac
 
 
 class CircuitBreaker:
-    """Raises the errors of `model`; while the circuit is open, the error that opened it."""
+    """Raises the errors of `model`; while the circuit is open, the error that opened it.
 
-    def __init__(self, model: Model, clock: Clock) -> None:
+    `most_failures` in a row open it. `answered` is when the model has answered last (Unix seconds; 0: not yet),
+    `version` the version of it that did ("": it was not told).
+    """
+
+    def __init__(self, model: Model, clock: Clock, most_failures: int = MOST_FAILURES) -> None:
         self._model = model
+        self._most = most_failures
+        self.answered = 0.0
+        self.version = ""
         self._clock = clock
         self._failures = 0
         self._error: ModelError | None = None  # set while the circuit is open
@@ -46,6 +53,11 @@ class CircuitBreaker:
         """Whether a request would raise the last error now, without being sent."""
         return self._error is not None and self._clock.monotonic() < self._probe
 
+    @property
+    def failure(self) -> str:
+        """The error that has opened the circuit, until the model answers again; "" while it works."""
+        return str(self._error) or type(self._error).__name__ if self._error is not None else ""
+
     async def stream(self, request: Request) -> AsyncGenerator[Chunk]:
         """Stream the model's answer, and learn from its errors whether the model works."""
         if self._error is not None:
@@ -55,6 +67,7 @@ class CircuitBreaker:
         try:
             async with aclosing(self._model.stream(request)) as chunks:
                 async for chunk in chunks:
+                    self.version = chunk.version or self.version
                     yield chunk
         except (ModelUnavailable, ModelDenied) as error:
             self._failed(error)
@@ -67,7 +80,8 @@ class CircuitBreaker:
     def _failed(self, error: ModelError) -> None:
         self._failures += 1
         denied = isinstance(error, ModelDenied)
-        if not denied and self._failures < MOST_FAILURES:
+        most = MOST_FAILURES if isinstance(error, StreamCut) else self._most  # one broken stream says little
+        if not denied and self._failures < most:
             return
         if self._error is None:
             log.error("model %s is left alone, apart from a try now and then: %s", self.name, error)
@@ -77,7 +91,7 @@ class CircuitBreaker:
     def _worked(self) -> None:
         if self._error is not None:
             log.warning("model %s answers again", self.name)
-        self._failures, self._error = 0, None
+        self._failures, self._error, self.answered = 0, None, self._clock.time()
 
 
 def _again(error: ModelError) -> ModelError:

@@ -13,11 +13,15 @@ STAND_INS = 2  # options that stand in for an unavailable model: an outage must 
 
 @dataclass(frozen=True, slots=True)
 class ModelOption:
-    """A model that users may choose: the database stores its `name`, users see its `title`."""
+    """A model that users may choose: the database stores its `name`, users see its `title`.
+
+    `stand_in` is the name of the model that answers while this one is unavailable, "" for the first that can.
+    """
 
     name: str
     title: str
     model: Model
+    stand_in: str = ""
 
     @property
     def is_unavailable(self) -> bool:
@@ -41,9 +45,11 @@ class Routing:
         return next((option for option in self.options if option.name == name), self.default)
 
     def resolve(self, *choices: str) -> tuple[ModelOption, tuple[str, ...]]:
-        """The first of the chosen names ("": none chosen) that is offered, and those before it that are not.
+        """Return the first of the chosen models that is still offered, and the names of the chosen models before it
+        that are not.
 
-        If none is offered, the default.
+        `choices` are names in order of precedence; "" stands for no choice. If no chosen model is offered, the default
+        is returned.
         """
         gone: list[str] = []
         for choice in dict.fromkeys(filter(None, choices)):
@@ -53,5 +59,9 @@ class Routing:
         return self.default, tuple(gone)
 
     def available(self, chosen: ModelOption) -> ModelOption:
-        """The model to ask now: the chosen one, or while that is unavailable the first stand-in that is not."""
-        return next((option for option in (chosen, *self.options[:STAND_INS]) if not option.is_unavailable), chosen)
+        """Return the model to ask now: `chosen`, or while that is unavailable its stand-in, else the first of the first
+        `STAND_INS` models that is not. If all are unavailable, `chosen`.
+        """
+        named = [option for option in self.options if option.name == chosen.stand_in]
+        others = (chosen, *named, *self.options[:STAND_INS])
+        return next((option for option in others if not option.is_unavailable), chosen)

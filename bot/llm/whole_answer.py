@@ -1,4 +1,4 @@
-"""A model's answer as one value, for callers that show nobody how it grows."""
+"""A model's answer as one value, for callers that do not show it while it is written."""
 
 from __future__ import annotations
 

@@ -223,7 +223,7 @@ class Attachments:
 
     @staticmethod
     def again(incoming: Incoming, action: ButtonPress) -> Incoming:
-        """The message whose attachments were refused, restored from the press of its button."""
+        """Return the message whose attachments were refused, as it was, when a button below the refusal is pressed."""
         kept = action.payload
         parts = tuple(Attachment(**one) for one in kept["parts"])
         return replace(

@@ -13,5 +13,9 @@ PROMPTS = {"en": en.PROMPTS, "ru": ru.PROMPTS}
 
 
 def instruct(language: str, key: str, /, **values: object) -> str:
-    """The prompt `key` in `language` (an IETF tag, or "" for English), with `values` in place of the {names}."""
-    return PLACE.sub(lambda place: str(values[place[1]]), PROMPTS[known(language)][key])
+    """The prompt `key` in `language` with `values` in place of the {names}.
+
+    `language` is an IETF tag, or "" for English; a language that a programmer has added is answered in English, too.
+    """
+    prompts = PROMPTS.get(known(language), PROMPTS["en"])
+    return PLACE.sub(lambda place: str(values[place[1]]), prompts[key])

@@ -6,6 +6,7 @@ that becomes invalid is logged once, and its last valid state is used.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import shutil
@@ -51,13 +52,13 @@ class Shelf(Generic[P]):
         return {key: row for key, row in rows.items() if row is not None}
 
     def find(self, key: str) -> P | None:
-        """The file of that name, without a look at the others; None if there is none or it was never valid."""
+        """Read one file by its name, without reading the others. None if there is none, or if it never was valid."""
         path = self.folder / f"{key}.toml"
         stamp = _stamp(path) if key and _is_key(key) else None
         return self._fresh(key, path, stamp) if stamp is not None else None
 
     def problem(self, key: str) -> str:
-        """What is wrong with the file of that name as it is now; "" for nothing, or no file."""
+        """What is wrong with the file of that name now; "" if it is valid or does not exist."""
         self.find(key)
         return self._broken.get(key, "")
 
@@ -113,6 +114,7 @@ class Library:
     def __init__(self, folder: Path | None = None, system: str = "") -> None:
         own, read = folder or Path(os.devnull), partial(schema.persona, system=system)
         self._personas = (Shelf(own / "personas", read), Shelf(SHIPPED / "personas", read))
+        self._trials = Shelf(own / "trials", read)
         self._templates = (Shelf(own / "write", schema.template), Shelf(SHIPPED / "write", schema.template))
 
     def personas(self) -> Mapping[str, Persona]:
@@ -128,13 +130,35 @@ class Library:
         found = _one(*self._personas, key) or _one(*self._personas, ASSISTANT)
         return found or Persona(key=ASSISTANT, version="", title={schema.ANY: "Govorun"})
 
+    def persona_of(self, key: str, conversation: int, now: float) -> Persona:
+        """The persona of that name in a conversation: the version on trial for a share of them, until it ends.
+
+        A conversation keeps its version as long as neither file changes. `now` is in Unix seconds.
+        """
+        found = self.persona(key)
+        trial = self.trial(found.key)
+        if trial is None or trial.trial is None or trial.trial.ends <= now or not conversation:
+            return found
+        drawn = hashlib.sha256(f"{trial.label} {conversation}".encode()).digest()
+        return trial if int.from_bytes(drawn[:8]) < trial.trial.share * 2**64 else found
+
+    def trial(self, key: str) -> Persona | None:
+        """The version of a persona in the folder `trials`, whether or not it has ended; None if there is none."""
+        row = self._trials.find(key)
+        return row if row is not None and row.trial is not None else None
+
+    def trials(self) -> Mapping[str, Persona]:
+        """All versions in the folder `trials`, by name."""
+        return {key: row for key, row in self._trials.valid_files().items() if row.trial is not None}
+
     def template(self, key: str) -> Template | None:
         """The template of that name; None if there is none."""
         return _one(*self._templates, key)
 
     def problems(self) -> list[str]:
         """A sentence for each invalid file of the operator."""
-        return [line for shelves in (self._personas, self._templates) for line in shelves[0].problems()]
+        own = (self._personas[0], self._trials, self._templates[0])
+        return [line for shelf in own for line in shelf.problems()]
 
 
 def put_back_persona(folder: Path, key: str, text: str) -> str:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
 from difflib import get_close_matches
 from typing import Annotated, Any, TypeVar
 
@@ -18,14 +20,17 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from bot.errors import ConfigError
 from bot.prompts.catalog import instruct
-from bot.texts.catalog import LANGUAGES, known
+from bot.texts.catalog import LANGUAGES, chosen
 from bot.types import Message
 
 T = TypeVar("T")
 P = TypeVar("P", bound="Prompt")
+log = logging.getLogger(__name__)
+
 ANY = ""  # the language key of a text for all languages
 LONGEST_FILE = 100_000  # characters
 PLACE = re.compile(r"\{(\w+)\}")
+LANGUAGE = re.compile(r"[a-z]{2,3}(?:[-_][A-Za-z]{2,4})?")
 VERSION = 8  # hexadecimal digits of a file's hash
 AT = re.compile(r"line (\d+)")
 TABLE = re.compile(r"\s*(\[\[?)\s*([\w.-]+)")  # of a line of TOML
@@ -39,9 +44,10 @@ class Broken(ConfigError):
 def _by_language(value: Any) -> Any:
     if not isinstance(value, dict):
         return {ANY: value}
-    if foreign := [key for key in value if key not in LANGUAGES]:
-        raise ValueError(f"the languages are {', '.join(LANGUAGES)}, not {foreign[0]!r}")
-    return value
+    known_ones = {key: text for key, text in value.items() if LANGUAGE.fullmatch(key)}
+    for key in value.keys() - known_ones.keys():  # a slip costs this one text, never the file
+        log.warning("%r is no language: a code such as en, ru or de is expected; this text is left out", key)
+    return known_ones
 
 
 Line = Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[^\n]+$")]
@@ -51,15 +57,14 @@ Lines = Annotated[dict[str, tuple[Line, ...]], BeforeValidator(_by_language)]
 
 
 def said(texts: Mapping[str, T], language: str, nothing: T) -> T:
-    """The value for a language, else for all languages, else for another one; `nothing` if there is no value."""
-    for key in (known(language), ANY, "en", *texts):
-        if key in texts:
-            return texts[key]
-    return nothing
+    """Return the value of `texts` for a language, else the value for all languages, else that of another language, else
+    `nothing`.
+    """
+    return chosen(texts, language, nothing)
 
 
 class Part(BaseModel):
-    """A table of a file: unknown keys are errors, and values never appear in error messages."""
+    """A table in a file. Keys that it does not know are errors, and error messages never repeat values."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -99,11 +104,25 @@ class Prompt(Part):
         return f"{self.key}@{self.version}"
 
 
+class Trial(Part):
+    """The table `[trial]` of a file in `trials/`: the share of conversations that get it, and until when."""
+
+    share: float = Field(gt=0, lt=1)
+    until: date | datetime
+
+    @property
+    def ends(self) -> float:
+        """When the trial ends (Unix seconds): a day lasts until its end, a time without a zone is UTC."""
+        if isinstance(self.until, datetime):
+            return (self.until if self.until.tzinfo else self.until.replace(tzinfo=UTC)).timestamp()
+        return datetime.combine(self.until + timedelta(days=1), time(), UTC).timestamp()
+
+
 class Persona(Prompt):
     """Who answers. Without its own system prompt, model, temperature or max_tokens the operator's are used.
 
     `source` is a file that makes this version of the persona: the one that was read, with the operator's or the bot's
-    system prompt written into it where it has none of its own.
+    system prompt written into it where it has none of its own. `trial` counts in a file of `trials/` only.
     """
 
     system: Words = {}
@@ -112,6 +131,7 @@ class Persona(Prompt):
     examples: tuple[Example, ...] = ()
     model: str = ""
     source: str = ""
+    trial: Trial | None = None
     temperature: float | None = Field(None, ge=0, le=1)
     max_tokens: int | None = Field(None, gt=0)
 

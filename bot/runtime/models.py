@@ -9,13 +9,14 @@ from functools import cache, partial
 from importlib.util import find_spec
 
 from bot.ai import AsyncModel, Embedder, ImageModel, Model
+from bot.billing.instances import Instance
 from bot.billing.pricing import Price, PriceList
 from bot.clock import Clock
-from bot.config.entries import EmbeddingModelConfig
+from bot.config.entries import EmbeddingModelConfig, ModelConfig
 from bot.config.settings import Settings
 from bot.errors import ConfigError
 from bot.extension import Extension
-from bot.llm.circuit_breaker import CircuitBreaker
+from bot.llm.circuit_breaker import MOST_FAILURES, CircuitBreaker
 from bot.llm.routing import ModelOption, Routing
 from bot.providers import catalog
 from bot.providers.yandex.embeddings import YandexEmbeddings
@@ -51,12 +52,12 @@ def offered(
 
     `instead`: models to offer in the place of those that the settings name.
     """
-    own = [ModelOption(one.name, one.title, CircuitBreaker(one.model, clock)) for one in extension.models]
+    own = [ModelOption(one.name, one.title, CircuitBreaker(one.model, clock)) for one in extension.ai.models]
     names = {option.name for option in own}
     others: Sequence[ModelOption] = ()
     if instead is not None:
         others = instead.options
-    elif not extension.only_models:
+    elif not extension.ai.only_models:
         others = _of_settings(settings, studio, clock)
     return Routing([*own, *(option for option in others if option.name not in names)])
 
@@ -65,21 +66,42 @@ def async_models(studio: YandexStudio, extension: Extension) -> AsyncModels:
     """Return a function from a model's name to its asynchronous mode; None for a programmer's own models, which have
     none.
     """
-    own = {one.name for one in extension.models}
-    return lambda name: None if extension.only_models or name in own else studio.later(name)
+    own = {one.name for one in extension.ai.models}
+    return lambda name: None if extension.ai.only_models or name in own else studio.later(name)
 
 
 def helper_model(settings: Settings, studio: YandexStudio, extension: Extension) -> Model:
     """Return the cheap model for requests beside the conversation; with only a programmer's models it is the first."""
-    return extension.models[0].model if extension.only_models else studio.text(settings.helper_model)
+    return extension.ai.models[0].model if extension.ai.only_models else studio.text(settings.helper_model)
 
 
 def _of_settings(settings: Settings, studio: YandexStudio, clock: Clock) -> Sequence[ModelOption]:
-    names = [(entry.name, entry.title) for entry in catalog.choices(settings.models)]
-    if settings.model not in [name for name, _ in names]:
-        names = [(settings.model, settings.model), *names]
-    names = sorted(names, key=lambda row: row[0] != settings.model)
-    return [ModelOption(name, title, CircuitBreaker(studio.text(name), clock)) for name, title in names]
+    rows = list(catalog.choices(settings.models))
+    if settings.model not in [row.name for row in rows]:
+        rows = [ModelConfig(name=settings.model, title=settings.model), *rows]
+    rows = sorted(rows, key=lambda row: row.name != settings.model)
+    return [
+        ModelOption(
+            row.name,
+            row.title,
+            # An instance that does not run says so at once, and nobody else's load is spared by waiting.
+            CircuitBreaker(studio.text(row.name), clock, 1 if row.uri else MOST_FAILURES),
+            row.stand_in,
+        )
+        for row in rows
+    ]
+
+
+def instances(settings: Settings) -> Sequence[Instance]:
+    """Return the instances among the rows of MODELS. Raises `ConfigError` for hours that can't be read."""
+    found = []
+    for row in settings.models:
+        if row.uri:
+            try:
+                found.append(Instance.of(row))
+            except (ValueError, KeyError) as error:  # KeyError: there is no such time zone
+                raise ConfigError(f"MODELS ({row.name}): {error}") from None
+    return found
 
 
 # --- embeddings -------------------------------------------------------------------------------------------------------
@@ -87,14 +109,15 @@ def _of_settings(settings: Settings, studio: YandexStudio, clock: Clock) -> Sequ
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Embedders:
-    """Makes what embeds questions and passages. `is_keyed`: there is a key of AI Studio."""
+    """Makes the embedders of the bot's settings. `is_keyed` says whether there is a key of AI Studio."""
 
     settings: Settings
     studio: YandexStudio
     is_keyed: bool = True
 
     def chosen(self) -> tuple[Embedder | None, PriceList]:
-        """What EMBEDDINGS names, and the prices with those of its vectors; None: passages are found by their words.
+        """Return the embedder that EMBEDDINGS names and the price list with its price; None: passages are found by
+        their words only.
 
         Raises `ConfigError` if a library, or the key of its server, is missing.
         """
@@ -108,8 +131,10 @@ class Embedders:
         return None, PriceList.from_settings(self.settings)
 
     def others(self) -> Mapping[str, Callable[[], Priced | None]]:
-        """What makes each other embedder that the bot may have had before EMBEDDINGS was changed, by the names of
-        their vectors; None where one is not at hand any more. Nothing is loaded before.
+        """Return functions that make the other embedders the bot may have used before EMBEDDINGS was changed, by the
+        names of their vectors.
+
+        A function returns None if its embedder can't be had any more. Nothing is loaded before it is called.
         """
         made: dict[str, Callable[[], Priced | None]] = {
             row.vectors: cache(partial(_at_hand, partial(self._of_server, row)))

@@ -1,4 +1,6 @@
-"""What the composition passes on: what `build` has opened (`Given`), and the parts that features share."""
+"""Values that the composition passes on: what `build` has opened (`Given`), and the parts that several
+features share.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +22,7 @@ from bot.knowledge.base import KnowledgeBase
 from bot.knowledge.documents import Documents
 from bot.media.attachments import Attachments
 from bot.media.voice import Voice
+from bot.ports import Transport
 from bot.prompts.library import Library
 from bot.runtime.bot import Placement
 from bot.runtime.models import Models
@@ -48,7 +51,9 @@ class Given:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class People:
-    """Who may do what (`access`), who is let in (`joining`), and what people may spend."""
+    """The parts about people: the access policy (`access`), the part that lets people in (`joining`), and what people
+    may spend.
+    """
 
     directory: MemberDirectory
     access: Access
@@ -61,10 +66,12 @@ class People:
 class Ground:
     """What all features share. `added` is set when a job was added; `lanes` are the queues of this process.
 
-    `knowledge` is None with KNOWLEDGE=off, `desk` without DESK.
+    `transport` serves the addresses of all messengers, Telegram's among them. `knowledge` is None with KNOWLEDGE=off,
+    `desk` without DESK.
     """
 
     telegram: Telegram
+    transport: Transport
     people: People
     library: Library
     incidents: IncidentLog
@@ -80,7 +87,7 @@ class Ground:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answering:
-    """The assistant, and the parts that it shares with features."""
+    """The assistant, and the parts of it that features use directly."""
 
     assistant: Assistant
     documents: Documents

@@ -49,17 +49,22 @@ class SharedResources:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, settings: Settings, clock: Clock, *, writes: bool = True) -> AsyncIterator[SharedResources]:
+    async def open(
+        cls, settings: Settings, clock: Clock, *, writes: bool = True, hooks: WebhookServer | None = None
+    ) -> AsyncIterator[SharedResources]:  # fmt: skip
         """Open the shared resources, and close them when the block is left. Raises `ConfigError`.
 
-        `writes` False: the database is only read (`Store.open`).
+        `writes` False: the database is only read (`Store.open`). `hooks`: takes requests from another server; None: the
+        process has one of its own.
         """
         async with (
             _traces(settings, clock) as tracer,
             Http(direct=[settings.yc_metadata_addr]) as http,
             AsyncExitStack() as opened,
         ):
-            yield cls(settings=settings, clock=clock, http=http, opened=opened, tracer=tracer, writes=writes)
+            process = cls(settings=settings, clock=clock, http=http, opened=opened, tracer=tracer, writes=writes)
+            process.hooks = hooks or process.hooks
+            yield process
 
     async def store(self) -> Store:
         """Return the database; the first call opens it. Raises as `Store.open` does."""

@@ -57,7 +57,9 @@ class BotSlot:
         return self.task is not None and self.task.done()
 
     def end_life(self) -> None:
-        """Stop the bot, so that its task looks at `wanted` again. A bot that is just being built looks by itself."""
+        """Stop the bot, so that its task looks at `wanted` again. If the bot is still being built, its task looks
+        anyway.
+        """
         if self.app is not None:
             self.app.stop()
 
@@ -117,7 +119,9 @@ class Supervisor:
         return [secret for settings in used for secret in settings.secrets()]
 
     def health_by_bot(self) -> Mapping[str, Health | Check]:
-        """Return the health of each bot by its name; a `Check` instead says why there is none to ask."""
+        """Return the health of each bot by its name. A bot that has no health, because it is not running, has a `Check`
+        that says why.
+        """
         found: dict[str, Health | Check] = dict.fromkeys(self.plan.refused, ENDED)
         for slot in self._slots.values():
             found[slot.name] = slot.health or (ENDED if slot.is_over else STARTING)
@@ -126,7 +130,7 @@ class Supervisor:
     def is_ready(self) -> bool:
         """Whether at least one bot works: a bot that fails does not make the process count as not started."""
         apps = [slot.app for slot in self._slots.values()]
-        return any(app is not None and app.telegram.is_ready for app in apps)
+        return any(app is not None and app.is_ready for app in apps)
 
     def _apply(self, plan: Plan) -> None:
         for name, why in plan.refused.items():

@@ -7,22 +7,10 @@ Telegram (intake) -> throttle -> queue -> error boundary -> admission -> router 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
-from bot.access.audit_log import AuditReport
-from bot.access.directory import MemberDirectory
-from bot.access.members import Members
-from bot.access.onboarding import Onboarding
-from bot.access.policy import Access
-from bot.access.rights import Rights
-from bot.billing import allowances
-from bot.billing.allowances import Allowances
-from bot.billing.budget import Budget, settle_interrupted
-from bot.billing.metering import Meter
-from bot.billing.pricing import PriceList
-from bot.billing.usage import UsageReport
-from bot.billing.who_am_i import WhoAmI
+from bot.billing.budget import settle_interrupted
 from bot.conversation.answer_writer import AnswerWriter
 from bot.conversation.assistant import Assistant
 from bot.conversation.commands import ConversationCommands
@@ -38,7 +26,6 @@ from bot.conversation.turn_start import TurnStart
 from bot.dispatch.admission import Admission
 from bot.dispatch.chat_events import ChatEvents
 from bot.dispatch.conversation_queue import ConversationQueue
-from bot.dispatch.custom_commands import CustomCommands
 from bot.dispatch.error_boundary import MOST_ATTEMPTS, MOST_OF_MANY, ErrorBoundary
 from bot.dispatch.fallback import Fallback
 from bot.dispatch.help import Help
@@ -51,14 +38,9 @@ from bot.dispatch.throttle import Throttle, TurnAway
 from bot.dispatch.whispers import Whispers
 from bot.feature import Feature, joined
 from bot.features import web_search
-from bot.features.broadcast import Broadcast
 from bot.features.deferred_answers import KIND as LATER
-from bot.features.deferred_answers import DeferredAnswers, DeferredOperation
 from bot.features.feedback import Feedback
-from bot.features.image_generation import ImageGeneration, ImageOperation, ImagePrice
 from bot.features.personas import Personas
-from bot.features.privacy import Privacy
-from bot.features.prompt_improver import PromptImprover
 from bot.features.reminders import Reminders
 from bot.features.settings_panel import SettingsPanel
 from bot.features.task_list import TaskList
@@ -72,13 +54,11 @@ from bot.media.voice import Voice
 from bot.outbox import public_fallback
 from bot.ports import SendQuota
 from bot.prompts.library import Library
-from bot.providers import catalog
 from bot.runtime import cluster
 from bot.runtime.bot import Bot, Inbound, Signs
 from bot.runtime.knowledge import (
     answers_of_turns,
     dislikes,
-    exported_quotes,
     knowledge_base,
     knowledge_features,
     question_rewriter,
@@ -86,11 +66,16 @@ from bot.runtime.knowledge import (
     topic_features,
 )  # fmt: skip
 from bot.runtime.models import helper_model
+from bot.runtime.optional.batch import batch_watch
+from bot.runtime.optional.custom import check_switched_off, custom_parts, switched_off
 from bot.runtime.optional.desk import DeskParts, desk_of, desk_parts, desk_tools, missed, ownership
+from bot.runtime.optional.evaluation import evaluation_features
+from bot.runtime.optional.operations import deferred_answers, image_generation
+from bot.runtime.optional.program import host, naming, own_jobs, running_bot, transports
 from bot.runtime.parts import Answering, Given, Ground, People
+from bot.runtime.people import people_features, people_of
 from bot.storage.engines.sqlite_files import home
 from bot.storage.mailboxes import StoredInbox, StoredOutbox
-from bot.storage.repositories.operations import Operation
 from bot.telegram.receiving.aiogram_routers import Routers
 from bot.telegram.sending.delivery import Deliverer
 from bot.telegram.sending.flood_budget import FloodBudget
@@ -108,15 +93,19 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
     """Connect all parts of a bot. `routers`: a programmer's aiogram routers (`Extension.routers`)."""
     settings, store, placement = given.settings, given.store, given.placement
     quota = cluster.quota(settings, store.clock, given.api.id) if placement.shared else None
-    ground = _ground(given, routers, quota)
-    answering = _answering(given, ground)
+    ground = ground_of(given, routers, quota)
+    answering = answering_of(given, ground)
     assistant, people, lanes = answering.assistant, ground.people, ground.lanes
     notice = _queue_notice(given, ground, assistant)
     # The panel shows the sections of the features, the questions must know what each feature awaits, and the help lists
     # the commands of all: in this order.
-    desk = desk_parts(given, ground, assistant)
-    features = [*_features(given, ground, answering), *desk.features, notice.feature()]
-    features.append(_settings_panel(given, ground, features))
+    desk, custom = desk_parts(given, ground, assistant), custom_parts(given, ground)
+    running, unwanted = running_bot(given, ground, custom.answers.with_buttons), given.added.handlers.without
+    own = [*_features(given, ground, answering), *desk.features, notice.feature()]
+    features = [*switched_off(own, unwanted), *custom.features, own_jobs(given, ground, running)]
+    panel = _settings_panel(given, ground, features)
+    check_switched_off(joined([*own, panel]).commands, unwanted)
+    features += switched_off([panel], unwanted)
     questions = Questions(store=store, assistant=assistant, attached=answering.attached, awaits=joined(features).awaits)
     help = _help(given, ground, assistant, questions, features)
     turns = TurnLogs(
@@ -130,18 +119,20 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
         queued=notice.queued,
         empty=notice.empty,
     )
+    fallback = Fallback(store=store, feed=routers.feed, expects=routers.expects) if routers else Fallback(store=store)
     router = Router(
         store=store,
         access=people.access,
         known=joined([help.feature(), *help.features]),
         questions=questions,
-        fallback=Fallback(store=store, feed=routers.feed if routers else None),
+        fallback=fallback,
+        takes=(*custom.takes, *([fallback.take_expected] if routers else [])),
     )
     jobs = JobWorker(
         store=store, bot=given.api.id, kinds=router.known.jobs, added=ground.added, tracer=given.api.tracer
     )
     inbound = Inbound(
-        handler=pipeline([*_layers(given, ground, queue), *desk.layers], router),
+        handler=pipeline([naming(running), *_layers(given, ground, queue), *custom.layers, *desk.layers], router),
         lanes=lanes,
         help=help,
         dispatcher=cluster.dispatcher(settings, store, queue, jobs, quota, partial(_look, people, desk)),
@@ -155,9 +146,11 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
         joining=people.joining,
         signs=Signs(turns=turns, model_outage=given.models.studio.outage, metrics=given.api.metrics),
     )
+    host(bot, given, ground, running)
     if desk.load is not None:
         bot.loads.append(desk.load)
     bot.led.update(desk.led)
+    bot.led["batch"] = batch_watch(given, people).run
     if ground.knowledge is not None and placement.role.works:
         bot.preparations.append(ground.knowledge.prepare)
     return bot
@@ -178,6 +171,7 @@ def _settings_panel(given: Given, ground: Ground, features: Sequence[Feature]) -
         others=joined(features).sections,
         wake_jobs=ground.wake_jobs,
         library=ground.library,
+        hidden=given.added.handlers.without,
     ).feature()
 
 
@@ -189,7 +183,7 @@ def _help(
     return Help(
         store=store,
         access=ground.people.access,
-        transport=ground.telegram,
+        transport=ground.transport,
         features=[
             ConversationCommands(
                 store=store, assistant=assistant, options=AnswerOptions.from_settings(given.settings)
@@ -205,7 +199,7 @@ def _queue_notice(given: Given, ground: Ground, assistant: Assistant) -> QueueNo
     return QueueNotice(
         store=given.store,
         lanes=ground.lanes,
-        transport=ground.telegram,
+        transport=ground.transport,
         tasks=given.placement.tasks,
         after=given.settings.queue_notice,
         stop=assistant.writer.stop,
@@ -236,12 +230,14 @@ def _layers(given: Given, ground: Ground, queue: ConversationQueue) -> Sequence[
     return [throttle, queue, boundary, admission]
 
 
-def _ground(given: Given, routers: Routers | None, quota: SendQuota | None) -> Ground:
+def ground_of(given: Given, routers: Routers | None = None, quota: SendQuota | None = None) -> Ground:
+    """What all features of a bot share. `quota`: the limit of messages that several processes share."""
     settings, store, api = given.settings, given.store, given.api
     desk = desk_of(given)
+    outbox = StoredOutbox(store=store, fallback=public_fallback, watch=desk)
     deliverer = Deliverer(
         api=api,
-        outbox=StoredOutbox(store=store, fallback=public_fallback, watch=desk),
+        outbox=outbox,
         budget=FloodBudget(settings.telegram_rate, settings.telegram_chat_rate),
         clock=store.clock,
         tasks=given.placement.tasks,
@@ -258,9 +254,11 @@ def _ground(given: Given, routers: Routers | None, quota: SendQuota | None) -> G
         options=TelegramOptions.from_settings(settings, routers),
     )
     library = Library(settings.prompts_dir, settings.system_prompt)
-    people = _people(given, telegram, library)
+    transport = transports(given, telegram, outbox)
+    people = people_of(given, transport, library)
     return Ground(
         telegram=telegram,
+        transport=transport,
         people=people,
         knowledge=knowledge_base(given, people.budget),
         library=library,
@@ -271,28 +269,11 @@ def _ground(given: Given, routers: Routers | None, quota: SendQuota | None) -> G
     )
 
 
-def _people(given: Given, telegram: Telegram, library: Library) -> People:
-    settings, store = given.settings, given.store
-    directory = MemberDirectory(store=store, bot=given.api.id)
-    access = Access(settings.access == "open", frozenset(settings.owners), directory)
-    budget = Budget.from_settings(settings, access, directory)
-    joining = Onboarding(
-        store=store,
-        directory=directory,
-        rights=Rights(access),
-        transport=telegram,
-        tasks=given.placement.tasks,
-        greeting=settings.greeting,
-        library=library,
-    )
-    meter = Meter(store=store, budget=budget, tariffs=PriceList.from_settings(settings))
-    return People(directory=directory, access=access, joining=joining, budget=budget, meter=meter)
-
-
-def _answering(given: Given, ground: Ground) -> Answering:
+def answering_of(given: Given, ground: Ground) -> Answering:
+    """The assistant, with what it needs."""
     settings, store, studio, routing = given.settings, given.store, given.models.studio, given.models.routing
     budget, meter = ground.people.budget, ground.people.meter
-    reminders = Reminders(store=store, transport=ground.telegram, wake_jobs=ground.wake_jobs)
+    reminders = Reminders(store=store, transport=ground.transport, wake_jobs=ground.wake_jobs)
     documents = Documents(store=store, meter=meter, embedder=studio.embeddings())
     voice = _voice(given, ground)
     how = AnswerOptions.from_settings(settings)
@@ -300,7 +281,7 @@ def _answering(given: Given, ground: Ground) -> Answering:
         list(_tools(given, ground, reminders)),
         [McpServer(entry, clock=store.clock, tasks=given.placement.tasks) for entry in settings.mcp_servers],
     )
-    request_builder = RequestBuilder(options=how, toolbox=toolbox)
+    request_builder = RequestBuilder(options=how, toolbox=toolbox, hooks=given.added.ai.hooks)
     pricing = AnswerCost(
         routing=routing,
         request_builder=request_builder,
@@ -349,7 +330,7 @@ def _voice(given: Given, ground: Ground) -> Voice:
     studio = given.models.studio
     return Voice(
         store=given.store,
-        transport=ground.telegram,
+        transport=ground.transport,
         listener=studio.listener(),
         speaker=studio.speaker(),
         meter=ground.people.meter,
@@ -364,8 +345,8 @@ def _tools(given: Given, ground: Ground, reminders: Reminders) -> Iterator[Tool]
         yield current_time.tool()
     if "calculator" in wanted:
         yield calculator.tool()
-    yield from (*given.added.tools, *desk_tools(given, ground))
-    if "reminders" in wanted:
+    yield from (*given.added.ai.tools, *desk_tools(given, ground))
+    if "reminders" in wanted and "remind" not in given.added.handlers.without:
         yield reminders.tool()
     if "search" in wanted and searcher is not None:
         yield from web_search.tools(searcher, ground.people.meter)
@@ -378,12 +359,12 @@ def _features(given: Given, ground: Ground, answering: Answering) -> Sequence[Fe
     searcher = models.studio.search() if "search" in settings.tools else None
     cheap = helper_model(settings, models.studio, given.added)
     helper = HelperModel(store=store, model=cheap, budget=people.budget)
-    deferred = _deferred(given, ground, assistant)
-    orders = TaskList(store=store, withdraw={LATER: deferred.operation.withdraw})
+    deferred = deferred_answers(given, ground, assistant)
+    orders = TaskList(store=store, withdraw={LATER: deferred.operation.withdraw}, access=people.access)
     return [
         answering.attached.feature(),
-        _images(given, ground).feature(),
-        ConversationList(store=store, transport=ground.telegram, helper_model=helper).feature(),
+        image_generation(given, ground).feature(),
+        ConversationList(store=store, transport=ground.transport, helper_model=helper).feature(),
         ConversationMemory(
             store=store,
             helper_model=helper,
@@ -401,97 +382,9 @@ def _features(given: Given, ground: Ground, answering: Answering) -> Sequence[Fe
         ToolApproval(assistant=assistant).feature(),
         answering.reminders.feature(),
         Feedback(store=store, dislikes=dislikes(ground.knowledge, people.access)).feature(),
-        *_of_people(given, ground, assistant.writer.leave, orders.leave),
+        *people_features(given, ground, assistant.writer.leave, orders.leave),
         *knowledge_features(given, ground, assistant),
         *topic_features(given, ground, assistant),
+        *evaluation_features(given, ground),
         ChatEvents(store=store, leave=assistant.writer.leave, moved=people.directory.load).feature(),
-        CustomCommands(store=store, commands=given.added.commands).feature(),
     ]
-
-
-def _of_people(
-    given: Given,
-    ground: Ground,
-    leave: Callable[[int, int], None],
-    withdraw: Callable[[Operation], Awaitable[None]],
-) -> Sequence[Feature]:
-    """Features about people: what they spend, what is stored of them, who is let in, and who may do what."""
-    store, people, currency = given.store, ground.people, given.settings.currency
-    titles = {entry.name: entry.title for entry in catalog.choices()}  # also of a model that is not offered
-    titles |= {option.name: option.title for option in given.models.routing.options}
-    return [
-        UsageReport(
-            store=store, access=people.access, budget=people.budget, currency=currency, titles=titles
-        ).feature(),
-        Allowances(
-            store=store,
-            access=people.access,
-            directory=people.directory,
-            budget=people.budget,
-            currency=currency,
-        ).feature(),
-        WhoAmI(
-            store=store,
-            access=people.access,
-            budget=people.budget,
-            currency=currency,
-            models=[option.title for option in given.models.routing.options],
-        ).feature(),
-        Privacy(
-            store=store,
-            transport=ground.telegram,
-            wake_jobs=ground.wake_jobs,
-            leave=leave,
-            works_for=ground.lanes.works_for,
-            withdraw=withdraw,
-            quotes=exported_quotes(ground.knowledge, given.settings, people.access),
-        ).feature(),
-        people.joining.feature(),
-        Members(
-            store=store,
-            access=people.access,
-            directory=people.directory,
-            rights=people.joining.rights,
-            link=ground.telegram.link,
-            deliver=people.joining.deliver,
-        ).feature(),
-        AuditReport(
-            store=store, access=people.access, in_words={"allowance": partial(allowances.audited, currency)}
-        ).feature(),
-        Broadcast(
-            store=store, access=people.access, deliver=people.joining.deliver, wake_jobs=ground.wake_jobs
-        ).feature(),
-    ]
-
-
-def _deferred(given: Given, ground: Ground, assistant: Assistant) -> DeferredAnswers:
-    store, models = given.store, given.models
-    return DeferredAnswers(
-        store=store,
-        transport=ground.telegram,
-        assistant=assistant,
-        operation=DeferredOperation(
-            store=store,
-            routing=models.routing,
-            models=models.async_models,
-            incidents=ground.incidents,
-            budget=ground.people.budget,
-            knowledge=assistant.writer.knowledge,
-            ownership=assistant.turn_start.ownership,
-        ),
-        wake_jobs=ground.wake_jobs,
-        budget=ground.people.budget,
-    )
-
-
-def _images(given: Given, ground: Ground) -> ImageGeneration:
-    settings, store, models, budget = given.settings, given.store, given.models, ground.people.budget
-    improver = PromptImprover(store=store, routing=models.routing, budget=budget, mode=settings.image_improve)
-    return ImageGeneration(
-        store=store,
-        transport=ground.telegram,
-        operation=ImageOperation(painter=models.images, price=ImagePrice.from_settings(settings), improver=improver),
-        random=models.chance,
-        wake_jobs=ground.wake_jobs,
-        budget=budget,
-    )

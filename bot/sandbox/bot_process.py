@@ -43,7 +43,7 @@ class BotProcess:
     ) -> None:
         self.directory = directory
         self.log = directory / "bot.log"
-        self._command = command or (sys.executable, "-m", "bot", "run")
+        self._command = command or (sys.executable, "-P", "-m", "govorun", "run")
         self._from = None if command else directory
         kept = (name for name in os.environ if command or name in KEPT or name.startswith(OPENTELEMETRY))
         self._environment = {name: os.environ[name] for name in kept} | dict(settings)
@@ -67,7 +67,9 @@ class BotProcess:
             await self.start()
 
     async def reconfigure(self, settings: Mapping[str, str]) -> None:
-        """Use these settings beside those of the constructor from now on: a process that runs is restarted."""
+        """Use these settings, besides those of the constructor, from now on. A running process is
+        restarted with them.
+        """
         self._trials = settings
         if self.state()["running"]:
             await self.control("restart")

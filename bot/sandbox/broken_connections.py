@@ -1,4 +1,4 @@
-"""Resets connections on purpose, one or all of a server, to test how the bot bears that."""
+"""Resets connections, one or all of a server, to test how the bot copes with that."""
 
 from __future__ import annotations
 

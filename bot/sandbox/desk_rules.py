@@ -17,10 +17,11 @@ SWITCHES = ("closed", "own")
 
 
 class DeskRules:
-    """The file `desk.toml` in a folder of the sandbox: what people switch on the page, and the bot reads live.
+    """The file `desk.toml` in a folder of the sandbox. The switches of the page change it, and the bot reads it at
+    once.
 
-    `closed`: nobody works today. `own`: cases open in the private chats of operators. A file that the page has not
-    written is left alone.
+    `closed`: nobody works today. `own`: cases open in the private chats of operators. If somebody else has written the
+    file, it is left alone.
     """
 
     def __init__(self, directory: Path, clock: Clock) -> None:
@@ -34,7 +35,9 @@ class DeskRules:
             self._write()
 
     def change(self, body: Mapping[str, Any]) -> dict[str, bool]:
-        """Switch what `body` names on (True) or off. Returns how all switches stand. Raises `ValueError`."""
+        """Set the switches that `body` names on (True) or off. Returns the state of all switches. Raises
+        `ValueError`.
+        """
         wanted = {name: body[name] for name in SWITCHES if name in body}
         if not all(isinstance(value, bool) for value in wanted.values()):
             raise ValueError(f"{', '.join(SWITCHES)} must be true or false")

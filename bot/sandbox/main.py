@@ -27,6 +27,7 @@ from bot.sandbox.ai_studio.server import Studio
 from bot.sandbox.bot_process import BotProcess, private
 from bot.sandbox.desk_rules import DeskRules
 from bot.sandbox.event_stream import Hub
+from bot.sandbox.file_watch import on_changes
 from bot.sandbox.page_api import PageApi
 from bot.sandbox.shop import Handbook
 from bot.sandbox.telegram.server_facade import Telegram
@@ -112,7 +113,9 @@ class Sandbox:
         return self.url
 
     async def start_batch(self) -> None:
-        """Start datasets, batch runs and tuning where the extra `batch` is installed. They take less time here."""
+        """Start datasets, batch runs and tuning, if the extra `batch` is installed. They take less time than in tests
+        of the servers.
+        """
         if importlib.util.find_spec("yandexcloud") is None:
             return
         os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")  # programs are started, not forked: nothing to tell
@@ -137,6 +140,12 @@ class Sandbox:
             await asyncio.sleep(SAVE_EVERY)
             self._save()
 
+    async def restart_bot(self) -> None:
+        """Start the bot again with the code that its files have now."""
+        if self.bot is not None:
+            self._tell("  A file has changed: the bot starts again.")
+            await self.bot.control("restart")
+
     def _services(self, telegram_url: str) -> dict[str, str]:
         """The settings with which any bot uses the servers of this sandbox."""
         return {
@@ -152,7 +161,9 @@ class Sandbox:
             **services,
             "SHUTDOWN_GRACE": "2",  # Ctrl-C should not wait for an essay; the next start writes it again
             "DATABASE_URL": f"sqlite+aiosqlite:///{self.directory / 'govorun.db'}",
+            **({"HTTP_SECRET": "sandbox-sandbox-sandbox"} if self.command else {}),
             **({} if self.command else {"MAX_TOKENS": WHOLE_ESSAY, "DESK": str(self.directory)}),
+            **({} if self.command else {"EVAL_CASES": str(self.directory / "eval")}),
             **({} if self.command else shop.settings(self.directory)),
             **({"ROUTING": str(topics)} if (topics := self.directory / "routing.toml").exists() else {}),
         }
@@ -223,8 +234,12 @@ class Sandbox:
         part.replace(path)
 
 
-async def serve(directory: Path, port: int | None, *, browser: bool, bot: Sequence[str] = ()) -> None:
-    """Run the sandbox until Ctrl-C. No process is left running afterwards."""
+async def serve(
+    directory: Path, port: int | None, *, browser: bool, bot: Sequence[str] = (), watched: Path | None = None
+) -> None:
+    """Run the sandbox until Ctrl-C. No process is left running afterwards. The bot is started again whenever a file of
+    the folder `watched` changes.
+    """
     sandbox = Sandbox(directory, bot, tell=typer.echo)
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -237,9 +252,12 @@ async def serve(directory: Path, port: int | None, *, browser: bool, bot: Sequen
         )
         if browser and (sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
             webbrowser.open(url)
-        keeper = asyncio.create_task(sandbox.keep())
+        tasks = [asyncio.create_task(sandbox.keep())]
+        if watched is not None:
+            tasks.append(asyncio.create_task(on_changes(watched, sandbox.restart_bot)))
         await ended.wait()
-        keeper.cancel()
+        for task in tasks:
+            task.cancel()
     finally:
         await sandbox.close()
 

@@ -61,9 +61,10 @@ Body = dict[str, Any]
 
 
 class PageApi:
-    """The routes of the page. `bot_state` returns {"running", "pid"}; `bot_control` takes kill, stop, start
-    or restart; `trials` is what the page lets people try, `handbook` what the bot can be given to read, `desk` the
-    rules of its support desk.
+    """The routes of the page.
+
+    `bot_state` returns {"running", "pid"}; `bot_control` takes kill, stop, start or restart. `trials` has the switches
+    of the tab Try, `handbook` the pages that the bot can be given to read, and `desk` the rules of its support desk.
     """
 
     def __init__(
@@ -108,7 +109,7 @@ class PageApi:
         self._hub.publish("model", model=self._studio.model_state())
 
     def show_trials(self) -> None:
-        """Tell the page what people try, and whether the bot has an owner."""
+        """Tell the page how the switches of the tab Try stand, and whether the bot has an owner."""
         self._hub.publish("trials", trials=self._trials.state())
 
     # --- looking ------------------------------------------------------------------------------------------------------

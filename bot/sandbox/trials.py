@@ -24,11 +24,12 @@ SETTINGS: Mapping[str, Callable[[int], Mapping[str, str]]] = {
 
 
 class Trials:
-    """What is switched on, each a number (0: off), and the first-run code that makes an owner.
+    """The switches of the page's tab Try, each a number (0: off), and the first-run code that makes an owner.
 
-    `search`: the bot searches the web. `budget`: prices, and money a day for each person. `confirm`: what costs more is
-    asked about first. `closed`: only people who are invited may talk. `restart` gets all settings that follow from
-    these; what is off is left to the bot's own settings. Nothing of this outlives the sandbox.
+    `search`: the bot searches the web. `budget`: services have prices, and each person may spend this much money a day.
+    `confirm`: people are asked before a request that costs more than this. `closed`: only people who are invited may
+    talk. `restart` gets all settings that follow from the switches; for a switch that is off the bot's own settings
+    hold. Nothing of this outlives the sandbox.
     """
 
     def __init__(self, restart: Restart) -> None:

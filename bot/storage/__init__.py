@@ -1,5 +1,5 @@
-"""The database. Begin with `store.Store`: `write` and `read` take a function of a transaction (`store.Tx`).
+"""The database. Begin with `store.Store`: its methods `write` and `read` run a function of a transaction (`store.Tx`).
 
-`repositories/` is what can be asked, one subject a file; `engines/` are SQLite and PostgreSQL, `tables/` the tables,
-`cluster/` what several processes share, `maintenance/` migrations, backups and the move to PostgreSQL.
+`repositories/` has the queries, one subject a file; `tables/` the tables; `engines/` SQLite and PostgreSQL; `cluster/`
+what several processes share; `maintenance/` migrations, backups and the move to PostgreSQL.
 """

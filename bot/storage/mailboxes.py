@@ -17,7 +17,10 @@ from bot.types import Address, Outgoing
 
 @dataclass(slots=True, kw_only=True)
 class StoredInbox:
-    """`ports.Inbox`. `interrupted(tx, bot, rows)` is called with the updates that a process left half done."""
+    """`ports.Inbox` on a `Store`.
+
+    `interrupted(tx, bot, rows)` is called with the row ids of the updates that a process has begun and not ended.
+    """
 
     store: Store
     interrupted: Callable[[Tx, int, Sequence[int]], None]
@@ -41,7 +44,9 @@ class StoredInbox:
         return await self.store.write_until_stored(work)
 
     async def take(self, bot: int, place: str, known: Collection[int], *, interrupted: bool) -> Sequence[Received]:
-        """Return the open updates of one chat. `interrupted`: first settle what a dead process left half done."""
+        """Return the open updates of one chat. With `interrupted`, first count an attempt for those that a dead process
+        had begun.
+        """
 
         def take_over(tx: Tx) -> Sequence[Received]:
             self.interrupted(tx, bot, tx.inbox.count_attempts(bot, place))
@@ -71,21 +76,22 @@ class StoredInbox:
 
 
 class RelayWatch(Protocol):
-    """Tells both sides of the support desk what became of the messages that they wrote. All methods return the places
-    that have something to deliver then.
+    """Tells both sides of the support desk (customer and operators) what became of the messages that they wrote.
+
+    Each method stores messages about that in the transaction, and returns the addresses that have something to deliver.
     """
 
     def refused(self, tx: Tx, delivery: Delivery, reason: str) -> Sequence[Address]:
-        """A message can't be delivered, for this reason."""
+        """Tell the writer that a message can't be delivered, and the `reason`."""
 
     def left_out(self, tx: Tx, delivery: Delivery, *, whole: bool) -> Sequence[Address]:
-        """A message (`whole`), or a part of an album, could not be brought to the other side."""
+        """Tell the writer that a message (`whole`), or a part of an album, could not be brought to the other side."""
 
     def blocked(self, tx: Tx, bot: int, chat: int) -> Sequence[Address]:
-        """Nothing can be delivered to a chat any more."""
+        """Tell the other side that nothing can be delivered to a chat any more."""
 
     def topic_lost(self, tx: Tx, where: Address) -> None:
-        """A topic was deleted, and is made again for what waits at this address."""
+        """Note that the topic at this address was deleted; it is made again for the next message."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -137,7 +143,10 @@ class StoredOutbox:
         return await self.store.ask_until_answered(work)
 
     async def begin(self, delivery: Delivery, marker: int) -> bool:
-        """Mark a delivery as being sent: until `progress` its outcome is unknown. False: it is another one by now."""
+        """Mark a delivery as being sent: until `progress` is called its outcome is unknown.
+
+        Returns False if it was withdrawn or rewritten since it was read.
+        """
         said = delivery.outgoing
         read = said if said.keeps_place or said.relays[1] or said.over else None  # others are never rewritten
         return await self.store.write_until_stored(lambda tx: tx.outbox.mark_sending(delivery.id, marker, read))
@@ -162,7 +171,9 @@ class StoredOutbox:
         )
 
     async def dead_letter(self, delivery: Delivery, reason: str) -> Sequence[Address]:
-        """Give a delivery up for good, with the reason. Returns the places where that is told."""
+        """Give a delivery up for good, with the reason. Returns the addresses for which a message about that was
+        stored.
+        """
 
         def work(tx: Tx) -> Sequence[Address]:
             tx.outbox.dead_letter(delivery.id, reason)
@@ -196,7 +207,9 @@ class StoredOutbox:
         await self.store.write_until_stored(work)
 
     async def find_topic(self, address: Address) -> UnmadeTopic | None:
-        """Return the topic in which a customer is to be seen; None if no customer is."""
+        """Return the topic in which operators see the customer of this address, None if the address is
+        no such topic.
+        """
 
         def work(tx: Tx) -> UnmadeTopic | None:
             seat = tx.seats.find_seat(address)
@@ -208,7 +221,10 @@ class StoredOutbox:
         return await self.store.ask_until_answered(work)
 
     async def topic_changed(self, address: Address, topic: int) -> Address:
-        """Move a customer's seat, and all that waits for it, to another topic (0: to one that is to be made)."""
+        """Move the seat of a customer (see `repositories/desk/seats.py`), and all that waits for it, to another topic.
+
+        A `topic` of 0 means that the topic was deleted and is to be made again.
+        """
 
         def work(tx: Tx) -> Address:
             moved = tx.seats.move_topic(address, topic)
@@ -219,7 +235,7 @@ class StoredOutbox:
         return await self.store.write_until_stored(work)
 
     async def no_topics(self, address: Address) -> None:
-        """Note that a chat has no topics: what waits for this one goes to the chat itself."""
+        """Note that a chat has no topics, so that what waits for a topic in it goes to the chat itself."""
 
         def work(tx: Tx) -> None:
             if (seat := tx.seats.find_seat(address)) is not None:
@@ -228,8 +244,9 @@ class StoredOutbox:
         await self.store.write_until_stored(work)
 
     async def chat_blocked(self, bot: int, chat: int) -> Sequence[Address]:
-        """Mark a chat as unreachable, and give up everything that waits for it. Returns the places where that is
-        told.
+        """Mark a chat as unreachable, and give up everything that waits for it.
+
+        Returns the addresses for which a message about that was stored.
         """
 
         def work(tx: Tx) -> Sequence[Address]:

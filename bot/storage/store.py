@@ -28,7 +28,10 @@ from bot.storage.engines.job_notify import Queue
 from bot.storage.engines.urls import is_sqlite
 from bot.storage.maintenance import migrations
 from bot.storage.repositories.backlog import Backlog
+from bot.storage.repositories.batch.dataset_people import DatasetPeople
 from bot.storage.repositories.batch.runs import Batches
+from bot.storage.repositories.batch.tunings import Tunings
+from bot.storage.repositories.batch.vendor_runs import VendorRuns
 from bot.storage.repositories.buttons import Buttons
 from bot.storage.repositories.chats import Chats, Users
 from bot.storage.repositories.conversations import Conversations
@@ -38,11 +41,12 @@ from bot.storage.repositories.desk.drafts import Drafts
 from bot.storage.repositories.desk.duty import Duty
 from bot.storage.repositories.desk.relays import Relays
 from bot.storage.repositories.desk.seats import Seats
+from bot.storage.repositories.evaluation.runs import Evaluations
 from bot.storage.repositories.feedback import Feedback
 from bot.storage.repositories.files.blobs import Blobs
 from bot.storage.repositories.files.documents import Documents
 from bot.storage.repositories.inbox import Inbox
-from bot.storage.repositories.jobs import Jobs
+from bot.storage.repositories.jobs import Jobs, ProgramKeys
 from bot.storage.repositories.knowledge.articles import Articles
 from bot.storage.repositories.knowledge.gaps import Gaps
 from bot.storage.repositories.knowledge.gates import Gates
@@ -85,6 +89,7 @@ class Tx:
     inbox = repository(Inbox)
     outbox = repository(Outbox)
     jobs = repository(Jobs)
+    program_keys = repository(ProgramKeys)
     operations = repository(Operations)
     buttons = repository(Buttons)
     backlog = repository(Backlog)
@@ -117,12 +122,18 @@ class Tx:
     drafts = repository(Drafts)
     accounts = repository(Accounts)
     batches = repository(Batches)
+    dataset_people = repository(DatasetPeople)
+    vendor_runs = repository(VendorRuns)
+    tunings = repository(Tunings)
+    evaluations = repository(Evaluations)
     personal_data = repository(PersonalData)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked(Work):
-    """A queued transaction. It starts only after the transactions in `before`, whose callers were cancelled."""
+    """A transaction in the queue. It may start only after the transactions in `before`, whose callers were cancelled
+    while they waited.
+    """
 
     done: asyncio.Future[Any]
     before: frozenset[asyncio.Future[Any]]

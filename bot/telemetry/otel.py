@@ -142,7 +142,7 @@ class FailureReason(logging.Handler):
 
 
 class Ids(RandomIdGenerator):
-    """Generates random ids, except for a span that is started while `given` holds the ids of trace and span."""
+    """Generates random ids for traces and spans, except for a span that is started while `given` holds its ids."""
 
     given: tuple[int, int] | None = None
 

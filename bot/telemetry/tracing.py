@@ -141,7 +141,9 @@ class SpanCounter(trace.NoOpTracer):
 
 
 class CountedSpan(trace.NonRecordingSpan):
-    """A span of `SpanCounter`. In the log it stands for the span in which it is counted."""
+    """A span that `SpanCounter` counts and does not record. In the log it has the ids of the recorded
+    span around it.
+    """
 
     def __init__(self, name: str, names: Counter[str]) -> None:
         super().__init__(current().get_span_context())

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 import shutil
-from collections.abc import AsyncIterator, Callable
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,11 @@ from bot.testing.virtual_loop import LoopClock
 T = TypeVar("T")
 ANNA, BORIS, TEAM = 1001, 1002, -1001000000001
 CODE = re.compile(r" (?:Code|Код) [0-9a-f]{6}:[^.]{1,60}\.")
+# Settings with other defaults in tests: whoever writes is answered, and only what a test is about asks the model.
+# What an App gives counts more.
+IN_TESTS: Mapping[str, Any] = {
+    "access": "open", "name_chats": False, "summaries": False, "queue_notice": 0.0, "http_secret": "0123456789abcdef",
+}  # fmt: skip
 PATIENCE = 900.0  # virtual seconds until a wait is a failure
 
 
@@ -133,7 +139,11 @@ class Stage:
 async def opened(
     folder: Path, template: Path, token: str = "", own: App | None = None, kind: type[Stage] = Stage, **changes: Any,
 ) -> AsyncIterator[Stage]:  # fmt: skip
-    """Start both servers with a copy of the database `template`. The bot is not started. `changes` are settings."""
+    """Start both servers with a copy of the database `template`. The bot is not started. `changes` are settings.
+
+    Addresses, ports, keys and the database are those of the test; all other settings are the App's, with the defaults
+    of `IN_TESTS`.
+    """
     own = own or App()
     clock = LoopClock()
     telegram = Telegram(token, clock=clock, limits=False, topics=True, seed=1)
@@ -146,10 +156,8 @@ async def opened(
         _env_file=None,
         bot_token=telegram.token,
         telegram_api_url=telegram.url,
-        access="open",
-        name_chats=False,
-        summaries=False,
-        queue_notice=0.0,
+        webhook_port=_free_port(),
+        **{name: value for name, value in IN_TESTS.items() if name not in own.given},
         database_url=f"sqlite+aiosqlite:///{database}",
         **{name.lower(): value for name, value in studio.settings().items()},
     )
@@ -161,3 +169,8 @@ async def opened(
         yield stage
     finally:
         await stage.close()
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])

@@ -5,13 +5,18 @@ A method of a person returns when the bot has handled every update and delivered
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+import aiohttp
+
+from bot.extension import Running
 from bot.sandbox.telegram.server_facade import Telegram, buttons_of, find_button, text_of
 from bot.storage.engines.dialects import connector
+from bot.testing.screen import frame_of, written
 from bot.testing.stage import PATIENCE, Stage
 
 T = TypeVar("T")
@@ -97,6 +102,39 @@ class Tg:
         me = self.server.state.profile.id
         return [BotMessage(message) for message in self.server.transcript(chat) if message["from"]["id"] == me]
 
+    def shown(self, chat: int) -> list[str]:
+        """Return every text that stood in a chat, if only for a moment: drafts, growing messages, edits and finished
+        messages, oldest first. A text that was shown twice in a row stands once.
+        """
+        seen = [frame for call in self.server.calls if (frame := frame_of(call, chat)) is not None]
+        return [text for text, _ in groupby(seen)]
+
+    @property
+    def frames(self) -> list[str]:
+        """Every text that stood, if only for a moment, in the chat where a person acted last (see `shown`)."""
+        return self.shown(self._place)
+
+    @property
+    def running(self) -> Running[Any]:
+        """The running bot, as the code of an App has it: its messages, jobs, models and state. Raises `RuntimeError`
+        before the bot is started.
+        """
+        if self.stage.app is None:
+            raise RuntimeError("start the bot first: await stage.start()")
+        return self.stage.app.running
+
+    async def post(self, path: str, data: Any, *, secret: str | None = None) -> tuple[int, Any]:
+        """Call an endpoint of the App (`@app.http.post`), with data as JSON and HTTP_SECRET or another `secret`.
+        Returns the status and what was answered: JSON if it is some, else a text.
+        """
+        settings = self.stage.settings
+        bearer = settings.http_secret.get_secret_value() if secret is None else secret
+        headers = {"Authorization": f"Bearer {bearer}"}
+        url = f"http://127.0.0.1:{settings.webhook_port}{path}"
+        async with aiohttp.ClientSession(headers=headers) as session, session.post(url, json=data) as response:
+            is_json = response.content_type == "application/json"
+            return response.status, await response.json() if is_json else await response.text()
+
     # --- time and the process -----------------------------------------------------------------------------------------
 
     async def until(self, found: Callable[[], T | None]) -> T:
@@ -132,6 +170,15 @@ class Tg:
         with connector(self.stage.settings.database_url, writer=False).connect() as connection:
             return int(connection.exec_driver_sql(OPEN).scalar_one())
 
+    async def connect_business(self, owner: Person, *rights: str) -> Business:
+        """Connect the account of a person to the bot, with these rights (the Bot API's names; by default it may
+        answer), and return it.
+        """
+        self.server.state.profile.business = True
+        number = self.server.business.connect(owner.id, rights or ("can_reply",))
+        await self.settled()
+        return Business(self, number)
+
     async def _done(self, chat: int) -> BotMessage | None:
         """Wait until the bot is done in the chat where a person has just acted; return its newest message there."""
         self._place = chat
@@ -152,6 +199,30 @@ class Group:
 
     tg: Tg
     id: int
+
+    async def joins(self, person: Person) -> None:
+        """Let a person come into the group."""
+        self.tg.server.join(self.id, person.id)
+        await self.tg.settled()
+
+    async def leaves(self, person: Person) -> None:
+        """Let a member leave the group."""
+        self.tg.server.leave(self.id, person.id)
+        await self.tg.settled()
+
+
+@dataclass(frozen=True, slots=True)
+class Business:
+    """The account of a person who lets the bot answer in it."""
+
+    tg: Tg
+    id: str
+
+    async def says(self, person: Person, text: str, *, by_owner: bool = False) -> list[BotMessage]:
+        """Write to the owner of the account, or as the owner to that person, and return what stands in their chat."""
+        self.tg.server.business.say(self.id, person.id, text, by_owner=by_owner)
+        await self.tg.settled()
+        return [BotMessage(message) for message in self.tg.server.business.transcript(self.id, person.id)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +253,54 @@ class Person:
         self.tg.server.upload(chat, data, kind, caption=caption, name=name, mime=mime, user_id=self.id)
         return await self.tg._answered(chat, before)
 
+    async def send_album(self, photos: Sequence[bytes], caption: str = "", to: Group | None = None) -> BotMessage:
+        """Send photos as one album, and return the bot's newest message. Raises `AssertionError` if there is none."""
+        chat = self._chat(to)
+        before = len(self.tg.said(chat))
+        self.tg.server.album(chat, photos, caption, user_id=self.id)
+        return await self.tg._answered(chat, before)
+
+    async def send_contact(self, phone: str, to: Group | None = None) -> BotMessage | None:
+        """Share the person's own contact, and return the bot's newest message afterwards."""
+        contact = {"phone_number": phone, "first_name": self.name, "user_id": self.id}
+        return await self.send_content({"contact": contact}, to)
+
+    async def send_location(self, latitude: float, longitude: float, to: Group | None = None) -> BotMessage | None:
+        """Send a place in degrees, and return the bot's newest message afterwards."""
+        return await self.send_content({"location": {"latitude": latitude, "longitude": longitude}}, to)
+
+    async def send_content(self, content: Mapping[str, Any], to: Group | None = None) -> BotMessage | None:
+        """Send a message of any other kind and return the bot's newest message afterwards. `content` are its fields of
+        the Bot API, such as {"dice": {...}}.
+        """
+        self.tg.server.send(self._chat(to), dict(content), user_id=self.id)
+        return await self.tg._done(self._chat(to))
+
+    @property
+    def name(self) -> str:
+        """The person's first name."""
+        return self.tg.server.state.people[self.id].first_name
+
+    @property
+    def language(self) -> str:
+        """The language of the person's app ("en")."""
+        return self.tg.server.state.people[self.id].language_code
+
+    def speaks(self, language: str) -> None:
+        """Let the person change the language of the app, as the next message tells the bot."""
+        self.tg.server.state.people[self.id].language_code = language
+
+    async def blocks(self, blocked: bool = True) -> None:
+        """Block the bot, or with `blocked` False unblock it."""
+        self.tg.server.block(self.id, blocked)
+        await self.tg.settled()
+
+    def dialogue(self, to: Group | None = None) -> str:
+        """The chat as a text for people: who said what, files in brackets, buttons below. The fixture `dialogue`
+        compares it with a file.
+        """
+        return written(self.tg.server.transcript(self._chat(to)), self.tg.server.state.profile.id)
+
     async def press(self, label: str, to: Group | None = None) -> BotMessage | None:
         """Press the newest button with this label and return the bot's newest message afterwards."""
         chat = self._chat(to)
@@ -205,7 +324,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """A group of the support desk."""
+    """A group of operators of the support desk, with methods to find the topics of customers in it."""
 
     tg: Tg
     title: str

@@ -1,15 +1,59 @@
-"""Every sentence the bot says, by key and language. Begin with `say`; the sentences are in `en` and `ru`."""
+"""Every sentence the bot says, by key and language. Begin with `say`; the sentences are in `en` and `ru`, and those of
+a programmer (`texts/added.py`) are spoken while `spoken` is open.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TypeVar
 
-from bot.texts import en, ru
+from bot.texts import en, plurals, ru
 
-LANGUAGES = {"en": en.TEXTS, "ru": ru.TEXTS}
+T = TypeVar("T")
+Words = str | Mapping[str, str]  # a sentence, or its plural forms
+
+SHIPPED: Mapping[str, Mapping[str, str]] = {"en": en.TEXTS, "ru": ru.TEXTS}
+OWN_NAMES = {"en": "English", "ru": "Русский"}
 PLACE = re.compile(r"\{(\w+)\}")
-NAMES = {"en": "English", "ru": "Русский"}
+LANGUAGES = dict(SHIPPED)  # of the bots of this process: `spoken` changes this and the next two
+NAMES = dict(OWN_NAMES)
+PLURALS: dict[tuple[str, str], Mapping[str, str]] = {}  # by language and key; `LANGUAGES` has the form "other"
+_speakers: list[Mapping[str, Mapping[str, Words]]] = []
+
+
+@contextmanager
+def spoken(texts: Mapping[str, Mapping[str, Words]]) -> Iterator[None]:
+    """Say these sentences (by language and key) while a bot runs. What a language lacks is said in English.
+
+    The bots of a process share one `App`, so they share its sentences.
+    """
+    _speakers.append(texts)
+    _speak(texts)
+    try:
+        yield
+    finally:
+        _speakers.remove(texts)
+        _speak(_speakers[-1] if _speakers else {})
+
+
+def _speak(texts: Mapping[str, Mapping[str, Words]]) -> None:
+    english = {**SHIPPED["en"], **_others(texts.get("en", {}))}
+    found = {code: {**english, **SHIPPED.get(code, {}), **_others(texts.get(code, {}))} for code in (*SHIPPED, *texts)}
+    LANGUAGES.clear()
+    LANGUAGES.update(found)
+    NAMES.clear()
+    NAMES.update({code: OWN_NAMES.get(code) or plurals.own_name(code) for code in found})
+    PLURALS.clear()
+    PLURALS.update(
+        ((code, key), words) for code in texts for key, words in texts[code].items() if not isinstance(words, str)
+    )
+
+
+def _others(given: Mapping[str, Words]) -> dict[str, str]:
+    """The sentences as they are where no number tells their form."""
+    return {key: words if isinstance(words, str) else words["other"] for key, words in given.items()}
 
 
 def known(language: str) -> str:
@@ -24,13 +68,35 @@ def say(language: str, key: str, /, **values: object) -> str:
     """Return the sentence `key` in `language` (a tag or ""), with the values put in as they are: they are never read as
     a format.
     """
-    return PLACE.sub(lambda place: str(values[place[1]]), LANGUAGES[known(language)][key])
+    short = known(language)
+    text = LANGUAGES[short][key]
+    if PLURALS and (forms := PLURALS.get((short, key))) is not None:
+        text = forms.get(plurals.form(short, _number(values)), text)
+    return PLACE.sub(lambda place: str(values[place[1]]), text)
+
+
+def _number(values: Mapping[str, object]) -> float:
+    """The number that tells the plural form: `count`, else the first one that is given."""
+    found = (values.get("count"), *values.values())
+    return next((one for one in found if isinstance(one, int | float)), 0)
+
+
+def chosen(texts: Mapping[str, T], language: str, nothing: T) -> T:
+    """What of texts for several languages is for a language: its own, else the bot's for it, one for all languages (the
+    key ""), English, any.
+    """
+    for key in (language.partition("-")[0].lower(), known(language), "", "en", *texts):
+        if key in texts:
+            return texts[key]
+    return nothing
 
 
 def own(text: str | Mapping[str, str], language: str, /, **values: object) -> str:
-    """Return a text of the operator or a programmer, given for all languages or for each; "" if there is none. Braces
-    that name no value stay as they are.
+    """Return a text that an operator or a programmer has given, in `language`; "" if there is none.
+
+    The text is one string for all languages, or one for each. Braces around a name that is not among the values stay as
+    they are.
     """
     if not isinstance(text, str):
-        text = text.get(known(language)) or text.get("en") or next(iter(text.values()), "")
+        text = chosen(text, language, "")
     return PLACE.sub(lambda place: str(values.get(place[1], place[0])), text)

@@ -1,4 +1,4 @@
-"""Dates as a reader of the language writes them. Pure."""
+"""Dates as a reader of the language writes them, in English and Russian. Pure."""
 
 from __future__ import annotations
 
@@ -16,5 +16,8 @@ MONTHS = {
 
 def day(when: date, language: str, *, year: bool = True) -> str:
     """A day such as "12 March 2026", «12 марта 2026»."""
-    named = f"{when.day} {MONTHS[known(language)][when.month - 1]}"
+    months = MONTHS.get(known(language))
+    if months is None:  # a programmer's language: a date that is read everywhere
+        return when.isoformat() if year else f"{when:%m-%d}"
+    named = f"{when.day} {months[when.month - 1]}"
     return f"{named} {when.year}" if year else named

@@ -46,7 +46,7 @@ def ask(tx: Tx, incoming: Incoming, question: int, steps: Steps, number: int) ->
 
 
 def load(operation: Operation) -> Steps:
-    """Return the `Steps` that `ask` has stored in the operation."""
+    """Return the tool calls and results (`Steps`) that `ask` has stored in the operation."""
     asked = operation.request
     messages = [Message(row["role"], load_parts(row["parts"])) for row in asked["steps"]]
     (call,) = load_parts(asked["call"])

@@ -71,7 +71,9 @@ class McpServer:
         return self._tools if self._client is not None else ()
 
     async def ready(self) -> None:
-        """Start the server if need be, and wait up to `WAITING` seconds for its tools. During a back-off: return."""
+        """Start the server if it does not run, and wait up to `WAITING` seconds for its tools. Returns at once while a
+        restart is delayed.
+        """
         if self._life is None or self._life.done():
             if self._clock.monotonic() < self._rests_until:
                 return

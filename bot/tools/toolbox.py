@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from bot.ai import Profile, Request, Source, ToolSpec
+from bot.errors import ConfigError
 from bot.llm import prompt
 from bot.ports import Reply
 from bot.prompts.catalog import instruct
@@ -78,7 +79,7 @@ class Steps:
 
 @dataclass(slots=True)
 class Toolbox:
-    """The bot's `own` tools and those of `suppliers`. Raises `ValueError` if two own tools have one name."""
+    """The bot's `own` tools and those of `suppliers`. Raises `ConfigError` if two own tools have one name."""
 
     own: Sequence[Tool] = ()
     suppliers: Sequence[Supplier] = ()
@@ -86,7 +87,7 @@ class Toolbox:
     def __post_init__(self) -> None:
         names = [tool.name for tool in self.own]
         if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"two tools are called {', '.join(twice)}")
+            raise ConfigError(f"two tools are called {', '.join(twice)}")
 
     @property
     def tools(self) -> dict[str, Tool]:
@@ -110,7 +111,9 @@ class Toolbox:
     # --- requests -----------------------------------------------------------------------------------------------------
 
     def narrowed(self, profile: Profile, steps: Steps, ratio: prompt.Ratio, language: str) -> Profile:
-        """The profile with the window that is left beside the tools and the results of `steps`."""
+        """Return the profile with a smaller window: what is left of it besides the tools, and the calls and results in
+        `steps`.
+        """
         if not (profile.tools and self.tools) and not steps.messages:
             return profile
         beside = prompt.size(self.equipped(Request(()), profile, steps, language))

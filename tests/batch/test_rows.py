@@ -81,7 +81,7 @@ def test_a_question_is_found_by_its_column_and_dialogs_are_taken_whole(tmp_path:
         '{"id": 3, "prompt": [{"role": "user", "text": "One"}, {"role": "assistant", "text": "Two"}, '
         '{"role": "user", "text": "Three"}]}\n'
     )
-    requests = [request for _, request in requests_in(path, system="Be brief.")]
+    requests = [request for _, request in requests_in(path, options={"system": "Be brief."})]
     assert requests[0].hash == requests[1].hash, "the same question is the same request"
     assert requests[0].body == '[{"role":"system","text":"Be brief."},{"role":"user","text":"What?"}]'
     assert requests[2].body.count("role") == 4
@@ -119,7 +119,7 @@ def test_a_column_that_is_not_there_is_named(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("id,text\n1,one\n")
     with pytest.raises(BadInput, match="there is no column 'frage', only 'id', 'text'"):
-        list(requests_in(path, column="frage"))
+        list(requests_in(path, options={"column": "frage"}))
 
 
 def test_a_row_with_a_system_prompt_takes_no_second_one(tmp_path: Path) -> None:
@@ -127,4 +127,4 @@ def test_a_row_with_a_system_prompt_takes_no_second_one(tmp_path: Path) -> None:
     path.write_text('{"messages": [{"role": "system", "text": "x"}, {"role": "user", "text": "y"}]}\n')
     assert len(list(requests_in(path))) == 1
     with pytest.raises(BadInput, match="a system prompt of its own"):
-        list(requests_in(path, system="Be brief."))
+        list(requests_in(path, options={"system": "Be brief."}))

@@ -18,7 +18,7 @@ from bot.config.settings import Settings
 from bot.errors import BadInput, LimitReached
 from bot.http.client import Http
 from bot.providers.yandex.service import YandexStudio
-from bot.runtime.commands.batch_runs import BatchCommand
+from bot.runtime.commands.batch.runs import BatchCommand
 from bot.sandbox.ai_studio.server import Studio
 from bot.storage.repositories.batch.runs import BatchRun
 from bot.storage.store import Store
@@ -35,6 +35,7 @@ class World:
     studio: Studio
     store: Store
     service: YandexStudio
+    http: Http
     settings: Settings
     folder: Path
     agrees: bool = True
@@ -46,6 +47,7 @@ class World:
         return BatchCommand(
             store=self.store,
             studio=self.service,
+            http=self.http,
             settings=self.settings,
             bot=BOT,
             say=self.said.append,
@@ -61,8 +63,10 @@ class World:
         path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
         return path
 
-    async def ask(self, path: Path, mode: str = "sync", *, most_cost: str = "0", **options: Any) -> None:
-        await self.command.run(path, "", mode, options, Decimal(most_cost))
+    async def ask(
+        self, path: Path, mode: str = "sync", *, model: str = "", most_cost: str = "0", **options: Any
+    ) -> None:
+        await self.command.run(path, model, mode, options, Decimal(most_cost))
 
     async def run(self, number: int = 1) -> BatchRun:
         return await self.command.find(number)
@@ -90,7 +94,7 @@ async def world(tmp_path: Path, template: Path) -> AsyncIterator[World]:
             settings = Settings(_env_file=None, **given)
             service = YandexStudio(settings=settings, http=http, clock=clock, random=Random(1))
             (tmp_path / "files").mkdir()
-            yield World(studio, store, service, settings, tmp_path / "files")
+            yield World(studio, store, service, http, settings, tmp_path / "files")
     finally:
         await studio.close()
 
@@ -198,7 +202,7 @@ async def test_answers_are_fetched_as_a_table_and_nothing_is_written_over(world:
     assert "One?" in row["new_answer"]
     with pytest.raises(BadInput, match="is there already"):
         await world.command.fetch(1, to)
-    with pytest.raises(BadInput, match=r"\.jsonl or \.csv is expected"):
+    with pytest.raises(BadInput, match=r"\.jsonl, \.csv or \.parquet is expected"):
         await world.command.fetch(1, world.folder / "answers.xlsx")
     assert sorted(one.name for one in world.folder.iterdir()) == ["answers.csv", "asked.csv"]
 
@@ -234,6 +238,6 @@ async def test_a_run_is_canceled_listed_and_forgotten(world: World) -> None:
 async def test_a_file_without_rows_and_unknown_modes_are_refused(world: World) -> None:
     with pytest.raises(BadInput, match="has no rows"):
         await world.ask(world.file())
-    with pytest.raises(BadInput, match="auto, sync or async"):
+    with pytest.raises(BadInput, match="auto, sync, async or batch"):
         await world.ask(world.file({"question": "x"}), "fast")
     assert await world.store.read(lambda tx: tx.batches.list_runs(BOT)) == []

@@ -297,6 +297,7 @@ WRONG = {
     "prompts_dir": [],
     "knowledge_cache": [],
     "routing": [],
+    "eval_cases": [],
     "desk": [],
     "desk_hook_secret": [],
     "bots": [],
@@ -451,10 +452,11 @@ def test_the_prompt_keeps_its_quotes_and_spaces(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_example_is_current_and_sets_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    done = subprocess.run(
-        [sys.executable, "scripts/env_example.py", "--check"], cwd=ROOT, capture_output=True, check=False
-    )
-    assert (done.returncode, done.stderr) == (0, b"")
+    for script in ("env_example", "app_settings"):
+        done = subprocess.run(
+            [sys.executable, f"scripts/{script}.py", "--check"], cwd=ROOT, capture_output=True, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, b"")
     example = load(_env_file=ROOT / ".env.example")
     assert example == Settings(_env_file=None)
 

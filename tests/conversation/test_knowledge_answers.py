@@ -16,11 +16,12 @@ from bot.config.entries import ModelConfig
 from bot.conversation.question.rewriting import leans
 from bot.errors import ContextOverflow
 from bot.knowledge.base import KnowledgeBase
+from bot.knowledge.search.gate import Gate
 from bot.prompts.catalog import instruct
 from bot.runtime.bot import Bot
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.texts.catalog import say
-from tests.support.choosing import pressed
+from tests.support.choosing import labels, pressed
 from tests.support.scripted_model import LaterModel, ScriptedModel
 from tests.support.stage import ANNA, BORIS, Stage
 from tests.support.telegram_side import rows, soon
@@ -150,6 +151,26 @@ async def test_a_question_about_something_else_costs_no_model(stage: Stage, docs
     model = await known(stage, docs, "Канберра.")
     assert (await stage.ask("Какая столица у Австралии?", BORIS)).startswith(say("ru", "kb.unanswered"))
     assert model.requests == []
+
+
+async def test_between_the_cut_offs_only_quotes_are_shown_and_the_question_counts_as_unanswered(
+    stage: Stage, docs: Path
+) -> None:
+    model = await known(stage, docs, "Вернуть товар можно в течение 14 дней [a1].")
+    assert stage.app is not None
+    bot, id_ = stage.app, stage.app.telegram.api.id
+    gate = Gate((0.0,) * 6, bias=0.0, cut=1.0, doubt=-1.0)  # doubts everything
+    await bot.store.write(lambda tx: tx.gates.store_gate(id_, "", gate.to_json()))
+    answer = await stage.ask("За сколько дней можно вернуть товар?", BORIS)
+    assert answer.startswith(f"{say('ru', 'sources.maybe')}\n\nВернуть товар можно в течение 14 дней.¹")
+    assert "Возврат › Срок" in answer
+    assert model.requests == []
+    assert {say("ru", "gap.tell"), say("ru", "kb.source")} <= set(labels(stage, BORIS))
+    assert rows(stage, "SELECT reason FROM kb_gaps") == [("refused",)]
+    assert (await stage.ask("Xyzzy?", BORIS)).startswith(say("ru", "kb.unanswered"))
+    await bot.store.write(lambda tx: tx.gates.store_gate(id_, "", ""))
+    assert (await stage.ask("За сколько дней можно вернуть товар?", BORIS)).startswith("Вернуть товар")
+    assert len(model.requests) == 1
 
 
 async def test_a_greeting_is_answered_by_the_model_as_ever(stage: Stage, docs: Path) -> None:

@@ -8,8 +8,10 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-from aiogram import F, Router
-from aiogram.filters import Command
+from aiogram import Bot, F, Router
+from aiogram.filters import Command, StateFilter
+from aiogram.fsm.context import FSMContext
+from aiogram.fsm.state import State, StatesGroup
 from aiogram.types import CallbackQuery, InlineKeyboardButton, InlineKeyboardMarkup, Message, PollAnswer
 
 from bot import App, Incoming, Reply
@@ -20,6 +22,15 @@ from tests.support.stage import Stage
 from tests.support.telegram_side import inbox, rows, settled
 
 SEEN: list[str] = []
+LIFE: list[str] = []
+
+
+class Delivery(StatesGroup):
+    """A form as people write it with aiogram."""
+
+    address = State()
+
+
 Polled = Callable[..., int]
 
 
@@ -41,6 +52,49 @@ def router() -> Router:
     async def renamed(message: Message) -> Any:
         return message.answer("A fine title")  # a call that aiogram makes for the handler
 
+    @mine.message(Command("form"))
+    async def form(message: Message, state: FSMContext) -> None:
+        await state.set_state(Delivery.address)
+        await message.answer("Where to?")
+
+    @mine.message(Command("leave"), StateFilter("*"))
+    async def leave(message: Message, state: FSMContext) -> None:
+        await state.clear()
+        await message.answer("Left")
+
+    @mine.message(Delivery.address, F.text)
+    async def address(message: Message, state: FSMContext) -> None:
+        await state.clear()
+        await message.answer(f"To {message.text}")
+
+    @mine.message(F.contact)
+    async def contact(message: Message) -> None:
+        assert message.contact is not None
+        await message.answer(f"I call {message.contact.phone_number}")
+
+    @mine.message(F.location)
+    async def location(message: Message) -> None:
+        assert message.location is not None
+        await message.answer(f"At {message.location.latitude}")
+
+    @mine.message(F.dice)
+    async def dice(message: Message) -> None:
+        assert message.dice is not None
+        await message.answer(f"You threw {message.dice.value}")
+
+    @mine.message(F.web_app_data)
+    async def from_page(message: Message) -> None:
+        assert message.web_app_data is not None
+        await message.answer(f"From the page: {message.web_app_data.data}")
+
+    @mine.startup()
+    async def started(bot: Bot) -> None:
+        LIFE.append(f"started @{(await bot.me()).username}")
+
+    @mine.shutdown()
+    async def ended(bot: Bot) -> None:
+        LIFE.append("ended")
+
     @mine.callback_query(F.data.startswith("pay:"))
     async def pay(query: CallbackQuery) -> None:
         await query.answer("Paid")
@@ -59,6 +113,7 @@ def router() -> Router:
 @pytest.fixture
 def bot_app() -> App:
     SEEN.clear()
+    LIFE.clear()
     app = App()
     app.include_router(router())
 
@@ -138,6 +193,53 @@ async def test_a_handler_that_fails_is_told_of_and_sets_only_its_update_aside(
     assert inbox(tg.stage) == ["done", "dead", "done"]
     assert rows(tg.stage, "SELECT reason FROM updates WHERE state = 'dead'") == [("a router failed: RuntimeError",)]
     assert "no such option" in caplog.text
+
+
+def sent(tg: Tg, number: int, **content: Any) -> None:
+    """Ann sends something that is no text."""
+    ann = tg.user("Ann")
+    who = {"id": ann.id, "is_bot": False, "first_name": "Ann"}
+    chat = {"id": ann.id, "type": "private", "first_name": "Ann"}
+    tg.server.push_raw({"message": {"message_id": number, "date": 1_800_000_000, "chat": chat, "from": who, **content}})
+
+
+async def test_a_router_that_has_set_a_state_gets_the_text_before_the_model(tg: Tg, studio: StudioSide) -> None:
+    ann, bob = tg.user("Ann"), tg.user("Bob")
+    assert (await ann.say("/form")).text == "Where to?"
+    studio.says("Hello, Bob.")
+    assert (await bob.say("Elm Street 5")).text == "Hello, Bob."
+    assert "I remember our conversation" in (await ann.say("/help")).text
+    assert (await ann.say("Elm Street 5")).text == "To Elm Street 5"
+    studio.says("The model again.")
+    assert (await ann.say("Elm Street 6")).text == "The model again."
+    await ann.say("/form")
+    assert (await ann.say("/leave")).text == "Left"
+    studio.says("And again.")
+    assert (await ann.say("Elm Street 7")).text == "And again."
+    assert len(studio.requests) == 3
+
+
+async def test_what_no_model_reads_reaches_a_router_with_a_handler_for_it(tg: Tg) -> None:
+    ann = tg.user("Ann")
+    ways: dict[str, dict[str, Any]] = {
+        "I call +123": {"contact": {"phone_number": "+123", "first_name": "Ann", "user_id": ann.id}},
+        "At 55.75": {"location": {"latitude": 55.75, "longitude": 37.61}},
+        "You threw 6": {"dice": {"emoji": "🎲", "value": 6}},
+        "From the page: x": {"web_app_data": {"data": "x", "button_text": "Open"}},
+    }
+    for number, content in enumerate(ways.values(), 900):
+        sent(tg, number, **content)
+        await tg.settled()
+    assert [said.text for said in ann.said()] == list(ways)
+    sent(tg, 950, video={"file_id": "v", "file_unique_id": "v", "width": 1, "height": 1, "duration": 1})
+    await tg.settled()
+    assert "I can't read this" in tg.said(ann.id)[-1].text
+
+
+async def test_startup_and_shutdown_of_routers_are_told(tg: Tg) -> None:
+    assert LIFE == ["started @govorun_sandbox_bot"]
+    await tg.restart()
+    assert LIFE == ["started @govorun_sandbox_bot", "ended", "started @govorun_sandbox_bot"]
 
 
 async def test_an_update_that_no_type_fits_is_set_aside(tg: Tg) -> None:

@@ -152,3 +152,12 @@ async def test_the_server_that_embeds_for_the_knowledge_base_is_asked_and_what_i
     for spoilt, words in bad:
         finding = await patient.finding("embedding", embedding_models=[spoilt], embeddings="mine")
         assert is_bad(finding, Verdict.FAIL, words, "EMBEDDING_MODELS for 'mine'")
+
+
+async def test_an_instance_that_does_not_run_is_told_with_who_answers(patient: Patient) -> None:
+    patient.studio.access.instances["mine"] = "off"
+    row = {"name": "mine", "uri": f"gpt://{SANDBOX_FOLDER}/mine/latest", "stand_in": "yandexgpt-lite"}
+    found = [one for one in await patient.findings(models=[row]) if one.leg == "text"][-1]
+    assert is_bad(found, Verdict.WARN, "the dedicated instance mine is off", "yandexgpt-lite answers meanwhile")
+    patient.studio.access.instances["mine"] = "on"
+    assert [one for one in await patient.findings(models=[row]) if one.leg == "text"][-1].verdict is Verdict.OK

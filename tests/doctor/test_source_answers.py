@@ -32,6 +32,15 @@ def small(asked: Asked) -> str:
     return f"{asked.shown[1].sentences[0].rstrip('. ')} [a1]."
 
 
+def careless(asked: Asked) -> str:
+    """What a model says that knows where the answer stands, and marks something else."""
+    if not asked.answered:
+        return nothing_found(asked.language)
+    said = right(asked)
+    wrong = next(mark for mark in ("[a1]", "[a2]", "[b1]") if mark not in said)
+    return f"{said.rpartition(' [')[0]} {wrong}."
+
+
 def rambling(asked: Asked) -> str:
     """What a model says that refuses well, and otherwise speaks of what it knows."""
     if not asked.answered:
@@ -64,7 +73,7 @@ def test_half_of_the_questions_are_in_each_language_and_some_have_no_answer() ->
 @pytest.mark.parametrize(
     ("says", "level", "verdict"),
     [(right, "KNOWLEDGE=cited", Verdict.OK), (small, "KNOWLEDGE=extract", Verdict.WARN),
-     (rambling, "KNOWLEDGE=extract", Verdict.WARN)],
+     (rambling, "KNOWLEDGE=extract", Verdict.WARN), (careless, "KNOWLEDGE=extract", Verdict.WARN)],
 )  # fmt: skip
 async def test_it_says_which_level_suits_the_model(
     patient: Patient, says: Callable[[Asked], str], level: str, verdict: Verdict

@@ -148,9 +148,10 @@ async def test_a_source_that_fails_keeps_what_it_had_and_owners_are_told_once_in
 async def test_embeddings_are_bought_once_their_price_is_agreed_to_and_after_a_kill_only_the_rest(
     stage: Stage, docs: Path
 ) -> None:
-    await opened(stage)
+    await opened(stage, daily_money=Decimal(100))
     await added(stage, docs)
     price = await told(stage, "Passages to embed: 40")
+    assert ", about 1 min. Until then" in price
     assert stage.telegram.texts(ANNA)[-1] == price
     assert rows(stage, "SELECT count(*) FROM kb_vectors") == [(0,)]
     await pressed(stage, say("en", "kb.later"))
@@ -163,6 +164,24 @@ async def test_embeddings_are_bought_once_their_price_is_agreed_to_and_after_a_k
     assert rows(stage, "SELECT count(*) FROM kb_vectors") == [(40,)]
     assert rows(stage, "SELECT count(*) FROM usage WHERE turn = 'kb'") == [(2,)]
     assert rows(stage, "SELECT action FROM audit") == [("kb_add",), ("kb_buy",)]
+    assert rows(stage, "SELECT * FROM reservations") == []
+    ((booked,),), ((spent,),) = (
+        rows(stage, f"SELECT sum({what}) FROM {where}")
+        for what, where in (("cost", "usage WHERE turn = 'kb'"), ("amount", "spending WHERE scope = 'bot'"))
+    )
+    assert booked <= spent < 3 * booked, "what the killed process was buying counts at its highest price"
+
+
+async def test_embeddings_that_the_bot_may_not_spend_so_much_on_are_not_bought(stage: Stage, docs: Path) -> None:
+    await opened(stage, daily_money=Decimal("0.001"))
+    await added(stage, docs)
+    await told(stage, "Passages to embed: 40")
+    await stage.press(say("en", "kb.buy"))
+    refused = await told(stage, "and only 0.00")
+    assert refused.startswith("This costs ")
+    assert "Passages to embed: 40" in refused
+    assert rows(stage, "SELECT count(*) FROM kb_vectors") == [(0,)]
+    assert rows(stage, "SELECT * FROM reservations") == []
 
 
 async def test_free_embeddings_are_made_without_a_question(stage: Stage, docs: Path) -> None:

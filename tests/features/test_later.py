@@ -16,7 +16,7 @@ from bot.testing.virtual_loop import VirtualLoop
 from bot.texts.catalog import say
 from tests.support.choosing import pressed
 from tests.support.later_model import Slow, only
-from tests.support.stage import ANNA, CODE, TEAM, Stage
+from tests.support.stage import ANNA, BORIS, CODE, TEAM, Stage
 from tests.support.telegram_side import rows, soon
 
 PRO = "YandexGPT Pro"
@@ -307,3 +307,22 @@ async def test_in_a_group_everybody_sees_only_the_own_orders(stage: Stage) -> No
     await _begin(stage, Slow(Pending()))
     await stage.ask("/later@govorun_sandbox_bot a hard one", TEAM, ANNA)
     assert await stage.ask("/jobs@govorun_sandbox_bot", TEAM, 1002) == say("ru", "jobs.none")
+
+
+async def test_jobs_shows_an_administrator_the_batch_runs_and_their_end_is_told_once(stage: Stage) -> None:
+    app = await stage.start(owners=(ANNA,), access="open")
+    store, bot = app.store, app.telegram.api.id
+    run = await store.write(
+        lambda tx: tx.batches.add_run(bot, 0, mode="async", model="yandexgpt", source="/x/q.csv", digest="", options={})
+    )
+    await store.write(lambda tx: tx.batches.change_run(run, state="running", requests=3))
+    line = f"Runs of govorun batch:\n· {run}: q.csv, yandexgpt: being worked on, 0 of 3 answered"
+    assert await stage.ask("/jobs") == line
+    assert await stage.ask("/jobs", BORIS) == say("ru", "jobs.none")
+    await store.write(lambda tx: tx.batches.change_run(run, state="stopped", reason="the key is refused"))
+    await asyncio.sleep(700)
+    told = say(
+        "en", "batch.stopped", id=run, name="q.csv", model="yandexgpt", answered=0, requests=3,
+        reason="the key is refused",
+    )  # fmt: skip
+    assert stage.telegram.texts(ANNA).count(told) == 1

@@ -75,7 +75,6 @@ def test_the_version_is_the_same_as_long_as_the_file_is(tmp_path: Path) -> None:
         ('title = "x"\nsistem = "y"', "line 2: sistem: not known here; did you mean system?"),
         ('system = "y"', "title: is missing"),
         ('title = "x"\n\ntemperature = 3', "line 3: temperature: "),
-        ('title.fr = "x"', "the languages are en, ru, not 'fr'"),
         ('title = "x"\n[[examples]]\nquestion = "a"', "line 2: examples.answer: is missing"),
         ('title = "x"\nsuggestions = "y"', "line 2: suggestions: a list"),
         ('title = "x"\nsystem = 5', "line 2: system: a text in quotes is expected"),

@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import logging
 import os
 import pty
 import sys
-from collections.abc import AsyncIterator
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from tests.support.raw_server import answer, closed_port, serve
 
 pytestmark = pytest.mark.process
 
+ROOT = Path(__file__).parents[2]
 BARE = {"PATH": os.environ["PATH"], "PYTHONPATH": PYTHONPATH, "COLUMNS": "120"}
 HEAVY = ("aiogram", "aiohttp", "httpx", "sqlalchemy", "alembic", "cryptography", "pydantic_settings")
 PATIENCE = 60.0  # seconds for a process: a loaded machine is slow
@@ -58,7 +60,7 @@ async def typed(*arguments: str, cwd: Path, **environment: str) -> Done:
     out, err = io.StringIO(), io.StringIO()
 
     def run() -> int:
-        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        with unchanged_logging(), pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
             patch.setattr(os, "environ", {**BARE, **environment})
             patch.setattr(sys, "argv", ["govorun", *arguments])
             patch.chdir(cwd)
@@ -69,6 +71,16 @@ async def typed(*arguments: str, cwd: Path, **environment: str) -> Done:
             return 0
 
     return Done(await asyncio.to_thread(run), out.getvalue(), err.getvalue())
+
+
+@contextmanager
+def unchanged_logging() -> Iterator[None]:
+    """Give the process back its log as it was: commands set level and handlers of the root logger."""
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+    yield
+    root.setLevel(level)
+    root.handlers = handlers
 
 
 @pytest.fixture
@@ -182,10 +194,11 @@ async def test_run_with_a_token_that_telegram_does_not_know_ends_in_a_sentence(
 # --- migrate ----------------------------------------------------------------------------------------------------------
 
 
-async def test_migrate_makes_the_database(tmp_path: Path) -> None:
+async def test_migrate_makes_no_database_where_there_is_none(tmp_path: Path) -> None:
     done = await typed("migrate", cwd=tmp_path, DATABASE_URL="sqlite+aiosqlite:///new.db")
-    assert (done.code, done.out) == (0, f"The database has schema {migrations.HEAD}.\n")
-    assert await migrations.current(f"sqlite+aiosqlite:///{tmp_path}/new.db") == migrations.HEAD
+    line = "govorun: DATABASE_URL: there is no database new.db; govorun run makes it at its first start\n"
+    assert (done.code, done.out, done.err) == (2, "", line)
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_migrate_refuses_the_file_of_another_program(tmp_path: Path) -> None:
@@ -309,3 +322,66 @@ async def test_what_is_no_model_is_not_fetched(tmp_path: Path, name: str) -> Non
     done = await typed("models", "fetch", name, cwd=tmp_path)
     assert (done.code, done.out, len(done.err.splitlines())) == (2, "", 1)
     assert name in done.err
+
+
+# --- an App of one's own ----------------------------------------------------------------------------------------------
+
+SHOP = """
+from govorun import App
+app = App(database_url="sqlite+aiosqlite:///shop_bot.db", bot_token="42:shop", yc_api_key="AQVNx", yc_folder_id="b1g")
+"""
+
+
+async def test_every_command_works_for_the_app_that_is_named(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(SHOP)
+    toml = {"pyproject.toml": '[tool.govorun]\napp = "shop.py"\n'}
+    ways: list[tuple[dict[str, str], list[str], dict[str, str]]] = [
+        ({}, ["--app", "shop:app"], {}), ({}, [], {"GOVORUN_APP": "shop.py:app"}), (toml, [], {}),
+    ]  # fmt: skip
+    for files, more, environment in ways:
+        for name, text in files.items():
+            (tmp_path / name).write_text(text)
+        for word in ("migrate", "feedback", "audit", "personas"):
+            done = await typed(word, *more, cwd=tmp_path, **environment)
+            assert (done.code, "no database shop_bot.db; govorun run makes it" in done.err) == (2, True), (word, done)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["pyproject.toml", "shop.py"]
+    await migrations.upgrade(f"sqlite+aiosqlite:///{tmp_path / 'shop_bot.db'}")
+    for words in (
+        ["migrate"], ["backup", "copy.db"], ["verify"], ["feedback"], ["log"], ["kb", "list"], ["batch", "list"],
+        ["personas"], ["audit"],
+    ):  # fmt: skip
+        done = await typed(*words, cwd=tmp_path)
+        assert done.code == 0, (words, done)
+    assert not (tmp_path / "govorun.db").exists()
+    (tmp_path / "shop.py").write_text(
+        'from govorun import App\napp = App(database_url="sqlite+aiosqlite:///shop_bot.db")'
+    )
+    examined = await typed("doctor", "--app", "./shop.py", cwd=tmp_path)
+    assert "shop_bot.db" in examined.out, examined
+
+
+async def test_an_app_with_models_of_its_own_needs_no_key(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text((ROOT / "examples" / "own_model.py").read_text())
+    done = await typed(
+        "doctor", "--app", "own.py", cwd=tmp_path, BOT_TOKEN="42:" + "a" * 35, TELEGRAM_API_URL=closed_port()
+    )
+    assert "YC_API_KEY" not in done.out, done
+    assert "models of your own" in done.out
+
+
+async def test_each_command_says_how_an_app_is_named(tmp_path: Path) -> None:
+    for words in (
+        ["run"],
+        ["sandbox"],
+        ["migrate"],
+        ["kb", "sync"],
+        ["desk", "init"],
+        ["topics", "eval"],
+        ["batch", "run"],
+    ):
+        assert "--app" in (await typed(*words, "--help", cwd=tmp_path)).out, words
+    refused = await typed("migrate", "--app", "nowhere.py", cwd=tmp_path)
+    assert (refused.code, refused.err) == (2, "govorun: --app nowhere.py: there is no such file\n")
+    (tmp_path / "pyproject.toml").write_text("[tool.govorun")
+    refused = await typed("migrate", cwd=tmp_path)
+    assert (refused.code, refused.err.startswith("govorun: pyproject.toml: ")) == (2, True)

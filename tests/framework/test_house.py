@@ -19,6 +19,7 @@ TESTS = {path: path.read_text() for path in (ROOT / "tests").rglob("test_*.py") 
 SOURCES = "".join(path.read_text() for path in MODULES)
 LONGEST_FILE = 500
 MOST_AT_THE_ROOT = 12
+OF_THE_READER = ("main.py", "bot.py", "mybot.py", "types.py")  # files of a project that is built on Govorun
 LONGEST_FUNCTION = 60
 
 
@@ -57,11 +58,13 @@ def test_what_the_architecture_names_exists() -> None:
 
 @table("page", [*(ROOT / "docs").glob("*.md"), *ROOT.glob("*.md"), ROOT / "bench" / "README.md"])
 def test_a_page_names_files_that_exist(page: Path) -> None:
-    """By their paths in `bot/` or the repository; in a page about a folder by their names."""
+    """By their paths in `bot/`, `examples/` or the repository; in a page about a folder by their names."""
     for file in re.findall(r"`([\w./]+\.py)`", page.read_text()):
         assert (
             (ROOT / "bot" / file).exists()
             or (ROOT / file).exists()
+            or (ROOT / "examples" / file).exists()
+            or file in OF_THE_READER
             or (page.parent / file).exists()
             or ("/" not in file and any((ROOT / "tests").rglob(file)))
         ), file

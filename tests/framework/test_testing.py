@@ -11,9 +11,13 @@ from typing import Any
 import pytest
 
 from bot import App
+from bot.sandbox.media import landscapes
+from bot.testing.stage import Stage, opened
 from bot.testing.studio import StudioSide
 from bot.testing.tg import Tg
 from bot.testing.virtual_loop import LoopClock
+from govorun.aiogram import Command, FSMContext, Message, Router
+from govorun.testing import Dialogue
 from tests.support.child import PYTHONPATH
 from tests.support.stage import OneReading
 
@@ -36,6 +40,10 @@ async def test_the_bot(tg, studio, clock):
 async def test_something_else(tmp_path):
     assert asyncio.get_running_loop().time() > 0
 """
+
+
+def picture() -> bytes:
+    return landscapes.draw("a cat", 1, 1, 1)
 
 
 def test_a_stage_of_ours_has_the_settings_that_it_would_have_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,6 +123,107 @@ async def test_an_edit_and_a_picture_are_sent_and_silence_is_an_error(
     assert clock.monotonic() - before < 60
     with pytest.raises(AssertionError, match="the bot said nothing"):
         await ann.say("to others", tg.group("Tea", ann))
+
+
+async def test_what_stood_on_the_screen_between_can_be_seen(tg: Tg, studio: StudioSide) -> None:
+    ann = tg.user("Ann")
+    studio.server.speed = 5
+    studio.says([f"{word} " for word in ["one", "two", "three", "four", "five", "six", "seven", "eight"]] * 4)
+    await ann.say("count")
+    answer = tg.last.text
+    assert tg.frames[-1] == answer
+    assert len(tg.frames) > 5
+    assert all(answer.startswith(frame) for frame in tg.frames)
+    assert tg.shown(ann.id) == tg.frames
+    studio.says("| a | b |\n|---|---|\n| 1 | 2 |\n")
+    await ann.say("and a table")
+    assert "1" in tg.frames[-1]
+
+
+async def test_people_share_contacts_and_places_send_albums_and_change_their_language(
+    tg: Tg,
+) -> None:
+    ann = tg.user("Ann")
+    assert (ann.name, ann.language) == ("Ann", "en")
+    ann.speaks("ru")
+    assert (await ann.say("/new")).text.startswith("Начинаем")
+    before = len(ann.said())
+    assert "не видит картинки" in (await ann.send_album([picture(), picture()], "what is it?")).text
+    assert len(ann.said()) == before + 1
+    assert await ann.send_contact("+70000000000") is not None
+    place = await ann.send_location(55.75, 37.6)
+    assert place is not None
+    assert "[contact]\n" in ann.dialogue()
+    assert "[location]\n" in ann.dialogue()
+    assert await ann.send_content({"dice": {"emoji": "🎲", "value": 6}}) is not None
+    await ann.blocks()
+    await ann.blocks(False)
+
+
+async def test_members_come_and_go_and_an_account_of_business_is_connected(tg: Tg) -> None:
+    ann, bob = tg.user("Ann"), tg.user("Bob")
+    team = tg.group("Tea", ann)
+    await team.joins(bob)
+    assert bob.id in tg.server.state.chats[team.id].members
+    await team.leaves(bob)
+    assert bob.id not in tg.server.state.chats[team.id].members
+    account = await tg.connect_business(ann)
+    said = await account.says(bob, "are you there?")
+    assert said[0].text == "are you there?"
+
+
+async def test_the_running_bot_is_at_hand(tg: Tg) -> None:
+    ann = tg.user("Ann")
+    await ann.say("/start")
+    await tg.running.send(ann.id, "On its way.", key="shipped-7")
+    await tg.settled()
+    assert ann.said()[-1].text == "On its way."
+
+
+async def test_a_dialogue_is_compared_with_a_file_that_people_can_read(
+    tg: Tg, studio: StudioSide, tmp_path: Path
+) -> None:
+    ann = tg.user("Ann")
+    studio.says("One.\n\nTwo.")
+    await ann.say("hi")
+    with pytest.raises(AssertionError, match="pytest --update-dialogues writes it"):
+        Dialogue(tmp_path, "test", update=False)(ann)
+    Dialogue(tmp_path, "test", update=True)(ann)
+    assert (tmp_path / "test.txt").read_text() == "Ann: hi\nBot: One.\n\n  Two.\n  <↻>\n"
+    same = Dialogue(tmp_path, "test", update=False)
+    same(ann)
+    studio.says("Three.")
+    await ann.say("and?")
+    with pytest.raises(AssertionError, match=r"(?s)has changed.*\+Bot: Three\."):
+        Dialogue(tmp_path, "test", update=False)(ann)
+    with pytest.raises(AssertionError, match=r"test-2\.txt"):
+        same(ann)
+
+
+async def test_the_settings_of_the_app_count_in_a_test(tmp_path: Path, govorun_template: Path) -> None:
+    async with opened(tmp_path, govorun_template, own=App(access="closed", queue_notice=7)) as stage:
+        assert (stage.settings.access, stage.settings.queue_notice, stage.settings.summaries) == ("closed", 7, False)
+
+
+async def test_what_a_router_remembers_is_gone_after_a_restart_and_a_crash(stage: Stage, bot_app: App) -> None:
+    router = Router()
+
+    @router.message(Command("remember"))
+    async def remember(message: Message, state: FSMContext) -> None:
+        before = await state.get_data()
+        await state.update_data(seen=True)
+        await message.answer(f"before: {before}")
+
+    bot_app.include_router(router)
+    await stage.start()
+    tg = Tg(stage)
+    ann = tg.user("Ann")
+    assert (await ann.say("/remember")).text == "before: {}"
+    assert (await ann.say("/remember")).text == "before: {'seen': True}"
+    await tg.crash()
+    assert (await ann.say("/remember")).text == "before: {}"
+    await tg.restart()
+    assert (await ann.say("/remember")).text == "before: {}"
 
 
 @pytest.mark.process

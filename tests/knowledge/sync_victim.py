@@ -59,6 +59,7 @@ class Shop:
     pass_point: Callable[[], None] = lambda: None
     name: str = "shop"
     longest: int = 100
+    pace: float = 0.0
 
     async def embed(self, texts: Sequence[str], *, question: bool = False) -> Sequence[Vector | ModelError]:
         with self.paid.open("a") as file:

@@ -42,7 +42,7 @@ async def store(tmp_path: Path, template: Path) -> AsyncIterator[Store]:
 class Changing:
     """An `Embedder` whose server has another model from one day to the next, and does not count tokens."""
 
-    name, longest = "openai/changing", 100
+    name, longest, pace = "openai/changing", 100, 0.0
 
     def __init__(self, size: int) -> None:
         self.size = size

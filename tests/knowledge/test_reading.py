@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import io
+import sys
 import zipfile
+from pathlib import Path
 
 import pytest
 from docx import Document
@@ -12,8 +15,9 @@ from hypothesis import strategies as st
 from pypdf import PdfWriter
 
 from bench.knowledge.large import pdf
+from bot.errors import Unreadable
 from bot.knowledge.passages import LONGEST, Block, cut
-from bot.knowledge.sources.reading import Articles, ReadArticle, read_file
+from bot.knowledge.sources.reading import Articles, ReadArticle, can_read, read_file
 from bot.knowledge.sources.tidying import language_of, tidy
 from tests.support.opening import refusal
 from tests.support.table import table
@@ -264,6 +268,29 @@ def bomb() -> bytes:
 )
 def test_a_file_that_can_not_be_read_is_refused_with_its_reason(data: bytes, name: str, why: str) -> None:
     assert refusal(read_file, data, name, "", "", 1000 if name != "a.csv" else 0) == why
+
+
+def test_what_the_extra_ingest_reads_is_an_article_and_without_it_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not can_read("mail.eml")
+    with pytest.raises(Unreadable, match="missing"):
+        read_file(b"x", "mail.eml")
+    (tmp_path / "kreuzberg.py").write_text(
+        "class ExtractionConfig:\n"
+        "    def __init__(self, *, use_cache, disable_ocr, output_format): self.seen = (use_cache, disable_ocr)\n"
+        "def extract_bytes_sync(data, mime, options):\n"
+        "    options.content = f'# {mime} {options.seen}\\n\\n{data.decode()}'\n"
+        "    return options\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "kreuzberg", raising=False)
+    importlib.invalidate_caches()
+    assert can_read("mail.eml")
+    (article,) = Articles.of(read_file(b"The lamp costs 5 roubles.", "mail.eml")).articles
+    assert article.title == "message/rfc822 (False, True)"
+    assert [block.text for block in article.blocks] == ["The lamp costs 5 roubles."]
+    del sys.modules["kreuzberg"]
 
 
 def test_a_file_without_words_has_no_article() -> None:

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from bot.ai import Vector
+from bot.billing.budget import KNOWLEDGE_PURSE, MONEY, settle_stale
 from bot.billing.pricing import Price
 from bot.clock import SystemClock
-from bot.errors import BadInput, LimitReached, ModelError, ModelUnavailable
+from bot.errors import BadInput, ModelError, ModelUnavailable
 from bot.knowledge.embedding import BATCH, Embedding
 from bot.knowledge.passages import Block
 from bot.knowledge.rights import check_audience, groups_of, readable
@@ -21,6 +22,7 @@ from bot.knowledge.search.matrix import pack
 from bot.knowledge.sources.source import Event, Found, SourceFailed, Trouble, Unchanged, failure_text
 from bot.knowledge.sync import Report, Sync
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
+from bot.storage.repositories.money.budgets import Caps
 from bot.storage.store import Store
 from bot.types import Address
 
@@ -134,16 +136,19 @@ async def test_a_source_that_fails_keeps_its_passages_and_says_why(store: Store)
 
 
 class Counting:
-    """An `Embedder` that counts what it is asked; from the text `broken` on it fails."""
+    """An `Embedder` that counts what it is asked; the text `broken` fails. It `dies` when it is asked so many texts."""
 
-    name, longest = "counting", 100
+    name, longest, pace = "counting", 100, 0.0
 
-    def __init__(self, broken: str = "") -> None:
+    def __init__(self, broken: str = "", dies: int = 10**9) -> None:
         self.asked: list[str] = []
         self.broken = broken
+        self.dies = dies
 
     async def embed(self, texts: Sequence[str], *, question: bool = False) -> Sequence[Vector | ModelError]:
         self.asked += texts
+        if len(self.asked) >= self.dies:
+            raise SystemExit
         return [
             ModelUnavailable("down") if self.broken and self.broken in text else Vector([1.0, len(text)], tokens=10)
             for text in texts
@@ -176,11 +181,32 @@ async def test_no_more_is_spent_than_was_agreed_to_and_what_was_bought_is_kept(s
     embedder = Counting()
     bought = embedding(store, embedder)
     price = (await bought.estimate()).cost
-    with pytest.raises(LimitReached):
-        await bought.run(price // 2)
+    assert await bought.run(price // 2) <= price // 2
     assert 0 < len(embedder.asked) < 3 * BATCH
     await bought.run(price)
     assert len(embedder.asked) == len(set(embedder.asked)) == 3 * BATCH
+
+
+async def test_a_batch_is_counted_before_it_is_bought_and_a_kill_gives_the_rest_of_the_purse_back(store: Store) -> None:
+    await add_source(store)
+    await sync(store, *(article(f"{number}", f"Статья номер {number}.") for number in range(3 * BATCH)))
+    embedder = Counting(dies=BATCH + 1)
+    bought = embedding(store, embedder)
+    price, nobody = (await bought.estimate()).cost, Address("telegram", BOT, 0)
+    held = await store.write(
+        lambda tx: tx.budgets.reserve(MONEY, price, nobody, 0, Caps(bot=price), KNOWLEDGE_PURSE)
+    )  # fmt: skip
+    assert held is not None
+    with pytest.raises(SystemExit):
+        await bought.run(price, held=held)
+    booked = await store.read(lambda tx: tx.ledger.cost_of_turn(BOT, "kb", 0.0))
+    spent = await store.read(lambda tx: tx.budgets.read_spent(MONEY, BOT))
+    assert booked < spent < price, "the batch that was being bought counts at its highest price"
+    more = lambda tx: tx.budgets.reserve(MONEY, price // 2, nobody, 0, Caps(bot=price))  # noqa: E731
+    assert await store.write(more) is None, "the rest of the sum is still held back"
+    await store.write(lambda tx: settle_stale(tx, BOT))
+    assert await store.read(lambda tx: tx.budgets.read_spent(MONEY, BOT)) == spent
+    await store.write(more)
 
 
 async def test_where_the_service_fails_nothing_that_was_paid_is_lost(store: Store) -> None:

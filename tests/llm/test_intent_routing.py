@@ -287,6 +287,7 @@ class Hashes:
 
     name = "hashes"
     longest = 100
+    pace = 0.0
 
     def __init__(self) -> None:
         self.bought: list[str] = []

@@ -19,6 +19,7 @@ class Hashes:
 
     name = "hashes"
     longest = 100
+    pace = 0.0
 
     async def embed(self, texts: Sequence[str], *, question: bool = False) -> Sequence[Vector]:
         return [Vector(vector(text)) for text in texts]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -19,6 +22,7 @@ from bot.runtime.bot import Bot
 from bot.runtime.health.server import serving
 from bot.sandbox.ai_studio.server import Answer
 from tests.support.health_side import becomes, health_of, red
+from tests.support.known import handbook, known
 from tests.support.stage import ANNA, Stage
 from tests.support.telegram_side import soon
 
@@ -72,6 +76,24 @@ async def test_a_bot_that_has_not_reached_telegram_is_not_ready(stage: Stage) ->
         assert (await get("/readyz"))[0] == 200
         app.stop()
         assert (await get("/readyz"))[0] == 503
+
+
+async def test_a_bot_whose_index_is_not_whole_is_not_ready(
+    stage: Stage, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    docs = handbook(tmp_path)
+    for number in range(40):
+        page = "".join(f"## Part {one}\n\nArticle {number}.{one} costs {one} roubles.\n\n" for one in range(50))
+        (docs / f"{number}.md").write_text(page, "utf-8")
+    await known(stage, docs, health_port=free_port())
+    await stage.crash()
+    app = await stage.start()
+    async with served(app) as get:
+        assert (await get("/readyz"))[0] == 503
+        while not app.telegram.is_ready or (await get("/readyz"))[0] == 503:
+            await asyncio.sleep(0)
+        assert "the index of the knowledge base is ready: 2002 passages" in caplog.text
 
 
 async def test_no_port_is_opened_unless_asked_for(stage: Stage) -> None:

@@ -10,10 +10,12 @@ from random import Random
 import pytest
 from typer.testing import CliRunner, Result
 
+from bot.billing.budget import BotBudget
 from bot.cli import app
 from bot.clock import SystemClock
 from bot.config.settings import Settings
 from bot.errors import BadInput
+from bot.features.knowledge.jobs import SYNC
 from bot.http.client import Http
 from bot.knowledge.passages import Block
 from bot.knowledge.sources.source import Found
@@ -22,6 +24,7 @@ from bot.providers.yandex.service import YandexStudio
 from bot.runtime.commands.inspecting import check, show
 from bot.sandbox.ai_studio.server import Studio
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
+from bot.storage.repositories.money.budgets import Caps
 from bot.storage.store import Store, Tx
 from bot.types import Address, User
 from tests.knowledge.test_index import BOT
@@ -119,6 +122,29 @@ async def test_check_says_what_is_wrong_and_what_to_do(terminal: Terminal, tmp_p
     assert "private network" in terminal.text
 
 
+async def test_a_source_that_fails_does_not_keep_the_others_from_being_read(terminal: Terminal, tmp_path: Path) -> None:
+    command, base = terminal.command, terminal.command.base
+    (tmp_path / "aaa").mkdir()
+    gone = await base.add(KnowledgeSource("aaa", "", str(tmp_path / "aaa")))
+    shutil.rmtree(gone.address)
+    assert not await command.sync_all()
+    assert [line.split(":")[0] for line in terminal[:2]] == ["aaa", "docs"]
+    assert "2 as they were" in terminal[1]
+    await command.remove("aaa")
+    assert await command.sync_all()
+
+
+async def test_a_sync_goes_on_with_a_source_that_was_paused(terminal: Terminal) -> None:
+    command, store = terminal.command, terminal.command.base.store
+    source = await command.base.find("docs")
+    await store.write(lambda tx: tx.sources.change_source(source.id, every=3_600))
+    await command.pause("docs")
+    assert await command.names() == []
+    await command.sync("docs")
+    assert await command.names() == ["docs"]
+    assert await store.read(lambda tx: tx.jobs.find_job(BOT, SYNC, str(source.id))) is not None
+
+
 async def test_check_of_an_empty_base_says_how_to_begin(store: Store) -> None:
     terminal = Terminal(store)
     assert await check(terminal.command)
@@ -179,3 +205,17 @@ async def test_a_vector_store_is_listed_searched_checked_and_removed(store: Stor
         await command.remove(f"vector-store-{id_}")
         assert await store.read(lambda tx: tx.sources.list_sources(BOT)) == []
     await studio.close()
+
+
+async def test_embeddings_that_the_whole_bot_may_not_spend_are_not_bought_and_the_command_fails(
+    terminal: Terminal,
+) -> None:
+    base = terminal.command.base
+    base.meter.budget = BotBudget(money=Caps(bot=1_000_000))
+    with pytest.raises(BadInput, match=r"no embedding is bought: This costs .* and only 1.00 RUB is left"):
+        await terminal.command.embed()
+    assert not await terminal.command.sync_all()
+    base.meter.budget = BotBudget(money=Caps(bot=10**9))
+    await terminal.command.embed()
+    assert not (await base.estimate()).passages
+    assert await base.store.read(lambda tx: tx.budgets.read_spent("money", BOT)) == 10_000_000

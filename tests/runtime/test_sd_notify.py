@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from bot.clock import SystemClock
-from bot.runtime import sd_notify
-from bot.runtime.sd_notify import Notifier
+from bot.runtime.health import sd_notify
+from bot.runtime.health.sd_notify import Notifier
 from bot.testing.virtual_loop import LoopClock, VirtualLoop
 
 ABSTRACT = f"@govorun-test-{os.getpid()}"

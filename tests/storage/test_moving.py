@@ -6,15 +6,18 @@ import asyncio
 import os
 import pty
 from collections.abc import AsyncIterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from typer.testing import CliRunner
 
 from bot.ai import Usage
 from bot.cli import app
 from bot.clock import SystemClock
 from bot.errors import BadInput, ConfigError
+from bot.runtime.optional import own_tables
 from bot.storage.engines.dialects import connector
 from bot.storage.engines.sqlite_files import alone
 from bot.storage.maintenance import sqlite_to_postgres
@@ -114,6 +117,23 @@ async def test_what_can_not_arrive_whole_does_not_arrive_at_all(source: str, tar
     with pytest.raises(BadInput, match="usage can't be copied: value too long"):
         await sqlite_to_postgres.move(source, target)
     assert _count(target) == 0
+
+
+async def test_tables_of_an_app_come_along_and_are_never_left_behind(source: str, target: str) -> None:
+    own = sa.MetaData()
+    orders = sa.Table("shop_orders", own, sa.Column("id", sa.Integer, primary_key=True), sa.Column("at", sa.DateTime))
+    row = {"at": datetime(2026, 11, 24, 9, 30)}  # noqa: DTZ001  the column stores no zone
+    async with Store.open(source, SystemClock()) as store:
+        await own_tables.prepare(store, own, {})
+        await store.write(lambda tx: tx.connection.execute(sa.insert(orders), row))
+    with pytest.raises(BadInput, match="shop_orders: these tables are of an App; name it with --app"):
+        await sqlite_to_postgres.move(source, target)
+    moved = await sqlite_to_postgres.move(source, target, own)
+    assert moved.rows["shop_orders"] == 1
+    async with Store.open(target, SystemClock()) as store:
+        await own_tables.prepare(store, own, {})
+        more = sa.insert(orders).returning(orders.c.id)
+        assert await store.write(lambda tx: tx.connection.scalar(more, row)) == 2, "numbers go on"
 
 
 async def test_a_database_that_a_bot_works_with_is_not_moved(source: str, target: str) -> None:

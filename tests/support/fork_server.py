@@ -42,7 +42,10 @@ BUILT = (
     "AnswerCallbackQuery", "CallbackQuery", "EditMessageText", "GetMe", "GetUpdates", "Message", "SendChatAction",
     "SendMessage", "SendMessageDraft", "SendPhoto", "SetMyCommands", "Update", "User",
 )  # fmt: skip
-NOT_FORKED = "bot.sandbox.ai_studio.batch."  # gRPC reads its settings when it is imported, and warns about forks
+NOT_FORKED = (
+    "bot.sandbox.ai_studio.batch.",
+    "bot.batch.vendor.",
+)  # gRPC reads its settings when it is imported, and warns about forks
 REHEARSED = ("hello", "/settings", "/image a cat")
 LOOK = 0.01  # seconds between looks at who stands still or has ended
 
@@ -158,6 +161,10 @@ def _prepare(order: dict[str, Any], streams: list[int], connections: list[socket
 def become(words: list[str]) -> None:
     """Run what stands after `python` in a command line: `-m module`, `-c code` or a file, and arguments."""
     match words:
+        case ["-P", "-m", module, *_]:
+            sys.argv = words[2:]
+            del sys.path[0]
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
         case ["-m", module, *_]:
             sys.argv, sys.path[0] = words[1:], str(Path.cwd())
             runpy.run_module(module, run_name="__main__", alter_sys=True)

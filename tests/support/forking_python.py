@@ -14,7 +14,7 @@ from types import FrameType
 
 
 def main(words: list[str]) -> int:
-    if words[0] != "-m" and words[0].startswith("-"):
+    if words[0] not in ("-m", "-P") and words[0].startswith("-"):
         os.execv(sys.executable, [sys.executable, *words])
     order = {"words": words, "directory": os.getcwd(), "environment": dict(os.environ)}
     os.chdir("/")  # who looks for programs by their folder shall find the bot alone

@@ -12,6 +12,7 @@ from typing import Any
 from bot.config import multi_bot
 from bot.config.multi_bot import Plan
 from bot.config.settings import Settings, load
+from bot.extension import Extension
 from bot.runtime.resources import SharedResources
 from bot.runtime.supervisor import Problems, Supervisor
 from bot.sandbox.telegram.server_facade import Telegram
@@ -31,6 +32,7 @@ class Town:
     given: dict[str, Any] = field(default_factory=dict)
     fleet: Supervisor | None = None
     problems: Problems | None = None
+    extension: Extension | None = None
     _life: asyncio.Task[None] | None = None
 
     @property
@@ -64,7 +66,10 @@ class Town:
     async def _live(self) -> None:
         plan = self.plan()
         async with SharedResources.open(plan.process, self.stage.clock) as process:
-            self.fleet = Supervisor(process=process, plan=plan, shared=False, problems=self.problems)
+            self.fleet = Supervisor(
+                process=process, plan=plan, shared=False, problems=self.problems,
+                extension=self.extension or Extension(),
+            )  # fmt: skip
             await self.fleet.run()
 
     async def reload(self, **given: Any) -> None:

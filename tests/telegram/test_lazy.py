@@ -86,8 +86,8 @@ def read():
     return [Update.model_validate(update).model_dump_json() for update in updates]
 """
 SELDOM = [
-    "PIL", "aiohttp.web", "alembic", "cryptography", "docx", "greenlet", "mcp", "opentelemetry.sdk", "psycopg", "pypdf",
-    "rich", "sqlalchemy.ext.asyncio", "sqlalchemy.orm", "xml.etree.ElementTree",
+    "PIL", "aiohttp.web", "alembic", "babel", "cryptography", "docx", "greenlet", "mcp", "opentelemetry.sdk", "psycopg",
+    "pypdf", "rich", "sqlalchemy.ext.asyncio", "sqlalchemy.orm", "xml.etree.ElementTree",
 ]  # fmt: skip
 TYPING_ONLY = re.compile(r"^if TYPE_CHECKING:\n(?:    .*\n|\n)*", re.MULTILINE)
 ROOT = Path(__file__).parents[2]

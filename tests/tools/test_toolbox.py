@@ -12,7 +12,7 @@ import pytest
 
 from bot import Tool
 from bot.ai import Profile, Request, Source
-from bot.errors import StreamCut
+from bot.errors import ConfigError, StreamCut
 from bot.prompts.catalog import instruct
 from bot.storage.repositories.mapping import load_parts
 from bot.texts.catalog import say
@@ -282,7 +282,7 @@ async def test_the_example_of_the_docs_works_as_it_stands(stage: Stage, tmp_path
 
 
 def test_two_tools_of_one_name_are_a_mistake() -> None:
-    with pytest.raises(ValueError, match="two tools are called look"):
+    with pytest.raises(ConfigError, match="two tools are called look"):
         Toolbox([LOOK, LOOK])
 
 

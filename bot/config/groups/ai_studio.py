@@ -10,7 +10,7 @@ from pydantic_settings import NoDecode
 
 from bot.config.entries import ModelConfig
 from bot.config.groups import SettingsGroup
-from bot.config.validators import Host, Line, OptionalLine, OwnKey, Url, rows
+from bot.config.validators import Endpoint, Host, Line, OptionalLine, OwnKey, TextByLanguage, Url, rows
 
 
 class CredentialSettings(SettingsGroup):
@@ -43,7 +43,11 @@ class ModelSettings(SettingsGroup):
     temperature: float = Field(0.3, ge=0, le=1, description="0 = always the likeliest word, 1 = free")
     max_tokens: int = Field(2000, gt=0, description="Longest answer, in tokens")
     system_prompt: str = Field("", description="Who the bot is; empty = a helpful assistant")
-    greeting: str = Field("", description="What /start says, {name} is who reads it; empty = the usual greeting")
+    greeting: TextByLanguage = Field(
+        "",
+        description="What /start says, {name} is who reads it; empty = the usual greeting; "
+        'or one for each language: {"en":"Hello, {name}!","ru":"Привет, {name}!"}',
+    )
     prompts_dir: Path = Field(
         Path("prompts"), description="Folder of your own personas and templates (docs/personas.md); it may be missing"
     )
@@ -68,6 +72,14 @@ class ModelSettings(SettingsGroup):
     yc_operation_url: Url = Field("https://operation.api.cloud.yandex.net", description="Operations of text")
     yc_image_operation_url: Url = Field("https://llm.api.cloud.yandex.net", description="Operations of pictures")
     yc_openai_url: Url = Field("https://ai.api.cloud.yandex.net/v1", description="OpenAI-compatible API")
+    yc_grpc_address: Endpoint = Field(
+        "api.cloud.yandex.net:443", description="Where gRPC services are listed: batch runs, datasets, tuning"
+    )
+
+    @property
+    def has_instances(self) -> bool:
+        """Whether a row of MODELS is an instance of one's own."""
+        return any(row.uri for row in self.models)
 
 
 class ServiceSettings(SettingsGroup):

@@ -1,4 +1,6 @@
-"""The knowledge base: how answers are made of it, and what embeds its passages. The support desk."""
+"""Settings of the knowledge base (how answers are made from it, which model embeds its passages) and of the support
+desk.
+"""
 
 from __future__ import annotations
 

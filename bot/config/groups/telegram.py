@@ -36,4 +36,7 @@ class TelegramSettings(SettingsGroup):
     )
     webhook_host: Host = Field("127.0.0.1", description="Where the webhook server listens")
     webhook_port: int = Field(8443, ge=1, le=65535, description="... and its port")
+    http_secret: WebhookSecret = Field(
+        SecretStr(""), description="16-256 of A-Z a-z 0-9 _ - ; what callers of an app's own endpoints (App.http) send"
+    )
     shutdown_grace: float = Field(20.0, ge=0, description="Seconds that running answers get when the bot is stopped")

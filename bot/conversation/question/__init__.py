@@ -1,1 +1,3 @@
-"""What is done with a question before it is answered."""
+"""Helper-model requests about a question: rewriting it for the search, ordering the passages found, judging the
+sentences of the answer.
+"""

@@ -27,14 +27,14 @@ TOKENS, TOKENS_EACH = 60, 25  # of the verdicts: at most so many, and for each s
 
 
 class Verdict(BaseModel):
-    """Whether a sentence follows from its quotes."""
+    """The model's verdict on one sentence: whether it follows from its quotes."""
 
     sentence: int
     follows: bool
 
 
 class Verdicts(BaseModel):
-    """A verdict on each sentence."""
+    """The model's verdicts on all sentences of an answer."""
 
     verdicts: list[Verdict]
 
@@ -49,10 +49,10 @@ class SentenceJudge:
     _ratio: prompt.Ratio = field(default_factory=prompt.Ratio)
 
     async def judge(self, incoming: Incoming, claims: Sequence[Claim], language: str) -> Collection[str]:
-        """Those of the claims, by their texts, that do not follow from their quotes.
+        """Return the texts of the claims that do not follow from their quotes.
 
-        None if the model fails, is late, may not be paid, or says nothing of one of them: they have passed the check of
-        their words and numbers, and stay.
+        Returns None if the model fails, is late, may not be paid, or omits one of the claims. The sentences have passed
+        the check of their words and numbers before, so the caller then shows all of them.
         """
         order, schema = instruct(language, "knowledge.judge"), schema_of(Verdicts)
         rules = f"{order} {instruct(language, 'json.only')}\n{json.dumps(schema, ensure_ascii=False)}"

@@ -35,7 +35,9 @@ POINTING = frozenset(POINTS_BACK.split())
 
 
 def leans(question: str) -> bool:
-    """Whether a question is too short to stand alone, or has a word such as "it", which points at another text."""
+    """Whether a question can't be understood alone: it is too short, or has a word such as "it" that refers to an
+    earlier text.
+    """
     return _points(question) or len(stems(question)) <= FEW_WORDS
 
 
@@ -53,10 +55,11 @@ class QuestionRewriter:
     _ratio: prompt.Ratio = field(default_factory=prompt.Ratio)
 
     async def rewrite(self, incoming: Incoming, question: str, earlier: Sequence[Message], language: str) -> str:
-        """The question as it would be asked without the `earlier` messages; itself where it does not lean on them.
+        """Return the question in a form that can be understood without the `earlier` messages; unchanged if it needs
+        none of them.
 
-        If the model fails, is late, may not be paid, or drops most words of the question, a question that says nothing
-        alone follows the one before it, and any other is searched for as it is.
+        The model's text is not used if the model fails, is late, may not be paid, or drops most words of the question.
+        Then a question that says nothing alone is put behind the previous one, and any other is returned unchanged.
         """
         asked = [message.text for message in earlier if message.role == "user" and message.text]
         if not asked or not leans(question):

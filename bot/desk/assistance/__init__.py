@@ -1,1 +1,3 @@
-"""What is decided about the models beside the operators: when they write, what becomes of it, who pays."""
+"""The use of models by the support desk: when they write drafts and translations, what is done with these, and which
+purse pays.
+"""

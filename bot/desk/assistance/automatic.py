@@ -27,7 +27,7 @@ def lower_bound(unchanged: int, of: int) -> float:
 
 
 def share(states: Sequence[str]) -> float:
-    """The lower bound of the share of drafts that were sent unchanged, by what became of the newest ones."""
+    """Return the lower bound of the share of drafts that were sent unchanged, given the states of the newest drafts."""
     newest = states[:LAST]
     return lower_bound(sum(state == SENT for state in newest), len(newest))
 
@@ -47,5 +47,7 @@ def verdict(states: Sequence[str], now: str) -> str:
 
 
 def goes_to_person(count: int) -> bool:
-    """Whether the draft with this number of its topic, from 1, is decided by a person all the same."""
+    """Whether a person decides about the draft with this number of its topic (from 1), even if the topic's drafts are
+    sent without one: one in `EACH` is checked.
+    """
     return count % EACH == 0

@@ -1,4 +1,6 @@
-"""Orders of what a model does at the desk: jobs that operators and customers cause."""
+"""Adds the jobs in which a model writes a draft for operators, on request of an operator or after a message of a
+customer.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +14,17 @@ PAUSE = 2.0  # seconds for which a draft that nobody has asked for waits: a cust
 
 
 def order_draft(tx: Tx, case: Case, turn: str, hint: str = "") -> None:
-    """Have a draft written that an operator has asked for; `hint` says how to word it."""
+    """Add the job that writes a draft, because an operator has asked for one; `hint` says how to word it."""
     payload = {"case": case.id, "hint": hint[:1000]}
     tx.jobs.add_job(Job(DRAFT, turn, case.address, payload, due=tx.clock.time()))
 
 
 def order_wanted_draft(tx: Tx, desk: Desk, case: Case) -> None:
-    """Have a draft written for a new message of a customer, if the desk works so. Several messages get one draft."""
+    """Add the job that writes a draft for a new message of a customer, if `[draft]` of desk.toml wants one for each
+    message.
+
+    Several messages in a row get one draft.
+    """
     if wants_draft(desk, case):
         payload = {"case": case.id, "hint": "", "wanted": True}
         tx.jobs.add_job(Job(DRAFT, f"case.{case.id}", case.address, payload, due=tx.clock.time() + PAUSE))

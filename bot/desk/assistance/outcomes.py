@@ -1,6 +1,6 @@
-"""What becomes of drafts, and of the topics whose drafts may be sent without a person.
+"""Stores what operators decide about drafts, and whether the drafts of a topic may be sent without a person.
 
-All functions work in the caller's transaction and return where something waits to be delivered.
+All functions work in the caller's transaction and return the addresses that have something to deliver.
 """
 
 from __future__ import annotations
@@ -15,14 +15,16 @@ from bot.types import Address, Outgoing
 
 
 def sent(desk: Desk, tx: Tx, case: Case, draft: Draft, text: str) -> Places:
-    """An operator has sent a draft, as it was or with another text."""
+    """Store that an operator has sent a draft, unchanged or with another `text`."""
     tx.drafts.end_draft(draft, SENT if text.strip() == draft.text.strip() else EDITED, text)
     return judged(desk, tx, case, draft.label)
 
 
 def judged(desk: Desk, tx: Tx, case: Case, label: str) -> Places:
-    """Ask for an administrator's agreement, or end it, as the decisions on the newest drafts of a topic say. The leads
-    of the team read in private that it ended.
+    """Ask an administrator whether the drafts of a topic may be sent without a person, or end that, by the operators'
+    newest decisions.
+
+    The leads of the team are told in private when it ends.
     """
     before, states = tx.drafts.read_automatic(desk.bot, label), tx.drafts.list_states(desk.bot, label, automatic.LAST)
     after = automatic.verdict(states, before)
@@ -54,8 +56,10 @@ def judged(desk: Desk, tx: Tx, case: Case, label: str) -> Places:
 
 
 def agreed(desk: Desk, tx: Tx, label: str, language: str) -> tuple[bool, str]:
-    """An administrator agrees that drafts about a topic are sent without a person. Returns whether they are, and what
-    is said: drafts that are not good enough stay with people.
+    """Handle the agreement of an administrator that the drafts of a topic are sent without a person.
+
+    Returns whether they are from now on, and the reply: if too many of the topic's drafts were changed, operators go on
+    deciding.
     """
     states = tx.drafts.list_states(desk.bot, label, automatic.LAST)
     if not automatic.is_proven(states):
@@ -65,14 +69,16 @@ def agreed(desk: Desk, tx: Tx, label: str, language: str) -> tuple[bool, str]:
 
 
 def ended(desk: Desk, tx: Tx, label: str, language: str) -> str:
-    """An administrator wants to see the drafts about a topic again. Returns what is said."""
+    """Handle the wish of an administrator that operators decide about the drafts of a topic again.
+    Returns the reply.
+    """
     tx.drafts.store_automatic(desk.bot, label, "")
     return say(language, "desk.auto.off", label=label)
 
 
 def is_sent_alone(desk: Desk, tx: Tx, case: Case, draft: Draft) -> bool:
-    """Whether a draft, just stored and `judged`, is sent without a person: its topic is agreed, and it is
-    not one of the few that people look at all the same.
+    """Whether a draft that was just stored is sent without a person: its topic is agreed, and it is not one of those
+    about which a person decides anyway.
     """
     if desk.draft_mode(case) != "auto" or not draft.label:
         return False

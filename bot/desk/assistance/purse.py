@@ -40,7 +40,7 @@ class Purse(Budget):
         return Caps(user=own, bot=bot.bot, bot_month=bot.bot_month)
 
     def told(self, tx: Tx, bot: int, language: str) -> str:
-        """What was spent today from each purse, and of how much; "" for nothing."""
+        """Return a line for each purse: what was spent today, and how much may be spent; "" if nothing was."""
         return "\n".join(self._told(tx, bot, language))
 
     def _told(self, tx: Tx, bot: int, language: str) -> Iterator[str]:

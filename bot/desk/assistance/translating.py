@@ -53,7 +53,7 @@ def _short(language: str) -> str:
 
 
 def order_for_team(desk: Desk, tx: Tx, case: Case, incoming: Incoming) -> None:
-    """Have a customer's message translated, if the case wants that and it has words."""
+    """Add the job that translates a customer's message, if the case wants translations and the message has words."""
     to = for_team(desk, tx, case)
     if to and has_words(incoming.text):
         payload = {"side": CUSTOMER, "message": incoming.message_id, "chat": incoming.address.chat}
@@ -76,7 +76,9 @@ def order_for_customer(
 
 
 def order_edit(desk: Desk, tx: Tx, case: Case, incoming: Incoming, *, delivery: str, to: str) -> None:
-    """Have the new text of an operator's message translated: in place of one that is not sent yet, or as an edit."""
+    """Add the job that translates the new text of an edited message of an operator, and sends it or edits what was
+    sent.
+    """
     waiting = tx.jobs.find_job(case.address.bot, TRANSLATE, delivery)
     if waiting is not None:
         tx.jobs.store_payload(waiting, {**waiting.payload, "text": incoming.text})
@@ -94,7 +96,7 @@ def order_edit(desk: Desk, tx: Tx, case: Case, incoming: Incoming, *, delivery: 
 
 
 def cancel(tx: Tx, where: Address, delivery: str) -> bool:
-    """Leave an operator's message unsent that is not translated yet. False: it was sent."""
+    """Withdraw an operator's message that waits for its translation. Returns False if it was sent already."""
     if tx.outbox.find_address(where.bot, delivery) is not None:
         return False
     if (job := tx.jobs.find_job(where.bot, TRANSLATE, delivery)) is not None:

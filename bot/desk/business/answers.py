@@ -211,7 +211,7 @@ class AccountAnswers:
         await self._end(incoming, reply, work)
 
     async def press_forget(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Forget a chat: what was said there, and what waits."""
+        """Delete what is stored of a chat: what was said there, and the answers that wait."""
         draft = action.payload["draft"]
         where = Address("telegram", self.desk.bot, int(draft["customer"]), connection=str(draft["account"]))
 

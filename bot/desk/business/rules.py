@@ -1,4 +1,6 @@
-"""Whether the bot may write in a chat of somebody's account, and whether without being asked. Pure."""
+"""Rules for chats of people's accounts: whether the bot may write there, and whether without the owner's decision.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,9 @@ WINDOW = 24 * 3600.0  # seconds after a customer's message in which Telegram let
 
 
 def is_owners(chat: AccountChat, now: float, settings: Accounts) -> bool:
-    """Whether the owner answers in a chat: has written there, and not so long ago."""
+    """Whether the owner answers in a chat himself: the owner's newest message there is less than `quiet`
+    seconds old.
+    """
     return bool(chat.owned) and now - chat.owned < settings.quiet
 
 

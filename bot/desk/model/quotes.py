@@ -37,7 +37,7 @@ class Quoted:
 
 
 def checked(text: str, citing: Citing | None) -> Quoted:
-    """Look the quotations of a draft up. Without sources (None) none is found."""
+    """Look up each quotation of a draft in the sources. If no sources were asked (`citing` None), none is found."""
     from bot.knowledge.answer.quotes import quoted, stands
 
     passages = [] if citing is None else [one.text for one in citing.evidence.shown]

@@ -1,1 +1,1 @@
-"""What leads out of the desk: a programmer's lines on the card, and webhooks."""
+"""Connections of the desk to other code: lines that a programmer adds to the card, and webhooks."""

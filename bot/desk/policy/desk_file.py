@@ -303,7 +303,7 @@ class Team(Part):
 
 
 class When(Part):
-    """The conditions of a rule; all that are given hold together."""
+    """The conditions of a rule. A rule applies if all conditions that it gives are met."""
 
     words: tuple[Word, ...] = ()
     label: tuple[Word, ...] = ()
@@ -424,7 +424,9 @@ class DeskFile:
 
     @property
     def problem(self) -> str:
-        """Why the file does not count as it is now, with the line; "" where it does, or there is none."""
+        """What is wrong with the file, with the line, so that its last valid content counts; "" if it is valid or
+        missing.
+        """
         return self._shelf.problem(NAME) if (self.folder / f"{NAME}.toml").is_file() else ""
 
 

@@ -32,7 +32,7 @@ class Hours:
 
     @property
     def always(self) -> bool:
-        """Whether nothing is said of hours: people are there at any time."""
+        """Whether there are no working hours, so that people count as present at any time."""
         return not any(self.week)
 
     def is_open(self, at: float) -> bool:

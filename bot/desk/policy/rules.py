@@ -1,4 +1,4 @@
-"""What the rules of a desk say of a question: `decide`. Pure."""
+"""Applies the rules of a support desk (`[[rule]]` in desk.toml) to a question: `decide`. Pure."""
 
 from __future__ import annotations
 

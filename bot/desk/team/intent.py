@@ -1,7 +1,9 @@
-"""What a message means that somebody writes in the topic of a customer: `intent_of`. Pure.
+"""Decides what is done with a message in the topic of a customer: answer, note (`//`), command, ... Begin with
+`intent_of`. Pure.
 
-Only the operator who holds the case speaks to the customer. Everything else stays in the topic as a note: what others
-write, what is marked as a note, what answers a note or a colleague, and what is addressed to somebody.
+Only the operator who holds the case speaks to the customer. Everything else stays in the topic as a note: messages of
+others, messages marked with `//` or `/note`, replies to a note or a colleague, and messages that begin with a mention
+(@name).
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ NOTES = ("//", "/note")
 
 
 class Intent(StrEnum):
-    """What is done with a message in a customer's topic."""
+    """What is done with a message in a customer's topic; `intent_of` decides it."""
 
     ANSWER = "answer"  # it goes to the customer
     TAKE = "take"  # the writer takes the case, and the message goes to the customer
@@ -31,8 +33,10 @@ class Intent(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A message in a topic, with what is known of it. `replied` is the relayed message that it replies to, if any;
-    `is_operator`: the sender may answer customers, and has written it in person. `alone`: nobody else reads the chat.
+    """A message in a customer's topic, with what is known about it.
+
+    `replied` is the relayed message that it replies to, if any. `is_operator`: the sender may answer customers, and has
+    written it in person. `alone`: nobody but the sender reads the chat.
     """
 
     incoming: Incoming

@@ -30,7 +30,7 @@ def find(desk: Desk, tx: Tx, incoming: Incoming) -> Places:
 
 
 def line_of(desk: Desk, tx: Tx, case: Case, language: str) -> str:
-    """The number of a case with the address of its topic, on which one may tap."""
+    """Return one line about a case: its number, with the address of its topic to tap on."""
     seat = desk.seat(tx, case)
     where = (
         f" https://t.me/c/{str(seat.place)[4:]}/{seat.topic}"

@@ -1,4 +1,8 @@
-"""The words of operators: commands in the topic of a customer, and those that work in the whole group."""
+"""Carries out the commands of operators: in the topic of a customer (/take, /give, /close, ...) and in the whole group
+(/mine, /next, ...). Begin with `Words.run`.
+
+What is written in a topic without a command, and notes that begin with `//`, is for `team/intent.py`.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +47,9 @@ GROUP_WORDS = ("/mine", "/next", "/find", *DUTY_WORDS)
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What a transaction has decided: where something waits, which answer ends, which mark the message gets."""
+    """The result of a command: the addresses that have something to deliver, the case whose answer by the bot is
+    stopped, and the reaction that the command gets.
+    """
 
     places: Places = ()
     ended: Case | None = None

@@ -16,7 +16,7 @@ from bot.types import Address, Incoming, User
 
 @dataclass(frozen=True, slots=True)
 class ExportedQuotes:
-    """Reads quotes by the rights that `answers` knows."""
+    """Reads the quotes of a person's answers for /export; `answers` knows which sources the person may read."""
 
     answers: KnowledgeAnswers
 

@@ -1,4 +1,8 @@
-"""/gaps: what people asked and the sources did not answer, for admins. Begin with `GapReport.show`."""
+"""The command /gaps for admins: questions that people asked and that the sources did not answer. Begin with
+`GapReport.show`.
+
+Such a question is called a gap; gaps that ask for one thing are shown together as a cluster.
+"""
 
 from __future__ import annotations
 
@@ -34,9 +38,9 @@ LONGEST_LABEL = 40
 
 @dataclass(slots=True, kw_only=True)
 class GapReport:
-    """Shows admins the gaps of the last week, without those of people whose role is above theirs.
+    """Shows admins the gaps of the last week, except those of people whose role is higher than the admin's.
 
-    An answer to one is a proposal, which `entries` shows.
+    When an admin writes the answer to a gap, it becomes a proposal for the knowledge base, which `entries` shows.
     """
 
     base: KnowledgeBase
@@ -62,7 +66,9 @@ class GapReport:
         )
 
     async def show(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
-        """Show the clusters of this week, the largest first. Raises `BadInput` where the libraries are missing."""
+        """Show the clusters of gaps of this week, the largest first. Raises `BadInput` if the libraries of the
+        knowledge base are missing.
+        """
         found = await self._clusters(incoming)
         await self._finish(incoming, reply, self._list(incoming.language, found))
 
@@ -71,13 +77,15 @@ class GapReport:
         await self.show(incoming, reply, "")
 
     async def press_open(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Show the questions of the cluster that has a gap, or the list if it is not open any more."""
+        """Show the questions of the cluster that holds a gap, or the list of clusters if that gap was
+        closed meanwhile.
+        """
         found, language = await self._clusters(incoming), incoming.language
         of_it = _cluster_of(found, action)
         await self._finish(incoming, reply, self._one(language, of_it) if of_it else self._list(language, found))
 
     async def press_file(self, incoming: Incoming, reply: Reply, _action: ButtonPress) -> None:
-        """Send all clusters as a CSV."""
+        """Send all clusters as a CSV file."""
         from bot.knowledge.learning.clusters import table
 
         data = table(await self._clusters(incoming)).encode("utf-8-sig")  # which Excel takes for UTF-8
@@ -91,7 +99,7 @@ class GapReport:
         await finish(self.store, reply, work)
 
     async def press_answer(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Ask the admin for the answer to a cluster."""
+        """Ask the admin to write the answer to the questions of a cluster."""
         found = await self._clusters(incoming)
         of_it = _cluster_of(found, action)
         if of_it is None:
@@ -106,7 +114,10 @@ class GapReport:
         await finish(self.store, reply, ask)
 
     async def receive_answer(self, incoming: Incoming, reply: Reply, waiting: ButtonPress) -> bool:
-        """Take the message as the answer, and show it as a proposal. False: it is no text, or the gap is gone."""
+        """Take the admin's message as the answer to a cluster, and show it as a proposal.
+
+        Returns False if the message has no text or the gap was closed meanwhile: then it is an ordinary message.
+        """
         of_it = _cluster_of(await self._clusters(incoming), waiting)
         if of_it is None or not incoming.text.strip():
             return False

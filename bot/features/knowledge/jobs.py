@@ -16,6 +16,7 @@ from typing import Any
 
 from bot.access.policy import Role
 from bot.access.rights import Rights
+from bot.billing.budget import duration
 from bot.billing.pricing import shown
 from bot.errors import ConfigError, LimitReached, ModelProtocolError
 from bot.feature import Feature
@@ -39,9 +40,10 @@ SHOWN_TROUBLES = 5
 def request_sync(
     tx: Tx, bot: int, source: int, *, after: float = 0.0, asked: Incoming | None = None, **payload: Any
 ) -> None:
-    """Have a source read in `after` seconds; `asked` is told the result. A job that is due earlier stays so.
+    """Add the job that reads a source in `after` seconds, or bring an existing job forward to that time.
 
-    `payload`: `agreed` removes what is gone at the source, `file` deletes this file of a source that was removed.
+    The sender of `asked` is told the result. In the `payload`, `agreed` lets the job delete articles that are no longer
+    at the source, and `file` names the file that it deletes because its source was removed.
     """
     due, key = tx.clock.time() + after, str(source)
     tell = {asked.id: asdict(asked.address)} if asked is not None else {}
@@ -57,7 +59,7 @@ def request_sync(
 def request_embedding(tx: Tx, bot: int, agreed: int, asked: Incoming | None = None) -> bool:
     """Add the job that buys the missing embeddings, for at most `agreed` millionths of the currency.
 
-    `asked` is the message that is told the result. False: such a job, for as much money, is there already.
+    The sender of `asked` is told the result. Returns False if there already is such a job for at least this amount.
     """
     if (job := tx.jobs.find_job(bot, EMBED, EMBED)) is not None and (agreed <= job.payload["agreed"]):
         return False
@@ -70,13 +72,16 @@ def request_embedding(tx: Tx, bot: int, agreed: int, asked: Incoming | None = No
 
 
 def is_read_now(tx: Tx, bot: int, source: int) -> bool:
-    """Whether a source is being read, or is about to be."""
+    """Whether the job that reads a source is running, or is due."""
     job = tx.jobs.find_job(bot, SYNC, str(source))
     return job is not None and job.due <= tx.clock.time()
 
 
 def price_choices(language: str, cost: int, *, panel: bool = False) -> list[Choice]:
-    """The buttons below a price of embeddings; `panel`: on the panel, which goes on showing the sources."""
+    """Return the buttons that buy embeddings or do not, below a message with their price.
+
+    With `panel` the message is the panel of /kb, which shows the sources again after a press.
+    """
     return [
         Choice(say(language, "kb.buy"), "kb.buy", {"agreed": cost, "panel": panel}),
         Choice(say(language, "kb.later"), "kb.later"),
@@ -84,7 +89,9 @@ def price_choices(language: str, cost: int, *, panel: bool = False) -> list[Choi
 
 
 def held_choices(language: str, source: int) -> list[Choice]:
-    """The buttons below the question whether what is gone at a source is to be removed."""
+    """Return the buttons that delete or keep articles that are no longer at their source, below the question about
+    them.
+    """
     return [
         Choice(say(language, "kb.drop"), "kb.drop", {"source": source}, dangerous=True),
         Choice(say(language, "kb.leave"), "kb.leave", {"source": source}),
@@ -92,9 +99,11 @@ def held_choices(language: str, source: int) -> list[Choice]:
 
 
 def priced(language: str, wanted: Estimate, currency: str) -> str:
-    """How many passages have no embedding yet, and what these cost."""
+    """Return a sentence that says how many passages have no embedding yet, and what embeddings for them cost."""
     tokens = f"{wanted.tokens:,}".replace(",", "\u00a0")
     price = shown(language, wanted.cost, currency)
+    if wanted.seconds:
+        price += say(language, "kb.price.time", time=duration(language, wanted.seconds))
     key = "kb.price.again" if wanted.again else "kb.price"
     return say(language, key, passages=wanted.passages, tokens=tokens, price=price)
 
@@ -137,7 +146,9 @@ class KnowledgeJobs:
     # --- read a source ------------------------------------------------------------------------------------------------
 
     async def sync(self, job: Job) -> None:
-        """The job: read a source, tell the result, and be due again when the source is to be read next."""
+        """The job that reads a source: it stores the changes, tells the result, and is due again at the next time of
+        the source.
+        """
         source = await self.store.read(lambda tx: tx.sources.read_source(int(job.key)))
         if source is None:
             await self._forget(job)
@@ -236,17 +247,19 @@ class KnowledgeJobs:
     # --- buy embeddings -----------------------------------------------------------------------------------------------
 
     async def embed(self, job: Job) -> None:
-        """The job: buy the missing embeddings for what was agreed to, less what was spent before a kill.
+        """The job that buys the missing embeddings, for what was agreed to, less what was spent before a crash.
 
-        A service that gives what is no embedding is not asked again, because it may want money for that, too.
+        If the service returns something that is no embedding, the text is not sent again, because the service may
+        charge for it again.
         """
         bot, agreed, since = job.address.bot, int(job.payload["agreed"]), float(job.payload["since"])
         spent = await self.store.read(lambda tx: tx.ledger.cost_of_turn(bot, TURN, since))
-        failure = ""
+        failure, refusal = "", ""
+        language = await self.store.read(lambda tx: _language(tx, job))
         try:
-            await self.base.embed(max(agreed - spent, 0))
-        except LimitReached:
-            pass
+            await self.base.embed(max(agreed - spent, 0), language=language)
+        except LimitReached as error:
+            refusal = str(error)
         except ModelProtocolError as error:
             failure = str(error)
             log.warning("no embeddings are made: %s", failure)
@@ -261,10 +274,12 @@ class KnowledgeJobs:
                 where = Address(**address)
                 language = tx.chats.read_language(bot, where.chat)
                 text, choices = say(language, "kb.embedded", price=shown(language, paid, self.currency)), []
+                text = f"{text}\n{refusal}" if paid else refusal or text
                 if failure:
                     text = say(language, "kb.embedding_failed", reason=failure)
                 elif wanted.passages:
-                    text += "\n" + say(language, "kb.rest") + "\n" + priced(language, wanted, self.currency)
+                    rest = "" if refusal else say(language, "kb.rest")
+                    text = "\n".join(filter(None, (text, rest, priced(language, wanted, self.currency))))
                     choices = price_choices(language, wanted.cost)
                 send(tx, f"{turn}.kb.embedded", where, text, choices)
                 chats.append(where)
@@ -282,6 +297,12 @@ def send(tx: Tx, key: str, where: Address, text: str, choices: Sequence[Choice])
         tx.buttons.add_button(where, key, where.chat, one.label, one.action, **one.payload) for one in choices
     )
     tx.outbox.add_answer(key, where, Outgoing(text, plain=True, buttons=(buttons,) if buttons else ()))
+
+
+def _language(tx: Tx, job: Job) -> str:
+    """The language of the first chat that is told the result of a job."""
+    where = next((Address(**address) for address in job.payload["tell"].values()), None)
+    return tx.chats.read_language(where.bot, where.chat) if where is not None else "en"
 
 
 def _nowhere(bot: int) -> Address:

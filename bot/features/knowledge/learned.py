@@ -36,7 +36,9 @@ READERS = (EVERYONE, *audiences.NAMES.values())
 
 @dataclass(slots=True, kw_only=True)
 class LearnedEntries:
-    """Shows proposals to admins, adds them, and asks about old entries. `deliver` sends what a job has stored."""
+    """Shows proposals to admins, adds the accepted ones to the knowledge base, and asks about old entries. `deliver`
+    sends the messages that a job has stored.
+    """
 
     base: KnowledgeBase
     rights: Rights
@@ -66,9 +68,10 @@ class LearnedEntries:
     # --- a proposal ---------------------------------------------------------------------------------------------------
 
     async def near(self, incoming: Incoming, question: str, answer: str) -> Sequence[str]:
-        """What the sources say about an answer, a line for each of the nearest passages that the sender may read.
+        """Return what the sources say about a proposed answer: a line for each of the nearest passages that the sender
+        may read.
 
-        Raises `BadInput` where the libraries are missing.
+        Raises `BadInput` if the libraries of the knowledge base are missing.
         """
         language = incoming.language
         try:
@@ -88,7 +91,9 @@ class LearnedEntries:
         ]
 
     def page(self, language: str, entry: LearnedEntry, near: Sequence[str]) -> Page:
-        """A proposal with what is near it, and the buttons that decide about it."""
+        """Return the page of a proposal: its question and answer, the lines of `near`, and the buttons that decide
+        about it.
+        """
         lines = [
             say(language, "learned.title"),
             f"{entry.question}\n{entry.answer}",
@@ -155,7 +160,10 @@ class LearnedEntries:
         await finish(self.store, reply, ask)
 
     async def receive_answer(self, incoming: Incoming, reply: Reply, waiting: ButtonPress) -> bool:
-        """Take the message as another answer; an entry has it at once. False: it is no text, or the entry is gone."""
+        """Take the admin's message as the new answer of a proposal, or of an entry, which has the new answer at once.
+
+        Returns False if the message has no text or the entry was removed meanwhile: then it is an ordinary message.
+        """
         entry = await self._read(incoming, waiting)
         if entry is None or not incoming.text.strip():
             return False
@@ -189,9 +197,10 @@ class LearnedEntries:
     # --- reviews ------------------------------------------------------------------------------------------------------
 
     async def review(self, job: Job) -> None:
-        """The job: ask about the entries that are due, and be due again when the next ones are, a week later or more.
+        """The job that asks whether old entries are still true; it asks the author, or all owners if the author is no
+        admin any more.
 
-        The author is asked, or all owners where the author is no admin any more.
+        It is due again when the next entries are, but not before a week has passed.
         """
         bot = job.address.bot
 
@@ -267,7 +276,11 @@ class LearnedEntries:
 
 
 def taught(text: str, question: str) -> tuple[str, str]:
-    """A message as question and answer: its first line, if that is a question and more follows, replaces `question`."""
+    """Split a message into a question and its answer.
+
+    If the first line is a question and text follows, that line is the question and replaces `question`, and the text is
+    the answer. Otherwise the whole message is the answer to `question`.
+    """
     first, _, rest = text.strip().partition("\n")
     if first.rstrip().endswith("?") and rest.strip():
         return first.strip(), rest.strip()[:LONGEST]

@@ -27,6 +27,7 @@ from bot.features.knowledge.jobs import (
     request_embedding,
     request_sync,
 )  # fmt: skip
+from bot.features.knowledge.search_page import SearchPage
 from bot.jobs.learning import request_look
 from bot.knowledge.base import KnowledgeBase, check_libraries
 from bot.knowledge.embedding import Estimate
@@ -53,13 +54,16 @@ SHOWN_KINDS = {LEARNED: "learned", VECTOR_STORE: "store"}  # sources whose addre
 
 @dataclass(slots=True, kw_only=True)
 class KnowledgePanel:
-    """Shows the sources of the knowledge base, and changes them. `wake_jobs` is called after a job was added."""
+    """Shows the sources of the knowledge base, and changes them. `wake_jobs` is called after a job was added; `search`
+    shows what a question finds.
+    """
 
     base: KnowledgeBase
     access: Access
     rights: Rights
     currency: str
     wake_jobs: Callable[[], None]
+    search: SearchPage
 
     @property
     def store(self) -> Store:
@@ -89,17 +93,21 @@ class KnowledgePanel:
     # --- pages --------------------------------------------------------------------------------------------------------
 
     async def panel(self, incoming: Incoming, reply: Reply, rest: str) -> None:
-        """`/kb` opens the panel; `/kb add ADDRESS`, or `/kb add` below a document, adds a source. Raises `BadInput`."""
+        """`/kb` opens the panel; `/kb add ADDRESS`, or `/kb add` below a document, adds a source; `/kb search QUESTION`
+        shows what that finds. Raises `BadInput`.
+        """
         word, _, address = rest.partition(" ")
         if not word:
             await self._open(incoming, reply, 0)
+        elif word.lower() == "search":
+            await self.search.show(incoming, reply, address.strip())
         elif word.lower() != "add":
             raise BadInput(say(incoming.language, "kb.usage"))
         else:
             await self._add(incoming, reply, address.strip())
 
     async def press_open(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Show a source, or the list of all (0)."""
+        """Show the source that the button names, or the list of all sources (number 0)."""
         await self._open(incoming, reply, int(action.payload.get("source", 0)))
 
     async def _open(self, incoming: Incoming, reply: Reply, source: int) -> None:
@@ -270,7 +278,7 @@ class KnowledgePanel:
         await self._change(incoming, reply, action, act)
 
     async def press_pause(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Read a source no more by itself."""
+        """Pause a source: it is not read any more until an admin resumes it, and what was read stays."""
 
         def act(tx: Tx, source: KnowledgeSource) -> str:
             tx.sources.change_source(source.id, state="paused")
@@ -294,7 +302,7 @@ class KnowledgePanel:
         await self._change(incoming, reply, action, act)
 
     async def press_read(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Let a group of people read a source, or no longer."""
+        """Allow a group of people to read a source, or, if they could, forbid it."""
         group, on = str(action.payload["group"]), bool(action.payload["on"])
 
         def act(tx: Tx, source: KnowledgeSource) -> str:
@@ -320,7 +328,7 @@ class KnowledgePanel:
         await self._change(incoming, reply, action, act)
 
     async def press_drop(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Remove what is gone at a source: it is read again, and the result told."""
+        """Delete the articles that are no longer at a source: the source is read again, and the result told."""
 
         def act(tx: Tx, source: KnowledgeSource) -> str:
             request_sync(tx, incoming.address.bot, source.id, asked=incoming, agreed=True)
@@ -330,7 +338,9 @@ class KnowledgePanel:
         await self._change(incoming, reply, action, act)
 
     async def press_leave(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Keep articles that are gone from their source, after the bot has asked whether to delete so many."""
+        """Keep the articles that are no longer at a source: the answer "no" to the bot's question whether to delete so
+        many.
+        """
 
         def act(tx: Tx, source: KnowledgeSource) -> str:
             self._log(tx, incoming, "kb_leave", source.name)
@@ -339,7 +349,7 @@ class KnowledgePanel:
         await self._change(incoming, reply, action, act)
 
     async def press_buy(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Have the missing embeddings bought for the sum that the button named."""
+        """Add the job that buys the missing embeddings for at most the amount that the button named."""
         agreed, wanted = int(action.payload["agreed"]), await self._estimate()
 
         def work(tx: Tx) -> str:
@@ -360,7 +370,7 @@ class KnowledgePanel:
         await reply.acknowledge(toast)
 
     async def press_later(self, incoming: Incoming, reply: Reply, _action: ButtonPress) -> None:
-        """Buy nothing now: until then passages are found by their words."""
+        """Buy no embeddings now. Until they are bought, new passages are found by their words only."""
         text = say(incoming.language, "kb.later.done")
         await finish(self.store, reply, lambda tx: finish_turn(tx, incoming, text, over=True))
         await reply.acknowledge(text)

@@ -1,8 +1,9 @@
-"""An answer in a group for the asker alone, because it rests on what the group may not read.
+"""Answers in a group that only the person who asked sees, because they rest on sources that the group may not read.
 
-The group is told one sentence. The answer itself is a turn of its own, in the conversation of the asker alone: by
-itself where the bot administers the group, else after a press, and where the messenger allows no message for one
-person, in the private chat behind a link. Begin with `PrivateAnswers.press`.
+The group is shown one sentence with a button. If the bot administers the group, it sends the answer by itself as a
+message that only the asker sees; otherwise the asker presses the button first. Where the messenger allows no such
+message, the button becomes a link, and the asker gets the answer in the private chat. Either way the answer is a turn
+of its own, in the conversation that only the asker has. Begin with `PrivateAnswers.press`.
 """
 
 from __future__ import annotations
@@ -25,10 +26,11 @@ LINK = "alone-"  # begins what a link sends after /start; the key of the button 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrivateAnswers:
-    """Answers for the asker alone. The payload of the button is {"question": the text that is answered, "turn": the
-    turn in the group, below whose answer it stands}.
+    """Answers people in a group so that nobody else sees it.
 
-    `link` makes a link that sends `/start` with a code in the private chat; `deliver` sends what was stored for chats.
+    The payload of the button is {"question": the text that is answered, "turn": the id of the turn in the group, below
+    whose message the answer stands}. `link` makes a link that opens the private chat and sends `/start` with a code
+    there; `deliver` sends the messages that were stored for other chats.
     """
 
     assistant: Assistant
@@ -46,7 +48,9 @@ class PrivateAnswers:
         return Feature(presses={ALONE: ButtonHandler(self.press)}, jobs={ALONE: self.answer_unasked})
 
     async def press(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Answer the asker alone. Where that is impossible, the button becomes a link to the private chat."""
+        """Answer the person who asked, so that nobody else sees it. If that is impossible, the button becomes a link to
+        the private chat.
+        """
         reply.show_only_to(incoming.user.id)
         if await reply.open_ephemeral():
             await self._answer(replace(incoming, address=reply.address), reply, action)
@@ -58,7 +62,9 @@ class PrivateAnswers:
         await finish(self.store, reply, lambda tx: finish_turn(tx, incoming, said, over=True))
 
     async def follow(self, incoming: Incoming, reply: Reply, rest: str) -> None:
-        """Answer in the private chat: the asker has followed the link. For anybody else it leads nowhere."""
+        """Answer in the private chat a person who has followed the link; nobody but the asker gets an
+        answer from it.
+        """
         key, bot, user = Button.IN_TURN + rest.removeprefix(LINK), incoming.address.bot, incoming.user.id
         action = await self.store.read(lambda tx: tx.buttons.find_unpressed(bot, user, key, ALONE))
         if action is None:
@@ -67,7 +73,9 @@ class PrivateAnswers:
             await self._answer(incoming, reply, action)
 
     async def answer_unasked(self, job: Job) -> None:
-        """The job: answer without a press, which only an administrator of the group may. Otherwise the button stays."""
+        """The job that answers without a press. Telegram allows that only to a bot that administers the group;
+        otherwise the button stays.
+        """
         bot, user, key = job.address.bot, int(job.payload["user"]), job.payload["button"]
         action = await self.store.read(lambda tx: tx.buttons.find_unpressed(bot, user, key, ALONE))
         turn = f"{job.key}.alone"

@@ -1,7 +1,7 @@
-"""[Show the source] below an answer: the passage that it quotes, with the quoted sentences in bold.
+"""The button [Show the source] below an answer: it shows the quoted passage, with the quoted sentences in bold.
 
-Begin with `SourceView.press`. Who presses is shown what may be read in that chat at that moment, whatever the answer
-was allowed to quote when it was sent.
+Begin with `SourceView.press`. Rights are checked at the press: the person is shown only what may be read in that chat
+now, whatever the answer was allowed to quote when it was sent.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ Quoted = tuple[Sequence[QuotedPassage], Mapping[int, tuple[str, str]]]  # of one
 
 @dataclass(slots=True, kw_only=True)
 class SourceView:
-    """Shows the sources of an answer, one at a time, in a message of its own that changes in place.
+    """Shows the sources of an answer, one at a time, in a message that changes in place.
 
-    `answers` None: the bot has no knowledge base, so these are pages of documents of the conversation.
+    Without `answers` (None) the bot has no knowledge base, and the sources are pages of the documents in the
+    conversation.
     """
 
     store: Store

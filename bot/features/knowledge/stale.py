@@ -1,6 +1,6 @@
-"""Answers whose quotes no longer stand in their sources: found after a sync, corrected only when an admin says so.
+"""Finds answers whose quotes no longer stand in their sources, and lets an admin decide whether the chats are told.
 
-Begin with `StaleAnswers.check`.
+The search follows each reading of a source that changed something. Begin with `StaleAnswers.check`.
 """
 
 from __future__ import annotations
@@ -82,7 +82,9 @@ class StaleAnswers:
     # --- the job ------------------------------------------------------------------------------------------------------
 
     async def check(self, job: Job) -> None:
-        """The job: look at the quotes whose passages have ended, and ask about what the source says otherwise now."""
+        """The job that looks at quotes whose passages were replaced or removed, and asks admins about those that the
+        source now contradicts.
+        """
         bot = job.address.bot
         try:
             check_libraries()
@@ -168,7 +170,9 @@ class StaleAnswers:
     # --- what an admin decides ----------------------------------------------------------------------------------------
 
     async def press_tell(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Tell the chats, each once, what the source says now, where it may still be read there."""
+        """Tell each chat that was shown a stale quote what the source says now, once, if the chat may still read that
+        source.
+        """
         bot, given = incoming.address.bot, action.payload
 
         def work(tx: Tx) -> list[Address]:
@@ -209,7 +213,9 @@ class StaleAnswers:
 
 
 def heard_by(access: Access, quote: StoredQuote) -> frozenset[str]:
-    """The groups that hear what is said where a quote was shown."""
+    """Return the audience groups (see `knowledge/rights.py`) of the people who see a message in the chat where a quote
+    was shown.
+    """
     private = quote.address.chat == quote.user
     asker = Incoming(quote.turn, quote.address, User(quote.user), private=private)
     return audiences.groups_of(access.role(Actor.of(asker)).word, quote.user, quote.address, private=private)

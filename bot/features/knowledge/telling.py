@@ -1,7 +1,7 @@
-"""[Tell me when you know]: who asked in vain is told once, when the sources have an answer. Begin with `Telling.look`.
+"""The button [Tell me when you know]: a person whom the sources could not answer is told once they can.
 
-The answer is made as every answer from the sources is, with the rights that the person has then. A model is asked only
-if other passages are found than the last time.
+Begin with `Telling.look`. The answer is made like any answer from the sources, with the rights that the person has at
+that time. A model is asked only if the search finds other passages than it did before.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PAUSE = 3_600.0  # seconds until those are looked at again whose budget is used 
 
 @dataclass(slots=True, kw_only=True)
 class Telling:
-    """Notes who wants to be told, and tells them. `deliver` sends the messages that a job has stored."""
+    """Notes which people want to be told, and tells them. `deliver` sends the messages that a job has stored."""
 
     assistant: Assistant
     access: Access

@@ -32,11 +32,11 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a time expression says. An empty field: it says nothing about that.
+    """What a time expression says. A field is empty if the expression says nothing about it.
 
-    `dates` are the days that may be meant; `weekly`: they are every day of one weekday, so a date may follow. `part` is
-    a key of `PARTS`. `repeat` is as in `When`. `months` and `span` are counted from now. `weak`: the expression often
-    means something else, as "3.11" does.
+    `dates` are the days that may be meant. With `weekly` they are all days of one weekday, so that a date may follow.
+    `part` is a key of `PARTS`, `repeat` is as in `When`. `months` and `span` are counted from now. `weak`: these words
+    often mean something else than a time, such as "3.11".
     """
 
     dates: Sequence[date] = ()
@@ -90,7 +90,9 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of the day: its hours, and the time that is meant if no hour is said (None: nobody can know)."""
+    """A part of the day, such as the evening: its hours, and the time that is meant if no hour is said (None: that is
+    unclear, and the person is asked).
+    """
 
     hours: Sequence[int]
     usual: time | None

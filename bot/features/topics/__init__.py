@@ -1,1 +1,3 @@
-"""The topics of questions: what people and operators press, and the watch over the routing file."""
+"""The topics of questions in Telegram: the buttons with which people and operators choose a topic (`buttons`), and the
+watch over the routing file (`watch`).
+"""

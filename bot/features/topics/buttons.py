@@ -1,4 +1,6 @@
-"""The buttons about topics: which of two it is, and, for operators, which one it should have been."""
+"""Buttons about topics: a person says which of two topics a question has, an operator corrects the topic of an answered
+one.
+"""
 
 from __future__ import annotations
 
@@ -44,12 +46,14 @@ class TopicButtons:
         )
 
     async def press_pick(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Answer a question after its person has said which topic it has."""
+        """Answer a question after the person who asked has chosen its topic."""
         topic, gone = action.payload["topic"], say(incoming.language, "topic.gone")
         await self.assistant.answer_again(incoming, reply, action, gone=gone, topic=topic)
 
     async def show(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
-        """/topic: show the topics for the question or answer that it replies to, or for the newest question here."""
+        """The command /topic for operators: show the topics for the question or answer that the command replies to, or
+        for the newest question in the chat.
+        """
 
         def work(tx: Tx) -> None:
             where = incoming.address
@@ -65,7 +69,7 @@ class TopicButtons:
         await finish(self.store, reply, work)
 
     async def press_wrong(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Show the topics for the question of an answer."""
+        """Show all topics, so that an operator can choose the right one for the question of this answer."""
         await finish(
             self.store,
             reply,

@@ -40,7 +40,7 @@ class TopicWatch:
     _told: str = field(default="", init=False)
 
     async def run(self) -> None:
-        """Look at the file until cancelled. What fails is tried again at the next look."""
+        """Read the routing file again and again until cancelled. An error is logged, and the next round tries again."""
         while True:
             self.changed.clear()
             try:

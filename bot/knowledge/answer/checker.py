@@ -63,9 +63,10 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """A sentence that is not sent. `reason`: "carried" (no shown sentence has its words), "facts", or "quote".
+    """A sentence that is not sent, and why.
 
-    `facts` are the numbers, links or quotations that do not stand in its quotes.
+    `reason` is "carried" (no shown sentence has its words), "facts" (numbers or links that are not in its quotes) or
+    "quote" (a quotation that is in none). `facts` are these numbers, links or quotations.
     """
 
     text: str
@@ -75,7 +76,7 @@ class Dropped:
 
 @dataclass(frozen=True)
 class Line:
-    """A shown sentence and what it is compared by."""
+    """A sentence of the passages that the model was shown, with the values by which others are compared to it."""
 
     place: int
     number: int
@@ -142,7 +143,9 @@ class Checker:
         return self._take(self._reader.end(broken=broken))
 
     def quotes_of(self, sentence: str, refs: Sequence[Ref] = ()) -> tuple[Quote, ...]:
-        """The quotes that carry a sentence without marks, those of its `refs` first; () if none does."""
+        """Return the quotes that carry a sentence without marks; those in `refs` are tried first. () if no quote
+        carries it.
+        """
         found = self._carrying(Unit("text", sentence, tuple(refs)), facts(sentence), quoted(sentence))
         return () if isinstance(found, Dropped) else self._quotes(found[0])
 

@@ -23,8 +23,11 @@ LEANS = re.compile(
 )
 
 
-def extract(passages: Sequence[Shown], frequencies: Mapping[str, int], size: int, language: str) -> list[Piece]:
+def extract(
+    passages: Sequence[Shown], frequencies: Mapping[str, int], size: int, language: str, *, doubtful: bool = False
+) -> list[Piece]:
     """The answer, one to three sentences behind fixed words; nothing where no sentence has a word of the question.
+    `doubtful`: these words say that it may be something else.
 
     `passages` are the found ones, best first; `frequencies`: in how many of `size` passages each stem of the question
     stands. A sentence that begins with a pronoun comes with the one before it.
@@ -37,7 +40,8 @@ def extract(passages: Sequence[Shown], frequencies: Mapping[str, int], size: int
         if not any(quote.overlaps(one) for piece in pieces for one in piece.quotes):
             text = " ".join(passage.text[quote.start : quote.end].split())
             pieces.append(Piece("\n\n", text, (quote,)))
-    return [Piece("", say(language, "sources.extract")), *pieces] if pieces else []
+    lead = "sources.maybe" if doubtful else "sources.extract"
+    return [Piece("", say(language, lead)), *pieces] if pieces else []
 
 
 def best(passages: Sequence[Shown], frequencies: Mapping[str, int], size: int) -> list[tuple[int, int]]:

@@ -69,7 +69,7 @@ def cut(text: str, *, finished: bool, code: bool = False) -> list[Marked]:
 
 
 def without_begun(text: str) -> str:
-    """The text without a mark at its end that was cut off."""
+    """Return the text without a mark at its end that was broken off."""
     start = _last_opening(text, len(text))
     if start < 0 or BEGUN.fullmatch(text, start) is None:
         return text

@@ -119,7 +119,7 @@ def facts(text: str) -> list[Fact]:
 
 @lru_cache(2_048)
 def given(text: str) -> frozenset[str]:
-    """What a text offers to the facts of another one."""
+    """Return the facts in a text, in every form in which another text may write them."""
     line = plain(text)
     return frozenset(token for found in FACT.finditer(line) for token in _offers(found))
 

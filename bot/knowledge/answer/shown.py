@@ -10,10 +10,11 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import cached_property
 
 from bot.prompts.catalog import instruct
+from bot.storage.repositories.knowledge.passages import StoredPassage
 from bot.texts.dates import day
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -89,6 +90,15 @@ class Shown:
 def letter_of(place: int) -> str:
     """What names the passage at a place: a letter, which a model may write in a mark; its number where these end."""
     return LETTERS[place] if place < len(LETTERS) else str(place)
+
+
+def of_passage(passage: StoredPassage) -> Shown:
+    """A passage of the knowledge base as a model is shown it."""
+    return Shown(
+        passage=passage.id, title=passage.title, place=passage.place,
+        sentences=tuple(passage.text[start:end] for start, end in passage.sentences), url=passage.url,
+        anchor=passage.anchor, page=passage.page, changed=datetime.fromtimestamp(passage.changed, UTC).date(),
+    )  # fmt: skip
 
 
 def sources_block(passages: Sequence[Shown], language: str) -> str:

@@ -1,6 +1,5 @@
-"""Questions without an answer that ask for the same thing, with counts of this week and the one before. Pure.
-
-Begin with `clusters`.
+"""Groups questions without an answer that ask for one thing, and counts those of this week and of the week before.
+Pure. Begin with `clusters`.
 """
 
 from __future__ import annotations
@@ -29,7 +28,11 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would compute
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Gaps that ask for the same thing. `central` is most like the others; `now` and `before` are counts of weeks."""
+    """A group of gaps (questions without an answer) that ask for one thing.
+
+    `central` is the gap that is most like the others; `now` and `before` count those of this week and of the week
+    before.
+    """
 
     central: Gap
     gaps: tuple[Gap, ...]

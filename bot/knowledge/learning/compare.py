@@ -59,7 +59,7 @@ def differs(text: str, other: str) -> bool:
 
 
 def says_the_same(text: str, other: str) -> bool:
-    """Whether two texts are about the same thing, and have no other numbers or dates."""
+    """Whether two texts are about one subject and contain equal numbers and dates."""
     return likeness(text, other) >= LIKE and not differs(text, other)
 
 

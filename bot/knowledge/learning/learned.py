@@ -31,7 +31,9 @@ def propose(tx: Tx, entry: LearnedEntry, gaps: Collection[int] = ()) -> LearnedE
 
 
 def learn(tx: Tx, base: KnowledgeBase, entry: LearnedEntry) -> None:
-    """Put an entry into the knowledge base, in the place of its earlier text, and have those told who wait for it."""
+    """Put an entry into the knowledge base, in place of its earlier text, and add the job that tells people who wait
+    for such an answer.
+    """
     from bot.knowledge.sync import prepared
 
     now = tx.clock.time()

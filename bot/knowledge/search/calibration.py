@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from bot.knowledge.search.gate import Gate, Signals
 
 KEPT = 0.95  # share of the answerable questions that shall pass
+NEARLY_ALL = 0.98  # share of them that shall pass or be doubted: 99 would let two of three foreign ones in by words
 STEPS, RATE, PENALTY = 3_000, 0.3, 0.001  # of the gradient descent, on scaled signals
 TELLS = 0.8  # AUROC below which a gate knows too little to be used
 FOLDS = 5
@@ -22,42 +23,52 @@ SEED = 1  # of the order in which questions are held out
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """A gate, and how gates that were fitted without a question judge it.
+    """A gate, and how well it judges questions that it was not fitted on.
 
-    `kept` are the places of the answerable questions that pass so, `let_through` those of the others that do, `auroc`
-    is the chance that an answerable question has the higher score.
+    `kept` are the indexes of the answerable questions that pass, `let_through` those of the other questions that pass,
+    `doubted` how many of either lie between its cut-offs. `auroc` is the chance that an answerable question has a
+    higher score than another one.
     """
 
     gate: Gate
     kept: frozenset[int]
     let_through: frozenset[int]
+    doubted: tuple[int, int]
     auroc: float
 
     @property
     def tells(self) -> bool:
-        """Whether the gate knows enough to be used."""
+        """Whether the gate is certain enough to be used."""
         return self.auroc >= TELLS
 
 
 def calibrate(answerable: Sequence[Signals], others: Sequence[Signals], kept: float = KEPT) -> Calibration:
-    """Fit a gate on all questions, and try it: each fifth of both kinds, in a random order, by a gate that was fitted
-    on the other four. Both kinds need at least `FOLDS` questions.
+    """Fit a gate on all questions, and test it by cross-validation: each fifth of both kinds by a gate that was fitted
+    on the rest.
+
+    Both kinds need at least `FOLDS` questions.
     """
     right, wrong = rows(answerable), rows(others)
     folds = [_folds(len(some)) for some in (right, wrong)]
     passed: tuple[set[int], set[int]] = set(), set()
-    areas = []
+    areas, doubted = [], [0, 0]
     for held_right, held_wrong in zip(*folds, strict=True):
         gate = fit(np.delete(right, held_right, 0), np.delete(wrong, held_wrong, 0), kept)
         scores = [some @ np.array(gate.weights) + gate.bias for some in (right[held_right], wrong[held_wrong])]
-        for places, held, values in zip(passed, (held_right, held_wrong), scores, strict=True):
-            places.update(place for place, score in zip(held, values, strict=True) if score >= gate.cut)
+        for kind, (held, values) in enumerate(zip((held_right, held_wrong), scores, strict=True)):
+            passed[kind].update(place for place, score in zip(held, values, strict=True) if score >= gate.cut)
+            doubted[kind] += int(np.sum((values >= gate.doubt) & (values < gate.cut)))
         areas.append(auroc(*scores))
-    return Calibration(fit(right, wrong, kept), frozenset(passed[0]), frozenset(passed[1]), fmean(areas))
+    return Calibration(
+        fit(right, wrong, kept), kept=frozenset(passed[0]), let_through=frozenset(passed[1]),
+        doubted=(doubted[0], doubted[1]), auroc=fmean(areas),
+    )  # fmt: skip
 
 
 def fit(right: NDArray[np.float64], wrong: NDArray[np.float64], kept: float = KEPT) -> Gate:
-    """A logistic regression on rows of signals; `kept` of the rows in `right` pass it."""
+    """A logistic regression on rows of signals; `kept` of the rows in `right` pass it, `NEARLY_ALL` are at least
+    doubted.
+    """
     both = np.concatenate([right, wrong])
     means, widths = both.mean(0), both.std(0) + 1e-9
     scaled = np.c_[(both - means) / widths, np.ones(len(both))]
@@ -68,8 +79,8 @@ def fit(right: NDArray[np.float64], wrong: NDArray[np.float64], kept: float = KE
         weights -= RATE * (scaled.T @ (told - wanted) / len(both) + PENALTY * weights)
     plain = weights[:-1] / widths
     bias = float(weights[-1] - (plain * means).sum())
-    cut = float(np.quantile(right @ plain + bias, 1 - kept))
-    return Gate(tuple(map(float, plain)), bias, cut)
+    cut, doubt = (float(np.quantile(right @ plain + bias, 1 - share)) for share in (kept, max(kept, NEARLY_ALL)))
+    return Gate(tuple(map(float, plain)), bias, cut, doubt=doubt)
 
 
 def auroc(right: NDArray[np.float64], wrong: NDArray[np.float64]) -> float:

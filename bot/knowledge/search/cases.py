@@ -37,7 +37,7 @@ class Case:
 
     @property
     def key(self) -> str:
-        """What a case is recognised by in a later run."""
+        """The identity of a case, by which a later run finds it again."""
         return "\n".join((self.question, self.page, self.text))
 
     @property
@@ -72,13 +72,15 @@ def read_case_file(file: Path) -> list[Case]:
 
 
 def gold_articles(case: Case, articles: Iterable[ArticleRow], sources: Mapping[int, str]) -> frozenset[int]:
-    """The articles that a case means by its page; all where it names none. `sources` are names by id."""
+    """Return the articles that a case expects, by its page; all articles if it names no page. `sources` are the names
+    of sources by id.
+    """
     wanted = case.page.casefold().rstrip("/")
     return frozenset(one.id for one in articles if not wanted or _is_named(wanted, one, sources))
 
 
 def gold_passages(case: Case, passages: Iterable[StoredPassage]) -> frozenset[int]:
-    """Those of the passages whose text has what a case looks for; all where it names no text."""
+    """Return those of the passages whose text contains what the case expects; all of them if it names no text."""
     wanted = _line(case.text).casefold()
     return frozenset(one.id for one in passages if wanted in _line(f"{one.place} {one.text}").casefold())
 

@@ -17,7 +17,7 @@ Ranks = Sequence[int | None]
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A mean in per cent, and between which values the true one lies (95 %)."""
+    """A mean in per cent, with the ends of its 95 % confidence interval."""
 
     value: float
     low: float
@@ -62,7 +62,14 @@ def changes(before: Mapping[str, int | None], now: Mapping[str, int | None]) -> 
     """What has changed among the questions of both runs. Below the tenth place nobody looks, so it counts as missed."""
     gains = {key: _gain(now[key]) - _gain(before[key]) for key in now if key in before}
     better, worse = ([key for key, gain in gains.items() if gain * sign > 0] for sign in (1, -1))
-    return Changes(better, worse, _chance(len(better), len(worse)))
+    return Changes(better, worse, chance_of(len(better), len(worse)))
+
+
+def chance_of(better: int, worse: int) -> float:
+    """How likely it is that changes go so unevenly both ways where nothing has changed (the exact test of McNemar)."""
+    all_ = better + worse
+    tails = 2 * sum(math.comb(all_, one) for one in range(min(better, worse) + 1))
+    return min(float(tails / 2**all_), 1.0)
 
 
 def _within(rank: int | None, deep: int) -> bool:
@@ -71,10 +78,3 @@ def _within(rank: int | None, deep: int) -> bool:
 
 def _gain(rank: int | None) -> float:
     return 1 / math.log2(rank + 1) if rank is not None and rank <= DEEP[-1] else 0.0
-
-
-def _chance(better: int, worse: int) -> float:
-    """The chance that fair coins fall at least as unevenly."""
-    all_ = better + worse
-    tails = 2 * sum(math.comb(all_, one) for one in range(min(better, worse) + 1))
-    return min(float(tails / 2**all_), 1.0)

@@ -8,13 +8,12 @@ do it. It may lag behind, and so decides nothing: whoever uses what it finds ask
 from __future__ import annotations
 
 import asyncio
-import ctypes
-import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
+from bot.knowledge.search.large_arrays import give_back, share_arena
 from bot.knowledge.search.matrix import Matrix
 from bot.knowledge.search.words import WordIndex
 from bot.knowledge.stems import stems
@@ -64,6 +63,7 @@ class Index:
         self._generation = 0
         self._following = asyncio.Lock()
         # Words and matrix are used by one thread: each that uses them keeps 3 MB of what it has freed (glibc).
+        share_arena()
         self._thread = ThreadPoolExecutor(1, "index")
 
     @property
@@ -160,9 +160,7 @@ class Index:
         self._unembedded = self._words.count(unembedded)
         if is_built:
             self._words.settle()
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if is_built and sys.platform == "linux" else None
-        if trim is not None:  # glibc keeps what else was freed: 16 MB with 100,000 passages
-            trim(0)
+            give_back()
 
     def _remove(self, ids: Sequence[int]) -> None:
         self._words.remove(ids)
@@ -181,7 +179,9 @@ class Index:
     def _search(self, question: str, vector: Sequence[float], sources: Collection[int] | None) -> Candidates:
         if sources is not None and self._sources.issubset(sources):
             sources = None  # a search without a condition is faster
-        return ranked(question, vector, self._words, self._matrix, sources)
+        found = ranked(question, vector, self._words, self._matrix, sources)
+        give_back()
+        return found
 
 
 def ranked(

@@ -29,9 +29,8 @@ COMMON = 0.1  # share of the questions that a language needs, to be one that peo
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question, and the passages that its search leaves out (ids).
-
-    `own` are the passages that answer it, empty where they are not known: without them the answer is missing.
+    """A question on which a gate is fitted. The search for it leaves out the passages `without` (ids). `own` are the
+    passages that answer it, empty if they are unknown.
     """
 
     text: str
@@ -41,9 +40,11 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Questions:
-    """Questions that the sources answer, questions about something else (`others`, of which `general` are Govorun's
-    own), and those to which the bot said that the sources do not have it: these may be of either kind. `lost` are those
-    for which a page or text should be found that no source has.
+    """Questions on which a gate is fitted and tried.
+
+    They are questions that the sources answer, questions about something else (`others`, of which `general` come with
+    Govorun), and those to which the bot said that the sources do not have the answer, which may belong to either kind.
+    `lost` are questions whose expected page or text is in no source.
     """
 
     answerable: Sequence[Question]

@@ -51,7 +51,7 @@ class Postings:
         return np.concatenate((old, new))
 
     def settle(self) -> None:
-        """Put what was added into the one array."""
+        """Move the postings that were added since the last call into the one array."""
         if not self._added:
             return
         moved, places = self._terms.add(self._added)

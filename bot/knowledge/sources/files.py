@@ -46,7 +46,9 @@ class KnownFiles:
         return found if found.get("reading") == READING else {}
 
     def unchanged(self, file: str, seen: Seen, validators: Mapping[str, str] | None = None) -> Iterator[Event]:
-        """That a file is as it was, its pages without text included; with other validators where they are given."""
+        """Yield that the articles of a file are unchanged, and its pages without text again; with new validators if
+        they are given.
+        """
         kept = self.validators(file)
         if twin := seen.twin(kept.get("text", file), file):
             yield Trouble(file, f"same:{twin}")
@@ -57,7 +59,9 @@ class KnownFiles:
             yield Trouble(file, f"no_text:{pages}")
 
     def spread(self, event: Event) -> Iterator[Event]:
-        """The trouble with a file, said of each of its articles, so that none is taken for gone; other events alone."""
+        """Yield the trouble with a file once for each of its articles, so that none of them counts as deleted; other
+        events unchanged.
+        """
         if isinstance(event, Trouble) and not event.reason.startswith("no_text:"):
             for key in self._files.get(event.key) or [event.key]:
                 yield Trouble(key, event.reason)

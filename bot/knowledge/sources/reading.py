@@ -18,6 +18,7 @@ from bot.errors import Unreadable
 from bot.knowledge import extraction, office
 from bot.knowledge.passages import Block
 from bot.knowledge.plain_text import decoded
+from bot.knowledge.sources import ingest
 from bot.knowledge.sources.outline import Outline
 from bot.knowledge.sources.tidying import language_of, paragraphs, tidy
 
@@ -65,7 +66,8 @@ class Articles:
 
 def can_read(name: str) -> bool:
     """Whether files with this name are read."""
-    return _ending(name) in READERS
+    ending = _ending(name)
+    return ending in READERS and (ending not in ingest.TYPES or ingest.is_installed())
 
 
 def read_file(data: bytes, name: str, mime: str = "", charset: str = "", most: int = 0) -> dict[str, Any]:
@@ -254,6 +256,12 @@ def _lines(file: _File) -> Iterator[_Part]:
     yield _Part(outline)
 
 
+def _other(file: _File) -> Iterator[_Part]:
+    from bot.knowledge.sources.markdown import read_markdown
+
+    yield _Part(read_markdown(ingest.read_other(file.data, file.ending)))
+
+
 def _ranges(numbers: Iterable[int]) -> str:
     """Page numbers for a person: "3-9, 12"."""
     found: list[list[int]] = []
@@ -278,6 +286,7 @@ READERS: dict[str, Callable[[_File], Iterator[_Part]]] = {
     **dict.fromkeys(("txt", "text", "rst"), _plain), **dict.fromkeys(("csv", "tsv"), _table), "pdf": _pdf,
     "docx": _docx, **dict.fromkeys(("xlsx", "xlsm", "xlsb", "xls", "ods"), _sheets),
     **dict.fromkeys(("pptx", "odt", "epub", "rtf"), _lines), **dict.fromkeys(CODE, _code),
+    **dict.fromkeys(ingest.TYPES, _other),
 }  # fmt: skip
 TYPES = {
     "text/html": "html", "application/xhtml+xml": "html", "text/markdown": "md", "text/plain": "txt",

@@ -73,7 +73,7 @@ class Trouble:
 
     @property
     def is_gone(self) -> bool:
-        """Whether what is known of the article can go; for every other reason it may stay, with its age."""
+        """Whether the stored article may be deleted. For every other reason it may stay, with its age."""
         return self.reason == "not_found" or self.is_equal
 
     @property

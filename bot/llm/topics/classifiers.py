@@ -1,9 +1,10 @@
-"""What can tell the topic of a question: `Classifier`, and those that ask a service (by meaning: `nearest.py`).
+"""Classifiers: they say which topic a question has. `FewShot` and `Tuned` ask a service; `nearest.py` compares
+embeddings.
 
 A function of your own is a classifier, too:
 
-async def mine(question: Question, among: Sequence[str]) -> Mapping[str, float]:
-    return {"returns": 0.9}
+    async def mine(question: Question, among: Sequence[str]) -> Mapping[str, float]:
+        return {"returns": 0.9}
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ PATIENCE = 2.0  # seconds that an answer waits for its topic
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question, and its vector as a question where the bot has it anyway."""
+    """A question, with its embedding if the bot has computed it already."""
 
     text: str
     vector: Sequence[float] | None = None
 
 
 class Classifier(Protocol):
-    """Says how sure it is of each topic."""
+    """Returns for a question how sure it is of each topic: a number from 0 to 1 by the key of the topic."""
 
     async def __call__(self, question: Question, among: Sequence[str]) -> Mapping[str, float]:
         """Return confidences from 0 to 1 by the keys of topics; empty: it is about none of them. `among` are the topics
@@ -44,10 +45,11 @@ class Classifier(Protocol):
 
 
 def by_words(table: RoutingTable, text: str) -> tuple[str, ...]:
-    """The keys of the topics and flags whose words stand in a text, in the order of the file.
+    """Return the keys of the topics and flags whose words (`words` in the routing file) stand in a text, in the order
+    of the file.
 
-    A word counts as a whole one, whatever its case, ё is е; `refund*` also finds what begins with it. Several words are
-    found in a row.
+    Only whole words count, in either case, and ё is read as е. `refund*` also finds longer words that begin so. An
+    entry of several words is found where they follow each other.
     """
     here = f" {plain(text)} "
     sought = {
@@ -58,10 +60,11 @@ def by_words(table: RoutingTable, text: str) -> tuple[str, ...]:
 
 
 class FewShot:
-    """Asks AI Studio, with samples in the request; without samples it is a zero-shot classifier.
+    """Asks AI Studio with samples in the request (few-shot); without samples it classifies by the labels alone
+    (zero-shot).
 
-    Labels are the titles of the topics in `language`, as the service reads them as words. Of more than 20 topics only
-    the first of `among` are asked about.
+    The labels are the titles of the topics in `language`, because the service understands them as words. It takes at
+    most 20 labels: of more topics the first 20 of `among` are asked about.
     """
 
     def __init__(
@@ -96,7 +99,9 @@ class FewShot:
 
 
 class Tuned:
-    """Asks a tuned classifier, whose labels are the keys of topics and flags, as `govorun topics export` wrote them."""
+    """Asks a tuned classifier of AI Studio. Its labels are the keys of topics and flags, because it was tuned with the
+    data set of `govorun topics export`.
+    """
 
     def __init__(self, model: LabelModel, name: str) -> None:
         self._model = model

@@ -16,9 +16,10 @@ SHOWN = 5  # examples of a pair, and pairs
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What became of samples when each was left out: `right` of `count` got their topic, `unsure` would be asked.
+    """What a classifier said of each sample when it was trained without that sample (leave-one-out).
 
-    `taken` has the samples by their topic and the other one that they were taken for.
+    `right` of `count` samples got their own topic; for `unsure` of them people would be asked. `taken` has the samples
+    that got another topic, by the pair of their own topic and the one they got.
     """
 
     count: int
@@ -33,7 +34,9 @@ class Report:
 
     @property
     def mixed(self) -> list[tuple[str, str, int]]:
-        """The pairs of topics that are taken for each other, in either direction, and how often; the worst first."""
+        """The pairs of topics that are mistaken for each other, and how often in both directions together; the most
+        frequent pair first.
+        """
         pairs: Counter[tuple[str, str]] = Counter()
         for (one, other), rows in self.taken.items():
             pairs[min(one, other), max(one, other)] += len(rows)
@@ -42,7 +45,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A question that an edit of the file would lead elsewhere."""
+    """A question whose topic or flags are different after an edit of the routing file."""
 
     text: str
     before: Choice
@@ -50,7 +53,10 @@ class Change:
 
 
 def evaluated(rows: Sequence[Sample], near: NearestCentroid, *, ask_below: float) -> Report:
-    """The report on the samples that `near` has learned, in that order."""
+    """Return the report on `rows`: the samples that `near` has learned from, in the order in which it learned them.
+
+    A sample counts as unsure if its two best topics are less than `ask_below` apart.
+    """
     taken: dict[tuple[str, str], list[Sample]] = defaultdict(list)
     unsure = 0
     for row, scores in zip(rows, near.left_out, strict=True):
@@ -75,7 +81,9 @@ def lines(report: Report) -> list[str]:
 
 
 async def changes(before: IntentRouter, after: IntentRouter, questions: Iterable[Question]) -> list[Change]:
-    """The questions that get another topic, or other flags, by another file. What is asked counts as a topic."""
+    """Return the questions to which two routers give different topics or flags. Two topics about which people would be
+    asked count like a topic.
+    """
     found = []
     for question in questions:
         old, new = await before.choose(question), await after.choose(question)
@@ -85,8 +93,11 @@ async def changes(before: IntentRouter, after: IntentRouter, questions: Iterable
 
 
 def before_of(way: str, topic: str, rivals: str, rival: str) -> Choice | None:
-    """What a question got by itself, from what is stored of it (table `topic_choices`). None: that can't be told, as
-    AI Studio chose it, it was read with another question, or it had the topic of its conversation.
+    """Return the topic that an earlier question was given, made from its row of the table `topic_choices`; None if the
+    row cannot tell.
+
+    It cannot tell for a question that AI Studio classified or that was read together with another question, nor for one
+    that only kept the topic of its conversation.
     """
     if way == "held":
         return Choice(rival, 1.0, "near") if rival else None
@@ -96,6 +107,6 @@ def before_of(way: str, topic: str, rivals: str, rival: str) -> Choice | None:
 
 
 def told(choice: Choice) -> str:
-    """A choice in a few words."""
+    """Return a choice in a few words: "returns + urgent", or "returns or delivery?" if people would be asked."""
     what = " or ".join(choice.between) + "?" if choice.between else choice.topic
     return " + ".join([what, *choice.flags])

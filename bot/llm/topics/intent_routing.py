@@ -1,7 +1,7 @@
-"""Which topic a question has: rules, then meaning, then the service for what is unsure. Begin with `IntentRouter`.
+"""Decides which topic a question has: first by words, then by meaning, then, if that is unsure, by a service.
 
-A topic holds for a conversation until another one has won (`hold`), so that one odd question does not change who
-answers.
+Begin with `IntentRouter`. A conversation keeps its topic until another topic has won twice (`hold`), so that one odd
+question does not change who answers.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ FLAGGED = 0.5  # the confidence of a tuned classifier that raises a flag where t
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The topic of a question, how sure that is (0 to 1), and what decided it.
+    """The topic of a question, how sure that is (`score`, 0 to 1), and what decided it (`reason`).
 
-    Where two topics are about equally likely, `topic` is that of the rest and `between` has the two, the likelier
-    first: ask. `flags` stand beside any topic.
+    If two topics are about equally likely, `between` has both, the likelier one first, and the person is to be asked;
+    `topic` is then the topic for everything else (`other` in the routing file). `flags`, such as "urgent", stand beside
+    any topic.
     """
 
     topic: str
@@ -45,7 +46,9 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """The topic of a conversation ("" before its first), and the `rival` that won the last question against it."""
+    """The topic that a conversation keeps ("" before its first topic), and the `rival`: another topic that won the last
+    `wins` questions.
+    """
 
     topic: str = ""
     rival: str = ""
@@ -53,9 +56,10 @@ class Held:
 
 
 def hold(held: Held, choice: Choice) -> tuple[Held, Choice]:
-    """What holds after a question, and its topic: another topic must win twice in a row, or once by a rule or a person.
+    """Return what a conversation keeps after a question with this choice, and the choice that counts for the question.
 
-    While a topic holds, nobody is asked and nothing goes to the rest.
+    Another topic takes over if it wins two questions in a row, or one if words or a person decided it. As long as a
+    conversation has a topic, an unsure question gets that topic: nobody is asked.
     """
     if not choice.is_sure:
         return (Held(held.topic), _kept(held, choice)) if held.topic else (held, choice)
@@ -70,7 +74,9 @@ def _kept(held: Held, choice: Choice) -> Choice:
 
 
 class IntentRouter:
-    """Chooses among the topics of a table. A classifier that is None or fails leaves the choice to the cheaper one."""
+    """Chooses among the topics of a routing file. Where a classifier is missing (None) or fails, the cheaper one before
+    it decides.
+    """
 
     def __init__(
         self, table: RoutingTable, *, near: NearestCentroid | None = None, fewshot: Classifier | None = None,
@@ -83,24 +89,28 @@ class IntentRouter:
 
     @property
     def alone(self) -> IntentRouter:
-        """This router without the classifiers that ask a service."""
+        """A router for these topics without the classifiers that ask a service."""
         return IntentRouter(self.table, near=self._near)
 
     def is_ruled(self, text: str) -> bool:
-        """Whether a word of a text decides its topic, for everybody."""
+        """Whether a text contains a word that decides its topic by itself, a topic that is not limited
+        to an audience.
+        """
         return any(
             not self.table.topics[key].audience for key in by_words(self.table, text) if key in self.table.topics
         )
 
     async def route(self, question: Question, held: Held, audiences: Collection[str] = ()) -> tuple[Held, Choice]:
-        """The topic of the next question of a conversation, and what holds after it. A topic that is gone, or that is
-        not for these `audiences`, holds no longer.
+        """Choose the topic of the next question of a conversation; return what the conversation keeps after it, and the
+        choice.
+
+        A kept topic that is no longer in the file, or that is not for these `audiences`, is dropped first.
         """
         held = held if held.topic in self._allowed(audiences) else Held()
         return hold(held, await self.choose(question, audiences))
 
     async def choose(self, question: Question, audiences: Collection[str] = ()) -> Choice:
-        """The topic of a question by itself, asked by somebody in these `audiences`."""
+        """Choose the topic of a question without regard to its conversation, for a person in these `audiences`."""
         allowed = self._allowed(audiences)
         told = by_words(self.table, question.text)
         flags = {*told, *self._flags_near(question)} & self.table.flags.keys()

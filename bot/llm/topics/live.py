@@ -1,4 +1,4 @@
-"""The topics of a running bot: a file, the samples, and what was learned of them. Begin with `Topics.router`."""
+"""The topics of a running bot: it follows the routing file and learns from the samples. Begin with `Topics.router`."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ async def _none() -> Sequence[Sample]:
 
 
 class Topics:
-    """Follows a routing file. An edit of words, personas and rules counts at once, that of examples after `refresh`.
+    """Follows a routing file. Edits of words, personas and rules count at once, edits of examples after `refresh`.
 
-    `corrections` returns what operators corrected, oldest first. `own` is asked in place of the tuned classifier.
-    `spent` is told the tokens of examples that were embedded. `language` is that of the titles that a service reads.
-    `labels` is the service itself. `tried` is set after the first `refresh`.
+    `corrections` returns the corrections of operators, oldest first. `labels` is the service that classifies texts, and
+    `language` the language of the titles that it is given; `own` is a programmer's classifier, asked in place of the
+    tuned one. `spent` is called with the tokens of examples that were embedded. `tried` is set after the first
+    `refresh`.
     """
 
     def __init__(
@@ -50,16 +51,16 @@ class Topics:
 
     @property
     def table(self) -> RoutingTable | None:
-        """The topics as they are now; None without a file."""
+        """The topics as the file has them now; None without a file."""
         return self._file.table
 
     @property
     def problem(self) -> str:
-        """Why the file does not count as it is now; "" where it does."""
+        """What is wrong with the file, so that its last valid state counts; "" if nothing is."""
         return self._file.problem
 
     def router(self, labels: LabelModel | None) -> IntentRouter | None:
-        """What chooses topics now, asking `labels` where it asks a service; None without a file."""
+        """Return the router for the topics as they are now, which asks the service `labels`; None without a file."""
         table = self._file.table
         if table is None:
             return None
@@ -68,8 +69,9 @@ class Topics:
         )
 
     async def refresh(self) -> None:
-        """Learn the samples anew if they have changed. Only texts without a vector are embedded. Where that fails, what
-        was learned before goes on.
+        """Learn from the samples again if they have changed. Only texts that have no embedding yet are embedded.
+
+        If that fails, the router keeps what it learned before.
         """
         try:
             await self._refresh()
@@ -100,7 +102,9 @@ def router_of(
     table: RoutingTable, *, near: NearestCentroid | None, labels: LabelModel | None, samples: Sequence[Sample],
     own: Classifier | None = None, language: str = "",
 ) -> IntentRouter:  # fmt: skip
-    """What chooses among the topics of a table, with the classifiers that the service of labels allows."""
+    """Return the router for a routing file, with those classifiers that are possible: by meaning with `near`, by a
+    service with `labels`.
+    """
     fewshot = tuned = None
     if labels is not None:
         fewshot = FewShot(labels, table, samples=samples, language=language)
@@ -112,12 +116,11 @@ async def learn(
     embedder: Embedder, table: RoutingTable, rows: Sequence[Sample], known: dict[str, Sequence[float]] | None = None,
     spent: Callable[[int], Awaitable[None]] | None = None,
 ) -> NearestCentroid:  # fmt: skip
-    """Make a classifier that finds topics and flags by meaning, out of the embeddings of examples.
+    """Make a classifier by meaning out of the embeddings of examples, for topics and flags.
 
-    Embeddings are taken from `known`, which then holds those of just these examples; the others are asked of the
-    `embedder`, and `spent` is called with their tokens.
-
-    Raises `ModelError`, and `ConfigError` without NumPy.
+    Embeddings are taken from `known` where it has them, and asked of the `embedder` otherwise; afterwards `known` has
+    the embeddings of exactly these examples. `spent` is called with the tokens of the new ones. Raises `ModelError`,
+    and `ConfigError` without NumPy.
     """
     known = {} if known is None else known
     flags = {key: topic.examples for key, topic in table.flags.items() if topic.examples}

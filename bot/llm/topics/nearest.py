@@ -1,8 +1,10 @@
-"""Topics by meaning: a question has the topic whose examples have the nearest centre. Begin with `NearestCentroid`.
+"""Topics by meaning: a question gets the topic whose examples have the nearest centre (mean embedding). Begin with
+`NearestCentroid`.
 
-The cosines of one embedder lie between .8 and .95, those of another between .1 and .6. So what is decided by them is
-learned from the examples, each of them left out once: how sure the nearest topic is, and how far away no topic fits.
-Needs NumPy, which the extra `knowledge` brings.
+Embedders differ: with one all cosines lie between .8 and .95, with another between .1 and .6. So fixed limits would be
+wrong. Two limits are learned from the examples instead, by classifying each example with a classifier that does not
+know it (leave-one-out): how sure the nearest topic is, and from which distance on no topic fits. Needs NumPy, which the
+extra `knowledge` brings.
 """
 
 from __future__ import annotations
@@ -58,7 +60,7 @@ class NearestCentroid:
 
     @property
     def left_out(self) -> list[dict[str, float]]:
-        """The confidences for each sample in turn, by what was learned without it."""
+        """For each sample, in order, the confidence of each topic if the classifier had not learned that sample."""
         return [self._confidences(row, self._topics) for row in self._left_out]
 
     async def __call__(self, question: Question, among: Sequence[str]) -> Mapping[str, float]:
@@ -68,18 +70,24 @@ class NearestCentroid:
         return self.ranking(question, among) if self.nearness(question) >= self._farthest else {}
 
     def ranking(self, question: Question, among: Sequence[str] = ()) -> dict[str, float]:
-        """Return the confidences of the topics `among` (all, if it is empty), however far away the question is. Raises
-        `ModelUnavailable` like a call.
+        """Return the confidence of each of the topics `among` (empty: all), even if the question is too far from all of
+        them.
+
+        Raises `ModelUnavailable` if the question can't be embedded.
         """
         return self._confidences(self._centres.cosines(self._vector(question))[0], among or self._topics)
 
     def nearness(self, question: Question) -> float:
-        """How near the nearest topic is, as a cosine. Raises `ModelUnavailable` like a call."""
+        """Return the cosine between the question and the centre of the nearest topic. Raises `ModelUnavailable` if the
+        question can't be embedded.
+        """
         return float(self._centres.cosines(self._vector(question)).max())
 
     def flags(self, question: Question) -> tuple[str, ...]:
-        """The flags that the question is as near to as their own examples are, and nearer than any sample of a topic.
-        Raises `ModelUnavailable` like a call.
+        """Return the flags that fit a question: it is as near to their examples as these are to each other, and nearer
+        than any sample of a topic.
+
+        Raises `ModelUnavailable` if the question can't be embedded.
         """
         here = self._centres.placed(self._vector(question))[0]
         return tuple(key for key, (centre, line) in self._flags.items() if float(here @ centre) > line)

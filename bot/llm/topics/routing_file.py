@@ -32,8 +32,11 @@ Name = Annotated[str, Field(min_length=1, max_length=100)]
 
 
 class Topic(Part):
-    """One topic. Empty `persona`, `model` and `level` leave the choice as it was; an empty `queue` means no person, an
-    empty `audience` everybody. `threshold` is for the confidence of a tuned classifier. A flag stands beside a topic.
+    """One topic of the routing file, or a flag, which stands beside any topic.
+
+    With an empty `persona`, `model` or `level` the chat's own choice holds. An empty `queue` means that no person is
+    called, an empty `audience` that the topic is for everybody. `threshold` is the confidence that a tuned classifier
+    must have.
     """
 
     title: Title = {}
@@ -54,9 +57,8 @@ class Topic(Part):
 
 
 class Rules(Part):
-    """The table `[routing]`: where the rest goes, when to ask instead of guessing, who decides.
-
-    `tuned` is the name or URI of a tuned classifier.
+    """The table `[routing]` of the file: the topic of all other questions (`other`), when people are asked instead of
+    guessing, and which classifier decides. `tuned` is the name or URI of a tuned classifier.
     """
 
     other: str = "other"
@@ -66,7 +68,7 @@ class Rules(Part):
 
 
 class RoutingTable(Part):
-    """The whole file: topics in its order, bases of knowledge under a common name, and the rules."""
+    """The content of a routing file: topics in its order, common names for several knowledge bases, and the rules."""
 
     topic: Mapping[str, Topic] = {}
     knowledge: Mapping[str, tuple[Name, ...]] = {}
@@ -77,7 +79,7 @@ class RoutingTable(Part):
 
     @property
     def topics(self) -> dict[str, Topic]:
-        """The topics that a question may be led to by itself: neither the flags nor the topic of the rest."""
+        """The topics that a question can get by its content: neither the flags nor the topic of all other questions."""
         return {key: row for key, row in self.topic.items() if row.kind == "topic" and key != self.routing.other}
 
     @property
@@ -86,7 +88,7 @@ class RoutingTable(Part):
         return {key: row for key, row in self.topic.items() if row.kind == "flag"}
 
     def find(self, key: str) -> Topic:
-        """The topic with this key, else that of the rest."""
+        """The topic with this key, or the topic of all other questions if there is none."""
         return self.topic.get(key) or self.topic.get(self.routing.other) or Topic()
 
     def title(self, key: str, language: str) -> str:
@@ -95,7 +97,7 @@ class RoutingTable(Part):
         return (topic.name(language) if topic is not None else "") or key
 
     def bases(self, key: str) -> tuple[str, ...]:
-        """The bases of knowledge of a topic, with common names resolved, each once."""
+        """The knowledge bases of a topic, each once; a common name is replaced by the bases that it stands for."""
         names = dict.fromkeys(self.find(key).knowledge)
         while any(name in self.knowledge for name in names):
             names = dict.fromkeys(part for name in names for part in self.knowledge.get(name, (name,)))
@@ -104,7 +106,9 @@ class RoutingTable(Part):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownNames:
-    """The names that exist outside of the file; None: they are not checked."""
+    """The names of personas, models and knowledge bases that exist outside of the file; None for a kind that is not
+    checked.
+    """
 
     personas: Collection[str] | None = None
     models: Collection[str] | None = None
@@ -124,13 +128,13 @@ class RoutingFile:
 
     @property
     def table(self) -> RoutingTable | None:
-        """The topics as they are now; None where there is no file, or none that was ever valid."""
+        """The content of the file now, or its last valid content; None if it never was valid or does not exist."""
         self._last = self._shelf.find(self._name) or self._last
         return self._last
 
     @property
     def problem(self) -> str:
-        """Why the file does not count as it is now, with the line; "" where it does."""
+        """What is wrong with the file, with the line, so that its last valid content counts; "" if nothing is."""
         if not self._path.is_file() or self._path.suffix != ".toml":
             return f"{self._path}: there is no such file, or its name does not end with .toml"
         return self._shelf.problem(self._name)
@@ -150,7 +154,9 @@ def read(data: bytes, file: str) -> RoutingTable:
 
 
 def unknown_names(table: RoutingTable, known: KnownNames) -> list[str]:
-    """A sentence with the line for each name that does not exist. The file counts all the same."""
+    """Return a sentence with the line for each name in the file that does not exist. The rest of the file counts all
+    the same.
+    """
     sentences = {
         "persona": (known.personas, "there is no persona {name!r}; the one of the chat answers"),
         "model": (known.models, "there is no model {name!r}; the one of the chat answers"),

@@ -26,10 +26,11 @@ class Sample:
 
 
 def samples(table: RoutingTable, corrections: Iterable[Sample] = ()) -> list[Sample]:
-    """The examples of a file, then the corrections of its topics, newest first.
+    """Return the examples of a file, then the corrections of its topics, newest first; no text twice.
 
-    A text counts once: the file is believed before a correction, a later correction before an earlier one. No topic
-    has more than `MOST_SAMPLES`, nor `TIMES` as many as the smallest where that are more than a file may give.
+    If a text has several topics, the file has precedence over corrections, and a later correction over an earlier one.
+    A topic gets at most `MOST_SAMPLES` samples. If the smallest topic has few, it gets at most `TIMES` as many as that
+    one, but always as many as a file may give.
     """
     found = {plain(text): Sample(text, key) for key, topic in table.topics.items() for text in topic.examples}
     for sample in reversed(list(corrections)):
@@ -47,8 +48,9 @@ def samples(table: RoutingTable, corrections: Iterable[Sample] = ()) -> list[Sam
 
 
 def masked(text: str, names: Collection[str] = (), longest: int = LONGEST) -> str:
-    """A question without what tells who asked it: `names` (of the person), what is told as a name, patronymics,
-    addresses and links become …, digits become 0. At most the first `longest` characters of it.
+    """Return a question without what identifies the person who asked, cut to `longest` characters.
+
+    The `names` of the person, words that look like names, patronymics, addresses and links become "…", digits become 0.
     """
     own = {part.lower() for name in names for part in name.split() if len(part) > 1}
     text = TOKEN.sub(_without_address, text[:longest])
@@ -65,7 +67,9 @@ def _without_address(found: re.Match[str]) -> str:
 
 
 def one_hot(rows: Sequence[Sample]) -> Iterator[str]:
-    """The lines of a data set to tune a classifier with: JSON with the text, and 1 for its topic, 0 for the others."""
+    """Yield the lines of a data set for tuning a classifier: JSON with the text, 1 for its own topic and 0 for each
+    other topic.
+    """
     topics = list(dict.fromkeys(row.topic for row in rows))
     for row in rows:
         yield json.dumps({"text": row.text, **{key: int(key == row.topic) for key in topics}}, ensure_ascii=False)

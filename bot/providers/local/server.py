@@ -102,7 +102,7 @@ class LocalServer:
         if not self.path.is_file():
             raise ConfigError(f"there is no file {self.path}")
         key = secrets.token_urlsafe(32)
-        command = [sys.executable, "-m", "bot.providers.local.server"]
+        command = [sys.executable, "-P", "-m", "bot.providers.local.server"]
         command += map(str, (self.path, self.threads, self.context))
         with tempfile.TemporaryFile() as log:
             self._process = await asyncio.create_subprocess_exec(

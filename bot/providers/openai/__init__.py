@@ -1,1 +1,1 @@
-"""Servers that speak OpenAI's API. Begin with `model.py`; `compatible_servers.py` reads the rows of MODELS."""
+"""Servers that speak OpenAI's API. Begin with `wire.py`; `compatible_servers.py` makes models of the rows of MODELS."""

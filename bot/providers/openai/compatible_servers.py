@@ -23,7 +23,9 @@ AT_ONCE = 10  # requests in flight to one server
 
 
 class Servers:
-    """Makes the models of other servers. Models of one server and one key share an `Account` and its outage."""
+    """Makes the models of servers that rows of MODELS name. Models with one server and one key share an `Account`, and
+    so its outages.
+    """
 
     def __init__(self, *, settings: Settings, http: Http, retry: Retry, metrics: Metrics | None) -> None:
         self._settings = settings

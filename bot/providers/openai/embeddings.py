@@ -21,6 +21,8 @@ ANSWERING = 60.0  # seconds for one request: a server without a graphics card ta
 class OpenAIEmbeddings:
     """An `Embedder` over `POST /embeddings` of the server that a row of EMBEDDING_MODELS names."""
 
+    pace = 0.0
+
     def __init__(self, row: EmbeddingModelConfig, account: Account) -> None:
         self.name = row.vectors
         self.longest = row.window

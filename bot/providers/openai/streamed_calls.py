@@ -24,7 +24,11 @@ class Part:
 
 
 class Calls:
-    """Joins the pieces of tool calls. `taken` are ids of calls in the conversation, which some servers use again."""
+    """Joins the pieces of tool calls that arrive in a stream.
+
+    `taken` are the ids of calls that the conversation already has: some servers use an id twice, and such a call gets a
+    new id.
+    """
 
     def __init__(self, taken: Set[str] = frozenset()) -> None:
         self._taken = taken

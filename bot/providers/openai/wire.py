@@ -30,8 +30,11 @@ NOTHING = "(nothing)"  # what a tool said that said nothing: some servers refuse
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """What differs between servers: the name of the token limit, whether token counts must be asked for, the longest
-    text in characters (0: any), the value that switches reasoning off, whether a reasoning model takes a temperature.
+    """What differs between servers with OpenAI's API.
+
+    These are: the name of the parameter that limits the tokens, whether token counts must be asked for, the longest
+    text in characters (0: no limit), the value that switches reasoning off, and whether a model that reasons takes a
+    temperature.
     """
 
     limit: str = "max_tokens"
@@ -223,7 +226,10 @@ class Pen:
         self._place = "start"
 
     def write(self, said: str, shown: str = "") -> tuple[str, str]:
-        """Add a piece; return the text and the reasoning in it. `shown` is reasoning that had a field of its own."""
+        """Add a piece of the model's text; return the new text and the new reasoning in it.
+
+        `shown` is reasoning that the server gave in a field of its own, beside the text.
+        """
         said, self._half = _without_half(self._half + said)
         text, thought = self._divided(self._held + said)
         return _clean(text), _clean(shown + thought)

@@ -28,7 +28,9 @@ class YandexClassifier:
     async def by_samples(
         self, text: str, labels: Sequence[str], *, task: str, samples: Sequence[tuple[str, str]] = (), within: float
     ) -> Labelled:
-        """Return the confidences of `labels`. Raises `ModelUnavailable` where too many wait."""
+        """Return the confidence of each of `labels`. Raises `ModelUnavailable` if too many requests wait
+        for the quota.
+        """
         body = {
             "modelUri": names.uri(MODEL, self._folder, "cls"),
             "taskDescription": task,
@@ -42,7 +44,9 @@ class YandexClassifier:
         return found
 
     async def tuned(self, name: str, text: str, *, within: float) -> Labelled:
-        """Return what a tuned classifier says. Raises `ModelUnavailable` where too many wait."""
+        """Return the confidence of each label of a tuned classifier. Raises `ModelUnavailable` if too many requests
+        wait for the quota.
+        """
         body = {"modelUri": names.uri(name, self._folder, "cls"), "text": text}
         return await self._asked("textClassification", body, within)
 

@@ -24,6 +24,7 @@ class YandexEmbeddings:
 
     name = "yandex/text-search"
     longest = LONGEST
+    pace = 1 / EVERY
 
     def __init__(self, folder: str, account: Account, *, url: str) -> None:
         self._folder = folder

@@ -59,7 +59,7 @@ async def cancelled(account: Account, url: str, operation: str) -> bool:
 
 
 async def asked(account: Account, url: str, operation: str, suffix: str = "") -> Mapping[str, Any] | None:
-    """Return the JSON of an operation, None for an operation that the service does not know."""
+    """Return the JSON of an operation, None if the service does not know this operation."""
     if not OPERATION.fullmatch(operation):
         return None
     answer = await account.ask("GET", f"{url}/{operation}{suffix}", until=account.clock.monotonic() + POLLING)
@@ -72,7 +72,7 @@ async def asked(account: Account, url: str, operation: str, suffix: str = "") ->
 
 
 def answered(chunk: Chunk | None) -> Answered | Failed:
-    """Return what an operation has answered; `Failed` for an answer without a text."""
+    """Return the answer that an operation has produced, or `Failed` if the answer has no text."""
     if chunk is None or not chunk.text.strip():
         return Failed("the operation ended without an answer")
     return Answered(chunk.text, chunk.finish or Finish.STOP, chunk.usage)

@@ -29,7 +29,9 @@ SEARCHING = "web_search"
 
 @dataclass(frozen=True, slots=True)
 class ResponsesTarget:
-    """Who answers: a model by its URI, or an agent by the id that the console shows. `search`: it searches the web."""
+    """What answers a request: a model by its URI, or an agent by the id that the console shows. With `search` the model
+    may search the web.
+    """
 
     uri: str = ""
     agent: str = ""

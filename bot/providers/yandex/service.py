@@ -9,7 +9,7 @@ from random import Random
 from bot.ai import AsyncModel, Profile
 from bot.clock import Clock
 from bot.concurrency.retry import Backoff, Retry
-from bot.config.entries import EmbeddingModelConfig
+from bot.config.entries import EmbeddingModelConfig, ModelConfig
 from bot.config.settings import Settings
 from bot.errors import ModelUnavailable
 from bot.http.client import Http
@@ -56,6 +56,7 @@ class YandexStudio:
             gauge=gauge or asyncio.Semaphore(settings.yc_concurrency),
         )  # fmt: skip
         self.outage = self._account.outage
+        self._instances: dict[str, Account] = {}
 
     def text(self, name: str = "") -> TextModel:
         """Return the model of this name or URI (MODEL if it is empty), over the API that serves it.
@@ -77,12 +78,22 @@ class YandexStudio:
         else:
             wire, url = OpenAIWire(who.uri, profile, COMPATIBLE), f"{settings.yc_openai_url}/chat/completions"
         timeouts = Timeouts.from_settings(settings)
-        return TextModel(name=name, profile=profile, wire=wire, account=self._account, url=url, timeouts=timeouts)
+        account = self._account if entry is None or not entry.uri else self._account_of(entry)
+        return TextModel(name=name, profile=profile, wire=wire, account=account, url=url, timeouts=timeouts)
+
+    def _account_of(self, entry: ModelConfig) -> Account:
+        """The account of an instance: it has no part in the folder's quota, but takes only so many requests at once."""
+        if entry.uri not in self._instances:
+            gauge = asyncio.Semaphore(entry.concurrency)
+            self._instances[entry.uri] = self._account.beside(f"instance {entry.name}", gauge)
+        return self._instances[entry.uri]
 
     def _speaker(self, name: str) -> ResponsesTarget:
         entry, folder = catalog.entry(name, self._settings.models), self._settings.yc_folder_id
         if entry is None:
             return ResponsesTarget(names.uri(name, folder))
+        if entry.uri:
+            return ResponsesTarget(entry.uri)
         if entry.agent:
             return ResponsesTarget(agent=entry.agent, search=entry.search)
         return ResponsesTarget(names.uri(entry.model or name, folder), search=entry.search)
@@ -118,6 +129,16 @@ class YandexStudio:
         return YandexAsyncModel(
             who.uri, profile, self._account, url=settings.yc_llm_url, operations=settings.yc_operation_url
         )
+
+    def batch_uri(self, name: str = "") -> str:
+        """Return the URI of an open model, which the service's batch runs can ask; "" for YandexGPT, which they do not
+        know, for agents, and for models of other servers.
+        """
+        settings = self._settings
+        name = name or settings.model
+        entry, who = catalog.entry(name, settings.models), self._speaker(name)
+        is_open = not (entry and entry.url) and not who.agent and not who.search
+        return who.uri if is_open and not self._profile(name, who).asynchronous else ""
 
     def embeddings(self) -> YandexEmbeddings:
         """Return the model that makes vectors of texts."""

@@ -109,6 +109,7 @@ class StreamReader(Reader):
     def __init__(self, *, trace: str = "", taken: Set[str] = frozenset()) -> None:
         super().__init__(trace=trace, taken=taken)
         self._text = ""
+        self._version = ""
 
     def end(self) -> Chunk | None:
         """Return None: every line was a chunk. Raises `StreamCut` if no line said that the answer is complete."""
@@ -129,6 +130,8 @@ class StreamReader(Reader):
         first = next(iter(objects(result.get("alternatives"))), {})
         message = mapping(first.get("message"))
         self._usage = counted(result.get("usage"), *TOKENS) or self._usage
+        version = result.get("modelVersion")
+        self._version = version[:LONGEST_VERSION] if isinstance(version, str) else self._version
         finish = FINISHES.get(str(first.get("status")))
         self.done = finish is not None
         text = message.get("text")
@@ -149,7 +152,10 @@ class StreamReader(Reader):
         new = text if replaces else text[len(before) :]
         if not (new or finish):
             return None
-        return Chunk(new, replaces=replaces, finish=finish, usage=self._usage, tool_calls=calls)
+        return Chunk(
+            new, replaces=replaces, finish=finish, usage=self._usage, tool_calls=calls,
+            version=self._version if finish else "",
+        )  # fmt: skip
 
 
 def _mended(text: str, *, last: bool) -> str:
@@ -168,6 +174,7 @@ def _calls(message: Mapping[str, Any], taken: Set[str]) -> tuple[ToolCall, ...]:
     return calls((("", call.get("name"), whole_numbers(mapping(call.get("arguments")))) for call in found), taken)
 
 
+LONGEST_VERSION = 60  # characters
 TEXT = '{"result":{"alternatives":[{"message":{"role":"assistant","text":"'
 PARTIAL, USAGE = '"status":"ALTERNATIVE_STATUS_PARTIAL"', '"usage":{'
 TOKENS = ("inputTextTokens", "completionTokens", "completionTokensDetails.reasoningTokens")

@@ -1,1 +1,3 @@
-"""The longer commands of `govorun`: `kb` (what it does stands in `knowledge`), `topics` and `desk`."""
+"""The commands of `govorun` with subcommands: `kb` (its work is in `knowledge`), `topics`, `desk`, `eval`, and in the
+package `batch` those for files.
+"""

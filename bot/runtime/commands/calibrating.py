@@ -1,4 +1,5 @@
-"""`govorun kb calibrate`: fits the first gate on the operator's own questions. Begin with `calibrate`.
+"""`govorun kb calibrate`: fits the gate (whether passages are relevant to a question) on the operator's own questions.
+Begin with `calibrate`.
 
 It needs the extra `knowledge` (`check_libraries`).
 """
@@ -23,8 +24,10 @@ WIDE = 10.0  # per cent between the ends of an interval that says little
 
 
 async def calibrate(command: KnowledgeCommand, file: Path | None) -> None:
-    """Fit a gate on the questions of a file (None: on those that the base has), say how it does, and store it if it is
-    better than the gate of now. Raises `BadInput` where there are too few questions.
+    """Fit a gate on questions, print how often it errs, and store it if it is better than the present gate.
+
+    The questions stand in `file`. Without a file they are the headings with a question mark, the rows of FAQ tables and
+    the learned answers of the knowledge base. Raises `BadInput` if there are too few questions.
     """
     base, say = command.base, command.say
     cases = read_case_file(file) if file else ()
@@ -60,7 +63,7 @@ async def calibrate(command: KnowledgeCommand, file: Path | None) -> None:
 
 
 async def store_gate(command: KnowledgeCommand, gate: Gate | None) -> None:
-    """Store the gate for the embeddings that are searched now; None: the standard one is used again."""
+    """Store the gate for the embedding model in use; None deletes it, so that the standard gate is used again."""
     base = command.base
     await (await base.retrieval()).index.follow()
     model = base.gate_model
@@ -95,6 +98,11 @@ def _tell(command: KnowledgeCommand, questions: Questions, fitted: Calibration, 
             say(
                 f"    {len(some)} questions are too few to tell more exactly than {figure.low:.0f} to {figure.high:.0f}"
             )
+    between = [100 * some / all_ for some, all_ in zip(fitted.doubted, (right, wrong), strict=True)]
+    say(
+        f'  between its two cut-offs, where only quotes are shown ("This may be it:"): {between[0]:.0f} and '
+        f"{between[1]:.0f} of 100"
+    )
     say(f"  an answerable question has the higher score in {100 * fitted.auroc:.0f} of 100 pairs")
     kept_out = sorted(set(range(right)) - fitted.kept)
     _name(command, "Answered, and yet kept out", [questions.answerable[place].text for place in kept_out])

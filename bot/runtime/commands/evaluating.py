@@ -23,9 +23,11 @@ NOISE = 0.05  # chance below which a difference is called one
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What should be found for a case: one of these articles (ids), or passages of them where it names a text.
+    """What the search should find for a case: one of these articles (ids), or passages of them if the case names a
+    text.
 
-    `source` is the name of the source of the first; "" and nothing to find for a case whose page or text is gone.
+    `source` is the name of the first article's source. It is "" if the page or text of the case is gone; then there is
+    nothing to find.
     """
 
     case: Case
@@ -36,15 +38,17 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A case with the place at which it was found, None for nowhere."""
+    """A case with the rank at which the search found its target, from 1; None if it was not found."""
 
     target: Target
     rank: int | None
 
 
 async def evaluate(command: KnowledgeCommand, file: Path, groups: frozenset[str]) -> None:
-    """Search for the questions of a file as these groups would, and say how often the right page or passage is found,
-    what is missed, and what has changed since the last run. Raises `BadInput`.
+    """Search for the questions of a file with the rights of these audience groups, and print how often the right page
+    or passage was found.
+
+    Also printed is what was missed, and what has changed since the last run. Raises `BadInput`.
     """
     base, say = command.base, command.say
     cases = read_case_file(file)

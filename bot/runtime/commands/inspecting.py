@@ -1,4 +1,6 @@
-"""`govorun kb show` and `check`: what a source has, and what is wrong with it. Begin with `show` and `check`."""
+"""`govorun kb show` prints what a source contains, `govorun kb check` what is wrong with the sources. Begin with `show`
+and `check`.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ LATE = 2  # times that a sync may take its time, until it is late
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was looked at, with what to do about it; "" if all is well. What `is_wrong` ends with exit status 1."""
+    """The result of one check: what was looked at, and what to do about it ("" if all is well). `is_wrong` makes the
+    command exit with status 1.
+    """
 
     about: str
     text: str

@@ -1,4 +1,4 @@
-"""`govorun kb`: the commands. What they do stands in `knowledge`, which is imported only when one of them runs."""
+"""The command line of `govorun kb`. The work is in `knowledge`, which is imported only when a command runs."""
 
 from __future__ import annotations
 
@@ -96,13 +96,18 @@ def sync_source(
     yes: bool = YES,
     bot: int = BOT,
 ) -> None:
-    """Read a source again, and store what has changed."""
+    """Read a source again, and store what has changed (exit code 1 if one of several can't be read)."""
+    is_fine = True
 
     async def sync(command: KnowledgeCommand) -> None:
-        for one in [name] if name else await command.names():
-            await command.sync(one)
+        nonlocal is_fine
+        if name:
+            await command.sync(name)
+        else:
+            is_fine = await command.sync_all()
 
     _keep(bot, sync, yes=yes)
+    sys.exit(0 if is_fine else 1)
 
 
 @app.command("embed")
@@ -188,7 +193,7 @@ def calibrate_gate(
     yes: bool = YES,
     bot: int = BOT,
 ) -> None:
-    """Fit what keeps questions about something else out on your own questions, and say how often it errs."""
+    """Fit, on your own questions, the filter that keeps out questions about something else; say how often it errs."""
 
     async def work(command: KnowledgeCommand) -> None:
         from bot.knowledge.base import check_libraries

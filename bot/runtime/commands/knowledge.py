@@ -1,4 +1,4 @@
-"""`govorun kb`: keeps the knowledge base from the command line. Begin with `opened`."""
+"""The work of `govorun kb`: keeps the knowledge base from the command line. Begin with `opened`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from bot.access.policy import Access
+from bot.billing.budget import BotBudget, Everybody, duration
 from bot.billing.metering import BillTo, Meter
 from bot.billing.pricing import shown
 from bot.clock import SystemClock
@@ -24,7 +26,7 @@ from bot.features.knowledge.jobs import request_sync
 from bot.knowledge import rights
 from bot.knowledge.base import KnowledgeBase, check_libraries
 from bot.knowledge.embedding import CHARACTERS
-from bot.knowledge.sources.source import failure_text
+from bot.knowledge.sources.source import SourceFailed, failure_text
 from bot.providers.yandex.service import YandexStudio
 from bot.runtime.models import Embedders
 from bot.runtime.resources import SharedResources
@@ -32,6 +34,7 @@ from bot.storage.engines.sqlite_files import alone
 from bot.storage.engines.urls import is_sqlite
 from bot.storage.repositories.knowledge.passages import VECTOR_STORE
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
+from bot.storage.store import Tx
 from bot.texts.catalog import say
 from bot.types import Address
 
@@ -53,7 +56,7 @@ class KnowledgeCommand:
     agree: Agree
 
     async def add(self, wish: KnowledgeSource) -> None:
-        """Add a source, read it, say what its embeddings cost, and buy them once that is agreed to."""
+        """Add a source, read it, print what its embeddings cost, and buy them if the person at the terminal agrees."""
         source = await self.base.add(wish)
         if source.every:
             bot, id_, every = self.base.bot, source.id, source.every
@@ -64,8 +67,12 @@ class KnowledgeCommand:
         await self.sync(source.name)
 
     async def sync(self, name: str) -> None:
-        """Read a source again; what it would remove, and what its embeddings cost, is asked about."""
+        """Read a source again, and go on with it if it was paused. Before articles are deleted, and before embeddings
+        are bought, the person at the terminal is asked.
+        """
         source = await self.base.find(name)
+        if source.state == "paused":
+            await self.base.store.write(lambda tx: self._resume(tx, source))
         began = time.monotonic()
         report = await self.base.sync(source)
         if report.held:
@@ -85,13 +92,27 @@ class KnowledgeCommand:
             self.say(f"  ... and {more} more")
         await self.embed()
 
+    async def sync_all(self) -> bool:
+        """Read all sources that are not paused, and say of each that can't be read why. Returns whether all could."""
+        failed = False
+        for name in await self.names():
+            try:
+                await self.sync(name)
+            except (SourceFailed, BadInput) as error:
+                self.say(f"{name}: {error}")
+                failed = True
+        return not failed
+
     async def embed(self) -> None:
-        """Buy what has no embedding yet, once its price is agreed to."""
+        """Buy the missing embeddings, if the person at the terminal agrees to the price. Raises `BadInput` where
+        the whole bot may not spend as much.
+        """
         wanted = await self.base.estimate()
         if not wanted.passages:
             return
         price = shown("en", wanted.cost, self.currency) if wanted.cost else "free of charge"
-        line = f"{wanted.passages} passages to embed, about {wanted.tokens:,} tokens: {price}."
+        time_ = f", about {duration('en', wanted.seconds)}" if wanted.seconds else ""
+        line = f"{wanted.passages} passages to embed, about {wanted.tokens:,} tokens: {price}{time_}."
         if wanted.cost and not self.agree(f"{line} Go on?"):
             found = "by their former embeddings" if wanted.again else "by their words"
             self.say(f"Until then they are found {found}: govorun kb embed asks again.")
@@ -99,11 +120,17 @@ class KnowledgeCommand:
         self.say(line)
         try:
             await self.base.embed(wanted.cost, self._countdown())
-        except LimitReached:
+        except LimitReached as error:
+            raise BadInput(
+                f"no embedding is bought: {error} It is the limit of the whole bot (DAILY_MONEY, MONTHLY_MONEY)."
+            ) from None
+        if (await self.base.estimate()).passages:
             self.say("The rest costs more than was said: govorun kb embed asks again.")
 
     async def agree_to_questions(self, texts: Collection[str]) -> bool:
-        """Say what the embeddings of these questions cost; return whether they may be bought. Free ones may."""
+        """Print what the embeddings of these questions cost, and return whether they may be bought. Embeddings that
+        cost nothing may.
+        """
         retrieval = await self.base.retrieval()
         await retrieval.index.follow()
         tokens = int(sum(map(len, texts)) / CHARACTERS)
@@ -115,7 +142,9 @@ class KnowledgeCommand:
         return self.agree(f"{len(texts)} questions to embed, about {tokens:,} tokens: {price}{unbooked}. Go on?")
 
     async def tell_stores(self, among: Collection[int] | None = None) -> None:
-        """Say of which sources (None: of all) only a part is looked at, because AI Studio has and searches them."""
+        """Print which of the sources `among` (None: all) are vector stores of AI Studio, of which the bot can look at a
+        part only.
+        """
         bot = self.base.bot
         sources, sizes = await self.base.store.read(lambda tx: (tx.sources.list_sources(bot), tx.sources.sizes(bot)))
         for source in sources:
@@ -167,7 +196,7 @@ class KnowledgeCommand:
         self.say(f"{name} is {to} now.")
 
     async def remove(self, name: str) -> None:
-        """Forget a source, once that is agreed to."""
+        """Remove a source, if the person at the terminal agrees."""
         source = await self.base.find(name)
         sizes = await self.base.store.read(lambda tx: tx.sources.sizes(self.base.bot))
         articles, passages = sizes.get(source.id, (0, 0))
@@ -217,6 +246,11 @@ class KnowledgeCommand:
         if not quotes:
             self.say("All that answers quote stands in the sources.")
 
+    def _resume(self, tx: Tx, source: KnowledgeSource) -> None:
+        tx.sources.change_source(source.id, state="active")
+        if source.every:
+            request_sync(tx, self.base.bot, source.id, after=source.every)
+
     def _countdown(self) -> Callable[[int], None]:
         last = [time.monotonic()]
 
@@ -232,8 +266,10 @@ class KnowledgeCommand:
 async def opened(
     settings: Settings, bot: int, say: Say, agree: Agree, *, writes: bool = True
 ) -> AsyncIterator[KnowledgeCommand]:  # fmt: skip
-    """The knowledge base of a bot. While the bot runs with SQLite, that alone writes: then this only reads, and raises
-    `ConfigError` if it `writes`.
+    """Open the knowledge base of a bot.
+
+    While the bot runs with SQLite, only the bot may write: then the command can only read, and with `writes`
+    `ConfigError` is raised.
     """
     clock, url = SystemClock(), settings.database_url
     async with AsyncExitStack() as stack:
@@ -254,7 +290,10 @@ async def opened(
         store = await process.store()
         base = KnowledgeBase(
             store=store, bot=bot, files=process.files, cache=settings.knowledge_cache, embedder=embedder,
-            meter=Meter(store=store, tariffs=prices, books=is_alone),
+            meter=Meter(
+                store=store, tariffs=prices, books=is_alone,
+                budget=BotBudget.from_settings(settings, Access(), Everybody()),
+            ),
             former=embedders.others(),
         )  # fmt: skip
         base.vector_stores = studio.vector_stores() if keyed else None
@@ -277,11 +316,11 @@ def audience(text: str) -> tuple[str, ...]:
 
 
 def told(reason: str) -> str:
-    """What the reason of a `Trouble` means, in English."""
+    """Return what the reason of a `Trouble` (a page that can't be read) means, in English."""
     kind, _, about = reason.partition(":")
     return say("en", f"kb.trouble.{kind}", about=about)
 
 
 def date(at: float) -> str:
-    """A time in Unix seconds, to the minute."""
+    """Return a time (Unix seconds) as a date with hours and minutes."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")

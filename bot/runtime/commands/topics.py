@@ -86,10 +86,17 @@ def export(file: File = FILE, samples: Samples = None) -> None:
         typer.echo(f"Tuning pays from {TUNABLE} samples of each topic on: {counts}", err=True)
 
 
+def known_samples(file: Path) -> Sequence[Sample]:
+    """Return the samples of the topics of a file, with what operators have corrected."""
+    return _read(file, None, _recorded_samples())[1]
+
+
 @asynccontextmanager
 async def services(settings: Settings) -> AsyncIterator[tuple[Embedder, LabelModel | None]]:
-    """What makes vectors, as EMBEDDINGS says, and labels, where AI Studio has a key; without both, the embeddings on
-    this machine alone.
+    """Open the services that a routing file needs: the embedder that EMBEDDINGS names, and AI Studio's classifiers if
+    there is a key.
+
+    Without both, the embedder on this machine is used, and no classifier.
     """
     from pydantic import SecretStr
 

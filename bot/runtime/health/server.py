@@ -102,9 +102,7 @@ def _application(probes: Probes) -> web.Application:
 
 
 def _is_ready(health: Health | Check | None) -> bool:
-    if not isinstance(health, Health):
-        return False
-    return health.app.telegram.is_ready and not health.app.stopping.is_set()
+    return isinstance(health, Health) and health.app.is_ready
 
 
 def _worst(reports: Reports) -> Status:

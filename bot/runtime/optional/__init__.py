@@ -1,1 +1,1 @@
-"""Composition of what a setting switches on: its modules are imported only then."""
+"""Composes what a setting, or the code of a programmer, switches on. Its modules are imported only then."""

@@ -1,4 +1,6 @@
-"""The support desk of a bot, with the setting DESK. Without it nothing of `bot/desk` is imported."""
+"""Composes the support desk of a bot, if the setting DESK names its folder. Without DESK no module of `bot/desk` is
+imported.
+"""
 
 from __future__ import annotations
 
@@ -32,8 +34,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeskParts:
-    """What the desk adds to a bot: layers before the router, features, what reads the connected groups, and what one
-    process of the bot does all the time (`led`).
+    """What the support desk adds to a bot: layers before the router, features, a function that loads the connected
+    groups (`load`), and tasks that run in exactly one process of the bot (`led`).
     """
 
     layers: Sequence[Layer] = ()
@@ -43,7 +45,7 @@ class DeskParts:
 
 
 def desk_of(given: Given) -> Desk | None:
-    """The cases of the bot; None without DESK."""
+    """Return the support desk of the bot; None without DESK."""
     if given.settings.desk is None:
         return None
     from bot.desk.availability import Availability
@@ -60,7 +62,9 @@ def desk_of(given: Given) -> Desk | None:
 
 
 def ownership(ground: Ground) -> Ownership | None:
-    """Who answers in a conversation; None without DESK: always the bot."""
+    """Return the part that says who answers in a conversation, the bot or a person; None without DESK:
+    always the bot.
+    """
     if ground.desk is None:
         return None
     from bot.desk.ownership import CaseOwnership
@@ -69,7 +73,7 @@ def ownership(ground: Ground) -> Ownership | None:
 
 
 def missed(ground: Ground) -> MissedNotes | None:
-    """What counts the messages that a customer writes too fast; None without DESK."""
+    """Return the part that counts messages which a customer wrote too fast to be taken; None without DESK."""
     if ground.desk is None:
         return None
     from bot.desk.missed import note_missed
@@ -78,7 +82,7 @@ def missed(ground: Ground) -> MissedNotes | None:
 
 
 def desk_tools(given: Given, ground: Ground) -> Sequence[Tool]:
-    """The tool with which a model calls a person; none without DESK."""
+    """Return the tool with which a model calls a person; no tool without DESK."""
     if ground.desk is None:
         return ()
     from bot.desk.model.hand_over import hand_over_tool
@@ -87,7 +91,7 @@ def desk_tools(given: Given, ground: Ground) -> Sequence[Tool]:
 
 
 def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
-    """The layer and the features of the desk; none without DESK."""
+    """Return the layers and the features of the support desk; none of them without DESK."""
     if ground.desk is None:
         return DeskParts(load=partial(_warn, given))
     from bot.desk.customers import Customers

@@ -1,6 +1,6 @@
-"""Failures of the sandbox's AI Studio on purpose: planned ones of tests, random ones of the page's sliders.
+"""Failures of the sandbox's AI Studio: those that a test plans, and random ones (the sliders of the page).
 
-Begin with `Faults`, which decides which call meets a `Fault` (`wire.py`). `Stream` writes a body piece by piece and
+Begin with `Faults`, which decides whether a call gets a `Fault` (`wire.py`). `Stream` writes a body piece by piece and
 breaks off where the fault says.
 """
 
@@ -30,9 +30,7 @@ class Broken(Exception):
 
 
 class Faults:
-    """Decides which call meets which fault: first the planned ones, then by chance (`shares`, the sliders
-    of the page).
-    """
+    """Decides which call gets which fault: planned faults first, then random ones, whose probabilities are `shares`."""
 
     def __init__(self, seed: int = 1) -> None:
         self.shares: dict[str, float] = dict(NO_FAULTS)
@@ -45,11 +43,14 @@ class Faults:
 
     @property
     def planned(self) -> int:
-        """How many planned faults no call has met yet."""
+        """The number of planned faults that no call has got yet."""
         return len(self._plan)
 
     def pick(self, route: str, *, streams: bool) -> Fault | None:
-        """The fault that a call of this route meets, or None. `streams`: its answer is a stream, which can be cut."""
+        """Return the fault that a call of this route gets, or None.
+
+        `streams` says that the answer is a stream, which can be cut in the middle.
+        """
         for index, (name, fault) in enumerate(self._plan):
             if name in (route, "*"):
                 del self._plan[index]
@@ -66,7 +67,7 @@ class Faults:
         return None
 
     def happens(self, name: str) -> bool:
-        """Whether a random fault happens now, by its share."""
+        """Decide by chance whether a random fault happens now, with the probability that its share sets."""
         share = self.shares[name]
         return share > 0 and self._random.random() < share
 

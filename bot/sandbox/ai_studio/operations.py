@@ -45,8 +45,8 @@ class Operation:
 class Operations:
     """All operations of the server.
 
-    An operation is done after `seconds` of its kind and after `polls` requests for it. `kept` are the seconds until it
-    is forgotten.
+    An operation is done once `seconds` for its kind have passed and it was polled `polls` times. It is forgotten after
+    the seconds in `kept`.
     """
 
     def __init__(self, clock: Clock, quotas: Quotas) -> None:

@@ -116,8 +116,8 @@ class Studio:
         return self.url
 
     async def start_batch(self, port: int = 0) -> BatchServer:
-        """Start datasets, batch runs and tuning, which speak gRPC, beside the HTTP. Raises `ImportError` without the
-        extra `batch`.
+        """Start the gRPC server beside the HTTP server: datasets, batch runs and tuning. Raises `ImportError` without
+        the extra `batch`.
         """
         from bot.sandbox.ai_studio.batch.models import BatchModels
         from bot.sandbox.ai_studio.batch.server import BatchServer
@@ -147,7 +147,9 @@ class Studio:
         return min(self.access.keys, default="")
 
     def settings(self) -> dict[str, str]:
-        """The settings, by name, with which a bot uses this server, and asks nothing of it but what people want."""
+        """The settings, by name, of a bot that uses this server. Checks and requests that a bot makes by itself are
+        switched off in them.
+        """
         services = ("llm", "image_operation", "iam", "search", "stt", "tts")
         return {
             "yc_api_key": self.key,
@@ -168,7 +170,7 @@ class Studio:
 
     @property
     def planned(self) -> int:
-        """How many planned failures no request has met yet."""
+        """The number of planned faults that no request has got yet."""
         return self._faults.planned
 
     def cut(self) -> int:
@@ -233,11 +235,12 @@ class Studio:
     # --- who writes
 
     def model_state(self) -> Json:
-        """Who writes the answers, as the page shows it: `{"kind", "title", "progress", "error"}`."""
+        """Which model writes the answers, as the page shows it: `{"kind", "title", "progress", "error"}`."""
         return self._model.state()
 
     async def switch(self, kind: str, name: str = "") -> Json:
-        """Begin to change who writes: "scripted", "local" (a known name or a GGUF file) or "url" (an OpenAI base URL).
+        """Begin to change the model that writes: "scripted", "local" (a known name or a GGUF file) or "url" (the base
+        URL of an OpenAI-compatible server).
 
         Returns the state at once; the change goes on in the background and reports to `on_model`. Raises `ValueError`
         for an unknown kind or a missing name.

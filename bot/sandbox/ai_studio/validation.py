@@ -1,4 +1,5 @@
-"""What AI Studio refuses before it asks a model, in its own words: keys, folders, models, messages and options.
+"""Checks of a request before a model is asked, with the error texts of AI Studio: keys, folders, models, messages and
+options.
 
 Begin with `Access.admit` (who calls) and `Uri.parse` (which model). All functions raise `Problem`.
 """

@@ -16,6 +16,9 @@ let book = null;
 const field = h("textarea", { class: "handbook-page", rows: 8, "data-testid": "handbook-page", "aria-label": t("editTitle") });
 const compared = h("p", { class: "hint", "data-testid": "compared" });
 
+const query = h("input", { type: "text", class: "handbook-query", "data-testid": "handbook-query", "aria-label": t("kbSearchTitle"), value: t("askSay") });
+const looks = new Steps({ kbSources, kbSearch, kbRights }, load);
+
 const steps = new Steps({ "shop": addShop, ask, source: openSource, unknown: askUnknown, teach, told, edit }, load);
 
 export function startKnowledge() {
@@ -24,7 +27,8 @@ export function startKnowledge() {
     compared,
     h("section", null, steps.boxes(0, 3)),
     h("section", null, steps.boxes(3, 6)),
-    h("section", null, steps.boxes(6), field));
+    h("section", null, steps.boxes(6), field),
+    h("section", null, h("h3", null, t("looks")), looks.boxes(0, 1), query, looks.boxes(1)));
   on("chats", notice);
   document.addEventListener("panel-tab", (event) => {
     if (/** @type {CustomEvent} */ (event).detail === "knowledge") void load();
@@ -124,4 +128,53 @@ async function edit() {
   if (!panel || !(await press(panel, labelled(panel, book.labels.sync)))) return false;
   const isRead = (/** @type {any} */ message) => message.message_id > panel.message_id && message.text?.includes(name) && !message.reply_markup;
   return Boolean(await until(() => newest(isRead))) && asks(t("askSay"), "source");
+}
+
+// --- a closer look -----------------------------------------------------------------------------------------------------
+
+/** The sources as the owner sees them, with their age. */
+async function kbSources() {
+  const page = await ownerGets("/kb", (message) => message.text?.includes(book.folder.split("/").at(-1)));
+  return page ? page.text : false;
+}
+
+/** What a question finds, with scores. */
+async function kbSearch() {
+  const question = /** @type {HTMLInputElement} */ (query).value.trim() || t("askSay");
+  const page = await ownerGets(`/kb search ${question}`, (message) => labelled(message, book.labels.asEveryone));
+  return page ? page.text : false;
+}
+
+/** One question, asked by two people with different rights: a page for the staff answers the owner alone. */
+async function kbRights() {
+  const isShut = (/** @type {any} */ message) => labelled(message, [...book.owners, ...marked(book.owners), ...book.labels.sync]);
+  const page = await ownerGets(`/kb add ${book.staff}`, isShut);
+  const button = page && labelled(page, book.owners);
+  if (!page || (button && !((await press(page, button)) && (await until(() => newest((message) => labelled(message, marked(book.owners)))))))) return false;
+  const isSecret = (/** @type {any} */ message) => message.text?.includes(t("staffSign"));
+  let own = null;
+  for (let tries = 0; tries < TRIES && !own; tries++) own = await ownerGets(t("staffSay"), isSecret, AGAIN_MS);
+  if (!own) return false;
+  await beReader();
+  const before = last();
+  await sayPrivately(t("staffSay"));
+  const other = await until(() => newest((message) => message.message_id > before));
+  return Boolean(other) && !isSecret(other) && `${t("kbOwner")}: ${gist(own)}\n${t("reader")}: ${gist(other)}`;
+}
+
+/** @param {string[]} labels */
+const marked = (labels) => labels.map((label) => `✓ ${label}`);
+
+/** What a message says before its quotes. @param {any} message */
+function gist(message) {
+  const lines = message.text.split("\n").filter(Boolean);
+  return lines.slice(0, lines[0].endsWith(":") ? 2 : 1).join(" ");
+}
+
+/** Say something as the owner, and wait for the message of the bot that is looked for. @param {string} text @param {(message: any) => any} is @param {number} [patience] */
+async function ownerGets(text, is, patience) {
+  if (!(await beOwner())) return null;
+  const before = last();
+  await sayPrivately(text);
+  return until(() => newest((message) => message.message_id > before && is(message)), patience);
 }

@@ -39,9 +39,10 @@ def answer_about_files(text: str, language: str) -> str:
 
 
 def answer_from_sources(text: str, language: str) -> str:
-    """The sentence of the knowledge base that shares most words with the question, and its mark; "" without sources.
+    """Return the sentence of the sources that shares most words with the question, with its mark; "" if no sources are
+    shown.
 
-    The passages are numbered as `knowledge.answer.shown.sources_block` does it.
+    The passages are numbered as `knowledge.answer.shown.sources_block` numbers them.
     """
     _, sources, rest = text.partition("<sources>\n")
     if not sources:

@@ -31,9 +31,8 @@ class ApiError(Exception):
 
 
 def bad(reason: str) -> ApiError:
-    """An error 400 with this reason.
-
-    As on the real server the first letter becomes small, unless the reason is a NAME_LIKE_THIS.
+    """Return an error 400 with this reason. As on the real server it begins with a small letter, unless the reason is a
+    NAME_LIKE_THIS.
     """
     shouting = len(reason) > 1 and (reason[1] == "_" or reason[1].isupper())
     return ApiError(400, f"Bad Request: {reason if shouting else reason[:1].lower() + reason[1:]}")

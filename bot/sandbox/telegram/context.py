@@ -88,7 +88,7 @@ class MethodContext:
         return number
 
     def remark(self, call: Call, remarks: list[str]) -> None:
-        """Remember what the server would have changed silently in the text of this call."""
+        """Store what the real server would have changed in the text of this call without saying so."""
         self.remarks += [f"{call.method}: {remark}" for remark in remarks]
 
 

@@ -1,7 +1,5 @@
-"""Failures of the sandbox's Telegram on purpose. Begin with `Faults.take`.
-
-There are two kinds: random failures of a share of all calls (the sliders of the page), and exact failures of the next
-calls (tests).
+"""Failures of the sandbox's Telegram: random ones of a share of all calls (the sliders of the page), and exact ones of
+the next calls (tests). Begin with `Faults.take`.
 """
 
 from __future__ import annotations
@@ -111,8 +109,8 @@ class Faults:
         self.shares = changed_shares(self.shares, given, {"latency_ms": 60_000.0})
 
     def take(self, method: str, chat_id: int | None, given: object = "") -> Fault | None:
-        """The fault that a call with the parameters `given` meets, or None. An exact failure counts the call as one of
-        its hits.
+        """Return the fault that a call with the parameters `given` gets, or None. An exact failure counts this call as
+        one of its hits.
         """
         self._exact = [planned for planned in self._exact if not planned.spent]
         for planned in self._exact:

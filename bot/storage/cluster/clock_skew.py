@@ -17,7 +17,11 @@ class Clocks:
         self._ahead = 0.0  # of what was told
 
     def compare(self, asked: float, server: float) -> None:
-        """Compare the clocks: asked at `asked` by our clock, the database told the time `server` (Unix seconds)."""
+        """Compare the clocks: the database was asked at `asked`, by the clock of this machine, and told its time
+        `server`.
+
+        Both are Unix seconds.
+        """
         ahead = (asked + self._clock.time()) / 2 - server
         if abs(ahead) <= MOST:
             self._outage.over()

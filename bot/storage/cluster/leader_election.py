@@ -30,7 +30,9 @@ class Leader:
         self._clock = clock
 
     async def run(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Run `work` whenever this process gets the lock, until it returns. Cancel it when the lock may be lost."""
+        """Run `work` each time this process becomes the leader, until `work` returns; it is cancelled when the lock may
+        be lost.
+        """
         while True:
             try:
                 async with await psycopg.AsyncConnection.connect(conninfo(self._url), autocommit=True) as connection:

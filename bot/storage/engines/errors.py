@@ -64,12 +64,12 @@ def is_conflict(error: BaseException) -> bool:
 
 
 def is_in_the_way(error: BaseException) -> bool:
-    """Return whether a table could not be locked, because other transactions use it."""
+    """Return whether a table could not be locked because other transactions are using it."""
     return _state(error) in CONFLICTS | {LOCKED}
 
 
 def is_twice(error: BaseException) -> bool:
-    """Return whether an error says that a row with this unique key already exists."""
+    """Return whether the database refused a row because another row has its unique key."""
     return _state(error) == TWICE
 
 

@@ -92,7 +92,9 @@ class Queue:
             self.connection.execute(TELL, {"channel": CHANNEL, "word": word})
 
     def schedule_job(self, bot: int, kind: str, key: str, due: float) -> None:
-        """Make a job due at a time (Unix seconds). An earlier entry would hold up the later one of its lock."""
+        """Schedule a job for a time (Unix seconds), in place of an earlier entry: entries with one lock run in their
+        order, so that one would delay this.
+        """
         if self._is_shared:
             lock = lock_of_job(bot, kind, key)
             self.connection.execute(WITHDRAW, {"lock": lock})
@@ -158,11 +160,6 @@ DROP TYPE procrastinate_job_to_defer_v1, procrastinate_job_status, procrastinate
 SHARED = (
     # Without it each look for a job compares all that wait with all others.
     "CREATE INDEX govorun_jobs_lock ON procrastinate_jobs (lock) WHERE status IN ('todo', 'doing')",
-    # The history of jobs, which nobody reads: five rows a job, written and deleted.
-    *(
-        f"ALTER TABLE procrastinate_jobs DISABLE TRIGGER procrastinate_trigger_{events}_v1"
-        for events in ("status_events_insert", "status_events_update", "scheduled_events")
-    ),
     "CREATE TABLE govorun_rates (bot bigint PRIMARY KEY, until timestamptz NOT NULL)",
     """
     CREATE TABLE govorun_places (

@@ -26,7 +26,9 @@ def path_of(url: str) -> Path | None:
 
 
 def home(url: str) -> Path | None:
-    """Return the path beside which other files are kept: the database's, or one in the working folder."""
+    """Return the path beside which other files are kept: that of the database file, or one in the working folder if
+    there is no file.
+    """
     return path_of(url) if make_url(url).get_backend_name() == "sqlite" else Path("govorun")
 
 
@@ -61,7 +63,7 @@ def alone(url: str) -> Iterator[None]:
 
 
 def on_disk(folder: Path) -> None:
-    """Wait until the names in a folder are on disk: the name of a synced file may not be."""
+    """Wait until the names of the files in a folder are on the disk: syncing a file does not sync its name."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)

@@ -59,7 +59,10 @@ def restore(url: str, source: Path) -> Path | None:
 
 
 def verify(url: str, path: Path | None = None) -> Iterator[tuple[bool, str]]:
-    """Yield whether something is as it should be, and a line about it. `path` None: the bot's own database."""
+    """Check a database, or a copy of one, and yield for each point whether it is sound, with a line for people.
+
+    `path` None: the bot's own database.
+    """
     path = path or _place(url)
     report = sqlite_copy.examine(path, migrations.known())
     yield not report.problems, f"{path}: schema {report.revision or 'unknown'}"

@@ -1,4 +1,7 @@
-"""A SQLite deployment copied into PostgreSQL: `move`. The source is only read; all of it arrives, or nothing."""
+"""Copies a SQLite deployment into PostgreSQL. Begin with `move`.
+
+The SQLite file is only read. Either all rows arrive, or none.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import DDL, Connection, LargeBinary, Table, func, insert, select, text
+from sqlalchemy import DDL, Connection, LargeBinary, MetaData, Table, func, insert, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
 from bot.errors import BadInput, ConfigError
@@ -25,18 +28,18 @@ TABLES: Sequence[Table] = METADATA.sorted_tables
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """How many rows each table has. `before`: all of them had arrived earlier."""
+    """The number of rows of each table. `before`: an earlier call had copied all of them already."""
 
     rows: Mapping[str, int]
     before: bool
 
 
-async def move(source: str, target: str) -> Moved:
-    """Copy all rows, and compare what arrived with what was sent, row by row.
+async def move(source: str, target: str, own: MetaData | None = None) -> Moved:
+    """Copy all rows, and compare what arrived with what was sent, row by row. `own` are the tables of a programmer.
 
     May be repeated: what is there already is only compared. Raises `ConfigError` while a bot runs on the source, for a
     source that is not there or has an older schema, and for a target that can't be used; `BadInput` for a target that
-    holds other rows, or can't hold these.
+    holds other rows, or can't hold these, and for a source with tables that are neither ours nor of `own`.
     """
     path = path_of(source)
     if not is_sqlite(source) or path is None or not path.exists():
@@ -48,20 +51,27 @@ async def move(source: str, target: str) -> Moved:
             raise ConfigError(f"DATABASE_URL: {path} has schema {revision or 'none'}: run `govorun migrate` first")
         await migrations.upgrade(target)
         with connector(source, writer=False).connect() as old, connector(target, writer=True).connect() as new:
-            return _moved(old, new, shown(target))
+            return _moved(old, new, shown(target), own or MetaData())
 
 
-def _moved(old: Connection, new: Connection, place: str) -> Moved:
+def _moved(old: Connection, new: Connection, place: str, own: MetaData) -> Moved:
+    tables = [*TABLES, *own.sorted_tables]
     with old.begin():
-        wanted = {table.name: _sum(old, table) for table in TABLES}
+        known = {*METADATA.tables, *migrations.VERSIONS.tables, *own.tables}
+        if foreign := sorted(set(inspect(old).get_table_names()) - known):
+            raise BadInput(
+                f"{', '.join(foreign)}: these tables are of an App; name it with --app, so that they come along"
+            )
+        wanted = {table.name: _sum(old, table) for table in tables}
         with new.begin():
-            for table in TABLES:
+            own.create_all(new)
+            for table in tables:
                 new.execute(LOCK.against(table))
-            found = {table.name: _sum(new, table) for table in TABLES}
+            found = {table.name: _sum(new, table) for table in tables}
             if strangers := [name for name, (count, _) in found.items() if count and found != wanted]:
                 raise BadInput(f"{place} holds other rows already ({', '.join(strangers)}): choose an empty database")
             if found != wanted:
-                for table in TABLES:
+                for table in tables:
                     _copy(old, new, table)
                     if _sum(new, table) != wanted[table.name]:
                         raise BadInput(f"{place}: {table.name} did not arrive as it was; nothing is kept")

@@ -1,4 +1,6 @@
-"""Takes out of a copy of the database what can be read again: the pages of the knowledge base. Begin with `trim`."""
+"""Makes a copy of the database smaller: removes the pages of the knowledge base that can be read again. Begin with
+`trim`.
+"""
 
 from __future__ import annotations
 

@@ -1,1 +1,3 @@
-"""Queries and changes, one subject a file. Begin with `store.Tx`, which lists them. None of them commits."""
+"""Queries and changes of rows, one subject a file. `store.Tx` lists them: begin there. None of their
+methods commits.
+"""

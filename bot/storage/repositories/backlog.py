@@ -1,4 +1,4 @@
-"""How much waits in the inbox and the outbox and what was given up, for health checks and metrics."""
+"""Counts for health checks and metrics: how much waits in the inbox and the outbox, and how much was given up."""
 
 from __future__ import annotations
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import and_, bindparam, exists, false, func, or_, select, update
+from sqlalchemy import Row, and_, bindparam, exists, false, func, or_, select, update
 
 from bot.storage.engines.dialects import insert_or_update, upsert
 from bot.storage.repositories.desk.seats import Seats
@@ -107,8 +107,10 @@ class Chats(Repository):
         return self.connection.scalar(chosen) or self.connection.scalar(told) or ""
 
     def store_choices(self, address: Address, **choice: str) -> None:
-        """Store settings by their columns: those in `OF_TOPIC` for the topic of the address if it has one, all others
-        for the chat. `answers` is always the topic's.
+        """Store settings by the names of their columns.
+
+        If the address has a topic, the settings in `OF_TOPIC` are stored for that topic, all others for the chat.
+        `answers` always belongs to the topic.
         """
         for name, value in choice.items():
             if name in OF_TOPIC and (address.thread or name not in chats.c):
@@ -118,7 +120,7 @@ class Chats(Repository):
                 self._set(address.bot, address.chat, **{name: value})
 
     def answers_all(self, address: Address) -> bool:
-        """Return whether every message in a topic is for the bot, also without a mention."""
+        """Return whether the bot answers every message in a topic, also one that does not mention it."""
         where = {"b": address.bot, "c": address.chat, "t": address.thread}
         return bool(self.connection.execute(ANSWERS_ALL, where).scalar_one_or_none())
 
@@ -150,8 +152,28 @@ class Chats(Repository):
         with self.connection.execute(query.order_by(chats.c.id)).scalars() as found:
             yield from found
 
+    def is_known(self, bot: int, chat: int) -> bool:
+        """Return whether somebody has ever written to the bot in a chat."""
+        return self.connection.execute(IS_GONE, {"b": bot, "c": chat}).first() is not None
+
+    def list_zones(self, bot: int) -> Sequence[str]:
+        """Return the time zones that people have told, each once, with "" for those who have told none."""
+        return self.connection.execute(select(users.c.timezone).where(users.c.bot == bot).distinct()).scalars().all()
+
+    def list_people_of_zones(self, bot: int, zones: Collection[str], after: int, most: int) -> Sequence[Row[Any]]:
+        """Return `id`, `timezone` and `first_seen` of at most `most` people with ids above `after`, in ascending order,
+        whose private chat can be reached and whose time zone is one of `zones`.
+        """
+        query = (
+            select(*users.c["id", "timezone", "first_seen"])
+            .join(chats, and_(chats.c.bot == users.c.bot, chats.c.id == users.c.id))
+            .where(users.c.bot == bot, users.c.id > after, users.c.timezone.in_(zones), chats.c.is_private)
+            .where(~chats.c.is_gone)
+        )
+        return self.connection.execute(query.order_by(users.c.id).limit(most)).all()
+
     def set_unreachable(self, bot: int, chat: int, *, gone: bool) -> None:
-        """Store whether a chat can't be reached."""
+        """Store whether a chat can be reached; `gone` True: it can't."""
         self._set(bot, chat, is_gone=gone)
 
     def serialize_decisions(self, address: Address) -> None:

@@ -25,7 +25,9 @@ BESIDE = select(
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A conversation in a list. `named_by`: model or user; "" if the title is the start of the first question."""
+    """A conversation as a list shows it. `named_by` says who gave the title: "model" or "user"; "" if the title is the
+    beginning of the first question.
+    """
 
     id: int
     title: str
@@ -38,7 +40,7 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """Whether a conversation has a `memory` (facts or a summary) and documents: most have neither."""
+    """What a conversation has besides messages: `memory` (pinned facts or a summary), documents. Most have neither."""
 
     memory: bool
     documents: bool

@@ -1,4 +1,4 @@
-"""What users thought of answers, with what the model was asked."""
+"""Judgements of answers by users, each with the request that the model was sent."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KEEP = insert_or_update(feedback, ("message_id", "user"), ("value", "sign", "mod
 
 
 class Feedback(Repository):
-    """What users thought of answers: one judgement of a user for an answer."""
+    """Judgements of answers: at most one of each user for an answer."""
 
     def store_judgement(
         self, where: Address, answer: Remembered, user: int, value: int, sign: str, request: Mapping[str, Any]

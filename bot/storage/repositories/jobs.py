@@ -1,4 +1,4 @@
-"""Jobs: work that is due at a time, by kind and key."""
+"""Jobs: work that is due at a time, by kind and key; and the idempotency keys of a programmer's code."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from sqlalchemy import ColumnElement, Row, and_, delete, func, select, update
 
 from bot.storage.engines.dialects import upsert
 from bot.storage.repositories.mapping import Repository, address, columns, made
-from bot.storage.tables.work import jobs
+from bot.storage.tables.work import deliveries, jobs, program_keys
 from bot.types import Address, Job
 
-ADD = upsert(lambda insert: insert(jobs).on_conflict_do_nothing())
+# PostgreSQL's driver counts no rows of an INSERT that met a conflict, so the inserted row is asked for.
+ADD = upsert(lambda insert: insert(jobs).on_conflict_do_nothing().returning(jobs.c.id))
+USE = upsert(lambda insert: insert(program_keys).on_conflict_do_nothing().returning(program_keys.c.at))
 
 
 class Jobs(Repository):
@@ -25,7 +27,7 @@ class Jobs(Repository):
             **columns(job.address), "kind": job.kind, "key": job.key, "payload": json.dumps(job.payload),
             "due": job.due, "attempts": job.attempts,
         }  # fmt: skip
-        if self.connection.execute(ADD(self.connection), row).rowcount:
+        if self.connection.execute(ADD(self.connection), row).first() is not None:
             self.queue.schedule_job(job.address.bot, job.kind, job.key, job.due)
 
     def list_due(self, bot: int, now: float, most: int) -> Sequence[Job]:
@@ -42,6 +44,16 @@ class Jobs(Repository):
         """Return a job by its kind and key, None if there is none."""
         query = select(jobs).where(jobs.c.bot == bot, jobs.c.kind == kind, jobs.c.key == key)
         return self._find(_job, query)
+
+    def list_of_kinds(self, bot: int, prefix: str) -> Sequence[Job]:
+        """Return the jobs whose kinds begin with `prefix`, the earliest first."""
+        query = select(jobs).where(jobs.c.bot == bot, jobs.c.kind.startswith(prefix, autoescape=True))
+        return [_job(row) for row in self.connection.execute(query.order_by(jobs.c.due, jobs.c.id))]
+
+    def count_of_kind(self, bot: int, kind: str) -> int:
+        """Return how many jobs of a kind there are."""
+        query = select(func.count()).select_from(jobs).where(jobs.c.bot == bot, jobs.c.kind == kind)
+        return self.connection.execute(query).scalar_one()
 
     def next_due_time(self, bot: int, now: float) -> float | None:
         """Return when the next job becomes due after `now` (both Unix seconds), None if there is none."""
@@ -62,6 +74,26 @@ class Jobs(Repository):
     def delete_done(self, job: Job) -> None:
         """Delete a job that is done."""
         self.connection.execute(delete(jobs).where(_is(job)))
+
+
+class ProgramKeys(Repository):
+    """The idempotency keys that a programmer's code has used, each stored once, for ever; what became of messages."""
+
+    def use(self, bot: int, hash_: str) -> bool:
+        """Store the hash of a key. Returns False if it was there already."""
+        row = {"bot": bot, "hash": hash_, "at": self.clock.time()}
+        return self.connection.execute(USE(self.connection), row).first() is not None
+
+    def is_used(self, bot: int, hash_: str) -> bool:
+        """Return whether the hash of a key is stored."""
+        here = (program_keys.c.bot == bot, program_keys.c.hash == hash_)
+        return self.connection.execute(select(program_keys.c.at).where(*here)).first() is not None
+
+    def find_outcome(self, bot: int, key: str) -> tuple[str, str] | None:
+        """Return the state of a delivery, and why it was given up; None for one that is not there (any more)."""
+        query = select(deliveries.c.state, deliveries.c.reason).where(deliveries.c.bot == bot, deliveries.c.key == key)
+        row = self.connection.execute(query).one_or_none()
+        return None if row is None else (row.state, row.reason)
 
 
 def _job(row: Row[Any]) -> Job:

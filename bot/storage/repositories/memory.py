@@ -1,4 +1,4 @@
-"""What a prompt has beside messages: pinned facts, and the summary of messages that are too old to be sent."""
+"""What a prompt has besides messages: pinned facts, and the summary of messages that are too old to be sent."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Memory(Repository):
         return (places[0], len(versions)) if places else (0, 0)
 
     def step_summary(self, conversation: int, step: int) -> None:
-        """Make an older (`step` -1) or newer (1) version of the summary count again, if there is one."""
+        """Make the next older (`step` -1) or newer (1) version of the summary the valid one, if there is one."""
         (place, count), versions = self.place_of_summary(conversation), self.list_summaries(conversation)
         if 1 <= place + step <= count:
             one = versions[place + step - 1]

@@ -19,10 +19,10 @@ ADD = upsert(lambda insert: insert(operations).on_conflict_do_nothing())
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A long-running operation of a service, or an action that waits for a yes.
+    """A long-running operation of a service, or an action that waits for the user's approval.
 
-    `state`: asked, submitting (whether it was submitted is not known), running, done or failed. `operation` is the
-    service's id of it, `submits` how often it was submitted, `at` when it was asked for (Unix seconds).
+    `state` is asked, submitting (it is unknown whether the service has it), running, done or failed. `operation` is the
+    service's id, `submits` how often it was submitted, `at` when the user asked for it (Unix seconds).
     """
 
     id: int
@@ -41,7 +41,7 @@ class Operations(Repository):
     """Long-running operations of services, one for each turn at most."""
 
     def add_operation(self, kind: str, turn: str, where: Address, user: int, request: Mapping[str, Any]) -> None:
-        """Add an operation in the state asked. A second one of the turn changes nothing."""
+        """Add an operation in the state asked. If the turn has an operation already, nothing changes."""
         row = {
             **columns(where), "kind": kind, "turn": turn, "user": user, "request": _json(request), "state": "asked",
             "operation": "", "submits": 0, "at": self.clock.time(),
@@ -85,7 +85,7 @@ class Operations(Repository):
         self._set(id_, state="asked", operation="", submits=0, at=self.clock.time(), request=_json(request))
 
     def store_progress(self, id_: int, state: str, request: Mapping[str, Any]) -> None:
-        """Store the state of an operation, and its request with what is known by now."""
+        """Store the new state of an operation, and its request with the results so far."""
         self._set(id_, state=state, request=_json(request))
 
     def store_end(self, id_: int, state: str) -> None:
@@ -93,7 +93,7 @@ class Operations(Repository):
         self._set(id_, state=state)
 
     def replace_request(self, id_: int, request: Mapping[str, Any]) -> None:
-        """Replace the request of an operation, to keep less of it."""
+        """Replace the stored request of an operation by a shorter one, when parts of it are not needed any more."""
         self._set(id_, request=_json(request))
 
     def _set(self, id_: int, **values: Any) -> None:

@@ -329,7 +329,7 @@ class Outbox(Repository):
         self.connection.execute(delete(placed).where(placed.c.delivery == id_))
 
     def delete_former(self, where: Address, prefix: str, newest: str) -> None:
-        """Delete the deliveries to an address whose keys begin so and that were sent before the one with the key
+        """Delete the sent deliveries to an address whose keys begin with `prefix`, except the one with the key
         `newest`.
         """
         own = (column.bot == where.bot, mapping.at(deliveries, where), column.key.startswith(prefix, autoescape=True))
@@ -344,7 +344,7 @@ class Outbox(Repository):
             self._change(row.id, outgoing=dump_outgoing(empty))
 
     def keep_unsent(self, key: str, where: Address, outgoing: Outgoing) -> None:
-        """Keep a message that nobody is to send: its address is no place yet."""
+        """Store a message that is not sent, because its address is no chat yet (`NOWHERE`, see `desk/seats.py`)."""
         if self.connection.execute(PLACE_OF, {"b": where.bot, "k": key}).one_or_none() is None:
             self._insert(key, where, DeliveryState.SENT, (), outgoing=dump_outgoing(outgoing))
 
@@ -359,7 +359,7 @@ class Outbox(Repository):
         return None if row is None else address(row)
 
     def newest_ids(self, where: Address, prefix: str) -> tuple[int, ...]:
-        """Return the ids of the newest delivery to an address whose key begins so, and that stands in the chat."""
+        """Return the ids of the newest delivery in the chat, to an address, whose key begins with `prefix`."""
         stands = (column.key.startswith(prefix, autoescape=True), column.message_ids != "[]")
         query = select(column.message_ids).where(column.bot == where.bot, mapping.at(deliveries, where), *stands)
         found = self.connection.scalar(query.order_by(column.id.desc()).limit(1))
@@ -383,8 +383,8 @@ class Outbox(Repository):
         return self.connection.execute(change.values(**_content(outgoing))).rowcount == 1
 
     def join_waiting(self, where: Address, id_: int) -> Sequence[str]:
-        """Add to a delivery the texts of those that wait behind it, as far as they may be joined and fit into one
-        message. Returns their keys; they count as sent.
+        """Append to a delivery the texts that wait behind it, if they may be joined and all fit into one message.
+        Returns the keys of the joined deliveries, which count as sent.
         """
         query = select(deliveries).where(*_waiting(where), column.id >= id_).order_by(column.id)
         rows = self.connection.execute(query).all()
@@ -414,7 +414,7 @@ class Outbox(Repository):
         self.connection.execute(gone.values(state=DeliveryState.DEAD.value, reason=WITHDRAWN))
 
     def dead_letter_chat(self, bot: int, chat: int) -> None:
-        """Give up all deliveries to a chat that can't be reached; in a group those that keep their place stay."""
+        """Give up all deliveries to a chat that can't be reached; in a group, those that keep their place wait."""
         kept = () if chat > 0 else (~column.outgoing.contains(KEEPS_PLACE, autoescape=True),)
         unsent = update(deliveries).where(column.bot == bot, column.chat == chat, column.state.in_(OPEN), *kept)
         self.connection.execute(unsent.values(state=DeliveryState.DEAD.value, reason=GONE))

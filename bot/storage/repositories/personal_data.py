@@ -25,6 +25,7 @@ from bot.storage.tables.desk import (
     desk_operators,
     desk_relays,
 )
+from bot.storage.tables.evaluation import evaluation_cases, evaluation_results
 from bot.storage.tables.history import (
     blobs,
     conversations,
@@ -77,13 +78,15 @@ class PersonalData(Repository):
             "topic_samples": self._rows(
                 select(topic_samples).where(topic_samples.c.bot == bot, topic_samples.c.user == user)
             ),
+            "evaluation_cases": self._rows(select(evaluation_cases).where(_mine(evaluation_cases, bot, user))),
+            "evaluation_results": self._rows(select(evaluation_results).where(_mine(evaluation_results, bot, user))),
             "cases": self._rows(select(desk_cases).where(_mine(desk_cases, bot, user)).order_by(desk_cases.c.id)),
             "usage": self._rows(select(usage).where(usage.c.bot == bot, usage.c.user == user)),
             "operations": self._rows(select(operations).where(operations.c.bot == bot, operations.c.user == user)),
             "reminders": [
                 {"kind": row.kind, "chat": row.chat, "due": row.due, **json.loads(row.payload)}
                 for row in self._jobs(bot, user)
-                if row.kind == REMINDER
+                if row.kind == REMINDER or row.kind.startswith(OF_PROGRAM)
             ],
         }
 
@@ -111,10 +114,10 @@ class PersonalData(Repository):
     # --- to be removed ------------------------------------------------------------------------------------------------
 
     def delete_person(self, bot: int, user: int) -> dict[str, int]:
-        """Delete the data of a person. Returns how many rows went, by the words of `/forget`.
+        """Delete the data of a person. Returns the number of deleted rows by the words of `/forget`.
 
-        What stays has no name: the ledger (without the user, so that the bot's sums stay true), what was spent of these
-        days' budgets, and what an admin has decided about the person.
+        What stays has no name: rows of the ledger (without the user, so that the sums of the bot stay true), what was
+        spent of the budgets of the last days, and the decisions of admins about the person.
         """
         gone = {"messages": 0, "conversations": 0}
         gone["messages"] += self._forget_in_groups(bot, user)
@@ -140,6 +143,10 @@ class PersonalData(Repository):
         gone["facts"] = self._drop(facts, facts.c.user == user, _of_bot(facts, bot))
         gone["templates"] = self._drop(templates, templates.c.bot == bot, templates.c.user == user)
         self._drop(topic_samples, topic_samples.c.bot == bot, topic_samples.c.user == user)
+        self._drop(evaluation_cases, _mine(evaluation_cases, bot, user))
+        self._drop(evaluation_results, _mine(evaluation_results, bot, user))
+        mine = (evaluation_cases.c.bot == bot, evaluation_cases.c.author == user)
+        self._change(evaluation_cases, {"author": 0}, *mine)
         gone["files"] = self._drop(blobs, _mine(blobs, bot, user))
         gone["orders"] = self._drop(operations, _mine(operations, bot, user))
         self._drop(deliveries, deliveries.c.bot == bot, or_(deliveries.c.chat == user, deliveries.c.only == user))
@@ -235,6 +242,7 @@ class PersonalData(Repository):
         empty = conversations.c.id.not_in(select(messages.c.conversation_id))
         count = len(rows) + self._expire(deliveries, *old(deliveries, sent)) + self._expire(blobs, *old(blobs))
         count += self._expire(operations, *old(operations, ended)) + self._expire(kb_gaps, *old(kb_gaps))
+        count += sum(self._expire(table, *old(table)) for table in (evaluation_cases, evaluation_results))
         ours = select(conversations.c.id).where(here(conversations))
         for table in (summaries, facts, documents):
             count += self._expire(table, table.c.conversation_id.in_(ours), table.c.at < before)
@@ -275,6 +283,7 @@ class PersonalData(Repository):
 
 
 REMINDER = "reminder"
+OF_PROGRAM = "own."  # begins the kinds of a programmer's jobs
 SCRUB = "scrub"  # the job that cleans the file after somebody was forgotten
 
 

@@ -10,7 +10,10 @@ from sqlalchemy import and_, case, delete, func, insert, select, update
 
 from bot.storage.engines.dialects import connector, upsert
 from bot.storage.repositories.mapping import Repository, made
-from bot.storage.tables.history import feedback, messages, persona_versions, templates
+from bot.storage.tables.desk import ADDRESS, desk_cases
+from bot.storage.tables.history import conversations, feedback, messages, persona_versions, templates
+from bot.storage.tables.knowledge import kb_gaps
+from bot.storage.tables.spending import usage
 
 KEEP = upsert(lambda insert: insert(persona_versions).on_conflict_do_nothing())
 
@@ -56,6 +59,56 @@ class PersonaVersions(Repository):
         """Store a version of a persona, unless it is there already."""
         row = {"bot": bot, "key": key, "version": version, "text": text, "at": self.clock.time()}
         self.connection.execute(KEEP(self.connection), row)
+
+    def read_figures(self, bot: int, label: str, since: float) -> VersionFigures:
+        """Return how a version has done since a time (Unix seconds)."""
+        mine = (messages.c.bot == bot, messages.c.persona == label, messages.c.at >= since)
+        one = self.connection.scalar
+        answers = one(select(func.count()).where(*mine)) or 0
+        ids = select(messages.c.conversation_id).where(*mine)
+        judged = (feedback.c.message_id == messages.c.id, *mine)
+        good, bad = (
+            one(select(func.count()).select_from(feedback).where(*judged, feedback.c.value == value)) or 0
+            for value in (1, -1)
+        )
+        refused = one(
+            select(func.count()).where(*mine, kb_gaps.c.message_id == messages.c.parent, kb_gaps.c.reason == "refused")
+        )
+        same = [conversations.c[name] == desk_cases.c[name] for name in ADDRESS]
+        handed = one(
+            select(func.count(conversations.c.id.distinct())).where(
+                conversations.c.id.in_(ids), *same, desk_cases.c.waiting_since >= since
+            )
+        )
+        turns = select(messages.c.turn).where(*mine)
+        paid = select(func.sum(usage.c.cost)).where(usage.c.bot == bot, usage.c.turn.in_(turns)).group_by(usage.c.turn)
+        costs = [int(cost) for cost in self.connection.scalars(paid)]
+        count = one(select(func.count(messages.c.conversation_id.distinct())).where(*mine))
+        return VersionFigures(
+            label, answers=answers, conversations=count or 0, good=good, bad=bad, refused=refused or 0,
+            handed=handed or 0, costs=tuple(costs),
+        )  # fmt: skip
+
+    def first_answer(self, bot: int, label: str) -> float:
+        """Return when a version has answered first (Unix seconds), 0.0 for never."""
+        here = (messages.c.bot == bot, messages.c.persona == label)
+        return float(self.connection.scalar(select(func.min(messages.c.at)).where(*here)) or 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class VersionFigures:
+    """How a version of a persona has done: answers in so many conversations, 👍 and 👎, answers that sources did not
+    have, conversations that went to a person, and the price of each turn (millionths).
+    """
+
+    label: str
+    answers: int = 0
+    conversations: int = 0
+    good: int = 0
+    bad: int = 0
+    refused: int = 0
+    handed: int = 0
+    costs: tuple[int, ...] = ()
 
 
 class SavedTemplates(Repository):

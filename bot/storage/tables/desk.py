@@ -11,12 +11,13 @@ ADDRESS = ("bot", "connection", "chat", "thread", "only")
 
 
 class CaseColumns(Addressed):
-    """An episode of a customer's conversation, whose columns of an address it has. The numbers that people see are ids.
+    """A case: an episode of a customer's conversation that begins with a message and ends when the case is closed. The
+    columns of the address are the customer's.
 
-    `holder` and `last_holder` are users (0: none). `asked` is the time of the customer's oldest message that waits for
-    an answer, `answered` that of the first answer of a person, `touched` that of the newest message of either side.
-    `spent` are the working seconds that customers have waited for the desk in this case before `asked`, `told` which
-    reminders were given (`desk/clocks.py`). Times are Unix seconds, 0.0 for none.
+    The id is the number that people see. `holder` and `last_holder` are users (0: none). `asked` is when the customer
+    wrote the oldest message that has no answer, `answered` when a person answered first, `touched` when either side
+    wrote last. `spent` is how many working seconds the customer had waited in this case before `asked`; `told` says
+    which reminders were given (`desk/clocks.py`). Times are Unix seconds, 0.0 for none.
     """
 
     id: Named[int] = Column(Id, primary_key=True)
@@ -73,8 +74,10 @@ desk_groups = Table("desk_groups", METADATA, GroupColumns)
 
 
 class OperatorColumns(TypedColumns):
-    """Whether an operator takes cases now (`is_on`, and not before `paused_until`), and when the newest one was offered
-    to the operator (`assigned`). Rights stand in `members`. Times are Unix seconds, 0.0 for none.
+    """The duty of an operator: whether the operator takes cases now (`is_on`, and not before `paused_until`).
+
+    `assigned` is when the operator was offered a case last. The right to answer customers is not here but in `members`.
+    Times are Unix seconds, 0.0 for none.
     """
 
     bot: Named[int] = Column(sa.BigInteger, primary_key=True)
@@ -89,12 +92,11 @@ desk_operators = Table("desk_operators", METADATA, OperatorColumns)
 
 
 class SeatColumns(Addressed):
-    """The topic `topic` of the chat `place`, in which operators see the customer whose address the row has. The chat is
-    a group, or the private chat of an operator who has a seat of the own; 0: nobody sees the customer yet, and what is
-    written waits.
+    """A seat: the topic `topic` of the chat `place`, in which operators see the customer whose address the row has.
 
-    A topic that is not made yet, or was deleted, has the negative id of the row as its number. `flat`: the chat has no
-    topics, so the customer is seen in the chat itself.
+    The chat is a group, or the private chat of one operator; 0 means that nobody sees the customer yet, and that what
+    the customer writes waits. A topic that is not made yet, or was deleted, has the negative id of the row as its
+    number. `flat`: the chat has no topics, so operators see the customer in the chat itself.
     """
 
     id: Named[int] = Column(Id, primary_key=True)
@@ -114,12 +116,13 @@ desk_seats = Table(
 
 
 class RelayColumns(TypedColumns):
-    """A message of a customer or an operator: where it was written (`chat`, `message`), and the key of the delivery
-    that brings it to the other side; "" for a note, which stays where it is.
+    """A message of a customer or an operator, relayed once: where it was written (`chat`, `message`) and how it reaches
+    the other side.
 
-    `side` is who wrote it: customer, operator, or note. One message is relayed once. `part` is its place among the
-    texts that one delivery brings together. `for_team` are the words in the operators' language, where the message was
-    translated; the conversation has them in the customer's.
+    `delivery` is the key of the delivery that brings it there, "" for a note, which stays among operators; `part` is
+    its place among the messages that this delivery brings together. `side` is who wrote it: customer, operator, or
+    note. If the message was translated, `for_team` is its text in the operators' language; the conversation has the
+    text in the customer's language.
     """
 
     id: Named[int] = Column(Id, primary_key=True)
@@ -170,11 +173,11 @@ desk_events = Table(
 
 
 class DraftColumns(TypedColumns):
-    """An answer that a model has written for operators, as the delivery `key` shows it, and what became of it.
+    """An answer that a model has written for operators, shown by the delivery `key`, and what became of it.
 
-    `question` is the customer's message that it answers (an id of `messages`), `seen` the time of the newest message of
-    the customer that it knows. `quotes` are JSON; `sent` is what the customer got in its place, `automatic` whether no
-    person has decided on it. `label` is the topic of the question.
+    `question` is the id (`messages`) of the customer's message that it answers, `seen` the time of the newest message
+    of the customer that the model had read. `quotes` is JSON. `sent` is the text that the customer got instead,
+    `automatic` whether the draft was sent without a decision of a person. `label` is the topic of the question.
     """
 
     id: Named[int] = Column(Id, primary_key=True)
@@ -230,9 +233,11 @@ desk_accounts = Table("desk_accounts", METADATA, AccountColumns)
 
 
 class AccountChatColumns(TypedColumns):
-    """The chats of accounts. `user` is the customer, `heard` when the customer has last written, `owned` when the owner
-    has last written (Unix times, 0.0 for never or no more). `version` grows with every change. `noticed`: the customer
-    has been told that a bot answers.
+    """A chat of a connected account with the customer `user`.
+
+    `heard` is when the customer wrote last, `owned` when the owner of the account wrote last (Unix times; 0.0 for
+    never, or if it does not count any more). `version` grows with every change. `noticed`: the customer was told that a
+    bot answers.
     """
 
     bot: Named[int] = Column(sa.BigInteger, primary_key=True)

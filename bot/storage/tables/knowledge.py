@@ -1,5 +1,5 @@
-"""The knowledge base: sources, their articles, the passages that are searched, and the embeddings of these. And the
-topics of questions, which say out of which sources they are answered.
+"""The knowledge base (sources, their articles, the passages that are searched and their embeddings), and the topics of
+questions.
 """
 
 from __future__ import annotations
@@ -135,7 +135,9 @@ kb_quotes = Table(
 
 
 class GenerationColumns(TypedColumns):
-    """One row: how often the passages or embeddings have changed. Whoever changes them adds 1 in that transaction."""
+    """One row with a counter: every transaction that changes passages or embeddings adds 1 to it. Its value is called a
+    generation.
+    """
 
     id: Named[int] = Column(Id, primary_key=True)  # 1
     number: Named[int] = Column(sa.BigInteger)
@@ -145,9 +147,10 @@ kb_generation = Table("kb_generation", METADATA, GenerationColumns)
 
 
 class GateColumns(TypedColumns):
-    """What tells whether a question is about the sources of a bot, fitted on the operator's own questions.
+    """A gate, fitted on the operator's own questions: it decides whether the passages found for a question are about
+    that question.
 
-    `model` is the embedding model that it was fitted with, "" for words alone. `gate` is the JSON of a
+    `model` is the embedding model that it was fitted with, "" for a search by words alone. `gate` is the JSON of a
     `knowledge.search.gate.Gate`.
     """
 
@@ -161,10 +164,11 @@ kb_gates = Table("kb_gates", METADATA, GateColumns)
 
 
 class TopicChoiceColumns(TypedColumns):
-    """The topic of a question (`topic`, its key in the routing file), how sure it is (0 to 1), and what decided it.
+    """The topic of a question (`topic`, its key in the routing file), how sure that is (0 to 1), and what decided it.
 
-    `rivals` are two keys with a space between them where the person was asked by buttons, `flags` keys of flags.
-    `holds` is the topic of the conversation after the question, against which `rival` has won `wins` times in a row.
+    If the person was asked to choose between two topics, `rivals` has the keys of both, with a space between. `flags`
+    has the keys of flags. `holds` is the topic that the conversation kept after the question; `rival` is another topic
+    that has won `wins` questions in a row against it.
     """
 
     question_id: Named[int] = Column(Id, sa.ForeignKey("messages.id", ondelete="CASCADE"), primary_key=True)
@@ -188,9 +192,10 @@ topic_choices = Table(
 
 
 class TopicSampleColumns(TypedColumns):
-    """A question whose topic an operator corrected, without names and with 0 for each digit: an example from then on.
+    """A question whose topic an operator has corrected, used as an example since then. Names are removed from it, and
+    each digit is 0.
 
-    `user` has asked it. `mark` is the SHA-256 of its words, so that each counts once.
+    `user` is who asked it. `mark` is the SHA-256 of its words, so that a question asked twice counts once.
     """
 
     id: Named[int] = Column(Id, primary_key=True)
@@ -227,13 +232,14 @@ kb_learned = Table("kb_learned", METADATA, LearnedColumns, Index("ix_kb_learned_
 
 
 class GapColumns(Addressed):
-    """A question that the sources did not answer (`reason` refused), or not well (disliked). A message has one row.
+    """A gap: a question that the sources did not answer (`reason` refused), or whose answer was disliked. Each message
+    has at most one.
 
-    `question` has no names, and its digits are 0; the message itself has the words. `audience` is the group for which
-    an answer would be meant. `vector` is the question's embedding as `knowledge.search.matrix.pack` makes it, empty
-    where there is none. `learned_id` is the entry that answers it. `tell` is "wanted" while the person waits for an
-    answer and "told" afterwards; `checked` is the generation of the knowledge base in which an answer was last sought,
-    `seen` the mark of the passages that were looked at then (`Evidence.mark`).
+    `question` is the text without names and with 0 for each digit. `audience` is the group of people for whom an answer
+    would be meant. `vector` is the embedding as `knowledge.search.matrix.pack` makes it, empty if there is none.
+    `learned_id` is the learned entry that answers it. `tell` is "wanted" while the person wants to be told the answer,
+    and "told" afterwards. `checked` is the generation of the knowledge base in which an answer was sought last, and
+    `seen` identifies the passages that were found then (`Evidence.mark`).
     """
 
     id: Named[int] = Column(Id, primary_key=True)

@@ -45,7 +45,7 @@ chats = Table("chats", METADATA, ChatColumns)
 
 
 class TopicColumns(TypedColumns):
-    """What was chosen in a topic of a chat; NULL if the choice of the chat holds."""
+    """Settings of one topic of a chat. A column is NULL where the topic follows the chat."""
 
     bot: Named[int] = Column(sa.BigInteger, primary_key=True)
     chat: Named[int] = Column(sa.BigInteger, primary_key=True)
@@ -107,7 +107,9 @@ applications = Table("applications", METADATA, ApplicationColumns)
 
 
 class AuditColumns(TypedColumns):
-    """What somebody with rights did. Rows are never changed, and stay when a user is deleted."""
+    """An entry of the audit log: what an owner or an admin did. Rows are never changed, and stay when a user is
+    deleted.
+    """
 
     id: Named[int] = Column(Id, primary_key=True)
     bot: Named[int] = Column(sa.BigInteger)

@@ -40,8 +40,10 @@ updates = Table(
 
 
 class DeliveryColumns(Addressed):
-    """The outbox. `key` names the turn and the part of it; `of` is that of the `Outgoing`. The bytes of a photo are
-    deleted when it was sent.
+    """A delivery in the outbox: an answer from the moment it is finished until it is sent.
+
+    `key` names the turn and the number of the answer in it; `of` is `Outgoing.of`, the turn whose answer it is a
+    version of. The bytes of a photo are deleted once it is sent.
     """
 
     id: Named[int] = Column(Id, primary_key=True)
@@ -71,8 +73,8 @@ deliveries = Table(
 
 
 class PlacedColumns(TypedColumns):
-    """In which messages deliveries stand, or have stood. Several may stand in one message: each was written over the
-    one before.
+    """Which messages of the chat a delivery stands in, or has stood in. One message can have several rows, because a
+    later delivery may be written over an earlier one.
     """
 
     bot: Named[int] = Column(sa.BigInteger, primary_key=True)
@@ -127,10 +129,24 @@ jobs = Table(
 )
 
 
-class ButtonColumns(TypedColumns):
-    """The action of a button. Callback data can be forged, so it is only the random `key` of this row.
+class ProgramKeyColumns(TypedColumns):
+    """Idempotency keys of a programmer's code, kept for ever: a message or a job that had one is not made again.
 
-    `delivery` is the key of the answer with the button: pressed elsewhere it does nothing.
+    Only the hash of a key is stored, so a row tells nothing of a person.
+    """
+
+    bot: Named[int] = Column(sa.BigInteger, primary_key=True)
+    hash: Named[str] = Column(sa.String(64), primary_key=True)
+    at: Named[float] = Column(sa.Float)
+
+
+program_keys = Table("program_keys", METADATA, ProgramKeyColumns)
+
+
+class ButtonColumns(TypedColumns):
+    """The action of a button. Telegram's callback data can be forged, so it is only the random `key` of this row.
+
+    `delivery` is the key of the answer below which the button stands: a press below another message does nothing.
     """
 
     key: Named[str] = Column(sa.String(64), primary_key=True)

@@ -41,11 +41,11 @@ class Unknown(TransportUnavailable):
 
 
 class Strange(Unknown):
-    """The server answered like one that does not know the method, or a proxy answered in its place."""
+    """The answer was not Telegram's: it came from a proxy, or from a server that does not know the method."""
 
 
 class Numberless(Unknown):
-    """A message was sent, but the server does not tell its number."""
+    """A message was sent, but the server's answer does not contain its id."""
 
 
 class Flood(TransportUnavailable):

@@ -40,7 +40,7 @@ class Unacceptable(aiohttp.ClientError):
 
 
 class NotKnown(Unacceptable):
-    """A server that does not know the method, or a proxy, has answered: nothing was carried out."""
+    """The answer came from a server that does not know the method, or from a proxy: nothing was carried out."""
 
 
 class NotNumbered(Unacceptable):

@@ -147,8 +147,28 @@ def _attachment(kind: str, value: dict[str, Any]) -> Attachment:
         mime, title = told or USUAL.get(kind, ""), name(value.get("file_name"))
     size, duration = natural(value.get("file_size")), natural(value.get("duration"))
     return Attachment(
-        kind=kind, ref=whole(value.get("file_id")), size=size, mime=mime.lower(), name=title, duration=duration
+        kind=kind,
+        ref=whole(value.get("file_id")),
+        size=size,
+        mime=mime.lower(),
+        name=title,
+        duration=duration,
+        details=_details(kind, value),
     )
+
+
+def _details(kind: str, value: dict[str, Any]) -> dict[str, Any]:
+    """Return what a contact (phone, name, user) or a place (latitude, longitude, title) says; {} for anything else."""
+    if kind == "contact":
+        names = (name(value.get(key)) for key in ("first_name", "last_name"))
+        phone, user = name(value.get("phone_number")), natural(value.get("user_id"))
+        return {"phone": phone, "name": " ".join(filter(None, names)), "user": user}
+    spot = value.get("location") if kind == "venue" else value if kind == "location" else None
+    if not isinstance(spot, dict):
+        return {}
+    found = {key: spot.get(key) for key in ("latitude", "longitude")}
+    is_place = all(isinstance(one, int | float) and abs(one) <= 180 for one in found.values())
+    return {**found, "title": name(value.get("title"))} if is_place else {}
 
 
 USUAL = {"photo": "image/jpeg", "voice": "audio/ogg", "video_note": "video/mp4"}
@@ -199,8 +219,9 @@ def _group(body: dict[str, Any]) -> User | None:
 
 
 def channel(body: dict[str, Any]) -> User | None:
-    """Return the group if a channel speaks in it, which is nobody in person as an anonymous administrator is; else
-    None.
+    """Return the group as the sender of a message that a channel has posted in it; None for any other message.
+
+    `user` returns None for such a message, because a channel is not a person.
     """
     place = ReadChat.model_validate(body.get("chat") or {})
     spoken = isinstance(body.get("from"), dict) and body["from"].get("id") == CHANNEL

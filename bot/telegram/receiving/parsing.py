@@ -146,8 +146,10 @@ def read(update: dict[str, Any], row: Received, me: Me) -> Incoming | None:
 
 
 def other(update: dict[str, Any], row: Received, me: Me, kinds: Collection[str]) -> Incoming | None:
-    """Return the chat and the user of an update whose kind is in `kinds`, for aiogram's routers; nothing else of it is
-    read. Raises `UnreadableUpdate`.
+    """Return an `Incoming` with only the chat and the user of an update, for aiogram's routers; None if its kind is not
+    in `kinds`.
+
+    Raises `UnreadableUpdate`.
     """
     kind = next((name for name in kinds if isinstance(update.get(name), dict)), "")
     if not kind:

@@ -1,13 +1,17 @@
-"""One HTTP listener for the webhooks of all bots of a process, each at its path. Begin with `WebhookServer.open`."""
+"""One HTTP listener for the webhooks and endpoints of all bots of a process, each at its path. Begin with
+`WebhookServer.open`.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bot.errors import ConfigError
+from bot.http import asgi
 
 if TYPE_CHECKING:  # 2 MB, loaded with the first path: a bot that polls needs no server
     from aiohttp import web
@@ -22,15 +26,22 @@ Receive = Callable[["web.Request"], Awaitable["web.Response"]]
 
 @dataclass(slots=True)
 class WebhookRoute:
-    """The handler of one path, and the number of requests under way there."""
+    """The handler of one path for some methods, and the number of requests under way there.
+
+    Requests are handled in the `context` of the bot that has opened the path, whoever listens.
+    """
 
     receive: Receive
+    methods: Collection[str] = ("POST",)
     inside: int = 0
+    context: Context = field(default_factory=copy_context)
     empty: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class WebhookServer:
-    """Listens at `host` and `port`, from the first bot on that uses a webhook."""
+    """Listens at `host` and `port`, from the first path on that is opened. Without a host it does not listen: another
+    server hands its requests to `application` or `asgi`.
+    """
 
     def __init__(self, *, host: str, port: int) -> None:
         self.host = host
@@ -39,11 +50,20 @@ class WebhookServer:
         self._listener: Listener | None = None
         self._opening = asyncio.Lock()
 
-    async def open(self, path: str, receive: Receive) -> None:
-        """Give the requests to a path to `receive`. Raises `ConfigError` when the address can't be listened on."""
-        self._routes[path] = WebhookRoute(receive)
+    @property
+    def place(self) -> str:
+        """Where requests come in, for the log."""
+        return f"at http://{self.host}:{self.port}" if self.host else "by another server"
+
+    async def open(self, path: str, receive: Receive, methods: Collection[str] = ("POST",)) -> None:
+        """Give the requests of these methods to a path to `receive`. Raises `ConfigError` when the path is open
+        already, or the address can't be listened on.
+        """
+        if self._routes.get(path) is not None:
+            raise ConfigError(f"{path} is wanted twice in this process: by App.http, a webhook, or two bots")
+        self._routes[path] = WebhookRoute(receive, methods)
         async with self._opening:
-            if self._listener is None:
+            if self._listener is None and self.host:
                 self._listener = await self._listening()
 
     async def shut(self, path: str) -> None:
@@ -62,13 +82,22 @@ class WebhookServer:
         if self._listener is not None:
             await self._listener.close()
 
-    async def _listening(self) -> Listener:
+    def application(self) -> web.Application:
+        """Return the paths as an application of aiohttp."""
         from aiohttp import web
-
-        from bot.http.listener import Listener
 
         server = web.Application(client_max_size=LARGEST_BODY)
         server.router.add_route("*", "/{path:.*}", self._enter)
+        return server
+
+    async def asgi(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
+        """Answer a request of an ASGI server."""
+        await asgi.answer(self._enter, scope, receive, send, most=LARGEST_BODY)
+
+    async def _listening(self) -> Listener:
+        from bot.http.listener import Listener
+
+        server = self.application()
         listens_at = f"{self.host}:{self.port}"
         listener = Listener(f"the webhook ({listens_at})", server, shutdown=SHUTDOWN)
         try:
@@ -80,17 +109,25 @@ class WebhookServer:
     async def _enter(self, request: web.Request) -> web.Response:
         from aiohttp import web
 
-        if request.path not in self._routes:
+        path = "/" + request.match_info["path"]
+        if path not in self._routes:
             return web.Response(status=404)
-        if request.method != "POST":
-            return web.Response(status=405, headers={"Allow": "POST"})
-        route = self._routes[request.path]
+        route = self._routes[path]
         if route is None:
             return web.Response(status=503, headers={"Retry-After": "1"})
+        if request.method not in route.methods:
+            return web.Response(status=405, headers={"Allow": ", ".join(route.methods)})
         route.inside += 1
         try:
-            return await route.receive(request)
+            handling = asyncio.get_running_loop().create_task(
+                _awaited(route.receive(request)), context=route.context.copy()
+            )
+            return await handling
         finally:
             route.inside -= 1
             if not route.inside:
                 route.empty.set()
+
+
+async def _awaited(answer: Awaitable[web.Response]) -> web.Response:
+    return await answer

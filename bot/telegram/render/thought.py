@@ -11,8 +11,8 @@ GAP = "\n[…]\n"
 
 
 def below(thought: str, answer: Document) -> Document:
-    """Return a document with the model's reasoning, folded, above the answer. The reasoning's markup is shown
-    as text.
+    """Return a document with the model's reasoning, folded, and the answer below it. The reasoning's markup is shown as
+    text.
     """
     text = shortened(clean(thought).strip())
     return Document((Folded(tuple(defused(text))), *answer.blocks)) if text else answer

@@ -49,7 +49,7 @@ class CopySender:
     acquire_slot: AcquireSlot
 
     def is_album(self, progress: Progress, screens: Sequence[Screen]) -> bool:
-        """Whether the screens of a delivery, of which nothing is known to be sent, go out by one call."""
+        """Whether the messages of a delivery, none of which is known to be sent, are copied by one call."""
         together = len(screens) > 1 and screens[0].copy[1] and not screens[0].is_captioned and not progress.done
         return bool(together) and not self.api.lacks(CopyMessages)
 

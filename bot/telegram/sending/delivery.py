@@ -164,7 +164,8 @@ class Deliverer:
         for a chat that another process holds: the commit has notified that process.
         """
         await self.clock.sleep(after) if after else None
-        if self._left_of.get(address.chat_key, self._left) is None or not lease.covers(address):
+        held = self._left_of.get(address.chat_key, self._left) is None or not lease.covers(address)
+        if address.messenger or held:
             return
         await self.turns.take(address, lambda: self._deliver_waiting(address))
 

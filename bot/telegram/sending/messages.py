@@ -265,7 +265,7 @@ def shows_no_blocks(edited: Any) -> bool:
     return not isinstance(edited, dict) or bool(edited.get("text") and "rich_message" not in edited)
 
 
-def _inline(rows: tuple[tuple[Button, ...], ...]) -> InlineKeyboardMarkup:
+def _inline(rows: Sequence[Sequence[Button]]) -> InlineKeyboardMarkup:
     return InlineKeyboardMarkup(inline_keyboard=[[_key(button) for button in row] for row in rows])
 
 

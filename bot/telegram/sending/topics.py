@@ -33,7 +33,9 @@ NEW_TOPICS = ((6, 60.0),)  # in seconds, for each group: a crowd of strangers mu
 
 @dataclass(slots=True, kw_only=True)
 class TopicKeeper:
-    """Makes topics for deliveries that keep their place. `acquire_slot` waits until the chat may get a message."""
+    """Makes the topics of deliveries that are bound to a topic (`keeps_place`). `acquire_slot` waits until the chat may
+    get a message.
+    """
 
     api: Api
     clock: Clock
@@ -101,7 +103,7 @@ class TopicKeeper:
         return int(made["message_thread_id"])
 
     async def heal(self, delivery: Delivery, error: Exception) -> Address | None:
-        """Return the new address of a delivery whose topic was deleted; None if that is not what went wrong."""
+        """Return the new address of a delivery whose topic was deleted; None if the error says something else."""
         where = delivery.address
         if not delivery.outgoing.keeps_place or not isinstance(error, NoThread) or where.thread <= 0:
             return None
@@ -110,8 +112,10 @@ class TopicKeeper:
 
 
 def waits_for_place(delivery: Delivery, error: Exception) -> bool:
-    """Whether a delivery waits after a refusal, because its group of operators can't be reached, or the topic can't be
-    made. In a person's chat it is given up: operators have seats of their own there, and the case goes to another one.
+    """Whether a delivery that Telegram refused should wait, because its group of operators can't be reached or its
+    topic can't be made.
+
+    In the private chat of an operator it is given up instead: the case gets a seat in the chat of another operator.
     """
     if delivery.address.chat > 0:
         return False

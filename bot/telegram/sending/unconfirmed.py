@@ -252,7 +252,7 @@ class SendReconciler:
 
 def _chats(chat: int) -> tuple[int, int]:
     """Return the first and the last chat whose messages are numbered together with those of a chat."""
-    return (chat, chat) if chat < SUPERGROUP else (SUPERGROUP, sys.maxsize)
+    return (chat, chat) if chat < SUPERGROUP else (SUPERGROUP, Address.MESSENGER - 1)
 
 
 def _may_have_topics(progress: Progress) -> bool:

@@ -1,6 +1,7 @@
-"""The sentences in English: of chats (`chat`), of rights, limits and personal data (`people`), and of the
-knowledge base (`knowledge`), of the support desk (`desk`, `business`)."""
+"""The sentences in English: `chat` (conversations), `people` (rights, limits, personal data), `knowledge` (the
+knowledge base), `desk` and `business` (the support desk, and chats of connected accounts).
+"""
 
-from bot.texts.en import business, chat, desk, knowledge, people
+from bot.texts.en import business, chat, desk, evaluation, knowledge, people
 
-TEXTS: dict[str, str] = chat.TEXTS | people.TEXTS | knowledge.TEXTS | desk.TEXTS | business.TEXTS
+TEXTS: dict[str, str] = chat.TEXTS | people.TEXTS | knowledge.TEXTS | desk.TEXTS | business.TEXTS | evaluation.TEXTS

@@ -1,4 +1,4 @@
-"""English: the knowledge base."""
+"""English: the knowledge base: answers from sources, /kb, /gaps, learned answers."""
 
 TEXTS: dict[str, str] = {
     "topic.which": "What is it about?",
@@ -78,7 +78,20 @@ TEXTS: dict[str, str] = {
     "audit.kb_corrected": "had chats told that a source has changed ({changes})",
     "command.kb": "Sources that the bot answers from",
     "kb.title": "Knowledge base: the sources that I answer from",
-    "kb.usage": "To add one: /kb add https://example.org/help, or send a file with the caption /kb add.",
+    "kb.usage": (
+        "To add one: /kb add https://example.org/help, or send a file with the caption /kb add."
+        " What a question finds: /kb search …"
+    ),
+    "kb.usage.search": "What shall I search for? /kb search how long can I return something?",
+    "kb.search.by_you": "🔎 {question}\nAs you may read:",
+    "kb.search.by_everyone": "🔎 {question}\nAs everyone may read:",
+    "kb.search.scores": "score {score}, words {words}, meaning {cosine}",
+    "kb.search.nothing": "Nothing that may be read has a word of it.",
+    "kb.search.sure": "✅ The bot answers it from these.",
+    "kb.search.maybe": "❔ The bot is not sure, and would show quotes alone.",
+    "kb.search.not": "🚫 The bot takes it for a question about something else.",
+    "kb.search.everyone": "As everyone",
+    "kb.search.mine": "As I may read",
     "kb.none": "There is no source yet.",
     "kb.line": "{name}\narticles: {articles}, passages: {passages}, {age}",
     "kb.line.nobody": "{name}\narticles: {articles}, passages: {passages}, {age}\n🔒 Nobody may read it yet.",
@@ -143,6 +156,7 @@ TEXTS: dict[str, str] = {
     "kb.leave": "Leave",
     "kb.leave.done": "They stay. The next sync asks again.",
     "kb.price": "Passages to embed: {passages}, about {tokens} tokens, {price}. Until then they are found by words.",
+    "kb.price.time": ", about {time}",
     "kb.price.again": (
         "Another model embeds the passages now. To embed: {passages}, about {tokens} tokens, {price}. Until all are "
         "embedded, the former embeddings are searched."

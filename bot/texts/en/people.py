@@ -1,4 +1,4 @@
-"""English: rights and invitations, limits and prices, what is kept of a person."""
+"""English: rights and invitations, limits and prices, personal data."""
 
 TEXTS: dict[str, str] = {
     "closed": "This bot is not open to everybody. Your ID is {id}: give it to the bot's owner to be let in.",
@@ -16,6 +16,7 @@ TEXTS: dict[str, str] = {
     "limit.images.chat.month": "This chat has reached its limit of pictures this month. The next one comes in {wait}.",
     "limit.images.bot.month": "I have reached my limit of pictures for this month. The next one comes in {wait}.",
     "limit.images.bot": "I have reached my limit of pictures for today. You can order the next one in {wait}.",
+    "press.owners": "Only the owners of the bot may press this, in a private chat with it.",
     "admins.only": "In a group only its administrators change the settings.",
     "join.ask": "Ask to be let in",
     "join.sent": "I have asked the bot's administrators. I will write to you when they decide.",
@@ -165,6 +166,8 @@ TEXTS: dict[str, str] = {
     "broadcast.stop": "Stop",
     "broadcast.stopping": "Stopped. I will tell you how many have got it.",
     "broadcast.over": "It has already been sent to everybody.",
+    "job.failed": "The job {name} has failed {count} times in a row and is not tried again. "
+    "Code {code}: govorun log {code} says more.",
     "broadcast.done": "Your message. Delivered: {sent}, blocked or gone: {dead}, not delivered yet: {unsent}.",
     "audit.broadcast": "sent a message to everybody ({changes})",
     "audit.stopped": "stopped a message to everybody",
@@ -184,6 +187,7 @@ TEXTS: dict[str, str] = {
     "forget.yes": "Remove everything",
     "forget.done": "Removed:\n{lines}\nWhat stays are numbers without your name, and what an administrator has "
     "decided about your access. Backups of the bot's owner are deleted when their retention period ends.",
+    "forget.datasets": "not deleted: sentences without names in the data sets {names}, which the operator can remove",
     "forget.nothing": "nothing was left",
     "forget.conversations": "conversations: {count}",
     "forget.messages": "messages: {count}",

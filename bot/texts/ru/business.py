@@ -1,4 +1,4 @@
-"""What owners of connected accounts read, in Russian."""
+"""Russian: what owners of connected accounts (business connections), and people who write to them, read."""
 
 TEXTS = {
     "business.connected": (

@@ -1,4 +1,4 @@
-"""Русский: служба поддержки, для клиентов и для операторов."""
+"""Russian: the support desk, for customers and for operators."""
 
 TEXTS: dict[str, str] = {
     "command.human": "позвать человека",

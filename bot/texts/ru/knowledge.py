@@ -1,4 +1,4 @@
-"""Russian: the knowledge base."""
+"""Russian: the knowledge base: answers from sources, /kb, /gaps, learned answers."""
 
 TEXTS: dict[str, str] = {
     "topic.which": "О чём ваш вопрос?",
@@ -78,7 +78,20 @@ TEXTS: dict[str, str] = {
     "audit.kb_corrected": "в чаты сообщено, что источник изменился ({changes})",
     "command.kb": "Источники, по которым бот отвечает",
     "kb.title": "База знаний: источники, по которым я отвечаю",
-    "kb.usage": "Добавить: /kb add https://example.org/help или пришлите файл с подписью /kb add.",
+    "kb.usage": (
+        "Добавить: /kb add https://example.org/help или пришлите файл с подписью /kb add."
+        " Что находится по вопросу: /kb search …"
+    ),
+    "kb.usage.search": "Что искать? Например: /kb search сколько дней на возврат?",
+    "kb.search.by_you": "🔎 {question}\nТо, что доступно вам:",
+    "kb.search.by_everyone": "🔎 {question}\nТо, что доступно всем:",
+    "kb.search.scores": "оценка {score}, слова {words}, смысл {cosine}",
+    "kb.search.nothing": "В доступных источниках нет ни одного из этих слов.",
+    "kb.search.sure": "✅ По этим фрагментам бот ответит.",
+    "kb.search.maybe": "❔ Бот не уверен и покажет только цитаты.",
+    "kb.search.not": "🚫 Бот решит, что вопрос о другом.",
+    "kb.search.everyone": "Как все",
+    "kb.search.mine": "Как я",
     "kb.none": "Источников пока нет.",
     "kb.line": "{name}\nстатей: {articles}, фрагментов: {passages}, {age}",
     "kb.line.nobody": "{name}\nстатей: {articles}, фрагментов: {passages}, {age}\n🔒 Пока закрыт для всех.",
@@ -143,6 +156,7 @@ TEXTS: dict[str, str] = {
     "kb.leave": "Оставить",
     "kb.leave.done": "Оставил. При следующем обновлении спрошу снова.",
     "kb.price": "Фрагментов без вектора: {passages}, токенов около {tokens}, цена {price}. Пока ищу их по словам.",
+    "kb.price.time": ", займёт около {time}",
     "kb.price.again": (
         "Векторы теперь считает другая модель. Осталось фрагментов: {passages}, токенов около {tokens}, цена {price}. "
         "Пока не готовы все, ищу по прежним векторам."

@@ -12,6 +12,7 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import pytest
 from pydantic import SecretStr
@@ -21,6 +22,7 @@ from bot import App
 from bot.clock import Clock, SystemClock
 from bot.config.settings import Settings, load
 from bot.errors import ConfigError
+from bot.extension import Extension, JobRun
 from bot.jobs.worker import Work
 from bot.ports import ProcessRole
 from bot.runtime.bot import Bot
@@ -64,6 +66,7 @@ class Hall:
     studio: Studio
     settings: Settings
     roles: tuple[ProcessRole, ...]
+    extension: Extension = field(default_factory=Extension)
     bots: list[Bot] = field(default_factory=list)
     _lives: list[asyncio.Task[None]] = field(default_factory=list)
 
@@ -75,7 +78,9 @@ class Hall:
         ready: asyncio.Future[Bot] = asyncio.get_running_loop().create_future()
 
         async def live() -> None:
-            async with build(self.settings, clock=clock, instead=Instead(seed=1), role=role) as app:
+            async with build(
+                self.settings, clock=clock, extension=self.extension, instead=Instead(seed=1), role=role
+            ) as app:
                 ready.set_result(app)
                 await app.run()
 
@@ -213,6 +218,47 @@ async def test_what_is_done_later_is_done_once_and_delivered(hall: Hall) -> None
         lambda: [message for message in hall.telegram.transcript(ANNA) if "photo" in message] or None, PATIENCE
     )
     assert hall.studio.bought == 1
+
+
+# --- the code of a programmer (P2) ------------------------------------------------------------------------------------
+
+
+async def test_a_message_of_a_program_is_sent_once_whichever_processes_ask_for_it(hall: Hall) -> None:
+    await hall.start()
+    hall.telegram.say(ANNA, "hello")
+    await hall.texts(1)
+    sent = await asyncio.gather(*(app.running.send(ANNA, "Order 7", key="7") for app in hall.bots for _ in range(3)))
+    assert sum(one.is_new for one in sent) == 1
+    assert {(await one.outcome(PATIENCE)).state for one in sent} == {"delivered"}
+    assert hall.telegram.texts(ANNA)[1:] == ["Order 7"]
+
+
+async def test_a_job_of_a_program_runs_once_in_whichever_process_also_when_one_ends(hall: Hall) -> None:
+    app, runs, planned = App(), list[JobRun](), list[JobRun]()
+
+    @app.every(seconds=1)
+    async def tick(run: JobRun) -> None:
+        runs.append(run)
+
+    @app.job
+    async def note(run: JobRun) -> str:
+        planned.append(run)
+        return f"Note {run.data['n']}"
+
+    hall.extension = app.extension
+    await hall.start()
+    hall.telegram.say(ANNA, "hello")
+    await hall.texts(1)
+    asked = [one.running.later("note", key="k", at=timedelta(seconds=1), to=ANNA, data={"n": 1}) for one in hall.bots]
+    assert sum(await asyncio.gather(*asked)) == 1
+    assert (await hall.texts(2))[1:] == ["Note 1"]
+    await until(lambda: len(runs) >= 3)
+    if len(hall.bots) > 1:
+        await hall.end(hall.worker)
+    before = len(runs)
+    await until(lambda: len(runs) >= before + 2)
+    assert len({run.key for run in runs}) == len(runs), "no time twice"
+    assert len(planned) == 1
 
 
 async def test_what_an_orderly_stop_interrupts_is_answered_after_it(hall: Hall) -> None:

@@ -37,7 +37,8 @@ EXPORTED = {
     "messages": "messages", "summaries": "summaries", "facts": "facts", "documents": "documents",
     "passages": "passages", "feedback": "feedback", "usage": "usage", "operations": "operations", "jobs": "reminders",
     "blobs": "files", "templates": "templates", "topic_choices": "topic_choices",
-    "topic_samples": "topic_samples", "desk_cases": "cases",
+    "topic_samples": "topic_samples", "desk_cases": "cases", "evaluation_cases": "evaluation_cases",
+    "evaluation_results": "evaluation_results",
 }  # fmt: skip
 # What it does not hand over: words that are in it already, what is open for a moment, and what is the operator's.
 NOT_EXPORTED = {
@@ -46,13 +47,15 @@ NOT_EXPORTED = {
     "persona_versions", "kb_sources", "kb_articles", "kb_passages", "kb_vectors", "kb_generation", "kb_gates",
     "kb_quotes", "kb_gaps", "kb_learned", "desk_groups", "desk_seats", "desk_relays", "desk_events",
     "desk_operators", "desk_drafts", "desk_automatic", "desk_accounts", "desk_account_chats", "batch_runs",
-    "batch_requests",
+    "batch_requests", "batch_vendor_runs", "program_keys", "evaluation_runs", "model_states", "dataset_people",
+    "tunings",
 }  # fmt: skip
 # What `/forget` leaves: numbers without a name, what admins have decided, and the operator's own texts.
 KEPT = {
     "usage", "spending", "reservations", "members", "allowances", "invites", "audit", "persona_versions",
     "kb_sources", "kb_articles", "kb_passages", "kb_vectors", "kb_generation", "kb_gates",
     "kb_learned", "desk_groups", "desk_automatic", "batch_runs", "batch_requests",
+    "batch_vendor_runs", "program_keys", "evaluation_runs", "model_states", "dataset_people", "tunings",
 }  # fmt: skip
 
 JSON = {

@@ -147,7 +147,7 @@ def run() -> None:
         update(folder)
     armed = os.environ.get("CRASH_FROM") == "start"
     plant(Bomb(os.environ.get("CRASH_AT", ""), Path(TRACE), armed=armed))
-    cli.run("", ProcessRole(os.environ.get("CRASH_ROLE") or ProcessRole.ALL))
+    cli.run(ProcessRole(os.environ.get("CRASH_ROLE") or ProcessRole.ALL))
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ BARE = {"PATH": os.environ["PATH"], "PYTHONPATH": PYTHONPATH}
 # A loop as that of the bot, which gives signs of life until a line comes in, and then does what the line says.
 LIVING = """
 import asyncio, os, sys, time
-from bot.runtime import sd_notify
+from bot.runtime.health import sd_notify
 from bot.clock import SystemClock
 
 def compute():

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.config.entries import ENV_FILE
-from bot.runtime.sd_notify import LONGEST_START
+from bot.runtime.health.sd_notify import LONGEST_START
 from tests.promises.deployment.conftest import DEPLOY, Program
 from tests.promises.deployment.names import readable, unknown
 

@@ -15,12 +15,15 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bot import App, Button, Incoming, Outgoing, Reply
 from bot.ai import Answered, Findings, Finished, ImageRequest, Request
+from bot.extension import Extension
 from bot.feature import joined
 from bot.jobs.worker import LONGEST_WAIT
 from bot.providers.yandex.service import YandexStudio
@@ -82,6 +85,7 @@ class Searcher:
 
 class Voice:
     longest = 100
+    pace = 0.0
 
     async def speak(self, _text: str, _language: str) -> bytes:
         return b"a voice"
@@ -124,11 +128,33 @@ classifier = "off"
 """
 
 
+class Size(Enum):
+    SMALL = "small"
+    LARGE = "large"
+
+
+def own() -> Extension:
+    """What a programmer adds: a command that asks, and a button for once."""
+    app = App()
+
+    @app.command("order")
+    async def order(incoming: Incoming, reply: Reply) -> Outgoing:
+        size = await reply.ask("Which size?", Size)
+        return Outgoing(f"{size.value} {incoming.rest}", buttons=[[Button("Buy", "buy", item="tea")]])
+
+    @app.press("buy", once=True)
+    async def buy(incoming: Incoming, reply: Reply, item: str) -> str:
+        return f"bought {item}"
+
+    return app.extension
+
+
 class Whole(World):
     """A bot with all its commands, whose owner is Anna."""
 
     studio = Studio
     async_models = staticmethod(lambda _name: Later())
+    added = own()
 
     def __init__(self, folder: Path, template: Path) -> None:
         folder.mkdir()
@@ -234,6 +260,13 @@ def asks_name(tx: Tx, where: Address) -> None:
     tx.buttons.await_answer(where, ANNA, "chats.rename", asked="1", id=1)
 
 
+SIZE = {"call": {"command": "order", "text": "/order now"}, "answers": [], "key": "Which size?", "takes": "choice"}
+
+
+def asks_size(tx: Tx, where: Address) -> None:
+    tx.buttons.await_answer(where, ANNA, "own.ask", asked="1", **SIZE)
+
+
 def drawn(tx: Tx, where: Address) -> None:
     tx.operations.add_operation(
         "image", "1", where, ANNA,
@@ -333,7 +366,7 @@ COMMANDS = {
     "/persona": "", "/write": "post", "/later": "q2 please", "/jobs": "", "/voice": "", "/search": "cats",
     "/remind": "tomorrow 9:00 tea", "/timezone": "Europe/Moscow", "/usage": "", "/allowance": "", "/export": "",
     "/whoami": "", "/broadcast": "", "/forget": "", "/start": "", "/members": "", "/invite": "", "/audit": "",
-    "/kb": "", "/gaps": "", "/topic": "",
+    "/kb": "", "/gaps": "", "/topic": "", "/language": "", "/order": "now",
 }  # fmt: skip
 TEMPLATE = {"template": 1}
 VIEW = {"page": 0, "words": "", "archived": False, "id": 1, "pinned": True, "archived_now": True}
@@ -409,6 +442,8 @@ PRESSES = {
     "gap.tell": Press({"question": 1}, has_gap), "gap.list": Press(),
     "gap.open": Press({"gap": 1}, has_gap), "gap.file": Press({}, has_gap),
     "kb.buy": Press({"agreed": 1_000, "panel": True}), "kb.source": Press({"answer": 2}),
+    "own.press": Press({"press": "buy", "arguments": {"item": "tea"}}),
+    "own.answer": Press({"asked": "1", "value": "large", "shown": "Large"}, asks_size),
     "kb.alone": Press({"question": "How long is it repaired for free?", "turn": "1"}),
 }  # fmt: skip
 AWAITED = {
@@ -424,6 +459,7 @@ AWAITED = {
     "broadcast": Press(said="News"),
     "gap.answer": Press({"gap": 1, "asked": "1"}, has_gap, "It is blue."),
     "learned.edit": Press({"id": 1, "asked": "1"}, taught, "It is green."),
+    "own.ask": Press({**SIZE, "asked": "1"}, said="large"),
 }
 # The ways of a press that a row of `PRESSES` does not go.
 WAYS = {

@@ -52,6 +52,7 @@ class World:
 
     studio: type[YandexStudio] = YandexStudio
     async_models: Callable[[str], AsyncModel | None] = staticmethod(lambda _name: None)
+    added = Extension()
 
     def __init__(self, folder: Path, template: Path, **changes: Any) -> None:
         self.loop = StepLoop()
@@ -131,7 +132,7 @@ class World:
                 models=Models(
                     studio=studio, routing=routing, async_models=self.async_models, images=studio.art(), chance=chance
                 ),
-                added=Extension(),
+                added=self.added,
                 placement=Placement(tasks=tasks),
             )
         )

@@ -31,7 +31,7 @@ SPEAKERS = {
         "concurrency/child_process.py",
         "doctor",
         "http/listener.py",
-        "runtime/sd_notify.py",
+        "runtime/health/sd_notify.py",
         "sandbox",
     },
     "http": {"sandbox"},

@@ -297,6 +297,11 @@ async def test_the_handbook_of_a_shop_is_quoted_taught_and_changed_step_by_step(
     customer = next(chat for chat in sandbox.telegram.state.chats.values() if chat.title == "Visitor")
     texts = [text for text in sandbox.telegram.texts(customer.id) if "30 days" in text or "45 days" in text]
     assert [("30 days" in text, "45 days" in text) for text in (texts[0], texts[-1])] == [(True, False), (False, True)]
+    for look, shown in (("kbSources", "shop-en"), ("kbSearch", "1. Returns"), ("kbRights", "Visitor: ")):
+        await page.get_by_test_id(f"step-{look}").click()
+        await expect(page.get_by_test_id(f"tick-{look}")).to_have_class("tick done")
+        await expect(page.locator("#pane-knowledge")).to_contain_text(shown)
+    assert not any("extension 7" in text for text in sandbox.telegram.texts(customer.id))
 
 
 async def test_a_customer_is_handed_over_to_a_person_and_back_step_by_step(sandbox: Sandbox, page: Page) -> None:

@@ -1,4 +1,4 @@
-"""Who calls a gRPC method, and pages of lists. Begin with `Caller`."""
+"""The caller of a gRPC method (`Caller`), and the division of lists into pages (`page`)."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The service account of a call, by the only `folder` that it may use."""
+    """The service account that makes a call, with the only `folder` that it may use."""
 
     folder: str
 
     def check_folder(self, folder: str) -> None:
-        """Raise `Problem` 3 if no folder is given and 7 if it is somebody else's."""
+        """Raise `Problem` 3 if the request names no folder, and 7 if it names a folder of somebody else."""
         if not folder:
             raise Problem(3, "folder_id: the field is required")
         if folder != self.folder:

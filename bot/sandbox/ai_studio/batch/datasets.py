@@ -1,4 +1,4 @@
-"""DatasetService: datasets from the draft to the Parquet file. Begin with `Datasets`."""
+"""The gRPC service DatasetService: a dataset from its draft and upload to its Parquet file. Begin with `Datasets`."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ FORMAT = "jsonlines"
 class Dataset:
     """A dataset, created at a Unix time.
 
-    `rows` are the lines of its file, and `file` is the same as Parquet; `checked` is what validation finds.
+    `rows` is the path of its file with JSON lines, `file` that of a Parquet file with the same rows; `checked` is the
+    result of the validation.
     """
 
     info: DatasetInfo
@@ -52,10 +53,11 @@ class Dataset:
 
 
 class Datasets:
-    """The datasets of a folder.
+    """The datasets of a folder, of which at most `most` may exist.
 
-    Validation takes `seconds`; half of them later the dataset is ready or invalid, and the operation shows how many
-    rows there are. `most` datasets may exist. `fewest` rows by task type are enforced where it has an entry.
+    Validation takes `seconds`. After half of them the dataset is ready or invalid and the operation shows how many rows
+    there are; after all of them the operation is done. `fewest` maps a task type to the number of rows that a dataset
+    needs at least.
     """
 
     def __init__(self, clock: Clock, storage: ObjectStorage, operations: Operations, faults: BatchFaults) -> None:
@@ -71,7 +73,7 @@ class Datasets:
     # --- what runs and tunings ask for
 
     def find(self, id_: str) -> Dataset:
-        """A dataset, up to date. Raises `Problem` 5 if there is none."""
+        """Return a dataset in its present state. Raises `Problem` 5 if there is none with this id."""
         found = self.all.get(id_)
         if found is None:
             raise Problem(5, f"Dataset {id_!r} not found")
@@ -79,7 +81,9 @@ class Datasets:
         return found
 
     def ready(self, id_: str, types: Iterable[str]) -> Dataset:
-        """A dataset to work with. Raises `Problem` 9 if it is not ready and 3 if it is of another type."""
+        """Return a dataset that can be used. Raises `Problem` 9 if it is not ready, and 3 if its type is not among
+        `types`.
+        """
         found = self.find(id_)
         if found.info.status != DatasetInfo.READY:
             state = DatasetInfo.Status.Name(found.info.status)
@@ -89,7 +93,7 @@ class Datasets:
         return found
 
     def reserve(self, name: str, task_type: str, labels: dict[str, str], at: float) -> str:
-        """Create the empty dataset of a result and return its id."""
+        """Create an empty dataset for the result of a run, and return its id."""
         info = self._new(name, task_type, at)
         info.labels.update(labels)
         return info.dataset_id
@@ -99,14 +103,14 @@ class Datasets:
         return self._storage.new_path()
 
     def fill(self, id_: str, rows: Path, file: Path | None, at: float) -> None:
-        """Give a reserved dataset its rows and their Parquet `file`; it is ready then."""
+        """Give a dataset that was made by `reserve` its rows and their Parquet `file`; after that it is ready."""
         dataset = self.all.get(id_)
         if dataset is not None:  # nobody has deleted it meanwhile
             dataset.rows, dataset.file = rows, file
             self._make_ready(dataset, at)
 
     async def as_parquet(self, rows: Path) -> Path | None:
-        """Write lines as a Parquet file; None where that is not possible."""
+        """Write rows as a Parquet file and return its path; None if the extra `parquet` is not installed."""
         if not parquet.is_installed():
             return None
         path = self._storage.new_path()
@@ -114,7 +118,7 @@ class Datasets:
         return path
 
     def keep_metrics(self, name: str, data: bytes) -> str:
-        """Store a file about a tuning and return an address where it can be read."""
+        """Store a file with the metrics of a tuning, and return an address from which it can be read."""
         path = self._storage.new_path()
         path.write_bytes(data)
         self._storage.keep(self._key(METRICS, name), path)
@@ -140,7 +144,7 @@ class Datasets:
         return pb.CreateDatasetResponse(dataset_id=info.dataset_id, dataset=info)
 
     async def update(self, request: pb.UpdateDatasetRequest, _caller: Caller) -> pb.UpdateDatasetResponse:
-        """Handle `Update`: of name, description and labels those that the mask names."""
+        """Handle `Update`: change the name, description or labels that the field mask names."""
         info = self.find(request.dataset_id).info
         for name in request.update_mask.paths:
             if name == "labels":
@@ -210,7 +214,7 @@ class Datasets:
         """Handle `FinishMultipartUploadDraft`."""
         self.find(request.dataset_id)
         etags = {part.part_num: part.etag for part in request.uploaded_parts}
-        self._storage.finish_multipart(self._key(DRAFTS, request.dataset_id), etags)
+        await asyncio.to_thread(self._storage.finish_multipart, self._key(DRAFTS, request.dataset_id), etags)
         return pb.FinishMultipartUploadDraftResponse(dataset_id=request.dataset_id)
 
     async def validate(self, request: pb.ValidateDatasetRequest, _caller: Caller) -> Operation:

@@ -1,4 +1,4 @@
-"""Failures of datasets, batch runs and tuning on purpose, by name. Begin with `BatchFaults`."""
+"""Failures of datasets, batch runs and tuning that a test or a person causes, by name. Begin with `BatchFaults`."""
 
 from __future__ import annotations
 
@@ -32,9 +32,10 @@ class CallFault:
 
 
 class BatchFaults:
-    """Planned failures of calls (`fail_next`) and lasting ones (`lasting`, names of `Lasting`).
+    """Decides which calls fail: single planned failures (`fail_next`), and failures that last until they are switched
+    off (`lasting`, names of `Lasting`).
 
-    What was created in the last `list_lag` seconds is not listed yet.
+    What was created in the last `list_lag` seconds is not in lists yet.
     """
 
     def __init__(self) -> None:
@@ -44,7 +45,7 @@ class BatchFaults:
 
     @property
     def lasting(self) -> frozenset[str]:
-        """The names of the failures that last."""
+        """The names of the failures that are switched on."""
         return frozenset(self._lasting)
 
     def switch(self, name: Lasting, *, on: bool = True) -> None:
@@ -66,7 +67,9 @@ class BatchFaults:
         return len(self._plan)
 
     def pick(self, method: str) -> CallFault | None:
-        """The failure that this call meets, if any."""
+        """Return the failure that this call of a method gets, None if it does not fail. A planned
+        failure is used up.
+        """
         for index, (name, fault) in enumerate(self._plan):
             if name in (method, "*"):
                 del self._plan[index]

@@ -31,7 +31,7 @@ class LineError:
 
 @dataclass(slots=True)
 class Checked:
-    """What became of a check: how many rows there are, how many are good, and the errors by kind."""
+    """The result of a check: how many rows there are, how many of them are valid, and the errors by kind."""
 
     total: int = 0
     valid: int = 0
@@ -45,7 +45,7 @@ class Checked:
 
 
 class Bad(Exception):
-    """A row is wrong: the kind of error and what should be there."""
+    """Raised for a row that is wrong, with the kind of the error and a text that says what is expected."""
 
     def __init__(self, error: str, description: str) -> None:
         super().__init__(error)
@@ -90,7 +90,7 @@ def parse(line: bytes) -> Json:
 
 
 def rows(lines: Iterable[bytes]) -> Iterator[Json]:
-    """The rows of lines that were found valid."""
+    """Yield the rows of lines that `check` has found valid."""
     return map(parse, lines)
 
 

@@ -1,4 +1,4 @@
-"""Who answers the rows of a batch run, and what tuned models have learned. Begin with `BatchModels`."""
+"""The models of batch runs: who writes the answers, and what tuned models have learned. Begin with `BatchModels`."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ PAUSE = 50  # rows between two looks at what else is to be done
 
 
 class BatchModels:
-    """The models of the sandbox: rows of datasets are answered by whom its other answers are written by, and tuned
-    models are given and taken by the suffix of their URIs.
+    """Writes the answers of batch runs, and keeps the tuned models.
 
-    A tuned text model answers the questions of its dataset as the dataset does, all others as its base, and ends each
-    text with `[suffix]`. A classifier tells the classes of its dataset. An embedding model has vectors of its own.
+    The rows of a dataset are answered by the `AnswerSource` that writes all other answers of the sandbox. Tuned models
+    are known by the suffix of their URI. A tuned text model answers the questions of its dataset with the answers
+    there, and all others as its base model does; each of its texts ends with `[suffix]`. A tuned classifier tells the
+    classes of its dataset. A tuned embedding model has vectors of its own.
     """
 
     def __init__(self, access: Access, source: AnswerSource, embeddings: Embeddings) -> None:
@@ -47,19 +48,21 @@ class BatchModels:
         return tokens
 
     def learn(self, suffix: str, task_type: str, rows: Iterable[Json]) -> None:
-        """Let a model answer that was tuned by these rows."""
+        """Keep the model with this suffix, which was tuned with these rows: requests can use it from now on."""
         if task_type == "TextToTextGeneration":
             self._source.tuned[suffix] = {row["request"][-1]["text"].strip(): row["response"] for row in rows}
         elif task_type.startswith("TextClassification"):
             self._embeddings.tuned[suffix] = _classifier(list(rows), several=task_type.endswith("Multilabel"))
 
     def archive(self, suffix: str) -> None:
-        """Let nobody use a model any more."""
+        """Make the model with this suffix unusable."""
         self._access.archived.add(suffix)
 
 
 def damage(result: Path, faults: Set[str]) -> None:
-    """Do to the lines of a result what the lasting failures want that are switched on."""
+    """Change the lines of a result as the failures that are switched on demand: rows are missing, doubled, not asked
+    for, out of order, or have their answer under another name.
+    """
     if faults.isdisjoint(("missing", "failed_rows", "doubled", "unknown", "shuffled", "column")):
         return
     found = [json.loads(line) for line in result.read_text().splitlines()]

@@ -21,8 +21,8 @@ CANCELED = 1
 
 @dataclass(slots=True)
 class OpenOperation:
-    """One operation. `look` is called before it is shown and brings it up to date; `cancel` is what cancelling it
-    does; None: it can't be cancelled.
+    """One operation. `look` is called before the operation is shown, and brings it up to date. `cancel` cancels its
+    work; None if it can't be cancelled.
     """
 
     shown: Operation
@@ -64,8 +64,10 @@ class Operations:
     def finish(
         self, id_: str, at: float, response: Message | None = None, error: tuple[int, str] | None = None
     ) -> Operation:
-        """End an operation at the Unix time `at`, with its response or with the code and message of an error; what is
-        done stays as it is. Returns a copy of it.
+        """End an operation at the Unix time `at`, with its response or with the code and message of an error, and
+        return a copy of it.
+
+        An operation that has ended already is not changed.
         """
         shown = self.all[id_].shown
         if shown.done:
@@ -88,7 +90,7 @@ class Operations:
         return self._shown(self._find(request.operation_id))
 
     async def cancel(self, request: CancelOperationRequest, _caller: Caller) -> Operation:
-        """Handle `OperationService.Cancel`: what is done stays as it is."""
+        """Handle `OperationService.Cancel`. An operation that has ended already is not changed."""
         found = self._find(request.operation_id)
         found.look()
         if not found.shown.done:
@@ -113,14 +115,14 @@ class Operations:
 
 
 def copied(operation: Operation) -> Operation:
-    """A copy that later changes leave alone."""
+    """Return a copy of an operation, which does not change when the operation does."""
     copy = Operation()
     copy.CopyFrom(operation)
     return copy
 
 
 def moment(at: float, *, fine: bool = False) -> Timestamp:
-    """A Unix time, in whole seconds unless it is `fine`."""
+    """Return a Unix time as a Timestamp, cut to whole seconds unless it should be `fine`."""
     stamp = Timestamp()
     stamp.FromMicroseconds(int(at * 1_000_000) if fine else int(at) * 1_000_000)
     return stamp

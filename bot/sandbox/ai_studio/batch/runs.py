@@ -50,11 +50,11 @@ class Run:
 
 
 class Runs:
-    """The runs of a folder. One takes `seconds`; `models` are the names of those that run batches.
+    """The batch runs of a folder. A run takes `seconds`; `models` are the names of the models that can run batches.
 
-    `paid` counts the runs by the id of their source dataset and `billed` their tokens by the id of the run: those of
-    a run that was cancelled or failed while it worked are the minimum, before that none. A call waits `patience` real
-    seconds for answers that are due; if they take longer the run is still IN_PROGRESS.
+    `paid` counts runs by the id of their source dataset. `billed` has the tokens to pay by the id of the run: for a run
+    that was cancelled or failed while it worked a minimum, and nothing if it had not begun to work. A call waits up to
+    `patience` real seconds for answers that are due; if they take longer, the run stays IN_PROGRESS.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class Runs:
             await asyncio.wait(works, timeout=self.patience)
 
     async def close(self) -> None:
-        """End what is being answered."""
+        """Stop writing answers."""
         works = [run.work for run in self.all.values() if run.work is not None and not run.work.done()]
         for work in works:
             work.cancel()

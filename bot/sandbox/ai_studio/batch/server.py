@@ -1,7 +1,7 @@
 """The gRPC server of the sandbox's AI Studio. Begin with `BatchServer.start`.
 
-Methods are functions of a request and its `Caller`; which messages they take and return the vendor's descriptors say.
-What no function stands for is answered UNIMPLEMENTED.
+Each method is a function of a request and its `Caller`. The types of requests and responses come from the vendor's
+descriptors. A method without a function is answered with UNIMPLEMENTED.
 """
 
 from __future__ import annotations
@@ -48,11 +48,10 @@ GRACE = 0.05  # seconds that calls in progress get when the server stops
 
 
 class BatchServer:
-    """The server, on 127.0.0.1.
+    """The gRPC server, on 127.0.0.1, with its parts `datasets`, `runs`, `tunings` and `operations`.
 
-    Its parts are `datasets`, `runs`, `tunings` and `operations`; `faults` are its failures on purpose, beside those by
-    chance (`chances`, the sliders of the page). `calls` are the calls that arrived, oldest first, with routes like
-    "DatasetService.Create".
+    `faults` are failures that somebody plans; `chances` are the shares of random ones (the sliders of the page).
+    `calls` are the calls that arrived, oldest first, with routes like "DatasetService.Create".
     """
 
     def __init__(

@@ -31,7 +31,9 @@ OVER = (Task.COMPLETED, Task.FAILED, Task.CANCELED, Task.ARCHIVED)
 
 @dataclass(frozen=True, slots=True)
 class TuningKind:
-    """What one kind of parameters tunes: models of a scheme, by datasets of a type with so many rows at least."""
+    """What one kind of tuning parameters tunes: models with this URI scheme, with datasets of this type that have at
+    least so many rows.
+    """
 
     scheme: str
     task_type: str
@@ -41,7 +43,9 @@ class TuningKind:
 
 @dataclass(slots=True)
 class Tuning:
-    """A tuning, created at a Unix time. `rows` are those it learns from, as they were when it began."""
+    """A tuning, created at a Unix time. `rows` are the rows it learns from, as the dataset had them when the tuning
+    began.
+    """
 
     task: Task
     created: float
@@ -130,7 +134,7 @@ class Tunings:
         return pb.GetMetricsUrlResponse(load_url=url)
 
     async def get_options(self, request: pb.GetOptionsRequest, _caller: Caller) -> pb.GetOptionsResponse:
-        """Handle `GetOptions`: what the tuning was asked for."""
+        """Handle `GetOptions`: return the parameters with which the tuning was started."""
         asked = self._find(request.task_id).request
         found = pb.GetOptionsResponse(
             task_id=request.task_id,
@@ -151,7 +155,7 @@ class Tunings:
         return pb.ListErrorsResponse(tuning_error=errors)
 
     async def archive(self, request: pb.ArchiveTuningRequest, _caller: Caller) -> Operation:
-        """Handle `Archive`: nobody can use the model any more. The operation is done at once."""
+        """Handle `Archive`: the tuned model can't be used any more. The operation is done at once."""
         task = self._find(request.tuning_task_id).task
         if task.status != Task.COMPLETED:
             raise Problem(9, f"tuning {request.tuning_task_id} is {Task.Status.Name(task.status)}, not COMPLETED")

@@ -1,7 +1,8 @@
-"""Who writes the sandbox's answers: the scripted model, one on this machine, or one behind a URL.
+"""Chooses what writes the answers of the sandbox: the scripted model, a model on this machine, or one behind a URL.
+Begin with `ModelSwitch`.
 
-Begin with `ModelSwitch`. A change goes on in the background and reports its progress; the former model answers until
-the change is complete, and keeps answering if it fails. The APIs stay as they are.
+A change runs in the background and reports its progress. Until it is complete, and if it fails, the former model
+answers. The APIs do not change.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class ModelSwitch:
         self._server: LocalServer | None = None
 
     def state(self) -> Json:
-        """Who writes now and how far a change is: `{"kind", "title", "progress", "error"}`."""
+        """Which model writes now, and how far a change to another one is: `{"kind", "title", "progress", "error"}`."""
         return {"kind": self._kind, "title": self._title, "progress": self._progress, "error": self._error or None}
 
     async def switch(self, kind: str, name: str = "") -> Json:

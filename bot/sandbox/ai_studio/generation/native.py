@@ -126,7 +126,9 @@ def text_tokens(text: str) -> list[Json]:
 
 
 def template(messages: Messages) -> list[Json]:
-    """The prompt of the messages as the model gets it, in tokens. For the one message "ping" it is the recorded one."""
+    """Return the tokens of the prompt that the model gets for these messages. For the one message "ping" they are those
+    that were recorded from the service.
+    """
     found = [START]
     for message in messages:
         found += [_token(SPEAKERS[message["role"]]), _token(":"), *text_tokens(message["text"]), LINE, LINE]

@@ -118,7 +118,7 @@ class AnswerSource:
         return await write(pending)
 
     async def text(self, request: TextRequest) -> str:
-        """The whole answer to a request of a batch, at once. The queue of `script` is left to the other requests."""
+        """Return the whole answer to a request of a batch run, at once. The queue of `script` is not used for it."""
         messages = request.messages
         if model.is_refused(messages):
             return FILTERED

@@ -26,8 +26,9 @@ CLASSIFIED_TOKENS = 8_000  # of a text for a tuned classifier
 
 @dataclass(frozen=True, slots=True)
 class TunedClassifier:
-    """What a tuned classifier has learned. `several`: a text may have several labels, each with a confidence of its
-    own; otherwise the confidences sum to 1.
+    """The samples that a tuned classifier has learned from.
+
+    `several`: a text may have several labels, each with a confidence of its own; otherwise the confidences sum to 1.
     """
 
     labels: Sequence[str] = ("good", "bad")

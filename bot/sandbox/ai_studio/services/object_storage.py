@@ -104,7 +104,7 @@ class ObjectStorage:
         return self._objects.get(key)
 
     def keep(self, key: str, path: Path) -> StoredObject:
-        """Store a file that stands under `new_path` already."""
+        """Store as an object a file that was already written to `new_path`."""
         with path.open("rb") as file:
             etag = hashlib.file_digest(file, "md5").hexdigest()
         self._remove_file(key)
@@ -112,7 +112,7 @@ class ObjectStorage:
         return self._objects[key]
 
     def remove(self, key: str) -> None:
-        """Remove an object and what was uploaded of it in parts."""
+        """Remove an object, and the parts of an upload to its key."""
         for found in [name for name in self._objects if name == key or name.startswith(f"{key}/")]:
             self._remove_file(found)
         self._multipart.pop(key, None)

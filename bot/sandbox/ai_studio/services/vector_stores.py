@@ -98,7 +98,9 @@ class VectorStores:
         return id_
 
     def find(self, store: str, question: str) -> list[Json]:
-        """The pieces of a store that fit a question best, as its search returns them. Raises `Problem` 5."""
+        """Return the pieces of a store that fit a question best, in the form in which the search of a store returns
+        them. Raises `Problem` 5.
+        """
         here = vector(question)
         found: list[Json] = [
             {

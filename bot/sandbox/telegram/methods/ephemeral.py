@@ -1,7 +1,7 @@
-"""Whether the bot may send an ephemeral message, which one member of a group sees and the others do not.
+"""Whether the bot may send an ephemeral message, which only one member of a group sees. Begin with `allowed`.
 
 A bot may send one within 15 s of a button press or of an ephemeral message of that person, and at any time in a group
-where it is an administrator. Telegram does not document the texts of the errors: those here are made up in its manner.
+where it is an administrator. Telegram does not document the texts of the errors: those here imitate its style.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from sqlalchemy import delete, func, insert, or_, select, update
 from bot.ai import Usage
 from bot.storage.engines.dialects import upsert
 from bot.storage.repositories.mapping import Repository, made
-from bot.storage.tables.batch import batch_requests, batch_runs
+from bot.storage.tables.batch import batch_requests, batch_runs, batch_vendor_runs
 
 OPEN = ("planned", "running")
 UNFINISHED = ("asked", "sent", "running")
@@ -22,11 +22,12 @@ ADD = upsert(lambda insert: insert(batch_requests).on_conflict_do_nothing())
 
 @dataclass(frozen=True, slots=True)
 class BatchRun:
-    """A file of questions that a model answers.
+    """A batch run: a file of questions that a model answers.
 
-    `state`: planned (its requests are being stored), running, done, canceled or stopped (`reason` says why). `source`
-    is the path of the file, `digest` its SHA-256, `rows` their number, `requests` how many of them differ. `estimate`
-    is the highest price in millionths, `held` its reservation. Times are Unix seconds, 0.0 for not yet.
+    `state` is planned (its requests are being stored), running, done, canceled or stopped (`reason` says why). `source`
+    is the path of the file, `digest` its SHA-256, `rows` the number of its rows, and `requests` the number of different
+    requests among them. `estimate` is the highest price in millionths of the currency, `held` the id of the reservation
+    of that amount. Times are Unix seconds; 0.0 means not yet.
     """
 
     id: int
@@ -52,10 +53,11 @@ class BatchRun:
 
 @dataclass(frozen=True, slots=True)
 class BatchRequest:
-    """A request of a run. `body` is its canonical JSON and `hash` names it; `place` is the first row that has it.
+    """A request of a batch run. `body` is the request as canonical JSON, `hash` the hash of it, `place` the number of
+    the first row with it.
 
-    `state`: asked, sent (whether it was accepted is not known), running (the service's id of it is `operation`),
-    answered, refused or failed (`answer` says why). `cost` is in millionths.
+    `state` is asked, sent (it is unknown whether the service accepted it), running (`operation` is the service's id of
+    it), answered, refused or failed (`answer` says why). `cost` is in millionths of the currency.
     """
 
     hash: str
@@ -72,7 +74,7 @@ class BatchRequest:
 
 
 class Batches(Repository):
-    """Batch runs of bots."""
+    """The batch runs of bots, with their requests."""
 
     def add_run(self, bot: int, user: int, **values: Any) -> int:
         """Add a run in the state planned. Returns its number."""
@@ -99,7 +101,7 @@ class Batches(Repository):
         self.connection.execute(update(batch_runs).where(batch_runs.c.id == run).values(**values))
 
     def take_run(self, run: int, worker: str, seconds: float) -> bool:
-        """Let a worker work on a run for so many seconds from now. False: another one does."""
+        """Reserve a run for a worker for so many seconds from now. Returns False if another worker has it."""
         now = self.clock.time()
         is_free = or_(batch_runs.c.worker.in_(("", worker)), batch_runs.c.until < now)
         statement = update(batch_runs).where(batch_runs.c.id == run, is_free)
@@ -108,17 +110,18 @@ class Batches(Repository):
     def remove_run(self, run: int) -> None:
         """Delete a run with its requests and answers."""
         self.connection.execute(delete(batch_requests).where(batch_requests.c.run == run))
+        self.connection.execute(delete(batch_vendor_runs).where(batch_vendor_runs.c.run == run))
         self.connection.execute(delete(batch_runs).where(batch_runs.c.id == run))
 
     def open_reservations(self, bot: int) -> set[int]:
-        """Return the reservations of money that runs settle themselves."""
+        """Return the ids of the reservations of money that unfinished runs hold, and which no clean-up may settle."""
         query = select(batch_runs.c.held).where(batch_runs.c.bot == bot, batch_runs.c.state.in_(OPEN))
         return set(self.connection.scalars(query))
 
     # --- requests -----------------------------------------------------------------------------------------------------
 
     def add_requests(self, run: int, requests: Iterable[BatchRequest]) -> None:
-        """Add requests to a run; one that it has already changes nothing."""
+        """Add requests to a run. A request that the run has already is left out."""
         rows = [
             {
                 "run": run, "hash": one.hash, "place": one.place, "body": one.body, "state": "asked", "operation": "",
@@ -161,7 +164,7 @@ class Batches(Repository):
             after = page[-1].place
 
     def count_states(self, run: int) -> Mapping[str, int]:
-        """Return how many requests of a run are in which state."""
+        """Return for each state how many requests of a run are in it."""
         requests = batch_requests.c
         query = select(requests.state, func.count().label("number")).where(requests.run == run).group_by(requests.state)
         return {str(row.state): int(row.number) for row in self.connection.execute(query)}
@@ -173,15 +176,16 @@ class Batches(Repository):
         return self.connection.scalar(select(func.min(requests.due)).where(*mine))
 
     def spent(self, run: int) -> tuple[Usage, int]:
-        """Return the tokens and the price (millionths) of the answers that a run has."""
+        """Return the tokens of the answers that a run has, and its price so far (millionths)."""
         requests = batch_requests.c
         sums = (func.sum(requests.prompt), func.sum(requests.completion), func.sum(requests.cost))
         row = self.connection.execute(select(*sums).where(requests.run == run)).one()
         prompt, completion, cost = (number or 0 for number in row)
-        return Usage(int(prompt), int(completion)), int(cost)
+        whole = self.connection.scalar(select(batch_vendor_runs.c.cost).where(batch_vendor_runs.c.run == run))
+        return Usage(int(prompt), int(completion)), int(cost) + (whole or 0)
 
     def mark_sent(self, run: int, hashes: Sequence[str]) -> None:
-        """Note that these requests are about to be sent, and count it."""
+        """Note that these requests are about to be sent, and count one more attempt for each."""
         self._set(run, hashes, state="sent", submits=batch_requests.c.submits + 1)
 
     def mark_running(self, run: int, hash_: str, operation: str, due: float) -> None:
@@ -189,11 +193,14 @@ class Batches(Repository):
         self._set(run, [hash_], state="running", operation=operation, due=due)
 
     def put_back(self, run: int, hash_: str, due: float, *, uncounted: int = 1) -> None:
-        """Have a request sent again at the time `due`. `uncounted`: 1 if the service has certainly not accepted it."""
+        """Let a request be sent again at the Unix time `due`.
+
+        `uncounted` is 1 if the service has certainly not accepted it, so that the attempt does not count; else 0.
+        """
         self._set(run, [hash_], state="asked", due=due, submits=batch_requests.c.submits - uncounted)
 
     def reschedule(self, run: int, hash_: str, due: float) -> None:
-        """Set when the answer of a request is asked for again."""
+        """Set when the service is asked again for the answer of a request (Unix seconds)."""
         self._set(run, [hash_], due=due)
 
     def store_end(
@@ -208,7 +215,7 @@ class Batches(Repository):
         )  # fmt: skip
 
     def ask_again(self, run: int, states: Sequence[str]) -> int:
-        """Have the requests in these states sent once more. Returns how many they are."""
+        """Let the requests in these states be sent once more. Returns the number of them."""
         requests = batch_requests.c
         statement = update(batch_requests).where(requests.run == run, requests.state.in_(states))
         values = {"state": "asked", "due": 0.0, "submits": 0, "answer": "", "finish": "", "operation": ""}

@@ -38,7 +38,9 @@ class Account:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountChat:
-    """A chat of an account with the customer `user`. See `tables.desk.AccountChatColumns`."""
+    """A chat of a connected account with the customer `user`. The fields are described at
+    `tables.desk.AccountChatColumns`.
+    """
 
     account: str
     user: int
@@ -86,7 +88,7 @@ class Accounts(Repository):
         return [Address("telegram", bot, row.user, connection=row.account) for row in found]
 
     def store_chat(self, bot: int, chat: AccountChat) -> AccountChat:
-        """Store a chat as its next version, and return it."""
+        """Store a chat with the next version number, and return it with that number."""
         after = replace(chat, version=chat.version + 1)
         names = ("account", "user", "name", "language", "version", "heard", "owned")
         row = {name: getattr(after, name) for name in names}
@@ -94,8 +96,10 @@ class Accounts(Repository):
         return after
 
     def withdraw(self, where: Address, *, whole_account: bool = False) -> Sequence[tuple[str, Address, str]]:
-        """Give up what waits for a chat of an account, or for the `whole_account`, and is not being sent. Returns the
-        key, the chat and the text of each answer, newest first.
+        """Withdraw answers to a chat of an account (with `whole_account`, to all its chats) that wait and are not being
+        sent.
+
+        Returns the key, the address and the text of each, newest first.
         """
         here = [deliveries.c.bot == where.bot, deliveries.c.connection == where.connection]
         here += [] if whole_account else [deliveries.c.chat == where.chat]

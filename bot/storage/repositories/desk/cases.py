@@ -34,7 +34,12 @@ LAST_SAID = select(messages.c.at).where(CURRENT).order_by(messages.c.id.desc()).
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """An episode of a customer's conversation. Times are Unix seconds, 0.0 for none; users are ids, 0 for none."""
+    """A case of the support desk: an episode of a customer's conversation that begins with a message and ends when the
+    case is closed.
+
+    It belongs to the bot, or to people once a person was called. The fields are the columns of
+    `tables.desk.CaseColumns`. Times are Unix seconds, 0.0 for none; users are ids, 0 for none.
+    """
 
     id: int
     address: Address
@@ -73,11 +78,13 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What has happened at a desk in some time: cases opened, of these without a person (`alone`), asked for a person,
-    taken, closed, promises broken (`late`); how many customers have given stars, and how many stars on average.
+    """The figures of a support desk for a time.
 
-    `waits` are the seconds from each call to the take that followed, `reasons` and `operators` count the calls by their
-    reason and the takes by user, the most frequent first.
+    Counted are the cases that were opened, of these the ones that the bot solved without a person (`alone`), cases for
+    which a person was called, that were taken, and that were closed, and promised times that were missed (`late`).
+    `stars` and `rated` say how many stars customers gave on average, and how many customers. `waits` are the seconds
+    from each call to the take that followed. `reasons` counts calls by their reason and `operators` takes by user, the
+    most frequent first.
     """
 
     opened: int
@@ -122,7 +129,9 @@ class Cases(Repository):
         return case
 
     def store_case(self, before: Case, after: Case) -> bool:
-        """Store a case after a transition. False: another transaction has changed it since `before` was read."""
+        """Store a case as it is `after` a change of state. Returns False, and stores nothing, if another transaction
+        has changed it since `before` was read.
+        """
         values = {
             name: getattr(after, name)
             for name in (
@@ -136,7 +145,9 @@ class Cases(Repository):
         return self.connection.execute(update(desk_cases).where(*here).values(**values)).rowcount == 1
 
     def list_owned(self, bot: int, *owners: str) -> Sequence[Case]:
-        """Return the cases of a bot with one of these owners: by priority, then the longest waiting first."""
+        """Return the cases of a bot that belong to one of these owners (see `HELD`, `WAITING`, `SNOOZED`): by priority,
+        then the longest waiting first.
+        """
         query = select(desk_cases).where(desk_cases.c.bot == bot, desk_cases.c.owner.in_(owners))
         order = (desk_cases.c.priority.desc(), desk_cases.c.waiting_since, desk_cases.c.id)
         rows = self.connection.execute(query.order_by(*order))
@@ -156,19 +167,21 @@ class Cases(Repository):
         return [_case(row) for row in rows]
 
     def count_of_customer(self, where: Address) -> int:
-        """Return how many cases an address has had, with the open one."""
+        """Return how many cases the customer at an address has had, the open one included."""
         return (
             self.connection.scalar(select(func.count()).select_from(desk_cases).where(here(desk_cases)), spot(where))
             or 0
         )
 
     def store_rating(self, case: Case, stars: int, comment: str = "") -> None:
-        """Store how many stars a customer has given, or what the customer has added in words."""
+        """Store the stars that a customer has given for a case, or the comment that the customer has
+        written about it.
+        """
         values = {"comment": comment[:2000]} if comment else {"rating": stars}
         self.connection.execute(update(desk_cases).where(desk_cases.c.id == case.id).values(**values))
 
     def was_noted_since(self, where: Address, what: str, since: float) -> bool:
-        """Return whether something has happened to a case of an address since a Unix time."""
+        """Return whether an event of the kind `what` was stored for a case of this address since a Unix time."""
         ours = select(desk_cases.c.id).where(desk_cases.c.bot == where.bot, at(desk_cases, where))
         event = (desk_events.c.case_id.in_(ours), desk_events.c.what == what, desk_events.c.at >= since)
         return self.connection.execute(select(desk_events.c.id).where(*event).limit(1)).first() is not None
@@ -206,7 +219,7 @@ class Cases(Repository):
         }
 
     def list_bots(self) -> Sequence[int]:
-        """Return the bots that have cases which belong to people."""
+        """Return the ids of the bots that have cases in the hands of people."""
         waiting = desk_cases.c.owner.in_((WAITING, HELD, SNOOZED))
         return list(self.connection.scalars(select(desk_cases.c.bot).where(waiting).distinct()))
 
@@ -216,10 +229,10 @@ class Cases(Repository):
         return [_case(row) for row in self.connection.execute(query.order_by(desk_cases.c.id))]
 
     def delete_old(self, bot: int, before: float, most: int) -> bool:
-        """Delete what was said in cases that were closed before a Unix time: which messages were relayed, names,
-        summaries, comments and reasons in words. The rest stays for the figures.
+        """Delete the words of cases that were closed before a Unix time, at most `most` cases at once.
 
-        At most so many cases at once. False: there was nothing left to delete.
+        Deleted are the pairs of relayed messages, names, summaries, comments and reasons in words. The rest of a case
+        stays, because figures are computed from it. Returns False if nothing was left to delete.
         """
         bare = {"name": "", "summary": "", "comment": "", "lines": ""}
         spoken = or_(*(desk_cases.c[name] != "" for name in bare))
@@ -232,7 +245,9 @@ class Cases(Repository):
         return bool(ids)
 
     def add_event(self, case: Case, what: str, who: int = 0, detail: str = "") -> None:
-        """Note what happened to a case."""
+        """Store an event of a case: its kind `what`, the user who caused it (0: the bot), and a detail such as a reason
+        or a tag.
+        """
         row = {
             "bot": case.address.bot, "case_id": case.id, "who": who, "what": what, "detail": detail[:200],
             "at": self.clock.time(),
@@ -240,7 +255,7 @@ class Cases(Repository):
         self.connection.execute(insert(desk_events), row)
 
     def note_once(self, case: Case, what: str, detail: str) -> bool:
-        """Note that something has happened to a case. False: it was noted with this `detail` before."""
+        """Store an event of a case unless the case has one of this kind with this `detail`. Returns False if it has."""
         event = (desk_events.c.case_id == case.id, desk_events.c.what == what, desk_events.c.detail == detail)
         if self.connection.execute(select(desk_events.c.id).where(*event).limit(1)).first() is not None:
             return False
@@ -248,20 +263,20 @@ class Cases(Repository):
         return True
 
     def last_detail(self, case: Case, what: str) -> str:
-        """Return the newest detail that an event of a case was noted with, "" if there is none."""
+        """Return the detail of the newest event of this kind of a case, "" if there is none."""
         event = (desk_events.c.case_id == case.id, desk_events.c.what == what)
         newest = select(desk_events.c.detail).where(*event).order_by(desk_events.c.id.desc()).limit(1)
         return self.connection.scalar(newest) or ""
 
     def list_noted(self, case: Case, what: str, since: float) -> Sequence[int]:
-        """Return who is named in the events of this kind of a case from the Unix time `since` on."""
+        """Return the users of the events of this kind of a case, from the Unix time `since` on."""
         column = desk_events.c
         fits = (column.case_id == case.id, column.what == what, column.at >= since)
         return list(self.connection.scalars(select(column.who).where(*fits).order_by(column.id)))
 
     def last_holder(self, where: Address, since: float) -> int:
-        """Return the operator who has had the newest case of an address that was open at the Unix time `since` or
-        later; 0 if nobody has.
+        """Return the operator of the newest case of an address that an operator had and that was still open at the Unix
+        time `since`; 0 if there is none.
         """
         column = desk_cases.c
         fits = (here(desk_cases), column.last_holder != 0, or_(column.closed >= since, column.open == 1))
@@ -269,7 +284,7 @@ class Cases(Repository):
         return self.connection.scalar(query, spot(where)) or 0
 
     def count_noted(self, case: Case, what: str) -> int:
-        """Return how many different details an event of a case was noted with."""
+        """Return how many different details the events of this kind of a case have."""
         counted = select(func.count(func.distinct(desk_events.c.detail)))
         return self.connection.scalar(counted.where(desk_events.c.case_id == case.id, desk_events.c.what == what)) or 0
 
@@ -284,7 +299,9 @@ class Cases(Repository):
         return max(self.connection.scalar(LAST_SAID, spot(case.address)) or 0.0, case.opened)
 
     def note_told(self, case: Case, who: int) -> bool:
-        """Note that a member of the group was told how to become able to answer. False: that was told before."""
+        """Note that a member of the group was told how to become an operator. Returns False if this member was told
+        before.
+        """
         told = (desk_events.c.case_id == case.id, desk_events.c.who == who, desk_events.c.what == "told")
         if self.connection.execute(select(desk_events.c.id).where(*told).limit(1)).first() is not None:
             return False
@@ -292,14 +309,14 @@ class Cases(Repository):
         return True
 
     def count_events(self, case: Case, what: str, after: str) -> int:
-        """Return how often something has happened to a case after something else last did."""
+        """Return the number of events of the kind `what` of a case since its last event of the kind `after`."""
         mine = desk_events.c.case_id == case.id
         last = select(func.coalesce(func.max(desk_events.c.id), 0)).where(mine, desk_events.c.what == after)
         found = (mine, desk_events.c.what == what, desk_events.c.id > last.scalar_subquery())
         return self.connection.scalar(select(func.count()).select_from(desk_events).where(*found)) or 0
 
     def last_event(self, case: Case, what: str) -> float:
-        """Return when something has last happened to a case (Unix time), 0.0 for never."""
+        """Return the Unix time of the newest event of this kind of a case, 0.0 if there is none."""
         found = select(func.max(desk_events.c.at)).where(desk_events.c.case_id == case.id, desk_events.c.what == what)
         return self.connection.scalar(found) or 0.0
 

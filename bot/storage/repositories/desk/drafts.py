@@ -1,4 +1,4 @@
-"""Drafts: what a model has offered to operators, and what was sent in its place."""
+"""Drafts: answers that a model has offered to operators, with what was sent to the customer instead."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Draft:
 
     @property
     def alone(self) -> str:
-        """The key of the delivery that brings the draft to the customer without a person."""
+        """The key of the delivery that brings the draft to the customer if no person decides about it."""
         return f"{self.key}.alone"[-80:]
 
 
@@ -48,7 +48,7 @@ class Drafts(Repository):
     """Drafts of answers, and the topics whose drafts are sent without a person."""
 
     def add_draft(self, bot: int, draft: Draft) -> Draft:
-        """Store a draft, once for a key, and return it with its number."""
+        """Store a draft and return it with its number. If there is a draft with its key, that one is returned."""
         names = ("key", "question", "seen", "text", "quotes", "label", "model", "state", "sent")
         row = {name: getattr(draft, name) for name in names}
         row |= {"bot": bot, "case_id": draft.case, "automatic": int(draft.automatic), "at": self.clock.time()}
@@ -71,7 +71,9 @@ class Drafts(Repository):
         self.connection.execute(update(desk_drafts).where(column.id == draft.id).values(**values))
 
     def drop_offered(self, case: Case) -> None:
-        """Drop the drafts of a case on which nobody has decided: it was answered otherwise, or is closed."""
+        """Drop the drafts of a case about which nobody has decided, because the customer got another answer or the case
+        was closed.
+        """
         offered = (column.case_id == case.id, column.state == OFFERED)
         self.connection.execute(update(desk_drafts).where(*offered).values(state=DROPPED))
 
@@ -81,7 +83,9 @@ class Drafts(Repository):
         return [_draft(row) for row in self.connection.execute(select(desk_drafts).where(*mine))]
 
     def list_states(self, bot: int, label: str, most: int) -> Sequence[str]:
-        """Return what people have done with the newest `most` drafts of a topic, newest first."""
+        """Return what operators did with the newest `most` drafts of a topic (`SENT`, `EDITED` or `DROPPED`), newest
+        first.
+        """
         decided = (column.bot == bot, column.label == label, column.state != OFFERED, column.automatic == 0)
         return list(
             self.connection.scalars(select(column.state).where(*decided).order_by(column.id.desc()).limit(most))
@@ -98,7 +102,7 @@ class Drafts(Repository):
         return self.connection.scalar(newest) or ""
 
     def count_states(self, bot: int, since: float) -> dict[str, int]:
-        """Return how many drafts since a Unix time are in each state."""
+        """Return the number of drafts in each state, counting those since a Unix time."""
         counted = select(column.state, func.count()).where(column.bot == bot, column.at >= since)
         return {row[0]: row[1] for row in self.connection.execute(counted.group_by(column.state))}
 

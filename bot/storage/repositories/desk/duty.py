@@ -1,4 +1,4 @@
-"""Which operators are on duty, and when each was assigned a case last."""
+"""Duty: which operators take cases now, and when each was offered a case last."""
 
 from __future__ import annotations
 
@@ -41,7 +41,9 @@ class Duty(Repository):
         return self._find(_duty, select(desk_operators).where(operators.bot == bot, operators.user == user))
 
     def list_duties(self, bot: int) -> Sequence[OnDuty]:
-        """Return the duties of all operators who are on, paused ones too: who was assigned a case longest ago first."""
+        """Return the duties of all operators who are on duty, also those that pause; first the operator who was offered
+        a case longest ago.
+        """
         query = select(desk_operators).where(desk_operators.c.bot == bot, desk_operators.c.is_on == 1)
         rows = self.connection.execute(query.order_by(desk_operators.c.assigned, desk_operators.c.user))
         return [_duty(row) for row in rows]

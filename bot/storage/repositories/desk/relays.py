@@ -1,4 +1,4 @@
-"""Relayed messages: what a customer wrote and where operators see it, what an operator wrote and where it went."""
+"""Relayed messages: where a customer or an operator wrote each, and which delivery brings it to the other side."""
 
 from __future__ import annotations
 
@@ -28,8 +28,10 @@ OF_DELIVERY = (
 
 @dataclass(frozen=True, slots=True)
 class Relay:
-    """A message that one side wrote, with the key of the delivery that brings it to the other side ("" for a note), and
-    its place among the texts of that delivery.
+    """A message of a customer or an operator, and the key of the delivery that brings it to the other side ("" for a
+    note).
+
+    `part` is its place among the messages that this delivery brings together.
     """
 
     id: int
@@ -61,7 +63,9 @@ class Relays(Repository):
         self.connection.execute(ADD(self.connection), row)
 
     def join(self, bot: int, keys: Sequence[str], into: str) -> None:
-        """Note that the messages of these deliveries stand, in this order, behind the texts of another delivery."""
+        """Note that the messages of the deliveries `keys` were appended, in this order, to the text of the delivery
+        `into`.
+        """
         first = self.connection.scalar(
             select(func.max(desk_relays.c.part)).where(desk_relays.c.bot == bot, desk_relays.c.delivery == into)
         )
@@ -70,7 +74,7 @@ class Relays(Repository):
             self.connection.execute(update(desk_relays).where(*here).values(delivery=into, part=part))
 
     def forget_note(self, bot: int, chat: int, message: int) -> None:
-        """Forget that a message was a note: it is sent to the customer after all."""
+        """Note that a message is no note any more, because it is sent to the customer after all."""
         here = (desk_relays.c.bot == bot, desk_relays.c.chat == chat, desk_relays.c.message == message)
         self.connection.execute(delete(desk_relays).where(*here, desk_relays.c.side == NOTE))
 
@@ -79,13 +83,13 @@ class Relays(Repository):
         return self._find(_relay, AT, {"b": bot, "c": chat, "m": message})
 
     def find_of_delivery(self, bot: int, key: str, part: int = 0) -> Relay | None:
-        """Return the relay that a part of a delivery brings to the other side, or the first one; None if it brings
-        none.
+        """Return the relayed message in a part of a delivery, or in its first part; None if the delivery brings no
+        relayed message.
         """
         return self._find(_relay, OF_DELIVERY, {"b": bot, "d": key, "p": part})
 
     def list_of_side(self, case: int, side: str) -> Sequence[Relay]:
-        """Return what a side of a case has written, in order."""
+        """Return what one side of a case (customer, operator or note) has written, oldest first."""
         query = select(*COLUMNS).where(desk_relays.c.case_id == case, desk_relays.c.side == side)
         return [_relay(row) for row in self.connection.execute(query.order_by(desk_relays.c.id))]
 
@@ -94,12 +98,12 @@ class Relays(Repository):
         self.connection.execute(update(desk_relays).where(desk_relays.c.id == relay.id).values(for_team=for_team))
 
     def move(self, relay: Relay, delivery: str, part: int) -> None:
-        """Note that another delivery brings a message to the other side now."""
+        """Note that a message is now brought to the other side by another delivery."""
         moved = update(desk_relays).where(desk_relays.c.id == relay.id)
         self.connection.execute(moved.values(delivery=delivery, part=part))
 
     def last_written(self, case: int, side: str) -> float:
-        """Return when a side of a case has last written (Unix time), 0.0 for never."""
+        """Return when one side of a case wrote last (Unix time), 0.0 for never."""
         found = select(func.max(desk_relays.c.at)).where(desk_relays.c.case_id == case, desk_relays.c.side == side)
         return self.connection.scalar(found) or 0.0
 

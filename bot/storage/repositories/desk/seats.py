@@ -1,4 +1,4 @@
-"""Where operators sit: the connected groups, and for each customer a topic of a group."""
+"""Seats: the topics in which operators see customers, and the groups that are connected to the desk."""
 
 from __future__ import annotations
 
@@ -45,8 +45,11 @@ UNREACHED = (
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """The topic `topic` of the chat `place`, in which operators see a `customer`. It is negative until it is made, and
-    where the chat has no topics (`flat`). `place` is a group, an operator's private chat, or 0 (`NOWHERE`).
+    """The topic in which operators see a customer: the number `topic` in the chat `place`.
+
+    `place` is a group, the private chat of an operator, or 0 (`NOWHERE`: nobody sees the customer yet). `topic` is
+    negative until the topic is made. With `flat` the chat has no topics, and operators see the customer in the chat
+    itself.
     """
 
     id: int
@@ -66,7 +69,7 @@ class Seats(Repository):
     """The connected groups of operators, and the topics in which they see customers."""
 
     def connect_group(self, bot: int, chat: int, team: str, by: int) -> None:
-        """Make a group the place of a team's operators."""
+        """Connect a group to the desk, as the group of a team's operators. `by` is the administrator who did it."""
         row = {"bot": bot, "chat": chat, "team": team, "by": by, "at": self.clock.time()}
         self.connection.execute(CONNECT(self.connection), row)
 
@@ -85,7 +88,9 @@ class Seats(Repository):
         return self.connection.scalar(query) or 0
 
     def seat_of(self, customer: Address, place: int, title: str) -> Seat:
-        """Return the seat of a customer in a group. A new one has no topic yet: its first delivery makes one."""
+        """Return the seat of a customer in a chat. If there is none, one is added; its topic is made with the first
+        delivery.
+        """
         if (found := self.find_in(customer, place)) is not None:
             return found
         row = {**columns(customer), "place": place, "topic": 0, "title": title[:128]}
@@ -114,7 +119,9 @@ class Seats(Repository):
         ]
 
     def make_flat(self, seat: Seat, *, flat: bool) -> None:
-        """Show a customer in the chat itself, since it has no topics; or try again to make a topic."""
+        """Set whether a customer is seen in the chat itself (`flat`, as the chat has no topics) or a topic is to be
+        made.
+        """
         self.connection.execute(update(desk_seats).where(desk_seats.c.id == seat.id).values(flat=int(flat)))
 
     def move_topic(self, where: Address, topic: int) -> Address:
@@ -141,7 +148,7 @@ class Seats(Repository):
         return self.connection.scalars(newest).all()
 
     def busiest(self, bot: int, chat: int, since: float) -> float:
-        """Return how many messages a minute a group has got from the bot in the busiest ten minutes `since` then."""
+        """Return how many messages a minute the bot sent to a group in the busiest ten minutes since a Unix time."""
         slot = whole_part(self.connection, deliveries.c.at / TEN_MINUTES)
         here = (deliveries.c.bot == bot, deliveries.c.chat == chat, deliveries.c.at >= since)
         sent = (deliveries.c.state == DeliveryState.SENT.value, deliveries.c.reason.not_like("joined into %"))
@@ -158,8 +165,10 @@ class Seats(Repository):
             self.connection.execute(update(table).where(*here).values({column: new}))
 
     def delete_of_customer(self, bot: int, user: int) -> None:
-        """Forget the topics of a customer's private chat with all that waits for them, and have them deleted where
-        operators see them: a job does that. Another one writes the boards without the customer.
+        """Delete the seats of a customer's private chat with all that waits for them, and add the jobs that clean up
+        after them.
+
+        One job deletes the topics in the chats of operators; another writes the boards again, without the customer.
         """
         for chat, _ in self.list_groups(bot):
             where, due = Address("telegram", bot, chat), self.clock.time()

@@ -1,1 +1,4 @@
-"""The knowledge base: its sources (`sources`), and their articles and passages (`passages`)."""
+"""The knowledge base in the database: `sources`, their `articles` and `passages`, quotes in answers (`quotes`),
+questions without an answer (`gaps`), taught answers (`learned`), limits of relevance (`gates`), and the `topics` of
+questions.
+"""

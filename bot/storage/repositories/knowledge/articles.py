@@ -20,8 +20,10 @@ ROW = kb_articles.c[
 
 @dataclass(frozen=True, slots=True)
 class ArticleRow:
-    """An article with the number of its passages. `fetched` is when it was last seen, `changed` the date of its text
-    (Unix seconds); `validators` is JSON; `audience` is who alone may read it, "" where all readers of the source may.
+    """An article with the number of its passages.
+
+    `fetched` is when it was seen last, `changed` the date of its text (Unix seconds). `validators` is JSON. With an
+    `audience` only that group of people may read the article; with "" all readers of its source may.
     """
 
     id: int
@@ -43,7 +45,7 @@ class ArticleRow:
 
 
 class Articles(Repository):
-    """The articles that have not gone, whoever may read them."""
+    """The articles that still stand in their sources, whoever may read them."""
 
     def list_articles(self, sources: Collection[int]) -> Sequence[ArticleRow]:
         """Return the articles of these sources, by source and key."""

@@ -1,4 +1,4 @@
-"""Questions that the knowledge base did not answer: one row for a message."""
+"""Gaps: questions that the knowledge base did not answer, one row for each message."""
 
 from __future__ import annotations
 
@@ -56,12 +56,17 @@ class Gaps(Repository):
         self.connection.execute(ADD(self.connection), row)
 
     def remove_gap(self, message: int, reason: str) -> None:
-        """Delete the gap of a message if it is there for this reason: there is an answer, or the 👎 was taken back."""
+        """Delete the gap of a message if `reason` is its reason: the question was answered after all, or a 👎 was taken
+        back.
+        """
         here = (kb_gaps.c.message_id == message, kb_gaps.c.reason == reason)
         self.connection.execute(delete(kb_gaps).where(*here))
 
     def list_open(self, bot: int, since: float, hidden: Collection[str] = ()) -> Sequence[Gap]:
-        """Return the newest `MOST` gaps since then that no entry answers, oldest first, but not for `hidden` groups."""
+        """Return the newest `MOST` gaps since a Unix time that no learned entry answers, oldest first.
+
+        Gaps of people in the `hidden` audience groups are left out.
+        """
         query = select(kb_gaps).where(
             kb_gaps.c.bot == bot, kb_gaps.c.at >= since,
             or_(kb_gaps.c.learned_id.is_(None), kb_gaps.c.learned_id.not_in(ANSWERS)),
@@ -71,7 +76,7 @@ class Gaps(Repository):
         return [_gap(row) for row in found][::-1]
 
     def list_of_messages(self, messages: Collection[int]) -> Sequence[Gap]:
-        """Return the gaps of these messages for which nothing is proposed, oldest first."""
+        """Return the gaps of these messages for which no answer was proposed yet, oldest first."""
         query = select(kb_gaps).where(kb_gaps.c.message_id.in_(messages), kb_gaps.c.learned_id.is_(None))
         return [_gap(row) for row in self.connection.execute(query.order_by(kb_gaps.c.id))]
 
@@ -80,17 +85,23 @@ class Gaps(Repository):
         return self._find(_gap, select(kb_gaps).where(kb_gaps.c.bot == bot, kb_gaps.c.id == id_))
 
     def want_answer(self, message: int) -> bool:
-        """Note that the person waits for an answer to this message. False: it has no gap, or was answered."""
+        """Note that the person wants to be told the answer to this message. Returns False if it has no gap, or one that
+        was answered.
+        """
         here = (kb_gaps.c.message_id == message, kb_gaps.c.tell != TOLD)
         return bool(self.connection.execute(update(kb_gaps).where(*here).values(tell=WANTED)).rowcount)
 
     def list_wanted(self, bot: int, generation: int) -> Sequence[Gap]:
-        """Return the gaps whose people wait, and which were not looked at in this generation of the knowledge base."""
+        """Return the gaps whose people want to be told, and that were not tried again since the knowledge base got to
+        this generation.
+        """
         query = select(kb_gaps).where(kb_gaps.c.bot == bot, kb_gaps.c.tell == WANTED, kb_gaps.c.checked < generation)
         return [_gap(row) for row in self.connection.execute(query.order_by(kb_gaps.c.id))]
 
     def look_again(self, bot: int) -> None:
-        """Have an answer sought for everybody who waits, whatever was looked at before."""
+        """Let all gaps whose people want to be told be tried again, even if the knowledge base has not changed since
+        the last time.
+        """
         here = (kb_gaps.c.bot == bot, kb_gaps.c.tell == WANTED)
         self.connection.execute(update(kb_gaps).where(*here).values(checked=-1))
 
@@ -99,7 +110,7 @@ class Gaps(Repository):
         self.connection.execute(update(kb_gaps).where(kb_gaps.c.id == id_).values(**values))
 
     def close(self, ids: Collection[int], learned: int) -> None:
-        """Note the entry that answers these gaps, once it is added."""
+        """Note that these gaps are answered by a learned entry."""
         self.connection.execute(update(kb_gaps).where(kb_gaps.c.id.in_(ids)).values(learned_id=learned))
 
 

@@ -1,4 +1,6 @@
-"""Gates that were fitted on the operator's own questions (`knowledge.search.calibration`)."""
+"""Gates that were fitted on the operator's own questions. A gate decides whether passages are relevant to a question;
+see `knowledge/search/gate.py`.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ STORE = insert_or_update(kb_gates, ("bot", "model"), ("gate", "at"))
 
 
 class Gates(Repository):
-    """The fitted gates of a bot, each for the embedding model that it was fitted with ("": words alone)."""
+    """The fitted gates of a bot: one for each embedding model, and one ("") for a search by words alone."""
 
     def list_gates(self, bot: int) -> Mapping[str, str]:
         """Return the gates of a bot as JSON, by their models."""
@@ -24,7 +26,9 @@ class Gates(Repository):
         )
 
     def store_gate(self, bot: int, model: str, gate: str) -> None:
-        """Store a gate in place of the one of this model, "" for none. All processes use it from their next search."""
+        """Store the gate for an embedding model in place of its earlier one; "" for `gate` deletes it. All processes
+        use it from their next search on.
+        """
         if gate:
             row = {"bot": bot, "model": model, "gate": gate, "at": self.clock.time()}
             self.connection.execute(STORE(self.connection), row)

@@ -1,4 +1,4 @@
-"""Questions with answers that people gave: proposals, and the entries of the knowledge base that became of them."""
+"""Learned answers: answers that people gave to questions, as proposals and then as entries of the knowledge base."""
 
 from __future__ import annotations
 
@@ -30,10 +30,12 @@ class LearnedEntry:
 
 
 class Learned(Repository):
-    """Questions with answers that people gave."""
+    """Answers that people gave to questions: proposals, and entries that the bot answers from."""
 
     def add_entry(self, entry: LearnedEntry) -> int:
-        """Store an entry and return its id, which the database sets, as the clock sets `at`."""
+        """Store an entry and return its id. The `id` and the time `at` of the argument are ignored: the database and
+        the clock set them.
+        """
         row = {
             "bot": entry.bot, "question": entry.question, "answer": entry.answer, "author": entry.author,
             "audience": entry.audience, "state": entry.state, "at": self.clock.time(), "review": entry.review,

@@ -1,4 +1,8 @@
-"""The articles and passages of the knowledge base, and the embeddings of their texts."""
+"""The articles and passages of the knowledge base, and the embeddings of their texts.
+
+A passage that is changed or removed is not deleted: it ends in a generation (a number that grows with each change of
+the knowledge base), and its row stays while an answer may quote it.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +27,10 @@ COUNT_UP = insert_or_update(kb_generation, ["id"], ["number"])
 
 @dataclass(frozen=True, slots=True)
 class Article:
-    """An article as a sync stores it. `changed` is the date of its text in Unix seconds.
+    """An article as a sync stores it.
 
-    `audience` is a group who alone may read it, "" where all who may read the source may.
+    `changed` is the date of its text in Unix seconds. With an `audience` only that group of people may read the
+    article; with "" all readers of its source may.
     """
 
     key: str
@@ -70,9 +75,10 @@ class StoredPassage:
 
 @dataclass(frozen=True, slots=True)
 class QuotedPassage:
-    """A passage that an answer quotes, in `spans` (start, end) of its text.
+    """A passage that an answer quotes. `spans` are the quoted parts of its text, as (start, end).
 
-    `until` (Unix seconds): it stands in its source no more since then; `audience`: who alone may read its article.
+    `until` is the Unix time since which the passage no longer stands in its source. `audience` is the only group that
+    may read its article, "" for all readers of the source.
     """
 
     passage: StoredPassage
@@ -83,7 +89,9 @@ class QuotedPassage:
 
 @dataclass(frozen=True, slots=True)
 class IndexRow:
-    """What the index needs of a passage. `sha` is the key of its embedding, `added` and `ended` are generations."""
+    """The fields of a passage that the search index needs. `sha` is the key of its embedding; `added` and `ended` are
+    generations.
+    """
 
     id: int
     source_id: int
@@ -101,7 +109,7 @@ class IndexRow:
 
 @dataclass(frozen=True, slots=True)
 class NewVector:
-    """An embedding, its generation and key, and a passage with its text (0: no passage has it now)."""
+    """An embedding with its key and generation, and the id of a passage that has its text (0: none has it now)."""
 
     added: int
     sha: bytes
@@ -112,7 +120,7 @@ class NewVector:
 
 @dataclass(frozen=True, slots=True)
 class Replaced:
-    """What storing an article has changed: numbers of passages."""
+    """How many passages were added and how many ended when an article was stored."""
 
     added: int = 0
     ended: int = 0
@@ -130,10 +138,10 @@ class Knowledge(Repository):
         return {key: json.loads(validators) for key, validators in self.connection.execute(query)}
 
     def store_article(self, source: int, article: Article, passages: Sequence[NewPassage]) -> Replaced:
-        """Store an article with its passages, in the place of the one with its key.
+        """Store an article with its passages, in place of the article with its key.
 
-        A passage whose text, place and sentences are as before keeps its row, so that quotes go on pointing at it. The
-        others end in a new generation, in which the new ones begin.
+        A passage whose text, place and sentences are unchanged keeps its row, so that quotes still point at it. Other
+        old passages end in a new generation, in which the new passages begin.
         """
         id_, old_version = self._put_article(source, article)
         if old_version == article.version:
@@ -164,7 +172,9 @@ class Knowledge(Repository):
         return Replaced(len(new), len(gone))
 
     def add_passages(self, source: int, article: Article, passages: Sequence[NewPassage]) -> None:
-        """Add passages to an article, which is made where it is not there. Those that it has stay as they are."""
+        """Add passages to an article; add the article if there is none. Passages that the article has already stay as
+        they are.
+        """
         generation = self.count_up()  # first: two workers that have found the same wait for each other here
         here = and_(kb_articles.c.source_id == source, kb_articles.c.key == article.key, kb_articles.c.version != "")
         id_ = self.connection.scalar(select(kb_articles.c.id).where(here)) or self._put_article(source, article)[0]
@@ -187,7 +197,7 @@ class Knowledge(Repository):
         self.connection.execute(insert(kb_passages), rows)
 
     def list_by_sha(self, source: int, key: str) -> Mapping[bytes, int]:
-        """Return the ids of the passages that an article has now, by the keys of their texts."""
+        """Return the ids of the passages that an article has now, by the keys of their embeddings (`Piece.sha`)."""
         query = (
             select(kb_passages.c.sha, kb_passages.c.id)
             .join(kb_articles, kb_articles.c.id == kb_passages.c.article_id)
@@ -196,14 +206,14 @@ class Knowledge(Repository):
         return {bytes(sha): id_ for sha, id_ in self.connection.execute(query)}
 
     def mark_seen(self, source: int, seen: Mapping[str, Mapping[str, str]]) -> None:
-        """Note that articles were looked at and have not changed; store their validators of now."""
+        """Note that a sync found these articles unchanged; store the validators that it got."""
         for key, validators in seen.items():
             here = and_(kb_articles.c.source_id == source, kb_articles.c.key == key)
             values = {"fetched": self.clock.time(), "validators": json.dumps(validators)}
             self.connection.execute(update(kb_articles).where(here).values(**values))
 
     def count_passages(self, source: int, of: Collection[str] = ()) -> tuple[int, int]:
-        """Return how many passages a source has now, and how many of these the articles `of` (keys) have."""
+        """Return how many passages a source has now, and how many of them belong to the articles with the keys `of`."""
         query = (
             select(kb_articles.c.key, func.count())
             .join(kb_passages, kb_passages.c.article_id == kb_articles.c.id)
@@ -214,7 +224,9 @@ class Knowledge(Repository):
         return sum(counts.values()), sum(count for key, count in counts.items() if key in of)
 
     def end_articles(self, source: int, keys: Sequence[str]) -> None:
-        """End the passages of articles that are gone. The articles stay without a version until they come back."""
+        """End the passages of articles that are no longer at their source. The rows of the articles stay, in case they
+        come back.
+        """
         if not keys:
             return
         generation = self.count_up()
@@ -253,7 +265,9 @@ class Knowledge(Repository):
     # --- embeddings ---------------------------------------------------------------------------------------------------
 
     def texts_to_embed(self, bot: int, model: str, most: int) -> Sequence[IndexRow]:
-        """Return passages without an embedding of this model, at most `most`, by id. Vector stores need none."""
+        """Return at most `most` passages without an embedding of this model, by id. Passages of vector stores are left
+        out: they need none.
+        """
         embedded = exists().where(kb_vectors.c.sha == kb_passages.c.sha, kb_vectors.c.model == model)
         query = (
             select(*INDEXED)
@@ -265,7 +279,9 @@ class Knowledge(Repository):
         return [made(IndexRow, row) for row in self.connection.execute(query)]
 
     def size_to_embed(self, bot: int, model: str) -> tuple[int, int]:
-        """Return how many texts have no embedding of this model, and their characters; an equal one counts once."""
+        """Return how many different texts have no embedding of this model, and how many characters they
+        have together.
+        """
         embedded = exists().where(kb_vectors.c.sha == kb_passages.c.sha, kb_vectors.c.model == model)
         length = func.length(kb_passages.c.place) + func.length(kb_passages.c.text) + 1
         texts = (
@@ -279,7 +295,7 @@ class Knowledge(Repository):
         return number, int(size or 0)
 
     def store_vectors(self, model: str, vectors: Mapping[bytes, bytes]) -> None:
-        """Store embeddings by the keys of their texts. One that is there already stays."""
+        """Store embeddings by the keys of their texts. A text that has an embedding already keeps it."""
         if not vectors:
             return
         generation = self.count_up()
@@ -287,7 +303,7 @@ class Knowledge(Repository):
         self.connection.execute(STORE_VECTOR(self.connection), rows)
 
     def vector_length(self, model: str) -> int | None:
-        """Return the bytes of a stored embedding of this model; None where there is none yet."""
+        """Return how many bytes a stored embedding of this model has, None if there is none."""
         query = select(func.length(kb_vectors.c.data)).where(kb_vectors.c.model == model).limit(1)
         return self.connection.execute(query).scalar_one_or_none()
 
@@ -298,7 +314,10 @@ class Knowledge(Repository):
         return self.connection.execute(select(kb_generation.c.number)).scalar_one_or_none() or 0
 
     def count_up(self) -> int:
-        """Begin the next generation. The row stays locked until the commit, so they become visible in their order."""
+        """Begin the next generation and return its number.
+
+        The row of the counter stays locked until the commit, so generations become visible in their order.
+        """
         number = self.generation() + 1
         self.connection.execute(COUNT_UP(self.connection), {"id": 1, "number": number})
         return number
@@ -307,7 +326,9 @@ class Knowledge(Repository):
     # instead of the few rows that are new.
 
     def passages_added(self, since: tuple[int, int], most: int) -> Sequence[IndexRow]:
-        """Return passages, also ended ones, at most `most`, by (generation, id) and after these two."""
+        """Return at most `most` passages, ended ones included, ordered by (generation, id); only those after the pair
+        `since`.
+        """
         began = tuple_(kb_passages.c.added, kb_passages.c.id)
         query = (
             select(*INDEXED).where(began > tuple_(*since)).order_by(kb_passages.c.added, kb_passages.c.id).limit(most)
@@ -319,7 +340,9 @@ class Knowledge(Repository):
         return self.connection.execute(select(kb_passages.c.id).where(kb_passages.c.ended > since)).scalars().all()
 
     def vectors_added(self, model: str, since: tuple[int, bytes], most: int) -> Sequence[NewVector]:
-        """Return embeddings with their passages, at most `most`, by (generation, key) and after these two."""
+        """Return at most `most` embeddings with their passages, ordered by (generation, key); only those after the pair
+        `since`.
+        """
         began = tuple_(kb_vectors.c.added, kb_vectors.c.sha)
         new = select(*kb_vectors.c["added", "sha", "data"]).where(kb_vectors.c.model == model, began > tuple_(*since))
         vectors = new.order_by(kb_vectors.c.added, kb_vectors.c.sha).limit(most).subquery()
@@ -331,7 +354,9 @@ class Knowledge(Repository):
         return [_new_vector(row, row.id, row.source_id, row.ended) for row in self.connection.execute(query)]
 
     def vectors_of_added(self, model: str, since: int) -> Sequence[NewVector]:
-        """Return the embeddings of passages that began after generation `since`: some were bought before."""
+        """Return the embeddings of passages that began after generation `since`. Some were bought earlier, for another
+        passage with this text.
+        """
         began = kb_passages.c.added > since
         # Not one query with a join: SQLite would begin it at all embeddings of the model.
         known = select(*kb_vectors.c["sha", "added", "data"]).where(
@@ -350,7 +375,7 @@ class Knowledge(Repository):
     def read_passages(
         self, ids: Collection[int], sources: Collection[int], groups: Collection[str] = ()
     ) -> Mapping[int, StoredPassage]:
-        """Return those of the passages that have not ended, belong to these sources, and may be read by the groups."""
+        """Return those of the passages that still stand, belong to these sources, and may be read by these groups."""
         query = PASSAGE.where(
             kb_passages.c.id.in_(ids),
             kb_passages.c.source_id.in_(sources),
@@ -360,7 +385,9 @@ class Knowledge(Repository):
         return {row.id: stored_passage(row) for row in self.connection.execute(query)}
 
     def list_by_id(self, ids: Collection[int]) -> Mapping[int, StoredPassage]:
-        """Return passages as they once stood, whoever may read them now: for a check, not for a reader."""
+        """Return passages by their ids, also ended ones, whoever may read them: for checks, never to be shown to a
+        person.
+        """
         rows = self.connection.execute(PASSAGE.where(kb_passages.c.id.in_(ids)))
         return {row.id: stored_passage(row) for row in rows}
 
@@ -435,7 +462,7 @@ NEIGHBOUR = PASSAGE.where(
 
 
 def pack_sentences(sentences: Sequence[tuple[int, int]]) -> bytes:
-    """Pairs of numbers as bytes: 32 bits each, little endian."""
+    """Return pairs of numbers as bytes: each number as 32 bits, little endian."""
     return b"".join(number.to_bytes(4, "little") for pair in sentences for number in pair)
 
 
@@ -446,7 +473,7 @@ def unpack_sentences(data: bytes) -> tuple[tuple[int, int], ...]:
 
 
 def stored_passage(row: Row[Any]) -> StoredPassage:
-    """The passage of a row that the query `PASSAGE` has found."""
+    """Return the passage in a row of the query `PASSAGE`."""
     return made(StoredPassage, row, sentences=unpack_sentences(bytes(row.sentences)))
 
 

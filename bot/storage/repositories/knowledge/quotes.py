@@ -54,7 +54,9 @@ class Quotes(Repository):
     """Quotes of answers whose text may no longer stand in its source."""
 
     def list_ended(self, bot: int, most: int) -> Sequence[StoredQuote]:
-        """Return quotes of passages that have ended and were not looked at since, at most `most`, oldest first."""
+        """Return at most `most` quotes of passages that have ended and that were not checked since then,
+        oldest first.
+        """
         here = (conversations.c.bot == bot, kb_passages.c.ended.is_not(None), kb_quotes.c.stale == "")
         query = QUOTED.where(*here).order_by(kb_quotes.c.id).limit(most)
         return [_quote(row) for row in self.connection.execute(query)]
@@ -65,12 +67,12 @@ class Quotes(Repository):
         return [_quote(row) for row in self.connection.execute(query.order_by(kb_quotes.c.id))]
 
     def read_quotes(self, bot: int, ids: Collection[int], stale: str) -> Sequence[StoredQuote]:
-        """Return those of the quotes that are in this state."""
+        """Return those of the quotes with these ids whose state is `stale`."""
         query = QUOTED.where(conversations.c.bot == bot, kb_quotes.c.id.in_(ids), kb_quotes.c.stale == stale)
         return [_quote(row) for row in self.connection.execute(query.order_by(kb_quotes.c.id))]
 
     def mark(self, ids: Collection[int], stale: str) -> None:
-        """Set the state of quotes."""
+        """Set the state (`stale`) of quotes; see `tables.knowledge.QuoteColumns`."""
         self.connection.execute(update(kb_quotes).where(kb_quotes.c.id.in_(ids)).values(stale=stale))
 
     def move(self, id_: int, passage: int, start: int, end: int) -> None:

@@ -56,7 +56,7 @@ class Sources(Repository):
         return [_source(row) for row in self.connection.execute(query)]
 
     def list_ids(self, bot: int) -> Mapping[int, bool]:
-        """Return the ids of all sources of a bot, also of removed ones; True: its passages have embeddings."""
+        """Return for each source of a bot, removed ones included, whether its passages have embeddings."""
         query = select(kb_sources.c.id, kb_sources.c.kind != VECTOR_STORE).where(kb_sources.c.bot == bot)
         return {id_: bool(embedded) for id_, embedded in self.connection.execute(query)}
 
@@ -77,12 +77,12 @@ class Sources(Repository):
         self.connection.execute(update(kb_sources).where(kb_sources.c.id == id_).values(**values))
 
     def add_paid(self, paid: Mapping[int, int]) -> None:
-        """Add what the embeddings of sources have cost, in millionths, to what they have cost so far."""
+        """Add amounts in millionths, by the id of the source, to what the embeddings of sources have cost so far."""
         for id_, amount in paid.items():
             self.change_source(id_, paid=kb_sources.c.paid + amount)
 
     def remove_source(self, id_: int) -> None:
-        """End all passages of a source and give its name free. The rows stay while answers may quote them."""
+        """End all passages of a source and free its name. The rows stay as long as answers may quote them."""
         articles = select(kb_articles.c.key).where(kb_articles.c.source_id == id_)
         passages = Knowledge(self.connection, self.clock, self.queue)
         passages.end_articles(id_, list(self.connection.execute(articles).scalars()))

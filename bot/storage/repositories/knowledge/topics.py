@@ -52,7 +52,9 @@ class QuestionTopics(Repository):
         return self._find(_choice, here.order_by(topic_choices.c.question_id.desc()).limit(1))
 
     def add_sample(self, bot: int, user: int, topic: str, text: str, mark: str) -> None:
-        """Store an example of a topic, in place of the one with these words; the oldest of too many goes."""
+        """Store an example of a topic, in place of an example with these words (`mark` is their hash). If there are too
+        many, the oldest is deleted.
+        """
         table = topic_samples
         self.connection.execute(delete(table).where(table.c.bot == bot, table.c.mark == mark))
         row = {"bot": bot, "user": user, "topic": topic, "text": text, "mark": mark, "at": self.clock.time()}

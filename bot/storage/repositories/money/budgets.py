@@ -24,6 +24,7 @@ from sqlalchemy import (
     insert,
     or_,
     select,
+    update,
 )
 from sqlalchemy.sql.dml import ReturningInsert
 
@@ -54,6 +55,10 @@ class Caps:
 
     def __bool__(self) -> bool:
         return any(astuple(self))
+
+    def of_bot(self) -> Caps:
+        """Return the limits of the whole bot alone."""
+        return Caps(bot=self.bot, bot_month=self.bot_month)
 
     @property
     def monthly(self) -> bool:
@@ -158,8 +163,29 @@ class Budgets(Repository):
             ADD(self.connection), [{**one, "scope": s, "subject": id_} for s, id_ in subjects.items()]
         )
 
+    def draw(self, bot: int, reservation: int, amount: int) -> None:
+        """Count a part of a long work's reservation of money as spent by the bot today; a negative amount goes back.
+
+        The reservation counts as made now, so that it is not taken for abandoned.
+        """
+        here = reservations.c.id == reservation
+        left = update(reservations).where(here)
+        self.connection.execute(left.values(amount=reservations.c.amount - amount, at=self.clock.time()))
+        one = {"bot": bot, "day": self._today(), "kind": "money", "scope": BOT, "subject": 0, "amount": amount}
+        self.connection.execute(ADD(self.connection), [one])
+
+    def release(self, bot: int, turn: str, *, before: float | None = None) -> None:
+        """Give back what reservations of a turn still hold that were made, or drawn from, before a time (Unix seconds;
+        None: all of them).
+        """
+        left = select(reservations.c.id).where(reservations.c.bot == bot, reservations.c.turn == turn)
+        if before is not None:
+            left = left.where(reservations.c.at < before)
+        for id_ in set(self.connection.scalars(left)):
+            self.settle_reservation(id_, 0)
+
     def settle_turn(self, bot: int, turn: str, *, spare: Collection[int] = ()) -> None:
-        """Settle in full the reservations of a turn, but for those in `spare`."""
+        """Settle in full the reservations of a turn, except those with the ids in `spare`."""
         left = select(reservations.c.id).where(reservations.c.bot == bot, reservations.c.turn == turn)
         for id_ in set(self.connection.scalars(left)) - set(spare):
             self.settle_reservation(id_)

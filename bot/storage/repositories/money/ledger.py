@@ -26,8 +26,9 @@ SERVICES = (SPEECH, VOICE, EMBEDDING, SEARCH, TOPIC)
 class Line:
     """The cost of one model, one service or one day, in millionths of the currency.
 
-    `service` is one of `SERVICES`, "" for a model. `units` are seconds of speech, characters of voice, tokens of
-    embeddings and of questions whose topic is told, or searches; `pictures` are counted apart from tokens.
+    `service` is one of `SERVICES`, "" for a model. `units` are what the service is sold by: seconds of recognised
+    speech, characters of spoken text, tokens of embeddings or of classified questions, or searches. Pictures are
+    counted in `pictures`, apart from tokens.
     """
 
     name: str
@@ -86,6 +87,19 @@ class Ledger(Repository):
         """Return what was booked under a turn since a time (Unix seconds), in millionths of the currency."""
         query = select(_sum(usage.c.cost)).where(*_whose(bot, since, None), usage.c.turn == turn)
         return int(self.connection.execute(query).scalar_one())
+
+    def tokens_by_model(self, bot: int, since: float) -> dict[str, Usage]:
+        """Return the tokens that each model was asked and has written since a time, without services."""
+        query = select(usage.c.model, _sum(usage.c.prompt), _sum(usage.c.completion))
+        rows = self.connection.execute(
+            query.where(*_whose(bot, since, None), usage.c.mode.not_in(SERVICES)).group_by(usage.c.model)
+        )
+        return {name: Usage(prompt, completion) for name, prompt, completion in rows}
+
+    def last_used(self, bot: int, model: str) -> float:
+        """Return when a model has answered last (Unix seconds), 0.0 for never."""
+        query = select(func.max(usage.c.at)).where(usage.c.bot == bot, usage.c.model == model)
+        return float(self.connection.scalar(query) or 0.0)
 
 
 def _whose(bot: int, since: float, user: int | None) -> tuple[ColumnElement[bool], ...]:

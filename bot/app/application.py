@@ -1,0 +1,202 @@
+"""A bot of your own: `App`. It collects what you add; only `run` loads what a bot needs, and starts it.
+
+    app = App(system_prompt="You are a pirate.")
+
+    @app.command("flip", "Flip a coin")
+    async def flip(incoming: Incoming, reply: Reply) -> str:
+        return random.choice(["Heads", "Tails"])
+
+    app.run()
+
+With BOT_TOKEN set it runs on Telegram, without it in the sandbox. See `docs/framework.md`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
+
+from bot.ai import Model
+from bot.app import starting
+from bot.app.handlers import Handlers
+from bot.app.program import AppProgram, State
+from bot.errors import BotError, ConfigError
+from bot.extension import (
+    SANDBOX,
+    About,
+    Extension,
+    HandlerExtension,
+    OwnCase,
+    OwnCommand,
+    OwnLines,
+    OwnModel,
+    OwnRule,
+    Run,
+    mistakes,
+)
+from bot.ports import ProcessRole
+from bot.texts.added import Texts
+from bot.tools.tool import Tool
+
+if TYPE_CHECKING:
+    from aiogram import Router
+
+    from bot.app.app_settings import AppSettings
+    from bot.config.multi_bot import Plan
+    from bot.config.settings import Settings
+
+Checks = TypeVar("Checks", bound=Callable[[str], object])
+Lines = TypeVar("Lines", bound=OwnLines)
+T = TypeVar("T", bound=Tool | Callable[..., Any])
+
+
+class App(Handlers, AppProgram[State]):
+    """Your bot: the settings you give, by their names in lower case, and what you add to it.
+
+    Settings given here override the environment; docs/settings.md lists them. Making an `App` and adding to it changes
+    nothing outside of it, and a mistake in what is added raises `ConfigError` at once. `command`, `tool`, `model`,
+    `include_router`, `card` and `rule` add to it, and `run` starts it. The other methods are for programs that start
+    bots in a way of their own. `without` are words of commands that are switched off. `texts` are sentences
+    of the bot in other languages or other words: by language and key, or a folder with files such as `de.toml`.
+    """
+
+    def __init__(
+        self, *, commands: Iterable[OwnCommand] = (), tools: Iterable[Tool | Callable[..., Any]] = (),
+        without: Iterable[str] = (), texts: Texts | str | Path | None = None,
+        **settings: Unpack[AppSettings],
+    ) -> None:  # fmt: skip
+        self.given: dict[str, Any] = {**settings}
+        self.extension: Extension = Extension(handlers=HandlerExtension(without=tuple(without)), texts=texts)
+        for own in commands:
+            self.extension.add_command(own)
+        for tool in tools:
+            self.tool(tool)
+
+    def command(self, word: str, about: About = "", *, owners_only: bool = False) -> Callable[[Run], Run]:
+        """Add a command: an `async (incoming, reply) -> str | Outgoing | None`, whose result is the answer.
+
+        `incoming.rest` is the text after the command.
+        """
+
+        if callable(word):
+            raise ConfigError('@app.command needs a word: @app.command("flip", "Flip a coin")')
+
+        def add(run: Run) -> Run:
+            self.extension.add_command(OwnCommand(word, run, about, owners_only))
+            return run
+
+        return add
+
+    def tool(self, tool: T) -> T:
+        """Offer models a tool: a `Tool`, or a typed function with a docstring (see `Tool.of`). Returns it unchanged."""
+        self.extension.add_tool(tool)
+        return tool
+
+    def model(self, name: str, model: Model, title: str = "") -> None:
+        """Offer a model of your own. The first one answers, unless a user has chosen another."""
+        self.extension.add_model(OwnModel(name, title or name, model))
+
+    def case(self, question: str, **demands: Any) -> Callable[[Checks], Checks]:
+        """Add a case for `govorun eval`: a question, and what its answer must have, by the names of docs/evaluation.md
+        (`must_contain`, `must_not`, `must_cite`, `must_refuse` ...). The function gets the answer as a text and raises
+        an error where it is wrong. Returns it unchanged.
+        """
+
+        def add(check: Checks) -> Checks:
+            self.extension.ai.cases.append(OwnCase(question, demands, check))
+            return check
+
+        return add
+
+    def card(self, lines: Lines) -> Lines:
+        """Add lines to the cards of the support desk: an `async (customer: Customer) -> str | Sequence[str] | None`,
+        which has 3 seconds. Returns it unchanged.
+        """
+        mistakes.check_function("card", lines, ("customer",))
+        self.extension.desk.lines.append(lines)
+        return lines
+
+    def rule(self, rule: OwnRule) -> OwnRule:
+        """Add a rule to those of desk.toml: a `(question: Question) -> Decision | None`, which must be quick and read
+        nothing from outside, since it runs in a transaction. Returns it unchanged.
+        """
+        mistakes.check_function("rule", rule, ("question",), is_async=False)
+        self.extension.desk.rules.append(rule)
+        return rule
+
+    def include_router(self, router: Router) -> None:
+        """Mount an aiogram router: it gets the updates, commands and buttons that Govorun itself does not handle."""
+        self.extension.add_router(router)
+
+    def settings(self, **more: Any) -> Settings:
+        """Return the settings: `more` overrides those of this App, which override the environment, which overrides
+        `.env`. Raises `ConfigError`.
+        """
+        from bot.config.settings import load
+
+        return load(**{**self.overrides(), **more})
+
+    def overrides(self) -> dict[str, Any]:
+        """Return what this App gives `config.settings.load`: its settings, but for those that a sandbox has of its own.
+        Raises `ConfigError` for a name that is no setting.
+        """
+        from bot.config.settings import Settings
+
+        for name in self.given:
+            if name not in Settings.model_fields:
+                raise ConfigError(f"{name} is no setting of Govorun; docs/framework.md tells what an App takes")
+        taken = os.environ.get(SANDBOX, "").lower().split(",")
+        given = {name: value for name, value in self.given.items() if name not in taken}
+        return {"_env_file": None, **given} if SANDBOX in os.environ else given
+
+    def plan(self, settings: Settings, role: ProcessRole = ProcessRole.ALL) -> Plan:
+        """Return the bots to run: one with these settings, or one for each file of the BOTS folder. The settings of
+        this App override those of the files. Raises `ConfigError`.
+        """
+        from bot.config import multi_bot
+
+        return multi_bot.plan(settings, self.settings, studio=role.works and not self.extension.ai.only_models)
+
+    def run(self) -> None:
+        """Run the bot until it is stopped: on Telegram if BOT_TOKEN is set, otherwise in the sandbox."""
+        if starting.loading.get():  # `--app` looks for the App in this file, and runs it itself
+            return
+        try:
+            settings = self.settings()
+            if settings.bot_token.get_secret_value() or settings.bots is not None:
+                self.serve(settings)
+            else:
+                starting.rehearse(starting.command_line())
+        except BotError as error:
+            sys.exit(f"govorun: {error}")
+
+    def serve(self, settings: Settings, role: ProcessRole = ProcessRole.ALL) -> None:
+        """Run the bot on Telegram until it is stopped. What is wrong with keys and addresses is logged after the start.
+        Raises `ConfigError`.
+        """
+        from bot.config.settings import has_key
+        from bot.doctor.examination import problems
+        from bot.runtime import main as running
+        from bot.telemetry import logging
+
+        self.extension.ai.only_models = bool(self.extension.ai.models) and not has_key(settings)
+        plan = self.plan(settings, role)
+        look = partial(problems, studio=not self.extension.ai.only_models)
+        with logging.standard_streams():
+            logging.configure(settings.log_level, plan.secrets(), settings.log_format)
+            running.run(plan, lambda: self.plan(self.settings(), role), self.extension, role, look)
+
+
+def find(place: str, folder: Path | None = None) -> App:
+    """Import and return the App at "module:name" or "file.py:name", in a folder or where the program was started;
+    without a name, `app`. Raises `ConfigError`.
+    """
+    where, _, name = place.partition(":")
+    found = getattr(starting.load(where, folder or Path()), name or "app", None)
+    if not isinstance(found, App):
+        raise ConfigError(f"--app {place}: there is no App called {name or 'app'} in {where}")
+    return found

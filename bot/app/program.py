@@ -1,0 +1,212 @@
+"""The part of `App` for code that runs beside conversations: the lifespan, jobs, and the bot inside another program."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any, Generic, cast
+
+from typing_extensions import TypeVar
+
+from bot.errors import ConfigError
+from bot.extension import Answer, Extension, JobRun, OwnJob, OwnTransport, Running, Schedule
+from bot.extension.data import Exports, Forgets, Migration
+from bot.extension.endpoints import Http
+from bot.extension.jobs import DEADLINE, daily
+from bot.extension.mistakes import check_function, check_lifespan
+from bot.extension.running import current
+
+if TYPE_CHECKING:
+    from aiohttp import web
+    from sqlalchemy import MetaData
+
+    from bot.telegram.receiving.webhook_server import WebhookServer
+
+State = TypeVar("State", default=Any)
+Job = TypeVar("Job", bound=Callable[[JobRun[Any]], Awaitable[Answer]])
+Change = TypeVar("Change", bound=Migration)
+Read = TypeVar("Read", bound=Exports)
+Forget = TypeVar("Forget", bound=Forgets)
+Life = TypeVar("Life", bound=Callable[[Running[Any]], AsyncIterator[Any]])
+
+
+class AppProgram(Generic[State]):
+    """What an `App` runs beside conversations. `State` is the type of what the function of `lifespan` yields."""
+
+    extension: Extension
+
+    @property
+    def current(self) -> Running[State]:
+        """The running bot whose command, button, tool, job or middleware calls this; inside `running` that bot, too.
+
+        Raises `RuntimeError` where no bot runs.
+        """
+        try:
+            return current.get()
+        except LookupError:
+            raise RuntimeError("no bot runs here: App.current is for code that a bot has called") from None
+
+    def lifespan(self, function: Life) -> Life:
+        """Open what your code needs when the bot starts, and close it when it stops.
+
+        The function is an async generator that takes the `Running` bot and yields once; what it yields becomes
+        `running.state`. It is entered before the bot takes updates. An error in it stops the start. Returns it
+        unchanged. Raises `ConfigError` for another kind of function.
+        """
+        check_lifespan(function)
+        self.extension.program.lifespans.append(function)
+        return function
+
+    # --- jobs ---------------------------------------------------------------------------------------------------------
+
+    def job(self, function: Job) -> Job:
+        """Add a job that runs when `Running.later` asks for it by its name, which is that of the function.
+
+        The function is an `async (run: JobRun) -> str | Outgoing | None`. What it returns is sent to the person whom it
+        runs for, in the commit that ends the run. A crash makes it run again; one that fails is tried five times.
+        Returns it unchanged. Raises `ConfigError` for a wrong function or a name that is taken.
+        """
+        return self._add_job(function, None, DEADLINE)
+
+    def daily(
+        self, clock: str, *, zone: str = "UTC", otherwise: str = "UTC", deadline: float = DEADLINE
+    ) -> Callable[[Job], Job]:
+        """Run a job (see `job`) every day at a time such as "9:00".
+
+        In a `zone` such as "Europe/Moscow" it runs once. With the zone "user" it runs for each person (`JobRun.user`)
+        at that time in the zone that the person has told, or in the zone `otherwise`. A time that was missed while the
+        bot was down is caught up once. `deadline` is how many seconds a run may take.
+        """
+        return self.cron(daily(clock), zone=zone, otherwise=otherwise, deadline=deadline)
+
+    def cron(
+        self, expression: str, *, zone: str = "UTC", otherwise: str = "UTC", deadline: float = DEADLINE
+    ) -> Callable[[Job], Job]:
+        """Run a job by a cron expression such as "0 9 * * mon-fri": minute, hour, day of the month, month, weekday.
+
+        Zones, missed times and the deadline are those of `daily`. Raises `ConfigError` for a wrong expression or zone.
+        """
+        schedule = Schedule(cron=expression, zone=zone, otherwise=otherwise)
+        return lambda function: self._add_job(function, schedule, deadline)
+
+    def every(
+        self, *, seconds: float = 0.0, minutes: float = 0.0, hours: float = 0.0, deadline: float = DEADLINE
+    ) -> Callable[[Job], Job]:
+        """Run a job (see `job`) again and again, once for the bot, for the first time after one such span of time.
+
+        Times that were missed while the bot was down are caught up by one run.
+        """
+        schedule = Schedule(seconds=seconds + 60 * minutes + 3600 * hours)
+        return lambda function: self._add_job(function, schedule, deadline)
+
+    def _add_job(self, function: Job, schedule: Schedule | None, deadline: float) -> Job:
+        check_function(f"job {getattr(function, '__name__', '')}", function, ("run",))
+        job, jobs = OwnJob(function.__name__, function, schedule, deadline), self.extension.program.jobs
+        if job.name in jobs:
+            raise ConfigError(f"there is a job {job.name!r} already")
+        jobs[job.name] = job
+        return function
+
+    # --- tables of your own -------------------------------------------------------------------------------------------
+
+    @property
+    def metadata(self) -> MetaData:
+        """SQLAlchemy's `MetaData` for tables of your own in the bot's database: `Table("shop_orders", app.metadata,
+        ...)`. Use them in `running.store`.
+
+        At a start missing tables, indexes and columns are created; a new column must be nullable or have a
+        server_default. Names that Govorun uses stop the start: begin yours with a prefix.
+        """
+        from sqlalchemy import MetaData
+
+        data = self.extension.program.data
+        found: MetaData = data.metadata if data.metadata is not None else MetaData()
+        data.metadata = found
+        return found
+
+    def migration(self, function: Change) -> Change:
+        """Change tables that are there already, once in each database: a `(connection) -> None`, known by its name.
+
+        Migrations run at a start, in the order in which they are added, before missing tables and columns are created,
+        and all in one transaction. In a database that has none of your tables yet they count as done. Returns the
+        function unchanged. Raises `ConfigError` for a wrong function or a name that is taken.
+        """
+        check_function("App.migration", function, ("connection",), is_async=False)
+        self._add_named(self.extension.program.data.migrations, function, "a migration")
+        return function
+
+    def exports(self, function: Read) -> Read:
+        """Add rows to what a person gets by /export: a `(connection, user: int) -> rows`, each row a mapping.
+
+        It runs in a transaction that only reads, maybe twice. The rows stand in everything.json as "app." and the
+        function's name. Returns it unchanged. Raises as `migration` does.
+        """
+        check_function("App.exports", function, ("connection", "user"), is_async=False)
+        self._add_named(self.extension.program.data.exports, function, "an export")
+        return function
+
+    def forgets(self, function: Forget) -> Forget:
+        """Delete your rows of a person who says /forget: a `(connection, user: int) -> None`.
+
+        It runs in the transaction that deletes everything else, maybe twice; an error keeps all of it. Returns it
+        unchanged. Raises `ConfigError` for a wrong function.
+        """
+        check_function("App.forgets", function, ("connection", "user"), is_async=False)
+        self.extension.program.data.forgets.append(function)
+        return function
+
+    @staticmethod
+    def _add_named(known: dict[str, Any], function: Callable[..., Any], what: str) -> None:
+        if function.__name__ in known:
+            raise ConfigError(f"there is {what} {function.__name__!r} already")
+        known[function.__name__] = function
+
+    # --- HTTP ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def http(self) -> Http:
+        """HTTP endpoints of your own: `@app.http.post("/order-shipped")`."""
+        return self.extension.program.http
+
+    def aiohttp(self) -> web.Application:
+        """Return the endpoints and the webhook as an application for another server of aiohttp, under any prefix:
+        `server.add_subapp("/bot", app.aiohttp())`. They answer 404 or 503 while no block of `running` is entered; the
+        bot itself then listens nowhere.
+        """
+        return self._hooks().application()
+
+    def asgi(self) -> Callable[..., Awaitable[None]]:
+        """Return the endpoints and the webhook as an ASGI application, for FastAPI, Starlette and the like:
+        `server.mount("/bot", app.asgi())`. Otherwise as `aiohttp`.
+        """
+        return self._hooks().asgi
+
+    def _hooks(self) -> WebhookServer:
+        from bot.telegram.receiving.webhook_server import WebhookServer
+
+        program = self.extension.program
+        hooks: WebhookServer = program.hooks or WebhookServer(host="", port=0)
+        program.hooks = hooks
+        return hooks
+
+    def transport(self, transport: OwnTransport) -> None:
+        """Let the bot speak in another messenger beside Telegram; see `OwnTransport`. Raises `ConfigError` for a class
+        in the place of an object.
+        """
+        if not isinstance(transport, OwnTransport):
+            raise ConfigError(f"App.transport takes an OwnTransport, and not {transport!r}")
+        self.extension.program.transports.append(transport)
+
+    # --- inside another program ---------------------------------------------------------------------------------------
+
+    def running(self, **settings: Any) -> AbstractAsyncContextManager[Running[State]]:
+        """Run the bot inside a program that has an event loop of its own, as long as the block lasts.
+
+        `settings` override those of the App. It sets no signal handlers, and leaves logging and the garbage collector
+        alone. Leaving the block stops the bot as SIGTERM does: running answers get SHUTDOWN_GRACE seconds. If the bot
+        ends by itself (its database is gone), the log says so, and leaving the block raises what ended it. Raises
+        `ConfigError` for wrong settings and for a folder with several bots (BOTS).
+        """
+        from bot.app.embedding import entered
+
+        return entered(cast(Any, self), settings)

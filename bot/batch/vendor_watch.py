@@ -1,0 +1,102 @@
+"""The running bot and batch runs: it goes on with those of AI Studio, and tells once how each has ended.
+
+Begin with `BatchWatch.run`. `work_on` is what the command line and the bot have in common.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.batch.vendor.opening import is_installed, open_transfers, open_vendor
+from bot.batch.vendor_cleanup import tidy_all
+from bot.batch.vendor_runner import VendorRunner
+from bot.config.settings import Settings
+from bot.errors import BotError
+from bot.http.client import Http
+from bot.providers.yandex.service import YandexStudio
+from bot.storage.repositories.batch.runs import BatchRun
+from bot.storage.store import Store, Tx
+from bot.texts.catalog import say
+from bot.types import Address, Outgoing
+
+log = logging.getLogger(__name__)
+
+PAUSE = 300.0  # seconds between two looks: a run takes hours
+TOLD_MODES = ("async", "batch")  # who asks at once sees the end
+ENDED = ("done", "stopped")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchWatch:
+    """Looks after the batch runs of one bot.
+
+    `admins` are the ids of the people who are told, and `deliver` sends what was stored for them, of a turn.
+    """
+
+    store: Store
+    bot: int
+    settings: Settings
+    http: Http
+    studio: YandexStudio
+    admins: Callable[[], Sequence[int]]
+    deliver: Callable[[str, Sequence[Address]], None]
+
+    async def run(self) -> None:
+        """Look again and again, until cancelled."""
+        while True:
+            try:
+                await self.look()
+            except BotError as error:
+                log.warning("batch runs can't be looked after now: %s", error)
+            await self.store.clock.sleep(PAUSE)
+
+    async def look(self) -> None:
+        """Do with each run what is due, and tell which have ended."""
+        runs = await self.store.read(lambda tx: tx.batches.list_runs(self.bot, states=("running",)))
+        for run in runs:
+            if run.mode == "batch" and is_installed():
+                await work_on(
+                    run, store=self.store, settings=self.settings, http=self.http, studio=self.studio, is_patient=False
+                )
+        for place in await self.store.write(self._tell):
+            self.deliver("", [place])
+
+    def _tell(self, tx: Tx) -> Sequence[Address]:
+        places: list[Address] = []
+        for run in tx.batches.list_runs(self.bot, states=ENDED):
+            if run.told:
+                continue
+            tx.batches.change_run(run.id, told=1)
+            if run.mode in TOLD_MODES:
+                places += [self._tell_one(tx, run, admin) for admin in self.admins()]
+        return places
+
+    def _tell_one(self, tx: Tx, run: BatchRun, admin: int) -> Address:
+        where, language = Address("telegram", self.bot, admin), tx.chats.read_language(self.bot, admin)
+        counts = tx.batches.count_states(run.id)
+        text = say(
+            language, f"batch.{run.state}", id=run.id, name=Path(run.source).name, model=run.model,
+            answered=counts.get("answered", 0), requests=run.requests, reason=run.reason,
+        )  # fmt: skip
+        tx.outbox.add_answer(f"batch-{run.id}-{int(run.ended)}.a{admin}", where, Outgoing(text, plain=True))
+        return where
+
+
+async def work_on(
+    run: BatchRun, *, store: Store, settings: Settings, http: Http, studio: YandexStudio,
+    watch: Callable[[], None] = lambda: None, is_patient: bool = True,
+) -> bool:  # fmt: skip
+    """Work on a run of the mode batch until it has ended; if not `is_patient`, until there is something to wait for.
+
+    Also removes what earlier runs have left at the service. Returns False if another process works on the run.
+    """
+    async with open_vendor(settings, http, store.clock) as vendor:
+        await tidy_all(store, vendor, run.bot)
+        runner = VendorRunner(
+            store=store, vendor=vendor, transfers=open_transfers(http, store.clock),
+            model=studio.batch_uri(run.model), profile=studio.text(run.model).profile, watch=watch,
+        )  # fmt: skip
+        return await runner.work(run, is_patient=is_patient)

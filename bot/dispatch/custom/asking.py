@@ -1,0 +1,145 @@
+"""One run of a programmer's function that asks (`Reply.ask`): what was answered before is returned, the first question
+without an answer ends the run. Begin with `Run.reply`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from bot import ports
+from bot.extension import Reply
+from bot.extension.forms import Prompt, prompts
+from bot.texts.catalog import say
+
+PHONE = re.compile(r"\+?[\d\s().-]{5,24}")
+DIGITS = re.compile(r"[^\d+]")
+PLACE = re.compile(r"\s*(-?\d{1,2}(?:\.\d+)?)\s*[,; ]\s*(-?\d{1,3}(?:\.\d+)?)\s*")
+REASONS = {
+    "date": "form.wrong.date", "datetime": "form.wrong.date", "int": "form.wrong.number",
+    "float": "form.wrong.number", "decimal": "form.wrong.number",
+}  # fmt: skip
+Answers = tuple[tuple[str, Any], ...]  # the key of each question, and what was answered as JSON has it; None: skipped
+
+
+class Asked(BaseException):
+    """A question without an answer: it ends the run. No `except Exception` of a programmer takes it.
+
+    `answers` are those of the questions before; `problem` says why the newest answer is asked for again.
+    """
+
+    def __init__(self, prompt: Prompt, answers: Answers, problem: str = "") -> None:
+        super().__init__(prompt.key)
+        self.prompt, self.answers, self.problem = prompt, answers, problem
+
+
+@dataclass(slots=True)
+class Run:
+    """The answers of one run, in the order of its questions, and how many it has used."""
+
+    answers: Answers
+    language: str
+    used: int = field(default=0, init=False)
+
+    def reply(self, reply: ports.Reply) -> Reply:
+        """A reply that asks in this run."""
+        return cast(Reply, CustomReply(reply, self))
+
+    async def ask(self, question: Any, kind: Any) -> Any:
+        """The answer to a question, or to all questions of a form. Raises `Asked`."""
+        if isinstance(question, type) and issubclass(question, BaseModel):
+            return self._form(question)
+        words = question if isinstance(question, str) else next(iter(question.values()), "")
+        prompt = Prompt.of(words[:80], question, kind, {})
+        value = self._next(prompt)
+        try:
+            return TypeAdapter(kind).validate_python(value)
+        except ValidationError as error:
+            raise self._again(prompt, error) from None
+
+    def _form(self, form: type[BaseModel]) -> BaseModel:
+        values, prompt = dict[str, Any](), None
+        for name, prompt in prompts(form).items():
+            value = self._next(prompt)
+            if value is not None:
+                values[name] = value
+                self._check(form, values, name, prompt)
+        try:
+            return form.model_validate(values)
+        except ValidationError as error:
+            if prompt is None:
+                raise
+            raise self._again(prompt, error) from None
+
+    def _check(self, form: type[BaseModel], values: dict[str, Any], name: str, prompt: Prompt) -> None:
+        """Raise `Asked` if the newest value is wrong; of the others some are still missing."""
+        try:
+            form.model_validate(values)
+        except ValidationError as error:
+            if any(one["loc"][:1] == (name,) for one in error.errors(include_url=False)):
+                raise self._again(prompt, error, name) from None
+
+    def _next(self, prompt: Prompt) -> Any:
+        """The value that answers a question, None if it was skipped. Raises `Asked`."""
+        if self.used == len(self.answers) or self.answers[self.used][0] != prompt.key:
+            raise Asked(prompt, self.answers[: self.used])
+        self.used += 1
+        answer = self.answers[self.used - 1][1]
+        if answer is None and prompt.is_optional:
+            return None
+        value = value_of(prompt, answer)
+        if value is None:
+            raise Asked(prompt, self.answers[: self.used - 1], say(self.language, f"form.wrong.{prompt.takes}"))
+        return value
+
+    def _again(self, prompt: Prompt, error: ValidationError, name: str = "") -> Asked:
+        problems = error.errors(include_url=False, include_input=False)
+        first = next((one for one in problems if not name or one["loc"][:1] == (name,)), problems[0])
+        own = first["msg"].partition(", ")[2] if first["type"] == "value_error" else ""
+        key = next((REASONS[word] for word in REASONS if first["type"].startswith(word)), "form.wrong")
+        return Asked(prompt, self.answers[: self.used - 1], own or say(self.language, key))
+
+
+class CustomReply:
+    """A `Reply` for programmers: the messenger's, with `ask`. Without a `run` there is nobody to ask."""
+
+    def __init__(self, inner: ports.Reply, run: Run | None = None) -> None:
+        self.inner = inner
+        self._run = run
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    async def ask(self, question: Any, kind: Any = str, /) -> Any:
+        """See `extension.Reply.ask`. Raises `RuntimeError` where nothing can be asked."""
+        if self._run is None:
+            raise RuntimeError("reply.ask works in commands, presses and forms; middleware can ask nothing")
+        return await self._run.ask(question, kind)
+
+
+def value_of(prompt: Prompt, answer: Any) -> Any:
+    """The value of a stored answer, None for one that does not fit the question."""
+    if prompt.takes == "choice":
+        return _chosen(prompt, str(answer))
+    if prompt.takes == "contact" and isinstance(answer, str):
+        return {"phone": DIGITS.sub("", answer)} if PHONE.fullmatch(answer.strip()) else None
+    if prompt.takes == "location" and isinstance(answer, str):
+        found = PLACE.fullmatch(answer)
+        return {"latitude": float(found[1]), "longitude": float(found[2])} if found else None
+    if prompt.takes == "photo" and isinstance(answer, str):
+        return None
+    return answer
+
+
+def _chosen(prompt: Prompt, answer: str) -> Any:
+    """The value of a choice that was pressed, or written: its value or one of its labels."""
+    said = answer.strip().casefold()
+    for key, (value, label) in prompt.choices.items():
+        labels: Sequence[str] = [label] if isinstance(label, str) else list(label.values())
+        if said in (key.casefold(), *(one.casefold() for one in labels)):
+            return value
+    return None

@@ -1,0 +1,188 @@
+"""What is looked at in an answer, without another model. Begin with `examine`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bot.evaluation.cases import Case
+from bot.knowledge.answer.quotes import facts, missing
+from bot.knowledge.sources.tidying import language_of
+
+DEEP = 5  # passages among which the search should find the right one
+RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹\u202f]+")  # numbers of sources behind a sentence
+MARKS = re.compile(r"[*_`]+")
+
+
+class State(StrEnum):
+    """What became of a case. A failed one got no answer, one that was left was not asked: the purse was empty."""
+
+    RIGHT = "right"
+    WRONG = "wrong"
+    STALE = "stale"
+    FAILED = "failed"
+    LEFT = "left"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passage:
+    """A passage that was found: the names of its article (title, address, key, source) and its text."""
+
+    names: tuple[str, ...]
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """An answer to a case. `cited` are the articles it rests on, `quotes` the sentences that it quotes of them.
+
+    `refused`: it says that the sources do not have it, or gives the conversation to a person. `found` are the passages
+    that the model was shown, best first. `rests`: it was checked against sources. `left_out` are sentences that these
+    do not carry. `cost` is in millionths, `tokens` are those of the model, `error` says why there is no answer.
+    """
+
+    text: str = ""
+    refused: bool = False
+    cited: tuple[tuple[str, ...], ...] = ()
+    quotes: tuple[str, ...] = ()
+    found: tuple[Passage, ...] = ()
+    rests: bool = False
+    left_out: int = 0
+    topic: str = ""
+    model: str = ""
+    persona: str = ""
+    generation: int = 0
+    cost: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at. `must`: the case demands it. `why` says what is wrong, in English."""
+
+    name: str
+    passed: bool
+    must: bool = False
+    why: str = ""
+
+
+def examine(case: Case, outcome: Outcome) -> list[Check]:
+    """Everything that can be said of an answer to a case. Nothing for a case that got none."""
+    if outcome.error:
+        return []
+    if case.topic and not _speaks_of_answer(case):
+        return [_topic(case, outcome)]
+    checks = [*_refusal(case, outcome), *_words(case, outcome), *_sources(case, outcome)]
+    if case.topic:
+        checks.append(_topic(case, outcome))
+    return checks
+
+
+def own_check(check: Callable[[str], object], text: str) -> Check:
+    """What a programmer's check says of an answer: it raises any error, or returns False, where that is wrong."""
+    try:
+        is_fine, why = check(text) is not False, "the check of the code says no"
+    except Exception as error:
+        is_fine, why = False, f"{type(error).__name__}: {error}"
+    return Check("own", is_fine, must=True, why=why[:300])
+
+
+def is_topic_alone(case: Case) -> bool:
+    """Whether a case asks for nothing but a topic, so that no model is asked for an answer."""
+    return bool(case.topic) and not _speaks_of_answer(case)
+
+
+def state(case: Case, outcome: Outcome, checks: Sequence[Check]) -> State:
+    """What became of a case with these checks."""
+    if outcome.error:
+        return State.FAILED
+    if case.stale:
+        return State.STALE
+    return State.RIGHT if all(check.passed for check in checks) else State.WRONG
+
+
+def _speaks_of_answer(case: Case) -> bool:
+    told = (case.must_contain, case.must_not, case.must_cite, case.quotes, case.numbers, case.page, case.text)
+    return any(told) or case.must_refuse or bool(case.disliked)
+
+
+def _topic(case: Case, outcome: Outcome) -> Check:
+    why = f"topic {outcome.topic or 'none'}, not {case.topic}"
+    return Check("topic", outcome.topic == case.topic, case.is_hard, why)
+
+
+def _refusal(case: Case, outcome: Outcome) -> Iterable[Check]:
+    if case.must_refuse:
+        yield Check("refused", outcome.refused, case.is_hard, "it is answered, and should be refused")
+        return
+    answered = bool(outcome.text.strip()) and not outcome.refused
+    yield Check("answered", answered, case.is_hard, "it is refused" if outcome.refused else "there is no answer")
+    expected, spoken = case.language or language_of(case.question), language_of(plain(outcome.text))
+    if answered and expected and spoken:
+        yield Check("language", expected == spoken, case.is_hard, f"it is in {spoken}, not {expected}")
+
+
+def _words(case: Case, outcome: Outcome) -> Iterable[Check]:
+    said = folded(outcome.text)
+    for text in case.must_contain:
+        yield Check("contains", folded(text) in said, case.is_hard, f"it does not say {text!r}")
+    for text in case.must_not:
+        yield Check("lacks", folded(text) not in said, case.is_hard, f"it says {text!r}")
+    if case.numbers:
+        lost = missing(facts("; ".join(case.numbers)), plain(outcome.text))
+        yield Check("numbers", not lost, case.is_hard, f"it does not tell {', '.join(lost)}")
+    if case.disliked:
+        is_other = folded(case.disliked) != said
+        yield Check("changed", is_other, must=False, why="it is the answer that was disliked")
+
+
+def _sources(case: Case, outcome: Outcome) -> Iterable[Check]:
+    if outcome.rests and not outcome.refused:
+        shown = [folded(one.text) for one in outcome.found]
+        invalid = [one for one in outcome.quotes if not any(folded(one) in text for text in shown)]
+        is_valid = bool(outcome.quotes) and not invalid
+        yield Check("citations", is_valid, case.is_hard, f"its quotes do not stand in the sources: {invalid[:1]}")
+    for page in case.must_cite:
+        cited = any(is_named(page, names) for names in outcome.cited)
+        yield Check("cites", cited, case.is_hard, f"it does not cite {page}")
+    if case.quotes:
+        quoted = [folded(one) for one in outcome.quotes]
+        lost = [one for one in case.quotes if not any(folded(one) in text or text in folded(one) for text in quoted)]
+        yield Check("quotes", not lost, case.is_hard, f"it does not quote {lost[:1]}")
+    if case.page or case.text:
+        rank = next((place for place, one in enumerate(outcome.found, 1) if _is_gold(case, one)), 0)
+        where = f"the search has it at place {rank}" if rank else "the search does not find it"
+        yield Check("found", 0 < rank <= DEEP, must=False, why=where)
+    if case.text:
+        said = any(folded(case.text) in folded(one) or folded(one) in folded(case.text) for one in outcome.quotes)
+        yield Check("gold", said, must=False, why="it does not quote the sentence that answers")
+
+
+def _is_gold(case: Case, one: Passage) -> bool:
+    return (not case.page or is_named(case.page, one.names)) and folded(case.text) in folded(one.text)
+
+
+def is_named(wanted: str, names: Iterable[str]) -> bool:
+    """Whether an article with these names is the one that a case names: by a title, an address, a path or its end."""
+    word = wanted.casefold().strip().rstrip("/")
+    found = [name.casefold().strip().rstrip("/") for name in names if name]
+    return any(name == word or name.partition("#")[0].endswith(f"/{word}") for name in found)
+
+
+def numbers(text: str) -> tuple[str, ...]:
+    """The numbers, dates and amounts of an answer as they are written, each once, without those of its sources."""
+    return tuple(dict.fromkeys(one.written for one in facts(plain(text))))
+
+
+def plain(text: str) -> str:
+    """An answer without marks of Markdown and numbers of sources."""
+    return MARKS.sub("", RAISED.sub("", text))
+
+
+def folded(text: str) -> str:
+    """A text as it is compared: without marks, in small letters, with single spaces, е for ё."""
+    return " ".join(plain(text).casefold().replace("ё", "е").replace("\u00a0", " ").split())

@@ -1,0 +1,168 @@
+"""Cases out of what the bot has: judged answers, gaps, the knowledge base, topics. Begin with `collect`.
+
+None is left out in silence: a case whose source is gone is `stale`, and says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bot.evaluation.cases import ADDED, DISLIKED, FILE, GAP, GOLD, LIKED, TOPIC, Case, of_code, read_folder, unique
+from bot.evaluation.checks import is_named, numbers
+from bot.extension import OwnCase
+from bot.knowledge.search.cases import Case as Wanted
+from bot.knowledge.search.cases import gold_articles, gold_passages
+from bot.llm.topics.routing_file import RoutingTable
+from bot.storage.repositories.evaluation.runs import JudgedAnswer, QuotedSentence
+from bot.storage.repositories.knowledge.gaps import REFUSED
+from bot.storage.repositories.messages import Remembered
+from bot.storage.store import Tx
+
+EARLIER = 6  # messages of a private conversation that a case keeps
+GONE = "the source that it quotes is gone"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """What cases are collected from: a folder of files (None: none), a table of topics (None: none), code (`own`).
+
+    `only` are the origins that are wanted; empty: all.
+    """
+
+    folder: Path | None = None
+    topics: RoutingTable | None = None
+    own: Sequence[OwnCase] = ()
+    only: frozenset[str] = frozenset()
+
+
+def collect(tx: Tx, bot: int, sources: Sources) -> list[Case]:
+    """All cases of a bot, each once, those of files first. Raises `BadInput` for a file that can't be read."""
+    found = [
+        *(read_folder(sources.folder) if sources.folder is not None else ()),
+        *of_code(sources.own),
+        *added(tx, bot),
+        *judged(tx, bot),
+        *_gaps(tx, bot),
+        *_learned(tx, bot),
+        *(_topics(tx, bot, sources.topics) if sources.topics is not None else ()),
+    ]
+    wanted = [case for case in found if not sources.only or case.origin in sources.only]
+    return _with_stale(tx, bot, unique(wanted))
+
+
+def added(tx: Tx, bot: int) -> list[Case]:
+    """The cases that were added in chats."""
+    rows = tx.evaluations.list_cases(bot)
+    return [replace(Case.restored(row.body), user=row.user, asked_in=row.chat, place=f"/eval {row.id}") for row in rows]
+
+
+def judged(tx: Tx, bot: int) -> Iterable[Case]:
+    """A case for each answer that was liked or disliked."""
+    rows = tx.evaluations.list_judged(bot)
+    quoted: dict[int, list[QuotedSentence]] = {}
+    for one in tx.evaluations.list_quoted({row.message for row in rows}):
+        quoted.setdefault(one.message, []).append(one)
+    for row in rows:
+        answer = tx.messages.find_message(row.message)
+        question = tx.messages.find_message(row.parent) if row.parent is not None else None
+        if answer is not None and question is not None and question.message.role == "user" and question.words.strip():
+            yield of_answer(tx, row, question, answer, quoted.get(row.message, ()))
+
+
+def of_answer(
+    tx: Tx, row: JudgedAnswer, question: Remembered, answer: Remembered, quoted: Sequence[QuotedSentence]
+) -> Case:  # fmt: skip
+    """The case of a judged answer: what a liked one quotes and counts must stay, a disliked one should change."""
+    private = row.chat > 0
+    before = tx.messages.list_branch(question.parent, EARLIER) if private and question.parent is not None else ()
+    case = Case(
+        question=question.words, history=_in_turn(before), place=f"answer {answer.id}", user=question.user,
+        asked_in=row.chat, reader=str(question.user or "") if private else "", chat=0 if private else row.chat,
+        persona=row.persona.partition("@")[0],
+    )  # fmt: skip
+    if row.value < 0:
+        return replace(case, origin=DISLIKED, disliked=answer.text, is_hard=False)
+    there = [one.text for one in quoted if one.is_there]
+    stale = GONE if quoted and len(there) < len(quoted) else ""
+    told = numbers(answer.text)
+    return replace(case, origin=LIKED, quotes=tuple(dict.fromkeys(there)), numbers=told, stale=stale)
+
+
+def _in_turn(said: Sequence[Remembered]) -> tuple[str, ...]:
+    """Messages as a history of a case, the person's first; a run of one side is one message."""
+    texts: list[str] = []
+    for one in said:
+        if one.message.role == ("user", "assistant")[len(texts) % 2]:
+            texts.append(one.text)
+        elif texts:
+            texts[-1] += f"\n{one.text}"
+    return tuple(texts[: len(texts) // 2 * 2])
+
+
+def _gaps(tx: Tx, bot: int) -> Iterable[Case]:
+    """A case for each question that the sources did not answer: it is refused until they do."""
+    for gap in tx.gaps.list_open(bot, 0.0):
+        if gap.reason == REFUSED:
+            asked = tx.messages.find_message(gap.message) if gap.message is not None else None
+            private = gap.address.chat > 0
+            yield Case(
+                question=asked.words if asked is not None and asked.words else gap.question, origin=GAP,
+                place=f"gap {gap.id}", must_refuse=True, language=gap.language if gap.language in ("ru", "en") else "",
+                user=gap.user, asked_in=gap.address.chat, reader=str(gap.user) if private else "",
+                chat=0 if private else gap.address.chat, generation=gap.checked,
+            )  # fmt: skip
+
+
+def _learned(tx: Tx, bot: int) -> Iterable[Case]:
+    """A case for each answer that people have taught: the search finds it, and the answer quotes it."""
+    for one in tx.learned.list_added(bot):
+        yield Case(
+            question=one.question, origin=GOLD, place=f"learned {one.id}", page=one.question,
+            reader=_reader(one.audience), is_hard=False,
+        )  # fmt: skip
+
+
+def _reader(audience: str) -> str:
+    role = {"members": "user", "operators": "operator", "admins": "admin", "owners": "owner"}.get(audience, "")
+    return audience.removeprefix("user:") if audience.startswith("user:") else role
+
+
+def _topics(tx: Tx, bot: int, table: RoutingTable) -> Iterable[Case]:
+    """A case for each example of a topic, and for each question whose topic an operator corrected."""
+    for key, topic in table.topics.items():
+        for number, text in enumerate(topic.examples, 1):
+            yield Case(question=text, origin=TOPIC, place=f"{key} {number}", topic=key, is_hard=False)
+    for text, key in tx.question_topics.list_samples(bot):
+        yield Case(question=text, origin=TOPIC, place=f"{key}, corrected", topic=key, is_hard=False)
+
+
+def _with_stale(tx: Tx, bot: int, cases: Sequence[Case]) -> list[Case]:
+    """The cases, with what each names of the sources looked for there."""
+    sources = {one.id: one.name for one in tx.sources.list_sources(bot)}
+    articles = tx.articles.list_articles(sources)
+    names = [(one.title, one.url, one.key, sources[one.source_id]) for one in articles]
+    found = []
+    for case in cases:
+        stale = case.stale
+        if case.origin == ADDED and not all(tx.evaluations.stands(bot, text) for text in case.quotes):
+            stale = GONE
+        if lost := [page for page in case.must_cite if not any(is_named(page, one) for one in names)]:
+            stale = f"no source has the page {lost[0]}"
+        if (case.page or case.text) and not stale:
+            wanted = Wanted(case.question, case.page, case.text)
+            gold = gold_articles(wanted, articles, sources)
+            if case.text and gold:
+                gold = gold_passages(wanted, tx.articles.list_passages(gold))
+            stale = "" if gold else f"no source has {case.page or case.text!r}"
+        found.append(replace(case, stale=stale))
+    return found
+
+
+def count_by_origin(cases: Iterable[Case]) -> Mapping[str, int]:
+    """How many cases there are of each origin, in the order in which they are told."""
+    counts = dict.fromkeys((FILE, ADDED, LIKED, DISLIKED, GAP, GOLD, TOPIC), 0)
+    for case in cases:
+        counts[case.origin] = counts.get(case.origin, 0) + 1
+    return {origin: count for origin, count in counts.items() if count}

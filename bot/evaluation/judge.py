@@ -1,0 +1,152 @@
+"""A model that says which of two answers is better: both orders, ties allowed. Begin with `PairJudge.judge`.
+
+It only adds a line to the report: cases pass or fail without it. What stands in a case is data, and a judge that obeys
+it prefers one place, whichever answer stands there: both orders make that a tie.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import BaseModel
+
+from bot.ai import Model, Request
+from bot.billing import pricing
+from bot.billing.budget import Budget
+from bot.conversation.helper_model import PaidBy, ask_paid
+from bot.errors import LimitReached, ModelError
+from bot.evaluation.cases import DISLIKED, LIKED
+from bot.evaluation.report import Pair
+from bot.knowledge.sources.tidying import language_of
+from bot.llm import prompt, structured
+from bot.llm.json_schema import schema_of
+from bot.prompts.catalog import instruct
+from bot.storage.store import Store
+from bot.types import Address, Incoming, Message, User
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 4
+TOKENS, LONGEST = 60, 4_000  # of a verdict; characters of an answer that the judge is shown
+PATIENCE = 60.0  # seconds
+
+
+class Choice(BaseModel):
+    """Which of two answers is better."""
+
+    better: Literal["first", "second", "tie"]
+
+
+class Verdict(StrEnum):
+    """What a judge says in both orders: the new answer, the old one, neither, or nothing that can be read."""
+
+    NEW = "new"
+    OLD = "old"
+    TIE = "tie"
+    UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The verdicts on the pairs of a run by their number, the price (millionths), and how often the judge sees it as
+    the people did who have judged the old answer: of `rated` pairs it `agrees` with so many.
+    """
+
+    counts: Counter[Verdict]
+    cost: int
+    agrees: int
+    rated: int
+
+
+@dataclass(slots=True, kw_only=True)
+class PairJudge:
+    """Judges pairs of answers with a model. `name` begins the names of turns under which it is booked, on nobody."""
+
+    store: Store
+    model: Model
+    bot: int
+    name: str
+    _ratio: prompt.Ratio = field(default_factory=prompt.Ratio)
+
+    def most(self, pairs: int) -> int:
+        """The most that so many pairs can cost, in millionths."""
+        request = self._request("", "x" * LONGEST, "x" * LONGEST, "en")
+        return 2 * pairs * pricing.most(self.model.profile, prompt.most(request, self._ratio))
+
+    async def judge(self, pairs: Sequence[Pair]) -> Judgement:
+        """The verdicts on all pairs whose answers differ."""
+        places, at = asyncio.Semaphore(AT_ONCE), self.store.clock.time()
+        asked = comparable(pairs)
+
+        async def one(number: int, pair: Pair) -> Verdict:
+            async with places:
+                return await self._verdict(pair, f"{self.name}-judge-{number}")
+
+        async with asyncio.TaskGroup() as tasks:
+            found = [tasks.create_task(one(number, pair)) for number, pair in enumerate(asked)]
+        verdicts = [task.result() for task in found]
+        turns = [f"{self.name}-judge-{number}" for number in range(len(asked))]
+        costs = await self.store.read(lambda tx: [tx.ledger.cost_of_turn(self.bot, turn, at - 1) for turn in turns])
+        rated = [
+            (pair.new.case.origin, verdict)
+            for pair, verdict in zip(asked, verdicts, strict=True)
+            if pair.new.case.origin in (LIKED, DISLIKED) and verdict is not Verdict.UNREADABLE
+        ]
+        agrees = sum((verdict is Verdict.NEW) is (origin == DISLIKED) for origin, verdict in rated)
+        return Judgement(Counter(verdicts), sum(costs), agrees, len(rated))
+
+    async def _verdict(self, pair: Pair, turn: str) -> Verdict:
+        assert pair.old is not None  # noqa: S101  only these are comparable
+        old, new = pair.old.answer[:LONGEST], pair.new.answer[:LONGEST]
+        question, language = pair.new.case.question, language_of(pair.new.case.question) or "en"
+        first = await self._choice(self._request(question, old, new, language), turn)
+        second = await self._choice(self._request(question, new, old, language), turn)
+        if "" in (first, second):
+            return Verdict.UNREADABLE
+        return {("second", "first"): Verdict.NEW, ("first", "second"): Verdict.OLD}.get((first, second), Verdict.TIE)
+
+    async def _choice(self, request: Request, turn: str) -> str:
+        """What the judge prefers: "first", "second", "tie", or "" where it does not say so."""
+        payer = PaidBy(Incoming(turn, Address("telegram", self.bot, 0), User(0)), turn, Budget())
+        try:
+            said, _ = await ask_paid(self.store, self.model, request, payer, deadline=PATIENCE, ratio=self._ratio)
+            return structured.read(said, Choice).better
+        except (LimitReached, ModelError, ValueError) as error:
+            log.warning("the judge said nothing that can be read: %s", type(error).__name__)
+            return ""
+
+    def _request(self, question: str, first: str, second: str, language: str) -> Request:
+        schema = schema_of(Choice)
+        order = f"{instruct(language, 'eval.judge')} {instruct(language, 'json.only')}"
+        rules = f"{order}\n{json.dumps(schema, ensure_ascii=False)}"
+        # As JSON no text of a case can look like the end of the material or like another message.
+        asked = json.dumps({"question": question, "first": first, "second": second}, ensure_ascii=False, indent=1)
+        messages = (Message.of("system", rules), Message.of("user", asked))
+        return Request(messages, 0.0, TOKENS, schema=schema)
+
+
+def comparable(pairs: Sequence[Pair]) -> list[Pair]:
+    """The pairs of two different answers."""
+    return [
+        pair for pair in pairs if pair.old is not None and pair.old.answer and pair.new.answer
+        and pair.old.answer != pair.new.answer
+    ]  # fmt: skip
+
+
+def line(found: Judgement, model: str, currency: str) -> str:
+    """A judgement in a line, with the judge's own price and how far people can trust it."""
+    counts = found.counts
+    told = f"Judge {model} ({pricing.shown('en', found.cost, currency)}): {counts[Verdict.NEW]} better, "
+    told += f"{counts[Verdict.OLD]} worse, {counts[Verdict.TIE]} ties"
+    if counts[Verdict.UNREADABLE]:
+        told += f", {counts[Verdict.UNREADABLE]} that it did not judge"
+    if found.rated:
+        told += f"; it sees {found.agrees} of {found.rated} as the people did who have rated the earlier answer"
+    return f"{told}."

@@ -1,0 +1,251 @@
+"""Asks cases as people would ask them, without a chat: nothing is saved, sent or ordered. Begin with `Replay.ask`.
+
+A case goes the way of a question: its topic is chosen, the sources are searched in the name of its reader, the model is
+asked, and the answer is checked. What the model calls of tools is noted and not done. Only what is paid is booked, on
+nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from bot.access.policy import Actor, Role
+from bot.billing import pricing
+from bot.conversation.answer_writer import AnswerWriter
+from bot.conversation.assistant import Assistant
+from bot.conversation.branching import BranchPoint
+from bot.conversation.turn_state import AnswerDraft, TurnContext
+from bot.errors import ModelRefused, Refused
+from bot.evaluation.cases import Case, role_of
+from bot.evaluation.checks import Outcome, Passage, is_topic_alone
+from bot.knowledge import rights
+from bot.knowledge.answering import MOST_CHARACTERS, Citing
+from bot.knowledge.sources.tidying import language_of
+from bot.llm import prompt
+from bot.storage.repositories.messages import Remembered
+from bot.storage.store import Store, Tx
+from bot.tools.tool import Tool, ToolContext, ToolOutput
+from bot.tools.toolbox import Toolbox
+from bot.types import Address, Attachment, ChatChoices, Incoming, Message, User
+
+if TYPE_CHECKING:
+    from bot.conversation.topic_choice import ChosenTopic
+
+HAND_OVER = "hand_over"  # the tool of the support desk that gives a conversation to a person
+NOTHING_DONE = "This is a rehearsal: nothing was done, as if it had worked."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What answers in place of what the bot has: a model or a persona, by their names ("": no other)."""
+
+    model: str = ""
+    persona: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
+class Replay:
+    """Asks cases of one bot. `assistant` is one that was made for this: its budgets have no limits.
+
+    `role` is the role of a person, by the id. `language` is that of a case whose own can't be told.
+    """
+
+    store: Store
+    assistant: Assistant
+    bot: int
+    role: Callable[[Actor], Role]
+    change: Change = Change()
+    language: str = "ru"
+
+    async def ask(self, case: Case, turn: str) -> Outcome:
+        """The answer to a case, booked under the name `turn`. An error of the model becomes `Outcome.error`."""
+        clock = self.store.clock
+        began, at = clock.monotonic(), clock.time()
+        incoming, start = self._incoming(case, turn), self.assistant.turn_start
+        topic = await self._topic(incoming, case)
+        if is_topic_alone(case):
+            outcome = Outcome()
+        else:
+            choices = incoming.chat if topic is None else topic.over(incoming.chat, start.library, start.routing)
+            context = replace(self._context(incoming, case, choices), topic=topic)
+            outcome = await self._answer(incoming, context, case)
+        cost = await self.store.read(lambda tx: tx.ledger.cost_of_turn(self.bot, turn, at - 1))
+        chosen = "" if topic is None else topic.choice.topic
+        return replace(outcome, topic=chosen, seconds=clock.monotonic() - began, cost=cost)
+
+    def most(self, case: Case) -> tuple[int, int]:
+        """The most that a case can cost: tokens, and millionths of the currency. Passages of sources are counted."""
+        if is_topic_alone(case):
+            return 0, 0
+        incoming = self._incoming(case, "")
+        context, writer = self._context(incoming, case, incoming.chat), self.assistant.writer
+        option = self.assistant.routing.by_name(context.choices.model)
+        ratio = writer.request_builder.ratio(option)
+        usage = prompt.most(writer.request_builder.request(context, option, context.steps), ratio)
+        if writer.knowledge is not None:
+            usage = replace(usage, prompt=usage.prompt + ratio.tokens(MOST_CHARACTERS))
+        return usage.total, pricing.most(option.model.profile, usage)
+
+    def persona(self, case: Case) -> str:
+        """The name of the persona that answers a case where its topic names no other."""
+        return self.assistant.turn_start.chosen(self._choices(case)).persona.key
+
+    # --- inside -------------------------------------------------------------------------------------------------------
+
+    def _incoming(self, case: Case, turn: str) -> Incoming:
+        language = case.language or language_of(case.question) or self.language
+        choices = replace(self._choices(case), language=language)
+        return Incoming(turn, self._nowhere, User(0, language=language), text=case.question, chat=choices)
+
+    @property
+    def _nowhere(self) -> Address:
+        return Address("telegram", self.bot, 0)
+
+    def _choices(self, case: Case) -> ChatChoices:
+        return ChatChoices(model=self.change.model, persona=self.change.persona or case.persona)
+
+    def _context(self, incoming: Incoming, case: Case, choices: ChatChoices) -> TurnContext:
+        said = [Message.of("assistant" if n % 2 else "user", text) for n, text in enumerate(case.history)]
+        chosen = self.assistant.turn_start.chosen(choices)
+        return TurnContext(
+            place=None, history=[*said, Message.of("user", case.question)], language=incoming.language,
+            persona=chosen.persona, choices=replace(choices, model=chosen.option.name),
+        )  # fmt: skip
+
+    async def _topic(self, incoming: Incoming, case: Case) -> ChosenTopic | None:
+        chooser = self.assistant.turn_start.topics
+        if chooser is None:
+            return None
+        groups = self._groups(case)
+        topic = await replace(chooser, groups=lambda _incoming: groups).choose(incoming, last=True)
+        return None if topic is None else topic.decided()
+
+    async def _answer(self, incoming: Incoming, context: TurnContext, case: Case) -> Outcome:
+        called: list[str] = []
+        writer = self._writer(case, called)
+        asked = Remembered(0, 0, incoming.id, context.history[-1])
+        written = await writer.write(incoming, Unseen(incoming.address), context, BranchPoint(asked))
+        await self._book(incoming, written)
+        refused = HAND_OVER in called or isinstance(written.error, ModelRefused) or written.is_unanswered
+        outcome = Outcome(
+            text=written.visible_text(), refused=refused, model=written.option.name, persona=context.persona.label,
+            tokens=written.cost,
+        )  # fmt: skip
+        if written.error is not None and not refused:
+            return replace(outcome, error=f"{type(written.error).__name__}: {written.error}")
+        if written.citing is None:
+            return outcome
+        if written.citing.evidence.for_asker:
+            return replace(outcome, refused=True)
+        citing = written.citing
+        return await self.store.read(lambda tx: _with_sources(tx, self.bot, outcome, citing))
+
+    def _writer(self, case: Case, called: list[str]) -> AnswerWriter:
+        """The writer of the bot's answers, with tools that do nothing and with the rights of the case's reader."""
+        writer = self.assistant.writer
+        tools = [_inert(tool, called) for tool in writer.request_builder.toolbox.tools.values()]
+        builder = replace(writer.request_builder, toolbox=Toolbox(tools))
+        knowledge = writer.knowledge
+        if knowledge is not None:
+            groups = self._groups(case)
+            knowledge = replace(knowledge, heard_by=lambda _incoming: groups)
+        return replace(writer, request_builder=builder, knowledge=knowledge)
+
+    def _groups(self, case: Case) -> frozenset[str]:
+        person = int(case.reader) if case.reader.isdecimal() else 0
+        found = role_of(case)
+        role = self.role(Actor(person, private=True, firsthand=True)) if found is None else found
+        where = Address("telegram", self.bot, case.chat or person)
+        return rights.groups_of(role.word, person, where, private=not case.chat)
+
+    async def _book(self, incoming: Incoming, written: AnswerDraft) -> None:
+        routing = self.assistant.routing
+
+        def book(tx: Tx) -> None:
+            for name, usage in written.usages:
+                profile = routing.by_name(name).model.profile
+                pricing.book_answer(tx, incoming.address, 0, incoming.id, name, profile, usage)
+
+        if written.usages:
+            await self.store.write_until_stored(book)
+
+
+def _inert(tool: Tool, called: list[str]) -> Tool:
+    """A tool of the same description that does nothing but note its call."""
+
+    async def run(arguments: Mapping[str, Any], asker: ToolContext) -> ToolOutput:
+        called.append(tool.name)
+        return ToolOutput(NOTHING_DONE)
+
+    return replace(tool, run=run, needs_approval=False)
+
+
+def _with_sources(tx: Tx, bot: int, outcome: Outcome, citing: Citing) -> Outcome:
+    """The outcome with what the answer quotes, and what the search has found."""
+    evidence = citing.evidence
+    keys = {one.id: one.key for one in tx.articles.list_articles({one.source_id for one in evidence.passages})}
+    sources = {one.id: one.name for one in tx.sources.list_sources(bot)}
+    names = {
+        one.id: (one.title, one.url, keys.get(one.article_id, ""), sources.get(one.source_id, ""))
+        for one in evidence.passages
+    }
+    quotes = tuple(evidence.shown[one.place].text[one.start : one.end] for one in citing.quotes)
+    cited = tuple(dict.fromkeys(names[one.passage] for one in citing.quotes if one.passage in names))
+    found = tuple(Passage(names=names[one.id], text=f"{one.place} {one.text}") for one in evidence.passages)
+    return replace(
+        outcome, cited=cited, quotes=quotes, found=found, rests=True, left_out=len(citing.left_out),
+        generation=evidence.generation,
+    )  # fmt: skip
+
+
+class Unseen:
+    """A `Reply` that shows nothing to anybody, and says that nobody is an administrator."""
+
+    shown = ""
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+
+    def begin(self, mode: str = "", over: int = 0, quote: int = 0) -> None:
+        """Do nothing."""
+
+    def append(self, text: str) -> None:
+        """Do nothing."""
+
+    def replace(self, text: str) -> None:
+        """Do nothing."""
+
+    def show(self, doing: str) -> None:
+        """Do nothing."""
+
+    def complete(self) -> None:
+        """Do nothing."""
+
+    async def finish(self) -> None:
+        """Do nothing."""
+
+    async def close(self) -> None:
+        """Do nothing."""
+
+    async def acknowledge(self, text: str = "") -> None:
+        """Do nothing."""
+
+    async def busy(self, kind: Literal["typing", "photo", "voice", "document"]) -> None:
+        """Do nothing."""
+
+    async def fetch(self, attachment: Attachment) -> bytes:
+        """Raise `Refused`: a case has no files."""
+        raise Refused("a case has no files")
+
+    def show_only_to(self, user: int) -> None:
+        """Do nothing."""
+
+    async def open_ephemeral(self) -> bool:
+        """Return False: there is no message."""
+        return False
+
+    async def is_admin(self, user: int) -> bool:
+        """Return False."""
+        return False

@@ -1,0 +1,113 @@
+"""HTTP endpoints that a programmer adds: `Http`, which is `App.http`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from bot.errors import ConfigError
+from bot.extension.mistakes import check_function
+from bot.extension.running import Running
+
+PATH = re.compile(r"(?:/[\w.~-]+)+/?|/", re.ASCII)
+BY_SETTING = ""  # as a secret: that of the setting HTTP_SECRET
+
+
+class HttpRequest(Protocol):
+    """A request to an endpoint: what `aiohttp.web.Request` and the requests of `App.asgi` have in common."""
+
+    @property
+    def method(self) -> str:
+        """GET or POST."""
+        ...
+
+    @property
+    def path(self) -> str:
+        """The path, without the query."""
+        ...
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        """The parameters behind the question mark."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers; their names are found in upper and lower case."""
+        ...
+
+    async def read(self) -> bytes:
+        """Return the body, of at most 2 MB."""
+        ...
+
+    async def text(self) -> str:
+        """Return the body as a text."""
+        ...
+
+    async def json(self) -> Any:
+        """Return what the JSON of the body says. Raises `ValueError` for other bodies, which is answered by 400."""
+        ...
+
+
+Answered = Any  # a text, what JSON can hold, None, or a `web.Response` of aiohttp
+Serve = Callable[[Any, Running[Any]], Awaitable[Answered]]
+F = TypeVar("F", bound=Serve)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A function for requests of one method to one path. `secret` None: anybody may call it."""
+
+    method: str
+    path: str
+    serve: Serve
+    secret: str | None = BY_SETTING
+
+
+@dataclass(slots=True)
+class Http:
+    """Adds HTTP endpoints to an App. They are served where the webhook is: WEBHOOK_HOST (this machine alone, unless it
+    is set) and WEBHOOK_PORT, or in another server (`App.aiohttp`, `App.asgi`).
+    """
+
+    endpoints: list[Endpoint] = field(default_factory=list)
+
+    def post(self, path: str, *, secret: str | None = BY_SETTING) -> Callable[[F], F]:
+        """Call a function for each POST to a path: an `async (request: HttpRequest, running: Running)`.
+
+        It returns a text, what JSON can hold, None (204), or a `web.Response` of aiohttp. A `ValueError` or `UserError`
+        is answered by 400, `UnknownUser` by 404, any other error by 500 with a code for `govorun log`. A caller that
+        gets no answer may call again, so give `Running.send` a key from the request.
+
+        Callers send "Authorization: Bearer SECRET". The secret is HTTP_SECRET; a `secret` of its own may be given
+        here, or None to let anybody call. Returns the function unchanged. Raises `ConfigError` for a wrong
+        function or path.
+        """
+        return self._adding("POST", path, secret)
+
+    def get(self, path: str, *, secret: str | None = BY_SETTING) -> Callable[[F], F]:
+        """Call a function for each GET of a path, as `post` does for POST."""
+        return self._adding("GET", path, secret)
+
+    def _adding(self, method: str, path: str, secret: str | None) -> Callable[[F], F]:
+        if not isinstance(path, str) or not PATH.fullmatch(path):
+            raise ConfigError(f"App.http: {path!r} is no path: /order-shipped, without parameters, is expected")
+        if any((one.method, one.path) == (method, path) for one in self.endpoints):
+            raise ConfigError(f"App.http: there is a function for {method} {path} already")
+
+        def add(serve: F) -> F:
+            check_function(f"{method} {path}", serve, ("request", "running"))
+            self.endpoints.append(Endpoint(method, path, serve, secret))
+            return serve
+
+        return add
+
+
+def by_path(endpoints: Sequence[Endpoint]) -> Mapping[str, Mapping[str, Endpoint]]:
+    """Return the endpoints by their paths and methods."""
+    found: dict[str, dict[str, Endpoint]] = {}
+    for one in endpoints:
+        found.setdefault(one.path, {})[one.method] = one
+    return found

@@ -1,0 +1,102 @@
+"""Mistakes in what a programmer adds to an App: each is a `ConfigError` in one line, raised where it is made."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from bot.ai import Profile
+from bot.errors import ConfigError
+from bot.types import Outgoing
+
+# What features of Govorun have, with any settings but DESK, whose words are compared at the start.
+COMMANDS = frozenset({
+    "allowance", "audit", "broadcast", "chats", "context", "export", "forget", "gaps", "help", "image", "img",
+    "invite", "jobs", "kb", "language", "later", "members", "model", "new", "persona", "pin", "prompt", "reasoning",
+    "remind", "search", "settings", "start", "stop", "summary", "template", "templates", "timezone", "topic",
+    "usage", "voice", "whisper", "whoami", "write",
+})  # fmt: skip
+TOOLS = frozenset(("calculator", "current_time", "remind", "web_answer", "web_search"))
+UNSENDABLE = (bool, int, float, bytes, list, tuple, set, dict)
+
+
+def check_function(title: str, function: Any, parameters: tuple[str, ...], *, is_async: bool = True) -> None:
+    """Raise `ConfigError` unless `function` is async (or is not) and takes these parameters by position."""
+    shape = f"{'async ' if is_async else ''}def ({', '.join(parameters)})"
+    if inspect.isclass(function) or not callable(function):
+        raise ConfigError(f"{title}: a function is expected, {shape}, and not {_shown(function)}")
+    if is_async:
+        check_async(title, function)
+    elif inspect.iscoroutinefunction(function):
+        raise ConfigError(f"{title}: {_shown(function)} is async: it must be an ordinary function")
+    try:
+        inspect.signature(function).bind(*parameters)
+    except TypeError:
+        takes = inspect.signature(function)
+        raise ConfigError(f"{title}: {shape} is expected, and {_shown(function)} takes {takes}") from None
+
+
+def check_lifespan(function: Any) -> None:
+    """Raise `ConfigError` unless this is an async generator that takes the running bot."""
+    if not inspect.isasyncgenfunction(function) or len(inspect.signature(function).parameters) != 1:
+        raise ConfigError(f"App.lifespan: async def (running) with one `yield` is expected, and not {_shown(function)}")
+
+
+def check_command(word: Any, function: Any, without: Sequence[str] = ()) -> None:
+    """Raise `ConfigError` if this function can't be the command /`word`: its shape, or what it says it returns. The
+    words `without` are those of commands that are switched off.
+    """
+    if word in COMMANDS and word not in without:
+        raise ConfigError(f"/{word} is a command of Govorun: choose another word")
+    check_function(f"/{word}", function, ("incoming", "reply"))
+    try:
+        returns = typing.get_type_hints(function).get("return")
+    except Exception:  # names that only a type checker knows
+        return
+    if (typing.get_origin(returns) or returns) in UNSENDABLE:
+        raise ConfigError(f"/{word}: {_shown(function)} returns {inspect.formatannotation(returns)}; {EXPECTED}")
+
+
+def check_press(name: str, function: Any) -> None:
+    """Raise `ConfigError` if this function can't be what buttons with this name call."""
+    check_async(f"press {name!r}", function)
+    if len(list(inspect.signature(function).parameters)) < 2:
+        raise ConfigError(f"press {name!r}: async def (incoming, reply, ...) is expected, with the button's arguments")
+
+
+def check_async(title: str, function: Any) -> None:
+    """Raise `ConfigError` unless this is an async function, whatever it takes."""
+    if inspect.isclass(function) or not callable(function):
+        raise ConfigError(f"{title}: an async function is expected, and not {_shown(function)}")
+    called = function if inspect.isroutine(function) else getattr(function, "func", type(function).__call__)
+    if not inspect.iscoroutinefunction(called):
+        raise ConfigError(f"{title}: {_shown(function)} is not async: write `async def`")
+
+
+def check_answer(word: str, function: Callable[..., Any], answer: object) -> None:
+    """Raise `ConfigError` if what a command has returned can't be sent."""
+    if not isinstance(answer, str | Outgoing | None):
+        code = getattr(function, "__code__", None)
+        line = f" ({code.co_filename}:{code.co_firstlineno})" if code else ""
+        raise ConfigError(f"/{word}{line} returned {answer!r:.80}; {EXPECTED}")
+
+
+def check_model(name: str, model: Any) -> None:
+    """Raise `ConfigError` if this is not a model: an object with `name`, `profile` and `stream`."""
+    if inspect.isclass(model):
+        raise ConfigError(f"model {name!r}: an object is expected, and {model.__name__} is a class: {model.__name__}()")
+    if lacks := [part for part in ("name", "profile", "stream") if not hasattr(model, part)]:
+        raise ConfigError(f"model {name!r}: {type(model).__name__} has no {' and no '.join(lacks)}")
+    if not isinstance(model.profile, Profile):
+        raise ConfigError(f"model {name!r}: its profile must be a Profile, and is {_shown(model.profile)}")
+    if inspect.iscoroutinefunction(model.stream):
+        raise ConfigError(f"model {name!r}: stream must yield chunks (`async def` with `yield`), and returns instead")
+
+
+def _shown(thing: Any) -> str:
+    return f"{thing.__qualname__}" if hasattr(thing, "__qualname__") else f"{thing!r:.80}"
+
+
+EXPECTED = "a command returns a text, an Outgoing (a file, buttons), or None"

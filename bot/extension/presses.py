@@ -1,0 +1,79 @@
+"""Buttons that a programmer puts under messages (`Button`), and the functions that are called when one is pressed."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal, get_type_hints
+
+from pydantic import BaseModel, ValidationError, create_model
+from pydantic_core import to_jsonable_python
+
+from bot import types
+from bot.extension.commands import Answer
+
+By = Literal["asker", "all", "owners"]
+Pressed = Callable[..., Awaitable[Answer]]
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Button(types.Button):
+    """A button under a message: `Button("Buy", "buy", item="lamp")` calls the function that `@app.press("buy")` has
+    added, with `item="lamp"`.
+
+    The arguments are kept in the database, never in the message; they are values that JSON can hold, or dates, UUIDs
+    and decimals. The messenger shows a `dangerous` button in red. A button works for 30 days.
+    """
+
+    press: str = ""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    def __init__(self, label: str, press: str, /, *, dangerous: bool = False, **arguments: Any) -> None:
+        for name, value in {
+            "label": label, "data": "", "dangerous": dangerous, "press": press, "arguments": arguments,
+        }.items():  # fmt: skip
+            object.__setattr__(self, name, value)
+
+
+@dataclass(frozen=True)
+class OwnPress:
+    """What the buttons with one name do: `run` is called with the press, the reply and the button's arguments.
+
+    `by` says who may press: "asker" (whom the message with the button answers), "all" who see it, or "owners", in their
+    private chats. `once`: a press that was handled is the last one. `replaces`: the answer is written over the message
+    with the button.
+    """
+
+    name: str
+    run: Pressed
+    by: By = "asker"
+    once: bool = False
+    replaces: bool = False
+
+    @cached_property
+    def _model(self) -> type[BaseModel]:
+        """The arguments of the function, without the press and the reply."""
+        hints = get_type_hints(self.run, include_extras=True)
+        extra = list(inspect.signature(self.run).parameters.values())[2:]
+        fields: dict[str, Any] = {
+            one.name: (hints.get(one.name, Any), ... if one.default is one.empty else one.default) for one in extra
+        }
+        return create_model(f"arguments of {self.name}", __config__={"extra": "forbid"}, **fields)
+
+    def stored(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments of a button as JSON holds them. Raises `TypeError` if the function does not take them."""
+        stored: dict[str, Any] = to_jsonable_python(dict(arguments))
+        self.read(stored)
+        return stored
+
+    def read(self, stored: Mapping[str, Any]) -> dict[str, Any]:
+        """Stored arguments as the function takes them. Raises `TypeError` if it does not take them (any more)."""
+        try:
+            found = self._model.model_validate(stored)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(map(str, first["loc"]))
+            raise TypeError(f"the button {self.name!r}: {where}: {first['msg']}") from None
+        return {name: getattr(found, name) for name in type(found).model_fields}

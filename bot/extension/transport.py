@@ -1,0 +1,63 @@
+"""Another messenger beside Telegram: `OwnTransport`, for `App.transport`."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from bot.types import Button, Outgoing
+
+
+class Door(Protocol):
+    """Takes what people do in another messenger, and hands it to the bot."""
+
+    async def say(self, person: int, text: str, *, name: str = "", language: str = "") -> None:
+        """A person has written a text in the private chat with the bot. `name` and `language` ("ru", "en") are theirs.
+
+        Returns when the bot has begun to work on it. What was being answered when the process died is not answered
+        after it: a messenger that can should send it again.
+        """
+        ...
+
+    async def press(self, person: int, number: int, button: Button) -> None:
+        """A person has pressed a button of the message that was sent as `number`."""
+        ...
+
+
+class OwnTransport:
+    """A messenger beside Telegram. Override `run` and `send`; the rest works without.
+
+    A person is a number from 1 to 2**53 - 1, and has one private chat with the bot. Answers are on disk before they
+    are sent, one after the other for each person; what could not be sent is tried again, also after a crash. The bot
+    knows the people of another messenger by ids above those of Telegram.
+    """
+
+    name: str = ""  # at most 16 of a-z; it stays the same for ever
+
+    async def run(self, door: Door) -> None:
+        """Take messages and hand them to the `door`, until cancelled. If it returns or raises, the log says so, and the
+        bot goes on.
+        """
+        raise NotImplementedError
+
+    async def send(self, person: int, message: Outgoing, number: int) -> None:
+        """Show a message to a person. `number` names it for ever: after a crash it may be sent again with it.
+
+        Raise any exception if that fails: the message is sent again later.
+        """
+        raise NotImplementedError
+
+    async def edit(self, person: int, message: Outgoing, number: int) -> None:
+        """Show `message` in the place of the one that was sent as `number`. By default it is sent as a new one."""
+        await self.send(person, message, number)
+
+    async def busy(self, person: int, doing: str) -> None:
+        """Show that the bot is "typing", or makes a "photo", "voice" or "document". By default nothing is shown."""
+
+
+def shown(message: Outgoing) -> str:
+    """Return a message as a text, for messengers that show no markup: the words, the note, a line for each button."""
+    if message.gone:
+        return ""
+    buttons = [f"[{button.label}]" for row in message.buttons for button in row]
+    file = f"({message.file.name})" if message.file is not None else ""
+    return "\n".join(filter(None, (message.text, file, message.note, *buttons)))

@@ -1,0 +1,92 @@
+"""`Running` on the parts of a bot. Each method is described in `extension/running.py`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from bot.clock import Clock
+from bot.extension.running import Keyboard, Payer, Sent
+from bot.features.program.jobs import Planner
+from bot.features.program.messages import Messages
+from bot.features.program.models import ProgramModels
+from bot.storage.store import Store
+from bot.types import Address, Outgoing, User
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramStore:
+    """`OwnStore`: transactions on the bot's database."""
+
+    _store: Store
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` in a transaction and return its result after the commit."""
+        return await self._store.write(lambda tx: work(tx.connection))
+
+    async def read(self, question: Callable[[Connection], T]) -> T:
+        """Run `question` in a transaction that changes nothing, and return its result."""
+        return await self._store.read(lambda tx: question(tx.connection))
+
+
+@dataclass(slots=True, kw_only=True)
+class RunningBot:
+    """`Running`. `state` is set when the lifespans have yielded theirs."""
+
+    messages: Messages
+    planner: Planner
+    models: ProgramModels
+    state: Any = field(default_factory=SimpleNamespace)
+
+    @property
+    def bot(self) -> int:
+        """The messenger's id of the bot."""
+        return self.messages.bot
+
+    @property
+    def clock(self) -> Clock:
+        """The clock of the bot."""
+        return self.messages.store.clock
+
+    @property
+    def store(self) -> ProgramStore:
+        """Transactions on the bot's database."""
+        return ProgramStore(self.messages.store)
+
+    async def send(
+        self, to: int | User | Address, what: str | Outgoing, *, key: str, buttons: Keyboard = ()
+    ) -> Sent:  # fmt: skip
+        """Store a message, once for its key, and have it delivered."""
+        return await self.messages.send(to, what, key, buttons)
+
+    async def sent(self, key: str) -> Sent | None:
+        """Return what became of a message."""
+        return await self.messages.find(key)
+
+    async def later(
+        self, job: str, *, key: str, at: datetime | timedelta, to: int | User | None = None,
+        data: Mapping[str, Any] | None = None,
+    ) -> bool:  # fmt: skip
+        """Plan a run of a job, once for its key."""
+        return await self.planner.later(job, key, at, to, data or {})
+
+    async def ask(
+        self, question: str, schema: type[Any] | None = None, *, user: Payer = None, model: str = "main",
+        system: str = "",
+    ) -> Any:  # fmt: skip
+        """Ask a model for a text, or for an object of a schema."""
+        return await self.models.ask(question, schema, user, model, system)
+
+    def stream(
+        self, question: str, *, user: Payer = None, model: str = "main", system: str = ""
+    ) -> AsyncGenerator[str, None]:
+        """Ask a model, and yield pieces of its answer."""
+        return self.models.stream(question, user, model, system)

@@ -1,0 +1,122 @@
+"""`govorun tune`: the commands. What they do stands in `tune_work`, which is imported only when one of them runs."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bot.runtime.commands.kb import BOT, YES, agree_on_terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from bot.runtime.commands.batch.tune_work import TuneCommand
+
+app = typer.Typer(help="Tune a model of AI Studio with your own examples.", no_args_is_help=True)
+
+Number = Annotated[int, typer.Argument(metavar="ID", help="The number of a tuning, as `govorun tune list` prints it.")]
+
+
+@app.command("start")
+def start_tuning(
+    data: Annotated[Path, typer.Option("--data", help="The examples: govorun dataset export writes such files.")],
+    base: Annotated[str, typer.Option(help="yandexgpt-lite, classifier, embeddings, or a whole URI.")],
+    name: Annotated[str, typer.Option(help="What it is called, in Latin letters; if not given, as the file.")] = "",
+    samples: Annotated[
+        int, typer.Option(min=0, help="How many examples are shown in all; 0: the service decides.")
+    ] = 0,
+    rate: Annotated[float, typer.Option(min=0.0, help="Learning rate; 0: the service decides.")] = 0.0,
+    rank: Annotated[int, typer.Option(min=0, help="Rank of LoRA; 0: the service decides.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of chance; 0: the service decides.")] = 0,
+    yes: bool = YES,
+    bot: int = BOT,
+) -> None:
+    """Check the examples, keep some for validation, upload both, and start a tuning (free, 1 to 24 hours)."""
+    given = {
+        **({"nSamples": str(samples)} if samples else {}), **({"lr": rate} if rate else {}),
+        **({"lora": {"rank": str(rank)}} if rank else {}), **({"seed": str(seed)} if seed else {}),
+    }  # fmt: skip
+    _work(bot, lambda command: command.start(data, base, name, given), yes=yes)
+
+
+@app.command("status")
+def show_tuning(
+    number: Number,
+    watch: Annotated[bool, typer.Option("--watch", help="Wait until it has ended.")] = False,
+    bot: int = BOT,
+) -> None:
+    """Say how far a tuning is."""
+    _work(bot, lambda command: command.show(number, watch=watch))
+
+
+@app.command("list")
+def list_tunings(bot: int = BOT) -> None:
+    """List the tunings, newest first."""
+    _work(bot, lambda command: command.show_all())
+
+
+@app.command("cancel")
+def cancel_tuning(number: Number, bot: int = BOT) -> None:
+    """End a tuning."""
+    _work(bot, lambda command: command.cancel(number))
+
+
+@app.command("metrics")
+def show_metrics(
+    number: Number,
+    png: Annotated[Path | None, typer.Option(help="Also draw them into this file.")] = None,
+    bot: int = BOT,
+) -> None:
+    """Show the losses of a tuning."""
+    _work(bot, lambda command: command.metrics(number, png))
+
+
+@app.command("archive")
+def archive_tuning(number: Number, yes: bool = YES, bot: int = BOT) -> None:
+    """Put a tuned model away for good: nobody can use it any more."""
+    _work(bot, lambda command: command.archive(number), yes=yes)
+
+
+@app.command("compare")
+def compare_tuning(number: Number, yes: bool = YES, bot: int = BOT) -> None:
+    """Compare a tuned model with its base on cases of your own that were not in its data."""
+    _work(bot, lambda command: command.compare(number), yes=yes)
+
+
+@app.command("use")
+def use_tuning(
+    number: Number,
+    env: Annotated[Path, typer.Option(help="The file of settings whose MODELS gets the model.")] = Path(".env"),
+    file: Annotated[Path, typer.Option(help="classifier: the file with the topics.")] = Path("routing.toml"),
+    uncompared: Annotated[bool, typer.Option("--uncompared", help="Use it without a comparison.")] = False,
+    yes: bool = YES,
+    bot: int = BOT,
+) -> None:
+    """Take a tuned model into use: MODELS and a persona with its system prompt, or routing.toml."""
+    _work(bot, lambda command: command.use(number, env, file, uncompared=uncompared), yes=yes)
+
+
+@app.command("drop")
+def drop_tuning(number: Number, bot: int = BOT) -> None:
+    """Go back to what stood in the place of a tuned model."""
+    _work(bot, lambda command: command.drop(number))
+
+
+def _work(bot: int, work: Callable[[TuneCommand], Awaitable[None]], *, yes: bool = False) -> None:
+    """Do something with the tunings of a bot; `yes` agrees to everything that is asked."""
+    from bot.config import multi_bot
+    from bot.config.settings import load
+    from bot.runtime.commands.batch import tune_work
+
+    settings = load()
+    number = multi_bot.one_of(settings, bot)
+
+    async def run() -> None:
+        agree = (lambda _: True) if yes else agree_on_terminal
+        async with tune_work.opened(settings, number, typer.echo, agree) as command:
+            await work(command)
+
+    asyncio.run(run())

@@ -1,0 +1,105 @@
+"""`govorun tune compare`: a tuned model against its base on your own cases (`govorun eval`). Begin with `compare`."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from bot.batch.rows import open_rows
+from bot.batch.tuned_models import use_classifier
+from bot.batch.tuning import TuningWork, question_of
+from bot.billing.pricing import shown
+from bot.config.entries import ModelConfig
+from bot.config.settings import Settings
+from bot.errors import BadInput, ModelRefused
+from bot.evaluation.cases import Case
+from bot.evaluation.report import Comparison, compared, lines
+from bot.llm.topics.samples import masked
+from bot.providers import catalog
+from bot.runtime.commands import eval_runs
+from bot.runtime.commands.eval_runs import Agree, Say
+from bot.runtime.optional.evaluation import Beside
+from bot.storage.repositories.batch.tunings import StoredTuning
+
+BASE, TUNED = "the-base", "the-tuned"
+BETTER = "better"
+
+
+async def compare(settings: Settings, work: TuningWork, tuning: StoredTuning, say: Say, agree: Agree) -> str:
+    """Ask base and tuned model the cases that were not in the data, and print what differs.
+
+    Returns the verdict, which begins with "better" if more cases got better than worse and it is no noise; "" if the
+    price was not agreed to. Raises `BadInput` where there are no such cases.
+    """
+    seen = await _questions(work, tuning, say)
+    with tempfile.TemporaryDirectory(prefix="govorun-compare-") as name:
+        (before, old), (after, new) = _sides(settings, tuning, Path(name))
+        async with eval_runs.opened(before, tuning.bot, old) as evaluation:
+            cases = unseen(await evaluation.cases(), seen)
+            if not cases:
+                raise BadInput("there is no case that was not in the data: docs/evaluation.md says how to make some")
+            most = (await evaluation.estimate(cases, 2)).most
+            price = shown("en", most, settings.currency)
+            if most and not agree(f"{len(cases)} cases, each asked of both: at most {price}. Go on?"):
+                return ""
+            first = await evaluation.run(cases)
+        async with eval_runs.opened(after, tuning.bot, new) as evaluation:
+            comparison = compared(first, await evaluation.run(cases))
+    for line in lines(comparison, settings.currency, "the base"):
+        say(line)
+    return verdict_of(comparison)
+
+
+def unseen(cases: Sequence[Case], seen: Collection[str]) -> list[Case]:
+    """The cases whose questions a model has not learned; `seen` are questions without names and numbers."""
+    return [case for case in cases if not case.stale and _plain(case.question) not in seen]
+
+
+def verdict_of(comparison: Comparison) -> str:
+    """What a comparison says of the tuned model, in one sentence."""
+    better, worse = len(comparison.better), len(comparison.worse)
+    told = f"{better} better, {worse} worse of {len(comparison.new)} cases (p {comparison.chance:.2f})"
+    if better > worse and not comparison.is_noise:
+        return f"{BETTER}: {told}"
+    return f"noise: {told}" if better > worse else f"not better: {told}"
+
+
+async def _questions(work: TuningWork, tuning: StoredTuning, say: Say) -> set[str]:
+    """The questions that the data has, as the service keeps it."""
+    found: set[str] = set()
+    with tempfile.TemporaryDirectory(prefix="govorun-compare-") as name:
+        for dataset in filter(None, (tuning.train, tuning.validation)):
+            path = Path(name) / f"{dataset}.jsonl"
+            try:
+                await work.datasets.download(dataset, path)
+            except ModelRefused as error:
+                say(f"the data is gone ({error}): cases that were in it are compared, too")
+                continue
+            found.update(_plain(question_of(row.columns)) for row in open_rows(path))
+    return found
+
+
+def _plain(text: str) -> str:
+    return masked(text).strip().lower()
+
+
+def _sides(settings: Settings, tuning: StoredTuning, folder: Path) -> Sequence[tuple[Settings, Beside]]:
+    """The settings and what answers instead, of the base and of the tuned model."""
+    cases = settings.eval_cases or eval_runs.FOLDER
+    old = Beside(folder=cases)
+    if tuning.target.startswith("cls://"):
+        if settings.routing is None:
+            raise BadInput("a classifier is compared by ROUTING, which is not set")
+        routing = folder / "routing.toml"
+        routing.write_bytes(settings.routing.read_bytes())
+        use_classifier(tuning, routing, lambda _line: None)
+        return (settings, old), (settings, replace(old, settings={"routing": routing}))
+    if not tuning.target.startswith("gpt://"):
+        raise BadInput("embeddings are compared by govorun kb eval: govorun tune use prints how to take them")
+    rows = [*catalog.choices(settings.models), ModelConfig(name=BASE, title=BASE, model=tuning.base),
+            ModelConfig(name=TUNED, title=TUNED, model=tuning.target)]  # fmt: skip
+    given = settings.model_copy(update={"models": rows})
+    learned = given.model_copy(update={"system_prompt": tuning.system} if tuning.system else {})
+    return (given, replace(old, model=BASE)), (learned, replace(old, model=TUNED))

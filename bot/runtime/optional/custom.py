@@ -1,0 +1,75 @@
+"""What a programmer has added around messages (`App`), and what is switched off of the bot's own."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+
+from bot.dispatch.custom.answers import CustomAnswers
+from bot.dispatch.custom.commands import CustomCommands
+from bot.dispatch.custom.dialogues import Dialogues
+from bot.dispatch.custom.middleware import CustomMiddleware
+from bot.dispatch.custom.presses import CustomPresses
+from bot.dispatch.pipeline import Layer
+from bot.dispatch.router import Take
+from bot.errors import ConfigError
+from bot.feature import Feature
+from bot.runtime.parts import Given, Ground
+
+KEPT = ("persona.ask",)  # questions that the greeting suggests
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CustomParts:
+    """The features of a programmer, the layers that stand between the admission and the router, what may take a
+    message before it is a question (`Router.takes`), and what makes rows of buttons.
+    """
+
+    features: Sequence[Feature]
+    layers: Sequence[Layer]
+    answers: CustomAnswers
+    takes: Sequence[Take] = ()
+
+
+def custom_parts(given: Given, ground: Ground) -> CustomParts:
+    """The parts that hold what a programmer has added. What was not added has no part."""
+    added, store = given.added.handlers, given.store
+    answers = CustomAnswers(store=store, presses={press.name: press for press in added.presses})
+    dialogues = Dialogues(store=store, answers=answers, commands={command.word: command for command in added.commands})
+    features = [CustomCommands(dialogues=dialogues, commands=added.commands).feature()]
+    if added.presses:
+        features.append(CustomPresses(store=store, access=ground.people.access, dialogues=dialogues).feature())
+    asks = bool(added.commands or added.presses)
+    if asks:
+        features.append(dialogues.feature())
+    layers = [CustomMiddleware(store=store, answers=answers, functions=added.middleware)] if added.middleware else []
+    return CustomParts(features=features, layers=layers, answers=answers, takes=(dialogues.take,) if asks else ())
+
+
+def switched_off(features: Sequence[Feature], words: Collection[str]) -> list[Feature]:
+    """The features without the commands that a programmer does not want (`App(without=...)`), and without all that
+    people see of a feature whose last command has gone. Its jobs stay: what was begun is ended.
+    """
+    return [_cut(feature, words) for feature in features] if words else list(features)
+
+
+def check_switched_off(known: Collection[str], words: Collection[str]) -> None:
+    """Raise `ConfigError` for a word that is no command of the bot."""
+    names = [word.removeprefix("/") for word in known]
+    for word in words:
+        if word not in names:
+            near = get_close_matches(word, names, 1)
+            raise ConfigError(
+                f"App(without=...): there is no command {word}" + (f"; did you mean {near[0]}?" if near else "")
+            )
+
+
+def _cut(feature: Feature, words: Collection[str]) -> Feature:
+    unwanted = [command.run for name, command in feature.commands.items() if name.removeprefix("/") in words]
+    left = {name: command for name, command in feature.commands.items() if command.run not in unwanted}
+    if left or not feature.commands:
+        sections = {name: section for name, section in feature.sections.items() if name not in words}
+        return replace(feature, commands=left, sections=sections)
+    presses = {name: press for name, press in feature.presses.items() if name in KEPT}
+    return Feature(presses=presses, jobs=feature.jobs, kinds=feature.kinds)

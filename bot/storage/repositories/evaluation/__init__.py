@@ -1,0 +1,1 @@
+"""Cases, their runs, and what is known of models: begin with `runs.Evaluations`."""

@@ -1,0 +1,15 @@
+"""The command `govorun`, also as `python -m govorun`."""
+
+from govorun import load
+
+
+def main() -> None:
+    """Run the command with the arguments of this process."""
+    load()
+    from bot.cli import main as command
+
+    command()
+
+
+if __name__ == "__main__":
+    main()

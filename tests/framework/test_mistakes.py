@@ -1,0 +1,166 @@
+"""Mistakes in what somebody adds to an App: each is told in one line, at the line that makes it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from bot import App, Chunk, Incoming, Profile, Reply, Request, Tool, command
+from bot.app import find
+from bot.errors import ConfigError
+from bot.extension import mistakes
+from bot.testing.stage import Stage
+from bot.testing.tg import Tg
+
+
+async def good(incoming: Incoming, reply: Reply) -> str:
+    return "good"
+
+
+async def short(incoming: Incoming) -> str:
+    return "one argument"
+
+
+async def seven(incoming: Incoming, reply: Reply) -> int:
+    return 7
+
+
+async def rows(incoming: Incoming, reply: Reply) -> list[str]:
+    return []
+
+
+async def anything(incoming: Incoming, reply: Reply) -> Any:
+    return 7
+
+
+def sync(incoming: Incoming, reply: Reply) -> str:
+    return "not async"
+
+
+async def calculator(sum: str) -> str:
+    """Add numbers."""
+    return sum
+
+
+async def stock(title: str) -> int:
+    """How many there are."""
+    return 2
+
+
+class Callable_:
+    async def __call__(self, incoming: Incoming, reply: Reply) -> str:
+        return "an object"
+
+
+class Parrot:
+    name = "parrot"
+    profile = Profile()
+
+    async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
+        yield Chunk(text="hello")
+
+
+class NoProfile:
+    name = "nothing"
+
+    async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
+        yield Chunk(text="hello")
+
+
+class Returns:
+    name = "returns"
+    profile = Profile()
+
+    async def stream(self, request: Request) -> Chunk:
+        return Chunk(text="hello")
+
+
+class DictProfile(NoProfile):
+    profile: ClassVar = {"window": 1}
+
+
+untyped: Any = command
+
+MISTAKES: list[tuple[Callable[[Any], Any], str]] = [
+    (lambda app: app.command("x")(sync), "/x: sync is not async: write `async def`"),
+    (lambda app: app.command("x")(short), "/x: async def (incoming, reply) is expected, and short takes (incoming: "),
+    (lambda app: app.command("x")(Parrot), "/x: a function is expected, async def (incoming, reply), and not Parrot"),
+    (lambda app: app.command("x")(seven), "/x: seven returns int; a command returns a text, an Outgoing"),
+    (lambda app: app.command("x")(rows), "/x: rows returns list[str]; a command returns a text"),
+    (lambda app: app.command(good), '@app.command needs a word: @app.command("flip", "Flip a coin")'),
+    (lambda app: untyped(good), 'a command needs a word: @command("flip", "Flip a coin")'),
+    (lambda app: app.command("With space")(good), "'With space' can't be a command: 1-32 of a-z 0-9 _"),
+    (lambda app: app.command("help")(good), "/help is a command of Govorun: choose another word"),
+    (lambda app: (app.command("x")(good), app.command("x")(good)), "/x is there already"),
+    (lambda app: App(commands=[untyped("new")(good)]), "/new is a command of Govorun"),
+    (lambda app: app.tool(calculator), "calculator is a tool of Govorun: choose another name"),
+    (lambda app: (app.tool(stock), app.tool(Tool.of(stock))), "the tool stock is there already"),
+    (lambda app: app.tool(lambda title: 1), "tool: "),
+    (lambda app: app.model("m", Parrot), "model 'm': an object is expected, and Parrot is a class: Parrot()"),
+    (lambda app: app.model("m", NoProfile()), "model 'm': NoProfile has no profile"),
+    (lambda app: app.model("m", DictProfile()), "model 'm': its profile must be a Profile, and is {'window': 1}"),
+    (lambda app: app.model("m", Returns()), "model 'm': stream must yield chunks"),
+    (lambda app: (app.model("m", Parrot()), app.model("m", Parrot())), "the model m is there already"),
+    (lambda app: app.include_router(Parrot), "include_router takes a Router of aiogram, and not <class"),
+    (lambda app: app.card(sync), "card: sync is not async"),
+    (lambda app: app.rule(stock), "rule: stock is async: it must be an ordinary function"),
+]  # fmt: skip
+
+
+def test_each_mistake_is_told_in_one_line_where_it_is_made() -> None:
+    for make, line in MISTAKES:
+        with pytest.raises(ConfigError) as told:
+            make(App())
+        assert line in str(told.value)
+        assert "\n" not in str(told.value)
+        assert "<lambda>" in [entry.name for entry in told.traceback]
+
+
+def test_functions_of_all_kinds_may_be_commands() -> None:
+    app = App()
+    for number, function in enumerate[Any]((good, anything, Callable_(), Callable_().__call__)):
+        app.command(f"x{number}")(function)
+    assert len(app.extension.handlers.commands) == 4
+
+
+def test_a_mistake_in_a_file_is_told_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(
+        'from govorun import App\napp = App()\n\n\n@app.command("help")\nasync def x(incoming, reply): ...\n'
+    )
+    with pytest.raises(ConfigError, match=r"shop\.py:5: /help is a command of Govorun: choose another word"):
+        find("shop.py", tmp_path)
+    (tmp_path / "shop.py").write_text(
+        'from govorun import App\napp = App()\n\n\n@app.daily("25:00")\nasync def x(run): ...\n'
+    )
+    with pytest.raises(ConfigError, match=r"shop\.py:5: '25:00' is no time of day"):
+        find("shop.py", tmp_path)
+    (tmp_path / "shop.py").write_text("int('one')\n")
+    with pytest.raises(ValueError, match="invalid literal"):
+        find("shop.py", tmp_path)
+
+
+def test_a_word_of_a_command_that_is_switched_off_is_free() -> None:
+    App(without=["image"]).command("image")(good)
+
+
+async def test_the_words_and_tools_that_are_taken_are_those_of_the_whole_bot(stage: Stage) -> None:
+    tools = ("time", "calculator", "reminders", "search")
+    bot = await stage.start(owners=(1001,), tools=tools)
+    words = {word for feature in (*bot.inbound.help.features, bot.inbound.help.feature()) for word in feature.commands}
+    assert {f"/{word}" for word in mistakes.COMMANDS} == {word for word in words if word.isascii()} | {"/topic"}
+    stage.studio.script("Good.")
+    await stage.ask("hi")
+    offered = stage.studio.seen("completion")[-1].body.get("tools", [])
+    assert {tool["function"]["name"] for tool in offered} == mistakes.TOOLS
+
+
+async def test_what_cannot_be_sent_is_told_with_the_line_of_the_command(
+    stage: Stage, bot_app: App, caplog: pytest.LogCaptureFixture
+) -> None:
+    bot_app.command("number")(anything)
+    await stage.start()
+    assert "(code " in (await Tg(stage).user("Ann").say("/number")).text
+    assert f"/number ({__file__}:{anything.__code__.co_firstlineno}) returned 7; a command returns" in caplog.text

@@ -1,0 +1,215 @@
+"""One contract for every messenger: Telegram, and the console of examples/console.py (`App.transport`).
+
+See P2 in docs/promises.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from bot import App, Incoming, JobRun, OwnTransport, Reply
+from bot.app import find
+from bot.errors import ConfigError
+from bot.types import Address
+from tests.support.stage import ANNA, Stage
+from tests.support.telegram_side import rows
+
+Console: Any = type(next(iter(find("examples/console.py").extension.program.transports)))
+
+
+class TelegramPerson:
+    """A person in Telegram."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.id = ANNA
+
+    async def says(self, text: str) -> None:
+        self.stage.telegram.say(ANNA, text)
+
+    async def presses(self, label: str) -> None:
+        await self.stage.press(label)
+
+    def heard(self) -> list[str]:
+        return self.stage.telegram.texts(ANNA)
+
+
+class ConsolePerson:
+    """A person at a console, in whose place a queue stands."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.lines: asyncio.Queue[str] = asyncio.Queue()
+        self.shown: list[str] = []
+        self.console = Console(self.read, self.shown.append)
+        assert stage.extension is not None
+        stage.extension.program.transports.append(self.console)
+
+    async def read(self) -> AsyncIterator[str]:
+        while True:
+            yield await self.lines.get()
+
+    async def says(self, text: str) -> None:
+        self.lines.put_nowait(text)
+
+    presses = says
+
+    def heard(self) -> list[str]:
+        return [text.partition("\n[")[0] for text in self.shown]
+
+    @property
+    def id(self) -> int:
+        return int(rows(self.stage, "SELECT id FROM users")[0][0])
+
+
+@pytest.fixture
+def bot_app() -> App:
+    app = App()
+
+    @app.command("hello")
+    async def hello(incoming: Incoming, reply: Reply) -> str:
+        return f"Hello, {incoming.user.name}, {incoming.rest}"
+
+    @app.command("broken")
+    async def broken(incoming: Incoming, reply: Reply) -> str:
+        raise RuntimeError("a secret of ours")
+
+    @app.job
+    async def note(run: JobRun) -> str:
+        return "A note"
+
+    return app
+
+
+@pytest.fixture(params=[TelegramPerson, ConsolePerson], ids=["telegram", "console"])
+def person(request: pytest.FixtureRequest, stage: Stage) -> TelegramPerson | ConsolePerson:
+    made: TelegramPerson | ConsolePerson = request.param(stage)
+    return made
+
+
+Person = TelegramPerson | ConsolePerson
+
+
+async def heard(stage: Stage, person: Person, count: int) -> list[str]:
+    """What the person has heard, once it is so many messages."""
+    async with asyncio.timeout(900):
+        while len(person.heard()) < count:
+            await stage.clock.sleep(0.2)
+    await stage.clock.sleep(1)
+    return person.heard()
+
+
+async def test_questions_commands_and_errors_are_answered_in_order(stage: Stage, person: Person) -> None:
+    await stage.start()
+    stage.studio.script("I am well.")
+    await person.says("How are you?")
+    assert await heard(stage, person, 1) == ["I am well."]
+    await person.says("/hello world")
+    assert (await heard(stage, person, 2))[1].endswith(", world")
+    await person.says("/broken")
+    assert (await heard(stage, person, 3))[2].startswith("Something went wrong (code ")
+    stage.studio.script("As I said.")
+    await person.says("And now?")
+    assert (await heard(stage, person, 4))[3] == "As I said."
+    assert "I am well." in str(stage.prompts()[-1]), "it is one conversation"
+
+
+async def test_buttons_are_pressed_where_they_stand(stage: Stage, person: Person) -> None:
+    await stage.start()
+    await person.says("/forget")
+    await heard(stage, person, 1)
+    await person.presses("Cancel")
+    await stage.clock.sleep(5)
+    assert person.heard()[-1] == "Nothing was deleted."
+
+
+async def test_jobs_and_reminders_answer_where_they_were_ordered(stage: Stage, person: Person) -> None:
+    app = await stage.start()
+    await person.says("/remind in 5 minutes drink tea")
+    await heard(stage, person, 1)
+    await app.running.later("note", key="k", at=timedelta(minutes=1), to=person.id)
+    await stage.clock.sleep(330)
+    assert (await heard(stage, person, 3))[1] == "A note"
+    assert "drink tea" in person.heard()[2]
+
+
+async def test_a_picture_comes_where_it_was_ordered(stage: Stage, person: Person) -> None:
+    await stage.start()
+    await person.says("/image a cat")
+    await stage.clock.sleep(60)
+    assert rows(stage, "SELECT state FROM operations") == [("done",)]
+    assert rows(stage, "SELECT count(*) FROM deliveries WHERE state != 'sent'") == [(0,)]
+
+
+async def test_what_is_on_disk_is_sent_by_the_next_start(stage: Stage, person: Person) -> None:
+    app = await stage.start()
+    await person.says("/hello 1")
+    await heard(stage, person, 1)
+    where = Address("any", app.running.bot, person.id)
+    stage.telegram.fail_next("sendMessage", times=None, code=502)
+    sends, before = type(person), person.heard()
+    if isinstance(person, ConsolePerson):
+        person.console.write = _away
+    sent = await app.running.send(where, "Later", key="k")
+    assert (await sent.outcome(within=10)).state == "waiting"
+    await stage.crash()
+    stage.telegram.faults.clear()
+    if isinstance(person, ConsolePerson):
+        person.console.write = person.shown.append
+    app = await stage.start()
+    found = await app.running.sent("k")
+    assert found is not None
+    assert (await found.outcome(within=300)).state == "delivered", sends
+    assert person.heard() == [*before, "Later"]
+
+
+def _away(text: str) -> None:
+    raise OSError("the terminal is gone")
+
+
+# --- beside each other ------------------------------------------------------------------------------------------------
+
+
+async def test_two_people_of_one_number_are_two_people(stage: Stage) -> None:
+    console = ConsolePerson(stage)
+    await stage.start()
+    stage.telegram.person("One")
+    await stage.ask("hi")
+    await console.says("hi")
+    await heard(stage, console, 1)
+    assert len(set(rows(stage, "SELECT id FROM users"))) == 2
+    assert len(rows(stage, "SELECT DISTINCT conversation_id FROM messages")) == 2
+    assert all(0 < int(row[0]) < 2**63 for row in rows(stage, "SELECT chat FROM messages"))
+
+
+async def test_a_messenger_that_ends_is_logged_and_the_bot_goes_on(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(OwnTransport):
+        name = "broken"
+
+        async def run(self, door: object) -> None:
+            raise OSError("no such server")
+
+    assert stage.extension is not None
+    stage.extension.program.transports.append(Broken())
+    await stage.start()
+    await stage.ask("hi")
+    assert "broken takes nothing more" in caplog.text
+
+
+async def test_names_and_processes_that_do_not_fit_stop_the_start(stage: Stage) -> None:
+    class Bad(OwnTransport):
+        name = "No good"
+
+    assert stage.extension is not None
+    stage.extension.program.transports.append(Bad())
+    with pytest.raises(ConfigError, match="names of 1-16 letters a-z"):
+        await stage.start()
+    with pytest.raises(ConfigError, match="takes an OwnTransport, and not <class"):
+        App().transport(Console)
