@@ -22,6 +22,13 @@ def heard(
     return Heard(Incoming("1", WHERE, User(OLGA), text=text), case, operator, relay)
 
 
+def naming(text: str) -> Heard:
+    """A text that mentions a member who has no @name."""
+    said = heard(text)
+    mention = {"type": "text_mention", "offset": 0, "length": 4, "user": {"id": OLEG}}
+    return replace(said, incoming=replace(said.incoming, entities=(mention,)))
+
+
 @table(
     ("said", "intent"),
     [
@@ -35,6 +42,7 @@ def heard(
         (heard("/note hello"), Intent.NOTE),
         (heard("/NOTE@bot hello"), Intent.NOTE),
         (heard("@oleg what do you think?"), Intent.NOTE),
+        (naming("Oleg, what do you think?"), Intent.NOTE),
         (heard("/take"), Intent.WORD),
         (heard("/nonsense"), Intent.WORD),
         (heard("hello", holder=OLEG), Intent.OTHERS),

@@ -74,6 +74,15 @@ async def test_words_before_anybody_has_the_case_are_not_sent_but_offered(stage:
     assert read(desk)[-1] == "it is mine"
 
 
+async def test_words_after_the_close_stay_here_and_the_operator_is_told(desk: DeskStage) -> None:
+    await desk.says("/close")
+    before = read(desk)
+    late = await desk.says("one thing more")
+    assert read(desk) == before
+    assert desk.seen()[-1] == say("en", "desk.offer.closed")
+    assert desk.reactions()[late["message_id"]] == "✍"
+
+
 async def test_a_file_before_anybody_has_the_case_is_sent_as_a_file_by_the_button(stage: Stage, tmp_path: Path) -> None:
     desk = await desk_on(stage, tmp_path)
     await desk.called()

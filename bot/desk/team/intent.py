@@ -59,7 +59,8 @@ def intent_of(heard: Heard) -> Intent:
         return Intent.WORD
     replied = heard.replied
     colleague = replied is not None and replied.side == OPERATOR and replied.author != incoming.user.id
-    if text.startswith("@") or colleague or (replied is not None and replied.side not in (CUSTOMER, OPERATOR)):
+    named = text.startswith("@") or any(one.get("type") == "text_mention" for one in incoming.entities)
+    if named or colleague or (replied is not None and replied.side not in (CUSTOMER, OPERATOR)):
         return Intent.NOTE
     if case.owner == HELD:
         return Intent.ANSWER if case.holder == incoming.user.id else Intent.OTHERS

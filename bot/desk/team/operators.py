@@ -22,7 +22,7 @@ from bot.outbox import Choice, finish_turn
 from bot.ports import Handler, Reply
 from bot.prompts.schema import Broken
 from bot.storage.repositories.buttons import ButtonPress
-from bot.storage.repositories.desk.cases import HELD, SNOOZED, Case
+from bot.storage.repositories.desk.cases import CLOSED, HELD, SNOOZED, Case
 from bot.storage.repositories.desk.drafts import DROPPED, EDITED, OFFERED, SENT
 from bot.storage.repositories.desk.relays import CUSTOMER, NOTE, OPERATOR, Relay
 from bot.storage.store import Store, Tx
@@ -168,6 +168,8 @@ class Operators:
                 return self.words.run(Use(tx, case, incoming, language, replied=heard.replied))
             case Intent.OFFER:
                 self._note(tx, case, incoming)
+                if case.owner == CLOSED:
+                    return Done(tell(desk, tx, incoming, say(language, "desk.offer.closed")), mark=IS_NOTE)
                 payload = {"case": case.id, **keep(tx, incoming)}
                 choices = [Choice(say(language, "desk.send"), "desk.send", payload)]
                 return Done(tell(self.desk, tx, incoming, say(language, "desk.offer"), choices))

@@ -17,7 +17,7 @@ const field = h("textarea", { class: "handbook-page", rows: 8, "data-testid": "h
 const compared = h("p", { class: "hint", "data-testid": "compared" });
 
 const query = h("input", { type: "text", class: "handbook-query", "data-testid": "handbook-query", "aria-label": t("kbSearchTitle"), value: t("askSay") });
-const looks = new Steps({ kbSources, kbSearch, kbRights }, load);
+const looks = new Steps({ "kbSources": kbSources, "kbSearch": kbSearch, "kbRights": kbRights }, load);
 
 const steps = new Steps({ "shop": addShop, ask, source: openSource, unknown: askUnknown, teach, told, edit }, load);
 

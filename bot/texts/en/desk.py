@@ -183,6 +183,7 @@ TEXTS: dict[str, str] = {
     "desk.anonymous": "You write in the name of the group or of a channel, so I don't know who you are. Write as "
     "yourself: turn off “Remain anonymous” in your administrator rights. This stays here as a note.",
     "desk.offer": "Nobody has this case yet, so this stayed here.",
+    "desk.offer.closed": "This case is closed, so this stayed here. It opens again when the customer writes.",
     "desk.others": "{name} has this case, so this stayed here as a note.",
     "desk.words": "I know /take, /give, /release, /snooze, /bot, /close, /note, /del, /draft, /c, /canned, /tag, "
     "/priority, /label, /translate, /info, /ban, /mine, /next, /find, /on, /pause, /off "
