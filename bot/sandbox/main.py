@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import signal
+import socket
 import sys
 import webbrowser
 from collections.abc import Callable, Mapping, Sequence
@@ -37,6 +38,7 @@ log = logging.getLogger(__name__)
 
 PAGE = Path(__file__).with_name("page")
 FIRST_PORT = 8765
+ENDPOINT_PORT, ENDPOINT_SECRET = 8443, "sandbox-sandbox-sandbox"  # of an App's own endpoints
 OWNERS_FOLDER = 0o700
 SAVE_EVERY = 2.0  # seconds between checks whether the chats have changed
 FOREIGN = (
@@ -161,7 +163,7 @@ class Sandbox:
             **services,
             "SHUTDOWN_GRACE": "2",  # Ctrl-C should not wait for an essay; the next start writes it again
             "DATABASE_URL": f"sqlite+aiosqlite:///{self.directory / 'govorun.db'}",
-            **({"HTTP_SECRET": "sandbox-sandbox-sandbox"} if self.command else {}),
+            **({"HTTP_SECRET": ENDPOINT_SECRET, "WEBHOOK_PORT": str(_free_port())} if self.command else {}),
             **({} if self.command else {"MAX_TOKENS": WHOLE_ESSAY, "DESK": str(self.directory)}),
             **({} if self.command else {"EVAL_CASES": str(self.directory / "eval")}),
             **({} if self.command else shop.settings(self.directory)),
@@ -201,6 +203,11 @@ class Sandbox:
     def _model_changed(self, _state: Mapping[str, Any]) -> None:
         if self.world is not None:
             self.world.show_model()
+
+    @property
+    def endpoints(self) -> str:
+        """The address of an App's own endpoints (`App.http`); "" for Govorun's own bot."""
+        return f"http://127.0.0.1:{self._fixed['WEBHOOK_PORT']}" if self.command else ""
 
     @property
     def env_file(self) -> Path:
@@ -250,6 +257,8 @@ async def serve(
             f"\n  Govorun's sandbox:  {url}\n\n  Ctrl-C stops it. Everything is kept in {sandbox.directory}\n"
             f"  A bot that you start by hand finds the settings of this run in {sandbox.env_file}\n"
         )
+        if sandbox.endpoints:
+            typer.echo(f"  Endpoints of the App: {sandbox.endpoints}, Authorization: Bearer {ENDPOINT_SECRET}\n")
         if browser and (sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
             webbrowser.open(url)
         tasks = [asyncio.create_task(sandbox.keep())]
@@ -274,6 +283,14 @@ def _made(directory: Path) -> Path:
 
 async def _index(_request: web.Request) -> web.FileResponse:
     return web.FileResponse(PAGE / "index.html", headers={"Cache-Control": "no-store"})
+
+
+def _free_port() -> int:
+    """Return the port for the endpoints of an App: the usual one, or another that is free now."""
+    for candidate in (ENDPOINT_PORT, 0):
+        with suppress(OSError), socket.create_server(("127.0.0.1", candidate)) as listening:
+            return int(listening.getsockname()[1])
+    return ENDPOINT_PORT
 
 
 async def _listen(runner: web.AppRunner, port: int | None) -> str:

@@ -15,6 +15,8 @@ MODULES = sorted(BOT.rglob("*.py"))
 SPEAKERS = {
     "httpx": {"http/client.py", "http/transport.py"},
     "aiohttp": {
+        "app/program.py",  # the types of what is mounted in another server
+        "features/program/endpoints.py",  # answers of endpoints
         "http",
         "runtime/health/server.py",
         "runtime/health/prometheus.py",

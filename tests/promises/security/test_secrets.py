@@ -136,6 +136,7 @@ def test_settings_show_no_secret_however_they_are_written_down() -> None:
     names = [name for name, field in Settings.model_fields.items() if field.annotation is SecretStr]
     values = {name: f"12345{number}:made-up-secret-{name}" for number, name in enumerate(names)}
     values |= {"telegram_proxy": "http://user:made-up-secret-proxy@host:1", "webhook_secret": "made-up-secret-webhook"}
+    values |= {"http_secret": "made-up-secret-http"}
     values |= {"move_to": "postgresql://user:made-up-secret-move@host/name"}
     settings = load(
         _env_file=None,
