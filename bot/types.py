@@ -205,9 +205,7 @@ class Incoming:
     data: str = ""  # BUTTON: its key; MIGRATED: the new chat id; TOPIC: its name; REACTION: the emoji, "": removed
     in_turn: bool = False  # a press that waits in the queue of its conversation, as a message does
     private: bool = True  # a chat of one person with the bot
-    addressed: bool = (
-        True  # False: said in a topic to nobody in particular, so for the bot only if it answers all there
-    )
+    addressed: bool = True  # False: said in a topic to nobody: for the bot only where it answers everything
     message_id: int = 0  # the messenger's number of the message; 0: there is none
     reply_to: int = 0  # ... of the message that it replies or reacts to; 0: none
     attempts: int = 0  # how often a process died while working on it

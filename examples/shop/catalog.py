@@ -17,6 +17,7 @@ orders = Table(
     "shop_orders",
     app.metadata,
     Column("id", Integer, primary_key=True),
+    Column("press", Text, unique=True),
     Column("customer", BigInteger, index=True),
     Column("lamp", Text),
 )
@@ -30,8 +31,12 @@ async def catalog(incoming: Incoming, reply: Reply) -> Outgoing:
 
 @app.press("buy", once=True)
 async def buy(incoming: Incoming, reply: Reply, lamp: str) -> str:
-    order = insert(orders).values(customer=incoming.user.id, lamp=lamp)
-    await app.current.store.write(lambda connection: connection.execute(order))
+    def order(connection: Connection) -> None:
+        # After a crash the function is called again for the press: its order is there already.
+        if connection.scalar(select(orders.c.id).where(orders.c.press == incoming.id)) is None:
+            connection.execute(insert(orders).values(press=incoming.id, customer=incoming.user.id, lamp=lamp))
+
+    await app.current.store.write(order)
     return f"**{lamp}** is yours. Where shall we send it? /deliver"
 
 
