@@ -441,6 +441,7 @@ PRESSES = {
     "learned.keep": Press({"id": 1}, taught), "learned.remove": Press({"id": 1}, taught),
     "gap.tell": Press({"question": 1}, has_gap), "gap.list": Press(),
     "gap.open": Press({"gap": 1}, has_gap), "gap.file": Press({}, has_gap),
+    "kb.search": Press({"question": "How long is it repaired for free?", "everyone": True}, has_source),
     "kb.buy": Press({"agreed": 1_000, "panel": True}), "kb.source": Press({"answer": 2}),
     "own.press": Press({"press": "buy", "arguments": {"item": "tea"}}),
     "own.answer": Press({"asked": "1", "value": "large", "shown": "Large"}, asks_size),
