@@ -90,7 +90,9 @@ async def result(folder: Path) -> None:
             lambda tx: tx.batches.add_run(1, 0, mode="batch", model="m", source="x", digest="", options={})
         )
         for start in range(0, ROWS, 10_000):
-            page = [request_of(Row(n, {"q": f"Question {n}: what is it?"}), "q") for n in range(start, start + 10_000)]
+            page = [
+                request_of(Row(n + 1, {"q": f"Question {n}: what is it?"}), "q") for n in range(start, start + 10_000)
+            ]
             await store.write(lambda tx, page=page: tx.batches.add_requests(run, page))  # type: ignore[misc]
         await store.write(lambda tx: tx.vendor_runs.add_step(run, "bench"))
         step = await store.read(lambda tx: tx.vendor_runs.find_step(run))

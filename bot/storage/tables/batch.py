@@ -66,6 +66,7 @@ batch_requests = Table(
     METADATA,
     RequestColumns,
     Index("ix_batch_requests_state", *("run", "state", "due", "place")),
+    Index("ix_batch_requests_place", "run", "place"),
 )
 
 
