@@ -253,9 +253,8 @@ async def test_an_address_that_telegram_refuses_is_said(stage: Stage) -> None:
     stage.telegram.fail_next("setWebhook", code=400, description="Bad Request: bad webhook: HTTPS url must be provided")
     await stage.start(webhook_url=f"http://127.0.0.1:{port}/hook", webhook_port=port)
     assert stage._task is not None
-    with pytest.RaisesGroup(ConfigError, flatten_subgroups=True) as caught:
+    with pytest.raises(ConfigError, match="WEBHOOK_URL"):
         await stage._task
-    assert "WEBHOOK_URL" in str(caught.value.exceptions)
 
 
 async def test_a_port_that_is_taken_is_said(stage: Stage) -> None:
@@ -265,9 +264,8 @@ async def test_a_port_that_is_taken_is_said(stage: Stage) -> None:
         port = taken.getsockname()[1]
         await stage.start(webhook_url=f"http://127.0.0.1:{port}/hook", webhook_port=port)
         assert stage._task is not None
-        with pytest.RaisesGroup(ConfigError, flatten_subgroups=True) as caught:
+        with pytest.raises(ConfigError, match="WEBHOOK_PORT"):
             await stage._task
-    assert "WEBHOOK_PORT" in str(caught.value.exceptions)
 
 
 async def test_two_owners_of_one_webhook_do_not_take_it_from_each_other(

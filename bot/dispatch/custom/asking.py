@@ -18,7 +18,7 @@ from bot.texts.catalog import say
 
 PHONE = re.compile(r"\+?[\d\s().-]{5,24}")
 DIGITS = re.compile(r"[^\d+]")
-PLACE = re.compile(r"\s*(-?\d{1,2}(?:\.\d+)?)\s*[,; ]\s*(-?\d{1,3}(?:\.\d+)?)\s*")
+PLACE = re.compile(r"(-?\d{1,2}(?:\.\d+)?)(?:\s*[,;]\s*|\s+)(-?\d{1,3}(?:\.\d+)?)")
 REASONS = {
     "date": "form.wrong.date", "datetime": "form.wrong.date", "int": "form.wrong.number",
     "float": "form.wrong.number", "decimal": "form.wrong.number",
@@ -128,7 +128,7 @@ def value_of(prompt: Prompt, answer: Any) -> Any:
     if prompt.takes == "contact" and isinstance(answer, str):
         return {"phone": DIGITS.sub("", answer)} if PHONE.fullmatch(answer.strip()) else None
     if prompt.takes == "location" and isinstance(answer, str):
-        found = PLACE.fullmatch(answer)
+        found = PLACE.fullmatch(answer.strip())
         return {"latitude": float(found[1]), "longitude": float(found[2])} if found else None
     if prompt.takes == "photo" and isinstance(answer, str):
         return None

@@ -26,7 +26,7 @@ OF_WORKERS = {
     "MODELS", "EMBEDDING_MODELS", "MCP_SERVERS", "DESK_HOOK_SECRET",
 }  # fmt: skip
 OF_WEBHOOKS = {"WEBHOOK_SECRET", "WEBHOOK_HOST", "WEBHOOK_PORT"}
-ELSEWHERE = {"MOVE_TO", "LOCAL_MODEL_SOURCE"}  # of `govorun move` and of the sandbox
+ELSEWHERE = {"MOVE_TO", "LOCAL_MODEL_SOURCE", "HTTP_SECRET"}  # of `govorun move`, the sandbox, an App
 OPERATIONS = ROOT / "docs" / "operations.md"
 SECONDS = re.compile(r"(\d+)s")
 

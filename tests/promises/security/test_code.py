@@ -22,6 +22,7 @@ SPEAKERS = {
         "runtime/health/prometheus.py",
         "sandbox",
         "telegram",
+        "testing",
     },
     "urllib": {"http/transport.py", "providers/local/weights.py"},
     "httpx2": {"tools/mcp.py", "providers/local/weights.py"},
@@ -35,6 +36,7 @@ SPEAKERS = {
         "http/listener.py",
         "runtime/health/sd_notify.py",
         "sandbox",
+        "testing",
     },
     "http": {"sandbox"},
 }

@@ -56,6 +56,7 @@ PIECES: dict[str, tuple[str, list[str]]] = {  # functions that make patterns, th
             "[A-Z]{3}",
         ],
     ),
+    "bot.batch.vendor.transfers._words": ("search", ["<Code>([^<]{0,200})</Code>"]),
     "bot.features.knowledge.stale._find": ("search", [r"a\s+b\s+c"]),
     "bot.knowledge.answer.checker._verbatim": ("search", [r"a\s+b\s+c", r"\(a\)\s+\["]),
     "bot.knowledge.answer.quotes._month": ("fullmatch", list(quotes.MONTHS)),
