@@ -49,7 +49,8 @@ Run = Callable[[Incoming, Reply], Awaitable[Answer]]
 
 @dataclass(frozen=True, slots=True)
 class OwnCommand:
-    """A command /`word`. `run` returns the answer: a text in Markdown, an `Outgoing`, or None for no answer.
+    """A command /`word`. `run` returns the answer: a text in Markdown, an `Outgoing`, or None: then what it has
+    streamed (`Reply.append`) is the answer, and without that there is none.
 
     `about` is its description; without it the menu does not list the command. `owners_only`: for others the command
     does not exist. Raises `ConfigError` if `word` can't be a command.

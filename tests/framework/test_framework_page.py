@@ -16,6 +16,8 @@ from bot.testing.tg import Tg
 PAGE = Path(__file__).parents[2] / "docs" / "framework.md"
 SECTIONS = ("Middleware", "Buttons", "Questions and forms", "Around the model")
 BEFORE = "from typing import Literal\nfrom pydantic import BaseModel\nfrom bot import *\n"
+MODES = ("draft", "edit", "off")
+CHEERFUL = ["**Tea** helps. ", "So does ", "a walk."]
 
 
 def blocks(section: str) -> list[str]:
@@ -38,6 +40,8 @@ def bot_app() -> App:
     for section in SECTIONS:
         for block in blocks(section):
             exec(compile(BEFORE + block, section, "exec", dont_inherit=True), names)
+    (mood,) = (block for block in blocks("The running bot") if "reply.append" in block)
+    exec(compile(BEFORE + mood, "models", "exec", dont_inherit=True), names)
     app = names["app"]
     assert isinstance(app, App)
     return app
@@ -61,6 +65,19 @@ async def test_a_bot_of_the_pages_blocks_does_what_they_say(tg: Tg, studio: Stud
     studio.says("It is free.")
     assert (await ann.say("A book?")).text == "A colleague will answer this."
     assert "The customer: somebody new." in studio.prompts[-1][0][1]
+
+
+async def test_what_the_pages_command_has_streamed_is_its_answer(tg: Tg, studio: StudioSide) -> None:
+    ann = tg.user("Ann")
+    for mode in MODES:
+        await tg.stage.stop()
+        await tg.stage.start(streaming=mode)
+        before = len(ann.said())
+        studio.says('{"mood": "calm"}', CHEERFUL)
+        assert (await ann.say("/mood it rains")).text == "Tea helps. So does a walk."
+        assert len(ann.said()) == before + 1
+        await tg.restart()
+        assert tg.last.text == "Tea helps. So does a walk."
 
 
 def test_the_block_about_languages_makes_an_app() -> None:

@@ -45,9 +45,9 @@ class Run:
     language: str
     used: int = field(default=0, init=False)
 
-    def reply(self, reply: ports.Reply) -> Reply:
+    def reply(self, reply: ports.Reply) -> CustomReply:
         """A reply that asks in this run."""
-        return cast(Reply, CustomReply(reply, self))
+        return CustomReply(reply, self)
 
     async def ask(self, question: Any, kind: Any) -> Any:
         """The answer to a question, or to all questions of a form. Raises `Asked`."""
@@ -105,14 +105,38 @@ class Run:
 
 
 class CustomReply:
-    """A `Reply` for programmers: the messenger's, with `ask`. Without a `run` there is nobody to ask."""
+    """A `Reply` for programmers: the messenger's, with `ask`. Without a `run` there is nobody to ask.
+
+    `written` is the text that the function has streamed: the answer, if the function returns none.
+    """
 
     def __init__(self, inner: ports.Reply, run: Run | None = None) -> None:
         self.inner = inner
+        self.written = ""
         self._run = run
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.inner, name)
+
+    @property
+    def as_reply(self) -> Reply:
+        """This reply with the type that a programmer's function takes."""
+        return cast(Reply, self)
+
+    def begin(self, mode: str = "", over: int = 0, quote: int = 0) -> None:
+        """Open the live view of an answer, which has no text yet."""
+        self.written = ""
+        self.inner.begin(mode, over, quote)
+
+    def append(self, text: str) -> None:
+        """Add text to the answer, and show it."""
+        self.written += text
+        self.inner.append(text)
+
+    def replace(self, text: str) -> None:
+        """Let the answer be `text`, and show it."""
+        self.written = text
+        self.inner.replace(text)
 
     async def ask(self, question: Any, kind: Any = str, /) -> Any:
         """See `extension.Reply.ask`. Raises `RuntimeError` where nothing can be asked."""

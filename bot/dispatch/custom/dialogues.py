@@ -157,15 +157,17 @@ class Dialogues:
         await finish(self.store, reply, work)
 
     async def _call(self, incoming: Incoming, reply: Reply, call: Call, run: Run) -> Answer | Asked:
-        """What the function returned, or asked."""
-        incoming = replace(incoming, text=call.text, parts=())
+        """What the function returned, without that what it streamed; or what it asked."""
+        incoming, given = replace(incoming, text=call.text, parts=()), run.reply(reply)
         try:
             if call.command:
-                return await self.commands[call.command].run(incoming, run.reply(reply))
-            press = self.answers.presses[call.press]
-            return await press.run(incoming, run.reply(reply), **press.read(call.arguments))
+                answer = await self.commands[call.command].run(incoming, given.as_reply)
+            else:
+                press = self.answers.presses[call.press]
+                answer = await press.run(incoming, given.as_reply, **press.read(call.arguments))
         except Asked as asked:
             return asked
+        return answer if answer is not None else given.written or None
 
     def _ask(self, tx: Tx, incoming: Incoming, call: Call, asked: Asked, also: Effect | None) -> None:
         """End the turn with a question, below it its buttons: choices, Skip, Cancel."""

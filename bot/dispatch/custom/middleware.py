@@ -7,7 +7,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import cast
 
 from bot import extension
 from bot.dispatch.admission import is_signal
@@ -52,8 +51,10 @@ class CustomMiddleware:
         for function in reversed(self.functions):
             way = _around(function, way)
         incoming = await self.store.write(lambda tx: _begun(tx, incoming))
-        answer = await way(incoming, cast(extension.Reply, CustomReply(reply)))
+        given = CustomReply(reply)
+        answer = await way(incoming, given.as_reply)
         if not handled:
+            answer = answer if answer is not None else given.written or None
             await reply.acknowledge()
             await self.answers.finish(incoming, reply, answer if incoming.kind in SPEAKS else None)
         elif answer is not None:
