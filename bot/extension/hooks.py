@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -108,4 +109,5 @@ async def _called(function: Callable[..., Awaitable[T]], *given: Any) -> T:
         raise
     except Exception as error:  # the boundary around code that is not ours
         log.exception("the function %s around the model has failed", name)
-        raise HookFailed(f"{name} has failed: {type(error).__name__}") from error
+        cause = "".join(traceback.format_exception_only(error)).strip()
+        raise HookFailed(f"{name} has failed: {cause}") from error

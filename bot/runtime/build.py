@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
@@ -17,7 +17,7 @@ from bot.clock import Clock, SystemClock
 from bot.concurrency.lease import Tasks
 from bot.config.settings import Settings, has_key
 from bot.errors import BotError, ConfigError
-from bot.extension import Extension
+from bot.extension import Extension, Running
 from bot.llm.routing import Routing
 from bot.ports import ProcessRole
 from bot.prompts.library import Library
@@ -26,6 +26,7 @@ from bot.runtime import cluster, models
 from bot.runtime.bot import Bot, Placement
 from bot.runtime.models import AsyncModels, Models
 from bot.runtime.optional.evaluation import evaluation_watch, instance_watch
+from bot.runtime.optional.program import rehearsing
 from bot.runtime.parts import Answering, Given, Ground
 from bot.runtime.resources import SharedResources
 from bot.runtime.wiring import answering_of, ground_of, wire
@@ -103,7 +104,7 @@ async def build(
             if settings.has_instances and role.works:
                 tasks.create_task(instance_watch(bot, given).run(), name="instances")
             if settings.eval_cases is not None and role.works:
-                apart = partial(_apart, process=process, extension=extension, instead=instead)
+                apart = partial(_apart, process=process, extension=extension, instead=instead, beside=bot.running)
                 watch = evaluation_watch(bot, given, Library(settings.prompts_dir, settings.system_prompt), apart)
                 bot.led["evaluation"] = watch.run
             if places is not None and role.works:
@@ -114,18 +115,20 @@ async def build(
 
 
 def _apart(
-    settings: Settings, bot: int, *, process: SharedResources, extension: Extension, instead: Instead
-) -> AbstractAsyncContextManager[tuple[Ground, Answering]]:
-    return answering_apart(settings, bot, process, extension, instead)
+    settings: Settings, bot: int, *, process: SharedResources, extension: Extension, instead: Instead,
+    beside: Running[Any],
+) -> AbstractAsyncContextManager[tuple[Ground, Answering]]:  # fmt: skip
+    return answering_apart(settings, bot, process, extension, instead, beside)
 
 
 @asynccontextmanager
 async def answering_apart(
     settings: Settings, bot: int, process: SharedResources, extension: Extension | None = None,
-    instead: Instead | None = None,
+    instead: Instead | None = None, beside: Running[Any] | None = None,
 ) -> AsyncIterator[tuple[Ground, Answering]]:  # fmt: skip
     """The parts with which a bot answers, beside the bot itself: for cases that are asked again. They take no updates,
-    run no jobs and send nothing. Raises `ConfigError`.
+    run no jobs and send nothing, nor does `App.current`. `beside`: the bot that runs in this process, if one does.
+    Raises `ConfigError`.
     """
     extension = extension or Extension()
     if extension.ai.only_models:
@@ -144,7 +147,9 @@ async def answering_apart(
             )
             ground = ground_of(given)
             await ground.people.directory.load()
-            yield ground, answering_of(given, ground)
+            answering = answering_of(given, ground)
+            async with rehearsing(given, ground, beside):
+                yield ground, answering
     except BaseExceptionGroup as group:  # what the block raises is its own, and no failure of a task
         if len(group.exceptions) == 1 and isinstance(group.exceptions[0], BotError):
             raise group.exceptions[0] from None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import aiohttp
@@ -13,7 +15,7 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 
 from bench.crew import free_port
-from bot import App
+from bot import App, Chunk, Finish, Profile, Request, Running, ToolContext
 from bot.app import find
 from bot.testing.evaluating import evaluate
 from bot.testing.stage import Stage
@@ -22,6 +24,16 @@ from bot.testing.tg import Tg
 from bot.testing.virtual_loop import LoopClock
 
 ROOT = Path(__file__).parents[2]
+
+
+class Parrot:
+    """A model that says what it was told about the asker."""
+
+    name = "parrot"
+    profile = Profile()
+
+    async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
+        yield Chunk(text="\n".join(message.text for message in request.messages), finish=Finish.STOP)
 
 
 @pytest.fixture
@@ -70,6 +82,49 @@ async def test_the_pirates_own_case_holds_while_he_stays_in_the_role(
     assert wrong.why == "it says 'language model'; the check of the code says no"
     found = await evaluate(ROOT / "examples" / "eval", bot_app, stage)
     assert {one.case.place for one in found} == {"pirate.toml:1", "pirate.toml:2", "stays_in_the_role"}
+
+
+@pytest.mark.example("shop/__init__.py")
+async def test_cases_are_asked_of_a_bot_whose_functions_use_the_running_bot(
+    bot_app: App, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without a stage, in a database of their own: what the functions send and store is left undone."""
+    opened, told = list[str](), list[str]()
+
+    @bot_app.lifespan
+    async def shelf(running: Running[Any]) -> AsyncIterator[str]:
+        opened.append("opened")
+        yield "a shelf"
+        opened.append("closed")
+
+    @bot_app.instructions
+    async def notes(asker: ToolContext) -> str:
+        running = bot_app.current
+        sent = await running.send(7, "Somebody asks.", key="asks")
+        planned = await running.later("lamp_of_the_day", key="soon", at=timedelta(1))
+        order = sa.text("INSERT INTO shop_orders (customer, lamp) VALUES (7, 'moon')")
+        rows = await running.store.write(lambda connection: connection.execute(order).rowcount)
+        told.append(f"{running.state} {sent.state} {planned} {rows}")
+        return f"Orders: {await lamps_of()}"
+
+    async def lamps_of() -> int:
+        count = sa.text("SELECT count(*) FROM shop_orders")
+        return await bot_app.current.store.read(lambda connection: connection.execute(count).scalar_one())
+
+    bot_app.model("parrot", Parrot())
+    bot_app.case("hello", must_contain=["ordered: nothing yet", "Orders: 0"])(lambda answer: None)
+    with pytest.raises(RuntimeError, match="no bot runs here"):
+        _ = bot_app.current
+    assert [one.why for one in await evaluate(None, bot_app)] == [""]
+    assert (opened, told) == (["opened", "closed"], ["a shelf delivered True 1"])
+    assert "'asks' is not sent" in caplog.text
+
+    @bot_app.instructions
+    async def broken(asker: ToolContext) -> str:
+        raise KeyError("the map of lamps")
+
+    (failed,) = await evaluate(None, bot_app)
+    assert failed.why == "HookFailed: broken has failed: KeyError: 'the map of lamps'"
 
 
 @pytest.mark.example("tool_bot.py")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from bot.clock import Clock
-from bot.extension.running import Keyboard, Payer, Sent
+from bot.extension.running import Keyboard, Payer, SendState, Sent
 from bot.features.program.jobs import Planner
 from bot.features.program.messages import Messages
 from bot.features.program.models import ProgramModels
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,3 +93,48 @@ class RunningBot:
     ) -> AsyncGenerator[str, None]:
         """Ask a model, and yield pieces of its answer."""
         return self.models.stream(question, user, model, system)
+
+
+class _Undone(Exception):
+    """Ends a transaction whose changes are not wanted; holds what its work has returned."""
+
+
+@dataclass(frozen=True, slots=True)
+class RehearsalStore(ProgramStore):
+    """`OwnStore` whose changes are undone."""
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` in a transaction, undo it, and return its result."""
+
+        def undone(connection: Connection) -> T:
+            raise _Undone(work(connection))
+
+        try:
+            return await ProgramStore.write(self, undone)
+        except _Undone as end:
+            return cast(T, end.args[0])
+
+
+@dataclass(slots=True, kw_only=True)
+class Rehearsal(RunningBot):
+    """`Running` while cases are asked: it sends, plans and stores nothing, and answers as if it had."""
+
+    @property
+    def store(self) -> RehearsalStore:
+        """Transactions on the bot's database that change nothing."""
+        return RehearsalStore(self.messages.store)
+
+    async def send(
+        self, to: int | User | Address, what: str | Outgoing, *, key: str, buttons: Keyboard = ()
+    ) -> Sent:  # fmt: skip
+        """Note a message in the log, and send nothing."""
+        log.warning("cases are asked: the message %r is not sent", key)
+        return Sent(key, SendState.DELIVERED, is_new=True)
+
+    async def later(
+        self, job: str, *, key: str, at: datetime | timedelta, to: int | User | None = None,
+        data: Mapping[str, Any] | None = None,
+    ) -> bool:  # fmt: skip
+        """Note a run of a job in the log, and plan nothing."""
+        log.warning("cases are asked: the job %r (%r) is not planned", job, key)
+        return True

@@ -22,6 +22,7 @@ from bot.evaluation.judge import PairJudge, comparable, line
 from bot.evaluation.report import Comparison, Pair, as_json, as_junit, compared, lines
 from bot.extension import Extension
 from bot.runtime.build import Instead, answering_apart
+from bot.runtime.optional import own_tables
 from bot.runtime.optional.evaluation import Apart, Beside, evaluation_of
 from bot.runtime.resources import SharedResources
 from bot.storage.engines.sqlite_files import alone
@@ -144,11 +145,15 @@ async def opened(
     settings: Settings, bot: int, beside: Beside, extension: Extension | None = None, clock: Clock | None = None
 ) -> AsyncIterator[Evaluation]:
     """The evaluation of a bot, which may run meanwhile."""
-    url = settings.database_url
+    url, own = settings.database_url, (extension or Extension()).program.data
     async with AsyncExitStack() as stack:
+        is_alone = is_sqlite(url)
         try:
             stack.enter_context(alone(url) if is_sqlite(url) else nullcontext())
         except ConfigError:
+            is_alone = False
             await migrations.insist(url)  # a schema that the running bot does not know would end it
         process = await stack.enter_async_context(SharedResources.open(settings, clock or SystemClock()))
+        if is_alone and own.metadata is not None:
+            await own_tables.prepare(await process.store(), own.metadata, own.migrations)
         yield await stack.enter_async_context(evaluation_of(settings, bot, beside, apart(process, extension)))

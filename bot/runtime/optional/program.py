@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
 
 from bot.dispatch.pipeline import Layer
+from bot.extension import Running
 from bot.extension.endpoints import by_path
 from bot.extension.running import current
 from bot.feature import Feature
@@ -18,7 +19,7 @@ from bot.features.program.jobs import OwnJobs, Planner
 from bot.features.program.lifespan import opened
 from bot.features.program.messages import Messages, WithButtons
 from bot.features.program.models import ProgramModels
-from bot.features.program.running import RunningBot
+from bot.features.program.running import Rehearsal, RunningBot
 from bot.ports import Handler, Outbox, Reply, Transport
 from bot.runtime.bot import Bot
 from bot.runtime.models import helper_model
@@ -30,10 +31,12 @@ from bot.types import Incoming
 log = logging.getLogger(__name__)
 
 
-def running_bot(given: Given, ground: Ground, with_buttons: WithButtons) -> RunningBot:
+def running_bot(
+    given: Given, ground: Ground, with_buttons: WithButtons, kind: type[RunningBot] = RunningBot
+) -> RunningBot:
     """The bot as a programmer's code sees it."""
     store, settings, bot = given.store, given.settings, given.api.id
-    return RunningBot(
+    return kind(
         messages=Messages(store=store, bot=bot, deliver=ground.people.joining.deliver, with_buttons=with_buttons),
         planner=Planner(store=store, bot=bot, jobs=given.added.program.jobs, wake_jobs=ground.wake_jobs),
         models=ProgramModels(
@@ -117,6 +120,26 @@ def naming(running: RunningBot) -> Layer:
 
 
 @asynccontextmanager
+async def rehearsing(given: Given, ground: Ground, beside: Running[Any] | None) -> AsyncIterator[None]:
+    """Let `App.current` be a bot that sends, plans and stores nothing. Its state is that of `beside`, the bot that runs
+    in this process; without one the lifespans are opened. Raises `ConfigError`.
+    """
+    running = running_bot(given, ground, lambda _tx, outgoing, *_: outgoing, Rehearsal)
+    async with opened(given.added.program.lifespans if beside is None else (), running) as states:
+        running.state = beside.state if beside is not None else state_of(states, running)
+        token = current.set(running)
+        try:
+            yield
+        finally:
+            current.reset(token)
+
+
+def state_of(states: Sequence[Any], running: Running[Any]) -> Any:
+    """The newest of what lifespans have yielded, or what the bot has without."""
+    return next((state for state in reversed(states) if state is not None), running.state)
+
+
+@asynccontextmanager
 async def around(given: Given, running: RunningBot, incidents: IncidentLog) -> AsyncIterator[None]:
     """Open what the programmer's code needs, then its endpoints, before the bot takes updates; close them in the other
     order when the block is left. Raises `ConfigError`.
@@ -136,7 +159,7 @@ async def around(given: Given, running: RunningBot, incidents: IncidentLog) -> A
     for door in doors:
         door.check()
     async with opened(program.lifespans, running) as states, AsyncExitStack() as stack:
-        running.state = next((state for state in reversed(states) if state is not None), running.state)
+        running.state = state_of(states, running)
         for door in doors:
             await hooks.open(door.path, door.receive, list(door.methods))
             stack.push_async_callback(hooks.shut, door.path)
