@@ -311,10 +311,12 @@ class AnswerDraft:
         if self.error is None:
             return "tool.steps" if self.calls else "empty.answer"
         log.warning("no answer: %s: %s (trace %s)", type(self.error).__name__, self.error, self.error.trace or "-")
-        for kind, key in APOLOGIES:
-            if isinstance(self.error, kind):
-                return key
-        return "error.unavailable"
+        return apology_for(self.error)
+
+
+def apology_for(error: ModelError) -> str:
+    """The key of the sentence that tells a person why a model has not answered a question."""
+    return next((key for kind, key in APOLOGIES if isinstance(error, kind)), "error.unavailable")
 
 
 APOLOGIES: tuple[tuple[type[ModelError], str], ...] = (

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from bot.errors import Lost, StorageUnavailable, UserError
-from bot.outbox import as_notice, dead_letter, finish_with, finish_with_notice, for_notice
+from bot.conversation.turn_state import apology_for
+from bot.errors import Lost, ModelError, StorageUnavailable, UserError
+from bot.outbox import as_notice, dead_letter, finish_with, finish_with_notice, for_notice, with_choices
 from bot.ports import Handler, Reply
 from bot.storage.store import Store
 from bot.telemetry import turn_log
 from bot.telemetry.incidents import IncidentLog
+from bot.texts.catalog import say
 from bot.types import Incoming, Kind
 
 log = logging.getLogger(__name__)
@@ -19,6 +21,8 @@ MOST_ATTEMPTS = 3  # crashes during one update after which the update is given u
 MOST_OF_MANY = 10  # the limit in a cluster, where processes are stopped and restarted all the time
 LAST_TRIES_APART = 2.0  # seconds between the first last tries of several updates, of which only one crashes the process
 CLOSER = 0.6  # each that follows is nearer to the one before: however many there are, all begin within five seconds
+# Sentences about a question that the bot keeps, and what they are of a command.
+NOT_KEPT = {"error.unavailable": "error.command.unavailable", "error.denied": "error.command.denied"}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -26,7 +30,8 @@ class ErrorBoundary:
     """A layer that answers the errors of handlers, and gives up an update that has crashed the process `most` times.
 
     The user is told the text of a `UserError`. Any other error is logged with its traceback under a code, and the user
-    is told the code. A turn that fails with `StorageUnavailable` changed nothing and is repeated until storage works.
+    is told the code, and of a `ModelError` also why the model does not answer. A turn that fails with
+    `StorageUnavailable` changed nothing and is repeated until storage works.
     """
 
     store: Store
@@ -71,7 +76,16 @@ class ErrorBoundary:
                 await dead_letter(self.store, incoming, code)
                 return
             await reply.acknowledge()
+            if isinstance(error, ModelError):
+                await self._apologize(incoming, reply, error, code)
+                return
             await finish_with_notice(self.store, incoming, reply, "error.bug", code=code)
+
+    async def _apologize(self, incoming: Incoming, reply: Reply, error: ModelError, code: str) -> None:
+        """Tell why a model has not answered a command. Nothing is kept of it, as it would be of a question."""
+        known, key = await self.store.read(lambda tx: with_choices(tx, incoming)), apology_for(error)
+        why, told = say(known.language, NOT_KEPT.get(key, key)), say(known.language, "error.code", code=code)
+        await finish_with(self.store, as_notice(known, reply), reply, f"{why} {told}")
 
     async def _give_up(self, incoming: Incoming, reply: Reply) -> None:
         log.error("turn %s: given up after %d crashes", incoming.id, incoming.attempts)

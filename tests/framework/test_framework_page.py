@@ -10,6 +10,7 @@ import pytest
 
 import bot
 from bot import App
+from bot.sandbox.ai_studio.server import Answer
 from bot.testing.studio import StudioSide
 from bot.testing.tg import Tg
 
@@ -78,6 +79,23 @@ async def test_what_the_pages_command_has_streamed_is_its_answer(tg: Tg, studio:
         assert len(ann.said()) == before + 1
         await tg.restart()
         assert tg.last.text == "Tea helps. So does a walk."
+
+
+async def test_a_model_that_fails_in_the_pages_command_is_told_as_for_a_question(tg: Tg, studio: StudioSide) -> None:
+    ann, olya = tg.user("Ann"), tg.user("Оля", "ru")
+    studio.says(Answer(status="CONTENT_FILTER"))
+    refused = await ann.say("/mood it rains")
+    assert refused.text.startswith("The model refused this question. Put it in other words. Code ")
+    for status, person, told in (
+        (503, ann, "The model does not answer now: try again in a minute. Code "),
+        (503, olya, "Модель сейчас не отвечает: попробуйте через минуту. Код "),
+        (401, ann, "I can't reach the model: the operator has to check its access. Code "),
+    ):
+        studio.fails(status, times=20)
+        assert (await person.say("/mood it rains")).text.startswith(told)
+        while studio.server.planned:
+            await tg.running.clock.sleep(60)
+            await person.say("/mood it rains")
 
 
 def test_the_block_about_languages_makes_an_app() -> None:

@@ -34,6 +34,8 @@ TEXTS: dict[str, str] = {
     "unknown.command.near": "I don't know the command {command}. Did you mean {near}?",
     "error.unavailable": "The model does not answer now. Your question is kept: try again in a minute.",
     "error.denied": "I can't reach the model: the operator has to check its access. Your question is kept.",
+    "error.command.unavailable": "The model does not answer now: try again in a minute.",
+    "error.command.denied": "I can't reach the model: the operator has to check its access.",
     "error.refused": "The model refused this question. Put it in other words.",
     "error.long": "This is too long for me. Send a shorter text.",
     "error.bug": "Something went wrong (code {code}). Please send the message again; if it happens again, tell the "
