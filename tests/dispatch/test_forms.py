@@ -6,6 +6,7 @@ See P1 and P2 in docs/promises.md.
 from __future__ import annotations
 
 import enum
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,16 @@ class Colour(enum.Enum):
 
     RED = "red"
     BLUE = "blue"
+
+
+class Limits(BaseModel):
+    """A field with each limit."""
+
+    name: str = Ask("Name?", min_length=3, max_length=5)
+    code: str = Ask("Code?", pattern=r"^\d{6}$")
+    more: int = Ask("More?", gt=2, lt=10)
+    least: float = Ask("Least?", ge=2.5, le=10)
+    day: date = Ask("Day?", ge=date(2027, 1, 1))
 
 
 class Trip(BaseModel):
@@ -57,6 +68,10 @@ def bot_app() -> App:
     async def trip(incoming: Incoming, reply: Reply, trip: Trip) -> str:
         RUNS.append("trip")
         return f"{trip.colour.name} {trip.place.latitude} {trip.quick} {trip.note} {trip.people}"
+
+    @app.form("limits", Limits)
+    async def limits(incoming: Incoming, reply: Reply, limits: Limits) -> str:
+        return f"{limits.name} {limits.code} {limits.more} {limits.least} {limits.day}"
 
     @app.command("offer")
     async def offer(incoming: Incoming, reply: Reply) -> Outgoing:
@@ -102,7 +117,7 @@ async def test_a_form_asks_field_by_field_and_says_what_does_not_fit(tg: Tg) -> 
     assert (await pressed(ann, "Large")).text.startswith("Where to?")
     assert ann.said()[1].text.endswith("✓ Large")
     assert (await ann.say("To the Moon")).text.startswith("We do not deliver to the Moon.\n\nWhere to?")
-    assert (await ann.say("x")).text.startswith("That does not fit.")
+    assert (await ann.say("x")).text.startswith("At least 3 characters are expected.")
     assert (await ann.say("Elm Street 5")).text.startswith("On which day?")
     assert (await ann.say("tomorrow")).text.startswith("A date is expected")
     assert (await ann.say("2027-03-31")).text.startswith("Whom may we call?")
@@ -114,6 +129,37 @@ async def test_a_form_asks_field_by_field_and_says_what_does_not_fit(tg: Tg) -> 
     assert set(inbox(tg.stage)) == {"done"}
 
 
+async def test_a_field_is_asked_again_with_its_limit(tg: Tg) -> None:
+    english = (
+        ("x", "At least 3 characters are expected."),
+        ("too long", "Not more than 5 characters are expected."),
+        ("Ann", ""),
+        ("12", r"The form ^\d{6}$ is expected."),
+        ("123456", ""),
+        ("2", "It must be more than 2."),
+        ("10", "It must be less than 10."),
+        ("9", ""),
+        ("2.4", "It must be at least 2.5."),
+        ("11", "It must be not more than 10."),
+        ("2.5", ""),
+        ("2026-12-31", "It must be at least 2027-01-01."),
+    )
+    russian = (
+        "Символов должно быть не меньше 3.", "Символов должно быть не больше 5.", "",
+        r"Нужно значение вида ^\d{6}$.", "", "Значение должно быть больше 2.", "Значение должно быть меньше 10.", "",
+        "Значение должно быть не меньше 2.5.", "Значение должно быть не больше 10.", "",
+        "Значение должно быть не меньше 2027-01-01.",
+    )  # fmt: skip
+    ann, olya = tg.user("Ann"), tg.user("Оля", "ru")
+    await ann.say("/limits")
+    await olya.say("/limits")
+    for (answer, told), said in zip(english, russian, strict=True):
+        for person, words in ((ann, told), (olya, said)):
+            question = (await person.say(answer)).text
+            assert question.startswith(words + "\n\n" if words else ("Code?", "More?", "Least?", "Day?")), question
+    assert (await ann.say("2027-01-01")).text == "Ann 123456 9 2.5 2027-01-01"
+
+
 async def test_all_kinds_of_fields_are_asked_and_a_check_of_the_whole_is_told(tg: Tg) -> None:
     ann = tg.user("Ann")
     await ann.say("/offer")
@@ -122,7 +168,7 @@ async def test_all_kinds_of_fields_are_asked_and_a_check_of_the_whole_is_told(tg
     quick = await shared(tg, ann, location={"latitude": 55.75, "longitude": 37.61})
     assert (quick.text, quick.buttons) == ("Quick?", ["Yes", "No", "Skip", "Cancel"])
     await ann.press("Yes")
-    assert (await ann.say("0")).text.startswith("That does not fit.")
+    assert (await ann.say("0")).text.startswith("It must be more than 0.")
     assert (await ann.say("many")).text.startswith("A number is expected.")
     assert (await ann.say("5")).text.startswith("Only four are quick.")
     assert (await ann.say("4")).text == "BLUE 55.75 True none 4"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 from bot import ports
 from bot.extension import Reply
@@ -22,6 +23,10 @@ PLACE = re.compile(r"(-?\d{1,2}(?:\.\d+)?)(?:\s*[,;]\s*|\s+)(-?\d{1,3}(?:\.\d+)?
 REASONS = {
     "date": "form.wrong.date", "datetime": "form.wrong.date", "int": "form.wrong.number",
     "float": "form.wrong.number", "decimal": "form.wrong.number",
+}  # fmt: skip
+LIMITS = {  # what pydantic calls a value beyond a limit, and the name of that limit
+    "string_too_short": "min_length", "string_too_long": "max_length", "string_pattern_mismatch": "pattern",
+    "greater_than": "gt", "greater_than_equal": "ge", "less_than": "lt", "less_than_equal": "le",
 }  # fmt: skip
 Answers = tuple[tuple[str, Any], ...]  # the key of each question, and what was answered as JSON has it; None: skipped
 
@@ -99,9 +104,18 @@ class Run:
     def _again(self, prompt: Prompt, error: ValidationError, name: str = "") -> Asked:
         problems = error.errors(include_url=False, include_input=False)
         first = next((one for one in problems if not name or one["loc"][:1] == (name,)), problems[0])
-        own = first["msg"].partition(", ")[2] if first["type"] == "value_error" else ""
-        key = next((REASONS[word] for word in REASONS if first["type"].startswith(word)), "form.wrong")
-        return Asked(prompt, self.answers[: self.used - 1], own or say(self.language, key))
+        return Asked(prompt, self.answers[: self.used - 1], self._reason(first))
+
+    def _reason(self, problem: ErrorDetails) -> str:
+        """Why a value does not fit: the programmer's words, the limit that it is beyond, or what is expected."""
+        kind = problem["type"]
+        if kind == "value_error" and (own := problem["msg"].partition(", ")[2]):
+            return own
+        if (name := LIMITS.get(kind)) is not None:
+            limit = problem["ctx"][name]
+            whole = isinstance(limit, float) and limit.is_integer()  # 10 of a field for floats is 10.0 here
+            return say(self.language, f"form.limit.{name}", limit=int(limit) if whole else limit)
+        return say(self.language, next((REASONS[word] for word in REASONS if kind.startswith(word)), "form.wrong"))
 
 
 class CustomReply:
