@@ -323,11 +323,13 @@ def doctor(
     from bot.config.settings import has_key, load
     from bot.doctor.machine import unreadable
     from bot.telemetry import logging
+    from bot.texts import added
 
     try:
         settings = load()
         plan = multi_bot.plan(settings, load) if multi_bot.files(settings) else multi_bot.Plan(settings, {"": settings})
         studio = not ((own := chosen_app.find_app()) and own.extension.ai.models) or has_key(settings)
+        added.read(own.extension.texts if own else None)
     except ConfigError as error:
         sys.exit(1 if [finding for finding in unreadable(error) if _tell(finding)] else 0)
     logging.configure("CRITICAL", plan.secrets())  # the findings say what the log would

@@ -27,7 +27,8 @@ def read(given: Texts | str | Path | None) -> dict[str, dict[str, Words]]:
     """The sentences by language and key, checked; a path is a folder with a file for each language (`de.toml`).
 
     Raises `ConfigError` for a language that is no code, a key that the bot does not know, a place in braces that the
-    English sentence has not got, and plural forms without `other`. A key of the programmer's own stands in "en", too.
+    English sentence has not got, plural forms without `other`, and plural forms where Babel is missing. A key of the
+    programmer's own stands in "en", too.
     """
     if given is None:
         return {}
@@ -83,6 +84,8 @@ def _problems(language: str, texts: Mapping[str, Mapping[str, Words]]) -> Iterat
             continue
         if not isinstance(words, str) and "other" not in words:
             yield f"{language}: {key}: the form 'other' is missing"
+        if not (isinstance(words, str) or plurals.is_installed()):
+            yield f"{language}: {key}: {plurals.MISSING}"
         places = set(PLACE.findall(_joined(SHIPPED["en"].get(key) or known[key])))
         if extra := set(PLACE.findall(_joined(words))) - places:
             yield f"{language}: {key}: nothing is put in place of {{{min(extra)}}}"

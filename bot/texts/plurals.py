@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from bot.errors import ConfigError
@@ -11,6 +12,14 @@ if TYPE_CHECKING:
     from babel.core import Locale
 
 FORMS = ("zero", "one", "two", "few", "many", "other")
+
+
+MISSING = "plural forms need Babel: pip install govorun[languages]"
+
+
+def is_installed() -> bool:
+    """Whether Babel is there, without loading it."""
+    return find_spec("babel") is not None
 
 
 def form(language: str, number: float) -> str:
@@ -34,7 +43,7 @@ def _locale(language: str) -> Locale | None:
     try:
         from babel.core import Locale, UnknownLocaleError
     except ImportError:
-        raise ConfigError("texts with plural forms need Babel: pip install govorun[languages]") from None
+        raise ConfigError(f"texts: {MISSING}") from None
     try:
         return Locale.parse(language)
     except (UnknownLocaleError, ValueError):

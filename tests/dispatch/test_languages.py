@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,17 @@ async def test_wrong_texts_stop_the_start_in_one_line(stage: Stage) -> None:
     stage.extension = App(texts={"de": {"retri": "x"}}).extension
     with pytest.raises(ConfigError, match="retri is no sentence"):
         await stage.start()
+
+
+async def test_plural_forms_without_babel_stop_the_start_in_one_line(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "babel", None)
+    assert added.read({"de": {"members": "{count} Leute"}})
+    stage.extension = App(texts={"de": {"members": {"one": "{count} Mitglied", "other": "{count} Leute"}}}).extension
+    with pytest.raises(ConfigError) as error:
+        await stage.start()
+    assert str(error.value) == "texts: de: members: plural forms need Babel: pip install govorun[languages]"
 
 
 async def test_what_a_language_lacks_is_told_once_at_the_start(tg: Tg, caplog: pytest.LogCaptureFixture) -> None:
