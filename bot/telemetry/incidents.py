@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import secrets
+import sysconfig
 import traceback
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
@@ -18,12 +19,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bot.clock import Clock
-from bot.errors import ModelError
+from bot.errors import HookFailed, ModelError
 
 log = logging.getLogger(__name__)
 
 LARGEST = 1_000_000  # bytes, some 4,000 incidents: then the file is renamed to `.1` and begun anew
-OURS = f"{os.sep}bot{os.sep}"
+OURS = f"{Path(__file__).parents[1]}{os.sep}"
+LIBRARIES = tuple({f"{sysconfig.get_path(name)}{os.sep}" for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 PRIVATE = 0o600
 
 
@@ -31,8 +33,9 @@ PRIVATE = 0o600
 class Incident:
     """One failure. The names of the fields stand in the file.
 
-    `at` is Unix time, `kinds` are the names of the error's classes, the narrowest first, `place` is the line of our
-    code, `turn` the turn's name, and `trace` the AI service's own id of the request; "" if there is none.
+    `at` is Unix time, `kinds` are the names of the error's classes, the narrowest first, `place` is the line of the
+    code (see `_place`), `turn` the turn's name, and `trace` the AI service's own id of the request; "" if there is
+    none.
     """
 
     code: str
@@ -88,7 +91,7 @@ def read_incidents(path: Path) -> Iterator[Incident]:
 def explain(incident: Incident) -> list[str]:
     """Lines for the operator: what failed, where, why, and what to do about it."""
     kind = next((kind for kind in incident.kinds if kind in ADVICE), "BaseException")
-    cause, step = ADVICE[kind]
+    cause, step = ADVICE["HookFailed" if kind == "BaseException" and os.path.isabs(incident.place) else kind]
     at = datetime.fromtimestamp(incident.at, UTC)
     lines = [
         f"{incident.code}: {incident.kinds[0]}, {at:%Y-%m-%d %H:%M:%S} UTC"
@@ -115,13 +118,29 @@ def _older(path: Path) -> Path:
 
 
 def _place(error: BaseException) -> str:
-    """The innermost line of our own code in the error's traceback."""
+    """The innermost line of the program that was built on Govorun, and the line of Govorun that it called; without such
+    a program the innermost line of Govorun.
+    """
+    if isinstance(error, HookFailed) and error.__cause__ is not None:
+        error = error.__cause__
     frames = traceback.extract_tb(error.__traceback__)
-    mine = [frame for frame in frames if OURS in frame.filename] or list(frames)
-    if not mine:
-        return "unknown"
-    last = mine[-1]
-    return f"bot/{last.filename.rpartition(OURS)[2]}:{last.lineno} in {last.name}"
+    ours = [at for at, frame in enumerate(frames) if frame.filename.startswith(OURS)]
+    programs = [at for at, frame in enumerate(frames) if _is_of_program(frame.filename)]
+    if not programs:
+        return _line(frames[ours[-1]] if ours else frames[-1]) if frames else "unknown"
+    place = _line(frames[programs[-1]])
+    return f"{place}, which called {_line(frames[ours[-1]])}" if ours and ours[-1] > programs[-1] else place
+
+
+def _is_of_program(file: str) -> bool:
+    """Whether a file belongs neither to Govorun nor to a library."""
+    is_library = file.startswith(LIBRARIES) or "site-packages" in file or "dist-packages" in file
+    return os.path.isabs(file) and not is_library and not file.startswith(OURS)
+
+
+def _line(frame: traceback.FrameSummary) -> str:
+    file = f"bot/{frame.filename.removeprefix(OURS)}" if frame.filename.startswith(OURS) else frame.filename
+    return f"{file}:{frame.lineno} in {frame.name}"
 
 
 ADVICE = {
@@ -153,13 +172,17 @@ ADVICE = {
         "the service said something that Govorun does not understand",
         "look for the turn in the log; if it happens again, report it with the trace",
     ),
+    "HookFailed": (
+        "an error in the program that was built on Govorun, or in what it called",
+        "look at that line; the log has the traceback and the text of the error under this code",
+    ),
     "StorageUnavailable": (
         "the disk is full, read-only or too slow",
         "make room beside DATABASE_URL; what was asked is kept and done when the disk works",
     ),
     "TransportError": ("Telegram could not be reached, or refused a call", "`govorun doctor` asks it now"),
     "BaseException": (
-        "a defect of Govorun, or of something that was built on it",
+        "a defect of Govorun",
         "the log has the traceback under this code: report it with these lines; they hold no message text",
     ),
 }

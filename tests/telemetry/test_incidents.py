@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
 from bot.dispatch.questions import Questions
-from bot.errors import BotError, ModelDenied, ModelError, StreamCut
+from bot.errors import BotError, ConfigError, HookFailed, ModelDenied, ModelError, StreamCut
+from bot.extension.hooks import Hooks
 from bot.telemetry import incidents
 from bot.telemetry.incidents import IncidentLog, explain, path_beside, read_incidents
+from bot.texts import added
+from bot.tools.tool import ToolContext
+from bot.types import Address
 from tests.framework.test_cli import govorun
 from tests.support.stage import Stage
 from tests.support.virtual import VirtualClock
@@ -43,12 +48,49 @@ def test_a_failure_is_found_by_its_code_and_explained(book: IncidentLog) -> None
 
 def test_a_narrower_error_has_the_advice_of_its_own(book: IncidentLog) -> None:
     assert book.path is not None
-    for error in (StreamCut(), KeyError("question")):
-        book.record(_failure(error))
+    book.record(_failure(StreamCut()))
+    with pytest.raises(ConfigError) as raised:
+        added.read({"de": {"question": "x"}})
+    book.record(raised.value.with_traceback(raised.tb.tb_next))
     cut, defect = read_incidents(book.path)
     assert "broke off" in explain(cut)[2]
+    assert re.fullmatch(r"Where:  bot/texts/added.py:\d+ in read", explain(defect)[1])
     assert "defect" in explain(defect)[2]
     assert "question" not in book.path.read_text()
+
+
+async def test_an_error_of_a_function_around_the_model_names_its_line(book: IncidentLog) -> None:
+    async def who_asks(asker: ToolContext) -> str:
+        raise KeyError("nobody")
+
+    with pytest.raises(HookFailed) as raised:
+        await Hooks(instructions=[who_asks]).prepare(ToolContext(Address("telegram", 1, 1)), "Who am I?")
+    book.record(raised.value)
+    assert book.path is not None
+    (entry,) = read_incidents(book.path)
+    assert re.fullmatch(rf"{re.escape(__file__)}:\d+ in who_asks", entry.place)
+
+
+def test_an_error_of_a_program_names_its_own_line_and_is_no_defect_of_govorun(book: IncidentLog) -> None:
+    assert book.path is not None
+
+    def parsed() -> None:
+        json.loads("no JSON")  # a library raises it
+
+    def asks() -> None:
+        added.read({"de": {"question": "x"}})  # Govorun raises it
+
+    for function in (parsed, asks):
+        with pytest.raises(Exception) as raised:
+            function()
+        book.record(raised.value)
+    library, called = map(explain, read_incidents(book.path))
+    assert re.fullmatch(rf"Where:  {re.escape(__file__)}:\d+ in parsed", library[1])
+    assert re.fullmatch(
+        rf"Where:  {re.escape(__file__)}:\d+ in asks, which called bot/texts/added.py:\d+ in read", called[1]
+    )
+    assert library[2] == called[2] == "Cause:  an error in the program that was built on Govorun, or in what it called"
+    assert "traceback" in library[3]
 
 
 def test_every_error_of_a_model_has_advice() -> None:
