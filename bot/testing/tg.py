@@ -6,14 +6,15 @@ A method of a person returns when the bot has handled every update and delivered
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 import aiohttp
 
 from bot.extension import Running
+from bot.sandbox.telegram.files import FileKind, StoredFile
 from bot.sandbox.telegram.server_facade import Telegram, buttons_of, find_button, text_of
 from bot.storage.engines.dialects import connector
 from bot.testing.screen import frame_of, written
@@ -30,9 +31,10 @@ OPEN = """
 
 @dataclass(frozen=True, slots=True)
 class BotMessage:
-    """A message of the bot in a chat. `raw` is the Bot API Message."""
+    """A message of the bot in a chat. `raw` is the Bot API Message, `files` are those of the server by their ids."""
 
     raw: dict[str, Any]
+    files: Mapping[str, StoredFile] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def text(self) -> str:
@@ -43,6 +45,14 @@ class BotMessage:
     def buttons(self) -> list[str]:
         """The labels of its buttons, row after row."""
         return [button["text"] for button in buttons_of(self.raw)]
+
+    @property
+    def file(self) -> bytes:
+        """The bytes of its file; of a photo its largest size. Raises `AssertionError` if the message has none."""
+        sent = next((self.raw[kind] for kind in get_args(FileKind) if kind in self.raw), None)
+        if sent is None:
+            raise AssertionError("the message has no file")
+        return self.files[(sent[-1] if isinstance(sent, list) else sent)["file_id"]].data
 
     @property
     def id(self) -> int:
@@ -100,7 +110,8 @@ class Tg:
     def said(self, chat: int) -> list[BotMessage]:
         """The messages of the bot in a chat, oldest first."""
         me = self.server.state.profile.id
-        return [BotMessage(message) for message in self.server.transcript(chat) if message["from"]["id"] == me]
+        found = [message for message in self.server.transcript(chat) if message["from"]["id"] == me]
+        return [BotMessage(message, self.server.state.files) for message in found]
 
     def shown(self, chat: int) -> list[str]:
         """Return every text that stood in a chat, if only for a moment: drafts, growing messages, edits and finished
@@ -222,7 +233,8 @@ class Business:
         """Write to the owner of the account, or as the owner to that person, and return what stands in their chat."""
         self.tg.server.business.say(self.id, person.id, text, by_owner=by_owner)
         await self.tg.settled()
-        return [BotMessage(message) for message in self.tg.server.business.transcript(self.id, person.id)]
+        files = self.tg.server.state.files
+        return [BotMessage(message, files) for message in self.tg.server.business.transcript(self.id, person.id)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,15 @@ def bot_app() -> App:
 # --- commands ---------------------------------------------------------------------------------------------------------
 
 
+async def test_a_test_reads_the_files_that_the_bot_has_sent(tg: Tg) -> None:
+    ann = tg.user("Ann")
+    said = await ann.say("/picture")
+    assert said.file == landscapes.draw("a cat", 1, 1, 1)
+    assert (await ann.say("/export")).file.startswith(b"PK")
+    with pytest.raises(AssertionError, match="the message has no file"):
+        _ = (await ann.say("/refuse")).file
+
+
 async def test_a_command_may_answer_with_a_file_or_with_nothing(tg: Tg) -> None:
     ann = tg.user("Ann")
     said = await ann.say("/picture")
