@@ -360,6 +360,14 @@ async def test_every_command_works_for_the_app_that_is_named(tmp_path: Path) -> 
     assert "shop_bot.db" in examined.out, examined
 
 
+async def test_cases_of_an_app_with_models_of_its_own_need_no_key(tmp_path: Path) -> None:
+    case = '\napp.case("hi", must_contain="hi")(len)\n'
+    (tmp_path / "own.py").write_text((ROOT / "examples" / "own_model.py").read_text() + case)
+    await migrations.upgrade(f"sqlite+aiosqlite:///{tmp_path / 'govorun.db'}")
+    done = await typed("eval", "--app", "own.py", cwd=tmp_path, BOT_TOKEN="42:own")
+    assert (done.code, "1 cases: 1 right" in done.out) == (0, True), done
+
+
 async def test_an_app_with_models_of_its_own_needs_no_key(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text((ROOT / "examples" / "own_model.py").read_text())
     done = await typed(

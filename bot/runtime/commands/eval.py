@@ -52,12 +52,14 @@ def command(find: Callable[[], Program | None]) -> Callable[..., None]:
         bot: int = BOT,
     ) -> None:
         """Ask your cases again, and say what is better or worse (exit code 1 if a demand is not met any more)."""
-        from bot.config.settings import load
+        from bot.config.settings import has_key, load
         from bot.runtime.commands import eval_runs
         from bot.runtime.optional.evaluation import Beside
 
         program = find()
         settings = program.settings() if program is not None else load()
+        if program is not None:
+            program.extension.ai.only_models = bool(program.extension.ai.models) and not has_key(settings)
         given = {"prompts": prompts, "routing": routing, "embedder": embedder}
         beside = Beside(
             model=model, persona=persona, settings={key: value for key, value in given.items() if value},
