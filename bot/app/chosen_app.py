@@ -81,8 +81,11 @@ def _with_option(run: Callable[..., Any]) -> Callable[..., Any]:
     shape = signature.replace(parameters=[*signature.parameters.values(), option])
 
     def command(*, app_place: str, **given: Any) -> Any:
-        _given.set(app_place)
-        return run(**given)
+        token = _given.set(app_place)
+        try:
+            return run(**given)
+        finally:
+            _given.reset(token)
 
     command.__name__, command.__doc__ = run.__name__, run.__doc__
     command.__dict__["__signature__"] = shape

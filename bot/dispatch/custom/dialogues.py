@@ -157,7 +157,7 @@ class Dialogues:
         await finish(self.store, reply, work)
 
     async def _call(self, incoming: Incoming, reply: Reply, call: Call, run: Run) -> Answer | Asked:
-        """What the function returned, without that what it streamed; or what it asked."""
+        """What the function returned, what it streamed if it returned None, or what it asked."""
         incoming, given = replace(incoming, text=call.text, parts=()), run.reply(reply)
         try:
             if call.command:
