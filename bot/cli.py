@@ -343,6 +343,7 @@ async def _failures(plan: Plan, *, paid: bool, studio: bool) -> list[Finding]:
     from bot.config.multi_bot import ENDING
     from bot.doctor.examination import examine
     from bot.doctor.finding import Spending, fail
+    from bot.runtime.models import for_studio
 
     refused = [fail("settings", f"{name}{ENDING}: {why}") for name, why in plan.refused.items()]
     wrong = [finding for finding in refused if _tell(finding)]
@@ -351,6 +352,8 @@ async def _failures(plan: Plan, *, paid: bool, studio: bool) -> list[Finding]:
             typer.echo(f"\n{name}{ENDING}")
         file = (plan.process.bots or Path()) / f"{name}{ENDING}"
         spending = Spending.PICTURE if paid else Spending.LITTLE
+        if (own := chosen_app.find_app()) is not None:
+            settings = for_studio(settings, own.extension)
         found = examine(settings, env_file=file, spending=spending, studio=studio)
         wrong += [finding async for finding in found if _tell(finding)]
     return wrong

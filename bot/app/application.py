@@ -15,8 +15,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
@@ -97,7 +96,9 @@ class App(Handlers, AppProgram[State]):
         return tool
 
     def model(self, name: str, model: Model, title: str = "") -> None:
-        """Offer a model of your own. The first one answers, unless a user has chosen another."""
+        """Offer a model of your own. The first one answers until a user has chosen another, unless the setting `model`
+        (`App(model="yandexgpt")`, MODEL) names the one that does: one of your own or of AI Studio.
+        """
         self.extension.add_model(OwnModel(name, title or name, model))
 
     def case(self, question: str, **demands: Any) -> Callable[[Checks], Checks]:
@@ -181,11 +182,15 @@ class App(Handlers, AppProgram[State]):
         from bot.config.settings import has_key
         from bot.doctor.examination import problems
         from bot.runtime import main as running
+        from bot.runtime.models import for_studio
         from bot.telemetry import logging
 
         self.extension.ai.only_models = bool(self.extension.ai.models) and not has_key(settings)
         plan = self.plan(settings, role)
-        look = partial(problems, studio=not self.extension.ai.only_models)
+
+        def look(settings: Settings) -> AsyncIterator[str]:
+            return problems(for_studio(settings, self.extension), studio=not self.extension.ai.only_models)
+
         with logging.standard_streams():
             logging.configure(settings.log_level, plan.secrets(), settings.log_format)
             running.run(plan, lambda: self.plan(self.settings(), role), self.extension, role, look)

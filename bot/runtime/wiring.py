@@ -127,7 +127,13 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
         telegram=ground.telegram,
         inbound=inbound,
         joining=people.joining,
-        signs=Signs(turns=turns, model_outage=given.models.studio.outage, metrics=given.api.metrics),
+        signs=Signs(
+            turns=turns,
+            model_outage=given.models.studio.outage,
+            metrics=given.api.metrics,
+            routing=given.models.routing,
+            tools=(*assistant.writer.request_builder.toolbox.tools, *(one.name for one in settings.mcp_servers)),
+        ),
     )
     host(bot, given, ground, running)
     if desk.load is not None:
