@@ -6,6 +6,7 @@ To build on it begin with `App` (`docs/framework.md`). To read it begin with `ty
 
 from bot.ai import Chunk, Finish, ImageModel, Model, Profile, Request, Source, Usage
 from bot.app import App
+from bot.app.showing import shown
 from bot.errors import (
     BadInput,
     BotError,
@@ -40,7 +41,6 @@ from bot.extension import (
     SendState,
     Sent,
     command,
-    shown,
 )
 from bot.llm.structured import ask
 from bot.ports import Handler
