@@ -70,7 +70,7 @@ def page() -> str:
 
 def _rows() -> Iterator[str]:
     for name, field in Settings.model_fields.items():
-        default = shown(field.get_default()) or "none"
+        default = shown(field.get_default(call_default_factory=True)) or "none"
         cells = (f"`{name.upper()}`", f"`{written(field.annotation)}`", f"`{default}`", field.description or "")
         yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"
 
