@@ -146,8 +146,8 @@ def test_code_counts_more_than_the_environment(monkeypatch: pytest.MonkeyPatch) 
 
 def test_what_is_no_setting_or_no_value_is_said_in_a_line() -> None:
     misspelt: Any = {"temprature": 0.1}
-    with pytest.raises(ConfigError, match="temprature is no setting"):
-        App(**misspelt).settings()
+    with pytest.raises(ConfigError, match="temprature is no setting of Govorun, did you mean temperature"):
+        App(**misspelt)
     with pytest.raises(ConfigError, match="TEMPERATURE: "):
         App(temperature=7).settings()
 
