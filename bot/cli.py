@@ -67,6 +67,16 @@ BOT = typer.Option(0, help="Id of the bot (its token begins with it); if not giv
 
 app.command()(new_project.new)
 app.command()(new_project.init)
+
+
+@app.command()
+def texts() -> None:
+    """Print all sentences of the bot in English as TOML, to be translated for App(texts=...)."""
+    from bot.texts.added import template
+
+    typer.echo(template(), nl=False)
+
+
 app.command("eval")(eval.command(chosen_app.find_app))
 
 
@@ -465,5 +475,5 @@ def _is_out_of_memory(error: Exception) -> bool:
     return not isinstance(error, ImportError) or "failed to map segment" in str(error)
 
 
-chosen_app.add_option(app, without=("new", "init", "models fetch"))
+chosen_app.add_option(app, without=("new", "init", "texts", "models fetch"))
 COLOURS = {"ok": "green", "warn": "yellow", "FAIL": "red"}

@@ -126,8 +126,9 @@ GROUPS = {
     "Other messengers": ("Door", "OwnTransport", "shown"),
     "The support desk": ("Customer", "Decision", "Question"),
     "Errors": (
-        "BadInput", "BotError", "ConfigError", "LimitReached", "ModelError", "ModelRefused", "ModelUnavailable",
-        "NotAllowed", "UnknownUser", "UserError",
+        "BadInput", "BotError", "ConfigError", "ContextOverflow", "HookFailed", "LimitReached", "ModelDenied",
+        "ModelError", "ModelProtocolError", "ModelRefused", "ModelUnavailable", "NotAllowed", "OutcomeUnknown",
+        "StorageUnavailable", "StreamCut", "UnknownUser", "UserError",
     ),
 }  # fmt: skip
 ALIASES = {

@@ -108,8 +108,8 @@ class App(Handlers, AppProgram[State]):
 
     def case(self, question: str, **demands: Any) -> Callable[[Checks], Checks]:
         """Add a case for `govorun eval`: a question, and what its answer must have, by the names of docs/evaluation.md
-        (`must_contain`, `must_not`, `must_cite`, `must_refuse` ...). The function gets the answer as a text and raises
-        an error where it is wrong. Returns it unchanged.
+        (`must_contain`, `must_not`, `must_cite`, `must_refuse` ...). The function gets the answer as a text; it
+        returns False or raises an error where that is wrong. Returns it unchanged.
         """
 
         def add(check: Checks) -> Checks:
