@@ -6,15 +6,23 @@ To build on it begin with `App` (`docs/framework.md`). To read it begin with `ty
 
 from bot.ai import Chunk, Finish, ImageModel, Model, Profile, Request, Source, Usage
 from bot.app import App
+from bot.app.showing import shown
 from bot.errors import (
     BadInput,
     BotError,
     ConfigError,
+    ContextOverflow,
+    HookFailed,
     LimitReached,
+    ModelDenied,
     ModelError,
+    ModelProtocolError,
     ModelRefused,
     ModelUnavailable,
     NotAllowed,
+    OutcomeUnknown,
+    StorageUnavailable,
+    StreamCut,
     UnknownUser,
     UserError,
 )
@@ -40,7 +48,6 @@ from bot.extension import (
     SendState,
     Sent,
     command,
-    shown,
 )
 from bot.llm.structured import ask
 from bot.ports import Handler
@@ -62,12 +69,14 @@ __all__ = [
     "Chunk",
     "ConfigError",
     "Contact",
+    "ContextOverflow",
     "Customer",
     "Decision",
     "Door",
     "File",
     "Finish",
     "Handler",
+    "HookFailed",
     "HttpRequest",
     "Image",
     "ImageModel",
@@ -78,11 +87,14 @@ __all__ = [
     "Location",
     "Message",
     "Model",
+    "ModelDenied",
     "ModelError",
+    "ModelProtocolError",
     "ModelRefused",
     "ModelUnavailable",
     "Next",
     "NotAllowed",
+    "OutcomeUnknown",
     "Outgoing",
     "OwnTransport",
     "Photo",
@@ -96,6 +108,8 @@ __all__ = [
     "SendState",
     "Sent",
     "Source",
+    "StorageUnavailable",
+    "StreamCut",
     "Tool",
     "ToolCall",
     "ToolContext",

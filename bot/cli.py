@@ -67,6 +67,16 @@ BOT = typer.Option(0, help="Id of the bot (its token begins with it); if not giv
 
 app.command()(new_project.new)
 app.command()(new_project.init)
+
+
+@app.command()
+def texts() -> None:
+    """Print all sentences of the bot in English as TOML, to be translated for App(texts=...)."""
+    from bot.texts.added import template
+
+    typer.echo(template(), nl=False)
+
+
 app.command("eval")(eval.command(chosen_app.find_app))
 
 
@@ -345,6 +355,7 @@ async def _failures(plan: Plan, *, paid: bool, studio: bool) -> list[Finding]:
     from bot.config.multi_bot import ENDING
     from bot.doctor.examination import examine
     from bot.doctor.finding import Spending, fail
+    from bot.runtime.models import for_studio
 
     refused = [fail("settings", f"{name}{ENDING}: {why}") for name, why in plan.refused.items()]
     wrong = [finding for finding in refused if _tell(finding)]
@@ -353,6 +364,8 @@ async def _failures(plan: Plan, *, paid: bool, studio: bool) -> list[Finding]:
             typer.echo(f"\n{name}{ENDING}")
         file = (plan.process.bots or Path()) / f"{name}{ENDING}"
         spending = Spending.PICTURE if paid else Spending.LITTLE
+        if (own := chosen_app.find_app()) is not None:
+            settings = for_studio(settings, own.extension)
         found = examine(settings, env_file=file, spending=spending, studio=studio)
         wrong += [finding async for finding in found if _tell(finding)]
     return wrong
@@ -464,5 +477,5 @@ def _is_out_of_memory(error: Exception) -> bool:
     return not isinstance(error, ImportError) or "failed to map segment" in str(error)
 
 
-chosen_app.add_option(app, without=("new", "init", "models fetch"))
+chosen_app.add_option(app, without=("new", "init", "texts", "models fetch"))
 COLOURS = {"ok": "green", "warn": "yellow", "FAIL": "red"}

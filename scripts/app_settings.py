@@ -70,7 +70,7 @@ def page() -> str:
 
 def _rows() -> Iterator[str]:
     for name, field in Settings.model_fields.items():
-        default = shown(field.get_default()) or "none"
+        default = shown(field.get_default(call_default_factory=True)) or "none"
         cells = (f"`{name.upper()}`", f"`{written(field.annotation)}`", f"`{default}`", field.description or "")
         yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"
 
@@ -126,8 +126,9 @@ GROUPS = {
     "Other messengers": ("Door", "OwnTransport", "shown"),
     "The support desk": ("Customer", "Decision", "Question"),
     "Errors": (
-        "BadInput", "BotError", "ConfigError", "LimitReached", "ModelError", "ModelRefused", "ModelUnavailable",
-        "NotAllowed", "UnknownUser", "UserError",
+        "BadInput", "BotError", "ConfigError", "ContextOverflow", "HookFailed", "LimitReached", "ModelDenied",
+        "ModelError", "ModelProtocolError", "ModelRefused", "ModelUnavailable", "NotAllowed", "OutcomeUnknown",
+        "StorageUnavailable", "StreamCut", "UnknownUser", "UserError",
     ),
 }  # fmt: skip
 ALIASES = {

@@ -15,15 +15,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from bot.ai import Model
 from bot.app import starting
+from bot.app.app_settings import AppSettings
 from bot.app.handlers import Handlers
 from bot.app.program import AppProgram, State
+from bot.config.overrides import Given, of_app
 from bot.errors import BotError, ConfigError
 from bot.extension import (
     SANDBOX,
@@ -45,7 +46,6 @@ from bot.tools.tool import Tool
 if TYPE_CHECKING:
     from aiogram import Router
 
-    from bot.app.app_settings import AppSettings
     from bot.config.multi_bot import Plan
     from bot.config.settings import Settings
 
@@ -69,8 +69,12 @@ class App(Handlers, AppProgram[State]):
         without: Iterable[str] = (), texts: Texts | str | Path | None = None,
         **settings: Unpack[AppSettings],
     ) -> None:  # fmt: skip
+        for name in settings:
+            mistakes.check_setting(name, AppSettings.__annotations__)
         self.given: dict[str, Any] = {**settings}
-        self.extension: Extension = Extension(handlers=HandlerExtension(without=tuple(without)), texts=texts)
+        self.place: str = starting.calling_line()
+        handlers = HandlerExtension(without=tuple(without), place=self.place)
+        self.extension: Extension = Extension(handlers=handlers, texts=texts)
         for own in commands:
             self.extension.add_command(own)
         for tool in tools:
@@ -97,7 +101,9 @@ class App(Handlers, AppProgram[State]):
         return tool
 
     def model(self, name: str, model: Model, title: str = "") -> None:
-        """Offer a model of your own. The first one answers, unless a user has chosen another."""
+        """Offer a model of your own. The first one answers until a user has chosen another, unless the setting `model`
+        (`App(model="yandexgpt")`, MODEL) names the one that does: one of your own or of AI Studio.
+        """
         self.extension.add_model(OwnModel(name, title or name, model))
 
     def case(self, question: str, **demands: Any) -> Callable[[Checks], Checks]:
@@ -138,20 +144,21 @@ class App(Handlers, AppProgram[State]):
         """
         from bot.config.settings import load
 
-        return load(**{**self.overrides(), **more})
+        token = of_app.set(self.overrides)
+        try:
+            return load(**more)
+        finally:
+            of_app.reset(token)
 
-    def overrides(self) -> dict[str, Any]:
-        """Return what this App gives `config.settings.load`: its settings, but for those that a sandbox has of its own.
-        Raises `ConfigError` for a name that is no setting.
+    def overrides(self) -> Given:
+        """Return what this App gives `config.settings.load`: its settings, but for those that a sandbox has of its
+        own.
         """
-        from bot.config.settings import Settings
-
-        for name in self.given:
-            if name not in Settings.model_fields:
-                raise ConfigError(f"{name} is no setting of Govorun; docs/framework.md tells what an App takes")
         taken = os.environ.get(SANDBOX, "").lower().split(",")
-        given = {name: value for name, value in self.given.items() if name not in taken}
-        return {"_env_file": None, **given} if SANDBOX in os.environ else given
+        given = Given({"_env_file": None} if SANDBOX in os.environ else {})
+        given.update((name, value) for name, value in self.given.items() if name not in taken)
+        given.place = self.place
+        return given
 
     def plan(self, settings: Settings, role: ProcessRole = ProcessRole.ALL) -> Plan:
         """Return the bots to run: one with these settings, or one for each file of the BOTS folder. The settings of
@@ -181,11 +188,15 @@ class App(Handlers, AppProgram[State]):
         from bot.config.settings import has_key
         from bot.doctor.examination import problems
         from bot.runtime import main as running
+        from bot.runtime.models import for_studio
         from bot.telemetry import logging
 
         self.extension.ai.only_models = bool(self.extension.ai.models) and not has_key(settings)
         plan = self.plan(settings, role)
-        look = partial(problems, studio=not self.extension.ai.only_models)
+
+        def look(settings: Settings) -> AsyncIterator[str]:
+            return problems(for_studio(settings, self.extension), studio=not self.extension.ai.only_models)
+
         with logging.standard_streams():
             logging.configure(settings.log_level, plan.secrets(), settings.log_format)
             running.run(plan, lambda: self.plan(self.settings(), role), self.extension, role, look)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -14,7 +14,7 @@ import typer
 
 from bot.app.application import App, find
 from bot.app.starting import named
-from bot.config.overrides import of_app
+from bot.config.overrides import Given, of_app
 
 if TYPE_CHECKING:
     from typer.models import CommandInfo
@@ -60,9 +60,9 @@ def _app_at(where: str, folder: Path) -> App:
     return find(where, folder)
 
 
-def _overrides() -> Mapping[str, Any]:
+def _overrides() -> Given:
     found = find_app()
-    return found.overrides() if found else {}
+    return found.overrides() if found else Given()
 
 
 def _commands(group: typer.Typer, above: str = "") -> Iterator[tuple[str, CommandInfo]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Generic, cast
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bot.telegram.receiving.webhook_server import WebhookServer
 
 State = TypeVar("State", default=Any)
-Job = TypeVar("Job", bound=Callable[[JobRun[Any]], Awaitable[Answer]])
+Job = TypeVar("Job", bound=Callable[[JobRun[Any]], Awaitable[Answer | Mapping[str, str]]])
 Change = TypeVar("Change", bound=Migration)
 Read = TypeVar("Read", bound=Exports)
 Forget = TypeVar("Forget", bound=Forgets)
@@ -62,9 +62,10 @@ class AppProgram(Generic[State]):
     def job(self, function: Job) -> Job:
         """Add a job that runs when `Running.later` asks for it by its name, which is that of the function.
 
-        The function is an `async (run: JobRun) -> str | Outgoing | None`. What it returns is sent to the person whom it
-        runs for, in the commit that ends the run. A crash makes it run again; one that fails is tried five times.
-        Returns it unchanged. Raises `ConfigError` for a wrong function or a name that is taken.
+        The function is an `async (run: JobRun) -> str | Mapping[str, str] | Outgoing | None`. What it returns (a text,
+        one for each language, or a whole message) is sent to the person whom it runs for, in the commit that ends the
+        run. A crash makes it run again; one that fails is tried five times. Returns it unchanged. Raises `ConfigError`
+        for a wrong function or a name that is taken.
         """
         return self._add_job(function, None, DEADLINE)
 

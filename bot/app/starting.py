@@ -10,6 +10,7 @@ import os
 import sys
 import tomllib
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -107,7 +108,16 @@ def _is_told(error: Exception) -> bool:
 
 def _line_of_program(error: Exception) -> str:
     """File and line, as "shop.py:12: ", of the last call outside of Govorun that led to the error; "" without one."""
-    calls = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    calls = [(frame.filename, frame.lineno or 0) for frame in traceback.extract_tb(error.__traceback__)]
+    return _last_of_program(calls)
+
+
+def calling_line() -> str:
+    """File and line, as "shop.py:12: ", of the code outside of Govorun that is calling it; "" without such code."""
+    return _last_of_program([(frame.f_code.co_filename, line) for frame, line in traceback.walk_stack(None)][::-1])
+
+
+def _last_of_program(calls: Sequence[tuple[str, int]]) -> str:
     theirs = [call for call in calls if not call[0].startswith((OURS, "<frozen importlib"))]
     return f"{os.path.relpath(theirs[-1][0])}:{theirs[-1][1]}: " if theirs else ""
 

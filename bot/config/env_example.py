@@ -27,7 +27,7 @@ def example() -> str:
 
 def shown(default: object) -> str:
     """Return a default as it would stand in the file; "" for none."""
-    if default is None or hasattr(default, "get_secret_value") or default == () or default == []:
+    if default in (None, (), [], {}) or hasattr(default, "get_secret_value"):
         return ""
     if isinstance(default, tuple):
         return ",".join(map(str, default))

@@ -112,11 +112,14 @@ def load(**given: Any) -> Settings:
     """Read the settings: those given, then those of the App (`of_app`), then the environment and `.env`. Raises
     `ConfigError` with one line for each wrong value; the values are never shown.
     """
+    app = of_app.get()()
     try:
-        return Settings(**{**of_app.get()(), **given})
+        return Settings(**{**app, **given})
     except ValidationError as error:
         problems = error.errors(include_input=False, include_url=False)
-        raise ConfigError("\n".join(_line(problem["loc"], problem["msg"]) for problem in problems)) from None
+        in_code = {name: app.place for name in app if name not in given}
+        lines = (in_code.get(str(one["loc"][0]), "") + _line(one["loc"], one["msg"]) for one in problems)
+        raise ConfigError("\n".join(lines)) from None
     except UnicodeDecodeError:
         raise ConfigError(".env: is not in UTF-8; save it in that encoding") from None
 

@@ -17,7 +17,7 @@ from bot.extension.middleware import Middleware, Next
 from bot.extension.presses import Button, By, OwnPress, Pressed
 from bot.extension.program import Lifespan, Program
 from bot.extension.running import Running, SendState, Sent
-from bot.extension.transport import Door, OwnTransport, shown
+from bot.extension.transport import Door, OwnTransport
 
 __all__ = [
     "SANDBOX",
@@ -67,5 +67,4 @@ __all__ = [
     "SendState",
     "Sent",
     "command",
-    "shown",
 ]

@@ -31,7 +31,8 @@ class HandlerExtension:
     """What a programmer adds to the handling of messages.
 
     The first of the `middleware` is the outermost. `dispatcher` holds the `routers` after the first start, as aiogram
-    includes a router only once. `without` are the words of commands that are switched off.
+    includes a router only once. `without` are the words of commands that are switched off, and `place` is where the
+    App says so, as "shop.py:12: ".
     """
 
     commands: list[OwnCommand] = field(default_factory=list)
@@ -40,6 +41,7 @@ class HandlerExtension:
     routers: list[Router] = field(default_factory=list)
     dispatcher: Dispatcher | None = None
     without: tuple[str, ...] = ()
+    place: str = ""
 
 
 @dataclass(slots=True)

@@ -31,7 +31,8 @@ class JobRun(Generic[State_co]):
     of the person; for `Running.later` in UTC.
 
     `key` names this run for ever, also when a crash makes it run again: with it `running.send(..., key=...)` sends
-    once. `user` is the person it runs for, None: nobody. `data` is what `Running.later` was given.
+    once. `user` is the person it runs for, None: nobody. `data` is what `Running.later` was given. `language` is the
+    one that the person has chosen in the bot, else the one of the messenger ("en", "de"); "" for nobody.
     """
 
     name: str
@@ -40,9 +41,10 @@ class JobRun(Generic[State_co]):
     running: Running[State_co]
     user: int | None = None
     data: Mapping[str, Any] = field(default_factory=dict)
+    language: str = ""
 
 
-RunJob = Callable[[JobRun[State_co]], Awaitable[Answer]]
+RunJob = Callable[[JobRun[State_co]], Awaitable[Answer | Mapping[str, str]]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 from bot.ai import Profile
@@ -36,6 +37,13 @@ def check_function(title: str, function: Any, parameters: tuple[str, ...], *, is
     except TypeError:
         takes = inspect.signature(function)
         raise ConfigError(f"{title}: {shape} is expected, and {_shown(function)} takes {takes}") from None
+
+
+def check_setting(name: str, known: Collection[str]) -> None:
+    """Raise `ConfigError` unless `App(...)` knows a setting of this name."""
+    if name not in known:
+        near = "".join(f", did you mean {one}?" for one in get_close_matches(name, known, 1)) or ";"
+        raise ConfigError(f"{name} is no setting of Govorun{near} docs/settings.md lists them")
 
 
 def check_lifespan(function: Any) -> None:

@@ -103,14 +103,15 @@ class Running(Protocol[State_co]):
         ...
 
     async def send(
-        self, to: int | User | Address, what: str | Outgoing, *, key: str, buttons: Keyboard = ()
+        self, to: int | User | Address, what: str | Mapping[str, str] | Outgoing, *, key: str, buttons: Keyboard = ()
     ) -> Sent:  # fmt: skip
         """Send a message to a person (by id), or to the chat of an address. Returns when it is on disk.
 
-        A text is Markdown. The message is delivered in the background, after a crash by the next start. Only the first
-        call with a `key` (1-200 characters) sends something, for ever and in all processes of the bot; later calls
-        return what became of that message. Raises `UnknownUser` for somebody who never wrote to the bot: messengers let
-        no bot begin a conversation.
+        A text is Markdown: one for all languages, or one for each (`{"en": "Good morning", "de": "Guten Morgen"}`), of
+        which the one in the language that the chat has chosen is sent, else in the person's. The message is delivered
+        in the background, after a crash by the next start. Only the first call with a `key` (1-200 characters) sends
+        something, for ever and in all processes of the bot; later calls return what became of that message. Raises
+        `UnknownUser` for somebody who never wrote to the bot: messengers let no bot begin a conversation.
         """
         ...
 

@@ -52,12 +52,3 @@ class OwnTransport:
 
     async def busy(self, person: int, doing: str) -> None:
         """Show that the bot is "typing", or makes a "photo", "voice" or "document". By default nothing is shown."""
-
-
-def shown(message: Outgoing) -> str:
-    """Return a message as a text, for messengers that show no markup: the words, the note, a line for each button."""
-    if message.gone:
-        return ""
-    buttons = [f"[{button.label}]" for row in message.buttons for button in row]
-    file = f"({message.file.name})" if message.file is not None else ""
-    return "\n".join(filter(None, (message.text, file, message.note, *buttons)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,6 +20,7 @@ from bot.errors import StorageUnavailable
 from bot.features.program.running import RunningBot
 from bot.features.retention import Retention
 from bot.jobs import menus
+from bot.llm.routing import Routing
 from bot.ports import Dispatcher, Handler, ProcessRole
 from bot.storage.store import Store, Tx
 from bot.telegram.transport import Telegram
@@ -57,11 +58,15 @@ class Inbound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signs:
-    """What operators can watch of a bot: the log of its turns, the outage of its models, its metrics."""
+    """What operators can watch of a bot: the log of its turns, the outage of its models, its metrics, and for the log
+    of a start the models that it offers (`routing`) and the names of the tools that these may call.
+    """
 
     turns: TurnLogs
     model_outage: Outage
     metrics: Metrics
+    routing: Routing
+    tools: Collection[str]
 
 
 @dataclass(slots=True, kw_only=True)

@@ -161,8 +161,9 @@ def _models(
 ) -> Models:
     chance = random.Random(instead.seed)  # noqa: S311  seeds of pictures and jitter, no secrets
     studio = YandexStudio(
-        settings=settings, http=process.http, clock=process.clock, random=chance, metrics=process.metrics, gauge=places
-    )
+        settings=models.for_studio(settings, extension), http=process.http, clock=process.clock, random=chance,
+        metrics=process.metrics, gauge=places,
+    )  # fmt: skip
     routing = models.offered(settings, studio, process.clock, extension, instead.routing)
     return Models(
         studio=studio,

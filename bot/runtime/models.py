@@ -52,7 +52,8 @@ def offered(
 ) -> Routing:
     """Return the models that users may choose from. A programmer's model replaces one of AI Studio with its name.
 
-    `instead`: models to offer in the place of those that the settings name.
+    The default is the one that MODEL names if that is set (in code, the environment or `.env`), else a programmer's
+    first model, else that of AI Studio. `instead`: models to offer in the place of those that the settings name.
     """
     own = [ModelOption(one.name, one.title, CircuitBreaker(one.model, clock)) for one in extension.ai.models]
     names = {option.name for option in own}
@@ -60,8 +61,18 @@ def offered(
     if instead is not None:
         others = instead.options
     elif not extension.ai.only_models:
-        others = _of_settings(settings, studio, clock)
-    return Routing([*own, *(option for option in others if option.name not in names)])
+        others = _of_settings(for_studio(settings, extension), studio, clock)
+    found = [*own, *(option for option in others if option.name not in names)]
+    if "model" in settings.model_fields_set:
+        found.sort(key=lambda option: option.name != settings.model)
+    return Routing(found)
+
+
+def for_studio(settings: Settings, extension: Extension) -> Settings:
+    """Return the settings for what speaks with AI Studio, which does not know a programmer's model that MODEL names."""
+    if settings.model not in {one.name for one in extension.ai.models}:
+        return settings
+    return settings.model_copy(update={"model": Settings.model_fields["model"].default})
 
 
 def async_models(studio: YandexStudio, extension: Extension) -> AsyncModels:

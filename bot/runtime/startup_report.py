@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import stat
+from collections.abc import Collection
 from pathlib import Path
 
 from bot import __version__
 from bot.config.entries import ENV_FILE, written
 from bot.config.settings import Settings, misspelt
+from bot.llm.routing import Routing
 from bot.prompts.library import Library
 from bot.storage.maintenance import migrations
 
@@ -18,13 +20,16 @@ OTHERS = stat.S_IRGRP | stat.S_IWGRP | stat.S_IROTH | stat.S_IWOTH
 LIMITS = ("user_daily_tokens", "chat_daily_tokens", "daily_tokens")
 
 
-def announce(settings: Settings, health: str, database: str, code: str = "", env_file: Path = ENV_FILE) -> None:
+def announce(
+    settings: Settings, routing: Routing, health: str, database: str, code: str = "", env_file: Path = ENV_FILE
+) -> None:  # fmt: skip
     """Write the report of a start into the log.
 
-    `health`: the address of the health server, "" for none. `database`: its kind and version. `code`: the code that
-    makes the first owner, "" if there is an owner. `env_file`: the file with the settings.
+    `routing`: the models that are offered, also a programmer's own; the default is named first. `health`: the address
+    of the health server, "" for none. `database`: its kind and version. `code`: the code that makes the first owner, ""
+    if there is an owner. `env_file`: the file with the settings.
     """
-    models = ", ".join(entry.name for entry in settings.models) or settings.model
+    models = ", ".join(option.name for option in routing.options)
     log.info("Govorun %s, schema %s, %s", __version__, migrations.HEAD, database)
     log.info(
         "access: %s, owners: %d, models: %s, pictures: %s, health: %s",
@@ -36,6 +41,13 @@ def announce(settings: Settings, health: str, database: str, code: str = "", env
         log.warning(
             "this bot has no owner yet. To become its owner, send it /start %s (works once, until a restart)", code
         )
+
+
+def uncallable(routing: Routing, tools: Collection[str]) -> str:
+    """Return a sentence about tools that the default model can't call; "" if it can, or if there are none."""
+    if not tools or routing.default.model.profile.tools:
+        return ""
+    return f"the default model {routing.default.name} can't call tools (Profile.tools): {', '.join(tools)} are not used"
 
 
 def warnings(settings: Settings, env_file: Path = ENV_FILE) -> list[str]:

@@ -24,7 +24,7 @@ from bot.runtime.bot import Bot
 from bot.runtime.build import build
 from bot.runtime.health.checks import Check, Health
 from bot.runtime.resources import SharedResources
-from bot.runtime.startup_report import announce
+from bot.runtime.startup_report import announce, uncallable
 from bot.telemetry import logging as logs
 
 log = logging.getLogger(__name__)
@@ -213,7 +213,9 @@ class Supervisor:
         process = self.plan.process
         health = f"http://{process.health_host}:{process.health_port}" if process.health_port else ""
         file = (process.bots or Path()) / f"{slot.name}{ENDING}"
-        announce(app.settings, health, app.store.version, app.joining.code, file)
+        announce(app.settings, app.signs.routing, health, app.store.version, app.joining.code, file)
+        if unused := uncallable(app.signs.routing, app.signs.tools):
+            log.warning(unused)
 
     def _raise_errors(self, failed: Mapping[str, BotError | None]) -> None:
         reasons = dict(self.plan.refused)

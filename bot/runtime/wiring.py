@@ -103,7 +103,7 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
     running = running_bot(given, ground, custom.answers.with_buttons)
     own = [*_features(given, ground, answering), *desk.features, notice.feature()]
     added = [*custom.features, own_jobs(given, ground, running)]
-    features = offered(own, added, partial(_settings_panel, given, ground), given.added.handlers.without)
+    features = offered(own, added, partial(_settings_panel, given, ground), given.added.handlers)
     questions = Questions(store=store, assistant=assistant, attached=answering.attached, awaits=joined(features).awaits)
     help = _help(given, ground, assistant, questions, features)
     turns = TurnLogs(
@@ -127,7 +127,13 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
         telegram=ground.telegram,
         inbound=inbound,
         joining=people.joining,
-        signs=Signs(turns=turns, model_outage=given.models.studio.outage, metrics=given.api.metrics),
+        signs=Signs(
+            turns=turns,
+            model_outage=given.models.studio.outage,
+            metrics=given.api.metrics,
+            routing=given.models.routing,
+            tools=(*assistant.writer.request_builder.toolbox.tools, *(one.name for one in settings.mcp_servers)),
+        ),
     )
     host(bot, given, ground, running)
     if desk.load is not None:

@@ -1,6 +1,6 @@
 """Sentences that a programmer gives the bot (`App(texts=...)`): other languages, and other words for what it says.
 
-Begin with `read`. `python -m bot.texts` prints all sentences in English as TOML, to be translated.
+Begin with `read`. `govorun texts` prints all sentences in English as TOML, to be translated.
 """
 
 from __future__ import annotations

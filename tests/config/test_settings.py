@@ -459,6 +459,7 @@ def test_the_example_is_current_and_sets_nothing(monkeypatch: pytest.MonkeyPatch
         assert (done.returncode, done.stderr) == (0, b"")
     example = load(_env_file=ROOT / ".env.example")
     assert example == Settings(_env_file=None)
+    assert "PydanticUndefined" not in (ROOT / "docs" / "settings.md").read_text()
 
 
 def test_every_setting_is_explained_in_the_example() -> None:

@@ -39,5 +39,6 @@ async def test_what_is_switched_off_is_in_no_menu_and_no_panel_and_its_word_is_f
 
 async def test_a_word_that_is_no_command_is_told_at_the_start(stage: Stage) -> None:
     stage.extension = App(without=["imgae"]).extension
-    with pytest.raises(ConfigError, match="there is no command imgae; did you mean image"):
+    told = r"test_switching_off\.py:\d+: App\(without=...\): there is no command imgae; did you mean image"
+    with pytest.raises(ConfigError, match=told):
         await stage.start()

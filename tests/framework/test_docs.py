@@ -63,6 +63,14 @@ def test_each_block_of_code_runs(block: tuple[str, int, str]) -> None:
     exec(compile(code, f"docs/{page}, block {number + 1}", "exec", dont_inherit=True), names())
 
 
+def test_readers_are_sent_to_nothing_but_the_public_packages() -> None:
+    public = ("framework", "start", "tutorial", "recipes", "tools", "evaluation", "coming-from")
+    rooms = "|".join(path.stem for path in (ROOT / "bot").iterdir() if path.suffix != ".typed")
+    inner = re.compile(rf"`bot\.(?:{rooms})\b|from bot[. ]|-m bot")
+    found = {page: inner.findall((DOCS / f"{page}.md").read_text()) for page in public}
+    assert {page: words for page, words in found.items() if words} == {}
+
+
 def test_the_tutorial_shows_whole_files_of_the_shop() -> None:
     shown = STEP.findall((DOCS / "tutorial.md").read_text())
     files = {str(path.relative_to(ROOT / "examples/shop")): path for path in (ROOT / "examples/shop").rglob("*.py")}

@@ -142,6 +142,24 @@ def test_a_mistake_in_a_file_is_told_with_its_line(tmp_path: Path) -> None:
         find("shop.py", tmp_path)
 
 
+def test_a_wrong_name_or_value_of_a_setting_is_told_with_the_line_of_the_app(tmp_path: Path) -> None:
+    def told(setting: str) -> str:
+        (tmp_path / "shop.py").write_text(f"from govorun import App\n\napp = App(\n    {setting},\n)\n")
+        with pytest.raises(ConfigError) as error:
+            find("shop.py", tmp_path).settings(_env_file=None)
+        return str(error.value)
+
+    line = "shop.py:3: temprature is no setting of Govorun, did you mean temperature? docs/settings.md lists them"
+    assert told("temprature=0.8").endswith(line)
+    assert told("zzz=1").endswith("shop.py:3: zzz is no setting of Govorun; docs/settings.md lists them")
+    wrong = told('temperature="hot", log_format="json"')
+    assert "shop.py:3: TEMPERATURE: " in wrong
+    assert "\n" not in wrong
+    with pytest.raises(ConfigError) as other:
+        App().settings(temperature="hot", _env_file=None)
+    assert str(other.value).startswith("TEMPERATURE: "), "the value is none of the App's"
+
+
 def test_a_word_of_a_command_that_is_switched_off_is_free() -> None:
     App(without=["image"]).command("image")(good)
 

@@ -14,10 +14,12 @@ from pydantic import SecretStr
 
 from bot import App, Chunk, File, Finish, Incoming, Outgoing, Profile, Reply, Request, UserError, command
 from bot.app import find
+from bot.config.settings import Settings
 from bot.errors import ConfigError
 from bot.extension import SANDBOX
 from bot.sandbox.media import landscapes
 from bot.testing.stage import Stage
+from bot.testing.studio import StudioSide
 from bot.testing.tg import Tg
 
 ROOT = Path(__file__).parents[2]
@@ -153,8 +155,8 @@ def test_code_counts_more_than_the_environment(monkeypatch: pytest.MonkeyPatch) 
 
 def test_what_is_no_setting_or_no_value_is_said_in_a_line() -> None:
     misspelt: Any = {"temprature": 0.1}
-    with pytest.raises(ConfigError, match="temprature is no setting"):
-        App(**misspelt).settings()
+    with pytest.raises(ConfigError, match="temprature is no setting of Govorun, did you mean temperature"):
+        App(**misspelt)
     with pytest.raises(ConfigError, match="TEMPERATURE: "):
         App(temperature=7).settings()
 
@@ -179,6 +181,24 @@ async def test_with_a_model_of_its_own_a_bot_needs_no_key(stage: Stage, bot_app:
     assert "can't draw" in (await tg.user("Ann").say("/image a cat")).text
     await tg.user("Ann").say("/model")
     assert stage.studio.requests == []
+
+
+async def test_the_first_model_of_ones_own_answers_unless_the_setting_names_another(
+    stage: Stage, studio: StudioSide, bot_app: App
+) -> None:
+    bot_app.model("echo", Echo())
+    bot_app.model("second", Echo())
+    await stage.start()
+    ann, default = Tg(stage).user("Ann"), Settings.model_fields["model"].default
+    assert (await ann.say("hello")).text == "You said: hello"
+    for named, answer in (("second", "You said: hello"), (default, "It is AI Studio.")):
+        await stage.stop()
+        if named == default:
+            studio.says(answer)
+        app = await stage.start(model=named)
+        assert app.signs.routing.default.name == named
+        assert {"echo", "second", default} <= {option.name for option in app.signs.routing.options}
+        assert (await ann.say("hello")).text == answer
 
 
 # --- finding an App ---------------------------------------------------------------------------------------------------

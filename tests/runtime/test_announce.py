@@ -9,13 +9,19 @@ import pytest
 
 from bot import __version__
 from bot.config.settings import Settings, load
-from bot.runtime.startup_report import announce, warnings
+from bot.llm.routing import ModelOption, Routing
+from bot.runtime.startup_report import announce, uncallable, warnings
 from bot.sandbox.bot_process import OWNER_CODE
 from bot.storage.maintenance import migrations
+from tests.support.scripted_model import ScriptedModel
 
 
 def settings(**given: Any) -> Settings:
     return load(**{"_env_file": None, "owners": "1", **given})
+
+
+def models(*names: str, can_call: bool = False) -> Routing:
+    return Routing([ModelOption(name, name, ScriptedModel(tools=can_call)) for name in names])
 
 
 def env_file(folder: Path, mode: int) -> Path:
@@ -27,12 +33,20 @@ def env_file(folder: Path, mode: int) -> Path:
 
 def test_a_start_says_what_works_with_what(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
-    found = settings(models='[{"name":"yandexgpt"},{"name":"yandexgpt-lite"}]', yc_api_key="AQVNsecret")
-    announce(found, "http://127.0.0.1:8080", "PostgreSQL 18.4")
+    found = settings(yc_api_key="AQVNsecret")
+    announce(found, models("echo", "yandexgpt-lite"), "http://127.0.0.1:8080", "PostgreSQL 18.4")
     told = caplog.text
-    for word in (__version__, migrations.HEAD, "PostgreSQL 18.4", "closed", "yandexgpt-lite", "yandex-art", ":8080"):
+    offered = "models: echo, yandexgpt-lite,"
+    for word in (__version__, migrations.HEAD, "PostgreSQL 18.4", "closed", offered, "yandex-art", ":8080"):
         assert word in told
     assert "secret" not in told
+
+
+def test_tools_that_the_default_model_cant_call_are_told() -> None:
+    told = uncallable(models("echo", "other"), ["stock", "calculator"])
+    assert told == "the default model echo can't call tools (Profile.tools): stock, calculator are not used"
+    assert uncallable(models("echo"), []) == ""
+    assert uncallable(models("echo", can_call=True), ["stock"]) == ""
 
 
 def test_an_ordinary_start_warns_of_nothing(tmp_path: Path) -> None:
@@ -66,9 +80,9 @@ def test_what_is_probably_not_meant_so_is_told(tmp_path: Path, given: dict[str, 
 
 
 def test_the_code_for_the_first_owner_is_said_only_where_there_is_one(caplog: pytest.LogCaptureFixture) -> None:
-    announce(settings(), "", "SQLite 3.50")
+    announce(settings(), models("yandexgpt"), "", "SQLite 3.50")
     assert "/start" not in caplog.text
-    announce(settings(), "", "SQLite 3.50", "a-code")
+    announce(settings(), models("yandexgpt"), "", "SQLite 3.50", "a-code")
     found = OWNER_CODE.search(caplog.text)
     assert found is not None, "the sandbox reads the code from this sentence"
     assert found[1] == "a-code"

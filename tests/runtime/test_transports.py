@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bot import App, Incoming, JobRun, OwnTransport, Reply
+from bot import App, Button, Incoming, JobRun, Outgoing, OwnTransport, Reply, shown
 from bot.app import find
 from bot.errors import ConfigError
 from bot.types import Address
@@ -93,6 +93,17 @@ def person(request: pytest.FixtureRequest, stage: Stage) -> TelegramPerson | Con
 
 
 Person = TelegramPerson | ConsolePerson
+
+
+def test_what_is_shown_without_markup_has_no_marks_of_markdown() -> None:
+    said = "# Order 7\n\nA **lamp**, `lamp-1` of [the shop](https://shop.example).\n\n- one\n- _two_"
+    buttons = [[Button("Track", "track")]]
+    assert shown(Outgoing(said, buttons=buttons, note="stopped")) == (
+        "Order 7\nA lamp, lamp-1 of the shop (https://shop.example).\n\n• one\n• two\nstopped\n[Track]"
+    )
+    assert shown(Outgoing("2 **3", plain=True)) == "2 **3", "a plain text is shown as it is"
+    assert len(shown(Outgoing("word " * 20_000))) > 90_000, "nothing is cut off"
+    assert shown(Outgoing("x", gone=True)) == ""
 
 
 async def heard(stage: Stage, person: Person, count: int) -> list[str]:

@@ -14,9 +14,9 @@ from bot.desk.cases import Close, Give, NotPossible, Return, Snooze, Wake
 from bot.desk.desk import Desk, Places
 from bot.desk.mirror import Mirror, keep
 from bot.desk.team.duty import leave
-from bot.desk.team.intent import Heard, Intent, intent_of, is_note
 from bot.desk.team.menus import Menus
-from bot.desk.team.words import GROUP_WORDS, WAKE, Done, Use, Words, tell, word_of
+from bot.desk.team.message_meaning import Heard, Intent, intent_of, is_note
+from bot.desk.team.operator_commands import GROUP_WORDS, WAKE, Done, Use, Words, tell, word_of
 from bot.feature import ButtonHandler, Command, Feature
 from bot.outbox import Choice, finish_turn
 from bot.ports import Handler, Reply

@@ -13,7 +13,7 @@ from bot.desk.cases import NotPossible
 from bot.desk.desk import Desk, Places
 from bot.desk.formatting import harmless
 from bot.desk.mirror import Mirror, keep
-from bot.desk.team.intent import is_note
+from bot.desk.team.message_meaning import is_note
 from bot.feature import ButtonHandler, Feature
 from bot.outbox import Choice, finish_turn
 from bot.ports import Reply

@@ -18,10 +18,10 @@ from zoneinfo import ZoneInfo
 from bot.access.onboarding import Onboarding
 from bot.access.policy import Access, Actor, Role
 from bot.errors import Lost, StorageUnavailable
-from bot.extension import Answer, JobRun, OwnJob, Running, Schedule
+from bot.extension import JobRun, OwnJob, Running, Schedule
 from bot.extension.running import current
 from bot.feature import Feature
-from bot.features.program.messages import Messages, delivery_key, ensure_known, hashed
+from bot.features.program.messages import Messages, Said, can_be_said, delivery_key, ensure_known, hashed
 from bot.features.times import zones
 from bot.storage.store import Store, Tx
 from bot.telemetry.incidents import IncidentLog
@@ -126,7 +126,7 @@ class OwnJobs:
         where = zones.zone(str(job.payload.get("zone", own.schedule.zone if own.schedule is not None else ""))) or UTC
         run = JobRun(
             name=own.name, key=f"{own.name} {job.key} {due:.3f}", at=datetime.fromtimestamp(due, where),
-            running=self.running, user=user, data=job.payload.get("data", {}),
+            running=self.running, user=user, data=job.payload.get("data", {}), language=await self._language(job),
         )  # fmt: skip
         try:
             async with asyncio.timeout(own.deadline):
@@ -140,7 +140,13 @@ class OwnJobs:
             return
         await self._end(job, own, answer, delivery_key(hashed("run", run.key)))
 
-    async def _end(self, job: Job, own: OwnJob, answer: Outgoing | None, key: str) -> None:
+    async def _language(self, job: Job) -> str:
+        """Return the language of the person for whom a job runs, as it is now; "" if it runs for nobody."""
+        if "user" not in job.payload:
+            return ""
+        return await self.store.read(lambda tx: tx.chats.read_language(job.address.bot, job.address.chat))
+
+    async def _end(self, job: Job, own: OwnJob, answer: Said | None, key: str) -> None:
         def work(tx: Tx) -> None:
             if answer is not None:
                 self.messages.store_message(tx, key, job.address, answer)
@@ -217,15 +223,17 @@ def _done(tx: Tx, job: Job, own: OwnJob) -> None:
     tx.jobs.reschedule(job, due)
 
 
-def _answer(own: OwnJob, answer: Answer, user: int | None) -> Outgoing | None:
+def _answer(own: OwnJob, answer: object, user: int | None) -> Said | None:
     """Return what is sent to the person. Raises `TypeError` for what can't be."""
     if answer is None:
         return None
-    if not isinstance(answer, (str, Outgoing)):
-        raise TypeError(f"job {own.name} returned {answer!r}: a text, an Outgoing or None is expected")
+    if not can_be_said(answer):
+        raise TypeError(
+            f"job {own.name} returned {answer!r:.80}: a text, one for each language, an Outgoing or None is expected"
+        )
     if user is None:
         raise TypeError(f"job {own.name} returned a message but runs for nobody: use running.send")
-    return Outgoing(answer) if isinstance(answer, str) else answer
+    return answer
 
 
 def _zone(name: str, schedule: Schedule) -> tzinfo:

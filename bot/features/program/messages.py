@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeGuard
 
 from bot.errors import UnknownUser
 from bot.extension.running import Keyboard, SendState, Sent
 from bot.ports import DeliveryState
 from bot.storage.repositories.outbox import GONE
 from bot.storage.store import Store, Tx
+from bot.texts.catalog import own
 from bot.types import Address, Outgoing, User
 
 # A message with its buttons stored: in this transaction, for this address, key of the delivery and person (0: any).
+Said = str | Mapping[str, str] | Outgoing  # a text, one for each language, or a whole message
 WithButtons = Callable[[Tx, Outgoing, Address, str, int], Outgoing]
 LONGEST_KEY = 200  # characters
 FIRST_LOOK, LONGEST_LOOK = 0.1, 2.0  # seconds between two looks at a message that is waited for
@@ -51,12 +54,11 @@ class Messages:
         """Return where a message for a person goes: the private chat, unless it is an address already."""
         return to if isinstance(to, Address) else Address("telegram", self.bot, to if isinstance(to, int) else to.id)
 
-    async def send(self, to: int | User | Address, what: str | Outgoing, key: str, buttons: Keyboard) -> Sent:
+    async def send(self, to: int | User | Address, what: Said, key: str, buttons: Keyboard) -> Sent:
         """See `Running.send`."""
         where, hash_ = self.address(to), hashed("send", key)
-        outgoing = Outgoing(what) if isinstance(what, str) else what
-        if buttons:
-            outgoing = replace(outgoing, buttons=tuple(map(tuple, buttons)))
+        if not can_be_said(what):
+            raise TypeError(f"{what!r:.80} can't be sent: a text, one for each language, or an Outgoing is expected")
 
         def work(tx: Tx) -> bool:
             if tx.program_keys.is_used(self.bot, hash_):
@@ -64,7 +66,7 @@ class Messages:
             ensure_known(tx, where)
             if not tx.program_keys.use(self.bot, hash_):
                 return False
-            self.store_message(tx, delivery_key(hash_), where, outgoing)
+            self.store_message(tx, delivery_key(hash_), where, what, buttons)
             return True
 
         is_new = await self.store.write(work)
@@ -74,8 +76,16 @@ class Messages:
         assert sent is not None  # noqa: S101  its key was stored above, or before
         return replace(sent, is_new=is_new)
 
-    def store_message(self, tx: Tx, key: str, where: Address, outgoing: Outgoing) -> None:
-        """Put a message with its buttons into the outbox. Raises `TypeError` for a button without a function."""
+    def store_message(self, tx: Tx, key: str, where: Address, what: Said, buttons: Keyboard = ()) -> None:
+        """Put a message with its buttons into the outbox: of a text by language that in the language which the chat
+        has chosen, else the person's. Raises `TypeError` for a button without a function.
+        """
+        if isinstance(what, Outgoing):
+            outgoing = what
+        else:
+            outgoing = Outgoing(own(what, tx.chats.read_language(where.bot, where.chat)))
+        if buttons:
+            outgoing = replace(outgoing, buttons=tuple(map(tuple, buttons)))
         person = max(0, where.chat)  # the one of a private chat; in a group anybody may press
         tx.outbox.add_answer(key, where, self.with_buttons(tx, outgoing, where, key, person))
 
@@ -107,6 +117,13 @@ class Messages:
                 return sent
             await clock.sleep(pause if end is None else min(pause, max(0.0, end - clock.monotonic())))
             pause = min(2 * pause, LONGEST_LOOK)
+
+
+def can_be_said(what: object) -> TypeGuard[Said]:
+    """Return whether this can be sent."""
+    if isinstance(what, Mapping):
+        return bool(what) and all(isinstance(one, str) for pair in what.items() for one in pair)
+    return isinstance(what, str | Outgoing)
 
 
 def delivery_key(hash_: str) -> str:

@@ -65,7 +65,7 @@ class RunningBot:
         return ProgramStore(self.messages.store)
 
     async def send(
-        self, to: int | User | Address, what: str | Outgoing, *, key: str, buttons: Keyboard = ()
+        self, to: int | User | Address, what: str | Mapping[str, str] | Outgoing, *, key: str, buttons: Keyboard = ()
     ) -> Sent:  # fmt: skip
         """Store a message, once for its key, and have it delivered."""
         return await self.messages.send(to, what, key, buttons)

@@ -14,6 +14,7 @@ from bot.dispatch.custom.presses import CustomPresses
 from bot.dispatch.pipeline import Layer
 from bot.dispatch.router import Take
 from bot.errors import ConfigError
+from bot.extension.extension import HandlerExtension
 from bot.feature import Feature, joined
 from bot.runtime.parts import Given, Ground
 
@@ -51,21 +52,22 @@ def offered(
     own: Sequence[Feature],
     added: Sequence[Feature],
     panel: Callable[[Sequence[Feature]], Feature],
-    without: Collection[str],
+    handlers: HandlerExtension,
 ) -> list[Feature]:
     """Return the bot's `own` features, those that a programmer has `added`, and the settings panel of all of them.
 
-    `without` are words of commands that the programmer does not want: they go, and with the last command of a feature
-    all that people see of it. Its jobs stay, so that what was begun is ended. Raises `ConfigError` for a word that is
-    no command.
+    `handlers.without` are words of commands that the programmer does not want: they go, and with the last command of a
+    feature all that people see of it. Its jobs stay, so that what was begun is ended. Raises `ConfigError` for a word
+    that is no command.
     """
+    without = handlers.without
     features = [*(_cut(feature, without) for feature in own), *added]
     settings = panel(features)
     names = [word.removeprefix("/") for word in joined([*own, settings]).commands]
     for word in without:
         if word not in names:
             near = "".join(f"; did you mean {one}?" for one in get_close_matches(word, names, 1))
-            raise ConfigError(f"App(without=...): there is no command {word}{near}")
+            raise ConfigError(f"{handlers.place}App(without=...): there is no command {word}{near}")
     return [*features, _cut(settings, without)]
 
 

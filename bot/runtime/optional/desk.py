@@ -195,8 +195,8 @@ async def _warn(given: Given) -> None:
 def _operators(given: Given, ground: Ground, assistant: Assistant, mirror: Mirror) -> Operators:
     """The operators' side, and their commands."""
     from bot.desk.policy.canned import CannedAnswers
+    from bot.desk.team.operator_commands import Words
     from bot.desk.team.operators import Operators
-    from bot.desk.team.words import Words
 
     rights, bot = ground.people.joining.rights, given.api.id
     canned, topics = CannedAnswers(mirror.desk.hours.file.folder), assistant.turn_start.topics

@@ -233,6 +233,32 @@ async def test_each_person_gets_it_at_nine_where_they_are(stage: Stage) -> None:
     assert sorted(run.user or 0 for run in RUNS[3:]) == [ANNA, 1003], "once, and not for who has blocked the bot"
 
 
+async def test_a_job_knows_the_language_of_its_person_and_may_return_a_text_for_each(stage: Stage) -> None:
+    app = App()
+
+    @app.job
+    async def tea(run: JobRun) -> dict[str, str]:
+        RUNS.append(run)
+        return {"en": "Your tea is ready", "ru": "Чай готов"}
+
+    scheduled(stage, app)
+    bot = await stage.start()
+    stage.telegram.person("Boris", "en", BORIS)
+    await stage.ask("hi", BORIS)
+    await stage.ask("/language")
+    await stage.press("Русский")
+    await stage.clock.sleep(5)
+    for person in (ANNA, BORIS):
+        await bot.running.later("tea", key=f"k{person}", at=timedelta(minutes=4), to=person)
+    await bot.running.later("tea", key="nobody", at=timedelta(hours=1))
+    await stage.clock.sleep(300)
+    assert {run.user: run.language for run in RUNS} == {ANNA: "ru", BORIS: "en"}
+    assert stage.telegram.texts(ANNA)[-1] == "Чай готов"
+    assert stage.telegram.texts(BORIS)[-1] == "Your tea is ready"
+    await stage.clock.sleep(3600)
+    assert RUNS[-1].language == "", "it runs for nobody"
+
+
 async def test_hundreds_of_people_get_it_and_the_jobs_of_others_do_not_wait(stage: Stage) -> None:
     app = App()
 

@@ -57,6 +57,29 @@ async def test_a_message_to_a_person_arrives_and_says_so(stage: Stage) -> None:
     assert await stage_running(stage).sent("lost") is None
 
 
+async def test_a_text_by_language_is_said_in_the_one_that_the_person_chose_or_has(stage: Stage) -> None:
+    app = await known(stage)
+    greeting = {"en": "Good **evening**", "de": "Guten Abend", "ru": "Добрый вечер"}
+    await app.running.send(ANNA, greeting, key="english", buttons=[[Button("Track", "track", order=7)]])
+    await stage.texts(2)
+    assert stage.telegram.transcript(ANNA)[-1]["reply_markup"]["inline_keyboard"][0][0]["text"] == "Track"
+    await stage.ask("/language")
+    await stage.press("Русский")
+    await stage.clock.sleep(5)
+    await app.running.send(ANNA, greeting, key="russian")
+    stage.telegram.person("Boris", "de-CH", BORIS)
+    await stage.ask("hi", BORIS)
+    await app.running.send(BORIS, greeting, key="german")
+    await app.running.send(BORIS, {"ru": "Пока"}, key="bye")
+    await stage.clock.sleep(5)
+    assert "Good evening" in stage.telegram.texts(ANNA)
+    assert stage.telegram.texts(ANNA)[-1] == "Добрый вечер"
+    assert stage.telegram.texts(BORIS)[-2:] == ["Guten Abend", "Пока"]
+    with pytest.raises(TypeError, match="a text, one for each language, or an Outgoing is expected"):
+        await app.running.send(ANNA, {"en": 7}, key="number")  # type: ignore[dict-item]
+    assert await app.running.sent("number") is None
+
+
 async def test_a_key_is_sent_once_by_callers_at_the_same_time_and_after_a_crash(stage: Stage) -> None:
     app = await known(stage)
     sent = await asyncio.gather(*(app.running.send(ANNA, f"try {n}", key="k") for n in range(5)))

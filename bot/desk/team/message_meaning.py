@@ -1,5 +1,5 @@
-"""Decides what is done with a message in the topic of a customer: answer, note (`//`), command, ... Begin with
-`intent_of`. Pure.
+"""What an operator's message in the topic of a customer means: an answer to the customer, a note (`//`), a command of
+the desk, ... Begin with `intent_of`. Pure.
 
 Only the operator who holds the case speaks to the customer. Everything else stays in the topic as a note: messages of
 others, messages marked with `//` or `/note`, replies to a note or a colleague, and messages that begin with a mention

@@ -1,7 +1,7 @@
 """Carries out the commands of operators: in the topic of a customer (/take, /give, /close, ...) and in the whole group
 (/mine, /next, ...). Begin with `Words.run`.
 
-What is written in a topic without a command, and notes that begin with `//`, is for `team/intent.py`.
+What is written in a topic without a command, and notes that begin with `//`, is for `team/message_meaning.py`.
 """
 
 from __future__ import annotations
