@@ -125,12 +125,7 @@ class Rehearsal(RunningBot):
         return RehearsalStore(self.messages.store)
 
     async def send(
-        self,
-        to: int | User | Address,
-        what: str | Mapping[str, str] | Outgoing,
-        *,
-        key: str,
-        buttons: Keyboard = (),
+        self, to: int | User | Address, what: str | Mapping[str, str] | Outgoing, *, key: str, buttons: Keyboard = ()
     ) -> Sent:  # fmt: skip
         """Note a message in the log, and send nothing."""
         log.warning("cases are asked: the message %r is not sent", key)
