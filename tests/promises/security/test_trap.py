@@ -31,7 +31,7 @@ _is_watching = [False]
 
 
 def _watch(event: str, arguments: tuple[Any, ...]) -> None:
-    if _is_watching[0] and event in WATCHED:
+    if _is_watching and _is_watching[0] and event in WATCHED:
         _tries.append((event, arguments))
 
 
