@@ -72,14 +72,16 @@ class CheckedFile:
     classes: Counter[str] = field(default_factory=Counter, init=False)
 
     def add(self, line: int, column: str, what: str, remedy: str) -> None:
-        """Note something wrong."""
+        """Count a problem of the file, and keep it if it is one of the first `SHOWN`: the line (from 1) and the column
+        where it is, what is wrong, and what the user can do.
+        """
         self.wrong += 1
         if len(self.problems) < SHOWN:
             self.problems.append(Problem(line, column, what, remedy))
 
 
 class Wrong(Exception):
-    """A row is wrong: the column, what it is, and what helps."""
+    """Raised for a row of a dataset that breaks a rule: its column, what is wrong there, and what the user can do."""
 
     def __init__(self, column: str, what: str, remedy: str) -> None:
         super().__init__(what)

@@ -201,7 +201,8 @@ class KnowledgeBase:
         return await self.store.write(lambda tx: self.store_new(tx, source))
 
     async def checked(self, wish: KnowledgeSource) -> KnowledgeSource:
-        """Return the source of a wish with its kind and its full address, both of which follow from the given address.
+        """Check a source that somebody wants to add, and return it with its kind and its full address, which are worked
+        out from the address that was given.
 
         Raises `BadInput` for an address that can't be read, `ConfigError` if the extra `knowledge` is not installed.
         """

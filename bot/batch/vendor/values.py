@@ -36,7 +36,10 @@ class LineError:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """A dataset. `status`: draft, validating, ready, invalid (`errors` say why), deleting or unknown."""
+    """A dataset of AI Studio. `size` is in bytes, `created` in Unix seconds.
+
+    `status`: draft, validating, ready, invalid (`errors` say why), deleting, or unknown for one that is new to us.
+    """
 
     id: str
     name: str

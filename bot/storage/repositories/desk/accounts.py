@@ -32,7 +32,7 @@ class Account:
     may_reply: bool
 
     def address(self, bot: int) -> Address:
-        """The owner's private chat with the bot."""
+        """Return the address of the private chat that the account's owner has with the bot of this id."""
         return Address("telegram", bot, self.place)
 
 
