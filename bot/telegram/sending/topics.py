@@ -67,7 +67,7 @@ class TopicKeeper:
         return max(0.0, self._made[where.chat].wait(self.clock.monotonic())) if is_missing else 0.0
 
     async def make(self, progress: Progress) -> Address | None:
-        """Make the topic that a delivery goes to, and return the address of that topic, to which all its deliveries have
+        """Make the topic that a delivery goes to, and return the address of that topic, to which its deliveries have
         been moved. Returns None if the chat has no topics: the delivery goes to the chat itself. Raises `Outdated`.
         """
         where = progress.delivery.address
