@@ -18,11 +18,11 @@ from bot.batch.vendor.opening import open_transfers, open_vendor
 from bot.batch.vendor.uploads import SIZES, Sizes
 from bot.batch.vendor_cleanup import LAG, tidy_all
 from bot.batch.vendor_runner import VendorRunner, least_cost
-from bot.batch.vendor_watch import PAUSE, BatchWatch
 from bot.config.settings import Settings
 from bot.errors import BadInput
 from bot.http.client import Http
 from bot.providers.yandex.service import YandexStudio
+from bot.runtime.optional.batch_watch import PAUSE, BatchWatch
 from bot.sandbox.ai_studio.batch.server import BatchServer
 from bot.sandbox.ai_studio.server import Studio
 from bot.storage.repositories.batch.vendor_runs import VendorStep

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.batch.vendor_watch import BatchWatch
+from bot.runtime.optional.batch_watch import BatchWatch
 from bot.runtime.parts import Given, People
 
 

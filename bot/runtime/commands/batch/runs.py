@@ -22,7 +22,7 @@ from bot.batch.runner import BatchRunner, close_run
 from bot.batch.vendor.opening import check_extra, is_installed, open_vendor
 from bot.batch.vendor_cleanup import LAG, cancel_runs, remove_datasets, tidy
 from bot.batch.vendor_runner import book_minimum, least_cost
-from bot.batch.vendor_watch import work_on
+from bot.batch.vendor_work import work_on
 from bot.billing import pricing
 from bot.billing.budget import BotBudget, Everybody
 from bot.billing.pricing import millionths, shown

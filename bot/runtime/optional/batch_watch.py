@@ -1,6 +1,6 @@
 """The running bot and batch runs: it goes on with those of AI Studio, and tells once how each has ended.
 
-Begin with `BatchWatch.run`. `work_on` is what the command line and the bot have in common.
+Begin with `BatchWatch.run`. What works on a run (`bot.batch.vendor_work`) is imported only where there is one.
 """
 
 from __future__ import annotations
@@ -10,9 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bot.batch.vendor.opening import is_installed, open_transfers, open_vendor
-from bot.batch.vendor_cleanup import tidy_all
-from bot.batch.vendor_runner import VendorRunner
 from bot.config.settings import Settings
 from bot.errors import BotError
 from bot.http.client import Http
@@ -57,12 +54,19 @@ class BatchWatch:
         """Do with each run what is due, and tell which have ended."""
         runs = await self.store.read(lambda tx: tx.batches.list_runs(self.bot, states=("running",)))
         for run in runs:
-            if run.mode == "batch" and is_installed():
-                await work_on(
-                    run, store=self.store, settings=self.settings, http=self.http, studio=self.studio, is_patient=False
-                )
+            if run.mode == "batch":
+                await self._go_on(run)
         for place in await self.store.write(self._tell):
             self.deliver("", [place])
+
+    async def _go_on(self, run: BatchRun) -> None:
+        from bot.batch import vendor_work
+        from bot.batch.vendor.opening import is_installed
+
+        if is_installed():
+            await vendor_work.work_on(
+                run, store=self.store, settings=self.settings, http=self.http, studio=self.studio, is_patient=False
+            )
 
     def _tell(self, tx: Tx) -> Sequence[Address]:
         places: list[Address] = []
@@ -83,20 +87,3 @@ class BatchWatch:
         )  # fmt: skip
         tx.outbox.add_answer(f"batch-{run.id}-{int(run.ended)}.a{admin}", where, Outgoing(text, plain=True))
         return where
-
-
-async def work_on(
-    run: BatchRun, *, store: Store, settings: Settings, http: Http, studio: YandexStudio,
-    watch: Callable[[], None] = lambda: None, is_patient: bool = True,
-) -> bool:  # fmt: skip
-    """Work on a run of the mode batch until it has ended; if not `is_patient`, until there is something to wait for.
-
-    Also removes what earlier runs have left at the service. Returns False if another process works on the run.
-    """
-    async with open_vendor(settings, http, store.clock) as vendor:
-        await tidy_all(store, vendor, run.bot)
-        runner = VendorRunner(
-            store=store, vendor=vendor, transfers=open_transfers(http, store.clock),
-            model=studio.batch_uri(run.model), profile=studio.text(run.model).profile, watch=watch,
-        )  # fmt: skip
-        return await runner.work(run, is_patient=is_patient)
