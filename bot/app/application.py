@@ -168,8 +168,13 @@ class App(Handlers, AppProgram[State]):
 
         return multi_bot.plan(settings, self.settings, studio=role.works and not self.extension.ai.only_models)
 
-    def run(self) -> None:
-        """Run the bot until it is stopped: on Telegram if BOT_TOKEN is set, otherwise in the sandbox."""
+    def run(self, *, port: int | None = None) -> None:
+        """Run the bot until it is stopped: on Telegram if BOT_TOKEN is set, otherwise in the sandbox.
+
+        `port` is where the webhook and your endpoints listen; otherwise the setting WEBHOOK_PORT says it.
+        """
+        if port is not None:
+            self.given["webhook_port"] = port
         if starting.loading.get():  # `--app` looks for the App in this file, and runs it itself
             return
         try:
