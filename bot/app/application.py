@@ -45,6 +45,7 @@ from bot.tools.tool import Tool
 
 if TYPE_CHECKING:
     from aiogram import Router
+    from aiogram.fsm.storage.base import BaseStorage
 
     from bot.config.multi_bot import Plan
     from bot.config.settings import Settings
@@ -134,9 +135,13 @@ class App(Handlers, AppProgram[State]):
         self.extension.desk.rules.append(rule)
         return rule
 
-    def include_router(self, router: Router) -> None:
-        """Mount an aiogram router: it gets the updates, commands and buttons that Govorun itself does not handle."""
-        self.extension.add_router(router)
+    def include_router(self, router: Router, *, states: BaseStorage | None = None) -> None:
+        """Mount an aiogram router: it gets the updates, commands and buttons that Govorun itself does not handle.
+
+        The states of its dialogues (`FSMContext`) are kept in the bot's database, or in another storage of aiogram
+        (`states=MemoryStorage()`), which all routers share. Raises `ConfigError` for what is no router.
+        """
+        self.extension.add_router(router, states)
 
     def settings(self, **more: Any) -> Settings:
         """Return the settings: `more` overrides those of this App, which override the environment, which overrides

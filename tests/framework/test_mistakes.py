@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from aiogram import Router
+from aiogram.fsm.storage.memory import MemoryStorage
 
 from bot import App, Chunk, Incoming, Profile, Reply, Request, Tool, command
 from bot.app import find
@@ -105,6 +107,10 @@ MISTAKES: list[tuple[Callable[[Any], Any], str]] = [
     (lambda app: app.model("m", Returns()), "model 'm': stream must yield chunks"),
     (lambda app: (app.model("m", Parrot()), app.model("m", Parrot())), "the model m is there already"),
     (lambda app: app.include_router(Parrot), "include_router takes a Router of aiogram, and not <class"),
+    (
+        lambda app: [app.include_router(Router(), states=MemoryStorage()) for _ in range(2)],
+        "include_router: there is another storage for states already",
+    ),
     (lambda app: app.card(sync), "card: sync is not async"),
     (lambda app: app.rule(stock), "rule: stock is async: it must be an ordinary function"),
 ]  # fmt: skip
