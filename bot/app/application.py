@@ -101,6 +101,7 @@ class App(Handlers, AppProgram[State]):
         self.extension.add_tool(tool)
         return tool
 
+    @mistakes.called_as('app.model("echo", Echo())')
     def model(self, name: str, model: Model, title: str = "") -> None:
         """Offer a model of your own. The first one answers until a user has chosen another, unless the setting `model`
         (`App(model="yandexgpt")`, MODEL) names the one that does: one of your own or of AI Studio.
@@ -113,7 +114,11 @@ class App(Handlers, AppProgram[State]):
         returns False or raises an error where it is wrong. Returns the function unchanged.
         """
 
+        if not isinstance(question, str):
+            raise ConfigError('@app.case needs a question: @app.case("How long may I return a lamp?")')
+
         def add(check: Checks) -> Checks:
+            mistakes.check_function(f"case {question!r:.40}", check, ("answer",), is_async=False)
             self.extension.ai.cases.append(OwnCase(question, demands, check))
             return check
 

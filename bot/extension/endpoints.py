@@ -12,7 +12,7 @@ from pydantic import BaseModel, PydanticUserError, ValidationError
 
 from bot.errors import ConfigError
 from bot.extension.arguments import described, model_of, names_of
-from bot.extension.mistakes import check_async, check_function
+from bot.extension.mistakes import check_async, check_function, shown
 from bot.extension.running import Running
 
 PATH = re.compile(r"(?:/(?:[\w.~-]+|\{[a-z_]\w*\}))+/?|/", re.ASCII)
@@ -121,7 +121,7 @@ class Http:
 
     def _adding(self, method: str, path: str, secret: str | None) -> Callable[[F], F]:
         if not isinstance(path, str) or not PATH.fullmatch(path):
-            raise ConfigError(f"App.http: {path!r:.80} is no path: /order-shipped or /orders/{{number}} is expected")
+            raise ConfigError(f"App.http: {shown(path)} is no path: /order-shipped or /orders/{{number}} is expected")
         title = f"{method} {path}"
         if (method, PART.sub("{}", path)) in ((one.method, one.shape) for one in self.endpoints):
             raise ConfigError(f"App.http: there is a function for {title} already")

@@ -90,6 +90,8 @@ class Extension:
 
     def add_tool(self, tool: Tool | Callable[..., Any]) -> None:
         """Add a tool, or make one of a function. Raises `ConfigError` if it can't be one, or if its name is taken."""
+        if not isinstance(tool, Tool) and (inspect.isclass(tool) or not callable(tool)):
+            raise ConfigError(f"tool: a function is expected, and not {mistakes.shown(tool)}")
         try:
             made = tool if isinstance(tool, Tool) else Tool.of(tool)
         except (TypeError, ValueError) as error:
@@ -112,7 +114,7 @@ class Extension:
         storage for them. Raises `ConfigError` if the router is none, or if another storage was given before.
         """
         if inspect.isclass(router) or not hasattr(router, "resolve_used_update_types"):
-            raise ConfigError(f"include_router takes a Router of aiogram, and not {router!r:.80}")
+            raise ConfigError(f"include_router takes a Router of aiogram, and not {mistakes.shown(router)}")
         if states is not None and self.handlers.router_states not in (None, states):
             raise ConfigError(
                 "include_router: there is another storage for states already, and aiogram has one for all"
