@@ -305,7 +305,7 @@ TEXTS: dict[str, str] = {
     "file.heavy": "Opening {name} takes more memory than I have for a file. Send a part of it, or its text.",
     "file.busy": "I am busy opening other files, so {name} has to wait. Send it again in a minute.",
     "file.large": "This file is too large: Telegram gives me files of up to {limit} MB. Send a part of it.",
-    "file.gone": "Telegram no longer has this file. Please send it again.",
+    "file.gone": "This file is no longer there. Please send it again.",
     "file.unavailable": "Telegram does not give me the file right now. Please send it again in a minute.",
     "later.usage": "Write the question after the command: /later compare these three plans in detail",
     "later.taken": "Taken. {model} answers when it has time: that costs less and may take from several minutes to "
