@@ -69,8 +69,8 @@ def line_of(request: BatchRequest, *, shows: bool = False) -> bytes:
     return json.dumps({"request": messages}, ensure_ascii=False).encode() + b"\n"
 
 
-def hash_of(messages: Sequence[Mapping[str, Any]], *, shows: bool = False) -> tuple[str, int]:
-    """Return the hash of the request with these messages, as a result of AI Studio has them, and its characters.
+def hash_of(messages: Sequence[Mapping[str, Any]], *, shows: bool = False) -> str:
+    """Return the hash of the request with these messages, as a result of AI Studio has them.
 
     `shows`: the dataset had pictures; the parts of a message may stand as JSON in its text.
     """
@@ -87,8 +87,7 @@ def hash_of(messages: Sequence[Mapping[str, Any]], *, shows: bool = False) -> tu
             found.append({"role": one.get("role"), **({"text": texts[0]["text"]} if is_plain else {"content": parts})})
         else:
             found.append({"role": one.get("role"), "text": text if content is None else content})
-    body = _canonical(found)
-    return _hash(body), len(body)
+    return _hash(_canonical(found))
 
 
 def _canonical(messages: Sequence[Mapping[str, Any]]) -> str:

@@ -26,7 +26,7 @@ from bot.batch.vendor_work import work_on
 from bot.billing import pricing
 from bot.billing.budget import BotBudget, Everybody
 from bot.billing.pricing import millionths, shown
-from bot.clock import SystemClock
+from bot.clock import Clock, SystemClock
 from bot.config.settings import Settings
 from bot.errors import BadInput, ConfigError, ModelError
 from bot.http.client import Http
@@ -70,7 +70,8 @@ class BatchCommand:
         """
         asked = self.studio.text(model)
         wish, (mode, why) = mode, self._mode(mode, model, asked.profile.asynchronous)
-        given = {name: value for name, value in options.items() if value not in (None, "")}
+        most = min(self.settings.max_tokens, asked.profile.max_tokens)
+        given = {"max_tokens": most, **{name: value for name, value in options.items() if value not in (None, "")}}
         if "images" in given and not asked.profile.vision:
             raise BadInput(f"{asked.name} sees no pictures: --model gemma-3-27b-it does")
         run = await self.store.write(
@@ -80,7 +81,10 @@ class BatchCommand:
         )
         is_begun = False
         try:
-            found = await plan(self.store, run, path, options=dict(given), profile=asked.profile, mode=_booked(mode))
+            found = await plan(
+                self.store, run, path, options=dict(given), profile=asked.profile, mode=_booked(mode),
+                tokenizer=self.studio.tokenizer(model),
+            )  # fmt: skip
             if wish == "auto":
                 mode, why, found = self._cheapest(mode, why, found, asked.profile, model)
             elif mode == "batch":
@@ -152,9 +156,13 @@ class BatchCommand:
     async def show(self, number: int) -> None:
         """Print the state of a run."""
         run = await self.find(number)
-        counts, (usage, cost) = await self.store.read(
-            lambda tx: (tx.batches.count_states(number), tx.batches.spent(number))
-        )
+        counts, truncated, (usage, cost) = await self.store.read(
+            lambda tx: (
+                dict(tx.batches.count_states(number)), tx.batches.count_truncated(number), tx.batches.spent(number)
+            )
+        )  # fmt: skip
+        if truncated:
+            counts = {**counts, "answered": counts["answered"] - truncated, "truncated": truncated}
         done = ", ".join(f"{count:,} {state}" for state, count in sorted(counts.items())) or "nothing asked"
         price = shown("en", cost, self.settings.currency)
         self.say(f"Run {number}: {run.state}, {run.model}, {run.mode}; {done}; {usage.total:,} tokens, {price}.")
@@ -167,7 +175,7 @@ class BatchCommand:
             self.say(f"  {run.reason}")
         if run.state == "running":
             self.say(f"  govorun batch status {number} --watch goes on with it")
-        elif counts.get("answered"):
+        elif counts.get("answered") or truncated:
             self.say(f"  govorun batch fetch {number} --to FILE writes the answers")
 
     async def show_all(self) -> None:
@@ -365,11 +373,13 @@ def read_system(text: str) -> str:
 
 
 @asynccontextmanager
-async def opened(settings: Settings, bot: int, say: Say, agree: Agree) -> AsyncIterator[BatchCommand]:
+async def opened(
+    settings: Settings, bot: int, say: Say, agree: Agree, clock: Clock | None = None
+) -> AsyncIterator[BatchCommand]:
     """Open the runs of a bot. The bot may be running: a command writes a few rows at a time, in transactions of its
     own.
     """
-    clock, url = SystemClock(), settings.database_url
+    clock, url = clock or SystemClock(), settings.database_url
     async with AsyncExitStack() as stack:
         try:
             stack.enter_context(alone(url) if is_sqlite(url) else nullcontext())
