@@ -1,4 +1,4 @@
-"""P34 with real deaths: batch runs whose process is killed with SIGKILL, a few points each time; `batch.py` does all."""
+"""P34 with real deaths: batch runs whose process is killed with SIGKILL, each time at a few points."""
 
 from __future__ import annotations
 
