@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -93,15 +94,18 @@ async def store_answers(store: Store, run: BatchRun, paths: Sequence[Path], task
     return ", ".join(f"{counts[name]:,} {name}" for name in ("missing", "doubled", "unknown") if counts[name])
 
 
-async def _store_line_errors(store: Store, run: BatchRun, step: VendorStep, errors: Mapping[int, str]) -> None:
-    lines = sorted(errors)
-    for start in range(0, len(lines), PAGE):
-        marks = {_mark(step, line): errors[line] for line in lines[start : start + PAGE]}
+async def _store_line_errors(
+    store: Store, run: BatchRun, step: VendorStep, errors: Sequence[tuple[int, int, str]]
+) -> None:  # fmt: skip
+    """Store which requests have an error instead of an answer. Of several errors of a line the first counts."""
+    lines = ((line, text) for first, last, text in errors for line in range(first, min(last, run.requests) + 1))
+    while page := list(islice(lines, PAGE)):
+        marks = {_mark(step, line): text for line, text in reversed(page)}
         found = await store.read(lambda tx, marks=marks: tx.vendor_runs.find_lines(run.id, list(marks)))  # type: ignore[misc]
         rows = [
             _row(one.hash, "failed", (marks[mark] or UNANSWERED)[:REASON])
             for mark, one in found.items()
-            if one.state != "answered"
+            if one.state == "running"
         ]
         await store.write(lambda tx, rows=rows: tx.vendor_runs.store_answers(run.id, rows))  # type: ignore[misc]
 

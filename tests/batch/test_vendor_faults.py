@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from bot.batch.vendor.opening import open_vendor
-from bot.batch.vendor.values import LineError
+from bot.batch.vendor.values import LineError, VendorRun
 from bot.batch.vendor_cleanup import LAG, tidy_all
-from bot.batch.vendor_files import describe_errors
+from bot.batch.vendor_files import describe_errors, store_answers, write_requests
 from bot.batch.vendor_runner import least_cost
 from bot.runtime.optional.batch_watch import PAUSE, BatchWatch
 from tests.batch.test_runs import BOT
@@ -161,6 +161,18 @@ async def test_ten_thousand_errors_are_told_in_one_line(world: VendorWorld) -> N
         told = await describe_errors(world.store, run, step, errors)
         assert words in told
         assert len(told) <= 500
+
+
+async def test_errors_of_ranges_of_lines_are_stored_once_for_each_line(world: VendorWorld) -> None:
+    number = await world.begin(*ROWS)
+    run, step = await world.run(number), await world.step(number)
+    await write_requests(world.store, step, world.folder / "lines")
+    errors = ((2, 2, "a word that is forbidden"), (2, 3, "a server is gone"), (6, 10**15, ""))
+    task = VendorRun(id="", operation="", status="completed", dataset="", line_errors=errors)
+    assert await store_answers(world.store, run, [], task, step) == "3 missing"
+    rows = [row["error"] for row in await world.rows()]
+    nothing = "the service has no answer to it"
+    assert rows == ["", "a word that is forbidden", "a server is gone", "", "", nothing, nothing]
 
 
 async def test_answers_that_were_cut_off_are_counted(world: VendorWorld) -> None:
