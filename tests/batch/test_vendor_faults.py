@@ -185,6 +185,22 @@ async def test_answers_that_were_cut_off_are_counted(world: VendorWorld) -> None
     assert any("3 rows (2 answered, 1 truncated)" in line for line in world.said)
 
 
+async def test_what_is_missing_is_asked_again_without_what_has_failed(world: VendorWorld) -> None:
+    world.server.faults.switch("missing")
+    await world.ask(world.file(*ROWS), "batch", model=MODEL)
+    await world.store.write(lambda tx: tx.batches.store_end(1, tx.batches.page_requests(1)[0].hash, "failed", "why"))
+    world.server.faults.switch("missing", on=False)
+    await world.command.retry(1, missing=True)
+    assert await ended(world) == ["failed", *["stop"] * 6]
+    await world.command.retry(1, missing=True)
+    assert world.said[-1] == "Nothing is missing in run 1."
+    await world.command.retry(1)
+    assert await ended(world) == ["stop"] * 7
+    await world.command.retry(1)
+    assert world.said[-1] == "Every request of this run is answered."
+    assert world.paid == 3
+
+
 async def test_the_longest_answer_goes_to_the_service_as_it_stands_in_the_estimate(world: VendorWorld) -> None:
     await world.ask(world.file(*ROWS), "batch", model=MODEL)
     sent = world.server.seen("TextGenerationBatchService.Completion")[0].body["completionOptions"]

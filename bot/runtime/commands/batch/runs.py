@@ -20,8 +20,8 @@ from bot.batch.planning import LIKELY, Plan, plan
 from bot.batch.results import write_results
 from bot.batch.runner import BatchRunner, close_run
 from bot.batch.vendor.opening import check_extra, is_installed, open_vendor
-from bot.batch.vendor_cleanup import LAG, cancel_runs, remove_datasets, tidy
-from bot.batch.vendor_runner import book_minimum, least_cost
+from bot.batch.vendor_cleanup import cancel_runs, remove_datasets, seconds_unsure, tidy
+from bot.batch.vendor_runner import MINIMUM, book_minimum, least_cost
 from bot.batch.vendor_work import work_on
 from bot.billing import pricing
 from bot.billing.budget import BotBudget, Everybody
@@ -91,7 +91,7 @@ class BatchCommand:
                 found = _as_batch(found, asked.profile, Decimal(1))
             self.say(
                 f"Run {run}: {found.rows:,} rows, {found.requests:,} different requests, {asked.name}, {mode} ({why}); "
-                f"{self._price(found)}."
+                f"{self._price(found, least_cost(asked.profile) if mode == 'batch' else 0)}."
             )
             if most_cost and found.estimate > millionths(most_cost):
                 raise BadInput(f"that may cost more than --most-cost {most_cost:f}; nothing was asked")
@@ -132,26 +132,32 @@ class BatchCommand:
         later = self.studio.later(run.model) if run.mode == "async" else None
         return await BatchRunner(store=self.store, model=model, later=later, watch=watch).work(run)
 
-    async def retry(self, number: int) -> None:
-        """Ask once more what has failed, was refused, or is missing in a run that has ended."""
+    async def retry(self, number: int, *, missing: bool = False) -> None:
+        """Ask once more what has failed, was refused, or is missing in a run that has ended; or only what is missing.
+
+        Missing is what has no end, such as a row that the service has left out of its result.
+        """
         run = await self.find(number)
         if run.state in OPEN:
             raise BadInput(f"run {number} has not ended yet")
+        states = UNFINISHED if missing else ("failed", "refused", *UNFINISHED)
+        counts = await self.store.read(lambda tx: tx.batches.count_states(number))
+        if not any(counts.get(state) for state in states):
+            self.say(f"Nothing is missing in run {number}." if missing else "Every request of this run is answered.")
+            return
         await self._clean(run)
         least = least_cost(self.studio.text(run.model).profile) if run.mode == "batch" else 0
 
         def again(tx: Tx) -> int:
-            count = tx.batches.ask_again(number, ("failed", "refused", *UNFINISHED))
+            count = tx.batches.ask_again(number, states)
             if count:
                 held = self._reserve(tx, number, max(run.estimate * count // max(run.requests, 1), least))
                 tx.vendor_runs.begin_attempt(number)
                 tx.batches.change_run(number, state="running", reason="", told=0, held=held)
             return count
 
-        count = await self.store.write(again)
-        self.say(f"{count} requests are asked again." if count else "Every request of this run is answered.")
-        if count:
-            await self.go_on(number)
+        self.say(f"{await self.store.write(again):,} requests are asked again.")
+        await self.go_on(number)
 
     async def show(self, number: int) -> None:
         """Print the state of a run."""
@@ -162,8 +168,8 @@ class BatchCommand:
             )
         )  # fmt: skip
         if truncated:
-            counts = {**counts, "answered": counts["answered"] - truncated, "truncated": truncated}
-        done = ", ".join(f"{count:,} {state}" for state, count in sorted(counts.items())) or "nothing asked"
+            counts |= {"answered": counts["answered"] - truncated, "truncated": truncated}
+        done = ", ".join(f"{count:,} {state}" for state, count in sorted(counts.items()) if count) or "nothing asked"
         price = shown("en", cost, self.settings.currency)
         self.say(f"Run {number}: {run.state}, {run.model}, {run.mode}; {done}; {usage.total:,} tokens, {price}.")
         step = await self.store.read(lambda tx: tx.vendor_runs.find_step(number))
@@ -173,7 +179,11 @@ class BatchCommand:
             )
         if run.reason:
             self.say(f"  {run.reason}")
-        if run.state == "running":
+        if run.state == "planned":
+            self.say(
+                f"  it is being planned; if what planned it has ended: govorun batch cancel {number}, then run again"
+            )
+        elif run.state == "running":
             self.say(f"  govorun batch status {number} --watch goes on with it")
         elif counts.get("answered") or truncated:
             self.say(f"  govorun batch fetch {number} --to FILE writes the answers")
@@ -248,7 +258,7 @@ class BatchCommand:
         step = await self.store.read(lambda tx: tx.vendor_runs.find_step(run.id))
         if step is None or step.is_tidy:
             return
-        if step.intent and (left := step.intent + LAG - self.store.clock.time()) > 0:
+        if (left := seconds_unsure(step, self.store.clock.time())) > 0:
             raise BadInput(f"the service may still begin what was asked last: again in {left:.0f} seconds")
         try:
             async with open_vendor(self.settings, self.http, self.store.clock) as vendor:
@@ -256,9 +266,12 @@ class BatchCommand:
         except ModelError as error:
             raise BadInput(f"the datasets of run {run.id} can't be removed at the service now: {error}") from None
 
-    def _price(self, found: Plan) -> str:
+    def _price(self, found: Plan, least: int) -> str:
         if not found.estimate:
             return "free of charge"
+        if found.estimate == least:
+            price = shown("en", least, self.settings.currency)
+            return f"about {price}, the price of {MINIMUM:,} tokens, which a batch run costs at least"
         likely, most = (shown("en", amount, self.settings.currency) for amount in (found.likely, found.estimate))
         return f"about {likely} with answers of {LIKELY} tokens, at most {most} (--max-tokens lowers it)"
 
