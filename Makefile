@@ -32,7 +32,8 @@ fmt: $(VENV)/.ready
 bench: $(VENV)/.ready
 	$(BIN)/python -m bench
 
-# Every strike at every point, 1,000 kills, a pause of 90 s and a minute with a rival: see docs/testing.md.
+# Every strike at every point, 1,000 kills, a pause of 90 s and a minute with a rival: see docs/testing.md. Batch runs
+# have a driver of their own: python -m tests.promises.crash.batch.
 crash: $(VENV)/.ready
 	$(BIN)/python -m tests.promises.crash $(CRASH)
 	CRASH_PAUSE=90 CRASH_QUARREL=60 $(BIN)/pytest -q --timeout=600 tests/promises/crash -k "pause or two_bots"

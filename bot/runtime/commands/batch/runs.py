@@ -169,6 +169,8 @@ class BatchCommand:
         )  # fmt: skip
         if truncated:
             counts |= {"answered": counts["answered"] - truncated, "truncated": truncated}
+        if run.state not in OPEN:
+            counts["missing"] = sum(counts.pop(state, 0) for state in UNFINISHED)
         done = ", ".join(f"{count:,} {state}" for state, count in sorted(counts.items()) if count) or "nothing asked"
         price = shown("en", cost, self.settings.currency)
         self.say(f"Run {number}: {run.state}, {run.model}, {run.mode}; {done}; {usage.total:,} tokens, {price}.")
