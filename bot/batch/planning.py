@@ -10,9 +10,8 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from bot.ai import Profile, Usage
-from bot.batch.requests import asked, request_of
+from bot.batch.requests import asked, count_request, measure, request_of
 from bot.batch.rows import Row, open_rows, question_column
-from bot.batch.tokens import count_request, measure
 from bot.batch.vendor.values import LARGEST_DATASET
 from bot.billing import pricing
 from bot.errors import BadInput

@@ -14,9 +14,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from bot.batch.requests import hash_of, line_of
+from bot.batch.requests import count_request, count_text, hash_of, line_of
 from bot.batch.rows import open_rows
-from bot.batch.tokens import count_request, count_text
 from bot.batch.vendor.values import LARGEST_DATASET, LineError, VendorRun
 from bot.errors import BadInput
 from bot.storage.repositories.batch.runs import BatchRequest, BatchRun
