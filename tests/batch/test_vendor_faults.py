@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from bot.batch.vendor.values import LineError, VendorRun
 from bot.batch.vendor_cleanup import LAG, tidy_all
 from bot.batch.vendor_files import describe_errors, store_answers, write_requests
 from bot.batch.vendor_runner import least_cost
+from bot.errors import BadInput
 from bot.runtime.optional.batch_watch import PAUSE, BatchWatch
 from tests.batch.test_runs import BOT
 from tests.batch.test_vendor_runs import MODEL, ROWS, VendorWorld, world
@@ -87,6 +89,19 @@ async def test_a_run_that_stays_pending_for_three_days_is_waited_for_and_seldom_
     assert await ended(world) == ["stop"] * 7
     assert world.paid == 1
     assert len(world.server.seen("BatchInferenceService.Describe")) < 3 * DAY / 600 + 60
+
+
+async def test_a_run_whose_result_could_not_be_read_is_not_begun(
+    world: VendorWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("pyarrow", "grpc"):
+        with monkeypatch.context() as patch:
+            patch.setitem(sys.modules, name, None)
+            with pytest.raises(BadInput, match=r"pip install 'govorun\[batch,parquet\]'"):
+                await world.ask(world.file(*ROWS), "batch", model=MODEL)
+            await world.ask(world.file(*ROWS), "auto", model=MODEL)
+    assert world.paid == 0
+    assert "sync (this model has no cheaper mode; a batch run needs the extras `batch` and `parquet`)" in world.said[0]
 
 
 async def test_an_operation_that_is_forgotten_changes_nothing(world: VendorWorld) -> None:

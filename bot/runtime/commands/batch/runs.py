@@ -19,7 +19,7 @@ from bot.ai import Profile
 from bot.batch.planning import LIKELY, Plan, plan
 from bot.batch.results import write_results
 from bot.batch.runner import BatchRunner, close_run
-from bot.batch.vendor.opening import check_extra, is_installed, open_vendor
+from bot.batch.vendor.opening import HOW, open_vendor, reads_results
 from bot.batch.vendor_cleanup import cancel_runs, remove_datasets, seconds_unsure, tidy
 from bot.batch.vendor_runner import MINIMUM, book_minimum, least_cost
 from bot.batch.vendor_work import work_on
@@ -281,7 +281,8 @@ class BatchCommand:
         if wish not in MODES:
             raise BadInput(f"--mode {wish}: auto, sync, async or batch is expected")
         if wish == "batch":
-            check_extra()
+            if not reads_results():  # or it would be paid, and could not be read
+                raise BadInput(HOW)
             if not self.studio.batch_uri(model):
                 raise BadInput(
                     "--mode batch is for open models of AI Studio; YandexGPT has half the price by --mode async"
@@ -296,8 +297,8 @@ class BatchCommand:
         """The cheapest mode for what is planned, why it is, and its prices."""
         if not self.studio.batch_uri(model):
             return mode, why, found
-        if not is_installed():
-            return mode, f"{why}; a batch run needs the extra `batch`", found
+        if not reads_results():
+            return mode, f"{why}; a batch run needs the extras `batch` and `parquet`", found
         batch = _as_batch(found, profile, profile.batch_share)
         price = shown("en", batch.likely, self.settings.currency)
         if batch.likely < found.likely:
