@@ -36,7 +36,8 @@ bench: $(VENV)/.ready
 long: packages
 	TEST_TURN=all $(BIN)/python scripts/check.py
 
-# Every strike at every point, 1,000 kills, a pause of 90 s and a minute with a rival: see docs/testing.md.
+# Every strike at every point, 1,000 kills, a pause of 90 s and a minute with a rival: see docs/testing.md. Batch runs
+# have a driver of their own: python -m tests.promises.crash.batch.
 crash: $(VENV)/.ready
 	$(BIN)/python -m tests.promises.crash $(CRASH)
 	CRASH_PAUSE=90 CRASH_QUARREL=60 $(BIN)/pytest -q --timeout=600 tests/promises/crash -k "pause or two_bots"
