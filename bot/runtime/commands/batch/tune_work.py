@@ -172,7 +172,7 @@ async def opened(settings: Settings, bot: int, say: Say, agree: Agree) -> AsyncI
         work = TuningWork(store=data.store, vendor=data.vendor, datasets=data.work, bot=bot)
 
         async def comparison(tuning: StoredTuning) -> str:
-            from bot.runtime.commands import tune_compare  # the whole bot, which nothing else here needs
+            from bot.runtime.commands.batch import tune_compare  # the whole bot, which nothing else here needs
 
             return await tune_compare.compare(settings, work, tuning, say, agree)
 
