@@ -72,7 +72,7 @@ tuned = "cls://b1gsandbox0000000000/yandexgpt-lite/latest@mine"
 async def test_every_topic_is_told_by_the_classifier_though_it_takes_one_text_a_second(
     stage: Stage, tmp_path: Path
 ) -> None:
-    samples = [{"text": f"word{n} parcel", "label": "delivery"} for n in range(8)]
+    samples = [{"text": f"word{n} return it", "label": "delivery"} for n in range(8)]
     stage.studio.embeddings.tuned["mine"] = TunedClassifier(("returns", "delivery"), [*samples, RETURN])
     file = tmp_path / "routing.toml"
     file.write_text(ROUTING, "utf-8")
@@ -82,6 +82,7 @@ async def test_every_topic_is_told_by_the_classifier_though_it_takes_one_text_a_
     stage.studio.fail_next("textEmbedding", times=30, status=500)  # not even the examples can be learned at first
     found = await evaluated(stage, bot, Beside(folder=folder, only=frozenset({"file"})))
     assert found.lines[1].startswith("8 cases: 8 right"), found.text
+    assert len(stage.studio.seen("textClassification")) == 8
     stage.studio.fail_next("textEmbedding", times=10_000, status=500)
     with pytest.raises(ModelUnavailable, match="the examples of topics can't be learned now"):
         await evaluated(stage, bot, Beside(folder=folder))
