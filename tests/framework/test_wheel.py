@@ -26,7 +26,7 @@ BIN = Path(sys.executable).parent
 KNOWN = 0.98  # of the public names and their attributes have a type that type checkers can tell
 WRONG = """
 from govorun import App, Incoming, Reply
-
+from govorun.testing import Tg
 app = App(temprature=0.1)
 App(temperature="hot")
 App(access="everybody")
@@ -40,8 +40,33 @@ def sync(incoming: Incoming, reply: Reply) -> str:
 @app.command("number")
 async def number(incoming: Incoming, reply: Reply) -> int:
     return 7
+
+
+async def test_state(tg: Tg[list[str]]) -> None:
+    tg.running.state.insert("nowhere")
 """
-MISTAKES = (4, 5, 6, 9, 14)  # the lines of WRONG that type checkers have to name
+TYPED = """
+from typing import assert_type
+
+from govorun import App, HttpRequest, Running
+from govorun.testing import Person, Tg
+from orders import Shop
+
+app = App[Shop]()
+
+
+@app.http.get("/orders/{number}")
+async def order(request: HttpRequest, running: Running[Shop], number: int) -> str:
+    return ""
+
+
+async def test_the_state_has_the_type_of_the_app(tg: Tg[Shop], other: Tg, ann: Person) -> None:
+    assert_type(tg.running, Running[Shop])
+    assert_type(tg.running.state.prices, dict[str, int])
+    assert_type((await tg.user("Ann").say("hi")).text, str)
+    await other.running.send(ann.id, "hi", key="1")
+"""
+MISTAKES = (4, 5, 6, 9, 14, 20)  # the lines of WRONG that type checkers have to name
 
 
 def run(*words: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -86,6 +111,7 @@ def bots(tmp_path: Path) -> Path:
         re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)[0]
     )
     (tmp_path / "pyrightconfig.json").write_text('{"typeCheckingMode": "strict"}')
+    (tmp_path / "typed_bot.py").write_text(TYPED)
     (tmp_path / "wrong.py").write_text(WRONG)
     return tmp_path
 
