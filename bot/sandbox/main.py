@@ -9,6 +9,7 @@ import importlib.util
 import json
 import logging
 import os
+import shlex
 import signal
 import socket
 import sys
@@ -30,6 +31,7 @@ from bot.sandbox.desk_rules import DeskRules
 from bot.sandbox.event_stream import Hub
 from bot.sandbox.file_watch import on_changes
 from bot.sandbox.page_api import PageApi
+from bot.sandbox.runs_view import RunsView
 from bot.sandbox.shop import Handbook
 from bot.sandbox.telegram.server_facade import Telegram
 from bot.sandbox.trials import Trials
@@ -92,6 +94,8 @@ class Sandbox:
         services = self._services(telegram_url)
         self._write(self.env_file, "".join(f"{name}={value}\n" for name, value in services.items()))
         self._fixed = self._settings(services)
+        own = {name: value for name, value in self._fixed.items() if name not in (SANDBOX, "SHUTDOWN_GRACE")}
+        self._write(self.commands_file, "".join(f"{name}={shlex.quote(value)}\n" for name, value in own.items()))
         desk = DeskRules(self.directory, self.telegram.clock)
         if not self.command:
             desk.begin()
@@ -106,7 +110,11 @@ class Sandbox:
             handbook=Handbook(self.directory),
             desk=desk,
         )
-        page = self.world.app()
+        runs = RunsView(
+            url=self._fixed["DATABASE_URL"], clock=self.telegram.clock, bot=lambda: self.telegram.state.profile.id,
+            commands=self.commands_file,
+        )  # fmt: skip
+        page = self.world.app({"runs": (runs.show, "runs")})
         page.router.add_get("/", _index)
         page.router.add_static("/", PAGE)
         self._runner = web.AppRunner(page, access_log=None, shutdown_timeout=1.0)
@@ -215,6 +223,11 @@ class Sandbox:
         return self.directory / "bot.env"
 
     @property
+    def commands_file(self) -> Path:
+        """The file with the settings of the sandbox's own bot, for `govorun` commands in another terminal."""
+        return self.directory / "commands.env"
+
+    @property
     def _file(self) -> Path:
         return self.directory / "chats.json"
 
@@ -256,6 +269,7 @@ async def serve(
         typer.echo(
             f"\n  Govorun's sandbox:  {url}\n\n  Ctrl-C stops it. Everything is kept in {sandbox.directory}\n"
             f"  A bot that you start by hand finds the settings of this run in {sandbox.env_file}\n"
+            f"  Commands about this bot (govorun batch, eval, tune, kb): set -a; . {sandbox.commands_file}; set +a\n"
         )
         if browser and (sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
             webbrowser.open(url)

@@ -32,6 +32,7 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize(
     "program",
     [
