@@ -127,7 +127,7 @@ class Http:
             raise ConfigError(f"App.http: there is a function for {title} already")
 
         def add(serve: F) -> F:
-            self.endpoints.append(Endpoint(method, path, serve, secret, _arguments(title, path, serve)))
+            self.endpoints.append(Endpoint(method, path, serve, secret, arguments=_arguments(title, path, serve)))
             return serve
 
         return add

@@ -40,8 +40,8 @@ class HandlerExtension:
     presses: list[OwnPress] = field(default_factory=list)
     middleware: list[Middleware] = field(default_factory=list)
     routers: list[Router] = field(default_factory=list)
-    router_states: BaseStorage | None = None
-    dispatcher: Dispatcher | None = None
+    router_states: BaseStorage | None = field(default=None, init=False)
+    dispatcher: Dispatcher | None = field(default=None, init=False)
     without: tuple[str, ...] = ()
     place: str = ""
 

@@ -165,7 +165,7 @@ router_states = Table(
     "router_states",
     METADATA,
     RouterStateColumns,
-    sa.UniqueConstraint("bot", "chat", "user", "thread", "connection", "destiny"),
+    sa.UniqueConstraint(*("bot", "chat", "user", "thread", "connection", "destiny")),
 )
 
 
