@@ -4,7 +4,7 @@ VENV := .venv
 UV := $(VENV)/bin/uv
 BIN := $(VENV)/bin
 
-.PHONY: run test packages lint fmt unit coverage bench crash setup clean
+.PHONY: run test long packages lint fmt unit coverage bench crash setup clean
 
 run: $(VENV)/.ready
 	$(BIN)/govorun sandbox
@@ -31,6 +31,10 @@ fmt: $(VENV)/.ready
 
 bench: $(VENV)/.ready
 	$(BIN)/python -m bench
+
+# All cases of the check, of which `test` runs a part by turns. An hour on two cores.
+long: packages
+	TEST_TURN=all $(BIN)/python scripts/check.py
 
 # Every strike at every point, 1,000 kills, a pause of 90 s and a minute with a rival: see docs/testing.md. Batch runs
 # have a driver of their own: python -m tests.promises.crash.batch.

@@ -9,6 +9,7 @@ import importlib.util
 import json
 import logging
 import os
+import shlex
 import signal
 import socket
 import sys
@@ -30,6 +31,7 @@ from bot.sandbox.desk_rules import DeskRules
 from bot.sandbox.event_stream import Hub
 from bot.sandbox.file_watch import on_changes
 from bot.sandbox.page_api import PageApi
+from bot.sandbox.runs_view import RunsView
 from bot.sandbox.shop import Handbook
 from bot.sandbox.telegram.server_facade import Telegram
 from bot.sandbox.trials import Trials
@@ -81,6 +83,7 @@ class Sandbox:
         self._runner: web.AppRunner | None = None
         self._start_watch: asyncio.Future[None] | None = None
         self._fixed: Mapping[str, str] = {}
+        self._told = ""  # the address of an App's endpoints that the terminal shows
         self._saved = -1
 
     async def start(self, port: int | None = None) -> str:
@@ -91,6 +94,8 @@ class Sandbox:
         services = self._services(telegram_url)
         self._write(self.env_file, "".join(f"{name}={value}\n" for name, value in services.items()))
         self._fixed = self._settings(services)
+        own = {name: value for name, value in self._fixed.items() if name not in (SANDBOX, "SHUTDOWN_GRACE")}
+        self._write(self.commands_file, "".join(f"{name}={shlex.quote(value)}\n" for name, value in own.items()))
         desk = DeskRules(self.directory, self.telegram.clock)
         if not self.command:
             desk.begin()
@@ -105,7 +110,11 @@ class Sandbox:
             handbook=Handbook(self.directory),
             desk=desk,
         )
-        page = self.world.app()
+        runs = RunsView(
+            url=self._fixed["DATABASE_URL"], clock=self.telegram.clock, bot=lambda: self.telegram.state.profile.id,
+            commands=self.commands_file,
+        )  # fmt: skip
+        page = self.world.app({"runs": (runs.show, "runs")})
         page.router.add_get("/", _index)
         page.router.add_static("/", PAGE)
         self._runner = web.AppRunner(page, access_log=None, shutdown_timeout=1.0)
@@ -163,13 +172,14 @@ class Sandbox:
             **services,
             "SHUTDOWN_GRACE": "2",  # Ctrl-C should not wait for an essay; the next start writes it again
             "DATABASE_URL": f"sqlite+aiosqlite:///{self.directory / 'govorun.db'}",
-            **({"HTTP_SECRET": ENDPOINT_SECRET, "WEBHOOK_PORT": str(_free_port())} if self.command else {}),
+            **({"HTTP_SECRET": ENDPOINT_SECRET} if self.command else {}),
             **({} if self.command else {"MAX_TOKENS": WHOLE_ESSAY, "DESK": str(self.directory)}),
             **({} if self.command else {"EVAL_CASES": str(self.directory / "eval")}),
             **({} if self.command else shop.settings(self.directory)),
             **({"ROUTING": str(topics)} if (topics := self.directory / "routing.toml").exists() else {}),
         }
-        return {**settings, **dict.fromkeys(FOREIGN, ""), SANDBOX: ",".join([*settings, *FOREIGN])}
+        fixed = {**settings, **dict.fromkeys(FOREIGN, ""), SANDBOX: ",".join([*settings, *FOREIGN])}
+        return {"WEBHOOK_PORT": os.environ.get("WEBHOOK_PORT") or str(_free_port()), **fixed}  # an App may have its own
 
     async def _try(self, settings: Mapping[str, str]) -> None:
         """Restart the bot with settings that the page has chosen, and wait until it is ready."""
@@ -197,6 +207,9 @@ class Sandbox:
             code = bot.owner_code()
             self.trials.bot_ready(code)
             world.show_trials()
+            if (where := bot.endpoints()) not in ("", self._told):
+                self._told = where
+                self._tell(f"  Endpoints of the App: {where}, Authorization: Bearer {ENDPOINT_SECRET}\n")
             if code:
                 self._tell(f"  To own the bot, write to it: /start {code}\n")
 
@@ -205,14 +218,14 @@ class Sandbox:
             self.world.show_model()
 
     @property
-    def endpoints(self) -> str:
-        """The address of an App's own endpoints (`App.http`); "" for Govorun's own bot."""
-        return f"http://127.0.0.1:{self._fixed['WEBHOOK_PORT']}" if self.command else ""
-
-    @property
     def env_file(self) -> Path:
         """The file with the settings for a bot that somebody starts by hand."""
         return self.directory / "bot.env"
+
+    @property
+    def commands_file(self) -> Path:
+        """The file with the settings of the sandbox's own bot, for `govorun` commands in another terminal."""
+        return self.directory / "commands.env"
 
     @property
     def _file(self) -> Path:
@@ -256,9 +269,8 @@ async def serve(
         typer.echo(
             f"\n  Govorun's sandbox:  {url}\n\n  Ctrl-C stops it. Everything is kept in {sandbox.directory}\n"
             f"  A bot that you start by hand finds the settings of this run in {sandbox.env_file}\n"
+            f"  Commands about this bot (govorun batch, eval, tune, kb): set -a; . {sandbox.commands_file}; set +a\n"
         )
-        if sandbox.endpoints:
-            typer.echo(f"  Endpoints of the App: {sandbox.endpoints}, Authorization: Bearer {ENDPOINT_SECRET}\n")
         if browser and (sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
             webbrowser.open(url)
         tasks = [asyncio.create_task(sandbox.keep())]
