@@ -49,13 +49,17 @@ class Photo:
     attachment: Attachment
 
 
-def Ask(question: About, *, default: Any = ..., labels: Mapping[str, About] | None = None, **constraints: Any) -> Any:
+def Ask(
+    question: About, *, default: Any = ..., labels: Mapping[str, About] | None = None, own: bool = False,
+    **constraints: Any,
+) -> Any:  # fmt: skip
     """A field of a form that is asked with `question`: a text in Markdown, one for all languages or one for each.
 
-    With a `default` the field may be skipped. `labels` are what the buttons of a choice say, by its value. The other
-    arguments are those of pydantic's `Field` (`gt`, `max_length`, `pattern`).
+    With a `default` the field may be skipped. `labels` are what the buttons of a choice say, by its value. `own`: a
+    `Contact` must be that of the person who is asked, shared by the key; written numbers and other people's contacts
+    are refused. The other arguments are those of pydantic's `Field` (`gt`, `max_length`, `pattern`).
     """
-    extra: Any = {ASK: {"question": question, "labels": labels or {}}}
+    extra: Any = {ASK: {"question": question, "labels": labels or {}, "own": own}}
     return Field(default, json_schema_extra=extra, **constraints)
 
 
@@ -64,7 +68,7 @@ class Prompt:
     """One question to a person. `key` names its answer among those that are stored.
 
     `takes` is what answers it: "text", "contact", "location", "photo" or "choice"; then `choices` are the values with
-    the labels of their buttons. `is_optional`: it may be skipped.
+    the labels of their buttons. `is_optional`: it may be skipped. `is_own`: only the person's own contact answers it.
     """
 
     key: str
@@ -72,9 +76,13 @@ class Prompt:
     takes: str = "text"
     choices: Mapping[str, tuple[Any, About]] = field(default_factory=dict)
     is_optional: bool = False
+    is_own: bool = False
 
     @classmethod
-    def of(cls, key: str, question: About, kind: Any, labels: Mapping[str, About], *, optional: bool = False) -> Prompt:
+    def of(
+        cls, key: str, question: About, kind: Any, labels: Mapping[str, About],
+        *, optional: bool = False, own: bool = False,
+    ) -> Prompt:  # fmt: skip
         """The question for a value of the type `kind`."""
         kind = _bare(kind)
         values: tuple[Any, ...] = get_args(kind) if get_origin(kind) is Literal else ()
@@ -84,7 +92,7 @@ class Prompt:
             values, labels = (True, False), {**_yes_no(), **labels}
         choices = {str(value): (value, labels.get(str(value), str(value))) for value in values}
         takes = "choice" if choices else next((word for one, word in TAKEN.items() if one is kind), "text")
-        return cls(key, question, takes, choices, optional)
+        return cls(key, question, takes, choices, optional, own)
 
 
 def _yes_no() -> dict[str, About]:
@@ -116,10 +124,12 @@ def prompts(form: type[BaseModel]) -> dict[str, Prompt]:
         told = _told(info)
         if told is None and info.is_required():
             raise ConfigError(f"{form.__name__}.{name}: a question is missing: {name}: … = Ask('…')")
+        if told is not None and told["own"] and _bare(info.annotation) is not Contact:
+            raise ConfigError(f"{form.__name__}.{name}: Ask(own=True) is for a Contact")
         if told is not None:
             found[name] = Prompt.of(
                 f"{form.__name__}.{name}", told["question"], info.annotation, told["labels"],
-                optional=info.default is not PydanticUndefined,
+                optional=info.default is not PydanticUndefined, own=told["own"],
             )  # fmt: skip
     return found
 

@@ -83,6 +83,7 @@ class Sandbox:
         self._runner: web.AppRunner | None = None
         self._start_watch: asyncio.Future[None] | None = None
         self._fixed: Mapping[str, str] = {}
+        self._told = ""  # the address of an App's endpoints that the terminal shows
         self._saved = -1
 
     async def start(self, port: int | None = None) -> str:
@@ -171,13 +172,14 @@ class Sandbox:
             **services,
             "SHUTDOWN_GRACE": "2",  # Ctrl-C should not wait for an essay; the next start writes it again
             "DATABASE_URL": f"sqlite+aiosqlite:///{self.directory / 'govorun.db'}",
-            **({"HTTP_SECRET": ENDPOINT_SECRET, "WEBHOOK_PORT": str(_free_port())} if self.command else {}),
+            **({"HTTP_SECRET": ENDPOINT_SECRET} if self.command else {}),
             **({} if self.command else {"MAX_TOKENS": WHOLE_ESSAY, "DESK": str(self.directory)}),
             **({} if self.command else {"EVAL_CASES": str(self.directory / "eval")}),
             **({} if self.command else shop.settings(self.directory)),
             **({"ROUTING": str(topics)} if (topics := self.directory / "routing.toml").exists() else {}),
         }
-        return {**settings, **dict.fromkeys(FOREIGN, ""), SANDBOX: ",".join([*settings, *FOREIGN])}
+        fixed = {**settings, **dict.fromkeys(FOREIGN, ""), SANDBOX: ",".join([*settings, *FOREIGN])}
+        return {"WEBHOOK_PORT": os.environ.get("WEBHOOK_PORT") or str(_free_port()), **fixed}  # an App may have its own
 
     async def _try(self, settings: Mapping[str, str]) -> None:
         """Restart the bot with settings that the page has chosen, and wait until it is ready."""
@@ -205,17 +207,15 @@ class Sandbox:
             code = bot.owner_code()
             self.trials.bot_ready(code)
             world.show_trials()
+            if (where := bot.endpoints()) not in ("", self._told):
+                self._told = where
+                self._tell(f"  Endpoints of the App: {where}, Authorization: Bearer {ENDPOINT_SECRET}\n")
             if code:
                 self._tell(f"  To own the bot, write to it: /start {code}\n")
 
     def _model_changed(self, _state: Mapping[str, Any]) -> None:
         if self.world is not None:
             self.world.show_model()
-
-    @property
-    def endpoints(self) -> str:
-        """The address of an App's own endpoints (`App.http`); "" for Govorun's own bot."""
-        return f"http://127.0.0.1:{self._fixed['WEBHOOK_PORT']}" if self.command else ""
 
     @property
     def env_file(self) -> Path:
@@ -271,8 +271,6 @@ async def serve(
             f"  A bot that you start by hand finds the settings of this run in {sandbox.env_file}\n"
             f"  Commands about this bot (govorun batch, eval, tune, kb): set -a; . {sandbox.commands_file}; set +a\n"
         )
-        if sandbox.endpoints:
-            typer.echo(f"  Endpoints of the App: {sandbox.endpoints}, Authorization: Bearer {ENDPOINT_SECRET}\n")
         if browser and (sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
             webbrowser.open(url)
         tasks = [asyncio.create_task(sandbox.keep())]

@@ -64,6 +64,7 @@ from bot.storage.repositories.operations import Operations
 from bot.storage.repositories.outbox import Outbox
 from bot.storage.repositories.personal_data import PersonalData
 from bot.storage.repositories.prompts import PersonaVersions, SavedTemplates
+from bot.storage.repositories.router_states import RouterStates
 from bot.telemetry import tracing
 from bot.telemetry.metrics import Metrics
 from bot.telemetry.outage import Outage
@@ -90,6 +91,7 @@ class Tx:
     outbox = repository(Outbox)
     jobs = repository(Jobs)
     program_keys = repository(ProgramKeys)
+    router_states = repository(RouterStates)
     operations = repository(Operations)
     buttons = repository(Buttons)
     backlog = repository(Backlog)

@@ -43,6 +43,7 @@ SHORT, QUICK = 3_000, 0.0002  # so many characters take a slow pattern 0.4 to 2 
 TIMES = 4  # as many characters take a linear pattern four times as long, a slow one sixteen times
 GROWTH = 7
 SLOW = 3.0
+PARTS = 3
 BOUNDED = {  # patterns that are slow, and the most characters that they are given
     r"\\(?:text|mathrm|textbf)\{[^}]*\}": 200,  # between two dollars, which `find_formula` looks for so far apart
 }
@@ -93,9 +94,11 @@ def _takes(use: Use, text: str) -> float:
     return time.process_time() - began
 
 
-def test_each_pattern_takes_time_in_proportion_to_the_text() -> None:
+@pytest.mark.turns(PARTS)
+@pytest.mark.parametrize("part", range(PARTS))
+def test_each_pattern_takes_time_in_proportion_to_the_text(part: int) -> None:
     """What is slow takes 10 s or more for 300,000 characters, or for ever for much less; what is not, 0.1 s."""
-    for use in [*uses()[0], *MADE]:
+    for use in [*uses()[0], *MADE][part::PARTS]:
         print(use)  # noqa: T201  of a test that takes too long this is shown: the last one is slow
         for stretch in suspects(use):
             began = time.process_time()
