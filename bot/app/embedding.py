@@ -23,6 +23,7 @@ from bot.storage.engines.urls import is_sqlite
 log = logging.getLogger(__name__)
 
 CLOCK = SystemClock()
+PATIENCE = 10.0  # seconds for a start, after which the bot goes on to start while the program does its own work
 
 
 class Startable(Protocol):
@@ -41,7 +42,24 @@ class Startable(Protocol):
 
 @asynccontextmanager
 async def entered(app: Startable, given: Mapping[str, Any], clock: Clock = CLOCK) -> AsyncIterator[Running[Any]]:
-    """Run the bot of an App in a task of its own while the block lasts, and yield it once it takes updates."""
+    """Run the bot of an App in a task of its own while the block lasts, and yield it once it takes updates, or is ready
+    but for Telegram, which may be away for hours: the bot goes on trying.
+    """
+    program = app.extension.program
+    if program.is_entered:
+        raise RuntimeError(
+            "this App runs already: leave its block of App.running first; for several bots there is BOTS"
+        )
+    program.is_entered = True
+    try:
+        async with _entered(app, given, clock) as running:
+            yield running
+    finally:
+        program.is_entered = False
+
+
+@asynccontextmanager
+async def _entered(app: Startable, given: Mapping[str, Any], clock: Clock) -> AsyncIterator[Running[Any]]:
     settings = app.settings(**given)
     app.extension.ai.only_models = bool(app.extension.ai.models) and not has_key(settings)
     plan = app.plan(settings)
@@ -93,7 +111,12 @@ async def _live(app: Startable, settings: Settings, clock: Clock, ready: asyncio
 
 
 async def _tell(bot: Bot, ready: asyncio.Future[Bot]) -> None:
-    await bot.started.wait()
+    waits = [asyncio.create_task(event.wait()) for event in (bot.started, bot.telegram.is_away)]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED, timeout=PATIENCE)
+    finally:
+        for wait in waits:
+            wait.cancel()
     ready.set_result(bot)
 
 

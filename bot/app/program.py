@@ -14,7 +14,6 @@ from bot.extension.data import Exports, Forgets, Migration
 from bot.extension.endpoints import Http
 from bot.extension.jobs import DEADLINE, daily
 from bot.extension.mistakes import called_as, check_function, check_lifespan, shown
-from bot.extension.running import current
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -37,14 +36,12 @@ class AppProgram(Generic[State]):
 
     @property
     def current(self) -> Running[State]:
-        """The running bot whose command, button, tool, job or middleware calls this; inside `running` that bot, too.
+        """The running bot of this App whose command, button, tool, job or middleware calls this. For other code of the
+        process, such as a route of FastAPI, it is the bot of this App that runs, where one does.
 
-        Raises `RuntimeError` where no bot runs.
+        Raises `RuntimeError` if none does, or if several do (BOTS) and none of them has called the code.
         """
-        try:
-            return current.get()
-        except LookupError:
-            raise RuntimeError("no bot runs here: App.current is for code that a bot has called") from None
+        return self.extension.program.current
 
     def lifespan(self, function: Life) -> Life:
         """Open what your code needs when the bot starts, and close it when it stops.
@@ -211,8 +208,9 @@ class AppProgram(Generic[State]):
 
         `settings` override those of the App. It sets no signal handlers, and leaves logging and the garbage collector
         alone. Leaving the block stops the bot as SIGTERM does: running answers get SHUTDOWN_GRACE seconds. If the bot
-        ends by itself (its database is gone), the log says so, and leaving the block raises what ended it. Raises
-        `ConfigError` for wrong settings and for a folder with several bots (BOTS).
+        ends by itself (its database is gone), the log says so, and leaving the block raises what ended it. While
+        Telegram is away the block is entered, and the bot goes on trying. Raises `ConfigError` for wrong settings and
+        for a folder with several bots (BOTS), `RuntimeError` if a block of this App is entered already.
         """
         from bot.app.embedding import entered
 

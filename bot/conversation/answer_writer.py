@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from bot.ai import Chunk, Finish, Request
+from bot.billing import pricing as money
 from bot.billing.metering import BillTo
 from bot.conversation.branching import UNFINISHED, BranchPoint
 from bot.conversation.cost import AnswerCost
@@ -26,7 +27,7 @@ from bot.llm import prompt
 from bot.llm.routing import Routing
 from bot.ports import Reply
 from bot.storage.repositories.messages import Remembered
-from bot.storage.store import Store
+from bot.storage.store import Store, Tx
 from bot.telemetry import tracing, turn_log
 from bot.texts.catalog import say
 from bot.tools import approvals
@@ -72,11 +73,32 @@ class AnswerWriter:
     _running: dict[str, Running] = field(default_factory=dict, init=False)  # by turn
 
     async def write(self, incoming: Incoming, reply: Reply, context: TurnContext, place: BranchPoint) -> AnswerDraft:
-        """Write the answer to `context`, streamed to `reply`. Errors of the model end in the draft's `error`."""
+        """Write the answer to `context`, streamed to `reply`. Errors of the model end in the draft's `error`.
+
+        Any other error is raised after what the answer has cost so far was booked.
+        """
         wanted = self.routing.by_name(context.choices.model)
         held = [context.reservation] if context.reservation else []
         written = AnswerDraft(wanted=wanted, option=self.routing.available(wanted), reservations=held)
         written.steps = context.steps
+        try:
+            await self._finish(incoming, reply, context, place, written)
+        except Exception:
+            await self.store.write_until_stored(lambda tx: self.book(tx, incoming, written))
+            raise
+        return written
+
+    def book(self, tx: Tx, incoming: Incoming, written: AnswerDraft) -> None:
+        """Book the usage of an answer, and settle what was held back for it."""
+        for model, usage in written.usages:
+            profile = self.routing.by_name(model).model.profile
+            money.book_answer(tx, incoming.address, incoming.user.id, incoming.id, model, profile, usage)
+        for number, reservation in enumerate(written.reservations):
+            reservation.settle(tx, 0 if number else written.cost, 0 if number else written.money)
+
+    async def _finish(
+        self, incoming: Incoming, reply: Reply, context: TurnContext, place: BranchPoint, written: AnswerDraft
+    ) -> None:
         try:
             # A timeout without a deadline until somebody presses Stop: then it ends whatever is waited for.
             async with asyncio.timeout(None) as scope:
@@ -95,7 +117,6 @@ class AnswerWriter:
                 numbered=place.resumed.sources if place.resumed is not None else (),
                 finished=written.ending() not in UNFINISHED,
             )  # fmt: skip
-        return written
 
     async def _write(self, incoming: Incoming, reply: Reply, context: TurnContext, written: AnswerDraft) -> None:
         """Collect what the answer is made of, and have it written. Raises `HookFailed`."""

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 
 from bot.access.audit_log import store_choices
 from bot.ai import Request
-from bot.billing import pricing as money
 from bot.conversation import conversation_list, memory, turn_end
 from bot.conversation.answer_writer import AnswerWriter
 from bot.conversation.cost import AnswerCost
@@ -276,11 +275,7 @@ class Assistant:
 
         Returns the places, beside the conversation, that have something to deliver.
         """
-        for model, usage in written.usages:
-            profile = self.routing.by_name(model).model.profile
-            money.book_answer(tx, incoming.address, incoming.user.id, incoming.id, model, profile, usage)
-        for number, reservation in enumerate(written.reservations):
-            reservation.settle(tx, 0 if number else written.cost, 0 if number else written.money)
+        self.writer.book(tx, incoming, written)
         owner = self.turn_start.ownership
         if owner is not None and not owner.still_owns(tx, incoming.address, context.version):
             turn_end.withhold(tx, incoming, context, written, shown)

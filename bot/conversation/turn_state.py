@@ -12,7 +12,7 @@ from bot.ai import Chunk, Finish, Request, Source, Usage
 from bot.billing import pricing
 from bot.billing.budget import Reservation
 from bot.conversation.branching import CUT, BranchPoint, ending_note
-from bot.errors import ContextOverflow, ModelDenied, ModelError, ModelRefused
+from bot.errors import ContextOverflow, HookFailed, ModelDenied, ModelError, ModelRefused
 from bot.knowledge.answering import Citing, Evidence
 from bot.knowledge.documents import NOTHING, Retrieved, rests_on
 from bot.llm import prompt
@@ -323,4 +323,5 @@ APOLOGIES: tuple[tuple[type[ModelError], str], ...] = (
     (ContextOverflow, "error.long"),
     (ModelRefused, "error.refused"),
     (ModelDenied, "error.denied"),
+    (HookFailed, "error.hook"),
 )

@@ -22,7 +22,11 @@ MOST_OF_MANY = 10  # the limit in a cluster, where processes are stopped and res
 LAST_TRIES_APART = 2.0  # seconds between the first last tries of several updates, of which only one crashes the process
 CLOSER = 0.6  # each that follows is nearer to the one before: however many there are, all begin within five seconds
 # Sentences about a question that the bot keeps, and what they are of a command.
-NOT_KEPT = {"error.unavailable": "error.command.unavailable", "error.denied": "error.command.denied"}
+NOT_KEPT = {
+    "error.unavailable": "error.command.unavailable",
+    "error.denied": "error.command.denied",
+    "error.hook": "error.command.hook",
+}
 
 
 @dataclass(slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from bot.config.settings import Settings
 from bot.errors import BadInput, ConfigError
 from bot.extension import Extension
 from bot.llm.circuit_breaker import MOST_FAILURES, CircuitBreaker
+from bot.llm.own_model import CheckedModel
 from bot.llm.routing import ModelOption, Routing
 from bot.providers import catalog
 from bot.providers.yandex.embeddings import YandexEmbeddings
@@ -55,7 +56,9 @@ def offered(
     The default is the one that MODEL names if that is set (in code, the environment or `.env`), else a programmer's
     first model, else that of AI Studio. `instead`: models to offer in the place of those that the settings name.
     """
-    own = [ModelOption(one.name, one.title, CircuitBreaker(one.model, clock)) for one in extension.ai.models]
+    own = [
+        ModelOption(one.name, one.title, CircuitBreaker(CheckedModel(one.model), clock)) for one in extension.ai.models
+    ]
     names = {option.name for option in own}
     others: Sequence[ModelOption] = ()
     if instead is not None:
@@ -85,7 +88,9 @@ def async_models(studio: YandexStudio, extension: Extension) -> AsyncModels:
 
 def helper_model(settings: Settings, studio: YandexStudio, extension: Extension) -> Model:
     """Return the cheap model for requests beside the conversation; with only a programmer's models it is the first."""
-    return extension.ai.models[0].model if extension.ai.only_models else studio.text(settings.helper_model)
+    if extension.ai.only_models:
+        return CheckedModel(extension.ai.models[0].model)
+    return studio.text(settings.helper_model)
 
 
 def _of_settings(settings: Settings, studio: YandexStudio, clock: Clock) -> Sequence[ModelOption]:

@@ -113,8 +113,8 @@ class ChatWork:
 class Telegram:
     """One bot on Telegram. Everything that it starts runs in `tasks`.
 
-    `start` must come first. It sets `username` and `is_ready`; `attends` may be changed at any time. While this
-    process takes updates, `poller` or `watch` is set, which health checks read.
+    `start` must come first. It sets `username` and `is_ready`, and `is_away` if it has to wait for Telegram. `attends`
+    may be changed at any time. While this process takes updates, `poller` or `watch` is set, which health checks read.
     """
 
     def __init__(
@@ -134,6 +134,7 @@ class Telegram:
         self.has_accounts = False  # whether it works in chats of people's accounts; set before `start`
         self.has_desk = False  # whether operators work in groups; set before `start`
         self.is_ready = False
+        self.is_away = asyncio.Event()  # set when the first call of `start` has found nobody
         self.poller: Poller | None = None
         self.watch: WebhookWatch | None = None
         self._intake_ends = AsyncExitStack()  # what `start` has begun, and `stop_intake` ends
@@ -284,8 +285,13 @@ class Telegram:
         Raises `ConfigError` if Telegram does not know the token.
         """
         outage, retry = Outage("reaching Telegram", self.clock), Retry(self.clock, BACKOFF, on=TransportUnavailable)
+
+        def failed(error: Exception, _pause: float) -> None:
+            outage.failed(str(error))
+            self.is_away.set()
+
         try:
-            me = await retry.call(lambda: self.api.call(GetMe()), failed=lambda error, _: outage.failed(str(error)))
+            me = await retry.call(lambda: self.api.call(GetMe()), failed=failed)
         except (Unauthorized, Refused):
             raise ConfigError("BOT_TOKEN: Telegram does not know it; copy it anew from @BotFather") from None
         outage.over()

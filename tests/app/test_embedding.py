@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import gc
 import logging
 import signal
@@ -103,3 +104,76 @@ async def test_what_is_wrong_at_the_start_is_raised_as_it_is(app: App, telegram:
     with pytest.raises(ConfigError, match=r"BOTS: App\.running runs one bot"):
         async with app.running(bots=folder):
             pytest.fail("there are several")
+
+
+async def test_each_app_has_its_own_running_bot_and_finds_it_from_any_task(
+    app: App, telegram: Telegram, tmp_path: Path
+) -> None:
+    async def of(one: App) -> Running | None:
+        return await asyncio.create_task(_current(one), context=contextvars.Context())  # as a web server calls a route
+
+    async def _current(one: App) -> Running | None:
+        try:
+            return one.current
+        except RuntimeError:
+            return None
+
+    other_telegram = Telegram(limits=False, seed=2)
+    await other_telegram.start()
+    other = App(**app.given)
+
+    @other.command("whose")
+    async def whose(incoming: Incoming, reply: Reply) -> str:
+        return str(other.current.bot)
+
+    changes = {
+        "bot_token": other_telegram.token,
+        "telegram_api_url": other_telegram.url,
+        "database_url": f"sqlite+aiosqlite:///{tmp_path / 'other.db'}",
+    }
+    async with app.running() as running:
+        assert (await of(app), await of(other)) == (running, None)
+        async with other.running(**changes) as second:
+            assert second is not running
+            assert (app.current, other.current) == (running, second)
+            assert (await of(app), await of(other)) == (running, second)
+            other_telegram.say(ANNA, "/whose")
+            await other_telegram.wait_for(lambda: other_telegram.texts(ANNA) or None, 30)
+            assert other_telegram.texts(ANNA) == [str(second.bot)]
+        assert (await of(app), await of(other)) == (running, None)
+    assert await of(app) is None
+    await other_telegram.close()
+
+
+async def test_an_app_that_runs_already_says_so(app: App) -> None:
+    async with app.running():
+        with pytest.raises(RuntimeError, match=r"runs already.*BOTS"):
+            async with app.running():
+                pytest.fail("it runs twice")
+    async with app.running():
+        pass
+
+
+async def test_the_block_is_entered_while_telegram_is_away_and_the_bot_connects_by_itself(
+    app: App, telegram: Telegram
+) -> None:
+    @app.command("ping")
+    async def ping(incoming: Incoming, reply: Reply) -> str:
+        return "pong"
+
+    async with app.running() as running:
+        telegram.say(ANNA, "/ping")
+        await telegram.wait_for(lambda: telegram.texts(ANNA) or None, 30)
+    await telegram.down()
+    async with asyncio.timeout(10):
+        async with app.running():  # and left at once
+            assert app.current
+    async with asyncio.timeout(30):
+        async with app.running() as running:
+            sent = await running.send(ANNA, "Good morning", key="1")
+            assert sent.state == "waiting"
+            await telegram.up()
+            assert (await sent.outcome(within=25)).state == "delivered"
+            telegram.say(ANNA, "/ping")
+            await telegram.wait_for(lambda: len(telegram.texts(ANNA)) == 3 or None, 25)
+    assert telegram.texts(ANNA) == ["pong", "Good morning", "pong"]

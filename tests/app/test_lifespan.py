@@ -103,6 +103,6 @@ def test_mistakes_are_told_where_they_are_made() -> None:
         app.lifespan(plain)  # type: ignore[type-var]
     with pytest.raises(ConfigError, match=r"and not .*two"):
         app.lifespan(two)  # type: ignore[type-var]
-    with pytest.raises(RuntimeError, match="no bot runs here"):
+    with pytest.raises(RuntimeError, match="no bot of this App runs here"):
         _ = app.current
     assert app.extension.program.lifespans == []

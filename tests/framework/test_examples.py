@@ -113,7 +113,7 @@ async def test_cases_are_asked_of_a_bot_whose_functions_use_the_running_bot(
 
     bot_app.model("parrot", Parrot())
     bot_app.case("hello", must_contain=["ordered: nothing yet", "Orders: 0"])(lambda answer: None)
-    with pytest.raises(RuntimeError, match="no bot runs here"):
+    with pytest.raises(RuntimeError, match="no bot of this App runs here"):
         _ = bot_app.current
     assert [one.why for one in await evaluate(None, bot_app)] == [""]
     assert (opened, told) == (["opened", "closed"], ["a shelf delivered True 1"])

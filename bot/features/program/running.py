@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from bot.clock import Clock
+from bot.extension.program import Program
 from bot.extension.running import Keyboard, Payer, SendState, Sent
 from bot.features.program.jobs import Planner
 from bot.features.program.messages import Messages
@@ -42,8 +43,9 @@ class ProgramStore:
 
 @dataclass(slots=True, kw_only=True)
 class RunningBot:
-    """`Running`. `state` is set when the lifespans have yielded theirs."""
+    """`Running`. `state` is set when the lifespans have yielded theirs. `program` is that of the App it belongs to."""
 
+    program: Program
     messages: Messages
     planner: Planner
     models: ProgramModels

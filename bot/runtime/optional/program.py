@@ -37,6 +37,7 @@ def running_bot(
     """The bot as a programmer's code sees it."""
     store, settings, bot = given.store, given.settings, given.api.id
     return kind(
+        program=given.added.program,
         messages=Messages(store=store, bot=bot, deliver=ground.people.joining.deliver, with_buttons=with_buttons),
         planner=Planner(store=store, bot=bot, jobs=given.added.program.jobs, wake_jobs=ground.wake_jobs),
         models=ProgramModels(
@@ -158,7 +159,10 @@ async def around(given: Given, running: RunningBot, incidents: IncidentLog) -> A
     ]
     for door in doors:
         door.check()
-    async with opened(program.lifespans, running) as states, AsyncExitStack() as stack:
+    async with AsyncExitStack() as stack:
+        program.running.append(running)
+        stack.callback(program.running.remove, running)
+        states = await stack.enter_async_context(opened(program.lifespans, running))
         running.state = state_of(states, running)
         for door in doors:
             await hooks.open(door.path, door.receive, list(door.methods))

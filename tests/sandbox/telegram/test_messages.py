@@ -16,8 +16,8 @@ async def test_a_key_shares_the_contact_and_its_message_can_not_be_edited(client
     message = await client.ok("sendMessage", chat_id=ANNA, text="?", reply_markup=key)
     assert "reply_markup" not in message
     number = message["message_id"]
-    for method in ({"text": "!"}, {"text": "?"}):
-        assert await client.refused("editMessageText", chat_id=ANNA, message_id=number, **method) == (
+    for text in ("!", "?"):
+        assert await client.refused("editMessageText", chat_id=ANNA, message_id=number, text=text) == (
             "Bad Request: message can't be edited"
         )
     contact = telegram.press_key(ANNA, "My number")["contact"]
