@@ -11,9 +11,12 @@ import pytest
 
 from bot.config.settings import Settings
 from bot.errors import BadInput
-from bot.runtime.commands.batch import tune_compare
+from bot.llm.topics.routing_file import RoutingFile
+from bot.runtime.commands.batch import dataset_work, tune_compare
 from bot.runtime.commands.batch.tune_work import TuneCommand
 from bot.storage.repositories.batch.tunings import StoredTuning
+from bot.storage.store import Tx
+from tests.batch.test_runs import BOT
 from tests.batch.test_tuning import EXAMPLES, commands, started
 from tests.batch.test_vendor_runs import VendorWorld, world
 from tests.support.evaluating import cases_file
@@ -33,9 +36,11 @@ def settings_of(world: VendorWorld, demand: str) -> Settings:
 
 
 @asynccontextmanager
-async def comparing(world: VendorWorld, demand: str) -> AsyncIterator[TuneCommand]:
+async def comparing(
+    world: VendorWorld, demand: str, given: Settings | None = None
+) -> AsyncIterator[TuneCommand]:  # fmt: skip
     """The commands of tuning, with the comparison that the command line makes."""
-    given = settings_of(world, demand)
+    given = given or settings_of(world, demand)
     async with commands(world) as command:
 
         async def comparison(tuning: StoredTuning) -> str:
@@ -91,3 +96,49 @@ async def test_without_a_case_that_was_not_learned_nothing_is_compared(world: Ve
         await command.show(number, watch=True)
         with pytest.raises(BadInput, match="no case that was not in the data"):
             await command.compare(number)
+
+
+async def test_two_thousand_corrected_topics_become_a_classifier_in_use_by_one_chain_of_commands(
+    world: VendorWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = [f"topic-{letter}" for letter in "abcdefghijklmnopqrst"]
+    words = {key: f"{key[-1]}lpha {key[-1]}eta" for key in keys}  # "alpha aeta", "blpha beta", …
+    routing = world.folder / "routing.toml"
+    topics = "".join(
+        f"[topic.{key}]\ntitle = '{key}'\nexamples = {[f'{words[key]} {n}' for n in range(3)]}\n" for key in keys
+    )
+    routing.write_text(f'{topics}[topic.rest]\ntitle = "Rest"\n[routing]\nother = "rest"\nclassifier = "near"\n')
+
+    def correct(tx: Tx) -> None:
+        for key in keys:
+            for number in range(97):
+                text = f"{words[key]} {chr(97 + number % 26)}{chr(97 + number // 26)}"
+                tx.question_topics.add_sample(BOT, 0, key, text, text)
+
+    await world.store.write(correct)
+    given = settings_of(world, "")
+    cases = "".join(f'[[case]]\nquestion = "{words[key]} please"\ntopic = "{key}"\n' for key in keys[:6])
+    given = given.model_copy(
+        update={"eval_cases": cases_file(world.folder, cases), "routing": routing, "embeddings": "off"}
+    )
+    for name, value in {
+        "DATABASE_URL": given.database_url,
+        "BOT_TOKEN": f"{BOT}:{'x' * 35}",
+        "ROUTING": str(routing),
+    }.items():
+        monkeypatch.setenv(name, value)
+    data = world.folder / "topics.jsonl"
+    await dataset_work.export("topics", data, "", routing, BOT, world.said.append)
+    assert world.said[0] == f"{data}: 2,000 rows"
+    async with comparing(world, "", given) as command:
+        await command.start(data, "classifier", "topics", {})
+        await command.show(1, watch=True)
+        await command.compare(1)
+        assert "better: 6 better, 0 worse of 6 cases (p 0.03)" in world.said
+        asked = [seen.body["modelUri"] for seen in world.studio.seen("textClassification")]
+        await command.use(1, Path("none"), routing, uncompared=False)
+    assert len(asked) == 6
+    assert f'classifier = "tuned"\ntuned = "{asked[0]}"' in routing.read_text()
+    table = RoutingFile(routing).table
+    assert table is not None
+    assert table.routing.tuned == asked[0]

@@ -36,7 +36,7 @@ async def compare(settings: Settings, work: TuningWork, tuning: StoredTuning, sa
     seen = await _questions(work, tuning, say)
     with tempfile.TemporaryDirectory(prefix="govorun-compare-") as name:
         (before, old), (after, new) = _sides(settings, tuning, Path(name))
-        async with eval_runs.opened(before, tuning.bot, old) as evaluation:
+        async with eval_runs.opened(before, tuning.bot, old, clock=work.store.clock) as evaluation:
             cases = unseen(await evaluation.cases(), seen)
             if not cases:
                 raise BadInput("there is no case that was not in the data: docs/evaluation.md says how to make some")
@@ -45,7 +45,7 @@ async def compare(settings: Settings, work: TuningWork, tuning: StoredTuning, sa
             if most and not agree(f"{len(cases)} cases, each asked of both: at most {price}. Go on?"):
                 return ""
             first = await evaluation.run(cases)
-        async with eval_runs.opened(after, tuning.bot, new) as evaluation:
+        async with eval_runs.opened(after, tuning.bot, new, clock=work.store.clock) as evaluation:
             comparison = compared(first, await evaluation.run(cases))
     return "\n".join([verdict_of(comparison), *lines(comparison, settings.currency, "the base")])
 
