@@ -92,11 +92,18 @@ def use_tuning(
     env: Annotated[Path, typer.Option(help="The file of settings whose MODELS gets the model.")] = Path(".env"),
     file: Annotated[Path, typer.Option(help="classifier: the file with the topics.")] = Path("routing.toml"),
     uncompared: Annotated[bool, typer.Option("--uncompared", help="Use it without a comparison.")] = False,
+    not_better: Annotated[
+        bool, typer.Option("--though-not-better", help="Use it although its comparison says that it is not better.")
+    ] = False,
     yes: bool = YES,
     bot: int = BOT,
 ) -> None:
-    """Take a tuned model into use: MODELS and a persona with its system prompt, or routing.toml."""
-    _work(bot, lambda command: command.use(number, env, file, uncompared=uncompared), yes=yes)
+    """Take a tuned model into use: MODELS and a persona with its system prompt, or routing.toml.
+
+    --yes does not use a model that is not better on your own cases: that takes --though-not-better.
+    """
+    otherwise = "use" if not_better else "refuse" if yes else "ask"
+    _work(bot, lambda command: command.use(number, env, file, uncompared=uncompared, not_better=otherwise), yes=yes)
 
 
 @app.command("drop")

@@ -126,16 +126,25 @@ class TuneCommand:
         for line in differences:
             self.say(line)
 
-    async def use(self, number: int, env: Path, routing: Path, *, uncompared: bool) -> None:
-        """Take a tuned model into use, as far as a comparison speaks for it."""
+    async def use(
+        self, number: int, env: Path, routing: Path, *, uncompared: bool, not_better: str = "ask"
+    ) -> None:  # fmt: skip
+        """Take a tuned model into use, as far as a comparison speaks for it.
+
+        `not_better` is what happens to one that is not better: the person is asked ("ask"), it is used all the same
+        ("use"), or not ("refuse"). Raises `BadInput` for one that is refused, not compared, not ready or in use.
+        """
         tuning = await self._completed(number)
         if tuning.before:
             raise BadInput(f"tuning {number} is in use already")
         if not tuning.verdict and not uncompared:
             raise BadInput(f"whether it is better was not tried: govorun tune compare {number}, or --uncompared")
         if tuning.verdict and not tuning.verdict.startswith(BETTER):
-            self.say(f"The tuned model is not better on your own cases: {tuning.verdict}")
-            if not self.agree("Use it all the same?"):
+            said = f"The tuned model is not better on your own cases: {tuning.verdict}"
+            if not_better == "refuse":
+                raise BadInput(f"{said}. --yes does not use it; --though-not-better does")
+            self.say(said)
+            if not_better == "ask" and not self.agree("Use it all the same?"):
                 return
         scheme = tuning.target.partition("://")[0]
         if scheme == "emb":
