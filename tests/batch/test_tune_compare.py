@@ -10,8 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from bot.config.settings import Settings
 from bot.errors import BadInput
@@ -187,7 +186,8 @@ async def test_liked_chats_become_a_tuned_model_that_the_command_line_refuses_as
         monkeypatch.setenv(name.upper(), value)
 
     async def use(*more: str) -> Result:
-        return await asyncio.to_thread(CliRunner().invoke, app, ["use", "1", "--env", str(env), "--yes", *more])
+        told = ["use", "1", "--env", str(env), "--yes", *more]
+        return await asyncio.to_thread(lambda: CliRunner().invoke(app, told))
 
     refused = await use()
     assert isinstance(refused.exception, BadInput)

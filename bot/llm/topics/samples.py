@@ -19,7 +19,7 @@ HIDDEN = "…"
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A question and the key of its topic. `user` is the id of the person who asked it, 0 for an example of the file."""
+    """A question and the key of its topic. `user` is the id of who asked it, 0 for an example of the file."""
 
     text: str
     topic: str
