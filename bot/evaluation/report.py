@@ -15,6 +15,7 @@ from bot.evaluation.checks import State
 from bot.evaluation.running import Result, percentile
 from bot.knowledge.search.evaluation import chance_of, share
 from bot.storage.store import Tx
+from bot.texts.catalog import say
 
 NOISE = 0.05  # chance below which a difference is called one
 MOST_NAMED = 10  # cases of a list on one screen
@@ -116,10 +117,15 @@ def spent(results: Iterable[Result]) -> tuple[int, float]:
 # --- words ------------------------------------------------------------------------------------------------------------
 
 
+def counted(cases: int) -> str:
+    """How many cases, in English: "1 case", "2 cases"."""
+    return say("en", "eval.cases", count=cases)
+
+
 def lines(found: Comparison, currency: str, against: str = "") -> list[str]:
     """A comparison on one screen. `against` names the earlier run, "" if there is none."""
     counts = Counter(str(one.state) for one in found.new)
-    head = f"{len(found.new)} cases: " + ", ".join(
+    head = f"{counted(len(found.new))}: " + ", ".join(
         f"{counts[state]} {WORDS[state]}" for state in WORDS if counts[state]
     )
     cost, slow = spent(found.new)

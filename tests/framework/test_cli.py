@@ -365,7 +365,7 @@ async def test_cases_of_an_app_with_models_of_its_own_need_no_key(tmp_path: Path
     (tmp_path / "own.py").write_text((ROOT / "examples" / "own_model.py").read_text() + case)
     await migrations.upgrade(f"sqlite+aiosqlite:///{tmp_path / 'govorun.db'}")
     done = await typed("eval", "--app", "own.py", cwd=tmp_path, BOT_TOKEN="42:own")
-    assert (done.code, "1 cases: 1 right" in done.out) == (0, True), done
+    assert (done.code, "1 case: 1 right" in done.out) == (0, True), done
 
 
 async def test_an_app_with_models_of_its_own_needs_no_key(tmp_path: Path) -> None:
