@@ -112,8 +112,10 @@ def drop_tuning(number: Number, bot: int = BOT) -> None:
     _work(bot, lambda command: command.drop(number))
 
 
-def _work(bot: int, work: Callable[[TuneCommand], Awaitable[None]], *, yes: bool = False) -> None:
-    """Do something with the tunings of a bot; `yes` agrees to everything that is asked."""
+def _work(bot: int, work: Callable[[TuneCommand], Awaitable[bool | None]], *, yes: bool = False) -> None:
+    """Do something with the tunings of a bot; `yes` agrees to everything that is asked. What returns False has been
+    refused: the exit code is 1.
+    """
     from bot.config import multi_bot
     from bot.config.settings import load
     from bot.runtime.commands.batch import tune_work
@@ -121,9 +123,10 @@ def _work(bot: int, work: Callable[[TuneCommand], Awaitable[None]], *, yes: bool
     settings = load()
     number = multi_bot.one_of(settings, bot)
 
-    async def run() -> None:
+    async def run() -> bool | None:
         agree = (lambda _: True) if yes else agree_on_terminal
         async with tune_work.opened(settings, number, typer.echo, agree) as command:
-            await work(command)
+            return await work(command)
 
-    asyncio.run(run())
+    if asyncio.run(run()) is False:
+        raise typer.Exit(1)

@@ -128,11 +128,11 @@ class TuneCommand:
 
     async def use(
         self, number: int, env: Path, routing: Path, *, uncompared: bool, not_better: str = "ask"
-    ) -> None:  # fmt: skip
-        """Take a tuned model into use, as far as a comparison speaks for it.
+    ) -> bool:  # fmt: skip
+        """Take a tuned model into use, as far as a comparison speaks for it. Returns False if it was refused.
 
         `not_better` is what happens to one that is not better: the person is asked ("ask"), it is used all the same
-        ("use"), or not ("refuse"). Raises `BadInput` for one that is refused, not compared, not ready or in use.
+        ("use"), or it is refused ("refuse"). Raises `BadInput` for one that is not compared, not ready, or in use.
         """
         tuning = await self._completed(number)
         if tuning.before:
@@ -140,23 +140,24 @@ class TuneCommand:
         if not tuning.verdict and not uncompared:
             raise BadInput(f"whether it is better was not tried: govorun tune compare {number}, or --uncompared")
         if tuning.verdict and not tuning.verdict.startswith(BETTER):
-            said = f"The tuned model is not better on your own cases: {tuning.verdict}"
+            self.say(f"The tuned model is not better on your own cases: {tuning.verdict}")
             if not_better == "refuse":
-                raise BadInput(f"{said}. --yes does not use it; --though-not-better does")
-            self.say(said)
+                self.say("--yes does not use it; --though-not-better does.")
+                return False
             if not_better == "ask" and not self.agree("Use it all the same?"):
-                return
+                return True
         scheme = tuning.target.partition("://")[0]
         if scheme == "emb":
             self.say("Add this to the settings, and EMBEDDINGS with its name:")
             self.say(embedding_row(tuning, self.settings.yc_openai_url))
-            return
+            return True
         before = (
             use_classifier(tuning, routing, self.say)
             if scheme == "cls"
             else use_model(tuning, env, self.settings.prompts_dir, self.say)
         )
         await self.work.store.write(lambda tx: tx.tunings.change_tuning(number, before=before))
+        return True
 
     async def drop(self, number: int) -> None:
         """Go back to what stood in the place of a tuned model."""
