@@ -77,7 +77,7 @@ TEXTS = {
     "eval.why.source": "ни в одном источнике нет «{text}»",
     "eval.why.changed": "источники изменились и теперь отвечают на этот вопрос",
     "eval.why.purse": "бюджет прогона исчерпан",
-    "trial.on": "Две версии «{name}»: новая достаётся {share} % бесед до {until}.",
+    "trial.on": "«{name}», две версии: новая достаётся {share} % бесед до {until}.",
     "trial.over": "Проба «{name}» закончена ({share} % до {until}): во всех беседах прежняя версия.",
     "trial.version": (
         "{label}: ответов {answers}, 👍 {liked}, нет в источниках {refused}, к человеку {handed}, ход {cost}"
