@@ -251,6 +251,12 @@ class Button:
     dangerous: bool = False  # shown in red: what it does can't be undone
 
 
+def check_rows(buttons: object) -> None:
+    """Raise `TypeError` unless these are rows of buttons."""
+    if not isinstance(buttons, Sequence) or any(not isinstance(row, Sequence) for row in buttons):
+        raise TypeError("a row of buttons is a list: buttons=[[Button(...)]]")
+
+
 @dataclass(frozen=True, slots=True)
 class File:
     """A file to send: a picture (JPEG or PNG), a voice note (OggOpus), or anything else as a document."""
@@ -283,6 +289,9 @@ class Outgoing:
     keeps_place: bool = False  # waits until its chat and topic can be reached: it is never given up
     refs: tuple[tuple[str, str, int], ...] = ()  # kind, file id and size of what is copied, to send it if that fails
     joins: tuple[str, ...] = ()  # the texts that it is made of; what waits behind it and has such texts may be added
+
+    def __post_init__(self) -> None:
+        check_rows(self.buttons)
 
     @property
     def lasting_buttons(self) -> tuple[tuple[Button, ...], ...]:

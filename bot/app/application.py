@@ -81,7 +81,8 @@ class App(Handlers, AppProgram[State]):
             self.tool(tool)
 
     def command(self, word: str, about: About = "", *, owners_only: bool = False) -> Callable[[Run], Run]:
-        """Add a command: an `async (incoming, reply) -> str | Outgoing | None`, whose result is the answer.
+        """Add a command: an `async (incoming, reply) -> Answer`, whose result is the answer: a text, one for each
+        language, an `Outgoing`, or None.
 
         `incoming.rest` is the text after the command.
         """

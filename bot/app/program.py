@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Generic, cast
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bot.telegram.receiving.webhook_server import WebhookServer
 
 State = TypeVar("State", default=Any)
-Job = TypeVar("Job", bound=Callable[[JobRun[Any]], Awaitable[Answer | Mapping[str, str]]])
+Job = TypeVar("Job", bound=Callable[[JobRun[Any]], Awaitable[Answer]])
 Change = TypeVar("Change", bound=Migration)
 Read = TypeVar("Read", bound=Exports)
 Forget = TypeVar("Forget", bound=Forgets)

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from bot.dispatch.custom.answers import CustomAnswers, sendable
+from bot.dispatch.custom.answers import CustomAnswers
 from bot.dispatch.custom.asking import Answers, Asked, Run
 from bot.extension import OwnCommand
 from bot.extension.commands import Answer
-from bot.extension.mistakes import check_answer
+from bot.extension.mistakes import blaming, messages
 from bot.feature import ButtonHandler, Feature
 from bot.media.attachments import is_picture
 from bot.outbox import (
@@ -137,9 +137,9 @@ class Dialogues:
         if isinstance(outcome, Asked):
             await finish(self.store, reply, lambda tx: self._ask(tx, incoming, call, outcome, also))
             return
-        if call.command:
-            check_answer(call.command, self._function(call), outcome)
-        said = sendable(outcome)
+        with blaming(self._function(call)):
+            title = f"/{call.command}" if call.command else f"the press {call.press!r}"
+            said = messages(outcome, incoming.language, f"{title} returned")
 
         def work(tx: Tx) -> None:
             if answers:
@@ -154,7 +154,8 @@ class Dialogues:
                     remove_buttons(tx, incoming, message=call.message, only=call.button)
             self.answers.store_end(tx, incoming, said, over=over)
 
-        await finish(self.store, reply, work)
+        with blaming(self._function(call)):
+            await finish(self.store, reply, work)
 
     async def _call(self, incoming: Incoming, reply: Reply, call: Call, run: Run) -> Answer | Asked:
         """What the function returned, what it streamed if it returned None, or what it asked."""

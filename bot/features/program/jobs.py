@@ -17,11 +17,12 @@ from zoneinfo import ZoneInfo
 
 from bot.access.onboarding import Onboarding
 from bot.access.policy import Access, Actor, Role
-from bot.errors import Lost, StorageUnavailable
-from bot.extension import JobRun, OwnJob, Running, Schedule
+from bot.errors import Lost, ProgramError, StorageUnavailable
+from bot.extension import Answer, JobRun, OwnJob, Running, Schedule
+from bot.extension.mistakes import blaming, messages
 from bot.extension.running import current
 from bot.feature import Feature
-from bot.features.program.messages import Messages, Said, can_be_said, delivery_key, ensure_known, hashed
+from bot.features.program.messages import Messages, Said, delivery_key, ensure_known, hashed
 from bot.features.times import zones
 from bot.storage.store import Store, Tx
 from bot.telemetry.incidents import IncidentLog
@@ -130,7 +131,9 @@ class OwnJobs:
         )  # fmt: skip
         try:
             async with asyncio.timeout(own.deadline):
-                answer = _answer(own, await own.run(run), user)
+                returned = await own.run(run)
+            with blaming(own.run):
+                answer = _answer(own, returned, user)
         except (StorageUnavailable, Lost):
             raise
         except Exception as error:
@@ -223,16 +226,12 @@ def _done(tx: Tx, job: Job, own: OwnJob) -> None:
     tx.jobs.reschedule(job, due)
 
 
-def _answer(own: OwnJob, answer: object, user: int | None) -> Said | None:
-    """Return what is sent to the person. Raises `TypeError` for what can't be."""
-    if answer is None:
+def _answer(own: OwnJob, answer: Answer, user: int | None) -> Said | None:
+    """Return what is sent to the person. Raises `ProgramError` for what can't be."""
+    if not messages(answer, "", f"job {own.name} returned"):
         return None
-    if not can_be_said(answer):
-        raise TypeError(
-            f"job {own.name} returned {answer!r:.80}: a text, one for each language, an Outgoing or None is expected"
-        )
     if user is None:
-        raise TypeError(f"job {own.name} returned a message but runs for nobody: use running.send")
+        raise ProgramError(f"job {own.name} returned a message but runs for nobody: use running.send")
     return answer
 
 

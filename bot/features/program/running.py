@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from bot.clock import Clock
 from bot.extension.program import Program
-from bot.extension.running import Keyboard, Payer, SendState, Sent
+from bot.extension.running import Keyboard, Payer, Receiver, SendState, Sent
 from bot.features.program.jobs import Planner
 from bot.features.program.messages import Messages
 from bot.features.program.models import ProgramModels
 from bot.storage.store import Store
-from bot.types import Address, Outgoing, User
+from bot.types import Outgoing, User
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -67,7 +67,7 @@ class RunningBot:
         return ProgramStore(self.messages.store)
 
     async def send(
-        self, to: int | User | Address, what: str | Mapping[str, str] | Outgoing, *, key: str, buttons: Keyboard = ()
+        self, to: Receiver, what: str | Mapping[str, str] | Outgoing, *, key: str, buttons: Keyboard = ()
     ) -> Sent:  # fmt: skip
         """Store a message, once for its key, and have it delivered."""
         return await self.messages.send(to, what, key, buttons)
@@ -127,7 +127,7 @@ class Rehearsal(RunningBot):
         return RehearsalStore(self.messages.store)
 
     async def send(
-        self, to: int | User | Address, what: str | Mapping[str, str] | Outgoing, *, key: str, buttons: Keyboard = ()
+        self, to: Receiver, what: str | Mapping[str, str] | Outgoing, *, key: str, buttons: Keyboard = ()
     ) -> Sent:  # fmt: skip
         """Note a message in the log, and send nothing."""
         log.warning("cases are asked: the message %r is not sent", key)
