@@ -19,6 +19,7 @@ from bot.runtime.commands import desk, eval, kb, topics
 from bot.runtime.commands.batch import batch, dataset, tune
 
 NEWEST = 20  # failures that are listed
+SANDBOX = Path(".govorun", "govorun.db")  # the database of a sandbox that was started in this folder
 
 if TYPE_CHECKING:
     from bot.ai import Profile
@@ -294,17 +295,21 @@ def audit(bot: int = BOT) -> None:
 def log(code: str = typer.Argument("", help="The code that a user was told; if not given, the last failures.")) -> None:
     """Explain a failure by the code that a user was told: what, where, why, and what to do about it."""
     from bot.storage.engines.sqlite_files import home
-    from bot.telemetry.incidents import explain, path_beside, read_incidents
+    from bot.telemetry.incidents import beside, explain, path_beside, read_incidents
 
-    place = path_beside(home(_settings().database_url))
-    known = list(read_incidents(place)) if place else []
+    own, sandbox = path_beside(home(_settings().database_url)), beside(SANDBOX)
+    places = [own, sandbox] if own else [sandbox]
+    known = {place: list(read_incidents(place)) for place in places}
     if not code:
-        for entry in known[-NEWEST:]:
+        place = next((place for place in places if place.exists()), places[0])
+        for entry in known[place][-NEWEST:]:
             typer.echo("  ".join(explain(entry)[:2]))
+        typer.echo(f"These are in {place}." if known[place] else f"No failures in {place}.")
         return
-    found = [entry for entry in known if entry.code == code.strip().lower()]
+    found = [entry for place in reversed(places) for entry in known[place] if entry.code == code.strip().lower()]
     if not found:
-        raise BadInput(f"there is no code {code} in {place}; codes older than some thousand failures are gone")
+        looked = " and ".join(map(str, places))
+        raise BadInput(f"there is no code {code} in {looked}; codes older than some thousand failures are gone")
     typer.echo("\n".join(explain(found[-1])))
 
 

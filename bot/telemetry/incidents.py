@@ -71,7 +71,12 @@ class IncidentLog:
 
 def path_beside(database: Path | None) -> Path | None:
     """The file of incidents beside a database file; None if `database` is None."""
-    return database.with_name(f"{database.name}-journal.jsonl") if database else None
+    return beside(database) if database else None
+
+
+def beside(database: Path) -> Path:
+    """The file of incidents beside a database file."""
+    return database.with_name(f"{database.name}-journal.jsonl")
 
 
 def read_incidents(path: Path) -> Iterator[Incident]:
