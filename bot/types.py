@@ -79,7 +79,8 @@ class ChatChoices:
 
     `own_model` is the model that the user chose for every chat, `zone` the user's time zone (IANA name), `reasoning` is
     "on" or "off". `notices` is "alone" in a group where answers to commands are shown only to the user who asked.
-    `answers` is "all" in a topic of a group where every message is for the bot, also without a mention.
+    `answers` is "all" in a topic of a group where every message is for the bot, also without a mention. `told_language`
+    is the last one that the messenger has told of the user's app.
     """
 
     language: str = ""
@@ -91,6 +92,7 @@ class ChatChoices:
     notices: str = ""
     zone: str = ""
     answers: str = ""
+    told_language: str = ""
 
 
 NOT_READ = ChatChoices()  # stands in an `Incoming` until a transaction has read the choices; compare with `is`
@@ -223,7 +225,7 @@ class Incoming:
     @property
     def language(self) -> str:
         """The language to answer in ("ru", "en", ...): chosen in the chat, otherwise that of the user's app."""
-        return self.chat.language or self.user.language
+        return self.chat.language or self.user.language or self.chat.told_language
 
     @property
     def rest(self) -> str:

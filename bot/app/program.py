@@ -189,10 +189,13 @@ class AppProgram(Generic[State]):
 
     def transport(self, transport: OwnTransport) -> None:
         """Let the bot speak in another messenger beside Telegram; see `OwnTransport`. Raises `ConfigError` for a class
-        in the place of an object.
+        in the place of an object, and for one without `run` or `send`.
         """
         if not isinstance(transport, OwnTransport):
             raise ConfigError(f"App.transport takes an OwnTransport, and not {transport!r}")
+        kind = type(transport)
+        if lacks := [name for name in ("run", "send") if getattr(kind, name) is getattr(OwnTransport, name)]:
+            raise ConfigError(f"App.transport: {kind.__name__} has no {' and no '.join(lacks)}")
         self.extension.program.transports.append(transport)
 
     # --- inside another program ---------------------------------------------------------------------------------------
