@@ -238,7 +238,8 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """A button under a message. `data` is the key of a stored row (`tx.buttons`) with the action and its parameters.
+    """A button as it stands under a message: what it shows (`label`), and what the bot gets back when it is pressed
+    (`data`): the key of a stored row (`tx.buttons`) with the action and its parameters.
 
     A key that begins with `IN_TURN` belongs to a button whose press waits in the queue of the conversation: the queue
     must know that before anybody reads the row. One that begins with `NEWEST` waits, too, and is removed when a newer

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from bot.config.settings import Settings
 
 Checks = TypeVar("Checks", bound=Callable[[str], object])
+Command = TypeVar("Command", bound=Run)
 Lines = TypeVar("Lines", bound=OwnLines)
 T = TypeVar("T", bound=Tool | Callable[..., Any])
 
@@ -80,7 +81,7 @@ class App(Handlers, AppProgram[State]):
         for tool in tools:
             self.tool(tool)
 
-    def command(self, word: str, about: About = "", *, owners_only: bool = False) -> Callable[[Run], Run]:
+    def command(self, word: str, about: About = "", *, owners_only: bool = False) -> Callable[[Command], Command]:
         """Add a command: an `async (incoming, reply) -> Answer`, whose result is the answer: a text, one for each
         language, an `Outgoing`, or None.
 
@@ -90,7 +91,7 @@ class App(Handlers, AppProgram[State]):
         if callable(word):
             raise ConfigError('@app.command needs a word: @app.command("flip", "Flip a coin")')
 
-        def add(run: Run) -> Run:
+        def add(run: Command) -> Command:
             self.extension.add_command(OwnCommand(word, run, about, owners_only))
             return run
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Any, Generic, cast
+from typing import TYPE_CHECKING, Any, Generic, Unpack, cast
 
 from typing_extensions import TypeVar
 
+from bot.app.app_settings import AppSettings
 from bot.errors import ConfigError
 from bot.extension import Answer, Extension, JobRun, OwnJob, OwnTransport, Running, Schedule
 from bot.extension.data import Exports, Forgets, Migration
 from bot.extension.endpoints import Http
 from bot.extension.jobs import DEADLINE, daily
-from bot.extension.mistakes import check_function, check_lifespan
+from bot.extension.mistakes import check_function, check_lifespan, check_setting
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -200,7 +201,7 @@ class AppProgram(Generic[State]):
 
     # --- inside another program ---------------------------------------------------------------------------------------
 
-    def running(self, **settings: Any) -> AbstractAsyncContextManager[Running[State]]:
+    def running(self, **settings: Unpack[AppSettings]) -> AbstractAsyncContextManager[Running[State]]:
         """Run the bot inside a program that has an event loop of its own, as long as the block lasts.
 
         `settings` override those of the App. It sets no signal handlers, and leaves logging and the garbage collector
@@ -211,4 +212,6 @@ class AppProgram(Generic[State]):
         """
         from bot.app.embedding import entered
 
+        for name in settings:
+            check_setting(name, AppSettings.__annotations__)
         return entered(cast(Any, self), settings)

@@ -85,6 +85,9 @@ async def test_an_error_in_the_block_stops_the_bot_and_is_the_callers(app: App) 
 
 
 async def test_what_is_wrong_at_the_start_is_raised_as_it_is(app: App, telegram: Telegram, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="temprature is no setting of Govorun, did you mean temperature"):
+        async with app.running(temprature=2):  # type: ignore[call-arg]
+            pytest.fail("nobody knows it")
     with pytest.raises(ConfigError, match="BOT_TOKEN"):
         async with app.running(bot_token="42:" + "x" * 35):
             pytest.fail("Telegram does not know it")
@@ -126,7 +129,7 @@ async def test_each_app_has_its_own_running_bot_and_finds_it_from_any_task(
     async def whose(incoming: Incoming, reply: Reply) -> str:
         return str(other.current.bot)
 
-    changes = {
+    changes: Any = {
         "bot_token": other_telegram.token,
         "telegram_api_url": other_telegram.url,
         "database_url": f"sqlite+aiosqlite:///{tmp_path / 'other.db'}",

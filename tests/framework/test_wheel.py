@@ -38,8 +38,11 @@ def sync(incoming: Incoming, reply: Reply) -> str:
 @app.command("number")
 async def number(incoming: Incoming, reply: Reply) -> int:
     return 7
+
+
+app.running(temprature=2)
 """
-MISTAKES = (4, 5, 6, 9, 14)  # the lines of WRONG that type checkers have to name
+MISTAKES = (4, 5, 6, 9, 14, 19)  # the lines of WRONG that type checkers have to name
 
 
 def run(*words: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
