@@ -6,6 +6,7 @@ import enum
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, Field
@@ -63,8 +64,8 @@ def Ask(question: About, *, default: Any = ..., labels: Mapping[str, About] | No
 class Prompt:
     """One question to a person. `key` names its answer among those that are stored.
 
-    `takes` is what answers it: "text", "contact", "location", "photo" or "choice"; then `choices` are the values with
-    the labels of their buttons. `is_optional`: it may be skipped.
+    `takes` is what answers it: "text", "date", "contact", "location", "photo" or "choice"; then `choices` are the
+    values with the labels of their buttons. `is_optional`: it may be skipped.
     """
 
     key: str
@@ -95,7 +96,7 @@ def _yes_no() -> dict[str, About]:
     }
 
 
-TAKEN = {Contact: "contact", Location: "location", Photo: "photo"}
+TAKEN = {Contact: "contact", Location: "location", Photo: "photo", date: "date"}
 
 
 def _bare(kind: Any) -> Any:

@@ -7,8 +7,9 @@ So a crash at any moment loses nothing and asks nothing twice.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from datetime import date
 from typing import Any
 
 from bot.dispatch.custom.answers import CustomAnswers
@@ -36,6 +37,7 @@ from bot.texts.catalog import own, say
 from bot.types import Attachment, Incoming, Outgoing
 
 WAITING = "own.ask"
+ReadDay = Callable[[str, float, str], date | None]  # of a text, now (Unix time), in a time zone
 SOON = 900.0  # seconds in which a plain text answers; after them only a reply to the question does
 MOST_IN_ROW = 24  # characters of labels that stand beside each other
 
@@ -57,11 +59,14 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialogues:
-    """Runs functions, and runs them again when a question of theirs is answered."""
+    """Runs functions, and runs them again when a question of theirs is answered. `read_day` reads an answer such as
+    "tomorrow".
+    """
 
     store: Store
     answers: CustomAnswers
     commands: Mapping[str, OwnCommand] = field(default_factory=dict)
+    read_day: ReadDay = lambda _text, _now, _zone: None
 
     def feature(self) -> Feature:
         """The answers to questions: in words, and by buttons."""
@@ -75,7 +80,12 @@ class Dialogues:
 
     async def receive(self, incoming: Incoming, reply: Reply, waiting: ButtonPress) -> bool:
         """Take a text as the answer to a question. False: there is no such function any more."""
-        return await self._answered(incoming, reply, waiting, incoming.text)
+        answer = incoming.text
+        if waiting.payload["takes"] == "date":  # "tomorrow" is read now, and not when the function is called again
+            zone = (await self.store.read(lambda tx: with_choices(tx, incoming))).chat.zone
+            day = self.read_day(answer, self.store.clock.time(), zone)
+            answer = day.isoformat() if day is not None else answer
+        return await self._answered(incoming, reply, waiting, answer)
 
     async def take(self, incoming: Incoming, reply: Reply) -> bool:
         """Take a contact, a place or a picture if a question waits for one. False: it is a message like any other."""

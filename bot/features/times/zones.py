@@ -37,9 +37,7 @@ def _by_last_part() -> Mapping[str, str]:
         area, _, last = name.rpartition("/")
         if area and area != "Etc":  # the signs of Etc/GMT+5 are those of nobody's clock
             found.setdefault(last.lower().replace("-", "_"), set()).add(name)
-    return {
-        last: max(names) for last, names in found.items() if len(names) == 1 or len(set(map(_offsets, names))) == 1
-    }
+    return {last: max(names) for last, names in found.items() if len(names) == 1 or len(set(map(_offsets, names))) == 1}
 
 
 def _offsets(name: str) -> tuple[object, ...]:
