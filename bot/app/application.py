@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Never, TypeVar, Unpack
 
 from bot.ai import Model
 from bot.app import starting
@@ -53,6 +53,7 @@ Checks = TypeVar("Checks", bound=Callable[[str], object])
 Command = TypeVar("Command", bound=Run)
 Lines = TypeVar("Lines", bound=OwnLines)
 T = TypeVar("T", bound=Tool | Callable[..., Any])
+NOTHING: Any = object()  # in the place of a tool that was not given
 
 
 class App(Handlers, AppProgram[State]):
@@ -97,8 +98,15 @@ class App(Handlers, AppProgram[State]):
 
         return add
 
-    def tool(self, tool: T) -> T:
-        """Offer models a tool: a `Tool`, or a typed function with a docstring (see `Tool.of`). Returns it unchanged."""
+    def tool(self, tool: T = NOTHING, **options: Never) -> T:
+        """Offer models a tool: a `Tool`, or a typed function with a docstring (see `Tool.of`). Returns it unchanged.
+
+        A function with options becomes a `Tool` first: `app.tool(Tool.of(pay, needs_approval=True))`.
+        """
+        if tool is NOTHING or options:
+            given: Mapping[str, Any] = options
+            shown = ", ".join(f"{name}={value!r:.40}" for name, value in given.items()) or "needs_approval=True"
+            raise ConfigError(f"@app.tool takes a function alone; with options: app.tool(Tool.of(function, {shown}))")
         self.extension.add_tool(tool)
         return tool
 

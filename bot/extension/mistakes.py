@@ -42,6 +42,12 @@ def check_function(title: str, function: Any, parameters: tuple[str, ...], *, is
         raise ConfigError(f"{title}: {shape} is expected, and {_shown(function)} takes {takes}") from None
 
 
+def check_stopped(running: Collection[object]) -> None:
+    """Raise `ConfigError` if a bot of this App runs: what it can do is fixed at its start."""
+    if running:
+        raise ConfigError("the bot runs already: add this before App.run or App.running")
+
+
 def check_setting(name: str, known: Collection[str]) -> None:
     """Raise `ConfigError` unless `App(...)` knows a setting of this name."""
     if name not in known:
@@ -123,7 +129,8 @@ def blaming(function: Callable[..., Any] | None) -> Iterator[None]:
     try:
         yield
     except ProgramError as error:
-        error.place = error.place or _place(function)
+        if not error.place and (place := _place(function)):
+            error.place, error.args = place, (f"{error} ({place})",)
         raise
 
 

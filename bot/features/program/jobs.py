@@ -8,6 +8,7 @@ row for each person whose time has come.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -72,8 +73,11 @@ class Planner:
         self, name: str, key: str, at: datetime | timedelta, to: int | User | None, data: Mapping[str, Any]
     ) -> bool:
         """See `Running.later`."""
+        if not isinstance(name, str):
+            raise TypeError(f"later takes the name of a job: {getattr(name, '__name__', name)!r:.80}")
         if name not in self.jobs:
             raise ValueError(f"there is no job {name!r}: the App has {', '.join(self.jobs) or 'none'}")
+        check_json(data)
         if isinstance(at, datetime) and at.tzinfo is None:
             raise ValueError(f"{at} has no time zone: use an aware datetime, or a timedelta from now")
         hash_, user = hashed(f"job {name}", key), to.id if isinstance(to, User) else to
@@ -203,6 +207,15 @@ class OwnJobs:
         if self.access.role(Actor(user, private=True)) >= Role.USER:
             where, payload = replace(job.address, chat=user), {"at": due, "user": user, "zone": zone}
             tx.jobs.add_job(Job(job.kind, f"{user}-{due:.0f}", where, payload, due=tx.clock.time()))
+
+
+def check_json(data: Mapping[str, Any]) -> None:
+    """Raise `TypeError` that names the first key whose value JSON can't hold."""
+    for key, value in data.items():
+        try:
+            json.dumps(value)
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"data[{key!r}] can't be kept: JSON can't hold {value!r:.80} ({error})") from None
 
 
 def planned(job: OwnJob, schedule: Schedule, bot: int, now: float) -> Job:

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from bot.clock import Clock
+from bot.extension.mistakes import check_function
 from bot.extension.program import Program
 from bot.extension.running import Keyboard, Payer, Receiver, SendState, Sent
 from bot.features.program.jobs import Planner
@@ -34,10 +35,12 @@ class ProgramStore:
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a transaction and return its result after the commit."""
+        check_function("store.write", work, ("connection",), is_async=False)
         return await self._store.write(lambda tx: work(tx.connection))
 
     async def read(self, question: Callable[[Connection], T]) -> T:
         """Run `question` in a transaction that changes nothing, and return its result."""
+        check_function("store.read", question, ("connection",), is_async=False)
         return await self._store.read(lambda tx: question(tx.connection))
 
 
