@@ -138,14 +138,16 @@ def migrate() -> None:
 
     url = _existing(_settings().database_url)
     with alone(url) if is_sqlite(url) else nullcontext():  # PostgreSQL has a lock of its own for a migration
-        revision = asyncio.run(migrations.upgrade(url))
+        revision, done = asyncio.run(migrations.upgrade(url)), list[str]()
         if (chosen := chosen_app.find_app()) is not None and (
             own := chosen.extension.program.data
         ).metadata is not None:
             from bot.runtime.optional import own_tables
 
-            asyncio.run(own_tables.upgrade(url, own))
+            done = asyncio.run(own_tables.upgrade(url, own))
     typer.echo(f"The database has schema {revision}.")
+    for line in done:
+        typer.echo(f"Your tables: {line}.")
 
 
 @app.command()
@@ -189,7 +191,8 @@ def verify(
     """Check every page, index and link of a database, and list its unfinished work (exit code 1 if it is damaged)."""
     from bot.storage.maintenance import backup_command
 
-    lines = list(backup_command.verify(_settings().database_url, file))
+    url = _settings().database_url
+    lines = list(backup_command.verify(url if file else _existing(url), file))
     for good, line in lines:
         typer.echo(f"{typer.style('ok  ', fg='green') if good else typer.style('FAIL', fg='red')}  {line}")
     sys.exit(0 if all(good for good, _ in lines) else 1)

@@ -217,7 +217,13 @@ def find(place: str, folder: Path | None = None) -> App:
     without a name, `app`. Raises `ConfigError`.
     """
     where, _, name = place.partition(":")
-    found = getattr(starting.load(where, folder or Path()), name or "app", None)
+    module = starting.load(where, folder or Path())
+    found = getattr(module, name or "app", None)
     if not isinstance(found, App):
-        raise ConfigError(f"--app {place}: there is no App called {name or 'app'} in {where}")
+        there = [f"{where}:{known}" for known, one in vars(module).items() if isinstance(one, App)]
+        raise ConfigError(
+            f"--app {place}: there is no App called {name or 'app'} in {where}"
+            + ("" if found is None else f", where that is {'a class' if isinstance(found, type) else repr(found)[:80]}")
+            + (f"; there is {', '.join(there)}" if there else f"; an App is made by `{name or 'app'} = App(...)`")
+        )
     return found

@@ -217,6 +217,8 @@ class Sandbox:
             world.show_trials()
             if code:
                 self._tell(f"  To own the bot, write to it: /start {code}\n")
+            if bot.has_endpoints():
+                self._tell(f"  Endpoints of the App: {self.endpoints}, Authorization: Bearer {ENDPOINT_SECRET}\n")
 
     def _model_changed(self, _state: Mapping[str, Any]) -> None:
         if self.world is not None:
@@ -275,8 +277,6 @@ async def serve(
             f"\n  Govorun's sandbox:  {url}\n\n  Ctrl-C stops it. Everything is kept in {sandbox.directory}\n"
             f"  A bot that you start by hand finds the settings of this run in {sandbox.env_file}\n"
         )
-        if sandbox.endpoints:
-            typer.echo(f"  Endpoints of the App: {sandbox.endpoints}, Authorization: Bearer {ENDPOINT_SECRET}\n")
         if browser and (sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
             webbrowser.open(url)
         tasks = [asyncio.create_task(sandbox.keep())]
