@@ -63,7 +63,8 @@ class App(Handlers, AppProgram[State]):
     nothing outside of it, and a mistake in what is added raises `ConfigError` at once. `command`, `tool`, `model`,
     `include_router`, `card` and `rule` add to it, and `run` starts it. The other methods are for programs that start
     bots in a way of their own. `without` are words of commands that are switched off. `texts` are sentences
-    of the bot in other languages or other words: by language and key, or a folder with files such as `de.toml`.
+    of the bot in other languages or other words: by language and key, or a folder with files such as `de.toml`, which
+    stands beside the file that makes the App, or else in the working folder.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class App(Handlers, AppProgram[State]):
         self.given: dict[str, Any] = {**settings}
         self.place: str = starting.calling_line()
         handlers = HandlerExtension(without=tuple(without), place=self.place)
-        self.extension: Extension = Extension(handlers=handlers, texts=texts)
+        self.extension: Extension = Extension(handlers=handlers, texts=starting.beside_program(texts))
         for own in commands:
             self.extension.add_command(own)
         for tool in tools:

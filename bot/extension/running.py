@@ -133,6 +133,13 @@ class Running(Protocol[State_co]):
         """
         ...
 
+    async def withdraw(self, job: str, *, key: str) -> bool:
+        """Take back the run that `later` has planned with this `key`; one that has begun goes on. The key stays used.
+
+        False: there is none, or it has ended.
+        """
+        ...
+
     @overload
     async def ask(self, question: str, *, user: Payer = None, model: str = "main", system: str = "") -> str:
         """Ask a model for a text."""

@@ -16,6 +16,8 @@ from bot.errors import ConfigError
 from bot.extension import mistakes
 from bot.testing.stage import Stage
 from bot.testing.tg import Tg
+from bot.texts import added
+from bot.texts.catalog import say
 
 
 async def good(incoming: Incoming, reply: Reply) -> str:
@@ -196,6 +198,23 @@ async def test_what_cannot_be_sent_is_told_with_the_line_of_the_command(
     line = f"({__file__}:{anything.__code__.co_firstlineno} in anything)"
     assert "/number returned 7: a text, one for each language, an Outgoing" in caplog.text
     assert line in caplog.text
+
+
+def test_a_folder_of_texts_stands_beside_the_file_of_the_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "shop" / "texts").mkdir(parents=True)
+    (tmp_path / "shop" / "main.py").write_text('from bot import App\napp = App(texts="texts")\n')
+    (tmp_path / "shop" / "texts" / "de.toml").write_text('"error.hook" = "Etwas ging schief."')
+    monkeypatch.chdir(tmp_path)
+    assert added.read(find("shop/main.py").extension.texts) == {"de": {"error.hook": "Etwas ging schief."}}
+
+
+def test_a_sentence_that_is_not_there_or_lacks_a_value_says_so() -> None:
+    for key, line in (
+        ("t.nope", "there is no sentence 't.nope'"),
+        ("error.bug", "the sentence 'error.bug' needs code="),
+    ):
+        with pytest.raises(KeyError, match=line):
+            say("en", key)
 
 
 async def test_nothing_is_added_to_a_bot_that_runs(stage: Stage, bot_app: App) -> None:

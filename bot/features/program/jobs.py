@@ -99,6 +99,18 @@ class Planner:
         self.wake_jobs()
         return added
 
+    async def withdraw(self, name: str, key: str) -> bool:
+        """See `Running.withdraw`."""
+        row = hashed(f"job {name}", key)[:48]
+
+        def work(tx: Tx) -> bool:
+            planned = tx.jobs.find_job(self.bot, KIND + name, row)
+            if planned is not None:
+                tx.jobs.delete_done(planned)
+            return planned is not None
+
+        return await self.store.write(work)
+
 
 @dataclass(slots=True, kw_only=True)
 class OwnJobs:

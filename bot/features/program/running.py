@@ -86,6 +86,10 @@ class RunningBot:
         """Plan a run of a job, once for its key."""
         return await self.planner.later(job, key, at, to, data or {})
 
+    async def withdraw(self, job: str, *, key: str) -> bool:
+        """Take back a planned run of a job."""
+        return await self.planner.withdraw(job, key)
+
     async def ask(
         self, question: str, schema: type[Any] | None = None, *, user: Payer = None, model: str = "main",
         system: str = "",
@@ -142,4 +146,9 @@ class Rehearsal(RunningBot):
     ) -> bool:  # fmt: skip
         """Note a run of a job in the log, and plan nothing."""
         log.warning("cases are asked: the job %r (%r) is not planned", job, key)
+        return True
+
+    async def withdraw(self, job: str, *, key: str) -> bool:
+        """Note in the log that a run would be taken back, and leave it."""
+        log.warning("cases are asked: the job %r (%r) is not withdrawn", job, key)
         return True
