@@ -17,6 +17,7 @@ from bot import App, Incoming, Reply, Running
 from bot.errors import ConfigError
 from bot.sandbox.ai_studio.server import Studio
 from bot.sandbox.telegram.server_facade import Telegram
+from tests.support.stage import Stage
 
 ANNA = 1001
 
@@ -180,3 +181,16 @@ async def test_the_block_is_entered_while_telegram_is_away_and_the_bot_connects_
             telegram.say(ANNA, "/ping")
             await telegram.wait_for(lambda: len(telegram.texts(ANNA)) == 3 or None, 25)
     assert telegram.texts(ANNA) == ["pong", "Good morning", "pong"]
+
+
+async def test_in_tests_the_running_bot_of_the_app_is_that_of_the_kit(stage: Stage, bot_app: App) -> None:
+    await stage.start()
+
+    async def route() -> Any:
+        return bot_app.current
+
+    assert stage.app is not None
+    assert await asyncio.create_task(route(), context=contextvars.Context()) is stage.app.running
+    await stage.stop()
+    with pytest.raises(RuntimeError, match="no bot of this App runs here"):
+        await route()

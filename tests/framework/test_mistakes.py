@@ -211,7 +211,7 @@ def test_a_folder_of_texts_stands_beside_the_file_of_the_app(tmp_path: Path, mon
 def test_a_sentence_that_is_not_there_or_lacks_a_value_says_so() -> None:
     for key, line in (
         ("t.nope", "there is no sentence 't.nope'"),
-        ("error.bug", "the sentence 'error.bug' needs code="),
+        ("error.bug", "'error.bug' needs code="),
     ):
         with pytest.raises(KeyError, match=line):
             say("en", key)
