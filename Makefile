@@ -4,7 +4,7 @@ VENV := .venv
 UV := $(VENV)/bin/uv
 BIN := $(VENV)/bin
 
-.PHONY: run test packages lint fmt unit coverage bench crash setup clean
+.PHONY: run test long packages lint fmt unit coverage bench crash setup clean
 
 run: $(VENV)/.ready
 	$(BIN)/govorun sandbox
@@ -32,7 +32,12 @@ fmt: $(VENV)/.ready
 bench: $(VENV)/.ready
 	$(BIN)/python -m bench
 
-# Every strike at every point, 1,000 kills, a pause of 90 s and a minute with a rival: see docs/testing.md.
+# All cases of the check, of which `test` runs a part by turns. An hour on two cores.
+long: packages
+	TEST_TURN=all $(BIN)/python scripts/check.py
+
+# Every strike at every point, 1,000 kills, a pause of 90 s and a minute with a rival: see docs/testing.md. Batch runs
+# have a driver of their own: python -m tests.promises.crash.batch.
 crash: $(VENV)/.ready
 	$(BIN)/python -m tests.promises.crash $(CRASH)
 	CRASH_PAUSE=90 CRASH_QUARREL=60 $(BIN)/pytest -q --timeout=600 tests/promises/crash -k "pause or two_bots"

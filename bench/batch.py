@@ -1,7 +1,7 @@
 """How much memory and time large files take: `python -m bench.batch`. Each figure is of a process of its own.
 
-Uploads 2 GB in parts to the sandbox's object storage, stores a result of 1,000,000 rows, and looks through 100,000 rows
-of a dataset. Memory is what a process has at most above what it had before (maximum resident set).
+Uploads 2 GB in parts to the sandbox's object storage, stores and fetches a result of 1,000,000 rows, and looks through
+100,000 rows of a dataset. Memory is what a process has at most above what it had before (maximum resident set).
 """
 
 from __future__ import annotations
@@ -76,6 +76,7 @@ async def upload(folder: Path) -> None:
 async def result(folder: Path) -> None:
     """Plan a run of many rows, write its dataset, and store its result."""
     from bot.batch.requests import request_of
+    from bot.batch.results import write_results
     from bot.batch.rows import Row
     from bot.batch.vendor.values import VendorRun
     from bot.batch.vendor_files import store_answers, write_requests
@@ -114,6 +115,9 @@ async def result(folder: Path) -> None:
             f"result of {ROWS:,} rows: {time.perf_counter() - began:.1f} s, "
             f"{peak() - before:.0f} MB more (of {peak():.0f})"
         )
+        before, began = peak(), time.perf_counter()
+        counts = await write_results(store, found, folder / "answers.jsonl", bare=True)
+        print(f"fetch of {counts.total():,} rows: {time.perf_counter() - began:.1f} s, {peak() - before:.0f} MB more")
 
 
 def parquet(folder: Path) -> None:

@@ -127,6 +127,23 @@ class Inbox(Protocol):
         """
 
 
+RouterKey = tuple[int, int, int, int, str, str]  # bot, chat, user, topic, business connection; aiogram's "destiny"
+RouterRows = Mapping[RouterKey, tuple[str | None, str]]  # the state of each dialogue, and its data as JSON
+NO_STATE: tuple[None, str] = (None, "{}")
+
+
+class RouterStates(Protocol):
+    """The states of dialogues that a programmer's aiogram routers lead."""
+
+    async def read(self, key: RouterKey) -> tuple[str | None, str]:
+        """Return the state of a dialogue and its data; `NO_STATE` where nothing is stored."""
+        ...
+
+    async def write(self, rows: RouterRows) -> None:
+        """Replace what is stored of dialogues."""
+        ...
+
+
 class Outbox(Protocol):
     """Finished answers on disk. Every change is committed when the call returns."""
 

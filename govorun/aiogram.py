@@ -13,6 +13,7 @@ from aiogram import Bot, F, Router  # noqa: E402
 from aiogram.filters import BaseFilter, Command, CommandObject, CommandStart, StateFilter  # noqa: E402
 from aiogram.fsm.context import FSMContext  # noqa: E402
 from aiogram.fsm.state import State, StatesGroup  # noqa: E402
+from aiogram.fsm.storage.memory import MemoryStorage  # noqa: E402
 from aiogram.types import CallbackQuery, InlineKeyboardButton, InlineKeyboardMarkup, Message  # noqa: E402
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "FSMContext",
     "InlineKeyboardButton",
     "InlineKeyboardMarkup",
+    "MemoryStorage",
     "Message",
     "Router",
     "State",

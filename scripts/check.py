@@ -114,7 +114,7 @@ def whole() -> bool:
     """
     with ThreadPoolExecutor(1) as beside:
         linted = beside.submit(together, LINT[::-1], 1)
-        passed = together(READY, 1) and tests("tests", 3, "")
+        passed = together(READY, 1) and tests("tests", 3, "", "--by-turns")
         if not linted.result():
             _print("--- FAILED: a check of the source, see above")
     return passed and linted.result()

@@ -6,7 +6,8 @@ import asyncio
 import gc
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ import pytest_asyncio
 from hypothesis import HealthCheck, settings
 
 from bot import App
+from tests.support.by_turns import by_turns
 from tests.support.child import PYTHONPATH
 from tests.support.loopback import sitecustomize as loopback
 from tests.support.postgres_side import TEMPLATE, Server, started
@@ -123,7 +125,15 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path, template: Path)
     return f"sqlite+aiosqlite:///{shutil.copy(template, tmp_path / 'bot.db')}"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--by-turns", action="store_true", help="run a part of the cases marked `turns`, see the marker")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--by-turns"):
+        left_out = _out_of_turn(items)
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in {*left_out}]
     for item in items:
         used = getattr(item, "fixturenames", ())
         if "stage" in used:
@@ -131,6 +141,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         elif not ON_DISK.isdisjoint(used):
             item.add_marker("disk")
     items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
+def _out_of_turn(items: Sequence[pytest.Item]) -> list[pytest.Item]:
+    """The cases marked `turns` whose turn it is not: of each file every n-th runs."""
+    groups: dict[tuple[Path, int], list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        if marker := item.get_closest_marker("turns"):
+            groups[item.path, marker.args[0]].append(item)
+    return [item for (_, parts), found in groups.items() for item in {*found} - {*by_turns(found, parts)}]
 
 
 def pytest_collection_finish() -> None:

@@ -45,6 +45,7 @@ from bot.tools.tool import Tool
 
 if TYPE_CHECKING:
     from aiogram import Router
+    from aiogram.fsm.storage.base import BaseStorage
 
     from bot.config.multi_bot import Plan
     from bot.config.settings import Settings
@@ -111,6 +112,7 @@ class App(Handlers, AppProgram[State]):
         self.extension.add_tool(tool)
         return tool
 
+    @mistakes.called_as('app.model("echo", Echo())')
     def model(self, name: str, model: Model, title: str = "") -> None:
         """Offer a model of your own. The first one answers until a user has chosen another, unless the setting `model`
         (`App(model="yandexgpt")`, MODEL) names the one that does: one of your own or of AI Studio.
@@ -123,7 +125,11 @@ class App(Handlers, AppProgram[State]):
         returns False or raises an error where it is wrong. Returns the function unchanged.
         """
 
+        if not isinstance(question, str):
+            raise ConfigError('@app.case needs a question: @app.case("How long may I return a lamp?")')
+
         def add(check: Checks) -> Checks:
+            mistakes.check_function(f"case {question!r:.40}", check, ("answer",), is_async=False)
             self.extension.ai.cases.append(OwnCase(question, demands, check))
             return check
 
@@ -145,9 +151,13 @@ class App(Handlers, AppProgram[State]):
         self.extension.desk.rules.append(rule)
         return rule
 
-    def include_router(self, router: Router) -> None:
-        """Mount an aiogram router: it gets the updates, commands and buttons that Govorun itself does not handle."""
-        self.extension.add_router(router)
+    def include_router(self, router: Router, *, states: BaseStorage | None = None) -> None:
+        """Mount an aiogram router: it gets the updates, commands and buttons that Govorun itself does not handle.
+
+        The states of its dialogues (`FSMContext`) are kept in the bot's database, or in another storage of aiogram
+        (`states=MemoryStorage()`), which all routers share. Raises `ConfigError` for what is no router.
+        """
+        self.extension.add_router(router, states)
 
     def settings(self, **more: Any) -> Settings:
         """Return the settings: `more` overrides those of this App, which override the environment, which overrides
@@ -179,8 +189,13 @@ class App(Handlers, AppProgram[State]):
 
         return multi_bot.plan(settings, self.settings, studio=role.works and not self.extension.ai.only_models)
 
-    def run(self) -> None:
-        """Run the bot until it is stopped: on Telegram if BOT_TOKEN is set, otherwise in the sandbox."""
+    def run(self, *, port: int | None = None) -> None:
+        """Run the bot until it is stopped: on Telegram if BOT_TOKEN is set, otherwise in the sandbox.
+
+        `port` is where the webhook and your endpoints listen; otherwise the setting WEBHOOK_PORT says it.
+        """
+        if port is not None:
+            self.given["webhook_port"] = port
         if starting.loading.get():  # `--app` looks for the App in this file, and runs it itself
             return
         try:

@@ -5,7 +5,7 @@ stands around the model.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TypeVar, overload
+from typing import TypeVar, get_args, overload
 
 from pydantic import BaseModel
 
@@ -60,6 +60,8 @@ class Handlers:
         """
         if not isinstance(name, str) or not name:
             raise ConfigError('@app.press needs a name: @app.press("buy")')
+        if by not in get_args(By):
+            raise ConfigError(f"press {name!r}: by is {', '.join(get_args(By))}, and not {by!r:.80}")
 
         def add(run: Function) -> Function:
             self.extension.add_press(OwnPress(name=name, run=run, by=by, once=once, replaces=replaces))
@@ -67,12 +69,15 @@ class Handlers:
 
         return add
 
+    @mistakes.called_as('@app.form("deliver", Delivery)')
     def form(self, word: str, form: type[Form], about: About = "") -> Callable[[Filled[Form]], Filled[Form]]:
         """Add the command /`word`, which asks the fields of `form` one after the other, and then calls the function, an
         `async (incoming, reply, form) -> Answer`. A form is a pydantic model whose fields are made by `Ask`.
 
         `Button("Order", word)` begins the form, too. Raises `ConfigError` for a field without a question or a default.
         """
+        if not isinstance(form, type) or not issubclass(form, BaseModel):
+            raise ConfigError(f"@app.form takes a pydantic model, and not {mistakes.shown(form)}")
         prompts(form)
 
         def add(function: Filled[Form]) -> Filled[Form]:

@@ -14,7 +14,7 @@ from bot.extension import Answer, Extension, JobRun, OwnJob, OwnTransport, Runni
 from bot.extension.data import Exports, Forgets, Migration
 from bot.extension.endpoints import Http
 from bot.extension.jobs import DEADLINE, daily
-from bot.extension.mistakes import check_function, check_lifespan, check_setting
+from bot.extension.mistakes import called_as, check_function, check_lifespan, check_setting, shown
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -88,6 +88,7 @@ class AppProgram(Generic[State]):
         schedule = Schedule(cron=expression, zone=zone, otherwise=otherwise)
         return lambda function: self._add_job(function, schedule, deadline)
 
+    @called_as("@app.every(minutes=5)")
     def every(
         self, *, seconds: float = 0.0, minutes: float = 0.0, hours: float = 0.0, deadline: float = DEADLINE
     ) -> Callable[[Job], Job]:
@@ -95,12 +96,16 @@ class AppProgram(Generic[State]):
 
         Times that were missed while the bot was down are caught up by one run.
         """
+        for span in (seconds, minutes, hours):
+            if not isinstance(span, int | float):
+                raise ConfigError(f"@app.every(minutes=5) takes numbers, and not {shown(span)}")
         schedule = Schedule(seconds=seconds + 60 * minutes + 3600 * hours)
         return lambda function: self._add_job(function, schedule, deadline)
 
     def _add_job(self, function: Job, schedule: Schedule | None, deadline: float) -> Job:
-        check_function(f"job {getattr(function, '__name__', '')}", function, ("run",))
-        job, jobs = OwnJob(function.__name__, function, schedule, deadline), self.extension.program.jobs
+        name = str(getattr(function, "__name__", ""))
+        check_function(f"job {name}".strip(), function, ("run",))
+        job, jobs = OwnJob(name, function, schedule, deadline), self.extension.program.jobs
         if job.name in jobs:
             raise ConfigError(f"there is a job {job.name!r} already")
         jobs[job.name] = job
@@ -156,9 +161,10 @@ class AppProgram(Generic[State]):
 
     @staticmethod
     def _add_named(known: dict[str, Any], function: Callable[..., Any], what: str) -> None:
-        if function.__name__ in known:
-            raise ConfigError(f"there is {what} {function.__name__!r} already")
-        known[function.__name__] = function
+        name = getattr(function, "__name__", "")
+        if not name or name in known:
+            raise ConfigError(f"there is {what} {name!r} already" if name else f"{what} needs a function with a name")
+        known[name] = function
 
     # --- HTTP ---------------------------------------------------------------------------------------------------------
 
@@ -193,7 +199,7 @@ class AppProgram(Generic[State]):
         in the place of an object, and for one without `run` or `send`.
         """
         if not isinstance(transport, OwnTransport):
-            raise ConfigError(f"App.transport takes an OwnTransport, and not {transport!r}")
+            raise ConfigError(f"App.transport takes an OwnTransport, and not {shown(transport)}")
         kind = type(transport)
         if lacks := [name for name in ("run", "send") if getattr(kind, name) is getattr(OwnTransport, name)]:
             raise ConfigError(f"App.transport: {kind.__name__} has no {' and no '.join(lacks)}")

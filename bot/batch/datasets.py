@@ -129,7 +129,8 @@ def raise_problems(path: Path, checked: CheckedFile) -> None:
             f"\n  and {checked.wrong - len(checked.problems):,} more" if checked.wrong > len(checked.problems) else ""
         )
         told = "\n".join(f"  {problem}" for problem in checked.problems)
-        raise BadInput(f"{path.name} has {checked.wrong:,} mistakes:\n{told}{more}")
+        count = "a mistake" if checked.wrong == 1 else f"{checked.wrong:,} mistakes"
+        raise BadInput(f"{path.name} has {count}:\n{told}{more}")
 
 
 def write_lines(

@@ -18,6 +18,9 @@ from bot.storage.store import Tx
 
 LONGEST = 30_000  # characters of a text: above what a pair may have
 WORD = re.compile(r"\S+")
+NOT_AGREED = "of chats whose people were not said to have agreed (--agreed)"
+
+Agreed = Collection[int] | None  # chats whose people have agreed; None: all of them
 
 
 @dataclass(slots=True)
@@ -52,8 +55,9 @@ def lines_of(rows: Iterable[Mapping[str, Any]]) -> bytes:
     return b"".join(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in rows)
 
 
-def liked(judged: Iterable[Mapping[str, Any]], agreed: Collection[int]) -> Export:
-    """Answers with a good rating in the chats whose people have `agreed`, with the questions before them.
+def liked(judged: Iterable[Mapping[str, Any]], agreed: Agreed, names: Collection[str] = ()) -> Export:
+    """Answers with a good rating in the chats whose people have `agreed`, with the questions before them. `names` are
+    masked wherever they stand.
 
     A model is tuned with one system prompt: rows with another one than most have are left out.
     """
@@ -62,8 +66,8 @@ def liked(judged: Iterable[Mapping[str, Any]], agreed: Collection[int]) -> Expor
     for row in judged:
         if row["value"] != 1 or not row["prompt"]:
             continue
-        if row["chat"] not in agreed:
-            export.left_out["of chats whose people were not said to have agreed (--agreed)"] += 1
+        if agreed is not None and row["chat"] not in agreed:
+            export.left_out[NOT_AGREED] += 1
             continue
         said = [(str(one.get("role", "")), _text(one)) for one in row["prompt"]]
         wanted.append((row, [(role, text) for role, text in said if text and role in ("system", "user", "assistant")]))
@@ -72,22 +76,25 @@ def liked(judged: Iterable[Mapping[str, Any]], agreed: Collection[int]) -> Expor
         if _system(said) != usual[0][0]:
             export.left_out["with another system prompt than most"] += 1
         elif said and said[-1][0] == "user":
-            export.add(said, row["answer"])
+            export.add(said, row["answer"], names)
             export.people.add(row["user"])
     return export
 
 
-def drafts(tx: Tx, bot: int) -> Export:
-    """What operators have sent in place of drafts: their own words, to the question of a customer."""
+def drafts(tx: Tx, bot: int, agreed: Agreed) -> Export:
+    """What operators have sent in place of drafts: their own words, to the question of a customer who has `agreed`."""
     export = Export()
     for draft, name, people in tx.drafts.list_decided(bot):
+        if agreed is not None and people[0] not in agreed:
+            export.left_out[NOT_AGREED] += 1
+            continue
         question = tx.messages.find_message(draft.question)
         if question is None or not question.words:
             export.left_out["whose question is gone"] += 1
             continue
         names = [name, *tx.members.read_names(bot, people).values()]
         export.add([("user", question.words)], draft.sent or draft.text, names)
-        export.people.add(people[0])
+        export.people.update(filter(None, people))
     return export
 
 
@@ -95,7 +102,8 @@ def learned(tx: Tx, bot: int) -> Export:
     """The entries that operators have added to the knowledge base: their own words."""
     export = Export()
     for entry in tx.learned.list_added(bot):
-        export.add([("user", entry.question)], entry.answer)
+        export.add([("user", entry.question)], entry.answer, list(tx.members.read_names(bot, [entry.author]).values()))
+        export.people.update(filter(None, [entry.author]))
     return export
 
 

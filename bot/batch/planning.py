@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from random import Random
+from typing import TYPE_CHECKING, Any
 
-from bot.ai import Profile
-from bot.batch.requests import asked, request_of
+from bot.ai import Profile, Usage
+from bot.batch.requests import asked, count_request, measure, request_of
 from bot.batch.rows import Row, open_rows, question_column
+from bot.batch.vendor.values import LARGEST_DATASET
 from bot.billing import pricing
 from bot.errors import BadInput
 from bot.llm import prompt
 from bot.storage.repositories.batch.runs import BatchRequest
 from bot.storage.store import Store, Tx
 
+if TYPE_CHECKING:
+    from bot.providers.yandex.tokenizer import Tokenizer
+
 LIKELY = 300  # tokens of an answer of some paragraphs
 SHOWN = 10  # rows that are wrong
 PAGE = 500  # requests in one transaction
+SAMPLE = 10  # requests whose tokens the service counts
 BLOCK = 1 << 20
 
 
@@ -46,6 +52,12 @@ def digest_of(path: Path) -> str:
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror}") from None
     return found.hexdigest()
+
+
+def _check_size(path: Path) -> None:
+    size = path.stat().st_size if path.is_file() else 0
+    if size > LARGEST_DATASET:
+        raise BadInput(f"{path.name} has {size / 2**30:,.1f} GB, and may have {LARGEST_DATASET >> 30}: split it")
 
 
 def requests_in(path: Path, *, options: Mapping[str, Any] = {}) -> Iterator[tuple[Row, BatchRequest]]:
@@ -80,13 +92,17 @@ def _pictures(row: Row, column: str, folder: Path) -> list[Path]:
 
 
 async def plan(
-    store: Store, run: int, path: Path, *, options: dict[str, Any], profile: Profile, mode: str
+    store: Store, run: int, path: Path, *, options: dict[str, Any], profile: Profile, mode: str,
+    tokenizer: Tokenizer | None = None,
 ) -> Plan:  # fmt: skip
     """Store the requests of a file as the requests of a run, and return how many they are and what they cost.
 
-    Raises `BadInput` for a file without rows, or with rows that have no question.
+    `tokenizer` counts the tokens of a few of them, so that the likely price is right. Raises `BadInput` for a file
+    without rows, or with rows that have no question.
     """
-    ratio, rows, page = prompt.Ratio(), 0, dict[str, BatchRequest]()
+    rows, page = 0, dict[str, BatchRequest]()
+    _check_size(path)
+    next(requests_in(path, options=options), None)  # what is no such file at all is said at once
     digest = digest_of(path)
 
     async def flush() -> None:
@@ -103,15 +119,25 @@ async def plan(
     if not rows:
         raise BadInput(f"{path.name} has no rows")
 
-    def count(tx: Tx) -> tuple[int, int, int]:
-        requests, likely, price = 0, 0, 0
-        for one in tx.batches.iterate_requests(run):
-            given = {"max_tokens": profile.max_tokens, **options}
-            most = prompt.most(asked(one, given, shows=False), ratio)
-            requests, price = requests + 1, price + pricing.cost(profile, most, mode)
-            usual = replace(most, completion=min(most.completion, LIKELY), prompt=most.prompt - prompt.RESERVE)
-            likely += pricing.cost(profile, usual, mode)
-        return requests, likely, price
+    requests, tokens, price, sample = await store.read(lambda tx: _count(tx, run, options, profile, mode))
+    answer = min(options.get("max_tokens") or profile.max_tokens, LIKELY)
+    usual = Usage(round(tokens * await measure(tokenizer, sample)), answer * requests)
+    return Plan(
+        rows=rows, requests=requests, likely=pricing.cost(profile, usual, mode), estimate=price, digest=digest
+    )  # fmt: skip
 
-    requests, likely, price = await store.read(count)
-    return Plan(rows=rows, requests=requests, likely=likely, estimate=price, digest=digest)
+
+def _count(
+    tx: Tx, run: int, options: dict[str, Any], profile: Profile, mode: str
+) -> tuple[int, int, int, list[BatchRequest]]:
+    """Of a run the requests, their tokens (probably), what they cost at most, and some of them by lot."""
+    given, ratio, lot = {"max_tokens": profile.max_tokens, **options}, prompt.Ratio(), Random(0)  # noqa: S311
+    requests, tokens, price, sample = 0, 0, 0, list[BatchRequest]()
+    for one in tx.batches.iterate_requests(run):
+        requests, tokens = requests + 1, tokens + count_request(one)
+        price += pricing.cost(profile, prompt.most(asked(one, given, shows=False), ratio), mode)
+        if len(sample) < SAMPLE:
+            sample.append(one)
+        elif (place := lot.randrange(requests)) < SAMPLE:
+            sample[place] = one
+    return requests, tokens, price, sample

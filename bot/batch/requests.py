@@ -1,7 +1,8 @@
 """Makes the requests of a run from the rows of a file. Begin with `request_of`.
 
 A request is canonical JSON, so that equal questions are one request and are paid once; its hash joins the answer to the
-rows.
+rows. How many tokens requests and answers have is estimated here, for prices (`count_request`): nobody but the service
+can count the tokens of its open models, and the results of batch runs do not tell them.
 """
 
 from __future__ import annotations
@@ -9,20 +10,29 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from bot.ai import Request
 from bot.batch.rows import Row
-from bot.errors import BadInput
+from bot.errors import BadInput, ModelError
 from bot.storage.repositories.batch.runs import BatchRequest
 from bot.types import Image, Message, Role, Text
+
+if TYPE_CHECKING:
+    from bot.providers.yandex.tokenizer import Tokenizer
 
 ROLES = get_args(Role)
 LARGEST_PICTURE = 5 << 20  # bytes
 PICTURES = {b"\xff\xd8": "image/jpeg", b"\x89PNG": "image/png", b"GIF8": "image/gif", b"RIFF": "image/webp"}
+# A token is a sign, or up to six letters of a word, four in Russian: 4.2 and 3.4 characters of articles.
+TOKEN = re.compile(r"[а-яё]{1,4}|\w{1,6}|[^\w\s]", re.IGNORECASE)
+FRAME, MESSAGE = 9, 5  # tokens that the service adds to a request, and to each of its messages
+PICTURE_TOKENS = 256
+LONGEST = 8_000  # characters of a request of a sample
 
 
 def request_of(row: Row, column: str, system: str = "", pictures: Sequence[Path] = ()) -> BatchRequest:
@@ -69,8 +79,8 @@ def line_of(request: BatchRequest, *, shows: bool = False) -> bytes:
     return json.dumps({"request": messages}, ensure_ascii=False).encode() + b"\n"
 
 
-def hash_of(messages: Sequence[Mapping[str, Any]], *, shows: bool = False) -> tuple[str, int]:
-    """Return the hash of the request with these messages, as a result of AI Studio has them, and its characters.
+def hash_of(messages: Sequence[Mapping[str, Any]], *, shows: bool = False) -> str:
+    """Return the hash of the request with these messages, as a result of AI Studio has them.
 
     `shows`: the dataset had pictures; the parts of a message may stand as JSON in its text.
     """
@@ -87,8 +97,7 @@ def hash_of(messages: Sequence[Mapping[str, Any]], *, shows: bool = False) -> tu
             found.append({"role": one.get("role"), **({"text": texts[0]["text"]} if is_plain else {"content": parts})})
         else:
             found.append({"role": one.get("role"), "text": text if content is None else content})
-    body = _canonical(found)
-    return _hash(body), len(body)
+    return _hash(_canonical(found))
 
 
 def _canonical(messages: Sequence[Mapping[str, Any]]) -> str:
@@ -191,3 +200,40 @@ def _dialog(value: Sequence[Any], number: int) -> list[dict[str, str]]:
     if not messages or messages[-1]["role"] != "user":
         raise BadInput(f"line {number}: the last message has to be the user's")
     return messages
+
+
+# --- tokens -----------------------------------------------------------------------------------------------------------
+
+
+def count_text(text: str) -> int:
+    """Return how many tokens a text probably has."""
+    return sum(1 for _ in TOKEN.finditer(text))
+
+
+def count_request(request: BatchRequest) -> int:
+    """Return how many tokens a request probably has: its messages with their pictures, and what goes around them."""
+    return FRAME + sum(MESSAGE + count_text(text) + PICTURE_TOKENS * pictures for text, pictures in _texts(request))
+
+
+async def measure(tokenizer: Tokenizer | None, sample: Sequence[BatchRequest]) -> float:
+    """Return how many tokens the service counts for one of ours, by a sample of requests: 1.0 if it can't be asked."""
+    texts = ["\n".join(text for text, _ in _texts(one))[:LONGEST] for one in sample]
+    guessed = sum(map(count_text, texts))
+    if tokenizer is None or not guessed:
+        return 1.0
+    try:
+        # The token at the beginning of each text is in `FRAME`.
+        counted = sum([max(await tokenizer.count(text) - 1, 0) for text in texts])
+    except ModelError:  # an estimate is good enough: what the service says to the requests counts
+        return 1.0
+    return counted / guessed
+
+
+def _texts(request: BatchRequest) -> Iterable[tuple[str, int]]:
+    """The text and the number of pictures of each message."""
+    for one in json.loads(request.body):
+        parts = one.get("content") or [{"type": "text", "text": one["text"]}]
+        yield (
+            "\n".join(part["text"] for part in parts if part["type"] == "text"),
+            sum(part["type"] == "image" for part in parts),
+        )

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, Never
 from bot.errors import BadInput
 
 SAMPLE = 65_536  # bytes by which the encoding and the delimiter of a file are told
+GROUP = 500  # rows of a Parquet file in memory
 LONGEST_CELL = 1_000_000  # characters: above the window of any model
 QUESTIONS = ("question", "request", "messages", "prompt", "text", "вопрос", "запрос", "текст")
 
@@ -110,17 +111,19 @@ def _names(cells: Sequence[str], path: Path) -> list[str]:
 
 def _parquet(path: Path) -> Iterator[Row]:
     try:
-        from pyarrow import ArrowException, parquet  # type: ignore[import-not-found,import-untyped,unused-ignore]
+        import pyarrow  # type: ignore[import-not-found,import-untyped,unused-ignore]
+        from pyarrow import parquet
     except ModuleNotFoundError:
         raise BadInput("Parquet needs the extra `parquet`: pip install 'govorun[parquet]'") from None
     number = 0
     try:
-        with parquet.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=1_000):
+        # Pages are read one after the other, by one thread: a file may be one group of a million rows.
+        with parquet.ParquetFile(path, pre_buffer=False, buffer_size=SAMPLE) as file:
+            for batch in file.iter_batches(batch_size=GROUP, use_threads=False):
                 for columns in batch.to_pylist():
                     number += 1
                     yield Row(number, _checked(columns, path, number))
-    except ArrowException as error:
+    except pyarrow.ArrowException as error:
         raise BadInput(f"{path.name}: no Parquet, or a damaged one ({error})") from None
 
 

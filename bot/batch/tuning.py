@@ -11,7 +11,7 @@ import json
 import re
 import secrets
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,14 +75,14 @@ class TuningWork:
         if not NAME.fullmatch(name):
             raise BadInput(f"--name {name}: 3 to 100 Latin letters, digits, spaces, _ and - are expected")
         split = Split(plan.task_type, checked.rows)
-        train = await self.datasets.upload(path, plan.task_type, f"{name} train"[:63], keep=split.is_training)
+        digest = digest_of(path)
+        train = await self._upload(path, digest, plan.task_type, f"{name} train", split.is_training)
         validation = ""
         if split.validates:
-            rows = await self.datasets.upload(path, plan.task_type, f"{name} check"[:63], keep=split.is_validation)
-            validation = rows.id
+            validation = await self._upload(path, digest, plan.task_type, f"{name} check", split.is_validation)
         values = {
             "token": secrets.token_hex(8), "name": name, "base": plan.base, "kind": plan.task_type,
-            "digest": digest_of(path), "train": train.id, "validation": validation, "system": checked.system,
+            "digest": digest, "train": train, "validation": validation, "system": checked.system,
         }  # fmt: skip
         number = await self.store.write(lambda tx: tx.tunings.add_tuning(self.bot, **values))
         await self.launch(await self.find(number), plan.parameters, given)
@@ -148,6 +148,12 @@ class TuningWork:
         if found is None:
             raise BadInput(f"there is no tuning {number}: govorun tune list")
         return found
+
+    async def _upload(self, path: Path, digest: str, task_type: str, name: str, keep: Callable[[Row], bool]) -> str:
+        """Upload a part of the examples, and note whose words it has. Returns the id of the dataset."""
+        found = await self.datasets.upload(path, task_type, name[:63], keep=keep)
+        await self.store.write(lambda tx: tx.dataset_people.note_upload(self.bot, digest, found.id, found.name))
+        return found.id
 
     async def _look_for(self, tuning: StoredTuning, since: float) -> str:
         """The task of a start whose outcome is unknown; "" once the list would show it, if there were one."""

@@ -38,10 +38,17 @@ async def tidy(store: Store, vendor: VendorStudio, step: VendorStep) -> bool:
         await remove_datasets(vendor, step)
     except ModelError:
         return False
-    if store.clock.time() < step.intent + LAG:
-        return False  # what came of the last call may not be listed yet
+    if seconds_unsure(step, store.clock.time()) > 0:
+        return False
     await store.write(lambda tx: tx.vendor_runs.change_step(step.run, is_tidy=1))
     return True
+
+
+def seconds_unsure(step: VendorStep, now: float) -> float:
+    """Return for how many seconds more it is unknown what the service has of a run that is over: what came of the last
+    call may not be listed yet. 0.0 or less if all is known, as for a run with a result.
+    """
+    return step.intent + LAG - now if step.intent and step.state != "fetched" else 0.0
 
 
 async def remove_datasets(vendor: VendorStudio, step: VendorStep) -> None:

@@ -29,3 +29,9 @@ async def work_on(
             model=studio.batch_uri(run.model), profile=studio.text(run.model).profile, watch=watch,
         )  # fmt: skip
         return await runner.work(run, is_patient=is_patient)
+
+
+async def clean_up(bot: int, *, store: Store, settings: Settings, http: Http) -> None:
+    """Remove what the runs of a bot that are over have left at the service."""
+    async with open_vendor(settings, http, store.clock) as vendor:
+        await tidy_all(store, vendor, bot)

@@ -23,7 +23,7 @@ SHORTEST_KEY = 16  # characters: shorter steps of a path are words like `mcp` an
 class KeyedRow(BaseModel):
     """A row about a server: `key` is the server's key, or `$NAME` for a key in the environment variable NAME."""
 
-    model_config: ClassVar[ConfigDict] = ConfigDict(hide_input_in_errors=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(hide_input_in_errors=True, regex_engine="python-re")
 
     key: Key = SecretStr("")
 
@@ -83,7 +83,7 @@ class EmbeddingModelConfig(KeyedRow):
     many texts one request may have, `window` the most tokens of a text, and `price` is for 1,000 tokens, in CURRENCY.
     """
 
-    model_config: ClassVar[ConfigDict] = ConfigDict(hide_input_in_errors=True, extra="forbid")
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     name: str = Field(pattern=r"^[\w.:/@-]{1,40}$")
     url: Url

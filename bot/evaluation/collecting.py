@@ -12,15 +12,18 @@ from pathlib import Path
 from bot.evaluation.cases import ADDED, DISLIKED, FILE, GAP, GOLD, LIKED, TOPIC, Case, of_code, read_folder, unique
 from bot.evaluation.checks import is_named, numbers
 from bot.extension import OwnCase
+from bot.knowledge.passages import BETWEEN
 from bot.knowledge.search.cases import Case as Wanted
 from bot.knowledge.search.cases import gold_articles, gold_passages
 from bot.llm.topics.routing_file import RoutingTable
 from bot.storage.repositories.evaluation.runs import JudgedAnswer, QuotedSentence
 from bot.storage.repositories.knowledge.gaps import REFUSED
+from bot.storage.repositories.knowledge.sources import LEARNED
 from bot.storage.repositories.messages import Remembered
 from bot.storage.store import Tx
 
 EARLIER = 6  # messages of a private conversation that a case keeps
+MOST_HEADINGS = 100  # questions among the headings of the sources: each costs an answer
 GONE = "the source that it quotes is gone"
 
 
@@ -46,6 +49,7 @@ def collect(tx: Tx, bot: int, sources: Sources) -> list[Case]:
         *judged(tx, bot),
         *_gaps(tx, bot),
         *_learned(tx, bot),
+        *_headings(tx, bot),
         *(_topics(tx, bot, sources.topics) if sources.topics is not None else ()),
     ]
     wanted = [case for case in found if not sources.only or case.origin in sources.only]
@@ -121,6 +125,19 @@ def _learned(tx: Tx, bot: int) -> Iterable[Case]:
         yield Case(
             question=one.question, origin=GOLD, place=f"learned {one.id}", page=one.question,
             reader=_reader(one.audience), is_hard=False,
+        )  # fmt: skip
+
+
+def _headings(tx: Tx, bot: int) -> Iterable[Case]:
+    """A case for each heading of the sources that is a question, as in an FAQ: the search finds what stands below."""
+    sources = {one.id: one for one in tx.sources.list_sources(bot) if one.kind != LEARNED}
+    articles = {one.id: one for one in tx.articles.list_articles(sources)}
+    for passage in tx.articles.list_questions(sources, MOST_HEADINGS):
+        article = articles[passage.article_id]
+        audience = article.audience or next(iter(sources[article.source_id].audience), "")
+        yield Case(
+            question=passage.place.rpartition(BETWEEN)[2], origin=GOLD, place=article.title, page=article.key,
+            text=passage.text, reader=_reader(audience), is_hard=False,
         )  # fmt: skip
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from bot.conversation.branching import replied
 from bot.errors import BadInput
 from bot.evaluation.cases import ADDED, Case
+from bot.evaluation.checks import State
 from bot.evaluation.collecting import Sources, collect, count_by_origin, of_answer
-from bot.evaluation.report import Pair, compared
-from bot.evaluation.running import Result
+from bot.evaluation.report import Pair, last_change
 from bot.evaluation.trials import compared_versions, told
 from bot.feature import Command, Feature
 from bot.llm.topics.routing_file import RoutingTable
@@ -104,13 +104,11 @@ class EvalCommand:
         return "\n\n".join(filter(None, [*lines, say(language, "eval.help")]))
 
     def _last(self, tx: Tx, language: str) -> str:
-        runs = tx.evaluations.list_runs(self.bot)[:2]
-        if not runs:
+        found = last_change(tx, self.bot)
+        if found is None:
             return say(language, "eval.no_run")
-        new, old = ([Result.restored(row) for row in tx.evaluations.list_results(run.id)] for run in [*runs, *runs][:2])
-        found = compared(old if len(runs) > 1 else [], new)
         said = say(
-            language, "eval.last", right=sum(one.state == "right" for one in new), count=len(new),
+            language, "eval.last", right=len(found.of(State.RIGHT)), count=len(found.new),
             better=len(found.better), worse=len(found.worse), broken=len(found.broken),
         )  # fmt: skip
         changed = {id(pair.new): pair for pair in (*found.broken, *found.worse, *found.better)}.values()

@@ -7,8 +7,9 @@ nobody.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from bot.access.policy import Actor, Role
@@ -49,7 +50,8 @@ class Change:
 class Replay:
     """Asks cases of one bot. `assistant` is one that was made for this: its budgets have no limits.
 
-    `role` is the role of a person, by the id. `language` is that of a case whose own can't be told.
+    `role` is the role of a person, by the id. `language` is that of a case whose own can't be told. One topic is told
+    at a time (`telling`): the classifiers take one text a second, and a bot does not wait longer than two for a topic.
     """
 
     store: Store
@@ -58,6 +60,7 @@ class Replay:
     role: Callable[[Actor], Role]
     change: Change = Change()
     language: str = "ru"
+    telling: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def ask(self, case: Case, turn: str) -> Outcome:
         """The answer to a case, booked under the name `turn`. An error of the model becomes `Outcome.error`."""
@@ -119,7 +122,8 @@ class Replay:
         if chooser is None:
             return None
         groups = self._groups(case)
-        topic = await replace(chooser, groups=lambda _incoming: groups).choose(incoming, last=True)
+        async with self.telling:
+            topic = await replace(chooser, groups=lambda _incoming: groups).choose(incoming, last=True)
         return None if topic is None else topic.decided()
 
     async def _answer(self, incoming: Incoming, context: TurnContext, case: Case) -> Outcome:

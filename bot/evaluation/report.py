@@ -14,6 +14,7 @@ from bot.billing.pricing import shown
 from bot.evaluation.checks import State
 from bot.evaluation.running import Result, percentile
 from bot.knowledge.search.evaluation import chance_of, share
+from bot.storage.store import Tx
 
 NOISE = 0.05  # chance below which a difference is called one
 MOST_NAMED = 10  # cases of a list on one screen
@@ -76,6 +77,15 @@ def compared(old: Sequence[Result], new: Sequence[Result]) -> Comparison:
         broken=[pair for pair in pairs if pair.new.failed_musts - _known(pair.old)],
         gone=[one for one in old if one.case.key not in here],
     )
+
+
+def last_change(tx: Tx, bot: int) -> Comparison | None:
+    """Compare the last run of all cases of a bot with the one before, None if there was no run."""
+    runs = [
+        [Result.restored(row) for row in tx.evaluations.list_results(run.id)]
+        for run in tx.evaluations.list_runs(bot)[:2]
+    ]
+    return compared(runs[1] if len(runs) > 1 else [], runs[0]) if runs else None
 
 
 def _known(old: Result | None) -> frozenset[str]:

@@ -9,11 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from bot.errors import ModelUnavailable
 from bot.evaluation.cases import GAP, Case
 from bot.evaluation.checks import Check, Outcome, State, examine, own_check, state
 from bot.evaluation.replay import Replay
 
 AT_ONCE = 4
+LEARNING = (2.0, 5.0, 10.0, 20.0, 30.0)  # seconds after each try to learn the samples of topics
 KEPT_TEXT = 4_000  # characters of an answer that are stored
 
 
@@ -111,9 +113,7 @@ class Runner:
 
     async def run(self, cases: Sequence[Case]) -> list[Result]:
         """The results of all cases, in their order. What the purse does not allow is not asked, and said to be so."""
-        topics = self.replay.assistant.turn_start.topics
-        if topics is not None:
-            await topics.topics.refresh()
+        await self._learn_topics()
         places, left = asyncio.Semaphore(AT_ONCE), len(cases)
 
         async def one(number: int, case: Case) -> Result:
@@ -127,6 +127,18 @@ class Runner:
         async with asyncio.TaskGroup() as tasks:
             found = [tasks.create_task(one(number, case)) for number, case in enumerate(cases)]
         return [task.result() for task in found]
+
+    async def _learn_topics(self) -> None:
+        """Learn the samples of topics, which a running bot does bit by bit. Raises `ModelUnavailable`."""
+        chooser, clock = self.replay.assistant.turn_start.topics, self.replay.store.clock
+        if chooser is None:
+            return
+        for wait in LEARNING:
+            await chooser.topics.refresh()
+            if not chooser.topics.failure:
+                return
+            await clock.sleep(wait)
+        raise ModelUnavailable(f"the examples of topics can't be learned now: {chooser.topics.failure}")
 
     async def _asked(self, number: int, case: Case) -> Result:
         tried: list[Result] = []

@@ -21,6 +21,7 @@ from bot.tools.tool import Tool
 
 if TYPE_CHECKING:
     from aiogram import Dispatcher, Router
+    from aiogram.fsm.storage.base import BaseStorage
 
 # Environment variable of a bot in the sandbox: settings of the sandbox, which override code and .env.
 SANDBOX = "GOVORUN_SANDBOX"
@@ -31,15 +32,16 @@ class HandlerExtension:
     """What a programmer adds to the handling of messages.
 
     The first of the `middleware` is the outermost. `dispatcher` holds the `routers` after the first start, as aiogram
-    includes a router only once. `without` are the words of commands that are switched off, and `place` is where the
-    App says so, as "shop.py:12: ".
+    includes a router only once; `router_states` keeps the states of their dialogues (None: the database). `without` are
+    the words of commands that are switched off, and `place` is where the App says so, as "shop.py:12: ".
     """
 
     commands: list[OwnCommand] = field(default_factory=list)
     presses: list[OwnPress] = field(default_factory=list)
     middleware: list[Middleware] = field(default_factory=list)
     routers: list[Router] = field(default_factory=list)
-    dispatcher: Dispatcher | None = None
+    router_states: BaseStorage | None = field(default=None, init=False)
+    dispatcher: Dispatcher | None = field(default=None, init=False)
     without: tuple[str, ...] = ()
     place: str = ""
 
@@ -91,6 +93,8 @@ class Extension:
     def add_tool(self, tool: Tool | Callable[..., Any]) -> None:
         """Add a tool, or make one of a function. Raises `ConfigError` if it can't be one, or if its name is taken."""
         mistakes.check_stopped(self.program.running)
+        if not isinstance(tool, Tool) and (inspect.isclass(tool) or not callable(tool)):
+            raise ConfigError(f"tool: a function is expected, and not {mistakes.shown(tool)}")
         try:
             made = tool if isinstance(tool, Tool) else Tool.of(tool)
         except (TypeError, ValueError) as error:
@@ -109,9 +113,16 @@ class Extension:
             raise ConfigError(f"the model {own.name} is there already: two models can't have one name")
         self.ai.models.append(own)
 
-    def add_router(self, router: Router) -> None:
-        """Add a router of aiogram. Raises `ConfigError` if it is none."""
+    def add_router(self, router: Router, states: BaseStorage | None = None) -> None:
+        """Add a router of aiogram. `states` keeps the states of the dialogues of all routers, since aiogram has one
+        storage for them. Raises `ConfigError` if the router is none, or if another storage was given before.
+        """
         mistakes.check_stopped(self.program.running)
         if inspect.isclass(router) or not hasattr(router, "resolve_used_update_types"):
-            raise ConfigError(f"include_router takes a Router of aiogram, and not {router!r:.80}")
+            raise ConfigError(f"include_router takes a Router of aiogram, and not {mistakes.shown(router)}")
+        if states is not None and self.handlers.router_states not in (None, states):
+            raise ConfigError(
+                "include_router: there is another storage for states already, and aiogram has one for all"
+            )
+        self.handlers.router_states = self.handlers.router_states or states
         self.handlers.routers.append(router)

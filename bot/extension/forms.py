@@ -51,13 +51,17 @@ class Photo:
     attachment: Attachment
 
 
-def Ask(question: About, *, default: Any = ..., labels: Mapping[str, About] | None = None, **constraints: Any) -> Any:
+def Ask(
+    question: About, *, default: Any = ..., labels: Mapping[str, About] | None = None, own: bool = False,
+    **constraints: Any,
+) -> Any:  # fmt: skip
     """A field of a form that is asked with `question`: a text in Markdown, one for all languages or one for each.
 
-    With a `default` the field may be skipped. `labels` are what the buttons of a choice say, by its value. The other
-    arguments are those of pydantic's `Field` (`gt`, `max_length`, `pattern`).
+    With a `default` the field may be skipped. `labels` are what the buttons of a choice say, by its value. `own`: a
+    `Contact` must be that of the person who is asked, shared by the key; written numbers and other people's contacts
+    are refused. The other arguments are those of pydantic's `Field` (`gt`, `max_length`, `pattern`).
     """
-    extra: Any = {ASK: {"question": question, "labels": labels or {}}}
+    extra: Any = {ASK: {"question": question, "labels": labels or {}, "own": own}}
     return Field(default, json_schema_extra=extra, **constraints)
 
 
@@ -66,7 +70,8 @@ class Prompt:
     """One question to a person. `key` names its answer among those that are stored.
 
     `takes` is what answers it: "text", "date", "contact", "location", "photo" or "choice"; then `choices` are the
-    values with the labels of their buttons. `is_optional`: it may be skipped.
+    values with the labels of their buttons. `is_optional`: it may be skipped. `is_own`: only the person's own contact
+    answers it.
     """
 
     key: str
@@ -74,9 +79,13 @@ class Prompt:
     takes: str = "text"
     choices: Mapping[str, tuple[Any, About]] = field(default_factory=dict)
     is_optional: bool = False
+    is_own: bool = False
 
     @classmethod
-    def of(cls, key: str, question: About, kind: Any, labels: Mapping[str, About], *, optional: bool = False) -> Prompt:
+    def of(
+        cls, key: str, question: About, kind: Any, labels: Mapping[str, About],
+        *, optional: bool = False, own: bool = False,
+    ) -> Prompt:  # fmt: skip
         """The question for a value of the type `kind`."""
         kind = _bare(kind)
         values: tuple[Any, ...] = get_args(kind) if get_origin(kind) is Literal else ()
@@ -91,7 +100,7 @@ class Prompt:
                 f"{key}: nobody can answer with a {getattr(kind, '__name__', kind)}: a text, a number, a date, a "
                 "choice (Literal, Enum), a Contact, a Location or a Photo is expected"
             )
-        return cls(key, question, takes, choices, optional)
+        return cls(key, question, takes, choices, optional, own)
 
 
 def _can_be_written(kind: Any) -> bool:
@@ -133,10 +142,12 @@ def prompts(form: type[BaseModel]) -> dict[str, Prompt]:
         told = _told(info)
         if told is None and info.is_required():
             raise ConfigError(f"{form.__name__}.{name}: a question is missing: {name}: … = Ask('…')")
+        if told is not None and told["own"] and _bare(info.annotation) is not Contact:
+            raise ConfigError(f"{form.__name__}.{name}: Ask(own=True) is for a Contact")
         if told is not None:
             found[name] = Prompt.of(
                 f"{form.__name__}.{name}", told["question"], info.annotation, told["labels"],
-                optional=info.default is not PydanticUndefined,
+                optional=info.default is not PydanticUndefined, own=told["own"],
             )  # fmt: skip
     return found
 

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from bot.errors import ConfigError
 from bot.extension.commands import Answer
+from bot.extension.mistakes import shown
 from bot.extension.running import Running, State_co
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class Schedule:
         from cronsim import CronSim, CronSimError
 
         if not isinstance(self.cron, str) or len(self.cron.split()) != FIELDS:
-            raise ConfigError(f"{self.cron!r} has not five fields: minute hour day month weekday")
+            raise ConfigError(f"{shown(self.cron)} has not five fields: minute hour day month weekday")
         try:
             return CronSim(self.cron, datetime.fromtimestamp(moment, where), reverse=reverse)
         except CronSimError as error:
@@ -115,7 +116,7 @@ def _zone(name: str) -> ZoneInfo:
 def daily(clock: str) -> str:
     """Return the cron expression for a time of day such as "9:00". Raises `ConfigError`."""
     if not isinstance(clock, str) or not (found := CLOCK.fullmatch(clock)):
-        raise ConfigError(f"{clock!r} is no time of day: hours and minutes such as 9:00 are expected")
+        raise ConfigError(f"{shown(clock)} is no time of day: hours and minutes such as 9:00 are expected")
     return f"{int(found[2])} {int(found[1])} * * *"
 
 

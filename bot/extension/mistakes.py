@@ -23,6 +23,7 @@ COMMANDS = frozenset({
     "usage", "voice", "whisper", "whoami", "write",
 })  # fmt: skip
 TOOLS = frozenset(("calculator", "current_time", "remind", "web_answer", "web_search"))
+Method = typing.TypeVar("Method", bound=Callable[..., Any])
 UNSENDABLE = (bool, int, float, bytes, list, tuple, set)
 
 
@@ -30,16 +31,16 @@ def check_function(title: str, function: Any, parameters: tuple[str, ...], *, is
     """Raise `ConfigError` unless `function` is async (or is not) and takes these parameters by position."""
     shape = f"{'async ' if is_async else ''}def ({', '.join(parameters)})"
     if inspect.isclass(function) or not callable(function):
-        raise ConfigError(f"{title}: a function is expected, {shape}, and not {_shown(function)}")
+        raise ConfigError(f"{title}: a function is expected, {shape}, and not {shown(function)}")
     if is_async:
         check_async(title, function)
     elif inspect.iscoroutinefunction(function):
-        raise ConfigError(f"{title}: {_shown(function)} is async: it must be an ordinary function")
+        raise ConfigError(f"{title}: {shown(function)} is async: it must be an ordinary function")
     try:
         inspect.signature(function).bind(*parameters)
     except TypeError:
         takes = inspect.signature(function)
-        raise ConfigError(f"{title}: {shape} is expected, and {_shown(function)} takes {takes}") from None
+        raise ConfigError(f"{title}: {shape} is expected, and {shown(function)} takes {takes}") from None
 
 
 def check_stopped(running: Collection[object]) -> None:
@@ -58,7 +59,7 @@ def check_setting(name: str, known: Collection[str]) -> None:
 def check_lifespan(function: Any) -> None:
     """Raise `ConfigError` unless this is an async generator that takes the running bot."""
     if not inspect.isasyncgenfunction(function) or len(inspect.signature(function).parameters) != 1:
-        raise ConfigError(f"App.lifespan: async def (running) with one `yield` is expected, and not {_shown(function)}")
+        raise ConfigError(f"App.lifespan: async def (running) with one `yield` is expected, and not {shown(function)}")
 
 
 def check_command(word: Any, function: Any, without: Sequence[str] = ()) -> None:
@@ -73,7 +74,7 @@ def check_command(word: Any, function: Any, without: Sequence[str] = ()) -> None
     except Exception:  # names that only a type checker knows
         return
     if (typing.get_origin(returns) or returns) in UNSENDABLE:
-        raise ConfigError(f"/{word}: {_shown(function)} returns {inspect.formatannotation(returns)}; {EXPECTED}")
+        raise ConfigError(f"/{word}: {shown(function)} returns {inspect.formatannotation(returns)}; {EXPECTED}")
 
 
 def check_press(name: str, function: Any) -> None:
@@ -86,10 +87,10 @@ def check_press(name: str, function: Any) -> None:
 def check_async(title: str, function: Any) -> None:
     """Raise `ConfigError` unless this is an async function, whatever it takes."""
     if inspect.isclass(function) or not callable(function):
-        raise ConfigError(f"{title}: an async function is expected, and not {_shown(function)}")
+        raise ConfigError(f"{title}: an async function is expected, and not {shown(function)}")
     called = function if inspect.isroutine(function) else getattr(function, "func", type(function).__call__)
     if not inspect.iscoroutinefunction(called):
-        raise ConfigError(f"{title}: {_shown(function)} is not async: write `async def`")
+        raise ConfigError(f"{title}: {shown(function)} is not async: write `async def`")
 
 
 def messages(answer: object, language: str, title: str = "a handler returned") -> list[Outgoing]:
@@ -148,13 +149,35 @@ def check_model(name: str, model: Any) -> None:
     if lacks := [part for part in ("name", "profile", "stream") if not hasattr(model, part)]:
         raise ConfigError(f"model {name!r}: {type(model).__name__} has no {' and no '.join(lacks)}")
     if not isinstance(model.profile, Profile):
-        raise ConfigError(f"model {name!r}: its profile must be a Profile, and is {_shown(model.profile)}")
+        raise ConfigError(f"model {name!r}: its profile must be a Profile, and is {shown(model.profile)}")
     if inspect.iscoroutinefunction(model.stream):
         raise ConfigError(f"model {name!r}: stream must yield chunks (`async def` with `yield`), and returns instead")
 
 
-def _shown(thing: Any) -> str:
+def shown(thing: Any) -> str:
+    """Return what a mistake is told with: the name of a function or class, or a value as Python writes it."""
     return f"{thing.__qualname__}" if hasattr(thing, "__qualname__") else f"{thing!r:.80}"
+
+
+def called_as(example: str) -> Callable[[Method], Method]:
+    """A decorator for methods of App: a call with missing, unknown or too many arguments is a `ConfigError` with an
+    example of a right one.
+    """
+
+    def wrapped(method: Method) -> Method:
+        signature = inspect.signature(method)
+
+        @functools.wraps(method)
+        def call(*given: Any, **named: Any) -> Any:
+            try:
+                signature.bind(*given, **named)
+            except TypeError as error:
+                raise ConfigError(f"{example} is expected: {error}") from None
+            return method(*given, **named)
+
+        return typing.cast(Method, call)
+
+    return wrapped
 
 
 EXPECTED = "a text, one for each language, an Outgoing (a file, buttons) or, for no answer, None is expected"

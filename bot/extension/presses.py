@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal
 
-from pydantic import BaseModel, ValidationError, create_model
+from pydantic import BaseModel, ValidationError
 from pydantic_core import to_jsonable_python
 
 from bot import types
 from bot.errors import ProgramError
+from bot.extension.arguments import described, model_of
 from bot.extension.commands import Answer
 
 By = Literal["asker", "all", "owners"]
@@ -56,12 +56,7 @@ class OwnPress:
     @cached_property
     def _model(self) -> type[BaseModel]:
         """The arguments of the function, without the press and the reply."""
-        hints = get_type_hints(self.run, include_extras=True)
-        extra = list(inspect.signature(self.run).parameters.values())[2:]
-        fields: dict[str, Any] = {
-            one.name: (hints.get(one.name, Any), ... if one.default is one.empty else one.default) for one in extra
-        }
-        return create_model(f"arguments of {self.name}", __config__={"extra": "forbid"}, **fields)
+        return model_of(self.name, self.run)
 
     def stored(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments of a button as JSON holds them. Raises `ProgramError` if the function does not take them."""
@@ -77,7 +72,5 @@ class OwnPress:
         try:
             found = self._model.model_validate(stored)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            where = ".".join(map(str, first["loc"]))
-            raise TypeError(f"the button {self.name!r}: {where}: {first['msg']}") from None
+            raise TypeError(f"the button {self.name!r}: {described(error)}") from None
         return {name: getattr(found, name) for name in type(found).model_fields}

@@ -50,8 +50,8 @@ class Signature:
                 asks = parameter.name
             else:
                 fields[parameter.name] = _field(name, parameter, hints, described)
-        model = _model(name, fields)
-        return cls(text, schema_of(model), model, asks)
+        model, schema = _model(name, fields)
+        return cls(text, schema, model, asks)
 
     def read(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """A model's arguments as the function takes them. Raises `BadInput` with a complaint for the model."""
@@ -111,14 +111,14 @@ def _words(hint: Any) -> str:
     return ""
 
 
-def _model(name: str, fields: Mapping[str, Any]) -> type[BaseModel]:
+def _model(name: str, fields: Mapping[str, Any]) -> tuple[type[BaseModel], dict[str, Any]]:
     try:
         model: type[BaseModel] = create_model("Arguments", __config__=ConfigDict(extra="forbid"), **fields)
-        model.model_json_schema()
+        schema = schema_of(model)
     except (PydanticUserError, PydanticSchemaGenerationError) as error:
         first = str(error).splitlines()[0]
         raise TypeError(f"{name}: a parameter can't be described to a model: {first}") from None
-    return model
+    return model, schema
 
 
 def _told(doc: str) -> tuple[str, dict[str, str]]:

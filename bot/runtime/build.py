@@ -31,6 +31,8 @@ from bot.runtime.parts import Answering, Given, Ground
 from bot.runtime.resources import SharedResources
 from bot.runtime.wiring import answering_of, ground_of, wire
 from bot.storage.engines.urls import is_sqlite
+from bot.storage.mailboxes import StoredRouterStates
+from bot.storage.store import Store
 from bot.telegram.client.api import Api
 from bot.telegram.receiving.aiogram_routers import Routers, mounted
 from bot.texts import added
@@ -100,7 +102,7 @@ async def build(
                 added=extension.with_tools(instead.tools),
                 placement=Placement(tasks=tasks, role=role, shared=shared),
             )
-            bot = wire(given, await _routers(api, extension, role, stack))
+            bot = wire(given, await _routers(api, store, extension, role, stack))
             if settings.has_instances and role.works:
                 tasks.create_task(instance_watch(bot, given).run(), name="instances")
             if settings.eval_cases is not None and role.works:
@@ -213,12 +215,13 @@ def _first(group: BaseExceptionGroup[ConfigError]) -> ConfigError:
 
 
 async def _routers(
-    api: Api, extension: Extension, role: ProcessRole, stack: AsyncExitStack
+    api: Api, store: Store, extension: Extension, role: ProcessRole, stack: AsyncExitStack
 ) -> Routers | None:  # fmt: skip
-    if not extension.handlers.routers:
+    own = extension.handlers
+    if not own.routers:
         return None
-    extension.handlers.dispatcher = extension.handlers.dispatcher or mounted(extension.handlers.routers)
-    routers = Routers(api=api, dispatcher=extension.handlers.dispatcher)
+    own.dispatcher = own.dispatcher or mounted(own.routers, own.router_states)
+    routers = Routers(api=api, dispatcher=own.dispatcher, states=StoredRouterStates(store))
     stack.push_async_callback(routers.close)
     if role.works:
         await routers.start()

@@ -77,6 +77,7 @@ from bot.runtime.people import people_features, people_of
 from bot.storage.engines.sqlite_files import home
 from bot.storage.mailboxes import StoredInbox, StoredOutbox
 from bot.telegram.receiving.aiogram_routers import Routers
+from bot.telegram.receiving.router_states import gathering
 from bot.telegram.sending.delivery import Deliverer
 from bot.telegram.sending.flood_budget import FloodBudget
 from bot.telegram.transport import Options as TelegramOptions
@@ -148,7 +149,7 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
 def _fallback(given: Given, routers: Routers | None) -> Fallback:
     if routers is None:
         return Fallback(store=given.store)
-    return Fallback(store=given.store, feed=routers.feed, expects=routers.expects)
+    return Fallback(store=given.store, feed=routers.feed, expects=routers.expects, gathering=gathering)
 
 
 def _router(

@@ -22,7 +22,7 @@ OWNERS_FILE = 0o600  # other users of this machine may not read the chats
 PR_SET_PDEATHSIG = 1
 # As `runtime/startup_report.py` says it.
 OWNER_CODE = re.compile(r"has no owner yet\. To become its owner, send it /start ([\w-]+)")
-SERVED = re.compile(r" [A-Z/]+ /\S* is served ")  # as `runtime/optional/program.py` says it
+ENDPOINTS = re.compile(r"is served at (http://\S+)")  # as `runtime/optional/program.py` says it
 LONGEST_REPORT = 100_000  # bytes of the log in which a bot that starts tells its code
 LAST_WORDS = 1_000  # bytes of its log that are shown when the bot ended by itself
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "VIRTUAL_ENV", "TRACES")
@@ -77,18 +77,17 @@ class BotProcess:
 
     def owner_code(self) -> str:
         """The first-run code that the running bot has written into its log; "" if it has an owner."""
-        found = OWNER_CODE.search(self._report())
-        return found[1] if found else ""
+        return self._logged(OWNER_CODE)
 
-    def has_endpoints(self) -> bool:
-        """Whether the running bot has said in its log that it serves endpoints of an App."""
-        return SERVED.search(self._report()) is not None
+    def endpoints(self) -> str:
+        """The address of an App's own endpoints (`App.http`), as the log says; "" if there are none."""
+        return self._logged(ENDPOINTS)
 
-    def _report(self) -> str:
-        """What the running bot has written into its log at its start."""
+    def _logged(self, pattern: re.Pattern[str]) -> str:
         with self.log.open("rb") as log:
             log.seek(self._log_start)
-            return log.read(LONGEST_REPORT).decode("utf-8", "replace")
+            found = pattern.search(log.read(LONGEST_REPORT).decode("utf-8", "replace"))
+        return found[1] if found else ""
 
     async def start(self) -> None:
         """Start the process, unless it runs."""

@@ -16,9 +16,10 @@ HOSTS = re.compile(r"(127\.0\.0\.1|localhost)(:\d+)?")
 DEEPEST = 100  # levels of nesting: code that walks through a body is recursive
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Refusal = Callable[[str], web.Response]
 
 
-def guard(refuse: Callable[[str], web.Response]) -> Middleware:
+def guard(refuse: Refusal) -> Middleware:
     """A middleware that answers `refuse(sentence)` to requests with a Host or Origin other than this server's own.
 
     A foreign page can let its name point to 127.0.0.1 and read the answers (DNS rebinding): its requests carry the
@@ -26,7 +27,19 @@ def guard(refuse: Callable[[str], web.Response]) -> Middleware:
     """
 
     @web.middleware
-    async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def guarding(request: web.Request, handler: Handler) -> web.StreamResponse:
+        return await guarded(handler, refuse)(request)
+
+    return guarding
+
+
+def guarded(handler: Handler, refuse: Refusal) -> Handler:
+    """The handler behind the check of `guard`, for servers of which tests start hundreds in one process.
+
+    aiohttp keeps the last 1,024 handlers that it has wrapped in middlewares, and with them everything they refer to.
+    """
+
+    async def guarding(request: web.Request) -> web.StreamResponse:
         host = request.headers.get("Host", "")
         if not HOSTS.fullmatch(host):
             return refuse("only this machine may ask, and calls the sandbox 127.0.0.1 or localhost")
@@ -34,7 +47,7 @@ def guard(refuse: Callable[[str], web.Response]) -> Middleware:
             return refuse("no other web page may ask")
         return await handler(request)
 
-    return guarded
+    return guarding
 
 
 def loads(text: str | bytes) -> Any:

@@ -9,6 +9,7 @@ import importlib.util
 import json
 import logging
 import os
+import shlex
 import signal
 import socket
 import sys
@@ -30,6 +31,7 @@ from bot.sandbox.desk_rules import DeskRules
 from bot.sandbox.event_stream import Hub
 from bot.sandbox.file_watch import on_changes
 from bot.sandbox.page_api import PageApi
+from bot.sandbox.runs_view import RunsView
 from bot.sandbox.shop import Handbook
 from bot.sandbox.telegram.server_facade import Telegram
 from bot.sandbox.trials import Trials
@@ -82,10 +84,11 @@ class Sandbox:
         self._runner: web.AppRunner | None = None
         self._start_watch: asyncio.Future[None] | None = None
         self._fixed: Mapping[str, str] = {}
+        self._told = ""  # the address of an App's endpoints that the terminal shows
         self._saved = -1
         self._incidents = incidents.beside(self.directory / "govorun.db")
         self._incidents_size = _size(self._incidents)
-        self._told = {one.code for one in incidents.read_incidents(self._incidents)}
+        self._told_codes = {one.code for one in incidents.read_incidents(self._incidents)}
 
     async def start(self, port: int | None = None) -> str:
         """Start everything and return the address of the page. Raises `ConfigError` if `port` is taken."""
@@ -96,6 +99,8 @@ class Sandbox:
         self._fixed = self._settings(services)
         by_hand = {**services, "DATABASE_URL": self._fixed["DATABASE_URL"]}
         self._write(self.env_file, "".join(f"{name}={value}\n" for name, value in by_hand.items()))
+        own = {name: value for name, value in self._fixed.items() if name not in (SANDBOX, "SHUTDOWN_GRACE")}
+        self._write(self.commands_file, "".join(f"{name}={shlex.quote(value)}\n" for name, value in own.items()))
         desk = DeskRules(self.directory, self.telegram.clock)
         if not self.command:
             desk.begin()
@@ -110,7 +115,11 @@ class Sandbox:
             handbook=Handbook(self.directory),
             desk=desk,
         )
-        page = self.world.app()
+        runs = RunsView(
+            url=self._fixed["DATABASE_URL"], clock=self.telegram.clock, bot=lambda: self.telegram.state.profile.id,
+            commands=self.commands_file,
+        )  # fmt: skip
+        page = self.world.app({"runs": (runs.show, "runs")})
         page.router.add_get("/", _index)
         page.router.add_static("/", PAGE)
         self._runner = web.AppRunner(page, access_log=None, shutdown_timeout=1.0)
@@ -151,8 +160,8 @@ class Sandbox:
     def tell_failures(self) -> None:
         """Tell the person at the terminal, in a line for each, what has failed since the last call."""
         for one in incidents.read_incidents(self._incidents) if self._changed_incidents() else ():
-            if one.code not in self._told:
-                self._told.add(one.code)
+            if one.code not in self._told_codes:
+                self._told_codes.add(one.code)
                 self._tell(f"  {one.kinds[0]} at {one.place}: govorun log {one.code}")
 
     def _changed_incidents(self) -> bool:
@@ -181,13 +190,14 @@ class Sandbox:
             **services,
             "SHUTDOWN_GRACE": "2",  # Ctrl-C should not wait for an essay; the next start writes it again
             "DATABASE_URL": f"sqlite+aiosqlite:///{self.directory / 'govorun.db'}",
-            **({"HTTP_SECRET": ENDPOINT_SECRET, "WEBHOOK_PORT": str(_free_port())} if self.command else {}),
+            **({"HTTP_SECRET": ENDPOINT_SECRET} if self.command else {}),
             **({} if self.command else {"MAX_TOKENS": WHOLE_ESSAY, "DESK": str(self.directory)}),
             **({} if self.command else {"EVAL_CASES": str(self.directory / "eval")}),
             **({} if self.command else shop.settings(self.directory)),
             **({"ROUTING": str(topics)} if (topics := self.directory / "routing.toml").exists() else {}),
         }
-        return {**settings, **dict.fromkeys(FOREIGN, ""), SANDBOX: ",".join([*settings, *FOREIGN])}
+        fixed = {**settings, **dict.fromkeys(FOREIGN, ""), SANDBOX: ",".join([*settings, *FOREIGN])}
+        return {"WEBHOOK_PORT": os.environ.get("WEBHOOK_PORT") or str(_free_port()), **fixed}  # an App may have its own
 
     async def _try(self, settings: Mapping[str, str]) -> None:
         """Restart the bot with settings that the page has chosen, and wait until it is ready."""
@@ -215,24 +225,25 @@ class Sandbox:
             code = bot.owner_code()
             self.trials.bot_ready(code)
             world.show_trials()
+            if (where := bot.endpoints()) not in ("", self._told):
+                self._told = where
+                self._tell(f"  Endpoints of the App: {where}, Authorization: Bearer {ENDPOINT_SECRET}\n")
             if code:
                 self._tell(f"  To own the bot, write to it: /start {code}\n")
-            if bot.has_endpoints():
-                self._tell(f"  Endpoints of the App: {self.endpoints}, Authorization: Bearer {ENDPOINT_SECRET}\n")
 
     def _model_changed(self, _state: Mapping[str, Any]) -> None:
         if self.world is not None:
             self.world.show_model()
 
     @property
-    def endpoints(self) -> str:
-        """The address of an App's own endpoints (`App.http`); "" for Govorun's own bot."""
-        return f"http://127.0.0.1:{self._fixed['WEBHOOK_PORT']}" if self.command else ""
-
-    @property
     def env_file(self) -> Path:
         """The file with the settings for a bot that somebody starts by hand."""
         return self.directory / "bot.env"
+
+    @property
+    def commands_file(self) -> Path:
+        """The file with the settings of the sandbox's own bot, for `govorun` commands in another terminal."""
+        return self.directory / "commands.env"
 
     @property
     def _file(self) -> Path:
@@ -276,6 +287,7 @@ async def serve(
         typer.echo(
             f"\n  Govorun's sandbox:  {url}\n\n  Ctrl-C stops it. Everything is kept in {sandbox.directory}\n"
             f"  A bot that you start by hand finds the settings of this run in {sandbox.env_file}\n"
+            f"  Commands about this bot (govorun batch, eval, tune, kb): set -a; . {sandbox.commands_file}; set +a\n"
         )
         if browser and (sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
             webbrowser.open(url)

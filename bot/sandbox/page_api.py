@@ -10,7 +10,7 @@ import asyncio
 import inspect
 import json
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -87,14 +87,16 @@ class PageApi:
         self._desk = desk
         self._closing = False
 
-    def app(self) -> web.Application:
-        """The server for the page, without the page's own files: add those to its router."""
+    def app(self, more: Mapping[str, tuple[Callable[..., Any], str]] | None = None) -> web.Application:
+        """The server for the page, without the page's own files: add those to its router. `more` are further actions
+        (`_actions`).
+        """
         app = web.Application(middlewares=[guard(partial(_error, 403))], client_max_size=UPLOAD_LIMIT)
         app.router.add_get("/world/state", self._state)
         app.router.add_get("/world/events", self._events)
         app.router.add_get("/world/file/{file_id}", self._file)
         app.router.add_post("/world/upload", self._upload)
-        for name, (function, result) in self._actions().items():
+        for name, (function, result) in {**self._actions(), **(more or {})}.items():
             app.router.add_post(f"/world/{name}", self._action(function, result))
         app.on_response_prepare.append(_add_headers)
         app.on_shutdown.append(self._shut)
@@ -184,6 +186,7 @@ class PageApi:
             "edit": (people.edit, "message"),
             "delete": (people.delete, ""),
             "press": (self._press, "callback_query_id"),
+            "press_key": (people.press_key, "message"),
             "stop": (people.stop, ""),
             "react": (people.react, ""),
             "topic": (people.topic, "topic"),

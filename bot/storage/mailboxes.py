@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from bot.ports import Delivery, Received, Unfinished, UnmadeTopic
+from bot.ports import Delivery, Received, RouterKey, RouterRows, Unfinished, UnmadeTopic
 from bot.storage.store import Store, Tx
 from bot.types import Address, Outgoing
 
@@ -73,6 +73,21 @@ class StoredInbox:
     async def answers_all(self, address: Address) -> bool:
         """Return whether the bot answers every message of a topic."""
         return await self.store.ask_until_answered(lambda tx: tx.chats.answers_all(address))
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRouterStates:
+    """`ports.RouterStates` on a `Store`."""
+
+    store: Store
+
+    async def read(self, key: RouterKey) -> tuple[str | None, str]:
+        """Return the state of a dialogue and its data. Raises `StorageUnavailable`."""
+        return await self.store.read(lambda tx: tx.router_states.read(key))
+
+    async def write(self, rows: RouterRows) -> None:
+        """Replace what is stored of dialogues. Raises `StorageUnavailable`."""
+        await self.store.write(lambda tx: tx.router_states.write(rows))
 
 
 class RelayWatch(Protocol):

@@ -46,7 +46,7 @@ from bot.storage.repositories.feedback import Feedback
 from bot.storage.repositories.files.blobs import Blobs
 from bot.storage.repositories.files.documents import Documents
 from bot.storage.repositories.inbox import Inbox
-from bot.storage.repositories.jobs import Jobs, ProgramKeys
+from bot.storage.repositories.jobs import Jobs, ProgramKeys, RouterStates
 from bot.storage.repositories.knowledge.articles import Articles
 from bot.storage.repositories.knowledge.gaps import Gaps
 from bot.storage.repositories.knowledge.gates import Gates
@@ -90,6 +90,7 @@ class Tx:
     outbox = repository(Outbox)
     jobs = repository(Jobs)
     program_keys = repository(ProgramKeys)
+    router_states = repository(RouterStates)
     operations = repository(Operations)
     buttons = repository(Buttons)
     backlog = repository(Backlog)

@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Generic, Literal, TypeVar, get_args
 
 import aiohttp
+from typing_extensions import TypeVar as TypeVarWithDefault
 
 from bot.extension import Running
 from bot.sandbox.telegram.files import FileKind, StoredFile
@@ -21,6 +22,7 @@ from bot.testing.screen import frame_of, written
 from bot.testing.stage import PATIENCE, Stage
 
 T = TypeVar("T")
+State = TypeVarWithDefault("State", default=Any)
 
 LONGEST_LOOK = 5.0  # virtual seconds between two checks whether the bot is done
 OPEN = """
@@ -60,8 +62,11 @@ class BotMessage:
         return int(self.raw["message_id"])
 
 
-class Tg:
-    """Telegram as a test sees it: people, groups, time, and restarts of the bot."""
+class Tg(Generic[State]):
+    """Telegram as a test sees it: people, groups, time, and restarts of the bot.
+
+    `State` is the type of what the App's lifespan yields: with `tg: Tg[Shop]` type checkers know `tg.running.state`.
+    """
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
@@ -126,23 +131,33 @@ class Tg:
         return self.shown(self._place)
 
     @property
-    def running(self) -> Running[Any]:
+    def running(self) -> Running[State]:
         """The running bot, as the code of an App has it: its messages, jobs, models and state. Raises `RuntimeError`
         before the bot is started.
         """
         if self.stage.app is None:
             raise RuntimeError("start the bot first: await stage.start()")
-        return self.stage.app.running
+        running: Running[State] = self.stage.app.running
+        return running
 
     async def post(self, path: str, data: Any, *, secret: str | None = None) -> tuple[int, Any]:
         """Call an endpoint of the App (`@app.http.post`), with data as JSON and HTTP_SECRET or another `secret`.
         Returns the status and what was answered: JSON if it is some, else a text.
         """
+        return await self._called("POST", path, secret, json=data)
+
+    async def get(self, path: str, *, secret: str | None = None) -> tuple[int, Any]:
+        """Call an endpoint of the App (`@app.http.get`) with HTTP_SECRET or another `secret`. Returns what `post`
+        returns.
+        """
+        return await self._called("GET", path, secret)
+
+    async def _called(self, method: str, path: str, secret: str | None, **body: Any) -> tuple[int, Any]:
         settings = self.stage.settings
         bearer = settings.http_secret.get_secret_value() if secret is None else secret
         headers = {"Authorization": f"Bearer {bearer}"}
         url = f"http://127.0.0.1:{settings.webhook_port}{path}"
-        async with aiohttp.ClientSession(headers=headers) as session, session.post(url, json=data) as response:
+        async with aiohttp.ClientSession(headers=headers) as session, session.request(method, url, **body) as response:
             is_json = response.content_type == "application/json"
             return response.status, await response.json() if is_json else await response.text()
 
@@ -208,7 +223,7 @@ class Tg:
 class Group:
     """A group. Pass it as `to` of a person's methods."""
 
-    tg: Tg
+    tg: Tg[Any]
     id: int
 
     async def joins(self, person: Person) -> None:
@@ -226,7 +241,7 @@ class Group:
 class Business:
     """The account of a person who lets the bot answer in it."""
 
-    tg: Tg
+    tg: Tg[Any]
     id: str
 
     async def says(self, person: Person, text: str, *, by_owner: bool = False) -> list[BotMessage]:
@@ -243,7 +258,7 @@ class Person:
     for somebody who is no member of it.
     """
 
-    tg: Tg
+    tg: Tg[Any]
     id: int
 
     async def say(self, text: str, to: Group | None = None, *, reply_to: BotMessage | None = None) -> BotMessage:
@@ -318,9 +333,17 @@ class Person:
         """
         return written(self.tg.server.transcript(self._chat(to)), self.tg.server.state.profile.id)
 
+    @property
+    def keys(self) -> list[str]:
+        """The labels of the keys that the bot has put in the place of the keyboard in the private chat."""
+        return [str(key["text"]) for row in self.tg.server.state.chats[self.id].keys for key in row]
+
     async def press(self, label: str, to: Group | None = None) -> BotMessage | None:
-        """Press the newest button with this label and return the bot's newest message afterwards."""
+        """Press the key or the newest button with this label, and return the bot's newest message afterwards."""
         chat = self._acts(to)
+        if to is None and label in self.keys:
+            self.tg.server.press_key(chat, label, self.id)
+            return await self.tg._done(chat)
         self.tg.server.press(chat, *find_button([message.raw for message in self.tg.said(chat)], label), self.id)
         return await self.tg._done(chat)
 
@@ -349,7 +372,7 @@ class Person:
 class Desk:
     """A group of operators of the support desk, with methods to find the topics of customers in it."""
 
-    tg: Tg
+    tg: Tg[Any]
     title: str
 
     @property

@@ -70,6 +70,8 @@ def test_what_is_unusual_but_taken_is_only_noted(tmp_path: Path) -> None:
     assert "below 1,000 tuning seldom helps" in check_file(file(tmp_path, [PAIR] * 10), PAIRS).warnings[0]
     long = {"request": ASKED, "response": "ы" * 6_000}
     assert check_file(file(tmp_path, [long] * 10), PAIRS).warnings[0].startswith("10 rows may be longer")
+    russian = [{"text": row["text"], "возврат": row["a"], "Доставка до двери": row["b"]} for row in TOPICS]
+    assert not check_file(file(tmp_path, russian), MULTICLASS).problems
     lonely = [*TOPICS, {"text": "x", "a": 0, "b": 0}]
     wide = [{**row, "c": int(row["text"] == "x")} for row in lonely]
     assert check_file(file(tmp_path, wide), MULTICLASS).warnings == [

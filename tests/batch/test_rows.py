@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import pyarrow
 import pytest
+from pyarrow import parquet
 
 from bot.batch.planning import requests_in
 from bot.batch.rows import LONGEST_CELL, open_rows, question_column
@@ -66,6 +69,38 @@ def test_what_is_wrong_with_a_file_is_said_with_its_line(
     with pytest.raises(BadInput) as caught:
         list(open_rows(path))
     assert complaint in str(caught.value)
+
+
+def test_a_parquet_file_of_another_schema_says_what_is_wrong(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    for rows, complaint in (
+        ([{"question": 7}], "line 1: question has no question"),
+        ([{"question": b"one"}], "line 1: question has no question"),
+        ([{"question": {"text": "one"}}], "line 1: question has no question"),
+        ([{"question": None}], "line 1: question has no question"),
+        ([{"id": 1, "at": 2.5}], "which column holds the question? --column names it; there are 'id', 'at'"),
+        ([{"question": [{"who": "user", "what": "one"}]}], 'a message is {"role": "user"'),
+    ):
+        parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+        with pytest.raises(BadInput) as caught:
+            list(requests_in(path))
+        assert complaint in str(caught.value)
+    for data in (b"", b"PAR1", b"question\none\n"):
+        path.write_bytes(data)
+        with pytest.raises(BadInput, match=r"a\.parquet: no Parquet, or a damaged one"):
+            list(requests_in(path))
+
+
+def test_a_parquet_file_of_one_large_group_is_read_in_pages(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    texts = [f"Question {number}, with some words that no other has" for number in range(200_000)]
+    plain: dict[str, Any] = {"compression": "none", "use_dictionary": False}
+    parquet.write_table(pyarrow.table({"question": texts}), path, row_group_size=len(texts), **plain)
+    before, most = pyarrow.total_allocated_bytes(), 0
+    for row in open_rows(path):
+        if row.number % 10_000 == 0:
+            most = max(most, pyarrow.total_allocated_bytes() - before)
+    assert most < 3 << 20  # bytes; the group has 11 MB
 
 
 def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:

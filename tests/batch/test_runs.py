@@ -117,6 +117,33 @@ async def test_an_equal_question_is_paid_once_and_answers_every_row(world: World
     assert "50 rows (50 answered)" in world.said[-1]
 
 
+async def test_many_equal_rows_are_one_request_and_one_answer(world: World) -> None:
+    path = world.folder / "equal.jsonl"
+    path.write_text('{"question": "The same?"}\n' * 20_000)
+    await world.ask(path)
+    assert world.asked() == ["The same?"]
+    assert world.said[0].startswith("Run 1: 20,000 rows, 1 different requests")
+    to = world.folder / "answers.csv"
+    await world.command.fetch(1, to)
+    with to.open(encoding="utf-8-sig", newline="") as file:
+        assert {(row["question"], row["finish"]) for row in csv.DictReader(file)} == {("The same?", "stop")}
+    assert world.said[-1].endswith("20,000 rows (20,000 answered)")
+
+
+async def test_files_that_are_too_large_are_refused_at_once(world: World) -> None:
+    for name, size, complaint in (
+        ("six.csv", 6 << 30, "six.csv has 6.0 GB, and may have 5: split it"),
+        ("five.csv", 5 << 30, "five.csv, line 1: longer than 8,000,000 bytes"),
+        ("five.jsonl", 5 << 30, "five.jsonl, line 1: longer than 8,000,000 bytes"),
+    ):
+        with (world.folder / name).open("wb") as file:
+            file.truncate(size)
+        with pytest.raises(BadInput) as caught:
+            await world.ask(world.folder / name)
+        assert str(caught.value) == complaint
+    assert await world.store.read(lambda tx: tx.batches.list_runs(BOT)) == []
+
+
 async def test_what_it_costs_is_said_before_and_booked_after(world: World) -> None:
     world.agrees = False
     path = world.file({"question": "One?"})
@@ -205,6 +232,17 @@ async def test_answers_are_fetched_as_a_table_and_nothing_is_written_over(world:
     with pytest.raises(BadInput, match=r"\.jsonl, \.csv or \.parquet is expected"):
         await world.command.fetch(1, world.folder / "answers.xlsx")
     assert sorted(one.name for one in world.folder.iterdir()) == ["answers.csv", "asked.csv"]
+
+
+async def test_rows_that_differ_in_their_columns_come_back_as_json_lines_and_in_a_table_as_far_as_they_fit(
+    world: World,
+) -> None:
+    await world.ask(world.file({"question": "One?", "id": 1}, {"id": 2, "more": "x", "question": "Two?"}))
+    assert [row.get("more") for row in await world.rows()] == [None, "x"]
+    for name in ("answers.csv", "answers.parquet"):
+        with pytest.raises(BadInput, match=r"the rows differ in their columns.*fetch them as \.jsonl"):
+            await world.command.fetch(1, world.folder / name)
+        assert not (world.folder / name).exists()
 
 
 async def test_a_file_that_has_changed_is_said_and_the_answers_can_be_had_without_it(world: World) -> None:

@@ -247,6 +247,7 @@ async def test_a_run_is_canceled_at_the_service_too(world: VendorWorld) -> None:
     clock.sleep = sleep  # type: ignore[method-assign]
     await world.command.go_on(1)
     assert (await world.run()).state == "canceled"
+    assert world.said[-1].startswith(f"Run 1: canceled, {MODEL}, batch; 7 missing; 0 tokens")
     async with open_vendor(world.settings, world.http, clock) as vendor:
         await tidy_all(world.store, vendor, BOT)
         assert [one.status for one in await vendor.list_runs()] == ["canceled"]

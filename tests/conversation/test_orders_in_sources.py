@@ -94,6 +94,7 @@ class Repeating(Obedient):
         return f"{order} [a1]\n\n{claim(number)} [a1].\n\n{order}\n\n{FREE} [a1].", ()
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("kind", [Obedient, Calling, Repeating])
 async def test_p33_a_model_that_obeys_sixty_orders_of_sources_does_nothing_and_changes_no_mark(
     stage: Stage, docs: Path, kind: type[Obedient]

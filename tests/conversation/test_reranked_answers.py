@@ -47,12 +47,17 @@ def listed(request: ReceivedRequest) -> list[dict[str, str]]:
 
 async def asked(stage: Stage, docs: Path, said: str | None) -> str:
     """The answer to the question, with this answer of the helper model (None: it hangs)."""
+    await prepared(stage, docs, said)
+    return await stage.ask(QUESTION, BORIS)
+
+
+async def prepared(stage: Stage, docs: Path, said: str | None) -> None:
+    """The source is read, and this is what the helper model will say."""
     await known(stage, docs, *[ANSWER] * 6, level="cited", kb_rerank=12)
     if said is None:
         stage.studio.fail_next("completion", hang=True)
     else:
         stage.studio.script(said)
-    return await stage.ask(QUESTION, BORIS)
 
 
 async def test_without_the_setting_no_other_model_is_asked(stage: Stage, docs: Path) -> None:
@@ -86,8 +91,9 @@ async def test_what_it_costs_is_booked_beside_the_answer_to_who_asked(stage: Sta
 async def test_a_helper_model_that_fails_or_is_late_leaves_the_order_of_the_search(
     stage: Stage, docs: Path, said: str | None
 ) -> None:
+    await prepared(stage, docs, said)  # by another process, for which the virtual clock does not wait
     begun = stage.clock.monotonic()
-    answer = await asked(stage, docs, said)
+    answer = await stage.ask(QUESTION, BORIS)
     assert answer.startswith(say("ru", "kb.unanswered"))
     assert stage.clock.monotonic() - begun < PATIENCE + 5
 

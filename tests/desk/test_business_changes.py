@@ -190,6 +190,7 @@ async def test_an_answer_to_a_deleted_question_is_not_sent(stage: Stage, tmp_pat
     assert account.said() == []
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("held", [False, True], ids=["sent at once", "held by a flood wait"])
 @pytest.mark.parametrize("mode", ["always", "draft"])
 @pytest.mark.parametrize("seconds", [0, 0.5, 1, 1.9, 2, 2.05, 2.5, 3, 8])
@@ -208,6 +209,7 @@ async def test_no_word_of_the_bot_comes_after_the_owners(
     assert account.said()[-1] == "At ten"
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("ticks", [0, 5, 20, 60])
 @pytest.mark.parametrize("what", ["owner_writes", "business.send", "business.edit", "allows"])
 async def test_a_kill_doubles_and_loses_nothing_that_the_owner_does(

@@ -74,6 +74,7 @@ async def unknown(desk: DeskStage, number: int, *, killed: bool) -> None:
     assert fault.hits
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("killed", [False, True], ids=["the connection breaks", "the process dies"])
 async def test_d7_unknown_sends_among_many_writers_are_found_with_two_looks_and_never_doubled(
     stage: Stage, tmp_path: Path, killed: bool
@@ -89,6 +90,7 @@ async def test_d7_unknown_sends_among_many_writers_are_found_with_two_looks_and_
     assert 429 not in {call.status for call in stage.telegram.calls}
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("killed", [False, True], ids=["the connection breaks", "the process dies"])
 async def test_a_topic_whose_making_was_not_confirmed_is_found_by_its_name_and_none_stays_empty(
     stage: Stage, tmp_path: Path, killed: bool

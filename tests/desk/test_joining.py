@@ -69,6 +69,7 @@ async def test_texts_that_wait_for_a_topic_become_one_message_and_each_can_still
     assert "text twenty-eight\n" in desk.seen()[-1]
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize(("groups", "customers", "each_minute", "within"), [
     (1, 10, 60, 40.0), (1, 10, 14, 20.0), (2, 20, 24, 12.0),
 ])  # fmt: skip

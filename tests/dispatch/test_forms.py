@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, model_validator
 
-from bot import App, Ask, Button, Incoming, Location, Outgoing, Reply, UserError
+from bot import App, Ask, Button, Contact, Incoming, Location, Outgoing, Reply, UserError
 from bot.app import find
 from bot.errors import ConfigError
 from bot.sandbox.media import landscapes
@@ -43,6 +43,12 @@ class Limits(BaseModel):
     day: date = Ask("Day?", ge=date(2027, 1, 1))
 
 
+class Call(BaseModel):
+    """A number that must be the person's own."""
+
+    phone: Contact = Ask("Your number?", own=True)
+
+
 class Trip(BaseModel):
     """Fields that the example has not got."""
 
@@ -68,6 +74,14 @@ def bot_app() -> App:
     async def trip(incoming: Incoming, reply: Reply, trip: Trip) -> str:
         RUNS.append("trip")
         return f"{trip.colour.name} {trip.place.latitude} {trip.quick} {trip.note} {trip.people}"
+
+    @app.form("call", Call)
+    async def call(incoming: Incoming, reply: Reply, call: Call) -> str:
+        return f"{call.phone.phone} {call.phone.user}"
+
+    @app.command("where")
+    async def where(incoming: Incoming, reply: Reply) -> str:
+        return f"{(await reply.ask('Where?', Location)).latitude}"
 
     @app.form("limits", Limits)
     async def limits(incoming: Incoming, reply: Reply, limits: Limits) -> str:
@@ -243,8 +257,84 @@ async def test_a_kill_between_any_two_steps_loses_no_answer_and_asks_nothing_twi
     ann.write("2")
     await killed()
     said = [one.text.partition("\n")[0] for one in ann.said()]
-    assert said == ["Colour?", "Where?", "Quick?", "How many?", "RED 55.75 False none 2"]
+    of_key = (
+        "The key below shares where you are.",
+        "✓",
+    )  # nobody can find out whether they were sent: they may come twice
+    assert {text for text in said if text in of_key} == {*of_key}
+    assert [text for text in said if text not in of_key] == [
+        "Colour?", "Where?", "Quick?", "How many?", "RED 55.75 False none 2",
+    ]  # fmt: skip
+    assert ann.keys == []
     assert set(inbox(tg.stage)) == {"done"}
+
+
+async def until_phone(ann: Person) -> BotMessage:
+    """Fill the example's form up to the question for a phone number."""
+    await ann.say("/deliver")
+    for answer in ("S", "Elm Street 5"):
+        await ann.say(answer)
+    return await ann.say("2027-03-31")
+
+
+async def test_a_key_in_the_place_of_the_keyboard_shares_the_number_and_goes_afterwards(tg: Tg) -> None:
+    ann = tg.user("Ann")
+    assert (await until_phone(ann)).text.startswith("Whom may we call?")
+    assert ann.said()[-2].text == "The key below shares your phone number."
+    assert ann.keys == ["Share my phone number"]
+    assert (await ann.say("my mother")).text.startswith("A phone number is expected")
+    assert [one.text for one in ann.said()].count("The key below shares your phone number.") == 1, "it stands already"
+    await tg.stage.clock.sleep(1000)
+    await tg.restart()
+    assert (await pressed(ann, "Share my phone number")).text.startswith("A photo of the door?")
+    assert (ann.said()[-2].text, ann.keys) == (f"✓ +7900{ann.id:07d}", [])
+    assert (await pressed(ann, "Skip")).text == f"S to Elm Street 5 on 31.03., +7900{ann.id:07d}, no door"
+    olya = tg.user("Оля", "ru")
+    assert (await until_phone(olya)).text.startswith("Кому позвонить?")
+    assert olya.keys == ["Отправить мой номер"]
+    assert (await pressed(olya, "Отменить")).text == "Прежний вопрос снят."
+    assert olya.keys == []
+    assert set(inbox(tg.stage)) == {"done"}
+
+
+async def test_a_key_goes_whatever_ends_its_question(tg: Tg) -> None:
+    ann = tg.user("Ann")
+    for end in ("/new", "/rename", "/where"):
+        await ann.say("/deliver")
+        await until_phone(ann)
+        assert ann.keys == ["Share my phone number"]
+        last = await ann.say(end)
+        texts = [one.text for one in ann.said()]
+        if end == "/where":
+            assert (last.text.partition("\n")[0], ann.keys) == ("Where?", ["Share where I am"])
+            assert (await pressed(ann, "Share where I am")).text == "55.7558"
+        assert ann.keys == []
+        assert "That question is closed." in texts or end == "/where"
+
+
+async def test_only_the_own_number_is_taken_where_the_form_says_so(tg: Tg) -> None:
+    ann, bob = tg.user("Ann"), tg.user("Bob")
+    await ann.say("/call")
+    own = "Your own number is needed: press the key below."
+    assert (await ann.say("+7 900 123-45-67")).text.startswith(own)
+    for contact in ({"user_id": bob.id}, {}):
+        theirs = {"phone_number": "+7901", "first_name": "Bob", **contact}
+        answer = await ann.send_content({"contact": theirs})
+        assert answer is not None
+        assert answer.text.startswith(own)
+    ann_s = tg.server.press_key(ann.id, "Share my phone number")
+    await tg.crash()
+    await tg.settled()
+    assert ann.said()[-1].text == f"{ann_s['contact']['phone_number']} {ann.id}"
+    assert ann.keys == []
+
+
+async def test_in_a_group_there_is_no_key(tg: Tg) -> None:
+    ann = tg.user("Ann")
+    team = tg.group("Team", ann)
+    asked = await ann.say("/call@govorun_sandbox_bot", team)
+    assert (asked.text.partition("\n")[0], len(ann.said(team))) == ("Your number?", 1)
+    assert tg.server.state.chats[team.id].keys == []
 
 
 def _buttons(message: BotMessage) -> list[dict[str, Any]]:
@@ -257,3 +347,9 @@ def test_a_field_without_a_question_is_told_at_the_decoration() -> None:
 
     with pytest.raises(ConfigError, match=r"Bare\.name: a question is missing"):
         App().form("bare", Bare)
+
+    class Wrong(BaseModel):
+        name: str = Ask("Name?", own=True)
+
+    with pytest.raises(ConfigError, match=r"Wrong\.name: Ask\(own=True\) is for a Contact"):
+        App().form("wrong", Wrong)

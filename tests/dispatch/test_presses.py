@@ -8,11 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 
 from bot import App, Button, Incoming, JobRun, Outgoing, Reply
 from bot.errors import ConfigError
+from bot.extension import OwnPress
 from bot.testing.tg import Tg
 from tests.support.stage import ANNA
 from tests.support.telegram_side import inbox, rows
@@ -66,6 +68,15 @@ def bot_app() -> App:
         return Outgoing("An offer", buttons=[[Button("Mine", "mine", day=date(2026, 12, 2))]])
 
     return app
+
+
+async def test_the_types_of_the_press_and_the_reply_may_be_known_to_type_checkers_alone() -> None:
+    names: dict[str, Any] = {}
+    exec("async def buy(incoming: 'Nothing', reply: 'Nothing', item: 'int') -> 'Nothing': ...", names)
+    press = OwnPress("buy", names["buy"])
+    assert press.read(press.stored({"item": "7"})) == {"item": 7}
+    with pytest.raises(TypeError, match="the button 'buy': item: Input should be a valid integer"):
+        press.stored({"item": "seven"})
 
 
 def toasts(tg: Tg) -> list[str]:

@@ -15,6 +15,8 @@ from aiogram.fsm.state import State, StatesGroup
 from aiogram.types import CallbackQuery, InlineKeyboardButton, InlineKeyboardMarkup, Message, PollAnswer
 
 from bot import App, Incoming, Reply
+from bot.ports import NO_STATE
+from bot.storage.mailboxes import StoredRouterStates
 from bot.telegram.receiving.parsing import ALLOWED
 from bot.testing.studio import StudioSide
 from bot.testing.tg import Tg
@@ -55,6 +57,7 @@ def router() -> Router:
     @mine.message(Command("form"))
     async def form(message: Message, state: FSMContext) -> None:
         await state.set_state(Delivery.address)
+        await state.update_data(asked=(1, "Straße"))
         await message.answer("Where to?")
 
     @mine.message(Command("leave"), StateFilter("*"))
@@ -217,6 +220,50 @@ async def test_a_router_that_has_set_a_state_gets_the_text_before_the_model(tg: 
     studio.says("And again.")
     assert (await ann.say("Elm Street 7")).text == "And again."
     assert len(studio.requests) == 3
+
+
+async def test_a_dialogue_of_a_router_survives_a_restart_and_a_crash(tg: Tg, studio: StudioSide) -> None:
+    ann = tg.user("Ann")
+    for again in (tg.restart, tg.crash):
+        assert (await ann.say("/form")).text == "Where to?"
+        await again()
+        assert (await ann.say("Elm Street 5")).text == "To Elm Street 5"
+        assert rows(tg.stage, "SELECT count(*) FROM router_states") == [(0,)]
+    assert studio.requests == []
+
+
+async def test_what_a_handler_changes_is_stored_with_the_end_of_its_update(tg: Tg, studio: StudioSide) -> None:
+    ann = tg.user("Ann")
+    await ann.say("/form")
+    tg.server.fail_next("sendMessage", code=400, description="Bad Request: no")
+    assert "Something went wrong" in (await ann.say("Elm Street 5")).text
+    hanging = tg.server.fail_next("sendMessage", times=None, code=0, delay=1e6, about="To Elm")
+    ann.write("Elm Street 6")
+    await tg.until(lambda: "begun" in inbox(tg.stage) and not tg.server.pending)
+    hanging.remove()
+    await tg.crash()
+    await tg.settled()
+    assert ann.said()[-1].text == "To Elm Street 6", "the handler of the state was called again"
+    assert studio.requests == []
+
+
+async def test_the_states_of_a_person_are_exported_and_forgotten(tg: Tg) -> None:
+    ann = tg.user("Ann")
+    await ann.say("/form")
+    assert tg.stage.app is not None
+    store, bot = tg.stage.app.store, tg.running.bot
+    states, key = StoredRouterStates(store), (bot, ann.id, ann.id, 0, "", "default")
+    assert await states.read(key) == ("Delivery:address", '{"asked": [1, "Straße"]}')
+    exported = await store.read(lambda tx: tx.personal_data.export_rows(bot, ann.id))
+    assert [row["state"] for row in exported["router_states"]] == ["Delivery:address"]
+    await store.write(lambda tx: tx.personal_data.delete_expired(bot, 0.0, private=True))
+    assert await states.read(key) != NO_STATE
+    await store.write(lambda tx: tx.personal_data.delete_person(bot, ann.id))
+    assert await states.read(key) == NO_STATE
+    assert (await ann.say("/form")).text == "Where to?"
+    later = tg.stage.clock.time() + 1
+    await store.write(lambda tx: tx.personal_data.delete_expired(bot, later, private=True))
+    assert await states.read(key) == NO_STATE
 
 
 async def test_what_no_model_reads_reaches_a_router_with_a_handler_for_it(tg: Tg) -> None:

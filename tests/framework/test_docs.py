@@ -127,6 +127,7 @@ def test_the_site_builds_with_every_link_and_loads_nothing_from_other_hosts(tmp_
         path.stem for path in DOCS.glob("*.md")
     )
     assert [address for path in tmp_path.glob("*.html") for address in foreign(path)] == []
+    assert [path.name for path in tmp_path.glob("*.html") if "mermaid" in path.read_text()] == [], "it shows as code"
     reference = (tmp_path / "reference.html").read_text()
     assert [name for name in govorun.__all__ if f'id="bot.{name}"' not in reference] == []
     assert (tmp_path / "search" / "search_index.json").stat().st_size > 100_000

@@ -120,6 +120,6 @@ from bot import *
         exec(compile(before + block, "the running bot", "exec", dont_inherit=True), names)
     program = names["app"].extension.program
     assert set(program.jobs) == {"digest", "report", "look", "tea_is_ready"}
-    assert [endpoint.path for endpoint in program.http.endpoints] == ["/order-shipped"]
+    assert [endpoint.path for endpoint in program.http.endpoints] == ["/order-shipped", "/orders/{number}"]
     assert (set(program.data.metadata.tables), len(program.lifespans)) == ({"shop_orders"}, 1)
     assert [transport.name for transport in program.transports] == ["console"]

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from datetime import timedelta
+from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from aiogram import Router
+from aiogram.fsm.storage.memory import MemoryStorage
 from pydantic import BaseModel
 
 from bot import App, Ask, Chunk, Incoming, JobRun, Profile, Reply, Request, Tool, command
@@ -118,8 +122,22 @@ MISTAKES: list[tuple[Callable[[Any], Any], str]] = [
     (lambda app: (app.model("m", Parrot()), app.model("m", Parrot())), "the model m is there already"),
     (lambda app: app.tool(needs_approval=True)(stock), "app.tool(Tool.of(function, needs_approval=True))"),
     (lambda app: app.form("f", Unanswerable)(filled), "Unanswerable.rows: nobody can answer with a list"),
-    (lambda app: app.include_router(Parrot), "include_router takes a Router of aiogram, and not <class"),
+    (lambda app: app.include_router(Parrot), "include_router takes a Router of aiogram, and not Parrot"),
+    (
+        lambda app: [app.include_router(Router(), states=MemoryStorage()) for _ in range(2)],
+        "include_router: there is another storage for states already",
+    ),
     (lambda app: app.card(sync), "card: sync is not async"),
+    (lambda app: app.form("x"), '@app.form("deliver", Delivery) is expected: missing a required argument: \'form\''),
+    (lambda app: app.form("x", Parrot), "@app.form takes a pydantic model, and not Parrot"),
+    (lambda app: app.form("x", Filled(x="")), "@app.form takes a pydantic model, and not "),
+    (lambda app: app.every(minutes="5"), "@app.every(minutes=5) takes numbers, and not '5'"),
+    (lambda app: app.every(days=1), "@app.every(minutes=5) is expected: got an unexpected keyword argument 'days'"),
+    (lambda app: app.every(), "0 s is no time between two runs"),
+    (lambda app: app.press("x", by="nobody"), "press 'x': by is asker, all, owners, and not 'nobody'"),
+    (lambda app: app.job(partial(anything_at_all, 1)), "'' can't be a job: 1-28 of a-z 0-9 _ are expected"),
+    (lambda app: app.exports(partial(not_async, 1)), "an export needs a function with a name"),
+    (lambda app: app.case("Why?")(good), "case 'Why?': good is async: it must be an ordinary function"),
     (lambda app: app.rule(stock), "rule: stock is async: it must be an ordinary function"),
 ]  # fmt: skip
 
@@ -131,6 +149,77 @@ def test_each_mistake_is_told_in_one_line_where_it_is_made() -> None:
         assert line in str(told.value)
         assert "\n" not in str(told.value)
         assert "<lambda>" in [entry.name for entry in told.traceback]
+
+
+async def anything_at_all(*given: Any) -> None: ...
+
+
+async def of_four(one: Any, two: Any, three: Any, four: Any) -> None:
+    """Takes too much."""
+
+
+def not_async(one: Any, two: Any, three: Any) -> None:
+    """Takes what a middleware takes."""
+
+
+class Filled(BaseModel):
+    x: str = Ask("?")
+
+
+TAKE_A_FUNCTION: dict[str, Callable[[Any], Callable[[Any], Any]]] = {
+    **{
+        name: attrgetter(name)
+        for name in (
+            "middleware", "instructions", "before_answer", "after_answer", "lifespan", "job", "tool", "card", "rule",
+            "migration", "exports", "forgets", "include_router", "transport",
+        )
+    },
+    "command": lambda app: app.command("x"),
+    "press": lambda app: app.press("x"),
+    "form": lambda app: app.form("x", Filled),
+    "case": lambda app: app.case("Why?"),
+    "daily": lambda app: app.daily("9:00"),
+    "cron": lambda app: app.cron("0 9 * * *"),
+    "every": lambda app: app.every(minutes=5),
+    "model": lambda app: lambda function: app.model("m", function),
+    "post": lambda app: app.http.post("/x"),
+    "get": lambda app: app.http.get("/x/{number}"),
+}  # fmt: skip
+BARELY = "as @app.press, without a call"
+FINE = {("tool", of_four), ("press", of_four), ("after_answer", None)}
+ORDINARY = {"rule", "migration", "exports", "forgets", "case", "tool"}  # their functions are not async
+BARE = {"command", "press", "form", "case", "daily", "cron", "every", "model", "post", "get"}
+NO_DECORATORS = {
+    "aiohttp", "asgi", "current", "http", "metadata", "overrides", "plan", "run", "running", "serve", "settings",
+}  # fmt: skip
+
+
+def test_every_decorator_tells_what_it_can_not_take() -> None:
+    public = {name for name in (*dir(App), *dir(App().http)) if not name.startswith("_")}
+    assert public - NO_DECORATORS - {"endpoints"} == set(TAKE_A_FUNCTION)
+    silent = []
+    for name, decorator in TAKE_A_FUNCTION.items():
+        for number, wrong in enumerate((Parrot, 5, None, of_four, not_async, BARELY)):
+            if (
+                (name, wrong) in FINE
+                or (wrong is not_async and name in ORDINARY)
+                or (wrong is BARELY and name not in BARE)
+            ):
+                continue
+            app = App()
+            try:
+                if wrong is BARELY:
+                    getattr(app.http if name in ("post", "get") else app, name)(good)
+                else:
+                    decorator(app)(wrong)
+            except ConfigError as error:
+                if "\n" in str(error) or " at 0x" in str(error):
+                    silent.append(f"{name} {number}: {error}")
+            except Exception as error:
+                silent.append(f"{name} {number}: {error!r}")
+            else:
+                silent.append(f"{name} {number} took it")
+    assert silent == []
 
 
 def test_functions_of_all_kinds_may_be_commands() -> None:

@@ -16,7 +16,7 @@ from bot.testing.stage import Stage, opened
 from bot.testing.studio import StudioSide
 from bot.testing.tg import Tg
 from bot.testing.virtual_loop import LoopClock
-from govorun.aiogram import Command, FSMContext, Message, Router
+from govorun.aiogram import Command, FSMContext, MemoryStorage, Message, Router
 from govorun.testing import Dialogue
 from tests.support.child import PYTHONPATH
 from tests.support.stage import OneReading
@@ -223,7 +223,7 @@ async def test_the_settings_of_the_app_count_in_a_test(tmp_path: Path, govorun_t
         assert (stage.settings.access, stage.settings.queue_notice, stage.settings.summaries) == ("closed", 7, False)
 
 
-async def test_what_a_router_remembers_is_gone_after_a_restart_and_a_crash(stage: Stage, bot_app: App) -> None:
+async def test_what_a_router_keeps_in_memory_is_gone_after_a_restart_and_a_crash(stage: Stage, bot_app: App) -> None:
     router = Router()
 
     @router.message(Command("remember"))
@@ -232,7 +232,7 @@ async def test_what_a_router_remembers_is_gone_after_a_restart_and_a_crash(stage
         await state.update_data(seen=True)
         await message.answer(f"before: {before}")
 
-    bot_app.include_router(router)
+    bot_app.include_router(router, states=MemoryStorage())
     await stage.start()
     tg = Tg(stage)
     ann = tg.user("Ann")

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bot import App, Button, Door, Incoming, JobRun, Outgoing, OwnTransport, Reply, shown
+from bot import App, Attachment, Button, Door, Incoming, JobRun, Outgoing, OwnTransport, Reply, shown
 from bot.app import find
 from bot.errors import ConfigError
 from bot.types import Address
@@ -157,6 +157,55 @@ async def test_a_picture_comes_where_it_was_ordered(stage: Stage, person: Person
     assert rows(stage, "SELECT count(*) FROM deliveries WHERE state != 'sent'") == [(0,)]
 
 
+async def test_files_come_and_go_in_a_messenger_of_ones_own(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    class Mail(OwnTransport):
+        """Letters with enclosures, in memory."""
+
+        name = "mail"
+
+        def __init__(self) -> None:
+            self.door: asyncio.Future[Door] = asyncio.get_running_loop().create_future()
+            self.sent: list[Outgoing] = []
+
+        async def run(self, door: Door) -> None:
+            self.door.set_result(door)
+            await asyncio.Event().wait()
+
+        async def send(self, person: int, message: Outgoing, number: int) -> None:
+            self.sent.append(message)
+
+        async def fetch(self, person: int, file: Attachment) -> bytes:
+            return {"letter": b"the code of the door: 77", "large": b"x" * ((20 << 20) + 1)}[file.ref]
+
+    mail = Mail()
+    assert stage.extension is not None
+    stage.extension.program.transports.append(mail)
+    await stage.start()
+    door = await mail.door
+
+    async def answer(text: str, *files: Attachment) -> Outgoing:
+        count = len(mail.sent)
+        await door.say(7, text, name="Ann", files=files)
+        async with asyncio.timeout(900):
+            while len(mail.sent) == count:
+                await stage.clock.sleep(0.2)
+        return mail.sent[-1]
+
+    stage.studio.script("The code is 77.")
+    told = await answer("Which code?", Attachment("document", "letter", name="letter.txt"))
+    assert told.text.startswith("The code is 77.")
+    assert "the code of the door: 77" in str(stage.prompts()[-1])
+    assert "can't open this picture" in (await answer("What is this?", Attachment("photo", "letter"))).text
+    assert "too large" in (await answer("And this?", Attachment("document", "large", name="letter.txt"))).text
+    assert "no longer there" in (await answer("And this?", Attachment("document", "gone", name="letter.txt"))).text
+    assert "a file can't be had: KeyError: 'gone'" in caplog.text
+    await answer("/image a cat")
+    async with asyncio.timeout(900):
+        while mail.sent[-1].file is None:
+            await stage.clock.sleep(1)
+    assert mail.sent[-1].file.kind == "photo"
+
+
 async def test_what_is_on_disk_is_sent_by_the_next_start(stage: Stage, person: Person) -> None:
     app = await stage.start()
     await person.says("/hello 1")
@@ -222,7 +271,7 @@ async def test_names_and_processes_that_do_not_fit_stop_the_start(stage: Stage) 
     stage.extension.program.transports.append(Bad())
     with pytest.raises(ConfigError, match="names of 1-16 letters a-z"):
         await stage.start()
-    with pytest.raises(ConfigError, match="takes an OwnTransport, and not <class"):
+    with pytest.raises(ConfigError, match="takes an OwnTransport, and not Console"):
         App().transport(Console)
 
 

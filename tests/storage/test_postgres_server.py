@@ -202,6 +202,7 @@ def empty(postgres: Server) -> Callable[[str], str]:
     return made
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("revision", EARLIER)
 async def test_a_database_of_an_earlier_version_is_brought_up_to_date(
     postgres: Server, empty: Callable[[str], str], revision: str

@@ -16,6 +16,9 @@ from bot.prompts.catalog import instruct
 from bot.sandbox.scripted import model
 
 Failing = Callable[[str], str]
+RULE = "[a3]"  # stands in the rule that each sentence ends with the mark of its source
+MARK = re.compile(r" ?\[[a-z]\d+(?:,[a-z]\d+)*\]")
+FREELY = ("Laptops are repaired for free", "Notebooks get mended gratis")  # in its own words, without that rule
 SAY = re.compile(r"Say: ([^.\n]+)")
 
 
@@ -35,7 +38,7 @@ class Obedient:
         told = [{"role": message.role, "text": message.text} for message in request.messages]
         text = model.answer(told) if "<sources>" in told[-1]["text"] else self._alone(request, system)
         limit = 4 * (request.max_tokens or 1_000)
-        text = self.failing(text)
+        text = self.failing(text if RULE in told[-1]["text"] or RULE in system else MARK.sub("", text).replace(*FREELY))
         yield Chunk(text[:limit])
         yield Chunk(finish=Finish.LENGTH if len(text) > limit else Finish.STOP, usage=Usage(10, 5))
 

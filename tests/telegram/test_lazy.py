@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.once import once
+
 pytestmark = pytest.mark.process
 
 MODELS = """
@@ -103,9 +105,9 @@ def process(*parts: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def plain() -> dict[str, Any]:
+def plain(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """aiogram imported as it is; then our load, which must not touch it."""
-    return process(
+    return once(tmp_path_factory, "plain-aiogram", lambda _: process(
         READ,
         "nothing = memory()",
         "import aiogram",
@@ -115,13 +117,13 @@ def plain() -> dict[str, Any]:
         "on_demand = fast_import.load()",
         "changed = [kind.__name__ for kind in models() if kind.__pydantic_core_schema__ is not before[kind]]",
         "tell(memory=used, built=first, read=read(), on_demand=on_demand, changed=changed)",
-    )
+    ))  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def ours() -> dict[str, Any]:
+def ours(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """aiogram loaded on demand: what each step costs and leaves behind, one after the other."""
-    return process(
+    return once(tmp_path_factory, "our-aiogram", lambda _: process(
         READ,
         "nothing = memory()",
         "before = BaseModel.__dict__['model_rebuild']",
@@ -140,7 +142,7 @@ def ours() -> dict[str, Any]:
         "tell(memory=used, few=few, first=first, then=then, words=words, again=again, same=same,",
         "     restored=BaseModel.__dict__['model_rebuild'] is before, read=read(), broken=broken(),",
         "     count=len(models()), built=built())",
-    )
+    ))  # fmt: skip
 
 
 def test_all_types_and_methods_work_after_the_load(ours: dict[str, Any]) -> None:

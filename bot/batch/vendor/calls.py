@@ -140,8 +140,9 @@ def _error(method: str, error: grpc.aio.AioRpcError, asked: str) -> ModelError:
     sent = {str(name): str(value) for source in (error.initial_metadata(), error.trailing_metadata())
             for name, value in source or ()}  # fmt: skip
     trace = sent.get("x-server-trace-id", "")
-    # A service that is away is told once, by who gives up; each refusal is one line.
-    level = logging.INFO if code is grpc.StatusCode.UNAVAILABLE else logging.WARNING
+    # A service that is away is told once, by who gives up, and what is gone by who wanted it; each refusal is one line.
+    is_usual = code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.NOT_FOUND)
+    level = logging.INFO if is_usual else logging.WARNING
     words = (method, asked, trace or "-", code.name, details[:SHOWN])
     log.log(level, "AI Studio refused %s, request %s (trace %s): %s %s", *words)
     text = f"{method}: {code.name} {details[:SHOWN]}"

@@ -28,6 +28,11 @@ def is_installed() -> bool:
     return all(importlib.util.find_spec(name) is not None for name in ("grpc", "yandex"))
 
 
+def reads_results() -> bool:
+    """Whether the extras `batch` and `parquet` are installed: results of batch runs are Parquet files."""
+    return is_installed() and importlib.util.find_spec("pyarrow") is not None
+
+
 def check_extra() -> None:
     """Raise `BadInput` that says how to install the extra `batch`, if it is not installed."""
     if not is_installed():

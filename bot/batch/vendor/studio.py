@@ -231,18 +231,14 @@ def _errors(found: Sequence[ValidationError]) -> tuple[LineError, ...]:
 
 def _run(task: BatchInferenceTask) -> VendorRun:
     told = task.errors
-    ranges = {line: batch.message for batch in told.batch_errors for line in _lines(batch.first_line, batch.last_line)}
+    ranges = [(batch.first_line, batch.last_line, batch.message) for batch in told.batch_errors if batch.first_line > 0]
     whole = [told.status.message or f"code {told.status.code}"] if told.status.code else []
     return VendorRun(
         id=task.task_id, operation=task.operation_id, status=_status(task), dataset=task.source_dataset_id,
         result=task.result_dataset_id, created=_time(task.created_at), started=_time(task.started_at),
-        line_errors={**ranges, **{one.line_number: one.message for one in told.line_errors}},
+        line_errors=(*((one.line_number, one.line_number, one.message) for one in told.line_errors), *ranges),
         errors=tuple(whole) or tuple(batch.message for batch in told.batch_errors),
     )  # fmt: skip
-
-
-def _lines(first: int, last: int) -> range:
-    return range(first, last + 1) if 0 < first <= last else range(0)
 
 
 def _tuning(task: TuningTask) -> Tuning:

@@ -56,8 +56,8 @@ class Dataset:
 class VendorRun:
     """A batch run of the service: the model answers the rows of `dataset` into the dataset `result`.
 
-    `status`: created, pending, in_progress, completed, failed, canceled or unknown. `line_errors` are by the number of
-    a line of the dataset, `errors` are about the whole.
+    `status`: created, pending, in_progress, completed, failed, canceled or unknown. `line_errors` are the first and
+    the last line of the dataset (from 1) that have an error, and the error; `errors` are about the whole.
     """
 
     id: str
@@ -67,7 +67,7 @@ class VendorRun:
     result: str = ""
     created: float = 0.0
     started: float = 0.0
-    line_errors: Mapping[int, str] = field(default_factory=dict)
+    line_errors: tuple[tuple[int, int, str], ...] = ()
     errors: tuple[str, ...] = ()
 
 

@@ -44,10 +44,11 @@ class Asked(BaseException):
 
 @dataclass(slots=True)
 class Run:
-    """The answers of one run, in the order of its questions, and how many it has used."""
+    """The answers of one run by the person `user`, in the order of its questions, and how many it has used."""
 
     answers: Answers
     language: str
+    user: int
     used: int = field(default=0, init=False)
 
     def reply(self, reply: ports.Reply) -> CustomReply:
@@ -96,9 +97,11 @@ class Run:
         answer = self.answers[self.used - 1][1]
         if answer is None and prompt.is_optional:
             return None
-        value = value_of(prompt, answer)
+        value, wrong = value_of(prompt, answer), f"form.wrong.{prompt.takes}"
+        if prompt.is_own and (not isinstance(answer, dict) or answer.get("user") != self.user):
+            value, wrong = None, "form.wrong.own"
         if value is None:
-            raise Asked(prompt, self.answers[: self.used - 1], say(self.language, f"form.wrong.{prompt.takes}"))
+            raise Asked(prompt, self.answers[: self.used - 1], say(self.language, wrong))
         return value
 
     def _again(self, prompt: Prompt, error: ValidationError, name: str = "") -> Asked:

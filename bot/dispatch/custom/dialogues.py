@@ -39,6 +39,7 @@ from bot.types import Attachment, Incoming, Outgoing
 WAITING = "own.ask"
 ReadDay = Callable[[str, float, str], date | None]  # of a text, now (Unix time), in a time zone
 SOON = 900.0  # seconds in which a plain text answers; after them only a reply to the question does
+KEYS = ("contact", "location")  # what a key in the place of the keyboard can share
 MOST_IN_ROW = 24  # characters of labels that stand beside each other
 
 
@@ -98,7 +99,9 @@ class Dialogues:
             known = with_choices(tx, incoming)
             waiting = tx.buttons.find_awaited(incoming.address, incoming.user.id)
             alone = replace(incoming, parts=(), text="")
-            if waiting is None or waiting.name != WAITING or not answers_question(tx, alone, waiting):
+            if waiting is None or waiting.name != WAITING:
+                return known, None
+            if not waiting.payload.get("has_key") and not answers_question(tx, alone, waiting):
                 return known, None
             tx.inbox.mark_begun(incoming.ids)
             return known, waiting
@@ -143,7 +146,7 @@ class Dialogues:
     async def _run(
         self, incoming: Incoming, reply: Reply, call: Call, answers: Answers, also: Effect | None = None
     ) -> None:
-        outcome = await self._call(incoming, reply, call, Run(answers, incoming.language))
+        outcome = await self._call(incoming, reply, call, Run(answers, incoming.language, incoming.user.id))
         if isinstance(outcome, Asked):
             await finish(self.store, reply, lambda tx: self._ask(tx, incoming, call, outcome, also))
             return
@@ -153,7 +156,7 @@ class Dialogues:
 
         def work(tx: Tx) -> None:
             if answers:
-                end_question(tx, incoming)
+                end_question(tx, incoming, note=_noted(answers))
             if also is not None:
                 also(tx)
             press = self.answers.presses.get(call.press)
@@ -181,14 +184,21 @@ class Dialogues:
         return answer if answer is not None else given.written or None
 
     def _ask(self, tx: Tx, incoming: Incoming, call: Call, asked: Asked, also: Effect | None) -> None:
-        """End the turn with a question, below it its buttons: choices, Skip, Cancel."""
-        language, prompt = incoming.language, asked.prompt
-        end_question(tx, incoming)
+        """End the turn with a question, below it its buttons: choices, Skip, Cancel.
+
+        Where there is something to share, a message before it puts a key in the place of the keyboard: one of its own,
+        since nobody can edit it or, after a crash, find out whether it was sent. Then it may come twice.
+        """
+        where, language, prompt = incoming.address, incoming.language, asked.prompt
+        has_key = prompt.takes in KEYS and incoming.private and not (where.messenger or where.connection)
+        before = tx.buttons.find_awaited(where, incoming.user.id)
+        stands = before is not None and before.payload.get("has_key") and before.payload["takes"] == prompt.takes
+        end_question(tx, incoming, note=_noted(asked.answers), keeps_key=has_key)
         if also is not None:
             also(tx)
         tx.buttons.await_answer(
-            incoming.address, incoming.user.id, WAITING, asked=incoming.id, soon=SOON, call=asdict(call),
-            answers=asked.answers, key=prompt.key, takes=prompt.takes,
+            where, incoming.user.id, WAITING, asked=incoming.id, soon=SOON, call=asdict(call), answers=asked.answers,
+            key=prompt.key, takes=prompt.takes, has_key=has_key,
         )  # fmt: skip
 
         def answer(label: str, value: Any) -> Choice:
@@ -202,7 +212,21 @@ class Dialogues:
         last.append(Choice(say(language, "ask.cancel"), "ask.cancel", {"asked": incoming.id}, queued=True))
         text = "\n\n".join(filter(None, (asked.problem, own(prompt.question, language))))
         note = "" if choices else say(language, "form.how")
+        if has_key and not stands:
+            key = (prompt.takes, say(language, f"keys.{prompt.takes}"))
+            hint = Outgoing(say(language, f"keys.how.{prompt.takes}"), plain=True, key=key)
+            tx.outbox.add_answer(f"{incoming.id}.hint", where, hint)
         finish_turn(tx, incoming, Outgoing(text, note=note), choices=[*rows, last])
+
+
+def _noted(answers: Answers) -> str:
+    """What tells that the newest answer has come: its number or place, if it was shared; "" if nothing was answered."""
+    if not answers:
+        return ""
+    newest = answers[-1][1]
+    if not isinstance(newest, dict) or "attachment" in newest:
+        return "✓"
+    return "✓ " + (newest.get("phone") or "{latitude:g}, {longitude:g}".format_map(newest))
 
 
 def _kind(sent: Attachment) -> str:

@@ -42,8 +42,8 @@ class Endpoints:
                 "`openssl rand -hex 32` prints), or let anybody call it with App.http.post(path, secret=None)"
             )
 
-    async def receive(self, request: web.Request) -> web.Response:
-        """Answer one request; its method is one of `methods`."""
+    async def receive(self, request: web.Request, *parts: str) -> web.Response:
+        """Answer one request; its method is one of `methods`, and `parts` are what varies in the path."""
         from aiohttp import web
 
         endpoint = self.methods[request.method]
@@ -52,7 +52,7 @@ class Endpoints:
         token = current.set(self.running)
         try:
             async with asyncio.timeout(DEADLINE):
-                return _response(await endpoint.serve(request, self.running))
+                return _response(await endpoint.serve(request, self.running, **endpoint.read(parts)))
         except (web.HTTPException, asyncio.CancelledError):
             raise
         except StorageUnavailable:

@@ -59,6 +59,11 @@ class Topics:
         """What is wrong with the file, so that its last valid state counts; "" if nothing is."""
         return self._file.problem
 
+    @property
+    def failure(self) -> str:
+        """Why the samples could not be learned at the last `refresh`; "" if they were."""
+        return self._failed
+
     def router(self, labels: LabelModel | None) -> IntentRouter | None:
         """Return the router for the topics as they are now, which asks the service `labels`; None without a file."""
         table = self._file.table

@@ -106,12 +106,13 @@ class YandexStudio:
         price = self._settings.model_search_price
         return replace(profile, price_search=price) if who.agent or who.search else profile
 
-    def tokenizer(self) -> Tokenizer | None:
-        """Return the tokenizer of the model MODEL, None if the service does not count its tokens."""
+    def tokenizer(self, name: str = "") -> Tokenizer | None:
+        """Return the tokenizer of a model (MODEL if `name` is empty), None if the service can't count its tokens."""
         settings = self._settings
-        entry, who = catalog.entry(settings.model, settings.models), self._speaker(settings.model)
+        name = name or settings.model
+        entry, who = catalog.entry(name, settings.models), self._speaker(name)
         is_native = not (entry and entry.url) and not who.agent and not who.search
-        if not is_native or not self._profile(settings.model, who).native:
+        if not is_native or not self._profile(name, who).native:
             return None
         return Tokenizer(who.uri, self._account, url=settings.yc_llm_url)
 

@@ -23,7 +23,6 @@ log = logging.getLogger(__name__)
 
 PAUSE = 300.0  # seconds between two looks: a run takes hours
 TOLD_MODES = ("async", "batch")  # who asks at once sees the end
-ENDED = ("done", "stopped")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,10 +51,18 @@ class BatchWatch:
 
     async def look(self) -> None:
         """Do with each run what is due, and tell which have ended."""
-        runs = await self.store.read(lambda tx: tx.batches.list_runs(self.bot, states=("running",)))
-        for run in runs:
-            if run.mode == "batch":
-                await self._go_on(run)
+        runs, is_untidy = await self.store.read(
+            lambda tx: (
+                tx.batches.list_runs(self.bot, states=("running",)), bool(tx.vendor_runs.list_untidy(self.bot))
+            )
+        )  # fmt: skip
+        ours = [run for run in runs if run.mode == "batch"]
+        for run in ours:
+            await self._go_on(run)
+        if is_untidy and not ours:
+            await self._clean_up()
+        if not await self.store.read(lambda tx: tx.batches.list_untold(self.bot)):
+            return  # nothing to write
         for place in await self.store.write(self._tell):
             self.deliver("", [place])
 
@@ -63,16 +70,23 @@ class BatchWatch:
         from bot.batch import vendor_work
         from bot.batch.vendor.opening import is_installed
 
-        if is_installed():
+        step = await self.store.read(lambda tx: tx.vendor_runs.find_step(run.id))
+        if is_installed() and step is not None and step.due <= self.store.clock.time():
             await vendor_work.work_on(
                 run, store=self.store, settings=self.settings, http=self.http, studio=self.studio, is_patient=False
             )
 
+    async def _clean_up(self) -> None:
+        """Remove what runs that are over have left at the service; a run that goes on does so by itself."""
+        from bot.batch import vendor_work
+        from bot.batch.vendor.opening import is_installed
+
+        if is_installed():
+            await vendor_work.clean_up(self.bot, store=self.store, settings=self.settings, http=self.http)
+
     def _tell(self, tx: Tx) -> Sequence[Address]:
         places: list[Address] = []
-        for run in tx.batches.list_runs(self.bot, states=ENDED):
-            if run.told:
-                continue
+        for run in tx.batches.list_untold(self.bot):
             tx.batches.change_run(run.id, told=1)
             if run.mode in TOLD_MODES:
                 places += [self._tell_one(tx, run, admin) for admin in self.admins()]

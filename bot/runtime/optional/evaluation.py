@@ -26,6 +26,7 @@ from bot.runtime.parts import Answering, Given, Ground
 if TYPE_CHECKING:
     from bot.evaluation.evaluation import Evaluation
     from bot.evaluation.watch import EvaluationWatch
+    from bot.knowledge.base import KnowledgeBase
     from bot.llm.topics.routing_file import RoutingTable
     from bot.runtime.bot import Bot
 
@@ -81,6 +82,8 @@ async def evaluation_of(settings: Settings, bot: int, beside: Beside, apart: Apa
     async with apart(changed, bot) as (ground, answering):
         assistant = answering.assistant
         _check(beside, assistant.routing.options, ground.library.personas())
+        if "embedder" in beside.settings:
+            await _check_embedder(str(beside.settings["embedder"]), bot, ground.knowledge)
         topics = assistant.turn_start.topics
         if topics is not None and topics.topics.problem:
             raise BadInput(topics.topics.problem)
@@ -113,6 +116,19 @@ def _check(beside: Beside, options: Sequence[Any], personas: Mapping[str, Any]) 
     for name in ("prompts", "routing"):
         if (path := beside.settings.get(name)) is not None and not path.exists():
             raise BadInput(f"--{name} {path}: there is no such file or folder")
+
+
+async def _check_embedder(name: str, bot: int, base: KnowledgeBase | None) -> None:
+    """Raise `BadInput` if passages have no embeddings of an embedder: the former ones would be searched unnoticed."""
+    if base is None or base.embedder is None:
+        return
+    model = base.embedder.name
+    missing, _ = await base.store.read(lambda tx: tx.knowledge.size_to_embed(bot, model))
+    if missing:
+        raise BadInput(
+            f"--embedder {name}: {missing:,} passages have no embedding of it. `EMBEDDINGS={name} govorun kb embed` "
+            "makes them; those of now stay, and the bot goes on with them"
+        )
 
 
 def evaluation_features(given: Given, ground: Ground) -> Sequence[Feature]:

@@ -16,7 +16,7 @@ from zlib import crc32
 
 from bot.clock import Clock
 from bot.concurrency.retry import Backoff
-from bot.errors import ConfigError, Refused
+from bot.errors import ConfigError, Refused, TooLarge
 from bot.extension.transport import OwnTransport
 from bot.ports import Delivery, Handler, Outbox, Reply, Transport
 from bot.types import Address, Attachment, Button, Incoming, Kind, Outgoing, User
@@ -24,7 +24,8 @@ from bot.types import Address, Attachment, Button, Incoming, Kind, Outgoing, Use
 log = logging.getLogger(__name__)
 
 MOST = 1000  # messengers, so that their ids fit into 64 bits
-DEADLINE = 30.0  # seconds for one message
+DEADLINE = 30.0  # seconds for one message or file
+LARGEST = 20 << 20  # bytes of a file, as in Telegram
 BACKOFF = Backoff(1.0, 60.0)
 
 
@@ -58,9 +59,11 @@ class OwnMessenger:
 
     # --- what comes ---------------------------------------------------------------------------------------------------
 
-    async def say(self, person: int, text: str, *, name: str = "", language: str = "") -> None:
-        """Hand a text on to the bot. See `Door.say`."""
-        self._hand_on(person, Kind.MESSAGE, text=text, name=name, language=language)
+    async def say(
+        self, person: int, text: str, *, name: str = "", language: str = "", files: Sequence[Attachment] = ()
+    ) -> None:
+        """Hand a text with files on to the bot. See `Door.say`."""
+        self._hand_on(person, Kind.MESSAGE, text=text, name=name, language=language, files=files)
 
     async def press(self, person: int, number: int, button: Button) -> None:
         """Hand a press on to the bot. See `Door.press`."""
@@ -68,13 +71,13 @@ class OwnMessenger:
 
     def _hand_on(
         self, person: int, kind: Kind, *, text: str = "", data: str = "", number: int = 0, name: str = "",
-        language: str = "",
+        language: str = "", files: Sequence[Attachment] = (),
     ) -> None:  # fmt: skip
         address, now = self.address(person), self.clock.time()
         id_ = f"{self.own.name}{now * 1e6:.0f}x{next(self._numbers)}"
         incoming = Incoming(
-            id_, address, User(address.chat, name, language), kind, text=text, data=data, message_id=number,
-            in_turn=data.startswith(Button.IN_TURN), came=self.clock.monotonic(), since=now,
+            id_, address, User(address.chat, name, language), kind, text=text, parts=tuple(files), data=data,
+            message_id=number, in_turn=data.startswith(Button.IN_TURN), came=self.clock.monotonic(), since=now,
         )  # fmt: skip
         self.tasks.create_task(self._handle(incoming))
 
@@ -165,8 +168,17 @@ class PlainReply:
         await self._try(self.messenger.own.busy(self._person, kind))
 
     async def fetch(self, attachment: Attachment) -> bytes:
-        """Raise `Refused`: people send no files here."""
-        raise Refused(f"{self.messenger.own.name} hands over no files")
+        """Return the bytes of a file. Raises `Refused` for one that the messenger does not hand over, `TooLarge`."""
+        try:
+            async with asyncio.timeout(DEADLINE):
+                data = await self.messenger.own.fetch(self._person, attachment)
+        except Exception as error:  # the boundary around code that is not ours
+            name = self.messenger.own.name
+            log.warning("%s: a file can't be had: %s: %s", name, type(error).__name__, error)
+            raise Refused(f"{name} does not hand over the file") from error
+        if len(data) > LARGEST:
+            raise TooLarge(LARGEST)
+        return data
 
     def show_only_to(self, user: int) -> None:
         """Do nothing: every chat is private."""

@@ -47,7 +47,7 @@ from bot.sandbox.ai_studio.wire import (
     received,
 )
 from bot.sandbox.event_stream import Hub
-from bot.sandbox.guard import guard, loads
+from bot.sandbox.guard import guarded, loads
 
 if TYPE_CHECKING:
     from bot.sandbox.ai_studio.batch.server import BatchServer
@@ -105,10 +105,10 @@ class Studio:
 
     async def start(self, port: int = 0) -> str:
         """Start listening on 127.0.0.1 and return the base URL. Port 0 takes a free port."""
-        app = web.Application(middlewares=[guard(_stranger)], client_max_size=64 * 2**20)
-        self.storage.add_routes(app)
+        app = web.Application(client_max_size=64 * 2**20)
+        self.storage.add_routes(app, _stranger)
         for route in (*self._routes(), *(self._missing(path, shape) for path, shape in MISSING.items())):
-            app.router.add_route(route.method, route.path, self._handler(route))
+            app.router.add_route(route.method, route.path, guarded(self._handler(route), _stranger))
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.05)
         await self._runner.setup()
         self.url = self.storage.base = await self._listen(port)

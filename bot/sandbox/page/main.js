@@ -12,16 +12,17 @@
  *   voice, document, sticker, video-note, code-copy
  *   reply-of-<id>, menu-<id>, menu-reply, menu-copy, menu-edit, menu-json, menu-delete, delete-dialog, react-<emoji>, reaction-<id>-<emoji>
  *   button-<callback data, else label>
- *   notice, unblock-bar, start-bar, composer, send, stop, record, recording, record-cancel, record-send
+ *   keys, key-<label>, notice, unblock-bar, start-bar, composer, send, stop, record, recording, record-cancel, record-send
  *   jump, intent, intent-cancel, commands-button, command-menu, command-<name>
  *   attach, attach-photo, attach-document, attach-voice, attach-video-note, attach-sticker, file-input, upload, caption, drop
  *   hints, hint-<n>, hints-hide
- *   panel, panel-toggle, panel-close, tab-try, tab-knowledge, tab-desk, tab-journal, tab-faults, tab-process
+ *   panel, panel-toggle, panel-close, tab-try, tab-knowledge, tab-desk, tab-runs, tab-journal, tab-faults, tab-process
  *   journal, journal-entry (data-lane, data-name, data-count), journal-filter, journal-clear, lane-<update|call|model>
  *   try-<slowly|owner|friend|closed|search|budget|confirm>, try-<closed|search|budget|confirm>-switch, try-<name>-result
  *   step-<shop|ask|source|unknown|teach|told|edit>, tick-<step>, handbook-page
  *   phone-customer, phone-operator
  *   step-<deskGroup|deskCall|deskTake|deskAnswer|deskAmend|deskNote|deskDraft|deskReturn|deskRate>, desk-load
+ *   run-<id>, tuning-<id>, eval-diff, eval-case
  *   fault-<telegram|model>-<name>, fault-<telegram|model>-<name>-switch, faults-clear
  *   bot-state, bot-kill, bot-stop, bot-start, bot-restart
  *   model-scripted, model-local, model-url, model-progress, model-error, reset, reset-dialog

@@ -87,6 +87,8 @@ function media(message) {
   if (message.voice || message.audio) return audioPlayer(message.voice ?? message.audio);
   const file = message.document ?? message.video ?? message.animation;
   if (file) return fileRow(file);
+  if (message.contact) return h("div", { class: "text" }, `📱 ${message.contact.first_name}, ${message.contact.phone_number}`);
+  if (message.location) return h("div", { class: "text" }, `📍 ${message.location.latitude}, ${message.location.longitude}`);
   return message.text === undefined ? h("div", { class: "unsupported" }, t("unsupported")) : null;
 }
 

@@ -1,5 +1,5 @@
 "use strict";
-/** Right: what to try, what the bot can read, who takes over, what happens inside (journal), what goes wrong (faults), who answers (bot and model). */
+/** Right: what to try, what the bot can read, who takes over, what was run, what happens inside (journal), what goes wrong (faults), who answers (bot and model). */
 import { startControl } from "./control.js";
 import { startDesk } from "./desk.js";
 import { startDeskTroubles } from "./desk-troubles.js";
@@ -8,11 +8,12 @@ import { startFaults } from "./faults.js";
 import { startJournal } from "./journal.js";
 import { startKnowledge } from "./knowledge.js";
 import { isSplit, startPhones } from "./phones.js";
+import { startRuns } from "./runs.js";
 import { startTrials } from "./trials.js";
 
 const SAVED = "govorun.panel";
 const WIDE = 1100;
-const TABS = ["try", "knowledge", "desk", "journal", "faults", "process"];
+const TABS = ["try", "knowledge", "desk", "runs", "journal", "faults", "process"];
 
 export function startPanel() {
   for (const name of TABS) byId(`tab-${name}`).addEventListener("click", () => showTab(name));
@@ -23,6 +24,7 @@ export function startPanel() {
   const saved = JSON.parse(localStorage.getItem(SAVED) ?? "{}");
   setOpen(innerWidth >= WIDE && saved.open !== false);
   matchMedia(`(max-width: ${WIDE - 1}px)`).addEventListener("change", (event) => event.matches && setOpen(false));
+  startRuns();
   showTab(TABS.includes(saved.tab) ? saved.tab : "try");
   startTrials();
   startKnowledge();

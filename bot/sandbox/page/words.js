@@ -1,10 +1,12 @@
 "use strict";
 /** What the page says, in English and Russian. `t(key, values)`; the language is the browser's. */
 import { DESK } from "./words-desk.js";
+import { RUNS } from "./words-runs.js";
 
 /** @type {Record<string, [string, string]>} */
 const WORDS = {
   ...DESK,
+  ...RUNS,
   app: ["Sandbox", "Песочница"],
   youAre: ["You are", "Вы"],
   switchUser: ["Switch person", "Сменить пользователя"],

@@ -15,7 +15,7 @@ from typing import Any
 from aiohttp import web
 
 from bot.sandbox import broken_connections
-from bot.sandbox.guard import guard
+from bot.sandbox.guard import guarded
 from bot.sandbox.telegram.call import ApiError, Call, read, too_many
 from bot.sandbox.telegram.context import Method, MethodContext
 from bot.sandbox.telegram.faults import Fault, Faults
@@ -86,10 +86,13 @@ class HttpServer:
 
     async def start(self, port: int) -> str:
         """Start listening on 127.0.0.1 and return the base URL. Port 0 takes a free port."""
-        app = web.Application(middlewares=[guard(_forbidden)], client_max_size=UPLOAD_LIMIT + 1024 * 1024)
-        app.router.add_route("*", "/bot{token:[^/]+}/{method:[^/]*}", self._call)
-        app.router.add_get("/file/bot{token:[^/]+}/{path:.+}", self._file)
-        app.router.add_route("*", "/{path:.*}", _not_found)
+        app = web.Application(client_max_size=UPLOAD_LIMIT + 1024 * 1024)
+        for method, path, handler in (
+            ("*", "/bot{token:[^/]+}/{method:[^/]*}", self._call),
+            ("GET", "/file/bot{token:[^/]+}/{path:.+}", self._file),
+            ("*", "/{path:.*}", _not_found),
+        ):
+            app.router.add_route(method, path, guarded(handler, _forbidden))
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, keepalive_timeout=75.0)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", port)

@@ -22,6 +22,7 @@ LEAST_PIECE = 3_950  # characters: a bot takes a shorter message for a whole one
 ANONYMOUS = {"id": 1087968824, "is_bot": True, "first_name": "Group", "username": "GroupAnonymousBot"}
 
 CHANNEL = {"id": 136817688, "is_bot": True, "first_name": "Channel", "username": "Channel_Bot"}
+HOME = {"latitude": 55.7558, "longitude": 37.6176}  # where people are
 NEWS = -1009000000001  # the id of a channel in whose name somebody speaks
 
 
@@ -146,6 +147,20 @@ class PeopleActions:
         """Send a message of any other kind: `content` are its fields, for example {"location": …} or {"poll": …}."""
         chat, sender = self._place(chat_id, user_id)
         return self._send(chat, sender, content, thread_id, reply_to or 0)
+
+    def press_key(self, chat_id: int, label: str, user_id: int | None = None) -> Message:
+        """Press a key in the place of the keyboard: it shares the person's contact or location, or writes its label."""
+        chat, sender = self._place(chat_id, user_id)
+        key = next((key for row in chat.keys for key in row if key.get("text") == label), None)
+        if key is None:
+            raise ValueError(f"there is no key {label!r}")
+        if key.get("request_contact"):
+            person = self.state.people[sender]
+            contact = {"phone_number": person.phone, "first_name": person.first_name, "user_id": sender}
+            return self.send(chat_id, {"contact": contact}, user_id=sender)
+        if key.get("request_location"):
+            return self.send(chat_id, {"location": dict(HOME)}, user_id=sender)
+        return self.say(chat_id, label, sender)
 
     def forward(
         self, chat_id: int, source: int, message_id: int, user_id: int | None = None, thread_id: int = 0

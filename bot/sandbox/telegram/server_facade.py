@@ -209,6 +209,7 @@ class Telegram(PeopleActions):
             chat.messages.clear()
             chat.unseen.clear()
             chat.reactions.clear()
+            chat.keys = []
             chat.topics.clear()
         self.state.drafts.clear()
         self.updates.drop_all()

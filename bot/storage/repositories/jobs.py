@@ -1,4 +1,6 @@
-"""Jobs: work that is due at a time, by kind and key; and the idempotency keys of a programmer's code."""
+"""Jobs: work that is due at a time, by kind and key; the idempotency keys of a programmer's code, and the
+states of dialogues of its aiogram routers.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +8,17 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, delete, func, select, update
+from sqlalchemy import ColumnElement, Row, and_, delete, func, insert, select, update
 
+from bot.ports import NO_STATE, RouterKey, RouterRows
 from bot.storage.engines.dialects import upsert
 from bot.storage.repositories.mapping import Repository, address, columns, made
-from bot.storage.tables.work import deliveries, jobs, program_keys
+from bot.storage.tables.work import deliveries, jobs, program_keys, router_states
 from bot.types import Address, Job
 
 # PostgreSQL's driver counts no rows of an INSERT that met a conflict, so the inserted row is asked for.
 ADD = upsert(lambda insert: insert(jobs).on_conflict_do_nothing().returning(jobs.c.id))
+STATE_KEY = ("bot", "chat", "user", "thread", "connection", "destiny")  # of a `RouterKey`
 USE = upsert(lambda insert: insert(program_keys).on_conflict_do_nothing().returning(program_keys.c.at))
 
 
@@ -94,6 +98,27 @@ class ProgramKeys(Repository):
         query = select(deliveries.c.state, deliveries.c.reason).where(deliveries.c.bot == bot, deliveries.c.key == key)
         row = self.connection.execute(query).one_or_none()
         return None if row is None else (row.state, row.reason)
+
+
+class RouterStates(Repository):
+    """Reads and writes the states of dialogues, each with its data as JSON."""
+
+    def read(self, key: RouterKey) -> tuple[str | None, str]:
+        """Return the state of a dialogue and its data; `NO_STATE` where nothing is stored."""
+        row = self.connection.execute(select(*router_states.c["state", "data"]).where(*_of(key))).one_or_none()
+        return NO_STATE if row is None else (row.state, row.data)
+
+    def write(self, rows: RouterRows) -> None:
+        """Replace what is stored of dialogues. One without state and data has no row."""
+        for key, (state, data) in rows.items():
+            self.connection.execute(delete(router_states).where(*_of(key)))
+            if (state, data) != NO_STATE:
+                row = dict(zip(STATE_KEY, key, strict=True)) | {"state": state, "data": data, "at": self.clock.time()}
+                self.connection.execute(insert(router_states), row)
+
+
+def _of(key: RouterKey) -> list[ColumnElement[bool]]:
+    return [router_states.c[name] == value for name, value in zip(STATE_KEY, key, strict=True)]
 
 
 def _job(row: Row[Any]) -> Job:

@@ -23,6 +23,7 @@ T = TypeVar("T")
 COLUMNS = ("transport", "bot", "chat", "thread", "connection", "only")  # of an address, in the order of its fields
 FIELDS = attrgetter("transport", "bot", "chat", "thread", "connection", "visible_to")
 RELAYED = (
+    "key",
     "entities",
     "copy",
     "relays",
@@ -31,7 +32,7 @@ RELAYED = (
     "over",
     "keeps_place",
     "captioned",
-)  # the fields of an `Outgoing` that only relayed messages have
+)  # the fields of an `Outgoing` that few messages have
 ABSENT = {name: getattr(Outgoing(), name) for name in RELAYED}
 KINDS: dict[str, type[Any]] = {kind.__name__.lower(): kind for kind in (Text, Image, Attachment, ToolCall, ToolResult)}
 
@@ -181,7 +182,7 @@ def load_outgoing(text: str, data: bytes | None) -> Outgoing:
     row = json.loads(text)
     row["buttons"] = tuple(tuple(Button(**button) for button in line) for line in row["buttons"])
     row.pop("aloud", None)  # a sentence that versions of before kept with each answer for one user
-    for name in RELAYED[:5]:
+    for name in RELAYED[:6]:
         if name in row:
             row[name] = tuple(row[name])
     file = row.pop("file", None) or {}

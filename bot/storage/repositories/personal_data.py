@@ -40,7 +40,7 @@ from bot.storage.tables.history import (
 from bot.storage.tables.knowledge import kb_gaps, kb_learned, topic_choices, topic_samples
 from bot.storage.tables.people import applications, chats, members, topics, users
 from bot.storage.tables.spending import allowances, usage
-from bot.storage.tables.work import awaited, buttons, deliveries, jobs, operations, updates
+from bot.storage.tables.work import awaited, buttons, deliveries, jobs, operations, router_states, updates
 from bot.types import Address
 
 Rows = list[Mapping[str, Any]]
@@ -81,6 +81,7 @@ class PersonalData(Repository):
             "evaluation_cases": self._rows(select(evaluation_cases).where(_mine(evaluation_cases, bot, user))),
             "evaluation_results": self._rows(select(evaluation_results).where(_mine(evaluation_results, bot, user))),
             "cases": self._rows(select(desk_cases).where(_mine(desk_cases, bot, user)).order_by(desk_cases.c.id)),
+            "router_states": self._rows(select(router_states).where(_mine(router_states, bot, user))),
             "usage": self._rows(select(usage).where(usage.c.bot == bot, usage.c.user == user)),
             "operations": self._rows(select(operations).where(operations.c.bot == bot, operations.c.user == user)),
             "reminders": [
@@ -151,6 +152,7 @@ class PersonalData(Repository):
         gone["orders"] = self._drop(operations, _mine(operations, bot, user))
         self._drop(deliveries, deliveries.c.bot == bot, or_(deliveries.c.chat == user, deliveries.c.only == user))
         self._drop(buttons, _mine(buttons, bot, user))
+        self._drop(router_states, _mine(router_states, bot, user))
         self._drop(awaited, awaited.c.bot == bot, awaited.c.user == user)
         self._forget_inbox(bot, user)
         named = {"user": 0, "turn": ""}
@@ -242,7 +244,9 @@ class PersonalData(Repository):
         empty = conversations.c.id.not_in(select(messages.c.conversation_id))
         count = len(rows) + self._expire(deliveries, *old(deliveries, sent)) + self._expire(blobs, *old(blobs))
         count += self._expire(operations, *old(operations, ended)) + self._expire(kb_gaps, *old(kb_gaps))
-        count += sum(self._expire(table, *old(table)) for table in (evaluation_cases, evaluation_results))
+        count += sum(
+            self._expire(table, *old(table)) for table in (evaluation_cases, evaluation_results, router_states)
+        )
         ours = select(conversations.c.id).where(here(conversations))
         for table in (summaries, facts, documents):
             count += self._expire(table, table.c.conversation_id.in_(ours), table.c.at < before)

@@ -98,9 +98,10 @@ batch_vendor_runs = Table("batch_vendor_runs", METADATA, VendorColumns)
 
 
 class DatasetColumns(TypedColumns):
-    """Whose words a file has that `govorun dataset export` has written. `digest` is the file's SHA-256.
+    """Whose words a file has that `govorun dataset export` has written, and the datasets that were made of it.
 
-    `dataset` and `name` are those under which it was uploaded, "" before.
+    Of a file `digest` is its SHA-256, `dataset` and `name` are ""; of a dataset `digest` is the SHA-256 of that and its
+    id.
     """
 
     bot: Named[int] = Column(sa.BigInteger, primary_key=True)

@@ -143,6 +143,32 @@ class ProgramKeyColumns(TypedColumns):
 program_keys = Table("program_keys", METADATA, ProgramKeyColumns)
 
 
+class RouterStateColumns(TypedColumns):
+    """The state and the data (JSON) of a dialogue that a programmer's aiogram routers lead with a user.
+
+    `destiny` is aiogram's name for one of several dialogues at a place.
+    """
+
+    id: Named[int] = Column(Id, primary_key=True)
+    bot: Named[int] = Column(sa.BigInteger)
+    chat: Named[int] = Column(sa.BigInteger)
+    user: Named[int] = Column(sa.BigInteger)
+    thread: Named[int] = Column(sa.BigInteger)
+    connection: Named[str] = Column(sa.String(64))
+    destiny: Named[str] = Column(sa.String(64))
+    state: Named[str | None] = Column(sa.String(255))
+    data: Named[str] = Column(sa.Text)
+    at: Named[float] = Column(sa.Float)
+
+
+router_states = Table(
+    "router_states",
+    METADATA,
+    RouterStateColumns,
+    sa.UniqueConstraint(*("bot", "chat", "user", "thread", "connection", "destiny")),
+)
+
+
 class ButtonColumns(TypedColumns):
     """The action of a button. Telegram's callback data can be forged, so it is only the random `key` of this row.
 

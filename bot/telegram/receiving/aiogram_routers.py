@@ -12,13 +12,16 @@ from typing import Any
 from aiogram import Bot, Dispatcher, Router
 from aiogram.client.session.base import BaseSession
 from aiogram.dispatcher.event.bases import UNHANDLED
+from aiogram.fsm.storage.base import BaseStorage
 from aiogram.fsm.storage.memory import MemoryStorage
 from aiogram.methods import Response, TelegramMethod
 from aiogram.types import Update
 
+from bot.ports import RouterStates
 from bot.telegram.client import safe_json
 from bot.telegram.client.api import TIMEOUT, Api
 from bot.telegram.client.session import Session
+from bot.telegram.receiving.router_states import DatabaseStorage
 from bot.types import Attachment, Incoming
 
 # What no model reads, so that the routers are asked for it first.
@@ -36,11 +39,11 @@ class TypedSession(Session):
         return BaseSession.check_response(self, bot, method, status_code, content)
 
 
-def mounted(routers: Sequence[Router]) -> Dispatcher:
-    """Return a dispatcher of aiogram that holds the routers. Call it once in a process: aiogram mounts a router only
-    once.
+def mounted(routers: Sequence[Router], states: BaseStorage | None = None) -> Dispatcher:
+    """Return a dispatcher of aiogram that holds the routers, and keeps the states of their dialogues in `states`, by
+    default in the bot's database. Call it once in a process: aiogram mounts a router only once.
     """
-    dispatcher = Dispatcher()
+    dispatcher = Dispatcher(storage=states or DatabaseStorage())
     dispatcher.include_routers(*routers)
     return dispatcher
 
@@ -49,14 +52,17 @@ class Routers:
     """Gives updates to aiogram's routers. `kinds` are the kinds of updates that they have handlers for.
 
     The dispatcher outlives a bot that is started again in one process, as tests do; states of its FSM in memory do not.
+    `states` are those of this bot in the database.
     """
 
-    def __init__(self, *, api: Api, dispatcher: Dispatcher) -> None:
+    def __init__(self, *, api: Api, dispatcher: Dispatcher, states: RouterStates) -> None:
         session = TypedSession(proxy=api.bot.session.proxy, api=api.bot.session.api, timeout=TIMEOUT)  # type: ignore[attr-defined]
         self.bot = Bot(api.bot.token, session=session)
         self.dispatcher = dispatcher
         if isinstance(dispatcher.storage, MemoryStorage):
             dispatcher.fsm.storage = MemoryStorage()
+        elif isinstance(dispatcher.storage, DatabaseStorage):
+            dispatcher.storage.stores[api.id] = states
         self.kinds = tuple(dispatcher.resolve_used_update_types())
 
     async def feed(self, update: str) -> bool:

@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+import re
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -21,7 +22,8 @@ if TYPE_CHECKING:  # 2 MB, loaded with the first path: a bot that polls needs no
 LARGEST_BODY = 2 * 1024 * 1024
 SHUTDOWN = 5.0  # seconds that a request under way gets when a bot stops
 
-Receive = Callable[["web.Request"], Awaitable["web.Response"]]
+Receive = Callable[..., Awaitable["web.Response"]]  # is given the request, then the parts of the path that vary
+Found = tuple["WebhookRoute | None", tuple[str, ...]]
 
 
 @dataclass(slots=True)
@@ -56,8 +58,8 @@ class WebhookServer:
         return f"at http://{self.host}:{self.port}" if self.host else "by another server"
 
     async def open(self, path: str, receive: Receive, methods: Collection[str] = ("POST",)) -> None:
-        """Give the requests of these methods to a path to `receive`. Raises `ConfigError` when the path is open
-        already, or the address can't be listened on.
+        """Give the requests of these methods to a path to `receive`. "{}" in the path stands for a part that varies.
+        Raises `ConfigError` when the path is open already, or the address can't be listened on.
         """
         if self._routes.get(path) is not None:
             raise ConfigError(f"{path} is wanted twice in this process: by App.http, a webhook, or two bots")
@@ -109,10 +111,10 @@ class WebhookServer:
     async def _enter(self, request: web.Request) -> web.Response:
         from aiohttp import web
 
-        path = "/" + request.match_info["path"]
-        if path not in self._routes:
+        found = [*self._found("/" + request.match_info["path"])]
+        if not found:
             return web.Response(status=404)
-        route = self._routes[path]
+        route, parts = next((one for one in found if one[0] and request.method in one[0].methods), found[0])
         if route is None:
             return web.Response(status=503, headers={"Retry-After": "1"})
         if request.method not in route.methods:
@@ -120,13 +122,22 @@ class WebhookServer:
         route.inside += 1
         try:
             handling = asyncio.get_running_loop().create_task(
-                _awaited(route.receive(request)), context=route.context.copy()
+                _awaited(route.receive(request, *parts)), context=route.context.copy()
             )
             return await handling
         finally:
             route.inside -= 1
             if not route.inside:
                 route.empty.set()
+
+    def _found(self, path: str) -> Iterator[Found]:
+        """Where a path leads to: first what is called so, then what has parts that vary."""
+        if path in self._routes:
+            yield self._routes[path], ()
+        for name, route in self._routes.items():
+            pattern = "([^/]+)".join(map(re.escape, name.split("{}")))
+            if "{}" in name and (match := re.fullmatch(pattern, path)):
+                yield route, match.groups()
 
 
 async def _awaited(answer: Awaitable[web.Response]) -> web.Response:

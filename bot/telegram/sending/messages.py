@@ -124,7 +124,7 @@ def send(
         where["message_thread_id"] = to.thread
     if to.connection:
         where["business_connection_id"] = to.connection
-    if last and (markup := keyboard(outgoing)):
+    if last and (markup := keyboard(outgoing) or _shared_key(outgoing)):
         where["reply_markup"] = markup
     if to.visible_to:
         where |= _alone(to, outgoing.opens)
@@ -253,6 +253,15 @@ def reaction(chat: int, message_id: int, emoji: str) -> TelegramMethod[bool]:
 def keyboard(outgoing: Outgoing) -> InlineKeyboardMarkup | None:
     """Return the buttons of a message, None if it has none."""
     return _inline(outgoing.buttons) if outgoing.buttons else None
+
+
+def _shared_key(outgoing: Outgoing) -> types.ReplyKeyboardMarkup | types.ReplyKeyboardRemove | None:
+    """Return the key in the place of the keyboard, or what removes it. A message with either can't be edited."""
+    shares, label = outgoing.key
+    if shares in ("", "none"):
+        return types.ReplyKeyboardRemove(remove_keyboard=True) if shares else None
+    key = types.KeyboardButton(text=label, request_contact=shares == "contact", request_location=shares == "location")
+    return types.ReplyKeyboardMarkup(keyboard=[[key]], resize_keyboard=True)
 
 
 def stop_keyboard(label: str) -> InlineKeyboardMarkup:

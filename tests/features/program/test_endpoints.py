@@ -6,6 +6,7 @@ See P2, P28 in docs/promises.md.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from enum import StrEnum
 from typing import Any
 
 import aiohttp
@@ -27,6 +28,11 @@ SECRET = "0123456789abcdef"
 BEARER = {"Authorization": f"Bearer {SECRET}"}
 
 
+class Part(StrEnum):
+    LAMP = "lamp"
+    BULB = "bulb lamp"
+
+
 def with_endpoints() -> App:
     app = App()
 
@@ -40,6 +46,18 @@ def with_endpoints() -> App:
     @app.http.get("/order-shipped", secret=None)
     async def hello(request: HttpRequest, running: Running) -> str:
         return f"hello {request.query.get('name')}"
+
+    @app.http.get("/orders/{number}/{part}", secret=None)
+    async def part_of(request: HttpRequest, running: Running, part: Part, number: int) -> dict[str, Any]:
+        return {"part": part, "number": number}
+
+    @app.http.post("/orders/{number}/{part}", secret=None)
+    async def added(request: HttpRequest, running: Running, number: int, part: str) -> str:
+        return f"added {part}"
+
+    @app.http.post("/orders/last/lamp", secret=None)
+    async def last(request: HttpRequest, running: Running) -> str:
+        return "the last"
 
     @app.http.post("/own", secret="a-secret-of-its-own")
     async def own(request: HttpRequest, running: Running) -> None:
@@ -122,6 +140,30 @@ async def test_who_may_call(shop: Shop) -> None:
     assert (await shop.post("/nothing", {}))[0] == 404
 
 
+async def test_parts_of_a_path_are_arguments_of_the_function(shop: Shop) -> None:
+    async def get(path: str) -> tuple[int, Any]:
+        async with shop.session.get(shop.url + path) as response:
+            return response.status, await response.text()
+
+    assert await get("/orders/7/lamp") == (200, '{"part": "lamp", "number": 7}')
+    assert await get("/orders/-7/bulb%20lamp") == (200, '{"part": "bulb lamp", "number": -7}')
+    status, told = await get("/orders/seven/lamp")
+    assert (status, "the path is not /orders/{number}/{part}: number: Input should be a valid integer" in told) == (
+        400,
+        True,
+    )
+    status, told = await get("/orders/last/lamp")
+    assert (status, "number: " in told) == (400, True), "the fixed path takes no GET"
+    assert (await get("/orders/7/chair"))[0] == 400
+    for path in ("/orders", "/orders/7", "/orders/7/", "/orders/7/lamp/", "/orders/7/lamp/more", "/orders//lamp"):
+        assert (await get(path))[0] == 404, path
+    for path, answer in (("/orders/last/lamp", "the last"), ("/orders/7/lamp", "added lamp")):
+        async with shop.session.post(shop.url + path) as response:
+            assert await response.text() == answer
+    async with shop.session.put(shop.url + "/orders/7/lamp") as response:
+        assert (response.status, response.headers["Allow"]) == (405, "GET, POST")
+
+
 async def test_errors_are_answers(stage: Stage, shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
     own = {"Authorization": "Bearer a-secret-of-its-own"}
     assert await shop.post("/order-shipped", b"no json") == (
@@ -158,7 +200,7 @@ def test_mistakes_are_told_at_decoration() -> None:
     async def serve(request: HttpRequest, running: Running) -> None: ...
     async def alone(request: HttpRequest) -> None: ...
 
-    for path in ("order", "/a b", "/orders/{id}", "/x?y=1"):
+    for path in ("order", "/a b", "/orders/{}", "/orders/{the id}", "/orders/x{id}", "/x?y=1"):
         with pytest.raises(ConfigError, match="is no path"):
             app.http.post(path)
     app.http.post("/x")(serve)
@@ -167,6 +209,29 @@ def test_mistakes_are_told_at_decoration() -> None:
         app.http.post("/x")
     with pytest.raises(ConfigError, match=r"POST /y: async def \(request, running\) is expected"):
         app.http.post("/y")(alone)  # type: ignore[type-var]
+    app.http.get("/orders/{number}")(numbered)
+    for path, function, line in (
+        ("/orders/{id}", numbered, "there is a function for GET /orders/{id} already"),
+        ("/o/{id}", numbered, "GET /o/{id}: async def (request, running, id) is expected, and the function takes (req"),
+        ("/o/{number}/{id}", numbered, "async def (request, running, number, id) is expected"),
+        ("/o/{number}", serve, "GET /o/{number}: async def (request, running, number) is expected"),
+        ("/o", numbered, "GET /o: async def (request, running) is expected"),
+        ("/o/{number}", untold, "GET /o/{number}: name 'Nothing' is not defined"),
+        ("/o/{number}", odd, "GET /o/{number}: Unable to generate pydantic-core schema for <class "),
+    ):
+        with pytest.raises(ConfigError) as told:
+            app.http.get(path)(function)
+        assert line in str(told.value)
+        assert "\n" not in str(told.value)
+
+
+async def numbered(request: HttpRequest, running: Running, number: int) -> None: ...
+
+
+async def untold(request: HttpRequest, running: Running, number: Nothing) -> None: ...  # type: ignore[name-defined]  # noqa: F821
+
+
+async def odd(request: HttpRequest, running: Running, number: Shop) -> None: ...
 
 
 # --- in another server ------------------------------------------------------------------------------------------------
@@ -189,6 +254,10 @@ async def test_endpoints_and_the_webhook_are_mounted_in_another_server(stage: St
             assert (told[0], b"never wrote" in told[1]) == (404, True)
             assert (await called(asgi, "POST", "/order-shipped", body=[b"x" * 3_000_000], headers=BEARER))[0] == 413
             assert (await called(asgi, "DELETE", "/order-shipped"))[0] == 405
+            told = await called(asgi, "GET", "/api/orders/7/lamp", root="/api")
+            assert told == (200, b'{"part": "lamp", "number": 7}')
+            async with client.get("/bot/orders/7/lamp") as answer:
+                assert await answer.json() == {"part": "lamp", "number": 7}
         assert (await client.get("/bot/order-shipped")).status == 503
 
 

@@ -38,7 +38,7 @@ EXPORTED = {
     "passages": "passages", "feedback": "feedback", "usage": "usage", "operations": "operations", "jobs": "reminders",
     "blobs": "files", "templates": "templates", "topic_choices": "topic_choices",
     "topic_samples": "topic_samples", "desk_cases": "cases", "evaluation_cases": "evaluation_cases",
-    "evaluation_results": "evaluation_results",
+    "evaluation_results": "evaluation_results", "router_states": "router_states",
 }  # fmt: skip
 # What it does not hand over: words that are in it already, what is open for a moment, and what is the operator's.
 NOT_EXPORTED = {
@@ -67,6 +67,7 @@ JSON = {
     "details": '{"about": "%s"}',
     "message_ids": "[]",
     "sources": "[]",
+    "data": '{"text": "%s"}',
 }
 WORDS = {"transport": "telegram", "connection": "", "state": "dead", "reason": "", "role": "user", "scope": "user"}
 

@@ -138,6 +138,7 @@ async def test_no_place_for_temporary_files_and_no_home_are_no_hindrance(nursery
         await works(world, process)
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("command", [">&- 2>&-", "<&- >&- 2>&-", ">/dev/full 2>&1"])
 async def test_a_bot_that_nobody_listens_to_goes_on(nursery: Nursery, command: str) -> None:
     """Standard streams that are closed, and a log on a full disk; at DEBUG, so that there is much to say."""

@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from aiohttp import ClientSession
 
+from bench.crew import free_port
 from bot.sandbox.ai_studio.server import Studio
 from bot.sandbox.bot_process import BotProcess
 from bot.sandbox.telegram.server_facade import Telegram
@@ -30,6 +32,7 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize(
     "program",
     [
@@ -56,6 +59,37 @@ async def test_without_a_token_it_answers_in_the_sandbox(project: Path, program:
         assert code == 0
         assert "Traceback" not in err
     assert (project / ".govorun" / "govorun.db").exists()
+
+
+async def test_the_port_of_the_endpoints_is_that_of_the_script_or_the_environment(tmp_path: Path) -> None:
+    code = """
+from govorun import App, HttpRequest, Running
+
+app = App({setting})
+
+@app.http.get("/orders/{{number}}")
+async def order(request: HttpRequest, running: Running, number: int) -> dict[str, int]:
+    return {{"order": number}}
+
+app.run({argument})
+"""
+    asked = {"setting": "", "argument": ""}
+    for place in ("argument", "setting", "environment"):
+        port = free_port()
+        given = {"argument": f"port={port}", "setting": f"webhook_port={port}"}
+        (tmp_path / "mybot.py").write_text(
+            code.format(**(asked | {name: given[name] for name in given if name == place}))
+        )
+        environment = {"WEBHOOK_PORT": str(port)} if place == "environment" else {}
+        async with Process.fork("mybot.py", directory=tmp_path, **environment) as process:
+            line = await process.said("Endpoints of the App")
+            address, _, bearer = line.strip().removeprefix("Endpoints of the App: ").partition(", ")
+            assert address == f"http://127.0.0.1:{port}", place
+            headers = {"Authorization": bearer.removeprefix("Authorization: ")}
+            async with ClientSession(headers=headers) as session, session.get(f"{address}/orders/7") as response:
+                assert await response.json() == {"order": 7}
+            process.signal(signal.SIGINT)
+            await process.ended()
 
 
 @pytest.mark.parametrize("program", [("mybot.py",), ("-m", "bot", "run", "--app", "mybot")], ids=" ".join)

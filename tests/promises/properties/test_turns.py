@@ -527,6 +527,7 @@ def begun(folder: Path, template: Path, cut: int) -> Course:
     return Course(world, cut)
 
 
+@pytest.mark.turns(3)
 @pytest.mark.parametrize("name", ACTS)
 def test_what_is_killed_and_begun_again_is_done_once_and_said_as_it_was_done(
     name: str, tmp_path: Path, template: Path

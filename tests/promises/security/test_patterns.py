@@ -43,6 +43,7 @@ SHORT, QUICK = 3_000, 0.0002  # so many characters take a slow pattern 0.4 to 2 
 TIMES = 4  # as many characters take a linear pattern four times as long, a slow one sixteen times
 GROWTH = 7
 SLOW = 3.0
+PARTS = 3
 BOUNDED = {  # patterns that are slow, and the most characters that they are given
     r"\\(?:text|mathrm|textbf)\{[^}]*\}": 200,  # between two dollars, which `find_formula` looks for so far apart
 }
@@ -67,6 +68,7 @@ PIECES: dict[str, tuple[str, list[str]]] = {  # functions that make patterns, th
     "bot.storage.engines.sqlite_copy.before_migration": ("fullmatch", [r"bot\.db-backup-[0-9a-f]+-\d{8}T\d{6}Z"]),
     "bot.telegram.render.streaming._code": ("search", [r"(?<!`)`{1}(?!`)", r"(?<!`)`{3}(?!`)"]),
     "bot.features.times.forms._pattern": ("match", [form.pattern.pattern for form in forms.all_forms()]),
+    "bot.telegram.receiving.webhook_server._found": ("fullmatch", ["/orders/([^/]+)/parts/([^/]+)"]),
     "bot.telegram.receiving.parsing._addressed": ("search", [r"@bot\b[,:]?\s*"]),
 }
 MADE = [
@@ -93,9 +95,11 @@ def _takes(use: Use, text: str) -> float:
     return time.process_time() - began
 
 
-def test_each_pattern_takes_time_in_proportion_to_the_text() -> None:
+@pytest.mark.turns(PARTS)
+@pytest.mark.parametrize("part", range(PARTS))
+def test_each_pattern_takes_time_in_proportion_to_the_text(part: int) -> None:
     """What is slow takes 10 s or more for 300,000 characters, or for ever for much less; what is not, 0.1 s."""
-    for use in [*uses()[0], *MADE]:
+    for use in [*uses()[0], *MADE][part::PARTS]:
         print(use)  # noqa: T201  of a test that takes too long this is shown: the last one is slow
         for stretch in suspects(use):
             began = time.process_time()

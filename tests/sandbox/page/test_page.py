@@ -9,6 +9,7 @@ import os
 import re
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,15 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Locator, Page, expect
 
+from bot.ai import Usage
+from bot.evaluation.cases import Case
+from bot.evaluation.checks import Outcome
+from bot.evaluation.running import Result, judged
 from bot.sandbox.main import Sandbox
 from bot.sandbox.media.landscapes import draw
 from bot.sandbox.telegram.methods.account import DEFAULT_SCOPE, GROUP_SCOPE
+from bot.storage.repositories.batch.runs import BatchRequest
+from bot.storage.store import Store, Tx
 from bot.texts import en
 from tests.sandbox.page.chromium import PATIENCE, find_browser, launched, new_tab, visiting
 from tests.support.forked import forking_python
@@ -353,6 +360,60 @@ async def test_what_goes_wrong_at_a_desk_ends_as_it_must(sandbox: Sandbox, page:
     await expect(page.get_by_text("in your chat: “When are you open?”")).to_be_visible()
 
 
+async def test_runs_tuned_models_and_what_an_evaluation_has_changed_are_shown(quiet: Sandbox, quiet_page: Page) -> None:
+    async with Store.open(f"sqlite+aiosqlite:///{quiet.directory / 'govorun.db'}", quiet.telegram.clock) as store:
+        await store.write(lambda tx: seed_runs(tx, quiet.telegram.state.profile.id))
+    await quiet_page.get_by_test_id("tab-runs").click()
+    for name, shown in {
+        "run-1": ["1 · old.csv", "done", "1 of 1 answered", "0.50 RUB, 30 tokens"],
+        "run-2": ["validating", "0 of 1 answered", "at most 80.00 RUB"],
+        "run-3": ["stopped", "the key is refused"],
+        "tuning-1": ["shop", "completed", "better: 9 of 10", "in use"],
+        "eval-diff": [
+            "3 cases: 1 right, 1 wrong",
+            "1 better, 1 worse, 1 stale (p = 1). Noise",
+            "cost 0.30 RUB (before ",
+        ],
+    }.items():
+        for text in shown:
+            await expect(quiet_page.get_by_test_id(name)).to_contain_text(text)
+    cases = quiet_page.get_by_test_id("eval-case")
+    await expect(cases).to_have_text([
+        "How long?was: 14 daysnow: 30 dayswhy: it does not say '14 days'",
+        "Who?was: nobodynow: Annawas wrong: it does not say 'Anna'", "Where?now: herewhy: its source is gone",
+    ])  # fmt: skip
+    await expect(quiet_page.locator("#pane-runs")).to_contain_text(f"{quiet.directory}/commands.env")
+
+
+def seed_runs(tx: Tx, bot: int) -> None:
+    """A run that is done, one that the service checks, one that has stopped; a tuned model; two runs of all cases."""
+    for name, state in (("old", "done"), ("new", "running"), ("bad", "stopped")):
+        run = tx.batches.add_run(
+            bot, 0, mode="batch", model="gemma", source=f"/x/{name}.csv", digest="", options={}, requests=1,
+            estimate=80_000_000, reason="the key is refused" if name == "bad" else "",
+        )  # fmt: skip
+        tx.batches.add_requests(run, [BatchRequest("h", 1, "{}")])
+        tx.batches.change_run(run, state=state)
+    tx.batches.store_end(1, "h", "answered", "x", usage=Usage(10, 20), cost=500_000)
+    tx.vendor_runs.add_step(2, "t")
+    tx.vendor_runs.change_step(2, state="validating")
+    plain = dict.fromkeys(("token", "kind", "digest", "train", "validation", "system"), "")
+    tx.tunings.add_tuning(
+        bot, **plain, name="shop", base="cls://a", state="completed", verdict="better: 9 of 10", before="{}"
+    )
+    for answers in (("14 days", "nobody", "here"), ("30 days", "Anna", "here")):
+        results = [
+            seeded("How long?", answers[0], must="14 days"), seeded("Who?", answers[1], must="Anna"),
+            seeded("Where?", answers[2], stale="its source is gone"),
+        ]  # fmt: skip
+        tx.evaluations.add_run(bot, "", {}, [(0, 0, one.stored()) for one in results])
+
+
+def seeded(question: str, answer: str, must: str = "", stale: str = "") -> Result:
+    case = Case(question=question, must_contain=(must,) if must else (), stale=stale)
+    return replace(judged(case, Outcome(text=answer)), cost=100_000)
+
+
 async def test_the_keyboard_reaches_everything(quiet: Sandbox, quiet_page: Page) -> None:
     page, field = quiet_page, quiet_page.get_by_test_id("composer")
     await expect(page).to_have_title("Govorun · Sandbox")
@@ -464,6 +525,16 @@ async def test_media_and_scripts_look_as_in_telegram(quiet: Sandbox, quiet_page:
     await expect(page.get_by_test_id("voice")).to_be_visible()
     voice = quiet.telegram.transcript(ANNA)[-1]["voice"]
     assert quiet.telegram.state.files[voice["file_id"]].data.startswith(b"OggS")
+
+
+async def test_a_key_of_the_bot_shares_the_number(quiet: Sandbox, quiet_page: Page) -> None:
+    state = quiet.telegram.state
+    number, chat = bot_says(quiet, "Whom may we call?"), state.chats[ANNA]
+    state.put_keys(chat, chat.messages[number], [[{"text": "Share my phone number", "request_contact": True}]])
+    await quiet_page.get_by_role("button", name="Share my phone number").click()
+    await expect(quiet_page.locator("[data-testid^=message-][data-from=user]")).to_contain_text("📱 Anna, +79000001001")
+    state.put_keys(chat, chat.messages[number], [])
+    await expect(quiet_page.get_by_test_id("keys")).to_be_hidden()
 
 
 async def test_a_blocked_bot_has_a_bar_to_unblock_it_in_place_of_the_field(quiet_page: Page) -> None:

@@ -9,12 +9,19 @@ from pathlib import Path
 
 import pytest
 
+from bot.batch import vendor_runner
+from bot.batch.tuning import OVER as TUNED
+from bot.batch.vendor import values
+from bot.batch.vendor_runner import STEPS
+from bot.storage.repositories.batch import tunings
+from bot.storage.repositories.batch.vendor_runs import OVER
 from tests.support.table import table
 
 PAGE = Path(__file__).parents[3] / "bot" / "sandbox" / "page"
 FILES = sorted(PAGE.iterdir())
 MODULES = sorted(PAGE.glob("*.js"))
 STYLES = sorted(PAGE.glob("*.css"))
+STATES = [Path(module.__file__ or "") for module in (vendor_runner, values, tunings)]
 NAMESPACE = "http://www.w3.org/2000/svg"
 
 
@@ -101,7 +108,8 @@ def test_a_style_closes_what_it_opens(path: Path) -> None:
 
 
 def test_every_word_exists_in_both_languages_and_is_used() -> None:
-    words = read(PAGE / "words.js").split("const COLUMN", 1)[0] + read(PAGE / "words-desk.js")
+    more = "".join(read(path) for path in sorted(PAGE.glob("words-*.js")))
+    words = read(PAGE / "words.js").split("const COLUMN", 1)[0] + more
     known = set(re.findall(r"^  (\w+): \[", words, re.MULTILINE))
     sources = "\n".join(read(path) for path in [*MODULES, PAGE / "index.html"] if not path.name.startswith("words"))
     asked = set(re.findall(r"\bt\(\"(\w+)\"", sources)) | set(re.findall(r'data-t(?:-title|-label)?="(\w+)"', sources))
@@ -111,6 +119,9 @@ def test_every_word_exists_in_both_languages_and_is_used() -> None:
         "telegramFaults",
         "modelFaults",
     }
+    states = set(re.findall(r"\w+", "".join(read(path) for path in STATES)))
+    built |= {f"run_{state}" for state in states} | {f"eval_{name}" for name in quoted}
+    assert {f"run_{state}" for state in (*STEPS, *OVER, *TUNED)} - known == set()
     assert known - quoted - built == set()
     columns = re.findall(r'^  (\w+): \[\s*"([^"]+)",\s*"([^"]+)",?\s*\]', words, re.MULTILINE)
     assert len(columns) == len(known)

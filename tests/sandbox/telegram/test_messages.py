@@ -8,6 +8,29 @@ from bot.sandbox.telegram.server_facade import Telegram
 from tests.support.sandbox_client import ANNA, KEYBOARD, TEAM, Client, jpeg_header, png
 from tests.support.virtual import VirtualClock
 
+# --- keys in the place of the keyboard --------------------------------------------------------------------------------
+
+
+async def test_a_key_shares_the_contact_and_its_message_can_not_be_edited(client: Client, telegram: Telegram) -> None:
+    key = {"keyboard": [[{"text": "My number", "request_contact": True}, "No"]]}
+    message = await client.ok("sendMessage", chat_id=ANNA, text="?", reply_markup=key)
+    assert "reply_markup" not in message
+    number = message["message_id"]
+    for text in ("!", "?"):
+        assert await client.refused("editMessageText", chat_id=ANNA, message_id=number, text=text) == (
+            "Bad Request: message can't be edited"
+        )
+    contact = telegram.press_key(ANNA, "My number")["contact"]
+    assert contact == {"phone_number": "+79000001001", "first_name": "Anna", "user_id": ANNA}
+    assert telegram.press_key(ANNA, "No")["text"] == "No"
+    with pytest.raises(ValueError, match="there is no key 'Yes'"):
+        telegram.press_key(ANNA, "Yes")
+    await client.ok("sendMessage", chat_id=ANNA, text="thanks", reply_markup={"remove_keyboard": True})
+    assert telegram.state.chats[ANNA].keys == []
+    told = await client.refused("sendMessage", chat_id=TEAM, text="?", reply_markup=key)
+    assert told == "Bad Request: phone number can be requested in private chats only"
+
+
 # --- sending ----------------------------------------------------------------------------------------------------------
 
 

@@ -83,9 +83,13 @@ def fetch_answers(
 
 
 @app.command("retry")
-def retry_run(number: Number, bot: int = BOT) -> None:
+def retry_run(
+    number: Number,
+    missing: Annotated[bool, typer.Option("--missing", help="Only what is missing, not what has failed.")] = False,
+    bot: int = BOT,
+) -> None:
     """Ask once more what has failed, was refused, or is missing."""
-    _work(bot, lambda command: command.retry(number))
+    _work(bot, lambda command: command.retry(number, missing=missing))
 
 
 @app.command("cancel")

@@ -80,7 +80,7 @@ def export_rows(
     source: Annotated[str, typer.Argument(help="liked, drafts, topics or learned.")],
     to: Annotated[Path, typer.Option("--to", help="The file to write: .jsonl.")],
     agreed: Annotated[
-        str, typer.Option(help="liked: the ids of the chats whose people have agreed, with commas, or all.")
+        str, typer.Option(help="liked, drafts: ids of the chats whose people have agreed, with commas, or all.")
     ] = "",
     file: Annotated[Path, typer.Option(help="topics: the file with the topics.")] = Path("routing.toml"),
     bot: int = BOT,

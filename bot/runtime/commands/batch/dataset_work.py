@@ -137,10 +137,12 @@ async def export(source: str, to: Path, agreed: str, file: Path, bot: int, say: 
 
 
 async def _exported(source: str, store: Store, settings: Settings, bot: int, agreed: str, file: Path) -> Export:
+    chats = None if agreed == "all" else {*settings.owners, *_numbers(agreed)}
     if source == "liked":
         judged = list(exported(settings.database_url, {bot}))
-        chats = {row["chat"] for row in judged} if agreed == "all" else {*settings.owners, *_numbers(agreed)}
-        return exports.liked(judged, chats)
+        people = {row["user"] for row in judged}
+        names = await store.read(lambda tx: tx.members.read_names(bot, people))
+        return exports.liked(judged, chats, names.values())
     if source == "topics":
         from bot.llm.topics.samples import one_hot
         from bot.runtime.commands.topics import known_samples
@@ -148,7 +150,7 @@ async def _exported(source: str, store: Store, settings: Settings, bot: int, agr
         return Export(rows=[json.loads(line) for line in one_hot(known_samples(file))])
 
     def read(tx: Tx) -> Export:
-        return exports.drafts(tx, bot) if source == "drafts" else exports.learned(tx, bot)
+        return exports.drafts(tx, bot, chats) if source == "drafts" else exports.learned(tx, bot)
 
     return await store.read(read)
 

@@ -19,14 +19,14 @@ from bot.ai import Profile
 from bot.batch.planning import LIKELY, Plan, plan
 from bot.batch.results import write_results
 from bot.batch.runner import BatchRunner, close_run
-from bot.batch.vendor.opening import check_extra, is_installed, open_vendor
-from bot.batch.vendor_cleanup import LAG, cancel_runs, remove_datasets, tidy
-from bot.batch.vendor_runner import book_minimum, least_cost
+from bot.batch.vendor.opening import HOW, open_vendor, reads_results
+from bot.batch.vendor_cleanup import cancel_runs, remove_datasets, seconds_unsure, tidy
+from bot.batch.vendor_runner import MINIMUM, book_minimum, least_cost
 from bot.batch.vendor_work import work_on
 from bot.billing import pricing
 from bot.billing.budget import BotBudget, Everybody
 from bot.billing.pricing import millionths, shown
-from bot.clock import SystemClock
+from bot.clock import Clock, SystemClock
 from bot.config.settings import Settings
 from bot.errors import BadInput, ConfigError, ModelError
 from bot.http.client import Http
@@ -70,7 +70,8 @@ class BatchCommand:
         """
         asked = self.studio.text(model)
         wish, (mode, why) = mode, self._mode(mode, model, asked.profile.asynchronous)
-        given = {name: value for name, value in options.items() if value not in (None, "")}
+        most = min(self.settings.max_tokens, asked.profile.max_tokens)
+        given = {"max_tokens": most, **{name: value for name, value in options.items() if value not in (None, "")}}
         if "images" in given and not asked.profile.vision:
             raise BadInput(f"{asked.name} sees no pictures: --model gemma-3-27b-it does")
         run = await self.store.write(
@@ -80,14 +81,17 @@ class BatchCommand:
         )
         is_begun = False
         try:
-            found = await plan(self.store, run, path, options=dict(given), profile=asked.profile, mode=_booked(mode))
+            found = await plan(
+                self.store, run, path, options=dict(given), profile=asked.profile, mode=_booked(mode),
+                tokenizer=self.studio.tokenizer(model),
+            )  # fmt: skip
             if wish == "auto":
                 mode, why, found = self._cheapest(mode, why, found, asked.profile, model)
             elif mode == "batch":
                 found = _as_batch(found, asked.profile, Decimal(1))
             self.say(
                 f"Run {run}: {found.rows:,} rows, {found.requests:,} different requests, {asked.name}, {mode} ({why}); "
-                f"{self._price(found)}."
+                f"{self._price(found, least_cost(asked.profile) if mode == 'batch' else 0)}."
             )
             if most_cost and found.estimate > millionths(most_cost):
                 raise BadInput(f"that may cost more than --most-cost {most_cost:f}; nothing was asked")
@@ -128,34 +132,46 @@ class BatchCommand:
         later = self.studio.later(run.model) if run.mode == "async" else None
         return await BatchRunner(store=self.store, model=model, later=later, watch=watch).work(run)
 
-    async def retry(self, number: int) -> None:
-        """Ask once more what has failed, was refused, or is missing in a run that has ended."""
+    async def retry(self, number: int, *, missing: bool = False) -> None:
+        """Ask once more what has failed, was refused, or is missing in a run that has ended; or only what is missing.
+
+        Missing is what has no end, such as a row that the service has left out of its result.
+        """
         run = await self.find(number)
         if run.state in OPEN:
             raise BadInput(f"run {number} has not ended yet")
+        states = UNFINISHED if missing else ("failed", "refused", *UNFINISHED)
+        counts = await self.store.read(lambda tx: tx.batches.count_states(number))
+        if not any(counts.get(state) for state in states):
+            self.say(f"Nothing is missing in run {number}." if missing else "Every request of this run is answered.")
+            return
         await self._clean(run)
         least = least_cost(self.studio.text(run.model).profile) if run.mode == "batch" else 0
 
         def again(tx: Tx) -> int:
-            count = tx.batches.ask_again(number, ("failed", "refused", *UNFINISHED))
+            count = tx.batches.ask_again(number, states)
             if count:
                 held = self._reserve(tx, number, max(run.estimate * count // max(run.requests, 1), least))
                 tx.vendor_runs.begin_attempt(number)
                 tx.batches.change_run(number, state="running", reason="", told=0, held=held)
             return count
 
-        count = await self.store.write(again)
-        self.say(f"{count} requests are asked again." if count else "Every request of this run is answered.")
-        if count:
-            await self.go_on(number)
+        self.say(f"{await self.store.write(again):,} requests are asked again.")
+        await self.go_on(number)
 
     async def show(self, number: int) -> None:
         """Print the state of a run."""
         run = await self.find(number)
-        counts, (usage, cost) = await self.store.read(
-            lambda tx: (tx.batches.count_states(number), tx.batches.spent(number))
-        )
-        done = ", ".join(f"{count:,} {state}" for state, count in sorted(counts.items())) or "nothing asked"
+        counts, truncated, (usage, cost) = await self.store.read(
+            lambda tx: (
+                dict(tx.batches.count_states(number)), tx.batches.count_truncated(number), tx.batches.spent(number)
+            )
+        )  # fmt: skip
+        if truncated:
+            counts |= {"answered": counts["answered"] - truncated, "truncated": truncated}
+        if run.state not in OPEN:
+            counts["missing"] = sum(counts.pop(state, 0) for state in UNFINISHED)
+        done = ", ".join(f"{count:,} {state}" for state, count in sorted(counts.items()) if count) or "nothing asked"
         price = shown("en", cost, self.settings.currency)
         self.say(f"Run {number}: {run.state}, {run.model}, {run.mode}; {done}; {usage.total:,} tokens, {price}.")
         step = await self.store.read(lambda tx: tx.vendor_runs.find_step(number))
@@ -165,9 +181,13 @@ class BatchCommand:
             )
         if run.reason:
             self.say(f"  {run.reason}")
-        if run.state == "running":
+        if run.state == "planned":
+            self.say(
+                f"  it is being planned; if what planned it has ended: govorun batch cancel {number}, then run again"
+            )
+        elif run.state == "running":
             self.say(f"  govorun batch status {number} --watch goes on with it")
-        elif counts.get("answered"):
+        elif counts.get("answered") or truncated:
             self.say(f"  govorun batch fetch {number} --to FILE writes the answers")
 
     async def show_all(self) -> None:
@@ -240,7 +260,7 @@ class BatchCommand:
         step = await self.store.read(lambda tx: tx.vendor_runs.find_step(run.id))
         if step is None or step.is_tidy:
             return
-        if step.intent and (left := step.intent + LAG - self.store.clock.time()) > 0:
+        if (left := seconds_unsure(step, self.store.clock.time())) > 0:
             raise BadInput(f"the service may still begin what was asked last: again in {left:.0f} seconds")
         try:
             async with open_vendor(self.settings, self.http, self.store.clock) as vendor:
@@ -248,9 +268,12 @@ class BatchCommand:
         except ModelError as error:
             raise BadInput(f"the datasets of run {run.id} can't be removed at the service now: {error}") from None
 
-    def _price(self, found: Plan) -> str:
+    def _price(self, found: Plan, least: int) -> str:
         if not found.estimate:
             return "free of charge"
+        if found.estimate == least:
+            price = shown("en", least, self.settings.currency)
+            return f"about {price}, the price of {MINIMUM:,} tokens, which a batch run costs at least"
         likely, most = (shown("en", amount, self.settings.currency) for amount in (found.likely, found.estimate))
         return f"about {likely} with answers of {LIKELY} tokens, at most {most} (--max-tokens lowers it)"
 
@@ -258,7 +281,8 @@ class BatchCommand:
         if wish not in MODES:
             raise BadInput(f"--mode {wish}: auto, sync, async or batch is expected")
         if wish == "batch":
-            check_extra()
+            if not reads_results():  # or it would be paid, and could not be read
+                raise BadInput(HOW)
             if not self.studio.batch_uri(model):
                 raise BadInput(
                     "--mode batch is for open models of AI Studio; YandexGPT has half the price by --mode async"
@@ -273,8 +297,8 @@ class BatchCommand:
         """The cheapest mode for what is planned, why it is, and its prices."""
         if not self.studio.batch_uri(model):
             return mode, why, found
-        if not is_installed():
-            return mode, f"{why}; a batch run needs the extra `batch`", found
+        if not reads_results():
+            return mode, f"{why}; a batch run needs the extras `batch` and `parquet`", found
         batch = _as_batch(found, profile, profile.batch_share)
         price = shown("en", batch.likely, self.settings.currency)
         if batch.likely < found.likely:
@@ -365,11 +389,13 @@ def read_system(text: str) -> str:
 
 
 @asynccontextmanager
-async def opened(settings: Settings, bot: int, say: Say, agree: Agree) -> AsyncIterator[BatchCommand]:
+async def opened(
+    settings: Settings, bot: int, say: Say, agree: Agree, clock: Clock | None = None
+) -> AsyncIterator[BatchCommand]:
     """Open the runs of a bot. The bot may be running: a command writes a few rows at a time, in transactions of its
     own.
     """
-    clock, url = SystemClock(), settings.database_url
+    clock, url = clock or SystemClock(), settings.database_url
     async with AsyncExitStack() as stack:
         try:
             stack.enter_context(alone(url) if is_sqlite(url) else nullcontext())

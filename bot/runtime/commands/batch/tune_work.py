@@ -23,8 +23,8 @@ BETTER = "better"
 
 Say = Callable[[str], None]
 Agree = Callable[[str], bool]
-# Compares a tuned model with its base on cases that are not in its data; says "better" or something else first, then
-# why, and "" for nothing.
+# Compares a tuned model with its base on cases that are not in its data. Returns "better" or something else with why,
+# and in further lines what differs; "" for nothing.
 Compare = Callable[[StoredTuning], Awaitable[str]]
 
 
@@ -114,14 +114,17 @@ class TuneCommand:
         await self.show(number)
 
     async def compare(self, number: int) -> None:
-        """Compare a tuned model with its base, and keep what came of it."""
+        """Compare a tuned model with its base, keep what came of it, and say that first."""
         tuning = await self._completed(number)
-        if not (verdict := await self.comparison(tuning)):
+        if not (found := await self.comparison(tuning)):
             self.say("Nothing was asked.")
             return
+        verdict, *differences = found.split("\n")
         await self.work.store.write(lambda tx: tx.tunings.change_tuning(number, verdict=verdict[:200]))
         is_better = verdict.startswith(BETTER)
         self.say(verdict if is_better else f"The tuned model is not better on your own cases: {verdict}")
+        for line in differences:
+            self.say(line)
 
     async def use(self, number: int, env: Path, routing: Path, *, uncompared: bool) -> None:
         """Take a tuned model into use, as far as a comparison speaks for it."""
@@ -172,7 +175,7 @@ async def opened(settings: Settings, bot: int, say: Say, agree: Agree) -> AsyncI
         work = TuningWork(store=data.store, vendor=data.vendor, datasets=data.work, bot=bot)
 
         async def comparison(tuning: StoredTuning) -> str:
-            from bot.runtime.commands import tune_compare  # the whole bot, which nothing else here needs
+            from bot.runtime.commands.batch import tune_compare  # the whole bot, which nothing else here needs
 
             return await tune_compare.compare(settings, work, tuning, say, agree)
 

@@ -52,8 +52,9 @@ class Run:
 class Runs:
     """The batch runs of a folder. A run takes `seconds`; `models` are the names of the models that can run batches.
 
-    `paid` counts runs by the id of their source dataset. `billed` has the tokens to pay by the id of the run: for a run
-    that was cancelled or failed while it worked a minimum, and nothing if it had not begun to work. A call waits up to
+    `paid` counts runs by the id of their source dataset. `billed` has the tokens to pay by the id of the run, `minimum`
+    of them at least: for a run that was cancelled or failed while it worked as well, and nothing if it had not begun to
+    work. A call waits up to
     `patience` real seconds for answers that are due; if they take longer, the run stays IN_PROGRESS.
     """
 
@@ -61,6 +62,7 @@ class Runs:
         self, *, clock: Clock, datasets: Datasets, operations: Operations, models: BatchModels, faults: BatchFaults
     ) -> None:  # fmt: skip
         self.seconds = 258.0
+        self.minimum = MINIMUM
         self.patience = 1.0
         self.models = set(BATCH_MODELS)
         self.paid: Counter[str] = Counter()
@@ -191,7 +193,7 @@ class Runs:
             for number in range(3, source.info.rows + 1, 3):
                 task.errors.line_errors.add(line_number=number, message="the model has given no answer")
         self._datasets.fill(task.result_dataset_id, rows, file, end)
-        self.billed[task.task_id] = max(tokens, MINIMUM)
+        self.billed[task.task_id] = max(tokens, self.minimum)
         self._end(run, Task.COMPLETED, end)
 
     def _cancel(self, run: Run) -> None:
@@ -201,7 +203,7 @@ class Runs:
 
     def _end(self, run: Run, status: Task.Status.ValueType, at: float) -> None:
         if run.task.status == Task.IN_PROGRESS:
-            self.billed.setdefault(run.task.task_id, MINIMUM)
+            self.billed.setdefault(run.task.task_id, self.minimum)
         run.task.finished_at.CopyFrom(moment(at, fine=True))
         self._set(run, status, at)
         task = run.task

@@ -23,6 +23,7 @@ from aiohttp import web
 
 from bot.clock import Clock
 from bot.sandbox.ai_studio.wire import Problem
+from bot.sandbox.guard import Refusal, guarded
 
 DRAFTS, DATASETS, METRICS = "ai-fomo-drafts-prod", "ai-fomo-datasets-prod", "ai-fomo-tuning-prod"
 PIECE = 2**20
@@ -85,11 +86,11 @@ class ObjectStorage:
             self._folder = None
         self._objects.clear()
 
-    def add_routes(self, app: web.Application) -> None:
-        """Let a server take uploads and give downloads."""
+    def add_routes(self, app: web.Application, refuse: Refusal) -> None:
+        """Let a server take uploads and give downloads. `refuse` answers requests of foreign web pages."""
         for bucket in (DRAFTS, DATASETS, METRICS):
-            app.router.add_route("PUT", f"/{bucket}/{{key:.+}}", self.put)
-            app.router.add_route("GET", f"/{bucket}/{{key:.+}}", self.get)
+            app.router.add_route("PUT", f"/{bucket}/{{key:.+}}", guarded(self.put, refuse))
+            app.router.add_route("GET", f"/{bucket}/{{key:.+}}", guarded(self.get, refuse))
 
     # --- what services ask for
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select
 
 from bot.storage.engines.dialects import upsert
 from bot.storage.repositories.mapping import Repository
@@ -23,10 +24,13 @@ class DatasetPeople(Repository):
             self.connection.execute(ADD(self.connection), rows)
 
     def note_upload(self, bot: int, digest: str, dataset: str, name: str) -> None:
-        """Note as which dataset a file was uploaded."""
+        """Note that a file, or a part of it, was uploaded as a dataset; a file may become several."""
         columns = dataset_people.c
-        mine = (columns.bot == bot, columns.digest == digest)
-        self.connection.execute(update(dataset_people).where(*mine).values(dataset=dataset, name=name[:63]))
+        people = self.connection.scalars(select(columns.user).where(columns.bot == bot, columns.digest == digest))
+        mark = hashlib.sha256(f"{digest} {dataset}".encode()).hexdigest()
+        rows = [{"bot": bot, "digest": mark, "user": user, "dataset": dataset, "name": name[:63]} for user in people]
+        if rows:
+            self.connection.execute(ADD(self.connection), rows)
 
     def note_removal(self, bot: int, dataset: str) -> None:
         """Note that a dataset was removed at the service."""

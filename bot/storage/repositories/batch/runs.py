@@ -15,6 +15,7 @@ from bot.storage.repositories.mapping import Repository, made
 from bot.storage.tables.batch import batch_requests, batch_runs, batch_vendor_runs
 
 OPEN = ("planned", "running")
+ENDED = ("done", "stopped")  # by themselves
 UNFINISHED = ("asked", "sent", "running")
 PAGE = 500
 ADD = upsert(lambda insert: insert(batch_requests).on_conflict_do_nothing())
@@ -96,6 +97,12 @@ class Batches(Repository):
             query = query.where(batch_runs.c.state.in_(states))
         return [_run(row) for row in self.connection.execute(query)]
 
+    def list_untold(self, bot: int) -> Sequence[BatchRun]:
+        """Return the runs of a bot that have ended, and of which nobody was told yet."""
+        runs = batch_runs.c
+        mine = (runs.bot == bot, runs.state.in_(ENDED), runs.told == 0)
+        return [_run(row) for row in self.connection.execute(select(batch_runs).where(*mine))]
+
     def change_run(self, run: int, **values: Any) -> None:
         """Change columns of a run."""
         self.connection.execute(update(batch_runs).where(batch_runs.c.id == run).values(**values))
@@ -168,6 +175,12 @@ class Batches(Repository):
         requests = batch_requests.c
         query = select(requests.state, func.count().label("number")).where(requests.run == run).group_by(requests.state)
         return {str(row.state): int(row.number) for row in self.connection.execute(query)}
+
+    def count_truncated(self, run: int) -> int:
+        """Return how many answers of a run were cut off at the most tokens that an answer may have."""
+        requests = batch_requests.c
+        query = select(func.count()).where(requests.run == run, requests.finish == "length")
+        return int(self.connection.scalar(query) or 0)
 
     def next_due(self, run: int) -> float | None:
         """Return when the next unfinished request of a run is due (Unix seconds), None if all have ended."""

@@ -66,6 +66,17 @@ class Articles(Repository):
         )
         return dict(self.connection.execute(query).all())
 
+    def list_questions(self, sources: Iterable[int], most: int) -> Sequence[StoredPassage]:
+        """Return the first passage below each heading that is a question, as in an FAQ; at most so many, the oldest
+        first.
+        """
+        columns = kb_passages.c
+        mine = (columns.source_id.in_(list(sources)), columns.ended.is_(None), columns.place.like("%?"))
+        first = func.min(columns.id)
+        ids = select(first).where(*mine).group_by(columns.article_id, columns.place).order_by(first).limit(most)
+        query = PASSAGE.where(columns.id.in_(ids)).order_by(columns.id)
+        return [stored_passage(row) for row in self.connection.execute(query)]
+
     def list_passages(self, articles: Iterable[int]) -> Sequence[StoredPassage]:
         """Return the passages of these articles, in the order of their texts."""
         ids, found = sorted(articles), list[StoredPassage]()

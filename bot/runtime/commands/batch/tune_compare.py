@@ -28,15 +28,15 @@ BETTER = "better"
 
 
 async def compare(settings: Settings, work: TuningWork, tuning: StoredTuning, say: Say, agree: Agree) -> str:
-    """Ask base and tuned model the cases that were not in the data, and print what differs.
+    """Ask base and tuned model the cases that were not in the data.
 
-    Returns the verdict, which begins with "better" if more cases got better than worse and it is no noise; "" if the
-    price was not agreed to. Raises `BadInput` where there are no such cases.
+    Returns the verdict, which begins with "better" if more cases got better than worse and it is no noise, and in the
+    lines below it what differs; "" if the price was not agreed to. Raises `BadInput` where there are no such cases.
     """
     seen = await _questions(work, tuning, say)
     with tempfile.TemporaryDirectory(prefix="govorun-compare-") as name:
         (before, old), (after, new) = _sides(settings, tuning, Path(name))
-        async with eval_runs.opened(before, tuning.bot, old) as evaluation:
+        async with eval_runs.opened(before, tuning.bot, old, clock=work.store.clock) as evaluation:
             cases = unseen(await evaluation.cases(), seen)
             if not cases:
                 raise BadInput("there is no case that was not in the data: docs/evaluation.md says how to make some")
@@ -45,11 +45,9 @@ async def compare(settings: Settings, work: TuningWork, tuning: StoredTuning, sa
             if most and not agree(f"{counted(len(cases))}, each asked of both: at most {price}. Go on?"):
                 return ""
             first = await evaluation.run(cases)
-        async with eval_runs.opened(after, tuning.bot, new) as evaluation:
+        async with eval_runs.opened(after, tuning.bot, new, clock=work.store.clock) as evaluation:
             comparison = compared(first, await evaluation.run(cases))
-    for line in lines(comparison, settings.currency, "the base"):
-        say(line)
-    return verdict_of(comparison)
+    return "\n".join([verdict_of(comparison), *lines(comparison, settings.currency, "the base")])
 
 
 def unseen(cases: Sequence[Case], seen: Collection[str]) -> list[Case]:

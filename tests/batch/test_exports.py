@@ -1,0 +1,92 @@
+"""What the desk and the knowledge base have taught becomes rows of a dataset: without names, with consent, and known to
+/forget.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bot.errors import BadInput
+from bot.runtime.commands.batch import dataset_work
+from bot.storage.repositories.knowledge.learned import ADDED, LearnedEntry
+from bot.storage.store import Tx
+from bot.texts.catalog import say
+from tests.desk.test_drafts import desk, drafted
+from tests.support.choosing import pressed
+from tests.support.desk_side import OLGA, DeskStage
+from tests.support.stage import ANNA
+from tests.support.telegram_side import rows
+
+__all__ = ["desk"]
+
+
+@pytest.fixture
+def said(desk: DeskStage, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the command line prints that works with the desk's database."""
+    monkeypatch.setenv("DATABASE_URL", desk.stage.settings.database_url)
+    monkeypatch.setenv("BOT_TOKEN", desk.stage.settings.bot_token.get_secret_value())
+    return []
+
+
+async def export(source: str, to: Path, said: list[str], agreed: str = "") -> list[dict[str, str]]:
+    await dataset_work.export(source, to, agreed, Path("none"), 0, said.append)
+    return [
+        {"question": row["request"][-1]["text"], "answer": row["response"]}
+        for row in map(json.loads, to.read_text("utf-8").splitlines())
+    ]
+
+
+async def test_drafts_are_exported_as_they_were_sent_if_the_customer_has_agreed(
+    desk: DeskStage, tmp_path: Path, said: list[str]
+) -> None:
+    desk.stage.studio.script("One.", "Dear Anna, within 30 days.")
+    await desk.presses("desk.draft")
+    await drafted(desk, text="One.")
+    shown = next(one for one in reversed(desk.messages()) if "One." in one.get("text", ""))
+    await desk.says("Yes, Anna. Write to olga@shop.example, Olga", reply_to=shown["message_id"])
+    to = tmp_path / "drafts.jsonl"
+    with pytest.raises(BadInput, match="nothing to export"):
+        await export("drafts", to, said)
+    assert said == ["left out: 1 of chats whose people were not said to have agreed (--agreed)"]
+    assert await export("drafts", to, said, str(ANNA)) == [
+        {"question": "Can I pay later?", "answer": "Yes, …. Write to …, …"}
+    ]
+    assert (tmp_path / "drafts.jsonl.masked").read_text() == "1: Anna. olga@shop.example, Olga\n"
+    assert to.stat().st_mode & 0o077 == 0
+
+
+async def test_learned_entries_are_exported_and_forget_names_the_datasets_that_have_a_persons_words(
+    desk: DeskStage, tmp_path: Path, said: list[str]
+) -> None:
+    assert desk.stage.app is not None
+    store, bot = desk.stage.app.store, desk.stage.telegram.state.profile.id
+
+    def learn(tx: Tx) -> None:
+        for state, answer in ((ADDED, "Within 14 days, says Olga."), ("dropped", "Never.")):
+            entry = LearnedEntry(
+                bot=bot, question="May I return it? +7 999 123-45-67", answer=answer, author=OLGA,
+                audience="everyone", state=state,
+            )  # fmt: skip
+            tx.learned.add_entry(entry)
+
+    await store.write(learn)
+    to = tmp_path / "learned.jsonl"
+    assert await export("learned", to, said) == [
+        {"question": "May I return it? +0", "answer": "Within 0 days, says …."}
+    ]
+    assert said[-2] == f"{to}: 1 rows"
+    digest = rows(desk.stage, "SELECT digest FROM dataset_people")[0][0]
+
+    def upload(tx: Tx) -> None:
+        for dataset in ("train", "check", "gone"):
+            tx.dataset_people.note_upload(bot, digest, f"fds-{dataset}", f"shop {dataset}")
+            tx.dataset_people.note_upload(bot, digest, f"fds-{dataset}", f"shop {dataset}")
+        tx.dataset_people.note_removal(bot, "fds-gone")
+
+    await store.write(upload)
+    await desk.stage.ask("/forget", OLGA)
+    told = await pressed(desk.stage, say("en", "forget.yes"), chat=OLGA)
+    assert say("en", "forget.datasets", names="shop check, shop train") in told

@@ -1,0 +1,144 @@
+"""A tuned model is compared with its base on cases that it has not learned, and is in use only if that says so."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bot.config.settings import Settings
+from bot.errors import BadInput
+from bot.llm.topics.routing_file import RoutingFile
+from bot.runtime.commands.batch import dataset_work, tune_compare
+from bot.runtime.commands.batch.tune_work import TuneCommand
+from bot.storage.repositories.batch.tunings import StoredTuning
+from bot.storage.store import Tx
+from tests.batch.test_runs import BOT
+from tests.batch.test_tuning import EXAMPLES, commands, started
+from tests.batch.test_vendor_runs import VendorWorld, world
+from tests.support.evaluating import cases_file
+
+pytestmark = pytest.mark.disk
+__all__ = ["world"]
+MARK = "[tamr"  # the sandbox's tuned models end their answers with it
+
+
+def settings_of(world: VendorWorld, demand: str) -> Settings:
+    """The settings of a bot with eight cases, two of which are among the examples."""
+    asked = ["What is a lamp?", "What is a bulb?", "What is oil?", "What is wax?", "What is ice?", "What is ash?"]
+    cases = "".join(f'[[case]]\nquestion = "{one}"\n{demand}\n' for one in [*asked, "q1", "Q2 "])
+    folder = cases_file(world.folder.parent, cases)
+    url = f"sqlite+aiosqlite:///{world.folder.parent / 'bot.db'}"
+    return world.settings.model_copy(update={"database_url": url, "eval_cases": folder, "knowledge": "off"})
+
+
+@asynccontextmanager
+async def comparing(
+    world: VendorWorld, demand: str, given: Settings | None = None
+) -> AsyncIterator[TuneCommand]:  # fmt: skip
+    """The commands of tuning, with the comparison that the command line makes."""
+    given = given or settings_of(world, demand)
+    async with commands(world) as command:
+
+        async def comparison(tuning: StoredTuning) -> str:
+            return await tune_compare.compare(given, command.work, tuning, world.said.append, world.agree)
+
+        yield replace(command, comparison=comparison)
+
+
+@pytest.mark.parametrize(("demand", "first"), [
+    (f'must_contain = "{MARK}"', "better: 6 better, 0 worse of 6 cases (p 0.03)"),
+    (f'must_not = "{MARK}"',
+     "The tuned model is not better on your own cases: not better: 0 better, 6 worse of 6 cases (p 0.03)"),
+])  # fmt: skip
+async def test_what_a_comparison_says_decides_whether_a_tuned_model_is_used(
+    world: VendorWorld, demand: str, first: str
+) -> None:
+    env = world.folder / ".env"
+    env.write_text("BOT_TOKEN=1:x\n")
+    async with comparing(world, demand) as command:
+        number = await started(world, command, EXAMPLES, "yandexgpt-lite")
+        await command.show(number, watch=True)
+        with pytest.raises(BadInput, match="was not tried"):
+            await command.use(number, env, Path("none"), uncompared=False)
+        world.said.clear()
+        world.questions.clear()
+        world.agrees = False
+        await command.compare(number)
+        assert world.said == ["Nothing was asked."]
+        assert world.questions[0].startswith("6 cases, each asked of both: at most ")
+        world.agrees = True
+        await command.compare(number)
+        assert world.said[1] == first, "the verdict stands in the first line"
+        assert world.said[3].startswith("6 better, 0 worse" if "must_contain" in demand else "0 better, 6 worse")
+        world.agrees = False
+        await command.use(number, env, Path("none"), uncompared=False)
+        is_better = first.startswith("better")
+        assert ("tuned-1" in env.read_text()) == is_better
+        assert ("Use it all the same?" in world.questions) != is_better
+        if is_better:
+            await command.drop(number)
+            assert env.read_text() == "BOT_TOKEN=1:x\n"
+        with pytest.raises(BadInput, match="is not in use"):
+            await command.drop(number)
+
+
+async def test_without_a_case_that_was_not_learned_nothing_is_compared(world: VendorWorld) -> None:
+    async with comparing(world, f'must_contain = "{MARK}"') as command:
+        asked = [f"What is {what}?" for what in ("a lamp", "a bulb", "oil", "wax", "ice", "ash")]
+        rows = [
+            {"request": [{"role": "user", "text": text}], "response": "x"} for text in [*asked, "q1", "q2", "x", "y"]
+        ]
+        number = await started(world, command, rows, "yandexgpt-lite")
+        await command.show(number, watch=True)
+        with pytest.raises(BadInput, match="no case that was not in the data"):
+            await command.compare(number)
+
+
+async def test_two_thousand_corrected_topics_become_a_classifier_in_use_by_one_chain_of_commands(
+    world: VendorWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = [f"topic-{letter}" for letter in "abcdefghijklmnopqrst"]
+    words = {key: f"{key[-1]}lpha {key[-1]}eta" for key in keys}  # "alpha aeta", "blpha beta", …
+    routing = world.folder / "routing.toml"
+    topics = "".join(
+        f"[topic.{key}]\ntitle = '{key}'\nexamples = {[f'{words[key]} {n}' for n in range(3)]}\n" for key in keys
+    )
+    routing.write_text(f'{topics}[topic.rest]\ntitle = "Rest"\n[routing]\nother = "rest"\nclassifier = "near"\n')
+
+    def correct(tx: Tx) -> None:
+        for key in keys:
+            for number in range(97):
+                text = f"{words[key]} {chr(97 + number % 26)}{chr(97 + number // 26)}"
+                tx.question_topics.add_sample(BOT, 0, key, text, text)
+
+    await world.store.write(correct)
+    given = settings_of(world, "")
+    cases = "".join(f'[[case]]\nquestion = "{words[key]} please"\ntopic = "{key}"\n' for key in keys[:6])
+    given = given.model_copy(
+        update={"eval_cases": cases_file(world.folder, cases), "routing": routing, "embeddings": "off"}
+    )
+    for name, value in {
+        "DATABASE_URL": given.database_url,
+        "BOT_TOKEN": f"{BOT}:{'x' * 35}",
+        "ROUTING": str(routing),
+    }.items():
+        monkeypatch.setenv(name, value)
+    data = world.folder / "topics.jsonl"
+    await dataset_work.export("topics", data, "", routing, BOT, world.said.append)
+    assert world.said[0] == f"{data}: 2,000 rows"
+    async with comparing(world, "", given) as command:
+        await command.start(data, "classifier", "topics", {})
+        await command.show(1, watch=True)
+        await command.compare(1)
+        assert "better: 6 better, 0 worse of 6 cases (p 0.03)" in world.said
+        asked = [seen.body["modelUri"] for seen in world.studio.seen("textClassification")]
+        await command.use(1, Path("none"), routing, uncompared=False)
+    assert len(asked) == 6
+    assert f'classifier = "tuned"\ntuned = "{asked[0]}"' in routing.read_text()
+    table = RoutingFile(routing).table
+    assert table is not None
+    assert table.routing.tuned == asked[0]
