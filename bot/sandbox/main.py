@@ -98,7 +98,7 @@ class Sandbox:
         services = self._services(telegram_url)
         self._fixed = self._settings(services)
         by_hand = {**services, "DATABASE_URL": self._fixed["DATABASE_URL"]}
-        self._write(self.env_file, "".join(f"{name}={value}\n" for name, value in by_hand.items()))
+        self._write(self.env_file, "".join(f"{name}={shlex.quote(value)}\n" for name, value in by_hand.items()))
         own = {name: value for name, value in self._fixed.items() if name not in (SANDBOX, "SHUTDOWN_GRACE")}
         self._write(self.commands_file, "".join(f"{name}={shlex.quote(value)}\n" for name, value in own.items()))
         desk = DeskRules(self.directory, self.telegram.clock)
