@@ -239,7 +239,7 @@ def find(place: str, folder: Path | None = None) -> App:
         there = [f"{where}:{known}" for known, one in vars(module).items() if isinstance(one, App)]
         raise ConfigError(
             f"--app {place}: there is no App called {name or 'app'} in {where}"
-            + ("" if found is None else f", where that is {'a class' if isinstance(found, type) else repr(found)[:80]}")
+            + ("" if found is None else f", where that is a {'class' if isinstance(found, type) else type(found).__name__}")
             + (f"; there is {', '.join(there)}" if there else f"; an App is made by `{name or 'app'} = App(...)`")
         )
     return found
