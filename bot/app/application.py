@@ -237,9 +237,10 @@ def find(place: str, folder: Path | None = None) -> App:
     found = getattr(module, name or "app", None)
     if not isinstance(found, App):
         there = [f"{where}:{known}" for known, one in vars(module).items() if isinstance(one, App)]
+        kind = "class" if isinstance(found, type) else type(found).__name__
         raise ConfigError(
             f"--app {place}: there is no App called {name or 'app'} in {where}"
-            + ("" if found is None else f", where that is a {'class' if isinstance(found, type) else type(found).__name__}")
+            + ("" if found is None else f", where that is a {kind}")
             + (f"; there is {', '.join(there)}" if there else f"; an App is made by `{name or 'app'} = App(...)`")
         )
     return found
