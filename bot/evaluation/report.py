@@ -116,10 +116,15 @@ def spent(results: Iterable[Result]) -> tuple[int, float]:
 # --- words ------------------------------------------------------------------------------------------------------------
 
 
+def counted(number: int) -> str:
+    """A number of cases: "1 case", "2 cases"."""
+    return f"{number} case" if number == 1 else f"{number} cases"
+
+
 def lines(found: Comparison, currency: str, against: str = "") -> list[str]:
     """A comparison on one screen. `against` names the earlier run, "" if there is none."""
     counts = Counter(str(one.state) for one in found.new)
-    head = f"{len(found.new)} cases: " + ", ".join(
+    head = f"{counted(len(found.new))}: " + ", ".join(
         f"{counts[state]} {WORDS[state]}" for state in WORDS if counts[state]
     )
     cost, slow = spent(found.new)

@@ -80,7 +80,7 @@ async def test_owners_are_told_once_that_a_persona_has_changed_and_which_cases_t
     assert not [text for text in stage.telegram.texts(ANNA) if "govorun eval" in text]
     written(tmp_path, PIRATE.replace("a pirate.", "an old pirate."))
     told = await newest(stage, ANNA, "govorun eval")
-    assert told.startswith("Changed: Pirate. 1 cases are touched: govorun eval (at most 0")
+    assert told.startswith("Changed: Pirate. Cases touched: 1; govorun eval asks them again (at most 0")
     await stage.clock.sleep(120)
     assert len([text for text in stage.telegram.texts(ANNA) if "govorun eval" in text]) == 1
 
@@ -131,7 +131,7 @@ async def test_a_model_that_answers_with_another_version_is_told_once(
     monkeypatch.setattr(native, "VERSION", "01.02.2027")
     await stage.ask("What is a harbour?")
     told = await newest(stage, ANNA, "another version")
-    assert f"01.02.2027 in place of {before}. 1 cases can be asked again: govorun eval (at most " in told
+    assert f"01.02.2027 in place of {before}. Cases that can be asked again: 1; govorun eval does it (at most " in told
     await stage.ask("What is a ship?")
     await stage.clock.sleep(60)
     assert len([text for text in stage.telegram.texts(ANNA) if "another version" in text]) == 1

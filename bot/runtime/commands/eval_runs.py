@@ -19,7 +19,7 @@ from bot.errors import BadInput, ConfigError
 from bot.evaluation.collecting import count_by_origin
 from bot.evaluation.evaluation import Baseline, Evaluation
 from bot.evaluation.judge import PairJudge, comparable, line
-from bot.evaluation.report import Comparison, Pair, as_json, as_junit, compared, lines
+from bot.evaluation.report import Comparison, Pair, as_json, as_junit, compared, counted, lines
 from bot.extension import Extension
 from bot.runtime.build import Instead, answering_apart
 from bot.runtime.optional import own_tables
@@ -67,11 +67,11 @@ async def evaluate(evaluation: Evaluation, wish: Wish, say: Say, agree: Agree) -
         likely = "" if found.likely is None else f"about {shown('en', found.likely, evaluation.currency)}, "
         price = f"{likely}at most {shown('en', min(found.most, limit or found.most), evaluation.currency)}"
         price += f"; the judge at most {shown('en', beside, evaluation.currency)}" if beside else ""
-        if not agree(f"{len(cases)} cases ({origins}): {price}. Go on?"):
+        if not agree(f"{counted(len(cases))} ({origins}): {price}. Go on?"):
             say("Nothing was asked.")
             return False
     else:
-        say(f"{len(cases)} cases ({origins}), free of charge.")
+        say(f"{counted(len(cases))} ({origins}), free of charge.")
     results = await evaluation.run(cases, tries=wish.tries, limit=limit, progress=_countdown(say))
     comparison = compared(before.results, results)
     failed = comparison.fails(wish.most_worse)
@@ -130,7 +130,7 @@ def _countdown(say: Say) -> Callable[[int], None]:
         nonlocal last
         if left and time.monotonic() - last >= PROGRESS:
             last = time.monotonic()
-            say(f"{left} cases left")
+            say(f"{counted(left)} left")
 
     return tell
 

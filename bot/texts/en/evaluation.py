@@ -40,16 +40,16 @@ TEXTS = {
     "eval.origin.gold": "from the knowledge base",
     "eval.origin.topic": "examples of topics",
     "eval.origin.code": "from code",
-    "eval.changed": "Changed: {what}. {count} cases are touched: govorun eval ({price}).",
+    "eval.changed": "Changed: {what}. Cases touched: {count}; govorun eval asks them again ({price}).",
     "eval.changed.routing": "topics",
     "eval.price": "about {price}",
     "eval.price.most": "at most {price}",
     "eval.version": (
-        "{model} answers with another version now: {new} in place of {old}. {count} cases can be asked "
-        "again: govorun eval ({price})."
+        "{model} answers with another version now: {new} in place of {old}. Cases that can be "
+        "asked again: {count}; govorun eval does it ({price})."
     ),
     "eval.night": (
-        "Last night's run: {count} cases, {worse} worse, {broken} broken, {unasked} not asked; {cost}.\n{names}"
+        "Last night's run (cases: {count}): {worse} worse, {broken} broken, {unasked} not asked; {cost}.\n{names}"
     ),
     "eval.night.failed": "Last night's run could not begin: {reason}",
     "trial.on": "Two versions of {name}: {share} % of conversations get the new one until {until}.",

@@ -15,7 +15,7 @@ from bot.config.entries import ModelConfig
 from bot.config.settings import Settings
 from bot.errors import BadInput, ModelRefused
 from bot.evaluation.cases import Case
-from bot.evaluation.report import Comparison, compared, lines
+from bot.evaluation.report import Comparison, compared, counted, lines
 from bot.llm.topics.samples import masked
 from bot.providers import catalog
 from bot.runtime.commands import eval_runs
@@ -42,7 +42,7 @@ async def compare(settings: Settings, work: TuningWork, tuning: StoredTuning, sa
                 raise BadInput("there is no case that was not in the data: docs/evaluation.md says how to make some")
             most = (await evaluation.estimate(cases, 2)).most
             price = shown("en", most, settings.currency)
-            if most and not agree(f"{len(cases)} cases, each asked of both: at most {price}. Go on?"):
+            if most and not agree(f"{counted(len(cases))}, each asked of both: at most {price}. Go on?"):
                 return ""
             first = await evaluation.run(cases)
         async with eval_runs.opened(after, tuning.bot, new, clock=work.store.clock) as evaluation:
@@ -58,7 +58,7 @@ def unseen(cases: Sequence[Case], seen: Collection[str]) -> list[Case]:
 def verdict_of(comparison: Comparison) -> str:
     """What a comparison says of the tuned model, in one sentence."""
     better, worse = len(comparison.better), len(comparison.worse)
-    told = f"{better} better, {worse} worse of {len(comparison.new)} cases (p {comparison.chance:.2f})"
+    told = f"{better} better, {worse} worse of {counted(len(comparison.new))} (p {comparison.chance:.2f})"
     if better > worse and not comparison.is_noise:
         return f"{BETTER}: {told}"
     return f"noise: {told}" if better > worse else f"not better: {told}"
