@@ -54,6 +54,7 @@ from bot.ports import Handler
 from bot.texts.catalog import say
 from bot.tools.tool import Tool, ToolContext, ToolOutput
 from bot.types import Address, Attachment, File, Image, Incoming, Kind, Message, Outgoing, ToolCall, User
+from bot.types import Button as ShownButton
 
 __version__ = "0.1.0"
 
@@ -107,6 +108,7 @@ __all__ = [
     "Running",
     "SendState",
     "Sent",
+    "ShownButton",
     "Source",
     "StorageUnavailable",
     "StreamCut",

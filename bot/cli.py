@@ -19,6 +19,7 @@ from bot.runtime.commands import desk, eval, kb, topics
 from bot.runtime.commands.batch import batch, dataset, tune
 
 NEWEST = 20  # failures that are listed
+SANDBOX = Path(".govorun", "govorun.db")  # the database of a sandbox that was started in this folder
 
 if TYPE_CHECKING:
     from bot.ai import Profile
@@ -137,14 +138,16 @@ def migrate() -> None:
 
     url = _existing(_settings().database_url)
     with alone(url) if is_sqlite(url) else nullcontext():  # PostgreSQL has a lock of its own for a migration
-        revision = asyncio.run(migrations.upgrade(url))
+        revision, done = asyncio.run(migrations.upgrade(url)), list[str]()
         if (chosen := chosen_app.find_app()) is not None and (
             own := chosen.extension.program.data
         ).metadata is not None:
             from bot.runtime.optional import own_tables
 
-            asyncio.run(own_tables.upgrade(url, own))
+            done = asyncio.run(own_tables.upgrade(url, own))
     typer.echo(f"The database has schema {revision}.")
+    for line in done:
+        typer.echo(f"Your tables: {line}.")
 
 
 @app.command()
@@ -188,7 +191,8 @@ def verify(
     """Check every page, index and link of a database, and list its unfinished work (exit code 1 if it is damaged)."""
     from bot.storage.maintenance import backup_command
 
-    lines = list(backup_command.verify(_settings().database_url, file))
+    url = _settings().database_url
+    lines = list(backup_command.verify(url if file else _existing(url), file))
     for good, line in lines:
         typer.echo(f"{typer.style('ok  ', fg='green') if good else typer.style('FAIL', fg='red')}  {line}")
     sys.exit(0 if all(good for good, _ in lines) else 1)
@@ -294,17 +298,21 @@ def audit(bot: int = BOT) -> None:
 def log(code: str = typer.Argument("", help="The code that a user was told; if not given, the last failures.")) -> None:
     """Explain a failure by the code that a user was told: what, where, why, and what to do about it."""
     from bot.storage.engines.sqlite_files import home
-    from bot.telemetry.incidents import explain, path_beside, read_incidents
+    from bot.telemetry.incidents import beside, explain, path_beside, read_incidents
 
-    place = path_beside(home(_settings().database_url))
-    known = list(read_incidents(place)) if place else []
+    own, sandbox = path_beside(home(_settings().database_url)), beside(SANDBOX)
+    places = [own, sandbox] if own else [sandbox]
+    known = {place: list(read_incidents(place)) for place in places}
     if not code:
-        for entry in known[-NEWEST:]:
+        place = next((place for place in places if place.exists()), places[0])
+        for entry in known[place][-NEWEST:]:
             typer.echo("  ".join(explain(entry)[:2]))
+        typer.echo(f"These are in {place}." if known[place] else f"No failures in {place}.")
         return
-    found = [entry for entry in known if entry.code == code.strip().lower()]
+    found = [entry for place in reversed(places) for entry in known[place] if entry.code == code.strip().lower()]
     if not found:
-        raise BadInput(f"there is no code {code} in {place}; codes older than some thousand failures are gone")
+        looked = " and ".join(map(str, places))
+        raise BadInput(f"there is no code {code} in {looked}; codes older than some thousand failures are gone")
     typer.echo("\n".join(explain(found[-1])))
 
 

@@ -3,6 +3,7 @@
 BotError
 ├── UnknownUser              nobody with this id has written to the bot, which may not write first
 ├── ConfigError              start-up only: names the setting, what it should be, where to get it
+│   └── ProgramError         .place: a programmer's function that gave back what can't be used
 ├── UserError                its text may be shown to the user
 │   ├── BadInput
 │   ├── NotAllowed
@@ -29,6 +30,8 @@ BotError
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 
 class BotError(Exception):
     """Something went wrong in Govorun."""
@@ -41,12 +44,25 @@ class ConfigError(BotError):
     """A setting is missing or wrong."""
 
 
+class ProgramError(ConfigError, TypeError):
+    """A function of a program built on Govorun gave back, or sends, what can't be used. `place` is where that function
+    stands, "" if it has called what raises this.
+    """
+
+    place = ""
+
+
 class UnknownUser(BotError):
     """This person never wrote to the bot, or this group never had it: a bot may not write first."""
 
 
 class UserError(BotError):
-    """The text of this error may be shown to the user."""
+    """The text of this error may be shown to the user: one for all languages, or one for each."""
+
+    def __init__(self, message: str | Mapping[str, str] = "") -> None:
+        texts = {} if isinstance(message, str) else message
+        super().__init__(message if isinstance(message, str) else texts.get("en") or next(iter(texts.values()), ""))
+        self.said: str | Mapping[str, str] = texts or str(self)
 
 
 class BadInput(UserError):

@@ -79,7 +79,8 @@ class ChatChoices:
 
     `own_model` is the model that the user chose for every chat, `zone` the user's time zone (IANA name), `reasoning` is
     "on" or "off". `notices` is "alone" in a group where answers to commands are shown only to the user who asked.
-    `answers` is "all" in a topic of a group where every message is for the bot, also without a mention.
+    `answers` is "all" in a topic of a group where every message is for the bot, also without a mention. `told_language`
+    is the last one that the messenger has told of the user's app.
     """
 
     language: str = ""
@@ -91,6 +92,7 @@ class ChatChoices:
     notices: str = ""
     zone: str = ""
     answers: str = ""
+    told_language: str = ""
 
 
 NOT_READ = ChatChoices()  # stands in an `Incoming` until a transaction has read the choices; compare with `is`
@@ -223,7 +225,7 @@ class Incoming:
     @property
     def language(self) -> str:
         """The language to answer in ("ru", "en", ...): chosen in the chat, otherwise that of the user's app."""
-        return self.chat.language or self.user.language
+        return self.chat.language or self.user.language or self.chat.told_language
 
     @property
     def rest(self) -> str:
@@ -236,7 +238,8 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """A button under a message. `data` is the key of a stored row (`tx.buttons`) with the action and its parameters.
+    """A button as it stands under a message: what it shows (`label`), and what the bot gets back when it is pressed
+    (`data`): the key of a stored row (`tx.buttons`) with the action and its parameters.
 
     A key that begins with `IN_TURN` belongs to a button whose press waits in the queue of the conversation: the queue
     must know that before anybody reads the row. One that begins with `NEWEST` waits, too, and is removed when a newer
@@ -249,6 +252,12 @@ class Button:
     label: str
     data: str
     dangerous: bool = False  # shown in red: what it does can't be undone
+
+
+def check_rows(buttons: object) -> None:
+    """Raise `TypeError` unless these are rows of buttons."""
+    if not isinstance(buttons, Sequence) or any(not isinstance(row, Sequence) for row in buttons):
+        raise TypeError("a row of buttons is a list: buttons=[[Button(...)]]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +294,9 @@ class Outgoing:
     joins: tuple[str, ...] = ()  # the texts that it is made of; what waits behind it and has such texts may be added
     # A key where the person writes: what it shares ("contact", "location") and its label; ("none", ""): it goes.
     key: tuple[str, str] = ("", "")
+
+    def __post_init__(self) -> None:
+        check_rows(self.buttons)
 
     @property
     def lasting_buttons(self) -> tuple[tuple[Button, ...], ...]:

@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Never, TypeVar, Unpack
 
 from bot.ai import Model
 from bot.app import starting
@@ -51,8 +51,10 @@ if TYPE_CHECKING:
     from bot.config.settings import Settings
 
 Checks = TypeVar("Checks", bound=Callable[[str], object])
+Command = TypeVar("Command", bound=Run)
 Lines = TypeVar("Lines", bound=OwnLines)
 T = TypeVar("T", bound=Tool | Callable[..., Any])
+NOTHING: Any = object()  # in the place of a tool that was not given
 
 
 class App(Handlers, AppProgram[State]):
@@ -62,7 +64,8 @@ class App(Handlers, AppProgram[State]):
     nothing outside of it, and a mistake in what is added raises `ConfigError` at once. `command`, `tool`, `model`,
     `include_router`, `card` and `rule` add to it, and `run` starts it. The other methods are for programs that start
     bots in a way of their own. `without` are words of commands that are switched off. `texts` are sentences
-    of the bot in other languages or other words: by language and key, or a folder with files such as `de.toml`.
+    of the bot in other languages or other words: by language and key, or a folder with files such as `de.toml`, which
+    stands beside the file that makes the App, or else in the working folder.
     """
 
     def __init__(
@@ -75,14 +78,15 @@ class App(Handlers, AppProgram[State]):
         self.given: dict[str, Any] = {**settings}
         self.place: str = starting.calling_line()
         handlers = HandlerExtension(without=tuple(without), place=self.place)
-        self.extension: Extension = Extension(handlers=handlers, texts=texts)
+        self.extension: Extension = Extension(handlers=handlers, texts=starting.beside_program(texts))
         for own in commands:
             self.extension.add_command(own)
         for tool in tools:
             self.tool(tool)
 
-    def command(self, word: str, about: About = "", *, owners_only: bool = False) -> Callable[[Run], Run]:
-        """Add a command: an `async (incoming, reply) -> str | Outgoing | None`, whose result is the answer.
+    def command(self, word: str, about: About = "", *, owners_only: bool = False) -> Callable[[Command], Command]:
+        """Add a command: an `async (incoming, reply) -> Answer`, whose result is the answer: a text, one for each
+        language, an `Outgoing`, or None.
 
         `incoming.rest` is the text after the command.
         """
@@ -90,14 +94,21 @@ class App(Handlers, AppProgram[State]):
         if callable(word):
             raise ConfigError('@app.command needs a word: @app.command("flip", "Flip a coin")')
 
-        def add(run: Run) -> Run:
+        def add(run: Command) -> Command:
             self.extension.add_command(OwnCommand(word, run, about, owners_only))
             return run
 
         return add
 
-    def tool(self, tool: T) -> T:
-        """Offer models a tool: a `Tool`, or a typed function with a docstring (see `Tool.of`). Returns it unchanged."""
+    def tool(self, tool: T = NOTHING, **options: Never) -> T:
+        """Offer models a tool: a `Tool`, or a typed function with a docstring (see `Tool.of`). Returns it unchanged.
+
+        A function with options becomes a `Tool` first: `app.tool(Tool.of(pay, needs_approval=True))`.
+        """
+        if tool is NOTHING or options:
+            given: Mapping[str, Any] = options
+            shown = ", ".join(f"{name}={value!r:.40}" for name, value in given.items()) or "needs_approval=True"
+            raise ConfigError(f"@app.tool takes a function alone; with options: app.tool(Tool.of(function, {shown}))")
         self.extension.add_tool(tool)
         return tool
 
@@ -222,7 +233,14 @@ def find(place: str, folder: Path | None = None) -> App:
     without a name, `app`. Raises `ConfigError`.
     """
     where, _, name = place.partition(":")
-    found = getattr(starting.load(where, folder or Path()), name or "app", None)
+    module = starting.load(where, folder or Path())
+    found = getattr(module, name or "app", None)
     if not isinstance(found, App):
-        raise ConfigError(f"--app {place}: there is no App called {name or 'app'} in {where}")
+        there = [f"{where}:{known}" for known, one in vars(module).items() if isinstance(one, App)]
+        kind = "class" if isinstance(found, type) else type(found).__name__
+        raise ConfigError(
+            f"--app {place}: there is no App called {name or 'app'} in {where}"
+            + ("" if found is None else f", where that is a {kind}")
+            + (f"; there is {', '.join(there)}" if there else f"; an App is made by `{name or 'app'} = App(...)`")
+        )
     return found

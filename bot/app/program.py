@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Any, Generic, cast
+from typing import TYPE_CHECKING, Any, Generic, Unpack, cast
 
 from typing_extensions import TypeVar
 
+from bot.app.app_settings import AppSettings
 from bot.errors import ConfigError
 from bot.extension import Answer, Extension, JobRun, OwnJob, OwnTransport, Running, Schedule
 from bot.extension.data import Exports, Forgets, Migration
 from bot.extension.endpoints import Http
 from bot.extension.jobs import DEADLINE, daily
-from bot.extension.mistakes import called_as, check_function, check_lifespan, shown
+from bot.extension.mistakes import called_as, check_function, check_lifespan, check_setting, shown
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from bot.telegram.receiving.webhook_server import WebhookServer
 
 State = TypeVar("State", default=Any)
-Job = TypeVar("Job", bound=Callable[[JobRun[Any]], Awaitable[Answer | Mapping[str, str]]])
+Job = TypeVar("Job", bound=Callable[[JobRun[Any]], Awaitable[Answer]])
 Change = TypeVar("Change", bound=Migration)
 Read = TypeVar("Read", bound=Exports)
 Forget = TypeVar("Forget", bound=Forgets)
@@ -195,15 +196,18 @@ class AppProgram(Generic[State]):
 
     def transport(self, transport: OwnTransport) -> None:
         """Let the bot speak in another messenger beside Telegram; see `OwnTransport`. Raises `ConfigError` for a class
-        in the place of an object.
+        in the place of an object, and for one without `run` or `send`.
         """
         if not isinstance(transport, OwnTransport):
             raise ConfigError(f"App.transport takes an OwnTransport, and not {shown(transport)}")
+        kind = type(transport)
+        if lacks := [name for name in ("run", "send") if getattr(kind, name) is getattr(OwnTransport, name)]:
+            raise ConfigError(f"App.transport: {kind.__name__} has no {' and no '.join(lacks)}")
         self.extension.program.transports.append(transport)
 
     # --- inside another program ---------------------------------------------------------------------------------------
 
-    def running(self, **settings: Any) -> AbstractAsyncContextManager[Running[State]]:
+    def running(self, **settings: Unpack[AppSettings]) -> AbstractAsyncContextManager[Running[State]]:
         """Run the bot inside a program that has an event loop of its own, as long as the block lasts.
 
         `settings` override those of the App. It sets no signal handlers, and leaves logging and the garbage collector
@@ -214,4 +218,6 @@ class AppProgram(Generic[State]):
         """
         from bot.app.embedding import entered
 
+        for name in settings:
+            check_setting(name, AppSettings.__annotations__)
         return entered(cast(Any, self), settings)

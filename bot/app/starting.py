@@ -13,12 +13,14 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import TypeVar
 
 from bot.errors import ConfigError
 
 # True while `--app` imports a file, whose own `app.run()` then does nothing.
 loading: contextvars.ContextVar[bool] = contextvars.ContextVar("loading", default=False)
 
+T = TypeVar("T")
 OURS = str(Path(__file__).parents[1]) + os.sep
 
 
@@ -115,6 +117,17 @@ def _line_of_program(error: Exception) -> str:
 def calling_line() -> str:
     """File and line, as "shop.py:12: ", of the code outside of Govorun that is calling it; "" without such code."""
     return _last_of_program([(frame.f_code.co_filename, line) for frame, line in traceback.walk_stack(None)][::-1])
+
+
+def beside_program(given: T) -> T | Path:
+    """A folder that is named relative to the file that is calling; another value, or a folder that is not there, as it
+    is.
+    """
+    if not isinstance(given, str | Path):
+        return given
+    file = calling_line().rpartition(":")[0].rpartition(":")[0]
+    found = Path(file).parent / given
+    return found.absolute() if file and found.is_dir() else given
 
 
 def _last_of_program(calls: Sequence[tuple[str, int]]) -> str:

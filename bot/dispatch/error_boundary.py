@@ -12,7 +12,7 @@ from bot.ports import Handler, Reply
 from bot.storage.store import Store
 from bot.telemetry import turn_log
 from bot.telemetry.incidents import IncidentLog
-from bot.texts.catalog import say
+from bot.texts.catalog import own, say
 from bot.types import Incoming, Kind
 
 log = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ class ErrorBoundary:
         except UserError as error:
             await reply.acknowledge()
             notice = as_notice(await for_notice(self.store, incoming), reply)
-            await finish_with(self.store, notice, reply, str(error))
+            await finish_with(self.store, notice, reply, own(error.said, notice.language))
         except Exception as error:
             turn_log.current.get().mark_failed(error)
             code = self.incidents.record(error, incoming.id)

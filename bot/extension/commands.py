@@ -13,7 +13,7 @@ from bot.errors import ConfigError
 from bot.types import Incoming, Outgoing
 
 T = TypeVar("T")
-Answer = str | Outgoing | None
+Answer = str | Mapping[str, str] | Outgoing | None  # a text is one for all languages, or one for each
 About = str | Mapping[str, str]  # one for all languages, or one for each
 
 WORD = re.compile(r"[a-z0-9_]{1,32}")
@@ -49,8 +49,8 @@ Run = Callable[[Incoming, Reply], Awaitable[Answer]]
 
 @dataclass(frozen=True, slots=True)
 class OwnCommand:
-    """A command /`word`. `run` returns the answer: a text in Markdown, an `Outgoing`, or None: then what it has
-    streamed (`Reply.append`) is the answer, and without that there is none.
+    """A command /`word`. `run` returns the answer: a text in Markdown (one for all languages, or one for each), an
+    `Outgoing`, or None: then what it has streamed (`Reply.append`) is the answer, and without that there is none.
 
     `about` is its description; without it the menu does not list the command. `owners_only`: for others the command
     does not exist. Raises `ConfigError` if `word` can't be a command.

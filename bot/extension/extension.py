@@ -76,6 +76,7 @@ class Extension:
 
     def add_command(self, own: OwnCommand) -> None:
         """Add a command. Raises `ConfigError` if the word is taken or the function can't be a command."""
+        mistakes.check_stopped(self.program.running)
         mistakes.check_command(own.word, own.run, self.handlers.without)
         if own.word in (other.word for other in self.handlers.commands):
             raise ConfigError(f"/{own.word} is there already: two commands can't have one word")
@@ -83,6 +84,7 @@ class Extension:
 
     def add_press(self, own: OwnPress) -> None:
         """Add the function of a button. Raises `ConfigError` if the name is taken or the function can't be one."""
+        mistakes.check_stopped(self.program.running)
         mistakes.check_press(own.name, own.run)
         if own.name in (other.name for other in self.handlers.presses):
             raise ConfigError(f"the press {own.name} is there already: two functions can't have one name")
@@ -90,6 +92,7 @@ class Extension:
 
     def add_tool(self, tool: Tool | Callable[..., Any]) -> None:
         """Add a tool, or make one of a function. Raises `ConfigError` if it can't be one, or if its name is taken."""
+        mistakes.check_stopped(self.program.running)
         if not isinstance(tool, Tool) and (inspect.isclass(tool) or not callable(tool)):
             raise ConfigError(f"tool: a function is expected, and not {mistakes.shown(tool)}")
         try:
@@ -104,6 +107,7 @@ class Extension:
 
     def add_model(self, own: OwnModel) -> None:
         """Add a model. Raises `ConfigError` if it is none, or if its name is taken."""
+        mistakes.check_stopped(self.program.running)
         mistakes.check_model(own.name, own.model)
         if own.name in (other.name for other in self.ai.models):
             raise ConfigError(f"the model {own.name} is there already: two models can't have one name")
@@ -113,6 +117,7 @@ class Extension:
         """Add a router of aiogram. `states` keeps the states of the dialogues of all routers, since aiogram has one
         storage for them. Raises `ConfigError` if the router is none, or if another storage was given before.
         """
+        mistakes.check_stopped(self.program.running)
         if inspect.isclass(router) or not hasattr(router, "resolve_used_update_types"):
             raise ConfigError(f"include_router takes a Router of aiogram, and not {mistakes.shown(router)}")
         if states is not None and self.handlers.router_states not in (None, states):

@@ -6,9 +6,11 @@ import enum
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, TypeAdapter
+from pydantic.errors import PydanticUserError
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -67,8 +69,9 @@ def Ask(
 class Prompt:
     """One question to a person. `key` names its answer among those that are stored.
 
-    `takes` is what answers it: "text", "contact", "location", "photo" or "choice"; then `choices` are the values with
-    the labels of their buttons. `is_optional`: it may be skipped. `is_own`: only the person's own contact answers it.
+    `takes` is what answers it: "text", "date", "contact", "location", "photo" or "choice"; then `choices` are the
+    values with the labels of their buttons. `is_optional`: it may be skipped. `is_own`: only the person's own contact
+    answers it.
     """
 
     key: str
@@ -92,7 +95,22 @@ class Prompt:
             values, labels = (True, False), {**_yes_no(), **labels}
         choices = {str(value): (value, labels.get(str(value), str(value))) for value in values}
         takes = "choice" if choices else next((word for one, word in TAKEN.items() if one is kind), "text")
+        if takes == "text" and not _can_be_written(kind):
+            raise ConfigError(
+                f"{key}: nobody can answer with a {getattr(kind, '__name__', kind)}: a text, a number, a date, a "
+                "choice (Literal, Enum), a Contact, a Location or a Photo is expected"
+            )
         return cls(key, question, takes, choices, optional, own)
+
+
+def _can_be_written(kind: Any) -> bool:
+    """Whether a text may be a value of this type, as far as its JSON schema tells: no list and no object is."""
+    try:
+        schema = TypeAdapter(kind).json_schema()
+    except PydanticUserError:  # a type without a schema, which reads what it likes
+        return True
+    kinds = schema.get("anyOf", [schema])
+    return any(one.get("type") not in ("array", "object") and "$ref" not in one for one in kinds)
 
 
 def _yes_no() -> dict[str, About]:
@@ -103,7 +121,7 @@ def _yes_no() -> dict[str, About]:
     }
 
 
-TAKEN = {Contact: "contact", Location: "location", Photo: "photo"}
+TAKEN = {Contact: "contact", Location: "location", Photo: "photo", date: "date"}
 
 
 def _bare(kind: Any) -> Any:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from bot.errors import HookFailed, UserError
+from bot.texts.catalog import own
 from bot.tools.tool import ToolContext
 
 log = logging.getLogger(__name__)
@@ -79,7 +80,7 @@ class Hooks:
                 passages += wish.passages
                 model = wish.model or model
         except UserError as error:
-            return "", Preparation(refusal=str(error))
+            return "", Preparation(refusal=own(error.said, asker.language))
         return "\n\n".join(filter(None, told)), Preparation(passages=passages, model=model)
 
     async def review(self, asker: ToolContext, question: str, answer: str) -> Review:
@@ -95,7 +96,7 @@ class Hooks:
                 text = text if found.text is None else found.text
                 notes.append(found.note)
         except UserError as error:
-            return Review(refusal=str(error))
+            return Review(refusal=own(error.said, asker.language))
         return Review(text=None if text == answer else text, note="; ".join(filter(None, notes)))
 
 

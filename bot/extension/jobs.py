@@ -45,7 +45,7 @@ class JobRun(Generic[State_co]):
     language: str = ""
 
 
-RunJob = Callable[[JobRun[State_co]], Awaitable[Answer | Mapping[str, str]]]
+RunJob = Callable[[JobRun[State_co]], Awaitable[Answer]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import functools
 import inspect
 import typing
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, TypeGuard
 
 from bot.ai import Profile
-from bot.errors import ConfigError
-from bot.types import Outgoing
+from bot.errors import ConfigError, ProgramError
+from bot.texts.catalog import own
+from bot.types import Outgoing, check_rows
 
 # What features of Govorun have, with any settings but DESK, whose words are compared at the start.
 COMMANDS = frozenset({
@@ -22,7 +24,7 @@ COMMANDS = frozenset({
 })  # fmt: skip
 TOOLS = frozenset(("calculator", "current_time", "remind", "web_answer", "web_search"))
 Method = typing.TypeVar("Method", bound=Callable[..., Any])
-UNSENDABLE = (bool, int, float, bytes, list, tuple, set, dict)
+UNSENDABLE = (bool, int, float, bytes, list, tuple, set)
 
 
 def check_function(title: str, function: Any, parameters: tuple[str, ...], *, is_async: bool = True) -> None:
@@ -39,6 +41,12 @@ def check_function(title: str, function: Any, parameters: tuple[str, ...], *, is
     except TypeError:
         takes = inspect.signature(function)
         raise ConfigError(f"{title}: {shape} is expected, and {shown(function)} takes {takes}") from None
+
+
+def check_stopped(running: Collection[object]) -> None:
+    """Raise `ConfigError` if a bot of this App runs: what it can do is fixed at its start."""
+    if running:
+        raise ConfigError("the bot runs already: add this before App.run or App.running")
 
 
 def check_setting(name: str, known: Collection[str]) -> None:
@@ -85,12 +93,53 @@ def check_async(title: str, function: Any) -> None:
         raise ConfigError(f"{title}: {shown(function)} is not async: write `async def`")
 
 
-def check_answer(word: str, function: Callable[..., Any], answer: object) -> None:
-    """Raise `ConfigError` if what a command has returned can't be sent."""
-    if not isinstance(answer, str | Outgoing | None):
-        code = getattr(function, "__code__", None)
-        line = f" ({code.co_filename}:{code.co_firstlineno})" if code else ""
-        raise ConfigError(f"/{word}{line} returned {answer!r:.80}; {EXPECTED}")
+def messages(answer: object, language: str, title: str = "a handler returned") -> list[Outgoing]:
+    """What a function has returned as messages: none for None. Raises `ProgramError` for what can't be sent."""
+    if answer is None:
+        return []
+    if not is_text(answer) and not isinstance(answer, Outgoing):
+        raise ProgramError(f"{title} {answer!r:.80}: {EXPECTED}")
+    found = answer if isinstance(answer, Outgoing) else Outgoing(own(answer, language))
+    if is_empty(found):
+        raise ProgramError(f"{title} an empty text: {EXPECTED}")
+    return [found]
+
+
+def check_sent(what: object, buttons: object = ()) -> None:
+    """Raise `ProgramError` if this can't be sent, or if these are no rows of buttons."""
+    if not messages(what, "", "running.send got"):
+        raise ProgramError(f"running.send got None: {EXPECTED}")
+    check_rows(buttons)
+
+
+def is_text(answer: object) -> TypeGuard[str | Mapping[str, str]]:
+    """Whether this is a text: one for all languages, or one for each."""
+    if isinstance(answer, Mapping):
+        return bool(answer) and all(isinstance(one, str) for pair in answer.items() for one in pair)
+    return isinstance(answer, str)
+
+
+def is_empty(message: Outgoing) -> bool:
+    """Whether a message has nothing to show."""
+    return not (message.text.strip() or message.file or message.copy[0] or message.gone)
+
+
+@contextmanager
+def blaming(function: Callable[..., Any] | None) -> Iterator[None]:
+    """Give each `ProgramError` that is raised inside, and has no place, that of a function."""
+    try:
+        yield
+    except ProgramError as error:
+        if not error.place and (place := _place(function)):
+            error.place, error.args = place, (f"{error} ({place})",)
+        raise
+
+
+def _place(function: Any) -> str:
+    while isinstance(function, functools.partial):
+        function = function.func
+    code = getattr(function, "__code__", None)
+    return f"{code.co_filename}:{code.co_firstlineno} in {function.__name__}" if code else ""
 
 
 def check_model(name: str, model: Any) -> None:
@@ -131,4 +180,4 @@ def called_as(example: str) -> Callable[[Method], Method]:
     return wrapped
 
 
-EXPECTED = "a command returns a text, an Outgoing (a file, buttons), or None"
+EXPECTED = "a text, one for each language, an Outgoing (a file, buttons) or, for no answer, None is expected"

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import to_jsonable_python
 
 from bot import types
+from bot.errors import ProgramError
 from bot.extension.arguments import described, model_of
 from bot.extension.commands import Answer
 
@@ -58,9 +59,12 @@ class OwnPress:
         return model_of(self.name, self.run)
 
     def stored(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments of a button as JSON holds them. Raises `TypeError` if the function does not take them."""
-        stored: dict[str, Any] = to_jsonable_python(dict(arguments))
-        self.read(stored)
+        """The arguments of a button as JSON holds them. Raises `ProgramError` if the function does not take them."""
+        try:
+            stored: dict[str, Any] = to_jsonable_python(dict(arguments))
+            self.read(stored)
+        except (TypeError, ValueError) as error:
+            raise ProgramError(str(error)) from None
         return stored
 
     def read(self, stored: Mapping[str, Any]) -> dict[str, Any]:

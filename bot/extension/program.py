@@ -30,7 +30,7 @@ class Program:
     data: OwnData = field(default_factory=OwnData)
     transports: list[OwnTransport] = field(default_factory=list)
     hooks: Any = None  # a `WebhookServer`, which this floor does not know
-    running: list[Running[Any]] = field(default_factory=list, init=False)
+    running: list[Running[Any]] = field(default_factory=list, init=False, repr=False)
     is_entered: bool = field(default=False, init=False)
 
     @property

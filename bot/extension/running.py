@@ -22,6 +22,7 @@ State_co = TypeVar("State_co", covariant=True, default=Any)
 T = TypeVar("T")
 S = TypeVar("S", bound=BaseModel)
 Payer = int | User | Incoming | None  # who pays for a request: a person, the sender of a message, None: the bot itself
+Receiver = int | User | Incoming | Address  # a person, or the chat that a message came from or an address names
 Keyboard = Sequence[Sequence[Button]]  # rows of buttons, from the top
 
 
@@ -103,9 +104,10 @@ class Running(Protocol[State_co]):
         ...
 
     async def send(
-        self, to: int | User | Address, what: str | Mapping[str, str] | Outgoing, *, key: str, buttons: Keyboard = ()
+        self, to: Receiver, what: str | Mapping[str, str] | Outgoing, *, key: str, buttons: Keyboard = ()
     ) -> Sent:  # fmt: skip
-        """Send a message to a person (by id), or to the chat of an address. Returns when it is on disk.
+        """Send a message to a person (by id), to the chat of an address, or where an `Incoming` came from. Returns when
+        it is on disk.
 
         A text is Markdown: one for all languages, or one for each (`{"en": "Good morning", "de": "Guten Morgen"}`), of
         which the one in the language that the chat has chosen is sent, else in the person's. The message is delivered
@@ -128,6 +130,13 @@ class Running(Protocol[State_co]):
         `to` becomes `JobRun.user`, and `data` (values that JSON can hold) `JobRun.data`. Only the first call with the
         `key` (1-200 characters) plans a run, for ever and in all processes; the others return False. Raises
         `ValueError` for a job that the App does not have or a time without a zone, `UnknownUser` as `send` does.
+        """
+        ...
+
+    async def withdraw(self, job: str, *, key: str) -> bool:
+        """Take back the run that `later` has planned with this `key`; one that has begun goes on. The key stays used.
+
+        False: there is none, or it has ended.
         """
         ...
 

@@ -55,7 +55,8 @@ class Personas:
         rows, choices = [], []
         for key, persona in found.items():
             name, is_now = persona.name(language), key == now.key
-            rows.append(f"{'✓' if is_now else '•'} {name}: {said(persona.description, language, '')}")
+            told = filter(None, (name, said(persona.description, language, "")))
+            rows.append(f"{'✓' if is_now else '•'} {': '.join(told)}")
             choices.append(Choice(f"✓ {name}" if is_now else name, "persona.set", {"persona": key}))
         text = "\n".join((say(language, "persona.choose", persona=now.name(language)), "", *rows))
         return Page(text, pairs(choices))

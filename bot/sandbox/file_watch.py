@@ -9,7 +9,8 @@ from pathlib import Path
 
 PAUSE = 0.5  # seconds between two looks
 WATCHED = (".py", ".toml", ".md")
-FOREIGN = ("__pycache__", "node_modules", "venv", "env", "build", "dist")
+FOREIGN = ("__pycache__", "node_modules", "venv", "env", "build", "dist", "tests")
+UNREAD = ("README.md", "CHANGELOG.md", "LICENSE.md", "CONTRIBUTING.md")  # for people, and not for the bot
 
 
 async def on_changes(folder: Path, changed: Callable[[], Awaitable[None]]) -> None:
@@ -24,11 +25,12 @@ async def on_changes(folder: Path, changed: Callable[[], Awaitable[None]]) -> No
 
 
 def look(folder: Path) -> Mapping[str, int]:
-    """Return when each watched file was changed (nanoseconds). Hidden folders and environments are left out."""
+    """Return when each watched file was changed (nanoseconds). Hidden folders, environments, tests and
+    texts about the project are left out."""
     found: dict[str, int] = {}
     for where, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".") and name not in FOREIGN]
-        for path in (os.path.join(where, name) for name in names if name.endswith(WATCHED)):
+        for path in (os.path.join(where, name) for name in names if name.endswith(WATCHED) and name not in UNREAD):
             try:
                 found[path] = os.stat(path).st_mtime_ns
             except OSError:  # removed since, or a link to nothing

@@ -35,6 +35,7 @@ from bot.sandbox.runs_view import RunsView
 from bot.sandbox.shop import Handbook
 from bot.sandbox.telegram.server_facade import Telegram
 from bot.sandbox.trials import Trials
+from bot.telemetry import incidents
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +86,9 @@ class Sandbox:
         self._fixed: Mapping[str, str] = {}
         self._told = ""  # the address of an App's endpoints that the terminal shows
         self._saved = -1
+        self._incidents = incidents.beside(self.directory / "govorun.db")
+        self._incidents_size = _size(self._incidents)
+        self._told_codes = {one.code for one in incidents.read_incidents(self._incidents)}
 
     async def start(self, port: int | None = None) -> str:
         """Start everything and return the address of the page. Raises `ConfigError` if `port` is taken."""
@@ -92,8 +96,9 @@ class Sandbox:
         telegram_url, _ = await self.telegram.start(), await self.studio.start()
         await self.start_batch()
         services = self._services(telegram_url)
-        self._write(self.env_file, "".join(f"{name}={value}\n" for name, value in services.items()))
         self._fixed = self._settings(services)
+        by_hand = {**services, "DATABASE_URL": self._fixed["DATABASE_URL"]}
+        self._write(self.env_file, "".join(f"{name}={shlex.quote(value)}\n" for name, value in by_hand.items()))
         own = {name: value for name, value in self._fixed.items() if name not in (SANDBOX, "SHUTDOWN_GRACE")}
         self._write(self.commands_file, "".join(f"{name}={shlex.quote(value)}\n" for name, value in own.items()))
         desk = DeskRules(self.directory, self.telegram.clock)
@@ -146,10 +151,23 @@ class Sandbox:
         await self.telegram.close()
 
     async def keep(self) -> None:
-        """Save the chats whenever they changed, until cancelled."""
+        """Save the chats whenever they changed, and tell new failures of the bot, until cancelled."""
         while True:
             await asyncio.sleep(SAVE_EVERY)
             self._save()
+            self.tell_failures()
+
+    def tell_failures(self) -> None:
+        """Tell the person at the terminal, in a line for each, what has failed since the last call."""
+        for one in incidents.read_incidents(self._incidents) if self._changed_incidents() else ():
+            if one.code not in self._told_codes:
+                self._told_codes.add(one.code)
+                self._tell(f"  {one.kinds[0]} at {one.place}: govorun log {one.code}")
+
+    def _changed_incidents(self) -> bool:
+        """Whether the file of failures has changed since the last call."""
+        before, self._incidents_size = self._incidents_size, _size(self._incidents)
+        return self._incidents_size != before
 
     async def restart_bot(self) -> None:
         """Start the bot again with the code that its files have now."""
@@ -292,6 +310,10 @@ def _made(directory: Path) -> Path:
     except OSError as error:
         raise ConfigError(f"--directory {directory}: {error.strerror}; give a folder of your own") from None
     return directory
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 async def _index(_request: web.Request) -> web.FileResponse:

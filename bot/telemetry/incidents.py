@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bot.clock import Clock
-from bot.errors import HookFailed, ModelError
+from bot.errors import HookFailed, ModelError, ProgramError
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,12 @@ class IncidentLog:
 
 def path_beside(database: Path | None) -> Path | None:
     """The file of incidents beside a database file; None if `database` is None."""
-    return database.with_name(f"{database.name}-journal.jsonl") if database else None
+    return beside(database) if database else None
+
+
+def beside(database: Path) -> Path:
+    """The file of incidents beside a database file."""
+    return database.with_name(f"{database.name}-journal.jsonl")
 
 
 def read_incidents(path: Path) -> Iterator[Incident]:
@@ -121,6 +126,8 @@ def _place(error: BaseException) -> str:
     """The innermost line of the program that was built on Govorun, and the line of Govorun that it called; without such
     a program the innermost line of Govorun.
     """
+    if isinstance(error, ProgramError) and error.place:
+        return error.place
     if isinstance(error, HookFailed) and error.__cause__ is not None:
         error = error.__cause__
     frames = traceback.extract_tb(error.__traceback__)
@@ -175,6 +182,10 @@ ADVICE = {
     "HookFailed": (
         "an error in the program that was built on Govorun, or in what it called",
         "look at that line; the log has the traceback and the text of the error under this code",
+    ),
+    "ProgramError": (
+        "that function of the program that was built on Govorun gave back, or sends, what can't be used",
+        "look there; the log says under this code what it was. A text, one for each language, an Outgoing can be sent",
     ),
     "StorageUnavailable": (
         "the disk is full, read-only or too slow",

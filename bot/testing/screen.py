@@ -11,6 +11,10 @@ from bot.sandbox.telegram.server_facade import text_of
 
 BOT = "Bot"
 CONTENT = ("photo", "voice", "document", "audio", "video", "animation", "sticker", "contact", "location", "dice")
+EVENTS = {
+    "new_chat_members": "joined the group", "left_chat_member": "left the group", "new_chat_title": "named the group",
+    "pinned_message": "pinned a message", "forum_topic_created": "made a topic",
+}  # fmt: skip
 
 
 def frame_of(call: ApiCall, chat: int) -> str | None:
@@ -35,6 +39,7 @@ def _lines(message: Mapping[str, Any], bot: int) -> Iterator[str]:
     sender = message.get("from", {})
     name = BOT if sender.get("id") == bot else str(sender.get("first_name", ""))
     content = [f"[{kind}]" for kind in CONTENT if kind in message]
+    content += [f"[{event}]" for kind, event in EVENTS.items() if kind in message]
     first, *others = [*content, *text_of(dict(message)).splitlines()] or ["[other]"]
     yield f"{name}: {first}"
     yield from (f"  {line}".rstrip() for line in others)

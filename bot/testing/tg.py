@@ -254,35 +254,40 @@ class Business:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A person in Telegram. Methods act in the private chat with the bot, or in the group `to`."""
+    """A person in Telegram. Methods act in the private chat with the bot, or in the group `to`; they raise `ValueError`
+    for somebody who is no member of it.
+    """
 
     tg: Tg[Any]
     id: int
 
     async def say(self, text: str, to: Group | None = None, *, reply_to: BotMessage | None = None) -> BotMessage:
         """Write a message and return the bot's newest message. Raises `AssertionError` if the bot does not answer."""
-        before = len(self.tg.said(self._chat(to)))
+        chat = self._acts(to)
+        before = len(self.tg.said(chat))
         self.write(text, to, reply_to=reply_to)
-        return await self.tg._answered(self._chat(to), before)
+        return await self.tg._answered(chat, before)
 
     def write(self, text: str, to: Group | None = None, *, reply_to: BotMessage | None = None) -> None:
         """Write a message without waiting for an answer."""
-        self.tg._place = self._chat(to)
-        self.tg.server.say(self._chat(to), text, self.id, reply_to=reply_to.id if reply_to else None)
+        if not text.strip():
+            raise ValueError("nobody can send an empty message")
+        self.tg._place = chat = self._acts(to)
+        self.tg.server.say(chat, text, self.id, reply_to=reply_to.id if reply_to else None)
 
     async def send(
         self, data: bytes, kind: Literal["photo", "voice", "document"] = "photo", caption: str = "",
         *, name: str = "", mime: str = "", to: Group | None = None,
     ) -> BotMessage:  # fmt: skip
         """Send a file and return the bot's newest message. Raises `AssertionError` if the bot does not answer."""
-        chat = self._chat(to)
+        chat = self._acts(to)
         before = len(self.tg.said(chat))
         self.tg.server.upload(chat, data, kind, caption=caption, name=name, mime=mime, user_id=self.id)
         return await self.tg._answered(chat, before)
 
     async def send_album(self, photos: Sequence[bytes], caption: str = "", to: Group | None = None) -> BotMessage:
         """Send photos as one album, and return the bot's newest message. Raises `AssertionError` if there is none."""
-        chat = self._chat(to)
+        chat = self._acts(to)
         before = len(self.tg.said(chat))
         self.tg.server.album(chat, photos, caption, user_id=self.id)
         return await self.tg._answered(chat, before)
@@ -300,7 +305,7 @@ class Person:
         """Send a message of any other kind and return the bot's newest message afterwards. `content` are its fields of
         the Bot API, such as {"dice": {...}}.
         """
-        self.tg.server.send(self._chat(to), dict(content), user_id=self.id)
+        self.tg.server.send(self._acts(to), dict(content), user_id=self.id)
         return await self.tg._done(self._chat(to))
 
     @property
@@ -335,7 +340,7 @@ class Person:
 
     async def press(self, label: str, to: Group | None = None) -> BotMessage | None:
         """Press the key or the newest button with this label, and return the bot's newest message afterwards."""
-        chat = self._chat(to)
+        chat = self._acts(to)
         if to is None and label in self.keys:
             self.tg.server.press_key(chat, label, self.id)
             return await self.tg._done(chat)
@@ -344,7 +349,7 @@ class Person:
 
     async def edit(self, text: str, to: Group | None = None) -> BotMessage | None:
         """Change the person's own newest message and return the bot's newest message afterwards."""
-        chat = self._chat(to)
+        chat = self._acts(to)
         own = [message for message in self.tg.server.transcript(chat) if message["from"]["id"] == self.id]
         self.tg.server.edit(chat, own[-1]["message_id"], text, self.id)
         return await self.tg._done(chat)
@@ -352,6 +357,12 @@ class Person:
     def said(self, to: Group | None = None) -> list[BotMessage]:
         """The messages of the bot in the chat, oldest first."""
         return self.tg.said(self._chat(to))
+
+    def _acts(self, to: Group | None) -> int:
+        """The chat in which the person does something. Raises `ValueError` for somebody who is no member of it."""
+        if to is not None and self.id not in self.tg.server.state.chats[to.id].members:
+            raise ValueError(f"{self.name} is no member of the group, and can do nothing there: await group.joins(...)")
+        return self._chat(to)
 
     def _chat(self, to: Group | None) -> int:
         return self.id if to is None else to.id

@@ -67,15 +67,19 @@ def known(language: str) -> str:
 
 def say(language: str, key: str, /, **values: object) -> str:
     """Return the sentence `key` in `language` (a tag or ""), with the values put in as they are: they are never read as
-    a format.
+    a format. Raises `KeyError` for a sentence that there is not, and for a value that is missing.
     """
     short = known(language)
-    text = LANGUAGES[short][key]
+    if (text := LANGUAGES[short].get(key)) is None:
+        raise KeyError(f"there is no sentence {key!r}: App(texts=...) adds those of your own, at least in en")
     if PLURALS and (forms := PLURALS.get((short, key))) is not None:
         text = forms.get(plurals.form(short, _number(values)), text)
-    if "|" in text:
-        text = FORMS.sub(lambda found: plurals.of_forms(_whole(values[found[1]]), found[2].split("|")), text)
-    return PLACE.sub(lambda place: str(values[place[1]]), text)
+    try:
+        if "|" in text:
+            text = FORMS.sub(lambda found: plurals.of_forms(_whole(values[found[1]]), found[2].split("|")), text)
+        return PLACE.sub(lambda place: str(values[place[1]]), text)
+    except KeyError as error:
+        raise KeyError(f"the sentence {key!r} needs {error.args[0]}=...") from None
 
 
 def _whole(value: object) -> int:

@@ -170,7 +170,7 @@ class Tool:
             log.warning("tool %s was late: more than %g s", self.name, self.deadline)
             return failed("tool.late", seconds=f"{self.deadline:g}")
         except UserError as error:
-            return failed("tool.refused", reason=error)
+            return failed("tool.refused", reason=own(error.said, asker.language))
         except BotError as error:
             log.warning("tool %s failed: %s: %s", self.name, type(error).__name__, error)
             return failed("tool.unavailable")

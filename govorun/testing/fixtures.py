@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import difflib
 import re
+import warnings
 from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -78,6 +79,12 @@ def bot_app(request: pytest.FixtureRequest) -> App:
 
     folder = request.config.rootpath
     place = named(folder)
+    if not place:
+        warnings.warn(
+            'the bot under test is Govorun\'s own: name your App in pyproject.toml ([tool.govorun] app = "bot.py:app") '
+            "or by GOVORUN_APP, or override the fixture bot_app",
+            stacklevel=1,
+        )
     return find(place, folder) if place else App()
 
 

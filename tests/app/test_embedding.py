@@ -17,6 +17,7 @@ from bot import App, Incoming, Reply, Running
 from bot.errors import ConfigError
 from bot.sandbox.ai_studio.server import Studio
 from bot.sandbox.telegram.server_facade import Telegram
+from tests.support.stage import Stage
 
 ANNA = 1001
 
@@ -85,6 +86,9 @@ async def test_an_error_in_the_block_stops_the_bot_and_is_the_callers(app: App) 
 
 
 async def test_what_is_wrong_at_the_start_is_raised_as_it_is(app: App, telegram: Telegram, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="temprature is no setting of Govorun, did you mean temperature"):
+        async with app.running(temprature=2):  # type: ignore[call-arg]
+            pytest.fail("nobody knows it")
     with pytest.raises(ConfigError, match="BOT_TOKEN"):
         async with app.running(bot_token="42:" + "x" * 35):
             pytest.fail("Telegram does not know it")
@@ -126,7 +130,7 @@ async def test_each_app_has_its_own_running_bot_and_finds_it_from_any_task(
     async def whose(incoming: Incoming, reply: Reply) -> str:
         return str(other.current.bot)
 
-    changes = {
+    changes: Any = {
         "bot_token": other_telegram.token,
         "telegram_api_url": other_telegram.url,
         "database_url": f"sqlite+aiosqlite:///{tmp_path / 'other.db'}",
@@ -177,3 +181,16 @@ async def test_the_block_is_entered_while_telegram_is_away_and_the_bot_connects_
             telegram.say(ANNA, "/ping")
             await telegram.wait_for(lambda: len(telegram.texts(ANNA)) == 3 or None, 25)
     assert telegram.texts(ANNA) == ["pong", "Good morning", "pong"]
+
+
+async def test_in_tests_the_running_bot_of_the_app_is_that_of_the_kit(stage: Stage, bot_app: App) -> None:
+    await stage.start()
+
+    async def route() -> Any:
+        return bot_app.current
+
+    assert stage.app is not None
+    assert await asyncio.create_task(route(), context=contextvars.Context()) is stage.app.running
+    await stage.stop()
+    with pytest.raises(RuntimeError, match="no bot of this App runs here"):
+        await route()

@@ -36,7 +36,7 @@ async def test_a_desk_is_drained_before_it_is_switched_off(
     await desk.presses("desk.take")
     await stage.stop()
     await stage.start(desk=None)
-    await stage.until(lambda: "1 cases of the support desk are open" in caplog.text or None)
+    await stage.until(lambda: "the support desk has open cases (1)" in caplog.text or None)
     await stage.stop()
     settings = {"BOT_TOKEN": stage.telegram.token, "YC_API_KEY": "none", "YC_FOLDER_ID": "none"}
     environment = {**os.environ, **settings, "DATABASE_URL": stage.settings.database_url}

@@ -126,6 +126,12 @@ async def test_the_list_says_what_each_persona_does(stage: Stage) -> None:
     assert "Переводчик" in await stage.ask("/persona", BORIS)
 
 
+async def test_a_persona_without_a_description_is_listed_by_its_name(stage: Stage, tmp_path: Path) -> None:
+    written(tmp_path, 'title.en = "Pirate"\nsystem.en = "A pirate."')
+    await stage.start(prompts_dir=tmp_path)
+    assert "• Pirate" in (await stage.ask("/persona")).splitlines()
+
+
 async def test_the_chosen_persona_greets_suggests_and_answers(stage: Stage, tmp_path: Path) -> None:
     written(tmp_path, PIRATE)
     await stage.start(prompts_dir=tmp_path)

@@ -194,10 +194,11 @@ async def test_run_with_a_token_that_telegram_does_not_know_ends_in_a_sentence(
 # --- migrate ----------------------------------------------------------------------------------------------------------
 
 
-async def test_migrate_makes_no_database_where_there_is_none(tmp_path: Path) -> None:
-    done = await typed("migrate", cwd=tmp_path, DATABASE_URL="sqlite+aiosqlite:///new.db")
+async def test_migrate_and_verify_make_no_database_where_there_is_none(tmp_path: Path) -> None:
     line = "govorun: DATABASE_URL: there is no database new.db; govorun run makes it at its first start\n"
-    assert (done.code, done.out, done.err) == (2, "", line)
+    for word in ("migrate", "verify"):
+        done = await typed(word, cwd=tmp_path, DATABASE_URL="sqlite+aiosqlite:///new.db")
+        assert (done.code, done.out, done.err) == (2, "", line)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
+from datetime import timedelta
 from functools import partial
 from operator import attrgetter
 from pathlib import Path
@@ -13,12 +14,14 @@ from aiogram import Router
 from aiogram.fsm.storage.memory import MemoryStorage
 from pydantic import BaseModel
 
-from bot import App, Ask, Chunk, Incoming, Profile, Reply, Request, Tool, command
+from bot import App, Ask, Chunk, Incoming, JobRun, Profile, Reply, Request, Tool, command
 from bot.app import find
 from bot.errors import ConfigError
 from bot.extension import mistakes
 from bot.testing.stage import Stage
 from bot.testing.tg import Tg
+from bot.texts import added
+from bot.texts.catalog import say
 
 
 async def good(incoming: Incoming, reply: Reply) -> str:
@@ -87,14 +90,22 @@ class DictProfile(NoProfile):
     profile: ClassVar = {"window": 1}
 
 
+class Unanswerable(BaseModel):
+    rows: list[int] = Ask("Which rows?")
+
+
+async def filled(incoming: Incoming, reply: Reply, form: Unanswerable) -> str:
+    return ""
+
+
 untyped: Any = command
 
 MISTAKES: list[tuple[Callable[[Any], Any], str]] = [
     (lambda app: app.command("x")(sync), "/x: sync is not async: write `async def`"),
     (lambda app: app.command("x")(short), "/x: async def (incoming, reply) is expected, and short takes (incoming: "),
     (lambda app: app.command("x")(Parrot), "/x: a function is expected, async def (incoming, reply), and not Parrot"),
-    (lambda app: app.command("x")(seven), "/x: seven returns int; a command returns a text, an Outgoing"),
-    (lambda app: app.command("x")(rows), "/x: rows returns list[str]; a command returns a text"),
+    (lambda app: app.command("x")(seven), "/x: seven returns int; a text, one for each language, an Outgoing"),
+    (lambda app: app.command("x")(rows), "/x: rows returns list[str]; a text"),
     (lambda app: app.command(good), '@app.command needs a word: @app.command("flip", "Flip a coin")'),
     (lambda app: untyped(good), 'a command needs a word: @command("flip", "Flip a coin")'),
     (lambda app: app.command("With space")(good), "'With space' can't be a command: 1-32 of a-z 0-9 _"),
@@ -109,6 +120,8 @@ MISTAKES: list[tuple[Callable[[Any], Any], str]] = [
     (lambda app: app.model("m", DictProfile()), "model 'm': its profile must be a Profile, and is {'window': 1}"),
     (lambda app: app.model("m", Returns()), "model 'm': stream must yield chunks"),
     (lambda app: (app.model("m", Parrot()), app.model("m", Parrot())), "the model m is there already"),
+    (lambda app: app.tool(needs_approval=True)(stock), "app.tool(Tool.of(function, needs_approval=True))"),
+    (lambda app: app.form("f", Unanswerable)(filled), "Unanswerable.rows: nobody can answer with a list"),
     (lambda app: app.include_router(Parrot), "include_router takes a Router of aiogram, and not Parrot"),
     (
         lambda app: [app.include_router(Router(), states=MemoryStorage()) for _ in range(2)],
@@ -271,4 +284,54 @@ async def test_what_cannot_be_sent_is_told_with_the_line_of_the_command(
     bot_app.command("number")(anything)
     await stage.start()
     assert "(code " in (await Tg(stage).user("Ann").say("/number")).text
-    assert f"/number ({__file__}:{anything.__code__.co_firstlineno}) returned 7; a command returns" in caplog.text
+    line = f"({__file__}:{anything.__code__.co_firstlineno} in anything)"
+    assert "/number returned 7: a text, one for each language, an Outgoing" in caplog.text
+    assert line in caplog.text
+
+
+def test_a_folder_of_texts_stands_beside_the_file_of_the_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "shop" / "texts").mkdir(parents=True)
+    (tmp_path / "shop" / "main.py").write_text('from bot import App\napp = App(texts="texts")\n')
+    (tmp_path / "shop" / "texts" / "de.toml").write_text('"error.hook" = "Etwas ging schief."')
+    monkeypatch.chdir(tmp_path)
+    assert added.read(find("shop/main.py").extension.texts) == {"de": {"error.hook": "Etwas ging schief."}}
+
+
+def test_a_sentence_that_is_not_there_or_lacks_a_value_says_so() -> None:
+    for key, line in (
+        ("t.nope", "there is no sentence 't.nope'"),
+        ("error.bug", "'error.bug' needs code="),
+    ):
+        with pytest.raises(KeyError, match=line):
+            say("en", key)
+
+
+async def test_nothing_is_added_to_a_bot_that_runs(stage: Stage, bot_app: App) -> None:
+    await stage.start()
+    late = bot_app.command("late")
+    for add in (lambda: late(good), lambda: bot_app.tool(stock), lambda: bot_app.model("m", Parrot())):
+        with pytest.raises(ConfigError, match="the bot runs already: add this before"):
+            add()
+    await stage.stop()
+    bot_app.command("late")(good)
+
+
+async def test_what_running_cannot_take_is_told_by_its_name(tg: Tg, bot_app: App) -> None:
+    @bot_app.job
+    async def news(run: JobRun) -> None: ...
+
+    await tg.user("Ann").say("/help")
+    running: Any = tg.running
+
+    async def work(connection: Any) -> None: ...
+
+    later = timedelta(hours=1)
+    calls: list[tuple[Any, str]] = [
+        (lambda: running.store.write(work), "work is async: it must be an ordinary function"),
+        (lambda: running.ask("x", dict), "a pydantic model is expected"),
+        (lambda: running.later(work, key="1", at=later), "later takes the name of a job: 'work'"),
+        (lambda: running.later("news", key="1", at=later, data={"x": object()}), r"data\['x'\] can't be kept"),
+    ]
+    for call, line in calls:
+        with pytest.raises((ConfigError, TypeError), match=line):
+            await call()

@@ -108,7 +108,6 @@ async def test_a_command_for_owners_does_not_exist_for_others(stage: Stage) -> N
 
 
 async def test_a_command_that_a_crash_has_interrupted_is_run_again(stage: Stage, bot_app: App) -> None:
-    await stage.start()
     tg, hangs = Tg(stage), [True]
 
     @bot_app.command("late")
@@ -119,7 +118,7 @@ async def test_a_command_that_a_crash_has_interrupted_is_run_again(stage: Stage,
         hangs.append(False)
         return "At last."
 
-    await tg.restart()
+    await stage.start()
     tg.user("Ann").write("/late now")
     await tg.until(lambda: CALLS == ["now"])
     hangs.append(False)

@@ -172,6 +172,24 @@ async def test_members_come_and_go_and_an_account_of_business_is_connected(tg: T
     assert said[0].text == "are you there?"
 
 
+async def test_people_can_do_no_more_than_in_telegram(tg: Tg) -> None:
+    ann, eve = tg.user("Ann"), tg.user("Eve")
+    team = tg.group("Team", ann)
+    with pytest.raises(ValueError, match="empty message"):
+        await ann.say(" ")
+    for doing in (eve.say("hi", team), eve.press("Buy", team), eve.send_contact("+7", team), eve.edit("hi", team)):
+        with pytest.raises(ValueError, match="Eve is no member of the group"):
+            await doing
+    await team.joins(eve)
+    eve.write("hi", team)
+    await team.leaves(eve)
+    with pytest.raises(ValueError, match="no member"):
+        eve.write("hi again", team)
+    told = ann.dialogue(team).splitlines()
+    assert told[0] == "Eve: [joined the group]"
+    assert told[-1] == "Eve: [left the group]"
+
+
 async def test_the_running_bot_is_at_hand(tg: Tg) -> None:
     ann = tg.user("Ann")
     await ann.say("/start")
@@ -234,6 +252,10 @@ def test_in_a_project_of_its_own_nothing_but_pytest_asyncio_is_needed(tmp_path: 
     environment = {**os.environ, "PYTHONPATH": PYTHONPATH, "PYTEST_ADDOPTS": ""}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
     assert "2 passed" in done.stdout, done.stdout + done.stderr
+    assert "the bot under test is" not in done.stdout
+    (tmp_path / "test_mine.py").write_text("def test_whose(bot_app): pass")
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    assert "the bot under test is Govorun's own: name your App" in done.stdout
 
 
 async def test_a_support_desk_is_tested_from_both_sides(tg: Tg, studio: StudioSide) -> None:

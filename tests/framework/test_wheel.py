@@ -44,6 +44,9 @@ async def number(incoming: Incoming, reply: Reply) -> int:
 
 async def test_state(tg: Tg[list[str]]) -> None:
     tg.running.state.insert("nowhere")
+
+
+app.running(temprature=2)
 """
 TYPED = """
 from typing import assert_type
@@ -66,7 +69,7 @@ async def test_the_state_has_the_type_of_the_app(tg: Tg[Shop], other: Tg, ann: P
     assert_type((await tg.user("Ann").say("hi")).text, str)
     await other.running.send(ann.id, "hi", key="1")
 """
-MISTAKES = (4, 5, 6, 9, 14, 20)  # the lines of WRONG that type checkers have to name
+MISTAKES = (4, 5, 6, 9, 14, 20, 23)  # the lines of WRONG that type checkers have to name
 
 
 def run(*words: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -273,3 +273,49 @@ async def test_names_and_processes_that_do_not_fit_stop_the_start(stage: Stage) 
         await stage.start()
     with pytest.raises(ConfigError, match="takes an OwnTransport, and not Console"):
         App().transport(Console)
+
+
+class Pager(OwnTransport):
+    name = "pager"
+
+    def __init__(self) -> None:
+        self.door: asyncio.Future[Door] = asyncio.get_running_loop().create_future()
+        self.sent: list[tuple[int, Outgoing]] = []
+
+    async def run(self, door: Door) -> None:
+        self.door.set_result(door)
+        await asyncio.Event().wait()
+
+    async def send(self, person: int, message: Outgoing, number: int) -> None:
+        self.sent.append((number, message))
+
+
+async def test_a_press_has_the_language_in_which_the_person_wrote_before(bot_app: App, stage: Stage) -> None:
+    @bot_app.press("where")
+    async def where(incoming: Incoming, reply: Reply) -> str:
+        return f"{incoming.language} {incoming.kind}"
+
+    @bot_app.command("menu")
+    async def menu(incoming: Incoming, reply: Reply) -> Outgoing:
+        return Outgoing("Menu", buttons=[[Button("Where", "where")]])
+
+    pager = Pager()
+    bot_app.transport(pager)
+    await stage.start()
+    door = await pager.door
+    await door.say(7, "/menu", language="ru")
+    async with asyncio.timeout(60):
+        while not pager.sent:
+            await stage.clock.sleep(0.1)
+        await door.press(7, pager.sent[0][0], pager.sent[0][1].buttons[0][0])
+        while len(pager.sent) < 2:
+            await stage.clock.sleep(0.1)
+    assert pager.sent[1][1].text == "ru button"
+
+
+def test_a_transport_that_can_neither_take_nor_send_is_told_at_once() -> None:
+    class Mute(OwnTransport):
+        name = "mute"
+
+    with pytest.raises(ConfigError, match=r"Mute has no run and no send"):
+        App().transport(Mute())

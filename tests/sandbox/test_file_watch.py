@@ -11,7 +11,7 @@ PATIENCE = 30.0  # seconds: a loaded machine is slow
 
 
 def test_code_and_prompts_are_watched_and_environments_are_not(tmp_path: Path) -> None:
-    for name in ("shop.py", "prompts/parrot.toml", ".venv/lib/x.py", "venv/x.py", "shop.db", "__pycache__/x.py"):
+    for name in ("shop.py", "prompts/parrot.toml", ".venv/lib/x.py", "venv/x.py", "shop.db", "tests/x.py", "README.md"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "gone.py").symlink_to(tmp_path / "nowhere.py")

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bot import types
+from bot.errors import ProgramError
 from bot.extension import Button, OwnPress
+from bot.extension.mistakes import messages
 from bot.outbox import delivery_key, finish, finish_turn
 from bot.ports import Reply
 from bot.storage.store import Store, Tx
@@ -24,10 +26,10 @@ class CustomAnswers:
     presses: Mapping[str, OwnPress] = field(default_factory=dict)
 
     async def finish(self, incoming: Incoming, reply: Reply, answer: object) -> None:
-        """Store the answer and the end of the turn in one transaction, and deliver. Raises `TypeError` for a value that
-        can't be sent.
+        """Store the answer and the end of the turn in one transaction, and deliver. Raises `ProgramError` for a value
+        that can't be sent.
         """
-        answers = sendable(answer)
+        answers = messages(answer, incoming.language)
         await finish(self.store, reply, lambda tx: self.store_end(tx, incoming, answers))
 
     def store_end(self, tx: Tx, incoming: Incoming, answers: Sequence[Outgoing], *, over: bool = False) -> None:
@@ -42,7 +44,7 @@ class CustomAnswers:
 
     def with_buttons(self, tx: Tx, answer: Outgoing, where: Address, delivery: str, user: int) -> Outgoing:
         """The message with a row in the database for each `Button` of the programmer. `delivery` is the key of its
-        delivery, `user` whom it answers. Raises `TypeError` for a button without a function.
+        delivery, `user` whom it answers. Raises `ProgramError` for a button without a function.
         """
         rows = tuple(tuple(self._stored(tx, one, where, delivery, user) for one in row) for row in answer.buttons)
         return replace(answer, buttons=rows)
@@ -52,19 +54,8 @@ class CustomAnswers:
             return button
         press = self.presses.get(button.press)
         if press is None:
-            raise TypeError(f"there is no @app.press({button.press!r}) for the button {button.label!r}")
+            raise ProgramError(f"there is no @app.press({button.press!r}) for the button {button.label!r}")
         payload: dict[str, Any] = {"press": press.name, "arguments": press.stored(button.arguments)}
         presser = user if press.by == "asker" else 0
         row = tx.buttons.add_button(where, delivery, presser, button.label, PRESS, **payload)
         return replace(row, dangerous=button.dangerous)
-
-
-def sendable(answer: object) -> list[Outgoing]:
-    """What a handler returned as messages: none for None. Raises `TypeError` for a value that can't be sent."""
-    if answer is None:
-        return []
-    if isinstance(answer, str):
-        return [Outgoing(answer)]
-    if isinstance(answer, Outgoing):
-        return [answer]
-    raise TypeError(f"a handler returned {type(answer).__name__}: return a text, an Outgoing or None")

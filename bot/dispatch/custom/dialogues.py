@@ -7,15 +7,16 @@ So a crash at any moment loses nothing and asks nothing twice.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from datetime import date
 from typing import Any
 
-from bot.dispatch.custom.answers import CustomAnswers, sendable
+from bot.dispatch.custom.answers import CustomAnswers
 from bot.dispatch.custom.asking import Answers, Asked, Run
 from bot.extension import OwnCommand
 from bot.extension.commands import Answer
-from bot.extension.mistakes import check_answer
+from bot.extension.mistakes import blaming, messages
 from bot.feature import ButtonHandler, Feature
 from bot.media.attachments import is_picture
 from bot.outbox import (
@@ -36,6 +37,7 @@ from bot.texts.catalog import own, say
 from bot.types import Attachment, Incoming, Outgoing
 
 WAITING = "own.ask"
+ReadDay = Callable[[str, float, str], date | None]  # of a text, now (Unix time), in a time zone
 SOON = 900.0  # seconds in which a plain text answers; after them only a reply to the question does
 KEYS = ("contact", "location")  # what a key in the place of the keyboard can share
 MOST_IN_ROW = 24  # characters of labels that stand beside each other
@@ -58,11 +60,14 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialogues:
-    """Runs functions, and runs them again when a question of theirs is answered."""
+    """Runs functions, and runs them again when a question of theirs is answered. `read_day` reads an answer such as
+    "tomorrow".
+    """
 
     store: Store
     answers: CustomAnswers
     commands: Mapping[str, OwnCommand] = field(default_factory=dict)
+    read_day: ReadDay = lambda _text, _now, _zone: None
 
     def feature(self) -> Feature:
         """The answers to questions: in words, and by buttons."""
@@ -76,7 +81,12 @@ class Dialogues:
 
     async def receive(self, incoming: Incoming, reply: Reply, waiting: ButtonPress) -> bool:
         """Take a text as the answer to a question. False: there is no such function any more."""
-        return await self._answered(incoming, reply, waiting, incoming.text)
+        answer = incoming.text
+        if waiting.payload["takes"] == "date":  # "tomorrow" is read now, and not when the function is called again
+            zone = (await self.store.read(lambda tx: with_choices(tx, incoming))).chat.zone
+            day = self.read_day(answer, self.store.clock.time(), zone)
+            answer = day.isoformat() if day is not None else answer
+        return await self._answered(incoming, reply, waiting, answer)
 
     async def take(self, incoming: Incoming, reply: Reply) -> bool:
         """Take a contact, a place or a picture if a question waits for one. False: it is a message like any other."""
@@ -140,9 +150,9 @@ class Dialogues:
         if isinstance(outcome, Asked):
             await finish(self.store, reply, lambda tx: self._ask(tx, incoming, call, outcome, also))
             return
-        if call.command:
-            check_answer(call.command, self._function(call), outcome)
-        said = sendable(outcome)
+        with blaming(self._function(call)):
+            title = f"/{call.command}" if call.command else f"the press {call.press!r}"
+            said = messages(outcome, incoming.language, f"{title} returned")
 
         def work(tx: Tx) -> None:
             if answers:
@@ -157,7 +167,8 @@ class Dialogues:
                     remove_buttons(tx, incoming, message=call.message, only=call.button)
             self.answers.store_end(tx, incoming, said, over=over)
 
-        await finish(self.store, reply, work)
+        with blaming(self._function(call)):
+            await finish(self.store, reply, work)
 
     async def _call(self, incoming: Incoming, reply: Reply, call: Call, run: Run) -> Answer | Asked:
         """What the function returned, what it streamed if it returned None, or what it asked."""

@@ -13,6 +13,7 @@ from bot.dispatch.admission import is_signal
 from bot.dispatch.custom.answers import CustomAnswers
 from bot.dispatch.custom.asking import CustomReply
 from bot.extension import Answer, Middleware, Next
+from bot.extension.mistakes import blaming
 from bot.ports import Handler, Reply
 from bot.storage.store import Store, Tx
 from bot.types import Incoming, Kind
@@ -56,7 +57,8 @@ class CustomMiddleware:
         if not handled:
             answer = answer if answer is not None else given.written or None
             await reply.acknowledge()
-            await self.answers.finish(incoming, reply, answer if incoming.kind in SPEAKS else None)
+            with blaming(self.functions[0]):
+                await self.answers.finish(incoming, reply, answer if incoming.kind in SPEAKS else None)
         elif answer is not None:
             log.error("turn %s: a middleware has returned an answer to a turn that had ended; dropped", incoming.id)
 

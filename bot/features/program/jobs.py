@@ -8,6 +8,7 @@ row for each person whose time has come.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -17,11 +18,12 @@ from zoneinfo import ZoneInfo
 
 from bot.access.onboarding import Onboarding
 from bot.access.policy import Access, Actor, Role
-from bot.errors import Lost, StorageUnavailable
-from bot.extension import JobRun, OwnJob, Running, Schedule
+from bot.errors import Lost, ProgramError, StorageUnavailable
+from bot.extension import Answer, JobRun, OwnJob, Running, Schedule
+from bot.extension.mistakes import blaming, messages
 from bot.extension.running import current
 from bot.feature import Feature
-from bot.features.program.messages import Messages, Said, can_be_said, delivery_key, ensure_known, hashed
+from bot.features.program.messages import Messages, Said, delivery_key, ensure_known, hashed
 from bot.features.times import zones
 from bot.storage.store import Store, Tx
 from bot.telemetry.incidents import IncidentLog
@@ -71,8 +73,11 @@ class Planner:
         self, name: str, key: str, at: datetime | timedelta, to: int | User | None, data: Mapping[str, Any]
     ) -> bool:
         """See `Running.later`."""
+        if not isinstance(name, str):
+            raise TypeError(f"later takes the name of a job: {getattr(name, '__name__', name)!r:.80}")
         if name not in self.jobs:
             raise ValueError(f"there is no job {name!r}: the App has {', '.join(self.jobs) or 'none'}")
+        check_json(data)
         if isinstance(at, datetime) and at.tzinfo is None:
             raise ValueError(f"{at} has no time zone: use an aware datetime, or a timedelta from now")
         hash_, user = hashed(f"job {name}", key), to.id if isinstance(to, User) else to
@@ -93,6 +98,18 @@ class Planner:
         added = await self.store.write(work)
         self.wake_jobs()
         return added
+
+    async def withdraw(self, name: str, key: str) -> bool:
+        """See `Running.withdraw`."""
+        row = hashed(f"job {name}", key)[:48]
+
+        def work(tx: Tx) -> bool:
+            planned = tx.jobs.find_job(self.bot, KIND + name, row)
+            if planned is not None:
+                tx.jobs.delete_done(planned)
+            return planned is not None
+
+        return await self.store.write(work)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -130,7 +147,9 @@ class OwnJobs:
         )  # fmt: skip
         try:
             async with asyncio.timeout(own.deadline):
-                answer = _answer(own, await own.run(run), user)
+                returned = await own.run(run)
+            with blaming(own.run):
+                answer = _answer(own, returned, user)
         except (StorageUnavailable, Lost):
             raise
         except Exception as error:
@@ -202,6 +221,15 @@ class OwnJobs:
             tx.jobs.add_job(Job(job.kind, f"{user}-{due:.0f}", where, payload, due=tx.clock.time()))
 
 
+def check_json(data: Mapping[str, Any]) -> None:
+    """Raise `TypeError` that names the first key whose value JSON can't hold."""
+    for key, value in data.items():
+        try:
+            json.dumps(value)
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"data[{key!r}] can't be kept: JSON can't hold {value!r:.80} ({error})") from None
+
+
 def planned(job: OwnJob, schedule: Schedule, bot: int, now: float) -> Job:
     """Return the row of a schedule that begins now."""
     payload: dict[str, Any] = {"schedule": schedule.text}
@@ -223,16 +251,12 @@ def _done(tx: Tx, job: Job, own: OwnJob) -> None:
     tx.jobs.reschedule(job, due)
 
 
-def _answer(own: OwnJob, answer: object, user: int | None) -> Said | None:
-    """Return what is sent to the person. Raises `TypeError` for what can't be."""
-    if answer is None:
+def _answer(own: OwnJob, answer: Answer, user: int | None) -> Said | None:
+    """Return what is sent to the person. Raises `ProgramError` for what can't be."""
+    if not messages(answer, "", f"job {own.name} returned"):
         return None
-    if not can_be_said(answer):
-        raise TypeError(
-            f"job {own.name} returned {answer!r:.80}: a text, one for each language, an Outgoing or None is expected"
-        )
     if user is None:
-        raise TypeError(f"job {own.name} returned a message but runs for nobody: use running.send")
+        raise ProgramError(f"job {own.name} returned a message but runs for nobody: use running.send")
     return answer
 
 

@@ -6,15 +6,15 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeGuard
 
 from bot.errors import UnknownUser
-from bot.extension.running import Keyboard, SendState, Sent
+from bot.extension import mistakes
+from bot.extension.running import Keyboard, Receiver, SendState, Sent
 from bot.ports import DeliveryState
 from bot.storage.repositories.outbox import GONE
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import own
-from bot.types import Address, Outgoing, User
+from bot.types import Address, Incoming, Outgoing
 
 # A message with its buttons stored: in this transaction, for this address, key of the delivery and person (0: any).
 Said = str | Mapping[str, str] | Outgoing  # a text, one for each language, or a whole message
@@ -50,15 +50,17 @@ class Messages:
     deliver: Callable[[str, Sequence[Address]], None]
     with_buttons: WithButtons
 
-    def address(self, to: int | User | Address) -> Address:
-        """Return where a message for a person goes: the private chat, unless it is an address already."""
+    def address(self, to: Receiver) -> Address:
+        """Return where a message for a person goes: the private chat, unless it is an address already. That of a
+        message is where it came from.
+        """
+        to = to.address if isinstance(to, Incoming) else to
         return to if isinstance(to, Address) else Address("telegram", self.bot, to if isinstance(to, int) else to.id)
 
-    async def send(self, to: int | User | Address, what: Said, key: str, buttons: Keyboard) -> Sent:
+    async def send(self, to: Receiver, what: Said, key: str, buttons: Keyboard) -> Sent:
         """See `Running.send`."""
         where, hash_ = self.address(to), hashed("send", key)
-        if not can_be_said(what):
-            raise TypeError(f"{what!r:.80} can't be sent: a text, one for each language, or an Outgoing is expected")
+        mistakes.check_sent(what, buttons)
 
         def work(tx: Tx) -> bool:
             if tx.program_keys.is_used(self.bot, hash_):
@@ -117,13 +119,6 @@ class Messages:
                 return sent
             await clock.sleep(pause if end is None else min(pause, max(0.0, end - clock.monotonic())))
             pause = min(2 * pause, LONGEST_LOOK)
-
-
-def can_be_said(what: object) -> TypeGuard[Said]:
-    """Return whether this can be sent."""
-    if isinstance(what, Mapping):
-        return bool(what) and all(isinstance(one, str) for pair in what.items() for one in pair)
-    return isinstance(what, str | Outgoing)
 
 
 def delivery_key(hash_: str) -> str:

@@ -8,6 +8,8 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pydantic import BaseModel
+
 from bot.ai import Chunk, Finish, Model, Profile, Request
 from bot.billing.budget import Budget
 from bot.conversation.helper_model import PaidBy, billed
@@ -80,6 +82,8 @@ class ProgramModels:
 
     async def ask(self, question: str, schema: type[Any] | None, payer: Payer, model: str, system: str) -> Any:
         """See `Running.ask`."""
+        if schema is not None and not (isinstance(schema, type) and issubclass(schema, BaseModel)):
+            raise TypeError(f"ask: a pydantic model is expected, and not {schema!r:.80}: class Answer(BaseModel): ...")
         paid = await self._paid(payer, model)
         if schema is not None:
             return await structured.ask(paid, question, schema, system=system, language=paid.payer.incoming.language)

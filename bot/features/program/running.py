@@ -10,13 +10,14 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from bot.clock import Clock
+from bot.extension.mistakes import check_function
 from bot.extension.program import Program
-from bot.extension.running import Keyboard, Payer, SendState, Sent
+from bot.extension.running import Keyboard, Payer, Receiver, SendState, Sent
 from bot.features.program.jobs import Planner
 from bot.features.program.messages import Messages
 from bot.features.program.models import ProgramModels
 from bot.storage.store import Store
-from bot.types import Address, Outgoing, User
+from bot.types import Outgoing, User
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -34,10 +35,12 @@ class ProgramStore:
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a transaction and return its result after the commit."""
+        check_function("store.write", work, ("connection",), is_async=False)
         return await self._store.write(lambda tx: work(tx.connection))
 
     async def read(self, question: Callable[[Connection], T]) -> T:
         """Run `question` in a transaction that changes nothing, and return its result."""
+        check_function("store.read", question, ("connection",), is_async=False)
         return await self._store.read(lambda tx: question(tx.connection))
 
 
@@ -67,7 +70,7 @@ class RunningBot:
         return ProgramStore(self.messages.store)
 
     async def send(
-        self, to: int | User | Address, what: str | Mapping[str, str] | Outgoing, *, key: str, buttons: Keyboard = ()
+        self, to: Receiver, what: str | Mapping[str, str] | Outgoing, *, key: str, buttons: Keyboard = ()
     ) -> Sent:  # fmt: skip
         """Store a message, once for its key, and have it delivered."""
         return await self.messages.send(to, what, key, buttons)
@@ -82,6 +85,10 @@ class RunningBot:
     ) -> bool:  # fmt: skip
         """Plan a run of a job, once for its key."""
         return await self.planner.later(job, key, at, to, data or {})
+
+    async def withdraw(self, job: str, *, key: str) -> bool:
+        """Take back a planned run of a job."""
+        return await self.planner.withdraw(job, key)
 
     async def ask(
         self, question: str, schema: type[Any] | None = None, *, user: Payer = None, model: str = "main",
@@ -127,7 +134,7 @@ class Rehearsal(RunningBot):
         return RehearsalStore(self.messages.store)
 
     async def send(
-        self, to: int | User | Address, what: str | Mapping[str, str] | Outgoing, *, key: str, buttons: Keyboard = ()
+        self, to: Receiver, what: str | Mapping[str, str] | Outgoing, *, key: str, buttons: Keyboard = ()
     ) -> Sent:  # fmt: skip
         """Note a message in the log, and send nothing."""
         log.warning("cases are asked: the message %r is not sent", key)
@@ -139,4 +146,9 @@ class Rehearsal(RunningBot):
     ) -> bool:  # fmt: skip
         """Note a run of a job in the log, and plan nothing."""
         log.warning("cases are asked: the job %r (%r) is not planned", job, key)
+        return True
+
+    async def withdraw(self, job: str, *, key: str) -> bool:
+        """Note in the log that a run would be taken back, and leave it."""
+        log.warning("cases are asked: the job %r (%r) is not withdrawn", job, key)
         return True

@@ -86,6 +86,20 @@ def read(text: str, now: datetime) -> Reading:
     return Reading(times[:MOST], _without(text, cut) if sure or head else text[begin:], sure)
 
 
+def read_day(text: str, now: datetime) -> date | None:
+    """The one day that a text names and nothing else; also one in the past if its year is told. None if there is none.
+    `now` is in the person's time zone.
+    """
+    plain, today = _plain(text.strip(forms.BLANK)), now.date()
+    place = _place(plain, 0, today)
+    if place is None or place.end < len(plain) or place.clash or place.facts.repeat or not place.facts.is_dated:
+        return None
+    if len(place.facts.dates) == 1:
+        return place.facts.dates[0]
+    days = {when.at.date() for when in _times(place.facts, now)}
+    return days.pop() if len(days) == 1 else None
+
+
 def following(before: datetime, repeat: str) -> datetime:
     """The next time of a repeated reminder after `before`, at the same wall time."""
     day = before.date()

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta, timezone, tzinfo
-from zoneinfo import ZoneInfo
+from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone, tzinfo
+from functools import cache
+from zoneinfo import ZoneInfo, available_timezones
 
 
 def zone(name: str) -> tzinfo | None:
-    """A time zone by its IANA name, the name of a well-known city, or an offset ("+3", "UTC+05:30")."""
+    """A time zone by its IANA name or the last part of that ("Tokyo"), the name of a well-known city, or an offset
+    ("+3", "UTC+05:30").
+    """
     name = name.strip()
     if found := re.fullmatch(r"(?:utc|gmt|мск)?\s*([+-])\s*(\d{1,2})(?::?(\d{2}))?", name, re.I):
         base = 180 if name.lower().startswith("мск") else 0
@@ -21,7 +25,23 @@ def zone(name: str) -> tzinfo | None:
                 return ZoneInfo(attempt)
             except (KeyError, ValueError, OSError):
                 continue
-    return None
+    last = _by_last_part().get(key.lower().replace("-", "_"), "")
+    return ZoneInfo(last) if last else None
+
+
+@cache
+def _by_last_part() -> Mapping[str, str]:
+    """The names of zones by their last part, such as "tokyo". Those that mean different times are left out ("west")."""
+    found: dict[str, set[str]] = {}
+    for name in available_timezones():
+        area, _, last = name.rpartition("/")
+        if area and area != "Etc":  # the signs of Etc/GMT+5 are those of nobody's clock
+            found.setdefault(last.lower().replace("-", "_"), set()).add(name)
+    return {last: max(names) for last, names in found.items() if len(names) == 1 or len(set(map(_offsets, names))) == 1}
+
+
+def _offsets(name: str) -> tuple[object, ...]:
+    return tuple(datetime(2026, month, 1, tzinfo=ZoneInfo(name)).utcoffset() for month in range(1, 13))
 
 
 def city(where: tzinfo, language: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from difflib import get_close_matches
 
 from bot.dispatch.custom.answers import CustomAnswers
@@ -16,6 +17,7 @@ from bot.dispatch.router import Take
 from bot.errors import ConfigError
 from bot.extension.extension import HandlerExtension
 from bot.feature import Feature, joined
+from bot.features.times import reading, zones
 from bot.runtime.parts import Given, Ground
 
 KEPT = ("persona.ask",)  # questions that the greeting suggests
@@ -37,7 +39,12 @@ def custom_parts(given: Given, ground: Ground) -> CustomParts:
     """The parts that hold what a programmer has added. What was not added has no part."""
     added, store = given.added.handlers, given.store
     answers = CustomAnswers(store=store, presses={press.name: press for press in added.presses})
-    dialogues = Dialogues(store=store, answers=answers, commands={command.word: command for command in added.commands})
+    dialogues = Dialogues(
+        store=store,
+        answers=answers,
+        commands={command.word: command for command in added.commands},
+        read_day=_read_day,
+    )
     features = [CustomCommands(dialogues=dialogues, commands=added.commands).feature()]
     if added.presses:
         features.append(CustomPresses(store=store, access=ground.people.access, dialogues=dialogues).feature())
@@ -46,6 +53,10 @@ def custom_parts(given: Given, ground: Ground) -> CustomParts:
         features.append(dialogues.feature())
     layers = [CustomMiddleware(store=store, answers=answers, functions=added.middleware)] if added.middleware else []
     return CustomParts(features=features, layers=layers, answers=answers, takes=(dialogues.take,) if asks else ())
+
+
+def _read_day(text: str, now: float, zone: str) -> date | None:
+    return reading.read_day(text, datetime.fromtimestamp(now, zones.zone(zone) or UTC))
 
 
 def offered(

@@ -189,7 +189,7 @@ def _outside(given: Given, desk: Desk, send: Callable[[str, Sequence[Address]], 
 async def _warn(given: Given) -> None:
     """Say in the log that cases were left open when the desk was switched off: nobody answers there."""
     if count := await given.store.read(lambda tx: len(tx.cases.list_owned(given.api.id, "waiting", "held", "snoozed"))):
-        log.warning("%d cases of the support desk are open: set DESK again, or stop and run: govorun desk drain", count)
+        log.warning("the support desk has open cases (%d): set DESK again, or stop and run: govorun desk drain", count)
 
 
 def _operators(given: Given, ground: Ground, assistant: Assistant, mirror: Mirror) -> Operators:

@@ -31,26 +31,34 @@ def check(metadata: MetaData) -> None:
         raise ConfigError(f"App.metadata: Govorun has a table {', '.join(taken)} itself: choose a name with a prefix")
 
 
-async def upgrade(url: str, own: OwnData) -> None:
-    """Bring the tables of an App in the database at `url` up to date, as a start of the bot does (`prepare`)."""
-    if own.metadata is not None:
-        async with Store.open(url, SystemClock()) as store:
-            await prepare(store, own.metadata, own.migrations)
+async def upgrade(url: str, own: OwnData) -> list[str]:
+    """Bring the tables of an App in the database at `url` up to date, as a start of the bot does, and return what was
+    done (`prepare`).
+    """
+    if own.metadata is None:
+        return []
+    async with Store.open(url, SystemClock()) as store:
+        return await prepare(store, own.metadata, own.migrations)
 
 
-async def prepare(store: Store, metadata: MetaData, migrations: Mapping[str, Migration]) -> None:
-    """Run the migrations that this database lacks, then create what is missing: tables, columns, indexes.
+async def prepare(store: Store, metadata: MetaData, migrations: Mapping[str, Migration]) -> list[str]:
+    """Run the migrations that this database lacks, then create what is missing: tables, columns, indexes. Returns a
+    line for each change.
 
     In a database without any of the tables the migrations count as done. All of it is one transaction, which one
     process at a time runs. Raises `ConfigError` for a change that needs a migration, or a migration that fails.
     """
     check(metadata)
 
+    done: list[str] = []
+
     async def alone() -> None:
-        for line in await store.write(lambda tx: _bring_up(tx, metadata, migrations)):
+        done.extend(await store.write(lambda tx: _bring_up(tx, metadata, migrations)))
+        for line in done:
             log.info("tables of the app: %s", line)
 
     await store.run_alone("tables of the app", alone)
+    return done
 
 
 def _bring_up(tx: Tx, metadata: MetaData, migrations: Mapping[str, Migration]) -> list[str]:
@@ -63,7 +71,7 @@ def _bring_up(tx: Tx, metadata: MetaData, migrations: Mapping[str, Migration]) -
             migrate(connection)
         except DBAPIError as error:
             raise ConfigError(f"App.migration {name}: {error.orig}") from error
-        done.append(f"migration {name}")
+        done.append(f"migration {name} was run")
     there = set(inspect(connection).get_table_names())
     for table in metadata.sorted_tables:
         if table.name in there:

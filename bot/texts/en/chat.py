@@ -196,7 +196,7 @@ TEXTS: dict[str, str] = {
     "form.limit.lt": "It must be less than {limit}.",
     "form.limit.le": "It must be not more than {limit}.",
     "form.wrong.number": "A number is expected.",
-    "form.wrong.date": "A date is expected, such as 2027-03-31.",
+    "form.wrong.date": "A date is expected, such as tomorrow or 31 March 2027.",
     "form.wrong.choice": "Please press one of the buttons.",
     "form.wrong.contact": "A phone number is expected: share a contact, or write it, such as +7 900 123-45-67.",
     "form.wrong.own": "Your own number is needed: press the key below.",

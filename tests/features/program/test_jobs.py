@@ -72,6 +72,19 @@ async def test_a_later_job_runs_once_for_its_key_also_after_a_restart_and_a_cras
     assert [(run.user, run.at) for run in RUNS] == [(ANNA, at)]
 
 
+async def test_a_later_job_is_withdrawn_by_its_key(stage: Stage) -> None:
+    app = await stage.start()
+    await stage.ask("hi")
+    for key in ("tea", "cake"):
+        await app.running.later("remind", key=key, at=timedelta(hours=1), to=ANNA, data={"what": key})
+    assert await app.running.withdraw("remind", key="tea")
+    assert not await app.running.withdraw("remind", key="tea")
+    assert not await app.running.withdraw("remind", key="unknown")
+    await stage.clock.sleep(3700)
+    assert stage.telegram.texts(ANNA)[1:] == ["Reminder: cake"]
+    assert not await app.running.withdraw("remind", key="cake")
+
+
 async def test_a_run_that_was_killed_before_its_end_runs_again_and_says_one_thing(stage: Stage) -> None:
     killed, own = list[JobRun](), App()
 

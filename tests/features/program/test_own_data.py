@@ -199,6 +199,7 @@ def test_govorun_migrate_knows_the_tables_of_the_app(tmp_path: Path, monkeypatch
     asyncio.run(migrations.upgrade(f"sqlite+aiosqlite:///{tmp_path}/bot.db"))
     result = CliRunner().invoke(cli.app, ["migrate", "--app", "shop.py"])
     assert (result.exit_code, "has schema" in result.output) == (0, True), result.output
+    assert result.output.endswith("Your tables: shop_orders was created.\n")
     with closing(sqlite3.connect(tmp_path / "bot.db")) as database:
         assert database.execute("SELECT count(*) FROM shop_orders").fetchone() == (0,)
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from bot.features.reminders import shown_time
-from bot.features.times.reading import Reading, When, following, read
+from bot.features.times.reading import Reading, When, following, read, read_day
 from tests.support.table import table
 
 MOSCOW = ZoneInfo("Europe/Moscow")
@@ -29,6 +29,19 @@ def judge(said: str, at: str, rest: str) -> None:
     reading = read(said, NOW)
     assert (shown(reading) if reading.sure else "?") == at
     assert not reading.sure or reading.text == rest
+
+
+@table(
+    ("said", "day"),
+    [
+        ("tomorrow", "2026-11-22"), ("завтра", "2026-11-22"), ("31.03.2027", "2027-03-31"), ("31 March", "2027-03-31"),
+        ("31 марта 2027", "2027-03-31"), ("2027-03-31", "2027-03-31"), ("12.04.1961", "1961-04-12"),
+        ("in two weeks", "2026-12-05"), ("5 pm", "None"), ("every monday", "None"), ("tomorrow or later", "None"),
+        ("", "None"), ("2027-13-31", "None"),
+    ],
+)  # fmt: skip
+def test_one_day_is_read_as_the_answer_to_a_question(said: str, day: str) -> None:
+    assert str(read_day(said, NOW)) == day
 
 
 def shown(reading: Reading) -> str:

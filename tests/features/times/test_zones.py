@@ -11,7 +11,8 @@ from tests.support.table import table
     [
         ("Europe/Moscow", "Europe/Moscow"), ("europe/moscow", "Europe/Moscow"), ("Москва", "Europe/Moscow"),
         ("new york", "America/New_York"), ("+3", "+03:00"), ("UTC+5:30", "+05:30"), ("МСК+2", "+05:00"),
-        ("GMT-4", "-04:00"),
+        ("GMT-4", "-04:00"), ("Tokyo", "Asia/Tokyo"), ("port-au-prince", "America/Port-au-Prince"),
+        ("Buenos Aires", "America/Buenos_Aires"),
     ],
 )  # fmt: skip
 def test_a_zone_is_found_by_name_city_or_offset(said: str, name: str) -> None:
@@ -21,6 +22,6 @@ def test_a_zone_is_found_by_name_city_or_offset(said: str, name: str) -> None:
     assert zone(name_of(found)) == found
 
 
-@table("said", ["", "nowhere", "+99", "../../etc/passwd", "yes please"])
+@table("said", ["", "nowhere", "+99", "../../etc/passwd", "yes please", "west"])
 def test_what_is_no_zone_is_none(said: str) -> None:
     assert zone(said) is None

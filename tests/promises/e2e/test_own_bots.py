@@ -116,7 +116,10 @@ async def test_what_is_missing_or_wrong_is_said_in_a_line(project: Path) -> None
         assert (code, err.startswith("govorun: YC_API_KEY is missing")) == (1, True)
     async with Process.start("run", "--app", "mybot:nothing", directory=project) as process:
         code, _, err = await process.ended()
-        assert (code, err) == (2, "govorun: --app mybot:nothing: there is no App called nothing in mybot\n")
+        assert (code, err) == (
+            2,
+            "govorun: --app mybot:nothing: there is no App called nothing in mybot; there is mybot:app\n",
+        )
 
 
 async def test_a_bot_that_fails_in_the_sandbox_says_so_where_the_sandbox_was_started(

@@ -68,6 +68,7 @@ PIECES: dict[str, tuple[str, list[str]]] = {  # functions that make patterns, th
     "bot.storage.engines.sqlite_copy.before_migration": ("fullmatch", [r"bot\.db-backup-[0-9a-f]+-\d{8}T\d{6}Z"]),
     "bot.telegram.render.streaming._code": ("search", [r"(?<!`)`{1}(?!`)", r"(?<!`)`{3}(?!`)"]),
     "bot.features.times.forms._pattern": ("match", [form.pattern.pattern for form in forms.all_forms()]),
+    "bot.telegram.receiving.webhook_server._found": ("fullmatch", ["/orders/([^/]+)/parts/([^/]+)"]),
     "bot.telegram.receiving.parsing._addressed": ("search", [r"@bot\b[,:]?\s*"]),
 }
 MADE = [
