@@ -8,7 +8,7 @@ import json
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -120,9 +120,15 @@ class Evaluation:
         await self.store.write(lambda tx: tx.evaluations.add_run(self.bot, name, self.options, rows))
 
     async def baseline(self, against: str) -> Baseline:
-        """An earlier run: the last one, one with a name, or one of a JSON file. Raises `BadInput` if there is none with
-        this name; with `LAST` there may be none.
+        """An earlier run: the last one, one with a name, or one of a JSON file. Of its cases those are taken that this
+        run asks, too, by their origin. Raises `BadInput` if there is no run with this name; with `LAST` there may be
+        none.
         """
+        found = await self._earlier(against)
+        only = self.sources.only
+        return replace(found, results=[one for one in found.results if not only or one.case.origin in only])
+
+    async def _earlier(self, against: str) -> Baseline:
         if against.endswith(".json"):
             return Baseline(against, read_results(Path(against)))
 

@@ -16,7 +16,7 @@ KEYS = "eval.why."
 
 def reason(name: str, **values: object) -> str:
     """Return the English sentence `eval.why.NAME`, with the values put in."""
-    return PLACE.sub(lambda place: str(values[place[1]]), SHIPPED["en"][KEYS + name])
+    return PLACE.sub(lambda place: str(values[place[1]]), SHIPPED["en"][f"eval.why.{name}"])
 
 
 def told(why: str, language: str) -> str:

@@ -56,6 +56,8 @@ async def test_an_answer_becomes_a_case_that_is_asked_again(
     assert (await evaluated(stage, bot, Beside(folder=folder))).is_fine
     shown = await stage.ask("/eval", owner)
     assert say(language, "eval.last", right=1, count=1, better=0, worse=0, broken=0) in shown
+    one_origin = Beside(folder=cases_file(tmp_path, CASES), only=frozenset({"file"}))
+    assert "Gone" not in (await evaluated(stage, bot, one_origin)).text, "a case of another origin is not gone"
     assert await stage.ask("/eval remove 1", owner) == say(language, "eval.removed", number=1)
     assert rows(stage, "SELECT count(*) FROM evaluation_cases") == [(0,)]
 
