@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from bot.evaluation.cases import Case
+from bot.evaluation.reasons import reason
 from bot.knowledge.answer.quotes import facts, missing
 from bot.knowledge.sources.tidying import language_of
 
@@ -62,7 +63,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at. `must`: the case demands it. `why` says what is wrong, in English."""
+    """One thing that was looked at. `must`: the case demands it. `why` says what is wrong, in English (`reason`)."""
 
     name: str
     passed: bool
@@ -85,7 +86,7 @@ def examine(case: Case, outcome: Outcome) -> list[Check]:
 def own_check(check: Callable[[str], object], text: str) -> Check:
     """What a programmer's check says of an answer: it raises any error, or returns False, where that is wrong."""
     try:
-        is_fine, why = check(text) is not False, "the check of the code says no"
+        is_fine, why = check(text) is not False, reason("code")
     except Exception as error:
         is_fine, why = False, f"{type(error).__name__}: {error}"
     return Check("own", is_fine, must=True, why=why[:300])
@@ -111,33 +112,33 @@ def _speaks_of_answer(case: Case) -> bool:
 
 
 def _topic(case: Case, outcome: Outcome) -> Check:
-    why = f"topic {outcome.topic or 'none'}, not {case.topic}"
+    why = reason("topic", topic=outcome.topic or "-", wanted=case.topic)
     return Check("topic", outcome.topic == case.topic, case.is_hard, why)
 
 
 def _refusal(case: Case, outcome: Outcome) -> Iterable[Check]:
     if case.must_refuse:
-        yield Check("refused", outcome.refused, case.is_hard, "it is answered, and should be refused")
+        yield Check("refused", outcome.refused, case.is_hard, reason("answered"))
         return
     answered = bool(outcome.text.strip()) and not outcome.refused
-    yield Check("answered", answered, case.is_hard, "it is refused" if outcome.refused else "there is no answer")
+    yield Check("answered", answered, case.is_hard, reason("refused" if outcome.refused else "nothing"))
     expected, spoken = case.language or language_of(case.question), language_of(plain(outcome.text))
     if answered and expected and spoken:
-        yield Check("language", expected == spoken, case.is_hard, f"it is in {spoken}, not {expected}")
+        yield Check("language", expected == spoken, case.is_hard, reason("language", spoken=spoken, wanted=expected))
 
 
 def _words(case: Case, outcome: Outcome) -> Iterable[Check]:
     said = folded(outcome.text)
     for text in case.must_contain:
-        yield Check("contains", folded(text) in said, case.is_hard, f"it does not say {text!r}")
+        yield Check("contains", folded(text) in said, case.is_hard, reason("contains", text=text))
     for text in case.must_not:
-        yield Check("lacks", folded(text) not in said, case.is_hard, f"it says {text!r}")
+        yield Check("lacks", folded(text) not in said, case.is_hard, reason("lacks", text=text))
     if case.numbers:
         lost = missing(facts("; ".join(case.numbers)), plain(outcome.text))
-        yield Check("numbers", not lost, case.is_hard, f"it does not tell {', '.join(lost)}")
+        yield Check("numbers", not lost, case.is_hard, reason("numbers", text=", ".join(lost)))
     if case.disliked:
         is_other = folded(case.disliked) != said
-        yield Check("changed", is_other, must=False, why="it is the answer that was disliked")
+        yield Check("changed", is_other, must=False, why=reason("disliked"))
 
 
 def _sources(case: Case, outcome: Outcome) -> Iterable[Check]:
@@ -145,21 +146,21 @@ def _sources(case: Case, outcome: Outcome) -> Iterable[Check]:
         shown = [folded(one.text) for one in outcome.found]
         invalid = [one for one in outcome.quotes if not any(folded(one) in text for text in shown)]
         is_valid = bool(outcome.quotes) and not invalid
-        yield Check("citations", is_valid, case.is_hard, f"its quotes do not stand in the sources: {invalid[:1]}")
+        yield Check("citations", is_valid, case.is_hard, reason("citations", text="".join(invalid[:1])))
     for page in case.must_cite:
         cited = any(is_named(page, names) for names in outcome.cited)
-        yield Check("cites", cited, case.is_hard, f"it does not cite {page}")
+        yield Check("cites", cited, case.is_hard, reason("cites", text=page))
     if case.quotes:
         quoted = [folded(one) for one in outcome.quotes]
         lost = [one for one in case.quotes if not any(folded(one) in text or text in folded(one) for text in quoted)]
-        yield Check("quotes", not lost, case.is_hard, f"it does not quote {lost[:1]}")
+        yield Check("quotes", not lost, case.is_hard, reason("quotes", text="".join(lost[:1])))
     if case.page or case.text:
         rank = next((place for place, one in enumerate(outcome.found, 1) if _is_gold(case, one)), 0)
-        where = f"the search has it at place {rank}" if rank else "the search does not find it"
+        where = reason("late", rank=rank) if rank else reason("unfound")
         yield Check("found", 0 < rank <= DEEP, must=False, why=where)
     if case.text:
         said = any(folded(case.text) in folded(one) or folded(one) in folded(case.text) for one in outcome.quotes)
-        yield Check("gold", said, must=False, why="it does not quote the sentence that answers")
+        yield Check("gold", said, must=False, why=reason("gold"))
 
 
 def _is_gold(case: Case, one: Passage) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bot.evaluation.cases import ADDED, DISLIKED, FILE, GAP, GOLD, LIKED, TOPIC, Case, of_code, read_folder, unique
 from bot.evaluation.checks import is_named, numbers
+from bot.evaluation.reasons import reason
 from bot.extension import OwnCase
 from bot.knowledge.passages import BETWEEN
 from bot.knowledge.search.cases import Case as Wanted
@@ -24,7 +25,7 @@ from bot.storage.store import Tx
 
 EARLIER = 6  # messages of a private conversation that a case keeps
 MOST_HEADINGS = 100  # questions among the headings of the sources: each costs an answer
-GONE = "the source that it quotes is gone"
+GONE = reason("gone")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,13 +167,13 @@ def _with_stale(tx: Tx, bot: int, cases: Sequence[Case]) -> list[Case]:
         if case.origin == ADDED and not all(tx.evaluations.stands(bot, text) for text in case.quotes):
             stale = GONE
         if lost := [page for page in case.must_cite if not any(is_named(page, one) for one in names)]:
-            stale = f"no source has the page {lost[0]}"
+            stale = reason("page", text=lost[0])
         if (case.page or case.text) and not stale:
             wanted = Wanted(case.question, case.page, case.text)
             gold = gold_articles(wanted, articles, sources)
             if case.text and gold:
                 gold = gold_passages(wanted, tx.articles.list_passages(gold))
-            stale = "" if gold else f"no source has {case.page or case.text!r}"
+            stale = "" if gold else reason("source", text=case.page or case.text)
         found.append(replace(case, stale=stale))
     return found
 

@@ -112,7 +112,7 @@ class EvalCommand:
             better=len(found.better), worse=len(found.worse), broken=len(found.broken),
         )  # fmt: skip
         changed = {id(pair.new): pair for pair in (*found.broken, *found.worse, *found.better)}.values()
-        return "\n".join([said, *(_changed(pair) for pair in list(changed)[:NAMED])])
+        return "\n".join([said, *(_changed(pair, language) for pair in list(changed)[:NAMED])])
 
 
 def _wished(case: Case, rest: str, language: str) -> Case:
@@ -142,10 +142,11 @@ def _demands(case: Case, language: str) -> str:
     return "\n".join(f"· {line}" for line in found or [say(language, "eval.must.answer")])
 
 
-def _changed(pair: Pair) -> str:
+def _changed(pair: Pair, language: str) -> str:
     """A case that has changed: the old answer, the new one, and what is wrong with it."""
     old = f"\n   – {_short(pair.old.answer)}" if pair.old is not None and pair.old.answer != pair.new.answer else ""
-    why = f"\n   ! {pair.new.why}" if pair.new.why else ""
+    said = pair.new.why_in(language)
+    why = f"\n   ! {said}" if said else ""
     return f"· {_short(pair.new.case.question)}{old}\n   + {_short(pair.new.answer)}{why}"
 
 

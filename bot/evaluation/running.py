@@ -12,6 +12,7 @@ from typing import Any
 from bot.errors import ModelUnavailable
 from bot.evaluation.cases import GAP, Case
 from bot.evaluation.checks import Check, Outcome, State, examine, own_check, state
+from bot.evaluation.reasons import reason, told
 from bot.evaluation.replay import Replay
 
 AT_ONCE = 4
@@ -41,9 +42,14 @@ class Result:
 
     @property
     def why(self) -> str:
-        """What is wrong with the answer, in a few words; "" for nothing."""
-        wrong = [check.why for check in self.checks if not check.passed]
-        return self.error or (self.case.stale if self.state is State.STALE else "") or "; ".join(wrong)
+        """What is wrong with the answer, in a few words of English; "" for nothing."""
+        return self.why_in("en")
+
+    def why_in(self, language: str) -> str:
+        """What is wrong with the answer, in a few words of a language; "" for nothing."""
+        wrong = [told(check.why, language) for check in self.checks if not check.passed]
+        whole = self.error or (self.case.stale if self.state is State.STALE else "")
+        return told(whole, language) or "; ".join(wrong)
 
     @property
     def is_judged(self) -> bool:
@@ -145,9 +151,7 @@ class Runner:
         most = self.replay.most(case)[1]
         for attempt in range(self.tries):
             if not self.purse.take(most):
-                return Result(
-                    case=case, state=State.LEFT, error="the purse is empty", cost=sum(one.cost for one in tried)
-                )
+                return Result(case=case, state=State.LEFT, error=reason("purse"), cost=sum(one.cost for one in tried))
             outcome = Outcome(error="not asked")
             try:
                 outcome = await self.replay.ask(case, f"{self.name}-{number}-{attempt}")
@@ -160,7 +164,7 @@ class Runner:
 def judged(case: Case, outcome: Outcome, own: Callable[[str], object] | None = None) -> Result:
     """The result of one answer. `own` is a programmer's check of it."""
     if case.origin == GAP and not outcome.refused and not outcome.error and outcome.generation > case.generation:
-        case = replace(case, stale="the sources have changed since, and answer it now")
+        case = replace(case, stale=reason("changed"))
     checks = examine(case, outcome)
     if own is not None and not outcome.error:
         checks.append(own_check(own, outcome.text))

@@ -210,7 +210,7 @@ class EvaluationWatch:
     def _night(self, language: str, found: Comparison) -> str:
         unasked = [*found.of(State.LEFT), *found.of(State.FAILED)]
         bad = [pair.new for pair in (*found.broken, *found.worse)]
-        named = dict.fromkeys(f"· {one.case.question[:80]}: {one.why[:120]}" for one in [*bad, *unasked])
+        named = dict.fromkeys(f"· {one.case.question[:80]}: {one.why_in(language)[:120]}" for one in [*bad, *unasked])
         return say(
             language, "eval.night", count=len(found.new), worse=len(found.worse), broken=len(found.broken),
             unasked=len(unasked), cost=shown(language, spent(found.new)[0], self.owners.currency),

@@ -193,6 +193,7 @@ class Sandbox:
             **({"HTTP_SECRET": ENDPOINT_SECRET} if self.command else {}),
             **({} if self.command else {"MAX_TOKENS": WHOLE_ESSAY, "DESK": str(self.directory)}),
             **({} if self.command else {"EVAL_CASES": str(self.directory / "eval")}),
+            **({} if self.command else {"PROMPTS_DIR": str(self.directory / "prompts")}),
             **({} if self.command else shop.settings(self.directory)),
             **({"ROUTING": str(topics)} if (topics := self.directory / "routing.toml").exists() else {}),
         }

@@ -79,9 +79,9 @@ class RunsView:
             "count": len(found.new), "right": len(found.of(State.RIGHT)), "wrong": len(found.of(State.WRONG)),
             "isCompared": bool(found.old), "isNoise": found.is_noise, "chance": round(found.chance, 2),
             "cost": shown(language, cost, self.currency), "before": shown(language, spent(found.old)[0], self.currency),
-            "seconds": round(seconds, 1), "better": _pairs(found.better), "worse": _pairs(worse),
-            "stale": _pairs([Pair(None, one) for one in found.of(State.STALE)]),
-            "unasked": _pairs([Pair(None, one) for one in (*found.of(State.FAILED), *found.of(State.LEFT))]),
+            "seconds": round(seconds, 1), "better": _pairs(found.better, language), "worse": _pairs(worse, language),
+            "stale": _pairs([Pair(None, one) for one in found.of(State.STALE)], language),
+            "unasked": _pairs([Pair(None, one) for one in (*found.of(State.FAILED), *found.of(State.LEFT))], language),
         }  # fmt: skip
 
 
@@ -92,13 +92,14 @@ def _tuning(one: StoredTuning) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _pairs(pairs: Sequence[Pair]) -> dict[str, Any]:
+def _pairs(pairs: Sequence[Pair], language: str) -> dict[str, Any]:
     """How many cases these are, and the first of them with question, old and new answer, and why."""
-    return {"count": len(pairs), "cases": [_case(pair.old, pair.new) for pair in pairs[:NEWEST]]}
+    return {"count": len(pairs), "cases": [_case(pair.old, pair.new, language) for pair in pairs[:NEWEST]]}
 
 
-def _case(old: Result | None, new: Result) -> dict[str, str]:
+def _case(old: Result | None, new: Result, language: str) -> dict[str, str]:
+    before = old.why_in(language) if old is not None and not new.why else ""
     return {
         "question": new.case.question, "old": (old.answer or old.topic) if old is not None else "",
-        "new": new.answer or new.topic, "why": new.why, "whyBefore": old.why if old is not None and not new.why else "",
+        "new": new.answer or new.topic, "why": new.why_in(language), "whyBefore": before,
     }  # fmt: skip

@@ -90,3 +90,30 @@ async def test_learned_entries_are_exported_and_forget_names_the_datasets_that_h
     await desk.stage.ask("/forget", OLGA)
     told = await pressed(desk.stage, say("en", "forget.yes"), chat=OLGA)
     assert say("en", "forget.datasets", names="shop check, shop train") in told
+
+
+async def test_topics_are_those_of_one_bot_and_forget_names_the_dataset_that_has_a_persons_question(
+    desk: DeskStage, tmp_path: Path, said: list[str]
+) -> None:
+    assert desk.stage.app is not None
+    store, bot = desk.stage.app.store, desk.stage.telegram.state.profile.id
+    routing = tmp_path / "routing.toml"
+    routing.write_text("".join(
+        f"[topic.{key}]\ntitle = '{key}'\nexamples = {[f'{key} {n}' for n in 'xyz']}\n" for key in ("pay", "send")
+    ) + "[topic.rest]\ntitle = 'Rest'\n[routing]\nother = 'rest'\n")  # fmt: skip
+
+    def correct(tx: Tx) -> None:
+        for number, text in ((bot, "May I pay later?"), (bot + 1, "Of the other bot?")):
+            tx.question_topics.add_sample(number, OLGA, "pay", text, text)
+
+    await store.write(correct)
+    for number, theirs in ((bot, "May I pay later?"), (bot + 1, "Of the other bot?")):
+        to = tmp_path / f"topics-{number}.jsonl"
+        await dataset_work.export("topics", to, "", routing, number, said.append)
+        texts = [json.loads(line)["text"] for line in to.read_text().splitlines()]
+        assert sorted(texts) == sorted([*(f"{key} {n}" for key in ("pay", "send") for n in "xyz"), theirs])
+    digest = rows(desk.stage, f"SELECT digest FROM dataset_people WHERE bot = {bot}")[0][0]
+    await store.write(lambda tx: tx.dataset_people.note_upload(bot, digest, "fds-topics", "shop topics"))
+    await desk.stage.ask("/forget", OLGA)
+    told = await pressed(desk.stage, say("en", "forget.yes"), chat=OLGA)
+    assert say("en", "forget.datasets", names="shop topics") in told

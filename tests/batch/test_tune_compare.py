@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner, Result
 
 from bot.config.settings import Settings
 from bot.errors import BadInput
 from bot.llm.topics.routing_file import RoutingFile
 from bot.runtime.commands.batch import dataset_work, tune_compare
+from bot.runtime.commands.batch.tune import app
 from bot.runtime.commands.batch.tune_work import TuneCommand
 from bot.storage.repositories.batch.tunings import StoredTuning
 from bot.storage.store import Tx
@@ -20,6 +23,8 @@ from tests.batch.test_runs import BOT
 from tests.batch.test_tuning import EXAMPLES, commands, started
 from tests.batch.test_vendor_runs import VendorWorld, world
 from tests.support.evaluating import cases_file
+from tests.support.stage import ANNA, Stage
+from tests.support.telegram_side import rows, soon
 
 pytestmark = pytest.mark.disk
 __all__ = ["world"]
@@ -77,6 +82,9 @@ async def test_what_a_comparison_says_decides_whether_a_tuned_model_is_used(
         world.agrees = False
         await command.use(number, env, Path("none"), uncompared=False)
         is_better = first.startswith("better")
+        if not is_better:
+            assert not await command.use(number, env, Path("none"), uncompared=False, not_better="refuse")
+            assert world.said[-2:] == [first, "--yes does not use it; --though-not-better does."]
         assert ("tuned-1" in env.read_text()) == is_better
         assert ("Use it all the same?" in world.questions) != is_better
         if is_better:
@@ -142,3 +150,46 @@ async def test_two_thousand_corrected_topics_become_a_classifier_in_use_by_one_c
     table = RoutingFile(routing).table
     assert table is not None
     assert table.routing.tuned == asked[0]
+
+
+@pytest.mark.wire("tcp")
+async def test_liked_chats_become_a_tuned_model_that_the_command_line_refuses_as_not_better(
+    stage: Stage, world: VendorWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await stage.start()
+    for letter in "abcdefghijkl":
+        answer = await stage.ask(f"What is {letter}{letter}?")
+        shown = next(one for one in stage.telegram.transcript(ANNA)[::-1] if one.get("text") == answer)
+        stage.telegram.react(ANNA, shown["message_id"], "👍")
+    await soon(stage, lambda: rows(stage, "SELECT count(*) FROM feedback") == [(12,)])
+    monkeypatch.setenv("DATABASE_URL", stage.settings.database_url)
+    monkeypatch.setenv("BOT_TOKEN", stage.settings.bot_token.get_secret_value())
+    data, env = world.folder / "liked.jsonl", world.folder / ".env"
+    await dataset_work.export("liked", data, str(ANNA), Path("none"), 0, world.said.append)
+    assert f"{data}: 12 rows" in world.said
+    given = settings_of(world, f'must_not = "{MARK}"')
+    async with comparing(world, "", given) as command:
+        await command.start(data, "yandexgpt-lite", "liked", {})
+        await command.show(1, watch=True)
+        world.said.clear()
+        await command.compare(1)
+    verdict = "The tuned model is not better on your own cases: not better: 0 better, 8 worse of 8 cases (p 0.01)"
+    assert world.said[0] == verdict
+    env.write_text("BOT_TOKEN=1:x\n")
+    for name, value in {
+        **world.studio.settings(), "database_url": given.database_url, "bot_token": f"{BOT}:{'x' * 35}",
+        "prompts_dir": str(world.folder / "prompts"),
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name.upper(), value)
+
+    async def use(*more: str) -> Result:
+        told = ["use", "1", "--env", str(env), "--yes", *more]
+        return await asyncio.to_thread(lambda: CliRunner().invoke(app, told))
+
+    refused = await use()
+    assert refused.exit_code == 1
+    assert refused.stdout == f"{verdict}\n--yes does not use it; --though-not-better does.\n"
+    assert env.read_text() == "BOT_TOKEN=1:x\n"
+    used = await use("--though-not-better")
+    assert used.stdout.startswith(verdict)
+    assert "tuned-1-liked" in env.read_text()

@@ -116,7 +116,8 @@ async def test_each_night_the_cases_are_asked_and_what_is_worse_is_told(
     await a_day_passes(stage)
     told = await newest(stage, BORIS, "Ночной прогон")
     assert "примеров 1, хуже 1, нарушено 1, не задано 0" in told
-    assert "it does not say 'two years'" in told
+    assert "в ответе нет слов «two years»" in told
+    assert "! в ответе нет слов «two years»" in await stage.ask("/eval", BORIS)
 
 
 async def test_a_model_that_answers_with_another_version_is_told_once(

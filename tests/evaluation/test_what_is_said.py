@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncGenerator, Callable
 from decimal import Decimal
 from pathlib import Path
@@ -14,6 +15,7 @@ from bot.ai import Chunk, Finish, Profile, Request, Usage
 from bot.errors import BadInput, LimitReached, ModelUnavailable
 from bot.evaluation.cases import CODE, Case, parse, read_folder
 from bot.evaluation.checks import Check, Outcome, State
+from bot.evaluation.reasons import KEYS, reason, told
 from bot.evaluation.report import compared, lines
 from bot.evaluation.running import Result, joined, judged
 from bot.extension import OwnCase
@@ -21,6 +23,7 @@ from bot.llm.routing import ModelOption, Routing
 from bot.prompts.schema import Broken
 from bot.runtime.commands.eval_runs import Wish
 from bot.runtime.optional.evaluation import Beside
+from bot.texts.catalog import PLACE, SHIPPED, say
 from tests.support.choosing import pressed
 from tests.support.evaluating import cases_file, evaluated, results
 from tests.support.known import changed, handbook, known
@@ -241,7 +244,18 @@ def test_a_case_of_before_that_there_is_no_more_is_named() -> None:
 ])  # fmt: skip
 def test_what_is_looked_at_in_an_answer(case: dict[str, object], outcome: dict[str, object], why: str) -> None:
     given: dict[str, object] = {"question": "?", **case}
-    assert judged(Case(**given), Outcome(**outcome)).why == why  # type: ignore[arg-type]
+    found = judged(Case(**given), Outcome(**outcome))  # type: ignore[arg-type]
+    assert found.why == why
+    assert bool(found.why_in("ru")) == bool(why)
+    assert not re.search("[a-z]{3}", found.why_in("ru").replace("Delivery", "")), "a reader of Russian reads Russian"
+
+
+def test_each_reason_is_told_in_russian_with_its_words_and_others_stay() -> None:
+    for key in SHIPPED["en"]:
+        if key.startswith(KEYS):
+            values = {name: f"{name} [1]\n'x'" for name in PLACE.findall(SHIPPED["en"][key])}
+            assert told(reason(key.removeprefix(KEYS), **values), "ru") == say("ru", key, **values)
+    assert told("ModelUnavailable: it is in repair", "ru") == "ModelUnavailable: it is in repair"
 
 
 @table(("text", "why"), [

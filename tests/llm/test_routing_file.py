@@ -137,7 +137,10 @@ def test_the_example_of_the_docs_is_a_valid_file() -> None:
         ),
         (
             topic("text"),
-            "routing.toml, line 1: topic.text: small Latin letters, digits, - and _ are expected, not text",
+            (
+                "routing.toml, line 1: topic.text: text is a column of the data that classifiers are tuned with; "
+                "give the topic another name"
+            ),
         ),
         (
             topic("a") + "[routing]\nclassifier = 'tuned'\n",

@@ -21,7 +21,7 @@ MOST_TOPICS = 100  # the classes of a tuned classifier
 FEWEST, MOST = 3, 30  # examples of a topic
 LONGEST_FILE = 1_000_000  # characters
 KEY = re.compile(r"[a-z][a-z0-9_-]{0,47}")
-TAKEN = frozenset({"text"})  # the column beside the topics in a data set
+TAKEN = frozenset({"text", "conversation"})  # columns beside the topics in the data that classifiers are tuned with
 EXAMPLE = Path(__file__).parent
 
 Kind = Literal["topic", "flag"]
@@ -207,8 +207,10 @@ def _mistakes(table: RoutingTable) -> Iterator[Mistake]:
 
 def _mistakes_of(key: str, topic: Topic, *, is_rest: bool) -> Iterator[Mistake]:
     here = ("topic", key)
-    if not KEY.fullmatch(key) or key in TAKEN:
-        yield here, "small Latin letters, digits, - and _ are expected, not text"
+    if not KEY.fullmatch(key):
+        yield here, "small Latin letters, digits, - and _ are expected"
+    if key in TAKEN:
+        yield here, f"{key} is a column of the data that classifiers are tuned with; give the topic another name"
     if not topic.title:
         yield here, "title is missing"
     count = len(topic.examples)

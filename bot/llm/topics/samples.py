@@ -6,7 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot.llm.topics.routing_file import MOST, RoutingTable, plain
 
@@ -19,10 +19,11 @@ HIDDEN = "…"
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A question and the key of its topic."""
+    """A question and the key of its topic. `user` is the id of who asked it, 0 for an example of the file."""
 
     text: str
     topic: str
+    user: int = 0
 
 
 def samples(table: RoutingTable, corrections: Iterable[Sample] = ()) -> list[Sample]:
@@ -35,7 +36,7 @@ def samples(table: RoutingTable, corrections: Iterable[Sample] = ()) -> list[Sam
     found = {plain(text): Sample(text, key) for key, topic in table.topics.items() for text in topic.examples}
     for sample in reversed(list(corrections)):
         if sample.topic in table.topics and (mark := plain(sample.text)):
-            found.setdefault(mark, Sample(sample.text[:LONGEST], sample.topic))
+            found.setdefault(mark, replace(sample, text=sample.text[:LONGEST]))
     counts = Counter(sample.topic for sample in found.values())
     most = min(MOST_SAMPLES, max(TIMES * min(counts.values(), default=0), MOST))
     taken: Counter[str] = Counter()

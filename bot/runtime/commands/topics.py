@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
@@ -86,9 +86,9 @@ def export(file: File = FILE, samples: Samples = None) -> None:
         typer.echo(f"Tuning pays from {TUNABLE} samples of each topic on: {counts}", err=True)
 
 
-def known_samples(file: Path) -> Sequence[Sample]:
-    """Return the samples of the topics of a file, with what operators have corrected."""
-    return _read(file, None, _recorded_samples())[1]
+def known_samples(file: Path, bot: int) -> Sequence[Sample]:
+    """Return the samples of the topics of a file, with what operators of a bot have corrected."""
+    return _read(file, None, _recorded_samples({bot}))[1]
 
 
 @asynccontextmanager
@@ -187,16 +187,16 @@ async def _moved(table: RoutingTable, near: NearestCentroid, embedder: Embedder)
     ]
 
 
-def _recorded_samples() -> list[Sample]:
-    """What operators corrected, from the database of the bot."""
+def _recorded_samples(bots: Collection[int] | None = None) -> list[Sample]:
+    """What operators of these bots corrected (None: of all that the settings name), from the database."""
     from bot.llm.topics.samples import Sample
     from bot.storage.repositories.knowledge.topics import recorded_samples
 
-    return [Sample(text, topic) for text, topic in _recorded(recorded_samples)]
+    return [Sample(*row) for row in _recorded(recorded_samples, bots)]
 
 
-def _recorded(read: Callable[[str, set[int]], list[T]]) -> list[T]:
-    """What the database of the bot has; nothing without one, or without a token that says whose."""
+def _recorded(read: Callable[[str, Collection[int]], list[T]], bots: Collection[int] | None = None) -> list[T]:
+    """What the database has of these bots; nothing without one, or without a token that says whose."""
     from bot.config import multi_bot
     from bot.config.settings import load
     from bot.storage.engines.sqlite_files import path_of
@@ -207,7 +207,7 @@ def _recorded(read: Callable[[str, set[int]], list[T]]) -> list[T]:
     if is_sqlite(url) and ((path := path_of(url)) is None or not path.exists()):
         return []
     try:
-        return read(url, multi_bot.numbers(settings))
+        return read(url, bots or multi_bot.numbers(settings))
     except ConfigError:
         return []
 

@@ -147,7 +147,9 @@ async def _exported(source: str, store: Store, settings: Settings, bot: int, agr
         from bot.llm.topics.samples import one_hot
         from bot.runtime.commands.topics import known_samples
 
-        return Export(rows=[json.loads(line) for line in one_hot(known_samples(file))])
+        samples = known_samples(file, bot)
+        asked = {sample.user for sample in samples if sample.user}
+        return Export(rows=[json.loads(line) for line in one_hot(samples)], people=asked)
 
     def read(tx: Tx) -> Export:
         return exports.drafts(tx, bot, chats) if source == "drafts" else exports.learned(tx, bot)

@@ -92,11 +92,18 @@ def use_tuning(
     env: Annotated[Path, typer.Option(help="The file of settings whose MODELS gets the model.")] = Path(".env"),
     file: Annotated[Path, typer.Option(help="classifier: the file with the topics.")] = Path("routing.toml"),
     uncompared: Annotated[bool, typer.Option("--uncompared", help="Use it without a comparison.")] = False,
+    not_better: Annotated[
+        bool, typer.Option("--though-not-better", help="Use it although its comparison says that it is not better.")
+    ] = False,
     yes: bool = YES,
     bot: int = BOT,
 ) -> None:
-    """Take a tuned model into use: MODELS and a persona with its system prompt, or routing.toml."""
-    _work(bot, lambda command: command.use(number, env, file, uncompared=uncompared), yes=yes)
+    """Take a tuned model into use: MODELS and a persona with its system prompt, or routing.toml.
+
+    --yes does not use a model that is not better on your own cases: that takes --though-not-better.
+    """
+    otherwise = "use" if not_better else "refuse" if yes else "ask"
+    _work(bot, lambda command: command.use(number, env, file, uncompared=uncompared, not_better=otherwise), yes=yes)
 
 
 @app.command("drop")
@@ -105,8 +112,10 @@ def drop_tuning(number: Number, bot: int = BOT) -> None:
     _work(bot, lambda command: command.drop(number))
 
 
-def _work(bot: int, work: Callable[[TuneCommand], Awaitable[None]], *, yes: bool = False) -> None:
-    """Do something with the tunings of a bot; `yes` agrees to everything that is asked."""
+def _work(bot: int, work: Callable[[TuneCommand], Awaitable[bool | None]], *, yes: bool = False) -> None:
+    """Do something with the tunings of a bot; `yes` agrees to everything that is asked. What returns False has been
+    refused: the exit code is 1.
+    """
     from bot.config import multi_bot
     from bot.config.settings import load
     from bot.runtime.commands.batch import tune_work
@@ -114,9 +123,10 @@ def _work(bot: int, work: Callable[[TuneCommand], Awaitable[None]], *, yes: bool
     settings = load()
     number = multi_bot.one_of(settings, bot)
 
-    async def run() -> None:
+    async def run() -> bool | None:
         agree = (lambda _: True) if yes else agree_on_terminal
         async with tune_work.opened(settings, number, typer.echo, agree) as command:
-            await work(command)
+            return await work(command)
 
-    asyncio.run(run())
+    if asyncio.run(run()) is False:
+        raise typer.Exit(1)

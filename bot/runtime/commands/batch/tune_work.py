@@ -126,8 +126,14 @@ class TuneCommand:
         for line in differences:
             self.say(line)
 
-    async def use(self, number: int, env: Path, routing: Path, *, uncompared: bool) -> None:
-        """Take a tuned model into use, as far as a comparison speaks for it."""
+    async def use(
+        self, number: int, env: Path, routing: Path, *, uncompared: bool, not_better: str = "ask"
+    ) -> bool:  # fmt: skip
+        """Take a tuned model into use, as far as a comparison speaks for it. Returns False if it was refused.
+
+        `not_better` is what happens to one that is not better: the person is asked ("ask"), it is used all the same
+        ("use"), or it is refused ("refuse"). Raises `BadInput` for one that is not compared, not ready, or in use.
+        """
         tuning = await self._completed(number)
         if tuning.before:
             raise BadInput(f"tuning {number} is in use already")
@@ -135,19 +141,23 @@ class TuneCommand:
             raise BadInput(f"whether it is better was not tried: govorun tune compare {number}, or --uncompared")
         if tuning.verdict and not tuning.verdict.startswith(BETTER):
             self.say(f"The tuned model is not better on your own cases: {tuning.verdict}")
-            if not self.agree("Use it all the same?"):
-                return
+            if not_better == "refuse":
+                self.say("--yes does not use it; --though-not-better does.")
+                return False
+            if not_better == "ask" and not self.agree("Use it all the same?"):
+                return True
         scheme = tuning.target.partition("://")[0]
         if scheme == "emb":
             self.say("Add this to the settings, and EMBEDDINGS with its name:")
             self.say(embedding_row(tuning, self.settings.yc_openai_url))
-            return
+            return True
         before = (
             use_classifier(tuning, routing, self.say)
             if scheme == "cls"
             else use_model(tuning, env, self.settings.prompts_dir, self.say)
         )
         await self.work.store.write(lambda tx: tx.tunings.change_tuning(number, before=before))
+        return True
 
     async def drop(self, number: int) -> None:
         """Go back to what stood in the place of a tuned model."""

@@ -91,11 +91,11 @@ def recent_questions(url: str, bots: Collection[int], most: int) -> list[tuple[s
     return [(_typed(row.parts), _choice(row)) for row in _recorded(url, query)]
 
 
-def recorded_samples(url: str, bots: Collection[int]) -> list[tuple[str, str]]:
-    """Read the corrected examples as (text, topic), oldest first, while the bots may be running."""
+def recorded_samples(url: str, bots: Collection[int]) -> list[tuple[str, str, int]]:
+    """Read the corrected examples as (text, topic, who asked it), oldest first, while the bots may be running."""
     table = topic_samples
-    query = select(table.c.text, table.c.topic).where(table.c.bot.in_(bots)).order_by(table.c.id)
-    return [(row.text, row.topic) for row in _recorded(url, query)]
+    query = select(table.c["text", "topic", "user"]).where(table.c.bot.in_(bots)).order_by(table.c.id)
+    return [(row.text, row.topic, row.user) for row in _recorded(url, query)]
 
 
 def _recorded(url: str, query: Executable) -> Sequence[Row[Any]]:
