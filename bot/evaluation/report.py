@@ -15,7 +15,6 @@ from bot.evaluation.checks import State
 from bot.evaluation.running import Result, percentile
 from bot.knowledge.search.evaluation import chance_of, share
 from bot.storage.store import Tx
-from bot.texts.catalog import say
 
 NOISE = 0.05  # chance below which a difference is called one
 MOST_NAMED = 10  # cases of a list on one screen
@@ -117,9 +116,9 @@ def spent(results: Iterable[Result]) -> tuple[int, float]:
 # --- words ------------------------------------------------------------------------------------------------------------
 
 
-def counted(cases: int) -> str:
-    """How many cases, in English: "1 case", "2 cases"."""
-    return say("en", "eval.cases", count=cases)
+def counted(number: int) -> str:
+    """A number of cases: "1 case", "2 cases"."""
+    return f"{number} case" if number == 1 else f"{number} cases"
 
 
 def lines(found: Comparison, currency: str, against: str = "") -> list[str]:

@@ -17,7 +17,6 @@ Words = str | Mapping[str, str]  # a sentence, or its plural forms
 SHIPPED: Mapping[str, Mapping[str, str]] = {"en": en.TEXTS, "ru": ru.TEXTS}
 OWN_NAMES = {"en": "English", "ru": "Русский"}
 PLACE = re.compile(r"\{(\w+)\}")
-FORMS = re.compile(r"\{(\w+)\|([^{}]+)\}")  # {count|case|cases}: the form that a number wants
 LANGUAGES = dict(SHIPPED)  # of the bots of this process: `spoken` changes this and the next two
 NAMES = dict(OWN_NAMES)
 PLURALS: dict[tuple[str, str], Mapping[str, str]] = {}  # by language and key; `LANGUAGES` has the form "other"
@@ -75,15 +74,9 @@ def say(language: str, key: str, /, **values: object) -> str:
     if PLURALS and (forms := PLURALS.get((short, key))) is not None:
         text = forms.get(plurals.form(short, _number(values)), text)
     try:
-        if "|" in text:
-            text = FORMS.sub(lambda found: plurals.of_forms(_whole(values[found[1]]), found[2].split("|")), text)
         return PLACE.sub(lambda place: str(values[place[1]]), text)
     except KeyError as error:
         raise KeyError(f"the sentence {key!r} needs {error.args[0]}=...") from None
-
-
-def _whole(value: object) -> int:
-    return value if isinstance(value, int) else 0
 
 
 def _number(values: Mapping[str, object]) -> float:

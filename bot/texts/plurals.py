@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -27,17 +26,6 @@ def form(language: str, number: float) -> str:
     """The form that a number wants: one of `FORMS`. Raises `ConfigError` without Babel."""
     locale = _locale(language)
     return "other" if locale is None else str(locale.plural_form(number))
-
-
-def of_forms(number: int, forms: Sequence[str]) -> str:
-    """The form that a number wants, without Babel: of two forms by the English rule (1 case, 2 cases), of three by the
-    Russian one (1 пример, 2 примера, 5 примеров).
-    """
-    if len(forms) < 3:
-        return forms[number != 1]
-    if number % 10 == 1 and number % 100 != 11:
-        return forms[0]
-    return forms[1 if number % 10 in (2, 3, 4) and number % 100 not in (12, 13, 14) else 2]
 
 
 def own_name(language: str) -> str:

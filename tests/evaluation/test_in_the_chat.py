@@ -82,7 +82,7 @@ async def test_owners_are_told_once_that_a_persona_has_changed_and_which_cases_t
     assert not [text for text in stage.telegram.texts(ANNA) if "govorun eval" in text]
     written(tmp_path, PIRATE.replace("a pirate.", "an old pirate."))
     told = await newest(stage, ANNA, "govorun eval")
-    assert told.startswith("Changed: Pirate. 1 case is touched: govorun eval (at most 0")
+    assert told.startswith("Changed: Pirate. Cases touched: 1; govorun eval asks them again (at most 0")
     await stage.clock.sleep(120)
     assert len([text for text in stage.telegram.texts(ANNA) if "govorun eval" in text]) == 1
 
@@ -117,7 +117,7 @@ async def test_each_night_the_cases_are_asked_and_what_is_worse_is_told(
     cases_file(tmp_path, CASES.replace("one year", "two years"))
     await a_day_passes(stage)
     told = await newest(stage, BORIS, "Ночной прогон")
-    assert "1 пример, хуже 1, нарушено 1, не задано 0" in told
+    assert "примеров 1, хуже 1, нарушено 1, не задано 0" in told
     assert "в ответе нет слов «two years»" in told
     assert "! в ответе нет слов «two years»" in await stage.ask("/eval", BORIS)
 
@@ -134,7 +134,7 @@ async def test_a_model_that_answers_with_another_version_is_told_once(
     monkeypatch.setattr(native, "VERSION", "01.02.2027")
     await stage.ask("What is a harbour?")
     told = await newest(stage, ANNA, "another version")
-    assert f"01.02.2027 in place of {before}. 1 case can be asked again: govorun eval (at most " in told
+    assert f"01.02.2027 in place of {before}. Cases that can be asked again: 1; govorun eval does it (at most " in told
     await stage.ask("What is a ship?")
     await stage.clock.sleep(60)
     assert len([text for text in stage.telegram.texts(ANNA) if "another version" in text]) == 1

@@ -280,12 +280,3 @@ def test_a_folder_has_files_and_tables(tmp_path: Path) -> None:
         ("shop.toml:1", "file", ""), ("shop.toml:2", "file", ""), ("gold.csv:2", "gold", "lamps.md"),
     ]  # fmt: skip
     assert Case.restored(json.loads(json.dumps(found[2].stored()))) == found[2]
-
-
-@table(("count", "en", "ru"), [
-    (0, "0 cases", "0 примеров"), (1, "1 case", "1 пример"), (2, "2 cases", "2 примера"), (5, "5 cases", "5 примеров"),
-    (11, "11 cases", "11 примеров"), (12, "12 cases", "12 примеров"), (21, "21 cases", "21 пример"),
-    (24, "24 cases", "24 примера"), (112, "112 cases", "112 примеров"),
-])  # fmt: skip
-def test_cases_are_counted_in_the_form_of_their_number(count: int, en: str, ru: str) -> None:
-    assert (say("en", "eval.cases", count=count), say("ru", "eval.cases", count=count)) == (en, ru)

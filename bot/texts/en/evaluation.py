@@ -27,7 +27,6 @@ TEXTS = {
     "eval.removed": "Case {number} is removed.",
     "eval.unknown": "There is no case {number}: /eval list",
     "eval.title": "Cases: {count}",
-    "eval.cases": "{count} {count|case|cases}",
     "eval.no_run": "They were not asked yet: govorun eval",
     "eval.last": (
         "Last run: {right} of {count} right; against the one before {better} better, {worse} worse, {broken} broken."
@@ -41,17 +40,16 @@ TEXTS = {
     "eval.origin.gold": "from the knowledge base",
     "eval.origin.topic": "examples of topics",
     "eval.origin.code": "from code",
-    "eval.changed": "Changed: {what}. {count} {count|case is|cases are} touched: govorun eval ({price}).",
+    "eval.changed": "Changed: {what}. Cases touched: {count}; govorun eval asks them again ({price}).",
     "eval.changed.routing": "topics",
     "eval.price": "about {price}",
     "eval.price.most": "at most {price}",
     "eval.version": (
-        "{model} answers with another version now: {new} in place of {old}. {count} {count|case|cases} "
-        "can be asked again: govorun eval ({price})."
+        "{model} answers with another version now: {new} in place of {old}. Cases that can be "
+        "asked again: {count}; govorun eval does it ({price})."
     ),
     "eval.night": (
-        "Last night's run: {count} {count|case|cases}, {worse} worse, {broken} broken, {unasked} not asked; "
-        "{cost}.\n{names}"
+        "Last night's run (cases: {count}): {worse} worse, {broken} broken, {unasked} not asked; {cost}.\n{names}"
     ),
     "eval.night.failed": "Last night's run could not begin: {reason}",
     "eval.why.code": "the check of the code says no",

@@ -25,7 +25,6 @@ TEXTS = {
     "eval.removed": "Пример {number} убран.",
     "eval.unknown": "Примера {number} нет: /eval list",
     "eval.title": "Примеров: {count}",
-    "eval.cases": "{count} {count|пример|примера|примеров}",
     "eval.no_run": "Их ещё не задавали: govorun eval",
     "eval.last": (
         "Последний прогон: верно {right} из {count}; по сравнению с предыдущим лучше {better}, хуже "
@@ -40,20 +39,16 @@ TEXTS = {
     "eval.origin.gold": "из базы знаний",
     "eval.origin.topic": "примеры тем",
     "eval.origin.code": "из кода",
-    "eval.changed": (
-        "Изменилось: {what}. {count|Затронут|Затронуто|Затронуто} {count} {count|пример|примера|примеров}: "
-        "govorun eval ({price})."
-    ),
+    "eval.changed": "Изменилось: {what}. Затронуто примеров: {count}. Проверить: govorun eval ({price}).",
     "eval.changed.routing": "темы",
     "eval.price": "около {price}",
     "eval.price.most": "не больше {price}",
     "eval.version": (
-        "{model} отвечает другой версией: {new} вместо {old}. Можно проверить {count} "
-        "{count|пример|примера|примеров}: govorun eval ({price})."
+        "{model} отвечает другой версией: {new} вместо {old}. Примеров для проверки: {count}, команда "
+        "govorun eval ({price})."
     ),
     "eval.night": (
-        "Ночной прогон: {count} {count|пример|примера|примеров}, хуже {worse}, нарушено {broken}, "
-        "не задано {unasked}; {cost}.\n{names}"
+        "Ночной прогон: примеров {count}, хуже {worse}, нарушено {broken}, не задано {unasked}; {cost}.\n{names}"
     ),
     "eval.night.failed": "Ночной прогон не начался: {reason}",
     "eval.why.code": "проверка в коде не пройдена",

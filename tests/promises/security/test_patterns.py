@@ -58,6 +58,7 @@ PIECES: dict[str, tuple[str, list[str]]] = {  # functions that make patterns, th
         ],
     ),
     "bot.batch.vendor.transfers._words": ("search", ["<Code>([^<]{0,200})</Code>"]),
+    "bot.evaluation.reasons._pattern": ("fullmatch", ["(?s)it is in (?P<spoken>.*), not (?P<wanted>.*)"]),
     "bot.features.knowledge.stale._find": ("search", [r"a\s+b\s+c"]),
     "bot.knowledge.answer.checker._verbatim": ("search", [r"a\s+b\s+c", r"\(a\)\s+\["]),
     "bot.knowledge.answer.quotes._month": ("fullmatch", list(quotes.MONTHS)),
