@@ -224,6 +224,7 @@ class InlineThread:
         return result
 
     def close(self) -> None:
+        self.connection.close()  # else SQLAlchemy's list of what to clean up keeps the engine
         self.raw.close()
 
 
