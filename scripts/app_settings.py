@@ -116,8 +116,8 @@ def _row(name: str) -> str:
 GROUPS = {
     "The bot": ("App", "Handler", "Running", "command"),
     "Messages": (
-        "Address", "Answer", "Attachment", "Button", "File", "Image", "Incoming", "Kind", "Message", "Next", "Outgoing",
-        "Reply", "User", "say",
+        "Address", "Answer", "Attachment", "Button", "ShownButton", "File", "Image", "Incoming", "Kind", "Message",
+        "Next", "Outgoing", "Reply", "User", "say",
     ),
     "Questions and forms": ("Ask", "Contact", "Location", "Photo"),
     "By itself": ("HttpRequest", "JobRun", "SendState", "Sent"),

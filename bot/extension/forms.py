@@ -97,7 +97,7 @@ class Prompt:
         takes = "choice" if choices else next((word for one, word in TAKEN.items() if one is kind), "text")
         if takes == "text" and not _can_be_written(kind):
             raise ConfigError(
-                f"{key}: nobody can answer with a {getattr(kind, '__name__', kind)}: a text, a number, a date, a "
+                f"{key}: a person can't write a {getattr(kind, '__name__', kind)}: a text, a number, a date, a "
                 "choice (Literal, Enum), a Contact, a Location or a Photo is expected"
             )
         return cls(key, question, takes, choices, optional, own)

@@ -32,6 +32,7 @@ from bot.sandbox.event_stream import Hub
 from bot.sandbox.file_watch import on_changes
 from bot.sandbox.page_api import PageApi
 from bot.sandbox.runs_view import RunsView
+from bot.sandbox.service_switches import ServiceSwitches
 from bot.sandbox.shop import Handbook
 from bot.sandbox.telegram.server_facade import Telegram
 from bot.sandbox.trials import Trials
@@ -119,7 +120,10 @@ class Sandbox:
             url=self._fixed["DATABASE_URL"], clock=self.telegram.clock, bot=lambda: self.telegram.state.profile.id,
             commands=self.commands_file,
         )  # fmt: skip
-        page = self.world.app({"runs": (runs.show, "runs")})
+        switches = ServiceSwitches(self.studio, self.trials)
+        page = self.world.app({
+            "runs": (runs.show, "runs"), "service": (switches.change, "service"),
+        })  # fmt: skip
         page.router.add_get("/", _index)
         page.router.add_static("/", PAGE)
         self._runner = web.AppRunner(page, access_log=None, shutdown_timeout=1.0)

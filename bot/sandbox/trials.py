@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
+
+from bot.sandbox.ai_studio.server import SANDBOX_FOLDER
 
 Restart = Callable[[Mapping[str, str]], Awaitable[None]]
 
@@ -15,11 +18,19 @@ EXAMPLE_PRICES = {
     "SEARCH_PRICE": "0.48",
     "SEARCH_ANSWER_PRICE": "0.96",
 }
+INSTANCE = "mine"  # the dedicated instance: its name in its URI, and that of its row of MODELS
+INSTANCE_MODELS = (
+    {"name": INSTANCE, "title": "My instance", "uri": f"gpt://{SANDBOX_FOLDER}/{INSTANCE}/latest", "stand_in": "lite",
+     "price_hour": "100", "concurrency": 2},
+    {"name": "yandexgpt", "title": "YandexGPT Pro"},
+    {"name": "lite", "title": "YandexGPT Lite"},
+)  # fmt: skip
 SETTINGS: Mapping[str, Callable[[int], Mapping[str, str]]] = {
     "search": lambda _on: {"TOOLS": "time,calculator,reminders,search"},
     "budget": lambda amount: {**EXAMPLE_PRICES, "USER_DAILY_MONEY": str(amount)},
     "confirm": lambda amount: {"CONFIRM_ABOVE": str(amount)},
     "closed": lambda _on: {"ACCESS": "closed"},
+    "instance": lambda _on: {"MODELS": json.dumps(INSTANCE_MODELS), "MODEL": INSTANCE},
 }
 
 
@@ -28,8 +39,8 @@ class Trials:
 
     `search`: the bot searches the web. `budget`: services have prices, and each person may spend this much money a day.
     `confirm`: people are asked before a request that costs more than this. `closed`: only people who are invited may
-    talk. `restart` gets all settings that follow from the switches; for a switch that is off the bot's own settings
-    hold. Nothing of this outlives the sandbox.
+    talk. `instance`: an instance of one's own answers (`service_switches.py`). `restart` gets all settings that follow
+    from the switches; for a switch that is off the bot's own settings hold. Nothing of this outlives the sandbox.
     """
 
     def __init__(self, restart: Restart) -> None:

@@ -121,7 +121,7 @@ MISTAKES: list[tuple[Callable[[Any], Any], str]] = [
     (lambda app: app.model("m", Returns()), "model 'm': stream must yield chunks"),
     (lambda app: (app.model("m", Parrot()), app.model("m", Parrot())), "the model m is there already"),
     (lambda app: app.tool(needs_approval=True)(stock), "app.tool(Tool.of(function, needs_approval=True))"),
-    (lambda app: app.form("f", Unanswerable)(filled), "Unanswerable.rows: nobody can answer with a list"),
+    (lambda app: app.form("f", Unanswerable)(filled), "Unanswerable.rows: a person can't write a list"),
     (lambda app: app.include_router(Parrot), "include_router takes a Router of aiogram, and not Parrot"),
     (
         lambda app: [app.include_router(Router(), states=MemoryStorage()) for _ in range(2)],

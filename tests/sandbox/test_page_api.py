@@ -278,7 +278,7 @@ async def test_what_people_try_becomes_settings_of_the_bot(page: Page, telegram:
         "TOOLS=time,calculator,reminders,search,CONFIRM_ABOVE=2,ACCESS=closed",
     ]
     assert answer["trials"] == {
-        "search": 1, "budget": 0, "confirm": 2, "closed": 1, "code": "code", "owner": 0, "ready": True,
+        "search": 1, "budget": 0, "confirm": 2, "closed": 1, "instance": 0, "code": "code", "owner": 0, "ready": True,
     }  # fmt: skip
     for body in ({"dance": 1}, {"budget": "5"}, {"confirm": -1}):
         assert (await page.post("try", **body))[0] == 400

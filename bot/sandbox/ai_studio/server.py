@@ -50,6 +50,7 @@ from bot.sandbox.event_stream import Hub
 from bot.sandbox.guard import guarded, loads
 
 if TYPE_CHECKING:
+    from bot.sandbox.ai_studio.batch.faults import BatchFaults
     from bot.sandbox.ai_studio.batch.server import BatchServer
 
 __all__ = ["Answer", "Fault", "Studio"]
@@ -129,6 +130,11 @@ class Studio:
         )  # fmt: skip
         await self._batch.start(port)
         return self._batch
+
+    @property
+    def batch_faults(self) -> BatchFaults | None:
+        """The failures of datasets, batch runs and tuning; None while their server does not run."""
+        return self._batch.faults if self._batch is not None else None
 
     async def close(self) -> None:
         """Stop the server, and the local model if one answers."""

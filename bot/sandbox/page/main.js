@@ -22,7 +22,7 @@
  *   step-<shop|ask|source|unknown|teach|told|edit>, tick-<step>, handbook-page
  *   phone-customer, phone-operator
  *   step-<deskGroup|deskCall|deskTake|deskAnswer|deskAmend|deskNote|deskDraft|deskReturn|deskRate>, desk-load
- *   run-<id>, tuning-<id>, eval-diff, eval-case
+ *   run-<id>, tuning-<id>, eval-diff, eval-case, instance-<state>, instance-result, batch-<failure>
  *   fault-<telegram|model>-<name>, fault-<telegram|model>-<name>-switch, faults-clear
  *   bot-state, bot-kill, bot-stop, bot-start, bot-restart
  *   model-scripted, model-local, model-url, model-progress, model-error, reset, reset-dialog

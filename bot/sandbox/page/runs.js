@@ -9,8 +9,11 @@ const AGAIN_MS = 3_000;
 const GOOD = new Set(["done", "completed"]);
 const BAD = new Set(["stopped", "failed", "invalid", "canceled"]);
 
+const INSTANCE = ["none", "off", "starting", "on"];
+
 let timer = 0;
 let drawn = "";
+let told = "";
 
 export function startRuns() {
   document.addEventListener("panel-tab", (event) => {
@@ -22,21 +25,44 @@ export function startRuns() {
 }
 
 async function load() {
-  const answer = await post("runs", { language });
-  const now = JSON.stringify(answer);
-  if (!answer || now === drawn) return;
+  const [answer, side] = await Promise.all([post("runs", { language }), post("service", {})]);
+  const now = JSON.stringify([answer, side]);
+  if (!answer || !side || now === drawn) return;
   drawn = now;
-  draw(answer.runs);
+  draw(answer.runs, side.service);
 }
 
-/** @param {any} runs */
-function draw(runs) {
+/** @param {any} runs @param {any} service */
+function draw(runs, service) {
   fill(byId("pane-runs"),
     h("p", { class: "hint" }, t("runsHint"), " ", copyable(`set -a; . ${runs.commands}; set +a`)),
     section("batchHead", runs.batch.map(batch), "govorun batch run FILE --model gemma-3-27b-it"),
     section("tuningHead", runs.tunings.map(tuning), "govorun tune start --data FILE --base classifier"),
-    section("evalHead", runs.evaluation ? [evaluation(runs.evaluation)] : [], "govorun eval"));
+    section("evalHead", runs.evaluation ? [evaluation(runs.evaluation)] : [], "govorun eval"),
+    h("section", null, h("h3", null, t("instanceHead")), h("p", { class: "hint" }, t("instanceHint")),
+      h("div", { class: "choices", role: "radiogroup", "aria-label": t("instanceHead") }, INSTANCE.map((name) => h("button", {
+        type: "button", role: "radio", class: `plain ${service.instance === name ? "chosen" : ""}`, "aria-checked": String(service.instance === name),
+        "data-testid": `instance-${name}`, onclick: () => change({ instance: name }) }, t(`instance_${name}`)))),
+      h("p", { class: "trial-result", "data-testid": "instance-result", role: "status" }, told)),
+    Object.keys(service.faults).length ? h("section", null, h("h3", null, t("batchFaultsHead")), Object.entries(service.faults).map(fault)) : null);
 }
+
+/** Ask for a change, and say what follows. @param {Record<string, unknown>} wanted */
+async function change(wanted) {
+  if (wanted.instance) {
+    told = t("restarting");
+    byId("pane-runs").querySelector("[data-testid=instance-result]")?.replaceChildren(told);
+  }
+  const done = await post("service", wanted);
+  if (wanted.instance) told = done ? t(`instance_${wanted.instance}Done`) : "";
+  drawn = "";
+  await load();
+}
+
+/** @param {[string, boolean]} entry */
+const fault = ([name, on]) =>
+  h("label", { class: "trial-head" }, h("span", { class: "grow" }, t(`batch_${name}`)),
+    h("input", { type: "checkbox", class: "switch", role: "switch", checked: on, "data-testid": `batch-${name}`, onchange: () => change({ fault: name, on: !on }) }));
 
 /** @param {string} title @param {HTMLElement[]} rows @param {string} command what makes the first row */
 const section = (title, rows, command) =>

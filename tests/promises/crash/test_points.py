@@ -52,4 +52,4 @@ async def test_whatever_happens_wherever_costs_nothing(nursery: Nursery, number:
     scenario: Scenario = SCENARIOS[number]
     begin = 5 * number % len(STRIKES)
     cases = await strike_by_turns(nursery, scenario, (*STRIKES[begin:], *STRIKES[:begin]), part=third(number % 4, 4))
-    assert_harmless(cases, at_least=len(cases) // 2)
+    assert_harmless(cases, at_least=len(cases) // 3)

@@ -383,6 +383,10 @@ async def test_runs_tuned_models_and_what_an_evaluation_has_changed_are_shown(qu
         "Who?was: nobodynow: Annawas wrong: it does not say 'Anna'", "Where?now: herewhy: its source is gone",
     ])  # fmt: skip
     await expect(quiet_page.locator("#pane-runs")).to_contain_text(f"{quiet.directory}/commands.env")
+    await quiet_page.get_by_test_id("batch-shuffled").click()
+    await expect(quiet_page.get_by_test_id("batch-shuffled")).to_be_checked()
+    assert quiet.studio.batch_faults is not None
+    assert quiet.studio.batch_faults.lasting == {"shuffled"}
 
 
 def seed_runs(tx: Tx, bot: int) -> None:

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -13,6 +14,9 @@ from bot.batch import vendor_runner
 from bot.batch.tuning import OVER as TUNED
 from bot.batch.vendor import values
 from bot.batch.vendor_runner import STEPS
+from bot.sandbox.ai_studio.batch.faults import Lasting
+from bot.sandbox.ai_studio.validation import InstanceState
+from bot.sandbox.service_switches import NONE
 from bot.storage.repositories.batch import tunings
 from bot.storage.repositories.batch.vendor_runs import OVER
 from tests.support.table import table
@@ -122,6 +126,10 @@ def test_every_word_exists_in_both_languages_and_is_used() -> None:
     states = set(re.findall(r"\w+", "".join(read(path) for path in STATES)))
     built |= {f"run_{state}" for state in states} | {f"eval_{name}" for name in quoted}
     assert {f"run_{state}" for state in (*STEPS, *OVER, *TUNED)} - known == set()
+    switches = {f"batch_{name}" for name in (*get_args(Lasting), "list_lag")}
+    switches |= {f"instance_{state}{end}" for state in (NONE, *get_args(InstanceState)) for end in ("", "Done")}
+    assert switches - known == set()
+    built |= switches
     assert known - quoted - built == set()
     columns = re.findall(r'^  (\w+): \[\s*"([^"]+)",\s*"([^"]+)",?\s*\]', words, re.MULTILINE)
     assert len(columns) == len(known)

@@ -94,7 +94,8 @@ def recent_questions(url: str, bots: Collection[int], most: int) -> list[tuple[s
 def recorded_samples(url: str, bots: Collection[int]) -> list[tuple[str, str, int]]:
     """Read the corrected examples as (text, topic, who asked it), oldest first, while the bots may be running."""
     table = topic_samples
-    query = select(table.c["text", "topic", "user"]).where(table.c.bot.in_(bots)).order_by(table.c.id)
+    columns = (table.c.text, table.c.topic, table.c.user)
+    query = select(*columns).where(table.c.bot.in_(bots)).order_by(table.c.id)
     return [(row.text, row.topic, row.user) for row in _recorded(url, query)]
 
 

@@ -1,0 +1,69 @@
+"""What the page's tab Runs can do to AI Studio: stop an instance, and spoil batch runs and tunings. Begin with
+`ServiceSwitches`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast, get_args
+
+from bot.sandbox.ai_studio.batch.faults import Lasting
+from bot.sandbox.ai_studio.server import Studio
+from bot.sandbox.ai_studio.validation import InstanceState
+from bot.sandbox.trials import INSTANCE, Trials
+
+LAG = 30.0  # seconds for which a list does not show what is new
+NONE = "none"
+
+
+class ServiceSwitches:
+    """The dedicated instance of the sandbox's AI Studio, and the lasting failures of its datasets, runs and tunings.
+
+    `trials` restarts the bot with settings for the instance, or without.
+    """
+
+    def __init__(self, studio: Studio, trials: Trials) -> None:
+        self._studio = studio
+        self._trials = trials
+
+    def state(self) -> dict[str, Any]:
+        """What the page shows: `instance` (its state, "none" while the bot has none), and `faults`, whether each is on;
+        no faults where the extra `batch` is not installed.
+        """
+        instance = self._studio.access.instances.get(INSTANCE, NONE)
+        faults = self._studio.batch_faults
+        if faults is None:
+            return {"instance": instance, "faults": {}}
+        lasting = {name: name in faults.lasting for name in get_args(Lasting)}
+        return {"instance": instance, "faults": {**lasting, "list_lag": faults.list_lag > 0}}
+
+    async def change(self, instance: str = "", fault: str = "", on: bool = True) -> dict[str, Any]:
+        """Bring the instance into a state ("none": the bot has none any more), or switch a failure on or off. Returns
+        the new `state`. Raises `ValueError` for an unknown one.
+        """
+        if instance:
+            await self._bring(instance)
+        if fault:
+            self._switch(fault, on=on)
+        return self.state()
+
+    async def _bring(self, wanted: str) -> None:
+        known = (NONE, *get_args(InstanceState))
+        if wanted not in known:
+            raise ValueError(f"there is no state {wanted!r} of an instance; known: {', '.join(known)}")
+        instances = self._studio.access.instances
+        had = INSTANCE in instances
+        if wanted == NONE:
+            instances.pop(INSTANCE, None)
+        else:
+            instances[INSTANCE] = cast(InstanceState, wanted)
+        if had != (wanted != NONE):
+            await self._trials.change({"instance": int(wanted != NONE)})
+
+    def _switch(self, name: str, *, on: bool) -> None:
+        faults = self._studio.batch_faults
+        if faults is None:
+            raise ValueError("batch runs need the extra: pip install govorun[batch]")
+        if name == "list_lag":
+            faults.list_lag = LAG if on else 0.0
+        else:
+            faults.switch(cast(Lasting, name), on=on)

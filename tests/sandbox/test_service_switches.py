@@ -1,0 +1,49 @@
+"""What the tab Runs does to AI Studio: an instance that is off, starting, on or not there, and failures by name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+import pytest
+
+from bot.sandbox.ai_studio.server import Studio
+from bot.sandbox.service_switches import LAG, ServiceSwitches
+from bot.sandbox.trials import Trials
+
+
+async def test_the_bot_is_restarted_where_it_gets_or_loses_an_instance_and_only_there() -> None:
+    studio, restarts = Studio(), list[Mapping[str, str]]()
+
+    async def restart(settings: Mapping[str, str]) -> None:
+        restarts.append(settings)
+
+    switches = ServiceSwitches(studio, Trials(restart))
+    assert switches.state() == {"instance": "none", "faults": {}}
+    for state in ("off", "starting", "on"):
+        assert (await switches.change(instance=state))["instance"] == state
+        assert studio.access.instances == {"mine": state}
+    assert [settings["MODEL"] for settings in restarts] == ["mine"]
+    assert [row["name"] for row in json.loads(restarts[0]["MODELS"])] == ["mine", "yandexgpt", "lite"]
+    await switches.change(instance="none")
+    assert (studio.access.instances, restarts[1:]) == ({}, [{}])
+
+
+async def test_failures_are_switched_by_their_names() -> None:
+    studio = Studio()
+    switches = ServiceSwitches(studio, Trials(lambda _: pytest.fail("no restart is needed")))
+    with pytest.raises(ValueError, match=r"need the extra: pip install govorun\[batch\]"):
+        await switches.change(fault="missing")
+    faults = (await studio.start_batch()).faults
+    await switches.change(fault="missing")
+    found = await switches.change(fault="list_lag")
+    assert [name for name, on in found["faults"].items() if on] == ["missing", "list_lag"]
+    assert set(faults.lasting) == {"missing"}
+    assert faults.list_lag == LAG
+    await switches.change(fault="missing", on=False)
+    assert not faults.lasting
+    with pytest.raises(ValueError, match="there is no failure 'gone'"):
+        await switches.change(fault="gone")
+    with pytest.raises(ValueError, match="there is no state 'gone' of an instance"):
+        await switches.change(instance="gone")
+    await studio.close()
