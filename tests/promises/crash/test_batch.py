@@ -17,4 +17,5 @@ async def test_p34_a_batch_run_whose_process_is_killed_is_paid_once_and_has_ever
 ) -> None:
     cases = await ordeal(tmp_path, template, questions_of(20), runs=4, at_once=2, seed=turn(1_000))
     assert [str(case) for case in cases if case.faults] == []
-    assert any(case.kills for case in cases)  # a run may end before its point
+    # A strike that lets a process go on before it kills it may meet the end of the run first.
+    assert [str(case) for case in cases if not (case.kills or case.strike.later)] == []

@@ -19,7 +19,7 @@ from tests.promises.crash.driver import (
     third,
 )
 from tests.promises.crash.scenarios import FILE, PICTURE, SCENARIOS, TURN, WHISPER
-from tests.promises.crash.strikes import STRIKES, Point
+from tests.promises.crash.strikes import STRIKES, STUDIO, Point
 from tests.promises.crash.world import Nursery
 
 pytestmark = pytest.mark.e2e
@@ -52,4 +52,6 @@ async def test_whatever_happens_wherever_costs_nothing(nursery: Nursery, number:
     scenario: Scenario = SCENARIOS[number]
     begin = 5 * number % len(STRIKES)
     cases = await strike_by_turns(nursery, scenario, (*STRIKES[begin:], *STRIKES[:begin]), part=third(number % 4, 4))
-    assert_harmless(cases, at_least=len(cases) // 3)
+    # A model that has answered is not asked again: what happens to AI Studio then has nothing to hit.
+    sure = sum(case.strike not in STUDIO for case in cases)
+    assert_harmless(cases, at_least=max(sure, 1))
