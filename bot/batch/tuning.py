@@ -11,7 +11,7 @@ import json
 import re
 import secrets
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +37,7 @@ FEWEST_VALIDATED = {PAIRS: 10, MULTICLASS: 100, MULTILABEL: 100}
 LOOK = 10.0  # seconds between looks for what a lost start has begun
 MOST_STARTS = 3
 OVER = ("completed", "failed", "canceled", "archived")
+BETTER = "better"  # the first word of the verdict on a model that is
 BASES = {"yandexgpt-lite": "gpt", "classifier": "cls", "embeddings": "emb"}
 
 
@@ -47,6 +48,16 @@ class TuningPlan:
     base: str
     task_type: str
     parameters: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a comparison of a tuned model with its base has shown. `sentence` begins with `BETTER` if the tuned one is
+    better; `differences` are lines about the answers that differ.
+    """
+
+    sentence: str
+    differences: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

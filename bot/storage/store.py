@@ -46,7 +46,7 @@ from bot.storage.repositories.feedback import Feedback
 from bot.storage.repositories.files.blobs import Blobs
 from bot.storage.repositories.files.documents import Documents
 from bot.storage.repositories.inbox import Inbox
-from bot.storage.repositories.jobs import Jobs, ProgramKeys, RouterStates
+from bot.storage.repositories.jobs import Jobs
 from bot.storage.repositories.knowledge.articles import Articles
 from bot.storage.repositories.knowledge.gaps import Gaps
 from bot.storage.repositories.knowledge.gates import Gates
@@ -63,6 +63,8 @@ from bot.storage.repositories.money.ledger import Ledger
 from bot.storage.repositories.operations import Operations
 from bot.storage.repositories.outbox import Outbox
 from bot.storage.repositories.personal_data import PersonalData
+from bot.storage.repositories.program.keys import ProgramKeys
+from bot.storage.repositories.program.router_states import RouterStates
 from bot.storage.repositories.prompts import PersonaVersions, SavedTemplates
 from bot.telemetry import tracing
 from bot.telemetry.metrics import Metrics

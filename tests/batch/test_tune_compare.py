@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from bot.batch.tuning import Verdict
 from bot.config.settings import Settings
 from bot.errors import BadInput
 from bot.llm.topics.routing_file import RoutingFile
@@ -48,7 +49,7 @@ async def comparing(
     given = given or settings_of(world, demand)
     async with commands(world) as command:
 
-        async def comparison(tuning: StoredTuning) -> str:
+        async def comparison(tuning: StoredTuning) -> Verdict | None:
             return await tune_compare.compare(given, command.work, tuning, world.said.append, world.agree)
 
         yield replace(command, comparison=comparison)

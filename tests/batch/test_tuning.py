@@ -13,7 +13,7 @@ from PIL import Image
 from bot.batch.datasets import DatasetWork
 from bot.batch.losses import read_losses, text_chart
 from bot.batch.rows import Row
-from bot.batch.tuning import Split, TuningWork
+from bot.batch.tuning import Split, TuningWork, Verdict
 from bot.batch.vendor.opening import open_transfers, open_vendor
 from bot.batch.vendor.values import PAIRS
 from bot.config.settings import Settings
@@ -32,9 +32,9 @@ EXAMPLES = [
 ]
 
 
-async def _verdict(tuning: StoredTuning) -> str:
+async def _verdict(tuning: StoredTuning) -> Verdict:
     assert "@tamr" in tuning.target
-    return "better: 9 of 10 cases" if tuning.base.startswith("gpt") else "worse: 2 of 10 cases"
+    return Verdict("better: 9 of 10 cases" if tuning.base.startswith("gpt") else "worse: 2 of 10 cases")
 
 
 @asynccontextmanager

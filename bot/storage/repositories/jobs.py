@@ -1,6 +1,4 @@
-"""Jobs: work that is due at a time, by kind and key; the idempotency keys of a programmer's code, and the
-states of dialogues of its aiogram routers.
-"""
+"""Jobs: work that is due at a time, by kind and key."""
 
 from __future__ import annotations
 
@@ -8,18 +6,15 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, and_, delete, func, select, update
 
-from bot.ports import NO_STATE, RouterKey, RouterRows
 from bot.storage.engines.dialects import upsert
 from bot.storage.repositories.mapping import Repository, address, columns, made
-from bot.storage.tables.work import deliveries, jobs, program_keys, router_states
+from bot.storage.tables.work import jobs
 from bot.types import Address, Job
 
 # PostgreSQL's driver counts no rows of an INSERT that met a conflict, so the inserted row is asked for.
 ADD = upsert(lambda insert: insert(jobs).on_conflict_do_nothing().returning(jobs.c.id))
-STATE_KEY = ("bot", "chat", "user", "thread", "connection", "destiny")  # of a `RouterKey`
-USE = upsert(lambda insert: insert(program_keys).on_conflict_do_nothing().returning(program_keys.c.at))
 
 
 class Jobs(Repository):
@@ -78,47 +73,6 @@ class Jobs(Repository):
     def delete_done(self, job: Job) -> None:
         """Delete a job that is done."""
         self.connection.execute(delete(jobs).where(_is(job)))
-
-
-class ProgramKeys(Repository):
-    """The idempotency keys that a programmer's code has used, each stored once, for ever; what became of messages."""
-
-    def use(self, bot: int, hash_: str) -> bool:
-        """Store the hash of a key. Returns False if it was there already."""
-        row = {"bot": bot, "hash": hash_, "at": self.clock.time()}
-        return self.connection.execute(USE(self.connection), row).first() is not None
-
-    def is_used(self, bot: int, hash_: str) -> bool:
-        """Return whether the hash of a key is stored."""
-        here = (program_keys.c.bot == bot, program_keys.c.hash == hash_)
-        return self.connection.execute(select(program_keys.c.at).where(*here)).first() is not None
-
-    def find_outcome(self, bot: int, key: str) -> tuple[str, str] | None:
-        """Return the state of a delivery, and why it was given up; None for one that is not there (any more)."""
-        query = select(deliveries.c.state, deliveries.c.reason).where(deliveries.c.bot == bot, deliveries.c.key == key)
-        row = self.connection.execute(query).one_or_none()
-        return None if row is None else (row.state, row.reason)
-
-
-class RouterStates(Repository):
-    """Reads and writes the states of dialogues, each with its data as JSON."""
-
-    def read(self, key: RouterKey) -> tuple[str | None, str]:
-        """Return the state of a dialogue and its data; `NO_STATE` where nothing is stored."""
-        row = self.connection.execute(select(*router_states.c["state", "data"]).where(*_of(key))).one_or_none()
-        return NO_STATE if row is None else (row.state, row.data)
-
-    def write(self, rows: RouterRows) -> None:
-        """Replace what is stored of dialogues. One without state and data has no row."""
-        for key, (state, data) in rows.items():
-            self.connection.execute(delete(router_states).where(*_of(key)))
-            if (state, data) != NO_STATE:
-                row = dict(zip(STATE_KEY, key, strict=True)) | {"state": state, "data": data, "at": self.clock.time()}
-                self.connection.execute(insert(router_states), row)
-
-
-def _of(key: RouterKey) -> list[ColumnElement[bool]]:
-    return [router_states.c[name] == value for name, value in zip(STATE_KEY, key, strict=True)]
 
 
 def _job(row: Row[Any]) -> Job:

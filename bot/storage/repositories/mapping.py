@@ -22,18 +22,11 @@ from bot.types import Address, Attachment, Button, File, Image, Outgoing, Part, 
 T = TypeVar("T")
 COLUMNS = ("transport", "bot", "chat", "thread", "connection", "only")  # of an address, in the order of its fields
 FIELDS = attrgetter("transport", "bot", "chat", "thread", "connection", "visible_to")
-RELAYED = (
-    "key",
-    "entities",
-    "copy",
-    "relays",
-    "joins",
-    "refs",
-    "over",
-    "keeps_place",
-    "captioned",
-)  # the fields of an `Outgoing` that few messages have
-ABSENT = {name: getattr(Outgoing(), name) for name in RELAYED}
+# The fields of an `Outgoing` that few messages have, with the value that they have in all others.
+ABSENT = {
+    name: getattr(Outgoing(), name)
+    for name in ("key", "entities", "copy", "relays", "joins", "refs", "over", "keeps_place", "captioned")
+}
 KINDS: dict[str, type[Any]] = {kind.__name__.lower(): kind for kind in (Text, Image, Attachment, ToolCall, ToolResult)}
 
 
@@ -171,8 +164,8 @@ def dump_outgoing(outgoing: Outgoing) -> str:
     for button in chain.from_iterable(row["buttons"]):
         if not button["dangerous"]:  # so that a version of before, which runs beside this one, can read the row
             del button["dangerous"]
-    for name in RELAYED:
-        if row[name] == ABSENT[name]:  # an older version does not know these fields
+    for name, absent in ABSENT.items():
+        if row[name] == absent:  # an older version does not know these fields
             del row[name]
     return json.dumps(row, ensure_ascii=False)
 
@@ -182,8 +175,8 @@ def load_outgoing(text: str, data: bytes | None) -> Outgoing:
     row = json.loads(text)
     row["buttons"] = tuple(tuple(Button(**button) for button in line) for line in row["buttons"])
     row.pop("aloud", None)  # a sentence that versions of before kept with each answer for one user
-    for name in RELAYED[:6]:
-        if name in row:
+    for name, absent in ABSENT.items():
+        if name in row and isinstance(absent, tuple):
             row[name] = tuple(row[name])
     file = row.pop("file", None) or {}
     return Outgoing(**row, file=File(data, **file) if data else None)

@@ -13,7 +13,7 @@ from bot.runtime.commands.kb import BOT, YES, agree_on_terminal
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from bot.runtime.commands.batch.tune_work import TuneCommand
+    from bot.runtime.commands.batch.tune_work import NotBetter, TuneCommand
 
 app = typer.Typer(help="Tune a model of AI Studio with your own examples.", no_args_is_help=True)
 
@@ -102,7 +102,7 @@ def use_tuning(
 
     --yes does not use a model that is not better on your own cases: that takes --though-not-better.
     """
-    otherwise = "use" if not_better else "refuse" if yes else "ask"
+    otherwise: NotBetter = "use" if not_better else "refuse" if yes else "ask"
     _work(bot, lambda command: command.use(number, env, file, uncompared=uncompared, not_better=otherwise), yes=yes)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bot.batch.rows import open_rows
 from bot.batch.tuned_models import use_classifier
-from bot.batch.tuning import TuningWork, question_of
+from bot.batch.tuning import BETTER, TuningWork, Verdict, question_of
 from bot.billing.pricing import shown
 from bot.config.entries import ModelConfig
 from bot.config.settings import Settings
@@ -24,14 +24,13 @@ from bot.runtime.optional.evaluation import Beside
 from bot.storage.repositories.batch.tunings import StoredTuning
 
 BASE, TUNED = "the-base", "the-tuned"
-BETTER = "better"
 
 
-async def compare(settings: Settings, work: TuningWork, tuning: StoredTuning, say: Say, agree: Agree) -> str:
+async def compare(settings: Settings, work: TuningWork, tuning: StoredTuning, say: Say, agree: Agree) -> Verdict | None:
     """Ask base and tuned model the cases that were not in the data.
 
-    Returns the verdict, which begins with "better" if more cases got better than worse and it is no noise, and in the
-    lines below it what differs; "" if the price was not agreed to. Raises `BadInput` where there are no such cases.
+    Returns the verdict and what differs; None if the price was not agreed to. Raises `BadInput` where there are no such
+    cases.
     """
     seen = await _questions(work, tuning, say)
     with tempfile.TemporaryDirectory(prefix="govorun-compare-") as name:
@@ -43,11 +42,11 @@ async def compare(settings: Settings, work: TuningWork, tuning: StoredTuning, sa
             most = (await evaluation.estimate(cases, 2)).most
             price = shown("en", most, settings.currency)
             if most and not agree(f"{counted(len(cases))}, each asked of both: at most {price}. Go on?"):
-                return ""
+                return None
             first = await evaluation.run(cases)
         async with eval_runs.opened(after, tuning.bot, new, clock=work.store.clock) as evaluation:
             comparison = compared(first, await evaluation.run(cases))
-    return "\n".join([verdict_of(comparison), *lines(comparison, settings.currency, "the base")])
+    return Verdict(verdict_of(comparison), lines(comparison, settings.currency, "the base"))
 
 
 def unseen(cases: Sequence[Case], seen: Collection[str]) -> list[Case]:
@@ -56,7 +55,10 @@ def unseen(cases: Sequence[Case], seen: Collection[str]) -> list[Case]:
 
 
 def verdict_of(comparison: Comparison) -> str:
-    """What a comparison says of the tuned model, in one sentence."""
+    """Return in one sentence what a comparison says of the tuned model.
+
+    It begins with `BETTER` if more cases got better than worse, and that is no noise.
+    """
     better, worse = len(comparison.better), len(comparison.worse)
     told = f"{better} better, {worse} worse of {counted(len(comparison.new))} (p {comparison.chance:.2f})"
     if better > worse and not comparison.is_noise:

@@ -7,11 +7,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from bot.batch.losses import text_chart, write_chart
 from bot.batch.tuned_models import drop_model, embedding_row, use_classifier, use_model
-from bot.batch.tuning import OVER, TuningWork
+from bot.batch.tuning import BETTER, OVER, TuningWork, Verdict
 from bot.config.settings import Settings
 from bot.errors import BadInput, ModelRefused
 from bot.runtime.commands.batch import dataset_work
@@ -19,13 +19,12 @@ from bot.runtime.commands.batch.dataset_work import told
 from bot.storage.repositories.batch.tunings import StoredTuning
 
 PAUSE = 30.0  # seconds between two looks
-BETTER = "better"
 
 Say = Callable[[str], None]
 Agree = Callable[[str], bool]
-# Compares a tuned model with its base on cases that are not in its data. Returns "better" or something else with why,
-# and in further lines what differs; "" for nothing.
-Compare = Callable[[StoredTuning], Awaitable[str]]
+NotBetter = Literal["ask", "use", "refuse"]
+# Compares a tuned model with its base on cases that are not in its data; None: nothing was asked.
+Compare = Callable[[StoredTuning], Awaitable[Verdict | None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,18 +115,19 @@ class TuneCommand:
     async def compare(self, number: int) -> None:
         """Compare a tuned model with its base, keep what came of it, and say that first."""
         tuning = await self._completed(number)
-        if not (found := await self.comparison(tuning)):
+        found = await self.comparison(tuning)
+        if found is None:
             self.say("Nothing was asked.")
             return
-        verdict, *differences = found.split("\n")
+        verdict = found.sentence
         await self.work.store.write(lambda tx: tx.tunings.change_tuning(number, verdict=verdict[:200]))
         is_better = verdict.startswith(BETTER)
         self.say(verdict if is_better else f"The tuned model is not better on your own cases: {verdict}")
-        for line in differences:
+        for line in found.differences:
             self.say(line)
 
     async def use(
-        self, number: int, env: Path, routing: Path, *, uncompared: bool, not_better: str = "ask"
+        self, number: int, env: Path, routing: Path, *, uncompared: bool, not_better: NotBetter = "ask"
     ) -> bool:  # fmt: skip
         """Take a tuned model into use, as far as a comparison speaks for it. Returns False if it was refused.
 
@@ -184,7 +184,7 @@ async def opened(settings: Settings, bot: int, say: Say, agree: Agree) -> AsyncI
     async with dataset_work.opened(settings, bot, say, agree) as data:
         work = TuningWork(store=data.store, vendor=data.vendor, datasets=data.work, bot=bot)
 
-        async def comparison(tuning: StoredTuning) -> str:
+        async def comparison(tuning: StoredTuning) -> Verdict | None:
             from bot.runtime.commands.batch import tune_compare  # the whole bot, which nothing else here needs
 
             return await tune_compare.compare(settings, work, tuning, say, agree)

@@ -1,0 +1,32 @@
+"""The idempotency keys that a programmer's code has used."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from bot.storage.engines.dialects import upsert
+from bot.storage.repositories.mapping import Repository
+from bot.storage.tables.work import deliveries, program_keys
+
+# PostgreSQL's driver counts no rows of an INSERT that met a conflict, so the inserted row is asked for.
+USE = upsert(lambda insert: insert(program_keys).on_conflict_do_nothing().returning(program_keys.c.at))
+
+
+class ProgramKeys(Repository):
+    """The idempotency keys that a programmer's code has used, each stored once, for ever; what became of messages."""
+
+    def use(self, bot: int, hash_: str) -> bool:
+        """Store the hash of a key. Returns False if it was there already."""
+        row = {"bot": bot, "hash": hash_, "at": self.clock.time()}
+        return self.connection.execute(USE(self.connection), row).first() is not None
+
+    def is_used(self, bot: int, hash_: str) -> bool:
+        """Return whether the hash of a key is stored."""
+        here = (program_keys.c.bot == bot, program_keys.c.hash == hash_)
+        return self.connection.execute(select(program_keys.c.at).where(*here)).first() is not None
+
+    def find_outcome(self, bot: int, key: str) -> tuple[str, str] | None:
+        """Return the state of a delivery, and why it was given up; None for one that is not there (any more)."""
+        query = select(deliveries.c.state, deliveries.c.reason).where(deliveries.c.bot == bot, deliveries.c.key == key)
+        row = self.connection.execute(query).one_or_none()
+        return None if row is None else (row.state, row.reason)
