@@ -2,8 +2,8 @@
 
 BotError
 ├── UnknownUser              nobody with this id has written to the bot, which may not write first
-├── ConfigError              start-up only: names the setting, what it should be, where to get it
-│   └── ProgramError         .place: a programmer's function that gave back what can't be used
+├── ConfigError              names the setting, what it should be, where to get it; ends the start
+│   └── ProgramError         .place: a programmer's function returned or sent a value that can't be used
 ├── UserError                its text may be shown to the user
 │   ├── BadInput
 │   ├── NotAllowed
@@ -45,8 +45,8 @@ class ConfigError(BotError):
 
 
 class ProgramError(ConfigError, TypeError):
-    """A function of a program built on Govorun gave back, or sends, what can't be used. `place` is where that function
-    stands, "" if it has called what raises this.
+    """A function of a program built on Govorun returned or sent a value that can't be used; also raised while the bot
+    runs. `place` is the file and line of that function, "" if the function itself has called what raises this.
     """
 
     place = ""

@@ -135,10 +135,10 @@ def replies_to_question(tx: Tx, incoming: Incoming, waiting: ButtonPress) -> boo
     return bool(incoming.reply_to) and incoming.reply_to in tx.outbox.message_ids(incoming.address, asked)
 
 
-def end_question(tx: Tx, incoming: Incoming, *, note: str = "", keeps_key: bool = False) -> None:
+def end_question(tx: Tx, incoming: Incoming, *, note: str = "", keeps_reply_button: bool = False) -> None:
     """Stop waiting for words of this user, and remove the buttons of the question from the chat.
 
-    If the question has put a key in the place of the keyboard, a message removes it, unless `keeps_key`: `note`, or
+    If the question has brought a reply keyboard, a message removes it, unless `keeps_reply_button`: `note`, or
     that the question is closed. It is one of its own, as nobody can edit it, and so nobody can find out after a crash
     whether it was sent: then it comes twice.
     """
@@ -147,9 +147,9 @@ def end_question(tx: Tx, incoming: Incoming, *, note: str = "", keeps_key: bool 
     shown = tx.outbox.message_ids(incoming.address, waiting.payload.get("asked", "")) if waiting is not None else ()
     if shown and shown[0] != incoming.message_id:
         remove_buttons(tx, incoming, message=shown[0])
-    if waiting is not None and waiting.payload.get("has_key") and not keeps_key:
-        gone = Outgoing(note or say(incoming.language, "keys.gone"), plain=True, key=("none", ""))
-        tx.outbox.add_answer(f"{incoming.id}.key", incoming.address, gone)
+    if waiting is not None and waiting.payload.get("has_reply_button") and not keeps_reply_button:
+        gone = Outgoing(note or say(incoming.language, "share.gone"), plain=True, reply_button=("none", ""))
+        tx.outbox.add_answer(f"{incoming.id}.keyboard", incoming.address, gone)
 
 
 async def finish(store: Writer, reply: Reply, work: Callable[[Tx], T]) -> T:

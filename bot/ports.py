@@ -365,7 +365,7 @@ class ChatHost(Protocol):
         """The highest message id known in private chats, which share one sequence of ids."""
 
     def saw(self, message_id: int) -> None:
-        """Take note of a message id that another process has seen in a private chat; `newest` counts it."""
+        """Raise `newest` to a message id that another process has seen in a private chat."""
 
     async def take(self, place: str, known: set[int]) -> None:
         """Work on the updates of a chat that are not in `known` (row ids) yet, and deliver what other processes put

@@ -292,8 +292,9 @@ class Outgoing:
     keeps_place: bool = False  # waits until its chat and topic can be reached: it is never given up
     refs: tuple[tuple[str, str, int], ...] = ()  # kind, file id and size of what is copied, to send it if that fails
     joins: tuple[str, ...] = ()  # the texts that it is made of; what waits behind it and has such texts may be added
-    # A key where the person writes: what it shares ("contact", "location") and its label; ("none", ""): it goes.
-    key: tuple[str, str] = ("", "")
+    # The button of a reply keyboard: what it shares ("contact", "location") and its label; ("none", "") removes the
+    # keyboard.
+    reply_button: tuple[str, str] = ("", "")
 
     def __post_init__(self) -> None:
         check_rows(self.buttons)

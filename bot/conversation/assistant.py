@@ -185,7 +185,9 @@ class Assistant:
         return "" if citing.is_empty else await self._reviewed(incoming, context, text.strip()), citing
 
     async def _reviewed(self, incoming: Incoming, context: TurnContext, text: str) -> str:
-        """The text as a programmer's functions leave it, "" if they refuse it. Raises `ModelError`."""
+        """Return the text of an answer as the functions of `@app.after_answer` change it; "" if one of them refuses it.
+        Raises `HookFailed` if one fails.
+        """
         hooks = self.writer.request_builder.hooks
         if not hooks.after or not text or context.refusal:
             return "" if context.refusal else text

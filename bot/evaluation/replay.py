@@ -213,38 +213,38 @@ class Unseen:
         self.address = address
 
     def begin(self, mode: str = "", over: int = 0, quote: int = 0) -> None:
-        """Do nothing."""
+        """Do nothing: nobody sees the answer grow."""
 
     def append(self, text: str) -> None:
-        """Do nothing."""
+        """Do nothing: nobody sees the answer grow."""
 
     def replace(self, text: str) -> None:
-        """Do nothing."""
+        """Do nothing: nobody sees the answer grow."""
 
     def show(self, doing: str) -> None:
-        """Do nothing."""
+        """Do nothing: nobody sees what the bot is doing."""
 
     def complete(self) -> None:
-        """Do nothing."""
+        """Do nothing: there is no draft on a screen."""
 
     async def finish(self) -> None:
-        """Do nothing."""
+        """Do nothing: nothing is sent."""
 
     async def close(self) -> None:
-        """Do nothing."""
+        """Do nothing: this reply has started nothing that goes on."""
 
     async def acknowledge(self, text: str = "") -> None:
-        """Do nothing."""
+        """Do nothing: a case presses no button."""
 
     async def busy(self, kind: Literal["typing", "photo", "voice", "document"]) -> None:
-        """Do nothing."""
+        """Do nothing: nobody sees what the bot is doing."""
 
     async def fetch(self, attachment: Attachment) -> bytes:
         """Raise `Refused`: a case has no files."""
         raise Refused("a case has no files")
 
     def show_only_to(self, user: int) -> None:
-        """Do nothing."""
+        """Do nothing: nobody else is in the chat of a case."""
 
     async def open_ephemeral(self) -> bool:
         """Return False: there is no message."""

@@ -33,7 +33,7 @@ class Pair:
 class Comparison:
     """What has changed between two runs. `broken` are cases whose demands are not met, and were met before or are new.
 
-    `gone` are cases of before that there are no more. `old` is empty where there is nothing to compare with.
+    `gone` are cases of the earlier run that the new one did not have. `old` is empty if there was no earlier run.
     """
 
     old: Sequence[Result]
@@ -45,16 +45,18 @@ class Comparison:
 
     @property
     def chance(self) -> float:
-        """How likely so uneven a change is where nothing has changed (McNemar's exact test)."""
+        """The p value of McNemar's exact test (0 to 1): how likely it is that at least so uneven a split of better and
+        worse cases comes about where both runs are equally good.
+        """
         return chance_of(len(self.better), len(self.worse))
 
     @property
     def is_noise(self) -> bool:
-        """Whether as much changes by chance."""
+        """Whether `chance` is above `NOISE`: then the difference between the two runs proves nothing."""
         return self.chance > NOISE
 
     def of(self, state: State) -> list[Result]:
-        """The results of now in a state."""
+        """Return the results of the new run that are in a state."""
         return [one for one in self.new if one.state is state]
 
     def fails(self, most_worse: int) -> bool:

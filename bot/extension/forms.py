@@ -58,8 +58,8 @@ def Ask(
     """A field of a form that is asked with `question`: a text in Markdown, one for all languages or one for each.
 
     With a `default` the field may be skipped. `labels` are what the buttons of a choice say, by its value. `own`: a
-    `Contact` must be that of the person who is asked, shared by the key; written numbers and other people's contacts
-    are refused. The other arguments are those of pydantic's `Field` (`gt`, `max_length`, `pattern`).
+    `Contact` must be that of the person who is asked, shared by the button; written numbers and other people's
+    contacts are refused. The other arguments are those of pydantic's `Field` (`gt`, `max_length`, `pattern`).
     """
     extra: Any = {ASK: {"question": question, "labels": labels or {}, "own": own}}
     return Field(default, json_schema_extra=extra, **constraints)

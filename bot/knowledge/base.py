@@ -242,9 +242,10 @@ class KnowledgeBase:
         return source
 
     async def sync(self, source: KnowledgeSource, *, agreed: bool = False) -> Report:
-        """Read a source and store what has changed (`Sync.run`), once nobody else reads it, on any machine.
+        """Read a source and store what has changed (`Sync.run`). While another process reads this source, wait for it.
 
-        Raises `SourceFailed`, `ConfigError`.
+        `agreed`: more than a fifth of its passages may be removed. Raises `SourceFailed` if the source can't be read,
+        `ConfigError` if a library is missing.
         """
         check_libraries()
         from bot.knowledge.sync import Sync

@@ -186,7 +186,7 @@ class PageApi:
             "edit": (people.edit, "message"),
             "delete": (people.delete, ""),
             "press": (self._press, "callback_query_id"),
-            "press_key": (people.press_key, "message"),
+            "press_reply_button": (people.press_reply_button, "message"),
             "stop": (people.stop, ""),
             "react": (people.react, ""),
             "topic": (people.topic, "topic"),

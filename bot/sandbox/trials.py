@@ -21,7 +21,7 @@ EXAMPLE_PRICES = {
 INSTANCE = "mine"  # the dedicated instance: its name in its URI, and that of its row of MODELS
 INSTANCE_MODELS = (
     {"name": INSTANCE, "title": "My instance", "uri": f"gpt://{SANDBOX_FOLDER}/{INSTANCE}/latest", "stand_in": "lite",
-     "price_hour": "100", "concurrency": 2},
+     "price_hour": "100", "hours": "0-24", "concurrency": 2},
     {"name": "yandexgpt", "title": "YandexGPT Pro"},
     {"name": "lite", "title": "YandexGPT Lite"},
 )  # fmt: skip

@@ -184,7 +184,7 @@ ADVICE = {
         "look at that line; the log has the traceback and the text of the error under this code",
     ),
     "ProgramError": (
-        "that function of the program that was built on Govorun gave back, or sends, what can't be used",
+        "that function of the program that was built on Govorun returned or sent a value that can't be used",
         "look there; the log says under this code what it was. A text, one for each language, an Outgoing can be sent",
     ),
     "StorageUnavailable": (

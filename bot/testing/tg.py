@@ -334,15 +334,18 @@ class Person:
         return written(self.tg.server.transcript(self._chat(to)), self.tg.server.state.profile.id)
 
     @property
-    def keys(self) -> list[str]:
-        """The labels of the keys that the bot has put in the place of the keyboard in the private chat."""
-        return [str(key["text"]) for row in self.tg.server.state.chats[self.id].keys for key in row]
+    def reply_buttons(self) -> list[str]:
+        """The labels of the reply keyboard that the bot shows in the private chat."""
+        return [str(one["text"]) for row in self.tg.server.state.chats[self.id].reply_keyboard for one in row]
 
     async def press(self, label: str, to: Group | None = None) -> BotMessage | None:
-        """Press the key or the newest button with this label, and return the bot's newest message afterwards."""
+        """Press the button with this label, and return the bot's newest message afterwards.
+
+        It is looked for in the reply keyboard, then below the messages, the newest first.
+        """
         chat = self._acts(to)
-        if to is None and label in self.keys:
-            self.tg.server.press_key(chat, label, self.id)
+        if to is None and label in self.reply_buttons:
+            self.tg.server.press_reply_button(chat, label, self.id)
             return await self.tg._done(chat)
         self.tg.server.press(chat, *find_button([message.raw for message in self.tg.said(chat)], label), self.id)
         return await self.tg._done(chat)

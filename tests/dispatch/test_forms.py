@@ -258,14 +258,14 @@ async def test_a_kill_between_any_two_steps_loses_no_answer_and_asks_nothing_twi
     await killed()
     said = [one.text.partition("\n")[0] for one in ann.said()]
     of_key = (
-        "The key below shares where you are.",
+        "The button below shares where you are.",
         "✓",
     )  # nobody can find out whether they were sent: they may come twice
     assert {text for text in said if text in of_key} == {*of_key}
     assert [text for text in said if text not in of_key] == [
         "Colour?", "Where?", "Quick?", "How many?", "RED 55.75 False none 2",
     ]  # fmt: skip
-    assert ann.keys == []
+    assert ann.reply_buttons == []
     assert set(inbox(tg.stage)) == {"done"}
 
 
@@ -277,64 +277,66 @@ async def until_phone(ann: Person) -> BotMessage:
     return await ann.say("2027-03-31")
 
 
-async def test_a_key_in_the_place_of_the_keyboard_shares_the_number_and_goes_afterwards(tg: Tg) -> None:
+async def test_a_button_of_the_reply_keyboard_shares_the_number_and_goes_afterwards(tg: Tg) -> None:
     ann = tg.user("Ann")
     assert (await until_phone(ann)).text.startswith("Whom may we call?")
-    assert ann.said()[-2].text == "The key below shares your phone number."
-    assert ann.keys == ["Share my phone number"]
+    assert ann.said()[-2].text == "The button below shares your phone number."
+    assert ann.reply_buttons == ["Share my phone number"]
     assert (await ann.say("my mother")).text.startswith("A phone number is expected")
-    assert [one.text for one in ann.said()].count("The key below shares your phone number.") == 1, "it stands already"
+    assert [one.text for one in ann.said()].count("The button below shares your phone number.") == 1, (
+        "it stands already"
+    )
     await tg.stage.clock.sleep(1000)
     await tg.restart()
     assert (await pressed(ann, "Share my phone number")).text.startswith("A photo of the door?")
-    assert (ann.said()[-2].text, ann.keys) == (f"✓ +7900{ann.id:07d}", [])
+    assert (ann.said()[-2].text, ann.reply_buttons) == (f"✓ +7900{ann.id:07d}", [])
     assert (await pressed(ann, "Skip")).text == f"S to Elm Street 5 on 31.03., +7900{ann.id:07d}, no door"
     olya = tg.user("Оля", "ru")
     assert (await until_phone(olya)).text.startswith("Кому позвонить?")
-    assert olya.keys == ["Отправить мой номер"]
+    assert olya.reply_buttons == ["Отправить мой номер"]
     assert (await pressed(olya, "Отменить")).text == "Прежний вопрос снят."
-    assert olya.keys == []
+    assert olya.reply_buttons == []
     assert set(inbox(tg.stage)) == {"done"}
 
 
-async def test_a_key_goes_whatever_ends_its_question(tg: Tg) -> None:
+async def test_the_reply_keyboard_goes_whatever_ends_its_question(tg: Tg) -> None:
     ann = tg.user("Ann")
     for end in ("/new", "/rename", "/where"):
         await ann.say("/deliver")
         await until_phone(ann)
-        assert ann.keys == ["Share my phone number"]
+        assert ann.reply_buttons == ["Share my phone number"]
         last = await ann.say(end)
         texts = [one.text for one in ann.said()]
         if end == "/where":
-            assert (last.text.partition("\n")[0], ann.keys) == ("Where?", ["Share where I am"])
+            assert (last.text.partition("\n")[0], ann.reply_buttons) == ("Where?", ["Share where I am"])
             assert (await pressed(ann, "Share where I am")).text == "55.7558"
-        assert ann.keys == []
+        assert ann.reply_buttons == []
         assert "That question is closed." in texts or end == "/where"
 
 
 async def test_only_the_own_number_is_taken_where_the_form_says_so(tg: Tg) -> None:
     ann, bob = tg.user("Ann"), tg.user("Bob")
     await ann.say("/call")
-    own = "Your own number is needed: press the key below."
+    own = "Your own number is needed: press the button below."
     assert (await ann.say("+7 900 123-45-67")).text.startswith(own)
     for contact in ({"user_id": bob.id}, {}):
         theirs = {"phone_number": "+7901", "first_name": "Bob", **contact}
         answer = await ann.send_content({"contact": theirs})
         assert answer is not None
         assert answer.text.startswith(own)
-    ann_s = tg.server.press_key(ann.id, "Share my phone number")
+    ann_s = tg.server.press_reply_button(ann.id, "Share my phone number")
     await tg.crash()
     await tg.settled()
     assert ann.said()[-1].text == f"{ann_s['contact']['phone_number']} {ann.id}"
-    assert ann.keys == []
+    assert ann.reply_buttons == []
 
 
-async def test_in_a_group_there_is_no_key(tg: Tg) -> None:
+async def test_in_a_group_there_is_no_reply_keyboard(tg: Tg) -> None:
     ann = tg.user("Ann")
     team = tg.group("Team", ann)
     asked = await ann.say("/call@govorun_sandbox_bot", team)
     assert (asked.text.partition("\n")[0], len(ann.said(team))) == ("Your number?", 1)
-    assert tg.server.state.chats[team.id].keys == []
+    assert tg.server.state.chats[team.id].reply_keyboard == []
 
 
 def _buttons(message: BotMessage) -> list[dict[str, Any]]:

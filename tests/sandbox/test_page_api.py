@@ -126,7 +126,7 @@ async def test_the_state_has_all_the_page_needs(page: Page, telegram: Telegram, 
         "members": [1001, 1002, 1003],
         "is_forum": False,
         "administers": False,
-        "keys": [],
+        "reply_keyboard": [],
         "topics": [],
     }
     assert state["messages"][str(ANNA)] == telegram.transcript(ANNA)

@@ -22,7 +22,12 @@ def turn(parts: int) -> int:
 
 def by_turns(cases: Sequence[T], parts: int) -> Sequence[T]:
     """Every n-th case, beginning with the one whose turn it is; with `TEST_TURN=all` each of them."""
-    return cases if os.environ.get("TEST_TURN") == "all" else cases[turn(parts) :: parts]
+    return cases if everything() else cases[turn(parts) :: parts]
+
+
+def everything() -> bool:
+    """Whether all parts are wanted at once: `TEST_TURN=all`, which is what `make long` gives."""
+    return os.environ.get("TEST_TURN") == "all"
 
 
 @cache

@@ -95,7 +95,9 @@ class VendorStudio:
         await self._calls.call("DatasetService.Validate", datasets.ValidateDatasetRequest(dataset_id=dataset))
 
     async def validation_errors(self, dataset: str) -> Sequence[LineError]:
-        """Return what the last validation of a dataset has found wrong, from its operation; () if that is forgotten."""
+        """Return the errors that the last validation of a dataset has found, which stand in the response of its
+        operation; () once the service has forgotten the operation.
+        """
         request = datasets.ListOperationsIdsRequest(dataset_id=[dataset])
         found = await self._calls.call("DatasetService.ListOperationsIds", request)
         operation, response = found.dataset_id_to_operation_id.get(dataset, ""), datasets.ValidateDatasetResponse()

@@ -42,7 +42,7 @@ class OwnSeats:
 
     @property
     def desk(self) -> Desk:
-        """The cases of the bot."""
+        """The support desk of the bot, whose cases operators answer from these private chats."""
         return self.mirror.desk
 
     def feature(self) -> Feature:

@@ -39,7 +39,7 @@ from bot.types import Attachment, Incoming, Outgoing
 WAITING = "own.ask"
 ReadDay = Callable[[str, float, str], date | None]  # of a text, now (Unix time), in a time zone
 SOON = 900.0  # seconds in which a plain text answers; after them only a reply to the question does
-KEYS = ("contact", "location")  # what a key in the place of the keyboard can share
+SHARED = ("contact", "location")  # what a button of the reply keyboard can share
 MOST_IN_ROW = 24  # characters of labels that stand beside each other
 
 
@@ -101,7 +101,7 @@ class Dialogues:
             alone = replace(incoming, parts=(), text="")
             if waiting is None or waiting.name != WAITING:
                 return known, None
-            if not waiting.payload.get("has_key") and not answers_question(tx, alone, waiting):
+            if not waiting.payload.get("has_reply_button") and not answers_question(tx, alone, waiting):
                 return known, None
             tx.inbox.mark_begun(incoming.ids)
             return known, waiting
@@ -186,19 +186,21 @@ class Dialogues:
     def _ask(self, tx: Tx, incoming: Incoming, call: Call, asked: Asked, also: Effect | None) -> None:
         """End the turn with a question, below it its buttons: choices, Skip, Cancel.
 
-        Where there is something to share, a message before it puts a key in the place of the keyboard: one of its own,
-        since nobody can edit it or, after a crash, find out whether it was sent. Then it may come twice.
+        Where there is something to share, a message before it brings a reply keyboard. It is a message of its own,
+        since nobody can edit it or, after a crash, find out whether it was sent: then it may come twice.
         """
         where, language, prompt = incoming.address, incoming.language, asked.prompt
-        has_key = prompt.takes in KEYS and incoming.private and not (where.messenger or where.connection)
+        has_reply_button = prompt.takes in SHARED and incoming.private and not (where.messenger or where.connection)
         before = tx.buttons.find_awaited(where, incoming.user.id)
-        stands = before is not None and before.payload.get("has_key") and before.payload["takes"] == prompt.takes
-        end_question(tx, incoming, note=_noted(asked.answers), keeps_key=has_key)
+        stands = (
+            before is not None and before.payload.get("has_reply_button") and before.payload["takes"] == prompt.takes
+        )
+        end_question(tx, incoming, note=_noted(asked.answers), keeps_reply_button=has_reply_button)
         if also is not None:
             also(tx)
         tx.buttons.await_answer(
             where, incoming.user.id, WAITING, asked=incoming.id, soon=SOON, call=asdict(call), answers=asked.answers,
-            key=prompt.key, takes=prompt.takes, has_key=has_key,
+            key=prompt.key, takes=prompt.takes, has_reply_button=has_reply_button,
         )  # fmt: skip
 
         def answer(label: str, value: Any) -> Choice:
@@ -212,9 +214,9 @@ class Dialogues:
         last.append(Choice(say(language, "ask.cancel"), "ask.cancel", {"asked": incoming.id}, queued=True))
         text = "\n\n".join(filter(None, (asked.problem, own(prompt.question, language))))
         note = "" if choices else say(language, "form.how")
-        if has_key and not stands:
-            key = (prompt.takes, say(language, f"keys.{prompt.takes}"))
-            hint = Outgoing(say(language, f"keys.how.{prompt.takes}"), plain=True, key=key)
+        if has_reply_button and not stands:
+            button = (prompt.takes, say(language, f"share.{prompt.takes}"))
+            hint = Outgoing(say(language, f"share.how.{prompt.takes}"), plain=True, reply_button=button)
             tx.outbox.add_answer(f"{incoming.id}.hint", where, hint)
         finish_turn(tx, incoming, Outgoing(text, note=note), choices=[*rows, last])
 

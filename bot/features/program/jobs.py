@@ -252,7 +252,10 @@ def _done(tx: Tx, job: Job, own: OwnJob) -> None:
 
 
 def _answer(own: OwnJob, answer: Answer, user: int | None) -> Said | None:
-    """Return what is sent to the person. Raises `ProgramError` for what can't be."""
+    """Return the message that a job has returned for its person, None if it has returned None.
+
+    Raises `ProgramError` for a value that can't be sent, and for a message of a job that runs for nobody.
+    """
     if not messages(answer, "", f"job {own.name} returned"):
         return None
     if user is None:

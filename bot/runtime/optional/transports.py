@@ -140,23 +140,23 @@ class PlainReply:
         """Do nothing: nothing is shown before the answer is whole."""
 
     def append(self, text: str) -> None:
-        """Do nothing."""
+        """Do nothing: nothing is shown before the answer is whole."""
 
     def replace(self, text: str) -> None:
-        """Do nothing."""
+        """Do nothing: nothing is shown before the answer is whole."""
 
     def show(self, doing: str) -> None:
-        """Do nothing."""
+        """Do nothing: nothing is shown before the answer is whole."""
 
     def complete(self) -> None:
-        """Do nothing."""
+        """Do nothing: such a messenger shows no draft that a whole answer would have to replace."""
 
     async def finish(self) -> None:
         """Deliver everything that the outbox has for the address, in order."""
         await self.messenger.deliver(self.address)
 
     async def close(self) -> None:
-        """Do nothing."""
+        """Do nothing: this reply has started nothing that goes on after the turn."""
 
     async def acknowledge(self, text: str = "") -> None:
         """Show a notice about a press as a message, without keeping it."""
@@ -168,7 +168,9 @@ class PlainReply:
         await self._try(self.messenger.own.busy(self._person, kind))
 
     async def fetch(self, attachment: Attachment) -> bytes:
-        """Return the bytes of a file. Raises `Refused` for one that the messenger does not hand over, `TooLarge`."""
+        """Return the bytes of a file that the person has sent. Raises `Refused` if `OwnTransport.fetch` fails or takes
+        longer than `DEADLINE`, and `TooLarge` for more than `LARGEST` bytes.
+        """
         try:
             async with asyncio.timeout(DEADLINE):
                 data = await self.messenger.own.fetch(self._person, attachment)
@@ -181,14 +183,14 @@ class PlainReply:
         return data
 
     def show_only_to(self, user: int) -> None:
-        """Do nothing: every chat is private."""
+        """Do nothing: a messenger of a program has private chats only, where nobody else sees the answer."""
 
     async def open_ephemeral(self) -> bool:
-        """Return False: every chat is private."""
+        """Return False: a messenger of a program has no groups, where Telegram shows a message to one member only."""
         return False
 
     async def is_admin(self, user: int) -> bool:
-        """Return False: there are no groups."""
+        """Return False: a messenger of a program has no groups, and so no administrators of them."""
         return False
 
     @property

@@ -37,7 +37,7 @@ export function startComposer() {
   on("selection", changePlace);
   on(["selection", "draft"], drawButtons);
   on("messages", beginReplies);
-  on("selection", drawKeys);
+  on("selection", drawReplyKeyboard);
   document.addEventListener("keydown", typeAnywhere);
   document.addEventListener("reply-to", (event) => setIntent("reply", /** @type {CustomEvent} */ (event).detail));
   document.addEventListener("edit-message", (event) => setIntent("edit", /** @type {CustomEvent} */ (event).detail));
@@ -216,17 +216,17 @@ function drawButtons() {
   byId("send").hidden = !hasText && (canStop || !byId("record").hidden);
 }
 
-/** Keys that the bot has put in the place of the keyboard. */
-function drawKeys() {
-  const rows = state.chats.get(state.chat)?.keys ?? [];
-  byId("keys").hidden = !rows.length;
-  fill(byId("keys"), ...rows.map((/** @type {any[]} */ row) => h("div", { class: "keyboard-row" }, row.map((key) =>
-    h("button", { type: "button", class: "key", "data-testid": `key-${key.text}`, onclick: () => void pressKey(key.text) },
-      h("span", { class: "key-label" }, key.text))))));
+/** The reply keyboard that the bot shows. */
+function drawReplyKeyboard() {
+  const rows = state.chats.get(state.chat)?.reply_keyboard ?? [];
+  byId("reply-keyboard").hidden = !rows.length;
+  fill(byId("reply-keyboard"), ...rows.map((/** @type {any[]} */ row) => h("div", { class: "keyboard-row" }, row.map((one) =>
+    h("button", { type: "button", class: "key", "data-testid": `reply-button-${one.text}`, onclick: () => void pressReplyButton(one.text) },
+      h("span", { class: "key-label" }, one.text))))));
 }
 
 /** @param {string} label */
-const pressKey = (label) => post("press_key", { chat_id: state.chat, user_id: state.me, label });
+const pressReplyButton = (label) => post("press_reply_button", { chat_id: state.chat, user_id: state.me, label });
 
 async function stop() {
   const draft = state.drafts.get(here());

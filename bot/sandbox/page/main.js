@@ -12,7 +12,7 @@
  *   voice, document, sticker, video-note, code-copy
  *   reply-of-<id>, menu-<id>, menu-reply, menu-copy, menu-edit, menu-json, menu-delete, delete-dialog, react-<emoji>, reaction-<id>-<emoji>
  *   button-<callback data, else label>
- *   keys, key-<label>, notice, unblock-bar, start-bar, composer, send, stop, record, recording, record-cancel, record-send
+ *   reply-keyboard, reply-button-<label>, notice, unblock-bar, start-bar, composer, send, stop, record, recording, record-cancel, record-send
  *   jump, intent, intent-cancel, commands-button, command-menu, command-<name>
  *   attach, attach-photo, attach-document, attach-voice, attach-video-note, attach-sticker, file-input, upload, caption, drop
  *   hints, hint-<n>, hints-hide

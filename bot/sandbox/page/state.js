@@ -4,7 +4,7 @@
  *
  * Changes are gathered and told once a frame, so hundreds of events a second cost one drawing each frame.
  *
- * @typedef {{id: number, type: string, title: string, members: number[], is_forum?: boolean, administers?: boolean, keys?: any[][],
+ * @typedef {{id: number, type: string, title: string, members: number[], is_forum?: boolean, administers?: boolean, reply_keyboard?: any[][],
  *   topics: Topic[]}} Chat
  * @typedef {{id: number, name: string, icon_color: number}} Topic
  * @typedef {Record<string, any> & {message_id: number, date: number}} Message A Bot API message plus `reactions`,

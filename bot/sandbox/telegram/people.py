@@ -148,17 +148,17 @@ class PeopleActions:
         chat, sender = self._place(chat_id, user_id)
         return self._send(chat, sender, content, thread_id, reply_to or 0)
 
-    def press_key(self, chat_id: int, label: str, user_id: int | None = None) -> Message:
-        """Press a key in the place of the keyboard: it shares the person's contact or location, or writes its label."""
+    def press_reply_button(self, chat_id: int, label: str, user_id: int | None = None) -> Message:
+        """Press a button of the reply keyboard: it shares the person's contact or location, or writes its label."""
         chat, sender = self._place(chat_id, user_id)
-        key = next((key for row in chat.keys for key in row if key.get("text") == label), None)
-        if key is None:
-            raise ValueError(f"there is no key {label!r}")
-        if key.get("request_contact"):
+        button = next((one for row in chat.reply_keyboard for one in row if one.get("text") == label), None)
+        if button is None:
+            raise ValueError(f"the reply keyboard has no button {label!r}")
+        if button.get("request_contact"):
             person = self.state.people[sender]
             contact = {"phone_number": person.phone, "first_name": person.first_name, "user_id": sender}
             return self.send(chat_id, {"contact": contact}, user_id=sender)
-        if key.get("request_location"):
+        if button.get("request_location"):
             return self.send(chat_id, {"location": dict(HOME)}, user_id=sender)
         return self.say(chat_id, label, sender)
 

@@ -209,7 +209,7 @@ class Telegram(PeopleActions):
             chat.messages.clear()
             chat.unseen.clear()
             chat.reactions.clear()
-            chat.keys = []
+            chat.reply_keyboard = []
             chat.topics.clear()
         self.state.drafts.clear()
         self.updates.drop_all()

@@ -82,8 +82,8 @@ class Chat:
     were promoted, with their rights. `migrated_to` is the new id of a group that became a supergroup. `protects`: what
     is sent here can't be copied or forwarded. `pinned` are the ids of pinned messages. `connection` is the business
     connection through which the bot sees the chat, "" for none. `unseen` holds the ephemeral messages, which only one
-    member and the bot see; their ids are counted separately and reused. `keys` are rows of keys (the Bot API's
-    KeyboardButton) in the place of the keyboard.
+    member and the bot see; their ids are counted separately and reused. `reply_keyboard` has rows of the Bot
+    API's KeyboardButton.
     """
 
     id: int
@@ -104,7 +104,7 @@ class Chat:
     messages: dict[int, Message] = field(default_factory=dict, init=False)
     unseen: dict[int, Message] = field(default_factory=dict, init=False)
     reactions: dict[int, dict[str, list[int]]] = field(default_factory=dict, init=False)
-    keys: list[list[dict[str, Any]]] = field(default_factory=list, init=False)
+    reply_keyboard: list[list[dict[str, Any]]] = field(default_factory=list, init=False)
 
     @property
     def private(self) -> bool:
@@ -122,7 +122,8 @@ class Chat:
     def view(self) -> dict[str, Any]:
         """The chat as the page shows it."""
         topics = [topic.view() for topic in self.topics.values()]
-        return picked(self, "id", "type", "title", "members", "is_forum", "administers", "keys") | {"topics": topics}
+        names = ("id", "type", "title", "members", "is_forum", "administers", "reply_keyboard")
+        return picked(self, *names) | {"topics": topics}
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +219,7 @@ class State:
         self.drafts: dict[tuple[int, int], Draft] = {}
         self.stopped: set[tuple[int, int, int]] = set()
         self.force_replies: set[tuple[int, int]] = set()  # chat and message; forgotten when the sandbox ends
-        self.with_keys: set[tuple[int, int]] = set()  # messages that brought or removed keys, which nobody can edit
+        self.with_reply_keyboard: set[tuple[int, int]] = set()  # nobody can edit these messages
         self.connections: dict[str, Connection] = {}
         self.files: dict[str, StoredFile] = {}
         self.commands: dict[str, dict[str, list[dict[str, Any]]]] = {}
@@ -318,10 +319,10 @@ class State:
         self.show(chat, message)
         return message
 
-    def put_keys(self, chat: Chat, message: Message, keys: list[list[dict[str, Any]]]) -> None:
-        """Show the keys that a message has brought, or none."""
-        self.with_keys.add((chat.id, message["message_id"]))
-        chat.keys = keys
+    def put_reply_keyboard(self, chat: Chat, message: Message, keyboard: list[list[dict[str, Any]]]) -> None:
+        """Show the reply keyboard that a message has brought, or none."""
+        self.with_reply_keyboard.add((chat.id, message["message_id"]))
+        chat.reply_keyboard = keyboard
         self.show_chat(chat)
 
     def replace(self, chat: Chat, message: Message) -> None:

@@ -25,7 +25,7 @@ FIELDS = attrgetter("transport", "bot", "chat", "thread", "connection", "visible
 # The fields of an `Outgoing` that few messages have, with the value that they have in all others.
 ABSENT = {
     name: getattr(Outgoing(), name)
-    for name in ("key", "entities", "copy", "relays", "joins", "refs", "over", "keeps_place", "captioned")
+    for name in ("reply_button", "entities", "copy", "relays", "joins", "refs", "over", "keeps_place", "captioned")
 }
 KINDS: dict[str, type[Any]] = {kind.__name__.lower(): kind for kind in (Text, Image, Attachment, ToolCall, ToolResult)}
 

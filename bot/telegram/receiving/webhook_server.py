@@ -58,8 +58,10 @@ class WebhookServer:
         return f"at http://{self.host}:{self.port}" if self.host else "by another server"
 
     async def open(self, path: str, receive: Receive, methods: Collection[str] = ("POST",)) -> None:
-        """Give the requests of these methods to a path to `receive`. "{}" in the path stands for a part that varies.
-        Raises `ConfigError` when the path is open already, or the address can't be listened on.
+        """Call `receive` for each request to a path that has one of these HTTP methods, and begin to listen.
+
+        "{}" in the path stands for one segment of any text, which `receive` gets as an argument behind the request.
+        Raises `ConfigError` if the path is taken, or if the address can't be listened on.
         """
         if self._routes.get(path) is not None:
             raise ConfigError(f"{path} is wanted twice in this process: by App.http, a webhook, or two bots")
@@ -131,7 +133,7 @@ class WebhookServer:
                 route.empty.set()
 
     def _found(self, path: str) -> Iterator[Found]:
-        """Where a path leads to: first what is called so, then what has parts that vary."""
+        """Yield the routes that a path fits, with the texts for their "{}": first the route with exactly this path."""
         if path in self._routes:
             yield self._routes[path], ()
         for name, route in self._routes.items():

@@ -124,7 +124,7 @@ def send(
         where["message_thread_id"] = to.thread
     if to.connection:
         where["business_connection_id"] = to.connection
-    if last and (markup := keyboard(outgoing) or _shared_key(outgoing)):
+    if last and (markup := keyboard(outgoing) or _reply_keyboard(outgoing)):
         where["reply_markup"] = markup
     if to.visible_to:
         where |= _alone(to, outgoing.opens)
@@ -255,13 +255,15 @@ def keyboard(outgoing: Outgoing) -> InlineKeyboardMarkup | None:
     return _inline(outgoing.buttons) if outgoing.buttons else None
 
 
-def _shared_key(outgoing: Outgoing) -> types.ReplyKeyboardMarkup | types.ReplyKeyboardRemove | None:
-    """Return the key in the place of the keyboard, or what removes it. A message with either can't be edited."""
-    shares, label = outgoing.key
+def _reply_keyboard(outgoing: Outgoing) -> types.ReplyKeyboardMarkup | types.ReplyKeyboardRemove | None:
+    """Return the reply keyboard of a message, or what removes one; None for neither. Such a message can't be edited."""
+    shares, label = outgoing.reply_button
     if shares in ("", "none"):
         return types.ReplyKeyboardRemove(remove_keyboard=True) if shares else None
-    key = types.KeyboardButton(text=label, request_contact=shares == "contact", request_location=shares == "location")
-    return types.ReplyKeyboardMarkup(keyboard=[[key]], resize_keyboard=True)
+    button = types.KeyboardButton(
+        text=label, request_contact=shares == "contact", request_location=shares == "location"
+    )
+    return types.ReplyKeyboardMarkup(keyboard=[[button]], resize_keyboard=True)
 
 
 def stop_keyboard(label: str) -> InlineKeyboardMarkup:

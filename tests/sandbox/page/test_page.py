@@ -531,14 +531,16 @@ async def test_media_and_scripts_look_as_in_telegram(quiet: Sandbox, quiet_page:
     assert quiet.telegram.state.files[voice["file_id"]].data.startswith(b"OggS")
 
 
-async def test_a_key_of_the_bot_shares_the_number(quiet: Sandbox, quiet_page: Page) -> None:
+async def test_a_reply_button_of_the_bot_shares_the_number(quiet: Sandbox, quiet_page: Page) -> None:
     state = quiet.telegram.state
     number, chat = bot_says(quiet, "Whom may we call?"), state.chats[ANNA]
-    state.put_keys(chat, chat.messages[number], [[{"text": "Share my phone number", "request_contact": True}]])
+    state.put_reply_keyboard(
+        chat, chat.messages[number], [[{"text": "Share my phone number", "request_contact": True}]]
+    )
     await quiet_page.get_by_role("button", name="Share my phone number").click()
     await expect(quiet_page.locator("[data-testid^=message-][data-from=user]")).to_contain_text("📱 Anna, +79000001001")
-    state.put_keys(chat, chat.messages[number], [])
-    await expect(quiet_page.get_by_test_id("keys")).to_be_hidden()
+    state.put_reply_keyboard(chat, chat.messages[number], [])
+    await expect(quiet_page.get_by_test_id("reply-keyboard")).to_be_hidden()
 
 
 async def test_a_blocked_bot_has_a_bar_to_unblock_it_in_place_of_the_field(quiet_page: Page) -> None:

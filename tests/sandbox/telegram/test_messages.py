@@ -8,10 +8,12 @@ from bot.sandbox.telegram.server_facade import Telegram
 from tests.support.sandbox_client import ANNA, KEYBOARD, TEAM, Client, jpeg_header, png
 from tests.support.virtual import VirtualClock
 
-# --- keys in the place of the keyboard --------------------------------------------------------------------------------
+# --- reply keyboards --------------------------------------------------------------------------------------------------
 
 
-async def test_a_key_shares_the_contact_and_its_message_can_not_be_edited(client: Client, telegram: Telegram) -> None:
+async def test_a_reply_button_shares_the_contact_and_its_message_can_not_be_edited(
+    client: Client, telegram: Telegram
+) -> None:
     key = {"keyboard": [[{"text": "My number", "request_contact": True}, "No"]]}
     message = await client.ok("sendMessage", chat_id=ANNA, text="?", reply_markup=key)
     assert "reply_markup" not in message
@@ -20,13 +22,13 @@ async def test_a_key_shares_the_contact_and_its_message_can_not_be_edited(client
         assert await client.refused("editMessageText", chat_id=ANNA, message_id=number, text=text) == (
             "Bad Request: message can't be edited"
         )
-    contact = telegram.press_key(ANNA, "My number")["contact"]
+    contact = telegram.press_reply_button(ANNA, "My number")["contact"]
     assert contact == {"phone_number": "+79000001001", "first_name": "Anna", "user_id": ANNA}
-    assert telegram.press_key(ANNA, "No")["text"] == "No"
-    with pytest.raises(ValueError, match="there is no key 'Yes'"):
-        telegram.press_key(ANNA, "Yes")
+    assert telegram.press_reply_button(ANNA, "No")["text"] == "No"
+    with pytest.raises(ValueError, match="the reply keyboard has no button 'Yes'"):
+        telegram.press_reply_button(ANNA, "Yes")
     await client.ok("sendMessage", chat_id=ANNA, text="thanks", reply_markup={"remove_keyboard": True})
-    assert telegram.state.chats[ANNA].keys == []
+    assert telegram.state.chats[ANNA].reply_keyboard == []
     told = await client.refused("sendMessage", chat_id=TEAM, text="?", reply_markup=key)
     assert told == "Bad Request: phone number can be requested in private chats only"
 

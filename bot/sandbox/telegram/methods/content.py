@@ -64,20 +64,20 @@ def caption(call: Call) -> Formatted:
     return formatted(call, "caption", allow_empty=True)
 
 
-SHARED = {"request_contact": "phone number", "request_location": "location"}  # by keys in private chats only
+SHARED = {"request_contact": "phone number", "request_location": "location"}  # by reply buttons in private chats only
 
 
-def keys(call: Call, chat: Chat) -> list[list[dict[str, Any]]] | None:
-    """The keys that a message puts in the place of the keyboard; an empty list removes them, None leaves them.
+def reply_keyboard(call: Call, chat: Chat) -> list[list[dict[str, Any]]] | None:
+    """Return the rows of the reply keyboard that a message brings; an empty list removes it, None leaves it.
 
-    Raises 400 for a key that shares something in a group.
+    Raises 400 for a button that shares something in a group.
     """
     markup = call.parsed("reply_markup", "reply keyboard markup")
     if not isinstance(markup, dict) or not ("keyboard" in markup or markup.get("remove_keyboard") is True):
         return None
-    rows = [[{"text": key} if isinstance(key, str) else key for key in row] for row in markup.get("keyboard", [])]
+    rows = [[{"text": one} if isinstance(one, str) else one for one in row] for row in markup.get("keyboard", [])]
     for name, thing in SHARED.items():
-        if not chat.private and any(key.get(name) for row in rows for key in row):
+        if not chat.private and any(one.get(name) for row in rows for one in row):
             raise bad(f"{thing} can be requested in private chats only")
     return rows
 

@@ -155,7 +155,7 @@ def _mine(api: MethodContext, call: Call, purpose: str = "edit") -> tuple[Chat, 
     sender = message.get("sender_business_bot") or message["from"]
     if not _is_ephemeral(call) and (sender["id"] != api.state.profile.id or not FIXED.isdisjoint(message)):
         raise bad("message can't be edited")
-    if (chat.id, message["message_id"]) in api.state.with_keys:
+    if (chat.id, message["message_id"]) in api.state.with_reply_keyboard:
         raise bad("message can't be edited")
     return chat, message
 

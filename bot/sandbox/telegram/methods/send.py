@@ -11,7 +11,7 @@ from bot.sandbox.telegram.context import Method, MethodContext
 from bot.sandbox.telegram.files import FileKind
 from bot.sandbox.telegram.markup.rich import rich
 from bot.sandbox.telegram.methods import ephemeral
-from bot.sandbox.telegram.methods.content import asks_for_reply, caption, keyboard, keys, reply, text_fields
+from bot.sandbox.telegram.methods.content import asks_for_reply, caption, keyboard, reply, reply_keyboard, text_fields
 from bot.sandbox.telegram.state import Message
 
 
@@ -99,7 +99,7 @@ def post(api: MethodContext, call: Call, content: dict[str, Any]) -> Message:
     if chat.private and api.state.people[chat.id].no_voices and not VOICES.isdisjoint(content):
         raise bad("VOICE_MESSAGES_FORBIDDEN")
     thread_id = api.state.thread(chat, call.integer("message_thread_id"))
-    markup, pressed = keyboard(call), keys(call, chat)
+    markup, replying = keyboard(call), reply_keyboard(call, chat)
     answered = answered or reply(call, chat)
     content = {**content, "reply_markup": markup} if markup else content
     if call.flag("protect_content"):
@@ -112,8 +112,8 @@ def post(api: MethodContext, call: Call, content: dict[str, Any]) -> Message:
         api.updates.add("business_message", message, lane=f"business {connection.id}")
         return message
     message = api.state.post(chat, api.state.profile.id, content, **where)
-    if pressed is not None and not receiver:
-        api.state.put_keys(chat, message, pressed)
+    if replying is not None and not receiver:
+        api.state.put_reply_keyboard(chat, message, replying)
     return message
 
 
