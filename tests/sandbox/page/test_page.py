@@ -38,6 +38,7 @@ pytestmark = [
 ]
 expect.set_options(timeout=PATIENCE * 1000)
 ANNA = 1001
+STEP = 170_000  # milliseconds: a step is patient itself, several times
 
 PLACES = "all => all.map(one => one.getBoundingClientRect()).map(box => [Math.round(box.x), Math.round(box.y)])"
 MARKUP = (
@@ -121,6 +122,16 @@ async def answered(page: Page, count: int) -> str:
     """Wait for so many messages of the bot; returns the words of the last one."""
     await expect(answers(page)).to_have_count(count)
     return await answers(page).nth(count - 1).inner_text()
+
+
+async def done(page: Page, sandbox: Sandbox, step: str) -> None:
+    """Press the button of a step and wait for its tick. What the step says instead is the message of the failure."""
+    box = page.locator(".trial", has=page.get_by_test_id(f"step-{step}"))
+    await page.get_by_test_id(f"step-{step}").click()
+    await expect(box.locator(".trial-result")).not_to_have_text("…", timeout=STEP)
+    assert sandbox.bot is not None
+    said = f"{step}: {await box.locator('.trial-result').inner_text()}\n{sandbox.bot.log.read_text()[-5000:]}"
+    await expect(page.get_by_test_id(f"tick-{step}"), said).to_have_class("tick done", timeout=1000)
 
 
 async def to_the_group(page: Page) -> None:
@@ -295,18 +306,15 @@ async def test_what_can_be_tried_says_what_it_has_done(sandbox: Sandbox, page: P
 async def test_the_handbook_of_a_shop_is_quoted_taught_and_changed_step_by_step(sandbox: Sandbox, page: Page) -> None:
     await page.get_by_test_id("tab-desk").click()
     for step in ("Group", "Call", "Take", "Rate"):  # people answer this customer for a day: another one asks
-        await page.get_by_test_id(f"step-desk{step}").click()
-        await expect(page.get_by_test_id(f"tick-desk{step}")).to_have_class("tick done")
+        await done(page, sandbox, f"desk{step}")
     await page.get_by_test_id("tab-knowledge").click()
     for step in ("shop", "ask", "source", "unknown", "teach", "told", "edit"):
-        await page.get_by_test_id(f"step-{step}").click()
-        await expect(page.get_by_test_id(f"tick-{step}")).to_have_class("tick done")
+        await done(page, sandbox, step)
     customer = next(chat for chat in sandbox.telegram.state.chats.values() if chat.title == "Visitor")
     texts = [text for text in sandbox.telegram.texts(customer.id) if "30 days" in text or "45 days" in text]
     assert [("30 days" in text, "45 days" in text) for text in (texts[0], texts[-1])] == [(True, False), (False, True)]
     for look, shown in (("kbSources", "shop-en"), ("kbSearch", "1. Returns"), ("kbRights", "Visitor: ")):
-        await page.get_by_test_id(f"step-{look}").click()
-        await expect(page.get_by_test_id(f"tick-{look}")).to_have_class("tick done")
+        await done(page, sandbox, look)
         await expect(page.locator("#pane-knowledge")).to_contain_text(shown)
     assert not any("extension 7" in text for text in sandbox.telegram.texts(customer.id))
 
@@ -314,8 +322,7 @@ async def test_the_handbook_of_a_shop_is_quoted_taught_and_changed_step_by_step(
 async def test_a_customer_is_handed_over_to_a_person_and_back_step_by_step(sandbox: Sandbox, page: Page) -> None:
     await page.get_by_test_id("tab-desk").click()
     for step in ("Group", "Call", "Take", "Answer", "Amend", "Note", "Draft", "Return", "Rate"):
-        await page.get_by_test_id(f"step-desk{step}").click()
-        await expect(page.get_by_test_id(f"tick-desk{step}")).to_have_class("tick done")
+        await done(page, sandbox, f"desk{step}")
     customer = next(chat for chat in sandbox.telegram.state.chats.values() if chat.title == "Customer")
     texts = sandbox.telegram.texts(customer.id)
     assert texts[:2] == [en.TEXTS["desk.called"], "Your lamp leaves tomorrow."]
@@ -332,8 +339,7 @@ async def test_a_customer_is_handed_over_to_a_person_and_back_step_by_step(sandb
 async def test_what_people_do_on_both_phones_of_a_desk_ticks_its_steps(sandbox: Sandbox, page: Page) -> None:
     await page.get_by_test_id("tab-desk").click()
     for step in ("Group", "Call"):
-        await page.get_by_test_id(f"step-desk{step}").click()
-        await expect(page.get_by_test_id(f"tick-desk{step}")).to_have_class("tick done")
+        await done(page, sandbox, f"desk{step}")
     customer, operator = (page.frame_locator(f"[data-testid=phone-{side}]") for side in ("customer", "operator"))
     await operator.get_by_test_id("back").click()
     await operator.locator(".place.topic", has_text="Customer").last.click()
@@ -353,10 +359,8 @@ async def test_what_goes_wrong_at_a_desk_ends_as_it_must(sandbox: Sandbox, page:
     await page.get_by_test_id("desk-own-switch").click()
     await expect(page.get_by_test_id("step-troubleRights")).to_be_disabled()
     for step in ("Topic", "Both", "Flood", "Kill", "Block", "Closed"):
-        await page.get_by_test_id(f"step-trouble{step}").click()
-        await expect(page.get_by_test_id(f"tick-trouble{step}")).to_have_class("tick done")
-    await page.get_by_test_id("step-accountAsk").click()
-    await expect(page.get_by_test_id("tick-accountAsk")).to_have_class("tick done")
+        await done(page, sandbox, f"trouble{step}")
+    await done(page, sandbox, "accountAsk")
     await expect(page.get_by_text("in your chat: “When are you open?”")).to_be_visible()
 
 
@@ -383,7 +387,8 @@ async def test_runs_tuned_models_and_what_an_evaluation_has_changed_are_shown(qu
         "Who?was: nobodynow: Annawas wrong: it does not say 'Anna'", "Where?now: herewhy: its source is gone",
     ])  # fmt: skip
     await expect(quiet_page.locator("#pane-runs")).to_contain_text(f"{quiet.directory}/commands.env")
-    await quiet_page.get_by_test_id("batch-shuffled").click()
+    async with quiet_page.expect_response("**/world/service"):
+        await quiet_page.get_by_test_id("batch-shuffled").click()
     await expect(quiet_page.get_by_test_id("batch-shuffled")).to_be_checked()
     assert quiet.studio.batch_faults is not None
     assert quiet.studio.batch_faults.lasting == {"shuffled"}
