@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from sqlalchemy import Connection
+
 from bot import App
 from bot.config.settings import Settings
 from bot.extension import Extension
@@ -19,6 +21,7 @@ from bot.runtime.bot import Bot
 from bot.runtime.build import Instead, build
 from bot.sandbox.ai_studio.server import Studio
 from bot.sandbox.telegram.server_facade import Telegram, buttons_of, find_button
+from bot.storage.engines.dialects import connector
 from bot.telegram.sending.messages import STOP
 from bot.testing.virtual_loop import LoopClock
 
@@ -51,6 +54,7 @@ class Stage:
     shared: bool | None = None
     given: dict[str, Any] = field(default_factory=dict)
     _task: asyncio.Task[None] | None = field(default=None, init=False, repr=False)
+    _reader: Connection | None = field(default=None, init=False, repr=False)  # is there only while the bot runs
 
     async def start(self, **changes: Any) -> Bot:
         """Start the bot with these changes of its settings and return it once it runs."""
@@ -73,20 +77,24 @@ class Stage:
 
     async def stop(self) -> None:
         """Stop the bot in order, as SIGTERM does."""
+        self._close_reader()
         self._running().stop()
         await self._life()
 
     async def ended(self) -> None:
         """Wait until the bot ends by itself. Raises the exception that ended it."""
+        self._close_reader()
         await self._life()
 
     async def crash(self) -> None:
         """Kill the bot, as far as that is possible in one process: all its tasks are cancelled at once."""
+        self._close_reader()
         self._life().cancel()
         await asyncio.wait({self._life()})
 
     async def close(self) -> None:
         """End the bot if it still runs, and both servers."""
+        self._close_reader()
         if self._task is not None and not self._task.done():
             await self.crash()
         await self.telegram.close()
@@ -130,6 +138,26 @@ class Stage:
         """Press the newest button with this label. Raises `AssertionError` if there is none."""
         self.telegram.press(chat, *find_button(self.telegram.transcript(chat), label), user)
 
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """Run a query in the bot's database, from outside of the bot, and return the rows.
+
+        Waits ask many times a second, so while the bot runs one connection is kept: a new one reads the whole schema.
+        """
+        if self._task is None or self._task.done():
+            with connector(self.settings.database_url, writer=False).connect() as connection:
+                return _rows(connection, query)
+        if self._reader is None:
+            self._reader = connector(self.settings.database_url, writer=False).connect()
+        try:
+            return _rows(self._reader, query)
+        finally:
+            self._reader.rollback()  # the next query sees what has been committed meanwhile
+
+    def _close_reader(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
     def prompts(self) -> list[list[dict[str, str]]]:
         """What the model was asked: the messages of each native request, oldest first."""
         return [seen.body["messages"] for seen in self.studio.seen("completion")]
@@ -169,6 +197,10 @@ async def opened(
         yield stage
     finally:
         await stage.close()
+
+
+def _rows(connection: Connection, query: str) -> list[tuple[Any, ...]]:
+    return [tuple(row) for row in connection.exec_driver_sql(query)]
 
 
 def _free_port() -> int:

@@ -17,7 +17,6 @@ from typing_extensions import TypeVar as TypeVarWithDefault
 from bot.extension import Running
 from bot.sandbox.telegram.files import FileKind, StoredFile
 from bot.sandbox.telegram.server_facade import Telegram, buttons_of, find_button, text_of
-from bot.storage.engines.dialects import connector
 from bot.testing.screen import frame_of, written
 from bot.testing.stage import PATIENCE, Stage
 
@@ -193,8 +192,8 @@ class Tg(Generic[State]):
         await self.stage.start()
 
     def _open(self) -> int:
-        with connector(self.stage.settings.database_url, writer=False).connect() as connection:
-            return int(connection.exec_driver_sql(OPEN).scalar_one())
+        ((number,),) = self.stage.rows(OPEN)
+        return int(number)
 
     async def connect_business(self, owner: Person, *rights: str) -> Business:
         """Connect the account of a person to the bot, with these rights (the Bot API's names; by default it may

@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 
 from bot.prompts.catalog import instruct
 from bot.sandbox.telegram.http import ApiCall
-from bot.storage.engines.dialects import connector
 from tests.support.stage import ANNA, PATIENCE, Stage
 
 T = TypeVar("T")
@@ -31,8 +30,7 @@ async def soon(stage: Stage, found: Callable[[], T | None]) -> T:
 
 def rows(stage: Stage, query: str) -> list[tuple[Any, ...]]:
     """Look into the bot's database from outside."""
-    with connector(stage.settings.database_url, writer=False).connect() as connection:
-        return [tuple(row) for row in connection.exec_driver_sql(query)]
+    return stage.rows(query)
 
 
 def deliveries(stage: Stage) -> list[str]:
