@@ -12,33 +12,64 @@ import selectors
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from pathlib import Path
 from typing import Any
 
-QUIET = 0.01  # real seconds without an event after which nothing can be in progress
+QUIET = 0.004  # real seconds without an event after which nothing can be in progress
+TASKS = "/proc/self/task"
 
-TASKS = Path("/proc/self/task")
 
+class Threads:
+    """The other threads of this process, as Linux describes them; elsewhere none is seen.
 
-def others() -> tuple[bool, list[str]]:
-    """Whether another thread of the process runs or waits for the disk, and for how long each one has run so far.
-
-    A thread that waits for the GIL, which this thread holds, looks idle; but it has run since the last look. Linux
-    only: elsewhere no thread is reported.
+    A thread that waits for the GIL, which this thread holds, looks idle; but it has run since the last look. The files
+    of a thread stay open as long as it lives: opening them takes most of the time of a look.
     """
-    me = str(threading.get_native_id())
-    try:
-        folders = [TASKS / name for name in os.listdir(TASKS) if name != me]
-        states = [(folder / "stat").read_text().rpartition(")")[2].split()[0] for folder in folders]
-        return bool({"R", "D"} & {*states}), [(folder / "schedstat").read_text() for folder in folders]
-    except OSError:  # the thread has just ended
-        return False, []
+
+    def __init__(self) -> None:
+        self._files: dict[str, tuple[int, int]] = {}  # by the thread's number: its `stat` and its `schedstat`
+
+    def times(self) -> list[bytes]:
+        """How long each thread has run so far."""
+        try:
+            self._find()
+            return [os.pread(times, 64, 0) for _, times in self._files.values()]
+        except OSError:  # a thread has just ended
+            return []
+
+    def works(self) -> bool:
+        """Whether one of the threads that `times` has found runs or waits for the disk."""
+        try:
+            return any(os.pread(state, 512, 0).rpartition(b") ")[2][:1] in b"RD" for state, _ in self._files.values())
+        except OSError:  # a thread has just ended
+            return True
+
+    def _find(self) -> None:
+        """Open the files of new threads and close those of ended ones. Raises `OSError`."""
+        names = {*os.listdir(TASKS)} - {str(threading.get_native_id())}
+        for name in self._files.keys() - names:
+            self._close(name)
+        for name in names - self._files.keys():
+            state = os.open(f"{TASKS}/{name}/stat", os.O_RDONLY)
+            self._files[name] = state, os.open(f"{TASKS}/{name}/schedstat", os.O_RDONLY)
+
+    def _close(self, name: str) -> None:
+        for file in self._files.pop(name):
+            os.close(file)
+
+    def close(self) -> None:
+        """Close all files."""
+        for name in [*self._files]:
+            self._close(name)
 
 
 class Selector(selectors.DefaultSelector):
     """Waits for sockets and threads; when nothing has come for `QUIET` seconds, it moves the loop's time instead."""
 
     loop: VirtualLoop
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._threads = Threads()
 
     def select(self, timeout: float | None = None) -> Any:
         """Wait for events up to `timeout` seconds of virtual time."""
@@ -47,14 +78,19 @@ class Selector(selectors.DefaultSelector):
         events = super().select(0)
         if events or timeout <= 0:
             return events
-        _, ran = others()
+        ran = self._threads.times()
         while not (events := super().select(QUIET)):
-            before, (works, ran) = ran, others()
-            if not works and not self.loop.errands and ran == before:
+            before, ran = ran, self._threads.times()
+            if ran == before and not self.loop.errands and not self._threads.works():
                 break
         if not events:
             self.loop.now += timeout
         return events
+
+    def close(self) -> None:
+        """Close the selector and what it has opened to see the threads."""
+        self._threads.close()
+        super().close()
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
