@@ -127,6 +127,7 @@ def test_both_packages_say_that_they_are_typed_and_nothing_else_is_installed(whe
     assert {str(path.relative_to(ROOT)) for path in template.rglob("*") if path.is_file()} <= {*names}
 
 
+@pytest.mark.turns(3)
 def test_mypy_is_content_with_the_examples_and_names_mistakes(installed: Path, bots: Path) -> None:
     python = installed / "bin" / "python"
     checked = run(BIN / "mypy", "--strict", "--python-executable", python, ".", cwd=bots)
@@ -135,6 +136,7 @@ def test_mypy_is_content_with_the_examples_and_names_mistakes(installed: Path, b
     assert {file for file, _ in named} == {"wrong.py"}, checked.stdout
 
 
+@pytest.mark.turns(3)
 def test_pyright_is_content_with_the_examples_and_names_mistakes(installed: Path, bots: Path) -> None:
     python = installed / "bin" / "python"
     checked = run(BIN / "basedpyright", "--pythonpath", python, cwd=bots)
@@ -149,6 +151,7 @@ def named_by(said: str) -> set[tuple[str, int]]:
     return {(file, int(line)) for file, line in found}
 
 
+@pytest.mark.turns(3)
 def test_nearly_every_public_name_has_a_known_type(installed: Path, tmp_path: Path) -> None:
     on_path = {"PATH": f"{installed / 'bin'}:{os.environ['PATH']}", "VIRTUAL_ENV": str(installed)}
     done = run(
