@@ -166,4 +166,4 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] 
 LoopFactories = Mapping[str, Callable[[], asyncio.AbstractEventLoop]]
 ON_DISK = {"tmp_path", "govorun_template", "postgres"}
 # Their tests take ten seconds and more: nobody should wait for the last.
-LONGEST = ("test_machine.py", "test_points.py", "test_signals.py", "test_own_bots.py")
+LONGEST = ("test_machine.py", "test_points.py", "test_signals.py", "test_own_bots.py", "test_fleet.py", "test_page.py")

@@ -188,7 +188,8 @@ async def test_run_with_a_token_that_telegram_does_not_know_ends_in_a_sentence(
     done = await govorun("run", cwd=tmp_path, **services | {"BOT_TOKEN": token})
     *log, last = done.err.splitlines()
     assert (done.code, last) == (2, "govorun: BOT_TOKEN: Telegram does not know it; copy it anew from @BotFather")
-    assert [line for line in log if " INFO " not in line and "the event loop was held up" not in line] == []
+    harmless = (" INFO ", "the event loop was held up", " is put back ")  # a job may have met the token before the check
+    assert [line for line in log if not any(sign in line for sign in harmless)] == []
 
 
 # --- migrate ----------------------------------------------------------------------------------------------------------
