@@ -38,6 +38,7 @@ DEFECT = 70  # the exit status: EX_SOFTWARE
 STANDARD_INPUT = 0
 MMAP_THRESHOLD, LARGE = -3, 1 << 20  # M_MMAP_THRESHOLD of mallopt(3); bytes
 YOUNG = 5_000  # new objects before the garbage collector looks at them; Python's own 700 are those of one answer
+OLDER = (10, 10)  # collections of one generation before the next older one is looked at: Python's own
 
 Read = Callable[[], Plan]
 
@@ -123,7 +124,7 @@ def _freeze_loaded_objects() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(YOUNG)
+    gc.set_threshold(YOUNG, *OLDER)
 
 
 def _on_signals(stop: Callable[[], None], reload: Callable[[], None]) -> None:
