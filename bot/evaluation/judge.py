@@ -144,7 +144,7 @@ def line(found: Judgement, model: str, currency: str) -> str:
     """A judgement in a line, with the judge's own price and how far people can trust it."""
     counts = found.counts
     told = f"Judge {model} ({pricing.shown('en', found.cost, currency)}): {counts[Verdict.NEW]} better, "
-    told += f"{counts[Verdict.OLD]} worse, {counts[Verdict.TIE]} ties"
+    told += f"{counts[Verdict.OLD]} worse, {counts[Verdict.TIE]} tied"
     if counts[Verdict.UNREADABLE]:
         told += f", {counts[Verdict.UNREADABLE]} that it did not judge"
     if found.rated:

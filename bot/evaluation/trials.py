@@ -47,7 +47,8 @@ def told(found: TwoVersions, language: str, now: float, currency: str) -> str:
     assert part is not None  # noqa: S101  a file without it is no trial
     key = "trial.over" if found.ended(now) else "trial.on"
     head = say(language, key, name=found.trial.name(language), share=f"{100 * part.share:g}", until=part.until)
-    rows = [_row(version, language, currency) for version in (found.old, found.new)]
+    versions = {"trial.old": found.old, "trial.new": found.new}
+    rows = [_row(say(language, which), version, language, currency) for which, version in versions.items()]
     words = [head, *rows, say(language, "trial.differs" if differs(found) else "trial.same")]
     return "\n".join(words)
 
@@ -63,11 +64,11 @@ def _shares(one: VersionFigures) -> Iterator[Figure | None]:
         yield share(some, all_) if all_ else None
 
 
-def _row(one: VersionFigures, language: str, currency: str) -> str:
+def _row(which: str, one: VersionFigures, language: str, currency: str) -> str:
     liked, refused, handed = (_shown(figure) for figure in _shares(one))
     return say(
-        language, "trial.version", label=one.label, answers=one.answers, liked=liked, refused=refused, handed=handed,
-        cost=_price(one.costs, language, currency),
+        language, "trial.version", which=which, label=one.label, answers=one.answers, liked=liked, refused=refused,
+        handed=handed, cost=_price(one.costs, language, currency),
     )  # fmt: skip
 
 

@@ -120,9 +120,9 @@ async def test_a_run_is_written_as_json_and_junit_and_compared_with_such_a_file(
 
 
 @pytest.mark.parametrize(("judge", "expected"), [
-    ("prose", "0 better, 0 worse, 0 ties, 2 that it did not judge"),
-    ("obeys", "0 better, 0 worse, 2 ties"),
-    ("likes_short", "0 better, 2 worse, 0 ties"),
+    ("prose", "0 better, 0 worse, 0 tied, 2 that it did not judge"),
+    ("obeys", "0 better, 0 worse, 2 tied"),
+    ("likes_short", "0 better, 2 worse, 0 tied"),
 ])  # fmt: skip
 async def test_a_judge_adds_a_line_and_can_not_be_ordered(
     stage: Stage, tmp_path: Path, judge: str, expected: str

@@ -78,9 +78,11 @@ TEXTS = {
         "The trial of {name} is over ({share} % until {until}): all conversations have the version of before."
     ),
     "trial.version": (
-        "{label}: answers {answers}, 👍 {liked}, no answer in the sources {refused}, to a person {handed}, "
+        "{which} ({label}): answers {answers}, 👍 {liked}, no answer in the sources {refused}, to a person {handed}, "
         "a turn {cost}"
     ),
+    "trial.old": "The one of before",
+    "trial.new": "The new one",
     "trial.differs": "They differ by more than chance.",
     "trial.same": "They do not differ by more than chance (yet).",
 }

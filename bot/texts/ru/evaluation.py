@@ -75,8 +75,10 @@ TEXTS = {
     "trial.on": "«{name}», две версии: новая достаётся {share} % бесед до {until}.",
     "trial.over": "Проба «{name}» закончена ({share} % до {until}): во всех беседах прежняя версия.",
     "trial.version": (
-        "{label}: ответов {answers}, 👍 {liked}, нет в источниках {refused}, к человеку {handed}, ход {cost}"
+        "{which} ({label}): ответов {answers}, 👍 {liked}, нет в источниках {refused}, к человеку {handed}, ход {cost}"
     ),
+    "trial.old": "Прежняя",
+    "trial.new": "Новая",
     "trial.differs": "Они различаются больше, чем случайно.",
     "trial.same": "Больше, чем случайно, они (пока) не различаются.",
 }
