@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 os.environ["PYTHONPATH"] = PYTHONPATH  # for the processes that get our environment
 # Beside other workers the threads of NumPy's library wait for each other in a loop: six times the CPU time.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
+# Programs are started, never forked: gRPC need not stop its threads for that, or wait for those that are at work.
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
 
 # How fast a machine is that others use as well is no property of the code.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -87,26 +87,30 @@ async def rehearse(folder: Path) -> None:
 def serve(path: str) -> dict[str, Any] | None:
     """Fork for each order. Returns the order in the child, and None when the server is over."""
     programs: dict[int, socket.socket] = {}
+    silent: list[socket.socket] = []  # have connected and ordered nothing yet: nobody waits for them
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(f"{path}.new")
         listener.listen(64)
         os.rename(f"{path}.new", path)  # who sees it can connect
         while True:
-            ready, _, _ = select.select([listener, sys.stdin, *programs.values()], [], [], LOOK if programs else None)
+            watched = [listener, sys.stdin, *silent, *programs.values()]
+            ready, _, _ = select.select(watched, [], [], LOOK if programs else None)
             if sys.stdin in ready:
                 return None
             for pid, connection in programs.items():
                 if connection in ready:  # who has ordered it is gone
                     os.kill(pid, signal.SIGKILL)
             if listener in ready:
-                connection, _ = listener.accept()
+                silent.append(listener.accept()[0])
+            for connection in [one for one in silent if one in ready]:
+                silent.remove(connection)
                 try:
                     order, streams = _received(connection)
                 except OSError:  # who orders it was killed
                     connection.close()
                     continue
                 if (pid := os.fork()) == 0:
-                    _prepare(order, streams, [connection, *programs.values()])
+                    _prepare(order, streams, [connection, *silent, *programs.values()])
                     return order
                 for stream in streams:
                     os.close(stream)

@@ -6,7 +6,7 @@ import { own } from "./trials.js";
 import { language, t } from "./words.js";
 import { connect, post } from "./wire.js";
 
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 60_000; // a bot that has just been started on a slow machine
 
 /** A list of steps with a button each. */
 export class Steps {

@@ -110,6 +110,13 @@ async def test_programs_are_started_also_after_one_that_ordered_another_was_kill
         assert await asyncio.wait_for(program.wait(), PATIENCE) == 7
 
 
+async def test_who_asks_for_a_program_and_orders_none_holds_up_nobody(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.connect(str(server_socket()))
+        async with Forked.running("-c", "raise SystemExit(7)", directory=tmp_path, environment={}) as program:
+            assert await asyncio.wait_for(program.wait(), PATIENCE) == 7
+
+
 async def test_a_sandbox_that_is_killed_takes_its_bot_along(tmp_path: Path) -> None:
     async with sandbox(tmp_path) as (process, page):
         assert (await page.state())["bot"]["running"]
