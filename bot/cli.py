@@ -20,8 +20,9 @@ from bot.runtime.commands import desk, eval, kb, topics
 from bot.runtime.commands.batch import batch, dataset, tune
 
 NEWEST = 20  # failures that are listed
-# Of collections of younger objects before all are looked at: those in the imports of a start find nothing, and take
-# 0.2 s of its 1.8. `runtime/main.py` sets what holds afterwards.
+# After so many collections of younger objects the garbage collector looks at all objects. While a start imports
+# modules these full collections find nothing and take 0.2 s of 1.8; once they are imported, `runtime/main.py` sets
+# another number.
 SELDOM = 1_000
 SANDBOX = Path(".govorun", "govorun.db")  # the database of a sandbox that was started in this folder
 

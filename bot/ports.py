@@ -383,7 +383,7 @@ class SendQuota(Protocol):
         """Wait until one message may be sent."""
 
     def spent(self) -> None:
-        """Count a message that was sent without waiting: a frame of an answer that is being written."""
+        """Count against the limit a message that was sent without `permit`: a frame of a growing answer."""
 
 
 class Dispatcher(Protocol):

@@ -43,7 +43,9 @@ BASES = {"yandexgpt-lite": "gpt", "classifier": "cls", "embeddings": "emb"}
 
 @dataclass(frozen=True, slots=True)
 class TuningPlan:
-    """What is tuned: the URI of the base, the type of the examples, and the vendor's name of the parameters."""
+    """What a tuning needs from the vendor: the URI of the base model, the task type of the dataset, and the name of the
+    field of TuningRequest that has the parameters.
+    """
 
     base: str
     task_type: str

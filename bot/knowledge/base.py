@@ -108,7 +108,7 @@ class KnowledgeBase:
     async def search(
         self, question: str, groups: frozenset[str], payer: BillTo, *, among: Collection[str] = ()
     ) -> Found:
-        """Return what the sources that these groups may read (`readable`) have about a question."""
+        """Return the passages about a question in those sources that members of these groups may read (`readable`)."""
         retrieval, sources = await self.retrieval(), await self.readable(groups, among)
         also = await self._ask_stores(question, sources, payer)
         found = await retrieval.search(question, sources, payer, groups=groups, also=also)

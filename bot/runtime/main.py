@@ -38,7 +38,7 @@ DEFECT = 70  # the exit status: EX_SOFTWARE
 STANDARD_INPUT = 0
 MMAP_THRESHOLD, LARGE = -3, 1 << 20  # M_MMAP_THRESHOLD of mallopt(3); bytes
 YOUNG = 5_000  # new objects before the garbage collector looks at them; Python's own 700 are those of one answer
-OLDER = (10, 10)  # collections of one generation before the next older one is looked at: Python's own
+OLDER = (10, 10)  # after so many collections of a generation the next older one is collected: Python's own numbers
 
 Read = Callable[[], Plan]
 

@@ -226,12 +226,12 @@ class Group:
     id: int
 
     async def joins(self, person: Person) -> None:
-        """Let a person come into the group."""
+        """Let a person join the group, and wait until the bot has handled it."""
         self.tg.server.join(self.id, person.id)
         await self.tg.settled()
 
     async def leaves(self, person: Person) -> None:
-        """Let a member leave the group."""
+        """Let a member leave the group, and wait until the bot has handled it."""
         self.tg.server.leave(self.id, person.id)
         await self.tg.settled()
 

@@ -162,8 +162,8 @@ async def test_a_share_of_conversations_gets_the_version_on_trial_until_it_ends(
     shown = await stage.ask("/eval")
     assert "50 % of conversations get the new one" in shown
     news = sum("NEW" in text for text in asked)
-    versions = re.findall(r"^The (one of before|new one) \(assistant@\w+\): answers (\d+),", shown, re.MULTILINE)
-    assert [which for which, _ in versions] == ["one of before", "new one"]
+    versions = re.findall(r"^The (current one|new one) \(assistant@\w+\): answers (\d+),", shown, re.MULTILINE)
+    assert [which for which, _ in versions] == ["current one", "new one"]
     assert versions[1][1] == str(news)
     await a_day_passes(stage)
     await newest(stage, ANNA, "The trial of Govorun is over")

@@ -22,5 +22,7 @@ def standing_in(name: str, code: str, folder: Path) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(folder))
         sys.modules.pop(name, None)
-        yield path
-        sys.modules.pop(name, None)
+        try:
+            yield path
+        finally:
+            sys.modules.pop(name, None)

@@ -81,7 +81,7 @@ TEXTS = {
         "{which} ({label}): answers {answers}, 👍 {liked}, no answer in the sources {refused}, to a person {handed}, "
         "a turn {cost}"
     ),
-    "trial.old": "The one of before",
+    "trial.old": "The current one",
     "trial.new": "The new one",
     "trial.differs": "They differ by more than chance.",
     "trial.same": "They do not differ by more than chance (yet).",

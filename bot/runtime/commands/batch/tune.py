@@ -108,7 +108,7 @@ def use_tuning(
 
 @app.command("drop")
 def drop_tuning(number: Number, bot: int = BOT) -> None:
-    """Go back to what stood in the place of a tuned model."""
+    """Stop using a tuned model: MODELS, the persona or routing.toml get back what they had before it."""
     _work(bot, lambda command: command.drop(number))
 
 

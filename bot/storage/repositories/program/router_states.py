@@ -20,7 +20,7 @@ class RouterStates(Repository):
         return NO_STATE if row is None else (row.state, row.data)
 
     def write(self, rows: RouterRows) -> None:
-        """Replace what is stored of dialogues. One without state and data has no row."""
+        """Store the state and data of these dialogues; delete the row of a dialogue that has neither any more."""
         for key, (state, data) in rows.items():
             self.connection.execute(delete(router_states).where(*_of(key)))
             if (state, data) != NO_STATE:
