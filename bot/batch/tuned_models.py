@@ -64,7 +64,10 @@ def use_classifier(tuning: StoredTuning, routing: Path, say: Say) -> str:
 
 
 def drop_model(tuning: StoredTuning, say: Say) -> None:
-    """Go back to what stood in the place of a tuned model. Raises `BadInput` if it is not in use."""
+    """Undo `use_model` (take the row out of MODELS, remove the persona) or `use_classifier` (restore routing.toml).
+
+    What somebody has changed since stays as it is. Raises `BadInput` if the model is not in use.
+    """
     if not tuning.before:
         raise BadInput(f"tuning {tuning.id} is not in use")
     before: dict[str, Any] = json.loads(tuning.before)

@@ -108,7 +108,7 @@ def use_tuning(
 
 @app.command("drop")
 def drop_tuning(number: Number, bot: int = BOT) -> None:
-    """Stop using a tuned model: MODELS, the persona or routing.toml get back what they had before it."""
+    """Stop using a tuned model: take it out of MODELS and remove its persona, or restore routing.toml."""
     _work(bot, lambda command: command.drop(number))
 
 

@@ -160,7 +160,7 @@ class TuneCommand:
         return True
 
     async def drop(self, number: int) -> None:
-        """Go back to what stood in the place of a tuned model."""
+        """Stop using a tuned model (`drop_model`), and forget what stood in its place."""
         tuning = await self.work.find(number)
         drop_model(tuning, self.say)
         await self.work.store.write(lambda tx: tx.tunings.change_tuning(number, before=""))
