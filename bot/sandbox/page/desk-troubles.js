@@ -3,8 +3,8 @@
 import { call, colleague, connectGroup, giveBack, group, isTaken, load, newestSeen, of, seenByOperators, show, take, takeButton } from "./desk.js";
 import { byId, h } from "./dom.js";
 import { slider } from "./slider.js";
-import { messagesOf, state, threadOf } from "./state.js";
-import { begins, beCustomer, beOwner, customer, newest, pressed, Steps, until } from "./steps.js";
+import { messagesOf, state, threadOf, until } from "./state.js";
+import { begins, beCustomer, beOwner, customer, newest, pressed, Steps } from "./steps.js";
 import { invited, sayPrivately } from "./trials.js";
 import { t } from "./words.js";
 import { post } from "./wire.js";

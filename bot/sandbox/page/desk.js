@@ -2,8 +2,8 @@
 /** The support desk: a customer asks for a person, an operator takes over in a group. Nine steps, done by messages and presses. */
 import { say } from "./composer.js";
 import { byId, fill, h } from "./dom.js";
-import { become, messagesOf, on, select, state, threadOf } from "./state.js";
-import { beCustomer, beOwner, begins, customer, labelled, newest, press, Steps, until } from "./steps.js";
+import { become, messagesOf, on, select, state, threadOf, until } from "./state.js";
+import { beCustomer, beOwner, begins, customer, labelled, newest, press, Steps } from "./steps.js";
 import { sayPrivately } from "./trials.js";
 import { t } from "./words.js";
 import { connect, post } from "./wire.js";

@@ -1,8 +1,8 @@
 "use strict";
 /** The handbook of a shop, which the bot is given to read: seven steps, each done by the messages and presses of a person. */
 import { byId, fill, h } from "./dom.js";
-import { on, state } from "./state.js";
-import { begins, beOwner, beReader, labelled, last, newest, press, pressed, Steps, until } from "./steps.js";
+import { on, state, until } from "./state.js";
+import { begins, beOwner, beReader, labelled, last, newest, press, pressed, Steps } from "./steps.js";
 import { sayPrivately } from "./trials.js";
 import { language, t } from "./words.js";
 import { post } from "./wire.js";

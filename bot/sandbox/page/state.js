@@ -21,6 +21,7 @@ export const phone = new URLSearchParams(location.search).get("phone") ?? "";
 const JOURNAL_LENGTH = 1000;
 const ACTION_MS = 5500;
 const SLOWEST_FRAME_MS = 300;
+const PATIENCE_MS = 60_000; // a bot that has just been started on a slow machine
 
 export const state = {
   seq: 0,
@@ -104,6 +105,15 @@ function tell() {
 
 /** @param {Set<any> | undefined} one @param {Set<any>} other */
 const union = (one, other) => (one ? new Set([...one, ...other]) : other);
+
+/** Wait until something is true, at most so many milliseconds. @template T @param {() => T} found @param {number} [patience] @returns {Promise<T | null>} */
+export async function until(found, patience = PATIENCE_MS) {
+  for (const end = Date.now() + patience; Date.now() < end; await new Promise((wake) => setTimeout(wake, 100))) {
+    const it = found();
+    if (it) return it;
+  }
+  return null;
+}
 
 // --- what changes ------------------------------------------------------------------------------------------------------
 

@@ -1,12 +1,10 @@
 "use strict";
 /** Steps that a newcomer goes through: each is done by the messages and presses of a person, and ticks itself by what has come of it. */
 import { fill, h } from "./dom.js";
-import { become, messagesOf, state } from "./state.js";
+import { become, messagesOf, state, until } from "./state.js";
 import { own } from "./trials.js";
 import { language, t } from "./words.js";
 import { connect, post } from "./wire.js";
-
-const PATIENCE_MS = 60_000; // a bot that has just been started on a slow machine
 
 /** A list of steps with a button each. */
 export class Steps {
@@ -60,7 +58,7 @@ export class Steps {
 /** Be the owner of the bot; become it first if nobody is. @returns {Promise<boolean>} */
 export async function beOwner() {
   await until(() => state.trials.ready);
-  if (!state.trials.owner && state.trials.code) await own();
+  await own();
   if (!state.trials.ready || !(await until(() => state.trials.owner || !state.trials.code)) || !state.trials.owner) return false;
   go(state.trials.owner);
   return true;
@@ -92,15 +90,6 @@ export const customer = () => named(t("customer"));
 export function go(person) {
   become(person);
   document.dispatchEvent(new CustomEvent("show-chat"));
-}
-
-/** Wait until something is true, at most so many milliseconds. @template T @param {() => T} found @param {number} [patience] @returns {Promise<T | null>} */
-export async function until(found, patience = PATIENCE_MS) {
-  for (const end = Date.now() + patience; Date.now() < end; await new Promise((wake) => setTimeout(wake, 100))) {
-    const it = found();
-    if (it) return it;
-  }
-  return null;
 }
 
 /** The newest message of the bot in this chat for which it is true. @param {(message: any) => any} is @returns {any} */

@@ -5,7 +5,7 @@ import { byId, fill, h } from "./dom.js";
 import { copyable } from "./keyboard.js";
 import { nameOf } from "./people.js";
 import { slider } from "./slider.js";
-import { become, messagesOf, on, state } from "./state.js";
+import { become, messagesOf, on, state, until } from "./state.js";
 import { language, t } from "./words.js";
 import { connect, post } from "./wire.js";
 
@@ -76,9 +76,27 @@ export function sayPrivately(text) {
   return say(text);
 }
 
-export async function own() {
-  await sayPrivately(`/start ${state.trials.code}`);
-  return t("ownerIs", { who: nameOf(state.users.get(state.me)) });
+/** @type {Promise<string> | null} */
+let claiming = null;
+
+/** Become the bot's owner unless it has one. Returns a line for the person, "" if there was nothing to do. */
+export const own = () => (claiming ??= claim().finally(() => (claiming = null)));
+
+async function claim() {
+  const { me, trials } = state;
+  if (trials.owner || !trials.code) return "";
+  await enter(trials.code);
+  return t("ownerIs", { who: nameOf(state.users.get(me)) });
+}
+
+/**
+ * Use a code that brings a role, and wait until the bot has said so: it handles chats side by side, and in another one
+ * it might read what that role allows first. @param {string} code
+ */
+async function enter(code) {
+  const chat = state.me;
+  const said = await sayPrivately(`/start ${code}`);
+  await until(() => !said || [...messagesOf(chat).values()].some((one) => one.from?.is_bot && one.message_id > said.message.message_id));
 }
 
 /** The owner makes a link, and somebody new follows it. */
@@ -99,17 +117,12 @@ export async function invited(words, name) {
   if (!made) return null;
   await connect();
   become(made.chat.id);
-  await say(`/start ${code}`);
+  await enter(code);
   return made.chat;
 }
 
 /** The code in the bot's next message with a link to itself; "" if none comes. @param {number} chat @param {Set<number>} before */
 async function linkIn(chat, before) {
-  for (const end = Date.now() + LINK_WAIT_MS; Date.now() < end; await new Promise((go) => setTimeout(go, 100))) {
-    for (const [id, message] of messagesOf(chat)) {
-      const code = before.has(id) ? null : /[?&]start=([\w-]+)/.exec(message.text ?? "");
-      if (code && message.from?.is_bot) return code[1];
-    }
-  }
-  return "";
+  const found = () => [...messagesOf(chat)].map(([id, message]) => (before.has(id) || !message.from?.is_bot ? null : /[?&]start=([\w-]+)/.exec(message.text ?? ""))).find(Boolean);
+  return (await until(found, LINK_WAIT_MS))?.[1] ?? "";
 }

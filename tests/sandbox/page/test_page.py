@@ -23,7 +23,9 @@ from bot.evaluation.checks import Outcome
 from bot.evaluation.running import Result, judged
 from bot.sandbox.main import Sandbox
 from bot.sandbox.media.landscapes import draw
+from bot.sandbox.telegram.faults import Fault, PlannedFault
 from bot.sandbox.telegram.methods.account import DEFAULT_SCOPE, GROUP_SCOPE
+from bot.sandbox.telegram.server_facade import text_of
 from bot.storage.repositories.batch.runs import BatchRequest
 from bot.storage.store import Store, Tx
 from bot.texts import en
@@ -130,7 +132,9 @@ async def done(page: Page, sandbox: Sandbox, step: str) -> None:
     await page.get_by_test_id(f"step-{step}").click()
     await expect(box.locator(".trial-result")).not_to_have_text("…", timeout=STEP)
     assert sandbox.bot is not None
-    said = f"{step}: {await box.locator('.trial-result').inner_text()}\n{sandbox.bot.log.read_text()[-5000:]}"
+    result = await box.locator(".trial-result").inner_text()
+    chats = "\n".join(f"{chat}: {sandbox.telegram.texts(chat)}" for chat in sandbox.telegram.state.chats)
+    said = f"{step}: {result}\n{chats}\n{sandbox.bot.log.read_text()[-5000:]}"
     await expect(page.get_by_test_id(f"tick-{step}"), said).to_have_class("tick done", timeout=1000)
 
 
@@ -352,6 +356,17 @@ async def test_what_people_do_on_both_phones_of_a_desk_ticks_its_steps(sandbox: 
     await operator.get_by_role("button", name="Close", exact=True).click()
     await customer.get_by_role("button", name="★★★★★").click()
     await expect(page.get_by_test_id("tick-deskRate")).to_have_class("tick done")
+
+
+async def test_a_step_of_an_owner_begins_when_the_bot_has_said_who_owns_it(sandbox: Sandbox, page: Page) -> None:
+    """The bot handles chats side by side: a command in a group could be read before the code in private."""
+    late = sandbox.telegram.faults.add(PlannedFault("sendMessage", Fault(0, delay=1.0), chat_id=ANNA))
+    await page.get_by_test_id("tab-desk").click()
+    await done(page, sandbox, "deskGroup")
+    assert late.spent
+    messages = [event["message"] for event in sandbox.hub.after(0) or [] if event["type"] == "message"]
+    texts = [text_of(message) for message in messages]
+    assert ["yours now" in text for text in texts].index(True) < texts.index("/desk@govorun_sandbox_bot")
 
 
 async def test_what_goes_wrong_at_a_desk_ends_as_it_must(sandbox: Sandbox, page: Page) -> None:
