@@ -104,7 +104,7 @@ async def test_what_is_wrong_is_logged_after_the_start_and_a_look_that_fails_har
     two.write("sales", two.sales, CHECK_AT_START="true")
     await two.start()
     assert looked == []
-    await two.stage.clock.sleep(SETTLED)
+    await two.stage.clock.sleep(SETTLED + 1)
     assert [line for line in lines(caplog, "WARNING") if line.startswith("check")] == [
         "check: auth: the key is old. Make a new one",
         "check: what the bot needs could not be looked at (RuntimeError)",
@@ -127,7 +127,7 @@ async def test_a_look_that_takes_for_ever_does_not_hold_the_end_up(two: Town) ->
     two.problems = problems
     two.write("sales", two.sales, CHECK_AT_START="true")
     await two.start()
-    await two.stage.clock.sleep(SETTLED)
+    await two.stage.clock.sleep(SETTLED + 1)
     before = two.stage.clock.monotonic()
     await two.stop()
     assert ended.is_set()
