@@ -6,6 +6,7 @@ them, and `dispatch/router.py` finds the handler of an update in that list.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -103,7 +104,7 @@ def joined(features: Sequence[Feature]) -> Feature:
 
 
 def _united(tables: Sequence[Mapping[K, V]]) -> dict[K, V]:
-    names = [name for table in tables for name in table]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
+    names = Counter(name for table in tables for name in table)
+    if twice := sorted(name for name, count in names.items() if count > 1):
         raise ConfigError(f"two features want {', '.join(twice)}")
     return {name: value for table in tables for name, value in table.items()}

@@ -70,9 +70,10 @@ class DeskWatch:
 
     def _counts(self, tx: Tx) -> tuple[dict[str, int], float]:
         """How many cases each owner has, and how many seconds the customer has waited who has waited longest."""
-        found = {owner: tx.cases.list_owned(self.desk.bot, owner) for owner in (WAITING, HELD, SNOOZED)}
-        since = min((case.waiting_since for case in found[WAITING]), default=tx.clock.time())
-        return {owner: len(cases) for owner, cases in found.items()}, tx.clock.time() - since
+        cases, now = tx.cases.list_owned(self.desk.bot, WAITING, HELD, SNOOZED), tx.clock.time()
+        since = min((case.waiting_since for case in cases if case.owner == WAITING), default=now)
+        owners = [case.owner for case in cases]
+        return {owner: owners.count(owner) for owner in (WAITING, HELD, SNOOZED)}, now - since
 
     def _measure(self, counts: dict[str, int], longest: float) -> None:
         for owner, count in counts.items():

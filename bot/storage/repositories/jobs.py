@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, delete, func, select, update
+from sqlalchemy import ColumnElement, Row, and_, bindparam, delete, func, select, update
 
 from bot.storage.engines.dialects import upsert
 from bot.storage.repositories.mapping import Repository, address, columns, made
@@ -15,6 +15,13 @@ from bot.types import Address, Job
 
 # PostgreSQL's driver counts no rows of an INSERT that met a conflict, so the inserted row is asked for.
 ADD = upsert(lambda insert: insert(jobs).on_conflict_do_nothing().returning(jobs.c.id))
+DUE = (
+    select(jobs)
+    .where(jobs.c.bot == bindparam("b"), jobs.c.due <= bindparam("now"))
+    .order_by(jobs.c.due, jobs.c.id)
+    .limit(bindparam("most"))
+)
+NEXT_DUE = select(func.min(jobs.c.due)).where(jobs.c.bot == bindparam("b"), jobs.c.due > bindparam("now"))
 
 
 class Jobs(Repository):
@@ -31,8 +38,7 @@ class Jobs(Repository):
 
     def list_due(self, bot: int, now: float, most: int) -> Sequence[Job]:
         """Return the jobs that are due at `now` (Unix seconds), at most `most`, the earliest first."""
-        query = select(jobs).where(jobs.c.bot == bot, jobs.c.due <= now).order_by(jobs.c.due, jobs.c.id).limit(most)
-        return [_job(row) for row in self.connection.execute(query)]
+        return [_job(row) for row in self.connection.execute(DUE, {"b": bot, "now": now, "most": most})]
 
     def list_of_chat(self, where: Address, kind: str) -> Sequence[Job]:
         """Return the jobs of a kind in a chat, the earliest first."""
@@ -56,8 +62,7 @@ class Jobs(Repository):
 
     def next_due_time(self, bot: int, now: float) -> float | None:
         """Return when the next job becomes due after `now` (both Unix seconds), None if there is none."""
-        query = select(func.min(jobs.c.due)).where(jobs.c.bot == bot, jobs.c.due > now)
-        return self.connection.execute(query).scalar_one()
+        return self.connection.execute(NEXT_DUE, {"b": bot, "now": now}).scalar_one()
 
     def reschedule(self, job: Job, due: float, *, failed: bool = False) -> None:
         """Let a job be due again later. `failed` counts an attempt; otherwise the count begins anew."""

@@ -21,6 +21,11 @@ OPEN = (
     .limit(1)
 )
 NEWEST = select(desk_cases).where(here(desk_cases)).order_by(desk_cases.c.id.desc()).limit(1)
+OWNED = (
+    select(desk_cases)
+    .where(desk_cases.c.bot == bindparam("b"), desk_cases.c.owner.in_(bindparam("owners", expanding=True)))
+    .order_by(desk_cases.c.priority.desc(), desk_cases.c.waiting_since, desk_cases.c.id)
+)
 CURRENT = (  # the messages of the current conversation of an address
     messages.c.conversation_id
     == select(conversations.c.id)
@@ -148,10 +153,7 @@ class Cases(Repository):
         """Return the cases of a bot that belong to one of these owners (see `HELD`, `WAITING`, `SNOOZED`): by priority,
         then the longest waiting first.
         """
-        query = select(desk_cases).where(desk_cases.c.bot == bot, desk_cases.c.owner.in_(owners))
-        order = (desk_cases.c.priority.desc(), desk_cases.c.waiting_since, desk_cases.c.id)
-        rows = self.connection.execute(query.order_by(*order))
-        return [_case(row) for row in rows]
+        return [_case(row) for row in self.connection.execute(OWNED, {"b": bot, "owners": owners})]
 
     def find_cases(self, bot: int, said: str, most: int) -> Sequence[Case]:
         """Return the newest cases with this number, of this customer (id, or a part of the name), or with this tag."""
