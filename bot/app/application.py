@@ -130,7 +130,7 @@ class App(Handlers, AppProgram[State]):
 
         def add(check: Checks) -> Checks:
             mistakes.check_function(f"case {question!r:.40}", check, ("answer",), is_async=False)
-            self.extension.ai.cases.append(OwnCase(question, demands, check))
+            self.extension.before_start.ai.cases.append(OwnCase(question, demands, check))
             return check
 
         return add
@@ -140,7 +140,7 @@ class App(Handlers, AppProgram[State]):
         which has 3 seconds. Returns it unchanged.
         """
         mistakes.check_function("card", lines, ("customer",))
-        self.extension.desk.lines.append(lines)
+        self.extension.before_start.desk.lines.append(lines)
         return lines
 
     def rule(self, rule: OwnRule) -> OwnRule:
@@ -148,7 +148,7 @@ class App(Handlers, AppProgram[State]):
         nothing from outside, since it runs in a transaction. Returns it unchanged.
         """
         mistakes.check_function("rule", rule, ("question",), is_async=False)
-        self.extension.desk.rules.append(rule)
+        self.extension.before_start.desk.rules.append(rule)
         return rule
 
     def include_router(self, router: Router, *, states: BaseStorage | None = None) -> None:

@@ -46,7 +46,7 @@ class Handlers:
         or None for no answer. People without access do not get this far, and Stop is never held up.
         """
         mistakes.check_function("middleware", function, ("incoming", "reply", "next"))
-        self.extension.handlers.middleware.append(function)
+        self.extension.before_start.handlers.middleware.append(function)
         return function
 
     def press(
@@ -100,7 +100,7 @@ class Handlers:
         `UserError` is sent in place of an answer.
         """
         mistakes.check_function("instructions", function, ("asker",))
-        self.extension.ai.hooks.instructions.append(function)
+        self.extension.before_start.ai.hooks.instructions.append(function)
         return function
 
     def before_answer(self, function: BeforeAnswer) -> BeforeAnswer:
@@ -108,7 +108,7 @@ class Handlers:
         which adds passages, chooses another model, or refuses.
         """
         mistakes.check_function("before_answer", function, ("asker", "question"))
-        self.extension.ai.hooks.before.append(function)
+        self.extension.before_start.ai.hooks.before.append(function)
         return function
 
     @overload
@@ -131,7 +131,7 @@ class Handlers:
 
         def add(function: AfterAnswer) -> AfterAnswer:
             mistakes.check_function("after_answer", function, ("asker", "question", "answer"))
-            self.extension.ai.hooks.after.append(function)
+            self.extension.before_start.ai.hooks.after.append(function)
             self.extension.ai.hooks.holds |= hold
             return function
 

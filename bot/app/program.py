@@ -52,7 +52,7 @@ class AppProgram(Generic[State]):
         unchanged. Raises `ConfigError` for another kind of function.
         """
         check_lifespan(function)
-        self.extension.program.lifespans.append(function)
+        self.extension.before_start.program.lifespans.append(function)
         return function
 
     # --- jobs ---------------------------------------------------------------------------------------------------------
@@ -105,7 +105,7 @@ class AppProgram(Generic[State]):
     def _add_job(self, function: Job, schedule: Schedule | None, deadline: float) -> Job:
         name = str(getattr(function, "__name__", ""))
         check_function(f"job {name}".strip(), function, ("run",))
-        job, jobs = OwnJob(name, function, schedule, deadline), self.extension.program.jobs
+        job, jobs = OwnJob(name, function, schedule, deadline), self.extension.before_start.program.jobs
         if job.name in jobs:
             raise ConfigError(f"there is a job {job.name!r} already")
         jobs[job.name] = job
@@ -136,7 +136,7 @@ class AppProgram(Generic[State]):
         function unchanged. Raises `ConfigError` for a wrong function or a name that is taken.
         """
         check_function("App.migration", function, ("connection",), is_async=False)
-        self._add_named(self.extension.program.data.migrations, function, "a migration")
+        self._add_named(self.extension.before_start.program.data.migrations, function, "a migration")
         return function
 
     def exports(self, function: Read) -> Read:
@@ -146,7 +146,7 @@ class AppProgram(Generic[State]):
         function's name. Returns it unchanged. Raises as `migration` does.
         """
         check_function("App.exports", function, ("connection", "user"), is_async=False)
-        self._add_named(self.extension.program.data.exports, function, "an export")
+        self._add_named(self.extension.before_start.program.data.exports, function, "an export")
         return function
 
     def forgets(self, function: Forget) -> Forget:
@@ -156,7 +156,7 @@ class AppProgram(Generic[State]):
         unchanged. Raises `ConfigError` for a wrong function.
         """
         check_function("App.forgets", function, ("connection", "user"), is_async=False)
-        self.extension.program.data.forgets.append(function)
+        self.extension.before_start.program.data.forgets.append(function)
         return function
 
     @staticmethod
@@ -203,7 +203,7 @@ class AppProgram(Generic[State]):
         kind = type(transport)
         if lacks := [name for name in ("run", "send") if getattr(kind, name) is getattr(OwnTransport, name)]:
             raise ConfigError(f"App.transport: {kind.__name__} has no {' and no '.join(lacks)}")
-        self.extension.program.transports.append(transport)
+        self.extension.before_start.program.transports.append(transport)
 
     # --- inside another program ---------------------------------------------------------------------------------------
 

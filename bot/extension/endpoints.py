@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, Protocol, TypeVar
 
@@ -12,7 +12,7 @@ from pydantic import BaseModel, PydanticUserError, ValidationError
 
 from bot.errors import ConfigError
 from bot.extension.arguments import described, model_of, names_of
-from bot.extension.mistakes import check_async, check_function, shown
+from bot.extension.mistakes import check_async, check_function, check_stopped, shown
 from bot.extension.running import Running
 
 PATH = re.compile(r"(?:/(?:[\w.~-]+|\{[a-z_]\w*\}))+/?|/", re.ASCII)
@@ -94,9 +94,11 @@ class Endpoint:
 @dataclass(slots=True)
 class Http:
     """Adds HTTP endpoints to an App. They are served where the webhook is: WEBHOOK_HOST (this machine alone, unless it
-    is set) and WEBHOOK_PORT, or in another server (`App.aiohttp`, `App.asgi`).
+    is set) and WEBHOOK_PORT, or in another server (`App.aiohttp`, `App.asgi`). `running` are the bots of the App that
+    run now, to which nothing can be added.
     """
 
+    running: Collection[object] = ()
     endpoints: list[Endpoint] = field(default_factory=list)
 
     def post(self, path: str, *, secret: str | None = BY_SETTING) -> Callable[[F], F]:
@@ -127,6 +129,7 @@ class Http:
             raise ConfigError(f"App.http: there is a function for {title} already")
 
         def add(serve: F) -> F:
+            check_stopped(self.running)
             self.endpoints.append(Endpoint(method, path, serve, secret, arguments=_arguments(title, path, serve)))
             return serve
 

@@ -70,29 +70,34 @@ class Extension:
     desk: DeskExtension = field(default_factory=DeskExtension)
     program: Program = field(default_factory=Program)
 
+    @property
+    def before_start(self) -> Extension:
+        """This extension, for what is added to it. Raises `ConfigError` while a bot of its App runs: a start fixes what
+        the bot can do.
+        """
+        mistakes.check_stopped(self.program.running)
+        return self
+
     def with_tools(self, tools: Sequence[Tool]) -> Extension:
         """Return a copy that offers these tools, too, before its own."""
         return replace(self, ai=replace(self.ai, tools=[*tools, *self.ai.tools]))
 
     def add_command(self, own: OwnCommand) -> None:
         """Add a command. Raises `ConfigError` if the word is taken or the function can't be a command."""
-        mistakes.check_stopped(self.program.running)
         mistakes.check_command(own.word, own.run, self.handlers.without)
         if own.word in (other.word for other in self.handlers.commands):
             raise ConfigError(f"/{own.word} is there already: two commands can't have one word")
-        self.handlers.commands.append(own)
+        self.before_start.handlers.commands.append(own)
 
     def add_press(self, own: OwnPress) -> None:
         """Add the function of a button. Raises `ConfigError` if the name is taken or the function can't be one."""
-        mistakes.check_stopped(self.program.running)
         mistakes.check_press(own.name, own.run)
         if own.name in (other.name for other in self.handlers.presses):
             raise ConfigError(f"the press {own.name} is there already: two functions can't have one name")
-        self.handlers.presses.append(own)
+        self.before_start.handlers.presses.append(own)
 
     def add_tool(self, tool: Tool | Callable[..., Any]) -> None:
         """Add a tool, or make one of a function. Raises `ConfigError` if it can't be one, or if its name is taken."""
-        mistakes.check_stopped(self.program.running)
         if not isinstance(tool, Tool) and (inspect.isclass(tool) or not callable(tool)):
             raise ConfigError(f"tool: a function is expected, and not {mistakes.shown(tool)}")
         try:
@@ -103,26 +108,25 @@ class Extension:
             raise ConfigError(f"{made.name} is a tool of Govorun: choose another name")
         if made.name in (other.name for other in self.ai.tools):
             raise ConfigError(f"the tool {made.name} is there already: two tools can't have one name")
-        self.ai.tools.append(made)
+        self.before_start.ai.tools.append(made)
 
     def add_model(self, own: OwnModel) -> None:
         """Add a model. Raises `ConfigError` if it is none, or if its name is taken."""
-        mistakes.check_stopped(self.program.running)
         mistakes.check_model(own.name, own.model)
         if own.name in (other.name for other in self.ai.models):
             raise ConfigError(f"the model {own.name} is there already: two models can't have one name")
-        self.ai.models.append(own)
+        self.before_start.ai.models.append(own)
 
     def add_router(self, router: Router, states: BaseStorage | None = None) -> None:
         """Add a router of aiogram. `states` keeps the states of the dialogues of all routers, since aiogram has one
         storage for them. Raises `ConfigError` if the router is none, or if another storage was given before.
         """
-        mistakes.check_stopped(self.program.running)
         if inspect.isclass(router) or not hasattr(router, "resolve_used_update_types"):
             raise ConfigError(f"include_router takes a Router of aiogram, and not {mistakes.shown(router)}")
         if states is not None and self.handlers.router_states not in (None, states):
             raise ConfigError(
                 "include_router: there is another storage for states already, and aiogram has one for all"
             )
-        self.handlers.router_states = self.handlers.router_states or states
-        self.handlers.routers.append(router)
+        handlers = self.before_start.handlers
+        handlers.router_states = handlers.router_states or states
+        handlers.routers.append(router)

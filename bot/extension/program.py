@@ -26,12 +26,15 @@ class Program:
 
     lifespans: list[Lifespan] = field(default_factory=list)
     jobs: dict[str, OwnJob] = field(default_factory=dict)
-    http: Http = field(default_factory=Http)
+    http: Http = field(init=False)
     data: OwnData = field(default_factory=OwnData)
     transports: list[OwnTransport] = field(default_factory=list)
     hooks: Any = None  # a `WebhookServer`, which this floor does not know
     running: list[Running[Any]] = field(default_factory=list, init=False, repr=False)
     is_entered: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        self.http = Http(self.running)
 
     @property
     def current(self) -> Running[Any]:

@@ -14,7 +14,7 @@ from aiogram import Router
 from aiogram.fsm.storage.memory import MemoryStorage
 from pydantic import BaseModel
 
-from bot import App, Ask, Chunk, Incoming, JobRun, Profile, Reply, Request, Tool, command
+from bot import App, Ask, Chunk, Door, Incoming, JobRun, Outgoing, OwnTransport, Profile, Reply, Request, Tool, command
 from bot.app import find
 from bot.errors import ConfigError
 from bot.extension import mistakes
@@ -56,6 +56,15 @@ async def calculator(sum: str) -> str:
 async def stock(title: str) -> int:
     """How many there are."""
     return 2
+
+
+async def news(run: JobRun) -> None: ...
+
+
+@pytest.fixture
+def bot_app(bot_app: App) -> App:
+    bot_app.job(news)
+    return bot_app
 
 
 class Callable_:
@@ -309,17 +318,38 @@ def test_a_sentence_that_is_not_there_or_lacks_a_value_says_so() -> None:
 async def test_nothing_is_added_to_a_bot_that_runs(stage: Stage, bot_app: App) -> None:
     await stage.start()
     late = bot_app.command("late")
-    for add in (lambda: late(good), lambda: bot_app.tool(stock), lambda: bot_app.model("m", Parrot())):
+
+    async def any_(*given: Any) -> Any: ...
+
+    def quick(*given: Any) -> Any: ...
+
+    async def life(running: Any) -> AsyncGenerator[None, None]:
+        yield
+
+    class Pigeons(OwnTransport):
+        async def run(self, door: Door) -> None: ...
+
+        async def send(self, person: int, message: Outgoing, number: int) -> None: ...
+
+    adding: list[Callable[[], object]] = [
+        lambda: late(good), lambda: bot_app.tool(stock), lambda: bot_app.model("m", Parrot()),
+        lambda: bot_app.press("late")(good), lambda: bot_app.form("late", Filled)(any_),
+        lambda: bot_app.middleware(any_), lambda: bot_app.instructions(any_), lambda: bot_app.before_answer(any_),
+        lambda: bot_app.after_answer(any_), lambda: bot_app.include_router(Router()),
+        lambda: bot_app.job(any_), lambda: bot_app.daily("9:00")(any_), lambda: bot_app.every(minutes=5)(any_),
+        lambda: bot_app.lifespan(life), lambda: bot_app.http.post("/late")(any_),
+        lambda: bot_app.migration(quick), lambda: bot_app.exports(quick), lambda: bot_app.forgets(quick),
+        lambda: bot_app.case("late?")(quick), lambda: bot_app.card(any_), lambda: bot_app.rule(quick),
+        lambda: bot_app.transport(Pigeons()),
+    ]  # fmt: skip
+    for add in adding:
         with pytest.raises(ConfigError, match="the bot runs already: add this before"):
             add()
     await stage.stop()
     bot_app.command("late")(good)
 
 
-async def test_what_running_cannot_take_is_told_by_its_name(tg: Tg, bot_app: App) -> None:
-    @bot_app.job
-    async def news(run: JobRun) -> None: ...
-
+async def test_what_running_cannot_take_is_told_by_its_name(tg: Tg) -> None:
     await tg.user("Ann").say("/help")
     running: Any = tg.running
 
