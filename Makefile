@@ -32,7 +32,7 @@ fmt: $(VENV)/.ready
 bench: $(VENV)/.ready
 	$(BIN)/python -m bench
 
-# All cases of the check, of which `test` runs a part by turns. It takes several times as long.
+# All cases of the check, of which `test` runs a part by turns. It takes about a third longer.
 long: packages
 	TEST_TURN=all $(BIN)/python scripts/check.py
 
