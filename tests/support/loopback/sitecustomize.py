@@ -3,15 +3,20 @@
 Python imports a module of this name at its start, so the hook is in every interpreter that a test starts with this
 folder in `PYTHONPATH` (see `tests/support/child.py`), and `tests/conftest.py` imports it for the tests themselves.
 Programs that are not Python are not watched.
+
+It also lets the garbage collector run more seldom: a quarter of the CPU of a program that lives for seconds goes to it,
+most of it while modules are imported and nothing is garbage. A bot that runs sets thresholds of its own.
 """
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import socket
 import sys
 from typing import Any
 
+gc.set_threshold(50_000, 20, 100)
 RESERVED = (".example", ".invalid", ".test", ".example.com", ".example.org")  # RFC 2606: they lead nowhere
 
 tries: list[str] = []  # what this process has tried; `tests/conftest.py` fails a test that has tried anything
