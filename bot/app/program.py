@@ -176,7 +176,7 @@ class AppProgram(Generic[State]):
     def aiohttp(self) -> web.Application:
         """Return the endpoints and the webhook as an application for another server of aiohttp, under any prefix:
         `server.add_subapp("/bot", app.aiohttp())`. They answer 404 or 503 while no block of `running` is entered; the
-        bot itself then listens nowhere.
+        bot itself then listens nowhere. Raises `ConfigError` if the bot has been started without it.
         """
         return self._hooks().application()
 
@@ -189,9 +189,9 @@ class AppProgram(Generic[State]):
     def _hooks(self) -> WebhookServer:
         from bot.telegram.receiving.webhook_server import WebhookServer
 
-        program = self.extension.program
-        hooks: WebhookServer = program.hooks or WebhookServer(host="", port=0)
-        program.hooks = hooks
+        hooks: WebhookServer | None = self.extension.program.hooks
+        if hooks is None:
+            hooks = self.extension.before_start.program.hooks = WebhookServer(host="", port=0)
         return hooks
 
     def transport(self, transport: OwnTransport) -> None:

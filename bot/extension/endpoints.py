@@ -98,7 +98,7 @@ class Http:
     run now, to which nothing can be added.
     """
 
-    running: Collection[object] = ()
+    running: Collection[object] = field(default=(), repr=False)
     endpoints: list[Endpoint] = field(default_factory=list)
 
     def post(self, path: str, *, secret: str | None = BY_SETTING) -> Callable[[F], F]:

@@ -72,8 +72,8 @@ class Extension:
 
     @property
     def before_start(self) -> Extension:
-        """This extension, for what is added to it. Raises `ConfigError` while a bot of its App runs: a start fixes what
-        the bot can do.
+        """The extension itself, for code that adds something to it. Raises `ConfigError` while a bot of its App runs: a
+        start fixes what the bot can do.
         """
         mistakes.check_stopped(self.program.running)
         return self

@@ -340,7 +340,7 @@ async def test_nothing_is_added_to_a_bot_that_runs(stage: Stage, bot_app: App) -
         lambda: bot_app.lifespan(life), lambda: bot_app.http.post("/late")(any_),
         lambda: bot_app.migration(quick), lambda: bot_app.exports(quick), lambda: bot_app.forgets(quick),
         lambda: bot_app.case("late?")(quick), lambda: bot_app.card(any_), lambda: bot_app.rule(quick),
-        lambda: bot_app.transport(Pigeons()),
+        lambda: bot_app.transport(Pigeons()), lambda: bot_app.aiohttp(), lambda: bot_app.asgi(),
     ]  # fmt: skip
     for add in adding:
         with pytest.raises(ConfigError, match="the bot runs already: add this before"):

@@ -90,8 +90,8 @@ async function claim() {
 }
 
 /**
- * Use a code that brings a role, and wait until the bot has said so: it handles chats side by side, and in another one
- * it might read what that role allows first. @param {string} code
+ * Send the bot a code that brings a role, and wait for its answer. It handles chats side by side, so a command of that
+ * role in another chat could be read before the code. @param {string} code
  */
 async function enter(code) {
   const chat = state.me;
@@ -123,6 +123,7 @@ export async function invited(words, name) {
 
 /** The code in the bot's next message with a link to itself; "" if none comes. @param {number} chat @param {Set<number>} before */
 async function linkIn(chat, before) {
-  const found = () => [...messagesOf(chat)].map(([id, message]) => (before.has(id) || !message.from?.is_bot ? null : /[?&]start=([\w-]+)/.exec(message.text ?? ""))).find(Boolean);
+  const isNew = (/** @type {any} */ message) => message.from?.is_bot && !before.has(message.message_id);
+  const found = () => [...messagesOf(chat).values()].filter(isNew).map((message) => /[?&]start=([\w-]+)/.exec(message.text ?? "")).find(Boolean);
   return (await until(found, LINK_WAIT_MS))?.[1] ?? "";
 }
