@@ -106,9 +106,9 @@ async function teach() {
   let before = last();
   await sayPrivately("/gaps");
   const list = await until(() => newest((message) => message.message_id > before && message.reply_markup));
-  if (!list || !(await press(list, list.reply_markup.inline_keyboard[0][0])) || !(await pressed(book.labels.answer))) return false;
-  before = last();
-  if (!(await until(() => newest((message) => message.message_id > before)))) return false;
+  if (!list || !(await press(list, list.reply_markup.inline_keyboard[0][0]))) return false;
+  before = last(); // before the press: the bot's question may be here before the press is confirmed
+  if (!(await pressed(book.labels.answer)) || !(await until(() => newest((message) => message.message_id > before)))) return false;
   await sayPrivately(t("teachSay"));
   return (await pressed(book.labels.add)) && Boolean(await until(() => newest((message) => begins(message, book.signs.taught))));
 }
