@@ -5,7 +5,8 @@ folder and standard streams. What only a new Python shows (what an import loads 
 memory) is tested with a new one. Begin with `tests/support/forked.py`, which is the other end: each connection to the
 socket is one program. Its order comes in (a line of JSON, and the three standard streams), the process id goes out,
 then a line `stopped` each time the program stands still, and when it has ended, its exit status (negative: the signal).
-A program whose connection is closed is killed; the server ends when its standard input is closed.
+A program whose connection is closed is killed. The server ends when its standard input is closed and nobody is
+connected.
 
 A bot that a program starts, as the sandbox does, is a fork as well (`forking_python.py`).
 """
@@ -23,6 +24,7 @@ import os
 import pkgutil
 import runpy
 import select
+import shutil
 import signal
 import socket
 import sys
@@ -85,18 +87,19 @@ async def rehearse(folder: Path) -> None:
 
 
 def serve(path: str) -> dict[str, Any] | None:
-    """Fork for each order. Returns the order in the child, and None when the server is over."""
+    """Fork for each order. Returns the order in the child, and None when nobody is left who could order anything."""
     programs: dict[int, socket.socket] = {}
     silent: list[socket.socket] = []  # have connected and ordered nothing yet: nobody waits for them
+    starter = [sys.stdin]
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(f"{path}.new")
         listener.listen(64)
         os.rename(f"{path}.new", path)  # who sees it can connect
-        while True:
-            watched = [listener, sys.stdin, *silent, *programs.values()]
+        while starter or silent or programs:
+            watched = [listener, *starter, *silent, *programs.values()]
             ready, _, _ = select.select(watched, [], [], LOOK if programs else None)
             if sys.stdin in ready:
-                return None
+                starter.clear()
             for pid, connection in programs.items():
                 if connection in ready:  # who has ordered it is gone
                     os.kill(pid, signal.SIGKILL)
@@ -118,6 +121,7 @@ def serve(path: str) -> dict[str, Any] | None:
                 with suppress(OSError):  # who has ordered it was killed: the next look finds its connection closed
                     connection.sendall(f"{pid}\n".encode())
             _tell(programs)
+    return None
 
 
 def _received(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
@@ -207,3 +211,6 @@ if __name__ == "__main__":
         except BaseException as error:
             end(error)
         end(None)
+    folder = Path(sys.argv[1]).parent
+    shutil.rmtree(folder)
+    folder.with_suffix(".lock").unlink()

@@ -1,14 +1,18 @@
 """Python programs as processes of their own, without the two seconds of imports. Begin with `Forked.running`.
 
-What they are forked from is `fork_server.py`, which is started with the first of them and ends with the tests.
+What they are forked from is `fork_server.py`, which is started with the first of them and ends with the tests. The
+workers of a run share it: to import everything takes four seconds of CPU.
 """
 
 from __future__ import annotations
 
 import asyncio
 import atexit
+import fcntl
 import json
 import os
+import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -158,32 +162,48 @@ async def forking_python() -> str:
 
 
 def server_socket() -> Path:
-    """The socket of the server of this process, which is started with the first call."""
+    """The socket of the server of this run, which is started with the first call."""
     with _one_at_a_time:
-        return _started()
+        return _connected()
 
 
 @cache
-def _started() -> Path:
-    """Start the server of this process and return its socket."""
-    folder = tempfile.TemporaryDirectory(prefix="forks")
-    path = Path(folder.name, "socket")
-    python = path.with_name("python")
+def _connected() -> Path:
+    """Start the server of this run if nobody has, and return its socket. It lives as long as this process, at least."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID") or f"{os.getpid()}-{secrets.token_hex(4)}"
+    folder = Path(tempfile.gettempdir(), f"forks-{run[:16]}")
+    connection = socket.socket(socket.AF_UNIX)
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            connection.connect(str(folder / "socket"))
+        except OSError:  # there is none, or it has ended with those who needed it
+            _start(folder)
+            connection.connect(str(folder / "socket"))
+    atexit.register(connection.close)
+    return folder / "socket"
+
+
+def _start(folder: Path) -> None:
+    """Start a server in this folder, and return when it takes orders."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    python = folder / "python"
     python.write_text(f"#!{sys.executable} -IS\n{(ROOT / 'tests' / 'support' / 'forking_python.py').read_text()}")
     python.chmod(0o700)
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": PYTHONPATH, "OPENBLAS_NUM_THREADS": "1"}
     server = subprocess.Popen(
-        [sys.executable, "-m", "tests.support.fork_server", str(path)], cwd=ROOT, env=environment, stdin=subprocess.PIPE
-    )
-    assert server.stdin is not None
-
-    def end() -> None:
-        server.communicate()
-        folder.cleanup()
-
-    atexit.register(end)
+        [sys.executable, "-m", "tests.support.fork_server", str(folder / "socket")], cwd=ROOT, env=environment,
+        stdin=subprocess.PIPE,
+    )  # fmt: skip
+    atexit.register(_let_go, server)
     until = time.monotonic() + PATIENCE
-    while not path.exists() and time.monotonic() < until:
+    while not (folder / "socket").exists() and time.monotonic() < until:
         assert server.poll() is None, "the fork server has ended"
         time.sleep(0.02)
-    return path
+
+
+def _let_go(server: subprocess.Popen[bytes]) -> None:
+    """At the end of the process that has started the server: other workers may still need it."""
+    assert server.stdin is not None
+    server.stdin.close()
