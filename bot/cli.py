@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
-import gc
 import json
 import sys
 from contextlib import nullcontext
@@ -13,17 +11,13 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from bot.app import chosen_app, new_project
-from bot.errors import BadInput, BotError, ConfigError
+from bot.app import app_option, chosen_app, new_project, running
+from bot.errors import BadInput, ConfigError
 from bot.ports import ProcessRole
 from bot.runtime.commands import desk, eval, kb, topics
 from bot.runtime.commands.batch import batch, dataset, tune
 
 NEWEST = 20  # failures that are listed
-# After so many collections of younger objects the garbage collector looks at all objects. While a start imports
-# modules these full collections find nothing and take 0.2 s of 1.8; once they are imported, `runtime/main.py` sets
-# another number.
-SELDOM = 1_000
 SANDBOX = Path(".govorun", "govorun.db")  # the database of a sandbox that was started in this folder
 
 if TYPE_CHECKING:
@@ -95,25 +89,7 @@ def _settings() -> Settings:
 @app.command()
 def run(role: ProcessRole = ROLE) -> None:
     """Run the bot on Telegram (BOT_TOKEN, YC_API_KEY and YC_FOLDER_ID from the environment or .env)."""
-    gc.set_threshold(*gc.get_threshold()[:2], SELDOM)
-    from bot.config import multi_bot
-    from bot.config.settings import load, misspelt
-    from bot.doctor.examination import problems
-    from bot.runtime import main as running
-    from bot.telemetry import logging
-
-    if found := chosen_app.find_app():
-        found.serve(found.settings(), role)
-        return
-    settings = load()
-    try:
-        plan = multi_bot.plan(settings, load, studio=role.works)
-    except ConfigError as error:
-        hints = [*misspelt(), "To try the bot without any account: govorun sandbox"]
-        raise ConfigError("\n".join([str(error), *hints])) from None
-    with logging.standard_streams():
-        logging.configure(settings.log_level, plan.secrets(), settings.log_format)
-        running.run(plan, lambda: multi_bot.plan(load(), load, studio=role.works), role=role, problems=problems)
+    running.run(role)
 
 
 @app.command()
@@ -469,27 +445,5 @@ def _abilities(profile: Profile) -> str:
     return f"{profile.window:>9,} tokens; " + ", ".join(ability for ability, has in can.items() if has)
 
 
-def main() -> None:
-    """The entry point of the command: Govorun's own errors end as a sentence, not as a traceback."""
-    try:
-        with chosen_app.settings_of_app():
-            app()
-    except BotError as error:
-        typer.echo(f"govorun: {error}", err=True)
-        sys.exit(2)
-    except (MemoryError, SystemError, ImportError, OSError) as error:
-        if not _is_out_of_memory(error):
-            raise
-        typer.echo(f"govorun: there is not enough memory ({str(error) or type(error).__name__})", err=True)
-        sys.exit(1)
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """Whether an error says that memory is used up: an import then raises whatever its own loading has raised."""
-    if isinstance(error, OSError):
-        return error.errno == errno.ENOMEM
-    return not isinstance(error, ImportError) or "failed to map segment" in str(error)
-
-
-chosen_app.add_option(app, without=("new", "init", "texts", "models fetch"))
+app_option.add_option(app, without=("new", "init", "texts", "models fetch"))
 COLOURS = {"ok": "green", "warn": "yellow", "FAIL": "red"}

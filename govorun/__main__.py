@@ -6,7 +6,7 @@ from govorun import load
 def main() -> None:
     """Run the command with the arguments of this process."""
     load()
-    from bot.cli import main as command
+    from bot.__main__ import main as command
 
     command()
 

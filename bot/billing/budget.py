@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from math import ceil
+from math import ceil, inf
 from typing import Any, Protocol, Self
 
 from bot.access.policy import Access, Actor, Decision, Role
@@ -241,15 +241,20 @@ def settle_interrupted(tx: Tx, bot: int, rows: Sequence[int]) -> None:
         tx.budgets.settle_turn(bot, str(row), spare=_open_reservations(tx, bot))
 
 
-def settle_stale(tx: Tx, bot: int, before: float | None = None) -> None:
+def settle_stale(tx: Tx, bot: int, before: float = inf) -> None:
     """Settle in full the reservations made before a time (Unix seconds), except those of operations under way. The
     knowledge base draws what it buys from its purse, so the rest of one that was left is given back.
 
     Without a time, at the start of the only process, settle all reservations except those.
     """
-    tx.budgets.release(bot, KNOWLEDGE_PURSE, before=before)
-    tx.budgets.settle_abandoned(bot, TOKENS, before=before)
-    tx.budgets.settle_abandoned(bot, MONEY, before=before, spare=_open_reservations(tx, bot))
+    if not (stale := tx.budgets.list_open(bot, before)):
+        return
+    spare = _open_reservations(tx, bot)
+    for reservation in stale:
+        if reservation.turn == KNOWLEDGE_PURSE:
+            tx.budgets.settle_reservation(reservation.id, 0)
+        elif reservation.kind in (TOKENS, MONEY) and reservation.id not in spare:
+            tx.budgets.settle_reservation(reservation.id)
 
 
 def _open_reservations(tx: Tx, bot: int) -> set[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable, Collection, Coroutine
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -142,7 +143,7 @@ class Bot:
             # A deadline that is set only by `stop`.
             async with asyncio.timeout(0 if self.stopping.is_set() else None) as self._starting:
                 # If other processes serve the bot, open reservations may be theirs.
-                before = self.clock.time() - LONG_DEAD if placement.shared else None
+                before = self.clock.time() - LONG_DEAD if placement.shared else math.inf
                 await self.store.write_until_stored(lambda tx: self._begin(tx, before))
                 for load in self.loads:
                     await load()
@@ -153,7 +154,7 @@ class Bot:
         finally:
             self._starting = None
 
-    def _begin(self, tx: Tx, before: float | None) -> None:
+    def _begin(self, tx: Tx, before: float) -> None:
         """Settle what an earlier run has reserved (`settle_stale`), and have the menus of the owners set."""
         settle_stale(tx, self.telegram.api.id, before)
         for owner in self.settings.owners:

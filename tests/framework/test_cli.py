@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.cli import main
+from bot.__main__ import main
 from bot.sandbox.ai_studio.server import SANDBOX_FOLDER, Studio
 from bot.sandbox.telegram.server_facade import Telegram
 from bot.storage.maintenance import migrations
@@ -106,7 +106,7 @@ async def test_help_names_every_command(tmp_path: Path) -> None:
 async def test_help_loads_nothing_heavy(tmp_path: Path) -> None:
     code = f"""
 import sys
-from bot.cli import main
+from bot.__main__ import main
 for arguments in (["--help"], ["run", "--help"], ["models", "fetch", "--help"]):
     sys.argv = ["govorun", *arguments]
     try:

@@ -8,8 +8,8 @@ import shutil
 import signal
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -263,15 +263,17 @@ async def test_p20_a_database_of_every_earlier_revision_comes_forward_with_all_i
     tmp_path: Path, template: Path, revision: str
 ) -> None:
     path = _filled(tmp_path / "bot.db", revision)
-    before = {table: _columns(path, table) for table in _names(path)}
-    rows = {table: _rows(path, table, columns) for table, columns in before.items()}
+    before = _columns(path)
+    rows = _contents(path, before)
     assert all(rows.values()), "a table without rows proves nothing"
     await migrations.upgrade(_url(path))
     assert _tables(path) == _tables(template)
+    after = _columns(path)
+    kept = {table: [name for name in names if name in after[table]] for table, names in before.items()}
+    found = _contents(path, kept)
     for table, was in rows.items():
-        kept = [name for name in before[table] if name in _columns(path, table)]
-        places = [before[table].index(name) for name in kept]
-        assert _rows(path, table, kept) == [tuple(row[place] for place in places) for row in was], table
+        places = [before[table].index(name) for name in kept[table]]
+        assert found[table] == [tuple(row[place] for place in places) for row in was], table
 
 
 @pytest.mark.process
@@ -292,8 +294,7 @@ async def test_f90_a_migration_that_is_killed_at_any_write_is_finished_by_the_ne
             assert await dying.wait() == -signal.SIGKILL
         await migrations.upgrade(_url(path))
         assert _tables(path) == _tables(template), f"killed at statement {number}"
-        columns = _columns(old, "users")
-        assert _rows(path, "users", columns) == users
+        assert _rows(path, "users", _columns(old)["users"]) == users
         copies = [copy for copy in tmp_path.glob(f"{number}.db-backup-*") if copy.suffix != ".part"]
         assert copies
         assert all(_rows(copy, "users") == users for copy in copies)
@@ -399,19 +400,26 @@ def _names(path: Path) -> set[str]:
     return {name for name, sql in _tables(path).items() if "TABLE" in sql} - {"alembic_version", "govorun_schema"}
 
 
-def _columns(path: Path, table: str) -> list[str]:
-    connection = sqlite3.connect(path)
-    found = [name for _, name, *_ in connection.execute(f"PRAGMA table_info({table})")]
-    connection.close()
+def _columns(path: Path) -> dict[str, list[str]]:
+    """The names of the columns of each table. One connection for all: each reads the whole schema."""
+    tables = _names(path)
+    with closing(sqlite3.connect(path)) as connection:
+        return {table: [name for _, name, *_ in connection.execute(f"PRAGMA table_info({table})")] for table in tables}
+
+
+def _contents(path: Path, columns: Mapping[str, Sequence[str]]) -> dict[str, list[tuple[object, ...]]]:
+    """The rows of some tables, with these columns."""
+    found = {}
+    with closing(sqlite3.connect(path)) as connection:
+        for table, names in columns.items():
+            chosen = ", ".join(name if name == "*" else f'"{name}"' for name in names)
+            rows = connection.execute(f"SELECT {chosen} FROM {table}").fetchall()
+            found[table] = sorted(rows, key=repr)  # a table without rowids has no order of its own
     return found
 
 
 def _rows(path: Path, table: str, columns: Sequence[str] = ("*",)) -> list[tuple[object, ...]]:
-    connection = sqlite3.connect(path)
-    names = ", ".join(name if name == "*" else f'"{name}"' for name in columns)
-    rows = connection.execute(f"SELECT {names} FROM {table}").fetchall()
-    connection.close()
-    return sorted(rows, key=repr)  # a table without rowids has no order of its own
+    return _contents(path, {table: columns})[table]
 
 
 def _execute(path: Path, *statements: str) -> None:

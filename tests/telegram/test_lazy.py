@@ -89,7 +89,7 @@ def read():
 """
 SELDOM = [
     "PIL", "aiohttp.web", "alembic", "babel", "cryptography", "docx", "greenlet", "mcp", "opentelemetry.sdk", "psycopg",
-    "pypdf", "rich", "sqlalchemy.ext.asyncio", "sqlalchemy.orm", "xml.etree.ElementTree",
+    "pypdf", "rich", "sqlalchemy.ext.asyncio", "sqlalchemy.orm", "typer", "xml.etree.ElementTree",
 ]  # fmt: skip
 TYPING_ONLY = re.compile(r"^if TYPE_CHECKING:\n(?:    .*\n|\n)*", re.MULTILINE)
 ROOT = Path(__file__).parents[2]
@@ -175,7 +175,7 @@ def test_an_aiogram_that_was_imported_before_is_left_as_it_is(plain: dict[str, A
 
 def test_a_bot_is_built_on_it_and_has_loaded_nothing_that_most_bots_never_use() -> None:
     found = process(
-        "import bot.cli, bot.runtime.main, bot.config.multi_bot",
+        "import bot.__main__, bot.runtime.main, bot.config.multi_bot",
         f"loaded = [name for name in {SELDOM} if name in sys.modules]",
         "import bot.runtime.build",
         "tell(loaded=loaded, on_demand=sys.modules['bot.telegram.client.fast_import'].load())",

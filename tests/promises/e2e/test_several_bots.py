@@ -158,6 +158,6 @@ ON_A_TERMINAL = """
 import fcntl, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 sys.argv = ["govorun", "run"]
-from bot.cli import main
+from bot.__main__ import main
 main()
 """

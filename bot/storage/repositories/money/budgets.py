@@ -15,6 +15,7 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Float,
+    Row,
     Select,
     String,
     and_,
@@ -39,6 +40,9 @@ DAY = 86_400
 KEPT = 40  # days: a month and some more
 USER, CHAT, BOT = "user", "chat", "bot"
 MONTH = "_month"
+OPEN_BEFORE = select(reservations.c.id, reservations.c.kind, reservations.c.turn).where(
+    reservations.c.bot == bindparam("b"), reservations.c.at < bindparam("before")
+)
 PARTS = 16  # rows in which the sum of a bot is kept, so that chats seldom meet at one
 
 
@@ -174,13 +178,9 @@ class Budgets(Repository):
         one = {"bot": bot, "day": self._today(), "kind": "money", "scope": BOT, "subject": 0, "amount": amount}
         self.connection.execute(ADD(self.connection), [one])
 
-    def release(self, bot: int, turn: str, *, before: float | None = None) -> None:
-        """Give back what reservations of a turn still hold that were made, or drawn from, before a time (Unix seconds;
-        None: all of them).
-        """
+    def release(self, bot: int, turn: str) -> None:
+        """Give back what the reservations of a turn still hold."""
         left = select(reservations.c.id).where(reservations.c.bot == bot, reservations.c.turn == turn)
-        if before is not None:
-            left = left.where(reservations.c.at < before)
         for id_ in set(self.connection.scalars(left)):
             self.settle_reservation(id_, 0)
 
@@ -190,18 +190,9 @@ class Budgets(Repository):
         for id_ in set(self.connection.scalars(left)) - set(spare):
             self.settle_reservation(id_)
 
-    def settle_abandoned(
-        self, bot: int, kind: str, *, before: float | None = None, spare: Collection[int] = ()
-    ) -> None:  # fmt: skip
-        """Settle in full the reservations of a kind, made before a time (Unix seconds; None: all of them).
-
-        `spare`: reservations of operations that are still under way.
-        """
-        left = select(reservations.c.id).where(reservations.c.bot == bot, reservations.c.kind == kind)
-        if before is not None:
-            left = left.where(reservations.c.at < before)
-        for id_ in set(self.connection.scalars(left)) - set(spare):
-            self.settle_reservation(id_)
+    def list_open(self, bot: int, before: float) -> Sequence[Row[int, str, str]]:
+        """Return id, kind and turn of the reservations that were made, or drawn from, before a time (Unix seconds)."""
+        return self.connection.execute(OPEN_BEFORE, {"b": bot, "before": before}).all()
 
     def find_exhausted_cap(self, kind: str, where: Address, user: int, caps: Caps) -> str:
         """Return whose cap is spent: "user", "chat" or "bot", with "_month" behind it for the cap of a month.
