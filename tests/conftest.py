@@ -38,6 +38,7 @@ pytest_plugins = [
     "govorun.testing.plugin",
     "tests.support.certificates",
     "tests.support.doctor_patient",
+    "tests.support.loaded",
     "tests.support.sandbox_client",
 ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -52,11 +53,10 @@ IN_PRIVATE |= {"kb.pause", "kb.read", "kb.removed", "learned.add", "learned.remo
 class Walk(Whole):
     """The bot of `test_turns.py` with a group, where Anna does one thing after the other."""
 
-    def look(self, query: str) -> list[tuple[object, ...]]:
-        connection = sqlite3.connect(self.disk.path)
-        found = connection.execute(query).fetchall()
-        connection.close()
-        return found
+    def look(self, *queries: str) -> list[list[tuple[object, ...]]]:
+        """The rows of each query."""
+        with closing(sqlite3.connect(self.disk.path)) as connection:
+            return [connection.execute(query).fetchall() for query in queries]
 
     @property
     def known(self) -> Feature:
@@ -93,10 +93,10 @@ class Walk(Whole):
 
     def changes(self, act: Callable[[], object]) -> tuple[bool, bool]:
         """Whether something for others was changed, and whether the log has grown."""
-        before = [self.look(query) for query in (*SHARED, LOG)]
+        before = self.look(*SHARED, LOG)
         act()
         self.settle()
-        after = [self.look(query) for query in (*SHARED, LOG)]
+        after = self.look(*SHARED, LOG)
         return after[:-1] != before[:-1], after[-1] != before[-1]
 
     def walk(self, chat: int) -> Iterator[tuple[str, bool, bool]]:
@@ -113,7 +113,7 @@ class Walk(Whole):
         for action, what in PRESSES.items():
             if (self.known.presses[action].requires in ADMINS) is (chat == TEAM):
                 continue
-            ((answer, ids),) = self.look(ANSWER.format(chat=chat))
+            (((answer, ids),),) = self.look(ANSWER.format(chat=chat))
             key, message = self.prepare(chat, action, what, str(answer)), json.loads(str(ids))[0]
             yield action, *self.changes(partial(self.telegram.press, chat, message, key, ANNA))
         for action, what in AWAITED.items():

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
 from bot.texts.catalog import say
 from tests.support.desk_side import desk_on
+from tests.support.forked import Forked
+from tests.support.loaded import Loaded, among
 from tests.support.stage import ANNA, Stage
-
-LOADED = "import bot.cli, bot.runtime.wiring, sys; print([name for name in sys.modules if name.startswith('bot.desk')])"
 
 
 @pytest.mark.process
-def test_nothing_of_the_desk_is_imported_with_the_bot() -> None:
-    found = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "[]"
+def test_nothing_of_the_desk_is_imported_with_the_bot(loaded: Loaded) -> None:
+    assert among(loaded.bot, ("bot.desk",)) == []
 
 
 async def test_nobody_is_called_without_a_desk(stage: Stage) -> None:
@@ -41,15 +39,17 @@ async def test_a_desk_is_drained_before_it_is_switched_off(
     settings = {"BOT_TOKEN": stage.telegram.token, "YC_API_KEY": "none", "YC_FOLDER_ID": "none"}
     environment = {**os.environ, **settings, "DATABASE_URL": stage.settings.database_url}
     for told in ("Cases given back to the bot: 1", "No case is open."):
-        assert drained(environment, tmp_path) == (told, "")
+        assert await drained(environment, tmp_path) == (told, "")
     await stage.start()
     assert await stage.until(lambda: stage.telegram.texts(ANNA)[-1:] == [say("en", "desk.returned")] or None)
     stage.studio.script("Here I am.")
     assert await stage.ask("hello") == "Here I am."
 
 
-def drained(environment: dict[str, str], folder: Path) -> tuple[str, str]:
+async def drained(environment: dict[str, str], folder: Path) -> tuple[str, str]:
     """What the command says, on both streams."""
-    command = [sys.executable, "-m", "bot", "desk", "drain"]
-    done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
-    return done.stdout.strip(), done.stderr
+    async with Forked.running(
+        *("-m", "bot", "desk", "drain"), directory=folder, environment=environment, stdout=PIPE, stderr=PIPE
+    ) as command:
+        out, err = await command.communicate()
+        return out.decode().strip(), err.decode()

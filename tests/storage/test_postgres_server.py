@@ -27,6 +27,7 @@ from bot.storage.engines import postgres_server
 from bot.storage.maintenance import backup_command, migrations
 from bot.storage.store import Store, Tx
 from bot.types import Address
+from tests.support.loaded import Loaded
 from tests.support.postgres_side import Server
 
 WHERE = Address("telegram", 42, 1001)
@@ -333,17 +334,9 @@ def test_without_the_driver_the_extra_is_named(tmp_path: Path) -> None:
     assert done.stdout == "DATABASE_URL: PostgreSQL needs an extra of Govorun: pip install 'govorun[postgres]'\n"
 
 
-def test_sqlite_loads_nothing_of_postgresql(tmp_path: Path) -> None:
-    code = (
-        "import asyncio, sys; from bot.clock import SystemClock; from bot.storage.store import Store\n"
-        "async def main():\n"
-        "    async with Store.open(sys.argv[1], SystemClock()): pass\n"
-        "asyncio.run(main())\n"
-        "print([name for name in sys.modules if 'psycopg' in name or 'postgres' in name])"
-    )
-    command = [sys.executable, "-c", code, f"sqlite+aiosqlite:///{tmp_path}/x.db"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
+@pytest.mark.process
+def test_sqlite_loads_nothing_of_postgresql(loaded: Loaded) -> None:
+    assert [name for name in loaded.bot if "psycopg" in name or "postgres" in name] == []
 
 
 # --- commands ---------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.loaded import Loaded, among
 from tests.support.once import once
 
 pytestmark = pytest.mark.process
@@ -87,10 +88,10 @@ def read():
     from aiogram.types import Update
     return [Update.model_validate(update).model_dump_json() for update in updates]
 """
-SELDOM = [
+SELDOM = (
     "PIL", "aiohttp.web", "alembic", "babel", "cryptography", "docx", "greenlet", "mcp", "opentelemetry.sdk", "psycopg",
     "pypdf", "rich", "sqlalchemy.ext.asyncio", "sqlalchemy.orm", "typer", "xml.etree.ElementTree",
-]  # fmt: skip
+)  # fmt: skip
 TYPING_ONLY = re.compile(r"^if TYPE_CHECKING:\n(?:    .*\n|\n)*", re.MULTILINE)
 ROOT = Path(__file__).parents[2]
 
@@ -173,14 +174,9 @@ def test_an_aiogram_that_was_imported_before_is_left_as_it_is(plain: dict[str, A
     assert plain["changed"] == []
 
 
-def test_a_bot_is_built_on_it_and_has_loaded_nothing_that_most_bots_never_use() -> None:
-    found = process(
-        "import bot.__main__, bot.runtime.main, bot.config.multi_bot",
-        f"loaded = [name for name in {SELDOM} if name in sys.modules]",
-        "import bot.runtime.build",
-        "tell(loaded=loaded, on_demand=sys.modules['bot.telegram.client.fast_import'].load())",
-    )
-    assert found == {"loaded": [], "on_demand": True}
+def test_a_bot_has_loaded_nothing_that_most_bots_never_use(loaded: Loaded) -> None:
+    assert among(loaded.command, SELDOM) == []
+    assert loaded.is_on_demand
 
 
 def test_every_way_to_aiogram_leads_through_the_load() -> None:

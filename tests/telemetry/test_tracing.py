@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 import re
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -26,6 +25,7 @@ from bot.telemetry.turn_log import TurnLogs
 from bot.testing.studio import StudioSide
 from bot.types import Address, Incoming, User
 from tests.support.collector import Collector, collecting
+from tests.support.loaded import Loaded, among
 from tests.support.scripted_model import ScriptedModel, call
 from tests.support.stage import ANNA, Stage
 
@@ -422,19 +422,10 @@ async def test_a_stop_does_not_wait_long_for_a_collector_that_hangs(
     await server.wait_closed()
 
 
-def test_nothing_but_the_api_of_opentelemetry_is_loaded_while_it_is_off() -> None:
-    code = (
-        "import asyncio, sys, bot.runtime.main, bot.runtime.supervisor, bot.runtime.build, bot.telegram.transport\n"
-        "from bot.clock import SystemClock\nfrom bot.runtime.resources import SharedResources\n"
-        "from bot.config.settings import Settings\n"
-        "async def main():\n    async with SharedResources.open(Settings(_env_file=None), SystemClock()):\n"
-        "        pass\n"
-        "asyncio.run(main())\n"
-        "late = ('bot.telemetry.otel', 'opentelemetry.sdk', 'opentelemetry.exporter', 'google.protobuf')\n"
-        "print([name for name in late if name in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+@pytest.mark.process
+def test_nothing_but_the_api_of_opentelemetry_is_loaded_while_it_is_off(loaded: Loaded) -> None:
+    late = ("bot.telemetry.otel", "opentelemetry.sdk", "opentelemetry.exporter", "google.protobuf")
+    assert among(loaded.bot, late) == []
 
 
 async def test_what_is_not_traced_has_no_spans(tmp_path: Path, template: Path) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 from collections.abc import Sequence
 from decimal import Decimal
 from functools import partial
@@ -21,6 +19,7 @@ from bot.storage.repositories.knowledge.topics import MOST_SAMPLES
 from bot.storage.store import Tx
 from bot.texts.catalog import say
 from tests.support.choosing import choose, labels, pressed, toasts
+from tests.support.loaded import Loaded, among
 from tests.support.stage import ANNA, BORIS, TEAM, Stage
 from tests.support.telegram_side import rows, soon
 
@@ -346,8 +345,7 @@ async def test_a_broken_file_is_told_to_the_owner_once_and_the_last_good_one_goe
         await asyncio.sleep(2 * EVERY)
 
 
-def test_a_bot_without_topics_and_sources_imports_nothing_of_them() -> None:
-    code = "import bot.runtime.build, sys; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True, timeout=120)
+@pytest.mark.process
+def test_a_bot_without_topics_and_sources_imports_nothing_of_them(loaded: Loaded) -> None:
     late = ("bot.llm.topics", "bot.conversation.topic_choice", "bot.features.topics", "bot.knowledge.search", "numpy")
-    assert [name for name in done.stdout.split() if name.startswith(late)] == []
+    assert among(loaded.bot, late) == []

@@ -16,6 +16,7 @@ RUNNING_CALLS = {"eval", "exec", "compile", "__import__", "os.system", "os.popen
 STATEMENTS = {"text", "execute", "executemany", "executescript", "exec_driver_sql", "scalar", "scalars"}
 TRUSTING = {"verify", "ssl", "verify_ssl", "check_hostname"}
 FOLLOWING = {"follow_redirects", "allow_redirects"}
+JUDGED = (ast.Assign, ast.Attribute, ast.Call, ast.Import, ast.ImportFrom)  # no rule is about another node
 
 
 def offences(tree: ast.Module) -> list[str]:
@@ -25,9 +26,8 @@ def offences(tree: ast.Module) -> list[str]:
 
 def _found(tree: ast.AST) -> Iterator[tuple[ast.expr | ast.stmt, str]]:
     for node in ast.walk(tree):
-        for name, rule in RULES.items():
-            if isinstance(node, ast.expr | ast.stmt) and rule(node):
-                yield node, name
+        if isinstance(node, JUDGED):
+            yield from ((node, name) for name, rule in RULES.items() if rule(node))
 
 
 def imported(node: ast.AST) -> set[str]:
@@ -70,8 +70,9 @@ def _in_pieces(node: ast.AST) -> bool:
 def _trusts_anybody(node: ast.AST) -> bool:
     if isinstance(node, ast.Attribute) and node.attr in ("CERT_NONE", "_create_unverified_context"):
         return True
-    switched = isinstance(node, ast.Assign) and ast.unparse(node).endswith("check_hostname = False")
-    return switched or _keyword(node, TRUSTING, False)
+    if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and node.value.value is False:
+        return any(isinstance(one, ast.Attribute) and one.attr == "check_hostname" for one in node.targets)
+    return _keyword(node, TRUSTING, False)
 
 
 def _follows(node: ast.AST) -> bool:

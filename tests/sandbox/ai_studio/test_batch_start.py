@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,16 +9,15 @@ import pytest
 
 from bot.sandbox.ai_studio.server import Studio
 from bot.sandbox.main import Sandbox
+from tests.support.loaded import Loaded, among
 from tests.support.studio_batch import batch_side
 
 HEAVY = ("grpc", "google.protobuf", "yandex", "pyarrow")
 
 
 @pytest.mark.process
-def test_nothing_of_grpc_is_loaded_before_it_is_wanted() -> None:
-    code = f"import sys, bot.sandbox.main, bot.runtime.main; print([name for name in {HEAVY} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout == "[]\n"
+def test_nothing_of_grpc_is_loaded_before_it_is_wanted(loaded: Loaded) -> None:
+    assert among(loaded.sandbox, HEAVY) == []
 
 
 async def test_the_address_stands_among_the_settings_where_the_server_runs() -> None:
