@@ -110,16 +110,14 @@ def uses() -> tuple[list[Use], set[str]]:
 
 def _calls(module: ModuleType) -> Iterator[tuple[str, Any]]:
     """The calls of methods of patterns in a module, each with the module and the function where it stands."""
-    return _calls_below(parsed(Path(str(module.__file__))), module.__name__, module.__name__)
-
-
-def _calls_below(node: ast.AST, place: str, module: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-        place = f"{module}.{node.name}"
-    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in CALLS:
-        yield place, node
-    for inner in ast.iter_child_nodes(node):
-        yield from _calls_below(inner, place, module)
+    left: list[tuple[ast.AST, str]] = [(parsed(Path(str(module.__file__))), module.__name__)]
+    while left:
+        node, place = left.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            place = f"{module.__name__}.{node.name}"
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in CALLS:
+            yield place, node
+        left.extend((inner, place) for inner in ast.iter_child_nodes(node))
 
 
 def _is_re(node: ast.expr) -> bool:
