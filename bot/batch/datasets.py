@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import array
 import hashlib
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from bot.batch.rows import Row, open_rows
 from bot.batch.vendor.transfers import Transfers
 from bot.batch.vendor.uploads import send_file
 from bot.batch.vendor.values import MOST_DATASETS, Dataset
+from bot.batch.vendor.work_folder import work_folder
 from bot.clock import Clock
 from bot.errors import BadInput, LimitReached, ModelError, ModelRefused, ModelUnavailable, OutcomeUnknown
 
@@ -51,8 +51,8 @@ class DatasetWork:
         """
         checked = check_file(path, task_type, await self.vendor.upload_schema(task_type))
         raise_problems(path, checked)
-        with tempfile.TemporaryDirectory(prefix="govorun-dataset-") as folder:
-            lines, numbers, digest = write_lines(path, task_type, Path(folder) / "lines", keep)
+        with work_folder() as folder:
+            lines, numbers, digest = write_lines(path, task_type, folder / "lines", keep)
             found = await self._draft(name, task_type, {DIGEST: digest[:32]})
             if found.status == "ready":
                 self.say(f"It is there already: {found.id}")
@@ -66,10 +66,10 @@ class DatasetWork:
 
     async def download(self, dataset: str, to: Path) -> int:
         """Write a dataset into a new file, .jsonl, .csv or .parquet. Returns how many rows it has."""
-        with tempfile.TemporaryDirectory(prefix="govorun-dataset-") as folder:
+        with work_folder() as folder:
             paths = []
             for number, url in enumerate(await self.vendor.download_urls(dataset)):
-                paths.append(Path(folder) / f"{number}.parquet")
+                paths.append(folder / f"{number}.parquet")
                 await self.transfers.get(url, paths[-1])
             return write_rows(to, (row.columns for path in paths for row in open_rows(path)))
 

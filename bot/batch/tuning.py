@@ -10,7 +10,6 @@ import hashlib
 import json
 import re
 import secrets
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from bot.batch.losses import Losses, read_losses
 from bot.batch.planning import digest_of
 from bot.batch.rows import Row
 from bot.batch.vendor.values import EMBEDDING_PAIRS, EMBEDDING_TRIPLETS, MULTICLASS, MULTILABEL, PAIRS, Tuning
+from bot.batch.vendor.work_folder import work_folder
 from bot.batch.vendor_cleanup import LAG
 from bot.errors import BadInput, ModelDenied, ModelRefused, ModelUnavailable, OutcomeUnknown
 from bot.storage.repositories.batch.tunings import StoredTuning
@@ -150,8 +150,8 @@ class TuningWork:
             url = await self.vendor.metrics_url(tuning.task)
         except ModelRefused as error:
             raise BadInput(f"there are no metrics yet: {error}") from None
-        with tempfile.TemporaryDirectory(prefix="govorun-tune-") as folder:
-            path = Path(folder) / "events"
+        with work_folder() as folder:
+            path = folder / "events"
             await self.datasets.transfers.get(url, path)
             return read_losses(path)
 

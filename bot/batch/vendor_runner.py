@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from bot.batch.runner import LEASE, REASON, Stopped, close_run
 from bot.batch.vendor.transfers import AddressExpired, Transfers
 from bot.batch.vendor.uploads import SIZES, Sizes, send_file
 from bot.batch.vendor.values import PICTURES, REQUESTS, NotFound, VendorRun
+from bot.batch.vendor.work_folder import work_folder
 from bot.batch.vendor_cleanup import LABEL, LAG, tidy
 from bot.batch.vendor_files import describe_errors, store_answers, write_requests
 from bot.billing import pricing
@@ -76,12 +76,12 @@ class VendorRunner:
         """
         if not await self._hold(run):
             return False
-        with tempfile.TemporaryDirectory(prefix="govorun-batch-") as folder:
+        with work_folder() as folder:
             try:
                 while (step := await self._step(run)) is not None and step.state not in OVER and await self._hold(run):
                     if not is_patient and step.due > self.store.clock.time():
                         break
-                    await self._kept(run, self._advance(run, step, Path(folder)))
+                    await self._kept(run, self._advance(run, step, folder))
                     self.watch()
             finally:
                 await self.store.write(lambda tx: tx.batches.change_run(run.id, until=0.0))

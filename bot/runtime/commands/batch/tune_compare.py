@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from bot.batch.rows import open_rows
 from bot.batch.tuned_models import use_classifier
 from bot.batch.tuning import BETTER, TuningWork, Verdict, question_of
+from bot.batch.vendor.work_folder import work_folder
 from bot.billing.pricing import shown
 from bot.config.entries import ModelConfig
 from bot.config.settings import Settings
@@ -33,8 +33,8 @@ async def compare(settings: Settings, work: TuningWork, tuning: StoredTuning, sa
     cases.
     """
     seen = await _questions(work, tuning, say)
-    with tempfile.TemporaryDirectory(prefix="govorun-compare-") as name:
-        (before, old), (after, new) = _sides(settings, tuning, Path(name))
+    with work_folder() as folder:
+        (before, old), (after, new) = _sides(settings, tuning, folder)
         async with eval_runs.opened(before, tuning.bot, old, clock=work.store.clock) as evaluation:
             cases = unseen(await evaluation.cases(), seen)
             if not cases:
@@ -69,9 +69,9 @@ def verdict_of(comparison: Comparison) -> str:
 async def _questions(work: TuningWork, tuning: StoredTuning, say: Say) -> set[str]:
     """The questions that the data has, as the service keeps it."""
     found: set[str] = set()
-    with tempfile.TemporaryDirectory(prefix="govorun-compare-") as name:
+    with work_folder() as folder:
         for dataset in filter(None, (tuning.train, tuning.validation)):
-            path = Path(name) / f"{dataset}.jsonl"
+            path = folder / f"{dataset}.jsonl"
             try:
                 await work.datasets.download(dataset, path)
             except ModelRefused as error:
