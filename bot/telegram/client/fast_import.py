@@ -17,6 +17,8 @@ from typing import Any, Literal, Optional, Union
 
 from pydantic import BaseModel
 
+from bot.http.tls import certificates_when_needed
+
 NAME = re.compile(r"[A-Z]\w*")
 TYPING: dict[str, Any] = {"Optional": Optional, "Union": Union, "Literal": Literal, "List": list}
 
@@ -28,7 +30,8 @@ def load() -> bool:
     rebuild = BaseModel.__dict__["model_rebuild"]
     BaseModel.model_rebuild = classmethod(lambda cls, **_: None)  # type: ignore[assignment,method-assign]
     try:
-        aiogram = importlib.import_module("aiogram")
+        with certificates_when_needed():
+            aiogram = importlib.import_module("aiogram")
     finally:
         BaseModel.model_rebuild = rebuild  # type: ignore[method-assign]
     names = _names()
