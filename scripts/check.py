@@ -129,13 +129,13 @@ def unit() -> bool:
 
 
 def whole() -> bool:
-    """Check the source beside the tests, which leave the cores idle now and then: the quick checks first.
+    """Check the source beside the tests, which leave the cores idle now and then: the types while tests are compiled.
 
-    Five workers for two cores: most tests wait now and then for a disk, another process or quiet.
+    Four workers for two cores: most tests wait now and then for a disk, another process or quiet; five took longer.
     """
     with ThreadPoolExecutor(1) as beside:
-        linted = beside.submit(together, LINT[::-1], 1)
-        passed = together(READY, 1) and tests("tests", 5, "", "--by-turns")
+        linted = beside.submit(together, LINT, 1)
+        passed = together(READY, 1) and tests("tests", 4, "", "--by-turns")
         if not linted.result():
             _print("--- FAILED: a check of the source, see above")
     return passed and linted.result()
