@@ -1,4 +1,7 @@
-"""The command `govorun`. Only what a command needs is imported, and only when it runs."""
+"""The commands of `govorun` and their options (typer); `__main__.py` runs them.
+
+Only what a command needs is imported, and only when it runs.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from bot.app import app_option, chosen_app, new_project, running
+from bot.app import app_option, chosen_app, new_project, run_command
 from bot.errors import BadInput, ConfigError
 from bot.ports import ProcessRole
 from bot.runtime.commands import desk, eval, kb, topics
@@ -89,7 +92,7 @@ def _settings() -> Settings:
 @app.command()
 def run(role: ProcessRole = ROLE) -> None:
     """Run the bot on Telegram (BOT_TOKEN, YC_API_KEY and YC_FOLDER_ID from the environment or .env)."""
-    running.run(role)
+    run_command.run(role)
 
 
 @app.command()

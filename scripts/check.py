@@ -131,7 +131,7 @@ def unit() -> bool:
 def whole() -> bool:
     """Check the source beside the tests, which leave the cores idle now and then: the types while tests are compiled.
 
-    Four workers for two cores: most tests wait now and then for a disk, another process or quiet; five took longer.
+    Four workers for two cores: most tests wait now and then for a disk, another process or quiet.
     """
     with ThreadPoolExecutor(1) as beside:
         linted = beside.submit(together, LINT, 1)

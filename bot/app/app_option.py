@@ -37,7 +37,7 @@ def _commands(group: typer.Typer, above: str = "") -> Iterator[tuple[str, Comman
 
 
 def _with_option(run: Callable[..., Any]) -> Callable[..., Any]:
-    """The function of a command, with the option --app more."""
+    """Return a function that has the option --app beside those of `run`, and runs it for the App that was named."""
     signature = inspect.signature(run, eval_str=True)
     option = inspect.Parameter("app_place", inspect.Parameter.KEYWORD_ONLY, default=OWN, annotation=str)
     shape = signature.replace(parameters=[*signature.parameters.values(), option])

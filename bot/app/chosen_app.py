@@ -41,7 +41,10 @@ def place() -> str:
 
 
 def find_app() -> App | None:
-    """Return the App; None if the command works for Govorun's own bot. Its file is run once. Raises `ConfigError`."""
+    """Return the App that the command works for; None if it works for Govorun's own bot.
+
+    The file of the App is imported with the first call. Raises `ConfigError`.
+    """
     return _app_at(where, Path.cwd()) if (where := place()) else None
 
 

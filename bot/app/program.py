@@ -129,7 +129,8 @@ class AppProgram(Generic[State]):
         return found
 
     def migration(self, function: Change) -> Change:
-        """Change tables that are there already, once in each database: a `(connection) -> None`, known by its name.
+        """Register a function that changes your own tables, once in each database: a `(connection) -> None`. The
+        database remembers it by its name.
 
         Migrations run at a start, in the order in which they are added, before missing tables and columns are created,
         and all in one transaction. In a database that has none of your tables yet they count as done. Returns the
@@ -140,7 +141,8 @@ class AppProgram(Generic[State]):
         return function
 
     def exports(self, function: Read) -> Read:
-        """Add rows to what a person gets by /export: a `(connection, user: int) -> rows`, each row a mapping.
+        """Register a function that adds rows of your own tables to what a person gets by /export: a
+        `(connection, user: int) -> rows`, each row a mapping.
 
         It runs in a transaction that only reads, maybe twice. The rows stand in everything.json as "app." and the
         function's name. Returns it unchanged. Raises as `migration` does.
@@ -150,7 +152,8 @@ class AppProgram(Generic[State]):
         return function
 
     def forgets(self, function: Forget) -> Forget:
-        """Delete your rows of a person who says /forget: a `(connection, user: int) -> None`.
+        """Register a function that deletes a person's rows of your own tables when they say /forget: a
+        `(connection, user: int) -> None`.
 
         It runs in the transaction that deletes everything else, maybe twice; an error keeps all of it. Returns it
         unchanged. Raises `ConfigError` for a wrong function.

@@ -32,7 +32,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetWork:
-    """Uploads, checks and downloads datasets; `say` tells how far it is."""
+    """Uploads, checks and downloads datasets of AI Studio. `say` is called with a sentence about each step."""
 
     vendor: VendorStudio
     transfers: Transfers

@@ -102,7 +102,11 @@ class TuningWork:
         return number
 
     async def launch(self, tuning: StoredTuning, parameters: str, given: Mapping[str, Any]) -> None:
-        """Start a tuning at the service; where the outcome is unknown, look for it, then start it again."""
+        """Start a tuning at the service, and store its task.
+
+        If the service does not say whether it has begun, the tuning is looked for in its list, and started again only
+        if it is not there. Raises `BadInput` if the service refuses it, `ModelUnavailable` after `MOST_STARTS` tries.
+        """
         body = {
             "baseModelUri": tuning.base, "name": tuning.name, "labels": {LABEL: tuning.token},
             "trainDatasets": [{"datasetId": tuning.train, "weight": 1.0}],

@@ -34,7 +34,7 @@ class Personal(Protocol):
 
     @property
     def has_allowances(self) -> bool:
-        """Whether any user has an allowance."""
+        """Whether an admin has set an allowance for any user."""
 
     def allowance(self, user: int) -> Allowance | None:
         """The allowance of a user, None for a user with the limits of everybody."""
@@ -121,7 +121,10 @@ class Budget:
         return Reservation(tokens_id, self.reserve(tx, incoming, MONEY, price, language))
 
     def reserve(self, tx: Tx, incoming: Incoming, kind: str, amount: int, language: str) -> int:
-        """Reserve an amount for this turn. Returns the id for `tx.budgets.settle_reservation`, 0 without a limit.
+        """Reserve an amount of a kind (`TOKENS`, `IMAGES`, or `MONEY` in millionths) for this turn.
+
+        Returns the id of the reservation, which `tx.budgets.settle_reservation` ends; 0 if the sender has no limit of
+        this kind.
 
         Raises `LimitReached` with a sentence for the user; the transaction must then be rolled back.
         """

@@ -49,7 +49,7 @@ class Loaded:
 
 @pytest.fixture(scope="session")
 def loaded(tmp_path_factory: pytest.TempPathFactory) -> Loaded:
-    """What is loaded when."""
+    """The names of the modules that are loaded at three moments of a start."""
     return Loaded(**once(tmp_path_factory, "loaded", _loaded))
 
 
@@ -61,5 +61,5 @@ def _loaded(folder: Path) -> dict[str, Any]:
 
 
 def among(modules: list[str], prefixes: tuple[str, ...]) -> list[str]:
-    """Those modules that have one of these names, or stand below it."""
+    """Return those modules that have one of these names, or are inside a package with such a name."""
     return [name for name in modules if f"{name}.".startswith(tuple(f"{prefix}." for prefix in prefixes))]

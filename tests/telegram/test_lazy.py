@@ -77,8 +77,8 @@ async def connect(certificate):
     server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=tls)
     port = server.sockets[0].getsockname()[1]
     async with aiohttp.ClientSession() as session:
-        async with session.get(f"https://127.0.0.1:{port}/") as answer:
-            said = await answer.text()
+        async with session.get(f"https://127.0.0.1:{port}/") as response:
+            said = await response.text()
         try:
             await session.get(f"https://localhost:{port}/")
         except aiohttp.ClientError as error:

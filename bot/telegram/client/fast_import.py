@@ -4,6 +4,9 @@ aiogram 3.31 builds the validators of all its 400 models while it is imported: a
 things that a chatbot never sees. This module postpones the building: it gives each module of aiogram the names that its
 annotations refer to, so that pydantic builds a model when it is first used. Where the layout of aiogram is not the
 expected one, aiogram is imported unchanged.
+
+aiohttp is imported with aiogram, and reads certificates that only code of an App may need. That is postponed, too
+(`certificates_when_needed`).
 """
 
 from __future__ import annotations

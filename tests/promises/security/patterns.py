@@ -91,7 +91,8 @@ def uses() -> tuple[list[Use], set[str]]:
     made: dict[Pattern, str] = {}
     unknown: set[str] = set()
     for module in modules():
-        made |= dict.fromkeys(_inside(list(vars(module).values())), module.__name__)
+        own = [value for name, value in vars(module).items() if name != "__builtins__"]  # it may contain itself
+        made |= dict.fromkeys(_inside(own), module.__name__)
         for place, call in _calls(module):
             method = call.func.attr
             try:

@@ -71,7 +71,7 @@ def _trusts_anybody(node: ast.AST) -> bool:
     if isinstance(node, ast.Attribute) and node.attr in ("CERT_NONE", "_create_unverified_context"):
         return True
     if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and node.value.value is False:
-        return any(isinstance(one, ast.Attribute) and one.attr == "check_hostname" for one in node.targets)
+        return any(ast.unparse(one).endswith("check_hostname") for one in node.targets)
     return _keyword(node, TRUSTING, False)
 
 

@@ -58,6 +58,7 @@ HARMLESS = ("urllib.parse", "http.HTTPStatus", "from http import HTTPStatus")
         ('tx.execute("SELECT {}".format(name))', "makes a statement from pieces"),
         ("httpx.AsyncClient(verify=False)", "trusts any certificate"),
         ("context.check_hostname = False", "trusts any certificate"),
+        ("check_hostname = False", "trusts any certificate"),
         ("context.verify_mode = ssl.CERT_NONE", "trusts any certificate"),
         ("session.get(url, ssl=False)", "trusts any certificate"),
         ("client.get(url, follow_redirects=True)", "follows redirects"),

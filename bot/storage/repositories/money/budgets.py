@@ -206,7 +206,10 @@ class Budgets(Repository):
         return ""
 
     def read_spent(self, kind: str, bot: int, scope: str = BOT, subject: int = 0, *, month: bool = False) -> int:
-        """Return what was spent today (UTC), or with `month` in this month, by the `subject` of a scope."""
+        """Return how much of a kind was spent today (UTC), or with `month` in this month.
+
+        `scope` says by whom: `USER` or `CHAT`, whose id is `subject`, or the whole bot.
+        """
         query = select(func.coalesce(func.sum(spending.c.amount), 0)).where(
             spending.c.bot == bot, spending.c.day.in_(self._days() if month else [self._today()]),
             spending.c.kind == kind, spending.c.scope == scope,
@@ -219,10 +222,11 @@ class Budgets(Repository):
         self.connection.execute(delete(spending).where(spending.c.day < self._today() - KEPT))
 
     def _today(self) -> int:
+        """The days (UTC) since 1970."""
         return int(self.clock.time() // DAY)
 
     def _days(self) -> Sequence[int]:
-        """The days of this month until today."""
+        """The days of this month until today, counted as `_today` does."""
         today = self._today()
         return range(today - datetime.fromtimestamp(self.clock.time(), UTC).day + 1, today + 1)
 
