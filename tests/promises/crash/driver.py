@@ -14,13 +14,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.promises.crash.judge import Place, Verdict
-from tests.promises.crash.strikes import KILL, Point, Strike
+from tests.promises.crash.strikes import KILL, STUDIO, Point, Strike
 from tests.promises.crash.world import Nursery, World
 from tests.support.by_turns import everything, turn
 
 COMMITS = ("before", "after")
 SPEAKING = ("call:sendMessage", "call:sendPhoto", "call:sendRichMessage", "call:editMessageText")
 KINDS = (*COMMITS, *SPEAKING, "call:getUpdates", "model", "paint", "poll")  # the others are as good as one of these
+TRIES = 3  # runs, at most, until one comes by the point
 AFTERMATH = 1.6  # seconds without a call after something that the bot survives: its first pauses are shorter
 
 
@@ -100,8 +101,13 @@ async def _all(wanted: Sequence[tuple[Scenario, Strike, Point, str]], nursery: N
     gate = asyncio.Semaphore(at_once)
 
     async def one(scenario: Scenario, strike: Strike, point: Point, again: str) -> Case:
+        """A run that has not come by the point proves nothing: on a loaded machine it may have had fewer drafts."""
         async with gate:
-            return await strike_once(nursery, scenario, strike, point, again)
+            for _ in range(1 if strike in STUDIO else TRIES):
+                case = await strike_once(nursery, scenario, strike, point, again)
+                if case.reached or case.faults:
+                    break
+            return case
 
     async with asyncio.TaskGroup() as tasks:
         runs = [tasks.create_task(one(*run)) for run in wanted]
@@ -119,7 +125,10 @@ def assert_harmless(cases: Sequence[Case], *, at_least: int) -> None:
         raise AssertionError(f"{len(faulty)} of {len(cases)} cases:\n" + "\n".join(faulty))
     reached = sum(case.reached for case in cases)
     if reached < at_least:
-        raise AssertionError(f"only {reached} of {len(cases)} points were reached, {at_least} should have been")
+        missed = ", ".join(f"{case.strike.name} at {case.point.name}" for case in cases if not case.reached)
+        raise AssertionError(
+            f"only {reached} of {len(cases)} points were reached, {at_least} should have been; not: {missed}"
+        )
 
 
 async def survey(nursery: Nursery, scenario: Scenario) -> list[str]:
