@@ -30,7 +30,7 @@ LONGEST_NAME = 40  # characters of a document's name in the list of sources, so 
 MOST_QUOTED = 2_000  # characters of quotes below an answer; of one with more, such as a summary, pages are named only
 FEW_WORDS = 2  # a sentence that shares fewer words with a page that it does not name has them by chance
 CITED = re.compile(r"(?<![ \t])[ \t]*+\[([^\[\]\n]{1,300})\]")
-NUMBERS = re.compile(rf"(?<=[^\s⁰¹²³⁴⁵⁶⁷⁸⁹])(?:[ {APART}]?[⁰¹²³⁴⁵⁶⁷⁸⁹])++(?=\s|$)")
+NUMBERS = re.compile(rf"(?<=[^\s⁰¹²³⁴⁵⁶⁷⁸⁹])(?>(?:[ {APART}]?[⁰¹²³⁴⁵⁶⁷⁸⁹])+)(?=\s|$)")
 ENDS = frozenset('.!?…»”")]`|*')  # what a number may stand behind, where no model means a power by it
 DIGITS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 

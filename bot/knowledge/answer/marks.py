@@ -14,7 +14,7 @@ LONGEST = 130  # characters between the brackets of a mark
 MOST_REFS = 12  # of one mark
 MOST_BEGUN = 3  # marks that may be open at the end of a text
 # Each character of a body can be read in one way only, so that a search takes time in proportion to the text.
-BODY = rf"(?:[{OPENS}{CLOSES}\\\s,;:/&+.^\d–—-]|[^\W\d_](?=\s?\d))*+"
+BODY = rf"(?>(?:[{OPENS}{CLOSES}\\\s,;:/&+.^\d–—-]|[^\W\d_](?=\s?\d))*)"
 MARK = re.compile(
     rf"(?P<around>`|\*\*|)\\?[{OPENS}]{BODY}"  # [a3], [a3,b1], [[a3]], [a1][b2], [a1-a3], [12], `[a3]`
     r"|(?<=[.!?…»”\"])[¹²³⁰⁴-⁹]+"
@@ -24,7 +24,7 @@ WORDY = re.compile(  # [a], [source a3], [a3: Returns]; a link is none
     rf"[^{OPENS}{CLOSES}\n]{{0,80}})[{CLOSES}](?!\()"
 )
 REF = re.compile(r"(?<![^\W\d_])([^\W\d_])?\s?(\d{1,3})|[-–—]")
-BEGUN = re.compile(rf"[{OPENS}](?:[^\W_]|[\s,;–—-])*+")
+BEGUN = re.compile(rf"[{OPENS}](?>(?:[^\W_]|[\s,;–—-])*)")
 AROUND = "`*_\\"  # marks of Markdown that may stand around a mark
 LINK = re.compile(r"\([^()\s]{0,300}\)")
 ENDING = re.compile(r"[.!?…].", re.DOTALL)

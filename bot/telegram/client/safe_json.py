@@ -12,7 +12,7 @@ from typing import Any
 
 DEEPEST = 100  # levels that are kept where not all can be read: a message needs the first ten
 LONGEST_NUMBER = 4000  # digits; Python refuses to read some more
-TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)  # an unclosed text ends with all
+TOKEN = re.compile(r'"[^"\\]*+(?>(?:\\.[^"\\]*+)*)(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)  # an unclosed text ends with all
 
 
 def loads(text: str | bytes) -> Any:

@@ -181,7 +181,7 @@ def _line(state: StateBlock, line: int) -> str:
     return state.src[state.bMarks[line] + state.tShift[line] : state.eMarks[line]].rstrip()
 
 
-_DELIMITER_LINE = re.compile(r"[ \t]*+\|?[ \t]*+:?-++:?(?:[ \t]*+\|[ \t]*+:?-++:?)*+[ \t]*+\|?[ \t]*+")
+_DELIMITER_LINE = re.compile(r"[ \t]*+\|?[ \t]*+:?-++:?(?>(?:[ \t]*+\|[ \t]*+:?-++:?)*)[ \t]*+\|?[ \t]*+")
 _BARE_PIPE = re.compile(r"(?<!\\)\|")
 _ALIGN = {(False, False): "left", (True, False): "left", (True, True): "center", (False, True): "right"}
 

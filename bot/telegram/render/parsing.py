@@ -47,7 +47,7 @@ _SPECIAL = re.compile(r"[!*<\\\[_`~$]")
 _CHECKBOX = re.compile(r"\[([ xX])\][ \t]+")
 _BR = re.compile(r"<br\s*/?>", re.I)
 _LANGUAGE = re.compile(r"[\w+#.-]{1,32}")
-_ATTRIBUTES = re.compile(r"(?:\s*+(?:\{[^{}]*\}|[\w-]++=(?:\{[^{}]*\}|\S)++))*+")
+_ATTRIBUTES = re.compile(r"(?>(?:\s*+(?:\{[^{}]*\}|[\w-]++=(?>(?:\{[^{}]*\}|\S)+)))*)")
 
 
 def parse(markdown: str) -> Document:

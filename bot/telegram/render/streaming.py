@@ -22,7 +22,7 @@ MAX_READ = 3_000  # characters at the end of a line that are read for what is un
 
 Pairs = dict[int, int]  # closing bracket by opening one
 
-_PREFIX = r"[ \t>]*+(?:(?:[-*+]|\d{1,9}[.)])[ \t]++)*+[ \t>]*+"  # of quotes and list items, around a block
+_PREFIX = r"[ \t>]*+(?>(?:(?:[-*+]|\d{1,9}[.)])[ \t]++)*)[ \t>]*+"  # of quotes and list items, around a block
 _FENCE = re.compile(rf"^{_PREFIX}(`{{3,}}|~{{3,}})([^\n]*)", re.M)
 _MARKER_LINE = re.compile(
     rf"{_PREFIX}(?:#{{1,6}}|[-+*_=~`|:][-+*_=~`|: \t]*+|\d{{1,9}}[.)]|\[[ xX]?\]?|\\|\${{1,2}})?[ \t]*"

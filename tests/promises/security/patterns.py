@@ -173,6 +173,17 @@ def stretches(pattern: Pattern) -> list[Stretch]:
     return [Stretch(before, unit, end) for before, unit in sorted(found) if unit for end in ENDS]
 
 
+def possessive_groups(pattern: Pattern) -> int:
+    """How many possessive repetitions of something longer than one character a pattern has."""
+    left, found = [reader.parse(pattern.pattern, pattern.flags)], 0
+    while left:
+        for kind, what in left.pop():
+            left += _inner(kind, what)
+            if str(kind) == "POSSESSIVE_REPEAT":
+                found += len(what[2]) != 1 or bool(_inner(*what[2][0]))
+    return found
+
+
 def _repetitions(items: Any, before: str = "") -> Iterator[tuple[str, Any]]:
     """The shortest text that leads to each repetition that may go on and on, and what is repeated."""
     for place, (kind, what) in enumerate(items):

@@ -36,7 +36,7 @@ from bot.telegram.render.cleaning import clean
 from bot.telegram.render.defusing import defused
 from bot.telemetry.logging import Redaction
 from bot.types import Message
-from tests.promises.security.patterns import Stretch, Use, stretches, uses
+from tests.promises.security.patterns import Stretch, Use, possessive_groups, stretches, uses
 
 LENGTH = 300_000
 SHORT, QUICK = 3_000, 0.0002  # so many characters take a slow pattern 0.4 to 2 ms, a linear one nearly always 0.1 ms
@@ -111,6 +111,21 @@ def test_each_pattern_takes_time_in_proportion_to_the_text(part: int) -> None:
 def test_a_pattern_that_is_made_of_pieces_is_tried_too() -> None:
     """A new one is to stand in `PIECES`."""
     assert uses()[1] == set(PIECES)
+
+
+def test_no_pattern_repeats_a_group_possessively() -> None:
+    """Before Python 3.11.5 what comes behind such a group may be read from the wrong place (python/cpython#106052).
+
+    So `(?>(?:ab)*)` says what `(?:ab)*+` means.
+    """
+    assert [use for use in [*uses()[0], *MADE] if possessive_groups(use.pattern)] == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "count"), [(r"(?:ab)*+", 1), (r"(?>(?:ab)*)[ab]*+\d++", 0), (r"((?:aa|b)?+c)?+", 2)]
+)
+def test_a_group_that_is_repeated_possessively_is_found(pattern: str, count: int) -> None:
+    assert possessive_groups(re.compile(pattern)) == count
 
 
 @pytest.mark.parametrize("pattern", BOUNDED)

@@ -115,7 +115,7 @@ class MarkdownV2(Parser):
             self.link(opened, self.text(opened))
             return
         begin = self.place + 1
-        match = re.compile(r"\(((?:\\[\x01-\x7e]|[^)])*+)\)", re.S).match(self.source, self.place)
+        match = re.compile(r"\(((?>(?:\\[\x01-\x7e]|[^)])*))\)", re.S).match(self.source, self.place)
         if match is None:
             self.fail(f"Can't find end of a URL at byte offset {self.byte(begin)}")
         self.place = match.end()
