@@ -53,6 +53,7 @@ PATIENCE = 60.0  # seconds: a loaded machine is slow
 
 
 async def until(found: Callable[[], object]) -> None:
+    """Wait for what Telegram does not see: what a model was asked, say."""
     async with asyncio.timeout(PATIENCE):
         while not found():
             await asyncio.sleep(0.05)
@@ -182,7 +183,7 @@ async def test_nobody_waits_for_the_stuck_answer_of_another(hall: Hall) -> None:
     hall.studio.answer(answer)
     await hall.start()
     hall.telegram.say(ANNA, "be stuck")
-    await hall.telegram.wait_for(lambda: hall.asked() or None, PATIENCE)
+    await until(hall.asked)
     for _ in range(3):
         hall.telegram.say(BORIS, "hello")
     assert await hall.texts(3, BORIS) == ["here"] * 3
@@ -201,7 +202,7 @@ async def test_stop_reaches_the_process_that_writes_the_answer(hall: Hall) -> No
     hall.studio.answer(answer)
     await hall.start()
     hall.telegram.say(ANNA, "tell me")
-    await hall.telegram.wait_for(lambda: hall.asked() or None, PATIENCE)
+    await until(hall.asked)
     await asyncio.sleep(0.5)
     hall.telegram.say(ANNA, "/stop")
     (text,) = await hall.texts(1)
@@ -266,7 +267,7 @@ async def test_what_an_orderly_stop_interrupts_is_answered_after_it(hall: Hall) 
     await hall.start()
     hall.telegram.say(ANNA, "first")
     hall.telegram.say(ANNA, "second")
-    await hall.telegram.wait_for(lambda: hall.asked() or None, PATIENCE)
+    await until(hall.asked)
     await hall.stop()
     calm.set()
     await hall.start()
@@ -299,7 +300,7 @@ async def test_what_comes_while_a_chat_is_worked_on_leaves_no_jobs_behind(hall: 
     calm = held(hall)
     await hall.start()
     hall.telegram.say(ANNA, "first")
-    await hall.telegram.wait_for(lambda: hall.asked() or None, PATIENCE)
+    await until(hall.asked)
     for _ in range(4):
         hall.telegram.say(ANNA, "another")
     await waiting(hall, 5)
@@ -341,13 +342,13 @@ async def test_who_has_lost_a_chat_says_nothing_more_there(hall: Hall, postgres:
     hall.roles = (ProcessRole.WEBHOOK, *[ProcessRole.WORKER] * workers)
     await hall.start()
     hall.telegram.say(ANNA, "hello")
-    await hall.telegram.wait_for(lambda: hall.asked() or None, PATIENCE)
+    await until(hall.asked)
     await asyncio.to_thread(
         postgres.execute,
         TAKEN_FROM_THEM,
         hall.settings.database_url,
     )
-    await hall.telegram.wait_for(lambda: len(hall.asked()) > 1 or None, PATIENCE)
+    await until(lambda: len(hall.asked()) > 1)
     calm.set()
     assert await hall.texts(1) == ["the second trial"]
     await asyncio.sleep(1.5)
@@ -403,7 +404,7 @@ async def test_what_a_lost_turn_held_back_is_settled_by_who_takes_it_up(hall: Ha
     hall.settings = hall.settings.model_copy(update={"daily_tokens": 1_000_000})
     await hall.start()
     hall.telegram.say(ANNA, "hello")
-    await hall.telegram.wait_for(lambda: trials or None, PATIENCE)
+    await until(lambda: trials)
     held = await asyncio.to_thread(ask, "SELECT sum(amount) FROM reservations")
     await asyncio.to_thread(postgres.execute, TAKEN_FROM_THEM, hall.settings.database_url)
     assert await hall.texts(1) == ["done"]
@@ -429,7 +430,7 @@ async def test_a_chat_that_comes_back_under_another_job_waits_for_the_end_of_the
     hall.roles = (ProcessRole.WEBHOOK, ProcessRole.WORKER)
     await hall.start()
     hall.telegram.say(ANNA, "the first question")
-    await hall.telegram.wait_for(lambda: trials or None, PATIENCE)
+    await until(lambda: trials)
     ended = "DELETE FROM procrastinate_jobs WHERE status = 'doing' AND lock LIKE 'chat:%'"
     await asyncio.to_thread(postgres.execute, ended, hall.settings.database_url)
     hall.telegram.say(ANNA, "the second question")
