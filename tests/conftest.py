@@ -143,7 +143,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker("stage")
         elif not ON_DISK.isdisjoint(used):
             item.add_marker("disk")
-    items.sort(key=lambda item: item.path.name not in LONGEST)
+    items[:] = _in_order(items)
+
+
+def _in_order(items: Sequence[pytest.Item]) -> list[pytest.Item]:
+    """Two of the four workers of the whole check begin with what mostly waits for time, processes or a browser.
+
+    Each worker gets a part of the list, and later takes what another has not begun. So the cores are not idle because
+    all workers wait at once, and nobody waits for a long test at the end.
+    """
+    crashes = [item for item in items if "crash" in item.path.parts]
+    waiting = [item for item in items if "crash" not in item.path.parts and _waits(item)]
+    others = [item for item in items if item not in {*crashes, *waiting}]
+    middle = max(len(items) // 2 - len(crashes), 0)
+    return [*crashes, *others[:middle], *waiting, *others[middle:]]
+
+
+def _waits(item: pytest.Item) -> bool:
+    return item.path.name in WAITING or any(item.get_closest_marker(name) for name in ("page", "e2e"))
 
 
 def _out_of_turn(items: Sequence[pytest.Item]) -> list[pytest.Item]:
@@ -168,5 +185,6 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] 
 
 LoopFactories = Mapping[str, Callable[[], asyncio.AbstractEventLoop]]
 ON_DISK = {"tmp_path", "govorun_template", "postgres"}
-# Their tests take ten seconds and more: nobody should wait for the last.
-LONGEST = ("test_machine.py", "test_points.py", "test_signals.py", "test_own_bots.py", "test_fleet.py", "test_page.py")
+WAITING = {  # for real time, though in one process
+    "test_container_init.py", "test_engines.py", "test_guards.py", "test_mcp.py", "test_patience.py", "test_sharing.py",
+}  # fmt: skip
