@@ -152,8 +152,8 @@ def _in_order(items: Sequence[pytest.Item]) -> list[pytest.Item]:
     Each worker gets a part of the list, and later takes what another has not begun. So the cores are not idle because
     all workers wait at once, and nobody waits for a long test at the end.
     """
-    crashes = [item for item in items if "crash" in item.path.parts]
-    waiting = [item for item in items if "crash" not in item.path.parts and _waits(item)]
+    crashes = [item for item in items if item.path.parent.name == "crash"]
+    waiting = [item for item in items if item.path.parent.name != "crash" and _waits(item)]
     others = [item for item in items if item not in {*crashes, *waiting}]
     middle = max(len(items) // 2 - len(crashes), 0)
     return [*crashes, *others[:middle], *waiting, *others[middle:]]

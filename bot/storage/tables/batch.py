@@ -4,9 +4,9 @@ and what was tuned."""
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy import Column, Index, Named, Table, TypedColumns
+from sqlalchemy import Column, Index, Named, TypedColumns
 
-from bot.storage.tables.base import METADATA, Id
+from bot.storage.tables.base import Id, declare_table
 
 
 class RunColumns(TypedColumns):
@@ -38,7 +38,7 @@ class RunColumns(TypedColumns):
     told: Named[int] = Column(sa.Integer)
 
 
-batch_runs = Table("batch_runs", METADATA, RunColumns, Index("ix_batch_runs_open", "bot", "state"))
+batch_runs = declare_table("batch_runs", RunColumns, Index("ix_batch_runs_open", "bot", "state"))
 
 
 class RequestColumns(TypedColumns):
@@ -61,9 +61,8 @@ class RequestColumns(TypedColumns):
     cost: Named[int] = Column(sa.BigInteger)
 
 
-batch_requests = Table(
+batch_requests = declare_table(
     "batch_requests",
-    METADATA,
     RequestColumns,
     Index("ix_batch_requests_state", *("run", "state", "due", "place")),
     Index("ix_batch_requests_place", "run", "place"),
@@ -94,7 +93,7 @@ class VendorColumns(TypedColumns):
     is_tidy: Named[int] = Column(sa.Integer)
 
 
-batch_vendor_runs = Table("batch_vendor_runs", METADATA, VendorColumns)
+batch_vendor_runs = declare_table("batch_vendor_runs", VendorColumns)
 
 
 class DatasetColumns(TypedColumns):
@@ -111,7 +110,7 @@ class DatasetColumns(TypedColumns):
     name: Named[str] = Column(sa.String(63))
 
 
-dataset_people = Table("dataset_people", METADATA, DatasetColumns, Index("ix_dataset_people_user", "bot", "user"))
+dataset_people = declare_table("dataset_people", DatasetColumns, Index("ix_dataset_people_user", "bot", "user"))
 
 
 class TuningColumns(TypedColumns):
@@ -141,4 +140,4 @@ class TuningColumns(TypedColumns):
     before: Named[str] = Column(sa.Text)
 
 
-tunings = Table("tunings", METADATA, TuningColumns)
+tunings = declare_table("tunings", TuningColumns)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy import Column, Index, Named, Table, TypedColumns
+from sqlalchemy import Column, Index, Named, TypedColumns
 
-from bot.storage.tables.base import METADATA, Addressed, Id
+from bot.storage.tables.base import Addressed, Id, declare_table
 
 ADDRESS = ("bot", "connection", "chat", "thread", "only")
 
@@ -50,9 +50,8 @@ class CaseColumns(Addressed):
     open: Named[int | None] = Column(sa.Integer)  # 1, or NULL once it is closed: an address has one open case
 
 
-desk_cases = Table(
+desk_cases = declare_table(
     "desk_cases",
-    METADATA,
     CaseColumns,
     Index("ix_desk_cases_owner", "bot", "owner"),
     Index("ix_desk_cases_chat", "bot", "chat", "id"),
@@ -70,7 +69,7 @@ class GroupColumns(TypedColumns):
     at: Named[float] = Column(sa.Float)
 
 
-desk_groups = Table("desk_groups", METADATA, GroupColumns)
+desk_groups = declare_table("desk_groups", GroupColumns)
 
 
 class OperatorColumns(TypedColumns):
@@ -88,7 +87,7 @@ class OperatorColumns(TypedColumns):
     assigned: Named[float] = Column(sa.Float)
 
 
-desk_operators = Table("desk_operators", METADATA, OperatorColumns)
+desk_operators = declare_table("desk_operators", OperatorColumns)
 
 
 class SeatColumns(Addressed):
@@ -106,9 +105,8 @@ class SeatColumns(Addressed):
     flat: Named[int] = Column(sa.Integer, server_default="0")
 
 
-desk_seats = Table(
+desk_seats = declare_table(
     "desk_seats",
-    METADATA,
     SeatColumns,
     sa.UniqueConstraint("bot", "place", "topic"),
     sa.UniqueConstraint(*ADDRESS, "place"),
@@ -138,9 +136,8 @@ class RelayColumns(TypedColumns):
     for_team: Named[str] = Column(sa.Text, server_default="")
 
 
-desk_relays = Table(
+desk_relays = declare_table(
     "desk_relays",
-    METADATA,
     RelayColumns,
     sa.UniqueConstraint("bot", "chat", "message"),
     Index("ix_desk_relays_delivery", "bot", "delivery"),
@@ -163,9 +160,8 @@ class EventColumns(TypedColumns):
     at: Named[float] = Column(sa.Float)
 
 
-desk_events = Table(
+desk_events = declare_table(
     "desk_events",
-    METADATA,
     EventColumns,
     Index("ix_desk_events_case", "case_id"),
     Index("ix_desk_events_at", "bot", "at"),
@@ -196,9 +192,8 @@ class DraftColumns(TypedColumns):
     at: Named[float] = Column(sa.Float)
 
 
-desk_drafts = Table(
+desk_drafts = declare_table(
     "desk_drafts",
-    METADATA,
     DraftColumns,
     sa.UniqueConstraint("bot", "key"),
     Index("ix_desk_drafts_case", "case_id"),
@@ -214,7 +209,7 @@ class AutomaticColumns(TypedColumns):
     state: Named[str] = Column(sa.String(8))  # asked, on
 
 
-desk_automatic = Table("desk_automatic", METADATA, AutomaticColumns)
+desk_automatic = declare_table("desk_automatic", AutomaticColumns)
 
 
 class AccountColumns(TypedColumns):
@@ -229,7 +224,7 @@ class AccountColumns(TypedColumns):
     may_reply: Named[int] = Column(sa.Integer)
 
 
-desk_accounts = Table("desk_accounts", METADATA, AccountColumns)
+desk_accounts = declare_table("desk_accounts", AccountColumns)
 
 
 class AccountChatColumns(TypedColumns):
@@ -251,4 +246,4 @@ class AccountChatColumns(TypedColumns):
     noticed: Named[int] = Column(sa.Integer)
 
 
-desk_account_chats = Table("desk_account_chats", METADATA, AccountChatColumns)
+desk_account_chats = declare_table("desk_account_chats", AccountChatColumns)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy import Column, Index, Named, Table, TypedColumns, UniqueConstraint
+from sqlalchemy import Column, Index, Named, TypedColumns, UniqueConstraint
 
-from bot.storage.tables.base import METADATA, Id
+from bot.storage.tables.base import Id, declare_table
 
 
 class EvaluationCaseColumns(TypedColumns):
@@ -24,7 +24,7 @@ class EvaluationCaseColumns(TypedColumns):
     at: Named[float] = Column(sa.Float)
 
 
-evaluation_cases = Table("evaluation_cases", METADATA, EvaluationCaseColumns, UniqueConstraint("bot", "mark"))
+evaluation_cases = declare_table("evaluation_cases", EvaluationCaseColumns, UniqueConstraint("bot", "mark"))
 
 
 class EvaluationRunColumns(TypedColumns):
@@ -37,7 +37,7 @@ class EvaluationRunColumns(TypedColumns):
     at: Named[float] = Column(sa.Float)
 
 
-evaluation_runs = Table("evaluation_runs", METADATA, EvaluationRunColumns, Index("ix_evaluation_runs_bot", "bot", "at"))
+evaluation_runs = declare_table("evaluation_runs", EvaluationRunColumns, Index("ix_evaluation_runs_bot", "bot", "at"))
 
 
 class EvaluationResultColumns(TypedColumns):
@@ -54,8 +54,8 @@ class EvaluationResultColumns(TypedColumns):
     at: Named[float] = Column(sa.Float)
 
 
-evaluation_results = Table(
-    "evaluation_results", METADATA, EvaluationResultColumns, Index("ix_evaluation_results_run", "run_id")
+evaluation_results = declare_table(
+    "evaluation_results", EvaluationResultColumns, Index("ix_evaluation_results_run", "run_id")
 )
 
 
@@ -70,4 +70,4 @@ class ModelStateColumns(TypedColumns):
     down: Named[float] = Column(sa.Float)
 
 
-model_states = Table("model_states", METADATA, ModelStateColumns)
+model_states = declare_table("model_states", ModelStateColumns)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy import Column, Index, Named, Table, TypedColumns
+from sqlalchemy import Column, Index, Named, TypedColumns
 
-from bot.storage.tables.base import METADATA, Addressed, Id
+from bot.storage.tables.base import Addressed, Id, declare_table
 
 
 class ConversationColumns(Addressed):
@@ -25,9 +25,8 @@ class ConversationColumns(Addressed):
     is_archived: Named[bool] = Column(sa.Boolean, server_default=sa.false())
 
 
-conversations = Table(
+conversations = declare_table(
     "conversations",
-    METADATA,
     ConversationColumns,
     Index("ix_conversations_address", "bot", "chat", "thread", "connection", "chosen", "id"),
 )
@@ -60,9 +59,8 @@ class MessageColumns(TypedColumns):
     persona: Named[str] = Column(sa.String(64), server_default="")
 
 
-messages = Table(
+messages = declare_table(
     "messages",
-    METADATA,
     MessageColumns,
     sa.UniqueConstraint("conversation_id", "turn", "role"),
     Index("ix_messages_history", "conversation_id", "id"),
@@ -83,7 +81,7 @@ class SummaryColumns(TypedColumns):
     at: Named[float] = Column(sa.Float)
 
 
-summaries = Table("summaries", METADATA, SummaryColumns, sa.UniqueConstraint("conversation_id", "version"))
+summaries = declare_table("summaries", SummaryColumns, sa.UniqueConstraint("conversation_id", "version"))
 
 
 class FactColumns(TypedColumns):
@@ -96,7 +94,7 @@ class FactColumns(TypedColumns):
     at: Named[float] = Column(sa.Float)
 
 
-facts = Table("facts", METADATA, FactColumns, Index("ix_facts_conversation", "conversation_id", "id"))
+facts = declare_table("facts", FactColumns, Index("ix_facts_conversation", "conversation_id", "id"))
 
 
 class BlobColumns(TypedColumns):
@@ -112,9 +110,8 @@ class BlobColumns(TypedColumns):
     at: Named[float] = Column(sa.Float)
 
 
-blobs = Table(
+blobs = declare_table(
     "blobs",
-    METADATA,
     BlobColumns,
     Index("ix_blobs_chat", "bot", "chat", "id"),
     Index("ix_blobs_user", "bot", "user", "id"),
@@ -134,7 +131,7 @@ class DocumentColumns(TypedColumns):
     at: Named[float] = Column(sa.Float)
 
 
-documents = Table("documents", METADATA, DocumentColumns, Index("ix_documents_conversation", "conversation_id", "id"))
+documents = declare_table("documents", DocumentColumns, Index("ix_documents_conversation", "conversation_id", "id"))
 
 
 class PassageColumns(TypedColumns):
@@ -150,7 +147,7 @@ class PassageColumns(TypedColumns):
     place: Named[str] = Column(sa.String(64), server_default="")
 
 
-passages = Table("passages", METADATA, PassageColumns, Index("ix_passages_document", "document_id", "id"))
+passages = declare_table("passages", PassageColumns, Index("ix_passages_document", "document_id", "id"))
 
 
 class FeedbackColumns(TypedColumns):
@@ -171,7 +168,7 @@ class FeedbackColumns(TypedColumns):
     at: Named[float] = Column(sa.Float)
 
 
-feedback = Table("feedback", METADATA, FeedbackColumns, sa.UniqueConstraint("message_id", "user"))
+feedback = declare_table("feedback", FeedbackColumns, sa.UniqueConstraint("message_id", "user"))
 
 
 class PersonaVersionColumns(TypedColumns):
@@ -184,7 +181,7 @@ class PersonaVersionColumns(TypedColumns):
     at: Named[float] = Column(sa.Float)  # of its first answer
 
 
-persona_versions = Table("persona_versions", METADATA, PersonaVersionColumns)
+persona_versions = declare_table("persona_versions", PersonaVersionColumns)
 
 
 class TemplateColumns(TypedColumns):
@@ -198,4 +195,4 @@ class TemplateColumns(TypedColumns):
     at: Named[float] = Column(sa.Float)
 
 
-templates = Table("templates", METADATA, TemplateColumns, Index("ix_templates_user", "bot", "user", "id"))
+templates = declare_table("templates", TemplateColumns, Index("ix_templates_user", "bot", "user", "id"))

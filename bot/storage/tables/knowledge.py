@@ -5,9 +5,9 @@ questions.
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy import Column, Index, Named, Table, TypedColumns, UniqueConstraint
+from sqlalchemy import Column, Index, Named, TypedColumns, UniqueConstraint
 
-from bot.storage.tables.base import METADATA, Addressed, Id
+from bot.storage.tables.base import Addressed, Id, declare_table
 
 
 class SourceColumns(TypedColumns):
@@ -34,7 +34,7 @@ class SourceColumns(TypedColumns):
     paid: Named[int] = Column(sa.BigInteger, server_default="0")
 
 
-kb_sources = Table("kb_sources", METADATA, SourceColumns, UniqueConstraint("bot", "name"))
+kb_sources = declare_table("kb_sources", SourceColumns, UniqueConstraint("bot", "name"))
 
 
 class ArticleColumns(TypedColumns):
@@ -58,7 +58,7 @@ class ArticleColumns(TypedColumns):
     changed: Named[float] = Column(sa.Float)
 
 
-kb_articles = Table("kb_articles", METADATA, ArticleColumns, UniqueConstraint("source_id", "key"))
+kb_articles = declare_table("kb_articles", ArticleColumns, UniqueConstraint("source_id", "key"))
 
 
 class PassageColumns(TypedColumns):
@@ -83,9 +83,8 @@ class PassageColumns(TypedColumns):
     until: Named[float | None] = Column(sa.Float)
 
 
-kb_passages = Table(
+kb_passages = declare_table(
     "kb_passages",
-    METADATA,
     PassageColumns,
     Index("ix_kb_passages_article", "article_id", "ordinal"),
     Index("ix_kb_passages_source", "source_id"),
@@ -107,7 +106,7 @@ class VectorColumns(TypedColumns):
     added: Named[int] = Column(sa.BigInteger)  # generation
 
 
-kb_vectors = Table("kb_vectors", METADATA, VectorColumns, Index("ix_kb_vectors_added", "model", "added"))
+kb_vectors = declare_table("kb_vectors", VectorColumns, Index("ix_kb_vectors_added", "model", "added"))
 
 
 class QuoteColumns(TypedColumns):
@@ -125,9 +124,8 @@ class QuoteColumns(TypedColumns):
     stale: Named[str] = Column(sa.String(8), server_default="")
 
 
-kb_quotes = Table(
+kb_quotes = declare_table(
     "kb_quotes",
-    METADATA,
     QuoteColumns,
     Index("ix_kb_quotes_message", "message_id"),
     Index("ix_kb_quotes_passage", "passage_id"),
@@ -143,7 +141,7 @@ class GenerationColumns(TypedColumns):
     number: Named[int] = Column(sa.BigInteger)
 
 
-kb_generation = Table("kb_generation", METADATA, GenerationColumns)
+kb_generation = declare_table("kb_generation", GenerationColumns)
 
 
 class GateColumns(TypedColumns):
@@ -160,7 +158,7 @@ class GateColumns(TypedColumns):
     at: Named[float] = Column(sa.Float)
 
 
-kb_gates = Table("kb_gates", METADATA, GateColumns)
+kb_gates = declare_table("kb_gates", GateColumns)
 
 
 class TopicChoiceColumns(TypedColumns):
@@ -183,9 +181,8 @@ class TopicChoiceColumns(TypedColumns):
     wins: Named[int] = Column(sa.BigInteger, server_default="0")
 
 
-topic_choices = Table(
+topic_choices = declare_table(
     "topic_choices",
-    METADATA,
     TopicChoiceColumns,
     Index("ix_topic_choices_conversation", "conversation_id", "question_id"),
 )
@@ -207,7 +204,7 @@ class TopicSampleColumns(TypedColumns):
     at: Named[float] = Column(sa.Float)
 
 
-topic_samples = Table("topic_samples", METADATA, TopicSampleColumns, UniqueConstraint("bot", "mark"))
+topic_samples = declare_table("topic_samples", TopicSampleColumns, UniqueConstraint("bot", "mark"))
 
 
 class LearnedColumns(TypedColumns):
@@ -228,7 +225,7 @@ class LearnedColumns(TypedColumns):
     review: Named[float] = Column(sa.Float)
 
 
-kb_learned = Table("kb_learned", METADATA, LearnedColumns, Index("ix_kb_learned_review", "bot", "state", "review"))
+kb_learned = declare_table("kb_learned", LearnedColumns, Index("ix_kb_learned_review", "bot", "state", "review"))
 
 
 class GapColumns(Addressed):
@@ -258,9 +255,8 @@ class GapColumns(Addressed):
     seen: Named[str] = Column(sa.String(64), server_default="")
 
 
-kb_gaps = Table(
+kb_gaps = declare_table(
     "kb_gaps",
-    METADATA,
     GapColumns,
     Index("ix_kb_gaps_at", "bot", "at"),
     Index("ix_kb_gaps_tell", "bot", "tell"),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy import Column, Index, Named, Table, TypedColumns
+from sqlalchemy import Column, Index, Named, TypedColumns
 
-from bot.storage.tables.base import METADATA, Id
+from bot.storage.tables.base import Id, declare_table
 
 
 class UserColumns(TypedColumns):
@@ -20,7 +20,7 @@ class UserColumns(TypedColumns):
     timezone: Named[str] = Column(sa.String(64), server_default="")  # IANA name, as the user told
 
 
-users = Table("users", METADATA, UserColumns)
+users = declare_table("users", UserColumns)
 
 
 class ChatColumns(TypedColumns):
@@ -41,7 +41,7 @@ class ChatColumns(TypedColumns):
     notices: Named[str] = Column(sa.String(8), server_default="")  # alone: only who asked sees them
 
 
-chats = Table("chats", METADATA, ChatColumns)
+chats = declare_table("chats", ChatColumns)
 
 
 class TopicColumns(TypedColumns):
@@ -58,7 +58,7 @@ class TopicColumns(TypedColumns):
     )  # all: the bot answers every message, not mentions only
 
 
-topics = Table("topics", METADATA, TopicColumns)
+topics = declare_table("topics", TopicColumns)
 
 
 class MemberColumns(TypedColumns):
@@ -72,7 +72,7 @@ class MemberColumns(TypedColumns):
     at: Named[float] = Column(sa.Float)
 
 
-members = Table("members", METADATA, MemberColumns)
+members = declare_table("members", MemberColumns)
 
 
 class InviteColumns(TypedColumns):
@@ -89,7 +89,7 @@ class InviteColumns(TypedColumns):
     at: Named[float] = Column(sa.Float)
 
 
-invites = Table("invites", METADATA, InviteColumns, sa.UniqueConstraint("bot", "code"))
+invites = declare_table("invites", InviteColumns, sa.UniqueConstraint("bot", "code"))
 
 
 class ApplicationColumns(TypedColumns):
@@ -103,7 +103,7 @@ class ApplicationColumns(TypedColumns):
     at: Named[float] = Column(sa.Float)
 
 
-applications = Table("applications", METADATA, ApplicationColumns)
+applications = declare_table("applications", ApplicationColumns)
 
 
 class AuditColumns(TypedColumns):
@@ -120,4 +120,4 @@ class AuditColumns(TypedColumns):
     at: Named[float] = Column(sa.Float)
 
 
-audit = Table("audit", METADATA, AuditColumns, Index("ix_audit_at", "bot", "at"))
+audit = declare_table("audit", AuditColumns, Index("ix_audit_at", "bot", "at"))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy import Column, Index, Named, Table, TypedColumns
+from sqlalchemy import Column, Index, Named, TypedColumns
 
-from bot.storage.tables.base import METADATA, Id
+from bot.storage.tables.base import Id, declare_table
 
 
 class UsageColumns(TypedColumns):
@@ -29,9 +29,8 @@ class UsageColumns(TypedColumns):
     units: Named[int] = Column(sa.BigInteger, server_default="0")
 
 
-usage = Table(
+usage = declare_table(
     "usage",
-    METADATA,
     UsageColumns,
     Index("ix_usage_chat", "bot", "chat", "at"),
     Index("ix_usage_day", "bot", "at"),
@@ -54,7 +53,7 @@ class SpendingColumns(TypedColumns):
     amount: Named[int] = Column(sa.BigInteger)
 
 
-spending = Table("spending", METADATA, SpendingColumns)
+spending = declare_table("spending", SpendingColumns)
 
 
 class ReservationColumns(TypedColumns):
@@ -71,7 +70,7 @@ class ReservationColumns(TypedColumns):
     turn: Named[str] = Column(sa.String(80), server_default="")
 
 
-reservations = Table("reservations", METADATA, ReservationColumns, Index("ix_reservations_day", "bot", "day", "kind"))
+reservations = declare_table("reservations", ReservationColumns, Index("ix_reservations_day", "bot", "day", "kind"))
 
 
 class AllowanceColumns(TypedColumns):
@@ -85,4 +84,4 @@ class AllowanceColumns(TypedColumns):
     at: Named[float] = Column(sa.Float)
 
 
-allowances = Table("allowances", METADATA, AllowanceColumns)
+allowances = declare_table("allowances", AllowanceColumns)

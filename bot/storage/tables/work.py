@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy import Column, Index, Named, Table, TypedColumns
+from sqlalchemy import Column, Index, Named, TypedColumns
 
-from bot.storage.tables.base import METADATA, Addressed, Id
+from bot.storage.tables.base import Addressed, Id, declare_table
 
 
 class UpdateColumns(TypedColumns):
@@ -28,9 +28,8 @@ class UpdateColumns(TypedColumns):
     chat: Named[str] = Column(sa.String(160), server_default="")
 
 
-updates = Table(
+updates = declare_table(
     "updates",
-    METADATA,
     UpdateColumns,
     sa.UniqueConstraint("bot", "update_id"),
     sa.UniqueConstraint("bot", "once"),
@@ -61,9 +60,8 @@ class DeliveryColumns(Addressed):
     of: Named[str] = Column(sa.String(80), server_default="")
 
 
-deliveries = Table(
+deliveries = declare_table(
     "deliveries",
-    METADATA,
     DeliveryColumns,
     sa.UniqueConstraint("bot", "key"),
     Index("ix_deliveries_open", "bot", "state", "chat", "id"),
@@ -85,8 +83,7 @@ class PlacedColumns(TypedColumns):
     delivery: Named[int] = Column(Id, sa.ForeignKey("deliveries.id", ondelete="CASCADE"), primary_key=True)
 
 
-placed = Table(
-    "placed", METADATA, PlacedColumns, Index("ix_placed_delivery", "delivery"), sqlite_with_rowid=False
+placed = declare_table("placed", PlacedColumns, Index("ix_placed_delivery", "delivery"), sqlite_with_rowid=False
 )  # fmt: skip
 
 
@@ -104,9 +101,8 @@ class OperationColumns(Addressed):
     at: Named[float] = Column(sa.Float)
 
 
-operations = Table(
+operations = declare_table(
     "operations",
-    METADATA,
     OperationColumns,
     sa.UniqueConstraint("bot", "turn"),
     Index("ix_operations_open", "bot", "state"),
@@ -124,9 +120,7 @@ class JobColumns(Addressed):
     attempts: Named[int] = Column(sa.Integer)
 
 
-jobs = Table(
-    "jobs", METADATA, JobColumns, sa.UniqueConstraint("bot", "kind", "key"), Index("ix_jobs_due", "bot", "due")
-)
+jobs = declare_table("jobs", JobColumns, sa.UniqueConstraint("bot", "kind", "key"), Index("ix_jobs_due", "bot", "due"))
 
 
 class ProgramKeyColumns(TypedColumns):
@@ -140,7 +134,7 @@ class ProgramKeyColumns(TypedColumns):
     at: Named[float] = Column(sa.Float)
 
 
-program_keys = Table("program_keys", METADATA, ProgramKeyColumns)
+program_keys = declare_table("program_keys", ProgramKeyColumns)
 
 
 class RouterStateColumns(TypedColumns):
@@ -161,9 +155,8 @@ class RouterStateColumns(TypedColumns):
     at: Named[float] = Column(sa.Float)
 
 
-router_states = Table(
+router_states = declare_table(
     "router_states",
-    METADATA,
     RouterStateColumns,
     sa.UniqueConstraint(*("bot", "chat", "user", "thread", "connection", "destiny")),
 )
@@ -185,7 +178,7 @@ class ButtonColumns(TypedColumns):
     expires: Named[float] = Column(sa.Float, index=True)
 
 
-buttons = Table("buttons", METADATA, ButtonColumns)
+buttons = declare_table("buttons", ButtonColumns)
 
 
 class AwaitedColumns(TypedColumns):
@@ -199,4 +192,4 @@ class AwaitedColumns(TypedColumns):
     expires: Named[float] = Column(sa.Float)
 
 
-awaited = Table("awaited", METADATA, AwaitedColumns)
+awaited = declare_table("awaited", AwaitedColumns)
