@@ -4,17 +4,21 @@ VENV := .venv
 UV := $(VENV)/bin/uv
 BIN := $(VENV)/bin
 
-.PHONY: run test long packages lint fmt unit coverage bench crash setup clean
+.PHONY: run test long tools packages lint fmt unit coverage bench crash setup clean
 
 run: $(VENV)/.ready
 	$(BIN)/govorun sandbox
 
-test: packages
+test: tools
 	$(BIN)/python scripts/check.py
 
+# Side by side: both wait for the network.
+tools:
+	$(MAKE) --no-print-directory --jobs=2 packages setup
+
 # Debian packages for the tests (Chromium, a C compiler, systemd): root installs what is missing and prints it first.
-packages: $(VENV)/.ready
-	$(BIN)/python scripts/system_packages.py
+packages:
+	$(PYTHON) scripts/system_packages.py
 
 lint: $(VENV)/.ready
 	$(BIN)/python scripts/check.py lint
@@ -33,7 +37,7 @@ bench: $(VENV)/.ready
 	$(BIN)/python -m bench
 
 # All cases of the check, of which `test` runs a part by turns. It takes about a third longer.
-long: packages
+long: tools
 	TEST_TURN=all $(BIN)/python scripts/check.py
 
 # Every strike at every point, 1,000 kills, a pause of 90 s and a minute with a rival: see docs/testing.md. Batch runs

@@ -1,5 +1,7 @@
 """Install the Debian packages that the tests need beside PyPI: `make packages`, which `make test` runs first.
 
+It runs before the environment is there, so it imports nothing but the standard library.
+
 The packages are printed before anything is installed, and only root installs them: this never asks for more rights.
 Without root, a missing package is an error in CI; elsewhere the tests that need it are skipped, and a line says so.
 """
