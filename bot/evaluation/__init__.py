@@ -1,5 +1,7 @@
-"""Cases that are asked again before a change: what they are (`cases`), where they come from (`collecting`), how they
-are answered without a chat (`replay`), what is looked at in an answer (`checks`), and what has changed (`report`).
+"""An evaluation asks the bot a list of questions, each with what its answer must have, and compares the answers with
+those of an earlier run.
 
-Nothing of it is imported before somebody uses it.
+The questions are cases (`cases`) and come from files, judged answers, the knowledge base and topics (`collecting`).
+They are answered without a chat (`replay`), the answers are checked by code (`checks`), and two runs are compared
+(`report`). Nothing of this is imported before somebody uses it.
 """

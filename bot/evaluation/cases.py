@@ -69,18 +69,18 @@ class Case:
 
     @property
     def key(self) -> str:
-        """What the case is recognised by in another run, also after what it demands has changed."""
+        """The text by which the case is found again in another run, also after its demands have changed."""
         said = (self.question, *self.history, self.reader, str(self.chat), self.origin, self.persona, self.page)
         return hashlib.sha256("\n".join(said).encode()).hexdigest()[:16]
 
     def stored(self) -> dict[str, Any]:
-        """The case as JSON, without what it has by default."""
+        """Return the case as JSON, without fields that have their default value."""
         plain = {one.name: one.default for one in fields(self)}
         return {name: value for name, value in asdict(self).items() if name not in plain or value != plain[name]}
 
     @classmethod
     def restored(cls, row: Mapping[str, Any]) -> Case:
-        """The case that `stored` has made JSON of. Names that a newer version has added are left out."""
+        """Return the case that `stored` has turned into JSON. Fields that only a newer version knows are ignored."""
         known = {one.name for one in fields(cls)}
         found: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in row.items() if name in known
@@ -118,7 +118,9 @@ class CaseTable(Part):
     topic: str = ""
 
     def problem(self) -> tuple[str, str]:
-        """The name of a value that can't be meant, with what is expected; two empty texts for none."""
+        """Return the name of the first field with a value that makes no sense, and what is expected there; two empty
+        texts if there is none.
+        """
         if self.reader and self.reader not in ROLES and not self.reader.isdecimal():
             return "as", f"one of {', '.join(ROLES)} or the id of a person is expected"
         if self.language and self.language not in LANGUAGES:
@@ -180,7 +182,7 @@ def parse(data: bytes, name: str) -> list[Case]:
 
 
 def of_code(own: Sequence[OwnCase]) -> list[Case]:
-    """The cases of a programmer. Raises `BadInput` for a demand that no case has."""
+    """Return the cases that a program has declared. Raises `BadInput` if one has a demand that does not exist."""
     cases = []
     for number, one in enumerate(own, 1):
         try:
@@ -194,7 +196,7 @@ def of_code(own: Sequence[OwnCase]) -> list[Case]:
 
 
 def unique(cases: Iterable[Case]) -> list[Case]:
-    """The cases, each once: of two that are recognised by one key the first, with what both demand."""
+    """Return the cases without repetitions: of two with one `key` the first stays, and gets the demands of both."""
     found: dict[str, Case] = {}
     for case in cases:
         found.setdefault(case.key, case)
@@ -202,7 +204,9 @@ def unique(cases: Iterable[Case]) -> list[Case]:
 
 
 def role_of(case: Case) -> Role | None:
-    """The role in whose name the sources are read; None for a person, whose role is looked up."""
+    """Return the role in whose name the sources are read; None if the case names a person, whose role must be looked
+    up.
+    """
     return None if case.reader.isdecimal() else Role[(case.reader or "user").upper()]
 
 

@@ -1,4 +1,4 @@
-"""What is looked at in an answer, without another model. Begin with `examine`."""
+"""Checks an answer to a case with code alone: no other model is asked. Begin with `examine`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ MARKS = re.compile(r"[*_`]+")
 
 
 class State(StrEnum):
-    """What became of a case. A failed one got no answer, one that was left was not asked: the purse was empty."""
+    """The result of a case. `FAILED`: there was no answer. `LEFT`: it was not asked, because the purse was empty.
+    `STALE`: its source is gone.
+    """
 
     RIGHT = "right"
     WRONG = "wrong"
@@ -63,7 +65,9 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at. `must`: the case demands it. `why` says what is wrong, in English (`reason`)."""
+    """The result of one check of an answer. `must`: the case demands it. `why` says in English what is wrong
+    (`reason`).
+    """
 
     name: str
     passed: bool
@@ -72,7 +76,7 @@ class Check:
 
 
 def examine(case: Case, outcome: Outcome) -> list[Check]:
-    """Everything that can be said of an answer to a case. Nothing for a case that got none."""
+    """Return the results of all checks of an answer to a case; none if there was no answer."""
     if outcome.error:
         return []
     if case.topic and not _speaks_of_answer(case):
@@ -84,7 +88,7 @@ def examine(case: Case, outcome: Outcome) -> list[Check]:
 
 
 def own_check(check: Callable[[str], object], text: str) -> Check:
-    """What a programmer's check says of an answer: it raises any error, or returns False, where that is wrong."""
+    """Run a programmer's check on an answer. The answer is wrong if the check raises any exception or returns False."""
     try:
         is_fine, why = check(text) is not False, reason("code")
     except Exception as error:
@@ -93,12 +97,12 @@ def own_check(check: Callable[[str], object], text: str) -> Check:
 
 
 def is_topic_alone(case: Case) -> bool:
-    """Whether a case asks for nothing but a topic, so that no model is asked for an answer."""
+    """Return whether a case demands nothing but a topic, so that no model has to be asked for an answer."""
     return bool(case.topic) and not _speaks_of_answer(case)
 
 
 def state(case: Case, outcome: Outcome, checks: Sequence[Check]) -> State:
-    """What became of a case with these checks."""
+    """Return the result of a case whose answer has these checks."""
     if outcome.error:
         return State.FAILED
     if case.stale:
@@ -168,7 +172,7 @@ def _is_gold(case: Case, one: Passage) -> bool:
 
 
 def is_named(wanted: str, names: Iterable[str]) -> bool:
-    """Whether an article with these names is the one that a case names: by a title, an address, a path or its end."""
+    """Return whether a case means this article: by its title, its address, its path or the end of one."""
     word = wanted.casefold().strip().rstrip("/")
     found = [name.casefold().strip().rstrip("/") for name in names if name]
     return any(name == word or name.partition("#")[0].endswith(f"/{word}") for name in found)
@@ -185,5 +189,7 @@ def plain(text: str) -> str:
 
 
 def folded(text: str) -> str:
-    """A text as it is compared: without marks, in small letters, with single spaces, е for ё."""
+    """Return a text in the form in which texts are compared: without Markdown, in lower case, with single spaces, е for
+    ё.
+    """
     return " ".join(plain(text).casefold().replace("ё", "е").replace("\u00a0", " ").split())

@@ -1,6 +1,7 @@
-"""Cases out of what the bot has: judged answers, gaps, the knowledge base, topics. Begin with `collect`.
+"""Collects the cases of a bot: from files, code, judged answers, gaps, the knowledge base and topics. Begin with
+`collect`.
 
-None is left out in silence: a case whose source is gone is `stale`, and says why.
+No case is left out silently: one whose source is gone is `stale`, and says why.
 """
 
 from __future__ import annotations
@@ -79,7 +80,9 @@ def judged(tx: Tx, bot: int) -> Iterable[Case]:
 def of_answer(
     tx: Tx, row: JudgedAnswer, question: Remembered, answer: Remembered, quoted: Sequence[QuotedSentence]
 ) -> Case:  # fmt: skip
-    """The case of a judged answer: what a liked one quotes and counts must stay, a disliked one should change."""
+    """Return the case of a judged answer: the quotes and numbers of a liked answer must stay; a disliked one should
+    change.
+    """
     private = row.chat > 0
     before = tx.messages.list_branch(question.parent, EARLIER) if private and question.parent is not None else ()
     case = Case(
@@ -96,7 +99,9 @@ def of_answer(
 
 
 def _in_turn(said: Sequence[Remembered]) -> tuple[str, ...]:
-    """Messages as a history of a case, the person's first; a run of one side is one message."""
+    """Return messages as the history of a case, which begins with the person. Messages of one side
+    in a row become one.
+    """
     texts: list[str] = []
     for one in said:
         if one.message.role == ("user", "assistant")[len(texts) % 2]:
@@ -107,7 +112,9 @@ def _in_turn(said: Sequence[Remembered]) -> tuple[str, ...]:
 
 
 def _gaps(tx: Tx, bot: int) -> Iterable[Case]:
-    """A case for each question that the sources did not answer: it is refused until they do."""
+    """Return a case for each question that the sources did not answer: until they do, the bot must say that it does not
+    know.
+    """
     for gap in tx.gaps.list_open(bot, 0.0):
         if gap.reason == REFUSED:
             asked = tx.messages.find_message(gap.message) if gap.message is not None else None
@@ -121,7 +128,9 @@ def _gaps(tx: Tx, bot: int) -> Iterable[Case]:
 
 
 def _learned(tx: Tx, bot: int) -> Iterable[Case]:
-    """A case for each answer that people have taught: the search finds it, and the answer quotes it."""
+    """Return a case for each answer that people have taught the bot: the search must find it, and the answer must quote
+    it.
+    """
     for one in tx.learned.list_added(bot):
         yield Case(
             question=one.question, origin=GOLD, place=f"learned {one.id}", page=one.question,
@@ -130,7 +139,7 @@ def _learned(tx: Tx, bot: int) -> Iterable[Case]:
 
 
 def _headings(tx: Tx, bot: int) -> Iterable[Case]:
-    """A case for each heading of the sources that is a question, as in an FAQ: the search finds what stands below."""
+    """Return a case for each heading of the sources that is a question: the search must find the text below it."""
     sources = {one.id: one for one in tx.sources.list_sources(bot) if one.kind != LEARNED}
     articles = {one.id: one for one in tx.articles.list_articles(sources)}
     for passage in tx.articles.list_questions(sources, MOST_HEADINGS):
@@ -157,7 +166,7 @@ def _topics(tx: Tx, bot: int, table: RoutingTable) -> Iterable[Case]:
 
 
 def _with_stale(tx: Tx, bot: int, cases: Sequence[Case]) -> list[Case]:
-    """The cases, with what each names of the sources looked for there."""
+    """Return the cases. One that names something of the sources that is not there any more is marked as stale."""
     sources = {one.id: one.name for one in tx.sources.list_sources(bot)}
     articles = tx.articles.list_articles(sources)
     names = [(one.title, one.url, one.key, sources[one.source_id]) for one in articles]
@@ -179,7 +188,7 @@ def _with_stale(tx: Tx, bot: int, cases: Sequence[Case]) -> list[Case]:
 
 
 def count_by_origin(cases: Iterable[Case]) -> Mapping[str, int]:
-    """How many cases there are of each origin, in the order in which they are told."""
+    """Return the number of cases of each origin, in the order in which they are shown."""
     counts = dict.fromkeys((FILE, ADDED, LIKED, DISLIKED, GAP, GOLD, TOPIC), 0)
     for case in cases:
         counts[case.origin] = counts.get(case.origin, 0) + 1

@@ -37,7 +37,9 @@ WORDS = {
 
 @dataclass(slots=True, kw_only=True)
 class EvalCommand:
-    """Keeps the cases that people add. `folder` has the files of cases, `table` the topics of now (None: none)."""
+    """The command /eval, which keeps the cases that people add. `folder` has the files of cases, `table` the topics
+    (None: there are none).
+    """
 
     store: Store
     bot: int
@@ -116,7 +118,9 @@ class EvalCommand:
 
 
 def _wished(case: Case, rest: str, language: str) -> Case:
-    """The case with what the answer must have, in the words after `/eval add`. Raises `BadInput`."""
+    """Return the case with the demands in the words after `/eval add`. Raises `BadInput` for words
+    that are no demand.
+    """
     word, _, text = rest.partition(" ")
     text = text.strip().strip("\"«»'")
     wish = WORDS.get(word.lower(), "") if rest else ""
@@ -133,7 +137,7 @@ def _wished(case: Case, rest: str, language: str) -> Case:
 
 
 def _demands(case: Case, language: str) -> str:
-    """What a case demands, in words."""
+    """Return the demands of a case as a sentence."""
     found = [say(language, "eval.must.refuse")] if case.must_refuse else []
     found += [say(language, "eval.must.contain", text=text) for text in case.must_contain]
     found += [say(language, "eval.must.not", text=text) for text in case.must_not]
@@ -143,7 +147,7 @@ def _demands(case: Case, language: str) -> str:
 
 
 def _changed(pair: Pair, language: str) -> str:
-    """A case that has changed: the old answer, the new one, and what is wrong with it."""
+    """Return a case that has changed as text: the old answer, the new one, and what is wrong with it."""
     old = f"\n   – {_short(pair.old.answer)}" if pair.old is not None and pair.old.answer != pair.new.answer else ""
     said = pair.new.why_in(language)
     why = f"\n   ! {said}" if said else ""

@@ -26,8 +26,8 @@ LAST = "last"
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a run costs: at `most`, and `likely` as the last run did (None: there was none), in millionths; the most
-    tokens.
+    """What a run may cost, in millionths of the currency: at `most`, and `likely`, by the last run (None: there was
+    none). `tokens` is the most that are used.
     """
 
     most: int
@@ -37,7 +37,7 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """An earlier run, by a name for people; without results there is none."""
+    """The earlier run that a run is compared with, and its name for people. Without results there was none."""
 
     name: str = ""
     results: Sequence[Result] = ()
@@ -60,7 +60,7 @@ class Evaluation:
         return await self.store.read(lambda tx: collect(tx, self.bot, self.sources))
 
     async def estimate(self, cases: Sequence[Case], tries: int = 1) -> Estimate:
-        """What it costs to ask these cases, each so many times."""
+        """Return what it costs to ask each of these cases `tries` times."""
         each = [self.replay.most(case) for case in cases]
         last = await self.baseline(LAST)
         known = {one.case.key: one.cost // max(one.tries, 1) for one in last.results if one.is_judged}
@@ -115,7 +115,7 @@ class Evaluation:
             await self.store.write(lambda tx: reservation.settle(tx, *spent))
 
     async def keep(self, results: Sequence[Result], name: str = "") -> None:
-        """Store a run, with which later ones are compared."""
+        """Store the results of a run, so that later runs can be compared with it."""
         rows = [(one.case.user, one.case.asked_in, one.stored()) for one in results]
         await self.store.write(lambda tx: tx.evaluations.add_run(self.bot, name, self.options, rows))
 

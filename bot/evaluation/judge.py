@@ -55,8 +55,10 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """The verdicts on the pairs of a run by their number, the price (millionths), and how often the judge sees it as
-    the people did who have judged the old answer: of `rated` pairs it `agrees` with so many.
+    """The verdicts on the pairs of a run, by the number of the pair, and their price in millionths of the currency.
+
+    `rated` is the number of pairs whose old answer people had judged, `agrees` how often the judge says of them what
+    people said.
     """
 
     counts: Counter[Verdict]
@@ -76,7 +78,7 @@ class PairJudge:
     _ratio: prompt.Ratio = field(default_factory=prompt.Ratio)
 
     def most(self, pairs: int) -> int:
-        """The most that so many pairs can cost, in millionths."""
+        """Return the highest price of judging this number of pairs, in millionths of the currency."""
         request = self._request("", "x" * LONGEST, "x" * LONGEST, "en")
         return 2 * pairs * pricing.most(self.model.profile, prompt.most(request, self._ratio))
 
@@ -141,7 +143,7 @@ def comparable(pairs: Sequence[Pair]) -> list[Pair]:
 
 
 def line(found: Judgement, model: str, currency: str) -> str:
-    """A judgement in a line, with the judge's own price and how far people can trust it."""
+    """Return a judgement as one line: the verdicts, what the judge has cost, and how far it can be trusted."""
     counts = found.counts
     told = f"Judge {model} ({pricing.shown('en', found.cost, currency)}): {counts[Verdict.NEW]} better, "
     told += f"{counts[Verdict.OLD]} worse, {counts[Verdict.TIE]} tied"

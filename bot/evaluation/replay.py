@@ -40,7 +40,7 @@ NOTHING_DONE = "This is a rehearsal: nothing was done, as if it had worked."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What answers in place of what the bot has: a model or a persona, by their names ("": no other)."""
+    """What answers the cases instead of what answers people: the name of another model or persona ("": none)."""
 
     model: str = ""
     persona: str = ""
@@ -79,7 +79,9 @@ class Replay:
         return replace(outcome, topic=chosen, seconds=clock.monotonic() - began, cost=cost)
 
     def most(self, case: Case) -> tuple[int, int]:
-        """The most that a case can cost: tokens, and millionths of the currency. Passages of sources are counted."""
+        """Return the highest price of a case: tokens, and millionths of the currency. Passages of
+        sources are counted.
+        """
         if is_topic_alone(case):
             return 0, 0
         incoming = self._incoming(case, "")
@@ -177,7 +179,7 @@ class Replay:
 
 
 def _inert(tool: Tool, called: list[str]) -> Tool:
-    """A tool of the same description that does nothing but note its call."""
+    """Return a tool with this description that does nothing when it is called, but adds its call to `called`."""
 
     async def run(arguments: Mapping[str, Any], asker: ToolContext) -> ToolOutput:
         called.append(tool.name)

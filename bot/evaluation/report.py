@@ -1,5 +1,6 @@
-"""A run beside an earlier one: what is better, what is worse, and whether that is more than chance. Begin with
-`compared`; `lines`, `as_json` and `as_junit` tell it.
+"""Compares a run with an earlier one: which cases are better, which are worse, and whether that is more than chance.
+
+Begin with `compared`; `lines`, `as_json` and `as_junit` present the result.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ LONGEST = 160  # characters of an answer on one screen
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A case with its result of before (None: it is new) and of now."""
+    """A case with the result of the earlier run (None: the case is new) and that of the new run."""
 
     old: Result | None
     new: Result
@@ -60,7 +61,9 @@ class Comparison:
         return [one for one in self.new if one.state is state]
 
     def fails(self, most_worse: int) -> bool:
-        """Whether the run has failed: a demand is broken, more than so many cases are worse, or one was not asked."""
+        """Return whether the run has failed: a demand is not met any more, more than `most_worse` cases are worse, or a
+        case was not asked.
+        """
         unasked = self.of(State.FAILED) or self.of(State.LEFT)
         return bool(self.broken or unasked) or len(self.worse) > most_worse
 
@@ -98,7 +101,9 @@ def _known(old: Result | None) -> frozenset[str]:
 
 
 def figures(results: Iterable[Result]) -> Mapping[str, tuple[int, int]]:
-    """Of how many cases in which a check was made how many have passed it: by the name of the check."""
+    """Return for each check, by its name, the number of cases that have passed it and the number in
+    which it was made.
+    """
     passed, made = Counter[str](), Counter[str]()
     for one in results:
         if one.is_judged:

@@ -1,4 +1,4 @@
-"""A run of all cases: each is asked, several at once, within a purse. Begin with `Runner.run`."""
+"""Runs an evaluation: asks all cases, several at a time, for not more than a purse holds. Begin with `Runner.run`."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ KEPT_TEXT = 4_000  # characters of an answer that are stored
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What became of a case: its checks, the answer, and of how many tries in how many it was right.
+    """The result of a case: its checks, the answer, and in how many of its `tries` the answer was right.
 
-    `cost` is in millionths, `seconds` the time of one answer.
+    `cost` is in millionths of the currency; `seconds` is the time of one answer.
     """
 
     case: Case
@@ -63,7 +63,9 @@ class Result:
 
     @property
     def badness(self) -> tuple[int, int]:
-        """How bad an answer is: demands that are not met, then all checks that are not passed."""
+        """How bad the answer is, for comparison: the demands that are not met, then all checks that are not
+        passed.
+        """
         return len(self.failed_musts), sum(not one.passed for one in self.checks)
 
     def stored(self) -> dict[str, Any]:
@@ -81,8 +83,9 @@ class Result:
 
 @dataclass(slots=True, kw_only=True)
 class Purse:
-    """What a run may spend, in millionths; 0: as much as it takes. `held` is what running answers may cost at most,
-    `tokens` what models were asked and have written.
+    """The money of a run, in millionths of the currency. A `limit` of 0 is none.
+
+    `held` is the highest price of the answers under way, `tokens` the number that models have read and written.
     """
 
     limit: int = 0
@@ -91,7 +94,7 @@ class Purse:
     held: int = 0
 
     def take(self, most: int) -> bool:
-        """Hold back the highest price of an answer. False: it does not fit any more."""
+        """Hold back the highest price of an answer. Returns False if the purse has not enough for it."""
         if self.limit and self.spent + self.held + most > self.limit:
             return False
         self.held += most
@@ -106,8 +109,10 @@ class Purse:
 
 @dataclass(slots=True, kw_only=True)
 class Runner:
-    """Asks cases, each `tries` times. `progress` is called with how many are left. `name` begins the names of turns.
-    `own` are a programmer's checks of an answer, by the key of their case.
+    """Asks cases, each `tries` times.
+
+    `progress` is called with the number of cases that are left. The names of turns begin with `name`. `own` are a
+    programmer's checks, by the key of their case.
     """
 
     replay: Replay
@@ -162,7 +167,7 @@ class Runner:
 
 
 def judged(case: Case, outcome: Outcome, own: Callable[[str], object] | None = None) -> Result:
-    """The result of one answer. `own` is a programmer's check of it."""
+    """Return the result of one answer to a case. `own` is a programmer's check of it."""
     if case.origin == GAP and not outcome.refused and not outcome.error and outcome.generation > case.generation:
         case = replace(case, stale=reason("changed"))
     checks = examine(case, outcome)
@@ -177,7 +182,9 @@ def judged(case: Case, outcome: Outcome, own: Callable[[str], object] | None = N
 
 
 def joined(tried: Sequence[Result]) -> Result:
-    """One result of several tries: that of the most frequent state, the first of its answers, the price of all."""
+    """Return one result for several tries of a case: the state that was most frequent, the first answer with it, the
+    price of all.
+    """
     often = Counter(one.state for one in tried).most_common(1)[0][0]
     chosen = next(one for one in tried if one.state is often)
     return replace(

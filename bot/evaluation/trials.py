@@ -1,4 +1,6 @@
-"""Two versions of a persona at once: how each has done, with intervals. Begin with `compared_versions`."""
+"""Compares the two versions of a persona that answer at once in a trial, with confidence intervals. Begin with
+`compared_versions`.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ from bot.texts.catalog import say
 
 @dataclass(frozen=True, slots=True)
 class TwoVersions:
-    """The version of a persona that answers, and the one on trial, with what both have done since the trial began."""
+    """The version of a persona that is in use and the one on trial, with the figures of both since the trial began."""
 
     trial: Persona
     old: VersionFigures
@@ -29,7 +31,7 @@ class TwoVersions:
 
 
 def compared_versions(tx: Tx, bot: int, library: Library) -> list[TwoVersions]:
-    """Each trial with the version beside it."""
+    """Return each trial, with the version in use beside the one on trial."""
     found = []
     for key, trial in library.trials().items():
         since = tx.personas.first_answer(bot, trial.label)
@@ -42,7 +44,7 @@ def compared_versions(tx: Tx, bot: int, library: Library) -> list[TwoVersions]:
 
 
 def told(found: TwoVersions, language: str, now: float, currency: str) -> str:
-    """A trial in words: shares in per cent, and between which values the true ones lie."""
+    """Return a trial as text: shares in per cent, each with the limits between which the true share lies."""
     part = found.trial.trial
     assert part is not None  # noqa: S101  a file without it is no trial
     key = "trial.over" if found.ended(now) else "trial.on"
@@ -73,7 +75,7 @@ def _row(which: str, one: VersionFigures, language: str, currency: str) -> str:
 
 
 def _price(costs: Sequence[int], language: str, currency: str) -> str:
-    """The mean price of a turn, and between which the true mean lies."""
+    """Return the mean price of a turn as text, with the limits between which the true mean lies."""
     if not costs:
         return shown(language, 0, currency)
     mean = sum(costs) / len(costs)

@@ -1,4 +1,4 @@
-"""Watches what answers: files that change, versions of models that move, trials that end; and asks the cases at night.
+"""Watches everything that changes answers: files, versions of models, trials that end. At night it asks all cases.
 
 Begin with `EvaluationWatch.run`. What was told is stored, so that a restart tells nothing twice.
 """
@@ -40,7 +40,9 @@ ROUTING = "routing"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watched:
-    """What answers: personas, models, and the version of the topics ("": none)."""
+    """What is watched, because it changes answers: the personas, the models, and the version of the topics ("": there
+    are none).
+    """
 
     library: Library
     routing: Routing
@@ -49,7 +51,9 @@ class Watched:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Night:
-    """When all cases are asked by themselves ("03:30" UTC; "": never), and what that may cost (millionths; 0: all)."""
+    """When all cases are asked each night ("03:30", UTC; "": never), and for how much (millionths of the currency; 0:
+    no limit).
+    """
 
     at: str = ""
     budget: int = 0
@@ -57,7 +61,7 @@ class Night:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owners:
-    """Who is told, in which currency; `deliver` sends what was stored."""
+    """Who is told of changes, with prices in which currency. `deliver` sends the messages that were stored."""
 
     rights: Rights
     deliver: Callable[[str, Sequence[Address]], None]

@@ -55,7 +55,7 @@ class Ranker(Protocol):
 
     @property
     def most(self) -> int:
-        """How many passages of the search it is given."""
+        """The number of passages that the model is given."""
 
     async def order(
         self, incoming: Incoming, question: str, passages: Sequence[StoredPassage], language: str
@@ -322,14 +322,16 @@ class Citing:
 
 
 def _is_of_source(quote: Quote) -> bool:
-    """Whether a quote is of the knowledge base: passages of documents have negative ids where they are shown."""
+    """Return whether a quote is from the knowledge base. Passages of documents have negative ids."""
     return quote.passage > 0
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What the topic of a question says about its answer: the names of the sources that are searched (empty: all), and
-    the level ("": that of the bot). It never opens a source to somebody.
+    """What the topic of a question says about its answer; it never lets anybody read a source.
+
+    `sources` are the names of the sources that are searched (empty: all), `level` is the level of the answer ("": that
+    of the bot).
     """
 
     sources: frozenset[str] = frozenset()
@@ -353,7 +355,7 @@ class KnowledgeAnswers:
     heard_by: Callable[[Incoming], frozenset[str]] | None = None
 
     def begin(self, evidence: Evidence) -> Citing:
-        """What checks an answer that rests on this evidence."""
+        """Return the `Citing` that checks an answer which rests on this evidence."""
         if self.local is None or not evidence.block:
             return Citing(evidence)
         from bot.knowledge.answer.across import Across
@@ -393,7 +395,7 @@ class KnowledgeAnswers:
         )  # fmt: skip
 
     def _groups_of_asker(self, incoming: Incoming) -> frozenset[str]:
-        """The groups that would hear an answer which the sender alone sees."""
+        """Return the groups that would read an answer which only the sender sees."""
         if incoming.user.id <= 0:  # an anonymous administrator, a channel, or nobody
             return self._groups(incoming)
         alone = replace(incoming.address, visible_to=incoming.user.id)
@@ -435,7 +437,7 @@ class KnowledgeAnswers:
         return await asyncio.to_thread(self._evidence, found, groups, language, level)
 
     async def _heard(self, found: Found, groups: frozenset[str]) -> frozenset[int]:
-        """The passages, by id, of those that were found, which these groups may read."""
+        """Return those of the found passages, by id, that these groups may read."""
         sources = await self.base.readable(groups)
         read = self.base.store.read_one
         return frozenset(await read(lambda tx: tx.knowledge.read_passages(_passages(found), sources, groups)))
@@ -469,7 +471,9 @@ class KnowledgeAnswers:
 
 
 async def _ranked(ranker: Ranker, incoming: Incoming, question: str, found: Found, language: str) -> Found:
-    """What was found with the first passages in the order of another model: as many are shown as before."""
+    """Return what was found, with the first passages in the order in which another model puts them. As many are shown
+    as before.
+    """
     given = (*found.hits, *found.more)[: ranker.most]
     if len(given) < 2:
         return found
@@ -483,7 +487,7 @@ def _passages(found: Found) -> Collection[int]:
 
 
 def _near(found: Found) -> Mapping[int, str]:
-    """The nearest titles, each once, with the passage that was found."""
+    """Return the titles of the nearest passages, without repetitions, each with its passage."""
     titles: dict[str, int] = {}
     for hit in found.hits:
         titles.setdefault(hit.passage.title or hit.passage.place, hit.passage.id)

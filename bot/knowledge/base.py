@@ -118,9 +118,10 @@ class KnowledgeBase:
         return found
 
     async def retrieval(self) -> Retrieval:
-        """Return what searches, by the embeddings of the embedder that has more of them.
+        """Return the search, with the embedder that has embedded most of the passages.
 
-        New ones are made beside the old; once these are the new ones, that stays so.
+        The embeddings of a new embedder are made beside those of the old one. Once the search has changed to the new
+        one, it stays with it.
         """
         retrieval, now = self._search(), self.store.clock.monotonic()
         if now - self._compared < COMPARED:
@@ -179,7 +180,9 @@ class KnowledgeBase:
         return self.gate.passes(found.signals) or BY_WORDS.passes(found.store_signals)
 
     def doubts(self, found: Found) -> bool:
-        """Whether what was found does not pass, but may answer its question, so that only quotes are worth showing."""
+        """Return whether passages do not pass the gate, but may still answer the question: then only quotes are worth
+        showing.
+        """
         from bot.knowledge.search.gate import BY_WORDS
 
         return not self.passes(found) and (
@@ -340,7 +343,9 @@ class KnowledgeBase:
         return self._retrieval
 
     async def _former(self) -> tuple[Embedder, PriceList] | None:
-        """The former embedder that fewest texts have no embedding of, while these are fewer than of the new one."""
+        """Return the former embedder with the fewest texts that lack its embedding; None if the new embedder lacks
+        fewer.
+        """
         if self.embedder is None or not (missing := await self._missing(self.embedder.name)):
             return None
         counts = {name: await self._missing(name) for name in self.former}
@@ -351,7 +356,7 @@ class KnowledgeBase:
         return None
 
     async def _missing(self, model: str) -> int:
-        """How many texts have no embedding of this model."""
+        """Return the number of texts that have no embedding of this model."""
         missing, _ = await self.store.read(lambda tx: tx.knowledge.size_to_embed(self.bot, model))
         return missing
 
@@ -428,7 +433,7 @@ def _name_of(address: str) -> str:
 
 
 def _free(name: str, taken: Collection[str]) -> str:
-    """The name, with a number behind it where it is taken."""
+    """Return the name; if it is taken, with the first free number after it."""
     number = 2
     free = name
     while free in taken:

@@ -160,7 +160,7 @@ LONGEST_QUESTION = 2_000  # characters of a question that are embedded
 
 
 def _vectors(vectors: Sequence[Vector | ModelError]) -> Sequence[Vector]:
-    """The vectors. Raises the first error among them."""
+    """Return the vectors. If errors are among the results, raise the first one."""
     for one in vectors:
         if isinstance(one, ModelError):
             raise one
@@ -216,7 +216,7 @@ def note(
 
 
 def budget(window: int) -> int:
-    """How many characters of documents a prompt may hold for a window of so many tokens."""
+    """Return how many characters of documents fit into a prompt for a window of this many tokens."""
     return int(window * SHARE * CHARACTERS)
 
 

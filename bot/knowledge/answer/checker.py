@@ -76,7 +76,9 @@ class Dropped:
 
 @dataclass(frozen=True)
 class Line:
-    """A sentence of the passages that the model was shown, with the values by which others are compared to it."""
+    """A sentence of the passages that the model was shown, with what other sentences are compared by: its stems and its
+    language.
+    """
 
     place: int
     number: int
@@ -85,7 +87,7 @@ class Line:
 
     @cached_property
     def stems(self) -> frozenset[str]:
-        """The stems of its words."""
+        """The stems of the words of the sentence."""
         return frozenset(stems(plain(self.text)))
 
 
@@ -121,12 +123,12 @@ class Checker:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing with a source is left, so that the bot says that it does not know."""
+        """Whether nothing with a source is left of the answer: then the bot says that it does not know."""
         return not any(piece.quotes for piece in self.kept)
 
     @property
     def wants_repair(self) -> bool:
-        """Whether more than half has failed, which is worth one more request."""
+        """Whether more than half of the answer has failed: then it is worth asking the model once more."""
         return self.survived < TOO_FEW
 
     def repair(self, language: str) -> str:
@@ -206,7 +208,9 @@ class Checker:
         self._keep(Piece(gap + prefix, unit.text, self._quotes(lines), _seen(unit.text, lines, moved=moved)))
 
     def _lead(self, level: int, piece: Piece) -> None:
-        """Hold a heading or an introduction; it takes the place of those of its level that nothing followed."""
+        """Hold a heading or an introduction until something follows. Held ones of this level and below are dropped:
+        nothing has followed them.
+        """
         self._leads = [lead for lead in self._leads if lead[0] < level or level == 0]
         self._leads.append((level, len(self.dropped), piece))
         self._owed = ("", "")
@@ -253,7 +257,7 @@ class Checker:
     def _failing(
         self, text: str, lines: Sequence[Line], wanted: Sequence[Fact], quotations: Sequence[str]
     ) -> Dropped | None:
-        """Why a sentence can't be sent with these quotes; None if it can."""
+        """Return why a sentence can't be sent with these quotes; None if it can be sent."""
         texts = self._texts(lines)
         if lost := missing(wanted, "\n".join(texts)):
             return Dropped(text, "facts", tuple(lost))
@@ -261,7 +265,9 @@ class Checker:
         return Dropped(text, "quote", tuple(forged)) if forged else None
 
     def _foreign(self, text: str, hinted: Sequence[Line]) -> list[Line]:
-        """The sentences in another language that a sentence rests on, where the embedder or its marks tell them."""
+        """Return the sentences in another language that a sentence rests on: the embedder finds them, or the marks name
+        them.
+        """
         if not (foreign := self._in_other_languages(text)):
             return []
         if self.nearest is not None:
@@ -270,12 +276,12 @@ class Checker:
         return [line for line in hinted if (line.place, line.number) in foreign][:MOST_QUOTES]
 
     def _in_other_languages(self, text: str) -> Mapping[Place, str]:
-        """The shown sentences that are in another language than a text."""
+        """Return the shown sentences whose language is not that of the text."""
         russian, lines = _is_russian(text), self._lines.values()
         return {(line.place, line.number): line.text.strip() for line in lines if line.is_russian != russian}
 
     def _holding(self, quotations: Sequence[str]) -> list[list[Line]]:
-        """The sentences in which all that is quoted stands; where none has it, two that follow each other."""
+        """Return the sentences that contain all of these quotations; if no sentence does, two in a row that do."""
         lines = list(self._lines.values())
         pairs = ([one, two] for one, two in pairwise(lines) if one.place == two.place)
         singles = [[line] for line in lines if self._hold([line], quotations)]
@@ -286,7 +292,7 @@ class Checker:
         return all(any(stands(one, text) for text in texts) for one in quotations)
 
     def _check_code(self, unit: Unit, gap: str) -> None:
-        """A block of code must stand in one passage as it is, but for blank space."""
+        """Check a block of code: it must stand in one passage as it is, apart from blank space."""
         code = " ".join(line for line in unit.text.split("\n") if not CODE_MARKS.fullmatch(line))
         for place, passage in enumerate(self.shown):
             if quotes := _verbatim(code, place, passage):
@@ -324,7 +330,8 @@ def _reason(dropped: Dropped, language: str) -> str:
 
 
 def _best(lines: Sequence[Line], content: frozenset[str], most: int) -> tuple[list[Line], float]:
-    """The few sentences that have most of the words, and their share.
+    """Return the few sentences that share most words with a sentence of the answer, and the share of its words that
+    they have.
 
     One that adds little is left out: a number alone must not bring its sentence in.
     """
@@ -345,14 +352,16 @@ def _cover(lines: Iterable[Line], content: frozenset[str]) -> float:
 
 
 def _verbatim(code: str, place: int, passage: Shown) -> tuple[Quote, ...]:
-    """The quote in which a piece of code stands, blank space aside."""
+    """Return the quote of a passage in which a piece of code stands; only its blank space may differ."""
     words = [re.escape(word) for word in code.split()]
     found = re.search(r"\s+".join(words), passage.text) if words else None
     return (Quote(place, passage.passage, found.start(), found.end()),) if found else ()
 
 
 def _level(unit: Unit) -> int:
-    """How far a heading or an introduction reaches; 0 for what is none."""
+    """Return the rank of a heading or an introduction: what follows with a higher number belongs to it. 0 for other
+    text.
+    """
     if unit.kind == "head":
         return HEAD
     if "#" in unit.prefix:
@@ -367,7 +376,9 @@ def _is_russian(text: str) -> bool:
 
 
 def _seen(text: str, lines: Sequence[Line], *, moved: bool) -> tuple[str, ...]:
-    """What is only reported, because it is wrong too often to block: another negation, names that the quotes lack."""
+    """Return what is only reported and blocks no sentence, because it is wrong too often: another negation, names that
+    the quotes lack.
+    """
     quotes = " ".join(line.text for line in lines)
     there = {stem[:5] for line in lines for stem in line.stems}
     named = any(stem[:5] not in there for name in NAME.findall(text) for stem in stems(name))

@@ -103,7 +103,7 @@ def quoted_pages(
 
 
 def _beside(passages: Sequence[Passage], place: int, step: int) -> str:
-    """The text of the passage before or after another one of its document; "" if it is the first or the last."""
+    """Return the text of the passage that stands `step` passages away in its document; "" if there is none."""
     other = place + step
     is_there = 0 <= other < len(passages) and passages[other].name == passages[place].name
     return passages[other].text if is_there else ""
@@ -118,7 +118,7 @@ def _quoted(one: Passage, spans: Sequence[tuple[int, int]], language: str) -> Qu
 
 
 class _Notes:
-    """Reads an answer line by line."""
+    """Reads an answer line by line, and numbers the pages that its sentences rest on."""
 
     def __init__(self, passages: Sequence[Passage], language: str, numbered: Sequence[Source]) -> None:
         self.quotes: list[Quote] = []

@@ -45,7 +45,7 @@ def extract(
 
 
 def best(passages: Sequence[Shown], frequencies: Mapping[str, int], size: int) -> list[tuple[int, int]]:
-    """The best sentences as (place of the passage, place in it), best first."""
+    """Return the places of the best sentences, best first: (place of the passage, place of the sentence in it)."""
     scores = {}
     for place, passage in enumerate(passages):
         for number, sentence in enumerate(passage.sentences):

@@ -40,7 +40,7 @@ class Unit:
 
 @dataclass
 class Reader:
-    """Takes an answer in parts of any length."""
+    """Reads an answer that arrives in parts of any length."""
 
     _raw: str = field(default="", init=False)
     _code: list[str] = field(default_factory=list, init=False)  # an open block of code with its first fence
@@ -78,7 +78,7 @@ class Reader:
             yield waiting
 
     def _part(self) -> Iterator[Unit]:
-        """The sentences of a line that has not ended yet, but the last one."""
+        """Return the complete sentences of a line that has not ended: all but the last one."""
         if self._code or not self._raw.strip():
             return
         rest = self._without_prefix(self._raw)

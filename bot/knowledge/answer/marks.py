@@ -36,7 +36,9 @@ CLOSING = "»”\")'"
 
 @dataclass(frozen=True, slots=True)
 class Marked:
-    """A sentence without its marks, and what they name. `end` is where it ended in the text it was cut from."""
+    """A sentence without its marks, and what the marks name. `end` is the place in the line where
+    the sentence ended.
+    """
 
     text: str
     refs: tuple[Ref, ...]
@@ -44,10 +46,9 @@ class Marked:
 
 
 def cut(text: str, *, finished: bool, code: bool = False) -> list[Marked]:
-    """The sentences of a line, each with its marks, which stand before or after its full stop.
+    """Cut a line into sentences, each with its marks, which may stand before or after its full stop.
 
-    Of a line that is not `finished` the last sentence is left out, because its marks may still come. `code` is one
-    piece.
+    If the line is not `finished` the last sentence is left out, because its marks may still come. `code` is not cut.
     """
     if not finished and ENDING.search(text) is None:
         return []
@@ -69,7 +70,7 @@ def cut(text: str, *, finished: bool, code: bool = False) -> list[Marked]:
 
 
 def without_begun(text: str) -> str:
-    """Return the text without a mark at its end that was broken off."""
+    """Return the text without an incomplete mark at its end."""
     start = _last_opening(text, len(text))
     if start < 0 or BEGUN.fullmatch(text, start) is None:
         return text
@@ -77,7 +78,9 @@ def without_begun(text: str) -> str:
 
 
 def _begun_at(text: str) -> int:
-    """Where the end of a text begins that may become marks: an open bracket, or what may stand around one."""
+    """Return where the end of the text begins that may still become a mark: at an open bracket, or at a character
+    before one.
+    """
     start = len(text)
     for _ in range(MOST_BEGUN):
         opening = _last_opening(text, start)
@@ -90,12 +93,16 @@ def _begun_at(text: str) -> int:
 
 
 def _last_opening(text: str, end: int) -> int:
-    """Where the last open bracket before `end` stands, at most `LONGEST` characters before it; -1 for none."""
+    """Return the place of the last open bracket before `end`, at most `LONGEST` characters before it; -1 if there is
+    none.
+    """
     return max(text.rfind(one, max(0, end - LONGEST - 1), end) for one in OPEN)
 
 
 def _unmarked(text: str, *, code: bool) -> tuple[list[str], list[int], list[tuple[int, tuple[Ref, ...]]]]:
-    """The characters without the marks, where each stood, and the marks by their places among them."""
+    """Return the characters of the text without its marks, the place of each in the text, and the marks by where they
+    stood among these characters.
+    """
     clean: list[str] = []
     origin: list[int] = []
     marks: list[tuple[int, tuple[Ref, ...]]] = []
@@ -118,7 +125,7 @@ def _unmarked(text: str, *, code: bool) -> tuple[list[str], list[int], list[tupl
 
 
 def _read(text: str, found: re.Match[str], *, code: bool) -> tuple[int, tuple[Ref, ...]]:
-    """Where a mark ends and what it names; 0 for what is none."""
+    """Return where a mark ends and what it names; 0 if it is no mark."""
     glued = found.start() > 0 and (text[found.start() - 1].isalnum() or text[found.start() - 1] == "_")
     body = found[0]
     if body[0] in SUPERSCRIPTS:
@@ -153,7 +160,7 @@ def _refs(body: str) -> tuple[Ref, ...]:
 
 
 def _starts(line: str, marks: list[int]) -> list[int]:
-    """Where the sentences of a line begin: as its text says, and behind a mark at the end of one. None is cut inside
+    """Return where the sentences of a line begin. A mark at the end of a sentence belongs to it. Nothing is cut inside
     quotation marks.
     """
     starts = {start for start, _ in spans(line)} | {0}
@@ -170,7 +177,7 @@ def _starts(line: str, marks: list[int]) -> list[int]:
 
 
 def _opened(part: str, opened: str) -> str:
-    """The quotation marks that are still open behind a part of a line, given those that were before it."""
+    """Return the quotation marks that are open after a part of a line, if `opened` were open before it."""
     for one in part:
         if one in "»”" or (one == '"' and opened.endswith('"')) or (one == "“" and opened.endswith("„")):
             opened = opened[:-1]

@@ -1,4 +1,6 @@
-"""Whether a quote stands in a text, and which numbers, dates, codes and links do. Pure; begin with `stands`."""
+"""Compares texts: whether a quote stands in one, and which numbers, dates, codes and links do. Pure. Begin with
+`stands`.
+"""
 
 from __future__ import annotations
 
@@ -80,7 +82,7 @@ def plain(text: str) -> str:
 
 
 def stands(quote: str, text: str) -> bool:
-    """Whether a quote stands in a text word for word; of one or two words their stems do."""
+    """Return whether a quote stands in a text word for word. Of a quote of one or two words the stems are enough."""
     wanted = plain(EMPHASIS.sub("", quote)).strip(EDGES)
     if not wanted:
         return True
@@ -100,19 +102,21 @@ def _inside_word(text: str, at: int) -> bool:
 
 
 def _is_form(one: str, other: str) -> bool:
-    """Whether two stems may be of one word: a name has several («Газпром» and «Газпрома»)."""
+    """Return whether two stems may belong to one word: those of a name differ («Газпром» and «Газпрома»)."""
     short, long = sorted((one, other), key=len)
     return one == other or (len(short) > SURE and long.startswith(short) and len(long) <= len(short) + SHORT)
 
 
 def quoted(text: str) -> list[str]:
-    """What stands in quotation marks or as code in a text; an open one reaches to the end."""
+    """Return what stands in quotation marks, or as code, in a text. If a mark is not closed, this
+    goes on to the end.
+    """
     found = (next(part for part in match.groups() if part is not None) for match in QUOTED.finditer(text))
     return [one for one in found if any(map(str.isalnum, one))]
 
 
 def facts(text: str) -> list[Fact]:
-    """The numbers, dates, amounts, codes, links and mail addresses that a text tells."""
+    """Return the numbers, dates, amounts, codes, links and mail addresses in a text."""
     line = plain(EMPHASIS.sub("", text))
     return [Fact(found[0].strip(), ways) for found in FACT.finditer(line) if (ways := _ways(found, line))]
 
@@ -125,7 +129,7 @@ def given(text: str) -> frozenset[str]:
 
 
 def missing(wanted: Iterable[Fact], text: str) -> list[str]:
-    """The facts, as they are written, that do not stand in a text."""
+    """Return those of the wanted facts, as they are written, that are not in a text."""
     there = given(text)
     return [fact.written for fact in wanted if not any(way <= there for way in fact.ways)]
 
@@ -165,7 +169,7 @@ def _offers(found: re.Match[str]) -> Iterator[str]:
 
 
 def _whole(kind: str, written: str) -> str:
-    """A code, a link, a time or a telephone number in one form."""
+    """Return the one form in which codes, links, times and telephone numbers of this kind are compared."""
     if kind == "phone":
         return "+" + "".join(filter(str.isdigit, written))
     if kind == "link":
@@ -174,7 +178,7 @@ def _whole(kind: str, written: str) -> str:
 
 
 def _amount(found: re.Match[str]) -> tuple[str, str, str]:
-    """A number as it stands, multiplied by its "million", and its unit or currency."""
+    """Return a number with its unit or currency; "3 million" is multiplied out."""
     scale = next((power for start, power in SCALES.items() if (found["scale"] or "").startswith(start)), 0)
     unit = (found["currency"] or found["unit"] or "").strip()
     sign = found["sign"] or ""
@@ -192,7 +196,7 @@ def _number(written: str, scale: int = 0) -> str:
 
 
 def _day(written: str) -> tuple[str, ...]:
-    """The tokens of a day such as 12.03, none for another number."""
+    """Return the tokens of a day such as "12.03"; none if the number is no day."""
     found = re.fullmatch(r"(\d{1,2})\.(\d\d)", written)
     return (_number(found[1]), f"m{int(found[2])}") if found and 0 < int(found[2]) <= 12 and int(found[1]) <= 31 else ()
 

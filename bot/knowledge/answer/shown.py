@@ -88,12 +88,14 @@ class Shown:
 
 
 def letter_of(place: int) -> str:
-    """What names the passage at a place: a letter, which a model may write in a mark; its number where these end."""
+    """Return the name of the passage at a place: a letter, which a model writes in its marks, or a number for those
+    after the last letter.
+    """
     return LETTERS[place] if place < len(LETTERS) else str(place)
 
 
 def of_passage(passage: StoredPassage) -> Shown:
-    """A passage of the knowledge base as a model is shown it."""
+    """Return a passage of the knowledge base in the form in which a model is shown it."""
     return Shown(
         passage=passage.id, title=passage.title, place=passage.place,
         sentences=tuple(passage.text[start:end] for start, end in passage.sentences), url=passage.url,
@@ -102,7 +104,9 @@ def of_passage(passage: StoredPassage) -> Shown:
 
 
 def sources_block(passages: Sequence[Shown], language: str) -> str:
-    """What the model is told: the rules in this language, then the passages (at most 26) with numbered sentences."""
+    """Return the part of the prompt with the sources: the rules in this language, then at most 26 passages with
+    numbered sentences.
+    """
     shown = (_lines(letter, one, language) for letter, one in zip(LETTERS, passages, strict=False))
     block = "\n".join(("<sources>", *shown, "</sources>"))
     rules = instruct(language, "knowledge.rules", nothing=nothing_found(language))
@@ -110,7 +114,9 @@ def sources_block(passages: Sequence[Shown], language: str) -> str:
 
 
 def nothing_found(language: str) -> str:
-    """The sentence a model is told to say where the passages do not answer; the checker knows it."""
+    """Return the sentence that a model is told to say if the passages do not answer the question; the checker
+    recognises it.
+    """
     return instruct(language, "knowledge.nothing")
 
 

@@ -82,7 +82,7 @@ def table(found: Iterable[Cluster]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """What a question is compared by."""
+    """What questions are compared by: their embeddings or their stems."""
 
     words: frozenset[str]
     vector: NDArray[np.float32]
@@ -93,7 +93,7 @@ class _Mark:
         return cls(frozenset(stems(gap.question)), numbers / max(float(np.linalg.norm(numbers)), 1.0))
 
     def like(self, other: _Mark) -> float:
-        """How alike two questions are; at 1 they ask for the same thing."""
+        """Return how alike two questions are; from 1 on they ask for one thing."""
         shared = 2 * len(self.words & other.words) / max(len(self.words) + len(other.words), 1)
         same_model = len(self.vector) and len(self.vector) == len(other.vector)
         cosine = float(self.vector @ other.vector) if same_model else 0.0

@@ -1,6 +1,5 @@
-"""Whether a new text says what a stored sentence says, or contradicts it by a number or a date. Pure.
-
-Begin with `compare`.
+"""Compares a new text with stored sentences: whether they say one thing, or contradict each other by a number or a
+date. Pure. Begin with `compare`.
 """
 
 from __future__ import annotations
@@ -44,7 +43,9 @@ def other_sentence(text: str, passages: Iterable[StoredPassage]) -> tuple[str, i
 
 
 def likeness(text: str, other: str) -> float:
-    """The share of the content words of the shorter text that both have; 0 where they share next to nothing."""
+    """Return the share of words that two texts have in common, of the content words of the shorter one; 0 if it is next
+    to nothing.
+    """
     words, others = _content(text), _content(other)
     shared = len(words & others)
     return shared / min(len(words), len(others)) if shared >= FEWEST else 0.0
