@@ -27,8 +27,9 @@ def spans(text: str) -> tuple[tuple[int, int], ...]:
     """
     found: list[tuple[int, int]] = []
     start, first = 0, _first(text, 0)  # the first character of the sentence that is seen
+    last = len(text.rstrip())  # what follows is blank
     for match in ENDS.finditer(text):
-        if first < match.end() < len(text) and _is_end(text, match):
+        if first < match.end() < last and _is_end(text, match):
             found.append((start, match.end()))
             start, first = match.end(), _first(text, match.end())
     return (*found, (start, len(text))) if text else ()

@@ -6,7 +6,7 @@ import re
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bot.knowledge.passages import LONGEST, SHORT, Block, Piece, cut, place_of
@@ -44,6 +44,7 @@ def test_a_text_is_cut_into_sentences_as_a_reader_would(text: str, found: list[s
 
 
 @given(TEXTS)
+@example("Возврат — 14 дней\n\n ")
 def test_sentences_joined_are_the_text_and_none_is_blank(text: str) -> None:
     found = spans(text)
     assert "".join(text[start:end] for start, end in found) == text
