@@ -63,7 +63,7 @@ def costs(number: int, tx: Tx) -> tuple[int, int]:
     return tx.ledger.cost_of_turn(BOT, f"batch-{number}", 0.0), tx.batches.spent(number)[1]
 
 
-@pytest.mark.turns(2)
+@pytest.mark.turns(4)
 @pytest.mark.parametrize("mode", ["sync", "async"])
 @pytest.mark.parametrize("after_commit", [False, True])
 async def test_p34_a_death_at_any_write_loses_no_answer_and_pays_at_most_what_was_on_its_way_twice(

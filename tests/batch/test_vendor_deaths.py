@@ -76,7 +76,7 @@ async def killed(world: VendorWorld, number: int, point: int, *, at_call: bool, 
         return False
 
 
-@pytest.mark.turns(2)
+@pytest.mark.turns(4)
 @pytest.mark.parametrize("at_call", [False, True])
 @pytest.mark.parametrize("after", [False, True])
 async def test_p34_a_batch_run_is_paid_once_wherever_its_process_dies_and_whatever_the_service_does(

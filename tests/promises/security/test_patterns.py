@@ -43,7 +43,7 @@ SHORT, QUICK = 3_000, 0.0002  # so many characters take a slow pattern 0.4 to 2 
 TIMES = 4  # as many characters take a linear pattern four times as long, a slow one sixteen times
 GROWTH = 7
 SLOW = 3.0
-PARTS = 3
+PARTS = 6
 BOUNDED = {  # patterns that are slow, and the most characters that they are given
     r"\\(?:text|mathrm|textbf)\{[^}]*\}": 200,  # between two dollars, which `find_formula` looks for so far apart
 }
