@@ -174,6 +174,7 @@ async def test_an_answer_streams_and_then_stands(page: Page) -> None:
 
 
 async def test_stop_stands_in_the_place_of_send_and_keeps_what_was_written(page: Page) -> None:
+    await expect(page.get_by_test_id("record")).to_be_visible()  # the page may still be waiting for the chats
     send = await page.get_by_test_id("record").bounding_box()
     await say(page, "Give me a long answer")
     await expect(page.get_by_test_id("draft")).to_have_text(LONG)
