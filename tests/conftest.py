@@ -152,9 +152,10 @@ def _in_order(items: Sequence[pytest.Item]) -> list[pytest.Item]:
     Each worker gets a part of the list, and later takes what another has not begun. So the cores are not idle because
     all workers wait at once, and nobody waits for a long test at the end.
     """
-    crashes = [item for item in items if item.path.parent.name == "crash"]
-    waiting = [item for item in items if item.path.parent.name != "crash" and _waits(item)]
-    others = [item for item in items if item not in {*crashes, *waiting}]
+    crashes, waiting, others = list[pytest.Item](), list[pytest.Item](), list[pytest.Item]()
+    for item in items:
+        is_crash = item.path.parent.name == "crash"
+        (crashes if is_crash else waiting if _waits(item) else others).append(item)
     middle = max(len(items) // 2 - len(crashes), 0)
     return [*crashes, *others[:middle], *waiting, *others[middle:]]
 

@@ -99,8 +99,8 @@ def of_answer(
 
 
 def _in_turn(said: Sequence[Remembered]) -> tuple[str, ...]:
-    """Return messages as the history of a case, which begins with the person. Messages of one side
-    in a row become one.
+    """Return messages as the history of a case, which begins with the person. Messages of one side in a row become one
+    message.
     """
     texts: list[str] = []
     for one in said:

@@ -118,9 +118,7 @@ class EvalCommand:
 
 
 def _wished(case: Case, rest: str, language: str) -> Case:
-    """Return the case with the demands in the words after `/eval add`. Raises `BadInput` for words
-    that are no demand.
-    """
+    """Return the case with the demand in the words after `/eval add`. Raises `BadInput` if the words are no demand."""
     word, _, text = rest.partition(" ")
     text = text.strip().strip("\"«»'")
     wish = WORDS.get(word.lower(), "") if rest else ""
@@ -137,7 +135,7 @@ def _wished(case: Case, rest: str, language: str) -> Case:
 
 
 def _demands(case: Case, language: str) -> str:
-    """Return the demands of a case as a sentence."""
+    """Return the demands of a case as text, each on a line of its own."""
     found = [say(language, "eval.must.refuse")] if case.must_refuse else []
     found += [say(language, "eval.must.contain", text=text) for text in case.must_contain]
     found += [say(language, "eval.must.not", text=text) for text in case.must_not]

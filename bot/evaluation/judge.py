@@ -55,10 +55,11 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """The verdicts on the pairs of a run, by the number of the pair, and their price in millionths of the currency.
+    """How often the judge has given each verdict on the pairs of a run, and what that has cost, in millionths of the
+    currency.
 
-    `rated` is the number of pairs whose old answer people had judged, `agrees` how often the judge says of them what
-    people said.
+    `rated` is the number of pairs whose old answer people had judged; for `agrees` of these the judge says what people
+    said.
     """
 
     counts: Counter[Verdict]

@@ -79,8 +79,8 @@ class Replay:
         return replace(outcome, topic=chosen, seconds=clock.monotonic() - began, cost=cost)
 
     def most(self, case: Case) -> tuple[int, int]:
-        """Return the highest price of a case: tokens, and millionths of the currency. Passages of
-        sources are counted.
+        """Return the highest price of a case: its tokens, and millionths of the currency. Passages of sources are
+        included.
         """
         if is_topic_alone(case):
             return 0, 0

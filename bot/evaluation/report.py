@@ -101,9 +101,7 @@ def _known(old: Result | None) -> frozenset[str]:
 
 
 def figures(results: Iterable[Result]) -> Mapping[str, tuple[int, int]]:
-    """Return for each check, by its name, the number of cases that have passed it and the number in
-    which it was made.
-    """
+    """Return, by the name of each check, how many cases have passed it and in how many it was made."""
     passed, made = Counter[str](), Counter[str]()
     for one in results:
         if one.is_judged:

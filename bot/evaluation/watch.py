@@ -70,7 +70,9 @@ class Owners:
 
 @dataclass(slots=True, kw_only=True)
 class EvaluationWatch:
-    """The watch of one bot. `open` makes an evaluation beside it."""
+    """Watches what changes the answers of one bot. `open` opens an evaluation of this bot, for the cases that are
+    asked.
+    """
 
     store: Store
     bot: int

@@ -487,7 +487,7 @@ def _passages(found: Found) -> Collection[int]:
 
 
 def _near(found: Found) -> Mapping[int, str]:
-    """Return the titles of the nearest passages, without repetitions, each with its passage."""
+    """Return the titles of the nearest passages, by the ids of the passages. No title comes twice."""
     titles: dict[str, int] = {}
     for hit in found.hits:
         titles.setdefault(hit.passage.title or hit.passage.place, hit.passage.id)

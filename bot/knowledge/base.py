@@ -324,7 +324,10 @@ class KnowledgeBase:
         return await self._stores.find(question, asked, payer)
 
     def _fill_purse(self, tx: Tx, agreed: int, language: str) -> int:
-        """Hold the sum back; what a purse still held whose process has died goes back before."""
+        """Hold back `agreed` millionths for embeddings, and return the reservation (0 without a limit).
+
+        What a process that has died still held back for them is released first. Raises `LimitReached`.
+        """
         tx.budgets.release(self.bot, KNOWLEDGE_PURSE)
         whole = BotBudget(money=self.meter.budget.money)
         return whole.reserve_work(tx, self.bot, KNOWLEDGE_PURSE, agreed, self.meter.tariffs.currency, language)

@@ -36,9 +36,7 @@ CLOSING = "»”\")'"
 
 @dataclass(frozen=True, slots=True)
 class Marked:
-    """A sentence without its marks, and what the marks name. `end` is the place in the line where
-    the sentence ended.
-    """
+    """A sentence without its marks, and what the marks name. `end` is the place in the line where it ended."""
 
     text: str
     refs: tuple[Ref, ...]

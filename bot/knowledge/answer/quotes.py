@@ -108,9 +108,7 @@ def _is_form(one: str, other: str) -> bool:
 
 
 def quoted(text: str) -> list[str]:
-    """Return what stands in quotation marks, or as code, in a text. If a mark is not closed, this
-    goes on to the end.
-    """
+    """Return what stands in a text in quotation marks or as code. What is not closed reaches to the end of the text."""
     found = (next(part for part in match.groups() if part is not None) for match in QUOTED.finditer(text))
     return [one for one in found if any(map(str.isalnum, one))]
 
@@ -169,7 +167,7 @@ def _offers(found: re.Match[str]) -> Iterator[str]:
 
 
 def _whole(kind: str, written: str) -> str:
-    """Return the one form in which codes, links, times and telephone numbers of this kind are compared."""
+    """Return a code, a link, a time or a telephone number in the form in which it is compared."""
     if kind == "phone":
         return "+" + "".join(filter(str.isdigit, written))
     if kind == "link":
@@ -178,7 +176,9 @@ def _whole(kind: str, written: str) -> str:
 
 
 def _amount(found: re.Match[str]) -> tuple[str, str, str]:
-    """Return a number with its unit or currency; "3 million" is multiplied out."""
+    """Return a number as it is written, its whole value ("3 million" is 3000000), and its unit or currency, "" for
+    none.
+    """
     scale = next((power for start, power in SCALES.items() if (found["scale"] or "").startswith(start)), 0)
     unit = (found["currency"] or found["unit"] or "").strip()
     sign = found["sign"] or ""

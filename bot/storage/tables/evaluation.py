@@ -28,7 +28,9 @@ evaluation_cases = declare_table("evaluation_cases", EvaluationCaseColumns, Uniq
 
 
 class EvaluationRunColumns(TypedColumns):
-    """A run of all cases. `name` is "" for one that has none, `options` is the JSON of what answered."""
+    """A run of an evaluation. `name` is "" if it was given none. `options` is JSON: the models and personas that
+    answered.
+    """
 
     id: Named[int] = Column(Id, primary_key=True)
     bot: Named[int] = Column(sa.BigInteger)

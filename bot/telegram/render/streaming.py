@@ -80,7 +80,9 @@ def _inside_fence(text: str, fence: re.Match[str]) -> str:
 
 
 def _without_unfinished_line(text: str) -> str:
-    """Hold back a last line that can't be parsed yet: a marker without text, or a row of a table."""
+    """Return the text without its last line, if that can't be parsed yet: it is a marker without text, or a row of a
+    table.
+    """
     start = text.rfind("\n") + 1
     line = text[start:]
     if not line or not (_MARKER_LINE.fullmatch(line) or _TABLE_LINE.match(line) or _is_half_delimiter(text, start)):

@@ -53,7 +53,7 @@ PATIENCE = 60.0  # seconds: a loaded machine is slow
 
 
 async def until(found: Callable[[], object]) -> None:
-    """Wait for what Telegram does not see: what a model was asked, say."""
+    """Wait until `found` returns something true, also where no event of Telegram tells of it."""
     async with asyncio.timeout(PATIENCE):
         while not found():
             await asyncio.sleep(0.05)
