@@ -23,7 +23,8 @@ from bot.types import Message, ToolCall
 class Profile:
     """What a model can do and costs, as data. The defaults are for an unknown model, and safe for all.
 
-    `window` is in tokens, prompt and answer together. Prices are for 1,000 tokens. `async_share` is the part of these
+    `window` is in tokens, prompt and answer together. Prices are for 1,000 tokens; `price_cached` and `price_tools` are
+    those of `Usage.cached` and `Usage.tools` (None: `price_in`). `async_share` is the part of these
     prices that an answer of the asynchronous mode costs (`asynchronous`), `batch_share` that of one of a batch run of
     the service. `price_search` is for one web search that the
     model makes by itself. `native`: it also speaks AI Studio's own API.
@@ -38,6 +39,8 @@ class Profile:
     native: bool = True
     price_in: Decimal = Decimal(0)
     price_out: Decimal = Decimal(0)
+    price_cached: Decimal | None = None
+    price_tools: Decimal | None = None
     currency: str = "RUB"
     async_share: Decimal = Decimal("0.5")
     batch_share: Decimal = Decimal(1)
@@ -73,14 +76,17 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens as the server counted them; `completion` includes the `reasoning` tokens. `searches`: web searches that
-    the model made by itself, which are paid in addition.
+    """Tokens as the server counted them; `completion` includes the `reasoning` tokens, `prompt` those that were
+    `cached` and those of the service's own `tools`. `searches`: web searches that the model made by itself, which are
+    paid in addition.
     """
 
     prompt: int = 0
     completion: int = 0
     reasoning: int = 0
     searches: int = 0
+    cached: int = 0
+    tools: int = 0
 
     @property
     def total(self) -> int:
@@ -212,10 +218,19 @@ class ImageRequest:
 
 
 class ImageModel(Protocol):
-    """A model that draws, as operations. An accepted `submit` costs money, `poll` costs nothing."""
+    """A model that draws, at once or as operations. An accepted `submit` costs money, `poll` costs nothing.
 
-    async def submit(self, drawing: ImageRequest) -> str:
-        """Start an operation; returns its id. Raises `ModelError`s; `OutcomeUnknown` if it may have been started."""
+    `takes_seed`: equal requests give equal pictures; otherwise the seed is ignored.
+    """
+
+    @property
+    def takes_seed(self) -> bool:
+        """Whether the seed of a request decides about the picture."""
+
+    async def submit(self, drawing: ImageRequest) -> str | Finished | Failed:
+        """Draw: return the picture, or the id of the operation that draws it. Raises `ModelError`s; `OutcomeUnknown` if
+        the request may have been accepted.
+        """
 
     async def poll(self, operation: str) -> Pending | Finished | Failed:
         """Ask whether the picture is finished. `Finished.data` is a JPEG."""

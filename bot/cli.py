@@ -24,7 +24,6 @@ NEWEST = 20  # failures that are listed
 SANDBOX = Path(".govorun", "govorun.db")  # the database of a sandbox that was started in this folder
 
 if TYPE_CHECKING:
-    from bot.ai import Profile
     from bot.config.multi_bot import Plan
     from bot.config.settings import Settings
     from bot.doctor.finding import Finding
@@ -396,8 +395,8 @@ def _tell(finding: Finding) -> bool:
 
 @models.command("list")
 def list_models() -> None:
-    """List the models to choose from: those that AI Studio offers your folder, or without a key those that Govorun
-    knows.
+    """List the models to choose from, with window, prices, abilities and last day: those that AI Studio offers your
+    folder, or without a key those that Govorun knows.
     """
     from bot.providers import catalog
     from bot.providers.yandex.model_list import offered
@@ -405,9 +404,13 @@ def list_models() -> None:
     names = asyncio.run(offered(_settings()))
     if names is None:
         typer.echo("No key is set, so these are the models that Govorun knows:", err=True)
-        names = list(catalog.PROFILES)
+        names = sorted({*catalog.KNOWN, *catalog.BATCH_MODELS, *catalog.PICTURES})
     for name in names:
-        typer.echo(f"{name:<50}  {_abilities(catalog.profile(name))}".rstrip())
+        typer.echo(f"{name:<50}  {_about(name)}".rstrip())
+    typer.echo(
+        f"Prices are for 1,000 tokens, as of {catalog.DATED}. Batch runs take other models, too: docs/batch.md",
+        err=True,
+    )
 
 
 @models.command()
@@ -435,17 +438,24 @@ def fetch(
     typer.echo(weights.fetch(name, directory, weights.print_progress, source=_settings().local_model_source))
 
 
-def _abilities(profile: Profile) -> str:
-    """The window of a model and what it can do, for the list; "" for a model that the catalog does not have."""
-    from bot.ai import Profile
+def _about(name: str) -> str:
+    """What the catalogue says of a model: window, prices, abilities, its end; "" if it does not have the model."""
+    from bot.providers import catalog
 
-    if profile == Profile():
-        return ""
+    profile, (bare, _) = catalog.profile(name), catalog.parts(name)
+    if bare in catalog.PICTURES:
+        return "draws pictures"
+    batch = ["batch runs"] if bare in catalog.BATCH_MODELS else []
+    if (known := catalog.known(name)) is None:
+        return ", ".join(batch)
     can = {
         "sees pictures": profile.vision, "calls tools": profile.tools, "reasons": profile.reasoning,
         "answers later": profile.asynchronous,
     }  # fmt: skip
-    return f"{profile.window:>9,} tokens; " + ", ".join(ability for ability, has in can.items() if has)
+    words = [*(ability for ability, has in can.items() if has), *batch]
+    price = f"{profile.price_in} in, {profile.price_out} out {profile.currency}"
+    end = f"; until {known.until}, then {known.successor}" if known.until else ""
+    return f"{profile.window:>9,} tokens; {price}; {', '.join(words)}{end}"
 
 
 app_option.add_option(app, without=("new", "init", "texts", "models fetch"))

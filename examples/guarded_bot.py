@@ -22,7 +22,7 @@ async def look_up(asker: ToolContext, question: str) -> Preparation | None:
     if "medicine" in question:
         return Preparation(refusal="We only sell books.")
     if "shop" in question:
-        return Preparation(passages=[NEWS], model="yandexgpt-lite")
+        return Preparation(passages=[NEWS], model="yandexgpt-5-lite")
     return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import os
 import shutil
 from collections import defaultdict
@@ -189,3 +190,28 @@ ON_DISK = {"tmp_path", "govorun_template", "postgres"}
 WAITING = {  # for real time, though in one process
     "test_container_init.py", "test_engines.py", "test_guards.py", "test_mcp.py", "test_patience.py", "test_sharing.py",
 }  # fmt: skip
+
+
+@pytest.fixture
+def older_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bot offers the models of 2025, as an operator has it who has kept their names, and the folder has them."""
+    rows = [
+        {"name": "yandexgpt", "title": "YandexGPT Pro"},
+        {"name": "yandexgpt-lite", "title": "YandexGPT Lite"},
+        {"name": "yandexgpt/rc", "title": "YandexGPT Pro 5.1"},
+        {"name": "aliceai-llm", "title": "Alice AI"},
+        {"name": "qwen3-235b-a22b-fp8", "title": "Qwen3 235B"},
+        {"name": "gpt-oss-120b", "title": "gpt-oss 120B"},
+        {"name": "gemma-3-27b-it", "title": "Gemma 3 27B"},
+    ]
+    given = {"MODEL": "yandexgpt", "MODELS": json.dumps(rows), "HELPER_MODEL": "yandexgpt-lite"}
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def draws_by_operations(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder has YandexART, whose operations are polled, and the operator has chosen it."""
+    monkeypatch.setenv("IMAGE_MODEL", "yandex-art")
+    stage: Stage = request.getfixturevalue("stage")  # reads the environment when it is made
+    stage.studio.access.serve("2025")

@@ -103,7 +103,11 @@ def most(profile: Profile, usage: Usage, mode: str = SYNC) -> int:
 
 
 def _tokens(profile: Profile, usage: Usage, mode: str) -> int:
-    whole = (profile.price_in * usage.prompt + profile.price_out * usage.completion) / 1000
+    plain = max(usage.prompt - usage.cached - usage.tools, 0)
+    whole = profile.price_in * plain + profile.price_out * usage.completion
+    whole += (profile.price_in if profile.price_cached is None else profile.price_cached) * usage.cached
+    whole += (profile.price_in if profile.price_tools is None else profile.price_tools) * usage.tools
+    whole /= 1000
     if mode == BATCH:
         return millionths(whole * profile.batch_share)
     return millionths(whole * profile.async_share if mode == LATER and profile.asynchronous else whole)

@@ -44,8 +44,9 @@ class ModelConfig(KeyedRow):
 
     With a `url` the model belongs to another server with an OpenAI-compatible API, which knows it as `model` (empty: as
     `name`). Without a `url` it is a model of AI Studio: `model` is its name there, `agent` the id of an agent from the
-    console, `search` lets it search the web. Prices are for 1,000 tokens, `window` and `max_tokens` are tokens;
-    `batch_share` is the part of the prices that an answer of a batch run costs.
+    console, `search` lets it search the web. `window` and `max_tokens` are tokens, prices are for 1,000 tokens;
+    `price_cached` is for those that the server had cached, `price_tools` for those of its own tools, `batch_share` the
+    part of the prices that an answer of a batch run costs.
 
     With a `uri` it is an instance of one's own: it takes `concurrency` requests at once and costs `price_hour` in its
     `hours` ("9-18 mon-fri"); while it does not run, the model called `stand_in` answers.
@@ -57,6 +58,8 @@ class ModelConfig(KeyedRow):
     max_tokens: int | None = Field(None, gt=0)
     price_in: Decimal | None = None
     price_out: Decimal | None = None
+    price_cached: Decimal | None = None
+    price_tools: Decimal | None = None
     batch_share: Decimal | None = Field(None, ge=0)
     currency: str | None = None
     url: OptionalUrl = ""

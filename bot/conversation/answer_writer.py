@@ -140,8 +140,9 @@ class AnswerWriter:
         if not (hooks.instructions or hooks.before):
             return context
         told, wish = await hooks.prepare(self.asker(incoming, context), context.asked)
-        model = self.routing.by_name(wish.model or context.choices.model).name
-        if wish.model and model != wish.model:
+        option = self.routing.by_name(wish.model or context.choices.model)
+        model = option.name
+        if wish.model and not option.has_name(wish.model):
             log.warning("a function around the model wants %s, which is not offered", wish.model)
             model = context.choices.model
         return replace(

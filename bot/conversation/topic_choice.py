@@ -93,7 +93,7 @@ class ChosenTopic:
         topic = self.table.find(self.choice.topic)
         own = library.persona(choices.persona).model if choices.persona else ""
         persona = topic.persona if library.persona(topic.persona).key == topic.persona else ""
-        model = topic.model if any(one.name == topic.model for one in routing.options) else ""
+        model = topic.model if topic.model in routing.names else ""
         return replace(choices, persona=choices.persona or persona, own_model=choices.own_model or own or model)
 
     def decided(self) -> ChosenTopic:

@@ -163,7 +163,7 @@ def check_prompts(settings: Settings) -> Iterator[Finding]:
     problems = library.problems()
     for problem in problems:
         yield fail("prompts", problem, "docs/personas.md shows what stands in such a file; it is left out until then")
-    offered = {settings.model, *(entry.name for entry in catalog.choices(settings.models))}
+    offered = catalog.offered_names(settings.model, settings.models)
     for persona in library.personas().values():
         if persona.model and persona.model not in offered:
             text = f"the persona {persona.key} wants the model {persona.model!r}, which is not offered"
@@ -185,7 +185,7 @@ def check_topics(settings: Settings) -> Iterator[Finding]:
         return
     table = file.table
     assert table is not None  # noqa: S101  it has no problem
-    offered = {settings.model, *(entry.name for entry in catalog.choices(settings.models))}
+    offered = catalog.offered_names(settings.model, settings.models)
     queues: Sequence[str] = ()
     if settings.desk is not None:
         from bot.desk.policy.desk_file import DeskFile

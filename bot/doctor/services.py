@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
-from bot.ai import Embedder, Failed, ImageModel, ImageRequest, Pending, Searcher, SpeechToText, TextToSpeech
+from bot.ai import Embedder, Failed, Finished, ImageModel, ImageRequest, Pending, Searcher, SpeechToText, TextToSpeech
 from bot.clock import Clock
 from bot.config.entries import EmbeddingModelConfig
 from bot.config.settings import Settings
 from bot.doctor.finding import PATIENCE, Finding, fail, host_and_port, ok, warn
-from bot.errors import BotError, ConfigError, ModelError, ModelProtocolError, ModelUnavailable
+from bot.errors import BotError, ConfigError, ModelDenied, ModelError, ModelProtocolError, ModelUnavailable
 from bot.http.client import Http
 from bot.providers.yandex.service import YandexStudio
 from bot.tools.mcp import McpServer
@@ -42,27 +42,35 @@ async def check_services(settings: Settings, studio: YandexStudio, advice: Advic
 
 
 async def draw_picture(
-    settings: Settings, painter: ImageModel, clock: Clock, advice: Advice
+    settings: Settings, painters: Mapping[str, ImageModel], clock: Clock, advice: Advice
 ) -> AsyncIterator[Finding]:  # fmt: skip
-    """Say what a picture costs, then buy one."""
+    """Say what a picture costs, then buy one of the first model that the folder has."""
     yield ok("image", f"drawing one picture, which costs {settings.image_price} {settings.currency}")
-    role = "ai.imageGeneration.user"
-    try:
-        started = clock.monotonic()
-        operation = await painter.submit(ImageRequest(WORDS, seed=1))
-        while isinstance(picture := await painter.poll(operation), Pending):
+    for left, (name, painter) in zip(reversed(range(len(painters))), painters.items(), strict=True):
+        try:
+            yield await _draw(name, painter, clock)
+            return
+        except BotError as error:
+            if left and isinstance(error, ModelDenied):
+                yield warn("image", f"{name}: {error}", "The bot takes the next model, as IMAGE_MODEL=auto asks for")
+                continue
+            yield fail("image", f"{name}: {error}", advice(error, "ai.imageGeneration.user"))
+            return
+
+
+async def _draw(name: str, painter: ImageModel, clock: Clock) -> Finding:
+    """Buy one picture. Raises `ModelError`."""
+    started = clock.monotonic()
+    found: str | Pending | Finished | Failed = await painter.submit(ImageRequest(WORDS, seed=1))
+    if isinstance(operation := found, str):
+        while isinstance(found := await painter.poll(operation), Pending):
             if clock.monotonic() - started > PATIENCE_FOR_PICTURE:
-                text = f"no picture in {PATIENCE_FOR_PICTURE:.0f} s: the service is slow, which it says can be"
-                yield warn("image", text, "Order one with /image: the bot waits for hours")
-                return
+                text = f"{name}: no picture in {PATIENCE_FOR_PICTURE:.0f} s: the service is slow, which it says can be"
+                return warn("image", text, "Order one with /image: the bot waits for longer")
             await clock.sleep(POLL)
-    except BotError as error:
-        yield fail("image", str(error), advice(error, role))
-        return
-    if isinstance(picture, Failed):
-        yield fail("image", f"there is no picture: {picture.reason}", advice(ModelUnavailable(), role))
-    else:
-        yield ok("image", f"drew a picture ({len(picture.data):,} bytes, {clock.monotonic() - started:.0f} s)")
+    if not isinstance(found, Finished):
+        raise ModelUnavailable(f"there is no picture: {found.reason if isinstance(found, Failed) else found}")
+    return ok("image", f"{name} drew a picture ({len(found.data):,} bytes, {clock.monotonic() - started:.0f} s)")
 
 
 async def check_embedder(row: EmbeddingModelConfig, studio: YandexStudio) -> Finding:

@@ -14,6 +14,7 @@ from bot.clock import Clock
 from bot.config.settings import WHERE, Settings
 from bot.doctor.finding import PATIENCE, Finding, Spending, Verdict, fail, host_and_port, ok, secret, warn
 from bot.doctor.services import check_embedder, check_operations, check_services, draw_picture
+from bot.doctor.used_models import check_classifier, check_model_list, check_vector_stores
 from bot.errors import BotError, ConfigError, ModelError, ModelProtocolError, ModelUnavailable
 from bot.http.client import Http
 from bot.http.transport import environment_proxy
@@ -21,7 +22,7 @@ from bot.providers import catalog
 from bot.providers.error_mapping import MONEY, Unauthenticated
 from bot.providers.yandex import names
 from bot.providers.yandex.auth import credentials
-from bot.providers.yandex.service import YandexStudio
+from bot.providers.yandex.service import AUTO, YandexStudio
 from bot.types import Message
 
 SKEW = 30.0  # seconds that this machine's clock may be wrong
@@ -106,12 +107,15 @@ async def _models(settings: Settings, http: Http, clock: Clock, spending: Spendi
     patient = settings.model_copy(update={"answer_deadline": PATIENCE})
     studio = YandexStudio(settings=patient, http=http, clock=clock, random=Random())  # noqa: S311
     offered = dict.fromkeys([settings.model, *(entry.name for entry in catalog.choices(settings.models))])
-    for name in () if spending is Spending.NOTHING else offered:
+    async for finding in check_model_list(settings, studio, clock):
+        yield finding
+    asked = {**dict.fromkeys(offered, "text"), settings.helper_model: "helper"} | dict.fromkeys(offered, "text")
+    for name, leg in () if spending is Spending.NOTHING else asked.items():
         try:
-            yield await _says(studio, name, clock)
+            yield await _says(studio, name, clock, leg)
         except BotError as error:
             stopped = _stopped(error, name, settings)
-            yield stopped or fail("text", f"{name}: {error}", _next_step(error, name, settings))
+            yield stopped or fail(leg, f"{name}: {error}", _next_step(error, name, settings))
             elsewhere = _elsewhere(name, settings)
             if (isinstance(error, Unauthenticated) and not elsewhere) or RIGHT_FOLDER.search(str(error)):
                 return  # every other model of AI Studio would fail for this reason too
@@ -121,8 +125,12 @@ async def _models(settings: Settings, http: Http, clock: Clock, spending: Spendi
             yield finding
         if settings.embedding_row is not None:
             yield await check_embedder(settings.embedding_row, studio)
-    if spending is Spending.PICTURE and (painter := studio.art()) is not None:
-        async for finding in draw_picture(settings, painter, clock, advice):
+        if classifier := await check_classifier(settings, studio, advice):
+            yield classifier
+    async for finding in check_vector_stores(settings, studio, clock, advice):
+        yield finding
+    if spending is Spending.PICTURE and (painters := studio.image_models()):
+        async for finding in draw_picture(settings, painters, clock, advice):
             yield finding
     tokenizer = studio.tokenizer()
     if tokenizer is None:
@@ -133,13 +141,13 @@ async def _models(settings: Settings, http: Http, clock: Clock, spending: Spendi
         yield warn("tokenizer", str(error), _next_step(error, settings.model, settings))
 
 
-async def _says(studio: YandexStudio, name: str, clock: Clock) -> Finding:
+async def _says(studio: YandexStudio, name: str, clock: Clock, leg: str) -> Finding:
     started, price = clock.monotonic(), ""
     request = Request((Message.of("user", GREETING),), temperature=0, max_tokens=5)
     async with aclosing(studio.text(name).stream(request)) as chunks:
         async for chunk in chunks:
             price = f", {chunk.usage.total} tokens" if chunk.usage else price
-    return ok("text", f"{name} answers ({clock.monotonic() - started:.1f} s{price})")
+    return ok(leg, f"{name} answers ({clock.monotonic() - started:.1f} s{price})")
 
 
 def _stopped(error: BotError, name: str, settings: Settings) -> Finding | None:
@@ -174,14 +182,30 @@ def _next_step(error: BotError, name: str, settings: Settings) -> str:
     if MONEY.search(words):
         return "console.yandex.cloud -> Billing: is the account active, is there money, does this folder belong to it?"
     if words.startswith("403"):
-        return ROLE
+        if GONE.search(words):
+            return "Your folder does not have this model (any more): `govorun models list` shows those that it has"
+        return missing_right(words, "ai.languageModels.user")
     return "Check the name: `govorun models list`"
 
 
 def _service_advice(settings: Settings, error: BotError, role: str) -> str:
     if str(error).startswith("403") and not MONEY.search(str(error)):
-        return f"Give the service account the role {role} in this folder (console.yandex.cloud -> Access bindings)"
+        return missing_right(str(error), role)
     return _next_step(error, settings.model, settings)
+
+
+def missing_right(words: str, role: str) -> str:
+    """Say what a refusal (403) asks for: the role of the service account, the scope of its key, or both where the words
+    of the service do not tell. `role` may name several, joined by "and".
+    """
+    roles = role.split(" and ")
+    scopes = " and ".join(dict.fromkeys(SCOPES[one] for one in roles if one in SCOPES))
+    new_key = f"make an API key with the scope {scopes} (console.yandex.cloud -> Service accounts -> Create API key)"
+    if "scope" in words.lower() and scopes:
+        return f"The key lacks a scope: {new_key}"
+    where = "console.yandex.cloud -> your folder -> Access bindings"
+    give = f"Give the service account the role {role} in this folder ({where})"
+    return give if "role" in words.lower() or not scopes else f"{give}; if it has that, {new_key}"
 
 
 def _trouble(words: str) -> str:
@@ -194,22 +218,27 @@ def _trouble(words: str) -> str:
 
 def check_picture(settings: Settings) -> Finding:
     """Check whether the name of the picture model is well formed. No picture is bought to try it."""
+    price = f"one costs {settings.image_price} {settings.currency}"
+    if settings.image_model == AUTO:
+        return ok("image", f"the first of {', '.join(catalog.PICTURES)} that the folder has; {price}; --paid buys one")
     if not settings.image_model:
         return ok("image", "there is no /image (IMAGE_MODEL=none)")
     try:
         uri = names.uri(settings.image_model, settings.yc_folder_id, "art")
     except ConfigError as error:
-        return fail("image", str(error), "IMAGE_MODEL=yandex-art, or IMAGE_MODEL=none for no /image")
-    price = f"one costs {settings.image_price} {settings.currency}"
+        return fail("image", str(error), "IMAGE_MODEL=auto, or IMAGE_MODEL=none for no /image")
     return ok("image", f"{uri} is a good name; no picture was bought to try it: {price}; --paid buys one")
 
 
 GREETING = "Привет"
 RIGHT_FOLDER = re.compile(r"does not match with service account folder ID '([\w-]+)'")
-ROLE = (
-    "Give the service account the role ai.languageModels.user in this folder (console.yandex.cloud -> your folder -> "
-    "Access bindings), and the key the scope yc.ai.foundationModels.execute"
-)
+GONE = re.compile(r"access to model\b.{0,200}\bdenied", re.IGNORECASE)
+SCOPES: Mapping[str, str] = {  # that a key needs beside a role of its service account
+    "ai.languageModels.user": "yc.ai.foundationModels.execute",
+    "ai.imageGeneration.user": "yc.ai.imageGeneration.execute",
+    "ai.assistants.editor": "yc.ai.foundationModels.execute",
+    "ai.editor": "yc.ai.foundationModels.execute",
+}
 NEW: Mapping[str, str] = {
     "YC_API_KEY": f"The key is wrong, expired or deleted; a new one: {WHERE['yc_api_key']}",
     "YC_IAM_TOKEN": "IAM tokens live 12 hours: `yc iam create-token` makes one. An API key (YC_API_KEY) lasts",

@@ -8,6 +8,7 @@ never repeats one whose outcome may be success.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -29,6 +30,8 @@ from bot.ports import Transport
 from bot.storage.repositories.operations import Operation
 from bot.storage.store import Store, Tx
 from bot.types import Incoming, Job
+
+log = logging.getLogger(__name__)
 
 MOST_SUBMITS = 2  # a crash between request and response leaves the outcome unknown: one more try, then the user decides
 OVER = ("done", "failed")
@@ -77,6 +80,17 @@ class Outcome:
     afterwards: Callable[[], None] = lambda: None
 
 
+@dataclass(frozen=True, slots=True)
+class AtOnce(Generic[Result]):
+    """What a service has returned to a submit that needs no operation: the result, or why there is none.
+
+    `operation` stands in the place of the service's id.
+    """
+
+    operation: str
+    outcome: Result | Failed
+
+
 class OperationKind(Protocol[Result]):
     """The part of an operation that depends on its kind. `submit` and `poll` raise the `ModelError`s of `errors.py`."""
 
@@ -87,8 +101,10 @@ class OperationKind(Protocol[Result]):
     def is_offered(self, operation: Operation) -> bool:
         """Whether the bot still has a service for this operation."""
 
-    async def submit(self, operation: Operation) -> str:
-        """Submit the operation, and return the id that the service gave it. May raise `OutcomeUnknown`."""
+    async def submit(self, operation: Operation) -> str | AtOnce[Result]:
+        """Submit the operation, and return the id that the service gave it, or its result. May raise
+        `OutcomeUnknown`.
+        """
 
     async def poll(self, operation: Operation) -> Pending | Failed | Result:
         """Ask the service for the result."""
@@ -97,7 +113,10 @@ class OperationKind(Protocol[Result]):
         """Ask the service to cancel an operation for which nobody waits any more, if the service can."""
 
     def accepted(self, tx: Tx, operation: Operation) -> None:
-        """Called in the transaction that stores the service's id: the service has accepted the operation."""
+        """Called in the transaction that stores the service's id or result: the service has accepted the operation.
+
+        `operation.submits` counts this submit and those before whose outcome is unknown.
+        """
 
     def finished(self, operation: Operation, result: Result) -> Outcome:
         """What to store and send when the result is there."""
@@ -154,8 +173,11 @@ class OperationRunner(Generic[Result]):
 
     async def _submit(self, job: Job, operation: Operation) -> None:
         await self.store.write(lambda tx: tx.operations.mark_submitting(operation.id))
+        if operation.submits:
+            log.warning("%s of turn %s is ordered again: nobody knows whether it was before", job.kind, job.key)
+        operation = replace(operation, submits=operation.submits + 1)
         try:
-            name = await self.kind.submit(operation)
+            found = await self.kind.submit(operation)
         except (ModelRefused, BadInput) as error:
             await self._fail(job, operation, FailureReason.REFUSED, error)
         except (OutcomeUnknown, ModelProtocolError) as error:  # the service may have done it
@@ -167,7 +189,10 @@ class OperationRunner(Generic[Result]):
         except ModelError as error:  # too long, for example: certainly not done
             await self._fail(job, operation, FailureReason.FAILED, error)
         else:
-            await self._run(job, replace(operation, operation=name))
+            if isinstance(found, AtOnce):
+                await self._end_at_once(job, replace(operation, operation=found.operation), found.outcome)
+            else:
+                await self._run(job, replace(operation, operation=found))
 
     async def _run(self, job: Job, operation: Operation) -> None:
         due = self.clock.time() + self.kind.pace.shortest_poll
@@ -186,6 +211,25 @@ class OperationRunner(Generic[Result]):
         # Without the service's id on disk the operation would be submitted, and paid, again.
         if not await self.store.write_until_stored(running):
             await self.kind.withdraw(operation)  # cancelled, or its user's data deleted, during the submit
+
+    async def _end_at_once(self, job: Job, operation: Operation, outcome: Result | Failed) -> None:
+        """Book and end an operation in one transaction. Before it, a crash leaves its outcome unknown."""
+        end = self._outcome(operation, outcome)
+
+        def work(tx: Tx) -> None:
+            if (now := tx.operations.find_of_turn(job.address.bot, job.key)) is not None:
+                self.kind.accepted(tx, operation)
+                if now.state not in OVER:
+                    tx.operations.mark_running(operation.id, operation.operation)
+            self._close(tx, job, operation, end)
+
+        await self.store.write_until_stored(work)
+        await self._deliver(job, end)
+
+    def _outcome(self, operation: Operation, outcome: Result | Failed) -> Outcome:
+        if not isinstance(outcome, Failed):
+            return self.kind.finished(operation, outcome)
+        return self.kind.failed(operation, FailureReason.REFUSED if outcome.refused else FailureReason.FAILED)
 
     async def _submit_later(self, job: Job, operation: Operation, error: ModelUnavailable) -> None:
         """Reschedule a submit that the service certainly did not accept: nothing is paid yet."""
@@ -210,10 +254,8 @@ class OperationRunner(Generic[Result]):
             if age <= pace.patience:
                 raise  # the worker asks again, ever more rarely
             outcome = Pending()
-        if isinstance(outcome, Failed):
-            await self._fail(job, operation, FailureReason.REFUSED if outcome.refused else FailureReason.FAILED)
-        elif not isinstance(outcome, Pending):
-            await self._end(job, operation, self.kind.finished(operation, outcome))
+        if not isinstance(outcome, Pending):
+            await self._end(job, operation, self._outcome(operation, outcome))
         elif age > pace.patience:
             await self._fail(job, operation, FailureReason.SLOW)
         else:
@@ -226,16 +268,19 @@ class OperationRunner(Generic[Result]):
         await self._end(job, operation, self.kind.failed(operation, why, error))
 
     async def _end(self, job: Job, operation: Operation, end: Outcome) -> None:
-        def work(tx: Tx) -> None:
-            now = tx.operations.find_of_turn(job.address.bot, job.key)
-            if now is not None and now.state not in OVER:  # else it was cancelled or deleted meanwhile
-                tx.operations.store_end(operation.id, end.state)
-                if end.effect(tx) is AGAIN:
-                    tx.jobs.reschedule(job, self.clock.time())
-                    return
-            tx.jobs.delete_done(job)
+        await self.store.write(lambda tx: self._close(tx, job, operation, end))
+        await self._deliver(job, end)
 
-        await self.store.write(work)
+    def _close(self, tx: Tx, job: Job, operation: Operation, end: Outcome) -> None:
+        now = tx.operations.find_of_turn(job.address.bot, job.key)
+        if now is not None and now.state not in OVER:  # else it was cancelled or deleted meanwhile
+            tx.operations.store_end(operation.id, end.state)
+            if end.effect(tx) is AGAIN:
+                tx.jobs.reschedule(job, self.clock.time())
+                return
+        tx.jobs.delete_done(job)
+
+    async def _deliver(self, job: Job, end: Outcome) -> None:
         end.afterwards()
         await self.transport.reply(job.address, job.key).finish()
 

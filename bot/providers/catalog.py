@@ -1,17 +1,36 @@
-"""What the models can do and cost, as data. Begin at `profile`; the table is at the foot.
+"""What the models of AI Studio can do and cost, as data in `catalog.toml`. Begin at `profile`.
 
-A row here is what the vendor's pages and field reports said in 2026. Operators overrule it with MODELS, and a model
-without a row works with the safe defaults of `Profile`.
+Operators overrule a row with MODELS, and a model without a row works with the safe defaults of `Profile`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+import tomllib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
 from decimal import Decimal
+from pathlib import Path
+from typing import Any
 
 from bot.ai import Profile
 from bot.config.entries import ModelConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownModel:
+    """A row of the catalogue. `title`: "" for a model that is not in the built-in list; `until` is its last day.
+
+    `is_fixed`: the vendor asks for a URI without a version, since a new version gets a new name.
+    """
+
+    name: str
+    profile: Profile
+    title: str
+    kind: str
+    successor: str
+    until: date | None
+    is_fixed: bool
 
 
 def profile(name: str, extra: Sequence[ModelConfig] = ()) -> Profile:
@@ -23,7 +42,8 @@ def profile(name: str, extra: Sequence[ModelConfig] = ()) -> Profile:
     """
     row = entry(name, extra)
     model, version = parts(row.model or name if row else name)
-    found = PROFILES.get(f"{model}/{version}") or PROFILES.get(model) or Profile()
+    known = KNOWN.get(f"{model}/{version}") or KNOWN.get(model)
+    found = known.profile if known else Profile()
     if row is None:
         return found
     if row.url or row.agent:
@@ -55,9 +75,71 @@ def entry(name: str, extra: Sequence[ModelConfig]) -> ModelConfig | None:
     return next(exact, None) or next(same, None)
 
 
+def known(name: str) -> KnownModel | None:
+    """Return the row of a model by any of its names; None for a model that the catalogue does not have."""
+    model, version = parts(name)
+    return KNOWN.get(f"{model}/{version}") or KNOWN.get(model)
+
+
+def former_names(name: str) -> Sequence[str]:
+    """Return the older names of a model that the vendor still knows."""
+    return [row.name for row in KNOWN.values() if row.successor == name and row.until is None]
+
+
+def offered_names(model: str, extra: Sequence[ModelConfig] = ()) -> Collection[str]:
+    """Return every name by which a file may ask for a model that is offered; `model` is the default."""
+    names = [model, *(row.name for row in choices(extra))]
+    return {*names, *(former for name in names for former in former_names(name))}
+
+
+def model_that_sees(*, batch: bool) -> str:
+    """Return a model that sees pictures: one that batch runs take, or one of the built-in list."""
+    return next(
+        row.name for row in KNOWN.values() if row.profile.vision and (row.name in BATCH_MODELS if batch else row.title)
+    )
+
+
+def next_of_kind(name: str, there: Collection[str]) -> str:
+    """Return the model that takes the place of one that is gone: its successor, else the first of its kind, else the
+    first of the built-in list. Only models of `there` (names without a version) count; "" if none is there.
+    """
+    row = known(name)
+    candidates = [row.successor] if row else []
+    candidates += [one.name for one in KNOWN.values() if row and one.kind == row.kind]
+    candidates += [one.name for one in KNOWN.values() if one.title]
+    return next((one for one in candidates if one != name and one in there), "")
+
+
+def _rows(table: Mapping[str, Mapping[str, Any]]) -> Iterator[KnownModel]:
+    for name, row in table.items():
+        price = {key: Decimal(value) for key, value in row.get("price", {}).items()}
+        is_native = row.get("native", False)
+        yield KnownModel(
+            name=name,
+            title=row.get("title", ""),
+            kind=row["kind"],
+            successor=row.get("successor", ""),
+            until=row.get("until"),
+            is_fixed=not row.get("latest", True),
+            profile=Profile(
+                window=row.get("window", 32_768),
+                max_tokens=8_000,
+                tools=True,
+                vision=row.get("sees", False),
+                reasoning=row.get("reasoning", False),
+                native=is_native,
+                asynchronous=is_native,
+                price_in=price.get("input", Decimal(0)),
+                price_out=price.get("output", Decimal(0)),
+                price_cached=price.get("cached"),
+                price_tools=price.get("tools"),
+            ),
+        )
+
+
 OVERRULED = {
-    "window", "max_tokens", "price_in", "price_out", "batch_share", "currency", "vision", "tools", "reasoning",
-    "native",
+    "window", "max_tokens", "price_in", "price_out", "price_cached", "price_tools", "batch_share", "currency", "vision",
+    "tools", "reasoning", "native",
 }  # fmt: skip
 
 ALIASES: Mapping[str, str] = {
@@ -70,48 +152,13 @@ ALIASES: Mapping[str, str] = {
     "yandexart": "yandex-art",
 }
 
-BUILT_IN: Sequence[ModelConfig] = (
-    ModelConfig(name="yandexgpt", title="YandexGPT Pro"),
-    ModelConfig(name="yandexgpt-lite", title="YandexGPT Lite"),
-    ModelConfig(name="yandexgpt/rc", title="YandexGPT Pro 5.1"),
-    ModelConfig(name="aliceai-llm", title="Alice AI"),
-    ModelConfig(name="qwen3-235b-a22b-fp8", title="Qwen3 235B"),
-    ModelConfig(name="gpt-oss-120b", title="gpt-oss 120B"),
-    ModelConfig(name="gemma-3-27b-it", title="Gemma 3 27B"),  # the one of them that sees pictures
-)
-
-
-def _native(price_in: str, price_out: str, *, reasoning: bool = False) -> Profile:
-    return replace(_open(32_768, price_in, price_out, reasoning=reasoning), native=True, asynchronous=True)
-
-
-def _open(
-    window: int, price: str = "0", price_out: str = "", *, vision: bool = False, reasoning: bool = False
-) -> Profile:
-    """Return the profile of a model that only the OpenAI-compatible API serves."""
-    return Profile(
-        window=window, max_tokens=8_000, tools=True, vision=vision, reasoning=reasoning, native=False,
-        price_in=Decimal(price), price_out=Decimal(price_out or price),
-    )  # fmt: skip
-
-
-# Roubles for 1,000 tokens, synchronous. Lite costs one unit (about 0.20); Pro 5 six, Pro 5.1 four, the open ones as the
-# vendor's table of multipliers says. Alice and DeepSeek by field reports.
-PROFILES: Mapping[str, Profile] = {
-    "yandexgpt-lite": _native("0.20", "0.20"),
-    "yandexgpt": _native("1.20", "1.20", reasoning=True),
-    "yandexgpt-5-lite": _native("0.20", "0.20"),
-    "yandexgpt-5-pro": _native("1.20", "1.20", reasoning=True),
-    "yandexgpt/rc": _native("0.80", "0.80"),
-    "yandexgpt-5.1": _native("0.80", "0.80"),
-    "aliceai-llm": _native("0.50", "1.20"),
-    "aliceai-llm-flash": _open(65_536, "0.10", "0.20"),
-    "qwen3-235b-a22b-fp8": _open(262_144, "0.50"),
-    "qwen3.6-35b-a3b": _open(131_072),
-    "gpt-oss-120b": _open(131_072, "0.30", reasoning=True),
-    "gpt-oss-20b": _open(131_072, "0.10", reasoning=True),
-    "gemma-3-27b-it": _open(131_072, "0.40", vision=True),
-    "deepseek-v32": _open(131_072, reasoning=True),
-    "deepseek-v4-flash": _open(1_000_000, "0.30", "0.50", reasoning=True),
-    "deepseek-v4.1-flash": _open(131_072, reasoning=True),
+_TABLE = tomllib.loads((Path(__file__).parent / "catalog.toml").read_text(encoding="utf-8"))
+DATED: date = _TABLE["dated"]
+KNOWN: Mapping[str, KnownModel] = {row.name: row for row in _rows(_TABLE["models"])}
+BUILT_IN: Sequence[ModelConfig] = [ModelConfig(name=row.name, title=row.title) for row in KNOWN.values() if row.title]
+BATCH_MODELS: Collection[str] = frozenset(_TABLE["batch"]["models"])
+PICTURES: Mapping[str, str] = _TABLE["pictures"]
+FIXED: Collection[str] = {  # scheme and name
+    *(f"gpt{row.name}" for row in KNOWN.values() if row.is_fixed),
+    *(f"art{name}" for name, api in PICTURES.items() if api == "images"),
 }

@@ -121,6 +121,8 @@ OTHER_TOKENS = re.compile(  # OpenAI, vLLM
 TOO_LONG = re.compile(r"text length is \d{6,},|context.{0,10}length|too many tokens|maximum context", re.IGNORECASE)
 REFUSED = re.compile(r"not possible to generate an image|may violate the terms", re.IGNORECASE)
 WRONG_MODEL = re.compile(
-    r"does not match with service account folder|invalid model_?uri|parse model uri|failed to get model", re.IGNORECASE
+    r"does not match with service account folder|invalid model_?uri|parse model uri|failed to get model"
+    r"|\bmodel\b.{0,200}\bnot allowed\b",
+    re.IGNORECASE,
 )
 MONEY = re.compile(r"billing|payment|balance|money|funds|overdue|баланс|оплат|плат[её]ж|средств|биллинг", re.IGNORECASE)

@@ -62,11 +62,17 @@ class Reader(ABC):
 def counted(numbers: Any, prompt: str, completion: str, reasoning: str, *, searches: int = 0) -> Usage | None:
     """Return the token counts that a server gave under these names; None if it gave none.
 
-    `reasoning` is the path to the count of reasoning tokens, "details.name". `searches`: web searches of the model.
+    `reasoning` is the path to the count of reasoning tokens, "details.name". The details of the prompt, which stand
+    under a name like that of the prompt, say how many of its tokens were cached or belong to the service's own tools.
+    `searches`: web searches of the model.
     """
     found = mapping(numbers)
     asked, said = number(found.get(prompt)), number(found.get(completion))
     if asked is None or said is None:
         return None
     details, _, name = reasoning.partition(".")
-    return Usage(asked, said, number(mapping(found.get(details)).get(name)) or 0, searches)
+    thought = number(mapping(found.get(details)).get(name)) or 0
+    of_prompt = mapping(found.get(f"{prompt}_details"))
+    cached = min(number(of_prompt.get("cached_tokens")) or 0, asked)
+    tools = min(number(of_prompt.get("tool_tokens")) or 0, asked - cached)
+    return Usage(asked, said, thought, searches, cached=cached, tools=tools)

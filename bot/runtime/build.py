@@ -26,6 +26,7 @@ from bot.runtime import cluster, models
 from bot.runtime.bot import Bot, Placement
 from bot.runtime.models import AsyncModels, Models
 from bot.runtime.optional.evaluation import evaluation_watch, instance_watch
+from bot.runtime.optional.model_watch import model_watch
 from bot.runtime.optional.program import rehearsing
 from bot.runtime.parts import Answering, Given, Ground
 from bot.runtime.resources import SharedResources
@@ -103,6 +104,8 @@ async def build(
                 placement=Placement(tasks=tasks, role=role, shared=shared),
             )
             bot = wire(given, await _routers(api, store, extension, role, stack))
+            if settings.check_at_start and role.works and not extension.ai.only_models:
+                tasks.create_task(model_watch(bot, given).run(), name="models of the folder")
             if settings.has_instances and role.works:
                 tasks.create_task(instance_watch(bot, given).run(), name="instances")
             if settings.eval_cases is not None and role.works:
@@ -170,8 +173,9 @@ def _models(
     return Models(
         studio=studio,
         routing=routing,
+        helper=models.helper_model(settings, studio, extension),
         async_models=instead.later or models.async_models(studio, extension),
-        images=None if extension.ai.only_models else studio.art(),
+        images={} if extension.ai.only_models else studio.image_models(),
         chance=chance,
     )
 

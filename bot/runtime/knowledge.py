@@ -34,7 +34,7 @@ from bot.knowledge import rights
 from bot.knowledge.answering import KnowledgeAnswers
 from bot.knowledge.base import KnowledgeBase
 from bot.knowledge.learning.gaps import Dislikes
-from bot.runtime.models import KEPT, Embedders, helper_model
+from bot.runtime.models import KEPT, Embedders
 from bot.runtime.parts import Given, Ground
 from bot.storage.store import Tx
 from bot.types import Address, Incoming
@@ -76,7 +76,7 @@ def answers_of_turns(given: Given, ground: Ground) -> KnowledgeAnswers | None:
     base, people, store, settings = ground.knowledge, ground.people, given.store, given.settings
     if base is None:
         return None
-    model = helper_model(settings, given.models.studio, given.added)
+    model = given.models.helper
     judge = SentenceJudge(store=store, model=model, budget=people.budget).judge
     ranker = None
     if settings.kb_rerank:
@@ -115,8 +115,7 @@ def question_rewriter(given: Given, budget: Budget) -> QuestionRewriter:
     """Return the part that rewrites questions which depend on the conversation, so that the sources can be searched for
     them.
     """
-    model = helper_model(given.settings, given.models.studio, given.added)
-    return QuestionRewriter(store=given.store, model=model, budget=budget)
+    return QuestionRewriter(store=given.store, model=given.models.helper, budget=budget)
 
 
 def _role(access: Access) -> Callable[[Incoming], str]:
@@ -239,7 +238,7 @@ def topic_features(given: Given, ground: Ground, assistant: Assistant) -> Sequen
         named = {name for topic in table.topic.values() for name in topic.audience} if table is not None else set()
         return KnownNames(
             personas=ground.library.personas(),
-            models=[option.name for option in given.models.routing.options],
+            models=given.models.routing.names,
             knowledge=[source.name for source in sources],
             queues=ground.desk.table.teams if ground.desk is not None else (),
             audiences={name for name in named if rights.is_group(name)},

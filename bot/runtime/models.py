@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from importlib.util import find_spec
 
-from bot.ai import AsyncModel, Embedder, ImageModel, Model
+from bot.ai import AsyncModel, Embedder, ImageModel
 from bot.billing.instances import Instance, worth
 from bot.billing.pricing import Price, PriceList, shown
 from bot.clock import Clock, SystemClock
@@ -17,6 +17,7 @@ from bot.config.settings import Settings
 from bot.errors import BadInput, ConfigError
 from bot.extension import Extension
 from bot.llm.circuit_breaker import MOST_FAILURES, CircuitBreaker
+from bot.llm.current_model import CurrentModel
 from bot.llm.own_model import CheckedModel
 from bot.llm.routing import ModelOption, Routing
 from bot.providers import catalog
@@ -35,7 +36,8 @@ AsyncModels = Callable[[str], AsyncModel | None]  # the asynchronous mode of the
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Models:
-    """The models of a bot: language models (`routing`), their asynchronous modes, and a model that draws (None: none).
+    """The models of a bot: language models (`routing`), the cheap one beside the conversation (`helper`), their
+    asynchronous modes, and those that draw, by name.
 
     `studio` makes the clients of speech, search and embeddings. `chance` is the random generator for the seeds of
     pictures.
@@ -43,8 +45,9 @@ class Models:
 
     studio: YandexStudio
     routing: Routing
+    helper: CurrentModel
     async_models: AsyncModels
-    images: ImageModel | None
+    images: Mapping[str, ImageModel]
     chance: random.Random
 
 
@@ -86,11 +89,11 @@ def async_models(studio: YandexStudio, extension: Extension) -> AsyncModels:
     return lambda name: None if extension.ai.only_models or name in own else studio.later(name)
 
 
-def helper_model(settings: Settings, studio: YandexStudio, extension: Extension) -> Model:
+def helper_model(settings: Settings, studio: YandexStudio, extension: Extension) -> CurrentModel:
     """Return the cheap model for requests beside the conversation; with only a programmer's models it is the first."""
     if extension.ai.only_models:
-        return CheckedModel(extension.ai.models[0].model)
-    return studio.text(settings.helper_model)
+        return CurrentModel(CheckedModel(extension.ai.models[0].model))
+    return CurrentModel(studio.text(settings.helper_model))
 
 
 def _of_settings(settings: Settings, studio: YandexStudio, clock: Clock) -> Sequence[ModelOption]:
@@ -98,16 +101,29 @@ def _of_settings(settings: Settings, studio: YandexStudio, clock: Clock) -> Sequ
     if settings.model not in [row.name for row in rows]:
         rows = [ModelConfig(name=settings.model, title=settings.model), *rows]
     rows = sorted(rows, key=lambda row: row.name != settings.model)
-    return [
-        ModelOption(
-            row.name,
-            row.title,
-            # An instance that does not run says so at once, and nobody else's load is spared by waiting.
-            CircuitBreaker(studio.text(row.name), clock, 1 if row.uri else MOST_FAILURES),
-            row.stand_in,
-        )
-        for row in rows
-    ]
+    names = {row.name for row in rows}
+    return [_option(row, studio, clock, names) for row in rows]
+
+
+def _option(row: ModelConfig, studio: YandexStudio, clock: Clock, others: Collection[str]) -> ModelOption:
+    return ModelOption(
+        row.name,
+        row.title,
+        # An instance that does not run says so at once, and nobody else's load is spared by waiting.
+        CircuitBreaker(studio.text(row.name), clock, 1 if row.uri else MOST_FAILURES),
+        row.stand_in,
+        former=tuple(name for name in catalog.former_names(row.name) if name not in others),
+    )
+
+
+def replace_model(models: Models, clock: Clock, old: str, new: str) -> None:
+    """Let `new`, a model of AI Studio, take the place of `old` wherever that answers."""
+    if models.helper.name == old:
+        models.helper.model = models.studio.text(new)
+    names = {option.name for option in models.routing.options} - {old}
+    row = catalog.known(new)
+    config = ModelConfig(name=new, title=row.title if row and row.title else new)
+    models.routing.replace(old, _option(config, models.studio, clock, names))
 
 
 def instances(settings: Settings) -> Sequence[Instance]:

@@ -65,7 +65,6 @@ from bot.runtime.knowledge import (
     topic_chooser,
     topic_features,
 )  # fmt: skip
-from bot.runtime.models import helper_model
 from bot.runtime.optional.batch import batch_watch
 from bot.runtime.optional.custom import custom_parts, offered
 from bot.runtime.optional.desk import DeskParts, desk_of, desk_parts, desk_tools, missed, ownership
@@ -378,8 +377,7 @@ def _features(given: Given, ground: Ground, answering: Answering) -> Sequence[Fe
     settings, store, models, library = given.settings, given.store, given.models, ground.library
     assistant, people = answering.assistant, ground.people
     searcher = models.studio.search() if "search" in settings.tools else None
-    cheap = helper_model(settings, models.studio, given.added)
-    helper = HelperModel(store=store, model=cheap, budget=people.budget)
+    helper = HelperModel(store=store, model=models.helper, budget=people.budget)
     deferred = deferred_answers(given, ground, assistant)
     orders = TaskList(store=store, withdraw={LATER: deferred.operation.withdraw}, access=people.access)
     return [

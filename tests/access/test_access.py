@@ -167,7 +167,7 @@ async def test_a_strangers_press_is_refused(stage: Stage) -> None:
     await stage.ask("/model", BORIS)
     await stage.stop()
     await stage.start(access="closed", owners=(ANNA,))
-    await stage.press("YandexGPT Lite", BORIS)
+    await stage.press("YandexGPT 5 Lite", BORIS)
     answer = await stage.until(lambda: next(iter(stage.telegram.calls_of("answerCallbackQuery")), None))
     assert answer.params["text"] == say("ru", "closed", id=BORIS)
     assert len(stage.telegram.texts(BORIS)) == 1
@@ -273,7 +273,7 @@ async def test_a_key_works_only_under_the_message_it_was_put_under(stage: Stage)
     stage.telegram.push_raw({"callback_query": {**press, "id": "5", "message": {**menu, "message_id": 0, "date": 0}}})
     assert await _toasts(stage, 3) == [say("en", "old.button")] * 3
     stage.telegram.press(ANNA, menu["message_id"], key)
-    assert (await _toasts(stage, 4))[3] == say("en", "model.chosen", model="YandexGPT Lite")
+    assert (await _toasts(stage, 4))[3] == say("en", "model.chosen", model="YandexGPT 5 Lite")
 
 
 async def test_a_picture_is_ordered_once_by_a_button_however_often_it_is_pressed(stage: Stage) -> None:
@@ -309,7 +309,7 @@ async def test_a_button_works_after_a_crash_between_its_sending_and_our_knowing(
     await stage.ask("/model")
     menu = said(stage)[-1]
     stage.telegram.press(ANNA, menu["message_id"], buttons_of(menu)[1]["callback_data"])
-    assert await _toasts(stage, 1) == [say("en", "model.chosen", model="YandexGPT Lite")]
+    assert await _toasts(stage, 1) == [say("en", "model.chosen", model="YandexGPT 5 Lite")]
 
 
 async def _toasts(stage: Stage, count: int) -> list[str]:

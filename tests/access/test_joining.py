@@ -315,7 +315,7 @@ async def test_an_anonymous_admin_speaks_for_the_group_and_a_channel_for_nobody(
     assert toast == [say("ru", "admins.only")]
     await stage.press(label, TEAM, ANNA)
     await stage.until(lambda: len(stage.telegram.calls_of("answerCallbackQuery")) == 2 or None)
-    assert toasts(stage)[1] == say("en", "model.chosen", model="YandexGPT Lite")
+    assert toasts(stage)[1] == say("en", "model.chosen", model="YandexGPT 5 Lite")
     assert rows(stage, "SELECT DISTINCT user FROM usage") == [(TEAM,)]
 
 
@@ -421,7 +421,7 @@ async def test_more_members_than_fit_stand_on_pages(stage: Stage) -> None:
 async def test_a_setting_of_a_group_stands_in_the_log(stage: Stage) -> None:
     await stage.start()
     await stage.ask("/model@govorun_sandbox_bot", TEAM, ANNA)
-    await pressed(stage, "YandexGPT Lite", chat=TEAM, user=ANNA)
+    await pressed(stage, "YandexGPT 5 Lite", chat=TEAM, user=ANNA)
     assert rows(stage, "SELECT actor, action, subject FROM audit") == [(ANNA, "settings", str(TEAM))]
 
 

@@ -74,6 +74,7 @@ class VendorWorld(World):
 async def world(tmp_path: Path, template: Path) -> AsyncIterator[VendorWorld]:
     clock = VirtualClock()
     studio = Studio(clock=clock, quotas=False)
+    studio.access.serve("2025", "today")
     await studio.start()
     server = await studio.start_batch()
     database = shutil.copy(template, tmp_path / "bot.db")

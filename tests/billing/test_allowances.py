@@ -16,6 +16,8 @@ from bot.texts.catalog import say
 from tests.support.stage import ANNA, BORIS, TEAM, Stage
 from tests.support.telegram_side import rows, said
 
+pytestmark = pytest.mark.usefixtures("older_models")
+
 CLARA = 1003
 YES = Answer(["yes"], usage={"inputTextTokens": "80", "completionTokens": "20", "totalTokens": "100"})  # 0.12 RUB
 RUB = 1_000_000

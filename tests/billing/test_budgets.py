@@ -25,6 +25,8 @@ from tests.promises.e2e.surroundings import Process
 from tests.support.stage import ANNA, BORIS, TEAM, Stage
 from tests.support.telegram_side import inbox, rows, soon
 
+pytestmark = pytest.mark.usefixtures("older_models")
+
 COST = {"inputTextTokens": "80", "completionTokens": "20", "totalTokens": "100"}
 YES = Answer(["yes"], usage=COST)
 MANY = range(5001, 5051)

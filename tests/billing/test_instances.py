@@ -22,6 +22,8 @@ from tests.support.stage import ANNA, BORIS, Stage
 from tests.support.table import table
 from tests.support.telegram_side import soon
 
+pytestmark = pytest.mark.usefixtures("older_models")
+
 ROWS = [
     ModelConfig(name="mine", title="My own", uri="gpt://b1gsandbox0000000000/mine/latest", stand_in="lite",
                 price_hour=Decimal(100), concurrency=2),

@@ -25,6 +25,8 @@ from tests.support.choosing import pressed
 from tests.support.stage import ANNA, BORIS, TEAM, Stage
 from tests.support.telegram_side import inbox, rows, soon
 
+pytestmark = pytest.mark.usefixtures("older_models")
+
 ROOT = Path(__file__).parents[2]
 CANARY = 4001
 FLOOD = int(os.environ.get("FLOOD", "200"))

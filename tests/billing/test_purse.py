@@ -33,6 +33,8 @@ from tests.support.scripted_model import ScriptedModel, call
 from tests.support.stage import ANNA, BORIS, TEAM, Stage
 from tests.support.telegram_side import inbox, rows, soon
 
+pytestmark = pytest.mark.usefixtures("older_models")
+
 PRICES = {
     "speech_price": Decimal("0.2"), "speech_long_price": Decimal("0.1"), "voice_price": Decimal(100),
     "embedding_price": Decimal("0.01"), "search_price": Decimal("0.5"), "search_answer_price": Decimal(2),

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
+
 from bot.texts.catalog import say
 from tests.support.stage import ANNA, BORIS, TEAM, Stage
+
+pytestmark = pytest.mark.usefixtures("older_models")
 
 
 async def test_a_person_is_told_name_id_role_budgets_and_models(stage: Stage) -> None:

@@ -241,7 +241,7 @@ def test_the_placeholders_of_the_example_are_missing_values(monkeypatch: pytest.
 
 
 def test_pictures_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert given(monkeypatch).image_model == "yandex-art"
+    assert given(monkeypatch).image_model == "auto"
     assert given(monkeypatch, IMAGE_MODEL="none").image_model == ""
 
 

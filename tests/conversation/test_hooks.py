@@ -92,10 +92,10 @@ async def test_a_model_that_is_not_offered_is_told_in_the_log_and_the_chats_own_
 ) -> None:
     ann = tg.user("Ann")
     await ann.say("/model")
-    await ann.press("YandexGPT Lite")
+    await ann.press("YandexGPT 5 Lite")
     studio.says("Chosen.")
     assert (await ann.say("choose for me")).text == "Chosen."
-    assert "yandexgpt-lite" in str(studio.requests[-1].body)
+    assert "yandexgpt-5-lite" in str(studio.requests[-1].body)
     assert "wants nothing, which is not offered" in caplog.text
 
 

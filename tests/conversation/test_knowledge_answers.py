@@ -101,7 +101,7 @@ async def test_the_sandbox_s_own_model_answers_from_the_sources(stage: Stage, do
 async def test_what_the_model_has_found_on_the_web_stands_apart_from_what_the_sources_say(
     stage: Stage, docs: Path
 ) -> None:
-    await known(stage, docs, own_model=True, models=[ModelConfig(name="yandexgpt", search=True)])
+    await known(stage, docs, own_model=True, model="yandexgpt", models=[ModelConfig(name="yandexgpt", search=True)])
     stage.studio.script(
         "Вернуть товар можно в течение 14 дней [a1]. Пишут, что можно и за 90 дней.", "Пишут, что за 90 дней."
     )

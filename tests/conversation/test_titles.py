@@ -90,7 +90,7 @@ async def test_what_is_put_aside_gets_a_name_from_the_cheap_model_and_it_is_paid
     await stage.ask("what is an apricot?")
     await stage.ask("/new")
     await soon(stage, lambda: rows(stage, "SELECT title FROM conversations ORDER BY id")[0] == ("Apricots",) or None)
-    assert stage.studio.seen("completion")[-1].body["modelUri"].endswith("/yandexgpt-lite/latest")
+    assert stage.studio.seen("completion")[-1].body["modelUri"].endswith("/yandexgpt-5-lite")
     assert rows(stage, "SELECT mode, user FROM usage ORDER BY id") == [("sync", ANNA), ("aside", ANNA)]
     await stage.ask("/chats")
     assert labels(stage)[0] == "Apricots"

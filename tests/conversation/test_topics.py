@@ -97,6 +97,7 @@ async def test_the_choice_is_offered_in_topics_of_groups_only(stage: Stage) -> N
         assert (HERE[ANNA] in labels, say("en", "settings.topic") in text) == (offered, thread != 0)
 
 
+@pytest.mark.usefixtures("older_models")
 async def test_model_persona_and_reasoning_are_those_of_the_topic(stage: Stage) -> None:
     await stage.start()
     one, two = (stage.telegram.topic(ANNA, name=name)["id"] for name in ("One", "Two"))

@@ -118,6 +118,7 @@ def toasts(desk: DeskStage) -> list[str]:
     return [call.params.get("text", "") for call in desk.stage.telegram.calls if call.method == "answerCallbackQuery"]
 
 
+@pytest.mark.usefixtures("older_models")
 async def test_an_answer_that_was_ordered_for_later_is_a_draft_while_a_person_has_the_case(
     stage: Stage, tmp_path: Path
 ) -> None:

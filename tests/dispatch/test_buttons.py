@@ -6,6 +6,7 @@ import asyncio
 import json
 from typing import Any
 
+import pytest
 from sqlalchemy import text
 
 from bot.sandbox.ai_studio.server import Answer
@@ -61,12 +62,12 @@ async def test_a_button_ends_after_a_month(stage: Stage) -> None:
     await stage.start()
     await stage.ask("/model")
     await _later(stage, LIFE - 60)
-    await pressed(stage, "YandexGPT Lite")
+    await pressed(stage, "YandexGPT 5 Lite")
     await stage.ask("/model")
     await _later(stage, LIFE + 60)
-    await stage.press("YandexGPT Pro")
+    await stage.press("YandexGPT 5.1 Pro")
     assert (await _answers(stage, 2))[-1] == say("en", "old.button")
-    assert "YandexGPT Lite" in await stage.ask("/model")
+    assert "YandexGPT 5 Lite" in await stage.ask("/model")
 
 
 async def test_a_button_works_after_a_restart_and_in_an_old_message(stage: Stage) -> None:
@@ -75,17 +76,17 @@ async def test_a_button_works_after_a_restart_and_in_an_old_message(stage: Stage
     await stage.crash()
     await stage.start()
     await stage.ask("hello")
-    await pressed(stage, "YandexGPT Lite")
-    assert toasts(stage) == [say("en", "model.chosen", model="YandexGPT Lite")]
-    assert stage.telegram.texts(ANNA)[0].startswith(say("en", "model.choose", model="YandexGPT Lite"))
+    await pressed(stage, "YandexGPT 5 Lite")
+    assert toasts(stage) == [say("en", "model.chosen", model="YandexGPT 5 Lite")]
+    assert stage.telegram.texts(ANNA)[0].startswith(say("en", "model.choose", model="YandexGPT 5 Lite"))
 
 
 async def test_a_setting_pressed_twice_is_set_twice_and_each_press_is_answered(stage: Stage) -> None:
     await stage.start()
     await stage.ask("/model")
-    await stage.press("YandexGPT Lite")
-    await stage.press("YandexGPT Lite")
-    assert await _answers(stage, 2) == [say("en", "model.chosen", model="YandexGPT Lite")] * 2
+    await stage.press("YandexGPT 5 Lite")
+    await stage.press("YandexGPT 5 Lite")
+    assert await _answers(stage, 2) == [say("en", "model.chosen", model="YandexGPT 5 Lite")] * 2
     assert len(await stage.texts(1)) == 1
 
 
@@ -113,9 +114,10 @@ async def test_a_press_on_a_message_that_is_gone_works(stage: Stage) -> None:
     message = stage.telegram.transcript(ANNA)[-1]
     stage.telegram.delete(ANNA, message["message_id"])
     stage.telegram.press(ANNA, message["message_id"], buttons_of(message)[1]["callback_data"])
-    assert (await stage.texts(1))[-1].startswith(say("en", "model.choose", model="YandexGPT Lite"))
+    assert (await stage.texts(1))[-1].startswith(say("en", "model.choose", model="YandexGPT 5 Lite"))
 
 
+@pytest.mark.usefixtures("older_models")
 async def test_every_button_does_something(stage: Stage) -> None:
     app = await stage.start()
     stage.studio.paint(*[JPEG] * 9)
@@ -142,7 +144,7 @@ async def test_every_button_does_something(stage: Stage) -> None:
     assert say("en", "old.button") not in toasts(stage)
     assert tried == {
         "retry", "resume", "version", "image.again", "image.ratio", "image.change", "ask.cancel", "image.improve",
-        "settings",
+        "image.file", "settings",
         *(f"settings {name}" for name in ("model", "persona", "reasoning", "language", "zone", "streaming", "memory")),
         "settings data", "settings jobs", "settings templates", "template.new",
         "language.set", "model.set", "streaming.set", "reasoning.set", "model.everywhere", "model.mine", "zone.set",

@@ -31,7 +31,7 @@ async def test_each_plain_command_answers_in_the_persons_language(stage: Stage, 
     assert await stage.ask("/stop", chat) == say(language, "stop.nothing")
     assert await stage.ask("/image", chat) == say(language, "image.usage")
     assert await stage.ask("/img", chat) == say(language, "image.usage")
-    assert (await stage.ask("/model", chat)).startswith(say(language, "model.choose", model="YandexGPT Pro"))
+    assert (await stage.ask("/model", chat)).startswith(say(language, "model.choose", model="YandexGPT 5.1 Pro"))
     assert say(language, "streaming.draft") in await stage.ask("/settings", chat)
     assert stage.prompts() == []
 
@@ -126,7 +126,7 @@ async def test_what_is_not_text_is_answered_with_a_sentence(stage: Stage) -> Non
     for chat, language in LANGUAGE_OF.items():
         stage.telegram.upload(chat, JPEG, "photo")
         stage.telegram.upload(chat, b"MZ", "document", name="../../etc/passwd", mime="application/x-dosexec")
-        unseen = say(language, "picture.unseen", model="YandexGPT Pro", other="Gemma 3 27B")
+        unseen = say(language, "picture.unseen", model="YandexGPT 5.1 Pro", other="DeepSeek V4.1 Flash")
         unknown = say(language, "document.unknown", name="../../etc/passwd")
         assert await stage.texts(2, chat) == [unseen, unknown]
     assert stage.prompts() == []
@@ -161,4 +161,4 @@ async def test_a_command_answer_has_no_leftover_buttons(stage: Stage) -> None:
 
 
 def _orders(stage: Stage) -> list[str]:
-    return [seen.body["messages"][0]["text"] for seen in stage.studio.seen("imageGenerationAsync")]
+    return [seen.body["prompt"] for seen in stage.studio.seen("images/generations")]

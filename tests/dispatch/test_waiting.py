@@ -127,8 +127,8 @@ async def test_what_is_pressed_meanwhile_leaves_the_notice(stage: Stage) -> None
     await soon(stage, stage.prompts)
     stage.telegram.say(ANNA, "second")
     await soon(stage, lambda: NOTICE in stage.telegram.texts(ANNA) or None)
-    await stage.press("YandexGPT Lite")
-    await soon(stage, lambda: say("en", "model.chosen", model="YandexGPT Lite") in toasts(stage) or None)
+    await stage.press("YandexGPT 5 Lite")
+    await soon(stage, lambda: say("en", "model.chosen", model="YandexGPT 5 Lite") in toasts(stage) or None)
     await stage.clock.sleep(2)
     assert NOTICE in stage.telegram.texts(ANNA)
 

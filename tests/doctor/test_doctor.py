@@ -31,6 +31,7 @@ LEGS = [
     "updates",
     "network",
     "auth",
+    "models",
     "text",
     "embedding",
     "tokenizer",
@@ -49,7 +50,7 @@ async def test_a_bot_that_lacks_nothing_gets_one_good_line_for_each_leg(patient:
     said = {finding.leg: finding.text for finding in reversed(found)}
     assert "@govorun_sandbox_bot" in said["telegram"]
     assert "topics in private chats: on" in said["telegram"]
-    assert "yandexgpt answers" in said["text"]
+    assert "yandexgpt-5.1 answers" in said["text"]
 
 
 async def test_each_model_that_is_offered_is_asked(patient: Patient) -> None:
@@ -74,7 +75,7 @@ async def test_speech_search_and_embeddings_are_asked_where_they_are_on(patient:
 async def test_a_look_that_may_spend_nothing_asks_only_what_is_free(patient: Patient) -> None:
     settings = Settings(_env_file=None, **patient.settings | {"speech": "on", "tools": ("search",)})
     legs = {finding.leg async for finding in check_studio(settings, SystemClock(), Spending.NOTHING)}
-    assert legs == {"network", "auth", "tokenizer", "operations"}
+    assert legs == {"network", "auth", "models", "tokenizer", "operations"}
     assert not patient.studio.seen("completion")
 
 
@@ -89,10 +90,10 @@ async def test_one_picture_is_drawn_after_its_price_was_told(patient: Patient) -
 
     (price, before), (drawn, after) = await told()
     assert (price.text, before) == ("drawing one picture, which costs 2.2 RUB", 0)
-    assert (drawn.text.startswith("drew a picture ("), after) == (True, 1)
+    assert (drawn.text.startswith("aliceai-image-art-3.0 drew a picture ("), after) == (True, 1)
     patient.studio.paint("failed")
-    assert is_bad((await told())[-1][0], Verdict.FAIL, "there is no picture", "try again")
-    patient.studio.fail_next("imageGenerationAsync", status=403)
+    assert is_bad((await told())[-1][0], Verdict.FAIL, "internal error", "models list")
+    patient.studio.fail_next("images/generations", status=403)
     assert is_bad((await told())[-1][0], Verdict.FAIL, "403", "ai.imageGeneration.user")
 
 
@@ -108,11 +109,13 @@ async def test_each_mcp_server_is_started_and_lists_its_tools(patient: Patient) 
 
 
 async def test_a_check_costs_a_few_tokens_and_no_picture(patient: Patient) -> None:
-    await patient.findings(models=[{"name": "yandexgpt-lite"}, {"name": "yandexgpt"}])
+    await patient.findings(
+        model="yandexgpt", models=[{"name": "yandexgpt-lite"}, {"name": "yandexgpt"}], helper_model="yandexgpt"
+    )
     asked = patient.studio.seen("completion")
     assert [request.body["modelUri"].split("/")[3] for request in asked] == ["yandexgpt", "yandexgpt-lite"]
     assert all(1 <= int(request.body["completionOptions"]["maxTokens"]) <= 5 for request in asked)
-    assert len(patient.studio.requests) < 9
+    assert len(patient.studio.requests) < 10
     assert patient.studio.bought == 0
 
 

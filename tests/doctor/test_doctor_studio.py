@@ -52,7 +52,7 @@ async def test_an_account_without_money_is_told(patient: Patient) -> None:
 
 
 async def test_each_model_is_told_by_its_name(patient: Patient) -> None:
-    models = [{"name": "gpt-oss-20b"}, {"name": "nobody"}, {"name": "two words"}, {"name": "yandexgpt-lite"}]
+    models = [{"name": "qwen3.6-35b-a3b"}, {"name": "nobody"}, {"name": "two words"}, {"name": "yandexgpt-lite"}]
     found = [finding for finding in await patient.findings(models=models) if finding.leg == "text"]
     assert [finding.verdict for finding in found] == [*[Verdict.OK] * 2, *[Verdict.FAIL] * 2, Verdict.OK]
     assert is_bad(found[2], Verdict.FAIL, "nobody: ", "models list")
@@ -127,10 +127,11 @@ async def test_of_several_keys_the_one_that_counts_is_named(patient: Patient) ->
 
 
 async def test_a_picture_model_is_checked_by_its_name_only(patient: Patient) -> None:
-    assert "no picture was bought" in (await patient.finding("image")).text
+    assert "the first of aliceai-image-art-3.0, yandex-art" in (await patient.finding("image")).text
+    assert "no picture was bought" in (await patient.finding("image", image_model="yandex-art")).text
     assert "there is no /image" in (await patient.finding("image", image_model="")).text
     found = await patient.finding("image", image_model="gpt://folder/yandexgpt")
-    assert is_bad(found, Verdict.FAIL, "art://", "IMAGE_MODEL=yandex-art")
+    assert is_bad(found, Verdict.FAIL, "art://", "IMAGE_MODEL=auto")
 
 
 async def test_the_server_that_embeds_for_the_knowledge_base_is_asked_and_what_is_wrong_with_its_row_is_told(
@@ -161,3 +162,51 @@ async def test_an_instance_that_does_not_run_is_told_with_who_answers(patient: P
     assert is_bad(found, Verdict.WARN, "the dedicated instance mine is off", "yandexgpt-lite answers meanwhile")
     patient.studio.access.instances["mine"] = "on"
     assert [one for one in await patient.findings(models=[row]) if one.leg == "text"][-1].verdict is Verdict.OK
+
+
+# --- what stands behind the conversation ------------------------------------------------------------------------------
+
+
+async def test_a_helper_that_is_no_model_is_a_failure_though_all_offered_models_answer(patient: Patient) -> None:
+    found = await patient.findings(model="yandexgpt", models=[{"name": "yandexgpt"}], helper_model="no-such-model")
+    by_leg = {finding.leg: finding for finding in found if finding.leg in ("text", "helper")}
+    assert by_leg["text"].verdict is Verdict.OK
+    assert is_bad(by_leg["helper"], Verdict.FAIL, "no-such-model", "govorun models list")
+
+
+async def test_a_model_that_the_folder_does_not_have_is_named_with_the_one_that_follows_it(patient: Patient) -> None:
+    found = [one for one in await patient.findings(helper_model="gpt-oss-20b") if one.leg == "models"]
+    assert any("has ended on 2026-10-30" in one.text and "qwen3.6-35b-a3b" in one.advice for one in found)
+    assert any("gpt-oss-20b is not in the list" in one.text for one in found)
+    denied = await patient.finding("helper", helper_model="gpt-oss-20b")
+    assert is_bad(denied, Verdict.FAIL, "Access to model", "Your folder does not have this model")
+
+
+async def test_a_list_of_models_that_can_not_be_read_stops_no_other_check(patient: Patient) -> None:
+    patient.studio.fail_next("models", status=500, times=9)
+    found = await patient.findings()
+    assert [one.verdict for one in found if one.leg == "models"] == [Verdict.WARN]
+    assert {one.verdict for one in found if one.leg == "text"} == {Verdict.OK}
+
+
+async def test_a_key_without_a_scope_and_an_account_without_a_role_are_told_apart(patient: Patient) -> None:
+    patient.studio.access.scopes = {"yc.ai.imageGeneration.execute"}
+    scope = await patient.finding("text")
+    assert is_bad(
+        scope, Verdict.FAIL, "lacks the scope", "make an API key with the scope yc.ai.foundationModels.execute"
+    )
+    patient.studio.access.roles = {"ai.imageGeneration.user"}
+    role = await patient.finding("text")
+    assert is_bad(role, Verdict.FAIL, "lacks the role", "Give the service account the role ai.languageModels.user")
+
+
+@pytest.mark.parametrize("way", ["fewshot", "tuned"])
+async def test_the_classifier_of_the_topics_is_asked(patient: Patient, way: str) -> None:
+    file = patient.folder / "routing.toml"
+    file.write_text(f'[routing]\nclassifier = "{way}"\ntuned = "cls://{SANDBOX_FOLDER}/yandexgpt-lite/latest@mine"\n'
+                    '[topic.a]\ntitle = "A"\nexamples = ["a one", "a two", "a three"]\n[topic.b]\ntitle = "B"\nexamples = ["b one", "b two", "b three"]\n')  # fmt: skip
+    assert "classifier answers" in [one.text for one in await patient.findings(routing=file) if one.leg == "topics"][-1]
+    route = "fewShotTextClassification" if way == "fewshot" else "textClassification"
+    patient.studio.fail_next(route, status=403)
+    found = [one for one in await patient.findings(routing=file) if one.leg == "topics"][-1]
+    assert is_bad(found, Verdict.FAIL, f"the {way} classifier", "ai.languageModels.user")

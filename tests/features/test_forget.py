@@ -7,6 +7,8 @@ from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
+
 from bot.storage.store import Tx
 from bot.texts.catalog import say
 from tests.support.choosing import pressed, toasts
@@ -131,6 +133,7 @@ async def test_forgetting_during_an_answer_ends_it_and_leaves_nothing(stage: Sta
     assert "nothing was left" in await _forget(stage)
 
 
+@pytest.mark.usefixtures("draws_by_operations")
 async def test_what_is_under_way_is_cancelled(stage: Stage) -> None:
     await stage.start()
     stage.studio.paint("never")
@@ -144,6 +147,7 @@ async def test_what_is_under_way_is_cancelled(stage: Stage) -> None:
     assert WORD.encode() not in _bytes(stage)
 
 
+@pytest.mark.usefixtures("draws_by_operations")
 async def test_money_for_what_was_never_ordered_is_given_back(stage: Stage) -> None:
     await stage.start(user_daily_money=Decimal(5), image_price=Decimal(3))
     stage.studio.fail_next("imageGenerationAsync", status=503, times=1000)

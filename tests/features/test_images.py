@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bot.features.image_generation import PATIENCE, RATIOS, read_request
+from bot.features.pictures.image_generation import PATIENCE, RATIOS, read_request
 from bot.sandbox.ai_studio.wire import Cut
 from bot.sandbox.media import landscapes
 from bot.sandbox.telegram.server_facade import buttons_of
@@ -20,6 +20,8 @@ from tests.support.stage import ANNA, BORIS, TEAM, Stage
 JPEG = landscapes.draw("a cat", 1, 1, 1)
 RICHER = say("en", "image.improve")
 
+pytestmark = pytest.mark.usefixtures("draws_by_operations")
+
 
 async def test_a_picture_arrives_as_a_photo_with_its_prompt_and_buttons(stage: Stage) -> None:
     await stage.start()
@@ -28,7 +30,7 @@ async def test_a_picture_arrives_as_a_photo_with_its_prompt_and_buttons(stage: S
     assert photo["caption"] == f"a cat on a roof\n\n1:1 seed={seed}"
     assert stage.telegram.state.files[photo["photo"][-1]["file_id"]].data == JPEG
     assert [button["text"] for button in buttons_of(photo)] == [
-        "Again", "Same, but…", "16:9", "9:16", "4:3", "3:4", RICHER
+        "Again", "Same, but…", "16:9", "9:16", "4:3", "3:4", "As a file", RICHER
     ]  # fmt: skip
     assert stage.studio.bought == 1
     assert _ordered(stage)[0][1:] == ("a cat on a roof", 1, 1)
@@ -63,8 +65,8 @@ async def test_again_draws_the_same_prompt_and_ratio_with_another_seed(stage: St
     assert again[0] != first[0]
     shown = [[button["text"] for button in buttons_of(photo)][2:] for photo in _photos(stage)]
     every = [f"{width}:{height}" for width, height in RATIOS]
-    others = ["1:1", "9:16", "4:3", "3:4", RICHER]
-    assert shown == [[*every[1:], RICHER], others, others]
+    others = ["1:1", "9:16", "4:3", "3:4", "As a file", RICHER]
+    assert shown == [[*every[1:], "As a file", RICHER], others, others]
 
 
 def test_a_ratio_and_a_seed_are_read_before_the_description_only() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bot.features.prompt_improver import LONGEST, SHORT, tidied
+from bot.features.pictures.prompt_improver import LONGEST, SHORT, tidied
 from bot.prompts.catalog import instruct
 from bot.sandbox.ai_studio.server import Answer
 from bot.sandbox.media import landscapes
@@ -17,6 +17,8 @@ from tests.support.telegram_side import rows, soon
 
 JPEG = landscapes.draw("a cat", 1, 1, 1)
 RICH = "A red cat on a tin roof at dusk, warm light from a window, soft rain, watercolour"
+
+pytestmark = pytest.mark.usefixtures("draws_by_operations")
 
 
 def photos(stage: Stage, chat: int = ANNA) -> list[dict[str, Any]]:
@@ -70,7 +72,7 @@ async def test_a_button_below_the_picture_makes_its_description_richer(stage: St
     assert idea == {"role": "user", "text": "a cat"}
     assert "image.improve" in {action for (action,) in rows(stage, "SELECT action FROM buttons")}
     ((model, tokens),) = rows(stage, "SELECT model, prompt + completion FROM usage WHERE mode = 'aside'")
-    assert (model, tokens > 0) == ("yandexgpt", True)
+    assert (model, tokens > 0) == ("yandexgpt-5.1", True)
 
 
 async def test_the_button_works_once(stage: Stage) -> None:

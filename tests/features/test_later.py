@@ -6,6 +6,8 @@ import asyncio
 from decimal import Decimal
 from itertools import pairwise
 
+import pytest
+
 from bot.ai import Answered, Failed, Finish, Pending, Usage
 from bot.config.entries import ModelConfig
 from bot.errors import ModelDenied, ModelRefused, ModelUnavailable, OutcomeUnknown
@@ -18,6 +20,8 @@ from tests.support.choosing import pressed
 from tests.support.later_model import Slow, only
 from tests.support.stage import ANNA, BORIS, CODE, TEAM, Stage
 from tests.support.telegram_side import rows, soon
+
+pytestmark = pytest.mark.usefixtures("older_models")
 
 PRO = "YandexGPT Pro"
 LITE = "YandexGPT Lite"
@@ -255,6 +259,7 @@ async def test_polls_become_rarer_and_are_given_up_after_a_day(stage: Stage) -> 
     assert 100 < waits[-2] < 130
 
 
+@pytest.mark.usefixtures("older_models", "draws_by_operations")
 async def test_jobs_lists_what_is_ordered_and_cancels_it(stage: Stage) -> None:
     slow = Slow(Pending())
     await _begin(stage, slow)

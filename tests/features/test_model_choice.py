@@ -24,6 +24,8 @@ from tests.support.choosing import PIRATE, actions, choose, labels, pressed, toa
 from tests.support.stage import ANNA, BORIS, TEAM, Stage
 from tests.support.telegram_side import soon
 
+pytestmark = pytest.mark.usefixtures("older_models")
+
 PHONE = 40  # characters of a line, about
 
 # --- which model answers ----------------------------------------------------------------------------------------------

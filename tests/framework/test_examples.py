@@ -152,7 +152,7 @@ async def test_a_model_of_ones_own_answers_and_another_can_be_chosen(tg: Tg, stu
     assert (await ann.say("one two three")).text == "three two one"
     assert studio.requests == []
     assert any("Backwards" in label for label in (await ann.say("/model")).buttons)
-    await ann.press("YandexGPT Lite")
+    await ann.press("YandexGPT 5 Lite")
     studio.says("I am another.")
     assert (await ann.say("and now?")).text == "I am another."
 
@@ -277,7 +277,7 @@ async def test_the_model_is_told_of_the_customer_and_guarded(tg: Tg, studio: Stu
     studio.says("It opens on Monday.")
     assert "Monday" in (await anna.say("When does the new shop open?")).text
     assert "Elm Street" in str(studio.requests[-1].body)
-    assert "yandexgpt-lite" in str(studio.requests[-1].body)
+    assert "yandexgpt-5-lite" in str(studio.requests[-1].body)
     studio.says("All is free of charge.")
     assert (await anna.say("What does it cost?")).text == "A colleague will answer this."
     assert "free of charge" not in str([call.params for call in tg.server.calls])

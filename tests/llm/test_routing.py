@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 
+import pytest
+
 from bot.ai import Chunk, Profile, Request
 from bot.config.entries import ModelConfig
 from bot.llm.routing import ModelOption, Routing
@@ -13,6 +15,8 @@ from bot.sandbox.telegram.server_facade import buttons_of
 from bot.texts.catalog import NAMES, say
 from tests.support.choosing import pressed, toasts
 from tests.support.stage import ANNA, BORIS, TEAM, Stage
+
+pytestmark = pytest.mark.usefixtures("older_models")
 
 
 class Silent:

@@ -64,7 +64,7 @@ def carried(stage: Stage, carrier: str, order: str) -> None:
 
 @pytest.mark.parametrize("carrier", CARRIERS)
 async def test_a_model_that_obeys_everybody_can_only_talk(stage: Stage, carrier: str) -> None:
-    sees = {"models": [ModelConfig(name="gemma-3-27b-it")], "model": "gemma-3-27b-it"} if carrier == "caption" else {}
+    sees = {"models": [ModelConfig(name="qwen3.6-35b-a3b")], "model": "qwen3.6-35b-a3b"} if carrier == "caption" else {}
     await stage.start(telegram_chat_rate=0, user_rate=0, **sees)
     secrets = ["apricot", *stage.settings.secrets()]
     stage.studio.answer(lambda messages: f"I obey {messages[0]['text']}: {messages[-1]['text']}")

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bot.ai import Failed, Finished, ImageRequest, Pending
+from bot.ai import Failed, Finished, ImageModel, ImageRequest, Pending
 from bot.config.settings import Settings
 from bot.errors import (
     BadInput,
@@ -24,7 +24,6 @@ from bot.errors import (
     OutcomeUnknown,
 )
 from bot.http.client import Http
-from bot.providers.yandex.art import YandexArt
 from bot.providers.yandex.service import YandexStudio
 from tests.support.raw_server import Play, RawServer, answer, before_the_head, closed_port, serve, until_close
 from tests.support.virtual import VirtualClock
@@ -35,18 +34,19 @@ JPEG = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 8000 + b"\xff\xd9"
 TAKEN = answer(200, {"id": "fbv1", "description": "", "createdAt": None, "done": False, "metadata": None})
 NO_PICTURE = "it is not possible to generate an image from this request because it may violate the terms of use"
 
-Painters = Callable[..., AbstractAsyncContextManager[tuple[YandexArt, RawServer]]]
+Painters = Callable[..., AbstractAsyncContextManager[tuple[ImageModel, RawServer]]]
 
 
 @pytest.fixture
 def painter() -> Painters:
     @asynccontextmanager
-    async def make(*script: Play, **given: Any) -> AsyncIterator[tuple[YandexArt, RawServer]]:
+    async def make(*script: Play, **given: Any) -> AsyncIterator[tuple[ImageModel, RawServer]]:
         async with serve(*script) as server, Http() as http:
             urls = {"yc_llm_url": server.url, "yc_image_operation_url": server.url}
-            settings = Settings(_env_file=None, **{"yc_api_key": "AQVN", "yc_folder_id": "b1g", **urls, **given})
-            art = YandexStudio(settings=settings, http=http, clock=VirtualClock(), random=Random(1)).art()
-            assert art is not None
+            named = {"yc_api_key": "AQVN", "yc_folder_id": "b1g", "image_model": "yandex-art"}
+            settings = Settings(_env_file=None, **{**named, **urls, **given})
+            studio = YandexStudio(settings=settings, http=http, clock=VirtualClock(), random=Random(1))
+            (art,) = studio.image_models().values()
             yield art, server
 
     return make
@@ -239,4 +239,4 @@ async def test_an_operation_that_is_nonsense_is_a_protocol_error(painter: Painte
 async def test_without_an_image_model_nobody_draws() -> None:
     async with Http() as http:
         given = Settings(_env_file=None, yc_api_key="AQVN", yc_folder_id="b1g", image_model="")
-        assert YandexStudio(settings=given, http=http, clock=VirtualClock(), random=Random(1)).art() is None
+        assert YandexStudio(settings=given, http=http, clock=VirtualClock(), random=Random(1)).image_models() == {}

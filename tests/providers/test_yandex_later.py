@@ -33,7 +33,7 @@ class World:
         self.studio = studio
         self.clock = VirtualClock()
         self.service = YandexStudio(
-            settings=settings(**studio.settings()), http=http, clock=self.clock, random=Random(1)
+            settings=settings(**studio.settings(), model="yandexgpt"), http=http, clock=self.clock, random=Random(1)
         )
         later = self.service.later()
         assert isinstance(later, YandexAsyncModel)
@@ -47,6 +47,7 @@ def settings(**given: Any) -> Settings:
 @pytest.fixture
 async def world() -> AsyncIterator[World]:
     studio = Studio()
+    studio.access.serve("2025", "today")
     studio.operations.strict_hosts = True
     await studio.start()
     try:

@@ -56,6 +56,7 @@ class World:
 @pytest.fixture
 async def world() -> AsyncIterator[World]:
     studio = Studio()
+    studio.access.serve("2025", "today")
     await studio.start()
     try:
         async with Http() as http:

@@ -159,7 +159,7 @@ async def test_tokens_are_counted_by_the_service(world: Worlds) -> None:
         with pytest.raises(ModelProtocolError):
             await tokenizer.count("ping")
     assert w.server.seen[0].path == "/foundationModels/v1/tokenize"
-    assert w.server.seen[0].json == {"modelUri": "gpt://b1g/yandexgpt/latest", "text": "ping"}
+    assert w.server.seen[0].json == {"modelUri": "gpt://b1g/yandexgpt-5.1", "text": "ping"}
     assert len(w.server.seen) == 2
 
 

@@ -37,7 +37,7 @@ def test_a_start_says_what_works_with_what(caplog: pytest.LogCaptureFixture) -> 
     announce(found, models("echo", "yandexgpt-lite"), "http://127.0.0.1:8080", "PostgreSQL 18.4")
     told = caplog.text
     offered = "models: echo, yandexgpt-lite,"
-    for word in (__version__, migrations.HEAD, "PostgreSQL 18.4", "closed", offered, "yandex-art", ":8080"):
+    for word in (__version__, migrations.HEAD, "PostgreSQL 18.4", "closed", offered, "pictures: auto", ":8080"):
         assert word in told
     assert "secret" not in told
 

@@ -19,7 +19,8 @@ async def test_the_bot_is_restarted_where_it_gets_or_loses_an_instance_and_only_
         restarts.append(settings)
 
     switches = ServiceSwitches(studio, Trials(restart))
-    assert switches.state() == {"instance": "none", "faults": {}}
+    quiet = {"of_2025": False, "stuck_pictures": False, "no_picture_scope": False}
+    assert switches.state() == {"instance": "none", "studio": quiet, "faults": {}}
     for state in ("off", "starting", "on"):
         assert (await switches.change(instance=state))["instance"] == state
         assert studio.access.instances == {"mine": state}
@@ -47,3 +48,16 @@ async def test_failures_are_switched_by_their_names() -> None:
     with pytest.raises(ValueError, match="there is no state 'gone' of an instance"):
         await switches.change(instance="gone")
     await studio.close()
+
+
+async def test_the_service_can_be_that_of_2025_with_pictures_that_stay_undone_and_keys_without_a_scope() -> None:
+    studio = Studio()
+    switches = ServiceSwitches(studio, Trials(lambda _: pytest.fail("no restart is needed")))
+    assert "gpt-oss-120b" not in studio.access.models
+    found = [await switches.change(fault=name) for name in ("of_2025", "stuck_pictures", "no_picture_scope")]
+    assert set(found[-1]["studio"].values()) == {True}
+    assert {"gpt-oss-120b", "yandex-art"} <= studio.access.models
+    assert (studio.art.is_stuck, "yc.ai.imageGeneration.execute" in studio.access.scopes) == (True, False)
+    for name in ("of_2025", "stuck_pictures", "no_picture_scope"):
+        await switches.change(fault=name, on=False)
+    assert set(switches.state()["studio"].values()) == {False}

@@ -36,6 +36,8 @@ __all__ = [
     "test_tokens_are_booked",
 ]
 
+pytestmark = pytest.mark.usefixtures("draws_by_operations")
+
 
 @pytest.fixture
 async def stage(

@@ -33,6 +33,7 @@ class OneReading(App):
         first = self.read.get(same) or self.read.setdefault(same, super().settings(**more))
         secret = {name for name in more if isinstance(getattr(first, name, None), SecretStr)}
         given = {name: SecretStr(value) if name in secret else value for name, value in more.items()}
+        given |= {name: value for name in more if isinstance(value := getattr(first, name, None), bool)}
         given.pop("_env_file")
         return first.model_copy(update=given)
 

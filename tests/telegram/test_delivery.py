@@ -48,6 +48,7 @@ async def test_a_photo_whose_confirmation_was_lost_stands_once(stage: Stage) -> 
     assert len([message for message in said(stage) if "photo" in message]) == 1
 
 
+@pytest.mark.usefixtures("draws_by_operations")
 async def test_a_refused_photo_for_a_deleted_topic_arrives_in_the_chat(stage: Stage) -> None:
     await stage.start()
     topic = stage.telegram.topic(ANNA, name="plans")["id"]

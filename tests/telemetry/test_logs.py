@@ -25,6 +25,8 @@ from tests.support.stage import ANNA, BORIS, Stage
 from tests.support.table import table
 from tests.support.telegram_side import soon
 
+pytestmark = pytest.mark.usefixtures("older_models")
+
 TOKEN = "4200000042:AAsandboxSandboxSandboxSandboxSandbox1"
 OTHER = "123456789:BBanotherAnotherAnotherAnotherAnother"
 KEY = "AQVN+secret/key=="

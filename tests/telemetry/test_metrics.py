@@ -20,6 +20,8 @@ from tests.support.counting import counted, every_sample
 from tests.support.stage import ANNA, BORIS, Stage
 from tests.support.telegram_side import settled, soon
 
+pytestmark = pytest.mark.usefixtures("older_models")
+
 DOCS = Path(__file__).parents[2] / "docs" / "operations.md"
 STATES = (
     "inbox_open",

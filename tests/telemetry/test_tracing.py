@@ -29,6 +29,8 @@ from tests.support.loaded import Loaded, among
 from tests.support.scripted_model import ScriptedModel, call
 from tests.support.stage import ANNA, Stage
 
+pytestmark = pytest.mark.usefixtures("older_models")
+
 TALK = [f"word{number} " for number in range(60)]
 
 
@@ -150,6 +152,7 @@ async def test_the_messages_of_one_question_are_a_trace_each_and_the_first_has_t
 # --- later, and elsewhere ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("older_models", "draws_by_operations")
 async def test_a_picture_is_ordered_followed_and_sent_in_the_trace_of_its_question(
     stage: Stage, collector: Collector
 ) -> None:

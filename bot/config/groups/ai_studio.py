@@ -30,16 +30,22 @@ class CredentialSettings(SettingsGroup):
 class ModelSettings(SettingsGroup):
     """The models, how they answer, and the addresses of their APIs."""
 
-    model: Line = Field("yandexgpt", description="The model that answers: a name, name/version or a whole gpt:// URI")
+    model: Line = Field(
+        "yandexgpt-5.1", description="The model that answers: a name, name/version or a whole gpt:// URI"
+    )
     models: Annotated[list[ModelConfig], NoDecode, BeforeValidator(rows)] = Field(
         default_factory=list,
         description="Models that users may choose with /model, as JSON: "
-        '[{"name":"yandexgpt","title":"Pro"},{"name":"yandexgpt-lite"}]; empty = the built-in list. A row with a url '
+        '[{"name":"yandexgpt-5.1","title":"Pro"},{"name":"aliceai-llm"}]; empty = the built-in list. A row with a url '
         'is a model of another OpenAI-compatible server: {"name":"llama","url":"http://127.0.0.1:11434/v1",'
         '"model":"llama3.2","tools":true,"window":8192}, with its key or $NAME of a variable in "key". '
         '"search":true lets a model search the web, "agent" is the id of one saved in the console',
     )
-    image_model: OptionalLine = Field("yandex-art", description="The model that draws; none = no /image")
+    image_model: OptionalLine = Field(
+        "auto",
+        description="The model that draws; auto = the first that the folder has (aliceai-image-art-3.0, yandex-art), "
+        "none = no /image",
+    )
     temperature: float = Field(0.3, ge=0, le=1, description="0 = always the likeliest word, 1 = free")
     max_tokens: int = Field(2000, gt=0, description="Longest answer, in tokens")
     system_prompt: str = Field("", description="Who the bot is; empty = a helpful assistant")
@@ -60,7 +66,7 @@ class ModelSettings(SettingsGroup):
         False, description="Show what models think before they answer, folded up above the answer, where they tell it"
     )
     helper_model: Line = Field(
-        "yandexgpt-lite", description="The cheap model that names conversations and summarises long ones"
+        "yandexgpt-5-lite", description="The cheap model that names conversations and summarises long ones"
     )
     name_chats: bool = Field(True, description="It names topics, and conversations that /new puts aside")
     summaries: bool = Field(True, description="It summarises what is too old to be sent whole (see /context)")

@@ -112,11 +112,12 @@ class ProgramModels:
     def _chosen(self, name: str) -> tuple[str, Model]:
         if name == HELPER:
             return self.helper_name, self.helper
-        offered = {option.name: option.model for option in self.routing.options}
         name = self.routing.default.name if name == MAIN else name
-        if name not in offered:
-            raise ValueError(f"{name!r} is no model of this bot: there are main, helper, {', '.join(offered)}")
-        return name, offered[name]
+        option = self.routing.by_name(name)
+        if not option.has_name(name):
+            names = ", ".join(one.name for one in self.routing.options)
+            raise ValueError(f"{name!r} is no model of this bot: there are main, helper, {names}")
+        return option.name, option.model
 
     async def _payer(self, payer: Payer) -> tuple[Incoming, Budget]:
         """Return in whose name a request is booked, and the budget that it must fit into."""

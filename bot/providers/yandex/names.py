@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from bot.errors import ConfigError
-from bot.providers.catalog import ALIASES
+from bot.providers import catalog
 
 NAME = re.compile(r"(?P<model>[A-Za-z0-9][A-Za-z0-9._-]*)(?P<version>/[A-Za-z0-9._-]+)?(?P<suffix>@[A-Za-z0-9._-]+)?")
 URI = re.compile(r"(?P<scheme>[a-z]+)://[A-Za-z0-9._-]+/[A-Za-z0-9._/-]+(@[A-Za-z0-9._-]+)?")
@@ -18,8 +18,9 @@ SETTINGS = {"gpt": "MODEL: ", "art": "IMAGE_MODEL: "}
 
 
 def uri(name: str, folder: str, scheme: str = "gpt") -> str:
-    """Return the URI of a model, with version `latest` if none is given. Raises `ConfigError` for a name that is
-    wrong.
+    """Return the URI of a model. Without a version it names `latest`, unless the vendor asks for none (`catalog.toml`).
+
+    Raises `ConfigError` for a name that is wrong.
     """
     name, setting = name.strip(), SETTINGS.get(scheme, "")
     if "://" in name:
@@ -30,8 +31,9 @@ def uri(name: str, folder: str, scheme: str = "gpt") -> str:
         raise ConfigError(f"{setting}{name!r} is not a model name: {expected}")
     if not folder:
         raise ConfigError(f"{setting}{name!r} needs YC_FOLDER_ID, or a whole URI like {scheme}://folder/model/version")
-    model = ALIASES.get(match["model"], match["model"])
-    return f"{scheme}://{folder}/{model}{match['version'] or '/latest'}{match['suffix'] or ''}"
+    model = catalog.ALIASES.get(match["model"], match["model"])
+    version = match["version"] or ("" if scheme + model in catalog.FIXED and not match["suffix"] else "/latest")
+    return f"{scheme}://{folder}/{model}{version}{match['suffix'] or ''}"
 
 
 def _checked(address: str, scheme: str) -> str:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from random import Random
 
-from bot.ai import AsyncModel, Profile
+from bot.ai import AsyncModel, ImageModel, Profile
 from bot.clock import Clock
 from bot.concurrency.retry import Backoff, Retry
 from bot.config.entries import EmbeddingModelConfig, ModelConfig
 from bot.config.settings import Settings
-from bot.errors import ModelUnavailable
+from bot.errors import ModelProtocolError, ModelUnavailable
 from bot.http.client import Http
+from bot.http.framing import mapping, objects
 from bot.providers import catalog
 from bot.providers.account import Account, Gauge, ServerNames
 from bot.providers.openai.compatible_servers import Servers
@@ -21,7 +23,7 @@ from bot.providers.openai.vector_stores import OpenAIVectorStores
 from bot.providers.openai.wire import Dialect, OpenAIWire
 from bot.providers.text_model import TextModel, Timeouts, Wire
 from bot.providers.yandex import names
-from bot.providers.yandex.art import YandexArt
+from bot.providers.yandex.art import ImagesApi, YandexArt
 from bot.providers.yandex.async_completion import YandexAsyncModel
 from bot.providers.yandex.auth import credentials
 from bot.providers.yandex.classification import YandexClassifier
@@ -33,6 +35,8 @@ from bot.providers.yandex.tokenizer import Tokenizer
 from bot.providers.yandex.wire import LONGEST_TEXT, NativeWire
 from bot.telemetry.metrics import Metrics
 
+AUTO = "auto"  # the value of IMAGE_MODEL for whatever the folder has
+LISTING = 20.0  # seconds for the list of models
 TRIES = 3  # of a request that was not answered
 COMPATIBLE = Dialect(ask_usage=False, longest=LONGEST_TEXT, unreasoned="low")  # AI Studio's own OpenAI-compatible API
 
@@ -106,6 +110,16 @@ class YandexStudio:
         price = self._settings.model_search_price
         return replace(profile, price_search=price) if who.agent or who.search else profile
 
+    async def list_models(self) -> Sequence[str]:
+        """Return the URIs of the folder's models of texts and pictures, sorted. Raises `ModelError`s."""
+        until = self._account.clock.monotonic() + LISTING
+        answer = await self._account.ask("GET", f"{self._settings.yc_openai_url}/models", until=until)
+        rows = mapping(answer.json()).get("data")
+        if not isinstance(rows, list):
+            raise ModelProtocolError("there are no models in the list of models")
+        ids = (row.get("id") for row in objects(rows))
+        return sorted(id for id in ids if isinstance(id, str) and id.startswith(("gpt://", "art://")))
+
     def tokenizer(self, name: str = "") -> Tokenizer | None:
         """Return the tokenizer of a model (MODEL if `name` is empty), None if the service can't count its tokens."""
         settings = self._settings
@@ -167,12 +181,18 @@ class YandexStudio:
         given = {"url": self._settings.yc_tts_url, "voice": self._settings.speech_voice}
         return YandexTextToSpeech(self._account, **given) if self._settings.speech == "on" else None
 
-    def art(self) -> YandexArt | None:
-        """Return the model that draws, None if IMAGE_MODEL is empty."""
+    def image_models(self) -> Mapping[str, ImageModel]:
+        """Return the models that draw, by name, in the order in which they are tried; none if IMAGE_MODEL is empty."""
+        name = self._settings.image_model
+        if name == AUTO:
+            return {known: self._image_model(known) for known in catalog.PICTURES}
+        return {name: self._image_model(name)} if name else {}
+
+    def _image_model(self, name: str) -> ImageModel:
         settings = self._settings
-        if not settings.image_model:
-            return None
-        uri = names.uri(settings.image_model, settings.yc_folder_id, "art")
+        uri = names.uri(name, settings.yc_folder_id, "art")
+        if catalog.PICTURES.get(catalog.parts(name)[0]) == "images":
+            return ImagesApi(uri, self._account, url=settings.yc_openai_url)
         return YandexArt(uri, self._account, url=settings.yc_llm_url, operations=settings.yc_image_operation_url)
 
     def search(self) -> YandexSearch:
@@ -186,5 +206,6 @@ def _headers(settings: Settings) -> dict[str, str]:
         return {}
     return {
         "x-folder-id": settings.yc_folder_id,
+        "openai-project": settings.yc_folder_id,
         "x-data-logging-enabled": "true" if settings.yc_data_logging else "false",
     }

@@ -17,7 +17,6 @@ from bot.conversation.turn_state import Ownership
 from bot.dispatch.pipeline import Layer
 from bot.dispatch.throttle import MissedNotes
 from bot.feature import Feature
-from bot.runtime.models import helper_model
 from bot.runtime.parts import Given, Ground
 from bot.storage.store import Tx
 from bot.tools.tool import Tool
@@ -224,7 +223,7 @@ def _model(given: Given, ground: Ground, assistant: Assistant, mirror: Mirror) -
     from bot.desk.model.drafts import Drafts
     from bot.desk.model.translation import Translation
 
-    cheap, purse = helper_model(given.settings, given.models.studio, given.added), _purse(given, ground, mirror.desk)
+    cheap, purse = given.models.helper, _purse(given, ground, mirror.desk)
     helper, send = HelperModel(store=given.store, model=cheap, budget=purse), partial(_send, ground)
     drafts = Drafts(
         store=given.store,

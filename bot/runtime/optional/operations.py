@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from bot.conversation.assistant import Assistant
 from bot.features.deferred_answers import DeferredAnswers, DeferredOperation
-from bot.features.image_generation import ImageGeneration, ImageOperation, ImagePrice
-from bot.features.prompt_improver import PromptImprover
+from bot.features.pictures.image_generation import ImageGeneration, ImageOperation, ImagePrice
+from bot.features.pictures.models import PictureModels
+from bot.features.pictures.prompt_improver import PromptImprover
 from bot.runtime.parts import Given, Ground
 
 
@@ -33,12 +34,26 @@ def deferred_answers(given: Given, ground: Ground, assistant: Assistant) -> Defe
 def image_generation(given: Given, ground: Ground) -> ImageGeneration:
     """Return /image, with the model that draws, if there is one."""
     settings, store, models, budget = given.settings, given.store, given.models, ground.people.budget
+    painter, price = _painter(given, ground), ImagePrice.from_settings(settings)
     improver = PromptImprover(store=store, routing=models.routing, budget=budget, mode=settings.image_improve)
     return ImageGeneration(
         store=store,
         transport=ground.transport,
-        operation=ImageOperation(painter=models.images, price=ImagePrice.from_settings(settings), improver=improver),
+        operation=ImageOperation(painter=painter, price=price, improver=improver),
         random=models.chance,
         wake_jobs=ground.wake_jobs,
         budget=budget,
+    )
+
+
+def _painter(given: Given, ground: Ground) -> PictureModels | None:
+    if not given.models.images:
+        return None
+    people = ground.people.joining
+    return PictureModels(
+        models=given.models.images,
+        store=given.store,
+        bot=given.api.id,
+        rights=people.rights,
+        deliver=people.deliver,
     )

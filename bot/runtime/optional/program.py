@@ -22,7 +22,6 @@ from bot.features.program.models import ProgramModels
 from bot.features.program.running import Rehearsal, RunningBot
 from bot.ports import Handler, Outbox, Reply, Transport
 from bot.runtime.bot import Bot
-from bot.runtime.models import helper_model
 from bot.runtime.optional.transports import OwnMessenger, Transports, check, place_of
 from bot.runtime.parts import Given, Ground
 from bot.telemetry.incidents import IncidentLog
@@ -44,7 +43,7 @@ def running_bot(
             store=store,
             bot=bot,
             routing=given.models.routing,
-            helper=helper_model(settings, given.models.studio, given.added),
+            helper=given.models.helper,
             helper_name=given.added.ai.models[0].name if given.added.ai.only_models else settings.helper_model,
             budget=ground.people.budget,
             deadline=settings.answer_deadline,

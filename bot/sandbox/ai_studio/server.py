@@ -81,7 +81,7 @@ class Studio:
         self.operations = Operations(self.clock, self.quotas)
         self._faults = Faults()
         self.source = AnswerSource(self.clock, self._faults)
-        self.art = Art(self.access, self.quotas, self.operations)
+        self.art = Art(self.clock, self.access, self.quotas, self.operations)
         self.embeddings = Embeddings(self.access, self.quotas)
         self.iam = Iam(self.clock, self.access)
         self.search = Search(self.access, self.operations)
@@ -340,6 +340,7 @@ class Studio:
             Route("tokenize", NATIVE + "tokenize", "unary", texts.tokenize),
             Route("tokenizeCompletion", NATIVE + "tokenizeCompletion", "unary", texts.tokenize_completion),
             Route("imageGenerationAsync", NATIVE + "imageGenerationAsync", "unary", self.art.submit),
+            Route("images/generations", "/v1/images/generations", "openai", self.art.generate),
             Route("textEmbedding", NATIVE + "textEmbedding", "unary", self.embeddings.embed),
             Route(FEW_SHOT, NATIVE + FEW_SHOT, "unary", self.embeddings.few_shot),
             Route("textClassification", NATIVE + "textClassification", "unary", self.embeddings.classify),

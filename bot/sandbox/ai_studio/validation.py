@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,17 +18,23 @@ from bot.sandbox.ai_studio.wire import Call, Json, Problem
 URI = re.compile(r"(?P<scheme>[a-z]+)://(?P<folder>[^/@]+)/(?P<name>[^/@]+)(/(?P<version>[^/@]+))?(@(?P<tuned>.+))?")
 TOKEN_LIFE = 12 * 3_600.0
 LONGEST_TEXT = 100_000
+Year = Literal["2025", "today"]
+SCOPES = frozenset({"yc.ai.foundationModels.execute", "yc.ai.languageModels.execute", "yc.ai.imageGeneration.execute"})
 InstanceState = Literal["off", "starting", "on"]
 
 
 class Access:
-    """The valid API keys (`keys`), the expired ones, the roles of the service account, the issued IAM tokens, and the
-    suffixes of tuned models that are `archived`. `instances` are the dedicated instances by the name in their URI.
+    """The valid API keys (`keys`) and their `scopes`, the expired ones, the roles of the service account, the issued
+    IAM tokens, and the suffixes of tuned models that are `archived`. `instances` are the dedicated instances by the
+    name in their URI. `models` are the models that the folder has, a subset of `MODELS` (see `serve`).
     """
 
     def __init__(self, clock: Clock, keys: Iterable[str], folder: str) -> None:
         self.keys = set(keys)
+        self.scopes = set(SCOPES)
         self.expired: set[str] = set()
+        self.models: set[str] = set()
+        self.serve("today")
         self.folder = folder
         self.roles = {"ai.languageModels.user", "ai.imageGeneration.user", "ai.editor"}
         self.archived: set[str] = set()
@@ -42,15 +48,19 @@ class Access:
         self.tokens[token] = until
         return token, until
 
+    def serve(self, *years: Year) -> None:
+        """Have the models of the service of 2025, those of today, or both."""
+        self.models = {name for name, one in MODELS.items() if not {*years}.isdisjoint(one.years)}
+
     def admit(self, call: Call) -> None:
-        """Check who calls. Raises `Problem` 16 for an invalid credential, 7 for a missing role, 3 for a
-        foreign folder.
+        """Check who calls. Raises `Problem` 16 for an invalid credential, 7 for a missing role or a key without the
+        scope, 3 for a foreign folder.
         """
         scheme, _, secret = call.request.headers.get("authorization", "").partition(" ")
         self._credential(scheme.lower(), secret.strip(), bearer_keys=call.route.shape == "openai")
-        role = "ai.imageGeneration.user" if call.route.name == "imageGenerationAsync" else "ai.languageModels.user"
-        if call.route.name not in ("operation", "cancel") and role not in self.roles:
-            raise Problem(7, f"Permission denied: the service account lacks the role {role}")
+        draws = call.route.name in ("imageGenerationAsync", "images/generations")
+        if call.route.name not in ("operation", "cancel"):
+            self._permit(secret, draws=draws)
         call.folder = self.folder
         self.check_folder(call.request.headers.get("x-folder-id", self.folder))
 
@@ -62,6 +72,14 @@ class Access:
         self._credential(scheme.lower(), secret.strip(), bearer_keys=False)
         if "ai.editor" not in self.roles:
             raise Problem(7, "Permission denied: the service account lacks the role ai.editor")
+
+    def _permit(self, secret: str, *, draws: bool) -> None:
+        role = "ai.imageGeneration.user" if draws else "ai.languageModels.user"
+        if role not in self.roles:
+            raise Problem(7, f"Permission denied: the service account lacks the role {role}")
+        scope = f"yc.ai.{'imageGeneration' if draws else 'languageModels'}.execute"
+        if secret in self.keys and not self.scopes & ({scope} if draws else {scope, "yc.ai.foundationModels.execute"}):
+            raise Problem(7, f"Permission denied: the API key lacks the scope {scope}")
 
     def check_folder(self, folder: str) -> None:
         """Raise `Problem` 3 if the folder is not the one of the service account."""
@@ -122,9 +140,13 @@ def text_spec(uri: Uri) -> TextModel:
 
 
 def any_model(access: Access, uri: Any, scheme: str, names: Iterable[str]) -> Uri:
-    """A model of a kind (`scheme`). Raises `Problem` 3 if `names` does not contain it."""
+    """A model of a kind (`scheme`). Raises `Problem` 3 if `names` does not contain it, 7 if the folder does not have it
+    any more.
+    """
     found = Uri.parse(uri, scheme)
     access.check_folder(found.folder)
+    if scheme in ("gpt", "art") and found.name in MODELS and found.name not in access.models:
+        raise Problem(7, f"Access to model {uri} denied")
     if found.name not in names or found.version not in VERSIONS or found.tuned in access.archived:
         raise Problem(3, f"Failed to get model: {found}")
     return found
@@ -149,7 +171,7 @@ def require_body(call: Call) -> Json:
 
 @dataclass(frozen=True, slots=True)
 class TextModel:
-    """What a text model can do. `window` is its context window in tokens.
+    """What a text model can do. `window` is its context window in tokens, `years` says when the service had it.
 
     `native`: the native API serves it too. `tokens`: it streams token by token, as open models do. `sees`: it takes
     pictures. `thinks`: it shows its reasoning. `hidden`: the native API offers hidden reasoning.
@@ -162,6 +184,19 @@ class TextModel:
     sees: bool = False
     thinks: bool = False
     hidden: bool = False
+    years: tuple[Year, ...] = ("2025", "today")
+
+
+@dataclass(frozen=True, slots=True)
+class ArtModel:
+    """A model that draws: by the API of operations, or else by the Images API."""
+
+    operations: bool
+    years: tuple[Year, ...]
+
+
+def _open(window: int, owner: str, year: Year, *, sees: bool = False, thinks: bool = False) -> TextModel:
+    return TextModel(window, native=False, tokens=True, owner=owner, sees=sees, thinks=thinks, years=(year,))
 
 
 VERSIONS = frozenset({"latest", "rc", "deprecated"})
@@ -171,13 +206,21 @@ TEXT_MODELS = {
     "yandexgpt-5-lite": TextModel(32_768),
     "yandexgpt-5-pro": TextModel(32_768, hidden=True),
     "yandexgpt-5.1": TextModel(32_768),
-    "aliceai-llm": TextModel(65_536),
+    "aliceai-llm": TextModel(131_072),
     "aliceai-llm-flash": TextModel(65_536, native=False),
-    "qwen3-235b-a22b-fp8": TextModel(262_144, native=False, tokens=True, owner="Alibaba"),
-    "gpt-oss-120b": TextModel(131_072, native=False, tokens=True, owner="OpenAI", thinks=True),
-    "gpt-oss-20b": TextModel(131_072, native=False, tokens=True, owner="OpenAI", thinks=True),
-    "gemma-3-27b-it": TextModel(131_072, native=False, tokens=True, owner="Google", sees=True),
+    "deepseek-v4-flash": _open(1_048_576, "DeepSeek", "today", thinks=True),
+    "deepseek-v4.1-flash": _open(1_048_576, "DeepSeek", "today", sees=True, thinks=True),
+    "qwen3.6-35b-a3b": _open(262_144, "Alibaba", "today", sees=True),
+    "qwen3-235b-a22b-fp8": _open(262_144, "Alibaba", "2025"),
+    "gpt-oss-120b": _open(131_072, "OpenAI", "2025", thinks=True),
+    "gpt-oss-20b": _open(131_072, "OpenAI", "2025", thinks=True),
+    "gemma-3-27b-it": _open(131_072, "Google", "2025", sees=True),
 }
+ART_MODELS: Mapping[str, ArtModel] = {
+    "yandex-art": ArtModel(operations=True, years=("2025",)),
+    "aliceai-image-art-3.0": ArtModel(operations=False, years=("today",)),
+}
+MODELS: dict[str, TextModel | ArtModel] = {**TEXT_MODELS, **ART_MODELS}
 EMBEDDINGS = frozenset({"text-search-doc", "text-search-query", "text-embeddings"})
 V2_EMBEDDINGS = frozenset({"text-embeddings-v2-doc", "text-embeddings-v2-query"})
 CLASSIFIERS = frozenset({"yandexgpt", "yandexgpt-lite"})

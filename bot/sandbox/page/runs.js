@@ -44,6 +44,7 @@ function draw(runs, service) {
         type: "button", role: "radio", class: `plain ${service.instance === name ? "chosen" : ""}`, "aria-checked": String(service.instance === name),
         "data-testid": `instance-${name}`, onclick: () => change({ instance: name }) }, t(`instance_${name}`)))),
       h("p", { class: "trial-result", "data-testid": "instance-result", role: "status" }, told)),
+    h("section", null, h("h3", null, t("studioHead")), Object.entries(service.studio).map(fault)),
     Object.keys(service.faults).length ? h("section", null, h("h3", null, t("batchFaultsHead")), Object.entries(service.faults).map(fault)) : null);
 }
 

@@ -61,9 +61,22 @@ TEXTS: dict[str, str] = {
     "image.unknown": "The connection broke while I was ordering the picture, so it may or may not have been ordered. "
     "Press the button to order it again.",
     "image.again": "Again",
+    "image.file": "As a file",
+    "image.file.gone": "I keep a picture for a day only. Press Again to draw a new one.",
+    "image.seed.ignored": "{model} takes no seed: each picture is new.",
+    "models.gone.default": "AI Studio has switched off {old}. {new} takes its place from now on.",
+    "models.gone.chosen": "AI Studio has switched off {old}, which {setting} names, so it does not answer any more. "
+    "Write {new} there, or see what your folder has: govorun models list",
+    "models.gone.nothing": "AI Studio has switched off {old}, and your folder has no model that could take its place. "
+    "Have a look at it: govorun models list",
+    "models.ends": "AI Studio switches {model} off on {until}. {new} follows it.",
+    "image.model.aside": "The model {model} can't draw ({reason}), so {other} does. I'll try it again in a day. "
+    "IMAGE_MODEL chooses one for good.",
     "image.change": "Same, but…",
     "image.ask": "Shall I draw it?",
     "image.change.ask": "What should be different? I keep the picture's seed and add your words to its description.",
+    "image.change.ask.anew": "What should be different? I add your words to the description and draw it anew: this "
+    "model can't keep the rest of the picture.",
     "model.choose": "Model now: {model}",
     "model.chosen": "From now on {model} answers here.",
     "model.gone": "The model {old} is no longer offered; {new} answers.",

@@ -48,9 +48,9 @@ async def test_an_answer_is_a_text_or_an_object_and_the_person_pays(stage: Stage
     assert booked(stage)[1:] == [(ANNA, main, True), (ANNA, main, True), (ANNA, helper, True)]
     assert open_reservations(stage) == 0
     usage = await usage_text(stage)
-    assert "YandexGPT Pro" in usage
+    assert "YandexGPT 5.1 Pro" in usage
     assert "requests: 3" in usage
-    assert "YandexGPT Lite" in usage
+    assert "YandexGPT 5 Lite" in usage
 
 
 async def usage_text(stage: Stage) -> str:

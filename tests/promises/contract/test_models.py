@@ -36,12 +36,23 @@ KINDS: dict[str, dict[str, Any]] = {
     "qwen": {"name": "qwen3-235b-a22b-fp8"},
     "gpt-oss": {"name": "gpt-oss-120b"},
     "gemma": {"name": "gemma-3-27b-it"},
+    "deepseek": {"name": "deepseek-v4.1-flash"},
     "searching": {"name": "pro-web", "model": "yandexgpt", "search": True},
     "agent": {"name": "helper", "agent": "fvtsandboxagent000000"},
     "foreign": {"name": "llama", "model": QWEN, "key": SECRET, "tools": True},
 }
-SEES, SHOWS, HIDES = {"gemma"}, {"gpt-oss"}, {"native"}
-TELLS = {"native", "native lite", "searching", "agent", "qwen", "gpt-oss", "gemma", "foreign"}  # what a stream costs
+SEES, SHOWS, HIDES = {"gemma", "deepseek"}, {"gpt-oss", "deepseek"}, {"native"}
+TELLS = {
+    "native",
+    "native lite",
+    "searching",
+    "agent",
+    "qwen",
+    "gpt-oss",
+    "gemma",
+    "deepseek",
+    "foreign",
+}  # what a stream costs
 ASK = Request((Message.of("user", "Show me a table"),))
 CALCULATOR = ToolSpec(
     "calculator",
@@ -104,6 +115,7 @@ class World:
 @pytest.fixture(params=KINDS)
 async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
     studio = Studio(keys=(SECRET,))
+    studio.access.serve("2025", "today")
     await studio.start()
     try:
         async with Http() as http:

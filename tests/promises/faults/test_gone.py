@@ -92,6 +92,7 @@ async def test_f61_a_user_who_blocks_in_mid_answer_gets_nothing_more_and_the_res
     assert await stage.ask("hello", BORIS)
 
 
+@pytest.mark.usefixtures("draws_by_operations")
 async def test_f24_p13_no_picture_is_ordered_or_sent_for_a_user_who_is_gone(stage: Stage) -> None:
     stage.studio.operations.polls["art"] = 5
     await stage.start()

@@ -19,7 +19,7 @@ from tests.support.stage import ANNA, BORIS, Stage
 from tests.support.telegram_side import rows, soon
 from tests.support.virtual import VirtualClock
 
-pytestmark = pytest.mark.wire("tcp")
+pytestmark = [pytest.mark.wire("tcp"), pytest.mark.usefixtures("older_models", "draws_by_operations")]
 
 TEN_MINUTES = 600.0
 SORRY, DENIED = say("en", "error.unavailable"), say("en", "error.denied")

@@ -15,7 +15,7 @@ from tests.support.raw_server import Play, answer, drip, serve
 from tests.support.stage import ANNA, BORIS, Stage
 from tests.support.telegram_side import said, soon
 
-pytestmark = pytest.mark.wire("tcp")
+pytestmark = [pytest.mark.wire("tcp"), pytest.mark.usefixtures("draws_by_operations")]
 
 UNKNOWN, FAILED = say("en", "image.unknown"), say("en", "image.failed")
 ORDERED = {"id": "op1", "done": False}

@@ -110,6 +110,7 @@ async def test_f30_a_picture_that_is_too_large_for_a_photo_is_a_document(stage: 
     assert "document" in stage.telegram.transcript(ANNA)[-1]
 
 
+@pytest.mark.usefixtures("draws_by_operations")
 async def test_f30_a_picture_that_telegram_does_not_take_at_all_is_said(stage: Stage) -> None:
     await stage.start()
     stage.telegram.fail_next("sendPhoto", code=413, times=None)

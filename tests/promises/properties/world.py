@@ -22,7 +22,7 @@ from bot.http.client import Http
 from bot.llm.routing import ModelOption, Routing
 from bot.providers.yandex.service import YandexStudio
 from bot.runtime.bot import Bot, Placement
-from bot.runtime.models import Models
+from bot.runtime.models import Models, helper_model
 from bot.runtime.parts import Given
 from bot.runtime.resources import SharedResources
 from bot.runtime.wiring import wire
@@ -130,7 +130,12 @@ class World:
                 process=SharedResources(settings=self.settings, clock=self.clock, http=HTTP, opened=AsyncExitStack()),
                 api=api,
                 models=Models(
-                    studio=studio, routing=routing, async_models=self.async_models, images=studio.art(), chance=chance
+                    studio=studio,
+                    routing=routing,
+                    helper=helper_model(self.settings, studio, self.added),
+                    async_models=self.async_models,
+                    images=studio.image_models(),
+                    chance=chance,
                 ),
                 added=self.added,
                 placement=Placement(tasks=tasks),

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from bot.ai import Profile, Source
 from bot.config import validators
-from bot.features import prompt_improver
+from bot.features.pictures import prompt_improver
 from bot.features.times import forms, reading, zones
 from bot.knowledge import citations, documents, plain_ranking
 from bot.knowledge.answer import quotes

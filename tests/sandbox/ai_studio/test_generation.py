@@ -37,6 +37,7 @@ RECORDED_TOKENS += ["А", "сси", "стент", ":", "▁[", "EDIT", "ORS", "]
 @asynccontextmanager
 async def running(**options: Any) -> AsyncIterator[tuple[Studio, aiohttp.ClientSession]]:
     studio = Studio(keys=(SECRET,), **options)
+    studio.access.serve("2025", "today")
     await studio.start()
     try:
         async with aiohttp.ClientSession(studio.url) as session:

@@ -56,6 +56,7 @@ RECORDED_WHOLE = (
 @asynccontextmanager
 async def running(*, strict_hosts: bool = False, **options: Any) -> AsyncIterator[tuple[Studio, aiohttp.ClientSession]]:
     studio = Studio(keys=(SECRET,), **options)
+    studio.access.serve("2025", "today")
     studio.operations.strict_hosts = strict_hosts
     await studio.start()
     try:
@@ -146,7 +147,7 @@ async def test_models_are_listed_for_the_folder() -> None:
         status, _ = await get(session, "/v1/models", **{"OpenAI-Project": "b1gother"})
     row = {"id": f"gpt://{SANDBOX_FOLDER}/gpt-oss-20b/latest", "object": "model", "owned_by": "OpenAI", "created": 0}
     assert row in found["data"]
-    assert {entry["id"].partition(":")[0] for entry in found["data"]} == {"gpt", "emb"}
+    assert {entry["id"].partition(":")[0] for entry in found["data"]} == {"gpt", "emb", "art"}
     assert status == 400
 
 

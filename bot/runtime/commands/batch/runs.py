@@ -30,6 +30,7 @@ from bot.clock import Clock, SystemClock
 from bot.config.settings import Settings
 from bot.errors import BadInput, ConfigError, ModelError
 from bot.http.client import Http
+from bot.providers.catalog import model_that_sees
 from bot.providers.yandex.service import YandexStudio
 from bot.runtime.resources import SharedResources
 from bot.storage.engines.sqlite_files import alone
@@ -73,7 +74,7 @@ class BatchCommand:
         most = min(self.settings.max_tokens, asked.profile.max_tokens)
         given = {"max_tokens": most, **{name: value for name, value in options.items() if value not in (None, "")}}
         if "images" in given and not asked.profile.vision:
-            raise BadInput(f"{asked.name} sees no pictures: --model gemma-3-27b-it does")
+            raise BadInput(f"{asked.name} sees no pictures: --model {model_that_sees(batch=mode == 'batch')} does")
         run = await self.store.write(
             lambda tx: tx.batches.add_run(
                 self.bot, 0, mode=mode, model=asked.name, source=str(path), digest="", options=given

@@ -23,7 +23,14 @@ from bot.sandbox.ai_studio.generation.text_request import TextRequest, openai_re
 from bot.sandbox.ai_studio.generation.writer import Answer, AnswerSource, PendingAnswer, Piece, Quirk, Step
 from bot.sandbox.ai_studio.quota import Quotas
 from bot.sandbox.ai_studio.services.embeddings import Embeddings, dimension
-from bot.sandbox.ai_studio.validation import EMBEDDINGS, TEXT_MODELS, V2_EMBEDDINGS, Access, any_model
+from bot.sandbox.ai_studio.validation import (
+    ART_MODELS,
+    EMBEDDINGS,
+    TEXT_MODELS,
+    V2_EMBEDDINGS,
+    Access,
+    any_model,
+)
 from bot.sandbox.ai_studio.wire import Call, Json, Problem, count_tokens, encode, json_response
 
 
@@ -80,10 +87,12 @@ class OpenAi:
         self._embeddings = embeddings
 
     async def models(self, call: Call) -> web.Response:
-        """Handle `GET /v1/models`: list the text models and the embedding models."""
+        """Handle `GET /v1/models`: list the models that the folder has, and the embedding models."""
         folder = call.request.headers.get("openai-project", call.folder)
         self._access.check_folder(folder)
-        names = [(f"gpt://{folder}/{name}/latest", spec.owner) for name, spec in TEXT_MODELS.items()]
+        has = self._access.models
+        names = [(f"gpt://{folder}/{name}/latest", one.owner) for name, one in TEXT_MODELS.items() if name in has]
+        names += [(f"art://{folder}/{name}/latest", "Yandex") for name in ART_MODELS if name in has]
         names += [(f"emb://{folder}/{name}/latest", "Yandex") for name in sorted(EMBEDDINGS | V2_EMBEDDINGS)]
         rows = [{"id": id, "object": "model", "owned_by": owner, "created": 0} for id, owner in names]
         return json_response(call, {"object": "list", "data": rows})

@@ -1,4 +1,6 @@
-"""YandexART: what it accepts and refuses, and the picture that an operation returns. Begin with `Art.submit`."""
+"""Pictures, by operations (YandexART, `Art.submit`) and by the Images API (`Art.generate`): what they accept and
+refuse, and the picture.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +14,15 @@ from typing import Any, Literal
 
 from aiohttp import web
 
+from bot.clock import Clock
 from bot.sandbox.ai_studio.operations import PICTURE, Operations
 from bot.sandbox.ai_studio.quota import Quotas
-from bot.sandbox.ai_studio.validation import Access, any_model, check_text
+from bot.sandbox.ai_studio.validation import ART_MODELS, Access, any_model, check_text
 from bot.sandbox.ai_studio.wire import Call, Json, Problem, get, integer, json_response, mapping
 from bot.sandbox.media import landscapes
 
 LONGEST_PROMPT = 500
+SIZE = re.compile(r"([1-9]\d{2,3})x([1-9]\d{2,3})")
 REFUSAL = "it is not possible to generate an image from this request because it may violate the terms of use"
 REFUSED = re.compile(r"violen|murder|\bgore\b|насили|убийств|кровав", re.IGNORECASE)
 
@@ -26,20 +30,24 @@ Outcome = Literal["never", "refused", "failed", "no_image", "not_base64"] | byte
 
 
 class Art:
-    """The route for pictures. `bought` counts accepted requests, which would cost money; `outcomes` are the next
-    results.
+    """The routes for pictures. `bought` counts accepted requests, which would cost money; `outcomes` are the next
+    results. With `is_stuck` no operation ends, as those of models that are being switched off; `seconds` is how long
+    the Images API draws.
     """
 
-    def __init__(self, access: Access, quotas: Quotas, operations: Operations) -> None:
+    def __init__(self, clock: Clock, access: Access, quotas: Quotas, operations: Operations) -> None:
         self.bought = 0
         self.outcomes: deque[Outcome] = deque()
+        self.is_stuck = False
+        self.seconds = 0.0
+        self._clock = clock
         self._access = access
         self._quotas = quotas
         self._operations = operations
 
     async def submit(self, call: Call) -> web.Response:
         """Handle `imageGenerationAsync`: begin to draw a picture. Raises `Problem` 3 for a refused prompt."""
-        any_model(self._access, get(call.body, "modelUri"), "art", ("yandex-art",))
+        any_model(self._access, get(call.body, "modelUri"), "art", _names(operations=True))
         prompt = _prompt(call.body.get("messages"))
         seed, width, height = _options(get(call.body, "generationOptions") or {})
         if REFUSED.search(prompt):
@@ -49,6 +57,29 @@ class Art:
         call.seen.note = f"{prompt[:80]} ({width}:{height}, seed {seed})"
         return json_response(call, self._open(prompt, seed, width, height))
 
+    async def generate(self, call: Call) -> web.Response:
+        """Handle `POST /v1/images/generations`: draw a picture and return it. Raises `Problem` 3 for a refused one."""
+        any_model(self._access, call.body.get("model"), "art", _names(operations=False))
+        prompt, size = _described(call.body)
+        self._quotas.take("imageGenerationAsync")
+        self.bought += 1
+        call.seen.note = f"{prompt[:80]} ({size[0]})"
+        await self._clock.sleep(self.seconds)
+        rows = await self._rows(prompt, int(size[1]), int(size[2]))
+        return json_response(call, {"created": int(self._clock.time()), "data": rows})
+
+    async def _rows(self, prompt: str, width: int, height: int) -> list[Json]:
+        outcome = self.outcomes.popleft() if self.outcomes else None
+        if outcome == "never":
+            await asyncio.Event().wait()
+        if error := ERRORS.get(outcome):
+            raise Problem(error["code"], error["message"])
+        if outcome in WRONG:
+            return [{"b64_json": image} for image in [WRONG[outcome].get("image")] if image]
+        seed = secrets.randbelow(2**63)
+        drawn = outcome or await asyncio.to_thread(landscapes.draw, prompt, seed, width, height)
+        return [{"b64_json": base64.b64encode(drawn).decode()}] if isinstance(drawn, bytes) else []
+
     def _open(self, prompt: str, seed: int, width: int, height: int) -> Json:
         outcome = self.outcomes.popleft() if self.outcomes else None
 
@@ -57,8 +88,29 @@ class Art:
             return _response(base64.b64encode(jpeg).decode())
 
         given = _response(base64.b64encode(outcome).decode()) if isinstance(outcome, bytes) else WRONG.get(outcome)
-        never, error = outcome == "never", ERRORS.get(outcome)
+        never, error = outcome == "never" or self.is_stuck, ERRORS.get(outcome)
         return self._operations.open("art", "", given or draw, error=error, never=never)
+
+
+def _names(*, operations: bool) -> list[str]:
+    return [name for name, one in ART_MODELS.items() if one.operations == operations]
+
+
+def _described(body: Json) -> tuple[str, re.Match[str]]:
+    """The prompt and the size of a request to the Images API."""
+    prompt = body.get("prompt")
+    check_text(prompt)
+    if len(str(prompt)) > LONGEST_PROMPT:
+        raise Problem(3, f"Prompt positive size {len(str(prompt))} exceeds limit {LONGEST_PROMPT}")
+    if body.get("response_format") not in (None, "b64_json"):
+        raise Problem(3, "response_format must be b64_json")
+    if body.get("n") not in (None, 1):
+        raise Problem(3, "n must be 1")
+    if not (size := SIZE.fullmatch(str(body.get("size") or "1024x1024"))):
+        raise Problem(3, f"invalid size {body.get('size')!r}, expected WIDTHxHEIGHT")
+    if REFUSED.search(str(prompt)):
+        raise Problem(3, REFUSAL)
+    return str(prompt), size
 
 
 def _response(image: str) -> Json:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import bindparam, delete, insert, select
 
 from bot.storage.repositories.mapping import Repository
 from bot.storage.tables.history import blobs
@@ -22,6 +22,18 @@ class Blobs(Repository):
     def store_images(self, address: Address, user: int, parts: tuple[Part, ...]) -> tuple[Part, ...]:
         """Store the images among these parts; return the parts with an id in the place of each image's bytes."""
         return tuple(self._kept(address, user, part) if isinstance(part, Image) else part for part in parts)
+
+    def store_file(self, address: Address, user: int, mime: str, data: bytes) -> int:
+        """Store a file for a person; return its id."""
+        row = {
+            "bot": address.bot, "chat": address.chat, "user": user, "mime": mime[:100], "name": "", "data": data,
+            "at": self.clock.time(),
+        }  # fmt: skip
+        return int(self.connection.execute(ADD, row).scalar_one())
+
+    def delete(self, number: int) -> None:
+        """Delete a blob that no message needs."""
+        self.connection.execute(delete(blobs).where(blobs.c.id == number))
 
     def read_bytes(self, number: int) -> bytes | None:
         """Return the bytes of a blob, None if it is gone."""
@@ -48,8 +60,4 @@ class Blobs(Repository):
     def _kept(self, address: Address, user: int, image: Image) -> Image:
         if image.blob or not image.data:
             return image
-        row = {
-            "bot": address.bot, "chat": address.chat, "user": user, "mime": image.mime[:100], "name": "",
-            "data": image.data, "at": self.clock.time(),
-        }  # fmt: skip
-        return Image(b"", image.mime, int(self.connection.execute(ADD, row).scalar_one()))
+        return Image(b"", image.mime, self.store_file(address, user, image.mime, image.data))

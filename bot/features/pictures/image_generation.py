@@ -1,7 +1,7 @@
-"""The command /image: a picture is submitted once, polled also after a restart, and delivered as a photo with buttons.
+"""The command /image: a picture is ordered once, also across restarts, and delivered as a photo with buttons.
 
-Begin with `ImageGeneration.request_image`, which stores an operation. `jobs/operations.py` polls it, and
-`ImageOperation` delivers the picture.
+Begin with `ImageGeneration.request_image`, which stores an operation. `jobs/operations.py` submits and polls it,
+`models.py` chooses the model, and `ImageOperation` delivers the picture.
 """
 
 from __future__ import annotations
@@ -9,18 +9,19 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 
-from bot.ai import Failed, Finished, ImageModel, ImageRequest, Pending, Usage
+from bot.ai import Failed, Finished, ImageRequest, Pending, Usage
 from bot.billing import pricing
 from bot.billing.budget import IMAGES, Budget
 from bot.config.settings import Settings
 from bot.conversation.cost import finish_with_price, price_choice
 from bot.errors import BadInput, LimitReached, ModelError
 from bot.feature import ButtonHandler, Command, Feature
-from bot.features.prompt_improver import LONGEST, PromptImprover
+from bot.features.pictures.models import PictureModels, drawn_by
+from bot.features.pictures.prompt_improver import LONGEST, PromptImprover
 from bot.jobs import operations
-from bot.jobs.operations import FailureReason, OperationRunner, Outcome, PollSchedule
+from bot.jobs.operations import AGAIN, AtOnce, FailureReason, OperationRunner, Outcome, PollSchedule
 from bot.outbox import (
     Effect,
     as_notice,
@@ -38,28 +39,40 @@ from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.operations import Operation
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
-from bot.types import Address, Button, File, Incoming, Outgoing
+from bot.types import Address, Button, File, Incoming, Job, Outgoing
 
 KIND = "image"
+FILE = "image.file"  # the job that deletes the bytes of a picture
 RATIOS = ((1, 1), (16, 9), (9, 16), (4, 3), (3, 4))
 LARGEST_SEED = 2**63 - 1  # of the service; seeds that the bot chooses have nine digits at most, to be typed again
 OPTION = re.compile(r"(?:([0-9]{1,6}):([0-9]{1,6})|(?:seed|сид|зерно)=(\S*?)),?(?:\s+|$)", re.IGNORECASE)
 PATIENCE = 3 * 3600.0  # seconds: the service says "from a few seconds up to a few hours" and keeps a picture 12 h
+PATIENCE_WITH_ANOTHER = 900.0  # seconds, where another model can be tried
+FILE_KEPT = 86_400.0  # seconds for which a picture can be had as a file
 PACE = PollSchedule(PATIENCE, ordering=300.0, shortest_poll=2.0, longest_poll=30.0, shows="photo")
 
 
 @dataclass(frozen=True, slots=True)
 class ImagePrice:
-    """The price of one picture in millionths of `currency`. `model` is the name in the ledger."""
+    """The price of one picture in millionths of `currency`."""
 
     amount: int = 0
     currency: str = "RUB"
-    model: str = "yandex-art"
 
     @classmethod
     def from_settings(cls, settings: Settings) -> ImagePrice:
-        """The price of a picture and the model that draws it, as the operator has set them."""
-        return cls(pricing.millionths(settings.image_price), settings.currency, settings.image_model)
+        """The price of a picture as the operator has set it."""
+        return cls(pricing.millionths(settings.image_price), settings.currency)
+
+
+@dataclass(frozen=True, slots=True)
+class PictureRequest(ImageRequest):
+    """A picture that somebody wants. `seeded`: they have named the seed; `improved`: its description is a richer one
+    than theirs.
+    """
+
+    seeded: bool = False
+    improved: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -89,11 +102,12 @@ class ImageGeneration:
             presses={
                 **dict.fromkeys(("image.again", "image.ratio"), ButtonHandler(self.press)),
                 "image.change": ButtonHandler(self.press_change),
+                "image.file": ButtonHandler(self.press_file),
                 "image.improve": ButtonHandler(self.press_improve),
                 "price.draw": ButtonHandler(self.press_draw),
             },
             awaits={"image.change": self.change},
-            jobs={KIND: runner.follow},
+            jobs={KIND: runner.follow, FILE: self.delete_file},
         )
 
     # --- requests -----------------------------------------------------------------------------------------------------
@@ -127,11 +141,11 @@ class ImageGeneration:
         else:
             await self.request_image(incoming, reply, better, lambda tx: tx.buttons.expire_button(action.key))
 
-    async def _improve(self, incoming: Incoming, reply: Reply, wanted: ImageRequest) -> ImageRequest | None:
+    async def _improve(self, incoming: Incoming, reply: Reply, wanted: PictureRequest) -> PictureRequest | None:
         assert self.operation.improver is not None  # noqa: S101  see may_improve
         await reply.busy("photo")
         better = await self.operation.improver.improve(incoming, wanted.prompt)
-        return replace(wanted, prompt=better) if better else None
+        return replace(wanted, prompt=better, improved=True) if better else None
 
     async def press(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Draw the picture again with another seed, or in another ratio with the same seed. The button works once."""
@@ -140,7 +154,7 @@ class ImageGeneration:
             await finish_with(self.store, incoming, reply)
             return
         if action.name == "image.again":
-            wanted = replace(before, seed=self.seed())
+            wanted = replace(before, seed=self.seed(), seeded=False)
         else:
             wanted = replace(before, width=action.payload["width"], height=action.payload["height"])
         await self.request_image(incoming, reply, wanted, lambda tx: tx.buttons.expire_button(action.key))
@@ -149,7 +163,9 @@ class ImageGeneration:
         """Ask the user what should be different in the picture."""
 
         def work(tx: Tx) -> None:
-            text = say(incoming.language, "image.change.ask")
+            before = tx.operations.find_of_turn(incoming.address.bot, action.payload["turn"])
+            keeps = before is None or self.operation.takes_seed(before)
+            text = say(incoming.language, "image.change.ask" if keeps else "image.change.ask.anew")
             finish_asking(tx, incoming, "image.change", text, turn=action.payload["turn"])
 
         await finish(self.store, reply, work)
@@ -181,13 +197,37 @@ class ImageGeneration:
             await finish(self.store, reply, refuse)
         return True
 
+    async def press_file(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+        """Send the picture as the service has drawn it, as a file: Telegram makes photos smaller."""
+
+        def work(tx: Tx) -> None:
+            data = tx.blobs.read_bytes(action.payload["blob"])
+            tx.buttons.expire_button(action.key)
+            if data is None:
+                finish_turn(tx, as_notice(incoming, reply), say(incoming.language, "image.file.gone"))
+                return
+            finish_turn(tx, incoming)
+            picture = Outgoing("", True, File(data, "document", "picture.jpg"))
+            tx.outbox.add_answer(delivery_key(incoming.id, 1), incoming.address, picture, marker=incoming.message_id)
+
+        await finish(self.store, reply, work)
+
+    async def delete_file(self, job: Job) -> None:
+        """Delete the bytes that were kept for the button."""
+
+        def work(tx: Tx) -> None:
+            tx.blobs.delete(int(job.payload["blob"]))
+            tx.jobs.delete_done(job)
+
+        await self.store.write(work)
+
     async def press_draw(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Handle the button that agrees to the price: draw the picture."""
-        wanted = ImageRequest(**action.payload)
+        wanted = PictureRequest(**action.payload)
         await self.request_image(incoming, reply, wanted, lambda tx: tx.buttons.expire_button(action.key), agreed=True)
 
     async def request_image(
-        self, incoming: Incoming, reply: Reply, wanted: ImageRequest, also: Effect | None = None,
+        self, incoming: Incoming, reply: Reply, wanted: PictureRequest, also: Effect | None = None,
         *, agreed: bool = False, is_sure: bool = True,
     ) -> None:  # fmt: skip
         """Check a request for a picture, and store it as an operation for the job worker.
@@ -221,7 +261,7 @@ class ImageGeneration:
         self.wake_jobs()
 
     def _ask_first(
-        self, tx: Tx, incoming: Incoming, wanted: ImageRequest, also: Effect | None, *, is_sure: bool
+        self, tx: Tx, incoming: Incoming, wanted: PictureRequest, also: Effect | None, *, is_sure: bool
     ) -> None:
         """End the turn with the price of the picture, if known, and ask whether to draw it.
 
@@ -239,10 +279,10 @@ class ImageGeneration:
         """A random seed for a new picture, never 0: then the service would choose one, and a change needs the seed."""
         return self.random.randrange(1, 10**9)
 
-    async def find_request(self, address: Address, turn: str) -> ImageRequest | None:
+    async def find_request(self, address: Address, turn: str) -> PictureRequest | None:
         """The request for the picture of a turn in this chat, None if there is none."""
         operation = await self.store.read(lambda tx: tx.operations.find_of_turn(address.bot, turn))
-        return _image_request(operation) if operation and operation.address.chat == address.chat else None
+        return _picture_request(operation) if operation and operation.address.chat == address.chat else None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -252,31 +292,39 @@ class ImageOperation:
     Without a `painter` the bot draws no pictures.
     """
 
-    painter: ImageModel | None
+    painter: PictureModels | None
     price: ImagePrice = field(default_factory=lambda: ImagePrice())
     improver: PromptImprover | None = None
 
-    def may_improve(self, request: ImageRequest) -> bool:
+    def takes_seed(self, operation: Operation) -> bool:
+        """Whether the picture of this operation can be drawn again from its seed."""
+        return self.painter is None or self.painter.takes_seed(operation.operation)
+
+    def may_improve(self, request: PictureRequest) -> bool:
         """Whether the prompt of this picture may be replaced by a richer description."""
         return self.painter is not None and self.improver is not None and self.improver.accepts(request.prompt)
 
-    def always_improves(self, request: ImageRequest) -> bool:
+    def always_improves(self, request: PictureRequest) -> bool:
         """Whether the prompt of this picture is replaced without the user asking for it."""
         return self.may_improve(request) and self.improver is not None and self.improver.mode == "always"
 
     @property
     def pace(self) -> PollSchedule:
-        """How often the service is polled."""
-        return PACE
+        """How often the service is polled; not for hours where another model can be tried."""
+        several = self.painter is not None and len(self.painter.models) > 1
+        return replace(PACE, patience=PATIENCE_WITH_ANOTHER) if several else PACE
 
     def is_offered(self, operation: Operation) -> bool:
         """Whether the bot still draws pictures."""
         return self.painter is not None
 
-    async def submit(self, operation: Operation) -> str:
-        """Submit the request to the service. Returns the id of the operation there. Raises `ModelError`."""
+    async def submit(self, operation: Operation) -> str | AtOnce[Finished]:
+        """Submit the request to the service. Returns the id of the operation there, or the picture. Raises
+        `ModelError`.
+        """
         assert self.painter is not None  # noqa: S101  see is_offered
-        return await self.painter.submit(_image_request(operation))
+        name, found = await self.painter.submit(_picture_request(operation), operation.request.get("tried", ()))
+        return name if isinstance(found, str) else AtOnce(name, found)
 
     async def poll(self, operation: Operation) -> Pending | Finished | Failed:
         """Ask the service whether the picture is there. Raises `ModelError`."""
@@ -287,8 +335,10 @@ class ImageOperation:
         """Do nothing: the service can't cancel a picture."""
 
     def accepted(self, tx: Tx, operation: Operation) -> None:
-        """Book the picture: the service charges it when it accepts the request."""
-        self._book(tx, operation, 1)
+        """Book the picture: the service charges it when it accepts the request. A submit before, of unknown outcome,
+        may have been charged, too.
+        """
+        self._book(tx, operation, operation.submits)
 
     def finished(self, operation: Operation, result: Finished) -> Outcome:
         """Deliver the picture with its buttons."""
@@ -296,46 +346,84 @@ class ImageOperation:
         otherwise = say(asked["language"], "image.undelivered")
 
         def work(tx: Tx) -> None:
-            caption, buttons = _caption(_image_request(operation)), self._buttons(tx, operation)
+            caption, buttons = self._caption(operation), self._buttons(tx, operation, result.data)
             photo = Outgoing(caption, True, File(result.data), buttons, reply_to=asked["reply_to"], instead=otherwise)
             tx.outbox.add_answer(operation.turn, operation.address, photo)
 
         return Outcome("done", work)
 
     def failed(self, operation: Operation, why: FailureReason, error: ModelError | BadInput | None = None) -> Outcome:
-        """Tell the user why there is no picture, and settle the reservations."""
+        """Tell the user why there is no picture, and settle the reservations. A model that is too slow is followed by
+        another one, if there is one.
+        """
+        if why is FailureReason.SLOW and self.painter is not None:
+            return self._too_slow(operation, self.painter)
+        return self._give_up(operation, why)
+
+    def _too_slow(self, operation: Operation, painter: PictureModels) -> Outcome:
+        """Order the picture from a model that has not tried it yet; give up where there is none."""
+        tried = [*operation.request.get("tried", ()), drawn_by(operation.operation)]
+        if not painter.models.keys() - {*tried}:
+            return self._give_up(operation, FailureReason.SLOW)
+        told: list[Address] = []
+
+        def work(tx: Tx) -> object:
+            slow = f"no picture in {PATIENCE_WITH_ANOTHER / 60:.0f} min"
+            told.extend(painter.put_aside(tx, drawn_by(operation.operation), slow))
+            tx.operations.ask_again(operation.id, {**operation.request, "tried": tried})
+            return AGAIN
+
+        return Outcome("failed", work, lambda: painter.deliver("", told))
+
+    def _give_up(self, operation: Operation, why: FailureReason) -> Outcome:
+        # What was submitted before this failure, with an unknown outcome, may be charged; what runs is booked already.
+        unsure = operation.submits - (why not in (FailureReason.UNKNOWN, FailureReason.OFF))
         sentence = say(operation.request["language"], "error.denied" if why is FailureReason.DENIED else f"image.{why}")
 
         def work(tx: Tx) -> None:
             row = () if why is FailureReason.REFUSED else ((_button(tx, operation, "image.again"),),)
             notice = Outgoing(sentence, True, None, row, reply_to=operation.request["reply_to"])
             tx.outbox.add_answer(operation.turn, operation.address, notice)
-            self._book(tx, operation, 1 if why is FailureReason.UNKNOWN else 0)
+            self._book(tx, operation, 0 if operation.operation else unsure)
 
         return Outcome("failed", work)
 
     def abandoned(self, tx: Tx, operation: Operation) -> None:
-        """Release the reservations of an operation whose chat can't be reached any more."""
-        self._book(tx, operation, 0)
+        """Settle the reservations of an operation whose chat can't be reached any more."""
+        self._book(tx, operation, 0 if operation.operation else operation.submits)
 
     def _book(self, tx: Tx, operation: Operation, pictures: int) -> None:
         """Settle the reservations, once, and book the pictures that the service has accepted."""
         if reservation := operation.request.get("held", 0):
-            tx.budgets.settle_reservation(reservation, pictures)
+            tx.budgets.settle_reservation(reservation, min(pictures, 1))
         if reservation := operation.request.get("held_money", 0):
             tx.budgets.settle_reservation(reservation, pictures * self.price.amount)
-        if pictures:
-            where, price = operation.address, self.price
-            user, turn, mode = operation.user, operation.turn, pricing.IMAGE
-            tx.ledger.add_line(where, user, turn, price.model, Usage(), mode=mode, cost=price.amount)
+        model = drawn_by(operation.operation) if operation.operation or self.painter is None else self.painter.first
+        for _ in range(pictures):
+            where, user, turn = operation.address, operation.user, operation.turn
+            tx.ledger.add_line(where, user, turn, model, Usage(), mode=pricing.IMAGE, cost=self.price.amount)
 
-    def _buttons(self, tx: Tx, operation: Operation) -> tuple[tuple[Button, ...], ...]:
-        before = _image_request(operation)
+    def _buttons(self, tx: Tx, operation: Operation, data: bytes) -> tuple[tuple[Button, ...], ...]:
+        before = _picture_request(operation)
         others = [ratio for ratio in RATIOS if ratio != (before.width, before.height)]
         first = tuple(_button(tx, operation, action) for action in ("image.again", "image.change"))
         ratios = [_button(tx, operation, "image.ratio", f"{x}:{y}", width=x, height=y) for x, y in others]
-        improve = ((_button(tx, operation, "image.improve"),),) if self.may_improve(before) else ()
-        return (first, tuple(ratios), *improve)
+        blob = tx.blobs.store_file(operation.address, operation.user, "image/jpeg", data)
+        due = tx.clock.time() + FILE_KEPT
+        tx.jobs.add_job(Job(FILE, operation.turn, operation.address, {"blob": blob}, due=due))
+        last = [_button(tx, operation, "image.file", blob=blob)]
+        if self.may_improve(before) and not before.improved:
+            last.append(_button(tx, operation, "image.improve"))
+        return (first, tuple(ratios), tuple(last))
+
+    def _caption(self, operation: Operation) -> str:
+        """The description, and below it the options with which /image draws this picture again."""
+        drawn = _picture_request(operation)
+        caption = f"{drawn.prompt}\n\n{drawn.width}:{drawn.height}"
+        if self.takes_seed(operation):
+            return f"{caption} seed={drawn.seed}"
+        ignored = say(operation.request["language"], "image.seed.ignored", model=drawn_by(operation.operation))
+        return f"{caption}\n{ignored}" if drawn.seeded else caption
 
 
 def _button(tx: Tx, operation: Operation, action: str, label: str = "", **size: int) -> Button:
@@ -344,13 +432,13 @@ def _button(tx: Tx, operation: Operation, action: str, label: str = "", **size: 
     return tx.buttons.add_button(where, turn, operation.user, label, action, turn=turn, **size)
 
 
-def read_request(text: str, seed: int, language: str) -> ImageRequest:
+def read_request(text: str, seed: int, language: str) -> PictureRequest:
     """Read the text after /image: `16:9`, `seed=17` or both, then the description. `seed` is used if none is given.
 
     Only what stands before the description is read, each option once. Raises `BadInput` for a ratio that is not in
     `RATIOS` and for a seed that is no whole number from 1 to `LARGEST_SEED`.
     """
-    wanted, has_ratio, has_seed = ImageRequest(text.strip(), seed), False, False
+    wanted, has_ratio, has_seed = PictureRequest(text.strip(), seed), False, False
     while found := OPTION.match(wanted.prompt):
         width, height, given = found.groups()
         if has_ratio if width else has_seed:
@@ -364,15 +452,10 @@ def read_request(text: str, seed: int, language: str) -> ImageRequest:
         else:
             if not re.fullmatch(r"[0-9]{1,19}", given) or not 1 <= int(given) <= LARGEST_SEED:
                 raise BadInput(say(language, "image.seed", largest=LARGEST_SEED))
-            wanted, has_seed = replace(wanted, prompt=rest, seed=int(given)), True
+            wanted, has_seed = replace(wanted, prompt=rest, seed=int(given), seeded=True), True
     return wanted
 
 
-def _caption(drawn: ImageRequest) -> str:
-    """The description, and below it the options with which /image draws this picture again."""
-    return f"{drawn.prompt}\n\n{drawn.width}:{drawn.height} seed={drawn.seed}"
-
-
-def _image_request(operation: Operation) -> ImageRequest:
-    asked = operation.request
-    return ImageRequest(asked["prompt"], asked["seed"], asked["width"], asked["height"])
+def _picture_request(operation: Operation) -> PictureRequest:
+    names = {one.name for one in fields(PictureRequest)}
+    return PictureRequest(**{name: value for name, value in operation.request.items() if name in names})

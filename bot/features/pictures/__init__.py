@@ -1,0 +1,1 @@
+"""Pictures: the command /image, which model draws, and richer descriptions."""
