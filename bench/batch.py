@@ -35,7 +35,7 @@ async def serve() -> None:
 
     studio = Studio(keys=("a-key-of-the-bench",), quotas=False)
     await studio.start()
-    await studio.start_batch()
+    await studio.start_grpc()
     print(json.dumps(studio.settings(), default=str), flush=True)
     await asyncio.to_thread(sys.stdin.read)
     await studio.close()

@@ -95,7 +95,7 @@ class Sandbox:
         """Start everything and return the address of the page. Raises `ConfigError` if `port` is taken."""
         self._load()
         telegram_url, _ = await self.telegram.start(), await self.studio.start()
-        await self.start_batch()
+        await self.start_grpc()
         services = self._services(telegram_url)
         self._fixed = self._settings(services)
         by_hand = {**services, "DATABASE_URL": self._fixed["DATABASE_URL"]}
@@ -132,15 +132,15 @@ class Sandbox:
         await self.bot.start()
         return self.url
 
-    async def start_batch(self) -> None:
-        """Start datasets, batch runs and tuning, if the extra `batch` is installed. They take less time than in tests
-        of the servers.
+    async def start_grpc(self) -> None:
+        """Start the gRPC server, if the extra `grpc` is installed. Datasets, batch runs and tuning take less time than
+        in tests of the servers.
         """
         if importlib.util.find_spec("yandexcloud") is None:
             return
         os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")  # programs are started, not forked: nothing to tell
-        batch = await self.studio.start_batch()
-        batch.datasets.seconds, batch.runs.seconds, batch.tunings.seconds = VALIDATION, RUN, TUNING
+        server = await self.studio.start_grpc()
+        server.datasets.seconds, server.runs.seconds, server.tunings.seconds = VALIDATION, RUN, TUNING
 
     async def close(self) -> None:
         """Stop the bot in order, save the chats, stop the servers."""

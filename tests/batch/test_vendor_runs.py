@@ -23,7 +23,7 @@ from bot.errors import BadInput
 from bot.http.client import Http
 from bot.providers.yandex.service import YandexStudio
 from bot.runtime.optional.batch_watch import PAUSE, BatchWatch
-from bot.sandbox.ai_studio.batch.server import BatchServer
+from bot.sandbox.ai_studio.grpc.server import GrpcServer
 from bot.sandbox.ai_studio.server import Studio
 from bot.storage.repositories.batch.vendor_runs import VendorStep
 from bot.storage.store import Store
@@ -40,7 +40,7 @@ ROWS = [{"id": number, "question": f"Question {number}?"} for number in range(7)
 class VendorWorld(World):
     """A command line, and the sandbox's AI Studio with its gRPC server."""
 
-    server: BatchServer = None  # type: ignore[assignment]
+    server: GrpcServer = None  # type: ignore[assignment]
 
     async def begin(self, *rows: dict[str, Any]) -> int:
         """Plan a run of the mode batch; returns its number."""
@@ -76,7 +76,7 @@ async def world(tmp_path: Path, template: Path) -> AsyncIterator[VendorWorld]:
     studio = Studio(clock=clock, quotas=False)
     studio.access.serve("2025", "today")
     await studio.start()
-    server = await studio.start_batch()
+    server = await studio.start_grpc()
     database = shutil.copy(template, tmp_path / "bot.db")
     try:
         async with Http() as http, Store.open(f"sqlite+aiosqlite:///{database}", clock) as store:

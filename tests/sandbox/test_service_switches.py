@@ -35,7 +35,7 @@ async def test_failures_are_switched_by_their_names() -> None:
     switches = ServiceSwitches(studio, Trials(lambda _: pytest.fail("no restart is needed")))
     with pytest.raises(ValueError, match=r"need the extra: pip install govorun\[batch\]"):
         await switches.change(fault="missing")
-    faults = (await studio.start_batch()).faults
+    faults = (await studio.start_grpc()).faults
     await switches.change(fault="missing")
     found = await switches.change(fault="list_lag")
     assert [name for name, on in found["faults"].items() if on] == ["missing", "list_lag"]

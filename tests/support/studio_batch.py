@@ -24,7 +24,7 @@ from yandex.cloud.ai.tuning.v1 import tuning_service_pb2, tuning_service_pb2_grp
 from yandex.cloud.endpoint import api_endpoint_service_pb2, api_endpoint_service_pb2_grpc
 from yandex.cloud.operation import operation_service_pb2, operation_service_pb2_grpc
 
-from bot.sandbox.ai_studio.batch.server import BatchServer
+from bot.sandbox.ai_studio.grpc.server import GrpcServer
 from bot.sandbox.ai_studio.server import SANDBOX_FOLDER, Studio
 from tests.support.virtual import VirtualClock
 
@@ -47,7 +47,7 @@ SERVICES: Mapping[str, tuple[Any, Any]] = {
 class BatchSide:
     """The sandbox's studio with its gRPC server, and a client of both. Nothing waits: the clock is moved by hand."""
 
-    def __init__(self, studio: Studio, server: BatchServer, clock: VirtualClock) -> None:
+    def __init__(self, studio: Studio, server: GrpcServer, clock: VirtualClock) -> None:
         self.studio = studio
         self.server = server
         self.clock = clock
@@ -148,7 +148,7 @@ async def batch_side(**options: Any) -> AsyncIterator[BatchSide]:
     clock = VirtualClock()
     studio = Studio(clock=clock, keys=(SECRET,), **options)
     await studio.start()
-    side = BatchSide(studio, await studio.start_batch(), clock)
+    side = BatchSide(studio, await studio.start_grpc(), clock)
     try:
         yield side
     finally:

@@ -29,6 +29,7 @@ from bot.sandbox.ai_studio.operations import Operations
 from bot.sandbox.ai_studio.quota import Quotas
 from bot.sandbox.ai_studio.services.art import Art, Outcome
 from bot.sandbox.ai_studio.services.embeddings import Embeddings
+from bot.sandbox.ai_studio.services.files import Files
 from bot.sandbox.ai_studio.services.iam import Iam
 from bot.sandbox.ai_studio.services.object_storage import ObjectStorage
 from bot.sandbox.ai_studio.services.search import Search
@@ -51,7 +52,7 @@ from bot.sandbox.guard import guarded, loads
 
 if TYPE_CHECKING:
     from bot.sandbox.ai_studio.batch.faults import BatchFaults
-    from bot.sandbox.ai_studio.batch.server import BatchServer
+    from bot.sandbox.ai_studio.grpc.server import GrpcServer
 
 __all__ = ["Answer", "Fault", "Studio"]
 
@@ -63,10 +64,10 @@ class Studio:
 
     The parts are `access` (keys, roles, tokens), `quotas`, `operations` (how long operations take), `source` (answers,
     their speed), and the groups of routes `texts`, `openai`, `responses`, `conversations`, `embeddings`, `iam`, `art`,
-    `speech`, `search` and `vector_stores`. `requests` are the requests that arrived, oldest first. `keys` are the valid
-    API keys; without any the server makes one that nobody can guess. `on_model` is called with `model_state()` when it
-    changes. With `operations.strict_hosts`, set before the start, operations of texts have a port of their own
-    (`operation_url`), so that a bot which polls the wrong host fails.
+    `speech`, `search`, `files` and `vector_stores`. `requests` are the requests that arrived, oldest first. `keys` are
+    the valid API keys; without any the server makes one that nobody can guess. `on_model` is called with
+    `model_state()` when it changes. With `operations.strict_hosts`, set before the start, operations of texts have a
+    port of their own (`operation_url`), so that a bot which polls the wrong host fails.
     """
 
     def __init__(
@@ -94,11 +95,12 @@ class Studio:
         self.responses = Responses(self.clock, self.access, self.quotas, self.source)
         self.responses.search_files = self.vector_stores.find
         self.storage = ObjectStorage(self.clock, folder)
+        self.files = Files(self.clock, self.access, self.storage, self.vector_stores)
         self.conversations = Conversations(self.clock, self.responses.store)
         self._model = ModelSwitch(self.source, models_dir, on_model)
         self._hub = hub
         self._runner: web.AppRunner | None = None
-        self._batch: BatchServer | None = None
+        self._grpc: GrpcServer | None = None
         self.url = ""
         self.operation_url = ""
 
@@ -116,32 +118,32 @@ class Studio:
         self.operation_url = await self._listen(0) if self.operations.strict_hosts else self.url
         return self.url
 
-    async def start_batch(self, port: int = 0) -> BatchServer:
-        """Start the gRPC server beside the HTTP server: datasets, batch runs and tuning. Raises `ImportError` without
-        the extra `batch`.
+    async def start_grpc(self, port: int = 0) -> GrpcServer:
+        """Start the gRPC server beside the HTTP server, which answers most of its calls. Raises `ImportError` without
+        the extra `grpc`.
         """
         from bot.sandbox.ai_studio.batch.models import BatchModels
-        from bot.sandbox.ai_studio.batch.server import BatchServer
+        from bot.sandbox.ai_studio.grpc.server import GrpcServer
 
         models = BatchModels(self.access, self.source, self.embeddings)
-        self._batch = BatchServer(
+        self._grpc = GrpcServer(
             clock=self.clock, access=self.access, quotas=self.quotas, storage=self.storage, models=models,
             chances=self._faults, hub=self._hub,
         )  # fmt: skip
-        await self._batch.start(port)
-        return self._batch
+        await self._grpc.start(port)
+        return self._grpc
 
     @property
     def batch_faults(self) -> BatchFaults | None:
         """The failures of datasets, batch runs and tuning; None while their server does not run."""
-        return self._batch.faults if self._batch is not None else None
+        return self._grpc.faults if self._grpc is not None else None
 
     async def close(self) -> None:
         """Stop the server, and the local model if one answers."""
         await self._model.close()
-        if self._batch is not None:
-            await self._batch.close()
-            self._batch = None
+        if self._grpc is not None:
+            await self._grpc.close()
+            self._grpc = None
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
@@ -163,7 +165,7 @@ class Studio:
             **{f"yc_{service}_url": self.url for service in services},
             "yc_operation_url": self.operation_url,
             "yc_openai_url": f"{self.url}/v1",
-            **({"yc_grpc_address": self._batch.address} if self._batch is not None else {}),
+            **({"yc_grpc_address": self._grpc.address} if self._grpc is not None else {}),
             "check_at_start": "false",
             "yc_metadata_addr": self.url.removeprefix("http://"),
         }
@@ -280,7 +282,7 @@ class Studio:
 
     async def _call(self, route: Route, request: web.Request) -> Call:
         raw = await request.read()
-        body = _parse(raw) if request.method == "POST" and not route.raw else dict(request.query)
+        body = _parse(raw) if request.method in ("POST", "PATCH") and not route.raw else dict(request.query)
         seen = received(request, route, body, self.clock.monotonic())
         self.requests.append(seen)
         del self.requests[:-REMEMBERED]
@@ -376,6 +378,7 @@ class Studio:
             Route("utteranceSynthesis", "/tts/v3/utteranceSynthesis", "stream", self.speech.utterance),
             Route("tokens", "/iam/v1/tokens", "unary", self.iam.token, public=True),
             *self.vector_stores.routes(),
+            *self.files.routes(),
             Route("metadata", METADATA, "unary", self.iam.metadata, method="GET", public=True),
         ]
 

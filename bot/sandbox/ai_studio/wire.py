@@ -13,12 +13,13 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from aiohttp import web
 
 Shape = Literal["stream", "unary", "openai", "speech"]
 Json = dict[str, Any]
+Row = TypeVar("Row")
 
 TOKEN = re.compile(r"\w{1,6}|[^\w\s]")
 
@@ -68,7 +69,7 @@ class Route:
     path: str
     shape: Shape
     handler: Callable[[Call], Awaitable[web.StreamResponse]]
-    method: Literal["GET", "POST", "DELETE", "*"] = "POST"
+    method: Literal["GET", "POST", "PATCH", "DELETE", "*"] = "POST"
     public: bool = False
     streams: bool = False
     raw: bool = False
@@ -180,6 +181,20 @@ def page_of(items: Sequence[Json], query: Mapping[str, Any]) -> Json:
     return {"object": "list", "data": page, **ends, "has_more": end < len(rows)}
 
 
+def page(rows: Sequence[Row], size: int, token: str, *, empty_last: bool = False) -> tuple[list[Row], str]:
+    """A page of a list and the token of the next one ("" if there is none). With `empty_last` every page with rows has
+    a token, so that the last page is an empty one. Raises `Problem` 3 for a bad token or size.
+    """
+    if token and not token.isdecimal():
+        raise Problem(3, f"page_token: {token!r} is none")
+    if not 0 <= size <= MOST_ROWS:
+        raise Problem(3, f"page_size: the value must be from 0 to {MOST_ROWS}")
+    start, end = int(token or 0), int(token or 0) + (size or USUAL_ROWS)
+    more = start < len(rows) if empty_last else end < len(rows)
+    return list(rows[start:end]), str(end) if more else ""
+
+
+MOST_ROWS, USUAL_ROWS = 1_000, 100
 HTTP_OF = {3: 400, 4: 504, 5: 404, 7: 403, 8: 429, 12: 501, 13: 500, 14: 503, 16: 401}
 GRPC_NAMES = {3: "InvalidArgument", 7: "PermissionDenied", 8: "ResourceExhausted", 16: "Unauthenticated"}
 GRPC_OF = {http: code for code, http in HTTP_OF.items()} | {502: 14}

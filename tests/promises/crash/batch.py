@@ -32,7 +32,7 @@ from bot.batch.vendor_cleanup import tidy_all
 from bot.config.settings import Settings
 from bot.http.client import Http
 from bot.sandbox.ai_studio.batch.faults import Status
-from bot.sandbox.ai_studio.batch.server import BatchServer
+from bot.sandbox.ai_studio.grpc.server import GrpcServer
 from bot.sandbox.ai_studio.server import Studio
 from bot.storage.maintenance import migrations
 from bot.storage.store import Store
@@ -101,7 +101,7 @@ class World:
 
     folder: Path
     studio: Studio
-    server: BatchServer
+    server: GrpcServer
     clock: SharedClock
     case: Case
     process: Forked | None = None
@@ -192,7 +192,7 @@ async def one(folder: Path, template: Path, questions: Sequence[str], case: Case
     studio = Studio(clock=clock, quotas=False)
     studio.source.function = lambda messages: answer(messages[-1]["text"])
     await studio.start()
-    server = await studio.start_batch()
+    server = await studio.start_grpc()
     server.faults.list_lag = LAG
     if case.result:
         server.faults.switch(case.result)  # type: ignore[arg-type]

@@ -21,12 +21,12 @@ from yandex.cloud.operation.operation_pb2 import Operation
 
 from bot.clock import Clock
 from bot.sandbox.ai_studio.batch import line_checks, parquet
-from bot.sandbox.ai_studio.batch.caller import Caller, page
+from bot.sandbox.ai_studio.batch.caller import Caller
 from bot.sandbox.ai_studio.batch.faults import BatchFaults
 from bot.sandbox.ai_studio.batch.operations import Operations, moment, new_id
 from bot.sandbox.ai_studio.operations import CREATOR
 from bot.sandbox.ai_studio.services.object_storage import DATASETS, DRAFTS, METRICS, ObjectStorage
-from bot.sandbox.ai_studio.wire import Problem
+from bot.sandbox.ai_studio.wire import Problem, page
 
 LONGEST_NAME = 63
 LARGEST = 5 * 2**30

@@ -22,14 +22,14 @@ from yandex.cloud.ai.foundation_models.v1.text_generation.text_generation_servic
 from yandex.cloud.operation.operation_pb2 import Operation
 
 from bot.clock import Clock
-from bot.sandbox.ai_studio.batch.caller import Caller, page
+from bot.sandbox.ai_studio.batch.caller import Caller
 from bot.sandbox.ai_studio.batch.datasets import Datasets
 from bot.sandbox.ai_studio.batch.faults import BatchFaults
 from bot.sandbox.ai_studio.batch.models import BatchModels, damage
 from bot.sandbox.ai_studio.batch.operations import CANCELED, Operations, moment, new_id
 from bot.sandbox.ai_studio.operations import CREATOR
 from bot.sandbox.ai_studio.validation import Uri
-from bot.sandbox.ai_studio.wire import Problem
+from bot.sandbox.ai_studio.wire import Problem, page
 
 MINIMUM = 200_000  # tokens that each run is billed at least
 BATCH_ROWS = 100  # rows of one of the batches that the metadata counts

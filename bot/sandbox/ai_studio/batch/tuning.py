@@ -14,14 +14,14 @@ from yandex.cloud.operation.operation_pb2 import Operation
 
 from bot.clock import Clock
 from bot.sandbox.ai_studio.batch import line_checks, tensorboard
-from bot.sandbox.ai_studio.batch.caller import Caller, page
+from bot.sandbox.ai_studio.batch.caller import Caller
 from bot.sandbox.ai_studio.batch.datasets import Dataset, Datasets
 from bot.sandbox.ai_studio.batch.faults import BatchFaults
 from bot.sandbox.ai_studio.batch.models import BatchModels
 from bot.sandbox.ai_studio.batch.operations import CANCELED, Operations, moment, new_id
 from bot.sandbox.ai_studio.operations import CREATOR
 from bot.sandbox.ai_studio.validation import CLASSIFIERS, EMBEDDINGS, V2_EMBEDDINGS, Uri
-from bot.sandbox.ai_studio.wire import Json, Problem
+from bot.sandbox.ai_studio.wire import Json, Problem, page
 
 NAME = re.compile(r"[A-Za-z0-9 _-]{3,100}")
 STEPS = 100

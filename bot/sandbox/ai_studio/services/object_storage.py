@@ -26,6 +26,7 @@ from bot.sandbox.ai_studio.wire import Problem
 from bot.sandbox.guard import Refusal, guarded
 
 DRAFTS, DATASETS, METRICS = "ai-fomo-drafts-prod", "ai-fomo-datasets-prod", "ai-fomo-tuning-prod"
+FILES = "ai-files-prod"
 PIECE = 2**20
 
 
@@ -88,7 +89,7 @@ class ObjectStorage:
 
     def add_routes(self, app: web.Application, refuse: Refusal) -> None:
         """Let a server take uploads and give downloads. `refuse` answers requests of foreign web pages."""
-        for bucket in (DRAFTS, DATASETS, METRICS):
+        for bucket in (DRAFTS, DATASETS, METRICS, FILES):
             app.router.add_route("PUT", f"/{bucket}/{{key:.+}}", guarded(self.put, refuse))
             app.router.add_route("GET", f"/{bucket}/{{key:.+}}", guarded(self.get, refuse))
 

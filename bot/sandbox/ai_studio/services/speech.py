@@ -23,6 +23,7 @@ from bot.sandbox.scripted.texts import phrase
 SHORT_BYTES, SHORT_SECONDS = 1 << 20, 30.0
 LONGEST_TEXT, LONGEST_BODY = 5_000, 15 << 10
 CHUNK = 4_096  # bytes of audio in a line of v3
+EMPTY = "type.googleapis.com/google.protobuf.Empty"
 LANGUAGE = re.compile(r"[a-z]{2}-[A-Z]{2}|auto")
 CONTAINERS = {"OGG_OPUS": b"OggS", "MP3": b"", "WAV": b"RIFF"}
 
@@ -54,7 +55,7 @@ class Speech:
     async def submit(self, call: Call) -> web.Response:
         """Handle `recognizeFileAsync`: begin the operation that recognises a long voice note."""
         model = call.body.get("recognitionModel")
-        if not isinstance(model, dict) or model.get("model") != "general":
+        if not isinstance(model, dict) or model.get("model", "general") != "general":
             raise Problem(3, "recognitionModel.model: general is expected")
         container = _at(model, "audioFormat", "containerAudio", "containerAudioType")
         if container not in CONTAINERS:
@@ -70,7 +71,7 @@ class Speech:
             raise Problem(3, "content is not what audioFormat says")
         length = audio.seconds(data)
         self.heard.append(length)
-        operation = self._operations.open("text", "async recognition", {"@type": "type.googleapis.com/google.Empty"})
+        operation = self._operations.open("text", "async recognition", {"@type": EMPTY})
         self._results[operation["id"]] = _heard(data, length, languages[0])
         return json_response(call, operation)
 
@@ -83,9 +84,10 @@ class Speech:
         lines = []
         for index, sentence in enumerate(re.findall(r"[^.!?]+[.!?]*\s*", self._results[id_])):
             text = {"alternatives": [{"words": [], "text": sentence.strip(), "confidence": 1}], "channelTag": "0"}
-            lines.append({"result": {"final": text, "channelTag": "0"}})
+            told = {"sessionUuid": {"uuid": id_, "userRequestId": ""}, "channelTag": "0"}
+            lines.append({"result": {"final": text, **told}})
             refined = {"finalIndex": str(index), "normalizedText": text}
-            lines.append({"result": {"finalRefinement": refined, "channelTag": "0"}})
+            lines.append({"result": {"finalRefinement": refined, **told}})
         body = b"\n".join(encode(line) for line in lines)
         return web.Response(body=body, content_type="application/json", headers=call.headers)
 

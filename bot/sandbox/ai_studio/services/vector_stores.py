@@ -24,17 +24,23 @@ RESULTS = 10
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A file that was uploaded. `text` is what of it can be searched."""
+    """A file that was uploaded. `details` are the fields of the native API: a description, labels, an end."""
 
     id: str
     name: str
-    text: str
+    content: bytes
     created: int
+    details: Json = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """What of the file can be searched."""
+        return self.content.decode("utf-8", "replace")
 
     def value(self) -> Json:
         """The file as JSON."""
         return {
-            "id": self.id, "object": "file", "bytes": len(self.text.encode()), "created_at": self.created,
+            "id": self.id, "object": "file", "bytes": len(self.content), "created_at": self.created,
             "filename": self.name, "purpose": "assistants", "status": "processed", "valid": True,
         }  # fmt: skip
 
@@ -82,12 +88,13 @@ class VectorStores:
             Route("vector_store/file/delete", ONE_FILE, "openai", self.remove_file, method="DELETE"),
         ]
 
-    # --- for tests ----------------------------------------------------------------------------------------------------
+    # --- for tests and the native API ---------------------------------------------------------------------------------
 
-    def keep(self, name: str, text: str) -> str:
+    def keep(self, name: str, content: str | bytes, details: Json | None = None) -> str:
         """Keep a file as if it had been uploaded; return its id."""
         id_ = f"fvt{secrets.token_hex(8)}"
-        self.files[id_] = StoredFile(id_, name, text, int(self._clock.time()))
+        data = content.encode() if isinstance(content, str) else content
+        self.files[id_] = StoredFile(id_, name, data, created=int(self._clock.time()), details=details or {})
         return id_
 
     def open(self, *files: str) -> str:
@@ -115,6 +122,18 @@ class VectorStores:
         found.sort(key=lambda row: -float(row["score"]))
         return found
 
+    def file(self, id_: str) -> StoredFile:
+        """The file with this id. Raises `Problem` 5."""
+        if id_ not in self.files:
+            raise Problem(5, f"File with id '{id_}' not found.")
+        return self.files[id_]
+
+    def forget(self, id_: str) -> None:
+        """Delete a file, which leaves its stores, too. Raises `Problem` 5."""
+        del self.files[self.file(id_).id]
+        for store in self.stores.values():
+            store.files.pop(id_, None)
+
     # --- files --------------------------------------------------------------------------------------------------------
 
     async def upload(self, call: Call) -> web.Response:
@@ -129,7 +148,7 @@ class VectorStores:
         if not isinstance(data, bytes) or not data or len(data) > LARGEST:
             raise Problem(3, "the file must have from 1 byte to 128 MB")
         name = named["file"].get_filename() or "file"  # type: ignore[union-attr]
-        return json_response(call, self.files[self.keep(name, data.decode("utf-8", "replace"))].value())
+        return json_response(call, self.files[self.keep(name, data)].value())
 
     async def list_uploaded(self, call: Call) -> web.Response:
         """Handle `GET /v1/files`."""
@@ -137,18 +156,16 @@ class VectorStores:
 
     async def get_file(self, call: Call) -> web.Response:
         """Handle `GET /v1/files/{id}`."""
-        return json_response(call, self._file(call.request.match_info["id"]).value())
+        return json_response(call, self.file(call.request.match_info["id"]).value())
 
     async def content(self, call: Call) -> web.Response:
         """Handle `GET /v1/files/{id}/content`."""
-        return web.Response(text=self._file(call.request.match_info["id"]).text, headers=call.headers)
+        return web.Response(body=self.file(call.request.match_info["id"]).content, headers=call.headers)
 
     async def delete_file(self, call: Call) -> web.Response:
-        """Handle `DELETE /v1/files/{id}`: the file leaves its stores, too."""
-        id_ = self._file(call.request.match_info["id"]).id
-        del self.files[id_]
-        for store in self.stores.values():
-            store.files.pop(id_, None)
+        """Handle `DELETE /v1/files/{id}`."""
+        id_ = call.request.match_info["id"]
+        self.forget(id_)
         return json_response(call, {"id": id_, "object": "file", "deleted": True})
 
     # --- stores -------------------------------------------------------------------------------------------------------
@@ -158,7 +175,7 @@ class VectorStores:
         files = call.body.get("file_ids") or []
         if not isinstance(files, list) or len(files) > MOST_FILES:
             raise Problem(3, f"file_ids must be a list of at most {MOST_FILES}")
-        id_ = self.open(*(self._file(str(one)).id for one in files))
+        id_ = self.open(*(self.file(str(one)).id for one in files))
         self.stores[id_].name = str(call.body.get("name") or "")
         self.stores[id_].metadata = dict(mapping(call.body.get("metadata")))
         return json_response(call, self._value(id_))
@@ -194,7 +211,7 @@ class VectorStores:
 
     async def add_file(self, call: Call) -> web.Response:
         """Handle `POST /v1/vector_stores/{id}/files`."""
-        store, file = self._called(call), self._file(str(call.body.get("file_id")))
+        store, file = self._called(call), self.file(str(call.body.get("file_id")))
         store.files[file.id] = self._clock.monotonic() + self.seconds
         return json_response(call, self._store_file(store, file.id))
 
@@ -219,11 +236,6 @@ class VectorStores:
         if id_ not in self.stores:
             raise Problem(5, f"Vector store with id '{id_}' not found.")
         return self.stores[id_]
-
-    def _file(self, id_: str) -> StoredFile:
-        if id_ not in self.files:
-            raise Problem(5, f"File with id '{id_}' not found.")
-        return self.files[id_]
 
     def _file_of(self, store: KeptStore, call: Call) -> str:
         id_ = call.request.match_info["file"]

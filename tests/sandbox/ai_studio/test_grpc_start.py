@@ -1,4 +1,4 @@
-"""The sandbox with and without the extra `batch`."""
+"""The sandbox with and without the extra `grpc`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def test_the_sandbox_starts_it_where_it_is_installed(
     sandbox = Sandbox(tmp_path)
     await sandbox.studio.start()
     try:
-        await sandbox.start_batch()
+        await sandbox.start_grpc()
         assert ("yc_grpc_address" in sandbox.studio.settings()) == installed
     finally:
         await sandbox.studio.close()

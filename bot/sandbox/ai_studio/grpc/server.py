@@ -1,6 +1,7 @@
-"""The gRPC server of the sandbox's AI Studio. Begin with `BatchServer.start`.
+"""The gRPC server of the sandbox's AI Studio. Begin with `GrpcServer.start`.
 
-Each method is a function of a request and its `Caller`. The types of requests and responses come from the vendor's
+Datasets, batch runs and tuning are answered here: each method is a function of a request and its `Caller`. Everything
+else the sandbox's HTTP side answers (`gateway`). The types of requests and responses come from the vendor's
 descriptors. A method without a function is answered with UNIMPLEMENTED.
 """
 
@@ -12,17 +13,23 @@ from typing import Any
 
 import grpc
 import grpc.aio
-from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
-from google.protobuf.message_factory import GetMessageClass
 from yandex.cloud.ai.batch_inference.v1 import batch_inference_service_pb2
 from yandex.cloud.ai.dataset.v1 import dataset_service_pb2
+from yandex.cloud.ai.files.v1 import file_service_pb2
+from yandex.cloud.ai.foundation_models.v1.embedding import embedding_service_pb2
+from yandex.cloud.ai.foundation_models.v1.image_generation import image_generation_service_pb2
+from yandex.cloud.ai.foundation_models.v1.text_classification import text_classification_service_pb2
 from yandex.cloud.ai.foundation_models.v1.text_generation import text_generation_service_pb2
+from yandex.cloud.ai.stt.v3 import stt_service_pb2
+from yandex.cloud.ai.tts.v3 import tts_service_pb2
 from yandex.cloud.ai.tuning.v1 import tuning_service_pb2
 from yandex.cloud.endpoint import api_endpoint_service_pb2
 from yandex.cloud.endpoint.api_endpoint_pb2 import ApiEndpoint
 from yandex.cloud.operation import operation_service_pb2
+from yandex.cloud.searchapi.v2 import gen_search_service_pb2, img_search_service_pb2, search_service_pb2
 
 from bot.clock import Clock
 from bot.sandbox.ai_studio.batch.caller import Caller
@@ -33,6 +40,7 @@ from bot.sandbox.ai_studio.batch.operations import Operations
 from bot.sandbox.ai_studio.batch.runs import Runs
 from bot.sandbox.ai_studio.batch.tuning import Tunings
 from bot.sandbox.ai_studio.faults import Faults
+from bot.sandbox.ai_studio.grpc.gateway import STATUSES, Context, Gateway, Unary, handlers_of, name_of
 from bot.sandbox.ai_studio.quota import Quotas
 from bot.sandbox.ai_studio.services.object_storage import ObjectStorage
 from bot.sandbox.ai_studio.validation import Access
@@ -40,15 +48,15 @@ from bot.sandbox.ai_studio.wire import HTTP_OF, Problem, ReceivedRequest, reply_
 from bot.sandbox.event_stream import Hub
 
 Method = Callable[[Any, Caller], Awaitable[Message]]
-Context = grpc.aio.ServicerContext[Any, Any]
 
 LARGEST_MESSAGE = 64 * 2**20
 REMEMBERED = 5_000
 GRACE = 0.05  # seconds that calls in progress get when the server stops
 
 
-class BatchServer:
-    """The gRPC server, on 127.0.0.1, with its parts `datasets`, `runs`, `tunings` and `operations`.
+class GrpcServer:
+    """The gRPC server, on 127.0.0.1, with its parts `datasets`, `runs`, `tunings` and `operations`. The HTTP
+    server beside it must run: `storage` knows its address.
 
     `faults` are failures that somebody plans; `chances` are the shares of random ones (the sliders of the page).
     `calls` are the calls that arrived, oldest first, with routes like "DatasetService.Create".
@@ -77,6 +85,7 @@ class BatchServer:
         )
         self.calls: list[ReceivedRequest] = []
         self.address = ""
+        self._gateway = Gateway(storage.base, self._received)
         self._clock = clock
         self._access = access
         self._chances = chances
@@ -88,6 +97,7 @@ class BatchServer:
         limits = [("grpc.max_receive_message_length", LARGEST_MESSAGE), ("grpc.so_reuseport", 0)]
         self._server = grpc.aio.server(options=limits)
         self._server.add_generic_rpc_handlers([self._service(*service) for service in self._services()])
+        self._server.add_generic_rpc_handlers([self._gateway.service(service) for service in passed_on()])
         self.address = f"127.0.0.1:{self._server.add_insecure_port(f'127.0.0.1:{port}')}"
         await self._server.start()
         return self.address
@@ -97,6 +107,7 @@ class BatchServer:
         if self._server is not None:
             await self._server.stop(GRACE)
             self._server = None
+        await self._gateway.close()
         await self.runs.close()
 
     def seen(self, method: str) -> list[ReceivedRequest]:
@@ -133,7 +144,7 @@ class BatchServer:
         tuning = tuning_service_pb2.DESCRIPTOR.services_by_name["TuningService"]
         yield tuning, {name: getattr(self.tunings, _snake(name)) for name in TUNING}
         yield (
-            operation_service_pb2.DESCRIPTOR.services_by_name["OperationService"],
+            operation_service_pb2.DESCRIPTOR.services_by_name[OPERATIONS],
             {"Get": self.operations.get, "Cancel": self.operations.cancel},
         )
         yield (
@@ -142,25 +153,21 @@ class BatchServer:
         )
 
     def _service(self, service: ServiceDescriptor, methods: Mapping[str, Method]) -> grpc.GenericRpcHandler:
-        handlers = {}
-        for name, method in methods.items():
-            described = service.methods_by_name[name]
-            handlers[name] = grpc.unary_unary_rpc_method_handler(
-                self._handler(f"{service.name}.{name}", method),
-                request_deserializer=GetMessageClass(described.input_type).FromString,
-                response_serializer=GetMessageClass(described.output_type).SerializeToString,
-            )
-        return grpc.method_handlers_generic_handler(service.full_name, handlers)
+        return handlers_of(
+            service, {name: self._handler(service.methods_by_name[name], method) for name, method in methods.items()}
+        )
 
-    def _handler(self, name: str, method: Method) -> Callable[[Message, Context], Awaitable[Message]]:
+    def _handler(self, described: MethodDescriptor, method: Method) -> Unary:
+        """The function that answers a method with one of ours. Operations that are not ours the HTTP side has."""
+        name = name_of(described)
+        elsewhere = self._gateway.unary(described) if described.containing_service.name == OPERATIONS else None
+
         async def handle(request: Message, context: Context) -> Message:
-            headers = _headers(context)
-            body = MessageToDict(request)
-            seen = ReceivedRequest(name, body, headers, self._clock.monotonic(), path=name)
-            self.calls.append(seen)
-            del self.calls[:-REMEMBERED]
+            if elsewhere is not None and request.operation_id not in self.operations.all:  # type: ignore[attr-defined]
+                return await elsewhere(request, context)
+            seen = self._received(described, request, context)
             authorization = dict(context.invocation_metadata() or ()).get("authorization", "")
-            client = headers.get("x-client-request-id", "")
+            client = seen.headers.get("x-client-request-id", "")
             await context.send_initial_metadata(tuple(reply_headers(client).items()))
             try:
                 response = await self._answer(name, method, request, str(authorization))
@@ -172,6 +179,14 @@ class BatchServer:
             return response
 
         return handle
+
+    def _received(self, method: MethodDescriptor, request: Message, context: Context) -> ReceivedRequest:
+        """Remember a call."""
+        name = name_of(method)
+        seen = ReceivedRequest(name, MessageToDict(request), _headers(context), self._clock.monotonic(), path=name)
+        self.calls.append(seen)
+        del self.calls[:-REMEMBERED]
+        return seen
 
     async def _answer(self, name: str, method: Method, request: Message, authorization: str) -> Message:
         fault = self.faults.pick(name) or self._by_chance()
@@ -201,6 +216,16 @@ class BatchServer:
             self._hub.journal("model", seen.route, status=status, summary=seen.note, detail=detail)
 
 
+def passed_on() -> Iterable[ServiceDescriptor]:
+    """The services that the HTTP side answers."""
+    for module in (
+        file_service_pb2, embedding_service_pb2, image_generation_service_pb2, text_classification_service_pb2,
+        text_generation_service_pb2, search_service_pb2, gen_search_service_pb2, img_search_service_pb2,
+        stt_service_pb2, tts_service_pb2,
+    ):  # fmt: skip
+        yield from (one for one in module.DESCRIPTOR.services_by_name.values() if one.name not in OURS)
+
+
 async def _fail(fault: CallFault) -> None:
     if fault.status == "HANG":
         await asyncio.Event().wait()
@@ -220,9 +245,11 @@ def _snake(name: str) -> str:
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
 
 
+OPERATIONS = "OperationService"
+OURS = frozenset({"TextGenerationBatchService"})
 TUNING = ("Tune", "List", "Describe", "Cancel", "GetMetricsUrl", "GetOptions", "ListErrors", "Archive")
-STATUSES = {status.value[0]: status for status in grpc.StatusCode}
 # Ids as `ApiEndpointService.List` of the service has them (recorded in 2025), those that a client of AI Studio needs.
+# `ai-tts-v3` it has not: the official SDK knows its address by heart, but only beside the real list.
 ENDPOINTS = (
     "ai-assistants",
     "ai-files",
@@ -232,6 +259,7 @@ ENDPOINTS = (
     "ai-stt",
     "ai-stt-v3",
     "ai-translate",
+    "ai-tts-v3",
     "ai-vision",
     "ai-vision-ocr",
     "endpoint",
