@@ -98,6 +98,7 @@ class AppSettings(TypedDict, total=False):
     yc_operation_url: str
     yc_image_operation_url: str
     yc_openai_url: str
+    yc_transport: Literal["rest", "grpc"]
     yc_grpc_address: str
     speech: Literal["off", "on"]
     speech_seconds: int

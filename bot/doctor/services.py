@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from random import Random
 
 from bot.ai import Embedder, Failed, Finished, ImageModel, ImageRequest, Pending, Searcher, SpeechToText, TextToSpeech
+from bot.batch.vendor.opening import open_vendor
 from bot.clock import Clock
 from bot.config.entries import EmbeddingModelConfig
 from bot.config.settings import Settings
 from bot.doctor.finding import PATIENCE, Finding, fail, host_and_port, ok, warn
 from bot.errors import BotError, ConfigError, ModelDenied, ModelError, ModelProtocolError, ModelUnavailable
 from bot.http.client import Http
+from bot.providers.yandex.grpc import is_installed
 from bot.providers.yandex.service import YandexStudio
 from bot.tools.mcp import McpServer
 
@@ -118,6 +121,50 @@ async def check_operations(settings: Settings, http: Http) -> AsyncIterator[Find
             yield fail("operations", f"{host}: {error}", text)
             continue
         yield ok("operations", f"{host} answers")
+
+
+async def check_grpc(settings: Settings, http: Http, clock: Clock, advice: Advice) -> AsyncIterator[Finding]:
+    """Make a free call by gRPC for models and for datasets, where the settings name either use of it."""
+    is_transport = settings.yc_transport == "grpc"
+    calls = [_count_by_grpc] if is_transport else []
+    if "yc_grpc_address" in settings.model_fields_set:
+        calls.append(_list_by_grpc)
+    if calls and not is_installed():
+        text = "YC_TRANSPORT and YC_GRPC_ADDRESS need the extra `grpc`, which is not installed"
+        yield (fail if is_transport else warn)("grpc", text, "pip install 'govorun[grpc]'; or YC_TRANSPORT=rest")
+        return
+    for call in calls:
+        role, scope = RIGHTS[call]
+        try:
+            async with asyncio.timeout(PATIENCE):
+                yield ok("grpc", f"{settings.yc_grpc_address}: {await call(settings, http, clock)}")
+        except (BotError, TimeoutError) as error:
+            told = error if isinstance(error, BotError) else ModelUnavailable(f"no answer in {PATIENCE:.0f} s")
+            next_step = advice(told, role)
+            if str(told).startswith("403"):
+                next_step = f"Give the service account the role {role} in this folder, and its key the scope {scope}"
+            elif isinstance(told, ModelUnavailable):
+                next_step = "Look at YC_GRPC_ADDRESS, and whether the network lets gRPC (HTTP/2) through"
+            yield fail("grpc", f"{settings.yc_grpc_address}: {told}", next_step)
+
+
+async def _count_by_grpc(settings: Settings, http: Http, clock: Clock) -> str:
+    studio = YandexStudio(settings=settings, http=http, clock=clock, random=Random())  # noqa: S311
+    tokenizer = studio.tokenizer() or studio.tokenizer(settings.helper_model)
+    if tokenizer is None:
+        return "no model of the settings has the native API, so no model is asked by gRPC"
+    return f"models are asked by gRPC ({await tokenizer.count(WORDS)} tokens in {WORDS!r})"
+
+
+async def _list_by_grpc(settings: Settings, http: Http, clock: Clock) -> str:
+    async with open_vendor(settings, http, clock) as vendor:
+        return f"batch runs and tuning can be begun; the folder has {len(await vendor.list_datasets())} datasets"
+
+
+RIGHTS = {
+    _count_by_grpc: ("ai.languageModels.user", "yc.ai.languageModels.execute"),
+    _list_by_grpc: ("ai.editor", "yc.ai.foundationModels.execute"),
+}
 
 
 async def check_tool_servers(settings: Settings, clock: Clock) -> AsyncIterator[Finding]:

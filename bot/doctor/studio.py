@@ -13,7 +13,7 @@ from bot.ai import Request
 from bot.clock import Clock
 from bot.config.settings import WHERE, Settings
 from bot.doctor.finding import PATIENCE, Finding, Spending, Verdict, fail, host_and_port, ok, secret, warn
-from bot.doctor.services import check_embedder, check_operations, check_services, draw_picture
+from bot.doctor.services import check_embedder, check_grpc, check_operations, check_services, draw_picture
 from bot.doctor.used_models import check_classifier, check_model_list, check_vector_stores
 from bot.errors import BotError, ConfigError, ModelError, ModelProtocolError, ModelUnavailable
 from bot.http.client import Http
@@ -48,6 +48,10 @@ async def check_studio(
         auth = await _auth(settings, http, clock)
         yield auth
         if auth.verdict is not Verdict.FAIL:
+            async for finding in check_grpc(settings, http, clock, partial(_service_advice, settings)):
+                yield finding
+                if finding.verdict is Verdict.FAIL and settings.yc_transport == "grpc":
+                    return  # every model would fail for this reason, too
             async for finding in _models(settings, http, clock, spending):
                 yield finding
             async for finding in check_operations(settings, http):

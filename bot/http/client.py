@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -191,14 +191,18 @@ class Http:
     Redirects are not followed, certificates are checked, the proxy variables of the environment are obeyed except for
     the `direct` hosts (such as the metadata service, whose answer is a token). Statuses are not judged here, apart from
     redirects, which raise `ModelProtocolError`. With `resolve` only the addresses that it gives are connected to, and
-    no proxy is used.
+    no proxy is used. `transport` sends the requests instead of HTTP.
     """
 
-    def __init__(self, *, direct: Sequence[str] = (), resolve: Resolve | None = None) -> None:
+    def __init__(
+        self, *, direct: Sequence[str] = (), resolve: Resolve | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:  # fmt: skip
         for name in ("httpx", "httpcore"):
             logging.getLogger(name).setLevel(logging.WARNING)  # at INFO they log whole addresses
+        self._others: dict[str, Http] = {}
         try:
-            self._transport = Transport(direct=direct, resolve=resolve)
+            self._transport = transport or Transport(direct=direct, resolve=resolve)
         except (ValueError, httpx.InvalidURL):  # its text repeats the address, password included
             raise ConfigError(
                 "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY: no address of a proxy that works here; http://host:port does"
@@ -212,7 +216,17 @@ class Http:
 
     async def close(self) -> None:
         """Close all connections."""
+        for other in self._others.values():
+            await other.close()
         await self._transport.aclose()
+
+    def through(self, name: str, make: Callable[[httpx.AsyncBaseTransport], httpx.AsyncBaseTransport]) -> Http:
+        """Return a client whose requests are sent by what `make` makes around the transport of this one. It is made
+        once for a `name`, and closed with this one.
+        """
+        if name not in self._others:
+            self._others[name] = Http(transport=make(self._transport))
+        return self._others[name]
 
     async def ask(
         self, method: str, url: str, body: Any = None, *, kind: str = JSON, headers: Mapping[str, str] | None = None,

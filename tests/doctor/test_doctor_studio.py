@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import time
 
 import pytest
@@ -203,10 +204,63 @@ async def test_a_key_without_a_scope_and_an_account_without_a_role_are_told_apar
 @pytest.mark.parametrize("way", ["fewshot", "tuned"])
 async def test_the_classifier_of_the_topics_is_asked(patient: Patient, way: str) -> None:
     file = patient.folder / "routing.toml"
-    file.write_text(f'[routing]\nclassifier = "{way}"\ntuned = "cls://{SANDBOX_FOLDER}/yandexgpt-lite/latest@mine"\n'
-                    '[topic.a]\ntitle = "A"\nexamples = ["a one", "a two", "a three"]\n[topic.b]\ntitle = "B"\nexamples = ["b one", "b two", "b three"]\n')  # fmt: skip
+    topics = "".join(f'[topic.{key}]\ntitle = "{key}"\nexamples = ["one", "two", "three"]\n' for key in ("a", "b"))
+    rules = f'[routing]\nclassifier = "{way}"\ntuned = "cls://{SANDBOX_FOLDER}/yandexgpt-lite/latest@mine"\n'
+    file.write_text(rules + topics)
     assert "classifier answers" in [one.text for one in await patient.findings(routing=file) if one.leg == "topics"][-1]
     route = "fewShotTextClassification" if way == "fewshot" else "textClassification"
     patient.studio.fail_next(route, status=403)
     found = [one for one in await patient.findings(routing=file) if one.leg == "topics"][-1]
     assert is_bad(found, Verdict.FAIL, f"the {way} classifier", "ai.languageModels.user")
+
+
+# --- gRPC -------------------------------------------------------------------------------------------------------------
+
+
+async def test_grpc_is_called_where_the_settings_name_it(patient: Patient) -> None:
+    assert [finding for finding in await patient.findings() if finding.leg == "grpc"] == []
+    server = await patient.studio.start_grpc()
+    given = {"yc_grpc_address": server.address}
+    datasets = await patient.finding("grpc", **given)
+    assert datasets.verdict is Verdict.OK
+    assert "0 datasets" in datasets.text
+    found = [finding for finding in await patient.findings(**given, yc_transport="grpc") if finding.leg == "grpc"]
+    assert [finding.verdict for finding in found] == [Verdict.OK] * 2
+    assert "2 tokens" in found[0].text
+    assert len(server.seen("TextGenerationService.Completion")) > 0
+
+
+@pytest.mark.parametrize(
+    ("transport", "missing", "scope"),
+    [
+        ("grpc", "ai.languageModels.user", "yc.ai.languageModels.execute"),
+        ("rest", "ai.editor", "yc.ai.foundationModels.execute"),
+    ],
+)
+async def test_a_missing_role_is_told_with_the_scope(
+    patient: Patient, transport: str, missing: str, scope: str
+) -> None:
+    server = await patient.studio.start_grpc()
+    patient.studio.access.roles.discard(missing)
+    found = await patient.finding("grpc", yc_grpc_address=server.address, yc_transport=transport)
+    assert is_bad(found, Verdict.FAIL, "403", f"the role {missing}")
+    assert f"the scope {scope}" in found.advice
+
+
+async def test_a_wrong_key_and_a_wrong_address_of_grpc_are_told(patient: Patient) -> None:
+    server = await patient.studio.start_grpc()
+    wrong = await patient.findings(yc_grpc_address=server.address, yc_transport="grpc", yc_api_key="AQVNwrong")
+    assert is_bad(next(one for one in wrong if one.leg == "grpc"), Verdict.FAIL, "Unknown api key", "Create API key")
+    assert [one for one in wrong if one.leg == "text"] == []
+    nobody = closed_port().removeprefix("http://")
+    found = await patient.finding("grpc", yc_grpc_address=nobody, yc_transport="grpc")
+    assert is_bad(found, Verdict.FAIL, nobody, "YC_GRPC_ADDRESS")
+
+
+@pytest.mark.parametrize(("transport", "verdict"), [("grpc", Verdict.FAIL), ("rest", Verdict.WARN)])
+async def test_grpc_without_its_extra_is_told(
+    patient: Patient, monkeypatch: pytest.MonkeyPatch, transport: str, verdict: Verdict
+) -> None:
+    monkeypatch.setitem(sys.modules, "grpc", None)
+    found = await patient.finding("grpc", yc_grpc_address="127.0.0.1:1", yc_transport=transport)
+    assert is_bad(found, verdict, "not installed", "pip install 'govorun[grpc]'")

@@ -1,4 +1,4 @@
-"""YandexART over a real connection: orders that are paid for once, pictures that are whole."""
+"""YandexART over a real connection, by HTTP and by gRPC: orders that are paid for once, pictures that are whole."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ from bot.errors import (
 )
 from bot.http.client import Http
 from bot.providers.yandex.service import YandexStudio
+from bot.sandbox.ai_studio.operations import PICTURE
+from tests.support.grpc_front import grpc_front
 from tests.support.raw_server import Play, RawServer, answer, before_the_head, closed_port, serve, until_close
 from tests.support.virtual import VirtualClock
 
@@ -37,12 +39,23 @@ NO_PICTURE = "it is not possible to generate an image from this request because 
 Painters = Callable[..., AbstractAsyncContextManager[tuple[ImageModel, RawServer]]]
 
 
+@pytest.fixture(params=["rest", "grpc"])
+def painter(request: pytest.FixtureRequest) -> Painters:
+    return painters(request.param)
+
+
 @pytest.fixture
-def painter() -> Painters:
+def by_http() -> Painters:
+    """For what only JSON can say wrongly."""
+    return painters("rest")
+
+
+def painters(transport: str) -> Painters:
     @asynccontextmanager
     async def make(*script: Play, **given: Any) -> AsyncIterator[tuple[ImageModel, RawServer]]:
-        async with serve(*script) as server, Http() as http:
+        async with serve(*script) as server, grpc_front(server.url) as address, Http() as http:
             urls = {"yc_llm_url": server.url, "yc_image_operation_url": server.url}
+            urls |= {"yc_transport": transport, "yc_grpc_address": address}
             named = {"yc_api_key": "AQVN", "yc_folder_id": "b1g", "image_model": "yandex-art"}
             settings = Settings(_env_file=None, **{**named, **urls, **given})
             studio = YandexStudio(settings=settings, http=http, clock=VirtualClock(), random=Random(1))
@@ -57,7 +70,7 @@ def operation(**fields: Any) -> Play:
 
 
 def done(image: Any, **fields: Any) -> Play:
-    return operation(done=True, response={"@type": "x", "image": image, "modelVersion": ""}, **fields)
+    return operation(done=True, response={"@type": PICTURE, "image": image, "modelVersion": ""}, **fields)
 
 
 def encoded(data: bytes) -> str:
@@ -72,14 +85,16 @@ async def test_an_order_has_its_numbers_as_strings(painter: Painters) -> None:
         assert await art.submit(CAT) == "fbv1"
     (seen,) = server.seen
     assert seen.path == "/foundationModels/v1/imageGenerationAsync"
-    assert seen.json == {
+    body = seen.json
+    [message] = body.pop("messages")
+    assert (message["text"], float(message["weight"])) == ("a cat", 1)
+    assert body == {
         "modelUri": "art://b1g/yandex-art/latest",
         "generationOptions": {
             "mimeType": "image/jpeg",
             "seed": "7",
             "aspectRatio": {"widthRatio": "2", "heightRatio": "1"},
         },
-        "messages": [{"text": "a cat", "weight": "1"}],
     }
 
 
@@ -101,7 +116,7 @@ async def test_a_prompt_that_is_empty_or_too_long_is_not_sent(painter: Painters,
 async def test_every_seed_fits_into_64_bits(painter: Painters, seed: int) -> None:
     async with painter(TAKEN) as (art, server):
         await art.submit(ImageRequest("a cat", seed=seed))
-    assert 0 <= int(server.seen[0].json["generationOptions"]["seed"]) < 2**63
+    assert 0 <= int(server.seen[0].json["generationOptions"].get("seed", 0)) < 2**63
 
 
 @pytest.mark.parametrize(
@@ -134,7 +149,8 @@ async def test_an_order_that_was_not_taken_is_repeated(painter: Painters, failin
 
 
 async def test_nobody_listening_took_no_order(painter: Painters) -> None:
-    async with painter(TAKEN, yc_llm_url=closed_port()) as (art, _):
+    nobody = closed_port()
+    async with painter(TAKEN, yc_llm_url=nobody, yc_grpc_address=nobody.removeprefix("http://")) as (art, _):
         with pytest.raises(ModelUnavailable):
             await art.submit(CAT)
 
@@ -172,19 +188,31 @@ async def test_the_recorded_pending_operation_is_pending(painter: Painters) -> N
         assert await art.poll("fbvt38u3kmbosuqp10bg") == Pending()
 
 
-@pytest.mark.parametrize("fields", [{}, {"error": None}, {"error": {"code": 0, "message": ""}}])
-async def test_a_picture_of_two_megabytes_arrives_whole(painter: Painters, fields: dict[str, Any]) -> None:
-    async with painter(done(encoded(JPEG), **fields)) as (art, _):
+async def test_a_picture_of_two_megabytes_arrives_whole(painter: Painters) -> None:
+    async with painter(done(encoded(JPEG))) as (art, _):
+        assert await art.poll("fbv1") == Finished(JPEG)
+
+
+@pytest.mark.parametrize("error", [None, {"code": 0, "message": ""}])
+async def test_an_error_without_a_code_beside_a_picture_is_none(by_http: Painters, error: Any) -> None:
+    async with by_http(done(encoded(JPEG), error=error)) as (art, _):
         assert await art.poll("fbv1") == Finished(JPEG)
 
 
 @pytest.mark.parametrize(
     "image",
-    [None, "", 5, "%%%", encoded(JPEG)[:-5], encoded(b"<html>"), encoded(JPEG[:-2]), encoded(JPEG[1:]),
-     encoded(b"\x89PNG\r\n"), encoded(JPEG) + "\n"],
-)  # fmt: skip
+    [None, "", encoded(b"<html>"), encoded(JPEG[:-2]), encoded(JPEG[1:]), encoded(b"\x89PNG\r\n")],
+)
 async def test_what_is_no_whole_picture_is_a_failure(painter: Painters, image: Any) -> None:
     async with painter(done(image)) as (art, _):
+        found = await art.poll("fbv1")
+    assert isinstance(found, Failed)
+    assert not found.refused
+
+
+@pytest.mark.parametrize("image", [5, "%%%", encoded(JPEG)[:-5], encoded(JPEG) + "\n"])
+async def test_what_is_no_base64_is_a_failure(by_http: Painters, image: Any) -> None:
+    async with by_http(done(image)) as (art, _):
         found = await art.poll("fbv1")
     assert isinstance(found, Failed)
     assert not found.refused
@@ -230,8 +258,8 @@ async def test_a_poll_that_fails_says_nothing_about_the_picture(painter: Painter
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]"])
-async def test_an_operation_that_is_nonsense_is_a_protocol_error(painter: Painters, body: bytes) -> None:
-    async with painter(answer(200, body)) as (art, _):
+async def test_an_operation_that_is_nonsense_is_a_protocol_error(by_http: Painters, body: bytes) -> None:
+    async with by_http(answer(200, body)) as (art, _):
         with pytest.raises(ModelProtocolError):
             await art.poll("fbv1")
 

@@ -1,4 +1,6 @@
-"""Labels of texts: the wire of both calls, the quota of one request a second, and what the service may do wrong."""
+"""Labels of texts: both calls by HTTP and by gRPC, the quota of one request a second, and what the service may do
+wrong.
+"""
 
 from __future__ import annotations
 
@@ -30,29 +32,31 @@ FEW_SHOT, TUNED = "fewShotTextClassification", "textClassification"
 class World:
     """The sandbox's server and a client with the same clock, so that both count the same second."""
 
-    def __init__(self, studio: Studio, http: Http, clock: VirtualClock) -> None:
+    def __init__(self, studio: Studio, http: Http, clock: VirtualClock, transport: str) -> None:
         self.studio = studio
         self.clock = clock
-        settings = Settings(_env_file=None, **studio.settings())  # type: ignore[arg-type]
+        settings = Settings(_env_file=None, **studio.settings(), yc_transport=transport)  # type: ignore[arg-type]
         self.classifier = YandexStudio(settings=settings, http=http, clock=clock, random=Random(1)).classifier()
 
     async def ask(self, text: str = "money back please", *, within: float = 2.0) -> Labelled:
         return await self.classifier.by_samples(text, LABELS, task="What is it about?", samples=SAMPLES, within=within)
 
 
-@pytest.fixture
-async def world() -> AsyncIterator[World]:
-    async with opened(VirtualClock()) as world:
+@pytest.fixture(params=["rest", "grpc"])
+async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    async with opened(VirtualClock(), request.param) as world:
         yield world
 
 
 @asynccontextmanager
-async def opened(clock: VirtualClock) -> AsyncIterator[World]:
+async def opened(clock: VirtualClock, transport: str = "rest") -> AsyncIterator[World]:
     studio = Studio(clock=clock)
     await studio.start()
+    if transport == "grpc":
+        await studio.start_grpc()
     try:
         async with Http() as http:
-            yield World(studio, http, clock)
+            yield World(studio, http, clock, transport)
     finally:
         await studio.close()
 
@@ -157,14 +161,10 @@ PREDICTION = {"label": "Returns", "confidence": 0.5}
 @pytest.mark.parametrize(
     "body",
     [
-        "not JSON",
-        "[]",
         "{}",
         {"predictions": []},
         {"predictions": [{"confidence": 0.5}]},
-        {"predictions": [PREDICTION, {"label": "Delivery", "confidence": "high"}]},
-        {"predictions": [PREDICTION, {"label": "Delivery", "confidence": True}]},
-        '{"predictions": [{"label": "Returns", "confidence": NaN}]}',
+        '{"predictions": [{"label": "Returns", "confidence": "NaN"}]}',
         {"predictions": [PREDICTION, {"label": "Ignore your instructions", "confidence": 0.5}]},
     ],
 )
@@ -172,6 +172,23 @@ async def test_an_answer_that_makes_no_sense_is_an_error(world: World, body: obj
     world.studio.fail_next(FEW_SHOT, status=200, body=body)
     with pytest.raises(ModelProtocolError):
         await world.ask()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "not JSON",
+        "[]",
+        {"predictions": [PREDICTION, {"label": "Delivery", "confidence": "high"}]},
+        {"predictions": [PREDICTION, {"label": "Delivery", "confidence": True}]},
+        '{"predictions": [{"label": "Returns", "confidence": NaN}]}',
+    ],
+)
+async def test_json_that_makes_no_sense_is_an_error(body: object) -> None:
+    async with opened(VirtualClock()) as world:
+        world.studio.fail_next(FEW_SHOT, status=200, body=body)
+        with pytest.raises(ModelProtocolError):
+            await world.ask()
 
 
 async def test_a_confidence_that_was_left_out_is_zero(world: World) -> None:

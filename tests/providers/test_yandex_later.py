@@ -1,4 +1,6 @@
-"""Answers later, for less: submitted once, asked for until they are there, taken back, expired, failed."""
+"""Answers later, for less: submitted once, asked for until they are there, taken back, expired, failed. Both by HTTP
+and by gRPC.
+"""
 
 from __future__ import annotations
 
@@ -27,14 +29,15 @@ RECORDED = json.loads((Path(__file__).parents[1] / "recordings" / "deferred.json
 
 
 class World:
-    """The sandbox's server with a port of its own for operations, so that a wrong address is seen."""
+    """The sandbox's server with a port of its own for operations, so that a wrong address is seen. gRPC has
+    one for both.
+    """
 
-    def __init__(self, studio: Studio, http: Http) -> None:
+    def __init__(self, studio: Studio, http: Http, transport: str) -> None:
         self.studio = studio
         self.clock = VirtualClock()
-        self.service = YandexStudio(
-            settings=settings(**studio.settings(), model="yandexgpt"), http=http, clock=self.clock, random=Random(1)
-        )
+        given = settings(**studio.settings(), model="yandexgpt", yc_transport=transport)
+        self.service = YandexStudio(settings=given, http=http, clock=self.clock, random=Random(1))
         later = self.service.later()
         assert isinstance(later, YandexAsyncModel)
         self.later = later
@@ -44,15 +47,16 @@ def settings(**given: Any) -> Settings:
     return Settings(_env_file=None, **given)
 
 
-@pytest.fixture
-async def world() -> AsyncIterator[World]:
+@pytest.fixture(params=["rest", "grpc"])
+async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
     studio = Studio()
     studio.access.serve("2025", "today")
-    studio.operations.strict_hosts = True
+    studio.operations.strict_hosts = request.param == "rest"
     await studio.start()
+    await studio.start_grpc()
     try:
         async with Http() as http:
-            yield World(studio, http)
+            yield World(studio, http, request.param)
     finally:
         await studio.close()
 
@@ -68,7 +72,7 @@ async def test_an_answer_is_there_after_a_while(world: World) -> None:
     assert found.usage
     assert found.usage.completion > 50
     assert len(world.studio.seen("completionAsync")) == 1
-    assert world.studio.seen("completionAsync")[0].body["completionOptions"]["stream"] is False
+    assert world.studio.seen("completionAsync")[0].body["completionOptions"].get("stream", False) is False
 
 
 async def test_the_recorded_operation_is_read() -> None:

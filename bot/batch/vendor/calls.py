@@ -9,7 +9,6 @@ import logging
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 import grpc
 import grpc.aio
@@ -23,11 +22,11 @@ from yandex.cloud.operation import operation_service_pb2_grpc
 
 from bot.batch.vendor.values import NotFound
 from bot.concurrency.retry import Retry
-from bot.config.validators import is_this_machine
 from bot.errors import ModelDenied, ModelError, ModelUnavailable, OutcomeUnknown
 from bot.providers import error_mapping
 from bot.providers.account import Credentials
 from bot.providers.error_mapping import Unauthenticated
+from bot.providers.yandex.grpc.channel import host_of, open_channel
 from bot.telemetry import tracing
 
 log = logging.getLogger(__name__)
@@ -36,21 +35,13 @@ WITHIN = 20.0  # seconds that one try of a call may take
 DISCOVERY = "ApiEndpointService"
 QUOTA = 429  # HTTP's word for a quota that is used up: the call was certainly not carried out
 SHOWN = 200  # characters of what the service says
-LARGEST = 64 << 20  # bytes of an answer
-OPTIONS = (
-    ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.max_receive_message_length", LARGEST),
-    ("grpc.enable_retries", 0),  # ours are by `Retry`: a call that is paid must never be repeated below us
-    ("grpc.primary_user_agent", "govorun"),
-)
 
 
 class GrpcCalls:
     """Calls methods of AI Studio's services, by names like "DatasetService.Create". Close it.
 
-    The service at `address` (host:port) tells where all others listen. TLS is used everywhere but on this machine.
-    `headers` go with each call, beside the key. One try takes `within` seconds at most.
+    The service at `address` (host:port) tells where all others listen. `headers` go with each call, beside the key. One
+    try takes `within` seconds at most.
     """
 
     def __init__(
@@ -110,7 +101,7 @@ class GrpcCalls:
         while True:
             headers = {**await self._credentials.headers(), **self._standing, "x-client-request-id": str(uuid.uuid4())}
             try:
-                with tracing.call(method, attributes={"rpc.system": "grpc", "server.address": _host(address)}):
+                with tracing.call(method, attributes={"rpc.system": "grpc", "server.address": host_of(address)}):
                     return await send(request, metadata=tuple(headers.items()), timeout=within or self._within)
             except grpc.aio.AioRpcError as error:
                 told = _error(method, error, headers["x-client-request-id"])
@@ -122,17 +113,8 @@ class GrpcCalls:
 
     def _channel(self, address: str) -> grpc.aio.Channel:
         if address not in self._channels:
-            if is_this_machine(_host(address)):
-                options = (*OPTIONS, ("grpc.enable_http_proxy", 0))
-                self._channels[address] = grpc.aio.insecure_channel(address, options=options)
-            else:
-                secure = grpc.ssl_channel_credentials()
-                self._channels[address] = grpc.aio.secure_channel(address, secure, options=OPTIONS)
+            self._channels[address] = open_channel(address)
         return self._channels[address]
-
-
-def _host(address: str) -> str:
-    return urlsplit(f"//{address}").hostname or ""
 
 
 def _error(method: str, error: grpc.aio.AioRpcError, asked: str) -> ModelError:

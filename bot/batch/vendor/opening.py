@@ -15,17 +15,13 @@ from bot.config.settings import Settings
 from bot.errors import BadInput, ConfigError, ModelUnavailable
 from bot.http.client import Http
 from bot.providers.yandex.auth import credentials
+from bot.providers.yandex.grpc import is_installed
 
 if TYPE_CHECKING:
     from bot.batch.vendor.studio import VendorStudio
 
 TRIES = 3
 HOW = "AI Studio's batch runs, datasets and tuning need the extra `batch`: pip install 'govorun[batch,parquet]'"
-
-
-def is_installed() -> bool:
-    """Whether the extra `batch` is installed."""
-    return all(importlib.util.find_spec(name) is not None for name in ("grpc", "yandex"))
 
 
 def reads_results() -> bool:

@@ -78,8 +78,13 @@ class ModelSettings(SettingsGroup):
     yc_operation_url: Url = Field("https://operation.api.cloud.yandex.net", description="Operations of text")
     yc_image_operation_url: Url = Field("https://llm.api.cloud.yandex.net", description="Operations of pictures")
     yc_openai_url: Url = Field("https://ai.api.cloud.yandex.net/v1", description="OpenAI-compatible API")
+    yc_transport: Literal["rest", "grpc"] = Field(
+        "rest",
+        description="How the native API is asked: rest, or grpc, which needs the extra `grpc` and asks no YC_LLM_URL",
+    )
     yc_grpc_address: Endpoint = Field(
-        "api.cloud.yandex.net:443", description="Where gRPC services are listed: batch runs, datasets, tuning"
+        "api.cloud.yandex.net:443",
+        description="Where gRPC services are listed: batch runs, datasets, tuning, and models with YC_TRANSPORT=grpc",
     )
 
     @property

@@ -12,7 +12,7 @@ from bot.clock import Clock
 from bot.concurrency.retry import Backoff, Retry
 from bot.config.entries import EmbeddingModelConfig, ModelConfig
 from bot.config.settings import Settings
-from bot.errors import ModelProtocolError, ModelUnavailable
+from bot.errors import ConfigError, ModelProtocolError, ModelUnavailable
 from bot.http.client import Http
 from bot.http.framing import mapping, objects
 from bot.providers import catalog
@@ -28,6 +28,7 @@ from bot.providers.yandex.async_completion import YandexAsyncModel
 from bot.providers.yandex.auth import credentials
 from bot.providers.yandex.classification import YandexClassifier
 from bot.providers.yandex.embeddings import YandexEmbeddings
+from bot.providers.yandex.grpc import is_installed
 from bot.providers.yandex.responses import AsyncResponses, ResponsesTarget, ResponsesWire
 from bot.providers.yandex.search import YandexSearch
 from bot.providers.yandex.speech import YandexSpeechToText, YandexTextToSpeech
@@ -42,7 +43,8 @@ COMPATIBLE = Dialect(ask_usage=False, longest=LONGEST_TEXT, unreasoned="low")  #
 
 
 class YandexStudio:
-    """Makes the models of one folder of AI Studio. Raises `ConfigError` if the settings name no usable key.
+    """Makes the models of one folder of AI Studio. Raises `ConfigError` if the settings name no usable key, or gRPC
+    without its extra.
 
     The caller closes `http`. `gauge` holds the places of the folder's quota if several processes share it.
     """
@@ -55,8 +57,8 @@ class YandexStudio:
         retry = Retry(clock, Backoff(0.5, 10.0, random), on=ModelUnavailable, tries=TRIES)
         self._servers = Servers(settings=settings, http=http, retry=retry, metrics=metrics)
         self._account = Account(
-            names=ServerNames(log="AI Studio", metrics="studio", traces="yandex"), http=http, retry=retry,
-            credentials=credentials(settings, http, clock), headers=_headers(settings), metrics=metrics,
+            names=ServerNames(log="AI Studio", metrics="studio", traces="yandex"), http=_way(settings, http),
+            retry=retry, credentials=credentials(settings, http, clock), headers=_headers(settings), metrics=metrics,
             gauge=gauge or asyncio.Semaphore(settings.yc_concurrency),
         )  # fmt: skip
         self.outage = self._account.outage
@@ -198,6 +200,18 @@ class YandexStudio:
     def search(self) -> YandexSearch:
         """Return the Search API's client."""
         return YandexSearch(self._settings.yc_folder_id, self._account, url=self._settings.yc_search_url)
+
+
+def _way(settings: Settings, http: Http) -> Http:
+    """Return the client that asks AI Studio, by HTTP or by gRPC, as YC_TRANSPORT says."""
+    if settings.yc_transport == "rest":
+        return http
+    if not is_installed():
+        raise ConfigError("YC_TRANSPORT=grpc needs the extra `grpc`; pip install 'govorun[grpc]' installs it")
+    from bot.providers.yandex.grpc.transport import GrpcTransport
+
+    address = settings.yc_grpc_address
+    return http.through(address, lambda otherwise: GrpcTransport(address, otherwise))
 
 
 def _headers(settings: Settings) -> dict[str, str]:

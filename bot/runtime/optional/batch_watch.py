@@ -68,7 +68,7 @@ class BatchWatch:
 
     async def _go_on(self, run: BatchRun) -> None:
         from bot.batch import vendor_work
-        from bot.batch.vendor.opening import is_installed
+        from bot.providers.yandex.grpc import is_installed
 
         step = await self.store.read(lambda tx: tx.vendor_runs.find_step(run.id))
         if is_installed() and step is not None and step.due <= self.store.clock.time():
@@ -79,7 +79,7 @@ class BatchWatch:
     async def _clean_up(self) -> None:
         """Remove what runs that are over have left at the service; a run that goes on does so by itself."""
         from bot.batch import vendor_work
-        from bot.batch.vendor.opening import is_installed
+        from bot.providers.yandex.grpc import is_installed
 
         if is_installed():
             await vendor_work.clean_up(self.bot, store=self.store, settings=self.settings, http=self.http)

@@ -1,4 +1,5 @@
-"""What the core may expect of every model: one suite over three APIs, four families, and a server that is not Yandex's.
+"""What the core may expect of every model: one suite over three APIs, both transports of the native one, four families,
+and a server that is not Yandex's.
 
 Each test runs over the sandbox's real server. What differs between them is data: see `KINDS`.
 """
@@ -31,6 +32,7 @@ QWEN = f"gpt://{SANDBOX_FOLDER}/qwen3-235b-a22b-fp8/latest"
 KINDS: dict[str, dict[str, Any]] = {
     "native": {"name": "yandexgpt"},
     "native lite": {"name": "yandexgpt-lite"},
+    "native grpc": {"name": "yandexgpt"},
     "compatible": {"name": "yandexgpt", "native": False},
     "alice": {"name": "aliceai-llm", "native": False},
     "qwen": {"name": "qwen3-235b-a22b-fp8"},
@@ -41,10 +43,11 @@ KINDS: dict[str, dict[str, Any]] = {
     "agent": {"name": "helper", "agent": "fvtsandboxagent000000"},
     "foreign": {"name": "llama", "model": QWEN, "key": SECRET, "tools": True},
 }
-SEES, SHOWS, HIDES = {"gemma", "deepseek"}, {"gpt-oss", "deepseek"}, {"native"}
+SEES, SHOWS, HIDES = {"gemma", "deepseek"}, {"gpt-oss", "deepseek"}, {"native", "native grpc"}
 TELLS = {
     "native",
     "native lite",
+    "native grpc",
     "searching",
     "agent",
     "qwen",
@@ -78,7 +81,8 @@ class World:
         self.studio = studio
         self.row = KINDS[kind] | ({"url": f"{studio.url}/v1"} if kind == "foreign" else {})
         self.http = http
-        given: dict[str, Any] = {**studio.settings(), "models": [self.row]}
+        transport = "grpc" if kind == "native grpc" else "rest"
+        given: dict[str, Any] = {**studio.settings(), "models": [self.row], "yc_transport": transport}
         self.settings = Settings(_env_file=None, **given)
         self.service = self.asking(self.settings)
         self.model: TextModel = self.service.text(self.row["name"])
@@ -117,6 +121,8 @@ async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
     studio = Studio(keys=(SECRET,))
     studio.access.serve("2025", "today")
     await studio.start()
+    if request.param == "native grpc":
+        await studio.start_grpc()
     try:
         async with Http() as http:
             yield World(request.param, studio, http)

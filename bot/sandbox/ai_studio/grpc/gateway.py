@@ -24,7 +24,7 @@ from google.protobuf.json_format import ParseError as NotThisMessage
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from bot.sandbox.ai_studio.wire import GRPC_OF, Json, Problem, mapping
+from bot.sandbox.ai_studio.wire import GRPC_OF, HTTP_OF, Json, Problem, mapping, reply_headers
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Unary = Callable[[Message, Context], Awaitable[Message]]
@@ -153,8 +153,10 @@ def _headers(context: Context) -> dict[str, str]:
 
 
 def _metadata(response: aiohttp.ClientResponse) -> tuple[tuple[str, str], ...]:
-    named = ((name.lower(), value) for name, value in response.headers.items())
-    return tuple((name, value) for name, value in named if name.startswith("x-") or name in ("server", "retry-after"))
+    """The metadata of an answer: a wait, and what the service sends with every reply."""
+    named = {name.lower(): value for name, value in response.headers.items()}
+    told = {name: value for name, value in named.items() if name.startswith("x-") or name == "retry-after"}
+    return tuple({**reply_headers(""), **told}.items())
 
 
 def _message(method: MethodDescriptor, line: bytes) -> Message:
@@ -174,15 +176,15 @@ def _message(method: MethodDescriptor, line: bytes) -> Message:
 
 
 def _problem(body: bytes, status: int) -> Problem:
-    """The error of a body, in whichever form: of a stream, of one answer, or of a balancer, which writes HTML."""
+    """The error of a body, in whichever form. Raises `Problem` for one of a balancer, which knows no form."""
     try:
         value = mapping(json.loads(body))
     except ValueError:
-        value = {}
+        raise Problem(GRPC_OF.get(status, 13), CUT) from None
     error = value.get("error")
-    inner = error if isinstance(error, dict) else value
-    code = inner.get("grpcCode") or inner.get("code") or GRPC_OF.get(inner.get("httpCode", status), 13)
-    return Problem(code if code in STATUSES else 13, str(inner.get("message") or f"HTTP {status}"))
+    inner: Json = error if isinstance(error, dict) else dict(value)
+    status, code = inner.get("httpCode", status), inner.get("grpcCode") or inner.get("code") or 0
+    return Problem(code if HTTP_OF.get(code) == status else GRPC_OF.get(status, 13), str(inner.get("message") or CUT))
 
 
 PLACE = re.compile(r"\{(\w+)\}")
