@@ -13,7 +13,8 @@ from bot.sandbox.trials import INSTANCE, Trials
 
 LAG = 30.0  # seconds for which a list does not show what is new
 NONE = "none"
-OF_2025, STUCK, NO_SCOPE = "of_2025", "stuck_pictures", "no_picture_scope"
+OF_2025, NO_ART, STUCK, NO_SCOPE = "of_2025", "no_yandex_art", "stuck_pictures", "no_picture_scope"
+ART = "yandex-art"
 PICTURES = "yc.ai.imageGeneration.execute"
 
 
@@ -36,7 +37,8 @@ class ServiceSwitches:
         found: dict[str, Any] = {
             "instance": access.instances.get(INSTANCE, NONE),
             "studio": {
-                OF_2025: "yandex-art" in access.models,
+                OF_2025: "gpt-oss-120b" in access.models,
+                NO_ART: ART not in access.models,
                 STUCK: self._studio.art.is_stuck,
                 NO_SCOPE: PICTURES not in access.scopes,
             },
@@ -74,6 +76,8 @@ class ServiceSwitches:
         access = self._studio.access
         if name == OF_2025:
             access.serve("2025" if on else "today")
+        elif name == NO_ART:
+            access.models = access.models - {ART} if on else access.models | {ART}
         elif name == STUCK:
             self._studio.art.is_stuck = on
         elif name == NO_SCOPE:

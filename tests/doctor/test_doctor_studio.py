@@ -204,7 +204,9 @@ async def test_a_key_without_a_scope_and_an_account_without_a_role_are_told_apar
 @pytest.mark.parametrize("way", ["fewshot", "tuned"])
 async def test_the_classifier_of_the_topics_is_asked(patient: Patient, way: str) -> None:
     file = patient.folder / "routing.toml"
-    topics = "".join(f'[topic.{key}]\ntitle = "{key}"\nexamples = ["one", "two", "three"]\n' for key in ("a", "b"))
+    topics = "".join(
+        f'[topic.{key}]\ntitle = "{key}"\nexamples = ["{key} 1", "{key} 2", "{key} 3"]\n' for key in ("a", "b")
+    )
     rules = f'[routing]\nclassifier = "{way}"\ntuned = "cls://{SANDBOX_FOLDER}/yandexgpt-lite/latest@mine"\n'
     file.write_text(rules + topics)
     assert "classifier answers" in [one.text for one in await patient.findings(routing=file) if one.leg == "topics"][-1]

@@ -112,6 +112,7 @@ async def test_an_operation_that_stays_undone_means_the_next_model(stage: Stage)
 
 
 async def test_a_chosen_model_is_never_replaced(stage: Stage) -> None:
+    stage.studio.access.models -= {ART}
     await stage.start(image_model=ART)
     assert await stage.ask("/image cat") == say("en", "error.denied")
     assert stage.studio.seen("images/generations") == []

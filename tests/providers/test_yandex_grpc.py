@@ -91,7 +91,7 @@ async def test_the_native_api_is_asked_by_grpc(world: World) -> None:
 
 async def test_open_models_search_and_speech_are_asked_by_http() -> None:
     async with opened(speech="on") as world:
-        assert await world.ask(f"gpt://{SANDBOX_FOLDER}/qwen3-235b-a22b-fp8/latest")
+        assert await world.ask(f"gpt://{SANDBOX_FOLDER}/qwen3.6-35b-a3b/latest")
         assert await world.service.search().pages("lamps")
         speaker = world.service.speaker()
         assert speaker

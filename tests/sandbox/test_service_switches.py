@@ -19,7 +19,7 @@ async def test_the_bot_is_restarted_where_it_gets_or_loses_an_instance_and_only_
         restarts.append(settings)
 
     switches = ServiceSwitches(studio, Trials(restart))
-    quiet = {"of_2025": False, "stuck_pictures": False, "no_picture_scope": False}
+    quiet = {"of_2025": False, "no_yandex_art": False, "stuck_pictures": False, "no_picture_scope": False}
     assert switches.state() == {"instance": "none", "studio": quiet, "faults": {}}
     for state in ("off", "starting", "on"):
         assert (await switches.change(instance=state))["instance"] == state
@@ -55,9 +55,11 @@ async def test_the_service_can_be_that_of_2025_with_pictures_that_stay_undone_an
     switches = ServiceSwitches(studio, Trials(lambda _: pytest.fail("no restart is needed")))
     assert "gpt-oss-120b" not in studio.access.models
     found = [await switches.change(fault=name) for name in ("of_2025", "stuck_pictures", "no_picture_scope")]
-    assert set(found[-1]["studio"].values()) == {True}
+    assert [name for name, on in found[-1]["studio"].items() if not on] == ["no_yandex_art"]
     assert {"gpt-oss-120b", "yandex-art"} <= studio.access.models
+    await switches.change(fault="no_yandex_art")
+    assert "yandex-art" not in studio.access.models
     assert (studio.art.is_stuck, "yc.ai.imageGeneration.execute" in studio.access.scopes) == (True, False)
-    for name in ("of_2025", "stuck_pictures", "no_picture_scope"):
+    for name in ("of_2025", "no_yandex_art", "stuck_pictures", "no_picture_scope"):
         await switches.change(fault=name, on=False)
     assert set(switches.state()["studio"].values()) == {False}

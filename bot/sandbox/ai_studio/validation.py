@@ -217,7 +217,7 @@ TEXT_MODELS = {
     "gemma-3-27b-it": _open(131_072, "Google", "2025", sees=True),
 }
 ART_MODELS: Mapping[str, ArtModel] = {
-    "yandex-art": ArtModel(operations=True, years=("2025",)),
+    "yandex-art": ArtModel(operations=True, years=("2025", "today")),
     "aliceai-image-art-3.0": ArtModel(operations=False, years=("today",)),
 }
 MODELS: dict[str, TextModel | ArtModel] = {**TEXT_MODELS, **ART_MODELS}

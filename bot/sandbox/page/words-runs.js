@@ -43,6 +43,7 @@ export const RUNS = {
   instance_onDone: ["It is on. Within half a minute the bot notices.", "Он работает. Бот заметит это в течение полминуты."],
   studioHead: ["AI Studio itself", "Сама AI Studio"],
   batch_of_2025: ["The service of 2025: older models, YandexART", "Сервис 2025 года: прежние модели, YandexART"],
+  batch_no_yandex_art: ["YandexART is switched off (403)", "YandexART отключена (403)"],
   batch_stuck_pictures: ["Pictures of YandexART stay undone", "Картинки YandexART не дорисовываются"],
   batch_no_picture_scope: ["The key may not draw", "Ключу нельзя рисовать"],
   batchFaultsHead: ["Trouble with batch runs and tunings", "Неполадки пакетных запусков и дообучения"],

@@ -7,7 +7,7 @@ import pytest
 from bot.texts.catalog import say
 from tests.support.stage import ANNA, Stage
 
-pytestmark = pytest.mark.wire("tcp")
+pytestmark = [pytest.mark.wire("tcp"), pytest.mark.usefixtures("draws_by_operations")]
 
 
 async def begin(stage: Stage) -> None:

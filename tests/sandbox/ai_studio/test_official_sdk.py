@@ -123,7 +123,7 @@ async def test_it_speaks_the_openai_compatible_api(client: Client) -> None:
     client.studio.script("Good day!", TALE)
     chat = client.with_key(KEY, service_map={"http_completions": f"{client.studio.url}/v1/"}).chat
     assert (await chat.completions("yandexgpt").run("hello")).text == "Good day!"
-    deltas = [answer.text async for answer in chat.completions("qwen3-235b-a22b-fp8").run_stream("hello")]
+    deltas = [answer.text async for answer in chat.completions("qwen3.6-35b-a3b").run_stream("hello")]
     assert deltas[-1] == TALE
     names = {model.uri for model in await chat.completions.list()}
     assert f"gpt://{SANDBOX_FOLDER}/yandexgpt/latest" in names
