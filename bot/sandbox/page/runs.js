@@ -45,7 +45,8 @@ function draw(runs, service) {
         "data-testid": `instance-${name}`, onclick: () => change({ instance: name }) }, t(`instance_${name}`)))),
       h("p", { class: "trial-result", "data-testid": "instance-result", role: "status" }, told)),
     h("section", null, h("h3", null, t("studioHead")), Object.entries(service.studio).map(fault)),
-    Object.keys(service.faults).length ? h("section", null, h("h3", null, t("batchFaultsHead")), Object.entries(service.faults).map(fault)) : null);
+    Object.keys(service.faults).length ? h("section", null, h("h3", null, t("batchFaultsHead")), Object.entries(service.faults).map(fault))
+      : h("section", null, h("h3", null, t("batchFaultsHead")), h("p", { class: "hint" }, t("grpcMissing"), " ", copyable("make tools"))));
 }
 
 /** Ask for a change, and say what follows. @param {Record<string, unknown>} wanted */

@@ -47,6 +47,7 @@ export const RUNS = {
   batch_stuck_pictures: ["Pictures of YandexART stay undone", "Картинки YandexART не дорисовываются"],
   batch_no_picture_scope: ["The key may not draw", "Ключу нельзя рисовать"],
   batchFaultsHead: ["Trouble with batch runs and tunings", "Неполадки пакетных запусков и дообучения"],
+  grpcMissing: ["Batch runs of the service and tuning need more packages. Then start the sandbox again:", "Для пакетных запусков сервиса и дообучения нужно доустановить пакеты и запустить песочницу снова:"],
   batch_shuffled: ["Results in another order", "Ответы в другом порядке"],
   batch_missing: ["Each third answer is missing", "Нет каждого третьего ответа"],
   batch_doubled: ["Each third answer comes twice", "Каждый третий ответ приходит дважды"],
