@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 Work = Callable[[Job], Awaitable[None]]
 
 AT_ONCE = 8  # jobs
+TOLD_AFTER = 5  # failures in a row of which nobody but the log heard: about a minute
 LONGEST_WAIT = 30.0  # seconds between two looks for due jobs: the wall clock may jump
 BACKOFF = Backoff(2.0, 300.0)
 
@@ -28,6 +29,7 @@ BACKOFF = Backoff(2.0, 300.0)
 class JobWorker:
     """Runs due jobs with the function of their kind, from `kinds`. Code that adds a job sets the event `added`.
 
+    `tell` is called once for a job that keeps failing by an error of ours, with that error.
     A function deletes its job or gives it a later `due` in a transaction of its own (`tx.jobs`). If the function raises
     an exception, the job is tried again after a growing wait.
     """
@@ -37,6 +39,7 @@ class JobWorker:
     kinds: Mapping[str, Work]
     added: asyncio.Event = field(default_factory=asyncio.Event)
     tracer: TurnTracer = NOTHING
+    tell: Callable[[Job, Exception], Awaitable[None]] | None = None
     _running: set[tuple[str, str]] = field(default_factory=set)
 
     @property
@@ -87,9 +90,11 @@ class JobWorker:
         except BotError as error:  # a service failed: the message names the service and the error
             log.warning("job %s %s is put back (attempt %d): %s", job.kind, job.key, job.attempts + 1, error)
             await self._put_back(job)
-        except Exception:  # the worker's error boundary: one job must not end the others
+        except Exception as error:  # the worker's error boundary: one job must not end the others
             log.exception("job %s %s failed (attempt %d)", job.kind, job.key, job.attempts + 1)
             await self._put_back(job)
+            if self.tell is not None and job.attempts + 1 == TOLD_AFTER:
+                await self.tell(job, error)
         finally:
             self._running.discard((job.kind, job.key))
             self.added.set()

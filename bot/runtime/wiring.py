@@ -47,6 +47,7 @@ from bot.features.task_list import TaskList
 from bot.features.templates import Templates
 from bot.features.user_templates import UserTemplates
 from bot.features.web_search import WebSearch
+from bot.jobs.failures import FailureNotice
 from bot.jobs.worker import JobWorker
 from bot.knowledge.documents import Documents
 from bot.media.attachments import Attachments
@@ -112,8 +113,9 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
     queue = _queue(ground, assistant, turns, notice)
     router = _router(given, ground, questions, help, _fallback(given, routers), custom.takes)
     jobs = JobWorker(
-        store=store, bot=given.api.id, kinds=router.known.jobs, added=ground.added, tracer=given.api.tracer
-    )
+        store=store, bot=given.api.id, kinds=router.known.jobs, added=ground.added, tracer=given.api.tracer,
+        tell=FailureNotice(store=store, incidents=ground.incidents, deliver=people.joining.deliver),
+    )  # fmt: skip
     inbound = Inbound(
         handler=pipeline([naming(running), *_layers(given, ground, queue), *custom.layers, *desk.layers], router),
         lanes=lanes,

@@ -239,3 +239,17 @@ async def test_the_disk_of_the_server_is_for_owners_and_all_of_it_for_admins(sta
 async def test_without_knowledge_there_is_no_command(stage: Stage) -> None:
     await opened(stage, knowledge="off")
     assert "/kb" not in await stage.ask("/help")
+
+
+async def test_a_folder_that_can_not_be_written_is_named_for_a_file_and_for_a_repository(
+    stage: Stage, tmp_path: Path
+) -> None:
+    blocked = tmp_path / "blocked"
+    blocked.write_text("no folder")
+    await opened(stage, knowledge_cache=blocked)
+    stage.telegram.upload(ANNA, b"# Returns\n\nWithin 14 days.\n", "document", name="returns.md", caption="/kb add")
+    sentence = say("en", "kb.failure.files", reason="@").partition("@")
+    for count, also in ((1, ""), (2, f"/kb add {(tmp_path / 'manual.git').as_uri()}")):
+        if also:
+            stage.telegram.say(ANNA, also)
+        assert str(blocked) in await told(stage, sentence[2], count)

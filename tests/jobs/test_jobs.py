@@ -168,3 +168,25 @@ async def _worker(stage: Stage, kinds: Mapping[str, Callable[[Store], Work]]) ->
             assert not worker.done(), worker
             worker.cancel()
             await asyncio.wait({worker})
+
+
+async def test_who_began_a_job_that_keeps_failing_is_told_once_with_the_error(stage: Stage) -> None:
+    told: list[tuple[str, str]] = []
+
+    def failing(_store: Store) -> Work:
+        async def work(_job: Job) -> None:
+            raise OSError("the disk is read-only")
+
+        return work
+
+    async def tell(job: Job, error: Exception) -> None:
+        told.append((job.key, str(error)))
+
+    async with _worker(stage, {"export": failing}) as (store, jobs):
+        jobs.tell = tell
+        await _add(store, "export", "1", stage.clock.time())
+        jobs.added.set()
+        await asyncio.sleep(20)
+        assert told == []
+        await asyncio.sleep(3_600)
+    assert told == [("1", "the disk is read-only")]

@@ -163,6 +163,9 @@ class KnowledgeJobs:
             result = _Result(Report(), failed=stored_failure(error))
         except ConfigError:
             result = _Result(Report(), failed=stored_failure(failure("libraries")))
+        except OSError as error:
+            reason = f"{error.filename or self.base.cache}: {error.strerror or error}"
+            result = _Result(Report(), failed=stored_failure(failure("files", reason=reason)))
         chats = await self.store.write(lambda tx: self._end_sync(tx, job, source, result, agreed=agreed))
         self.deliver(job.key, chats)
         self.wake_jobs()

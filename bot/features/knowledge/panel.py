@@ -435,7 +435,11 @@ class KnowledgePanel:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
 
-        await asyncio.to_thread(write)
+        try:
+            await asyncio.to_thread(write)
+        except OSError as error:
+            reason = f"{path.parent}: {error.strerror or error}"
+            raise BadInput(say(language, "kb.failure.files", reason=reason)) from None
         return path
 
     @property

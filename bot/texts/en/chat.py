@@ -40,6 +40,8 @@ TEXTS: dict[str, str] = {
     "error.command.denied": "I can't reach the model: the operator has to check its access.",
     "error.refused": "The model refused this question. Put it in other words.",
     "error.long": "This is too long for me. Send a shorter text.",
+    "error.job": "What you have started keeps failing because of an error of mine (code {code}). I go on trying. If it "
+    "does not come, tell the operator this code.",
     "error.bug": "Something went wrong (code {code}). Please send the message again; if it happens again, tell the "
     "bot's owner the code.",
     "error.crashed": "I could not answer this after several tries. Please ask in another way.",

@@ -211,6 +211,8 @@ TEXTS: dict[str, str] = {
     ),
     "kb.failure.held": "{articles} articles with {passages} of {all} passages are gone at the source",
     "kb.failure.removed": "{name} was removed while it was read.",
+    "kb.failure.files": "A file or folder can't be used: {reason}. KNOWLEDGE_CACHE must be a folder that the bot may "
+    "write.",
     "kb.failure.libraries": "The libraries of the knowledge base are not installed: pip install 'govorun[knowledge]'.",
     "kb.failure.format": "{path}: files of this kind can't be read. See the formats in the docs.",
     "kb.failure.path_missing": "{path}: there is no such file or folder. Check the path and its disk.",

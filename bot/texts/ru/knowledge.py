@@ -211,6 +211,8 @@ TEXTS: dict[str, str] = {
     ),
     "kb.failure.held": "в источнике исчезло статей: {articles}, а с ними фрагментов: {passages} из {all}",
     "kb.failure.removed": "Источник {name} удалили, пока я его читал.",
+    "kb.failure.files": "Файл или папка недоступны: {reason}. KNOWLEDGE_CACHE должна указывать на папку, в которую бот "
+    "может писать.",
     "kb.failure.libraries": "Не установлены библиотеки базы знаний: pip install 'govorun[knowledge]'.",
     "kb.failure.format": "{path}: такие файлы я не читаю. Список форматов есть в документации.",
     "kb.failure.path_missing": "{path}: такого файла или папки нет. Проверьте путь и подключён ли диск.",

@@ -83,7 +83,7 @@ def test_every_variable_is_a_setting_with_a_good_value() -> None:
 def test_the_extras_that_are_left_out_exist() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     left_out = set(re.findall(r"--no-extra (\S+)", DOCKERFILE))
-    assert left_out == {"batch", "local", "parquet", "testing"}
+    assert left_out == {"local", "testing"}
     assert left_out <= set(project["optional-dependencies"])
     assert "govorun" in project["scripts"]
     oldest = tuple(map(int, project["requires-python"].removeprefix(">=").split(".")))

@@ -45,11 +45,15 @@ async def ends_well(*arguments: str, **environment: str) -> bool:
     return await process.wait() == 0
 
 
-async def test_it_answers_where_only_its_folder_can_be_written(tmp_path: Path) -> None:
-    if not can_be_closed_in(tmp_path):
+def must_be_closed_in(folder: Path) -> None:
+    if not can_be_closed_in(folder):
         if os.environ.get("CI"):
             pytest.fail("root and setpriv are needed to close the bot in")
         pytest.skip("NOT ROOT: the bot can't be closed in")
+
+
+async def test_it_answers_where_only_its_folder_can_be_written(tmp_path: Path) -> None:
+    must_be_closed_in(tmp_path)
     program = f"import os, sys; os.execvp('unshare', [*{UNSHARE!r}, {str(tmp_path)!r}, *sys.argv[1:]])"
     port = str(free_port())
     closed = {"HEALTH_HOST": "0.0.0.0", "HEALTH_PORT": port, "PYTHONDONTWRITEBYTECODE": "1"}
@@ -71,3 +75,83 @@ async def test_it_answers_where_only_its_folder_can_be_written(tmp_path: Path) -
         code, _, err = await process.ended()
         assert (code, "Traceback" in err) == (0, False), err
     assert (tmp_path / "govorun.db").exists()
+
+
+# --- as the systemd unit ----------------------------------------------------------------------------------------------
+
+DESK = """
+[hours]
+mon-sun = ["00:00-23:59"]
+"""
+
+
+class Unit:
+    """The surroundings of the unit: settings in a folder that can't be written, another one for all the rest."""
+
+    def __init__(self, folder: Path) -> None:
+        self.settings, self.state = folder / "etc", folder / "state"
+        for path in (self.settings, self.state):
+            path.mkdir()
+        unit = (ROOT / "deploy" / "systemd" / "govorun.service").read_text()
+        lines = [line.partition("=")[2] for line in unit.splitlines() if line.startswith("Environment=")]
+        pairs = dict(pair.split("=", 1) for line in lines for pair in line.split())
+        self.environment = {name: value.replace("/var/lib/govorun", str(self.state)) for name, value in pairs.items()}
+
+    def program(self) -> list[str]:
+        """What begins `python -m bot ...` in these surroundings."""
+        inside = f'cd "{self.settings}" && export HOME="{self.state}" TMPDIR="{self.state}" && exec "$@"'
+        closed = [*UNSHARE, str(self.state), "sh", "-c", inside, "sh"]
+        return [
+            "-c",
+            f"import os, sys; os.execvp('unshare', [*{closed!r}, *sys.argv[1:]])",
+            sys.executable,
+            "-m",
+            "bot",
+        ]
+
+
+def repository(folder: Path) -> str:
+    """The address of a repository with one article."""
+    found = folder / "manual.git"
+    found.mkdir()
+    (found / "returns.md").write_text("# Returns\n\nGoods are taken back within 21 days.\n")
+    who = ["-c", "user.name=Ann", "-c", "user.email=ann@example.com"]
+    for words in (["init", "-q"], ["add", "-A"], [*who, "commit", "-qm", "Say how long goods are taken back"]):
+        subprocess.run(["git", *words], cwd=found, check=True, capture_output=True)
+    return found.as_uri()
+
+
+async def test_a_file_and_a_repository_are_read_a_desk_opens_and_a_batch_runs_as_the_unit_does(tmp_path: Path) -> None:
+    must_be_closed_in(tmp_path)
+    unit, address = Unit(tmp_path), repository(tmp_path)
+    (unit.settings / "desk.toml").write_text(DESK)
+    (unit.settings / "questions.csv").write_text("question\nWhat is a lighthouse?\n")
+    given = {"OWNERS": str(ANNA), "DESK": "desk.toml", "EMBEDDINGS": "off", "NAME_CHATS": "false"}
+    async with services(**unit.environment | given | {"HEALTH_PORT": "0"}) as (telegram, _studio, environment):
+
+        async def told(word: str) -> None:
+            def there() -> bool:
+                return any(word in text for text in telegram.texts(ANNA))
+
+            await telegram.wait_for(there, PATIENCE)
+
+        async with Process.python(*unit.program(), "run", directory=tmp_path, **environment) as process:
+            await is_up(telegram)
+            article = b"# Delivery\n\nParcels come within 3 days.\n"
+            telegram.upload(ANNA, article, "document", name="delivery.md", caption="/kb add")
+            await told("delivery")
+            telegram.say(ANNA, f"/kb add {address}")
+            await told("manual")
+            telegram.say(ANNA, "/desk")
+            await told("group")
+            process.signal(signal.SIGTERM)
+            code, _, err = await process.ended()
+            assert (code, "Traceback" in err) == (0, False), err
+        words = ("kb", "list"), ("batch", "run", "questions.csv", "--mode", "sync", "--yes")
+        for arguments in words:
+            async with Process.python(*unit.program(), *arguments, directory=tmp_path, **environment) as process:
+                code, out, err = await process.ended()
+                assert code == 0, out + err
+        assert "1 answered" in out
+    assert (unit.state / "knowledge" / "files").is_dir()
+    assert sorted(path.name for path in unit.settings.iterdir()) == ["desk.toml", "questions.csv"]

@@ -152,13 +152,22 @@ spec:
           mountPath: /etc/govorun/bots
           readOnly: true
         {{- end }}
+        {{- if $root.Values.files }}
+        - name: files
+          mountPath: /files
+          readOnly: true
+        {{- end }}
         {{- with $root.Values.extraVolumeMounts }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
   volumes:
-    {{- if not .data }}
+    {{- if and (eq .role "worker") $root.Values.knowledge.existingClaim }}
     - name: data
-      emptyDir: {sizeLimit: 64Mi}
+      persistentVolumeClaim:
+        claimName: {{ $root.Values.knowledge.existingClaim }}
+    {{- else if not .data }}
+    - name: data
+      emptyDir: {sizeLimit: {{ if eq .role "worker" }}{{ $root.Values.knowledge.scratch }}{{ else }}64Mi{{ end }}}
     {{- end }}
     - name: tmp
       emptyDir: {sizeLimit: 64Mi}
@@ -167,6 +176,11 @@ spec:
       secret:
         secretName: {{ include "govorun.name" $root }}-bots
         defaultMode: 0440
+    {{- end }}
+    {{- if $root.Values.files }}
+    - name: files
+      configMap:
+        name: {{ include "govorun.name" $root }}-files
     {{- end }}
     {{- with $root.Values.extraVolumes }}
     {{- toYaml . | nindent 4 }}
