@@ -17,6 +17,7 @@ from bot.errors import BotError
 from bot.knowledge.sources.vector_store import store_id
 from bot.providers import catalog
 from bot.providers.yandex.service import YandexStudio
+from bot.storage.engines.sqlite_files import path_of
 from bot.storage.repositories.knowledge.passages import VECTOR_STORE
 from bot.storage.store import Store, Tx
 
@@ -87,6 +88,9 @@ async def check_vector_stores(
     def addresses(tx: Tx) -> list[str]:
         return [one.address for one in tx.sources.list_sources(settings.bot_id) if one.kind == VECTOR_STORE]
 
+    file = path_of(settings.database_url)
+    if file is not None and not file.exists():
+        return
     try:
         async with Store.open(settings.database_url, clock, writes=False) as store:
             found = await store.read(addresses)
