@@ -78,9 +78,9 @@ class ChatChoices:
     """What was chosen in a chat or in a topic of it, and by its user for all chats. "" means the operator's default.
 
     `own_model` is the model that the user chose for every chat, `zone` the user's time zone (IANA name), `reasoning` is
-    "on" or "off". `notices` is "alone" in a group where answers to commands are shown only to the user who asked.
-    `answers` is "all" in a topic of a group where every message is for the bot, also without a mention. `told_language`
-    is the last one that the messenger has told of the user's app.
+    "on" or "off", `temperature` "exact", "even" or "free". `notices` is "alone" in a group where answers to commands
+    are shown only to the user who asked. `answers` is "all" in a topic of a group where every message is for the bot,
+    also without a mention. `told_language` is the last one that the messenger has told of the user's app.
     """
 
     language: str = ""
@@ -88,6 +88,7 @@ class ChatChoices:
     streaming: str = ""
     persona: str = ""
     reasoning: str = ""
+    temperature: str = ""
     own_model: str = ""
     notices: str = ""
     zone: str = ""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from bot.ai import Request
 from bot.config.settings import Settings
-from bot.conversation.turn_state import REASONING, TurnContext
+from bot.conversation.turn_state import REASONING, TEMPERATURES, TurnContext
 from bot.extension import Hooks
 from bot.llm import prompt
 from bot.llm.routing import ModelOption
@@ -121,7 +121,10 @@ class RequestBuilder:
             self.toolbox.narrowed(profile, steps, ratio, context.language),
             ratio,
             max_tokens=persona.max_tokens or options.max_tokens,
-            temperature=options.temperature if persona.temperature is None else persona.temperature,
+            temperature=TEMPERATURES.get(
+                context.choices.temperature,
+                options.temperature if persona.temperature is None else persona.temperature,
+            ),
             shrink=shrink,
             language=context.language,
         )

@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 
 NOBODY = Persona(key="", version="", title={})
 REASONING = {"on": "medium", "off": "none"}  # what a chat chose -> what the model is told
+TEMPERATURES = {"exact": 0.0, "even": 0.4, "free": 0.9}  # likewise
 SEARCHING = "web_search"  # the activity of a model that searches the web by itself
 MOST_THOUGHT = 100_000  # characters of reasoning that are kept
 SILENT = re.compile(r"[\s\u200b-\u200f\u2060\ufeff\u2800\u3164*_~`#>|<!\-]*")  # white space and bare marks say nothing

@@ -28,10 +28,11 @@ from bot.types import ChatChoices, Incoming, Permission
 
 STREAMING = ("draft", "edit", "off")
 REASONING = ("auto", "on", "off")
-CHOICES = ("language", "model", "streaming", "notices", "reasoning")  # columns of the table of chats
+TEMPERATURES = ("", "exact", "even", "free")
+CHOICES = ("language", "model", "streaming", "notices", "reasoning", "temperature")  # columns of the table of chats
 ORDER = (
-    "model", "persona", "reasoning", "answers", "voice", "language", "zone", "streaming", "notices", "memory",
-    "templates", "jobs", "data",
+    "model", "persona", "reasoning", "temperature", "answers", "voice", "language", "zone", "streaming", "notices",
+    "memory", "templates", "jobs", "data",
 )  # fmt: skip
 SIGNS = {"vision": "👁", "tools": "🔧", "reasoning": "🧠", "asynchronous": "🕓"}
 
@@ -65,7 +66,7 @@ class SettingsPanel:
             presses={
                 "settings": ButtonHandler(self.press_settings),
                 # Panels of before this button had one action for each section.
-                **{f"settings.{name}": ButtonHandler(self.press_settings) for name in CHOICES[:-1]},
+                **{f"settings.{name}": ButtonHandler(self.press_settings) for name in CHOICES[:-2]},
                 **{f"{name}.set": stores for name in (*CHOICES, "answers")},
                 "model.everywhere": ButtonHandler(self.press_everywhere),
                 "model.mine": ButtonHandler(self.press_mine, has_toast=True),
@@ -86,6 +87,15 @@ class SettingsPanel:
                 page=self._reasoning_page,
                 value=lambda _tx, incoming: say(incoming.language, f"reasoning.{incoming.chat.reasoning or 'auto'}"),
                 offered=lambda incoming: self._now(incoming.chat)[0].model.profile.reasoning,
+            ),
+            "temperature": Section(
+                page=lambda _tx, incoming: _values_page(
+                    incoming, "temperature", incoming.chat.temperature,
+                    [(one, say(incoming.language, f"temperature.{one or 'usual'}")) for one in TEMPERATURES],
+                ),
+                value=lambda _tx, incoming: say(
+                    incoming.language, f"temperature.{incoming.chat.temperature or 'usual'}"
+                ),
             ),
             "language": Section(
                 page=lambda _tx, incoming: _values_page(

@@ -146,6 +146,7 @@ async def test_every_button_does_something(stage: Stage) -> None:
         "retry", "resume", "version", "image.again", "image.ratio", "image.change", "ask.cancel", "image.improve",
         "image.file", "settings",
         *(f"settings {name}" for name in ("model", "persona", "reasoning", "language", "zone", "streaming", "memory")),
+        "settings temperature", "temperature.set",
         "settings data", "settings jobs", "settings templates", "template.new",
         "language.set", "model.set", "streaming.set", "reasoning.set", "model.everywhere", "model.mine", "zone.set",
         "persona.set", "persona.ask", "export", "forget.ask", "forget.cancel", "forget",

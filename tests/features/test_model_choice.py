@@ -229,3 +229,17 @@ async def test_a_picture_is_shown_to_the_model_of_ones_own(stage: Stage) -> None
     await pressed(stage, say("en", "model.everywhere"), "gemma-3-27b-it")
     stage.telegram.upload(ANNA, landscapes.draw("a cat", 1, 1, 1), "photo", caption="what is it?")
     await soon(stage, lambda: stage.studio.seen("chat/completions") or None)
+
+
+@pytest.mark.parametrize(("person", "language"), [(ANNA, "en"), (BORIS, "ru")])
+async def test_a_chat_chooses_how_free_its_answers_are(stage: Stage, person: int, language: str) -> None:
+    await stage.start(temperature=0.3)
+    asked: list[float] = []
+    for choice in ("", "exact", "free", "usual"):
+        if choice:
+            await stage.ask("/settings", person)
+            await pressed(stage, say(language, "settings.temperature"), chat=person)
+            await pressed(stage, say(language, f"temperature.{choice}"), chat=person)
+        await stage.ask(f"hello {choice}", person)
+        asked.append(stage.studio.seen("completion")[-1].body["completionOptions"]["temperature"])
+    assert asked == [0.3, 0.0, 0.9, 0.3]

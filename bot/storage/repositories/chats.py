@@ -21,11 +21,12 @@ from bot.types import User as Person
 
 SEEN_USER = upsert(lambda insert: insert(users).on_conflict_do_nothing())
 SEEN_CHAT = upsert(lambda insert: insert(chats).on_conflict_do_nothing())
-OF_TOPIC = ("model", "persona", "reasoning", "answers")  # choices that a topic has of its own
+FOLLOWED = ("model", "persona", "reasoning", "temperature")  # choices of a topic, else those of its chat
+OF_TOPIC = (*FOLLOWED, "answers")  # choices that a topic has of its own
 CHOICES = (
     select(
         *chats.c["language", "streaming", "notices"],
-        *(func.coalesce(topics.c[name], chats.c[name]).label(name) for name in ("model", "persona", "reasoning")),
+        *(func.coalesce(topics.c[name], chats.c[name]).label(name) for name in FOLLOWED),
         topics.c.answers,
         users.c.model.label("own_model"),
         users.c.timezone.label("zone"),

@@ -36,6 +36,7 @@ class ChatColumns(TypedColumns):
     first_seen: Named[float] = Column(sa.Float)
     persona: Named[str] = Column(sa.String(64), server_default="")
     reasoning: Named[str] = Column(sa.String(8), server_default="")
+    temperature: Named[str] = Column(sa.String(8), server_default="")
     mirrors: Named[bool] = Column(sa.Boolean, server_default=sa.false())  # voice is answered with voice
     is_allowed: Named[bool] = Column(sa.Boolean, server_default=sa.false())  # a group that an admin let in
     notices: Named[str] = Column(sa.String(8), server_default="")  # alone: only who asked sees them
@@ -53,6 +54,7 @@ class TopicColumns(TypedColumns):
     model: Named[str | None] = Column(sa.String(200))
     persona: Named[str | None] = Column(sa.String(64))
     reasoning: Named[str | None] = Column(sa.String(8))
+    temperature: Named[str | None] = Column(sa.String(8))
     answers: Named[str] = Column(
         sa.String(8), server_default=""
     )  # all: the bot answers every message, not mentions only

@@ -98,6 +98,13 @@ TEXTS: dict[str, str] = {
     "streaming.off": "whole answers",
     "settings.notices": "Notices",
     "settings.persona": "Persona",
+    "settings.temperature": "Answers",
+    "settings.temperature.about": "Exact answers say the same each time; free ones differ more, which helps "
+    "with ideas and stories.",
+    "temperature.usual": "as usual",
+    "temperature.exact": "exact",
+    "temperature.even": "balanced",
+    "temperature.free": "free",
     "settings.reasoning": "Reasoning",
     "settings.voice": "Replies to voice",
     "settings.zone": "Time zone",

@@ -99,6 +99,13 @@ TEXTS: dict[str, str] = {
     "streaming.off": "только целиком",
     "settings.notices": "Служебные ответы",
     "settings.persona": "Роль",
+    "settings.temperature": "Стиль ответов",
+    "settings.temperature.about": "Точные ответы каждый раз почти одинаковы, свободные разнообразнее: так лучше для "
+    "идей и историй.",
+    "temperature.usual": "как обычно",
+    "temperature.exact": "точный",
+    "temperature.even": "ровный",
+    "temperature.free": "свободный",
     "settings.reasoning": "Рассуждения",
     "settings.voice": "Ответ на голосовые",
     "settings.zone": "Часовой пояс",
