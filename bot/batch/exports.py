@@ -13,7 +13,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bot.ai import Finish
 from bot.llm.topics.samples import masked
+from bot.storage.repositories.batch.runs import BatchRequest
 from bot.storage.store import Tx
 
 LONGEST = 30_000  # characters of a text: above what a pair may have
@@ -104,6 +106,20 @@ def learned(tx: Tx, bot: int) -> Export:
     for entry in tx.learned.list_added(bot):
         export.add([("user", entry.question)], entry.answer, list(tx.members.read_names(bot, [entry.author]).values()))
         export.people.update(filter(None, [entry.author]))
+    return export
+
+
+def answered(requests: Iterable[BatchRequest]) -> Export:
+    """The complete answers of a batch run, with their requests: one model learns from what another has answered."""
+    export = Export()
+    for request in requests:
+        said = json.loads(request.body)
+        if request.state != "answered" or request.finish == Finish.LENGTH:
+            export.left_out["without a complete answer"] += 1
+        elif any(not isinstance(one.get("text"), str) for one in said):
+            export.left_out["with pictures"] += 1
+        else:
+            export.rows.append({"request": said, "response": request.answer})
     return export
 
 

@@ -255,6 +255,9 @@ class DeferredOperation:
     def accepted(self, tx: Tx, operation: Operation) -> None:
         """Book nothing yet: an answer is paid when it arrives, by its tokens."""
 
+    def waiting(self, tx: Tx, operation: Operation, age: float) -> None:
+        """Say nothing: how long it takes was said when it was ordered."""
+
     def finished(self, operation: Operation, result: Answered) -> Outcome:
         """Deliver the answer and book it; a filtered or empty answer becomes a sentence.
 

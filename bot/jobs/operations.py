@@ -118,6 +118,9 @@ class OperationKind(Protocol[Result]):
         `operation.submits` counts this submit and those before whose outcome is unknown.
         """
 
+    def waiting(self, tx: Tx, operation: Operation, age: float) -> None:
+        """Called in the transaction that plans the next poll of an operation which is not done after `age` seconds."""
+
     def finished(self, operation: Operation, result: Result) -> Outcome:
         """What to store and send when the result is there."""
 
@@ -260,7 +263,13 @@ class OperationRunner(Generic[Result]):
             await self._fail(job, operation, FailureReason.SLOW)
         else:
             wait = min(max(pace.shortest_poll, age / 10), pace.longest_poll)
-            await self.store.write(lambda tx: tx.jobs.reschedule(job, self.clock.time() + wait))
+
+            def later(tx: Tx) -> None:
+                self.kind.waiting(tx, operation, age)
+                tx.jobs.reschedule(job, self.clock.time() + wait)
+
+            await self.store.write(later)
+            await self.transport.reply(job.address, job.key).finish()
 
     async def _fail(
         self, job: Job, operation: Operation, why: FailureReason, error: ModelError | BadInput | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -196,3 +197,17 @@ async def test_what_can_not_be_tuned_is_said_before_anything_is_uploaded(world: 
             await command.start(file(world.folder, EXAMPLES), "yandexgpt-lite", "мой магазин", {})
         await command.show_all()
         assert [line for line in world.said if "failed" in line]
+
+
+async def test_the_answers_of_a_batch_run_are_the_examples_of_a_tuning(world: VendorWorld) -> None:
+    path = world.file(*({"question": f"What is {number} and {number}?"} for number in range(12)))
+    await world.ask(path, "sync", system="Be brief.")
+    async with commands(world) as command:
+        with pytest.raises(BadInput, match="there is no run 7"):
+            await command.start_from_batch(7, "yandexgpt-lite", "mine", {})
+        await command.start_from_batch(1, "yandexgpt-lite", "mine", {})
+    examples = [json.loads(line) for line in path.with_name("batch-1.jsonl").read_text().splitlines()]
+    assert len(examples) == 12
+    assert [one["text"] for one in examples[0]["request"]] == ["Be brief.", "What is 0 and 0?"]
+    assert all(one["response"] for one in examples)
+    assert len(world.server.seen("TuningService.Tune")) == 1

@@ -213,9 +213,9 @@ async def test_a_picture_that_is_never_done_is_given_up_after_hours(stage: Stage
     await _asked(stage, "operation", 1)
     await _later(stage, PATIENCE - 600)
     await _asked(stage, "operation", len(stage.studio.seen("operation")) + 1)
-    assert stage.telegram.texts(ANNA) == []
+    assert stage.telegram.texts(ANNA) == [say("en", "image.waiting")]
     await _later(stage, 700)
-    assert await stage.texts(1) == [say("en", "image.slow")]
+    assert await stage.texts(2) == [say("en", "image.waiting"), say("en", "image.slow")]
     assert stage.studio.bought == 1
 
 

@@ -48,6 +48,7 @@ LARGEST_SEED = 2**63 - 1  # of the service; seeds that the bot chooses have nine
 OPTION = re.compile(r"(?:([0-9]{1,6}):([0-9]{1,6})|(?:seed|сид|зерно)=(\S*?)),?(?:\s+|$)", re.IGNORECASE)
 PATIENCE = 3 * 3600.0  # seconds: the service says "from a few seconds up to a few hours" and keeps a picture 12 h
 PATIENCE_WITH_ANOTHER = 900.0  # seconds, where another model can be tried
+LONG_WAIT = 30.0  # seconds after which a person is told how long a picture may take
 FILE_KEPT = 86_400.0  # seconds for which a picture can be had as a file
 PACE = PollSchedule(PATIENCE, ordering=300.0, shortest_poll=2.0, longest_poll=30.0, shows="photo")
 
@@ -339,6 +340,13 @@ class ImageOperation:
         may have been charged, too.
         """
         self._book(tx, operation, operation.submits)
+
+    def waiting(self, tx: Tx, operation: Operation, age: float) -> None:
+        """Say once that it takes long, and how long it may take."""
+        if age > LONG_WAIT:
+            text = say(operation.request["language"], "image.waiting")
+            notice = Outgoing(text, True, reply_to=operation.request["reply_to"])
+            tx.outbox.add_answer(f"{operation.turn}.w", operation.address, notice)
 
     def finished(self, operation: Operation, result: Finished) -> Outcome:
         """Deliver the picture with its buttons."""

@@ -58,6 +58,8 @@ TEXTS: dict[str, str] = {
     "image.off": "I can't draw here: the operator has not set up a model for pictures.",
     "image.refused": "This can't be drawn by the rules of the service. Describe something else.",
     "image.failed": "The picture did not work out. Try again.",
+    "image.waiting": "The picture is in the queue of the service. That takes from half a minute to some hours; "
+    "it comes here by itself.",
     "image.slow": "The picture takes too long; I have given up on it. Try again later.",
     "image.undelivered": "The picture is drawn, but Telegram does not take it. Draw another one.",
     "image.unknown": "The connection broke while I was ordering the picture, so it may or may not have been ordered. "

@@ -114,7 +114,9 @@ async def test_p13_ten_minutes_without_ai_studio_in_the_middle_of_a_picture_cost
     await studio_down(stage)
     await stage.clock.sleep(600)
     await studio_up(stage)
-    assert (await stage.texts(1))[0].startswith("a cat\n")
+    waiting, picture = await stage.texts(2)
+    assert waiting == say("en", "image.waiting")
+    assert picture.startswith("a cat\n")
     assert stage.studio.bought == 1
 
 

@@ -63,6 +63,16 @@ def show_run(
     _work(bot, lambda command: command.go_on(number) if watch else command.show(number))
 
 
+@app.command("models")
+def list_batch_models() -> None:
+    """List the models that batch runs of the service take (--mode batch), as of the catalogue's date."""
+    from bot.providers import catalog
+
+    for name in sorted(catalog.BATCH_MODELS):
+        typer.echo(f"{name}  sees pictures" if catalog.profile(name).vision else name)
+    typer.echo(f"As of {catalog.DATED}; the service says if it takes another one.", err=True)
+
+
 @app.command("list")
 def list_runs(bot: int = BOT) -> None:
     """List the runs, newest first."""

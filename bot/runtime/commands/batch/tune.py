@@ -22,8 +22,13 @@ Number = Annotated[int, typer.Argument(metavar="ID", help="The number of a tunin
 
 @app.command("start")
 def start_tuning(
-    data: Annotated[Path, typer.Option("--data", help="The examples: govorun dataset export writes such files.")],
     base: Annotated[str, typer.Option(help="yandexgpt-lite, classifier, embeddings, or a whole URI.")],
+    data: Annotated[
+        Path | None, typer.Option("--data", help="The examples: govorun dataset export writes such files.")
+    ] = None,
+    from_batch: Annotated[
+        int, typer.Option(metavar="ID", help="Instead of --data: the answers of this batch run.")
+    ] = 0,
     name: Annotated[str, typer.Option(help="What it is called, in Latin letters; if not given, as the file.")] = "",
     samples: Annotated[
         int, typer.Option(min=0, help="How many examples are shown in all; 0: the service decides.")
@@ -39,7 +44,15 @@ def start_tuning(
         **({"nSamples": str(samples)} if samples else {}), **({"lr": rate} if rate else {}),
         **({"lora": {"rank": str(rank)}} if rank else {}), **({"seed": str(seed)} if seed else {}),
     }  # fmt: skip
-    _work(bot, lambda command: command.start(data, base, name, given), yes=yes)
+    if (data is None) == (from_batch == 0):
+        raise typer.BadParameter("either --data FILE or --from-batch ID is needed")
+
+    def begin(command: TuneCommand) -> Awaitable[None]:
+        if data is None:
+            return command.start_from_batch(from_batch, base, name, given)
+        return command.start(data, base, name, given)
+
+    _work(bot, begin, yes=yes)
 
 
 @app.command("status")

@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from bot.batch.exports import answered, lines_of
 from bot.batch.losses import text_chart, write_chart
+from bot.batch.results import write_rows
 from bot.batch.tuned_models import drop_model, embedding_row, use_classifier, use_model
 from bot.batch.tuning import BETTER, OVER, TuningWork, Verdict
 from bot.config.settings import Settings
@@ -51,6 +53,28 @@ class TuneCommand:
         number = await self.work.start(data, plan, checked, name or data.stem, given)
         await self.show(number)
         self.say(f"  govorun tune status {number} --watch waits for it")
+
+    async def start_from_batch(self, run: int, base: str, name: str, given: Mapping[str, Any]) -> None:
+        """Write the answers of a batch run as examples beside its file, and start a tuning with them.
+
+        Raises `BadInput` for a run that is unknown, goes on, or has no answers.
+        """
+        bot = self.work.bot
+        found = await self.work.store.read(lambda tx: tx.batches.find_run(bot, run))
+        if found is None:
+            raise BadInput(f"there is no run {run}: govorun batch list")
+        if found.state in ("planned", "running"):
+            raise BadInput(f"run {run} goes on: govorun batch status {run}")
+        export = await self.work.store.read(lambda tx: answered(tx.batches.iterate_requests(run)))
+        for reason, count in export.left_out.items():
+            self.say(f"  left out: {count:,} {reason}")
+        if not export.rows:
+            raise BadInput(f"run {run} has no answers to learn from")
+        data = Path(found.source).with_name(f"batch-{run}.jsonl")
+        if not data.exists() or data.read_bytes() != lines_of(export.rows):
+            write_rows(data, export.rows)
+        self.say(f"  {data}: {len(export.rows):,} examples")
+        await self.start(data, base, name, given)
 
     async def show(self, number: int, *, watch: bool = False) -> None:
         """Print how far a tuning is; with `watch` until it has ended."""
