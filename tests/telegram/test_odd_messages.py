@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from bot.config.entries import ModelConfig
+from bot.telegram.receiving import fields
 from bot.telemetry.logging import Redaction
 from bot.texts.catalog import say
 from tests.support.odd_updates import PERSON, message, still_there
@@ -295,3 +296,8 @@ async def test_a_paste_without_end_is_answered_before_it_ends(stage: Stage) -> N
         stage.telegram.say(ANNA, "a" * 4096)
         await stage.clock.sleep(0.5)
     assert stage.telegram.texts(ANNA)
+
+
+def test_formatting_whose_kind_is_no_word_is_left_out() -> None:
+    odd = [{"type": kind, "offset": 0, "length": 1} for kind in ({}, [], None, 5, "bold")]
+    assert fields.entities({"text": "ab", "entities": odd}) == ({"type": "bold", "offset": 0, "length": 1},)

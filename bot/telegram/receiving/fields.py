@@ -109,10 +109,11 @@ def _is_entity(one: Any) -> bool:
     )
 
 
-FORMATS = {
+# No set: what strangers send may be nothing that has a hash.
+FORMATS = (
     "bold", "italic", "underline", "strikethrough", "spoiler", "blockquote", "expandable_blockquote", "code", "pre",
     "text_link",
-}  # fmt: skip
+)  # fmt: skip
 SPAN = ("offset", "length")
 
 

@@ -68,6 +68,8 @@ RANDOM = re.compile(r"(q\.)?[A-Za-z0-9_-]{16,}|\d{15,}|seed\D{1,6}\d+|\ba\d+(?=w
 
 
 class Painter:
+    takes_seed = True
+
     async def submit(self, _drawing: ImageRequest) -> str:
         return "operation"
 
@@ -105,8 +107,8 @@ class Later:
 class Studio(YandexStudio):
     """The services that need no network."""
 
-    def art(self) -> Any:
-        return Painter()
+    def image_models(self) -> Mapping[str, Any]:
+        return {"yandex-art": Painter()}
 
     def search(self) -> Any:
         return Searcher()
@@ -275,6 +277,10 @@ def drawn(tx: Tx, where: Address) -> None:
     tx.operations.store_end(1, "done")
 
 
+def kept(tx: Tx, where: Address) -> None:
+    tx.blobs.store_file(where, ANNA, "image/jpeg", b"a picture")
+
+
 def deferred(tx: Tx, where: Address) -> None:
     request = {
         "model": "one", "language": "en", "conversation": 1, "turn": "1", "question": "q1", "parent": None,
@@ -384,6 +390,7 @@ PRESSES = {
     "image.ratio": Press({"turn": "1", "width": 16, "height": 9}, drawn),
     "image.change": Press({"turn": "1"}, drawn),
     "image.improve": Press({"turn": "1"}, drawn),
+    "image.file": Press({"blob": 1}, kept),
     "price.draw": Press(DRAWING),
     "price.search": Press({"query": "cats"}),
     "price.answer": Press({"question": 1}),
@@ -393,7 +400,8 @@ PRESSES = {
     "settings.streaming": Press(), "settings.notices": Press(),
     "language.set": Press({"language": "ru"}), "model.set": Press({"model": "two"}),
     "streaming.set": Press({"streaming": "off"}), "notices.set": Press({"notices": ""}),
-    "reasoning.set": Press({"reasoning": "off"}), "answers.set": Press({"answers": "all"}),
+    "reasoning.set": Press({"reasoning": "off"}), "temperature.set": Press({"temperature": "free"}),
+    "answers.set": Press({"answers": "all"}),
     "model.everywhere": Press(), "model.mine": Press({"model": "two"}),
     "chats.open": Press(VIEW), "chats.move": Press(VIEW),
     "chats.page": Press(VIEW), "chats.pin": Press(VIEW), "chats.archive": Press(VIEW),

@@ -16,7 +16,7 @@ from bot.batch.vendor import values
 from bot.batch.vendor_runner import STEPS
 from bot.sandbox.ai_studio.batch.faults import Lasting
 from bot.sandbox.ai_studio.validation import InstanceState
-from bot.sandbox.service_switches import NONE
+from bot.sandbox.service_switches import NO_ART, NO_SCOPE, NONE, OF_2025, STUCK
 from bot.storage.repositories.batch import tunings
 from bot.storage.repositories.batch.vendor_runs import OVER
 from tests.support.table import table
@@ -126,7 +126,7 @@ def test_every_word_exists_in_both_languages_and_is_used() -> None:
     states = set(re.findall(r"\w+", "".join(read(path) for path in STATES)))
     built |= {f"run_{state}" for state in states} | {f"eval_{name}" for name in quoted}
     assert {f"run_{state}" for state in (*STEPS, *OVER, *TUNED)} - known == set()
-    switches = {f"batch_{name}" for name in (*get_args(Lasting), "list_lag")}
+    switches = {f"batch_{name}" for name in (*get_args(Lasting), "list_lag", OF_2025, NO_ART, STUCK, NO_SCOPE)}
     switches |= {f"instance_{state}{end}" for state in (NONE, *get_args(InstanceState)) for end in ("", "Done")}
     assert switches - known == set()
     built |= switches
