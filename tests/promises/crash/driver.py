@@ -20,7 +20,15 @@ from tests.support.by_turns import everything, turn
 
 COMMITS = ("before", "after")
 SPEAKING = ("call:sendMessage", "call:sendPhoto", "call:sendRichMessage", "call:editMessageText")
-KINDS = (*COMMITS, *SPEAKING, "call:getUpdates", "model", "paint", "poll")  # the others are as good as one of these
+KINDS = (
+    *COMMITS,
+    *SPEAKING,
+    "call:getUpdates",
+    "model",
+    "paint",
+    "poll",
+    "draw",
+)  # the others are as good as one of these
 TRIES = 3  # runs, at most, until one comes by the point
 AFTERMATH = 1.6  # seconds without a call after something that the bot survives: its first pauses are shorter
 

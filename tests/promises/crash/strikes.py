@@ -20,7 +20,12 @@ Hit = Callable[[], bool]
 
 LATE = 2.0  # seconds that a stop may take beyond SHUTDOWN_GRACE
 GRACE = 1.0
-ROUTES = {"model.ask": "completion", "paint.ask": "imageGenerationAsync", "poll.ask": "operation"}
+ROUTES = {
+    "model.ask": "completion",
+    "paint.ask": "imageGenerationAsync",
+    "poll.ask": "operation",
+    "draw.ask": "images/generations",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,4 +146,5 @@ FAMILIES = {
     "model": "model",
     "paint": "picture",
     "poll": "picture",
+    "draw": "picture",
 }

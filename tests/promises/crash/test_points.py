@@ -18,7 +18,7 @@ from tests.promises.crash.driver import (
     strike_everywhere,
     third,
 )
-from tests.promises.crash.scenarios import FILE, PICTURE, SCENARIOS, TURN, WHISPER
+from tests.promises.crash.scenarios import AT_ONCE, FILE, PICTURE, SCENARIOS, TURN, WHISPER
 from tests.promises.crash.strikes import STRIKES, STUDIO, Point
 from tests.promises.crash.world import Nursery
 
@@ -36,6 +36,10 @@ async def test_a_second_kill_while_the_first_is_recovered_from_costs_nothing(nur
 
 async def test_a_kill_on_the_way_of_a_picture_costs_nothing_and_it_is_paid_once(nursery: Nursery) -> None:
     assert_harmless(await strike_everywhere(nursery, PICTURE, part=third(0, 2), at_once=6), at_least=2)
+
+
+async def test_a_kill_on_the_way_of_a_picture_that_comes_at_once_buys_at_most_one_more(nursery: Nursery) -> None:
+    assert_harmless(await strike_everywhere(nursery, AT_ONCE, part=third(0, 2), at_once=6), at_least=2)
 
 
 async def test_a_kill_on_the_way_to_one_person_alone_costs_nothing_and_tells_nobody_else(nursery: Nursery) -> None:

@@ -79,7 +79,7 @@ async def everything_goes_wrong(world: World) -> None:
     studio.fail_next("completion", cut="reset", after_chunks=1)
     await world.answered()
     world.telegram.say(ANNA, "/image a lighthouse")
-    studio.fail_next("imageGenerationAsync", status=403, body=echo)
+    studio.fail_next("images/generations", status=403, body=echo)
     await asyncio.sleep(0.2)
     assert await world.end() == -signal.SIGKILL
     await world.start()

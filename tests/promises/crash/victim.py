@@ -13,6 +13,7 @@ There it has stopped itself, all its threads, until somebody lets it go on (SIGC
     model:3                the 3rd streamed chunk of the model has arrived
     paint.ask:1, paint:1   the 1st order of a picture is about to be sent, was answered
     poll.ask:1, poll:1     it is about to be asked about, that was answered
+    draw.ask:1, draw:1     a picture that comes at once is about to be ordered, was answered
 
 and every point that is passed becomes a line of the file `trace`, so that a run without `CRASH_AT` lists them all.
 The product knows nothing of this: its methods are wrapped from here.
@@ -32,7 +33,7 @@ from bot import cli
 from bot.ai import Chunk, Request
 from bot.ports import ProcessRole
 from bot.providers.text_model import TextModel
-from bot.providers.yandex.art import YandexArt
+from bot.providers.yandex.art import ImagesApi, YandexArt
 from bot.storage.engines.decision_locks import DecisionLock
 from bot.storage.maintenance import migrations
 from bot.storage.store import Store, Tx
@@ -78,6 +79,7 @@ def plant(bomb: Bomb) -> None:
     _plant_model(bomb)
     YandexArt.submit = _around(bomb, "paint", YandexArt.submit)  # type: ignore[method-assign]
     YandexArt.poll = _around(bomb, "poll", YandexArt.poll)  # type: ignore[method-assign]
+    ImagesApi.submit = _around(bomb, "draw", ImagesApi.submit)  # type: ignore[method-assign]
 
 
 def _plant_store(bomb: Bomb) -> None:
@@ -126,7 +128,7 @@ def _plant_model(bomb: Bomb) -> None:
 
 
 def _around(bomb: Bomb, kind: str, method: Callable[..., Awaitable[Any]]) -> Any:
-    async def counted(self: YandexArt, what: Any) -> Any:
+    async def counted(self: Any, what: Any) -> Any:
         bomb.pass_by(f"{kind}.ask")
         result = await method(self, what)
         bomb.pass_by(kind)
