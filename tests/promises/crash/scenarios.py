@@ -22,7 +22,8 @@ PROMPT = "a lighthouse in a storm"
 CHOICES = (say("en", "settings.streaming"), say("en", "streaming.off"))
 CHOSEN = f"✓ {CHOICES[-1]}"
 # The commits around an order, by what does them.
-SUBMITTING, RUNNING = f"{OperationRunner._submit.__qualname__}.<lambda>", f"{OperationRunner._run.__qualname__}.running"
+SUBMITTING = f"{OperationRunner._submit.__qualname__}.<lambda>"
+ACCEPTED = (f"{OperationRunner._run.__qualname__}.running", f"{OperationRunner._end_at_once.__qualname__}.work")
 # What a picture may come to when AI Studio fails: a sentence, with a button to order it again.
 EXCUSES = tuple(en.TEXTS[key] for key in ("image.unknown", "image.failed", "error.denied"))
 
@@ -129,11 +130,11 @@ def _studio_was_hurt(world: World) -> bool:
 
 
 def outcome_was_unknown(world: World) -> bool:
-    """The process ended after the order was sent and before its operation id was on disk."""
+    """The process ended after the order was sent and before its operation id, or its picture, was on disk."""
     passed = world.lives()[0]
     submitting = any(line.startswith("after:") and SUBMITTING in line for line in passed)
-    running = any(line.startswith("after:") and RUNNING in line for line in passed)
-    return bool(world.deaths) and submitting and not running
+    accepted = any(line.startswith("after:") and any(name in line for name in ACCEPTED) for line in passed)
+    return bool(world.deaths) and submitting and not accepted
 
 
 # --- files ------------------------------------------------------------------------------------------------------------
