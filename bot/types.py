@@ -137,6 +137,20 @@ class Attachment:
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """What came with a message beside its own text: words of others, and what its text does not show.
+
+    `kind` is "reply" (the message that it replies to), "quote" (the part of that message which it quotes), "forward"
+    (who wrote it first), "links" (the addresses behind its words) or "struck" (its words that are struck out).
+    """
+
+    kind: Literal["reply", "quote", "forward", "links", "struck"]
+    text: str = ""
+    author: str = ""  # "": nobody knows
+    is_bots: bool = False  # the bot itself wrote it
+
+
+@dataclass(frozen=True, slots=True)
 class ToolCall:
     """A model asks to run a tool. `id` ties the call to its `ToolResult`."""
 
@@ -221,6 +235,7 @@ class Incoming:
     title: str = ""  # what the group is called; "": unknown
     opens: str = ""  # Telegram's token that allows a message for this user alone; "": none
     entities: tuple[Mapping[str, Any], ...] = ()  # the formatting of the text, as the messenger gave it
+    beside: tuple[Beside, ...] = ()  # what came with the text
     chat: ChatChoices = NOT_READ  # what was chosen in the chat: the first transaction of the turn reads it
 
     @property

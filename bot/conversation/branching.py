@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bot.knowledge import citations
+from bot.prompts.beside import text_beside, without
 from bot.storage.repositories.messages import OPEN, Remembered
 from bot.storage.store import Tx
 from bot.texts.catalog import say
@@ -50,12 +51,17 @@ class BranchPoint:
 
 
 def follow(tx: Tx, incoming: Incoming, parts: tuple[Part, ...]) -> BranchPoint:
-    """Save a new question. `parts` are its text and what came with it."""
+    """Save a new question. `parts` are its text and the files that came with it; what came beside the text follows the
+    text.
+    """
     conversation, tip = tx.messages.current_tip(incoming.address)
     before = _answered(tx, replied(tx, incoming.address, incoming.reply_to))
     if before is not None and before.ending == OPEN:
         tx.messages.set_ending(before.id, "")  # a reply is about it
-    parent = before.id if before is not None and before.conversation == conversation else tip
+    is_known = before is not None and before.conversation == conversation
+    parent = before.id if before is not None and is_known else tip
+    beside = text_beside(incoming.beside, incoming.language, is_known=is_known)
+    parts = (*parts[:1], *beside, *parts[1:])
     return _saved(tx, incoming, conversation, parts, parent)
 
 
@@ -94,7 +100,10 @@ def revise(tx: Tx, incoming: Incoming) -> BranchPoint | None:
         return None  # only a link preview was added, or Telegram repeats the update
     shown = answers[-1] if answers else None
     over = tx.outbox.message_ids(incoming.address, shown.turn if shown else old.turn)
-    parts = (Text(incoming.text), *old.message.parts[1:])
+    before = replied(tx, incoming.address, incoming.reply_to)
+    is_known = before is not None and before.conversation == old.conversation
+    beside = text_beside(incoming.beside, incoming.language, is_known=is_known)
+    parts = (Text(incoming.text), *beside, *without(old.message.parts[1:]))
     place = _saved(tx, incoming, old.conversation, parts, old.parent or 0, old.place)
     if over:
         tx.outbox.claim_messages(incoming.id, incoming.address, over)

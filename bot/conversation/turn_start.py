@@ -20,6 +20,7 @@ from bot.knowledge import documents
 from bot.llm import prompt
 from bot.llm.routing import ModelOption, Routing
 from bot.outbox import Effect, answers_question, end_question, with_choices
+from bot.prompts.beside import text_beside
 from bot.prompts.catalog import instruct
 from bot.prompts.library import Library
 from bot.prompts.schema import Persona
@@ -145,7 +146,8 @@ class TurnStart:
         conversation = tx.messages.find_current_conversation(incoming.address) or 0
         branch = branching.without_open(tx.messages.list_newest(conversation, self.options.history))
         context = self._of(tx, incoming, conversation, branch)
-        return replace(context, history=[*context.history, Message.of("user", text)])
+        asked_now = Message("user", (Text(text), *text_beside(incoming.beside, context.language)))
+        return replace(context, history=[*context.history, asked_now])
 
     def preview(self, tx: Tx, incoming: Incoming) -> Preview:
         """Return what the request for the next question in this chat will hold, without saving anything."""

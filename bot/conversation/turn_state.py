@@ -18,6 +18,7 @@ from bot.knowledge.documents import NOTHING, Retrieved, rests_on
 from bot.llm import prompt
 from bot.llm.routing import ModelOption
 from bot.outbox import Effect
+from bot.prompts.beside import for_people
 from bot.prompts.schema import Persona
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.messages import Remembered
@@ -144,7 +145,8 @@ class TurnContext:
     @property
     def asked(self) -> str:
         """The text of the question."""
-        return self.place.question.text if self.place is not None else self.history[-1].text if self.history else ""
+        said = self.place.question.message if self.place is not None else self.history[-1] if self.history else None
+        return for_people(said) if said is not None else ""
 
     @property
     def messages(self) -> Sequence[Message]:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from bot.desk.formatting import LONGEST, Piece, formatted, harmless, units
 from bot.outbox import Choice
+from bot.prompts.beside import for_people
 from bot.storage.repositories.desk.cases import BOT, CLOSED, HELD, SNOOZED, WAITING, Case
 from bot.storage.repositories.desk.relays import OPERATOR
 from bot.storage.repositories.messages import Remembered
@@ -96,7 +97,7 @@ def _transcript(case: Case, said: Sequence[Remembered], language: str, most: int
         speaker = "operator" if message.turn.endswith(OPERATORS) else "bot"
         customer = message.message.role == "user"
         name = harmless(case.name)[0] or "?" if customer else say(language, f"desk.card.{speaker}")
-        words, _ = harmless(message.text.strip())
+        words, _ = harmless(for_people(message.message).strip())
         line = f"{name}: {words[:LONGEST_SAID]}{'…' if len(words) > LONGEST_SAID else ''}"
         room -= units(line) + 1
         if room < 0:

@@ -92,6 +92,9 @@ class Customers:
         """Hide secrets in a message before anybody gets it, and tell its writer."""
         mask = self.desk.table.mask
         text, found = masked(incoming.text, cards=mask.cards, passwords=mask.passwords)
+        hidden = [masked(one.text, cards=mask.cards, passwords=mask.passwords)[0] for one in incoming.beside]
+        beside = tuple(replace(one, text=to) for one, to in zip(incoming.beside, hidden, strict=True))
+        incoming = replace(incoming, beside=beside)
         if not found:
             return incoming
 

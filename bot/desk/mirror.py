@@ -14,6 +14,7 @@ from bot.conversation import branching
 from bot.desk import cards, clocks, seating
 from bot.desk.assistance import translating
 from bot.desk.assistance.orders import order_wanted_draft
+from bot.desk.beside import with_beside
 from bot.desk.cases import NotPossible, Wake
 from bot.desk.desk import AWAY, Desk, Places
 from bot.desk.formatting import Piece, formatted, harmless
@@ -49,11 +50,13 @@ class Mirror:
         quoted = self._source_of(tx, incoming.address, incoming.reply_to, seat.place) if seat is not None else 0
         text, entities = harmless(incoming.text, incoming.entities)
         key, outgoing = f"{incoming.id}.desk", copies(tx, replace(incoming, text=text, entities=entities))
+        place = seat.address if seat is not None else self.desk.group_of(tx, case)
+        language = self.desk.language(tx, place.chat) if place else case.language
         if outgoing.copy[1]:
-            place = seat.address if seat is not None else self.desk.group_of(tx, case)
-            instead = say(self.desk.language(tx, place.chat) if place else case.language, "desk.cannot_copy")
+            instead = say(language, "desk.cannot_copy")
             is_masked = self.desk.table.mask.is_on and MARK in text
             outgoing = replace(outgoing, text=text, instead=instead, refs=_refs(incoming), captioned=is_masked)
+        outgoing = with_beside(outgoing, incoming, language, is_linked=bool(quoted))
         joins = () if quoted or outgoing.copy[1] or outgoing.entities else (outgoing.text,)
         shown = replace(outgoing, reply_to=quoted, keeps_place=True, joins=joins)
         if seat is None:
@@ -221,9 +224,11 @@ class Mirror:
         before = tx.outbox.find_outgoing(where, relay.delivery)
         texts = (before.joins or (before.text,)) if before is not None else ("",)
         former = texts[min(relay.part, len(texts) - 1)]  # an album has one text for all its parts
-        told = say(self.desk.language(tx, where.chat), "desk.edited", text=former)
+        language, is_linked = self.desk.language(tx, where.chat), before is not None and before.reply_to > 0
+        told = say(language, "desk.edited", text=former)
         pieces = [Piece(text), Piece("\n"), Piece(told, "expandable_blockquote")]
-        places = list(self.edit_relayed(tx, where, relay.delivery, incoming.id, formatted(pieces), relay.part))
+        outgoing = with_beside(formatted(pieces), incoming, language, is_linked=is_linked)
+        places = list(self.edit_relayed(tx, where, relay.delivery, incoming.id, outgoing, relay.part))
         translating.order_for_team(self.desk, tx, case, replace(incoming, text=text))
         if tx.relays.last_written(case.id, OPERATOR) > relay.at:
             tx.cases.add_event(case, cards.EDITED_LATE, incoming.user.id)

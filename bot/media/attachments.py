@@ -27,7 +27,7 @@ from bot.prompts.catalog import instruct
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
-from bot.types import Attachment, Image, Incoming, Kind, Outgoing, Part, Permission, Text
+from bot.types import Attachment, Beside, Image, Incoming, Kind, Outgoing, Part, Permission, Text
 
 MOST_PICTURES = 10  # in one question: the size of an album in Telegram
 MEGABYTE = 1 << 20
@@ -75,10 +75,7 @@ class Attachments:
         """
         if not any(isinstance(part, Attachment) for part in incoming.parts):
             return incoming
-        # A quoted message of the conversation is read by the model anyway, and so are its attachments.
-        incoming, known = await self.store.read(
-            lambda tx: (with_choices(tx, incoming), branching.replied(tx, incoming.address, incoming.reply_to))
-        )
+        incoming, known = await self.store.read(lambda tx: (with_choices(tx, incoming), _is_in_history(tx, incoming)))
         given = [part for part in incoming.parts if isinstance(part, Attachment) and not (part.quoted and known)]
         if not given:
             return incoming
@@ -214,6 +211,7 @@ class Attachments:
         """End the turn with a button that tries again: a budget is spent, or the price needs consent."""
         incoming, language, expensive = taking.incoming, taking.language, isinstance(why, NotAgreed)
         kept = {"parts": [asdict(one) for one in given], "text": incoming.text, "quotes": _quotes(incoming)}
+        kept["beside"] = [asdict(one) for one in incoming.beside]
         kept["agreed"] = expensive or not taking.payer.asks
         again = Choice(say(language, "price.listen" if expensive else "retry"), "attached.again", kept, queued=True)
         drop = Choice(say(language, "price.drop"), "price.drop", queued=True)
@@ -227,7 +225,8 @@ class Attachments:
         kept = action.payload
         parts = tuple(Attachment(**one) for one in kept["parts"])
         return replace(
-            incoming, kind=Kind.MESSAGE, data="", text=kept["text"], parts=parts, quotes=kept["quotes"]
+            incoming, kind=Kind.MESSAGE, data="", text=kept["text"], parts=parts, quotes=kept["quotes"],
+            beside=tuple(Beside(**one) for one in kept.get("beside", ())),
         )  # fmt: skip
 
     def _take_unread(self, taking: _Taking, attachment: Attachment) -> None:
@@ -295,6 +294,12 @@ class _Taking:
     def add(self, text: str) -> None:
         """Add a line to the text of the question."""
         self.text = "\n".join(filter(None, (self.text, text)))
+
+
+def _is_in_history(tx: Tx, incoming: Incoming) -> bool:
+    """Whether the model reads the message that is replied to, with its attachments, in the conversation."""
+    said = branching.replied(tx, incoming.address, incoming.reply_to)
+    return said is not None and said.conversation == tx.messages.find_current_conversation(incoming.address)
 
 
 def _quotes(incoming: Incoming) -> int:

@@ -172,7 +172,7 @@ async def test_a_reply_to_an_older_message_goes_on_from_there(stage: Stage) -> N
     assert asked(stage) == ["first", "one", "and"]
 
 
-async def test_a_reply_to_something_unknown_goes_on_as_always(stage: Stage) -> None:
+async def test_a_reply_to_something_else_goes_on_as_always_and_brings_its_words(stage: Stage) -> None:
     await stage.start()
     await stage.ask("/help")
     helped = stage.telegram.transcript(ANNA)[-1]["message_id"]
@@ -180,7 +180,9 @@ async def test_a_reply_to_something_unknown_goes_on_as_always(stage: Stage) -> N
     await stage.ask("first")
     stage.telegram.say(ANNA, "second", reply_to=helped)
     await stage.texts(3)
-    assert asked(stage) == ["first", "one", "second"]
+    first, one, second = asked(stage)
+    assert (first, one, second.splitlines()[0]) == ("first", "one", "second")
+    assert "> /new – New conversation" in second
 
 
 async def test_in_a_group_the_model_reads_who_speaks_as_soon_as_there_are_two(stage: Stage) -> None:

@@ -256,7 +256,8 @@ async def test_a_reply_quotes_the_message_only_where_it_stands(stage: Stage, tmp
     await desk.writes("and now?", reply_to=answer["message_id"])
     theirs = max(stage.telegram.state.chats[OLEG].topics)
     newest = stage.telegram.transcript(OLEG)[-1]
-    assert (newest["text"], newest["message_thread_id"]) == ("and now?", theirs)
+    told = say("en", "desk.beside.reply", author=say("en", "desk.beside.bot"))
+    assert (newest["text"], newest["message_thread_id"]) == (f"and now?\n{told}\nan answer", theirs)
     assert newest.get("reply_to_message", {}).get("text") != "an answer"
 
 

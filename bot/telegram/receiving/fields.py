@@ -13,6 +13,7 @@ from typing import Annotated, Any, TypeGuard
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from bot.telegram.receiving.rich_text import rich_words
 from bot.types import Attachment, User
 
 ATTACHMENTS = (
@@ -82,9 +83,14 @@ class ReadMessage(Read):
 
 
 def text(body: dict[str, Any]) -> str:
-    """Return the text or the caption of a message; "" if a reader would see nothing."""
-    words = whole(body.get("text")) or whole(body.get("caption"))
+    """Return the text, the caption or the words of the blocks of a message; "" if a reader would see nothing."""
+    words = whole(body.get("text")) or whole(body.get("caption")) or whole(_blocks(body)).strip()
     return words if any(not _is_blank(sign) for sign in words) else ""
+
+
+def _blocks(body: dict[str, Any]) -> str:
+    rich = body.get("rich_message")
+    return rich_words(rich.get("blocks")) if isinstance(rich, dict) else ""
 
 
 def _is_blank(sign: str) -> bool:
@@ -176,8 +182,10 @@ USUAL = {"photo": "image/jpeg", "voice": "audio/ogg", "video_note": "video/mp4"}
 
 
 def quoted(body: dict[str, Any]) -> tuple[Attachment, ...]:
-    """Return the picture or document of the message that is replied to: the question is about it."""
-    answered = body.get("reply_to_message")
+    """Return the picture or document of the message that is replied to, also of one in another chat: the question is
+    about it.
+    """
+    answered = body.get("reply_to_message") or body.get("external_reply")
     if not isinstance(answered, dict):
         return ()
     return tuple(replace(one, quoted=True) for one in attachments(answered) if one.kind in READABLE)

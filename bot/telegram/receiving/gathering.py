@@ -86,7 +86,7 @@ class MessageGathering:
             for index, piece in enumerate(question.pieces):
                 if key[0] == edit.address.key and piece.message_id == edit.message_id:
                     question.pieces[index] = replace(
-                        piece, text=edit.text, entities=edit.entities, ids=(*piece.ids, *edit.ids)
+                        piece, text=edit.text, entities=edit.entities, beside=edit.beside, ids=(*piece.ids, *edit.ids)
                     )
                     return True
         return False
@@ -126,5 +126,5 @@ def _joined(first: Incoming, more: Incoming) -> Incoming:
     return replace(
         first, text=text, parts=(*first.parts, *more.parts), ids=(*first.ids, *more.ids), message_id=more.message_id,
         attempts=max(first.attempts, more.attempts), relayed=first.relayed or more.relayed,
-        entities=first.entities if not more.text else (),
+        entities=first.entities if not more.text else (), beside=tuple(dict.fromkeys((*first.beside, *more.beside))),
     )  # fmt: skip

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from bot.ports import Received
 from bot.telegram.client import safe_json
-from bot.telegram.receiving import fields
+from bot.telegram.receiving import beside, fields
 from bot.telegram.receiving.fields import MAX_ID, ReadChat, ReadMessage
 from bot.telegram.sending.messages import BY_PRESS, BY_REPLY, STOP
 from bot.types import Address, Button, Incoming, Kind, User
@@ -190,7 +190,8 @@ def _message(body: dict[str, Any], row: Received, me: Me) -> Incoming | None:
     user = fields.user(body) or (fields.channel(body) if message.chat.id in me.attends else None)
     if user is not None and not user.is_bot and message.chat.id > 0 and (topic := _topic(body)) is not None:
         return _incoming(row, Kind.TOPIC, _address(body, message, me), user, data=topic)
-    if user is None or user.is_bot or not (isinstance(body.get("text"), str) or fields.attachments(body)):
+    says_something = isinstance(body.get("text"), str) or fields.text(body) or fields.attachments(body)
+    if user is None or user.is_bot or not says_something:
         return None  # bots don't talk to bots; service messages say nothing
     return _said(Kind.MESSAGE, body, message, user, row, me)
 
@@ -231,6 +232,7 @@ def _said(kind: Kind, body: dict[str, Any], message: ReadMessage, user: User, ro
         reply_to=fields.reply(body).number if unseen else fields.reply(body).message_id,
         relayed=any(name in body for name in RELAYED), title=message.chat.title,
         opens=f"{BY_REPLY}{unseen}" if unseen else "", entities=fields.entities(body),
+        beside=beside.read_beside(body, (me.id, me.called)),
     )  # fmt: skip
 
 
@@ -307,7 +309,7 @@ def _of_account(kind: str) -> Reader:
         return _incoming(
             row, Kind.BUSINESS, _in_account(body, message.chat.id, me), user, data=kind, text=fields.text(body),
             parts=fields.attachments(body), at=fields.date(body.get("edit_date") or body.get("date")),
-            message_id=message.message_id,
+            message_id=message.message_id, beside=beside.read_beside(body, (me.id, me.called)),
         )  # fmt: skip
 
     return read_message
