@@ -75,6 +75,12 @@ class Settings(
             raise PydanticUseDefault
         return bare
 
+    @field_validator("*", mode="after")
+    @classmethod
+    def _full_path(cls, value: Any) -> Any:
+        """Make a path absolute once: what is started with it may work in another folder, as git does."""
+        return value.expanduser().absolute() if isinstance(value, Path) else value
+
     @property
     def bot_id(self) -> int:
         """The bot's id on Telegram: the number with which the token begins."""

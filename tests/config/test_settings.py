@@ -111,6 +111,17 @@ def test_a_key_file_must_be_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     given(monkeypatch, YC_API_KEY="", YC_SERVICE_ACCOUNT_KEY_FILE=str(tmp_path / "key.json"))
 
 
+def test_a_path_of_a_setting_means_the_same_in_every_working_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/anna")
+    settings = given(monkeypatch, DESK="desk", ROUTING="~/routing.toml")
+    monkeypatch.chdir("/")
+    assert settings.knowledge_cache == tmp_path / ".govorun/knowledge"
+    assert (settings.desk, settings.routing) == (tmp_path / "desk", Path("/home/anna/routing.toml"))
+
+
 # --- the table of wrong values ----------------------------------------------------------------------------------------
 
 
@@ -200,6 +211,7 @@ def test_every_setting_that_says_nothing_has_its_default(monkeypatch: pytest.Mon
     settings = load()
     for name, field in Settings.model_fields.items():
         default = value if name == "system_prompt" else field.get_default(call_default_factory=True)
+        default = default.absolute() if isinstance(default, Path) else default
         assert getattr(settings, name) == default, name
 
 
