@@ -8,11 +8,14 @@ the user's approval. Protocol: https://modelcontextprotocol.io/specification
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
 import importlib
 import json
 import logging
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+import re
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from contextvars import Context
 from importlib.util import find_spec
@@ -25,7 +28,7 @@ from bot.config.entries import McpServerConfig
 from bot.errors import ConfigError, ModelUnavailable
 from bot.llm import prompt
 from bot.prompts.catalog import instruct
-from bot.tools.tool import NAME, Run, Tool, ToolOutput
+from bot.tools.tool import Run, Tool, ToolOutput
 
 if TYPE_CHECKING:
     import mcp
@@ -41,6 +44,9 @@ HEALTHY = 60.0  # seconds of work after which the next failure counts as the fir
 MOST_TOOLS, MOST_PAGES = 64, 10
 LONGEST_DESCRIPTION = 1_000  # characters
 LARGEST_SCHEMA = 10_000  # characters
+LONGEST_NAME, HASHED = 64, 8  # characters of the name of a tool, and of the part of a hash at its end
+TEXTS = ("text/", "application/json", "application/xml", "application/yaml")
+RESOURCES = ("resource", "resource_link")
 CONNECTION_CLOSED = -32000
 
 
@@ -146,12 +152,14 @@ class McpServer:
 
     async def _listed(self, client: mcp.Client) -> tuple[Tool, ...]:
         found: dict[str, Tool] = {}
+        seen = set[str]()
         cursor: str | None = None
         for _ in range(MOST_PAGES):
             page = await client.list_tools(cursor=cursor)
             for row in page.tools:
-                if (tool := self._tool(row)) is not None:
-                    found.setdefault(tool.name, tool)
+                if row.name not in seen and (tool := self._tool(row, found)) is not None:
+                    found[tool.name] = tool
+                seen.add(row.name)
             cursor = page.next_cursor
             if not cursor:
                 break
@@ -161,11 +169,13 @@ class McpServer:
 
     # --- its tools ----------------------------------------------------------------------------------------------------
 
-    def _tool(self, row: mcp.types.Tool) -> Tool | None:
-        """The tool of a row of the server's list; None if it can't be offered to a model."""
-        name = f"{self._entry.name}_{row.name}"
+    def _tool(self, row: mcp.types.Tool, taken: Collection[str]) -> Tool | None:
+        """The tool of a row of the server's list, under a name that is not `taken`; None if it can't be offered to a
+        model.
+        """
+        name = safe_name(f"{self._entry.name}_{row.name}", taken)
         schema = dict(row.input_schema)
-        if not NAME.fullmatch(name) or schema.get("type") != "object" or len(json.dumps(schema)) > LARGEST_SCHEMA:
+        if schema.get("type") != "object" or len(json.dumps(schema)) > LARGEST_SCHEMA:
             log.warning("MCP server %s: the tool %r can't be offered", self._entry.name, row.name[:64])
             return None
         words = prompt.HIDDEN.sub(r"\1", row.description or row.title or row.name)[:LONGEST_DESCRIPTION]
@@ -198,15 +208,50 @@ class McpServer:
         except Exception as error:  # the boundary around a foreign program
             self._broken.set()
             raise ModelUnavailable(f"MCP server {self._entry.name}: {_root(error)}") from None
-        return ToolOutput(self._entry.hide(_text(result)), failed=bool(result.is_error))
+        return ToolOutput(self._entry.hide(result_text(result)), failed=bool(result.is_error))
 
 
-def _text(result: mcp.types.CallToolResult) -> str:
-    """The text of a result; other content, such as pictures, is named in brackets."""
-    pieces = [block.text if block.type == "text" else f"[{block.type}]" for block in result.content]
+def safe_name(name: str, taken: Collection[str] = ()) -> str:
+    """The name of a tool as models take it: other signs become `_`. A name that is too long, or is `taken`, ends in a
+    part of its hash.
+    """
+    kept = re.sub(r"[^A-Za-z0-9_-]+", "_", name)
+    if len(kept) <= LONGEST_NAME and kept not in taken:
+        return kept
+    return f"{kept[: LONGEST_NAME - HASHED - 1]}_{hashlib.sha256(name.encode()).hexdigest()[:HASHED]}"
+
+
+def result_text(result: mcp.types.CallToolResult) -> str:
+    """The text of a result. Of a resource its address and text, of a link its address and name; other content, such as
+    pictures, is named in brackets.
+    """
+    pieces = [_piece(block.model_dump(mode="json", exclude_none=True)) for block in result.content]
     if not pieces and result.structured_content is not None:
         pieces = [json.dumps(result.structured_content, ensure_ascii=False, default=str)]
     return "\n".join(pieces)
+
+
+def _piece(block: Mapping[str, Any]) -> str:
+    kind = str(block.get("type"))
+    if kind == "text":
+        return str(block.get("text", ""))
+    said = block.get("resource", {}) if kind == "resource" else block
+    if kind not in RESOURCES:
+        return f"[{kind}]"
+    about = (said.get(key) for key in ("name", "title", "uri", "mime_type", "mimeType", "description"))
+    head = f"[{' '.join((kind, *(str(one) for one in about if one)))}]"
+    return "\n".join(filter(None, (head, said.get("text") or _decoded(said))))
+
+
+def _decoded(resource: Mapping[str, Any]) -> str:
+    """The text of a resource that is sent as bytes, "" for other bytes."""
+    mime = str(resource.get("mime_type") or resource.get("mimeType") or "")
+    if not mime.startswith(TEXTS) or not isinstance(resource.get("blob"), str):
+        return ""
+    try:
+        return base64.b64decode(resource["blob"]).decode()
+    except ValueError:
+        return ""
 
 
 def _root(error: BaseException) -> str:

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from bot.ai import Profile
 from bot.clock import SystemClock
 from bot.config.entries import McpServerConfig
-from bot.tools.mcp import McpServer
+from bot.tools.mcp import McpServer, result_text, safe_name
 from bot.tools.tool import Tool, ToolContext
 from bot.tools.toolbox import Steps, Toolbox
 from bot.types import Address, ToolCall
@@ -186,3 +186,48 @@ def _children() -> str:
         except OSError:  # it has just ended
             continue
     return "\n".join(lines)
+
+
+# --- names and results as they are in the field -----------------------------------------------------------------------
+
+
+def test_a_name_that_models_do_not_take_is_made_safe_and_stays_the_only_one() -> None:
+    assert safe_name("files_read") == "files_read"
+    assert safe_name("files_repo.get/file") == "files_repo_get_file"
+    taken = safe_name("files_repo get:file", ["files_repo_get_file"])
+    assert taken.startswith("files_repo_get_file_")
+    long = [safe_name(f"files_{'very_' * 20}long_{number}") for number in (1, 2)]
+    assert [len(name) for name in long] == [64, 64]
+    assert len({taken, *long, safe_name("files_прочитать"), safe_name("files_записать", ["files__"])}) == 5
+
+
+def test_the_text_and_the_address_of_a_resource_are_in_a_result() -> None:
+    from mcp.types import (
+        BlobResourceContents,
+        CallToolResult,
+        EmbeddedResource,
+        ImageContent,
+        ResourceLink,
+        TextContent,
+        TextResourceContents,
+    )
+
+    read = TextResourceContents(uri="repo://a/README.md", text="The key word is LIGHTHOUSE.", mime_type="text/plain")
+    packed = BlobResourceContents(uri="repo://a/b.json", blob="eyJhIjogMX0=", mime_type="application/json")
+    picture = BlobResourceContents(uri="repo://a/c.png", blob="AAAA", mime_type="image/png")
+    content = [
+        TextContent(type="text", text="done"),
+        *(EmbeddedResource(type="resource", resource=one) for one in (read, packed, picture)),
+        ResourceLink(type="resource_link", uri="https://example.org/r.pdf", name="report", description="of May"),
+        ImageContent(type="image", data="AAAA", mime_type="image/png"),
+    ]
+    assert result_text(CallToolResult(content=content)).split("\n") == [
+        "done",
+        "[resource repo://a/README.md text/plain]",
+        "The key word is LIGHTHOUSE.",
+        "[resource repo://a/b.json application/json]",
+        '{"a": 1}',
+        "[resource repo://a/c.png image/png]",
+        "[resource_link report https://example.org/r.pdf of May]",
+        "[image]",
+    ]
