@@ -233,6 +233,21 @@ def test_marks_later_in_the_text_are_text() -> None:
     assert read(said("say <think>x</think>", "stop")).text == "say <think>x</think>"
 
 
+@pytest.mark.parametrize("size", [1, 2, 5, 100])
+@pytest.mark.parametrize("mark", ["think", "thinking", "reasoning"])
+def test_reasoning_that_only_ends_with_a_mark_is_thought_and_takes_back_what_was_shown(size: int, mark: str) -> None:
+    raw = f"The user wants a sum: a < b. That is 2.\n</{mark}>\n\n1 + 1 is 2 </"
+    pieces = [raw[start : start + size] for start in range(0, len(raw), size)]
+    chunk = read(*[said(piece) for piece in pieces], said(finish="stop"))
+    assert (chunk.reasoning, chunk.text) == ("The user wants a sum: a < b. That is 2.\n", "1 + 1 is 2 </")
+
+
+def test_a_mark_of_reasoning_that_is_named_in_code_is_text() -> None:
+    text = "Such models end their thoughts with `</think>`."
+    assert read(said(text, "stop")).text == text
+    assert read(said("<think>never closed", "stop")).text == ""
+
+
 def test_halves_of_a_character_in_two_pieces_are_joined() -> None:
     events = ['{"choices":[{"delta":{"content":"a\\ud83d"}}]}', '{"choices":[{"delta":{"content":"\\ude00b"}}]}']
     assert read(*events, said(finish="stop")).text == "a😀b"

@@ -202,27 +202,32 @@ class EventReader(Reader):
             return None
         shown = _words(delta.get("reasoning_content")) or _words(delta.get("reasoning"))
         text, thought = self._pen.write(said, shown)
-        return self._bounded(text, thought) if text or thought else None
+        if self._pen.is_anew:
+            self._length = 0
+        return self._bounded(text, thought) if text or thought or self._pen.is_anew else None
 
     def _bounded(self, text: str, thought: str) -> Chunk:
+        anew = self._pen.is_anew
         self._length += len(text) + len(thought)
         if self._length > LONGEST_ANSWER:
             text = text[: max(len(text) - (self._length - LONGEST_ANSWER), 0)]
             self._finish, self.done = self._finish or Finish.LENGTH, True
             self._pen = Pen()
-        return Chunk(text, reasoning=thought)
+        return Chunk(text, reasoning=thought, replaces=anew)
 
 
 class Pen:
-    """Separates text from reasoning, for models that write their reasoning into the text as `<think>…</think>`.
+    """Separates text from reasoning, for models that write their reasoning into the text as `<think>…</think>`, or only
+    end it with `</think>`, since their template has begun it.
 
     Also removes a mark that some models leak from their tool calls, and joins characters that were divided between two
-    pieces.
+    pieces. `is_anew`: what was written before the last piece was reasoning, so its text is the whole text.
     """
 
     def __init__(self, *, tools: bool = False) -> None:
+        self.is_anew = False
         self._tools = tools
-        self._held = self._half = ""
+        self._held = self._half = self._said = ""
         self._place = "start"
 
     def write(self, said: str, shown: str = "") -> tuple[str, str]:
@@ -230,8 +235,10 @@ class Pen:
 
         `shown` is reasoning that the server gave in a field of its own, beside the text.
         """
+        self.is_anew = False
         said, self._half = _without_half(self._half + said)
         text, thought = self._divided(self._held + said)
+        self._said = "" if self.is_anew else self._said + text
         return _clean(text), _clean(shown + thought)
 
     def rest(self) -> tuple[str, str]:
@@ -243,32 +250,49 @@ class Pen:
         self._held = ""
         if self._place == "start":
             bare = raw.lstrip()
-            if OPENS.startswith(bare):  # an empty text, too
+            if any(mark.startswith(bare) for mark in OPENS):  # an empty text, too
                 self._held = raw
                 return "", ""
-            self._place = "thought" if bare.startswith(OPENS) else "text"
-            raw = bare.removeprefix(OPENS) if self._place == "thought" else raw
+            opened = next((mark for mark in OPENS if bare.startswith(mark)), "")
+            self._place = "thought" if opened else "text"
+            raw = bare.removeprefix(opened) if opened else raw
         if self._place == "thought":
-            thought, closed, after = raw.partition(CLOSES)
+            thought, closed, after = _parted(raw)
             if not closed:
-                thought, self._held = _held_back(raw, CLOSES)
+                thought, self._held = _held_back(raw, *CLOSES)
                 return "", thought
             self._place = "after"
             return self._divided(after)[0], thought
         if self._place == "after":
             raw = raw.lstrip()
-            self._place = "text" if raw else "after"
-        if not self._tools:
-            return raw, ""
-        text, self._held = _held_back(raw.replace(LEAKED, ""), LEAKED)
+            self._place = "answer" if raw else "after"
+        if self._place == "text":
+            thought, closed, after = _parted(raw)
+            if closed and self._was_thought(thought):
+                self.is_anew, self._place, said = True, "after", self._said
+                return self._divided(after)[0], said + thought
+        marks = (*(CLOSES if self._place == "text" else ()), *((LEAKED,) if self._tools else ()))
+        text, self._held = _held_back(raw.replace(LEAKED, "") if self._tools else raw, *marks)
         return text, ""
 
+    def _was_thought(self, before: str) -> bool:
+        """Whether a closing mark ends what was said until then: it is not named in code, and none has opened."""
+        said = self._said + before
+        return said.count("`") % 2 == 0 and not any(mark in said for mark in OPENS)
 
-def _held_back(text: str, mark: str) -> tuple[str, str]:
+
+def _parted(text: str) -> tuple[str, str, str]:
+    """A text before and after the first mark that closes reasoning, and that mark."""
+    found = min((text.find(mark), mark) if mark in text else (len(text), "") for mark in CLOSES)
+    return text[: found[0]], found[1], text[found[0] + len(found[1]) :]
+
+
+def _held_back(text: str, *marks: str) -> tuple[str, str]:
     """The text without an end that may be the beginning of a mark, and that end."""
-    sizes = range(min(len(mark) - 1, len(text)), 0, -1)
-    size = next((size for size in sizes if mark.startswith(text[-size:])), 0)
-    return text[: len(text) - size], text[len(text) - size :]
+    longest = min(max(map(len, marks), default=1) - 1, len(text))
+    ends = (text[-size:] for size in range(longest, 0, -1))
+    end = next((end for end in ends if any(mark.startswith(end) and mark != end for mark in marks)), "")
+    return text[: len(text) - len(end)], end
 
 
 def _without_half(text: str) -> tuple[str, str]:
@@ -298,7 +322,9 @@ def _words(content: Any) -> str:
     return content if isinstance(content, str) else ""
 
 
-OPENS, CLOSES, LEAKED = "<think>", "</think>", "[TOOL_CALL_END]"
+OPENS = ("<think>", "<thinking>", "<thought>", "<reasoning>")
+CLOSES = ("</think>", "</thinking>", "</thought>", "</reasoning>")
+LEAKED = "[TOOL_CALL_END]"
 CUTS = ("insufficient_system_resource", "abort", "error")  # DeepSeek, vLLM, OpenRouter: the server gave up half-way
 FINISHES: Mapping[str, Finish] = {
     "stop": Finish.STOP,
