@@ -236,6 +236,7 @@ class Incoming:
     opens: str = ""  # Telegram's token that allows a message for this user alone; "": none
     entities: tuple[Mapping[str, Any], ...] = ()  # the formatting of the text, as the messenger gave it
     beside: tuple[Beside, ...] = ()  # what came with the text
+    left_out: str = ""  # what was not read of its documents, as a sentence for the user
     chat: ChatChoices = NOT_READ  # what was chosen in the chat: the first transaction of the turn reads it
 
     @property

@@ -82,7 +82,7 @@ class Snapshot:
 
     async def articles(self, known: Known) -> AsyncIterator[Event]:
         """The files as a repository's reader gives them, without the child processes."""
-        files, seen = KnownFiles(known), Seen(SourceLimits())
+        files, seen = KnownFiles(known, SourceLimits()), Seen(SourceLimits())
         for path, blob in sorted(self.history.files(self.commit).items()):
             if twin := seen.twin(blob, path):
                 yield Trouble(path, f"same:{twin}")

@@ -119,6 +119,7 @@ class AppSettings(TypedDict, total=False):
     desk_keep_days: int
     desk_hook_secret: str
     knowledge_cache: Path | str
+    read_hidden: bool
     eval_cases: Path | str | None
     eval_at: str
     eval_budget: Decimal | float | str

@@ -10,7 +10,7 @@ from enum import StrEnum
 from bot.evaluation.cases import Case
 from bot.evaluation.reasons import reason
 from bot.knowledge.answer.quotes import facts, missing
-from bot.knowledge.sources.tidying import language_of
+from bot.knowledge.formats.tidying import language_of
 
 DEEP = 5  # passages among which the search should find the right one
 RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹\u202f]+")  # numbers of sources behind a sentence

@@ -24,7 +24,7 @@ from bot.conversation.helper_model import PaidBy, ask_paid
 from bot.errors import LimitReached, ModelError
 from bot.evaluation.cases import DISLIKED, LIKED
 from bot.evaluation.report import Pair
-from bot.knowledge.sources.tidying import language_of
+from bot.knowledge.formats.tidying import language_of
 from bot.llm import prompt, structured
 from bot.llm.json_schema import schema_of
 from bot.prompts.catalog import instruct

@@ -23,7 +23,7 @@ from bot.evaluation.cases import Case, role_of
 from bot.evaluation.checks import Outcome, Passage, is_topic_alone
 from bot.knowledge import rights
 from bot.knowledge.answering import MOST_CHARACTERS, Citing
-from bot.knowledge.sources.tidying import language_of
+from bot.knowledge.formats.tidying import language_of
 from bot.llm import prompt
 from bot.storage.repositories.messages import Remembered
 from bot.storage.store import Store, Tx

@@ -123,6 +123,15 @@ def http_date(value: str) -> float | None:
         return None
 
 
+def ascii_host(host: str) -> str:
+    """Return the one way to write a host: in Punycode and small letters, without a dot at its end."""
+    host = host.lower().rstrip(".")
+    try:
+        return host if host.isascii() else host.encode("idna").decode("ascii")
+    except UnicodeError:
+        return host
+
+
 def host_of(url: str) -> str:
     """Return the host of an address, "" for a text that is no address."""
     try:

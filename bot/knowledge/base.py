@@ -63,6 +63,7 @@ class KnowledgeBase:
     embedder: Embedder | None = None
     former: Mapping[str, Callable[[], tuple[Embedder, PriceList] | None]] = field(default_factory=dict)
     vector_stores: VectorStores | None = field(default=None, init=False)
+    reads_hidden: bool = field(default=False, init=False)
     _retrieval: Retrieval | None = field(default=None, init=False)
     _vectors: QuestionVectors | None = field(default=None, init=False)
     _stores: StoreSearch | None = field(default=None, init=False)
@@ -388,7 +389,7 @@ class KnowledgeBase:
         from bot.knowledge.sources.source import SourceLimits
 
         given = dict(source.options)
-        limits = SourceLimits(articles=given.pop("most", 0) or SourceLimits().articles)
+        limits = SourceLimits(articles=given.pop("most", 0) or SourceLimits().articles, hidden=self.reads_hidden)
         fetcher = GuardedFetcher()
         try:
             tools = SourceTools(

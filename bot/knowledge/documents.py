@@ -68,10 +68,10 @@ class Documents:
     meter: Meter
     embedder: Embedder | None = None
 
-    async def keep(self, incoming: Incoming, name: str, pages: Sequence[tuple[str, str]]) -> str:
+    async def keep(self, incoming: Incoming, name: str, pages: Sequence[tuple[str, str]], left_out: str = "") -> str:
         """Store the pages of a document, given as (place, text), in the conversation.
 
-        Returns the line about it for the history.
+        Returns the line about it for the history, with what was `left_out` of it.
         """
         rows = await asyncio.to_thread(cut_pages, pages)
 
@@ -82,7 +82,9 @@ class Documents:
 
         await self.store.write(keep)
         key = "document.kept.pages" if len(pages) > 1 else "document.kept"
-        return instruct(incoming.language, key, name=name, pages=len(pages))
+        line = instruct(incoming.language, key, name=name, pages=len(pages))
+        told = instruct(incoming.language, "document.left_out", name=name, what=left_out) if left_out else ""
+        return "\n".join(filter(None, (line, told)))
 
     async def retrieve(self, conversation: int, question: str, window: int, payer: BillTo) -> Retrieved:
         """The documents of a conversation, or the passages for a question, that fit a `window` of so many tokens."""

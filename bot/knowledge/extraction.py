@@ -1,73 +1,104 @@
-"""Extracts the text of a document, page by page. Begin with `extract`; `READERS` at the foot lists the formats.
+"""Extracts the text of a document, page by page. Begin with `extract`; `knowledge/formats` has the readers of formats.
 
 A file may be hostile, so `extract` runs in a child process (`concurrency/child_pool.py`) with limits of time and
-memory. This module limits the pages and the text, `office.py` the unpacked size.
+memory. `formats/outline.py` limits the pages and the text, `formats/office/packages.py` the unpacked size.
 """
 
 from __future__ import annotations
 
-import io
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 
 from bot.errors import Unreadable
-from bot.knowledge import office
-from bot.knowledge.office import Page
-from bot.knowledge.plain_text import decoded, read_html
+from bot.knowledge.formats import pdf
+from bot.knowledge.formats.kinds import ANY, TYPES, kind_of
+from bot.knowledge.formats.office.books import read_epub
+from bot.knowledge.formats.office.readers import OFFICE
+from bot.knowledge.formats.outline import MOST_CHARACTERS as MOST_CHARACTERS
+from bot.knowledge.formats.outline import MOST_PAGES as MOST_PAGES
+from bot.knowledge.formats.outline import Outline
+from bot.knowledge.formats.plain_html import read_plain_html
+from bot.knowledge.formats.plain_text import decoded, is_pointer
+from bot.knowledge.formats.signs import spelled
+from bot.knowledge.formats.tidying import tidy
 
-MOST_PAGES = 1_500
-MOST_CHARACTERS = 1_000_000
+Page = tuple[str, str]
 LONGEST_PLACE = 60  # characters of the name of a sheet, a slide or a chapter
 
 
 def can_read(name: str, mime: str) -> bool:
-    """Whether the text of a file of this name and MIME type can be extracted."""
-    return _reader(name, mime) is not None
+    """Whether the text of a file of this name and MIME type can be extracted, as far as they say it."""
+    return bool(_told(name, mime))
 
 
-def extract(data: bytes, name: str, mime: str) -> list[Page]:
-    """The place and the text of each page; a format without pages gives one page.
+def may_read(name: str, mime: str) -> bool:
+    """Whether only the content can say what a file of this name and MIME type is."""
+    return not can_read(name, mime) and mime in ANY
 
-    The place is the name of a sheet, a slide or a chapter, "" if a page has only its number.
-    Raises `Unreadable` with the reason (locked, scanned, empty, broken, long; missing: the extra `documents` is not
-    installed), or any exception of a library for a damaged file.
+
+def extract(data: bytes, name: str, mime: str, reads_hidden: bool = False) -> tuple[list[Page], list[str]]:
+    """The place and the text of each page, and what was left out (reasons as of a `Trouble`).
+
+    The place is the name of a sheet, a slide or a chapter, "" if a page has only its number; a format without pages
+    gives one page. Raises `Unreadable` with the reason (locked, scanned, empty, broken, long, pointer; type: it is of
+    no format that is read; sound; missing: the extra `documents` is not installed), or any exception of a library for a
+    damaged file.
     """
-    reader = _reader(name, mime)
-    if reader is None:
-        raise Unreadable("broken")
-    found: list[Page] = []
-    characters = 0
-    for place, page in reader(data):
-        text = _tidy(page)
-        found.append((_cited(place), text))
-        characters += len(text)
-        if characters > MOST_CHARACTERS or len(found) > MOST_PAGES:
-            raise Unreadable("long")
-    if not characters:
-        raise Unreadable("scanned" if reader is _pdf else "empty")
-    return found
+    if is_pointer(data):
+        raise Unreadable("pointer")
+    kind = kind_of(data, _told(name, mime))
+    if kind in ("", "sound"):
+        raise Unreadable(kind or "type")
+    pages = _Pages(reads_hidden=reads_hidden, is_bounded=True)
+    _read(data, kind, pages)
+    found = [(place, _tidy("\n\n".join(texts))) for place, texts in pages.pages]
+    if not any(text for _, text in found):
+        raise Unreadable("scanned" if kind == "pdf" else "empty")
+    return found, list(pages.troubles())
 
 
-# --- kinds ------------------------------------------------------------------------------------------------------------
+def _read(data: bytes, kind: str, pages: _Pages) -> None:
+    if kind == "pdf":
+        for text in pdf.pages_of(data):
+            pages.begin()
+            pages.add_lines(text)
+    elif kind == "html":
+        pages.begin()
+        read_plain_html(decoded(data), pages)
+    elif kind == "epub":
+        read_epub(data, pages, read_plain_html)
+    elif kind in OFFICE:
+        OFFICE[kind](data, pages)
+    else:
+        for text in decoded(data).split("\f"):
+            pages.begin()
+            pages.add_lines(text)
 
 
-def _pdf(data: bytes) -> Iterator[Page]:
-    from pypdf import PdfReader
+class _Pages(Outline):
+    """Pages with their texts, in place of blocks under headings."""
 
-    document = PdfReader(io.BytesIO(data))
-    if document.is_encrypted and not document.decrypt(""):
-        raise Unreadable("locked")
-    for page in document.pages:
-        yield "", page.extract_text()
+    def __init__(self, *, reads_hidden: bool, is_bounded: bool) -> None:
+        super().__init__(reads_hidden=reads_hidden, is_bounded=is_bounded)
+        self.pages: list[tuple[str, list[str]]] = []
 
+    def begin(self, name: str = "", *, page: int = 0, chapter: int = 0, is_only: bool = False) -> None:
+        super().begin(is_only=True)
+        number = page or chapter
+        place = f"{number}. {name}" if number and name not in ("", str(number)) else name
+        self.pages.append((_cited(place), []))
 
-def _text(data: bytes) -> Iterator[Page]:
-    for page in decoded(data).split("\f"):
-        yield "", page
+    def heading(self, level: int, text: str, anchor: str = "") -> None:
+        self.add(text)
 
+    def add(self, text: str, *, code: bool = False) -> None:
+        self.add_lines(tidy(spelled(text), code=code))
 
-def _html(data: bytes) -> Iterator[Page]:
-    yield "", read_html(decoded(data))[1]
+    def add_lines(self, text: str) -> None:
+        """Add a text as it stands on its lines."""
+        if text.strip():
+            self.count(text)
+            self.pages[-1][1].append(text)
 
 
 def _tidy(text: str) -> str:
@@ -81,36 +112,19 @@ def _cited(place: str) -> str:
     return " ".join(_tidy(place).translate({ord("["): "(", ord("]"): ")"}).split())[:LONGEST_PLACE]
 
 
-Reader = Callable[[bytes], Iterator[Page]]
-
-
-def _reader(name: str, mime: str) -> Reader | None:
-    """The reader for the ending of a file's name, else for its MIME type; None: the format can't be read."""
+def _told(name: str, mime: str) -> str:
+    """What the name of a file, else its MIME type says of its format; "" for nothing, or for a format that can't be
+    read.
+    """
     ending = name.lower().rpartition(".")[2]
-    if found := READERS.get(ending) or TYPES.get(mime):
-        return found
-    return _text if ending in PLAIN or mime.startswith("text/") or mime in PLAIN_TYPES else None
+    if ending in READ or ending in PLAIN:
+        return ending
+    if mime in TYPES:
+        return TYPES[mime]
+    return "txt" if mime.startswith("text/") or mime in PLAIN_TYPES else ""
 
 
-READERS: dict[str, Reader] = {
-    "pdf": _pdf, "html": _html, "htm": _html, "docx": office.read_docx, "pptx": office.read_slides,
-    "odt": office.read_odt, "epub": office.read_epub, "rtf": office.read_rtf,
-    **dict.fromkeys(("xlsx", "xlsm", "xlsb", "xls", "ods"), office.read_sheets),
-}  # fmt: skip
-OFFICE = "application/vnd.openxmlformats-officedocument"
-TYPES: dict[str, Reader] = {
-    "application/pdf": _pdf,
-    "text/html": _html,
-    f"{OFFICE}.wordprocessingml.document": office.read_docx,
-    f"{OFFICE}.spreadsheetml.sheet": office.read_sheets,
-    f"{OFFICE}.presentationml.presentation": office.read_slides,
-    "application/vnd.ms-excel": office.read_sheets,
-    "application/vnd.oasis.opendocument.spreadsheet": office.read_sheets,
-    "application/vnd.oasis.opendocument.text": office.read_odt,
-    "application/epub+zip": office.read_epub,
-    "application/rtf": office.read_rtf,
-    "text/rtf": office.read_rtf,
-}
+READ = {"pdf", "html", "htm", "epub", *OFFICE}
 PLAIN: Sequence[str] = (
     "txt", "md", "markdown", "csv", "tsv", "log", "json", "jsonl", "xml", "yaml", "yml", "toml", "ini", "cfg", "conf",
     "tex", "rst", "srt", "vtt", "sql", "py", "js", "ts", "jsx", "tsx", "java", "kt", "c", "h", "cpp", "hpp", "cc", "cs",

@@ -18,6 +18,7 @@ from bot.errors import BadInput, LimitReached, NotAgreed, Refused, TooLarge, Tra
 from bot.feature import ButtonHandler, Feature
 from bot.knowledge import extraction
 from bot.knowledge.documents import Documents
+from bot.knowledge.sources.source import trouble_text
 from bot.llm.routing import ModelOption, Routing
 from bot.media import images
 from bot.media.voice import Voice
@@ -32,12 +33,16 @@ from bot.types import Attachment, Beside, Image, Incoming, Kind, Outgoing, Part,
 MOST_PICTURES = 10  # in one question: the size of an album in Telegram
 MEGABYTE = 1 << 20
 VOICES = ("voice", "video_note", "audio")
+SOUNDS = (".mp3", ".m4a", ".ogg", ".oga", ".opus", ".wav", ".flac", ".aac", ".amr", ".wma", ".aiff", ".caf")
+SOUND_TYPES = ("audio/", "application/ogg")
+MOST_TOLD = 600  # characters about what was left out of documents
 HEIC = (".heic", ".heif")
 # The text for a file that can't be opened, by the kind of file and the reason of `Unreadable`.
 WHY = {
     "document": {
         "broken": "document.broken", "empty": "document.empty", "locked": "document.locked", "long": "document.long",
-        "missing": "document.missing", "scanned": "document.scanned",
+        "missing": "document.missing", "scanned": "document.scanned", "pointer": "document.pointer",
+        "type": "document.unknown",
     },
     "picture": {"broken": "picture.broken", "large": "picture.large"},
     "voice": {
@@ -49,7 +54,9 @@ WHY_ANY = {"busy": "file.busy", "heavy": "file.heavy", "slow": "file.slow"}
 
 @dataclass(slots=True, kw_only=True)
 class Attachments:
-    """Fetches attachments and converts them, in the child processes `files`, into parts of a question."""
+    """Fetches attachments and converts them, in the child processes `files`, into parts of a question. With
+    `reads_hidden` what the authors of documents hid is read, too.
+    """
 
     store: Store
     assistant: Assistant
@@ -57,6 +64,7 @@ class Attachments:
     documents: Documents
     voice: Voice
     files: ChildPool
+    reads_hidden: bool = False
 
     def feature(self) -> Feature:
         """The buttons that have a model with vision answer a question about a picture, once or from then on."""
@@ -93,13 +101,14 @@ class Attachments:
             return None
         if taking.read and not taking.text.strip() and not pictures:
             names = ", ".join(taking.read)
-            await finish_with(self.store, incoming, reply, say(taking.language, "document.read", name=names))
+            told = Outgoing(say(taking.language, "document.read", name=names), note=taking.left_out)
+            await finish_with(self.store, incoming, reply, told)
             return None
         if pictures and not await self._take_pictures(taking, pictures):
             return None
         if not taking.text.strip() and not taking.parts:
             raise BadInput(say(taking.language, "unsupported"))
-        return replace(incoming, text=taking.text, parts=tuple(taking.parts))
+        return replace(incoming, text=taking.text, parts=tuple(taking.parts), left_out=taking.left_out)
 
     # --- pictures -----------------------------------------------------------------------------------------------------
 
@@ -172,23 +181,36 @@ class Attachments:
             raise BadInput(say(taking.language, "picture.heic"))
         if attachment.kind == "sticker" and attachment.name:
             taking.add(attachment.name)
+        elif is_sound(attachment) and not attachment.quoted:
+            await self._take_voice(taking, attachment)
         elif attachment.kind == "document" and extraction.can_read(attachment.name, attachment.mime):
             await self._take_document(taking, attachment)
+        elif attachment.kind == "document" and extraction.may_read(attachment.name, attachment.mime):
+            await self._take_unnamed(taking, attachment)
         elif attachment.kind == "document" and not attachment.quoted:
             name = one_line(attachment.name) or say(taking.language, "file.this")
             raise BadInput(say(taking.language, "document.unknown", name=name))
-        elif attachment.kind in VOICES and not attachment.quoted:
-            await self._take_voice(taking, attachment)
         elif not attachment.quoted:
             self._take_unread(taking, attachment)
 
+    async def _take_unnamed(self, taking: _Taking, attachment: Attachment) -> None:
+        """Take a file of which only the content says what it is."""
+        try:
+            await self._take_document(taking, attachment)
+        except _IsSound:
+            if not attachment.quoted:
+                await self._take_voice(taking, attachment)
+
     async def _take_document(self, taking: _Taking, attachment: Attachment) -> None:
         await taking.reply.busy("typing")
-        name = one_line(attachment.name) or "document"
+        name, mime = one_line(attachment.name) or "document", attachment.mime
         async with self._opening(taking, attachment, "document") as (slot, data):
-            pages = await slot.run(extraction.extract, data, name, attachment.mime)
-        taking.parts.append(Text(await self.documents.keep(taking.incoming, name, pages)))
+            pages, left_out = await slot.run(extraction.extract, data, attachment.name, mime, self.reads_hidden)
+        told = "; ".join(trouble_text(taking.language, reason) for reason in left_out)
+        taking.parts.append(Text(await self.documents.keep(taking.incoming, name, pages, told)))
         taking.read.append(name)
+        if told:
+            taking.left.append(f"{name}: {told}")
 
     async def _take_voice(self, taking: _Taking, attachment: Attachment) -> None:
         self.voice.check(attachment, taking.language)
@@ -203,7 +225,7 @@ class Attachments:
 
         None if the message has no voice note.
         """
-        if any(isinstance(part, Attachment) and part.kind in VOICES and not part.quoted for part in incoming.parts):
+        if any(isinstance(part, Attachment) and is_sound(part) and not part.quoted for part in incoming.parts):
             return lambda tx: self.voice.mirror(tx, with_choices(tx, incoming))
         return None
 
@@ -251,6 +273,8 @@ class Attachments:
                 yield slot, await self._fetch(taking, attachment)
                 await self.store.write(lambda tx: tx.inbox.mark_begun(incoming.ids))
         except Unreadable as error:
+            if error.why == "sound":
+                raise _IsSound from None
             raise BadInput(self._why(taking.language, attachment, kind, error.why)) from None
 
     def _why(self, language: str, attachment: Attachment, kind: str, why: str) -> str:
@@ -272,6 +296,10 @@ class Attachments:
             raise BadInput(say(taking.language, "file.unavailable")) from None
 
 
+class _IsSound(Exception):
+    """A file that was opened as a document is a sound."""
+
+
 @dataclass(slots=True, kw_only=True)
 class _Taking:
     """A message whose attachments are being converted. `text` and `parts` are the question that it becomes."""
@@ -282,6 +310,7 @@ class _Taking:
     text: str = ""
     parts: list[Part] = field(default_factory=list)
     read: list[str] = field(default_factory=list)  # the names of documents
+    left: list[str] = field(default_factory=list)  # what of them was not read
 
     def __post_init__(self) -> None:
         self.text = self.incoming.text
@@ -290,6 +319,11 @@ class _Taking:
     def language(self) -> str:
         """The language of the sender."""
         return self.incoming.language
+
+    @property
+    def left_out(self) -> str:
+        """What of the documents was not read, on one line; "" for nothing."""
+        return "; ".join(self.left)[:MOST_TOLD]
 
     def add(self, text: str) -> None:
         """Add a line to the text of the question."""
@@ -310,6 +344,13 @@ def _quotes(incoming: Incoming) -> int:
 def one_line(name: str) -> str:
     """The name of a file, shortened, with round instead of square brackets, which enclose citations."""
     return " ".join(name.translate({ord("["): "(", ord("]"): ")"}).split())[:100]
+
+
+def is_sound(attachment: Attachment) -> bool:
+    """Whether an attachment is something to listen to, by its kind, type and name."""
+    if attachment.kind == "document":
+        return attachment.mime.startswith(SOUND_TYPES) or attachment.name.lower().endswith(SOUNDS)
+    return attachment.kind in VOICES
 
 
 def is_picture(attachment: Attachment) -> bool:

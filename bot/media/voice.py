@@ -117,7 +117,8 @@ class Voice:
     async def recording(self, slot: ChildSlot, note: Attachment, data: bytes) -> Recording:
         """The note in a format that the service takes, converted to OggOpus if necessary. Raises `Unreadable`."""
         mime = CONTAINERS.get(note.mime, "")
-        if note.kind == "video_note" or not mime:
+        # Nobody has said how long a file is, and what it is called may be wrong.
+        if note.kind in ("video_note", "document") or not mime:
             data, mime = await slot.run(audio.opus, data, self.longest), "audio/ogg"
         return Recording(data, mime, lasts(note, data, mime))
 

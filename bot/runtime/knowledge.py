@@ -59,6 +59,7 @@ def knowledge_base(given: Given, budget: Budget) -> KnowledgeBase | None:
         store=store, bot=given.api.id, files=given.process.files, meter=meter, cache=settings.knowledge_cache,
         embedder=embedder, former=embedders.others(),
     )  # fmt: skip
+    base.reads_hidden = settings.read_hidden
     base.vector_stores = given.models.studio.vector_stores() if embedders.is_keyed else None
     return base
 

@@ -344,6 +344,7 @@ def answering_of(given: Given, ground: Ground) -> Answering:
         documents=documents,
         voice=voice,
         files=given.process.files,
+        reads_hidden=given.settings.read_hidden,
     )
     return Answering(assistant=assistant, documents=documents, voice=voice, reminders=reminders, attached=attached)
 

@@ -18,16 +18,19 @@ from bot.errors import Unreadable
 from bot.knowledge import plain_ranking
 from bot.knowledge.documents import Retrieved, cited, cut_pages, used
 from bot.knowledge.extraction import MOST_CHARACTERS, can_read, extract
+from bot.knowledge.formats.plain_text import decoded
 from bot.knowledge.passages import LONGEST
 from bot.knowledge.plain_ranking import unit
-from bot.knowledge.plain_text import decoded
 from bot.knowledge.search.documents import best
 from bot.prompts.catalog import instruct
 from bot.storage.repositories.files.documents import Passage
 from bot.texts.catalog import say
+from tests.knowledge.test_office import row, xlsx
 from tests.support.opening import refusal
 from tests.support.stage import ANNA, BORIS, Stage
 from tests.support.telegram_side import rows, soon
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"a1" * 32 + b"\nsize 12345\n"
 
 
 def pdf(*texts: str) -> bytes:
@@ -75,7 +78,7 @@ def docx(*blocks: str | list[str]) -> bytes:
 
 def pages(data: bytes, name: str, mime: str) -> list[str]:
     """The texts of a document's pages."""
-    return [text for _, text in extract(data, name, mime)]
+    return [text for _, text in extract(data, name, mime)[0]]
 
 
 def asked(stage: Stage) -> str:
@@ -109,6 +112,39 @@ async def test_a_document_without_a_question_is_asked_about_later_and_stays_with
     await stage.ask("/new")
     await stage.ask("And now?")
     assert asked(stage) == "And now?"
+
+
+@pytest.mark.parametrize(("person", "language"), [(ANNA, "en"), (BORIS, "ru")])
+async def test_what_is_left_out_of_a_document_is_told_to_the_person_and_to_the_model(
+    stage: Stage, person: int, language: str
+) -> None:
+    await stage.start()
+    book = xlsx(
+        {"Prices": row(1, "item", "price") + row(2, "tea", 4711), "Purchase": row(1, "cost")}, hidden="Purchase"
+    )
+    stage.telegram.upload(person, book, "document", name="a.xlsx")
+    told = f"a.xlsx: {say(language, 'kb.trouble.hidden_sheets', about='Purchase')}"
+    (read,) = await stage.texts(1, person)
+    assert read == f"{say(language, 'document.read', name='a.xlsx')}\n\n{told}"
+    stage.studio.script("It is 4711.")
+    stage.telegram.upload(person, book, "document", name="a.xlsx", caption="What does tea cost?")
+    assert (await stage.texts(2, person))[-1].endswith(told)
+    assert instruct(language, "document.left_out", name="a.xlsx", what=told[8:]) in asked(stage)
+    assert "cost" not in asked(stage).replace("What does tea cost?", "")
+
+
+async def test_with_read_hidden_all_of_a_document_is_read(stage: Stage) -> None:
+    await stage.start(read_hidden=True)
+    book = xlsx({"Prices": row(1, "tea", 4711), "Purchase": row(1, "cost", 870)}, hidden="Purchase")
+    stage.telegram.upload(ANNA, book, "document", name="a.xlsx", caption="What does it cost?")
+    await stage.texts(1)
+    assert "[a.xlsx, Purchase]\ncost: 870" in asked(stage)
+
+
+async def test_a_pointer_is_told_to_be_one(stage: Stage) -> None:
+    await stage.start()
+    stage.telegram.upload(ANNA, POINTER, "document", name="manual.md")
+    assert await stage.texts(1) == [say("en", "document.pointer", name="manual.md")]
 
 
 async def test_the_same_document_again_takes_the_place_of_the_old_one(stage: Stage) -> None:
@@ -211,14 +247,14 @@ def test_a_docx_without_its_library_says_so(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_docx_is_read_with_its_tables_in_order_and_the_pages_that_word_saw() -> None:
-    assert pages(docx("Before", ["a", "b"], "After"), "x.docx", "") == ["Before\na | b\nAfter"]
+    assert pages(docx("Before", ["a", "b"], "After"), "x.docx", "") == ["Before\n\na: b\n\nAfter"]
     document, out = Docx(), io.BytesIO()
     document.add_paragraph("first")
     run = document.add_paragraph("second").runs[0]
     run._r.insert(0, run._r.makeelement(f"{{{run._r.nsmap['w']}}}lastRenderedPageBreak", {}))
     document.add_paragraph("third").add_run().add_break(WD_BREAK.LINE)
     document.save(out)
-    assert pages(out.getvalue(), "x.docx", "") == ["first", "second\nthird"]
+    assert pages(out.getvalue(), "x.docx", "") == ["first", "second\n\nthird"]
 
 
 def test_html_is_what_a_person_reads_of_it() -> None:

@@ -22,6 +22,7 @@ from bot.knowledge.sources.source import (
     Trouble,
     Unchanged,
 )
+from tests.knowledge.test_office import row, xlsx
 
 Validators = dict[str, Mapping[str, str]]
 
@@ -80,6 +81,18 @@ async def test_files_are_read_once_and_again_only_when_their_text_has_changed(tm
 
     older: Validators = {key: {**validators, "reading": "0"} for key, validators in known.items()}
     assert summary((await sync(source, older))[0])["a.md"] == "Возврат", "read anew after an update"
+
+
+async def test_what_authors_hid_is_read_as_soon_as_it_may_be(tmp_path: Path, files: ChildPool) -> None:
+    book = xlsx({"Prices": row(1, "tea", 5), "Purchase": row(1, "cost", 4)}, hidden="Purchase")
+    (tmp_path / "a.xlsx").write_bytes(book)
+    events, known = await sync(folder(tmp_path, files))
+    assert events[1:] == [Trouble("a.xlsx", "hidden_sheets:Purchase")]
+    again, known = await sync(folder(tmp_path, files), known)
+    assert [type(event) for event in again] == [Unchanged, Trouble], "said again where it is unchanged"
+    (event,), _ = await sync(folder(tmp_path, files, SourceLimits(hidden=True)), known)
+    assert isinstance(event, Found)
+    assert [block.text for block in event.blocks] == ["tea: 5", "cost: 4"]
 
 
 async def test_hidden_files_and_unknown_formats_are_left_out_and_links_out_of_the_folder_are_refused(

@@ -234,7 +234,7 @@ async def test_what_the_reports_of_the_command_line_read(store: Store) -> None:
         articles = tx.articles.list_articles([source])
         passages = tx.articles.list_passages(one.id for one in articles)
         return (
-            [(one.key, one.passages, one.no_text) for one in articles],
+            [(one.key, one.passages, one.left_out) for one in articles],
             [one.text for one in passages],
             tx.articles.count_embedded(BOT, "m"),
             [one.paid for one in tx.sources.list_sources(BOT)],
@@ -242,5 +242,5 @@ async def test_what_the_reports_of_the_command_line_read(store: Store) -> None:
         )
 
     assert await store.read(look) == (
-        [("a", 1, ""), ("b", 2, "")], ["Возврат.", "Оплата.", "Гарантия."], {source: 2}, [7], {"m": '{"cut": 1}'},
+        [("a", 1, ()), ("b", 2, ())], ["Возврат.", "Оплата.", "Гарантия."], {source: 2}, [7], {"m": '{"cut": 1}'},
     )  # fmt: skip

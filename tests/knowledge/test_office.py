@@ -33,9 +33,14 @@ def packed(files: dict[str, str | bytes]) -> bytes:
     return out.getvalue()
 
 
-def xlsx(sheets: dict[str, str]) -> bytes:
-    """A workbook: the XML of the rows of each sheet, by its name."""
-    listed = "".join(f'<sheet name="{name}" sheetId="{n}" r:id="r{n}"/>' for n, name in enumerate(sheets, 1))
+def xlsx(sheets: dict[str, str], hidden: str = "", **others: str) -> bytes:
+    """A workbook: the XML of the rows of each sheet, by its name. What follows "~" in it stands behind the rows, what
+    precedes "^" before them.
+    """
+    listed = "".join(
+        f'<sheet name="{name}" sheetId="{n}" state="{"hidden" if name == hidden else "visible"}" r:id="r{n}"/>'
+        for n, name in enumerate(sheets, 1)
+    )
     links = "".join(
         f'<Relationship Id="r{n}" Type="{LINKS}/worksheet" Target="worksheets/sheet{n}.xml"/>'
         for n in range(1, len(sheets) + 1)
@@ -49,10 +54,16 @@ def xlsx(sheets: dict[str, str]) -> bytes:
         "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{relations}">{links}</Relationships>',
     }
     for number, lines in enumerate(sheets.values(), 1):
+        before, _, lines = lines.rpartition("^")
+        rows, _, behind = lines.partition("~")
         files[f"xl/worksheets/sheet{number}.xml"] = (
-            f'<worksheet xmlns="{SHEET}"><sheetData>{lines}</sheetData></worksheet>'
+            f'<worksheet xmlns="{SHEET}">{before}<sheetData>{rows}</sheetData>{behind}</worksheet>'
         )
-    return packed(files)
+    return packed({**files, **others})
+
+
+def pages(data: bytes, name: str, mime: str = "") -> list[tuple[str, str]]:
+    return extract(data, name, mime)[0]
 
 
 def row(number: int, *cells: str | float) -> str:
@@ -104,16 +115,16 @@ LAUGHS = '<!DOCTYPE x [<!ENTITY l0 "ha">' + "".join(
 
 
 def test_the_sheets_of_a_table_are_pages_with_their_names() -> None:
-    sheets = [("Prices", "item | price\ntea | 4711\nmilk | 0.5"), ("Notes (old)", "x")]
-    assert extract(xlsx(PRICES), "a.xlsx", "") == sheets
-    assert extract(xlsx(PRICES), "", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet") == sheets
+    sheets = [("Prices", "item: tea; price: 4711\n\nitem: milk; price: 0.5"), ("Notes (old)", "x")]
+    assert pages(xlsx(PRICES), "a.xlsx") == sheets
+    assert pages(xlsx(PRICES), "", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet") == sheets
 
 
-def test_slides_are_pages_with_their_number_and_title_tables_groups_and_notes() -> None:
-    assert extract(pptx(), "a.pptx", "") == [
-        ("1. Our plan", "Our plan\nbudget | 500"),
-        ("2", "in a group\nsay it slowly"),
-    ]
+def test_slides_are_pages_with_their_number_and_title_tables_and_groups() -> None:
+    shown = [("1. Our plan", "Our plan\n\nbudget: 500"), ("2", "in a group")]
+    assert extract(pptx(), "a.pptx", "") == (shown, ["notes:1"])
+    spoken = [shown[0], ("2", "in a group\n\nsay it slowly")]
+    assert extract(pptx(), "a.pptx", "", reads_hidden=True) == (spoken, [])
 
 
 def test_an_odt_is_read_in_its_order_with_its_pages_and_without_what_was_deleted() -> None:
@@ -122,22 +133,22 @@ def test_an_odt_is_read_in_its_order_with_its_pages_and_without_what_was_deleted
         "<table:table-cell><text:p>b</text:p></table:table-cell></table:table-row></table:table>"
     )
     body = (
-        "<text:tracked-changes><text:p>deleted</text:p></text:tracked-changes>"
+        "<text:tracked-changes><text:deletion><text:p>deleted</text:p></text:deletion></text:tracked-changes>"
         "<text:h>One</text:h><text:p>two<text:s/>words <text:span>here</text:span>"
         "<office:annotation><text:p>a remark</text:p></office:annotation>.</text:p>"
         f"{table}<text:soft-page-break/><text:p>Next</text:p>"
     )
-    assert extract(odt(body), "a.odt", "") == [("", "One\ntwo words here.\na | b"), ("", "Next")]
+    read = [("", "One\n\ntwo words here.\n\na: b"), ("", "Next")]
+    assert extract(odt(body), "a.odt", "") == (read, ["comments:1", "struck:1"])
 
 
 def test_the_chapters_of_a_book_are_pages_with_their_number_and_heading() -> None:
     book = epub("<html><title>Book</title><h1>The  <b>Sea</b></h1><p>Wet.</p></html>", "<p>No heading</p>")
-    assert extract(book, "a.epub", "") == [("1. The Sea", "Book\n\nThe Sea\n\nWet."), ("2", "No heading")]
+    assert pages(book, "a.epub") == [("1. The Sea", "Book\n\nThe Sea\n\nWet."), ("2", "No heading")]
 
 
 def test_rtf_is_read_in_its_code_page() -> None:
-    assert extract(RTF, "a.rtf", "") == [("", "Hello bold\nПривет")]
-    assert extract(RTF, "", "text/rtf") == extract(RTF, "a.rtf", "")
+    assert pages(RTF, "a.rtf") == pages(RTF, "", "text/rtf") == [("", "Hello bold\n\nПривет")]
 
 
 @pytest.mark.parametrize("person", [ANNA, BORIS])
@@ -146,7 +157,7 @@ async def test_an_answer_cites_the_sheet_by_its_name(stage: Stage, person: int) 
     stage.studio.script("It is 4711 [prices.xlsx, Prices].", "4711, as I said.")
     stage.telegram.upload(person, xlsx(PRICES), "document", name="prices.xlsx", caption="What does tea cost?")
     await stage.texts(1, person)
-    assert "[prices.xlsx, Prices]\nitem | price\ntea | 4711" in str(stage.prompts()[-1]).replace("\\n", "\n")
+    assert "[prices.xlsx, Prices]\nitem: tea; price: 4711" in str(stage.prompts()[-1]).replace("\\n", "\n")
     assert rows(stage, "SELECT sources FROM messages WHERE role = 'assistant'") == [
         ('[{"title": "prices.xlsx", "url": "", "page": 1, "place": "Prices"}]',)
     ]

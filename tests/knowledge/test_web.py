@@ -10,12 +10,13 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from bench.knowledge.large import pdf
 from bot.concurrency.child_pool import ChildPool
 from bot.http.guarded import GuardedFetcher
 from bot.knowledge.sources.files import FileReader
 from bot.knowledge.sources.site import Site
 from bot.knowledge.sources.source import Event, Found, SourceFailed, SourceLimits, Trouble
-from bot.knowledge.sources.web import WebPages, page_key
+from bot.knowledge.sources.web import WebPages, page_key, says_missing
 from tests.knowledge.test_folder import summary
 from tests.support.table import table
 from tests.support.virtual import VirtualClock
@@ -299,3 +300,68 @@ async def test_a_known_page_that_went_is_gone_and_an_address_that_never_was_is_r
 )  # fmt: skip
 def test_the_key_of_a_page_is_its_address_without_its_parts(url: str, key: str) -> None:
     assert page_key(url) == key
+
+
+# --- sites as they are in the field -----------------------------------------------------------------------------------
+
+
+@table(
+    ("title", "is_read"),
+    [
+        ("Заказ не найден", True),
+        ("File not found: how to restore it", True),
+        ("Ошибка 404 при оплате", True),
+        ("What a 404 means", True),
+        ("Page not found", False),
+        ("Ошибка 404", False),
+        ("Магазин — 404", False),
+        ("Страница не найдена | Магазин", False),
+        ("The page you requested was not found", False),
+        ("404: не найдено", False),
+    ],
+)
+def test_only_a_title_about_the_page_itself_says_that_it_is_not_there(title: str, is_read: bool) -> None:
+    assert says_missing(title) is not is_read
+
+
+def test_one_host_has_one_key_however_it_is_written() -> None:
+    same = ("http://Пример.рф:80/a", "http://xn--e1afmkfd.xn--p1ai/a#b", "http://ПРИМЕР.РФ./a", "HTTP://пример.рф/a")
+    assert {page_key(url) for url in same} == {"http://xn--e1afmkfd.xn--p1ai/a"}
+    assert page_key("http://[::1]:8080") == "http://[::1]:8080/"
+    assert page_key("http://a..b/") == "http://a..b/"
+
+
+async def test_files_are_read_whatever_type_their_store_gives_them(site: Web) -> None:
+    def file(path: str, data: bytes, kind: str) -> None:
+        site.pages[path] = lambda request: web.Response(body=data, headers={"content-type": kind})
+
+    file("/rules.pdf?v=2", pdf("Returns take 30 days."), "application/octet-stream")
+    file("/prices.csv", b"Item;Price\nLamp;5\n", "application/vnd.ms-excel")
+    file("/faq.md", b"# Answers\n\nYes.", "text/plain")
+    file("/file/77", pdf("A file without a name."), "binary/octet-stream")
+    file("/setup.exe", b"MZ\0\1", "application/octet-stream")
+    site.sitemap("/rules.pdf?v=2", "/prices.csv", "/faq.md", "/file/77", "/setup.exe")
+    found, _ = await site.sync(site.source())
+    assert found == {
+        "/rules.pdf?v=2": "rules",
+        "/prices.csv": "prices",
+        "/faq.md": "Answers",
+        "/file/77": "77",
+        "/setup.exe": "!type",
+    }
+
+
+async def test_a_robots_txt_that_begins_with_a_byte_order_mark_is_obeyed(site: Web) -> None:
+    rules = "\ufeffUser-agent: *\nDisallow: /b\n"
+    site.pages["/robots.txt"] = lambda request: web.Response(body=rules.encode())
+    site.add("/a", page("A"))
+    site.add("/b", page("B"))
+    site.sitemap("/a", "/b")
+    assert (await site.sync(site.source()))[0] == {"/a": "A", "/b": "!robots"}
+
+
+async def test_a_page_that_only_leads_elsewhere_is_said_and_is_no_article(site: Web) -> None:
+    site.add("/old", page("Moved", "Redirecting", '<meta http-equiv="refresh" content="0; url=/new">'))
+    site.add("/new", page("New"))
+    site.sitemap("/old", "/new")
+    assert (await site.sync(site.source()))[0] == {"/old": "!moved:/new", "/new": "New"}

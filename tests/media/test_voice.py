@@ -56,6 +56,21 @@ async def test_a_long_note_is_an_operation(stage: Stage) -> None:
     assert len(stage.studio.seen("operation")) == 3
 
 
+@pytest.mark.parametrize(
+    ("name", "mime"),
+    [("memo.m4a", "audio/mp4"), ("memo.mp3", "application/octet-stream"), ("memo", "application/octet-stream")],
+)
+async def test_a_sound_that_is_sent_as_a_file_is_listened_to(stage: Stage, name: str, mime: str) -> None:
+    await stage.start(speech="on")
+    stage.studio.script("Four.")
+    sound = recording("mp4", "aac")
+    stage.telegram.upload(ANNA, sound, "document", name=name, mime=mime, caption="What is said?")
+    assert (await stage.texts(2))[-1] == "Four."
+    (seen,) = stage.studio.seen("recognize")
+    assert seen.body["format"] == "oggopus"
+    assert stage.prompts()[-1][-1]["text"].startswith("What is said?\n")
+
+
 async def test_a_crash_does_not_pay_for_a_note_twice(stage: Stage) -> None:
     await stage.start(speech="on")
     stage.studio.operations.polls["text"] = 3

@@ -85,7 +85,8 @@ async def test_check_says_what_is_wrong_and_what_to_do(terminal: Terminal, tmp_p
         tx.chats.record_seen(Address("telegram", BOT, 1001), User(1001, "Anna"), private=True)
         here = tx.sources.list_sources(BOT)[0].id
         tx.sources.change_source(here, audience=("user:1001", "user:5", "chat:-7"), every=3_600, synced=1.0)
-        scan = Found(key="scan.pdf", title="Scan", blocks=(Block("Price."),), validators={"no_text": "3-9"})
+        left_out = {"left_out": "no_text:3-9\nhidden_sheets:Cost"}
+        scan = Found(key="scan.pdf", title="Scan", blocks=(Block("Price."),), validators=left_out)
         empty = Found(key="blank.md", title="Blank", blocks=(), audience="staff")
         for found in (scan, empty):
             tx.knowledge.store_article(here, *prepared(found, 0.0))
@@ -103,7 +104,8 @@ async def test_check_says_what_is_wrong_and_what_to_do(terminal: Terminal, tmp_p
     for line in (
         "FAIL  docs          it should be read every 1h, and was read last 1970-01-01 00:00 UTC",
         "FAIL  docs          pages without a passage: blank.md",
-        "warn  docs          pages without text: scan.pdf (pages 3-9)",
+        "warn  docs          not all is read: scan.pdf (pages with pictures only (a scan), no text: 3-9)",
+        "warn  docs          not all is read: scan.pdf (hidden sheets are left out: Cost)",
         "FAIL  docs          chat:-7 is nobody: no such group, chat or person is known",
         "FAIL  docs          staff is nobody",
         "FAIL  docs          user:5 is nobody",

@@ -76,6 +76,12 @@ class KnowledgeSettings(SettingsGroup):
         "documents that were sent with /kb add, which are read again from there",
     )
 
+    read_hidden: bool = Field(
+        False,
+        description="true = of documents and sources also what their authors hid is read: hidden sheets, rows, "
+        "columns, words and slides, and the notes of speakers",
+    )
+
     @field_validator("embedding_models")
     @classmethod
     def _one_name_each(cls, models: list[EmbeddingModelConfig]) -> list[EmbeddingModelConfig]:

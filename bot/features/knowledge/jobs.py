@@ -23,7 +23,7 @@ from bot.feature import Feature
 from bot.jobs.learning import request_look
 from bot.knowledge.base import KnowledgeBase
 from bot.knowledge.embedding import TURN, Estimate
-from bot.knowledge.sources.source import SourceFailed, failure, failure_text, stored_failure
+from bot.knowledge.sources.source import SourceFailed, failure, failure_text, stored_failure, trouble_text
 from bot.knowledge.sync import Report
 from bot.outbox import Choice
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
@@ -237,9 +237,8 @@ class KnowledgeJobs:
         ]  # fmt: skip
         if report.equal:
             lines.append(say(language, "kb.equal", count=report.equal))
-        for trouble in report.troubles[:SHOWN_TROUBLES]:
-            kind, _, about = trouble.reason.partition(":")
-            lines.append(f"· {trouble.key[:100]}: {say(language, f'kb.trouble.{kind}', about=about)}")
+        shown = report.troubles[:SHOWN_TROUBLES]
+        lines += [f"· {trouble.key[:100]}: {trouble_text(language, trouble.reason)}" for trouble in shown]
         if (more := len(report.troubles) - SHOWN_TROUBLES) > 0:
             lines.append(say(language, "kb.more", count=more))
         if not report.held:

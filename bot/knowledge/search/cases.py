@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot.errors import BadInput, Unreadable
-from bot.knowledge.plain_text import decoded
+from bot.knowledge.formats.plain_text import decoded
 from bot.storage.repositories.knowledge.articles import ArticleRow
 from bot.storage.repositories.knowledge.passages import StoredPassage
 

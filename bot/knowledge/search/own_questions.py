@@ -10,12 +10,12 @@ from pathlib import Path
 from random import Random
 
 from bot.billing.metering import BillTo
+from bot.knowledge.formats.tidying import language_of
 from bot.knowledge.passages import BETWEEN
 from bot.knowledge.search.calibration import FEWEST, SEED
 from bot.knowledge.search.cases import Case, gold_articles, gold_passages
 from bot.knowledge.search.gate import Signals
 from bot.knowledge.search.retrieval import Retrieval
-from bot.knowledge.sources.tidying import language_of
 from bot.storage.repositories.knowledge.articles import ArticleRow
 from bot.storage.repositories.knowledge.gaps import REFUSED
 from bot.storage.repositories.knowledge.passages import StoredPassage

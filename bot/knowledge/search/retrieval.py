@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from bot.billing.metering import BillTo
+from bot.knowledge.formats.tidying import tidy
 from bot.knowledge.search.gate import Signals, signals
 from bot.knowledge.search.index import Candidate, Candidates, Index
 from bot.knowledge.search.question_vectors import QuestionVectors
-from bot.knowledge.sources.tidying import tidy
 from bot.storage.repositories.knowledge.passages import StoredPassage
 from bot.storage.store import Store
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from bot.concurrency.child_pool import ChildPool
 from bot.errors import Unreadable
 from bot.knowledge.sources.reading import Articles, read_file
-from bot.knowledge.sources.source import READING, Event, Found, Known, Seen, SourceLimits, Trouble, Unchanged
+from bot.knowledge.sources.source import Event, Found, Known, Seen, SourceLimits, Trouble, Unchanged
 
 REASONS = {"scanned": "no_text", "long": "too_long"}  # of `Trouble`, where those of `Unreadable` have other names
 
@@ -26,7 +26,11 @@ class FileReader:
             return "too_long"
         try:
             async with self._files.place() as slot:
-                read = Articles.of(await slot.run(read_file, data, name, mime, charset, self._limits.characters))
+                limits = self._limits
+                found = await slot.run(read_file, data, name, mime, charset, limits.characters, limits.hidden)
+            read = Articles.of(found)
+            if read.leads_to:
+                return f"moved:{read.leads_to}"
             return read if read.articles else "empty"
         except Unreadable as error:
             return REASONS.get(error.why, error.why)
@@ -35,18 +39,19 @@ class FileReader:
 class KnownFiles:
     """What is known of the files of a source. A file has one article, or several: an FAQ with audiences."""
 
-    def __init__(self, known: Known) -> None:
+    def __init__(self, known: Known, limits: SourceLimits) -> None:
+        self._reading = limits.reading
         self._files: dict[str, dict[str, Mapping[str, str]]] = {}
         for key, validators in known.items():
             self._files.setdefault(validators.get("file", key), {})[key] = validators
 
     def validators(self, file: str) -> Mapping[str, str]:
-        """The validators of a file, none where it is new or was read by an older Govorun."""
+        """The validators of a file, none where it is new or was read by an older Govorun or otherwise."""
         found = next(iter(self._files.get(file, {}).values()), {})
-        return found if found.get("reading") == READING else {}
+        return found if found.get("reading") == self._reading else {}
 
     def unchanged(self, file: str, seen: Seen, validators: Mapping[str, str] | None = None) -> Iterator[Event]:
-        """Yield that the articles of a file are unchanged, and its pages without text again; with new validators if
+        """Yield that the articles of a file are unchanged, and what was left out of it again; with new validators if
         they are given.
         """
         kept = self.validators(file)
@@ -55,14 +60,14 @@ class KnownFiles:
             return
         for key in self._files.get(file, {}):
             yield Unchanged(key, {**kept, **validators} if validators else kept)
-        if pages := kept.get("no_text"):
-            yield Trouble(file, f"no_text:{pages}")
+        for reason in filter(None, kept.get("left_out", "").split("\n")):
+            yield Trouble(file, reason)
 
     def spread(self, event: Event) -> Iterator[Event]:
         """Yield the trouble with a file once for each of its articles, so that none of them counts as deleted; other
         events unchanged.
         """
-        if isinstance(event, Trouble) and not event.reason.startswith("no_text:"):
+        if isinstance(event, Trouble) and not event.is_partial:
             for key in self._files.get(event.key) or [event.key]:
                 yield Trouble(key, event.reason)
         else:
@@ -77,21 +82,21 @@ def found_in(
     articles: Articles, file: str, seen: Seen, validators: Mapping[str, str], *, url: str = "",
     changed: float | None = None,
 ) -> Iterator[Event]:  # fmt: skip
-    """The articles of a file that was read, and its pages without text; none if an earlier file has their text."""
+    """The articles of a file that was read, and what was left out of it; none if an earlier file has their text."""
     text = text_hash(articles)
     if twin := seen.twin(text, file):
         yield Trouble(file, f"same:{twin}")
         return
-    kept = {**validators, "file": file, "reading": READING, "text": text}
-    if articles.no_text:
-        kept["no_text"] = articles.no_text
+    kept = {**validators, "file": file, "reading": seen.reading, "text": text}
+    if articles.left_out:
+        kept["left_out"] = "\n".join(articles.left_out)
     for one in articles.articles:
         yield Found(
             key=f"{file}#{one.part}" if one.part else file, title=one.title, blocks=one.blocks, url=url,
             language=one.language, audience=one.audience, validators=kept, changed=changed,
         )  # fmt: skip
-    if articles.no_text:
-        yield Trouble(file, f"no_text:{articles.no_text}")
+    for reason in articles.left_out:
+        yield Trouble(file, reason)
 
 
 def text_hash(articles: Articles) -> str:

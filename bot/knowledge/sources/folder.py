@@ -32,7 +32,7 @@ class Folder:
     async def articles(self, known: Known) -> AsyncIterator[Event]:
         """Read the files in the order of their names. Raises `SourceFailed`, also for a folder without any file."""
         entries = await asyncio.to_thread(self._entries)
-        seen, files = Seen(self._limits), KnownFiles(known)
+        seen, files = Seen(self._limits), KnownFiles(known, self._limits)
         for entry in entries[: self._limits.articles]:
             async for event in self._file(entry, files, seen):
                 for one in files.spread(event):

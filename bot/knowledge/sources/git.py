@@ -65,7 +65,7 @@ class GitRepository:
         """Fetch the newest commit and read what has changed in it. Raises `SourceFailed`."""
         await self._fetch()
         entries = await self._entries()
-        seen, files = Seen(self._limits), KnownFiles(known)
+        seen, files = Seen(self._limits), KnownFiles(known, self._limits)
         when = float(await self._git("log", "-1", "--format=%ct", HEAD)) if known else None
         async with self._objects() as objects:
             for entry in entries[: self._limits.articles]:

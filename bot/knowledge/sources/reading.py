@@ -1,34 +1,37 @@
 """Reads a file into articles: `read_file`, which runs in a child process with limits; `READERS` lists the formats.
 
 A file may be hostile, so nothing of it is opened in the process of the bot (`concurrency/child_pool.py`). `Articles` is
-what comes back. Office formats and PDF are read by `knowledge/extraction.py`; here their pages become blocks.
+what comes back. `knowledge/formats` has the readers.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
+from urllib.parse import urlsplit
 
 from bot.errors import Unreadable
-from bot.knowledge import extraction, office
+from bot.knowledge.formats import ingest
+from bot.knowledge.formats.delimited import read_delimited
+from bot.knowledge.formats.kinds import ANY, TYPES, kind_of
+from bot.knowledge.formats.office.books import read_epub
+from bot.knowledge.formats.office.readers import OFFICE
+from bot.knowledge.formats.outline import Outline
+from bot.knowledge.formats.pdf import read_pdf
+from bot.knowledge.formats.plain_text import decoded, is_pointer
+from bot.knowledge.formats.tidying import language_of, paragraphs, tidy
 from bot.knowledge.passages import Block
-from bot.knowledge.plain_text import decoded
-from bot.knowledge.sources import ingest
-from bot.knowledge.sources.outline import Outline
-from bot.knowledge.sources.tidying import language_of, paragraphs, tidy
 
-SAMPLE = 20_000  # characters by which a language, and the delimiter of a table, are told
+SAMPLE = 20_000  # characters by which a language is told
 CHARSET = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?([\w-]{1,40})", re.IGNORECASE)
 FAQ = {
     "question": ("question", "вопрос"), "answer": ("answer", "ответ"), "audience": ("audience", "аудитория"),
     "language": ("language", "lang", "язык"),
 }  # fmt: skip
-HEADING_STYLE = re.compile(r"(?:heading|заголовок) (\d)", re.IGNORECASE)
+MOST_SHOWN = 10  # numbers of lines that were left out
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +47,15 @@ class ReadArticle:
 
 @dataclass(frozen=True, slots=True)
 class Articles:
-    """What a file has. `no_text` are pages without text ("3-9, 12"); the last two are of an HTML page."""
+    """What a file has. `left_out` are the reasons (of `Trouble`s) why parts of it were not read; the last two are of an
+    HTML page.
+    """
 
     articles: tuple[ReadArticle, ...]
-    no_text: str
+    left_out: tuple[str, ...]
     canonical: str
     has_password: bool
+    leads_to: str
 
     @staticmethod
     def of(result: dict[str, Any]) -> Articles:
@@ -61,7 +67,13 @@ class Articles:
             )
             for one in result["articles"]
         )  # fmt: skip
-        return Articles(articles, result["no_text"], result["canonical"], result["has_password"])
+        return Articles(
+            articles,
+            left_out=tuple(result["left_out"]),
+            canonical=result["canonical"],
+            has_password=result["has_password"],
+            leads_to=result["leads_to"],
+        )
 
 
 def can_read(name: str) -> bool:
@@ -70,19 +82,29 @@ def can_read(name: str) -> bool:
     return ending in READERS and (ending not in ingest.TYPES or ingest.is_installed())
 
 
-def read_file(data: bytes, name: str, mime: str = "", charset: str = "", most: int = 0) -> dict[str, Any]:
+def read_file(
+    data: bytes, name: str, mime: str = "", charset: str = "", most: int = 0, reads_hidden: bool = False
+) -> dict[str, Any]:
     """The articles of a file as values of JSON (see `Articles.of`).
 
-    `name` is a path or address: its ending chooses the format where `mime` does not. A file without words has no
-    article. Raises `Unreadable` (locked, broken, scanned, missing; empty: no page of an office document has words;
-    long: more than `most` characters), or any exception of a library.
+    `name` is a path or address: its ending chooses the format where neither content nor `mime` does. A file without
+    words has no article. Raises `Unreadable` (locked, broken, scanned, missing, pointer; delimiter: of a table; empty:
+    no page of an office document has words; long: more than `most` characters), or any exception of a library.
     """
-    ending = TYPES.get(mime) or _ending(name)
+    if is_pointer(data):
+        raise Unreadable("pointer")
+    told = _ending(name)
+    if mime not in ANY or (told not in READERS and mime in TYPES):
+        told = TYPES.get(mime, told)
+    elif told not in READERS:
+        told = "txt" if mime == "text/plain" else ""
+    ending = kind_of(data, told)
     reader = READERS.get(ending)
-    if reader is None:
+    if reader is None or (not told and ending == "txt"):
         raise Unreadable("type")
-    file = _File(data=data, name=name, ending=ending, charset=charset, most=most)
+    file = _File(data=data, name=name, ending=ending, charset=charset, most=most, reads_hidden=reads_hidden)
     parts = list(reader(file))
+    left_out = dict.fromkeys(reason for part in parts for reason in part.outline.troubles())
     return {
         "articles": [
             {
@@ -95,8 +117,11 @@ def read_file(data: bytes, name: str, mime: str = "", charset: str = "", most: i
             for part in parts
             if part.outline.blocks
         ],
-        "no_text": file.no_text, "canonical": file.canonical, "has_password": file.has_password,
-    }  # fmt: skip
+        "left_out": list(left_out),
+        "canonical": file.canonical,
+        "has_password": file.has_password,
+        "leads_to": file.leads_to,
+    }
 
 
 def title_of(name: str) -> str:
@@ -114,9 +139,10 @@ class _File:
     ending: str
     charset: str
     most: int
-    no_text: str = field(init=False, default="")
+    reads_hidden: bool
     canonical: str = field(init=False, default="")
     has_password: bool = field(init=False, default=False)
+    leads_to: str = field(init=False, default="")
 
     def text(self) -> str:
         text = decoded(self.data, self.charset)
@@ -124,8 +150,8 @@ class _File:
             raise Unreadable("long")
         return text
 
-    def pages(self) -> list[tuple[str, str]]:
-        return extraction.extract(self.data, f"file.{self.ending}", "")
+    def outline(self) -> Outline:
+        return Outline(reads_hidden=self.reads_hidden, is_bounded=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,18 +163,18 @@ class _Part:
 
 
 def _markdown(file: _File) -> Iterator[_Part]:
-    from bot.knowledge.sources.markdown import read_markdown
+    from bot.knowledge.formats.markdown import read_markdown
 
     yield _Part(read_markdown(file.text()))
 
 
 def _html(file: _File) -> Iterator[_Part]:
-    from bot.knowledge.sources.html_page import read_html_page
+    from bot.knowledge.formats.html_page import read_html_page
 
     said = CHARSET.search(file.data[:2048])
     file.charset = file.charset or (said[1].decode() if said else "")
     page = read_html_page(file.text(), file.name)
-    file.canonical, file.has_password = page.canonical, page.has_password
+    file.canonical, file.has_password, file.leads_to = page.canonical, page.has_password, page.leads_to
     yield _Part(page.outline, page.language)
 
 
@@ -169,21 +195,17 @@ def _code(file: _File) -> Iterator[_Part]:
 
 def _table(file: _File) -> Iterator[_Part]:
     """An FAQ where columns say "question" and "answer", else a table whose first row names the columns."""
-    text = file.text()
-    try:
-        dialect: Any = csv.Sniffer().sniff(text[:SAMPLE], ",;\t|")
-    except csv.Error:
-        dialect = csv.excel
-    try:
-        rows = list(csv.reader(io.StringIO(text, newline=""), dialect))
-    except csv.Error:
-        raise Unreadable("broken") from None
+    found = read_delimited(file.text(), file.ending, [name for names in FAQ.values() for name in names])
+    rows = found.rows
     names = [name.strip().lower() for name in rows[0]] if rows else []
     places = {key: next((names.index(n) for n in given if n in names), -1) for key, given in FAQ.items()}
+    first = _Part(Outline())
+    for line in found.odd:
+        first.outline.leave_out("columns", str(line), is_hidden=False)
     if places["question"] < 0 or places["answer"] < 0:
-        outline = Outline()
-        outline.add_table(rows)
-        yield _Part(outline)
+        has_head = bool(rows) and len(rows[0]) == 2 and not any(map(str.isdecimal, rows[0]))
+        first.outline.add_table(rows, 1 if has_head else None)
+        yield first
         return
     parts: dict[tuple[str, str], _Part] = {}
     for row in rows[1:]:
@@ -193,88 +215,45 @@ def _table(file: _File) -> Iterator[_Part]:
         if cells["question"]:
             part.outline.heading(2, cells["question"])
             part.outline.add(cells["answer"])
-    yield from parts.values()
+    yield from (first, *parts.values())
 
 
 def _pdf(file: _File) -> Iterator[_Part]:
-    outline, empty = Outline(), []
-    for page, (_, text) in enumerate(file.pages(), 1):
-        if not text.strip():
-            empty.append(page)
-        for paragraph in paragraphs(text, hyphens=True):
-            outline.add(paragraph, page=page)
-    file.no_text = _ranges(empty)
-    yield _Part(outline)
+    outline = file.outline()
+    read_pdf(file.data, outline)
+    yield from _worded(outline, "scanned")
 
 
-def _docx(file: _File) -> Iterator[_Part]:
-    """By the styles of headings; a list is one block."""
-    try:
-        from docx import Document
-        from docx.text.paragraph import Paragraph
-    except ImportError:
-        raise Unreadable("missing") from None
-    office.check_package(file.data)
-    outline, items = Outline(), list[str]()
-    for block in Document(io.BytesIO(file.data)).iter_inner_content():
-        style = ((block.style.name if block.style else "") or "") if isinstance(block, Paragraph) else ""
-        if items and "list" not in style.lower():
-            outline.add("\n".join(items))
-            items = []
-        if not isinstance(block, Paragraph):
-            outline.add_table([cell.text for cell in row.cells] for row in block.rows)
-        elif style.lower() == "title":
-            outline.title = outline.title or block.text
-        elif level := HEADING_STYLE.match(style):
-            outline.heading(int(level[1]), block.text)
-        elif "list" in style.lower():
-            items.append(f"- {block.text}")
-        else:
-            outline.add(block.text)
-    outline.add("\n".join(items))
-    yield _Part(outline)
+def _office(file: _File) -> Iterator[_Part]:
+    outline = file.outline()
+    OFFICE[file.ending](file.data, outline)
+    yield from _worded(outline, "empty")
 
 
-def _sheets(file: _File) -> Iterator[_Part]:
-    outline = Outline()
-    pages = file.pages()
-    for name, text in pages:
-        if len(pages) > 1:
-            outline.heading(2, name)
-        outline.add_table(line.split(" | ") for line in text.split("\n"))
-    yield _Part(outline)
+def _epub(file: _File) -> Iterator[_Part]:
+    from bot.knowledge.formats.html_page import add_chapter
+
+    outline = file.outline()
+    read_epub(file.data, outline, add_chapter)
+    yield from _worded(outline, "empty")
 
 
-def _lines(file: _File) -> Iterator[_Part]:
-    """Slides, chapters, and pages of a text: each line is a paragraph."""
-    outline = Outline()
-    for number, (place, text) in enumerate(file.pages(), 1):
-        if place:
-            outline.heading(2, re.sub(r"^\d+\. ", "", place))
-        for line in text.split("\n"):
-            outline.add(line, page=number if file.ending == "pptx" else 0)
+def _worded(outline: Outline, otherwise: str) -> Iterator[_Part]:
+    if not outline.blocks:
+        raise Unreadable(otherwise)
     yield _Part(outline)
 
 
 def _other(file: _File) -> Iterator[_Part]:
-    from bot.knowledge.sources.markdown import read_markdown
+    from bot.knowledge.formats.markdown import read_markdown
 
     yield _Part(read_markdown(ingest.read_other(file.data, file.ending)))
 
 
-def _ranges(numbers: Iterable[int]) -> str:
-    """Page numbers for a person: "3-9, 12"."""
-    found: list[list[int]] = []
-    for number in numbers:
-        if found and number == found[-1][1] + 1:
-            found[-1][1] = number
-        else:
-            found.append([number, number])
-    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in found)
-
-
 def _ending(name: str) -> str:
-    return PurePosixPath(name.lower()).suffix[1:]
+    """The ending of the name of a file, or of an address without its query."""
+    path = urlsplit(name).path if "://" in name else name
+    return PurePosixPath(path.lower()).suffix[1:]
 
 
 CODE = (
@@ -284,13 +263,6 @@ CODE = (
 READERS: dict[str, Callable[[_File], Iterator[_Part]]] = {
     **dict.fromkeys(("md", "markdown", "mdx"), _markdown), **dict.fromkeys(("html", "htm", "xhtml"), _html),
     **dict.fromkeys(("txt", "text", "rst"), _plain), **dict.fromkeys(("csv", "tsv"), _table), "pdf": _pdf,
-    "docx": _docx, **dict.fromkeys(("xlsx", "xlsm", "xlsb", "xls", "ods"), _sheets),
-    **dict.fromkeys(("pptx", "odt", "epub", "rtf"), _lines), **dict.fromkeys(CODE, _code),
+    **dict.fromkeys(OFFICE, _office), "epub": _epub, **dict.fromkeys(CODE, _code),
     **dict.fromkeys(ingest.TYPES, _other),
-}  # fmt: skip
-TYPES = {
-    "text/html": "html", "application/xhtml+xml": "html", "text/markdown": "md", "text/plain": "txt",
-    "application/pdf": "pdf", "text/csv": "csv", "application/epub+zip": "epub", "application/rtf": "rtf",
-    f"{extraction.OFFICE}.wordprocessingml.document": "docx", f"{extraction.OFFICE}.spreadsheetml.sheet": "xlsx",
-    f"{extraction.OFFICE}.presentationml.presentation": "pptx",
 }  # fmt: skip

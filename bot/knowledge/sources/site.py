@@ -101,7 +101,7 @@ class Site:
                 if error.why == "forbidden" or origin != self._own:
                     raise
                 raise failure("no_robots", address=f"{origin}/robots.txt") from None
-            text = answer.body.decode("utf-8", "replace") if answer.status == 200 else ""
+            text = answer.body.decode("utf-8-sig", "replace").lstrip("\ufeff") if answer.status == 200 else ""
             self._robots[origin] = Protego.parse(text) if text else None
         return self._robots[origin]
 

@@ -9,24 +9,32 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from bot.errors import SourceFailed as SourceFailed  # what readers raise
 from bot.knowledge.passages import Block
 from bot.texts.catalog import say
 
-READING = "1"  # of formats: another number lets everything be read anew after an update of Govorun
+READING = "2"  # of formats: another number lets everything be read anew after an update of Govorun
 MEGABYTE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class SourceLimits:
-    """How much of a source is read: `articles`, `bytes` altogether, bytes of one `file`, `characters` of one file."""
+    """How much of a source is read: `articles`, `bytes` altogether, bytes of one `file`, `characters` of one file;
+    `hidden`: also what the authors of files hid.
+    """
 
     articles: int = 10_000
     bytes: int = 200 * MEGABYTE
     file: int = 20 * MEGABYTE
     characters: int = 2_000_000
+    hidden: bool = False
+
+    @property
+    def reading(self) -> str:
+        """How files are read: what was read in another way is read anew."""
+        return f"{READING}h" if self.hidden else READING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,9 +72,25 @@ class Trouble:
     `reason` is one of: not_found (it is gone), denied (by the rights of the file), locked, broken, empty, too_long,
     slow, heavy, busy, missing (the library for the format is not installed), outside (a link out of the folder), type
     (no text), login, robots, trap (one of endless addresses), other_site, forbidden (an address of a private network),
-    redirects, unavailable, no_text (a scan), no_text:3-9 (these pages have no text; the others were read), same:KEY
-    (its text is that of another article), too_many:N (N articles more than are read).
+    redirects, unavailable, no_text (a scan), pointer (of Git LFS), moved:ADDRESS (it only leads there), delimiter (of a
+    table, which is not clear), same:KEY (its text is that of another article), too_many:N (N articles more than are
+    read). What was left out of an article that was read is one of `PARTS` with names or a count behind a colon.
     """
+
+    PARTS: ClassVar[tuple[str, ...]] = (
+        "no_text",
+        "hidden_sheets",
+        "hidden_rows",
+        "hidden_columns",
+        "hidden_slides",
+        "hidden_words",
+        "notes",
+        "struck",
+        "comments",
+        "embedded",
+        "drawings",
+        "columns",
+    )
 
     key: str
     reason: str
@@ -75,6 +99,12 @@ class Trouble:
     def is_gone(self) -> bool:
         """Whether the stored article may be deleted. For every other reason it may stay, with its age."""
         return self.reason == "not_found" or self.is_equal
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether only a part of the article was left out."""
+        kind, _, about = self.reason.partition(":")
+        return bool(about) and kind in self.PARTS
 
     @property
     def is_equal(self) -> bool:
@@ -105,6 +135,11 @@ class Seen:
         self._keys: dict[str, str] = {}
         self._bytes = 0
 
+    @property
+    def reading(self) -> str:
+        """How its files are read (`SourceLimits.reading`)."""
+        return self._limits.reading
+
     def twin(self, sha: str, key: str) -> str:
         """The key of an earlier article with the hash `sha`, "" if `key` is the first."""
         first = self._keys.setdefault(sha, key)
@@ -133,3 +168,11 @@ def failure_text(language: str, stored: str) -> str:
         return stored
     why, values = json.loads(stored)
     return say(language, f"kb.failure.{why}", **values)
+
+
+def trouble_text(language: str, reason: str) -> str:
+    """The sentence for the reason of a `Trouble`."""
+    kind, _, about = reason.partition(":")
+    if kind == "no_text" and about:
+        return say(language, "kb.trouble.no_text.pages", about=about)
+    return say(language, f"kb.trouble.{kind}", about=about)

@@ -16,14 +16,17 @@ from typing import NamedTuple
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from bot.errors import FetchFailed, SourceFailed
-from bot.http.framing import host_of, http_date
+from bot.http.framing import ascii_host, host_of, http_date
 from bot.http.guarded import GZIP, Fetched, unpacked
+from bot.knowledge.formats.kinds import ANY, TYPES
 from bot.knowledge.sources.files import FileReader, KnownFiles, found_in, text_hash
-from bot.knowledge.sources.reading import TYPES, Articles
+from bot.knowledge.sources.reading import Articles, can_read
 from bot.knowledge.sources.site import Site
 from bot.knowledge.sources.source import Event, Known, Seen, SourceLimits, Trouble, failure
 
-SITEMAP_TYPES = ("application/xml", "text/xml", "application/gzip", "application/x-gzip", "application/octet-stream")
+SITEMAP_TYPES = ("application/xml", "text/xml", "application/gzip", "application/x-gzip")
+PAGE_TYPES = (*TYPES, *filter(None, ANY))  # stores of files call a PDF "bytes": its name and its content say what it is
+PORTS = {"http": 80, "https": 443}
 MOST_SITEMAPS = 100
 ENOUGH = 10  # times as many pages as are read are counted
 MOST_DEPTH, MOST_REPEATED, LONGEST_ADDRESS = 12, 3, 500  # of an address that is no trap: parts of its path, characters
@@ -32,7 +35,16 @@ SHORT = 600  # characters of a page that only says that it is not there
 # Bounded, so that what a hostile sitemap leaves open costs nothing.
 LOCATION = re.compile(r"<loc>\s*(?:<!\[CDATA\[)?([^<]{1,2000})(?:</loc>\s*<lastmod>\s*([^<\s]{1,40}))?")
 LOGIN = re.compile(r"log-?in|sign-?in|logon|auth|sso|passport|account", re.IGNORECASE)
-MISSING = re.compile(r"\b404\b|not found|не найден", re.IGNORECASE)
+# A part of a title that is about the page itself: "Order not found" is a page of a handbook.
+MISSING = re.compile(
+    r"(?:(?:ошибка|error|http|status)[\s:#№-]*)?404(?:[\s:.-]*(?:error|(?:page )?not found|(?:страница )?не найден.))?"
+    r"|(?:the |this |requested |запрошенная |эта |такая )*(?:page|страница)(?: (?:you|that|with)\b[\w ']*)?"
+    r"(?: (?:was|is|could|can|can't|cannot|be|not|не|doesn't|does|exist|exists|found|найдена|существует|удалена))+"
+    r"|not found|(?:ничего )?не найдено",
+    re.IGNORECASE,
+)
+LONGEST_TITLE = 200  # characters of a title that may say so
+SEPARATORS = re.compile(r"\s+[|·•»—–-]+\s+|\s*[|·•»—–]\s*")  # between the title of a page and that of its site
 FAILURES = ("forbidden", "unavailable", "robots", "type", "too_long")  # that have a sentence of their own
 GONE, CLOSED = (404, 410), (401, 403, 407)
 
@@ -49,7 +61,7 @@ class WebPages:
 
     async def articles(self, known: Known) -> AsyncIterator[Event]:
         """Read the pages in the order of the sitemap. Raises `SourceFailed`, also for a sitemap without a page."""
-        seen, files, failures = Seen(self._limits), KnownFiles(known), 0
+        seen, files, failures = Seen(self._limits), KnownFiles(known, self._limits), 0
         first = await self._first(files)
         if first.status == 304 or not _is_sitemap(first):
             if any(key.partition("#")[0] != self._url for key in known):
@@ -76,7 +88,7 @@ class WebPages:
         """What stands at the address. That a known page is not there any more is an answer, other failures are none."""
         known = files.validators(self._url)
         try:
-            answer = await self._site.get(self._url, known=known, types=(*TYPES, *SITEMAP_TYPES))
+            answer = await self._site.get(self._url, known=known, types=(*PAGE_TYPES, *SITEMAP_TYPES))
         except FetchFailed as error:
             raise _failure(self._url, error.why) from None
         if answer.status in (200, 304) or (known and answer.status in GONE):
@@ -90,7 +102,7 @@ class WebPages:
     ) -> AsyncIterator[Event]:  # fmt: skip
         key, known = page.url, files.validators(page.url)
         try:
-            answer = answer or await self._site.get(key, known=known, types=tuple(TYPES))
+            answer = answer or await self._site.get(key, known=known, types=PAGE_TYPES)
         except FetchFailed as error:
             yield Trouble(key, error.why)
             return
@@ -104,9 +116,8 @@ class WebPages:
                 yield event
             return
         seen.add(len(answer.body))
-        articles = (
-            "" if twin else await self._files.read(answer.body, answer.url, answer.mime or "text/html", answer.charset)
-        )
+        mime = answer.mime or ("" if can_read(answer.url) else "text/html")
+        articles = "" if twin else await self._files.read(answer.body, answer.url, mime, answer.charset)
         if isinstance(articles, str):
             yield Trouble(key, f"same:{twin}" if twin else articles)
             return
@@ -185,10 +196,14 @@ class _Listed(NamedTuple):
 
 
 def page_key(url: str) -> str:
-    """An address as the key of its page: without a fragment, the host in small letters."""
+    """An address as the key of its page: without a fragment, its host as `ascii_host` writes it."""
     try:
         parts = urlsplit(url.strip())
-        return urlunsplit((parts.scheme.lower(), parts.netloc.lower(), parts.path or "/", parts.query, ""))
+        user, at, _ = parts.netloc.rpartition("@")
+        port = f":{parts.port}" if parts.port not in (None, PORTS.get(parts.scheme.lower())) else ""
+        host = ascii_host(parts.hostname or "")
+        netloc = f"{user}{at}{f'[{host}]' if ':' in host else host}{port}"
+        return urlunsplit((parts.scheme.lower(), netloc, parts.path or "/", parts.query, ""))
     except ValueError:
         return url.strip()
 
@@ -222,7 +237,13 @@ def _is_login(asked: str, url: str, articles: Articles) -> bool:
 def _says_missing(articles: Articles) -> bool:
     """Whether a page with the status 200 only says that it is not there."""
     size = sum(len(block.text) for one in articles.articles for block in one.blocks)
-    return size < SHORT and any(MISSING.search(one.title) for one in articles.articles)
+    return size < SHORT and any(says_missing(one.title) for one in articles.articles)
+
+
+def says_missing(title: str) -> bool:
+    """Whether a title says that the page is not there, and not something that the page is about."""
+    title = title[:LONGEST_TITLE]
+    return any(MISSING.fullmatch(part.strip(' .!?«»"')) for part in (title, *SEPARATORS.split(title)))
 
 
 def _canonical(articles: Articles, url: str) -> str:
@@ -242,7 +263,7 @@ def _is_trap(url: str) -> bool:
 
 
 def _host(url: str) -> str:
-    return host_of(url).removeprefix("www.")
+    return ascii_host(host_of(url)).removeprefix("www.")
 
 
 def _date(text: str) -> float | None:

@@ -67,7 +67,7 @@ async def show(command: KnowledgeCommand, name: str, page: str) -> None:
         say(f"  last problem: {failure_text('en', source.error)}")
     for one in articles[:MOST_SHOWN]:
         only = f"  (only {one.audience})" if one.audience else ""
-        empty = f"  (no text: pages {one.no_text})" if one.no_text else ""
+        empty = f"  ({'; '.join(map(told, one.left_out))})" if one.left_out else ""
         say(f"{date(one.changed)[:10]}  {one.passages:>5}  {one.key}  {one.title}{only}{empty}")
     if (more := len(articles) - MOST_SHOWN) > 0:
         say(f"... and {more} more; --page ADDRESS shows one")
@@ -158,10 +158,10 @@ def _contents(source: KnowledgeSource, articles: Sequence[ArticleRow]) -> Iterat
         return  # its pages have passages once a question has found some
     if empty := [one.key for one in articles if not one.passages]:
         yield Finding(source.name, f"pages without a passage: {_some(empty)}", "Is there text in them?", is_wrong=True)
-    if scans := [f"{one.key} (pages {one.no_text})" for one in articles if one.no_text]:
-        yield Finding(
-            source.name, f"pages without text: {_some(scans)}", "They are pictures: recognise their text (OCR)."
-        )
+    left = [(one.key, reason) for one in articles for reason in one.left_out]
+    for kinds, advice in LEFT_OUT:
+        if found := [f"{key} ({told(reason)})" for key, reason in left if reason.startswith(kinds)]:
+            yield Finding(source.name, f"not all is read: {_some(found)}", advice)
 
 
 def _readers(source: KnowledgeSource, strangers: Sequence[str]) -> Iterator[Finding]:
@@ -206,8 +206,16 @@ async def _reading(command: KnowledgeCommand, source: KnowledgeSource, known: Co
 
 
 def _matters(trouble: Trouble) -> bool:
-    """Whether something is wrong: equal articles are none, and pages without text are named elsewhere."""
-    return not trouble.is_gone and not trouble.reason.startswith("no_text:")
+    """Whether something is wrong: equal articles are none, and what was left out of a page is named elsewhere."""
+    return not trouble.is_gone and not trouble.is_partial
+
+
+LEFT_OUT = (
+    ("no_text", "They are pictures: recognise their text (OCR)."),
+    (("hidden_", "notes"), "READ_HIDDEN=true reads what authors have hidden."),
+    ("columns", "Put cells with the delimiter in them into quotes."),
+    (("struck", "comments", "embedded", "drawings"), "If it matters, write it into the text of the file."),
+)
 
 
 async def _vectors(command: KnowledgeCommand) -> Finding:

@@ -26,7 +26,7 @@ from bot.features.knowledge.jobs import request_sync
 from bot.knowledge import rights
 from bot.knowledge.base import KnowledgeBase, check_libraries
 from bot.knowledge.embedding import CHARACTERS
-from bot.knowledge.sources.source import SourceFailed, failure_text
+from bot.knowledge.sources.source import SourceFailed, failure_text, trouble_text
 from bot.providers.yandex.service import YandexStudio
 from bot.runtime.models import Embedders
 from bot.runtime.resources import SharedResources
@@ -35,7 +35,6 @@ from bot.storage.engines.urls import is_sqlite
 from bot.storage.repositories.knowledge.passages import VECTOR_STORE
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.store import Tx
-from bot.texts.catalog import say
 from bot.types import Address
 
 SPANS = {"m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
@@ -296,6 +295,7 @@ async def opened(
             ),
             former=embedders.others(),
         )  # fmt: skip
+        base.reads_hidden = settings.read_hidden
         base.vector_stores = studio.vector_stores() if keyed else None
         yield KnowledgeCommand(base=base, currency=settings.currency, say=say, agree=agree)
 
@@ -317,8 +317,7 @@ def audience(text: str) -> tuple[str, ...]:
 
 def told(reason: str) -> str:
     """Return what the reason of a `Trouble` (a page that can't be read) means, in English."""
-    kind, _, about = reason.partition(":")
-    return say("en", f"kb.trouble.{kind}", about=about)
+    return trouble_text("en", reason)
 
 
 def date(at: float) -> str:

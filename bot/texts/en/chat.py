@@ -308,6 +308,7 @@ TEXTS: dict[str, str] = {
     "document.scanned": "{name} holds no text, only pictures of pages. Send the pages as photos, or a text.",
     "document.empty": "There is no text in {name}.",
     "document.broken": "I can't read {name}: the file is damaged, or not what its name says.",
+    "document.pointer": "{name} only points to a file that is kept elsewhere (Git LFS or git-annex). Send that file.",
     "document.unknown": (
         "I can't read {name}: I don't know this kind of file. I read text, PDF, Word, tables, slides and e-books. Send "
         "it as one of these, or ask without it."

@@ -39,9 +39,9 @@ class ArticleRow:
     passages: int
 
     @property
-    def no_text(self) -> str:
-        """The pages of its file that have no text, such as "3-9, 12"; "" for none."""
-        return str(json.loads(self.validators).get("no_text", ""))
+    def left_out(self) -> Sequence[str]:
+        """What of its file was not read, such as "no_text:3-9, 12" (reasons of a `Trouble`)."""
+        return tuple(filter(None, str(json.loads(self.validators).get("left_out", "")).split("\n")))
 
 
 class Articles(Repository):

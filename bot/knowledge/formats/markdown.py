@@ -8,13 +8,17 @@ from collections.abc import Iterator, Sequence
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from bot.knowledge.sources.html_page import LONGEST_HEADING, add_fragment
-from bot.knowledge.sources.outline import Outline
+from bot.knowledge.formats.html_page import LONGEST_HEADING, add_fragment
+from bot.knowledge.formats.outline import Outline
+from bot.knowledge.formats.signs import lowered, raised
 
 FRONT_MATTER = re.compile(r"\A\ufeff?(?:---|\+\+\+)[ \t]*\n(.*?\n)?(?:---|\+\+\+|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
 DEEPEST = 100  # levels of quotes and lists inside each other: what stands deeper is left out
 TITLE = re.compile(r"^title[ \t]*[:=](.+)$", re.MULTILINE)
 ANCHOR = re.compile(r"\{#([^\s{}]+)(?:\s[^{}]*)?\}$")
+INLINE = re.compile(r"<(/?)([a-z]+)", re.IGNORECASE)
+STRUCK = ("del", "s", "strike")
+HEIGHTS = {"sup": raised, "sub": lowered}
 BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 
 
@@ -23,7 +27,7 @@ def read_markdown(text: str) -> Outline:
     text = text.replace("\r\n", "\n")
     matter = FRONT_MATTER.match(text)
     outline = Outline()
-    parser = MarkdownIt("commonmark", {"maxNesting": DEEPEST}).enable("table")
+    parser = MarkdownIt("commonmark", {"maxNesting": DEEPEST}).enable(["table", "strikethrough"])
     _add(outline, parser.parse(text[matter.end() :] if matter else text))
     if matter and not outline.title and (said := TITLE.search(matter[1] or "")):
         outline.title = said[1].strip(" \t\"'")
@@ -38,11 +42,11 @@ def _add(outline: Outline, tokens: Sequence[Token]) -> None:
         if token.type in ("bullet_list_open", "ordered_list_open", "table_open"):
             end = _end(tokens, place)
             if token.type == "table_open":
-                outline.add_table(_rows(tokens[place:end]))
+                outline.add_table(_rows(tokens[place:end], outline), 1)
             else:
-                outline.add("\n".join(_items(tokens[place:end])), code=True)
+                outline.add("\n".join(_items(tokens[place:end], outline)), code=True)
         elif token.type == "heading_open":
-            words = _words(tokens[place + 1])[:LONGEST_HEADING].rstrip()
+            words = _words(tokens[place + 1], outline)[:LONGEST_HEADING].rstrip()
             named = ANCHOR.search(words)
             anchor = named[1] if named else _slug(words, slugs)
             outline.heading(int(token.tag[1:]), ANCHOR.sub("", words), anchor)
@@ -52,7 +56,7 @@ def _add(outline: Outline, tokens: Sequence[Token]) -> None:
         elif token.type == "html_block":
             add_fragment(outline, token.content)
         elif token.type == "inline":
-            outline.add(_words(token))
+            outline.add(_words(token, outline))
         place = end
 
 
@@ -62,7 +66,7 @@ def _end(tokens: Sequence[Token], start: int) -> int:
     return next(n + 1 for n in range(start + 1, len(tokens)) if tokens[n].nesting < 0 and tokens[n].level == level)
 
 
-def _items(tokens: Sequence[Token]) -> Iterator[str]:
+def _items(tokens: Sequence[Token], outline: Outline) -> Iterator[str]:
     """The lines of a list, with the lists and the code in it."""
     depth, mark = 0, ""
     for token in tokens:
@@ -73,34 +77,56 @@ def _items(tokens: Sequence[Token]) -> Iterator[str]:
         elif token.type == "list_item_open":
             mark = f"{token.info}. " if token.info else "- "
         elif token.type in ("inline", "fence", "code_block"):
-            words = _words(token) if token.type == "inline" else token.content
+            words = _words(token, outline) if token.type == "inline" else token.content
             for line in filter(str.strip, words.split("\n")):
                 yield "  " * (depth - 1) + (mark or "  ") + line
                 mark = ""
 
 
-def _rows(tokens: Sequence[Token]) -> Iterator[list[str]]:
+def _rows(tokens: Sequence[Token], outline: Outline) -> Iterator[list[str]]:
     row: list[str] = []
     for token in tokens:
         if token.type == "tr_open":
             row = []
         elif token.type == "inline":
-            row.append(_words(token))
+            row.append(_words(token, outline))
         elif token.type == "tr_close":
             yield row
 
 
-def _words(token: Token) -> str:
-    """The words of a line of Markdown, without its marks."""
-    found = []
+def _words(token: Token, outline: Outline) -> str:
+    """The words of a line of Markdown, without its marks and without struck words."""
+    found = [""]
+    heights: list[tuple[str, int]] = []  # open <sup> and <sub>: the name, and the place where its words begin
+    struck = 0
     for child in token.children or ():
-        if child.type in ("softbreak", "hardbreak"):
-            found.append(" " if child.type == "softbreak" else "\n")
-        elif child.type == "html_inline":
-            found.append("\n" if BREAK.match(child.content) else "")
+        mark = INLINE.match(child.content) if child.type == "html_inline" else None
+        name = mark[2].lower() if mark is not None else ""
+        is_open = child.type == "s_open" or (name in STRUCK and mark is not None and not mark[1])
+        is_close = child.type == "s_close" or (name in STRUCK and mark is not None and bool(mark[1]))
+        if is_open:
+            struck += 1
+            outline.leave_out("struck", is_hidden=False)
+        struck = max(struck - is_close, 0)
+        if struck or is_open or is_close:
+            continue
+        if name in HEIGHTS and mark is not None:
+            if not mark[1]:
+                heights.append((name, len(found)))
+            elif heights and heights[-1][0] == name:
+                _, begin = heights.pop()
+                found[begin:] = [HEIGHTS[name]("".join(found[begin:]))]
         else:
-            found.append(child.content)
+            found.append(_flat(child))
     return "".join(found)
+
+
+def _flat(child: Token) -> str:
+    if child.type == "softbreak":
+        return " "
+    if child.type == "hardbreak" or (child.type == "html_inline" and BREAK.match(child.content)):
+        return "\n"
+    return "" if child.type == "html_inline" else child.content
 
 
 def _slug(heading: str, slugs: dict[str, int]) -> str:

@@ -8,31 +8,36 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from urllib.parse import urljoin
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from bot.knowledge.sources.outline import Outline
-from bot.knowledge.sources.tidying import one_line
+from bot.knowledge.formats.formulas import joined_formula
+from bot.knowledge.formats.outline import Outline
+from bot.knowledge.formats.signs import lowered, note_mark, raised, spelled
+from bot.knowledge.formats.tables import Cell, filled, table_rows
+from bot.knowledge.formats.tidying import one_line
 
 CUT = (
-    "script, style, template, noscript, nav, aside, footer, body > header, iframe, svg, canvas, dialog, button, "
+    "script, style, template, noscript, nav, aside, footer, body > header, iframe, svg, canvas, dialog, annotation, "
     "select, textarea, [hidden], [aria-hidden=true], [role=navigation], [role=banner], [role=contentinfo], "
     '[style*="display:none"], [style*="display: none"], [style*="visibility:hidden"], [style*="visibility: hidden"]'
 )
+STRUCK = 'del, s, strike, [style*="line-through"]'
+FORMULAS = "msup, msub, mfrac, msqrt"
 MAINS = ("main", "[role=main]", "article")
 HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 WHOLE = ("ul", "ol", "table")  # one block, or one for each row, unless they only lay out the page
-LAYOUT = ", ".join((*HEADINGS, "table"))
+LAYOUT = ", ".join(HEADINGS)
 INLINE = {
     "a", "abbr", "acronym", "b", "bdi", "bdo", "big", "cite", "code", "data", "del", "dfn", "em", "font", "i", "ins",
     "kbd", "label", "mark", "q", "rp", "rt", "ruby", "s", "samp", "small", "span", "strike", "strong", "sub", "sup",
-    "time", "tt", "u", "var", "wbr", "img", "input",
+    "time", "tt", "u", "var", "wbr", "img", "input", "button", "math", "mi", "mn", "mo", "mrow", "mtext",
 }  # fmt: skip
 PERMALINKS = ("", "#", "¶", "§", "🔗")  # the words of links that a heading has to itself
-MOST_COLUMNS, MOST_ROWS = 1_000, 20_000
 LONGEST_HEADING = 1_000
+FEW_WORDS = 300  # characters of a page that only leads to another one
+REFRESH = re.compile(r"\s*[0-5](?:\.\d*)?\s*[;,]\s*(?:url\s*=\s*)?[\"']?([^\s\"']+)", re.IGNORECASE)
 DEEPEST = 8  # lists in lists that are indented
 
 
@@ -44,6 +49,7 @@ class HtmlPage:
     language: str
     canonical: str
     has_password: bool
+    leads_to: str = ""  # where a page without words of its own sends its readers
 
 
 def read_html_page(text: str, url: str = "") -> HtmlPage:
@@ -57,7 +63,18 @@ def read_html_page(text: str, url: str = "") -> HtmlPage:
     outline = Outline()
     _add(outline, page)
     outline.title = outline.title or name
-    return HtmlPage(outline, language, urljoin(url, said) if said else "", has_password)
+    leads_to = _refreshed(page) if sum(len(block.text) for block in outline.blocks) < FEW_WORDS else ""
+    own = urljoin(url, said) if said else ""
+    return HtmlPage(outline, language, canonical=own, has_password=has_password, leads_to=leads_to)
+
+
+def _refreshed(page: LexborHTMLParser) -> str:
+    """The address to which a page sends its readers at once, "" for none."""
+    for meta in page.css("meta[http-equiv]"):
+        if (meta.attributes.get("http-equiv") or "").lower() == "refresh":
+            found = REFRESH.match(meta.attributes.get("content") or "")
+            return found[1] if found is not None else ""
+    return ""
 
 
 def add_fragment(outline: Outline, text: str) -> None:
@@ -65,9 +82,16 @@ def add_fragment(outline: Outline, text: str) -> None:
     _add(outline, LexborHTMLParser(text))
 
 
+def add_chapter(text: str, outline: Outline) -> str:
+    """Add a chapter of an e-book. Returns its first heading."""
+    page = LexborHTMLParser(text)
+    heading = page.css_first(", ".join(HEADINGS))
+    _add(outline, page)
+    return one_line(spelled(heading.text())) if heading is not None else ""
+
+
 def _add(outline: Outline, page: LexborHTMLParser) -> None:
-    for unread in page.css(CUT):
-        unread.decompose()
+    _prepare(outline, page)
     mains = next((found for name in MAINS if len(found := page.css(name)) == 1), None)
     root = mains[0] if mains else page.body
     if root is None:
@@ -101,7 +125,8 @@ def _add(outline: Outline, page: LexborHTMLParser) -> None:
         elif tag in WHOLE and not _lays_out(node):
             flush()
             if tag == "table":
-                outline.add_table(_rows(node))
+                outline.add(" ".join(_words(one) for one in node.iter() if one.tag == "caption"))
+                outline.add_table(*filled(_rows(node)))
             else:
                 outline.add("\n".join(_items(node)), code=True)
         else:
@@ -112,9 +137,49 @@ def _add(outline: Outline, page: LexborHTMLParser) -> None:
     flush()
 
 
+def _prepare(outline: Outline, page: LexborHTMLParser) -> None:
+    """Cut what is not read, and write out what the marks of other words mean."""
+    for unread in page.css(CUT):
+        unread.decompose()
+    for struck in page.css(STRUCK):
+        if struck.text().strip():
+            outline.leave_out("struck", is_hidden=False)
+        struck.decompose()
+    for button in page.css("button"):
+        if not _is_in_words(button):
+            button.decompose()
+    for picture in page.css("img[alt]"):
+        if _is_in_words(picture):
+            picture.replace_with(picture.attributes.get("alt") or "")
+    for formula in reversed(page.css(FORMULAS)):
+        formula.replace_with(joined_formula(formula.tag or "", [one.text() for one in formula.iter()]))
+    for mark in reversed(page.css("sup, sub")):
+        text = mark.text()
+        if mark.css_first("a") is not None:
+            mark.replace_with(note_mark(text))
+        else:
+            mark.replace_with(raised(text) if mark.tag == "sup" else lowered(text))
+    for quote in reversed(page.css("q")):
+        quote.insert_before("«")
+        quote.insert_after("»")
+
+
+def _is_in_words(node: LexborNode) -> bool:
+    """Whether something stands in a sentence, and not alone as a part of the page."""
+    around = node.parent
+    return around is not None and any(one.is_text_node and _flat(one).strip() for one in around.iter(include_text=True))
+
+
 def _lays_out(node: LexborNode) -> bool:
-    """Whether a list or table has headings or tables in it, so that it is no list or table of values."""
-    return any(found.mem_id != node.mem_id for found in node.css(LAYOUT))
+    """Whether a list or table is none of values: it has headings in it, or a list has a table, or a table that is not
+    marked as a table of values has another one.
+    """
+    tables = sum(found.mem_id != node.mem_id for found in node.css("table"))
+    return bool(node.css(LAYOUT)) or (tables > 0 and not (node.tag == "table" and _has_heads(node)))
+
+
+def _has_heads(table: LexborNode) -> bool:
+    return any(cell.tag == "th" for row in _own_rows(table) for cell in row.iter())
 
 
 def _anchor(heading: LexborNode) -> str:
@@ -154,7 +219,7 @@ def _items(node: LexborNode) -> Iterator[str]:
         elif one.tag == "li" and begins:
             parent = one.parent
             key = parent.mem_id if parent is not None else 0
-            numbers[key] = numbers.get(key, 0) + 1
+            numbers[key] = _number_of(one, parent, numbers.get(key))
             is_numbered = parent is not None and parent.tag == "ol"
             lines.append("  " * depth + (f"{numbers[key]}. " if is_numbered else "- "))
         elif one.tag not in INLINE and lines[-1].strip(" -.0123456789"):
@@ -164,26 +229,34 @@ def _items(node: LexborNode) -> Iterator[str]:
             yield line[: len(line) - len(line.lstrip())] + " ".join(line.split())
 
 
-def _rows(table: LexborNode) -> Iterator[list[str]]:
-    """The cells of a table; one that spans rows stands in each of them."""
-    spans: dict[int, tuple[int, str]] = {}  # by column: rows that follow, text
-    for row in islice(table.css("tr"), MOST_ROWS):
-        cells: list[str] = []
+def _number_of(item: LexborNode, parent: LexborNode | None, before: int | None) -> int:
+    """The number of an item of a list: its own, the next one, or where the list begins."""
+    own = item.attributes.get("value") or ""
+    begins = (parent.attributes.get("start") or "") if parent is not None and before is None else ""
+    said = own if own.isdecimal() else begins
+    return int(said) if said.isdecimal() and len(said) < 10 else (before or 0) + 1
 
-        def spanned(cells: list[str] = cells) -> None:
-            while (left := spans.get(len(cells), (0, "")))[0] > 0:
-                spans[len(cells)] = (left[0] - 1, left[1])
-                cells.append(left[1])
 
-        for cell in islice((one for one in row.iter() if one.tag in ("td", "th")), MOST_COLUMNS):
-            spanned()
-            text, rows = _words(cell), _number(cell.attributes.get("rowspan"))
-            for column in range(_number(cell.attributes.get("colspan"))):
-                if rows > 1:
-                    spans[len(cells)] = (rows - 1, text if not column else "")
-                cells.append(text if not column else "")
-        spanned()
-        yield cells
+def _rows(table: LexborNode) -> list[list[Cell]]:
+    return [[_cell(one) for one in row.iter() if one.tag in ("td", "th")] for row in _own_rows(table)]
+
+
+def _own_rows(table: LexborNode) -> Iterator[LexborNode]:
+    """The rows of a table without those of tables in it."""
+    for part in table.iter():
+        if part.tag == "tr":
+            yield part
+        elif part.tag in ("thead", "tbody", "tfoot"):
+            yield from (row for row in part.iter() if row.tag == "tr")
+
+
+def _cell(cell: LexborNode) -> Cell:
+    for inner in reversed(cell.css("table")):
+        inner.replace_with(" ".join(table_rows(*filled(_rows(inner)))))
+    columns, rows = (_number(cell.attributes.get(name)) for name in ("colspan", "rowspan"))
+    parent = cell.parent.parent if cell.parent is not None else None
+    is_head = cell.tag == "th" or (parent is not None and parent.tag == "thead")
+    return Cell(_words(cell), columns, rows, is_head)
 
 
 def _number(said: str | None) -> int:

@@ -9,8 +9,8 @@ from itertools import pairwise
 
 ENOUGH_LETTERS = 10  # fewer say nothing about a language
 WRAPPED, WIDEST = 45, 140  # characters of a line that an editor wrapped
-# Ligatures as letters, spaces of all widths as a space; without soft hyphens, marks of width 0 and of overridden
-# direction, control characters. The joiners that Persian and emoji need stay.
+# Ligatures as letters, hyphens of all kinds as one, spaces of all widths as a space; without soft hyphens, marks of
+# width 0 and of overridden direction, control characters. The joiners that Persian and emoji need stay.
 CHARACTERS = {
     0xFB00: "ff",
     0xFB01: "fi",
@@ -19,6 +19,7 @@ CHARACTERS = {
     0xFB04: "ffl",
     0xFB05: "st",
     0xFB06: "st",
+    **dict.fromkeys((0x2010, 0x2011), "-"),
     **dict.fromkeys((0xA0, 0x1680, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000), " "),
     **dict.fromkeys((0x0B, 0x0C, 0x85, 0x2028, 0x2029), "\n"),
     **dict.fromkeys((0xAD, 0x200B, 0x2060, 0xFEFF, *range(0x202A, 0x202F), *range(0x2066, 0x206A))),

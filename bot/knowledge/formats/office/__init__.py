@@ -1,0 +1,1 @@
+"""Reads files of office programs and e-books into outlines; a file a format."""
