@@ -17,6 +17,7 @@ import pytest
 
 import bot
 import govorun
+from bot.app import new_project
 from tests.support.once import once
 
 pytestmark = pytest.mark.process
@@ -128,6 +129,19 @@ def test_both_packages_say_that_they_are_typed_and_nothing_else_is_installed(whe
 
 
 @pytest.mark.turns(3)
+def test_a_new_bot_is_installed_from_the_wheel_in_its_folder(wheel: Path, tmp_path: Path) -> None:
+    new_project.make(tmp_path / "parrot", bot.__version__)
+    shutil.copy(wheel, tmp_path / "parrot/wheels")
+    python = tmp_path / "venv/bin/python"
+    for words in (
+        ("venv", "--python", sys.executable, tmp_path / "venv"),
+        ("pip", "install", "--no-deps", "--python", python, "--requirement", "requirements.txt"),
+    ):
+        done = run(BIN / "uv", *words, "--offline", "--quiet", cwd=tmp_path / "parrot")
+        assert done.returncode == 0, done.stderr
+    assert (python.parent / "govorun").exists()
+
+
 def test_mypy_is_content_with_the_examples_and_names_mistakes(installed: Path, bots: Path) -> None:
     python = installed / "bin" / "python"
     checked = run(BIN / "mypy", "--strict", "--python-executable", python, ".", cwd=bots)
