@@ -29,6 +29,15 @@ def test_an_example_is_written_once_and_can_be_checked(tmp_path: Path, language:
         typed("init", folder)
 
 
+def test_without_a_folder_it_is_the_one_that_desk_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DESK", "support")
+    assert f"{Path('support/desk.toml')} is written" in typed("init")
+    assert typed("check").startswith("3 rules, 2 teams")
+    monkeypatch.delenv("DESK")
+    assert f"{Path('desk/desk.toml')} is written" in typed("init")
+
+
 def test_a_file_with_a_mistake_and_one_that_is_not_there_are_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="govorun desk init"):
         typed("check", str(tmp_path))

@@ -20,18 +20,19 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="The support desk: the file desk.toml (docs/desk.md).", no_args_is_help=True)
 
-Folder = Annotated[Path, typer.Argument(help="The folder that DESK names.")]
+Folder = Annotated[Path | None, typer.Argument(help="Where desk.toml is; otherwise the folder that DESK names.")]
 HERE = Path("desk")
 LONGEST = 20_000  # characters of a text in an example
 
 
 @app.command()
 def init(
-    folder: Folder = HERE, language: Annotated[str, typer.Option(help="Of the comments: ru or en.")] = "en"
+    folder: Folder = None, language: Annotated[str, typer.Option(help="Of the comments: ru or en.")] = "en"
 ) -> None:
     """Write an example of desk.toml with comments, to begin with."""
     from bot.desk.policy.desk_file import NAME, example
 
+    folder = folder or _configured()
     file = folder / f"{NAME}.toml"
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -43,10 +44,11 @@ def init(
 
 
 @app.command()
-def check(folder: Folder = HERE) -> None:
+def check(folder: Folder = None) -> None:
     """Say what the rules of a desk mean, or what is wrong with them."""
     from bot.desk.policy.desk_file import NAME, read
 
+    folder = folder or _configured()
     file = folder / f"{NAME}.toml"
     try:
         data = file.read_bytes()
@@ -54,6 +56,12 @@ def check(folder: Folder = HERE) -> None:
         raise ConfigError(f"{file}: {error.strerror}; `govorun desk init {folder}` writes an example") from None
     for line in _told(read(data, str(file))):
         typer.echo(line)
+
+
+def _configured() -> Path:
+    from bot.config.settings import load
+
+    return load().desk or HERE
 
 
 @app.command()
