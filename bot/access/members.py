@@ -192,7 +192,7 @@ class Members:
         """Make an invitation link and show it. Raises `BadInput` for terms that it can't parse, and `NotAllowed`."""
         language, terms = incoming.language, InviteTerms.of(rest)
         if terms is None:
-            raise BadInput(say(language, "invite.usage"))
+            raise BadInput(say(language, "invite.usage", uses=MOST_USES, days=MOST_DAYS))
         code, bot, admin = secrets.token_urlsafe(16), incoming.address.bot, incoming.user.id
 
         def work(tx: Tx) -> None:

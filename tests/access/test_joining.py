@@ -171,7 +171,8 @@ def test_what_a_link_is_to_be_is_said_in_a_few_words(words: str, wish: InviteTer
 
 async def test_nonsense_after_invite_is_answered_with_an_example(stage: Stage) -> None:
     await _closed(stage)
-    assert await stage.ask("/invite everybody") == say("en", "invite.usage")
+    for words in ("everybody", "30d 100x", "2000x", "400d"):
+        assert await stage.ask(f"/invite {words}") == say("en", "invite.usage", uses=1000, days=365)
 
 
 # --- questions to the admins ------------------------------------------------------------------------------------------

@@ -71,8 +71,8 @@ TEXTS: dict[str, str] = {
     "Role: {role}. Invitation links of theirs that no longer work: {links}.",
     "invite": "{link}\n\nRole: {role}. Uses: {uses}. Works until {until}.\n"
     "I keep no copy of this link: send it on from here.",
-    "invite.usage": "For example: /invite, or /invite operator 5x 30d stay 90d (the role, how many people, "
-    "days the link works, days they may stay)",
+    "invite.usage": "For example: /invite, or /invite operator 5x 30d stay 90d. In this order: the role, how many "
+    "people (up to {uses}), how many days the link works (up to {days}), how many days they may stay.",
     "invite.revoke": "Revoke the link",
     "invite.revoked": "The link no longer works.",
     "audit.empty": "Nothing has been done yet.",
