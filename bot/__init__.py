@@ -4,7 +4,7 @@ To build on it begin with `App` (`docs/framework.md`). To read it begin with `ty
 `runtime/wiring.py`, then `conversation/assistant.py`; `docs/architecture.md` has the table of packages.
 """
 
-from bot.ai import Chunk, Finish, ImageModel, Model, Profile, Request, Source, Usage
+from bot.ai import Chunk, Finish, Model, Profile, Request, Source, Usage
 from bot.app import App
 from bot.app.showing import shown
 from bot.errors import (
@@ -80,7 +80,6 @@ __all__ = [
     "HookFailed",
     "HttpRequest",
     "Image",
-    "ImageModel",
     "Incoming",
     "JobRun",
     "Kind",

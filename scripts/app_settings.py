@@ -122,7 +122,7 @@ GROUPS = {
     "Questions and forms": ("Ask", "Contact", "Location", "Photo"),
     "By itself": ("HttpRequest", "JobRun", "SendState", "Sent"),
     "Tools, and around the model": ("Preparation", "Review", "Source", "Tool", "ToolCall", "ToolContext", "ToolOutput"),
-    "Models": ("Chunk", "Finish", "ImageModel", "Model", "Profile", "Request", "Usage", "ask"),
+    "Models": ("Chunk", "Finish", "Model", "Profile", "Request", "Usage", "ask"),
     "Other messengers": ("Door", "OwnTransport", "shown"),
     "The support desk": ("Customer", "Decision", "Question"),
     "Errors": (

@@ -346,14 +346,6 @@ async def test_words_alone_need_no_embedder(tmp_path: Path) -> None:
     assert (await now(topics).choose(Question("refund"))).topic == "returns"
 
 
-async def test_the_classifier_of_the_docs_works() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "topics.md").read_text("utf-8")
-    names: dict[str, Any] = {}
-    exec(page.split("```python\n")[1].split("```")[0], names)
-    found = await IntentRouter(file("tuned", tuned="x"), tuned=names["mine"]).choose(Question("it was sent back"))
-    assert found == Choice("returns", 0.9, "tuned")
-
-
 def test_a_question_with_the_vector_of_another_embedder_is_refused() -> None:
     near = learned()
     with pytest.raises(ModelUnavailable):

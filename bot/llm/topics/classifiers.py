@@ -1,10 +1,5 @@
 """Classifiers: they say which topic a question has. `FewShot` and `Tuned` ask a service; `nearest.py` compares
 embeddings.
-
-A function of your own is a classifier, too:
-
-    async def mine(question: Question, among: Sequence[str]) -> Mapping[str, float]:
-        return {"returns": 0.9}
 """
 
 from __future__ import annotations

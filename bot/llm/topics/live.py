@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from bot.ai import Embedder, LabelModel, Vector
 from bot.errors import ConfigError, ModelError
-from bot.llm.topics.classifiers import Classifier, FewShot, Tuned
+from bot.llm.topics.classifiers import FewShot, Tuned
 from bot.llm.topics.intent_routing import IntentRouter
 from bot.llm.topics.nearest import NearestCentroid
 from bot.llm.topics.routing_file import RoutingFile, RoutingTable
@@ -25,14 +25,13 @@ class Topics:
     """Follows a routing file. Edits of words, personas and rules count at once, edits of examples after `refresh`.
 
     `corrections` returns the corrections of operators, oldest first. `labels` is the service that classifies texts, and
-    `language` the language of the titles that it is given; `own` is a programmer's classifier, asked in place of the
-    tuned one. `spent` is called with the tokens of examples that were embedded. `tried` is set after the first
-    `refresh`.
+    `language` the language of the titles that it is given. `spent` is called with the tokens of examples that were
+    embedded. `tried` is set after the first `refresh`.
     """
 
     def __init__(
         self, file: RoutingFile, *, embedder: Embedder | None = None, labels: LabelModel | None = None,
-        corrections: Callable[[], Awaitable[Sequence[Sample]]] = _none, own: Classifier | None = None,
+        corrections: Callable[[], Awaitable[Sequence[Sample]]] = _none,
         spent: Callable[[int], Awaitable[None]] | None = None, language: str = "",
     ) -> None:  # fmt: skip
         self._file = file
@@ -40,7 +39,6 @@ class Topics:
         self.labels = labels
         self._spent = spent
         self._corrections = corrections
-        self._own = own
         self._language = language
         self._near: NearestCentroid | None = None
         self._samples: Sequence[Sample] = ()
@@ -69,9 +67,7 @@ class Topics:
         table = self._file.table
         if table is None:
             return None
-        return router_of(
-            table, near=self._near, labels=labels, samples=self._samples, own=self._own, language=self._language
-        )
+        return router_of(table, near=self._near, labels=labels, samples=self._samples, language=self._language)
 
     async def refresh(self) -> None:
         """Learn from the samples again if they have changed. Only texts that have no embedding yet are embedded.
@@ -105,7 +101,7 @@ class Topics:
 
 def router_of(
     table: RoutingTable, *, near: NearestCentroid | None, labels: LabelModel | None, samples: Sequence[Sample],
-    own: Classifier | None = None, language: str = "",
+    language: str = "",
 ) -> IntentRouter:  # fmt: skip
     """Return the router for a routing file, with those classifiers that are possible: by meaning with `near`, by a
     service with `labels`.
@@ -114,7 +110,7 @@ def router_of(
     if labels is not None:
         fewshot = FewShot(labels, table, samples=samples, language=language)
         tuned = Tuned(labels, table.routing.tuned) if table.routing.tuned else None
-    return IntentRouter(table, near=near, fewshot=fewshot, tuned=own or tuned)
+    return IntentRouter(table, near=near, fewshot=fewshot, tuned=tuned)
 
 
 async def learn(
