@@ -14,7 +14,8 @@ class AccessSettings(SettingsGroup):
     """Who may talk to the bot, how fast, and how many messages may wait for an answer."""
 
     access: Literal["closed", "open"] = Field(
-        "closed", description="Who may talk to the bot: closed = only OWNERS, open = everybody"
+        "closed",
+        description="Who may talk to the bot: closed = owners and those who were let in (/invite), open = everybody",
     )
     owners: People = Field(
         (), description="Numeric Telegram ids of the owners, separated by commas (the bot tells you yours)"
@@ -36,6 +37,9 @@ class AccessSettings(SettingsGroup):
         3.0, ge=0, description="Seconds after which a message that waits is shown, to be sent now or dropped; 0 = never"
     )
     queue_size: int = Field(
-        200, gt=0, description="... and in all conversations together; twice as many where none is one's own"
+        200,
+        gt=0,
+        description="Messages that may wait in all conversations together (CHAT_QUEUE: in one); up to twice as many "
+        "for people who have none waiting",
     )
     longest_question: int = Field(50_000, gt=0, description="Longest question, in characters")
