@@ -23,7 +23,9 @@ class TelegramSettings(SettingsGroup):
         True, description="Send tables, task lists, formulas and answers over 4,096 characters as rich messages"
     )
     telegram_api_url: Url = Field("https://api.telegram.org", description="Bot API server")
-    telegram_proxy: Proxy = Field(SecretStr(""), description="Proxy for Telegram only: http://user:password@host:port")
+    telegram_proxy: Proxy = Field(
+        SecretStr(""), description="Proxy for Telegram only: http://user:password@host:port, or socks5h://..."
+    )
     telegram_rate: float = Field(
         28.0, ge=0, description="Messages a second over all chats (Telegram allows about 30); 0 = no limit of our own"
     )
