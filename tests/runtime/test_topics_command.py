@@ -68,6 +68,17 @@ def test_init_writes_a_file_once(typed: Callable[..., object], capsys: pytest.Ca
         typed("init")
 
 
+def test_without_a_file_it_is_the_one_that_routing_names(
+    typed: Callable[..., object], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROUTING", "mine.toml")
+    typed("init")
+    assert "mine.toml is written" in capsys.readouterr().out
+    typed("export")
+    assert capsys.readouterr().out.startswith("{")
+    assert not Path("routing.toml").exists()
+
+
 def test_try_says_the_topic_and_where_it_leads(run: Callable[..., object], capsys: pytest.CaptureFixture[str]) -> None:
     Path("routing.toml").write_text(TOPICS)
     run("try", "I want refunds")

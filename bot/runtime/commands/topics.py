@@ -28,7 +28,7 @@ app = typer.Typer(help="Topics of questions: the file routing.toml (docs/topics.
 T = TypeVar("T")
 FILE = Path("routing.toml")
 RECENT = 1_000  # questions that an edit is tried on
-File = Annotated[Path, typer.Option(help="The file with the topics.")]
+File = Annotated[Path | None, typer.Option(help="The file with the topics; otherwise the one that ROUTING names.")]
 Samples = Annotated[
     Path | None, typer.Option(help='More samples: JSON lines like {"text": "...", "topic": "returns"}.')
 ]
@@ -36,12 +36,13 @@ Samples = Annotated[
 
 @app.command()
 def init(
-    file: Annotated[Path, typer.Argument(help="Where the file is written.")] = FILE,
+    file: Annotated[Path | None, typer.Argument(help="Where it is written; otherwise where ROUTING says.")] = None,
     language: Annotated[str, typer.Option(help="Of the comments: ru or en.")] = "en",
 ) -> None:
     """Write an example with comments, to begin with."""
     from bot.llm.topics.routing_file import example
 
+    file = file or _configured()
     try:
         with file.open("x", encoding="utf-8") as stream:
             stream.write(example(language))
@@ -50,9 +51,15 @@ def init(
     typer.echo(f"{file} is written. Put your own topics into it, then try: govorun topics eval")
 
 
+def _configured() -> Path:
+    from bot.config.settings import load
+
+    return load().routing or FILE
+
+
 @app.command("eval")
 def evaluate(
-    file: File = FILE,
+    file: File = None,
     samples: Samples = None,
     against: Annotated[Path | None, typer.Option(help="The file as it was before an edit.")] = None,
     questions: Annotated[Path | None, typer.Option(help="Recent questions to try the edit on, one a line.")] = None,
@@ -60,25 +67,25 @@ def evaluate(
     """Say how well the examples tell the topics apart, and what an edit of the file would change: on the last 1,000
     questions to the bot, with the topics they got, or on questions of a file.
     """
-    for line in asyncio.run(_evaluated(file, samples, against, questions)):
+    for line in asyncio.run(_evaluated(file or _configured(), samples, against, questions)):
         typer.echo(line)
 
 
 @app.command("try")
 def attempt(
-    text: Annotated[str, typer.Argument(help="A question.")], file: File = FILE, samples: Samples = None
+    text: Annotated[str, typer.Argument(help="A question.")], file: File = None, samples: Samples = None
 ) -> None:
     """Say which topic a question would get, and why."""
-    for line in asyncio.run(_tried(text, file, samples)):
+    for line in asyncio.run(_tried(text, file or _configured(), samples)):
         typer.echo(line)
 
 
 @app.command()
-def export(file: File = FILE, samples: Samples = None) -> None:
+def export(file: File = None, samples: Samples = None) -> None:
     """Print a data set to tune a classifier with, one JSON object a line."""
     from bot.llm.topics.samples import TUNABLE, one_hot, short_of
 
-    table, rows = _read(file, samples, _recorded_samples())
+    table, rows = _read(file or _configured(), samples, _recorded_samples())
     for line in one_hot(rows):
         typer.echo(line)
     if short := short_of(rows, table.topics):
