@@ -42,6 +42,12 @@ async def test_a_kill_on_the_way_of_a_picture_that_comes_at_once_buys_at_most_on
     assert_harmless(await strike_everywhere(nursery, AT_ONCE, part=third(0, 2), at_once=6), at_least=2)
 
 
+async def test_a_stop_while_a_picture_waits_behind_an_answer_doubles_neither(nursery: Nursery) -> None:
+    """The stop cancels the task that sends the answer; the task of the picture has the chat's next turn."""
+    (stop,) = [strike for strike in STRIKES if strike.name == "SIGTERM, no grace"]
+    assert_harmless(await strike_everywhere(nursery, AT_ONCE, stop, part=third(0, 3), at_once=6), at_least=2)
+
+
 async def test_a_kill_on_the_way_to_one_person_alone_costs_nothing_and_tells_nobody_else(nursery: Nursery) -> None:
     assert_harmless(await strike_everywhere(nursery, WHISPER, part=third(0, 2)), at_least=2)
 
