@@ -104,9 +104,10 @@ NOT_READ = ChatChoices()  # stands in an `Incoming` until a transaction has read
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A text as a part of a `Message`."""
+    """A text as a part of a `Message`. `is_task`: a command has made it out of a template, nobody has written it."""
 
     text: str
+    is_task: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +235,7 @@ class Incoming:
     accepted: bool = False  # an earlier process had accepted it: rate limits do not apply again
     title: str = ""  # what the group is called; "": unknown
     opens: str = ""  # Telegram's token that allows a message for this user alone; "": none
+    is_task: bool = False  # a command has made the text out of a template
     entities: tuple[Mapping[str, Any], ...] = ()  # the formatting of the text, as the messenger gave it
     beside: tuple[Beside, ...] = ()  # what came with the text
     left_out: str = ""  # what was not read of its documents, as a sentence for the user
@@ -301,6 +303,7 @@ class Outgoing:
     gone: bool = False  # send nothing, and delete the messages that this was to be written over
     thought: str = ""  # the model's reasoning, folded up above the text
     opens: str = ""  # as in `Incoming`, for an answer that one user alone sees
+    is_task: bool = False  # a command has made the text out of a template
     entities: tuple[Mapping[str, Any], ...] = ()  # of a `plain` text: its formatting, as the messenger takes it
     copy: tuple[int, ...] = (0, 0)  # send copies of these messages (chat, message ids) instead of the text; 0: none
     captioned: bool = False  # the copies have `text` as their caption, not that of what is copied

@@ -109,10 +109,11 @@ class AppSettings(TypedDict, total=False):
     yc_search_url: str
     mcp_servers: Sequence[Mapping[str, Any]]
     local_model_source: str
-    knowledge: Literal["cited", "judged", "extract", "off"]
+    knowledge: Literal["open", "cited", "judged", "extract", "off"]
     embedding_models: Sequence[Mapping[str, Any]]
     embeddings: str
     kb_rerank: int
+    kb_mark_own: bool
     kb_correct_days: int
     routing: Path | str | None
     desk: Path | str | None

@@ -16,12 +16,15 @@ from bot.billing import pricing as money
 from bot.billing.metering import BillTo
 from bot.conversation.branching import UNFINISHED, BranchPoint
 from bot.conversation.cost import AnswerCost
+from bot.conversation.question.beside_sources import given
 from bot.conversation.question.rewriting import QuestionRewriter
 from bot.conversation.request import RequestBuilder
 from bot.conversation.turn_state import SEARCHING, AnswerDraft, TurnContext
 from bot.errors import ContextOverflow, HookFailed, LimitReached, ModelError, ModelRefused, StreamCut
 from bot.knowledge import documents
-from bot.knowledge.answering import Citing, KnowledgeAnswers, Scope
+from bot.knowledge.answer.citing import Citing
+from bot.knowledge.answer.evidence import WHOLE
+from bot.knowledge.answering import KnowledgeAnswers
 from bot.knowledge.documents import Documents
 from bot.llm import prompt
 from bot.llm.routing import Routing
@@ -32,7 +35,7 @@ from bot.telemetry import tracing, turn_log
 from bot.texts.catalog import say
 from bot.tools import approvals
 from bot.tools.tool import ToolContext
-from bot.types import Address, Incoming, Message, Text
+from bot.types import Address, Incoming, Message
 
 log = logging.getLogger(__name__)
 
@@ -111,6 +114,8 @@ class AnswerWriter:
         finally:
             del self._running[incoming.id]
         await self._review(incoming, context, written)
+        if self.knowledge is not None and written.visible_text():
+            written.own_note = self.knowledge.own_note(written.citing, context.language, beyond=written.beyond)
         if written.citing is None and written.retrieved.passages and (text := written.visible_text()):
             written.noted = await asyncio.to_thread(
                 documents.note, context.prefix + text, written.retrieved.passages, context.language,
@@ -131,6 +136,7 @@ class AnswerWriter:
         written.retrieved = context.retrieved
         context = await self.with_evidence(incoming, context)
         context = await self.joined(context)
+        written.beyond = context.beyond
         if not self._is_answered(reply, context, written):
             await self._until_complete(incoming, reply, context, written)
 
@@ -200,15 +206,16 @@ class AnswerWriter:
         payer = BillTo.of(incoming, context.language)
         return replace(context, retrieved=await self.documents.retrieve(context.conversation, question, window, payer))
 
-    async def with_evidence(self, incoming: Incoming, context: TurnContext) -> TurnContext:
-        """The context with what the knowledge base has about the question, if the bot answers it from there.
+    async def with_evidence(self, incoming: Incoming, context: TurnContext, *, tools: bool = True) -> TurnContext:
+        """The context with what the knowledge base has about the question, if the bot answers it from there. `tools`:
+        the model may be offered tools.
 
         A question that comes with a document is about that. Where the sources have nothing, documents of the
-        conversation may.
+        conversation may. A text that a command has made is a task and no question.
         """
-        if self.knowledge is None or context.decided_call is not None:
+        if self.knowledge is None or context.is_task:
             return context
-        question, scope = context.history[-1].text, Scope()
+        question, scope = context.asked, WHOLE
         if context.has_documents:
             listed = await self.store.read(lambda tx: tx.documents.list_documents(context.conversation))
             if documents.brings(question, (one.name for one in listed)):
@@ -217,11 +224,16 @@ class AnswerWriter:
             question, scope = context.topic.read_with(question), context.topic.scope
         rewriter, earlier = self.rewriter, context.history[:-1]
         rewrite = partial(rewriter.rewrite, incoming, question, earlier, context.language) if rewriter else None
-        evidence = await self.knowledge.look(incoming, question, context.language, scope, rewrite=rewrite)
-        has_nothing = evidence is not None and (
-            evidence.doubtful or not (evidence.block or evidence.pieces or evidence.for_asker)
+        profile, toolbox = self.routing.by_name(context.choices.model).model.profile, self.request_builder.toolbox
+        if tools and profile.tools:
+            await toolbox.ready()
+        beside = given(context, question, profile, toolbox.tools.values() if tools else ())
+        evidence = await self.knowledge.look(
+            incoming, question, context.language, scope, rewrite=rewrite, given=beside
         )  # fmt: skip
-        return context if context.has_documents and has_nothing else replace(context, evidence=evidence)
+        if evidence is not None and (evidence.is_beyond or (context.has_documents and evidence.has_nothing)):
+            return replace(context, beyond=evidence.is_beyond and not context.has_documents)
+        return replace(context, evidence=evidence)
 
     async def joined(self, context: TurnContext) -> TurnContext:
         """The context with the passages of documents among those of the knowledge base, if a model is shown both."""
@@ -235,7 +247,7 @@ class AnswerWriter:
         """Answer without a model if the knowledge base can, or has nothing. False: the model is to be asked."""
         if context.evidence is None or self.knowledge is None:
             return False
-        written.citing = self.knowledge.begin(context.evidence)
+        written.citing = self.knowledge.begin(context.evidence, context.asked)
         if context.evidence.block:
             return False
         written.text = written.citing.extract() or context.evidence.said
@@ -254,7 +266,7 @@ class AnswerWriter:
             try:
                 await self._request_once(reply, context, written, shrink, end)
                 if written.citing is not None and await self._repairs(incoming, reply, context, written):
-                    context = _with_repair(context, written.citing)
+                    context = _with_repair(context, written, written.citing)
                     continue
                 paused = asyncio.get_running_loop().time()
                 if not written.calls or not await self._use_tools(incoming, reply, context, written):
@@ -287,6 +299,9 @@ class AnswerWriter:
         rest = citing.end()
         written.text += rest
         reply.append(rest)
+        if written.calls:
+            citing.pause()
+            return False
         if citing.wants_repair and await self._may_repeat(incoming, context, written):
             reply.replace(context.prefix + written.before)
             return True
@@ -308,7 +323,7 @@ class AnswerWriter:
 
     async def _use_tools(self, incoming: Incoming, reply: Reply, context: TurnContext, written: AnswerDraft) -> bool:
         """Do the tool calls of the model. Returns whether to ask the model again, with the results."""
-        new = written.text[len(written.before) :]
+        new = written.text[len(written.before) :] if written.citing is None else written.citing.raw
         written.begin_paragraph()
         reply.replace(context.prefix + written.before)
         asker, profile = self.asker(incoming, context), written.option.model.profile
@@ -350,12 +365,12 @@ class AnswerWriter:
     async def _request_once(
         self, reply: Reply, context: TurnContext, written: AnswerDraft, shrink: float, end: float
     ) -> None:
-        option, builder = written.option, self.request_builder
+        option, builder, steps = written.option, self.request_builder, written.steps
+        if written.citing is not None:
+            steps = replace(steps, messages=written.citing.hear(steps.messages))
+        tools = context.evidence is None or context.evidence.offers_tools
         with tracing.span("prompt"):
-            ratio, request = (
-                builder.ratio(option),
-                builder.request(context, option, written.steps, shrink, tools=context.evidence is None),
-            )
+            ratio, request = builder.ratio(option), builder.request(context, option, steps, shrink, tools=tools)
         written.begin()
         written.request = request
         if context.evidence is not None and context.evidence.judged:
@@ -399,9 +414,11 @@ def _offered(chunk: Chunk, request: Request) -> Chunk:
     return replace(chunk, tool_calls=(), finish=Finish.STOP if chunk.finish is Finish.TOOLS else chunk.finish)
 
 
-def _with_repair(context: TurnContext, citing: Citing) -> TurnContext:
-    """The context in which the model is told which of its sentences have failed."""
+def _with_repair(context: TurnContext, written: AnswerDraft, citing: Citing) -> TurnContext:
+    """The context in which the model is told which of its sentences have failed, after what tools have said."""
     citing.repaired = True
-    said = Message("assistant", (Text(citing.raw),))
-    told = Message("user", (Text(citing.repair()),))
-    return replace(context, history=[*context.history, said, told])
+    told = (Message.of("assistant", citing.raw), Message.of("user", citing.repair()))
+    if written.steps.messages:
+        written.steps.messages += told
+        return context
+    return replace(context, history=[*context.history, *told])

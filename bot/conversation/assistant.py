@@ -19,7 +19,8 @@ from bot.conversation.helper_model import PaidBy, ask_paid
 from bot.conversation.turn_start import Approval, TurnStart
 from bot.conversation.turn_state import AnswerDraft, Awaited, TurnContext
 from bot.errors import BadInput
-from bot.knowledge.answering import Citing
+from bot.knowledge.answer.citing import Citing
+from bot.knowledge.answer.evidence import OPEN, Evidence
 from bot.llm import prompt
 from bot.llm.routing import ModelOption, Routing
 from bot.outbox import Effect, as_notice, finish, finish_turn, notice_of, with_choices
@@ -128,7 +129,7 @@ class Assistant:
         context = await self.writer.prepared(incoming, context)
         if context.refusal:
             raise BadInput(context.refusal)
-        context = await self.writer.with_evidence(incoming, context)
+        context = await self.writer.with_evidence(incoming, context, tools=False)
         if (evidence := context.evidence) is not None and not evidence.block:
             now = evidence.pieces or evidence.for_asker
             raise BadInput(say(context.language, "kb.at_once") if now else evidence.unknown)
@@ -142,7 +143,7 @@ class Assistant:
         context = await self.store.read(
             lambda tx: self.turn_start.deferred(tx, with_choices(tx, incoming), asked, asked.text)
         )
-        return await self.writer.with_evidence(incoming, await self.writer.prepared(incoming, context))
+        return await self.writer.with_evidence(incoming, await self.writer.prepared(incoming, context), tools=False)
 
     async def draft(
         self, incoming: Incoming, asked: Remembered, payer: PaidBy,
@@ -163,7 +164,12 @@ class Assistant:
         name = self.routing.by_name(context.choices.model).name
         if context.evidence is not None:
             return *await self.answer_quietly(incoming, context, payer), name
-        return await self._reviewed(incoming, context, await self._said(context, payer)), None, name
+        said = await self._reviewed(incoming, context, await self._said(context, payer))
+        if not context.beyond:
+            return said, None, name
+        citing = Citing(Evidence(language=context.language, groups=frozenset(), level=OPEN))
+        await citing.take(said)
+        return said, citing, name
 
     async def answer_quietly(
         self, incoming: Incoming, context: TurnContext, payer: PaidBy | None = None
@@ -175,7 +181,7 @@ class Assistant:
         """
         knowledge = self.writer.knowledge
         assert context.evidence is not None and knowledge is not None  # noqa: S101, PT018  the caller looks
-        citing = knowledge.begin(context.evidence)
+        citing = knowledge.begin(context.evidence, context.asked)
         if not context.evidence.block:
             text = "" if context.evidence.doubtful else citing.extract()
         else:

@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from bot.billing.metering import BillTo
 from bot.billing.topic_labels import PaidLabels
 from bot.conversation import branching
+from bot.knowledge.answer.evidence import Scope
 from bot.knowledge.answer.forms import is_small_talk
-from bot.knowledge.answering import Scope
 from bot.knowledge.search.question_vectors import QuestionVectors
 from bot.llm.routing import Routing
 from bot.llm.topics.classifiers import Question
@@ -79,7 +79,8 @@ class ChosenTopic:
     def scope(self) -> Scope:
         """Return the sources from which the question is answered, and the level of the knowledge base."""
         key = self.choice.topic
-        return Scope(frozenset(self.table.bases(key)), self.table.find(key).level)
+        topic = self.table.find(key)
+        return Scope(frozenset(self.table.bases(key)), topic.level, free=topic.is_free)
 
     def read_with(self, question: str) -> str:
         """Return the question below the one that has waited until the user picked a topic, if there was such a one."""

@@ -244,4 +244,5 @@ def _note(tx: Tx, incoming: Incoming, context: TurnContext, written: AnswerDraft
     late = say(language, "late.note") if waited > LATE else ""
     gone = say(language, "gone.note", old=", ".join(context.gone), new=written.option.title) if context.gone else ""
     once = say(language, "once.note", model=written.option.title) if context.answers_once else ""
-    return "; ".join(filter(None, (written.note(language) or once, gone, written.remark, late, incoming.left_out)))
+    said = (written.note(language) or once, written.own_note, gone, written.remark, late, incoming.left_out)
+    return "; ".join(filter(None, said))

@@ -92,7 +92,7 @@ class TurnStart:
         version = self._owned(tx, incoming, () if topic is None else topic.labels, "" if topic is None else topic.queue)
         offer = "" if self.ownership is None else self.ownership.offer(tx, incoming)
         parts = (part for part in incoming.parts if not isinstance(part, Attachment))
-        point = branching.follow(tx, incoming, (Text(incoming.text), *parts))
+        point = branching.follow(tx, incoming, (Text(incoming.text, incoming.is_task), *parts))
         if topic is None:
             return replace(self._priced(tx, incoming, point), then=then, version=version, offer=offer)
         topic.store(tx, point.question)

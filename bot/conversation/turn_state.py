@@ -13,7 +13,8 @@ from bot.billing import pricing
 from bot.billing.budget import Reservation
 from bot.conversation.branching import CUT, BranchPoint, ending_note
 from bot.errors import ContextOverflow, HookFailed, ModelDenied, ModelError, ModelRefused
-from bot.knowledge.answering import Citing, Evidence
+from bot.knowledge.answer.citing import Citing
+from bot.knowledge.answer.evidence import Evidence
 from bot.knowledge.documents import NOTHING, Retrieved, rests_on
 from bot.llm import prompt
 from bot.llm.routing import ModelOption
@@ -99,7 +100,8 @@ class TurnContext:
     `retrieved` are passages of documents, once these were searched; `size_of_documents` (characters) is only known
     if there are budgets. `then` is called in the last transaction of the turn. `answers_once`: the model was chosen
     for this answer only, the chat has another one. `evidence` is what the knowledge base has about the question, once
-    it was asked; None where the answer does not come from it. `topic` is that of the question, with a routing
+    it was asked; None where the answer does not come from it; `beyond`: it was asked, and does not cover the question,
+    so that the bot answers as one without sources. `topic` is that of the question, with a routing
     file; `corrects`: this user may correct it. `version` is that of the `Ownership` with which the answer was begun.
     `offer` is the label of a button below the answer that calls a person; "": none. A programmer's functions
     (`extension.Hooks`) have added `instructions` about the asker and `passages`, or want a `refusal` to be sent.
@@ -126,6 +128,7 @@ class TurnContext:
     branch: Sequence[Remembered] = ()
     answers_once: bool = False
     evidence: Evidence | None = None
+    beyond: bool = False
     topic: ChosenTopic | None = None
     corrects: bool = False
     version: int = 0
@@ -139,7 +142,9 @@ class TurnContext:
         """What the question is asked with: passages of a programmer, of documents and of the knowledge base; "" for
         none.
         """
-        found = (*self.passages, self.retrieved.text, self.evidence.block if self.evidence else "")
+        evidence = self.evidence
+        passages = self.passages if evidence is None or evidence.is_open else ()  # else they stand in the block
+        found = (*passages, self.retrieved.text, evidence.block if evidence else "")
         return "\n\n".join(filter(None, found))
 
     @property
@@ -147,6 +152,12 @@ class TurnContext:
         """The text of the question."""
         said = self.place.question.message if self.place is not None else self.history[-1] if self.history else None
         return for_people(said) if said is not None else ""
+
+    @property
+    def is_task(self) -> bool:
+        """Whether a command has made the text of the question, out of a template."""
+        said = self.place.question.message.parts if self.place is not None else ()
+        return any(isinstance(part, Text) and part.is_task for part in said)
 
     @property
     def messages(self) -> Sequence[Message]:
@@ -179,9 +190,10 @@ class AnswerDraft:
     `searches` (of the web), `usage` and `finish` belong to the last request, `steps` to the earlier ones.
     `limit` is the sentence of a budget that ended the answer. `thought` is the model's reasoning, if it may be shown.
     `code` names the error in the operator's log. `request` is the last request that was sent. `citing` checks an answer
-    from the knowledge base: `text` holds only what it lets out. `noted` is the whole answer with what it quotes of
-    documents, once it is written. `refusal` is what a programmer's function sends in place of the answer, `remark` what
-    it adds below it.
+    from the knowledge base: `text` holds only what it lets out; `beyond`: that does not cover the question. `noted` is
+    the whole answer with what it quotes of documents, once it is written. `refusal` is what a programmer's function
+    sends in place of the answer, `remark` what it adds below it, `own_note` what the operator wants to be said of what
+    is not from the sources.
     """
 
     wanted: ModelOption
@@ -206,9 +218,11 @@ class AnswerDraft:
     retrieved: Retrieved = field(default=NOTHING, init=False)
     request: Request | None = field(default=None, init=False)
     citing: Citing | None = field(default=None, init=False)
+    beyond: bool = field(default=False, init=False)
     noted: Noted | None = field(default=None, init=False)
     refusal: str = field(default="", init=False)
     remark: str = field(default="", init=False)
+    own_note: str = field(default="", init=False)
 
     def refuse(self, refusal: str, error: ModelError | None = None) -> None:
         """Drop all that was written: a programmer's function has refused it, or has failed (`error`)."""
@@ -280,7 +294,8 @@ class AnswerDraft:
         if self.citing is None:
             return False
         evidence = self.citing.evidence
-        return evidence.doubtful or (self.citing.is_empty and self.text == evidence.unknown)
+        is_maybe = evidence.doubtful and not evidence.block
+        return is_maybe or (self.citing.is_empty and self.text == evidence.unknown)
 
     def ending(self) -> str:
         """How the answer ended, as it is stored: "stopped", "cut" (an error) or the model's reason."""

@@ -22,7 +22,8 @@ from bot.errors import ModelRefused, Refused
 from bot.evaluation.cases import Case, role_of
 from bot.evaluation.checks import Outcome, Passage, is_topic_alone
 from bot.knowledge import rights
-from bot.knowledge.answering import MOST_CHARACTERS, Citing
+from bot.knowledge.answer.citing import Citing
+from bot.knowledge.answering import MOST_CHARACTERS
 from bot.knowledge.formats.tidying import language_of
 from bot.llm import prompt
 from bot.storage.repositories.messages import Remembered

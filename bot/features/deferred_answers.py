@@ -25,7 +25,8 @@ from bot.features.task_list import cancel_choice
 from bot.jobs import operations
 from bot.jobs.operations import FailureReason, OperationRunner, Outcome, PollSchedule
 from bot.knowledge import citations, documents
-from bot.knowledge.answering import Citing, restored
+from bot.knowledge.answer.citing import Citing
+from bot.knowledge.answer.evidence import restored
 from bot.knowledge.documents import NOTHING, Retrieved
 from bot.llm import prompt
 from bot.llm.routing import ModelOption, Routing
@@ -232,7 +233,7 @@ class DeferredOperation:
         if knowledge is None or "evidence" not in asked:
             return ComparedAnswer(answer.text, answer.finish, answer.usage, review=review)
         citing = knowledge.begin(
-            await self.store.read(lambda tx: restored(tx, asked["evidence"], asked["language"]))
+            await self.store.read(lambda tx: restored(tx, asked["evidence"], asked["language"])), asked["question"]
         )  # fmt: skip
         citing.repaired = asked.get("repaired", False)
         await citing.take(answer.text)
@@ -298,7 +299,11 @@ class DeferredOperation:
                 text = citations.under(said, documents.used(said, found), asked["language"])
             else:
                 text = "\n\n".join(filter(None, (said, checked.below)))
-            answer = Outgoing(text, note=note, buttons=rows, reply_to=asked["reply_to"])
+            knowledge = self.writer.knowledge
+            beyond = asked.get("beyond", False)
+            own = knowledge.own_note(citing, asked["language"], beyond=beyond) if knowledge is not None else ""
+            below = "; ".join(filter(None, (note, own)))
+            answer = Outgoing(text, note=below, buttons=rows, reply_to=asked["reply_to"])
             tx.outbox.add_answer(delivery_key(operation.turn, 1), operation.address, answer)
             tx.operations.replace_request(operation.id, {})  # the conversation has the question now
             return None
@@ -413,7 +418,7 @@ def _stored_request(
         "temperature": request.temperature, "max_tokens": request.max_tokens, "reasoning": request.reasoning,
         "messages": [[message.role, dump_parts(message.parts)] for message in request.messages],
         "passages": [[one.name, one.page, one.text, one.place] for one in context.retrieved.passages],
-        **evidence,
+        "beyond": context.beyond, **evidence,
     }  # fmt: skip
 
 
@@ -433,7 +438,7 @@ def _checked(tx: Tx, operation: Operation, answer: Answered) -> tuple[str, Citin
         return answer.text, None
     left_out, across = (answer.left_out, answer.across) if isinstance(answer, ComparedAnswer) else ((), None)
     evidence = restored(tx, asked["evidence"], asked["language"])
-    citing = Citing(evidence, repaired=asked.get("repaired", False), across=across)
+    citing = Citing(evidence, asked["question"], repaired=asked.get("repaired", False), across=across)
     said = citing.feed(answer.text) + citing.end() + citing.release(left_out)
     if (left := citing.without_withdrawn(tx, operation.address.bot)) is not None:
         said = left

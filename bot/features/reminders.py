@@ -202,7 +202,7 @@ class Reminders:
             self.wake_jobs()
             return sentence
 
-        return Tool.of(remind, deadline=5.0)
+        return Tool.of(remind, deadline=5.0, about=r"\bremind|\bwake me|напомн|напомин|разбуди")
 
     # --- inside -------------------------------------------------------------------------------------------------------
 

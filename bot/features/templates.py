@@ -111,7 +111,8 @@ class Templates:
             await finish(self.store, reply, lambda tx: _ask(tx, incoming, template, values, blank))
             return
         text = template.filled(values, incoming.language)
-        await self.assistant.answer(replace(incoming, kind=Kind.MESSAGE, text=text, message_id=0), reply, last=True)
+        asked = replace(incoming, kind=Kind.MESSAGE, text=text, message_id=0, is_task=True)
+        await self.assistant.answer(asked, reply, last=True)
 
 
 def together(template: Template, text: str, language: str) -> dict[str, str] | None:

@@ -140,7 +140,8 @@ class UserTemplates:
             await finish(self.store, reply, lambda tx: finish_asking(tx, incoming, "template.fill", text, **payload))
             return
         text = PLACE.sub(lambda found: values[found[1]].strip(), one.text)
-        await self.assistant.answer(replace(incoming, kind=Kind.MESSAGE, text=text, message_id=0), reply, last=True)
+        asked = replace(incoming, kind=Kind.MESSAGE, text=text, message_id=0, is_task=True)
+        await self.assistant.answer(asked, reply, last=True)
 
     # --- what changes it ----------------------------------------------------------------------------------------------
 

@@ -21,6 +21,10 @@ from bot.tools.tool import Tool, ToolContext, ToolOutput
 from bot.types import Incoming, Outgoing
 
 LONGEST_QUERY = 400  # characters (Search API)
+ABOUT = (
+    r"\b(?:search|google|internet|web|online|news|look up|find out)\b"
+    r"|найди|поищи|поиск|погугли|загугли|интернет|в сети|новост|нагугли"
+)
 DEADLINE = 40.0  # seconds: the service reads pages and writes an answer
 
 
@@ -117,7 +121,7 @@ def tools(searcher: Searcher, meter: Meter) -> list[Tool]:
         return _output("\n".join([found.text, "", *pages]) if found.text.strip() else "", found.sources, asker.language)
 
     doing = "tool.doing.search"
-    return [Tool.of(function, deadline=DEADLINE, doing=doing) for function in (web_search, web_answer)]
+    return [Tool.of(one, deadline=DEADLINE, doing=doing, about=ABOUT) for one in (web_search, web_answer)]
 
 
 def _payer(asker: ToolContext) -> BillTo:

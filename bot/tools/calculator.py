@@ -23,6 +23,10 @@ DIGITS = 40  # that are computed of what is not exact
 SHOWN = 15  # ... and told
 MOST_WHOLE = 60  # digits of a whole number that is written out
 LARGEST_FACTORIAL = 300
+ABOUT = (
+    r"\d\s*[-+*/^×÷·:%]|\d\s*[xх]\s*\d|\b(?:calculat|comput|multipl|divided|subtract|percent)|\b(?:plus|minus|times|sum|sqrt|root)\b"
+    r"|сколько будет|посчита|подсчита|вычисл|сложи|умнож|раздели|вычти|процент|корень|\b(?:плюс|минус|сумм[ауы])\b"
+)
 PERCENT = re.compile(r"%(?!\s*[\d(.a-z])")
 
 
@@ -38,7 +42,7 @@ async def calculator(expression: str) -> str:
 @cache
 def tool() -> Tool:
     """Return the tool `calculator`, with which a model computes."""
-    return Tool.of(calculator, deadline=5.0)
+    return Tool.of(calculator, deadline=5.0, about=ABOUT)
 
 
 def calculate(expression: str) -> str:

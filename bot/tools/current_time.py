@@ -9,6 +9,12 @@ from zoneinfo import ZoneInfo
 from bot.errors import BadInput
 from bot.tools.tool import Tool, ToolContext
 
+ABOUT = (
+    r"\b(?:time|clock|date|today|tonight|tomorrow|yesterday|weekday|now)\b|\b(?:what|which) (?:day|month|year)\b"
+    r"|\bday is\b|\bврем(?:я|ени)\b|\bкоторый час|\bчасы?\b|сегодня|завтра|вчера|сейчас|\bдат[аыу]\b|день недели"
+    r"|какой (?:день|месяц|год)|какое число"
+)
+
 
 async def current_time(asker: ToolContext, zone: str = "") -> str:
     """The current date, weekday and time.
@@ -25,7 +31,7 @@ async def current_time(asker: ToolContext, zone: str = "") -> str:
 @cache
 def tool() -> Tool:
     """Return the tool `current_time`, which tells a model the date and the time."""
-    return Tool.of(current_time, deadline=5.0)
+    return Tool.of(current_time, deadline=5.0, about=ABOUT)
 
 
 def _zone(name: str) -> ZoneInfo:

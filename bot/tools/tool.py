@@ -81,8 +81,9 @@ class Tool:
     `deadline` is in seconds. `doing` is shown during a call: a text for each language, or a key in `texts`. `check`
     raises `BadInput` for wrong arguments, without side effects. `asks` is the question before a call that needs
     approval: a sentence in Markdown for each language, with names of parameters in braces ("Lend {title} to you?").
-    Without it the question is made of the `title` (else the name) and the arguments. Raises `ValueError` for a wrong
-    name, schema or sentence.
+    Without it the question is made of the `title` (else the name) and the arguments. `about` is a regular expression
+    for the questions that it may help with, in whatever case, where answers come from sources only; without it the
+    words of its name and description tell. Raises `ValueError` for a wrong name, schema, sentence or expression.
     """
 
     name: str
@@ -95,12 +96,17 @@ class Tool:
     check: Callable[[Mapping[str, Any]], object] | None = None
     asks: Mapping[str, str] = field(default_factory=dict)
     title: str = ""
+    about: str = ""
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):
             raise ValueError(f"{self.name!r} can't be a tool's name: 1-64 of a-z A-Z 0-9 _ - are expected")
         if self.parameters.get("type") != "object":
             raise ValueError(f"{self.name}: the parameters must be the JSON schema of an object")
+        try:
+            re.compile(self.about)
+        except re.error as error:
+            raise ValueError(f"{self.name}: about={self.about!r} is no regular expression: {error}") from None
         for sentence in self.asks.values():
             if unknown := set(PLACE.findall(sentence)) - set(self.parameters.get("properties", {})):
                 raise ValueError(f"{self.name}: {sentence!r} names {sorted(unknown)}, which are no parameters")
@@ -110,7 +116,7 @@ class Tool:
         cls, function: Callable[..., Any],
         *, name: str = "", needs_approval: bool = False, deadline: float = DEADLINE,
         doing: Mapping[str, str] | str = "",
-        asks: Mapping[str, str] | None = None, title: str = "",
+        asks: Mapping[str, str] | None = None, title: str = "", about: str = "",
     ) -> Tool:  # fmt: skip
         """Make a tool of a typed function with a docstring.
 
@@ -123,7 +129,7 @@ class Tool:
         name = name or function.__name__
         return cls(
             name, signature.description, signature.parameters, run, needs_approval, deadline, doing, signature.read,
-            asks or {}, title,
+            asks or {}, title, about,
         )  # fmt: skip
 
     @property

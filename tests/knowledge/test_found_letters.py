@@ -10,7 +10,8 @@ import pytest
 from bot.billing.metering import Meter
 from bot.clock import SystemClock
 from bot.concurrency.child_pool import ChildPool
-from bot.knowledge.answering import Citing, KnowledgeAnswers
+from bot.knowledge.answer.citing import Citing
+from bot.knowledge.answering import KnowledgeAnswers
 from bot.knowledge.base import KnowledgeBase
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.store import Store

@@ -15,7 +15,9 @@ import pytest
 from bot.billing.metering import Meter
 from bot.clock import SystemClock
 from bot.concurrency.child_pool import ChildPool
-from bot.knowledge.answering import Citing, Evidence, KnowledgeAnswers
+from bot.knowledge.answer.citing import Citing
+from bot.knowledge.answer.evidence import Evidence
+from bot.knowledge.answering import KnowledgeAnswers
 from bot.knowledge.base import KnowledgeBase
 from bot.knowledge.rights import groups_of, readable
 from bot.storage.repositories.knowledge.passages import Article, NewPassage

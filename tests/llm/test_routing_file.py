@@ -133,7 +133,7 @@ def test_the_example_of_the_docs_is_a_valid_file() -> None:
         ),
         (
             topic("a", rest="level = 'sure'"),
-            "routing.toml, line 4: topic.a.level: Input should be '', 'extract', 'cited' or 'judged'",
+            "routing.toml, line 4: topic.a.level: Input should be '', 'open', 'extract', 'cited' or 'judged'",
         ),
         (
             topic("text"),

@@ -18,9 +18,10 @@ from bot.config.validators import Line, rows
 class KnowledgeSettings(SettingsGroup):
     """How the bot answers from its own sources (`govorun kb add`); without sources nothing of it is used."""
 
-    knowledge: Literal["cited", "judged", "extract", "off"] = Field(
-        "cited",
-        description="How the bot answers from its sources (govorun kb add; docs/knowledge.md): cited = the model's "
+    knowledge: Literal["open", "cited", "judged", "extract", "off"] = Field(
+        "open",
+        description="How the bot answers from its sources (govorun kb add; docs/knowledge.md): open = what they cover "
+        "with quotes that were checked, everything else as without sources; cited = nothing but the model's "
         "sentences, each with a quote that was checked; judged = as cited, and HELPER_MODEL is asked whether each "
         "sentence follows from its quotes; extract = only sentences of the sources, without a model; "
         "off = not at all",
@@ -43,6 +44,10 @@ class KnowledgeSettings(SettingsGroup):
         le=30,
         description="How many of the passages that are found HELPER_MODEL puts in a better order before a model "
         "answers from them, for its price and at most 2 s a question (docs/knowledge.md); 0 = the order of the search",
+    )
+    kb_mark_own: bool = Field(
+        False,
+        description="KNOWLEDGE=open: say below an answer what of it is not from the sources",
     )
     kb_correct_days: int = Field(
         7,

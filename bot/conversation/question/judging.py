@@ -13,7 +13,7 @@ from bot.ai import Model, Request
 from bot.billing.budget import Budget
 from bot.conversation.helper_model import PaidBy, ask_paid
 from bot.errors import LimitReached, ModelError
-from bot.knowledge.answering import Claim
+from bot.knowledge.answer.citing import Claim
 from bot.llm import prompt, structured
 from bot.llm.json_schema import schema_of
 from bot.prompts.catalog import instruct

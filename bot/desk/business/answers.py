@@ -77,7 +77,7 @@ class AccountAnswers:
             text, citing, _ = await self.assistant.draft(
                 incoming, asked, payer, later=known.newest[known.place + 1 :]
             )  # fmt: skip
-            is_sure = citing is None or not citing.left_out
+            is_sure = citing is None or not (citing.left_out or citing.has_own)
             label = await self._label(payer.incoming)
         except LimitReached:
             why = "desk.draft.limit"

@@ -159,7 +159,7 @@ class Drafts:
             case=case.id, key=key, question=asked.id, seen=known.seen, text=text, quotes=quotes.stored(), label=label,
             model=model,
         )  # fmt: skip
-        is_cited, version = citing is not None, case.version
+        is_cited, version = citing is not None and bool(citing.quotes), case.version
 
         def keep(tx: Tx) -> Places:
             return self._keep(tx, job, draft, quotes, is_cited=is_cited, version=version)

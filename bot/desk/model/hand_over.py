@@ -11,6 +11,11 @@ from bot.storage.store import Store, Tx
 from bot.tools.tool import Tool, ToolContext
 from bot.types import Incoming, User
 
+ABOUT = (
+    r"\b(?:human|person|somebody|someone|operator|agent|manager|colleague|employee|support|complain\w*|complaint)\b"
+    r"|человек|оператор|менеджер|сотрудник|специалист|консультант|поддержк|жалоб|пожаловаться|кого-нибудь"
+)
+
 
 def hand_over_tool(store: Store, desk: Desk, send: Callable[[str, Places], None]) -> Tool:
     """Make the tool `hand_over`. `send` delivers to places in the background.
@@ -44,4 +49,4 @@ def hand_over_tool(store: Store, desk: Desk, send: Callable[[str, Places], None]
         send("", places)
         return answer
 
-    return Tool.of(hand_over, deadline=5.0)
+    return Tool.of(hand_over, deadline=5.0, about=ABOUT)

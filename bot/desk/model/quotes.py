@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bot.knowledge.answering import Citing
+from bot.knowledge.answer.citing import Citing
 
 SENTENCE = re.compile(r"[^.!?…\n]+[.!?…»”\"]*")
 
@@ -19,17 +19,19 @@ SENTENCE = re.compile(r"[^.!?…\n]+[.!?…»”\"]*")
 @dataclass(frozen=True, slots=True)
 class Quoted:
     """The quotations of a draft: words of the sources with the place of each, and those that stand in no source, with
-    the sentence around each. `left_out` are sentences that the sources do not carry.
+    the sentence around each. `left_out` are sentences that the sources do not carry; `own`: others, which these do not
+    carry either, are in the draft.
     """
 
     found: tuple[tuple[str, str], ...] = ()
     lost: tuple[tuple[str, str], ...] = ()
     left_out: tuple[str, ...] = ()
+    own: bool = False
 
     @property
     def is_sure(self) -> bool:
         """Whether nothing of the draft is without a source."""
-        return not (self.lost or self.left_out)
+        return not (self.lost or self.left_out or self.own)
 
     def stored(self) -> str:
         """The quotations as JSON."""
@@ -46,7 +48,8 @@ def checked(text: str, citing: Citing | None) -> Quoted:
     ]
     if citing is None:
         return Quoted(lost=tuple(lost))
-    return Quoted(found=tuple(_found(citing)), lost=tuple(lost), left_out=tuple(citing.left_out))
+    left_out = tuple(citing.left_out)
+    return Quoted(found=tuple(_found(citing)), lost=tuple(lost), left_out=left_out, own=citing.has_own)
 
 
 def _found(citing: Citing) -> Sequence[tuple[str, str]]:

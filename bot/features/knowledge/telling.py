@@ -15,7 +15,7 @@ from bot.conversation.assistant import Assistant
 from bot.errors import ContextOverflow, LimitReached, ModelError, ModelRefused
 from bot.feature import ButtonHandler, Feature
 from bot.jobs.learning import TELL
-from bot.knowledge.answering import Citing
+from bot.knowledge.answer.citing import Citing
 from bot.outbox import finish, finish_turn, remove_buttons
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
@@ -95,6 +95,7 @@ class Telling:
             return
         try:
             text, citing = await self.assistant.answer_quietly(asker, context)
+            text = text if citing.quotes else ""  # of an open answer the sources may carry nothing
         except (ModelRefused, ContextOverflow):  # it would be so again: other passages are waited for
             text, citing = "", Citing(evidence)
 

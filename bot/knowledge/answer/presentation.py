@@ -57,7 +57,8 @@ class Presentation:
     def quotes(self) -> str:
         """The quoted sentences as they stand in the sources, as a quotation that is shown folded."""
         lines: list[str] = []
-        for one in sorted(self._quotes, key=lambda one: (self._number(one), one.passage, one.start)):
+        quoted = [one for one in self._quotes if not self.shown[one.place].origin]
+        for one in sorted(quoted, key=lambda one: (self._number(one), one.passage, one.start)):
             text = " ".join(self.shown[one.place].text[one.start : one.end].split())
             shown = MARKUP.sub(r"\\\g<0>", text)
             lines.append(f"> {'' if lines else FOLDED}{str(self._number(one)).translate(SUPERSCRIPT)} {shown}")

@@ -54,7 +54,7 @@ FACT = re.compile(
     r"|(?P<phone>\+\d[\d\s().-]{7,18}\d)"
     r"|(?P<iso>(?<!\w)\d{4}-\d\d-\d\d(?!\d))"
     r"|(?P<date>(?<!\w)\d{1,2}[./]\d{1,2}[./]\d{2,4}(?![\d.]\d))"
-    r"|(?P<time>(?<!\w)\d{1,2}(?::\d\d){1,2}(?!\d))"
+    r"|(?P<time>(?<!\w)\d{1,2}(?::\d\d){1,2}(?!\d)(?:\s?(?P<half>[ap])\.?m\b)?)"
     r"|(?P<code>(?<!\w)(?=[\w./-]{0,48}?[\d_])(?=[\w./-]{0,24}?[^\W\d_][\w./-]{0,24}?\d|\w{0,48}?[^\W_]_\w)\w+(?:[-./]\w+)*)"
     r"|(?P<number>(?P<currency>[$€£₽]\s?)?(?P<sign>(?<![\w)\].,;%-])(?<!\d\s)-)?(?<!\w)"
     r"(?P<value>\d{1,3}(?:[ ,']\d{3})+(?!\d)(?:[.,]\d{1,2}(?!\d))?|\d+(?:[.,]\d+)*)"
@@ -146,7 +146,7 @@ def _ways(found: re.Match[str], line: str) -> tuple[frozenset[str], ...]:
     if kind in {"date", "iso"}:
         parts = re.split(r"[./-]", found[0])
         return tuple(map(frozenset, _dates(parts, iso=kind == "iso")))
-    return (frozenset({_whole(kind, found[0])}),)
+    return (frozenset({_time(found) if kind == "time" else _whole(kind, found[0])}),)
 
 
 def _offers(found: re.Match[str]) -> Iterator[str]:
@@ -162,8 +162,18 @@ def _offers(found: re.Match[str]) -> Iterator[str]:
     elif kind in {"date", "iso"}:
         for date in _dates(re.split(r"[./-]", found[0]), iso=kind == "iso"):
             yield from date
+    elif kind == "time":
+        yield _time(found)
+        yield _time(found).rpartition(":")[0] if found[0].count(":") > 1 else _time(found)
     else:
         yield _whole(kind, found[0])
+
+
+def _time(found: re.Match[str]) -> str:
+    """Return a time of day as it is compared: 9:05 for "09:05" and "9:05 a.m.", 14:05 for "2:05 PM"."""
+    hour, _, rest = re.split(r"\s?[ap]", found[0])[0].partition(":")
+    added = {"p": 12, "a": 0}[found["half"]] if found["half"] else int(hour) // 12 * 12
+    return f"{int(hour) % 12 + added if int(hour) < 24 else hour}:{rest}"
 
 
 def _whole(kind: str, written: str) -> str:

@@ -30,6 +30,7 @@ LIKE_A_FENCE = re.compile(
     re.IGNORECASE,
 )
 DEFUSED = {"`": "'''", "~": "'''", "<": "‹", ">": "›"}
+TOOL, PROGRAM, PICTURE = "tool", "program", "picture"  # what is shown beside sources and documents
 HARMLESS = frozenset({"Cc", "Cf", "Co", "Cs", "Cn"})  # categories of characters that nobody sees
 
 
@@ -54,7 +55,8 @@ class Quote:
 class Shown:
     """A passage of one answer. `sentences` joined are its stored text; `changed` is the day of its article.
 
-    `url`, `anchor` and `page` are where it is found, "" and 0 for none.
+    `url`, `anchor` and `page` are where it is found, "" and 0 for none. `origin` is `TOOL`, `PROGRAM` or `PICTURE` for
+    what is no text of a source or document: its words are not compared.
     """
 
     passage: int
@@ -65,6 +67,7 @@ class Shown:
     anchor: str = ""
     page: int = 0
     changed: date | None = None
+    origin: str = ""
 
     @cached_property
     def text(self) -> str:
@@ -103,14 +106,18 @@ def of_passage(passage: StoredPassage) -> Shown:
     )  # fmt: skip
 
 
-def sources_block(passages: Sequence[Shown], language: str) -> str:
+def sources_block(passages: Sequence[Shown], language: str, *, own: bool = False, more: bool = False) -> str:
     """Return the part of the prompt with the sources: the rules in this language, then at most 26 passages with
     numbered sentences.
+
+    `own`: the answer may also have sentences of the model's own. `more`: results of tools and pictures are sources too.
     """
     shown = (_lines(letter, one, language) for letter, one in zip(LETTERS, passages, strict=False))
     block = "\n".join(("<sources>", *shown, "</sources>"))
-    rules = instruct(language, "knowledge.rules", nothing=nothing_found(language))
-    return f"{rules}\n\n{block}\n\n{instruct(language, 'knowledge.tail')}"
+    told = instruct(language, "knowledge.more") if more else ""
+    key = "knowledge.own" if own else "knowledge"
+    rules = instruct(language, f"{key}.rules", nothing=nothing_found(language), more=told)
+    return f"{rules}\n\n{block}\n\n{instruct(language, f'{key}.tail')}"
 
 
 def nothing_found(language: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from bot.knowledge import rights
-from bot.knowledge.answering import Evidence
+from bot.knowledge.answer.evidence import Evidence
 from bot.storage.repositories.knowledge.gaps import DISLIKED, PERSON, REFUSED, Gap
 from bot.storage.repositories.messages import Remembered
 from bot.storage.store import Tx

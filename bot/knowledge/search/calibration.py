@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from bot.knowledge.search.gate import Gate, Signals
 
 KEPT = 0.95  # share of the answerable questions that shall pass
+FEW = 0.005  # share of the other questions of which a gate may be sure
 NEARLY_ALL = 0.98  # share of them that shall pass or be doubted: 99 would let two of three foreign ones in by words
 STEPS, RATE, PENALTY = 3_000, 0.3, 0.001  # of the gradient descent, on scaled signals
 TELLS = 0.8  # AUROC below which a gate knows too little to be used
@@ -67,7 +68,7 @@ def calibrate(answerable: Sequence[Signals], others: Sequence[Signals], kept: fl
 
 def fit(right: NDArray[np.float64], wrong: NDArray[np.float64], kept: float = KEPT) -> Gate:
     """A logistic regression on rows of signals; `kept` of the rows in `right` pass it, `NEARLY_ALL` are at least
-    doubted.
+    doubted. It is sure of at most `FEW` of the rows in `wrong`.
     """
     both = np.concatenate([right, wrong])
     means, widths = both.mean(0), both.std(0) + 1e-9
@@ -80,7 +81,8 @@ def fit(right: NDArray[np.float64], wrong: NDArray[np.float64], kept: float = KE
     plain = weights[:-1] / widths
     bias = float(weights[-1] - (plain * means).sum())
     cut, doubt = (float(np.quantile(right @ plain + bias, 1 - share)) for share in (kept, max(kept, NEARLY_ALL)))
-    return Gate(tuple(map(float, plain)), bias, cut, doubt=doubt)
+    sure = max(cut, float(np.quantile(wrong @ plain + bias, 1 - FEW)))
+    return Gate(tuple(map(float, plain)), bias, cut, doubt=doubt, sure=sure)
 
 
 def auroc(right: NDArray[np.float64], wrong: NDArray[np.float64]) -> float:

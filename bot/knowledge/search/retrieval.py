@@ -153,7 +153,13 @@ def _found(
     there = [one for one in candidates.found if one.id in passages]
     compared = list(dict.fromkeys([*there[:LOOKED_AT], *(one for one in nearest if one.id in passages)]))
     texts = [f"{passages[one.id].place}\n{passages[one.id].text}" for one in compared]
-    told = signals(texts, [one.cosine for one in compared], candidates.frequencies, candidates.size)
+    told = signals(
+        texts,
+        [one.cosine for one in compared],
+        candidates.frequencies,
+        candidates.size,
+        words=[one.words for one in compared],
+    )
     hits = [Hit(passages[one.id], one.score, one.words, one.cosine, store=also.get(one.id, 0.0)) for one in there]
     of_stores = [texts[place] for place, one in enumerate(compared) if one.id in also]
     by_words = signals(of_stores, [0.0] * len(of_stores), candidates.frequencies, candidates.size)

@@ -25,7 +25,7 @@ TAKEN = frozenset({"text", "conversation"})  # columns beside the topics in the 
 EXAMPLE = Path(__file__).parent
 
 Kind = Literal["topic", "flag"]
-Level = Literal["", "extract", "cited", "judged"]
+Level = Literal["", "open", "extract", "cited", "judged"]
 Way = Literal["off", "near", "fewshot", "tuned"]
 Line = Annotated[str, Field(min_length=1, max_length=1_000)]
 Name = Annotated[str, Field(min_length=1, max_length=100)]
@@ -36,7 +36,7 @@ class Topic(Part):
 
     With an empty `persona`, `model` or `level` the chat's own choice holds. An empty `queue` means that no person is
     called, an empty `audience` that the topic is for everybody. `threshold` is the confidence that a tuned classifier
-    must have.
+    must have. With the `knowledge` "none" no source is searched.
     """
 
     title: Title = {}
@@ -45,11 +45,16 @@ class Topic(Part):
     words: tuple[Name, ...] = ()
     persona: str = ""
     model: str = ""
-    knowledge: tuple[Name, ...] = ()
+    knowledge: tuple[Name, ...] | Literal["none"] = ()
     level: Level = ""
     queue: str = ""
     audience: tuple[Name, ...] = ()
     threshold: float | None = Field(None, gt=0, lt=1)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether questions of the topic are answered as by a bot without sources."""
+        return self.knowledge == "none"
 
     def name(self, language: str) -> str:
         """The title in a language, "" if the file gives none."""
@@ -98,7 +103,8 @@ class RoutingTable(Part):
 
     def bases(self, key: str) -> tuple[str, ...]:
         """The knowledge bases of a topic, each once; a common name is replaced by the bases that it stands for."""
-        names = dict.fromkeys(self.find(key).knowledge)
+        topic = self.find(key)
+        names = dict.fromkeys(() if topic.is_free else topic.knowledge)
         while any(name in self.knowledge for name in names):
             names = dict.fromkeys(part for name in names for part in self.knowledge.get(name, (name,)))
         return tuple(names)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 from bot.prompts.catalog import instruct
 from bot.sandbox.scripted.texts import phrase
+from bot.texts.catalog import LANGUAGES
 
 Messages = Sequence[dict[str, str]]
 TITLE_WORDS, NOTE_WORDS = 5, 8
@@ -73,10 +74,16 @@ def _summary(text: str, _language: str) -> str:
     return "\n".join(f"- {line}" for line in lines[:20])
 
 
-def _rewritten(text: str, language: str) -> str:
-    """The last question word for word: this model does not understand what it leans on."""
-    before, _, _ = instruct(language, "knowledge.rewrite.question", said="\0", question="\1").partition("\1")
-    return text.rpartition(before.partition("\0")[2])[2].strip()
+def _rewritten(text: str, _language: str) -> str:
+    """The last question word for word: this model does not understand what it leans on. The conversation may be in
+    another language than the request.
+    """
+    for language in LANGUAGES:
+        before, _, _ = instruct(language, "knowledge.rewrite.question", said="\0", question="\1").partition("\1")
+        _, found, question = text.rpartition(before.partition("\0")[2])
+        if found:
+            return question.strip()
+    return text.strip()
 
 
 def _improved(text: str, language: str) -> str:
