@@ -1,8 +1,11 @@
-"""Make the embeddings of the sandbox's handbook (needs the extra `offline`); run it after each change of a page."""
+"""Make the embeddings of the sandbox's handbook, and of the questions that tests ask it (the extra `offline`). Run
+it after each change of a page or question.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import tomllib
 from pathlib import Path
 
 from bot.ai import Vector
@@ -14,6 +17,8 @@ from bot.knowledge.sources.source import Found, Seen, SourceLimits
 from bot.providers.local.embeddings import OfflineEmbeddings
 from bot.providers.local.kept_vectors import packed
 from bot.sandbox.shop import SHIPPED, VECTORS
+
+QUESTIONS = Path(__file__).parents[1] / "tests/sandbox/handbook_questions.vectors"
 
 
 def texts() -> list[str]:
@@ -28,12 +33,19 @@ def texts() -> list[str]:
     return found
 
 
-async def vectors(wanted: list[str]) -> dict[str, bytes]:
+def questions() -> list[str]:
+    """What tests ask the handbook, in both languages."""
+    rows = tomllib.loads(QUESTIONS.with_suffix(".toml").read_text("utf-8"))["question"]
+    return [row[language] for row in rows for language in ("en", "ru")]
+
+
+async def vectors(wanted: list[str], *, question: bool = False) -> dict[str, bytes]:
     """The embeddings of texts, packed."""
-    made = await OfflineEmbeddings(Path("none")).embed(wanted)
+    made = await OfflineEmbeddings(Path("none")).embed(wanted, question=question)
     return {text: pack(one.numbers) for text, one in zip(wanted, made, strict=True) if isinstance(one, Vector)}
 
 
 if __name__ == "__main__":
     VECTORS.write_bytes(packed(asyncio.run(vectors(texts()))))
-    print(f"{VECTORS}: {VECTORS.stat().st_size:,} bytes")
+    QUESTIONS.write_bytes(packed(asyncio.run(vectors(questions(), question=True))))
+    print(*(f"{file}: {file.stat().st_size:,} bytes" for file in (VECTORS, QUESTIONS)), sep="\n")

@@ -115,7 +115,7 @@ class Score:
             f"{self.sentences} sentences {self.kept} rest on the sources, and {right} of these name the right sentence"
         )
         refused = f"of {self.unanswerable} questions that they do not answer it made up an answer to {self.made_up}"
-        verdict = ok(LEG, "KNOWLEDGE=cited suits it, and judged where a wrong sentence is dear")
+        verdict = ok(LEG, "KNOWLEDGE=open and cited suit it, and judged where a wrong sentence is dear")
         if not self.is_good:
             least = "KNOWLEDGE=extract suits it: sentences of the sources, and no model"
             verdict = warn(LEG, least, "Or choose another MODEL")

@@ -69,11 +69,11 @@ def by_meaning() -> bool:
 
 
 def settings(directory: Path) -> Mapping[str, str]:
-    """Return the settings of a bot that searches the handbook by meaning with the embeddings that come with it; none if
-    the extra `offline` is missing.
+    """Return the settings of a bot that searches the handbook by meaning with the embeddings that come with it; by
+    words if the extra `offline` is missing: the embeddings of the sandbox's AI Studio mean nothing.
     """
     if not by_meaning():
-        return {}
+        return {"EMBEDDINGS": "off"}
     cache = directory / "knowledge"
     cache.mkdir(exist_ok=True)
     shutil.copy(VECTORS, cache)

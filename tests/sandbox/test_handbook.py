@@ -5,17 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bot.ai import Vector
+from bot.prompts.catalog import instruct
 from bot.providers.local.embeddings import OfflineEmbeddings
 from bot.providers.local.kept_vectors import KEY, ROW, KeptVectors
+from bot.sandbox.scripted import model
 from bot.sandbox.shop import SHIPPED, VECTORS, by_meaning, settings
+from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.texts.catalog import say
 from scripts.handbook_vectors import texts
-from tests.support.known import known
-from tests.support.stage import BORIS, Stage
+from tests.support.choosing import labels
+from tests.support.known import kept
+from tests.support.stage import ANNA, BORIS, Stage
 from tests.support.stand_in import standing_in
 
 NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
@@ -60,9 +65,70 @@ async def test_only_what_has_no_embedding_yet_is_embedded(library: None, tmp_pat
     assert [len(one.numbers) for one in found if isinstance(one, Vector)] == [1]
 
 
-async def test_the_steps_of_the_page_find_their_answers_and_what_nobody_knows(stage: Stage) -> None:
-    await known(stage, SHIPPED / "ru")
-    answer = await stage.ask("В течение скольких дней можно вернуть светильник?", BORIS)
-    assert "Вернуть светильник можно в течение 30 дней со дня доставки." in answer
-    refused = await stage.ask("Можно ли взять светильники напрокат на свадьбу?", BORIS)
-    assert refused.startswith(say("ru", "kb.unanswered"))
+TOUR = {  # who asks, what the tour asks, what is said, what nobody knows, chips of the page
+    "en": (
+        ANNA,
+        "How long can I return a lamp?",
+        "You can return a lamp within 30 days of the day it was delivered.¹",
+        "What does delivery to another country cost?",
+        ("Show me a table", "Tell me something, slowly", "Hello!"),
+    ),
+    "ru": (
+        BORIS,
+        "В течение скольких дней можно вернуть светильник?",
+        "Вернуть светильник можно в течение 30 дней",
+        "Сколько стоит доставка в другую страну?",
+        ("Покажи таблицу", "Расскажи что-нибудь медленно", "Привет!"),
+    ),
+}
+
+
+async def toured(stage: Stage, language: str, **settings: Any) -> None:
+    """The sandbox's bot, its own model, and the handbook in one language, which everybody may read."""
+    bot = await stage.start(embeddings="off", owners=[ANNA], summaries=False, **settings)
+    base = kept(bot, SHIPPED)
+    await base.sync(await base.add(KnowledgeSource("shop", "", str(SHIPPED / language), audience=("everyone",))))
+    await base.files.close()
+
+
+@pytest.mark.parametrize("language", TOUR)
+async def test_the_steps_of_the_page_find_their_answers_and_its_other_chips_work_as_before(
+    stage: Stage, language: str
+) -> None:
+    await toured(stage, language)
+    person, question, answer, unknown, chips = TOUR[language]
+    assert answer in await stage.ask(question, person)
+    assert (await stage.ask(unknown, person)).startswith(say(language, "kb.unanswered"))
+    assert say(language, "gap.tell") in labels(stage, person)
+    for chip in chips:
+        without = model.answer([{"role": "user", "text": chip}])
+        assert words(await stage.ask(chip, person))[:5] == words(without)[:5], chip
+
+
+def words(text: str) -> list[str]:
+    return re.findall(r"\w+", text)
+
+
+async def test_a_search_of_the_web_in_words_of_ones_own_is_answered_in_the_language_of_the_question(
+    stage: Stage,
+) -> None:
+    await toured(stage, "ru", tools=["search", "time"])
+    answer = await stage.ask("Search the web for the height of Everest")
+    assert answer.startswith("Here is what the web says:")
+    assert "https://encyclopedia.example/article" in answer.split(say("en", "sources"), 1)[1]
+    assert not re.search("[а-я]", answer)
+    assert instruct("en", "search.listed") not in answer
+    answer = await stage.ask("Найди в интернете высоту Эвереста", BORIS)
+    assert answer.startswith("Вот что нашлось в интернете:")
+    assert instruct("ru", "search.listed") not in answer
+
+
+async def test_titles_in_another_language_are_not_named_as_the_nearest(stage: Stage) -> None:
+    await toured(stage, "en", knowledge="cited")
+    refused = await stage.ask("Сколько лет служит LED в подъезде соседнего дома?", BORIS)
+    assert refused == say("ru", "kb.unanswered")
+    assert say("en", "kb.nearest") in await stage.ask("Do you lend a socket for a week abroad?")
+
+
+def test_without_the_extra_the_bot_of_the_sandbox_compares_words(tmp_path: Path) -> None:
+    assert by_meaning() or settings(tmp_path) == {"EMBEDDINGS": "off"}

@@ -15,6 +15,7 @@ from bot.texts.catalog import LANGUAGES
 
 Messages = Sequence[dict[str, str]]
 TITLE_WORDS, NOTE_WORDS = 5, 8
+SEVERAL = 3  # words that a sentence shares with a question which another rule answers, too
 
 
 def helper_answer(messages: Messages, text: str, language: str, again: Callable[[Messages], str]) -> str | None:
@@ -39,9 +40,10 @@ def answer_about_files(text: str, language: str) -> str:
     return ""
 
 
-def answer_from_sources(text: str, language: str) -> str:
+def answer_from_sources(text: str, language: str, *, knows_better: bool) -> str:
     """Return the sentence of the sources that shares most words with the question, with its mark; "" if no sources are
-    shown.
+    shown. Where the model may also say something of its own, "" too for a question that hardly has a word of theirs,
+    and if the model `knows_better`, for one that has few.
 
     The passages are numbered as `knowledge.answer.shown.sources_block` numbers them.
     """
@@ -50,13 +52,18 @@ def answer_from_sources(text: str, language: str) -> str:
         return ""
     body, _, after = rest.rpartition("\n</sources>")
     wanted = _stems(after.strip().partition("\n")[2])
-    best, most = instruct(language, "knowledge.nothing"), 0
+    nothing = instruct(language, "knowledge.nothing")
+    best, most = nothing, 0
     for line in body.splitlines():
         mark, _, sentence = line.partition(" ")
-        shared = len(wanted & _stems(sentence))
+        shared = _shared(wanted, _stems(sentence))
         if NUMBERED.fullmatch(mark) and shared > most:
             best, most = f"{sentence} [{mark}]", shared
-    return best
+    if all(instruct(language, "knowledge.own.tail") not in text for language in LANGUAGES):
+        return best
+    if 2 * most >= len(wanted) and (most >= SEVERAL or not knows_better):
+        return best
+    return nothing if most > 1 and not knows_better else ""
 
 
 def brings_files(text: str) -> bool:
@@ -99,8 +106,8 @@ def _rest(messages: Messages, language: str, again: Callable[[Messages], str]) -
 
 
 def spoken(text: str) -> str:
-    """The user's words, without the documents that the bot put before them."""
-    before, _, asked = _parted(text)
+    """The user's words, without the documents and sources that the bot put before them."""
+    before, _, asked = _parted(SOURCES.sub("", text))
     return MARK.sub("", before + asked).strip()
 
 
@@ -125,6 +132,11 @@ def _cited(body: str, question: str, language: str) -> str:
     return phrase(language, "quote", line=best[:300], place=place)
 
 
+def _shared(wanted: set[str], there: set[str]) -> int:
+    """How many words of a question a sentence has, as "cost" and "costs" are one."""
+    return sum(any(one.startswith(word) or (len(one) > 3 and word.startswith(one)) for one in there) for word in wanted)
+
+
 def _stems(text: str) -> set[str]:
     return {word[:5] for word in re.findall(r"\w{3,}", text.lower())}
 
@@ -135,6 +147,7 @@ DOCUMENTS = re.compile(
     r"|Ниже приведены документы этой беседы\..*\nДокументы закончились\.[^\n]*",
     re.DOTALL,
 )
+SOURCES = re.compile(r"\A.*?^<sources>$.*^</sources>$\s*[^\n]*\n", re.DOTALL | re.MULTILINE)
 PLACE = re.compile(r"\[([^\[\]]+)\]")
 MARK = re.compile(r"^\[(?:document|документ): [^\n]*\]$", re.M)
 UNSEEN = re.compile(

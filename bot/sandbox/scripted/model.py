@@ -34,10 +34,10 @@ def answer(messages: Messages) -> str:
     )
     if (found := helper_answer(messages, text, language, answer)) is not None:
         return found
-    if sourced := answer_from_sources(text, language):
-        return sourced
     rule = next((rule for pattern, rule in RULES if pattern.search(spoken(text))), "")
     by_rule = rule(messages, language) if callable(rule) else rule and phrase(language, rule)
+    if sourced := answer_from_sources(text, language, knows_better=bool(by_rule)):
+        return sourced
     about_files = answer_about_files(text, language)
     # Documents stand before every later question, too: then the words that people try come first.
     first, second = (about_files, by_rule) if brings_files(text) else (by_rule, about_files)
@@ -79,9 +79,10 @@ def _quoted(text: str, limit: int = 300) -> str:
 
 def _default(messages: Messages, language: Language) -> str:
     before = len(_turns(messages)) - 1
-    count = len(re.findall(r"\w+", question(messages)))
+    asked = spoken(question(messages))
+    count = len(re.findall(r"\w+", asked))
     words = "1 word" if count == 1 else f"{count} words"
-    quote = _quoted(question(messages))
+    quote = _quoted(asked)
     return phrase(language, "default", quote=quote, before=before, words=words, count=count)
 
 

@@ -7,10 +7,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from bot.prompts.catalog import instruct
 from bot.sandbox.image_header import picture_header
 from bot.sandbox.scripted.helper_answers import spoken
 from bot.sandbox.scripted.model import Messages, language_of, question
 from bot.sandbox.scripted.texts import phrase
+from bot.texts.catalog import LANGUAGES
 
 Call = tuple[str, dict[str, Any]]
 Schema = Mapping[str, Any]
@@ -57,8 +59,26 @@ def results(messages: Messages) -> list[str]:
 
 def results_text(messages: Messages) -> str:
     """A message that reports what the tools answered; "" if none did."""
-    rows = [f"- **{said['tool']}:** {FRAME.sub('', said['text'])}" for said in _since(messages) if said.get("tool")]
-    return "\n".join([phrase(language_of(question(messages)), "told"), "", *rows]) if rows else ""
+    rows, language = list[str](), language_of(spoken(question(messages)))
+    for said in _since(messages):
+        if said.get("tool"):
+            rows += _reported(said["tool"], said["text"])
+    head = phrase(language, "found" if "search" in results(messages)[-1] else "told") if rows else ""
+    return "\n".join([head, "", *rows]) if rows else ""
+
+
+def _reported(tool: str, text: str) -> list[str]:
+    """What a tool answered, as items of a list: what it has found on each page, or its whole answer. What the bot says
+    to the model around it is left out.
+    """
+    found = MARK.match(text)
+    mark = f" [{found[1]}]" if found else ""
+    told = FRAME.sub("", MARK.sub("", text))
+    for language in LANGUAGES:
+        told = told.replace(instruct(language, "search.listed"), "").strip()
+    if pages := PAGE.findall(told):
+        return [f"- **{title.strip()}**: {' '.join(words.split())}{mark}" for title, words in pages]
+    return [f"- **{tool}:** {told}{mark}"]
 
 
 def _since(messages: Messages) -> Messages:
@@ -194,4 +214,6 @@ HINTS = {
     "remind": r"remind|напомни",
     "weather": r"погод",
 }
+MARK = re.compile(r"\A\[([a-z]\d+)\][^\n]*\n")  # the line with the mark of a result
+PAGE = re.compile(r"^\[\d+\] ([^\n]+)\nhttps?://\S+\n(.+?)(?=\n\n\[\d+\] |\Z)", re.DOTALL | re.MULTILINE)
 FRAME = re.compile(r"\A\[[^\]\n]*\]\n")  # the first line that the bot puts before a result

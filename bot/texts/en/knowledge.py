@@ -93,7 +93,7 @@ TEXTS: dict[str, str] = {
     "kb.search.scores": "score {score}, words {words}, meaning {cosine}",
     "kb.search.nothing": "Nothing that may be read has a word of it.",
     "kb.search.sure": "✅ The bot answers it from these.",
-    "kb.search.maybe": "❔ The bot is not sure, and would show quotes alone.",
+    "kb.search.maybe": "❔ The bot is not sure that these answer it.",
     "kb.search.not": "🚫 The bot takes it for a question about something else.",
     "kb.search.everyone": "As everyone",
     "kb.search.mine": "As I may read",

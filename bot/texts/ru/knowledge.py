@@ -93,7 +93,7 @@ TEXTS: dict[str, str] = {
     "kb.search.scores": "оценка {score}, слова {words}, смысл {cosine}",
     "kb.search.nothing": "В доступных источниках нет ни одного из этих слов.",
     "kb.search.sure": "✅ По этим фрагментам бот ответит.",
-    "kb.search.maybe": "❔ Бот не уверен и покажет только цитаты.",
+    "kb.search.maybe": "❔ Бот не уверен, что здесь есть ответ.",
     "kb.search.not": "🚫 Бот решит, что вопрос о другом.",
     "kb.search.everyone": "Как все",
     "kb.search.mine": "Как я",
