@@ -18,7 +18,7 @@ from bot.knowledge import rights
 from bot.knowledge.answer.citing import Citing, Claim
 from bot.knowledge.answer.evidence import EXTRACT, NOTHING_GIVEN, WHOLE, Evidence, Given, Scope
 from bot.knowledge.base import KnowledgeBase
-from bot.knowledge.sources.tidying import language_of
+from bot.knowledge.formats.tidying import language_of
 from bot.storage.repositories.knowledge.passages import StoredPassage
 from bot.storage.store import Tx
 from bot.texts.catalog import known, say

@@ -299,5 +299,6 @@ async def test_a_paste_without_end_is_answered_before_it_ends(stage: Stage) -> N
 
 
 def test_formatting_whose_kind_is_no_word_is_left_out() -> None:
-    odd: list[dict[str, Any]] = [{"type": kind, "offset": 0, "length": 1} for kind in ({}, [], None, 5, "bold")]
+    kinds: tuple[Any, ...] = ({}, [], None, 5, "bold")
+    odd: list[dict[str, Any]] = [{"type": kind, "offset": 0, "length": 1} for kind in kinds]
     assert fields.entities({"text": "ab", "entities": odd}) == ({"type": "bold", "offset": 0, "length": 1},)
