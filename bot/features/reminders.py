@@ -1,7 +1,8 @@
 """The commands /remind and /timezone: "/remind tomorrow 9:00 call mum" becomes a job that is due at that time.
 
 Begin with `Reminders.remind`; the tool for models is `Reminders.tool`. The bot asks each person once for the time zone,
-unless the time is one in every zone ("in 20 minutes"), and which time is meant if words can be understood in two ways.
+unless the time is one in every zone ("in 20 minutes"), which time is meant if words can be understood in two ways, and
+what to remind of if only a time was told.
 A late reminder says when it was due. The next time of a repeated reminder is counted from the time it was due, not from
 the time it was sent.
 """
@@ -18,16 +19,18 @@ from bot.errors import BadInput
 from bot.feature import ButtonHandler, Command, Feature, Section
 from bot.features.settings_panel import pairs
 from bot.features.task_list import cancel_choice, named_cancel_choice
-from bot.features.times import doubts, reading, zones
-from bot.features.times.forms import MONTHLY, WEEKEND, WORKDAYS
+from bot.features.times import reading, zones
 from bot.features.times.reading import Reading, When
+from bot.features.times.sayings import shown_clock, shown_span, shown_time
 from bot.outbox import (
     Choice,
     Effect,
     Page,
+    delivery_key,
     end_question,
     expire_buttons,
     finish,
+    finish_asking,
     finish_page,
     finish_turn,
     remove_buttons,
@@ -42,15 +45,14 @@ from bot.types import Incoming, Job, Outgoing, User
 
 KIND = "reminder"
 ASKED = "reminder.zone"  # the awaited answer to the question for the time zone
+ABOUT = "reminder.text"  # the awaited answer to the question what to remind of
 TIME = "reminder.time"  # a button with one of the times that may be meant
+SAME = 60.0  # seconds: the same words due so near to each other are one reminder
 LATE = 120.0  # seconds after which a reminder says when it was due
 MOST = 100  # reminders of one chat
 LONGEST = 500  # characters of the text of a reminder
 MOST_WAITING = 10  # reminders that wait for the time zone of one person
-REPEATED = {
-    "day": "remind.daily", WORKDAYS: "remind.workdays", WEEKEND: "remind.weekends", "month": "remind.monthly",
-    "year": "remind.yearly",
-}  # fmt: skip
+UNREAD = {"": "remind.unclear", "past": "remind.past", "repeat": "remind.repeat"}
 WESTMOST = timezone(timedelta(hours=-12))  # a time that is still to come anywhere is still to come here
 EASTMOST = timezone(timedelta(hours=14))
 ZONES = (
@@ -76,23 +78,23 @@ class Reminders:
                 "reminder.time": ButtonHandler(self.press_time),
                 "zone.set": ButtonHandler(self.press_own_zone, has_toast=True),
             },
-            awaits={ASKED: self.receive_zone},
+            awaits={ASKED: self.receive_zone, ABOUT: self.receive_text},
             jobs={KIND: self.send},
             sections={"zone": Section(page=self._page, value=_zone_title)},
         )
 
     async def remind(self, incoming: Incoming, reply: Reply, rest: str) -> None:
-        """Set a reminder, or ask for the time zone first if it is not known. Raises `BadInput`."""
+        """Set a reminder, or ask first for what is missing: the time zone, or what to remind of. Raises `BadInput`."""
         where, language = zones.zone(incoming.chat.zone), incoming.language
         if not rest.strip():
             raise BadInput(say(language, "remind.usage"))
         if where is not None:
             await self._finish(reply, lambda tx: self._finish_phrase(tx, incoming, rest, where))
             return
-        found = self._read(language, rest, WESTMOST)
-        if self._is_one_anywhere(found, rest):
-            when = replace(found.times[0], at=found.times[0].at.astimezone(UTC))
-            await self._finish(reply, lambda tx: self._finish_set(tx, incoming, when, found.text, None))
+        now = self._now(WESTMOST)
+        found = self._read(language, rest, now)
+        if _is_one_anywhere(found, rest, now):
+            await self._finish(reply, lambda tx: self._finish_found(tx, incoming, rest, found, None, now))
         else:
             await self._finish(reply, lambda tx: self._ask_zone(tx, incoming, [*_waiting(tx, incoming), rest]))
 
@@ -128,12 +130,35 @@ class Reminders:
         await self._finish(reply, lambda tx: self._set_zone(tx, incoming, where, _phrases(action)))
         return True
 
+    async def receive_text(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> bool:
+        """Set the reminder whose time was told before its text. Raises `BadInput` if that time has passed by now."""
+        text, phrase, where = (
+            " ".join(incoming.text.split()),
+            str(action.payload["phrase"]),
+            zones.zone(incoming.chat.zone),
+        )
+        if not text:
+            return False
+        then = datetime.fromtimestamp(float(action.payload["at"]), where or WESTMOST)
+        found = reading.read(phrase, then)
+        times = [when for when in found.times if when.at > self._now(UTC)]
+        if not times:
+            raise BadInput(say(incoming.language, "remind.past"))
+        chosen = replace(found, times=times, text=text)
+
+        def work(tx: Tx) -> None:
+            end_question(tx, incoming)
+            self._finish_found(tx, incoming, phrase, chosen, where, then)
+
+        await self._finish(reply, work)
+        return True
+
     async def press_time(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Set a reminder at the time of the button. Raises `BadInput` if that time is past by now."""
+        """Set a reminder at the time of the button. Raises `BadInput` if that time has passed by now."""
         where, chosen = zones.zone(incoming.chat.zone) or UTC, action.payload
         when = When(datetime.fromtimestamp(chosen["at"], where), chosen["repeat"])
         if when.at <= self._now(where):
-            raise BadInput(say(incoming.language, "remind.unclear"))
+            raise BadInput(say(incoming.language, "remind.past"))
 
         def work(tx: Tx) -> None:
             expire_buttons(tx, incoming)
@@ -179,7 +204,7 @@ class Reminders:
         now = self._now(where)
         found = reading.read(when, now)
         if not found.times or found.text:
-            raise BadInput(say(language, "remind.unclear"))
+            raise BadInput(say(language, UNREAD[found.why]))
         if not found.sure:
             times = "; ".join(shown_time(language, one, now) for one in found.times)
             raise BadInput(say(language, "remind.unsure", times=times))
@@ -211,25 +236,34 @@ class Reminders:
         await finish(self.store, reply, work)
         self.wake_jobs()
 
-    def _read(self, language: str, phrase: str, where: tzinfo) -> Reading:
-        """Find the time in a phrase. Raises `BadInput` if there is none to come, or nothing to remind of."""
-        found = reading.read(phrase, self._now(where))
-        if not found.sure and doubts.repeats_otherwise(phrase):
-            raise BadInput(say(language, "remind.repeat"))
-        if not found.times or not found.text:
-            raise BadInput(say(language, "remind.usage" if found.times else "remind.unclear"))
+    def _read(self, language: str, phrase: str, now: datetime) -> Reading:
+        """Find the time in a phrase. Raises `BadInput` with the reason if there is none to come."""
+        found = reading.read(phrase, now)
+        if not found.times:
+            raise BadInput(say(language, UNREAD[found.why]))
         return found
 
     def _finish_phrase(self, tx: Tx, incoming: Incoming, phrase: str, where: tzinfo) -> None:
-        """Set a reminder, or ask which time is meant, and end the turn. Raises `BadInput`."""
+        """Set a reminder, or ask for what is unclear or missing, and end the turn. Raises `BadInput`."""
+        now = self._now(where)
+        self._finish_found(tx, incoming, phrase, self._read(incoming.language, phrase, now), where, now)
+
+    def _finish_found(
+        self, tx: Tx, incoming: Incoming, phrase: str, found: Reading, where: tzinfo | None, now: datetime
+    ) -> None:
+        """Set a reminder that was read from a phrase `now`, or ask for what is missing. Raises `BadInput`."""
         language = incoming.language
-        found = self._read(language, phrase, where)
+        if not found.text:
+            question = self._about(language, found, where, now)
+            finish_asking(tx, incoming, ABOUT, question, phrase=phrase, at=now.timestamp(), takes_questions=True)
+            return
         if found.sure:
-            self._finish_set(tx, incoming, found.times[0], found.text, where)
+            when = found.times[0] if where else replace(found.times[0], at=found.times[0].at.astimezone(UTC))
+            self._finish_set(tx, incoming, when, found.text, where)
             return
         choices = [
             Choice(
-                shown_time(language, when, self._now(where)),
+                shown_time(language, when, self._now(when.at.tzinfo or UTC)),
                 TIME,
                 {"at": when.at.timestamp(), "repeat": when.repeat, "text": found.text},
             )
@@ -237,17 +271,22 @@ class Reminders:
         ]
         finish_turn(tx, incoming, say(language, "remind.which", text=found.text), choices=choices, over=True)
 
-    def _is_one_anywhere(self, found: Reading, phrase: str) -> bool:
-        """Whether a phrase means one moment of the next 24 hours in all time zones, as "in 20 minutes" does."""
-        if not found.sure or found.times[0].repeat or found.times[0].at - self._now(UTC) > timedelta(days=1):
-            return False
-        east = reading.read(phrase, self._now(EASTMOST))
-        return east.sure and east.times[0].at == found.times[0].at
+    def _about(self, language: str, found: Reading, where: tzinfo | None, now: datetime) -> str:
+        """The question what to remind of, with the time that is kept."""
+        if not found.sure:
+            return say(language, "remind.about.which")
+        when = found.times[0]
+        if where is None:
+            return say(language, "remind.about.soon", span=shown_span(language, when.at - now))
+        return say(language, "remind.about", at=shown_time(language, when, now))
 
     def _finish_set(self, tx: Tx, incoming: Incoming, when: When, text: str, where: tzinfo | None) -> None:
         """Set a reminder, and end the turn with the sentence that confirms it. Raises `BadInput`."""
         sentence, key = self._set(tx, incoming, incoming.language, when, text, where)
-        finish_turn(tx, incoming, sentence, choices=[cancel_choice(incoming, KIND, key)], over=True)
+        waiting = tx.buttons.find_awaited(incoming.address, incoming.user.id)
+        asked = waiting is not None and waiting.name == ASKED
+        more = [self._zone_question(tx, incoming, (), delivery_key(incoming.id, 1))] if not (where or asked) else []
+        finish_turn(tx, incoming, sentence, *more, choices=[cancel_choice(incoming, KIND, key)], over=True)
 
     def _set(
         self, tx: Tx, incoming: Incoming, language: str, when: When, text: str, where: tzinfo | None
@@ -258,6 +297,10 @@ class Reminders:
         """
         tx.chats.serialize_decisions(incoming.address)
         before = tx.jobs.list_of_chat(incoming.address, KIND)
+        if twin := _twin(before, incoming, when, text):
+            now = datetime.fromtimestamp(self.store.clock.time(), where or UTC)
+            at = shown_time(language, when, now) + ("" if where else " UTC")
+            return say(language, "remind.twice", at=at, text=text), twin.key
         if len(before) >= MOST or len(text) > LONGEST:
             raise BadInput(say(language, "remind.much", most=MOST, longest=LONGEST))
         number = sum(job.key.partition("-")[0] == incoming.id for job in before)
@@ -270,7 +313,7 @@ class Reminders:
         }  # fmt: skip
         tx.jobs.add_job(Job(KIND, key, incoming.address, payload, due=when.at.timestamp()))
         if where is None:
-            return say(language, "remind.set.soon", span=_shown_span(language, when.at - now), text=text), key
+            return say(language, "remind.set.soon", span=shown_span(language, when.at - now), text=text), key
         at = shown_time(language, when, now)
         return say(language, "remind.set", at=at, zone=zones.city(where, language), text=text), key
 
@@ -296,8 +339,8 @@ class Reminders:
         language, sentences, choices = incoming.language, [], []
         for phrase in phrases:
             try:
-                found = self._read(language, phrase, where)
-                if not found.sure:
+                found = self._read(language, phrase, self._now(where))
+                if not (found.sure and found.text):
                     raise BadInput(say(language, "remind.unclear"))
                 sentence, key = self._set(tx, incoming, language, found.times[0], found.text, where)
             except BadInput:
@@ -312,9 +355,13 @@ class Reminders:
 
         Raises `BadInput` if they are too many.
         """
-        where, turn, user, language = incoming.address, incoming.id, incoming.user.id, incoming.language
         if len(phrases) > MOST_WAITING:
-            raise BadInput(say(language, "remind.zone.unknown"))
+            raise BadInput(say(incoming.language, "remind.zone.unknown"))
+        finish_turn(tx, incoming, self._zone_question(tx, incoming, phrases, incoming.id))
+
+    def _zone_question(self, tx: Tx, incoming: Incoming, phrases: Sequence[str], turn: str) -> Outgoing:
+        """The question for the time zone, to be delivered as `turn`; its answer is awaited."""
+        where, user, language = incoming.address, incoming.user.id, incoming.language
         kept: dict[str, Any] = {"text": phrases[-1] if phrases else "", "before": phrases[:-1]}
         buttons = [
             tx.buttons.add_button(
@@ -326,7 +373,7 @@ class Reminders:
         _remove_zone_buttons(tx, incoming)
         end_question(tx, incoming)
         tx.buttons.await_answer(where, user, ASKED, turn=turn, **kept)
-        finish_turn(tx, incoming, Outgoing(say(language, "remind.zone.ask"), plain=True, buttons=pairs))
+        return Outgoing(say(language, "remind.zone.ask"), plain=True, buttons=pairs)
 
     def _now(self, where: tzinfo) -> datetime:
         return datetime.fromtimestamp(self.store.clock.time(), where)
@@ -367,6 +414,29 @@ class Reminders:
         return at.timestamp()
 
 
+def _is_one_anywhere(found: Reading, phrase: str, now: datetime) -> bool:
+    """Whether a phrase means one moment of the next 24 hours in all time zones, as "in 20 minutes" does."""
+    if not found.sure or found.times[0].repeat or found.times[0].at - now > timedelta(days=1):
+        return False
+    east = reading.read(phrase, now.astimezone(EASTMOST))
+    return east.sure and east.times[0].at == found.times[0].at
+
+
+def _twin(before: Sequence[Job], incoming: Incoming, when: When, text: str) -> Job | None:
+    """A reminder of this user that says the same at the same time; none that an earlier try of this turn has set."""
+    return next(
+        (
+            job
+            for job in before
+            if (job.payload["user"], job.payload["repeat"]) == (incoming.user.id, when.repeat)
+            and str(job.payload["text"]).casefold() == text.casefold()
+            and abs(job.due - when.at.timestamp()) < SAME
+            and job.key.partition("-")[0] != incoming.id
+        ),
+        None,
+    )
+
+
 def _phrases(asked: ButtonPress) -> list[str]:
     """The reminders that wait for the answer to a question for the time zone, the oldest first."""
     return [*asked.payload.get("before", ()), *filter(None, [asked.payload["text"]])]
@@ -386,44 +456,6 @@ def _remove_zone_buttons(tx: Tx, incoming: Incoming) -> None:
     for message in tx.outbox.message_ids(incoming.address, str(waiting.payload.get("turn", "")))[:1]:
         if message != incoming.message_id:
             remove_buttons(tx, incoming, message=message)
-
-
-def shown_time(language: str, when: When, now: datetime, *, near: bool = True) -> str:
-    """The time of a reminder in words: "tomorrow, 22 November, at 9:00", "every Monday at 9:00".
-
-    Not `near`: without "today" and "tomorrow", which are soon no longer true. The year is named only if it is not the
-    present one.
-    """
-    at, clock = when.at, shown_clock(when.at)
-    month = say(language, "months").split()[at.month - 1]
-    if when.repeat in REPEATED:
-        each = say(language, "days.each").split()[min(at.day, MONTHLY) - 1]
-        return say(language, REPEATED[when.repeat], each=each, day=at.day, month=month, clock=clock)
-    if when.repeat:
-        days = when.repeat if when.repeat.isdigit() else str(at.weekday())
-        *first, last = [say(language, "weekdays.each").split()[int(day)] for day in days]
-        weekdays = say(language, "remind.and", first=", ".join(first), last=last) if first else last
-        return say(language, "remind.weekly", weekdays=weekdays, clock=clock)
-    date = f"{at.day} {month}"
-    if at.year != now.year:
-        date = say(language, "remind.year", date=date, year=at.year)
-    days_ahead = (at.date() - now.date()).days
-    if near and days_ahead <= 1:
-        return say(language, "remind.tomorrow" if days_ahead else "remind.today", date=date, clock=clock)
-    weekday = say(language, "weekdays.on").split(", ")[at.weekday()]
-    return say(language, "remind.on", weekday=weekday, date=date, clock=clock)
-
-
-def _shown_span(language: str, span: timedelta) -> str:
-    """A span of at most a day, in hours, minutes and seconds: "1 h 30 min"."""
-    hours, seconds = divmod(round(span.total_seconds()), 3600)
-    counts = zip((hours, seconds // 60, seconds % 60), say(language, "remind.units").split(), strict=True)
-    return " ".join(f"{count} {unit}" for count, unit in counts if count)
-
-
-def shown_clock(at: datetime) -> str:
-    """The time of day: "9:00"."""
-    return f"{at.hour}:{at:%M}"
 
 
 def _zone(name: str) -> tzinfo:

@@ -39,11 +39,14 @@ async def test_the_zone_is_asked_once_and_the_reminder_repeated_back(stage: Stag
 async def test_a_span_needs_no_zone(stage: Stage) -> None:
     await stage.start()
     assert await stage.ask("/remind in 20 minutes tea") == "I will remind you in 20 min: tea"
+    assert (await stage.texts(2))[1] == say("en", "remind.zone.ask")  # told first that it is set, then asked
     await asyncio.sleep(1100)
-    assert len(stage.telegram.texts(ANNA)) == 1
-    assert (await stage.texts(2))[1] == "⏰ tea"
-    told = await stage.ask("/remind через полтора часа пирог", BORIS)
+    assert len(stage.telegram.texts(ANNA)) == 2
+    assert (await stage.texts(3))[2] == "⏰ tea"
+    stage.telegram.say(BORIS, "/remind через полтора часа пирог")
+    told, asked = await stage.texts(2, BORIS)
     assert told == "Напомню через 1 ч 30 мин: пирог"
+    assert asked == say("ru", "remind.zone.ask")
     assert " UTC: пирог" in await stage.ask("/jobs", BORIS)
     assert await stage.ask("/remind in 2 days tea") == say("en", "remind.zone.ask")  # summer time may begin
 
@@ -108,9 +111,47 @@ async def test_places_and_days_are_told_in_the_language_of_the_chat(stage: Stage
     assert told == "Напомню по понедельникам в 9:00 (Ташкент): планёрка"
 
 
-async def test_a_reminder_of_nothing_asks_for_no_place(stage: Stage) -> None:
+async def test_a_time_alone_is_kept_while_the_text_is_asked_for(stage: Stage) -> None:
     await stage.start()
-    assert await stage.ask("/remind in 20 minutes") == say("en", "remind.usage")
+    assert (await stage.ask("/remind in 20 minutes")).startswith(say("en", "remind.about.soon", span="20 min"))
+    stage.telegram.say(ANNA, "is the tea ready?")
+    told, asked = (await stage.texts(3))[1:]  # the zone of somebody new is asked only now
+    assert told == "I will remind you in 20 min: is the tea ready?"
+    assert asked == say("en", "remind.zone.ask")
+    await stage.ask("/timezone Moscow")
+    assert (await stage.ask("/remind noon")).startswith("About what? I will remind you ")
+    assert (await stage.ask("lunch")).endswith("at 12:00 (Moscow): lunch")
+    assert (await stage.ask("/remind tomorrow at 5")).startswith(say("en", "remind.about.which"))
+    assert await stage.ask("meet Ann") == say("en", "remind.which", text="meet Ann")
+    due = "SELECT count(*) FROM jobs WHERE kind = 'reminder'"
+    assert rows(stage, due) == [(2,)]
+
+
+async def test_a_time_that_passes_while_the_text_is_asked_for_is_told(stage: Stage) -> None:
+    await _begin(stage)
+    await stage.ask("/remind in 1 minute")
+    await asyncio.sleep(90)
+    assert await stage.ask("tea") == say("en", "remind.past")
+    assert rows(stage, DUE) == []
+
+
+async def test_a_reminder_given_twice_is_set_once(stage: Stage) -> None:
+    await _begin(stage)
+    told = await stage.ask("/remind tomorrow 9:00 call mum")
+    again = await stage.ask("/remind call Mum tomorrow at 9 am")
+    assert again.startswith("You have that already, tomorrow, ")
+    assert told.startswith("I will remind you tomorrow, ")
+    assert len(rows(stage, DUE)) == 1
+    await stage.ask("/remind every day at 9:00 call mum")
+    assert len(rows(stage, DUE)) == 2
+
+
+async def test_two_causes_are_two_sentences(stage: Stage) -> None:
+    await _begin(stage)
+    assert await stage.ask("/remind sometime call mum") == say("en", "remind.unclear")
+    assert await stage.ask("/remind yesterday call mum") == say("en", "remind.past")
+    assert await stage.ask("/remind today at 0:00 call mum") == say("en", "remind.past")
+    assert await stage.ask("/remind every 2 hours drink") == say("en", "remind.repeat")
 
 
 async def test_what_is_no_place_is_a_question_like_any_other(stage: Stage) -> None:
@@ -192,7 +233,6 @@ async def test_what_is_not_understood_is_said_with_an_example(stage: Stage) -> N
     await _begin(stage)
     assert await stage.ask("/remind") == say("en", "remind.usage")
     assert await stage.ask("/remind call mum") == say("en", "remind.unclear")
-    assert await stage.ask("/remind tomorrow") == say("en", "remind.usage")
     assert "500" in await stage.ask("/remind tomorrow " + "x" * 501)
 
 
@@ -262,7 +302,7 @@ async def test_a_chosen_time_that_is_past_by_now_is_not_set(stage: Stage) -> Non
     await asyncio.sleep(2 * 86_400)
     await stage.start()
     stage.telegram.press(ANNA, asked["message_id"], buttons_of(asked)[0]["callback_data"])
-    assert (await stage.texts(3))[2] == say("en", "remind.unclear")
+    assert (await stage.texts(3))[2] == say("en", "remind.past")
     assert rows(stage, DUE) == []
 
 

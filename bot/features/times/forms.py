@@ -8,73 +8,50 @@ from __future__ import annotations
 
 import re
 from calendar import monthrange
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from datetime import date, time, timedelta
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from functools import cache
 
-DAY = timedelta(days=1)
+from bot.features.times.facts import DAY, MIDNIGHT, Clock, Facts, later_month, nth_weekday
+from bot.features.times.vocabulary import (
+    AMOUNT,
+    AND_HALF,
+    AT,
+    BY_WEEKDAY,
+    CARDINALS,
+    COUNTED,
+    DATE,
+    EACH,
+    EACH_WEEKDAY,
+    HALF,
+    HOUR,
+    HOURS,
+    MONTH,
+    MONTHS,
+    MORE,
+    NEXT_HOUR,
+    NTH,
+    NTH_WORDS,
+    NUMBER,
+    OF_WEEKDAY,
+    ORDINALS,
+    QUANTITIES,
+    SHORT_WEEKDAY,
+    UNIT,
+    UNIT_WORDS,
+    UNITS,
+    WEEK,
+    WEEKDAY,
+    WEEKDAYS,
+    WEEKEND,
+    WORDED,
+    WORKDAYS,
+    pattern,
+    spaced,
+)
+
 BLANK = " ,.!?;:-–—\n\t"  # around the words of a reminder
-
-
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """A time of day as it was written. `exact`: in the 24-hour clock, or with am or pm.
-
-    `bare`: as people say it, without minutes in digits ("at 7"), so it is probably meant in the 12-hour clock.
-    """
-
-    hour: int
-    minute: int = 0
-    exact: bool = False
-    bare: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What a time expression says. A field is empty if the expression says nothing about it.
-
-    `dates` are the days that may be meant. With `weekly` they are all days of one weekday, so that a date may follow.
-    `part` is a key of `PARTS`, `repeat` is as in `When`. `months` and `span` are counted from now. `weak`: these words
-    often mean something else than a time, such as "3.11".
-    """
-
-    dates: Sequence[date] = ()
-    weekly: bool = False
-    clock: Clock | None = None
-    part: str = ""
-    repeat: str = ""
-    months: int = 0
-    span: timedelta = timedelta()
-    weak: bool = False
-
-    @property
-    def is_timed(self) -> bool:
-        """Whether the facts tell a time of day."""
-        return self.clock is not None or bool(self.span % DAY)
-
-    @property
-    def is_dated(self) -> bool:
-        """Whether the facts tell a day."""
-        return bool(self.dates or self.repeat or self.months or self.span)
-
-    def and_also(self, other: Facts) -> Facts | None:
-        """Merge two facts about one time; None if they contradict each other."""
-        said = {one.name: value for one in fields(other) if (value := getattr(other, one.name))}
-        if self.dates and other.dates:
-            said["dates"] = self._common_dates(other)
-            said["weekly"] = False
-        both = {name for name in said if getattr(self, name)} - {"dates", "weekly", "weak"}
-        return None if both or said.get("dates") == () else replace(self, **said)
-
-    def _common_dates(self, other: Facts) -> Sequence[date]:
-        """The days that both mean: "on Monday, 30 November", "tomorrow, 22 November"."""
-        if self.weekly:
-            return tuple(day for day in other.dates if day.weekday() == self.dates[0].weekday())
-        if other.weekly:
-            return other._common_dates(self)
-        return tuple(day for day in self.dates if day in other.dates)
-
 
 Make = Callable[[re.Match[str], date], Facts | None]  # what a match says today; None if it is no time after all
 
@@ -86,122 +63,6 @@ class Form:
     pattern: re.Pattern[str]
     make: Make
     follows: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A part of the day, such as the evening: its hours, and the time that is meant if no hour is said (None: that is
-    unclear, and the person is asked).
-    """
-
-    hours: Sequence[int]
-    usual: time | None
-
-
-PARTS = {
-    "morning": Part(range(1, 12), time(9)),
-    "afternoon": Part(range(11, 19), time(14)),
-    "evening": Part(range(16, 24), time(19)),
-    "night": Part((*range(18, 24), *range(5)), time(20)),  # "tomorrow night" is an evening
-    "ночь": Part((*range(18, 24), *range(5)), None),
-}
-MIDNIGHT = Facts(clock=Clock(12, bare=True), part="ночь")
-MONTHLY = 28  # the last day that each month has
-
-
-def later_month(day: date, months: int) -> date:
-    """Return the day so many months later, or the last day of that month if it is too short."""
-    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
-    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
-
-
-# --- vocabulary -------------------------------------------------------------------------------------------------------
-
-CARDINALS = {
-    1: "one один одна одно одну одного", 2: "two два две двух двум", 3: "three три трех трем",
-    4: "four четыре четырех четырем", 5: "five пять пяти", 6: "six шесть шести", 7: "seven семь семи",
-    8: "eight восемь восьми", 9: "nine девять девяти", 10: "ten десять десяти", 11: "eleven одиннадцать одиннадцати",
-    12: "twelve двенадцать двенадцати", 13: "thirteen тринадцать", 14: "fourteen четырнадцать",
-    15: "fifteen пятнадцать пятнадцати", 16: "sixteen шестнадцать", 17: "seventeen семнадцать",
-    18: "eighteen восемнадцать", 19: "nineteen девятнадцать", 20: "twenty двадцать двадцати",
-    30: "thirty тридцать тридцати", 40: "forty сорок сорока", 50: "fifty пятьдесят пятидесяти",
-}  # fmt: skip
-ORDINALS = {
-    1: "first первого первое", 2: "second второго второе", 3: "third третьего третье", 4: "fourth четвертого четвертое",
-    5: "fifth пятого пятое", 6: "sixth шестого шестое", 7: "seventh седьмого седьмое", 8: "eighth восьмого восьмое",
-    9: "ninth девятого девятое", 10: "tenth десятого десятое", 11: "eleventh одиннадцатого", 12: "twelfth двенадцатого",
-    13: "thirteenth тринадцатого", 14: "fourteenth четырнадцатого", 15: "fifteenth пятнадцатого",
-    16: "sixteenth шестнадцатого", 17: "seventeenth семнадцатого", 18: "eighteenth восемнадцатого",
-    19: "nineteenth девятнадцатого", 20: "twentieth двадцатого", 30: "thirtieth тридцатого",
-}  # fmt: skip
-QUANTITIES = {
-    "half an": 0.5, "half a": 0.5, "half": 0.5, "an": 1.0, "a couple of": 2.0, "a couple": 2.0, "couple of": 2.0,
-    "a": 1.0, "полтора": 1.5, "полторы": 1.5, "пол": 0.5, "пару": 2.0,
-}  # fmt: skip
-UNITS: tuple[tuple[str, int, timedelta], ...] = (  # words, months, span
-    ("second seconds sec secs секунду секунды секунд сек", 0, timedelta(seconds=1)),
-    ("minute minutes minuts min mins m минуту минуты минут минутку мин м", 0, timedelta(minutes=1)),
-    ("hour hours hr hrs h час часа часов часик ч", 0, timedelta(hours=1)),
-    ("day days день дня дней дн сутки суток", 0, DAY),
-    ("week weeks неделю недели недель недельку", 0, 7 * DAY),
-    ("month months месяц месяца месяцев", 1, timedelta()),
-    ("year years год года лет", 12, timedelta()),
-)
-WEEKDAYS = (
-    "monday mon понедельник понедельнк пн", "tuesday tues tue вторник вт", "wednesday wensday wed среду среда ср",
-    "thursday thrusday thurs thu четверг чт", "friday fri пятницу пятница пт",
-    "saturday sat субботу суббота суботу субота сб", "sunday sun воскресенье вс",
-)  # fmt: skip
-EACH_WEEKDAY = (
-    "mondays понедельникам", "tuesdays вторникам", "wednesdays средам", "thursdays четвергам", "fridays пятницам",
-    "saturdays субботам", "sundays воскресеньям",
-)  # fmt: skip
-MONTHS = (
-    "january jan января янв", "february feb февраля фев", "march mar марта мар", "april apr апреля апр", "may мая",
-    "june jun июня июн", "july jul июля июл", "august aug августа авг", "september sept sep сентября сент сен",
-    "october oct октября окт", "november nov ноября ноя", "december dec декабря дек",
-)  # fmt: skip
-WORKDAYS, WEEKEND = "01234", "56"
-
-
-def _any(*lists: str) -> str:
-    """A pattern for any of the words, which are separated by blanks."""
-    return "|".join(sorted(" ".join(lists).split(), key=len, reverse=True))
-
-
-def _up_to(most: int, numbers: Mapping[int, str]) -> str:
-    return _any(*(words for value, words in numbers.items() if value <= most))
-
-
-TENS = _any(*(words for value, words in CARDINALS.items() if value >= 20))
-WORDED = rf"(?:(?:{TENS})(?:(?: |-)(?:{_up_to(9, CARDINALS)}))?|{_up_to(19, CARDINALS)})"
-NUMBER = rf"(?:\d{{1,4}}|{WORDED})"
-HOUR = rf"(?:\d{{1,2}}|{_up_to(12, CARDINALS)})"
-NEXT_HOUR = rf"(?P<next>{_up_to(12, ORDINALS)})"
-DATE = rf"(?P<day>\d{{1,2}}(?:st|nd|rd|th|-?(?:го|е|ое|ого))?|(?:(?:{TENS})(?: |-))?(?:{_any(*ORDINALS.values())}))"
-SHORT_WEEKDAY = "пн|вт|ср|чт|пт|сб|вс"
-WEEKDAY, EACH, MONTH = _any(*WEEKDAYS), _any(*EACH_WEEKDAY), _any(*MONTHS)
-UNIT_WORDS = [words for words, _, _ in UNITS]
-UNIT = _any(*UNIT_WORDS)
-AT = r"(?:at|by|around|@|в|во|к|ко|около|примерно в|ровно в|где-то в) "
-HALF = r"(?:\s*(?P<half>[ap])\.?m\.?)?"  # of the day
-HOURS = r"(?:\s*(?:o'?clock|h|час(?:а|ов|ам)?|ч\.?))"
-WEEK = r"(?:this week|next week|на (?:этой|следующей) неделе)"
-AND_HALF = r"( and a half| с половиной)?"
-AMOUNT = (
-    rf"(?:({'|'.join(QUANTITIES)}|\d{{1,3}}[.,]\d|{NUMBER}){AND_HALF}\s*|(?<![a-zа-я\d]))({UNIT})(?![a-zа-я]){AND_HALF}"
-)
-COUNTED = rf"(?:{'|'.join(QUANTITIES)}|\d{{1,3}}[.,]\d|{NUMBER}){AND_HALF}\s*(?:{UNIT})(?![a-zа-я]){AND_HALF}"
-MORE = rf"(?:(?:,? (?:and|и) |,?\s*){COUNTED})*"
-END = r"(?![\w%]|[:.,/]\d|(?<=\d)\s?[-–—]\s?\d|-\w)"  # no number goes on, and no range
-
-
-def _spaced(written: str) -> str:
-    return written.replace(" ", r"\s++").replace(r"\s*", r"\s*+")
-
-
-def _pattern(written: str) -> re.Pattern[str]:
-    return re.compile(_spaced(f"(?:{written}){END}"))
 
 
 # --- what a match says ------------------------------------------------------------------------------------------------
@@ -311,21 +172,23 @@ def _slashed(found: re.Match[str], today: date) -> Facts | None:
 
 def _made(year: str, month: int, day: int, today: date) -> date | None:
     """A date; the next one if `year` is "". None if there is no such date."""
-    try:
-        if year:
-            return date(int(year) + 2000 * (len(year) == 2), month, day)
-        made = date(today.year, month, day)
-        return made if made >= today else date(today.year + 1, month, day)
-    except ValueError:
-        return None
+    years = [int(year) + 2000 * (len(year) == 2)] if year else range(today.year, today.year + 9)  # 29 February
+    valid = [one for one in years if 1 <= month <= 12 and one >= 1 and 1 <= day <= monthrange(one, month)[1]]
+    made = (date(one, month, day) for one in valid)
+    return next((one for one in made if year or one >= today), None)
+
+
+def _date_of_each_year(found: re.Match[str], today: date) -> Facts | None:
+    facts = _date(found, today)
+    return replace(facts, repeat="year") if facts else None
 
 
 def _day_of_month(found: re.Match[str], today: date) -> Facts | None:
     day = _number(found["day"])
-    months = [later_month(today.replace(day=1), ahead) for ahead in range(4)]
+    months = [later_month(today.replace(day=1), ahead) for ahead in range(48)]
     made = [one.replace(day=day) for one in months if 1 <= day <= monthrange(one.year, one.month)[1]]
     future = [one for one in made if one >= today]
-    return Facts(dates=future[: 2 if today in future else 1]) if future else None
+    return Facts(dates=tuple(future), nearest=True) if future else None
 
 
 def _day_of_each_month(found: re.Match[str], today: date) -> Facts | None:
@@ -335,7 +198,7 @@ def _day_of_each_month(found: re.Match[str], today: date) -> Facts | None:
 
 def _amounts(text: str) -> Iterator[Sequence[str]]:
     """The groups of each `AMOUNT`, from the left to the right."""
-    amount, at = re.compile(_spaced(AMOUNT)), 0
+    amount, at = re.compile(spaced(AMOUNT)), 0
     while at < len(text):
         found = amount.match(text, at)
         at = found.end() if found else at + 1
@@ -349,12 +212,18 @@ def _span(found: re.Match[str], _: date) -> Facts | None:
     for quantity, half, unit, too in _amounts(found[0]):
         said = " ".join(quantity.split()).replace(",", ".")
         count = QUANTITIES.get(said) or (float(said) if "." in said else _number(said)) if said else 1
+        count += _fraction(half or too)
         of_months, of_span = UNITS[_index(UNIT_WORDS, unit)][1:]
-        if of_span >= DAY and (count % 1 or half or too):
+        if of_span >= DAY and count % 1:
             return None  # "полторы недели" end at no hour that anybody means
-        months += (count + 0.5 * bool(half or too)) * of_months
-        span += (count + 0.5 * bool(half or too)) * of_span
+        months += count * of_months
+        span += count * of_span
     return Facts(months=int(months), span=span) if months % 1 == 0 and (months or span) else None
+
+
+def _fraction(said: str) -> float:
+    """What "and a half" and "с четвертью" add."""
+    return 0.0 if not said else 0.75 if "three" in said else 0.25 if re.search("quarter|четверт", said) else 0.5
 
 
 def _compact(found: re.Match[str], today: date) -> Facts | None:
@@ -375,11 +244,102 @@ def _in_a_day(found: re.Match[str], today: date) -> Facts:
     return Facts(dates=(today + DAY, today + 2 * DAY))
 
 
+def _by_weekday(found: re.Match[str], today: date) -> Facts:
+    """What "к пятнице" says; "до пятницы" may mean the day before."""
+    day = today + (_index(OF_WEEKDAY, found["day"]) - today.weekday()) % 7 * DAY
+    day = day if day > today else day + 7 * DAY
+    return Facts(dates=(day,))
+
+
+def _any_weekday(found: re.Match[str], today: date) -> Facts:
+    """The weekday after "с", "до" and "from", in any case of its word."""
+    words = [" ".join(one) for one in zip(WEEKDAYS, OF_WEEKDAY, strict=True)]
+    day = today + (_index(words, found["day"]) - today.weekday()) % 7 * DAY
+    day = day if day > today else day + 7 * DAY
+    is_next = _said(found, "which").startswith(("next", "след"))
+    later = is_next and day < today + (7 - today.weekday()) * DAY  # some mean the nearest one
+    return Facts(dates=(day, day + 7 * DAY) if later else (day,))
+
+
+def _after_weekday(found: re.Match[str], today: date) -> Facts | None:
+    """What "a week from Monday" says."""
+    facts, day = _span(found, today), _any_weekday(found, today).dates[0]
+    return None if facts is None or facts.months or facts.span % DAY else Facts(dates=(day + facts.span,))
+
+
+def _until(make: Make) -> Make:
+    """What "до пятницы" and "before 5 May" say: that day, or the one before."""
+
+    def made(found: re.Match[str], today: date) -> Facts | None:
+        facts = make(found, today)
+        dates = facts.dates[:1] if facts else ()
+        return Facts(dates=(dates[0] - DAY, dates[0]), asks=True) if dates else None
+
+    return made
+
+
+def _since(make: Make) -> Make:
+    """What "с понедельника" and "from 5 May" say."""
+
+    def made(found: re.Match[str], today: date) -> Facts | None:
+        facts = make(found, today)
+        return Facts(since=facts.dates[0], asks=len(facts.dates) > 1) if facts and facts.dates else None
+
+    return made
+
+
+def _nth(found: re.Match[str], today: date) -> Facts | None:
+    """What "every last Friday", "первый понедельник месяца" and "the second Tuesday of May" say."""
+    nth = next(number for number, words in NTH if found["nth"] in words.split())
+    weekday, each, month = _index(WEEKDAYS, found["day"]), bool(_said(found, "each")), _said(found, "month")
+    months = [later_month(today.replace(day=1), ahead) for ahead in range(14)]
+    days = [nth_weekday(one, nth, weekday) for one in months if not month or one.month == _index(MONTHS, month) + 1]
+    days = [day for day in days if day >= today]
+    if month:
+        return None if each else Facts(dates=(days[0],), repeat="once", once=True)
+    of_month = bool(_said(found, "of") or _said(found, "monthly"))
+    if not each and not of_month:
+        return None
+    each = each or bool(re.search(rf"{EVERY}|каждого", _said(found, "of"))) or bool(_said(found, "monthly"))
+    repeat = "second" if nth == 2 and not of_month else f"month{nth:+}"
+    return Facts(dates=tuple(days[:3]), repeat=repeat, asks=not each or (not of_month and nth > 1), once=not each)
+
+
+def _other_week(found: re.Match[str], today: date) -> Facts:
+    """What "every other Tuesday" and "раз в две недели по пятницам" say."""
+    lists = EACH_WEEKDAY if found["day"] in EACH.split("|") else WEEKDAYS
+    day = today + (_index(lists, found["day"]) - today.weekday()) % 7 * DAY
+    return Facts(dates=(day, day + 7 * DAY, day + 14 * DAY), repeat="fortnight")
+
+
+def _range_of_days(found: re.Match[str], _: date) -> Facts | None:
+    """What "Monday to Friday" and "с понедельника по пятницу" say; some mean every week, and some this one."""
+    first, last = (
+        _index(map(" ".join, zip(WEEKDAYS, OF_WEEKDAY, strict=True)), found[name]) for name in ("one", "two")
+    )
+    return Facts(repeat="".join(map(str, range(first, last + 1))), asks=True) if first < last else None
+
+
 # --- forms ------------------------------------------------------------------------------------------------------------
 
 EVERY = r"(?:every|evry|each|каж[дн](?:ый|ую|ое|ые))"
 MONDAYS = rf"(?:{EVERY} (?:{WEEKDAY})|(?:on |по )?(?:{EACH})|по (?:{SHORT_WEEKDAY}))"
 WHICH = r"(?:(?P<which>next|this|(?:the )?coming|следующ(?:ий|ую|ее)|эт(?:от|у|о)|ближайш(?:ий|ую|ее)) )?"
+NTH_WEEKDAY = rf"(?P<nth>{NTH_WORDS}) (?P<day>{WEEKDAY})"
+OF_MONTH = rf"(?: (?P<of>(?:of |in )?(?:the |{EVERY} )month|(?:каждого )?месяца))"
+MONTHLY = rf"(?P<monthly>{EVERY} (?:month|месяц)|monthly|ежемесячно)"
+ANY_WEEKDAY, TO = f"{BY_WEEKDAY}|{WEEKDAY}", r"(?:\s*[-–—]\s*| (?:to|through|till|по|до) )"
+OTHER_WEEK = (
+    rf"(?:{EVERY} (?:other|second|alternate|2|two) weeks?|every fortnight|fortnightly|"
+    rf"once (?:in |every )(?:2|two) weeks|{EVERY} (?:2|две|втор(?:ую|ые)) недел[июь]|раз в (?:2|две) недели)"
+)
+ON_DAY = rf"(?:on |во? |по )?(?P<day>{EACH}|{WEEKDAY})"
+SINCE = r"(?:(?:starting|beginning)(?: from| on)?|as of|from|начиная со?|со?) "
+UNTIL = r"(?:before|until|till|до) (?:the )?"
+DAY_OF_WEEK = (
+    rf"(?P<which>next |this |следующ(?:его|ей) |эт(?:ого|ой) |ближайш(?:его|ей) )?(?P<day>{BY_WEEKDAY}|{WEEKDAY})"
+)
+DATE_OF_MONTH = rf"{DATE}(?: of)? (?P<month>{MONTH})\.?"
 YEAR = r"(?:,? (?P<year>\d{4})(?:\s*(?:года|г\.?))?)?"
 ROWS: tuple[tuple[str, Make], ...] = (
     # a time of day
@@ -404,6 +364,19 @@ ROWS: tuple[tuple[str, Make], ...] = (
     (rf"(?:{AT})?(?:12 )?(?:noon|midday|полдень|полудню)", _says(Facts(clock=Clock(12, exact=True)))),
     (rf"(?:{AT})?(?:12 )?(?:midnight|полноч[ьи])", _says(MIDNIGHT)),
     # a part of the day
+    (
+        r"(?:in the )?(?:early|first thing)(?: in the)? morning|(?:рано|пораньше) (?:утром|с утра)|рано",
+        _says(Facts(part="early")),
+    ),
+    (r"before (?:lunch|noon)|до обеда|в первой половине дня", _says(Facts(part="before lunch"))),
+    (r"after (?:lunch|noon)|после обеда|во второй половине дня", _says(Facts(part="after lunch"))),
+    (r"after work|после работы", _says(Facts(part="after work"))),
+    (r"at (?:lunch|lunchtime)|(?:в|к|ближе к) обеду?|в обеденный перерыв", _says(Facts(part="lunch"))),
+    (r"towards? (?:the )?evening|(?:ближе )?к вечеру|под вечер", _says(Facts(part="towards evening"))),
+    (
+        r"late (?:at night|(?:in the )?evening|tonight)|поздно вечером|вечером поздно|попозже вечером",
+        _says(Facts(part="late")),
+    ),
     (r"in the morning|утром|с утра", _says(Facts(part="morning"))),
     (r"in the afternoon|(?<!с\s)днем(?! рожд)", _says(Facts(part="afternoon"))),
     (r"in the evening|вечером", _says(Facts(part="evening"))),
@@ -425,13 +398,35 @@ ROWS: tuple[tuple[str, Make], ...] = (
     (r"(?:on|by) the (?P<day>\d{1,2})(?:st|nd|rd|th)", _day_of_month),
     (rf"{DATE} числ[ао]", _day_of_month),
     (r"(?P<day>\d{1,2})-го", _day_of_month),
+    (rf"ко? (?P<day>{BY_WEEKDAY})", _by_weekday),
+    (rf"{UNTIL}{DAY_OF_WEEK}", _until(_any_weekday)),
+    (rf"{UNTIL}{DATE_OF_MONTH}{YEAR}", _until(_date)),
+    (rf"{SINCE}{DAY_OF_WEEK}", _since(_any_weekday)),
+    (rf"{SINCE}(?:the )?{DATE_OF_MONTH}{YEAR}", _since(_date)),
+    (rf"{SINCE}(?P<month>{MONTH}) {DATE}{YEAR}", _since(_date)),
+    (rf"{SINCE}(?:tomorrow|завтра(?:шнего дня)?)", _since(_ahead(1))),
+    (rf"{SINCE}(?:today|сегодня(?:шнего дня)?)", _since(_ahead(0))),
     # from now
     (rf"(?:in|after|через|черз|спустя)(?: (?:about|exactly|примерно|ровно))? {COUNTED}{MORE}(?:['’]s? time)?", _span),
     (rf"(?:через|спустя) (?:{UNIT}){AND_HALF}{MORE}", _span),
     (r"\d{1,2}\s*[hч]\.?\s*\d{1,2}\s*(?:min|мин|[mм])\.?", _compact),  # at the end of a text it may be a length
     (rf"{COUNTED}{MORE} from (?:now|today)", _span),
     (rf"(?P<unit>{UNIT}) через (?P<count>{NUMBER})", _about),
+    (rf"{COUNTED} (?:from|on|after) (?P<day>{WEEKDAY})", _after_weekday),
     # again and again
+    (
+        rf"(?:{MONTHLY},? )?(?:on |во? )?(?:the )?{NTH_WEEKDAY}{OF_MONTH}?",
+        _nth,
+    ),
+    (rf"(?P<each>{EVERY}) {NTH_WEEKDAY}{OF_MONTH}?", _nth),
+    (rf"(?:on |во? )?(?:the )?{NTH_WEEKDAY}(?: of| in)? (?P<month>{MONTH})", _nth),
+    (rf"(?:{EVERY} other|(?:{EVERY} |on )?alternate) (?P<day>{WEEKDAY}|{EACH})", _other_week),
+    (rf"{OTHER_WEEK},? {ON_DAY}", _other_week),
+    (rf"{ON_DAY},? {OTHER_WEEK}", _other_week),
+    (
+        rf"(?:from |со? )?(?P<one>{ANY_WEEKDAY}){TO}(?P<two>{ANY_WEEKDAY})",
+        _range_of_days,
+    ),
     (rf"{EVERY} (?:day|день)|everyday|daily|ежедневно", _says(Facts(repeat="day"))),
     (rf"{EVERY} (?:morning|утро)|по утрам", _says(Facts(repeat="day", part="morning"))),
     (rf"{EVERY} afternoon", _says(Facts(repeat="day", part="afternoon"))),
@@ -448,7 +443,9 @@ ROWS: tuple[tuple[str, Make], ...] = (
     (rf"{EVERY} (?:week|неделю)|weekly|еженедельно", _says(Facts(repeat="week"))),
     (rf"(?:of )?{EVERY} (?:month|месяц)|каждого месяца|monthly|ежемесячно", _says(Facts(repeat="month"))),
     (rf"{EVERY} (?:year|год)|yearly|annually|ежегодно", _says(Facts(repeat="year"))),
+    (rf"{EVERY} {DATE}(?: of)? (?P<month>{MONTH})", _date_of_each_year),
     (rf"кажд(?:ое|ого) {DATE} числ[оа]", _day_of_each_month),
+    (rf"(?:on )?(?:the )?{DATE}(?: day)? of (?:every|each) month", _day_of_each_month),
 )
 FOLLOWING: tuple[tuple[str, Make], ...] = (
     (r"morning|утра", _says(Facts(part="morning"))),
@@ -464,8 +461,13 @@ FOLLOWING: tuple[tuple[str, Make], ...] = (
 @cache
 def all_forms() -> Sequence[Form]:
     """All forms. They are compiled when the first text is read: that takes 50 ms, which most starts don't need."""
-    always = [Form(_pattern(written), make) for written, make in ROWS]
-    return [*always, *(Form(_pattern(written), make, follows=True) for written, make in FOLLOWING)]
+    always = [Form(pattern(written), make) for written, make in ROWS]
+    return [*always, *(Form(pattern(written), make, follows=True) for written, make in FOLLOWING)]
+
+
+def is_past(plain: str, begin: int) -> bool:
+    """Whether a text begins with a day that has passed: "yesterday"."""
+    return _no_day()[0].match(plain, begin) is not None
 
 
 def names_no_day(plain: str, begin: int, today: date) -> bool:
@@ -476,7 +478,7 @@ def names_no_day(plain: str, begin: int, today: date) -> bool:
 
 @cache
 def _no_day() -> tuple[re.Pattern[str], re.Pattern[str]]:
-    return _pattern("yesterday|вчера|позавчера"), _pattern(rf"(?<!\w){DATE} (?P<month>{MONTH})\.?{YEAR}")
+    return pattern("yesterday|вчера|позавчера"), pattern(rf"(?<!\w){DATE} (?P<month>{MONTH})\.?{YEAR}")
 
 
 # --- what is around words of time -------------------------------------------------------------------------------------

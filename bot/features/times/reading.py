@@ -14,11 +14,12 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta, tzinfo
 
 from bot.features.times import doubts, forms
-from bot.features.times.forms import DAY, PARTS, Facts
+from bot.features.times.facts import DAY, PARTS, Facts, later_month, nth_weekday
 
 MORNING = time(9, 0)  # the time of a day without a time
 LONGEST = timedelta(days=366 * 5)
 SEARCHED = 700  # characters of a text in which a time is looked for: reminders are shorter
+MONTHLY = 28  # the last day that each month has
 MOST = 4  # times that one text may mean
 WORD = re.compile(r"[\w@]+")
 BETWEEN = re.compile(r"[\s,]*(?:[-–—]\s+)?")  # words of time that belong together
@@ -28,7 +29,8 @@ BETWEEN = re.compile(r"[\s,]*(?:[-–—]\s+)?")  # words of time that belong to
 class When:
     """The time of a reminder. `at` is an aware datetime in the person's time zone.
 
-    `repeat` is "", "day", "week", "month", "year", or the weekdays on which it comes: "02" is Monday and Wednesday.
+    `repeat` is "", "day", "week", "fortnight", "month", "year", the weekdays on which it comes ("02" is Monday and
+    Wednesday), or which weekday of a month it is: "month+1" is the first one, "month-1" the last one.
     """
 
     at: datetime
@@ -40,12 +42,14 @@ class Reading:
     """How the text of a reminder is understood. `times` is empty if the text names no future time; unless `sure`, the
     person has to choose one of them.
 
-    `text` is what to remind of, without the time expression.
+    `text` is what to remind of, without the time expression. `why` there is no time: "past" if it has passed, "repeat"
+    for a repetition that no reminder has, else "".
     """
 
     times: Sequence[When] = ()
     text: str = ""
     sure: bool = False
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,7 @@ def read(text: str, now: datetime) -> Reading:
     begin = _end(forms.LEAD, plain)
     places = list(_places(plain[:SEARCHED], begin, now.date()))
     if not places:
-        return Reading()
+        return Reading(why=_why(plain, begin))
     head = None
     if places[0].start in (begin, _end(forms.FOR, plain, begin)):
         head = places[0] = replace(places[0], start=begin)
@@ -77,13 +81,24 @@ def read(text: str, now: datetime) -> Reading:
     else:
         cut, options = [main], [*filter(None, (main.facts.and_also(place.facts) for place in others)), main.facts]
         sure = not others and (main is head or (main is tail and not main.facts.weak and not _is_bound(plain, main)))
-    times = sorted({when for facts in options for when in _times(facts, now)}, key=lambda when: when.at)
+    times = sorted({when for facts in options for when in _times(facts, now)}, key=lambda when: (when.at, when.repeat))
     if sure:
         rest = _without(plain[:SEARCHED], cut)
-        sure = len(times) == 1 and not main.clash and not doubts.is_doubtful(rest, options[0], follows=main is head)
+        sure = len(times) == 1 and not (main.clash or options[0].is_unclear)
+        sure = sure and not doubts.is_doubtful(rest, options[0], follows=main is head)
     if not (sure or main.facts.is_dated) and forms.names_no_day(plain[:SEARCHED], begin, now.date()):
-        return Reading()  # the time of day alone would be offered for a day that nobody means
-    return Reading(times[:MOST], _without(text, cut) if sure or head else text[begin:], sure)
+        return Reading(why=_why(plain, begin))  # the time of day alone would be offered for another day
+    repeats = any(place.facts.repeat and not place.facts.once for place in places) or doubts.repeats_otherwise(plain)
+    if not sure and repeats:
+        times = [when for when in times if when.repeat]  # what repeats is never made a single date
+    past = any(day <= now.date() for facts in options if not (facts.span or facts.months) for day in facts.dates)
+    why = "" if times else "repeat" if repeats else "past" if past else ""
+    return Reading(times[:MOST], _without(text, cut) if sure or head else text[begin:], sure, why)
+
+
+def _why(plain: str, begin: int) -> str:
+    """Why a text names no time, as in `Reading`."""
+    return "repeat" if doubts.repeats_otherwise(plain) else "past" if forms.is_past(plain, begin) else ""
 
 
 def read_day(text: str, now: datetime) -> date | None:
@@ -104,7 +119,11 @@ def following(before: datetime, repeat: str) -> datetime:
     """The next time of a repeated reminder after `before`, at the same wall time."""
     day = before.date()
     if repeat in ("month", "year"):
-        day = forms.later_month(day, 12 if repeat == "year" else 1)
+        day = later_month(day, 12 if repeat == "year" else 1)
+    elif repeat.startswith("month"):
+        day = nth_weekday(later_month(day.replace(day=1), 1), int(repeat.removeprefix("month")), day.weekday())
+    elif repeat == "fortnight":
+        day += 14 * DAY
     else:
         days = (day + ahead * DAY for ahead in range(7 if repeat == "week" else 1, 8))
         day = next(later for later in days if not repeat.isdigit() or str(later.weekday()) in repeat)
@@ -164,6 +183,8 @@ def _longest(plain: str, start: int, today: date, *, follows: bool) -> tuple[Fac
 
 def _may_add(plain: str, facts: Facts, place: Place) -> bool:
     """Whether a time expression elsewhere in the text may add to this one."""
+    if place.facts.since or facts.since:
+        return bool(place.facts.repeat or facts.repeat)
     if place.facts.weak or facts.span % DAY:
         return False
     if place.facts.is_dated and not facts.is_dated:
@@ -173,7 +194,8 @@ def _may_add(plain: str, facts: Facts, place: Place) -> bool:
 
 def _completed(plain: str, head: Place, tail: Place) -> Facts | None:
     """The facts of both ends of a text, one with the day and one with the time of day: "tomorrow call mum at 9"."""
-    if tail.facts.is_dated or not (head.facts.is_dated or head.facts.part) or _is_bound(plain, tail):
+    begins = (head.facts.since and tail.facts.repeat) or (head.facts.repeat and tail.facts.since)
+    if (tail.facts.is_dated and not begins) or not (head.facts.is_dated or head.facts.part) or _is_bound(plain, tail):
         return None
     return head.facts.and_also(tail.facts)
 
@@ -195,30 +217,76 @@ def _without(text: str, cut: Sequence[Place]) -> str:
 
 def _times(facts: Facts, now: datetime) -> Iterator[When]:
     """The future times that the facts may mean; none if they contradict each other."""
-    repeat = "week" if facts.repeat.isdigit() and len(facts.repeat) == 1 else facts.repeat
-    for at in _moments(facts, now):
-        if now < at <= now + LONGEST:
-            yield When(at, repeat)
+    for one in _alternatives(facts, now.date()):
+        repeat = "week" if one.repeat.isdigit() and len(one.repeat) == 1 else one.repeat
+        for at in _moments(one, now):
+            if now < at <= now + LONGEST:
+                yield When(at, repeat)
+
+
+def _alternatives(facts: Facts, today: date) -> Iterator[Facts]:
+    """What the facts may mean: "from Monday" is every day or only that one, "every second Friday" is of two weeks or of
+    a month.
+    """
+    if facts.repeat == "once":
+        facts = replace(facts, repeat="", once=False)
+    if facts.nearest and not facts.repeat:
+        facts = replace(facts, dates=facts.dates[: 2 if facts.dates[0] == today else 1])
+    if facts.repeat == "second":
+        weekday = (facts.dates[0].weekday() - today.weekday()) % 7
+        yield replace(facts, repeat="fortnight", dates=[today + (weekday + ahead) * DAY for ahead in (0, 7, 14)])
+        yield replace(facts, repeat="month+2")
+    elif facts.since and not facts.repeat:
+        yield replace(facts, since=None, dates=(facts.since,))
+        yield replace(facts, repeat="day")
+    else:
+        yield facts
+    if facts.once:
+        yield replace(facts, repeat="", dates=facts.dates[:1])
 
 
 def _moments(facts: Facts, now: datetime) -> Sequence[datetime]:
     said = facts.clock or facts.part
     if facts.months or facts.span:
-        if facts.dates or facts.repeat or (said and facts.span % DAY) or facts.months > LONGEST.days // 30:
+        after_weeks = facts.weekly and not facts.span % DAY
+        if (facts.dates and not after_weeks) or facts.repeat or facts.since or (said and facts.span % DAY):
+            return ()
+        if facts.months > LONGEST.days // 30:
             return ()
         at = _later(now, facts)
-        if not said:
+        if not (said or after_weeks):
             return (at,)
-        facts = replace(facts, dates=(at.date(),))
+        days = _in_the_week(at.date(), facts) if after_weeks else (at.date(),)
+        return [at for day in days for at in _on(day, facts, now)]
+    if facts.repeat == "fortnight":
+        return _every_other_week(facts, now)
     if facts.repeat or not facts.dates:
         return _next(facts, now)
     return [at for day in facts.dates for at in _on(day, facts, now)]
 
 
+def _in_the_week(day: date, facts: Facts) -> Sequence[date]:
+    """The weekday that "in two weeks on Wednesday" means: of that week, or the first one from then."""
+    ahead = facts.dates[0].weekday() - day.weekday()
+    if not facts.months and facts.span % (7 * DAY):
+        return (day,) if not ahead else ()
+    return sorted({day + ahead * DAY, day + ahead % 7 * DAY})
+
+
+def _every_other_week(facts: Facts, now: datetime) -> Sequence[datetime]:
+    """The first times of "every other Friday": nobody can know which week is meant, unless its beginning is told."""
+    days = [day for week in (0, 7) for day in (facts.dates[0] + week * DAY, facts.dates[0] + (week + 7) * DAY)]
+    begins = facts.since or now.date()
+    later = [at for day in sorted({*days}) if day >= begins for at in _on(day, replace(facts, repeat=""), now)]
+    return later[: 1 if begins == facts.since and later and later[0].date() == begins else 2]
+
+
 def _next(facts: Facts, now: datetime) -> Sequence[datetime]:
     """The next times of facts without a day, or with days that come again."""
-    days = _days(facts, now.date())
+    days = [day for day in _days(facts, now.date()) if not facts.since or day >= facts.since]
     found = [at for clock in _clocks(facts) if (at := _first(days, clock, now))]
+    if not found:
+        return ()
     if _is_morning(facts) and (facts.repeat or found[:1] == [min(found)]):
         return found[:1]
     if not (facts.clock or facts.repeat) and now.hour in PARTS[facts.part].hours and found[0].date() > now.date():
@@ -232,14 +300,18 @@ def _first(days: Sequence[date], clock: time, now: datetime) -> datetime | None:
 
 def _days(facts: Facts, today: date) -> Sequence[date]:
     """The days on which facts without a date, or a repeated one, may be next."""
+    begin = max(facts.since or today, today)
     if facts.repeat in ("", "day") or facts.repeat.isdigit():
-        week = [today + ahead * DAY for ahead in range(8)]
+        week = [begin + ahead * DAY for ahead in range(8)]
         return [day for day in week if not facts.repeat.isdigit() or str(day.weekday()) in facts.repeat][
             : 0 if facts.dates else None
         ]
-    if facts.repeat == "month" and any(day.day > forms.MONTHLY for day in facts.dates):
+    days = facts.dates or ((facts.since,) if facts.since else ())
+    if facts.repeat == "month" and any(day.day > MONTHLY for day in days):
         return ()
-    return [*facts.dates, *(forms.later_month(day, 12) for day in facts.dates if facts.repeat == "year")]
+    if facts.repeat == "year" and any((day.month, day.day) == (2, 29) for day in days):
+        return ()
+    return [*days, *(later_month(day, 12) for day in days if facts.repeat == "year")]
 
 
 def _on(day: date, facts: Facts, now: datetime) -> Sequence[datetime]:
@@ -258,8 +330,7 @@ def _on(day: date, facts: Facts, now: datetime) -> Sequence[datetime]:
 def _clocks(facts: Facts) -> Sequence[time]:
     """The times of day that may be meant: both in the 12-hour clock, if the text does not say which half of the day."""
     if facts.clock is None:
-        usual = PARTS[facts.part].usual if facts.part else MORNING
-        return (usual,) if usual else ()
+        return PARTS[facts.part].usual if facts.part else (MORNING,)
     hour, minute = facts.clock.hour, facts.clock.minute
     hours = [hour] if facts.clock.exact else [hour % 12, hour % 12 + 12]
     if facts.part:
@@ -283,7 +354,7 @@ def _soon(now: datetime) -> datetime:
 
 def _later(now: datetime, facts: Facts) -> datetime:
     """The time after a span: whole days keep the wall time, shorter spans are counted in real time."""
-    day = forms.later_month(now.date(), facts.months)
+    day = later_month(now.date(), facts.months)
     if facts.span % DAY:
         start = local(day, now.time(), now.tzinfo)
         return datetime.fromtimestamp(start.timestamp() + facts.span.total_seconds(), now.tzinfo)

@@ -370,19 +370,23 @@ TEXTS: dict[str, str] = {
     "command.broadcast": "Send a message to everybody",
     "remind.usage": "Write when and what: /remind tomorrow at 7 pm call mum. Also: in 20 minutes, tonight, on Friday "
     "at 10:00, 25 December, every day at 8:00, every Monday at 9:00.",
-    "remind.unclear": "I don't understand when, or that time is past. Write it more exactly: /remind tomorrow 19:00 "
-    "call mum",
-    "remind.which": "When should I remind you of this? Choose a time, or send it again more exactly: {text}",
+    "remind.unclear": "I don't understand when. Write the day and the time: /remind tomorrow 19:00 call mum",
+    "remind.past": "That time has passed. Write one that is still to come: /remind tomorrow 19:00 call mum",
+    "remind.about": "About what? I will remind you {at}.",
+    "remind.about.soon": "About what? I will remind you in {span}.",
+    "remind.about.which": "About what? Then I ask which time you mean.",
+    "remind.twice": "You have that already, {at}: {text}",
+    "remind.which": "When should I remind you of this? Choose a time, or be more specific: {text}",
     "remind.repeat": (
-        "I can repeat a reminder every day, every weekday, on days of the week, every month or every year, but not "
-        "like this. Write it so, or with one time: /remind tomorrow 9:00 water the flowers"
+        "I can repeat a reminder every day, every weekday, on days of the week, every other week, every month or every "
+        "year, but not like this. Write it so, or with one time: /remind tomorrow 9:00 water the flowers"
     ),
     "remind.unsure": "This may be: {times}. Ask which is meant, and give the exact date and time.",
     "remind.much": "A chat can have {most} reminders of at most {longest} characters each. /jobs shows them and "
     "cancels what is not needed.",
     "remind.set": "I will remind you {at} ({zone}): {text}",
     "remind.set.soon": "I will remind you in {span}: {text}",
-    "remind.again": "I can't tell when to remind you of this, send it again more exactly: {phrase}",
+    "remind.again": "I can't tell when to remind you of this; be more specific: {phrase}",
     "remind.units": "h min s",
     "remind.today": "today, {date}, at {clock}",
     "remind.tomorrow": "tomorrow, {date}, at {clock}",
@@ -393,6 +397,8 @@ TEXTS: dict[str, str] = {
     "remind.weekends": "every Saturday and Sunday at {clock}",
     "remind.weekly": "every {weekdays} at {clock}",
     "remind.and": "{first} and {last}",
+    "remind.fortnight": "every other week {weekday} from {date} at {clock}",
+    "remind.nth": "every {nth} of the month at {clock}",
     "remind.monthly": "every month on the {each} at {clock}",
     "remind.yearly": "every year on {day} {month} at {clock}",
     "remind.late": "(late, sorry: it should have come {at}, but I was away)",
@@ -402,6 +408,11 @@ TEXTS: dict[str, str] = {
     "remind.zone.unknown": "I don't know your time zone yet. Tell it with /timezone Moscow.",
     "weekdays.on": "on Monday, on Tuesday, on Wednesday, on Thursday, on Friday, on Saturday, on Sunday",
     "weekdays.each": "Monday Tuesday Wednesday Thursday Friday Saturday Sunday",
+    "weekdays.nth": ", ".join(
+        f"{nth} {day}"
+        for day in ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+        for nth in ("first", "second", "third", "fourth", "last")
+    ),
     "days.each": "1st 2nd 3rd 4th 5th 6th 7th 8th 9th 10th 11th 12th 13th 14th 15th 16th 17th 18th 19th 20th 21st 22nd "
     "23rd 24th 25th 26th 27th 28th",
     "months": "January February March April May June July August September October November December",

@@ -26,7 +26,8 @@ def meant(wanted: str) -> list[tuple[str, str]]:
         if one.startswith("20"):
             found.append((one.removesuffix("*"), ""))
         elif (words := one.split()) and words[0] in KINDS:
-            found.append((words[-1].removesuffix("*"), KINDS[words[0]]))
+            nth = words[1].partition("-")[0] if "-" in words[1] else ""
+            found.append((words[-1].removesuffix("*"), KINDS[words[0]] + {"first": "+1", "last": "-1"}.get(nth, "")))
         elif words[0] == "weekly":
             found.append((words[-1], "".join(str(DAYS.index(day)) for day in words[1].split(","))))
     return found

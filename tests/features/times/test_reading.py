@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from bot.features.reminders import shown_time
 from bot.features.times.reading import Reading, When, following, read, read_day
+from bot.features.times.sayings import shown_time
 from tests.support.table import table
 
 MOSCOW = ZoneInfo("Europe/Moscow")
@@ -472,13 +472,13 @@ in 1 hr 30 mins pizza | 11-21 13:30 | pizza
 in one hour and forty-five minutes pizza | 11-21 13:45 | pizza
 in an hour and 5 minutes pizza | 11-21 13:05 | pizza
 in half a year dentist | 2027-05-21 12:00 | dentist
-in a fortnight bins | ? |
+in a fortnight bins | 12-05 12:00 | bins
 in 36 hours take the test | 11-23 00:00 | take the test
 in 10 days at noon test | 12-01 12:00 | test
 after 20 minutes tea | 11-21 12:20 | tea
 within an hour tea | ? |
 a week from now call | 11-28 12:00 | call
-a week from Monday call | ? |
+a week from Monday call | 11-30 09:00 | call
 3 days before Christmas buy gifts | ? |
 Monday morning coffee with Tim | 11-23 09:00 | coffee with Tim
 Monday 9-10 standup | ? |
@@ -514,7 +514,7 @@ every day at 7 in the morning pills | 11-22 07:00 day | pills
 every hour stretch | ? |
 every other Friday payday | ? |
 every 2 weeks payday | ? |
-every first Monday report | ? |
+every first Monday report | 12-07 09:00 month+1 | report
 monthly on the 1st rent | 12-01 09:00 month | rent
 every month on the 31st report | ? |
 twice a day pills | ? |
@@ -669,7 +669,7 @@ def test_what_may_mean_two_things_is_offered_and_what_means_nothing_is_not(said:
         ("в понедельник в 9:00 врач", "2026-11-23 12:00", "11-30 09:00"),
         ("on the 23rd at 18:00 pay", "2026-11-23 12:00", "?"),
         ("in a month pay", "2026-08-31 12:00", "09-30 12:00"),
-        ("29 февраля праздник", "2026-11-23 12:00", "?"),
+        ("29 февраля праздник", "2026-11-23 12:00", "2028-02-29 09:00"),
         ("31 числа отчёт", "2026-11-23 12:00", "12-31 09:00"),
         ("по будням в 9:00 работа", "2026-11-20 12:00", "11-23 09:00 01234"),
         ("сегодня в полночь салют", "2026-12-31 20:00", "2027-01-01 00:00"),
@@ -684,7 +684,10 @@ def test_what_is_meant_depends_on_the_moment(said: str, now: str, at: str) -> No
 def test_the_bot_understands_its_own_words(language: str) -> None:
     times = [When(NOW + timedelta(days=days, hours=9)) for days in (0, 1, 2, 9, 40, 400)]
     monday = NOW + timedelta(days=2, hours=9)
-    times += [When(monday, repeat) for repeat in ("day", "week", "02", "01234", "month", "year")]
+    times += [
+        When(monday, repeat) for repeat in ("day", "week", "02", "01234", "month", "year", "fortnight", "month+4")
+    ]
+    times.append(When(monday + timedelta(days=7), "month-1"))
     for when in times:
         for near in (True, False):
             words = shown_time(language, when, NOW, near=near)
