@@ -56,15 +56,11 @@ class Charge:
 
 @dataclass(slots=True, kw_only=True)
 class Meter:
-    """Reserves, settles and books the price of requests to services.
-
-    `books` False: nothing is reserved or booked, because the database may only be read.
-    """
+    """Reserves, settles and books the price of requests to services."""
 
     store: Store
     budget: Budget = field(default_factory=Budget)
     tariffs: PriceList = field(default_factory=PriceList)
-    books: bool = True
 
     @asynccontextmanager
     async def charge(
@@ -77,9 +73,6 @@ class Meter:
         nothing. If its outcome is unknown, or the block is cancelled, it costs the full price. Raises `NotAgreed` or
         `LimitReached` before the block runs.
         """
-        if not self.books:
-            yield Charge(units=units)
-            return
         most = tariff.cost(units)
         if payer.asks and self.budget.needs_consent(most):
             price = pricing.shown(payer.language, most, self.tariffs.currency)

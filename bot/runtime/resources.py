@@ -31,7 +31,6 @@ class SharedResources:
         http: Http,
         opened: AsyncExitStack,
         tracer: TurnTracer = NOTHING,
-        writes: bool = True,
     ) -> None:
         self.clock = clock
         self.http = http
@@ -40,7 +39,6 @@ class SharedResources:
         self.hooks = WebhookServer(host=settings.webhook_host, port=settings.webhook_port)
         self.files = ChildPool()
         self._url = settings.database_url
-        self._writes = writes
         self._opened = opened
         self._opening = asyncio.Lock()
         self._store: Store | None = None
@@ -50,19 +48,18 @@ class SharedResources:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, settings: Settings, clock: Clock, *, writes: bool = True, hooks: WebhookServer | None = None
+        cls, settings: Settings, clock: Clock, *, hooks: WebhookServer | None = None
     ) -> AsyncIterator[SharedResources]:  # fmt: skip
         """Open the shared resources, and close them when the block is left. Raises `ConfigError`.
 
-        `writes` False: the database is only read (`Store.open`). `hooks`: takes requests from another server; None: the
-        process has one of its own.
+        `hooks`: takes requests from another server; None: the process has one of its own.
         """
         async with (
             _traces(settings, clock) as tracer,
             Http(direct=[settings.yc_metadata_addr]) as http,
             AsyncExitStack() as opened,
         ):
-            process = cls(settings=settings, clock=clock, http=http, opened=opened, tracer=tracer, writes=writes)
+            process = cls(settings=settings, clock=clock, http=http, opened=opened, tracer=tracer)
             process.hooks = hooks or process.hooks
             yield process
 
@@ -70,7 +67,7 @@ class SharedResources:
         """Return the database; the first call opens it. Raises as `Store.open` does."""
         async with self._opening:
             if self._store is None:
-                opening = Store.open(self._url, self.clock, self.metrics, writes=self._writes)
+                opening = Store.open(self._url, self.clock, self.metrics)
                 # It is nobody's: what its tasks say in the log is about no bot.
                 self._store = await asyncio.create_task(self._opened.enter_async_context(opening), context=Context())
             return self._store

@@ -290,8 +290,9 @@ async def test_the_cheapest_mode_is_chosen_and_said(world: VendorWorld) -> None:
 async def test_models_without_batch_runs_are_refused_before_anything_is_planned(world: VendorWorld) -> None:
     with pytest.raises(BadInput, match="half the price by --mode async"):
         await world.ask(world.file(*ROWS), "batch")
-    await world.ask(world.file(*ROWS), "batch", model="qwen-that-is-none")
-    assert "does not support batch inference" in (await world.run(1)).reason
+    with pytest.raises(BadInput, match=r"no model .qwen-that-is-none. .* govorun models list"):
+        await world.ask(world.file(*ROWS), "batch", model="qwen-that-is-none")
+    assert await world.store.read(lambda tx: tx.batches.list_runs(BOT)) == []
 
 
 async def test_drafts_of_ours_that_nobody_knows_are_removed_after_a_day(world: VendorWorld) -> None:

@@ -14,7 +14,7 @@ from bot.errors import BadInput, ConfigError
 from bot.feature import ButtonHandler, Feature
 from bot.knowledge import rights
 from bot.knowledge.base import KnowledgeBase, check_libraries
-from bot.outbox import Choice, Page, finish, finish_page
+from bot.outbox import Choice, finish, finish_turn
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.knowledge.sources import EVERYONE
@@ -57,8 +57,9 @@ class SearchPage:
             {"question": question, "everyone": not everyone},
         )  # fmt: skip
         head = say(language, "kb.search.by_everyone" if everyone else "kb.search.by_you", question=question)
-        page = Page("\n\n".join([head, *self._lines(language, found)]), [[other]])
-        await finish(self.base.store, reply, lambda tx: finish_page(tx, incoming, page, back=False))
+        text = "\n\n".join([head, *self._lines(language, found)])
+        # No page of the panel: the next search leaves it readable, so that both can be compared.
+        await finish(self.base.store, reply, lambda tx: finish_turn(tx, incoming, text, choices=[other], over=True))
 
     async def press_again(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Look again, with the rights that the button names."""

@@ -79,9 +79,7 @@ class StoreSearch:
             return known(tx)
 
         ids = await store.read(known)
-        if self.meter.books and any(
-            _missing(passages, there) for (_, passages, _), there in zip(read, ids, strict=True)
-        ):
+        if any(_missing(passages, there) for (_, passages, _), there in zip(read, ids, strict=True)):
             ids = await store.write(add)
         found: dict[int, float] = {}
         for (_, passages, score), there in zip(read, ids, strict=True):

@@ -54,7 +54,7 @@ def add_source(
 @app.command("list")
 def list_sources(bot: int = BOT) -> None:
     """List the sources: size, when they were read last, who may read them, what is wrong with them."""
-    _keep(bot, lambda command: command.show_sources(), writes=False)
+    _keep(bot, lambda command: command.show_sources())
 
 
 @app.command("show")
@@ -70,7 +70,7 @@ def show_source(
 
         await show(command, name, page)
 
-    _keep(bot, work, writes=False)
+    _keep(bot, work)
 
 
 @app.command("check")
@@ -86,7 +86,7 @@ def check_sources(bot: int = BOT) -> None:
 
         is_fine = await check(command)
 
-    _keep(bot, work, writes=False)
+    _keep(bot, work)
     sys.exit(0 if is_fine else 1)
 
 
@@ -156,7 +156,7 @@ def search_sources(
 ) -> None:  # fmt: skip
     """Show what a question finds, with scores; without --as and --in what everyone may read."""
     groups = _groups(bot, person, chat, role)
-    _keep(bot, lambda command: command.search(question, groups), writes=False)
+    _keep(bot, lambda command: command.search(question, groups))
 
 
 @app.command("eval")
@@ -177,7 +177,7 @@ def evaluate_search(
 
         await evaluate(command, file, _groups(bot, person, chat, role))
 
-    _keep(bot, work, yes=yes, writes=False)
+    _keep(bot, work, yes=yes)
 
 
 @app.command("calibrate")
@@ -216,13 +216,13 @@ def show_gaps(
     bot: int = BOT,
 ) -> None:
     """List what people asked in the last 7 days and the sources did not answer, the most frequent first."""
-    _keep(bot, lambda command: command.show_gaps(csv), writes=False)
+    _keep(bot, lambda command: command.show_gaps(csv))
 
 
 @app.command("stale")
 def show_stale(bot: int = BOT) -> None:
     """List quotes of answers that no longer stand in their source: gone, asked (admins decide), told, left."""
-    _keep(bot, lambda command: command.show_stale(), writes=False)
+    _keep(bot, lambda command: command.show_stale())
 
 
 def _groups(bot: int, person: int, chat: int, role: str) -> frozenset[str]:
@@ -232,12 +232,8 @@ def _groups(bot: int, person: int, chat: int, role: str) -> frozenset[str]:
     return groups_of(role, person, Address("telegram", bot, chat or person), private=not chat)
 
 
-def _keep(
-    bot: int, work: Callable[[KnowledgeCommand], Awaitable[None]], *, yes: bool = False, writes: bool = True
-) -> None:  # fmt: skip
-    """Do something with the knowledge base of a bot; `yes` agrees to everything that is asked. What does not write
-    works beside a running bot.
-    """
+def _keep(bot: int, work: Callable[[KnowledgeCommand], Awaitable[None]], *, yes: bool = False) -> None:
+    """Do something with the knowledge base of a bot; `yes` agrees to everything that is asked."""
     from bot.config import multi_bot
     from bot.config.settings import load
     from bot.runtime.commands import knowledge
@@ -247,7 +243,7 @@ def _keep(
 
     async def run() -> None:
         agree = (lambda _: True) if yes else agree_on_terminal
-        async with knowledge.opened(settings, number, typer.echo, agree, writes=writes) as command:
+        async with knowledge.opened(settings, number, typer.echo, agree) as command:
             await work(command)
 
     asyncio.run(run())

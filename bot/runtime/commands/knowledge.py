@@ -32,6 +32,7 @@ from bot.runtime.models import Embedders
 from bot.runtime.resources import SharedResources
 from bot.storage.engines.sqlite_files import alone
 from bot.storage.engines.urls import is_sqlite
+from bot.storage.maintenance import migrations
 from bot.storage.repositories.knowledge.passages import VECTOR_STORE
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.store import Tx
@@ -75,13 +76,13 @@ class KnowledgeCommand:
         began = time.monotonic()
         report = await self.base.sync(source)
         if report.held:
-            if self.agree(f"{name}: {report.held} passages are gone at the source. Remove them here, too?"):
+            if self.agree(f"{name}: {counted(report.held, 'passage')} gone at the source. Remove here, too?"):
                 report = await self.base.sync(source, agreed=True)
             else:
                 self.say("They stay, and the source asks again at its next sync.")
         self.say(
-            f"{source.name}: {report.new} articles read, {report.unchanged} as they were, {report.gone} gone; "
-            f"{report.added} passages new, {report.ended} ended; {time.monotonic() - began:.1f} s"
+            f"{source.name}: {counted(report.new, 'article')} read, {report.unchanged} as they were, "
+            f"{report.gone} gone; {counted(report.added, 'passage')} new, {report.ended} ended; {time.monotonic() - began:.1f} s"
         )
         if report.equal:
             self.say(f"  {report.equal} more have the text of another one, which was read once")
@@ -111,7 +112,7 @@ class KnowledgeCommand:
             return
         price = shown("en", wanted.cost, self.currency) if wanted.cost else "free of charge"
         time_ = f", about {duration('en', wanted.seconds)}" if wanted.seconds else ""
-        line = f"{wanted.passages} passages to embed, about {wanted.tokens:,} tokens: {price}{time_}."
+        line = f"{counted(wanted.passages, 'passage')} to embed, about {wanted.tokens:,} tokens: {price}{time_}."
         if wanted.cost and not self.agree(f"{line} Go on?"):
             found = "by their former embeddings" if wanted.again else "by their words"
             self.say(f"Until then they are found {found}: govorun kb embed asks again.")
@@ -137,8 +138,7 @@ class KnowledgeCommand:
         if not cost or not retrieval.index.embedded or retrieval.vectors.embedder is None:
             return True
         price = shown("en", cost, self.currency)
-        unbooked = "" if self.base.meter.books else " (/usage will not show it, because the bot is running)"
-        return self.agree(f"{len(texts)} questions to embed, about {tokens:,} tokens: {price}{unbooked}. Go on?")
+        return self.agree(f"{len(texts)} questions to embed, about {tokens:,} tokens: {price}. Go on?")
 
     async def tell_stores(self, among: Collection[int] | None = None) -> None:
         """Print which of the sources `among` (None: all) are vector stores of AI Studio, of which the bot can look at a
@@ -162,7 +162,8 @@ class KnowledgeCommand:
             age = date(source.synced) if source.synced else "never read"
             who = ", ".join(source.audience) or "nobody"
             self.say(
-                f"{source.name:<20} {source.kind:<12} {articles:>6} articles {passages:>7} passages  {age}  {who}"
+                f"{source.name:<20} {source.kind:<12} {counted(articles, 'article'):>15} "
+                f"{counted(passages, 'passage'):>16}  {age}  {who}"
                 + ("" if source.state == "active" else f"  [{source.state}]")
             )
             if source.kind == VECTOR_STORE:
@@ -199,7 +200,8 @@ class KnowledgeCommand:
         source = await self.base.find(name)
         sizes = await self.base.store.read(lambda tx: tx.sources.sizes(self.base.bot))
         articles, passages = sizes.get(source.id, (0, 0))
-        if self.agree(f"Remove {name} with its {articles} articles ({passages} passages)?"):
+        size = f"{counted(articles, 'article')} ({counted(passages, 'passage')})"
+        if self.agree(f"Remove {name} with its {size}?"):
             await self.base.store.write(lambda tx: tx.sources.remove_source(source.id))
             self.say(f"{name} is removed.")
 
@@ -218,7 +220,11 @@ class KnowledgeCommand:
                 f"{passage.place or passage.title}"
             )
             self.say("      " + " ".join(passage.text[:LONGEST_SHOWN].split()))
-        self.say(f"{len(found.hits)} passages, {took:.0f} ms" if found.hits else "Nothing that they may read fits.")
+        self.say(
+            f"{counted(len(found.hits), 'passage')}, {took:.0f} ms"
+            if found.hits
+            else "Nothing that they may read fits."
+        )
 
     async def show_gaps(self, file: str) -> None:
         """Print what the sources did not answer in the last 7 days, or write it into a CSV (`file` not "")."""
@@ -262,24 +268,15 @@ class KnowledgeCommand:
 
 
 @asynccontextmanager
-async def opened(
-    settings: Settings, bot: int, say: Say, agree: Agree, *, writes: bool = True
-) -> AsyncIterator[KnowledgeCommand]:  # fmt: skip
-    """Open the knowledge base of a bot.
-
-    While the bot runs with SQLite, only the bot may write: then the command can only read, and with `writes`
-    `ConfigError` is raised.
-    """
+async def opened(settings: Settings, bot: int, say: Say, agree: Agree) -> AsyncIterator[KnowledgeCommand]:
+    """Open the knowledge base of a bot, which may run meanwhile. Raises `ConfigError` for another schema than its."""
     clock, url = SystemClock(), settings.database_url
     async with AsyncExitStack() as stack:
-        is_alone = True
         try:
             stack.enter_context(alone(url) if is_sqlite(url) else nullcontext())
-        except ConfigError as error:
-            if writes:
-                raise ConfigError(f"{error}. While the bot runs, /kb in Telegram changes its sources.") from None
-            is_alone = False
-        process = await stack.enter_async_context(SharedResources.open(settings, clock, writes=is_alone))
+        except ConfigError:
+            await migrations.insist(url)  # a schema that the running bot does not know would end it
+        process = await stack.enter_async_context(SharedResources.open(settings, clock))
         keyed = has_key(settings)
         if not keyed:  # sources can be added without one, and are found by their words
             settings = settings.model_copy(update={"yc_api_key": SecretStr("none")})
@@ -290,7 +287,7 @@ async def opened(
         base = KnowledgeBase(
             store=store, bot=bot, files=process.files, cache=settings.knowledge_cache, embedder=embedder,
             meter=Meter(
-                store=store, tariffs=prices, books=is_alone,
+                store=store, tariffs=prices,
                 budget=BotBudget.from_settings(settings, Access(), Everybody()),
             ),
             former=embedders.others(),
@@ -298,6 +295,11 @@ async def opened(
         base.reads_hidden = settings.read_hidden
         base.vector_stores = studio.vector_stores() if keyed else None
         yield KnowledgeCommand(base=base, currency=settings.currency, say=say, agree=agree)
+
+
+def counted(count: int, what: str) -> str:
+    """Return a count with its noun: "1 article", "1,200 articles"."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def span(text: str) -> int:

@@ -429,6 +429,6 @@ TEXTS: dict[str, str] = {
     "command.model": "Choose the model",
     "command.settings": "Model, persona, language, memory, your data",
     "panel.back": "‹ Settings",
-    "panel.moved": "⚙️ The settings panel is in a newer message below.",
+    "panel.moved": "⚙️ This panel has moved to a newer message below.",
     "cancel": "Cancel",
 }

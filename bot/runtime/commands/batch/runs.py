@@ -28,8 +28,9 @@ from bot.billing.budget import BotBudget, Everybody
 from bot.billing.pricing import millionths, shown
 from bot.clock import Clock, SystemClock
 from bot.config.settings import Settings
-from bot.errors import BadInput, ConfigError, ModelError
+from bot.errors import BadInput, ConfigError, ModelDenied, ModelError
 from bot.http.client import Http
+from bot.providers import catalog
 from bot.providers.catalog import model_that_sees
 from bot.providers.yandex.service import YandexStudio
 from bot.runtime.resources import SharedResources
@@ -70,6 +71,7 @@ class BatchCommand:
         `LimitReached` if the budgets have no room for the price.
         """
         asked = self.studio.text(model)
+        await self._check_model(asked.name)
         wish, (mode, why) = mode, self._mode(mode, model, asked.profile.asynchronous)
         most = min(self.settings.max_tokens, asked.profile.max_tokens)
         given = {"max_tokens": most, **{name: value for name, value in options.items() if value not in (None, "")}}
@@ -268,6 +270,22 @@ class BatchCommand:
                 await remove_datasets(vendor, step)
         except ModelError as error:
             raise BadInput(f"the datasets of run {run.id} can't be removed at the service now: {error}") from None
+
+    async def _check_model(self, name: str) -> None:
+        """Raise `BadInput` for a model that the folder has not; what can't be found out now fails later, if at all."""
+        bare, tokenizer = catalog.parts(name)[0], self.studio.tokenizer(name)
+        try:
+            if bare in {catalog.parts(uri)[0] for uri in await self.studio.list_models()}:
+                return
+            if tokenizer is not None:
+                await tokenizer.count("1")  # it is free, and the list may leave out what the folder has
+                return
+        except ModelDenied as error:
+            if tokenizer is None or "model" not in str(error).lower():
+                return  # the key: the first request says so
+        except ModelError:
+            return
+        raise BadInput(f"there is no model {name!r} in the folder: govorun models list shows those that are")
 
     def _price(self, found: Plan, least: int) -> str:
         if not found.estimate:
