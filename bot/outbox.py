@@ -248,6 +248,15 @@ def remove_buttons(tx: Tx, incoming: Incoming, *, message: int = 0, only: str = 
     )
 
 
+def end_buttons(tx: Tx, where: Address, key: str) -> None:
+    """Have the buttons below the answer of a delivery removed, if it was shown: what they do is over."""
+    ids = tx.outbox.message_ids(where, key)
+    shown = tx.outbox.find_shown(where, ids[0]) if ids else None
+    if shown is not None and shown.outgoing.buttons:
+        tx.outbox.claim_messages(f"{key}.bare", where, shown.ids)
+        tx.outbox.add_answer(f"{key}.bare", where, replace(shown.outgoing, buttons=(), of=shown.of))
+
+
 def expire_buttons(tx: Tx, incoming: Incoming) -> None:
     """Make all buttons of the message whose button was pressed do nothing from now on, so that a second tap is late."""
     shown = tx.outbox.find_shown(incoming.address, incoming.message_id)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from bot.ai import Usage
 from bot.billing import pricing
 from bot.billing.budget import Budget
 from bot.conversation import branching
@@ -19,6 +20,8 @@ from bot.storage.engines.decision_locks import DecisionLock
 from bot.storage.store import Tx
 from bot.texts.catalog import say
 from bot.types import Incoming, Outgoing
+
+LIKELY = 300  # tokens of an answer of some paragraphs
 
 
 @dataclass(slots=True, kw_only=True)
@@ -79,7 +82,9 @@ class AnswerCost:
             branching.leave_open(tx, context.place.question)
         if context.place is not None and context.place.over:
             tx.outbox.release_messages(incoming.id, incoming.address)
-        finish_with_price(tx, incoming, say(context.language, "price.question", price=shown(price)), *choices)
+        likely = shown(min(price, self._likely(tx, context, now)))
+        sentence = say(context.language, "price.question", price=shown(price), likely=likely)
+        finish_with_price(tx, incoming, sentence, *choices)
 
     def _later(self, context: TurnContext, option: ModelOption) -> str:
         """The turn that the asynchronous model could answer at a lower price; "" if there is none."""
@@ -90,12 +95,23 @@ class AnswerCost:
 
     def _most(self, context: TurnContext, option: ModelOption) -> tuple[int, int]:
         """The most that the answer of a model can cost: tokens, and millionths of the currency."""
+        usage = self._most_usage(context, option)
+        return usage.total, pricing.most(option.model.profile, usage)
+
+    def _likely(self, tx: Tx, context: TurnContext, option: ModelOption) -> int:
+        """What an answer of some paragraphs costs, in millionths of the currency."""
+        search = self._search_price(tx, context, option)
+        usage = self._most_usage(context, option)
+        short = replace(usage, completion=min(usage.completion, LIKELY))
+        return pricing.cost(option.model.profile, short) + search
+
+    def _most_usage(self, context: TurnContext, option: ModelOption) -> Usage:
         ratio = self.request_builder.ratio(option)
         usage = prompt.most(self.request_builder.request(context, option, context.steps), ratio)
         if context.has_documents:  # the documents are searched later, in `AnswerWriter`
             most = most_characters(option.model.profile.window, context.size_of_documents, context.language)
             usage = replace(usage, prompt=usage.prompt + ratio.tokens(most))
-        return usage.total, pricing.most(option.model.profile, usage)
+        return usage
 
 
 def finish_with_price(tx: Tx, incoming: Incoming, sentence: str, *choices: Choice) -> None:

@@ -25,6 +25,7 @@ from bot.storage.repositories.memory import Fact, Summary
 from bot.storage.repositories.messages import Remembered
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
+from bot.texts.numbers import separated
 from bot.types import File, Incoming, Job, Message, Outgoing, Text, User
 
 KIND = "summary"
@@ -140,10 +141,17 @@ class ConversationMemory:
         facts, summary = tx.memory.list_facts(conversation), tx.memory.newest_summary(conversation)
         files = tx.documents.list_documents(conversation)
         persona, window = context.persona, preview.option.model.profile.window
+        parts = list[int]()
+
+        def sized(key: str, characters: int, **values: Any) -> str:
+            """A line with the tokens of a part of the request, which the last line adds up."""
+            parts.append(tokens(characters))
+            return say(language, key, tokens=separated(parts[-1], language), **values)
+
+        model = say(language, "context.model", model=preview.option.title, window=separated(window, language))
         lines = [
-            say(language, "context.model", model=preview.option.title, window=window),
             say(language, "context.persona", persona=persona.name(language), version=persona.version),
-            say(language, "context.system", tokens=tokens(preview.instructions)),
+            sized("context.system", preview.instructions),
         ]
         if context.topic is not None:
             choice, table = context.topic.choice, context.topic.table
@@ -152,27 +160,31 @@ class ConversationMemory:
             lines.append(say(language, "context.topic", title=title, way=way))
         if preview.request.tools:
             size = prompt.size(replace(preview.request, messages=()))
-            lines.append(say(language, "context.tools", count=len(preview.request.tools), tokens=tokens(size)))
+            lines.append(sized("context.tools", size, count=len(preview.request.tools)))
         if context.preface:
-            lines.append(say(language, "context.kept", tokens=tokens(len(context.preface))))
-        lines += [say(language, "context.fact", text=_short(fact.text)) for fact in facts]
+            lines.append(sized("context.kept", len(context.preface)))
+        kept = [say(language, "context.fact", text=_short(fact.text)) for fact in facts]
         here = {"conversation": conversation}
         rows = [[Choice("✕ " + _short(one.text, 30), "fact.unpin", {**here, "fact": one.id})] for one in facts]
         if summary is not None and summary.text in context.preface:  # else it belongs to another branch
             key = "context.summary.user" if summary.author == "user" else "context.summary.model"
-            lines.append(say(language, key, text=_short(summary.text)))
+            kept.append(say(language, key, text=_short(summary.text)))
             version, steps = _versions(tx, language, here)
-            lines += version
+            kept += version
             rows.append(steps)
         for one in files:
-            lines.append(say(language, "context.document", name=one.name, tokens=tokens(one.characters)))
+            weight = separated(tokens(one.characters), language)
+            lines.append(say(language, "context.document", name=one.name, tokens=weight))
             rows.append([Choice(f"✕ 📄 {_short(one.name, 30)}", "document.remove", {**here, "document": one.id})])
         if preview.passages:
-            lines.append(say(language, "context.passages", tokens=tokens(preview.passages)))
-        lines.append(say(language, "context.messages", count=count, tokens=tokens(characters)))
-        lines.append(say(language, "context.total", tokens=preview.tokens))
+            lines.append(sized("context.passages", preview.passages))
+        elif context.retrieved.text:
+            lines.append(sized("context.documents", len(context.retrieved.text)))
+        lines.append(sized("context.messages", characters, count=count))
+        lines.append(say(language, "context.total", tokens=separated(sum(parts), language)))
         lines.append(say(language, "context.prompt"))
-        return Page("\n".join(lines), rows)
+        remembered = [*(kept or [say(language, "context.kept.none")]), say(language, "context.kept.how")]
+        return Page("\n".join([model, "", *remembered, "", *lines]), rows)
 
     async def prompt(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
         """/prompt: show the next request to the model word for word, as a file if it is longer than a message."""
@@ -186,7 +198,7 @@ class ConversationMemory:
                 finish_turn(tx, incoming, text)
             else:
                 file = File(text.encode(), "document", "prompt.txt")
-                said = say(language, "prompt.file", tokens=preview.tokens)
+                said = say(language, "prompt.file", tokens=separated(preview.tokens, language))
                 finish_turn(tx, incoming, Outgoing(said, plain=True, file=file, instead=said))
 
         await finish(self.store, reply, work)

@@ -48,6 +48,8 @@ def card(tx: Tx, case: Case, language: str, *, team: str = "", said: Sequence[Re
     before it.
     """
     state = say(language, f"desk.state.{case.owner}", name=_name_of(tx, case), time=_time(case.snoozed_until))
+    if case.rating:
+        state += " · " + "★" * case.rating
     who = say(
         language, "desk.card.who", name=harmless(case.name)[0] or "?", id=case.user, language=case.language or "?"
     )

@@ -18,7 +18,7 @@ from bot.desk.cases import Call, Close, Event, NotPossible, Release, Reopen, Ret
 from bot.desk.policy.rules import decide
 from bot.desk.seating import Seating
 from bot.extension import Decision, OwnRule, Question
-from bot.outbox import Choice
+from bot.outbox import Choice, end_buttons
 from bot.ports import Delivery
 from bot.storage.repositories.desk.cases import BOT, CLOSED, HELD, SNOOZED, WAITING, Case
 from bot.storage.repositories.desk.drafts import DROPPED
@@ -327,7 +327,9 @@ class Desk(Seating):
         if isinstance(event, Take):
             places += self._withdraw_alone(tx, after)
         if after.owner == CLOSED:
-            tx.drafts.drop_offered(after)
+            for draft in tx.drafts.drop_offered(after):
+                if seat := self.seat(tx, after):
+                    end_buttons(tx, seat.address, draft.key)
             for job in self.at_close:
                 tx.jobs.add_job(Job(job, f"{case.id}.{after.version}", case.address, {"case": case.id}, due=now))
         places += self.show_card(tx, after, again=again or bool(places))

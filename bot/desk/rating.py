@@ -17,7 +17,6 @@ from bot.texts.catalog import say
 from bot.types import Address, Button, Incoming, Outgoing
 
 STARS = 5
-FEW = 2  # stars that operators are told of
 SELDOM = 7 * 86_400.0  # seconds in which a customer is asked once
 ASKED = "rate"  # the event
 
@@ -67,7 +66,8 @@ class Rating:
             self.desk.tell_outside(tx, case, "rated", stars=stars)
             thanks = say(incoming.language, "desk.rate.thanks", stars="★" * stars)
             finish_turn(tx, incoming, Outgoing(thanks, plain=True, of=question_of(case)), over=True)
-            return self._tell(tx, case, incoming, "★" * stars) if stars <= FEW else ()
+            rated = tx.cases.find_case(self.desk.bot, case.id) or case
+            return [*self._tell(tx, case, incoming, "★" * stars), *self.desk.show_card(tx, rated, cause=incoming.id)]
 
         self.send("", await self.store.write(work))
         await reply.finish()

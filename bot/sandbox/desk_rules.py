@@ -20,8 +20,8 @@ class DeskRules:
     """The file `desk.toml` in a folder of the sandbox. The switches of the page change it, and the bot reads it at
     once.
 
-    `closed`: nobody works today. `own`: cases open in the private chats of operators. If somebody else has written the
-    file, it is left alone.
+    `closed`: nobody works before Monday. `own`: cases open in the private chats of operators. If somebody else has
+    written the file, it is left alone.
     """
 
     def __init__(self, directory: Path, clock: Clock) -> None:
@@ -56,7 +56,8 @@ class DeskRules:
         lines = [MARK, f'seats = "{"own" if self._on["own"] else "group"}"\n', "[business]\n"]
         if self._on["closed"]:
             now = datetime.fromtimestamp(self._clock.time(), UTC)
-            days = ", ".join(f'"{(now + timedelta(days=ahead)).date()}"' for ahead in (0, 1))
+            left = 7 - now.weekday()  # it is Sunday: all days up to the end of this week are closed
+            days = ", ".join(f'"{(now + timedelta(days=ahead)).date()}"' for ahead in range(left))
             lines.append(f'[hours]\nmon-sun = ["09:00-18:00"]\nclosed = [{days}]\naway = "collect"\n')
         fresh = self._file.with_suffix(".new")
         private(fresh).write_text("".join(lines), "utf-8")

@@ -210,7 +210,7 @@ async def test_an_expensive_answer_is_asked_about_and_then_written(stage: Stage)
     stage.studio.script(YES)
     await stage.start(confirm_above=Decimal(1))
     question = await stage.ask("hello")
-    assert question.startswith("This answer may cost up to ")
+    assert question.startswith("This answer costs about ")
     assert stage.prompts() == []
     await stage.press(say("en", "price.answer"))
     await stage.press(say("en", "price.answer"))
@@ -231,7 +231,7 @@ async def test_a_cheaper_model_answers_this_time(stage: Stage) -> None:
     await stage.until(lambda: stage.telegram.texts(ANNA)[0].startswith("yes") or None)
     assert note in stage.telegram.texts(ANNA)[0]
     assert rows(stage, "SELECT model, cost FROM usage") == [("yandexgpt-lite", 20_000)]
-    assert (await stage.ask("and now?")).startswith("This answer may cost")
+    assert (await stage.ask("and now?")).startswith("This answer costs about")
 
 
 async def test_what_is_dropped_is_forgotten(stage: Stage) -> None:
@@ -255,7 +255,7 @@ async def test_a_small_document_costs_what_it_is_not_what_the_window_may_hold(st
     assert await stage.texts(1) == ["yes"]
     long = b"The rent is 500 and the deposit is one thousand. " * 2_000
     stage.telegram.upload(ANNA, long, "document", name="long.txt", caption="And now?")
-    assert (await stage.texts(2))[1].startswith("This answer may cost")
+    assert (await stage.texts(2))[1].startswith("This answer costs about")
 
 
 async def test_an_expensive_picture_is_asked_about(stage: Stage) -> None:

@@ -320,7 +320,7 @@ async def test_the_price_of_an_answer_that_is_asked_about_has_the_vectors_of_its
     stage.telegram.upload(ANNA, pdf(*LONG), "document", name="book.pdf")
     await stage.texts(1)
     question = await stage.ask("What is the capital of Freedonia?")
-    assert question.startswith("This answer may cost up to ")
+    assert question.startswith("This answer costs about ")
     assert stage.studio.seen("textEmbedding") == []
     await stage.press(say("en", "price.answer"))
     await soon(stage, lambda: stage.telegram.texts(ANNA)[-1].startswith("Fredville") or None)

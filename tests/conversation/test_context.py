@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from bot.llm import prompt
 from bot.prompts.catalog import instruct
 from bot.texts.catalog import say
+from bot.texts.numbers import separated
 from bot.tools.tool import Tool
 from tests.support.scripted_model import USAGE, ScriptedModel
 from tests.support.stage import ANNA, Stage
@@ -36,8 +39,13 @@ async def test_the_page_counts_what_the_next_request_holds(stage: Stage) -> None
     ratio.learn(prompt.size(model.requests[0]), USAGE)
     await stage.ask("?")
     request = model.requests[-1]
-    assert say("en", "context.total", tokens=ratio.tokens(prompt.size(request) - len("?"))) in page
-    assert say("en", "context.document", name="notes.txt", tokens=ratio.tokens(len(NOTES))) in page
+    sums = [
+        int(found[1].replace(",", "")) for line in page if (found := re.search(r"about ([\d,]+) tokens", line, re.I))
+    ]
+    assert sum(sums[:-1]) == sums[-1]
+    assert abs(sums[-1] - ratio.tokens(prompt.size(request) - len("?"))) < 10  # each part is rounded
+    assert say("en", "context.document", name="notes.txt", tokens=separated(ratio.tokens(len(NOTES)), "en")) in page
+    assert page.index(say("en", "context.fact", text="my name is Anna")) < page.index(say("en", "context.kept.how"))
     tool = request.tools[0]
     size = ratio.tokens(len(tool.name + tool.description + str(tool.parameters)))
     assert say("en", "context.tools", count=1, tokens=size) in page
@@ -49,7 +57,7 @@ async def test_a_document_is_taken_out_of_the_conversation_by_its_button(stage: 
     model = await talked(stage)
     await stage.ask("/context")
     await stage.press("✕ 📄 notes.txt")
-    await soon(stage, lambda: "notes.txt: " not in stage.telegram.texts(ANNA)[-1] or None)
+    await soon(stage, lambda: "notes.txt, " not in stage.telegram.texts(ANNA)[-1] or None)
     await stage.ask("and now?")
     assert NOTES not in str(model.requests[-1])
 

@@ -70,7 +70,7 @@ async def test_the_page_says_what_the_next_request_holds_and_how_large_it_is(sta
     await stage.start()
     await stage.ask("hello")
     text = await stage.ask("/context")
-    assert text.splitlines()[0] == say("en", "context.model", model="YandexGPT 5.1 Pro", window=32_768)
+    assert text.splitlines()[0] == say("en", "context.model", model="YandexGPT 5.1 Pro", window="32,768")
     assert "word for word: 2, about" in text
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from typer.testing import CliRunner
 
 from bot.runtime.commands.desk import app
+from bot.sandbox.telegram.server_facade import buttons_of
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.tables.desk import desk_drafts
 from bot.texts.catalog import say
@@ -47,6 +48,23 @@ async def test_a_draft_is_written_on_request_and_sent_by_a_press(desk: DeskStage
     before = desk.stage.telegram.texts(ANNA)
     await desk.presses("desk.send.draft")
     assert desk.stage.telegram.texts(ANNA) == [*before, "Yes, within 30 days."]
+    assert not [one for one in under_drafts(desk) if one], "what was sent can't be sent again"
+
+
+async def test_the_buttons_of_a_draft_end_with_its_case(desk: DeskStage) -> None:
+    desk.stage.studio.script("Yes, within 30 days.")
+    await desk.presses("desk.draft")
+    await drafted(desk)
+    assert any(under_drafts(desk))
+    await desk.presses("desk.close")
+    assert not any(under_drafts(desk))
+
+
+def under_drafts(desk: DeskStage) -> list[Any]:
+    """The buttons below each draft in the group, as they are now."""
+    heads = tuple(say("en", f"desk.draft.{kind}") for kind in ("own", "cited", "alone"))
+    messages = desk.stage.telegram.transcript(desk.group)
+    return [buttons_of(one) for one in messages if one.get("text", "").startswith(heads)]
 
 
 async def test_a_draft_knows_the_conversation_and_the_hint_but_no_notes(desk: DeskStage) -> None:

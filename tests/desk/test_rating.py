@@ -40,13 +40,14 @@ async def test_stars_and_a_word_are_taken_and_open_nothing(
     assert stage.prompts() == []
 
 
-async def test_many_stars_are_counted_and_not_told_and_nobody_is_asked_twice_a_week(
+async def test_many_stars_are_told_stand_on_the_card_and_nobody_is_asked_twice_a_week(
     stage: Stage, tmp_path: Path
 ) -> None:
     desk = await closed(stage, tmp_path, ANNA, "en")
     await pressed(stage, "★★★★★", chat=ANNA)
     assert rows(stage, RATED) == [("closed", 5, "")]
-    assert say("en", "desk.rate.told") not in "".join(desk.seen())
+    assert say("en", "desk.rate.told") + " ★★★★★" in desk.seen()
+    assert any(" · ★★★★★" in text and text.startswith("#") for text in desk.seen())
     assert say("en", "desk.figures.stars", stars="5.0", count=1) in await stage.ask(f"/desk{BOT}", desk.group, OLGA)
     await desk.writes("one more question")
     await desk.says("/take")

@@ -150,12 +150,12 @@ async def test_embeddings_are_bought_once_their_price_is_agreed_to_and_after_a_k
 ) -> None:
     await opened(stage, daily_money=Decimal(100))
     await added(stage, docs)
-    price = await told(stage, "Passages to embed: 40")
-    assert ", about 1 min. Until then" in price
+    price = await told(stage, "40 passages can be searched by meaning")
+    assert ", in about 1 min (" in price
     assert stage.telegram.texts(ANNA)[-1] == price
     assert rows(stage, "SELECT count(*) FROM kb_vectors") == [(0,)]
     await pressed(stage, say("en", "kb.later"))
-    assert "Passages to embed: 40" in await stage.ask("/kb")
+    assert "40 passages can be searched by meaning" in await stage.ask("/kb")
     await stage.press(say("en", "kb.buy"))
     await soon(stage, lambda: rows(stage, "SELECT count(*) FROM kb_vectors") == [(20,)] or None)
     await stage.crash()
@@ -175,11 +175,11 @@ async def test_embeddings_are_bought_once_their_price_is_agreed_to_and_after_a_k
 async def test_embeddings_that_the_bot_may_not_spend_so_much_on_are_not_bought(stage: Stage, docs: Path) -> None:
     await opened(stage, daily_money=Decimal("0.001"))
     await added(stage, docs)
-    await told(stage, "Passages to embed: 40")
+    await told(stage, "40 passages can be searched by meaning")
     await stage.press(say("en", "kb.buy"))
     refused = await told(stage, "and only 0.00")
     assert refused.startswith("This costs ")
-    assert "Passages to embed: 40" in refused
+    assert "40 passages can be searched by meaning" in refused
     assert rows(stage, "SELECT count(*) FROM kb_vectors") == [(0,)]
     assert rows(stage, "SELECT * FROM reservations") == []
 
@@ -188,7 +188,7 @@ async def test_free_embeddings_are_made_without_a_question(stage: Stage, docs: P
     await opened(stage, embedding_price=Decimal(0))
     await added(stage, docs)
     await soon(stage, lambda: rows(stage, "SELECT count(*) FROM kb_vectors") == [(40,)] or None)
-    assert not [text for text in stage.telegram.texts(ANNA) if "Passages to embed" in text]
+    assert not [text for text in stage.telegram.texts(ANNA) if "searched by meaning" in text]
 
 
 async def test_a_kill_before_the_end_of_a_sync_leaves_it_to_the_next_start_which_tells_its_result_once(

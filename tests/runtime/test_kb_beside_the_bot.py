@@ -39,10 +39,8 @@ async def test_the_command_works_beside_the_bot_and_each_sees_what_the_other_wri
                 (tmp_path / "parking.md").write_text("# Parking\n\nGuests park in the yard.")
                 await command.add(KnowledgeSource("parking", "", str(tmp_path / "parking.md")))
                 await command.set_readers("parking", ("everyone",))
-                assert [one.name for one in await bot.read(lambda tx: tx.sources.list_sources(BOT))] == [
-                    "shop",
-                    "parking",
-                ]
+                found = await bot.read(lambda tx: tx.sources.list_sources(BOT))
+                assert [one.name for one in found] == ["parking", "shop"]
 
 
 async def test_a_schema_that_the_running_bot_has_not_made_yet_is_named(

@@ -185,7 +185,7 @@ def test_a_document_is_quoted_with_its_place(language: str) -> None:
     text += "\n" + instruct(language, "document.kept.pages", name="report.pdf", pages=2)
     assert "> The warranty lasts 24 months." in say(text)
     assert "[report.pdf, p. 2]" in say(text)
-    assert "none of the words" in say(text.replace("How long is the warranty?", "Who?"))
+    assert "none of your question's words" in say(text.replace("How long is the warranty?", "Who?"))
 
 
 def test_words_to_try_work_after_a_document_but_not_in_the_question_that_brings_it() -> None:

@@ -7,7 +7,7 @@ which an administrator has agreed it goes to the customer without them (`assista
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from bot.conversation.assistant import Assistant
@@ -32,7 +32,7 @@ from bot.storage.repositories.desk.relays import CUSTOMER, OPERATOR
 from bot.storage.repositories.messages import Remembered
 from bot.storage.repositories.money.budgets import DAY
 from bot.storage.store import Store, Tx
-from bot.texts.catalog import say
+from bot.texts.catalog import known, say
 from bot.types import Address, Incoming, Job, Permission, User
 
 LOOK_BACK = 20  # newest messages, in which the customer's last question is looked for
@@ -201,8 +201,8 @@ class Drafts:
             return ()
         language = desk.language(tx, seat.place)
         below = [
-            (say(language, "desk.draft.quotes"), "\n".join(f"«{words}» — {place}" for words, place in quotes.found)),
-            (say(language, "desk.draft.lost"), "\n".join(f"«{words}» — {around}" for words, around in quotes.lost)),
+            (say(language, "desk.draft.quotes"), quoted(language, quotes.found)),
+            (say(language, "desk.draft.lost"), quoted(language, quotes.lost)),
             (say(language, "desk.draft.left_out"), "\n".join(quotes.left_out)),
         ]
         pieces = [Piece(f"\n{title}\n{words}") for title, words in below if words]
@@ -281,3 +281,9 @@ class Drafts:
         case = tx.cases.find_case(self.mirror.desk.bot, int(job.payload["case"]))
         conversation = tx.messages.find_current_conversation(case.address) if case is not None else None
         return case, tx.messages.list_newest(conversation, LOOK_BACK) if conversation is not None else ()
+
+
+def quoted(language: str, pairs: Iterable[tuple[str, str]]) -> str:
+    """Quotes with what is said of each, a line for each, in the marks of the language."""
+    left, right = "“”" if known(language) == "en" else "«»"
+    return "\n".join(f"{left}{words}{right} — {about}" for words, about in pairs)

@@ -18,7 +18,7 @@ from bot.desk.team.menus import Menus
 from bot.desk.team.message_meaning import Heard, Intent, intent_of, is_note
 from bot.desk.team.operator_commands import GROUP_WORDS, WAKE, Done, Use, Words, tell, word_of
 from bot.feature import ButtonHandler, Command, Feature
-from bot.outbox import Choice, finish_turn
+from bot.outbox import Choice, expire_buttons, finish_turn, remove_buttons
 from bot.ports import Handler, Reply
 from bot.prompts.schema import Broken
 from bot.storage.repositories.buttons import ButtonPress
@@ -354,6 +354,10 @@ class Operators:
             if not (case.owner == HELD and case.holder == incoming.user.id):
                 places += self.desk.take_over(tx, case, incoming.user.id)
             tx.buttons.expire_button(action.key)
+            if draft is not None:  # what was sent is not sent again, nor is another written
+                expire_buttons(tx, incoming)
+                remove_buttons(tx, incoming)
+                places.append(incoming.address)
             if action.payload.get("message"):
                 places += self._withdraw_offer(tx, incoming)
                 return [*places, *self.mirror.send_kept(tx, case, incoming, action.payload)]

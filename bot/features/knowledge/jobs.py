@@ -29,6 +29,7 @@ from bot.outbox import Choice
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
+from bot.texts.numbers import separated
 from bot.types import Address, Incoming, Job, Outgoing
 
 log = logging.getLogger(__name__)
@@ -100,12 +101,12 @@ def held_choices(language: str, source: int) -> list[Choice]:
 
 def priced(language: str, wanted: Estimate, currency: str) -> str:
     """Return a sentence that says how many passages have no embedding yet, and what embeddings for them cost."""
-    tokens = f"{wanted.tokens:,}".replace(",", "\u00a0")
     price = shown(language, wanted.cost, currency)
     if wanted.seconds:
         price += say(language, "kb.price.time", time=duration(language, wanted.seconds))
     key = "kb.price.again" if wanted.again else "kb.price"
-    return say(language, key, passages=wanted.passages, tokens=tokens, price=price)
+    tokens, passages = (separated(count, language) for count in (wanted.tokens, wanted.passages))
+    return say(language, key, passages=passages, tokens=tokens, price=price)
 
 
 @dataclass(frozen=True, slots=True)

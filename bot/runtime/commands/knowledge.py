@@ -82,7 +82,8 @@ class KnowledgeCommand:
                 self.say("They stay, and the source asks again at its next sync.")
         self.say(
             f"{source.name}: {counted(report.new, 'article')} read, {report.unchanged} as they were, "
-            f"{report.gone} gone; {counted(report.added, 'passage')} new, {report.ended} ended; {time.monotonic() - began:.1f} s"
+            f"{report.gone} gone; {counted(report.added, 'passage')} new, {report.ended} ended; "
+            f"{time.monotonic() - began:.1f} s"
         )
         if report.equal:
             self.say(f"  {report.equal} more have the text of another one, which was read once")

@@ -38,6 +38,7 @@ import { startPhone } from "./phones.js";
 import { startSearch } from "./search.js";
 import { startSidebar } from "./sidebar.js";
 import { phone } from "./state.js";
+import { startToasts } from "./toast.js";
 import { translate } from "./words.js";
 import { connect } from "./wire.js";
 
@@ -49,6 +50,7 @@ startHeader();
 startComposer();
 startHints();
 startNotice();
+startToasts();
 startSearch();
 if (phone) startPhone();
 else startPanel();

@@ -119,7 +119,7 @@ const pretty = (emoji) => (emoji === "❤" ? "❤\uFE0F" : emoji);
 
 /** @param {any} message */
 function meta(message) {
-  const full = new Date(message.date * 1000).toLocaleString(navigator.language);
+  const full = new Date(message.date * 1000).toLocaleString(navigator.language, { hourCycle: "h23" });
   return h("span", { class: "meta", title: full },
     message.edit_date ? h("span", { class: "edited" }, t("edited")) : null, clock(message.date));
 }

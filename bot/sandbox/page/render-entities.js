@@ -116,9 +116,10 @@ export const command = (command, inside) =>
  */
 function localTime({ unix_time = 0, date_time_format: format = "" }) {
   const date = /d/i.test(format) ? { day: "numeric", month: format.includes("D") ? "long" : "2-digit" } : {};
-  const time = /t/i.test(format) ? { hour: "2-digit", minute: "2-digit" } : {};
+  const time = /t/i.test(format) ? { hour: "2-digit", minute: "2-digit", hourCycle: "h23" } : {};
   const parts = /** @type {any} */ ({ ...(/w/i.test(format) ? { weekday: "long" } : {}), ...date, ...time });
-  return new Intl.DateTimeFormat(document.documentElement.lang, parts).format(unix_time * 1000);
+  const language = document.documentElement.lang; // "27 November", as the bot itself says it
+  return new Intl.DateTimeFormat(language === "en" ? "en-GB" : language, parts).format(unix_time * 1000);
 }
 
 /** @param {string} tag @param {string} [className] @returns {Maker} */

@@ -17,10 +17,12 @@ export function slider({ testid, label, note, scale, set, className = "" }) {
     h("label", { class: "fault-head" }, h("span", { class: "grow" }, h("b", null, label), h("small", null, note)), value, flick),
     scale.unit === "switch" ? null : range);
   const show = (/** @type {number} */ now) => {
-    value.textContent = words(now, scale);
+    // A price has a figure also while it is off: the one that the switch sets.
+    const figure = scale.unit === "money" && now === scale.calm ? scale.on : now;
+    value.textContent = words(figure, scale);
     flick.checked = now !== scale.calm;
     box.classList.toggle("on", flick.checked);
-    if (document.activeElement !== range || Number(range.value) !== now) range.value = String(now);
+    if (document.activeElement !== range || Number(range.value) !== figure) range.value = String(figure);
     range.style.setProperty("--filled", `${(100 * (now - scale.calm)) / (scale.top - scale.calm)}%`);
     range.setAttribute("aria-valuetext", value.textContent || String(now));
   };

@@ -6,6 +6,9 @@ import { own } from "./trials.js";
 import { language, t } from "./words.js";
 import { connect, post } from "./wire.js";
 
+/** Steps run one after another: two at once would take the chat, the person and the bot from each other. */
+let queue = Promise.resolve();
+
 /** A list of steps with a button each. */
 export class Steps {
   /** @type {Record<string, HTMLElement>} */ #results = {};
@@ -40,13 +43,23 @@ export class Steps {
 
   /** @param {string} name */
   #box(name) {
+    let waits = false;
     const run = async () => {
-      fill(this.#results[name], "…");
       const seen = Boolean(await this.load()) && (await this.steps[name]());
       if (seen) this.tick(name);
       fill(this.#results[name], seen ? (seen === true ? "" : `✓ ${seen}`) : t(state.trials.ready && !state.trials.owner ? "ownerKnown" : "nothingCame"));
     };
-    const button = h("button", { type: "button", class: "plain", "data-testid": `step-${name}`, onclick: () => void run() }, t(`${name}Do`));
+    const press = () => {
+      if (waits) return;
+      waits = true;
+      button.setAttribute("aria-busy", "true");
+      fill(this.#results[name], "…");
+      queue = queue.then(run).catch(() => fill(this.#results[name], t("nothingCame"))).then(() => {
+        waits = false;
+        button.removeAttribute("aria-busy");
+      });
+    };
+    const button = h("button", { type: "button", class: "plain", "data-testid": `step-${name}`, onclick: press }, t(`${name}Do`));
     return h("div", { class: "trial" },
       h("div", { class: "trial-head" },
         h("span", { class: "tick", "data-testid": `tick-${name}`, role: "img", "aria-label": "" }),

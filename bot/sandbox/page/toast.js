@@ -2,13 +2,24 @@
 /** Short notes over the chat, and dialogs. */
 import { add, byId, h } from "./dom.js";
 import { icon } from "./icons.js";
+import { on, state } from "./state.js";
 import { t } from "./words.js";
 
 const TOAST_MS = 3500;
 
+/** A note is for the person who is shown it: nobody else sees the rest of its time. */
+export function startToasts() {
+  on("user", () => {
+    for (const note of document.querySelectorAll(".toast")) {
+      if (note instanceof HTMLElement && note.dataset.person !== String(state.me)) note.remove();
+    }
+  });
+}
+
 /** @param {string} text */
 export function toast(text) {
   const note = h("div", { class: "toast", "data-testid": "toast", role: "status" }, text);
+  note.dataset.person = String(state.me);
   byId("toasts").append(note);
   setTimeout(() => note.classList.add("leaving"), TOAST_MS);
   setTimeout(() => note.remove(), TOAST_MS + 300);

@@ -185,7 +185,7 @@ const WORDS = {
   previous: ["Previous", "Назад"],
   next: ["Next", "Вперёд"],
   botDownNote: ["The bot is not running: what you write waits for it.", "Бот не запущен: сообщения дождутся его запуска."],
-  money: ["{n} ₽", "{n} ₽"],
+  money: ["{n} RUB", "{n} ₽"],
   tryTab: ["Try", "Сценарии"],
   tryHint: [
     "The switches restart the bot with other settings. Chats and the bot's database stay.",
@@ -345,7 +345,7 @@ export function languageName(code) {
   return name.charAt(0).toLocaleUpperCase() + name.slice(1);
 }
 
-const clockFormat = new Intl.DateTimeFormat(navigator.language, { hour: "2-digit", minute: "2-digit" });
+const clockFormat = new Intl.DateTimeFormat(navigator.language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const dayFormat = new Intl.DateTimeFormat(navigator.language, { day: "numeric", month: "long" });
 
 /** @param {number} unix */

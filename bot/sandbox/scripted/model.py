@@ -95,7 +95,11 @@ def _memory(messages: Messages, language: Language) -> str:
         one_line = " ".join(message["text"].split())
         short = one_line if len(one_line) <= 120 else one_line[:120].rstrip() + "…"
         rows.append(f"{len(rows) + 1}. **{phrase(language, message['role'])}:** {short}")
-    head, foot = phrase(language, "memory", count=len(earlier)), phrase(language, "memory_foot")
+    count = len(earlier)
+    one, few, many = phrase(language, "messages").split()
+    is_teen = count % 100 // 10 == 1
+    noun = many if is_teen else one if count % 10 == 1 else few if count % 10 in (2, 3, 4) else many
+    head, foot = phrase(language, "memory", count=count, messages=noun), phrase(language, "memory_foot")
     return f"{head}\n\n" + "\n".join(rows) + f"\n\n{foot}"
 
 

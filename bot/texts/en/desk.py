@@ -111,7 +111,7 @@ TEXTS: dict[str, str] = {
     "desk.draft": "Draft",
     "desk.draft.own": "Draft, from the conversation alone:",
     "desk.draft.cited": "Draft from our sources:",
-    "desk.draft.quotes": "✓ These sentences stand in the sources:",
+    "desk.draft.quotes": "✓ Found in the sources:",
     "desk.draft.ordered": "The draft will stand here in a moment.",
     "desk.draft.nothing": "There is no message of the customer to answer.",
     "desk.draft.limit": "No draft: what the desk may spend on models today is used up. Answer yourself.",

@@ -160,8 +160,8 @@ TEXTS: dict[str, str] = {
     "kb.drop": "Remove them",
     "kb.leave": "Leave",
     "kb.leave.done": "They stay. The next sync asks again.",
-    "kb.price": "Passages to embed: {passages}, about {tokens} tokens, {price}. Until then they are found by words.",
-    "kb.price.time": ", about {time}",
+    "kb.price": "{passages} passages can be searched by meaning for {price} ({tokens} tokens).",
+    "kb.price.time": ", in about {time}",
     "kb.price.again": (
         "Another model embeds the passages now. To embed: {passages}, about {tokens} tokens, {price}. Until all are "
         "embedded, the former embeddings are searched."

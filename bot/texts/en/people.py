@@ -97,7 +97,7 @@ TEXTS: dict[str, str] = {
     "limit.month.user": "You have reached your limit for this month. I can answer you again in {wait}.",
     "limit.month.chat": "This chat has reached its limit for this month. I can answer here again in {wait}.",
     "limit.month.bot": "I have reached my limit for this month. I can answer again in {wait}.",
-    "price.question": "This answer may cost up to {price}. Shall I write it?",
+    "price.question": "This answer costs about {likely}, at most {price}. Shall I write it?",
     "price.answer": "Answer",
     "price.cheaper": "Cheaper: {model}, up to {price}",
     "price.drop": "Cancel",

@@ -341,7 +341,7 @@ async def test_a_customer_is_handed_over_to_a_person_and_back_step_by_step(sandb
     customer = next(chat for chat in sandbox.telegram.state.chats.values() if chat.title == "Customer")
     texts = sandbox.telegram.texts(customer.id)
     assert texts[:2] == [en.TEXTS["desk.called"], "Your lamp leaves tomorrow."]
-    assert texts[2].startswith("You wrote (7 words):"), "the draft of the scripted model"
+    assert texts[2].startswith("You wrote (8 words):"), "the draft of the scripted model"
     assert texts[3:] == [en.TEXTS["desk.returned"], en.TEXTS["desk.rate.thanks"].replace("{stars}", "★★★★★")]
     phones = [page.frame_locator(f"[data-testid=phone-{side}]") for side in ("customer", "operator")]
     await expect(phones[0].get_by_text("Your lamp leaves tomorrow.")).to_be_visible()
@@ -378,6 +378,38 @@ async def test_a_step_of_an_owner_begins_when_the_bot_has_said_who_owns_it(sandb
     messages = [event["message"] for event in sandbox.hub.after(0) or [] if event["type"] == "message"]
     texts = [text_of(message) for message in messages]
     assert ["yours now" in text for text in texts].index(True) < texts.index("/desk@govorun_sandbox_bot")
+
+
+async def test_all_tabs_can_be_seen_and_a_note_covers_no_message(quiet: Sandbox, quiet_page: Page) -> None:
+    bot_says(quiet, "The newest answer.")
+    for width in (1300, 390):
+        await quiet_page.set_viewport_size({"width": width, "height": 820})
+        if width < 1100:
+            await quiet_page.get_by_test_id("panel-toggle").click()
+        tabs = quiet_page.get_by_role("tab")
+        assert await tabs.count() == 7
+        panel = await quiet_page.get_by_test_id("panel").bounding_box()
+        for box in [await tab.bounding_box() for tab in await tabs.all()]:
+            assert panel is not None
+            assert box is not None
+            assert panel["x"] <= box["x"]
+            assert box["x"] + box["width"] <= panel["x"] + panel["width"]
+    await quiet_page.set_viewport_size({"width": 1300, "height": 820})
+    await expect(quiet_page.locator("#pane-try")).to_contain_text("5 RUB")  # also while it is off
+    await quiet_page.evaluate("import('./toast.js').then(page => page.toast('Taken.'))")
+    note, message = quiet_page.get_by_test_id("toast"), quiet_page.get_by_text("The newest answer.").last
+    below, above = await note.bounding_box(), await message.bounding_box()
+    assert above is not None
+    assert below is not None
+    assert above["y"] + above["height"] <= below["y"]
+
+
+async def test_steps_of_a_desk_that_are_pressed_together_run_one_after_another(sandbox: Sandbox, page: Page) -> None:
+    await page.get_by_test_id("tab-desk").click()
+    for step in ("troubleTopic", "troubleBlock", "troubleBoth"):
+        await page.get_by_test_id(f"step-{step}").click()
+    for step in ("troubleTopic", "troubleBlock", "troubleBoth"):
+        await expect(page.get_by_test_id(f"tick-{step}")).to_have_class(re.compile("done"), timeout=STEP)
 
 
 async def test_what_goes_wrong_at_a_desk_ends_as_it_must(sandbox: Sandbox, page: Page) -> None:

@@ -323,8 +323,14 @@ class Cases(Repository):
         return self.connection.scalar(found) or 0.0
 
     def read_waits(self, bot: int, most: int) -> Sequence[float]:
-        """Return how long (seconds) each of the newest `most` called cases waited until it was taken, newest first."""
-        return self._waits(bot, most=most)
+        """Return how long (seconds) each of the newest `most` called cases waited until it was first taken, newest
+        first.
+        """
+        again = desk_events.alias()
+        first = (
+            select(func.min(again.c.id)).where(again.c.bot == bot, again.c.what == "taken").group_by(again.c.case_id)
+        )
+        return self._waits(bot, desk_events.c.id.in_(first), most=most)
 
     def _waits(self, bot: int, *of: ColumnElement[bool], most: int | None = None) -> Sequence[float]:
         taken, called = desk_events, desk_events.alias()

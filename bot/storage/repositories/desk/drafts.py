@@ -70,12 +70,14 @@ class Drafts(Repository):
         values = {"state": state, "sent": sent, "automatic": int(automatic)}
         self.connection.execute(update(desk_drafts).where(column.id == draft.id).values(**values))
 
-    def drop_offered(self, case: Case) -> None:
+    def drop_offered(self, case: Case) -> Sequence[Draft]:
         """Drop the drafts of a case about which nobody has decided, because the customer got another answer or the case
-        was closed.
+        was closed. Return them.
         """
         offered = (column.case_id == case.id, column.state == OFFERED)
+        dropped = [_draft(row) for row in self.connection.execute(select(desk_drafts).where(*offered))]
         self.connection.execute(update(desk_drafts).where(*offered).values(state=DROPPED))
+        return dropped
 
     def list_alone(self, case: Case) -> Sequence[Draft]:
         """Return the drafts of a case that were sent without a person."""
