@@ -101,8 +101,9 @@ REPETITIONS = _phrases(
 )
 AFTER = _phrases(  # "at 9 and at 10", "on the 5th of next month", "at 9 by Moscow time"
     OF_TIME,
-    "and,or,и,или,of,# @,# # @,с половин~,с четверт~,с лишним,с небольшим,с чем-то,без,plus,плюс,minus,минус,"
-    "give or take,ish,примерно,с хвостик~,с гаком,next month,next year,last month,следующ~,этого месяца,прошлого",
+    "and,or,и,или,but,но,except,кроме,of,# @,# # @,с половин~,с четверт~,с лишним,с небольшим,с чем-то,без,"
+    "plus,плюс,minus,минус,give or take,ish,примерно,с хвостик~,с гаком,"
+    "next month,next year,last month,следующ~,этого месяца,прошлого",
     "по москве,по мск,по московскому,по гринвичу,по местному,по utc,мск,utc,gmt,est,edt,cst,pst,pdt,cet,cest,bst,msk",
     "moscow time,london time,local time,eastern time,pacific time",
 )

@@ -138,6 +138,9 @@ RUSSIAN = """
 сегодня попозже вечером созвон | ? 11-25 22:00 |
 завтра во второй половине дня банк | ? 11-26 14:00 |
 завтра после работы бассейн | ? 11-26 19:00 |
+в пятницу, но не эту, ужин | ? 11-27 09:00 |
+каждое утро с 1 по 5 декабря таблетки | ? 11-26 09:00 day |
+каждый первый и третий понедельник отчёт | - repeat |
 """
 
 ENGLISH = """
@@ -253,6 +256,10 @@ late at night lock up | ? 11-25 22:00 |
 on Saturday at night shift | 11-28 20:00 | shift
 on Monday the 30th at 9:00 hand in | 11-30 09:00 | hand in
 Friday the 13th film | ? 2027-08-13 09:00 |
+Friday but not this one dinner | ? 11-27 09:00 |
+every year on the last Friday of November sales | - repeat |
+every 25 December gifts | 12-25 09:00 year | gifts
+every morning from 1 to 5 December pills | ? 11-26 09:00 day |
 """
 
 
