@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
 from bot.errors import FetchFailed, ModelError, ModelProtocolError
+from bot.http.addresses import is_public
 from bot.http.client import Http
 
 LARGEST = 12 << 20  # bytes of a body, as it is sent and unpacked
@@ -24,10 +25,8 @@ SECONDS = 30.0  # for a page with all of its redirects
 MOST_REDIRECTS = 5
 REDIRECTS = (301, 302, 303, 307, 308)
 GZIP = b"\x1f\x8b"
-EMBEDDING = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("::/96"))  # of IPv4: NAT64, and of old
 
 Lookup = Callable[[str, int], Awaitable[Sequence[str]]]
-IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +66,10 @@ class GuardedFetcher:
         await self._http.close()
 
     async def addresses(self, host: str, port: int) -> Sequence[str]:
-        """The addresses of a host. Raises `FetchFailed("forbidden")` where one of them is private, else `OSError`."""
+        """The addresses of a host, at least one. Raises `FetchFailed("forbidden")` if one is not public, else `OSError`."""
         found = await self._lookup(host, port)
+        if not found:
+            raise OSError("the host has no address")
         if not all(self._may_read(address) for address in found):
             raise FetchFailed("forbidden")
         return found
@@ -129,10 +130,10 @@ class GuardedFetcher:
         return Fetched(200, url, answer.headers, body)
 
     def _may_read(self, text: str) -> bool:
-        address = ipaddress.ip_address(text)
-        if any(address in network for network in self._allowed):
-            return True
-        return all(one.is_global and not one.is_multicast for one in (address, *_embedded(address)))
+        try:
+            return is_public(text) or any(ipaddress.ip_address(text) in network for network in self._allowed)
+        except ValueError:
+            return False
 
 
 def unpacked(data: bytes, largest: int) -> bytes:
@@ -159,12 +160,3 @@ def unpacked(data: bytes, largest: int) -> bytes:
 async def _system_lookup(host: str, port: int) -> Sequence[str]:
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
-
-
-def _embedded(address: IPAddress) -> list[IPAddress]:
-    """The IPv4 address that an IPv6 address stands for."""
-    if isinstance(address, ipaddress.IPv4Address):
-        return []
-    teredo = address.teredo[1] if address.teredo else None
-    last = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF) if any(address in one for one in EMBEDDING) else None
-    return [one for one in (address.ipv4_mapped, address.sixtofour, teredo, last) if one is not None]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
+import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -59,11 +61,27 @@ async def failure(fetcher: GuardedFetcher, url: str, **options: object) -> str:
         ("198.18.0.1", False), ("::1", False), ("::", False), ("fe80::1", False), ("fe80::1%eth0", False),
         ("fd00::1", False), ("ff02::1", False), ("::ffff:127.0.0.1", False), ("::127.0.0.1", False),
         ("2002:7f00:1::", False), ("64:ff9b::7f00:1", False), ("10.9.1.1", True), ("::ffff:10.9.1.1", False),
+        # Clouds' services for their machines.
+        ("192.0.0.192", False), ("100.100.100.200", False), ("fd00:ec2::254", False), ("fd20:ce::254", False),
+        ("168.63.129.16", False),
+        # Every way in which an IPv6 address stands for an IPv4 address.
+        ("64:ff9b:1::1", False), ("64:ff9b:1::808:808", False), ("::ffff:0:127.0.0.1", False),
+        ("::ffff:0:8.8.8.8", False), ("::8.8.8.8", False), ("2001:0:4136:e378:8000:63bf:3fff:fdd2", False),
+        ("2001::80ff:fffe", False), ("2002:808:808::1", False), ("2a00:1450::5efe:7f00:1", False),
+        ("2a00:1450::200:5efe:10.0.0.1", False), ("2a00:1450::5efe:8.8.8.8", True), ("::ffff:192.0.0.192", False),
+        ("64:ff9b::a9fe:a9fe", False), ("64:ff9b::e000:1", False), ("fe80::5efe:8.8.8.8", False),
+        # What is no address of one machine of the internet.
+        ("fec0::1", False), ("feff::1", False), ("ff0e::1", False), ("2001:db8::1", False), ("3fff::1", False),
+        ("2001:2::1", False), ("2001:20::1", False), ("100::1", False), ("5f00::1", False), ("4000::1", False),
+        ("192.0.0.9", False), ("192.0.2.1", False), ("198.51.100.1", False), ("203.0.113.1", False),
+        ("198.19.255.255", False), ("192.88.99.1", False), ("240.0.0.1", False), ("239.255.255.255", False),
+        ("0.1.2.3", False), ("2a00:1450:4010:c0f::65%eth0", False), ("fe80::1%2", False),
+        # What a name service must not say.
+        ("2130706433", False), ("0x7f.1", False), ("0177.0.0.1", False), ("127.1", False), ("", False),
+        ("8.8.8.8 ", False), ("8.8.8.08", False),
     ],
 )  # fmt: skip
 def test_only_public_addresses_are_read_and_private_ones_that_are_allowed(address: str, allowed: bool) -> None:
-    import asyncio
-
     async def asked() -> None:
         fetcher = GuardedFetcher(allow_private=["10.9.0.0/16"], lookup=names(site=[address]))
         try:
@@ -103,6 +121,29 @@ async def test_private_addresses_are_refused_however_they_are_written_and_at_eve
     async with site(moved("/on"), moved("http://127.0.0.2/")) as (fetcher, server):
         assert await failure(fetcher, server.url) == "forbidden"
         assert [seen.path for seen in server.seen] == ["/", "/on"]
+
+
+async def test_an_address_in_an_odd_spelling_is_checked_as_what_the_system_takes_it_for() -> None:
+    async def lookup(host: str, port: int) -> Sequence[str]:
+        return [socket.inet_ntoa(socket.inet_aton(host))]  # as getaddrinfo does
+
+    fetcher = GuardedFetcher(lookup=lookup)
+    for host in ("2130706433", "0x7f000001", "0X7F.1", "127.1", "10.1", "0", "127。0。0。1"):
+        assert await failure(fetcher, f"http://{host}/") == "forbidden", host
+    with pytest.raises(FetchFailed, match="forbidden"):
+        await fetcher.addresses("0177.0.0.1", 80)  # which no URL of httpx may have
+    await fetcher.close()
+
+
+async def test_a_host_without_an_address_is_not_there() -> None:
+    async def lookup(host: str, port: int) -> Sequence[str]:
+        return []
+
+    fetcher = GuardedFetcher(lookup=lookup)
+    assert await failure(fetcher, "http://shop.test/") == "unavailable"
+    with pytest.raises(OSError, match="no address"):
+        await fetcher.addresses("shop.test", 443)
+    await fetcher.close()
 
 
 async def test_redirects_are_followed_five_times_to_http_only_and_the_caller_sees_each_address() -> None:

@@ -140,6 +140,32 @@ async def test_git_connects_to_the_address_that_was_checked(tools: SourceTools) 
     await fetcher.close()
 
 
+async def test_git_looks_up_no_name_itself_however_it_is_written(tools: SourceTools) -> None:
+    connected, asked = asyncio.Event(), []
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connected.set()
+        writer.close()
+
+    async def lookup(host: str, port: int) -> Sequence[str]:
+        asked.append(host)
+        return ["127.0.0.1"]
+
+    fetcher = GuardedFetcher(allow_private=["127.0.0.1/32"], lookup=lookup)
+    async with await asyncio.start_server(accept, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        for host in ("straße.invalid", "сайт.invalid", "GIT。invalid"):
+            connected.clear()
+            with pytest.raises(SourceFailed, match="git says"):
+                await sync(open_source(f"https://me@{host}:{port}/x.git", replace(tools, fetcher=fetcher)))
+            assert connected.is_set(), host
+        for host in ("127.0.0.1\\.invalid", "a%2einvalid", "git.invalid.", f"git.invalid:{port}0000"):
+            with pytest.raises(SourceFailed, match="nobody knows"):
+                await sync(open_source(f"https://{host}/x.git", replace(tools, fetcher=fetcher)))
+    assert asked == ["strasse.invalid", "xn--80aswg.invalid", "git.invalid"]
+    await fetcher.close()
+
+
 @table(
     ("address", "options", "said"),
     [

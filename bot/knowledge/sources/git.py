@@ -11,11 +11,11 @@ import hashlib
 import os
 import re
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from bot.errors import FetchFailed, SourceFailed
 from bot.http.guarded import GuardedFetcher
@@ -27,6 +27,7 @@ from bot.knowledge.sources.source import Event, Known, Seen, SourceLimits, Troub
 SECONDS = 600.0  # for git to fetch a repository
 LARGEST_PACK = 1 << 30  # bytes that it may have, pictures and all
 HEAD = "refs/govorun/head"
+HOST = re.compile(r"[a-z0-9_.-]*[a-z0-9_-]|[0-9a-f:]+[0-9a-f:.]*")
 REF = re.compile(r"[\w.@+][\w./@+-]*")
 OPTIONS = (
     "core.hooksPath=/dev/null", "credential.helper=", "http.followRedirects=false", "fetch.recurseSubmodules=false",
@@ -96,24 +97,32 @@ class GitRepository:
                 yield event
 
     async def _fetch(self) -> None:
-        parts = urlsplit(self._url)
-        pinned: tuple[str, ...] = ()
-        if parts.scheme == "https":
-            host, port = parts.hostname or "", parts.port or 443
-            try:
-                found = await self._fetcher.addresses(host, port)
-            except FetchFailed:
-                raise self._failed("private") from None
-            except OSError:
-                raise self._failed("host") from None
-            addresses = ",".join(f"[{one}]" if ":" in one else one for one in found)
-            pinned = ("-c", f"http.curloptResolve={host}:{port}:{addresses}")
+        url, pinned = await self._pinned() if urlsplit(self._url).scheme == "https" else (self._url, ())
         self._folder.mkdir(parents=True, exist_ok=True)
         if not (self._folder / "HEAD").exists():
             await self._git("init", "--bare", "--quiet")
-        await self._git(
-            *pinned, "fetch", "--quiet", "--depth=1", "--no-tags", "--force", self._url, f"+{self._ref}:{HEAD}"
-        )
+        await self._git(*pinned, "fetch", "--quiet", "--depth=1", "--no-tags", "--force", url, f"+{self._ref}:{HEAD}")
+
+    async def _pinned(self) -> tuple[str, Sequence[str]]:
+        """The address as git is given it, and the options that let it connect to the checked addresses only.
+
+        The host is in the letters of the name service: curl writes names in other letters in its own way, would not
+        find them among those that were checked, and would look them up again.
+        """
+        parts = urlsplit(self._url)
+        try:
+            host, port = (parts.hostname or "").encode("idna").decode(), parts.port or 443
+            if not HOST.fullmatch(host):
+                raise self._failed("host")
+            found = await self._fetcher.addresses(host, port)
+        except FetchFailed:
+            raise self._failed("private") from None
+        except (OSError, ValueError):  # nobody knows the host, or it can't be one
+            raise self._failed("host") from None
+        addresses = ",".join(f"[{one}]" if ":" in one else one for one in found)
+        person = "".join(parts.netloc.rpartition("@")[:2])
+        where = f"{person}[{host}]:{port}" if ":" in host else f"{person}{host}:{port}"
+        return urlunsplit((parts.scheme, where, *parts[2:])), ("-c", f"http.curloptResolve={host}:{port}:{addresses}")
 
     async def _entries(self) -> list[_Entry]:
         """The files, sorted by their paths."""
