@@ -260,16 +260,20 @@ class Closed:
 
 
 class ServerLog(logging.LoggerAdapter[logging.Logger]):
-    """aiohttp's log. Requests that are no HTTP are counted: aiohttp would write a traceback for each of them."""
+    """aiohttp's log. Requests that are no HTTP, or have a broken body, are counted: aiohttp would write a traceback
+    for each of them.
+    """
 
     def __init__(self, closed: Closed) -> None:
         super().__init__(logging.getLogger("aiohttp.server"))
         self._closed = closed
 
     def exception(self, msg: object, *args: object, exc_info: Any = True, **more: Any) -> None:
-        """Count the request that is no HTTP, or log the error with its traceback."""
+        """Count the request that is broken, or log the error with its traceback."""
         if isinstance(exc_info, HttpProcessingError):
             self._closed.add("that spoke no HTTP")
+        elif isinstance(exc_info, web.RequestPayloadError):
+            self._closed.add("with a broken body")
         else:
             super().exception(msg, *args, exc_info=exc_info, **more)
 

@@ -71,6 +71,9 @@ class Metrics:
         self.desk_longest_wait_seconds = gauge(
             "desk_longest_wait_seconds", "How long the customer waits who has waited longest for a person"
         )
+        self.endpoint_refusals = counter(
+            "endpoint_refusals", "Requests to App.http that were refused for what their callers did", ["outcome"]
+        )
         # the process
         self.errors = counter("errors", "Errors, by where they came from and what they were", ["source", "cause"])
         self.commit_seconds = histogram("commit_seconds", "One commit of the database, begin to fsync", buckets=SHORT)

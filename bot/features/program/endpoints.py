@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bot.errors import BotError, ConfigError, StorageUnavailable, UnknownUser, UserError
+from bot.errors import BotError, ConfigError, StorageUnavailable, UnknownUser
 from bot.extension import Running
 from bot.extension.endpoints import BY_SETTING, Endpoint
 from bot.extension.running import current
+from bot.features.program.caller_faults import Refusals, fault_of
 from bot.telemetry.incidents import IncidentLog
 
 if TYPE_CHECKING:  # 2 MB, loaded with the first request
@@ -33,6 +34,7 @@ class Endpoints:
     secret: str
     running: Running[Any]
     incidents: IncidentLog
+    refusals: Refusals
 
     def check(self) -> None:
         """Raise `ConfigError` if an endpoint needs HTTP_SECRET and there is none."""
@@ -48,20 +50,26 @@ class Endpoints:
 
         endpoint = self.methods[request.method]
         if wrong := self._refuses(endpoint, request.headers.get("Authorization", "")):
+            self.refusals.add(401)
             return web.json_response({"error": wrong}, status=401, headers={"WWW-Authenticate": "Bearer"})
         token = current.set(self.running)
         try:
             async with asyncio.timeout(DEADLINE):
                 return _response(await endpoint.serve(request, self.running, **endpoint.read(parts)))
+        except web.HTTPRequestEntityTooLarge as error:
+            self.refusals.add(error.status)
+            raise
         except (web.HTTPException, asyncio.CancelledError):
             raise
         except StorageUnavailable:
             return web.json_response({"error": "try again"}, status=503, headers={"Retry-After": "5"})
         except UnknownUser as error:
             return web.json_response({"error": str(error)}, status=404)
-        except (UserError, ValueError) as error:
-            return web.json_response({"error": str(error)}, status=400)
         except Exception as error:  # the boundary around code that is not ours
+            status, wrong = fault_of(error, request)
+            if status:
+                self.refusals.add(status)
+                return web.json_response({"error": wrong}, status=status)
             code = self.incidents.record(error)
             told = error if isinstance(error, BotError) else None
             log.exception("%s %s failed: code %s", request.method, self.path, code)

@@ -14,6 +14,7 @@ from bot.extension import Running
 from bot.extension.endpoints import by_path
 from bot.extension.running import current
 from bot.feature import Feature
+from bot.features.program.caller_faults import Refusals
 from bot.features.program.endpoints import Endpoints
 from bot.features.program.jobs import OwnJobs, Planner
 from bot.features.program.lifespan import opened
@@ -146,6 +147,7 @@ async def around(given: Given, running: RunningBot, incidents: IncidentLog) -> A
     """
     program, hooks = given.added.program, given.process.hooks
     served = program.http.endpoints if given.placement.role.takes else ()
+    refusals = Refusals(metrics=given.store.metrics, clock=given.store.clock)
     doors = [
         Endpoints(
             path=path,
@@ -153,6 +155,7 @@ async def around(given: Given, running: RunningBot, incidents: IncidentLog) -> A
             secret=given.settings.http_secret.get_secret_value(),
             running=running,
             incidents=incidents,
+            refusals=refusals,
         )
         for path, methods in by_path(served).items()
     ]

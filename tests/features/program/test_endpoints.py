@@ -5,9 +5,14 @@ See P2, P28 in docs/promises.md.
 
 from __future__ import annotations
 
+import asyncio
+import json
+import zlib
+from collections import Counter
 from collections.abc import AsyncIterator
 from enum import StrEnum
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -19,6 +24,7 @@ from bench.crew import free_port
 from bot import App, BotError, Running
 from bot.errors import ConfigError, UserError
 from bot.extension.endpoints import HttpRequest
+from tests.support.counting import counted
 from tests.support.several import town
 from tests.support.stage import ANNA, BORIS, Stage
 
@@ -58,6 +64,21 @@ def with_endpoints() -> App:
     @app.http.post("/orders/last/lamp", secret=None)
     async def last(request: HttpRequest, running: Running) -> str:
         return "the last"
+
+    @app.http.post("/open", secret=None)
+    async def read(request: web.Request, running: Running) -> Any:
+        match request.query.get("as"):
+            case "json":
+                return await request.json()
+            case "text":
+                return await request.text()
+            case "loads":
+                return json.loads(await request.read())
+            case "form":
+                return dict(await request.post())
+            case "parts":
+                return [str(part) async for part in await request.multipart()]
+        return len(await request.read())
 
     @app.http.post("/own", secret="a-secret-of-its-own")
     async def own(request: HttpRequest, running: Running) -> None:
@@ -178,6 +199,86 @@ async def test_errors_are_answers(stage: Stage, shop: Shop, caplog: pytest.LogCa
     assert (status, told["error"]) == (500, "failed")
     assert f"code {told['code']}" in caplog.text
     assert (await shop.post("/own", "bot", own))[1]["error"] == "the shop is away"
+
+
+MULTIPART = "multipart/form-data; boundary=x"
+STRANGERS: list[tuple[str, bytes, dict[str, str], int]] = [
+    ("json", b"{'a': 1}", {}, 400),
+    ("json", b"", {}, 400),
+    ("json", b'{"a": 1', {"Content-Type": "application/json"}, 400),
+    ("json", b"[" * 100_000, {}, 400),
+    ("loads", b'{"a":' * 100_000, {}, 400),
+    ("json", b"9" * 10_000, {}, 400),
+    ("json", b"\xff\xfe{", {"Content-Type": "application/json"}, 400),
+    ("json", b'"\xd6"', {"Content-Type": "application/json; charset=ascii"}, 400),
+    ("json", b"{}", {"Content-Type": "application/json; charset=klingon"}, 415),
+    ("text", b"hi", {"Content-Type": "text/plain; charset=\x00"}, 400),
+    ("text", b"hi", {"Content-Type": "text/plain; charset=base64"}, 415),
+    ("text", b"\xff", {}, 400),
+    ("json", b"<a/>", {"Content-Type": "application/xml"}, 415),
+    ("json", b"\x89PNG", {"Content-Type": "image/png"}, 415),
+    ("json", b"a=1", {"Content-Type": "application/x-www-form-urlencoded"}, 415),
+    ("read", b"no gzip", {"Content-Encoding": "gzip"}, 400),
+    ("read", zlib.compress(b"x" * 3_000_000), {"Content-Encoding": "deflate"}, 413),
+    ("read", b"x" * 3_000_000, {}, 413),
+    ("form", b"x", {"Content-Type": "multipart/form-data"}, 400),
+    ("form", b"x", {"Content-Type": MULTIPART}, 400),
+    ("form", b"--x\r\nbroken\r\n\r\n--x--", {"Content-Type": MULTIPART}, 400),
+    ("form", b"--x\r\nContent-Disposition: form-data; name=a\r\n\r\ncut", {"Content-Type": MULTIPART}, 400),
+    ("form", b"a=%ff&b", {"Content-Type": "application/x-www-form-urlencoded; charset=klingon"}, 415),
+    ("parts", b"{}", {"Content-Type": "application/json"}, 415),
+]  # fmt: skip
+
+
+async def raw(url: str, head: str, body: bytes, *, cut: bool = False) -> int:
+    """Send a request byte for byte and hang up behind it if it is `cut`; the status of the answer, 0 for none."""
+    parts = urlsplit(url)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    writer.write(
+        f"POST {parts.path}?{parts.query} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{head}\r\n".encode() + body
+    )
+    if cut:
+        writer.write_eof()
+    line = await reader.readline()
+    writer.close()
+    return int(line.split()[1]) if line else 0
+
+
+async def test_what_strangers_break_is_theirs_and_costs_one_line_of_the_log_a_minute(
+    stage: Stage, shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = {}
+    for how, body, headers, _ in STRANGERS:
+        head = "".join(f"{name}: {value}\r\n" for name, value in headers.items()) + f"Content-Length: {len(body)}\r\n"
+        found[how, body[:60], str(headers)] = await raw(f"{shop.url}/open?as={how}", head, body)
+    assert found == {(how, body[:60], str(headers)): status for how, body, headers, status in STRANGERS}
+    for cut in ("Content-Length: 100\r\n", "Transfer-Encoding: chunked\r\n"):
+        assert await raw(f"{shop.url}/open?as=json", cut, b"5\r\n{", cut=True) in (0, 400)
+    assert await raw(f"{shop.url}/open?as=json", "Transfer-Encoding: chunked\r\n", b"no number\r\n") in (0, 400)
+    assert "Traceback" not in caplog.text
+    assert "code" not in caplog.text
+    assert caplog.text.count("requests to App.http were refused") == 1, "within a minute"
+    await stage.clock.sleep(61)
+    await shop.post("/order-shipped", {}, {"Authorization": "Bearer wrong"})
+    lines = [line for line in caplog.messages if "were refused" in line]
+    assert len(lines) == 2
+    assert "1 with 401" in lines[1]
+    assert stage.app is not None
+    metrics, sent = stage.app.store.metrics, Counter(status for *_, status in STRANGERS)
+    for status in (413, 415):
+        assert counted(metrics, "endpoint_refusals_total", outcome=str(status)) == sent[status]
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for_without_end(
+    stage: Stage, shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    parts = urlsplit(shop.url)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    writer.write(b"POST /open?as=json HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
+    await stage.clock.sleep(61)
+    assert (await reader.readline()).split()[1] == b"408"
+    writer.close()
+    assert "Traceback" not in caplog.text
 
 
 async def test_without_a_secret_the_bot_does_not_start(stage: Stage) -> None:
