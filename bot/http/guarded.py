@@ -66,7 +66,7 @@ class GuardedFetcher:
         await self._http.close()
 
     async def addresses(self, host: str, port: int) -> Sequence[str]:
-        """The addresses of a host, at least one. Raises `FetchFailed("forbidden")` if one is not public, else `OSError`."""
+        """The addresses of a host, at least one. Raises `FetchFailed("forbidden")` if one is not public; `OSError`."""
         found = await self._lookup(host, port)
         if not found:
             raise OSError("the host has no address")
