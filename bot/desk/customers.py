@@ -91,15 +91,15 @@ class Customers:
     async def _masked(self, incoming: Incoming) -> Incoming:
         """Hide secrets in a message before anybody gets it, and tell its writer."""
         mask = self.desk.table.mask
-        text, found = masked(incoming.text, cards=mask.cards, passwords=mask.passwords)
-        hidden = [masked(one.text, cards=mask.cards, passwords=mask.passwords)[0] for one in incoming.beside]
-        beside = tuple(replace(one, text=to) for one, to in zip(incoming.beside, hidden, strict=True))
+        kinds = {"cards": mask.cards, "passwords": mask.passwords, "phones": mask.phones}
+        text, found = masked(incoming.text, **kinds)
+        beside = tuple(replace(one, text=masked(one.text, **kinds)[0]) for one in incoming.beside)
         incoming = replace(incoming, beside=beside)
         if not found:
             return incoming
 
         def work(tx: Tx) -> Places:
-            told = say(incoming.language, f"desk.masked.{found[0] if len(found) == 1 else 'both'}")
+            told = say(incoming.language, f"desk.masked.{found[0] if len(found) == 1 else 'several'}")
             tx.outbox.add_answer(f"{incoming.id}.masked", incoming.address, Outgoing(told, plain=True))
             return [incoming.address]
 

@@ -231,11 +231,12 @@ class Mask(Part):
 
     cards: bool = False
     passwords: bool = False
+    phones: bool = False
 
     @property
     def is_on(self) -> bool:
         """Whether anything is hidden."""
-        return self.cards or self.passwords
+        return self.cards or self.passwords or self.phones
 
 
 class Hook(Part):

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from bot.lookalikes import slashed
 from bot.storage.repositories.desk.cases import HELD, SNOOZED, WAITING, Case
 from bot.storage.repositories.desk.relays import CUSTOMER, OPERATOR, Relay
 from bot.types import Incoming
@@ -48,14 +49,14 @@ class Heard:
 
 def intent_of(heard: Heard) -> Intent:
     """What is done with a message in a customer's topic."""
-    incoming, case, text = heard.incoming, heard.case, heard.incoming.text.strip()
+    incoming, case, text = heard.incoming, heard.case, slashed(heard.incoming.text).rstrip()
     if case is None:
         return Intent.NOBODY
     if not heard.is_operator:
         return Intent.FOREIGN
     if is_note(text):
         return Intent.NOTE
-    if text.startswith("/") and len(text) > 1:
+    if is_word(text):
         return Intent.WORD
     replied = heard.replied
     colleague = replied is not None and replied.side == OPERATOR and replied.author != incoming.user.id
@@ -71,6 +72,16 @@ def intent_of(heard: Heard) -> Intent:
 
 
 def is_note(text: str) -> bool:
-    """Return whether an operator has marked a text as a note, which the customer does not get."""
-    word = text.split(maxsplit=1)[0].partition("@")[0].lower() if text.strip() else ""
-    return text.startswith(NOTES[0]) or word == NOTES[1]
+    """Return whether an operator has marked a text as a note, which the customer does not get.
+
+    Whatever looks like the mark is one: a note that reaches the customer can't be taken back.
+    """
+    seen = slashed(text)
+    word = seen.split(maxsplit=1)[0].partition("@")[0].lower() if seen else ""
+    return seen.startswith(NOTES[0]) or word == NOTES[1]
+
+
+def is_word(text: str) -> bool:
+    """Return whether a text begins as a command does, and is no note."""
+    seen = slashed(text).rstrip()
+    return seen.startswith("/") and len(seen) > 1 and not is_note(text)

@@ -15,7 +15,7 @@ from bot.desk.desk import Desk, Places
 from bot.desk.mirror import Mirror, keep
 from bot.desk.team.duty import leave
 from bot.desk.team.menus import Menus
-from bot.desk.team.message_meaning import Heard, Intent, intent_of, is_note
+from bot.desk.team.message_meaning import Heard, Intent, intent_of, is_note, is_word
 from bot.desk.team.operator_commands import GROUP_WORDS, WAKE, Done, Use, Words, tell, word_of
 from bot.feature import ButtonHandler, Command, Feature
 from bot.outbox import Choice, expire_buttons, finish_turn, remove_buttons
@@ -219,10 +219,10 @@ class Operators:
         case = tx.cases.find_case(self.desk.bot, relay.case) if relay is not None else None
         if relay is None or case is None or relay.side != OPERATOR or relay.author != incoming.user.id:
             return Done()
-        if incoming.text.startswith("/") and not is_note(incoming.text):
+        if is_word(incoming.text):
             language = self.desk.language(tx, incoming.address.chat)
             return Done(tell(self.desk, tx, incoming, say(language, "desk.edit_word")))
-        if is_note(incoming.text.strip()):
+        if is_note(incoming.text):
             return Done(self.mirror.delete_relayed(tx, case.address, relay.delivery, incoming.id), mark=IS_NOTE)
         if (to := translating.for_customer(self.desk, tx, case)) and translating.has_words(incoming.text):
             translating.order_edit(self.desk, tx, case, incoming, delivery=relay.delivery, to=to)

@@ -13,7 +13,7 @@ from bot.desk.cases import NotPossible
 from bot.desk.desk import Desk, Places
 from bot.desk.formatting import harmless
 from bot.desk.mirror import Mirror, keep
-from bot.desk.team.message_meaning import is_note
+from bot.desk.team.message_meaning import is_note, is_word
 from bot.feature import ButtonHandler, Feature
 from bot.outbox import Choice, finish_turn
 from bot.ports import Reply
@@ -82,8 +82,7 @@ class OwnSeats:
         """Ask an operator, whose cases stand in a chat without topics, to whom a message goes. False: it is none of
         these.
         """
-        is_word = incoming.text.startswith("/") and not is_note(incoming.text)
-        if incoming.kind is not Kind.MESSAGE or incoming.address.thread or is_word:
+        if incoming.kind is not Kind.MESSAGE or incoming.address.thread or is_word(incoming.text):
             return False
         if not self.serves(incoming.user.id) or not await self.store.read(lambda tx: self._choices(tx, incoming)):
             return False

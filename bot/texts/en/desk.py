@@ -97,8 +97,12 @@ TEXTS: dict[str, str] = {
         "I have hidden the password in your message: "
         "neither I nor my colleagues see it. Better delete the message here, too."
     ),
-    "desk.masked.both": (
-        "I have hidden the card number and the password in your message: "
+    "desk.masked.phones": (
+        "I have hidden the telephone number in your message: "
+        "neither I nor my colleagues see it. Better delete the message here, too."
+    ),
+    "desk.masked.several": (
+        "I have hidden the numbers and passwords in your message: "
         "neither I nor my colleagues see them. Better delete the message here, too."
     ),
     "desk.line": "#{number}{where}",
