@@ -107,8 +107,15 @@ def _rest(messages: Messages, language: str, again: Callable[[Messages], str]) -
 
 def spoken(text: str) -> str:
     """The user's words, without the documents and sources that the bot put before them."""
-    before, _, asked = _parted(SOURCES.sub("", text))
+    before, _, asked = _parted(_without_sources(text))
     return MARK.sub("", before + asked).strip()
+
+
+def _without_sources(text: str) -> str:
+    """A question without the sources, and what the bot says of them, which stand before it."""
+    _, found, rest = text.partition("<sources>\n")
+    _, ended, after = rest.rpartition("\n</sources>")
+    return after.strip().partition("\n")[2] if found and ended else text
 
 
 def _parted(text: str) -> tuple[str, str, str]:
@@ -147,7 +154,6 @@ DOCUMENTS = re.compile(
     r"|Ниже приведены документы этой беседы\..*\nДокументы закончились\.[^\n]*",
     re.DOTALL,
 )
-SOURCES = re.compile(r"\A.*?^<sources>$.*^</sources>$\s*[^\n]*\n", re.DOTALL | re.MULTILINE)
 PLACE = re.compile(r"\[([^\[\]]+)\]")
 MARK = re.compile(r"^\[(?:document|документ): [^\n]*\]$", re.M)
 UNSEEN = re.compile(

@@ -16,6 +16,8 @@ from pydantic import BaseModel
 
 from bot.ai import Profile, Source
 from bot.config import validators
+from bot.desk.model import hand_over
+from bot.features import web_search
 from bot.features.pictures import prompt_improver
 from bot.features.times import forms, reading, zones
 from bot.knowledge import citations, documents, plain_ranking
@@ -35,6 +37,7 @@ from bot.telegram.render import draft, plain
 from bot.telegram.render.cleaning import clean
 from bot.telegram.render.defusing import defused
 from bot.telemetry.logging import Redaction
+from bot.tools import calculator, current_time
 from bot.types import Message
 from tests.promises.security.patterns import Stretch, Use, possessive_groups, stretches, uses
 
@@ -58,6 +61,11 @@ PIECES: dict[str, tuple[str, list[str]]] = {  # functions that make patterns, th
         ],
     ),
     "bot.batch.vendor.transfers._words": ("search", ["<Code>([^<]{0,200})</Code>"]),
+    "bot.conversation.question.beside_sources._is_called_for": (
+        "search",
+        [current_time.ABOUT, calculator.ABOUT, web_search.ABOUT, hand_over.ABOUT],
+    ),
+    "bot.tools.tool.__post_init__": ("search", []),  # it is tried where it is used
     "bot.evaluation.reasons._pattern": ("fullmatch", ["(?s)it is in (?P<spoken>.*), not (?P<wanted>.*)"]),
     "bot.features.knowledge.stale._find": ("search", [r"a\s+b\s+c"]),
     "bot.knowledge.answer.checker._verbatim": ("search", [r"a\s+b\s+c", r"\(a\)\s+\["]),
