@@ -13,12 +13,13 @@ PERSON = {"id": ANNA, "is_bot": False, "first_name": "Anna", "language_code": "e
 PLACE = {"id": ANNA, "type": "private", "first_name": "Anna"}
 UNREADABLE = [say("en", key) for key in ("unsupported", "picture.blind", "voice.off")]
 UNKNOWN = say("en", "document.unknown", name="\0").split("\0")
+LARGE = say("en", "file.large", limit=20)
 
 
 def is_polite(text: str) -> bool:
     """Whether a text says that something can't be read; a document is named, in one line."""
     named = text.removeprefix(UNKNOWN[0]).removesuffix(UNKNOWN[1])
-    return text in UNREADABLE or (text.startswith(UNKNOWN[0]) and 0 < len(named) < 200 and "\n" not in named)
+    return text in (*UNREADABLE, LARGE) or (text.startswith(UNKNOWN[0]) and 0 < len(named) < 200 and "\n" not in named)
 
 
 def message(number: int, **fields: Any) -> dict[str, Any]:

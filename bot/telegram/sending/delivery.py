@@ -81,8 +81,6 @@ class Deliverer:
     streamed_ids: dict[str, int] = field(default_factory=dict, init=False)
     # By turn: closes the live view of the answer.
     open_views: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict, init=False)
-    # By key: when what a delivery that was cancelled had sent has arrived. Another task may deliver it anew.
-    _cut: dict[str, float] = field(default_factory=dict, init=False)
     # Turns whose live view may have left a message in the chat whose id is not known.
     uncertain_turns: set[str] = field(default_factory=set, init=False)
     turns: Turns = field(default_factory=Turns, init=False)
@@ -102,12 +100,9 @@ class Deliverer:
 
     def __post_init__(self) -> None:
         self.unconfirmed = SendReconciler(
-            api=self.api,
-            outbox=self.outbox,
-            acquire_slot=self.acquire_slot,
-            acquire_look=self._acquire_look,
-            edit=self._edit_now,
-        )
+            api=self.api, clock=self.clock, outbox=self.outbox, acquire_slot=self.acquire_slot,
+            acquire_look=self._acquire_look, edit=self._edit_now,
+        )  # fmt: skip
         self.ephemeral = EphemeralSender(
             api=self.api, outbox=self.outbox, acquire_slot=self.acquire_slot, edit=self._edit, method=self._method
         )
@@ -261,14 +256,8 @@ class Deliverer:
 
     async def _deliver_one(self, delivery: Delivery) -> Address:
         """Deliver one row, or move it to the dead letters. Returns the address of the chat afterwards."""
-        landed = self._cut.pop(delivery.key, None)
-        try:
-            if landed is not None:
-                await self.clock.sleep(max(landed - self.clock.monotonic(), 0.0))
-            return await self._until_sent(delivery, was_cut=landed is not None)
-        except asyncio.CancelledError:  # a stop, for example: what was on its way may still arrive
-            self._cut[delivery.key] = self.clock.monotonic() + LANDING
-            raise
+        async with self.unconfirmed.attempt(delivery.key) as was_cut:
+            return await self._until_sent(delivery, was_cut=was_cut)
 
     async def _until_sent(self, delivery: Delivery, *, was_cut: bool) -> Address:
         progress = self._new_progress(delivery)

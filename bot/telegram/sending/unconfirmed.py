@@ -18,14 +18,15 @@ import asyncio
 import math
 import sys
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from aiogram.methods import EditForumTopic
 
+from bot.clock import Clock
 from bot.errors import TransportUnavailable
 from bot.ports import Outbox
 from bot.telegram.client.api import Api, NoMessage, NoMethod, NoThread, NotModified
@@ -81,12 +82,15 @@ class SendReconciler:
     """
 
     api: Api
+    clock: Clock
     outbox: Outbox
     acquire_slot: Callable[[int], Awaitable[None]]
     acquire_look: Callable[[int], Awaitable[None]]
     edit: Edit
     _lines: defaultdict[tuple[str, int], Line] = field(default_factory=lambda: defaultdict(Line), init=False)
     _flying: int = field(default=0, init=False)  # sends under way: each may get the next id of its line
+    # By key: when what a delivery that was cancelled had sent has arrived. Another task may deliver it anew.
+    _cut: dict[str, float] = field(default_factory=dict, init=False)
 
     def note_newest(self, where: Address, message_id: int) -> None:
         """Note a message id of the sequence (`Line`) that the chat belongs to: later messages get higher ids."""
@@ -110,6 +114,20 @@ class SendReconciler:
     def newest_id(self, where: Address) -> int:
         """Return the highest known message id of the sequence (`Line`) that the chat belongs to."""
         return self._line(where).newest
+
+    @asynccontextmanager
+    async def attempt(self, key: str) -> AsyncIterator[bool]:
+        """Deliver in this context. Yields whether an earlier attempt of this process was cancelled: its send may have
+        arrived, which is waited for.
+        """
+        landed = self._cut.pop(key, None)
+        try:
+            if landed is not None:
+                await self.clock.sleep(max(landed - self.clock.monotonic(), 0.0))
+            yield landed is not None
+        except asyncio.CancelledError:  # a stop, for example: what was on its way may still arrive
+            self._cut[key] = self.clock.monotonic() + LANDING
+            raise
 
     @contextmanager
     def flying(self, parts: int = 1) -> Iterator[None]:
