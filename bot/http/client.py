@@ -7,6 +7,7 @@ its host.
 from __future__ import annotations
 
 import asyncio
+import io
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -121,10 +122,10 @@ class Stream:
     async def body(self, most: int = BODY) -> bytes:
         """Return the whole body, of at most `most` bytes."""
         self._limit = min(self._limit, most)
-        pieces = []
+        whole = io.BytesIO()  # joined pieces would be there twice
         while piece := await self._next():
-            pieces.append(piece)
-        return b"".join(pieces)
+            whole.write(piece)
+        return whole.getvalue()
 
     async def save(self, path: Path, most: int) -> None:
         """Write the body, of at most `most` bytes, into a file."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-import zlib
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
@@ -19,12 +18,12 @@ from urllib.parse import urljoin, urlsplit
 from bot.errors import FetchFailed, ModelError, ModelProtocolError
 from bot.http.addresses import is_public
 from bot.http.client import Http
+from bot.http.unpacking import unpacked
 
 LARGEST = 12 << 20  # bytes of a body, as it is sent and unpacked
 SECONDS = 30.0  # for a page with all of its redirects
 MOST_REDIRECTS = 5
 REDIRECTS = (301, 302, 303, 307, 308)
-GZIP = b"\x1f\x8b"
 
 Lookup = Callable[[str, int], Awaitable[Sequence[str]]]
 
@@ -134,27 +133,6 @@ class GuardedFetcher:
             return is_public(text) or any(ipaddress.ip_address(text) in network for network in self._allowed)
         except ValueError:
             return False
-
-
-def unpacked(data: bytes, largest: int) -> bytes:
-    """Return the content of gzip data, which may consist of several parts. Raises `FetchFailed` for more than `largest`
-    bytes.
-    """
-    found = bytearray()
-    if data and not data.startswith(GZIP):
-        raise FetchFailed("broken")
-    try:
-        while data.startswith(GZIP):
-            part = zlib.decompressobj(31)
-            found += part.decompress(data, largest + 1 - len(found))
-            if len(found) > largest:
-                raise FetchFailed("too_long")
-            if not part.eof:
-                raise FetchFailed("broken")
-            data = part.unused_data
-    except zlib.error:
-        raise FetchFailed("broken") from None
-    return bytes(found)
 
 
 async def _system_lookup(host: str, port: int) -> Sequence[str]:

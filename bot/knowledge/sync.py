@@ -31,6 +31,7 @@ from bot.storage.store import Store, Tx
 log = logging.getLogger(__name__)
 
 TOGETHER = 20  # articles that are stored in one transaction
+MUCH = 1_000_000  # characters of articles that wait to be stored
 MOST_GONE = 0.2  # share of a source's passages that a sync removes without asking
 FEW = 20  # passages: a source as small as this may lose more
 MOST_PASSAGES = 300_000  # of one bot: above that a search takes longer than people wait
@@ -83,8 +84,11 @@ class Sync:
         known = await self.store.read(lambda tx: tx.knowledge.list_validators(source.id))
         report, left = Report(), dict.fromkeys(known)
         async for event in reader.articles(known):
+            await asyncio.sleep(0)  # a reader may know of thousands of troubles at once
             report = await self._take(source, event, report, left)
-            if len(self._new) + len(self._seen) >= TOGETHER:
+            del event  # it may have two million characters, and the next one comes
+            waiting = sum(len(passage.text) for _, passages in self._new for passage in passages)
+            if len(self._new) + len(self._seen) >= TOGETHER or waiting >= MUCH:
                 report = await self._store(source, report)
         report = await self._store(source, report)
         return await self._finish(source, report, list(left), agreed=agreed)
@@ -121,6 +125,7 @@ class Sync:
             return sum(one.added for one in changed), sum(one.ended for one in changed)
 
         added, ended = await self.store.write(store)
+        new.clear()  # the thread of the store keeps what it has done last
         if added and sum(sizes := await self.store.read(self._sizes)) > MOST_PASSAGES:
             raise failure("too_many", passages=sum(sizes), most=MOST_PASSAGES)
         return replace(report, added=report.added + added, ended=report.ended + ended)

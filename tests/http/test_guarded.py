@@ -11,7 +11,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from bot.errors import FetchFailed
-from bot.http.guarded import GuardedFetcher, Lookup, unpacked
+from bot.http.guarded import GuardedFetcher, Lookup
+from bot.http.unpacking import unpacked
 from tests.support.raw_server import Play, RawServer, answer, before_the_head, closed_port, drip, serve
 from tests.support.table import table
 

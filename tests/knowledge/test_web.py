@@ -13,10 +13,11 @@ from aiohttp.test_utils import TestServer
 from bench.knowledge.large import pdf
 from bot.concurrency.child_pool import ChildPool
 from bot.http.guarded import GuardedFetcher
+from bot.knowledge.site_files import page_key
 from bot.knowledge.sources.files import FileReader
 from bot.knowledge.sources.site import Site
 from bot.knowledge.sources.source import Event, Found, SourceFailed, SourceLimits, Trouble
-from bot.knowledge.sources.web import WebPages, page_key, says_missing
+from bot.knowledge.sources.web import WebPages, says_missing
 from tests.knowledge.test_folder import summary
 from tests.support.table import table
 from tests.support.virtual import VirtualClock

@@ -38,6 +38,7 @@ PERMALINKS = ("", "#", "¶", "§", "🔗")  # the words of links that a heading 
 LONGEST_HEADING = 1_000
 FEW_WORDS = 300  # characters of a page that only leads to another one
 REFRESH = re.compile(r"\s*[0-5](?:\.\d*)?\s*[;,]\s*(?:url\s*=\s*)?[\"']?([^\s\"']+)", re.IGNORECASE)
+LONGEST_CANONICAL = 2_000
 DEEPEST = 8  # lists in lists that are indented
 
 
@@ -56,7 +57,7 @@ def read_html_page(text: str, url: str = "") -> HtmlPage:
     """The blocks of a page and what it says of itself. `url` is where it comes from."""
     page = LexborHTMLParser(text)
     root, canonical, title = page.css_first("html"), page.css_first('link[rel="canonical"]'), page.css_first("title")
-    said = (canonical.attributes.get("href") or "") if canonical else ""
+    said = (canonical.attributes.get("href") or "")[:LONGEST_CANONICAL] if canonical else ""
     language = (root.attributes.get("lang") or "") if root else ""
     has_password = page.css_first('input[type="password"]') is not None
     name = one_line(title.text()) if title else ""

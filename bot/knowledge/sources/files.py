@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Mapping
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from typing import Concatenate, ParamSpec, TypeVar
 
 from bot.concurrency.child_pool import ChildPool
 from bot.errors import Unreadable
 from bot.knowledge.sources.reading import Articles, read_file
 from bot.knowledge.sources.source import Event, Found, Known, Seen, SourceLimits, Trouble, Unchanged
 
+P = ParamSpec("P")
+T = TypeVar("T")
 REASONS = {"scanned": "no_text", "long": "too_long"}  # of `Trouble`, where those of `Unreadable` have other names
 
 
@@ -25,15 +28,22 @@ class FileReader:
         if len(data) > self._limits.file:
             return "too_long"
         try:
-            async with self._files.place() as slot:
-                limits = self._limits
-                found = await slot.run(read_file, data, name, mime, charset, limits.characters, limits.hidden)
-            read = Articles.of(found)
-            if read.leads_to:
-                return f"moved:{read.leads_to}"
-            return read if read.articles else "empty"
+            limits = self._limits
+            found = await self.call(read_file, data, name, mime, charset, limits.characters, limits.hidden)
         except Unreadable as error:
             return REASONS.get(error.why, error.why)
+        del data
+        read = await asyncio.to_thread(Articles.of, found)
+        if read.leads_to:
+            return f"moved:{read.leads_to}"
+        return read if read.articles else "empty"
+
+    async def call(
+        self, function: Callable[Concatenate[bytes, P], T], data: bytes, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Call a function of a module with foreign bytes in a child process. Raises `Unreadable`."""
+        async with self._files.place() as slot:
+            return await slot.run(function, data, *args, **kwargs)
 
 
 class KnownFiles:
@@ -83,11 +93,10 @@ def found_in(
     changed: float | None = None,
 ) -> Iterator[Event]:  # fmt: skip
     """The articles of a file that was read, and what was left out of it; none if an earlier file has their text."""
-    text = text_hash(articles)
-    if twin := seen.twin(text, file):
+    if twin := seen.twin(articles.sha, file):
         yield Trouble(file, f"same:{twin}")
         return
-    kept = {**validators, "file": file, "reading": seen.reading, "text": text}
+    kept = {**validators, "file": file, "reading": seen.reading, "text": articles.sha}
     if articles.left_out:
         kept["left_out"] = "\n".join(articles.left_out)
     for one in articles.articles:
@@ -97,8 +106,3 @@ def found_in(
         )  # fmt: skip
     for reason in articles.left_out:
         yield Trouble(file, reason)
-
-
-def text_hash(articles: Articles) -> str:
-    """The hash of what a reader sees: addresses, marks and what a server adds to each page do not change it."""
-    return hashlib.sha256(repr([(one.part, one.title, one.blocks) for one in articles.articles]).encode()).hexdigest()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import heapq
+import itertools
 import os
 import stat
 from collections.abc import AsyncIterator, Iterator
@@ -31,13 +33,13 @@ class Folder:
 
     async def articles(self, known: Known) -> AsyncIterator[Event]:
         """Read the files in the order of their names. Raises `SourceFailed`, also for a folder without any file."""
-        entries = await asyncio.to_thread(self._entries)
+        entries, more = await asyncio.to_thread(self._entries)
         seen, files = Seen(self._limits), KnownFiles(known, self._limits)
-        for entry in entries[: self._limits.articles]:
+        for entry in entries:
             async for event in self._file(entry, files, seen):
                 for one in files.spread(event):
                     yield one
-        if (more := len(entries) - self._limits.articles) > 0:
+        if more:
             yield Trouble(self._path.name, f"too_many:{more}")
 
     async def _file(self, entry: _Entry, files: KnownFiles, seen: Seen) -> AsyncIterator[Event]:
@@ -73,21 +75,24 @@ class Folder:
             for event in found_in(articles, key, seen, validators, changed=loaded.changed):
                 yield event
 
-    def _entries(self) -> list[_Entry]:
-        """The files, sorted by their paths."""
+    def _entries(self) -> tuple[list[_Entry], int]:
+        """The files to read, sorted by their paths, and how many there are beside them."""
         try:
             root = self._path.resolve(strict=True)
             if not root.is_dir():
                 if not can_read(root.name):
                     raise failure("format", path=str(self._path))
-                return [_entry(self._path.name, root)]
-            found = sorted(_walk(root))
+                return [_entry(self._path.name, root)], 0
+            count = itertools.count()
+            found = heapq.nsmallest(
+                self._limits.articles, (entry for entry, _ in zip(_walk(root), count, strict=False))
+            )
         except OSError as error:
             why = {FileNotFoundError: "missing", PermissionError: "denied"}.get(type(error), "other")
             raise failure(f"path_{why}", path=str(self._path)) from None
         if not found:
             raise failure("no_file", path=str(self._path))
-        return found
+        return found, next(count) - len(found)
 
 
 class _Entry(NamedTuple):
@@ -109,7 +114,7 @@ def _walk(root: Path) -> Iterator[_Entry]:
     while waiting:
         folder = waiting.pop()
         try:
-            inside = list(os.scandir(folder))
+            inside = os.scandir(folder)
         except PermissionError:
             if folder == str(root):
                 raise

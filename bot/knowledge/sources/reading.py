@@ -6,8 +6,9 @@ what comes back. `knowledge/formats` has the readers.
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
@@ -25,6 +26,7 @@ from bot.knowledge.formats.plain_text import decoded, is_pointer
 from bot.knowledge.formats.tidying import language_of, paragraphs, tidy
 from bot.knowledge.passages import Block
 
+MAX_BLOCKS = 50_000  # of a file
 SAMPLE = 20_000  # characters by which a language is told
 CHARSET = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?([\w-]{1,40})", re.IGNORECASE)
 FAQ = {
@@ -47,8 +49,10 @@ class ReadArticle:
 
 @dataclass(frozen=True, slots=True)
 class Articles:
-    """What a file has. `left_out` are the reasons (of `Trouble`s) why parts of it were not read; the last two are of an
-    HTML page.
+    """What a file has. `left_out` are the reasons (of `Trouble`s) why parts of it were not read; the next three are of
+    an HTML page.
+
+    `sha` is the hash of what a reader sees: addresses, marks and what a server adds to each page do not change it.
     """
 
     articles: tuple[ReadArticle, ...]
@@ -56,6 +60,7 @@ class Articles:
     canonical: str
     has_password: bool
     leads_to: str
+    sha: str
 
     @staticmethod
     def of(result: dict[str, Any]) -> Articles:
@@ -67,13 +72,28 @@ class Articles:
             )
             for one in result["articles"]
         )  # fmt: skip
+        sha = hashlib.sha256()
+        for part in _seen_of(articles):
+            sha.update(part.encode())
         return Articles(
             articles,
             left_out=tuple(result["left_out"]),
             canonical=result["canonical"],
             has_password=result["has_password"],
             leads_to=result["leads_to"],
+            sha=sha.hexdigest(),
         )
+
+
+def _seen_of(articles: Sequence[ReadArticle]) -> Iterator[str]:
+    """The `repr` of a list of (part, title, blocks), piece by piece: as a whole it takes three times the article."""
+    yield "["
+    for number, one in enumerate(articles):
+        yield f"{', ' if number else ''}({one.part!r}, {one.title!r}, ("
+        for place, block in enumerate(one.blocks):
+            yield f"{', ' if place else ''}{block!r}"
+        yield ",))" if len(one.blocks) == 1 else "))"
+    yield "]"
 
 
 def can_read(name: str) -> bool:
@@ -89,7 +109,8 @@ def read_file(
 
     `name` is a path or address: its ending chooses the format where neither content nor `mime` does. A file without
     words has no article. Raises `Unreadable` (locked, broken, scanned, missing, pointer; delimiter: of a table; empty:
-    no page of an office document has words; long: more than `most` characters), or any exception of a library.
+    no page of an office document has words; long: more than `most` characters or `MAX_BLOCKS`), or any exception of a
+    library.
     """
     if is_pointer(data):
         raise Unreadable("pointer")
@@ -105,6 +126,9 @@ def read_file(
     file = _File(data=data, name=name, ending=ending, charset=charset, most=most, reads_hidden=reads_hidden)
     parts = list(reader(file))
     left_out = dict.fromkeys(reason for part in parts for reason in part.outline.troubles())
+    blocks = [block for part in parts for block in part.outline.blocks]
+    if len(blocks) > MAX_BLOCKS or (most and sum(len(b.text) + sum(map(len, b.headings)) for b in blocks) > 2 * most):
+        raise Unreadable("long")
     return {
         "articles": [
             {

@@ -7,18 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from random import Random
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from bot.clock import Clock
 from bot.concurrency.retry import Backoff, Retry
-from bot.errors import FetchFailed
+from bot.errors import FetchFailed, Unreadable
 from bot.http.framing import host_of, retry_after
 from bot.http.guarded import LARGEST, Fetched, GuardedFetcher
+from bot.knowledge.site_files import read_rule
+from bot.knowledge.sources.files import FileReader
 from bot.knowledge.sources.source import failure
-
-if TYPE_CHECKING:
-    from protego import Protego
 
 AGENT = "govorun"
 PAUSE = 1.0  # seconds between two requests to a host
@@ -27,6 +25,7 @@ PATIENCE = 300.0  # seconds that a site may let one request wait
 TRIES = 4
 BUSY, OVERLOADED = (429, 503), (500, 502, 504)
 MOST_ROBOTS = 500 << 10  # bytes of robots.txt
+MAX_ORIGINS = 10  # whose robots.txt is kept
 
 Before = Callable[[str], Awaitable[None]]
 
@@ -39,14 +38,15 @@ class Site:
         self._clock = clock
         self._own = ""  # the origin of the first page
         self._next: dict[str, float] = {}  # by host: when it may be asked again
-        self._robots: dict[str, Protego | None] = {}  # by origin; None: everything may be read
+        self._robots: dict[str, bytes] = {}  # by origin; b"": everything may be read
         backoff = Backoff(first=2.0, longest=60.0, random=Random())  # noqa: S311  it spreads load
         self._retry = Retry(clock, backoff, on=_PassingFailure, tries=TRIES)
 
     async def get(
-        self, url: str, *, known: Mapping[str, str] | None = None, types: Collection[str] = (), largest: int = LARGEST
+        self, url: str, files: FileReader, *, known: Mapping[str, str] | None = None, types: Collection[str] = (),
+        largest: int = LARGEST,
     ) -> Fetched:  # fmt: skip
-        """Fetch a page, and obey robots.txt at redirects, too.
+        """Fetch a page, and obey robots.txt at redirects, too; it is read by `files`.
 
         The status is 304 where the page is as it was by `known` ("etag", "modified"). Raises `FetchFailed`, and
         `SourceFailed` where the site asks for more patience than there is.
@@ -58,10 +58,10 @@ class Site:
             headers |= {name: value for name, value in asked.items() if value}
 
         async def before(address: str) -> None:
-            robots = await self._rules(_origin(address))
-            if robots is not None and not robots.can_fetch(address, AGENT):
+            may_read, wanted = await self._rule(address, files)
+            if not may_read:
                 raise FetchFailed("robots")
-            await self._pause(address, (robots.crawl_delay(AGENT) if robots is not None else None) or 0.0)
+            await self._pause(address, wanted)
 
         return await self._patiently(url, headers, types, before, largest)
 
@@ -86,10 +86,22 @@ class Site:
                 raise
             raise failure("site_busy", host=host_of(url), minutes=round(PATIENCE / 60)) from None
 
-    async def _rules(self, origin: str) -> Protego | None:
+    async def _rule(self, url: str, files: FileReader) -> tuple[bool, float]:
+        """Whether robots.txt lets us read an address, and the pause that it asks for."""
+        origin = _origin(url)
+        if not (robots := await self._robots_of(origin)):
+            return True, 0.0
+        try:
+            may_read, wanted = await files.call(read_rule, robots, url, AGENT)
+        except Unreadable as error:
+            if error.why == "busy":
+                raise FetchFailed("unavailable") from None
+            raise failure("no_robots", address=f"{origin}/robots.txt") from None
+        return may_read, wanted
+
+    async def _robots_of(self, origin: str) -> bytes:
         """The robots.txt of a host. Raises `SourceFailed` where it can't be read: nobody knows what it forbids."""
         if origin not in self._robots:
-            from protego import Protego
 
             async def before(address: str) -> None:
                 await self._pause(address, 0.0)
@@ -101,8 +113,9 @@ class Site:
                 if error.why == "forbidden" or origin != self._own:
                     raise
                 raise failure("no_robots", address=f"{origin}/robots.txt") from None
-            text = answer.body.decode("utf-8-sig", "replace").lstrip("\ufeff") if answer.status == 200 else ""
-            self._robots[origin] = Protego.parse(text) if text else None
+            if len(self._robots) >= MAX_ORIGINS:
+                del self._robots[next(kept for kept in self._robots if kept != self._own)]
+            self._robots[origin] = answer.body
         return self._robots[origin]
 
     async def _pause(self, url: str, wanted: float) -> None:

@@ -6,34 +6,31 @@ site is bounded by its sitemap, and by what `SourceLimits` and `_is_trap` leave 
 
 from __future__ import annotations
 
-import html
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
-from typing import NamedTuple
-from urllib.parse import urljoin, urlsplit, urlunsplit
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
-from bot.errors import FetchFailed, SourceFailed
+from bot.errors import FetchFailed, SourceFailed, Unreadable
 from bot.http.framing import ascii_host, host_of, http_date
-from bot.http.guarded import GZIP, Fetched, unpacked
+from bot.http.guarded import Fetched
+from bot.http.unpacking import GZIP
 from bot.knowledge.formats.kinds import ANY, TYPES
-from bot.knowledge.sources.files import FileReader, KnownFiles, found_in, text_hash
+from bot.knowledge.site_files import LONGEST_ADDRESS, page_key, read_sitemap
+from bot.knowledge.sources.files import REASONS, FileReader, KnownFiles, found_in
 from bot.knowledge.sources.reading import Articles, can_read
 from bot.knowledge.sources.site import Site
 from bot.knowledge.sources.source import Event, Known, Seen, SourceLimits, Trouble, failure
 
 SITEMAP_TYPES = ("application/xml", "text/xml", "application/gzip", "application/x-gzip")
 PAGE_TYPES = (*TYPES, *filter(None, ANY))  # stores of files call a PDF "bytes": its name and its content say what it is
-PORTS = {"http": 80, "https": 443}
 MOST_SITEMAPS = 100
 ENOUGH = 10  # times as many pages as are read are counted
-MOST_DEPTH, MOST_REPEATED, LONGEST_ADDRESS = 12, 3, 500  # of an address that is no trap: parts of its path, characters
+MOST_DEPTH, MOST_REPEATED = 12, 3  # parts of the path of an address that is no trap
 MOST_FAILURES = 5  # pages in a row that a site does not answer
 SHORT = 600  # characters of a page that only says that it is not there
-# Bounded, so that what a hostile sitemap leaves open costs nothing.
-LOCATION = re.compile(r"<loc>\s*(?:<!\[CDATA\[)?([^<]{1,2000})(?:</loc>\s*<lastmod>\s*([^<\s]{1,40}))?")
 LOGIN = re.compile(r"log-?in|sign-?in|logon|auth|sso|passport|account", re.IGNORECASE)
 # A part of a title that is about the page itself: "Order not found" is a page of a handbook.
 MISSING = re.compile(
@@ -70,8 +67,9 @@ class WebPages:
                 for one in files.spread(event):
                     yield one
             return
-        pages = await self._listed(first)
-        for page in pages[: self._limits.articles]:
+        pages, more = await self._listed(first)
+        del first
+        for page in pages:
             if problem := "other_site" if _host(page.url) != _host(self._url) else "trap" if _is_trap(page.url) else "":
                 yield Trouble(page.url, problem)
                 continue
@@ -81,14 +79,14 @@ class WebPages:
                     yield one
             if failures == MOST_FAILURES:
                 raise failure("silent", host=_host(self._url), count=MOST_FAILURES)
-        if (more := len(pages) - self._limits.articles) > 0:
+        if more:
             yield Trouble(self._url, f"too_many:{more}")
 
     async def _first(self, files: KnownFiles) -> Fetched:
         """What stands at the address. That a known page is not there any more is an answer, other failures are none."""
         known = files.validators(self._url)
         try:
-            answer = await self._site.get(self._url, known=known, types=(*PAGE_TYPES, *SITEMAP_TYPES))
+            answer = await self._site.get(self._url, self._files, known=known, types=(*PAGE_TYPES, *SITEMAP_TYPES))
         except FetchFailed as error:
             raise _failure(self._url, error.why) from None
         if answer.status in (200, 304) or (known and answer.status in GONE):
@@ -102,7 +100,7 @@ class WebPages:
     ) -> AsyncIterator[Event]:  # fmt: skip
         key, known = page.url, files.validators(page.url)
         try:
-            answer = answer or await self._site.get(key, known=known, types=PAGE_TYPES)
+            answer = answer or await self._site.get(key, self._files, known=known, types=PAGE_TYPES)
         except FetchFailed as error:
             yield Trouble(key, error.why)
             return
@@ -139,7 +137,7 @@ class WebPages:
             validators = {
                 "etag": headers.get("etag", ""), "modified": headers.get("last-modified", ""), "canonical": canonical,
             }  # fmt: skip
-            if text_hash(articles) == files.validators(key).get("text"):
+            if articles.sha == files.validators(key).get("text"):
                 yield from files.unchanged(key, seen, validators)
                 return
             changed = http_date(validators["modified"]) or _date(page.modified)
@@ -147,45 +145,49 @@ class WebPages:
 
     # --- sitemaps -----------------------------------------------------------------------------------------------------
 
-    async def _listed(self, first: Fetched) -> list[_Listed]:
-        """The pages of a sitemap, and of those that it lists, each once. Raises `SourceFailed`."""
+    async def _listed(self, first: Fetched) -> tuple[list[_Listed], int]:
+        """The pages to read of a sitemap and of those that it lists, each once, and how many there are beside them.
+
+        Raises `SourceFailed`.
+        """
+        most, more = self._limits.articles, 0
         pages: dict[str, _Listed] = {}
         waiting, asked, answer = [self._url], {self._url}, first
-        while waiting and len(pages) <= ENOUGH * self._limits.articles:
+        while waiting and len(pages) + more <= ENOUGH * most:
             url = waiting.pop(0)
-            text = self._sitemap_text(url, answer if url == self._url else await self._fetched(url))
-            entries = [_Listed(_located(url, at), when) for at, when in LOCATION.findall(text)]
-            if "<sitemapindex" in text:
+            found = await self._sitemap(url, answer if url == self._url else await self._fetched(url))
+            entries = [_Listed(address, when) for address, when in found["entries"]]
+            if found["is_index"]:
                 new = {entry.url: None for entry in entries if _host(entry.url) == _host(url)}
-                waiting += [found for found in new if found not in asked]
+                waiting += [address for address in new if address not in asked]
                 asked |= new.keys()
                 if len(asked) > MOST_SITEMAPS:
                     raise failure("many_sitemaps", address=self._url, most=MOST_SITEMAPS)
                 continue
-            for entry in entries or [_Listed(page_key(line)) for line in text.split() if line.startswith("http")]:
-                if not self._only or fnmatchcase(urlsplit(entry.url).path, self._only):
-                    pages.setdefault(entry.url, entry)
+            entries = [entry for entry in entries if entry.url not in pages]
+            more += found["more"] + max(len(pages) + len(entries) - most, 0)
+            pages |= {entry.url: entry for entry in entries[: most - len(pages)]}
         if not pages:
             if self._only:
                 raise failure("no_page_like", address=self._url, path=self._only)
             raise failure("no_page", address=self._url)
-        return list(pages.values())
+        return list(pages.values()), more
 
     async def _fetched(self, url: str) -> Fetched:
         try:
-            answer = await self._site.get(url)
+            answer = await self._site.get(url, self._files)
         except FetchFailed as error:
             raise _failure(url, error.why) from None
         if answer.status != 200:
             raise failure("status", address=url, status=answer.status)
         return answer
 
-    def _sitemap_text(self, url: str, answer: Fetched) -> str:
+    async def _sitemap(self, url: str, answer: Fetched) -> dict[str, Any]:
+        most = max(self._limits.articles, MOST_SITEMAPS + 1)
         try:
-            body = unpacked(answer.body, self._limits.file) if answer.body.startswith(GZIP) else answer.body
-        except FetchFailed as error:
-            raise _failure(url, error.why) from None
-        return body.decode("utf-8", "replace")
+            return await self._files.call(read_sitemap, answer.body, url, self._only, most, self._limits.file)
+        except Unreadable as error:
+            raise _failure(url, REASONS.get(error.why, error.why)) from None
 
 
 class _Listed(NamedTuple):
@@ -193,26 +195,6 @@ class _Listed(NamedTuple):
 
     url: str
     modified: str = ""
-
-
-def page_key(url: str) -> str:
-    """An address as the key of its page: without a fragment, its host as `ascii_host` writes it."""
-    try:
-        parts = urlsplit(url.strip())
-        user, at, _ = parts.netloc.rpartition("@")
-        port = f":{parts.port}" if parts.port not in (None, PORTS.get(parts.scheme.lower())) else ""
-        host = ascii_host(parts.hostname or "")
-        netloc = f"{user}{at}{f'[{host}]' if ':' in host else host}{port}"
-        return urlunsplit((parts.scheme.lower(), netloc, parts.path or "/", parts.query, ""))
-    except ValueError:
-        return url.strip()
-
-
-def _located(sitemap: str, said: str) -> str:
-    try:
-        return page_key(urljoin(sitemap, html.unescape(said.strip().removesuffix("]]>").strip())))
-    except ValueError:
-        return said
 
 
 def _failure(url: str, why: str) -> SourceFailed:

@@ -281,7 +281,8 @@ TEXTS: dict[str, str] = {
     "kb.failure.git_private": "{address}: это адрес внутренней сети.",
     "kb.failure.git_host": "{address}: такого сайта нет. Проверьте адрес.",
     "kb.failure.git_empty": "{address}: в папке {folder} нет файлов, которые я могу прочитать. Проверьте --under.",
-    "kb.failure.git_slow": "{address}: репозиторий не удалось загрузить за {minutes} мин.",
+    "kb.failure.git_many": ("{address}: в репозитории больше {most} файлов. Добавьте одну из его папок (--under)."),
+    "kb.failure.git_slow": "{address}: git не справился за {minutes} мин.",
     "kb.failure.git_says": "{address}: git отвечает: {line}. Проверьте адрес и --ref.",
     "kb.failure.git_start": "{address}: не запускается git ({reason}). Он установлен?",
     "kb.failure.git_clone": (
