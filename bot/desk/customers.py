@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from bot.conversation.turn_state import TakenOver
 from bot.desk.cards import WHY
 from bot.desk.cases import Release, was_just_closed
 from bot.desk.desk import NO_DECISION, OPENING, Desk, Escalated, Places
+from bot.desk.group_calls import GroupCalls, is_begun
 from bot.desk.mirror import Mirror
 from bot.desk.policy.masking import masked
 from bot.desk.rating import Rating
@@ -40,16 +41,16 @@ MOST_WORDS = 4  # of a message that asks for a person in words: "how many people
 
 @dataclass(slots=True, kw_only=True)
 class Customers:
-    """Handles what customers write in their private chats.
+    """Handles what customers write in their private chats, and the calls of `in_groups`.
 
-    `send` delivers to places in the background; `groups` are the connected groups: without one, words call nobody.
-    `react` puts a reaction on a message, `rating` takes comments, `serves` says whether a user is an operator still.
+    `send` delivers to places in the background. Without a connected group words call nobody. `react` puts a reaction on
+    a message, `rating` takes comments, `serves` says whether a user is an operator still.
     """
 
     store: Store
     mirror: Mirror
     send: Callable[[str, Places], None]
-    groups: Collection[int]
+    in_groups: GroupCalls
     react: React
     rating: Rating
     serves: Callable[[int], bool]
@@ -74,7 +75,7 @@ class Customers:
         """Handle an update from a private chat; `handler` handles it while the bot answers there."""
         if incoming.kind in (Kind.MESSAGE, Kind.EDIT):
             incoming = await self._masked(incoming)
-        if incoming.kind is Kind.MESSAGE and not self._works_always(incoming):
+        if incoming.kind is Kind.MESSAGE and (is_begun(incoming) or not self._works_always(incoming)):
             await self._message(incoming, reply, handler)
         elif incoming.kind is Kind.EDIT:
             await self._edit(incoming, reply, handler)
@@ -85,6 +86,14 @@ class Customers:
         elif incoming.kind is Kind.BLOCKED:
             await handler(incoming, reply)
             await self._blocked(incoming)
+        else:
+            await handler(incoming, reply)
+
+    async def handle_in_group(self, incoming: Incoming, reply: Reply, handler: Handler) -> None:
+        """Handle an update from a group of customers: words call a person there, too."""
+        calls = incoming.kind is Kind.MESSAGE and self.in_groups.groups and self._asks_for_person(incoming)
+        if calls and not incoming.address.connection:
+            await self.in_groups.call(incoming, reply, "words")
         else:
             await handler(incoming, reply)
 
@@ -136,6 +145,9 @@ class Customers:
 
     async def bot(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
         """/bot: let the bot answer again."""
+        if not incoming.private:
+            await self.in_groups.answer(incoming, reply)
+            return
 
         def work(tx: Tx) -> Places:
             case = tx.cases.find_open(incoming.address)
@@ -151,8 +163,8 @@ class Customers:
     async def _message(self, incoming: Incoming, reply: Reply, handler: Handler) -> None:
         if await self._relayed(incoming, reply):
             return
-        if self.groups and self._asks_for_person(incoming):
-            await self._call(incoming, reply, "words")
+        if self.in_groups.groups and (self._asks_for_person(incoming) or is_begun(incoming)):
+            await self._call(incoming, reply, "asked" if is_begun(incoming) else "words")
             return
         try:
             await handler(incoming, reply)
@@ -161,7 +173,7 @@ class Customers:
         except TakenOver:  # an operator has taken the case while the message waited for its turn
             await self._relayed(incoming, reply)
         except LimitReached as error:
-            if not self.groups or error.retry_after < LONG:
+            if not self.in_groups.groups or error.retry_after < LONG:
                 raise
             await self._limited(incoming, reply, str(error))
 
@@ -238,6 +250,9 @@ class Customers:
         decision: Decision = NO_DECISION, brings: bool = False,
     ) -> None:  # fmt: skip
         """Call a person; `brings`: the message is a question, which the person answers."""
+        if not incoming.private:
+            await self.in_groups.call(incoming, reply, reason, pressed=pressed, question=question)
+            return
 
         def work(tx: Tx) -> Places:
             if pressed:

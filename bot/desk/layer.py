@@ -1,8 +1,8 @@
 """The layer of the support desk: who a message is for. It stands between the admission and the router.
 
 A message in a group of operators, or in a seat that an operator has in private (`team/own_seats.py`), is handled by
-`team/operators.py`, one in another private chat by `customers.py`; those pass on what the bot itself answers. Other
-updates go straight to the router.
+`team/operators.py`, one in another private chat by `customers.py`; those pass on what the bot itself answers. In a
+group of customers the bot answers; who calls a person there gets a case in private (`group_calls.py`).
 """
 
 from __future__ import annotations
@@ -36,4 +36,4 @@ class DeskLayer:
         elif incoming.private:
             await self.customers.handle(incoming, reply, handler)
         else:
-            await handler(incoming, reply)
+            await self.customers.handle_in_group(incoming, reply, handler)

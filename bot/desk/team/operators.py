@@ -269,9 +269,14 @@ class Operators:
     # --- buttons ------------------------------------------------------------------------------------------------------
 
     async def press_take(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Take the case of a card."""
+        """Take the case of a card, unless a colleague was faster: only /take takes a case from somebody."""
         who = incoming.user.id
-        await self._press(incoming, reply, action, lambda tx, case: self.desk.take_over(tx, case, who), ends=True)
+
+        def work(tx: Tx, case: Case) -> Places:
+            self._check_free(tx, case, who)
+            return self.desk.take_over(tx, case, who)
+
+        await self._press(incoming, reply, action, work, ends=True)
 
     async def press_bot(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Give the case of a card back to the bot."""
@@ -352,6 +357,7 @@ class Operators:
                 raise NotPossible("desk.draft.older")
             places = list(outcomes.sent(self.desk, tx, case, draft, text) if draft is not None else ())
             if not (case.owner == HELD and case.holder == incoming.user.id):
+                self._check_free(tx, case, incoming.user.id)
                 places += self.desk.take_over(tx, case, incoming.user.id)
             tx.buttons.expire_button(action.key)
             if draft is not None:  # what was sent is not sent again, nor is another written
@@ -366,6 +372,12 @@ class Operators:
             return [*places, *(self.words.after_canned(tx, case, canned, incoming) if canned else ())]
 
         await self._press(incoming, reply, action, work, ends=True)
+
+    def _check_free(self, tx: Tx, case: Case, who: int) -> None:
+        """Raise `NotPossible`, which names the holder, if a colleague has a case."""
+        if case.owner == HELD and case.holder != who:
+            name = tx.users.read_name(self.desk.bot, case.holder) or str(case.holder)
+            raise NotPossible("desk.has", name=name)
 
     def _withdraw_offer(self, tx: Tx, pressed: Incoming) -> Places:
         """Delete the bot's message with the pressed button: what it says is not so any more."""

@@ -94,6 +94,7 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
     if ground.desk is None:
         return DeskParts(load=partial(_warn, given))
     from bot.desk.customers import Customers
+    from bot.desk.group_calls import GroupCalls
     from bot.desk.layer import DeskLayer
     from bot.desk.mirror import Mirror
     from bot.desk.missed import MissedMessages
@@ -114,7 +115,7 @@ def desk_parts(given: Given, ground: Ground, assistant: Assistant) -> DeskParts:
         store=store,
         mirror=mirror,
         send=send,
-        groups=telegram.attends,
+        in_groups=GroupCalls(store=store, desk=desk, groups=telegram.attends, link=telegram.link, send=send),
         react=telegram.react,
         rating=rating,
         serves=serves,

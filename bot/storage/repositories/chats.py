@@ -157,6 +157,11 @@ class Chats(Repository):
         """Return whether somebody has ever written to the bot in a chat."""
         return self.connection.execute(IS_GONE, {"b": bot, "c": chat}).first() is not None
 
+    def is_reachable(self, bot: int, chat: int) -> bool:
+        """Return whether somebody has written to the bot in a chat, and has not blocked it since."""
+        found = self.connection.execute(IS_GONE, {"b": bot, "c": chat}).first()
+        return found is not None and not found.is_gone
+
     def list_zones(self, bot: int) -> Sequence[str]:
         """Return the time zones that people have told, each once, with "" for those who have told none."""
         return self.connection.execute(select(users.c.timezone).where(users.c.bot == bot).distinct()).scalars().all()

@@ -10,6 +10,13 @@ TEXTS: dict[str, str] = {
     "desk.is_called": "A colleague is called already. The answer will come here.",
     "desk.nobody": "Nobody can take over from me at the moment. I go on answering.",
     "desk.returned": "I am answering again.",
+    "desk.in_private": "I have called a colleague. The answer will come in our private chat.",
+    "desk.begin": "A colleague answers in a private chat. Open it here and press Start: {link}",
+    "desk.begin.write": "A colleague answers in a private chat. Write /human to me there.",
+    "desk.is_bots.here": (
+        "In this group I answer anyway. To end your conversation with a colleague, write /bot to me in private."
+    ),
+    "desk.has": "{name} has this case already.",
     "desk.is_bots": "The bot is answering already.",
     "desk.goes_on": "a colleague goes on",
     "desk.pressed": "A colleague answers here now.",
