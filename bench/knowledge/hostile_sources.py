@@ -69,10 +69,11 @@ def _index(count: int) -> Pages:
 
 def _robots(text: str, paths: int = 2) -> Pages:
     return {
-        "/robots.txt": text.encode(), "/sitemap.xml": "".join(
+        "/robots.txt": text.encode(),
+        "/sitemap.xml": "".join(
             f"<urlset><loc>/{'a' * 400}{number}</loc></urlset>" for number in range(paths)
         ).encode(),
-    }  # fmt: skip
+    }
 
 
 SITES: dict[str, Callable[[], Pages]] = {
@@ -143,7 +144,7 @@ def _git(folder: Path, *words: str, given: bytes = b"") -> str:
     who = {f"GIT_{role}_{what}": "a@b.c" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
     done = subprocess.run(
         ["git", *words], cwd=folder, input=given, env={**os.environ, **who}, check=True, stdout=subprocess.PIPE
-    )  # fmt: skip
+    )
     return done.stdout.decode().strip()
 
 
@@ -171,8 +172,10 @@ def _commit(folder: Path, tree: str) -> None:
 
 
 REPOSITORIES: dict[str, Callable[[Path], None]] = {
-    "trees nine deep": _nested, "ten thousand long paths": _long_paths, "blobs of 19 and 390 MB": _huge_blobs,
-}  # fmt: skip
+    "trees nine deep": _nested,
+    "ten thousand long paths": _long_paths,
+    "blobs of 19 and 390 MB": _huge_blobs,
+}
 
 
 def _texts(folder: Path) -> None:
@@ -194,9 +197,11 @@ def _table(folder: Path) -> None:
 
 
 FOLDERS: dict[str, Callable[[Path], None]] = {
-    "30 files of 2 million characters": _texts, "a file of 20 MB": _largest, "a table of 400,000 rows": _table,
+    "30 files of 2 million characters": _texts,
+    "a file of 20 MB": _largest,
+    "a table of 400,000 rows": _table,
     "50,000 files": _many_files,
-}  # fmt: skip
+}
 
 # --- measuring --------------------------------------------------------------------------------------------------------
 

@@ -45,9 +45,10 @@ def masked(text: str, *, cards: bool, passwords: bool, phones: bool = False) -> 
     """
     found = []
     for kind, is_on, spans, shown in (
-        ("passwords", passwords, _passwords, 0), ("cards", cards, _cards, CARD_SHOWN),
+        ("passwords", passwords, _passwords, 0),
+        ("cards", cards, _cards, CARD_SHOWN),
         ("phones", phones, _phones, PHONE_SHOWN),
-    ):  # fmt: skip
+    ):
         if is_on and (hidden := _places(text, spans, shown)):
             text = "".join(_marks(sign) if place in hidden else sign for place, sign in enumerate(text))
             found.append(kind)

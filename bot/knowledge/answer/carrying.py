@@ -125,6 +125,10 @@ class Carriers:
         russian, lines = is_russian(text), self._lines.values()
         return {(line.place, line.number): line.text.strip() for line in lines if line.is_russian != russian}
 
+    def foreign(self, text: str, refs: Collection[Ref]) -> list[Line]:
+        """The sentences in another language that a text rests on; its marks are `refs`."""
+        return self._foreign(text, [self._lines[ref] for ref in refs if ref in self._lines])
+
     def share(self, content: frozenset[str]) -> float:
         """The share of these stems that the shown sentences with most of them have."""
         return _best(list(self._lines.values()), content, MOST_FOUND)[1]

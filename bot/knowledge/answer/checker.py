@@ -12,9 +12,10 @@ import re
 from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from bot.knowledge.answer.carrying import ENOUGH, MARKUP, Carriers, Dropped, Line, Nearest
-from bot.knowledge.answer.forms import is_closing, is_greeting
+from bot.knowledge.answer.forms import NEGATION, Framing, is_closing, is_greeting
 from bot.knowledge.answer.lines import Reader, Unit
 from bot.knowledge.answer.marks import Ref
 from bot.knowledge.answer.quotes import EMPHASIS, Fact, facts, plain, quoted
@@ -29,9 +30,6 @@ FEW_WORDS = 3  # that an unmarked sentence must share with shown ones to be numb
 HEAD = 10  # level of a table's head; headings have 1 to 6
 INTRODUCTION = 9
 BOLD = re.compile(r"(\*\*|__)[^*_]+\1:?")
-NEGATION = re.compile(
-    r"(?<!\w)(?:не|нет|ни|без|нельзя|никогда|not?|never|without|cannot|\w+n['’]t)(?!\w)", re.IGNORECASE
-)
 NAME = re.compile(r"(?<![.!?…]\s)(?<!^)\b[A-ZА-ЯЁ][\w-]{2,}")
 CODE_MARKS = re.compile(r"[ \t]*+[#/;*-]*+[ \t]*+")
 
@@ -168,6 +166,8 @@ class Checker:
         level, wanted, quotations = self._read(unit, prefix)
         most = MOST_HEAD_WORDS if unit.kind == "head" else MOST_LEAD_WORDS
         leads = level and not wanted and not quotations and len(unit.text.split()) <= most
+        if leads and not self._frames(unit):
+            return
         found = None if leads and not unit.refs else self._found(unit, wanted, quotations)
         if leads and (found is None or isinstance(found, Dropped)):
             self._lead(level, Piece(gap + prefix, unit.text))
@@ -179,6 +179,16 @@ class Checker:
         elif found is not None:
             quotes, seen = found
             self._keep(Piece(gap + prefix, unit.text, quotes, seen))
+
+    def _frames(self, unit: Unit) -> bool:
+        """Whether a heading or an introduction needs no source, or has one in another language."""
+        text = MARKUP.sub(" ", unit.text)
+        is_framing = self._framing.frames(text, is_head=unit.kind == "head")
+        return is_framing or bool(self._carriers.foreign(text, unit.refs))
+
+    @cached_property
+    def _framing(self) -> Framing:
+        return Framing(self.shown)
 
     def _check_own(self, unit: Unit, gap: str, prefix: str) -> None:
         """Keep a part without a mark: numbered if shown sentences carry it, else as the model's own. Drop one that says

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 
+from bot.knowledge.answer.numerals import in_digits
 from bot.knowledge.stems import stems
 
 ALIKE = str.maketrans({
@@ -32,38 +33,75 @@ MONTHS = (
     "ноябр[ьяею]|november", "декабр[ьяею]|december",
 )  # fmt: skip
 NAMES = f"(?:{'|'.join(MONTHS)})"
-SPELLED = {
-    "один": 1, "одна": 1, "одно": 1, "первый": 1, "первая": 1, "первое": 1, "второй": 2, "вторая": 2, "второе": 2,
-    "третий": 3, "третья": 3, "третье": 3, "one": 1, "first": 1, "second": 2, "third": 3,
-}  # fmt: skip
-CARDINALS = {
-    word: number
-    for number, words in enumerate(
-        ("два две двух двум двумя two", "три трех трем тремя three", "четыре четырех четырем четырьмя four",
-         "пять пяти пятью five", "шесть шести шестью six", "семь семи семью seven", "восемь восьми восемью eight",
-         "девять девяти девятью nine", "десять десяти десятью ten"), 2)
-    for word in words.split()
-}  # fmt: skip
 SCALES = {"тыс": 3, "thou": 3, "мил": 6, "млн": 6, "млр": 9, "mill": 6, "bill": 9}
-UNITS = {"%": "%", "проц": "%", "perc": "%", "per ": "%", "руб": "₽", "₽": "₽", "rub": "₽", "roub": "₽", "$": "$",
+MONEY = {"%": "%", "проц": "%", "perc": "%", "per ": "%", "руб": "₽", "₽": "₽", "rub": "₽", "roub": "₽", "$": "$",
          "долл": "$", "doll": "$", "usd": "$", "€": "€", "евро": "€", "eur": "€", "£": "£"}  # fmt: skip
+# Of these a source may leave out the unit (a table has it in its head), but may name no other one.
+UNITS = {
+    "day": r"дн(?:я|ей|ю|ем|ям|ями|ях|и)|дневн[а-я]+|день|сут[а-я]*|days?",
+    "week": r"недел[а-я]*|weeks?",
+    "month": r"месяц[а-я]*|месячн[а-я]*|мес|months?",
+    "year": r"год(?:а|у|ом|ы|ов|ам|ами|ах|е)?|лет(?:н[а-я]+)?|years?|yrs?",
+    "hour": r"час(?:а|ов|у|ам|ами|ах|е|ом|ы)?|ч|hours?|hrs?",
+    "minute": r"минут[а-я]*|мин|minutes?|mins?",
+    "second": r"секунд[а-я]*|сек|seconds?|secs?",
+    "kg": r"кг|килограмм[а-я]*|kgs?|kilograms?|kilos?",
+    "g": r"гр|грамм[а-я]*|grams?",
+    "t": r"тонн[а-я]*|tonn?es?|tons?",
+    "km": r"км|километр[а-я]*|kms?|kilomet(?:re|er)s?",
+    "m": r"метр(?:а|ов|у|ам|е|ы)?|met(?:re|er)s?",
+    "cm": r"см|сантиметр[а-я]*|cms?|centimet(?:re|er)s?",
+    "mm": r"мм|миллиметр[а-я]*|mms?|millimet(?:re|er)s?",
+    "l": r"литр(?:а|ов|у|ам|е|ы)?|lit(?:re|er)s?",
+    "ml": r"мл|миллилитр[а-я]*|mls?",
+    "gb": r"гб|гигабайт[а-я]*|gb|gigabytes?",
+    "mb": r"мб|мегабайт[а-я]*|mb|megabytes?",
+    "pieces": r"шт|штук[а-я]*|pcs|pieces?",
+    "times": r"раза?|times",
+    "people": r"человек[а-я]*|people|persons?",
+    "points": r"балл[а-я]*|бонус[а-я]*|points?|bonus(?:es)?",
+}
+KIND = re.compile("|".join(f"(?P<{name}>{words})" for name, words in UNITS.items()))
+ADJECTIVE = r"(?:(?:календарн|рабоч|полн|calendar|business|working|work|full)[а-яa-z]*\s)?"
+YEARS = range(1_900, 2_100)  # with "year" behind it such a number is a date
+NO_UNIT = "•"
+LETTER = r"[^\W\d_]"
+# Names of sites may have letters of any alphabet. Cyrillic ones end in a domain of the first level, since in Russian
+# texts the blank behind a full stop is forgotten now and then.
+DOMAINS = "рф|рус|дети|онлайн|сайт|москва|орг|ком|бел|укр|қаз|срб|мкд|мон|бг|ею|католик"
+DOMAIN = (
+    r"(?<![\w@.-])(?=(?:[\w-]{1,63}\.){1,8}[\w-]{2,59})"
+    rf"(?=[\w.-]*?(?:[^\W\d_а-яё]|\.(?:{DOMAINS})(?![\w-])(?!\.\w)))"
+    rf"(?:[^\W_](?:[\w-]{{0,62}})\.){{1,8}}(?:xn--[\w-]{{2,59}}|{LETTER}{{2,24}})(?![\w-])(?:/[^\s<>\"'()\[\]|]*)?"
+)
 FACT = re.compile(
     r"(?P<mail>(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+)"
-    r"|(?P<link>(?<!\w)(?:\w{2,12}://|www\.)[^\s<>\"'()\[\]|]+|(?<![\w@.-])(?:[a-z0-9][a-z0-9-]{0,62}\.){1,8}[a-z]{2,24}(?![\w-])"
-    r"(?:/[^\s<>\"'()\[\]|]*)?)"
+    rf"|(?P<mention>(?<![\w.@/])@{LETTER}\w{{2,31}})"
+    rf"|(?P<link>(?<!\w)(?:\w{{2,12}}://|www\.)[^\s<>\"'()\[\]|]+|{DOMAIN})"
     r"|(?P<phone>\+\d[\d\s().-]{7,18}\d)"
     r"|(?P<iso>(?<!\w)\d{4}-\d\d-\d\d(?!\d))"
     r"|(?P<date>(?<!\w)\d{1,2}[./]\d{1,2}[./]\d{2,4}(?![\d.]\d))"
     r"|(?P<time>(?<!\w)\d{1,2}(?::\d\d){1,2}(?!\d)(?:\s?(?P<half>[ap])\.?m\b)?)"
     r"|(?P<code>(?<!\w)(?=[\w./-]{0,48}?[\d_])(?=[\w./-]{0,24}?[^\W\d_][\w./-]{0,24}?\d|\w{0,48}?[^\W_]_\w)\w+(?:[-./]\w+)*)"
+    r"|(?P<glued>(?<!\w)\d[\d.,]{0,24}[^\W\d_]\w{0,24})"  # "14o" is neither 14 nor 140
     r"|(?P<number>(?P<currency>[$€£₽]\s?)?(?P<sign>(?<![\w)\].,;%-])(?<!\d\s)-)?(?<!\w)"
     r"(?P<value>\d{1,3}(?:[ ,']\d{3})+(?!\d)(?:[.,]\d{1,2}(?!\d))?|\d+(?:[.,]\d+)*)"
     r"(?:\s?(?P<scale>тыс[а-я]*\.?|миллион[а-я]*|миллиард[а-я]*|млн|млрд|thousand|million|billion)(?!\w))?"
     r"(?:\s?(?P<unit>%|процент[а-я]*|percent|per cent|руб[а-я]*|₽|rub\b|rubles?|roubles?|\$|доллар[а-я]*|dollars?|usd|€"
-    r"|евро|euros?|eur))?)"
+    r"|евро|euros?|eur))?"
+    rf"(?:\s?{ADJECTIVE}(?P<kind>{'|'.join(UNITS.values())})(?!\w))?)"
     rf"|(?P<month>(?<!\w){NAMES}(?!\w))"
-    r"|(?P<word>(?<!\w)[^\W\d_]{2,9}(?!\w))"
+    rf"|(?P<mixed>(?<!\w)(?={LETTER}*[a-z]){LETTER}*[а-яёα-ω]{LETTER}*(?!\w)|(?<!\w)(?={LETTER}*[а-яё]){LETTER}*[α-ω]{LETTER}*(?!\w))"
 )
+KINDS = ("mail", "mention", "link", "phone", "iso", "date", "time", "code", "glued", "number", "month", "mixed")
+PUNYCODE = re.compile(r"(?<![\w-])xn--([a-z0-9-]{1,59})(?![\w-])")
+UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0]"
+)
+DOT = re.compile(
+    r"(?<=\w)(?:\s?[\[({]\s?(?:\.|dot|точка)\s?[\])}]\s?|[\u3002\uff61]|\s(?:dot|точка)\s(?=(?:com|ru|org|net|рф|me|io)(?!\w)))(?=\w)"
+)
+AT = re.compile(r"(?<=\w)\s?[\[({]\s?(?:at|собака)\s?[\])}]\s?(?=\w)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,16 +152,23 @@ def quoted(text: str) -> list[str]:
 
 
 def facts(text: str) -> list[Fact]:
-    """Return the numbers, dates, amounts, codes, links and mail addresses in a text."""
-    line = plain(EMPHASIS.sub("", text))
+    """Return the numbers, dates, amounts, codes, links, mail addresses and @names in a text, and its words of letters
+    of two alphabets.
+    """
+    line = _line(EMPHASIS.sub("", text), vague=False)
     return [Fact(found[0].strip(), ways) for found in FACT.finditer(line) if (ways := _ways(found, line))]
 
 
 @lru_cache(2_048)
 def given(text: str) -> frozenset[str]:
     """Return the facts in a text, in every form in which another text may write them."""
-    line = plain(text)
+    line = _line(text, vague=True)
     return frozenset(token for found in FACT.finditer(line) for token in _offers(found))
+
+
+def _line(text: str, *, vague: bool) -> str:
+    """A text as its facts are sought: as it looks, numbers in digits, the dots of addresses as dots."""
+    return in_digits(AT.sub("@", DOT.sub(".", plain(UNSEEN.sub("", text)))), vague=vague)
 
 
 def missing(wanted: Iterable[Fact], text: str) -> list[str]:
@@ -133,32 +178,31 @@ def missing(wanted: Iterable[Fact], text: str) -> list[str]:
 
 
 def _ways(found: re.Match[str], line: str) -> tuple[frozenset[str], ...]:
-    kind = found.lastgroup or ""
-    if kind == "word":
-        return (frozenset({str(CARDINALS[found[0]])}),) if found[0] in CARDINALS else ()
+    kind = _kind(found)
     if kind == "month":
         beside = re.search(r"\d\s$", line[: found.start()]) or re.match(r"\s\d", line[found.end() :])
         return (frozenset({_month(found[0])}),) if beside else ()
     if kind == "number":
-        _, scaled, unit = _amount(found)
+        _, scaled, unit, counted = _amount(found)
         date = _day(found["value"])
-        return (frozenset({scaled + unit}), *((frozenset(date),) if date and not unit else ()))
+        ways = (scaled + unit,) if unit or not counted else (scaled + counted, scaled + NO_UNIT)
+        return (*(frozenset({way}) for way in ways), *((frozenset(date),) if date and not unit else ()))
     if kind in {"date", "iso"}:
         parts = re.split(r"[./-]", found[0])
         return tuple(map(frozenset, _dates(parts, iso=kind == "iso")))
+    if kind == "mention":
+        return (frozenset({found[0]}), frozenset({f"t.me/{found[0][1:]}"}))
     return (frozenset({_time(found) if kind == "time" else _whole(kind, found[0])}),)
 
 
 def _offers(found: re.Match[str]) -> Iterator[str]:
-    kind = found.lastgroup or ""
-    if kind == "word":
-        if number := CARDINALS.get(found[0], SPELLED.get(found[0])):
-            yield str(number)
-    elif kind == "month":
+    kind = _kind(found)
+    if kind == "month":
         yield _month(found[0])
     elif kind == "number":
-        value, scaled, unit = _amount(found)
+        value, scaled, unit, counted = _amount(found)
         yield from (value, scaled, value + unit, scaled + unit, *_day(found["value"]))
+        yield from (scaled + (counted or NO_UNIT), value + (counted or NO_UNIT))
     elif kind in {"date", "iso"}:
         for date in _dates(re.split(r"[./-]", found[0]), iso=kind == "iso"):
             yield from date
@@ -176,24 +220,41 @@ def _time(found: re.Match[str]) -> str:
     return f"{int(hour) % 12 + added if int(hour) < 24 else hour}:{rest}"
 
 
+def _kind(found: re.Match[str]) -> str:
+    """Which alternative of `FACT` was found."""
+    return next(name for name in KINDS if found[name] is not None)
+
+
 def _whole(kind: str, written: str) -> str:
     """Return a code, a link, a time or a telephone number in the form in which it is compared."""
     if kind == "phone":
         return "+" + "".join(filter(str.isdigit, written))
     if kind == "link":
-        return re.sub(r"^(?:https?://)?(?:www\.)?", "", written).rstrip("/.,;:!?*_")
+        return PUNYCODE.sub(_letters, re.sub(r"^(?:https?://)?(?:www\.)?", "", written).rstrip("/.,;:!?*_"))
     return written.rstrip(".")
 
 
-def _amount(found: re.Match[str]) -> tuple[str, str, str]:
-    """Return a number as it is written, its whole value ("3 million" is 3000000), and its unit or currency, "" for
-    none.
+def _letters(found: re.Match[str]) -> str:
+    """A part of a host in its own letters, as it is shown."""
+    try:
+        return found[1].encode().decode("punycode")
+    except UnicodeError:
+        return found[0]
+
+
+def _amount(found: re.Match[str]) -> tuple[str, str, str, str]:
+    """Return a number as it is written, its whole value ("3 million" is 3000000), its currency or "%", and what is
+    counted ("day"); "" for none.
     """
     scale = next((power for start, power in SCALES.items() if (found["scale"] or "").startswith(start)), 0)
     unit = (found["currency"] or found["unit"] or "").strip()
     sign = found["sign"] or ""
-    kept = next((short for start, short in UNITS.items() if unit.startswith(start.strip())), "") if unit else ""
-    return sign + _number(found["value"]), sign + _number(found["value"], scale), kept
+    kept = next((short for start, short in MONEY.items() if unit.startswith(start.strip())), "") if unit else ""
+    value = sign + _number(found["value"])
+    counted = KIND.fullmatch(found["kind"]) if found["kind"] else None
+    name = (counted.lastgroup or "") if counted else ""
+    is_date = name == "year" and value.isdecimal() and int(value) in YEARS
+    return value, sign + _number(found["value"], scale), kept, "" if is_date else name
 
 
 def _number(written: str, scale: int = 0) -> str:

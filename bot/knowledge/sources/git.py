@@ -35,7 +35,7 @@ LONGEST_PATH = 1_000  # characters of a file that is read
 PIECE = 1 << 16  # bytes that are read of git at once
 TAIL = 4_096  # bytes of the end of what it says
 HEAD = "refs/govorun/head"
-HOST = re.compile(r"[a-z0-9_.-]*[a-z0-9_-]|[0-9a-f:]+[0-9a-f:.]*")
+HOST = re.compile(r"[a-z0-9_.:-]++(?<!\.)")
 REF = re.compile(r"[\w.@+][\w./@+-]*")
 OPTIONS = (
     "core.hooksPath=/dev/null", "credential.helper=", "http.followRedirects=false", "fetch.recurseSubmodules=false",

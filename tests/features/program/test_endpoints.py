@@ -227,7 +227,7 @@ STRANGERS: list[tuple[str, bytes, dict[str, str], int]] = [
     ("form", b"--x\r\nContent-Disposition: form-data; name=a\r\n\r\ncut", {"Content-Type": MULTIPART}, 400),
     ("form", b"a=%ff&b", {"Content-Type": "application/x-www-form-urlencoded; charset=klingon"}, 415),
     ("parts", b"{}", {"Content-Type": "application/json"}, 415),
-]  # fmt: skip
+]
 
 
 async def raw(url: str, head: str, body: bytes, *, cut: bool = False) -> int:
