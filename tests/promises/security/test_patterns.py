@@ -22,11 +22,13 @@ from bot.features.pictures import prompt_improver
 from bot.features.times import forms, reading, zones
 from bot.knowledge import citations, documents, plain_ranking
 from bot.knowledge.answer import quotes
+from bot.knowledge.formats.office import books
 from bot.llm import prompt, structured
 from bot.llm.topics import classifiers, routing_file, samples
 from bot.media import voice
 from bot.media.attachments import one_line
 from bot.providers import error_mapping, tool_calls
+from bot.providers.yandex.grpc import transport
 from bot.sandbox.ai_studio.generation import writer
 from bot.sandbox.scripted import helper_answers
 from bot.sandbox.scripted import tools as scripted_tools
@@ -76,7 +78,12 @@ PIECES: dict[str, tuple[str, list[str]]] = {  # functions that make patterns, th
     "bot.sandbox.scripted.tools.is_asked": ("search", [r"\bcalculator", *scripted_tools.HINTS.values()]),
     "bot.storage.engines.sqlite_copy.before_migration": ("fullmatch", [r"bot\.db-backup-[0-9a-f]+-\d{8}T\d{6}Z"]),
     "bot.telegram.render.streaming._code": ("search", [r"(?<!`)`{1}(?!`)", r"(?<!`)`{3}(?!`)"]),
-    "bot.features.times.forms._pattern": ("match", [form.pattern.pattern for form in forms.all_forms()]),
+    "bot.features.times.vocabulary.pattern": ("match", [form.pattern.pattern for form in forms.all_forms()]),
+    "bot.knowledge.formats.office.books.read_rtf": (
+        "search",
+        [re.escape(word) + r"(?![a-z\d])" for word in books.CELLS],
+    ),
+    "bot.providers.yandex.grpc.transport._rules": ("fullmatch", [rule.pattern for _, rule, _ in transport.RULES]),
     "bot.telegram.receiving.webhook_server._found": ("fullmatch", ["/orders/([^/]+)/parts/([^/]+)"]),
     "bot.telegram.receiving.parsing._addressed": ("search", [r"@bot\b[,:]?\s*"]),
 }

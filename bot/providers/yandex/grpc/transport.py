@@ -145,8 +145,8 @@ def _rules(*modules: Any) -> Iterator[tuple[str, re.Pattern[str], MethodDescript
             for method in service.methods:
                 rule = method.GetOptions().Extensions[annotations_pb2.http]
                 verb = rule.WhichOneof("pattern") or ""
-                path = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/:]+)", re.escape(getattr(rule, verb, "")))
-                yield verb.upper(), re.compile(f"(?:/.*)?{path}"), method
+                path = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/:]{1,200})", re.escape(getattr(rule, verb, "")))
+                yield verb.upper(), re.compile(f"(?:/.{{0,200}})?{path}"), method
 
 
 def _called(verb: str, path: str) -> tuple[MethodDescriptor, Mapping[str, str]] | None:
