@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-DIVIDED = re.compile(r"(\w[\w‐‑-]*)([-‐‑\xad])[ \t]*\n[ \t]*(\w+)")
+DIVIDED = re.compile(r"(\w[\w‐‑-]{0,80})([-‐‑\xad])[ \t]*\n[ \t]*(\w+)")
 SOFT = "\xad"
 WORD = re.compile(r"\w+(?:[-‐‑]\w+)*")
 HYPHENS = str.maketrans({"‐": "-", "‑": "-"})

@@ -51,7 +51,7 @@ VOID = {"br", "img", "hr", "input", "meta", "link", "wbr", "col", "area", "base"
 ENDS_ITSELF = ("p", "li", "td", "th", "tr", "option", "dt", "dd")  # their end tags may be left out
 POWERS = {"msup": raised, "msub": lowered}
 NO_SHOW = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
-LINE_THROUGH = re.compile(r"text-decoration[^;]*line-through", re.IGNORECASE)
+LINE_THROUGH = re.compile(r"text-decoration[^;]{0,200}line-through", re.IGNORECASE)
 MOST_SPANNED = 100
 
 
@@ -237,7 +237,7 @@ class _Reader(HTMLParser):
             return
         text, self._words = "".join(self._words), []
         if text.strip(" \n\t-") and not re.fullmatch(r"\d+\. ", text):
-            self._outline.add(text if is_code else re.sub(r" *\n *", "\n", text), code=is_code)
+            self._outline.add(text if is_code else re.sub(r"(?<! ) *+\n *+", "\n", text), code=is_code)
 
 
 def _is_hidden(tag: str, given: dict[str, str]) -> bool:

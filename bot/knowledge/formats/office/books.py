@@ -18,7 +18,6 @@ ReadHtml = Callable[[str, Outline], str]
 # Groups of RTF without groups inside, by the word that says what they are.
 GROUP = re.compile(r"\{((?:\\[a-z]+-?\d* ?|\\\*)*\\(super|sub|strike|striked1|strikedl|v|deleted)(?![a-z\d])[^{}]*)\}")
 CELLS = {r"\trowd": "\ufdd3", r"\cell": "\ufdd4", r"\row": "\ufdd5"}
-ROW = re.compile("\ufdd3([^\ufdd5]*)\ufdd5")  # Word says \\trowd before a row and once more at its end
 
 
 def read_epub(data: bytes, outline: Outline, read_html: ReadHtml) -> None:
@@ -55,14 +54,16 @@ def read_rtf(data: bytes, outline: Outline) -> None:
     text = rtf_to_text(source, errors="replace")  # type: ignore[no-untyped-call]
     outline.begin()
     rows = list[list[str]]()
-    for number, part in enumerate(ROW.split(text)):
-        if number % 2:
-            rows.append(part.replace(CELLS[r"\trowd"], "").split(CELLS[r"\cell"])[:-1])
-        elif part.strip():
+    *with_rows, rest = text.split(CELLS[r"\row"])
+    for part in [*with_rows, rest]:
+        before, _, row = part.partition(CELLS[r"\trowd"]) if part is not rest else (part, "", "")
+        if before.strip():
             outline.add_table(rows)
             rows = []
-            for line in part.split("\n"):
+            for line in before.split("\n"):
                 outline.add(line)
+        if row:  # Word says \\trowd before a row and once more at its end
+            rows.append(row.replace(CELLS[r"\trowd"], "").split(CELLS[r"\cell"])[:-1])
     outline.add_table(rows)
 
 
