@@ -41,7 +41,8 @@ MISSING = re.compile(
     re.IGNORECASE,
 )
 LONGEST_TITLE = 200  # characters of a title that may say so
-SEPARATORS = re.compile(
+# Between the title of a page and that of its site.
+SEPARATORS = re.compile(r"(?<!\s)\s++[|·•»—–-]+\s++|(?<!\s)\s*+[|·•»—–]\s*+|[|·•»—–]\s*+")
     r"(?<!\s)\s++[|·•»—–-]+\s++|(?<!\s)\s*+[|·•»—–]\s*+|[|·•»—–]\s*+"
 )  # between the title of a page and that of its site
 FAILURES = ("forbidden", "unavailable", "robots", "type", "too_long")  # that have a sentence of their own
