@@ -41,8 +41,7 @@ MISSING = re.compile(
     re.IGNORECASE,
 )
 LONGEST_TITLE = 200  # characters of a title that may say so
-# Between the title of a page and that of its site.
-SEPARATORS = re.compile(r"(?<!\s)\s++[|·•»—–-]+\s++|(?<!\s)\s*+[|·•»—–]\s*+|[|·•»—–]\s*+")
+SEPARATORS = re.compile(
     r"(?<!\s)\s++[|·•»—–-]+\s++|(?<!\s)\s*+[|·•»—–]\s*+|[|·•»—–]\s*+"
 )  # between the title of a page and that of its site
 FAILURES = ("forbidden", "unavailable", "robots", "type", "too_long")  # that have a sentence of their own
