@@ -14,10 +14,9 @@ from bot.conversation import branching
 from bot.desk import cards, clocks, seating
 from bot.desk.assistance import translating
 from bot.desk.assistance.orders import order_wanted_draft
-from bot.desk.beside import with_beside
 from bot.desk.cases import NotPossible, Wake
 from bot.desk.desk import AWAY, Desk, Places
-from bot.desk.formatting import Piece, formatted, harmless
+from bot.desk.formatting import Piece, formatted, harmless, with_beside
 from bot.desk.policy.masking import MARK
 from bot.storage.repositories.desk.cases import SNOOZED, Case
 from bot.storage.repositories.desk.drafts import Draft

@@ -8,6 +8,11 @@ from functools import reduce
 from bot.prompts.catalog import PROMPTS, instruct
 from bot.types import Beside, Message, Part, Text
 
+SAID = {
+    "reply": "beside.reply", "quote": "beside.quote", "forward": "beside.forward", "links": "beside.links",
+    "struck": "beside.struck",
+}  # fmt: skip
+SAID_BY_THE_BOT = {"reply": "beside.reply.own", "forward": "beside.forward.own"}
 QUOTED = "> "  # begins each line of others, so that it can't pose as an end of the material
 
 
@@ -35,7 +40,8 @@ def for_people(message: Message) -> str:
 
 def _lines(one: Beside, language: str) -> Iterator[str]:
     author = one.author or instruct(language, "beside.unknown")
-    unseen = ".unseen" if one.kind == "reply" and not one.text else ""
-    own = ".own" if one.is_bots and not unseen else ""
-    yield instruct(language, f"beside.{one.kind}{own}{unseen}", author=author)
+    key = SAID_BY_THE_BOT.get(one.kind, SAID[one.kind]) if one.is_bots else SAID[one.kind]
+    if one.kind == "reply" and not one.text:
+        key = "beside.reply.unseen"
+    yield instruct(language, key, author=author)
     yield from (f"{QUOTED}{line}" for line in one.text.splitlines())

@@ -292,7 +292,15 @@ async def test_models_without_batch_runs_are_refused_before_anything_is_planned(
         await world.ask(world.file(*ROWS), "batch")
     with pytest.raises(BadInput, match=r"no model .qwen-that-is-none. .* govorun models list"):
         await world.ask(world.file(*ROWS), "batch", model="qwen-that-is-none")
+    with pytest.raises(BadInput, match=r"only batch runs take .qwen2\.5-7b-instruct.: --mode batch"):
+        await world.ask(world.file(*ROWS), "auto", model="qwen2.5-7b-instruct")
     assert await world.store.read(lambda tx: tx.batches.list_runs(BOT)) == []
+
+
+async def test_a_model_that_is_only_for_batch_runs_is_taken_by_one(world: VendorWorld) -> None:
+    assert "qwen2.5-7b-instruct" not in str(await world.service.list_models())
+    await world.ask(world.file(*ROWS), "batch", model="qwen2.5-7b-instruct")
+    assert [row["finish"] for row in await world.rows()] == ["stop"] * 7
 
 
 async def test_drafts_of_ours_that_nobody_knows_are_removed_after_a_day(world: VendorWorld) -> None:

@@ -94,6 +94,11 @@ async def test_one_picture_is_drawn_after_its_price_was_told(patient: Patient) -
     patient.studio.paint("failed")
     assert is_bad((await told())[-1][0], Verdict.FAIL, "internal error", "models list")
     patient.studio.fail_next("images/generations", status=403)
+    _, (refused, _), (other, _) = await told()
+    assert is_bad(refused, Verdict.WARN, "aliceai-image-art-3.0: 403", "IMAGE_MODEL=auto")
+    assert other.text.startswith("yandex-art drew a picture (")
+    patient.studio.fail_next("images/generations", status=403)
+    patient.studio.fail_next("imageGenerationAsync", status=403)
     assert is_bad((await told())[-1][0], Verdict.FAIL, "403", "ai.imageGeneration.user")
 
 

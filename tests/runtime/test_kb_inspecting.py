@@ -189,7 +189,7 @@ async def test_a_vector_store_is_listed_searched_checked_and_removed(store: Stor
         client = YandexStudio(settings=settings, http=http, clock=clock, random=Random(1)).vector_stores()
         command.base.vector_stores = client
         await command.add(KnowledgeSource("", "", f"vector-store:{id_}", audience=("everyone",)))
-        assert "1 articles read" in terminal.text
+        assert "1 article read" in terminal.text
         await command.search("What does the lamp Luna cost?", frozenset({"everyone"}))
         assert "  store 1.00  " in terminal.text
         await command.show_sources()

@@ -142,11 +142,11 @@ async def test_buttons_are_pressed_where_they_stand(stage: Stage, person: Person
 async def test_jobs_and_reminders_answer_where_they_were_ordered(stage: Stage, person: Person) -> None:
     app = await stage.start()
     await person.says("/remind in 5 minutes drink tea")
-    await heard(stage, person, 1)
+    await heard(stage, person, 2)  # set, and asked for the time zone
     await app.running.later("note", key="k", at=timedelta(minutes=1), to=person.id)
     await stage.clock.sleep(330)
-    assert (await heard(stage, person, 3))[1] == "A note"
-    assert "drink tea" in person.heard()[2]
+    assert (await heard(stage, person, 4))[2] == "A note"
+    assert "drink tea" in person.heard()[3]
 
 
 async def test_a_picture_comes_where_it_was_ordered(stage: Stage, person: Person) -> None:

@@ -46,7 +46,9 @@ BUILT = (
 )  # fmt: skip
 NOT_FORKED = (
     "bot.sandbox.ai_studio.batch.",
+    "bot.sandbox.ai_studio.grpc.",
     "bot.batch.vendor.",
+    "bot.providers.yandex.grpc.",
 )  # gRPC reads its settings when it is imported, and warns about forks
 REHEARSED = ("hello", "/settings", "/image a cat")
 LOOK = 0.01  # seconds between looks at who stands still or has ended
@@ -58,6 +60,7 @@ def warm() -> None:
     for name in [*ours, "mcp.server", "alembic.autogenerate", "alembic.command", "pytest"]:
         if not name.endswith("__main__") and not name.startswith(NOT_FORKED):
             importlib.import_module(name)
+    assert "grpc" not in sys.modules
     trusted_context()
     from aiogram import methods, types  # after the bot, which imports it the fast way
 

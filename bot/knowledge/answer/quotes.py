@@ -61,8 +61,10 @@ UNITS = {
     "people": r"человек[а-я]*|people|persons?",
     "points": r"балл[а-я]*|бонус[а-я]*|points?|bonus(?:es)?",
 }
-KIND = re.compile("|".join(f"(?P<{name}>{words})" for name, words in UNITS.items()))
-ADJECTIVE = r"(?:(?:календарн|рабоч|полн|calendar|business|working|work|full)[а-яa-z]*\s)?"
+COUNTED = re.compile(  # what stands behind a number
+    r"\s?(?:(?:календарн|рабоч|полн|calendar|business|working|work|full)[а-яa-z]*\s)?"
+    rf"(?:{'|'.join(f'(?P<{name}>{words})' for name, words in UNITS.items())})(?!\w)"
+)
 YEARS = range(1_900, 2_100)  # with "year" behind it such a number is a date
 NO_UNIT = "•"
 LETTER = r"[^\W\d_]"
@@ -88,8 +90,7 @@ FACT = re.compile(
     r"(?P<value>\d{1,3}(?:[ ,']\d{3})+(?!\d)(?:[.,]\d{1,2}(?!\d))?|\d+(?:[.,]\d+)*)"
     r"(?:\s?(?P<scale>тыс[а-я]*\.?|миллион[а-я]*|миллиард[а-я]*|млн|млрд|thousand|million|billion)(?!\w))?"
     r"(?:\s?(?P<unit>%|процент[а-я]*|percent|per cent|руб[а-я]*|₽|rub\b|rubles?|roubles?|\$|доллар[а-я]*|dollars?|usd|€"
-    r"|евро|euros?|eur))?"
-    rf"(?:\s?{ADJECTIVE}(?P<kind>{'|'.join(UNITS.values())})(?!\w))?)"
+    r"|евро|euros?|eur))?)"
     rf"|(?P<month>(?<!\w){NAMES}(?!\w))"
     rf"|(?P<mixed>(?<!\w)(?={LETTER}*[a-z]){LETTER}*[а-яёα-ω]{LETTER}*(?!\w)|(?<!\w)(?={LETTER}*[а-яё]){LETTER}*[α-ω]{LETTER}*(?!\w))"
 )
@@ -156,7 +157,7 @@ def facts(text: str) -> list[Fact]:
     of two alphabets.
     """
     line = _line(EMPHASIS.sub("", text), vague=False)
-    return [Fact(found[0].strip(), ways) for found in FACT.finditer(line) if (ways := _ways(found, line))]
+    return [Fact(_written(found), ways) for found in FACT.finditer(line) if (ways := _ways(found, line))]
 
 
 @lru_cache(2_048)
@@ -220,6 +221,16 @@ def _time(found: re.Match[str]) -> str:
     return f"{int(hour) % 12 + added if int(hour) < 24 else hour}:{rest}"
 
 
+def _written(found: re.Match[str]) -> str:
+    """A fact as it stands in the text, a number with what is counted."""
+    counted = _counted(found) if _kind(found) == "number" else None
+    return found.string[found.start() : counted.end() if counted else found.end()].strip()
+
+
+def _counted(number: re.Match[str]) -> re.Match[str] | None:
+    return COUNTED.match(number.string, number.end())
+
+
 def _kind(found: re.Match[str]) -> str:
     """Which alternative of `FACT` was found."""
     return next(name for name in KINDS if found[name] is not None)
@@ -251,7 +262,7 @@ def _amount(found: re.Match[str]) -> tuple[str, str, str, str]:
     sign = found["sign"] or ""
     kept = next((short for start, short in MONEY.items() if unit.startswith(start.strip())), "") if unit else ""
     value = sign + _number(found["value"])
-    counted = KIND.fullmatch(found["kind"]) if found["kind"] else None
+    counted = _counted(found)
     name = (counted.lastgroup or "") if counted else ""
     is_date = name == "year" and value.isdecimal() and int(value) in YEARS
     return value, sign + _number(found["value"], scale), kept, "" if is_date else name

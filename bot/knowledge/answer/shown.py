@@ -17,6 +17,8 @@ from bot.prompts.catalog import instruct
 from bot.storage.repositories.knowledge.passages import StoredPassage
 from bot.texts.dates import day
 
+STRICT = ("knowledge.rules", "knowledge.tail")  # what stands above and below the sources
+OWN = ("knowledge.own.rules", "knowledge.own.tail")
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 OPEN, CLOSE = "[［【⟦〚❲〔", "]］】⟧〛❳〕"
 OPENS, CLOSES = re.escape(OPEN), re.escape(CLOSE)  # for a class of characters
@@ -114,10 +116,10 @@ def sources_block(passages: Sequence[Shown], language: str, *, own: bool = False
     """
     shown = (_lines(letter, one, language) for letter, one in zip(LETTERS, passages, strict=False))
     block = "\n".join(("<sources>", *shown, "</sources>"))
-    told = instruct(language, "knowledge.more") if more else ""
-    key = "knowledge.own" if own else "knowledge"
-    rules = instruct(language, f"{key}.rules", nothing=nothing_found(language), more=told)
-    return f"{rules}\n\n{block}\n\n{instruct(language, f'{key}.tail')}"
+    told = f" {instruct(language, 'knowledge.more')}" if more else ""
+    rules, tail = OWN if own else STRICT
+    above = instruct(language, rules, nothing=nothing_found(language), more=told)
+    return f"{above}\n\n{block}\n\n{instruct(language, tail)}"
 
 
 def nothing_found(language: str) -> str:

@@ -57,7 +57,7 @@ async def test_a_trace_goes_from_the_webhook_over_a_killed_worker_to_the_message
             assert {span.service["service.instance.id"] for span in spans} == {"worker"}
             tree = collector.tree(root.trace)
             assert tree[0] == "update"
-            assert {".queue", ".turn", "..prompt", "..chat yandexgpt", "...POST", "..deliver"} <= set(tree)
+            assert {".queue", ".turn", "..prompt", "..chat yandexgpt-5.1", "...POST", "..deliver"} <= set(tree)
             last = max(spans, key=lambda span: span.ended)
             assert (last.name, last.ended > root.ended) == ("turn", True)
         assert len(collector.traces()) == 2

@@ -101,8 +101,9 @@ async def test_f80_p30_a_key_that_is_revoked_while_a_picture_is_drawn_is_waited_
     key = stage.studio.access.keys.pop()
     await stage.clock.sleep(TEN_MINUTES)
     stage.studio.access.keys.add(key)
-    await stage.texts(1)
-    assert [text.split("\n")[0] for text in stage.telegram.texts(ANNA)] == ["a cat"]
+    await stage.texts(2)
+    said = [text.split("\n")[0] for text in stage.telegram.texts(ANNA)]
+    assert said == [say("en", "image.waiting"), "a cat"]
     assert stage.studio.bought == 1
     assert "Traceback" not in caplog.text
 

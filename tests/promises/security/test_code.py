@@ -13,9 +13,10 @@ from tests.support.table import table
 BOT = Path(__file__).parents[3] / "bot"
 MODULES = sorted(BOT.rglob("*.py"))
 SPEAKERS = {
-    "httpx": {"http/client.py", "http/transport.py"},
+    "httpx": {"http/client.py", "http/transport.py", "providers/yandex/grpc/transport.py"},
     "aiohttp": {
         "app/program.py",  # the types of what is mounted in another server
+        "features/program/caller_faults.py",  # which of its errors are the caller's
         "features/program/endpoints.py",  # answers of endpoints
         "http",
         "runtime/health/server.py",

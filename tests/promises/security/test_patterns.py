@@ -19,7 +19,7 @@ from bot.config import validators
 from bot.desk.model import hand_over
 from bot.features import web_search
 from bot.features.pictures import prompt_improver
-from bot.features.times import forms, reading, vocabulary, zones
+from bot.features.times import forms, reading, zones
 from bot.knowledge import citations, documents, plain_ranking
 from bot.knowledge.answer import quotes
 from bot.knowledge.formats.office import books
@@ -53,7 +53,6 @@ PARTS = 6
 BOUNDED = {  # patterns that are slow, and the most characters that they are given
     r"\\(?:text|mathrm|textbf)\{[^}]*\}": 200,  # between two dollars, which `find_formula` looks for so far apart
     web.MISSING.pattern: web.LONGEST_TITLE,
-    re.compile(vocabulary.spaced(vocabulary.AMOUNT)).pattern: 4_096,  # a message of Telegram
 }
 PIECES: dict[str, tuple[str, list[str]]] = {  # functions that make patterns, the method, and patterns as they make them
     "bot.config.validators.check": (

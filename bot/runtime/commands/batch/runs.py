@@ -71,8 +71,8 @@ class BatchCommand:
         `LimitReached` if the budgets have no room for the price.
         """
         asked = self.studio.text(model)
-        await self._check_model(asked.name)
         wish, (mode, why) = mode, self._mode(mode, model, asked.profile.asynchronous)
+        await self._check_model(asked.name, mode)
         most = min(self.settings.max_tokens, asked.profile.max_tokens)
         given = {"max_tokens": most, **{name: value for name, value in options.items() if value not in (None, "")}}
         if "images" in given and not asked.profile.vision:
@@ -271,9 +271,14 @@ class BatchCommand:
         except ModelError as error:
             raise BadInput(f"the datasets of run {run.id} can't be removed at the service now: {error}") from None
 
-    async def _check_model(self, name: str) -> None:
-        """Raise `BadInput` for a model that the folder has not; what can't be found out now fails later, if at all."""
+    async def _check_model(self, name: str, mode: str) -> None:
+        """Raise `BadInput` for a model that the folder has not; what can't be found out now fails later, if at all.
+
+        The list of a folder has no model that only batch runs take.
+        """
         bare, tokenizer = catalog.parts(name)[0], self.studio.tokenizer(name)
+        if mode == "batch" and bare in catalog.BATCH_MODELS:
+            return
         try:
             if bare in {catalog.parts(uri)[0] for uri in await self.studio.list_models()}:
                 return
@@ -285,6 +290,8 @@ class BatchCommand:
                 return  # the key: the first request says so
         except ModelError:
             return
+        if bare in catalog.BATCH_MODELS:
+            raise BadInput(f"only batch runs take {name!r}: --mode batch (see govorun models list)")
         raise BadInput(f"there is no model {name!r} in the folder: govorun models list shows those that are")
 
     def _price(self, found: Plan, least: int) -> str:
