@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import stat
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -79,6 +81,27 @@ async def test_what_git_says_is_bounded_while_it_comes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, why: str
 ) -> None:
     assert why in await read_with(program, tmp_path, monkeypatch, limits=SourceLimits())
+
+
+@pytest.mark.parametrize(("command", "begins", "why"), [("ls-tree", "", "git_many"), ("cat-file", "x\n", "git_clone")])
+async def test_a_git_that_is_killed_amid_its_words_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, begins: str, why: str
+) -> None:
+    """asyncio takes a process as ended only when its pipes have been read to their ends."""
+    script = tmp_path / "git.py"
+    script.write_text(f"""
+import fcntl, sys, time
+if {command!r} in sys.argv[1]:
+    fcntl.fcntl(1, fcntl.F_SETPIPE_SZ, 1 << 20)  # so that all of it comes at once
+    sys.stdout.write({begins!r} + "a" * 500_000)
+    sys.stdout.flush()
+    time.sleep(1_000)
+elif "ls-tree" in sys.argv[1]:
+    sys.stdout.write("100644 blob {"a" * 40} 1\\ta.md\\0")
+""")
+    program = f'exec {sys.executable} {script} "$*"'
+    async with asyncio.timeout(30):
+        assert why in await read_with(program, tmp_path, monkeypatch, limits=SourceLimits())
 
 
 async def test_a_repository_with_odd_entries_is_read_beside_them(tmp_path: Path) -> None:

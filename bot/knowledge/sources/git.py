@@ -276,8 +276,13 @@ async def _tail(stream: StreamReader) -> str:
 
 
 async def _end(process: Process) -> None:
-    """Kill git and what it has started, if it still runs."""
+    """Kill git and what it has started, if it still runs.
+
+    The rest of its words is read: asyncio takes a process as ended only when its pipes have been read to their ends.
+    """
     if process.returncode is None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, 9)
+        if process.stdout is not None:
+            await _tail(process.stdout)
         await process.wait()
