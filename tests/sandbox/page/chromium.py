@@ -65,15 +65,18 @@ async def new_tab(
 @asynccontextmanager
 async def visiting(tab: Page, url: str) -> AsyncIterator[None]:
     """Show the chat page at `url`. Leaving the block closes it and forgets what it has kept, so that the next visit in
-    this tab is a first one.
+    this tab is a first one, in a window of the size it had.
 
     The first page of a tab costs four times as much as each one after it.
     """
+    size = tab.viewport_size
+    assert size is not None
     try:
         await tab.goto(url)
         await tab.get_by_test_id("composer").wait_for()
         yield
     finally:
+        await tab.set_viewport_size(size)
         await tab.goto(f"{url}logo.svg")  # has the page's storage and runs no script
         await tab.evaluate("() => { localStorage.clear(); sessionStorage.clear() }")
         await tab.goto("about:blank")
