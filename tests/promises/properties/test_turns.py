@@ -464,6 +464,7 @@ AWAITED = {
     "template.fill": Press({**TEMPLATE, "values": {}, "asked": "1"}, templated, "a goose"),
     "write": Press({"template": "post", "values": {}}, said="q2 please"),
     "reminder.zone": Press({"text": "tomorrow 9:00 tea", "turn": "1"}, said="Moscow"),
+    "reminder.text": Press({"phrase": "in 5 hours", "at": 2_000_000_000.0, "turn": "1"}, said="tea"),
     "allowance.change": Press({"whom": 777}, said="200 a day"),
     "broadcast": Press(said="News"),
     "gap.answer": Press({"gap": 1, "asked": "1"}, has_gap, "It is blue."),
