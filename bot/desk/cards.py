@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from bot.desk.assistance.asked_already import asked_already
 from bot.desk.formatting import LONGEST, Piece, formatted, harmless, units
 from bot.outbox import Choice
 from bot.prompts.beside import for_people
@@ -70,6 +71,8 @@ def card(tx: Tx, case: Case, language: str, *, team: str = "", said: Sequence[Re
         if why:
             reason += f" ({harmless(why)[0]})"
         pieces.append(Piece("\n" + say(language, "desk.card.why", reason=reason)))
+    if again := _asked_already(tx, case, said, language):
+        pieces.append(Piece(f"\n{again}"))
     if case.lines:
         pieces.append(Piece(f"\n{case.lines}"))
     if case.summary:
@@ -80,6 +83,14 @@ def card(tx: Tx, case: Case, language: str, *, team: str = "", said: Sequence[Re
     if transcript := _transcript(case, said, language, LONGEST - head - 100):
         pieces += [Piece("\n\n" + say(language, "desk.card.said") + "\n"), Piece(transcript, "expandable_blockquote")]
     return formatted(pieces, of=card_of(case), keeps_place=True)
+
+
+def _asked_already(tx: Tx, case: Case, said: Sequence[Remembered], language: str) -> str:
+    """The line about an equal question of the last week, while nobody has answered the one that has led to the case."""
+    asked = next((one for one in reversed(said) if one.message.role == "user" and one.words != CALLED), None)
+    if asked is None or case.answered:
+        return ""
+    return asked_already(tx, case.address, asked.words, language, before=asked.id)
 
 
 def is_edited_late(tx: Tx, case: Case) -> bool:

@@ -76,7 +76,12 @@ def with_beside(outgoing: Outgoing, incoming: Incoming, language: str, *, is_lin
     shown = [one for one in incoming.beside if one.kind in SHOWN and not (is_linked and one.kind == "reply")]
     if not shown:
         return outgoing
-    below = formatted([Piece("\n".join(line for one in shown for line in _lines(one, language)), "blockquote")])
+    return with_lines(outgoing, "\n".join(line for one in shown for line in _lines(one, language)))
+
+
+def with_lines(outgoing: Outgoing, lines: str) -> Outgoing:
+    """A customer's message with lines below it that are not the customer's; a file without room for them as it is."""
+    below = formatted([Piece(lines, "blockquote")])
     text = f"{outgoing.text}\n{below.text}".strip("\n")
     if outgoing.copy[1]:
         return replace(outgoing, text=text, captioned=True) if units(text) <= MAX_CAPTION else outgoing

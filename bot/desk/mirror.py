@@ -13,10 +13,11 @@ from typing import Any
 from bot.conversation import branching
 from bot.desk import cards, clocks, seating
 from bot.desk.assistance import translating
+from bot.desk.assistance.asked_already import asked_already
 from bot.desk.assistance.orders import order_wanted_draft
 from bot.desk.cases import NotPossible, Wake
 from bot.desk.desk import AWAY, Desk, Places
-from bot.desk.formatting import Piece, formatted, harmless, with_beside
+from bot.desk.formatting import Piece, formatted, harmless, with_beside, with_lines
 from bot.desk.policy.masking import MARK
 from bot.storage.repositories.desk.cases import SNOOZED, Case
 from bot.storage.repositories.desk.drafts import Draft
@@ -56,6 +57,8 @@ class Mirror:
             is_masked = self.desk.table.mask.is_on and MARK in text
             outgoing = replace(outgoing, text=text, instead=instead, refs=_refs(incoming), captioned=is_masked)
         outgoing = with_beside(outgoing, incoming, language, is_linked=bool(quoted))
+        if case.is_for_people and (again := asked_already(tx, case.address, incoming.text, language)):
+            outgoing = with_lines(outgoing, again)
         joins = () if quoted or outgoing.copy[1] or outgoing.entities else (outgoing.text,)
         shown = replace(outgoing, reply_to=quoted, keeps_place=True, joins=joins)
         if seat is None:

@@ -241,6 +241,15 @@ class Messages(Repository):
         rows: Iterable[Any] = self.connection.execute(PATH, {"tip": tip, "most": most})
         return [_remembered(row, row.name or "") for row in rows]
 
+    def list_since(self, address: Address, at_least: float, most: int) -> Sequence[tuple[Remembered, float]]:
+        """Return the newest `most` messages of all branches at an address from this moment on, each with its moment,
+        oldest first.
+        """
+        ids = select(conversations.c.id).where(at(conversations, address))
+        query = select(*FIELDS, messages.c.at).where(messages.c.conversation_id.in_(ids), messages.c.at >= at_least)
+        rows = self.connection.execute(query.order_by(messages.c.id.desc()).limit(most)).all()
+        return [(_remembered(row), row.at) for row in reversed(rows)]
+
     def find_message(self, message: int) -> Remembered | None:
         """Return a message by its id, None if there is none."""
         return self._find(_remembered, GET, {"message": message})

@@ -201,6 +201,7 @@ TEXTS: dict[str, str] = {
     "and /desk.",
     "desk.blocked": "The customer has blocked the bot: nothing more can be delivered. The case is closed.",
     "desk.refused": "This was not delivered: {reason}. Please send it in another form.",
+    "desk.asked_already": "↻ Asked already on {day}. The answer was: {answer}",
     "desk.beside.bot": "the bot or an operator",
     "desk.beside.forward": "↪ Forwarded, written by {author}",
     "desk.beside.quote": "❝ Quotes:",

@@ -197,6 +197,7 @@ TEXTS: dict[str, str] = {
     "и /desk.",
     "desk.blocked": "Клиент заблокировал бота: больше ничего доставить нельзя. Обращение закрыто.",
     "desk.refused": "Это не доставлено: {reason}. Отправьте, пожалуйста, в другом виде.",
+    "desk.asked_already": "↻ Об этом уже спрашивали {day}. Тогда ответили: {answer}",
     "desk.beside.bot": "бот или оператор",
     "desk.beside.forward": "↪ Переслано, автор: {author}",
     "desk.beside.quote": "❝ Цитата:",
