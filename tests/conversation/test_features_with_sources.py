@@ -310,6 +310,20 @@ async def test_what_contradicts_the_sources_is_repaired_with_and_without_a_mark(
     assert not any("two years" in text or "three years" in text for text in stage.telegram.texts(ANNA))
 
 
+@pytest.mark.parametrize("level", ["no source", "open"])
+async def test_what_the_sources_do_not_cover_is_shown_while_it_is_written_as_without_them(
+    stage: Stage, tmp_path: Path, level: str
+) -> None:
+    place = await opened(stage, tmp_path, level)
+    place.model.pace = 0.2
+    poem = " ".join(f"leaf{number}" for number in range(60))
+    place.model.answers.append(poem)
+    stage.telegram.say(ANNA, "Write a haiku about autumn")
+    draft = await stage.until(lambda: next((one for one in stage.telegram.drafts if "leaf1" in one["text"]), None))
+    assert len(draft["text"]) < len(poem) / 4
+    assert (await stage.texts(1))[0] == poem
+
+
 STAY = "Enjoy your laptop!"
 OWN = {
     "We have sold 500 of them.": "500",

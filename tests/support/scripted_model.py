@@ -27,7 +27,8 @@ class ScriptedModel:
         self.profile = Profile(**{"window": 32_000, "tools": True, **profile})
         self.answers = deque(answers)
         self.requests: list[Request] = []
-        self.slow = 0.0
+        self.slow = 0.0  # seconds before an answer
+        self.pace = 0.0  # seconds before each of its words
 
     @property
     def routing(self) -> Routing:
@@ -49,6 +50,8 @@ class ScriptedModel:
         calls = tuple(part for part in answer if isinstance(part, ToolCall))
         text = answer if isinstance(answer, str) else "".join(part for part in answer if isinstance(part, str))
         for word in text.split(" "):
+            if self.pace:
+                await asyncio.sleep(self.pace)
             yield Chunk(f"{word} " if word != text.split(" ")[-1] else word)
         yield Chunk(finish=Finish.TOOLS if calls else Finish.STOP, usage=USAGE, tool_calls=calls)
 
