@@ -27,7 +27,7 @@ from bot.knowledge.search.index import Index
 from bot.knowledge.search.matrix import pack
 from bot.knowledge.search.question_vectors import QuestionVectors
 from bot.knowledge.search.retrieval import Retrieval
-from bot.storage.repositories.knowledge.passages import Article, NewPassage
+from bot.storage.repositories.knowledge.passages import Article, NewPassage, pack_sentences
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.store import Store, Tx
 from bot.types import Address
@@ -56,7 +56,7 @@ async def told(
                 number = articles[next(iter(keys))]
                 if number not in sources:
                     sources[number] = tx.sources.add_source(BOT, KnowledgeSource(str(number), "folder", "-"))
-                new = NewPassage(piece.place, piece.text, piece.sentences, piece.sha)
+                new = NewPassage(piece.place, piece.text, pack_sentences(piece.sentences), piece.sha)
                 tx.knowledge.store_article(sources[number], Article(str(place), "", "1", 0.0), [new])
                 if embedder is not None:
                     tx.knowledge.store_vectors(embedder.name, {piece.sha: pack(vectors[place])})

@@ -29,7 +29,7 @@ from bot.knowledge.search.matrix import pack
 from bot.knowledge.search.question_vectors import QuestionVectors
 from bot.knowledge.search.retrieval import Retrieval
 from bot.knowledge.stems import stems
-from bot.storage.repositories.knowledge.passages import Article, NewPassage
+from bot.storage.repositories.knowledge.passages import Article, NewPassage, pack_sentences
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.store import Store, Tx
 from bot.types import Address
@@ -82,7 +82,7 @@ def passage(texts: Sequence[tuple[str, str]], number: int, change: str = "") -> 
     """A text with a number in it: two share one, so that there are as many words as in so much real text (Heaps)."""
     place, text = texts[number % len(texts)]
     sha = number.to_bytes(32) if not change else hash(change).to_bytes(32, signed=True)
-    return NewPassage(place, f"{text} {number // 2}{change}", ((0, len(text)),), sha)
+    return NewPassage(place, f"{text} {number // 2}{change}", pack_sentences(((0, len(text)),)), sha)
 
 
 async def measure(options: argparse.Namespace) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from bot.knowledge.sentences import spans
+from bot.knowledge.sentences import each_span, spans
 
 LONGEST = 1_200  # characters of a passage: far below the 2,048 tokens of an embedding
 SHORT = 600  # a passage shorter than this is joined with what follows under its heading
@@ -102,7 +102,7 @@ def _parts(text: str) -> Iterator[str]:
         return
     aim = len(text) / -(-len(text) // LONGEST)  # equal parts instead of a short rest
     start = end = 0
-    for _, last in spans(text):
+    for _, last in each_span(text):
         if last - start > LONGEST and end > start:
             yield text[start:end].strip()
             start = end

@@ -7,6 +7,7 @@ sentence too many costs a shorter quote; the text itself is never changed, becau
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 # The first lookbehind keeps a run of dots from being tried at each of its dots.
 ENDS = re.compile(r"""(?<![.!?…])[.!?…]{1,20}["»”’')\]]{0,5}\s+|\n+""")
@@ -25,14 +26,19 @@ def spans(text: str) -> tuple[tuple[int, int], ...]:
 
     An empty text has none, and no sentence is blank: blank space belongs to the sentence before it.
     """
-    found: list[tuple[int, int]] = []
+    return tuple(each_span(text))
+
+
+def each_span(text: str) -> Iterator[tuple[int, int]]:
+    """What `spans` returns, one after the other: a text of a book has a hundred thousand."""
     start, first = 0, _first(text, 0)  # the first character of the sentence that is seen
     last = len(text.rstrip())  # what follows is blank
     for match in ENDS.finditer(text):
         if first < match.end() < last and _is_end(text, match):
-            found.append((start, match.end()))
+            yield start, match.end()
             start, first = match.end(), _first(text, match.end())
-    return (*found, (start, len(text))) if text else ()
+    if text:
+        yield start, len(text)
 
 
 def _first(text: str, start: int) -> int:

@@ -24,7 +24,7 @@ from bot.knowledge.sources.source import (
     failure,
     stored_failure,
 )  # fmt: skip
-from bot.storage.repositories.knowledge.passages import Article, NewPassage
+from bot.storage.repositories.knowledge.passages import Article, NewPassage, pack_sentences
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.store import Store, Tx
 
@@ -164,7 +164,7 @@ def prepared(found: Found, now: float) -> tuple[Article, Sequence[NewPassage]]:
         NewPassage(
             place=piece.place,
             text=piece.text,
-            sentences=piece.sentences,
+            sentences=pack_sentences(piece.sentences),
             sha=piece.sha,
             page=piece.page,
             anchor=piece.anchor,

@@ -17,7 +17,7 @@ from bot.knowledge.search.index import Index
 from bot.knowledge.search.matrix import Matrix, pack
 from bot.knowledge.search.words import WordIndex
 from bot.knowledge.stems import stems
-from bot.storage.repositories.knowledge.passages import Article, NewPassage, Replaced
+from bot.storage.repositories.knowledge.passages import Article, NewPassage, Replaced, pack_sentences
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.store import Store, Tx
 
@@ -37,7 +37,9 @@ async def add_source(store: Store, name: str, *, bot: int = BOT) -> int:
 async def store_article(store: Store, source: int, key: str, *paragraphs: str) -> Replaced:
     """An article whose paragraphs are passages of their own, each under a heading."""
     pieces = cut(key, [Block(text, (f"Часть {number}",)) for number, text in enumerate(paragraphs)])
-    passages = [NewPassage(one.place, one.text, one.sentences, one.sha, one.page, one.anchor) for one in pieces]
+    passages = [
+        NewPassage(one.place, one.text, pack_sentences(one.sentences), one.sha, one.page, one.anchor) for one in pieces
+    ]
     version = hashlib.sha256(repr(pieces).encode()).hexdigest()
     return await store.write(
         lambda tx: tx.knowledge.store_article(source, Article(key, key, version, 1_000.0), passages)

@@ -21,7 +21,7 @@ from bot.knowledge.answer.citing import Citing
 from bot.knowledge.answering import KnowledgeAnswers
 from bot.knowledge.base import KnowledgeBase
 from bot.knowledge.embedding import BATCH
-from bot.storage.repositories.knowledge.passages import Article, NewPassage
+from bot.storage.repositories.knowledge.passages import Article, NewPassage, pack_sentences
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.store import Store, Tx
 from bot.types import Address, Incoming, User
@@ -114,7 +114,7 @@ async def test_what_one_worker_has_withdrawn_no_other_shows(postgres_url: str, t
 def add_article(tx: Tx, *, secret: str) -> int:
     source = tx.sources.add_source(BOT, KnowledgeSource(secret, "folder", "/", audience=("everyone",)))
     text = f"The {secret} costs 9 roubles."
-    passage = NewPassage(f"Price of {secret}", text, ((0, len(text)),), secret.encode())
+    passage = NewPassage(f"Price of {secret}", text, pack_sentences(((0, len(text)),)), secret.encode())
     tx.knowledge.store_article(source, Article("price", f"Price of {secret}", secret, 1_000.0), [passage])
     return source
 

@@ -9,7 +9,7 @@ import pytest
 from bot.clock import SystemClock
 from bot.storage.repositories.knowledge.gaps import REFUSED, TOLD, Gap
 from bot.storage.repositories.knowledge.learned import ADDED, LearnedEntry
-from bot.storage.repositories.knowledge.passages import Article, NewPassage
+from bot.storage.repositories.knowledge.passages import Article, NewPassage, pack_sentences
 from bot.storage.repositories.knowledge.quotes import ASKED
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.store import Store, Tx
@@ -37,7 +37,10 @@ def asked(tx: Tx, turn: str, audience: str = "members") -> int:
 
 
 def article(tx: Tx, source: int, *texts: str) -> None:
-    passages = [NewPassage(place="", text=text, sentences=((0, len(text)),), sha=text.encode()) for text in texts]
+    passages = [
+        NewPassage(place="", text=text, sentences=pack_sentences(((0, len(text)),)), sha=text.encode())
+        for text in texts
+    ]
     tx.knowledge.store_article(source, Article(key="a", title="A", version=repr(texts), changed=0.0), passages)
 
 
@@ -99,7 +102,7 @@ async def test_passages_that_a_vector_store_has_found_are_added_once_and_need_no
         own = tx.sources.add_source(42, KnowledgeSource("own", "folder", "-"))
         kept = tx.sources.add_source(42, KnowledgeSource("kept", "vector-store", "vector-store:fvt"))
         assert tx.sources.list_ids(42) == {own: True, kept: False}
-        first, second = [NewPassage("", text, ((0, 1),), text.encode()) for text in "ab"]
+        first, second = [NewPassage("", text, pack_sentences(((0, 1),)), text.encode()) for text in "ab"]
         tx.knowledge.add_passages(kept, found, [first, first])
         before = tx.knowledge.list_by_sha(kept, "fvt1")
         tx.knowledge.add_passages(kept, found, [second, first])

@@ -20,7 +20,7 @@ from bot.knowledge.answer.evidence import Evidence
 from bot.knowledge.answering import KnowledgeAnswers
 from bot.knowledge.base import KnowledgeBase
 from bot.knowledge.rights import groups_of, readable
-from bot.storage.repositories.knowledge.passages import Article, NewPassage
+from bot.storage.repositories.knowledge.passages import Article, NewPassage, pack_sentences
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.store import Store, Tx
 from bot.types import Address, Incoming, User
@@ -65,7 +65,8 @@ class World:
             self.closed[origin] = self.random.choice(list(NEEDED))
         texts = [f"The {self.random.choice(WORDS)} of {origin} costs {number} roubles." for number in range(PASSAGES)]
         passages = [
-            NewPassage(f"Prices of {origin}", text, ((0, len(text)),), f"{origin} {text}".encode()) for text in texts
+            NewPassage(f"Prices of {origin}", text, pack_sentences(((0, len(text)),)), f"{origin} {text}".encode())
+            for text in texts
         ]
         about = Article(origin, f"Prices of {origin}", origin, 1_000.0, audience=self.closed.get(origin, ""))
         tx.knowledge.store_article(source, about, passages)

@@ -30,7 +30,7 @@ from bot.providers.yandex.service import YandexStudio
 from bot.sandbox.telegram.server_facade import text_of
 from bot.storage.repositories.knowledge.gaps import Gap
 from bot.storage.repositories.knowledge.learned import ADDED, LearnedEntry
-from bot.storage.repositories.knowledge.passages import Article, NewPassage
+from bot.storage.repositories.knowledge.passages import Article, NewPassage, pack_sentences
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.repositories.mapping import dump_parts
 from bot.storage.store import Tx
@@ -357,7 +357,7 @@ def quoted(tx: Tx, where: Address) -> None:
     """The answer 2 quotes a sentence that another one has replaced."""
     source = tx.sources.add_source(where.bot, KnowledgeSource("docs", "folder", "/nowhere", audience=("everyone",)))
     for text in ("It is blue.", "It is green."):
-        passage = NewPassage(place="", text=text, sentences=((0, len(text)),), sha=text.encode())
+        passage = NewPassage(place="", text=text, sentences=pack_sentences(((0, len(text)),)), sha=text.encode())
         tx.knowledge.store_article(source, Article(key="a", title="A", version=text, changed=0.0), [passage])
     if tx.messages.find_message(2) is not None:
         tx.knowledge.store_quotes(2, [(1, 0, 11)])

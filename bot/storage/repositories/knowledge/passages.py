@@ -45,11 +45,11 @@ class Article:
 
 @dataclass(frozen=True, slots=True)
 class NewPassage:
-    """A passage as a sync stores it; see the table `kb_passages`."""
+    """A passage as a sync stores it; see the table `kb_passages`, also for `sentences` (`pack_sentences`)."""
 
     place: str
     text: str
-    sentences: tuple[tuple[int, int], ...]
+    sentences: bytes
     sha: bytes
     page: int = 0
     anchor: str = ""
@@ -154,16 +154,15 @@ class Knowledge(Repository):
         generation = self.count_up()
         new = []
         for ordinal, passage in enumerate(passages):
-            sentences = pack_sentences(passage.sentences)
             about = {"ordinal": ordinal, "page": passage.page, "anchor": passage.anchor}
-            if equal := old.get((passage.sha, sentences)):
+            if equal := old.get((passage.sha, passage.sentences)):
                 kept = equal.pop(0)
                 if (kept.ordinal, kept.page, kept.anchor) != tuple(about.values()):
                     self.connection.execute(update(kb_passages).where(kb_passages.c.id == kept.id).values(**about))
                 continue
             new.append({
                 "source_id": source, "article_id": id_, "place": passage.place, "text": passage.text,
-                "sentences": sentences, "sha": passage.sha, "added": generation, **about,
+                "sentences": passage.sentences, "sha": passage.sha, "added": generation, **about,
             })  # fmt: skip
         gone = [row.id for rows in old.values() for row in rows]
         self._end(gone, generation)
@@ -189,7 +188,7 @@ class Knowledge(Repository):
         rows = [
             {
                 "source_id": source, "article_id": id_, "ordinal": ordinal, "place": one.place, "text": one.text,
-                "sentences": pack_sentences(one.sentences), "sha": one.sha, "page": one.page, "anchor": one.anchor,
+                "sentences": one.sentences, "sha": one.sha, "page": one.page, "anchor": one.anchor,
                 "added": generation,
             }
             for ordinal, one in enumerate(new, first)
