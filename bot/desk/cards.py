@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from bot.desk.assistance.asked_already import asked_already
 from bot.desk.formatting import LONGEST, Piece, formatted, harmless, units
+from bot.desk.policy.asked_already import asked_already
 from bot.outbox import Choice
 from bot.prompts.beside import for_people
 from bot.storage.repositories.desk.cases import BOT, CLOSED, HELD, SNOOZED, WAITING, Case

@@ -13,11 +13,11 @@ from typing import Any
 from bot.conversation import branching
 from bot.desk import cards, clocks, seating
 from bot.desk.assistance import translating
-from bot.desk.assistance.asked_already import asked_already
 from bot.desk.assistance.orders import order_wanted_draft
 from bot.desk.cases import NotPossible, Wake
 from bot.desk.desk import AWAY, Desk, Places
 from bot.desk.formatting import Piece, formatted, harmless, with_beside, with_lines
+from bot.desk.policy.asked_already import asked_already
 from bot.desk.policy.masking import MARK
 from bot.storage.repositories.desk.cases import SNOOZED, Case
 from bot.storage.repositories.desk.drafts import Draft
