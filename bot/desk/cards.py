@@ -48,7 +48,7 @@ def card(tx: Tx, case: Case, language: str, *, team: str = "", said: Sequence[Re
     """The card of a case in the operators' language; `team` is what its team is called, `said` are the newest messages
     before it.
     """
-    state = say(language, f"desk.state.{case.owner}", name=_name_of(tx, case), time=_time(case.snoozed_until))
+    state = state_of(tx, case, language)
     if case.rating:
         state += " · " + "★" * case.rating
     who = say(
@@ -56,7 +56,8 @@ def card(tx: Tx, case: Case, language: str, *, team: str = "", said: Sequence[Re
     )
     if (count := tx.cases.count_of_customer(case.address)) > 1:
         who += " · " + say(language, "desk.card.count", count=count)
-    pieces = [Piece(say(language, "desk.card", number=case.id, state=state), "bold"), Piece(f"\n{who}")]
+    title = say(language, "desk.card", number=case.number, state=state) if case.number else state
+    pieces = [Piece(title, "bold"), Piece(f"\n{who}")]
     if case.priority or case.tags or case.team:
         priority = say(language, f"desk.priority.{'high' if case.priority > 0 else 'low'}")
         known = (
@@ -119,8 +120,10 @@ def _transcript(case: Case, said: Sequence[Remembered], language: str, most: int
     return "\n".join(reversed(lines))
 
 
-def _name_of(tx: Tx, case: Case) -> str:
-    return tx.users.read_name(case.address.bot, case.holder) or str(case.holder) if case.holder else ""
+def state_of(tx: Tx, case: Case, language: str) -> str:
+    """Return who answers the customer of a case, or that it is closed."""
+    name = tx.users.read_name(case.address.bot, case.holder) or str(case.holder) if case.holder else ""
+    return say(language, f"desk.state.{case.owner}", name=name, time=_time(case.snoozed_until))
 
 
 def _time(at: float) -> str:

@@ -257,7 +257,7 @@ class Desk(Seating):
         language = self.language(tx, where.chat)
         words = say(language, text, **values)
         if seat is None:
-            words = f"{say(language, 'desk.line', number=case.id, where='')} · {words}"
+            words = f"{say(language, 'desk.line', number=case.number, where='')} · {words}"
         tx.outbox.add_answer(key, where, Outgoing(words, plain=True, keeps_place=True))
         return [where]
 
@@ -307,7 +307,7 @@ class Desk(Seating):
         """Change a case by an event, and its card. Raises `NotPossible`."""
         now = tx.clock.time()
         hours = self.hours.of(case).hours
-        after = clocks.turned(case, cases.step(case, event, now), hours, now)
+        after = tx.cases.numbered(clocks.turned(case, cases.step(case, event, now), hours, now))
         if not tx.cases.store_case(case, after):
             raise NotPossible("desk.changed")
         (self.served.add if after.is_for_people else self.served.discard)(after.address.key)
@@ -352,9 +352,9 @@ class Desk(Seating):
             return
         id_, now = f"{case.id}.{case.version}.{event}", tx.clock.time()
         told = {
-            "id": id_, "event": event, "at": now, "bot": self.bot, "case": case.id, "customer": case.user,
-            "owner": case.owner, "operator": case.holder, "team": self.hours.team(case), "reason": case.reason,
-            "priority": case.priority, "tags": case.tags.split(), **more,
+            "id": id_, "event": event, "at": now, "bot": self.bot, "case": case.id, "number": case.number,
+            "customer": case.user, "owner": case.owner, "operator": case.holder, "team": self.hours.team(case),
+            "reason": case.reason, "priority": case.priority, "tags": case.tags.split(), **more,
         }  # fmt: skip
         tx.jobs.add_job(Job(HOOK, id_, case.address, told, due=now))
 
@@ -374,10 +374,10 @@ class Desk(Seating):
         if seat is None:  # it waits, and whoever has known it may take it again
             return self._put_card(tx, after, before, again=case.owner == CLOSED)
         language, of = self.language(tx, before.place), cards.card_of(case)
-        told = say(language, "desk.given", number=case.id, team=self.table.title(after.team, language))
+        told = say(language, "desk.given", number=after.number, team=self.table.title(after.team, language))
         if seat.place > 0:
             name = tx.users.read_name(self.bot, after.holder) or str(after.holder)
-            told = say(language, "desk.given.to", number=case.id, name=name)
+            told = say(language, "desk.given.to", number=after.number, name=name)
         key, shown = f"case.{case.id}.given.{after.version}", tx.outbox.find_version(before.address, of)
         self.put(tx, before.address, key, Outgoing(told, plain=True, keeps_place=True, of=of), over=shown)
         return [before.address]

@@ -186,7 +186,7 @@ class DeskWatch:
         holder = tx.users.read_name(self.desk.bot, case.holder) if case.holder else ""
         who = holder or say(language, "desk.due.nobody")
         key = f"desk.due.{'close' if one.what == CLOSE else 'answer'}.{'late' if one.late else 'soon'}"
-        return say(language, key, number=case.id, who=who, time=duration(language, abs(one.left)))
+        return say(language, key, number=case.number, who=who, time=duration(language, abs(one.left)))
 
     # --- quiet cases --------------------------------------------------------------------------------------------------
 

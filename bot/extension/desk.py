@@ -8,12 +8,15 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """The customer of a case of the support desk: id and name in the messenger, language, number of the case."""
+    """The customer of a case of the support desk: id and name in the messenger, language, id of the case and the number
+    that operators see.
+    """
 
     id: int
     name: str
     language: str
     case: int
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,6 +90,32 @@ async def test_d4_a_take_over_races_with_answers_of_two_processes_and_never_do_b
     await asyncio.to_thread(postgres.drop, url)
 
 
+async def test_people_that_are_called_by_two_processes_at_once_have_numbers_without_doubles_and_gaps(
+    tmp_path: Path, postgres: Server
+) -> None:
+    url = await asyncio.to_thread(postgres.create)
+    settings = {"DATABASE_URL": url, "DESK": str(tmp_path), "OWNERS": str(OLGA), **UNPACED}
+    async with services(**settings) as (telegram, studio, environment):
+        group = people_of(telegram)
+        async with (
+            Process.start("run", directory=tmp_path, **environment),
+            Process.start("run", directory=tmp_path, **environment),
+        ):
+            telegram.say(group, f"/desk{BOT}", OLGA)
+            asked = await read(telegram, group, say("en", "desk.group.ask"))
+            telegram.press(group, *find_button([asked], say("en", "desk.group.use")), OLGA)
+            await read(telegram, group, say("en", "desk.group.connected"))
+            studio.script("the bot alone")
+            telegram.say(ANNA, "hello")
+            await read(telegram, ANNA, "the bot alone")
+            for customer in CUSTOMERS:
+                telegram.say(customer, "/human")
+            cards = [await read(telegram, group, f"#{number} ") for number in range(1, len(CUSTOMERS) + 1)]
+    assert len({card["message_thread_id"] for card in cards}) == len(CUSTOMERS)
+    assert sum(text.startswith("#") for text in telegram.texts(group)) == len(CUSTOMERS)
+    await asyncio.to_thread(postgres.drop, url)
+
+
 def people_of(telegram: Telegram) -> int:
     """Olga, the customers, and the group, which is returned."""
     telegram.person("Olga", "en", OLGA)

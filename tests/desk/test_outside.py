@@ -48,7 +48,7 @@ async def test_functions_of_the_app_add_lines_to_the_card(stage: Stage, tmp_path
     await desk.called()
     text = await shown(stage, desk, "Orders")
     assert "\nOrders: 12\nPaid: 4,500\nPlan: *gold*" in text
-    assert asked == [Customer(ANNA, "Anna", "en", 1)]
+    assert asked == [Customer(ANNA, "Anna", "en", 1, 1)]
     await desk.presses("desk.take")
     assert "Orders: 12" in desk.card()["text"]
 
@@ -126,7 +126,7 @@ async def test_events_of_cases_go_to_another_program_signed(stage: Stage, tmp_pa
         events = await heard(stage, crm, 3)
     assert [one["event"] for one in events] == ["called", "taken", "closed"]
     assert [one["owner"] for one in events] == ["waiting", "held", "closed"]
-    assert {one["customer"] for one in events} == {ANNA}
+    assert {(one["customer"], one["case"], one["number"]) for one in events} == {(ANNA, 1, 1)}
     assert len({one["id"] for one in events}) == 3
     assert "a private word" not in json.dumps(events)
     for one in crm.seen:

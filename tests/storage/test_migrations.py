@@ -276,6 +276,19 @@ async def test_p20_a_database_of_every_earlier_revision_comes_forward_with_all_i
         assert found[table] == [tuple(row[place] for place in places) for row in was], table
 
 
+async def test_cases_that_people_had_keep_the_id_as_their_number(tmp_path: Path) -> None:
+    path = tmp_path / "bot.db"
+    command.upgrade(migrations.configuration(_url(path)), "0033")
+    states = [("bot", 0, ""), ("waiting", 0, "asked"), ("closed", 7, "asked"), ("closed", 0, ""), ("bot", 0, "rule")]
+    for id_, (owner, last_holder, reason) in enumerate(states, 1):
+        known = {"id": id_, "owner": owner, "last_holder": last_holder, "reason": reason, "chat": id_}
+        columns = {name: known.get(name, 0) for name in _columns(path)["desk_cases"]}
+        names = ", ".join(f'"{name}"' for name in columns)
+        _execute(path, f"INSERT INTO desk_cases ({names}) VALUES ({', '.join(map(repr, columns.values()))})")
+    await migrations.upgrade(_url(path))
+    assert _rows(path, "desk_cases", ("id", "number")) == [(1, 0), (2, 2), (3, 3), (4, 0), (5, 5)]
+
+
 @pytest.mark.process
 @pytest.mark.parametrize("revision", EARLIER)
 async def test_f90_a_migration_that_is_killed_at_any_write_is_finished_by_the_next_start(

@@ -58,7 +58,7 @@ class CardLines:
 
     async def _ask(self, function: OwnLines, case: Case) -> Sequence[str] | None:
         """The lines of a function; None if it fails."""
-        customer = Customer(case.user, case.name, case.language, case.id)
+        customer = Customer(case.user, case.name, case.language, case.id, number=case.number)
         try:
             async with asyncio.timeout(PATIENCE):
                 lines = await function(customer)

@@ -105,7 +105,7 @@ class Assignment:
         where, language = Address("telegram", self.desk.bot, user), self.desk.language(tx, user)
         key = f"{card_of(case)}.offer.{case.version}.{number}"
         button = tx.buttons.add_button(where, key, user, say(language, "desk.take"), "desk.take", case=case.id)
-        told = Outgoing(say(language, "desk.offered.own", number=case.id), plain=True, buttons=((button,),))
+        told = Outgoing(say(language, "desk.offered.own", number=case.number), plain=True, buttons=((button,),))
         tx.outbox.add_answer(key, where, told)
         return [where]
 
@@ -115,7 +115,7 @@ class Assignment:
         places: list[Address] = list(desk.tell_topic(tx, case, key, "desk.unassigned"))
         for lead in desk.table.promise_of(desk.hours.team(case)).lead:
             where, language = Address("telegram", desk.bot, lead), tx.chats.read_language(desk.bot, lead)
-            told = Outgoing(say(language, "desk.unassigned.lead", number=case.id), plain=True)
+            told = Outgoing(say(language, "desk.unassigned.lead", number=case.number), plain=True)
             tx.outbox.add_answer(f"{key}.{lead}", where, told)
             places.append(where)
         return places

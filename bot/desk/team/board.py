@@ -47,7 +47,7 @@ class Board:
         where, of, key = job.address, f"board.{job.address.chat}", f"{BOARD}.{job.key}"
         language, found = self.desk.language(tx, where.chat), self._cases(tx, where)
         board, waiting = self._rows(tx, found, language), [case for case in found if case.owner == WAITING][:TAKES]
-        labels = [f"{say(language, 'desk.take')} #{case.id}" for case in waiting]
+        labels = [f"{say(language, 'desk.take')} #{case.number}" for case in waiting]
         shown = tx.outbox.find_version(where, of)
         before = [button.label for row in shown.outgoing.buttons for button in row] if shown is not None else []
         if shown is None and not found:
@@ -78,7 +78,7 @@ class Board:
             name = tx.users.read_name(self.desk.bot, case.holder) or str(case.holder) if case.holder else ""
             state = say(language, f"desk.state.{case.owner}", name=name, time=_time(case.snoozed_until))
             customer, since = (harmless(case.name)[0] or "?")[:LONGEST_NAME], case.waiting_since or case.opened
-            line = say(language, "desk.line", number=case.id, where="")
+            line = say(language, "desk.line", number=case.number, where="")
             pieces += [
                 Piece(f"\n{line} {customer} · {state} · "),
                 Piece(_time(since), "date_time", {"unix_time": int(since), **AGO}),

@@ -219,7 +219,7 @@ def table_of(cases: Sequence[Case]) -> bytes:
         opened = datetime.fromtimestamp(case.opened, UTC).isoformat(" ", "seconds")
         rows.writerow(
             (
-                case.id, opened, closed, case.owner, case.reason, case.team, case.priority, case.tags,
+                case.number or "", opened, closed, case.owner, case.reason, case.team, case.priority, case.tags,
                 case.last_holder or "", case.rating or "",
             )
         )  # fmt: skip

@@ -19,7 +19,7 @@ def find(desk: Desk, tx: Tx, incoming: Incoming) -> Places:
     """Answer /find in a group of operators: one case as its card, with **Take** if nobody has it; several as a list."""
     language, said = desk.language(tx, incoming.address.chat), incoming.rest.lstrip("#№").strip()
     found = tx.cases.find_cases(desk.bot, said, MOST + 1) if said else ()
-    exact = [case for case in found if str(case.id) == said]
+    exact = [case for case in found if case.number and str(case.number) == said]
     if len(found) == 1 or exact:
         return _show(desk, tx, incoming, (exact or list(found))[0], language)
     lines = [f"{line_of(desk, tx, case, language)} · {harmless(case.name)[0]}" for case in found[:MOST]]
@@ -30,14 +30,16 @@ def find(desk: Desk, tx: Tx, incoming: Incoming) -> Places:
 
 
 def line_of(desk: Desk, tx: Tx, case: Case, language: str) -> str:
-    """Return one line about a case: its number, with the address of its topic to tap on."""
+    """Return one line about a case: its number (its state if it has none), with the address of its topic to tap on."""
     seat = desk.seat(tx, case)
     where = (
         f" https://t.me/c/{str(seat.place)[4:]}/{seat.topic}"
         if seat is not None and seat.topic > 0 > seat.place
         else ""
     )
-    return say(language, "desk.line", number=case.id, where=where)
+    if not case.number:
+        return cards.state_of(tx, case, language) + where
+    return say(language, "desk.line", number=case.number, where=where)
 
 
 def _show(desk: Desk, tx: Tx, incoming: Incoming, case: Case, language: str) -> Places:

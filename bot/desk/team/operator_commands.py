@@ -304,7 +304,7 @@ class Words:
         opening = self.desk.hours.next_opening(case, now)
         return found.filled(
             {
-                "name": case.name, "number": str(case.id), "operator": operator,
+                "name": case.name, "number": str(case.number), "operator": operator,
                 "next opening": self.desk.hours.named(case, opening or now, case.language),
             }
         )  # fmt: skip

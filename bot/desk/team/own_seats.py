@@ -108,7 +108,7 @@ class OwnSeats:
         for seat in tx.seats.list_flat(self.desk.bot, incoming.address.chat)[-MOST:]:
             case = tx.cases.find_open(seat.customer)
             if case is not None and case.owner == HELD and case.holder == incoming.user.id:
-                label = f"#{case.id} {harmless(case.name)[0]}"[:LONGEST_LABEL]
+                label = f"#{case.number} {harmless(case.name)[0]}"[:LONGEST_LABEL]
                 choices.append(Choice(label, "desk.to", {"case": case.id, **kept}))
         return choices
 
@@ -125,7 +125,7 @@ class OwnSeats:
             except NotPossible as error:
                 finish_turn(tx, incoming)
                 return say(language, error.key, **error.values), ()
-            told = say(language, "desk.to.sent", number=case.id)
+            told = say(language, "desk.to.sent", number=case.number)
             finish_turn(tx, incoming, told, over=True)
             return told, places
 

@@ -23,11 +23,13 @@ class DecisionLock(StrEnum):
 
     SPENDING = "allowances"  # what may still be spent
     PEOPLE = "members"  # who is let in, by whom, and how many may ask
+    CASES = "desk_groups"  # which number a case gets
 
 
 LOCKS = {
     DecisionLock.SPENDING: text("LOCK TABLE allowances IN SHARE ROW EXCLUSIVE MODE"),
     DecisionLock.PEOPLE: text("LOCK TABLE members IN SHARE ROW EXCLUSIVE MODE"),
+    DecisionLock.CASES: text("LOCK TABLE desk_groups IN SHARE ROW EXCLUSIVE MODE"),
 }
 
 

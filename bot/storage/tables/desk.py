@@ -14,10 +14,11 @@ class CaseColumns(Addressed):
     """A case: an episode of a customer's conversation that begins with a message and ends when the case is closed. The
     columns of the address are the customer's.
 
-    The id is the number that people see. `holder` and `last_holder` are users (0: none). `asked` is when the customer
-    wrote the oldest message that has no answer, `answered` when a person answered first, `touched` when either side
-    wrote last. `spent` is how many working seconds the customer had waited in this case before `asked`; `told` says
-    which reminders were given (`desk/clocks.py`). Times are Unix seconds, 0.0 for none.
+    `number` is what people see: each bot counts its cases from 1 on, when people first have them (0: they never had).
+    `holder` and `last_holder` are users (0: none). `asked` is when the customer wrote the oldest message that has no
+    answer, `answered` when a person answered first, `touched` when either side wrote last. `spent` is how many working
+    seconds the customer had waited in this case before `asked`; `told` says which reminders were given
+    (`desk/clocks.py`). Times are Unix seconds, 0.0 for none.
     """
 
     id: Named[int] = Column(Id, primary_key=True)
@@ -47,6 +48,7 @@ class CaseColumns(Addressed):
     told: Named[int] = Column(sa.Integer, server_default="0")
     drafts: Named[str] = Column(sa.String(8), server_default="")  # when drafts are written; "": as its team has it
     translate: Named[str] = Column(sa.String(16), server_default="")  # on, off or the operators' language; "": as above
+    number: Named[int] = Column(sa.BigInteger, server_default="0")
     open: Named[int | None] = Column(sa.Integer)  # 1, or NULL once it is closed: an address has one open case
 
 
@@ -55,6 +57,7 @@ desk_cases = declare_table(
     CaseColumns,
     Index("ix_desk_cases_owner", "bot", "owner"),
     Index("ix_desk_cases_chat", "bot", "chat", "id"),
+    Index("ix_desk_cases_number", "bot", "number"),
     sa.UniqueConstraint(*ADDRESS, "open"),
 )
 

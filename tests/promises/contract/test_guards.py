@@ -105,6 +105,21 @@ async def test_an_invitation_lets_in_as_many_as_it_says(both: list[Store]) -> No
     assert len(await both[0].read(lambda tx: tx.members.list_members(42))) == 1
 
 
+async def test_cases_that_people_are_called_for_at_once_get_numbers_one_after_the_other(both: list[Store]) -> None:
+    def calling(where: Address) -> Callable[[Tx], int]:
+        def work(tx: Tx) -> int:
+            case = tx.cases.open_case(where, where.chat, "Ann", "en")
+            after = tx.cases.numbered(replace(case, owner="waiting"))
+            assert tx.cases.store_case(case, after)
+            return after.number
+
+        return work
+
+    assert sorted(await together(both, calling(WHERE), calling(ELSEWHERE))) == [1, 2]
+    assert await both[0].write(calling(replace(WHERE, bot=43))) == 1
+    assert await both[1].write(calling(replace(WHERE, chat=1003))) == 3
+
+
 def invited_by(user: int, role: Role) -> Callable[[Tx], int]:
     return lambda tx: tx.members.add_invitation(42, "a-hash", role.word, 1, tx.clock.time() + 60, None, user)
 

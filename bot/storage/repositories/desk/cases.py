@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, delete, func, insert, or_, select, update
 
+from bot.storage.engines import decision_locks
+from bot.storage.engines.decision_locks import DecisionLock
 from bot.storage.engines.dialects import whole_part
 from bot.storage.repositories.mapping import Repository, address, at, columns, here, made, spot
 from bot.storage.tables.desk import desk_cases, desk_drafts, desk_events, desk_relays
@@ -51,6 +53,7 @@ class Case:
     user: int
     name: str
     language: str
+    number: int = 0  # what people see; 0 until a person is first called
     owner: str = BOT
     holder: int = 0
     last_holder: int = 0  # who held it last: the next message after the close goes there
@@ -117,7 +120,7 @@ class Cases(Repository):
         return self._find(_case, NEWEST, spot(where))
 
     def find_case(self, bot: int, id_: int) -> Case | None:
-        """Return a case by its number, None if there is none."""
+        """Return a case by its id, None if there is none."""
         return self._find(_case, select(desk_cases).where(desk_cases.c.bot == bot, desk_cases.c.id == id_))
 
     def open_case(self, where: Address, user: int, name: str, language: str) -> Case:
@@ -142,12 +145,20 @@ class Cases(Repository):
             for name in (
                 "owner", "holder", "last_holder", "version", "team", "reason", "waiting_since", "snoozed_until",
                 "closed", "name", "language", "priority", "tags", "summary", "lines", "asked", "answered",
-                "touched", "spent", "told", "drafts", "translate",
+                "touched", "spent", "told", "drafts", "translate", "number",
             )
         }  # fmt: skip
         values["open"] = None if after.owner == CLOSED else 1
         here = (desk_cases.c.id == before.id, desk_cases.c.version == before.version)
         return self.connection.execute(update(desk_cases).where(*here).values(**values)).rowcount == 1
+
+    def numbered(self, case: Case) -> Case:
+        """Return a case as it is, with the next number of its bot if it is the first time that people have it."""
+        if case.number or not case.is_for_people:
+            return case
+        decision_locks.insist(self.connection, DecisionLock.CASES)
+        newest = select(func.max(desk_cases.c.number)).where(desk_cases.c.bot == case.address.bot)
+        return replace(case, number=(self.connection.scalar(newest) or 0) + 1)
 
     def list_owned(self, bot: int, *owners: str) -> Sequence[Case]:
         """Return the cases of a bot that belong to one of these owners (see `HELD`, `WAITING`, `SNOOZED`): by priority,
@@ -156,15 +167,18 @@ class Cases(Repository):
         return [_case(row) for row in self.connection.execute(OWNED, {"b": bot, "owners": owners})]
 
     def find_cases(self, bot: int, said: str, most: int) -> Sequence[Case]:
-        """Return the newest cases with this number, of this customer (id, or a part of the name), or with this tag."""
+        """Return the case with this number first, then the newest ones of this customer (id, or a part of the name), or
+        with this tag.
+        """
         column, number = desk_cases.c, int(said) if said.isdecimal() and len(said) < 19 else 0
         spellings = {said, said.lower(), said.capitalize(), said.title()}  # SQLite folds the case of ASCII only
+        is_it = and_(column.number == number, column.number > 0)
         fits = or_(
-            column.id == number, column.user == number, column.tags.contains(said.lower(), autoescape=True),
+            is_it, column.user == number, column.tags.contains(said.lower(), autoescape=True),
             *(column.name.contains(one, autoescape=True) for one in sorted(spellings)),
         )  # fmt: skip
         rows = self.connection.execute(
-            select(desk_cases).where(column.bot == bot, fits).order_by(column.id.desc()).limit(most)
+            select(desk_cases).where(column.bot == bot, fits).order_by(is_it.desc(), column.id.desc()).limit(most)
         )
         return [_case(row) for row in rows]
 

@@ -22,7 +22,7 @@ column = desk_drafts.c
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """An answer that a model has written for operators. See `tables.desk.DraftColumns`; `case` is the case's number."""
+    """An answer that a model has written for operators. See `tables.desk.DraftColumns`; `case` is the case's id."""
 
     id: int = 0
     case: int
