@@ -27,7 +27,8 @@ class Profile:
     those of `Usage.cached` and `Usage.tools` (None: `price_in`). `async_share` is the part of these
     prices that an answer of the asynchronous mode costs (`asynchronous`), `batch_share` that of one of a batch run of
     the service. `price_search` is for one web search that the
-    model makes by itself. `native`: it also speaks AI Studio's own API.
+    model makes by itself. `native`: it also speaks AI Studio's own API. `remembers`: its server keeps conversations,
+    so that a request may name the answer that it follows (`Request.previous`).
     """
 
     window: int = 8_192
@@ -45,6 +46,7 @@ class Profile:
     async_share: Decimal = Decimal("0.5")
     batch_share: Decimal = Decimal(1)
     price_search: Decimal = Decimal(0)
+    remembers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,10 @@ class Request:
     `choice` says which of the `tools` the model calls: "" is its own choice, "none", "required" (at least one), or a
     name. `schema` is the JSON schema of the answer. `reasoning`: "none", "low", "medium" or "high"; "" is the model's
     default. A model that can't reason ignores it.
+
+    `previous` is the `Chunk.response` of an earlier answer: the server remembers the first `known` of the messages that
+    are not the system's. A model whose server remembers nothing ignores it; all others raise `AnswerForgotten` when
+    the server does not know it any more.
     """
 
     messages: tuple[Message, ...]
@@ -72,6 +78,8 @@ class Request:
     choice: str = ""
     schema: Mapping[str, Any] | None = None
     reasoning: str = ""
+    previous: str = ""
+    known: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +130,8 @@ class Chunk:
 
     `reasoning` is new text of the model's reasoning; `activity` names what the model is doing by itself ("web_search").
     Only the last chunk of a complete stream has `finish`; a stream that ends without it raises `StreamCut`. `version`
-    is that of the model that answers, where the service tells it.
+    is that of the model that answers, where the service tells it; `response` the id under which the service remembers
+    the whole answer, "" where nothing can follow it.
     """
 
     text: str = ""
@@ -134,6 +143,7 @@ class Chunk:
     activity: str = ""
     sources: tuple[Source, ...] = ()
     version: str = ""
+    response: str = ""
 
 
 class Model(Protocol):

@@ -14,6 +14,7 @@ BotError
 │   │   └── StreamCut        the answer stopped in the middle; what arrived was already given out
 │   ├── OutcomeUnknown       the request may have been carried out: never repeat it blindly
 │   ├── ModelRefused         the service will not do this: another question may work
+│   │   └── AnswerForgotten  the answer that the request follows is not known: send the whole history
 │   ├── ContextOverflow      .limit, .given tokens: shorten and ask again
 │   ├── ModelDenied          key, role, folder, money: the operator must act
 │   └── ModelProtocolError   the server said something that we do not understand
@@ -115,6 +116,10 @@ class OutcomeUnknown(ModelError):
 
 class ModelRefused(ModelError):
     """The service refused the request by its rules."""
+
+
+class AnswerForgotten(ModelRefused):
+    """The service does not remember the answer that the request follows (`Request.previous`)."""
 
 
 class ContextOverflow(ModelError):

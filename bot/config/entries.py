@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 from urllib.parse import unquote, urlsplit
 
 from dotenv import dotenv_values
@@ -44,7 +44,8 @@ class ModelConfig(KeyedRow):
 
     With a `url` the model belongs to another server with an OpenAI-compatible API, which knows it as `model` (empty: as
     `name`). Without a `url` it is a model of AI Studio: `model` is its name there, `agent` the id of an agent from the
-    console, `search` lets it search the web. `window` and `max_tokens` are tokens, prices are for 1,000 tokens;
+    console, `search` lets it search the web; with `memory` "service" either is told only what is new, since the service
+    remembers the conversation. `window` and `max_tokens` are tokens, prices are for 1,000 tokens;
     `price_cached` is for those that the server had cached, `price_tools` for those of its own tools, `batch_share` the
     part of the prices that an answer of a batch run costs.
 
@@ -67,6 +68,7 @@ class ModelConfig(KeyedRow):
     model: str = ""
     agent: str = ""
     search: bool = False
+    memory: Literal["bot", "service"] = "bot"
     vision: bool | None = None
     tools: bool | None = None
     reasoning: bool | None = None
@@ -76,6 +78,16 @@ class ModelConfig(KeyedRow):
     concurrency: int = Field(10, gt=0, le=1_000)
     hours: str = Field("", pattern=r"^$|^\d{1,2}-\d{1,2}( [a-z]{3}(-[a-z]{3})?)?( [\w/+-]+)?$")
     stand_in: str = ""
+
+    @model_validator(mode="after")
+    def _remembering(self) -> Self:
+        by_responses = (self.agent or self.search) and not self.url and not self.uri
+        if self.memory == "service" and not by_responses:
+            raise ValueError(
+                'only a row with "agent" or "search" can have "memory": "service", and none with "url" or "uri"; '
+                'leave "memory" out, and the bot sends the history itself'
+            )
+        return self
 
 
 class EmbeddingModelConfig(KeyedRow):

@@ -20,7 +20,7 @@ from bot.conversation.question.beside_sources import given
 from bot.conversation.question.rewriting import QuestionRewriter
 from bot.conversation.request import RequestBuilder
 from bot.conversation.turn_state import SEARCHING, AnswerDraft, TurnContext
-from bot.errors import ContextOverflow, HookFailed, LimitReached, ModelError, ModelRefused, StreamCut
+from bot.errors import AnswerForgotten, ContextOverflow, HookFailed, LimitReached, ModelError, ModelRefused, StreamCut
 from bot.knowledge import documents
 from bot.knowledge.answer.citing import Citing
 from bot.knowledge.answer.evidence import WHOLE
@@ -272,7 +272,12 @@ class AnswerWriter:
                 if not written.calls or not await self._use_tools(incoming, reply, context, written):
                     return
                 end += asyncio.get_running_loop().time() - paused  # each tool has a deadline of its own
+            except AnswerForgotten:
+                written.forgotten = True
             except ContextOverflow as error:
+                if not written.forgotten and written.request is not None and written.request.previous:
+                    written.forgotten = True  # the server remembers more than the window holds
+                    continue
                 if shrink < 1:
                     written.error = error
                     return
@@ -370,7 +375,8 @@ class AnswerWriter:
             steps = replace(steps, messages=written.citing.hear(steps.messages))
         tools = context.evidence is None or context.evidence.offers_tools
         with tracing.span("prompt"):
-            ratio, request = builder.ratio(option), builder.request(context, option, steps, shrink, tools=tools)
+            ratio, follows = builder.ratio(option), not written.forgotten
+            request = builder.request(context, option, steps, shrink, tools=tools, follows=follows)
         written.begin()
         written.request = request
         if context.evidence is not None and context.evidence.judged:
@@ -384,6 +390,8 @@ class AnswerWriter:
             raise StreamCut("the answer took too long") from None
         finally:
             written.bill(request, ratio)
+        if context.material or steps.messages or not option.model.profile.remembers:
+            written.response = ""  # passages and results of tools are in no later prompt
         if written.usage:
             ratio.learn(prompt.size(request), written.usage)
 

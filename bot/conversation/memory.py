@@ -79,9 +79,14 @@ def none_withdrawn(_tx: Tx, _incoming: Incoming, _conversation: int) -> Collecti
 
 
 def without(branch: Sequence[Remembered], withdrawn: Collection[int]) -> Sequence[Remembered]:
-    """The messages of `branch` without the `withdrawn` answers and the questions that these answered."""
-    left_out = {*withdrawn, *(row.parent for row in branch if row.id in withdrawn)}
-    return [row for row in branch if row.id not in left_out] if withdrawn else branch
+    """The messages of `branch` without the `withdrawn` answers and the questions that these answered. What a server
+    remembers of later answers is not used either.
+    """
+    if not withdrawn:
+        return branch
+    first, left_out = min(withdrawn), {*withdrawn, *(row.parent for row in branch if row.id in withdrawn)}
+    kept = (row for row in branch if row.id not in left_out)
+    return [replace(row, response=None) if row.id > first else row for row in kept]
 
 
 def request_summary(tx: Tx, incoming: Incoming, last: Remembered, count: int, language: str) -> None:

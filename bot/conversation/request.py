@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from bot.ai import Request
@@ -12,6 +13,7 @@ from bot.extension import Hooks
 from bot.llm import prompt
 from bot.llm.routing import ModelOption
 from bot.tools.toolbox import Steps, Toolbox
+from bot.types import Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +104,23 @@ class RequestBuilder:
         return self._ratios[option.name]
 
     def request(
-        self, context: TurnContext, option: ModelOption, steps: Steps, shrink: float = 1.0, *, tools: bool = True
+        self,
+        context: TurnContext,
+        option: ModelOption,
+        steps: Steps,
+        shrink: float = 1.0,
+        *,
+        tools: bool = True,
+        follows: bool = False,
     ) -> Request:
         """The request to the model of `option` after these `steps` with tools. `tools` False offers the model no tools.
 
-        `shrink` below 1 limits the prompt to that share of an earlier prompt, which the service found too long.
+        `shrink` below 1 limits the prompt to that share of an earlier prompt, which the service found too long. With
+        `follows` a model whose server remembers the conversation is told which answer the request follows.
         """
         profile, ratio, persona, options = option.model.profile, self.ratio(option), context.persona, self.options
         profile = profile if tools else replace(profile, tools=False)
+        said = prompt.informed(context.messages, context.material)
         request = prompt.build(
             "\n\n".join(
                 filter(
@@ -117,7 +128,7 @@ class RequestBuilder:
                     (persona.system_prompt(context.language, options.system), context.instructions, context.preface),
                 )
             ),
-            prompt.informed(context.messages, context.material),
+            said,
             self.toolbox.narrowed(profile, steps, ratio, context.language),
             ratio,
             max_tokens=persona.max_tokens or options.max_tokens,
@@ -128,5 +139,24 @@ class RequestBuilder:
             shrink=shrink,
             language=context.language,
         )
+        if follows and profile.remembers:
+            request = _following(request, said, context, option)
         mode = REASONING.get(context.choices.reasoning, "") if profile.reasoning else ""
         return self.toolbox.equipped(replace(request, reasoning=mode), profile, steps, context.language)
+
+
+def _following(request: Request, said: Sequence[Message], context: TurnContext, option: ModelOption) -> Request:
+    """The request, made of `said`, as one that follows the newest answer of this model which its server remembers.
+
+    The answer must be of the same persona, whose examples stand before it. One that other words of the bot follow does
+    not count: a request joins them.
+    """
+    for at in reversed(range(len(context.branch))):
+        row, later = context.branch[at], said[len(said) - len(context.history) + at + 1 :]
+        if row.response and (row.model, row.persona) == (option.name, context.persona.label):
+            if not later or later[0].role != "user":
+                return request
+            whole = sum(message.role != "system" for message in request.messages)
+            new = len(prompt.turns(later, option.model.profile, context.language))
+            return replace(request, previous=row.response, known=max(whole - new, 0))
+    return request

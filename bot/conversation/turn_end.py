@@ -179,11 +179,12 @@ def _remember(
     text = context.prefix + written.text if written.noted is None else written.noted.text
     said = (*written.steps.parts, Text(text))
     request = dump_request(written.request, context.stored_texts) if written.request is not None else None
-    sources = (*written.steps.sources, *written.rests_on)
+    sources, response = (*written.steps.sources, *written.rests_on), written.response or None
     if place.resumed is not None:
         sources = tuple(dict.fromkeys((*place.resumed.sources, *sources)))
         answer = replace(
-            place.resumed, message=Message("assistant", said), ending=written.ending(), sources=sources
+            place.resumed, message=Message("assistant", said), ending=written.ending(), sources=sources,
+            response=response,
         )  # fmt: skip
         tx.messages.extend_answer(answer, said, request)
     else:
@@ -192,7 +193,7 @@ def _remember(
             question.conversation, incoming.address, incoming.id, "assistant", said,
             parent=place.after or question.id, ending=written.ending(), user=incoming.user.id,
             model=written.option.name, request=request, persona=context.persona.label,
-            sources=sources,
+            sources=sources, response=response,
         )  # fmt: skip
         if written.citing is not None:
             tx.knowledge.store_quotes(answer.id, written.citing.spans)

@@ -193,7 +193,8 @@ class AnswerDraft:
     from the knowledge base: `text` holds only what it lets out; `beyond`: that does not cover the question. `noted` is
     the whole answer with what it quotes of documents, once it is written. `refusal` is what a programmer's function
     sends in place of the answer, `remark` what it adds below it, `own_note` what the operator wants to be said of what
-    is not from the sources.
+    is not from the sources. `response` is the id under which the server remembers the last request with its answer;
+    `forgotten`: it has not known the answer that the request was to follow.
     """
 
     wanted: ModelOption
@@ -223,22 +224,25 @@ class AnswerDraft:
     refusal: str = field(default="", init=False)
     remark: str = field(default="", init=False)
     own_note: str = field(default="", init=False)
+    response: str = field(default="", init=False)
+    forgotten: bool = field(default=False, init=False)
 
     def refuse(self, refusal: str, error: ModelError | None = None) -> None:
         """Drop all that was written: a programmer's function has refused it, or has failed (`error`)."""
-        self.text = self.before = self.thought = ""
+        self.text = self.before = self.thought = self.response = ""
         self.calls, self.citing, self.finish = (), None, Finish.STOP
         self.refusal, self.error = refusal, error
 
     def replace_text(self, text: str) -> None:
         """Send another text, which has no quotes of the knowledge base any more."""
         below = self.citing.below if self.citing is not None else ""
+        self.response = ""
         self.text, self.citing = f"{text}\n\n{below}" if below else text, None
 
     def begin(self) -> None:
         """Forget what the last request to the model has brought: another request for this answer follows."""
         self.text, self.finish, self.usage, self.calls = self.before, None, None, ()
-        self.thought, self.searches = "", 0
+        self.thought, self.response, self.searches = "", "", 0
         if self.citing is not None:
             self.citing.restart()
 
@@ -255,6 +259,7 @@ class AnswerDraft:
         self.searches += chunk.activity == SEARCHING
         self.usage = chunk.usage or self.usage
         self.finish = chunk.finish or self.finish
+        self.response = chunk.response or self.response
 
     def bill(self, request: Request, ratio: prompt.Ratio) -> None:
         """Add the usage of the request that has ended; `ratio` estimates it if the service reported none."""

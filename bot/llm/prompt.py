@@ -51,14 +51,19 @@ def build(
     answer = min(max_tokens, profile.max_tokens)
     frame = ratio.tokens(len(system))
     budget = profile.window - answer - RESERVE - frame
-    seen = (_seen(message, profile.vision, language) for message in history)
-    turns = merged([message for message in seen if _says_something(message)])
-    kept = _newest(turns, budget, ratio)
+    said = turns(history, profile, language)
+    kept = _newest(said, budget, ratio)
     if shrink < 1:
         used = frame + sum(ratio.tokens(weight(message)) for message in kept)
-        kept = _newest(turns, min(budget, int(used * shrink) - frame), ratio)
+        kept = _newest(said, min(budget, int(used * shrink) - frame), ratio)
     messages = (*([Message.of("system", system)] if system else []), *kept)
     return Request(messages, temperature=temperature, max_tokens=answer)
+
+
+def turns(history: Sequence[Message], profile: Profile, language: str) -> list[Message]:
+    """The messages of `history` as a model gets them: those that say something, neighbours of one role joined."""
+    seen = (_seen(message, profile.vision, language) for message in history)
+    return merged([message for message in seen if _says_something(message)])
 
 
 def spoken(said: Sequence[Remembered]) -> list[Message]:
@@ -78,10 +83,10 @@ def _others(message: Message) -> tuple[Part, ...]:
     return tuple(part for part in message.parts if not isinstance(part, Text))
 
 
-def _newest(turns: Sequence[Message], budget: int, ratio: Ratio) -> list[Message]:
+def _newest(said: Sequence[Message], budget: int, ratio: Ratio) -> list[Message]:
     """The newest turns that fit into `budget` tokens, oldest first. The last one always stays, shortened if need be."""
     kept: list[Message] = []
-    for message in reversed(turns):
+    for message in reversed(said):
         tokens = ratio.tokens(weight(message))
         if tokens > budget:
             if not kept:

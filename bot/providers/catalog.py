@@ -49,7 +49,7 @@ def profile(name: str, extra: Sequence[ModelConfig] = ()) -> Profile:
     if row.url or row.agent:
         found = Profile(native=False)
     changes = row.model_dump(include=OVERRULED, exclude_none=True)
-    found = replace(found, **changes)
+    found = replace(found, **changes, remembers=row.memory == "service")
     return found if found.native else replace(found, asynchronous=False)
 
 

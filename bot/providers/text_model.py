@@ -7,6 +7,7 @@ common: broken connections, refusals, silence.
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Any, Protocol
 
 from bot.ai import Chunk, Profile, Request, Source
 from bot.config.settings import Settings
-from bot.errors import ModelError, ModelRefused, ModelUnavailable, StreamCut
+from bot.errors import AnswerForgotten, ModelDenied, ModelError, ModelRefused, ModelUnavailable, StreamCut
 from bot.http.client import Stream
 from bot.providers.account import Account
 from bot.providers.reader import Reader
@@ -24,6 +25,7 @@ LONGEST_ANSWER = 200_000  # characters we take
 CUT_MARK = "[...]\n"
 LAST_WORDS = 0.25  # seconds for the end of a complete answer to come, so that its connection can be used again
 LAST_NUMBERS = 2.0  # ... and for what it cost, where that comes after it
+PREVIOUS = re.compile(r"previous[_ ]response", re.IGNORECASE)
 
 
 class Wire(Protocol):
@@ -91,6 +93,8 @@ class TextModel:
                         given = given or bool(chunk.text or chunk.reasoning) or chunk.replaces
                         yield chunk
                 return
+            except (ModelDenied, ModelRefused) as error:
+                raise _forgotten(error, request) or error from None
             except ModelUnavailable as error:
                 if given:
                     raise StreamCut(str(error), retry_after=error.retry_after, trace=error.trace) from error
@@ -149,7 +153,7 @@ def _read(reader: Reader, pieces: Iterable[str]) -> Iterator[Chunk]:
 
 def joined(*chunks: Chunk | None) -> Chunk:
     """Join chunks of one answer, given in their order, into one chunk."""
-    text, replaces, finish, usage, reasoning, version = "", False, None, None, "", ""
+    text, replaces, finish, usage, reasoning, version, response = "", False, None, None, "", "", ""
     calls: tuple[ToolCall, ...] = ()
     sources: tuple[Source, ...] = ()
     for chunk in filter(None, chunks):
@@ -160,9 +164,10 @@ def joined(*chunks: Chunk | None) -> Chunk:
         reasoning += chunk.reasoning
         sources += chunk.sources
         version = chunk.version or version
+        response = chunk.response or response
     return Chunk(
         text, replaces=replaces, finish=finish, usage=usage, tool_calls=calls, reasoning=reasoning, sources=sources,
-        version=version,
+        version=version, response=response,
     )  # fmt: skip
 
 
@@ -195,6 +200,13 @@ def refuse_pictures(request: Request, profile: Profile) -> None:
     )
     if newest and not profile.vision and any(isinstance(part, Image) for part in newest.parts):
         raise ModelRefused("this model does not see pictures")
+
+
+def _forgotten(error: ModelError, request: Request) -> AnswerForgotten | None:
+    """What a refusal means if it is about the answer that the request follows; None if it is about anything else."""
+    said = str(error)
+    about = said.startswith("404") or request.previous in said or PREVIOUS.search(said)
+    return AnswerForgotten(said, trace=error.trace) if request.previous and about else None
 
 
 def _uncut(error: ModelUnavailable) -> ModelUnavailable:

@@ -371,6 +371,22 @@ def test_models_come_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
     assert str(models[0].price_in) == "1.20"
 
 
+def test_the_memory_of_the_service_is_for_rows_of_the_responses_api(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [{"name": "one", "agent": "fvt1", "memory": "service"}, {"name": "two", "search": True, "memory": "service"}]
+    models = given(monkeypatch, MODELS=json.dumps([*rows, {"name": "three"}])).models
+    assert [model.memory for model in models] == ["service", "service", "bot"]
+    for bad in (
+        {"memory": "service"},
+        {"memory": "service", "url": "http://127.0.0.1:1/v1", "search": True},
+        {"memory": "service", "uri": "gpt://folder/own", "agent": "fvt1"},
+    ):
+        (line,) = refused(monkeypatch, MODELS=json.dumps([{"name": "one", **bad}]))
+        assert line.startswith("MODELS (0): ")
+        assert 'only a row with "agent" or "search"' in line
+    (line,) = refused(monkeypatch, MODELS=json.dumps([{"name": "one", "agent": "fvt1", "memory": "server"}]))
+    assert "'bot' or 'service'" in line
+
+
 @table("host", ["0.0.0.0", "::", "[::1]", "localhost", "metadata:8080", "my_host"])
 def test_a_host_is_a_name_or_an_address_of_either_kind(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     assert given(monkeypatch, WEBHOOK_HOST=host).webhook_host == host

@@ -13,6 +13,7 @@ from bot.ai import Answered, Chunk, Failed, Finish, Pending, Profile, Request, S
 from bot.config.entries import ModelConfig
 from bot.config.settings import Settings
 from bot.errors import (
+    AnswerForgotten,
     ContextOverflow,
     ModelDenied,
     ModelError,
@@ -114,6 +115,37 @@ async def test_an_agent_is_asked_by_its_id_and_keeps_its_model(world: World) -> 
 async def test_an_agent_that_is_gone_is_told(world: World) -> None:
     with pytest.raises(ModelDenied):
         await whole(world.service.text("nobody").stream(ASK))
+
+
+# --- what the service remembers ---------------------------------------------------------------------------------------
+
+
+async def test_a_request_that_follows_an_answer_has_only_what_came_after_it(world: World) -> None:
+    agent = world.service.text("helper")
+    first = await whole(agent.stream(ASK))
+    said = (*ASK.messages, Message.of("assistant", first.text), Message.of("user", "And then?"))
+    await whole(agent.stream(Request((Message.of("system", "be short"), *said), previous=first.response, known=2)))
+    body = world.studio.seen("responses")[1].body
+    assert body["previous_response_id"] == first.response
+    assert body["input"] == [{"role": "user", "content": "And then?"}]
+    assert body["instructions"] == "be short"
+
+
+@pytest.mark.parametrize("previous", ["gone", ""])
+async def test_only_a_request_that_follows_an_answer_can_find_it_forgotten(world: World, previous: str) -> None:
+    world.studio.fail_next("responses", status=404, body={"error": {"message": "not found"}})
+    with pytest.raises(AnswerForgotten if previous else ModelDenied):
+        await whole(world.service.text("helper").stream(Request(ASK.messages, previous=previous)))
+    assert len(world.studio.seen("responses")) == 1
+
+
+def test_what_waits_for_results_or_was_filtered_can_not_be_followed() -> None:
+    call = {"type": "function_call", "call_id": "c1", "name": "clock", "arguments": "{}"}
+    assert read(completed(message("a"), id="r1")).response == "r1"
+    assert read(completed(message("a"), call, id="r1")).response == ""
+    for reason, id_ in (("max_output_tokens", "r1"), ("content_filter", "")):
+        ended = completed(message("a"), id="r1", status="incomplete", incomplete_details={"reason": reason})
+        assert read(ended).response == id_
 
 
 # --- in the background ------------------------------------------------------------------------------------------------

@@ -39,7 +39,8 @@ class ModelSettings(SettingsGroup):
         '[{"name":"yandexgpt-5.1","title":"Pro"},{"name":"aliceai-llm"}]; empty = the built-in list. A row with a url '
         'is a model of another OpenAI-compatible server: {"name":"llama","url":"http://127.0.0.1:11434/v1",'
         '"model":"llama3.2","tools":true,"window":8192}, with its key or $NAME of a variable in "key". '
-        '"search":true lets a model search the web, "agent" is the id of one saved in the console',
+        '"search":true lets a model search the web, "agent" is the id of one saved in the console; with '
+        '"memory":"service" either is sent only what is new, since AI Studio remembers the conversation',
     )
     image_model: OptionalLine = Field(
         "auto",

@@ -92,11 +92,15 @@ class ResponsesWire:
 
     def body(self, request: Request, *, stream: bool) -> dict[str, Any]:
         """Return the JSON body of a request. Raises `ModelRefused` if no message is left to send."""
-        items = [item for message in request.messages for item in _items(message, self._profile)]
+        said = [message for message in request.messages if message.role != "system"]
+        new = said[request.known :] if request.previous else said
+        items = [item for message in new for item in _items(message, self._profile)]
         if not items:
             raise ModelRefused("the request has no text")
         found: dict[str, Any] = {"input": items, "stream": stream}
         found |= {"prompt": {"id": self._who.agent}} if self._who.agent else {"model": self._who.uri}
+        if request.previous:
+            found["previous_response_id"] = request.previous
         if told := "\n\n".join(message.text for message in request.messages if message.role == "system"):
             found["instructions"] = told
         if request.temperature is not None:
@@ -129,9 +133,7 @@ class ResponsesWire:
 
 
 def _items(message: Message, profile: Profile) -> list[dict[str, Any]]:
-    """Return a message as items of the API. System messages are left out: they are sent as instructions."""
-    if message.role == "system":
-        return []
+    """Return a message as items of the API."""
     found: list[dict[str, Any]] = []
     for part in message.parts:
         if isinstance(part, ToolCall):
@@ -190,10 +192,12 @@ class ResponseReader(Reader):
             self._taken,
         )
         finish = ENDS.get(str(reason), Finish.LENGTH) if status == "incomplete" else Finish.STOP
+        is_followed = not found and finish is not Finish.FILTERED  # calls want their results, filtered answers nothing
         searches = sum(item.get("type") == f"{SEARCHING}_call" for item in output)
         self._last = replace(
             self._end(_said(output), Finish.TOOLS if made and finish is Finish.STOP else finish),
             usage=counted(response.get("usage"), *TOKENS, searches=searches), tool_calls=made, sources=_sources(output),
+            response=str(response.get("id") or "") if is_followed else "",
         )  # fmt: skip
 
     def end(self) -> Chunk:

@@ -40,7 +40,19 @@ CURRENT = (
 )
 HEAD = select(conversations.c.head).where(conversations.c.id == bindparam("conversation"))
 FIELDS = messages.c[
-    "id", "conversation_id", "turn", "role", "parts", "ending", "parent", "place", "model", "sources", "user"
+    "id",
+    "conversation_id",
+    "turn",
+    "role",
+    "parts",
+    "ending",
+    "parent",
+    "place",
+    "model",
+    "sources",
+    "user",
+    "persona",
+    "response",
 ]
 ADD = upsert(lambda insert: insert(messages).on_conflict_do_nothing().returning(messages.c.id))
 MOVE_HEAD = update(conversations).where(conversations.c.id == bindparam("conversation")).values(head=bindparam("tip"))
@@ -92,7 +104,8 @@ ANSWERS = (
 class Remembered:
     """A stored message. `ending` is how an answer ended (stop, length, stopped, cut), or `OPEN` for a question.
 
-    `place` is the transport's id of a question, `speaker` the name of the user who asked it.
+    `place` is the transport's id of a question, `speaker` the name of the user who asked it. `persona` and `response`
+    are those of an answer (see `tables.history`).
     """
 
     id: int
@@ -106,6 +119,8 @@ class Remembered:
     sources: tuple[Source, ...] = ()
     speaker: str = ""
     user: int = 0
+    persona: str = ""
+    response: str | None = None
 
     @property
     def text(self) -> str:
@@ -156,12 +171,12 @@ class Messages(Repository):
     def add_message(
         self, conversation: int, address: Address, turn: str, role: Role, parts: tuple[Part, ...],
         *, parent: int | None = None, ending: str = "", user: int = 0, place: int = 0, model: str = "",
-        sources: Sequence[Source] = (), request: bytes | None = None, persona: str = "",
+        sources: Sequence[Source] = (), request: bytes | None = None, persona: str = "", response: str | None = None,
     ) -> Remembered:  # fmt: skip
         """Add a message after `parent` (None: after the head; 0: as a root) and make it the head.
 
         `request` is what a model was asked for an answer (`dump_request`), `persona` the label of the persona that
-        wrote it. Images are stored as blobs.
+        wrote it, `response` its id at the model's server. Images are stored as blobs.
         A second message with this turn and role is not added: the first one is returned.
         """
         if any(isinstance(part, Image) for part in parts) and not self._is_there(conversation, turn, role):
@@ -171,7 +186,7 @@ class Messages(Repository):
             "conversation_id": conversation, "bot": address.bot, "chat": address.chat, "turn": turn, "role": role,
             "parts": dump_parts(parts), "ending": ending, "at": self.clock.time(), "user": user, "place": place,
             "parent": before, "model": model, "request": request, "persona": persona,
-            "sources": _sources(sources),
+            "sources": _sources(sources), "response": response,
         }  # fmt: skip
         added = self.connection.execute(ADD(self.connection), row).scalar_one_or_none()
         if added is None:
@@ -179,7 +194,7 @@ class Messages(Repository):
         else:
             said = Remembered(
                 id=added, conversation=conversation, turn=turn, message=Said(role, parts), ending=ending, parent=before,
-                place=place, model=model, sources=tuple(sources), user=user,
+                place=place, model=model, sources=tuple(sources), user=user, persona=persona, response=response,
             )  # fmt: skip
         self.move_head(conversation, said.id)
         return said
@@ -196,12 +211,12 @@ class Messages(Repository):
         self.connection.execute(MOVE_HEAD, {"conversation": conversation, "tip": tip})
 
     def extend_answer(self, answer: Remembered, parts: tuple[Part, ...], request: bytes | None) -> None:
-        """Store a continued answer with these parts, its ending and its sources, and make it the head of its
-        conversation.
+        """Store a continued answer with these parts, its ending, its sources and its response, and make it the head of
+        its conversation.
         """
         values = {
             "parts": dump_parts(parts), "ending": answer.ending, "request": request,
-            "sources": _sources(answer.sources),
+            "sources": _sources(answer.sources), "response": answer.response,
         }  # fmt: skip
         change = update(messages).where(messages.c.id == answer.id).values(**values)
         self.move_head(self.connection.execute(change.returning(messages.c.conversation_id)).scalar_one(), answer.id)
@@ -210,6 +225,7 @@ class Messages(Repository):
         """Store a message as if it had said only this text."""
         parts = dump_parts((Text(text),))
         self.connection.execute(update(messages).where(messages.c.id == message).values(parts=parts))
+        self._forget_responses(message)
 
     def set_ending(self, message: int, ending: str) -> None:
         """Mark a question as `OPEN` (unanswered), which keeps it out of later prompts; "" removes the mark."""
@@ -219,6 +235,13 @@ class Messages(Repository):
         """Put an answer that came late between its question and the messages that followed this question meanwhile."""
         followed = (messages.c.parent == answer.parent, messages.c.role == "user")
         self.connection.execute(update(messages).where(*followed).values(parent=answer.id))
+        self._forget_responses(answer.parent)
+
+    def _forget_responses(self, message: int | None) -> None:
+        """Drop the responses of a message and of all later ones: the server remembers what was before the change."""
+        here = select(messages.c.conversation_id).where(messages.c.id == message).scalar_subquery()
+        those = (messages.c.conversation_id == here, messages.c.id >= message, messages.c.response.is_not(None))
+        self.connection.execute(update(messages).where(*those).values(response=None))
 
     def find_request(self, message: int) -> dict[str, Any] | None:
         """Return what the model was asked for an answer, as JSON; None if that is not known."""

@@ -193,7 +193,9 @@ class PersonalData(Repository):
         return len(rows)
 
     def _unlink(self, rows: Rows) -> None:
-        """Delete messages and attach their replies to the deleted messages' parents."""
+        """Delete messages and attach their replies to the deleted messages' parents. What is left of a conversation is
+        not asked as what a server remembers of it, since that has the deleted messages.
+        """
         above = {row["id"]: row["parent"] for row in rows}
 
         def left(id_: int | None) -> int | None:
@@ -204,6 +206,9 @@ class PersonalData(Repository):
         for id_ in above:
             self._change(messages, {"parent": left(id_)}, messages.c.parent == id_)
             self._change(conversations, {"head": left(id_)}, conversations.c.head == id_)
+        for some in _pieces(sorted({row["conversation_id"] for row in rows})):
+            here = messages.c.conversation_id.in_(some)
+            self._change(messages, {"response": None}, here, messages.c.response.is_not(None))
         for some in _pieces(sorted(above)):
             self._drop(messages, messages.c.id.in_(some))
 
@@ -236,7 +241,8 @@ class PersonalData(Repository):
         def old(table: Table[Any], *more: ColumnElement[bool]) -> tuple[ColumnElement[bool], ...]:
             return (here(table), table.c.at < before, *more)
 
-        query = select(messages.c.id, messages.c.parent).where(*old(messages)).order_by(messages.c.id).limit(PIECE)
+        fields = (messages.c.id, messages.c.parent, messages.c.conversation_id)
+        query = select(*fields).where(*old(messages)).order_by(messages.c.id).limit(PIECE)
         rows = self._rows(query)
         self._unlink(rows)
         sent = deliveries.c.state.in_((DeliveryState.SENT.value, DeliveryState.DEAD.value))

@@ -38,7 +38,8 @@ class MessageColumns(TypedColumns):
     `parent` is the message before it; messages with one parent are versions of each other. `place` is the transport's
     id of a question, `sources` what an answer rests on (JSON), `request` what the model was asked for an answer
     (`repositories.mapping.dump_request`; NULL if it is not known). `persona` names the version of the persona that
-    wrote an answer, such as "teacher@1a2b3c4d" (`persona_versions`); "" if it is not known.
+    wrote an answer, such as "teacher@1a2b3c4d" (`persona_versions`); "" if it is not known. `response` is the id under
+    which the model's server remembers the branch that ends in an answer; NULL if it does not, or as something else.
     """
 
     id: Named[int] = Column(Id, primary_key=True)
@@ -57,6 +58,7 @@ class MessageColumns(TypedColumns):
     sources: Named[str] = Column(sa.Text, server_default="[]")
     request: Named[bytes | None] = Column(sa.LargeBinary)
     persona: Named[str] = Column(sa.String(64), server_default="")
+    response: Named[str | None] = Column(sa.Text)
 
 
 messages = declare_table(
