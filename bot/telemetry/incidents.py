@@ -167,6 +167,10 @@ ADVICE = {
         "the service refused the question by its rules",
         "nothing to repair: it was put to the user to say it in other words",
     ),
+    "AnswerForgotten": (
+        "AI Studio does not know the answer any more that a question followed (a row of MODELS with memory)",
+        "nothing to repair: the question was asked again with the whole history",
+    ),
     "ContextOverflow": (
         "the question with its history is longer than the model's window, even shortened",
         "offer a model with a larger window in MODELS, or lower LONGEST_QUESTION",

@@ -16,9 +16,8 @@ WHERE owner IN ('waiting', 'held', 'snoozed') OR last_holder <> 0 OR reason <> '
 
 
 def upgrade() -> None:
-    with op.batch_alter_table("desk_cases") as cases:
-        cases.add_column(sa.Column("number", sa.BigInteger(), nullable=False, server_default="0"))
-        cases.create_index("ix_desk_cases_number", ["bot", "number"])
+    op.add_column("desk_cases", sa.Column("number", sa.BigInteger(), nullable=False, server_default="0"))
+    op.create_index("ix_desk_cases_number", "desk_cases", ["bot", "number"])
     op.execute(KEEP)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
 
 import pytest
@@ -11,9 +10,9 @@ from bot.app.application import App
 from bot.testing.stage import Stage
 from bot.testing.studio import StudioSide
 from bot.testing.tg import DeskTopic, Person, Tg
-from bot.testing.virtual_loop import VirtualLoop
 from bot.texts.catalog import say
 from bot.texts.dates import day
+from tests.support.virtual import pass_by
 
 QUESTION, ANSWER = "Where do I return the lamp?", "At the desk, on Mondays."
 WEEK = 7 * 86_400
@@ -29,13 +28,6 @@ async def called(tg: Tg, customer: Person, language: str = "en") -> tuple[DeskTo
     desk = await tg.connect_desk("Support", operator)
     await customer.say("/human")
     return desk.topic(customer), operator
-
-
-def pass_by(seconds: float) -> None:
-    """Let so much time pass at once: what would have happened meanwhile costs a test half a minute."""
-    loop = asyncio.get_running_loop()
-    assert isinstance(loop, VirtualLoop)
-    loop.now += seconds
 
 
 def hint(stage: Stage, answer: str = ANSWER, language: str = "en") -> str:

@@ -12,6 +12,7 @@ from bot.runtime.optional.model_watch import ends_soon
 from bot.texts.catalog import say
 from tests.support.stage import ANNA, BORIS, Stage
 from tests.support.telegram_side import soon
+from tests.support.virtual import pass_by
 
 
 def _told(stage: Stage, word: str) -> int:
@@ -36,8 +37,10 @@ async def test_a_default_that_is_gone_is_replaced_by_the_next_of_its_kind_and_to
     assert "/aliceai-llm" in _asked(stage)
     await stage.stop()
     await stage.start(owners=[owner], check_at_start=True)
-    await stage.clock.sleep(90_000)
-    assert len(stage.studio.seen("models")) >= 2
+    await soon(stage, lambda: len(stage.studio.seen("models")) == 2 or None)
+    pass_by(90_000)
+    await soon(stage, lambda: len(stage.studio.seen("models")) == 3 or None)
+    await stage.clock.sleep(120)
     assert sum(told in text for text in stage.telegram.texts(owner)) <= 1
     assert sum("aliceai-llm" in text for text in stage.telegram.texts(owner)) == 1
 

@@ -5,6 +5,14 @@ from __future__ import annotations
 import asyncio
 
 from bot.clock import SystemClock
+from bot.testing.virtual_loop import VirtualLoop
+
+
+def pass_by(seconds: float) -> None:
+    """Let so much time of a stage pass at once: what a bot does every hour in a week costs a test half a minute."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    loop.now += seconds
 
 
 class VirtualClock:
