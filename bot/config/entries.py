@@ -180,5 +180,5 @@ def written(env_file: Path) -> Mapping[str, str | None]:
 
 
 def _variable(name: str) -> str:
-    """The value of an environment variable that is no setting of Govorun, else its value in `.env`, else ""."""
+    """Return what a variable holds that a row of settings names: in the environment, else in `.env`; "" in neither."""
     return (os.environ.get(name) or written(ENV_FILE).get(name) or "").strip()

@@ -57,7 +57,7 @@ class Customers:
 
     @property
     def desk(self) -> Desk:
-        """The cases of the bot."""
+        """The desk, which changes and stores the cases of this bot."""
         return self.mirror.desk
 
     def feature(self) -> Feature:

@@ -292,7 +292,10 @@ def _attached(incoming: Incoming) -> Sequence[Attachment]:
 
 
 def _refs(incoming: Incoming) -> tuple[tuple[str, str, int], ...]:
-    """The files of a message, if they are all that it has, so that they can be sent where they may not be copied."""
+    """Return kind, reference and size of each file of a message; none if one of them has no reference.
+
+    A file that Telegram does not let be copied is sent by its reference.
+    """
     found = tuple((part.kind, part.ref, part.size) for part in _attached(incoming))
     return found if all(ref for _, ref, _ in found) else ()
 

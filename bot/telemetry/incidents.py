@@ -48,7 +48,7 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class IncidentLog:
-    """Records incidents in the log, and in the file `path` if there is one."""
+    """Records incidents: each failure of a turn with its code, in the log and in the file `path` (None: no file)."""
 
     clock: Clock
     path: Path | None = None

@@ -32,6 +32,14 @@ async def read(telegram: Telegram, chat: int, begin: str) -> Message:
     )
 
 
+async def connect(telegram: Telegram, group: int) -> None:
+    """Let the owner connect a group to the desk."""
+    telegram.say(group, f"/desk{BOT}", OLGA)
+    asked = await read(telegram, group, say("en", "desk.group.ask"))
+    telegram.press(group, *find_button([asked], say("en", "desk.group.use")), OLGA)
+    await read(telegram, group, say("en", "desk.group.connected"))
+
+
 async def test_a_case_goes_from_the_call_to_the_answer_and_back(tmp_path: Path, postgres: Server) -> None:
     url = await asyncio.to_thread(postgres.create)
     settings = {"DATABASE_URL": url, "DESK": str(tmp_path), "OWNERS": str(OLGA), **UNPACED}
@@ -40,10 +48,7 @@ async def test_a_case_goes_from_the_call_to_the_answer_and_back(tmp_path: Path, 
         group = telegram.group("Support", [OLGA], is_forum=True)["id"]
         telegram.promote(group)
         async with Process.start("run", directory=tmp_path, **environment):
-            telegram.say(group, f"/desk{BOT}", OLGA)
-            asked = await read(telegram, group, say("en", "desk.group.ask"))
-            telegram.press(group, *find_button([asked], say("en", "desk.group.use")), OLGA)
-            await read(telegram, group, say("en", "desk.group.connected"))
+            await connect(telegram, group)
             telegram.say(ANNA, "/human")
             await read(telegram, ANNA, say("en", "desk.called"))
             card = await read(telegram, group, "#1")
@@ -75,10 +80,7 @@ async def test_d4_a_take_over_races_with_answers_of_two_processes_and_never_do_b
             Process.start("run", directory=tmp_path, **environment),
             Process.start("run", directory=tmp_path, **environment),
         ):
-            telegram.say(group, f"/desk{BOT}", OLGA)
-            asked = await read(telegram, group, say("en", "desk.group.ask"))
-            telegram.press(group, *find_button([asked], say("en", "desk.group.use")), OLGA)
-            await read(telegram, group, say("en", "desk.group.connected"))
+            await connect(telegram, group)
             topics = {customer: await called(telegram, group, customer) for customer in CUSTOMERS}
             for number in range(max(RACES // len(CUSTOMERS), 1)):
                 studio.answer(lambda messages: f"the bot says {messages[-1]['text']}")
@@ -101,10 +103,7 @@ async def test_people_that_are_called_by_two_processes_at_once_have_numbers_with
             Process.start("run", directory=tmp_path, **environment),
             Process.start("run", directory=tmp_path, **environment),
         ):
-            telegram.say(group, f"/desk{BOT}", OLGA)
-            asked = await read(telegram, group, say("en", "desk.group.ask"))
-            telegram.press(group, *find_button([asked], say("en", "desk.group.use")), OLGA)
-            await read(telegram, group, say("en", "desk.group.connected"))
+            await connect(telegram, group)
             studio.script("the bot alone")
             telegram.say(ANNA, "hello")
             await read(telegram, ANNA, "the bot alone")

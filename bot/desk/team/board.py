@@ -28,7 +28,10 @@ LONGEST_NAME = 40  # characters of a customer's name
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Board:
-    """Writes the boards. `send` delivers to places in the background."""
+    """Writes the board of each group of operators: the message with its open cases.
+
+    `send` delivers it in the background.
+    """
 
     store: Store
     desk: Desk

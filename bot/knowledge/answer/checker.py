@@ -97,7 +97,7 @@ class Checker:
         return instruct(language, key, failed="\n".join(lines))
 
     def stop_comparing(self) -> None:
-        """Believe marks across languages from now on."""
+        """Take each mark for true where sentence and source have different languages: their embeddings can't be had."""
         self._carriers.nearest = None
 
     def feed(self, text: str) -> list[Piece]:

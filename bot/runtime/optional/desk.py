@@ -240,7 +240,7 @@ def _model(given: Given, ground: Ground, assistant: Assistant, mirror: Mirror) -
 
 
 def _accounts(given: Given, ground: Ground, assistant: Assistant, desk: Desk) -> Sequence[Feature]:
-    """What the bot does in chats of people's accounts; nothing without the table [business] at the start."""
+    """Return the features for chats of people's accounts (Telegram Business); none without [business] in desk.toml."""
     if desk.table.business is None:
         return ()
     from bot.desk.business.answers import AccountAnswers
