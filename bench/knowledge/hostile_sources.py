@@ -23,6 +23,7 @@ from pathlib import Path
 from aiohttp import web
 
 from bot.clock import SystemClock
+from bot.concurrency.allocator import return_freed_memory
 from bot.concurrency.child_pool import ChildPool
 from bot.http.guarded import GuardedFetcher
 from bot.knowledge.sources.opening import SourceTools, open_source
@@ -215,6 +216,7 @@ class Hasty(SystemClock):
 
 async def read(address: str, folder: Path) -> Cost:
     """Read a source in this process, after a small one."""
+    return_freed_memory()  # as the bot does
     small = folder / "small"
     small.mkdir()
     (small / "a.md").write_text(SMALL)

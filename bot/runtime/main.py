@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import gc
 import logging
 import os
 import signal
-import sys
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, nullcontext, suppress
+from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING
 
 from bot.clock import SystemClock
+from bot.concurrency.allocator import return_freed_memory
 from bot.config.multi_bot import Plan, one_line
 from bot.config.settings import Settings
 from bot.errors import BotError, ConfigError
@@ -36,7 +35,6 @@ log = logging.getLogger(__name__)
 
 DEFECT = 70  # the exit status: EX_SOFTWARE
 STANDARD_INPUT = 0
-MMAP_THRESHOLD, LARGE = -3, 1 << 20  # M_MMAP_THRESHOLD of mallopt(3); bytes
 YOUNG = 5_000  # new objects before the garbage collector looks at them; Python's own 700 are those of one answer
 OLDER = (10, 10)  # after so many collections of a generation the next older one is collected: Python's own numbers
 
@@ -52,7 +50,7 @@ def run(
     An unexpected exception is written into the log, which is redacted, and not to the interpreter, which would print
     all.
     """
-    _return_large_blocks()
+    return_freed_memory()
     _freeze_loaded_objects()
     with asyncio.Runner(loop_factory=WatchedLoop) as runner:
         try:
@@ -161,14 +159,3 @@ def _reload(supervisor: Supervisor, read: Read) -> None:
     logs.configure(plan.process.log_level, [*plan.secrets(), *supervisor.secrets()], plan.process.log_format)
     log.info("the settings were read again")
     supervisor.apply(plan)
-
-
-def _return_large_blocks() -> None:
-    """Make glibc return large blocks of memory (files) to the system when they are freed.
-
-    By default glibc raises its threshold for that with the first large block and keeps the next ones: 30 MB after three
-    files of 14 MB. Other C libraries lack the call, and do not need it.
-    """
-    if sys.platform == "linux":
-        with suppress(AttributeError):
-            ctypes.CDLL(None).mallopt(MMAP_THRESHOLD, LARGE)

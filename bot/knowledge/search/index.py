@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
-from bot.knowledge.search.large_arrays import give_back, share_arena
+from bot.concurrency.allocator import return_freed_memory, trim
 from bot.knowledge.search.matrix import Matrix
 from bot.knowledge.search.words import WordIndex
 from bot.knowledge.stems import stems
@@ -63,7 +63,7 @@ class Index:
         self._generation = 0
         self._following = asyncio.Lock()
         # Words and matrix are used by one thread: each that uses them keeps 3 MB of what it has freed (glibc).
-        share_arena()
+        return_freed_memory()
         self._thread = ThreadPoolExecutor(1, "index")
 
     @property
@@ -160,7 +160,7 @@ class Index:
         self._unembedded = self._words.count(unembedded)
         if is_built:
             self._words.settle()
-            give_back()
+            trim()
 
     def _remove(self, ids: Sequence[int]) -> None:
         self._words.remove(ids)
@@ -180,7 +180,7 @@ class Index:
         if sources is not None and self._sources.issubset(sources):
             sources = None  # a search without a condition is faster
         found = ranked(question, vector, self._words, self._matrix, sources)
-        give_back()
+        trim()
         return found
 
 

@@ -20,6 +20,7 @@ from bot.billing.budget import BotBudget, Everybody, duration
 from bot.billing.metering import BillTo, Meter
 from bot.billing.pricing import shown
 from bot.clock import SystemClock
+from bot.concurrency.allocator import return_freed_memory
 from bot.config.settings import Settings, has_key
 from bot.errors import BadInput, ConfigError, LimitReached
 from bot.features.knowledge.jobs import request_sync
@@ -271,6 +272,7 @@ class KnowledgeCommand:
 @asynccontextmanager
 async def opened(settings: Settings, bot: int, say: Say, agree: Agree) -> AsyncIterator[KnowledgeCommand]:
     """Open the knowledge base of a bot, which may run meanwhile. Raises `ConfigError` for another schema than its."""
+    return_freed_memory()
     clock, url = SystemClock(), settings.database_url
     async with AsyncExitStack() as stack:
         try:
