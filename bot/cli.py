@@ -227,11 +227,11 @@ def _destination(argument: str, setting: str) -> str:
 def feedback(bot: int = BOT) -> None:
     """Print what people thought of answers, one JSON object a line, with prompt, answer, model and sources."""
     from bot.config import multi_bot
-    from bot.storage.repositories.feedback import exported
+    from bot.storage.repositories.messages import export_judgements
 
     settings = _settings()
     url = _existing(settings.database_url)
-    for row in exported(url, {bot} if bot else multi_bot.numbers(settings)):
+    for row in export_judgements(url, {bot} if bot else multi_bot.numbers(settings)):
         typer.echo(json.dumps(row, ensure_ascii=False))
 
 

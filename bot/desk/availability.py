@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 from bot.desk.formatting import Piece, formatted
 from bot.desk.policy.desk_file import DeskFile, WorkingHours
 from bot.prompts.schema import said
-from bot.storage.repositories.desk.cases import Case
 from bot.storage.store import Tx
+from bot.storage.tables.desk import Case
 from bot.texts.catalog import say
 from bot.texts.dates import day
 from bot.types import Outgoing

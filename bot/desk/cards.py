@@ -9,10 +9,9 @@ from bot.desk.formatting import LONGEST, Piece, formatted, harmless, units
 from bot.desk.policy.asked_already import asked_already
 from bot.outbox import Choice
 from bot.prompts.beside import for_people
-from bot.storage.repositories.desk.cases import BOT, CLOSED, HELD, SNOOZED, WAITING, Case
-from bot.storage.repositories.desk.relays import OPERATOR
 from bot.storage.repositories.messages import Remembered
 from bot.storage.store import Tx
+from bot.storage.tables.desk import BOT, CLOSED, HELD, NEWEST_EVENT, OPERATOR, SNOOZED, WAITING, Case
 from bot.texts.catalog import say
 from bot.types import Outgoing
 
@@ -54,7 +53,7 @@ def card(tx: Tx, case: Case, language: str, *, team: str = "", said: Sequence[Re
     who = say(
         language, "desk.card.who", name=harmless(case.name)[0] or "?", id=case.user, language=case.language or "?"
     )
-    if (count := tx.cases.count_of_customer(case.address)) > 1:
+    if (count := tx.count(Case, address=case.address)) > 1:
         who += " · " + say(language, "desk.card.count", count=count)
     title = say(language, "desk.card", number=case.number, state=state) if case.number else state
     pieces = [Piece(title, "bold"), Piece(f"\n{who}")]
@@ -68,9 +67,9 @@ def card(tx: Tx, case: Case, language: str, *, team: str = "", said: Sequence[Re
         pieces.append(Piece("\n" + " · ".join(filter(None, known))))
     if case.reason:
         reason = say(language, f"desk.reason.{case.reason}")
-        why = tx.cases.last_detail(case, WHY) if case.reason in EXPLAINED else ""
-        if why:
-            reason += f" ({harmless(why)[0]})"
+        why = tx.one(NEWEST_EVENT, case_id=case.id, what=WHY) if case.reason in EXPLAINED else None
+        if why is not None:
+            reason += f" ({harmless(why.detail)[0]})"
         pieces.append(Piece("\n" + say(language, "desk.card.why", reason=reason)))
     if again := _asked_already(tx, case, said, language):
         pieces.append(Piece(f"\n{again}"))
@@ -96,7 +95,8 @@ def _asked_already(tx: Tx, case: Case, said: Sequence[Remembered], language: str
 
 def is_edited_late(tx: Tx, case: Case) -> bool:
     """Whether the customer has edited a message after an answer to it, and nobody has answered since."""
-    return tx.cases.last_event(case, EDITED_LATE) > tx.relays.last_written(case.id, OPERATOR)
+    edited = tx.one(NEWEST_EVENT, case_id=case.id, what=EDITED_LATE)
+    return edited is not None and edited.at > tx.relays.last_written(case.id, OPERATOR)
 
 
 def card_of(case: Case) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from bot.storage.repositories.desk.cases import BOT, CLOSED, HELD, SNOOZED, WAITING, Case
+from bot.storage.tables.desk import BOT, CLOSED, HELD, SNOOZED, WAITING, Case
 
 REOPEN = 24 * 3600.0  # seconds after the close in which the customer's next message opens the case again
 
@@ -158,3 +158,16 @@ def _only_holder(case: Case, by: int) -> None:
     """What a case becomes is decided by who holds it. While nobody does, any operator decides; 0 is nobody's act."""
     if by and case.owner in (HELD, SNOOZED) and case.holder != by:
         raise NotPossible("desk.not_yours")
+
+
+WORDS = {  # how the events are called outside
+    "Call": "called",
+    "Take": "taken",
+    "Return": "returned",
+    "Release": "released",
+    "Give": "given",
+    "Snooze": "snoozed",
+    "Wake": "woken",
+    "Close": "closed",
+    "Reopen": "reopened",
+}

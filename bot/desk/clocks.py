@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from bot.desk.policy.desk_file import Promises, Quiet
 from bot.desk.policy.hours import Hours
-from bot.storage.repositories.desk.cases import HELD, SNOOZED, WAITING, Case
+from bot.storage.tables.desk import HELD, SNOOZED, WAITING, Case
 
 SOON, LATE, CLOSE_SOON, CLOSE_LATE, WARNED = 1, 2, 4, 8, 16  # bits of `Case.told`
 TURN = SOON | LATE  # begin anew with each message of the customer that waits

@@ -21,8 +21,8 @@ from bot.features.feedback import value
 from bot.outbox import Choice, finish, finish_turn, remove_buttons, with_choices
 from bot.ports import Handler, Reply
 from bot.storage.repositories.buttons import ButtonPress
-from bot.storage.repositories.desk.cases import BOT, HELD, Case
 from bot.storage.store import Store, Tx
+from bot.storage.tables.desk import BOT, GROUPS, HELD, NEWEST_CASE, OPEN_CASE, Case, Relay
 from bot.texts.catalog import say
 from bot.types import Address, Incoming, Job, Kind, Outgoing
 
@@ -150,7 +150,7 @@ class Customers:
             return
 
         def work(tx: Tx) -> Places:
-            case = tx.cases.find_open(incoming.address)
+            case = tx.one(OPEN_CASE, address=incoming.address)
             if case is None or case.owner == BOT:
                 finish_turn(tx, incoming, say(incoming.language, "desk.is_bots"))
                 return ()
@@ -192,7 +192,7 @@ class Customers:
         """Bring a message to the operators if a person has the case. False: the bot answers it."""
 
         def is_for_people(tx: Tx) -> bool:
-            case = tx.cases.find_newest(incoming.address)
+            case = tx.one(NEWEST_CASE, address=incoming.address)
             return case is not None and (case.is_for_people or was_just_closed(case, tx.clock.time()))
 
         if not await self.store.read(is_for_people):
@@ -201,12 +201,12 @@ class Customers:
 
         def work(tx: Tx) -> Places | None:
             known = with_choices(tx, incoming)
-            case, places = tx.cases.find_open(incoming.address), list[Address]()
+            case, places = tx.one(OPEN_CASE, address=incoming.address), list[Address]()
             thanks.clear()
             if case is None and (commented := self.rating.comment(tx, known)) is not None:
                 return commented
             if case is None and _is_thanks(incoming):
-                closed = tx.cases.find_newest(incoming.address)
+                closed = tx.one(NEWEST_CASE, address=incoming.address)
                 if closed is not None and was_just_closed(closed, tx.clock.time()):
                     thanks.append(closed)
                     finish_turn(tx, known)
@@ -216,7 +216,7 @@ class Customers:
                 places += found
             if case is not None and case.owner == HELD and not self.serves(case.holder):
                 places += self.desk.change(tx, case, Release(case.holder))
-                case = tx.cases.find_open(incoming.address)
+                case = tx.one(OPEN_CASE, address=incoming.address)
             if case is None or not case.is_for_people:
                 return None
             tx.inbox.mark_begun(incoming.ids)
@@ -262,7 +262,7 @@ class Customers:
             known = with_choices(tx, incoming)
             tx.chats.record_seen(incoming.address, incoming.user, private=True)
             told, places = self.desk.call(tx, known, reason, decision)
-            case = tx.cases.find_open(incoming.address) if brings else None
+            case = tx.one(OPEN_CASE, address=incoming.address) if brings else None
             if case is not None and case.is_for_people:
                 tx.inbox.mark_begun(incoming.ids)
                 places = [*places, *self.mirror.relay_from_customer(tx, case, known)]
@@ -278,7 +278,7 @@ class Customers:
         """
         shown = tx.outbox.find_shown(incoming.address, incoming.message_id) if not asked else None
         question = tx.messages.find_in_chat(incoming.address, shown.turn, "user") if shown is not None else None
-        case = tx.cases.find_open(incoming.address) or (self.desk.open_case(tx, incoming) if asked else None)
+        case = tx.one(OPEN_CASE, address=incoming.address) or (self.desk.open_case(tx, incoming) if asked else None)
         if case is not None and (asked or question is not None):
             tx.cases.add_event(case, WHY, detail=asked or (question.words if question is not None else ""))
 
@@ -287,7 +287,7 @@ class Customers:
 
         def work(tx: Tx) -> Places | None:
             where = incoming.address
-            relay = tx.relays.find_relay(where.bot, where.chat, incoming.message_id)
+            relay = tx.one(Relay, bot=where.bot, chat=where.chat, message=incoming.message_id)
             if relay is None:
                 return None
             places = self.mirror.edit_for_operators(tx, relay, incoming)
@@ -313,7 +313,7 @@ class Customers:
 
         def look(tx: Tx) -> tuple[ButtonPress | None, bool]:
             action = tx.buttons.find_pressed(incoming.address, incoming.user.id, incoming.data, incoming.message_id)
-            case = tx.cases.find_open(incoming.address)
+            case = tx.one(OPEN_CASE, address=incoming.address)
             return action, case is not None and case.is_for_people
 
         action, is_for_people = await self.store.read(look)
@@ -332,8 +332,8 @@ class Customers:
         """Call a person after so many answers of a case that the customer did not like."""
 
         def work(tx: Tx) -> Places:
-            case, most = tx.cases.find_open(incoming.address), self.desk.table.person.thumbs_down
-            if case is None or case.owner != BOT or not most or not tx.seats.list_groups(self.desk.bot):
+            case, most = tx.one(OPEN_CASE, address=incoming.address), self.desk.table.person.thumbs_down
+            if case is None or case.owner != BOT or not most or not tx.all(GROUPS, bot=self.desk.bot):
                 return ()
             is_new = tx.cases.note_once(case, "disliked", str(message))
             if not is_new or tx.cases.count_noted(case, "disliked") != most:

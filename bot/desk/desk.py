@@ -20,13 +20,29 @@ from bot.desk.seating import Seating
 from bot.extension import Decision, OwnRule, Question
 from bot.outbox import Choice, end_buttons
 from bot.ports import Delivery
-from bot.storage.repositories.desk.cases import BOT, CLOSED, HELD, SNOOZED, WAITING, Case
-from bot.storage.repositories.desk.drafts import DROPPED
-from bot.storage.repositories.desk.relays import CUSTOMER
-from bot.storage.repositories.desk.seats import BOARD, Seat
+from bot.storage.repositories.desk import BOARD
 from bot.storage.repositories.messages import Remembered
 from bot.storage.repositories.outbox import Shown
 from bot.storage.store import Tx
+from bot.storage.tables.desk import (
+    BOT,
+    CASES_BY_WAIT,
+    CLOSED,
+    CUSTOMER,
+    DROPPED,
+    GROUPS,
+    HELD,
+    NEWEST_CASE,
+    OPEN_CASE,
+    SENT,
+    SNOOZED,
+    WAITING,
+    Case,
+    Draft,
+    OperatorDuty,
+    Relay,
+    Seat,
+)
 from bot.texts.catalog import say
 from bot.types import Address, Incoming, Job, Outgoing
 
@@ -40,10 +56,6 @@ SUMMARY = "desk.summary"  # the job that puts a summary on the card
 OPENING = "desk.opening"  # the job that calls a person at the next opening
 IN_ROW = 3  # buttons
 Places = Sequence[Address]
-CAUSES = {  # why Telegram refuses a message, and what the operator is told
-    "voice_messages_forbidden": "desk.refused.voice", "can't be copied": "desk.refused.kind",
-    "messages can't be forwarded": "desk.refused.kind",
-}  # fmt: skip
 
 
 class Escalated(TakenOver):
@@ -79,7 +91,7 @@ class Desk(Seating):
         """
         if not incoming.private:
             return 0
-        case = tx.cases.find_open(incoming.address)
+        case = tx.one(OPEN_CASE, address=incoming.address)
         if case is not None and case.owner == BOT and self._was_left(tx, case):
             self.change(tx, case, Close())
             case = None
@@ -87,7 +99,7 @@ class Desk(Seating):
             case = self.open_case(tx, incoming)
         if case.is_for_people:
             raise TakenOver
-        if labels is not None and tx.seats.list_groups(self.bot):
+        if labels is not None and tx.all(GROUPS, bot=self.bot):
             case = self._ruled(tx, case, incoming, labels, queue=queue)
         return case.version
 
@@ -99,7 +111,7 @@ class Desk(Seating):
     def _ruled(self, tx: Tx, case: Case, incoming: Incoming, labels: Sequence[str], *, queue: str) -> Case:
         """Apply the rules to a new question, and return the case afterwards. Raises `Escalated`."""
         table = self.table
-        earlier = tx.cases.count_of_customer(case.address) - 1 if table.rule else 0
+        earlier = tx.count(Case, address=case.address) - 1 if table.rule else 0
         opening = self.hours.next_opening(case, tx.clock.time())
         asked = Question(incoming.text, incoming.language, labels, earlier, is_open=opening is None)
         decision, turns = decide(table, asked, self.rules), table.person.turns
@@ -122,8 +134,8 @@ class Desk(Seating):
         """Return the label of the button "call a person" below the first answer of a case, with the expected wait; ""
         for later answers, without the setting `choice`, and while nobody works.
         """
-        case = tx.cases.find_open(incoming.address) if self.table.person.choice else None
-        if case is None or not tx.seats.list_groups(self.bot) or tx.cases.count_questions(case):
+        case = tx.one(OPEN_CASE, address=incoming.address) if self.table.person.choice else None
+        if case is None or not tx.all(GROUPS, bot=self.bot) or tx.cases.count_questions(case):
             return ""
         if self.hours.next_opening(case, tx.clock.time()) is not None:
             return ""
@@ -134,53 +146,43 @@ class Desk(Seating):
         """Whether nobody has taken the customer's case over since."""
         if not version:
             return True
-        case = tx.cases.find_open(where)
+        case = tx.one(OPEN_CASE, address=where)
         return case is not None and case.owner == BOT and case.version == version
 
     def draft_mode(self, case: Case) -> str:
         """When a model writes drafts in a case: off, ask, always or auto."""
         return case.drafts or self.table.draft_of(self.hours.team(case)).mode
 
-    # --- storage.mailboxes.RelayWatch ---------------------------------------------------------------------------------
-
     def refused(self, tx: Tx, delivery: Delivery, reason: str) -> Places:
         """Reply to an operator's message that Telegram did not deliver to the customer: say so, with the `reason`."""
         if delivery.address.connection:
             return seating.refused_in_account(self.bot, tx, delivery, reason)
         chat, message = delivery.outgoing.relays
-        relay = tx.relays.find_relay(self.bot, chat, message)
-        case = tx.cases.find_case(self.bot, relay.case) if relay is not None else None
-        seat = tx.seats.find_in(case.address, chat) if case is not None else None
+        relay = tx.one(Relay, bot=self.bot, chat=chat, message=message)
+        case = tx.one(Case, bot=self.bot, id=relay.case_id) if relay is not None else None
+        seat = tx.one(Seat, customer=case.address, place=chat) if case is not None else None
         if seat is None:
             return ()
-        key = next((key for words, key in CAUSES.items() if words in reason.lower()), "desk.refused")
-        told = Outgoing(
-            say(self.language(tx, seat.place), key, reason=reason),
-            plain=True,
-            reply_to=message,
-            keeps_place=True,
-        )
+        key = next((key for words, key in seating.CAUSES.items() if words in reason.lower()), "desk.refused")
+        words = say(self.language(tx, seat.place), key, reason=reason)
+        told = Outgoing(words, plain=True, reply_to=message, keeps_place=True)
         tx.outbox.add_answer(f"{delivery.key}.refused", seat.address, told)
         return [seat.address]
 
     def left_out(self, tx: Tx, delivery: Delivery, *, whole: bool) -> Places:
         """Tell the writer of a message that the other side did not get it (`whole`), or a part of it."""
         relay = tx.relays.find_of_delivery(self.bot, delivery.key)
-        case = tx.cases.find_case(self.bot, relay.case) if relay is not None else None
+        case = tx.one(Case, bot=self.bot, id=relay.case_id) if relay is not None else None
         is_customers = relay is not None and relay.side == CUSTOMER
         seat = None
         if relay is not None and case is not None:
-            seat = self.seat(tx, case) if is_customers else tx.seats.find_in(case.address, relay.chat)
+            seat = self.seat(tx, case) if is_customers else tx.one(Seat, customer=case.address, place=relay.chat)
         if relay is None or case is None or seat is None:
             return ()
         where = case.address if is_customers else seat.address
         language = case.language if is_customers else self.language(tx, seat.place)
-        told = Outgoing(
-            say(language, "desk.not_shown" if whole else "desk.left_out"),
-            plain=True,
-            reply_to=relay.message,
-            keeps_place=not is_customers,
-        )
+        words = say(language, "desk.not_shown" if whole else "desk.left_out")
+        told = Outgoing(words, plain=True, reply_to=relay.message, keeps_place=not is_customers)
         tx.outbox.add_answer(f"{delivery.key}.left_out", where, told)
         return [where]
 
@@ -189,7 +191,7 @@ class Desk(Seating):
         has who can't be reached in private wait for somebody else.
         """
         places = list(self._lost_operator(tx, chat)) if chat > 0 else []
-        case = tx.cases.find_open(Address("telegram", bot, chat)) if chat > 0 else None
+        case = tx.one(OPEN_CASE, address=Address("telegram", bot, chat)) if chat > 0 else None
         if case is None:
             return places
         was_with_people = case.is_for_people
@@ -203,7 +205,7 @@ class Desk(Seating):
         waits for it anyway.
         """
         seat = tx.seats.find_seat(where)
-        case = tx.cases.find_open(seat.customer) if seat is not None else None
+        case = tx.one(OPEN_CASE, address=seat.customer) if seat is not None else None
         if seat is None or case is None or not case.is_for_people or self.seat(tx, case) != seat:
             return
         card = tx.outbox.find_version(seat.address, cards.card_of(case))
@@ -219,8 +221,8 @@ class Desk(Seating):
         customer, and the addresses of the operators' card. Nothing changes if no group is connected.
         """
         language = incoming.language
-        case = tx.cases.find_open(incoming.address) or self.open_case(tx, incoming)
-        if not tx.seats.list_groups(self.bot):
+        case = tx.one(OPEN_CASE, address=incoming.address) or self.open_case(tx, incoming)
+        if not tx.all(GROUPS, bot=self.bot):
             return Outgoing(say(language, "desk.nobody"), plain=True), ()
         case = self.applied(tx, case, decision)
         opening = self.hours.next_opening(case, tx.clock.time())
@@ -240,7 +242,7 @@ class Desk(Seating):
 
     def note_unsolved(self, tx: Tx, id_: int, incoming: Incoming) -> Places:
         """Tell the operators that a customer, asked whether the case can be closed, has said that it is not solved."""
-        case = tx.cases.find_case(self.bot, id_)
+        case = tx.one(Case, bot=self.bot, id=id_)
         if case is None or not case.is_for_people:
             return ()
         tx.cases.store_case(case, clocks.customer_wrote(case, tx.clock.time()))
@@ -264,7 +266,7 @@ class Desk(Seating):
     def _lost_operator(self, tx: Tx, who: int) -> Places:
         """Let the cases wait that an operator has in private, who has blocked the bot."""
         places: list[Address] = []
-        for case in tx.cases.list_owned(self.bot, HELD, SNOOZED):
+        for case in tx.all(CASES_BY_WAIT, bot=self.bot, owner=(HELD, SNOOZED)):
             if case.holder == who and self.has_own_seats(case):
                 places += self.change(tx, case, Release(who))
                 name, key = tx.users.read_name(self.bot, who) or str(who), f"{cards.card_of(case)}.lost.{case.version}"
@@ -289,7 +291,7 @@ class Desk(Seating):
     def call_at_opening(self, tx: Tx, job: Job) -> Places:
         """The job: call a person to a case that is still the bot's, and tell its customer."""
         tx.jobs.delete_done(job)
-        case = tx.cases.find_case(self.bot, int(job.payload["case"]))
+        case = tx.one(Case, bot=self.bot, id=int(job.payload["case"]))
         if case is None or case.owner != BOT:
             return ()
         opening = self.hours.next_opening(case, tx.clock.time())
@@ -311,7 +313,7 @@ class Desk(Seating):
         if not tx.cases.store_case(case, after):
             raise NotPossible("desk.changed")
         (self.served.add if after.is_for_people else self.served.discard)(after.address.key)
-        word = WORDS[type(event).__name__]
+        word = cases.WORDS[type(event).__name__]
         tx.cases.add_event(after, word, who, after.reason if isinstance(event, Call) else "")
         self.tell_outside(tx, after, word, who=who)
         if case.owner == BOT and after.is_for_people:
@@ -339,9 +341,13 @@ class Desk(Seating):
 
     def _withdraw_alone(self, tx: Tx, case: Case) -> Places:
         """Withdraw the automatic drafts of a case that wait to be sent to its customer: a person answers now."""
-        gone = [one for one in tx.drafts.list_alone(case) if tx.outbox.withdraw(case.address, one.alone)]
+        gone = [
+            one
+            for one in tx.all(Draft, case_id=case.id, state=SENT, automatic=True)
+            if tx.outbox.withdraw(case.address, one.alone)
+        ]
         for draft in gone:
-            tx.drafts.end_draft(draft, DROPPED, automatic=True)
+            tx.change(draft, state=DROPPED, automatic=True)
             branching.take_back(tx, case.address, draft.key)
         key = f"case.{case.id}.withdrawn.{case.version}"
         return self.tell_topic(tx, case, key, "desk.auto.withdrawn") if gone else ()
@@ -425,7 +431,7 @@ class Desk(Seating):
         seat = self.seat(tx, after)
         if seat is None:
             return ()
-        tx.seats.make_flat(seat, flat=False)  # perhaps the chat has topics by now
+        tx.change(seat, flat=False)  # perhaps the chat has topics by now
         return seating.bring(tx, after, seat)
 
     def _note_board(self, tx: Tx, *changed: Case) -> None:
@@ -449,17 +455,17 @@ class Desk(Seating):
         """Open the customer's case again that was closed less than a day ago. Who had it has it again, unless nobody
         works now or that operator is off duty. Returns it, None if there is none.
         """
-        case = tx.cases.find_newest(incoming.address)
+        case = tx.one(NEWEST_CASE, address=incoming.address)
         if case is None or not cases.was_just_closed(case, tx.clock.time()):
             return None, ()
-        now, duty = tx.clock.time(), tx.duty.find_duty(self.bot, case.last_holder)
+        now, duty = tx.clock.time(), tx.one(OperatorDuty, bot=self.bot, user=case.last_holder)
         is_here = (duty is None or duty.works(now)) and self.hours.next_opening(case, now) is None
         places = self.change(tx, case, Reopen(case.last_holder if is_here else 0), who=incoming.user.id)
         return case_after(tx, case), places
 
     def give_all_back(self, tx: Tx) -> int:
         """Give all cases that people have back to the bot, and tell their customers. Returns how many there were."""
-        found = tx.cases.list_owned(self.bot, WAITING, HELD, SNOOZED)
+        found = tx.all(CASES_BY_WAIT, bot=self.bot, owner=(WAITING, HELD, SNOOZED))
         for case in found:
             self.give_back(tx, case)
         return len(found)
@@ -479,7 +485,7 @@ class Desk(Seating):
 
     def open_case(self, tx: Tx, incoming: Incoming) -> Case:
         """Open a case. One that follows another begins a new conversation: nothing of the former is in its prompts."""
-        if tx.cases.find_newest(incoming.address) is not None:
+        if tx.one(NEWEST_CASE, address=incoming.address) is not None:
             tx.messages.begin_conversation(incoming.address)
         return tx.cases.open_case(incoming.address, incoming.user.id, incoming.user.name, incoming.language)
 
@@ -491,10 +497,4 @@ class Desk(Seating):
 
 def case_after(tx: Tx, case: Case) -> Case:
     """A case as it is stored after a change in this transaction."""
-    return tx.cases.find_case(case.address.bot, case.id) or case
-
-
-WORDS = {
-    "Call": "called", "Take": "taken", "Return": "returned", "Release": "released", "Give": "given",
-    "Snooze": "snoozed", "Wake": "woken", "Close": "closed", "Reopen": "reopened",
-}  # fmt: skip
+    return tx.one(Case, bot=case.address.bot, id=case.id) or case

@@ -14,6 +14,7 @@ from bot.desk.desk import Desk, Places
 from bot.outbox import finish, finish_turn, remove_buttons, with_choices
 from bot.ports import Reply
 from bot.storage.store import Store, Tx
+from bot.storage.tables.desk import OPEN_CASE
 from bot.texts.catalog import say
 from bot.types import Address, Incoming
 
@@ -63,7 +64,7 @@ class GroupCalls:
 
     def _called(self, tx: Tx, own: Incoming, reason: str, question: str) -> Places:
         told, places = self.desk.call(tx, own, reason)
-        case = tx.cases.find_open(own.address)
+        case = tx.one(OPEN_CASE, address=own.address)
         if case is not None and question:
             tx.cases.add_event(case, WHY, detail=question)
         tx.outbox.add_answer(f"{own.id}.in_private", own.address, told)

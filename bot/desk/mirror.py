@@ -19,12 +19,9 @@ from bot.desk.desk import AWAY, Desk, Places
 from bot.desk.formatting import Piece, formatted, harmless, with_beside, with_lines
 from bot.desk.policy.asked_already import asked_already
 from bot.desk.policy.masking import MARK
-from bot.storage.repositories.desk.cases import SNOOZED, Case
-from bot.storage.repositories.desk.drafts import Draft
-from bot.storage.repositories.desk.relays import CUSTOMER, OPERATOR, Relay
-from bot.storage.repositories.desk.seats import NOWHERE
 from bot.storage.repositories.outbox import JOINT
 from bot.storage.store import Tx
+from bot.storage.tables.desk import CUSTOMER, NOWHERE, OPERATOR, SNOOZED, Case, Draft, Relay
 from bot.texts.catalog import say
 from bot.types import Address, Attachment, Incoming, Outgoing, Text
 
@@ -38,7 +35,7 @@ class Mirror:
     def relay_from_customer(self, tx: Tx, case: Case, incoming: Incoming) -> Places:
         """Bring a customer's message to the operators, and keep it in the conversation."""
         places = list(self._awake(tx, case))
-        case = tx.cases.find_case(self.desk.bot, case.id) or case
+        case = tx.one(Case, bot=self.desk.bot, id=case.id) or case
         seat = self.desk.seat(tx, case)
         if seat is None and (seat := self.desk.seat(tx, case, make=True)) is not None and seat.place > 0:
             places += self.desk.show_card(tx, case, cause=incoming.id)  # its team has got own seats meanwhile
@@ -107,7 +104,7 @@ class Mirror:
         made of it. Raises `NotPossible`: it has gone to a customer already.
         """
         chat, message, files = pressed.address.chat, int(kept["message"]), [int(one) for one in kept.get("files", ())]
-        found = (tx.relays.find_relay(self.desk.bot, chat, one) for one in (message, *files))
+        found = (tx.one(Relay, bot=self.desk.bot, chat=chat, message=one) for one in (message, *files))
         if any(relay is not None and relay.side == OPERATOR for relay in found):
             raise NotPossible("desk.to.done")
         tx.relays.forget_note(self.desk.bot, chat, message)
@@ -120,7 +117,7 @@ class Mirror:
         noted of it.
         """
         files, where = tuple(int(one) for one in said["copy"]), (relay.chat, relay.message)
-        tx.relays.store_translation(relay, str(said["text"]))
+        tx.change(relay, for_team=str(said["text"]))
         if said.get("edit"):
             outgoing = Outgoing(text, plain=True, relays=where)
             return self.edit_relayed(tx, case.address, relay.delivery, str(said["turn"]), outgoing, relay.part)
@@ -152,7 +149,7 @@ class Mirror:
     def _answered(self, tx: Tx, case: Case, turn: str, words: str) -> Places:
         """Note that an operator's words go to the customer: in the conversation, for promises, against drafts."""
         branching.add_words(tx, case.address, f"{turn}{cards.OPERATORS}", words, user=case.user, first=cards.CALLED)
-        held = tx.cases.find_case(self.desk.bot, case.id) or case  # it may have been taken just now
+        held = tx.one(Case, bot=self.desk.bot, id=case.id) or case  # it may have been taken just now
         tx.cases.store_case(held, clocks.operator_answered(held, self.desk.hours.of(held).hours, tx.clock.time()))
         tx.drafts.drop_offered(held)
         return [case.address]
@@ -170,7 +167,19 @@ class Mirror:
         key, author = f"{incoming.id}.desk", incoming.user.id
         for part, message in enumerate(outgoing.copy[1:] if outgoing.copy[1] else (incoming.message_id,)):
             chat = incoming.address.chat
-            tx.relays.add_relay(self.desk.bot, case.id, side, chat, message, author=author, delivery=key, part=part)
+            tx.add_missing(
+                Relay(
+                    bot=self.desk.bot,
+                    case_id=case.id,
+                    side=side,
+                    chat=chat,
+                    message=message,
+                    author=author,
+                    delivery=key,
+                    part=part,
+                    at=tx.clock.time(),
+                )
+            )
 
     def edit_relayed(self, tx: Tx, where: Address, key: str, turn: str, outgoing: Outgoing, part: int = 0) -> Places:
         """Edit what the delivery `key` has brought, or will bring, to the other side. A copied file is followed by the
@@ -215,7 +224,7 @@ class Mirror:
 
     def edit_for_operators(self, tx: Tx, relay: Relay, incoming: Incoming) -> Places:
         """Show the operators that a customer has edited a message, with the text that it had before."""
-        case = tx.cases.find_case(self.desk.bot, relay.case)
+        case = tx.one(Case, bot=self.desk.bot, id=relay.case_id)
         where = tx.outbox.find_address(self.desk.bot, relay.delivery)
         if case is None or where is None:
             return ()
@@ -246,7 +255,7 @@ class Mirror:
         if tx.outbox.find_shown(where, message) is not None:
             shown = self.relay_shown(tx, where, message)
             return shown.message if shown is not None and shown.chat == place else 0
-        relay = tx.relays.find_relay(self.desk.bot, where.chat, message)
+        relay = tx.one(Relay, bot=self.desk.bot, chat=where.chat, message=message)
         to = tx.outbox.find_address(self.desk.bot, relay.delivery) if relay is not None else None
         if relay is None or to is None or to.chat != place:
             return 0

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from bot.desk.desk import Desk, Places
 from bot.feature import Feature
 from bot.storage.store import Store, Tx
+from bot.storage.tables.desk import OPEN_CASE, Case
 from bot.texts.catalog import say
 from bot.types import Incoming, Job, Outgoing
 
@@ -21,7 +22,7 @@ PAUSE = 60.0  # seconds in which messages are counted before that is told
 
 def note_missed(tx: Tx, incoming: Incoming) -> None:
     """Count a message that was turned away, if a person has the customer's case."""
-    case = tx.cases.find_open(incoming.address)
+    case = tx.one(OPEN_CASE, address=incoming.address)
     if case is None or not case.is_for_people:
         return
     tx.cases.add_event(case, MISSED, incoming.user.id)
@@ -45,7 +46,7 @@ class MissedMessages:
 
         def work(tx: Tx) -> Places:
             tx.jobs.delete_done(job)
-            case = tx.cases.find_case(self.desk.bot, int(job.payload["case"]))
+            case = tx.one(Case, bot=self.desk.bot, id=int(job.payload["case"]))
             if case is None or self.desk.seat(tx, case) is None:
                 return ()
             count = tx.cases.count_events(case, MISSED, TOLD)

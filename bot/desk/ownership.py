@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from bot.desk.assistance import offers
 from bot.desk.desk import Desk, Places
 from bot.storage.store import Tx
+from bot.storage.tables.desk import OPEN_CASE
 from bot.types import Address, Incoming
 
 
@@ -32,7 +33,7 @@ class CaseOwnership:
 
     def is_taken(self, tx: Tx, where: Address) -> bool:
         """Whether the customer's case waits for a person, or a person has it."""
-        case = tx.cases.find_open(where)
+        case = tx.one(OPEN_CASE, address=where)
         return case is not None and case.is_for_people
 
     def keep_draft(self, tx: Tx, where: Address, turn: str, text: str) -> Places:

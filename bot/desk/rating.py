@@ -11,8 +11,8 @@ from bot.feature import ButtonHandler, Feature
 from bot.outbox import finish_turn
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
-from bot.storage.repositories.desk.cases import Case
 from bot.storage.store import Store, Tx
+from bot.storage.tables.desk import NEWEST_CASE, Case
 from bot.texts.catalog import say
 from bot.types import Address, Button, Incoming, Outgoing
 
@@ -57,16 +57,16 @@ class Rating:
         """Store the stars; the message says thanks, and how a comment is added."""
 
         def work(tx: Tx) -> Places:
-            case, stars = tx.cases.find_case(self.desk.bot, int(action.payload["case"])), int(action.payload["stars"])
+            case, stars = tx.one(Case, bot=self.desk.bot, id=int(action.payload["case"])), int(action.payload["stars"])
             if case is None:
                 finish_turn(tx, incoming)
                 return ()
-            tx.cases.store_rating(case, stars)
+            tx.change(case, rating=stars)
             tx.cases.add_event(case, "rated", incoming.user.id, str(stars))
             self.desk.tell_outside(tx, case, "rated", stars=stars)
             thanks = say(incoming.language, "desk.rate.thanks", stars="★" * stars)
             finish_turn(tx, incoming, Outgoing(thanks, plain=True, of=question_of(case)), over=True)
-            rated = tx.cases.find_case(self.desk.bot, case.id) or case
+            rated = tx.one(Case, bot=self.desk.bot, id=case.id) or case
             return [*self._tell(tx, case, incoming, "★" * stars), *self.desk.show_card(tx, rated, cause=incoming.id)]
 
         self.send("", await self.store.write(work))
@@ -78,10 +78,10 @@ class Rating:
         Returns None if the message is not such a reply.
         """
         shown = tx.outbox.find_shown(incoming.address, incoming.reply_to) if incoming.reply_to else None
-        case = tx.cases.find_newest(incoming.address) if shown is not None else None
+        case = tx.one(NEWEST_CASE, address=incoming.address) if shown is not None else None
         if shown is None or case is None or shown.of != question_of(case) or not incoming.text.strip():
             return None
-        tx.cases.store_rating(case, 0, incoming.text)
+        tx.change(case, comment=incoming.text[:2000])
         finish_turn(tx, incoming, say(incoming.language, "desk.rate.noted"))
         return self._tell(tx, case, incoming, harmless(incoming.text)[0])
 

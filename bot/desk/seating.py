@@ -14,13 +14,30 @@ from dataclasses import dataclass, replace
 from bot.desk.availability import Availability
 from bot.desk.policy.desk_file import DeskTable
 from bot.ports import Delivery
-from bot.storage.repositories.desk.cases import WAITING, Case
-from bot.storage.repositories.desk.relays import CUSTOMER, OPERATOR, Relay
-from bot.storage.repositories.desk.seats import NOWHERE, Seat
 from bot.storage.repositories.money.ledger import PURSE
 from bot.storage.store import Tx
+from bot.storage.tables.desk import (
+    CUSTOMER,
+    GROUPS,
+    NEWEST_SEATS,
+    NOWHERE,
+    OPERATOR,
+    RELAYS,
+    WAITING,
+    Account,
+    Case,
+    Group,
+    Relay,
+    Seat,
+)
 from bot.texts.catalog import say
 from bot.types import Address, Outgoing
+
+CAUSES = {  # why Telegram refuses a message, and what the operator is told
+    "voice_messages_forbidden": "desk.refused.voice",
+    "can't be copied": "desk.refused.kind",
+    "messages can't be forwarded": "desk.refused.kind",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +58,7 @@ class Seating:
         With own seats it is in the private chat of the operator who has the case, or had it last; a case that waits has
         none.
         """
-        seats = {seat.place: seat for seat in tx.seats.find_seats(case.address)}
+        seats = {seat.place: seat for seat in tx.all(NEWEST_SEATS, customer=case.address)}
         if self.has_own_seats(case):
             make = make and bool(case.holder)
             places = [case.holder or (case.last_holder if case.owner != WAITING else 0)]
@@ -54,8 +71,8 @@ class Seating:
 
     def _groups(self, tx: Tx, case: Case) -> list[int]:
         """The groups of the team of a case. A team without a group sits with the others."""
-        groups, team = tx.seats.list_groups(self.bot), self.hours.team(case)
-        return [chat for chat, of in groups if of == team] or [chat for chat, _ in groups]
+        groups, team = tx.all(GROUPS, bot=self.bot), self.hours.team(case)
+        return [one.chat for one in groups if one.team == team] or [one.chat for one in groups]
 
     def has_own_seats(self, case: Case) -> bool:
         """Whether the operators of a case see it in their own private chats."""
@@ -73,7 +90,8 @@ class Seating:
         if place > 0:
             return tx.chats.read_language(self.bot, place)
         chosen = tx.chats.read_choices(Address("telegram", self.bot, place)).language
-        return chosen or tx.chats.read_language(self.bot, tx.seats.connected_by(self.bot, place))
+        group = tx.one(Group, bot=self.bot, chat=place)
+        return chosen or tx.chats.read_language(self.bot, group.by if group is not None else 0)
 
     def purse(self, case: Case) -> int:
         """Return the id of the ledger's user that pays for the use of models in a case."""
@@ -105,7 +123,7 @@ def bring(tx: Tx, case: Case, seat: Seat) -> Sequence[Address]:
     """
     bot, answered = case.address.bot, tx.relays.last_written(case.id, OPERATOR)
     brought = dict[str, str]()  # files: the key of each delivery, and that of the new one
-    for relay in tx.relays.list_of_side(case.id, CUSTOMER):
+    for relay in tx.all(RELAYS, case_id=case.id, side=CUSTOMER):
         where = tx.outbox.find_address(bot, relay.delivery)
         if where is None or where.chat == seat.place:
             continue
@@ -115,19 +133,19 @@ def bring(tx: Tx, case: Case, seat: Seat) -> Sequence[Address]:
             continue
         key = f"{relay.delivery}.{case.version}"
         if outgoing.copy[1]:  # an album is one delivery
-            tx.relays.move(relay, brought.setdefault(relay.delivery, key), relay.part)
+            tx.change(relay, delivery=brought.setdefault(relay.delivery, key), part=relay.part)
         else:
             key = f"{relay.delivery}.{relay.part}.{case.version}"
             text = outgoing.joins[relay.part] if len(outgoing.joins) > 1 else outgoing.text
             outgoing = replace(outgoing, text=text, joins=(text,) if outgoing.joins else ())
-            tx.relays.move(relay, key, 0)
+            tx.change(relay, delivery=key, part=0)
         tx.outbox.add_answer(key, seat.address, replace(outgoing, reply_to=0, of="", over="", keeps_place=True))
     return [seat.address]
 
 
 def refused_in_account(bot: int, tx: Tx, delivery: Delivery, reason: str) -> Sequence[Address]:
     """Put what was not delivered, and the `reason`, into the owner's chat with the bot. Returns that place."""
-    account, chat = tx.accounts.find_account(bot, delivery.address.connection), delivery.address.chat
+    account, chat = tx.one(Account, bot=bot, id=delivery.address.connection), delivery.address.chat
     if account is None:
         return ()
     known = tx.accounts.find_chat(delivery.address)
@@ -135,5 +153,5 @@ def refused_in_account(bot: int, tx: Tx, delivery: Delivery, reason: str) -> Seq
         tx.chats.read_language(bot, account.user), "business.refused",
         name=known.name if known is not None else chat, reason=reason, text=delivery.outgoing.text,
     )  # fmt: skip
-    tx.outbox.add_answer(f"{delivery.key}.refused"[-80:], account.address(bot), Outgoing(told, plain=True))
-    return [account.address(bot)]
+    tx.outbox.add_answer(f"{delivery.key}.refused"[-80:], account.address, Outgoing(told, plain=True))
+    return [account.address]

@@ -21,8 +21,8 @@ from bot.desk.cases import Close, Release
 from bot.desk.clocks import CLOSE, WARNED, Overdue
 from bot.desk.desk import Desk, Places
 from bot.desk.rating import ask_stars
-from bot.storage.repositories.desk.cases import HELD, SNOOZED, WAITING, Case
 from bot.storage.store import Store, Tx
+from bot.storage.tables.desk import CASES_BY_WAIT, GROUPS, HELD, ON_DUTY, SNOOZED, WAITING, Case, OperatorDuty
 from bot.texts.catalog import say
 from bot.types import Address, Outgoing
 
@@ -70,7 +70,7 @@ class DeskWatch:
 
     def _counts(self, tx: Tx) -> tuple[dict[str, int], float]:
         """How many cases each owner has, and how many seconds the customer has waited who has waited longest."""
-        cases, now = tx.cases.list_owned(self.desk.bot, WAITING, HELD, SNOOZED), tx.clock.time()
+        cases, now = tx.all(CASES_BY_WAIT, bot=self.desk.bot, owner=(WAITING, HELD, SNOOZED)), tx.clock.time()
         since = min((case.waiting_since for case in cases if case.owner == WAITING), default=now)
         owners = [case.owner for case in cases]
         return {owner: owners.count(owner) for owner in (WAITING, HELD, SNOOZED)}, now - since
@@ -117,11 +117,11 @@ class DeskWatch:
 
     def _release(self, tx: Tx) -> Places:
         """Let the cases wait again whose holder is no operator any more; who is none is not on duty."""
-        for duty in tx.duty.list_duties(self.desk.bot):
+        for duty in tx.all(ON_DUTY, bot=self.desk.bot):
             if duty.is_on and not self.serves(duty.user):
-                tx.duty.store_duty(self.desk.bot, duty.user, duty.team, is_on=False)
+                tx.put(OperatorDuty(bot=self.desk.bot, user=duty.user, team=duty.team, is_on=False), keep=["assigned"])
         places = list[Address]()
-        for case in tx.cases.list_owned(self.desk.bot, HELD, SNOOZED):
+        for case in tx.all(CASES_BY_WAIT, bot=self.desk.bot, owner=(HELD, SNOOZED)):
             if not self.serves(case.holder):
                 places += self.desk.change(tx, case, Release(case.holder))
         return places
@@ -135,7 +135,7 @@ class DeskWatch:
             return ()
         found = defaultdict[int, list[Overdue]](list)
         late = defaultdict[int, list[Overdue]](list)
-        for case in tx.cases.list_owned(self.desk.bot, WAITING, HELD):
+        for case in tx.all(CASES_BY_WAIT, bot=self.desk.bot, owner=(WAITING, HELD)):
             team, seat = self.desk.hours.team(case), self.desk.seat(tx, case)
             where = seat.address if seat is not None else self.desk.group_of(tx, case)
             promise = table.promise_of(team)
@@ -195,7 +195,7 @@ class DeskWatch:
         quiet, now, places = self.desk.table.close, tx.clock.time(), list[Address]()
         if not quiet.quiet:
             return ()
-        for case in tx.cases.list_owned(self.desk.bot, HELD):
+        for case in tx.all(CASES_BY_WAIT, bot=self.desk.bot, owner=HELD):
             due = clocks.quiet_until(case, quiet)
             if due is None or now < due:
                 continue
@@ -213,7 +213,7 @@ class DeskWatch:
 
     def _close(self, tx: Tx, case: Case) -> Places:
         places = self.desk.change(tx, case, Close())
-        return [*places, *ask_stars(tx, tx.cases.find_case(self.desk.bot, case.id) or case)]
+        return [*places, *ask_stars(tx, tx.one(Case, bot=self.desk.bot, id=case.id) or case)]
 
     # --- the file -----------------------------------------------------------------------------------------------------
 
@@ -229,7 +229,7 @@ class DeskWatch:
     def _tell_unreached(self, tx: Tx) -> Places:
         """Tell administrators once, in private, that a group of operators can't be reached, and why."""
         places: list[Address] = []
-        for chat, _ in tx.seats.list_groups(self.desk.bot):
+        for chat in (group.chat for group in tx.all(GROUPS, bot=self.desk.bot)):
             if (found := tx.seats.find_unreached(self.desk.bot, chat)) is not None:
                 waits, reason = found
                 key = f"desk.unreached.{chat}.{waits}"  # nothing is sent meanwhile: the same one stays the oldest

@@ -16,9 +16,9 @@ from bot.doctor.finding import PATIENCE, Finding, fail, ok, warn
 from bot.errors import BotError
 from bot.storage.engines.sqlite_files import path_of
 from bot.storage.store import Store, Tx
+from bot.storage.tables.desk import GROUPS, Account
 
 if TYPE_CHECKING:
-    from bot.storage.repositories.desk.accounts import Account
     from bot.telegram.client.api import Api
 
 THREADS = "@BotFather, the bot, Bot Settings, Threads Settings"
@@ -72,8 +72,8 @@ async def _connected(settings: Settings, bot: int) -> tuple[Sequence[Group], Seq
 
     def work(tx: Tx) -> tuple[Sequence[Group], Sequence[Account]]:
         since = time.time() - DAY
-        groups = [(chat, team, tx.seats.busiest(bot, chat, since)) for chat, team in tx.seats.list_groups(bot)]
-        return groups, tx.accounts.list_accounts(bot)
+        groups = [(one.chat, one.team, tx.seats.busiest(bot, one.chat, since)) for one in tx.all(GROUPS, bot=bot)]
+        return groups, tx.all(Account, bot=bot)
 
     try:
         async with Store.open(settings.database_url, SystemClock()) as store:

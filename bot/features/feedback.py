@@ -6,6 +6,7 @@ Telegram sends reactions only to a bot that is an administrator of the group.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 from bot.feature import ButtonHandler, Feature
@@ -15,6 +16,7 @@ from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.knowledge.gaps import DISLIKED
 from bot.storage.store import Store, Tx
+from bot.storage.tables.history import Judgement
 from bot.types import Incoming, Kind
 
 GOOD = frozenset("👍❤🔥👏🎉💯🥰😍🤩🙏👌🏆⚡😁🤗😘💋🍾🆒🦄😇🤝🫡💘😎⭐")
@@ -69,10 +71,21 @@ class Feedback:
         user, judged = incoming.user.id, value(sign) if sign else 0
         is_gap = self.dislikes is not None and self.dislikes.judge(tx, incoming, answer, judged)
         if not sign:
-            tx.feedback.delete_judgement(incoming.address.bot, answer.id, user)
+            tx.remove(Judgement, bot=incoming.address.bot, message_id=answer.id, user=user)
             return is_gap
         request = tx.messages.find_request(answer.id) or {}
-        tx.feedback.store_judgement(incoming.address, answer, user, judged, sign, request)
+        judgement = Judgement(
+            message_id=answer.id,
+            bot=incoming.address.bot,
+            chat=incoming.address.chat,
+            user=user,
+            value=judged,
+            sign=sign[:64],
+            model=answer.model,
+            prompt=json.dumps(request, ensure_ascii=False),
+            at=tx.clock.time(),
+        )
+        tx.put(judgement, by=["message_id", "user"])
         return is_gap
 
 

@@ -254,7 +254,7 @@ class StoredOutbox:
 
         def work(tx: Tx) -> None:
             if (seat := tx.seats.find_seat(address)) is not None:
-                tx.seats.make_flat(seat, flat=True)
+                tx.change(seat, flat=True)
 
         await self.store.write_until_stored(work)
 

@@ -35,14 +35,8 @@ from bot.storage.repositories.batch.vendor_runs import VendorRuns
 from bot.storage.repositories.buttons import Buttons
 from bot.storage.repositories.chats import Chats, Users
 from bot.storage.repositories.conversations import Conversations
-from bot.storage.repositories.desk.accounts import Accounts
-from bot.storage.repositories.desk.cases import Cases
-from bot.storage.repositories.desk.drafts import Drafts
-from bot.storage.repositories.desk.duty import Duty
-from bot.storage.repositories.desk.relays import Relays
-from bot.storage.repositories.desk.seats import Seats
+from bot.storage.repositories.desk import Accounts, Cases, Drafts, Relays, Seats
 from bot.storage.repositories.evaluation.runs import Evaluations
-from bot.storage.repositories.feedback import Feedback
 from bot.storage.repositories.files.blobs import Blobs
 from bot.storage.repositories.files.documents import Documents
 from bot.storage.repositories.inbox import Inbox
@@ -66,6 +60,7 @@ from bot.storage.repositories.personal_data import PersonalData
 from bot.storage.repositories.program.keys import ProgramKeys
 from bot.storage.repositories.program.router_states import RouterStates
 from bot.storage.repositories.prompts import PersonaVersions, SavedTemplates
+from bot.storage.rows import Rows
 from bot.telemetry import tracing
 from bot.telemetry.metrics import Metrics
 from bot.telemetry.outage import Outage
@@ -80,7 +75,7 @@ def repository(kind: Callable[[Connection, Clock, Queue], T]) -> cached_property
     return cached_property(lambda tx: kind(tx.connection, tx.clock, tx.queue))
 
 
-class Tx:
+class Tx(Rows):
     """A transaction, with the repositories that read and write in it. None of their methods commits."""
 
     def __init__(self, connection: Connection, clock: Clock) -> None:
@@ -109,7 +104,6 @@ class Tx:
     learned = repository(Learned)
     quotes = repository(Quotes)
     question_topics = repository(QuestionTopics)
-    feedback = repository(Feedback)
     personas = repository(PersonaVersions)
     templates = repository(SavedTemplates)
     chats = repository(Chats)
@@ -120,7 +114,6 @@ class Tx:
     budgets = repository(Budgets)
     cases = repository(Cases)
     seats = repository(Seats)
-    duty = repository(Duty)
     relays = repository(Relays)
     drafts = repository(Drafts)
     accounts = repository(Accounts)

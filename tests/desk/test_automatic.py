@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from bot.desk.assistance.automatic import EACH, LAST, goes_to_person, lower_bound, verdict
-from bot.storage.repositories.desk.drafts import ASKED, DROPPED, EDITED, ON, SENT, Draft
 from bot.storage.store import Tx
+from bot.storage.tables.desk import ASKED, DROPPED, EDITED, ON, SENT, Draft
 from bot.texts.catalog import say
 from tests.support.choosing import actions
 from tests.support.desk_side import OLEG, OLGA, DeskStage, desk_on
@@ -63,8 +63,17 @@ def test_one_draft_in_twenty_goes_to_a_person_all_the_same() -> None:
 def kept(tx: Tx, name: str, state: str, count: int) -> None:
     """Store so many drafts about deliveries on which people have decided."""
     for number in range(count):
-        draft = Draft(case=1, key=f"{name}.{number}", question=0, seen=0.0, text="x", label="delivery", state=state)
-        tx.drafts.add_draft(tx.cases.list_bots()[0], draft)
+        draft = Draft(
+            bot=tx.cases.list_bots()[0],
+            case_id=1,
+            key=f"{name}.{number}",
+            question=0,
+            seen=0.0,
+            text="x",
+            label="delivery",
+            state=state,
+        )
+        tx.drafts.add_draft(draft)
 
 
 async def written(stage: Stage, work: Callable[[Tx], None]) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from bot.desk.business.rules import WINDOW, forbidden, goes_alone, is_owners
 from bot.desk.policy.desk_file import Accounts
-from bot.storage.repositories.desk.accounts import Account, AccountChat
+from bot.storage.tables.desk import Account, AccountChat
 from bot.texts.catalog import say
 from bot.types import Kind
 from tests.support.business_side import HOUR, shop
@@ -235,7 +235,7 @@ async def test_without_the_table_no_chat_of_an_account_is_asked_for(stage: Stage
 
 
 NOW = 1_000_000.0
-OPEN = Account(id="bc1", user=1, place=1, may_reply=True)
+OPEN = Account(bot=42, id="bc1", user=1, place=1, may_reply=True)
 
 
 @pytest.mark.parametrize(
@@ -243,7 +243,7 @@ OPEN = Account(id="bc1", user=1, place=1, may_reply=True)
     [(0.0, 2 * HOUR, False), (NOW, 2 * HOUR, True), (NOW - HOUR, 2 * HOUR, True), (NOW - 2 * HOUR, 2 * HOUR, False)],
 )
 def test_the_owner_has_a_chat_until_it_was_quiet(owned: float, quiet: float, expected: bool) -> None:
-    chat = AccountChat(account="bc1", user=2, owned=owned)
+    chat = AccountChat(bot=42, account="bc1", user=2, owned=owned)
     assert is_owners(chat, NOW, Accounts.model_construct(quiet=quiet)) is expected
 
 
@@ -254,12 +254,12 @@ def test_the_owner_has_a_chat_until_it_was_quiet(owned: float, quiet: float, exp
         (OPEN, NOW - WINDOW + 1, ""),
         (OPEN, NOW - WINDOW, "business.too_late"),
         (None, NOW, "business.no_right"),
-        (Account(id="bc1", user=1, place=1, may_reply=False), NOW, "business.no_right"),
-        (Account(id="bc1", user=1, place=1, may_reply=False), NOW - 2 * WINDOW, "business.no_right"),
+        (Account(bot=42, id="bc1", user=1, place=1, may_reply=False), NOW, "business.no_right"),
+        (Account(bot=42, id="bc1", user=1, place=1, may_reply=False), NOW - 2 * WINDOW, "business.no_right"),
     ],
 )
 def test_nothing_is_sent_without_the_right_or_after_a_day(account: Account | None, heard: float, why: str) -> None:
-    assert forbidden(account, AccountChat(account="bc1", user=2, heard=heard), NOW) == why
+    assert forbidden(account, AccountChat(bot=42, account="bc1", user=2, heard=heard), NOW) == why
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from bot.desk.cases import (
     Wake,
     step,
 )  # fmt: skip
-from bot.storage.repositories.desk.cases import BOT, CLOSED, HELD, SNOOZED, WAITING, Case
+from bot.storage.tables.desk import BOT, CLOSED, HELD, SNOOZED, WAITING, Case
 from bot.types import Address
 from tests.support.table import table
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from bot.runtime.commands.desk import app
 from bot.sandbox.telegram.server_facade import buttons_of
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
-from bot.storage.tables.desk import desk_drafts
+from bot.storage.tables.desk import Draft
 from bot.texts.catalog import say
 from tests.support.choosing import pressed, toasts
 from tests.support.desk_side import BOT, OLGA, DeskStage, desk_on
@@ -153,7 +153,7 @@ async def test_a_long_conversation_is_summed_up_on_the_card(stage: Stage, tmp_pa
 
 async def drafts_of(desk: DeskStage) -> list[tuple[str, ...]]:
     """State, text and what was sent of all drafts, oldest first."""
-    columns = desk_drafts.c
+    columns = Draft.table.c
     assert desk.stage.app is not None
     rows = await desk.stage.app.store.read(
         lambda tx: tx.connection.execute(select(columns.state, columns.text, columns.sent).order_by(columns.id)).all()

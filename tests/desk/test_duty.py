@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.desk.team.assignment import choose
-from bot.storage.repositories.desk.duty import OnDuty
+from bot.storage.tables.desk import OperatorDuty
 from bot.texts.catalog import say
 from tests.support.desk_side import BOT, OLEG, OLGA, DeskStage, desk_on
 from tests.support.stage import ANNA, Stage
@@ -16,7 +16,7 @@ from tests.support.table import table
 from tests.support.telegram_side import rows, soon
 
 OWNER = "SELECT owner, holder FROM desk_cases ORDER BY id DESC LIMIT 1"
-A, B, C = (OnDuty(user, "support", is_on=True) for user in (1, 2, 3))
+A, B, C = (OperatorDuty(bot=42, user=user, team="support", is_on=True) for user in (1, 2, 3))
 
 
 @table(

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bot.desk.team.message_meaning import Heard, Intent, intent_of
-from bot.storage.repositories.desk.cases import BOT, CLOSED, HELD, SNOOZED, WAITING, Case
-from bot.storage.repositories.desk.relays import CUSTOMER, NOTE, OPERATOR, Relay
+from bot.storage.tables.desk import BOT, CLOSED, CUSTOMER, HELD, NOTE, OPERATOR, SNOOZED, WAITING, Case, Relay
 from bot.types import Address, Incoming, User
 from tests.support.table import table
 
@@ -18,7 +17,11 @@ def heard(
     text: str, owner: str = HELD, holder: int = OLGA, *, replied: tuple[str, int] | None = None, operator: bool = True
 ) -> Heard:
     case = Case(id=1, address=Address("telegram", 1, 2), user=2, name="", language="", owner=owner, holder=holder)
-    relay = Relay(1, 1, replied[0], -100, 9, "k", replied[1], 0.0) if replied else None
+    relay = (
+        Relay(bot=1, case_id=1, side=replied[0], chat=-100, message=9, delivery="k", author=replied[1], at=0.0)
+        if replied
+        else None
+    )
     return Heard(Incoming("1", WHERE, User(OLGA), text=text), case, operator, relay)
 
 

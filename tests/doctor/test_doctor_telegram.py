@@ -8,8 +8,8 @@ import pytest
 
 from bot.clock import SystemClock
 from bot.doctor.finding import Verdict
-from bot.storage.repositories.desk.accounts import Account
 from bot.storage.store import Store, Tx
+from bot.storage.tables.desk import Account, Group
 from bot.types import Address, Outgoing
 from tests.support.doctor_patient import Patient, is_bad
 from tests.support.raw_server import Seen, answer, closed_port, head, serve
@@ -105,7 +105,7 @@ async def grouped(patient: Patient, *, messages: int = 0) -> int:
     async with Store.open(f"sqlite+aiosqlite:///{patient.database}", SystemClock()) as store:
 
         def work(tx: Tx) -> None:
-            tx.seats.connect_group(4200000042, group, "support", 1001)
+            tx.put(Group(bot=4200000042, chat=group, team="support", by=1001, at=tx.clock.time()))
             for number in range(messages):
                 place = Address("telegram", 4200000042, group, 7)
                 tx.outbox.add_answer(f"load.{number}", place, Outgoing("hello", keeps_place=True))
@@ -159,7 +159,7 @@ async def test_each_connected_account_is_named(patient: Patient, may_reply: bool
     (patient.folder / "desk.toml").write_text("[business]\n")
     patient.telegram.state.profile.business = True
     async with Store.open(f"sqlite+aiosqlite:///{patient.database}", SystemClock()) as store:
-        account = Account(id="bc1", user=1001, place=1001, may_reply=may_reply)
-        await store.write(lambda tx: tx.accounts.store_account(4200000042, account))
+        account = Account(bot=4200000042, id="bc1", user=1001, place=1001, may_reply=may_reply)
+        await store.write(lambda tx: tx.put(account))
     (found,) = [one for one in await patient.findings(desk=patient.folder) if "account of the user 1001" in one.text]
     assert (found.verdict, text in found.text) == (verdict, True), found

@@ -9,7 +9,7 @@ import pytest
 
 from bot.features.feedback import value
 from bot.ports import Received
-from bot.storage.repositories.feedback import exported
+from bot.storage.repositories.messages import export_judgements
 from bot.telegram.receiving.parsing import Me, read
 from bot.types import Kind
 from tests.support.scripted_model import ScriptedModel, call
@@ -46,7 +46,7 @@ async def test_a_reaction_is_kept_with_the_exact_answer_and_its_prompt(stage: St
         await stage.ask(question)
     _react(stage, "two", "👍")
     await soon(stage, lambda: rows(stage, KEPT) or None)
-    (row,) = exported(stage.settings.database_url, [stage.settings.bot_id])
+    (row,) = export_judgements(stage.settings.database_url, [stage.settings.bot_id])
     assert (row["value"], row["sign"], row["user"], row["chat"], row["answer"]) == (1, "👍", ANNA, ANNA, "two")
     assert [said["role"] for said in row["prompt"]] == ["system", "user", "assistant", "user"]
     assert [said["text"] for said in row["prompt"][1:]] == ["first?", "one", "second?"]
@@ -69,7 +69,7 @@ async def test_feedback_has_the_request_that_the_model_was_sent_to_the_letter(st
     await stage.ask("third?")
     _react(stage, "two", "👍")
     await soon(stage, lambda: rows(stage, KEPT) or None)
-    (row,) = exported(stage.settings.database_url, [stage.settings.bot_id])
+    (row,) = export_judgements(stage.settings.database_url, [stage.settings.bot_id])
     assert [(said["role"], said["text"]) for said in row["prompt"]] == [(one.role, one.text) for one in sent.messages]
     told = "".join(said["text"] for said in row["prompt"])
     assert [words in told for words in ("my name is Anna", "my name is Eve", "Fredville")] == [True, False, True]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from bot.storage.repositories.desk.drafts import ASKED, ON, SENT
+from bot.storage.tables.desk import ASKED, ON, SENT
 
 LAST = 50  # the newest drafts of a topic that count
 ENOUGH, TOO_LITTLE = 0.80, 0.70  # of the lower bound: an administrator is asked; it ends

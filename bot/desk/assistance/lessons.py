@@ -17,11 +17,11 @@ from bot.features.knowledge.learned import LONGEST, LearnedEntries
 from bot.knowledge import rights
 from bot.knowledge.learning.gaps import note_person
 from bot.outbox import Page
-from bot.storage.repositories.desk.cases import Case
 from bot.storage.repositories.knowledge.gaps import DISLIKED, REFUSED, Gap
 from bot.storage.repositories.knowledge.learned import LearnedEntry
 from bot.storage.repositories.messages import Remembered
 from bot.storage.store import Store, Tx
+from bot.storage.tables.desk import Case
 from bot.types import Address, Incoming, Job, Outgoing, User
 
 UNANSWERED = "desk.unanswered"  # the job that notes the question of a customer who has called a person
@@ -107,7 +107,7 @@ class CaseLessons:
         return {owner: tx.chats.read_language(bot, owner) for owner in found}
 
     def _case(self, tx: Tx, job: Job) -> Case | None:
-        return tx.cases.find_case(self.desk.bot, int(job.payload["case"]))
+        return tx.one(Case, bot=self.desk.bot, id=int(job.payload["case"]))
 
 
 def _from_customer(case: Case) -> Incoming:

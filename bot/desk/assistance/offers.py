@@ -8,15 +8,15 @@ from dataclasses import replace
 from bot.desk.desk import Desk, Places
 from bot.desk.formatting import Piece, formatted, units
 from bot.outbox import Choice
-from bot.storage.repositories.desk.seats import Seat
 from bot.storage.store import Tx
+from bot.storage.tables.desk import OPEN_CASE, Seat
 from bot.texts.catalog import say
 from bot.types import Address
 
 
 def keep_draft(desk: Desk, tx: Tx, where: Address, turn: str, text: str) -> Places:
     """Show the operators what the bot had begun to answer in a turn, with a button that sends it."""
-    case = tx.cases.find_open(where)
+    case = tx.one(OPEN_CASE, address=where)
     seat = desk.seat(tx, case) if case is not None else None
     if case is None or seat is None or not text.strip():
         return ()

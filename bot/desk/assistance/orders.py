@@ -5,8 +5,8 @@ customer.
 from __future__ import annotations
 
 from bot.desk.desk import Desk
-from bot.storage.repositories.desk.cases import HELD, WAITING, Case
 from bot.storage.store import Tx
+from bot.storage.tables.desk import HELD, WAITING, Case
 from bot.types import Job
 
 DRAFT = "desk.draft"  # the job that writes a draft

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 from bot.desk.assistance import automatic
 from bot.desk.desk import Desk, Places
-from bot.storage.repositories.desk.cases import Case
-from bot.storage.repositories.desk.drafts import ASKED, EDITED, ON, SENT, Draft
 from bot.storage.store import Tx
+from bot.storage.tables.desk import ASKED, EDITED, ON, SENT, Case, Draft
 from bot.texts.catalog import say
 from bot.types import Address, Outgoing
 
 
 def sent(desk: Desk, tx: Tx, case: Case, draft: Draft, text: str) -> Places:
     """Store that an operator has sent a draft, unchanged or with another `text`."""
-    tx.drafts.end_draft(draft, SENT if text.strip() == draft.text.strip() else EDITED, text)
+    tx.change(draft, state=SENT if text.strip() == draft.text.strip() else EDITED, sent=text)
     return judged(desk, tx, case, draft.label)
 
 
@@ -36,7 +35,7 @@ def judged(desk: Desk, tx: Tx, case: Case, label: str) -> Places:
     tx.drafts.store_automatic(desk.bot, label, after)
     if before == ASKED:
         return ()
-    where, count = Address("telegram", desk.bot, seat.place), tx.drafts.count_of_label(desk.bot, label)
+    where, count = Address("telegram", desk.bot, seat.place), tx.count(Draft, bot=desk.bot, label=label)
     sent, of = states.count(SENT), len(states)
     if after == ASKED:
         key, language = f"desk.auto.asked.{count}.{label}"[:80], desk.language(tx, seat.place)
@@ -84,4 +83,4 @@ def is_sent_alone(desk: Desk, tx: Tx, case: Case, draft: Draft) -> bool:
         return False
     if tx.drafts.read_automatic(desk.bot, draft.label) != ON:
         return False
-    return not automatic.goes_to_person(tx.drafts.count_of_label(desk.bot, draft.label))
+    return not automatic.goes_to_person(tx.count(Draft, bot=desk.bot, label=draft.label))

@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bot.desk.desk import Desk
-from bot.storage.repositories.desk.cases import Case
-from bot.storage.repositories.desk.relays import CUSTOMER, OPERATOR
 from bot.storage.store import Tx
+from bot.storage.tables.desk import CUSTOMER, OPERATOR, Case
 from bot.texts.catalog import known
 from bot.types import Address, Incoming, Job
 

@@ -20,10 +20,10 @@ from bot.feature import ButtonHandler, Feature
 from bot.outbox import Choice, end_question, finish_asking, finish_turn
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
-from bot.storage.repositories.desk.accounts import Account, AccountChat
 from bot.storage.repositories.messages import OPEN, Remembered
 from bot.storage.repositories.money.ledger import PURSE
 from bot.storage.store import Store, Tx
+from bot.storage.tables.desk import Account, AccountChat
 from bot.texts.catalog import say
 from bot.types import Address, Incoming, Job, Outgoing, User
 
@@ -99,7 +99,10 @@ class AccountAnswers:
 
     def _known(self, tx: Tx, where: Address) -> Known | None:
         """What an answer is written from; None if none is wanted any more."""
-        account, chat = tx.accounts.find_account(self.desk.bot, where.connection), tx.accounts.find_chat(where)
+        account, chat = (
+            tx.one(Account, bot=self.desk.bot, id=where.connection),
+            tx.accounts.find_chat(where),
+        )
         settings = self.desk.table.business
         if account is None or chat is None or settings is None or is_owners(chat, tx.clock.time(), settings):
             return None
@@ -120,8 +123,11 @@ class AccountAnswers:
     ) -> Places:  # fmt: skip
         """Send an answer, or show it to the owner; write it anew if something was said in the chat meanwhile."""
         tx.jobs.delete_done(job)
-        now, settings = tx.accounts.find_chat(job.address), self.desk.table.business
-        account = tx.accounts.find_account(self.desk.bot, job.address.connection)
+        now, settings = (
+            tx.accounts.find_chat(job.address),
+            self.desk.table.business,
+        )
+        account = tx.one(Account, bot=self.desk.bot, id=job.address.connection)
         if now is None or settings is None or account is None:
             return ()
         if now.version != known.chat.version:
@@ -138,24 +144,24 @@ class AccountAnswers:
 
     def _answer(self, tx: Tx, chat: AccountChat, text: str, settings: Accounts) -> Places:
         """Send an answer without the owner, once for this version of the chat."""
-        where = chat.address(self.desk.bot)
+        where = chat.address
         note = say(chat.language, "business.notice") if settings.notice and not chat.noticed else ""
         key = f"{where.key}.{chat.version}.{int(chat.heard)}"[-80:]
         branching.add_words(tx, where, key, text, user=chat.user, first=CALLED)
-        tx.accounts.store_chat(self.desk.bot, replace(chat, noticed=True))
+        tx.accounts.store_chat(replace(chat, noticed=True))
         tx.outbox.add_answer(key, where, Outgoing(f"{text}\n\n{note}" if note else text))
         return [where]
 
     def _offer(self, tx: Tx, known: Known, chat: AccountChat, text: str, *, why: str) -> Places:
         """Show the owner what a customer has asked, and the draft, or why there is none or why it can't be sent."""
-        owner, bot = known.account.address(self.desk.bot), self.desk.bot
+        owner, bot = known.account.address, self.desk.bot
         language = tx.chats.read_language(bot, known.account.user)
         question = harmless(known.newest[known.place].words)[0]
         pieces = [Piece(say(language, "business.asks", name=harmless(chat.name)[0] or str(chat.user)), "bold")]
         pieces += [Piece("\n"), Piece(question, "blockquote"), Piece("\n")]
         pieces += [Piece(text), Piece("\n")] if text else []
         pieces += [Piece("\n" + say(language, why))] if why else []
-        key = f"{chat.address(bot).key}.{chat.version}.{int(chat.heard)}.draft"[-80:]
+        key = f"{chat.address.key}.{chat.version}.{int(chat.heard)}.draft"[-80:]
         payload = {"account": chat.account, "customer": chat.user, "version": chat.version, "text": text}
         choices = [Choice(say(language, "business.drop"), "business.drop", payload)]
         choices.append(Choice(say(language, "business.forget"), "business.forget", payload))
@@ -230,7 +236,10 @@ class AccountAnswers:
         """Send the draft of a button, or the owner's `own` words, and tell what became of it."""
         draft, bot, language = action.payload["draft"], self.desk.bot, incoming.language
         where = Address("telegram", bot, int(draft["customer"]), connection=str(draft["account"]))
-        chat, account = tx.accounts.find_chat(where), tx.accounts.find_account(bot, where.connection)
+        chat, account = (
+            tx.accounts.find_chat(where),
+            tx.one(Account, bot=bot, id=where.connection),
+        )
         text = own or str(draft["text"])
         why = forbidden(account, chat, tx.clock.time()) if chat is not None else "business.gone"
         if chat is not None and not why and chat.version != int(draft["version"]):
@@ -240,7 +249,7 @@ class AccountAnswers:
             return ()
         key = f"{incoming.id}{OPERATORS}"
         branching.add_words(tx, where, key, text, user=chat.user, first=CALLED)
-        tx.accounts.store_chat(bot, chat)
+        tx.accounts.store_chat(chat)
         relays = (incoming.address.chat, incoming.message_id)
         tx.outbox.add_answer(key, where, Outgoing(text, plain=bool(own), relays=relays))
         told = Outgoing(say(language, "business.sent", text=text), plain=bool(own))

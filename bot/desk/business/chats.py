@@ -19,9 +19,9 @@ from bot.desk.policy.desk_file import Accounts
 from bot.feature import Feature
 from bot.outbox import finish_turn
 from bot.ports import Reply
-from bot.storage.repositories.desk.accounts import Account, AccountChat
 from bot.storage.repositories.messages import OPEN, Remembered
 from bot.storage.store import Store, Tx
+from bot.storage.tables.desk import Account, AccountChat
 from bot.texts.catalog import say
 from bot.types import Address, Attachment, Incoming, Job, Kind, Outgoing, Text
 
@@ -58,7 +58,7 @@ class AccountChats:
         finish_turn(tx, replace(incoming, user=replace(incoming.user, id=0)))
         if incoming.data in ("connected", "disconnected"):
             return self._connected(tx, incoming, may_reply=incoming.data == "connected")
-        account, settings = tx.accounts.find_account(self.desk.bot, incoming.address.connection), self.settings
+        account, settings = tx.one(Account, bot=self.desk.bot, id=incoming.address.connection), self.settings
         if account is None or settings is None or not self.serves(account.user):
             return ()
         chat = tx.accounts.find_chat(incoming.address)
@@ -71,7 +71,7 @@ class AccountChats:
         said = [one for id_ in ids if (one := tx.messages.find_at(incoming.address, int(id_))) is not None]
         if chat is None or not said:
             return ()
-        tx.accounts.store_chat(self.desk.bot, chat)
+        tx.accounts.store_chat(chat)
         told = self._withdraw(tx, incoming, account)
         for one in said:
             self._follow(tx, incoming, one)
@@ -89,18 +89,18 @@ class AccountChats:
     def _connected(self, tx: Tx, incoming: Incoming, *, may_reply: bool) -> Places:
         """Store an account, and tell its owner what the bot does there, or no longer does."""
         where, owner, bot = incoming.address, incoming.user, self.desk.bot
-        before, serves = tx.accounts.find_account(bot, where.connection), self.serves(owner.id)
-        account = Account(id=where.connection, user=owner.id, place=where.chat, may_reply=may_reply and serves)
+        before, serves = tx.one(Account, bot=bot, id=where.connection), self.serves(owner.id)
+        account = Account(bot=bot, id=where.connection, user=owner.id, place=where.chat, may_reply=may_reply and serves)
         if serves or before is not None:
-            tx.accounts.store_account(bot, account)
+            tx.put(account)
         if before.may_reply == account.may_reply if before is not None else not (serves or may_reply):
             return ()
         state = "not_allowed" if not serves else "connected" if may_reply else "disconnected"
         text = say(owner.language, f"business.{state}")
         if not account.may_reply:
             text += "".join(f"\n\n{line}" for _, line in self._withdrawn(tx, where, owner.language, whole_account=True))
-        tx.outbox.add_answer(f"{incoming.id}.account", account.address(bot), Outgoing(text, plain=True))
-        return [account.address(bot)]
+        tx.outbox.add_answer(f"{incoming.id}.account", account.address, Outgoing(text, plain=True))
+        return [account.address]
 
     def _withdraw(self, tx: Tx, incoming: Incoming, account: Account) -> Places:
         """Withdraw what waits for a chat. The owner reads which words of his own, or approved by him, were not sent."""
@@ -109,7 +109,7 @@ class AccountChats:
         told = [line for key, line in lines if key.endswith(OPERATORS)]
         if not told:
             return ()
-        where, text = account.address(self.desk.bot), "\n\n".join(told)
+        where, text = account.address, "\n\n".join(told)
         tx.outbox.add_answer(f"{incoming.id}.unsent", where, Outgoing(text, plain=True))
         return [where]
 
@@ -131,10 +131,10 @@ class AccountChats:
 
     def _customer_wrote(self, tx: Tx, incoming: Incoming, chat: AccountChat | None, settings: Accounts) -> None:
         now, user = tx.clock.time(), incoming.user
-        chat = chat or AccountChat(account=incoming.address.connection, user=incoming.address.chat)
+        chat = chat or AccountChat(bot=self.desk.bot, account=incoming.address.connection, user=incoming.address.chat)
         owned = chat.owned if is_owners(chat, now, settings) else 0.0
         chat = replace(chat, name=user.name, language=user.language or chat.language, heard=now, owned=owned)
-        tx.accounts.store_chat(self.desk.bot, chat)
+        tx.accounts.store_chat(chat)
         parts = tuple(part for part in incoming.parts if not isinstance(part, Attachment))
         branching.follow(tx, incoming, (Text(incoming.text or NOT_SEEN), *parts))
         if not owned and incoming.text:
@@ -143,8 +143,8 @@ class AccountChats:
     def _owner_wrote(self, tx: Tx, incoming: Incoming, chat: AccountChat | None, account: Account) -> Places:
         """The owner answers: what the bot was about to say is not said, and its next prompt has the owner's words."""
         where = incoming.address
-        chat = chat or AccountChat(account=account.id, user=where.chat)
-        tx.accounts.store_chat(self.desk.bot, replace(chat, owned=tx.clock.time()))
+        chat = chat or AccountChat(bot=self.desk.bot, account=account.id, user=where.chat)
+        tx.accounts.store_chat(replace(chat, owned=tx.clock.time()))
         told = self._withdraw(tx, incoming, account)
         before = tx.messages.find_at(where, incoming.message_id)
         if before is not None:

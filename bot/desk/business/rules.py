@@ -5,7 +5,7 @@ Pure.
 from __future__ import annotations
 
 from bot.desk.policy.desk_file import Accounts
-from bot.storage.repositories.desk.accounts import Account, AccountChat
+from bot.storage.tables.desk import Account, AccountChat
 
 WINDOW = 24 * 3600.0  # seconds after a customer's message in which Telegram lets a bot answer for an account
 

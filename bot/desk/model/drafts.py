@@ -26,12 +26,10 @@ from bot.outbox import Choice, finish_turn
 from bot.ports import Reply
 from bot.prompts.catalog import instruct
 from bot.storage.repositories.buttons import ButtonPress
-from bot.storage.repositories.desk.cases import Case
-from bot.storage.repositories.desk.drafts import DROPPED, OFFERED, SENT, Draft
-from bot.storage.repositories.desk.relays import CUSTOMER, OPERATOR
 from bot.storage.repositories.messages import Remembered
 from bot.storage.repositories.money.budgets import DAY
 from bot.storage.store import Store, Tx
+from bot.storage.tables.desk import CUSTOMER, DROPPED, OFFERED, OPERATOR, SENT, Case, Draft
 from bot.texts.catalog import known, say
 from bot.types import Address, Incoming, Job, Permission, User
 
@@ -91,16 +89,16 @@ class Drafts:
         desk = self.mirror.desk
 
         def work(tx: Tx) -> str:
-            case = tx.cases.find_case(desk.bot, int(action.payload["case"]))
+            case = tx.one(Case, bot=desk.bot, id=int(action.payload["case"]))
             language = desk.language(tx, incoming.address.chat)
             finish_turn(tx, incoming)
             if case is None or not case.is_for_people:
                 return say(language, "desk.is_closed" if case is None or case.closed else "desk.is_bots")
             if desk.draft_mode(case) == "off":
                 return say(language, "desk.draft.off")
-            before = tx.drafts.find_draft(desk.bot, int(action.payload.get("draft", 0)))
+            before = tx.one(Draft, bot=desk.bot, id=int(action.payload.get("draft", 0)))
             if before is not None and before.state == OFFERED:
-                tx.drafts.end_draft(before, DROPPED)
+                tx.change(before, state=DROPPED)
             order_draft(tx, case, incoming.id)
             return say(language, "desk.draft.ordered")
 
@@ -156,9 +154,16 @@ class Drafts:
             return
         key = f"{job.key}.{int(known.seen)}.draft" if wanted else f"{job.key}.draft"
         draft = Draft(
-            case=case.id, key=key, question=asked.id, seen=known.seen, text=text, quotes=quotes.stored(), label=label,
+            bot=self.mirror.desk.bot,
+            case_id=case.id,
+            key=key,
+            question=asked.id,
+            seen=known.seen,
+            text=text,
+            quotes=quotes.stored(),
+            label=label,
             model=model,
-        )  # fmt: skip
+        )
         is_cited, version = citing is not None and bool(citing.quotes), case.version
 
         def keep(tx: Tx) -> Places:
@@ -172,7 +177,7 @@ class Drafts:
         for which it was written: who has taken it since decides.
         """
         desk = self.mirror.desk
-        case, wanted = tx.cases.find_case(desk.bot, draft.case), bool(job.payload.get("wanted"))
+        case, wanted = tx.one(Case, bot=desk.bot, id=draft.case_id), bool(job.payload.get("wanted"))
         if case is not None and wanted and tx.relays.last_written(case.id, CUSTOMER) > draft.seen:
             tx.jobs.reschedule(job, tx.clock.time())
             return ()
@@ -182,11 +187,11 @@ class Drafts:
         is_answered = tx.relays.last_written(case.id, OPERATOR) > draft.seen
         if wanted and (is_answered or not wants_draft(desk, case)):
             return ()
-        draft = tx.drafts.add_draft(desk.bot, draft)
+        draft = tx.drafts.add_draft(draft)
         judged = outcomes.judged(desk, tx, case, draft.label)
         is_same = case.version == version and not is_answered
         if quotes.is_sure and is_same and outcomes.is_sent_alone(desk, tx, case, draft):
-            tx.drafts.end_draft(draft, SENT, draft.text, automatic=True)
+            tx.change(draft, state=SENT, sent=draft.text, automatic=True)
             said = self.mirror.answer_alone(tx, case, draft)
             return [*judged, *said, *self._show(tx, case, draft, quotes, "desk.draft.alone", is_open=False)]
         return [*judged, *self._show(tx, case, draft, quotes, "desk.draft.cited" if is_cited else "desk.draft.own")]
@@ -262,7 +267,7 @@ class Drafts:
 
         def keep(tx: Tx, text: str) -> None:
             tx.jobs.delete_done(job)
-            now = tx.cases.find_case(self.mirror.desk.bot, int(job.payload["case"]))
+            now = tx.one(Case, bot=self.mirror.desk.bot, id=int(job.payload["case"]))
             if now is None or not text:
                 return
             after = replace(now, summary=harmless(" ".join(text.split()))[0][:LONGEST])
@@ -278,7 +283,7 @@ class Drafts:
 
     def _newest(self, tx: Tx, job: Job) -> tuple[Case | None, Sequence[Remembered]]:
         """The case, and the newest messages of its conversation, the oldest first."""
-        case = tx.cases.find_case(self.mirror.desk.bot, int(job.payload["case"]))
+        case = tx.one(Case, bot=self.mirror.desk.bot, id=int(job.payload["case"]))
         conversation = tx.messages.find_current_conversation(case.address) if case is not None else None
         return case, tx.messages.list_newest(conversation, LOOK_BACK) if conversation is not None else ()
 

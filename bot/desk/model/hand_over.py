@@ -8,6 +8,7 @@ from bot.desk.cards import WHY
 from bot.desk.desk import Desk, Places
 from bot.prompts.catalog import instruct
 from bot.storage.store import Store, Tx
+from bot.storage.tables.desk import GROUPS, OPEN_CASE
 from bot.tools.tool import Tool, ToolContext
 from bot.types import Incoming, User
 
@@ -34,12 +35,12 @@ def hand_over_tool(store: Store, desk: Desk, send: Callable[[str, Places], None]
         incoming = Incoming(f"{asker.turn}.person", asker.address, who, text=why)
 
         def work(tx: Tx) -> tuple[str, Places]:
-            case = tx.cases.find_open(asker.address)
-            if case is None or not desk.table.person.tool or not tx.seats.list_groups(desk.bot):
+            case = tx.one(OPEN_CASE, address=asker.address)
+            if case is None or not desk.table.person.tool or not tx.all(GROUPS, bot=desk.bot):
                 return instruct(asker.language, "desk.not_here"), ()
             tx.cases.add_event(case, WHY, detail=why)
             told, places = desk.call(tx, incoming, "model")
-            after = tx.cases.find_open(asker.address)
+            after = tx.one(OPEN_CASE, address=asker.address)
             if after is None or not after.is_for_people:  # nobody works: the model says when people are back
                 return told.text, places
             tx.outbox.add_answer(incoming.id, asker.address, told)

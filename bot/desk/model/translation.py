@@ -20,9 +20,8 @@ from bot.outbox import Choice, finish_turn
 from bot.ports import Reply
 from bot.prompts.catalog import instruct
 from bot.storage.repositories.buttons import ButtonPress
-from bot.storage.repositories.desk.cases import Case
-from bot.storage.repositories.desk.relays import CUSTOMER, Relay
 from bot.storage.store import Store, Tx
+from bot.storage.tables.desk import CUSTOMER, Case, Relay, Seat
 from bot.texts.catalog import say
 from bot.types import Incoming, Job, Outgoing, Permission, User
 
@@ -81,8 +80,8 @@ class Translation:
             tx.jobs.reschedule(job, tx.clock.time())
             return ()
         tx.jobs.delete_done(job)
-        case = tx.cases.find_case(job.address.bot, int(said["case"]))
-        relay = tx.relays.find_relay(job.address.bot, int(said["chat"]), int(said["message"]))
+        case = tx.one(Case, bot=job.address.bot, id=int(said["case"]))
+        relay = tx.one(Relay, bot=job.address.bot, chat=int(said["chat"]), message=int(said["message"]))
         if case is None or relay is None:
             return ()
         text = str(said["text"])
@@ -100,7 +99,7 @@ class Translation:
         """Show operators the translation of a customer's message, with the message itself, or why there is none."""
         if translated.casefold().strip() == text.casefold().strip():
             return ()  # it was written in their language
-        tx.relays.store_translation(relay, translated)
+        tx.change(relay, for_team=translated)
         key, values = _why(gone, why)
         told = (key, values) if gone or not translated else None
         return self.mirror.show_translated(tx, case, relay, text, translated, told=told)
@@ -108,7 +107,7 @@ class Translation:
     def _ask(self, tx: Tx, case: Case, job: Job, translated: str, *, say_why: tuple[str, Mapping[str, str]]) -> Places:
         """Ask the operators what to do with a message that was not translated, or not faithfully."""
         desk, said = self.mirror.desk, job.payload
-        seat = tx.seats.find_in(case.address, int(said["chat"]))
+        seat = tx.one(Seat, customer=case.address, place=int(said["chat"]))
         if seat is None:
             return ()
         language, (why, values) = desk.language(tx, seat.place), say_why
@@ -131,8 +130,8 @@ class Translation:
         def work(tx: Tx) -> tuple[str, Places]:
             desk, said = self.mirror.desk, action.payload["said"]
             language = desk.language(tx, incoming.address.chat)
-            case = tx.cases.find_case(desk.bot, int(said["case"]))
-            relay = tx.relays.find_relay(desk.bot, int(said["chat"]), int(said["message"]))
+            case = tx.one(Case, bot=desk.bot, id=int(said["case"]))
+            relay = tx.one(Relay, bot=desk.bot, chat=int(said["chat"]), message=int(said["message"]))
             finish_turn(tx, incoming)
             if case is None or relay is None:
                 return say(language, "desk.no_customer"), ()

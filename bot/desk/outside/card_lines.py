@@ -11,8 +11,8 @@ from bot.desk.desk import LINES, Desk, Places
 from bot.desk.formatting import harmless
 from bot.extension import Customer, OwnLines
 from bot.feature import Feature
-from bot.storage.repositories.desk.cases import Case
 from bot.storage.store import Store, Tx
+from bot.storage.tables.desk import Case
 from bot.texts.catalog import say
 from bot.types import Job
 
@@ -37,12 +37,12 @@ class CardLines:
 
     async def run(self, job: Job) -> None:
         """The job: ask all functions at once, and edit the card. One that fails or is late is a line that says so."""
-        case = await self.store.read(lambda tx: tx.cases.find_case(self.desk.bot, int(job.payload["case"])))
+        case = await self.store.read(lambda tx: tx.one(Case, bot=self.desk.bot, id=int(job.payload["case"])))
         found = await asyncio.gather(*(self._ask(one, case) for one in self.functions)) if case is not None else ()
 
         def work(tx: Tx) -> Places:
             tx.jobs.delete_done(job)
-            now = tx.cases.find_case(self.desk.bot, int(job.payload["case"]))
+            now = tx.one(Case, bot=self.desk.bot, id=int(job.payload["case"]))
             seat = self.desk.seat(tx, now) if now is not None else None
             if now is None or seat is None:
                 return ()

@@ -12,9 +12,8 @@ from bot.desk.cards import card_of
 from bot.desk.desk import ASSIGN, Desk, Places
 from bot.desk.formatting import Piece, formatted
 from bot.feature import Feature
-from bot.storage.repositories.desk.cases import HELD, WAITING, Case
-from bot.storage.repositories.desk.duty import OnDuty
 from bot.storage.store import Store, Tx
+from bot.storage.tables.desk import CASES_BY_WAIT, EVENTS, HELD, ON_DUTY, WAITING, Case, OperatorDuty
 from bot.texts.catalog import say
 from bot.types import Address, Job, Outgoing
 
@@ -23,7 +22,7 @@ KNOWS = 7 * 86_400.0  # seconds in which an operator knows a customer
 
 
 def choose(
-    duties: Sequence[OnDuty], held: Sequence[int], *, capacity: int, tried: Collection[int], known: int = 0
+    duties: Sequence[OperatorDuty], held: Sequence[int], *, capacity: int, tried: Collection[int], known: int = 0
 ) -> int:  # fmt: skip
     """Return the operator to whom a case is offered, 0 if there is none.
 
@@ -54,7 +53,7 @@ class Assignment:
     def _offer(self, tx: Tx, job: Job) -> Places:
         tx.jobs.delete_done(job)
         desk, now = self.desk, tx.clock.time()
-        case = tx.cases.find_case(desk.bot, int(job.payload["case"]))
+        case = tx.one(Case, bot=desk.bot, id=int(job.payload["case"]))
         if case is None or case.owner != WAITING or case.version != int(job.payload["version"]):
             return ()
         rules = desk.table.assign_of(desk.hours.team(case))
@@ -64,12 +63,12 @@ class Assignment:
         if opening is not None:
             desk.assign(tx, case, due=opening)
             return ()
-        tried = tx.cases.list_noted(case, OFFERED, case.waiting_since)
+        tried = {event.who for event in tx.all(EVENTS, case_id=case.id, what=OFFERED) if event.at >= case.waiting_since}
         user = self._chosen(tx, case, tried)
         if not user:
             return self._unassigned(tx, case, len(tried))
         tx.cases.add_event(case, OFFERED, user)
-        tx.duty.note_assigned(desk.bot, user)
+        tx.change_all(OperatorDuty, {"assigned": tx.clock.time()}, bot=desk.bot, user=user)
         desk.assign(tx, case, due=now + rules.patience)
         return self._tell(tx, case, user, len(tried))
 
@@ -77,10 +76,10 @@ class Assignment:
         desk, now, team = self.desk, tx.clock.time(), self.desk.hours.team(case)
         rules = desk.table.assign_of(team)
         duties = [
-            one for one in tx.duty.list_duties(desk.bot)
+            one for one in tx.all(ON_DUTY, bot=desk.bot)
             if one.team == team and one.works(now) and self.serves(one.user)
         ]  # fmt: skip
-        held = [one.holder for one in tx.cases.list_owned(desk.bot, HELD)]
+        held = [one.holder for one in tx.all(CASES_BY_WAIT, bot=desk.bot, owner=HELD)]
         known = tx.cases.last_holder(case.address, now - KNOWS) if rules.how == "same" else 0
         return choose(duties, held, capacity=rules.capacity, tried=tried, known=known)
 

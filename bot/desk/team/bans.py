@@ -15,8 +15,8 @@ from bot.desk.cases import Close, NotPossible
 from bot.desk.desk import Desk, Places
 from bot.desk.policy.desk_file import seconds_of
 from bot.feature import Feature
-from bot.storage.repositories.desk.cases import Case
 from bot.storage.store import Tx
+from bot.storage.tables.desk import Case
 from bot.types import Address, Job
 
 BAN = "desk.ban"  # the job
@@ -53,7 +53,7 @@ class Bans:
     def _ban(self, tx: Tx, job: Job) -> Places:
         tx.jobs.delete_done(job)
         of, bot = job.payload, self.desk.bot
-        case = tx.cases.find_case(bot, int(of["case"]))
+        case = tx.one(Case, bot=bot, id=int(of["case"]))
         if case is None:
             return ()
         by, seconds, key = int(of["operator"]), float(of["seconds"]), f"{job.key}.told"

@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 from bot.desk.desk import Desk, Places
 from bot.desk.formatting import Piece, formatted, harmless
 from bot.feature import Feature
-from bot.storage.repositories.desk.cases import HELD, SNOOZED, WAITING, Case
-from bot.storage.repositories.desk.seats import BOARD
+from bot.storage.repositories.desk import BOARD
 from bot.storage.store import Store, Tx
+from bot.storage.tables.desk import CASES_BY_WAIT, HELD, SNOOZED, WAITING, Case
 from bot.texts.catalog import say
 from bot.types import Address, Job, Outgoing
 
@@ -72,7 +72,7 @@ class Board:
 
     def _cases(self, tx: Tx, where: Address) -> list[Case]:
         """The open cases that people have or wait for in private, and whose team has this group."""
-        found = tx.cases.list_owned(self.desk.bot, WAITING, HELD, SNOOZED)
+        found = tx.all(CASES_BY_WAIT, bot=self.desk.bot, owner=(WAITING, HELD, SNOOZED))
         return [case for case in found if self.desk.has_own_seats(case) and self.desk.group_of(tx, case) == where]
 
     def _rows(self, tx: Tx, found: Sequence[Case], language: str) -> Outgoing:

@@ -6,9 +6,8 @@ from bot.billing.budget import duration
 from bot.desk.cases import Release
 from bot.desk.desk import Desk, Places
 from bot.desk.policy.desk_file import seconds_of
-from bot.storage.repositories.desk.cases import HELD, SNOOZED, WAITING
-from bot.storage.repositories.desk.duty import OnDuty
 from bot.storage.store import Tx
+from bot.storage.tables.desk import CASES_BY_WAIT, HELD, ON_DUTY, SNOOZED, WAITING, Group, OperatorDuty
 from bot.texts.catalog import say
 from bot.types import Address, Incoming
 
@@ -20,20 +19,22 @@ def change_duty(desk: Desk, tx: Tx, incoming: Incoming, word: str, language: str
     something waits: after /off the operator's cases wait for somebody else.
     """
     who, now = incoming.user.id, tx.clock.time()
-    had = tx.duty.find_duty(desk.bot, who)
-    team = dict(tx.seats.list_groups(desk.bot)).get(incoming.address.chat) or (had.team if had else desk.table.teams[0])
+    had = tx.one(OperatorDuty, bot=desk.bot, user=who)
+    team = _team_of(desk, tx, incoming.address.chat) or (had.team if had else desk.table.teams[0])
     if word == "/off":
-        tx.duty.store_duty(desk.bot, who, team, is_on=False)
+        tx.put(OperatorDuty(bot=desk.bot, user=who, team=team, is_on=False), keep=["assigned"])
         count, places = release_all(desk, tx, who)
         return say(language, "desk.off", count=count), places
     if word == "/pause":
         seconds = seconds_of(incoming.rest)
         if not seconds:
             return say(language, "desk.pause.how"), ()
-        tx.duty.store_duty(desk.bot, who, team, is_on=True, paused_until=now + seconds)
+        tx.put(
+            OperatorDuty(bot=desk.bot, user=who, team=team, is_on=True, paused_until=now + seconds), keep=["assigned"]
+        )
         return say(language, "desk.pause", time=duration(language, seconds)), ()
-    tx.duty.store_duty(desk.bot, who, team, is_on=True)
-    for case in tx.cases.list_owned(desk.bot, WAITING):
+    tx.put(OperatorDuty(bot=desk.bot, user=who, team=team, is_on=True), keep=["assigned"])
+    for case in tx.all(CASES_BY_WAIT, bot=desk.bot, owner=WAITING):
         if desk.hours.team(case) == team:
             desk.assign(tx, case, turn=incoming.id)
     return say(language, "desk.on", team=desk.table.title(team, language)), ()
@@ -44,7 +45,7 @@ def release_all(desk: Desk, tx: Tx, who: int, chat: int = 0) -> tuple[int, Place
     and the places in which something waits.
     """
     count, places = 0, list[Address]()
-    for case in tx.cases.list_owned(desk.bot, HELD, SNOOZED):
+    for case in tx.all(CASES_BY_WAIT, bot=desk.bot, owner=(HELD, SNOOZED)):
         group = desk.group_of(tx, case) if chat else None
         if case.holder == who and (not chat or (group is not None and group.chat == chat)):
             count, places = count + 1, [*places, *desk.change(tx, case, Release(who), who=who)]
@@ -53,19 +54,25 @@ def release_all(desk: Desk, tx: Tx, who: int, chat: int = 0) -> tuple[int, Place
 
 def leave(desk: Desk, tx: Tx, who: int, chat: int) -> Places:
     """An operator has left the group `chat`: that team's cases wait again, and the operator is offered none."""
-    had, team = tx.duty.find_duty(desk.bot, who), dict(tx.seats.list_groups(desk.bot)).get(chat, "")
+    had, team = tx.one(OperatorDuty, bot=desk.bot, user=who), _team_of(desk, tx, chat)
     if had is not None and had.team == team:
-        tx.duty.store_duty(desk.bot, who, team, is_on=False)
+        tx.put(OperatorDuty(bot=desk.bot, user=who, team=team, is_on=False), keep=["assigned"])
     return release_all(desk, tx, who, chat)[1]
 
 
 def on_duty(desk: Desk, tx: Tx, language: str) -> str:
     """Who is on duty, with the number of cases that each has; "" if nobody has said so."""
-    now, held = tx.clock.time(), [case.holder for case in tx.cases.list_owned(desk.bot, HELD)]
-    found = [one for one in tx.duty.list_duties(desk.bot) if one.works(now)]
+    now, held = tx.clock.time(), [case.holder for case in tx.all(CASES_BY_WAIT, bot=desk.bot, owner=HELD)]
+    found = [one for one in tx.all(ON_DUTY, bot=desk.bot) if one.works(now)]
     names = tx.members.read_names(desk.bot, [one.user for one in found])
 
-    def named(one: OnDuty) -> str:
+    def named(one: OperatorDuty) -> str:
         return f"{names.get(one.user) or one.user} ({held.count(one.user)})"
 
     return say(language, "desk.duty", names=", ".join(map(named, found))) if found else ""
+
+
+def _team_of(desk: Desk, tx: Tx, chat: int) -> str:
+    """The team that works in a group, "" if it is not connected."""
+    group = tx.one(Group, bot=desk.bot, chat=chat)
+    return group.team if group is not None else ""

@@ -19,10 +19,10 @@ from bot.feature import ButtonHandler, Command, Feature
 from bot.outbox import Choice, finish, finish_turn
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
-from bot.storage.repositories.desk.cases import HELD, SNOOZED, WAITING, Case, Figures
-from bot.storage.repositories.desk.drafts import DROPPED, EDITED, SENT
-from bot.storage.repositories.desk.seats import ERASE
+from bot.storage.repositories.desk import ERASE, Figures
+from bot.storage.rows import Query
 from bot.storage.store import Store, Tx
+from bot.storage.tables.desk import CASES_BY_WAIT, DROPPED, EDITED, GROUPS, HELD, SENT, SNOOZED, WAITING, Case, Group
 from bot.texts.catalog import say
 from bot.types import Address, File, Incoming, Job, Outgoing, Permission
 
@@ -64,8 +64,8 @@ class DeskGroups:
         bot, served = self.desk.bot, self.desk.served
 
         def read(tx: Tx) -> tuple[set[int], set[str]]:
-            held = tx.cases.list_owned(bot, WAITING, HELD, SNOOZED)
-            return {chat for chat, _ in tx.seats.list_groups(bot)}, {case.address.key for case in held}
+            held = tx.all(CASES_BY_WAIT, bot=bot, owner=(WAITING, HELD, SNOOZED))
+            return {group.chat for group in tx.all(GROUPS, bot=bot)}, {case.address.key for case in held}
 
         groups, keys = await self.store.ask_until_answered(read)
         self.groups.clear()
@@ -111,7 +111,15 @@ class DeskGroups:
             if missing:
                 finish_turn(tx, incoming, _lacks(incoming, missing), over=True)
                 return
-            tx.seats.connect_group(self.desk.bot, chat, str(action.payload["team"]), incoming.user.id)
+            tx.put(
+                Group(
+                    bot=self.desk.bot,
+                    chat=chat,
+                    team=str(action.payload["team"]),
+                    by=incoming.user.id,
+                    at=tx.clock.time(),
+                )
+            )
             tx.buttons.expire_button(action.key)
             tx.queue.notify_processes(f"roll:{self.desk.bot}")
             finish_turn(tx, incoming, _say(incoming, "connected"), over=True)
@@ -135,7 +143,9 @@ class DeskGroups:
         self.send("", [place])
 
     def _state(self, tx: Tx, incoming: Incoming) -> str:
-        waiting, held, snoozed = (len(tx.cases.list_owned(self.desk.bot, owner)) for owner in (WAITING, HELD, SNOOZED))
+        waiting, held, snoozed = (
+            len(tx.all(CASES_BY_WAIT, bot=self.desk.bot, owner=owner)) for owner in (WAITING, HELD, SNOOZED)
+        )
         state = say(incoming.language, "desk.group.state", waiting=waiting, held=held, snoozed=snoozed)
         duty = on_duty(self.desk, tx, incoming.language)
         load = load_of(tx, self.desk, incoming.address.chat, incoming.language)
@@ -156,7 +166,7 @@ class DeskGroups:
     def _told(self, tx: Tx, incoming: Incoming, wanted: str, chart: File | None) -> str | Outgoing:
         if wanted == "csv":
             since = tx.clock.time() - SPANS["month"] * 86_400
-            table = table_of(tx.cases.list_since(self.desk.bot, since))
+            table = table_of(tx.all(Query(Case, Case.opened >= since, order=[Case.id]), bot=self.desk.bot))
             return Outgoing(_say(incoming, "csv"), plain=True, file=File(table, "document", "desk.csv"))
         if wanted in SPANS:
             details = self._details(tx, incoming.language, wanted)

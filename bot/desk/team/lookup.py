@@ -7,8 +7,8 @@ from dataclasses import replace
 from bot.desk import cards
 from bot.desk.desk import Desk, Places
 from bot.desk.formatting import harmless
-from bot.storage.repositories.desk.cases import BOT, WAITING, Case
 from bot.storage.store import Tx
+from bot.storage.tables.desk import BOT, WAITING, Case
 from bot.texts.catalog import say
 from bot.types import Incoming, Outgoing
 

@@ -9,7 +9,7 @@ from bot.billing.budget import duration
 from bot.desk.desk import Desk
 from bot.desk.policy.canned import CannedAnswers
 from bot.outbox import Choice
-from bot.storage.repositories.desk.cases import Case
+from bot.storage.tables.desk import Case
 
 SPANS = (30 * 60.0, 2 * 3600.0, 24 * 3600.0)  # seconds for which a case can be put aside by a button
 MOST = 12  # choices of a menu

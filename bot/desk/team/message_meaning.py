@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from bot.lookalikes import slashed
-from bot.storage.repositories.desk.cases import HELD, SNOOZED, WAITING, Case
-from bot.storage.repositories.desk.relays import CUSTOMER, OPERATOR, Relay
+from bot.storage.tables.desk import CUSTOMER, HELD, OPERATOR, SNOOZED, WAITING, Case, Relay
 from bot.types import Incoming
 
 NOTES = ("//", "/note")

@@ -26,10 +26,9 @@ from bot.desk.team.duty import DUTY_WORDS, change_duty
 from bot.extension import Decision
 from bot.outbox import Choice
 from bot.prompts.schema import Broken
-from bot.storage.repositories.desk.cases import HELD, SNOOZED, WAITING, Case
-from bot.storage.repositories.desk.relays import OPERATOR, Relay
 from bot.storage.repositories.messages import Remembered
 from bot.storage.store import Tx
+from bot.storage.tables.desk import CASES_BY_WAIT, HELD, OPERATOR, SNOOZED, WAITING, Case, Relay
 from bot.texts.catalog import say
 from bot.types import Address, Incoming, Job
 
@@ -130,12 +129,14 @@ class Words:
         if word == "/find":
             return Done(lookup.find(self.desk, tx, incoming))
         if word == "/mine":
-            mine = [case for case in tx.cases.list_owned(self.desk.bot, HELD, SNOOZED) if case.holder == who]
+            mine = [
+                case for case in tx.all(CASES_BY_WAIT, bot=self.desk.bot, owner=(HELD, SNOOZED)) if case.holder == who
+            ]
             lines = [lookup.line_of(self.desk, tx, case, language) for case in mine[:NAMED]]
             text = "\n".join([say(language, "desk.mine", count=len(mine)), *lines])
             return Done(tell(self.desk, tx, incoming, text))
         here = incoming.address.chat
-        for case in tx.cases.list_owned(self.desk.bot, WAITING):
+        for case in tx.all(CASES_BY_WAIT, bot=self.desk.bot, owner=WAITING):
             group = self.desk.group_of(tx, case)
             if incoming.private or (group is not None and group.chat == here):
                 try:
@@ -157,7 +158,7 @@ class Words:
             payload = {"case": case.id}
             tx.jobs.add_job(Job(WAKE, f"{case.id}.{case.version}", case.address, payload, due=event.until))
         if isinstance(event, Close) and who:
-            places += ask_stars(tx, tx.cases.find_case(self.desk.bot, case.id) or case)
+            places += ask_stars(tx, tx.one(Case, bot=self.desk.bot, id=case.id) or case)
         return places
 
     # --- who has the case ---------------------------------------------------------------------------------------------
@@ -258,7 +259,7 @@ class Words:
     def _delete(self, use: Use) -> Done:
         """/del as a reply to the own answer: delete it at the customer's."""
         relay, tx = use.replied, use.tx
-        case = tx.cases.find_case(self.desk.bot, relay.case) if relay is not None else None
+        case = tx.one(Case, bot=self.desk.bot, id=relay.case_id) if relay is not None else None
         if relay is None or case is None or relay.side != OPERATOR or relay.author != use.who:
             return self._told(use, "desk.del_how")
         if tx.clock.time() - relay.at > DELETABLE:
@@ -312,7 +313,7 @@ class Words:
     def after_canned(self, tx: Tx, case: Case, name: str, incoming: Incoming) -> Places:
         """Do what the first line of a canned answer says, after it was sent. Raises `NotPossible`, `Broken`."""
         found, places = self.canned.find(name, case.language), list[Address]()
-        case = tx.cases.find_case(self.desk.bot, case.id) or case
+        case = tx.one(Case, bot=self.desk.bot, id=case.id) or case
         if found is not None and found.tags:
             case = self.desk.applied(tx, case, Decision(tags=found.tags))
             places += self.desk.show_card(tx, case, cause=incoming.id)

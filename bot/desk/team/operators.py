@@ -22,10 +22,23 @@ from bot.outbox import Choice, expire_buttons, finish_turn, remove_buttons
 from bot.ports import Handler, Reply
 from bot.prompts.schema import Broken
 from bot.storage.repositories.buttons import ButtonPress
-from bot.storage.repositories.desk.cases import CLOSED, HELD, SNOOZED, Case
-from bot.storage.repositories.desk.drafts import DROPPED, EDITED, OFFERED, SENT
-from bot.storage.repositories.desk.relays import CUSTOMER, NOTE, OPERATOR, Relay
 from bot.storage.store import Store, Tx
+from bot.storage.tables.desk import (
+    CLOSED,
+    CUSTOMER,
+    DROPPED,
+    EDITED,
+    HELD,
+    NEWEST_CASE,
+    NOTE,
+    OFFERED,
+    OPERATOR,
+    SENT,
+    SNOOZED,
+    Case,
+    Draft,
+    Relay,
+)
 from bot.texts.catalog import say
 from bot.types import Incoming, Job, Kind, Outgoing, Permission
 
@@ -179,7 +192,7 @@ class Operators:
                 return Done(tell(self.desk, tx, incoming, say(language, "desk.others", name=name)), mark=IS_NOTE)
             case Intent.FOREIGN:
                 self._note(tx, case, incoming)
-                first = tx.cases.note_told(case, incoming.user.id)
+                first = tx.cases.note_once(case, "told", who=incoming.user.id)
                 key = "desk.anonymous" if incoming.user.id < 0 else "desk.not_operator"
                 told = tell(self.desk, tx, incoming, say(language, key)) if first else ()
                 return Done(told, mark=IS_NOTE)
@@ -190,8 +203,8 @@ class Operators:
     def _corrected(self, tx: Tx, case: Case, incoming: Incoming) -> Places:
         """An answer that replies to a draft is its corrected text."""
         shown = tx.outbox.find_shown(incoming.address, incoming.reply_to) if incoming.reply_to else None
-        draft = tx.drafts.find_by_key(self.desk.bot, shown.key) if shown is not None else None
-        if draft is None or draft.case != case.id or draft.state not in (OFFERED, DROPPED):
+        draft = tx.one(Draft, bot=self.desk.bot, key=shown.key) if shown is not None else None
+        if draft is None or draft.case_id != case.id or draft.state not in (OFFERED, DROPPED):
             return ()
         return outcomes.sent(self.desk, tx, case, draft, incoming.text)
 
@@ -211,12 +224,22 @@ class Operators:
 
     def _note(self, tx: Tx, case: Case, incoming: Incoming) -> None:
         author = incoming.user.id
-        tx.relays.add_relay(self.desk.bot, case.id, NOTE, incoming.address.chat, incoming.message_id, author=author)
+        tx.add_missing(
+            Relay(
+                bot=self.desk.bot,
+                case_id=case.id,
+                side=NOTE,
+                chat=incoming.address.chat,
+                message=incoming.message_id,
+                author=author,
+                at=tx.clock.time(),
+            )
+        )
 
     def _edited(self, tx: Tx, incoming: Incoming) -> Done:
         """An operator has edited a message: an answer is edited at the customer's, a note stays a note."""
-        relay = tx.relays.find_relay(self.desk.bot, incoming.address.chat, incoming.message_id)
-        case = tx.cases.find_case(self.desk.bot, relay.case) if relay is not None else None
+        relay = tx.one(Relay, bot=self.desk.bot, chat=incoming.address.chat, message=incoming.message_id)
+        case = tx.one(Case, bot=self.desk.bot, id=relay.case_id) if relay is not None else None
         if relay is None or case is None or relay.side != OPERATOR or relay.author != incoming.user.id:
             return Done()
         if is_word(incoming.text):
@@ -235,11 +258,11 @@ class Operators:
     def _case_of(self, tx: Tx, incoming: Incoming) -> Case | None:
         """The newest case of the customer who is seen in this topic."""
         seat = tx.seats.find_seat(incoming.address)
-        return tx.cases.find_newest(seat.customer) if seat is not None else None
+        return tx.one(NEWEST_CASE, address=seat.customer) if seat is not None else None
 
     def _is_of_customer(self, tx: Tx, relay: Relay, case: Case) -> bool:
         """Whether a relayed message belongs to the customer of a case."""
-        of = tx.cases.find_case(self.desk.bot, relay.case)
+        of = tx.one(Case, bot=self.desk.bot, id=relay.case_id)
         return of is not None and of.address == case.address
 
     def _replied(self, tx: Tx, incoming: Incoming) -> Relay | None:
@@ -248,7 +271,7 @@ class Operators:
             return None
         if tx.outbox.find_shown(incoming.address, incoming.reply_to) is not None:
             return self.mirror.relay_shown(tx, incoming.address, incoming.reply_to)
-        return tx.relays.find_relay(self.desk.bot, incoming.address.chat, incoming.reply_to)
+        return tx.one(Relay, bot=self.desk.bot, chat=incoming.address.chat, message=incoming.reply_to)
 
     # --- what was put aside -------------------------------------------------------------------------------------------
 
@@ -257,7 +280,7 @@ class Operators:
 
         def work(tx: Tx) -> Places:
             tx.jobs.delete_done(job)
-            case = tx.cases.find_case(self.desk.bot, int(job.payload["case"]))
+            case = tx.one(Case, bot=self.desk.bot, id=int(job.payload["case"]))
             if case is None or case.owner != SNOOZED or case.snoozed_until > tx.clock.time():
                 return ()
             name = tx.users.read_name(self.desk.bot, case.holder) or str(case.holder)
@@ -347,7 +370,7 @@ class Operators:
         """Send what an operator has written before anybody had the case, or what the bot had begun to answer."""
 
         def work(tx: Tx, case: Case) -> Places:
-            draft = tx.drafts.find_draft(self.desk.bot, int(action.payload.get("draft", 0)))
+            draft = tx.one(Draft, bot=self.desk.bot, id=int(action.payload.get("draft", 0)))
             text = draft.text if draft is not None else str(action.payload["text"])
             if draft is not None and draft.state in (SENT, EDITED):
                 raise NotPossible("desk.draft.sent")
@@ -397,7 +420,7 @@ class Operators:
         def work(tx: Tx) -> tuple[str, Places, Case | None]:
             language = self.desk.language(tx, incoming.address.chat)
             tx.chats.record_seen(incoming.address, incoming.user, private=incoming.private)
-            case = tx.cases.find_case(self.desk.bot, int(action.payload["case"]))
+            case = tx.one(Case, bot=self.desk.bot, id=int(action.payload["case"]))
             finish_turn(tx, incoming)
             if case is None:
                 return say(language, "desk.no_customer"), (), None

@@ -18,10 +18,9 @@ from bot.feature import ButtonHandler, Feature
 from bot.outbox import Choice, finish_turn
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
-from bot.storage.repositories.desk.cases import HELD, Case
-from bot.storage.repositories.desk.relays import CUSTOMER
-from bot.storage.repositories.desk.seats import Seat
+from bot.storage.rows import Query
 from bot.storage.store import Store, Tx
+from bot.storage.tables.desk import CUSTOMER, HELD, OPEN_CASE, Case, Relay, Seat
 from bot.texts.catalog import say
 from bot.types import Incoming, Kind, Outgoing, Permission
 
@@ -72,11 +71,11 @@ class OwnSeats:
         if shown is not None:
             to = tx.outbox.find_address(self.desk.bot, shown.key)
             return tx.seats.find_seat(to) if to is not None and to.thread else None
-        relay = tx.relays.find_relay(self.desk.bot, where.chat, message) if message else None
-        case = tx.cases.find_case(self.desk.bot, relay.case) if relay is not None else None
+        relay = tx.one(Relay, bot=self.desk.bot, chat=where.chat, message=message) if message else None
+        case = tx.one(Case, bot=self.desk.bot, id=relay.case_id) if relay is not None else None
         if relay is None or case is None or relay.side == CUSTOMER:
             return None
-        return tx.seats.find_in(case.address, where.chat)
+        return tx.one(Seat, customer=case.address, place=where.chat)
 
     async def ask(self, incoming: Incoming, reply: Reply) -> bool:
         """Ask an operator, whose cases stand in a chat without topics, to whom a message goes. False: it is none of
@@ -105,8 +104,10 @@ class OwnSeats:
         if tx.buttons.find_awaited(incoming.address, incoming.user.id) is not None:
             return []  # the bot waits for an answer to a question of its own
         choices, kept = list[Choice](), keep(tx, incoming)
-        for seat in tx.seats.list_flat(self.desk.bot, incoming.address.chat)[-MOST:]:
-            case = tx.cases.find_open(seat.customer)
+        for seat in tx.all(Query(Seat, order=[Seat.id]), bot=self.desk.bot, place=incoming.address.chat, flat=True)[
+            -MOST:
+        ]:
+            case = tx.one(OPEN_CASE, address=seat.customer)
             if case is not None and case.owner == HELD and case.holder == incoming.user.id:
                 label = f"#{case.number} {harmless(case.name)[0]}"[:LONGEST_LABEL]
                 choices.append(Choice(label, "desk.to", {"case": case.id, **kept}))
@@ -117,7 +118,7 @@ class OwnSeats:
 
         def work(tx: Tx) -> tuple[str, Places]:
             language = self.desk.language(tx, incoming.address.chat)
-            case = tx.cases.find_case(self.desk.bot, int(action.payload["case"]))
+            case = tx.one(Case, bot=self.desk.bot, id=int(action.payload["case"]))
             try:
                 if case is None:
                     raise NotPossible("desk.no_customer")

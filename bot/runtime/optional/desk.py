@@ -19,6 +19,7 @@ from bot.dispatch.throttle import MissedNotes
 from bot.feature import Feature
 from bot.runtime.parts import Given, Ground
 from bot.storage.store import Tx
+from bot.storage.tables.desk import CASES_BY_WAIT
 from bot.tools.tool import Tool
 from bot.types import Address, Incoming, Permission
 
@@ -188,7 +189,9 @@ def _outside(given: Given, desk: Desk, send: Callable[[str, Sequence[Address]], 
 
 async def _warn(given: Given) -> None:
     """Say in the log that cases were left open when the desk was switched off: nobody answers there."""
-    if count := await given.store.read(lambda tx: len(tx.cases.list_owned(given.api.id, "waiting", "held", "snoozed"))):
+    if count := await given.store.read(
+        lambda tx: len(tx.all(CASES_BY_WAIT, bot=given.api.id, owner=("waiting", "held", "snoozed")))
+    ):
         log.warning("the support desk has open cases (%d): set DESK again, or stop and run: govorun desk drain", count)
 
 

@@ -24,7 +24,7 @@ def upsert(build: Callable[[Insert], T]) -> Callable[[Connection], T]:
 
     @cache
     def built(dialect: str) -> T:
-        return build(_insert(dialect))
+        return build(inserter(dialect))
 
     return lambda connection: built(connection.dialect.name)
 
@@ -39,7 +39,8 @@ def insert_or_update(table: Table[Any], key: Sequence[str], changed: Sequence[st
     return upsert(build)
 
 
-def _insert(dialect: str) -> Any:
+def inserter(dialect: str) -> Any:
+    """Return the `insert` of a dialect, which knows ON CONFLICT."""
     if dialect == "sqlite":
         return sqlite.insert
     from sqlalchemy.dialects import postgresql  # 2 MB, which SQLite does not need

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Row, and_, bindparam, exists, false, func, or_, select, update
 
 from bot.storage.engines.dialects import insert_or_update, upsert
-from bot.storage.repositories.desk.seats import Seats
+from bot.storage.repositories.desk import Seats
 from bot.storage.repositories.mapping import Repository
 from bot.storage.tables.history import blobs, conversations, feedback, messages
 from bot.storage.tables.knowledge import kb_gaps

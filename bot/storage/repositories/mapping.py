@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields
 from functools import cache
 from itertools import chain
-from operator import attrgetter
 from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Executable, Row, and_, bindparam, literal_column
@@ -17,11 +16,10 @@ from sqlalchemy import ColumnElement, Connection, Executable, Row, and_, bindpar
 from bot.ai import Request
 from bot.clock import Clock
 from bot.storage.engines.job_notify import Queue
+from bot.storage.rows import COLUMNS, FIELDS, Rows
 from bot.types import Address, Attachment, Button, File, Image, Outgoing, Part, Text, ToolCall, ToolResult
 
 T = TypeVar("T")
-COLUMNS = ("transport", "bot", "chat", "thread", "connection", "only")  # of an address, in the order of its fields
-FIELDS = attrgetter("transport", "bot", "chat", "thread", "connection", "visible_to")
 # The fields of an `Outgoing` that few messages have, with the value that they have in all others.
 ABSENT = {
     name: getattr(Outgoing(), name)
@@ -30,7 +28,7 @@ ABSENT = {
 KINDS: dict[str, type[Any]] = {kind.__name__.lower(): kind for kind in (Text, Image, Attachment, ToolCall, ToolResult)}
 
 
-class Repository:
+class Repository(Rows):
     """Base of the repositories: queries about one subject, in a transaction that the caller commits."""
 
     def __init__(self, connection: Connection, clock: Clock, queue: Queue) -> None:

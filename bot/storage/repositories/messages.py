@@ -7,14 +7,15 @@ An edited question and a regenerated answer are versions of one place in the cha
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, and_, bindparam, func, insert, literal, or_, select, update
 
 from bot.ai import Source
-from bot.storage.engines.dialects import upsert
+from bot.storage.engines.dialects import connector, upsert
 from bot.storage.repositories.files.blobs import Blobs
 from bot.storage.repositories.mapping import (
     Repository,
@@ -27,7 +28,7 @@ from bot.storage.repositories.mapping import (
     made,
     spot,
 )  # fmt: skip
-from bot.storage.tables.history import conversations, messages
+from bot.storage.tables.history import Judgement, conversations, messages
 from bot.storage.tables.people import users
 from bot.types import Address, Image, Part, Role, Text
 from bot.types import Message as Said
@@ -343,3 +344,29 @@ def _remembered(row: Any, speaker: str = "") -> Remembered:
 
 def _sources(sources: Sequence[Source]) -> str:
     return json.dumps([asdict(source) for source in sources], ensure_ascii=False)
+
+
+def export_judgements(url: str, bots: Collection[int]) -> Iterator[dict[str, Any]]:
+    """Read all judgements of these bots, oldest first, while they may be running."""
+    query = (
+        select(Judgement.table, *messages.c["parts", "sources", "turn", "conversation_id", "persona"])
+        .join(messages, messages.c.id == Judgement.message_id)
+        .where(Judgement.bot.in_(bots))
+        .order_by(Judgement.id)
+    )
+    with connector(url, writer=False).connect() as connection:
+        for row in connection.execute(query):
+            text = "\n".join(part.text for part in load_parts(row.parts) if hasattr(part, "text"))
+            asked = json.loads(row.prompt)
+            request = asked if isinstance(asked, dict) else {"messages": asked}  # earlier versions stored a list
+            same = {name: getattr(row, name) for name in ("value", "sign", "model", "persona", "bot", "chat", "user")}
+            yield {
+                "at": datetime.fromtimestamp(row.at, UTC).isoformat(timespec="seconds"),
+                **same,
+                "turn": row.turn,
+                "conversation": row.conversation_id,
+                "prompt": request.pop("messages", []),
+                "request": request,
+                "answer": text,
+                "sources": json.loads(row.sources),
+            }

@@ -15,7 +15,8 @@ from bot.ports import Delivery, DeliveryState, Unfinished
 from bot.storage.engines.dialects import upsert
 from bot.storage.repositories import mapping
 from bot.storage.repositories.mapping import Repository, address, dump_outgoing, load_outgoing, made, one_of
-from bot.storage.tables.desk import desk_seats
+from bot.storage.rows import COLUMNS
+from bot.storage.tables.desk import Seat
 from bot.storage.tables.history import messages
 from bot.storage.tables.work import deliveries, placed
 from bot.types import Address, Button, Outgoing
@@ -23,9 +24,8 @@ from bot.types import Address, Button, Outgoing
 column = deliveries.c
 OPEN = (DeliveryState.PENDING.value, DeliveryState.SENDING.value)
 GROWING = (*OPEN, DeliveryState.STREAMING.value)
-SEATS = desk_seats.c
-IN_TOPIC = and_(SEATS.bot == bindparam("b"), SEATS.place == bindparam("c"), SEATS.topic == bindparam("t"))
-HOLD_TOPIC = update(desk_seats).where(IN_TOPIC).values(topic=SEATS.topic)
+IN_TOPIC = and_(Seat.customer.bot == bindparam("b"), Seat.place == bindparam("c"), Seat.topic == bindparam("t"))
+HOLD_TOPIC = update(Seat.table).where(IN_TOPIC).values(topic=Seat.topic)
 PLACE_OF = select(column.id, column.state, column.message_ids, column.marker).where(
     column.bot == bindparam("b"), column.key == bindparam("k")
 )
@@ -71,7 +71,7 @@ STANDS = CHANGE.values(message_ids=bindparam("ids"), done=bindparam("parts"))
 PART = STANDS.values(state=DeliveryState.SENDING.value, marker=bindparam("above"))
 SENT = STANDS.values(state=DeliveryState.SENT.value, photo=None)
 OF_CHAT = (column.connection == bindparam("n"), column.chat == bindparam("c"))
-PLACE = deliveries.c[mapping.COLUMNS]
+PLACE = deliveries.c[COLUMNS]
 WAITING = select(*PLACE).where(column.bot == bindparam("b"), one_of(column.state, OPEN), *OF_CHAT).distinct()
 LAST_OF_ADDRESS = (
     select(deliveries)

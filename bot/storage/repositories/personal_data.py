@@ -14,17 +14,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Table, and_, delete, func, or_, select, update
 
 from bot.ports import DeliveryState
-from bot.storage.repositories.desk.seats import Seats
+from bot.storage.repositories.desk import Seats
 from bot.storage.repositories.mapping import Repository, at
-from bot.storage.tables.desk import (
-    desk_account_chats,
-    desk_accounts,
-    desk_cases,
-    desk_events,
-    desk_groups,
-    desk_operators,
-    desk_relays,
-)
+from bot.storage.tables.desk import Account, AccountChat, Case, Event, Group, OperatorDuty, Relay
 from bot.storage.tables.evaluation import evaluation_cases, evaluation_results
 from bot.storage.tables.history import (
     blobs,
@@ -80,7 +72,7 @@ class PersonalData(Repository):
             ),
             "evaluation_cases": self._rows(select(evaluation_cases).where(_mine(evaluation_cases, bot, user))),
             "evaluation_results": self._rows(select(evaluation_results).where(_mine(evaluation_results, bot, user))),
-            "cases": self._rows(select(desk_cases).where(_mine(desk_cases, bot, user)).order_by(desk_cases.c.id)),
+            "cases": self._rows(select(Case.table).where(_mine(Case.table, bot, user)).order_by(Case.id)),
             "router_states": self._rows(select(router_states).where(_mine(router_states, bot, user))),
             "usage": self._rows(select(usage).where(usage.c.bot == bot, usage.c.user == user)),
             "operations": self._rows(select(operations).where(operations.c.bot == bot, operations.c.user == user)),
@@ -126,17 +118,17 @@ class PersonalData(Repository):
         gone["reminders"] = self._forget_jobs(bot, user)
         gone["feedback"] = self._drop(feedback, _mine(feedback, bot, user))
         self._drop(kb_gaps, _mine(kb_gaps, bot, user))
-        self._drop(desk_cases, _mine(desk_cases, bot, user))  # with the relays and events of each
+        self._drop(Case.table, _mine(Case.table, bot, user))  # with the relays and events of each
         Seats(self.connection, self.clock, self.queue).delete_of_customer(bot, user)
-        for column in (desk_events.c.who, desk_relays.c.author, desk_groups.c.by):
+        for column in (Event.who, Relay.author, Group.by):
             self._change(column.table, {column.name: 0}, column.table.c.bot == bot, column == user)
-        self._drop(desk_operators, desk_operators.c.bot == bot, desk_operators.c.user == user)
-        own_accounts = select(desk_accounts.c.id).where(desk_accounts.c.bot == bot, desk_accounts.c.user == user)
-        theirs = or_(desk_account_chats.c.user == user, desk_account_chats.c.account.in_(own_accounts))
+        self._drop(OperatorDuty.table, OperatorDuty.bot == bot, OperatorDuty.user == user)
+        own_accounts = select(Account.id).where(Account.bot == bot, Account.user == user)
+        theirs = or_(AccountChat.user == user, AccountChat.account.in_(own_accounts))
         for table in (conversations, deliveries):
             self._drop(table, table.c.bot == bot, table.c.connection.in_(own_accounts))
-        self._drop(desk_account_chats, desk_account_chats.c.bot == bot, theirs)
-        self._drop(desk_accounts, desk_accounts.c.bot == bot, desk_accounts.c.user == user)
+        self._drop(AccountChat.table, AccountChat.bot == bot, theirs)
+        self._drop(Account.table, Account.bot == bot, Account.user == user)
         self._change(kb_learned, {"author": 0}, kb_learned.c.bot == bot, kb_learned.c.author == user)
         own = or_(conversations.c.chat == user, conversations.c.only == user)
         gone["conversations"] += self._drop(conversations, conversations.c.bot == bot, own)
@@ -166,8 +158,8 @@ class PersonalData(Repository):
 
     def delete_chat_of_account(self, where: Address) -> None:
         """Delete what was said in a chat of somebody's account, what waits for it, and the drafts for it."""
-        chat = (desk_account_chats.c.bot == where.bot, desk_account_chats.c.account == where.connection)
-        self._drop(desk_account_chats, *chat, desk_account_chats.c.user == where.chat)
+        chat = (AccountChat.bot == where.bot, AccountChat.account == where.connection)
+        self._drop(AccountChat.table, *chat, AccountChat.user == where.chat)
         for table in (conversations, jobs, deliveries):
             self._drop(table, at(table, where))
         self._drop(deliveries, deliveries.c.bot == where.bot, deliveries.c.key.contains(where.key, autoescape=True))

@@ -10,7 +10,7 @@ from sqlalchemy import and_, case, delete, func, insert, select, update
 
 from bot.storage.engines.dialects import connector, upsert
 from bot.storage.repositories.mapping import Repository, made
-from bot.storage.tables.desk import ADDRESS, desk_cases
+from bot.storage.tables.desk import ADDRESS, Case
 from bot.storage.tables.history import conversations, feedback, messages, persona_versions, templates
 from bot.storage.tables.knowledge import kb_gaps
 from bot.storage.tables.spending import usage
@@ -74,10 +74,10 @@ class PersonaVersions(Repository):
         refused = one(
             select(func.count()).where(*mine, kb_gaps.c.message_id == messages.c.parent, kb_gaps.c.reason == "refused")
         )
-        same = [conversations.c[name] == desk_cases.c[name] for name in ADDRESS]
+        same = [conversations.c[name] == Case.table.c[name] for name in ADDRESS]
         handed = one(
             select(func.count(conversations.c.id.distinct())).where(
-                conversations.c.id.in_(ids), *same, desk_cases.c.waiting_since >= since
+                conversations.c.id.in_(ids), *same, Case.waiting_since >= since
             )
         )
         turns = select(messages.c.turn).where(*mine)

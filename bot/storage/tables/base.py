@@ -9,22 +9,12 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from sqlalchemy import BigInteger, Column, Integer, MetaData, Named, String, Table, TypedColumns
+from sqlalchemy import BigInteger, Column, Named, String, Table, TypedColumns
 from sqlalchemy.schema import SchemaItem
 
+from bot.storage.rows import METADATA
+
 Columns = TypeVar("Columns", bound=TypedColumns)
-
-METADATA = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-# SQLite numbers rows by itself only in a column that is called INTEGER.
-Id = BigInteger().with_variant(Integer, "sqlite")
 
 
 class Addressed(TypedColumns):

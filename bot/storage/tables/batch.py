@@ -6,7 +6,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy import Column, Index, Named, TypedColumns
 
-from bot.storage.tables.base import Id, declare_table
+from bot.storage.rows import Id
+from bot.storage.tables.base import declare_table
 
 
 class RunColumns(TypedColumns):

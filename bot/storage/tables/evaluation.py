@@ -5,7 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy import Column, Index, Named, TypedColumns, UniqueConstraint
 
-from bot.storage.tables.base import Id, declare_table
+from bot.storage.rows import Id
+from bot.storage.tables.base import declare_table
 
 
 class EvaluationCaseColumns(TypedColumns):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy import Column, Index, Named, TypedColumns
 
-from bot.storage.tables.base import Addressed, Id, declare_table
+from bot.storage.rows import Col, Id, Row, column
+from bot.storage.tables.base import Addressed, declare_table
 
 
 class ConversationColumns(Addressed):
@@ -152,25 +153,25 @@ class PassageColumns(TypedColumns):
 passages = declare_table("passages", PassageColumns, Index("ix_passages_document", "document_id", "id"))
 
 
-class FeedbackColumns(TypedColumns):
+class Judgement(Row, table="feedback", having=[sa.UniqueConstraint("message_id", "user")]):
     """What a user thought of an answer: `message_id` is its row in `messages`, `value` 1, -1 or 0 (unclear).
 
     `prompt` is what the model was asked (JSON), so that the judgement can be understood later.
     """
 
-    id: Named[int] = Column(Id, primary_key=True)
-    message_id: Named[int] = Column(Id, sa.ForeignKey("messages.id", ondelete="CASCADE"))
-    bot: Named[int] = Column(sa.BigInteger)
-    chat: Named[int] = Column(sa.BigInteger)
-    user: Named[int] = Column(sa.BigInteger)
-    value: Named[int] = Column(sa.Integer)
-    sign: Named[str] = Column(sa.String(64))
-    model: Named[str] = Column(sa.String(200))
-    prompt: Named[str] = Column(sa.Text)
-    at: Named[float] = Column(sa.Float)
+    id: Col[int] = column(Id, primary_key=True, default=0)
+    message_id: Col[int] = column(Id, sa.ForeignKey("messages.id", ondelete="CASCADE"))
+    bot: Col[int]
+    chat: Col[int]
+    user: Col[int]
+    value: Col[int] = column(sa.Integer)
+    sign: Col[str] = column(sa.String(64))
+    model: Col[str] = column(sa.String(200))
+    prompt: Col[str]
+    at: Col[float]
 
 
-feedback = declare_table("feedback", FeedbackColumns, sa.UniqueConstraint("message_id", "user"))
+feedback = Judgement.table
 
 
 class PersonaVersionColumns(TypedColumns):

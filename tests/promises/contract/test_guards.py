@@ -18,6 +18,7 @@ from bot.errors import NotAllowed
 from bot.storage.engines.decision_locks import DecisionLock
 from bot.storage.repositories.money.budgets import BOT, Caps
 from bot.storage.store import Store, Tx
+from bot.storage.tables.desk import NEWEST_SEATS
 from bot.types import Address, Incoming, Job, Kind, Outgoing, Text, User
 
 T = TypeVar("T")
@@ -301,7 +302,7 @@ async def test_what_is_added_to_a_topic_while_it_moves_is_in_the_topic_afterward
 
     def add(key: str) -> Callable[[Tx], None]:
         def work(tx: Tx) -> None:
-            here = tx.seats.find_seats(WHERE)[0].address
+            here = tx.all(NEWEST_SEATS, customer=WHERE)[0].address
             tx.outbox.add_answer(key, here, Outgoing("hello", keeps_place=True))
 
         return work

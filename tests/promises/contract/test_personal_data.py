@@ -22,7 +22,7 @@ from bot.storage.engines.dialects import upsert
 from bot.storage.repositories.prompts import read_versions
 from bot.storage.store import Store, Tx
 from bot.storage.tables import METADATA
-from bot.storage.tables.history import messages
+from bot.storage.tables.history import Judgement, messages
 from bot.types import Address
 
 BOT, OTHER = 42, 43
@@ -293,7 +293,7 @@ async def test_a_judgement_is_taken_back_from_the_answer_of_one_bot(store: Store
 
     def work(tx: Tx) -> None:
         for row in everything:
-            tx.feedback.delete_judgement(BOT, row[0], ANNA)
+            tx.remove(Judgement, bot=BOT, message_id=row[0], user=ANNA)
 
     before = await store.read(of_others)
     await store.write(work)

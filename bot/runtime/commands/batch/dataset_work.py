@@ -23,7 +23,7 @@ from bot.config import multi_bot
 from bot.config.settings import Settings, load
 from bot.errors import BadInput
 from bot.runtime.resources import SharedResources
-from bot.storage.repositories.feedback import exported
+from bot.storage.repositories.messages import export_judgements
 from bot.storage.store import Store, Tx
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ async def export(source: str, to: Path, agreed: str, file: Path, bot: int, say: 
 async def _exported(source: str, store: Store, settings: Settings, bot: int, agreed: str, file: Path) -> Export:
     chats = None if agreed == "all" else {*settings.owners, *_numbers(agreed)}
     if source == "liked":
-        judged = list(exported(settings.database_url, {bot}))
+        judged = list(export_judgements(settings.database_url, {bot}))
         people = {row["user"] for row in judged}
         names = await store.read(lambda tx: tx.members.read_names(bot, people))
         return exports.liked(judged, chats, names.values())
