@@ -1,7 +1,7 @@
-"""What a feature adds to the bot: commands, buttons, jobs, and handlers for messages that it has asked for.
+"""What a feature adds to the bot, as the router takes it: `Handlers` by the words of commands, the actions of buttons.
 
-A feature is a class in a file of its own, whose method `feature` returns a `Feature`. `runtime/wiring.py` lists all of
-them, and `dispatch/router.py` finds the handler of an update in that list.
+A feature is a class in a file of its own (`handlers.Feature`), whose method `feature` returns them. `runtime/wiring.py`
+lists all of them, and `dispatch/router.py` finds the handler of an update in that list.
 """
 
 from __future__ import annotations
@@ -73,14 +73,13 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
-class Feature:
-    """The handlers of one feature.
+class Handlers:
+    """The handlers of one feature, or of all.
 
     `commands` maps the word of a command ("/image") to its handler, `presses` the action of a button to the handler of
     its presses, `jobs` the kind of a job to the function that runs it. `awaits` maps an action to the handler of the
-    user's answer, for questions that `outbox.finish_asking` has asked under that action. `kinds` maps kinds of updates
-    that are neither messages nor presses to their handlers. `sections` are entries of the settings panel, by their
-    names.
+    user's answer, for questions that were asked under that action (`Ask`). `kinds` maps kinds of updates that are
+    neither messages nor presses to their handlers. `sections` are entries of the settings panel, by their names.
     """
 
     commands: Mapping[str, Command] = field(default_factory=dict)
@@ -91,9 +90,9 @@ class Feature:
     sections: Mapping[str, Section] = field(default_factory=dict)
 
 
-def joined(features: Sequence[Feature]) -> Feature:
+def joined(features: Sequence[Handlers]) -> Handlers:
     """All features as one. Raises `ConfigError` if two of them handle the same word, action or kind."""
-    return Feature(
+    return Handlers(
         commands=_united([feature.commands for feature in features]),
         presses=_united([feature.presses for feature in features]),
         awaits=_united([feature.awaits for feature in features]),

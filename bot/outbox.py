@@ -45,12 +45,82 @@ class Choice:
     dangerous: bool = False  # the messenger shows it in red
 
 
+@dataclass(frozen=True, slots=True, init=False)
+class Answer:
+    """The turn ends with these answers; `choices` are the buttons below the first one, one or a row of them a line.
+
+    `over`: the first one replaces the message whose button was pressed. `is_notice`: in a group that has chosen so,
+    only the user of the turn sees it (`notice_of`). `toast` is shown for a moment, where the button has one.
+    """
+
+    answers: Sequence[Outgoing | str]
+    choices: Sequence[Choice | Sequence[Choice]] = ()
+    over: bool = False
+    is_notice: bool = False
+    toast: str = ""
+
+    def __init__(
+        self,
+        *answers: Outgoing | str,
+        choices: Sequence[Choice | Sequence[Choice]] = (),
+        over: bool = False,
+        is_notice: bool = False,
+        toast: str = "",
+    ) -> None:
+        values = {"answers": answers, "choices": choices, "over": over, "is_notice": is_notice, "toast": toast}
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of the settings panel: a text, and rows of buttons below it."""
+    """A page of the settings panel: a text, and rows of buttons below it. `more` is sent after it; `back` adds the
+    button to the overview; `toast` is shown for a moment, where the button has one.
+    """
 
     text: str
     rows: Sequence[Sequence[Choice]] = ()
+    more: Sequence[Outgoing | str] = ()
+    back: bool = True
+    toast: str = ""
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Ask:
+    """The turn ends with a question that the user answers in words: the handler `awaited(action)` gets the `payload`.
+
+    See `finish_asking`.
+    """
+
+    action: str
+    text: str
+    payload: Mapping[str, Any]
+
+    def __init__(self, action: str, text: str, **payload: Any) -> None:
+        for name, value in {"action": action, "text": text, "payload": payload}.items():
+            object.__setattr__(self, name, value)
+
+
+Outcome = Answer | Page | Ask | Outgoing | str | None
+"""How a turn ends; None: silently."""
+
+
+def end_turn(tx: Tx, incoming: Incoming, outcome: Outcome) -> Incoming:
+    """End a turn in this transaction. Returns it with the address that the answer goes to."""
+    match outcome:
+        case Page():
+            finish_page(tx, incoming, Page(outcome.text, outcome.rows), *outcome.more, back=outcome.back)
+        case Ask():
+            finish_asking(tx, incoming, outcome.action, outcome.text, **outcome.payload)
+        case Answer():
+            if outcome.is_notice:
+                incoming = notice_of(with_choices(tx, incoming))
+            finish_turn(tx, incoming, *outcome.answers, choices=outcome.choices, over=outcome.over)
+        case None:
+            finish_turn(tx, incoming)
+        case _:
+            finish_turn(tx, incoming, outcome)
+    return incoming
 
 
 def finish_turn(

@@ -15,7 +15,7 @@ from typing import Any
 
 from bot.access.policy import Access, Actor, Decision, Role
 from bot.access.rights import ROLES, named
-from bot.feature import ButtonHandler, Command, Feature
+from bot.feature import ButtonHandler, Command, Handlers
 from bot.outbox import Choice, finish, finish_turn
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
@@ -56,9 +56,9 @@ class AuditReport:
     access: Access
     in_words: Mapping[str, InWords]
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """The command /audit, the buttons of its pages, and the button that sends all entries as a file."""
-        return Feature(
+        return Handlers(
             commands={"/audit": Command(self.audit, requires=Permission.MANAGE)},
             presses={
                 "audit.page": ButtonHandler(self.press_page, Permission.MANAGE),

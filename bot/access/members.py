@@ -18,7 +18,7 @@ from bot.access.onboarding import hashed
 from bot.access.policy import Access, Actor, Role, may_set
 from bot.access.rights import ROLES, Rights, may_change, named, refusal
 from bot.errors import BadInput
-from bot.feature import ButtonHandler, Command, Feature
+from bot.feature import ButtonHandler, Command, Handlers
 from bot.outbox import Choice, finish, finish_turn, finish_with
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
@@ -77,9 +77,9 @@ class Members:
     link: Callable[[str], str]
     deliver: Callable[[str, Sequence[Address]], None]
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """The commands and buttons for admins."""
-        return Feature(
+        return Handlers(
             commands={
                 "/members": Command(self.members, requires=Permission.MANAGE),
                 "/invite": Command(self.invite, requires=Permission.MANAGE),

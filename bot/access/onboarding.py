@@ -19,7 +19,7 @@ from bot.access.directory import MemberDirectory
 from bot.access.policy import Actor, Decision, Role
 from bot.access.rate_limit import RateLimit
 from bot.access.rights import Rights
-from bot.feature import ButtonHandler, Command, CommandHandler, Feature
+from bot.feature import ButtonHandler, Command, CommandHandler, Handlers
 from bot.outbox import Choice, finish, finish_turn, finish_with, finish_with_notice, with_choices
 from bot.ports import Reply, Transport
 from bot.prompts.greeting import welcome
@@ -58,9 +58,9 @@ class Onboarding:
     _tries: RateLimit = field(default_factory=lambda: RateLimit(interval=3600.0, burst=TRIES), init=False)
     _wrong_codes: RateLimit = field(default_factory=lambda: RateLimit(interval=60.0, burst=WRONG_CODES), init=False)
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """The command /start, and the buttons below a request for access."""
-        return Feature(
+        return Handlers(
             commands={"/start": Command(self.start)},
             presses={
                 "join.allow": ButtonHandler(self.press_decide, Permission.MANAGE),

@@ -23,7 +23,7 @@ from bot.access.rights import refusal
 from bot.billing import pricing
 from bot.billing.budget import IMAGES, MONEY, TOKENS, Budget, duration, set_caps, subject, until_month
 from bot.errors import BadInput, NotAllowed
-from bot.feature import ButtonHandler, Command, Feature
+from bot.feature import ButtonHandler, Command, Handlers
 from bot.outbox import Choice, end_question, finish, finish_asking, finish_turn, finish_with
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
@@ -89,9 +89,9 @@ class Allowances:
     budget: Budget
     currency: str
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """The command, its buttons, and the awaited answer of an admin who changes an allowance."""
-        return Feature(
+        return Handlers(
             commands={"/allowance": Command(self.allowance, is_notice=True)},
             presses={
                 "allowance.of": ButtonHandler(self.press_of, Permission.MANAGE),

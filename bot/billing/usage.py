@@ -11,7 +11,7 @@ from bot.billing import pricing, usage_chart
 from bot.billing.allowances import what_is_left
 from bot.billing.budget import Budget
 from bot.billing.instances import Instance
-from bot.feature import Command, Feature
+from bot.feature import Command, Handlers
 from bot.outbox import finish_with
 from bot.ports import Reply
 from bot.storage.repositories.money.budgets import DAY
@@ -52,9 +52,9 @@ class UsageReport:
     titles: Mapping[str, str] = field(default_factory=dict)
     instances: Sequence[Instance] = ()
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """The feature with the command /usage."""
-        return Feature(commands={"/usage": Command(self.usage, is_notice=True)})
+        return Handlers(commands={"/usage": Command(self.usage, is_notice=True)})
 
     async def usage(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
         """Show what the sender has spent and what is left; to owners, in private, also what the whole bot has spent."""

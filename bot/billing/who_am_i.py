@@ -9,7 +9,7 @@ from bot.access.policy import Access, Actor
 from bot.access.rights import ROLES
 from bot.billing.allowances import what_is_left
 from bot.billing.budget import Budget
-from bot.feature import Command, Feature
+from bot.feature import Command, Handlers
 from bot.outbox import finish, finish_turn
 from bot.ports import Reply
 from bot.storage.store import Store, Tx
@@ -27,9 +27,9 @@ class WhoAmI:
     currency: str
     models: Sequence[str]
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """The feature with the command /whoami."""
-        return Feature(commands={"/whoami": Command(self.tell, is_notice=True)})
+        return Handlers(commands={"/whoami": Command(self.tell, is_notice=True)})
 
     async def tell(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
         """Show the sender's name, ID, role, what is left of each budget, and the models to choose from."""

@@ -8,7 +8,7 @@ from bot.conversation import branching
 from bot.conversation.assistant import Assistant
 from bot.conversation.conversation_list import request_title
 from bot.conversation.request import Options
-from bot.feature import ButtonHandler, Command, Feature
+from bot.feature import ButtonHandler, Command, Handlers
 from bot.outbox import end_question, finish, finish_turn, finish_with, finish_with_notice
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
@@ -25,9 +25,9 @@ class ConversationCommands:
     assistant: Assistant
     options: Options
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """/new and /stop, the presses `retry`, `resume` and `version`, and the messenger's own Stop button."""
-        return Feature(
+        return Handlers(
             commands={
                 "/new": Command(self.new),
                 "/stop": Command(lambda incoming, reply, _rest: self.stop(incoming, reply)),

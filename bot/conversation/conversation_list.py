@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.conversation.helper_model import HelperModel
-from bot.feature import ButtonHandler, Command, Feature
+from bot.feature import ButtonHandler, Command, Handlers
 from bot.outbox import Choice, as_notice, end_question, finish, finish_asking, finish_turn
 from bot.ports import Reply, Transport
 from bot.prompts.catalog import instruct
@@ -38,9 +38,9 @@ class ConversationList:
     transport: Transport
     helper_model: HelperModel | None
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """/chats, the presses `chats.…`, the awaited new title, and the job that has a model give a title."""
-        return Feature(
+        return Handlers(
             commands={"/chats": Command(self.chats)},
             presses={
                 **dict.fromkeys(

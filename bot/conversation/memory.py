@@ -15,7 +15,7 @@ from bot.conversation import branching
 from bot.conversation.helper_model import HelperModel
 from bot.conversation.request import Preview
 from bot.errors import BadInput
-from bot.feature import ButtonHandler, Command, Feature, Section
+from bot.feature import ButtonHandler, Command, Handlers, Section
 from bot.llm import prompt
 from bot.outbox import Choice, Effect, Page, end_question, finish, finish_asking, finish_page, finish_turn
 from bot.ports import Reply
@@ -111,9 +111,9 @@ class ConversationMemory:
     preview: Callable[[Tx, Incoming], Preview]
     withdrawn: Withdrawn
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """The four commands, their buttons, the awaited text of a summary, and the job that summarises."""
-        return Feature(
+        return Handlers(
             commands={
                 "/context": Command(self.show),
                 "/prompt": Command(self.prompt),

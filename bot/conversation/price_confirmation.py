@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bot.conversation.assistant import Assistant
-from bot.feature import ButtonHandler, Feature
+from bot.feature import ButtonHandler, Handlers
 from bot.outbox import finish, finish_turn
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
@@ -21,10 +21,10 @@ class PriceConfirmation:
     store: Store
     assistant: Assistant
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """The presses `price.answer`, `price.cheaper` and `price.drop`."""
         answers = dict.fromkeys(("price.answer", "price.cheaper"), ButtonHandler(self.press_answer))
-        return Feature(presses={**answers, "price.drop": ButtonHandler(self.press_drop)})
+        return Handlers(presses={**answers, "price.drop": ButtonHandler(self.press_drop)})
 
     async def press_answer(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Answer the question, with the chosen model or, this once, with the cheaper model of the button."""

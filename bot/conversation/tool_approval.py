@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from bot.conversation.assistant import Assistant
 from bot.conversation.branching import BranchPoint
 from bot.conversation.turn_start import Approval
-from bot.feature import ButtonHandler, Feature
+from bot.feature import ButtonHandler, Handlers
 from bot.outbox import finish_turn, notice_of, remove_buttons
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
@@ -28,9 +28,9 @@ class ToolApproval:
 
     assistant: Assistant
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """The presses `act.yes` and `act.no`."""
-        return Feature(presses={"act.yes": ButtonHandler(self.press), "act.no": ButtonHandler(self.press)})
+        return Handlers(presses={"act.yes": ButtonHandler(self.press), "act.no": ButtonHandler(self.press)})
 
     async def press(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Approve or decline the tool call. Pressed again after the model failed, the button asks the model again."""

@@ -16,7 +16,7 @@ from bot.desk.rating import Rating
 from bot.desk.team.operators import React
 from bot.errors import LimitReached
 from bot.extension import Decision
-from bot.feature import ButtonHandler, Command, Feature
+from bot.feature import ButtonHandler, Command, Handlers
 from bot.features.feedback import value
 from bot.outbox import Choice, finish, finish_turn, remove_buttons, with_choices
 from bot.ports import Handler, Reply
@@ -60,9 +60,9 @@ class Customers:
         """The desk, which changes and stores the cases of this bot."""
         return self.mirror.desk
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """The commands and the button with which customers call a person, and the way back to the bot."""
-        return Feature(
+        return Handlers(
             commands={"/human": Command(self.human), "/bot": Command(self.bot)},
             presses={
                 "desk.call": ButtonHandler(self.press_call),

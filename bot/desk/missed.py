@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bot.desk.desk import Desk, Places
-from bot.feature import Feature
+from bot.feature import Handlers
 from bot.storage.store import Store, Tx
 from bot.storage.tables.desk import OPEN_CASE, Case
 from bot.texts.catalog import say
@@ -37,9 +37,9 @@ class MissedMessages:
     desk: Desk
     send: Callable[[str, Places], None]
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """The job that tells both sides."""
-        return Feature(jobs={TELL: self.tell})
+        return Handlers(jobs={TELL: self.tell})
 
     async def tell(self, job: Job) -> None:
         """The job: say how many messages were turned away since that was said last."""

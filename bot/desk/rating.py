@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bot.desk.desk import Desk, Places
 from bot.desk.formatting import Piece, formatted, harmless
-from bot.feature import ButtonHandler, Feature
+from bot.feature import ButtonHandler, Handlers
 from bot.outbox import finish_turn
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
@@ -49,9 +49,9 @@ class Rating:
     desk: Desk
     send: Callable[[str, Places], None]
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """Return the feature: the stars below the message with which a case is closed."""
-        return Feature(presses={"desk.rate": ButtonHandler(self.press)})
+        return Handlers(presses={"desk.rate": ButtonHandler(self.press)})
 
     async def press(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Store the stars; the message says thanks, and how a comment is added."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from bot.feature import Feature
+from bot.feature import Handlers
 from bot.outbox import Effect, finish, finish_turn
 from bot.ports import Reply
 from bot.storage.store import Store, Tx
@@ -24,10 +24,10 @@ class ChatEvents:
     leave: Callable[[int, int], None]
     moved: Callable[[], Awaitable[None]]
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """Handlers for the four kinds of events."""
         presence = {Kind.BLOCKED: self.blocked, Kind.UNBLOCKED: self.unblocked}
-        return Feature(kinds={**presence, Kind.MIGRATED: self.migrated, Kind.TOPIC: self.topic})
+        return Handlers(kinds={**presence, Kind.MIGRATED: self.migrated, Kind.TOPIC: self.topic})
 
     async def blocked(self, incoming: Incoming, reply: Reply) -> None:
         """Handle a block by the user, or the removal from a group: nothing is delivered to that chat any more."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.access.policy import Access, Actor, Decision
-from bot.feature import Command, Feature, joined
+from bot.feature import Command, Handlers, joined
 from bot.jobs import menus
 from bot.outbox import finish_with_notice
 from bot.ports import Menu, Reply, Transport
@@ -29,11 +29,11 @@ class Help:
     store: Store
     access: Access
     transport: Transport
-    features: Sequence[Feature] = ()
+    features: Sequence[Handlers] = ()
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """/help, and the job that sets the menu of one private chat."""
-        return Feature(commands={"/help": Command(self.help, is_notice=True)}, jobs={menus.KIND: self.set_menu})
+        return Handlers(commands={"/help": Command(self.help, is_notice=True)}, jobs={menus.KIND: self.set_menu})
 
     @property
     def commands(self) -> Mapping[str, Command]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from bot.conversation import branching
 from bot.conversation.assistant import Assistant
-from bot.feature import ButtonHandler, Feature, ReplyHandler
+from bot.feature import ButtonHandler, Handlers, ReplyHandler
 from bot.media.attachments import Attachments
 from bot.outbox import Effect, end_question, finish, finish_turn, finish_with, finish_with_notice, with_choices
 from bot.ports import Reply
@@ -29,9 +29,9 @@ class Questions:
     attached: Attachments
     awaits: Mapping[str, ReplyHandler] = field(default_factory=dict)
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """Edited messages, and buttons: one accepts the price of attachments, one cancels a question of the bot."""
-        return Feature(
+        return Handlers(
             presses={
                 "attached.again": ButtonHandler(self.press_attached),
                 "ask.cancel": ButtonHandler(self.press_cancel),

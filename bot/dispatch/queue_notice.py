@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from bot.clock import Clock
 from bot.dispatch.lanes import Lanes
-from bot.feature import ButtonHandler, Feature
+from bot.feature import ButtonHandler, Handlers
 from bot.outbox import ALONE, finish, finish_turn, finish_with, with_choices
 from bot.ports import Reply, Transport
 from bot.storage.repositories.buttons import ButtonPress
@@ -49,10 +49,10 @@ class QueueNotice:
         """The clock of the store."""
         return self.store.clock
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """The presses `queue.now` and `queue.drop`, and the job that deletes a notice."""
         presses = {"queue.now": ButtonHandler(self.press_now), "queue.drop": ButtonHandler(self.press_drop)}
-        return Feature(presses=presses, jobs={KIND: self.look})
+        return Handlers(presses=presses, jobs={KIND: self.look})
 
     def queued(self, incoming: Incoming) -> None:
         """A message waits: send a notice after a while, unless the conversation has one."""

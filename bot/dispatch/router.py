@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from bot.access.policy import RULES, Access, Actor, Decision
 from bot.dispatch.fallback import Fallback
 from bot.dispatch.questions import Questions
-from bot.feature import ButtonHandler, Feature
+from bot.feature import ButtonHandler, Handlers
 from bot.outbox import as_notice, finish_with, finish_with_notice, with_choices
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
@@ -34,7 +34,7 @@ class Router:
 
     store: Store
     access: Access
-    known: Feature
+    known: Handlers
     questions: Questions
     fallback: Fallback
     takes: Sequence[Take] = ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from bot.dispatch.questions import Questions
-from bot.feature import Command, Feature
+from bot.feature import Command, Handlers
 from bot.outbox import finish_with_notice
 from bot.ports import Reply
 from bot.storage.store import Store
@@ -19,9 +19,9 @@ class Whispers:
     store: Store
     questions: Questions
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """The command /whisper, which in a group only the bot sees."""
-        return Feature(commands={"/whisper": Command(self.whisper, ephemeral=True)})
+        return Handlers(commands={"/whisper": Command(self.whisper, ephemeral=True)})
 
     async def whisper(self, incoming: Incoming, reply: Reply, rest: str) -> None:
         """Answer so that only the asker sees it. A private chat gets a normal answer.

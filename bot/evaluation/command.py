@@ -16,7 +16,7 @@ from bot.evaluation.checks import State
 from bot.evaluation.collecting import Sources, collect, count_by_origin, of_answer
 from bot.evaluation.report import Pair, last_change
 from bot.evaluation.trials import compared_versions, told
-from bot.feature import Command, Feature
+from bot.feature import Command, Handlers
 from bot.llm.topics.routing_file import RoutingTable
 from bot.outbox import finish, finish_turn
 from bot.ports import Reply
@@ -48,9 +48,9 @@ class EvalCommand:
     currency: str
     table: Callable[[], RoutingTable | None] = lambda: None
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """The command /eval, for admins."""
-        return Feature(commands={"/eval": Command(self.run, Permission.CONNECT, is_notice=True)})
+        return Handlers(commands={"/eval": Command(self.run, Permission.CONNECT, is_notice=True)})
 
     async def run(self, incoming: Incoming, reply: Reply, rest: str) -> None:
         """/eval, and `add`, `list` or `remove` with what follows."""

@@ -1,1 +1,1 @@
-"""Commands and buttons, one feature a file. Each class returns a `Feature` (`bot/feature.py`)."""
+"""Commands and buttons, one feature a file. Each class is a `Feature` (`bot/handlers.py`)."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from bot.access.policy import Access, Actor, Decision, Role
 from bot.errors import BadInput
-from bot.feature import ButtonHandler, Command, Feature
+from bot.feature import ButtonHandler, Command, Handlers
 from bot.outbox import Choice, end_question, finish, finish_asking, finish_turn
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
@@ -39,9 +39,9 @@ class Broadcast:
     deliver: Callable[[str, Sequence[Address]], None]
     wake_jobs: Callable[[], None]
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """/broadcast, its buttons, the awaited text, and the job."""
-        return Feature(
+        return Handlers(
             commands={"/broadcast": Command(self.ask, requires=Permission.ADMINISTER)},
             presses={
                 "broadcast.send": ButtonHandler(self.press_send, Permission.ADMINISTER),

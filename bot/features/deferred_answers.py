@@ -20,7 +20,7 @@ from bot.conversation.assistant import Assistant
 from bot.conversation.turn_state import Ownership, TurnContext
 from bot.errors import BadInput, LimitReached, ModelError
 from bot.extension import Review
-from bot.feature import ButtonHandler, Command, Feature
+from bot.feature import ButtonHandler, Command, Handlers
 from bot.features.task_list import cancel_choice
 from bot.jobs import operations
 from bot.jobs.operations import FailureReason, OperationRunner, Outcome, PollSchedule
@@ -66,7 +66,7 @@ class DeferredAnswers:
     wake_jobs: Callable[[], None]
     budget: Budget = field(default_factory=Budget)
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """The command /later, its buttons, and the job that follows an operation.
 
         The button `later` stands below a question that is cheaper to answer later, with the payload {"turn": id}.
@@ -74,7 +74,7 @@ class DeferredAnswers:
         runner = OperationRunner(
             store=self.store, clock=self.store.clock, transport=self.transport, kind=self.operation
         )
-        return Feature(
+        return Handlers(
             commands={"/later": Command(self.later)},
             presses={"later": ButtonHandler(self.press), "later.again": ButtonHandler(self.press_again)},
             jobs={KIND: runner.follow},

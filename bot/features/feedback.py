@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from bot.feature import ButtonHandler, Feature
+from bot.feature import ButtonHandler, Handlers
 from bot.knowledge.learning.gaps import Dislikes
 from bot.outbox import finish, finish_turn
 from bot.ports import Reply
@@ -33,9 +33,9 @@ class Feedback:
     store: Store
     dislikes: Dislikes | None = None
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """The handlers of thumbs below an answer, and of reactions to it."""
-        return Feature(presses={"feedback": ButtonHandler(self.press)}, kinds={Kind.REACTION: self.reaction})
+        return Handlers(presses={"feedback": ButtonHandler(self.press)}, kinds={Kind.REACTION: self.reaction})
 
     async def reaction(self, incoming: Incoming, reply: Reply) -> None:
         """Store a reaction. `incoming.reply_to` is the message, `incoming.data` the emoji, "" for a removed one."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from bot.access.audit_log import store_choices
 from bot.conversation.assistant import Assistant
-from bot.feature import ButtonHandler, Command, Feature, Section
+from bot.feature import ButtonHandler, Command, Handlers, Section
 from bot.features.settings_panel import pairs
 from bot.outbox import Choice, Page, finish, finish_page
 from bot.ports import Reply
@@ -31,9 +31,9 @@ class Personas:
     assistant: Assistant
     library: Library
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """The command /persona, its buttons, and the section of the settings panel."""
-        return Feature(
+        return Handlers(
             commands={"/persona": Command(self.personas)},
             presses={
                 "persona.set": ButtonHandler(self.press_set, Permission.CHOOSE, has_toast=True),

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bot.extension import OwnData
-from bot.feature import ButtonHandler, Command, Feature, Section
+from bot.feature import ButtonHandler, Command, Handlers, Section
 from bot.features.data_export import BIGGEST, Rows, filed, zips
 from bot.jobs import operations
 from bot.outbox import Choice, Page, delivery_key, finish, finish_turn, finish_with_notice
@@ -86,9 +86,9 @@ class Privacy:
     withdraw: Callable[[Operation], Awaitable[None]]
     more: MorePersonalData = MorePersonalData()
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """The commands /export and /forget, and the jobs behind them."""
-        return Feature(
+        return Handlers(
             commands={"/export": Command(self.export), "/forget": Command(self.ask)},
             presses={
                 "forget": ButtonHandler(self.forget),

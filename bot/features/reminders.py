@@ -16,7 +16,7 @@ from typing import Any
 from zlib import crc32
 
 from bot.errors import BadInput
-from bot.feature import ButtonHandler, Command, Feature, Section
+from bot.feature import ButtonHandler, Command, Handlers, Section
 from bot.features.settings_panel import pairs
 from bot.features.task_list import cancel_choice, named_cancel_choice
 from bot.features.times import reading, zones
@@ -69,9 +69,9 @@ class Reminders:
     transport: Transport
     wake_jobs: Callable[[], None]
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """The commands, the buttons of time zones, and the job that sends a reminder."""
-        return Feature(
+        return Handlers(
             commands={"/remind": Command(self.remind), "/timezone": Command(self.timezone)},
             presses={
                 "reminder.zone": ButtonHandler(self.press_zone),

@@ -15,7 +15,7 @@ from decimal import Decimal
 from bot.access.audit_log import store_choices
 from bot.ai import Profile
 from bot.billing.pricing import MILLION, currency
-from bot.feature import ButtonHandler, Command, Feature, Section
+from bot.feature import ButtonHandler, Command, Handlers, Section
 from bot.jobs import menus
 from bot.llm.routing import ModelOption, Routing
 from bot.outbox import ALONE, Choice, Page, finish, finish_page, finish_with
@@ -53,10 +53,10 @@ class SettingsPanel:
     library: Library = field(default_factory=Library)
     hidden: Collection[str] = ()
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """The four commands, the buttons of the panel, and the sections about models, language and streaming."""
         stores = ButtonHandler(self.press_set, Permission.CHOOSE, has_toast=True)
-        return Feature(
+        return Handlers(
             commands={
                 "/model": Command(self.model, is_notice=True),
                 "/settings": Command(self.settings, is_notice=True),

@@ -10,7 +10,7 @@ from pathlib import PurePath
 
 from bot.access.policy import Access, Actor, Decision
 from bot.errors import ModelError
-from bot.feature import ButtonHandler, Command, Feature, Section
+from bot.feature import ButtonHandler, Command, Handlers, Section
 from bot.jobs import operations
 from bot.outbox import Choice, Page, finish, finish_page, finish_turn, remove_buttons
 from bot.ports import Reply
@@ -57,9 +57,9 @@ class TaskList:
     withdraw: Mapping[str, Withdraw] = field(default_factory=dict)
     access: Access = field(default_factory=Access)
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """The command /jobs, the page of the settings panel that it opens, and the button that cancels a task."""
-        return Feature(
+        return Handlers(
             commands={"/jobs": Command(self.jobs)},
             presses={"jobs.cancel": ButtonHandler(self.cancel, has_toast=True)},
             sections={"jobs": Section(page=self._page)},

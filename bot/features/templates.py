@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from bot.conversation.assistant import Assistant
 from bot.errors import BadInput
-from bot.feature import ButtonHandler, Command, Feature
+from bot.feature import ButtonHandler, Command, Handlers
 from bot.outbox import Choice, end_question, finish, finish_turn, finish_with
 from bot.ports import Reply
 from bot.prompts.library import Library
@@ -35,9 +35,9 @@ class Templates:
     assistant: Assistant
     library: Library
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """The command /write, its buttons, and the awaited value of a field."""
-        return Feature(
+        return Handlers(
             commands={"/write": Command(self.write)},
             presses={
                 "write.start": ButtonHandler(self.press_start),

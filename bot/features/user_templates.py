@@ -12,24 +12,12 @@ from dataclasses import dataclass, replace
 from bot.conversation import branching
 from bot.conversation.assistant import Assistant
 from bot.errors import BadInput
-from bot.feature import ButtonHandler, Command, Feature, Section
-from bot.outbox import (
-    Choice,
-    Page,
-    end_question,
-    finish,
-    finish_asking,
-    finish_page,
-    finish_turn,
-    finish_with_notice,
-)
-from bot.ports import Reply
+from bot.handlers import NOT_MINE, Feature, Question, Result, Turn, awaited, command, press, section
+from bot.outbox import Answer, Ask, Choice, Page
 from bot.prompts.schema import PLACE
-from bot.storage.repositories.buttons import ButtonPress
-from bot.storage.repositories.prompts import SavedTemplate
 from bot.storage.store import Store, Tx
-from bot.texts.catalog import say
-from bot.types import Incoming, Kind
+from bot.storage.tables.history import TEMPLATES, SavedTemplate
+from bot.types import Kind
 
 MOST = 30  # templates of a user
 LONGEST_NAME = 40  # characters
@@ -38,268 +26,194 @@ WORDS = ("/template", "/templates", "/шаблон", "/шаблоны")  # peopl
 
 
 @dataclass(slots=True, kw_only=True)
-class UserTemplates:
+class UserTemplates(Feature):
     """Stores the templates of users, and asks their questions."""
 
     store: Store
     assistant: Assistant
 
-    def feature(self) -> Feature:
-        """The command, its buttons, the awaited words, and the section of the settings panel."""
-        return Feature(
-            commands={word: Command(self.template) for word in WORDS},
-            presses={
-                "template.list": ButtonHandler(self.press_list),
-                "template.show": ButtonHandler(self.press_show),
-                "template.use": ButtonHandler(self.press_use),
-                "template.new": ButtonHandler(self.press_new),
-                "template.rename": ButtonHandler(self.press_rename),
-                "template.name": ButtonHandler(self.press_name),
-                "template.delete": ButtonHandler(self.press_delete),
-                "template.restore": ButtonHandler(self.press_restore),
-            },
-            awaits={
-                "template.new": self.receive_text,
-                "template.rename": self.receive_name,
-                "template.fill": self.receive_value,
-            },
-            sections={"templates": Section(page=_list_page, offered=lambda incoming: incoming.private)},
-        )
-
-    # --- what is there ------------------------------------------------------------------------------------------------
-
-    async def template(self, incoming: Incoming, reply: Reply, rest: str) -> None:
-        """Handle the command /template, which lists templates, asks one, or makes one.
+    @command(*WORDS)
+    def template(self, tx: Tx, turn: Turn) -> Result:
+        """List templates, ask one, or make one.
 
         Without words it lists the templates of the user. `/template NAME` asks the question of the template of that
         name; if there is none, it makes one. Words with braces, and text below the first line, are not a name but the
         question of a new template. As a reply to a question or to its answer, the command keeps that question as a
         template, under a name made from its words if none is given.
         """
-        name, text = _tidy(rest), ""
-        if not incoming.reply_to:
-            name, text = _split(rest.strip())
-        if not incoming.private:
-            await finish_with_notice(self.store, incoming, reply, "own.private")
-            return
-        if name and not text and not incoming.reply_to:
-            found = await self.store.read(lambda tx: _by_name(_templates(tx, incoming), name))
-            if found is not None:
-                await self._go_on(incoming, reply, found, {})
-                return
+        if not turn.private:
+            return Answer(turn.say("own.private"), is_notice=True)
+        if turn.reply_to:
+            return _page(turn, _keep(tx, turn, _tidy(turn.rest), _question(tx, turn)))
+        name, text = _split(turn.rest.strip())
+        if text:
+            return _page(turn, _keep(tx, turn, name, text))
+        if name:
+            found = _by_name(_templates(tx, turn), name)
+            return _fill(turn, found, {}) if found is not None else _ask_text(turn, name)
+        return _list_page(tx, turn)
 
-        def work(tx: Tx) -> None:
-            if incoming.reply_to:
-                kept = _keep(tx, incoming, name, _question(tx, incoming))
-                finish_page(tx, incoming, _page(incoming, kept))
-            elif text:
-                finish_page(tx, incoming, _page(incoming, _keep(tx, incoming, name, text)))
-            elif name:
-                _ask_text(tx, incoming, name)
-            else:
-                finish_page(tx, incoming, _list_page(tx, incoming))
+    @section("templates", offered=lambda turn: turn.private)
+    @press("template.list")
+    def list(self, tx: Tx, turn: Turn) -> Page:
+        """Show all templates."""
+        return _list_page(tx, turn)
 
-        await finish(self.store, reply, work)
-
-    async def press_list(self, incoming: Incoming, reply: Reply, _action: ButtonPress) -> None:
-        """Show the list in the message of the button."""
-        await finish(self.store, reply, lambda tx: finish_page(tx, incoming, _list_page(tx, incoming)))
-
-    async def press_show(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    @press("template.show")
+    def show(self, tx: Tx, turn: Turn, template: int) -> Page:
         """Show one template, with buttons that ask, rename and delete it."""
-        await finish(
-            self.store, reply, lambda tx: finish_page(tx, incoming, _page(incoming, _found(tx, incoming, action)))
-        )
+        return _page(turn, _found(tx, turn, template))
 
-    # --- its question -------------------------------------------------------------------------------------------------
-
-    async def press_use(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    @press("template.use")
+    def use(self, tx: Tx, turn: Turn, template: int) -> Result:
         """Ask the question of a template, after asking the user for the words in braces."""
-        found = await self.store.read(lambda tx: _found(tx, incoming, action))
-        await self._go_on(incoming, reply, found, {})
+        return _fill(turn, _found(tx, turn, template), {})
 
-    async def receive_value(self, incoming: Incoming, reply: Reply, waiting: ButtonPress) -> bool:
-        """Take the message as the words for the next place in braces. Returns False if the template was deleted
-        meanwhile: then it is an ordinary message.
-        """
-        templates = await self.store.read(lambda tx: _templates(tx, incoming))
-        found = next((one for one in templates if one.id == waiting.payload["template"]), None)
-        values = dict(waiting.payload["values"])
+    @awaited("template.fill")
+    def receive_value(self, tx: Tx, turn: Turn, template: int, values: dict[str, str]) -> Result:
+        """Take the message as the words for the next place in braces, unless the template was deleted meanwhile."""
+        found = tx.one(SavedTemplate, id=template, bot=turn.address.bot, user=turn.user.id)
         place = _next_place(found, values) if found is not None else None
         if found is None or place is None:
-            return False
-        await self._go_on(incoming, reply, found, {**values, place: incoming.text})
-        return True
+            return NOT_MINE
+        return _fill(turn, found, {**values, place: turn.text})
 
-    async def _go_on(self, incoming: Incoming, reply: Reply, one: SavedTemplate, values: Mapping[str, str]) -> None:
-        """Ask the user for the next words; with all of them, ask the model."""
-        place = _next_place(one, values)
-        if place is not None:
-            text = say(incoming.language, "template.fill", name=one.name, place=place)
-            payload = {"template": one.id, "values": dict(values), "takes_questions": True}
-            await finish(self.store, reply, lambda tx: finish_asking(tx, incoming, "template.fill", text, **payload))
-            return
-        text = PLACE.sub(lambda found: values[found[1]].strip(), one.text)
-        asked = replace(incoming, kind=Kind.MESSAGE, text=text, message_id=0, is_task=True)
-        await self.assistant.answer(asked, reply, last=True)
-
-    # --- what changes it ----------------------------------------------------------------------------------------------
-
-    async def press_new(self, incoming: Incoming, reply: Reply, _action: ButtonPress) -> None:
+    @press("template.new")
+    def new(self, tx: Tx, turn: Turn) -> Ask:
         """Ask the user for the text of a new template."""
-        await finish(self.store, reply, lambda tx: _ask_text(tx, incoming, ""))
+        return _ask_text(turn, "")
 
-    async def receive_text(self, incoming: Incoming, reply: Reply, waiting: ButtonPress) -> bool:
-        """Keep the message as a new template, and show it. Returns True: the message is not answered as a question."""
+    @awaited("template.new")
+    def receive_text(self, tx: Tx, turn: Turn, name: str) -> Page:
+        """Keep the message as a new template, and show it."""
+        return _page(turn, _keep(tx, turn, name, turn.text.strip()))
 
-        def work(tx: Tx) -> None:
-            end_question(tx, incoming)
-            kept = _keep(tx, incoming, waiting.payload["name"], incoming.text.strip())
-            finish_page(tx, incoming, _page(incoming, kept))
-
-        await finish(self.store, reply, work)
-        return True
-
-    async def press_rename(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    @press("template.rename")
+    def rename(self, tx: Tx, turn: Turn, template: int) -> Ask:
         """Ask the user for the new name of a template."""
+        found = _found(tx, turn, template)
+        return Ask("template.rename", turn.say("template.rename.ask", name=found.name), template=found.id)
 
-        def work(tx: Tx) -> None:
-            found = _found(tx, incoming, action)
-            text = say(incoming.language, "template.rename.ask", name=found.name)
-            finish_asking(tx, incoming, "template.rename", text, template=found.id)
+    @awaited("template.rename")
+    def receive_name(self, tx: Tx, turn: Turn, template: int) -> Answer:
+        """Take the message as the new name of a template, with a button that takes it back."""
+        name, found = _tidy(turn.text), _found(tx, turn, template)
+        other = _by_name(_templates(tx, turn), name)
+        if not name or other not in (None, found):
+            raise BadInput(turn.say("template.taken", name=name))
+        tx.change(found, name=name)
+        undo = Choice(turn.say("ask.undo"), "template.name", {"template": found.id, "name": found.name})
+        return Answer(turn.say("template.renamed", name=name), choices=[undo])
 
-        await finish(self.store, reply, work)
-
-    async def receive_name(self, incoming: Incoming, reply: Reply, waiting: ButtonPress) -> bool:
-        """Take the message as the new name of a template, with a button that takes it back. Returns True: the message
-        is not answered as a question.
-        """
-        language, name = incoming.language, _tidy(incoming.text)
-
-        def work(tx: Tx) -> None:
-            end_question(tx, incoming)
-            found = _found(tx, incoming, waiting)
-            other = _by_name(_templates(tx, incoming), name)
-            if not name or other not in (None, found):
-                raise BadInput(say(language, "template.taken", name=name))
-            tx.templates.rename_template(incoming.address.bot, incoming.user.id, found.id, name)
-            undo = Choice(say(language, "ask.undo"), "template.name", {"template": found.id, "name": found.name})
-            finish_turn(tx, incoming, say(language, "template.renamed", name=name), choices=[undo])
-
-        await finish(self.store, reply, work)
-        return True
-
-    async def press_name(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    @press("template.name")
+    def rename_back(self, tx: Tx, turn: Turn, template: int, name: str) -> Answer:
         """Give a template the name that it had before."""
+        tx.change(_found(tx, turn, template), name=name)
+        return Answer(turn.say("template.renamed", name=name), over=True)
 
-        def work(tx: Tx) -> None:
-            found, name = _found(tx, incoming, action), action.payload["name"]
-            tx.templates.rename_template(incoming.address.bot, incoming.user.id, found.id, name)
-            finish_turn(tx, incoming, say(incoming.language, "template.renamed", name=name), over=True)
-
-        await finish(self.store, reply, work)
-
-    async def press_delete(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+    @press("template.delete")
+    def delete(self, tx: Tx, turn: Turn, template: int) -> Page:
         """Delete a template, and show the list with a button that brings it back."""
+        found = _found(tx, turn, template)
+        tx.remove(SavedTemplate, id=found.id)
+        page, label = _list_page(tx, turn), turn.say("template.restore", name=found.name)
+        undo = Choice(label, "template.restore", {"name": found.name, "text": found.text})
+        return replace(page, rows=[*page.rows, [undo]])
 
-        def work(tx: Tx) -> None:
-            found = _found(tx, incoming, action)
-            tx.templates.delete_template(incoming.address.bot, incoming.user.id, found.id)
-            page, label = _list_page(tx, incoming), say(incoming.language, "template.restore", name=found.name)
-            undo = Choice(label, "template.restore", {"name": found.name, "text": found.text})
-            finish_page(tx, incoming, replace(page, rows=[*page.rows, [undo]]))
-
-        await finish(self.store, reply, work)
-
-    async def press_restore(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Bring a deleted template back, and show it. The button works once."""
-
-        def work(tx: Tx) -> None:
-            kept = _keep(tx, incoming, action.payload["name"], action.payload["text"])
-            tx.buttons.expire_button(action.key)
-            finish_page(tx, incoming, _page(incoming, kept))
-
-        await finish(self.store, reply, work)
+    @press("template.restore", once=True)
+    def restore(self, tx: Tx, turn: Turn, name: str, text: str) -> Page:
+        """Bring a deleted template back, and show it."""
+        return _page(turn, _keep(tx, turn, name, text))
 
 
-def _list_page(tx: Tx, incoming: Incoming) -> Page:
+def _fill(turn: Turn, one: SavedTemplate, values: Mapping[str, str]) -> Ask | Question:
+    """Ask the user for the next words; with all of them, ask the model."""
+    place = _next_place(one, values)
+    if place is not None:
+        text = turn.say("template.fill", name=one.name, place=place)
+        return Ask("template.fill", text, template=one.id, values=dict(values), takes_questions=True)
+    text = PLACE.sub(lambda found: values[found[1]].strip(), one.text)
+    return Question(replace(turn, kind=Kind.MESSAGE, text=text, message_id=0, is_task=True))
+
+
+def _list_page(tx: Tx, turn: Turn) -> Page:
     """All templates: a tap on a name asks its question, the pencil beside it opens it."""
-    language, found = incoming.language, _templates(tx, incoming)
+    found = _templates(tx, turn)
     about = "template.about" if found else "template.none"
-    blank = f"{{{say(language, 'template.blank')}}}"
+    blank = f"{{{turn.say('template.blank')}}}"
     rows = [
         [Choice(one.name, "template.use", here, queued=True), Choice("✏️", "template.show", here)]
         for one in found
         for here in ({"template": one.id},)
     ]
-    text = f"{say(language, 'settings.templates')}\n\n{say(language, about, blank=blank)}"
-    return Page(text, [*rows, [Choice(say(language, "template.add"), "template.new")]])
+    text = f"{turn.say('settings.templates')}\n\n{turn.say(about, blank=blank)}"
+    return Page(text, [*rows, [Choice(turn.say("template.add"), "template.new")]])
 
 
-def _page(incoming: Incoming, one: SavedTemplate) -> Page:
-    language, here = incoming.language, {"template": one.id}
+def _page(turn: Turn, one: SavedTemplate) -> Page:
+    here = {"template": one.id}
     rows = [
-        [Choice(say(language, "template.use"), "template.use", here, queued=True)],
+        [Choice(turn.say("template.use"), "template.use", here, queued=True)],
         [
-            Choice(say(language, "chats.rename"), "template.rename", here),
-            Choice(say(language, "template.delete"), "template.delete", here),
+            Choice(turn.say("chats.rename"), "template.rename", here),
+            Choice(turn.say("template.delete"), "template.delete", here),
         ],
-        [Choice(say(language, "template.back"), "template.list")],
+        [Choice(turn.say("template.back"), "template.list")],
     ]
     return Page(f"📋 {one.name}\n\n{one.text}", rows)
 
 
-def _ask_text(tx: Tx, incoming: Incoming, name: str) -> None:
-    blank = f"{{{say(incoming.language, 'template.blank')}}}"
-    text = say(incoming.language, "template.add.ask", blank=blank)
+def _ask_text(turn: Turn, name: str) -> Ask:
+    blank = f"{{{turn.say('template.blank')}}}"
+    text = turn.say("template.add.ask", blank=blank)
     if name:
-        text = say(incoming.language, "template.add.named", name=name, ask=text)
-    finish_asking(tx, incoming, "template.new", text, name=name, takes_questions=True)
+        text = turn.say("template.add.named", name=name, ask=text)
+    return Ask("template.new", text, name=name, takes_questions=True)
 
 
-def _question(tx: Tx, incoming: Incoming) -> str:
+def _question(tx: Tx, turn: Turn) -> str:
     """The words of the question that the command replies to, or to whose answer. Raises `BadInput`."""
-    shown = branching.replied(tx, incoming.address, incoming.reply_to)
+    shown = branching.replied(tx, turn.address, turn.reply_to)
     if shown is not None and shown.message.role == "assistant" and shown.parent is not None:
         shown = tx.messages.find_message(shown.parent)
     if shown is None or not shown.words.strip():
-        raise BadInput(say(incoming.language, "template.usage"))
+        raise BadInput(turn.say("template.usage"))
     return shown.words.strip()
 
 
-def _keep(tx: Tx, incoming: Incoming, name: str, text: str) -> SavedTemplate:
+def _keep(tx: Tx, turn: Turn, name: str, text: str) -> SavedTemplate:
     """Add a template; without a `name` its first words are the name. Raises `BadInput`."""
-    language, found = incoming.language, _templates(tx, incoming)
+    found = _templates(tx, turn)
     if not text:
-        raise BadInput(say(language, "template.usage"))
+        raise BadInput(turn.say("template.usage"))
     if len(text) > LONGEST_TEXT:
-        raise BadInput(say(language, "template.long", limit=LONGEST_TEXT, length=len(text)))
+        raise BadInput(turn.say("template.long", limit=LONGEST_TEXT, length=len(text)))
     if len(found) >= MOST:
-        raise BadInput(say(language, "template.many", limit=MOST))
+        raise BadInput(turn.say("template.many", limit=MOST))
     if name and _by_name(found, name) is not None:
-        raise BadInput(say(language, "template.taken", name=name))
+        raise BadInput(turn.say("template.taken", name=name))
     base, number = name or _tidy(text), 1
     name = base
     while _by_name(found, name) is not None:
         number += 1
         name = f"{base} {number}"
-    return tx.templates.add_template(incoming.address.bot, incoming.user.id, name, text)
+    return tx.add(SavedTemplate(bot=turn.address.bot, user=turn.user.id, name=name, text=text, at=tx.clock.time()))
 
 
-def _templates(tx: Tx, incoming: Incoming) -> Sequence[SavedTemplate]:
-    return tx.templates.list_templates(incoming.address.bot, incoming.user.id)
+def _templates(tx: Tx, turn: Turn) -> Sequence[SavedTemplate]:
+    return tx.all(TEMPLATES, bot=turn.address.bot, user=turn.user.id)
 
 
 def _by_name(templates: Sequence[SavedTemplate], name: str) -> SavedTemplate | None:
     return next((one for one in templates if one.name.casefold() == name.casefold()), None)
 
 
-def _found(tx: Tx, incoming: Incoming, action: ButtonPress) -> SavedTemplate:
+def _found(tx: Tx, turn: Turn, template: int) -> SavedTemplate:
     """The template of a button. Raises `BadInput` if it was deleted."""
-    for one in _templates(tx, incoming):
-        if one.id == action.payload["template"]:
-            return one
-    raise BadInput(say(incoming.language, "template.gone"))
+    found = tx.one(SavedTemplate, id=template, bot=turn.address.bot, user=turn.user.id)
+    if found is None:
+        raise BadInput(turn.say("template.gone"))
+    return found
 
 
 def _next_place(one: SavedTemplate, values: Mapping[str, str]) -> str | None:

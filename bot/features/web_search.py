@@ -9,7 +9,7 @@ from bot.ai import Searcher, Source
 from bot.billing.metering import BillTo, Meter
 from bot.conversation.cost import finish_with_price, price_choice
 from bot.errors import BadInput, ModelError, ModelRefused, NotAgreed
-from bot.feature import ButtonHandler, Command, Feature
+from bot.feature import ButtonHandler, Command, Handlers
 from bot.knowledge import citations
 from bot.outbox import finish, finish_turn
 from bot.ports import Reply
@@ -36,9 +36,9 @@ class WebSearch:
     searcher: Searcher | None
     meter: Meter
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """The command /search, and the button that agrees to its price."""
-        return Feature(
+        return Handlers(
             commands={"/search": Command(self.search)},
             presses={"price.search": ButtonHandler(self.press)},
         )

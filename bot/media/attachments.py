@@ -15,7 +15,7 @@ from bot.concurrency.child_pool import ChildPool, ChildSlot
 from bot.conversation import branching
 from bot.conversation.assistant import Assistant
 from bot.errors import BadInput, LimitReached, NotAgreed, Refused, TooLarge, TransportError, Unreadable
-from bot.feature import ButtonHandler, Feature
+from bot.feature import ButtonHandler, Handlers
 from bot.knowledge import extraction
 from bot.knowledge.documents import Documents
 from bot.knowledge.sources.source import trouble_text
@@ -66,9 +66,9 @@ class Attachments:
     files: ChildPool
     reads_hidden: bool = False
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """The buttons that have a model with vision answer a question about a picture, once or from then on."""
-        return Feature(
+        return Handlers(
             presses={
                 "picture.ask": ButtonHandler(self.press_ask),
                 "picture.always": ButtonHandler(self.press_always, Permission.CHOOSE),

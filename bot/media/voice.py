@@ -15,7 +15,7 @@ from bot.ai import Answered, Failed, SpeechToText, TextToSpeech
 from bot.billing.metering import BillTo, Meter
 from bot.concurrency.child_pool import ChildSlot
 from bot.errors import BadInput, LimitReached, ModelDenied, ModelError, ModelUnavailable
-from bot.feature import ButtonHandler, Command, Feature, Section
+from bot.feature import ButtonHandler, Command, Handlers, Section
 from bot.media import audio
 from bot.outbox import Choice, Page, as_notice, delivery_key, finish, finish_page, finish_with_notice
 from bot.ports import Reply, Transport
@@ -56,9 +56,9 @@ class Voice:
     meter: Meter
     longest: int = 1800
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """The command /voice with its section of the settings panel, and the job that speaks an answer."""
-        return Feature(
+        return Handlers(
             commands={"/voice": Command(self.voice)},
             presses={"voice.set": ButtonHandler(self.press_set, Permission.CHOOSE, has_toast=True)},
             jobs={KIND: self.speak},

@@ -18,7 +18,7 @@ from bot.config.settings import Settings
 from bot.conversation.assistant import Assistant
 from bot.conversation.question.judging import SentenceJudge
 from bot.conversation.question.rewriting import QuestionRewriter
-from bot.feature import Feature
+from bot.feature import Handlers
 from bot.features.knowledge.exported_quotes import ExportedQuotes
 from bot.features.knowledge.gaps import GapReport
 from bot.features.knowledge.jobs import KnowledgeJobs
@@ -193,7 +193,7 @@ def learned_entries(base: KnowledgeBase, ground: Ground) -> LearnedEntries:
     return LearnedEntries(base=base, rights=joining.rights, deliver=joining.deliver, wake_jobs=ground.wake_jobs)
 
 
-def knowledge_features(given: Given, ground: Ground, assistant: Assistant) -> Sequence[Feature]:
+def knowledge_features(given: Given, ground: Ground, assistant: Assistant) -> Sequence[Handlers]:
     """Return the features of the knowledge base: /kb, /gaps, their buttons and jobs.
 
     With KNOWLEDGE=off only the feature that shows the pages of documents which answers quote.
@@ -227,7 +227,7 @@ def knowledge_features(given: Given, ground: Ground, assistant: Assistant) -> Se
     ]
 
 
-def topic_features(given: Given, ground: Ground, assistant: Assistant) -> Sequence[Feature]:
+def topic_features(given: Given, ground: Ground, assistant: Assistant) -> Sequence[Handlers]:
     """Return the buttons about topics, and start the watch over the routing file; none without ROUTING."""
     chooser, store = assistant.turn_start.topics, given.store
     if chooser is None:

@@ -18,7 +18,7 @@ from bot.billing.metering import Meter
 from bot.billing.pricing import PriceList
 from bot.billing.usage import UsageReport
 from bot.billing.who_am_i import WhoAmI
-from bot.feature import Feature
+from bot.feature import Handlers
 from bot.features.broadcast import Broadcast
 from bot.features.privacy import MorePersonalData, Privacy
 from bot.ports import Transport
@@ -54,7 +54,7 @@ def people_features(
     ground: Ground,
     leave: Callable[[int, int], None],
     withdraw: Callable[[Operation], Awaitable[None]],
-) -> Sequence[Feature]:
+) -> Sequence[Handlers]:
     """Features about people: what they spend, what is stored of them, who is let in, and who may do what."""
     settings, store, people, currency = given.settings, given.store, ground.people, given.settings.currency
     titles = {entry.name: entry.title for entry in catalog.choices()}  # also of a model that is not offered

@@ -36,7 +36,7 @@ from bot.dispatch.queue_notice import QueueNotice
 from bot.dispatch.router import Router, Take
 from bot.dispatch.throttle import Throttle, TurnAway
 from bot.dispatch.whispers import Whispers
-from bot.feature import Feature, joined
+from bot.feature import Handlers, joined
 from bot.features import web_search
 from bot.features.deferred_answers import KIND as LATER
 from bot.features.feedback import Feedback
@@ -174,7 +174,7 @@ async def _look(people: People, desk: DeskParts) -> None:
         await desk.load()
 
 
-def _settings_panel(given: Given, ground: Ground, features: Sequence[Feature]) -> Feature:
+def _settings_panel(given: Given, ground: Ground, features: Sequence[Handlers]) -> Handlers:
     return SettingsPanel(
         store=given.store,
         routing=given.models.routing,
@@ -187,7 +187,7 @@ def _settings_panel(given: Given, ground: Ground, features: Sequence[Feature]) -
 
 
 def _help(
-    given: Given, ground: Ground, assistant: Assistant, questions: Questions, features: Sequence[Feature]
+    given: Given, ground: Ground, assistant: Assistant, questions: Questions, features: Sequence[Handlers]
 ) -> Help:
     """/help and the menus, which know the commands of all features."""
     store = given.store
@@ -375,7 +375,7 @@ def _tools(given: Given, ground: Ground, reminders: Reminders) -> Iterator[Tool]
         yield from web_search.tools(searcher, ground.people.meter)
 
 
-def _features(given: Given, ground: Ground, answering: Answering) -> Sequence[Feature]:
+def _features(given: Given, ground: Ground, answering: Answering) -> Sequence[Handlers]:
     """Every feature of the bot, in the order of the menu. A new feature needs one line here, and nothing else."""
     settings, store, models, library = given.settings, given.store, given.models, ground.library
     assistant, people = answering.assistant, ground.people

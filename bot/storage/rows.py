@@ -25,19 +25,8 @@ from sqlalchemy.sql.visitors import iterate
 
 from bot.storage.engines.dialects import Insert
 from bot.storage.engines.prepared import NOTHING, Prepared, Result, Values
+from bot.storage.schema import METADATA
 from bot.types import Address
-
-METADATA = sa.MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-# SQLite numbers rows by itself only in a column that is called INTEGER.
-Id = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 T = TypeVar("T")
 R = TypeVar("R", bound="Row")

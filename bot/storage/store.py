@@ -59,7 +59,7 @@ from bot.storage.repositories.outbox import Outbox
 from bot.storage.repositories.personal_data import PersonalData
 from bot.storage.repositories.program.keys import ProgramKeys
 from bot.storage.repositories.program.router_states import RouterStates
-from bot.storage.repositories.prompts import PersonaVersions, SavedTemplates
+from bot.storage.repositories.prompts import PersonaVersions
 from bot.storage.rows import Rows
 from bot.telemetry import tracing
 from bot.telemetry.metrics import Metrics
@@ -105,7 +105,6 @@ class Tx(Rows):
     quotes = repository(Quotes)
     question_topics = repository(QuestionTopics)
     personas = repository(PersonaVersions)
-    templates = repository(SavedTemplates)
     chats = repository(Chats)
     users = repository(Users)
     members = repository(Members)

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from bot.access.audit_log import PAGE
 from bot.cli import app as cli
-from bot.feature import Feature, joined
+from bot.feature import Handlers, joined
 from bot.sandbox.telegram.server_facade import BOT, buttons_of
 from bot.storage.store import Tx
 from bot.texts.catalog import say
@@ -59,7 +59,7 @@ class Walk(Whole):
             return [connection.execute(query).fetchall() for query in queries]
 
     @property
-    def known(self) -> Feature:
+    def known(self) -> Handlers:
         assert self.app is not None
         help_ = self.app.inbound.help
         return joined([help_.feature(), *help_.features])

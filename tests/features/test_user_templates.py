@@ -6,6 +6,8 @@ import asyncio
 
 from bot.features.user_templates import LONGEST_TEXT, MOST
 from bot.outbox import SOON
+from bot.storage.store import Tx
+from bot.storage.tables.history import SavedTemplate
 from bot.texts.catalog import say
 from tests.support.choosing import labels, pressed
 from tests.support.stage import ANNA, BORIS, TEAM, Stage
@@ -143,9 +145,9 @@ async def test_there_are_at_most_so_many_of_a_person(stage: Stage) -> None:
     assert stage.app is not None
     bot = stage.app.telegram.api.id
 
-    def fill(tx: object) -> None:
+    def fill(tx: Tx) -> None:
         for number in range(MOST):
-            tx.templates.add_template(bot, ANNA, f"n{number}", "text")  # type: ignore[attr-defined]
+            tx.add(SavedTemplate(bot=bot, user=ANNA, name=f"n{number}", text="text", at=0.0))
 
     await stage.app.store.write(fill)
     assert await replied(stage, "/template", asked["message_id"]) == say("en", "template.many", limit=MOST)
@@ -167,6 +169,5 @@ async def test_a_button_of_a_deleted_template_says_so(stage: Stage) -> None:
     await stage.ask("/write")
     await pressed(stage, say("en", "settings.templates"))
     assert stage.app is not None
-    bot = stage.app.telegram.api.id
-    await stage.app.store.write(lambda tx: tx.templates.delete_template(bot, ANNA, 1))
+    await stage.app.store.write(lambda tx: tx.remove(SavedTemplate, id=1))
     assert await pressed(stage, "Goose") == say("en", "template.gone")

@@ -178,12 +178,12 @@ def _makes(call: ast.Call) -> bool:
 
 
 SIZES = {
-    "files": 772,
+    "files": 774,
     "fmt: skip": 524,
     "handlers with a transaction of their own": 279,
     "methods about the rows of one table": 109,
     "tables that are declared apart from their rows": 49,
-    "tokens": 658900,
+    "tokens": 660200,
     "tokens of sandbox and testing": 118042,
 }
 UNDOCUMENTED: dict[str, int] = {}

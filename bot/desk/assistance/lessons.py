@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from bot.access.policy import Access, Actor, Role
 from bot.desk.cards import OPERATORS
 from bot.desk.desk import Desk
-from bot.feature import Feature
+from bot.feature import Handlers
 from bot.features.knowledge.learned import LONGEST, LearnedEntries
 from bot.knowledge import rights
 from bot.knowledge.learning.gaps import note_person
@@ -43,9 +43,9 @@ class CaseLessons:
         """The database."""
         return self.entries.store
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """The jobs that follow when a person is called, and when a case is closed."""
-        return Feature(jobs={UNANSWERED: self.note_unanswered, LESSON: self.propose_answers})
+        return Handlers(jobs={UNANSWERED: self.note_unanswered, LESSON: self.propose_answers})
 
     async def note_unanswered(self, job: Job) -> None:
         """The job: note the newest question of the conversation, for which a person was called."""

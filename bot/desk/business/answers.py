@@ -16,7 +16,7 @@ from bot.desk.desk import Desk, Places
 from bot.desk.formatting import Piece, formatted, harmless
 from bot.desk.policy.desk_file import Accounts
 from bot.errors import LimitReached, ModelError
-from bot.feature import ButtonHandler, Feature
+from bot.feature import ButtonHandler, Handlers
 from bot.outbox import Choice, end_question, finish_asking, finish_turn
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
@@ -51,11 +51,11 @@ class AccountAnswers:
     purse: Purse
     send: Callable[[str, Places], None]
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """Return the feature: the job, the buttons of drafts, and the words that an owner sends in place of one."""
         presses = {"business.send": self.press_send, EDIT: self.press_edit, "business.drop": self.press_drop}
         presses |= {"business.forget": self.press_forget}
-        return Feature(
+        return Handlers(
             jobs={DRAFT: self.write},
             presses={name: ButtonHandler(run) for name, run in presses.items()},
             awaits={EDIT: self.receive_words},

@@ -16,7 +16,7 @@ from bot.desk.business.rules import is_owners
 from bot.desk.cards import CALLED, OPERATORS
 from bot.desk.desk import Desk, Places
 from bot.desk.policy.desk_file import Accounts
-from bot.feature import Feature
+from bot.feature import Handlers
 from bot.outbox import finish_turn
 from bot.ports import Reply
 from bot.storage.repositories.messages import OPEN, Remembered
@@ -43,9 +43,9 @@ class AccountChats:
     serves: Callable[[int], bool]
     send: Callable[[str, Places], None]
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """Return the feature: the events of accounts and their chats."""
-        return Feature(kinds={Kind.BUSINESS: self.handle})
+        return Handlers(kinds={Kind.BUSINESS: self.handle})
 
     async def handle(self, incoming: Incoming, reply: Reply) -> None:
         """Store one event; nothing is said in the chat of the account."""

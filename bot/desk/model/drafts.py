@@ -21,7 +21,7 @@ from bot.desk.formatting import Piece, harmless
 from bot.desk.mirror import Mirror
 from bot.desk.model.quotes import Quoted, checked
 from bot.errors import LimitReached, ModelError
-from bot.feature import ButtonHandler, Feature
+from bot.feature import ButtonHandler, Handlers
 from bot.outbox import Choice, finish_turn
 from bot.ports import Reply
 from bot.prompts.catalog import instruct
@@ -74,9 +74,9 @@ class Drafts:
     send: Callable[[str, Places], None]
     wake_jobs: Callable[[], None]
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """The buttons of the card, of drafts and of topics, and the jobs."""
-        return Feature(
+        return Handlers(
             presses={
                 "desk.draft": ButtonHandler(self.press_draft, Permission.SERVE, has_toast=True),
                 "desk.auto": ButtonHandler(self.press_agree, Permission.CONNECT, has_toast=True),

@@ -15,7 +15,7 @@ from bot.desk.desk import Places
 from bot.desk.mirror import Mirror
 from bot.desk.model.faithful import lost
 from bot.errors import ModelError
-from bot.feature import ButtonHandler, Feature
+from bot.feature import ButtonHandler, Handlers
 from bot.outbox import Choice, finish_turn
 from bot.ports import Reply
 from bot.prompts.catalog import instruct
@@ -40,10 +40,10 @@ class Translation:
     purse: Purse
     send: Callable[[str, Places], None]
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """Return the feature: the job, and the buttons with which operators decide on what was not translated."""
         button = ButtonHandler(self.press, Permission.SERVE, has_toast=True)
-        return Feature(jobs={TRANSLATE: self.run}, presses={"desk.translated": button})
+        return Handlers(jobs={TRANSLATE: self.run}, presses={"desk.translated": button})
 
     async def run(self, job: Job) -> None:
         """The job: translate a message, and bring it to the other side."""

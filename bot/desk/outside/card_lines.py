@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from bot.desk.desk import LINES, Desk, Places
 from bot.desk.formatting import harmless
 from bot.extension import Customer, OwnLines
-from bot.feature import Feature
+from bot.feature import Handlers
 from bot.storage.store import Store, Tx
 from bot.storage.tables.desk import Case
 from bot.texts.catalog import say
@@ -31,9 +31,9 @@ class CardLines:
     functions: Sequence[OwnLines]
     send: Callable[[str, Places], None]
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """The job that asks the functions."""
-        return Feature(jobs={LINES: self.run})
+        return Handlers(jobs={LINES: self.run})
 
     async def run(self, job: Job) -> None:
         """The job: ask all functions at once, and edit the card. One that fails or is late is a line that says so."""

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 from bot.desk.desk import HOOK, Desk
 from bot.errors import ModelError, ModelUnavailable
-from bot.feature import Feature
+from bot.feature import Handlers
 from bot.http.client import Http
 from bot.storage.store import Store
 from bot.types import Job
@@ -38,9 +38,9 @@ class Hooks:
     http: Http
     secret: SecretStr
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """Return the feature: the job that sends an event."""
-        return Feature(jobs={HOOK: self.run})
+        return Handlers(jobs={HOOK: self.run})
 
     async def run(self, job: Job) -> None:
         """The job: send an event, and send it again later while the other program does not take it."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from bot.desk.cards import card_of
 from bot.desk.desk import ASSIGN, Desk, Places
 from bot.desk.formatting import Piece, formatted
-from bot.feature import Feature
+from bot.feature import Handlers
 from bot.storage.store import Store, Tx
 from bot.storage.tables.desk import CASES_BY_WAIT, EVENTS, HELD, ON_DUTY, WAITING, Case, OperatorDuty
 from bot.texts.catalog import say
@@ -42,9 +42,9 @@ class Assignment:
     serves: Callable[[int], bool]
     send: Callable[[str, Places], None]
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """The job that offers a case."""
-        return Feature(jobs={ASSIGN: self.run})
+        return Handlers(jobs={ASSIGN: self.run})
 
     async def run(self, job: Job) -> None:
         """The job: offer a case to the next operator, unless it was taken meanwhile."""

@@ -14,7 +14,7 @@ from bot.access.rights import Rights
 from bot.desk.cases import Close, NotPossible
 from bot.desk.desk import Desk, Places
 from bot.desk.policy.desk_file import seconds_of
-from bot.feature import Feature
+from bot.feature import Handlers
 from bot.storage.store import Tx
 from bot.storage.tables.desk import Case
 from bot.types import Address, Job
@@ -42,9 +42,9 @@ class Bans:
     access: Access
     send: Callable[[str, Places], None]
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """The job that locks a customer out."""
-        return Feature(jobs={BAN: self.ban})
+        return Handlers(jobs={BAN: self.ban})
 
     async def ban(self, job: Job) -> None:
         """The job: lock the customer of a case out and close the case, or say in its topic why not."""

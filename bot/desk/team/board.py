@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from bot.desk.desk import Desk, Places
 from bot.desk.formatting import Piece, formatted, harmless
-from bot.feature import Feature
+from bot.feature import Handlers
 from bot.storage.repositories.desk import BOARD
 from bot.storage.store import Store, Tx
 from bot.storage.tables.desk import CASES_BY_WAIT, HELD, SNOOZED, WAITING, Case
@@ -37,9 +37,9 @@ class Board:
     desk: Desk
     send: Callable[[str, Places], None]
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """The job that writes the board of a group."""
-        return Feature(jobs={BOARD: self.run})
+        return Handlers(jobs={BOARD: self.run})
 
     async def run(self, job: Job) -> None:
         """The job: write the board of a group as its cases are now."""

@@ -15,7 +15,7 @@ from bot.billing.usage_chart import Day, draw
 from bot.desk.assistance.purse import Purse
 from bot.desk.desk import Desk, Places
 from bot.desk.team.duty import on_duty
-from bot.feature import ButtonHandler, Command, Feature
+from bot.feature import ButtonHandler, Command, Handlers
 from bot.outbox import Choice, finish, finish_turn
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
@@ -51,9 +51,9 @@ class DeskGroups:
     purse: Purse
     send: Callable[[str, Places], None]
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """Return the feature: the command /desk, and the button that connects a group of operators."""
-        return Feature(
+        return Handlers(
             commands={"/desk": Command(self.show, Permission.CONNECT)},
             presses={"desk.use": ButtonHandler(self.press_use, Permission.CONNECT)},
             jobs={ERASE: self.erase},

@@ -17,7 +17,7 @@ from bot.desk.team.duty import leave
 from bot.desk.team.menus import Menus
 from bot.desk.team.message_meaning import Heard, Intent, intent_of, is_note, is_word
 from bot.desk.team.operator_commands import GROUP_WORDS, WAKE, Done, Use, Words, tell, word_of
-from bot.feature import ButtonHandler, Command, Feature
+from bot.feature import ButtonHandler, Command, Handlers
 from bot.outbox import Choice, expire_buttons, finish_turn, remove_buttons
 from bot.ports import Handler, Reply
 from bot.prompts.schema import Broken
@@ -71,7 +71,7 @@ class Operators:
         """The cases of the bot."""
         return self.words.desk
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """The buttons of cards, drafts and offers."""
         names = {
             "desk.take": self.press_take, "desk.bot": self.press_bot, "desk.close": self.press_close,
@@ -80,7 +80,7 @@ class Operators:
         }  # fmt: skip
         presses = {name: ButtonHandler(run, Permission.SERVE, has_toast=True) for name, run in names.items()}
         words = dict.fromkeys(GROUP_WORDS, Command(self.in_private, Permission.SERVE, in_menu=False))
-        return Feature(commands=words, presses=presses, jobs={WAKE: self.wake})
+        return Handlers(commands=words, presses=presses, jobs={WAKE: self.wake})
 
     async def in_private(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
         """/on, /pause, /off, /mine, /next and /find in the operator's private chat."""

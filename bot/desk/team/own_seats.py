@@ -14,7 +14,7 @@ from bot.desk.desk import Desk, Places
 from bot.desk.formatting import harmless
 from bot.desk.mirror import Mirror, keep
 from bot.desk.team.message_meaning import is_note, is_word
-from bot.feature import ButtonHandler, Feature
+from bot.feature import ButtonHandler, Handlers
 from bot.outbox import Choice, finish_turn
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
@@ -44,9 +44,9 @@ class OwnSeats:
         """The support desk of the bot, whose cases operators answer from these private chats."""
         return self.mirror.desk
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """The buttons that say to whom a message goes."""
-        return Feature(presses={"desk.to": ButtonHandler(self.press_to, Permission.SERVE, has_toast=True)})
+        return Handlers(presses={"desk.to": ButtonHandler(self.press_to, Permission.SERVE, has_toast=True)})
 
     async def find(self, incoming: Incoming) -> Incoming | None:
         """Return an update of a private chat with the address of the seat that it belongs to; None if it belongs to

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bot.dispatch.custom.dialogues import Call, Dialogues
 from bot.extension import OwnCommand
-from bot.feature import Command, CommandHandler, Feature
+from bot.feature import Command, CommandHandler, Handlers
 from bot.ports import Reply
 from bot.types import Incoming, Permission
 
@@ -19,9 +19,9 @@ class CustomCommands:
     dialogues: Dialogues
     commands: Sequence[OwnCommand]
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """One command for each function."""
-        return Feature(commands={f"/{own.word}": self._command(own) for own in self.commands})
+        return Handlers(commands={f"/{own.word}": self._command(own) for own in self.commands})
 
     def _command(self, own: OwnCommand) -> Command:
         act = Permission.ADMINISTER if own.owners_only else Permission.TALK

@@ -17,7 +17,7 @@ from bot.dispatch.custom.asking import Answers, Asked, Run
 from bot.extension import OwnCommand
 from bot.extension.commands import Answer
 from bot.extension.mistakes import blaming, messages
-from bot.feature import ButtonHandler, Feature
+from bot.feature import ButtonHandler, Handlers
 from bot.media.attachments import is_picture
 from bot.outbox import (
     Choice,
@@ -69,9 +69,9 @@ class Dialogues:
     commands: Mapping[str, OwnCommand] = field(default_factory=dict)
     read_day: ReadDay = lambda _text, _now, _zone: None
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """The answers to questions: in words, and by buttons."""
-        return Feature(
+        return Handlers(
             presses={"own.answer": ButtonHandler(self.press_answer)}, awaits={WAITING: self.receive}
         )  # fmt: skip
 

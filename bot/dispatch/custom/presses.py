@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bot.access.policy import Access, Actor, Decision
 from bot.dispatch.custom.answers import PRESS
 from bot.dispatch.custom.dialogues import Call, Dialogues
-from bot.feature import ButtonHandler, Feature
+from bot.feature import ButtonHandler, Handlers
 from bot.outbox import finish_with
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
@@ -24,9 +24,9 @@ class CustomPresses:
     access: Access
     dialogues: Dialogues
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """One action for all buttons of programmers."""
-        return Feature(presses={PRESS: ButtonHandler(self.press, has_toast=True)})
+        return Handlers(presses={PRESS: ButtonHandler(self.press, has_toast=True)})
 
     async def press(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Call the function of a button with its stored arguments. Raises what the function raises."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from bot.access.policy import Actor
 from bot.access.rights import Rights
 from bot.errors import BadInput, ConfigError
-from bot.feature import ButtonHandler, Command, Feature
+from bot.feature import ButtonHandler, Command, Handlers
 from bot.features.knowledge.learned import LearnedEntries, taught
 from bot.knowledge import rights as audiences
 from bot.knowledge.base import KnowledgeBase, check_libraries
@@ -52,9 +52,9 @@ class GapReport:
         """The database."""
         return self.base.store
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """/gaps and its buttons."""
-        return Feature(
+        return Handlers(
             commands={"/gaps": Command(self.show, requires=Permission.MANAGE)},
             presses={
                 "gap.list": ButtonHandler(self.press_list, Permission.MANAGE),

@@ -19,7 +19,7 @@ from bot.access.rights import Rights
 from bot.billing.budget import duration
 from bot.billing.pricing import shown
 from bot.errors import ConfigError, LimitReached, ModelProtocolError
-from bot.feature import Feature
+from bot.feature import Handlers
 from bot.jobs.learning import request_look
 from bot.knowledge.base import KnowledgeBase
 from bot.knowledge.embedding import TURN, Estimate
@@ -140,9 +140,9 @@ class KnowledgeJobs:
         """The database."""
         return self.base.store
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """Return the feature: the jobs that read a source and that buy embeddings."""
-        return Feature(jobs={SYNC: self.sync, EMBED: self.embed})
+        return Handlers(jobs={SYNC: self.sync, EMBED: self.embed})
 
     # --- read a source ------------------------------------------------------------------------------------------------
 

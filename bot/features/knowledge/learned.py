@@ -12,7 +12,7 @@ from bot.access.policy import Actor, Role
 from bot.access.rights import Rights
 from bot.billing.metering import BillTo
 from bot.errors import BadInput, ConfigError
-from bot.feature import ButtonHandler, Feature
+from bot.feature import ButtonHandler, Handlers
 from bot.features.knowledge.jobs import request_embedding, send
 from bot.jobs.learning import REVIEW
 from bot.knowledge import rights as audiences
@@ -50,9 +50,9 @@ class LearnedEntries:
         """The database."""
         return self.base.store
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """The buttons below proposals and reviews, and the job of reviews."""
-        return Feature(
+        return Handlers(
             presses={
                 "learned.add": ButtonHandler(self.press_add, Permission.MANAGE),
                 "learned.readers": ButtonHandler(self.press_readers, Permission.MANAGE),

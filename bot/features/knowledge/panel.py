@@ -16,7 +16,7 @@ from pathlib import Path
 from bot.access.policy import Access, Actor, Decision
 from bot.access.rights import Rights
 from bot.errors import BadInput, ConfigError, Refused, TooLarge, TransportError
-from bot.feature import ButtonHandler, Command, Feature
+from bot.feature import ButtonHandler, Command, Handlers
 from bot.features.knowledge.jobs import (
     EMBED,
     SYNC,
@@ -70,9 +70,9 @@ class KnowledgePanel:
         """The database."""
         return self.base.store
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """/kb and its buttons."""
-        return Feature(
+        return Handlers(
             commands={"/kb": Command(self.panel, requires=Permission.MANAGE)},
             presses={
                 "kb.open": ButtonHandler(self.press_open, Permission.MANAGE),

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from bot.conversation.assistant import Assistant
 from bot.conversation.turn_end import ALONE
-from bot.feature import ButtonHandler, Feature
+from bot.feature import ButtonHandler, Handlers
 from bot.outbox import finish, finish_turn, finish_with_notice, remove_buttons
 from bot.ports import Reply, Transport
 from bot.storage.repositories.buttons import ButtonPress
@@ -43,9 +43,9 @@ class PrivateAnswers:
         """The database."""
         return self.assistant.store
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """The button below the sentence in the group, and the job that answers without a press."""
-        return Feature(presses={ALONE: ButtonHandler(self.press)}, jobs={ALONE: self.answer_unasked})
+        return Handlers(presses={ALONE: ButtonHandler(self.press)}, jobs={ALONE: self.answer_unasked})
 
     async def press(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Answer the person who asked, so that nobody else sees it. If that is impossible, the button becomes a link to

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bot.access.policy import Access, Actor
 from bot.billing.metering import BillTo
 from bot.errors import BadInput, ConfigError
-from bot.feature import ButtonHandler, Feature
+from bot.feature import ButtonHandler, Handlers
 from bot.knowledge import rights
 from bot.knowledge.base import KnowledgeBase, check_libraries
 from bot.outbox import Choice, finish, finish_turn
@@ -37,9 +37,9 @@ class SearchPage:
     base: KnowledgeBase
     access: Access
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """The button that looks again with the other rights."""
-        return Feature(presses={AGAIN: ButtonHandler(self.press_again, Permission.MANAGE)})
+        return Handlers(presses={AGAIN: ButtonHandler(self.press_again, Permission.MANAGE)})
 
     async def show(self, incoming: Incoming, reply: Reply, question: str, *, everyone: bool = False) -> None:
         """Show what a question finds; `everyone`: of what everybody may read. Raises `BadInput`."""

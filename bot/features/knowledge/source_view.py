@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.conversation.branching import SOURCE
-from bot.feature import ButtonHandler, Feature
+from bot.feature import ButtonHandler, Handlers
 from bot.knowledge.answering import KnowledgeAnswers
 from bot.outbox import Choice, finish, finish_turn
 from bot.ports import Reply
@@ -35,9 +35,9 @@ class SourceView:
     store: Store
     answers: KnowledgeAnswers | None = None
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """The button below answers."""
-        return Feature(presses={SOURCE: ButtonHandler(self.press)})
+        return Handlers(presses={SOURCE: ButtonHandler(self.press)})
 
     async def press(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Show one source of an answer, with buttons to the others. A press on those changes the message."""

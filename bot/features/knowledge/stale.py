@@ -16,7 +16,7 @@ from bot.access.policy import Access, Actor
 from bot.access.rights import Rights
 from bot.billing.metering import BillTo
 from bot.errors import ConfigError
-from bot.feature import ButtonHandler, Feature
+from bot.feature import ButtonHandler, Handlers
 from bot.features.knowledge.jobs import send
 from bot.jobs.learning import REVIEW, STALE
 from bot.knowledge import rights as audiences
@@ -69,9 +69,9 @@ class StaleAnswers:
         """The database."""
         return self.base.store
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """The job, and the buttons below its question."""
-        return Feature(
+        return Handlers(
             presses={
                 "stale.tell": ButtonHandler(self.press_tell, Permission.MANAGE),
                 "stale.leave": ButtonHandler(self.press_leave, Permission.MANAGE),

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from bot.access.policy import Access, Actor, Decision
 from bot.conversation.assistant import Assistant
 from bot.errors import ContextOverflow, LimitReached, ModelError, ModelRefused
-from bot.feature import ButtonHandler, Feature
+from bot.feature import ButtonHandler, Handlers
 from bot.jobs.learning import TELL
 from bot.knowledge.answer.citing import Citing
 from bot.outbox import finish, finish_turn, remove_buttons
@@ -43,9 +43,9 @@ class Telling:
         """The database."""
         return self.assistant.store
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """The button and the job."""
-        return Feature(presses={"gap.tell": ButtonHandler(self.press, has_toast=True)}, jobs={TELL: self.look})
+        return Handlers(presses={"gap.tell": ButtonHandler(self.press, has_toast=True)}, jobs={TELL: self.look})
 
     async def press(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Note that the person waits for an answer; the button works once."""

@@ -17,7 +17,7 @@ from bot.billing.budget import IMAGES, Budget
 from bot.config.settings import Settings
 from bot.conversation.cost import finish_with_price, price_choice
 from bot.errors import BadInput, LimitReached, ModelError
-from bot.feature import ButtonHandler, Command, Feature
+from bot.feature import ButtonHandler, Command, Handlers
 from bot.features.pictures.models import PictureModels, drawn_by
 from bot.features.pictures.prompt_improver import LONGEST, PromptImprover
 from bot.jobs import operations
@@ -90,12 +90,12 @@ class ImageGeneration:
     wake_jobs: Callable[[], None]
     budget: Budget = field(default_factory=Budget)
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """The command, its buttons, and the job of an operation. Without a painter /image says that it is off."""
         runner = OperationRunner(
             store=self.store, clock=self.store.clock, transport=self.transport, kind=self.operation
         )
-        return Feature(
+        return Handlers(
             commands={
                 "/image": Command(self.image, in_menu=self.operation.painter is not None),
                 "/img": Command(self.image),

@@ -22,7 +22,7 @@ from bot.errors import Lost, ProgramError, StorageUnavailable
 from bot.extension import Answer, JobRun, OwnJob, Running, Schedule
 from bot.extension.mistakes import blaming, messages
 from bot.extension.running import current
-from bot.feature import Feature
+from bot.feature import Handlers
 from bot.features.program.messages import Messages, Said, delivery_key, ensure_known, hashed
 from bot.features.times import zones
 from bot.storage.store import Store, Tx
@@ -128,9 +128,9 @@ class OwnJobs:
     joining: Onboarding
     incidents: IncidentLog
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """A kind of job for each function."""
-        return Feature(jobs={KIND + name: self.run for name in self.jobs})
+        return Handlers(jobs={KIND + name: self.run for name in self.jobs})
 
     async def run(self, job: Job) -> None:
         """The job: run the function, or plan its runs for people."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from bot.conversation import branching
 from bot.conversation.assistant import Assistant
 from bot.conversation.topic_choice import CORRECT, PICK, WRONG, TopicChooser
-from bot.feature import ButtonHandler, Command, Feature
+from bot.feature import ButtonHandler, Command, Handlers
 from bot.outbox import Choice, finish, finish_turn
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
@@ -34,9 +34,9 @@ class TopicButtons:
     chooser: TopicChooser
     changed: Callable[[], None]
 
-    def feature(self) -> Feature:
+    def feature(self) -> Handlers:
         """/topic, and the presses `topic.pick`, `topic.wrong` and `topic.correct`."""
-        return Feature(
+        return Handlers(
             commands={"/topic": Command(self.show, Permission.CORRECT, is_notice=True)},
             presses={
                 PICK: ButtonHandler(self.press_pick),

@@ -16,7 +16,7 @@ from bot.dispatch.pipeline import Layer
 from bot.dispatch.router import Take
 from bot.errors import ConfigError
 from bot.extension.extension import HandlerExtension
-from bot.feature import Feature, joined
+from bot.feature import Handlers, joined
 from bot.features.times import reading, zones
 from bot.runtime.parts import Given, Ground
 
@@ -29,7 +29,7 @@ class CustomParts:
     message before it is a question (`Router.takes`), and what makes rows of buttons.
     """
 
-    features: Sequence[Feature]
+    features: Sequence[Handlers]
     layers: Sequence[Layer]
     answers: CustomAnswers
     takes: Sequence[Take] = ()
@@ -60,11 +60,11 @@ def _read_day(text: str, now: float, zone: str) -> date | None:
 
 
 def offered(
-    own: Sequence[Feature],
-    added: Sequence[Feature],
-    panel: Callable[[Sequence[Feature]], Feature],
+    own: Sequence[Handlers],
+    added: Sequence[Handlers],
+    panel: Callable[[Sequence[Handlers]], Handlers],
     handlers: HandlerExtension,
-) -> list[Feature]:
+) -> list[Handlers]:
     """Return the bot's `own` features, those that a programmer has `added`, and the settings panel of all of them.
 
     `handlers.without` are words of commands that the programmer does not want: they go, and with the last command of a
@@ -82,7 +82,7 @@ def offered(
     return [*features, _cut(settings, without)]
 
 
-def _cut(feature: Feature, words: Collection[str]) -> Feature:
+def _cut(feature: Handlers, words: Collection[str]) -> Handlers:
     if not words:
         return feature
     unwanted = [command.run for name, command in feature.commands.items() if name.removeprefix("/") in words]
@@ -91,4 +91,4 @@ def _cut(feature: Feature, words: Collection[str]) -> Feature:
         sections = {name: section for name, section in feature.sections.items() if name not in words}
         return replace(feature, commands=left, sections=sections)
     presses = {name: press for name, press in feature.presses.items() if name in KEPT}
-    return Feature(presses=presses, jobs=feature.jobs, kinds=feature.kinds)
+    return Handlers(presses=presses, jobs=feature.jobs, kinds=feature.kinds)

@@ -16,7 +16,7 @@ from bot.conversation.helper_model import HelperModel
 from bot.conversation.turn_state import Ownership
 from bot.dispatch.pipeline import Layer
 from bot.dispatch.throttle import MissedNotes
-from bot.feature import Feature
+from bot.feature import Handlers
 from bot.runtime.parts import Given, Ground
 from bot.storage.store import Tx
 from bot.storage.tables.desk import CASES_BY_WAIT
@@ -39,7 +39,7 @@ class DeskParts:
     """
 
     layers: Sequence[Layer] = ()
-    features: Sequence[Feature] = ()
+    features: Sequence[Handlers] = ()
     load: Callable[[], Awaitable[None]] | None = None
     led: Mapping[str, Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=dict)
 
@@ -159,14 +159,14 @@ def _send(ground: Ground, turn: str, places: Sequence[Address]) -> None:
     ground.wake_jobs()
 
 
-def _beside(given: Given, ground: Ground, assistant: Assistant, mirror: Mirror) -> Sequence[Feature]:
+def _beside(given: Given, ground: Ground, assistant: Assistant, mirror: Mirror) -> Sequence[Handlers]:
     """What stands beside the cases: other programs, models, chats of people's accounts."""
     desk, send = mirror.desk, partial(_send, ground)
     models, accounts = _model(given, ground, assistant, mirror), _accounts(given, ground, assistant, desk)
     return [*_outside(given, desk, send), *models, *accounts, *_lessons(ground, desk)]
 
 
-def _lessons(ground: Ground, desk: Desk) -> Sequence[Feature]:
+def _lessons(ground: Ground, desk: Desk) -> Sequence[Handlers]:
     """What the knowledge base learns from cases; nothing with KNOWLEDGE=off."""
     if ground.knowledge is None:
         return ()
@@ -177,7 +177,7 @@ def _lessons(ground: Ground, desk: Desk) -> Sequence[Feature]:
     return [lessons.feature()]
 
 
-def _outside(given: Given, desk: Desk, send: Callable[[str, Sequence[Address]], None]) -> Sequence[Feature]:
+def _outside(given: Given, desk: Desk, send: Callable[[str, Sequence[Address]], None]) -> Sequence[Handlers]:
     """A programmer's lines on cards, and webhooks."""
     from bot.desk.outside.card_lines import CardLines
     from bot.desk.outside.hooks import Hooks
@@ -222,7 +222,7 @@ def _operators(given: Given, ground: Ground, assistant: Assistant, mirror: Mirro
     )
 
 
-def _model(given: Given, ground: Ground, assistant: Assistant, mirror: Mirror) -> Sequence[Feature]:
+def _model(given: Given, ground: Ground, assistant: Assistant, mirror: Mirror) -> Sequence[Handlers]:
     """The models beside the operator: drafts, summaries, translation."""
     from bot.desk.model.drafts import Drafts
     from bot.desk.model.translation import Translation
@@ -242,7 +242,7 @@ def _model(given: Given, ground: Ground, assistant: Assistant, mirror: Mirror) -
     return [drafts.feature(), translation.feature()]
 
 
-def _accounts(given: Given, ground: Ground, assistant: Assistant, desk: Desk) -> Sequence[Feature]:
+def _accounts(given: Given, ground: Ground, assistant: Assistant, desk: Desk) -> Sequence[Handlers]:
     """Return the features for chats of people's accounts (Telegram Business); none without [business] in desk.toml."""
     if desk.table.business is None:
         return ()

@@ -19,7 +19,7 @@ from bot.config.groups.money import BudgetSettings
 from bot.config.settings import Settings
 from bot.errors import BadInput
 from bot.extension import OwnCase
-from bot.feature import Feature
+from bot.feature import Handlers
 from bot.prompts.library import Library
 from bot.runtime.parts import Answering, Given, Ground
 
@@ -131,7 +131,7 @@ async def _check_embedder(name: str, bot: int, base: KnowledgeBase | None) -> No
         )
 
 
-def evaluation_features(given: Given, ground: Ground) -> Sequence[Feature]:
+def evaluation_features(given: Given, ground: Ground) -> Sequence[Handlers]:
     """The command /eval; nothing without EVAL_CASES."""
     settings = given.settings
     if settings.eval_cases is None:

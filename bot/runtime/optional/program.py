@@ -13,7 +13,7 @@ from bot.dispatch.pipeline import Layer
 from bot.extension import Running
 from bot.extension.endpoints import by_path
 from bot.extension.running import current
-from bot.feature import Feature
+from bot.feature import Handlers
 from bot.features.program.caller_faults import Refusals
 from bot.features.program.endpoints import Endpoints
 from bot.features.program.jobs import OwnJobs, Planner
@@ -94,7 +94,7 @@ def messengers(transport: Transport, bot: Bot) -> list[Callable[[], Coroutine[An
     return [partial(run, one) for one in others if isinstance(one, OwnMessenger)]
 
 
-def own_jobs(given: Given, ground: Ground, running: RunningBot) -> Feature:
+def own_jobs(given: Given, ground: Ground, running: RunningBot) -> Handlers:
     """The programmer's jobs."""
     return OwnJobs(
         store=given.store,

@@ -62,6 +62,7 @@ class Queue:
     def __init__(self, connection: Connection, lease: Lease | None) -> None:
         self.connection = connection
         self.lease = lease
+        self.has_jobs = False  # whether the transaction has added or moved one
         self._is_shared = connection.dialect.name == "postgresql"
 
     def ensure_lease_held(self) -> None:
@@ -95,6 +96,7 @@ class Queue:
         """Schedule a job for a time (Unix seconds), in place of an earlier entry: entries with one lock run in their
         order, so that one would delay this.
         """
+        self.has_jobs = True
         if self._is_shared:
             lock = lock_of_job(bot, kind, key)
             self.connection.execute(WITHDRAW, {"lock": lock})

@@ -15,7 +15,7 @@ from sqlalchemy.pool import NullPool
 from bot.errors import ConfigError
 from bot.storage.engines.job_notify import BESIDE
 from bot.storage.engines.urls import shown, synchronous
-from bot.storage.tables import METADATA
+from bot.storage.schema import METADATA
 
 if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import ExceptionContext

@@ -19,6 +19,7 @@ from bot.storage.repositories.mapping import Repository, at
 from bot.storage.tables.desk import Account, AccountChat, Case, Event, Group, OperatorDuty, Relay
 from bot.storage.tables.evaluation import evaluation_cases, evaluation_results
 from bot.storage.tables.history import (
+    SavedTemplate,
     blobs,
     conversations,
     documents,
@@ -27,7 +28,6 @@ from bot.storage.tables.history import (
     messages,
     passages,
     summaries,
-    templates,
 )
 from bot.storage.tables.knowledge import kb_gaps, kb_learned, topic_choices, topic_samples
 from bot.storage.tables.people import applications, chats, members, topics, users
@@ -65,7 +65,9 @@ class PersonalData(Repository):
             "documents": own_documents,
             "passages": self._passages([row["id"] for row in own_documents]),
             "feedback": self._rows(select(feedback).where(feedback.c.bot == bot, feedback.c.user == user)),
-            "templates": self._rows(select(templates).where(templates.c.bot == bot, templates.c.user == user)),
+            "templates": self._rows(
+                select(SavedTemplate.table).where(SavedTemplate.bot == bot, SavedTemplate.user == user)
+            ),
             "topic_choices": self._in(topic_choices, topic_choices.c.question_id, {row["id"] for row in said}),
             "topic_samples": self._rows(
                 select(topic_samples).where(topic_samples.c.bot == bot, topic_samples.c.user == user)
@@ -134,7 +136,7 @@ class PersonalData(Repository):
         gone["conversations"] += self._drop(conversations, conversations.c.bot == bot, own)
         gone["documents"] = self._drop(documents, documents.c.user == user, _of_bot(documents, bot))
         gone["facts"] = self._drop(facts, facts.c.user == user, _of_bot(facts, bot))
-        gone["templates"] = self._drop(templates, templates.c.bot == bot, templates.c.user == user)
+        gone["templates"] = self._drop(SavedTemplate.table, SavedTemplate.bot == bot, SavedTemplate.user == user)
         self._drop(topic_samples, topic_samples.c.bot == bot, topic_samples.c.user == user)
         self._drop(evaluation_cases, _mine(evaluation_cases, bot, user))
         self._drop(evaluation_results, _mine(evaluation_results, bot, user))

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import and_, case, delete, func, insert, select, update
+from sqlalchemy import and_, case, func, select
 
 from bot.storage.engines.dialects import connector, upsert
 from bot.storage.repositories.mapping import Repository, made
 from bot.storage.tables.desk import ADDRESS, Case
-from bot.storage.tables.history import conversations, feedback, messages, persona_versions, templates
+from bot.storage.tables.history import conversations, feedback, messages, persona_versions
 from bot.storage.tables.knowledge import kb_gaps
 from bot.storage.tables.spending import usage
 
@@ -41,15 +41,6 @@ class PersonaVersion:
         """The version on one line, for people."""
         since = f"{datetime.fromtimestamp(self.at, UTC):%Y-%m-%d}"
         return f"{self.label:<30}  since {since}  {self.answers:>7,} answers  👍 {self.good:>4,}  👎 {self.bad:>4,}"
-
-
-@dataclass(frozen=True, slots=True)
-class SavedTemplate:
-    """A question that a user keeps under a name."""
-
-    id: int
-    name: str
-    text: str
 
 
 class PersonaVersions(Repository):
@@ -109,32 +100,6 @@ class VersionFigures:
     refused: int = 0
     handed: int = 0
     costs: tuple[int, ...] = ()
-
-
-class SavedTemplates(Repository):
-    """The templates of users."""
-
-    def list_templates(self, bot: int, user: int) -> Sequence[SavedTemplate]:
-        """Return the templates of a user, oldest first."""
-        mine = (templates.c.bot == bot, templates.c.user == user)
-        query = select(*templates.c["id", "name", "text"]).where(*mine).order_by(templates.c.id)
-        return [SavedTemplate(*row) for row in self.connection.execute(query)]
-
-    def add_template(self, bot: int, user: int, name: str, text: str) -> SavedTemplate:
-        """Add a template of a user and return it."""
-        row = {"bot": bot, "user": user, "name": name, "text": text, "at": self.clock.time()}
-        id_ = self.connection.execute(insert(templates).returning(templates.c.id), row).scalar_one()
-        return SavedTemplate(id_, name, text)
-
-    def rename_template(self, bot: int, user: int, template: int, name: str) -> None:
-        """Give a template of a user another name."""
-        mine = (templates.c.bot == bot, templates.c.user == user, templates.c.id == template)
-        self.connection.execute(update(templates).where(*mine).values(name=name))
-
-    def delete_template(self, bot: int, user: int, template: int) -> None:
-        """Delete a template of a user."""
-        mine = (templates.c.bot == bot, templates.c.user == user, templates.c.id == template)
-        self.connection.execute(delete(templates).where(*mine))
 
 
 def read_versions(url: str, bots: Collection[int]) -> Iterator[PersonaVersion]:

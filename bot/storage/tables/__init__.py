@@ -6,7 +6,7 @@ most to a chat; times are Unix seconds; JSON is kept as text. Statements elsewhe
 append costs 1.1 ms, a Core one 0.4 ms, and a turn makes nine. Importing one of these modules imports all of them.
 """
 
-from bot.storage.rows import METADATA
+from bot.storage.schema import METADATA
 from bot.storage.tables import batch, desk, evaluation, history, knowledge, people, spending, work
 
 __all__ = ["METADATA", "batch", "desk", "evaluation", "history", "knowledge", "people", "spending", "work"]

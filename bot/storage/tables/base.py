@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from sqlalchemy import BigInteger, Column, Named, String, Table, TypedColumns
 from sqlalchemy.schema import SchemaItem
 
-from bot.storage.rows import METADATA
+from bot.storage.schema import METADATA
 
 Columns = TypeVar("Columns", bound=TypedColumns)
 

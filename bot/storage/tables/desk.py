@@ -8,7 +8,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy import Index
 
-from bot.storage.rows import AddressCol, Col, Id, Query, Row, address_columns, column
+from bot.storage.rows import AddressCol, Col, Query, Row, address_columns, column
+from bot.storage.schema import Id
 from bot.types import Address
 
 ADDRESS = ("bot", "connection", "chat", "thread", "only")

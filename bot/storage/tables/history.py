@@ -5,7 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy import Column, Index, Named, TypedColumns
 
-from bot.storage.rows import Col, Id, Row, column
+from bot.storage.rows import Col, Query, Row, column
+from bot.storage.schema import Id
 from bot.storage.tables.base import Addressed, declare_table
 
 
@@ -187,15 +188,15 @@ class PersonaVersionColumns(TypedColumns):
 persona_versions = declare_table("persona_versions", PersonaVersionColumns)
 
 
-class TemplateColumns(TypedColumns):
+class SavedTemplate(Row, table="templates", having=[Index("ix_templates_user", "bot", "user", "id")]):
     """A question that a user keeps under a name to ask it again. {words} in it are asked for each time."""
 
-    id: Named[int] = Column(Id, primary_key=True)
-    bot: Named[int] = Column(sa.BigInteger)
-    user: Named[int] = Column(sa.BigInteger)
-    name: Named[str] = Column(sa.String(64))
-    text: Named[str] = Column(sa.Text)
-    at: Named[float] = Column(sa.Float)
+    id: Col[int] = column(Id, primary_key=True, default=0)
+    bot: Col[int]
+    user: Col[int]
+    name: Col[str] = column(sa.String(64))
+    text: Col[str]
+    at: Col[float]
 
 
-templates = declare_table("templates", TemplateColumns, Index("ix_templates_user", "bot", "user", "id"))
+TEMPLATES = Query(SavedTemplate, order=[SavedTemplate.id])

@@ -7,7 +7,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy import Column, Index, Named, TypedColumns, UniqueConstraint
 
-from bot.storage.rows import Id
+from bot.storage.schema import Id
 from bot.storage.tables.base import Addressed, declare_table
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy import Column, Index, Named, TypedColumns
 
-from bot.storage.rows import Id
+from bot.storage.schema import Id
 from bot.storage.tables.base import Addressed, declare_table
 
 

@@ -34,6 +34,7 @@ from bot.storage.repositories.knowledge.passages import Article, NewPassage, pac
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.repositories.mapping import dump_parts
 from bot.storage.store import Tx
+from bot.storage.tables.history import SavedTemplate
 from bot.types import Address, Text, ToolCall
 from tests.promises.properties.world import ANNA, World
 
@@ -306,7 +307,7 @@ def summarised(tx: Tx, _where: Address) -> None:
 
 
 def templated(tx: Tx, where: Address) -> None:
-    tx.templates.add_template(where.bot, ANNA, "Goose", "q2 please about {whom}")
+    tx.add(SavedTemplate(bot=where.bot, user=ANNA, name="Goose", text="q2 please about {whom}", at=0.0))
 
 
 def with_document(tx: Tx, _where: Address) -> None:

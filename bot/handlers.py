@@ -1,0 +1,275 @@
+"""The one way to handle an update: a decorated function whose transaction is the turn. Begin with `Feature`.
+
+    class Greeting(Feature):
+        @command("/greet")
+        def greet(self, tx: Tx, turn: Turn) -> Answer:
+            return Answer(turn.say("greeting"), choices=[Choice("Again", "greet.again", {"count": 2})])
+
+        @press("greet.again")
+        def again(self, tx: Tx, turn: Turn, count: int) -> Answer: ...
+
+A function reads, decides and writes in `tx`, and returns how the turn ends. Both are committed together, then the
+answer is delivered. What a button or a question was given comes as arguments. A function is `async (turn, reply, …)`
+only where it waits for a slow or paid service; it returns how the turn ends, or a function of the last transaction.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, fields
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from bot.extension.arguments import model_of
+from bot.feature import ButtonHandler, Command, Handlers, Section
+from bot.outbox import Ask, Effect, Outcome, Page, end_question, end_turn, finish, finish_turn
+from bot.ports import Reply
+from bot.storage.repositories.buttons import ButtonPress
+from bot.storage.store import Store, Tx
+from bot.texts.catalog import say
+from bot.types import Incoming, Job, Kind, Permission
+
+F = TypeVar("F", bound=Callable[..., Any])
+MARK = "_handles"
+
+
+@dataclass(frozen=True, slots=True)
+class Turn(Incoming):
+    """An update as its handler sees it. `action` is the button that was pressed, or the question that it answers."""
+
+    action: ButtonPress | None = None
+
+    def say(self, key: str, /, **values: object) -> str:
+        """A sentence of the catalog, in the language of the turn."""
+        return say(self.language, key, **values)
+
+
+def turn_of(incoming: Incoming, action: ButtonPress | None = None) -> Turn:
+    """The turn of an update."""
+    return Turn(**{one.name: getattr(incoming, one.name) for one in fields(Incoming)}, action=action)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """The model answers `asked` in this turn, as if the user had written it. `then` runs in the transaction that begins
+    the answer.
+    """
+
+    asked: Incoming
+    then: Effect | None = None
+
+
+class Instead(Enum):
+    """What a handler returns that does not end the turn."""
+
+    NOT_MINE = auto()  # the message does not answer the question that was asked: it is one like any other
+    ENDED = auto()  # an async handler has ended the turn itself
+
+
+NOT_MINE, ENDED = Instead.NOT_MINE, Instead.ENDED
+
+
+class Again:
+    """A job is to run again at the Unix time `due`. Without it a job is done."""
+
+    def __init__(self, due: float) -> None:
+        self.due = due
+
+
+Result = Outcome | Question | Instead
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """What a decorator has said of a function: what it handles, and the options of that."""
+
+    table: str
+    names: tuple[Any, ...]
+    options: Mapping[str, Any]
+
+
+def command(
+    *words: str,
+    requires: Permission = Permission.TALK,
+    in_menu: bool | Callable[[Any], bool] = True,
+    is_notice: bool = False,
+    ephemeral: bool = False,
+) -> Callable[[F], F]:
+    """Handle the commands `words`; `turn.rest` is what stands after the word. The options are those of `Command`.
+    `in_menu` may be a function of the feature.
+    """
+    options = {"requires": requires, "in_menu": in_menu, "is_notice": is_notice, "ephemeral": ephemeral}
+    return _marking("commands", words, options)
+
+
+def press(
+    *actions: str, requires: Permission = Permission.TALK, once: bool = False, has_toast: bool = False
+) -> Callable[[F], F]:
+    """Handle the presses of buttons with these actions (`Choice`), whose payload comes as arguments.
+
+    `once`: a button that was handled is dead. `has_toast`: the toast of the outcome is shown.
+    """
+    return _marking("presses", actions, {"requires": requires, "once": once, "has_toast": has_toast})
+
+
+def awaited(*actions: str) -> Callable[[F], F]:
+    """Handle the answer in words to a question of `Ask`, whose payload comes as arguments. It may return `NOT_MINE`."""
+    return _marking("awaits", actions, {})
+
+
+def section(
+    name: str,
+    *,
+    value: Callable[[Tx, Incoming], str] = lambda _tx, _turn: "",
+    offered: Callable[[Incoming], bool] = lambda _turn: True,
+) -> Callable[[F], F]:
+    """Show a page of the settings panel (`Section`): the function returns a `Page`."""
+    return _marking("sections", (name,), {"value": value, "offered": offered})
+
+
+def job(*kinds: str) -> Callable[[F], F]:
+    """Do jobs of these kinds in a transaction, `(tx, job) -> Again | None`, or, `async (job)`, as the function likes:
+    then it also deletes the job.
+    """
+    return _marking("jobs", kinds, {})
+
+
+def kind(*kinds: Kind) -> Callable[[F], F]:
+    """Handle updates that are neither messages nor presses."""
+    return _marking("kinds", kinds, {})
+
+
+class Feature:
+    """A feature: its decorated methods are its handlers. It has a `store`; an `assistant` if it returns a `Question`;
+    `wake_jobs` if it adds jobs.
+    """
+
+    if TYPE_CHECKING:
+        store: Store
+
+    def feature(self) -> Handlers:
+        """Return the handlers of all decorated methods."""
+        found: dict[str, dict[Any, Any]] = {one.name: {} for one in fields(Handlers)}
+        for name in dir(type(self)):
+            for mark in getattr(getattr(type(self), name), MARK, ()):
+                handler = getattr(_Method(self, getattr(self, name), mark.options), mark.table)()
+                found[mark.table] |= dict.fromkeys(mark.names, handler)
+        return Handlers(**found)
+
+
+def _marking(table: str, names: tuple[Any, ...], options: Mapping[str, Any]) -> Callable[[F], F]:
+    def mark(function: F) -> F:
+        vars(function).setdefault(MARK, []).append(_Mark(table, names, options))
+        return function
+
+    return mark
+
+
+@dataclass(slots=True)
+class _Method:
+    """A decorated method of a feature: makes it a handler of one table of `Handlers`."""
+
+    feature: Any
+    run: Callable[..., Any]
+    options: Mapping[str, Any]
+    _arguments: type[BaseModel] | None = None
+
+    def commands(self) -> Command:
+        async def run(incoming: Incoming, reply: Reply, _rest: str) -> None:
+            await self._handle(turn_of(incoming), reply)
+
+        options = dict(self.options)
+        if callable(options["in_menu"]):
+            options["in_menu"] = options["in_menu"](self.feature)
+        return Command(run, **options)
+
+    def presses(self) -> ButtonHandler:
+        async def run(incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+            ended = await self._handle(turn_of(incoming, action), reply)
+            if self.options["has_toast"]:
+                await reply.acknowledge(getattr(ended, "toast", ""))
+
+        return ButtonHandler(run, self.options["requires"], self.options["has_toast"])
+
+    def awaits(self) -> Callable[[Incoming, Reply, ButtonPress], Awaitable[bool]]:
+        async def run(incoming: Incoming, reply: Reply, action: ButtonPress) -> bool:
+            return await self._handle(turn_of(incoming, action), reply, ends_question=True) is not NOT_MINE
+
+        return run
+
+    def kinds(self) -> Callable[[Incoming, Reply], Awaitable[None]]:
+        async def run(incoming: Incoming, reply: Reply) -> None:
+            await self._handle(turn_of(incoming), reply)
+
+        return run
+
+    def sections(self) -> Section:
+        def page(tx: Tx, incoming: Incoming) -> Page:
+            shown: Page = self.run(tx, turn_of(incoming))
+            return shown
+
+        return Section(page=page, **self.options)
+
+    def jobs(self) -> Callable[[Job], Awaitable[None]]:
+        if inspect.iscoroutinefunction(self.run):
+            do_itself: Callable[[Job], Awaitable[None]] = self.run
+            return do_itself
+
+        def work(tx: Tx, due: Job) -> None:
+            again = self.run(tx, due)
+            if isinstance(again, Again):
+                tx.jobs.reschedule(due, again.due)
+            else:
+                tx.jobs.delete_done(due)
+
+        async def do(due: Job) -> None:
+            await self.feature.store.write(lambda tx: work(tx, due))
+
+        return do
+
+    async def _handle(self, turn: Turn, reply: Reply, *, ends_question: bool = False) -> Result:
+        """Run the method, commit what it has done with the end of the turn, deliver. Returns what it has returned."""
+        try:
+            arguments = self._read(turn.action)
+        except ValidationError:  # a button of an older version
+            await reply.acknowledge(turn.say("old.button" if turn.private else "old.button.group"))
+            await finish(self.feature.store, reply, lambda tx: finish_turn(tx, turn))
+            return None
+        is_async = inspect.iscoroutinefunction(self.run)
+        found = await self.run(turn, reply, **arguments) if is_async else None
+
+        def end(tx: Tx) -> tuple[Result, Incoming, bool]:
+            outcome = self.run(tx, turn, **arguments) if not is_async else found(tx) if callable(found) else found
+            where: Incoming = turn
+            if not isinstance(outcome, Question | Instead):
+                if ends_question and not isinstance(outcome, Ask):
+                    end_question(tx, turn)
+                where = end_turn(tx, turn, outcome)
+            if turn.action is not None and self.options.get("once"):
+                tx.buttons.expire_button(turn.action.key)
+            return outcome, where, tx.queue.has_jobs
+
+        outcome, where, has_jobs = await self.feature.store.write(end)
+        if has_jobs:
+            self.feature.wake_jobs()
+        if isinstance(outcome, Question):
+            await self.feature.assistant.answer(outcome.asked, reply, last=True, then=outcome.then)
+        elif not isinstance(outcome, Instead):
+            if where.address != reply.address:
+                reply.show_only_to(where.address.visible_to)
+            await reply.finish()
+        result: Result = outcome
+        return result
+
+    def _read(self, action: ButtonPress | None) -> dict[str, Any]:
+        """The arguments of the method, out of what a button or question was given. Raises `ValidationError`."""
+        if self._arguments is None:
+            self._arguments = model_of(self.run.__qualname__, self.run)
+        names = self._arguments.model_fields
+        if action is None or not names:
+            return {}
+        read = self._arguments.model_validate({name: one for name, one in action.payload.items() if name in names})
+        return {name: getattr(read, name) for name in names}
