@@ -225,8 +225,11 @@ class Row:
         return type(self)(**{**self.__dict__, **values})
 
     def stored(self) -> dict[str, Any]:
-        """All columns with their values."""
-        return self.dump(self.__dict__)
+        """All columns with their values, but for an id that the database is to give."""
+        values = self.dump(self.__dict__)
+        if self.lacks_id:
+            del values["id"]
+        return values
 
     @classmethod
     @cache
@@ -236,14 +239,14 @@ class Row:
         """The statement that inserts a row. `is_new`: the database numbers it. Another row with its key is left alone
         (`beside`); one that is the same in the fields `over` is changed, except for the fields `keep`.
         """
-        names = [one.name for one in cls.table.c if not (is_new and one.name == "id")]
 
         def build(insert: Insert) -> Any:
-            new = insert(cls.table).inline().values({name: bindparam(name) for name in names})
+            new = insert(cls.table)
             if beside:
                 return new.on_conflict_do_nothing()
             if over:
-                changed = {name: new.excluded[name] for name in names if name not in (*over, *keep)}
+                kept, names = {"id", *over, *keep}, [one.name for one in cls.table.c]
+                changed = {name: new.excluded[name] for name in names if name not in kept}
                 return new.on_conflict_do_update(index_elements=over, set_=changed)
             return new.returning(cls.table.c.id) if is_new else new
 
@@ -394,6 +397,10 @@ class Rows:
     def execute(self, statement: Prepared, values: Values = NOTHING) -> Result:
         """Execute a statement that was built once."""
         return statement.execute(self.connection, values)
+
+    def execute_many(self, statement: Prepared, rows: Sequence[Values]) -> None:
+        """Execute a statement for each of these values."""
+        statement.execute_many(self.connection, rows)
 
 
 def _query(of: type[R] | Query[R]) -> Query[R]:

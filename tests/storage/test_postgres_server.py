@@ -380,3 +380,16 @@ def test_the_commands_for_files_name_what_to_use_instead(postgres_url: str, tmp_
     for run in (lambda: backup_command.save(postgres_url), lambda: list(backup_command.verify(postgres_url))):
         with pytest.raises(BotError, match="pg_dump"):
             run()
+
+
+async def test_a_plan_that_was_made_for_an_empty_table_scans_none(postgres_url: str) -> None:
+    """The server keeps it: 14 ms for the history of a chat among 10,000 messages, which takes 0.5 ms."""
+    history = (
+        "EXPLAIN WITH RECURSIVE walk AS (SELECT id, parent FROM messages WHERE id = 1 UNION ALL "
+        "SELECT one.id, one.parent FROM messages one JOIN walk ON one.id = walk.parent) "
+        "SELECT parts FROM walk JOIN messages ON messages.id = walk.id"
+    )
+    async with Store.open(postgres_url, SystemClock()) as store:
+        for ask in (store.write, store.read):
+            plan = await ask(lambda tx: tx.connection.exec_driver_sql(history).scalars().all())
+            assert not [line for line in plan if "Seq Scan" in line], plan

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Engine, Integer, Table, cast, create_engine, func
@@ -14,29 +13,6 @@ from bot.storage.engines.urls import is_sqlite, synchronous
 
 T = TypeVar("T")
 Insert = Callable[[Table[Any]], sqlite.Insert]  # PostgreSQL's `insert` has these methods too
-
-
-def upsert(build: Callable[[Insert], T]) -> Callable[[Connection], T]:
-    """Return a function that gives the INSERT ... ON CONFLICT for the database of a connection.
-
-    `build` makes the statement from the `insert` of a dialect, once for each dialect that is used.
-    """
-
-    @cache
-    def built(dialect: str) -> T:
-        return build(inserter(dialect))
-
-    return lambda connection: built(connection.dialect.name)
-
-
-def insert_or_update(table: Table[Any], key: Sequence[str], changed: Sequence[str]) -> Callable[[Connection], Any]:
-    """An `upsert` that sets the columns `changed` of the row that already has this `key`, if there is one."""
-
-    def build(insert: Insert) -> sqlite.Insert:
-        new = insert(table)
-        return new.on_conflict_do_update(index_elements=key, set_={name: new.excluded[name] for name in changed})
-
-    return upsert(build)
 
 
 def inserter(dialect: str) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from bot.concurrency.lease import FencedOut, Lease
+from bot.storage.engines.prepared import Prepared
 from bot.types import Address
 
 CHANNEL = "govorun"
@@ -20,15 +21,18 @@ ADD = (
     "SELECT procrastinate_defer_jobs_v1(ARRAY[ROW(:queue, :task, 0, :lock, NULL, CAST(:args AS jsonb),"
     " to_timestamp(CAST(:due AS double precision)))::procrastinate_job_to_defer_v1])"
 )
-DEFER, DEFER_AND_TELL = text(ADD), text(f"{ADD}, pg_notify(:channel, :lock), pg_current_xact_id()::text AS xid")
-TELL = text("SELECT pg_notify(:channel, :word)")
-WITHDRAW = text("DELETE FROM procrastinate_jobs WHERE lock = :lock AND status = 'todo'")
+DEFER = Prepared(text(ADD))
+DEFER_AND_TELL = Prepared(text(f"{ADD}, pg_notify(:channel, :lock), pg_current_xact_id()::text AS xid"))
+TELL = Prepared(text("SELECT pg_notify(:channel, :word)"))
+WITHDRAW = Prepared(text("DELETE FROM procrastinate_jobs WHERE lock = :lock AND status = 'todo'"))
 # Locks the job's row, so that a process that takes the lease away waits for our commit; finds no row if it was taken
 # already. Returns the transaction's id too, which is needed before each commit (`storage/engines/postgres_session.py`).
 KNOWN = "xid"  # the key in `Connection.info`
-OURS = text(
-    "SELECT pg_current_xact_id()::text FROM procrastinate_jobs"
-    " WHERE id = :job AND status = 'doing' AND worker_id = :worker AND attempts = :attempts FOR SHARE"
+OURS = Prepared(
+    text(
+        "SELECT pg_current_xact_id()::text FROM procrastinate_jobs"
+        " WHERE id = :job AND status = 'doing' AND worker_id = :worker AND attempts = :attempts FOR SHARE"
+    )
 )
 NOW = text("SELECT EXTRACT(epoch FROM clock_timestamp())::float8")
 TAKEN = text("SELECT lock FROM procrastinate_jobs WHERE status = 'doing' AND lock LIKE :lock")
@@ -70,7 +74,7 @@ class Queue:
         lease = self.lease
         if lease is not None and self._is_shared:
             given = {"job": lease.job, "worker": lease.worker, "attempts": lease.attempts}
-            number = self.connection.execute(OURS, given).scalar_one_or_none()
+            number = OURS.execute(self.connection, given).scalar()
             if number is None:
                 raise FencedOut
             self.connection.info[KNOWN] = number
@@ -84,13 +88,13 @@ class Queue:
         if self._is_shared:
             lock = f"chat:{bot}:{place}"
             given = _job(bot, "chat", lock, None, place=place)
-            told = self.connection.execute(DEFER_AND_TELL, {**given, "channel": CHANNEL}).one()
+            told = DEFER_AND_TELL.execute(self.connection, {**given, "channel": CHANNEL}).one()
             self.connection.info[KNOWN] = told.xid
 
     def notify_processes(self, word: str) -> None:
         """Send the message `word` to the other processes, which get it when this transaction is committed."""
         if self._is_shared:
-            self.connection.execute(TELL, {"channel": CHANNEL, "word": word})
+            TELL.execute(self.connection, {"channel": CHANNEL, "word": word})
 
     def schedule_job(self, bot: int, kind: str, key: str, due: float) -> None:
         """Schedule a job for a time (Unix seconds), in place of an earlier entry: entries with one lock run in their
@@ -99,8 +103,8 @@ class Queue:
         self.has_jobs = True
         if self._is_shared:
             lock = lock_of_job(bot, kind, key)
-            self.connection.execute(WITHDRAW, {"lock": lock})
-            self.connection.execute(DEFER, _job(bot, "job", lock, due, kind=kind, key=key))
+            WITHDRAW.execute(self.connection, {"lock": lock})
+            DEFER.execute(self.connection, _job(bot, "job", lock, due, kind=kind, key=key))
 
     def read_time(self, ours: float) -> float:
         """Return the time by which jobs are scheduled: the server's on PostgreSQL, on SQLite `ours` (Unix seconds)."""

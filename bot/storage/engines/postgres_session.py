@@ -18,6 +18,9 @@ from bot.storage.engines.job_notify import KNOWN
 T = TypeVar("T")
 XID = "SELECT pg_current_xact_id_if_assigned()::text"
 SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+# A statement's plan is kept, also if it was made while its tables were empty: scanning them is best then, and takes a
+# hundred times as long when they have grown, until the server gathers figures about them.
+PLANS = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off"
 FATE = "SELECT pg_terminate_backend(%s), pg_xact_status(%s::xid8)"
 
 
@@ -122,6 +125,7 @@ class Session:
             connection.execution_options(isolation_level="REPEATABLE READ" if self._writer else "AUTOCOMMIT")
             with connection.begin():
                 self._process = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+                connection.exec_driver_sql(PLANS)
                 if not self._writer:
                     connection.exec_driver_sql("SET default_transaction_read_only = on")
         return self._connection

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Boolean, Connection, Executable
+from sqlalchemy import Boolean, Connection, Executable, Insert, Table
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError, MultipleResultsFound, NoResultFound
 
-from bot.storage.engines.dialects import Insert, inserter
+from bot.storage.engines.dialects import Insert as Inserter
+from bot.storage.engines.dialects import inserter
 
 Values = Mapping[str, Any]
 Convert = Callable[[Any], Any]
@@ -24,39 +25,51 @@ NOTHING: Values = {}
 
 
 class Prepared:
-    """A statement with its parameters (`bindparam`). A function builds it from the `insert` of a dialect, for
-    INSERT ... ON CONFLICT.
+    """A statement with its parameters (`bindparam`); an INSERT has the columns whose values it is executed with.
+
+    A function builds it from the `insert` of a dialect, for INSERT ... ON CONFLICT.
     """
 
-    __slots__ = ("_plans", "_statement")
+    __slots__ = ("_inserts", "_plans", "_statement")
 
-    def __init__(self, statement: Executable | Callable[[Insert], Executable]) -> None:
+    def __init__(self, statement: Executable | Callable[[Inserter], Executable]) -> None:
         self._statement = statement
-        self._plans: dict[str, _Plan] = {}
+        self._inserts = isinstance(statement, Insert) or not isinstance(statement, Executable)
+        self._plans: dict[Any, _Plan] = {}
 
     def execute(self, connection: Connection, values: Values = NOTHING) -> Result:
         """Return the rows as named tuples. Raises SQLAlchemy's `DBAPIError`, whose text has no value of a row."""
-        plan = self._plan(connection.dialect)
-        rows, count = plan.run(connection, values)
-        return Result(list(map(plan.named, rows)), count)
+        rows, count, names = self._plan(connection.dialect, values).run(connection, values)
+        return Result(list(map(_named(names), rows)), count)
 
     def fetch(self, connection: Connection, values: Values = NOTHING) -> Sequence[Sequence[Any]]:
         """Return the rows as bare tuples. Raises as `execute`."""
-        return self._plan(connection.dialect).run(connection, values)[0]
+        return self._plan(connection.dialect, values).run(connection, values)[0]
 
-    def execute_many(self, connection: Connection, rows: Iterable[Values]) -> None:
+    def execute_many(self, connection: Connection, rows: Sequence[Values]) -> None:
         """Execute it for each of these values. Raises as `execute`."""
-        plan = self._plan(connection.dialect)
-        if arguments := [plan.arguments(row) for row in rows]:
-            plan.send(connection, arguments, many=True)
+        if rows:
+            plan = self._plan(connection.dialect, rows[0])
+            plan.send(connection, [plan.arguments(row) for row in rows], many=True)
 
-    def _plan(self, dialect: Dialect) -> _Plan:
-        plan = self._plans.get(dialect.name)
+    def _plan(self, dialect: Dialect, values: Values) -> _Plan:
+        key = (dialect.name, *values) if self._inserts else dialect.name
+        plan = self._plans.get(key)
         if plan is None:
             made = self._statement
             statement = made if isinstance(made, Executable) else made(inserter(dialect.name))
-            plan = self._plans[dialect.name] = _plan(statement, dialect)
+            plan = self._plans[key] = _plan(statement, dialect, values)
         return plan
+
+
+def insert_or_update(table: Table[Any], key: Sequence[str], changed: Sequence[str]) -> Prepared:
+    """An INSERT that sets the columns `changed` of the row that already has this `key`, if there is one."""
+
+    def build(insert: Inserter) -> Executable:
+        new = insert(table)
+        return new.on_conflict_do_update(index_elements=key, set_={name: new.excluded[name] for name in changed})
+
+    return Prepared(build)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +115,9 @@ class Result:
 class _Plan:
     """A statement as one database takes it. `order`: the names of its positional parameters, None if they have names.
 
-    `fixed` are the values that stand in the statement; `binds` and `results` convert values of a few types.
-    `is_expanding`: the text depends on how many values a parameter has, so SQLAlchemy executes it.
+    `fixed` are the values that stand in the statement; `binds` and `results` convert values of a few types. `names` are
+    those of the columns, none where SQLAlchemy does not know them. `is_expanding`: the text depends on how many values
+    a parameter has, so SQLAlchemy executes it.
     """
 
     statement: Executable
@@ -112,22 +126,23 @@ class _Plan:
     fixed: Values
     binds: Mapping[str, Convert]
     results: Sequence[Convert | None]
-    named: Callable[[Iterable[Any]], Any]
+    names: tuple[str, ...]
     is_expanding: bool
 
-    def run(self, connection: Connection, values: Values) -> tuple[Sequence[Sequence[Any]], int]:
-        """The rows, and how many were changed."""
+    def run(self, connection: Connection, values: Values) -> tuple[Sequence[Sequence[Any]], int, tuple[str, ...]]:
+        """The rows, how many were changed, and the names of the columns."""
         if self.is_expanding:
             found = connection.execute(self.statement, values)
-            return (found.all() if found.returns_rows else ()), found.rowcount
+            return (found.all() if found.returns_rows else ()), found.rowcount, self.names
         cursor = self.send(connection, self.arguments(values))
+        names = self.names or tuple(column[0] for column in cursor.description or ())
         rows = cursor.fetchall() if cursor.description else ()
         if self.results:
             rows = [
                 [value if load is None else load(value) for load, value in zip(self.results, row, strict=True)]
                 for row in rows
             ]
-        return rows, cursor.rowcount
+        return rows, cursor.rowcount, names
 
     def arguments(self, values: Values) -> Any:
         """The values as the driver takes them."""
@@ -160,8 +175,11 @@ class _Plan:
         return cursor
 
 
-def _plan(statement: Any, dialect: Dialect) -> _Plan:
-    compiled = statement.compile(dialect=dialect)
+def _plan(statement: Any, dialect: Dialect, values: Values) -> _Plan:
+    if isinstance(statement, Insert) and not statement.exported_columns:
+        statement = statement.inline()  # else SQLAlchemy asks for the new id
+    columns_of = list(values) if isinstance(statement, Insert) else None
+    compiled = statement.compile(dialect=dialect, column_keys=columns_of)
     types = {name: bind.type.dialect_impl(dialect) for name, bind in compiled.binds.items()}
     columns = list(getattr(statement, "exported_columns", ()))
     is_bool = [isinstance(column.type, Boolean) for column in columns]  # SQLite keeps numbers
@@ -172,7 +190,7 @@ def _plan(statement: Any, dialect: Dialect) -> _Plan:
         fixed={name: bind.effective_value for name, bind in compiled.binds.items() if not bind.required},
         binds={name: bind for name, type_ in types.items() if (bind := type_.bind_processor(dialect))},
         results=[bool if one else None for one in is_bool] if any(is_bool) else (),
-        named=_named(tuple(str(column.key) for column in columns)),
+        names=tuple(str(column.key) for column in columns),
         is_expanding=any(bind.expanding for bind in compiled.binds.values()),
     )
 

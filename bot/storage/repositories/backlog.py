@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import bindparam, func, select
 
+from bot.storage.engines.prepared import Prepared
 from bot.storage.repositories.mapping import Repository
 from bot.storage.tables.work import deliveries, jobs, updates
 
@@ -18,14 +19,16 @@ UPDATES = select(func.count(), func.min(updates.c.at)).where(*OPEN_UPDATE)
 DELIVERIES = select(func.count(), func.min(deliveries.c.at)).where(*OPEN_DELIVERY)
 JOBS = select(func.count(), func.min(jobs.c.due)).where(jobs.c.bot == bindparam("b"), jobs.c.due <= bindparam("now"))
 OPEN_FOR_LONG = (*OPEN_UPDATE, updates.c.at < bindparam("before"))
-OVERDUE = select(updates.c.id, updates.c.chat).where(*OPEN_FOR_LONG).order_by(updates.c.id).limit(MOST)
-DEAD_UPDATES = select(func.count()).where(
-    updates.c.bot == bindparam("b"), updates.c.state == "dead", updates.c.at >= bindparam("since")
+OVERDUE = Prepared(select(updates.c.id, updates.c.chat).where(*OPEN_FOR_LONG).order_by(updates.c.id).limit(MOST))
+DEAD_UPDATES = Prepared(
+    select(func.count()).where(
+        updates.c.bot == bindparam("b"), updates.c.state == "dead", updates.c.at >= bindparam("since")
+    )
 )
-DEAD_DELIVERIES = select(func.count()).where(
+DEAD_DELIVERIES = Prepared(select(func.count()).where(
     deliveries.c.bot == bindparam("b"), deliveries.c.state == "dead", deliveries.c.at >= bindparam("since"),
     deliveries.c.reason != bindparam("gone"),
-)  # fmt: skip
+))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ class Backlog(Repository):
         """Return the ids of updates that have been open for more than `seconds`, except in chats that a process is
         working on.
         """
-        rows = self.connection.execute(OVERDUE, {"b": bot, "before": self.clock.time() - seconds})
+        rows = self.execute(OVERDUE, {"b": bot, "before": self.clock.time() - seconds})
         taken = self.queue.list_held_chats(bot)
         return [row for row, place in rows if place not in taken]
 
@@ -65,5 +68,5 @@ class Backlog(Repository):
         Deliveries with the reason `gone`, to chats that can't be reached, are left out.
         """
         values = {"b": bot, "since": self.clock.time() - seconds}
-        dead = self.connection.scalar(DEAD_UPDATES, values) or 0
-        return dead + (self.connection.scalar(DEAD_DELIVERIES, {**values, "gone": gone}) or 0)
+        dead = self.execute(DEAD_UPDATES, values).scalar() or 0
+        return dead + (self.execute(DEAD_DELIVERIES, {**values, "gone": gone}).scalar() or 0)

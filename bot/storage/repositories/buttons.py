@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import and_, bindparam, delete, insert, select, update
 
 from bot.ports import DeliveryState
+from bot.storage.engines.prepared import Prepared
 from bot.storage.repositories.mapping import Repository
 from bot.storage.tables.work import awaited, buttons, deliveries
 from bot.types import Address, Button
@@ -18,16 +19,18 @@ from bot.types import Address, Button
 LIFE = 30 * 24 * 3600.0  # seconds in which a button works; Telegram shows it for ever
 AROUND = 60.0  # seconds between rows of one transaction, at most
 PATIENCE = 15 * 60.0  # seconds in which a question of the bot is answered by the next message
-ADD = insert(buttons)
-AWAITED = select(*awaited.c["action", "payload", "expires"]).where(
-    awaited.c.bot == bindparam("b"),
-    awaited.c.key == bindparam("k"),
-    awaited.c.user == bindparam("u"),
-    awaited.c.expires > bindparam("now"),
+ADD = Prepared(insert(buttons))
+AWAITED = Prepared(
+    select(*awaited.c["action", "payload", "expires"]).where(
+        awaited.c.bot == bindparam("b"),
+        awaited.c.key == bindparam("k"),
+        awaited.c.user == bindparam("u"),
+        awaited.c.expires > bindparam("now"),
+    )
 )
 
 
-PRESSED = (
+PRESSED = Prepared(
     select(*buttons.c["action", "payload", "user"], *deliveries.c["state", "message_ids", "marker"])
     .join(deliveries, and_(deliveries.c.bot == buttons.c.bot, deliveries.c.key == buttons.c.delivery))
     .where(
@@ -81,13 +84,13 @@ class Buttons(Repository):
             "key": key, "bot": address.bot, "chat": address.chat, "delivery": delivery, "user": user, "action": action,
             "payload": json.dumps(payload, ensure_ascii=False), "expires": self.clock.time() + LIFE,
         }  # fmt: skip
-        self.connection.execute(ADD, row)
+        self.execute(ADD, row)
         return Button(label, key)
 
     def find_pressed(self, address: Address, user: int, key: str, message_id: int) -> ButtonPress | None:
         """Return the action of a pressed button; None if it is forged, used, expired or of another user or message."""
         values = {"button": key, "b": address.bot, "c": address.chat, "u": user, "now": self.clock.time()}
-        row = self.connection.execute(PRESSED, values).one_or_none()
+        row = self.execute(PRESSED, values).one_or_none()
         if row is None or not _stands(row, message_id):
             return None
         return ButtonPress(row.action, json.loads(row.payload), key, row.user < 0)
@@ -148,7 +151,7 @@ class Buttons(Repository):
     def find_awaited(self, address: Address, user: int) -> ButtonPress | None:
         """Return the bot's question that a message of a user at an address may answer; None if there is none."""
         values = {"b": address.bot, "k": address.key, "u": user, "now": self.clock.time()}
-        row = self.connection.execute(AWAITED, values).one_or_none()
+        row = self.execute(AWAITED, values).one_or_none()
         if row is None:
             return None
         payload = json.loads(row.payload)

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Row, and_, bindparam, exists, false, func, or_, select, update
 
-from bot.storage.engines.dialects import insert_or_update, upsert
+from bot.storage.engines.prepared import Prepared, insert_or_update
 from bot.storage.repositories.desk import Seats
 from bot.storage.repositories.mapping import Repository
 from bot.storage.tables.history import blobs, conversations, feedback, messages
@@ -19,11 +19,11 @@ from bot.storage.tables.work import awaited, buttons, deliveries, jobs, operatio
 from bot.types import Address, ChatChoices
 from bot.types import User as Person
 
-SEEN_USER = upsert(lambda insert: insert(users).on_conflict_do_nothing())
-SEEN_CHAT = upsert(lambda insert: insert(chats).on_conflict_do_nothing())
+SEEN_USER = Prepared(lambda insert: insert(users).on_conflict_do_nothing())
+SEEN_CHAT = Prepared(lambda insert: insert(chats).on_conflict_do_nothing())
 FOLLOWED = ("model", "persona", "reasoning", "temperature")  # choices of a topic, else those of its chat
 OF_TOPIC = (*FOLLOWED, "answers")  # choices that a topic has of its own
-CHOICES = (
+CHOICES = Prepared(
     select(
         *chats.c["language", "streaming", "notices"],
         *(func.coalesce(topics.c[name], chats.c[name]).label(name) for name in FOLLOWED),
@@ -41,16 +41,18 @@ CHOICES = (
     )
     .where(chats.c.bot == bindparam("b"), chats.c.id == bindparam("c"))
 )
-BACK = (
+BACK = Prepared(
     update(chats)
     .where(chats.c.bot == bindparam("b"), chats.c.id == bindparam("c"), chats.c.is_gone)
     .values(is_gone=False)
 )
-ANSWERS_ALL = select(topics.c.answers == "all").where(
-    topics.c.bot == bindparam("b"), topics.c.chat == bindparam("c"), topics.c.thread == bindparam("t")
+ANSWERS_ALL = Prepared(
+    select(topics.c.answers == "all").where(
+        topics.c.bot == bindparam("b"), topics.c.chat == bindparam("c"), topics.c.thread == bindparam("t")
+    )
 )
 STORE_IN_TOPIC = {name: insert_or_update(topics, ("bot", "chat", "thread"), (name,)) for name in OF_TOPIC}
-IS_GONE = select(chats.c.is_gone).where(chats.c.bot == bindparam("b"), chats.c.id == bindparam("c"))
+IS_GONE = Prepared(select(chats.c.is_gone).where(chats.c.bot == bindparam("b"), chats.c.id == bindparam("c")))
 THERE = spending.alias()
 
 
@@ -69,9 +71,9 @@ class Chats(Repository):
             "language": "", "model": "", "streaming": "", "persona": "", "reasoning": "", "notices": "",
             "first_seen": now,
         }  # fmt: skip
-        self.connection.execute(SEEN_CHAT(self.connection), chat)
+        self.execute(SEEN_CHAT, chat)
         person = {"bot": address.bot, "id": user.id, "name": user.name[:256], "language": user.language[:16]}
-        self.connection.execute(SEEN_USER(self.connection), {**person, "first_seen": now})
+        self.execute(SEEN_USER, {**person, "first_seen": now})
 
     def record_and_read_choices(self, address: Address, user: Person, *, private: bool) -> ChatChoices:
         """Insert the user and the chat if they are new; return the chat's settings.
@@ -97,7 +99,7 @@ class Chats(Repository):
 
     def _choices(self, address: Address, user: int) -> Any:
         """Read the choices of chat, topic and user as one row. `own_model` is None for a user who was never seen."""
-        return self.connection.execute(CHOICES, {
+        return self.execute(CHOICES, {
             "b": address.bot, "c": address.chat, "t": address.thread, "u": user
         }).one_or_none()  # fmt: skip
 
@@ -116,14 +118,14 @@ class Chats(Repository):
         for name, value in choice.items():
             if name in OF_TOPIC and (address.thread or name not in chats.c):
                 row = {"bot": address.bot, "chat": address.chat, "thread": address.thread, name: value}
-                self.connection.execute(STORE_IN_TOPIC[name](self.connection), row)
+                self.execute(STORE_IN_TOPIC[name], row)
             else:
                 self._set(address.bot, address.chat, **{name: value})
 
     def answers_all(self, address: Address) -> bool:
         """Return whether the bot answers every message in a topic, also one that does not mention it."""
         where = {"b": address.bot, "c": address.chat, "t": address.thread}
-        return bool(self.connection.execute(ANSWERS_ALL, where).scalar_one_or_none())
+        return bool(self.execute(ANSWERS_ALL, where).scalar())
 
     def store_own_model(self, bot: int, user: int, model: str) -> None:
         """Store the model that a user wants in every chat that has not chosen one."""
@@ -155,11 +157,11 @@ class Chats(Repository):
 
     def is_known(self, bot: int, chat: int) -> bool:
         """Return whether somebody has ever written to the bot in a chat."""
-        return self.connection.execute(IS_GONE, {"b": bot, "c": chat}).first() is not None
+        return self.execute(IS_GONE, {"b": bot, "c": chat}).first() is not None
 
     def is_reachable(self, bot: int, chat: int) -> bool:
         """Return whether somebody has written to the bot in a chat, and has not blocked it since."""
-        found = self.connection.execute(IS_GONE, {"b": bot, "c": chat}).first()
+        found = self.execute(IS_GONE, {"b": bot, "c": chat}).first()
         return found is not None and not found.is_gone
 
     def list_zones(self, bot: int) -> Sequence[str]:
@@ -192,11 +194,11 @@ class Chats(Repository):
 
     def mark_reachable(self, address: Address) -> None:
         """Note that a chat can be reached again, because somebody wrote there."""
-        self.connection.execute(BACK, {"b": address.bot, "c": address.chat})
+        self.execute(BACK, {"b": address.bot, "c": address.chat})
 
     def is_unreachable(self, address: Address) -> bool:
         """Return whether a chat can't be reached."""
-        return bool(self.connection.execute(IS_GONE, {"b": address.bot, "c": address.chat}).scalar_one_or_none())
+        return bool(self.execute(IS_GONE, {"b": address.bot, "c": address.chat}).scalar())
 
     def change_id(self, bot: int, old: int, new: int) -> None:
         """Give a group the id of the supergroup that it became, in every table."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, bindparam, case, exists, or_, select, update
 
+from bot.storage.engines.prepared import Prepared
 from bot.storage.repositories.mapping import Repository, address, at, load_parts, made, spot
 from bot.storage.repositories.messages import CURRENT, Messages
 from bot.storage.tables.history import conversations, documents, facts, messages, summaries
@@ -17,9 +18,11 @@ from bot.types import Address, Text
 LONGEST_TITLE = 128
 SOME = 500  # messages that are read at a time in a search
 FIRST_WORDS = 40  # characters of the first question that are the title of a conversation without a name
-BESIDE = select(
-    or_(*(exists().where(table.c.conversation_id == bindparam("conversation")) for table in (facts, summaries))),
-    exists().where(documents.c.conversation_id == bindparam("conversation")),
+BESIDE = Prepared(
+    select(
+        or_(*(exists().where(table.c.conversation_id == bindparam("conversation")) for table in (facts, summaries))),
+        exists().where(documents.c.conversation_id == bindparam("conversation")),
+    )
 )
 
 
@@ -51,7 +54,7 @@ class Conversations(Repository):
 
     def find_extras(self, conversation: int) -> Beside:
         """Return whether a conversation has pinned facts or a summary, and whether it has documents."""
-        return Beside(*self.connection.execute(BESIDE, {"conversation": conversation}).one())
+        return Beside(*self.execute(BESIDE, {"conversation": conversation}).one())
 
     def list_conversations(self, where: Address, words: str = "", *, archived: bool = False) -> Sequence[Listed]:
         """Return the conversations that have messages, pinned ones first, then the newest first.
@@ -94,7 +97,7 @@ class Conversations(Repository):
 
     def find_current(self, where: Address) -> Listed | None:
         """Return the current conversation at an address, which the next message continues; None if there is none."""
-        id_ = self.connection.execute(CURRENT, spot(where)).scalar_one_or_none()
+        id_ = self.execute(CURRENT, spot(where)).scalar()
         return self.find_conversation(where, id_) if id_ is not None else None
 
     def find_address(self, id_: int) -> Address | None:

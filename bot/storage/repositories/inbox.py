@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from sqlalchemy import ColumnElement, bindparam, delete, select, update
 
 from bot.ports import Received
-from bot.storage.engines.dialects import upsert
+from bot.storage.engines.prepared import Prepared
 from bot.storage.repositories.mapping import Repository, made, one_of
 from bot.storage.tables.work import updates
 
 column = updates.c
-INSERT = upsert(lambda insert: insert(updates).on_conflict_do_nothing().returning(column.id))
+INSERT = Prepared(lambda insert: insert(updates).on_conflict_do_nothing().returning(column.id))
 IS_OPEN = one_of(column.state, ("new", "begun"))
 OPEN = (
     select(column.id, column.bot, column.update_id, column.raw, column.attempts, column.at)
@@ -22,12 +22,14 @@ OPEN = (
     .order_by(column.id)
 )
 OPEN_IN_CHAT = OPEN.where(column.chat == bindparam("place"))
-BEGIN = update(updates).where(column.id == bindparam("row"), IS_OPEN).values(state="begun", reason=bindparam("by"))
+BEGIN = Prepared(
+    update(updates).where(column.id == bindparam("row"), IS_OPEN).values(state="begun", reason=bindparam("by"))
+)
 # The `reason` of a begun row: what a process does with it, and which one.
 WORKED, OPENED, SPARED = "worked on by ", "opened by ", "spared"
 MESSAGE = re.compile(r"(-?\d+)/(\d+)/")  # how `once` begins where an update is a message
 NEWEST_ROWS = 400
-DONE = update(updates).where(column.id == bindparam("row")).values(state="done", raw="", reason="")
+DONE = Prepared(update(updates).where(column.id == bindparam("row")).values(state="done", raw="", reason=""))
 
 
 class Inbox(Repository):
@@ -40,9 +42,9 @@ class Inbox(Repository):
             "bot": bot, "update_id": update_id, "once": once or None, "raw": raw,
             "state": "new", "attempts": 0, "at": now, "reason": "", "chat": place,
         }  # fmt: skip
-        id_ = self.connection.execute(INSERT(self.connection), row).scalar_one_or_none()
+        id_ = self.execute(INSERT, row).scalar()
         if id_ is None and self._free(bot, update_id, once):
-            id_ = self.connection.execute(INSERT(self.connection), row).scalar_one_or_none()
+            id_ = self.execute(INSERT, row).scalar()
         if id_ is None:
             return None
         self.queue.announce_chat(bot, place)
@@ -127,12 +129,12 @@ class Inbox(Repository):
         lease = self.queue.lease
         by = f"{OPENED if opening else WORKED}{lease.worker if lease is not None else 'the process'}"
         for id_ in ids:
-            self.connection.execute(BEGIN, {"row": id_, "by": by})
+            self.execute(BEGIN, {"row": id_, "by": by})
 
     def mark_done(self, ids: Sequence[int]) -> None:
         """Mark updates as done and delete their JSON."""
         for id_ in ids:
-            self.connection.execute(DONE, {"row": id_})
+            self.execute(DONE, {"row": id_})
 
     def dead_letter(self, id_: int, reason: str) -> None:
         """Mark an update as dead, with a reason; its JSON is kept for the operator."""

@@ -8,20 +8,20 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, bindparam, delete, func, select, update
 
-from bot.storage.engines.dialects import upsert
+from bot.storage.engines.prepared import Prepared
 from bot.storage.repositories.mapping import Repository, address, columns, made
 from bot.storage.tables.work import jobs
 from bot.types import Address, Job
 
 # PostgreSQL's driver counts no rows of an INSERT that met a conflict, so the inserted row is asked for.
-ADD = upsert(lambda insert: insert(jobs).on_conflict_do_nothing().returning(jobs.c.id))
-DUE = (
+ADD = Prepared(lambda insert: insert(jobs).on_conflict_do_nothing().returning(jobs.c.id))
+DUE = Prepared(
     select(jobs)
     .where(jobs.c.bot == bindparam("b"), jobs.c.due <= bindparam("now"))
     .order_by(jobs.c.due, jobs.c.id)
     .limit(bindparam("most"))
 )
-NEXT_DUE = select(func.min(jobs.c.due)).where(jobs.c.bot == bindparam("b"), jobs.c.due > bindparam("now"))
+NEXT_DUE = Prepared(select(func.min(jobs.c.due)).where(jobs.c.bot == bindparam("b"), jobs.c.due > bindparam("now")))
 
 
 class Jobs(Repository):
@@ -33,12 +33,12 @@ class Jobs(Repository):
             **columns(job.address), "kind": job.kind, "key": job.key, "payload": json.dumps(job.payload),
             "due": job.due, "attempts": job.attempts,
         }  # fmt: skip
-        if self.connection.execute(ADD(self.connection), row).first() is not None:
+        if self.execute(ADD, row).first() is not None:
             self.queue.schedule_job(job.address.bot, job.kind, job.key, job.due)
 
     def list_due(self, bot: int, now: float, most: int) -> Sequence[Job]:
         """Return the jobs that are due at `now` (Unix seconds), at most `most`, the earliest first."""
-        return [_job(row) for row in self.connection.execute(DUE, {"b": bot, "now": now, "most": most})]
+        return [_job(row) for row in self.execute(DUE, {"b": bot, "now": now, "most": most})]
 
     def list_of_chat(self, where: Address, kind: str) -> Sequence[Job]:
         """Return the jobs of a kind in a chat, the earliest first."""
@@ -62,7 +62,8 @@ class Jobs(Repository):
 
     def next_due_time(self, bot: int, now: float) -> float | None:
         """Return when the next job becomes due after `now` (both Unix seconds), None if there is none."""
-        return self.connection.execute(NEXT_DUE, {"b": bot, "now": now}).scalar_one()
+        found: float | None = self.execute(NEXT_DUE, {"b": bot, "now": now}).scalar()
+        return found
 
     def reschedule(self, job: Job, due: float, *, failed: bool = False) -> None:
         """Let a job be due again later. `failed` counts an attempt; otherwise the count begins anew."""

@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, Connection, Executable, Row, and_, bindpar
 from bot.ai import Request
 from bot.clock import Clock
 from bot.storage.engines.job_notify import Queue
+from bot.storage.engines.prepared import NOTHING, Prepared
 from bot.storage.rows import COLUMNS, FIELDS, Rows
 from bot.types import Address, Attachment, Button, File, Image, Outgoing, Part, Text, ToolCall, ToolResult
 
@@ -36,9 +37,12 @@ class Repository(Rows):
         self.clock = clock
         self.queue = queue
 
-    def _find(self, read: Callable[[Any], T], query: Executable, values: Mapping[str, Any] | None = None) -> T | None:
+    def _find(
+        self, read: Callable[[Any], T], query: Executable | Prepared, values: Mapping[str, Any] = NOTHING
+    ) -> T | None:
         """What `read` makes of the only row of a query, None if there is none."""
-        row = self.connection.execute(query, values).one_or_none()
+        found: Any = self.execute(query, values) if isinstance(query, Prepared) else self.connection.execute(query)
+        row = found.one_or_none()
         return read(row) if row is not None else None
 
 

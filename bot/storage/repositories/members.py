@@ -27,7 +27,8 @@ from sqlalchemy import (
 
 from bot.storage.engines import decision_locks
 from bot.storage.engines.decision_locks import DecisionLock
-from bot.storage.engines.dialects import connector, insert_or_update
+from bot.storage.engines.dialects import connector
+from bot.storage.engines.prepared import Prepared, insert_or_update
 from bot.storage.repositories.mapping import Repository, made
 from bot.storage.tables.people import applications, audit, chats, invites, members, users
 from bot.storage.tables.spending import allowances
@@ -102,7 +103,7 @@ class Members(Repository):
     def store_member(self, bot: int, user: int, role: str, by: int, expires: float | None = None) -> None:
         """Give a user a role, whatever it was before."""
         row = {"bot": bot, "user": user, "role": role, "expires": expires, "by": by, "at": self.clock.time()}
-        self._change(PUT_MEMBER(self.connection), row)
+        self._put(PUT_MEMBER, row)
 
     def remove_member(self, bot: int, user: int) -> None:
         """Delete a membership; the user may ask to be let in again."""
@@ -137,7 +138,7 @@ class Members(Repository):
         row = {
             "bot": bot, "user": user, "day": allowance.day, "month": allowance.month, "by": by, "at": self.clock.time(),
         }  # fmt: skip
-        self._change(PUT_ALLOWANCE(self.connection), row)
+        self._put(PUT_ALLOWANCE, row)
 
     # --- links --------------------------------------------------------------------------------------------------------
 
@@ -199,7 +200,7 @@ class Members(Repository):
     def store_request(self, bot: int, subject: int, name: str) -> None:
         """Store a request to the admins about a user or a group."""
         row = {"bot": bot, "subject": subject, "name": name[:256], "state": "open", "by": 0, "at": self.clock.time()}
-        self._change(PUT_APPLICATION(self.connection), row)
+        self._put(PUT_APPLICATION, row)
 
     def decide_request(self, bot: int, subject: int, state: str, by: int) -> bool:
         """Decide an open request. Returns False if it was decided before."""
@@ -224,7 +225,12 @@ class Members(Repository):
             "bot": where.bot, "id": where.chat, "is_private": False, "is_gone": False, "language": "", "model": "",
             "streaming": "", "first_seen": self.clock.time(), "is_allowed": allowed,
         }  # fmt: skip
-        self._change(PUT_GROUP(self.connection), row)
+        self._put(PUT_GROUP, row)
+
+    def _put(self, statement: Prepared, row: Mapping[str, Any]) -> None:
+        """Store rights, after the changes of others."""
+        decision_locks.insist(self.connection, DecisionLock.PEOPLE)
+        self.execute(statement, row)
 
     def _change(self, statement: Executable, row: Mapping[str, Any] | None = None) -> CursorResult[Any]:
         """Execute a change of rights, which is made after the changes of others."""

@@ -7,17 +7,18 @@ from dataclasses import dataclass
 
 from sqlalchemy import bindparam, delete, func, insert, select
 
+from bot.storage.engines.prepared import Prepared
 from bot.storage.repositories.mapping import Repository
 from bot.storage.tables.history import facts, summaries
 
-FACTS = (
+FACTS = Prepared(
     select(facts.c.id, facts.c.text).where(facts.c.conversation_id == bindparam("conversation")).order_by(facts.c.id)
 )
 OF_CONVERSATION = select(summaries.c.version, summaries.c.text, summaries.c.upto, summaries.c.author).where(
     summaries.c.conversation_id == bindparam("conversation")
 )
-NEWEST = OF_CONVERSATION.order_by(summaries.c.version.desc()).limit(1)
-VERSIONS = OF_CONVERSATION.order_by(summaries.c.version)
+NEWEST = Prepared(OF_CONVERSATION.order_by(summaries.c.version.desc()).limit(1))
+VERSIONS = Prepared(OF_CONVERSATION.order_by(summaries.c.version))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Memory(Repository):
 
     def list_facts(self, conversation: int) -> Sequence[Fact]:
         """Return the facts of a conversation, oldest first."""
-        return [Fact(*row) for row in self.connection.execute(FACTS, {"conversation": conversation})]
+        return [Fact(*row) for row in self.execute(FACTS, {"conversation": conversation})]
 
     def pin_fact(self, conversation: int, user: int, text: str) -> None:
         """Add a fact to a conversation."""
@@ -69,7 +70,7 @@ class Memory(Repository):
 
     def list_summaries(self, conversation: int) -> Sequence[Summary]:
         """Return the versions of the summary, oldest first, each once: a version that was shown again is no new one."""
-        rows = self.connection.execute(VERSIONS, {"conversation": conversation})
+        rows = self.execute(VERSIONS, {"conversation": conversation})
         found: dict[tuple[str, int, str], Summary] = {}
         for row in rows:
             found.setdefault((row.text, row.upto, row.author), Summary(*row))

@@ -15,7 +15,8 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, and_, bindparam, func, insert, literal, or_, select, update
 
 from bot.ai import Source
-from bot.storage.engines.dialects import connector, upsert
+from bot.storage.engines.dialects import connector
+from bot.storage.engines.prepared import Prepared
 from bot.storage.repositories.files.blobs import Blobs
 from bot.storage.repositories.mapping import (
     Repository,
@@ -33,13 +34,13 @@ from bot.storage.tables.people import users
 from bot.types import Address, Image, Part, Role, Text
 from bot.types import Message as Said
 
-CURRENT = (
+CURRENT = Prepared(
     select(conversations.c.id, conversations.c.head)
     .where(here(conversations))
     .order_by(conversations.c.chosen.desc(), conversations.c.id.desc())
     .limit(1)
 )
-HEAD = select(conversations.c.head).where(conversations.c.id == bindparam("conversation"))
+HEAD = Prepared(select(conversations.c.head).where(conversations.c.id == bindparam("conversation")))
 FIELDS = messages.c[
     "id",
     "conversation_id",
@@ -55,12 +56,16 @@ FIELDS = messages.c[
     "persona",
     "response",
 ]
-ADD = upsert(lambda insert: insert(messages).on_conflict_do_nothing().returning(messages.c.id))
-MOVE_HEAD = update(conversations).where(conversations.c.id == bindparam("conversation")).values(head=bindparam("tip"))
-FOUND = select(messages.c.id).where(
-    messages.c.conversation_id == bindparam("conversation"),
-    messages.c.turn == bindparam("t"),
-    messages.c.role == bindparam("r"),
+ADD = Prepared(lambda insert: insert(messages).on_conflict_do_nothing().returning(messages.c.id))
+MOVE_HEAD = Prepared(
+    update(conversations).where(conversations.c.id == bindparam("conversation")).values(head=bindparam("tip"))
+)
+FOUND = Prepared(
+    select(messages.c.id).where(
+        messages.c.conversation_id == bindparam("conversation"),
+        messages.c.turn == bindparam("t"),
+        messages.c.role == bindparam("r"),
+    )
 )
 LATER = 0.001  # seconds
 OPEN = "open"  # the ending of a question without an answer, below which a button asks the model
@@ -79,19 +84,19 @@ def _walk() -> Any:
 
 
 WALK = _walk()
-PATH = (
+PATH = Prepared(
     select(*FIELDS, users.c.name)
     .join(WALK, messages.c.id == WALK.c.id)
     .join(users, (users.c.bot == messages.c.bot) & (users.c.id == messages.c.user), isouter=True)
     .order_by(WALK.c.steps.desc())
 )
-GET = select(*FIELDS).where(messages.c.id == bindparam("message"))
+GET = Prepared(select(*FIELDS).where(messages.c.id == bindparam("message")))
 SAME_PLACE = and_(
     bindparam("place", type_=BigInteger) != 0,
     QUESTION.c.place == bindparam("place", type_=BigInteger),
     QUESTION.c.parent.is_not_distinct_from(bindparam("p", type_=BigInteger)),
 )
-ANSWERS = (
+ANSWERS = Prepared(
     select(ANSWER.c.id)
     .join(QUESTION, ANSWER.c.parent == QUESTION.c.id)
     .where(QUESTION.c.conversation_id == bindparam("conversation"), QUESTION.c.role == "user")
@@ -142,7 +147,8 @@ class Messages(Repository):
 
     def find_current_conversation(self, address: Address) -> int | None:
         """Return the id of the current conversation at an address, None if there is none."""
-        return self.connection.execute(CURRENT, spot(address)).scalar_one_or_none()
+        found: int | None = self.execute(CURRENT, spot(address)).scalar()
+        return found
 
     def current_conversation(self, address: Address) -> int:
         """Return the id of the current conversation at an address; begin one if there is none."""
@@ -150,7 +156,7 @@ class Messages(Repository):
 
     def current_tip(self, address: Address) -> tuple[int, int]:
         """Return the ids of an address's current conversation, begun if need be, and its head (0: no message)."""
-        row = self.connection.execute(CURRENT, spot(address)).one_or_none()
+        row = self.execute(CURRENT, spot(address)).one_or_none()
         return (row.id, row.head or 0) if row is not None else (self.begin_conversation(address), 0)
 
     def begin_conversation(self, address: Address) -> int:
@@ -165,7 +171,8 @@ class Messages(Repository):
 
     def find_head(self, conversation: int) -> int | None:
         """Return the id of the last message of the shown branch, None if there is none."""
-        return self.connection.execute(HEAD, {"conversation": conversation}).scalar_one_or_none()
+        found: int | None = self.execute(HEAD, {"conversation": conversation}).scalar()
+        return found
 
     # --- what is said -------------------------------------------------------------------------------------------------
 
@@ -189,7 +196,7 @@ class Messages(Repository):
             "parent": before, "model": model, "request": request, "persona": persona,
             "sources": _sources(sources), "response": response,
         }  # fmt: skip
-        added = self.connection.execute(ADD(self.connection), row).scalar_one_or_none()
+        added = self.execute(ADD, row).scalar()
         if added is None:
             said = self._there(conversation, turn, role)
         else:
@@ -201,15 +208,15 @@ class Messages(Repository):
         return said
 
     def _there(self, conversation: int, turn: str, role: Role) -> Remembered:
-        id_ = self.connection.execute(FOUND, {"conversation": conversation, "t": turn, "r": role}).scalar_one()
-        return _remembered(self.connection.execute(GET, {"message": id_}).one())
+        id_ = self.execute(FOUND, {"conversation": conversation, "t": turn, "r": role}).one()[0]
+        return _remembered(self.execute(GET, {"message": id_}).one())
 
     def _is_there(self, conversation: int, turn: str, role: Role) -> bool:
-        return self.connection.scalar(FOUND, {"conversation": conversation, "t": turn, "r": role}) is not None
+        return self.execute(FOUND, {"conversation": conversation, "t": turn, "r": role}).scalar() is not None
 
     def move_head(self, conversation: int, tip: int | None) -> None:
         """Make a message the head of a conversation, which the next message follows; None: no message."""
-        self.connection.execute(MOVE_HEAD, {"conversation": conversation, "tip": tip})
+        self.execute(MOVE_HEAD, {"conversation": conversation, "tip": tip})
 
     def extend_answer(self, answer: Remembered, parts: tuple[Part, ...], request: bytes | None) -> None:
         """Store a continued answer with these parts, its ending, its sources and its response, and make it the head of
@@ -262,7 +269,7 @@ class Messages(Repository):
 
     def list_branch(self, tip: int, most: int) -> Sequence[Remembered]:
         """Return the newest `most` messages of the branch that ends in `tip`, oldest first."""
-        rows: Iterable[Any] = self.connection.execute(PATH, {"tip": tip, "most": most})
+        rows: Iterable[Any] = self.execute(PATH, {"tip": tip, "most": most})
         return [_remembered(row, row.name or "") for row in rows]
 
     def list_since(self, address: Address, at_least: float, most: int) -> Sequence[tuple[Remembered, float]]:
@@ -317,7 +324,7 @@ class Messages(Repository):
         values = {
             "conversation": question.conversation, "q": question.id, "p": question.parent, "place": question.place,
         }  # fmt: skip
-        return self.connection.scalars(ANSWERS, values).all()
+        return self.execute(ANSWERS, values).scalars()
 
     def show_branch(self, message: Remembered) -> None:
         """Show the branch that leads through a message, down to the newest message after it."""

@@ -9,12 +9,12 @@ from typing import Any
 
 from sqlalchemy import Row, select, update
 
-from bot.storage.engines.dialects import upsert
+from bot.storage.engines.prepared import Prepared
 from bot.storage.repositories.mapping import Repository, address, columns, made
 from bot.storage.tables.work import operations
 from bot.types import Address
 
-ADD = upsert(lambda insert: insert(operations).on_conflict_do_nothing())
+ADD = Prepared(lambda insert: insert(operations).on_conflict_do_nothing())
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Operations(Repository):
             **columns(where), "kind": kind, "turn": turn, "user": user, "request": _json(request), "state": "asked",
             "operation": "", "submits": 0, "at": self.clock.time(),
         }  # fmt: skip
-        self.connection.execute(ADD(self.connection), row)
+        self.execute(ADD, row)
 
     def find_of_turn(self, bot: int, turn: str) -> Operation | None:
         """Return the operation of a turn, None if there is none."""

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, delete, func, insert, literal_column, select, update
 
 from bot.ports import Delivery, DeliveryState, Unfinished
-from bot.storage.engines.dialects import upsert
+from bot.storage.engines.prepared import Prepared
 from bot.storage.repositories import mapping
 from bot.storage.repositories.mapping import Repository, address, dump_outgoing, load_outgoing, made, one_of
 from bot.storage.rows import COLUMNS
@@ -25,9 +25,11 @@ column = deliveries.c
 OPEN = (DeliveryState.PENDING.value, DeliveryState.SENDING.value)
 GROWING = (*OPEN, DeliveryState.STREAMING.value)
 IN_TOPIC = and_(Seat.customer.bot == bindparam("b"), Seat.place == bindparam("c"), Seat.topic == bindparam("t"))
-HOLD_TOPIC = update(Seat.table).where(IN_TOPIC).values(topic=Seat.topic)
-PLACE_OF = select(column.id, column.state, column.message_ids, column.marker).where(
-    column.bot == bindparam("b"), column.key == bindparam("k")
+HOLD_TOPIC = Prepared(update(Seat.table).where(IN_TOPIC).values(topic=Seat.topic))
+PLACE_OF = Prepared(
+    select(column.id, column.state, column.message_ids, column.marker).where(
+        column.bot == bindparam("b"), column.key == bindparam("k")
+    )
 )
 NEWEST_ROWS = 200  # of the outbox, in which message ids are looked for
 MINUTE = 60.0  # seconds in which a group takes a number of messages
@@ -38,10 +40,10 @@ JOINT = "\n\n"  # between texts that are sent as one message
 LONGEST_JOINT = 4096  # UTF-16 units of it
 WITHDRAWN = "a person has taken over"
 KEEPS_PLACE = '"keeps_place": true'  # in the JSON of an `Outgoing`, where quotes of texts are escaped
-INSERT = insert(deliveries).returning(column.id)
+INSERT = Prepared(insert(deliveries).returning(column.id))
 PLACED = {name: column[name] for name in ("bot", "connection", "chat", "only")}
 MESSAGE = sa.cast(bindparam("message"), sa.BigInteger)
-ADD_PLACE = upsert(
+ADD_PLACE = Prepared(
     lambda insert: (
         insert(placed)
         .from_select(
@@ -52,7 +54,7 @@ ADD_PLACE = upsert(
     )
 )
 ANSWER = column["key", "message_ids", "outgoing", "state"]
-IN_MESSAGE = (
+IN_MESSAGE = Prepared(
     select(*ANSWER)
     .join(placed, placed.c.delivery == column.id)
     .where(*(placed.c[name] == bindparam(name) for name in (*PLACED, "message")))
@@ -61,31 +63,35 @@ IN_MESSAGE = (
 # both sides of this OR, and `+ 0`, keep SQLite from reading all deliveries of the chat to find these few
 OF = sa.or_(*(and_(column.bot == bindparam("b"), one == bindparam("o")) for one in (column.of, column.key)))
 OF_HERE = (OF, column.chat + 0 == bindparam("c"))
-VERSIONS = select(*ANSWER).where(*OF_HERE, column.only == bindparam("u")).order_by((column.id + 0).desc())
-AS_SENT = select(column.outgoing).where(*OF_HERE).order_by(column.id + 0)
+VERSIONS = Prepared(select(*ANSWER).where(*OF_HERE, column.only == bindparam("u")).order_by((column.id + 0).desc()))
+AS_SENT = Prepared(select(column.outgoing).where(*OF_HERE).order_by(column.id + 0))
 # `+ 0` keeps SQLite from reading all deliveries of the chat by id to find the open ones
-NEXT = select(deliveries).where(mapping.here(deliveries), one_of(column.state, OPEN)).order_by(column.id + 0).limit(1)
+NEXT = Prepared(
+    select(deliveries).where(mapping.here(deliveries), one_of(column.state, OPEN)).order_by(column.id + 0).limit(1)
+)
 CHANGE = update(deliveries).where(column.id == bindparam("row"))
-BEGIN = CHANGE.where(one_of(column.state, OPEN)).values(state=DeliveryState.SENDING.value, marker=bindparam("above"))
+BEGIN = Prepared(
+    CHANGE.where(one_of(column.state, OPEN)).values(state=DeliveryState.SENDING.value, marker=bindparam("above"))
+)
 STANDS = CHANGE.values(message_ids=bindparam("ids"), done=bindparam("parts"))
-PART = STANDS.values(state=DeliveryState.SENDING.value, marker=bindparam("above"))
-SENT = STANDS.values(state=DeliveryState.SENT.value, photo=None)
+PART = Prepared(STANDS.values(state=DeliveryState.SENDING.value, marker=bindparam("above")))
+SENT = Prepared(STANDS.values(state=DeliveryState.SENT.value, photo=None))
 OF_CHAT = (column.connection == bindparam("n"), column.chat == bindparam("c"))
 PLACE = deliveries.c[COLUMNS]
-WAITING = select(*PLACE).where(column.bot == bindparam("b"), one_of(column.state, OPEN), *OF_CHAT).distinct()
-LAST_OF_ADDRESS = (
+WAITING = Prepared(select(*PLACE).where(column.bot == bindparam("b"), one_of(column.state, OPEN), *OF_CHAT).distinct())
+LAST_OF_ADDRESS = Prepared(
     select(deliveries)
     .where(column.bot == bindparam("at_bot"), mapping.here(deliveries))
     .order_by(column.id.desc())
     .limit(LAST)
 )
-WAITS = (
+WAITS = Prepared(
     select(column.id)
     .where(column.bot == bindparam("b"), one_of(column.state, OPEN), column.chat == bindparam("c"))
     .limit(1)
 )
 ANY = deliveries.alias()
-RECENT = (
+RECENT = Prepared(
     select(column.chat, column.at).where(column.bot + 0 == bindparam("b")).order_by(column.id.desc()).limit(NEWEST_ROWS)
 )
 NEWEST = select(ANY.c.id).where(ANY.c.bot + 0 == bindparam("b")).order_by(ANY.c.id.desc()).limit(1).scalar_subquery()
@@ -135,7 +141,7 @@ class Outbox(Repository):
         state = DeliveryState.SENDING if held else DeliveryState.PENDING
         photo = outgoing.file.data if outgoing.file else None
         finished = {**_content(outgoing), "photo": photo, "marker": marker}
-        row = self.connection.execute(PLACE_OF, {"b": where.bot, "k": key}).one_or_none()
+        row = self.execute(PLACE_OF, {"b": where.bot, "k": key}).one_or_none()
         if row is None:
             if not marker or self._waits(where):
                 state = DeliveryState.PENDING
@@ -153,7 +159,7 @@ class Outbox(Repository):
         the same time (`Seats.move_topic`): what is added to its former topic meanwhile would wait there for ever.
         """
         if self.connection.dialect.name == "postgresql":
-            self.connection.execute(HOLD_TOPIC, {"b": where.bot, "c": where.chat, "t": where.thread})
+            self.execute(HOLD_TOPIC, {"b": where.bot, "c": where.chat, "t": where.thread})
 
     def claim_message(self, key: str, where: Address, message_id: int, marker: int = 0) -> None:
         """Remember the message in which an answer is being shown, so that the finished answer replaces it.
@@ -161,7 +167,7 @@ class Outbox(Repository):
         `message_id` 0: the message is about to be sent, and will have an id above `marker`; after a crash it is looked
         for. An answer that was finished first takes the message, too.
         """
-        row = self.connection.execute(PLACE_OF, {"b": where.bot, "k": key}).one_or_none()
+        row = self.execute(PLACE_OF, {"b": where.bot, "k": key}).one_or_none()
         if row is None:
             ids = (message_id,) if message_id else ()
             self._insert(key, where, DeliveryState.STREAMING, ids, **_content(Outgoing()), marker=marker)
@@ -174,7 +180,7 @@ class Outbox(Repository):
 
         0: no message has an id yet. None: the answer is not in the outbox.
         """
-        row = self.connection.execute(PLACE_OF, {"b": where.bot, "k": key}).one_or_none()
+        row = self.execute(PLACE_OF, {"b": where.bot, "k": key}).one_or_none()
         ids = json.loads(row.message_ids) if row else [None]
         return ids[0] if ids else 0
 
@@ -185,7 +191,7 @@ class Outbox(Repository):
 
     def claim_messages(self, key: str, where: Address, ids: Sequence[int]) -> None:
         """Note the messages `ids` of the chat: the answer of `key` will be written over them."""
-        if self.connection.execute(PLACE_OF, {"b": where.bot, "k": key}).one_or_none() is None:
+        if self.execute(PLACE_OF, {"b": where.bot, "k": key}).one_or_none() is None:
             self._insert(key, where, DeliveryState.STREAMING, tuple(ids), **_content(Outgoing()))
 
     def release_messages(self, key: str, where: Address) -> None:
@@ -196,7 +202,7 @@ class Outbox(Repository):
     def find_shown(self, where: Address, message_id: int, *, but: str = "") -> Shown | None:
         """Return the newest answer that was put into a message of the chat, but not the one with the key `but`."""
         here = {"bot": where.bot, "connection": where.connection, "chat": where.chat, "only": where.visible_to}
-        rows = self.connection.execute(IN_MESSAGE, {**here, "message": message_id})
+        rows = self.execute(IN_MESSAGE, {**here, "message": message_id})
         shown = (row for row in rows if row.key != but and message_id in json.loads(row.message_ids))
         return next(map(_shown, shown), None)
 
@@ -209,7 +215,7 @@ class Outbox(Repository):
         return next((shown for shown in self._versions(where, of) if shown.ids or shown.state in OPEN), None)
 
     def _versions(self, where: Address, of: str, but: str = "") -> Iterator[Shown]:
-        rows = self.connection.execute(VERSIONS, {"b": where.bot, "o": of, "c": where.chat, "u": where.visible_to})
+        rows = self.execute(VERSIONS, {"b": where.bot, "o": of, "c": where.chat, "u": where.visible_to})
         return (shown for shown in map(_shown, rows) if shown.of == of and shown.key != but)
 
     def find_as_sent(self, where: Address, turn: str, text: str) -> Outgoing | None:
@@ -217,18 +223,18 @@ class Outbox(Repository):
 
         A continued answer, or a version shown again, has several rows; the oldest is used.
         """
-        rows = self.connection.scalars(AS_SENT, {"b": where.bot, "o": turn, "c": where.chat})
+        rows = self.execute(AS_SENT, {"b": where.bot, "o": turn, "c": where.chat}).scalars()
         sent = (load_outgoing(row, None) for row in rows)
         return next((said for said in sent if said.text.startswith(text.rstrip())), None)
 
     def message_ids(self, where: Address, key: str) -> tuple[int, ...]:
         """Return the ids of the messages in which an answer stands."""
-        row = self.connection.execute(PLACE_OF, {"b": where.bot, "k": key}).one_or_none()
+        row = self.execute(PLACE_OF, {"b": where.bot, "k": key}).one_or_none()
         return tuple(json.loads(row.message_ids)) if row else ()
 
     def is_unsent(self, where: Address, key: str) -> bool:
         """Return whether an answer is finished but not sent yet."""
-        row = self.connection.execute(PLACE_OF, {"b": where.bot, "k": key}).one_or_none()
+        row = self.execute(PLACE_OF, {"b": where.bot, "k": key}).one_or_none()
         return row is not None and row.state in OPEN
 
     def count_states(self, bot: int, prefix: str) -> tuple[int, int, int]:
@@ -252,7 +258,7 @@ class Outbox(Repository):
             elif row.state is not None:
                 waiting[address(row)] = None
         now = self.clock.time()
-        recent = [row for row in self.connection.execute(RECENT, {"b": bot}) if now - row.at <= MINUTE]
+        recent = [row for row in self.execute(RECENT, {"b": bot}) if now - row.at <= MINUTE]
         bursts = Counter(row.chat for row in recent if row.chat > 0 and now - row.at <= BURST)
         busy = {row.chat for row in recent if row.chat < 0} | {to.chat for to in waiting if to.chat < 0}
         busy |= {chat for chat, count in bursts.items() if count >= MANY}
@@ -267,7 +273,7 @@ class Outbox(Repository):
 
     def list_waiting_addresses(self, bot: int, place: str) -> Sequence[Address]:
         """Return the addresses of a chat that have something to deliver."""
-        return [Address(*row) for row in self.connection.execute(WAITING, _of(bot, place))]
+        return [Address(*row) for row in self.execute(WAITING, _of(bot, place))]
 
     def mark_sending(self, id_: int, marker: int, read: Outgoing | None = None) -> bool:
         """Mark a delivery as being sent. The message will have an id above `marker`.
@@ -278,15 +284,15 @@ class Outbox(Repository):
             stored = self.connection.scalar(select(column.outgoing).where(column.id == id_))
             if stored is None or load_outgoing(stored, None) != read:
                 return False
-        return self.connection.execute(BEGIN, {"row": id_, "above": marker}).rowcount == 1
+        return self.execute(BEGIN, {"row": id_, "above": marker}).rowcount == 1
 
     def record_progress(self, id_: int, message_ids: Sequence[int], *, done: int, sent: bool) -> None:
         """Store which messages a delivery stands in and how many of its parts are `done`; `sent`: it was the last."""
         values: dict[str, Any] = {"row": id_, "ids": json.dumps(list(message_ids)), "parts": done}
         if sent:
-            self.connection.execute(SENT, values)
+            self.execute(SENT, values)
         else:  # the next part follows at once
-            self.connection.execute(PART, {**values, "above": max(message_ids)})
+            self.execute(PART, {**values, "above": max(message_ids)})
         self._place(id_, message_ids)
 
     def postpone_until(self, id_: int, due: float, *, begun: bool, reason: str = "") -> None:
@@ -307,7 +313,7 @@ class Outbox(Repository):
         The newest is the one that stands lowest in the chat. A message that is being written over counts as new.
         """
         newest, found, seen = 0, dict[int, Row[Any]](), set[int]()
-        for row in self.connection.execute(LAST_OF_ADDRESS, mapping.spot(where)):
+        for row in self.execute(LAST_OF_ADDRESS, mapping.spot(where)):
             ids = json.loads(row.message_ids)
             if f'"{Button.NEWEST}' in row.outgoing and ids and ids[-1] not in seen:
                 newest = max(newest, ids[-1])
@@ -345,7 +351,7 @@ class Outbox(Repository):
 
     def keep_unsent(self, key: str, where: Address, outgoing: Outgoing) -> None:
         """Store a message that is not sent, because its address is no chat yet (`NOWHERE`, see `desk/seats.py`)."""
-        if self.connection.execute(PLACE_OF, {"b": where.bot, "k": key}).one_or_none() is None:
+        if self.execute(PLACE_OF, {"b": where.bot, "k": key}).one_or_none() is None:
             self._insert(key, where, DeliveryState.SENT, (), outgoing=dump_outgoing(outgoing))
 
     def rewrite_kept(self, where: Address, key: str, outgoing: Outgoing) -> None:
@@ -439,19 +445,18 @@ class Outbox(Repository):
 
     def _waits(self, where: Address) -> bool:
         """Return whether the chat has something to deliver."""
-        return self.connection.execute(WAITS, {"b": where.bot, "c": where.chat}).first() is not None
+        return self.execute(WAITS, {"b": where.bot, "c": where.chat}).first() is not None
 
     def _insert(self, key: str, where: Address, state: DeliveryState, ids: tuple[int, ...], **values: Any) -> None:
         row = {
             **mapping.columns(where), "key": key, "state": state.value, "message_ids": json.dumps(ids), "done": 0,
             "photo": None, "marker": 0, "attempts": 0, "due": 0.0, "at": self.clock.time(), "reason": "", **values,
         }  # fmt: skip
-        self._place(self.connection.execute(INSERT, row).scalar_one(), ids)
+        self._place(self.execute(INSERT, row).one()[0], ids)
 
     def _place(self, id_: int, ids: Sequence[int]) -> None:
         """Note that a delivery stands in these messages."""
-        if ids:
-            self.connection.execute(ADD_PLACE(self.connection), [{"row": id_, "message": message} for message in ids])
+        self.execute_many(ADD_PLACE, [{"row": id_, "message": message} for message in ids])
 
     def _change(self, id_: int, **values: Any) -> None:
         self.connection.execute(CHANGE.values(**values), {"row": id_})

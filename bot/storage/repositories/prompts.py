@@ -8,14 +8,15 @@ from datetime import UTC, datetime
 
 from sqlalchemy import and_, case, func, select
 
-from bot.storage.engines.dialects import connector, upsert
+from bot.storage.engines.dialects import connector
+from bot.storage.engines.prepared import Prepared
 from bot.storage.repositories.mapping import Repository, made
 from bot.storage.tables.desk import ADDRESS, Case
 from bot.storage.tables.history import conversations, feedback, messages, persona_versions
 from bot.storage.tables.knowledge import kb_gaps
 from bot.storage.tables.spending import usage
 
-KEEP = upsert(lambda insert: insert(persona_versions).on_conflict_do_nothing())
+KEEP = Prepared(lambda insert: insert(persona_versions).on_conflict_do_nothing())
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class PersonaVersions(Repository):
     def keep_version(self, bot: int, key: str, version: str, text: str) -> None:
         """Store a version of a persona, unless it is there already."""
         row = {"bot": bot, "key": key, "version": version, "text": text, "at": self.clock.time()}
-        self.connection.execute(KEEP(self.connection), row)
+        self.execute(KEEP, row)
 
     def read_figures(self, bot: int, label: str, since: float) -> VersionFigures:
         """Return how a version has done since a time (Unix seconds)."""

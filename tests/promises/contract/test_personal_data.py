@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from sqlalchemy import Boolean, Column, Connection, LargeBinary, String, Table, func, select, update
+from sqlalchemy import Boolean, Column, LargeBinary, String, Table, func, select, update
 from typer.testing import CliRunner
 
 from bot import cli
 from bot.clock import SystemClock
 from bot.errors import ConfigError
-from bot.storage.engines.dialects import upsert
+from bot.storage.engines.dialects import inserter
 from bot.storage.repositories.prompts import read_versions
 from bot.storage.store import Store, Tx
 from bot.storage.tables import METADATA
@@ -102,13 +102,9 @@ def fill(tx: Tx) -> None:
             if table.name in ("chats", "topics") and whose.chat == GROUP:
                 continue  # a group is nobody's
             row = {column.name: value(table, column, whose, known) for column in table.columns if not numbered(column)}
-            tx.connection.execute(unless_there(table)(tx.connection), row)
+            tx.connection.execute(inserter(tx.connection.dialect.name)(table).on_conflict_do_nothing(), row)
             if "id" in table.columns and "id" not in row:
                 known[f"{table.name}.id"] = tx.connection.scalar(select(func.max(table.c.id)))
-
-
-def unless_there(table: Table[Any]) -> Callable[[Connection], Any]:
-    return upsert(lambda insert: insert(table).on_conflict_do_nothing())
 
 
 def numbered(column: Column[Any]) -> bool:

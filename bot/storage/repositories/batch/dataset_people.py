@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy import delete, select
 
-from bot.storage.engines.dialects import upsert
+from bot.storage.engines.prepared import Prepared
 from bot.storage.repositories.mapping import Repository
 from bot.storage.tables.batch import dataset_people
 
-ADD = upsert(lambda insert: insert(dataset_people).on_conflict_do_nothing())
+ADD = Prepared(lambda insert: insert(dataset_people).on_conflict_do_nothing())
 
 
 class DatasetPeople(Repository):
@@ -20,8 +20,7 @@ class DatasetPeople(Repository):
     def note_export(self, bot: int, digest: str, people: Iterable[int]) -> None:
         """Note whose words stand in a file with this SHA-256."""
         rows = [{"bot": bot, "digest": digest, "user": user, "dataset": "", "name": ""} for user in sorted(people)]
-        if rows:
-            self.connection.execute(ADD(self.connection), rows)
+        self.execute_many(ADD, rows)
 
     def note_upload(self, bot: int, digest: str, dataset: str, name: str) -> None:
         """Note that a file, or a part of it, was uploaded as a dataset; a file may become several."""
@@ -29,8 +28,7 @@ class DatasetPeople(Repository):
         people = self.connection.scalars(select(columns.user).where(columns.bot == bot, columns.digest == digest))
         mark = hashlib.sha256(f"{digest} {dataset}".encode()).hexdigest()
         rows = [{"bot": bot, "digest": mark, "user": user, "dataset": dataset, "name": name[:63]} for user in people]
-        if rows:
-            self.connection.execute(ADD(self.connection), rows)
+        self.execute_many(ADD, rows)
 
     def note_removal(self, bot: int, dataset: str) -> None:
         """Note that a dataset was removed at the service."""

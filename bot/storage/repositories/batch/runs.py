@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import delete, func, insert, or_, select, update
 
 from bot.ai import Usage
-from bot.storage.engines.dialects import upsert
+from bot.storage.engines.prepared import Prepared
 from bot.storage.repositories.mapping import Repository, made
 from bot.storage.tables.batch import batch_requests, batch_runs, batch_vendor_runs
 
@@ -18,7 +18,7 @@ OPEN = ("planned", "running")
 ENDED = ("done", "stopped")  # by themselves
 UNFINISHED = ("asked", "sent", "running")
 PAGE = 500
-ADD = upsert(lambda insert: insert(batch_requests).on_conflict_do_nothing())
+ADD = Prepared(lambda insert: insert(batch_requests).on_conflict_do_nothing())
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +136,7 @@ class Batches(Repository):
             }
             for one in requests
         ]  # fmt: skip
-        if rows:
-            self.connection.execute(ADD(self.connection), rows)
+        self.execute_many(ADD, rows)
 
     def list_ready(self, run: int, state: str, most: int) -> Sequence[BatchRequest]:
         """Return requests in a state whose time has come, in the order of the file."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import delete, insert, select
 
-from bot.storage.engines.dialects import insert_or_update
+from bot.storage.engines.prepared import insert_or_update
 from bot.storage.repositories.knowledge.quotes import SPAN
 from bot.storage.repositories.mapping import Repository, made
 from bot.storage.tables.evaluation import evaluation_cases, evaluation_results, evaluation_runs, model_states
@@ -89,7 +89,7 @@ class Evaluations(Repository):
             "bot": bot, "chat": chat, "user": user, "author": author, "mark": key,
             "body": json.dumps(body, ensure_ascii=False), "at": self.clock.time(),
         }  # fmt: skip
-        self.connection.execute(KEEP_CASE(self.connection), row)
+        self.execute(KEEP_CASE, row)
         return is_new
 
     def list_cases(self, bot: int) -> Sequence[StoredCase]:
@@ -197,4 +197,4 @@ class Evaluations(Repository):
     def store_state(self, bot: int, model: str, state: ModelState) -> None:
         """Store what was told of a model."""
         row = {"bot": bot, "model": model, "version": state.version[:100], "down": state.down}
-        self.connection.execute(KEEP_STATE(self.connection), row)
+        self.execute(KEEP_STATE, row)

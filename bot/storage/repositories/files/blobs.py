@@ -7,13 +7,14 @@ from dataclasses import replace
 
 from sqlalchemy import bindparam, delete, insert, select
 
+from bot.storage.engines.prepared import Prepared
 from bot.storage.repositories.mapping import Repository
 from bot.storage.tables.history import blobs
 from bot.types import Address, Image, Message, Part
 
 MOST_SHOWN = 4  # pictures of a conversation that a model is shown again: each costs it hundreds of tokens
-ADD = insert(blobs).returning(blobs.c.id)
-DATA = select(blobs.c.data).where(blobs.c.id == bindparam("number"))
+ADD = Prepared(insert(blobs).returning(blobs.c.id))
+DATA = Prepared(select(blobs.c.data).where(blobs.c.id == bindparam("number")))
 
 
 class Blobs(Repository):
@@ -29,7 +30,7 @@ class Blobs(Repository):
             "bot": address.bot, "chat": address.chat, "user": user, "mime": mime[:100], "name": "", "data": data,
             "at": self.clock.time(),
         }  # fmt: skip
-        return int(self.connection.execute(ADD, row).scalar_one())
+        return int(self.execute(ADD, row).one()[0])
 
     def delete(self, number: int) -> None:
         """Delete a blob that no message needs."""
@@ -37,7 +38,8 @@ class Blobs(Repository):
 
     def read_bytes(self, number: int) -> bytes | None:
         """Return the bytes of a blob, None if it is gone."""
-        return self.connection.execute(DATA, {"number": number}).scalar_one_or_none()
+        found: bytes | None = self.execute(DATA, {"number": number}).scalar()
+        return found
 
     def load_images(self, messages: Sequence[Message], most: int = MOST_SHOWN) -> list[Message]:
         """Return the messages with the bytes of their newest images, at most `most`; older ones stay without."""

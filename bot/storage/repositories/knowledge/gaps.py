@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Row, delete, or_, select, update
 
-from bot.storage.engines.dialects import upsert
+from bot.storage.engines.prepared import Prepared
 from bot.storage.repositories.knowledge.learned import ADDED
 from bot.storage.repositories.mapping import Repository, address, columns, made
 from bot.storage.tables.knowledge import kb_gaps, kb_learned
@@ -19,7 +19,7 @@ PERSON = "person"  # ... or a person was called
 WANTED, TOLD = "wanted", "told"  # states of `tell`
 MOST = 1_000  # gaps of one look
 ANSWERS = select(kb_learned.c.id).where(kb_learned.c.state == ADDED)
-ADD = upsert(lambda insert: insert(kb_gaps).on_conflict_do_nothing(index_elements=["message_id"]))
+ADD = Prepared(lambda insert: insert(kb_gaps).on_conflict_do_nothing(index_elements=["message_id"]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ class Gaps(Repository):
             "vector": gap.vector, "at": self.clock.time(), "checked": gap.checked,
             "seen": gap.seen,
         }  # fmt: skip
-        self.connection.execute(ADD(self.connection), row)
+        self.execute(ADD, row)
 
     def remove_gap(self, message: int, reason: str) -> None:
         """Delete the gap of a message if `reason` is its reason: the question was answered after all, or a 👎 was taken

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import delete, select
 
-from bot.storage.engines.dialects import insert_or_update
+from bot.storage.engines.prepared import insert_or_update
 from bot.storage.repositories.knowledge.passages import Knowledge
 from bot.storage.repositories.mapping import Repository
 from bot.storage.tables.knowledge import kb_gates
@@ -31,7 +31,7 @@ class Gates(Repository):
         """
         if gate:
             row = {"bot": bot, "model": model, "gate": gate, "at": self.clock.time()}
-            self.connection.execute(STORE(self.connection), row)
+            self.execute(STORE, row)
         else:
             self.connection.execute(delete(kb_gates).where(kb_gates.c.bot == bot, kb_gates.c.model == model))
         Knowledge(self.connection, self.clock, self.queue).count_up()

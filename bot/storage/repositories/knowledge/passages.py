@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Row, and_, bindparam, exists, func, insert, select, tuple_, update
 
-from bot.storage.engines.dialects import insert_or_update, upsert
+from bot.storage.engines.prepared import Prepared, insert_or_update
 from bot.storage.repositories.mapping import Repository, made
 from bot.storage.tables.history import messages
 from bot.storage.tables.knowledge import kb_articles, kb_generation, kb_passages, kb_quotes, kb_sources, kb_vectors
@@ -21,7 +21,7 @@ from bot.storage.tables.knowledge import kb_articles, kb_generation, kb_passages
 BATCH = 500  # values of one IN list: SQLite allows 32,766 in a statement, PostgreSQL 65,535
 INDEXED = kb_passages.c["id", "source_id", "place", "text", "sha", "added", "ended"]
 VECTOR_STORE = "vector-store"  # the kind of what a service searches: its passages are those that were found once
-STORE_VECTOR = upsert(lambda insert: insert(kb_vectors).on_conflict_do_nothing())
+STORE_VECTOR = Prepared(lambda insert: insert(kb_vectors).on_conflict_do_nothing())
 COUNT_UP = insert_or_update(kb_generation, ["id"], ["number"])
 
 
@@ -299,7 +299,7 @@ class Knowledge(Repository):
             return
         generation = self.count_up()
         rows = [{"sha": sha, "model": model, "data": data, "added": generation} for sha, data in vectors.items()]
-        self.connection.execute(STORE_VECTOR(self.connection), rows)
+        self.execute_many(STORE_VECTOR, rows)
 
     def vector_length(self, model: str) -> int | None:
         """Return how many bytes a stored embedding of this model has, None if there is none."""
@@ -318,7 +318,7 @@ class Knowledge(Repository):
         The row of the counter stays locked until the commit, so generations become visible in their order.
         """
         number = self.generation() + 1
-        self.connection.execute(COUNT_UP(self.connection), {"id": 1, "number": number})
+        self.execute(COUNT_UP, {"id": 1, "number": number})
         return number
 
     # Nothing here asks for one bot, or for what has not ended: the planner of SQLite would look through all of that
@@ -453,10 +453,12 @@ PASSAGE = select(
     *kb_passages.c["id", "source_id", "article_id", "ordinal", "place", "page", "anchor", "text", "sentences"],
     *kb_articles.c["title", "url", "changed"],
 ).join(kb_articles, kb_articles.c.id == kb_passages.c.article_id)
-NEIGHBOUR = PASSAGE.where(
-    kb_passages.c.article_id == bindparam("article"),
-    kb_passages.c.ordinal == bindparam("ordinal"),
-    kb_passages.c.ended.is_(None),
+NEIGHBOUR = Prepared(
+    PASSAGE.where(
+        kb_passages.c.article_id == bindparam("article"),
+        kb_passages.c.ordinal == bindparam("ordinal"),
+        kb_passages.c.ended.is_(None),
+    )
 )
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from sqlalchemy import Executable, Row, delete, func, insert, inspect, select
 
-from bot.storage.engines.dialects import connector, insert_or_update
+from bot.storage.engines.dialects import connector
+from bot.storage.engines.prepared import insert_or_update
 from bot.storage.repositories.mapping import Repository, load_parts, made
 from bot.storage.tables.history import messages
 from bot.storage.tables.knowledge import topic_choices, topic_samples
@@ -40,7 +41,7 @@ class QuestionTopics(Repository):
 
     def store_choice(self, choice: TopicChoice) -> None:
         """Store the topic of a question, in place of the one it had."""
-        self.connection.execute(KEEP(self.connection), asdict(choice))
+        self.execute(KEEP, asdict(choice))
 
     def find_choice(self, question: int) -> TopicChoice | None:
         """Return the topic of a question, None where none was chosen."""

@@ -31,7 +31,8 @@ from sqlalchemy.sql.dml import ReturningInsert
 
 from bot.storage.engines import decision_locks
 from bot.storage.engines.decision_locks import DecisionLock
-from bot.storage.engines.dialects import Insert, upsert
+from bot.storage.engines.dialects import Insert
+from bot.storage.engines.prepared import Prepared
 from bot.storage.repositories.mapping import Repository
 from bot.storage.tables.spending import reservations, spending
 from bot.types import Address
@@ -40,8 +41,10 @@ DAY = 86_400
 KEPT = 40  # days: a month and some more
 USER, CHAT, BOT = "user", "chat", "bot"
 MONTH = "_month"
-OPEN_BEFORE = select(reservations.c.id, reservations.c.kind, reservations.c.turn).where(
-    reservations.c.bot == bindparam("b"), reservations.c.at < bindparam("before")
+OPEN_BEFORE = Prepared(
+    select(reservations.c.id, reservations.c.kind, reservations.c.turn).where(
+        reservations.c.bot == bindparam("b"), reservations.c.at < bindparam("before")
+    )
 )
 PARTS = 16  # rows in which the sum of a bot is kept, so that chats seldom meet at one
 
@@ -116,7 +119,7 @@ def _reserve(*periods: str) -> ReturningInsert[Any]:
 
 
 RESERVE, RESERVE_MONTH = _reserve(""), _reserve("", MONTH)
-SETTLE = delete(reservations).where(reservations.c.id == bindparam("reservation")).returning(reservations)
+SETTLE = Prepared(delete(reservations).where(reservations.c.id == bindparam("reservation")).returning(reservations))
 
 
 def _add(insert: Insert) -> Any:
@@ -126,7 +129,7 @@ def _add(insert: Insert) -> Any:
     )
 
 
-ADD = upsert(_add)
+ADD = Prepared(_add)
 
 
 def _over(scope: str, period: str) -> Select[tuple[bool]]:
@@ -157,15 +160,13 @@ class Budgets(Repository):
 
         A reservation that was settled before is left alone.
         """
-        row = self.connection.execute(SETTLE, {"reservation": reservation}).one_or_none()
+        row = self.execute(SETTLE, {"reservation": reservation}).one_or_none()
         cost = row.amount if row is not None and amount is None else amount
         if row is None or not cost:
             return
         one = {"bot": row.bot, "day": row.day, "kind": row.kind, "amount": cost}
         subjects = {USER: row.user, CHAT: row.chat, BOT: row.chat % PARTS}
-        self.connection.execute(
-            ADD(self.connection), [{**one, "scope": s, "subject": id_} for s, id_ in subjects.items()]
-        )
+        self.execute_many(ADD, [{**one, "scope": s, "subject": id_} for s, id_ in subjects.items()])
 
     def draw(self, bot: int, reservation: int, amount: int) -> None:
         """Count a part of a long work's reservation of money as spent by the bot today; a negative amount goes back.
@@ -176,7 +177,7 @@ class Budgets(Repository):
         left = update(reservations).where(here)
         self.connection.execute(left.values(amount=reservations.c.amount - amount, at=self.clock.time()))
         one = {"bot": bot, "day": self._today(), "kind": "money", "scope": BOT, "subject": 0, "amount": amount}
-        self.connection.execute(ADD(self.connection), [one])
+        self.execute(ADD, one)
 
     def release(self, bot: int, turn: str) -> None:
         """Give back what the reservations of a turn still hold."""
@@ -192,7 +193,7 @@ class Budgets(Repository):
 
     def list_open(self, bot: int, before: float) -> Sequence[Row[int, str, str]]:
         """Return id, kind and turn of the reservations that were made, or drawn from, before a time (Unix seconds)."""
-        return self.connection.execute(OPEN_BEFORE, {"b": bot, "before": before}).all()
+        return self.execute(OPEN_BEFORE, {"b": bot, "before": before}).all()
 
     def find_exhausted_cap(self, kind: str, where: Address, user: int, caps: Caps) -> str:
         """Return whose cap is spent: "user", "chat" or "bot", with "_month" behind it for the cap of a month.

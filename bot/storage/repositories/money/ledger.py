@@ -10,11 +10,12 @@ from sqlalchemy import BigInteger, ColumnElement, Integer, case, cast, func, ins
 
 from bot.ai import Usage
 from bot.storage.engines.dialects import whole_part
+from bot.storage.engines.prepared import Prepared
 from bot.storage.repositories.mapping import Repository
 from bot.storage.tables.spending import usage
 from bot.types import Address
 
-ADD = insert(usage)
+ADD = Prepared(insert(usage))
 DAY = 86_400
 # Modes that count units instead of tokens of a model.
 SPEECH, VOICE, EMBEDDING, SEARCH, TOPIC = "speech", "voice", "embedding", "search", "topic"
@@ -69,7 +70,7 @@ class Ledger(Repository):
             "prompt": usage.prompt, "completion": usage.completion, "reasoning": usage.reasoning,
             "at": self.clock.time(), "cost": cost, "units": units,
         }  # fmt: skip
-        self.connection.execute(ADD, row)
+        self.execute(ADD, row)
 
     def cost_by_model(self, bot: int, since: float, user: int | None = None) -> Sequence[Line]:
         """Return the cost by model or service since a time, the dearest first. `user` None: of everybody."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
-from bot.storage.engines.dialects import upsert
+from bot.storage.engines.prepared import Prepared
 from bot.storage.repositories.mapping import Repository
 from bot.storage.tables.work import deliveries, program_keys
 
 # PostgreSQL's driver counts no rows of an INSERT that met a conflict, so the inserted row is asked for.
-USE = upsert(lambda insert: insert(program_keys).on_conflict_do_nothing().returning(program_keys.c.at))
+USE = Prepared(lambda insert: insert(program_keys).on_conflict_do_nothing().returning(program_keys.c.at))
 
 
 class ProgramKeys(Repository):
@@ -18,7 +18,7 @@ class ProgramKeys(Repository):
     def use(self, bot: int, hash_: str) -> bool:
         """Store the hash of a key. Returns False if it was there already."""
         row = {"bot": bot, "hash": hash_, "at": self.clock.time()}
-        return self.connection.execute(USE(self.connection), row).first() is not None
+        return self.execute(USE, row).first() is not None
 
     def is_used(self, bot: int, hash_: str) -> bool:
         """Return whether the hash of a key is stored."""
