@@ -15,8 +15,7 @@ import pytest
 from bot.ai import Embedder, Vector
 from bot.billing.pricing import Price
 from bot.errors import BadInput, ModelError
-from bot.evaluation.report import compared
-from bot.evaluation.running import Result
+from bot.evaluation.results import Result, compare
 from bot.knowledge.embedding import Embedding
 from bot.knowledge.search.gate import Gate
 from bot.knowledge.search.matrix import pack
@@ -98,7 +97,7 @@ Change = Callable[[], Awaitable[Beside]]
 
 
 def alarms(before: Sequence[Result], now: Sequence[Result]) -> bool:
-    return compared(before, now).fails(0)
+    return compare(before, now).fails(0)
 
 
 @contextmanager

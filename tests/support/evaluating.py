@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bot.evaluation.evaluation import Evaluation
-from bot.evaluation.running import Result
+from bot.evaluation.results import Result
 from bot.runtime.bot import Bot
 from bot.runtime.build import Instead
 from bot.runtime.commands.eval_runs import Wish, apart, evaluate

@@ -76,7 +76,7 @@ async def evaluation_of(settings: Settings, bot: int, beside: Beside, apart: Apa
     """The evaluation of a bot, with parts of its own (`apart`). Raises `ConfigError`, `BadInput`."""
     from bot.evaluation.collecting import Sources
     from bot.evaluation.evaluation import Evaluation
-    from bot.evaluation.replay import Change, Replay
+    from bot.evaluation.replay import Replay
 
     changed = unlimited(settings).model_copy(update={OVERRULED[name]: v for name, v in beside.settings.items()})
     async with apart(changed, bot) as (ground, answering):
@@ -92,7 +92,8 @@ async def evaluation_of(settings: Settings, bot: int, beside: Beside, apart: Apa
             assistant=assistant,
             bot=bot,
             role=ground.people.access.role,
-            change=Change(model=beside.model, persona=beside.persona),
+            model=beside.model,
+            persona=beside.persona,
         )
         # What is right is told by the file of now, also where another one is tried.
         table = _table(settings) or (topics.topics.table if topics is not None else None)
