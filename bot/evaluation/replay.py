@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from bot.access.policy import Actor, Role
 from bot.billing import pricing
@@ -18,7 +18,7 @@ from bot.conversation.answer_writer import AnswerWriter
 from bot.conversation.assistant import Assistant
 from bot.conversation.branching import BranchPoint
 from bot.conversation.turn_state import AnswerDraft, TurnContext
-from bot.errors import ModelRefused, Refused
+from bot.errors import ModelRefused
 from bot.evaluation.cases import Case
 from bot.evaluation.checks import Outcome, Passage, is_topic_alone
 from bot.knowledge import rights
@@ -26,11 +26,12 @@ from bot.knowledge.answer.citing import Citing
 from bot.knowledge.answering import MOST_CHARACTERS
 from bot.knowledge.formats.tidying import language_of
 from bot.llm import prompt
+from bot.ports import PlainReply
 from bot.storage.repositories.messages import Remembered
 from bot.storage.store import Store, Tx
 from bot.tools.tool import Tool, ToolContext, ToolOutput
 from bot.tools.toolbox import Toolbox
-from bot.types import Address, Attachment, ChatChoices, Incoming, Message, User
+from bot.types import Address, ChatChoices, Incoming, Message, User
 
 if TYPE_CHECKING:
     from bot.conversation.topic_choice import ChosenTopic
@@ -127,7 +128,7 @@ class Replay:
         called: list[str] = []
         writer = self._writer(case, called)
         asked = Remembered(0, 0, incoming.id, context.history[-1])
-        written = await writer.write(incoming, Unseen(incoming.address), context, BranchPoint(asked))
+        written = await writer.write(incoming, PlainReply(address=incoming.address), context, BranchPoint(asked))
         await self._book(incoming, written)
         refused = HAND_OVER in called or isinstance(written.error, ModelRefused) or written.is_unanswered
         text, model = written.visible_text(), written.option.name
@@ -193,54 +194,3 @@ def _with_sources(tx: Tx, bot: int, outcome: Outcome, citing: Citing) -> Outcome
     cited = tuple(dict.fromkeys(names[one.passage] for one in citing.quotes if one.passage in names))
     found = tuple(Passage(names=names[one.id], text=f"{one.place} {one.text}") for one in evidence.passages)
     return replace(outcome, cited=cited, quotes=quotes, found=found, rests=True, generation=evidence.generation)
-
-
-class Unseen:
-    """A `Reply` that shows nothing to anybody, and says that nobody is an administrator."""
-
-    shown = ""
-
-    def __init__(self, address: Address) -> None:
-        self.address = address
-
-    def begin(self, mode: str = "", over: int = 0, quote: int = 0) -> None:
-        """Do nothing: nobody sees the answer grow."""
-
-    def append(self, text: str) -> None:
-        """Do nothing: nobody sees the answer grow."""
-
-    def replace(self, text: str) -> None:
-        """Do nothing: nobody sees the answer grow."""
-
-    def show(self, doing: str) -> None:
-        """Do nothing: nobody sees what the bot is doing."""
-
-    def complete(self) -> None:
-        """Do nothing: there is no draft on a screen."""
-
-    async def finish(self) -> None:
-        """Do nothing: nothing is sent."""
-
-    async def close(self) -> None:
-        """Do nothing: this reply has started nothing that goes on."""
-
-    async def acknowledge(self, text: str = "") -> None:
-        """Do nothing: a case presses no button."""
-
-    async def busy(self, kind: Literal["typing", "photo", "voice", "document"]) -> None:
-        """Do nothing: nobody sees what the bot is doing."""
-
-    async def fetch(self, attachment: Attachment) -> bytes:
-        """Raise `Refused`: a case has no files."""
-        raise Refused("a case has no files")
-
-    def show_only_to(self, user: int) -> None:
-        """Do nothing: nobody else is in the chat of a case."""
-
-    async def open_ephemeral(self) -> bool:
-        """Return False: there is no message."""
-        return False
-
-    async def is_admin(self, user: int) -> bool:
-        """Return False."""
-        return False
