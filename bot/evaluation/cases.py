@@ -27,8 +27,8 @@ from bot.knowledge.formats.plain_text import decoded
 from bot.prompts.schema import Broken, Part, sentence, toml_of
 from bot.texts.catalog import LANGUAGES
 
-FILE, ADDED, LIKED, DISLIKED = "file", "added", "liked", "disliked"
-GAP, GOLD, TOPIC, CODE = "gap", "gold", "topic", "code"
+ORIGINS = ("file", "added", "liked", "disliked", "gap", "gold", "topic", "code")  # in the order of a list
+FILE, ADDED, LIKED, DISLIKED, GAP, GOLD, TOPIC, CODE = ORIGINS
 MAX_FILE = 1_000_000  # characters
 ROLES = ("stranger", "user", "operator", "admin", "owner")
 COLUMNS = {

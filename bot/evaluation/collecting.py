@@ -6,12 +6,13 @@ No case is left out silently: one whose source is gone is `stale`, and says why.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bot.evaluation.cases import ADDED, DISLIKED, FILE, GAP, GOLD, LIKED, TOPIC, Case, of_code, read_folder, unique
+from bot.evaluation.cases import ADDED, DISLIKED, GAP, GOLD, LIKED, ORIGINS, TOPIC, Case, of_code, read_folder, unique
 from bot.evaluation.checks import is_named, numbers, reason
 from bot.evaluation.search import find_articles, find_passages, names_of
 from bot.extension import OwnCase
@@ -23,8 +24,8 @@ from bot.storage.repositories.knowledge.sources import LEARNED
 from bot.storage.repositories.messages import Remembered
 from bot.storage.store import Tx
 
-EARLIER = 6  # messages of a private conversation that a case keeps
-MOST_HEADINGS = 100  # questions among the headings of the sources: each costs an answer
+MAX_HISTORY = 6  # messages of a private conversation that a case keeps
+MAX_HEADINGS = 100  # questions among the headings of the sources: each costs an answer
 GONE = reason("gone")
 
 
@@ -92,7 +93,7 @@ def make_case(
 ) -> Case:
     """Return the case of an answer that is liked: its quotes and numbers must stay."""
     private = chat > 0
-    before = tx.messages.list_branch(question.parent, EARLIER) if private and question.parent is not None else ()
+    before = tx.messages.list_branch(question.parent, MAX_HISTORY) if private and question.parent is not None else ()
     there = [one.text for one in quoted if one.is_there]
     return Case(
         question=question.words,
@@ -158,7 +159,7 @@ def _headings(tx: Tx, bot: int) -> Iterable[Case]:
     """Return a case for each heading of the sources that is a question: the search must find the text below it."""
     sources = {one.id: one for one in tx.sources.list_sources(bot) if one.kind != LEARNED}
     articles = {one.id: one for one in tx.articles.list_articles(sources)}
-    for passage in tx.articles.list_questions(sources, MOST_HEADINGS):
+    for passage in tx.articles.list_questions(sources, MAX_HEADINGS):
         article = articles[passage.article_id]
         audience = article.audience or next(iter(sources[article.source_id].audience), "")
         yield Case(
@@ -209,7 +210,5 @@ def _with_stale(tx: Tx, bot: int, cases: Sequence[Case]) -> list[Case]:
 
 def count_by_origin(cases: Iterable[Case]) -> Mapping[str, int]:
     """Return the number of cases of each origin, in the order in which they are shown."""
-    counts = dict.fromkeys((FILE, ADDED, LIKED, DISLIKED, GAP, GOLD, TOPIC), 0)
-    for case in cases:
-        counts[case.origin] = counts.get(case.origin, 0) + 1
-    return {origin: count for origin, count in counts.items() if count}
+    counts = Counter(case.origin for case in cases)
+    return {origin: counts[origin] for origin in ORIGINS if counts[origin]}

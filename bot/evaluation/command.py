@@ -25,8 +25,8 @@ from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import Incoming, Permission
 
-SHOWN = 30  # cases of a list
-NAMED = 5  # cases that have changed
+MAX_LISTED = 30  # cases of a list
+MAX_NAMED = 5  # cases that have changed
 MAX_QUESTION = 100  # characters of a question
 RUSSIAN = {
     "добавить": "add",
@@ -86,7 +86,7 @@ class EvalCommand:
 
     def _list(self, tx: Tx, incoming: Incoming, _rest: str) -> str:
         rows = tx.evaluations.list_cases(self.bot)
-        lines = [f"{row.id} · {shorten(Case.from_row(row.body).question, MAX_QUESTION)}" for row in rows[-SHOWN:]]
+        lines = [f"{row.id} · {shorten(Case.from_row(row.body).question, MAX_QUESTION)}" for row in rows[-MAX_LISTED:]]
         return "\n".join([say(incoming.language, "eval.list" if rows else "eval.list.none"), *lines])
 
     def _remove(self, tx: Tx, incoming: Incoming, rest: str) -> str:
@@ -117,7 +117,7 @@ class EvalCommand:
             worse=len(found.worse),
             broken=len(found.broken),
         )
-        changed = list(dict.fromkeys((*found.regressed, *found.better)))[:NAMED]
+        changed = list(dict.fromkeys((*found.regressed, *found.better)))[:MAX_NAMED]
         return "\n".join([said, *(_describe_change(pair, language) for pair in changed)])
 
 

@@ -33,7 +33,7 @@ from bot.types import Address
 log = logging.getLogger(__name__)
 
 EVERY = 30.0  # seconds between two looks
-NAMED = 5  # cases of a night that are named
+MAX_NAMED = 5  # cases of a night that are named
 FILES, NIGHT, EXPERIMENT = "@files", "@night", "@trial "  # names of what was told, beside those of models
 ROUTING = "routing"
 
@@ -50,16 +50,6 @@ class Watched:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Night:
-    """When all cases are asked each night ("03:30", UTC; "": never), and for how much (millionths of the currency; 0:
-    no limit).
-    """
-
-    at: str = ""
-    budget: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Owners:
     """Who is told of changes, with prices in which currency. `deliver` sends the messages that were stored."""
 
@@ -70,8 +60,10 @@ class Owners:
 
 @dataclass(slots=True, kw_only=True)
 class EvaluationWatch:
-    """Watches what changes the answers of one bot. `open` opens an evaluation of this bot, for the cases that are
-    asked.
+    """Watches what changes the answers of one bot. `open` opens an evaluation of this bot.
+
+    `night_at` is when all cases are asked each night ("03:30", UTC; "": never), `night_budget` for how much (millionths
+    of the currency; 0: no limit).
     """
 
     store: Store
@@ -79,7 +71,8 @@ class EvaluationWatch:
     watched: Watched
     owners: Owners
     open: Callable[[], AbstractAsyncContextManager[Evaluation]]
-    night: Night = Night()
+    night_at: str = ""
+    night_budget: int = 0
     _files: dict[str, str] = field(default_factory=dict, init=False)
 
     async def run(self) -> None:
@@ -181,11 +174,11 @@ class EvaluationWatch:
     # --- the night ----------------------------------------------------------------------------------------------------
 
     async def _look_at_clock(self) -> None:
-        if not self.night.at:
+        if not self.night_at:
             return
         now = datetime.fromtimestamp(self.store.clock.time(), UTC)
         day = f"{now:%Y-%m-%d}"
-        last, is_late = await self._recall(NIGHT), f"{now:%H:%M}" >= self.night.at
+        last, is_late = await self._recall(NIGHT), f"{now:%H:%M}" >= self.night_at
         if not last:  # the first night is the one that comes
             await self._remember(NIGHT, day if is_late else "-")
         elif is_late and last != day:
@@ -198,7 +191,7 @@ class EvaluationWatch:
                 before, cases = await evaluation.baseline(LAST), await evaluation.cases()
                 if not cases:
                     return
-                results = await evaluation.run(cases, limit=self.night.budget)
+                results = await evaluation.run(cases, limit=self.night_budget)
                 await evaluation.keep(results)
         except BotError as error:
             reason = str(error)
@@ -223,7 +216,7 @@ class EvaluationWatch:
             broken=len(found.broken),
             unasked=len(unasked),
             cost=shown(language, measure_cost(found.new)[0], self.owners.currency),
-            names="\n".join(list(named)[:NAMED]),
+            names="\n".join(list(named)[:MAX_NAMED]),
         )
 
     # --- what was told, and telling -----------------------------------------------------------------------------------

@@ -40,9 +40,7 @@ async def beside(stage: Stage, bot: Bot, how: Beside) -> AsyncIterator[Evaluatio
         yield evaluation
 
 
-async def evaluated(
-    stage: Stage, bot: Bot, how: Beside, wish: Wish | None = None, *, agrees: bool = True
-) -> Printed:  # fmt: skip
+async def evaluated(stage: Stage, bot: Bot, how: Beside, wish: Wish | None = None, *, agrees: bool = True) -> Printed:
     """Run `govorun eval` beside the bot."""
     printed = Printed()
 

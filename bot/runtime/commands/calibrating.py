@@ -110,9 +110,7 @@ def _tell(command: KnowledgeCommand, questions: Questions, fitted: Calibration, 
     _name(command, "About something else, and yet let in", [questions.others[place].text for place in let_in])
 
 
-def _tell_missing(
-    command: KnowledgeCommand, gate: Gate, there: Sequence[Signals], missing: Sequence[Signals]
-) -> None:  # fmt: skip
+def _tell_missing(command: KnowledgeCommand, gate: Gate, there: Sequence[Signals], missing: Sequence[Signals]) -> None:
     """Print what the gate does where the answer to a question of the subject is not in the sources."""
     area = calibration.auroc(*(calibration.rows(some) @ gate.weights for some in (there, missing)))
     passing = len(_passing(gate, missing)) / len(missing)

@@ -140,15 +140,19 @@ def evaluation_features(given: Given, ground: Ground) -> Sequence[Handlers]:
     from bot.evaluation.command import EvalCommand
 
     command = EvalCommand(
-        store=given.store, bot=given.api.id, folder=settings.eval_cases, library=ground.library,
-        currency=settings.currency, table=partial(_table, settings),
-    )  # fmt: skip
+        store=given.store,
+        bot=given.api.id,
+        folder=settings.eval_cases,
+        library=ground.library,
+        currency=settings.currency,
+        table=partial(_table, settings),
+    )
     return [command.feature()]
 
 
 def evaluation_watch(bot: Bot, given: Given, library: Library, apart: Apart) -> EvaluationWatch:
     """The watch over what answers, which one process of the bot runs."""
-    from bot.evaluation.watch import EvaluationWatch, Night, Owners, Watched
+    from bot.evaluation.watch import EvaluationWatch, Owners, Watched
 
     settings, people = given.settings, bot.joining
     beside = Beside(folder=settings.eval_cases, own=given.added.ai.cases)
@@ -163,7 +167,8 @@ def evaluation_watch(bot: Bot, given: Given, library: Library, apart: Apart) -> 
         watched=Watched(library=library, routing=given.models.routing, topics=topics),
         owners=Owners(rights=people.rights, deliver=people.deliver, currency=settings.currency),
         open=lambda: evaluation_of(settings, given.api.id, beside, apart),
-        night=Night(at=settings.eval_at, budget=millionths(settings.eval_budget)),
+        night_at=settings.eval_at,
+        night_budget=millionths(settings.eval_budget),
     )
 
 
