@@ -7,7 +7,6 @@ it prefers one place, whichever answer stands there: both orders make that a tie
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections import Counter
 from collections.abc import Sequence
@@ -26,10 +25,9 @@ from bot.evaluation.cases import DISLIKED, LIKED
 from bot.evaluation.results import Pair
 from bot.knowledge.formats.tidying import language_of
 from bot.llm import prompt, structured
-from bot.llm.json_schema import schema_of
 from bot.prompts.catalog import instruct
 from bot.storage.store import Store
-from bot.types import Address, Incoming, Message, User
+from bot.types import Address, Incoming, User
 
 log = logging.getLogger(__name__)
 
@@ -126,13 +124,8 @@ class PairJudge:
             return ""
 
     def _request(self, question: str, first: str, second: str, language: str) -> Request:
-        schema = schema_of(Choice)
-        order = f"{instruct(language, 'eval.judge')} {instruct(language, 'json.only')}"
-        rules = f"{order}\n{json.dumps(schema, ensure_ascii=False)}"
-        # As JSON no text of a case can look like the end of the material or like another message.
-        asked = json.dumps({"question": question, "first": first, "second": second}, ensure_ascii=False, indent=1)
-        messages = (Message.of("system", rules), Message.of("user", asked))
-        return Request(messages, 0.0, TOKENS, schema=schema)
+        material = {"question": question, "first": first, "second": second}
+        return structured.request_about(material, instruct(language, "eval.judge"), Choice, language, TOKENS)
 
 
 def find_comparable(pairs: Sequence[Pair]) -> list[Pair]:
