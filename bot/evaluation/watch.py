@@ -40,13 +40,13 @@ ROUTING = "routing"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watched:
-    """What is watched, because it changes answers: the personas, the models, and the version of the topics ("": there
-    are none).
+    """What is watched, because it changes answers: the personas, the models, and the versions of files (`files`) by the
+    names of personas, and `ROUTING`.
     """
 
     library: Library
     routing: Routing
-    topics: Callable[[], str] = lambda: ""
+    files: Callable[[], Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +73,7 @@ class EvaluationWatch:
     open: Callable[[], AbstractAsyncContextManager[Evaluation]]
     night_at: str = ""
     night_budget: int = 0
-    _files: dict[str, str] = field(default_factory=dict, init=False)
+    _files: Mapping[str, str] = field(default_factory=dict, init=False)
 
     async def run(self) -> None:
         """Look until cancelled. What fails is tried again at the next look."""
@@ -88,7 +88,7 @@ class EvaluationWatch:
     # --- files --------------------------------------------------------------------------------------------------------
 
     async def _look_at_files(self) -> None:
-        now = self._current()
+        now = self.watched.files()
         if now == self._files:
             return
         before = self._files or await self._known_files()
@@ -110,15 +110,10 @@ class EvaluationWatch:
 
         await self._tell_owners(f"eval-files-{_mark(now)}", text)
 
-    def _current(self) -> dict[str, str]:
-        topics = self.watched.topics()
-        versions = {key: persona.version for key, persona in self.watched.library.personas().items()}
-        return {**versions, ROUTING: topics} if topics else versions
-
     async def _known_files(self) -> Mapping[str, str]:
         """The files of the newest run, unless what there is now was told already."""
         mark = await self._recall(FILES)
-        if not mark or mark == _mark(self._current()):
+        if not mark or mark == _mark(self.watched.files()):
             return {}
         runs = await self.store.read(lambda tx: tx.evaluations.list_runs(self.bot)[:1])
         found: Mapping[str, str] = runs[0].options.get("files", {}) if runs else {}

@@ -156,15 +156,12 @@ def evaluation_watch(bot: Bot, given: Given, library: Library, apart: Apart) -> 
 
     settings, people = given.settings, bot.joining
     beside = Beside(folder=settings.eval_cases, own=given.added.ai.cases)
-
-    def topics() -> str:
-        table = _table(settings)
-        return table.version if table is not None else ""
-
     return EvaluationWatch(
         store=given.store,
         bot=given.api.id,
-        watched=Watched(library=library, routing=given.models.routing, topics=topics),
+        watched=Watched(
+            library=library, routing=given.models.routing, files=lambda: files_of(library, _table(settings))
+        ),
         owners=Owners(rights=people.rights, deliver=people.deliver, currency=settings.currency),
         open=lambda: evaluation_of(settings, given.api.id, beside, apart),
         night_at=settings.eval_at,
