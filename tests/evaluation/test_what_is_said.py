@@ -118,11 +118,14 @@ async def test_a_run_is_written_as_json_and_junit_and_compared_with_such_a_file(
         await evaluated(stage, bot, Beside(folder=folder), Wish(against="nobody"))
 
 
-@pytest.mark.parametrize(("judge", "expected"), [
-    ("prose", "0 better, 0 worse, 0 tied, 2 that it did not judge"),
-    ("obeys", "0 better, 0 worse, 2 tied"),
-    ("likes_short", "0 better, 2 worse, 0 tied"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("judge", "expected"),
+    [
+        ("prose", "0 better, 0 worse, 0 tied, 2 that it did not judge"),
+        ("obeys", "0 better, 0 worse, 2 tied"),
+        ("likes_short", "0 better, 2 worse, 0 tied"),
+    ],
+)
 async def test_a_judge_adds_a_line_and_can_not_be_ordered(
     stage: Stage, tmp_path: Path, judge: str, expected: str
 ) -> None:
@@ -226,21 +229,28 @@ def test_a_case_of_before_that_there_is_no_more_is_named() -> None:
     assert not gone.fails(0)
 
 
-@table(("case", "outcome", "why"), [
-    ({"must_contain": ("14 дней",)}, {"text": "Вернуть можно за **14**\u00a0дней."}, ""),
-    ({"must_contain": ("ещё",)}, {"text": "Нужно ЕЩЕ немного времени."}, ""),
-    ({"must_not": ("30",)}, {"text": "За 14 дней вернуть можно."}, ""),
-    ({"must_not": ("30",)}, {"text": "За 30 дней вернуть можно."}, "it says '30'"),
-    ({"numbers": ("14 дней", "3")}, {"text": "Две недели, 14 дней, деньги через три дня."}, ""),
-    ({"numbers": ("14",)}, {"text": "Через пятнадцать дней вернуть нельзя."}, "it does not tell 14"),
-    ({"must_refuse": True}, {"refused": True, "text": "I do not know."}, ""),
-    ({"must_refuse": True}, {"text": "Sure, it is Canberra."}, "it is answered, and should be refused"),
-    ({}, {"refused": True, "text": "I do not know."}, "it is refused"),
-    ({}, {"text": ""}, "there is no answer"),
-    ({"must_cite": ("returns.md",)}, {"text": "Yes, it can.", "cited": (("Returns", "", "docs/returns.md"),)}, ""),
-    ({"must_cite": ("Delivery",)}, {"text": "Yes, it can.", "cited": (("Returns", ""),)}, "it does not cite Delivery"),
-    ({"language": "ru"}, {"text": "That is easily answered here."}, "it is in en, not ru"),
-])  # fmt: skip
+@table(
+    ("case", "outcome", "why"),
+    [
+        ({"must_contain": ("14 дней",)}, {"text": "Вернуть можно за **14**\u00a0дней."}, ""),
+        ({"must_contain": ("ещё",)}, {"text": "Нужно ЕЩЕ немного времени."}, ""),
+        ({"must_not": ("30",)}, {"text": "За 14 дней вернуть можно."}, ""),
+        ({"must_not": ("30",)}, {"text": "За 30 дней вернуть можно."}, "it says '30'"),
+        ({"numbers": ("14 дней", "3")}, {"text": "Две недели, 14 дней, деньги через три дня."}, ""),
+        ({"numbers": ("14",)}, {"text": "Через пятнадцать дней вернуть нельзя."}, "it does not tell 14"),
+        ({"must_refuse": True}, {"refused": True, "text": "I do not know."}, ""),
+        ({"must_refuse": True}, {"text": "Sure, it is Canberra."}, "it is answered, and should be refused"),
+        ({}, {"refused": True, "text": "I do not know."}, "it is refused"),
+        ({}, {"text": ""}, "there is no answer"),
+        ({"must_cite": ("returns.md",)}, {"text": "Yes, it can.", "cited": (("Returns", "", "docs/returns.md"),)}, ""),
+        (
+            {"must_cite": ("Delivery",)},
+            {"text": "Yes, it can.", "cited": (("Returns", ""),)},
+            "it does not cite Delivery",
+        ),
+        ({"language": "ru"}, {"text": "That is easily answered here."}, "it is in en, not ru"),
+    ],
+)
 def test_what_is_looked_at_in_an_answer(case: dict[str, object], outcome: dict[str, object], why: str) -> None:
     given: dict[str, object] = {"question": "?", **case}
     found = grade(Case(**given), Outcome(**outcome))  # type: ignore[arg-type]
@@ -257,14 +267,17 @@ def test_each_reason_is_told_in_russian_with_its_words_and_others_stay() -> None
     assert translate("ModelUnavailable: it is in repair", "ru") == "ModelUnavailable: it is in repair"
 
 
-@table(("text", "why"), [
-    ("[[case]]\nquestion = 1\n", "shop.toml, line 2: case.question: a text in quotes is expected"),
-    ("[[case]]\nquestion = \"a\"\nmust_contian = \"x\"\n", "did you mean must_contain"),
-    ("[[case]]\nquestion = \"a\"\nas = \"king\"\n", "case 1: as: one of"),
-    ("[[case]]\nquestion = \"a\"\nmust_refuse = true\nmust_contain = \"x\"\n", "an answer that refuses contains"),
-    ("[[case]]\nquestion = \"a\"\nhistory = [\"b\"]\n", "questions and answers in turn"),
-    ("[[case]\n", "not TOML"),
-])  # fmt: skip
+@table(
+    ("text", "why"),
+    [
+        ("[[case]]\nquestion = 1\n", "shop.toml, line 2: case.question: a text in quotes is expected"),
+        ('[[case]]\nquestion = "a"\nmust_contian = "x"\n', "did you mean must_contain"),
+        ('[[case]]\nquestion = "a"\nas = "king"\n', "case 1: as: one of"),
+        ('[[case]]\nquestion = "a"\nmust_refuse = true\nmust_contain = "x"\n', "an answer that refuses contains"),
+        ('[[case]]\nquestion = "a"\nhistory = ["b"]\n', "questions and answers in turn"),
+        ("[[case]\n", "not TOML"),
+    ],
+)
 def test_a_file_that_is_wrong_names_its_line(text: str, why: str) -> None:
     with pytest.raises(Broken) as error:
         parse(text.encode(), "shop.toml")
@@ -276,6 +289,8 @@ def test_a_folder_has_files_and_tables(tmp_path: Path) -> None:
     (tmp_path / "eval" / "gold.csv").write_text("question,page\nWhat is a lamp?,lamps.md\n", "utf-8")
     found = read_folder(tmp_path / "eval")
     assert [(one.place, one.origin, one.page) for one in found] == [
-        ("shop.toml:1", "file", ""), ("shop.toml:2", "file", ""), ("gold.csv:2", "gold", "lamps.md"),
-    ]  # fmt: skip
+        ("shop.toml:1", "file", ""),
+        ("shop.toml:2", "file", ""),
+        ("gold.csv:2", "gold", "lamps.md"),
+    ]
     assert Case.from_row(json.loads(json.dumps(found[2].to_row()))) == found[2]

@@ -259,7 +259,12 @@ async def test_too_few_questions_are_refused_with_what_is_needed(store: Store, t
 
 def _refused(tx: Tx, question: str) -> None:
     gap = Gap(
-        address=Address("telegram", BOT, 1), user=1, message=None, question=question, reason="refused",
-        audience="everyone", language="ru",
-    )  # fmt: skip
+        address=Address("telegram", BOT, 1),
+        user=1,
+        message=None,
+        question=question,
+        reason="refused",
+        audience="everyone",
+        language="ru",
+    )
     tx.gaps.add_gap(gap)
