@@ -1,6 +1,6 @@
 """The command /eval: owners and admins make cases of answers, and see how runs and experiments went.
 
-Begin with `EvalCommand.show`; `/eval add` is a reply to an answer.
+Begin with `EvalCommand.run`; `/eval add` is a reply to an answer.
 """
 
 from __future__ import annotations

@@ -126,7 +126,7 @@ class Evaluation:
             return result
 
         price = min(found.most, limit) if limit else found.most
-        async with self.reserve(price, found.tokens, name) as budget:
+        async with self.reserve(name, price, found.tokens) as budget:
             budget.limit = limit
             await self._learn_topics()
             async with asyncio.TaskGroup() as tasks:
@@ -134,13 +134,14 @@ class Evaluation:
             return [task.result() for task in asked]
 
     @asynccontextmanager
-    async def reserve(self, price: int, tokens: int = 0, name: str = "") -> AsyncIterator[RunBudget]:
-        """Reserve money (millionths) and tokens for the block, which counts in the `RunBudget` what it uses of them.
+    async def reserve(self, name: str, price: int, tokens: int = 0) -> AsyncIterator[RunBudget]:
+        """Reserve money (millionths) and tokens under a name, which no other run has, for as long as the block runs. It
+        counts in the `RunBudget` what it uses of them.
 
         Raises `LimitReached` where the budgets of the whole bot have no room for it.
         """
-        turn, budget = name or f"eval-{secrets.token_hex(4)}", RunBudget()
-        reservation = await self.store.write(lambda tx: self._reserve(tx, turn, tokens, price))
+        budget = RunBudget()
+        reservation = await self.store.write(lambda tx: self._reserve(tx, name, tokens, price))
         try:
             yield budget
         finally:

@@ -101,7 +101,7 @@ async def _judged(judge: PairJudge, comparison: Comparison, evaluation: Evaluati
     pairs = find_comparable(comparison.pairs)
     if not pairs:
         return ["The judge has nothing to compare: no answer differs."]
-    async with evaluation.reserve(judge.most(len(pairs))) as budget:
+    async with evaluation.reserve(judge.name, judge.most(len(pairs))) as budget:
         found = await judge.judge(pairs)
         budget.spent = found.cost
     return [format_judgement(found, judge.model.name, evaluation.currency)]
