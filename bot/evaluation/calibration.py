@@ -30,7 +30,7 @@ NEARLY_ALL = 0.98  # share of them that shall pass or be doubted: 99 would let t
 STEPS, RATE, PENALTY = 3_000, 0.3, 0.001  # of the gradient descent, on scaled signals
 TELLS = 0.8  # AUROC below which a gate knows too little to be used
 FOLDS = 5
-FEWEST = 20  # questions of each kind that are needed
+MIN_QUESTIONS = 20  # questions of each kind that are needed
 SEED = 1  # of the order in which questions are held out
 MAX_QUESTIONS = 300  # of a kind: more say little, and cost time
 COMMON = 0.1  # share of the questions that a language needs, to be one that people ask in
@@ -77,7 +77,7 @@ class Questions:
         else:
             answerable = _headings(passages, taught)
         own = [Question(case.question) for case in cases if case.must_refuse]
-        general = foreign(_languages(one.text for one in answerable)) if len(own) < FEWEST else ()
+        general = foreign(_languages(one.text for one in answerable)) if len(own) < MIN_QUESTIONS else ()
         gaps = dict.fromkeys(gap.question for gap in tx.gaps.list_open(bot, 0.0) if gap.reason == REFUSED)
         return cls(
             answerable=_sample(answerable),

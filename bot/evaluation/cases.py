@@ -161,17 +161,20 @@ def read_folder(folder: Path) -> list[Case]:
 
     Raises `BadInput` for a file that can't be read, with its line.
     """
-    cases = [case for file in sorted(folder.glob("*.toml")) for case in _read_file(file)]
-    return unique([*cases, *(case for file in sorted(folder.glob("*.csv")) for case in read_table_file(file))])
-
-
-def _read_file(file: Path) -> list[Case]:
+    cases: list[Case] = []
     try:
-        return parse(file.read_bytes(), file.name)
-    except OSError as error:
-        raise BadInput(f"{file}: {error.strerror or 'can not be read'}") from None
+        for file in sorted(folder.glob("*.toml")):
+            cases += parse(_read_bytes(file), file.name)
     except Broken as error:
         raise BadInput(str(error)) from None
+    return unique([*cases, *(case for file in sorted(folder.glob("*.csv")) for case in read_table(file))])
+
+
+def _read_bytes(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise BadInput(f"{file}: {error.strerror or 'can not be read'}") from None
 
 
 def parse(data: bytes, name: str) -> list[Case]:
@@ -215,16 +218,8 @@ def unique(cases: Iterable[Case]) -> list[Case]:
 # --- tables -----------------------------------------------------------------------------------------------------------
 
 
-def read_table_file(file: Path) -> list[Case]:
-    """The cases of a file (`read_table`). Raises `BadInput`, also where it can't be opened."""
-    try:
-        return read_table(file.read_bytes(), file)
-    except OSError as error:
-        raise BadInput(f"{file}: {error.strerror or 'can not be read'}") from None
-
-
-def read_table(data: bytes, file: Path) -> list[Case]:
-    """The cases of a table or a text, each once. Raises `BadInput` for one without questions.
+def read_table(file: Path) -> list[Case]:
+    """The cases of a table or a text, each once. Raises `BadInput` for one that can't be read or has no question.
 
     A table has the column `question` (вопрос), and `page` (страница), `text` (текст) or both: the page is an address, a
     path or its end, a title, or the name of a source; the text stands in the passage that should be found. A row with
@@ -232,31 +227,25 @@ def read_table(data: bytes, file: Path) -> list[Case]:
     that the sources answer.
     """
     try:
-        text = decoded(data)
+        content = decoded(_read_bytes(file))
     except Unreadable:
         raise BadInput(f"{file} is no text") from None
-    head = text.partition("\n")[0].lower()
-    rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=head.count)))
+    head = content.partition("\n")[0].lower()
+    rows = list(csv.reader(io.StringIO(content, newline=""), delimiter=max(",;\t", key=head.count)))
     names = [name.strip().lower() for name in rows[0]] if rows else []
     places = {key: names.index(name) for key, given in COLUMNS.items() for name in reversed(given) if name in names}
     if "question" in places:
         numbered = enumerate(rows[1:], 2)
     else:
-        numbered, places = enumerate(([line] for line in text.splitlines()), 1), {"question": 0}
+        numbered, places = enumerate(([line] for line in content.splitlines()), 1), {"question": 0}
     found: dict[tuple[str, ...], Case] = {}
     for number, row in numbered:
         question, page, text = (_read_cell(row, places.get(key, len(row))) for key in COLUMNS)
-        refuse = len(places) > 1 and not (page or text)
-        case = Case(
-            question=question,
-            origin=GOLD,
-            place=f"{file.name}:{number}",
-            page=page,
-            text=text,
-            must_refuse=refuse,
-            is_hard=False,
-        )
+        refuse, where = len(places) > 1 and not (page or text), f"{file.name}:{number}"
         if question:
+            case = Case(
+                question=question, page=page, text=text, must_refuse=refuse, origin=GOLD, place=where, is_hard=False
+            )
             found.setdefault((question, page, text), case)
     if not found:
         raise BadInput(f"{file} has no question: a table with the columns question and page is expected")

@@ -90,9 +90,10 @@ async def shop(store: Store) -> None:
     await store.write(fill)
 
 
-def test_cases_are_read_out_of_tables_in_both_languages_and_out_of_plain_text() -> None:
+def test_cases_are_read_out_of_tables_in_both_languages_and_out_of_plain_text(tmp_path: Path) -> None:
     def read(data: bytes) -> list[tuple[str, str, bool, str]]:
-        return [(one.question, one.page, one.must_refuse, one.place) for one in read_table(data, Path("q.csv"))]
+        (tmp_path / "q.csv").write_bytes(data)
+        return [(one.question, one.page, one.must_refuse, one.place) for one in read_table(tmp_path / "q.csv")]
 
     assert read("вопрос;страница;текст\n Где?;a.md;\nКто?;;\nКто?;-;\n".encode("cp1251")) == [
         ("Где?", "a.md", False, "q.csv:2"),

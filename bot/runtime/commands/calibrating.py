@@ -12,8 +12,8 @@ from pathlib import Path
 
 from bot.errors import BadInput
 from bot.evaluation import calibration
-from bot.evaluation.calibration import FEWEST, TELLS, Calibration, Questions
-from bot.evaluation.cases import read_table_file
+from bot.evaluation.calibration import MIN_QUESTIONS, TELLS, Calibration, Questions
+from bot.evaluation.cases import read_table
 from bot.evaluation.search import Search
 from bot.evaluation.statistics import share
 from bot.knowledge.search.gate import Gate, Signals
@@ -30,7 +30,7 @@ async def calibrate(command: KnowledgeCommand, file: Path | None) -> None:
     the learned answers of the knowledge base. Raises `BadInput` if there are too few questions.
     """
     base, say = command.base, command.say
-    cases = read_table_file(file) if file else ()
+    cases = read_table(file) if file else ()
     questions = await base.store.read(lambda tx: Questions.collect(tx, base.bot, cases))
     _name(command, "Left out, because no source has the page or text that it names", questions.lost)
     _check(questions, file)
@@ -72,11 +72,12 @@ async def store_gate(command: KnowledgeCommand, gate: Gate | None) -> None:
 
 def _check(questions: Questions, file: Path | None) -> None:
     for some, what in ((questions.answerable, "that the sources answer"), (questions.others, "about something else")):
-        if len(some) < FEWEST:
+        if len(some) < MIN_QUESTIONS:
             more = f"{file} has" if file else "headings with a question mark, FAQ tables and learned answers have"
             raise BadInput(
-                f"{more} {len(some)} questions {what}, and at least {FEWEST} are needed. A file is a CSV with the "
-                "columns question and page (an address, a path or a title; empty for a question about something else)."
+                f"{more} {len(some)} questions {what}, and at least {MIN_QUESTIONS} are needed. A file is a CSV with "
+                "the columns question and page (an address, a path or a title; empty for a question about something "
+                "else)."
             )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.errors import BadInput
-from bot.evaluation.cases import Case, read_table_file
+from bot.evaluation.cases import Case, read_table
 from bot.evaluation.report import format_list
 from bot.evaluation.search import Ranked, Search, compare_ranks
 from bot.evaluation.statistics import DEPTHS, measure_ranks
@@ -25,7 +25,7 @@ async def evaluate(command: KnowledgeCommand, file: Path, groups: frozenset[str]
     Also printed is what was missed, and what has changed since the last run. Raises `BadInput`.
     """
     base, say = command.base, command.say
-    cases = read_table_file(file)
+    cases = read_table(file)
     if not any(case.says_where for case in cases):
         raise BadInput(f"{file} does not say what should be found: a column page or text is missing")
     if not await command.agree_to_questions([case.question for case in cases]):
