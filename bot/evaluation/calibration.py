@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -14,11 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bot.evaluation.cases import Case
-from bot.evaluation.search import Question, find_articles, find_passages
+from bot.evaluation.search import Question, locate
 from bot.knowledge.formats.tidying import language_of
 from bot.knowledge.passages import BETWEEN
 from bot.knowledge.search.gate import Gate, Signals
-from bot.storage.repositories.knowledge.articles import ArticleRow
 from bot.storage.repositories.knowledge.gaps import REFUSED
 from bot.storage.repositories.knowledge.passages import StoredPassage
 from bot.storage.repositories.knowledge.sources import LEARNED
@@ -66,16 +65,19 @@ class Questions:
         """
         sources = {one.id: one for one in tx.sources.list_sources(bot)}
         articles = tx.articles.list_articles(sources)
-        passages = tx.articles.list_passages([one.id for one in articles])
         taught = {one.id for one in articles if sources[one.source_id].kind == LEARNED}
         lost: list[str] = []
         if cases:
             names = {id_: source.name for id_, source in sources.items()}
-            located = [(case, _located(case, articles, passages, names)) for case in cases if not case.must_refuse]
-            answerable = [one for case, one in located if one.own or not case.says_where]
-            lost = [case.question for case, one in located if case.says_where and not one.own]
+            located = {case: found for case, _, found in locate(tx, cases, articles, names)}
+            lost = [case.question for case, found in located.items() if not found]
+            answerable = [
+                Question(case.question, own=located.get(case, frozenset()))
+                for case in cases
+                if not case.must_refuse and (located.get(case) or not case.says_where)
+            ]
         else:
-            answerable = _headings(passages, taught)
+            answerable = _find_headings(tx.articles.list_passages([one.id for one in articles]), taught)
         own = [Question(case.question) for case in cases if case.must_refuse]
         general = foreign(_languages(one.text for one in answerable)) if len(own) < MIN_QUESTIONS else ()
         gaps = dict.fromkeys(gap.question for gap in tx.gaps.list_open(bot, 0.0) if gap.reason == REFUSED)
@@ -94,16 +96,7 @@ def foreign(languages: Collection[str]) -> list[str]:
     return [line for line in lines if language_of(line) in languages]
 
 
-def _located(
-    case: Case, articles: Sequence[ArticleRow], passages: Sequence[StoredPassage], names: Mapping[int, str]
-) -> Question:
-    if not case.says_where:
-        return Question(case.question)
-    pages = find_articles(case, articles, names)
-    return Question(case.question, own=find_passages(case, [one for one in passages if one.article_id in pages]))
-
-
-def _headings(passages: Sequence[StoredPassage], taught: Collection[int]) -> list[Question]:
+def _find_headings(passages: Sequence[StoredPassage], taught: Collection[int]) -> list[Question]:
     found = []
     for (article, place), below in groupby(passages, key=lambda one: (one.article_id, one.place)):
         heading = place.rpartition(BETWEEN)[2]

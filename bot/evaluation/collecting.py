@@ -14,7 +14,7 @@ from typing import Any
 
 from bot.evaluation.cases import ADDED, DISLIKED, GAP, GOLD, LIKED, ORIGINS, TOPIC, Case, of_code, read_folder, unique
 from bot.evaluation.checks import is_named, numbers, reason
-from bot.evaluation.search import find_articles, find_passages, names_of
+from bot.evaluation.search import locate, names_of
 from bot.extension import OwnCase
 from bot.knowledge.passages import BETWEEN
 from bot.llm.topics.routing_file import RoutingTable
@@ -192,6 +192,7 @@ def _with_stale(tx: Tx, bot: int, cases: Sequence[Case]) -> list[Case]:
     sources = {one.id: one.name for one in tx.sources.list_sources(bot)}
     articles = tx.articles.list_articles(sources)
     names = [names_of(one, sources) for one in articles]
+    gone = {case for case, holding, _ in locate(tx, cases, articles, sources) if not holding}
     found = []
     for case in cases:
         stale = case.stale
@@ -199,11 +200,8 @@ def _with_stale(tx: Tx, bot: int, cases: Sequence[Case]) -> list[Case]:
             stale = GONE
         if lost := [page for page in case.must_cite if not any(is_named(page, one) for one in names)]:
             stale = reason("page", text=lost[0])
-        if (case.page or case.text) and not stale:
-            gold = find_articles(case, articles, sources)
-            if case.text and gold:
-                gold = find_passages(case, tx.articles.list_passages(gold))
-            stale = "" if gold else reason("source", text=case.page or case.text)
+        if case in gone and not stale:
+            stale = reason("source", text=case.page or case.text)
         found.append(replace(case, stale=stale))
     return found
 

@@ -1,10 +1,10 @@
-"""The search as what is measured. Begin with `Search.rank`, the ranks of what cases expect.
-
-`find_articles` and `find_passages` say what a case expects, by its page and its text.
+"""The search as what is measured. Begin with `Search.rank`, the ranks of what cases expect; `locate` says what that is,
+by the page and the text of a case.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -68,9 +68,18 @@ class Search:
         """The rank of each case that says what should be found: an article if it names only a page, a passage if it
         names a text.
         """
-        targets = await self.retrieval.store.read(lambda tx: list(self._find_targets(tx, cases)))
+
+        def read(tx: Tx) -> list[tuple[Case, str, frozenset[int]]]:
+            names = {one.id: one.name for one in tx.sources.list_sources(self.bot)}
+            articles = [one for one in tx.articles.list_articles(self.sources) if one.audience in ("", *self.groups)]
+            source_of = {one.id: names[one.source_id] for one in articles}
+            return [
+                (case, source_of[min(pages)] if pages else "", passages if case.text else pages)
+                for case, pages, passages in locate(tx, cases, articles, names)
+            ]
+
         ranked = []
-        for case, source, wanted in targets:
+        for case, source, wanted in await self.retrieval.store.read(read):
             rank = None
             if source:
                 found = await self.retrieval.rank(case.question, self.sources, self._payer, groups=self.groups)
@@ -88,22 +97,6 @@ class Search:
             (await self.search(one.text, one.without | one.own if missing else one.without)).signals
             for one in questions
         ]
-
-    def _find_targets(self, tx: Tx, cases: Sequence[Case]) -> Iterator[tuple[Case, str, frozenset[int]]]:
-        """Yield each case that says what should be found, the name of the source that has it, and the articles or the
-        passages (ids), among what may be read.
-        """
-        names = {id_: source.name for id_ in self.sources if (source := tx.sources.read_source(id_)) is not None}
-        articles = [one for one in tx.articles.list_articles(self.sources) if one.audience in ("", *self.groups)]
-        source_of = {one.id: names[one.source_id] for one in articles}
-        pages = [(case, find_articles(case, articles, names)) for case in cases if case.says_where]
-        passages = tx.articles.list_passages(frozenset().union(*(found for case, found in pages if case.text)))
-        for case, holding in pages:
-            wanted = holding
-            if case.text:
-                wanted = find_passages(case, [one for one in passages if one.article_id in holding])
-                holding = frozenset(one.article_id for one in passages if one.id in wanted)
-            yield case, source_of[min(holding)] if holding else "", wanted
 
     @property
     def _payer(self) -> BillTo:
@@ -124,10 +117,21 @@ def find_articles(case: Case, articles: Iterable[ArticleRow], sources: Mapping[i
     return frozenset(one.id for one in articles if not case.page or is_named(case.page, names_of(one, sources)))
 
 
-def find_passages(case: Case, passages: Iterable[StoredPassage]) -> frozenset[int]:
-    """Return those of the passages whose text contains what the case expects; all of them if it names no text."""
-    wanted = _fold(case.text)
-    return frozenset(one.id for one in passages if wanted in _fold(f"{one.place} {one.text}"))
+def locate(
+    tx: Tx, cases: Iterable[Case], articles: Sequence[ArticleRow], sources: Mapping[int, str]
+) -> Iterator[tuple[Case, frozenset[int], frozenset[int]]]:
+    """Yield each case that says what should be found, with the articles and the passages (ids) that have it: none if
+    its page or its text is gone.
+    """
+    pages = [(case, find_articles(case, articles, sources)) for case in cases if case.says_where]
+    below: dict[int, list[StoredPassage]] = defaultdict(list)
+    for one in tx.articles.list_passages(frozenset().union(*(found for _, found in pages))):
+        below[one.article_id].append(one)
+    for case, found in pages:
+        text = _fold(case.text)
+        there = [one for id_ in found for one in below[id_] if not text or text in _fold(f"{one.place} {one.text}")]
+        holding = frozenset(one.article_id for one in there) if text else found
+        yield case, holding, frozenset(one.id for one in there)
 
 
 def names_of(article: ArticleRow, sources: Mapping[int, str]) -> tuple[str, ...]:
