@@ -23,8 +23,7 @@ from sqlalchemy.exc import MultipleResultsFound
 from sqlalchemy.schema import SchemaItem
 from sqlalchemy.sql.visitors import iterate
 
-from bot.storage.engines.dialects import Insert
-from bot.storage.engines.prepared import NOTHING, Prepared, Result, Values
+from bot.storage.engines.prepared import NOTHING, Inserter, Prepared, Result, Values
 from bot.storage.schema import METADATA
 from bot.types import Address
 
@@ -240,7 +239,7 @@ class Row:
         (`beside`); one that is the same in the fields `over` is changed, except for the fields `keep`.
         """
 
-        def build(insert: Insert) -> Any:
+        def build(insert: Inserter) -> Any:
             new = insert(cls.table)
             if beside:
                 return new.on_conflict_do_nothing()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bot.evaluation.evaluation import Evaluation
-from bot.evaluation.running import Result
+from bot.evaluation.results import Result
 from bot.runtime.bot import Bot
 from bot.runtime.build import Instead
 from bot.runtime.commands.eval_runs import Wish, apart, evaluate
@@ -40,9 +40,7 @@ async def beside(stage: Stage, bot: Bot, how: Beside) -> AsyncIterator[Evaluatio
         yield evaluation
 
 
-async def evaluated(
-    stage: Stage, bot: Bot, how: Beside, wish: Wish | None = None, *, agrees: bool = True
-) -> Printed:  # fmt: skip
+async def evaluated(stage: Stage, bot: Bot, how: Beside, wish: Wish | None = None, *, agrees: bool = True) -> Printed:
     """Run `govorun eval` beside the bot."""
     printed = Printed()
 

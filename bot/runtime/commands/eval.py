@@ -62,15 +62,23 @@ def command(find: Callable[[], Program | None]) -> Callable[..., None]:
             program.extension.ai.only_models = bool(program.extension.ai.models) and not has_key(settings)
         given = {"prompts": prompts, "routing": routing, "embedder": embedder}
         beside = Beside(
-            model=model, persona=persona, settings={key: value for key, value in given.items() if value},
+            model=model,
+            persona=persona,
+            settings={key: value for key, value in given.items() if value},
             folder=cases or settings.eval_cases or eval_runs.FOLDER,
             only=frozenset(filter(None, only.replace(" ", "").split(","))),
             own=program.extension.ai.cases if program is not None else (),
-        )  # fmt: skip
+        )
         wish = eval_runs.Wish(
-            tries=runs, against=against, name=name, most_worse=most_worse, most_cost=Decimal(str(most_cost)),
-            judge=judge, json_file=to_json, junit=junit,
-        )  # fmt: skip
+            tries=runs,
+            against=against,
+            name=name,
+            most_worse=most_worse,
+            most_cost=Decimal(str(most_cost)),
+            judge=judge,
+            json_file=to_json,
+            junit=junit,
+        )
         _run(settings, bot, beside, wish, program.extension if program is not None else None, yes=yes)
 
     return evaluate

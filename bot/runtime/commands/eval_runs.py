@@ -18,8 +18,9 @@ from bot.config.settings import Settings
 from bot.errors import BadInput, ConfigError
 from bot.evaluation.collecting import count_by_origin
 from bot.evaluation.evaluation import Baseline, Evaluation
-from bot.evaluation.judge import PairJudge, comparable, line
-from bot.evaluation.report import Comparison, Pair, as_json, as_junit, compared, counted, lines
+from bot.evaluation.pairwise_judge import PairJudge, find_comparable, format_judgement
+from bot.evaluation.report import format_count, format_json, format_junit, format_lines
+from bot.evaluation.results import Comparison, compare
 from bot.extension import Extension
 from bot.runtime.build import Instead, answering_apart
 from bot.runtime.optional import own_tables
@@ -67,15 +68,15 @@ async def evaluate(evaluation: Evaluation, wish: Wish, say: Say, agree: Agree) -
         likely = "" if found.likely is None else f"about {shown('en', found.likely, evaluation.currency)}, "
         price = f"{likely}at most {shown('en', min(found.most, limit or found.most), evaluation.currency)}"
         price += f"; the judge at most {shown('en', beside, evaluation.currency)}" if beside else ""
-        if not agree(f"{counted(len(cases))} ({origins}): {price}. Go on?"):
+        if not agree(f"{format_count(len(cases))} ({origins}): {price}. Go on?"):
             say("Nothing was asked.")
             return False
     else:
-        say(f"{counted(len(cases))} ({origins}), free of charge.")
+        say(f"{format_count(len(cases))} ({origins}), free of charge.")
     results = await evaluation.run(cases, tries=wish.tries, limit=limit, progress=_countdown(say))
-    comparison = compared(before.results, results)
+    comparison = compare(before.results, results)
     failed = comparison.fails(wish.most_worse)
-    for told in lines(comparison, evaluation.currency, _against(before)):
+    for told in format_lines(comparison, evaluation.currency, _against(before)):
         say(told)
     if judge is not None:
         for told in await _judged(judge, comparison, evaluation):
@@ -97,24 +98,23 @@ def _judge(evaluation: Evaluation, wish: Wish) -> PairJudge | None:
 
 async def _judged(judge: PairJudge, comparison: Comparison, evaluation: Evaluation) -> list[str]:
     """What the judge says of the answers that differ, once its price is held back."""
-    before = {one.case.key: one for one in comparison.old}
-    pairs = comparable([Pair(before.get(one.case.key), one) for one in comparison.new if one.is_judged])
+    pairs = find_comparable(comparison.pairs)
     if not pairs:
         return ["The judge has nothing to compare: no answer differs."]
-    async with evaluation.held(judge.most(len(pairs))) as paid:
+    async with evaluation.reserve(judge.name, judge.most(len(pairs))) as budget:
         found = await judge.judge(pairs)
-        paid(found.cost, 0)
-    return [line(found, judge.model.name, evaluation.currency)]
+        budget.spent = found.cost
+    return [format_judgement(found, judge.model.name, evaluation.currency)]
 
 
 def write(comparison: Comparison, wish: Wish, options: Mapping[str, Any], *, failed: bool) -> None:
     """Write the files that are wished for. Raises `BadInput`."""
     try:
         if wish.json_file is not None:
-            told = json.dumps(as_json(comparison, options, failed=failed), ensure_ascii=False, indent=1)
+            told = json.dumps(format_json(comparison, options, failed=failed), ensure_ascii=False, indent=1)
             wish.json_file.write_text(told + "\n", "utf-8")
         if wish.junit is not None:
-            wish.junit.write_text(as_junit(comparison), "utf-8")
+            wish.junit.write_text(format_junit(comparison), "utf-8")
     except OSError as error:
         raise BadInput(f"{error.filename}: {error.strerror or 'can not be written'}") from None
 
@@ -130,7 +130,7 @@ def _countdown(say: Say) -> Callable[[int], None]:
         nonlocal last
         if left and time.monotonic() - last >= PROGRESS:
             last = time.monotonic()
-            say(f"{counted(left)} left")
+            say(f"{format_count(left)} left")
 
     return tell
 

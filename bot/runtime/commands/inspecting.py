@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 from bot.billing.pricing import shown
 from bot.errors import BadInput, ConfigError
+from bot.evaluation.cases import Case
+from bot.evaluation.search import find_articles
 from bot.knowledge import rights
 from bot.knowledge.base import WEB, check_libraries
-from bot.knowledge.search.cases import Case, gold_articles
 from bot.knowledge.sources.source import Found, SourceFailed, Trouble, failure_text
 from bot.knowledge.sync import ASKS
 from bot.runtime.commands.knowledge import SPANS, KnowledgeCommand, date, told
@@ -74,7 +75,7 @@ async def show(command: KnowledgeCommand, name: str, page: str) -> None:
 
 
 async def _show_page(command: KnowledgeCommand, page: str, articles: Sequence[ArticleRow]) -> None:
-    found = gold_articles(Case("", page), articles, {})
+    found = find_articles(Case(question="", page=page), articles, {})
     if not found:
         raise BadInput(
             f"The source has no page {page}: its address, its path or the end of it, or its title is needed."

@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Engine, Integer, Table, cast, create_engine, func
-from sqlalchemy.dialects import sqlite
+from sqlalchemy import ColumnElement, Connection, Engine, Integer, cast, create_engine, func
 from sqlalchemy.pool import NullPool
 
 from bot.storage.engines.urls import is_sqlite, synchronous
 
 T = TypeVar("T")
-Insert = Callable[[Table[Any]], sqlite.Insert]  # PostgreSQL's `insert` has these methods too
-
-
-def inserter(dialect: str) -> Any:
-    """Return the `insert` of a dialect, which knows ON CONFLICT."""
-    if dialect == "sqlite":
-        return sqlite.insert
-    from sqlalchemy.dialects import postgresql  # 2 MB, which SQLite does not need
-
-    return postgresql.insert
 
 
 def connector(url: str, *, writer: bool) -> Engine:

@@ -13,13 +13,12 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import Boolean, Connection, Executable, Insert, Table
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError, MultipleResultsFound, NoResultFound
 
-from bot.storage.engines.dialects import Insert as Inserter
-from bot.storage.engines.dialects import inserter
-
 Values = Mapping[str, Any]
+Inserter = Callable[[Table[Any]], sqlite.Insert]  # PostgreSQL's `insert` has these methods too
 Convert = Callable[[Any], Any]
 NOTHING: Values = {}
 
@@ -201,3 +200,12 @@ def _named(names: tuple[str, ...]) -> Callable[[Iterable[Any]], Any]:
     kind: Any = namedtuple  # mypy wants the names as a literal
     made = kind("Row", names, rename=True)
     return lambda row: made(*row)
+
+
+def inserter(dialect: str) -> Any:
+    """Return the `insert` of a dialect, which knows ON CONFLICT."""
+    if dialect == "sqlite":
+        return sqlite.insert
+    from sqlalchemy.dialects import postgresql  # 2 MB, which SQLite does not need
+
+    return postgresql.insert

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from bot import cli
 from bot.clock import SystemClock
 from bot.errors import ConfigError
-from bot.storage.engines.dialects import inserter
+from bot.storage.engines.prepared import inserter
 from bot.storage.repositories.prompts import read_versions
 from bot.storage.store import Store, Tx
 from bot.storage.tables import METADATA

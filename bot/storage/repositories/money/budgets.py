@@ -31,8 +31,7 @@ from sqlalchemy.sql.dml import ReturningInsert
 
 from bot.storage.engines import decision_locks
 from bot.storage.engines.decision_locks import DecisionLock
-from bot.storage.engines.dialects import Insert
-from bot.storage.engines.prepared import Prepared
+from bot.storage.engines.prepared import Inserter, Prepared
 from bot.storage.repositories.mapping import Repository
 from bot.storage.tables.spending import reservations, spending
 from bot.types import Address
@@ -122,7 +121,7 @@ RESERVE, RESERVE_MONTH = _reserve(""), _reserve("", MONTH)
 SETTLE = Prepared(delete(reservations).where(reservations.c.id == bindparam("reservation")).returning(reservations))
 
 
-def _add(insert: Insert) -> Any:
+def _add(insert: Inserter) -> Any:
     new = insert(spending)
     return new.on_conflict_do_update(
         index_elements=spending.primary_key, set_={"amount": spending.c.amount + new.excluded.amount}
