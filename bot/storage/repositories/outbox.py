@@ -26,11 +26,8 @@ OPEN = (DeliveryState.PENDING.value, DeliveryState.SENDING.value)
 GROWING = (*OPEN, DeliveryState.STREAMING.value)
 IN_TOPIC = and_(Seat.customer.bot == bindparam("b"), Seat.place == bindparam("c"), Seat.topic == bindparam("t"))
 HOLD_TOPIC = Prepared(update(Seat.table).where(IN_TOPIC).values(topic=Seat.topic))
-PLACE_OF = Prepared(
-    select(column.id, column.state, column.message_ids, column.marker).where(
-        column.bot == bindparam("b"), column.key == bindparam("k")
-    )
-)
+KEYED = (column.bot == bindparam("b"), column.key == bindparam("k"))
+PLACE_OF = Prepared(select(*column["id", "state", "message_ids", "marker"]).where(*KEYED))
 NEWEST_ROWS = 200  # of the outbox, in which message ids are looked for
 MINUTE = 60.0  # seconds in which a group takes a number of messages
 BURST, MANY = 5.0, 3  # so many messages to a private chat in so many seconds leave no room for more at once
@@ -85,11 +82,8 @@ LAST_OF_ADDRESS = Prepared(
     .order_by(column.id.desc())
     .limit(LAST)
 )
-WAITS = Prepared(
-    select(column.id)
-    .where(column.bot == bindparam("b"), one_of(column.state, OPEN), column.chat == bindparam("c"))
-    .limit(1)
-)
+WAITING_FOR = (column.bot == bindparam("b"), one_of(column.state, OPEN), column.chat == bindparam("c"))
+WAITS = Prepared(select(column.id).where(*WAITING_FOR).limit(1))
 ANY = deliveries.alias()
 RECENT = Prepared(
     select(column.chat, column.at).where(column.bot + 0 == bindparam("b")).order_by(column.id.desc()).limit(NEWEST_ROWS)
