@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -117,11 +116,10 @@ def sandbox(
 def migrate() -> None:
     """Bring the database to the newest schema (`run` does this by itself, and makes a database if there is none)."""
     from bot.storage.engines.sqlite_files import alone
-    from bot.storage.engines.urls import is_sqlite
     from bot.storage.maintenance import migrations
 
     url = _existing(_settings().database_url)
-    with alone(url) if is_sqlite(url) else nullcontext():  # PostgreSQL has a lock of its own for a migration
+    with alone(url):  # PostgreSQL has a lock of its own for a migration
         revision, done = asyncio.run(migrations.upgrade(url)), list[str]()
         if (chosen := chosen_app.find_app()) is not None and (
             own := chosen.extension.program.data

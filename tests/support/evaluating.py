@@ -11,7 +11,8 @@ from bot.evaluation.evaluation import Evaluation
 from bot.evaluation.running import Result
 from bot.runtime.bot import Bot
 from bot.runtime.build import Instead
-from bot.runtime.commands.eval_runs import Wish, apart, evaluate
+from bot.runtime.commands.eval_runs import Wish, evaluate
+from bot.runtime.opening import apart
 from bot.runtime.optional.evaluation import Beside, evaluation_of
 from tests.support.stage import Stage
 from tests.support.wire import InlineProcess

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -81,10 +80,9 @@ async def _drained() -> int:
     from bot.desk.policy.desk_file import DeskFile
     from bot.runtime.resources import SharedResources
     from bot.storage.engines.sqlite_files import alone
-    from bot.storage.engines.urls import is_sqlite
 
     settings = load()
-    with alone(settings.database_url) if is_sqlite(settings.database_url) else nullcontext():
+    with alone(settings.database_url):
         async with SharedResources.open(settings, SystemClock()) as process:
             store, hours = await process.store(), Availability(DeskFile(settings.desk or HERE))
             bots = await store.read(lambda tx: tx.cases.list_bots())

@@ -79,12 +79,13 @@ def command(find: Callable[[], Program | None]) -> Callable[..., None]:
 def _run(settings: Settings, bot: int, beside: Any, wish: Any, added: Extension | None, *, yes: bool) -> None:
     from bot.config import multi_bot
     from bot.runtime.commands import eval_runs
+    from bot.runtime.opening import open_evaluation
 
     number = multi_bot.one_of(settings, bot)
 
     async def run() -> bool:
         agree = (lambda _: True) if yes else agree_on_terminal
-        async with eval_runs.opened(settings, number, beside, added) as evaluation:
+        async with open_evaluation(settings, number, beside, added) as evaluation:
             return await eval_runs.evaluate(evaluation, wish, typer.echo, agree)
 
     sys.exit(0 if asyncio.run(run()) else 1)

@@ -1,36 +1,24 @@
-"""`govorun eval`: what the command does. Begin with `opened`, then `evaluate`."""
+"""`govorun eval`: what the command does. Begin with `evaluate`."""
 
 from __future__ import annotations
 
 import json
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from bot.billing.pricing import millionths, shown
-from bot.clock import Clock, SystemClock
-from bot.config.settings import Settings
-from bot.errors import BadInput, ConfigError
+from bot.errors import BadInput
 from bot.evaluation.collecting import count_by_origin
 from bot.evaluation.evaluation import Baseline, Evaluation
 from bot.evaluation.judge import PairJudge, comparable, line
 from bot.evaluation.report import Comparison, Pair, as_json, as_junit, compared, counted, lines
-from bot.extension import Extension
-from bot.runtime.build import Instead, answering_apart
-from bot.runtime.optional import own_tables
-from bot.runtime.optional.evaluation import Apart, Beside, evaluation_of
-from bot.runtime.resources import SharedResources
-from bot.storage.engines.sqlite_files import alone
-from bot.storage.engines.urls import is_sqlite
-from bot.storage.maintenance import migrations
+from bot.ports import Agree, Say
 
-Say = Callable[[str], None]
-Agree = Callable[[str], bool]
 PROGRESS = 5.0  # seconds between two lines
 FOLDER = Path("eval")
 
@@ -133,27 +121,3 @@ def _countdown(say: Say) -> Callable[[int], None]:
             say(f"{counted(left)} left")
 
     return tell
-
-
-def apart(process: SharedResources, extension: Extension | None = None, instead: Instead | None = None) -> Apart:
-    """What makes the parts that answer, beside a bot that may run in this process. `instead` is for tests."""
-    return lambda settings, bot: answering_apart(settings, bot, process, extension, instead)
-
-
-@asynccontextmanager
-async def opened(
-    settings: Settings, bot: int, beside: Beside, extension: Extension | None = None, clock: Clock | None = None
-) -> AsyncIterator[Evaluation]:
-    """The evaluation of a bot, which may run meanwhile."""
-    url, own = settings.database_url, (extension or Extension()).program.data
-    async with AsyncExitStack() as stack:
-        is_alone = is_sqlite(url)
-        try:
-            stack.enter_context(alone(url) if is_sqlite(url) else nullcontext())
-        except ConfigError:
-            is_alone = False
-            await migrations.insist(url)  # a schema that the running bot does not know would end it
-        process = await stack.enter_async_context(SharedResources.open(settings, clock or SystemClock()))
-        if is_alone and own.metadata is not None:
-            await own_tables.prepare(await process.store(), own.metadata, own.migrations)
-        yield await stack.enter_async_context(evaluation_of(settings, bot, beside, apart(process, extension)))

@@ -28,6 +28,7 @@ from bot.knowledge import rights
 from bot.knowledge.base import KnowledgeBase, check_libraries
 from bot.knowledge.embedding import CHARACTERS
 from bot.knowledge.sources.source import SourceFailed, failure_text, trouble_text
+from bot.ports import Agree, Say
 from bot.providers.yandex.service import YandexStudio
 from bot.runtime.models import Embedders
 from bot.runtime.resources import SharedResources
@@ -42,9 +43,6 @@ from bot.types import Address
 SPANS = {"m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 SHOWN_TROUBLES = 20
 LONGEST_SHOWN = 200  # characters of a passage that is found
-
-Say = Callable[[str], None]
-Agree = Callable[[str], bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

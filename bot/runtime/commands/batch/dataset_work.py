@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +22,7 @@ from bot.clock import SystemClock
 from bot.config import multi_bot
 from bot.config.settings import Settings, load
 from bot.errors import BadInput
+from bot.ports import Agree, Say
 from bot.runtime.resources import SharedResources
 from bot.storage.repositories.messages import export_judgements
 from bot.storage.store import Store, Tx
@@ -29,8 +30,6 @@ from bot.storage.store import Store, Tx
 if TYPE_CHECKING:
     from bot.batch.vendor.studio import VendorStudio
 
-Say = Callable[[str], None]
-Agree = Callable[[str], bool]
 MOST_BYTES = 300 << 30  # of all datasets of a folder
 GIB = 1 << 30
 NAMES = {task_type: name for name, task_type in KINDS.items()}

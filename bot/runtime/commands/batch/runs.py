@@ -30,6 +30,7 @@ from bot.clock import Clock, SystemClock
 from bot.config.settings import Settings
 from bot.errors import BadInput, ConfigError, ModelDenied, ModelError
 from bot.http.client import Http
+from bot.ports import Agree, Say
 from bot.providers import catalog
 from bot.providers.catalog import model_that_sees
 from bot.providers.yandex.service import YandexStudio
@@ -40,8 +41,6 @@ from bot.storage.maintenance import migrations
 from bot.storage.repositories.batch.runs import OPEN, UNFINISHED, BatchRun
 from bot.storage.store import Store, Tx
 
-Say = Callable[[str], None]
-Agree = Callable[[str], bool]
 PROGRESS = 5.0  # seconds between two lines
 MODES = ("auto", "sync", "async", "batch")
 ENDS = ("answered", "truncated", "refused", "failed", "missing")

@@ -17,9 +17,10 @@ from bot.errors import BadInput, ModelRefused
 from bot.evaluation.cases import Case
 from bot.evaluation.report import Comparison, compared, counted, lines
 from bot.llm.topics.samples import masked
+from bot.ports import Agree, Say
 from bot.providers import catalog
 from bot.runtime.commands import eval_runs
-from bot.runtime.commands.eval_runs import Agree, Say
+from bot.runtime.opening import open_evaluation
 from bot.runtime.optional.evaluation import Beside
 from bot.storage.repositories.batch.tunings import StoredTuning
 
@@ -35,7 +36,7 @@ async def compare(settings: Settings, work: TuningWork, tuning: StoredTuning, sa
     seen = await _questions(work, tuning, say)
     with work_folder() as folder:
         (before, old), (after, new) = _sides(settings, tuning, folder)
-        async with eval_runs.opened(before, tuning.bot, old, clock=work.store.clock) as evaluation:
+        async with open_evaluation(before, tuning.bot, old, clock=work.store.clock) as evaluation:
             cases = unseen(await evaluation.cases(), seen)
             if not cases:
                 raise BadInput("there is no case that was not in the data: docs/evaluation.md says how to make some")
@@ -44,7 +45,7 @@ async def compare(settings: Settings, work: TuningWork, tuning: StoredTuning, sa
             if most and not agree(f"{counted(len(cases))}, each asked of both: at most {price}. Go on?"):
                 return None
             first = await evaluation.run(cases)
-        async with eval_runs.opened(after, tuning.bot, new, clock=work.store.clock) as evaluation:
+        async with open_evaluation(after, tuning.bot, new, clock=work.store.clock) as evaluation:
             comparison = compared(first, await evaluation.run(cases))
     return Verdict(verdict_of(comparison), lines(comparison, settings.currency, "the base"))
 

@@ -16,14 +16,13 @@ from bot.batch.tuned_models import drop_model, embedding_row, use_classifier, us
 from bot.batch.tuning import BETTER, OVER, TuningWork, Verdict
 from bot.config.settings import Settings
 from bot.errors import BadInput, ModelRefused
+from bot.ports import Agree, Say
 from bot.runtime.commands.batch import dataset_work
 from bot.runtime.commands.batch.dataset_work import told
 from bot.storage.repositories.batch.tunings import StoredTuning
 
 PAUSE = 30.0  # seconds between two looks
 
-Say = Callable[[str], None]
-Agree = Callable[[str], bool]
 NotBetter = Literal["ask", "use", "refuse"]
 # Compares a tuned model with its base on cases that are not in its data; None: nothing was asked.
 Compare = Callable[[StoredTuning], Awaitable[Verdict | None]]
