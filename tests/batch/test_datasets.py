@@ -15,8 +15,8 @@ from bot.batch.datasets import DatasetWork
 from bot.batch.exports import liked, lines_of
 from bot.batch.vendor.opening import open_transfers, open_vendor
 from bot.batch.vendor.values import MULTICLASS, MULTILABEL, PAIRS, PICTURES, REQUESTS
+from bot.cli.dataset_work import DatasetCommand
 from bot.errors import BadInput, LimitReached
-from bot.runtime.commands.batch.dataset_work import DatasetCommand
 from tests.batch.test_runs import BOT
 from tests.batch.test_vendor_runs import VendorWorld, world
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from bot.cli import dataset_work
 from bot.errors import BadInput
-from bot.runtime.commands.batch import dataset_work
 from bot.storage.repositories.knowledge.learned import ADDED, LearnedEntry
 from bot.storage.store import Tx
 from bot.texts.catalog import say

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
+from bot.cli.runs import BatchCommand
 from bot.config.settings import Settings
 from bot.errors import BadInput, LimitReached
 from bot.http.client import Http
 from bot.providers.yandex.service import YandexStudio
-from bot.runtime.commands.batch.runs import BatchCommand
 from bot.sandbox.ai_studio.server import Studio
 from bot.storage.repositories.batch.runs import BatchRun
 from bot.storage.store import Store

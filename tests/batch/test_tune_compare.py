@@ -12,12 +12,12 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from bot.batch.tuning import Verdict
+from bot.cli import dataset_work, tune_compare
+from bot.cli.tune import app
+from bot.cli.tune_work import TuneCommand
 from bot.config.settings import Settings
 from bot.errors import BadInput
 from bot.llm.topics.routing_file import RoutingFile
-from bot.runtime.commands.batch import dataset_work, tune_compare
-from bot.runtime.commands.batch.tune import app
-from bot.runtime.commands.batch.tune_work import TuneCommand
 from bot.storage.repositories.batch.tunings import StoredTuning
 from bot.storage.store import Tx
 from tests.batch.test_runs import BOT

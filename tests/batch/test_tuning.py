@@ -17,9 +17,9 @@ from bot.batch.rows import Row
 from bot.batch.tuning import Split, TuningWork, Verdict
 from bot.batch.vendor.opening import open_transfers, open_vendor
 from bot.batch.vendor.values import PAIRS
+from bot.cli.tune_work import TuneCommand
 from bot.config.settings import Settings
 from bot.errors import BadInput
-from bot.runtime.commands.batch.tune_work import TuneCommand
 from bot.storage.repositories.batch.tunings import StoredTuning
 from tests.batch.test_datasets import TOPICS, file, system
 from tests.batch.test_runs import BOT

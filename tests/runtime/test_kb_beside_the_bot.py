@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from bot.cli.knowledge import opened
 from bot.clock import SystemClock
 from bot.config.settings import Settings
 from bot.errors import ConfigError
-from bot.runtime.commands.knowledge import opened
 from bot.storage.engines.sqlite_files import alone
 from bot.storage.maintenance import migrations
 from bot.storage.repositories.knowledge.sources import KnowledgeSource

@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 
 from bot.billing.budget import BotBudget
 from bot.cli import app
+from bot.cli.kb_inspect import check, show
 from bot.clock import SystemClock
 from bot.config.settings import Settings
 from bot.errors import BadInput
@@ -21,7 +22,6 @@ from bot.knowledge.passages import Block
 from bot.knowledge.sources.source import Found
 from bot.knowledge.sync import prepared
 from bot.providers.yandex.service import YandexStudio
-from bot.runtime.commands.inspecting import check, show
 from bot.sandbox.ai_studio.server import Studio
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.repositories.money.budgets import Caps

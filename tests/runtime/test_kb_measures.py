@@ -13,6 +13,9 @@ import pytest
 from bot.ai import StoreChunk, StoreFile
 from bot.billing.metering import BillTo, Meter
 from bot.billing.pricing import Price, PriceList
+from bot.cli.kb_calibrate import calibrate, store_gate
+from bot.cli.kb_eval import evaluate
+from bot.cli.knowledge import KnowledgeCommand
 from bot.clock import SystemClock
 from bot.concurrency.child_pool import ChildPool
 from bot.errors import BadInput
@@ -22,9 +25,6 @@ from bot.knowledge.search.cases import Case, read_cases
 from bot.knowledge.search.gate import BY_WORDS, Gate
 from bot.knowledge.sources.source import Found
 from bot.knowledge.sync import prepared
-from bot.runtime.commands.calibrating import calibrate, store_gate
-from bot.runtime.commands.evaluating import evaluate
-from bot.runtime.commands.knowledge import KnowledgeCommand
 from bot.storage.repositories.knowledge.gaps import Gap
 from bot.storage.repositories.knowledge.passages import VECTOR_STORE
 from bot.storage.repositories.knowledge.sources import KnowledgeSource

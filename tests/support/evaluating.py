@@ -7,11 +7,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bot.cli.eval import Wish, evaluate
 from bot.evaluation.evaluation import Evaluation
 from bot.evaluation.running import Result
 from bot.runtime.bot import Bot
 from bot.runtime.build import Instead
-from bot.runtime.commands.eval_runs import Wish, evaluate
 from bot.runtime.opening import apart
 from bot.runtime.optional.evaluation import Beside, evaluation_of
 from tests.support.stage import Stage

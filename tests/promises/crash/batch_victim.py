@@ -94,8 +94,8 @@ def plant(points: Points) -> None:
 
 
 async def main() -> None:
+    from bot.cli import runs
     from bot.config.settings import Settings
-    from bot.runtime.commands.batch import runs
 
     at = frozenset(map(int, os.environ.get("CRASH_AT", "").split()))
     plant(Points(at, Path(TRACE)))

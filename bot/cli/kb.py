@@ -12,7 +12,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from bot.runtime.commands.knowledge import KnowledgeCommand
+    from bot.cli.knowledge import KnowledgeCommand
 
 app = typer.Typer(help="Keep the knowledge base: the sources that the bot answers from.", no_args_is_help=True)
 
@@ -40,7 +40,7 @@ def add_source(
     bot: int = BOT,
 ) -> None:
     """Add a source and read it. What its embeddings cost is said before the first one is bought."""
-    from bot.runtime.commands import knowledge
+    from bot.cli import knowledge
     from bot.storage.repositories.knowledge.sources import KnowledgeSource
 
     given = {"only": only, "most": most, "under": under, "ref": ref}
@@ -66,7 +66,7 @@ def show_source(
     """Show a source: its pages and passages, its age, who may read it, its last problem, what it has cost."""
 
     async def work(command: KnowledgeCommand) -> None:
-        from bot.runtime.commands.inspecting import show
+        from bot.cli.kb_inspect import show
 
         await show(command, name, page)
 
@@ -82,7 +82,7 @@ def check_sources(bot: int = BOT) -> None:
 
     async def work(command: KnowledgeCommand) -> None:
         nonlocal is_fine
-        from bot.runtime.commands.inspecting import check
+        from bot.cli.kb_inspect import check
 
         is_fine = await check(command)
 
@@ -126,7 +126,7 @@ def set_readers(
     bot: int = BOT,
 ) -> None:  # fmt: skip
     """Say who may read a source."""
-    from bot.runtime.commands import knowledge
+    from bot.cli import knowledge
 
     groups = knowledge.audience("" if audience == "nobody" else audience)
     _keep(bot, lambda command: command.set_readers(name, groups))
@@ -173,7 +173,7 @@ def evaluate_search(
     """Say how often the search finds what it should; without --as and --in in what everyone may read."""
 
     async def work(command: KnowledgeCommand) -> None:
-        from bot.runtime.commands.evaluating import evaluate
+        from bot.cli.kb_eval import evaluate
 
         await evaluate(command, file, _groups(bot, person, chat, role))
 
@@ -199,13 +199,13 @@ def calibrate_gate(
         from bot.knowledge.base import check_libraries
 
         check_libraries()
-        from bot.runtime.commands import calibrating
+        from bot.cli import kb_calibrate
 
         if standard:
-            await calibrating.store_gate(command, None)
+            await kb_calibrate.store_gate(command, None)
             command.say("The gate that Govorun came with is used from the next question on.")
         else:
-            await calibrating.calibrate(command, file)
+            await kb_calibrate.calibrate(command, file)
 
     _keep(bot, work, yes=yes)
 
@@ -234,9 +234,9 @@ def _groups(bot: int, person: int, chat: int, role: str) -> frozenset[str]:
 
 def _keep(bot: int, work: Callable[[KnowledgeCommand], Awaitable[None]], *, yes: bool = False) -> None:
     """Do something with the knowledge base of a bot; `yes` agrees to everything that is asked."""
+    from bot.cli import knowledge
     from bot.config import multi_bot
     from bot.config.settings import load
-    from bot.runtime.commands import knowledge
 
     settings = load()
     number = multi_bot.one_of(settings, bot)

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from bot.billing.metering import BillTo
+from bot.cli.knowledge import KnowledgeCommand, date
 from bot.errors import BadInput
 from bot.knowledge.search.cases import Case, gold_articles, gold_passages, read_case_file
 from bot.knowledge.search.evaluation import DEEP, changes, figures, rank_of
-from bot.runtime.commands.knowledge import KnowledgeCommand, date
 from bot.storage.store import Tx
 from bot.types import Address
 

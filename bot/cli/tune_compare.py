@@ -11,6 +11,7 @@ from bot.batch.tuned_models import use_classifier
 from bot.batch.tuning import BETTER, TuningWork, Verdict, question_of
 from bot.batch.vendor.work_folder import work_folder
 from bot.billing.pricing import shown
+from bot.cli import eval
 from bot.config.entries import ModelConfig
 from bot.config.settings import Settings
 from bot.errors import BadInput, ModelRefused
@@ -19,7 +20,6 @@ from bot.evaluation.report import Comparison, compared, counted, lines
 from bot.llm.topics.samples import masked
 from bot.ports import Agree, Say
 from bot.providers import catalog
-from bot.runtime.commands import eval_runs
 from bot.runtime.opening import open_evaluation
 from bot.runtime.optional.evaluation import Beside
 from bot.storage.repositories.batch.tunings import StoredTuning
@@ -88,7 +88,7 @@ def _plain(text: str) -> str:
 
 def _sides(settings: Settings, tuning: StoredTuning, folder: Path) -> Sequence[tuple[Settings, Beside]]:
     """The settings and what answers instead, of the base and of the tuned model."""
-    cases = settings.eval_cases or eval_runs.FOLDER
+    cases = settings.eval_cases or eval.FOLDER
     old = Beside(folder=cases)
     if tuning.target.startswith("cls://"):
         if settings.routing is None:

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING
 import typer
 
 from bot.app import app_option, chosen_app, new_project, run_command
+from bot.cli import batch, dataset, desk, eval, kb, topics, tune
 from bot.errors import BadInput, ConfigError
 from bot.ports import ProcessRole
-from bot.runtime.commands import desk, eval, kb, topics
-from bot.runtime.commands.batch import batch, dataset, tune
 
 NEWEST = 20  # failures that are listed
 SANDBOX = Path(".govorun", "govorun.db")  # the database of a sandbox that was started in this folder
@@ -78,7 +77,7 @@ def texts() -> None:
     typer.echo(template(), nl=False)
 
 
-app.command("eval")(eval.command(chosen_app.find_app))
+app.command("eval")(eval.evaluate_cases)
 
 
 def _settings() -> Settings:
@@ -363,10 +362,10 @@ async def _failures(plan: Plan, *, paid: bool, studio: bool) -> list[Finding]:
 
 async def _answer_failures(plan: Plan, *, agrees: bool) -> list[Finding]:
     """Have the model of each bot answer from sources, and print how well it does. Returns the failures."""
+    from bot.cli.kb import agree_on_terminal
     from bot.clock import SystemClock
     from bot.doctor.source_answers import check_source_answers
     from bot.knowledge.base import check_libraries
-    from bot.runtime.commands.kb import agree_on_terminal
 
     check_libraries()
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bot.runtime.commands.kb import BOT, YES, agree_on_terminal
+from bot.cli.kb import BOT, YES, agree_on_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from bot.runtime.commands.batch.tune_work import NotBetter, TuneCommand
+    from bot.cli.tune_work import NotBetter, TuneCommand
 
 app = typer.Typer(help="Tune a model of AI Studio with your own examples.", no_args_is_help=True)
 
@@ -129,9 +129,9 @@ def _work(bot: int, work: Callable[[TuneCommand], Awaitable[bool | None]], *, ye
     """Do something with the tunings of a bot; `yes` agrees to everything that is asked. What returns False has been
     refused: the exit code is 1.
     """
+    from bot.cli import tune_work
     from bot.config import multi_bot
     from bot.config.settings import load
-    from bot.runtime.commands.batch import tune_work
 
     settings = load()
     number = multi_bot.one_of(settings, bot)

@@ -14,11 +14,11 @@ from bot.batch.losses import text_chart, write_chart
 from bot.batch.results import write_rows
 from bot.batch.tuned_models import drop_model, embedding_row, use_classifier, use_model
 from bot.batch.tuning import BETTER, OVER, TuningWork, Verdict
+from bot.cli import dataset_work
+from bot.cli.dataset_work import told
 from bot.config.settings import Settings
 from bot.errors import BadInput, ModelRefused
 from bot.ports import Agree, Say
-from bot.runtime.commands.batch import dataset_work
-from bot.runtime.commands.batch.dataset_work import told
 from bot.storage.repositories.batch.tunings import StoredTuning
 
 PAUSE = 30.0  # seconds between two looks
@@ -208,7 +208,7 @@ async def opened(settings: Settings, bot: int, say: Say, agree: Agree) -> AsyncI
         work = TuningWork(store=data.store, vendor=data.vendor, datasets=data.work, bot=bot)
 
         async def comparison(tuning: StoredTuning) -> Verdict | None:
-            from bot.runtime.commands.batch import tune_compare  # the whole bot, which nothing else here needs
+            from bot.cli import tune_compare  # the whole bot, which nothing else here needs
 
             return await tune_compare.compare(settings, work, tuning, say, agree)
 

@@ -143,8 +143,8 @@ async def _exported(source: str, store: Store, settings: Settings, bot: int, agr
         names = await store.read(lambda tx: tx.members.read_names(bot, people))
         return exports.liked(judged, chats, names.values())
     if source == "topics":
+        from bot.cli.topics import known_samples
         from bot.llm.topics.samples import one_hot
-        from bot.runtime.commands.topics import known_samples
 
         samples = known_samples(file, bot)
         asked = {sample.user for sample in samples if sample.user}

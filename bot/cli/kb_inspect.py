@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mappi
 from dataclasses import dataclass
 
 from bot.billing.pricing import shown
+from bot.cli.knowledge import SPANS, KnowledgeCommand, date, told
 from bot.errors import BadInput, ConfigError
 from bot.knowledge import rights
 from bot.knowledge.base import WEB, check_libraries
 from bot.knowledge.search.cases import Case, gold_articles
 from bot.knowledge.sources.source import Found, SourceFailed, Trouble, failure_text
 from bot.knowledge.sync import ASKS
-from bot.runtime.commands.knowledge import SPANS, KnowledgeCommand, date, told
 from bot.storage.repositories.knowledge.articles import ArticleRow
 from bot.storage.repositories.knowledge.passages import VECTOR_STORE
 from bot.storage.repositories.knowledge.sources import LEARNED, KnowledgeSource

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from bot.cli.knowledge import KnowledgeCommand
 from bot.errors import BadInput
 from bot.knowledge.search import calibration
 from bot.knowledge.search.calibration import FEWEST, TELLS, Calibration
@@ -17,7 +18,6 @@ from bot.knowledge.search.cases import read_case_file
 from bot.knowledge.search.evaluation import share
 from bot.knowledge.search.gate import Gate, Signals
 from bot.knowledge.search.own_questions import Questions, Searching
-from bot.runtime.commands.knowledge import KnowledgeCommand
 
 MOST_NAMED = 5  # questions that are named as wrongly judged
 WIDE = 10.0  # per cent between the ends of an interval that says little

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bot.runtime.commands.kb import BOT, agree_on_terminal
+from bot.cli.kb import BOT, agree_on_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from bot.runtime.commands.batch.runs import BatchCommand
+    from bot.cli.runs import BatchCommand
 
 app = typer.Typer(help="Ask a model thousands of questions: a file goes in, a file comes out.", no_args_is_help=True)
 
@@ -43,7 +43,7 @@ def run_file(
     bot: int = BOT,
 ) -> None:
     """Ask a model every question of a file. What it costs at most is said before the first one is asked."""
-    from bot.runtime.commands.batch import runs
+    from bot.cli import runs
 
     options = {
         "column": column, "system": runs.read_system(system), "schema": runs.read_schema(schema),
@@ -116,9 +116,9 @@ def forget_run(number: Number, yes: bool = YES, bot: int = BOT) -> None:
 
 def _work(bot: int, work: Callable[[BatchCommand], Awaitable[None]], *, yes: bool = False) -> None:
     """Do something with the runs of a bot; `yes` agrees to everything that is asked."""
+    from bot.cli import runs
     from bot.config import multi_bot
     from bot.config.settings import load
-    from bot.runtime.commands.batch import runs
 
     settings = load()
     number = multi_bot.one_of(settings, bot)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bot.runtime.commands.kb import BOT, YES, agree_on_terminal
+from bot.cli.kb import BOT, YES, agree_on_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from bot.runtime.commands.batch.dataset_work import DatasetCommand
+    from bot.cli.dataset_work import DatasetCommand
 
 app = typer.Typer(help="Datasets of AI Studio: check, upload, export what the bot has learned.", no_args_is_help=True)
 
@@ -43,7 +43,7 @@ def show_dataset(dataset: Id, bot: int = BOT) -> None:
 @app.command("validate")
 def validate_file(file: File, kind: Type = "") -> None:
     """Check a file by the vendor's limits, without a network: each mistake with its line and what helps."""
-    from bot.runtime.commands.batch import dataset_work
+    from bot.cli import dataset_work
 
     dataset_work.validate(file, kind, typer.echo)
 
@@ -86,16 +86,16 @@ def export_rows(
     bot: int = BOT,
 ) -> None:
     """Write what the bot has learned as rows to tune with, without names and numbers; a list says what was masked."""
-    from bot.runtime.commands.batch import dataset_work
+    from bot.cli import dataset_work
 
     asyncio.run(dataset_work.export(source, to, agreed, file, bot, typer.echo))
 
 
 def _work(bot: int, work: Callable[[DatasetCommand], Awaitable[None]], *, yes: bool = False) -> None:
     """Do something with the datasets; `yes` agrees to everything that is asked."""
+    from bot.cli import dataset_work
     from bot.config import multi_bot
     from bot.config.settings import load
-    from bot.runtime.commands.batch import dataset_work
 
     settings = load()
     number = multi_bot.one_of(settings, bot)
