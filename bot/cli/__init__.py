@@ -15,6 +15,7 @@ import typer
 
 from bot.app import app_option, chosen_app, new_project, run_command
 from bot.cli import batch, dataset, desk, eval, kb, topics, tune
+from bot.cli.terminal import Bots, ask
 from bot.errors import BadInput, ConfigError
 from bot.ports import ProcessRole
 
@@ -62,7 +63,6 @@ ROLE = typer.Option(
     ProcessRole.ALL,
     help="What this process does: all; or with PostgreSQL take updates (webhook) or work on them (worker).",
 )
-BOT = typer.Option(0, help="Id of the bot (its token begins with it); if not given, the bots of the settings.")
 
 
 app.command()(new_project.new)
@@ -221,7 +221,7 @@ def _destination(argument: str, setting: str) -> str:
 
 
 @app.command()
-def feedback(bot: int = BOT) -> None:
+def feedback(bot: Bots = 0) -> None:
     """Print what people thought of answers, one JSON object a line, with prompt, answer, model and sources."""
     from bot.config import multi_bot
     from bot.storage.repositories.messages import export_judgements
@@ -238,7 +238,7 @@ def personas(
     put_back: bool = typer.Option(
         False, "--put-back", help="Put the version back into PROMPTS_DIR; the file that stands there is kept."
     ),
-    bot: int = BOT,
+    bot: Bots = 0,
 ) -> None:
     """List the versions of personas that have answered, with their answers, 👍 and 👎; print one, or put it back."""
     from bot.config import multi_bot
@@ -263,7 +263,7 @@ def personas(
 
 
 @app.command()
-def audit(bot: int = BOT) -> None:
+def audit(bot: Bots = 0) -> None:
     """Print the audit log, one JSON object a line: what owners and administrators did, when, and to whom."""
     from bot.config import multi_bot
     from bot.config.settings import load
@@ -362,7 +362,6 @@ async def _failures(plan: Plan, *, paid: bool, studio: bool) -> list[Finding]:
 
 async def _answer_failures(plan: Plan, *, agrees: bool) -> list[Finding]:
     """Have the model of each bot answer from sources, and print how well it does. Returns the failures."""
-    from bot.cli.kb import agree_on_terminal
     from bot.clock import SystemClock
     from bot.doctor.source_answers import check_source_answers
     from bot.knowledge.base import check_libraries
@@ -372,7 +371,7 @@ async def _answer_failures(plan: Plan, *, agrees: bool) -> list[Finding]:
     def agree(question: str) -> bool:
         if agrees:
             typer.echo(question.removesuffix(" Go on?"))
-        return agrees or agree_on_terminal(question)
+        return agrees or ask(question)
 
     wrong: list[Finding] = []
     for settings in {one.model: one for one in plan.bots.values()}.values():
@@ -414,7 +413,7 @@ def list_models() -> None:
 def worth(
     name: str = typer.Argument(help="An instance: a row of MODELS with a uri."),
     than: str = typer.Option("", help="The model that is paid by the token; if not given, the instance's stand_in."),
-    bot: int = BOT,
+    bot: Bots = 0,
 ) -> None:
     """Say whether an instance of your own would have been cheaper in the last 30 days than paying by the token."""
     from bot.config import multi_bot

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bot.cli.kb import BOT, agree_on_terminal
+from bot.cli.terminal import Bot, agree_to
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -40,7 +40,7 @@ def run_file(
     max_tokens: Annotated[int | None, typer.Option(min=1, help="The longest answer; none: MAX_TOKENS.")] = None,
     most_cost: Annotated[float, typer.Option(min=0.0, help="Refuse a run that may cost more.")] = 0.0,
     yes: bool = YES,
-    bot: int = BOT,
+    bot: Bot = 0,
 ) -> None:
     """Ask a model every question of a file. What it costs at most is said before the first one is asked."""
     from bot.cli import runs
@@ -57,7 +57,7 @@ def run_file(
 def show_run(
     number: Number,
     watch: Annotated[bool, typer.Option("--watch", help="Go on with the run until it has ended.")] = False,
-    bot: int = BOT,
+    bot: Bot = 0,
 ) -> None:
     """Say how far a run is, and what it has cost."""
     _work(bot, lambda command: command.go_on(number) if watch else command.show(number))
@@ -74,7 +74,7 @@ def list_batch_models() -> None:
 
 
 @app.command("list")
-def list_runs(bot: int = BOT) -> None:
+def list_runs(bot: Bot = 0) -> None:
     """List the runs, newest first."""
     _work(bot, lambda command: command.show_all())
 
@@ -86,7 +86,7 @@ def fetch_answers(
     bare: Annotated[
         bool, typer.Option("--bare", help="Requests and answers only: the file that was asked is gone.")
     ] = False,
-    bot: int = BOT,
+    bot: Bot = 0,
 ) -> None:
     """Write the rows of the file with their answers into a new file; the other columns come back as they were."""
     _work(bot, lambda command: command.fetch(number, to, bare=bare))
@@ -96,20 +96,20 @@ def fetch_answers(
 def retry_run(
     number: Number,
     missing: Annotated[bool, typer.Option("--missing", help="Only what is missing, not what has failed.")] = False,
-    bot: int = BOT,
+    bot: Bot = 0,
 ) -> None:
     """Ask once more what has failed, was refused, or is missing."""
     _work(bot, lambda command: command.retry(number, missing=missing))
 
 
 @app.command("cancel")
-def cancel_run(number: Number, bot: int = BOT) -> None:
+def cancel_run(number: Number, bot: Bot = 0) -> None:
     """End a run; what is answered stays."""
     _work(bot, lambda command: command.cancel(number))
 
 
 @app.command("forget")
-def forget_run(number: Number, yes: bool = YES, bot: int = BOT) -> None:
+def forget_run(number: Number, yes: bool = YES, bot: Bot = 0) -> None:
     """Delete a run with its requests and answers."""
     _work(bot, lambda command: command.forget(number), yes=yes)
 
@@ -124,7 +124,7 @@ def _work(bot: int, work: Callable[[BatchCommand], Awaitable[None]], *, yes: boo
     number = multi_bot.one_of(settings, bot)
 
     async def run() -> None:
-        agree = (lambda _: True) if yes else agree_on_terminal
+        agree = agree_to(all_=yes)
         async with runs.opened(settings, number, typer.echo, agree) as command:
             await work(command)
 

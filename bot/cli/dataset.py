@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bot.cli.kb import BOT, YES, agree_on_terminal
+from bot.cli.terminal import TO_ALL, Bot, agree_to
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from bot.cli.dataset_work import DatasetCommand
 
+Yes = Annotated[bool, typer.Option("--yes", help=TO_ALL)]
 app = typer.Typer(help="Datasets of AI Studio: check, upload, export what the bot has learned.", no_args_is_help=True)
 
 File = Annotated[Path, typer.Argument(help="Rows: .jsonl, .csv, .tsv or .parquet.")]
@@ -29,13 +30,13 @@ Type = Annotated[
 
 
 @app.command("list")
-def list_datasets(bot: int = BOT) -> None:
+def list_datasets(bot: Bot = 0) -> None:
     """List the datasets of the folder, newest first, and how full it is."""
     _work(bot, lambda command: command.show_all())
 
 
 @app.command("show")
-def show_dataset(dataset: Id, bot: int = BOT) -> None:
+def show_dataset(dataset: Id, bot: Bot = 0) -> None:
     """Show a dataset, and what is wrong with it if anything is."""
     _work(bot, lambda command: command.show(dataset))
 
@@ -53,7 +54,7 @@ def upload_file(
     file: File,
     kind: Type = "",
     name: Annotated[str, typer.Option(help="What it is called; if not given, as the file.")] = "",
-    bot: int = BOT,
+    bot: Bot = 0,
 ) -> None:
     """Check a file, upload it, and wait until the service has checked it."""
     _work(bot, lambda command: command.upload(file, kind, name))
@@ -63,14 +64,14 @@ def upload_file(
 def download_dataset(
     dataset: Id,
     to: Annotated[Path, typer.Option("--to", help="The file to write: .jsonl, .csv or .parquet.")],
-    bot: int = BOT,
+    bot: Bot = 0,
 ) -> None:
     """Write a dataset into a new file."""
     _work(bot, lambda command: command.download(dataset, to))
 
 
 @app.command("remove")
-def remove_dataset(dataset: Id, yes: bool = YES, bot: int = BOT) -> None:
+def remove_dataset(dataset: Id, yes: Yes = False, bot: Bot = 0) -> None:
     """Delete a dataset at the service."""
     _work(bot, lambda command: command.remove(dataset), yes=yes)
 
@@ -83,7 +84,7 @@ def export_rows(
         str, typer.Option(help="liked, drafts: ids of the chats whose people have agreed, with commas, or all.")
     ] = "",
     file: Annotated[Path, typer.Option(help="topics: the file with the topics.")] = Path("routing.toml"),
-    bot: int = BOT,
+    bot: Bot = 0,
 ) -> None:
     """Write what the bot has learned as rows to tune with, without names and numbers; a list says what was masked."""
     from bot.cli import dataset_work
@@ -101,7 +102,7 @@ def _work(bot: int, work: Callable[[DatasetCommand], Awaitable[None]], *, yes: b
     number = multi_bot.one_of(settings, bot)
 
     async def run() -> None:
-        agree = (lambda _: True) if yes else agree_on_terminal
+        agree = agree_to(all_=yes)
         async with dataset_work.opened(settings, number, typer.echo, agree) as command:
             await work(command)
 

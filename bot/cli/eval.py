@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bot.app import chosen_app
-from bot.cli.kb import BOT, agree_on_terminal
+from bot.cli.terminal import Bot, agree_to
 from bot.errors import BadInput
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def evaluate_cases(
     to_json: Annotated[Path | None, typer.Option("--json", help="Write the results into this file.")] = None,
     junit: Annotated[Path | None, typer.Option(help="Write a JUnit file.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Agree to prices without being asked (for cron, CI).")] = False,
-    bot: int = BOT,
+    bot: Bot = 0,
 ) -> None:
     """Ask your cases again, and say what is better or worse (exit code 1 if a demand is not met any more)."""
     from bot.config import multi_bot
@@ -95,7 +95,7 @@ def evaluate_cases(
     number = multi_bot.one_of(settings, bot)
 
     async def run() -> bool:
-        agree = (lambda _: True) if yes else agree_on_terminal
+        agree = agree_to(all_=yes)
         added = program.extension if program is not None else None
         async with open_evaluation(settings, number, beside, added) as evaluation:
             return await evaluate(evaluation, wish, typer.echo, agree)

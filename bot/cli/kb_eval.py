@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from bot.billing.metering import BillTo
-from bot.cli.knowledge import KnowledgeCommand, date
+from bot.cli.kb_inspect import agree_to_questions, tell_stores
+from bot.cli.terminal import format_time
 from bot.errors import BadInput
 from bot.knowledge.search.cases import Case, gold_articles, gold_passages, read_case_file
 from bot.knowledge.search.evaluation import DEEP, changes, figures, rank_of
+from bot.runtime.opening import Workspace
 from bot.storage.store import Tx
 from bot.types import Address
 
@@ -44,20 +46,20 @@ class Ranked:
     rank: int | None
 
 
-async def evaluate(command: KnowledgeCommand, file: Path, groups: frozenset[str]) -> None:
+async def evaluate(work: Workspace, file: Path, groups: frozenset[str]) -> None:
     """Search for the questions of a file with the rights of these audience groups, and print how often the right page
     or passage was found.
 
     Also printed is what was missed, and what has changed since the last run. Raises `BadInput`.
     """
-    base, say = command.base, command.say
+    base, say = work.knowledge, work.say
     cases = read_case_file(file)
     if not any(case.says_where for case in cases):
         raise BadInput(f"{file} does not say what should be found: a column page or text is missing")
     sources = await base.readable(groups)
     targets = await base.store.read(lambda tx: _targets(tx, cases, sources, groups))
     foreign = [case.question for case in cases if not case.is_answered]
-    if not await command.agree_to_questions([*(one.case.question for one in targets), *foreign]):
+    if not await agree_to_questions(work, [*(one.case.question for one in targets), *foreign]):
         return
     payer = BillTo(Address("telegram", base.bot, 0), 0, "kb")
     retrieval, ranked = await base.retrieval(), list[Ranked]()
@@ -68,19 +70,19 @@ async def evaluate(command: KnowledgeCommand, file: Path, groups: frozenset[str]
         ranked.append(Ranked(target, rank_of(order, target.passages if by_text else target.articles)))
     how = f"by words and meaning ({retrieval.index.model})" if retrieval.index.embedded else "by words"
     say(f"{len(ranked)} questions of {file}, found {how} in {len(sources)} sources.")
-    await command.tell_stores(sources)
+    await tell_stores(work, sources)
     if not sources:
         say("They may read no source: --as with --role, or --in, looks with the rights of somebody else.")
     if ranked:
-        _tell_figures(command, ranked)
-        _list(command, "Not among the first ten", [_missed(one) for one in ranked if _place(one) > DEEP[-1]])
+        _tell_figures(work, ranked)
+        _list(work, "Not among the first ten", [_missed(one) for one in ranked if _place(one) > DEEP[-1]])
     gone = [f"{one.case.question} -> {_wanted(one.case)}" for one in targets if not one.source]
-    _list(command, "Left out, because nothing that they may read has the page or the text", gone)
+    _list(work, "Left out, because nothing that they may read has the page or the text", gone)
     if foreign:
         passing = [text for text in foreign if base.passes(await retrieval.search(text, sources, payer, groups=groups))]
         say(f"{len(passing)} of {len(foreign)} questions about something else pass the gate (govorun kb calibrate).")
-        _list(command, "Passing", passing)
-    _compare(command, file, groups, ranked)
+        _list(work, "Passing", passing)
+    _compare(work, file, groups, ranked)
 
 
 def _targets(tx: Tx, cases: Sequence[Case], sources: Collection[int], groups: Collection[str]) -> list[Target]:
@@ -99,52 +101,54 @@ def _targets(tx: Tx, cases: Sequence[Case], sources: Collection[int], groups: Co
     return targets
 
 
-def _tell_figures(command: KnowledgeCommand, ranked: Sequence[Ranked]) -> None:
+def _tell_figures(work: Workspace, ranked: Sequence[Ranked]) -> None:
     for name, figure in figures([one.rank for one in ranked]).items():
-        command.say(f"  {name:<8} {figure.value:5.1f}  ({figure.low:.1f} to {figure.high:.1f})")
+        work.say(f"  {name:<8} {figure.value:5.1f}  ({figure.low:.1f} to {figure.high:.1f})")
     by_source: dict[str, list[int | None]] = {}
     for one in ranked:
         by_source.setdefault(one.target.source, []).append(one.rank)
     if len(by_source) > 1:
         for source, ranks in sorted(by_source.items()):
             shown = " · ".join(f"{name} {figure.value:.0f}" for name, figure in figures(ranks).items())
-            command.say(f"  {source}: {len(ranks)} questions · {shown}")
+            work.say(f"  {source}: {len(ranks)} questions · {shown}")
 
 
-def _compare(command: KnowledgeCommand, file: Path, groups: Collection[str], ranked: Sequence[Ranked]) -> None:
+def _compare(work: Workspace, file: Path, groups: Collection[str], ranked: Sequence[Ranked]) -> None:
     """Say what has changed since the last run with this file and these readers, and keep this run."""
-    name = hashlib.sha256(repr((command.base.bot, str(file.resolve()), sorted(groups))).encode()).hexdigest()[:16]
-    place = command.base.cache / "eval" / f"{name}.json"
+    name = hashlib.sha256(repr((work.knowledge.bot, str(file.resolve()), sorted(groups))).encode()).hexdigest()[:16]
+    place = work.knowledge.cache / "eval" / f"{name}.json"
     now = {hashlib.sha256(one.target.case.key.encode()).hexdigest(): one for one in ranked}
     try:
         last = json.loads(place.read_text()) if place.exists() else {}
         place.parent.mkdir(parents=True, exist_ok=True)
-        kept = {"at": command.base.store.clock.time(), "ranks": {key: one.rank for key, one in now.items()}}
+        kept = {"at": work.knowledge.store.clock.time(), "ranks": {key: one.rank for key, one in now.items()}}
         place.write_text(json.dumps(kept))
     except (OSError, ValueError) as error:
-        command.say(f"The next run can't be compared with this one: {place}: {error}")
+        work.say(f"The next run can't be compared with this one: {place}: {error}")
         return
     if last and not now.keys().isdisjoint(last["ranks"]):
-        _tell_changes(command, last, now)
+        _tell_changes(work, last, now)
 
 
-def _tell_changes(command: KnowledgeCommand, last: Mapping[str, Any], now: Mapping[str, Ranked]) -> None:
+def _tell_changes(work: Workspace, last: Mapping[str, Any], now: Mapping[str, Ranked]) -> None:
     before: Mapping[str, int | None] = last["ranks"]
     found = changes(before, {key: one.rank for key, one in now.items()})
-    line = f"Since the run of {date(last['at'])} {len(found.better)} are found higher and {len(found.worse)} lower"
+    line = (
+        f"Since the run of {format_time(last['at'])} {len(found.better)} are found higher and {len(found.worse)} lower"
+    )
     if found.better or found.worse:
         noise = "; as much happens by chance" if found.chance > NOISE else ""
         line += f", of {len(before.keys() & now.keys())}{noise} (p = {found.chance:.2f})"
-    command.say(f"{line}.")
+    work.say(f"{line}.")
     for what, keys in (("Higher", found.better), ("Lower", found.worse)):
         moved = [f"{now[key].target.case.question}: {_shown(before[key])} -> {_shown(now[key].rank)}" for key in keys]
-        _list(command, what, moved)
+        _list(work, what, moved)
 
 
-def _list(command: KnowledgeCommand, title: str, lines: Sequence[str]) -> None:
+def _list(work: Workspace, title: str, lines: Sequence[str]) -> None:
     if lines:
         more = [f"... and {len(lines) - MOST_NAMED} more"] if len(lines) > MOST_NAMED else []
-        command.say("\n  ".join([f"{title}:", *lines[:MOST_NAMED], *more]))
+        work.say("\n  ".join([f"{title}:", *lines[:MOST_NAMED], *more]))
 
 
 def _missed(one: Ranked) -> str:

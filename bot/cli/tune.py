@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bot.cli.kb import BOT, YES, agree_on_terminal
+from bot.cli.terminal import TO_ALL, Bot, agree_to
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from bot.cli.tune_work import NotBetter, TuneCommand
 
+Yes = Annotated[bool, typer.Option("--yes", help=TO_ALL)]
 app = typer.Typer(help="Tune a model of AI Studio with your own examples.", no_args_is_help=True)
 
 Number = Annotated[int, typer.Argument(metavar="ID", help="The number of a tuning, as `govorun tune list` prints it.")]
@@ -36,8 +37,8 @@ def start_tuning(
     rate: Annotated[float, typer.Option(min=0.0, help="Learning rate; 0: the service decides.")] = 0.0,
     rank: Annotated[int, typer.Option(min=0, help="Rank of LoRA; 0: the service decides.")] = 0,
     seed: Annotated[int, typer.Option(min=0, help="Seed of chance; 0: the service decides.")] = 0,
-    yes: bool = YES,
-    bot: int = BOT,
+    yes: Yes = False,
+    bot: Bot = 0,
 ) -> None:
     """Check the examples, keep some for validation, upload both, and start a tuning (free, 1 to 24 hours)."""
     given = {
@@ -59,20 +60,20 @@ def start_tuning(
 def show_tuning(
     number: Number,
     watch: Annotated[bool, typer.Option("--watch", help="Wait until it has ended.")] = False,
-    bot: int = BOT,
+    bot: Bot = 0,
 ) -> None:
     """Say how far a tuning is."""
     _work(bot, lambda command: command.show(number, watch=watch))
 
 
 @app.command("list")
-def list_tunings(bot: int = BOT) -> None:
+def list_tunings(bot: Bot = 0) -> None:
     """List the tunings, newest first."""
     _work(bot, lambda command: command.show_all())
 
 
 @app.command("cancel")
-def cancel_tuning(number: Number, bot: int = BOT) -> None:
+def cancel_tuning(number: Number, bot: Bot = 0) -> None:
     """End a tuning."""
     _work(bot, lambda command: command.cancel(number))
 
@@ -81,20 +82,20 @@ def cancel_tuning(number: Number, bot: int = BOT) -> None:
 def show_metrics(
     number: Number,
     png: Annotated[Path | None, typer.Option(help="Also draw them into this file.")] = None,
-    bot: int = BOT,
+    bot: Bot = 0,
 ) -> None:
     """Show the losses of a tuning."""
     _work(bot, lambda command: command.metrics(number, png))
 
 
 @app.command("archive")
-def archive_tuning(number: Number, yes: bool = YES, bot: int = BOT) -> None:
+def archive_tuning(number: Number, yes: Yes = False, bot: Bot = 0) -> None:
     """Put a tuned model away for good: nobody can use it any more."""
     _work(bot, lambda command: command.archive(number), yes=yes)
 
 
 @app.command("compare")
-def compare_tuning(number: Number, yes: bool = YES, bot: int = BOT) -> None:
+def compare_tuning(number: Number, yes: Yes = False, bot: Bot = 0) -> None:
     """Compare a tuned model with its base on cases of your own that were not in its data."""
     _work(bot, lambda command: command.compare(number), yes=yes)
 
@@ -108,8 +109,8 @@ def use_tuning(
     not_better: Annotated[
         bool, typer.Option("--though-not-better", help="Use it although its comparison says that it is not better.")
     ] = False,
-    yes: bool = YES,
-    bot: int = BOT,
+    yes: Yes = False,
+    bot: Bot = 0,
 ) -> None:
     """Take a tuned model into use: MODELS and a persona with its system prompt, or routing.toml.
 
@@ -120,7 +121,7 @@ def use_tuning(
 
 
 @app.command("drop")
-def drop_tuning(number: Number, bot: int = BOT) -> None:
+def drop_tuning(number: Number, bot: Bot = 0) -> None:
     """Stop using a tuned model: take it out of MODELS and remove its persona, or restore routing.toml."""
     _work(bot, lambda command: command.drop(number))
 
@@ -137,7 +138,7 @@ def _work(bot: int, work: Callable[[TuneCommand], Awaitable[bool | None]], *, ye
     number = multi_bot.one_of(settings, bot)
 
     async def run() -> bool | None:
-        agree = (lambda _: True) if yes else agree_on_terminal
+        agree = agree_to(all_=yes)
         async with tune_work.opened(settings, number, typer.echo, agree) as command:
             return await work(command)
 
