@@ -36,13 +36,16 @@ def command(app: typer.Typer, name: str, *, yes: str = "") -> Callable[[Work], W
     """
 
     def add(work: Work) -> Work:
-        def run(*, bot: int, yes: bool = False, **given: Any) -> None:
+        def run(*, bot: int, **given: Any) -> None:
             from bot.config import multi_bot
             from bot.config.settings import load
 
             settings = load()
             number = multi_bot.one_of(settings, bot)
-            if asyncio.run(_run(work, given, settings, number, agree_to(all_=yes))) is False:
+            agree = agree_to(all_=given.get("yes", False))
+            if yes:
+                del given["yes"]
+            if asyncio.run(_run(work, given, settings, number, agree)) is False:
                 raise typer.Exit(1)
 
         _, *own = inspect.signature(work, locals={"Workspace": Any}, eval_str=True).parameters.values()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from bot.concurrency.child_pool import ChildPool
-from bot.config.settings import Settings
+from bot.config import multi_bot
+from bot.config.settings import Settings, load
 from bot.http.client import Http
 from bot.knowledge.base import KnowledgeBase
 from bot.ports import Agree, Say
 from bot.providers.yandex.service import YandexStudio
-from bot.runtime.opening import Workspace
+from bot.runtime.opening import Workspace, open_workspace
 from bot.storage.store import Store
 
 
@@ -36,3 +40,11 @@ def workspace(
     )
     made.__dict__.update({name: one for name, one in (("studio", studio), ("knowledge", knowledge)) if one})
     return made
+
+
+@asynccontextmanager
+async def opened(said: list[str], bot: int = 0) -> AsyncIterator[Workspace]:
+    """Open what a command works with for the settings of the environment, as the command line does."""
+    settings = load()
+    async with open_workspace(settings, multi_bot.one_of(settings, bot), said.append, lambda _: True) as work:
+        yield work
