@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from bot.cli.terminal import SPANS, format_time
+from bot.doctor.finding import Finding, Verdict, fail, ok, warn
 from bot.errors import BadInput, ConfigError
 from bot.knowledge import rights
 from bot.knowledge.base import WEB, check_libraries
@@ -22,18 +22,6 @@ from bot.storage.store import Tx
 MAX_SHOWN = 100  # pages of a source; `--page` shows any of them
 MAX_NAMED = 5  # pages that are named with a problem
 LATE = 2  # times that a sync may take its time, until it is late
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The result of one check: what was looked at, and what to do about it ("" if all is well). `is_wrong` makes the
-    command exit with status 1.
-    """
-
-    about: str
-    text: str
-    advice: str = ""
-    is_wrong: bool = False
 
 
 # --- show -------------------------------------------------------------------------------------------------------------
@@ -97,20 +85,19 @@ async def check(work: Workspace) -> bool:
     """
     findings = [one async for one in _findings(work)]
     for one in findings:
-        verdict = "FAIL" if one.is_wrong else "warn" if one.advice else "ok  "
-        work.say(f"{verdict}  {one.about:<12}  {one.text}" + (f"\n{'':20}{one.advice}" if one.advice else ""))
-    return not any(one.is_wrong for one in findings)
+        work.say(f"{one.verdict:<4}  {one.leg:<12}  {one.text}" + (f"\n{'':20}{one.advice}" if one.advice else ""))
+    return all(one.verdict is not Verdict.FAIL for one in findings)
 
 
 async def _findings(work: Workspace) -> AsyncIterator[Finding]:
     try:
         check_libraries()
     except ConfigError as error:
-        yield Finding("libraries", str(error), "pip install 'govorun[knowledge]'", is_wrong=True)
+        yield fail("libraries", str(error), "pip install 'govorun[knowledge]'")
         return
     sources = await work.store.read(lambda tx: tx.sources.list_sources(work.bot))
     if not sources:
-        yield Finding("sources", "there is none", "govorun kb add FOLDER or ADDRESS")
+        yield warn("sources", "there is none", "govorun kb add FOLDER or ADDRESS")
     for source in sources:
         articles = await work.store.read(lambda tx, id_=source.id: tx.articles.list_articles([id_]))  # type: ignore[misc]
         audiences = {*source.audience, *(one.audience for one in articles if one.audience)}
@@ -126,9 +113,7 @@ async def _findings(work: Workspace) -> AsyncIterator[Finding]:
             yield one
         if not found:
             passages = sum(one.passages for one in articles)
-            yield Finding(
-                source.name, f"{len(articles)} pages, {passages} passages, read {format_time(source.synced or 0)}"
-            )
+            yield ok(source.name, f"{len(articles)} pages, {passages} passages, read {format_time(source.synced or 0)}")
     if sources:
         yield await _vectors(work)
         yield await _index(work)
@@ -137,39 +122,37 @@ async def _findings(work: Workspace) -> AsyncIterator[Finding]:
 def _freshness(source: KnowledgeSource, now: float) -> Iterator[Finding]:
     name, again = source.name, f"govorun kb sync {source.name}"
     if source.state == ASKS:
-        yield Finding(
-            name, f"it asks: {failure_text('en', source.error)}", f"{again} removes them, or not", is_wrong=True
-        )
+        yield fail(name, f"it asks: {failure_text('en', source.error)}", f"{again} removes them, or not")
     elif source.error:
-        yield Finding(name, f"the last sync failed: {failure_text('en', source.error)}", again, is_wrong=True)
+        yield fail(name, f"the last sync failed: {failure_text('en', source.error)}", again)
     if source.synced is None:
-        yield Finding(name, "it was never read to its end", again, is_wrong=True)
+        yield fail(name, "it was never read to its end", again)
     elif source.every and source.state == "active" and now - source.synced > LATE * source.every:
         text = f"it should be read every {_format_span(source.every)}, and was read last {format_time(source.synced)}"
-        yield Finding(name, text, "Is the bot running? It reads sources by itself.", is_wrong=True)
+        yield fail(name, text, "Is the bot running? It reads sources by itself.")
     if source.state == "paused":
-        yield Finding(name, "it is paused: what is known of it stays, and gets older", f"{again} goes on with it")
+        yield warn(name, "it is paused: what is known of it stays, and gets older", f"{again} goes on with it")
 
 
 def _contents(source: KnowledgeSource, articles: Sequence[ArticleRow]) -> Iterator[Finding]:
     if source.synced is not None and not articles and source.kind != LEARNED:
-        yield Finding(source.name, "nothing of it is stored", f"govorun kb sync {source.name}", is_wrong=True)
+        yield fail(source.name, "nothing of it is stored", f"govorun kb sync {source.name}")
     if source.kind == VECTOR_STORE:
         return  # its pages have passages once a question has found some
     if empty := [one.key for one in articles if not one.passages]:
-        yield Finding(source.name, f"pages without a passage: {_some(empty)}", "Is there text in them?", is_wrong=True)
+        yield fail(source.name, f"pages without a passage: {_some(empty)}", "Is there text in them?")
     left = [(one.key, reason) for one in articles for reason in one.left_out]
     for kinds, advice in LEFT_OUT:
         if found := [f"{key} ({_explain(reason)})" for key, reason in left if reason.startswith(kinds)]:
-            yield Finding(source.name, f"not all is read: {_some(found)}", advice)
+            yield warn(source.name, f"not all is read: {_some(found)}", advice)
 
 
 def _readers(source: KnowledgeSource, strangers: Sequence[str]) -> Iterator[Finding]:
     if not source.audience and source.kind != LEARNED:
-        yield Finding(source.name, "nobody may read it", f"govorun kb read {source.name} members (or everyone, ...)")
+        yield warn(source.name, "nobody may read it", f"govorun kb read {source.name} members (or everyone, ...)")
     for one in strangers:
         text = f"{one} is nobody: no such group, chat or person is known, so what is for it is read by nobody"
-        yield Finding(source.name, text, "govorun kb read, or the column audience of the table", is_wrong=True)
+        yield fail(source.name, text, "govorun kb read, or the column audience of the table")
 
 
 def _strangers(tx: Tx, bot: int, groups: Iterable[str]) -> list[str]:
@@ -193,17 +176,15 @@ async def _reading(work: Workspace, source: KnowledgeSource, known: Collection[s
     try:
         events = await work.knowledge.look(source)
     except SourceFailed as error:
-        return [Finding(source.name, f"it can't be read now: {error}", again, is_wrong=True)]
+        return [fail(source.name, f"it can't be read now: {error}", again)]
     found = []
     if troubles := [
         f"{one.key} ({_explain(one.reason)})" for one in events if isinstance(one, Trouble) and _matters(one)
     ]:
-        found.append(
-            Finding(source.name, f"can't be read: {_some(troubles)}", "What is known of them stays.", is_wrong=True)
-        )
+        found.append(fail(source.name, f"can't be read: {_some(troubles)}", "What is known of them stays."))
     gone = [] if source.kind == WEB else [f"{key} (gone)" for key in sorted({*known} - {one.key for one in events})]
     if changed := [one.key for one in events if isinstance(one, Found)] + gone:
-        found.append(Finding(source.name, f"new or changed since it was read: {_some(changed)}", again))
+        found.append(warn(source.name, f"new or changed since it was read: {_some(changed)}", again))
     return found
 
 
@@ -224,13 +205,13 @@ async def _vectors(work: Workspace) -> Finding:
     """How many texts have no embedding, and what these cost."""
     base = work.knowledge
     if base.embedder is None:
-        return Finding("embeddings", "off: passages are found by their words")
+        return ok("embeddings", "off: passages are found by their words")
     wanted = await base.estimate()
     if not wanted.passages:
-        return Finding("embeddings", f"all passages have one ({base.embedder.name})")
+        return ok("embeddings", f"all passages have one ({base.embedder.name})")
     price = work.format_price(wanted.cost) if wanted.cost else "free of charge"
     text = f"{wanted.passages} texts have none ({base.embedder.name}): they are found by their words only"
-    return Finding("embeddings", text, f"govorun kb embed makes them: {price}", is_wrong=True)
+    return fail("embeddings", text, f"govorun kb embed makes them: {price}")
 
 
 async def _index(work: Workspace) -> Finding:
@@ -245,9 +226,9 @@ async def _index(work: Workspace) -> Finding:
 
     passages, embedded = await work.store.read(count)
     if (index.size, index.embedded) == (passages, sum(embedded.values())):
-        return Finding("index", f"{passages} passages can be found")
+        return ok("index", f"{passages} passages can be found")
     text = f"{index.size} of {passages} passages, and {index.embedded} of {sum(embedded.values())} embeddings are in it"
-    return Finding("index", text, "govorun verify looks whether the database is damaged", is_wrong=True)
+    return fail("index", text, "govorun verify looks whether the database is damaged")
 
 
 def _explain(reason: str) -> str:

@@ -1,4 +1,4 @@
-"""Checks of what stands behind and beside the models: their list, classifiers, speech, search, pictures, MCP servers."""
+"""Checks of what stands behind and beside the models: their list, classifiers, speech, search, pictures, MCP."""
 
 from __future__ import annotations
 
