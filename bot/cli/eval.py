@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bot.app import chosen_app
-from bot.cli.terminal import Bot, agree_to
+from bot.cli.terminal import Bot, agree_or_ask
 from bot.errors import BadInput
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def evaluate_cases(
     number = multi_bot.one_of(settings, bot)
 
     async def run() -> bool:
-        agree = agree_to(all_=yes)
+        agree = agree_or_ask(yes=yes)
         added = program.extension if program is not None else None
         async with open_evaluation(settings, number, beside, added) as evaluation:
             return await evaluate(evaluation, wish, typer.echo, agree)

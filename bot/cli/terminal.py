@@ -31,8 +31,8 @@ Bots = Annotated[
 def command(app: typer.Typer, name: str, *, yes: str = "") -> Callable[[Work], Work]:
     """Make an async function a command of a group. It is called with a `Workspace`, which is open until it returns.
 
-    Beside the options of the function the command has --bot, and with `yes`, its help, --yes: then nothing is asked.
-    The exit code is 1 if the function returns False.
+    Beside the options of the function the command has --bot, and with `yes`, its help, --yes: then nothing is asked. A
+    function that has to know of --yes declares it. The exit code is 1 if the function returns False.
     """
 
     def add(work: Work) -> Work:
@@ -42,12 +42,13 @@ def command(app: typer.Typer, name: str, *, yes: str = "") -> Callable[[Work], W
 
             settings = load()
             number = multi_bot.one_of(settings, bot)
-            agree = agree_to(all_=given.get("yes", False))
+            agree = agree_or_ask(yes=given.get("yes", False))
             if yes:
                 del given["yes"]
             if asyncio.run(_run(work, given, settings, number, agree)) is False:
                 raise typer.Exit(1)
 
+        # `Workspace` is imported for type checkers only.
         _, *own = inspect.signature(work, locals={"Workspace": Any}, eval_str=True).parameters.values()
         if yes:
             agrees = Annotated[bool, typer.Option("--yes", help=yes)]
@@ -70,9 +71,9 @@ async def _run(
         return await work(workspace, **given)
 
 
-def agree_to(*, all_: bool) -> Agree:
+def agree_or_ask(*, yes: bool) -> Agree:
     """Return what answers the questions of a command: yes to all, or whoever sits at the terminal."""
-    return (lambda _: True) if all_ else ask
+    return (lambda _: True) if yes else ask
 
 
 def ask(question: str) -> bool:
