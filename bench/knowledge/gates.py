@@ -21,7 +21,7 @@ from bench.knowledge.vectors import KeptVectors
 from bot.ai import Embedder
 from bot.billing.metering import BillTo, Meter
 from bot.clock import SystemClock
-from bot.knowledge.search.calibration import auroc, fit
+from bot.evaluation.calibration import auroc, fit
 from bot.knowledge.search.gate import BY_MEANING, BY_WORDS, Gate, Signals
 from bot.knowledge.search.index import Index
 from bot.knowledge.search.matrix import pack

@@ -9,7 +9,6 @@ from pathlib import Path
 from bench.knowledge.data import QuestionSet
 from bot.ai import Embedder, Vector
 from bot.clock import SystemClock
-from bot.knowledge.search.evaluation import Ranks
 from bot.knowledge.search.index import Index
 from bot.knowledge.search.matrix import pack
 from bot.storage.repositories.knowledge.passages import Article, NewPassage, pack_sentences
@@ -62,7 +61,7 @@ async def embedded(
     return [one.numbers for one in vectors if isinstance(one, Vector)]
 
 
-def ranks(asked: QuestionSet, results: Sequence[Sequence[frozenset[str]]]) -> Ranks:
+def ranks(asked: QuestionSet, results: Sequence[Sequence[frozenset[str]]]) -> Sequence[int | None]:
     """The place of the first right passage for each question. Where pages are asked for, each counts once."""
     found = []
     for question, keys in zip(asked.questions, results, strict=True):

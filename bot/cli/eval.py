@@ -21,8 +21,8 @@ from bot.errors import BadInput
 
 if TYPE_CHECKING:
     from bot.evaluation.evaluation import Baseline, Evaluation
-    from bot.evaluation.judge import PairJudge
-    from bot.evaluation.report import Comparison
+    from bot.evaluation.pairwise_judge import PairJudge
+    from bot.evaluation.results import Comparison
     from bot.ports import Agree, Say
 
 ORIGINS = "file, added, liked, disliked, gap, gold, topic, code"
@@ -109,7 +109,8 @@ async def evaluate(evaluation: Evaluation, wish: Wish, say: Say, agree: Agree) -
     """
     from bot.billing.pricing import millionths, shown
     from bot.evaluation.collecting import count_by_origin
-    from bot.evaluation.report import compared, counted, lines
+    from bot.evaluation.report import format_count, format_lines
+    from bot.evaluation.results import compare
 
     before = await evaluation.baseline(wish.against)
     cases = await evaluation.cases()
@@ -125,15 +126,15 @@ async def evaluate(evaluation: Evaluation, wish: Wish, say: Say, agree: Agree) -
         likely = "" if found.likely is None else f"about {shown('en', found.likely, evaluation.currency)}, "
         price = f"{likely}at most {shown('en', min(found.most, limit or found.most), evaluation.currency)}"
         price += f"; the judge at most {shown('en', beside, evaluation.currency)}" if beside else ""
-        if not agree(f"{counted(len(cases))} ({origins}): {price}. Go on?"):
+        if not agree(f"{format_count(len(cases))} ({origins}): {price}. Go on?"):
             say("Nothing was asked.")
             return False
     else:
-        say(f"{counted(len(cases))} ({origins}), free of charge.")
+        say(f"{format_count(len(cases))} ({origins}), free of charge.")
     results = await evaluation.run(cases, tries=wish.tries, limit=limit, progress=_countdown(say))
-    comparison = compared(before.results, results)
+    comparison = compare(before.results, results)
     failed = comparison.fails(wish.most_worse)
-    for told in lines(comparison, evaluation.currency, _against(before)):
+    for told in format_lines(comparison, evaluation.currency, _against(before)):
         say(told)
     if judge is not None:
         for told in await _judged(judge, comparison, evaluation):
@@ -144,7 +145,7 @@ async def evaluate(evaluation: Evaluation, wish: Wish, say: Say, agree: Agree) -
 
 
 def _judge(evaluation: Evaluation, wish: Wish) -> PairJudge | None:
-    from bot.evaluation.judge import PairJudge
+    from bot.evaluation.pairwise_judge import PairJudge
 
     if not wish.judge:
         return None
@@ -157,29 +158,27 @@ def _judge(evaluation: Evaluation, wish: Wish) -> PairJudge | None:
 
 async def _judged(judge: PairJudge, comparison: Comparison, evaluation: Evaluation) -> list[str]:
     """What the judge says of the answers that differ, once its price is held back."""
-    from bot.evaluation.judge import comparable, line
-    from bot.evaluation.report import Pair
+    from bot.evaluation.pairwise_judge import find_comparable, format_judgement
 
-    before = {one.case.key: one for one in comparison.old}
-    pairs = comparable([Pair(before.get(one.case.key), one) for one in comparison.new if one.is_judged])
+    pairs = find_comparable(comparison.pairs)
     if not pairs:
         return ["The judge has nothing to compare: no answer differs."]
-    async with evaluation.held(judge.most(len(pairs))) as paid:
+    async with evaluation.reserve(judge.name, judge.most(len(pairs))) as budget:
         found = await judge.judge(pairs)
-        paid(found.cost, 0)
-    return [line(found, judge.model.name, evaluation.currency)]
+        budget.spent = found.cost
+    return [format_judgement(found, judge.model.name, evaluation.currency)]
 
 
 def write(comparison: Comparison, wish: Wish, options: Mapping[str, Any], *, failed: bool) -> None:
     """Write the files that are wished for. Raises `BadInput`."""
-    from bot.evaluation.report import as_json, as_junit
+    from bot.evaluation.report import format_json, format_junit
 
     try:
         if wish.json_file is not None:
-            told = json.dumps(as_json(comparison, options, failed=failed), ensure_ascii=False, indent=1)
+            told = json.dumps(format_json(comparison, options, failed=failed), ensure_ascii=False, indent=1)
             wish.json_file.write_text(told + "\n", "utf-8")
         if wish.junit is not None:
-            wish.junit.write_text(as_junit(comparison), "utf-8")
+            wish.junit.write_text(format_junit(comparison), "utf-8")
     except OSError as error:
         raise BadInput(f"{error.filename}: {error.strerror or 'can not be written'}") from None
 
@@ -189,7 +188,7 @@ def _against(before: Baseline) -> str:
 
 
 def _countdown(say: Say) -> Callable[[int], None]:
-    from bot.evaluation.report import counted
+    from bot.evaluation.report import format_count
 
     last = time.monotonic()
 
@@ -197,6 +196,6 @@ def _countdown(say: Say) -> Callable[[int], None]:
         nonlocal last
         if left and time.monotonic() - last >= PROGRESS:
             last = time.monotonic()
-            say(f"{counted(left)} left")
+            say(f"{format_count(left)} left")
 
     return tell

@@ -12,12 +12,12 @@ from pathlib import Path
 
 from bot.cli.kb_inspect import agree_to_questions, tell_stores
 from bot.errors import BadInput
-from bot.knowledge.search import calibration
-from bot.knowledge.search.calibration import FEWEST, TELLS, Calibration
-from bot.knowledge.search.cases import read_case_file
-from bot.knowledge.search.evaluation import share
+from bot.evaluation import calibration
+from bot.evaluation.calibration import MIN_QUESTIONS, TELLS, Calibration, Questions
+from bot.evaluation.cases import read_table
+from bot.evaluation.search import Search
+from bot.evaluation.statistics import share
 from bot.knowledge.search.gate import Gate, Signals
-from bot.knowledge.search.own_questions import Questions, Searching
 from bot.runtime.opening import Workspace
 
 MOST_NAMED = 5  # questions that are named as wrongly judged
@@ -31,25 +31,25 @@ async def calibrate(work: Workspace, file: Path | None) -> None:
     the learned answers of the knowledge base. Raises `BadInput` if there are too few questions.
     """
     base, say = work.knowledge, work.say
-    cases = read_case_file(file) if file else ()
+    cases = read_table(file) if file else ()
     questions = await base.store.read(lambda tx: Questions.collect(tx, base.bot, cases))
     _name(work, "Left out, because no source has the page or text that it names", questions.lost)
     _check(questions, file)
     if not await agree_to_questions(work, questions.texts):
         return
     await tell_stores(work)
-    searching = await Searching.of(await base.retrieval(), base.bot)
-    right, wrong = await searching.signals(questions.answerable), await searching.signals(questions.others)
+    search = await Search.everything(await base.retrieval(), base.bot)
+    right, wrong = await search.signals(questions.answerable), await search.signals(questions.others)
     fitted = await asyncio.to_thread(calibration.calibrate, right, wrong)
     await base.read_gates()
     old, passes = base.gate, [_passing(base.gate, some) for some in (right, wrong)]
     _tell(work, questions, fitted, passes)
     known = [one for one in questions.answerable if one.own]
     if known:
-        missing = await searching.signals(known, missing=True)
-        _tell_missing(work, fitted.gate, await searching.signals(known), missing)
+        missing = await search.signals(known, missing=True)
+        _tell_missing(work, fitted.gate, await search.signals(known), missing)
     if questions.refused:
-        asked = await searching.signals(questions.refused)
+        asked = await search.signals(questions.refused)
         say(
             f"Of {len(asked)} questions that the sources did not answer (govorun kb gaps) "
             f"{len(_passing(fitted.gate, asked))} would pass, {len(_passing(old, asked))} pass now."
@@ -73,11 +73,12 @@ async def store_gate(work: Workspace, gate: Gate | None) -> None:
 
 def _check(questions: Questions, file: Path | None) -> None:
     for some, what in ((questions.answerable, "that the sources answer"), (questions.others, "about something else")):
-        if len(some) < FEWEST:
+        if len(some) < MIN_QUESTIONS:
             more = f"{file} has" if file else "headings with a question mark, FAQ tables and learned answers have"
             raise BadInput(
-                f"{more} {len(some)} questions {what}, and at least {FEWEST} are needed. A file is a CSV with the "
-                "columns question and page (an address, a path or a title; empty for a question about something else)."
+                f"{more} {len(some)} questions {what}, and at least {MIN_QUESTIONS} are needed. A file is a CSV with "
+                "the columns question and page (an address, a path or a title; empty for a question about something "
+                "else)."
             )
 
 
@@ -111,9 +112,7 @@ def _tell(work: Workspace, questions: Questions, fitted: Calibration, now: Seque
     _name(work, "About something else, and yet let in", [questions.others[place].text for place in let_in])
 
 
-def _tell_missing(
-    work: Workspace, gate: Gate, there: Sequence[Signals], missing: Sequence[Signals]
-) -> None:  # fmt: skip
+def _tell_missing(work: Workspace, gate: Gate, there: Sequence[Signals], missing: Sequence[Signals]) -> None:
     """Print what the gate does where the answer to a question of the subject is not in the sources."""
     area = calibration.auroc(*(calibration.rows(some) @ gate.weights for some in (there, missing)))
     passing = len(_passing(gate, missing)) / len(missing)

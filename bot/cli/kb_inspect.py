@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mappi
 from bot.cli.terminal import SPANS, format_time
 from bot.doctor.finding import Finding, Verdict, fail, ok, warn
 from bot.errors import BadInput, ConfigError
+from bot.evaluation.cases import Case
+from bot.evaluation.search import find_articles
 from bot.knowledge import rights
 from bot.knowledge.base import WEB, check_libraries
 from bot.knowledge.embedding import CHARACTERS
-from bot.knowledge.search.cases import Case, gold_articles
 from bot.knowledge.sources.source import Found, SourceFailed, Trouble, failure_text, trouble_text
 from bot.knowledge.sync import ASKS
 from bot.runtime.opening import Workspace
@@ -61,7 +62,7 @@ async def show(work: Workspace, name: str, page: str) -> None:
 
 
 async def _show_page(work: Workspace, page: str, articles: Sequence[ArticleRow]) -> None:
-    found = gold_articles(Case("", page), articles, {})
+    found = find_articles(Case(question="", page=page), articles, {})
     if not found:
         raise BadInput(
             f"The source has no page {page}: its address, its path or the end of it, or its title is needed."

@@ -117,26 +117,25 @@ async def services(settings: Settings) -> AsyncIterator[tuple[Embedder, LabelMod
 
 async def _evaluated(file: Path, samples: Path | None, against: Path | None, questions: Path | None) -> list[str]:
     from bot.config.settings import load
-    from bot.llm.topics.evaluation import changes, evaluated, lines, told
+    from bot.evaluation.topics import count_unsure, find_moves, format_topics, leave_one_out
 
     recorded = _recorded_samples()
     table, rows = _read(file, samples, recorded)
     async with services(load()) as (embedder, labels):
         known: dict[str, Sequence[float]] = {}
         router, near = await _learned(table, rows, embedder, labels, known)
-        found = lines(evaluated(rows, near, ask_below=table.routing.ask_below))
+        found = format_topics(leave_one_out(rows, near), count_unsure(near, table.routing.ask_below))
         if against is None or questions is None:
             return found + await _moved(table, near, embedder)
         before, _ = await _learned(*_read(against, samples, recorded), embedder, labels, known)
         asked = await _questions(_lines(questions)[-RECENT:], embedder)
-        moved = await changes(before, router, asked)
-    found.append(f"{len(moved)} of {len(asked)} questions would be led elsewhere:")
-    return found + [f"  {told(row.before)} -> {told(row.after)}: {row.text!r}" for row in moved]
+        moved = await find_moves(before, router, asked)
+    return [*found, f"{len(moved)} of {len(asked)} questions would be led elsewhere:", *moved]
 
 
 async def _tried(text: str, file: Path, samples: Path | None) -> list[str]:
     from bot.config.settings import load
-    from bot.llm.topics.evaluation import told
+    from bot.evaluation.topics import describe_choice
 
     table, rows = _read(file, samples, _recorded_samples())
     async with services(load()) as (embedder, labels):
@@ -145,12 +144,15 @@ async def _tried(text: str, file: Path, samples: Path | None) -> list[str]:
         choice = await router.choose(question)
     topic = table.find(choice.topic)
     leads = {
-        "persona": topic.persona, "model": topic.model, "knowledge": ", ".join(table.bases(choice.topic)),
-        "level": topic.level, "queue": topic.queue,
-    }  # fmt: skip
+        "persona": topic.persona,
+        "model": topic.model,
+        "knowledge": ", ".join(table.bases(choice.topic)),
+        "level": topic.level,
+        "queue": topic.queue,
+    }
     ranked = sorted(near.ranking(question).items(), key=lambda row: -row[1])[:3]
     return [
-        f"{told(choice)} ({WHY[choice.reason]})",
+        f"{describe_choice(choice)} ({WHY[choice.reason]})",
         *(f"  {name}: {value}" for name, value in leads.items() if value),
         "By meaning: " + ", ".join(f"{key} {score:.0%}" for key, score in ranked),
     ]
@@ -158,14 +160,14 @@ async def _tried(text: str, file: Path, samples: Path | None) -> list[str]:
 
 async def _moved(table: RoutingTable, near: NearestCentroid, embedder: Embedder) -> list[str]:
     """The recent questions of the bot that the file would lead elsewhere than they went. AI Studio is not asked."""
+    from bot.evaluation.topics import describe_move, recall_choice
     from bot.knowledge.answer.forms import is_small_talk
-    from bot.llm.topics.evaluation import before_of, told
     from bot.llm.topics.live import router_of
     from bot.storage.repositories.knowledge.topics import recent_questions
 
     recent = _recorded(lambda url, bots: recent_questions(url, bots, RECENT))
     recent = [(text, row) for text, row in recent if not is_small_talk(text)]  # it is about nothing
-    rows = [(text, before) for text, row in recent if (before := before_of(row.way, row.topic, row.rivals, row.rival))]
+    rows = [(text, before) for text, row in recent if (before := recall_choice(row))]
     if not recent:
         return []
     router = router_of(table, near=near, labels=None, samples=())
@@ -175,7 +177,7 @@ async def _moved(table: RoutingTable, near: NearestCentroid, embedder: Embedder)
     for question, (text, before) in zip(asked, rows, strict=True):
         after = await router.choose(question, audiences)
         if (before.topic, set(before.between)) != (after.topic, set(after.between)):
-            moved.append(f"  {told(before)} -> {told(after)}: {text!r}")
+            moved.append(describe_move(text, before, after))
     left = len(recent) - len(rows)
     rest = f" ({left} more were not chosen by the question alone)" if left else ""
     return [
@@ -236,9 +238,12 @@ def _corrections(file: Path | None) -> list[Sample]:
 
 
 async def _learned(
-    table: RoutingTable, rows: Sequence[Sample], embedder: Embedder, labels: LabelModel | None,
+    table: RoutingTable,
+    rows: Sequence[Sample],
+    embedder: Embedder,
+    labels: LabelModel | None,
     known: dict[str, Sequence[float]],
-) -> tuple[IntentRouter, NearestCentroid]:  # fmt: skip
+) -> tuple[IntentRouter, NearestCentroid]:
     from bot.llm.topics.live import learn, router_of
 
     near = await learn(embedder, table, rows, known)

@@ -16,7 +16,9 @@ from bot.config.entries import ModelConfig
 from bot.config.settings import Settings
 from bot.errors import BadInput, ModelRefused
 from bot.evaluation.cases import Case
-from bot.evaluation.report import Comparison, compared, counted, lines
+from bot.evaluation.report import format_count, format_lines
+from bot.evaluation.results import Comparison
+from bot.evaluation.results import compare as compare_runs
 from bot.llm.topics.samples import masked
 from bot.ports import Agree, Say
 from bot.providers import catalog
@@ -42,12 +44,12 @@ async def compare(settings: Settings, work: TuningWork, tuning: StoredTuning, sa
                 raise BadInput("there is no case that was not in the data: docs/evaluation.md says how to make some")
             most = (await evaluation.estimate(cases, 2)).most
             price = shown("en", most, settings.currency)
-            if most and not agree(f"{counted(len(cases))}, each asked of both: at most {price}. Go on?"):
+            if most and not agree(f"{format_count(len(cases))}, each asked of both: at most {price}. Go on?"):
                 return None
             first = await evaluation.run(cases)
         async with open_evaluation(after, tuning.bot, new, clock=work.store.clock) as evaluation:
-            comparison = compared(first, await evaluation.run(cases))
-    return Verdict(verdict_of(comparison), lines(comparison, settings.currency, "the base"))
+            comparison = compare_runs(first, await evaluation.run(cases))
+    return Verdict(verdict_of(comparison), format_lines(comparison, settings.currency, "the base"))
 
 
 def unseen(cases: Sequence[Case], seen: Collection[str]) -> list[Case]:
@@ -61,7 +63,7 @@ def verdict_of(comparison: Comparison) -> str:
     It begins with `BETTER` if more cases got better than worse, and that is no noise.
     """
     better, worse = len(comparison.better), len(comparison.worse)
-    told = f"{better} better, {worse} worse of {counted(len(comparison.new))} (p {comparison.chance:.2f})"
+    told = f"{better} better, {worse} worse of {format_count(len(comparison.new))} (p {comparison.chance:.2f})"
     if better > worse and not comparison.is_noise:
         return f"{BETTER}: {told}"
     return f"noise: {told}" if better > worse else f"not better: {told}"
@@ -99,8 +101,7 @@ def _sides(settings: Settings, tuning: StoredTuning, folder: Path) -> Sequence[t
         return (settings, old), (settings, replace(old, settings={"routing": routing}))
     if not tuning.target.startswith("gpt://"):
         raise BadInput("embeddings are compared by govorun kb eval: govorun tune use prints how to take them")
-    rows = [*catalog.choices(settings.models), ModelConfig(name=BASE, title=BASE, model=tuning.base),
-            ModelConfig(name=TUNED, title=TUNED, model=tuning.target)]  # fmt: skip
-    given = settings.model_copy(update={"models": rows})
+    own = [ModelConfig(name=name, title=name, model=uri) for name, uri in ((BASE, tuning.base), (TUNED, tuning.target))]
+    given = settings.model_copy(update={"models": [*catalog.choices(settings.models), *own]})
     learned = given.model_copy(update={"system_prompt": tuning.system} if tuning.system else {})
     return (given, replace(old, model=BASE)), (learned, replace(old, model=TUNED))

@@ -32,14 +32,14 @@ from bot.types import Message
 
 LEG = "sources"
 QUESTIONS = Path(__file__).with_name("questions.toml")
-LONGEST = 500  # tokens of an answer
+MAX_TOKENS = 500  # tokens of an answer
 WRITTEN = date(2026, 3, 12)  # the date of the sources
 # Below these a model gets the level `extract`. A small model that copied sentences and marked wrong ones kept 76 %, but
 # answered 11 of 15 questions that its sources did not answer.
 LEAST_KEPT = 0.7  # of the sentences of its answers
 LEAST_RIGHT = 0.5  # of these: whose marks name the sentence that carries them (it named that of one in ten)
 LEAST_ANSWERED = 0.5  # of the questions that the sources answer
-MOST_MADE_UP = 1 / 3  # of the others
+MAX_MADE_UP = 1 / 3  # of the others
 
 
 @dataclass(frozen=True)
@@ -62,11 +62,16 @@ class Asked:
     def request(self, model: Model, options: Options) -> Request:
         """Return the request that the bot would send to `model` for this question."""
         said = prompt.informed([Message.of("user", self.text)], sources_block(self.shown, self.language))
-        profile, most = replace(model.profile, tools=False), min(LONGEST, options.max_tokens)
+        profile, most = replace(model.profile, tools=False), min(MAX_TOKENS, options.max_tokens)
         return prompt.build(
-            options.system, said, profile, prompt.Ratio(), max_tokens=most, temperature=options.temperature,
+            options.system,
+            said,
+            profile,
+            prompt.Ratio(),
+            max_tokens=most,
+            temperature=options.temperature,
             language=self.language,
-        )  # fmt: skip
+        )
 
 
 @dataclass(slots=True)
@@ -104,7 +109,7 @@ class Score:
             self.kept >= LEAST_KEPT * max(self.sentences, 1)
             and self.kept - self.moved >= LEAST_RIGHT * self.kept
             and self.answered >= LEAST_ANSWERED * self.answerable
-            and self.made_up <= MOST_MADE_UP * self.unanswerable
+            and self.made_up <= MAX_MADE_UP * self.unanswerable
         )
 
     def findings(self, name: str) -> Sequence[Finding]:
@@ -130,7 +135,7 @@ def questions() -> Sequence[Asked]:
 
 async def check_source_answers(
     settings: Settings, clock: Clock, agree: Callable[[str], bool]
-) -> AsyncIterator[Finding]:  # fmt: skip
+) -> AsyncIterator[Finding]:
     """Ask the model of the settings all questions, if `agree` says yes to their price, and say which level it suits."""
     async with Http(direct=[settings.yc_metadata_addr]) as http:
         studio = YandexStudio(settings=settings, http=http, clock=clock, random=Random())  # noqa: S311

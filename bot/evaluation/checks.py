@@ -1,32 +1,25 @@
-"""Checks an answer to a case with code alone: no other model is asked. Begin with `examine`."""
+"""Checks an answer to a case with code alone: no other model is asked. Begin with `examine`.
+
+Why an answer is wrong is said in English (`reason`), so that runs can be compared whoever reads them; `translate` says
+it in another language.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
+from functools import lru_cache
 
 from bot.evaluation.cases import Case
-from bot.evaluation.reasons import reason
 from bot.knowledge.answer.quotes import facts, missing
 from bot.knowledge.formats.tidying import language_of
+from bot.texts.catalog import PLACE, SHIPPED, say
 
+REASONS = "eval.why."  # how the keys of sentences that say why begin
 DEEP = 5  # passages among which the search should find the right one
 RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹\u202f]+")  # numbers of sources behind a sentence
 MARKS = re.compile(r"[*_`]+")
-
-
-class State(StrEnum):
-    """The result of a case. `FAILED`: there was no answer. `LEFT`: it was not asked, because the purse was empty.
-    `STALE`: its source is gone.
-    """
-
-    RIGHT = "right"
-    WRONG = "wrong"
-    STALE = "stale"
-    FAILED = "failed"
-    LEFT = "left"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +35,8 @@ class Outcome:
     """An answer to a case. `cited` are the articles it rests on, `quotes` the sentences that it quotes of them.
 
     `refused`: it says that the sources do not have it, or gives the conversation to a person. `found` are the passages
-    that the model was shown, best first. `rests`: it was checked against sources. `left_out` are sentences that these
-    do not carry. `cost` is in millionths, `tokens` are those of the model, `error` says why there is no answer.
+    that the model was shown, best first. `rests`: it was checked against sources. `generation` is that of the knowledge
+    base. `cost` is in millionths, `tokens` are those of the model, `error` says why there is no answer.
     """
 
     text: str = ""
@@ -52,10 +45,8 @@ class Outcome:
     quotes: tuple[str, ...] = ()
     found: tuple[Passage, ...] = ()
     rests: bool = False
-    left_out: int = 0
     topic: str = ""
     model: str = ""
-    persona: str = ""
     generation: int = 0
     cost: int = 0
     tokens: int = 0
@@ -79,15 +70,16 @@ def examine(case: Case, outcome: Outcome) -> list[Check]:
     """Return the results of all checks of an answer to a case; none if there was no answer."""
     if outcome.error:
         return []
-    if case.topic and not _speaks_of_answer(case):
-        return [_topic(case, outcome)]
-    checks = [*_refusal(case, outcome), *_words(case, outcome), *_sources(case, outcome)]
+    checks: list[Check] = []
+    if not is_topic_alone(case):
+        checks = [*_refusal(case, outcome), *_words(case, outcome), *_sources(case, outcome)]
     if case.topic:
-        checks.append(_topic(case, outcome))
+        why = reason("topic", topic=outcome.topic or "-", wanted=case.topic)
+        checks.append(Check("topic", outcome.topic == case.topic, case.is_hard, why))
     return checks
 
 
-def own_check(check: Callable[[str], object], text: str) -> Check:
+def run_own_check(check: Callable[[str], object], text: str) -> Check:
     """Run a programmer's check on an answer. The answer is wrong if the check raises any exception or returns False."""
     try:
         is_fine, why = check(text) is not False, reason("code")
@@ -98,26 +90,8 @@ def own_check(check: Callable[[str], object], text: str) -> Check:
 
 def is_topic_alone(case: Case) -> bool:
     """Return whether a case demands nothing but a topic, so that no model has to be asked for an answer."""
-    return bool(case.topic) and not _speaks_of_answer(case)
-
-
-def state(case: Case, outcome: Outcome, checks: Sequence[Check]) -> State:
-    """Return the result of a case whose answer has these checks."""
-    if outcome.error:
-        return State.FAILED
-    if case.stale:
-        return State.STALE
-    return State.RIGHT if all(check.passed for check in checks) else State.WRONG
-
-
-def _speaks_of_answer(case: Case) -> bool:
     told = (case.must_contain, case.must_not, case.must_cite, case.quotes, case.numbers, case.page, case.text)
-    return any(told) or case.must_refuse or bool(case.disliked)
-
-
-def _topic(case: Case, outcome: Outcome) -> Check:
-    why = reason("topic", topic=outcome.topic or "-", wanted=case.topic)
-    return Check("topic", outcome.topic == case.topic, case.is_hard, why)
+    return bool(case.topic) and not (any(told) or case.must_refuse or case.disliked)
 
 
 def _refusal(case: Case, outcome: Outcome) -> Iterable[Check]:
@@ -193,3 +167,30 @@ def folded(text: str) -> str:
     ё.
     """
     return " ".join(plain(text).casefold().replace("ё", "е").replace("\u00a0", " ").split())
+
+
+# --- reasons ----------------------------------------------------------------------------------------------------------
+
+
+def reason(name: str, **values: object) -> str:
+    """Return the English sentence `eval.why.NAME`, with the values put in."""
+    return PLACE.sub(lambda place: str(values[place[1]]), SHIPPED["en"][f"eval.why.{name}"])
+
+
+def translate(why: str, language: str) -> str:
+    """Return a sentence of `reason` in a language; what is none of them stays as it is, such as an error of a model."""
+    for key, pattern in _patterns().items():
+        if found := pattern.fullmatch(why):
+            return say(language, key, **found.groupdict())
+    return why
+
+
+@lru_cache(maxsize=1)
+def _patterns() -> Mapping[str, re.Pattern[str]]:
+    return {key: _pattern(text) for key, text in SHIPPED["en"].items() if key.startswith(REASONS)}
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    parts = PLACE.split(text)  # what stands around the places, and their names between
+    found = (f"(?P<{part}>.*)" if number % 2 else re.escape(part) for number, part in enumerate(parts))
+    return re.compile("".join(found), re.DOTALL)

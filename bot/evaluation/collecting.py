@@ -6,26 +6,26 @@ No case is left out silently: one whose source is gone is `stale`, and says why.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from bot.evaluation.cases import ADDED, DISLIKED, FILE, GAP, GOLD, LIKED, TOPIC, Case, of_code, read_folder, unique
-from bot.evaluation.checks import is_named, numbers
-from bot.evaluation.reasons import reason
+from bot.evaluation.cases import ADDED, DISLIKED, GAP, GOLD, LIKED, ORIGINS, TOPIC, Case, of_code, read_folder, unique
+from bot.evaluation.checks import is_named, numbers, reason
+from bot.evaluation.search import locate, names_of
 from bot.extension import OwnCase
 from bot.knowledge.passages import BETWEEN
-from bot.knowledge.search.cases import Case as Wanted
-from bot.knowledge.search.cases import gold_articles, gold_passages
 from bot.llm.topics.routing_file import RoutingTable
-from bot.storage.repositories.evaluation.runs import JudgedAnswer, QuotedSentence
+from bot.storage.repositories.evaluation.runs import QuotedSentence
 from bot.storage.repositories.knowledge.gaps import REFUSED
 from bot.storage.repositories.knowledge.sources import LEARNED
 from bot.storage.repositories.messages import Remembered
 from bot.storage.store import Tx
 
-EARLIER = 6  # messages of a private conversation that a case keeps
-MOST_HEADINGS = 100  # questions among the headings of the sources: each costs an answer
+MAX_HISTORY = 6  # messages of a private conversation that a case keeps
+MAX_HEADINGS = 100  # questions among the headings of the sources: each costs an answer
 GONE = reason("gone")
 
 
@@ -47,8 +47,8 @@ def collect(tx: Tx, bot: int, sources: Sources) -> list[Case]:
     found = [
         *(read_folder(sources.folder) if sources.folder is not None else ()),
         *of_code(sources.own),
-        *added(tx, bot),
-        *judged(tx, bot),
+        *_added(tx, bot),
+        *_judged(tx, bot),
         *_gaps(tx, bot),
         *_learned(tx, bot),
         *_headings(tx, bot),
@@ -58,13 +58,13 @@ def collect(tx: Tx, bot: int, sources: Sources) -> list[Case]:
     return _with_stale(tx, bot, unique(wanted))
 
 
-def added(tx: Tx, bot: int) -> list[Case]:
+def _added(tx: Tx, bot: int) -> list[Case]:
     """The cases that were added in chats."""
     rows = tx.evaluations.list_cases(bot)
-    return [replace(Case.restored(row.body), user=row.user, asked_in=row.chat, place=f"/eval {row.id}") for row in rows]
+    return [replace(Case.from_row(row.body), user=row.user, asked_in=row.chat, place=f"/eval {row.id}") for row in rows]
 
 
-def judged(tx: Tx, bot: int) -> Iterable[Case]:
+def _judged(tx: Tx, bot: int) -> Iterable[Case]:
     """A case for each answer that was liked or disliked."""
     rows = tx.evaluations.list_judged(bot)
     quoted: dict[int, list[QuotedSentence]] = {}
@@ -74,28 +74,45 @@ def judged(tx: Tx, bot: int) -> Iterable[Case]:
         answer = tx.messages.find_message(row.message)
         question = tx.messages.find_message(row.parent) if row.parent is not None else None
         if answer is not None and question is not None and question.message.role == "user" and question.words.strip():
-            yield of_answer(tx, row, question, answer, quoted.get(row.message, ()))
+            case = make_case(tx, question, answer, quoted.get(row.message, ()), chat=row.chat, persona=row.persona)
+            if row.value < 0:
+                case = replace(
+                    case, origin=DISLIKED, disliked=answer.text, quotes=(), numbers=(), stale="", is_hard=False
+                )
+            yield case
 
 
-def of_answer(
-    tx: Tx, row: JudgedAnswer, question: Remembered, answer: Remembered, quoted: Sequence[QuotedSentence]
-) -> Case:  # fmt: skip
-    """Return the case of a judged answer: the quotes and numbers of a liked answer must stay; a disliked one should
-    change.
-    """
-    private = row.chat > 0
-    before = tx.messages.list_branch(question.parent, EARLIER) if private and question.parent is not None else ()
-    case = Case(
-        question=question.words, history=_in_turn(before), place=f"answer {answer.id}", user=question.user,
-        asked_in=row.chat, reader=str(question.user or "") if private else "", chat=0 if private else row.chat,
-        persona=row.persona.partition("@")[0],
-    )  # fmt: skip
-    if row.value < 0:
-        return replace(case, origin=DISLIKED, disliked=answer.text, is_hard=False)
+def make_case(
+    tx: Tx,
+    question: Remembered,
+    answer: Remembered,
+    quoted: Sequence[QuotedSentence],
+    *,
+    chat: int,
+    persona: str,
+) -> Case:
+    """Return the case of an answer that is liked: its quotes and numbers must stay."""
+    private = chat > 0
+    before = tx.messages.list_branch(question.parent, MAX_HISTORY) if private and question.parent is not None else ()
     there = [one.text for one in quoted if one.is_there]
-    stale = GONE if quoted and len(there) < len(quoted) else ""
-    told = numbers(answer.text)
-    return replace(case, origin=LIKED, quotes=tuple(dict.fromkeys(there)), numbers=told, stale=stale)
+    return Case(
+        question=question.words,
+        history=_in_turn(before),
+        origin=LIKED,
+        place=f"answer {answer.id}",
+        persona=persona.partition("@")[0],
+        quotes=tuple(dict.fromkeys(there)),
+        numbers=numbers(answer.text),
+        stale=GONE if len(there) < len(quoted) else "",
+        **_asker(question.user, chat),
+    )
+
+
+def _asker(user: int, chat: int) -> dict[str, Any]:
+    """Return the fields of a case that say who has asked it where: a private chat is that of its person."""
+    private = chat > 0
+    reader = str(user or "") if private else ""
+    return {"user": user, "asked_in": chat, "reader": reader, "chat": 0 if private else chat}
 
 
 def _in_turn(said: Sequence[Remembered]) -> tuple[str, ...]:
@@ -118,13 +135,15 @@ def _gaps(tx: Tx, bot: int) -> Iterable[Case]:
     for gap in tx.gaps.list_open(bot, 0.0):
         if gap.reason == REFUSED:
             asked = tx.messages.find_message(gap.message) if gap.message is not None else None
-            private = gap.address.chat > 0
             yield Case(
-                question=asked.words if asked is not None and asked.words else gap.question, origin=GAP,
-                place=f"gap {gap.id}", must_refuse=True, language=gap.language if gap.language in ("ru", "en") else "",
-                user=gap.user, asked_in=gap.address.chat, reader=str(gap.user) if private else "",
-                chat=0 if private else gap.address.chat, generation=gap.checked,
-            )  # fmt: skip
+                question=asked.words if asked is not None and asked.words else gap.question,
+                origin=GAP,
+                place=f"gap {gap.id}",
+                must_refuse=True,
+                language=gap.language if gap.language in ("ru", "en") else "",
+                generation=gap.checked,
+                **_asker(gap.user, gap.address.chat),
+            )
 
 
 def _learned(tx: Tx, bot: int) -> Iterable[Case]:
@@ -132,23 +151,26 @@ def _learned(tx: Tx, bot: int) -> Iterable[Case]:
     it.
     """
     for one in tx.learned.list_added(bot):
-        yield Case(
-            question=one.question, origin=GOLD, place=f"learned {one.id}", page=one.question,
-            reader=_reader(one.audience), is_hard=False,
-        )  # fmt: skip
+        place, reader = f"learned {one.id}", _reader(one.audience)
+        yield Case(question=one.question, origin=GOLD, place=place, page=one.question, reader=reader, is_hard=False)
 
 
 def _headings(tx: Tx, bot: int) -> Iterable[Case]:
     """Return a case for each heading of the sources that is a question: the search must find the text below it."""
     sources = {one.id: one for one in tx.sources.list_sources(bot) if one.kind != LEARNED}
     articles = {one.id: one for one in tx.articles.list_articles(sources)}
-    for passage in tx.articles.list_questions(sources, MOST_HEADINGS):
+    for passage in tx.articles.list_questions(sources, MAX_HEADINGS):
         article = articles[passage.article_id]
         audience = article.audience or next(iter(sources[article.source_id].audience), "")
         yield Case(
-            question=passage.place.rpartition(BETWEEN)[2], origin=GOLD, place=article.title, page=article.key,
-            text=passage.text, reader=_reader(audience), is_hard=False,
-        )  # fmt: skip
+            question=passage.place.rpartition(BETWEEN)[2],
+            origin=GOLD,
+            place=article.title,
+            page=article.key,
+            text=passage.text,
+            reader=_reader(audience),
+            is_hard=False,
+        )
 
 
 def _reader(audience: str) -> str:
@@ -169,7 +191,8 @@ def _with_stale(tx: Tx, bot: int, cases: Sequence[Case]) -> list[Case]:
     """Return the cases. One that names something of the sources that is not there any more is marked as stale."""
     sources = {one.id: one.name for one in tx.sources.list_sources(bot)}
     articles = tx.articles.list_articles(sources)
-    names = [(one.title, one.url, one.key, sources[one.source_id]) for one in articles]
+    names = [names_of(one, sources) for one in articles]
+    gone = {case for case, holding, _ in locate(tx, cases, articles, sources) if not holding}
     found = []
     for case in cases:
         stale = case.stale
@@ -177,19 +200,13 @@ def _with_stale(tx: Tx, bot: int, cases: Sequence[Case]) -> list[Case]:
             stale = GONE
         if lost := [page for page in case.must_cite if not any(is_named(page, one) for one in names)]:
             stale = reason("page", text=lost[0])
-        if (case.page or case.text) and not stale:
-            wanted = Wanted(case.question, case.page, case.text)
-            gold = gold_articles(wanted, articles, sources)
-            if case.text and gold:
-                gold = gold_passages(wanted, tx.articles.list_passages(gold))
-            stale = "" if gold else reason("source", text=case.page or case.text)
+        if case in gone and not stale:
+            stale = reason("source", text=case.page or case.text)
         found.append(replace(case, stale=stale))
     return found
 
 
 def count_by_origin(cases: Iterable[Case]) -> Mapping[str, int]:
     """Return the number of cases of each origin, in the order in which they are shown."""
-    counts = dict.fromkeys((FILE, ADDED, LIKED, DISLIKED, GAP, GOLD, TOPIC), 0)
-    for case in cases:
-        counts[case.origin] = counts.get(case.origin, 0) + 1
-    return {origin: count for origin, count in counts.items() if count}
+    counts = Counter(case.origin for case in cases)
+    return {origin: counts[origin] for origin in ORIGINS if counts[origin]}

@@ -1,6 +1,6 @@
-"""The command /eval: owners and admins make cases of answers, and see how runs and trials went.
+"""The command /eval: owners and admins make cases of answers, and see how runs and experiments went.
 
-Begin with `EvalCommand.show`; `/eval add` is a reply to an answer.
+Begin with `EvalCommand.run`; `/eval add` is a reply to an answer.
 """
 
 from __future__ import annotations
@@ -12,27 +12,30 @@ from pathlib import Path
 from bot.conversation.branching import replied
 from bot.errors import BadInput
 from bot.evaluation.cases import ADDED, Case
-from bot.evaluation.checks import State
-from bot.evaluation.collecting import Sources, collect, count_by_origin, of_answer
-from bot.evaluation.report import Pair, last_change
-from bot.evaluation.trials import compared_versions, told
+from bot.evaluation.collecting import Sources, collect, count_by_origin, make_case
+from bot.evaluation.experiments import describe, list_experiments
+from bot.evaluation.report import shorten
+from bot.evaluation.results import Pair, State, compare_last_runs
 from bot.feature import Command, Handlers
 from bot.llm.topics.routing_file import RoutingTable
 from bot.outbox import finish, finish_turn
 from bot.ports import Reply
 from bot.prompts.library import Library
-from bot.storage.repositories.evaluation.runs import JudgedAnswer
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import Incoming, Permission
 
-SHOWN = 30  # cases of a list
-NAMED = 5  # cases that have changed
-LONGEST = 100  # characters of a question
-WORDS = {
-    "add": "add", "добавить": "add", "list": "list", "список": "list", "remove": "remove", "убрать": "remove",
-    "refuse": "refuse", "отказ": "refuse", "contains": "contains", "содержит": "contains", "not": "not", "без": "not",
-}  # fmt: skip
+MAX_LISTED = 30  # cases of a list
+MAX_NAMED = 5  # cases that have changed
+MAX_QUESTION = 100  # characters of a question
+RUSSIAN = {
+    "добавить": "add",
+    "список": "list",
+    "убрать": "remove",
+    "отказ": "refuse",
+    "содержит": "contains",
+    "без": "not",
+}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -55,9 +58,7 @@ class EvalCommand:
     async def run(self, incoming: Incoming, reply: Reply, rest: str) -> None:
         """/eval, and `add`, `list` or `remove` with what follows."""
         word, _, more = rest.partition(" ")
-        act = {"add": self._add, "list": self._list, "remove": self._remove}.get(
-            WORDS.get(word.lower(), ""), self._show
-        )
+        act = {"add": self._add, "list": self._list, "remove": self._remove}.get(_in_english(word), self._show)
 
         def work(tx: Tx) -> None:
             try:
@@ -75,20 +76,17 @@ class EvalCommand:
         if question is None or answer is None or answer.message.role == "user" or not question.words.strip():
             return say(language, "eval.no_answer")
         persona, person = incoming.chat.persona, incoming.user.id
-        row = JudgedAnswer(
-            message=answer.id, parent=question.id, value=1, chat=where.chat, alone=where.visible_to, judge=person,
-            persona=persona, at=0.0,
-        )  # fmt: skip
-        case = of_answer(tx, row, question, answer, tx.evaluations.list_quoted({answer.id}))
-        case = _wished(replace(case, origin=ADDED, place="", user=0, asked_in=0, stale=""), rest, language)
+        quoted = tx.evaluations.list_quoted({answer.id})
+        case = make_case(tx, question, answer, quoted, chat=where.chat, persona=persona)
+        case = _demand(replace(case, origin=ADDED, place="", user=0, asked_in=0, stale=""), rest, language)
         is_new = tx.evaluations.add_case(
-            self.bot, case.key, case.stored(), chat=where.chat, user=question.user, author=person
+            self.bot, case.key, case.to_row(), chat=where.chat, user=question.user, author=person
         )
-        return say(language, "eval.added" if is_new else "eval.known", must=_demands(case, language))
+        return say(language, "eval.added" if is_new else "eval.known", must=_list_demands(case, language))
 
     def _list(self, tx: Tx, incoming: Incoming, _rest: str) -> str:
         rows = tx.evaluations.list_cases(self.bot)
-        lines = [f"{row.id} · {_short(Case.restored(row.body).question)}" for row in rows[-SHOWN:]]
+        lines = [f"{row.id} · {shorten(Case.from_row(row.body).question, MAX_QUESTION)}" for row in rows[-MAX_LISTED:]]
         return "\n".join([say(incoming.language, "eval.list" if rows else "eval.list.none"), *lines])
 
     def _remove(self, tx: Tx, incoming: Incoming, rest: str) -> str:
@@ -101,27 +99,37 @@ class EvalCommand:
         counts = ", ".join(f"{say(language, f'eval.origin.{name}')} {n}" for name, n in count_by_origin(cases).items())
         lines = [say(language, "eval.title", count=len(cases)), counts, self._last(tx, language)]
         lines += [
-            told(one, language, tx.clock.time(), self.currency) for one in compared_versions(tx, self.bot, self.library)
+            describe(one, language, tx.clock.time(), self.currency)
+            for one in list_experiments(tx, self.bot, self.library)
         ]
         return "\n\n".join(filter(None, [*lines, say(language, "eval.help")]))
 
     def _last(self, tx: Tx, language: str) -> str:
-        found = last_change(tx, self.bot)
+        found = compare_last_runs(tx, self.bot)
         if found is None:
             return say(language, "eval.no_run")
         said = say(
-            language, "eval.last", right=len(found.of(State.RIGHT)), count=len(found.new),
-            better=len(found.better), worse=len(found.worse), broken=len(found.broken),
-        )  # fmt: skip
-        changed = {id(pair.new): pair for pair in (*found.broken, *found.worse, *found.better)}.values()
-        return "\n".join([said, *(_changed(pair, language) for pair in list(changed)[:NAMED])])
+            language,
+            "eval.last",
+            right=len(found.of(State.RIGHT)),
+            count=len(found.new),
+            better=len(found.better),
+            worse=len(found.worse),
+            broken=len(found.broken),
+        )
+        changed = list(dict.fromkeys((*found.regressed, *found.better)))[:MAX_NAMED]
+        return "\n".join([said, *(_describe_change(pair, language) for pair in changed)])
 
 
-def _wished(case: Case, rest: str, language: str) -> Case:
+def _in_english(word: str) -> str:
+    return RUSSIAN.get(word.lower(), word.lower())
+
+
+def _demand(case: Case, rest: str, language: str) -> Case:
     """Return the case with the demand in the words after `/eval add`. Raises `BadInput` if the words are no demand."""
     word, _, text = rest.partition(" ")
     text = text.strip().strip("\"«»'")
-    wish = WORDS.get(word.lower(), "") if rest else ""
+    wish = _in_english(word)
     bare = replace(case, quotes=(), numbers=())
     if wish == "refuse":
         return replace(bare, must_refuse=True)
@@ -134,24 +142,24 @@ def _wished(case: Case, rest: str, language: str) -> Case:
     return case
 
 
-def _demands(case: Case, language: str) -> str:
+def _list_demands(case: Case, language: str) -> str:
     """Return the demands of a case as text, each on a line of its own."""
     found = [say(language, "eval.must.refuse")] if case.must_refuse else []
     found += [say(language, "eval.must.contain", text=text) for text in case.must_contain]
     found += [say(language, "eval.must.not", text=text) for text in case.must_not]
-    found += [say(language, "eval.must.quote", text=_short(text)) for text in case.quotes]
+    found += [say(language, "eval.must.quote", text=shorten(text, MAX_QUESTION)) for text in case.quotes]
     found += [say(language, "eval.must.tell", text=", ".join(case.numbers))] if case.numbers else []
     return "\n".join(f"· {line}" for line in found or [say(language, "eval.must.answer")])
 
 
-def _changed(pair: Pair, language: str) -> str:
+def _describe_change(pair: Pair, language: str) -> str:
     """Return a case that has changed as text: the old answer, the new one, and what is wrong with it."""
-    old = f"\n   – {_short(pair.old.answer)}" if pair.old is not None and pair.old.answer != pair.new.answer else ""
+    question, answer = shorten(pair.new.case.question, MAX_QUESTION), shorten(pair.new.answer, MAX_QUESTION)
+    old = (
+        f"\n   – {shorten(pair.old.answer, MAX_QUESTION)}"
+        if pair.old is not None and pair.old.answer != pair.new.answer
+        else ""
+    )
     said = pair.new.why_in(language)
     why = f"\n   ! {said}" if said else ""
-    return f"· {_short(pair.new.case.question)}{old}\n   + {_short(pair.new.answer)}{why}"
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
+    return f"· {question}{old}\n   + {answer}{why}"

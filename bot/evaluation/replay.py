@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from bot.access.policy import Actor, Role
 from bot.billing import pricing
@@ -18,49 +18,44 @@ from bot.conversation.answer_writer import AnswerWriter
 from bot.conversation.assistant import Assistant
 from bot.conversation.branching import BranchPoint
 from bot.conversation.turn_state import AnswerDraft, TurnContext
-from bot.errors import ModelRefused, Refused
-from bot.evaluation.cases import Case, role_of
+from bot.errors import ModelRefused
+from bot.evaluation.cases import Case
 from bot.evaluation.checks import Outcome, Passage, is_topic_alone
 from bot.knowledge import rights
 from bot.knowledge.answer.citing import Citing
 from bot.knowledge.answering import MOST_CHARACTERS
 from bot.knowledge.formats.tidying import language_of
 from bot.llm import prompt
+from bot.ports import PlainReply
 from bot.storage.repositories.messages import Remembered
 from bot.storage.store import Store, Tx
 from bot.tools.tool import Tool, ToolContext, ToolOutput
 from bot.tools.toolbox import Toolbox
-from bot.types import Address, Attachment, ChatChoices, Incoming, Message, User
+from bot.types import Address, ChatChoices, Incoming, Message, User
 
 if TYPE_CHECKING:
     from bot.conversation.topic_choice import ChosenTopic
 
 HAND_OVER = "hand_over"  # the tool of the support desk that gives a conversation to a person
+LANGUAGE = "ru"  # of a case whose own can't be told
 NOTHING_DONE = "This is a rehearsal: nothing was done, as if it had worked."
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """What answers the cases instead of what answers people: the name of another model or persona ("": none)."""
-
-    model: str = ""
-    persona: str = ""
 
 
 @dataclass(slots=True, kw_only=True)
 class Replay:
     """Asks cases of one bot. `assistant` is one that was made for this: its budgets have no limits.
 
-    `role` is the role of a person, by the id. `language` is that of a case whose own can't be told. One topic is told
-    at a time (`telling`): the classifiers take one text a second, and a bot does not wait longer than two for a topic.
+    `role` is the role of a person, by the id. `model` and `persona` answer in place of those that answer people, "" for
+    no other. One topic is told at a time (`telling`): the
+    classifiers take one text a second, and a bot does not wait longer than two for a topic.
     """
 
     store: Store
     assistant: Assistant
     bot: int
     role: Callable[[Actor], Role]
-    change: Change = Change()
-    language: str = "ru"
+    model: str = ""
+    persona: str = ""
     telling: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def ask(self, case: Case, turn: str) -> Outcome:
@@ -94,31 +89,31 @@ class Replay:
             usage = replace(usage, prompt=usage.prompt + ratio.tokens(MOST_CHARACTERS))
         return usage.total, pricing.most(option.model.profile, usage)
 
-    def persona(self, case: Case) -> str:
+    def persona_of(self, case: Case) -> str:
         """The name of the persona that answers a case where its topic names no other."""
         return self.assistant.turn_start.chosen(self._choices(case)).persona.key
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
     def _incoming(self, case: Case, turn: str) -> Incoming:
-        language = case.language or language_of(case.question) or self.language
+        language = case.language or language_of(case.question) or LANGUAGE
         choices = replace(self._choices(case), language=language)
-        return Incoming(turn, self._nowhere, User(0, language=language), text=case.question, chat=choices)
-
-    @property
-    def _nowhere(self) -> Address:
-        return Address("telegram", self.bot, 0)
+        nowhere = Address("telegram", self.bot, 0)
+        return Incoming(turn, nowhere, User(0, language=language), text=case.question, chat=choices)
 
     def _choices(self, case: Case) -> ChatChoices:
-        return ChatChoices(model=self.change.model, persona=self.change.persona or case.persona)
+        return ChatChoices(model=self.model, persona=self.persona or case.persona)
 
     def _context(self, incoming: Incoming, case: Case, choices: ChatChoices) -> TurnContext:
         said = [Message.of("assistant" if n % 2 else "user", text) for n, text in enumerate(case.history)]
         chosen = self.assistant.turn_start.chosen(choices)
         return TurnContext(
-            place=None, history=[*said, Message.of("user", case.question)], language=incoming.language,
-            persona=chosen.persona, choices=replace(choices, model=chosen.option.name),
-        )  # fmt: skip
+            place=None,
+            history=[*said, Message.of("user", case.question)],
+            language=incoming.language,
+            persona=chosen.persona,
+            choices=replace(choices, model=chosen.option.name),
+        )
 
     async def _topic(self, incoming: Incoming, case: Case) -> ChosenTopic | None:
         chooser = self.assistant.turn_start.topics
@@ -133,13 +128,11 @@ class Replay:
         called: list[str] = []
         writer = self._writer(case, called)
         asked = Remembered(0, 0, incoming.id, context.history[-1])
-        written = await writer.write(incoming, Unseen(incoming.address), context, BranchPoint(asked))
+        written = await writer.write(incoming, PlainReply(address=incoming.address), context, BranchPoint(asked))
         await self._book(incoming, written)
         refused = HAND_OVER in called or isinstance(written.error, ModelRefused) or written.is_unanswered
-        outcome = Outcome(
-            text=written.visible_text(), refused=refused, model=written.option.name, persona=context.persona.label,
-            tokens=written.cost,
-        )  # fmt: skip
+        text, model = written.visible_text(), written.option.name
+        outcome = Outcome(text=text, refused=refused, model=model, tokens=written.cost)
         if written.error is not None and not refused:
             return replace(outcome, error=f"{type(written.error).__name__}: {written.error}")
         if written.citing is None:
@@ -162,8 +155,7 @@ class Replay:
 
     def _groups(self, case: Case) -> frozenset[str]:
         person = int(case.reader) if case.reader.isdecimal() else 0
-        found = role_of(case)
-        role = self.role(Actor(person, private=True, firsthand=True)) if found is None else found
+        role = case.role or self.role(Actor(person, private=True, firsthand=True))
         where = Address("telegram", self.bot, case.chat or person)
         return rights.groups_of(role.word, person, where, private=not case.chat)
 
@@ -201,58 +193,4 @@ def _with_sources(tx: Tx, bot: int, outcome: Outcome, citing: Citing) -> Outcome
     quotes = tuple(evidence.shown[one.place].text[one.start : one.end] for one in citing.quotes)
     cited = tuple(dict.fromkeys(names[one.passage] for one in citing.quotes if one.passage in names))
     found = tuple(Passage(names=names[one.id], text=f"{one.place} {one.text}") for one in evidence.passages)
-    return replace(
-        outcome, cited=cited, quotes=quotes, found=found, rests=True, left_out=len(citing.left_out),
-        generation=evidence.generation,
-    )  # fmt: skip
-
-
-class Unseen:
-    """A `Reply` that shows nothing to anybody, and says that nobody is an administrator."""
-
-    shown = ""
-
-    def __init__(self, address: Address) -> None:
-        self.address = address
-
-    def begin(self, mode: str = "", over: int = 0, quote: int = 0) -> None:
-        """Do nothing: nobody sees the answer grow."""
-
-    def append(self, text: str) -> None:
-        """Do nothing: nobody sees the answer grow."""
-
-    def replace(self, text: str) -> None:
-        """Do nothing: nobody sees the answer grow."""
-
-    def show(self, doing: str) -> None:
-        """Do nothing: nobody sees what the bot is doing."""
-
-    def complete(self) -> None:
-        """Do nothing: there is no draft on a screen."""
-
-    async def finish(self) -> None:
-        """Do nothing: nothing is sent."""
-
-    async def close(self) -> None:
-        """Do nothing: this reply has started nothing that goes on."""
-
-    async def acknowledge(self, text: str = "") -> None:
-        """Do nothing: a case presses no button."""
-
-    async def busy(self, kind: Literal["typing", "photo", "voice", "document"]) -> None:
-        """Do nothing: nobody sees what the bot is doing."""
-
-    async def fetch(self, attachment: Attachment) -> bytes:
-        """Raise `Refused`: a case has no files."""
-        raise Refused("a case has no files")
-
-    def show_only_to(self, user: int) -> None:
-        """Do nothing: nobody else is in the chat of a case."""
-
-    async def open_ephemeral(self) -> bool:
-        """Return False: there is no message."""
-        return False
-
-    async def is_admin(self, user: int) -> bool:
-        """Return False."""
-        return False
+    return replace(outcome, cited=cited, quotes=quotes, found=found, rests=True, generation=evidence.generation)

@@ -54,6 +54,17 @@ async def ask(
     raise ModelProtocolError(f"{model.name} does not follow {schema.__name__}: {wrong}")
 
 
+def request_about(material: object, order: str, schema: type[BaseModel], language: str, max_tokens: int) -> Request:
+    """Return the request to do what `order` says with texts that others have written, and to answer in a schema.
+
+    As JSON none of these texts can look like the end of the material or like another message.
+    """
+    described = schema_of(schema)
+    rules = f"{order} {instruct(language, 'json.only')}\n{json.dumps(described, ensure_ascii=False)}"
+    asked = json.dumps(material, ensure_ascii=False, indent=1)
+    return Request((Message.of("system", rules), Message.of("user", asked)), 0.0, max_tokens, schema=described)
+
+
 def read(answer: str, schema: type[S]) -> S:
     """The object in an answer, also if it is in a code fence or between words. Raises `ValueError`."""
     first: ValidationError | None = None

@@ -114,7 +114,7 @@ class Library:
     def __init__(self, folder: Path | None = None, system: str = "") -> None:
         own, read = folder or Path(os.devnull), partial(schema.persona, system=system)
         self._personas = (Shelf(own / "personas", read), Shelf(SHIPPED / "personas", read))
-        self._trials = Shelf(own / "trials", read)
+        self._experiments = Shelf(own / "trials", read)
         self._templates = (Shelf(own / "write", schema.template), Shelf(SHIPPED / "write", schema.template))
 
     def personas(self) -> Mapping[str, Persona]:
@@ -136,20 +136,15 @@ class Library:
         A conversation keeps its version as long as neither file changes. `now` is in Unix seconds.
         """
         found = self.persona(key)
-        trial = self.trial(found.key)
-        if trial is None or trial.trial is None or trial.trial.ends <= now or not conversation:
+        tried = self._experiments.find(found.key)
+        if tried is None or tried.trial is None or tried.trial.ends <= now or not conversation:
             return found
-        drawn = hashlib.sha256(f"{trial.label} {conversation}".encode()).digest()
-        return trial if int.from_bytes(drawn[:8]) < trial.trial.share * 2**64 else found
+        drawn = hashlib.sha256(f"{tried.label} {conversation}".encode()).digest()
+        return tried if int.from_bytes(drawn[:8]) < tried.trial.share * 2**64 else found
 
-    def trial(self, key: str) -> Persona | None:
-        """The version of a persona in the folder `trials`, whether or not it has ended; None if there is none."""
-        row = self._trials.find(key)
-        return row if row is not None and row.trial is not None else None
-
-    def trials(self) -> Mapping[str, Persona]:
-        """All versions in the folder `trials`, by name."""
-        return {key: row for key, row in self._trials.valid_files().items() if row.trial is not None}
+    def experiments(self) -> Mapping[str, Persona]:
+        """All versions in the folder `trials`, whether or not they have ended, by name."""
+        return {key: row for key, row in self._experiments.valid_files().items() if row.trial is not None}
 
     def template(self, key: str) -> Template | None:
         """The template of that name; None if there is none."""
@@ -157,7 +152,7 @@ class Library:
 
     def problems(self) -> list[str]:
         """A sentence for each invalid file of the operator."""
-        own = (self._personas[0], self._trials, self._templates[0])
+        own = (self._personas[0], self._experiments, self._templates[0])
         return [line for shelf in own for line in shelf.problems()]
 
 

@@ -105,7 +105,7 @@ class Prompt(Part):
         return f"{self.key}@{self.version}"
 
 
-class Trial(Part):
+class Experiment(Part):
     """The table `[trial]` of a file in `trials/`: the share of conversations that get it, and until when."""
 
     share: float = Field(gt=0, lt=1)
@@ -113,7 +113,7 @@ class Trial(Part):
 
     @property
     def ends(self) -> float:
-        """When the trial ends (Unix seconds): a day lasts until its end, a time without a zone is UTC."""
+        """When the experiment ends (Unix seconds): a day lasts until its end, a time without a zone is UTC."""
         if isinstance(self.until, datetime):
             return (self.until if self.until.tzinfo else self.until.replace(tzinfo=UTC)).timestamp()
         return datetime.combine(self.until + timedelta(days=1), time(), UTC).timestamp()
@@ -132,7 +132,7 @@ class Persona(Prompt):
     examples: tuple[Example, ...] = ()
     model: str = ""
     source: str = ""
-    trial: Trial | None = None
+    trial: Experiment | None = None
     temperature: float | None = Field(None, ge=0, le=1)
     max_tokens: int | None = Field(None, gt=0)
 
@@ -238,7 +238,7 @@ def sentence(error: ValidationError, text: str, file: str, *, names: Collection[
     message = problem["msg"].removeprefix("Value error, ")
     if not steps:  # a check of the whole file begins with the name of what it is about
         steps, _, message = [message.partition(":")[0]], "", message.partition(": ")[2]
-    if problem["type"] == "extra_forbidden":
+    if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):  # of a model, of a dataclass
         near = get_close_matches(steps[-1], names, 1)
         message = f"not known here; did you mean {near[0]}?" if near else "not known here"
     else:

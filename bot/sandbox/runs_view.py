@@ -12,9 +12,7 @@ from typing import Any
 from bot.billing.pricing import shown
 from bot.clock import Clock
 from bot.errors import ConfigError, StorageUnavailable
-from bot.evaluation.checks import State
-from bot.evaluation.report import Pair, last_change, spent
-from bot.evaluation.running import Result
+from bot.evaluation.results import UNASKED, Pair, Result, State, compare_last_runs, measure_cost
 from bot.storage.repositories.batch.runs import OPEN, BatchRun
 from bot.storage.repositories.batch.tunings import StoredTuning
 from bot.storage.store import Store, Tx
@@ -69,19 +67,18 @@ class RunsView:
         }  # fmt: skip
 
     def _evaluation(self, tx: Tx, bot: int, language: str) -> dict[str, Any] | None:
-        found = last_change(tx, bot)
+        found = compare_last_runs(tx, bot)
         if found is None:
             return None
-        broken = {id(pair.new) for pair in found.broken}
-        worse = [*found.broken, *(pair for pair in found.worse if id(pair.new) not in broken)]
-        cost, seconds = spent(found.new)
+        (cost, seconds), (before, _) = measure_cost(found.new), measure_cost(found.old)
         return {
             "count": len(found.new), "right": len(found.of(State.RIGHT)), "wrong": len(found.of(State.WRONG)),
             "isCompared": bool(found.old), "isNoise": found.is_noise, "chance": round(found.chance, 2),
-            "cost": shown(language, cost, self.currency), "before": shown(language, spent(found.old)[0], self.currency),
-            "seconds": round(seconds, 1), "better": _pairs(found.better, language), "worse": _pairs(worse, language),
+            "cost": shown(language, cost, self.currency), "before": shown(language, before, self.currency),
+            "seconds": round(seconds, 1), "better": _pairs(found.better, language),
+            "worse": _pairs(found.regressed, language),
             "stale": _pairs([Pair(None, one) for one in found.of(State.STALE)], language),
-            "unasked": _pairs([Pair(None, one) for one in (*found.of(State.FAILED), *found.of(State.LEFT))], language),
+            "unasked": _pairs([Pair(None, one) for one in found.of(*UNASKED)], language),
         }  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bot import App
 from bot.clock import SystemClock
 from bot.config.settings import has_key
-from bot.evaluation.running import Result
+from bot.evaluation.results import Result
 from bot.extension import OwnCase
 from bot.runtime.opening import open_evaluation
 from bot.runtime.optional.evaluation import Beside

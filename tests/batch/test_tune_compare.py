@@ -42,11 +42,16 @@ def comparing(world: VendorWorld, given: Settings) -> Workspace:
     return replace(tuning(world), settings=given.model_copy(update={"prompts_dir": world.folder / "prompts"}))
 
 
-@pytest.mark.parametrize(("demand", "first"), [
-    (f'must_contain = "{MARK}"', "better: 6 better, 0 worse of 6 cases (p 0.03)"),
-    (f'must_not = "{MARK}"',
-     "The tuned model is not better on your own cases: not better: 0 better, 6 worse of 6 cases (p 0.03)"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("demand", "first"),
+    [
+        (f'must_contain = "{MARK}"', "better: 6 better, 0 worse of 6 cases (p 0.03)"),
+        (
+            f'must_not = "{MARK}"',
+            "The tuned model is not better on your own cases: not better: 0 better, 6 worse of 6 cases (p 0.03)",
+        ),
+    ],
+)
 async def test_what_a_comparison_says_decides_whether_a_tuned_model_is_used(
     world: VendorWorld, demand: str, first: str
 ) -> None:
@@ -165,9 +170,11 @@ async def test_liked_chats_become_a_tuned_model_that_the_command_line_refuses_as
     assert world.said[0] == verdict
     env.write_text("BOT_TOKEN=1:x\n")
     for name, value in {
-        **world.studio.settings(), "database_url": given.database_url, "bot_token": f"{BOT}:{'x' * 35}",
+        **world.studio.settings(),
+        "database_url": given.database_url,
+        "bot_token": f"{BOT}:{'x' * 35}",
         "prompts_dir": str(world.folder / "prompts"),
-    }.items():  # fmt: skip
+    }.items():
         monkeypatch.setenv(name.upper(), value)
 
     async def use(*more: str) -> Result:

@@ -17,9 +17,9 @@ from bot.cli.kb_eval import evaluate
 from bot.clock import SystemClock
 from bot.concurrency.child_pool import ChildPool
 from bot.errors import BadInput
+from bot.evaluation.cases import read_table
 from bot.knowledge.base import KnowledgeBase
 from bot.knowledge.passages import Block
-from bot.knowledge.search.cases import Case, read_cases
 from bot.knowledge.search.gate import BY_WORDS, Gate
 from bot.knowledge.sources.source import Found
 from bot.knowledge.sync import prepared
@@ -96,19 +96,26 @@ async def shop(store: Store) -> None:
     await store.write(fill)
 
 
-def test_cases_are_read_out_of_tables_in_both_languages_and_out_of_plain_text() -> None:
-    assert read_cases("вопрос;страница;текст\n Где?;a.md;\nКто?;;\nКто?;-;\n".encode("cp1251"), "q.csv") == [
-        Case("Где?", "a.md"),
-        Case("Кто?", is_answered=False),
+def test_cases_are_read_out_of_tables_in_both_languages_and_out_of_plain_text(tmp_path: Path) -> None:
+    def read(data: bytes) -> list[tuple[str, str, bool, str]]:
+        (tmp_path / "q.csv").write_bytes(data)
+        return [(one.question, one.page, one.must_refuse, one.place) for one in read_table(tmp_path / "q.csv")]
+
+    assert read("вопрос;страница;текст\n Где?;a.md;\nКто?;;\nКто?;-;\n".encode("cp1251")) == [
+        ("Где?", "a.md", False, "q.csv:2"),
+        ("Кто?", "", True, "q.csv:3"),
     ]
-    assert read_cases(b'Question,Page\n"Where, exactly?",https://example.org/a\n', "q.csv") == [
-        Case("Where, exactly?", "https://example.org/a")
+    assert read(b'Question,Page\n"Where, exactly?",https://example.org/a\n') == [
+        ("Where, exactly?", "https://example.org/a", False, "q.csv:2")
     ]
-    assert read_cases(b"question,answer\nWhere?,Here.\n", "faq.csv") == [Case("Where?")]
-    assert read_cases("Где?\n\nКогда, и кому?\n".encode(), "q.txt") == [Case("Где?"), Case("Когда, и кому?")]
+    assert read(b"question,answer\nWhere?,Here.\n") == [("Where?", "", False, "q.csv:2")]
+    assert read("Где?\n\nКогда, и кому?\n".encode()) == [
+        ("Где?", "", False, "q.csv:1"),
+        ("Когда, и кому?", "", False, "q.csv:3"),
+    ]
     for data, said in ((b"question,page\n", "no question"), (b"\0\1", "no text")):
         with pytest.raises(BadInput, match=said):
-            read_cases(data, "q.csv")
+            read(data)
 
 
 async def test_a_gate_is_fitted_on_the_questions_of_the_base_itself_and_used_by_all_processes(store: Store) -> None:
@@ -259,7 +266,12 @@ async def test_too_few_questions_are_refused_with_what_is_needed(store: Store, t
 
 def _refused(tx: Tx, question: str) -> None:
     gap = Gap(
-        address=Address("telegram", BOT, 1), user=1, message=None, question=question, reason="refused",
-        audience="everyone", language="ru",
-    )  # fmt: skip
+        address=Address("telegram", BOT, 1),
+        user=1,
+        message=None,
+        question=question,
+        reason="refused",
+        audience="everyone",
+        language="ru",
+    )
     tx.gaps.add_gap(gap)

@@ -72,9 +72,13 @@ def test_half_of_the_questions_are_in_each_language_and_some_have_no_answer() ->
 
 @pytest.mark.parametrize(
     ("says", "level", "verdict"),
-    [(right, "KNOWLEDGE=open and cited", Verdict.OK), (small, "KNOWLEDGE=extract", Verdict.WARN),
-     (rambling, "KNOWLEDGE=extract", Verdict.WARN), (careless, "KNOWLEDGE=extract", Verdict.WARN)],
-)  # fmt: skip
+    [
+        (right, "KNOWLEDGE=open and cited", Verdict.OK),
+        (small, "KNOWLEDGE=extract", Verdict.WARN),
+        (rambling, "KNOWLEDGE=extract", Verdict.WARN),
+        (careless, "KNOWLEDGE=extract", Verdict.WARN),
+    ],
+)
 async def test_it_says_which_level_suits_the_model(
     patient: Patient, says: Callable[[Asked], str], level: str, verdict: Verdict
 ) -> None:

@@ -33,9 +33,13 @@ async def newest(stage: Stage, chat: int, part: str) -> str:
     return await soon(stage, lambda: next((text for text in stage.telegram.texts(chat)[::-1] if part in text), None))
 
 
-@pytest.mark.parametrize(("owner", "question", "number"), [
-    (ANNA, "Are laptops repaired for free?", "one"), (BORIS, "За сколько дней можно вернуть товар?", "14"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("owner", "question", "number"),
+    [
+        (ANNA, "Are laptops repaired for free?", "one"),
+        (BORIS, "За сколько дней можно вернуть товар?", "14"),
+    ],
+)
 async def test_an_answer_becomes_a_case_that_is_asked_again(
     stage: Stage, docs: Path, tmp_path: Path, owner: int, question: str, number: str
 ) -> None:

@@ -15,8 +15,7 @@ import pytest
 from bot.ai import Embedder, Vector
 from bot.billing.pricing import Price
 from bot.errors import BadInput, ModelError
-from bot.evaluation.report import compared
-from bot.evaluation.running import Result
+from bot.evaluation.results import Result, compare
 from bot.knowledge.embedding import Embedding
 from bot.knowledge.search.gate import Gate
 from bot.knowledge.search.matrix import pack
@@ -98,7 +97,7 @@ Change = Callable[[], Awaitable[Beside]]
 
 
 def alarms(before: Sequence[Result], now: Sequence[Result]) -> bool:
-    return compared(before, now).fails(0)
+    return compare(before, now).fails(0)
 
 
 @contextmanager
@@ -207,10 +206,10 @@ async def test_regressions_of_sources_models_and_topics_are_found_and_harmless_c
         "a sentence is gone": await with_source("warranty.md", ("are repaired for free for one year", "are lent")),
         "readers": await with_source_row(audience=("owners",)),
         "gate too strict": await with_gate(100.0),
-        "topics are swapped": await with_topics(ROUTING.replace('"repaired"', '"x"').replace("back", "back\", \"free")),
+        "topics are swapped": await with_topics(ROUTING.replace('"repaired"', '"x"').replace("back", 'back", "free')),
         "a topic reads another source": await with_topics(ROUTING.replace('["docs"]', '["empty"]')),
         "no words": await with_topics(ROUTING.replace('"money back", ', "")),
-    }  # fmt: skip
+    }
     assert [name for name, is_found in planted.items() if not is_found] == []
     harmless = {
         **{f"model {name}": await with_model(name) for name in ("bold", "spaced", "loud", "twin")},
@@ -220,7 +219,7 @@ async def test_regressions_of_sources_models_and_topics_are_found_and_harmless_c
         "one more word": await with_topics(ROUTING.replace('"repaired"', '"repaired", "broken"')),
         "one more sentence": await with_source("warranty.md", ("one year.", "one year.\n\nBring the receipt.")),
         "more readers": await with_source_row(audience=("everyone", "owners")),
-    }  # fmt: skip
+    }
     assert [name for name, is_found in harmless.items() if is_found] == []
 
 
@@ -271,7 +270,7 @@ async def test_regressions_of_personas_are_found_and_harmless_changes_are_not(st
         "a little warmer": await persona(("temperature = 0.3", "temperature = 0.4")),
         "other words for it": await persona(("You sell lamps.", "You are a seller of lamps.")),
         "the same prompts elsewhere": await set_up(prompts_dir=other),
-    }  # fmt: skip
+    }
     assert sum(harmless.values()) == 0, harmless
 
 

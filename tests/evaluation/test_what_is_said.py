@@ -15,10 +15,9 @@ from bot.ai import Chunk, Finish, Profile, Request, Usage
 from bot.cli.eval import Wish
 from bot.errors import BadInput, LimitReached, ModelUnavailable
 from bot.evaluation.cases import CODE, Case, parse, read_folder
-from bot.evaluation.checks import Check, Outcome, State
-from bot.evaluation.reasons import KEYS, reason, told
-from bot.evaluation.report import compared, lines
-from bot.evaluation.running import Result, joined, judged
+from bot.evaluation.checks import REASONS, Check, Outcome, reason, translate
+from bot.evaluation.report import format_lines
+from bot.evaluation.results import Result, State, compare, grade, merge_tries
 from bot.extension import OwnCase
 from bot.llm.routing import ModelOption, Routing
 from bot.prompts.schema import Broken
@@ -119,11 +118,14 @@ async def test_a_run_is_written_as_json_and_junit_and_compared_with_such_a_file(
         await evaluated(stage, bot, Beside(folder=folder), Wish(against="nobody"))
 
 
-@pytest.mark.parametrize(("judge", "expected"), [
-    ("prose", "0 better, 0 worse, 0 tied, 2 that it did not judge"),
-    ("obeys", "0 better, 0 worse, 2 tied"),
-    ("likes_short", "0 better, 2 worse, 0 tied"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("judge", "expected"),
+    [
+        ("prose", "0 better, 0 worse, 0 tied, 2 that it did not judge"),
+        ("obeys", "0 better, 0 worse, 2 tied"),
+        ("likes_short", "0 better, 2 worse, 0 tied"),
+    ],
+)
 async def test_a_judge_adds_a_line_and_can_not_be_ordered(
     stage: Stage, tmp_path: Path, judge: str, expected: str
 ) -> None:
@@ -207,44 +209,51 @@ def result(question: str, *, right: bool, must: bool = False) -> Result:
 def test_a_few_changes_both_ways_are_called_noise_and_many_one_way_are_not() -> None:
     questions = [f"question {number}" for number in range(40)]
     before = [result(one, right=number >= 3) for number, one in enumerate(questions)]
-    noisy = compared(before, [result(one, right=number not in range(3, 8)) for number, one in enumerate(questions)])
+    noisy = compare(before, [result(one, right=number not in range(3, 8)) for number, one in enumerate(questions)])
     assert (len(noisy.better), len(noisy.worse), round(noisy.chance, 2)) == (3, 5, 0.73)
-    assert "p = 0.73: noise" in "\n".join(lines(noisy, "RUB", "last"))
-    worse = compared(before, [result(one, right=number >= 12) for number, one in enumerate(questions)])
+    assert "p = 0.73: noise" in "\n".join(format_lines(noisy, "RUB", "last"))
+    worse = compare(before, [result(one, right=number >= 12) for number, one in enumerate(questions)])
     assert not worse.is_noise
     assert worse.chance < 0.01
 
 
 def test_of_several_tries_the_more_frequent_counts() -> None:
     tries = [result("a", right=right) for right in (True, False, True)]
-    assert (joined(tries).state, joined(tries).right, joined(tries).tries) == (State.RIGHT, 2, 3)
-    assert joined(tries[1:2] * 2 + tries[:1]).state is State.WRONG
+    assert (merge_tries(tries).state, merge_tries(tries).right, merge_tries(tries).tries) == (State.RIGHT, 2, 3)
+    assert merge_tries(tries[1:2] * 2 + tries[:1]).state is State.WRONG
 
 
 def test_a_case_of_before_that_there_is_no_more_is_named() -> None:
-    gone = compared([result("old", right=True)], [result("new", right=True)])
-    assert "Gone since then" in "\n".join(lines(gone, "RUB", "last"))
+    gone = compare([result("old", right=True)], [result("new", right=True)])
+    assert "Gone since then" in "\n".join(format_lines(gone, "RUB", "last"))
     assert not gone.fails(0)
 
 
-@table(("case", "outcome", "why"), [
-    ({"must_contain": ("14 дней",)}, {"text": "Вернуть можно за **14**\u00a0дней."}, ""),
-    ({"must_contain": ("ещё",)}, {"text": "Нужно ЕЩЕ немного времени."}, ""),
-    ({"must_not": ("30",)}, {"text": "За 14 дней вернуть можно."}, ""),
-    ({"must_not": ("30",)}, {"text": "За 30 дней вернуть можно."}, "it says '30'"),
-    ({"numbers": ("14 дней", "3")}, {"text": "Две недели, 14 дней, деньги через три дня."}, ""),
-    ({"numbers": ("14",)}, {"text": "Через пятнадцать дней вернуть нельзя."}, "it does not tell 14"),
-    ({"must_refuse": True}, {"refused": True, "text": "I do not know."}, ""),
-    ({"must_refuse": True}, {"text": "Sure, it is Canberra."}, "it is answered, and should be refused"),
-    ({}, {"refused": True, "text": "I do not know."}, "it is refused"),
-    ({}, {"text": ""}, "there is no answer"),
-    ({"must_cite": ("returns.md",)}, {"text": "Yes, it can.", "cited": (("Returns", "", "docs/returns.md"),)}, ""),
-    ({"must_cite": ("Delivery",)}, {"text": "Yes, it can.", "cited": (("Returns", ""),)}, "it does not cite Delivery"),
-    ({"language": "ru"}, {"text": "That is easily answered here."}, "it is in en, not ru"),
-])  # fmt: skip
+@table(
+    ("case", "outcome", "why"),
+    [
+        ({"must_contain": ("14 дней",)}, {"text": "Вернуть можно за **14**\u00a0дней."}, ""),
+        ({"must_contain": ("ещё",)}, {"text": "Нужно ЕЩЕ немного времени."}, ""),
+        ({"must_not": ("30",)}, {"text": "За 14 дней вернуть можно."}, ""),
+        ({"must_not": ("30",)}, {"text": "За 30 дней вернуть можно."}, "it says '30'"),
+        ({"numbers": ("14 дней", "3")}, {"text": "Две недели, 14 дней, деньги через три дня."}, ""),
+        ({"numbers": ("14",)}, {"text": "Через пятнадцать дней вернуть нельзя."}, "it does not tell 14"),
+        ({"must_refuse": True}, {"refused": True, "text": "I do not know."}, ""),
+        ({"must_refuse": True}, {"text": "Sure, it is Canberra."}, "it is answered, and should be refused"),
+        ({}, {"refused": True, "text": "I do not know."}, "it is refused"),
+        ({}, {"text": ""}, "there is no answer"),
+        ({"must_cite": ("returns.md",)}, {"text": "Yes, it can.", "cited": (("Returns", "", "docs/returns.md"),)}, ""),
+        (
+            {"must_cite": ("Delivery",)},
+            {"text": "Yes, it can.", "cited": (("Returns", ""),)},
+            "it does not cite Delivery",
+        ),
+        ({"language": "ru"}, {"text": "That is easily answered here."}, "it is in en, not ru"),
+    ],
+)
 def test_what_is_looked_at_in_an_answer(case: dict[str, object], outcome: dict[str, object], why: str) -> None:
     given: dict[str, object] = {"question": "?", **case}
-    found = judged(Case(**given), Outcome(**outcome))  # type: ignore[arg-type]
+    found = grade(Case(**given), Outcome(**outcome))  # type: ignore[arg-type]
     assert found.why == why
     assert bool(found.why_in("ru")) == bool(why)
     assert not re.search("[a-z]{3}", found.why_in("ru").replace("Delivery", "")), "a reader of Russian reads Russian"
@@ -252,20 +261,23 @@ def test_what_is_looked_at_in_an_answer(case: dict[str, object], outcome: dict[s
 
 def test_each_reason_is_told_in_russian_with_its_words_and_others_stay() -> None:
     for key in SHIPPED["en"]:
-        if key.startswith(KEYS):
+        if key.startswith(REASONS):
             values = {name: f"{name} [1]\n'x'" for name in PLACE.findall(SHIPPED["en"][key])}
-            assert told(reason(key.removeprefix(KEYS), **values), "ru") == say("ru", key, **values)
-    assert told("ModelUnavailable: it is in repair", "ru") == "ModelUnavailable: it is in repair"
+            assert translate(reason(key.removeprefix(REASONS), **values), "ru") == say("ru", key, **values)
+    assert translate("ModelUnavailable: it is in repair", "ru") == "ModelUnavailable: it is in repair"
 
 
-@table(("text", "why"), [
-    ("[[case]]\nquestion = 1\n", "shop.toml, line 2: case.question: a text in quotes is expected"),
-    ("[[case]]\nquestion = \"a\"\nmust_contian = \"x\"\n", "did you mean must_contain"),
-    ("[[case]]\nquestion = \"a\"\nas = \"king\"\n", "case 1: as: one of"),
-    ("[[case]]\nquestion = \"a\"\nmust_refuse = true\nmust_contain = \"x\"\n", "an answer that refuses contains"),
-    ("[[case]]\nquestion = \"a\"\nhistory = [\"b\"]\n", "questions and answers in turn"),
-    ("[[case]\n", "not TOML"),
-])  # fmt: skip
+@table(
+    ("text", "why"),
+    [
+        ("[[case]]\nquestion = 1\n", "shop.toml, line 2: case.question: a text in quotes is expected"),
+        ('[[case]]\nquestion = "a"\nmust_contian = "x"\n', "did you mean must_contain"),
+        ('[[case]]\nquestion = "a"\nas = "king"\n', "case 1: as: one of"),
+        ('[[case]]\nquestion = "a"\nmust_refuse = true\nmust_contain = "x"\n', "an answer that refuses contains"),
+        ('[[case]]\nquestion = "a"\nhistory = ["b"]\n', "questions and answers in turn"),
+        ("[[case]\n", "not TOML"),
+    ],
+)
 def test_a_file_that_is_wrong_names_its_line(text: str, why: str) -> None:
     with pytest.raises(Broken) as error:
         parse(text.encode(), "shop.toml")
@@ -277,6 +289,8 @@ def test_a_folder_has_files_and_tables(tmp_path: Path) -> None:
     (tmp_path / "eval" / "gold.csv").write_text("question,page\nWhat is a lamp?,lamps.md\n", "utf-8")
     found = read_folder(tmp_path / "eval")
     assert [(one.place, one.origin, one.page) for one in found] == [
-        ("shop.toml:1", "file", ""), ("shop.toml:2", "file", ""), ("gold.csv:2", "gold", "lamps.md"),
-    ]  # fmt: skip
-    assert Case.restored(json.loads(json.dumps(found[2].stored()))) == found[2]
+        ("shop.toml:1", "file", ""),
+        ("shop.toml:2", "file", ""),
+        ("gold.csv:2", "gold", "lamps.md"),
+    ]
+    assert Case.from_row(json.loads(json.dumps(found[2].to_row()))) == found[2]

@@ -16,8 +16,8 @@ from bot.billing.pricing import Price, PriceList
 from bot.clock import SystemClock
 from bot.concurrency.child_pool import ChildPool
 from bot.errors import ModelError, ModelUnavailable
+from bot.evaluation.calibration import calibrate
 from bot.knowledge.base import KnowledgeBase
-from bot.knowledge.search.calibration import calibrate
 from bot.knowledge.search.gate import BY_WORDS, Gate, Signals, signals
 from bot.knowledge.search.index import Index
 from bot.knowledge.search.matrix import pack

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bot.cli.eval import Wish, evaluate
 from bot.evaluation.evaluation import Evaluation
-from bot.evaluation.running import Result
+from bot.evaluation.results import Result
 from bot.runtime.bot import Bot
 from bot.runtime.build import Instead
 from bot.runtime.opening import apart
@@ -41,9 +41,7 @@ async def beside(stage: Stage, bot: Bot, how: Beside) -> AsyncIterator[Evaluatio
         yield evaluation
 
 
-async def evaluated(
-    stage: Stage, bot: Bot, how: Beside, wish: Wish | None = None, *, agrees: bool = True
-) -> Printed:  # fmt: skip
+async def evaluated(stage: Stage, bot: Bot, how: Beside, wish: Wish | None = None, *, agrees: bool = True) -> Printed:
     """Run `govorun eval` beside the bot."""
     printed = Printed()
 

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from pydantic import BaseModel
 
-from bot.ai import Model, Request
+from bot.ai import Model
 from bot.billing.budget import Budget
 from bot.conversation.helper_model import PaidBy, ask_paid
 from bot.errors import LimitReached, ModelError
 from bot.knowledge.answer.citing import Claim
 from bot.llm import prompt, structured
-from bot.llm.json_schema import schema_of
 from bot.prompts.catalog import instruct
 from bot.storage.store import Store
-from bot.types import Incoming, Message
+from bot.types import Incoming
 
 log = logging.getLogger(__name__)
 
@@ -54,12 +52,9 @@ class SentenceJudge:
         Returns None if the model fails, is late, may not be paid, or omits one of the claims. The sentences have passed
         the check of their words and numbers before, so the caller then shows all of them.
         """
-        order, schema = instruct(language, "knowledge.judge"), schema_of(Verdicts)
-        rules = f"{order} {instruct(language, 'json.only')}\n{json.dumps(schema, ensure_ascii=False)}"
-        # As JSON no text of a source can look like the end of the material or like another message.
         asked = [{"sentence": n, "text": one.text, "quotes": one.quotes} for n, one in enumerate(claims, 1)]
-        messages = (Message.of("system", rules), Message.of("user", json.dumps(asked, ensure_ascii=False, indent=1)))
-        request = Request(messages, 0.0, TOKENS + TOKENS_EACH * len(claims), schema=schema)
+        order, most = instruct(language, "knowledge.judge"), TOKENS + TOKENS_EACH * len(claims)
+        request = structured.request_about(asked, order, Verdicts, language, most)
         payer = PaidBy(incoming, incoming.id, self.budget)
         try:
             said, _ = await ask_paid(

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pydantic import BaseModel
 
-from bot.ai import Model, Request
+from bot.ai import Model
 from bot.billing.budget import Budget
 from bot.conversation.helper_model import PaidBy, ask_paid
 from bot.errors import LimitReached, ModelError
 from bot.knowledge.search.retrieval import MOST_PASSAGES
 from bot.llm import prompt, structured
-from bot.llm.json_schema import schema_of
 from bot.prompts.catalog import instruct
 from bot.storage.repositories.knowledge.passages import StoredPassage
 from bot.storage.store import Store
-from bot.types import Incoming, Message
+from bot.types import Incoming
 
 log = logging.getLogger(__name__)
 
@@ -51,16 +49,13 @@ class PassageRanker:
 
         If the model fails, is late, may not be paid, or names none of them, the order of the search stays.
         """
-        wish, schema = instruct(language, "knowledge.rerank", most=MOST_PASSAGES), schema_of(Best)
-        rules = f"{wish} {instruct(language, 'json.only')}\n{json.dumps(schema, ensure_ascii=False)}"
-        # As JSON no text of a source can look like the end of the material or like another message.
+        order = instruct(language, "knowledge.rerank", most=MOST_PASSAGES)
         listed = [
             {"passage": number, "place": one.place, "text": one.text[:LONGEST_TEXT]}
             for number, one in enumerate(passages, 1)
         ]
         material = {"question": question[:LONGEST_QUESTION], "passages": listed}
-        asked = json.dumps(material, ensure_ascii=False, indent=1)
-        request = Request((Message.of("system", rules), Message.of("user", asked)), 0.0, TOKENS, schema=schema)
+        request = structured.request_about(material, order, Best, language, TOKENS)
         payer = PaidBy(incoming, incoming.id, self.budget)
         try:
             said, _ = await ask_paid(

@@ -76,7 +76,7 @@ async def evaluation_of(settings: Settings, bot: int, beside: Beside, apart: Apa
     """The evaluation of a bot, with parts of its own (`apart`). Raises `ConfigError`, `BadInput`."""
     from bot.evaluation.collecting import Sources
     from bot.evaluation.evaluation import Evaluation
-    from bot.evaluation.replay import Change, Replay
+    from bot.evaluation.replay import Replay
 
     changed = unlimited(settings).model_copy(update={OVERRULED[name]: v for name, v in beside.settings.items()})
     async with apart(changed, bot) as (ground, answering):
@@ -92,7 +92,8 @@ async def evaluation_of(settings: Settings, bot: int, beside: Beside, apart: Apa
             assistant=assistant,
             bot=bot,
             role=ground.people.access.role,
-            change=Change(model=beside.model, persona=beside.persona),
+            model=beside.model,
+            persona=beside.persona,
         )
         # What is right is told by the file of now, also where another one is tried.
         table = _table(settings) or (topics.topics.table if topics is not None else None)
@@ -139,30 +140,32 @@ def evaluation_features(given: Given, ground: Ground) -> Sequence[Handlers]:
     from bot.evaluation.command import EvalCommand
 
     command = EvalCommand(
-        store=given.store, bot=given.api.id, folder=settings.eval_cases, library=ground.library,
-        currency=settings.currency, table=partial(_table, settings),
-    )  # fmt: skip
+        store=given.store,
+        bot=given.api.id,
+        folder=settings.eval_cases,
+        library=ground.library,
+        currency=settings.currency,
+        table=partial(_table, settings),
+    )
     return [command.feature()]
 
 
 def evaluation_watch(bot: Bot, given: Given, library: Library, apart: Apart) -> EvaluationWatch:
     """The watch over what answers, which one process of the bot runs."""
-    from bot.evaluation.watch import EvaluationWatch, Night, Owners, Watched
+    from bot.evaluation.watch import EvaluationWatch, Owners, Watched
 
     settings, people = given.settings, bot.joining
     beside = Beside(folder=settings.eval_cases, own=given.added.ai.cases)
-
-    def topics() -> str:
-        table = _table(settings)
-        return table.version if table is not None else ""
-
     return EvaluationWatch(
         store=given.store,
         bot=given.api.id,
-        watched=Watched(library=library, routing=given.models.routing, topics=topics),
+        watched=Watched(
+            library=library, routing=given.models.routing, files=lambda: files_of(library, _table(settings))
+        ),
         owners=Owners(rights=people.rights, deliver=people.deliver, currency=settings.currency),
         open=lambda: evaluation_of(settings, given.api.id, beside, apart),
-        night=Night(at=settings.eval_at, budget=millionths(settings.eval_budget)),
+        night_at=settings.eval_at,
+        night_budget=millionths(settings.eval_budget),
     )
 
 

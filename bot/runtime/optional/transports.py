@@ -18,7 +18,7 @@ from bot.clock import Clock
 from bot.concurrency.retry import Backoff
 from bot.errors import ConfigError, Refused, TooLarge
 from bot.extension.transport import OwnTransport
-from bot.ports import Delivery, Handler, Outbox, Reply, Transport
+from bot.ports import Delivery, Handler, Outbox, PlainReply, Reply, Transport
 from bot.types import Address, Attachment, Button, Incoming, Kind, Outgoing, User
 
 log = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ class OwnMessenger:
 
     def reply(self, address: Address, turn: str) -> Reply:
         """Return a reply to an address."""
-        return PlainReply(messenger=self, address=address)
+        return OwnReply(messenger=self, address=address)
 
     async def rename(self, address: Address, title: str) -> None:
         """Do nothing: there are no topics."""
@@ -129,34 +129,14 @@ class OwnMessenger:
 
 
 @dataclass(slots=True, kw_only=True)
-class PlainReply:
-    """`Reply` in a messenger without a live view: answers come as a whole."""
+class OwnReply(PlainReply):
+    """`Reply` in a messenger of a program, which has private chats only."""
 
     messenger: OwnMessenger
-    address: Address
-    shown: str = ""
-
-    def begin(self, mode: str = "", over: int = 0, quote: int = 0) -> None:
-        """Do nothing: nothing is shown before the answer is whole."""
-
-    def append(self, text: str) -> None:
-        """Do nothing: nothing is shown before the answer is whole."""
-
-    def replace(self, text: str) -> None:
-        """Do nothing: nothing is shown before the answer is whole."""
-
-    def show(self, doing: str) -> None:
-        """Do nothing: nothing is shown before the answer is whole."""
-
-    def complete(self) -> None:
-        """Do nothing: such a messenger shows no draft that a whole answer would have to replace."""
 
     async def finish(self) -> None:
         """Deliver everything that the outbox has for the address, in order."""
         await self.messenger.deliver(self.address)
-
-    async def close(self) -> None:
-        """Do nothing: this reply has started nothing that goes on after the turn."""
 
     async def acknowledge(self, text: str = "") -> None:
         """Show a notice about a press as a message, without keeping it."""
@@ -181,17 +161,6 @@ class PlainReply:
         if len(data) > LARGEST:
             raise TooLarge(LARGEST)
         return data
-
-    def show_only_to(self, user: int) -> None:
-        """Do nothing: a messenger of a program has private chats only, where nobody else sees the answer."""
-
-    async def open_ephemeral(self) -> bool:
-        """Return False: a messenger of a program has no groups, where Telegram shows a message to one member only."""
-        return False
-
-    async def is_admin(self, user: int) -> bool:
-        """Return False: a messenger of a program has no groups, and so no administrators of them."""
-        return False
 
     @property
     def _person(self) -> int:

@@ -44,7 +44,7 @@ evaluation_runs = declare_table("evaluation_runs", EvaluationRunColumns, Index("
 
 
 class EvaluationResultColumns(TypedColumns):
-    """What became of a case in a run: the JSON of a `bot.evaluation.running.Result`. `user` and `chat` are whose words
+    """What became of a case in a run: the JSON of a `bot.evaluation.results.Result`. `user` and `chat` are whose words
     the case has.
     """
 

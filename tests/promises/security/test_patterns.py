@@ -70,7 +70,7 @@ PIECES: dict[str, tuple[str, list[str]]] = {  # functions that make patterns, th
         [current_time.ABOUT, calculator.ABOUT, web_search.ABOUT, hand_over.ABOUT],
     ),
     "bot.tools.tool.__post_init__": ("search", []),  # it is tried where it is used
-    "bot.evaluation.reasons._pattern": ("fullmatch", ["(?s)it is in (?P<spoken>.*), not (?P<wanted>.*)"]),
+    "bot.evaluation.checks._pattern": ("fullmatch", ["(?s)it is in (?P<spoken>.*), not (?P<wanted>.*)"]),
     "bot.features.knowledge.stale._find": ("search", [r"a\s+b\s+c"]),
     "bot.knowledge.answer.checker._verbatim": ("search", [r"a\s+b\s+c", r"\(a\)\s+\["]),
     "bot.knowledge.answer.quotes._month": ("fullmatch", list(quotes.MONTHS)),

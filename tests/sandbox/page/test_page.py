@@ -20,7 +20,7 @@ from playwright.async_api import Browser, Locator, Page, Route, expect
 from bot.ai import Usage
 from bot.evaluation.cases import Case
 from bot.evaluation.checks import Outcome
-from bot.evaluation.running import Result, judged
+from bot.evaluation.results import Result, grade
 from bot.sandbox.main import Sandbox
 from bot.sandbox.media.landscapes import draw
 from bot.sandbox.telegram.faults import Fault, PlannedFault
@@ -473,12 +473,12 @@ def seed_runs(tx: Tx, bot: int) -> None:
             seeded("How long?", answers[0], must="14 days"), seeded("Who?", answers[1], must="Anna"),
             seeded("Where?", answers[2], stale="its source is gone"),
         ]  # fmt: skip
-        tx.evaluations.add_run(bot, "", {}, [(0, 0, one.stored()) for one in results])
+        tx.evaluations.add_run(bot, "", {}, [(0, 0, one.to_row()) for one in results])
 
 
 def seeded(question: str, answer: str, must: str = "", stale: str = "") -> Result:
     case = Case(question=question, must_contain=(must,) if must else (), stale=stale)
-    return replace(judged(case, Outcome(text=answer)), cost=100_000)
+    return replace(grade(case, Outcome(text=answer)), cost=100_000)
 
 
 async def test_the_keyboard_reaches_everything(quiet: Sandbox, quiet_page: Page) -> None:

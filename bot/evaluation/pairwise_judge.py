@@ -7,7 +7,6 @@ it prefers one place, whichever answer stands there: both orders make that a tie
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections import Counter
 from collections.abc import Sequence
@@ -23,18 +22,17 @@ from bot.billing.budget import Budget
 from bot.conversation.helper_model import PaidBy, ask_paid
 from bot.errors import LimitReached, ModelError
 from bot.evaluation.cases import DISLIKED, LIKED
-from bot.evaluation.report import Pair
+from bot.evaluation.results import Pair
 from bot.knowledge.formats.tidying import language_of
 from bot.llm import prompt, structured
-from bot.llm.json_schema import schema_of
 from bot.prompts.catalog import instruct
 from bot.storage.store import Store
-from bot.types import Address, Incoming, Message, User
+from bot.types import Address, Incoming, User
 
 log = logging.getLogger(__name__)
 
 AT_ONCE = 4
-TOKENS, LONGEST = 60, 4_000  # of a verdict; characters of an answer that the judge is shown
+TOKENS, MAX_SHOWN = 60, 4_000  # of a preference; characters of an answer that the judge is shown
 PATIENCE = 60.0  # seconds
 
 
@@ -44,7 +42,7 @@ class Choice(BaseModel):
     better: Literal["first", "second", "tie"]
 
 
-class Verdict(StrEnum):
+class Preference(StrEnum):
     """What a judge says in both orders: the new answer, the old one, neither, or nothing that can be read."""
 
     NEW = "new"
@@ -55,14 +53,14 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """How often the judge has given each verdict on the pairs of a run, and what that has cost, in millionths of the
+    """How often the judge has given each preference on the pairs of a run, and what that has cost, in millionths of the
     currency.
 
     `rated` is the number of pairs whose old answer people had judged; for `agrees` of these the judge says what people
     said.
     """
 
-    counts: Counter[Verdict]
+    counts: Counter[Preference]
     cost: int
     agrees: int
     rated: int
@@ -80,40 +78,40 @@ class PairJudge:
 
     def most(self, pairs: int) -> int:
         """Return the highest price of judging this number of pairs, in millionths of the currency."""
-        request = self._request("", "x" * LONGEST, "x" * LONGEST, "en")
+        request = self._request("", "x" * MAX_SHOWN, "x" * MAX_SHOWN, "en")
         return 2 * pairs * pricing.most(self.model.profile, prompt.most(request, self._ratio))
 
     async def judge(self, pairs: Sequence[Pair]) -> Judgement:
-        """The verdicts on all pairs whose answers differ."""
-        places, at = asyncio.Semaphore(AT_ONCE), self.store.clock.time()
-        asked = comparable(pairs)
+        """The preferences on pairs of different answers (`find_comparable`)."""
+        slots, at = asyncio.Semaphore(AT_ONCE), self.store.clock.time()
+        turns = [f"{self.name}-judge-{number}" for number in range(len(pairs))]
 
-        async def one(number: int, pair: Pair) -> Verdict:
-            async with places:
-                return await self._verdict(pair, f"{self.name}-judge-{number}")
+        async def ask(pair: Pair, turn: str) -> Preference:
+            async with slots:
+                return await self._prefer(pair, turn)
 
         async with asyncio.TaskGroup() as tasks:
-            found = [tasks.create_task(one(number, pair)) for number, pair in enumerate(asked)]
-        verdicts = [task.result() for task in found]
-        turns = [f"{self.name}-judge-{number}" for number in range(len(asked))]
+            asked = [tasks.create_task(ask(pair, turn)) for pair, turn in zip(pairs, turns, strict=True)]
+        preferences = [task.result() for task in asked]
         costs = await self.store.read(lambda tx: [tx.ledger.cost_of_turn(self.bot, turn, at - 1) for turn in turns])
         rated = [
-            (pair.new.case.origin, verdict)
-            for pair, verdict in zip(asked, verdicts, strict=True)
-            if pair.new.case.origin in (LIKED, DISLIKED) and verdict is not Verdict.UNREADABLE
+            (pair.new.case.origin, preference)
+            for pair, preference in zip(pairs, preferences, strict=True)
+            if pair.new.case.origin in (LIKED, DISLIKED) and preference is not Preference.UNREADABLE
         ]
-        agrees = sum((verdict is Verdict.NEW) is (origin == DISLIKED) for origin, verdict in rated)
-        return Judgement(Counter(verdicts), sum(costs), agrees, len(rated))
+        agrees = sum((preference is Preference.NEW) is (origin == DISLIKED) for origin, preference in rated)
+        return Judgement(Counter(preferences), sum(costs), agrees, len(rated))
 
-    async def _verdict(self, pair: Pair, turn: str) -> Verdict:
+    async def _prefer(self, pair: Pair, turn: str) -> Preference:
         assert pair.old is not None  # noqa: S101  only these are comparable
-        old, new = pair.old.answer[:LONGEST], pair.new.answer[:LONGEST]
+        old, new = pair.old.answer[:MAX_SHOWN], pair.new.answer[:MAX_SHOWN]
         question, language = pair.new.case.question, language_of(pair.new.case.question) or "en"
         first = await self._choice(self._request(question, old, new, language), turn)
         second = await self._choice(self._request(question, new, old, language), turn)
         if "" in (first, second):
-            return Verdict.UNREADABLE
-        return {("second", "first"): Verdict.NEW, ("first", "second"): Verdict.OLD}.get((first, second), Verdict.TIE)
+            return Preference.UNREADABLE
+        both = {("second", "first"): Preference.NEW, ("first", "second"): Preference.OLD}
+        return both.get((first, second), Preference.TIE)
 
     async def _choice(self, request: Request, turn: str) -> str:
         """What the judge prefers: "first", "second", "tie", or "" where it does not say so."""
@@ -126,30 +124,26 @@ class PairJudge:
             return ""
 
     def _request(self, question: str, first: str, second: str, language: str) -> Request:
-        schema = schema_of(Choice)
-        order = f"{instruct(language, 'eval.judge')} {instruct(language, 'json.only')}"
-        rules = f"{order}\n{json.dumps(schema, ensure_ascii=False)}"
-        # As JSON no text of a case can look like the end of the material or like another message.
-        asked = json.dumps({"question": question, "first": first, "second": second}, ensure_ascii=False, indent=1)
-        messages = (Message.of("system", rules), Message.of("user", asked))
-        return Request(messages, 0.0, TOKENS, schema=schema)
+        material = {"question": question, "first": first, "second": second}
+        return structured.request_about(material, instruct(language, "eval.judge"), Choice, language, TOKENS)
 
 
-def comparable(pairs: Sequence[Pair]) -> list[Pair]:
+def find_comparable(pairs: Sequence[Pair]) -> list[Pair]:
     """The pairs of two different answers."""
     return [
-        pair for pair in pairs if pair.old is not None and pair.old.answer and pair.new.answer
-        and pair.old.answer != pair.new.answer
-    ]  # fmt: skip
+        pair
+        for pair in pairs
+        if pair.old is not None and pair.old.answer and pair.new.answer not in ("", pair.old.answer)
+    ]
 
 
-def line(found: Judgement, model: str, currency: str) -> str:
-    """Return a judgement as one line: the verdicts, what the judge has cost, and how far it can be trusted."""
+def format_judgement(found: Judgement, model: str, currency: str) -> str:
+    """Return a judgement as one line: the preferences, what the judge has cost, and how far it can be trusted."""
     counts = found.counts
-    told = f"Judge {model} ({pricing.shown('en', found.cost, currency)}): {counts[Verdict.NEW]} better, "
-    told += f"{counts[Verdict.OLD]} worse, {counts[Verdict.TIE]} tied"
-    if counts[Verdict.UNREADABLE]:
-        told += f", {counts[Verdict.UNREADABLE]} that it did not judge"
+    told = f"Judge {model} ({pricing.shown('en', found.cost, currency)}): {counts[Preference.NEW]} better, "
+    told += f"{counts[Preference.OLD]} worse, {counts[Preference.TIE]} tied"
+    if counts[Preference.UNREADABLE]:
+        told += f", {counts[Preference.UNREADABLE]} that it did not judge"
     if found.rated:
         told += f"; it sees {found.agrees} of {found.rated} as the people did who have rated the earlier answer"
     return f"{told}."
