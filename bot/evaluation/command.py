@@ -16,14 +16,13 @@ from bot.evaluation.collecting import Sources, collect, count_by_origin, make_ca
 from bot.evaluation.experiments import describe, list_experiments
 from bot.evaluation.report import shorten
 from bot.evaluation.results import Pair, State, compare_last_runs
-from bot.feature import Command, Handlers
+from bot.handlers import Feature, Turn, command
 from bot.llm.topics.routing_file import RoutingTable
-from bot.outbox import finish, finish_turn
-from bot.ports import Reply
+from bot.outbox import Answer
 from bot.prompts.library import Library
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
-from bot.types import Incoming, Permission
+from bot.types import Permission
 
 MAX_LISTED = 30  # cases of a list
 MAX_NAMED = 5  # cases that have changed
@@ -39,7 +38,7 @@ RUSSIAN = {
 
 
 @dataclass(slots=True, kw_only=True)
-class EvalCommand:
+class EvalCommand(Feature):
     """The command /eval, which keeps the cases that people add. `folder` has the files of cases, `table` the topics
     (None: there are none).
     """
@@ -51,65 +50,54 @@ class EvalCommand:
     currency: str
     table: Callable[[], RoutingTable | None] = lambda: None
 
-    def feature(self) -> Handlers:
-        """The command /eval, for admins."""
-        return Handlers(commands={"/eval": Command(self.run, Permission.CONNECT, is_notice=True)})
-
-    async def run(self, incoming: Incoming, reply: Reply, rest: str) -> None:
+    @command("/eval", requires=Permission.CONNECT, is_notice=True)
+    def run(self, tx: Tx, turn: Turn) -> Answer:
         """/eval, and `add`, `list` or `remove` with what follows."""
-        word, _, more = rest.partition(" ")
+        word, _, more = turn.rest.partition(" ")
         act = {"add": self._add, "list": self._list, "remove": self._remove}.get(_in_english(word), self._show)
+        try:
+            return Answer(act(tx, turn, more.strip()))
+        except BadInput as error:
+            return Answer(str(error))
 
-        def work(tx: Tx) -> None:
-            try:
-                text = act(tx, incoming, more.strip())
-            except BadInput as error:
-                text = str(error)
-            finish_turn(tx, incoming, text)
-
-        await finish(self.store, reply, work)
-
-    def _add(self, tx: Tx, incoming: Incoming, rest: str) -> str:
-        language, where = incoming.language, incoming.address
-        answer = replied(tx, where, incoming.reply_to)
+    def _add(self, tx: Tx, turn: Turn, rest: str) -> str:
+        language, where = turn.language, turn.address
+        answer = replied(tx, where, turn.reply_to)
         question = tx.messages.find_message(answer.parent) if answer is not None and answer.parent else None
         if question is None or answer is None or answer.message.role == "user" or not question.words.strip():
-            return say(language, "eval.no_answer")
-        persona, person = incoming.chat.persona, incoming.user.id
+            return turn.say("eval.no_answer")
         quoted = tx.evaluations.list_quoted({answer.id})
-        case = make_case(tx, question, answer, quoted, chat=where.chat, persona=persona)
+        case = make_case(tx, question, answer, quoted, chat=where.chat, persona=turn.chat.persona)
         case = _demand(replace(case, origin=ADDED, place="", user=0, asked_in=0, stale=""), rest, language)
         is_new = tx.evaluations.add_case(
-            self.bot, case.key, case.to_row(), chat=where.chat, user=question.user, author=person
+            self.bot, case.key, case.to_row(), chat=where.chat, user=question.user, author=turn.user.id
         )
-        return say(language, "eval.added" if is_new else "eval.known", must=_list_demands(case, language))
+        return turn.say("eval.added" if is_new else "eval.known", must=_list_demands(case, language))
 
-    def _list(self, tx: Tx, incoming: Incoming, _rest: str) -> str:
+    def _list(self, tx: Tx, turn: Turn, _rest: str) -> str:
         rows = tx.evaluations.list_cases(self.bot)
         lines = [f"{row.id} · {shorten(Case.from_row(row.body).question, MAX_QUESTION)}" for row in rows[-MAX_LISTED:]]
-        return "\n".join([say(incoming.language, "eval.list" if rows else "eval.list.none"), *lines])
+        return "\n".join([turn.say("eval.list" if rows else "eval.list.none"), *lines])
 
-    def _remove(self, tx: Tx, incoming: Incoming, rest: str) -> str:
+    def _remove(self, tx: Tx, turn: Turn, rest: str) -> str:
         is_gone = rest.isdecimal() and tx.evaluations.remove_case(self.bot, int(rest))
-        return say(incoming.language, "eval.removed" if is_gone else "eval.unknown", number=rest or "?")
+        return turn.say("eval.removed" if is_gone else "eval.unknown", number=rest or "?")
 
-    def _show(self, tx: Tx, incoming: Incoming, _rest: str) -> str:
-        language = incoming.language
+    def _show(self, tx: Tx, turn: Turn, _rest: str) -> str:
         cases = collect(tx, self.bot, Sources(folder=self.folder, topics=self.table()))
-        counts = ", ".join(f"{say(language, f'eval.origin.{name}')} {n}" for name, n in count_by_origin(cases).items())
-        lines = [say(language, "eval.title", count=len(cases)), counts, self._last(tx, language)]
+        counts = ", ".join(f"{turn.say(f'eval.origin.{name}')} {n}" for name, n in count_by_origin(cases).items())
+        lines = [turn.say("eval.title", count=len(cases)), counts, self._last(tx, turn)]
         lines += [
-            describe(one, language, tx.clock.time(), self.currency)
+            describe(one, turn.language, tx.clock.time(), self.currency)
             for one in list_experiments(tx, self.bot, self.library)
         ]
-        return "\n\n".join(filter(None, [*lines, say(language, "eval.help")]))
+        return "\n\n".join(filter(None, [*lines, turn.say("eval.help")]))
 
-    def _last(self, tx: Tx, language: str) -> str:
+    def _last(self, tx: Tx, turn: Turn) -> str:
         found = compare_last_runs(tx, self.bot)
         if found is None:
-            return say(language, "eval.no_run")
-        said = say(
-            language,
+            return turn.say("eval.no_run")
+        said = turn.say(
             "eval.last",
             right=len(found.of(State.RIGHT)),
             count=len(found.new),
@@ -118,7 +106,7 @@ class EvalCommand:
             broken=len(found.broken),
         )
         changed = list(dict.fromkeys((*found.regressed, *found.better)))[:MAX_NAMED]
-        return "\n".join([said, *(_describe_change(pair, language) for pair in changed)])
+        return "\n".join([said, *(_describe_change(pair, turn.language) for pair in changed)])
 
 
 def _in_english(word: str) -> str:
