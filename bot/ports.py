@@ -17,6 +17,9 @@ from typing import Literal, Protocol
 from bot.errors import Refused
 from bot.types import Address, Attachment, Incoming, Outgoing
 
+Say = Callable[[str], None]  # prints a line on the terminal of a command
+Agree = Callable[[str], bool]  # asks a yes-or-no question there
+
 
 @dataclass(frozen=True, slots=True)
 class Received:

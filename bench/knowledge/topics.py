@@ -22,11 +22,11 @@ from typing import TypeVar
 
 from bench.knowledge.vectors import KeptVectors
 from bot.ai import Embedder, Vector
+from bot.cli.topics import services
 from bot.config.settings import load as load_settings
 from bot.llm.topics.classifiers import Question
 from bot.llm.topics.nearest import NearestCentroid
 from bot.providers.local.embeddings import OfflineEmbeddings
-from bot.runtime.commands.topics import services
 
 Item = TypeVar("Item")
 Row = tuple[str, str]  # question and topic

@@ -212,7 +212,7 @@ class App(Handlers, AppProgram[State]):
         Raises `ConfigError`.
         """
         from bot.config.settings import has_key
-        from bot.doctor.examination import problems
+        from bot.doctor.examination import find_problems
         from bot.runtime import main as running
         from bot.runtime.models import for_studio
         from bot.telemetry import logging
@@ -221,7 +221,7 @@ class App(Handlers, AppProgram[State]):
         plan = self.plan(settings, role)
 
         def look(settings: Settings) -> AsyncIterator[str]:
-            return problems(for_studio(settings, self.extension), studio=not self.extension.ai.only_models)
+            return find_problems(for_studio(settings, self.extension), studio=not self.extension.ai.only_models)
 
         with logging.standard_streams():
             logging.configure(settings.log_level, plan.secrets(), settings.log_format)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
 from bot.clock import Clock, SystemClock
@@ -18,7 +18,6 @@ from bot.runtime.bot import Bot
 from bot.runtime.build import build
 from bot.runtime.resources import SharedResources
 from bot.storage.engines.sqlite_files import alone
-from bot.storage.engines.urls import is_sqlite
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +65,7 @@ async def _entered(app: Startable, given: Mapping[str, Any], clock: Clock) -> As
     if settings.bots is not None:
         raise ConfigError("BOTS: App.running runs one bot; several bots are run by `govorun run` or App.run")
     (settings,) = plan.bots.values()
-    with alone(settings.database_url) if is_sqlite(settings.database_url) else nullcontext():
+    with alone(settings.database_url):
         ready: asyncio.Future[Bot] = asyncio.get_running_loop().create_future()
         life = asyncio.create_task(_live(app, settings, clock, ready), name="bot")
         try:

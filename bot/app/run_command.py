@@ -19,7 +19,7 @@ def run(role: ProcessRole = ProcessRole.ALL) -> None:
     gc.set_threshold(*gc.get_threshold()[:2], SELDOM)
     from bot.config import multi_bot
     from bot.config.settings import load, misspelt
-    from bot.doctor.examination import problems
+    from bot.doctor.examination import find_problems
     from bot.runtime import main
     from bot.telemetry import logging
 
@@ -34,4 +34,4 @@ def run(role: ProcessRole = ProcessRole.ALL) -> None:
         raise ConfigError("\n".join([str(error), *hints])) from None
     with logging.standard_streams():
         logging.configure(settings.log_level, plan.secrets(), settings.log_format)
-        main.run(plan, lambda: multi_bot.plan(load(), load, studio=role.works), role=role, problems=problems)
+        main.run(plan, lambda: multi_bot.plan(load(), load, studio=role.works), role=role, problems=find_problems)

@@ -18,6 +18,7 @@ from bot.batch.vendor.values import MOST_DATASETS, Dataset
 from bot.batch.vendor.work_folder import work_folder
 from bot.clock import Clock
 from bot.errors import BadInput, LimitReached, ModelError, ModelRefused, ModelUnavailable, OutcomeUnknown
+from bot.ports import Say
 
 if TYPE_CHECKING:
     from bot.batch.vendor.studio import VendorStudio
@@ -26,8 +27,6 @@ DIGEST = "govorun_file"  # the label with the beginning of the file's SHA-256
 LOOK = 5.0  # seconds between looks at a validation
 LONGEST = 3 * 3600.0  # seconds that a validation is waited for
 SHOWN_LINES = 10
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,13 @@ from dotenv import dotenv_values, set_key, unset_key
 
 from bot.config.entries import ModelConfig
 from bot.errors import BadInput
+from bot.ports import Say
 from bot.providers import catalog
 from bot.storage.repositories.batch.tunings import StoredTuning
 
 MODELS = "MODELS"
 ROUTING = re.compile(r"^\[routing\][^\n]*\n", re.MULTILINE)
 KEY = re.compile(r"^(classifier|tuned)[ \t]*=[^\n]*\n", re.MULTILINE)
-
-Say = Callable[[str], None]
 
 
 def use_model(tuning: StoredTuning, env: Path, prompts: Path, say: Say) -> str:

@@ -8,17 +8,14 @@ import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy.exc import SQLAlchemyError
-
-from bot.clock import SystemClock
 from bot.config.settings import Settings
 from bot.doctor.finding import PATIENCE, Finding, fail, ok, warn
-from bot.errors import BotError
-from bot.storage.engines.sqlite_files import path_of
-from bot.storage.store import Store, Tx
+from bot.doctor.machine import read_database
 from bot.storage.tables.desk import GROUPS, Account
 
 if TYPE_CHECKING:
+    from bot.desk.policy.desk_file import DeskTable
+    from bot.storage.store import Tx
     from bot.telegram.client.api import Api
 
 THREADS = "@BotFather, the bot, Bot Settings, Threads Settings"
@@ -43,13 +40,23 @@ def check_desk(settings: Settings) -> Iterator[Finding]:
 
 
 async def check_groups(settings: Settings, api: Api, me: Mapping[str, Any]) -> AsyncIterator[Finding]:
-    """Check the rights of the bot in the groups of operators, their load, and private chats where operators sit there;
-    `me` is what Telegram says of the bot.
+    """Check the rights of the bot in the groups of operators, their load, private chats where operators sit there, and
+    connected accounts; `me` is what Telegram says of the bot.
     """
+    if settings.desk is None:
+        return
+    from bot.desk.policy.desk_file import DeskFile
     from bot.telegram.group_rights import missing_rights
 
-    groups, connected = await _connected(settings, api.id) if settings.desk is not None else ((), ())
-    for finding in (*own_seats(settings, me), *accounts(settings, me, connected)):
+    def read(tx: Tx) -> tuple[Sequence[Group], Sequence[Account]]:
+        since = time.time() - DAY
+        found = tx.all(GROUPS, bot=api.id)
+        groups = [(one.chat, one.team, tx.seats.busiest(api.id, one.chat, since)) for one in found]
+        return groups, tx.all(Account, bot=api.id)
+
+    table = DeskFile(settings.desk).table
+    groups, connected = await read_database(settings, read) or ((), ())
+    for finding in (*check_own_seats(table, me), *_check_accounts(table, me, connected)):
         yield finding
     for chat, team, load in groups:
         missing = await missing_rights(lambda method: api.call(method, deadline=PATIENCE), api.id, chat)
@@ -64,33 +71,9 @@ async def check_groups(settings: Settings, api: Api, me: Mapping[str, Any]) -> A
             yield ok("desk", f"{name}: rights are there; {load:.1f} of 20 messages a minute at most in the last day")
 
 
-async def _connected(settings: Settings, bot: int) -> tuple[Sequence[Group], Sequence[Account]]:
-    """The groups and the accounts to which a bot is connected; none where the database can't be read."""
-    file = path_of(settings.database_url)
-    if file is not None and not file.exists():
-        return (), ()
-
-    def work(tx: Tx) -> tuple[Sequence[Group], Sequence[Account]]:
-        since = time.time() - DAY
-        groups = [(one.chat, one.team, tx.seats.busiest(bot, one.chat, since)) for one in tx.all(GROUPS, bot=bot)]
-        return groups, tx.all(Account, bot=bot)
-
-    try:
-        async with Store.open(settings.database_url, SystemClock()) as store:
-            return await store.read(work)
-    except (SQLAlchemyError, BotError):  # the leg "database" says what is wrong
-        return (), ()
-
-
-def accounts(settings: Settings, me: Mapping[str, Any], connected: Sequence[Account] = ()) -> Iterator[Finding]:
-    """Check whether accounts can be connected to the bot, if desk.toml has the table [business], and whether the bot
-    may answer in those that are.
-    """
-    if settings.desk is None:
-        return
-    from bot.desk.policy.desk_file import DeskFile
-
-    if DeskFile(settings.desk).table.business is None:
+def _check_accounts(table: DeskTable, me: Mapping[str, Any], connected: Sequence[Account]) -> Iterator[Finding]:
+    """Whether accounts can be connected to the bot, if there is a table [business], and whether it may answer there."""
+    if table.business is None:
         return
     if not me.get("can_connect_to_business"):
         text = "desk.toml has [business], and no account can connect the bot: its Business Mode is off"
@@ -104,13 +87,9 @@ def accounts(settings: Settings, me: Mapping[str, Any], connected: Sequence[Acco
             yield warn("desk", f"{text} no more, or the bot may not answer there", advice)
 
 
-def own_seats(settings: Settings, me: Mapping[str, Any]) -> Iterator[Finding]:
+def check_own_seats(table: DeskTable, me: Mapping[str, Any]) -> Iterator[Finding]:
     """Check whether the bot can open cases in private chats, if a team of the support desk wants that."""
-    if settings.desk is None:
-        return
-    from bot.desk.policy.desk_file import DeskFile
-
-    if not DeskFile(settings.desk).table.has_own_seats:
+    if not table.has_own_seats:
         return
     if not me.get("has_topics_enabled"):
         text = 'desk.toml has seats = "own", and the bot has no topics in private chats: operators answer by replies'

@@ -20,9 +20,13 @@ from bot.doctor.telegram import check_telegram
 
 
 async def examine(
-    settings: Settings, *, clock: Clock | None = None, env_file: Path = Path(".env"),
-    spending: Spending = Spending.LITTLE, studio: bool = True,
-) -> AsyncIterator[Finding]:  # fmt: skip
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    env_file: Path = Path(".env"),
+    spending: Spending = Spending.LITTLE,
+    studio: bool = True,
+) -> AsyncIterator[Finding]:
     """All findings, check by check, without secrets. A check is skipped if a setting that it needs is missing.
 
     `studio` False: the bot uses no model of AI Studio, and needs no key.
@@ -59,7 +63,7 @@ async def _examine(
         yield check_picture(settings)
 
 
-async def problems(settings: Settings, *, studio: bool = True) -> AsyncIterator[str]:
+async def find_problems(settings: Settings, *, studio: bool = True) -> AsyncIterator[str]:
     """What is wrong with the settings of a running bot, as far as it can be found without spending anything: a line
     for each problem, with what to do.
     """

@@ -7,23 +7,27 @@ import os
 import re
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from difflib import get_close_matches
 from pathlib import Path
+from typing import TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from bot.clock import SystemClock
 from bot.config.settings import OPENTELEMETRY, WHERE, Settings, require
 from bot.doctor.finding import Finding, Verdict, fail, host_and_port, ok, secret, warn
-from bot.errors import ConfigError
+from bot.errors import BotError, ConfigError
 from bot.http.transport import environment_proxy
 from bot.prompts.library import Library
 from bot.providers import catalog
 from bot.storage.engines.sqlite_files import path_of
 from bot.storage.engines.urls import is_sqlite, shown
 from bot.storage.maintenance import migrations
+from bot.storage.store import Store, Tx
 
+T = TypeVar("T")
 TIGHT, FULL = 500, 50  # MB of free disk: below the first a warning, below the second a failure
 FOR_A_FILE = "For a file beside the bot: DATABASE_URL=sqlite+aiosqlite:///govorun.db"
 FOR_A_SERVER = "docs/postgresql.md says what Govorun needs of a server"
@@ -101,6 +105,20 @@ async def check_database(settings: Settings) -> AsyncIterator[Finding]:
         yield ok("database", f"{shown(settings.database_url)} opens; {_schema(told)}")
     else:
         yield await asyncio.to_thread(_on_disk, file, "will be made" if new else _schema(told))
+
+
+async def read_database(settings: Settings, work: Callable[[Tx], T]) -> T | None:
+    """Return what the database says, beside a bot that may run; None where it is not there or can't be read: the check
+    of the database says what is wrong with it.
+    """
+    file = path_of(settings.database_url)
+    if file is not None and not file.exists():
+        return None
+    try:
+        async with Store.open(settings.database_url, SystemClock(), writes=False) as store:
+            return await store.read(work)
+    except (BotError, SQLAlchemyError):
+        return None
 
 
 def _schema(told: migrations.State | None) -> str:

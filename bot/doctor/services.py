@@ -1,31 +1,110 @@
-"""Checks of what stands beside the models: embeddings, speech, search, pictures, hosts of operations, MCP servers."""
+"""Checks of what stands behind and beside the models: their list, classifiers, speech, search, pictures, MCP."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from random import Random
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
 
 from bot.ai import Embedder, Failed, Finished, ImageModel, ImageRequest, Pending, Searcher, SpeechToText, TextToSpeech
 from bot.batch.vendor.opening import open_vendor
 from bot.clock import Clock
 from bot.config.entries import EmbeddingModelConfig
 from bot.config.settings import Settings
+from bot.doctor.advice import advise
 from bot.doctor.finding import PATIENCE, Finding, fail, host_and_port, ok, warn
+from bot.doctor.machine import read_database
 from bot.errors import BotError, ConfigError, ModelDenied, ModelError, ModelProtocolError, ModelUnavailable
-from bot.http.client import Http
+from bot.knowledge.sources.vector_store import store_id
+from bot.providers import catalog
 from bot.providers.yandex.grpc import is_installed
 from bot.providers.yandex.service import YandexStudio
+from bot.runtime.opening import Services
+from bot.storage.repositories.knowledge.passages import VECTOR_STORE
+from bot.storage.store import Tx
 from bot.tools.mcp import McpServer
 
+SOON = timedelta(days=30)
 WORDS = "Привет"
 LANGUAGE = "ru"
 POLL, PATIENCE_FOR_PICTURE = 2.0, 120.0  # seconds
-Advice = Callable[[BotError, str], str]  # of an error, and the role that the service account needs
 
 
-async def check_services(settings: Settings, studio: YandexStudio, advice: Advice) -> AsyncIterator[Finding]:
+async def check_model_list(services: Services) -> AsyncIterator[Finding]:
+    """Read which models the folder has, and say which of those that the bot uses are missing or end soon."""
+    try:
+        names = {catalog.parts(uri)[0] for uri in await services.studio.list_models()}
+    except BotError as error:
+        yield warn("models", f"the folder's list of models can't be read: {error}", "Each model is asked all the same")
+        return
+    yield ok("models", f"the folder has {len(names)} models (`govorun models list`)")
+    today = datetime.fromtimestamp(services.clock.time(), UTC).date()
+    for name in used_names(services.settings):
+        if finding := _ends(name, today):
+            yield finding
+        bare = catalog.parts(name)[0]
+        if bare not in names and catalog.known(name) and "@" not in name and not name.startswith("gpt://"):
+            instead = catalog.next_of_kind(bare, names)
+            advice = f"{instead} takes its place" if instead else "Choose one of `govorun models list`"
+            yield warn("models", f"{name} is not in the list of the folder's models", advice)
+
+
+def used_names(settings: Settings) -> Sequence[str]:
+    """The models of AI Studio that the settings name, the helper last."""
+    rows = [row.name for row in catalog.choices(settings.models) if not row.url and not row.agent and not row.uri]
+    others = {row.name for row in settings.models} - {*rows}
+    named = [settings.model, *rows, settings.helper_model]
+    return [name for name in dict.fromkeys(named) if name not in others]
+
+
+def _ends(name: str, today: date) -> Finding | None:
+    row = catalog.known(name)
+    if row is None or row.until is None or row.until - today > SOON:
+        return None
+    verb = "ends" if row.until >= today else "has ended"
+    return warn("models", f"{name} {verb} on {row.until}", f"{row.successor} follows it")
+
+
+async def check_classifier(services: Services) -> Finding | None:
+    """Ask the classifier of ROUTING for one word; None where topics need no service."""
+    settings, studio = services.settings, services.studio
+    if settings.routing is None:
+        return None
+    from bot.llm.topics.routing_file import RoutingFile
+
+    table = RoutingFile(settings.routing).table
+    if table is None or table.routing.classifier not in ("fewshot", "tuned"):
+        return None
+    try:
+        if table.routing.classifier == "tuned":
+            await studio.classifier().tuned(table.routing.tuned, "?", within=PATIENCE)
+        else:
+            await studio.classifier().by_samples("?", ["yes", "no"], task="Is it a question?", within=PATIENCE)
+    except BotError as error:
+        text = f"the {table.routing.classifier} classifier: {error}"
+        return fail("topics", text, advise(settings, error, "ai.languageModels.user"))
+    return ok("topics", f"the {table.routing.classifier} classifier answers")
+
+
+async def check_vector_stores(services: Services) -> AsyncIterator[Finding]:
+    """List the files of each vector store that is a source of the knowledge base."""
+    settings = services.settings
+
+    def addresses(tx: Tx) -> list[str]:
+        return [one.address for one in tx.sources.list_sources(settings.bot_id) if one.kind == VECTOR_STORE]
+
+    for address in await read_database(settings, addresses) or ():
+        try:
+            files = await services.studio.vector_stores().list_files(store_id(address))
+        except BotError as error:
+            yield fail("sources", f"{address}: {error}", advise(settings, error, "ai.assistants.editor"))
+        else:
+            yield ok("sources", f"{address} answers ({len(files)} files)")
+
+
+async def check_services(services: Services) -> AsyncIterator[Finding]:
     """Call each service that is switched on once, and report whether it answers."""
+    settings, studio = services.settings, services.studio
     calls: list[tuple[str, str, Awaitable[str]]] = [
         ("embedding", "ai.languageModels.user", _embed(studio.embeddings())),
     ]
@@ -39,25 +118,24 @@ async def check_services(settings: Settings, studio: YandexStudio, advice: Advic
             async with asyncio.timeout(PATIENCE):
                 yield ok(leg, await call)
         except BotError as error:
-            yield fail(leg, str(error), advice(error, role))
+            yield fail(leg, str(error), advise(settings, error, role))
         except TimeoutError:
-            yield fail(leg, f"no answer in {PATIENCE:.0f} s", advice(ModelError(), role))
+            yield fail(leg, f"no answer in {PATIENCE:.0f} s", advise(settings, ModelError(), role))
 
 
-async def draw_picture(
-    settings: Settings, painters: Mapping[str, ImageModel], clock: Clock, advice: Advice
-) -> AsyncIterator[Finding]:  # fmt: skip
+async def draw_picture(services: Services, painters: Mapping[str, ImageModel]) -> AsyncIterator[Finding]:
     """Say what a picture costs, then buy one of the first model that the folder has."""
+    settings = services.settings
     yield ok("image", f"drawing one picture, which costs {settings.image_price} {settings.currency}")
     for left, (name, painter) in zip(reversed(range(len(painters))), painters.items(), strict=True):
         try:
-            yield await _draw(name, painter, clock)
+            yield await _draw(name, painter, services.clock)
             return
         except BotError as error:
             if left and isinstance(error, ModelDenied):
                 yield warn("image", f"{name}: {error}", "The bot takes the next model, as IMAGE_MODEL=auto asks for")
                 continue
-            yield fail("image", f"{name}: {error}", advice(error, "ai.imageGeneration.user"))
+            yield fail("image", f"{name}: {error}", advise(settings, error, "ai.imageGeneration.user"))
             return
 
 
@@ -107,13 +185,14 @@ async def _search(searcher: Searcher) -> str:
     return f"found {len(await searcher.pages(WORDS))} pages for {WORDS!r}"
 
 
-async def check_operations(settings: Settings, http: Http) -> AsyncIterator[Finding]:
+async def check_operations(services: Services) -> AsyncIterator[Finding]:
     """Check that the hosts answer that are polled for results of operations: long voice notes, /later, pictures."""
+    settings = services.settings
     urls = [settings.yc_operation_url, *([settings.yc_image_operation_url] if settings.image_model else [])]
     for url in dict.fromkeys(urls):
         host = host_and_port(url)
         try:
-            await http.ask("GET", url + "/", total=PATIENCE)
+            await services.http.ask("GET", url + "/", total=PATIENCE)
         except ModelProtocolError:
             pass  # any answer will do: nothing is at this address
         except ModelError as error:
@@ -123,8 +202,9 @@ async def check_operations(settings: Settings, http: Http) -> AsyncIterator[Find
         yield ok("operations", f"{host} answers")
 
 
-async def check_grpc(settings: Settings, http: Http, clock: Clock, advice: Advice) -> AsyncIterator[Finding]:
+async def check_grpc(services: Services) -> AsyncIterator[Finding]:
     """Make a free call by gRPC for models and for datasets, where the settings name either use of it."""
+    settings = services.settings
     is_transport = settings.yc_transport == "grpc"
     calls = [_count_by_grpc] if is_transport else []
     if "yc_grpc_address" in settings.model_fields_set:
@@ -137,10 +217,10 @@ async def check_grpc(settings: Settings, http: Http, clock: Clock, advice: Advic
         role, scope = RIGHTS[call]
         try:
             async with asyncio.timeout(PATIENCE):
-                yield ok("grpc", f"{settings.yc_grpc_address}: {await call(settings, http, clock)}")
+                yield ok("grpc", f"{settings.yc_grpc_address}: {await call(services)}")
         except (BotError, TimeoutError) as error:
             told = error if isinstance(error, BotError) else ModelUnavailable(f"no answer in {PATIENCE:.0f} s")
-            next_step = advice(told, role)
+            next_step = advise(settings, told, role)
             if str(told).startswith("403"):
                 next_step = f"Give the service account the role {role} in this folder, and its key the scope {scope}"
             elif isinstance(told, ModelUnavailable):
@@ -148,16 +228,16 @@ async def check_grpc(settings: Settings, http: Http, clock: Clock, advice: Advic
             yield fail("grpc", f"{settings.yc_grpc_address}: {told}", next_step)
 
 
-async def _count_by_grpc(settings: Settings, http: Http, clock: Clock) -> str:
-    studio = YandexStudio(settings=settings, http=http, clock=clock, random=Random())  # noqa: S311
-    tokenizer = studio.tokenizer() or studio.tokenizer(settings.helper_model)
+async def _count_by_grpc(services: Services) -> str:
+    studio = services.studio
+    tokenizer = studio.tokenizer() or studio.tokenizer(services.settings.helper_model)
     if tokenizer is None:
         return "no model of the settings has the native API, so no model is asked by gRPC"
     return f"models are asked by gRPC ({await tokenizer.count(WORDS)} tokens in {WORDS!r})"
 
 
-async def _list_by_grpc(settings: Settings, http: Http, clock: Clock) -> str:
-    async with open_vendor(settings, http, clock) as vendor:
+async def _list_by_grpc(services: Services) -> str:
+    async with open_vendor(services.settings, services.http, services.clock) as vendor:
         return f"batch runs and tuning can be begun; the folder has {len(await vendor.list_datasets())} datasets"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hmac
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bot.clock import Clock
@@ -12,8 +13,7 @@ from bot.config.settings import Settings
 from bot.dispatch.conversation_queue import ConversationQueue
 from bot.errors import ConfigError
 from bot.jobs.worker import JobWorker
-from bot.ports import Dispatcher
-from bot.runtime.local_dispatcher import LocalDispatcher
+from bot.ports import ChatHost, Dispatcher
 from bot.storage.store import Store
 
 if TYPE_CHECKING:
@@ -80,3 +80,35 @@ def first_code(settings: Settings, used: int) -> str:
     """
     made = hmac.digest(settings.bot_token.get_secret_value().encode(), b"first owner %d" % used, "sha256")
     return base64.urlsafe_b64encode(made[:16]).decode().rstrip("=")
+
+
+@dataclass(slots=True, kw_only=True)
+class LocalDispatcher:
+    """Handles updates and jobs in this process alone; no other process has to be told of anything."""
+
+    store: Store
+    queue: ConversationQueue
+    jobs: JobWorker
+    bot: int
+
+    @property
+    def at_once(self) -> bool:
+        """True: the process that accepts an update handles it."""
+        return True
+
+    async def begin(self, chats: ChatHost) -> None:
+        """Work on what an earlier run has left."""
+        await chats.recover()
+
+    async def run(self) -> None:
+        """Run due jobs until cancelled."""
+        await self.jobs.run()
+
+    async def lead(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Run `work`: the only process is always the leader."""
+        await work()
+
+    async def drain(self, seconds: float) -> None:
+        """Let running turns end for this many seconds, then put the updates of the others back for the next start."""
+        await self.queue.drain(seconds)
+        await self.store.write(lambda tx: tx.inbox.requeue(self.bot))

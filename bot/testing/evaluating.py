@@ -12,7 +12,7 @@ from bot.clock import SystemClock
 from bot.config.settings import has_key
 from bot.evaluation.results import Result
 from bot.extension import OwnCase
-from bot.runtime.commands.eval_runs import opened
+from bot.runtime.opening import open_evaluation
 from bot.runtime.optional.evaluation import Beside
 
 if TYPE_CHECKING:
@@ -37,5 +37,5 @@ async def evaluate(cases: Path | Sequence[OwnCase] | None, app: App, stage: Stag
         app.extension.ai.only_models = bool(app.extension.ai.models) and not has_key(settings)
         clock = stage.clock if stage is not None else SystemClock()
         bot = settings.bot_id if settings.bot_token.get_secret_value() else NOBODY
-        async with opened(settings, bot, beside, app.extension, clock) as evaluation:
+        async with open_evaluation(settings, bot, beside, app.extension, clock) as evaluation:
             return await evaluation.run(await evaluation.cases())

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bot.batch.dataset_checks import check_file, kind_of
-from bot.batch.datasets import DatasetWork
 from bot.batch.exports import liked, lines_of
-from bot.batch.vendor.opening import open_transfers, open_vendor
 from bot.batch.vendor.values import MULTICLASS, MULTILABEL, PAIRS, PICTURES, REQUESTS
+from bot.cli import dataset
 from bot.errors import BadInput, LimitReached
-from bot.runtime.commands.batch.dataset_work import DatasetCommand
-from tests.batch.test_runs import BOT
 from tests.batch.test_vendor_runs import VendorWorld, world
 
 pytestmark = pytest.mark.disk
@@ -98,54 +94,45 @@ def test_what_a_file_is_for_is_seen_by_its_rows_or_has_to_be_said(tmp_path: Path
     assert not check_file(table, kind_of(table)).wrong
 
 
-@asynccontextmanager
-async def commands(world: VendorWorld) -> AsyncIterator[DatasetCommand]:
-    async with open_vendor(world.settings, world.http, world.store.clock) as vendor:
-        transfers = open_transfers(world.http, world.store.clock)
-        work = DatasetWork(vendor=vendor, transfers=transfers, clock=world.store.clock, say=world.said.append)
-        yield DatasetCommand(
-            store=world.store, vendor=vendor, work=work, bot=BOT, say=world.said.append, agree=world.agree
-        )
-
-
 async def test_a_file_becomes_a_dataset_once_and_comes_back(world: VendorWorld) -> None:
     path = file(world.folder, [PAIR] * 10)
-    async with commands(world) as command:
-        world.server.faults.fail_next("DatasetService.GetUploadDraftUrl", "INTERNAL", times=9)
-        with pytest.raises(Exception, match="INTERNAL"):
-            await command.upload(path, "", "mine")
-        while world.server.faults.planned:
-            world.server.faults.pick("DatasetService.GetUploadDraftUrl")
-        await command.upload(path, "", "mine")
-        await command.upload(path, "", "mine")
-        assert world.datasets == ["mine"]
-        dataset = next(iter(world.server.datasets.all))
-        await command.download(dataset, to := world.folder / "back.jsonl")
-        assert [json.loads(line) for line in to.read_text().splitlines()] == [PAIR] * 10
-        await command.download(dataset, world.folder / "back.parquet")
-        await command.show_all()
-        assert world.said[-1] == "1 of 100 datasets, 0.00 of 300 GB (a dataset may have 5)"
-        await command.show(dataset)
-        await command.remove(dataset)
-        assert world.datasets == []
+    work = world.workspace
+    world.server.faults.fail_next("DatasetService.GetUploadDraftUrl", "INTERNAL", times=9)
+    with pytest.raises(Exception, match="INTERNAL"):
+        await dataset.upload_file(work, path, "", "mine")
+    while world.server.faults.planned:
+        world.server.faults.pick("DatasetService.GetUploadDraftUrl")
+    await dataset.upload_file(work, path, "", "mine")
+    await dataset.upload_file(work, path, "", "mine")
+    assert world.datasets == ["mine"]
+    id_ = next(iter(world.server.datasets.all))
+    await dataset.download_dataset(work, id_, to := world.folder / "back.jsonl")
+    assert [json.loads(line) for line in to.read_text().splitlines()] == [PAIR] * 10
+    await dataset.download_dataset(work, id_, world.folder / "back.parquet")
+    await dataset.list_datasets(work)
+    assert world.said[-1] == "1 of 100 datasets, 0.00 of 300 GB (a dataset may have 5)"
+    await dataset.show_dataset(work, id_)
+    await dataset.remove_dataset(work, id_)
+    assert world.datasets == []
 
 
 async def test_lines_that_only_the_service_refuses_are_those_of_the_users_file(world: VendorWorld) -> None:
     path = world.folder / "rows.csv"
     path.write_text('request;response\n"one";two\n' + "\n".join(f'"q{n}";two' for n in range(12)))
-    async with commands(world) as command:
-        world.server.datasets.fewest[PAIRS] = 20
-        with pytest.raises(BadInput, match=r"does not take rows.csv:\n  line 14: the dataset has 13 rows"):
-            await command.upload(path, "pairs", "mine")
-        assert world.datasets == []
-        world.server.datasets.most = 0
-        with pytest.raises(Exception, match="quota"):
-            await command.upload(path, "pairs", "mine")
-        for number in range(100):
-            world.server.datasets.most = 200
-            await command.vendor.create_dataset(f"d{number}", PAIRS, {})
-        with pytest.raises(LimitReached, match="as many as there may be"):
-            await command.upload(path, "pairs", "mine")
+    work = world.workspace
+    world.server.datasets.fewest[PAIRS] = 20
+    with pytest.raises(BadInput, match=r"does not take rows.csv:\n  line 14: the dataset has 13 rows"):
+        await dataset.upload_file(work, path, "pairs", "mine")
+    assert world.datasets == []
+    world.server.datasets.most = 0
+    with pytest.raises(Exception, match="quota"):
+        await dataset.upload_file(work, path, "pairs", "mine")
+    for number in range(100):
+        world.server.datasets.most = 200
+        async with dataset.open_datasets(work) as datasets:
+            await datasets.vendor.create_dataset(f"d{number}", PAIRS, {})
+    with pytest.raises(LimitReached, match="as many as there may be"):
+        await dataset.upload_file(work, path, "pairs", "mine")
 
 
 def test_liked_answers_are_those_of_people_who_agreed_without_what_tells_who_they_are() -> None:

@@ -18,6 +18,7 @@ from typing import Any, TypeVar, cast
 import pytest
 
 from bot.batch.runner import CONCURRENCY, LEASE, BatchRunner
+from bot.cli import batch
 from bot.storage.store import Store, Tx
 from tests.batch.test_runs import BOT, World, world
 
@@ -74,8 +75,8 @@ async def test_p34_a_death_at_any_write_loses_no_answer_and_pays_at_most_what_wa
     later = world.service.later() if mode == "async" else None
     deaths = 0
     for point in count(1, STEP):
-        number = await world.command.begin(path, "", mode, {}, Decimal(0))
-        run, before = await world.command.find(number), len(world.asked(endpoint))
+        number = await batch.begin(world.workspace, path, "", mode, {}, Decimal(0))
+        run, before = await batch.find_run(world.workspace, number), len(world.asked(endpoint))
         mortal = cast("Store", MortalStore(world.store, point, after_commit=after_commit))
         dead = False
         try:
@@ -84,7 +85,7 @@ async def test_p34_a_death_at_any_write_loses_no_answer_and_pays_at_most_what_wa
             dead, deaths = True, deaths + 1
         await world.store.clock.sleep(LEASE + 1)
         assert await BatchRunner(store=world.store, model=model, later=later).work(run)
-        assert (await world.command.find(number)).state == "done"
+        assert (await batch.find_run(world.workspace, number)).state == "done"
         rows = await world.rows(number)
         assert [row["question"] in row["answer"] for row in rows] == [True] * len(QUESTIONS)
         paid = Counter(world.asked(endpoint)[before:])
@@ -99,8 +100,8 @@ async def test_p34_a_death_at_any_write_loses_no_answer_and_pays_at_most_what_wa
 
 async def test_two_processes_do_not_work_on_one_run(world: World) -> None:
     path = world.file(*({"question": text} for text in QUESTIONS))
-    number = await world.command.begin(path, "", "sync", {}, Decimal(0))
-    run, model = await world.command.find(number), world.service.text()
+    number = await batch.begin(world.workspace, path, "", "sync", {}, Decimal(0))
+    run, model = await batch.find_run(world.workspace, number), world.service.text()
     one, other = (BatchRunner(store=world.store, model=model).work(run) for _ in range(2))
     assert sorted(await asyncio.gather(one, other)) == [False, True]
     assert sorted(world.asked()) == sorted(QUESTIONS)

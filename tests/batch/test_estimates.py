@@ -15,6 +15,7 @@ from bot.ai import Usage
 from bot.batch.planning import Plan, plan
 from bot.batch.vendor_runner import least_cost
 from bot.billing import pricing
+from bot.cli import batch
 from bot.errors import LimitReached
 from tests.batch.test_runs import BOT, World
 from tests.batch.test_runs import world as online
@@ -94,15 +95,15 @@ async def test_of_fifty_runs_at_once_a_purse_for_ten_begins_ten(world: VendorWor
 
     async def begin() -> int:
         try:
-            return await world.command.begin(path, MODEL, "batch", {}, Decimal(0))
+            return await batch.begin(world.workspace, path, MODEL, "batch", {}, Decimal(0))
         except LimitReached:
             return 0
 
     begun = [number for number in await asyncio.gather(*(begin() for _ in range(50))) if number]
     assert len(begun) == 10
     for number in begun[:2]:
-        await world.command.go_on(number)
+        await batch.go_on(world.workspace, number)
     assert (world.paid, await world.spent()) == (2, 2 * least)
     with pytest.raises(LimitReached):
-        await world.command.begin(path, MODEL, "batch", {}, Decimal(0))
+        await batch.begin(world.workspace, path, MODEL, "batch", {}, Decimal(0))
     assert len(await world.store.read(lambda tx: tx.batches.list_runs(BOT))) == 10

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from bot.cli import dataset
 from bot.errors import BadInput
-from bot.runtime.commands.batch import dataset_work
 from bot.storage.repositories.knowledge.learned import ADDED, LearnedEntry
 from bot.storage.store import Tx
 from bot.texts.catalog import say
@@ -19,6 +19,7 @@ from tests.support.choosing import pressed
 from tests.support.desk_side import OLGA, DeskStage
 from tests.support.stage import ANNA
 from tests.support.telegram_side import rows
+from tests.support.workspace import opened
 
 __all__ = ["desk"]
 
@@ -32,7 +33,8 @@ def said(desk: DeskStage, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 async def export(source: str, to: Path, said: list[str], agreed: str = "") -> list[dict[str, str]]:
-    await dataset_work.export(source, to, agreed, Path("none"), 0, said.append)
+    async with opened(said) as work:
+        await dataset.export_rows(work, source, to, agreed)
     return [
         {"question": row["request"][-1]["text"], "answer": row["response"]}
         for row in map(json.loads, to.read_text("utf-8").splitlines())
@@ -81,9 +83,9 @@ async def test_learned_entries_are_exported_and_forget_names_the_datasets_that_h
     digest = rows(desk.stage, "SELECT digest FROM dataset_people")[0][0]
 
     def upload(tx: Tx) -> None:
-        for dataset in ("train", "check", "gone"):
-            tx.dataset_people.note_upload(bot, digest, f"fds-{dataset}", f"shop {dataset}")
-            tx.dataset_people.note_upload(bot, digest, f"fds-{dataset}", f"shop {dataset}")
+        for name in ("train", "check", "gone"):
+            tx.dataset_people.note_upload(bot, digest, f"fds-{name}", f"shop {name}")
+            tx.dataset_people.note_upload(bot, digest, f"fds-{name}", f"shop {name}")
         tx.dataset_people.note_removal(bot, "fds-gone")
 
     await store.write(upload)
@@ -109,7 +111,8 @@ async def test_topics_are_those_of_one_bot_and_forget_names_the_dataset_that_has
     await store.write(correct)
     for number, theirs in ((bot, "May I pay later?"), (bot + 1, "Of the other bot?")):
         to = tmp_path / f"topics-{number}.jsonl"
-        await dataset_work.export("topics", to, "", routing, number, said.append)
+        async with opened(said, number) as work:
+            await dataset.export_rows(work, "topics", to, file=routing)
         texts = [json.loads(line)["text"] for line in to.read_text().splitlines()]
         assert sorted(texts) == sorted([*(f"{key} {n}" for key in ("pay", "send") for n in "xyz"), theirs])
     digest = rows(desk.stage, f"SELECT digest FROM dataset_people WHERE bot = {bot}")[0][0]

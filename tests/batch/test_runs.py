@@ -14,15 +14,17 @@ from typing import Any
 
 import pytest
 
+from bot.cli import batch
 from bot.config.settings import Settings
 from bot.errors import BadInput, LimitReached
 from bot.http.client import Http
 from bot.providers.yandex.service import YandexStudio
-from bot.runtime.commands.batch.runs import BatchCommand
+from bot.runtime.opening import Workspace
 from bot.sandbox.ai_studio.server import Studio
 from bot.storage.repositories.batch.runs import BatchRun
 from bot.storage.store import Store
 from tests.support.virtual import VirtualClock
+from tests.support.workspace import workspace
 
 pytestmark = pytest.mark.disk
 BOT = 42
@@ -43,15 +45,9 @@ class World:
     questions: list[str] = field(default_factory=list)
 
     @property
-    def command(self) -> BatchCommand:
-        return BatchCommand(
-            store=self.store,
-            studio=self.service,
-            http=self.http,
-            settings=self.settings,
-            bot=BOT,
-            say=self.said.append,
-            agree=self.agree,
+    def workspace(self) -> Workspace:
+        return workspace(
+            self.store, BOT, self.said.append, self.agree, settings=self.settings, http=self.http, studio=self.service
         )
 
     def agree(self, question: str) -> bool:
@@ -66,14 +62,15 @@ class World:
     async def ask(
         self, path: Path, mode: str = "sync", *, model: str = "", most_cost: str = "0", **options: Any
     ) -> None:
-        await self.command.run(path, model, mode, options, Decimal(most_cost))
+        if number := await batch.begin(self.workspace, path, model, mode, options, Decimal(most_cost)):
+            await batch.go_on(self.workspace, number)
 
     async def run(self, number: int = 1) -> BatchRun:
-        return await self.command.find(number)
+        return await batch.find_run(self.workspace, number)
 
     async def rows(self, number: int = 1) -> list[dict[str, Any]]:
         to = self.folder / f"answers-{len(list(self.folder.iterdir()))}.jsonl"
-        await self.command.fetch(number, to)
+        await batch.fetch_answers(self.workspace, number, to)
         return [json.loads(line) for line in to.read_text().splitlines()]
 
     def asked(self, endpoint: str = "completion") -> list[str]:
@@ -124,7 +121,7 @@ async def test_many_equal_rows_are_one_request_and_one_answer(world: World) -> N
     assert world.asked() == ["The same?"]
     assert world.said[0].startswith("Run 1: 20,000 rows, 1 different requests")
     to = world.folder / "answers.csv"
-    await world.command.fetch(1, to)
+    await batch.fetch_answers(world.workspace, 1, to)
     with to.open(encoding="utf-8-sig", newline="") as file:
         assert {(row["question"], row["finish"]) for row in csv.DictReader(file)} == {("The same?", "stop")}
     assert world.said[-1].endswith("20,000 rows (20,000 answered)")
@@ -197,7 +194,7 @@ async def test_a_request_that_is_refused_does_not_end_the_others(world: World) -
     rows = await world.rows()
     assert sorted(row["finish"] for row in rows) == ["refused", "stop"]
     assert [bool(row["error"]) for row in rows] == [row["finish"] == "refused" for row in rows]
-    await world.command.retry(1)
+    await batch.retry_run(world.workspace, 1)
     assert [row["finish"] for row in await world.rows()] == ["stop", "stop"]
 
 
@@ -213,7 +210,7 @@ async def test_a_key_that_is_refused_stops_the_run_and_it_goes_on_with_a_good_on
     await world.ask(path)
     assert (await world.run()).state == "stopped"
     assert "refuses the key" in world.said[-1]
-    await world.command.retry(1)
+    await batch.retry_run(world.workspace, 1)
     assert [row["finish"] for row in await world.rows()] == ["stop", "stop"]
 
 
@@ -222,15 +219,15 @@ async def test_answers_are_fetched_as_a_table_and_nothing_is_written_over(world:
     path.write_text("id;answer;question\n1;old;One?\n")
     await world.ask(path)
     to = world.folder / "answers.csv"
-    await world.command.fetch(1, to)
+    await batch.fetch_answers(world.workspace, 1, to)
     with to.open(encoding="utf-8-sig", newline="") as file:
         (row,) = csv.DictReader(file)
     assert (row["id"], row["answer"], row["finish"]) == ("1", "old", "stop")
     assert "One?" in row["new_answer"]
     with pytest.raises(BadInput, match="is there already"):
-        await world.command.fetch(1, to)
+        await batch.fetch_answers(world.workspace, 1, to)
     with pytest.raises(BadInput, match=r"\.jsonl, \.csv or \.parquet is expected"):
-        await world.command.fetch(1, world.folder / "answers.xlsx")
+        await batch.fetch_answers(world.workspace, 1, world.folder / "answers.xlsx")
     assert sorted(one.name for one in world.folder.iterdir()) == ["answers.csv", "asked.csv"]
 
 
@@ -241,7 +238,7 @@ async def test_rows_that_differ_in_their_columns_come_back_as_json_lines_and_in_
     assert [row.get("more") for row in await world.rows()] == [None, "x"]
     for name in ("answers.csv", "answers.parquet"):
         with pytest.raises(BadInput, match=r"the rows differ in their columns.*fetch them as \.jsonl"):
-            await world.command.fetch(1, world.folder / name)
+            await batch.fetch_answers(world.workspace, 1, world.folder / name)
         assert not (world.folder / name).exists()
 
 
@@ -255,7 +252,7 @@ async def test_a_file_that_has_changed_is_said_and_the_answers_can_be_had_withou
     with pytest.raises(BadInput, match="is gone"):
         await world.rows()
     to = world.folder / "bare.jsonl"
-    await world.command.fetch(1, to, bare=True)
+    await batch.fetch_answers(world.workspace, 1, to, bare=True)
     (row,) = map(json.loads, to.read_text().splitlines())
     assert row["request"] == [{"role": "user", "text": "One?"}]
     assert "One?" in row["answer"]
@@ -264,13 +261,13 @@ async def test_a_file_that_has_changed_is_said_and_the_answers_can_be_had_withou
 async def test_a_run_is_canceled_listed_and_forgotten(world: World) -> None:
     await world.ask(world.file({"question": "One?"}))
     with pytest.raises(BadInput, match="has ended already: done"):
-        await world.command.cancel(1)
-    await world.command.show_all()
+        await batch.cancel_run(world.workspace, 1)
+    await batch.list_runs(world.workspace)
     assert "done" in world.said[-1]
-    await world.command.forget(1)
+    await batch.forget_run(world.workspace, 1)
     assert world.said[-1] == "Run 1 is deleted."
     with pytest.raises(BadInput, match="there is no run 1"):
-        await world.command.show(1)
+        await batch.show(world.workspace, 1)
 
 
 async def test_a_file_without_rows_and_unknown_modes_are_refused(world: World) -> None:

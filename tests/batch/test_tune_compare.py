@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
-from bot.batch.tuning import Verdict
+from bot.cli import dataset, tune
 from bot.config.settings import Settings
 from bot.errors import BadInput
 from bot.llm.topics.routing_file import RoutingFile
-from bot.runtime.commands.batch import dataset_work, tune_compare
-from bot.runtime.commands.batch.tune import app
-from bot.runtime.commands.batch.tune_work import TuneCommand
-from bot.storage.repositories.batch.tunings import StoredTuning
+from bot.runtime.opening import Workspace
 from bot.storage.store import Tx
 from tests.batch.test_runs import BOT
-from tests.batch.test_tuning import EXAMPLES, commands, started
+from tests.batch.test_tuning import EXAMPLES, started, tuning
 from tests.batch.test_vendor_runs import VendorWorld, world
 from tests.support.evaluating import cases_file
 from tests.support.stage import ANNA, Stage
 from tests.support.telegram_side import rows, soon
+from tests.support.workspace import opened
 
 pytestmark = pytest.mark.disk
 __all__ = ["world"]
@@ -41,16 +37,9 @@ def settings_of(world: VendorWorld, demand: str) -> Settings:
     return world.settings.model_copy(update={"database_url": url, "eval_cases": folder, "knowledge": "off"})
 
 
-@asynccontextmanager
-async def comparing(world: VendorWorld, demand: str, given: Settings | None = None) -> AsyncIterator[TuneCommand]:
-    """The commands of tuning, with the comparison that the command line makes."""
-    given = given or settings_of(world, demand)
-    async with commands(world) as command:
-
-        async def comparison(tuning: StoredTuning) -> Verdict | None:
-            return await tune_compare.compare(given, command.work, tuning, world.said.append, world.agree)
-
-        yield replace(command, comparison=comparison)
+def comparing(world: VendorWorld, given: Settings) -> Workspace:
+    """What the commands of tuning work with, where these settings answer."""
+    return replace(tuning(world), settings=given.model_copy(update={"prompts_dir": world.folder / "prompts"}))
 
 
 @pytest.mark.parametrize(
@@ -68,46 +57,44 @@ async def test_what_a_comparison_says_decides_whether_a_tuned_model_is_used(
 ) -> None:
     env = world.folder / ".env"
     env.write_text("BOT_TOKEN=1:x\n")
-    async with comparing(world, demand) as command:
-        number = await started(world, command, EXAMPLES, "yandexgpt-lite")
-        await command.show(number, watch=True)
-        with pytest.raises(BadInput, match="was not tried"):
-            await command.use(number, env, Path("none"), uncompared=False)
-        world.said.clear()
-        world.questions.clear()
-        world.agrees = False
-        await command.compare(number)
-        assert world.said == ["Nothing was asked."]
-        assert world.questions[0].startswith("6 cases, each asked of both: at most ")
-        world.agrees = True
-        await command.compare(number)
-        assert world.said[1] == first, "the verdict stands in the first line"
-        assert world.said[3].startswith("6 better, 0 worse" if "must_contain" in demand else "0 better, 6 worse")
-        world.agrees = False
-        await command.use(number, env, Path("none"), uncompared=False)
-        is_better = first.startswith("better")
-        if not is_better:
-            assert not await command.use(number, env, Path("none"), uncompared=False, not_better="refuse")
-            assert world.said[-2:] == [first, "--yes does not use it; --though-not-better does."]
-        assert ("tuned-1" in env.read_text()) == is_better
-        assert ("Use it all the same?" in world.questions) != is_better
-        if is_better:
-            await command.drop(number)
-            assert env.read_text() == "BOT_TOKEN=1:x\n"
-        with pytest.raises(BadInput, match="is not in use"):
-            await command.drop(number)
+    work = comparing(world, settings_of(world, demand))
+    number = await started(world, EXAMPLES, "yandexgpt-lite")
+    await tune.show_tuning(work, number, watch=True)
+    with pytest.raises(BadInput, match="was not tried"):
+        await tune.use_tuning(work, number, env, Path("none"), uncompared=False)
+    world.said.clear()
+    world.questions.clear()
+    world.agrees = False
+    await tune.compare_tuning(work, number)
+    assert world.said == ["Nothing was asked."]
+    assert world.questions[0].startswith("6 cases, each asked of both: at most ")
+    world.agrees = True
+    await tune.compare_tuning(work, number)
+    assert world.said[1] == first, "the verdict stands in the first line"
+    assert world.said[3].startswith("6 better, 0 worse" if "must_contain" in demand else "0 better, 6 worse")
+    world.agrees = False
+    await tune.use_tuning(work, number, env, Path("none"), uncompared=False)
+    is_better = first.startswith("better")
+    if not is_better:
+        assert not await tune.use_tuning(work, number, env, Path("none"), uncompared=False, yes=True)
+        assert world.said[-2:] == [first, "--yes does not use it; --though-not-better does."]
+    assert ("tuned-1" in env.read_text()) == is_better
+    assert ("Use it all the same?" in world.questions) != is_better
+    if is_better:
+        await tune.drop_tuning(work, number)
+        assert env.read_text() == "BOT_TOKEN=1:x\n"
+    with pytest.raises(BadInput, match="is not in use"):
+        await tune.drop_tuning(work, number)
 
 
 async def test_without_a_case_that_was_not_learned_nothing_is_compared(world: VendorWorld) -> None:
-    async with comparing(world, f'must_contain = "{MARK}"') as command:
-        asked = [f"What is {what}?" for what in ("a lamp", "a bulb", "oil", "wax", "ice", "ash")]
-        rows = [
-            {"request": [{"role": "user", "text": text}], "response": "x"} for text in [*asked, "q1", "q2", "x", "y"]
-        ]
-        number = await started(world, command, rows, "yandexgpt-lite")
-        await command.show(number, watch=True)
-        with pytest.raises(BadInput, match="no case that was not in the data"):
-            await command.compare(number)
+    work = comparing(world, settings_of(world, f'must_contain = "{MARK}"'))
+    asked = [f"What is {what}?" for what in ("a lamp", "a bulb", "oil", "wax", "ice", "ash")]
+    rows = [{"request": [{"role": "user", "text": text}], "response": "x"} for text in [*asked, "q1", "q2", "x", "y"]]
+    number = await started(world, rows, "yandexgpt-lite")
+    await tune.show_tuning(work, number, watch=True)
+    with pytest.raises(BadInput, match="no case that was not in the data"):
+        await tune.compare_tuning(work, number)
 
 
 async def test_two_thousand_corrected_topics_become_a_classifier_in_use_by_one_chain_of_commands(
@@ -140,15 +127,16 @@ async def test_two_thousand_corrected_topics_become_a_classifier_in_use_by_one_c
     }.items():
         monkeypatch.setenv(name, value)
     data = world.folder / "topics.jsonl"
-    await dataset_work.export("topics", data, "", routing, BOT, world.said.append)
+    async with opened(world.said) as work:
+        await dataset.export_rows(work, "topics", data, file=routing)
     assert world.said[0] == f"{data}: 2,000 rows"
-    async with comparing(world, "", given) as command:
-        await command.start(data, "classifier", "topics", {})
-        await command.show(1, watch=True)
-        await command.compare(1)
-        assert "better: 6 better, 0 worse of 6 cases (p 0.03)" in world.said
-        asked = [seen.body["modelUri"] for seen in world.studio.seen("textClassification")]
-        await command.use(1, Path("none"), routing, uncompared=False)
+    work = comparing(world, given)
+    await tune.start_tuning(work, "classifier", data, name="topics")
+    await tune.show_tuning(work, 1, watch=True)
+    await tune.compare_tuning(work, 1)
+    assert "better: 6 better, 0 worse of 6 cases (p 0.03)" in world.said
+    asked = [seen.body["modelUri"] for seen in world.studio.seen("textClassification")]
+    await tune.use_tuning(work, 1, Path("none"), routing, uncompared=False)
     assert len(asked) == 6
     assert f'classifier = "tuned"\ntuned = "{asked[0]}"' in routing.read_text()
     table = RoutingFile(routing).table
@@ -169,14 +157,15 @@ async def test_liked_chats_become_a_tuned_model_that_the_command_line_refuses_as
     monkeypatch.setenv("DATABASE_URL", stage.settings.database_url)
     monkeypatch.setenv("BOT_TOKEN", stage.settings.bot_token.get_secret_value())
     data, env = world.folder / "liked.jsonl", world.folder / ".env"
-    await dataset_work.export("liked", data, str(ANNA), Path("none"), 0, world.said.append)
+    async with opened(world.said) as work:
+        await dataset.export_rows(work, "liked", data, str(ANNA))
     assert f"{data}: 12 rows" in world.said
     given = settings_of(world, f'must_not = "{MARK}"')
-    async with comparing(world, "", given) as command:
-        await command.start(data, "yandexgpt-lite", "liked", {})
-        await command.show(1, watch=True)
-        world.said.clear()
-        await command.compare(1)
+    work = comparing(world, given)
+    await tune.start_tuning(work, "yandexgpt-lite", data, name="liked")
+    await tune.show_tuning(work, 1, watch=True)
+    world.said.clear()
+    await tune.compare_tuning(work, 1)
     verdict = "The tuned model is not better on your own cases: not better: 0 better, 8 worse of 8 cases (p 0.01)"
     assert world.said[0] == verdict
     env.write_text("BOT_TOKEN=1:x\n")
@@ -190,7 +179,7 @@ async def test_liked_chats_become_a_tuned_model_that_the_command_line_refuses_as
 
     async def use(*more: str) -> Result:
         told = ["use", "1", "--env", str(env), "--yes", *more]
-        return await asyncio.to_thread(lambda: CliRunner().invoke(app, told))
+        return await asyncio.to_thread(lambda: CliRunner().invoke(tune.app, told))
 
     refused = await use()
     assert refused.exit_code == 1

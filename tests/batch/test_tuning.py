@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
-from bot.batch.datasets import DatasetWork
 from bot.batch.losses import read_losses, text_chart
 from bot.batch.rows import Row
-from bot.batch.tuning import Split, TuningWork, Verdict
-from bot.batch.vendor.opening import open_transfers, open_vendor
+from bot.batch.tuning import Split, Verdict
 from bot.batch.vendor.values import PAIRS
+from bot.cli import tune
 from bot.config.settings import Settings
 from bot.errors import BadInput
-from bot.runtime.commands.batch.tune_work import TuneCommand
+from bot.runtime.opening import Workspace
 from bot.storage.repositories.batch.tunings import StoredTuning
 from tests.batch.test_datasets import TOPICS, file, system
 from tests.batch.test_runs import BOT
@@ -38,21 +36,26 @@ async def _verdict(tuning: StoredTuning) -> Verdict:
     return Verdict("better: 9 of 10 cases" if tuning.base.startswith("gpt") else "worse: 2 of 10 cases")
 
 
-@asynccontextmanager
-async def commands(world: VendorWorld) -> AsyncIterator[TuneCommand]:
-    async with open_vendor(world.settings, world.http, world.store.clock) as vendor:
-        data = DatasetWork(
-            vendor=vendor, transfers=open_transfers(world.http, world.store.clock), clock=world.store.clock,
-            say=world.said.append,
-        )  # fmt: skip
-        work = TuningWork(store=world.store, vendor=vendor, datasets=data, bot=BOT)
-        settings = world.settings.model_copy(update={"prompts_dir": world.folder / "prompts"})
-        yield TuneCommand(work=work, settings=settings, say=world.said.append, agree=world.agree, comparison=_verdict)
+def tuning(world: VendorWorld) -> Workspace:
+    """What the commands of tuning work with."""
+    settings = world.settings.model_copy(update={"prompts_dir": world.folder / "prompts"})
+    return replace(world.workspace, settings=settings)
 
 
-async def started(world: VendorWorld, command: TuneCommand, rows: list[Any], base: str) -> int:
+async def compared(work: Workspace, number: int) -> None:
+    """Keep a verdict that no case was asked for."""
+    await tune.keep_verdict(work, number, await _verdict(await find(work, number)))
+
+
+async def find(work: Workspace, number: int) -> StoredTuning:
+    async with tune.open_tunings(work) as tunings:
+        return await tunings.find(number)
+
+
+async def started(world: VendorWorld, rows: list[Any], base: str) -> int:
+    work = tuning(world)
     number = len(world.server.tunings.all) + 1
-    await command.start(file(world.folder, rows), base, "my shop", {"nSamples": "50"})
+    await tune.start_tuning(work, base, file(world.folder, rows), name="my shop", samples=50)
     return number
 
 
@@ -70,104 +73,101 @@ def test_a_conversation_is_never_in_both_sets_and_every_row_is_in_one() -> None:
 async def test_a_text_model_is_tuned_used_with_its_system_prompt_and_dropped(world: VendorWorld) -> None:
     env = world.folder / ".env"
     env.write_text("BOT_TOKEN=1:x\n")
-    async with commands(world) as command:
-        number = await started(world, command, EXAMPLES, "yandexgpt-lite")
-        seen = world.server.seen("TuningService.Tune")[0].body
-        assert seen["textToTextCompletion"] == {"nSamples": "50"}
-        assert len(seen["validationDatasets"]) == 1
-        with pytest.raises(BadInput, match="not completed"):
-            await command.use(number, env, Path("none"), uncompared=False)
-        await command.show(number, watch=True)
-        with pytest.raises(BadInput, match="was not tried"):
-            await command.use(number, env, Path("none"), uncompared=False)
-        await command.compare(number)
-        assert world.said[-1] == "better: 9 of 10 cases"
-        await command.use(number, env, Path("none"), uncompared=False)
-        rows = Settings(_env_file=env, **world.studio.settings()).models  # type: ignore[arg-type]
-        assert next(row.model for row in rows if row.name == "tuned-1-my-shop").startswith("gpt://")
-        assert len(rows) > 5, "the built-in models are still offered"
-        persona = world.folder / "prompts" / "personas" / "tuned-1-my-shop.toml"
-        assert 'system = "Be brief."' in persona.read_text()
-        with pytest.raises(BadInput, match="is in use"):
-            await command.archive(number)
-        await command.drop(number)
-        assert env.read_text() == "BOT_TOKEN=1:x\n"
-        assert not persona.exists()
-        await command.archive(number)
-        assert (await command.work.find(number)).state == "archived"
-        with pytest.raises(BadInput, match="can't be canceled"):
-            await command.cancel(number)
+    work = tuning(world)
+    number = await started(world, EXAMPLES, "yandexgpt-lite")
+    seen = world.server.seen("TuningService.Tune")[0].body
+    assert seen["textToTextCompletion"] == {"nSamples": "50"}
+    assert len(seen["validationDatasets"]) == 1
+    with pytest.raises(BadInput, match="not completed"):
+        await tune.use_tuning(work, number, env, Path("none"), uncompared=False)
+    await tune.show_tuning(work, number, watch=True)
+    with pytest.raises(BadInput, match="was not tried"):
+        await tune.use_tuning(work, number, env, Path("none"), uncompared=False)
+    await compared(work, number)
+    assert world.said[-1] == "better: 9 of 10 cases"
+    await tune.use_tuning(work, number, env, Path("none"), uncompared=False)
+    rows = Settings(_env_file=env, **world.studio.settings()).models  # type: ignore[arg-type]
+    assert next(row.model for row in rows if row.name == "tuned-1-my-shop").startswith("gpt://")
+    assert len(rows) > 5, "the built-in models are still offered"
+    persona = world.folder / "prompts" / "personas" / "tuned-1-my-shop.toml"
+    assert 'system = "Be brief."' in persona.read_text()
+    with pytest.raises(BadInput, match="is in use"):
+        await tune.archive_tuning(work, number)
+    await tune.drop_tuning(work, number)
+    assert env.read_text() == "BOT_TOKEN=1:x\n"
+    assert not persona.exists()
+    await tune.archive_tuning(work, number)
+    assert (await find(work, number)).state == "archived"
+    with pytest.raises(BadInput, match="can't be canceled"):
+        await tune.cancel_tuning(work, number)
 
 
 async def test_a_tuned_classifier_tells_topics_and_one_that_is_not_better_is_told_so(world: VendorWorld) -> None:
     routing = world.folder / "routing.toml"
     before = '[routing]\nother = "x"\nclassifier = "near"\n\n[topic.x]\nwords = ["tuned = 1"]\n'
     routing.write_text(before)
-    async with commands(world) as command:
-        number = await started(world, command, TOPICS, "classifier")
-        await command.show(number, watch=True)
-        await command.compare(number)
-        assert world.said[-1] == "The tuned model is not better on your own cases: worse: 2 of 10 cases"
-        world.agrees = False
-        await command.use(number, Path("none"), routing, uncompared=False)
-        assert routing.read_text() == before
-        world.agrees = True
-        await command.use(number, Path("none"), routing, uncompared=False)
-        assert 'classifier = "tuned"\ntuned = "cls://' in routing.read_text()
-        assert 'classifier = "near"' not in routing.read_text()
-        await command.drop(number)
-        assert sorted(routing.read_text().splitlines()) == sorted(before.splitlines())
-    async with commands(world) as command:
-        triplets = [{"anchor": f"a{n}", "positive": f"b{n}", "negative": f"c{n}"} for n in range(3)]
-        number = await started(world, command, triplets, "embeddings")
-        await command.show(number, watch=True)
-        await command.use(number, Path("none"), routing, uncompared=True)
-        assert '"model": "emb://' in world.said[-1]
+    work = tuning(world)
+    number = await started(world, TOPICS, "classifier")
+    await tune.show_tuning(work, number, watch=True)
+    await compared(work, number)
+    assert world.said[-1] == "The tuned model is not better on your own cases: worse: 2 of 10 cases"
+    world.agrees = False
+    await tune.use_tuning(work, number, Path("none"), routing, uncompared=False)
+    assert routing.read_text() == before
+    world.agrees = True
+    await tune.use_tuning(work, number, Path("none"), routing, uncompared=False)
+    assert 'classifier = "tuned"\ntuned = "cls://' in routing.read_text()
+    assert 'classifier = "near"' not in routing.read_text()
+    await tune.drop_tuning(work, number)
+    assert sorted(routing.read_text().splitlines()) == sorted(before.splitlines())
+    work = tuning(world)
+    triplets = [{"anchor": f"a{n}", "positive": f"b{n}", "negative": f"c{n}"} for n in range(3)]
+    number = await started(world, triplets, "embeddings")
+    await tune.show_tuning(work, number, watch=True)
+    await tune.use_tuning(work, number, Path("none"), routing, uncompared=True)
+    assert '"model": "emb://' in world.said[-1]
 
 
 async def test_a_start_whose_outcome_is_unknown_is_looked_for_before_it_is_repeated(world: VendorWorld) -> None:
     world.server.faults.list_lag = 60.0
-    async with commands(world) as command:
-        for applied, calls in ((True, 1), (False, 2)):
-            before = len(world.server.seen("TuningService.Tune"))
-            begun = world.server.tunings.started
-            world.server.faults.fail_next("TuningService.Tune", applied=applied)
-            await started(world, command, EXAMPLES, "yandexgpt-lite")
-            assert len(world.server.seen("TuningService.Tune")) - before == calls
-            assert world.server.tunings.started - begun == 1
-        world.server.faults.fail_next("TuningService.Tune", "RESOURCE_EXHAUSTED")
-        with pytest.raises(BadInput, match="3 tunings an hour"):
-            await started(world, command, EXAMPLES, "yandexgpt-lite")
-        stored = await world.store.read(lambda tx: tx.tunings.list_tunings(BOT))
-        assert [one.state == "failed" for one in stored] == [True, False, False]
+    for applied, calls in ((True, 1), (False, 2)):
+        before = len(world.server.seen("TuningService.Tune"))
+        begun = world.server.tunings.started
+        world.server.faults.fail_next("TuningService.Tune", applied=applied)
+        await started(world, EXAMPLES, "yandexgpt-lite")
+        assert len(world.server.seen("TuningService.Tune")) - before == calls
+        assert world.server.tunings.started - begun == 1
+    world.server.faults.fail_next("TuningService.Tune", "RESOURCE_EXHAUSTED")
+    with pytest.raises(BadInput, match="3 tunings an hour"):
+        await started(world, EXAMPLES, "yandexgpt-lite")
+    stored = await world.store.read(lambda tx: tx.tunings.list_tunings(BOT))
+    assert [one.state == "failed" for one in stored] == [True, False, False]
 
 
 async def test_a_tuning_whose_start_was_killed_is_found_or_given_up(world: VendorWorld) -> None:
-    async with commands(world) as command:
-        values = {
-            "token": "t",
-            "name": "mine",
-            "base": "gpt://x/y/z",
-            "kind": PAIRS,
-            "digest": "",
-            "train": "",
-            "validation": "",
-            "system": "",
-        }
-        number = await world.store.write(
-            lambda tx: tx.tunings.add_tuning(BOT, intent=world.store.clock.time(), **values)
-        )
-        await command.show(number, watch=True)
-        assert (await command.work.find(number)).state == "failed"
+    work = tuning(world)
+    values = {
+        "token": "t",
+        "name": "mine",
+        "base": "gpt://x/y/z",
+        "kind": PAIRS,
+        "digest": "",
+        "train": "",
+        "validation": "",
+        "system": "",
+    }
+    number = await world.store.write(lambda tx: tx.tunings.add_tuning(BOT, intent=world.store.clock.time(), **values))
+    await tune.show_tuning(work, number, watch=True)
+    assert (await find(work, number)).state == "failed"
 
 
 async def test_losses_are_shown_as_text_and_drawn(world: VendorWorld, tmp_path: Path) -> None:
-    async with commands(world) as command:
-        number = await started(world, command, EXAMPLES, "yandexgpt-lite")
-        with pytest.raises(BadInput, match="no metrics yet"):
-            await command.metrics(number, None)
-        await command.show(number, watch=True)
-        await command.metrics(number, tmp_path / "losses.png")
+    work = tuning(world)
+    number = await started(world, EXAMPLES, "yandexgpt-lite")
+    with pytest.raises(BadInput, match="no metrics yet"):
+        await tune.show_metrics(work, number, None)
+    await tune.show_tuning(work, number, watch=True)
+    await tune.show_metrics(work, number, tmp_path / "losses.png")
     assert any(line.startswith("  * train_loss: 2.1") for line in world.said)
     with Image.open(tmp_path / "losses.png") as drawn:
         assert drawn.size == (800, 400)
@@ -189,23 +189,23 @@ REFUSED: list[tuple[list[Any], str, str]] = [
 
 
 async def test_what_can_not_be_tuned_is_said_before_anything_is_uploaded(world: VendorWorld) -> None:
-    async with commands(world) as command:
-        for rows, base, what in REFUSED:
-            with pytest.raises(BadInput, match=what):
-                await started(world, command, rows, base)
-        with pytest.raises(BadInput, match="Latin letters"):
-            await command.start(file(world.folder, EXAMPLES), "yandexgpt-lite", "мой магазин", {})
-        await command.show_all()
-        assert [line for line in world.said if "failed" in line]
+    work = tuning(world)
+    for rows, base, what in REFUSED:
+        with pytest.raises(BadInput, match=what):
+            await started(world, rows, base)
+    with pytest.raises(BadInput, match="Latin letters"):
+        await tune.start_tuning(work, "yandexgpt-lite", file(world.folder, EXAMPLES), name="мой магазин")
+    await tune.list_tunings(work)
+    assert [line for line in world.said if "failed" in line]
 
 
 async def test_the_answers_of_a_batch_run_are_the_examples_of_a_tuning(world: VendorWorld) -> None:
     path = world.file(*({"question": f"What is {number} and {number}?"} for number in range(12)))
     await world.ask(path, "sync", system="Be brief.")
-    async with commands(world) as command:
-        with pytest.raises(BadInput, match="there is no run 7"):
-            await command.start_from_batch(7, "yandexgpt-lite", "mine", {})
-        await command.start_from_batch(1, "yandexgpt-lite", "mine", {})
+    work = tuning(world)
+    with pytest.raises(BadInput, match="there is no run 7"):
+        await tune.start_tuning(work, "yandexgpt-lite", from_batch=7, name="mine")
+    await tune.start_tuning(work, "yandexgpt-lite", from_batch=1, name="mine")
     examples = [json.loads(line) for line in path.with_name("batch-1.jsonl").read_text().splitlines()]
     assert len(examples) == 12
     assert [one["text"] for one in examples[0]["request"]] == ["Be brief.", "What is 0 and 0?"]

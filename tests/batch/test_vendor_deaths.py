@@ -18,6 +18,7 @@ from bot.batch.vendor.opening import open_transfers, open_vendor
 from bot.batch.vendor.studio import VendorStudio
 from bot.batch.vendor_cleanup import tidy_all
 from bot.batch.vendor_runner import VendorRunner, least_cost
+from bot.cli import batch
 from bot.storage.store import Store
 from tests.batch.test_deaths import Death, MortalStore
 from tests.batch.test_runs import BOT
@@ -100,10 +101,10 @@ async def test_p34_a_batch_run_is_paid_once_wherever_its_process_dies_and_whatev
         dead = await killed(world, number, point, at_call=at_call, after=after)
         deaths += dead
         await world.store.clock.sleep(LEASE + 1)
-        await world.command.go_on(number)
+        await batch.go_on(world.workspace, number)
         while (await world.run(number)).state == "stopped":  # a key that was refused: the operator goes on
             await world.store.clock.sleep(300)
-            await world.command.retry(number)
+            await batch.retry_run(world.workspace, number)
         assert (await world.run(number)).state == "done"
         rows = await world.rows(number)
         assert [row["question"] in row["answer"] for row in rows] == [True] * len(QUESTIONS), (point, rows)

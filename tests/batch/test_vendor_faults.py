@@ -13,6 +13,7 @@ from bot.batch.vendor.values import LineError, VendorRun
 from bot.batch.vendor_cleanup import LAG, tidy_all
 from bot.batch.vendor_files import describe_errors, store_answers, write_requests
 from bot.batch.vendor_runner import least_cost
+from bot.cli import batch
 from bot.errors import BadInput
 from bot.runtime.optional.batch_watch import PAUSE, BatchWatch
 from tests.batch.test_runs import BOT
@@ -148,7 +149,7 @@ async def test_a_run_that_is_done_at_the_service_can_be_canceled_all_the_same(wo
             assert isinstance(world.store.clock, VirtualClock)
             world.store.clock.now += DAY
             await world.server.runs.advance()
-            await world.command.cancel(1)
+            await batch.cancel_run(world.workspace, 1)
 
     at_each_sleep(world, cancel)
     await world.ask(world.file(*ROWS), "batch", model=MODEL)
@@ -204,13 +205,13 @@ async def test_what_is_missing_is_asked_again_without_what_has_failed(world: Ven
     await world.ask(world.file(*ROWS), "batch", model=MODEL)
     await world.store.write(lambda tx: tx.batches.store_end(1, tx.batches.page_requests(1)[0].hash, "failed", "why"))
     world.server.faults.switch("missing", on=False)
-    await world.command.retry(1, missing=True)
+    await batch.retry_run(world.workspace, 1, missing=True)
     assert await ended(world) == ["failed", *["stop"] * 6]
-    await world.command.retry(1, missing=True)
+    await batch.retry_run(world.workspace, 1, missing=True)
     assert world.said[-1] == "Nothing is missing in run 1."
-    await world.command.retry(1)
+    await batch.retry_run(world.workspace, 1)
     assert await ended(world) == ["stop"] * 7
-    await world.command.retry(1)
+    await batch.retry_run(world.workspace, 1)
     assert world.said[-1] == "Every request of this run is answered."
     assert world.paid == 3
 

@@ -18,6 +18,7 @@ from bot.batch.vendor.opening import open_transfers, open_vendor
 from bot.batch.vendor.uploads import SIZES, Sizes
 from bot.batch.vendor_cleanup import LAG, tidy_all
 from bot.batch.vendor_runner import VendorRunner, least_cost
+from bot.cli import batch
 from bot.config.settings import Settings
 from bot.errors import BadInput
 from bot.http.client import Http
@@ -44,7 +45,7 @@ class VendorWorld(World):
 
     async def begin(self, *rows: dict[str, Any]) -> int:
         """Plan a run of the mode batch; returns its number."""
-        return await self.command.begin(self.file(*(rows or ROWS)), MODEL, "batch", {}, Decimal(0))
+        return await batch.begin(self.workspace, self.file(*(rows or ROWS)), MODEL, "batch", {}, Decimal(0))
 
     async def work(self, number: int = 1, *, sizes: Sizes = SIZES) -> None:
         """Work on a run with a runner of its own, with another limit for uploads in parts."""
@@ -103,7 +104,7 @@ async def test_a_run_comes_back_with_each_answer_at_its_question_and_leaves_noth
     assert world.server.seen("TextGenerationBatchService.Completion")[0].body["completionOptions"]["maxTokens"] == "100"
     states = [line.strip() for line in world.said if line.startswith("  ")]
     assert [line for line in states if "pending" in line]
-    await world.command.forget(1)
+    await batch.forget_run(world.workspace, 1)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +128,7 @@ async def test_what_is_odd_about_a_result_is_said_and_what_is_missing_is_asked_a
     assert all(row["question"] in row["answer"] for row in rows if row["finish"] == "stop")
     if "stop" in ends and ends["stop"] < 7:
         world.server.faults.switch(fault, on=False)
-        await world.command.retry(1)
+        await batch.retry_run(world.workspace, 1)
         assert [row["finish"] for row in await world.rows()] == ["stop"] * 7
         assert world.paid == 2
         assert [seen.body["sizeBytes"] for seen in world.server.seen("DatasetService.GetUploadDraftUrl")][1] < "200"
@@ -229,7 +230,7 @@ async def test_a_run_that_fails_at_the_service_is_booked_and_can_be_asked_again(
     least = least_cost(world.service.text(MODEL).profile)
     assert await world.spent() == least
     world.server.faults.switch("fails", on=False)
-    await world.command.retry(1)
+    await batch.retry_run(world.workspace, 1)
     assert [row["finish"] for row in await world.rows()] == ["stop"] * 7
     assert (await world.spent(), world.datasets) == (2 * least, [])
 
@@ -242,11 +243,11 @@ async def test_a_run_is_canceled_at_the_service_too(world: VendorWorld) -> None:
 
     async def sleep(seconds: float) -> None:
         if clock.monotonic() > begun + 3_600 and (await world.run()).state == "running":
-            await world.command.cancel(1)
+            await batch.cancel_run(world.workspace, 1)
         await real(seconds)
 
     clock.sleep = sleep  # type: ignore[method-assign]
-    await world.command.go_on(1)
+    await batch.go_on(world.workspace, 1)
     assert (await world.run()).state == "canceled"
     assert world.said[-1].startswith(f"Run 1: canceled, {MODEL}, batch; 7 missing; 0 tokens")
     async with open_vendor(world.settings, world.http, clock) as vendor:

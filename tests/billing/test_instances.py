@@ -10,12 +10,12 @@ import pytest
 
 from bot.ai import Profile, Usage
 from bot.billing.instances import Hours, Instance, worth
+from bot.cli.models import compare_prices
 from bot.clock import SystemClock
 from bot.config.entries import ModelConfig
 from bot.config.settings import Settings
 from bot.errors import BadInput
 from bot.llm.circuit_breaker import PROBE
-from bot.runtime.models import tell_worth
 from bot.storage.store import Store
 from bot.types import Address
 from tests.support.stage import ANNA, BORIS, Stage
@@ -109,8 +109,8 @@ async def test_the_last_month_is_reckoned_from_the_ledger(tmp_path: Path, templa
         where, used = Address("telegram", 42, ANNA), Usage(400_000, 100_000)
         await store.write(lambda tx: tx.ledger.add_line(where, ANNA, "1", "mine", used))
     said: list[str] = []
-    await tell_worth(settings, 42, "mine", "", said.append)
+    await compare_prices(settings, 42, "mine", "", said.append)
     assert said[1].startswith("100,000. By the token (yandexgpt-lite) that costs 100.00 RUB; its hours cost ")
     assert said[2].startswith("The instance would have paid: it is ")
     with pytest.raises(BadInput, match="no instance"):
-        await tell_worth(settings, 42, "yandexgpt", "", said.append)
+        await compare_prices(settings, 42, "yandexgpt", "", said.append)

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 from typer.testing import CliRunner
 
-from bot.runtime.commands.desk import app
+from bot.cli.desk import app
 from bot.sandbox.telegram.server_facade import buttons_of
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.tables.desk import Draft

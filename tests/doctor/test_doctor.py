@@ -10,7 +10,8 @@ import pytest
 
 from bot.clock import SystemClock
 from bot.config.settings import Settings
-from bot.doctor.desk import check_desk, own_seats
+from bot.desk.policy.desk_file import DeskFile, DeskTable
+from bot.doctor.desk import check_desk, check_own_seats
 from bot.doctor.examination import examine
 from bot.doctor.finding import Finding, Spending, Verdict
 from bot.doctor.machine import check_prompts, check_proxies, check_topics
@@ -281,6 +282,6 @@ def test_own_seats_need_topics_in_private_chats_that_people_do_not_make(
 ) -> None:
     (tmp_path / "desk.toml").write_text(f"seats = '{seats}'\n")
     me = {"has_topics_enabled": topics, "allows_users_to_create_topics": people_make}
-    found = [finding.text for finding in own_seats(Settings(_env_file=None, desk=tmp_path), me)]
+    found = [finding.text for finding in check_own_seats(DeskFile(tmp_path).table, me)]
     assert [told in text for text in found] == ([True] if told else [])
-    assert list(own_seats(Settings(_env_file=None), me)) == []
+    assert list(check_own_seats(DeskTable(), me)) == []

@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 from bot.ai import Chunk, Finish, Profile, Request, Usage
+from bot.cli.eval import Wish
 from bot.errors import BadInput, LimitReached, ModelUnavailable
 from bot.evaluation.cases import CODE, Case, parse, read_folder
 from bot.evaluation.checks import REASONS, Check, Outcome, reason, translate
@@ -20,7 +21,6 @@ from bot.evaluation.results import Result, State, compare, grade, merge_tries
 from bot.extension import OwnCase
 from bot.llm.routing import ModelOption, Routing
 from bot.prompts.schema import Broken
-from bot.runtime.commands.eval_runs import Wish
 from bot.runtime.optional.evaluation import Beside
 from bot.texts.catalog import PLACE, SHIPPED, say
 from tests.support.choosing import pressed

@@ -16,7 +16,7 @@ from bot.app import new_project
 from bot.config.env_example import example
 from bot.errors import BadInput
 from bot.texts.catalog import LANGUAGES
-from tests.framework.test_cli import typed
+from tests.cli.test_cli import typed
 from tests.support.child import PYTHONPATH
 
 pytestmark = pytest.mark.process

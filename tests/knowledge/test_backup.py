@@ -20,9 +20,9 @@ from bot.storage.repositories.knowledge.learned import LearnedEntry
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.store import Store, Tx
 from bot.types import Address, Text
+from tests.cli.test_kb_measures import base_of
 from tests.knowledge.test_index import BOT
 from tests.knowledge.test_retrieval import Letters
-from tests.runtime.test_kb_measures import base_of
 
 LONG = "Ковёр чистят паром. " * 400  # what makes the file large
 

@@ -19,7 +19,7 @@ from bot.ports import ProcessRole
 from bot.runtime import main
 from bot.sandbox.ai_studio.server import Studio
 from bot.sandbox.telegram.server_facade import Telegram
-from tests.framework.test_cli import BARE
+from tests.cli.test_cli import BARE
 from tests.support.forked import Forked
 
 SERVER = "postgresql://anna@db/govorun"

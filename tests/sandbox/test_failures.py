@@ -8,7 +8,7 @@ import pytest
 
 from bot.sandbox.main import Sandbox
 from bot.telemetry.incidents import IncidentLog, path_beside
-from tests.framework.test_cli import govorun
+from tests.cli.test_cli import govorun
 from tests.support.virtual import VirtualClock
 
 

@@ -7,11 +7,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bot.cli.eval import Wish, evaluate
 from bot.evaluation.evaluation import Evaluation
 from bot.evaluation.results import Result
 from bot.runtime.bot import Bot
 from bot.runtime.build import Instead
-from bot.runtime.commands.eval_runs import Wish, apart, evaluate
+from bot.runtime.opening import apart
 from bot.runtime.optional.evaluation import Beside, evaluation_of
 from tests.support.stage import Stage
 from tests.support.wire import InlineProcess

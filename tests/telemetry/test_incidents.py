@@ -16,7 +16,7 @@ from bot.telemetry.incidents import IncidentLog, explain, path_beside, read_inci
 from bot.texts import added
 from bot.tools.tool import ToolContext
 from bot.types import Address
-from tests.framework.test_cli import govorun
+from tests.cli.test_cli import govorun
 from tests.support.stage import Stage
 from tests.support.virtual import VirtualClock
 

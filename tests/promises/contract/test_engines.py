@@ -27,8 +27,8 @@ from bot.jobs.worker import Work
 from bot.ports import ProcessRole
 from bot.runtime.bot import Bot
 from bot.runtime.build import Instead, build
+from bot.runtime.cluster import LocalDispatcher
 from bot.runtime.cluster_dispatcher import ClusterDispatcher
-from bot.runtime.local_dispatcher import LocalDispatcher
 from bot.sandbox.ai_studio.server import Studio
 from bot.sandbox.telegram.server_facade import Telegram, buttons_of
 from bot.sandbox.telegram.state import Person

@@ -16,7 +16,6 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
-from decimal import Decimal
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -95,7 +94,7 @@ def plant(points: Points) -> None:
 
 async def main() -> None:
     from bot.config.settings import Settings
-    from bot.runtime.commands.batch import runs
+    from bot.runtime.opening import open_workspace
 
     at = frozenset(map(int, os.environ.get("CRASH_AT", "").split()))
     plant(Points(at, Path(TRACE)))
@@ -104,32 +103,34 @@ async def main() -> None:
     def say(line: str) -> None:
         sys.stdout.write(f"{line}\n")
 
-    async with runs.opened(settings, BOT, say, lambda _: True, clock) as command:
-        await follow(command)
+    async with open_workspace(settings, BOT, say, lambda _: True, clock) as work:
+        await follow(work)
 
 
-async def follow(command: Any) -> None:
+async def follow(work: Any) -> None:
     """Do what the list of runs calls for, until the answers are there."""
     from bot.batch.vendor_runner import least_cost
+    from bot.cli import batch
 
     while True:
-        found = await command.store.read(lambda tx: tx.batches.list_runs(BOT))
+        found = await work.store.read(lambda tx: tx.batches.list_runs(BOT))
         state = found[0].state if found else ""
         if state in ("", "planned", "canceled"):
             if state == "planned":  # who planned it is dead
-                await command.cancel(found[0].id)
-            await command.run(Path(QUESTIONS).absolute(), MODEL, "batch", {}, Decimal(0))
+                await batch.cancel_run(work, found[0].id)
+            number = await batch.begin(work, Path(QUESTIONS).absolute(), MODEL, "batch", {})
+            await batch.go_on(work, number)
         elif state == "running":
-            await command.go_on(found[0].id)
+            await batch.go_on(work, found[0].id)
         elif state == "stopped":
-            await command.store.clock.sleep(300)
-            await command.retry(found[0].id)
+            await work.store.clock.sleep(300)
+            await batch.retry_run(work, found[0].id)
         else:
             break
     Path(ANSWERS).unlink(missing_ok=True)
-    await command.fetch(found[0].id, Path(ANSWERS).absolute())
-    spent = await command.store.read(lambda tx: sum(line.cost for line in tx.ledger.cost_by_model(BOT, 0.0)))
-    least = least_cost(command.studio.text(MODEL).profile)
+    await batch.fetch_answers(work, found[0].id, Path(ANSWERS).absolute())
+    spent = await work.store.read(lambda tx: sum(line.cost for line in tx.ledger.cost_by_model(BOT, 0.0)))
+    least = least_cost(work.studio.text(MODEL).profile)
     Path(REPORT).write_text(json.dumps({"least": least, "spent": spent}))
 
 

@@ -29,8 +29,8 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
-from bot import cli
 from bot.ai import Chunk, Request
+from bot.app import run_command
 from bot.ports import ProcessRole
 from bot.providers.text_model import TextModel
 from bot.providers.yandex.art import ImagesApi, YandexArt
@@ -149,7 +149,7 @@ def run() -> None:
         update(folder)
     armed = os.environ.get("CRASH_FROM") == "start"
     plant(Bomb(os.environ.get("CRASH_AT", ""), Path(TRACE), armed=armed))
-    cli.run(ProcessRole(os.environ.get("CRASH_ROLE") or ProcessRole.ALL))
+    run_command.run(ProcessRole(os.environ.get("CRASH_ROLE") or ProcessRole.ALL))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from bot.batch.tuned_models import use_classifier
 from bot.batch.tuning import BETTER, TuningWork, Verdict, question_of
 from bot.batch.vendor.work_folder import work_folder
 from bot.billing.pricing import shown
+from bot.cli import eval
 from bot.config.entries import ModelConfig
 from bot.config.settings import Settings
 from bot.errors import BadInput, ModelRefused
@@ -19,9 +20,9 @@ from bot.evaluation.report import format_count, format_lines
 from bot.evaluation.results import Comparison
 from bot.evaluation.results import compare as compare_runs
 from bot.llm.topics.samples import masked
+from bot.ports import Agree, Say
 from bot.providers import catalog
-from bot.runtime.commands import eval_runs
-from bot.runtime.commands.eval_runs import Agree, Say
+from bot.runtime.opening import open_evaluation
 from bot.runtime.optional.evaluation import Beside
 from bot.storage.repositories.batch.tunings import StoredTuning
 
@@ -37,7 +38,7 @@ async def compare(settings: Settings, work: TuningWork, tuning: StoredTuning, sa
     seen = await _questions(work, tuning, say)
     with work_folder() as folder:
         (before, old), (after, new) = _sides(settings, tuning, folder)
-        async with eval_runs.opened(before, tuning.bot, old, clock=work.store.clock) as evaluation:
+        async with open_evaluation(before, tuning.bot, old, clock=work.store.clock) as evaluation:
             cases = unseen(await evaluation.cases(), seen)
             if not cases:
                 raise BadInput("there is no case that was not in the data: docs/evaluation.md says how to make some")
@@ -46,7 +47,7 @@ async def compare(settings: Settings, work: TuningWork, tuning: StoredTuning, sa
             if most and not agree(f"{format_count(len(cases))}, each asked of both: at most {price}. Go on?"):
                 return None
             first = await evaluation.run(cases)
-        async with eval_runs.opened(after, tuning.bot, new, clock=work.store.clock) as evaluation:
+        async with open_evaluation(after, tuning.bot, new, clock=work.store.clock) as evaluation:
             comparison = compare_runs(first, await evaluation.run(cases))
     return Verdict(verdict_of(comparison), format_lines(comparison, settings.currency, "the base"))
 
@@ -89,7 +90,7 @@ def _plain(text: str) -> str:
 
 def _sides(settings: Settings, tuning: StoredTuning, folder: Path) -> Sequence[tuple[Settings, Beside]]:
     """The settings and what answers instead, of the base and of the tuned model."""
-    cases = settings.eval_cases or eval_runs.FOLDER
+    cases = settings.eval_cases or eval.FOLDER
     old = Beside(folder=cases)
     if tuning.target.startswith("cls://"):
         if settings.routing is None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from bot.cli.desk import app
 from bot.errors import BadInput, ConfigError
-from bot.runtime.commands.desk import app
 
 
 def typed(*words: str) -> str:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from bot.cli.topics import app
 from bot.clock import SystemClock
 from bot.errors import BadInput, BotError, ConfigError
-from bot.runtime.commands.topics import app
 from bot.sandbox.ai_studio.server import Studio
 from bot.storage.repositories.knowledge.topics import TopicChoice
 from bot.storage.store import Store, Tx

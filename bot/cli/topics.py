@@ -7,7 +7,6 @@ import json
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from random import Random
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
@@ -105,24 +104,15 @@ async def services(settings: Settings) -> AsyncIterator[tuple[Embedder, LabelMod
 
     Without both, the embedder on this machine is used, and no classifier.
     """
-    from pydantic import SecretStr
-
-    from bot.clock import SystemClock
     from bot.config.settings import has_key
-    from bot.http.client import Http
-    from bot.providers.yandex.service import YandexStudio
-    from bot.runtime.models import Embedders
+    from bot.runtime.opening import open_services
 
-    keyed = has_key(settings)
-    if not keyed:
-        settings = settings.model_copy(update={"yc_api_key": SecretStr("none")})
     if settings.embedding_row is None:
-        settings = settings.model_copy(update={"embeddings": "yandex" if keyed else "offline"})
-    async with Http(direct=[settings.yc_metadata_addr]) as http:
-        studio = YandexStudio(settings=settings, http=http, clock=SystemClock(), random=Random())  # noqa: S311
-        embedder, _ = Embedders(settings=settings, studio=studio, is_keyed=keyed).chosen()
+        settings = settings.model_copy(update={"embeddings": "yandex" if has_key(settings) else "offline"})
+    async with open_services(settings) as opened:
+        embedder, _ = opened.embedders.chosen()
         assert embedder is not None  # noqa: S101  one of the three is named
-        yield embedder, studio.classifier() if keyed else None
+        yield embedder, opened.studio.classifier() if opened.is_keyed else None
 
 
 async def _evaluated(file: Path, samples: Path | None, against: Path | None, questions: Path | None) -> list[str]:

@@ -11,7 +11,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from bot.billing.budget import BotBudget
-from bot.cli import app
+from bot.cli import app, kb
+from bot.cli.kb_inspect import check, show
 from bot.clock import SystemClock
 from bot.config.settings import Settings
 from bot.errors import BadInput
@@ -21,15 +22,14 @@ from bot.knowledge.passages import Block
 from bot.knowledge.sources.source import Found
 from bot.knowledge.sync import prepared
 from bot.providers.yandex.service import YandexStudio
-from bot.runtime.commands.inspecting import check, show
 from bot.sandbox.ai_studio.server import Studio
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.repositories.money.budgets import Caps
 from bot.storage.store import Store, Tx
 from bot.types import Address, User
+from tests.cli.test_kb_measures import Terminal
 from tests.knowledge.test_index import BOT
 from tests.knowledge.test_retrieval import Letters
-from tests.runtime.test_kb_measures import Terminal
 from tests.support.known import handbook
 
 
@@ -43,15 +43,15 @@ async def store(tmp_path: Path, template: Path) -> AsyncIterator[Store]:
 async def terminal(store: Store, tmp_path: Path) -> AsyncIterator[Terminal]:
     """The commands of a base that has read the handbook; everyone may read it."""
     terminal = Terminal(store, Letters(), price="1", cache=tmp_path)
-    base = terminal.command.base
+    base = terminal.work.knowledge
     await base.sync(await base.add(KnowledgeSource("docs", "", str(handbook(tmp_path)), audience=("everyone",))))
     yield terminal
     await base.files.close()
 
 
 async def test_show_says_what_a_source_has_and_what_it_has_cost(terminal: Terminal, tmp_path: Path) -> None:
-    base = terminal.command.base
-    await show(terminal.command, "docs", "")
+    base = terminal.work.knowledge
+    await show(terminal.work, "docs", "")
     assert terminal[:2] == [f"docs: folder {tmp_path / 'docs'}", "  2 pages, 2 passages, 0 with embeddings (letters)"]
     assert terminal[2].endswith(", never by itself")
     assert terminal[3:5] == ["  may be read by everyone", "  its embeddings have cost 0.00 RUB"]
@@ -61,22 +61,22 @@ async def test_show_says_what_a_source_has_and_what_it_has_cost(terminal: Termin
     ]
     await base.embed(10**9)
     terminal.clear()
-    await show(terminal.command, "docs", "")
+    await show(terminal.work, "docs", "")
     assert terminal[1].endswith("2 with embeddings (letters)")
     assert terminal[4] == "  its embeddings have cost 10.00 RUB"
     assert await base.store.read(lambda tx: tx.ledger.cost_of_turn(BOT, "kb", 0.0)) == 10_000_000
     terminal.clear()
-    await show(terminal.command, "docs", "returns.md")
+    await show(terminal.work, "docs", "returns.md")
     assert terminal[0] == "returns.md: Возврат"
     assert terminal[2] == "\n1. Возврат › Срок, #срок (2 sentences)"
     assert terminal[3].startswith("Вернуть товар можно в течение 14 дней.")
     with pytest.raises(BadInput, match="has no page nothing"):
-        await show(terminal.command, "docs", "nothing.md")
+        await show(terminal.work, "docs", "nothing.md")
 
 
 async def test_check_finds_nothing_wrong_with_a_base_that_is_whole(terminal: Terminal) -> None:
-    await terminal.command.base.embed(10**9)
-    assert await check(terminal.command), terminal.text
+    await terminal.work.knowledge.embed(10**9)
+    assert await check(terminal.work), terminal.text
     assert [line.split()[:2] for line in terminal] == [["ok", "docs"], ["ok", "embeddings"], ["ok", "index"]]
 
 
@@ -98,9 +98,9 @@ async def test_check_says_what_is_wrong_and_what_to_do(terminal: Terminal, tmp_p
             new = tx.sources.add_source(BOT, KnowledgeSource(name, kind, address))
             tx.sources.change_source(new, state=state)
 
-    await terminal.command.base.store.write(spoil)
+    await terminal.work.knowledge.store.write(spoil)
     (tmp_path / "docs" / "returns.md").write_text("# Возврат\n\nДругой текст о возврате.\n", "utf-8")
-    assert not await check(terminal.command)
+    assert not await check(terminal.work)
     for line in (
         "FAIL  docs          it should be read every 1h, and was read last 1970-01-01 00:00 UTC",
         "FAIL  docs          pages without a passage: blank.md",
@@ -125,31 +125,31 @@ async def test_check_says_what_is_wrong_and_what_to_do(terminal: Terminal, tmp_p
 
 
 async def test_a_source_that_fails_does_not_keep_the_others_from_being_read(terminal: Terminal, tmp_path: Path) -> None:
-    command, base = terminal.command, terminal.command.base
+    work, base = terminal.work, terminal.work.knowledge
     (tmp_path / "aaa").mkdir()
     gone = await base.add(KnowledgeSource("aaa", "", str(tmp_path / "aaa")))
     shutil.rmtree(gone.address)
-    assert not await command.sync_all()
+    assert not await kb.sync_source(work)
     assert [line.split(":")[0] for line in terminal[:2]] == ["aaa", "docs"]
     assert "2 as they were" in terminal[1]
-    await command.remove("aaa")
-    assert await command.sync_all()
+    await kb.remove_source(work, "aaa")
+    assert await kb.sync_source(work)
 
 
 async def test_a_sync_goes_on_with_a_source_that_was_paused(terminal: Terminal) -> None:
-    command, store = terminal.command, terminal.command.base.store
-    source = await command.base.find("docs")
+    work, store = terminal.work, terminal.work.store
+    source = await work.knowledge.find("docs")
     await store.write(lambda tx: tx.sources.change_source(source.id, every=3_600))
-    await command.pause("docs")
-    assert await command.names() == []
-    await command.sync("docs")
-    assert await command.names() == ["docs"]
+    await kb.pause_source(work, "docs")
+    assert (await work.knowledge.find("docs")).state == "paused"
+    await kb.sync_source(work, "docs")
+    assert (await work.knowledge.find("docs")).state == "active"
     assert await store.read(lambda tx: tx.jobs.find_job(BOT, SYNC, str(source.id))) is not None
 
 
 async def test_check_of_an_empty_base_says_how_to_begin(store: Store) -> None:
     terminal = Terminal(store)
-    assert await check(terminal.command)
+    assert await check(terminal.work)
     assert terminal == ["warn  sources       there is none\n" + " " * 20 + "govorun kb add FOLDER or ADDRESS"]
 
 
@@ -181,30 +181,30 @@ def test_the_commands_end_with_a_status(tmp_path: Path, template: Path, monkeypa
 
 async def test_a_vector_store_is_listed_searched_checked_and_removed(store: Store) -> None:
     terminal, clock = Terminal(store, Letters()), SystemClock()
-    command, studio = terminal.command, Studio(clock=clock)
+    work, studio = terminal.work, Studio(clock=clock)
     await studio.start()
     id_ = studio.vector_stores.open(studio.vector_stores.keep("lamps.txt", "The lamp Luna costs 900 roubles."))
     async with Http() as http:
         settings = Settings(_env_file=None, **studio.settings())  # type: ignore[arg-type]
         client = YandexStudio(settings=settings, http=http, clock=clock, random=Random(1)).vector_stores()
-        command.base.vector_stores = client
-        await command.add(KnowledgeSource("", "", f"vector-store:{id_}", audience=("everyone",)))
+        work.knowledge.vector_stores = client
+        await kb.add_source(work, f"vector-store:{id_}", audience="everyone")
         assert "1 article read" in terminal.text
-        await command.search("What does the lamp Luna cost?", frozenset({"everyone"}))
+        await kb.search_sources(work, "What does the lamp Luna cost?")
         assert "  store 1.00  " in terminal.text
-        await command.show_sources()
+        await kb.list_sources(work)
         assert "AI Studio searches it" in terminal[-1]
         terminal.clear()
-        assert await check(command), terminal.text
+        assert await check(work), terminal.text
         studio.vector_stores.stores.clear()
         terminal.clear()
-        assert not await check(command)
+        assert not await check(work)
         assert f"there is no vector store {id_}" in terminal.text
-        command.base.vector_stores = None
+        work.knowledge.vector_stores = None
         terminal.clear()
-        assert not await check(command)
+        assert not await check(work)
         assert "with a key of AI Studio only" in terminal.text
-        await command.remove(f"vector-store-{id_}")
+        await kb.remove_source(work, f"vector-store-{id_}")
         assert await store.read(lambda tx: tx.sources.list_sources(BOT)) == []
     await studio.close()
 
@@ -212,12 +212,12 @@ async def test_a_vector_store_is_listed_searched_checked_and_removed(store: Stor
 async def test_embeddings_that_the_whole_bot_may_not_spend_are_not_bought_and_the_command_fails(
     terminal: Terminal,
 ) -> None:
-    base = terminal.command.base
+    base = terminal.work.knowledge
     base.meter.budget = BotBudget(money=Caps(bot=1_000_000))
     with pytest.raises(BadInput, match=r"no embedding is bought: This costs .* and only 1.00 RUB is left"):
-        await terminal.command.embed()
-    assert not await terminal.command.sync_all()
+        await kb.embed_sources(terminal.work)
+    assert not await kb.sync_source(terminal.work)
     base.meter.budget = BotBudget(money=Caps(bot=10**9))
-    await terminal.command.embed()
+    await kb.embed_sources(terminal.work)
     assert not (await base.estimate()).passages
     assert await base.store.read(lambda tx: tx.budgets.read_spent("money", BOT)) == 10_000_000

@@ -1,37 +1,31 @@
-"""`govorun eval`: what the command does. Begin with `opened`, then `evaluate`."""
+"""`govorun eval`: asks cases again, and says what is better or worse."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
+import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from bot.billing.pricing import millionths, shown
-from bot.clock import Clock, SystemClock
-from bot.config.settings import Settings
-from bot.errors import BadInput, ConfigError
-from bot.evaluation.collecting import count_by_origin
-from bot.evaluation.evaluation import Baseline, Evaluation
-from bot.evaluation.pairwise_judge import PairJudge, find_comparable, format_judgement
-from bot.evaluation.report import format_count, format_json, format_junit, format_lines
-from bot.evaluation.results import Comparison, compare
-from bot.extension import Extension
-from bot.runtime.build import Instead, answering_apart
-from bot.runtime.optional import own_tables
-from bot.runtime.optional.evaluation import Apart, Beside, evaluation_of
-from bot.runtime.resources import SharedResources
-from bot.storage.engines.sqlite_files import alone
-from bot.storage.engines.urls import is_sqlite
-from bot.storage.maintenance import migrations
+import typer
 
-Say = Callable[[str], None]
-Agree = Callable[[str], bool]
+from bot.app import chosen_app
+from bot.cli.terminal import Bot, agree_or_ask
+from bot.errors import BadInput
+
+if TYPE_CHECKING:
+    from bot.evaluation.evaluation import Baseline, Evaluation
+    from bot.evaluation.pairwise_judge import PairJudge
+    from bot.evaluation.results import Comparison
+    from bot.ports import Agree, Say
+
+ORIGINS = "file, added, liked, disliked, gap, gold, topic, code"
 PROGRESS = 5.0  # seconds between two lines
 FOLDER = Path("eval")
 
@@ -50,10 +44,74 @@ class Wish:
     junit: Path | None = None
 
 
+def evaluate_cases(
+    model: Annotated[str, typer.Option(help="Let this model answer, by its name in MODELS.")] = "",
+    persona: Annotated[str, typer.Option(help="Let this persona answer.")] = "",
+    prompts: Annotated[Path | None, typer.Option(help="Use this folder in place of PROMPTS_DIR.")] = None,
+    routing: Annotated[Path | None, typer.Option(help="Use this file in place of ROUTING.")] = None,
+    embedder: Annotated[str, typer.Option(help="Use this in place of EMBEDDINGS.")] = "",
+    against: Annotated[str, typer.Option(help="Compare with the last run, a name, or a JSON file.")] = "last",
+    name: Annotated[str, typer.Option(help="Keep the run under this name.")] = "",
+    runs: Annotated[int, typer.Option(min=1, max=9, help="Ask each case so often; the majority counts.")] = 1,
+    most_worse: Annotated[int, typer.Option(min=0, help="Fail when more cases than these get worse.")] = 0,
+    most_cost: Annotated[float, typer.Option(min=0.0, help="Spend no more; the rest is not asked.")] = 0.0,
+    judge: Annotated[str, typer.Option(help="Let this model say which of two answers is better, too.")] = "",
+    cases: Annotated[Path | None, typer.Option(help="The folder with files of cases; else EVAL_CASES.")] = None,
+    only: Annotated[str, typer.Option(help=f"Only cases of these origins, with commas: {ORIGINS}.")] = "",
+    to_json: Annotated[Path | None, typer.Option("--json", help="Write the results into this file.")] = None,
+    junit: Annotated[Path | None, typer.Option(help="Write a JUnit file.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Agree to prices without being asked (for cron, CI).")] = False,
+    bot: Bot = 0,
+) -> None:
+    """Ask your cases again, and say what is better or worse (exit code 1 if a demand is not met any more)."""
+    from bot.config import multi_bot
+    from bot.config.settings import has_key, load
+    from bot.runtime.opening import open_evaluation
+    from bot.runtime.optional.evaluation import Beside
+
+    program = chosen_app.find_app()
+    settings = program.settings() if program is not None else load()
+    if program is not None:
+        program.extension.ai.only_models = bool(program.extension.ai.models) and not has_key(settings)
+    given = {"prompts": prompts, "routing": routing, "embedder": embedder}
+    beside = Beside(
+        model=model,
+        persona=persona,
+        settings={key: value for key, value in given.items() if value},
+        folder=cases or settings.eval_cases or FOLDER,
+        only=frozenset(filter(None, only.replace(" ", "").split(","))),
+        own=program.extension.ai.cases if program is not None else (),
+    )
+    wish = Wish(
+        tries=runs,
+        against=against,
+        name=name,
+        most_worse=most_worse,
+        most_cost=Decimal(str(most_cost)),
+        judge=judge,
+        json_file=to_json,
+        junit=junit,
+    )
+    number = multi_bot.one_of(settings, bot)
+
+    async def run() -> bool:
+        agree = agree_or_ask(yes=yes)
+        added = program.extension if program is not None else None
+        async with open_evaluation(settings, number, beside, added) as evaluation:
+            return await evaluate(evaluation, wish, typer.echo, agree)
+
+    sys.exit(0 if asyncio.run(run()) else 1)
+
+
 async def evaluate(evaluation: Evaluation, wish: Wish, say: Say, agree: Agree) -> bool:
     """Ask the cases, say what has changed, and keep the run. Returns whether it is fine: nothing is broken or worse,
     and every case was asked. Raises `BadInput`, `LimitReached`.
     """
+    from bot.billing.pricing import millionths, shown
+    from bot.evaluation.collecting import count_by_origin
+    from bot.evaluation.report import format_count, format_lines
+    from bot.evaluation.results import compare
+
     before = await evaluation.baseline(wish.against)
     cases = await evaluation.cases()
     if not cases:
@@ -87,6 +145,8 @@ async def evaluate(evaluation: Evaluation, wish: Wish, say: Say, agree: Agree) -
 
 
 def _judge(evaluation: Evaluation, wish: Wish) -> PairJudge | None:
+    from bot.evaluation.pairwise_judge import PairJudge
+
     if not wish.judge:
         return None
     options = evaluation.replay.assistant.routing.options
@@ -98,6 +158,8 @@ def _judge(evaluation: Evaluation, wish: Wish) -> PairJudge | None:
 
 async def _judged(judge: PairJudge, comparison: Comparison, evaluation: Evaluation) -> list[str]:
     """What the judge says of the answers that differ, once its price is held back."""
+    from bot.evaluation.pairwise_judge import find_comparable, format_judgement
+
     pairs = find_comparable(comparison.pairs)
     if not pairs:
         return ["The judge has nothing to compare: no answer differs."]
@@ -109,6 +171,8 @@ async def _judged(judge: PairJudge, comparison: Comparison, evaluation: Evaluati
 
 def write(comparison: Comparison, wish: Wish, options: Mapping[str, Any], *, failed: bool) -> None:
     """Write the files that are wished for. Raises `BadInput`."""
+    from bot.evaluation.report import format_json, format_junit
+
     try:
         if wish.json_file is not None:
             told = json.dumps(format_json(comparison, options, failed=failed), ensure_ascii=False, indent=1)
@@ -124,6 +188,8 @@ def _against(before: Baseline) -> str:
 
 
 def _countdown(say: Say) -> Callable[[int], None]:
+    from bot.evaluation.report import format_count
+
     last = time.monotonic()
 
     def tell(left: int) -> None:
@@ -133,27 +199,3 @@ def _countdown(say: Say) -> Callable[[int], None]:
             say(f"{format_count(left)} left")
 
     return tell
-
-
-def apart(process: SharedResources, extension: Extension | None = None, instead: Instead | None = None) -> Apart:
-    """What makes the parts that answer, beside a bot that may run in this process. `instead` is for tests."""
-    return lambda settings, bot: answering_apart(settings, bot, process, extension, instead)
-
-
-@asynccontextmanager
-async def opened(
-    settings: Settings, bot: int, beside: Beside, extension: Extension | None = None, clock: Clock | None = None
-) -> AsyncIterator[Evaluation]:
-    """The evaluation of a bot, which may run meanwhile."""
-    url, own = settings.database_url, (extension or Extension()).program.data
-    async with AsyncExitStack() as stack:
-        is_alone = is_sqlite(url)
-        try:
-            stack.enter_context(alone(url) if is_sqlite(url) else nullcontext())
-        except ConfigError:
-            is_alone = False
-            await migrations.insist(url)  # a schema that the running bot does not know would end it
-        process = await stack.enter_async_context(SharedResources.open(settings, clock or SystemClock()))
-        if is_alone and own.metadata is not None:
-            await own_tables.prepare(await process.store(), own.metadata, own.migrations)
-        yield await stack.enter_async_context(evaluation_of(settings, bot, beside, apart(process, extension)))

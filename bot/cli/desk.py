@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
@@ -16,13 +15,17 @@ import typer
 from bot.errors import BadInput, ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from bot.desk.policy.desk_file import DeskTable
+    from bot.storage.store import Tx
+    from bot.storage.tables.desk import Draft
 
 app = typer.Typer(help="The support desk: the file desk.toml (docs/desk.md).", no_args_is_help=True)
 
 Folder = Annotated[Path | None, typer.Argument(help="Where desk.toml is; otherwise the folder that DESK names.")]
 HERE = Path("desk")
-LONGEST = 20_000  # characters of a text in an example
+MAX_TEXT = 20_000  # characters of a text in an example
 
 
 @app.command()
@@ -54,7 +57,7 @@ def check(folder: Folder = None) -> None:
         data = file.read_bytes()
     except OSError as error:
         raise ConfigError(f"{file}: {error.strerror}; `govorun desk init {folder}` writes an example") from None
-    for line in _told(read(data, str(file))):
+    for line in _describe(read(data, str(file))):
         typer.echo(line)
 
 
@@ -69,24 +72,23 @@ def drain() -> None:
     """Give all open cases back to the bot, before the desk is switched off. The bot must not run; at its next start the
     customers read that it answers again.
     """
-    count = asyncio.run(_drained())
+    count = asyncio.run(_give_back())
     typer.echo(f"Cases given back to the bot: {count}" if count else "No case is open.")
 
 
-async def _drained() -> int:
+async def _give_back() -> int:
     from bot.clock import SystemClock
     from bot.config.settings import load
     from bot.desk.availability import Availability
     from bot.desk.desk import Desk
     from bot.desk.policy.desk_file import DeskFile
-    from bot.runtime.resources import SharedResources
     from bot.storage.engines.sqlite_files import alone
-    from bot.storage.engines.urls import is_sqlite
+    from bot.storage.store import Store
 
     settings = load()
-    with alone(settings.database_url) if is_sqlite(settings.database_url) else nullcontext():
-        async with SharedResources.open(settings, SystemClock()) as process:
-            store, hours = await process.store(), Availability(DeskFile(settings.desk or HERE))
+    with alone(settings.database_url):
+        async with Store.open(settings.database_url, SystemClock()) as store:
+            hours = Availability(DeskFile(settings.desk or HERE))
             bots = await store.read(lambda tx: tx.cases.list_bots())
             return sum([await store.write(Desk(bot, hours).give_all_back) for bot in bots])
 
@@ -96,35 +98,38 @@ def examples() -> None:
     """Print the drafts that operators have sent, each with the question and what was sent in its place, as lines of
     JSON; without names, with 0 for each number. The bot may run.
     """
-    for line in asyncio.run(_examples()):
-        typer.echo(line)
+    for example in asyncio.run(_read_examples()):
+        typer.echo(json.dumps(example, ensure_ascii=False))
 
 
-async def _examples() -> list[str]:
+async def _read_examples() -> list[dict[str, Any]]:
     from bot.clock import SystemClock
     from bot.config.settings import load
-    from bot.llm.topics.samples import masked
-    from bot.storage.store import Store, Tx
+    from bot.storage.store import Store
 
-    def work(tx: Tx) -> list[str]:
-        found = list[str]()
-        for bot in tx.drafts.list_bots():
-            for draft, name, people in tx.drafts.list_decided(bot):
-                names = [name, *tx.members.read_names(bot, people).values()]
-                question = tx.messages.find_message(draft.question)
-                example = {
-                    "question": masked(question.words, names, LONGEST) if question is not None else "",
-                    "draft": masked(draft.text, names, LONGEST), "sent": masked(draft.sent, names, LONGEST),
-                    "unchanged": draft.state == "sent", "topic": draft.label, "model": draft.model,
-                }  # fmt: skip
-                found.append(json.dumps(example, ensure_ascii=False))
-        return found
+    def work(tx: Tx) -> list[dict[str, Any]]:
+        return [_example(tx, bot, *row) for bot in tx.drafts.list_bots() for row in tx.drafts.list_decided(bot)]
 
     async with Store.open(load().database_url, SystemClock()) as store:
         return await store.read(work)
 
 
-def _told(table: DeskTable) -> list[str]:
+def _example(tx: Tx, bot: int, draft: Draft, name: str, people: Collection[int]) -> dict[str, Any]:
+    from bot.llm.topics.samples import masked
+
+    names = [name, *tx.members.read_names(bot, people).values()]
+    question = tx.messages.find_message(draft.question)
+    return {
+        "question": masked(question.words, names, MAX_TEXT) if question is not None else "",
+        "draft": masked(draft.text, names, MAX_TEXT),
+        "sent": masked(draft.sent, names, MAX_TEXT),
+        "unchanged": draft.state == "sent",
+        "topic": draft.label,
+        "model": draft.model,
+    }
+
+
+def _describe(table: DeskTable) -> list[str]:
     """What the rules mean, a line for each team."""
     from bot.desk.policy.desk_file import span_of
 
@@ -137,11 +142,11 @@ def _told(table: DeskTable) -> list[str]:
             state = f"opens {datetime.fromtimestamp(opening, ZoneInfo(own.zone)):%Y-%m-%d %H:%M} ({own.zone})"
         named = {"first answer": promise.first, "next answers": promise.next, "close": promise.close}
         promised = ", ".join(f"{name} in {span_of(seconds)}" for name, seconds in named.items() if seconds)
-        lines.append(f"{team}: {state}; {_work(table, team)}; promised: {promised or 'nothing'}")
+        lines.append(f"{team}: {state}; {_describe_work(table, team)}; promised: {promised or 'nothing'}")
     return lines
 
 
-def _work(table: DeskTable, team: str) -> str:
+def _describe_work(table: DeskTable, team: str) -> str:
     """Where the operators of a team see their cases, and who gets one."""
     from bot.desk.policy.desk_file import span_of
 

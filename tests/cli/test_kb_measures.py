@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -13,6 +12,8 @@ import pytest
 from bot.ai import StoreChunk, StoreFile
 from bot.billing.metering import BillTo, Meter
 from bot.billing.pricing import Price, PriceList
+from bot.cli.kb_calibrate import calibrate, store_gate
+from bot.cli.kb_eval import evaluate
 from bot.clock import SystemClock
 from bot.concurrency.child_pool import ChildPool
 from bot.errors import BadInput
@@ -22,9 +23,6 @@ from bot.knowledge.passages import Block
 from bot.knowledge.search.gate import BY_WORDS, Gate
 from bot.knowledge.sources.source import Found
 from bot.knowledge.sync import prepared
-from bot.runtime.commands.calibrating import calibrate, store_gate
-from bot.runtime.commands.evaluating import evaluate
-from bot.runtime.commands.knowledge import KnowledgeCommand
 from bot.storage.repositories.knowledge.gaps import Gap
 from bot.storage.repositories.knowledge.passages import VECTOR_STORE
 from bot.storage.repositories.knowledge.sources import KnowledgeSource
@@ -32,6 +30,7 @@ from bot.storage.store import Store, Tx
 from bot.types import Address
 from tests.knowledge.test_index import BOT
 from tests.knowledge.test_retrieval import Letters
+from tests.support.workspace import workspace
 
 PAYER = BillTo(Address("telegram", BOT, 1), 1, "turn")
 NAMES = """
@@ -51,17 +50,24 @@ class Terminal(list[str]):
     """What a command has printed; `asked` is what it asked, and was agreed to."""
 
     def __init__(
-        self, store: Store, embedder: Letters | None = None, *, price: str = "0", cache: Path = Path()
+        self,
+        store: Store,
+        embedder: Letters | None = None,
+        *,
+        price: str = "0",
+        cache: Path = Path(),
+        agrees: bool = True,
     ) -> None:
         super().__init__()
+        self.agrees = agrees
         self.asked: list[str] = []
         base = base_of(store, embedder, price)
         base.cache = cache
-        self.command = KnowledgeCommand(base=base, currency="RUB", say=self.append, agree=self._agree)
+        self.work = workspace(store, BOT, self.append, self._agree, knowledge=base)
 
     def _agree(self, question: str) -> bool:
         self.asked.append(question)
-        return True
+        return self.agrees
 
     @property
     def text(self) -> str:
@@ -119,7 +125,7 @@ async def test_a_gate_is_fitted_on_the_questions_of_the_base_itself_and_used_by_
     assert running.gate == BY_WORDS
     terminal = Terminal(store)
     await store.write(lambda tx: tx.gates.store_gate(BOT, "", Gate((0.0,) * 6, 0.0, 1.0).to_json()))  # lets nothing in
-    await calibrate(terminal.command, None)
+    await calibrate(terminal.work, None)
     assert "24 questions that the sources answer, 60 about something else (60 of them Govorun's own)." in terminal[0]
     assert terminal[2].startswith("  of 100 that the sources answer, 100 pass; with the gate of now 0"), terminal.text
     assert "24 questions are too few to tell more exactly than" in terminal.text
@@ -129,7 +135,7 @@ async def test_a_gate_is_fitted_on_the_questions_of_the_base_itself_and_used_by_
     assert running.gate.passes(found.signals)
     far = await running.search("Сколько струн у скрипки?", frozenset({"everyone"}), PAYER)
     assert not running.gate.passes(far.signals)
-    await store_gate(terminal.command, None)
+    await store_gate(terminal.work, None)
     await running.search("цена", frozenset({"everyone"}), PAYER)
     assert running.gate == BY_WORDS
 
@@ -140,12 +146,12 @@ async def test_a_gate_belongs_to_the_embeddings_it_was_fitted_with_and_their_pri
     await shop(store)
     letters = Letters()
     paid = Terminal(store, letters, price="0.01")
-    await paid.command.base.embed(10**9)
+    await paid.work.knowledge.embed(10**9)
     file = tmp_path / "own.csv"
     rows = [f"Сколько просят за {name},goods/{name}.md" for name in GOODS]
     file.write_text("\n".join(["question,page", *rows, "Где оно?,goods/nowhere.md", "Кто это?,"]), "utf-8")
     await store.write(lambda tx: _refused(tx, "какая цена у торшера"))
-    await calibrate(paid.command, file)
+    await calibrate(paid.work, file)
     assert paid.asked[0].startswith("86 questions to embed, about ")
     assert paid[0] == "  Left out, because no source has the page or text that it names: Где оно?"
     assert "61 about something else (60 of them Govorun's own)." in paid[1]
@@ -153,8 +159,8 @@ async def test_a_gate_belongs_to_the_embeddings_it_was_fitted_with_and_their_pri
     assert "Of 1 questions that the sources did not answer (govorun kb gaps)" in paid.text
     stored = await store.read(lambda tx: tx.gates.list_gates(BOT))
     assert set(stored) <= {"letters"}
-    declined = Terminal(store, Letters(), price="0.01")
-    await calibrate(replace(declined.command, agree=lambda _: False), file)
+    declined = Terminal(store, Letters(), price="0.01", agrees=False)
+    await calibrate(declined.work, file)
     assert declined[1:] == []
 
 
@@ -166,7 +172,7 @@ async def test_eval_says_what_is_found_what_is_missed_and_what_a_change_did(stor
     file.write_text("\n".join(["question,page,text", *rows, *texts]), "utf-8")
     everyone = frozenset({"everyone"})
     terminal = Terminal(store, cache=tmp_path)
-    await evaluate(terminal.command, file, everyone)
+    await evaluate(terminal.work, file, everyone)
     assert terminal[0] == f"6 questions of {file}, found by words in 1 sources."
     assert terminal[1:5] == [f"  {name:<8}  83.3  (43.6 to 97.0)" for name in ("R@1", "R@5", "R@10", "nDCG@10")]
     assert terminal[5:] == [
@@ -182,7 +188,7 @@ async def test_eval_says_what_is_found_what_is_missed_and_what_a_change_did(stor
 
     await store.write(change)
     again = Terminal(store, cache=tmp_path)
-    await evaluate(again.command, file, everyone)
+    await evaluate(again.work, file, everyone)
     assert again[1] == "  R@1       60.0  (23.1 to 88.2)"
     assert "Какая цена на лампа? -> goods/лампа.md" in again.text
     assert again[-2].endswith(" 0 are found higher and 1 lower, of 5; as much happens by chance (p = 1.00).")
@@ -201,17 +207,17 @@ async def test_eval_looks_only_at_what_may_be_read_and_says_it_for_each_source(s
     file = tmp_path / "cases.csv"
     file.write_text("question,source\nWhen are salaries paid?,secret\nЦена на бра,shop\n", "utf-8")
     everyone = Terminal(store, cache=tmp_path)
-    await evaluate(everyone.command, file, frozenset({"everyone"}))
+    await evaluate(everyone.work, file, frozenset({"everyone"}))
     assert everyone[0].startswith("1 questions")
     assert everyone[-1].endswith("has the page or the text:\n  When are salaries paid? -> secret")
     admin = Terminal(store, cache=tmp_path)
-    await evaluate(admin.command, file, frozenset({"everyone", "admins"}))
+    await evaluate(admin.work, file, frozenset({"everyone", "admins"}))
     assert admin[5:] == [
         f"  {name}: 1 questions · R@1 100 · R@5 100 · R@10 100 · nDCG@10 100" for name in ("secret", "shop")
     ]
     file.write_text("Где?\n", "utf-8")
     with pytest.raises(BadInput, match="does not say what should be found"):
-        await evaluate(admin.command, file, frozenset())
+        await evaluate(admin.work, file, frozenset())
 
 
 async def test_a_vector_store_is_not_asked_and_the_figures_say_so(store: Store, tmp_path: Path) -> None:
@@ -219,14 +225,14 @@ async def test_a_vector_store_is_not_asked_and_the_figures_say_so(store: Store, 
     link = KnowledgeSource("store", VECTOR_STORE, "vector-store:fvt1", audience=("everyone",))
     await store.write(lambda tx: tx.sources.add_source(BOT, link))
     terminal, studio = Terminal(store, cache=tmp_path), Asked()
-    terminal.command.base.vector_stores = studio
+    terminal.work.knowledge.vector_stores = studio
     file = tmp_path / "questions.csv"
     file.write_text("question,page\nЦена на торшер?,goods/торшер.md\nКакая цена на луну?,\n", "utf-8")
-    await evaluate(terminal.command, file, frozenset({"everyone"}))
+    await evaluate(terminal.work, file, frozenset({"everyone"}))
     said = "store is a vector store, which is not asked here: of it only the 0 passages are looked at that it has found"
     assert said in terminal.text
     terminal.clear()
-    await calibrate(terminal.command, None)
+    await calibrate(terminal.work, None)
     assert said in terminal.text
     assert studio.questions == [], "each search of a store is paid"
 
@@ -253,9 +259,9 @@ async def test_too_few_questions_are_refused_with_what_is_needed(store: Store, t
     file = tmp_path / "few.txt"
     file.write_text("Где?\nКогда?\n", "utf-8")
     with pytest.raises(BadInput, match=r"few\.txt has 2 questions that the sources answer, and at least 20 are needed"):
-        await calibrate(Terminal(store).command, file)
+        await calibrate(Terminal(store).work, file)
     with pytest.raises(BadInput, match="No such file"):
-        await calibrate(Terminal(store).command, tmp_path / "none.csv")
+        await calibrate(Terminal(store).work, tmp_path / "none.csv")
 
 
 def _refused(tx: Tx, question: str) -> None:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from bot.cli import kb
 from bot.clock import SystemClock
 from bot.config.settings import Settings
 from bot.errors import ConfigError
-from bot.runtime.commands.knowledge import opened
+from bot.runtime.opening import open_workspace
 from bot.storage.engines.sqlite_files import alone
 from bot.storage.maintenance import migrations
-from bot.storage.repositories.knowledge.sources import KnowledgeSource
 from bot.storage.store import Store
 from tests.knowledge.test_index import BOT, add_source, store_article
 
@@ -28,17 +28,17 @@ async def test_the_command_works_beside_the_bot_and_each_sees_what_the_other_wri
         async with Store.open(url, SystemClock()) as bot:
             await store_article(bot, await add_source(bot, "shop"), "returns", "Возврат 14 дней.")
             await bot.write(lambda tx: tx.sources.change_source(1, audience=("everyone",)))
-            async with opened(settings, BOT, said.append, lambda _: True) as command:
-                await command.show_sources()
+            async with open_workspace(settings, BOT, said.append, lambda _: True) as work:
+                await kb.list_sources(work)
                 assert " 1 article        1 passage " in said[0]
-                await command.search("возврат", frozenset({"everyone"}))
+                await kb.search_sources(work, "возврат")
                 assert said[-1].startswith("1 passage,")
                 await store_article(bot, 1, "more", "Возврат денег за 3 дня.")
-                await command.search("возврат", frozenset({"everyone"}))
+                await kb.search_sources(work, "возврат")
                 assert said[-1].startswith("2 passages")
                 (tmp_path / "parking.md").write_text("# Parking\n\nGuests park in the yard.")
-                await command.add(KnowledgeSource("parking", "", str(tmp_path / "parking.md")))
-                await command.set_readers("parking", ("everyone",))
+                await kb.add_source(work, str(tmp_path / "parking.md"), "parking")
+                await kb.set_readers(work, "parking", "everyone")
                 found = await bot.read(lambda tx: tx.sources.list_sources(BOT))
                 assert [one.name for one in found] == ["parking", "shop"]
 
