@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from typing import Any, cast, get_args
 
-from bot.sandbox.ai_studio.batch.faults import Lasting
 from bot.sandbox.ai_studio.server import Studio
 from bot.sandbox.ai_studio.validation import SCOPES, InstanceState
+from bot.sandbox.faults import Lasting
 from bot.sandbox.trials import INSTANCE, Trials
 
 LAG = 30.0  # seconds for which a list does not show what is new

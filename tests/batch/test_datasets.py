@@ -115,7 +115,7 @@ async def test_a_file_becomes_a_dataset_once_and_comes_back(world: VendorWorld) 
         with pytest.raises(Exception, match="INTERNAL"):
             await command.upload(path, "", "mine")
         while world.server.faults.planned:
-            world.server.faults.pick("DatasetService.GetUploadDraftUrl")
+            world.server.faults.take("DatasetService.GetUploadDraftUrl")
         await command.upload(path, "", "mine")
         await command.upload(path, "", "mine")
         assert world.datasets == ["mine"]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bot.features.pictures.image_generation import PATIENCE, RATIOS, read_request
-from bot.sandbox.ai_studio.wire import Cut
+from bot.sandbox.faults import Cut
 from bot.sandbox.media import landscapes
 from bot.sandbox.telegram.server_facade import buttons_of
 from bot.sandbox.telegram.state import Message

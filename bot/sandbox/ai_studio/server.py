@@ -8,6 +8,7 @@ at what arrived (`requests`).
 from __future__ import annotations
 
 import difflib
+import random
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -17,8 +18,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from bot.clock import Clock, SystemClock
-from bot.sandbox import broken_connections
-from bot.sandbox.ai_studio.faults import Broken, Faults, fail
+from bot.sandbox.ai_studio.faults import Broken, fail
 from bot.sandbox.ai_studio.generation.conversations import Conversations
 from bot.sandbox.ai_studio.generation.model_switch import ModelSwitch
 from bot.sandbox.ai_studio.generation.native import Texts
@@ -38,7 +38,6 @@ from bot.sandbox.ai_studio.services.vector_stores import VectorStores
 from bot.sandbox.ai_studio.validation import Access, require_body
 from bot.sandbox.ai_studio.wire import (
     Call,
-    Fault,
     Json,
     Problem,
     ReceivedRequest,
@@ -48,10 +47,10 @@ from bot.sandbox.ai_studio.wire import (
     received,
 )
 from bot.sandbox.event_stream import Hub
+from bot.sandbox.faults import STUDIO_SHARES, Fault, Faults, PlannedFault, reset_all
 from bot.sandbox.guard import guarded, loads
 
 if TYPE_CHECKING:
-    from bot.sandbox.ai_studio.batch.faults import BatchFaults
     from bot.sandbox.ai_studio.grpc.server import GrpcServer
 
 __all__ = ["Answer", "Fault", "Studio"]
@@ -80,7 +79,7 @@ class Studio:
         self.access = Access(self.clock, keys or [secrets.token_urlsafe(32)], folder)
         self.quotas = Quotas(self.clock, enabled=quotas)
         self.operations = Operations(self.clock, self.quotas)
-        self._faults = Faults()
+        self._faults = Faults(STUDIO_SHARES, random.Random(1))  # noqa: S311 - chance for a rehearsal, not a secret
         self.source = AnswerSource(self.clock, self._faults)
         self.art = Art(self.clock, self.access, self.quotas, self.operations)
         self.embeddings = Embeddings(self.access, self.quotas)
@@ -128,15 +127,15 @@ class Studio:
         models = BatchModels(self.access, self.source, self.embeddings)
         self._grpc = GrpcServer(
             clock=self.clock, access=self.access, quotas=self.quotas, storage=self.storage, models=models,
-            chances=self._faults, hub=self._hub,
+            faults=self._faults, hub=self._hub,
         )  # fmt: skip
         await self._grpc.start(port)
         return self._grpc
 
     @property
-    def batch_faults(self) -> BatchFaults | None:
+    def batch_faults(self) -> Faults | None:
         """The failures of datasets, batch runs and tuning; None while their server does not run."""
-        return self._grpc.faults if self._grpc is not None else None
+        return self._faults if self._grpc is not None else None
 
     async def close(self) -> None:
         """Stop the server, and the local model if one answers."""
@@ -174,7 +173,7 @@ class Studio:
 
     def fail_next(self, route: str, *, times: int = 1, **how: Any) -> None:
         """Make the next `times` calls of a route fail; "*" means any route. `Fault` explains the other arguments."""
-        self._faults.plan(route, Fault(**how), times)
+        self._faults.add(PlannedFault(route, Fault(**how), times))
 
     @property
     def planned(self) -> int:
@@ -183,7 +182,7 @@ class Studio:
 
     def cut(self) -> int:
         """Reset every open connection, with requests in progress too. Returns how many connections there were."""
-        return broken_connections.reset_all(self._runner)
+        return reset_all(self._runner)
 
     def script(self, *answers: str | Sequence[str] | Answer | Fault) -> None:
         """Queue answers: a text, a list of pieces, an `Answer` with all details, or a `Fault` instead of an answer.
@@ -238,7 +237,7 @@ class Studio:
         """Change some of the random faults and return all. Raises `ValueError` for an unknown name or a number out of
         range.
         """
-        return self._faults.set(partial)
+        return self._faults.set_shares(partial)
 
     # --- who writes
 
@@ -291,7 +290,7 @@ class Studio:
         return Call(request, route, body, seen, host="operation" if is_operation else "llm")
 
     async def _answer(self, route: Route, call: Call) -> web.StreamResponse:
-        call.fault = self._faults.pick(route.name, streams=route.streams)
+        call.fault = self._faults.take(route.name, streams=route.streams, chance=not route.public)
         if (late := self._faults.shares["latency_ms"]) > 0:
             await self.clock.sleep(late / 1_000)
         fault = call.fault if call.fault and call.fault.after_chunks is None else None

@@ -17,6 +17,8 @@ from typing import Any, Literal, TypeVar
 
 from aiohttp import web
 
+from bot.sandbox.faults import Fault
+
 Shape = Literal["stream", "unary", "openai", "speech"]
 Json = dict[str, Any]
 Row = TypeVar("Row")
@@ -198,27 +200,3 @@ MOST_ROWS, USUAL_ROWS = 1_000, 100
 HTTP_OF = {3: 400, 4: 504, 5: 404, 7: 403, 8: 429, 12: 501, 13: 500, 14: 503, 16: 401}
 GRPC_NAMES = {3: "InvalidArgument", 7: "PermissionDenied", 8: "ResourceExhausted", 16: "Unauthenticated"}
 GRPC_OF = {http: code for code, http in HTTP_OF.items()} | {502: 14}
-
-
-Cut = Literal["", "reset", "fin", "clean", "short"]
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """A failure of one call instead of its answer.
-
-    With `after_chunks` the failure comes after so many pieces of the body, -1 meaning all but the last; with None it
-    comes at once. `status` is the HTTP status, or inside a stream, which began with 200, the code of an error line.
-    `cut` breaks the connection: `reset` (RST), `fin` (closed in the middle of a chunked body), `short` (closed before
-    Content-Length was reached) or `clean` (a complete body without the end of the answer). `hang`: nothing more is
-    sent. A text `body` is sent as it is, a mapping as JSON. `apply` carries the request out first, so that only its
-    answer is lost; of a stream the last piece is lost.
-    """
-
-    status: int = 0
-    body: str | bytes | Mapping[str, Any] | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    after_chunks: int | None = None
-    cut: Cut = ""
-    hang: bool = False
-    apply: bool = False

@@ -10,18 +10,20 @@ import re
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
 
-from bot.sandbox import broken_connections
+from bot.sandbox import faults
+from bot.sandbox.faults import Fault, Faults
 from bot.sandbox.guard import guarded
 from bot.sandbox.telegram.call import ApiError, Call, read, too_many
 from bot.sandbox.telegram.context import Method, MethodContext
-from bot.sandbox.telegram.faults import Fault, Faults
 from bot.sandbox.telegram.files import UPLOAD_LIMIT
 from bot.sandbox.telegram.flood_limits import FloodLimits
 from bot.sandbox.telegram.methods import account, business, copies, drafts, edit, send, topics
+from bot.sandbox.telegram.updates import OTHER_POLL
 
 TOKEN = re.compile(r"\d+:[A-Za-z0-9_-]+")
 REMEMBERED = 20_000
@@ -75,10 +77,10 @@ class _Outcome:
 class HttpServer:
     """Listens on loopback. Methods of Telegram that are not in the tables answer 404."""
 
-    def __init__(self, token: str, api: MethodContext, faults: Faults, limits: FloodLimits) -> None:
+    def __init__(self, token: str, api: MethodContext, failures: Faults, limits: FloodLimits) -> None:
         self._token = token
         self._api = api
-        self._faults = faults
+        self._faults = failures
         self._limits = limits
         self._runner: web.AppRunner | None = None
         self.calls: deque[ApiCall] = deque(maxlen=REMEMBERED)
@@ -111,7 +113,7 @@ class HttpServer:
 
     def cut(self) -> int:
         """Reset every open connection, with requests in progress too. Returns how many connections there were."""
-        return broken_connections.reset_all(self._runner)
+        return faults.reset_all(self._runner)
 
     # --- methods ------------------------------------------------------------------------------------------------------
 
@@ -182,8 +184,8 @@ class HttpServer:
 
     def _record(self, call: Call, outcome: _Outcome, started: float, fault: Fault | None = None) -> None:
         clock, hub = self._api.state.clock, self._api.state.hub
-        status = fault.status if fault else outcome.status
-        error = fault.error if fault and status else outcome.error
+        status = (0 if fault.cut or fault.raw else fault.status) if fault else outcome.status
+        error = error_of(fault) if fault and status else outcome.error
         description, now = error.description if error else "", clock.monotonic()
         sizes = {name: len(upload.data) for name, upload in call.files.items()}
         self.calls.append(ApiCall(
@@ -241,15 +243,30 @@ async def _not_found(_request: web.Request) -> web.Response:
     return _error(404, "Not Found")
 
 
+def error_of(fault: Fault) -> ApiError:
+    """The answer with `ok: false` that a fault describes."""
+    parameters = dict(fault.parameters)
+    if fault.status == 429 and not fault.description:
+        wait = parameters.setdefault("retry_after", 3)
+        return ApiError(429, too_many(wait).description, parameters)
+    return ApiError(fault.status, fault.description or DESCRIPTIONS.get(fault.status, DESCRIPTIONS[500]), parameters)
+
+
 def _fail(request: web.Request, fault: Fault) -> web.Response:
     """Answer with the failure that the fault describes."""
     transport = request.transport
     if transport is not None and fault.raw:
         transport.write(fault.raw)
         transport.close()
-    elif transport is not None and fault.reset:
-        broken_connections.reset(transport)
+    elif fault.cut:
+        faults.reset(transport)
     if fault.body:
         kind = {} if "content-type" in map(str.lower, fault.headers) else {"Content-Type": "application/json"}
-        return web.Response(status=fault.code, body=fault.body, headers={**kind, **fault.headers})
-    return _json(fault.code or 500, fault.error.body(), fault.headers)
+        return web.Response(status=fault.status, body=fault.body, headers={**kind, **fault.headers})
+    return _json(fault.status or 500, error_of(fault).body(), fault.headers)
+
+
+DESCRIPTIONS = {status.value: status.phrase for status in HTTPStatus} | {
+    409: OTHER_POLL,
+    413: "Request Entity Too Large",
+}

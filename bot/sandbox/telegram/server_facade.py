@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 
 from bot.clock import Clock, SystemClock
 from bot.sandbox.event_stream import Hub
+from bot.sandbox.faults import TELEGRAM_SHARES, Fault, Faults, PlannedFault
 from bot.sandbox.telegram.business import BusinessActions
 from bot.sandbox.telegram.context import MethodContext
-from bot.sandbox.telegram.faults import Fault, Faults, PlannedFault
 from bot.sandbox.telegram.flood_limits import FloodLimits, Limits
 from bot.sandbox.telegram.http import ApiCall, HttpServer
 from bot.sandbox.telegram.markup.rich import plain
@@ -62,7 +62,7 @@ class Telegram(PeopleActions):
         self.webhook = Webhook(clock, self.hub, updates, self._from_webhook, chance=chance)
         super().__init__(MethodContext(state, updates, self.webhook))
         self.business = BusinessActions(self.api)
-        self.faults = Faults(chance)
+        self.faults = Faults(TELEGRAM_SHARES, chance)
         self.limits = FloodLimits(limits)
         self._server = HttpServer(token, self.api, self.faults, self.limits)
         self._reaper: asyncio.Task[None] | None = None
@@ -182,12 +182,23 @@ class Telegram(PeopleActions):
 
     # --- failing ------------------------------------------------------------------------------------------------------
 
-    def fail_next(self, method: str, *, times: int | None = 1, chat_id: int | None = None, **how: Any) -> PlannedFault:
+    def fail_next(
+        self,
+        method: str,
+        *,
+        code: int = 500,
+        reset: bool = False,
+        times: int | None = 1,
+        chat_id: int | None = None,
+        **how: Any,
+    ) -> PlannedFault:
         """Make the next calls of `method` fail; "*" means any method, "file" the download of a file.
 
+        `code` is the HTTP status of the answer (0: the call is only delayed); `reset` cuts the connection instead.
         `Fault` explains `how`. Call `remove()` on the returned fault to end it early.
         """
-        return self.faults.add(PlannedFault(method, Fault(**how), times, chat_id))
+        fault = Fault(code, cut="reset" if reset else "", **how)
+        return self.faults.add(PlannedFault(method, fault, times, chat_id))
 
     # --- keeping ------------------------------------------------------------------------------------------------------
 

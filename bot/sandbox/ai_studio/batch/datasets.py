@@ -22,11 +22,11 @@ from yandex.cloud.operation.operation_pb2 import Operation
 from bot.clock import Clock
 from bot.sandbox.ai_studio.batch import line_checks, parquet
 from bot.sandbox.ai_studio.batch.caller import Caller
-from bot.sandbox.ai_studio.batch.faults import BatchFaults
 from bot.sandbox.ai_studio.batch.operations import Operations, moment, new_id
 from bot.sandbox.ai_studio.operations import CREATOR
 from bot.sandbox.ai_studio.services.object_storage import DATASETS, DRAFTS, METRICS, ObjectStorage
 from bot.sandbox.ai_studio.wire import Problem, page
+from bot.sandbox.faults import Faults
 
 LONGEST_NAME = 63
 LARGEST = 5 * 2**30
@@ -60,7 +60,7 @@ class Datasets:
     needs at least.
     """
 
-    def __init__(self, clock: Clock, storage: ObjectStorage, operations: Operations, faults: BatchFaults) -> None:
+    def __init__(self, clock: Clock, storage: ObjectStorage, operations: Operations, faults: Faults) -> None:
         self.seconds = 130.0
         self.most = 100
         self.fewest: dict[str, int] = {}
@@ -131,7 +131,7 @@ class Datasets:
         caller.check_folder(request.folder_id)
         if not 1 <= len(request.name) <= LONGEST_NAME:
             raise Problem(3, f"name: the length must be from 1 to {LONGEST_NAME}")
-        if request.task_type not in line_checks.KINDS:
+        if request.task_type not in line_checks.SCHEMAS:
             raise Problem(3, f"unknown task type: {request.task_type!r}")
         if request.upload_format != FORMAT:
             raise Problem(3, f"unknown upload format: {request.upload_format!r}")
@@ -270,7 +270,7 @@ class Datasets:
     async def list_types(self, request: pb.ListTypesRequest, caller: Caller) -> pb.ListTypesResponse:
         """Handle `ListTypes`."""
         caller.check_folder(request.folder_id)
-        return pb.ListTypesResponse(types=list(line_checks.KINDS))
+        return pb.ListTypesResponse(types=list(line_checks.SCHEMAS))
 
     async def get_preview(self, request: pb.GetDatasetPreviewRequest, _caller: Caller) -> pb.GetDatasetPreviewResponse:
         """Handle `GetPreview`: the first lines."""
@@ -314,7 +314,7 @@ class Datasets:
         return f"{bucket}/{self._storage.folder}/{id_}"
 
     def _known(self, task_type: str) -> None:
-        if task_type not in line_checks.KINDS:
+        if task_type not in line_checks.SCHEMAS:
             raise Problem(3, f"unknown task type: {task_type!r}")
 
     def _look(self, dataset: Dataset) -> None:

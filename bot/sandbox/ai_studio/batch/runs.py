@@ -24,12 +24,12 @@ from yandex.cloud.operation.operation_pb2 import Operation
 from bot.clock import Clock
 from bot.sandbox.ai_studio.batch.caller import Caller
 from bot.sandbox.ai_studio.batch.datasets import Datasets
-from bot.sandbox.ai_studio.batch.faults import BatchFaults
 from bot.sandbox.ai_studio.batch.models import BatchModels, damage
 from bot.sandbox.ai_studio.batch.operations import CANCELED, Operations, moment, new_id
 from bot.sandbox.ai_studio.operations import CREATOR
 from bot.sandbox.ai_studio.validation import Uri
 from bot.sandbox.ai_studio.wire import Problem, page
+from bot.sandbox.faults import Faults
 
 MINIMUM = 200_000  # tokens that each run is billed at least
 BATCH_ROWS = 100  # rows of one of the batches that the metadata counts
@@ -59,7 +59,7 @@ class Runs:
     """
 
     def __init__(
-        self, *, clock: Clock, datasets: Datasets, operations: Operations, models: BatchModels, faults: BatchFaults
+        self, *, clock: Clock, datasets: Datasets, operations: Operations, models: BatchModels, faults: Faults
     ) -> None:  # fmt: skip
         self.seconds = 258.0
         self.minimum = MINIMUM

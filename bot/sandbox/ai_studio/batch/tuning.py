@@ -16,12 +16,12 @@ from bot.clock import Clock
 from bot.sandbox.ai_studio.batch import line_checks, tensorboard
 from bot.sandbox.ai_studio.batch.caller import Caller
 from bot.sandbox.ai_studio.batch.datasets import Dataset, Datasets
-from bot.sandbox.ai_studio.batch.faults import BatchFaults
 from bot.sandbox.ai_studio.batch.models import BatchModels
 from bot.sandbox.ai_studio.batch.operations import CANCELED, Operations, moment, new_id
 from bot.sandbox.ai_studio.operations import CREATOR
 from bot.sandbox.ai_studio.validation import CLASSIFIERS, EMBEDDINGS, V2_EMBEDDINGS, Uri
 from bot.sandbox.ai_studio.wire import Json, Problem, page
+from bot.sandbox.faults import Faults
 
 NAME = re.compile(r"[A-Za-z0-9 _-]{3,100}")
 STEPS = 100
@@ -59,7 +59,7 @@ class Tunings:
     """The tunings of a folder. One takes `seconds`; `started` counts those that were accepted."""
 
     def __init__(
-        self, *, clock: Clock, datasets: Datasets, operations: Operations, models: BatchModels, faults: BatchFaults
+        self, *, clock: Clock, datasets: Datasets, operations: Operations, models: BatchModels, faults: Faults
     ) -> None:
         self.seconds = 344.0
         self.started = 0

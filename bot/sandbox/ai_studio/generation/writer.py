@@ -17,9 +17,10 @@ from aiohttp import web
 
 from bot.clock import Clock
 from bot.errors import ModelError
-from bot.sandbox.ai_studio.faults import Faults, Stream, fail
+from bot.sandbox.ai_studio.faults import Stream, fail
 from bot.sandbox.ai_studio.generation.text_request import Messages, TextRequest
-from bot.sandbox.ai_studio.wire import TOKEN, Call, Fault, Problem, count_tokens
+from bot.sandbox.ai_studio.wire import TOKEN, Call, Problem, count_tokens
+from bot.sandbox.faults import Fault, Faults
 from bot.sandbox.scripted import model
 from bot.sandbox.scripted import tools as scripted_tools
 

@@ -34,18 +34,17 @@ from yandex.cloud.searchapi.v2 import gen_search_service_pb2, img_search_service
 from bot.clock import Clock
 from bot.sandbox.ai_studio.batch.caller import Caller
 from bot.sandbox.ai_studio.batch.datasets import Datasets
-from bot.sandbox.ai_studio.batch.faults import BatchFaults, CallFault
 from bot.sandbox.ai_studio.batch.models import BatchModels
 from bot.sandbox.ai_studio.batch.operations import Operations
 from bot.sandbox.ai_studio.batch.runs import Runs
 from bot.sandbox.ai_studio.batch.tuning import Tunings
-from bot.sandbox.ai_studio.faults import Faults
 from bot.sandbox.ai_studio.grpc.gateway import STATUSES, Context, Gateway, Unary, handlers_of, name_of
 from bot.sandbox.ai_studio.quota import Quotas
 from bot.sandbox.ai_studio.services.object_storage import ObjectStorage
 from bot.sandbox.ai_studio.validation import Access
-from bot.sandbox.ai_studio.wire import HTTP_OF, Problem, ReceivedRequest, reply_headers
+from bot.sandbox.ai_studio.wire import GRPC_OF, HTTP_OF, Problem, ReceivedRequest, reply_headers
 from bot.sandbox.event_stream import Hub
+from bot.sandbox.faults import Fault, Faults
 
 Method = Callable[[Any, Caller], Awaitable[Message]]
 
@@ -58,15 +57,15 @@ class GrpcServer:
     """The gRPC server, on 127.0.0.1, with its parts `datasets`, `runs`, `tunings` and `operations`. The HTTP
     server beside it must run: `storage` knows its address.
 
-    `faults` are failures that somebody plans; `chances` are the shares of random ones (the sliders of the page).
-    `calls` are the calls that arrived, oldest first, with routes like "DatasetService.Create".
+    `faults` are those of the HTTP side, too. `calls` are the calls that arrived, oldest first, with routes like
+    "DatasetService.Create".
     """
 
     def __init__(
         self, *, clock: Clock, access: Access, quotas: Quotas, storage: ObjectStorage, models: BatchModels,
-        chances: Faults, hub: Hub | None = None,
+        faults: Faults, hub: Hub | None = None,
     ) -> None:  # fmt: skip
-        self.faults = BatchFaults()
+        self.faults = faults
         self.operations = Operations(clock, quotas)
         self.datasets = Datasets(clock, storage, self.operations, self.faults)
         self.tunings = Tunings(
@@ -88,7 +87,6 @@ class GrpcServer:
         self._gateway = Gateway(storage.base, self._received)
         self._clock = clock
         self._access = access
-        self._chances = chances
         self._hub = hub
         self._server: grpc.aio.Server | None = None
 
@@ -189,8 +187,8 @@ class GrpcServer:
         return seen
 
     async def _answer(self, name: str, method: Method, request: Message, authorization: str) -> Message:
-        fault = self.faults.pick(name) or self._by_chance()
-        if fault is not None and not fault.applied:
+        fault = self.faults.take(name)
+        if fault is not None and not (fault.apply or fault.cut):
             await _fail(fault)
         if not name.startswith("ApiEndpointService."):
             self._access.admit_call(authorization)
@@ -200,14 +198,6 @@ class GrpcServer:
         if fault is not None:
             await _fail(fault)
         return response
-
-    def _by_chance(self) -> CallFault | None:
-        """A failure by the sliders of the page."""
-        if self._chances.happens("quota429"):
-            return CallFault("RESOURCE_EXHAUSTED", message="ai.requestsPerSecond.rate rate quota limit exceed")
-        if self._chances.happens("error500"):
-            return CallFault("INTERNAL")
-        return CallFault("UNAVAILABLE", applied=True) if self._chances.happens("cut") else None
 
     def _write_down(self, seen: ReceivedRequest) -> None:
         if self._hub is not None:
@@ -226,10 +216,10 @@ def passed_on() -> Iterable[ServiceDescriptor]:
         yield from (one for one in module.DESCRIPTOR.services_by_name.values() if one.name not in OURS)
 
 
-async def _fail(fault: CallFault) -> None:
-    if fault.status == "HANG":
+async def _fail(fault: Fault) -> None:
+    if fault.hang:
         await asyncio.Event().wait()
-    raise Problem(grpc.StatusCode[fault.status].value[0], fault.message)
+    raise Problem(GRPC_OF.get(fault.status, 14), fault.description or "a failure on purpose")
 
 
 def _headers(context: Context) -> dict[str, str]:
